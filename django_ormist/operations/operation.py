@@ -1,0 +1,77 @@
+"""What an operation is: plain data that prints and compares."""
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import sha1
+from importlib.resources import files
+from typing import Any
+
+type_of_argument = bytes | str | int
+
+
+def as_is(reply: Any) -> Any:
+    """The reply, unread."""
+    return reply
+
+
+class Script:
+    """One atomic step: a file of ``operations/scripts``, read on first use."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __repr__(self) -> str:
+        return f"<Script {self.name}>"
+
+    @cached_property
+    def source(self) -> bytes:
+        """The text that the server runs: the shared prelude, then the file."""
+        folder = files(__package__) / "scripts"
+        return b"\n".join(
+            (folder / f"{name}.lua").read_bytes() for name in ("prelude", self.name)
+        )
+
+    @cached_property
+    def sha(self) -> str:
+        """The hexadecimal SHA-1 by which EVALSHA names this script."""
+        return sha1(self.source, usedforsecurity=False).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One command or script: what to call, on which keys, with what.
+
+    command: a Redis command ("GET") or a Script. keys come before args on the
+    wire. parse reads the raw reply (RESP2 shapes, bytes) and is not compared.
+    is_write: a write is sent once; a read may be sent again after a broken
+    connection, and may go to a replica.
+    """
+
+    command: "str | Script"
+    keys: tuple[bytes, ...]
+    args: tuple[type_of_argument, ...] = ()
+    parse: Callable[[Any], Any] = as_is
+    is_write: bool = False
+
+    def words(self) -> tuple[type_of_argument, ...]:
+        """The command as it goes over the wire."""
+        if isinstance(self.command, Script):
+            return ("EVALSHA", self.command.sha, len(self.keys), *self.keys, *self.args)
+        return (self.command, *self.keys, *self.args)
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A signal to send: ``send`` in sync code, ``asend`` in async code."""
+
+    signal: Any
+    sender: Any
+    arguments: dict[str, Any]
+
+
+Step = Operation | list[Operation] | Notice
+"""What a flow may yield: one operation, several in one trip, or a notice."""
+
+Flow = Generator[Step, Any, Any]
+"""A generator of steps that returns the answer."""
