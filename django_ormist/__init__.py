@@ -1,0 +1,47 @@
+"""Real objects in Redis with the manners of Django's ORM."""
+
+from .connections import connections
+from .exceptions import (
+    ConflictError,
+    CorruptDataError,
+    FieldError,
+    ImproperlyConfigured,
+    IntegrityError,
+    MultipleObjectsReturned,
+    NotSupportedError,
+    NotUpdated,
+    ObjectDoesNotExist,
+    OrmistError,
+    ValidationError,
+)
+from .models import (
+    Collection,
+    Manager,
+    Model,
+    TaggedAttrsModel,
+    TaggedModel,
+    Verbose,
+)
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Collection",
+    "ConflictError",
+    "CorruptDataError",
+    "FieldError",
+    "ImproperlyConfigured",
+    "IntegrityError",
+    "Manager",
+    "Model",
+    "MultipleObjectsReturned",
+    "NotSupportedError",
+    "NotUpdated",
+    "ObjectDoesNotExist",
+    "OrmistError",
+    "TaggedAttrsModel",
+    "TaggedModel",
+    "ValidationError",
+    "Verbose",
+    "connections",
+]

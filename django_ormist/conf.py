@@ -1,0 +1,171 @@
+"""The ORMIST setting: its defaults, its checks, its one reader.
+
+    ORMIST = {
+        "default": {
+            "LOCATION": "redis://localhost:6379/0",  # or "CACHE": an alias of CACHES
+            "KEY_PREFIX": "ormist",
+            "CODEC": "msgpack",  # or "json"
+            "OPTIONS": {},  # redis-py's connection arguments, max_connections, timeout
+        },
+    }
+
+What stands in LOCATION and OPTIONS is read in ``connections``, which knows redis-py.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from django.conf import ENVIRONMENT_VARIABLE, settings
+
+from django_ormist.exceptions import ImproperlyConfigured
+
+__all__ = ["Alias", "aliases", "read", "setting"]
+
+DEFAULT: Mapping[str, Any] = MappingProxyType(
+    {"default": {"LOCATION": "redis://localhost:6379/0"}}
+)
+CODECS = ("msgpack", "json")
+_KEYS = ("LOCATION", "CACHE", "KEY_PREFIX", "CODEC", "OPTIONS")
+
+
+@dataclass(frozen=True, slots=True)
+class Alias:
+    """One entry of ORMIST: exactly one of *location* (a URL) and *cache* is set."""
+
+    name: str
+    location: str | None = field(default=None, repr=False)  # may hold a password
+    cache: str | None = None
+    key_prefix: str = "ormist"
+    codec: str = "msgpack"
+    options: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+
+def setting() -> Mapping[str, Any]:
+    """``settings.ORMIST`` as it stands; localhost:6379/0 if it is missing.
+
+    A plain script without any Django settings is served too. Raises
+    ImproperlyConfigured if the setting is not a dict.
+    """
+    if not settings.configured and not os.environ.get(ENVIRONMENT_VARIABLE):
+        return DEFAULT
+    value = getattr(settings, "ORMIST", DEFAULT)
+    if not isinstance(value, Mapping):
+        raise ImproperlyConfigured(
+            f"ORMIST is a {type(value).__name__}. "
+            "Make it a dict of aliases, each a dict of settings."
+        )
+    return value
+
+
+def aliases() -> dict[str, Alias]:
+    """Every alias, checked. Raises ImproperlyConfigured at the first bad one."""
+    return {name: read(name) for name in setting()}
+
+
+def read(name: str, entries: Mapping[str, Any] | None = None) -> Alias:
+    """The alias *name* of *entries* (None: of the setting), checked.
+
+    Raises ImproperlyConfigured, which names the alias, the key and the mend.
+    """
+    entries = setting() if entries is None else entries
+    if name not in entries:
+        raise ImproperlyConfigured(
+            f"ORMIST has no alias {name!r}. Add it; there are: {_listed(entries)}."
+        )
+    entry = entries[name]
+    if not isinstance(name, str) or not name:
+        raise ImproperlyConfigured(
+            f"ORMIST has an alias {name!r}. Name it by a str that is not empty."
+        )
+    if not isinstance(entry, Mapping):
+        raise ImproperlyConfigured(
+            f"ORMIST[{name!r}] is a {type(entry).__name__}. "
+            "Make it a dict with LOCATION or CACHE."
+        )
+    _check_keys(name, entry)
+    _check_place(name, entry)
+    _check_key_prefix(name, entry.get("KEY_PREFIX", "ormist"))
+    _check_codec(name, entry.get("CODEC", "msgpack"))
+    _check_options(name, entry)
+    return Alias(
+        name=name,
+        location=entry.get("LOCATION"),
+        cache=entry.get("CACHE"),
+        key_prefix=entry.get("KEY_PREFIX", "ormist"),
+        codec=entry.get("CODEC", "msgpack"),
+        options=MappingProxyType(dict(entry.get("OPTIONS", {}))),
+    )
+
+
+def _check_keys(name: str, entry: Mapping[str, Any]) -> None:
+    for key in entry:
+        if key not in _KEYS:
+            raise ImproperlyConfigured(
+                f"ORMIST[{name!r}] has an unknown key {key!r}. "
+                f"Use {_listed(_KEYS)}; redis-py's own arguments go in OPTIONS."
+            )
+
+
+def _check_place(name: str, entry: Mapping[str, Any]) -> None:
+    given = [key for key in ("LOCATION", "CACHE") if key in entry]
+    if len(given) != 1:
+        found = "both LOCATION and CACHE" if given else "neither LOCATION nor CACHE"
+        raise ImproperlyConfigured(
+            f"ORMIST[{name!r}] has {found}. Give one: LOCATION, a URL, or CACHE, "
+            "an alias of settings.CACHES."
+        )
+    value = entry[given[0]]
+    if not isinstance(value, str) or not value:
+        raise ImproperlyConfigured(
+            f"ORMIST[{name!r}][{given[0]!r}] is not a text of at least one character "
+            f"but of type {type(value).__name__}. Make it a str, such as "
+            + ("'redis://localhost:6379/0'." if given == ["LOCATION"] else "'default'.")
+        )
+
+
+def _check_key_prefix(name: str, prefix: Any) -> None:
+    if not isinstance(prefix, str) or not prefix:
+        raise ImproperlyConfigured(
+            f"ORMIST[{name!r}]['KEY_PREFIX'] is {prefix!r}. "
+            "Make it a str that is not empty."
+        )
+    # { and } would move the hash tag of a Cluster; the rest would hide in a terminal.
+    bad = next((c for c in prefix if c in "{}" or _is_control(c)), None)
+    if bad is not None:
+        raise ImproperlyConfigured(
+            f"ORMIST[{name!r}]['KEY_PREFIX'] contains {bad!r}. "
+            "Leave out { and } and control characters."
+        )
+
+
+def _is_control(character: str) -> bool:
+    code = ord(character)
+    return code < 32 or 127 <= code < 160 or 0xD800 <= code < 0xE000
+
+
+def _check_codec(name: str, codec: Any) -> None:
+    if codec not in CODECS:
+        raise ImproperlyConfigured(
+            f"ORMIST[{name!r}]['CODEC'] is {codec!r}. Use {_listed(CODECS)}."
+        )
+
+
+def _check_options(name: str, entry: Mapping[str, Any]) -> None:
+    options = entry.get("OPTIONS", {})
+    if not isinstance(options, Mapping):
+        raise ImproperlyConfigured(
+            f"ORMIST[{name!r}]['OPTIONS'] is a {type(options).__name__}. "
+            "Make it a dict of redis-py's connection arguments."
+        )
+    if options and "CACHE" in entry:
+        raise ImproperlyConfigured(
+            f"ORMIST[{name!r}] has OPTIONS beside CACHE. Move them to "
+            f"CACHES[{entry['CACHE']!r}], whose connections are used."
+        )
+
+
+def _listed(names: Any) -> str:
+    return ", ".join(map(str, names)) or "none"

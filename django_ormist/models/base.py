@@ -1,0 +1,451 @@
+"""The models: Model, TaggedModel, TaggedAttrsModel, and the mix-in Verbose."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
+
+from .. import exceptions, signals
+from ..codecs import unpack
+from ..connections.executor import arun, run
+from ..keys import object_key
+from ..operations.searches import Row
+from . import registry, saving
+from .contents import Contents
+from .deadlines import Expire, now_ms, to_datetime, to_deadline_ms
+from .manager import Manager
+from .options import Options
+
+if TYPE_CHECKING:
+    from ..keys import Space
+
+
+class ModelState(NamedTuple):
+    """Django's ``_state``: whether the object was never stored, and its alias."""
+
+    adding: bool
+    db: str | None
+
+
+class ModelBase(type):
+    """Gives each model its ``_meta`` and its own error classes."""
+
+    def __new__(
+        mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any]
+    ) -> "ModelBase":
+        meta = namespace.pop("Meta", None)
+        cls = super().__new__(mcs, name, bases, namespace)
+        if not any(isinstance(base, ModelBase) for base in bases):
+            return cls
+        model: type[Model] = cls  # type: ignore[assignment]
+        model._meta = Options(model, meta)
+        for error in ("DoesNotExist", "MultipleObjectsReturned", "NotUpdated"):
+            parents = tuple(
+                base.__dict__[error] for base in cls.__mro__[1:] if error in base.__dict__
+            )
+            body = {
+                "__module__": cls.__module__,
+                "__qualname__": f"{cls.__qualname__}.{error}",
+            }
+            setattr(cls, error, type(error, parents[:1], body))
+        if not model._meta.abstract:
+            registry.register(model)
+            signals.class_prepared.send(sender=cls)
+        return cls
+
+    @property
+    def _default_manager(cls) -> "Manager[Any]":
+        """The first manager of the class: ``objects`` where no other is declared."""
+        for base in cls.__mro__:
+            for name, value in base.__dict__.items():
+                if isinstance(value, Manager):
+                    manager: Manager[Any] = getattr(cls, name)
+                    return manager
+        raise AttributeError(f"{cls.__name__} has no manager.")
+
+    @property
+    def _base_manager(cls) -> "Manager[Any]":
+        return Manager[Any]().bound(cls)
+
+
+class Model(metaclass=ModelBase):
+    """An object in Redis with any attributes, without tags.
+
+    id, pk: its id, drawn when None is given. expire: its deadline; seconds, a
+    timedelta or a datetime, ``Meta.expire`` if not given. Every other keyword is an
+    attribute. Nothing is stored before ``save()``.
+
+    Raises TypeError for tags, ValueError for an empty id.
+    """
+
+    is_tagged: ClassVar[bool] = False
+    indexes_attributes: ClassVar[bool] = False
+
+    _meta: ClassVar[Options]
+    objects: ClassVar[Manager[Self]] = Manager()  # type: ignore[misc]
+
+    class DoesNotExist(exceptions.OrmistError, exceptions.ObjectDoesNotExist):
+        """No object of this model has that id, or matches."""
+
+    class MultipleObjectsReturned(
+        exceptions.OrmistError, exceptions.MultipleObjectsReturned
+    ):
+        """get() found more than one object."""
+
+    class NotUpdated(exceptions.NotUpdated):
+        """save(force_update=True) found no object."""
+
+    attrs: dict[str, Any]
+    _tags: list[str]
+    _expire_at_ms: int | None
+    _packed: bytes | None
+    _using: str | None
+    _counters: dict[str, int]
+    _assigned: set[str]
+
+    def __init__(self, /, *tags: str, **attrs: Any) -> None:
+        meta = self._meta
+        if meta.abstract:
+            raise TypeError(f"{meta.object_name} is abstract: it has no objects.")
+        pk = attrs.pop("id", None)
+        other = attrs.pop("pk", None)
+        if pk is not None and other is not None and pk != other:
+            raise ValueError(f"id={pk!r} and pk={other!r} name one thing: pass one.")
+        expire = attrs.pop("expire", meta.expire)
+        self.__dict__.update(
+            id=checked_pk(meta.object_name, other if pk is None else pk)
+            or meta.new_pk(),
+            attrs={},
+            _tags=checked_tags(type(self), tags),
+            _expire_at_ms=to_deadline_ms(expire),
+            _packed=None,
+            _using=None,
+            _counters={},
+            _assigned=set(),
+        )
+        if meta.counters:
+            for name in meta.counters & attrs.keys():
+                self._set_counter(name, attrs.pop(name))
+        self.attrs.update(attrs)
+
+    @classmethod
+    def _from_row(cls, row: Row, space: "Space", using: str) -> Self:
+        """The instance of one stored object. Raises CorruptDataError."""
+        pk, packed, counters = row
+        attrs, tags, expire_at_ms = unpack(packed, space.objects + pk)
+        instance = cls.__new__(cls)
+        state = instance.__dict__
+        state["id"] = pk.decode()
+        state["attrs"] = attrs
+        state["_tags"] = tags
+        state["_expire_at_ms"] = expire_at_ms
+        state["_packed"] = packed
+        state["_using"] = using
+        state["_counters"] = counters if counters is not None else {}
+        state["_assigned"] = set()
+        return instance
+
+    # Attributes
+
+    def __getattr__(self, name: str) -> Any:
+        attrs = self.__dict__.get("attrs")
+        if attrs is not None:
+            if name in attrs:
+                return attrs[name]
+            if name in self._meta.counters:
+                return self._counters.get(name, 0)
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        meta = self._meta
+        if name in meta.counters:
+            self._set_counter(name, value)
+        elif name not in meta.own_names:
+            self.attrs[name] = value
+        elif name in meta.own_setters:
+            object.__setattr__(self, name, value)
+        else:
+            raise AttributeError(self._own_name_error(name))
+
+    def __delattr__(self, name: str) -> None:
+        if name in self._meta.own_names:
+            raise AttributeError(self._own_name_error(name))
+        if name not in self.attrs:
+            raise AttributeError(
+                f"{type(self).__name__!r} object has no attribute {name!r}"
+            )
+        del self.attrs[name]
+
+    def __dir__(self) -> Iterable[str]:
+        return sorted({*super().__dir__(), *self.attrs, *self._meta.counters})
+
+    def _own_name_error(self, name: str) -> str:
+        return (
+            f"{self._meta.object_name} defines {name!r} itself. "
+            f"Reach the attribute of that name through attrs[{name!r}]."
+        )
+
+    def _set_counter(self, name: str, value: Any) -> None:
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise TypeError(
+                f"The counter {name!r} of {self._meta.object_name} takes an int, "
+                f"not {type(value).__name__}."
+            )
+        if not -(2**63) <= value < 2**63:
+            raise OverflowError(
+                f"The counter {name!r} of {self._meta.object_name} holds 64 bits: "
+                f"{value} does not fit."
+            )
+        self._counters[name] = value
+        self._assigned.add(name)
+
+    @property
+    def id(self) -> str:
+        """The id. Another id makes another object: one that was never loaded."""
+        pk: str = self.__dict__["id"]
+        return pk
+
+    @id.setter
+    def id(self, value: str | None) -> None:
+        pk = checked_pk(self._meta.object_name, value) or self._meta.new_pk()
+        if pk != self.id:
+            self.__dict__["id"] = pk
+            self._forget()
+
+    pk = id
+
+    @property
+    def tags(self) -> list[str]:
+        """The given tags, then ``name:text`` of each indexed attribute.
+
+        Assign a list to change the given ones. Of a model that indexes no attribute
+        it is the list of given tags itself.
+        """
+        meta = self._meta
+        if not (meta.index_attrs or meta._indexes_all):
+            return self._tags
+        return self._contents().terms(meta)
+
+    @tags.setter
+    def tags(self, value: Iterable[str]) -> None:
+        own = set(Contents(self.attrs, [], None).terms(self._meta))
+        given = checked_tags(type(self), value)
+        self.__dict__["_tags"] = [tag for tag in given if tag not in own]
+
+    @property
+    def expire(self) -> datetime | None:
+        """The deadline, aware and in UTC; None without one."""
+        return to_datetime(self._expire_at_ms)
+
+    @expire.setter
+    def expire(self, value: Expire) -> None:
+        self.__dict__["_expire_at_ms"] = to_deadline_ms(value)
+
+    def set(self, /, **attrs: Any) -> None:
+        """Set attributes, of any name. Nothing is stored before save()."""
+        for name, value in attrs.items():
+            if name in self._meta.counters:
+                self._set_counter(name, value)
+            else:
+                self.attrs[name] = value
+
+    def unset(self, /, *names: str) -> None:
+        """Remove attributes; one that is not there is none. Stored by save()."""
+        for name in names:
+            self.attrs.pop(name, None)
+
+    def set_expire(self, expire: Expire) -> None:
+        """Give it another deadline, or none. Stored by save()."""
+        self.expire = expire  # type: ignore[assignment]
+
+    def ttl(self) -> float | None:
+        """Seconds to the deadline by this machine's clock, 0.0 past it; None if none."""
+        if self._expire_at_ms is None:
+            return None
+        return max(self._expire_at_ms - now_ms(), 0) / 1000
+
+    def validate(self) -> None:
+        """Called before each save. Raise ValidationError here to refuse it."""
+
+    # Identity
+
+    @property
+    def _state(self) -> ModelState:
+        return ModelState(self._packed is None, self._using)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Model):
+            return NotImplemented
+        return type(self) is type(other) and self.id == other.id
+
+    def __hash__(self) -> int:
+        return hash((type(self), self.id))
+
+    def __str__(self) -> str:
+        return f"{type(self).__name__} object ({self.id})"
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {self}>"
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For copy and pickle: a copy does not share attributes with its model."""
+        return {
+            **self.__dict__,
+            "attrs": dict(self.attrs),
+            "_tags": list(self._tags),
+            "_counters": dict(self._counters),
+            "_assigned": set(self._assigned),
+        }
+
+    # The store
+
+    def save(
+        self,
+        force_insert: bool = False,
+        force_update: bool = False,
+        strict: bool = False,
+        using: str | None = None,
+    ) -> None:
+        """Store the object with its index entries, in one step. One round trip.
+
+        Attributes that others changed meanwhile are kept. force_insert: IntegrityError
+        if the id is taken. force_update: NotUpdated if the object is gone. strict:
+        ConflictError if anybody changed it since it was loaded. In all three cases
+        nothing is written.
+        """
+        alias = self._alias(using)
+        run(saving.save(self, alias, force_insert, force_update, strict), alias)
+
+    async def asave(
+        self,
+        force_insert: bool = False,
+        force_update: bool = False,
+        strict: bool = False,
+        using: str | None = None,
+    ) -> None:
+        """See save()."""
+        alias = self._alias(using)
+        await arun(saving.save(self, alias, force_insert, force_update, strict), alias)
+
+    def delete(self, using: str | None = None) -> tuple[int, dict[str, int]]:
+        """Delete the object, as (1, {label: 1}) or (0, {}). One round trip."""
+        alias = self._alias(using)
+        deleted: tuple[int, dict[str, int]] = run(saving.delete(self, alias), alias)
+        return deleted
+
+    async def adelete(self, using: str | None = None) -> tuple[int, dict[str, int]]:
+        """See delete()."""
+        alias = self._alias(using)
+        deleted: tuple[int, dict[str, int]]
+        deleted = await arun(saving.delete(self, alias), alias)
+        return deleted
+
+    def refresh_from_db(self, using: str | None = None) -> None:
+        """Read everything anew; unsaved changes are lost. One round trip.
+
+        Raises DoesNotExist.
+        """
+        alias = self._alias(using)
+        run(saving.refresh(self, alias), alias)
+
+    async def arefresh_from_db(self, using: str | None = None) -> None:
+        """See refresh_from_db()."""
+        alias = self._alias(using)
+        await arun(saving.refresh(self, alias), alias)
+
+    def increment(self, name: str, by: Any = 1) -> Any:
+        """Add to a number as it is stored, and return the new value.
+
+        A counter of Meta: one round trip. Another attribute: one, and one more for
+        each time that somebody else wrote the object meanwhile; absent counts as 0.
+        Raises DoesNotExist if the object is gone, OverflowError past a counter's 64
+        bits.
+        """
+        alias = self._alias(None)
+        return run(saving.increment(self, alias, name, by), alias)
+
+    async def aincrement(self, name: str, by: Any = 1) -> Any:
+        """See increment()."""
+        alias = self._alias(None)
+        return await arun(saving.increment(self, alias, name, by), alias)
+
+    def _alias(self, using: str | None) -> str:
+        return using or self._using or self._meta.using
+
+    def _contents(self) -> Contents:
+        return Contents(self.attrs, self._tags, self._expire_at_ms)
+
+    def _take(self, contents: Contents, packed: bytes, using: str) -> None:
+        """The instance stands for what is stored now."""
+        state = self.__dict__
+        if contents.attrs is not self.attrs:
+            self.attrs.clear()
+            self.attrs.update(contents.attrs)
+        state["_tags"] = contents.tags
+        state["_expire_at_ms"] = contents.expire_at_ms
+        state["_packed"] = packed
+        state["_using"] = using
+        self._assigned.clear()
+
+    def _forget(self) -> None:
+        """Nothing is stored of this instance."""
+        self.__dict__["_packed"] = None
+
+    def _key(self, using: str | None = None) -> bytes:
+        """The Redis key of the object."""
+        return object_key(self._meta.space(self._alias(using)), self.id)
+
+
+class TaggedModel(Model):
+    """A model whose objects carry tags: positional texts, found by find()."""
+
+    is_tagged = True
+
+    class Meta:
+        abstract = True
+
+
+class TaggedAttrsModel(TaggedModel):
+    """A tagged model of which every attribute is searchable, as ``name:text``.
+
+    ``Meta.exclude_attrs`` leaves some out, ``Meta.index_attrs`` names the only ones.
+    """
+
+    indexes_attributes = True
+
+    class Meta:
+        abstract = True
+
+
+class Verbose:
+    """Mix-in: repr() shows the id and the attributes."""
+
+    def __repr__(self) -> str:
+        model: Any = self
+        return f"<{type(self).__name__} id:{model.id} attrs:{model.attrs}>"
+
+
+def checked_pk(model: str, pk: object) -> str | None:
+    """*pk* if it can be an id, None for None. Raises TypeError, ValueError."""
+    if pk is None:
+        return None
+    if not isinstance(pk, str):
+        raise TypeError(f"An id of {model} is a str, not {type(pk).__name__}: {pk!r}.")
+    if not pk:
+        raise ValueError(f"An id of {model} cannot be empty. Pass None to draw one.")
+    return str.__str__(pk)
+
+
+def checked_tags(model: type[Model], tags: Iterable[str]) -> list[str]:
+    """The tags without duplicates. Raises TypeError that says what is wrong."""
+    if isinstance(tags, str):
+        raise TypeError(f"Tags are a list of texts, not the text {tags!r}.")
+    given = list(dict.fromkeys(tags))
+    for tag in given:
+        if not isinstance(tag, str):
+            raise TypeError(f"A tag is a str, not {type(tag).__name__}: {tag!r}.")
+    if given and not model.is_tagged:
+        raise TypeError(
+            f"{model.__name__} takes no tags: it got {given[0]!r}. "
+            "Derive it from TaggedModel, or pass attributes by name."
+        )
+    return given

@@ -1,0 +1,216 @@
+"""The lazy collection: a question, and its answer once it was asked."""
+
+from collections.abc import AsyncIterator, Iterator
+from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
+
+from ..connections.executor import arun, run
+from ..keys import Space
+from ..operations.operation import Flow
+from ..queries.query import Query
+from . import bulk, fetching
+from .deadlines import Expire, to_deadline_ms
+from .lookups import narrowed
+from .manager import Asking
+
+if TYPE_CHECKING:
+    from .base import Model
+
+M = TypeVar("M", bound="Model")
+
+_SHOWN = 20
+
+
+class Collection(Asking[M]):
+    """Objects of one model that match a question, oldest first.
+
+    Chainable and never changed: every chain gives a new one. It is evaluated once, by
+    iteration, ``len``, ``bool``, ``in`` or ``list()``, and keeps the answer. A slice
+    of an evaluated one is a plain list.
+    """
+
+    def __init__(
+        self, model: "type[M]", query: Query | None = None, using: str | None = None
+    ) -> None:
+        self.model = model
+        self.query = Query() if query is None else query
+        self._using = using
+        self._cache: list[M] | None = None
+
+    @property
+    def db(self) -> str:
+        """The alias that is asked."""
+        return self._using or self.model._meta.using
+
+    @property
+    def ordered(self) -> bool:
+        """Always: by creation."""
+        return True
+
+    @property
+    def space(self) -> Space:
+        """The key space that is asked."""
+        return self.model._meta.space(self.db)
+
+    # Chains
+
+    def _collection(self) -> "Collection[M]":
+        return self
+
+    def _chained(self, query: Query | None = None) -> Self:
+        return type(self)(self.model, self.query if query is None else query, self._using)
+
+    def _narrowed(self, tags: tuple[Any, ...], lookups: dict[str, Any]) -> Self:
+        if (tags or lookups) and self.query.is_sliced:
+            raise TypeError("Cannot filter a query once a slice has been taken.")
+        return self._chained(narrowed(self.query, self.model, tags, lookups))
+
+    def _reversed(self) -> Self:
+        if self.query.is_sliced:
+            raise TypeError("Cannot reverse a query once a slice has been taken.")
+        return self._chained(self.query.reverse())
+
+    def _over(self, alias: str) -> Self:
+        return type(self)(self.model, self.query, alias)
+
+    # The answer
+
+    def list(self) -> "list[M]":
+        """The objects as a list; asked once. Two round trips for 5000 or fewer."""
+        if self._cache is None:
+            self._cache = run(fetching.instances(self), self.db)
+        return list(self._cache)
+
+    async def alist(self) -> "list[M]":
+        """See list()."""
+        return list(await self._afetched())
+
+    def _fetched(self) -> "list[M]":
+        if self._cache is None:
+            self._cache = run(fetching.instances(self), self.db)
+        return self._cache
+
+    async def _afetched(self) -> "list[M]":
+        if self._cache is None:
+            self._cache = await arun(fetching.instances(self), self.db)
+        return self._cache
+
+    def __iter__(self) -> Iterator[M]:
+        return iter(self._fetched())
+
+    def __aiter__(self) -> AsyncIterator[M]:
+        async def each() -> AsyncIterator[M]:
+            for instance in await self._afetched():
+                yield instance
+
+        return each()
+
+    def __len__(self) -> int:
+        return len(self._fetched())
+
+    def __bool__(self) -> bool:
+        return bool(self._fetched())
+
+    def __contains__(self, obj: object) -> bool:
+        return obj in self._fetched()
+
+    @overload
+    def __getitem__(self, key: int) -> M: ...
+    @overload
+    def __getitem__(self, key: slice) -> "Collection[M] | list[M]": ...
+    def __getitem__(self, key: int | slice) -> "M | Collection[M] | list[M]":
+        """An object, or a slice: pushed to the server unless already evaluated.
+
+        A step evaluates it. Raises IndexError past the end, ValueError for a
+        negative index.
+        """
+        if isinstance(key, slice):
+            return self._sliced(key)
+        if not isinstance(key, int):
+            raise TypeError(
+                f"Collection indices must be integers or slices, not {type(key).__name__}."
+            )
+        if key < 0:
+            raise ValueError("Negative indexing is not supported.")
+        if self._cache is not None:
+            return self._cache[key]
+        found = run(self._at(key), self.db)
+        if not found:
+            raise IndexError("Collection index out of range")
+        instance: M = found[0]
+        return instance
+
+    def _at(self, index: int) -> Flow:
+        return fetching.instances(self, self.query.slice(index, index + 1))
+
+    def _sliced(self, key: slice) -> "Collection[M] | list[M]":
+        for bound in (key.start, key.stop):
+            if bound is not None and bound < 0:
+                raise ValueError("Negative indexing is not supported.")
+        if self._cache is not None:
+            return self._cache[key]
+        start = 0 if key.start is None else int(key.start)
+        stop = None if key.stop is None else int(key.stop)
+        part = self._chained(self.query.slice(start, stop))
+        return part.list()[:: key.step] if key.step else part
+
+    def __repr__(self) -> str:
+        if self._cache is not None:
+            shown = self._cache[: _SHOWN + 1]
+        else:
+            head = self.query.slice(0, _SHOWN + 1)
+            shown = run(fetching.instances(self, head), self.db)
+        text = [repr(instance) for instance in shown[:_SHOWN]]
+        if len(shown) > _SHOWN:
+            text.append("'...(remaining elements truncated)...'")
+        return f"<{type(self).__name__} [{', '.join(text)}]>"
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Pickled with its answer, as Django's QuerySet is."""
+        self._fetched()
+        return self.__dict__
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """A copy that is not evaluated."""
+        return self._chained()
+
+    # Changes
+
+    def delete(self) -> tuple[int, dict[str, int]]:
+        """Delete the objects, as (number, {label: number}). Each is one step.
+
+        100 objects in two round trips. Sends no signals.
+        """
+        self._check_whole("delete")
+        number = run(bulk.delete(self), self.db)
+        self._cache = None
+        return number, ({self.model._meta.label: number} if number else {})
+
+    async def adelete(self) -> tuple[int, dict[str, int]]:
+        """See delete()."""
+        self._check_whole("delete")
+        number = await arun(bulk.delete(self), self.db)
+        self._cache = None
+        return number, ({self.model._meta.label: number} if number else {})
+
+    def set_expire(self, expire: Expire) -> int:
+        """Give each object another deadline, or none, at once; how many.
+
+        100 objects in two round trips. Sends no signals.
+        """
+        self._check_whole("set_expire")
+        deadline_ms = to_deadline_ms(expire)
+        self._cache = None
+        number: int = run(bulk.set_expire(self, deadline_ms), self.db)
+        return number
+
+    async def aset_expire(self, expire: Expire) -> int:
+        """See set_expire()."""
+        self._check_whole("set_expire")
+        deadline_ms = to_deadline_ms(expire)
+        self._cache = None
+        number: int = await arun(bulk.set_expire(self, deadline_ms), self.db)
+        return number
+
+    def _check_whole(self, verb: str) -> None:
+        if self.query.is_sliced:
+            raise TypeError(f"Cannot use 'limit' or 'offset' with {verb}().")

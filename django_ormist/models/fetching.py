@@ -1,0 +1,171 @@
+"""The flows that read: from a collection's query to instances."""
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ..operations import objects, searches
+from ..operations.operation import Flow
+from ..queries.query import Query
+from . import lookups as asked_lookups
+
+if TYPE_CHECKING:
+    from .base import Model
+    from .collection import Collection
+
+_SHOWN = 20
+
+
+def instances(asked: "Collection[Any]", query: Query | None = None) -> Flow:
+    """Flow: the objects of a query, as instances in order."""
+    meta, space = asked.model._meta, asked.space
+    query = asked.query if query is None else query
+    rows = yield from searches.rows(space, query, bool(meta.counters))
+    restore, alias = asked.model._from_row, asked.db
+    return [restore(row, space, alias) for row in rows]
+
+
+def instances_of(asked: "Collection[Any]", pks: Sequence[bytes]) -> Flow:
+    """Flow: the instances of those ids that are stored. One round trip."""
+    has_counters = bool(asked.model._meta.counters)
+    rows = yield from searches.rows_of(asked.space, pks, has_counters)
+    return [asked.model._from_row(row, asked.space, asked.db) for row in rows]
+
+
+def get(asked: "Collection[Any]", pk: tuple[Any, ...], lookups: dict[str, Any]) -> Flow:
+    """Flow: the one object, or DoesNotExist, or MultipleObjectsReturned."""
+    found = yield from get_or_none(asked, pk, lookups)
+    if found is None:
+        model = asked.model
+        raise model.DoesNotExist(f"{model._meta.object_name} matching query does not exist.")
+    return found
+
+
+def get_or_none(
+    asked: "Collection[Any]", pk: tuple[Any, ...], lookups: dict[str, Any]
+) -> Flow:
+    """Flow: the one object or None. Raises MultipleObjectsReturned."""
+    query = _one(asked, pk, lookups)
+    if query.pks is not None and len(query.pks) == 1 and not query.terms:
+        return (yield from _by_pk(asked, next(iter(query.pks))))
+    if query.is_sliced:
+        found = yield from instances(asked, query)
+    else:
+        found = yield from instances(asked, query.slice(0, _SHOWN + 1))
+    if len(found) > 1:
+        number = len(found) if len(found) <= _SHOWN else f"more than {_SHOWN}"
+        name = asked.model._meta.object_name
+        raise asked.model.MultipleObjectsReturned(
+            f"get() returned more than one {name} -- it returned {number}!"
+        )
+    return found[0] if found else None
+
+
+def _one(asked: "Collection[Any]", pk: tuple[Any, ...], lookups: dict[str, Any]) -> Query:
+    if len(pk) > 1:
+        raise TypeError(
+            f"get() takes one id, or lookups by name; not {len(pk)} ids. "
+            "Find by tags with find(...).get()."
+        )
+    if pk and not isinstance(pk[0], str):
+        raise TypeError(
+            f"An id of {asked.model.__name__} is a str, not {type(pk[0]).__name__}: "
+            f"{pk[0]!r}."
+        )
+    if asked.query.is_sliced and (pk or lookups):
+        raise TypeError("Cannot filter a query once a slice has been taken.")
+    query = asked_lookups.narrowed(asked.query, asked.model, (), lookups)
+    return query.narrow((), frozenset(pk)) if pk else query
+
+
+def _by_pk(asked: "Collection[Any]", pk: str) -> Flow:
+    """Flow: the object of this id: a bare GET where there are no counters."""
+    space = asked.space
+    if asked.model._meta.counters:
+        packed, counters = yield [
+            objects.load(space, pk),
+            objects.load_counters(space, pk),
+        ]
+    else:
+        packed, counters = (yield objects.load(space, pk)), None
+    if packed is None:
+        return None
+    return asked.model._from_row((pk.encode(), packed, counters), space, asked.db)
+
+
+def first(asked: "Collection[Any]") -> Flow:
+    """Flow: the first object or None."""
+    if asked._cache is not None:
+        return asked._cache[0] if asked._cache else None
+    found = yield from instances(asked, asked.query.slice(0, 1))
+    return found[0] if found else None
+
+
+def last(asked: "Collection[Any]") -> Flow:
+    """Flow: the last object or None. Raises TypeError for a slice."""
+    if asked._cache is not None:
+        return asked._cache[-1] if asked._cache else None
+    if asked.query.is_sliced:
+        raise TypeError("Cannot reverse a query once a slice has been taken.")
+    found = yield from instances(asked, asked.query.reverse().slice(0, 1))
+    return found[0] if found else None
+
+
+def count(asked: "Collection[Any]") -> Flow:
+    """Flow: how many. No round trip where the collection was evaluated."""
+    if asked._cache is not None:
+        return len(asked._cache)
+    return (yield from searches.size(asked.space, asked.query))
+
+
+def exists(asked: "Collection[Any]") -> Flow:
+    """Flow: whether there is any. No round trip where it was evaluated."""
+    if asked._cache is not None:
+        return bool(asked._cache)
+    rows = yield from searches.rows(asked.space, asked.query.slice(0, 1), False)
+    return bool(rows)
+
+
+def contains(asked: "Collection[Any]", obj: "Model") -> Flow:
+    """Flow: whether this object is stored and matches."""
+    if not hasattr(type(obj), "_meta"):
+        raise TypeError("'obj' must be a model instance.")
+    if type(obj) is not asked.model:
+        return False
+    if asked._cache is not None:
+        return obj in asked._cache
+    if asked.query.is_sliced:
+        pks = yield from searches.ids(asked.space, asked.query)
+        return obj.id.encode() in pks
+    query = asked.query.narrow((), frozenset((obj.id,)))
+    return bool((yield from searches.rows(asked.space, query, False)))
+
+
+def raw_ids(asked: "Collection[Any]") -> Flow:
+    """Flow: the ids as they are stored."""
+    return searches.ids(asked.space, asked.query)
+
+
+def ids(asked: "Collection[Any]") -> Flow:
+    """Flow: the ids."""
+    if asked._cache is not None:
+        return [instance.id for instance in asked._cache]
+    pks = yield from searches.ids(asked.space, asked.query)
+    return [objects.pk_of(pk, asked.space) for pk in pks]
+
+
+def in_bulk(asked: "Collection[Any]", id_list: Iterable[str] | None) -> Flow:
+    """Flow: {id: instance}. Raises TypeError for a slice."""
+    query = asked.query
+    if id_list is not None:
+        if query.is_sliced:
+            raise TypeError("Cannot use 'limit' or 'offset' with in_bulk().")
+        lookups = {"pk__in": list(id_list)}
+        query = asked_lookups.narrowed(query, asked.model, (), lookups)
+    found = yield from instances(asked, query)
+    return {instance.id: instance for instance in found}
+
+
+def check_chunk_size(chunk_size: int) -> None:
+    """Raises ValueError for a size that is not 1 or more."""
+    if chunk_size < 1:
+        raise ValueError("Chunk size must be strictly positive.")

@@ -1,0 +1,331 @@
+"""Managers: the verbs of a model as a whole, and where a collection begins."""
+
+import inspect
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
+
+from ..connections.executor import arun, run
+from ..exceptions import NotSupportedError
+from . import bulk, fetching
+
+if TYPE_CHECKING:
+    from .base import Model
+    from .collection import Collection
+    from .deadlines import Expire
+
+M = TypeVar("M", bound="Model")
+
+
+class Asking(Generic[M]):
+    """The verbs that a manager and a collection share, each with its async twin."""
+
+    model: "type[M]"
+
+    def _collection(self) -> "Collection[M]":
+        """The collection that is asked."""
+        raise NotImplementedError  # pragma: no cover
+
+    # Chains: no round trip
+
+    def all(self) -> "Collection[M]":
+        """Every object, oldest first."""
+        return self._collection()._chained()
+
+    def none(self) -> "Collection[M]":
+        """No object at all, at the cost of no round trip."""
+        return self._collection()._chained(self._collection().query.nothing())
+
+    def find(self, /, *tags: str, **lookups: Any) -> "Collection[M]":
+        """The objects that carry all these tags and attribute values.
+
+        ``name=value`` compares the texts of indexed attributes; ``id``, ``pk``,
+        ``id__in`` and ``pk__in`` compare ids. Raises FieldError for a lookup that no
+        index answers, here and not when the collection is evaluated.
+        """
+        return self._collection()._narrowed(tags, lookups)
+
+    def filter(self, /, *tags: str, **lookups: Any) -> "Collection[M]":
+        """See find()."""
+        return self._collection()._narrowed(tags, lookups)
+
+    def reverse(self) -> "Collection[M]":
+        """The same objects, in the opposite order."""
+        return self._collection()._reversed()
+
+    def using(self, alias: str) -> "Collection[M]":
+        """The same question to the connection *alias*."""
+        return self._collection()._over(alias)
+
+    # One object
+
+    def get(self, /, *pk: str, **lookups: Any) -> M:
+        """The one object of this id, or of these lookups. One round trip.
+
+        Raises DoesNotExist, MultipleObjectsReturned.
+        """
+        asked = self._collection()
+        found: M = run(fetching.get(asked, pk, lookups), asked.db)
+        return found
+
+    async def aget(self, /, *pk: str, **lookups: Any) -> M:
+        """See get()."""
+        asked = self._collection()
+        found: M = await arun(fetching.get(asked, pk, lookups), asked.db)
+        return found
+
+    def get_or_none(self, /, *pk: str, **lookups: Any) -> M | None:
+        """As get(), but None where get() raises DoesNotExist."""
+        asked = self._collection()
+        found: M | None = run(fetching.get_or_none(asked, pk, lookups), asked.db)
+        return found
+
+    async def aget_or_none(self, /, *pk: str, **lookups: Any) -> M | None:
+        """See get_or_none()."""
+        asked = self._collection()
+        found: M | None
+        found = await arun(fetching.get_or_none(asked, pk, lookups), asked.db)
+        return found
+
+    def first(self) -> M | None:
+        """The oldest object, None where there is none. One round trip."""
+        asked = self._collection()
+        found: M | None = run(fetching.first(asked), asked.db)
+        return found
+
+    async def afirst(self) -> M | None:
+        """See first()."""
+        asked = self._collection()
+        found: M | None = await arun(fetching.first(asked), asked.db)
+        return found
+
+    def last(self) -> M | None:
+        """The newest object, None where there is none. One round trip."""
+        asked = self._collection()
+        found: M | None = run(fetching.last(asked), asked.db)
+        return found
+
+    async def alast(self) -> M | None:
+        """See last()."""
+        asked = self._collection()
+        found: M | None = await arun(fetching.last(asked), asked.db)
+        return found
+
+    # Facts about many
+
+    def count(self) -> int:
+        """How many live objects there are. One round trip, nothing is loaded."""
+        asked = self._collection()
+        number: int = run(fetching.count(asked), asked.db)
+        return number
+
+    async def acount(self) -> int:
+        """See count()."""
+        asked = self._collection()
+        number: int = await arun(fetching.count(asked), asked.db)
+        return number
+
+    def exists(self) -> bool:
+        """Whether there is any object. One round trip."""
+        asked = self._collection()
+        is_there: bool = run(fetching.exists(asked), asked.db)
+        return is_there
+
+    async def aexists(self) -> bool:
+        """See exists()."""
+        asked = self._collection()
+        is_there: bool = await arun(fetching.exists(asked), asked.db)
+        return is_there
+
+    def contains(self, obj: "Model") -> bool:
+        """Whether *obj* is among them, as it is stored. One round trip."""
+        asked = self._collection()
+        is_there: bool = run(fetching.contains(asked, obj), asked.db)
+        return is_there
+
+    async def acontains(self, obj: "Model") -> bool:
+        """See contains()."""
+        asked = self._collection()
+        is_there: bool = await arun(fetching.contains(asked, obj), asked.db)
+        return is_there
+
+    def ids(self) -> list[str]:
+        """The ids alone, in order. One round trip."""
+        asked = self._collection()
+        pks: list[str] = run(fetching.ids(asked), asked.db)
+        return pks
+
+    async def aids(self) -> list[str]:
+        """See ids()."""
+        asked = self._collection()
+        pks: list[str] = await arun(fetching.ids(asked), asked.db)
+        return pks
+
+    def in_bulk(self, id_list: Iterable[str] | None = None) -> dict[str, M]:
+        """{id: object} of those ids that are there; all of them without a list."""
+        asked = self._collection()
+        found: dict[str, M] = run(fetching.in_bulk(asked, id_list), asked.db)
+        return found
+
+    async def ain_bulk(self, id_list: Iterable[str] | None = None) -> dict[str, M]:
+        """See in_bulk()."""
+        asked = self._collection()
+        found: dict[str, M] = await arun(fetching.in_bulk(asked, id_list), asked.db)
+        return found
+
+    def iterator(self, chunk_size: int = 1000) -> Iterator[M]:
+        """Each object once, *chunk_size* in memory at a time, none kept.
+
+        The ids are those of the start: what is created later is not among them, and
+        what is deleted meanwhile is left out. 1 + ceil(N / chunk_size) round trips.
+        """
+        asked = self._collection()
+        fetching.check_chunk_size(chunk_size)
+        pks = run(fetching.raw_ids(asked), asked.db)
+        for start in range(0, len(pks), chunk_size):
+            some = pks[start : start + chunk_size]
+            yield from run(fetching.instances_of(asked, some), asked.db)
+
+    async def aiterator(self, chunk_size: int = 1000) -> AsyncIterator[M]:
+        """See iterator()."""
+        asked = self._collection()
+        fetching.check_chunk_size(chunk_size)
+        pks = await arun(fetching.raw_ids(asked), asked.db)
+        for start in range(0, len(pks), chunk_size):
+            some = pks[start : start + chunk_size]
+            for instance in await arun(fetching.instances_of(asked, some), asked.db):
+                yield instance
+
+    # Creation
+
+    def create(self, /, *tags: str, **attrs: Any) -> M:
+        """Make an object and store it. One round trip.
+
+        Raises IntegrityError if the id is taken.
+        """
+        alias = self._collection().db
+        instance = self.model(*tags, **attrs)
+        instance.save(force_insert=True, using=alias)
+        return instance
+
+    async def acreate(self, /, *tags: str, **attrs: Any) -> M:
+        """See create()."""
+        alias = self._collection().db
+        instance = self.model(*tags, **attrs)
+        await instance.asave(force_insert=True, using=alias)
+        return instance
+
+    def bulk_create(self, objs: Iterable[M], batch_size: int = 100) -> list[M]:
+        """Store new objects, *batch_size* (1 to 1000) in one step; returns them.
+
+        Ten batches a round trip. A taken id raises IntegrityError: nothing of that
+        batch is written, earlier ones stay, and the message says how many objects
+        they hold. Sends no signals.
+        """
+        asked = self._collection()
+        stored: list[M] = run(bulk.create(asked, objs, batch_size), asked.db)
+        return stored
+
+    async def abulk_create(self, objs: Iterable[M], batch_size: int = 100) -> list[M]:
+        """See bulk_create()."""
+        asked = self._collection()
+        stored: list[M] = await arun(bulk.create(asked, objs, batch_size), asked.db)
+        return stored
+
+    def bulk_save(self, objs: Iterable[M], batch_size: int = 100) -> int:
+        """Save each object as save() does, *batch_size* a round trip; how many.
+
+        Each object is one step of its own. Sends no signals.
+        """
+        asked = self._collection()
+        number: int = run(bulk.save(asked, objs, batch_size), asked.db)
+        return number
+
+    async def abulk_save(self, objs: Iterable[M], batch_size: int = 100) -> int:
+        """See bulk_save()."""
+        asked = self._collection()
+        number: int = await arun(bulk.save(asked, objs, batch_size), asked.db)
+        return number
+
+
+class Manager(Asking[M]):
+    """``Model.objects``: the way from the class to its stored objects."""
+
+    collection_class: "type[Collection[Any]] | None" = None
+
+    def __get__(self, instance: "Model | None", owner: "type[M]") -> Self:
+        if instance is not None:
+            raise AttributeError(
+                f"Manager isn't accessible via {owner.__name__} instances"
+            )
+        meta = getattr(owner, "_meta", None)
+        if meta is None or meta.abstract:
+            raise AttributeError(
+                f"Manager isn't available; {owner.__name__} is abstract"
+            )
+        return self.bound(owner)
+
+    def bound(self, owner: "type[Any]") -> Self:
+        """This manager, of that model."""
+        if self.__dict__.get("model") is owner:
+            return self
+        manager = self.__class__.__new__(self.__class__)
+        manager.__dict__.update(self.__dict__, model=owner)
+        return manager
+
+    def get_collection(self) -> "Collection[M]":
+        """The collection that every verb begins with; override it to narrow all."""
+        from .collection import Collection
+
+        return (self.collection_class or Collection)(self.model)
+
+    get_queryset = get_collection
+
+    def _collection(self) -> "Collection[M]":
+        return self.get_collection()
+
+    @classmethod
+    def from_collection(
+        cls, collection_class: "type[Collection[Any]]", class_name: str | None = None
+    ) -> "type[Manager[Any]]":
+        """A manager class with the public methods of a Collection class of yours."""
+        from .collection import Collection
+
+        if not issubclass(collection_class, Collection):
+            raise TypeError(f"{collection_class!r} is not a Collection class.")
+        known = set(dir(Collection))
+        methods = {
+            name: _forwarded(name, method)
+            for name, method in inspect.getmembers(collection_class, inspect.isfunction)
+            if not name.startswith("_") and name not in known
+        }
+        name = class_name or f"{cls.__name__}From{collection_class.__name__}"
+        return type(name, (cls,), {"collection_class": collection_class, **methods})
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, Manager)
+            and type(self) is type(other)
+            and self.__dict__ == other.__dict__
+        )
+
+    def __hash__(self) -> int:
+        return hash((type(self), self.__dict__.get("model")))
+
+    def __repr__(self) -> str:
+        model = self.__dict__.get("model")
+        return f"<{type(self).__name__} of {model.__name__ if model else 'no model'}>"
+
+    def __iter__(self) -> Iterator[M]:
+        raise NotSupportedError(
+            f"A manager is not iterable. Ask {self.model.__name__}.objects.all()."
+        )
+
+
+def _forwarded(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
+    """A manager's method that calls the namesake of its collection."""
+
+    def forward(self: Manager[Any], *args: Any, **kwargs: Any) -> Any:
+        return getattr(self.get_collection(), name)(*args, **kwargs)
+
+    forward.__name__, forward.__doc__ = name, method.__doc__
+    return forward

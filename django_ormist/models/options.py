@@ -1,0 +1,244 @@
+"""A model's Meta, read once and checked: what stands at ``Model._meta``."""
+
+import secrets
+import string
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+from functools import cached_property
+from inspect import getattr_static
+from typing import TYPE_CHECKING, Any
+
+from django.apps import apps
+from django.utils.text import camel_case_to_spaces
+
+from ..connections import connections
+from ..exceptions import ImproperlyConfigured
+from ..keys import Space
+from .deadlines import to_deadline_ms
+
+if TYPE_CHECKING:
+    from .base import Model
+
+_ALPHABET = string.ascii_letters + string.digits
+_DEFAULTS: dict[str, Any] = {
+    "abstract": False,
+    "app_label": None,
+    "counters": (),
+    "exclude_attrs": (),
+    "expire": None,
+    "id_length": 16,
+    "index_attrs": None,
+    "model_name": None,
+    "using": "default",
+    "verbose_name": None,
+    "verbose_name_plural": None,
+}
+_NOT_INHERITED = {"abstract", "model_name", "verbose_name", "verbose_name_plural"}
+
+
+class Options:
+    """Everything that the class says of its objects as a whole.
+
+    label: ``app_label.Model``, outside any app ``Model``: the name of the key space
+    and the name on a command line. expire: the lifetime of a new object, None for
+    ever. counters: names kept as atomic integers.
+    """
+
+    def __init__(self, model: "type[Model]", meta: type | None) -> None:
+        self.model = model
+        self.object_name = model.__name__
+        self._given = self._read(meta)
+        self.abstract: bool = self._given["abstract"]
+        self.using: str = self._given["using"]
+        self.id_length: int = self._given["id_length"]
+        self.expire: int | float | timedelta | None = self._given["expire"]
+        self.counters: frozenset[str] = frozenset(self._given["counters"])
+        self.exclude_attrs: frozenset[str] = frozenset(self._given["exclude_attrs"])
+        index_attrs = self._given["index_attrs"]
+        self.index_attrs = None if index_attrs is None else frozenset(index_attrs)
+        self.model_name: str = self._given["model_name"] or self.object_name.lower()
+        self.verbose_name: str = self._given["verbose_name"] or camel_case_to_spaces(
+            self.object_name
+        )
+        self.verbose_name_plural: str = (
+            self._given["verbose_name_plural"] or f"{self.verbose_name}s"
+        )
+        self._spaces: dict[str, Space] = {}
+        self._check()
+
+    def __repr__(self) -> str:
+        return f"<Options for {self.object_name}>"
+
+    @property
+    def concrete_model(self) -> "type[Model]":
+        """The model itself: ours have no proxies."""
+        return self.model
+
+    @cached_property
+    def app_label(self) -> str | None:
+        """Meta's, else that of the app whose module holds the class, else None."""
+        if self._given["app_label"] is not None:
+            label: str = self._given["app_label"]
+            return label
+        configs = [
+            config
+            for config in apps.app_configs.values()
+            if f"{self.model.__module__}.".startswith(f"{config.name}.")
+        ]
+        return max(configs, key=lambda each: len(each.name)).label if configs else None
+
+    @cached_property
+    def label(self) -> str:
+        """``app_label.Model``, outside any app ``Model``."""
+        name = self._given["model_name"] or self.object_name
+        return f"{self.app_label}.{name}" if self.app_label else name
+
+    @property
+    def label_lower(self) -> str:
+        """The label in lower case, as Django's."""
+        return self.label.lower()
+
+    @cached_property
+    def is_indexed(self) -> bool:
+        """Whether any object may have an index entry beside its place in all."""
+        return self.model.is_tagged or bool(self.index_attrs) or self._indexes_all
+
+    @property
+    def _indexes_all(self) -> bool:
+        return self.model.indexes_attributes and self.index_attrs is None
+
+    @cached_property
+    def own_names(self) -> frozenset[str]:
+        """Names that are the class's own: no attribute is set under them."""
+        state = ("attrs", "_tags", "_expire_at_ms", "_packed", "_using", "_counters")
+        return frozenset({*dir(self.model), *state, "_assigned"})
+
+    @cached_property
+    def own_setters(self) -> frozenset[str]:
+        """Those of them that are properties to be set."""
+        return frozenset(
+            name
+            for name in self.own_names
+            if hasattr(getattr_static(self.model, name, None), "__set__")
+            and getattr(getattr_static(self.model, name), "fset", True) is not None
+        )
+
+    def indexes(self, name: str) -> bool:
+        """Whether the attribute *name* is indexed."""
+        if self.index_attrs is not None:
+            return name in self.index_attrs
+        return self.model.indexes_attributes and name not in self.exclude_attrs
+
+    def space(self, using: str) -> Space:
+        """The key space of this model on the alias *using*."""
+        prefix = connections[using].key_prefix
+        space = self._spaces.get(prefix)
+        if space is None:
+            space = self._spaces[prefix] = Space(prefix, self.label)
+        return space
+
+    def new_pk(self) -> str:
+        """A random id: letters and digits, from ``secrets``."""
+        return "".join([secrets.choice(_ALPHABET) for _ in range(self.id_length)])
+
+    def _read(self, meta: type | None) -> dict[str, Any]:
+        """What Meta says, over what the bases' Metas say, over the defaults."""
+        given = dict(_DEFAULTS)
+        own = {} if meta is None else _public(meta)
+        if meta is None:
+            for base in self.model.__mro__[1:]:
+                options = base.__dict__.get("_meta")
+                if options is not None:
+                    kept = set(given) - _NOT_INHERITED
+                    given.update({k: options._given[k] for k in kept})
+                    break
+        for name, value in own.items():
+            if name not in _DEFAULTS:
+                raise self._wrong(
+                    name,
+                    f"is no option of this version. Choose among "
+                    f"{', '.join(sorted(_DEFAULTS))}",
+                )
+            given[name] = value
+        return given
+
+    def _check(self) -> None:
+        for name in ("counters", "exclude_attrs", "index_attrs"):
+            self._check_names(name)
+        for name in ("using", "app_label", "model_name"):
+            value = self._given[name]
+            if value is None and name != "using":
+                continue
+            if not isinstance(value, str) or not value:
+                raise self._wrong(name, f"must be a text, not {value!r}")
+        for name in ("app_label", "model_name"):
+            if set(self._given[name] or "") & set("{}:."):
+                raise self._wrong(name, "must hold none of { } : .")
+        length = self.id_length
+        if not isinstance(length, int) or isinstance(length, bool) or length < 8:
+            raise self._wrong("id_length", f"must be an int of 8 or more, not {length!r}")
+        if self.index_attrs is not None and self.exclude_attrs:
+            raise self._wrong(
+                "exclude_attrs", "has no meaning beside index_attrs. Remove one of them"
+            )
+        if self.exclude_attrs and not self.model.indexes_attributes:
+            raise self._wrong(
+                "exclude_attrs",
+                "has no meaning here: only a TaggedAttrsModel indexes all attributes. "
+                "Remove it, or name the attributes in index_attrs",
+            )
+        for name in sorted(self.index_attrs or ()):
+            if ":" in name or "__" in name:
+                raise self._wrong(
+                    "index_attrs", f"holds {name!r}: no ':' and no '__' may be in it"
+                )
+            if name in self.counters:
+                raise self._wrong(
+                    "index_attrs", f"holds {name!r}, which is a counter: not searchable"
+                )
+        self._check_expire()
+
+    def _check_names(self, option: str) -> None:
+        names = self._given[option]
+        if names is None and option == "index_attrs":
+            return
+        if (
+            isinstance(names, str | Mapping)
+            or not isinstance(names, Iterable)
+            or not all(isinstance(name, str) and name for name in names)
+        ):
+            raise self._wrong(
+                option, f"must be a list of attribute names, not {names!r}"
+            )
+        for name in names:
+            if name in ("id", "pk", "expire"):
+                raise self._wrong(option, f"holds {name!r}, which is no attribute")
+
+    def _check_expire(self) -> None:
+        expire = self.expire
+        try:
+            if isinstance(expire, bool) or not isinstance(
+                expire, int | float | timedelta | None
+            ):
+                raise TypeError
+            deadline_ms = to_deadline_ms(expire)
+        except (TypeError, ValueError) as error:
+            raise self._wrong(
+                "expire", f"must be seconds or a timedelta, not {expire!r}"
+            ) from error
+        if deadline_ms is not None and _seconds(expire) <= 0:
+            raise self._wrong("expire", f"must be more than 0 seconds, not {expire!r}")
+
+    def _wrong(self, option: str, why: str) -> ImproperlyConfigured:
+        return ImproperlyConfigured(f"{self.object_name}.Meta.{option} {why}.")
+
+
+def _public(meta: type) -> dict[str, Any]:
+    """The options of a Meta class, its bases included."""
+    return {
+        name: getattr(meta, name) for name in dir(meta) if not name.startswith("_")
+    }
+
+
+def _seconds(expire: int | float | timedelta | None) -> float:
+    return expire.total_seconds() if isinstance(expire, timedelta) else float(expire or 0)

@@ -1,0 +1,230 @@
+"""One object in the store: load it, write it, delete it, add to its counters."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..exceptions import CorruptDataError
+from ..keys import (
+    Space,
+    all_key,
+    counters_key,
+    expires_key,
+    memo_key,
+    object_key,
+    pk_bytes,
+    term_key,
+)
+from .operation import Operation, Script
+from .replies import counters as read_counters
+from .replies import mistyped, outcome
+
+SWEPT_BY_A_WRITE = 20
+"""So many due objects are swept by each write: it takes about a millisecond."""
+
+SAVE = Script("save")
+DELETE = Script("delete")
+INSERT_MANY = Script("insert_many")
+INCREMENT = Script("increment")
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """An object as it stands in the store, or will: bytes and index entries.
+
+    packed: what ``codecs.pack`` made. suffixes: one for each index term, from
+    ``terms.term_suffix``. expire_at_ms: its deadline, None if it has none.
+    """
+
+    packed: bytes
+    suffixes: tuple[bytes, ...] = ()
+    expire_at_ms: int | None = None
+
+    @property
+    def deadline(self) -> bytes:
+        """The deadline as the scripts take it."""
+        return b"" if self.expire_at_ms is None else b"%d" % self.expire_at_ms
+
+    @property
+    def memo(self) -> bytes:
+        """What sweeping must know of it, as netstrings: owed only with a deadline."""
+        if self.expire_at_ms is None:
+            return b""
+        return b"".join(b"%d:%b" % (len(each), each) for each in self.suffixes)
+
+
+NOTHING = Image(b"")
+"""What is stored where no object is."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewObject:
+    """An object to insert: its id, its image and its counters' first values."""
+
+    pk: str
+    image: Image
+    counters: Mapping[str, int] = field(default_factory=dict)
+
+
+def load(space: Space, pk: str) -> Operation:
+    """The packed bytes of one object, or None. O(1)."""
+    return Operation("GET", (object_key(space, pk),))
+
+
+def load_counters(space: Space, pk: str) -> Operation:
+    """The stored counters of one object: {name: int}. O(counters)."""
+    return Operation("HGETALL", (counters_key(space, pk),), parse=read_counters)
+
+
+def load_many(space: Space, pks: Sequence[bytes]) -> Operation:
+    """The packed bytes of each id, None where none is. O(ids).
+
+    At most 1000 ids: MGET holds the server 0.2 ms for so many, 2 ms for 10 000.
+    """
+    return Operation("MGET", tuple([space.objects + pk for pk in pks]))
+
+
+def save(
+    space: Space,
+    pk: str,
+    old: Image,
+    new: Image,
+    counters: Mapping[str, int] | None = None,
+    is_indexed: bool = True,
+) -> Operation:
+    """Write *new* if *old* is what is stored. Answers (Outcome, stored bytes).
+
+    old: NOTHING to insert. counters: those to set; None for a model without any.
+    """
+    lost = [each for each in old.suffixes if each not in new.suffixes]
+    gained = [each for each in new.suffixes if each not in old.suffixes]
+    return Operation(
+        SAVE,
+        (
+            *_own_keys(space, pk),
+            *(term_key(space, suffix) for suffix in (*lost, *gained)),
+        ),
+        (
+            pk_bytes(pk),
+            old.packed,
+            new.packed,
+            new.deadline,
+            new.memo,
+            len(lost),
+            0 if old.expire_at_ms is None else 1,
+            SWEPT_BY_A_WRITE,
+            int(is_indexed),
+            0 if counters is None else 1,
+            *_counter_words(counters or {}),
+        ),
+        parse=outcome,
+        is_write=True,
+    )
+
+
+def delete(space: Space, pk: str, stored: Image) -> Operation:
+    """Remove the object if *stored* is what is stored. Answers (Outcome, bytes)."""
+    return Operation(
+        DELETE,
+        (
+            *_own_keys(space, pk),
+            *(term_key(space, suffix) for suffix in stored.suffixes),
+        ),
+        (pk_bytes(pk), stored.packed, SWEPT_BY_A_WRITE),
+        parse=outcome,
+        is_write=True,
+    )
+
+
+def insert_many(
+    space: Space,
+    objects: Sequence[NewObject],
+    before: NewObject | None = None,
+    is_indexed: bool = True,
+) -> Operation:
+    """Write new objects, all or none. Answers (Outcome, 1-based number of one).
+
+    before: skipped unless this object, the last of an earlier batch, is stored.
+    At most some 100 objects: the server does nothing else meanwhile, 1.5 ms.
+    """
+    carriers: dict[bytes, list[int]] = {}
+    words: list[bytes | str | int] = []
+    for number, new in enumerate(objects, start=1):
+        for suffix in new.image.suffixes:
+            carriers.setdefault(suffix, []).append(number)
+        image = new.image
+        words += (pk_bytes(new.pk), image.packed, image.deadline, image.memo)
+        words += (len(new.counters), *_counter_words(new.counters))
+    for numbers in carriers.values():
+        words += (len(numbers), *numbers)
+    return Operation(
+        INSERT_MANY,
+        (
+            all_key(space),
+            expires_key(space),
+            memo_key(space),
+            *(object_key(space, new.pk) for new in objects),
+            *(term_key(space, suffix) for suffix in carriers),
+        ),
+        (
+            len(objects),
+            SWEPT_BY_A_WRITE,
+            int(is_indexed),
+            b"" if before is None else pk_bytes(before.pk),
+            b"" if before is None else before.image.packed,
+            *words,
+        ),
+        parse=outcome,
+        is_write=True,
+    )
+
+
+def increment(space: Space, pk: str, name: str, by: int) -> Operation:
+    """Add *by* to a counter. Answers the new value, None if the object is gone.
+
+    Raises OverflowError past 64 bits.
+    """
+
+    def parse(reply: Any) -> int | None:
+        if isinstance(reply, list):
+            if reply[0] == -1:
+                raise mistyped(reply[1])
+            raise OverflowError(
+                f"Cannot add {by} to the counter {name!r} of {pk!r}: a counter holds "
+                "64 bits. Nothing was added."
+            )
+        return None if reply is None else int(reply)
+
+    return Operation(
+        INCREMENT,
+        (object_key(space, pk), counters_key(space, pk), expires_key(space)),
+        (pk_bytes(pk), name, by),
+        parse=parse,
+        is_write=True,
+    )
+
+
+def pk_of(stored: bytes, space: Space) -> str:
+    """The id that stands in a sorted set. Raises CorruptDataError."""
+    try:
+        return stored.decode()
+    except UnicodeDecodeError as error:
+        raise CorruptDataError(
+            f"The key {all_key(space)!r} holds the id {stored!r}, which is not UTF-8."
+        ) from error
+
+
+def _own_keys(space: Space, pk: str) -> tuple[bytes, ...]:
+    return (
+        object_key(space, pk),
+        all_key(space),
+        expires_key(space),
+        memo_key(space),
+        counters_key(space, pk),
+    )
+
+
+def _counter_words(counters: Mapping[str, int]) -> Iterable[str | int]:
+    for name, value in counters.items():
+        yield name
+        yield value

@@ -1,0 +1,52 @@
+"""Reading the facts that scripts answer."""
+
+from collections.abc import Mapping
+from enum import IntEnum
+from typing import Any
+
+from ..exceptions import CorruptDataError
+
+
+class Outcome(IntEnum):
+    """The first number of a script's answer."""
+
+    MISTYPED = -1
+    REFUSED = 0
+    DONE = 1
+    UNEXPLAINED = 2
+    DUE = 3
+    SKIPPED = 4
+
+
+def outcome(reply: Any) -> tuple[Outcome, Any]:
+    """A script's answer as (outcome, the fact that comes with it or None).
+
+    Raises CorruptDataError that names the key, if one holds another type.
+    """
+    if reply == 1:
+        return Outcome.DONE, None
+    code = Outcome(reply[0])
+    fact = reply[1] if len(reply) > 1 else None
+    if code is Outcome.MISTYPED:
+        raise mistyped(fact)
+    return code, fact
+
+
+def mistyped(key: bytes) -> CorruptDataError:
+    """The error for a key of ours that somebody gave another type."""
+    return CorruptDataError(
+        f"The key {key!r} holds another Redis type than django_ormist stores there. "
+        "Nothing was written. Move that key away, or choose another KEY_PREFIX."
+    )
+
+
+def pairs(reply: Any) -> dict[bytes, bytes]:
+    """HGETALL's answer, which is a flat list or (RESP3) a mapping."""
+    if isinstance(reply, Mapping):
+        return dict(reply)
+    return dict(zip(reply[::2], reply[1::2], strict=True))
+
+
+def counters(reply: Any) -> dict[str, int]:
+    """The stored counters of one object, by name."""
+    return {name.decode(): int(value) for name, value in pairs(reply).items()}

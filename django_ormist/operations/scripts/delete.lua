@@ -1,0 +1,38 @@
+-- Remove one object and every entry it has, in one step.
+--
+-- KEYS     1 object (string)  2 all (sorted set)  3 expires (sorted set)
+--          4 memos (hash)  5 counters (hash)  6.. sorted sets of its terms
+-- ARGV     1 id  2 the bytes that must be stored now, "" for any  3 most to sweep
+-- RETURNS  1 deleted
+--          {0, stored} the stored bytes are others: nothing was deleted
+--          {2} there was no such object; what was left of it is gone
+--          {-1, key} the key holds another type: nothing was deleted
+-- COST     O((terms + swept) log n)
+-- DERIVED  what a memo names, for an object that expired and was not yet swept
+
+local base = string.sub(KEYS[2], 1, -4)
+local pk = ARGV[1]
+
+local wrong = mistyped(1, 1, 'string') or mistyped(2, 3, 'zset')
+  or mistyped(4, 5, 'hash') or mistyped(6, #KEYS, 'zset')
+if wrong then
+  return {-1, wrong}
+end
+local stored = redis.call('GET', KEYS[1])
+if stored and stored ~= ARGV[2] then
+  return {0, stored}
+end
+
+local memo = redis.call('HGET', KEYS[4], pk)
+redis.call('DEL', KEYS[1], KEYS[5])
+if memo then
+  unindex(base, pk, memo)
+  redis.call('HDEL', KEYS[4], pk)
+end
+for i = 6, #KEYS do
+  redis.call('ZREM', KEYS[i], pk)
+end
+redis.call('ZREM', KEYS[2], pk)
+redis.call('ZREM', KEYS[3], pk)
+sweep(base, clock(), tonumber(ARGV[3]))
+return stored and 1 or {2}

@@ -1,0 +1,25 @@
+-- Add to one counter of an object that is there.
+--
+-- KEYS     1 object (string)  2 counters (hash)  3 expires (sorted set)
+-- ARGV     1 id  2 counter  3 how much, an integer
+-- RETURNS  the new value as text; false if there is no such object;
+--          {-1, key} the key holds another type; {-2} past 64 bits: not added
+-- COST     O(1)
+
+local wrong = mistyped(1, 1, 'string') or mistyped(2, 2, 'hash')
+  or mistyped(3, 3, 'zset')
+if wrong then
+  return {-1, wrong}
+end
+if redis.call('EXISTS', KEYS[1]) == 0 then
+  return false
+end
+-- HINCRBY checks the sum itself; its number would lose digits past 2^53 in Lua.
+if type(redis.pcall('HINCRBY', KEYS[2], ARGV[2], ARGV[3])) == 'table' then
+  return {-2}
+end
+local deadline = redis.call('ZSCORE', KEYS[3], ARGV[1])
+if deadline then
+  redis.call('PEXPIREAT', KEYS[2], digits(tonumber(deadline) - 1))
+end
+return redis.call('HGET', KEYS[2], ARGV[2])

@@ -1,0 +1,112 @@
+-- Write new objects with their index entries, all of them or none.
+--
+-- KEYS     1 all (sorted set)  2 expires (sorted set)  3 memos (hash)
+--          4.. the objects (strings), then the sorted sets of their terms
+-- ARGV     1 number of objects  2 most objects to sweep
+--          3 "1" if the model is indexed
+--          4 id and 5 bytes of an object that must be stored, or "" and ""
+--          then for each object: id, bytes, deadline in ms or "", memo or "",
+--          number of counters, counter names and values
+--          then for each term: how many of the objects carry it, their numbers
+-- RETURNS  1 written
+--          {0, number} that object's id is taken
+--          {2, number} no such object, but index entries that nothing explains
+--          {3, number} that object's deadline is past
+--          {4} the object of ARGV 4 is not stored: the batch before was refused
+--          {-1, key} the key holds another type
+--          Anything but 1: nothing was written.
+-- COST     O((objects + entries + swept) log n)
+-- DERIVED  the counters of each object; what the memo of an expired one names
+
+local base = string.sub(KEYS[1], 1, -4)
+local count = tonumber(ARGV[1])
+
+if ARGV[4] ~= '' and redis.call('GET', base .. 'o:' .. ARGV[4]) ~= ARGV[5] then
+  return {4}
+end
+local wrong = mistyped(1, 2, 'zset') or mistyped(3, 3, 'hash')
+  or mistyped(4 + count, #KEYS, 'zset')
+if wrong then
+  return {-1, wrong}
+end
+for i = 1, count do
+  if redis.call('EXISTS', KEYS[3 + i]) == 1 then
+    return {0, i}
+  end
+end
+
+local now, now_us = clock()
+local pks, packed, deadlines, memos, counters = {}, {}, {}, {}, {}
+local at = 6
+for i = 1, count do
+  pks[i], packed[i], memos[i] = ARGV[at], ARGV[at + 1], ARGV[at + 3]
+  deadlines[i] = tonumber(ARGV[at + 2]) or false
+  if deadlines[i] and deadlines[i] <= now then
+    return {3, i}
+  end
+  local pairs_of = tonumber(ARGV[at + 4])
+  if pairs_of > 0 then
+    counters[i] = {unpack(ARGV, at + 5, at + 4 + 2 * pairs_of)}
+  end
+  at = at + 5 + 2 * pairs_of
+end
+
+local leftovers = {}
+for i, created in ipairs(redis.call('ZMSCORE', KEYS[1], unpack(pks))) do
+  if created then
+    local memo = redis.call('HGET', KEYS[3], pks[i])
+    if not memo and ARGV[3] == '1' and not redis.call('ZSCORE', KEYS[2], pks[i]) then
+      return {2, i}
+    end
+    leftovers[i] = memo or ''
+  end
+end
+
+-- A SET comes first: out of memory, it is refused before anything is written.
+for i = 1, count do
+  if deadlines[i] then
+    redis.call('SET', KEYS[3 + i], packed[i], 'PXAT', digits(deadlines[i] - 1))
+  else
+    redis.call('SET', KEYS[3 + i], packed[i])
+  end
+end
+for i, memo in pairs(leftovers) do
+  unindex(base, pks[i], memo)
+  redis.call('ZREM', KEYS[2], pks[i])
+  redis.call('HDEL', KEYS[3], pks[i])
+  redis.call('DEL', base .. 'c:' .. pks[i])
+end
+
+local first = next_created(KEYS[1], now_us)
+local created, entries = {}, {}
+for i = 1, count do
+  created[i] = digits(first + i - 1)
+  entries[2 * i - 1], entries[2 * i] = created[i], pks[i]
+end
+redis.call('ZADD', KEYS[1], unpack(entries))
+for key = 4 + count, #KEYS do
+  local carriers = tonumber(ARGV[at])
+  entries = {}
+  for j = 1, carriers do
+    local i = tonumber(ARGV[at + j])
+    entries[2 * j - 1], entries[2 * j] = created[i], pks[i]
+  end
+  redis.call('ZADD', KEYS[key], unpack(entries))
+  at = at + 1 + carriers
+end
+for i = 1, count do
+  if deadlines[i] then
+    redis.call('ZADD', KEYS[2], digits(deadlines[i]), pks[i])
+    if memos[i] ~= '' then
+      redis.call('HSET', KEYS[3], pks[i], memos[i])
+    end
+  end
+  if counters[i] then
+    redis.call('HSET', base .. 'c:' .. pks[i], unpack(counters[i]))
+    if deadlines[i] then
+      redis.call('PEXPIREAT', base .. 'c:' .. pks[i], digits(deadlines[i] - 1))
+    end
+  end
+end
+sweep(base, now, tonumber(ARGV[2]))
+return 1

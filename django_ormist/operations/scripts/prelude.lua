@@ -1,0 +1,90 @@
+-- What several scripts share; it stands before each of them.
+--
+-- KEYS     none of its own: a base is passed, "{prefix}:{model}:"
+-- ARGV     none of its own
+-- RETURNS  nothing
+-- COST     O(1)
+-- DERIVED  base .. "o:" .. id, base .. "c:" .. id, and the term sets that a memo
+--          names. All of them carry the hash tag of the declared keys.
+
+-- Two numbers: the server's clock in ms and in microseconds. It stands still
+-- inside a script.
+local function clock()
+  local time = redis.call('TIME')
+  local seconds, micros = tonumber(time[1]), tonumber(time[2])
+  return seconds * 1000 + math.floor(micros / 1000), seconds * 1000000 + micros
+end
+
+-- An integer as text: `..` prints 170000000012345 as 1.7000000001234e+14.
+local function digits(number)
+  return string.format('%.0f', number)
+end
+
+-- The first key from KEYS[first] to KEYS[last] that holds another type, or nil.
+-- Lua does not roll back, so this comes before the first write.
+local function mistyped(first, last, kind)
+  for i = first, last do
+    local found = redis.call('TYPE', KEYS[i])['ok']
+    if found ~= kind and found ~= 'none' then
+      return KEYS[i]
+    end
+  end
+end
+
+-- The creation time of the next object: later than every other in the set.
+local function next_created(all, now_us)
+  local last = redis.call('ZREVRANGE', all, 0, 0, 'WITHSCORES')[2]
+  if last and tonumber(last) >= now_us then
+    return tonumber(last) + 1
+  end
+  return now_us
+end
+
+-- Call back with each term suffix of a memo: netstrings, "6:t:home4:t:to".
+local function each_suffix(memo, visit)
+  local at = 1
+  while at <= #memo do
+    local colon = string.find(memo, ':', at, true)
+    local size = tonumber(string.sub(memo, at, colon - 1))
+    visit(string.sub(memo, colon + 1, colon + size))
+    at = colon + size + 1
+  end
+end
+
+-- Take one id out of every term set that its memo names.
+local function unindex(base, pk, memo)
+  each_suffix(memo, function(suffix)
+    redis.call('ZREM', base .. suffix, pk)
+  end)
+end
+
+-- Remove at most `limit` objects that are due, with all their entries; how many.
+local function sweep(base, now, limit)
+  local expires, memos = base .. 'expires', base .. 'idx'
+  local due = redis.call('ZRANGEBYSCORE', expires, '-inf', now, 'LIMIT', 0, limit)
+  if #due == 0 then
+    return 0
+  end
+  local keys, gone, suffixes = {}, {}, {}
+  local known = redis.call('HMGET', memos, unpack(due))
+  for i, pk in ipairs(due) do
+    keys[2 * i - 1], keys[2 * i] = base .. 'o:' .. pk, base .. 'c:' .. pk
+    if known[i] then
+      each_suffix(known[i], function(suffix)
+        if not gone[suffix] then
+          gone[suffix] = {}
+          suffixes[#suffixes + 1] = suffix
+        end
+        table.insert(gone[suffix], pk)
+      end)
+    end
+  end
+  redis.call('UNLINK', unpack(keys))
+  for _, suffix in ipairs(suffixes) do
+    redis.call('ZREM', base .. suffix, unpack(gone[suffix]))
+  end
+  redis.call('ZREM', base .. 'all', unpack(due))
+  redis.call('HDEL', memos, unpack(due))
+  redis.call('ZREM', expires, unpack(due))
+  return #due
+end

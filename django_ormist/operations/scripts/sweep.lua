@@ -1,0 +1,13 @@
+-- Remove objects whose deadline is past, with every entry they have.
+--
+-- KEYS     1 expires (sorted set)  2 all (sorted set)  3 memos (hash)
+-- ARGV     1 most objects to sweep, 1 to 500
+-- RETURNS  how many were swept; {-1, key} if that key holds another type
+-- COST     O(swept * terms * log n)
+-- DERIVED  the objects, their counters, and the term sets that their memos name
+
+local wrong = mistyped(1, 2, 'zset') or mistyped(3, 3, 'hash')
+if wrong then
+  return {-1, wrong}
+end
+return sweep(string.sub(KEYS[2], 1, -4), clock(), tonumber(ARGV[1]))

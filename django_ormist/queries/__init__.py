@@ -1,0 +1,1 @@
+"""ASK: which objects, in what order, which slice. Pure descriptions."""

@@ -1,0 +1,17 @@
+"""Signals of django_ormist's models; Django's own are never sent for them.
+
+pre_save, post_save      sender, instance, using; post_save also created
+pre_delete, post_delete  sender, instance, using
+class_prepared           sender
+
+Async verbs send them with ``asend``. Bulk verbs (``bulk_create``, ``bulk_save``,
+a collection's ``delete`` and ``set_expire``) send none.
+"""
+
+from django.dispatch import Signal
+
+pre_save = Signal()
+post_save = Signal()
+pre_delete = Signal()
+post_delete = Signal()
+class_prepared = Signal()

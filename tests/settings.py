@@ -1,0 +1,20 @@
+"""The one settings module of the tests."""
+
+SECRET_KEY = "only-the-tests-use-this"
+USE_TZ = True
+TIME_ZONE = "UTC"
+INSTALLED_APPS = [
+    "django.contrib.contenttypes",
+    "django.contrib.auth",
+    "django_ormist",
+    "tests",
+]
+DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}}
+TEMPLATES = [
+    {"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}
+]
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# Nobody listens on port 1: a test that asks for no server reaches none, not even the
+# one that a developer happens to run.
+ORMIST = {"default": {"LOCATION": "redis://127.0.0.1:1/0"}}
