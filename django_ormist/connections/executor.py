@@ -70,9 +70,7 @@ def _exchange(operations: list[Operation]) -> Generator[Parcel, Any, list[Any]]:
     NOSCRIPT did nothing: only those are sent again.
     """
     replies: list[Any] = yield operations
-    unknown = [
-        i for i, reply in enumerate(replies) if isinstance(reply, NoScriptError)
-    ]
+    unknown = [i for i, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
     if unknown:
         scripts = {operations[i].command for i in unknown}
         yield [

@@ -40,7 +40,9 @@ class ModelBase(type):
         model._meta = Options(model, meta)
         for error in ("DoesNotExist", "MultipleObjectsReturned", "NotUpdated"):
             parents = tuple(
-                base.__dict__[error] for base in cls.__mro__[1:] if error in base.__dict__
+                base.__dict__[error]
+                for base in cls.__mro__[1:]
+                if error in base.__dict__
             )
             body = {
                 "__module__": cls.__module__,
@@ -153,7 +155,9 @@ class Model(metaclass=ModelBase):
                 return attrs[name]
             if name in self._meta.counters:
                 return self._counters.get(name, 0)
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        raise AttributeError(
+            f"{type(self).__name__!r} object has no attribute {name!r}"
+        )
 
     def __setattr__(self, name: str, value: Any) -> None:
         meta = self._meta

@@ -89,7 +89,9 @@ def _insert_again(
     _stored(asked, some, new)
 
 
-def _stored(asked: "Collection[Any]", some: list["Model"], new: list[NewObject]) -> None:
+def _stored(
+    asked: "Collection[Any]", some: list["Model"], new: list[NewObject]
+) -> None:
     for instance, each in zip(some, new, strict=True):
         instance._take(instance._contents(), each.image.packed, asked.db)
 

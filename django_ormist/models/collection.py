@@ -57,7 +57,9 @@ class Collection(Asking[M]):
         return self
 
     def _chained(self, query: Query | None = None) -> Self:
-        return type(self)(self.model, self.query if query is None else query, self._using)
+        return type(self)(
+            self.model, self.query if query is None else query, self._using
+        )
 
     def _narrowed(self, tags: tuple[Any, ...], lookups: dict[str, Any]) -> Self:
         if (tags or lookups) and self.query.is_sliced:

@@ -36,7 +36,9 @@ def get(asked: "Collection[Any]", pk: tuple[Any, ...], lookups: dict[str, Any]) 
     found = yield from get_or_none(asked, pk, lookups)
     if found is None:
         model = asked.model
-        raise model.DoesNotExist(f"{model._meta.object_name} matching query does not exist.")
+        raise model.DoesNotExist(
+            f"{model._meta.object_name} matching query does not exist."
+        )
     return found
 
 
@@ -60,7 +62,9 @@ def get_or_none(
     return found[0] if found else None
 
 
-def _one(asked: "Collection[Any]", pk: tuple[Any, ...], lookups: dict[str, Any]) -> Query:
+def _one(
+    asked: "Collection[Any]", pk: tuple[Any, ...], lookups: dict[str, Any]
+) -> Query:
     if len(pk) > 1:
         raise TypeError(
             f"get() takes one id, or lookups by name; not {len(pk)} ids. "

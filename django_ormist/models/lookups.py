@@ -46,7 +46,9 @@ def _tag(meta: Options, tag: Any) -> str:
 
 
 def _pks(meta: Options, name: str, value: Any) -> frozenset[str]:
-    values = list(value) if name.endswith("__in") and not isinstance(value, str) else None
+    values = (
+        list(value) if name.endswith("__in") and not isinstance(value, str) else None
+    )
     if values is None and name.endswith("__in"):
         raise TypeError(f"{name} takes a list of ids, not the text {value!r}.")
     for pk in [value] if values is None else values:

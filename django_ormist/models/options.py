@@ -176,7 +176,9 @@ class Options:
                 raise self._wrong(name, "must hold none of { } : .")
         length = self.id_length
         if not isinstance(length, int) or isinstance(length, bool) or length < 8:
-            raise self._wrong("id_length", f"must be an int of 8 or more, not {length!r}")
+            raise self._wrong(
+                "id_length", f"must be an int of 8 or more, not {length!r}"
+            )
         if self.index_attrs is not None and self.exclude_attrs:
             raise self._wrong(
                 "exclude_attrs", "has no meaning beside index_attrs. Remove one of them"
@@ -235,10 +237,10 @@ class Options:
 
 def _public(meta: type) -> dict[str, Any]:
     """The options of a Meta class, its bases included."""
-    return {
-        name: getattr(meta, name) for name in dir(meta) if not name.startswith("_")
-    }
+    return {name: getattr(meta, name) for name in dir(meta) if not name.startswith("_")}
 
 
 def _seconds(expire: int | float | timedelta | None) -> float:
-    return expire.total_seconds() if isinstance(expire, timedelta) else float(expire or 0)
+    return (
+        expire.total_seconds() if isinstance(expire, timedelta) else float(expire or 0)
+    )

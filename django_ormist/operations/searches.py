@@ -114,7 +114,9 @@ def rows_of(space: Space, pks: Sequence[bytes], has_counters: bool) -> Flow:
     )
     packed = [each for reply in replies[: len(chunks)] for each in reply]
     counters = replies[len(chunks) :] or [None] * len(pks)
-    return [row for row in zip(pks, packed, counters, strict=True) if row[1] is not None]
+    return [
+        row for row in zip(pks, packed, counters, strict=True) if row[1] is not None
+    ]
 
 
 def size(space: Space, query: Query) -> Flow:

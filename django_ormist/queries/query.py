@@ -27,7 +27,9 @@ class Query:
     @property
     def is_empty(self) -> bool:
         """Whether it cannot match, whatever is stored: it costs no round trip."""
-        return self.stop is not None and self.stop <= self.start or self.pks == frozenset()
+        return (
+            self.stop is not None and self.stop <= self.start or self.pks == frozenset()
+        )
 
     @property
     def limit(self) -> int | None:

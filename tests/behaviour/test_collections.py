@@ -1,0 +1,369 @@
+"""Many objects: finding, counting, slicing, changing them."""
+
+import pickle
+
+import pytest
+from django.core.paginator import AsyncPaginator, Paginator
+from django.http import Http404
+from django.shortcuts import get_object_or_404
+from django.test import RequestFactory
+from django.views.generic import ListView
+
+import django_ormist as ormist
+from tests.models import Page, Plain, Session, Todo, User
+
+
+@pytest.fixture
+def todos(alias):
+    """Thirty to-dos, all "all", every second "even", every third "third"."""
+    return Todo.objects.bulk_create(
+        Todo(
+            "all",
+            *(["even"] if i % 2 == 0 else []),
+            *(["third"] if i % 3 == 0 else []),
+            id=f"t{i:02}",
+            number=i,
+        )
+        for i in range(30)
+    )
+
+
+def numbers(objects):
+    return [each.number for each in objects]
+
+
+def test_find_keeps_only_objects_with_every_tag(ask, alias):
+    ask(Todo.objects.create, "home", text="milk")
+    rent = ask(Todo.objects.create, "home", "urgent", text="rent")
+    assert ask(Todo.objects.find("home", "urgent").list) == [rent]
+    assert ask(Todo.objects.find("home").find("urgent").list) == [rent]
+    assert ask(Todo.objects.find("urgent", "nothing").list) == []
+
+
+def test_objects_come_oldest_first(ask, todos):
+    assert ask(Todo.objects.all().list) == todos
+    assert ask(Todo.objects.find("all").reverse().list) == todos[::-1]
+    assert ask(Todo.objects.find("even", "third").list) == todos[::6]
+
+
+def test_an_attribute_is_a_tag_and_compares_its_text(ask, alias):
+    john = ask(User.objects.create, name="John", age=30)
+    for lookup in ({"age": 30}, {"age": "30"}):
+        assert ask(User.objects.find(**lookup).list) == [john]
+    assert ask(User.objects.find("name:John", age=30).list) == [john]
+    assert ask(User.objects.find(age=30.0).list) == []
+
+
+def test_only_named_attributes_are_indexed(ask, alias):
+    session = ask(Session.objects.create, user_id=7, address="::1")
+    assert ask(Session.objects.find(user_id=7).get) == session
+    with pytest.raises(ormist.FieldError, match=r"Session\.Meta\.index_attrs"):
+        Session.objects.find(address="::1")
+    with pytest.raises(ormist.FieldError, match=r"User\.Meta\.exclude_attrs"):
+        User.objects.find(bio="x")
+
+
+@pytest.mark.parametrize(
+    ("ask_for", "error", "message"),
+    [
+        (lambda: User.objects.find(age__gt=3), ormist.FieldError, "'gt'"),
+        (lambda: User.objects.find(age=[1]), ormist.FieldError, "list has no text"),
+        (lambda: User.objects.find(expire=3), ormist.FieldError, "'expire'"),
+        (lambda: Page.objects.find(views=3), ormist.FieldError, "'views'"),
+        (lambda: Plain.objects.find("tag"), ormist.FieldError, "has no tags"),
+        (lambda: Todo.objects.find(3), TypeError, "takes tags, which are texts"),
+        (lambda: Todo.objects.find(pk=3), TypeError, "is a str, not int"),
+        (lambda: Todo.objects.find(pk__in="abc"), TypeError, "a list of ids"),
+        (lambda: Todo.objects.find("\ud800"), ValueError, "surrogate"),
+    ],
+)
+def test_a_lookup_that_cannot_be_answered_is_refused_at_once(ask_for, error, message):
+    with pytest.raises(error, match=message):
+        ask_for()
+
+
+def test_ids_are_lookups_too(ask, todos):
+    assert ask(Todo.objects.find("even", pk="t04").list) == [todos[4]]
+    assert ask(Todo.objects.find("even", pk="t05").list) == []
+    chosen = Todo.objects.find("even", pk__in=["t20", "t02", "t03", "none"])
+    assert ask(chosen.list) == [todos[2], todos[20]]
+    assert ask(chosen.count) == 2
+    assert ask(chosen.reverse().ids) == ["t20", "t02"]
+    assert ask(chosen[1:].list) == [todos[20]]
+    assert ask(chosen.exists) is True
+    assert ask(Todo.objects.find(pk__in=[]).list) == []
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        slice(None, 5),
+        slice(5, 9),
+        slice(25, 99),
+        slice(28, None),
+        slice(99, None),
+        slice(3, 3),
+        slice(None, None),
+        slice(None, 9, 4),
+    ],
+)
+@pytest.mark.parametrize("tags", [(), ("even",), ("even", "all"), ("all", "third")])
+@pytest.mark.parametrize("is_reversed", [False, True])
+def test_slices_are_those_of_the_list(todos, tags, part, is_reversed):
+    expected = [each for each in todos if set(tags) <= set(each.tags)]
+    asked = Todo.objects.find(*tags)
+    if is_reversed:
+        expected, asked = expected[::-1], asked.reverse()
+    assert list(asked[part]) == expected[part]
+    if part.step is None:
+        assert asked[part].count() == len(expected[part])
+        assert asked[part].ids() == [each.id for each in expected[part]]
+        assert list(asked[part][1:3]) == expected[part][1:3]
+        assert asked[part].exists() == bool(expected[part])
+
+
+def test_an_index_gives_one_object(todos):
+    assert Todo.objects.all()[7] == todos[7]
+    assert Todo.objects.find("even").reverse()[0] == todos[28]
+    assert Todo.objects.all()[5:][2] == todos[7]
+    with pytest.raises(IndexError):
+        Todo.objects.all()[30]
+    with pytest.raises(IndexError):
+        Todo.objects.all()[5:7][2]
+    with pytest.raises(ValueError, match="Negative indexing is not supported"):
+        Todo.objects.all()[-1]
+    with pytest.raises(ValueError, match="Negative indexing is not supported"):
+        Todo.objects.all()[-2:]
+    with pytest.raises(TypeError, match="integers or slices"):
+        Todo.objects.all()["x"]
+
+
+def test_a_slice_cannot_be_narrowed(todos):
+    part = Todo.objects.all()[:5]
+    for narrow in (
+        lambda: part.find("even"),
+        part.reverse,
+        part.delete,
+        lambda: part.set_expire(5),
+        lambda: part.in_bulk(["t01"]),
+        part.last,
+    ):
+        with pytest.raises(TypeError):
+            narrow()
+
+
+def test_first_last_and_the_rest(ask, todos):
+    even = Todo.objects.find("even")
+    assert ask(even.first) == todos[0]
+    assert ask(even.last) == todos[28]
+    assert ask(even.reverse().first) == todos[28]
+    assert ask(Todo.objects.find("none").first) is None
+    assert ask(Todo.objects.find("none").last) is None
+    assert ask(even.count) == 15
+    assert ask(even.exists) is True
+    assert ask(Todo.objects.find("none").exists) is False
+    assert ask(even.contains, todos[2]) is True
+    assert ask(even.contains, todos[3]) is False
+    assert ask(even.contains, User(id="t02")) is False
+    assert ask(even.ids) == [each.id for each in todos[::2]]
+    assert ask(Todo.objects.in_bulk, ["t03", "no"]) == {"t03": todos[3]}
+    assert ask(even.in_bulk) == {each.id: each for each in todos[::2]}
+
+
+def test_none_asks_nothing(ask, settings):
+    settings.ORMIST = {"default": {"LOCATION": "redis://127.0.0.1:1"}}
+    nothing = Todo.objects.none()
+    assert ask(nothing.list) == [] and ask(nothing.count) == 0
+    assert ask(nothing.find("x").first) is None and ask(nothing[:5].ids) == []
+
+
+def test_get_says_what_it_missed(ask, todos):
+    assert ask(Todo.objects.get, "t03") == todos[3]
+    assert ask(Todo.objects.get, pk="t03") == todos[3]
+    assert ask(Todo.objects.find("even").get, "t04") == todos[4]
+    with pytest.raises(Todo.DoesNotExist, match="Todo matching query does not exist"):
+        ask(Todo.objects.find("even").get, "t03")
+    with pytest.raises(Todo.MultipleObjectsReturned, match="it returned 15!"):
+        ask(Todo.objects.find("even").get)
+    with pytest.raises(Todo.MultipleObjectsReturned, match="more than 20"):
+        ask(Todo.objects.all().get)
+    assert ask(Todo.objects.get_or_none, "t99") is None
+    assert ask(Todo.objects.get_or_none, "t01") == todos[1]
+
+
+def test_a_collection_is_evaluated_once(todos):
+    even = Todo.objects.find("even")
+    first = even.list()
+    Todo.objects.create("even", number=99)
+    assert len(even) == 15 and even.count() == 15 and bool(even)
+    assert even[0] is first[0] and even[3:5] == first[3:5]
+    assert todos[2] in even and todos[3] not in even
+    first.clear()
+    assert len(even) == 15
+    assert len(even.all()) == 16
+
+
+def test_iteration_in_both_colours(ask, todos):
+    assert ask(list, Todo.objects.find("third")) == todos[::3]
+    assert ask(list, Todo.objects.none()) == []
+
+
+def test_iterator_gives_each_object_once(todos):
+    assert list(Todo.objects.iterator(chunk_size=7)) == todos
+    assert list(Todo.objects.find("even")[2:9].iterator(2)) == todos[::2][2:9]
+    with pytest.raises(ValueError, match="strictly positive"):
+        list(Todo.objects.iterator(chunk_size=0))
+
+
+def test_aiterator_gives_each_object_once(todos):
+    import asyncio
+
+    async def collected():
+        return [each async for each in Todo.objects.aiterator(chunk_size=7)]
+
+    assert asyncio.run(collected()) == todos
+
+
+def test_repr_shows_the_first_twenty(todos):
+    shown = repr(Todo.objects.all())
+    assert shown.startswith("<Collection [<Todo id:t00 attrs:{'number': 0}>, ")
+    assert "t19" in shown and "t20" not in shown
+    assert shown.endswith("'...(remaining elements truncated)...']>")
+    assert repr(Todo.objects.find(pk="t03")) == (
+        "<Collection [<Todo id:t03 attrs:{'number': 3}>]>"
+    )
+
+
+def test_a_collection_is_pickled_with_its_answer(todos):
+    twin = pickle.loads(pickle.dumps(Todo.objects.find("third")))
+    assert twin._cache == todos[::3]
+
+
+def test_delete_removes_what_matches_and_nothing_else(ask, todos, server):
+    assert ask(Todo.objects.find("even").delete) == (15, {"tests.Todo": 15})
+    assert ask(Todo.objects.all().list) == todos[1::2]
+    assert ask(Todo.objects.find("even").delete) == (0, {})
+    assert ask(Todo.objects.all().delete) == (15, {"tests.Todo": 15})
+    assert server.keys() == []
+
+
+def test_set_expire_acts_at_once(ask, todos):
+    assert ask(Todo.objects.find("even").set_expire, 60) == 15
+    assert 50 < ask(Todo.objects.get, "t04").ttl() <= 60
+    assert ask(Todo.objects.get, "t05").ttl() is None
+    assert ask(Todo.objects.find("third").set_expire, None) == 10
+    assert ask(Todo.objects.get, "t06").ttl() is None
+    assert ask(Todo.objects.find("third").set_expire, -1) == 10
+    assert ask(Todo.objects.count) == 20
+    assert ask(Todo.objects.find("third").count) == 0
+
+
+def test_bulk_create_keeps_the_order_and_is_all_or_nothing(ask, alias):
+    made = ask(Todo.objects.bulk_create, [Todo("x", n=i) for i in range(250)])
+    assert ask(Todo.objects.find("x").ids) == [each.id for each in made]
+    made[3].n = -3
+    ask(made[3].save)
+    assert ask(Todo.objects.get, made[3].id).n == -3
+    some = [Todo("y", id=f"y{i}") for i in range(10)]
+    some.append(Todo("y", id=made[0].id))
+    more = [Todo("y") for _ in range(20)]
+    with pytest.raises(ormist.IntegrityError, match="4 objects of the batches before"):
+        ask(Todo.objects.bulk_create, [*more[:4], *some[7:], *more[4:]], batch_size=4)
+    assert ask(Todo.objects.find("y").ids) == [each.id for each in more[:4]]
+    with pytest.raises(ormist.IntegrityError, match="twice"):
+        ask(Todo.objects.bulk_create, [Todo(id="z"), Todo(id="z")])
+    assert ask(Todo.objects.bulk_create, []) == []
+
+
+def test_bulk_create_leaves_out_what_is_past_its_deadline(ask, alias):
+    objs = [Page("x", views=i, expire=-1 if i % 2 else 60) for i in range(6)]
+    assert ask(Page.objects.bulk_create, objs) == objs
+    assert [each.views for each in ask(Page.objects.find("x").list)] == [0, 2, 4]
+
+
+def test_bulk_save_saves_each(ask, alias):
+    made = ask(User.objects.bulk_create, [User(n=i) for i in range(150)])
+    others = ask(User.objects.all().list)
+    for each in made:
+        each.n += 1000
+    for each in others:
+        each.m = 1
+    assert ask(User.objects.bulk_save, made) == 150
+    assert ask(User.objects.bulk_save, [*others, User(n=7)]) == 151
+    assert ask(User.objects.find(m=1, n=1005).count) == 1
+    assert ask(User.objects.find(n=5).count) == 0
+    assert ask(User.objects.count) == 151
+    with pytest.raises(TypeError, match="takes User objects"):
+        ask(User.objects.bulk_save, [Plain()])
+
+
+def test_a_large_list_comes_whole_and_in_order(ask, alias):
+    made = ask(Todo.objects.bulk_create, [Todo("x", n=i) for i in range(6200)])
+    assert numbers_of(ask(Todo.objects.find("x").list)) == list(range(6200))
+    assert numbers_of(ask(Todo.objects.all()[100:5900].list)) == list(range(100, 5900))
+    assert numbers_of(ask(Todo.objects.reverse()[6000:].list)) == list(
+        range(199, -1, -1)
+    )
+    assert ask(Todo.objects.count) == len(made)
+
+
+def numbers_of(objects):
+    return [each.n for each in objects]
+
+
+def test_a_custom_manager_and_collection(ask, alias):
+    class TodoCollection(ormist.Collection):
+        def urgent(self):
+            return self.find("urgent")
+
+    class TodoManager(ormist.Manager.from_collection(TodoCollection)):
+        def get_collection(self):
+            return super().get_collection().find("mine")
+
+    class Task(ormist.TaggedModel):
+        tasks = TodoManager()
+
+    ask(Task.tasks.create, "urgent")
+    task = ask(Task.tasks.create, "mine", "urgent")
+    assert ask(Task.tasks.urgent().list) == [task]
+    assert ask(Task.tasks.find("urgent").urgent().list) == [task]
+    assert ask(Task.objects.count) == 2
+    assert Task._default_manager == Task.tasks
+    with pytest.raises(AttributeError, match="isn't accessible via Task instances"):
+        _ = task.tasks
+    with pytest.raises(AttributeError, match="abstract"):
+        _ = ormist.TaggedModel.objects
+
+
+def test_get_object_or_404(todos):
+    assert get_object_or_404(Todo, pk="t03") == todos[3]
+    assert get_object_or_404(Todo.objects.find("third"), pk="t03") == todos[3]
+    with pytest.raises(Http404, match="No Todo matches the given query"):
+        get_object_or_404(Todo, pk="t99")
+
+
+def test_paginators_work_on_a_collection(todos):
+    import asyncio
+
+    paginator = Paginator(Todo.objects.all(), 7)
+    assert (paginator.count, paginator.num_pages) == (30, 5)
+    assert list(paginator.page(5)) == todos[28:]
+
+    async def page():
+        pages = AsyncPaginator(Todo.objects.find("even"), 4)
+        second = await pages.apage(2)
+        return await pages.acount(), [each async for each in second.object_list]
+
+    assert asyncio.run(page()) == (15, todos[::2][4:8])
+
+
+def test_a_generic_list_view_works(todos):
+    class Todos(ListView):
+        model = Todo
+        paginate_by = 10
+
+    request = RequestFactory().get("/", {"page": 2})
+    response = Todos.as_view()(request)
+    assert list(response.context_data["object_list"]) == todos[10:20]
+    assert list(response.context_data["todo_list"]) == todos[10:20]
+    assert response.template_name == ["tests/todo_list.html"]

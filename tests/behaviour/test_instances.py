@@ -1,0 +1,382 @@
+"""One object: what it holds, how it is stored, and what it is equal to."""
+
+import copy
+import pickle
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+import django_ormist as ormist
+from tests.models import Page, Plain, Session, Todo, Token, User
+
+
+def test_create_stores_what_get_returns(ask, alias):
+    plain = ask(Plain.objects.create, remote_addr="127.0.0.1", user_id=1)
+    found = ask(Plain.objects.get, plain.id)
+    assert found == plain
+    assert found.attrs == {"remote_addr": "127.0.0.1", "user_id": 1}
+    assert found.remote_addr == "127.0.0.1"
+    assert repr(found) == (
+        f"<Plain id:{plain.id} attrs:{{'remote_addr': '127.0.0.1', 'user_id': 1}}>"
+    )
+
+
+def test_a_drawn_id_is_as_long_as_meta_says():
+    assert len(Plain().id) == 16
+    assert Token().id.isalnum() and len(Token().id) == 32
+    assert len({Plain().id for _ in range(1000)}) == 1000
+
+
+@pytest.mark.parametrize("name", ["id", "pk"])
+def test_an_id_can_be_chosen(name):
+    assert Plain(**{name: "a:b*"}).pk == "a:b*"
+
+
+def test_an_empty_id_is_refused():
+    with pytest.raises(ValueError, match="cannot be empty"):
+        Plain(id="")
+
+
+@pytest.mark.parametrize("pk", [5, b"x", 1.5])
+def test_an_id_is_a_text(pk):
+    with pytest.raises(TypeError, match="is a str"):
+        Plain(id=pk)
+
+
+def test_assigned_attributes_are_saved(ask, alias):
+    user = ask(User.objects.create, name="John", age=30)
+    user.age = 31
+    user.city = "Oslo"
+    del user.name
+    ask(user.save)
+    assert ask(User.objects.get, user.id).attrs == {"age": 31, "city": "Oslo"}
+    assert ask(User.objects.find(age=30).count) == 0
+    assert ask(User.objects.find(age=31, city="Oslo").get) == user
+    assert ask(User.objects.find("name:John").count) == 0
+
+
+def test_set_and_unset_take_any_name(ask, alias):
+    plain = ask(Plain.objects.create, **{"save": 1, "self": 2, "a b\0": 3})
+    plain.set(delete=4, **{"with:colon": 5})
+    plain.unset("self", "never there")
+    ask(plain.save)
+    found = ask(Plain.objects.get, plain.id)
+    assert found.attrs == {"save": 1, "a b\0": 3, "delete": 4, "with:colon": 5}
+
+
+@pytest.mark.parametrize("name", ["save", "attrs", "objects", "_packed", "ttl"])
+def test_a_name_of_the_class_is_reached_through_attrs_alone(name):
+    plain = Plain(**{name: 1})
+    assert plain.attrs[name] == 1
+    with pytest.raises(AttributeError, match=rf"attrs\['{name}'\]"):
+        setattr(plain, name, 2)
+
+
+def test_a_name_of_the_metaclass_is_an_ordinary_attribute():
+    plain = Plain()
+    plain.mro = 1
+    assert plain.attrs == {"mro": 1}
+
+
+def test_an_absent_attribute_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="'Plain' object has no attribute 'age'"):
+        _ = Plain().age
+    with pytest.raises(AttributeError, match="no attribute 'age'"):
+        del Plain().age
+
+
+def test_stale_copies_that_change_different_attributes_both_survive(ask, alias):
+    user = ask(User.objects.create, "old", name="John", age=30, bio="x")
+    stale = ask(User.objects.get, user.id)
+    user.age, user.tags = 31, ["old", "mine"]
+    ask(user.save)
+    stale.name = "Johnny"
+    stale.unset("bio")
+    stale.tags = ["theirs"]
+    ask(stale.save)
+    for seen in (stale, ask(User.objects.get, user.id)):
+        assert seen.attrs == {"name": "Johnny", "age": 31}
+        assert seen.tags == ["mine", "theirs", "name:Johnny", "age:31"]
+    assert ask(User.objects.find("mine", "theirs", age=31, name="Johnny").count) == 1
+    assert ask(User.objects.find(age=30).count) == 0
+    assert ask(User.objects.find("old").count) == 0
+
+
+def test_a_change_inside_a_nested_list_counts(ask, alias):
+    plain = ask(Plain.objects.create, cart={"items": [1, [2]]}, note="a")
+    other = ask(Plain.objects.get, plain.id)
+    plain.cart["items"][1].append(3)
+    other.note = "b"
+    ask(plain.save)
+    ask(other.save)
+    assert ask(Plain.objects.get, plain.id).attrs == {
+        "cart": {"items": [1, [2, 3]]},
+        "note": "b",
+    }
+
+
+def test_a_change_of_type_alone_is_a_change(ask, alias):
+    plain = ask(Plain.objects.create, flag=1)
+    plain.flag = True
+    ask(plain.save)
+    assert ask(Plain.objects.get, plain.id).flag is True
+
+
+def test_strict_refuses_what_another_changed(ask, alias):
+    plain = ask(Plain.objects.create, a=1)
+    other = ask(Plain.objects.get, plain.id)
+    other.b = 2
+    ask(other.save)
+    plain.a = 5
+    with pytest.raises(ormist.ConflictError, match=plain.id):
+        ask(plain.save, strict=True)
+    assert ask(Plain.objects.get, plain.id).attrs == {"a": 1, "b": 2}
+    ask(plain.refresh_from_db)
+    plain.a = 5
+    ask(plain.save, strict=True)
+    assert ask(Plain.objects.get, plain.id).attrs == {"a": 5, "b": 2}
+
+
+def test_force_insert_refuses_a_taken_id(ask, alias):
+    plain = ask(Plain.objects.create, a=1)
+    with pytest.raises(ormist.IntegrityError, match="is taken"):
+        ask(Plain.objects.create, id=plain.id, a=2)
+    assert ask(Plain.objects.get, plain.id).a == 1
+
+
+def test_force_update_never_brings_a_deleted_object_back(ask, alias):
+    plain = ask(Plain.objects.create, a=1)
+    ask(ask(Plain.objects.get, plain.id).delete)
+    with pytest.raises(Plain.NotUpdated, match=plain.id):
+        ask(plain.save, force_update=True)
+    with pytest.raises(Plain.NotUpdated):
+        ask(Plain(id="never").save, force_update=True)
+    assert ask(Plain.objects.count) == 0
+
+
+def test_a_plain_save_of_a_deleted_object_writes_it_whole(ask, alias):
+    user = ask(User.objects.create, "tag", name="John", age=30)
+    ask(ask(User.objects.get, user.id).delete)
+    user.age = 31
+    ask(user.save)
+    assert ask(User.objects.get, user.id).attrs == {"name": "John", "age": 31}
+    assert ask(User.objects.find("tag", name="John", age=31).count) == 1
+
+
+def test_saving_an_object_never_loaded_replaces_it_and_keeps_its_place(ask, alias):
+    first = ask(User.objects.create, "tag", id="first", name="John")
+    second = ask(User.objects.create, id="second")
+    ask(User("new", id="first", age=3).save)
+    found = ask(User.objects.get, "first")
+    assert (found.attrs, found.tags) == ({"age": 3}, ["new", "age:3"])
+    assert ask(User.objects.find("tag").count) == 0
+    assert ask(User.objects.all().list) == [first, second]
+
+
+def test_force_insert_with_force_update_is_a_contradiction():
+    with pytest.raises(ValueError, match="choose one"):
+        Plain().save(force_insert=True, force_update=True)
+
+
+def test_delete_says_what_it_deleted(ask, server):
+    todo = ask(Todo.objects.create, "home", text="milk")
+    assert ask(todo.delete) == (1, {"tests.Todo": 1})
+    assert ask(todo.delete) == (0, {})
+    assert server.keys() == []
+
+
+def test_refresh_reads_everything_anew(ask, alias):
+    page = ask(Page.objects.create, "a", site="x", views=2)
+    other = ask(Page.objects.get, page.id)
+    other.site, other.tags, other.expire = "y", ["b"], 60
+    ask(other.save)
+    ask(other.increment, "views")
+    page.site = "lost"
+    ask(page.refresh_from_db)
+    assert (page.site, page.tags, page.views) == ("y", ["b", "site:y"], 3)
+    assert page.expire == other.expire
+    ask(other.delete)
+    with pytest.raises(Page.DoesNotExist, match=page.id):
+        ask(page.refresh_from_db)
+
+
+def test_counters_start_from_the_value_given(ask, server):
+    page = ask(Page.objects.create, site="x", views=5)
+    assert (page.views, page.votes) == (5, 0)
+    assert ask(page.increment, "views", 3) == 8
+    assert ask(page.increment, "votes", -2) == -2
+    found = ask(Page.objects.get, page.id)
+    assert (found.views, found.votes, found.attrs) == (8, -2, {"site": "x"})
+    assert [each.views for each in ask(Page.objects.all().list)] == [8]
+    assert ask(Page.objects.first).votes == -2
+    ask(found.delete)
+    assert server.keys() == []
+
+
+def test_a_plain_save_sets_a_counter_only_if_it_was_assigned(ask, alias):
+    page = ask(Page.objects.create, site="x", views=1)
+    other = ask(Page.objects.get, page.id)
+    ask(other.increment, "views", 10)
+    page.votes = 3
+    ask(page.save)
+    found = ask(Page.objects.get, page.id)
+    assert (found.views, found.votes) == (11, 3)
+
+
+def test_a_counter_takes_64_bits_of_int(ask, alias):
+    page = ask(Page.objects.create, views=2**63 - 2)
+    assert ask(page.increment, "views") == 2**63 - 1
+    with pytest.raises(OverflowError, match="64 bits"):
+        ask(page.increment, "views")
+    with pytest.raises(TypeError, match="views"):
+        page.views = "many"
+    assert ask(Page.objects.get, page.id).views == 2**63 - 1
+
+
+def test_increment_of_an_attribute_keeps_its_index_right(ask, alias):
+    user = ask(User.objects.create, name="John", age=30)
+    other = ask(User.objects.get, user.id)
+    assert ask(user.increment, "age", 2) == 32
+    other.name = "J"
+    assert ask(other.increment, "age") == 33
+    assert (other.name, other.age) == ("J", 33)
+    assert ask(User.objects.find(age=33, name="John").count) == 1
+    ask(other.save)
+    assert ask(User.objects.get, user.id).attrs == {"name": "J", "age": 33}
+    assert ask(other.increment, "absent", 1.5) == 1.5
+    with pytest.raises(TypeError, match="'name' of User"):
+        ask(other.increment, "name")
+
+
+def test_increment_of_a_deleted_object_is_does_not_exist(ask, alias):
+    page = ask(Page.objects.create, size=1)
+    ask(ask(Page.objects.get, page.id).delete)
+    for name in ("views", "size"):
+        with pytest.raises(Page.DoesNotExist):
+            ask(page.increment, name)
+    assert ask(Page.objects.count) == 0
+
+
+def test_validate_is_called_before_a_save(ask, alias):
+    class Strict(ormist.Model):
+        def validate(self):
+            if "name" not in self.attrs:
+                raise ormist.ValidationError("A name is needed.")
+
+    with pytest.raises(ormist.ValidationError, match="A name is needed"):
+        ask(Strict.objects.create, age=1)
+    assert ask(Strict.objects.count) == 0
+    ask(Strict.objects.create, name="x")
+
+
+def test_tags_are_the_given_ones_then_the_attributes_without_duplicates():
+    user = User("vip", "name:John", name="John", age=30)
+    assert user.tags == ["vip", "name:John", "age:30"]
+    user.tags = [*user.tags, "new"]
+    user.age = 31
+    assert user.tags == ["vip", "new", "name:John", "age:31"]
+
+
+def test_tags_can_be_changed_in_place(ask, alias):
+    todo = ask(Todo.objects.create, "a", "b")
+    todo.tags.append("c")
+    todo.tags.remove("a")
+    ask(todo.save)
+    assert ask(Todo.objects.get, todo.id).tags == ["b", "c"]
+    assert ask(Todo.objects.find("a").count) == 0
+    assert ask(Todo.objects.find("b", "c").count) == 1
+    todo.tags = []
+    ask(todo.save)
+    assert ask(Todo.objects.find("b").count) == 0
+
+
+def test_a_model_without_tags_refuses_them():
+    with pytest.raises(TypeError, match="Plain takes no tags"):
+        Plain("home")
+    with pytest.raises(TypeError, match="A tag is a str"):
+        Todo(5)
+    with pytest.raises(TypeError, match="list of texts"):
+        Todo().tags = "home"
+
+
+def test_expire_takes_seconds_a_timedelta_and_a_moment():
+    now = datetime.now(UTC)
+    moment = datetime(2100, 1, 1, tzinfo=UTC)
+    for given in (60, 60.0, timedelta(minutes=1)):
+        left = Todo(expire=given).expire - now
+        assert timedelta(seconds=59) < left < timedelta(seconds=90)
+    assert Todo(expire=moment).expire == moment
+    assert Todo().expire is None and Todo().ttl() is None
+    assert 3500 < Token().ttl() <= 3600
+    assert Token(expire=None).ttl() is None
+    assert Todo(expire=-1).ttl() == 0.0
+
+
+@pytest.mark.parametrize("expire", ["60", True, object()])
+def test_another_type_of_expire_is_refused(expire):
+    with pytest.raises(TypeError, match="expire must be"):
+        Todo(expire=expire)
+
+
+@pytest.mark.parametrize("expire", [float("nan"), float("inf"), 1e300, 10**30])
+def test_an_expire_that_is_no_moment_is_refused(expire):
+    with pytest.raises(ValueError, match="not a moment"):
+        Todo(expire=expire)
+
+
+def test_equality_and_hash_are_by_class_and_id():
+    assert Plain(id="x") == Plain(id="x", a=1)
+    assert Plain(id="x") != Todo(id="x")
+    assert Plain(id="x") != "x"
+    assert len({Plain(id="x"), Plain(id="x"), Plain(id="y")}) == 2
+
+
+@pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy])
+def test_a_copy_shares_no_attributes(duplicate):
+    page = Page("t", site="x", views=1)
+    twin = duplicate(page)
+    twin.site, twin.views = "y", 2
+    twin.tags.append("u")
+    assert twin == page
+    assert (page.site, page.views, page.tags) == ("x", 1, ["t", "site:x"])
+
+
+def test_an_instance_survives_pickling(ask, alias):
+    session = ask(Session.objects.create, user_id=1, expire=60)
+    twin = pickle.loads(pickle.dumps(session))
+    assert twin == session and twin.attrs == session.attrs
+    assert twin.expire == session.expire
+    twin.user_id = 2
+    ask(twin.save)
+    assert ask(Session.objects.find(user_id=2).count) == 1
+    assert ask(Session.objects.find(user_id=1).count) == 0
+
+
+def test_state_says_what_djangos_would(ask, alias):
+    plain = Plain()
+    assert (plain._state.adding, plain._state.db) == (True, None)
+    ask(plain.save)
+    assert (plain._state.adding, plain._state.db) == (False, "default")
+
+
+def test_another_id_makes_another_object(ask, alias):
+    plain = ask(Plain.objects.create, id="one", a=1)
+    plain.pk = "two"
+    ask(plain.save)
+    assert sorted(ask(Plain.objects.ids)) == ["one", "two"]
+
+
+def test_an_indexed_name_with_a_colon_or_two_underscores_is_refused(ask, alias):
+    for name in ("a:b", "a__b"):
+        with pytest.raises(ValueError, match="Cannot index the attribute"):
+            ask(User.objects.create, **{name: 1})
+        ask(Plain.objects.create, **{name: 1})
+    assert ask(User.objects.count) == 0
+
+
+def test_a_value_of_no_storable_type_is_refused_whole(ask, alias):
+    with pytest.raises(TypeError, match="'thing'"):
+        ask(User.objects.create, name="x", thing=object())
+    with pytest.raises(ValueError, match="'name'"):
+        ask(User.objects.create, name="\ud800")
+    assert ask(User.objects.count) == 0
