@@ -20,7 +20,7 @@ from typing import Any
 
 from django.conf import ENVIRONMENT_VARIABLE, settings
 
-from django_ormist.exceptions import ImproperlyConfigured
+from .exceptions import ImproperlyConfigured
 
 __all__ = ["Alias", "aliases", "read", "setting"]
 

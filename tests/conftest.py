@@ -195,7 +195,7 @@ class Ask:
     def is_async(self) -> bool:
         return self.colour == "async"
 
-    def __call__(self, verb: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, verb: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         """What the bound method *verb* returns; ``list`` iterates, ``async for`` too."""
         if not self.is_async:
             return verb(*args, **kwargs)

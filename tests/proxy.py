@@ -1,23 +1,18 @@
 """A proxy between client and server: counts round trips, and breaks on demand."""
 
-import os
-import select
 import selectors
 import shutil
 import socket
 import struct
+import sys
 import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from fcntl import ioctl
 from pathlib import Path
-
-try:  # how many bytes the peer of a unix socket has not read yet: Linux alone says
-    import fcntl
-    from termios import TIOCOUTQ
-except ImportError:  # pragma: no cover
-    fcntl = None  # type: ignore[assignment]
+from termios import TIOCOUTQ
 
 Words = tuple[bytes, ...]
 
@@ -92,11 +87,55 @@ class Trips:
         return [words for trip in self.trips for words in trip]
 
 
+class _End:
+    """One side of a link: its socket, and what waits to be sent there.
+
+    A server keeps replies for a client that sends on without reading, and so must we:
+    to wait for that client here would be a deadlock.
+    """
+
+    def __init__(self, connected: socket.socket) -> None:
+        connected.setblocking(False)
+        self.socket = connected
+        self.waiting = bytearray()
+
+    def receive(self) -> bytes:
+        """All that there is to read now, b"" at the end of the stream."""
+        parts = []
+        with suppress(BlockingIOError):
+            while part := self.socket.recv(1 << 20):
+                parts.append(part)
+        return b"".join(parts)
+
+    def send(self, data: bytes = b"") -> None:
+        """Send what waits and *data*, as far as the other side takes it now."""
+        self.waiting += data
+        with suppress(BlockingIOError):
+            while self.waiting:
+                del self.waiting[: self.socket.send(self.waiting)]
+
+    @property
+    def is_read(self) -> bool:
+        """Whether the other side has read all; only Linux knows what it has not."""
+        if self.waiting:
+            return False
+        if not sys.platform.startswith("linux"):
+            return True
+        (unread,) = struct.unpack("i", ioctl(self.socket, TIOCOUTQ, b"\0" * 4))
+        return bool(unread == 0)
+
+    def close(self) -> None:
+        """Close, for any forked child that holds a copy too."""
+        with suppress(OSError):
+            self.socket.shutdown(socket.SHUT_RDWR)
+        self.socket.close()
+
+
 class _Link:
     """One client's connection and the server's end of it."""
 
     def __init__(self, client: socket.socket, server: socket.socket) -> None:
-        self.client, self.server = client, server
+        self.client, self.server = _End(client), _End(server)
         self.requests = Requests()
         self.trip: list[Words] = []
         self.is_answered = True
@@ -111,19 +150,12 @@ class _Link:
         return (
             self.is_answered
             and self.requests.is_between_commands
-            and _unread(self.client) == 0
+            and self.client.is_read
         )
 
-    def close(self) -> None:
-        self.client.close()
-        self.server.close()
-
-
-def _unread(end: socket.socket) -> int:
-    """How many bytes the other end has not read; 0 where the system cannot say."""
-    if fcntl is None or not os.uname().sysname == "Linux":
-        return 0
-    return int(struct.unpack("i", fcntl.ioctl(end, TIOCOUTQ, b"\0" * 4))[0])
+    @property
+    def ends(self) -> tuple[_End, _End]:
+        return self.client, self.server
 
 
 class Proxy:
@@ -142,7 +174,8 @@ class Proxy:
         self._selector = selectors.DefaultSelector()
         self._links: set[_Link] = set()
         self._counters: list[Trips] = []
-        self._is_refusing = self._is_swallowing = self._cuts_next_reply = False
+        self._is_refusing = self._is_swallowing = False
+        self._cuts_at = ""
         self._listener = socket.socket(socket.AF_UNIX)
         self._wake, self._waker = socket.socketpair()
         self._thread = threading.Thread(target=self._work, daemon=True)
@@ -192,7 +225,12 @@ class Proxy:
     def cut_next_reply(self) -> None:
         """Close the connection at the next reply: done, and the client does not know."""
         with self._lock:
-            self._cuts_next_reply = True
+            self._cuts_at = "reply"
+
+    def cut_next_request(self) -> None:
+        """Close the connection at the next request, which the server never sees."""
+        with self._lock:
+            self._cuts_at = "request"
 
     def refuse(self) -> None:
         """Close every connection, and each new one at once, until resume()."""
@@ -208,21 +246,22 @@ class Proxy:
     def resume(self) -> None:
         """Work as at first. What was swallowed stays so."""
         with self._lock:
-            self._is_refusing = self._is_swallowing = self._cuts_next_reply = False
+            self._is_refusing = self._is_swallowing = False
+            self._cuts_at = ""
 
     # The thread
 
     def _work(self) -> None:
         while True:
-            ready = [key for key, _ in self._selector.select()]
+            ready = self._selector.select()
             with self._lock:
-                for key in ready:
+                for key, events in ready:
                     if key.fileobj is self._wake:
                         return
                     if key.fileobj is self._listener:
                         self._accept()
                     elif key.data in self._links:  # not closed a moment ago
-                        self._pass_on(key.data, key.fileobj is key.data.client)
+                        self._serve(key.data, key.fileobj, events)
 
     def _accept(self) -> None:
         client, _ = self._listener.accept()
@@ -237,28 +276,38 @@ class Proxy:
             return
         link = _Link(client, server)
         self._links.add(link)
-        for end in (client, server):
-            self._selector.register(end, selectors.EVENT_READ, link)
+        for end in link.ends:
+            self._selector.register(end.socket, selectors.EVENT_READ, link)
+
+    def _serve(self, link: _Link, ready: object, events: int) -> None:
+        try:
+            if events & selectors.EVENT_WRITE:
+                for end in link.ends:
+                    end.send()
+            if events & selectors.EVENT_READ:
+                self._pass_on(link, is_from_client=ready is link.client.socket)
+        except OSError:
+            self._close(link)
+        if link in self._links:
+            for end in link.ends:
+                wanted = selectors.EVENT_WRITE if end.waiting else 0
+                self._selector.modify(end.socket, selectors.EVENT_READ | wanted, link)
 
     def _pass_on(self, link: _Link, is_from_client: bool) -> None:
-        source, target = link.client, link.server
-        if not is_from_client:
-            source, target = target, source
-        data = b""
-        with suppress(OSError):
-            data = _received(source)
-        if not data or (self._cuts_next_reply and not is_from_client):
-            self._cuts_next_reply &= is_from_client
-            self._close(link)
-        elif not self._is_swallowing:
-            if is_from_client:
-                self._record(link, data)
-            else:
-                link.is_answered = True
-            try:
-                target.sendall(data)
-            except OSError:
-                self._close(link)
+        source, target = link.ends if is_from_client else reversed(link.ends)
+        data = source.receive()
+        if not data:
+            raise ConnectionResetError
+        if self._is_swallowing:
+            return
+        if self._cuts_at == ("request" if is_from_client else "reply"):
+            self._cuts_at = ""
+            raise ConnectionResetError
+        if is_from_client:
+            self._record(link, data)
+        else:
+            link.is_answered = True
+        target.send(data)
 
     def _record(self, link: _Link, data: bytes) -> None:
         if link.starts_a_trip():
@@ -270,18 +319,6 @@ class Proxy:
 
     def _close(self, link: _Link) -> None:
         self._links.discard(link)
-        for end in (link.client, link.server):
-            with suppress(KeyError, ValueError):
-                self._selector.unregister(end)
-        link.close()
-
-
-def _received(source: socket.socket) -> bytes:
-    """All that there is to read now, b"" at the end of the stream."""
-    parts = []
-    while select.select([source], [], [], 0)[0]:
-        part = source.recv(1 << 20)
-        if not part:
-            break
-        parts.append(part)
-    return b"".join(parts)
+        for end in link.ends:
+            self._selector.unregister(end.socket)
+            end.close()

@@ -32,7 +32,7 @@ class ModelBase(type):
     def __new__(
         mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any]
     ) -> "ModelBase":
-        meta = namespace.pop("Meta", None)
+        meta: Any = namespace.pop("Meta", None)
         cls = super().__new__(mcs, name, bases, namespace)
         if not any(isinstance(base, ModelBase) for base in bases):
             return cls
@@ -49,7 +49,10 @@ class ModelBase(type):
                 "__qualname__": f"{cls.__qualname__}.{error}",
             }
             setattr(cls, error, type(error, parents[:1], body))
-        if not model._meta.abstract:
+        if model._meta.abstract:
+            meta.abstract = False  # as Django's: a child may inherit Parent.Meta
+            model.Meta = meta
+        else:
             registry.register(model)
             signals.class_prepared.send(sender=cls)
         return cls
@@ -82,6 +85,7 @@ class Model(metaclass=ModelBase):
     is_tagged: ClassVar[bool] = False
     indexes_attributes: ClassVar[bool] = False
 
+    Meta: ClassVar[Any]
     _meta: ClassVar[Options]
     objects: ClassVar[Manager[Self]] = Manager()  # type: ignore[misc]
 
@@ -149,12 +153,13 @@ class Model(metaclass=ModelBase):
     # Attributes
 
     def __getattr__(self, name: str) -> Any:
-        attrs = self.__dict__.get("attrs")
-        if attrs is not None:
-            if name in attrs:
-                return attrs[name]
-            if name in self._meta.counters:
-                return self._counters.get(name, 0)
+        if name in self._meta.own_names:  # a property or a manager that raised
+            return object.__getattribute__(self, name)
+        attrs = self.__dict__.get("attrs", {})  # none yet while it is unpickled
+        if name in attrs:
+            return attrs[name]
+        if name in self._meta.counters:
+            return self._counters.get(name, 0)
         raise AttributeError(
             f"{type(self).__name__!r} object has no attribute {name!r}"
         )

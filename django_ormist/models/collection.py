@@ -24,8 +24,8 @@ class Collection(Asking[M]):
     """Objects of one model that match a question, oldest first.
 
     Chainable and never changed: every chain gives a new one. It is evaluated once, by
-    iteration, ``len``, ``bool``, ``in`` or ``list()``, and keeps the answer. A slice
-    of an evaluated one is a plain list.
+    iteration, ``len``, ``bool``, ``in`` or ``list()``, and keeps the answer; a slice
+    of an evaluated one is evaluated.
     """
 
     def __init__(
@@ -148,11 +148,11 @@ class Collection(Asking[M]):
         for bound in (key.start, key.stop):
             if bound is not None and bound < 0:
                 raise ValueError("Negative indexing is not supported.")
-        if self._cache is not None:
-            return self._cache[key]
         start = 0 if key.start is None else int(key.start)
         stop = None if key.stop is None else int(key.stop)
         part = self._chained(self.query.slice(start, stop))
+        if self._cache is not None:
+            part._cache = self._cache[start:stop]
         return part.list()[:: key.step] if key.step else part
 
     def __repr__(self) -> str:

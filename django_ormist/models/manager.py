@@ -11,7 +11,6 @@ from . import bulk, fetching
 if TYPE_CHECKING:
     from .base import Model
     from .collection import Collection
-    from .deadlines import Expire
 
 M = TypeVar("M", bound="Model")
 

@@ -1,13 +1,14 @@
 """What an operation is: plain data that prints and compares."""
 
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import sha1
 from importlib.resources import files
 from typing import Any
 
-type_of_argument = bytes | str | int
+Word = bytes | str | int
+"""What goes over the wire."""
 
 
 def as_is(reply: Any) -> Any:
@@ -50,11 +51,11 @@ class Operation:
 
     command: "str | Script"
     keys: tuple[bytes, ...]
-    args: tuple[type_of_argument, ...] = ()
-    parse: Callable[[Any], Any] = as_is
+    args: tuple[Word, ...] = ()
+    parse: Callable[[Any], Any] = field(default=as_is, compare=False)
     is_write: bool = False
 
-    def words(self) -> tuple[type_of_argument, ...]:
+    def words(self) -> tuple[Word, ...]:
         """The command as it goes over the wire."""
         if isinstance(self.command, Script):
             return ("EVALSHA", self.command.sha, len(self.keys), *self.keys, *self.args)

@@ -28,8 +28,8 @@ class Query:
     def is_empty(self) -> bool:
         """Whether it cannot match, whatever is stored: it costs no round trip."""
         return (
-            self.stop is not None and self.stop <= self.start or self.pks == frozenset()
-        )
+            self.stop is not None and self.stop <= self.start
+        ) or self.pks == frozenset()
 
     @property
     def limit(self) -> int | None:

@@ -23,7 +23,8 @@ def test_create_stores_what_get_returns(ask, alias):
 
 def test_a_drawn_id_is_as_long_as_meta_says():
     assert len(Plain().id) == 16
-    assert Token().id.isalnum() and len(Token().id) == 32
+    assert Token().id.isalnum()
+    assert len(Token().id) == 32
     assert len({Plain().id for _ in range(1000)}) == 1000
 
 
@@ -306,7 +307,8 @@ def test_expire_takes_seconds_a_timedelta_and_a_moment():
         left = Todo(expire=given).expire - now
         assert timedelta(seconds=59) < left < timedelta(seconds=90)
     assert Todo(expire=moment).expire == moment
-    assert Todo().expire is None and Todo().ttl() is None
+    assert Todo().expire is None
+    assert Todo().ttl() is None
     assert 3500 < Token().ttl() <= 3600
     assert Token(expire=None).ttl() is None
     assert Todo(expire=-1).ttl() == 0.0
@@ -344,7 +346,8 @@ def test_a_copy_shares_no_attributes(duplicate):
 def test_an_instance_survives_pickling(ask, alias):
     session = ask(Session.objects.create, user_id=1, expire=60)
     twin = pickle.loads(pickle.dumps(session))
-    assert twin == session and twin.attrs == session.attrs
+    assert twin == session
+    assert twin.attrs == session.attrs
     assert twin.expire == session.expire
     twin.user_id = 2
     ask(twin.save)

@@ -1,0 +1,164 @@
+"""The pools of async connections: they belong to an event loop and end with it."""
+
+import asyncio
+import os
+from collections.abc import Callable
+from typing import Any
+
+import redis.asyncio
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError
+
+from .endpoints import Endpoint
+
+_ATTRIBUTE = "_django_ormist_pools"
+
+
+class LoopPool(redis.asyncio.ConnectionPool):
+    """At most *max_connections*, and *timeout* seconds of waiting for one.
+
+    redis-py's own BlockingConnectionPool waits for a lock as it takes a connection
+    back: cancelled there, as a request whose client has gone is, it loses it for good.
+    Nothing here waits between a connection's last use and its being free.
+    """
+
+    def __init__(self, timeout: float | None, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self.timeout = timeout
+        self._slots = asyncio.Semaphore(self.max_connections)
+
+    async def get_connection(
+        self, command_name: Any = None, *keys: Any, **options: Any
+    ) -> Any:
+        """A connected connection. ConnectionError if none came free in time."""
+        if self._slots.locked():
+            await self._wait()
+        else:
+            await self._slots.acquire()
+        try:
+            connection = self.get_available_connection()  # type: ignore[no-untyped-call]
+        except BaseException:
+            self._slots.release()
+            raise
+        try:
+            await self.ensure_connection(connection)
+        except BaseException:
+            self.put_back(connection)
+            raise
+        return connection
+
+    async def _wait(self) -> None:
+        try:
+            async with asyncio.timeout(self.timeout):
+                await self._slots.acquire()
+        except TimeoutError:
+            raise ConnectionError(
+                f"All {self.max_connections} connections were in use "
+                f"for {self.timeout} seconds."
+            ) from None
+
+    def put_back(self, connection: Any) -> None:
+        """Make it free for the next. What is not fit for use has no stream by now."""
+        self._in_use_connections.remove(connection)
+        self._available_connections.append(connection)
+        self._slots.release()
+
+    async def release(self, connection: Any) -> None:
+        """See put_back(): this is the name that redis-py's clients know."""
+        try:
+            if connection.should_reconnect():
+                await connection.disconnect()
+        finally:
+            self.put_back(connection)
+
+
+class LoopPools:
+    """The pools of one event loop, kept by the loop itself and closed by its close().
+
+    A map by loop that the process keeps would never lose an entry, even a weak one:
+    the streams of a pool refer to their loop. Kept by the loop, both go together. And
+    asyncio.run(), its Runner, async_to_sync() and every server end with loop.close(),
+    which is where the pools still can be closed in order.
+    """
+
+    def __init__(self, loop: Any, inherited: "LoopPools | None" = None) -> None:
+        self.pid = os.getpid()
+        self._loop = loop
+        # After a fork: the parent's sockets. Kept, because dropping them would take
+        # them from the selector that both processes share.
+        self._inherited = inherited
+        self._pools: dict[str, LoopPool] = {}
+        self._retired: list[LoopPool] = []
+        self._clients: dict[str, redis.asyncio.Redis] = {}
+        if inherited is None:
+            self._close_loop: Callable[[], None] = loop.close
+        else:
+            self._close_loop = inherited._close_loop
+        loop.close = self._close
+        setattr(loop, _ATTRIBUTE, self)
+
+    def get(self, endpoint: Endpoint) -> LoopPool:
+        """The pool of *endpoint* in this loop."""
+        try:
+            return self._pools[endpoint.key]
+        except KeyError:
+            arguments = endpoint.async_arguments()
+            pool = self._pools[endpoint.key] = LoopPool(
+                timeout=endpoint.timeout,
+                max_connections=endpoint.max_connections,
+                connection_class=endpoint.async_class,
+                retry=Retry(NoBackoff(), 0),
+                **arguments,
+            )
+            return pool
+
+    def client(self, endpoint: Endpoint) -> redis.asyncio.Redis:
+        """redis-py's own client over the pool of *endpoint*."""
+        if endpoint.key not in self._clients:
+            self._clients[endpoint.key] = redis.asyncio.Redis(
+                connection_pool=self.get(endpoint)
+            )
+        return self._clients[endpoint.key]
+
+    async def retire(self, endpoint: Endpoint) -> None:
+        """Close what is idle of one pool. The next use makes a new one."""
+        self._clients.pop(endpoint.key, None)
+        pool = self._pools.pop(endpoint.key, None)
+        if pool is not None:
+            self._retired.append(pool)  # for those that are in use
+            await pool.disconnect(inuse_connections=False)
+
+    async def _disconnect(self) -> None:
+        for pool in (*self._pools.values(), *self._retired):
+            try:
+                await pool.aclose()
+            except Exception as error:
+                self._loop.call_exception_handler(
+                    {"message": "A pool did not close.", "exception": error}
+                )
+
+    def _close(self) -> None:
+        """Stands in for the loop's close(): the pools first, then the loop."""
+        loop = self._loop
+        if loop.is_running():
+            self._close_loop()  # which raises, and the loop goes on
+            return
+        try:
+            # Another loop may run in this thread when the garbage collector closes
+            # a forgotten one: then the streams are collected with it.
+            if asyncio._get_running_loop() is None and not loop.is_closed():
+                loop.run_until_complete(self._disconnect())
+        finally:
+            vars(loop).pop("close", None)
+            vars(loop).pop(_ATTRIBUTE, None)
+            self._close_loop()
+
+
+def of_running_loop() -> LoopPools:
+    """The pools of the running event loop. RuntimeError if none is running."""
+    loop = asyncio.get_running_loop()
+    found: LoopPools | None = getattr(loop, _ATTRIBUTE, None)
+    if found is None or found.pid != os.getpid():
+        return LoopPools(loop, found)
+    return found

@@ -1,0 +1,119 @@
+"""``{"CACHE": alias}``: the connections of a cache of settings.CACHES."""
+
+from typing import Any
+
+from django.core.cache import InvalidCacheBackendError, caches
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from ..conf import Alias
+from ..exceptions import ImproperlyConfigured
+from .endpoints import TIMEOUT, Endpoint, checked, copied_arguments
+from .urls import TWINS, place
+
+_NO_LIMIT = (100, 2**31)
+"""What redis-py's ConnectionPool says when no limit was given: since 8.0, before."""
+
+NO_RETRY = Retry(NoBackoff(), 0)
+
+
+def endpoint(alias: Alias) -> Endpoint:
+    """Where the cache ``alias.cache`` connects to. Nothing connects.
+
+    The pool of django-redis, one a process, is lent as it is. Django's own RedisCache
+    has one a thread and request: its connection arguments are copied instead. Raises
+    ImproperlyConfigured for a cache without a pool, or with one that decodes.
+    """
+    where = f"ORMIST[{alias.name!r}]['CACHE']"
+    pool, is_shared = _pool(where, alias)
+    if pool.connection_kwargs.get("decode_responses"):
+        raise ImproperlyConfigured(
+            f"{where}: the connections of CACHES[{alias.cache!r}] have "
+            "decode_responses, and objects are packed bytes. Remove it there, or give "
+            f"ORMIST[{alias.name!r}] a LOCATION."
+        )
+    arguments = copied_arguments(pool)
+    if arguments.get("protocol") is None:  # unset is RESP3 to redis-py 8, 2 to us
+        arguments.pop("protocol", None)
+    fields = checked(where, pool.connection_class, arguments)
+    server = place(pool.connection_class, fields["arguments"])
+    if pool.max_connections not in _NO_LIMIT:
+        fields["max_connections"] = pool.max_connections
+    fields["timeout"] = getattr(pool, "timeout", TIMEOUT)
+    return Endpoint(
+        connection_class=pool.connection_class,
+        async_class=_twin(pool.connection_class),
+        place=f"CACHES[{alias.cache!r}] ({server})",
+        lent=pool if is_shared else None,
+        **fields,
+    )
+
+
+def _pool(where: str, alias: Alias) -> tuple[Any, bool]:
+    """The pool of the cache, and whether the whole process shares it."""
+    try:
+        cache: Any = caches[alias.cache or ""]
+    except InvalidCacheBackendError as error:
+        raise ImproperlyConfigured(
+            f"{where} is {alias.cache!r}: {error} Name an alias of settings.CACHES."
+        ) from error
+    if hasattr(cache, "client") and hasattr(cache.client, "get_client"):  # django-redis
+        return _pool_of(where, alias, cache.client.get_client(write=True)), True
+    if hasattr(cache, "get_client"):  # django-cachex, whose pools are a cache object's
+        return _pool_of(where, alias, cache.get_client()), False
+    client = getattr(cache, "_cache", None)  # django.core.cache.backends.redis
+    if client is not None and hasattr(client, "get_client"):
+        return _pool_of(where, alias, client.get_client(None, write=True)), False
+    raise _without_pool(where, alias)
+
+
+def _pool_of(where: str, alias: Alias, client: Any) -> Any:
+    pool = getattr(client, "connection_pool", None)
+    if not hasattr(pool, "connection_kwargs"):
+        raise _without_pool(where, alias)
+    return pool
+
+
+def _without_pool(where: str, alias: Alias) -> ImproperlyConfigured:
+    return ImproperlyConfigured(
+        f"{where} is {alias.cache!r}, a cache without one connection pool of redis-py. "
+        "Name a django-redis cache (not its ShardClient) or Django's RedisCache, or "
+        f"give ORMIST[{alias.name!r}] a LOCATION."
+    )
+
+
+def _twin(connection_class: type[Any]) -> type[Any] | None:
+    """The async class of the same kind; None for one that we do not know."""
+    if connection_class.__module__.partition(".")[0] == "fakeredis":
+        import fakeredis
+
+        twin: type[Any] = fakeredis.FakeAsyncRedisConnection
+        return twin
+    return TWINS.get(connection_class)
+
+
+class SentOnce:
+    """A lent pool whose connections do not send a command again while we hold them.
+
+    redis-py's clients retry by the policy of the connection, and the owner's may send
+    a write ten times more, each time after it may have been applied.
+    """
+
+    def __init__(self, pool: Any) -> None:
+        self._pool = pool
+        self._policies: dict[Any, Any] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._pool, name)
+
+    def get_connection(self, *args: Any, **options: Any) -> Any:
+        """A connection of the pool; connecting goes by its owner's policy."""
+        connection = self._pool.get_connection(*args, **options)
+        self._policies[connection] = connection.retry
+        connection.retry = NO_RETRY
+        return connection
+
+    def release(self, connection: Any) -> None:
+        """Give it back with the policy that it came with."""
+        connection.retry = self._policies.pop(connection)
+        self._pool.release(connection)

@@ -1,0 +1,69 @@
+"""The aliases of settings.ORMIST, as ``connections["default"]``."""
+
+from collections.abc import Mapping
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+from django.core.signals import setting_changed
+from django.utils.connection import BaseConnectionHandler, ConnectionDoesNotExist
+
+from .. import conf
+from ..exceptions import ImproperlyConfigured
+from .connection import Connection
+from .pools import pools
+
+
+class UnknownAlias(ImproperlyConfigured, ConnectionDoesNotExist):
+    """An alias that settings.ORMIST does not have."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(f"{message} Add it to settings.ORMIST.")
+
+
+if TYPE_CHECKING:  # generic in django-stubs alone
+    _Handler = BaseConnectionHandler[Connection]
+else:
+    _Handler = BaseConnectionHandler
+
+
+class ConnectionHandler(_Handler):
+    """Looks aliases up. One Connection an alias and process, made on first use.
+
+    A Connection keeps nothing of a request, so threads and contexts share it, where
+    Django's handlers make one for each.
+    """
+
+    settings_name = "ORMIST"
+    exception_class = UnknownAlias
+
+    def __init__(self, settings: Mapping[str, Any] | None = None) -> None:
+        super().__init__(settings)
+        self._connections: Any = SimpleNamespace()
+
+    def configure_settings(self, settings: Any) -> Any:
+        # Here, on first use, for projects without django_ormist in INSTALLED_APPS.
+        connect_signals()
+        return conf.setting() if settings is None else settings
+
+    def create_connection(self, alias: str) -> Connection:
+        return Connection(conf.read(alias, self.settings))
+
+    def reset(self) -> None:
+        """Read the settings anew on the next use, and close the pools made of them."""
+        self.__dict__.pop("settings", None)
+        self._settings: Any = None
+        self._connections = SimpleNamespace()
+        pools.forget()
+
+
+connections = ConnectionHandler()
+
+
+def connect_signals() -> None:
+    """Follow changes of ORMIST and CACHES, as override_settings makes. Idempotent."""
+    setting_changed.connect(_reset, dispatch_uid="django_ormist.connections")
+
+
+def _reset(*, setting: str, **kwargs: Any) -> None:
+    if setting in ("ORMIST", "CACHES"):
+        connections.reset()

@@ -1,0 +1,179 @@
+"""LOCATION, a URL, to the endpoint that it names."""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
+
+import redis.asyncio
+from redis.connection import (
+    Connection,
+    SSLConnection,
+    UnixDomainSocketConnection,
+    parse_url,
+)
+
+from ..conf import Alias
+from ..exceptions import ImproperlyConfigured
+from .embedded_connections import AsyncEmbeddedConnection, EmbeddedConnection
+from .endpoints import Endpoint, check_arguments, checked
+
+TWINS: Mapping[type[Any], type[Any]] = {
+    Connection: redis.asyncio.Connection,
+    SSLConnection: redis.asyncio.SSLConnection,
+    UnixDomainSocketConnection: redis.asyncio.UnixDomainSocketConnection,
+}
+
+_LATER = {
+    "redis+sentinel": "the URL of the master, such as 'redis://host:6379/0'",
+    "redis+cluster": "the URL of one server, such as 'redis://host:6379/0'",
+}
+
+_fake_servers: dict[str, Any] = {}
+
+
+def endpoint(alias: Alias) -> Endpoint:
+    """What ``alias.location`` and ``alias.options`` name. Nothing connects.
+
+    Raises ImproperlyConfigured, which never shows the URL: it may hold a password.
+    """
+    where = f"ORMIST[{alias.name!r}]"
+    location = alias.location or ""
+    scheme = location.partition("://")[0].lower() if "://" in location else ""
+    if scheme in _LATER:
+        raise ImproperlyConfigured(
+            f"{where}['LOCATION'] has the scheme {scheme!r}, which this version does "
+            f"not support. Give {_LATER[scheme]}."
+        )
+    if scheme not in _SCHEMES:
+        found = f"an unknown scheme {scheme!r}" if scheme else "no scheme"
+        raise ImproperlyConfigured(
+            f"{where}['LOCATION'] has {found}. Use one of {', '.join(_SCHEMES)}, "
+            "such as 'redis://localhost:6379/0'."
+        )
+    try:
+        url = urlsplit(location)
+        _ = url.port  # read here, since a password may stand where it is looked for
+    except ValueError:
+        raise _unreadable(where) from None
+    if url.fragment:
+        raise _unreadable(where)
+    return check_arguments(where, _SCHEMES[scheme](where, url, alias.options))
+
+
+def _unreadable(where: str) -> ImproperlyConfigured:
+    return ImproperlyConfigured(
+        f"{where}['LOCATION'] is not a URL that redis-py can read. Percent-encode what "
+        "is special in the user and the password, or move them to OPTIONS."
+    )
+
+
+def _of_server(where: str, url: SplitResult, options: Mapping[str, Any]) -> Endpoint:
+    """redis, rediss, unix and their valkey names: redis-py reads these itself."""
+    scheme = url.scheme.replace("valkey", "redis")
+    if scheme != "unix":
+        _check_database(where, url.path)
+    try:
+        # Joined here: geturl() leaves out the // of a URL without a host.
+        rest = f"{url.netloc}{url.path}?{url.query}"
+        named = parse_url(f"{scheme}://{rest}")  # type: ignore[no-untyped-call]
+    except ValueError as error:
+        # redis-py's own words name the argument, not its value.
+        raise ImproperlyConfigured(
+            f"{where}['LOCATION'] cannot be read: {error} Mend its query."
+        ) from None
+    connection_class = named.pop("connection_class", Connection)
+    if scheme == "unix" and not named.get("path"):
+        raise ImproperlyConfigured(
+            f"{where}['LOCATION'] has no path. Write 'unix:///path/of/server.sock'."
+        )
+    fields = checked(where, connection_class, {**options, **named})
+    return Endpoint(
+        connection_class=connection_class,
+        async_class=TWINS[connection_class],
+        place=place(connection_class, fields["arguments"]),
+        **fields,
+    )
+
+
+def _of_embedded(where: str, url: SplitResult, options: Mapping[str, Any]) -> Endpoint:
+    """A folder: the server in it is started, or joined, when a connection is made."""
+    folder = unquote(url.netloc + url.path)
+    if not folder:
+        raise ImproperlyConfigured(
+            f"{where}['LOCATION'] has no folder. Write 'embedded:///path/of/a/folder'."
+        )
+    given = {**options, **_database_in(where, url.query)}
+    fields = checked(where, UnixDomainSocketConnection, given)
+    fields["arguments"]["folder"] = folder
+    return Endpoint(
+        connection_class=EmbeddedConnection,
+        async_class=AsyncEmbeddedConnection,
+        place=f"embedded://{folder}",
+        **fields,
+    )
+
+
+def _of_fake(where: str, url: SplitResult, options: Mapping[str, Any]) -> Endpoint:
+    """``fakeredis://[name][/database]``: one fake server a name and process."""
+    try:
+        import fakeredis
+    except ImportError as error:
+        raise ImproperlyConfigured(
+            f"{where}['LOCATION'] is fakeredis://, which is not installed. "
+            "Run pip install 'django-ormist[fakeredis]'."
+        ) from error
+    _check_database(where, url.path)
+    number = url.path.strip("/")
+    database = {"db": int(number)} if number else _database_in(where, url.query)
+    fields = checked(where, Connection, {**options, **database})
+    fields["arguments"]["server"] = _fake_servers.setdefault(
+        url.netloc, fakeredis.FakeServer()
+    )
+    return Endpoint(
+        connection_class=fakeredis.FakeRedisConnection,
+        async_class=fakeredis.FakeAsyncRedisConnection,
+        place=f"fakeredis://{url.netloc}{url.path}",
+        **fields,
+    )
+
+
+def _check_database(where: str, path: str) -> None:
+    if not re.fullmatch(r"/?|/\d+/?", path):
+        raise ImproperlyConfigured(
+            f"{where}['LOCATION'] has the path {path!r}. "
+            "Make it the number of a database, such as /0."
+        )
+
+
+def _database_in(where: str, query: str) -> dict[str, int]:
+    """``{"db": n}`` of ``?db=n``, {} without a query."""
+    found = parse_qs(query, keep_blank_values=True)
+    number = found.pop("db", [""])[0]
+    if found or (query and not number.isdecimal()):
+        raise ImproperlyConfigured(
+            f"{where}['LOCATION'] has a query that is not ?db=0. "
+            "Move other options to OPTIONS."
+        )
+    return {"db": int(number)} if number else {}
+
+
+def place(connection_class: type[Any], arguments: Mapping[str, Any]) -> str:
+    """The server of a connection for people: no user, no password."""
+    database = arguments.get("db") or 0
+    if "path" in arguments:
+        return f"unix://{arguments['path']}?db={database}"
+    scheme = "rediss" if issubclass(connection_class, SSLConnection) else "redis"
+    host = arguments.get("host", "localhost")
+    return f"{scheme}://{host}:{arguments.get('port', 6379)}/{database}"
+
+
+_SCHEMES: Mapping[str, Callable[[str, SplitResult, Mapping[str, Any]], Endpoint]] = {
+    "redis": _of_server,
+    "rediss": _of_server,
+    "unix": _of_server,
+    "valkey": _of_server,
+    "valkeys": _of_server,
+    "embedded": _of_embedded,
+    "fakeredis": _of_fake,
+}

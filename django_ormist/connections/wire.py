@@ -1,0 +1,37 @@
+"""Operations as the bytes of a request, and RESP3's replies in the shapes of RESP2."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import hiredis
+
+from ..operations.operation import Operation
+
+_RESP3 = (dict, float, bool, set, frozenset)
+
+
+def packed(operations: Sequence[Operation]) -> list[bytes]:
+    """The request for all *operations*, in one piece so that it is one system call."""
+    return [b"".join([_command(operation.words()) for operation in operations])]
+
+
+def _command(words: tuple[Any, ...]) -> bytes:
+    if " " in words[0]:  # "SCRIPT LOAD" is two words to the server
+        words = (*words[0].split(), *words[1:])
+    command: bytes = hiredis.pack_command(words)
+    return command
+
+
+def resp2(reply: Any) -> Any:
+    """*reply* as RESP2 would have it: a map is a flat list, a double is its text.
+
+    Only the outermost shape is looked at, for speed: no operation of ours is answered
+    by one of these inside a list.
+    """
+    if type(reply) not in _RESP3:
+        return reply
+    if isinstance(reply, dict):
+        return [part for pair in reply.items() for part in pair]
+    if isinstance(reply, float):
+        return b"%.17g" % reply
+    return int(reply) if isinstance(reply, bool) else list(reply)

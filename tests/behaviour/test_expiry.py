@@ -1,0 +1,179 @@
+"""From its deadline on an object is absent everywhere, and then nothing is left."""
+
+import time
+
+import pytest
+
+from django_ormist.connections.executor import run
+from django_ormist.keys import Space
+from django_ormist.operations.expiry import sweep
+from tests.models import Page, Plain, Todo, User
+
+
+def pass_deadline(server, instance):
+    """Wait until the server's own clock is past the instance's deadline."""
+    deadline_ms = instance._expire_at_ms
+    while True:
+        if server.variant.is_fake:
+            now_ms = time.time_ns() // 1_000_000
+        else:
+            seconds, micros = server.client.time()
+            now_ms = seconds * 1000 + micros // 1000
+        if now_ms >= deadline_ms:
+            return
+
+
+@pytest.fixture
+def half_expired(server):
+    """Twenty objects with the tag "x", every second one past its deadline."""
+    made = Todo.objects.bulk_create(
+        Todo("x", *(["y"] if i % 3 == 0 else []), id=f"t{i:02}", n=i) for i in range(20)
+    )
+    late = made[::2]
+    for each in late:
+        each.expire = 0.02
+    Todo.objects.bulk_save(late)
+    pass_deadline(server, late[-1])
+    return made
+
+
+def test_an_expired_object_is_absent_everywhere(ask, half_expired):
+    live = half_expired[1::2]
+    asked = Todo.objects.find("x")
+    assert ask(Todo.objects.get_or_none, "t00") is None
+    assert ask(asked.list) == live
+    assert ask(asked.count) == ask(Todo.objects.count) == 10
+    assert ask(asked.ids) == [each.id for each in live]
+    assert ask(asked.first) == live[0]
+    assert ask(asked.last) == live[-1]
+    assert ask(asked.contains, half_expired[0]) is False
+    assert ask(Todo.objects.find("x", "y").count) == 3
+    assert ask(Todo.objects.find("x", "y").list) == [
+        each for each in live if each.n % 3 == 0
+    ]
+    assert ask(Todo.objects.find(pk__in=["t00", "t01"]).ids) == ["t01"]
+    assert ask(Todo.objects.find(pk="t00").exists) is False
+
+
+@pytest.mark.parametrize("is_reversed", [False, True])
+@pytest.mark.parametrize("tags", [(), ("x",), ("x", "y")])
+def test_pages_of_live_objects_have_no_gaps(half_expired, tags, is_reversed):
+    live = [e for e in half_expired[1::2] if "y" not in tags or e.n % 3 == 0]
+    asked = Todo.objects.find(*tags)
+    if is_reversed:
+        live, asked = live[::-1], asked.reverse()
+    for start in range(11):
+        for size in (1, 3, 10):
+            part = asked[start : start + size]
+            assert list(part) == live[start : start + size]
+            assert part.ids() == [each.id for each in live[start : start + size]]
+            assert part.count() == len(live[start : start + size])
+
+
+def test_sweeping_leaves_nothing(ask, server):
+    space = User._meta.space("default")
+    made = [
+        ask(User.objects.create, "tag", name=f"n{i}", expire=0.02) for i in range(5)
+    ]
+    page = ask(Page.objects.create, "tag", views=3, expire=0.02)
+    pass_deadline(server, page)
+    pass_deadline(server, made[-1])
+    assert run(sweep(space), "default") == 5
+    assert run(sweep(space), "default") == 0
+    assert run(sweep(Page._meta.space("default")), "default") == 1
+    assert server.keys() == []
+
+
+def test_a_write_sweeps_some_of_what_is_due(ask, server):
+    late = Todo.objects.bulk_create([Todo("x", expire=0.02) for _ in range(30)])
+    pass_deadline(server, late[-1])
+    todo = ask(Todo.objects.create, "x")
+    assert server.client.zcard(f"{server.key_prefix}:{{tests.Todo}}:expires") == 10
+    ask(todo.delete)
+    assert server.keys() == []
+
+
+def test_an_id_is_free_again_when_its_object_expired(ask, server):
+    late = ask(Todo.objects.create, "old", id="one", expire=0.02)
+    other = ask(Todo.objects.create, "old", id="two", expire=0.02)
+    pass_deadline(server, other)
+    pass_deadline(server, late)
+    new = ask(Todo.objects.create, "new", id="one", n=2)
+    assert ask(Todo.objects.find("old").count) == 0
+    assert ask(Todo.objects.find("new").list) == [new]
+    ask(Todo.objects.bulk_create, [Todo("new", id="two")])
+    assert ask(Todo.objects.find("new").ids) == ["one", "two"]
+    ask(Todo.objects.all().delete)
+    assert server.keys() == []
+
+
+def test_expiry_can_be_prolonged_and_cleared(ask, server):
+    page = ask(Page.objects.create, "x", site="s", views=1, expire=0.5)
+    page.expire = 1000
+    ask(page.save)
+    other = ask(Page.objects.create, "x", site="s", views=1, expire=0.5)
+    other.expire = None
+    ask(other.save)
+    key = f"{server.key_prefix}:{{tests.Page}}:c:"
+    assert 900_000 < server.client.pttl(key + page.id) <= 1_000_000
+    assert server.client.pttl(key + other.id) == -1
+    assert server.client.pttl(other._key()) == -1
+    assert ask(Page.objects.get, other.id).expire is None
+    ask(other.delete)
+    ask(page.delete)
+    assert server.keys() == []
+
+
+def test_the_deadline_comes_back_to_the_millisecond(ask, alias):
+    todo = ask(Todo.objects.create, expire=1234.5678)
+    assert ask(Todo.objects.get, todo.id).expire == todo.expire
+
+
+def test_saving_after_the_deadline_removes_the_object(ask, server):
+    todo = ask(Todo.objects.create, "x", expire=60)
+    todo.expire = -5
+    ask(todo.save)
+    assert server.keys() == []
+    ask(Todo("x", expire=-5).save)
+    assert server.keys() == []
+    with pytest.raises(Todo.NotUpdated):
+        ask(todo.save, force_update=True)
+
+
+def test_an_expired_object_is_gone_for_a_forced_update(ask, server):
+    plain = ask(Plain.objects.create, a=1, expire=0.02)
+    pass_deadline(server, plain)
+    plain.expire = None
+    with pytest.raises(Plain.NotUpdated):
+        ask(plain.save, force_update=True)
+    assert ask(Plain.objects.count) == 0
+
+
+def test_a_model_without_tags_keeps_no_memo(ask, server):
+    plain = ask(Plain.objects.create, a=1, expire=60)
+    todo = ask(Todo.objects.create, expire=60)
+    assert not [key for key in server if key.endswith(b":idx")]
+    ask(plain.delete)
+    ask(todo.delete)
+
+
+def test_the_server_destroys_the_data_by_itself(server):
+    todo = Todo.objects.create("x", expire=0.02)
+    pass_deadline(server, todo)
+    assert server.client.exists(todo._key()) == 0
+
+
+def test_an_expiring_memo_follows_the_tags(ask, server):
+    todo = ask(Todo.objects.create, "a", "b", expire=60)
+    todo.tags = ["b", "c"]
+    todo.expire = 0.02
+    ask(todo.save)
+    pass_deadline(server, todo)
+    assert run(sweep(Todo._meta.space("default")), "default") == 1
+    assert server.keys() == []
+
+
+@pytest.mark.parametrize("limit", [0, 501])
+def test_a_sweep_takes_a_bounded_batch(limit):
+    with pytest.raises(ValueError, match="1 to 500"):
+        next(sweep(Space("ormist", "Todo"), limit))

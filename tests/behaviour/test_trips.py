@@ -1,0 +1,92 @@
+"""Round trips, counted at the socket."""
+
+import pytest
+
+from tests.models import Page, Plain, Todo, User
+
+# The number of trips does not depend on the server, but may on the connection.
+pytestmark = pytest.mark.servers("valkey91", "valkey91-resp3", "valkey91-django-redis")
+
+
+def counted(trips, ask, verb, *args, **kwargs):
+    with trips() as seen:
+        answer = ask(verb, *args, **kwargs)
+    return seen.count, answer
+
+
+def test_one_object_costs_one_trip(ask, trips):
+    def of(verb, *args, **kwargs):
+        return counted(trips, ask, verb, *args, **kwargs)[0]
+
+    ask(Plain.objects.create)
+    user = User("a", "b", name="x", expire=60)
+    assert of(user.save) == 1
+    user.name = "y"
+    assert of(user.save) == 1
+    assert of(User.objects.get, user.id) == 1
+    assert of(User.objects.find(name="y").get) == 1
+    assert of(user.refresh_from_db) == 1
+    assert of(User.objects.create, name="z") == 1
+    assert of(user.delete) == 1
+    page = Page(views=3)
+    assert of(page.save) == 1
+    assert of(page.increment, "views") == 1
+    assert of(page.increment, "size") == 1
+    assert of(Page.objects.get, page.id) == 1
+    assert of(page.refresh_from_db) == 1
+
+
+def test_a_conflict_costs_one_trip_more(ask, trips):
+    user = ask(User.objects.create, name="x")
+    stale = ask(User.objects.get, user.id)
+    user.age = 3
+    ask(user.save)
+    stale.name = "y"
+    assert counted(trips, ask, stale.save)[0] == 2
+
+
+def test_a_question_costs_one_trip(ask, trips):
+    ask(Todo.objects.bulk_create, [Todo("a", "b", n=i) for i in range(50)])
+
+    def of(verb, *args, **kwargs):
+        return counted(trips, ask, verb, *args, **kwargs)[0]
+
+    for asked in (
+        Todo.objects.all(),
+        Todo.objects.find("a"),
+        Todo.objects.find("a", "b"),
+    ):
+        assert of(asked.count) == 1
+        assert of(asked.exists) == 1
+        assert of(asked.first) == 1
+        assert of(asked.last) == 1
+        assert of(asked.ids) == 1
+        assert of(asked[10:20].list) == 1
+        assert of(asked[0:1000].list) == 1
+        assert of(asked.reverse()[5:9].list) == 1
+        assert of(asked[3:9].count) == 1
+    assert of(Todo.objects.find("a", pk__in=["x", "y"]).list) == 1
+    assert of(Todo.objects.none().list) == 0
+    assert of(Todo.objects.find(pk__in=[]).count) == 0
+    assert of(Todo.objects.all()[5:5].list) == 0
+
+
+@pytest.mark.parametrize(("size", "most"), [(1, 2), (5000, 2), (5001, 3), (10_000, 3)])
+def test_a_list_costs_two_trips_to_5000(ask, trips, size, most):
+    ask(Todo.objects.bulk_create, [Todo("a") for _ in range(size)])
+    count, found = counted(trips, ask, Todo.objects.find("a").list)
+    assert len(found) == size
+    assert count == most
+
+
+def test_bulk_create_of_10_000_costs_ten_trips(ask, trips):
+    objs = [Todo("a") for _ in range(10_000)]
+    assert counted(trips, ask, Todo.objects.bulk_create, objs)[0] == 10
+
+
+def test_a_chain_costs_no_trip(trips):
+    with trips() as seen:
+        asked = Todo.objects.find("a").reverse()[5:10]
+        Todo("a", expire=5).ttl()
+        assert asked.ordered
+    assert seen.count == 0

@@ -1,0 +1,250 @@
+"""Async pools: one an event loop, with a limit, and they end with their loop."""
+
+import asyncio
+import contextvars
+import gc
+import os
+import sys
+import warnings
+
+import pytest
+import redis
+from asgiref.sync import async_to_sync
+
+from django_ormist.connections import async_pools, connections
+from django_ormist.operations.operation import Operation
+
+PING = [Operation("PING", keys=())]
+
+
+def sockets(server):
+    with server.client() as client:
+        return len(client.client_list()) - 1
+
+
+@pytest.fixture
+def server(start_server):
+    return start_server()
+
+
+@pytest.fixture
+def connection(configure, server):
+    return configure(LOCATION=server.unix_url)
+
+
+@pytest.fixture
+def tidy(server, connection):
+    """Fails on a ResourceWarning, an unclosed socket or an error in a finaliser."""
+    unraisable = []
+    hook, sys.unraisablehook = sys.unraisablehook, unraisable.append
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            yield
+            gc.collect()
+    finally:
+        sys.unraisablehook = hook
+    assert [str(w.message) for w in caught if w.category is ResourceWarning] == []
+    assert unraisable == []
+    assert sockets(server) == 0
+
+
+@pytest.mark.usefixtures("tidy")
+def test_fifty_event_loops_leave_nothing_open(connection):
+    async def main():
+        return await asyncio.gather(*(connection.asend(PING) for _ in range(3)))
+
+    for _ in range(50):
+        assert asyncio.run(main()) == [[b"PONG"]] * 3
+
+
+@pytest.mark.usefixtures("tidy")
+def test_a_loop_that_is_only_closed_leaves_nothing_open(connection):
+    for _ in range(5):
+        loop = asyncio.new_event_loop()
+        loop.run_until_complete(connection.asend(PING))
+        loop.close()
+        assert loop.is_closed()
+        loop.close()  # again, which is allowed
+
+
+@pytest.mark.usefixtures("tidy")
+def test_a_runner_and_async_to_sync_leave_nothing_open(connection):
+    with asyncio.Runner() as runner:
+        runner.run(connection.asend(PING))
+        runner.run(connection.asend(PING))
+    for _ in range(5):
+        assert async_to_sync(connection.asend)(PING) == [b"PONG"]
+
+
+@pytest.mark.usefixtures("tidy")
+def test_a_failing_main_leaves_nothing_open(connection):
+    async def main():
+        await connection.asend(PING)
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        asyncio.run(main())
+
+
+@pytest.mark.usefixtures("tidy")
+def test_a_running_loop_refuses_to_close_and_goes_on(connection):
+    async def main():
+        await connection.asend(PING)
+        with pytest.raises(RuntimeError):
+            asyncio.get_running_loop().close()
+        return await connection.asend(PING)
+
+    assert asyncio.run(main()) == [b"PONG"]
+
+
+def test_a_closed_loop_is_not_kept(connection):
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(connection.asend(PING))
+    loop.close()
+    assert async_pools._ATTRIBUTE not in vars(loop)
+    assert "close" not in vars(loop)
+
+
+def test_a_forgotten_loop_is_collected_with_its_sockets(connection, server):
+    """Nothing of ours keeps it: the pools are the loop's own."""
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(connection.asend(PING))
+    assert sockets(server) == 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        del loop
+        gc.collect()
+    assert sockets(server) == 0
+
+
+def test_twenty_requests_at_once_share_one_pool(connection, server):
+    """Each in a context of its own, as a server gives every request."""
+
+    async def request():
+        await connections["default"].asend(PING)
+        return id(connections["default"].aclient.connection_pool)
+
+    async def main():
+        tasks = [
+            asyncio.create_task(request(), context=contextvars.Context())
+            for _ in range(20)
+        ]
+        return set(await asyncio.gather(*tasks)), sockets(server)
+
+    found, opened = asyncio.run(main())
+    assert len(found) == 1
+    assert opened <= 20
+
+
+def test_two_loops_have_two_pools(connection):
+    async def main():
+        return connection.aclient.connection_pool
+
+    assert asyncio.run(main()) is not asyncio.run(main())
+
+
+def test_tasks_wait_for_a_connection(configure, server):
+    connection = configure(LOCATION=server.unix_url, OPTIONS={"max_connections": 2})
+
+    async def main():
+        replies = await asyncio.gather(*(connection.asend(PING) for _ in range(100)))
+        return replies, sockets(server)
+
+    assert asyncio.run(main()) == ([[b"PONG"]] * 100, 2)
+
+
+def test_no_free_connection_in_time_is_an_error_that_names_the_alias(configure, server):
+    connection = configure(
+        LOCATION=server.unix_url, OPTIONS={"max_connections": 1, "timeout": 0.01}
+    )
+
+    async def main():
+        pool = connection.aclient.connection_pool
+        held = await pool.get_connection()
+        with pytest.raises(redis.ConnectionError, match="All 1 connections") as caught:
+            await connection.asend(PING)
+        await pool.release(held)
+        return caught.value.__notes__, await connection.asend(PING)
+
+    notes, replies = asyncio.run(main())
+    assert "'default'" in notes[0]
+    assert replies == [b"PONG"]
+
+
+@pytest.mark.usefixtures("tidy")
+def test_cancelled_tasks_lose_no_connection_and_leave_no_reply(configure, server):
+    """Each is cancelled at another of its steps, some twice; echoes tell replies apart."""
+    connection = configure(LOCATION=server.unix_url, OPTIONS={"max_connections": 2})
+
+    async def echo(number):
+        word = str(number).encode()
+        assert await connection.asend([Operation("ECHO", (), (word,))]) == [word]
+
+    async def main():
+        tasks = [asyncio.create_task(echo(number)) for number in range(300)]
+        for step in range(100):
+            await asyncio.sleep(0)
+            for task in tasks[step * 3 : step * 3 + 2]:
+                task.cancel()
+        for task in tasks[::5]:
+            task.cancel()
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+        assert {type(result) for result in results} <= {
+            type(None),
+            asyncio.CancelledError,
+        }
+        await asyncio.gather(*(echo(number) for number in range(20)))
+        pool = connection.aclient.connection_pool
+        return len(pool._in_use_connections), pool._slots._value
+
+    assert asyncio.run(main()) == (0, 2)
+
+
+@pytest.mark.usefixtures("tidy")
+def test_aclose_ends_the_idle_connections_and_the_next_use_connects(connection, server):
+    async def main():
+        await connection.asend(PING)
+        assert sockets(server) == 1
+        await connection.aclose()
+        assert sockets(server) == 0
+        return await connection.asend(PING)
+
+    assert asyncio.run(main()) == [b"PONG"]
+
+
+@pytest.mark.usefixtures("tidy")
+def test_a_changed_setting_is_used_by_a_running_loop(configure, connection, server):
+    async def main():
+        await connections["default"].asend(PING)
+        configure(LOCATION=server.unix_url, OPTIONS={"client_name": "renamed"})
+        (name,) = await connections["default"].asend(
+            [Operation("CLIENT GETNAME", keys=())]
+        )
+        return name
+
+    assert asyncio.run(main()) == b"renamed"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="This system does not fork.")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_child_makes_connections_of_its_own(connection):
+    identity = [Operation("CLIENT ID", keys=())]
+    loop = asyncio.new_event_loop()
+    (parents,) = loop.run_until_complete(connection.asend(identity))
+    child = os.fork()
+    if child == 0:  # pragma: no cover
+        code = 1
+        try:
+            (own,) = asyncio.run(connections["default"].asend(identity))
+            code = 0 if own != parents else 2
+        finally:
+            os._exit(code)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert loop.run_until_complete(connection.asend(identity)) == [parents]
+    loop.close()
+
+
+def test_outside_a_loop_there_is_no_async_client(connection):
+    with pytest.raises(RuntimeError, match="no running event loop"):
+        _ = connection.aclient

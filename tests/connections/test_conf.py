@@ -1,0 +1,87 @@
+"""The ORMIST setting says what is wrong with it, and what to do."""
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured as DjangoImproperlyConfigured
+
+from django_ormist import conf
+from django_ormist.exceptions import ImproperlyConfigured
+
+REDIS = "redis://localhost:6379/0"
+
+
+def test_a_missing_setting_is_localhost(settings):
+    del settings.ORMIST
+    assert conf.aliases() == {
+        "default": conf.Alias("default", location="redis://localhost:6379/0")
+    }
+
+
+def test_every_key_is_read(settings):
+    settings.ORMIST = {
+        "a": {"LOCATION": REDIS, "KEY_PREFIX": "my prefix", "CODEC": "json"},
+        "b": {"CACHE": "default"},
+        "c": {"LOCATION": REDIS, "OPTIONS": {"socket_timeout": 3}},
+    }
+    a, b, c = conf.aliases().values()
+    assert (a.name, a.location, a.key_prefix, a.codec) == (
+        "a",
+        REDIS,
+        "my prefix",
+        "json",
+    )
+    assert (b.location, b.cache, b.key_prefix, b.codec) == (
+        None,
+        "default",
+        "ormist",
+        "msgpack",
+    )
+    assert dict(c.options) == {"socket_timeout": 3}
+
+
+@pytest.mark.parametrize(
+    ("entry", "named"),
+    [
+        (None, ["a dict with LOCATION"]),
+        ({}, ["neither LOCATION nor CACHE"]),
+        ({"LOCATION": REDIS, "CACHE": "default"}, ["both LOCATION and CACHE"]),
+        ({"LOCATION": ""}, ["'LOCATION'", "redis://localhost:6379/0"]),
+        ({"LOCATION": [REDIS]}, ["'LOCATION'", "list"]),
+        ({"CACHE": None}, ["'CACHE'", "NoneType"]),
+        ({"LOCATION": REDIS, "PREFIX": "x"}, ["'PREFIX'", "KEY_PREFIX"]),
+        ({"LOCATION": REDIS, "socket_timeout": 1}, ["'socket_timeout'", "OPTIONS"]),
+        ({"LOCATION": REDIS, "KEY_PREFIX": ""}, ["'KEY_PREFIX'", "not empty"]),
+        ({"LOCATION": REDIS, "KEY_PREFIX": b"x"}, ["'KEY_PREFIX'", "str"]),
+        ({"LOCATION": REDIS, "KEY_PREFIX": "a{b"}, ["'KEY_PREFIX'", "'{'"]),
+        ({"LOCATION": REDIS, "KEY_PREFIX": "a}b"}, ["'KEY_PREFIX'", "'}'"]),
+        ({"LOCATION": REDIS, "KEY_PREFIX": "a\nb"}, ["'KEY_PREFIX'", r"'\n'"]),
+        ({"LOCATION": REDIS, "KEY_PREFIX": "a\x7fb"}, ["'KEY_PREFIX'", r"'\x7f'"]),
+        ({"LOCATION": REDIS, "KEY_PREFIX": "a\ud800"}, ["'KEY_PREFIX'", r"\ud800"]),
+        ({"LOCATION": REDIS, "CODEC": "pickle"}, ["'CODEC'", "msgpack, json"]),
+        ({"LOCATION": REDIS, "CODEC": ["json"]}, ["'CODEC'", "msgpack, json"]),
+        ({"LOCATION": REDIS, "OPTIONS": []}, ["'OPTIONS'", "dict"]),
+        ({"CACHE": "c", "OPTIONS": {"db": 1}}, ["OPTIONS beside CACHE", "CACHES['c']"]),
+    ],
+)
+def test_a_wrong_entry_is_named_with_its_mend(settings, entry, named):
+    settings.ORMIST = {"shop": entry}
+    with pytest.raises(ImproperlyConfigured) as caught:
+        conf.aliases()
+    for words in ["shop", *named]:
+        assert words in str(caught.value)
+
+
+def test_a_wrong_setting_is_named(settings):
+    settings.ORMIST = "redis://localhost"
+    with pytest.raises(DjangoImproperlyConfigured, match="ORMIST is a str"):
+        conf.aliases()
+
+
+def test_a_wrong_alias_leaves_the_others_usable(settings):
+    settings.ORMIST = {"good": {"LOCATION": REDIS}, "bad": {}}
+    assert conf.read("good").location == REDIS
+
+
+def test_no_password_in_the_repr_of_an_alias():
+    alias = conf.Alias("a", location="redis://:secret@h", options={"password": "p4ss"})
+    assert "secret" not in repr(alias)
+    assert "p4ss" not in repr(alias)

@@ -1,0 +1,45 @@
+"""embedded://: the server is started by the first command, and again after its end."""
+
+import pytest
+
+from django_ormist import embedded
+from django_ormist.operations.operation import Operation
+
+PING = [Operation("PING", keys=())]
+
+
+@pytest.fixture
+def asked(monkeypatch, real):
+    """The folders that were asked for; the server of each is ``real``."""
+    folders = []
+
+    def server_url(folder):
+        folders.append(folder)
+        return f"unix://{real.socket_path}"
+
+    monkeypatch.setattr(embedded, "server_url", server_url, raising=False)
+    return folders
+
+
+def test_the_first_command_asks_for_the_server(ask, configure, asked):
+    connection = configure(LOCATION="embedded:///a%20folder/x?db=3")
+    assert connection.endpoint.place == "embedded:///a folder/x"
+    assert asked == []
+    assert ask(connection.send, PING) == [b"PONG"]
+    assert asked == ["/a folder/x"]
+    (client,) = ask(connection.send, [Operation("CLIENT INFO", keys=())])
+    assert b"db=3" in client
+
+
+def test_a_folder_may_be_relative(ask, configure, asked):
+    ask(configure(LOCATION="embedded://some/folder").send, PING)
+    assert asked == ["some/folder"]
+
+
+def test_a_new_connection_asks_again(configure, asked):
+    connection = configure(LOCATION="embedded:///x", OPTIONS={"protocol": 3})
+    connection.send(PING)
+    connection.send(PING)
+    connection.close()
+    connection.send(PING)
+    assert asked == ["/x", "/x"]

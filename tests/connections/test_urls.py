@@ -1,0 +1,141 @@
+"""LOCATION and OPTIONS name a place, or the error says why not."""
+
+import pytest
+from redis.connection import Connection, SSLConnection, UnixDomainSocketConnection
+
+from django_ormist.conf import Alias
+from django_ormist.connections import urls
+from django_ormist.exceptions import ImproperlyConfigured
+
+
+def endpoint(location, **options):
+    return urls.endpoint(Alias("shop", location=location, options=options))
+
+
+@pytest.mark.parametrize(
+    ("location", "connection_class", "place"),
+    [
+        ("redis://", Connection, "redis://localhost:6379/0"),
+        ("redis://h", Connection, "redis://h:6379/0"),
+        ("redis://u:secret@h:1/2", Connection, "redis://h:1/2"),
+        ("redis://h?db=3", Connection, "redis://h:6379/3"),
+        ("rediss://:secret@h", SSLConnection, "rediss://h:6379/0"),
+        ("valkey://h", Connection, "redis://h:6379/0"),
+        ("valkeys://h", SSLConnection, "rediss://h:6379/0"),
+        ("REDIS://h", Connection, "redis://h:6379/0"),
+        ("unix:///tmp/s.sock", UnixDomainSocketConnection, "unix:///tmp/s.sock?db=0"),
+        ("unix://u:secret@/s?db=2", UnixDomainSocketConnection, "unix:///s?db=2"),
+    ],
+)
+def test_a_url_names_the_server_and_hides_its_password(
+    location, connection_class, place
+):
+    found = endpoint(location)
+    assert (found.connection_class, found.place) == (connection_class, place)
+    assert "secret" not in repr(found)
+
+
+def test_user_and_password_stand_in_the_url_or_in_options():
+    for found in (
+        endpoint("redis://us%40er:p%2Fss@h"),
+        endpoint("redis://h", username="us@er", password="p/ss"),
+    ):
+        assert found.arguments["username"] == "us@er"
+        assert found.arguments["password"] == "p/ss"
+
+
+def test_options_reach_redis_py():
+    found = endpoint("redis://h/1?socket_timeout=3", client_name="x", timeout=None)
+    assert found.arguments["socket_timeout"] == 3
+    assert found.arguments["client_name"] == "x"
+    assert found.timeout is None
+    assert endpoint("redis://h", max_connections=7).max_connections == 7
+
+
+def test_protocol_is_2_unless_given():
+    assert endpoint("redis://h").arguments["protocol"] == 2
+    assert endpoint("redis://h?protocol=3").arguments["protocol"] == 3
+    assert endpoint("redis://h", protocol=3).arguments["protocol"] == 3
+
+
+@pytest.mark.parametrize(
+    ("location", "named"),
+    [
+        ("localhost:6379", ["no scheme", "redis://localhost:6379/0"]),
+        ("http://h", ["'http'", "redis, rediss, unix"]),
+        ("redis+sentinel://a:1,b:2/m/0", ["'redis+sentinel'", "not support", "master"]),
+        ("redis+cluster://a:1,b:2", ["'redis+cluster'", "not support", "one server"]),
+        ("redis://h/first", ["'/first'", "number of a database"]),
+        ("redis://h/0/1", ["'/0/1'", "number of a database"]),
+        ("redis://h?db=x", ["'db'"]),
+        ("redis://h?colour=red", ["'colour'", "does not know"]),
+        ("redis://:pa#ss@h", ["Percent-encode"]),
+        ("redis://:pa/ss@h", ["Percent-encode"]),
+        ("redis://h:port", ["Percent-encode"]),
+        ("unix://", ["no path"]),
+        ("embedded://", ["no folder"]),
+        ("embedded:///f?colour=red", ["?db=0"]),
+        ("fakeredis://x/y", ["'/y'"]),
+    ],
+)
+def test_a_wrong_location_is_named_with_its_mend(location, named):
+    with pytest.raises(ImproperlyConfigured) as caught:
+        endpoint(location)
+    for words in ["shop", *named]:
+        assert words in str(caught.value)
+    assert "pa#ss" not in str(caught.value)
+    assert "pa/ss" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"socket_timout": 3}, ["'socket_timout'", "mean 'socket_timeout'"]),
+        ({"colour": 3}, ["'colour'", "Remove it"]),
+        ({"ssl_ca_certs": "x"}, ["'ssl_ca_certs'", "Connection does not know"]),
+        ({"decode_responses": True}, ["decode_responses", "packed bytes"]),
+        ({"retry": None}, ["'retry'", "sent once"]),
+        ({"retry_on_timeout": True}, ["'retry_on_timeout'", "sent once"]),
+        ({"protocol": 4}, ["protocol 4", "2 or 3"]),
+        ({"max_connections": 0}, ["max_connections 0", "from 1"]),
+        ({"timeout": "20"}, ["timeout '20'", "seconds"]),
+        ({"port": "x"}, ["cannot be used"]),
+        ({"himport_registry": 1}, ["'himport_registry'"]),
+    ],
+)
+def test_a_wrong_option_is_named_with_the_alias(options, named):
+    with pytest.raises(ImproperlyConfigured) as caught:
+        endpoint("redis://h", **options)
+    for words in ["shop", *named]:
+        assert words in str(caught.value)
+
+
+def test_equal_options_share_a_pool_and_others_do_not():
+    first = endpoint("redis://h/1", socket_timeout=3, socket_keepalive_options={1: 2})
+    again = endpoint("redis://h/1", socket_keepalive_options={1: 2}, socket_timeout=3)
+    assert first.key == again.key
+    for other in (
+        endpoint("redis://h/1", socket_timeout=3),
+        endpoint("redis://h/2", socket_timeout=3, socket_keepalive_options={1: 2}),
+        endpoint("redis://h/1", socket_timeout=3, socket_keepalive_options={1: 3}),
+        endpoint("redis://h/1", socket_timeout=3.0, max_connections=2),
+    ):
+        assert other.key != first.key
+
+
+def test_an_option_that_async_cannot_keep_is_an_error_only_there():
+    found = endpoint("rediss://h", ssl_validate_ocsp=True)
+    with pytest.raises(ImproperlyConfigured, match="ssl_validate_ocsp"):
+        found.async_arguments()
+    assert "ssl_validate_ocsp" not in endpoint("rediss://h").async_arguments()
+
+
+def test_fake_servers_are_one_a_name():
+    assert (
+        endpoint("fakeredis://a/1").arguments["server"]
+        is endpoint("fakeredis://a").arguments["server"]
+    )
+    assert (
+        endpoint("fakeredis://a").arguments["server"]
+        is not endpoint("fakeredis://b").arguments["server"]
+    )

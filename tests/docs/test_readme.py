@@ -1,0 +1,52 @@
+"""The README's code runs, in the order in which it stands."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+import django_ormist as ormist
+from django_ormist.conf import aliases
+
+README = Path(__file__).parents[2] / "README.rst"
+
+
+def blocks(language):
+    """The code blocks of one language, without their indentation."""
+    text = README.read_text()
+    pattern = rf"\.\. code-block:: {language}\n\n((?:    .*\n|\n)+)"
+    return [re.sub(r"(?m)^    ", "", code) for code in re.findall(pattern, text)]
+
+
+def test_the_code_of_the_readme_runs(server):
+    names = {"__name__": "readme"}
+    samples = [code for code in blocks("python") if "ORMIST =" not in code]
+    assert len(samples) >= 9
+    for code in samples:
+        exec(compile(code, str(README), "exec"), names)
+    assert names["Session"].objects.count() == 1
+
+
+def test_the_settings_of_the_readme_are_valid(settings):
+    (code,) = [code for code in blocks("python") if "ORMIST =" in code]
+    names = {}
+    exec(code, names)
+    settings.ORMIST = names["ORMIST"]
+    assert set(aliases()) == {"default", "shared", "secure", "dev", "tests"}
+
+
+def test_the_commands_of_the_readme_exist():
+    from django.core.management import get_commands
+
+    named = {
+        word
+        for code in blocks("shell")
+        for word in re.findall(r"manage\.py (\w+)", code)
+    }
+    assert named
+    assert named <= set(get_commands())
+
+
+@pytest.mark.parametrize("name", ormist.__all__)
+def test_every_public_name_is_there(name):
+    assert getattr(ormist, name)

@@ -1,0 +1,129 @@
+"""The proxy counts what it says, and breaks what it is told to."""
+
+import asyncio
+
+import pytest
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from tests.proxy import Requests
+
+pytestmark = pytest.mark.servers("valkey91")
+
+
+@pytest.fixture
+def client(proxy):
+    """A client behind the proxy that sends nothing twice."""
+    with redis.Redis.from_url(proxy.url, retry=Retry(NoBackoff(), 0)) as client:
+        yield client
+
+
+def test_requests_are_cut_where_they_end_however_they_arrive():
+    data = b"*2\r\n$3\r\nGET\r\n$4\r\n\r\n*1\r\n*1\r\n$4\r\nPING\r\n"
+    whole = Requests().feed(data)
+    assert whole == [(b"GET", b"\r\n*1"), (b"PING",)]
+    by_byte = Requests()
+    pieces = [by_byte.feed(data[i : i + 1]) for i in range(len(data))]
+    assert [words for piece in pieces for words in piece] == whole
+    assert by_byte.is_between_commands
+
+
+def test_a_handshake_is_not_a_trip(client, proxy):
+    with proxy.counting() as trips:
+        client.ping()
+    assert trips.commands == [(b"PING",)]
+    assert len(trips.all) > 1  # the handshake was seen
+
+
+def test_a_pipeline_is_one_trip_however_long(client, proxy, server):
+    client.ping()
+    key = f"{server.key_prefix}:k"
+    client.set(key, b"x" * 2000)
+    with proxy.counting() as trips:
+        pipeline = client.pipeline(transaction=False)
+        for _ in range(5000):  # 10 MB of replies while requests are still sent
+            pipeline.get(key)
+        assert len(pipeline.execute()) == 5000
+        client.mget([key] * 20_000)
+    assert trips.count == 2
+    assert len(trips.commands) == 5001
+
+
+def test_a_pipeline_is_one_trip_in_asyncio_too(proxy, server):
+    async def exchange():
+        client = redis.asyncio.Redis.from_url(proxy.url)
+        async with client:
+            await client.ping()
+            key = f"{server.key_prefix}:k"
+            with proxy.counting() as trips:
+                pipeline = client.pipeline(transaction=False)
+                for number in range(2000):
+                    pipeline.set(key, b"%d" % number * 500)
+                    pipeline.get(key)
+                await pipeline.execute()
+                await client.get(key)
+            return trips.count
+
+    assert asyncio.run(exchange()) == 2
+
+
+def test_two_commands_are_two_trips(client, proxy):
+    client.ping()
+    with proxy.counting() as trips:
+        client.ping()
+        client.echo("x")
+    assert trips.trips == [[(b"PING",)], [(b"ECHO", b"x")]]
+
+
+def test_cut_ends_connections_and_the_next_one_is_served(client, proxy):
+    client.ping()
+    proxy.cut()
+    assert proxy.connections == 0
+    assert client.ping()  # redis-py looks at an idle connection before it uses it
+    assert proxy.connections == 1
+
+
+def test_cut_next_request_does_nothing(client, proxy, server):
+    client.ping()
+    proxy.cut_next_request()
+    key = f"{server.key_prefix}:k"
+    with pytest.raises(redis.ConnectionError):
+        client.incr(key)
+    assert server.client.exists(key) == 0
+    assert client.incr(key) == 1
+
+
+def test_cut_next_reply_does_the_work_and_loses_the_answer(client, proxy, server):
+    client.ping()
+    proxy.cut_next_reply()
+    key = f"{server.key_prefix}:k"
+    with pytest.raises(redis.ConnectionError):
+        client.incr(key)
+    assert server.client.get(key) == b"1"
+    assert client.incr(key) == 2
+
+
+def test_refuse_turns_clients_away_until_resume(client, proxy):
+    proxy.refuse()
+    with pytest.raises(redis.ConnectionError):
+        client.ping()
+    proxy.resume()
+    assert client.ping()
+
+
+def test_swallow_answers_nothing(proxy):
+    options = {"socket_timeout": 0.05, "retry": Retry(NoBackoff(), 0)}
+    with redis.Redis.from_url(proxy.url, **options) as client:
+        client.ping()
+        proxy.swallow()
+        with pytest.raises(redis.TimeoutError):
+            client.ping()
+        proxy.resume()
+        assert client.ping()
+
+
+def test_trips_knows_every_script_beforehand(trips, server):
+    from django_ormist.operations.operation import Script
+
+    assert server.client.script_exists(Script("save").sha) == [True]

@@ -1,0 +1,105 @@
+"""run and arun carry a flow; they wait, and do nothing else."""
+
+import asyncio
+
+import pytest
+from django.dispatch import Signal
+from redis.exceptions import NoScriptError, ResponseError
+
+from django_ormist.connections import executor
+from django_ormist.operations import Notice, Operation, Script
+
+ONE = Operation("GET", (b"one",), parse=int)
+TWO = Operation("GET", (b"two",))
+SWEEP = Operation(Script("sweep"), (b"k",), (5,))
+
+
+class Wire:
+    """Answers parcels with prepared replies, and remembers what was sent."""
+
+    def __init__(self, *replies):
+        self.replies, self.sent = list(replies), []
+
+    def send(self, parcel):
+        self.sent.append([operation.words()[0] for operation in parcel])
+        return self.replies.pop(0)
+
+    async def asend(self, parcel):
+        return self.send(parcel)
+
+
+@pytest.fixture(params=["sync", "async"])
+def carry(request, monkeypatch):
+    def carried(flow, *replies):
+        wire = Wire(*replies)
+        monkeypatch.setattr(executor, "connections", {"default": wire})
+        if request.param == "sync":
+            return executor.run(flow, "default"), wire.sent
+        return asyncio.run(executor.arun(flow, "default")), wire.sent
+
+    return carried
+
+
+def test_an_operation_gets_its_parsed_reply_and_a_list_those_of_one_trip(carry):
+    def flow():
+        first = yield ONE
+        both = yield [ONE, TWO]
+        return first, both
+
+    assert carry(flow(), [b"1"], [b"2", b"x"]) == (
+        (1, [2, b"x"]),
+        [["GET"], ["GET", "GET"]],
+    )
+
+
+def test_an_empty_list_costs_no_trip(carry):
+    def flow():
+        return (yield [])
+
+    assert carry(flow()) == ([], [])
+
+
+def test_an_unknown_script_is_loaded_and_only_it_is_sent_again(carry):
+    def flow():
+        return (yield [ONE, SWEEP])
+
+    answer, sent = carry(flow(), [b"1", NoScriptError()], [b"sha"], [7])
+    assert answer == [1, 7]
+    assert sent == [["GET", "EVALSHA"], ["SCRIPT LOAD"], ["EVALSHA"]]
+
+
+def test_an_error_of_the_server_ends_the_flow(carry):
+    ended = []
+
+    def flow():
+        try:
+            yield ONE
+        finally:
+            ended.append(True)
+
+    with pytest.raises(ResponseError, match="broken"):
+        carry(flow(), [ResponseError("broken")])
+    assert ended == [True]
+
+
+def test_a_notice_is_sent_as_a_signal_and_costs_no_trip(carry):
+    signal, seen = Signal(), []
+
+    def receiver(sender, **arguments):
+        seen.append((sender, arguments["using"]))
+
+    signal.connect(receiver)
+
+    def flow():
+        yield Notice(signal, Wire, {"using": "default"})
+        return "done"
+
+    assert carry(flow()) == ("done", [])
+    assert seen == [(Wire, "default")]
+
+
+def test_an_operation_prints_and_compares():
+    assert Operation("GET", (b"one",)) == Operation("GET", (b"one",), parse=int)
+    assert "GET" in repr(ONE)
+    assert SWEEP.words()[2:] == (1, b"k", 5)
+    assert repr(Script("sweep")) == "<Script sweep>"

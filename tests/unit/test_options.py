@@ -1,0 +1,99 @@
+"""Meta: what it means, how it is inherited, and what is refused."""
+
+from datetime import timedelta
+
+import pytest
+
+import django_ormist as ormist
+from django_ormist.models import registry
+from tests.models import Page, Plain, User
+
+
+def declared(base=ormist.TaggedAttrsModel, **meta):
+    return type(base)("Wrong", (base,), {"Meta": type("Meta", (), meta)})
+
+
+@pytest.mark.parametrize(
+    ("meta", "message"),
+    [
+        ({"ordred": ["a"]}, r"Wrong\.Meta\.ordred is no option"),
+        ({"ordered": ["a"]}, "is no option of this version"),
+        ({"counters": "views"}, r"Meta\.counters must be a list of attribute names"),
+        ({"counters": [""]}, "list of attribute names"),
+        ({"counters": ["id"]}, "holds 'id', which is no attribute"),
+        ({"index_attrs": ["a:b"]}, "no ':'"),
+        ({"index_attrs": ["v"], "counters": ["v"]}, "which is a counter"),
+        ({"index_attrs": ["a"], "exclude_attrs": ["b"]}, "Remove one of them"),
+        ({"id_length": 4}, "an int of 8 or more"),
+        ({"id_length": True}, "an int of 8 or more"),
+        ({"expire": "1h"}, "seconds or a timedelta"),
+        ({"expire": True}, "seconds or a timedelta"),
+        ({"expire": 0}, "more than 0 seconds"),
+        ({"expire": timedelta(-1)}, "more than 0 seconds"),
+        ({"using": ""}, "must be a text"),
+        ({"model_name": "a{b"}, "must hold none of"),
+        ({"app_label": 5}, "must be a text"),
+    ],
+)
+def test_a_wrong_meta_is_refused_at_class_creation(meta, message):
+    with pytest.raises(ormist.ImproperlyConfigured, match=message):
+        declared(**meta)
+
+
+def test_exclude_attrs_has_a_meaning_for_attribute_models_alone():
+    with pytest.raises(ormist.ImproperlyConfigured, match="index_attrs"):
+        declared(ormist.TaggedModel, exclude_attrs=["a"])
+
+
+def test_the_label_is_that_of_the_app_and_the_class():
+    assert Page._meta.label == "tests.Page"
+    assert Page._meta.app_label == "tests"
+    assert (Page._meta.object_name, Page._meta.model_name) == ("Page", "page")
+    assert User._meta.verbose_name_plural == "users"
+    named = declared(app_label="shop", model_name="Thing")
+    assert named._meta.label == "shop.Thing"
+    assert registry.get_model("SHOP.thing") is named
+
+
+def test_outside_any_app_the_label_is_the_class():
+    loose = type(ormist.Model)("Loose", (ormist.Model,), {"__module__": "elsewhere"})
+    assert (loose._meta.label, loose._meta.app_label) == ("Loose", None)
+
+
+def test_meta_is_inherited_as_djangos():
+    class Base(ormist.TaggedModel):
+        class Meta:
+            abstract = True
+            counters = ["views"]
+            expire = 60
+
+    class Child(Base):
+        pass
+
+    class Own(Base):
+        class Meta(Base.Meta):
+            expire = 5
+
+    assert not Child._meta.abstract
+    assert Child._meta.counters == {"views"}
+    assert (Child._meta.expire, Own._meta.expire) == (60, 5)
+    assert Own._meta.counters == {"views"}
+    with pytest.raises(TypeError, match="abstract"):
+        Base()
+
+
+def test_each_model_has_its_own_errors_below_its_parents():
+    class Child(Plain):
+        pass
+
+    for error in ("DoesNotExist", "MultipleObjectsReturned", "NotUpdated"):
+        assert issubclass(getattr(Child, error), getattr(Plain, error))
+        assert getattr(Plain, error) is not getattr(User, error)
+    assert issubclass(Plain.DoesNotExist, ormist.ObjectDoesNotExist)
+    assert issubclass(Plain.DoesNotExist, ormist.OrmistError)
+    assert Plain.DoesNotExist.__qualname__ == "Plain.DoesNotExist"
+
+
+def test_an_unknown_label_is_named_with_the_known_ones():
+    with pytest.raises(LookupError, match=r"'shop\.Nothing'.*tests\.Page"):
+        registry.get_model("shop.Nothing")
