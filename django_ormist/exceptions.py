@@ -5,7 +5,7 @@
     ├── FieldError                django.core.exceptions.FieldError
     ├── IntegrityError            django.db.IntegrityError
     ├── ConflictError             django.db.DatabaseError
-    ├── NotUpdated                django.db.DatabaseError (ObjectNotUpdated from Django 6.0)
+    ├── NotUpdated                django.db.DatabaseError (6.0: ObjectNotUpdated)
     ├── CorruptDataError
     └── NotSupportedError         django.db.NotSupportedError
 

@@ -14,6 +14,8 @@ from functools import cache
 from pathlib import Path
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -119,9 +121,13 @@ class Server:
         return f"redis://127.0.0.1:{self.port}/0"
 
     def client(self, **options: object) -> redis.Redis:
-        """A plain bytes client of this server, RESP2, for looking at raw keys."""
-        options = {"protocol": 2, "unix_socket_path": str(self.socket_path), **options}
-        return redis.Redis(**options)
+        """A plain bytes client of this server, RESP2, that sends nothing twice."""
+        plain = {
+            "protocol": 2,
+            "retry": Retry(NoBackoff(), 0),
+            "unix_socket_path": str(self.socket_path),
+        }
+        return redis.Redis(**(plain | options))
 
     def start(self) -> "Server":
         """Start, and return when it answers. RuntimeError with its log if it dies."""

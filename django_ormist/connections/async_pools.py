@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import select
 from collections.abc import Callable
 from typing import Any
 
@@ -42,6 +43,8 @@ class LoopPool(redis.asyncio.ConnectionPool):
             self._slots.release()
             raise
         try:
+            if _has_news(connection):
+                await asyncio.sleep(0)  # in which the stream reads it
             await self.ensure_connection(connection)
         except BaseException:
             self.put_back(connection)
@@ -71,6 +74,20 @@ class LoopPool(redis.asyncio.ConnectionPool):
                 await connection.disconnect()
         finally:
             self.put_back(connection)
+
+
+def _has_news(connection: Any) -> bool:
+    """Whether bytes, or the end, have come to an idle connection.
+
+    Its stream learns of that from the loop, which may not have run since: a server
+    that was restarted between two calls would cost the second one its command.
+    """
+    transport = getattr(connection._writer, "transport", None)
+    if transport is None or not hasattr(select, "poll"):
+        return False
+    poller = select.poll()
+    poller.register(transport.get_extra_info("socket"), select.POLLIN)
+    return bool(poller.poll(0))
 
 
 class LoopPools:

@@ -58,7 +58,10 @@ def _pool(where: str, alias: Alias) -> tuple[Any, bool]:
             f"{where} is {alias.cache!r}: {error} Name an alias of settings.CACHES."
         ) from error
     if hasattr(cache, "client") and hasattr(cache.client, "get_client"):  # django-redis
-        return _pool_of(where, alias, cache.client.get_client(write=True)), True
+        try:
+            return _pool_of(where, alias, cache.client.get_client(write=True)), True
+        except NotImplementedError as error:  # its ShardClient: a pool for each server
+            raise _without_pool(where, alias) from error
     if hasattr(cache, "get_client"):  # django-cachex, whose pools are a cache object's
         return _pool_of(where, alias, cache.get_client()), False
     client = getattr(cache, "_cache", None)  # django.core.cache.backends.redis

@@ -87,7 +87,7 @@ class Model(metaclass=ModelBase):
 
     Meta: ClassVar[Any]
     _meta: ClassVar[Options]
-    objects: ClassVar[Manager[Self]] = Manager()  # type: ignore[misc]
+    objects: ClassVar[Manager[Self]] = Manager()
 
     class DoesNotExist(exceptions.OrmistError, exceptions.ObjectDoesNotExist):
         """No object of this model has that id, or matches."""
@@ -264,10 +264,10 @@ class Model(metaclass=ModelBase):
 
     def set_expire(self, expire: Expire) -> None:
         """Give it another deadline, or none. Stored by save()."""
-        self.expire = expire  # type: ignore[assignment]
+        self.__dict__["_expire_at_ms"] = to_deadline_ms(expire)
 
     def ttl(self) -> float | None:
-        """Seconds to the deadline by this machine's clock, 0.0 past it; None if none."""
+        """Seconds to the deadline by this machine's clock, 0.0 past it, or None."""
         if self._expire_at_ms is None:
             return None
         return max(self._expire_at_ms - now_ms(), 0) / 1000

@@ -1,5 +1,6 @@
 """The lazy collection: a question, and its answer once it was asked."""
 
+import builtins
 from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
@@ -34,7 +35,7 @@ class Collection(Asking[M]):
         self.model = model
         self.query = Query() if query is None else query
         self._using = using
-        self._cache: list[M] | None = None
+        self._cache: builtins.list[M] | None = None
 
     @property
     def db(self) -> str:
@@ -76,22 +77,22 @@ class Collection(Asking[M]):
 
     # The answer
 
-    def list(self) -> "list[M]":
+    def list(self) -> builtins.list[M]:
         """The objects as a list; asked once. Two round trips for 5000 or fewer."""
         if self._cache is None:
             self._cache = run(fetching.instances(self), self.db)
         return list(self._cache)
 
-    async def alist(self) -> "list[M]":
+    async def alist(self) -> builtins.list[M]:
         """See list()."""
         return list(await self._afetched())
 
-    def _fetched(self) -> "list[M]":
+    def _fetched(self) -> builtins.list[M]:
         if self._cache is None:
             self._cache = run(fetching.instances(self), self.db)
         return self._cache
 
-    async def _afetched(self) -> "list[M]":
+    async def _afetched(self) -> builtins.list[M]:
         if self._cache is None:
             self._cache = await arun(fetching.instances(self), self.db)
         return self._cache
@@ -118,8 +119,8 @@ class Collection(Asking[M]):
     @overload
     def __getitem__(self, key: int) -> M: ...
     @overload
-    def __getitem__(self, key: slice) -> "Collection[M] | list[M]": ...
-    def __getitem__(self, key: int | slice) -> "M | Collection[M] | list[M]":
+    def __getitem__(self, key: slice) -> "Collection[M] | builtins.list[M]": ...
+    def __getitem__(self, key: int | slice) -> "M | Collection[M] | builtins.list[M]":
         """An object, or a slice: pushed to the server unless already evaluated.
 
         A step evaluates it. Raises IndexError past the end, ValueError for a
@@ -129,7 +130,8 @@ class Collection(Asking[M]):
             return self._sliced(key)
         if not isinstance(key, int):
             raise TypeError(
-                f"Collection indices must be integers or slices, not {type(key).__name__}."
+                "Collection indices must be integers or slices, "
+                f"not {type(key).__name__}."
             )
         if key < 0:
             raise ValueError("Negative indexing is not supported.")
@@ -144,7 +146,7 @@ class Collection(Asking[M]):
     def _at(self, index: int) -> Flow:
         return fetching.instances(self, self.query.slice(index, index + 1))
 
-    def _sliced(self, key: slice) -> "Collection[M] | list[M]":
+    def _sliced(self, key: slice) -> "Collection[M] | builtins.list[M]":
         for bound in (key.start, key.stop):
             if bound is not None and bound < 0:
                 raise ValueError("Negative indexing is not supported.")

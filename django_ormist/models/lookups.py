@@ -54,7 +54,8 @@ def _pks(meta: Options, name: str, value: Any) -> frozenset[str]:
     for pk in [value] if values is None else values:
         if not isinstance(pk, str):
             raise TypeError(
-                f"An id of {meta.object_name} is a str, not {type(pk).__name__}: {pk!r}."
+                f"An id of {meta.object_name} is a str, not {type(pk).__name__}: "
+                f"{pk!r}."
             )
     return frozenset([value] if values is None else values)
 
@@ -69,7 +70,8 @@ def _attribute(meta: Options, name: str, value: Any) -> str:
         attribute, _, lookup = name.rpartition("__")
         raise FieldError(
             f"Cannot filter {meta.object_name} by {name}: no index answers the lookup "
-            f"{lookup!r}. Look {attribute!r} up by an equal value, with find({attribute}=...)."
+            f"{lookup!r}. Look {attribute!r} up by an equal value: "
+            f"find({attribute}=...)."
         )
     if not meta.indexes(name):
         raise FieldError(

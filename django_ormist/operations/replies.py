@@ -26,7 +26,7 @@ def outcome(reply: Any) -> tuple[Outcome, Any]:
     if reply == 1:
         return Outcome.DONE, None
     code = Outcome(reply[0])
-    fact = reply[1] if len(reply) > 1 else None
+    fact: Any = reply[1] if len(reply) > 1 else None
     if code is Outcome.MISTYPED:
         raise mistyped(fact)
     return code, fact

@@ -11,7 +11,7 @@ from tests.connections.breaking import BreakingServer
 
 
 @pytest.fixture
-def configure(settings: Any) -> Iterator[Callable[..., Connection]]:
+def configure(settings: Any) -> Callable[..., Connection]:
     """The connection of one alias: ``configure(LOCATION="fakeredis://")``."""
 
     def configured(caches: Any = None, **alias: Any) -> Connection:
@@ -20,7 +20,7 @@ def configure(settings: Any) -> Iterator[Callable[..., Connection]]:
         settings.ORMIST = {"default": alias}
         return connections["default"]
 
-    yield configured
+    return configured
 
 
 @pytest.fixture

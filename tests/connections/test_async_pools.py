@@ -174,7 +174,7 @@ def test_no_free_connection_in_time_is_an_error_that_names_the_alias(configure, 
 
 @pytest.mark.usefixtures("tidy")
 def test_cancelled_tasks_lose_no_connection_and_leave_no_reply(configure, server):
-    """Each is cancelled at another of its steps, some twice; echoes tell replies apart."""
+    """Each is cancelled at another step, some twice; echoes tell replies apart."""
     connection = configure(LOCATION=server.unix_url, OPTIONS={"max_connections": 2})
 
     async def echo(number):

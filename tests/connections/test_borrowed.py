@@ -158,7 +158,7 @@ def test_a_cache_without_a_pool_is_refused(configure, cache, named):
 
 def test_a_cache_that_does_not_exist_is_named(configure):
     connection = configure(caches={"default": {"BACKEND": CORE}}, CACHE="shop")
-    with pytest.raises(ImproperlyConfigured, match="'shop'.*settings.CACHES"):
+    with pytest.raises(ImproperlyConfigured, match=r"'shop'.*settings\.CACHES"):
         connection.send(PING)
 
 

@@ -171,7 +171,6 @@ def test_a_changed_setting_is_used_at_once(configure):
 
 def test_a_fake_server_keeps_its_objects_when_settings_change(configure):
     configure(LOCATION="fakeredis://kept").client.set("k", "v")
-    assert (
-        configure(LOCATION="fakeredis://kept", KEY_PREFIX="x").client.get("k") == b"v"
-    )
+    kept = configure(LOCATION="fakeredis://kept", KEY_PREFIX="x")
+    assert kept.client.get("k") == b"v"
     assert configure(LOCATION="fakeredis://other").client.get("k") is None

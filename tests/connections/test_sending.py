@@ -140,21 +140,6 @@ def test_a_failure_names_the_alias_and_no_password(ask, configure):
     assert "s3cret" not in str(caught.value)
 
 
-def test_a_timeout_is_never_repeated(real, ask, configure):
-    """The server may be at work on it, so a second one would only add to its load."""
-    connection = configure(LOCATION=real.unix_url, OPTIONS={"socket_timeout": 0.05})
-    with real.client() as watcher:
-        before = _calls(watcher)
-        with pytest.raises(redis.TimeoutError) as caught:
-            ask(connection.send, [op("BLPOP", b"ormist:no:such:list", 0)])
-        assert _calls(watcher) - before == 1
-    assert "'default'" in caught.value.__notes__[0]
-
-
-def _calls(watcher):
-    return watcher.info("commandstats").get("cmdstat_blpop", {"calls": 0})["calls"]
-
-
 def test_a_wrong_password_is_said_at_once(start_server, ask, configure):
     server = start_server("valkey91", "--requirepass", "right")
     connection = configure(LOCATION=server.unix_url, OPTIONS={"password": "wr0ng"})
