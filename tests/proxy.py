@@ -12,11 +12,18 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from fcntl import ioctl
 from pathlib import Path
+from select import select
 from termios import TIOCOUTQ
+
+import hiredis
 
 Words = tuple[bytes, ...]
 
 HANDSHAKE = {b"HELLO", b"AUTH", b"CLIENT", b"SELECT"}
+
+QUIET = 0.005  # seconds after which a client that has not sent more waits for answers
+
+_INCOMPLETE = object()
 
 
 class Requests:
@@ -137,16 +144,41 @@ class _Link:
     def __init__(self, client: socket.socket, server: socket.socket) -> None:
         self.client, self.server = _End(client), _End(server)
         self.requests = Requests()
+        self.replies = hiredis.Reader(notEnoughData=_INCOMPLETE)
         self.trip: list[Words] = []
+        self.open = 0  # commands that the server has not answered
+        self.held = b""  # answers that the client has not been given
         self.is_answered = True
 
-    def starts_a_trip(self) -> bool:
-        """Whether bytes of the client that arrive now were sent after an answer.
+    def record(self, data: bytes) -> None:
+        """Note what the client sent."""
+        commands = self.requests.feed(data)
+        self.trip += commands
+        self.open += len(commands)
 
-        A long pipeline is sent in pieces, and the server may answer one before the
-        client has sent the next: then the client is in the midst of a command, or
-        has not read what we passed on.
+    def hold(self, data: bytes) -> None:
+        """Note what the server answered, and keep it for the client."""
+        self.held += data
+        self.replies.feed(data)
+        while (reply := self.replies.gets()) is not _INCOMPLETE:
+            self.open -= not isinstance(reply, hiredis.PushNotification)
+
+    def deliver(self) -> None:
+        """Give the client its answers once it has sent all that it wants to send.
+
+        It sends a long pipeline in pieces of whole commands. To answer the first of
+        them before it has sent the last would look like two trips, so they wait.
         """
+        if self.open > 0 or not self.held:
+            return
+        if len(self.trip) > 1 and select([self.client.socket], [], [], QUIET)[0]:
+            return
+        self.is_answered = True
+        self.client.send(self.held)
+        self.held = b""
+
+    def starts_a_trip(self) -> bool:
+        """Whether the client, if it sends now, does so in knowledge of all answers."""
         return (
             self.is_answered
             and self.requests.is_between_commands
@@ -223,7 +255,7 @@ class Proxy:
                 self._close(link)
 
     def cut_next_reply(self) -> None:
-        """Close the connection at the next reply: done, and the client does not know."""
+        """Close the connection at the next reply: what was asked has been done."""
         with self._lock:
             self._cuts_at = "reply"
 
@@ -294,8 +326,7 @@ class Proxy:
                 self._selector.modify(end.socket, selectors.EVENT_READ | wanted, link)
 
     def _pass_on(self, link: _Link, is_from_client: bool) -> None:
-        source, target = link.ends if is_from_client else reversed(link.ends)
-        data = source.receive()
+        data = (link.client if is_from_client else link.server).receive()
         if not data:
             raise ConnectionResetError
         if self._is_swallowing:
@@ -303,19 +334,17 @@ class Proxy:
         if self._cuts_at == ("request" if is_from_client else "reply"):
             self._cuts_at = ""
             raise ConnectionResetError
-        if is_from_client:
-            self._record(link, data)
-        else:
-            link.is_answered = True
-        target.send(data)
-
-    def _record(self, link: _Link, data: bytes) -> None:
+        if not is_from_client:
+            link.hold(data)
+            link.deliver()
+            return
         if link.starts_a_trip():
             link.trip = []
             for counter in self._counters:
                 counter.all.append(link.trip)
         link.is_answered = False
-        link.trip += link.requests.feed(data)
+        link.record(data)
+        link.server.send(data)
 
     def _close(self, link: _Link) -> None:
         self._links.discard(link)

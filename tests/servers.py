@@ -69,9 +69,7 @@ def version_of(binary: Path) -> str:
     said = subprocess.run(
         [binary, "--version"], capture_output=True, text=True, check=False
     )
-    return next(
-        (word[2:] for word in said.stdout.split() if word.startswith("v=")), ""
-    )
+    return next((word[2:] for word in said.stdout.split() if word.startswith("v=")), "")
 
 
 @cache

@@ -15,13 +15,17 @@ from redis.connection import (
 
 from ..conf import Alias
 from ..exceptions import ImproperlyConfigured
-from .embedded_connections import AsyncEmbeddedConnection, EmbeddedConnection
 from .endpoints import Endpoint, check_arguments, checked
+from .unix_connections import (
+    AsyncEmbeddedConnection,
+    AsyncUnixConnection,
+    EmbeddedConnection,
+)
 
 TWINS: Mapping[type[Any], type[Any]] = {
     Connection: redis.asyncio.Connection,
     SSLConnection: redis.asyncio.SSLConnection,
-    UnixDomainSocketConnection: redis.asyncio.UnixDomainSocketConnection,
+    UnixDomainSocketConnection: AsyncUnixConnection,
 }
 
 _LATER = {

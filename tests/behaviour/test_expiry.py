@@ -31,7 +31,7 @@ def half_expired(server):
     )
     late = made[::2]
     for each in late:
-        each.expire = 0.02
+        each.expire = 0.25
     Todo.objects.bulk_save(late)
     pass_deadline(server, late[-1])
     return made
@@ -73,9 +73,9 @@ def test_pages_of_live_objects_have_no_gaps(half_expired, tags, is_reversed):
 def test_sweeping_leaves_nothing(ask, server):
     space = User._meta.space("default")
     made = [
-        ask(User.objects.create, "tag", name=f"n{i}", expire=0.02) for i in range(5)
+        ask(User.objects.create, "tag", name=f"n{i}", expire=0.25) for i in range(5)
     ]
-    page = ask(Page.objects.create, "tag", views=3, expire=0.02)
+    page = ask(Page.objects.create, "tag", views=3, expire=0.25)
     pass_deadline(server, page)
     pass_deadline(server, made[-1])
     assert run(sweep(space), "default") == 5
@@ -85,7 +85,7 @@ def test_sweeping_leaves_nothing(ask, server):
 
 
 def test_a_write_sweeps_some_of_what_is_due(ask, server):
-    late = Todo.objects.bulk_create([Todo("x", expire=0.02) for _ in range(30)])
+    late = Todo.objects.bulk_create([Todo("x", expire=0.25) for _ in range(30)])
     pass_deadline(server, late[-1])
     todo = ask(Todo.objects.create, "x")
     assert server.client.zcard(f"{server.key_prefix}:{{tests.Todo}}:expires") == 10
@@ -94,8 +94,8 @@ def test_a_write_sweeps_some_of_what_is_due(ask, server):
 
 
 def test_an_id_is_free_again_when_its_object_expired(ask, server):
-    late = ask(Todo.objects.create, "old", id="one", expire=0.02)
-    other = ask(Todo.objects.create, "old", id="two", expire=0.02)
+    late = ask(Todo.objects.create, "old", id="one", expire=0.25)
+    other = ask(Todo.objects.create, "old", id="two", expire=0.25)
     pass_deadline(server, other)
     pass_deadline(server, late)
     new = ask(Todo.objects.create, "new", id="one", n=2)
@@ -141,7 +141,7 @@ def test_saving_after_the_deadline_removes_the_object(ask, server):
 
 
 def test_an_expired_object_is_gone_for_a_forced_update(ask, server):
-    plain = ask(Plain.objects.create, a=1, expire=0.02)
+    plain = ask(Plain.objects.create, a=1, expire=0.25)
     pass_deadline(server, plain)
     plain.expire = None
     with pytest.raises(Plain.NotUpdated):
@@ -152,13 +152,13 @@ def test_an_expired_object_is_gone_for_a_forced_update(ask, server):
 def test_a_model_without_tags_keeps_no_memo(ask, server):
     plain = ask(Plain.objects.create, a=1, expire=60)
     todo = ask(Todo.objects.create, expire=60)
-    assert not [key for key in server if key.endswith(b":idx")]
+    assert server.keys("*:idx") == []
     ask(plain.delete)
     ask(todo.delete)
 
 
 def test_the_server_destroys_the_data_by_itself(server):
-    todo = Todo.objects.create("x", expire=0.02)
+    todo = Todo.objects.create("x", expire=0.25)
     pass_deadline(server, todo)
     assert server.client.exists(todo._key()) == 0
 
@@ -166,7 +166,7 @@ def test_the_server_destroys_the_data_by_itself(server):
 def test_an_expiring_memo_follows_the_tags(ask, server):
     todo = ask(Todo.objects.create, "a", "b", expire=60)
     todo.tags = ["b", "c"]
-    todo.expire = 0.02
+    todo.expire = 0.25
     ask(todo.save)
     pass_deadline(server, todo)
     assert run(sweep(Todo._meta.space("default")), "default") == 1

@@ -1,7 +1,8 @@
-"""Connections to the embedded server: they start it, or join it, as they connect.
+"""Connections over a unix socket: redis-py's async one mended, and the embedded ones.
 
-So nothing starts before the first command, and a server that has stopped for want of
-clients, or died, is there again for the next one.
+Those to the embedded server start it, or join it, as they connect. So nothing starts
+before the first command, and a server that has stopped for want of clients, or died,
+is there again for the next one.
 """
 
 import asyncio
@@ -9,6 +10,14 @@ from typing import Any
 
 from redis import asyncio as redis_asyncio
 from redis.connection import UnixDomainSocketConnection, parse_url
+
+
+class AsyncUnixConnection(redis_asyncio.UnixDomainSocketConnection):
+    """redis-py's, which shakes hands twice, and hides a wrong password in the first."""
+
+    async def _connect(self) -> None:
+        async with asyncio.timeout(self.socket_connect_timeout):
+            self._reader, self._writer = await asyncio.open_unix_connection(self.path)
 
 
 class EmbeddedConnection(UnixDomainSocketConnection):
@@ -23,7 +32,7 @@ class EmbeddedConnection(UnixDomainSocketConnection):
         return super()._connect()  # type: ignore[no-untyped-call]
 
 
-class AsyncEmbeddedConnection(redis_asyncio.UnixDomainSocketConnection):
+class AsyncEmbeddedConnection(AsyncUnixConnection):
     """See EmbeddedConnection."""
 
     def __init__(self, folder: str, **arguments: Any) -> None:
@@ -33,7 +42,7 @@ class AsyncEmbeddedConnection(redis_asyncio.UnixDomainSocketConnection):
     async def _connect(self) -> None:
         # In a thread, since the first start takes a few hundred milliseconds.
         self.path = await asyncio.to_thread(_socket_path, self.folder)
-        await super()._connect()  # type: ignore[no-untyped-call]
+        await super()._connect()
 
 
 def _socket_path(folder: str) -> str:

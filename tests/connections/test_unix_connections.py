@@ -1,8 +1,9 @@
-"""embedded://: the server is started by the first command, and again after its end."""
+"""unix:// and embedded://: the server of a folder starts with the first command."""
 
 import pytest
 
 from django_ormist import embedded
+from django_ormist.connections import connections
 from django_ormist.operations.operation import Operation
 
 PING = [Operation("PING", keys=())]
@@ -43,3 +44,12 @@ def test_a_new_connection_asks_again(configure, asked):
     connection.close()
     connection.send(PING)
     assert asked == ["/x", "/x"]
+
+
+@pytest.mark.servers("valkey91")
+def test_an_async_connection_shakes_hands_once(server, proxy, ask, configure):
+    configure(LOCATION=proxy.url, OPTIONS={"client_name": "once"})
+    with proxy.counting() as counted:
+        ask(connections["default"].send, PING)
+    names = [words for trip in counted.all for words in trip if b"SETNAME" in words]
+    assert len(names) == 1

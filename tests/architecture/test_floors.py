@@ -1,0 +1,122 @@
+"""Imports go down or stay on the floor (rule 1); floors 0 to 2 are pure (rule 2)."""
+
+import ast
+
+import pytest
+
+from tests.architecture.house import modules, room_of
+
+FLOORS = {
+    "apps": 6,
+    "checks": 6,
+    "sessions": 6,
+    "admin": 6,
+    "management": 6,
+    "testing": 6,
+    "models": 5,
+    "signals": 5,
+    "connections": 4,
+    "conf": 3,
+    "embedded": 3,
+    "operations": 2,
+    "queries": 1,
+    "codecs": 0,
+    "keys": 0,
+    "terms": 0,
+    "exceptions": 0,
+}
+FRONT_DOOR = 7
+EDGE, HIGHEST_PURE = 6, 2
+
+# Of apps.py Django asks that it registers the checks.
+ALLOWED = {("apps", "checks")}
+
+IMPURE_MODULES = {
+    "asyncio",
+    "asgiref",
+    "django.apps",
+    "django.conf",
+    "django.core.cache",
+    "django.db.connection",
+    "django.utils.timezone",
+    "fakeredis",
+    "os",
+    "random",
+    "redis",
+    "secrets",
+    "socket",
+    "subprocess",
+    "threading",
+    "time",
+    "uuid.getnode",
+    "uuid.uuid1",
+    "uuid.uuid4",
+    "valkey",
+}
+IMPURE_METHODS = {"now", "utcnow", "today", "uuid1", "uuid4"}
+
+every_module = pytest.mark.parametrize("module", modules(), ids=str)
+
+
+def floor(room: str) -> int:
+    return FLOORS[room] if room else FRONT_DOOR
+
+
+def test_every_room_has_a_floor():
+    unknown = {module.room for module in modules()} - {"", *FLOORS}
+    assert not unknown, f"Give each a floor in STYLE and here: {sorted(unknown)}"
+
+
+@every_module
+def test_imports_go_down_or_stay_on_the_floor(module):
+    upward = [
+        f"{module}:{each.line} imports {each.name}"
+        for each in module.imports
+        if (room := room_of(each.name)) is not None and floor(room) > floor(module.room)
+    ]
+    assert not upward
+
+
+@every_module
+def test_no_edge_room_imports_another(module):
+    if floor(module.room) != EDGE:
+        return
+    sideways = [
+        f"{module}:{each.line} imports {each.name}"
+        for each in module.imports
+        if (room := room_of(each.name)) not in (None, "", module.room)
+        and floor(room) == EDGE
+        and (module.room, room) not in ALLOWED
+    ]
+    assert not sideways
+
+
+pure_modules = [m for m in modules() if floor(m.room) <= HIGHEST_PURE]
+
+
+@pytest.mark.parametrize("module", pure_modules, ids=str)
+def test_the_lower_floors_import_nothing_that_acts(module):
+    impure = [
+        f"{module}:{each.line} imports {each.name}"
+        for each in module.imports
+        if any(f"{each.name}.".startswith(f"{name}.") for name in IMPURE_MODULES)
+    ]
+    assert not impure
+
+
+@pytest.mark.parametrize("module", pure_modules, ids=str)
+def test_the_lower_floors_read_no_clock_and_draw_no_id(module):
+    calls = [
+        f"{module}:{node.lineno} calls {ast.unparse(node.func)}"
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr in IMPURE_METHODS
+    ]
+    assert not calls
+
+
+@pytest.mark.parametrize("module", pure_modules, ids=str)
+def test_the_lower_floors_do_not_wait(module):
+    waiting = (ast.AsyncFunctionDef, ast.Await, ast.AsyncFor, ast.AsyncWith)
+    assert not [n.lineno for n in ast.walk(module.tree) if isinstance(n, waiting)]

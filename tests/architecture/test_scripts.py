@@ -1,0 +1,89 @@
+"""Every script says what it takes, gives and costs (rule 13), and stays in its slot."""
+
+import re
+
+import pytest
+
+from tests.architecture.house import SCRIPTS, modules
+
+SECTIONS = ["KEYS", "ARGV", "RETURNS", "COST"]
+
+# They look at the whole server, or stop it, or act on what is not ours.
+FORBIDDEN = {
+    "CONFIG",
+    "DEBUG",
+    "EVAL",
+    "FLUSHALL",
+    "FLUSHDB",
+    "KEYS",
+    "RANDOMKEY",
+    "SCAN",
+    "SCRIPT",
+    "SELECT",
+    "SWAPDB",
+}
+
+every_script = pytest.mark.parametrize(
+    "path", sorted(SCRIPTS.glob("*.lua")), ids=lambda path: path.stem
+)
+
+
+def header(path):
+    """The comment that a script begins with, without its dashes."""
+    lines = []
+    for line in path.read_text().splitlines():
+        if not line.startswith("--"):
+            break
+        lines.append(line.removeprefix("--").removeprefix(" "))
+    return lines
+
+
+def test_there_are_scripts():
+    assert list(SCRIPTS.glob("*.lua"))
+
+
+@every_script
+def test_a_script_begins_with_what_it_does(path):
+    first, second, *_ = header(path)
+    assert re.fullmatch(r"[A-Z].*\.", first), "one sentence"
+    assert second == "", "then an empty comment line"
+
+
+@every_script
+def test_a_header_has_its_sections_in_order(path):
+    sections = [
+        found[1]
+        for line in header(path)
+        if (found := re.match(r"(KEYS|ARGV|RETURNS|COST|DERIVED) +\S", line))
+    ]
+    assert [name for name in sections if name != "DERIVED"] == SECTIONS
+    assert sections in (SECTIONS, [*SECTIONS, "DERIVED"])
+
+
+@every_script
+def test_a_key_made_in_a_script_is_declared_as_derived(path):
+    """Both that base is used and that the header says so."""
+    has_line = any(line.startswith("DERIVED") for line in header(path))
+    code = "\n".join(line.partition("--")[0] for line in path.read_text().splitlines())
+    derives = re.search(r"\bbase\b|\.\. *['\"][a-z]+:", code) is not None
+    assert has_line or not derives
+
+
+@every_script
+def test_a_script_calls_no_command_beyond_its_keys(path):
+    called = set(re.findall(r"redis\.p?call\(\s*['\"](\w+)", path.read_text()))
+    assert not {name.upper() for name in called} & FORBIDDEN
+
+
+@every_script
+def test_a_script_leaves_no_text_to_match(path):
+    """Lua answers facts, Python raises (rule 14)."""
+    assert "error_reply" not in path.read_text()
+
+
+@every_script
+def test_a_script_is_used(path):
+    if path.stem == "prelude":
+        return
+    name = re.compile(rf"Script\(\s*['\"]{path.stem}['\"]")
+    assert any(name.search(module.path.read_text()) for module in modules())
