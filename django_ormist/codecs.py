@@ -138,16 +138,19 @@ _CODES = {name: code for code, name in enumerate(_NAMES)}
 _BY_CODE = list(_BUILDERS.values())
 
 
+_BASES: tuple[tuple[type, Callable[[Any], Any]], ...] = (
+    (str, str.__str__),
+    (int, int.__pos__),
+    (float, float.__pos__),
+    (dict, dict),
+    (list, list),
+    (bytes, lambda each: bytes(memoryview(each))),
+)
+
+
 def _base(value: Any) -> Any:
     """A subclass of a plain type as that type; TypeError for what is not storable."""
-    for kind, plain in (
-        (str, str.__str__),
-        (int, int.__pos__),
-        (float, float.__pos__),
-        (dict, dict),
-        (list, list),
-        (bytes, lambda each: bytes(memoryview(each))),
-    ):
+    for kind, plain in _BASES:
         if isinstance(value, kind) and type(value) is not kind:
             return plain(value)
     raise TypeError(type(value).__name__)
@@ -162,9 +165,9 @@ def _default(value: Any) -> Any:
         return ormsgpack.Ext(_CODES["apart"], ormsgpack.packb(bytes(value)))
     if isinstance(value, int) and not -(2**63) <= value < 2**64:
         value = int.__pos__(value)
-    elif isinstance(value, int | str | float | dict | bytes):
-        return _base(value)
-    elif isinstance(value, list) and not isinstance(value, _Pairs):
+    elif isinstance(value, int | str | float | dict | bytes | list) and not isinstance(
+        value, _Pairs
+    ):
         return _base(value)
     exotic = _exotic(value, _packed)
     if exotic is None:
@@ -381,8 +384,8 @@ def _checked(name: str, value: Any, codec: str) -> Any:
         if "surrogate" in str(error):
             raise _surrogate(name) from error
         raise TypeError(
-            f"Cannot store attribute {name!r}: {_culprit(value)} is not a storable type. "
-            "Store a str, int, float, bool, None, bytes, list, tuple, dict, set, "
+            f"Cannot store attribute {name!r}: {_culprit(value)} is not a storable "
+            "type. Store a str, int, float, bool, None, bytes, list, tuple, dict, set, "
             "frozenset, datetime, date, time, timedelta, Decimal or UUID."
         ) from error
     except RecursionError as error:
@@ -408,8 +411,8 @@ def _culprit(value: Any) -> str:
 
 def _surrogate(name: str) -> ValueError:
     return ValueError(
-        f"Cannot store attribute {name!r}: it holds a lone surrogate, which no text can "
-        "carry. Store valid Unicode, or bytes."
+        f"Cannot store attribute {name!r}: it holds a lone surrogate, which no text "
+        "can carry. Store valid Unicode, or bytes."
     )
 
 

@@ -228,7 +228,8 @@ def test_a_changed_setting_is_used_by_a_running_loop(configure, connection, serv
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="This system does not fork.")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_a_child_makes_connections_of_its_own(connection):
+@pytest.mark.parametrize("is_same_loop", [False, True])
+def test_a_child_makes_connections_of_its_own(connection, is_same_loop):
     identity = [Operation("CLIENT ID", keys=())]
     loop = asyncio.new_event_loop()
     (parents,) = loop.run_until_complete(connection.asend(identity))
@@ -236,7 +237,8 @@ def test_a_child_makes_connections_of_its_own(connection):
     if child == 0:  # pragma: no cover
         code = 1
         try:
-            (own,) = asyncio.run(connections["default"].asend(identity))
+            run = loop.run_until_complete if is_same_loop else asyncio.run
+            (own,) = run(connections["default"].asend(identity))
             code = 0 if own != parents else 2
         finally:
             os._exit(code)

@@ -4,6 +4,7 @@ import pytest
 import redis
 from redis.exceptions import NoScriptError, ResponseError
 
+from django_ormist.connections import connection as connection_module
 from django_ormist.connections import connections
 from django_ormist.operations.operation import Operation
 
@@ -130,6 +131,27 @@ def test_a_connection_that_was_cut_while_idle_is_replaced(server, ask, proxy, ke
     ask(send, [op("PING")])
     proxy.cut()
     assert ask(send, [op("INCR", key, is_write=True)]) == [1]
+
+
+def test_a_reply_that_was_not_awaited_meets_no_other_command(
+    ask, configure, start_server, monkeypatch
+):
+    """Ctrl-C, say, between a command and its reply, which comes only later."""
+    server = start_server()
+    connection = configure(LOCATION=server.unix_url)
+    assert ask(connection.send, [op("PING")]) == [b"PONG"]
+
+    def interrupted(connection):
+        raise KeyboardInterrupt
+
+    server.freeze()
+    with monkeypatch.context() as patch:
+        patch.setattr(connection_module, "_reply", interrupted)
+        patch.setattr(connection_module, "_areply", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            ask(connection.send, [op("ECHO", b"first")])
+    server.thaw()
+    assert ask(connection.send, [op("ECHO", b"second")]) == [b"second"]
 
 
 def test_a_failure_names_the_alias_and_no_password(ask, configure):
