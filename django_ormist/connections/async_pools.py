@@ -19,9 +19,9 @@ _ATTRIBUTE = "_django_ormist_pools"
 class LoopPool(redis.asyncio.ConnectionPool):
     """At most *max_connections*, and *timeout* seconds of waiting for one.
 
-    In place of redis-py's BlockingConnectionPool, whose asyncio.Condition loses wake-ups
-    when waiting tasks are cancelled (Python 3.11): with all connections free, others
-    then wait until they time out. A semaphore does not, and costs less.
+    In place of redis-py's BlockingConnectionPool, whose asyncio.Condition loses
+    wake-ups when waiting tasks are cancelled (Python 3.11): with all connections free,
+    others then wait until they time out. A semaphore does not, and costs less.
     """
 
     def __init__(self, timeout: float | None, **arguments: Any) -> None:

@@ -42,7 +42,7 @@ def server_url(
     """
     if sys.platform not in ("linux", "darwin"):
         raise ImproperlyConfigured(
-            f"There is no embedded server for {sys.platform}, only for Linux and macOS. "
+            f"The embedded server runs on Linux and macOS, and this is {sys.platform}. "
             "Run a server and give its URL, such as 'redis://localhost:6379/0'."
         )
     from .folder import Folder  # it needs fcntl, which other systems do not have
@@ -52,9 +52,10 @@ def server_url(
 
 
 def _idle_seconds(given: float | None) -> float:
-    name, value = "idle_seconds", given
-    if given is None:
-        name, value = IDLE_VARIABLE, os.environ.get(IDLE_VARIABLE) or IDLE_SECONDS
+    name = "idle_seconds" if given is not None else IDLE_VARIABLE
+    value: float | str | None = given
+    if value is None:
+        value = os.environ.get(IDLE_VARIABLE) or IDLE_SECONDS
     try:
         seconds = float(value)
     except (TypeError, ValueError):

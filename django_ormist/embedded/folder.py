@@ -37,8 +37,8 @@ class Folder:
             found = os.stat(path)
         except (OSError, ValueError) as error:
             raise ImproperlyConfigured(
-                f"The folder {folder!r} of the embedded server cannot be made: {error}. "
-                "Name one that this user may create."
+                f"The folder {folder!r} of the embedded server cannot be made: "
+                f"{error}. Name one that this user may create."
             ) from error
         if found.st_uid != os.geteuid():
             raise ImproperlyConfigured(
@@ -53,8 +53,8 @@ class Folder:
             )
         if not os.access(path, os.R_OK | os.W_OK | os.X_OK):
             raise ImproperlyConfigured(
-                f"The folder {path!r} of the embedded server is not writable. Run chmod "
-                "700 on it, or name one on a disk that is not read-only."
+                f"The folder {path!r} of the embedded server is not writable. "
+                "Run chmod 700 on it, or name one on a disk that is not read-only."
             )
         return cls(path)
 
@@ -150,11 +150,10 @@ class Folder:
 
 
 def _short_temporary_directory(name: str) -> str:
-    for directory in (tempfile.gettempdir(), "/tmp"):  # noqa: S108 - checked after
-        path = os.path.join(directory, name, watch.SOCKET)
-        if len(os.fsencode(path)) <= SOCKET_PATH_BYTES:
-            return directory
-    raise AssertionError("/tmp is short enough")
+    directory = tempfile.gettempdir()
+    path = os.path.join(directory, name, watch.SOCKET)
+    fits = len(os.fsencode(path)) <= SOCKET_PATH_BYTES
+    return directory if fits else "/tmp"  # noqa: S108 - new_socket() checks what is in it
 
 
 def binary_path() -> str:

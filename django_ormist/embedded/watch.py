@@ -159,30 +159,29 @@ def answers(path: str) -> bool:
 
 
 class Watch:
-    """The watch over the server of *folder*, which is the working directory."""
+    """The watch over the server of the folder that is the working directory."""
 
-    def __init__(self, folder: str, idle_seconds: float) -> None:
-        self.folder = folder
+    def __init__(self, idle_seconds: float) -> None:
         self.idle_seconds = idle_seconds
+        self.is_first = False  # nobody else watches
         self.server: subprocess.Popen[bytes] | None = None  # None: it is not our child
 
     def begin(self, new_socket: str, binary: str, start_seconds: float) -> str:
-        """READY when a server answers and is ours to watch, else what went wrong."""
+        """READY when a server answers, started here or not, else what went wrong."""
         deadline = time.monotonic() + start_seconds
-        while lock(WATCH, fcntl.LOCK_EX) is None:  # held until we end
-            if self.is_answered():
-                return READY  # and another watches it
-            if time.monotonic() >= deadline:
-                return "It runs, and has not answered."
-            time.sleep(0.01)
         while True:
-            if self.server is None and (alone := lock(SERVER, fcntl.LOCK_EX)):
-                self.server = self.start(new_socket, binary, alone)
-                os.close(alone)  # the server has it now
-            if self.is_answered():
+            if not self.is_first:  # the lock is held until this process ends
+                self.is_first = lock(WATCH, fcntl.LOCK_EX) is not None
+            if self.is_first and self.server is None:
+                alone = lock(SERVER, fcntl.LOCK_EX)
+                if alone is not None:
+                    self.server = self.start(new_socket, binary, alone)
+                    os.close(alone)  # the server has it now
+            path = address("")
+            if path is not None and answers(path):
                 return READY
             if self.server is None and time.monotonic() >= deadline:
-                return "It runs without a watch, and has not answered."
+                return f"It runs, and did not answer for {start_seconds:g} seconds."
             if self.server is not None and self.server.poll() is not None:
                 code = self.server.returncode
                 return f"It ended with {code} as it started: {last_line(LOG)!r}."
@@ -212,46 +211,43 @@ class Watch:
                 pass_fds=[alone],
             )
 
-    def is_answered(self) -> bool:
-        path = self.path()
-        return path is not None and answers(path)
-
-    def path(self) -> str | None:
-        """The socket, by a path that the working directory keeps short and our own."""
-        return address("")
-
     def keep(self) -> None:
-        """Watch until the server has ended, and end it when its time has come."""
-        path = self.path()
-        if path is None:
-            return
+        """Watch until the server has ended (EOFError), and end it when it is time."""
         pause = min(LOOK_SECONDS, self.idle_seconds / 10)
-        with contextlib.closing(Line(path)) as line:
+        with self.line() as line:
             line.ask("CLIENT SETNAME ormist-watch")
             seen, since = connections(line), time.monotonic()
-            try:
-                while not line.ends_within(pause):
-                    if not os.path.exists(path):
-                        # Removed, or the folder was: nobody else can come in.
-                        self.stop(line, "its socket is gone")
-                    elif (now := connections(line)) != seen or now[0] > 1:
-                        seen, since = now, time.monotonic()
-                    elif time.monotonic() - since >= self.idle_seconds:
-                        self.stop_unless_joined(line, seen)
-                        since = time.monotonic()  # somebody has come, or it refused
-            except Ended:
-                self.stop(line, "its watch was told to end")
+            while not line.ends_within(pause):
+                path = address("")
+                if path is None or not os.path.exists(path):
+                    # Removed, or the folder was: nobody else can come in.
+                    stop(line, "its socket is gone")
+                elif (now := connections(line)) != seen or now[0] > 1:
+                    seen, since = now, time.monotonic()
+                elif time.monotonic() - since >= self.idle_seconds:
+                    self.stop_unless_joined(line, seen)
+                    since = time.monotonic()  # somebody has come, or it refused
 
     def stop_unless_joined(self, line: Line, seen: tuple[int, int]) -> None:
+        # Who joins, under this lock, leaves one connection more than was seen.
         with locked(DOOR, fcntl.LOCK_EX) as is_alone:
             if is_alone and connections(line) == seen:
-                self.stop(line, f"nobody came for {self.idle_seconds:g} seconds")
+                stop(line, f"nobody has been here for {self.idle_seconds:g} seconds")
 
-    def stop(self, line: Line, why: str) -> None:
-        """Stop the server, which saves. EOFError when it has ended."""
-        say(f"Stopping the server: {why}.")
-        refusal = line.ask("SHUTDOWN")
-        say(f"The server did not stop: {refusal.decode(errors='replace')}")
+    def end(self) -> None:
+        """Stop the server, on a line of its own: the other's may be half read."""
+        with self.line() as line:
+            stop(line, "its watch was told to end")
+
+    def line(self) -> "contextlib.closing[Line]":
+        return contextlib.closing(Line(address("") or SOCKET))
+
+
+def stop(line: Line, why: str) -> None:
+    """Stop the server, which saves. EOFError when it has ended."""
+    say(f"Stopping the server: {why}.")
+    refusal = line.ask("SHUTDOWN")
+    say(f"The server did not stop: {refusal.decode(errors='replace')}")
 
 
 def connections(line: Line) -> tuple[int, int]:
@@ -283,19 +279,31 @@ def main(folder: str, path: str, binary: str, idle: str, start: str) -> None:
     if os.fork():
         os._exit(0)  # so that who started us has no child to wait for
     os.umask(0o077)
-    watch = Watch(folder, float(idle))
-    outcome = watch.begin(path, binary, float(start))
-    signal.signal(signal.SIGTERM, end)
-    with contextlib.suppress(BrokenPipeError):  # who started us may be gone
-        os.write(sys.stdout.fileno(), outcome.encode())
+    watch = Watch(float(idle))
+    try:
+        outcome = watch.begin(path, binary, float(start))
+    except OSError as error:
+        outcome = f"It cannot start: {error}."
+    detach(outcome)
+    if outcome == READY and watch.is_first:
+        with contextlib.suppress(OSError, EOFError):  # the server has ended
+            try:
+                signal.signal(signal.SIGTERM, end)
+                watch.keep()
+            except Ended:
+                watch.end()
+    if watch.server is not None:
+        watch.server.wait()
+
+
+def detach(outcome: str) -> None:
+    """Tell who started us, and write to the log from here on."""
+    with contextlib.suppress(BrokenPipeError):  # it may have been killed
+        os.write(sys.stdout.fileno(), outcome.encode(errors="replace"))
     log = os.open(LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     os.dup2(log, sys.stdout.fileno())
     os.dup2(log, sys.stderr.fileno())
-    if outcome == READY:
-        with contextlib.suppress(OSError, EOFError):  # the server has ended
-            watch.keep()
-    if watch.server is not None:
-        watch.server.wait()
+    os.close(log)
 
 
 if __name__ == "__main__":

@@ -33,9 +33,7 @@ def save(
     if signals.pre_save.has_listeners(model):
         yield Notice(signals.pre_save, model, {"instance": instance, "using": using})
     effort = Effort(instance, using, force_insert, force_update, strict)
-    if force_insert:
-        effort.expect(None)
-    elif force_update and effort.loaded is None:
+    if force_update and effort.loaded is None:
         effort.expect((yield objects.load(effort.space, instance.id)))
         if effort.stored is None:
             raise effort.not_updated()
@@ -65,7 +63,8 @@ class Effort:
         self.meta = instance._meta
         self.space = self.meta.space(using)
         self.codec = connections[using].codec
-        self.loaded = instance._packed if instance._using == using else None
+        is_loaded = instance._using == using and not force_insert
+        self.loaded = instance._packed if is_loaded else None
         self.contents = self.mine = instance._contents()
         self.expect(self.loaded)
 

@@ -1,4 +1,4 @@
-"""A server that reads each command, counts it, and closes the connection."""
+"""Servers that misbehave: one breaks every connection, one answers late."""
 
 import socket
 import threading
@@ -8,15 +8,16 @@ from tests.proxy import HANDSHAKE, Requests, Words
 
 
 class BreakingServer:
-    """Answers the handshake, and nothing else.
+    """Reads each command, counts it, and closes the connection.
 
-    arrived: the commands that came, handshakes left out. is_silent: whether it leaves
-    the connection open and does not answer.
+    Answers the handshake, and nothing else. arrived: the commands that came,
+    handshakes left out.
     """
 
-    def __init__(self, is_silent: bool = False) -> None:
+    _breaks = True
+
+    def __init__(self) -> None:
         self.arrived: list[Words] = []
-        self.is_silent = is_silent
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"redis://127.0.0.1:{self._listener.getsockname()[1]}/0"
         self._thread = threading.Thread(target=self._work, daemon=True)
@@ -48,5 +49,32 @@ class BreakingServer:
                     client.sendall(b"+OK\r\n")
                 else:
                     self.arrived.append(words)
-            if not self.is_silent and commands[-1][0].upper() not in HANDSHAKE:
+                    self._answer(client)
+            if self._breaks and commands[-1][0].upper() not in HANDSHAKE:
                 return
+
+    def _answer(self, client: socket.socket) -> None:
+        pass
+
+
+class SilentServer(BreakingServer):
+    """Reads each command, and leaves the connection open without an answer."""
+
+    _breaks = False
+
+
+class LateServer(SilentServer):
+    """Answers each command with its number, the first not before the second has come.
+
+    So a connection whose first reply was not read has nothing to be read yet when it
+    is used again.
+    """
+
+    def _answer(self, client: socket.socket) -> None:
+        count = len(self.arrived)
+        if count == 2 and client is self._first:
+            client.sendall(b":1\r\n")
+        if count > 1:
+            client.sendall(b":%d\r\n" % count)
+        else:
+            self._first = client

@@ -12,7 +12,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from django_ormist.operations.operation import Operation
-from tests.connections.breaking import BreakingServer
+from tests.connections.breaking import SilentServer
 
 WRITE = Operation("INCR", keys=(b"k",), is_write=True)
 READ = Operation("GET", keys=(b"k",))
@@ -80,7 +80,7 @@ def test_a_read_arrives_twice(ask, connection, breaking):
 
 def test_after_a_timeout_not_even_a_read_is_repeated(ask, configure):
     """The server may be at work on it, and a second one would add to its load."""
-    with BreakingServer(is_silent=True) as silent:
+    with SilentServer() as silent:
         connection = configure(LOCATION=silent.url, OPTIONS={"socket_timeout": 0.05})
         with pytest.raises(redis.TimeoutError) as caught:
             ask(connection.send, [READ])

@@ -1,0 +1,1 @@
+"""Figures of django_ormist beside bare redis-py: ``python -m benchmarks``."""

@@ -1,0 +1,106 @@
+"""Measures django_ormist beside bare redis-py: see ``python -m benchmarks --help``."""
+
+import argparse
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import django
+from django.conf import settings
+
+from .server import PREFIXES, Measured, known, started
+
+GROUPS = ("contests", "memory", "growth", "import")
+
+
+def main() -> int:
+    """Measure, print, write the file."""
+    options = _options()
+    with started(options.server) as server:
+        _configure(server)
+        from . import report
+
+        found = []
+        around = report.surroundings(server.version(), options.rounds, options.quick)
+        print(_heading(around))
+        try:
+            for figure in _figures(server, options):
+                found.append(figure)
+                report.show(figure.name)
+        finally:
+            report.show("")
+            if found:
+                print(report.table(found))
+                report.write_json(options.json, around, found)
+                print(f"\nEvery round: {options.json}")
+    return 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    servers = known()
+    parser.add_argument(
+        "--server",
+        default=servers[0] if servers else "redis://localhost:6379/0",
+        help=f"{', '.join(servers)}, or the URL of a server (its keys under "
+        f"{' and '.join(PREFIXES)} are removed). Default: the first of them.",
+    )
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        metavar="NAME",
+        help="figures whose name begins so, as: get list growth bytes import async",
+    )
+    parser.add_argument("--rounds", type=int, metavar="N", help="default: 21")
+    parser.add_argument(
+        "--quick", action="store_true", help="less of everything: a minute"
+    )
+    parser.add_argument(
+        "--json",
+        type=Path,
+        metavar="FILE",
+        default=Path("build/benchmarks.json"),
+        help="where every round is written; default: %(default)s",
+    )
+    options = parser.parse_args()
+    options.rounds = options.rounds or (5 if options.quick else 21)
+    if options.rounds < 1:
+        parser.error("--rounds takes 1 or more")
+    if "://" not in options.server and options.server not in servers:
+        parser.error(f"--server takes {', '.join(servers)}, or a URL")
+    return options
+
+
+def _configure(server: Measured) -> None:
+    """Set Django up: our side writes under one prefix, the bare side under another."""
+    sizes = (1_000, 10_000, 100_000, 1_000_000)
+    aliases = {"default": PREFIXES[0], **{f"of{n}": f"{PREFIXES[0]}{n}" for n in sizes}}
+    settings.configure(
+        USE_TZ=True,
+        ORMIST={
+            alias: {"LOCATION": server.url, "KEY_PREFIX": prefix}
+            for alias, prefix in aliases.items()
+        },
+    )
+    django.setup()
+
+
+def _heading(around: dict[str, object]) -> str:
+    names = ("server", "python", "django", "redis-py", "hiredis", "rounds")
+    line = ", ".join(
+        f"{name} {around[name]}" if name != "server" else f"{around[name]}"
+        for name in names
+    )
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0
+    if load > 1:
+        line += f"\nThe machine is busy (load {load:.1f}): trust ratios alone."
+    return line + "\n"
+
+
+def _figures(server: Measured, options: argparse.Namespace) -> Iterator["Figure"]:  # noqa
+    raise NotImplementedError
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,290 @@
+"""The contests: what is timed, ours and the bare ways to do the same."""
+
+import inspect
+import random
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from redis.exceptions import ResponseError
+
+from . import ours
+from .bare import Bare, Held
+from .bare_async import AsyncBare
+from .figure import Figure
+from .subjects import Arrival, Visitor, attributes, tags
+from .timing import Clock, Contestant, Work
+
+EVERYTHING = 100_000
+BULK = 10_000
+PAGE = 20
+
+
+@dataclass(frozen=True)
+class Contest:
+    """Ours against bare ways: the first of them where is_settled, else the fastest.
+
+    target: the most that the ratio may be.
+    """
+
+    name: str
+    target: float | None
+    ours: Contestant
+    bare: list[Contestant]
+    is_settled: bool = False
+    rounds: int | None = None
+    calls: int | None = None
+
+    def held(self, clock: Clock) -> Figure:
+        """The figure, measured."""
+        mine, *theirs = clock.contest([self.ours, *self.bare], self.rounds, self.calls)
+        best = theirs[0]
+        if not self.is_settled:
+            best = min(theirs, key=lambda times: times.median_us)
+        details = {
+            times.name: {
+                "median_us": times.median_us,
+                "quartiles_us": times.quartiles_us(),
+                "rounds_us": times.rounds_us,
+                "ours_to_it": mine.ratio_to(times),
+            }
+            for times in (mine, *theirs)
+        }
+        return Figure(
+            self.name,
+            "us",
+            mine.median_us,
+            best.name,
+            best.median_us,
+            mine.ratio_to(best),
+            self.target,
+            details,
+        )
+
+
+@dataclass
+class Arena:
+    """What the contests need: the bare sides over their stores, and how much is read.
+
+    read: the bare side over the objects that ours stored. written: over a key space
+    of its own. total: how many visitors are stored. pks: some of their ids.
+    """
+
+    read: Bare
+    written: Bare
+    async_read: AsyncBare
+    async_written: AsyncBare
+    total: int
+    bulk: int
+    pks: list[str]
+    clear_arrivals: Callable[[], None]
+
+
+def all_of(arena: Arena) -> Iterator[Contest]:
+    """Every contest, the sync ones first."""
+    yield from _reads(arena, "")
+    yield from _writes(arena, "")
+    yield from _reads(arena, "async ")
+    yield from _writes(arena, "async ")
+
+
+# ---------------------------------------------------------------- reading
+
+
+def _reads(arena: Arena, colour: str) -> Iterator[Contest]:
+    bare: Any = arena.async_read if colour else arena.read
+    mine = _mine(colour)
+    pks = partial(_some, arena.pks)
+    yield Contest(
+        f"{colour}get",
+        1.5,
+        Contestant("django_ormist", mine("get"), pks, _attrs),
+        [Contestant("GET", bare.get, pks, _as_it_is)],
+    )
+    for tag, size, target in (
+        ("hundred", 100, None),
+        ("thousand", 1000, 1.6),
+        ("myriad", 10_000, None),
+    ):
+        if size <= arena.total:
+            yield _listing(arena, colour, tag, size, target)
+    last = arena.total - PAGE * 2
+    for name, start in (("first", 0), ("deep", last // 2), ("deepest", last)):
+        yield _paging(arena, f"{colour}page of {PAGE}, {name}", colour, start)
+    both = ("thousand", "seventh")
+    yield Contest(
+        f"{colour}find by two tags",
+        None,
+        Contestant("django_ormist", _with(mine("meet"), both), facts=_rows),
+        [Contestant("ZINTER+MGET", _with(bare.meet, both), facts=_as_it_is)],
+    )
+    yield Contest(
+        f"{colour}count of {arena.total}",
+        1.5,
+        Contestant("django_ormist", _with(mine("count"), "everyone"), facts=_as_it_is),
+        [Contestant("ZCARD", _with(bare.count, "everyone"), facts=_as_it_is)],
+    )
+
+
+def _listing(
+    arena: Arena, colour: str, tag: str, size: int, target: float | None
+) -> Contest:
+    bare: Any = arena.async_read if colour else arena.read
+    return Contest(
+        f"{colour}list {size}",
+        target,
+        Contestant("django_ormist", _with(_mine(colour)("listed"), tag), facts=_rows),
+        _allowed(
+            arena.read,
+            Contestant("SORT GET", _with(bare.list_by_sort, tag), facts=_as_it_is),
+            Contestant("ZRANGE+MGET", _with(bare.list_by_mget, tag), facts=_as_it_is),
+        ),
+    )
+
+
+def _paging(arena: Arena, name: str, colour: str, start: int) -> Contest:
+    bare: Any = arena.async_read if colour else arena.read
+    where = ("everyone", start, PAGE)
+    return Contest(
+        name,
+        1.6,
+        Contestant("django_ormist", _with(_mine(colour)("page"), *where), facts=_rows),
+        _allowed(
+            arena.read,
+            Contestant("SORT GET", _with(bare.page_by_sort, *where), facts=_as_it_is),
+            Contestant(
+                "ZRANGE+MGET", _with(bare.page_by_mget, *where), facts=_as_it_is
+            ),
+        ),
+    )
+
+
+def _allowed(bare: Bare, by_sort: Contestant, by_mget: Contestant) -> list[Contestant]:
+    """Both ways, or one: SORT ... GET is refused to some users, and in some Clusters."""
+    try:
+        bare.page_by_sort("hundred", 0, 1)
+    except ResponseError:
+        return [by_mget]
+    return [by_sort, by_mget]
+
+
+# ---------------------------------------------------------------- writing
+
+
+def _writes(arena: Arena, colour: str) -> Iterator[Contest]:
+    bare: Any = arena.async_written if colour else arena.written
+    mine = _mine(colour)
+    plain = arena.written
+    blind_create = [Contestant("SET", plain.create_without_index, _new)]
+    blind_save = [Contestant("SET", plain.save_blindly, partial(_stored, plain))]
+    yield Contest(
+        f"{colour}create",
+        1.5,
+        Contestant("django_ormist", mine("create"), _new),
+        [Contestant("EVALSHA", bare.create, _new), *([] if colour else blind_create)],
+        is_settled=True,
+    )
+    yield Contest(
+        f"{colour}save one attribute",
+        None,
+        Contestant("django_ormist", mine("save"), _created),
+        [
+            Contestant("EVALSHA", bare.save, partial(_stored, plain)),
+            *([] if colour else blind_save),
+        ],
+        is_settled=True,
+    )
+    blind_delete = [
+        Contestant("DEL, ZREMs", plain.delete_plainly, partial(_stored, plain))
+    ]
+    yield Contest(
+        f"{colour}delete",
+        None,
+        Contestant("django_ormist", mine("delete"), _created),
+        [
+            Contestant("EVALSHA", bare.delete, partial(_stored, plain)),
+            *([] if colour else blind_delete),
+        ],
+    )
+    yield _bulk(arena, colour)
+
+
+def _bulk(arena: Arena, colour: str) -> Contest:
+    bare: Any = arena.async_written if colour else arena.written
+    after = arena.clear_arrivals
+
+    def many(calls: int) -> list[list[Held]]:
+        return [list(_new(arena.bulk))]
+
+    grouped = Contestant(
+        "SET, grouped ZADD", arena.written.bulk_create_grouped, many, after=after
+    )
+    return Contest(
+        f"{colour}bulk_create {arena.bulk}",
+        1.2,
+        Contestant("django_ormist", _mine(colour)("bulk_create"), many, after=after),
+        [
+            Contestant("SET, ZADD", bare.bulk_create, many, after=after),
+            *([] if colour else [grouped]),
+        ],
+        is_settled=True,
+        rounds=7,
+        calls=1,
+    )
+
+
+# ---------------------------------------------------------------- things and facts
+
+
+def _mine(colour: str) -> Callable[[str], Work]:
+    """Our function of that name, in that colour."""
+    return lambda name: getattr(ours, f"a{name}" if colour else name)
+
+
+def _with(work: Any, *arguments: Any) -> Work:
+    """*work* with fixed arguments, in its own colour; the number of the call unused."""
+    if inspect.iscoroutinefunction(work):
+
+        async def awaited(_: Any) -> Any:
+            return await work(*arguments)
+
+        return awaited
+    return lambda _: work(*arguments)
+
+
+def _some(pks: list[str], count: int) -> list[str]:
+    return random.choices(pks, k=count)
+
+
+def _new(count: int) -> Iterable[Held]:
+    """Objects that nobody stored yet."""
+    for _ in range(count):
+        number = random.randrange(1_000_000)
+        yield Held("", attributes(number), tags(number, EVERYTHING))
+
+
+def _created(count: int) -> list[Arrival]:
+    """Objects that ours stored."""
+    many = [Arrival(*held.tags, **held.attrs) for held in _new(count)]
+    return Arrival.objects.bulk_create(many)
+
+
+def _stored(bare: Bare, count: int) -> list[Held]:
+    """Objects that the bare side stored."""
+    many = list(_new(count))
+    for held in many:
+        bare.create(held)
+    return many
+
+
+def _as_it_is(answer: Any) -> Any:
+    return answer if isinstance(answer, dict | list | int) else None
+
+
+def _attrs(visitor: Visitor) -> dict[str, Any]:
+    return visitor.attrs
+
+
+def _rows(visitors: list[Visitor]) -> list[tuple[bytes, dict[str, Any]]]:
+    return [(visitor.id.encode(), visitor.attrs) for visitor in visitors]

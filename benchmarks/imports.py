@@ -1,0 +1,55 @@
+"""How long ``import django_ormist`` takes, in processes of its own."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from statistics import median
+
+from .figure import Figure
+
+TARGET_MS = 60
+
+_TIMED = """
+from time import perf_counter
+start = perf_counter()
+import {module}
+print((perf_counter() - start) * 1000)
+"""
+
+# A process that uses the mapper has set Django up, with its database layer.
+SET_UP = """
+import redis, redis.asyncio, django, django.db.models
+from django.conf import settings
+settings.configure()
+django.setup()
+"""
+
+BARELY = """
+import redis, django
+"""
+
+
+def figures(rounds: int) -> Iterator[Figure]:
+    """Milliseconds beyond Django and redis-py: set up, or barely imported."""
+    after = {"Django set up, redis-py": SET_UP, "import django, redis": BARELY}
+    times: dict[str, list[float]] = {name: [] for name in after}
+    for _ in range(rounds + 1):
+        for name, source in after.items():
+            times[name].append(_import_ms(source))
+    for name, rounds_ms in times.items():
+        warm = rounds_ms[1:]  # the first may have compiled
+        yield Figure(
+            f"import after {name}",
+            "ms",
+            median(warm),
+            target=TARGET_MS,
+            details={"rounds_ms": warm},
+        )
+
+
+def _import_ms(source: str) -> float:
+    program = source + _TIMED.format(module="django_ormist")
+    done = subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True
+    )
+    return float(done.stdout)

@@ -1,0 +1,149 @@
+"""Bytes an object: ours beside the same bytes and index entries written by hand."""
+
+import time
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from itertools import islice
+from typing import Any
+
+from django.test import override_settings
+
+import django_ormist as ormist
+from django_ormist.codecs import pack
+from django_ormist.keys import (
+    Space,
+    all_key,
+    expires_key,
+    memo_key,
+    object_key,
+    term_key,
+)
+from django_ormist.terms import object_terms, term_suffix
+
+from .bare import new_pk, now_us
+from .figure import Figure
+from .server import PREFIXES, Measured
+from .subjects import Couple, Everything, Nothing, attributes
+
+MODELS: dict[str, type[ormist.Model]] = {
+    "none indexed": Nothing,
+    "two indexed": Couple,
+    "all indexed": Everything,
+}
+LIFETIME = timedelta(days=30)
+PATIENCE = 100
+"""So often is the server asked, at most, until it has settled."""
+
+
+def figures(server: Measured, total: int) -> Iterator[Figure]:
+    """Bytes an object for each model, without expiry and with it."""
+    for name, model in MODELS.items():
+        for expire in (None, LIFETIME):
+            yield _figure(server, name, model, total, expire)
+
+
+def _figure(
+    server: Measured,
+    name: str,
+    model: type[ormist.Model],
+    total: int,
+    expire: timedelta | None,
+) -> Figure:
+    mine = _bytes_each(server, total, lambda: _ours(model, total, expire))
+    by_hand = _bytes_each(server, total, lambda: _by_hand(server, model, total, expire))
+    details = {"ours": mine, "by hand": by_hand}
+    if expire is not None:
+        name = f"{name}, expiring"
+        details["by hand, with the memo"] = _bytes_each(
+            server, total, lambda: _by_hand(server, model, total, expire, True)
+        )
+    return Figure(
+        f"bytes an object, {name}",
+        "B",
+        mine,
+        "by hand",
+        by_hand,
+        mine / by_hand,
+        1.15,
+        details,
+    )
+
+
+def limit(figure: Figure) -> Figure:
+    """The bound in bytes of an object with two attributes indexed."""
+    return Figure(f"{figure.name}, at most", "B", figure.ours, target=640)
+
+
+def _bytes_each(server: Measured, total: int, write: Callable[[], None]) -> float:
+    """What *write* of *total* objects adds to the memory of an empty server."""
+    server.clear()
+    before = _settled(server)
+    write()
+    after = _settled(server)
+    server.clear()
+    return (after - before) / total
+
+
+def _settled(server: Measured) -> int:
+    """used_memory without the buffers of clients, once it has stopped to change.
+
+    A server moves a grown hash table bit by bit, and has two tables meanwhile.
+    """
+    with server.client() as client:
+        last = None
+        for _ in range(PATIENCE):
+            memory: Any = client.info("memory")
+            clients = memory.get("mem_clients_normal", 0)
+            used = memory["used_memory"] - clients
+            if last is not None and abs(used - last) < 1024:
+                return int(used)
+            last = used
+            time.sleep(0.3)
+    raise RuntimeError("The server's memory does not settle: does it serve others?")
+
+
+def _ours(model: type[ormist.Model], total: int, expire: timedelta | None) -> None:
+    numbers = iter(range(total))
+    while some := list(islice(numbers, 5000)):
+        model.objects.bulk_create(
+            [model(expire=expire, **attributes(number)) for number in some]
+        )
+    # As when somebody else looks: without the buffers of this process.
+    ormist.connections["default"].close()
+
+
+def _by_hand(
+    server: Measured,
+    model: type[ormist.Model],
+    total: int,
+    expire: timedelta | None,
+    has_memo: bool = False,
+) -> None:
+    space, meta = Space(PREFIXES[1], model._meta.label), model._meta
+    deadline_ms = None if expire is None else int((time.time() + 30 * 86400) * 1000)
+    numbers = iter(range(total))
+    with server.client() as client:
+        while some := list(islice(numbers, 1000)):
+            pipe, created = client.pipeline(transaction=False), now_us()
+            for number in some:
+                pk, attrs = new_pk(), attributes(number)
+                packed = pack(attrs, expire_at_ms=deadline_ms)
+                suffixes = [
+                    term_suffix(term) for term in object_terms(attrs, (), meta.indexes)
+                ]
+                pipe.set(object_key(space, pk), packed, pxat=deadline_ms)
+                for key in (all_key(space), *(term_key(space, s) for s in suffixes)):
+                    pipe.zadd(key, {pk: created + number})
+                if deadline_ms is not None:
+                    pipe.zadd(expires_key(space), {pk: deadline_ms})
+                    if has_memo and suffixes:
+                        memo = b"".join(b"%d:%b" % (len(s), s) for s in suffixes)
+                        pipe.hset(memo_key(space), pk, memo)
+            pipe.execute()
+
+
+def measured_alone(server: Measured) -> Any:
+    """Settings under which the default alias is *server*, for a with statement."""
+    return override_settings(
+        ORMIST={"default": {"LOCATION": server.url, "KEY_PREFIX": PREFIXES[0]}}
+    )

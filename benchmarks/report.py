@@ -1,0 +1,99 @@
+"""The report: a table for people, a JSON file for programs, progress for the eye."""
+
+import json
+import os
+import platform
+import sys
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import django
+import hiredis
+import redis
+
+import django_ormist
+
+from .figure import Figure
+
+HEAD = ("", "ours", "beside", "", "ratio", "asked", "")
+
+
+def show(text: str) -> None:
+    """What is under way, in the last line of a terminal; nothing in a pipe."""
+    if sys.stderr.isatty():
+        sys.stderr.write(f"\r\033[K{text}\r")
+        sys.stderr.flush()
+
+
+def table(figures: Iterable[Figure]) -> str:
+    """The figures as aligned text."""
+    lines = [HEAD, *(_cells(figure) for figure in figures)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(HEAD))]
+    return "\n".join(_aligned(line, widths) for line in lines)
+
+
+def _aligned(cells: tuple[str, ...], widths: list[int]) -> str:
+    is_left = (True, False, False, True, False, False, True)
+    padded = [
+        cell.ljust(width) if left else cell.rjust(width)
+        for cell, width, left in zip(cells, widths, is_left, strict=True)
+    ]
+    return "  ".join(padded).rstrip()
+
+
+def _cells(figure: Figure) -> tuple[str, ...]:
+    asked = ""
+    if figure.target is not None:
+        is_ratio = figure.ratio is not None
+        asked = f"{figure.target:.2f}" if is_ratio else _amount(figure, figure.target)
+    met = {None: "", True: "met", False: "NOT MET"}[figure.is_met]
+    return (
+        figure.name,
+        _amount(figure, figure.ours),
+        "" if figure.other is None else _amount(figure, figure.other),
+        figure.beside + _others(figure),
+        "" if figure.ratio is None else f"{figure.ratio:.2f}",
+        asked,
+        met,
+    )
+
+
+def _others(figure: Figure) -> str:
+    """The other bare ways, each with the ratio of ours to it."""
+    return "".join(
+        f" ({name}: {measured['ours_to_it']:.2f})"
+        for name, measured in figure.details.items()
+        if isinstance(measured, dict)
+        and name not in ("django_ormist", figure.beside)
+        and "ours_to_it" in measured
+    )
+
+
+def _amount(figure: Figure, value: float) -> str:
+    text = f"{value:,.0f}" if value >= 100 else f"{value:.1f}"
+    return f"{text} {figure.unit}"
+
+
+def surroundings(server: str, rounds: int, is_quick: bool) -> dict[str, Any]:
+    """What the figures depend on."""
+    return {
+        "measured": datetime.now(UTC).isoformat(timespec="seconds"),
+        "server": server,
+        "python": platform.python_version(),
+        "django": django.get_version(),
+        "redis-py": redis.__version__,
+        "hiredis": hiredis.__version__,
+        "django_ormist": getattr(django_ormist, "__version__", None),
+        "cores": os.cpu_count(),
+        "rounds": rounds,
+        "is_quick": is_quick,
+    }
+
+
+def write_json(path: Path, around: dict[str, Any], figures: Iterable[Figure]) -> None:
+    """Everything that was measured."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    whole = {**around, "figures": [figure.as_json() for figure in figures]}
+    path.write_text(json.dumps(whole, indent=1) + "\n")

@@ -1,0 +1,102 @@
+"""The server that is measured: one of our own, on a core of its own, or a given one."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import redis
+
+from tests.servers import PRODUCTS, Server, find
+
+PREFIXES = ("obench", "rbench")
+"""KEY_PREFIX of our side, and of the bare side: of one length, for equal memory."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A running server. is_ours: started here, so all that it holds may go."""
+
+    name: str
+    url: str
+    is_ours: bool
+
+    def client(self) -> redis.Redis:
+        """A bytes client of redis-py, RESP2."""
+        return redis.Redis.from_url(self.url, protocol=2)
+
+    def clear(self) -> None:
+        """Remove what the benchmarks stored; on a server of our own, everything."""
+        with self.client() as client:
+            if self.is_ours:
+                client.flushall(asynchronous=False)
+            else:
+                for prefix in PREFIXES:
+                    self.clear_keys(f"{prefix}*")
+
+    def clear_keys(self, pattern: str) -> None:
+        """Remove the keys that match *pattern*."""
+        with self.client() as client:
+            cursor = -1
+            while cursor != 0:
+                cursor, keys = client.scan(max(cursor, 0), pattern, 5000)
+                if keys:
+                    client.unlink(*keys)
+
+    def version(self) -> str:
+        """Name and version as the server says them."""
+        with self.client() as client:
+            facts: Any = client.info("server")
+        if "valkey_version" in facts:
+            return f"Valkey {facts['valkey_version']}"
+        return f"Redis {facts['redis_version']}"
+
+
+def known() -> list[str]:
+    """The servers that can be started by name on this machine."""
+    return [name for name in PRODUCTS if find(name) is not None]
+
+
+@contextmanager
+def started(wanted: str) -> Iterator[Measured]:
+    """The server *wanted*: a name of PRODUCTS, or the URL of one that runs.
+
+    Two cores or more: a server of our own keeps to the first, this process to the
+    second, so that neither takes turns with the other.
+    """
+    if "://" in wanted:
+        measured = Measured(wanted, wanted, is_ours=False)
+        try:
+            yield measured
+        finally:
+            measured.clear()
+        return
+    server = Server(wanted)
+    with _cores() as keep_to:
+        keep_to(0)  # a child keeps to the cores of its parent, all its threads do
+        server.start()
+        keep_to(1)
+        try:
+            yield Measured(wanted, server.unix_url, is_ours=True)
+        finally:
+            server.stop()
+
+
+@contextmanager
+def _cores() -> Iterator[Callable[[int], None]]:
+    """A function that keeps this process to one of two cores, undone at the end."""
+    if not hasattr(os, "sched_setaffinity"):
+        yield lambda number: None
+        return
+    before = os.sched_getaffinity(0)
+    two = sorted(before)[:2]
+
+    def keep_to(number: int) -> None:
+        if len(two) == 2:
+            os.sched_setaffinity(0, {two[number]})
+
+    try:
+        yield keep_to
+    finally:
+        os.sched_setaffinity(0, before)

@@ -1,0 +1,135 @@
+"""Times taken in turns: in each round every contestant once, the first one rotating."""
+
+import asyncio
+import gc
+import inspect
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+from statistics import median, quantiles
+from time import perf_counter_ns
+from typing import Any
+
+Work = Callable[[Any], Any] | Callable[[Any], Awaitable[Any]]
+
+SLICE_NS = 20_000_000
+"""About so long is one contestant measured in one round, at most MOST calls."""
+
+MOST = 200
+
+
+def same_again(count: int) -> Iterable[Any]:
+    """The arguments of work that takes none of its own: the numbers of the calls."""
+    return range(count)
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """One way to do the work.
+
+    work: called with each of the things that prepare(count) made, which is not timed;
+    a coroutine function is awaited. facts: from an answer to what must be equal among
+    all contestants of a contest. after: called after each turn, not timed.
+    """
+
+    name: str
+    work: Work
+    prepare: Callable[[int], Iterable[Any]] = same_again
+    facts: Callable[[Any], Any] = lambda answer: None
+    after: Callable[[], None] = lambda: None
+
+
+@dataclass
+class Times:
+    """Microseconds a call of one contestant, one for each round."""
+
+    name: str
+    rounds_us: list[float] = field(default_factory=list)
+
+    @property
+    def median_us(self) -> float:
+        return median(self.rounds_us)
+
+    def ratio_to(self, other: "Times") -> float:
+        """The median of the ratios round by round."""
+        pairs = zip(self.rounds_us, other.rounds_us, strict=True)
+        return median(mine / theirs for mine, theirs in pairs)
+
+    def quartiles_us(self) -> list[float]:
+        """The first and the third quartile."""
+        if len(self.rounds_us) < 2:
+            return self.rounds_us * 2
+        return quantiles(self.rounds_us, n=4)[::2]
+
+
+class Clock:
+    """Measures contestants in one event loop, which the async ones share."""
+
+    def __init__(self, rounds: int) -> None:
+        self.rounds = rounds
+        self.runner = asyncio.Runner()
+
+    def contest(
+        self,
+        contestants: list[Contestant],
+        rounds: int | None = None,
+        calls: int | None = None,
+    ) -> list[Times]:
+        """The times of all contestants, in their order.
+
+        calls: how often the work is called in a turn; None: as fits SLICE_NS. The
+        answers are compared first. Raises AssertionError if they differ.
+        """
+        self._compare(contestants)
+        if calls is None:
+            slowest = max(self._turn(each, 3) for each in contestants)
+            calls = min(max(int(SLICE_NS / 1000 / slowest), 1), MOST)
+        times = [Times(each.name) for each in contestants]
+        for number in range(rounds or self.rounds):
+            for place in range(len(contestants)):
+                turn = (number + place) % len(contestants)
+                spent_us = self._turn(contestants[turn], calls)
+                times[turn].rounds_us.append(spent_us)
+        return times
+
+    def close(self) -> None:
+        """End the event loop."""
+        self.runner.close()
+
+    def _turn(self, contestant: Contestant, calls: int) -> float:
+        """Microseconds a call."""
+        things = list(contestant.prepare(calls))
+        gc.collect()  # nobody pays for what another left
+        spent_ns = self._spent_ns(contestant.work, things)
+        contestant.after()
+        return spent_ns / len(things) / 1000
+
+    def _spent_ns(self, work: Work, things: list[Any]) -> int:
+        if inspect.iscoroutinefunction(work):
+            return self.runner.run(_awaited_ns(work, things))
+        start = perf_counter_ns()
+        for thing in things:
+            work(thing)
+        return perf_counter_ns() - start
+
+    def _compare(self, contestants: list[Contestant]) -> None:
+        found = []
+        for each in contestants:
+            (thing,) = each.prepare(1)
+            answer: Any = each.work(thing)
+            if inspect.isawaitable(answer):
+                answer = self.runner.run(_answer(answer))
+            found.append((each.name, each.facts(answer)))
+            each.after()
+        for name, facts in found[1:]:
+            assert facts == found[0][1], f"{name} answers otherwise than {found[0][0]}"
+
+
+async def _awaited_ns(work: Work, things: list[Any]) -> int:
+    start = perf_counter_ns()
+    for thing in things:
+        await work(thing)
+    return perf_counter_ns() - start
+
+
+async def _answer(awaitable: Awaitable[Any]) -> Any:
+    return await awaitable

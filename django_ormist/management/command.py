@@ -1,0 +1,118 @@
+"""What the ormist_ commands share: their arguments, their errors, their progress."""
+
+import time
+from abc import abstractmethod
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from redis.exceptions import RedisError
+
+from ..connections import connections
+from ..exceptions import OrmistError
+from ..models import Model, registry
+
+EXIT_INTERRUPTED = 130
+"""What a shell reports of a program that Ctrl-C ended."""
+
+
+class OrmistCommand(BaseCommand):
+    """A command over one model or all, whose errors end it with one clear line.
+
+    Exit codes: 0 done, 1 an error or a refusal, 130 interrupted.
+    """
+
+    requires_system_checks = ("ormist",)
+    resume = "Run the same command again to go on."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "model",
+            nargs="?",
+            metavar="app_label.Model",
+            help="The model; one outside any app is named Model alone.",
+        )
+        parser.add_argument(
+            "--using",
+            metavar="ALIAS",
+            help="The alias of settings.ORMIST. Without it: each model's own.",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            self.carry_out(**options)
+        except KeyboardInterrupt as error:
+            raise CommandError(
+                f"Interrupted. {self.resume}", returncode=EXIT_INTERRUPTED
+            ) from error
+        except (OrmistError, RedisError) as error:
+            notes = "".join(f" ({note})" for note in getattr(error, "__notes__", ()))
+            raise CommandError(f"{error}{notes}") from error
+
+    @abstractmethod
+    def carry_out(self, **options: Any) -> None:
+        """The command itself. Raises CommandError, OrmistError or RedisError."""
+
+
+def model_named(label: str) -> type[Model]:
+    """The registered model of this label. Raises CommandError that says the mend."""
+    try:
+        return registry.get_model(label)
+    except LookupError as error:
+        raise CommandError(
+            f"{error.args[0]} A model is registered when its module is imported: "
+            "name its app in INSTALLED_APPS."
+        ) from error
+
+
+def models_named(label: str | None) -> list[type[Model]]:
+    """The one model of this label; all registered ones for None."""
+    return registry.all_models() if label is None else [model_named(label)]
+
+
+def place(alias: str) -> str:
+    """Where an alias connects to, without user and password."""
+    return connections[alias].endpoint.place
+
+
+def plain(text: str) -> str:
+    """*text* as it can stand in a line of a terminal: escaped if it has controls."""
+    return text if text.isprintable() else repr(text)
+
+
+class Progress:
+    """A line that counts up on a terminal, and nothing at all in a pipe.
+
+    Leaves an empty line behind, so that what is printed next stands alone.
+    """
+
+    EVERY = 0.1
+    """Seconds between two lines: a terminal slows down who writes more often."""
+
+    def __init__(self, command: BaseCommand, verbosity: int) -> None:
+        self._out = command.stdout
+        self._is_shown = verbosity > 0 and command.stdout.isatty()
+        self._shown_at = 0.0
+        self._width = 0
+
+    def show(self, text: str) -> None:
+        """Show *text* in place of the last one."""
+        if self._is_shown and time.monotonic() - self._shown_at >= self.EVERY:
+            self._write(text)
+            self._shown_at = time.monotonic()
+
+    def clear(self) -> None:
+        """Take the line away."""
+        if self._width:
+            self._write("")
+            self._out.write("\r", ending="")
+
+    def _write(self, text: str) -> None:
+        self._out.write("\r" + text.ljust(self._width), ending="")
+        self._out.flush()
+        self._width = len(text)
+
+    def __enter__(self) -> "Progress":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.clear()

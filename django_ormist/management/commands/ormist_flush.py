@@ -1,0 +1,230 @@
+"""Destroy the objects of a model, or everything under a prefix."""
+
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+from django.core.management.base import CommandError, CommandParser
+from redis.exceptions import ResponseError
+
+from ...connections import connections
+from ...connections.executor import run
+from ...exceptions import OrmistError
+from ...models import Collection, Model, registry
+from ...operations.expiry import sweep
+from ...operations.inspection import keys_by_model, root, unlink_some
+from ..command import OrmistCommand, Progress, model_named, place, plain
+
+IDS_A_STEP = 500
+
+
+class Command(OrmistCommand):
+    help = (
+        "Destroys every object of a model, those that carry the given tags, or, "
+        "without a model, every key under the alias's KEY_PREFIX, registered model or "
+        "not. Keys outside the prefix are never touched. Says what it will destroy and "
+        "asks before."
+    )
+    stealth_options = ("stdin",)
+    resume = (
+        "What is deleted is gone with its index entries, and the rest is untouched. "
+        "Run the same command again to go on."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument(
+            "--tag",
+            action="append",
+            dest="tags",
+            metavar="TAG",
+            help="Only objects with this tag (or name:text of an indexed attribute); "
+            "given again, with all of them.",
+        )
+        parser.add_argument(
+            "--noinput",
+            "--no-input",
+            action="store_false",
+            dest="interactive",
+            help="Do not ask.",
+        )
+        parser.add_argument(
+            "--dry-run",
+            action="store_true",
+            help="Say what would be destroyed, and end.",
+        )
+
+    def carry_out(self, **options: Any) -> None:
+        label, tags = options["model"], options["tags"] or []
+        if tags and label is None:
+            raise CommandError("--tag needs a model: ormist_flush app.Model --tag ...")
+        model = None if label is None else model_named(label)
+        using = options["using"] or (model._meta.using if model else "default")
+        if model is not None and tags:
+            self.flush_tagged(matching(model, using, tags), tags, options)
+        else:
+            self.flush_keys(model, using, options)
+
+    # Objects with tags
+
+    def flush_tagged(
+        self, chosen: "Collection[Any]", tags: list[str], options: dict[str, Any]
+    ) -> None:
+        ids = chosen.ids()
+        lines = [
+            ("model", plain(chosen.model._meta.label)),
+            ("tags", ", ".join(map(plain, tags))),
+            ("objects", str(len(ids))),
+        ]
+        if self.is_agreed(chosen.db, lines, len(ids), options):
+            with Progress(self, options["verbosity"]) as progress:
+                number = sum(deletions(chosen, ids, progress))
+            self.report(f"Deleted {number} objects.", options)
+
+    # Everything under a prefix
+
+    def flush_keys(
+        self, model: type[Model] | None, using: str, options: dict[str, Any]
+    ) -> None:
+        prefix = connections[using].key_prefix
+        start = root(prefix) if model is None else model._meta.space(using).base
+        found = run(keys_by_model(start, prefix), using)
+        registered = {each._meta.label: each for each in registry.all_models()}
+        lines = [
+            (
+                plain(label) if label in registered else f"{plain(label)} (no model)",
+                f"{objects} objects, {keys} keys",
+            )
+            for label, (objects, keys) in sorted(found.items())
+        ]
+        total = sum(keys for _, keys in found.values())
+        lines.append(("in all", f"{total} keys"))
+        if not self.is_agreed(using, lines, total, options):
+            return
+        number = 0
+        with Progress(self, options["verbosity"]) as progress:
+            for label in sorted(found.keys() & registered.keys()):
+                number += self.delete_all(registered[label], using, progress)
+            keys = unlinked(start, using, progress)
+        rest = f" and {keys} keys beside them" if keys else ""
+        self.report(f"Deleted {number} objects{rest}.", options)
+
+    def delete_all(self, model: type[Model], using: str, progress: Progress) -> int:
+        """Delete a model's objects, each in one step with its entries; how many.
+
+        So at no moment, and whoever interrupts, does an entry stand without its
+        object. Damaged ones are left to those who remove keys.
+        """
+        space, number = model._meta.space(using), 0
+        try:
+            while run(sweep(space, 500), using):
+                pass
+            everything: Collection[Any] = Collection(model, using=using)
+            for each in deletions(everything, everything.ids(), progress):
+                number += each
+        except (OrmistError, ResponseError, ValueError) as error:
+            progress.clear()
+            self.stderr.write(
+                f"{plain(model._meta.label)}: {error} Its keys are removed unread."
+            )
+        return number
+
+    # Asking and telling
+
+    def is_agreed(
+        self,
+        using: str,
+        lines: list[tuple[str, str]],
+        number: int,
+        options: dict[str, Any],
+    ) -> bool:
+        """Whether to go on: there is something, it is no dry run, and "yes" was said.
+
+        Raises CommandError if nobody is there to ask, or says anything else.
+        """
+        is_dry = options["dry_run"]
+        if number == 0:
+            self.report("There is nothing to destroy.", options)
+            return False
+        if is_dry or options["interactive"] or options["verbosity"] > 1:
+            verb = "would be" if is_dry else "will be"
+            self.stdout.write(self.style.WARNING(f"This {verb} destroyed for good:"))
+            where = [
+                ("alias", using),
+                ("server", place(using)),
+                ("prefix", plain(connections[using].key_prefix)),
+            ]
+            for name, text in [*where, *lines]:
+                self.stdout.write(f"  {name:<9} {text}")
+        if is_dry:
+            self.report("Dry run: nothing was destroyed.", options)
+            return False
+        return not options["interactive"] or self.is_confirmed(options)
+
+    def is_confirmed(self, options: dict[str, Any]) -> bool:
+        source = options.get("stdin") or sys.stdin
+        if not source.isatty():
+            raise CommandError(
+                "Nothing was destroyed: there is no terminal to ask on. "
+                "Say --noinput to destroy it without a question."
+            )
+        self.stdout.write("Type 'yes' to go on: ", ending="")
+        self.stdout.flush()
+        answer = source.readline()
+        if answer.strip() != "yes":
+            raise CommandError("Nothing was destroyed: the answer was not 'yes'.")
+        return True
+
+    def report(self, text: str, options: dict[str, Any]) -> None:
+        if options["verbosity"] > 0:
+            self.stdout.write(self.style.SUCCESS(text))
+
+
+def matching(model: type[Model], using: str, tags: list[str]) -> "Collection[Any]":
+    """The objects that carry all these tags. Raises CommandError, FieldError.
+
+    Of a model without tags, those of these indexed attributes: ``name:text``.
+    """
+    chosen: Collection[Any] = Collection(model, using=using)
+    try:
+        for tag in tags:
+            name, colon, text = tag.partition(":")
+            is_attribute = colon and not model.is_tagged
+            chosen = chosen.find(**{name: text}) if is_attribute else chosen.find(tag)
+    except ValueError as error:
+        raise CommandError(str(error)) from error
+    return chosen
+
+
+def deletions(
+    chosen: "Collection[Any]", ids: list[str], progress: Progress
+) -> Iterator[int]:
+    """Delete those of *ids* that still match, each in one step: how many, by 500."""
+    label = plain(chosen.model._meta.label)
+    for start in range(0, len(ids), IDS_A_STEP):
+        yield chosen.find(pk__in=ids[start : start + IDS_A_STEP]).delete()[0]
+        progress.show(
+            f"{label}: {min(start + IDS_A_STEP, len(ids))} of {len(ids)} deleted"
+        )
+
+
+def unlinked(start: bytes, using: str, progress: Progress) -> int:
+    """Remove every key that begins with *start*, objects first; how many.
+
+    An interruption then leaves index entries of objects that are gone, which reads
+    pass over, and never objects that no index knows. Goes over the keys until a round
+    finds none: a server may miss some while others are removed.
+    """
+    total = 0
+    for only_objects in (True, False):
+        found = 1
+        while found:
+            found, cursor = 0, b""
+            while cursor != b"0":
+                cursor, removed = run(
+                    unlink_some(start, cursor or b"0", only_objects), using
+                )
+                found += removed
+                progress.show(f"{total + found} keys removed")
+            total += found
+    return total

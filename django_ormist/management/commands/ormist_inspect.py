@@ -1,0 +1,246 @@
+"""What is stored: models, the server, one object."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.core.management.base import CommandError, CommandParser
+from django.template.defaultfilters import filesizeformat
+from redis.exceptions import ResponseError
+
+from ...codecs import pack
+from ...connections.executor import run
+from ...models import Model
+from ...operations import inspection
+from ...operations.operation import Flow
+from ..command import OrmistCommand, model_named, models_named, place, plain
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Whole:
+    """One object, and what only the store knows of it. size_bytes: None if unknown."""
+
+    instance: Model
+    stored: inspection.Stored
+    size_bytes: int | None
+    using: str
+
+
+class Command(OrmistCommand):
+    help = (
+        "Shows what each model has stored (objects, how many expire, how many are due "
+        "and not swept yet, bytes, the largest tags) and how its server does; with an "
+        "id, one object whole."
+    )
+    resume = "Nothing is changed by this command."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument("id", nargs="?", metavar="ID", help="The id of one object.")
+        parser.add_argument(
+            "--format",
+            choices=("table", "json"),
+            default="table",
+            help="For people, or for programs. Default: table.",
+        )
+
+    def carry_out(self, **options: Any) -> None:
+        self.is_quiet, self.silent = options["verbosity"] == 0, set[str]()
+        label, pk, using = options["model"], options["id"], options["using"]
+        if pk is not None and label is None:
+            raise CommandError("An id needs a model: ormist_inspect app.Model ID")
+        is_json = options["format"] == "json"
+        if pk is None:
+            found = self.everything(label, using)
+            lines = as_json(found) if is_json else report_lines(found)
+        else:
+            model = model_named(label)
+            whole = self.one_object(model, pk, using or model._meta.using)
+            lines = as_json(object_json(whole)) if is_json else object_lines(whole)
+        self.stdout.write("\n".join(lines))
+
+    # Models and servers
+
+    def everything(self, label: str | None, using: str | None) -> dict[str, Any]:
+        """Facts of the models, and of each server that they are on."""
+        models = [
+            self.one_model(model, using or model._meta.using)
+            for model in models_named(label)
+        ]
+        aliases = list(dict.fromkeys(each["using"] for each in models))
+        servers = [self.one_server(alias) for alias in aliases or [using or "default"]]
+        main = next((s for s in servers if s["alias"] == "default"), servers[0])
+        return {"models": models, "server": main, "servers": servers}
+
+    def one_model(self, model: type[Model], using: str) -> dict[str, Any]:
+        meta, space = model._meta, model._meta.space(using)
+        tally = run(inspection.tally(space), using)
+        seen = run(inspection.sample(space, meta.indexes), using)
+        for key in seen.unreadable:
+            self.stderr.write(f"{plain(meta.label)}: the bytes at {key!r} are damaged.")
+        tags = run(inspection.largest_tags(space, seen), using)
+        size = inspection.size_bytes(space, seen, bool(meta.counters))
+        return {
+            "model": meta.label,
+            "using": using,
+            "count": tally.count,
+            "expiring": tally.expiring,
+            "due": tally.due,
+            "bytes": self.told(size, using),
+            "sampled": len(seen.rows),
+            "unreadable": len(seen.unreadable),
+            "tags": [{"tag": tag, "count": number} for tag, number in tags],
+        }
+
+    def one_server(self, alias: str) -> dict[str, Any]:
+        facts = inspection.server_facts(self.told(inspection.server(), alias) or {})
+        return {"alias": alias, "location": place(alias), **facts}
+
+    def told(self, flow: Flow, using: str) -> Any:
+        """The answer of *flow*; None, and a line that says so, if it is refused.
+
+        fakeredis knows neither INFO nor MEMORY; an ACL or a host may forbid them.
+        """
+        try:
+            return run(flow, using)
+        except ResponseError as error:
+            if not self.is_quiet and using not in self.silent:
+                self.stderr.write(f"The server of {using!r} does not tell all: {error}")
+            self.silent.add(using)
+            return None
+
+    # One object
+
+    def one_object(self, model: type[Model], pk: str, using: str) -> Whole:
+        """One object whole. Raises CommandError if there is none."""
+        space = model._meta.space(using)
+        try:
+            stored = run(inspection.stored(space, pk), using)
+        except ValueError as error:
+            raise CommandError(str(error)) from error
+        if stored.packed is None:
+            raise CommandError(absence(model._meta.label, pk, using, stored))
+        row = (pk.encode(), stored.packed, stored.counters)
+        instance = model._from_row(row, space, using)
+        size = self.told(inspection.object_size_bytes(space, pk), using)
+        return Whole(instance, stored, size, using)
+
+
+def absence(label: str, pk: str, using: str, stored: inspection.Stored) -> str:
+    """Why there is no such object, as far as the index knows."""
+    text = f"There is no {label} with the id {pk!r} on {using!r}."
+    if stored.expire_at_ms is not None:
+        deadline = moment(stored.expire_at_ms * 1000)
+        return f"{text} It expired at {deadline}; ormist_sweep removes what is left."
+    if stored.created_us is not None:
+        return (
+            f"{text} The index still has it: its bytes were evicted, or deleted by "
+            "somebody else. Delete it once more to mend the index."
+        )
+    return f"{text} Ids are case-sensitive; --using chooses another alias."
+
+
+def moment(since_epoch_us: int | None) -> str | None:
+    """Microseconds since 1970 as ISO 8601 in UTC. None stays None."""
+    if since_epoch_us is None:
+        return None
+    return (EPOCH + timedelta(microseconds=since_epoch_us)).isoformat()
+
+
+def as_json(found: dict[str, Any]) -> list[str]:
+    """For programs. ASCII alone, so that no terminal and no pipe chokes on it."""
+    return [json.dumps(found, indent=2)]
+
+
+def object_json(whole: Whole) -> dict[str, Any]:
+    """An object for programs. attrs as the "json" codec has them, types and all."""
+    instance, stored = whole.instance, whole.stored
+    return {
+        "model": instance._meta.label,
+        "using": whole.using,
+        "id": instance.id,
+        "attrs": json.loads(pack(instance.attrs, codec="json"))["attrs"],
+        "tags": instance._tags,
+        "expire": instance.expire and instance.expire.isoformat(),
+        "ttl": instance.ttl(),
+        "counters": stored.counters,
+        "created": moment(stored.created_us),
+        "bytes": whole.size_bytes,
+    }
+
+
+def object_lines(whole: Whole) -> list[str]:
+    """An object for people: Python's own texts, which tell the types apart."""
+    instance, stored = whole.instance, whole.stored
+    expire = "never"
+    if instance.expire is not None:
+        expire = f"{instance.expire.isoformat()}, in {instance.ttl():.0f} seconds"
+    pairs = [
+        ("model", f"{plain(instance._meta.label)} ({whole.using})"),
+        ("id", plain(instance.id)),
+        ("created", moment(stored.created_us) or "not in the index"),
+        ("expires", expire),
+        ("bytes", size_text(whole.size_bytes)),
+        ("tags", ", ".join(map(plain, instance._tags)) or "none"),
+        *((f"counter {plain(name)}", str(n)) for name, n in stored.counters.items()),
+        *((f"attr {plain(name)}", repr(v)) for name, v in instance.attrs.items()),
+    ]
+    return aligned(pairs, numeric=())
+
+
+def report_lines(found: dict[str, Any]) -> list[str]:
+    """Models as a table, then a line for each server."""
+    names = ("model", "using", "count", "expiring", "due", "bytes", "largest tags")
+    rows = [names]
+    for each in found["models"]:
+        estimated = each["sampled"] < each["count"] and each["bytes"] is not None
+        size = ("about " if estimated else "") + size_text(each["bytes"])
+        tags = ", ".join(f"{plain(t['tag'])} ({t['count']})" for t in each["tags"])
+        numbers = (str(each[name]) for name in ("count", "expiring", "due"))
+        rows.append((plain(each["model"]), each["using"], *numbers, size, tags))
+    lines = aligned(rows, numeric=(2, 3, 4, 5))
+    return [*lines, "", *(server_line(facts) for facts in found["servers"])]
+
+
+def server_line(facts: dict[str, Any]) -> str:
+    """What a server says of itself, in one line."""
+    memory, persistence = facts["memory"], facts["persistence"]
+    parts = [f"{facts['alias']}: {facts['location']}"]
+    if facts["version"]:
+        parts.append(f"{facts['product']} {facts['version']}")
+        parts.append(f"{facts['role']}, {facts['replicas']} replicas")
+        limit = memory["limit_bytes"]
+        parts.append(
+            f"memory {size_text(memory['used_bytes'])} of "
+            f"{size_text(limit) if limit else 'no limit'}, "
+            f"{memory['eviction_policy']}"
+        )
+        snapshot = persistence["last_snapshot"]
+        parts.append(
+            f"append-only file {'on' if persistence['append_only'] else 'off'}, "
+            f"last snapshot {moment(snapshot and snapshot * 1_000_000) or 'never'}"
+        )
+    return "; ".join(parts)
+
+
+def size_text(size_bytes: int | None) -> str:
+    """Bytes for people, a dash for unknown. Breaks at no line: plain spaces."""
+    return (
+        "-" if size_bytes is None else filesizeformat(size_bytes).replace("\xa0", " ")
+    )
+
+
+def aligned(rows: Sequence[Sequence[str]], numeric: Sequence[int]) -> list[str]:
+    """The rows as lines of equal columns; those in *numeric* end together."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            cell.rjust(width) if i in numeric else cell.ljust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]

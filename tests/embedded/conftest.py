@@ -1,0 +1,154 @@
+"""Folders with embedded servers in them: real processes, ended after each test."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from django_ormist.embedded import server_url, watch
+from tests.servers import ROOT
+
+DEADLINE_SECONDS = 60.0  # for what takes some tens of milliseconds on an idle machine
+SOON = 0.3  # idle_seconds of a server that shall stop
+
+
+def wait_until(condition: Callable[[], object]) -> None:
+    """Return when *condition* holds, looking again and again; fail after a minute."""
+    deadline, clock = time.monotonic() + DEADLINE_SECONDS, threading.Event()
+    while not condition():
+        assert time.monotonic() < deadline, "It did not come to pass within a minute."
+        clock.wait(0.01)
+
+
+def is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+class Home:
+    """A folder for an embedded server, and what a test asks about it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def url(self, idle_seconds: float | None = None) -> str:
+        return server_url(self.path, idle_seconds)
+
+    def client(self, url: str | None = None) -> redis.Redis:
+        """A plain client that sends nothing twice, of *url* or of ``url()``."""
+        retry = Retry(NoBackoff(), 0)
+        return redis.Redis.from_url(url or self.url(), retry=retry)
+
+    def server_facts(self) -> tuple[str, int, int]:
+        """The server's run id, its process id and its watch's, as far as it has one."""
+        with self.client() as client:
+            facts = client.info("server")
+        pid = int(facts["process_id"])
+        command = ["ps", "-o", "ppid=", "-p", str(pid)]
+        parent = subprocess.run(command, capture_output=True, text=True, check=True)
+        return str(facts["run_id"]), pid, int(parent.stdout)
+
+    def run_id(self) -> str:
+        return self.server_facts()[0]
+
+    def is_locked(self, name: str) -> bool:
+        return self.path.exists() and watch.is_locked(str(self.path / name))
+
+    def has_stopped(self) -> bool:
+        return not self.is_locked(watch.SERVER) and not self.is_locked(watch.WATCH)
+
+    def log(self) -> str:
+        return (self.path / watch.LOG).read_text()
+
+    def end(self) -> None:
+        """Stop the server and its watch, if they run."""
+        if self.is_locked(watch.SERVER):
+            address = watch.address(str(self.path))
+            if address is not None and os.path.exists(address):
+                with self.client(f"unix://{address}") as client:
+                    client.shutdown(nosave=True)
+        wait_until(self.has_stopped)
+
+
+@pytest.fixture
+def short_folder() -> Iterator[Path]:
+    """An empty folder with a short path, which pytest's own are not."""
+    path = Path(tempfile.mkdtemp(prefix="ormist-")).resolve()
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture
+def homes(short_folder: Path) -> Iterator[Callable[[str], Home]]:
+    """Homes by their path below an empty folder: ``homes("a/b")``."""
+    made: list[Home] = []
+
+    def home_at(name: str) -> Home:
+        made.append(Home(short_folder / name))
+        return made[-1]
+
+    yield home_at
+    for home in made:
+        home.end()
+
+
+@pytest.fixture
+def home(homes: Callable[[str], Home]) -> Home:
+    """A home whose folder is not there yet."""
+    return homes("data")
+
+
+class Child:
+    """Another Python process that runs *source*, which talks on stdin and stdout."""
+
+    def __init__(self, source: str, *words: str, **environment: str) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", source, *words],
+            cwd=ROOT,
+            env={**os.environ, **environment},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,  # so that its whole group can be killed
+        )
+
+    def say(self, line: str) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(f"{line}\n")
+        self.process.stdin.flush()
+
+    def hear(self) -> str:
+        """The next line that it says, "" when it has ended."""
+        assert self.process.stdout is not None
+        return self.process.stdout.readline().strip()
+
+    def end(self) -> None:
+        self.process.kill()
+        self.process.communicate()
+
+
+@pytest.fixture
+def child() -> Iterator[Callable[..., Child]]:
+    """Starts processes that end with the test: ``child(source, "word", TMPDIR=...)``."""
+    started: list[Child] = []
+
+    def start(source: str, *words: str, **environment: str) -> Child:
+        started.append(Child(source, *words, **environment))
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.end()

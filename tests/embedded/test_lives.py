@@ -1,0 +1,187 @@
+"""A server starts with the first who needs it, and no process takes it along."""
+
+import os
+import shutil
+import signal
+
+import redis
+
+from django_ormist.embedded import server_url, watch
+
+from .conftest import SOON, is_running, wait_until
+
+# Says "ready", waits for a line, asks for the server, and says which one it got.
+JOINER = """
+import sys, redis
+from django_ormist.embedded import server_url
+print("ready", flush=True)
+sys.stdin.readline()
+client = redis.Redis.from_url(server_url(sys.argv[1]))
+client.set("from the child", "kept")
+print(client.info("server")["run_id"], flush=True)
+sys.stdin.readline()
+"""
+
+
+def test_the_first_call_makes_the_folder_and_starts_the_server(home):
+    url = home.url()
+    assert url == f"unix://{home.path}/server.sock"
+    with home.client(url) as client:
+        assert client.ping()
+        assert client.info("server")["tcp_port"] == 0
+        assert client.info("persistence")["aof_enabled"] == 1
+
+
+def test_the_second_call_joins_it(home):
+    assert home.url() == home.url()
+    assert home.run_id() == home.run_id()
+
+
+def test_of_eight_processes_at_once_one_starts_it(home, child):
+    children = [child(JOINER, str(home.path)) for _ in range(8)]
+    assert {joiner.hear() for joiner in children} == {"ready"}
+    for joiner in children:
+        joiner.say("go")
+    assert {joiner.hear() for joiner in children} == {home.run_id()}
+    assert home.log().count("Ready to accept connections") == 1
+
+
+def test_who_started_it_may_be_killed_with_all_its_group(home, child):
+    starter = child(JOINER, str(home.path))
+    starter.say("go")
+    assert starter.hear() == "ready"
+    run_id = starter.hear()
+    os.killpg(starter.process.pid, signal.SIGKILL)
+    starter.process.wait()
+    assert home.run_id() == run_id
+    assert home.client().get("from the child") == b"kept"
+
+
+def test_who_started_it_may_be_killed_in_the_middle(home, child):
+    home.path.mkdir(mode=0o700)
+    with watch.locked(str(home.path / watch.WATCH), watch.fcntl.LOCK_EX):
+        starter = child(JOINER, str(home.path))
+        starter.say("go")
+        wait_until(lambda: home.is_locked(watch.DOOR))
+        starter.end()
+        wait_until(lambda: not home.is_locked(watch.DOOR))
+    assert home.run_id()
+    assert home.log().count("Ready to accept connections") == 1
+
+
+def test_it_is_no_child_of_who_started_it(home, child):
+    source = """
+import os, sys
+from django_ormist.embedded import server_url
+server_url(sys.argv[1])
+try:
+    print(os.waitpid(-1, os.WNOHANG), flush=True)
+except ChildProcessError:
+    print("no child", flush=True)
+"""
+    assert child(source, str(home.path)).hear() == "no child"
+
+
+def test_a_server_that_crashed_comes_back_with_what_it_acknowledged(home):
+    run_id, pid, _ = home.server_facts()
+    with home.client() as client:
+        client.set("a", "1")
+        assert client.execute_command("WAITAOF", 1, 0, 60_000)[0] == 1
+        os.kill(pid, signal.SIGKILL)
+    assert home.run_id() != run_id
+    assert home.client().get("a") == b"1"
+
+
+def test_a_machine_that_crashed_leaves_a_socket_that_is_replaced(home):
+    _, pid, watch_pid = home.server_facts()
+    os.kill(watch_pid, signal.SIGKILL)
+    os.kill(pid, signal.SIGKILL)
+    wait_until(home.has_stopped)
+    assert (home.path / watch.SOCKET).is_socket()
+    assert home.client().ping()
+
+
+def test_a_server_whose_watch_was_killed_gets_another(home):
+    run_id, pid, watch_pid = home.server_facts()
+    os.kill(watch_pid, signal.SIGKILL)
+    wait_until(lambda: not home.is_locked(watch.WATCH))
+    assert is_running(pid)
+    with home.client(home.url(idle_seconds=SOON)) as client:
+        assert client.info("server")["run_id"] == run_id
+        assert home.is_locked(watch.WATCH)
+    wait_until(home.has_stopped)  # as the new watch sees to
+
+
+def test_sigterm_to_the_watch_stops_the_server_which_saves(home):
+    home.client().set("a", "1")
+    os.kill(home.server_facts()[2], signal.SIGTERM)
+    wait_until(home.has_stopped)
+    assert "bye bye" in home.log()
+    assert home.client().get("a") == b"1"
+
+
+def test_a_server_whose_socket_was_removed_is_started_anew(home):
+    run_id = home.run_id()
+    home.end()
+    home.url(idle_seconds=SOON)  # it looks often
+    with home.client() as client:  # who is connected does not keep it
+        client.set("a", "1")
+        (home.path / watch.SOCKET).unlink()
+        assert home.client().get("a") == b"1"
+    assert home.run_id() != run_id
+
+
+def test_a_folder_that_was_removed_takes_its_server_along(home):
+    home.url(idle_seconds=SOON)
+    _, pid, watch_pid = home.server_facts()
+    shutil.rmtree(home.path)
+    wait_until(lambda: not is_running(pid) and not is_running(watch_pid))
+    assert not home.path.exists()
+
+
+def test_a_folder_that_is_made_again_starts_empty_and_stays(home):
+    home.url(idle_seconds=SOON)
+    _, old_pid, old_watch_pid = home.server_facts()
+    home.client().set("a", "1")
+    shutil.rmtree(home.path)
+    run_id = home.run_id()
+    wait_until(lambda: not is_running(old_pid) and not is_running(old_watch_pid))
+    assert home.run_id() == run_id
+    assert home.client().get("a") is None
+
+
+def test_threads_may_ask_at_once(home):
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(8) as pool:
+        urls = list(pool.map(server_url, [home.path] * 64))
+    assert set(urls) == {home.url()}
+    assert home.log().count("Ready to accept connections") == 1
+
+
+def test_a_connection_brings_the_server_back(ask, home, settings):
+    from django_ormist.connections import connections
+    from django_ormist.operations.operation import Operation
+
+    settings.ORMIST = {"default": {"LOCATION": f"embedded://{home.path}"}}
+    write = Operation("SET", keys=(b"a",), args=(b"1",), is_write=True)
+    assert ask(connections["default"].send, [write]) == [b"OK"]
+    with home.client() as client:
+        client.execute_command("WAITAOF", 1, 0, 60_000)
+    os.kill(home.server_facts()[1], signal.SIGKILL)
+    wait_until(lambda: not home.is_locked(watch.SERVER))
+    assert ask(connections["default"].send, [Operation("GET", keys=(b"a",))]) == [b"1"]
+
+
+def test_its_url_is_refused_by_nobody_while_it_stops(home):
+    """Joining holds the door, which the watch must have to stop it."""
+    for _ in range(5):
+        url = home.url(idle_seconds=SOON)
+        with home.client(url) as client:
+            client.ping()
+        wait_until(lambda path=url.removeprefix("unix://"): not os.path.exists(path))
+        try:
+            assert home.client().ping()
+        except redis.ConnectionError as error:
+            raise AssertionError(home.log()) from error
+        home.end()
