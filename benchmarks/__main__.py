@@ -4,14 +4,34 @@ import argparse
 import os
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import django
 from django.conf import settings
 
+from . import contests, growth, imports, memory, report, subjects
+from .figure import Figure
 from .server import PREFIXES, Measured, known, started
+from .timing import Clock
 
-GROUPS = ("contests", "memory", "growth", "import")
+APART = ("bytes", "growth", "import")
+"""What the names of figures begin with that are no contests."""
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How much is stored: to read from, at once, to weigh, and to see growth."""
+
+    total: int
+    bulk: int
+    remembered: int
+    sizes: tuple[int, ...]
+
+
+WHOLE = Scale(100_000, 10_000, 50_000, growth.SIZES)
+QUICK = Scale(10_000, 1_000, 5_000, growth.SIZES[:3])
 
 
 def main() -> int:
@@ -19,8 +39,6 @@ def main() -> int:
     options = _options()
     with started(options.server) as server:
         _configure(server)
-        from . import report
-
         found = []
         around = report.surroundings(server.version(), options.rounds, options.quick)
         print(_heading(around))
@@ -74,8 +92,8 @@ def _options() -> argparse.Namespace:
 
 def _configure(server: Measured) -> None:
     """Set Django up: our side writes under one prefix, the bare side under another."""
-    sizes = (1_000, 10_000, 100_000, 1_000_000)
-    aliases = {"default": PREFIXES[0], **{f"of{n}": f"{PREFIXES[0]}{n}" for n in sizes}}
+    grown = {growth.alias_of(n): f"{PREFIXES[0]}{n}" for n in growth.SIZES}
+    aliases = {"default": PREFIXES[0], **grown}
     settings.configure(
         USE_TZ=True,
         ORMIST={
@@ -86,7 +104,7 @@ def _configure(server: Measured) -> None:
     django.setup()
 
 
-def _heading(around: dict[str, object]) -> str:
+def _heading(around: dict[str, Any]) -> str:
     names = ("server", "python", "django", "redis-py", "hiredis", "rounds")
     line = ", ".join(
         f"{name} {around[name]}" if name != "server" else f"{around[name]}"
@@ -98,8 +116,46 @@ def _heading(around: dict[str, object]) -> str:
     return line + "\n"
 
 
-def _figures(server: Measured, options: argparse.Namespace) -> Iterator["Figure"]:  # noqa
-    raise NotImplementedError
+def _figures(server: Measured, options: argparse.Namespace) -> Iterator[Figure]:
+    """Every figure that is wanted, as it is measured."""
+    scale = QUICK if options.quick else WHOLE
+    only = tuple(options.only or ("",))
+    clock = Clock(options.rounds)
+    try:
+        if any(not word.startswith(APART) for word in only):
+            yield from _contests(server, clock, scale, only)
+        if _is_wanted("bytes", only):
+            for figure in memory.figures(server, scale.remembered):
+                yield figure
+                if figure.name.endswith("two indexed"):
+                    yield memory.limit(figure)
+        if _is_wanted("growth", only):
+            yield from growth.figures(clock, scale.sizes, report.show)
+            server.clear()
+        if _is_wanted("import", only):
+            yield from imports.figures(options.rounds)
+    finally:
+        clock.close()
+
+
+def _contests(
+    server: Measured, clock: Clock, scale: Scale, only: tuple[str, ...]
+) -> Iterator[Figure]:
+    server.clear()
+    pks = []
+    for lot in subjects.visitors(scale.total):
+        pks += [visitor.id for visitor in lot]
+        report.show(f"storing {scale.total} objects: {len(pks) * 100 // scale.total} %")
+    with contests.arena(server, clock, scale.total, scale.bulk, pks) as arena:
+        for contest in contests.all_of(arena):
+            if contest.name.startswith(only):
+                report.show(contest.name)
+                yield contest.held(clock)
+    server.clear()
+
+
+def _is_wanted(group: str, only: tuple[str, ...]) -> bool:
+    return any(word.startswith(group) or group.startswith(word) for word in only)
 
 
 if __name__ == "__main__":

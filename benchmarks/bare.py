@@ -94,15 +94,14 @@ class Bare:
     """redis-py with hiredis, RESP2, bytes, its own pool."""
 
     def __init__(self, url: str, space: Space) -> None:
-        self.client = redis.Redis.from_url(url, protocol=2)
+        self.client: Any = redis.Redis.from_url(url, protocol=2)
         self.keys = Keys(space)
         self.create_sha = self._load(CREATE)
         self.save_sha = self._load(COMPARE_AND_SET)
         self.delete_sha = self._load(DELETE)
 
     def _load(self, script: str) -> str:
-        sha: bytes = self.client.execute_command("SCRIPT LOAD", script)
-        return sha.decode()
+        return str(self.client.script_load(script))
 
     # One object
 
@@ -135,7 +134,7 @@ class Bare:
 
     def get(self, pk: str) -> dict[str, Any]:
         """One GET."""
-        packed: Any = self.client.get(self.keys.objects + pk)
+        packed = self.client.get(self.keys.objects + pk)
         return unpack(packed)[0]
 
     def delete(self, held: Held) -> None:
@@ -177,15 +176,13 @@ class Bare:
 
     def _fetched(self, pks: Any) -> Any:
         objects = self.keys.objects.encode()
-        found: Any = self.client.mget([objects + pk for pk in pks])
-        return [
-            (pk, unpack(packed)[0]) for pk, packed in zip(pks, found, strict=True)
-        ]
+        found = self.client.mget([objects + pk for pk in pks])
+        return [(pk, unpack(packed)[0]) for pk, packed in zip(pks, found, strict=True)]
 
     def count(self, tag: str) -> int:
         """One ZCARD."""
-        number: Any = self.client.zcard(self.keys.terms + tag)
-        return int(number)
+        number: int = self.client.zcard(self.keys.terms + tag)
+        return number
 
     def bulk_create(self, many: list[Held]) -> None:
         """Pipelines of plain commands: SET and a ZADD for each entry."""

@@ -13,7 +13,7 @@ class AsyncBare:
     """redis.asyncio with hiredis, RESP2, bytes, its own pool."""
 
     def __init__(self, url: str, bare: Bare) -> None:
-        self.client = redis.asyncio.Redis.from_url(url, protocol=2)
+        self.client: Any = redis.asyncio.Redis.from_url(url, protocol=2)
         self.bare = bare
         self.keys = bare.keys
 
@@ -33,7 +33,7 @@ class AsyncBare:
         held.packed = packed
 
     async def get(self, pk: str) -> dict[str, Any]:
-        packed: Any = await self.client.get(self.keys.objects + pk)
+        packed = await self.client.get(self.keys.objects + pk)
         return unpack(packed)[0]
 
     async def delete(self, held: Held) -> None:
@@ -64,14 +64,12 @@ class AsyncBare:
 
     async def _fetched(self, pks: Any) -> Any:
         objects = self.keys.objects.encode()
-        found: Any = await self.client.mget([objects + pk for pk in pks])
-        return [
-            (pk, unpack(packed)[0]) for pk, packed in zip(pks, found, strict=True)
-        ]
+        found = await self.client.mget([objects + pk for pk in pks])
+        return [(pk, unpack(packed)[0]) for pk, packed in zip(pks, found, strict=True)]
 
     async def count(self, tag: str) -> int:
-        number: Any = await self.client.zcard(self.keys.terms + tag)
-        return int(number)
+        number: int = await self.client.zcard(self.keys.terms + tag)
+        return number
 
     async def bulk_create(self, many: list[Held]) -> None:
         for start in range(0, len(many), 1000):

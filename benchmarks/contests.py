@@ -3,16 +3,20 @@
 import inspect
 import random
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from redis.exceptions import ResponseError
 
+from django_ormist.keys import Space
+
 from . import ours
 from .bare import Bare, Held
 from .bare_async import AsyncBare
 from .figure import Figure
+from .server import PREFIXES, Measured
 from .subjects import Arrival, Visitor, attributes, tags
 from .timing import Clock, Contestant, Work
 
@@ -79,6 +83,33 @@ class Arena:
     bulk: int
     pks: list[str]
     clear_arrivals: Callable[[], None]
+
+
+@contextmanager
+def arena(
+    server: Measured, clock: Clock, total: int, bulk: int, pks: list[str]
+) -> Iterator[Arena]:
+    """The bare sides over *server*, closed at the end."""
+    read = Bare(server.url, Visitor._meta.space("default"))
+    written = Bare(server.url, Space(PREFIXES[1], Arrival._meta.label))
+    arrivals = f"*:{{{Arrival._meta.label}}}:*"
+    made = Arena(
+        read,
+        written,
+        AsyncBare(server.url, read),
+        AsyncBare(server.url, written),
+        total,
+        bulk,
+        pks,
+        clear_arrivals=lambda: server.clear_keys(arrivals),
+    )
+    try:
+        yield made
+    finally:
+        for asynchronous in (made.async_read, made.async_written):
+            clock.runner.run(asynchronous.client.aclose())
+        read.client.close()
+        written.client.close()
 
 
 def all_of(arena: Arena) -> Iterator[Contest]:
@@ -161,7 +192,7 @@ def _paging(arena: Arena, name: str, colour: str, start: int) -> Contest:
 
 
 def _allowed(bare: Bare, by_sort: Contestant, by_mget: Contestant) -> list[Contestant]:
-    """Both ways, or one: SORT ... GET is refused to some users, and in some Clusters."""
+    """Both ways, or one: SORT ... GET is refused to users with a key prefix."""
     try:
         bare.page_by_sort("hundred", 0, 1)
     except ResponseError:

@@ -6,8 +6,6 @@ from datetime import timedelta
 from itertools import islice
 from typing import Any
 
-from django.test import override_settings
-
 import django_ormist as ormist
 from django_ormist.codecs import pack
 from django_ormist.keys import (
@@ -140,10 +138,3 @@ def _by_hand(
                         memo = b"".join(b"%d:%b" % (len(s), s) for s in suffixes)
                         pipe.hset(memo_key(space), pk, memo)
             pipe.execute()
-
-
-def measured_alone(server: Measured) -> Any:
-    """Settings under which the default alias is *server*, for a with statement."""
-    return override_settings(
-        ORMIST={"default": {"LOCATION": server.url, "KEY_PREFIX": PREFIXES[0]}}
-    )

@@ -49,11 +49,13 @@ async def alisted(tag: str) -> list[Visitor]:
 
 
 def page(tag: str, start: int, count: int) -> Any:
-    return Visitor.objects.find(tag)[start : start + count].list()
+    found: Any = Visitor.objects.find(tag)[start : start + count]
+    return found.list()
 
 
 async def apage(tag: str, start: int, count: int) -> Any:
-    return await Visitor.objects.find(tag)[start : start + count].alist()
+    found: Any = Visitor.objects.find(tag)[start : start + count]
+    return await found.alist()
 
 
 def meet(tags: tuple[str, ...]) -> list[Visitor]:

@@ -381,10 +381,11 @@ def _checked(name: str, value: Any, codec: str) -> Any:
     except UnicodeEncodeError as error:
         raise _surrogate(name) from error
     except TypeError as error:
-        if "surrogate" in str(error):
+        culprit = _culprit(value)
+        if isinstance(culprit, str):
             raise _surrogate(name) from error
         raise TypeError(
-            f"Cannot store attribute {name!r}: {_culprit(value)} is not a storable "
+            f"Cannot store attribute {name!r}: {type(culprit).__name__} is not a storable "
             "type. Store a str, int, float, bool, None, bytes, list, tuple, dict, set, "
             "frozenset, datetime, date, time, timedelta, Decimal or UUID."
         ) from error
@@ -394,8 +395,8 @@ def _checked(name: str, value: Any, codec: str) -> Any:
         ) from error
 
 
-def _culprit(value: Any) -> str:
-    """The name of the first type in *value* that cannot be stored."""
+def _culprit(value: Any) -> Any:
+    """The innermost member of *value* that cannot be stored."""
     members: list[Any] = []
     if isinstance(value, dict):
         members = [item for pair in value.items() for item in pair]
@@ -406,7 +407,7 @@ def _culprit(value: Any) -> str:
             _packed(_careful(member))
         except (TypeError, RecursionError):
             return _culprit(member)
-    return type(value).__name__
+    return value
 
 
 def _surrogate(name: str) -> ValueError:

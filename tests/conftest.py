@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from fnmatch import fnmatchcase
+from functools import cached_property
 from itertools import count
 from typing import Any
 
@@ -113,7 +114,7 @@ class ServerInTest:
         for name, value in new.items():
             setattr(self._settings, name, value)
 
-    @property
+    @cached_property
     def client(self) -> redis.Redis:
         if not self.variant.is_fake:
             return servers.shared(self.variant.server).client()
@@ -150,6 +151,7 @@ def server(request: pytest.FixtureRequest, settings: Any) -> Iterator[ServerInTe
     yield under_test
     under_test.connect()  # a test may have pointed the alias elsewhere
     strays = under_test.clean()
+    under_test.client.close()
     if request.node.get_closest_marker("stray_keys") is None:
         assert not strays, f"Keys outside {under_test.key_prefix!r}: {strays[:10]}"
 

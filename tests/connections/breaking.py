@@ -18,7 +18,8 @@ class BreakingServer:
 
     def __init__(self) -> None:
         self.arrived: list[Words] = []
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = self._client = socket.create_server(("127.0.0.1", 0))
+        self._is_over = False
         self.url = f"redis://127.0.0.1:{self._listener.getsockname()[1]}/0"
         self._thread = threading.Thread(target=self._work, daemon=True)
 
@@ -27,16 +28,19 @@ class BreakingServer:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._listener.shutdown(socket.SHUT_RDWR)  # wakes accept()
+        self._is_over = True
+        for waiting in (self._client, self._listener):  # wakes recv() or accept()
+            with suppress(OSError):
+                waiting.shutdown(socket.SHUT_RDWR)
         self._thread.join()
         self._listener.close()
 
     def _work(self) -> None:
         with suppress(OSError):  # the listener was shut down
-            while True:
-                client, _ = self._listener.accept()
-                with client, suppress(OSError):
-                    self._serve(client)
+            while not self._is_over:
+                self._client, _ = self._listener.accept()
+                with self._client, suppress(OSError):
+                    self._serve(self._client)
 
     def _serve(self, client: socket.socket) -> None:
         requests = Requests()

@@ -1,0 +1,287 @@
+"""Two checkers of a store: one reads raw keys only, one asks the public API only.
+
+Both want a store that nobody writes to; objects may expire meanwhile. They return
+sentences, none if all is well.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Any
+
+import redis
+
+from django_ormist.codecs import unpack
+from django_ormist.exceptions import CorruptDataError
+from django_ormist.models import registry
+from django_ormist.terms import object_terms
+
+PAGE = 10
+CHUNK = 1000
+
+# ---------------------------------------------------------------- raw keys
+
+
+def raw_faults(client: redis.Redis, prefix: str) -> list[str]:
+    """What is wrong with the keys under *prefix*. Reads Redis, not our API."""
+    faults = []
+    stores: dict[str, Store] = {}
+    for key in sorted(client.scan_iter(match="*", count=CHUNK)):
+        start = f"{prefix}:{{".encode()
+        if not key.startswith(start):
+            continue
+        label, closing, rest = key[len(start) :].partition(b"}:")
+        model = registered(label.decode(errors="replace"))
+        if not closing or model is None:
+            faults.append(f"{key!r} belongs to no model.")
+            continue
+        name = label.decode()
+        stores.setdefault(name, Store(client, key[: -len(rest)], model)).add(rest)
+    for store in stores.values():
+        faults += store.faults()
+    return faults
+
+
+def registered(label: str) -> Any:
+    """The model of that label, None if there is none."""
+    return next((m for m in registry.all_models() if m._meta.label == label), None)
+
+
+@dataclass
+class Store:
+    """The keys of one model, by what their names say they are."""
+
+    client: redis.Redis
+    base: bytes
+    model: Any
+    kinds: dict[bytes, set[bytes]] = field(default_factory=dict)
+    found: list[str] = field(default_factory=list)
+
+    def add(self, rest: bytes) -> None:
+        for start in (b"o:", b"c:", b"t:", b"h:"):
+            if rest.startswith(start):
+                self.kinds.setdefault(start, set()).add(rest[len(start) :])
+                return
+        if rest not in (b"all", b"expires", b"idx"):
+            self.say(f"{rest!r} is no key of ours.")
+
+    def say(self, fault: str) -> None:
+        self.found.append(f"{self.base.decode()} {fault}")
+
+    def faults(self) -> list[str]:
+        """Compare what the objects say with what every index says."""
+        try:
+            self._compare()
+        except redis.ResponseError as error:  # WRONGTYPE
+            self.say(f"cannot be read: {error}")
+        return self.found
+
+    def _compare(self) -> None:
+        scores = self._zset(b"all")
+        expires = self._zset(b"expires")
+        memos = self.client.hgetall(self.base + b"idx")
+        terms = {
+            start + rest: self._zset(start + rest)
+            for start in (b"t:", b"h:")
+            for rest in self.kinds.get(start, ())
+        }
+        objects = self._objects(scores)
+        now = self._now_ms()  # after the reads: what was due is missing rightly
+        wanted: dict[bytes, dict[bytes, float]] = {}
+        for pk, score in scores.items():
+            packed = objects.pop(pk, None)
+            if packed is None:
+                if expires.get(pk, float("inf")) > now:
+                    self.say(f"has {pk!r} in 'all', but no such object.")
+                for suffix in _netstrings(memos.get(pk, b"")):
+                    wanted.setdefault(suffix, {})[pk] = score
+                continue
+            for suffix in self._check_object(pk, packed, expires, memos):
+                wanted.setdefault(suffix, {})[pk] = score
+        for pk in objects:
+            self.say(f"has the object {pk!r}, which is not in 'all'.")
+        for name, members in (("expires", expires), ("idx", memos)):
+            for pk in members.keys() - scores.keys():
+                self.say(f"has {pk!r} in {name!r}, which is not in 'all'.")
+        if len(set(scores.values())) != len(scores):
+            self.say("has two objects of one creation time.")
+        self._compare_terms(wanted, terms)
+        self._check_counters(scores, expires, now)
+
+    def _check_object(
+        self,
+        pk: bytes,
+        packed: bytes,
+        expires: dict[bytes, float],
+        memos: dict[bytes, bytes],
+    ) -> list[bytes]:
+        """Find faults of one object's expiry; the suffixes of its terms."""
+        try:
+            attrs, tags, deadline = unpack(packed, self.base + b"o:" + pk)
+        except CorruptDataError as error:
+            self.say(str(error))
+            return []
+        meta = self.model._meta
+        texts = object_terms(attrs, tags, meta.indexes) if meta.is_indexed else []
+        suffixes = [_suffix(term) for term in texts]
+        if expires.get(pk) != deadline:
+            self.say(f"says {expires.get(pk)} in 'expires', {pk!r} says {deadline}.")
+        self._check_ttl(b"o:" + pk, deadline)
+        is_owed = deadline is not None and bool(suffixes)
+        if (pk in memos) != is_owed:
+            self.say(f"{'lacks' if is_owed else 'has'} a memo of {pk!r}.")
+        elif is_owed and sorted(_netstrings(memos[pk])) != sorted(suffixes):
+            self.say(f"has the memo {memos[pk]!r} of {pk!r}, which has {texts}.")
+        return suffixes
+
+    def _check_ttl(self, rest: bytes, deadline: float | None) -> None:
+        before = self._now_ms()
+        ttl = self.client.pttl(self.base + rest)
+        after = self._now_ms()
+        if ttl == -2 and deadline is not None and deadline <= after:
+            return  # it expired this moment
+        if deadline is None:
+            if ttl != -1:
+                self.say(f"{rest!r} has the TTL {ttl} and no deadline.")
+        elif ttl < 0 or not before + ttl - 1 <= deadline - 1 <= after + ttl + 1:
+            self.say(f"{rest!r} has the TTL {ttl}, its deadline is {deadline}.")
+
+    def _compare_terms(
+        self,
+        wanted: dict[bytes, dict[bytes, float]],
+        terms: dict[bytes, dict[bytes, float]],
+    ) -> None:
+        for suffix in wanted.keys() | terms.keys():
+            right, there = wanted.get(suffix, {}), terms.get(suffix, {})
+            for pk in right.keys() - there.keys():
+                self.say(f"lacks {pk!r} in {suffix!r}.")
+            for pk in there.keys() - right.keys():
+                self.say(f"has {pk!r} in {suffix!r}, which it does not carry.")
+            for pk in right.keys() & there.keys():
+                if right[pk] != there[pk]:
+                    self.say(f"has {pk!r} in {suffix!r} at another time than in 'all'.")
+
+    def _check_counters(
+        self, scores: dict[bytes, float], expires: dict[bytes, float], now: int
+    ) -> None:
+        declared = {name.encode() for name in self.model._meta.counters}
+        for pk in self.kinds.get(b"c:", set()):
+            values = self.client.hgetall(self.base + b"c:" + pk)
+            if pk not in scores:
+                self.say(f"has counters of {pk!r}, which is not in 'all'.")
+            elif expires.get(pk, float("inf")) > now:
+                self._check_ttl(b"c:" + pk, expires.get(pk))
+            if values.keys() - declared:
+                self.say(f"has counters of {pk!r} that are not declared: {values!r}.")
+            if not all(value.lstrip(b"-").isdigit() for value in values.values()):
+                self.say(f"has counters of {pk!r} that are no numbers: {values!r}.")
+
+    def _zset(self, rest: bytes) -> dict[bytes, float]:
+        key = self.base + rest
+        return dict(self.client.zrange(key, 0, -1, withscores=True))
+
+    def _objects(self, pks: Iterable[bytes]) -> dict[bytes, bytes]:
+        """The bytes of each object that is there, in 'all' or not."""
+        found = {}
+        everyone = list({*pks, *self.kinds.get(b"o:", set())})
+        for some in _cut(everyone, CHUNK):
+            keys = [self.base + b"o:" + pk for pk in some]
+            for pk, packed in zip(some, self.client.mget(keys), strict=True):
+                if packed is not None:
+                    found[pk] = packed
+                elif self.client.type(self.base + b"o:" + pk) != b"none":
+                    self.say(f"has the object {pk!r} of another Redis type.")
+        return found
+
+    def _now_ms(self) -> int:
+        seconds, micros = self.client.time()
+        return int(seconds * 1000 + micros // 1000)
+
+
+def _suffix(term: str) -> bytes:
+    """What stands for a term in its key, by the design and not by the package."""
+    plain = term.encode()
+    return b"t:" + plain if len(plain) <= 64 else b"h:" + sha256(plain).digest()
+
+
+def _netstrings(memo: bytes) -> Iterator[bytes]:
+    while memo:
+        size, _, rest = memo.partition(b":")
+        yield rest[: int(size)]
+        memo = rest[int(size) :]
+
+
+def _cut(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
+
+
+# ---------------------------------------------------------------- the public API
+
+
+def api_faults(model: Any, tags: Iterable[str] = ()) -> list[str]:
+    """What is wrong with what *model*'s public API answers.
+
+    Objects must not expire meanwhile. tags: that may have been in use, beside those
+    that objects carry now.
+    """
+    faults: list[str] = []
+
+    def same(what: str, answer: Any, right: Any) -> None:
+        if answer != right:
+            faults.append(f"{model.__name__}: {what} is {answer!r}, not {right!r}.")
+
+    listed = model.objects.all().list()
+    _check_question(model.objects.all(), listed, "all()", same)
+    for each in listed:
+        got = model.objects.get_or_none(each.id)
+        same(f"get({each.id!r})", _facts(got), _facts(each))
+    same("in_bulk()", set(model.objects.in_bulk()), {each.id for each in listed})
+    carried = {tag for each in listed for tag in _terms(each)}
+    for tag in sorted(carried | set(tags)) if model._meta.is_indexed else ():
+        right = [each for each in listed if tag in _terms(each)]
+        name, colon, text = tag.partition(":")
+        if model.is_tagged:
+            _check_question(model.objects.find(tag), right, f"find({tag!r})", same)
+        if colon and model._meta.indexes(name):
+            asked = model.objects.find(**{name: text})
+            _check_question(asked, right, f"find({name}={text!r})", same)
+    return faults
+
+
+def _check_question(
+    asked: Any, right: list[Any], what: str, same: Callable[[str, Any, Any], None]
+) -> None:
+    """Ask one question in every way, and compare with the objects that match."""
+    pks = [each.id for each in right]
+    same(f"{what}.list()", [_facts(each) for each in asked.all().list()], _all(right))
+    same(f"{what}.ids()", asked.all().ids(), pks)
+    same(f"{what}.count()", asked.all().count(), len(pks))
+    same(f"{what}.exists()", asked.all().exists(), bool(pks))
+    same(f"{what}.reverse()", asked.reverse().ids(), pks[::-1])
+    same(f"{what}.first()", asked.all().first(), right[0] if right else None)
+    same(f"{what}.last()", asked.all().last(), right[-1] if right else None)
+    for start in range(0, len(pks) + 1, PAGE):
+        page = [_facts(each) for each in asked[start : start + PAGE]]
+        same(f"{what}[{start}:]", page, _all(right[start : start + PAGE]))
+    for each in right[:PAGE]:
+        same(f"{what}.contains({each.id!r})", asked.contains(each), True)
+
+
+def _all(objects: Iterable[Any]) -> list[Any]:
+    return [_facts(each) for each in objects]
+
+
+def _facts(instance: Any) -> Any:
+    """What an object says of itself; None for none."""
+    if instance is None:
+        return None
+    counters = {name: getattr(instance, name) for name in instance._meta.counters}
+    return instance.id, instance.attrs, instance.tags, instance.expire, counters
+
+
+def _terms(instance: Any) -> list[str]:
+    """Its tags; of a model without tags, those of its indexed attributes."""
+    if instance.is_tagged or instance._meta.is_indexed:
+        return list(instance.tags)
+    return []

@@ -1,0 +1,195 @@
+"""What was stored comes back: equal, and of the same type, in both codecs."""
+
+import enum
+from collections import OrderedDict, namedtuple
+from datetime import UTC, datetime, timedelta, timezone
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from django_ormist.codecs import pack, pack_value, unpack
+from django_ormist.exceptions import CorruptDataError
+
+CODECS = ["msgpack", "json"]
+
+text = st.text(st.characters(exclude_categories=["Cs"]))
+zones = st.sampled_from(
+    [
+        None,
+        UTC,
+        ZoneInfo("Europe/Oslo"),
+        ZoneInfo("UTC"),
+        timezone(timedelta(hours=5, minutes=30)),
+        timezone(timedelta(hours=-3, seconds=7)),
+    ]
+)
+hashable = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.integers(-(2**300), 2**300)
+    | st.floats(allow_nan=False)
+    | text
+    | st.binary()
+    | st.datetimes(timezones=zones)
+    | st.dates()
+    | st.times()
+    | st.timedeltas()
+    | st.decimals(allow_nan=False)
+    | st.uuids(),
+    lambda inner: st.tuples(inner, inner) | st.frozensets(inner, max_size=3),
+    max_leaves=4,
+)
+storable = st.recursive(
+    hashable | st.just(float("nan")),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(hashable, inner, max_size=3)
+        | st.tuples(inner)
+        | st.sets(hashable, max_size=3)
+    ),
+    max_leaves=8,
+)
+
+
+def is_same(one, two):
+    """Equal and of equal types, all the way down; nan is nan."""
+    if type(one) is not type(two):
+        return False
+    if isinstance(one, list | tuple):
+        return len(one) == len(two) and all(map(is_same, one, two))
+    if isinstance(one, dict):
+        return is_same(list(one.items()), list(two.items()))
+    if isinstance(one, set | frozenset):
+        kinds = [
+            sorted((type(each).__name__, hash(each)) for each in s) for s in (one, two)
+        ]
+        return one == two and kinds[0] == kinds[1]
+    if isinstance(one, datetime) and one.tzinfo is not None:
+        return one == two and one.utcoffset() == two.utcoffset()
+    return one == two or (one != one and two != two)
+
+
+@pytest.mark.parametrize("codec", CODECS)
+@given(
+    attrs=st.dictionaries(text, storable, max_size=4),
+    tags=st.lists(text, max_size=3),
+    expire_at_ms=st.none() | st.integers(0, 2**50),
+)
+def test_what_was_packed_comes_back(codec, attrs, tags, expire_at_ms):
+    found = unpack(pack(attrs, tags, expire_at_ms, codec), b"key")
+    assert is_same(found, (attrs, tags, expire_at_ms))
+
+
+@given(st.sets(hashable, max_size=6))
+def test_equal_sets_have_equal_bytes(members):
+    again = set(sorted(members, key=repr, reverse=True))
+    assert pack_value("x", members) == pack_value("x", again)
+
+
+@pytest.mark.parametrize("codec", CODECS)
+@given(st.binary(max_size=60), st.sampled_from([b"", b"\x01", b"{", b"\x01\x91\x81"]))
+def test_any_bytes_are_an_object_or_a_corrupt_one(codec, data, head):
+    try:
+        attrs, tags, expire_at_ms = unpack(head + data, b"the key")
+    except CorruptDataError as error:
+        assert "the key" in str(error)
+    else:
+        assert pack(attrs, tags, expire_at_ms, codec)
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_a_subclass_comes_back_as_its_plain_base(codec):
+    class Colour(str, enum.Enum):
+        RED = "red"
+
+    class Level(enum.IntEnum):
+        HIGH = 3
+
+    point = namedtuple("point", "x y")(1, 2)
+    attrs = {
+        "a": Colour.RED,
+        "b": Level.HIGH,
+        "c": point,
+        "d": OrderedDict(x=1),
+        "e": True,
+    }
+    found = unpack(pack(attrs, codec=codec))[0]
+    assert is_same(found, {"a": "red", "b": 3, "c": (1, 2), "d": {"x": 1}, "e": True})
+
+
+@pytest.mark.parametrize("codec", CODECS)
+@pytest.mark.parametrize(
+    "value",
+    [
+        object(),
+        [object()],
+        {"a": {1: object()}},
+        1j,
+        bytearray(b"x"),
+        enum.Enum("E", "a"),
+    ],
+)
+def test_another_type_is_refused_by_the_name_of_its_attribute(codec, value):
+    with pytest.raises(TypeError, match="'thing'"):
+        pack({"fine": 1, "thing": value}, codec=codec)
+
+
+@pytest.mark.parametrize("codec", CODECS)
+@pytest.mark.parametrize(
+    "value", ["\ud800", ["\udfff"], {"\ud800": 1}, {1: {"\ud800"}}]
+)
+def test_a_lone_surrogate_is_refused_by_the_name_of_its_attribute(codec, value):
+    with pytest.raises(ValueError, match="'thing'"):
+        pack({"thing": value}, codec=codec)
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_a_value_within_itself_is_refused(codec):
+    loop = []
+    loop.append(loop)
+    with pytest.raises(ValueError, match=r"'loop'.*in itself"):
+        pack({"loop": loop}, codec=codec)
+
+
+@pytest.mark.parametrize("codec", CODECS)
+@pytest.mark.parametrize("depth", [50, 150, 300])
+def test_deep_values_come_back(codec, depth):
+    value = "bottom"
+    for level in range(depth):
+        value = [value] if level % 2 else {"down": value}
+    assert unpack(pack({"deep": value}, codec=codec))[0] == {"deep": value}
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"\x01",
+        b"\x01\xc0",
+        b"\x01\x90",
+        b"\x02\x91\x80",
+        b"{",
+        b"{}",
+        b'{"v":1,"attrs":[],"tags":[],"expire":null}',
+        b'{"v":1,"attrs":{},"tags":[1],"expire":null}',
+        b'{"v":1,"attrs":{},"tags":[],"expire":true}',
+        b'{"v":2,"attrs":{},"tags":[],"expire":null}',
+        b'{"v":1,"attrs":{"a":{"$":["eval","1"]}},"tags":[],"expire":null}',
+        b"\x01" + b"\x91" * 5000,
+        b"{" * 5000,
+        b"\x80\x04\x95\x10\x00\x00\x00",
+        b"\x01\x91\x81\xa1a\xd4\x63\x00",
+    ],
+)
+def test_damaged_bytes_are_named_by_their_key(data):
+    with pytest.raises(CorruptDataError, match="the key"):
+        unpack(data, b"the key")
+
+
+def test_the_json_codec_is_readable():
+    assert pack({"name": "Åse", "n": 1}, ["a"], 5, "json") == (
+        '{"v": 1, "attrs": {"name": "Åse", "n": 1}, "tags": ["a"], "expire": 5}'.encode()
+    )

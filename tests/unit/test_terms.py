@@ -1,0 +1,61 @@
+"""Terms: the texts that equality compares, and what stands for them in keys."""
+
+import enum
+from datetime import UTC, date, datetime, time, timedelta, timezone
+from decimal import Decimal
+from uuid import UUID
+
+import pytest
+
+from django_ormist.terms import attribute_term, object_terms, term_suffix, text
+
+
+class Colour(str, enum.Enum):
+    RED = "red"
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("a", "a"),
+        (Colour.RED, "red"),
+        (30, "30"),
+        (10**30, "1" + "0" * 30),
+        (1.0, "1.0"),
+        (True, "True"),
+        (None, "None"),
+        (Decimal("1.10"), "1.10"),
+        (UUID(int=1), "00000000-0000-0000-0000-000000000001"),
+        (date(2026, 1, 2), "2026-01-02"),
+        (time(3, 4), "03:04:00"),
+        (datetime(2026, 1, 2), "2026-01-02T00:00:00"),
+        (datetime(2026, 1, 2, tzinfo=UTC), "2026-01-02T00:00:00+00:00"),
+        (
+            datetime(2026, 1, 2, 2, tzinfo=timezone(timedelta(hours=2))),
+            "2026-01-02T00:00:00+00:00",
+        ),
+    ],
+)
+def test_a_value_has_the_text_of_its_type(value, expected):
+    assert text(value) == expected
+    assert attribute_term("n", value) == f"n:{expected}"
+
+
+@pytest.mark.parametrize("value", [b"x", [1], (1,), {}, set(), frozenset()])
+def test_bytes_and_containers_have_no_text(value):
+    assert text(value) is None
+    assert attribute_term("n", value) is None
+
+
+def test_long_terms_stand_as_digests_that_no_short_one_meets():
+    short, long = "é" * 32, "é" * 33
+    assert term_suffix(short) == b"t:" + short.encode()
+    assert term_suffix(long)[:2] == b"h:"
+    assert len(term_suffix(long)) == 34
+    assert term_suffix(long) != term_suffix(long + "x")
+
+
+def test_object_terms_are_the_tags_then_the_indexed_attributes_once():
+    attrs = {"a": 1, "b": [2], "c": "x", "d": 4}
+    terms = object_terms(attrs, ["t", "a:1"], lambda name: name != "c")
+    assert terms == ["t", "a:1", "d:4"]
