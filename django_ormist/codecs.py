@@ -385,9 +385,9 @@ def _checked(name: str, value: Any, codec: str) -> Any:
         if isinstance(culprit, str):
             raise _surrogate(name) from error
         raise TypeError(
-            f"Cannot store attribute {name!r}: {type(culprit).__name__} is not a storable "
-            "type. Store a str, int, float, bool, None, bytes, list, tuple, dict, set, "
-            "frozenset, datetime, date, time, timedelta, Decimal or UUID."
+            f"Cannot store attribute {name!r}: {type(culprit).__name__} is not a "
+            "storable type. Store a str, int, float, bool, None, bytes, list, tuple, "
+            "dict, set, frozenset, datetime, date, time, timedelta, Decimal or UUID."
         ) from error
     except RecursionError as error:
         raise ValueError(

@@ -51,7 +51,8 @@ class Folder:
                 f"Everyone may write to the folder {path!r} of the embedded server. "
                 "Run chmod 700 on it."
             )
-        if not os.access(path, os.R_OK | os.W_OK | os.X_OK):
+        is_effective = os.access in os.supports_effective_ids
+        if not os.access(path, os.R_OK | os.W_OK | os.X_OK, effective_ids=is_effective):
             raise ImproperlyConfigured(
                 f"The folder {path!r} of the embedded server is not writable. "
                 "Run chmod 700 on it, or name one on a disk that is not read-only."

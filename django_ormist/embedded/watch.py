@@ -184,7 +184,7 @@ class Watch:
                 return f"It runs, and did not answer for {start_seconds:g} seconds."
             if self.server is not None and self.server.poll() is not None:
                 code = self.server.returncode
-                return f"It ended with {code} as it started: {last_line(LOG)!r}."
+                return f"It ended with {code} as it started: {last_lines(LOG)}."
             time.sleep(0.005)
 
     def start(self, path: str, binary: str, alone: int) -> "subprocess.Popen[bytes]":
@@ -257,9 +257,10 @@ def connections(line: Line) -> tuple[int, int]:
     return int(facts["connected_clients"]), int(facts["total_connections_received"])
 
 
-def last_line(path: str) -> str:
+def last_lines(path: str) -> str:
     with open(path, errors="replace") as log:
-        return next((line.strip() for line in reversed(log.readlines())), "")
+        lines = [line.strip() for line in log]
+    return " / ".join([line for line in lines if line][-3:])
 
 
 def say(line: str) -> None:

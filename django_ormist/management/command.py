@@ -2,6 +2,7 @@
 
 import time
 from abc import abstractmethod
+from collections.abc import Sequence
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -23,6 +24,7 @@ class OrmistCommand(BaseCommand):
 
     requires_system_checks = ("ormist",)
     resume = "Run the same command again to go on."
+    using_help = "The alias of settings.ORMIST. Without it: each model's own."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
@@ -31,11 +33,7 @@ class OrmistCommand(BaseCommand):
             metavar="app_label.Model",
             help="The model; one outside any app is named Model alone.",
         )
-        parser.add_argument(
-            "--using",
-            metavar="ALIAS",
-            help="The alias of settings.ORMIST. Without it: each model's own.",
-        )
+        parser.add_argument("--using", metavar="ALIAS", help=self.using_help)
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
@@ -77,6 +75,23 @@ def place(alias: str) -> str:
 def plain(text: str) -> str:
     """*text* as it can stand in a line of a terminal: escaped if it has controls."""
     return text if text.isprintable() else repr(text)
+
+
+def counted(number: int, noun: str) -> str:
+    """``1 object``, ``2 objects``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def aligned(rows: Sequence[Sequence[str]], numeric: Sequence[int] = ()) -> list[str]:
+    """The rows as lines of equal columns; those in *numeric* end together."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            cell.rjust(width) if i in numeric else cell.ljust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
 
 
 class Progress:

@@ -61,8 +61,8 @@ def test_importing_reads_no_setting_and_connects_no_signal():
         before = len(setting_changed.receivers)
         from django.conf import settings
         import sys
-            from importlib import import_module
-            c = import_module("django_ormist.connections")
+        from importlib import import_module
+        c = import_module("django_ormist.connections")
         print(settings.configured, len(setting_changed.receivers) - before,
               "fakeredis" in sys.modules, "django_redis" in sys.modules,
               vars(c.connections._connections), c.connections.__dict__.get("settings"))

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 import redis
@@ -78,7 +79,7 @@ class Home:
         if self.is_locked(watch.SERVER):
             address = watch.address(str(self.path))
             if address is not None and os.path.exists(address):
-                with self.client(f"unix://{address}") as client:
+                with self.client(f"unix://{quote(address)}") as client:
                     client.shutdown(nosave=True)
         wait_until(self.has_stopped)
 
@@ -142,7 +143,7 @@ class Child:
 
 @pytest.fixture
 def child() -> Iterator[Callable[..., Child]]:
-    """Starts processes that end with the test: ``child(source, "word", TMPDIR=...)``."""
+    """Starts processes that end with the test: ``child(source, "a", TMPDIR="b")``."""
     started: list[Child] = []
 
     def start(source: str, *words: str, **environment: str) -> Child:

@@ -63,7 +63,7 @@ def test_it_may_never_stop(home):
 
 @pytest.mark.parametrize("seconds", [0, -1, math.nan])
 def test_a_time_that_is_none_is_refused(home, seconds):
-    with pytest.raises(ImproperlyConfigured, match="idle_seconds is .*above 0"):
+    with pytest.raises(ImproperlyConfigured, match=r"idle_seconds is .*above 0"):
         home.url(idle_seconds=seconds)
 
 

@@ -85,7 +85,9 @@ def test_what_was_packed_comes_back(codec, attrs, tags, expire_at_ms):
 
 @given(st.sets(hashable, max_size=6))
 def test_equal_sets_have_equal_bytes(members):
-    again = set(sorted(members, key=repr, reverse=True))
+    again = set()
+    for member in sorted(members, key=repr, reverse=True):
+        again.add(member)
     assert pack_value("x", members) == pack_value("x", again)
 
 
@@ -94,15 +96,17 @@ def test_equal_sets_have_equal_bytes(members):
 def test_any_bytes_are_an_object_or_a_corrupt_one(codec, data, head):
     try:
         attrs, tags, expire_at_ms = unpack(head + data, b"the key")
-    except CorruptDataError as error:
-        assert "the key" in str(error)
+    except CorruptDataError as damage:
+        error = damage
     else:
         assert pack(attrs, tags, expire_at_ms, codec)
+        return
+    assert "the key" in str(error)
 
 
 @pytest.mark.parametrize("codec", CODECS)
 def test_a_subclass_comes_back_as_its_plain_base(codec):
-    class Colour(str, enum.Enum):
+    class Colour(enum.StrEnum):
         RED = "red"
 
     class Level(enum.IntEnum):
@@ -190,6 +194,6 @@ def test_damaged_bytes_are_named_by_their_key(data):
 
 
 def test_the_json_codec_is_readable():
-    assert pack({"name": "Åse", "n": 1}, ["a"], 5, "json") == (
-        '{"v": 1, "attrs": {"name": "Åse", "n": 1}, "tags": ["a"], "expire": 5}'.encode()
+    assert pack({"name": "Åse"}, ["a"], 5, "json").decode() == (
+        '{"v": 1, "attrs": {"name": "Åse"}, "tags": ["a"], "expire": 5}'
     )

@@ -10,7 +10,7 @@ import pytest
 from django_ormist.terms import attribute_term, object_terms, term_suffix, text
 
 
-class Colour(str, enum.Enum):
+class Colour(enum.StrEnum):
     RED = "red"
 
 

@@ -13,7 +13,15 @@ from ...exceptions import OrmistError
 from ...models import Collection, Model, registry
 from ...operations.expiry import sweep
 from ...operations.inspection import keys_by_model, root, unlink_some
-from ..command import OrmistCommand, Progress, model_named, place, plain
+from ..command import (
+    OrmistCommand,
+    Progress,
+    aligned,
+    counted,
+    model_named,
+    place,
+    plain,
+)
 
 IDS_A_STEP = 500
 
@@ -23,12 +31,17 @@ class Command(OrmistCommand):
         "Destroys every object of a model, those that carry the given tags, or, "
         "without a model, every key under the alias's KEY_PREFIX, registered model or "
         "not. Keys outside the prefix are never touched. Says what it will destroy and "
-        "asks before."
+        "asks before. Stop those who write first: an object that is written meanwhile "
+        "may lose its index entries."
     )
     stealth_options = ("stdin",)
     resume = (
-        "What is deleted is gone with its index entries, and the rest is untouched. "
-        "Run the same command again to go on."
+        "Objects deleted so far are gone with their index entries, the others are "
+        "whole. Run the same command again to go on."
+    )
+    using_help = (
+        "The alias of settings.ORMIST. Without it: the model's own, or default when no "
+        "model is named."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -74,12 +87,12 @@ class Command(OrmistCommand):
         lines = [
             ("model", plain(chosen.model._meta.label)),
             ("tags", ", ".join(map(plain, tags))),
-            ("objects", str(len(ids))),
+            ("objects", counted(len(ids), "object")),
         ]
         if self.is_agreed(chosen.db, lines, len(ids), options):
             with Progress(self, options["verbosity"]) as progress:
                 number = sum(deletions(chosen, ids, progress))
-            self.report(f"Deleted {number} objects.", options)
+            self.report(f"Deleted {counted(number, 'object')}.", options)
 
     # Everything under a prefix
 
@@ -93,12 +106,12 @@ class Command(OrmistCommand):
         lines = [
             (
                 plain(label) if label in registered else f"{plain(label)} (no model)",
-                f"{objects} objects, {keys} keys",
+                f"{counted(objects, 'object')}, {counted(keys, 'key')}",
             )
             for label, (objects, keys) in sorted(found.items())
         ]
         total = sum(keys for _, keys in found.values())
-        lines.append(("in all", f"{total} keys"))
+        lines.append(("in all", counted(total, "key")))
         if not self.is_agreed(using, lines, total, options):
             return
         number = 0
@@ -106,8 +119,8 @@ class Command(OrmistCommand):
             for label in sorted(found.keys() & registered.keys()):
                 number += self.delete_all(registered[label], using, progress)
             keys = unlinked(start, using, progress)
-        rest = f" and {keys} keys beside them" if keys else ""
-        self.report(f"Deleted {number} objects{rest}.", options)
+        rest = f" and {counted(keys, 'key')} beside them" if keys else ""
+        self.report(f"Deleted {counted(number, 'object')}{rest}.", options)
 
     def delete_all(self, model: type[Model], using: str, progress: Progress) -> int:
         """Delete a model's objects, each in one step with its entries; how many.
@@ -154,8 +167,8 @@ class Command(OrmistCommand):
                 ("server", place(using)),
                 ("prefix", plain(connections[using].key_prefix)),
             ]
-            for name, text in [*where, *lines]:
-                self.stdout.write(f"  {name:<9} {text}")
+            for line in aligned([*where, *lines]):
+                self.stdout.write(f"  {line}")
         if is_dry:
             self.report("Dry run: nothing was destroyed.", options)
             return False
@@ -212,19 +225,15 @@ def unlinked(start: bytes, using: str, progress: Progress) -> int:
     """Remove every key that begins with *start*, objects first; how many.
 
     An interruption then leaves index entries of objects that are gone, which reads
-    pass over, and never objects that no index knows. Goes over the keys until a round
-    finds none: a server may miss some while others are removed.
+    pass over, and never objects that no index knows. One round each finds them all:
+    SCAN returns what is there from its begin to its end, whatever goes meanwhile.
     """
-    total = 0
+    removed = 0
     for only_objects in (True, False):
-        found = 1
-        while found:
-            found, cursor = 0, b""
-            while cursor != b"0":
-                cursor, removed = run(
-                    unlink_some(start, cursor or b"0", only_objects), using
-                )
-                found += removed
-                progress.show(f"{total + found} keys removed")
-            total += found
-    return total
+        cursor = None
+        while cursor != b"0":
+            step = unlink_some(start, cursor or b"0", only_objects)
+            cursor, number = run(step, using)
+            removed += number
+            progress.show(f"{counted(removed, 'key')} removed")
+    return removed

@@ -1,7 +1,6 @@
 """What is stored: models, the server, one object."""
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,7 +14,7 @@ from ...connections.executor import run
 from ...models import Model
 from ...operations import inspection
 from ...operations.operation import Flow
-from ..command import OrmistCommand, model_named, models_named, place, plain
+from ..command import OrmistCommand, aligned, model_named, models_named, place, plain
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -98,6 +97,9 @@ class Command(OrmistCommand):
 
     def one_server(self, alias: str) -> dict[str, Any]:
         facts = inspection.server_facts(self.told(inspection.server(), alias) or {})
+        persistence = facts["persistence"]
+        saved = persistence["last_snapshot"]
+        persistence["last_snapshot"] = moment(saved and saved * 1_000_000)
         return {"alias": alias, "location": place(alias), **facts}
 
     def told(self, flow: Flow, using: str) -> Any:
@@ -138,8 +140,8 @@ def absence(label: str, pk: str, using: str, stored: inspection.Stored) -> str:
         return f"{text} It expired at {deadline}; ormist_sweep removes what is left."
     if stored.created_us is not None:
         return (
-            f"{text} The index still has it: its bytes were evicted, or deleted by "
-            "somebody else. Delete it once more to mend the index."
+            f"{text} The index still has it: its bytes were evicted, or removed by "
+            "somebody else. delete() of an object with that id mends the index."
         )
     return f"{text} Ids are case-sensitive; --using chooses another alias."
 
@@ -189,7 +191,7 @@ def object_lines(whole: Whole) -> list[str]:
         *((f"counter {plain(name)}", str(n)) for name, n in stored.counters.items()),
         *((f"attr {plain(name)}", repr(v)) for name, v in instance.attrs.items()),
     ]
-    return aligned(pairs, numeric=())
+    return aligned(pairs)
 
 
 def report_lines(found: dict[str, Any]) -> list[str]:
@@ -199,11 +201,16 @@ def report_lines(found: dict[str, Any]) -> list[str]:
     for each in found["models"]:
         estimated = each["sampled"] < each["count"] and each["bytes"] is not None
         size = ("about " if estimated else "") + size_text(each["bytes"])
-        tags = ", ".join(f"{plain(t['tag'])} ({t['count']})" for t in each["tags"])
+        tags = ", ".join(f"{short(t['tag'])} ({t['count']})" for t in each["tags"])
         numbers = (str(each[name]) for name in ("count", "expiring", "due"))
         rows.append((plain(each["model"]), each["using"], *numbers, size, tags))
     lines = aligned(rows, numeric=(2, 3, 4, 5))
     return [*lines, "", *(server_line(facts) for facts in found["servers"])]
+
+
+def short(tag: str) -> str:
+    """A tag as it can stand in a table."""
+    return plain(tag if len(tag) <= 40 else f"{tag[:37]}...")
 
 
 def server_line(facts: dict[str, Any]) -> str:
@@ -219,10 +226,9 @@ def server_line(facts: dict[str, Any]) -> str:
             f"{size_text(limit) if limit else 'no limit'}, "
             f"{memory['eviction_policy']}"
         )
-        snapshot = persistence["last_snapshot"]
         parts.append(
             f"append-only file {'on' if persistence['append_only'] else 'off'}, "
-            f"last snapshot {moment(snapshot and snapshot * 1_000_000) or 'never'}"
+            f"last snapshot {persistence['last_snapshot'] or 'never'}"
         )
     return "; ".join(parts)
 
@@ -232,15 +238,3 @@ def size_text(size_bytes: int | None) -> str:
     return (
         "-" if size_bytes is None else filesizeformat(size_bytes).replace("\xa0", " ")
     )
-
-
-def aligned(rows: Sequence[Sequence[str]], numeric: Sequence[int]) -> list[str]:
-    """The rows as lines of equal columns; those in *numeric* end together."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(
-            cell.rjust(width) if i in numeric else cell.ljust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]

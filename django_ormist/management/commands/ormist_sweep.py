@@ -8,7 +8,7 @@ from ...connections.executor import run
 from ...models import Model
 from ...operations.expiry import sweep
 from ...operations.inspection import tally
-from ..command import OrmistCommand, Progress, models_named, plain
+from ..command import OrmistCommand, Progress, counted, models_named, plain
 
 
 class Command(OrmistCommand):
@@ -42,8 +42,8 @@ class Command(OrmistCommand):
                     progress.clear()
                     self.stdout.write(f"{plain(model._meta.label)} ({using}): {swept}")
         if verbosity > 0:
-            noun = "object" if total == 1 else "objects"
-            self.stdout.write(self.style.SUCCESS(f"Swept {total} expired {noun}."))
+            text = f"Swept {counted(total, 'expired object')}."
+            self.stdout.write(self.style.SUCCESS(text))
 
     def sweep(
         self, model: type[Model], using: str, size: int, progress: Progress

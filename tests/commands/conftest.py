@@ -1,0 +1,56 @@
+"""What the tests of the commands share: a call that returns what was printed."""
+
+from io import StringIO
+
+import pytest
+from django.core.management import call_command
+
+from django_ormist.keys import counters_key, expires_key, object_key
+
+
+class Terminal(StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self):
+        return True
+
+
+class Printed(str):
+    """What a command printed; errors: what it printed beside that."""
+
+    errors = ""
+
+
+@pytest.fixture
+def command(server):
+    """``command("ormist_flush", "tests.Todo", stdin="yes")``: what was printed.
+
+    stdin: what somebody types at a terminal. terminal: print to one.
+    """
+
+    def called(name, *words, stdin=None, terminal=False, **options):
+        out, err = (Terminal if terminal else StringIO)(), StringIO()
+        if stdin is not None:
+            options["stdin"] = Terminal(stdin)
+        call_command(name, *words, stdout=out, stderr=err, **options)
+        printed = Printed(out.getvalue())
+        printed.errors = err.getvalue()
+        return printed
+
+    return called
+
+
+@pytest.fixture
+def let_expire(server):
+    """Lets the deadlines of stored objects pass at once: what time leaves of them.
+
+    Their own bytes go, as the server lets them go, and every index entry stays.
+    """
+
+    def expired(*instances):
+        client, space = server.client, instances[0]._meta.space("default")
+        for each in instances:
+            assert client.zadd(expires_key(space), {each.id: 1}, xx=True, ch=True)
+            client.delete(object_key(space, each.id), counters_key(space, each.id))
+
+    return expired

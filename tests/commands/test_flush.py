@@ -1,0 +1,240 @@
+"""ormist_flush destroys what it said, after a yes, and nothing else."""
+
+import sys
+from itertools import count
+
+import pytest
+from django.core.management import CommandError
+
+from django_ormist.connections.connection import Connection
+from django_ormist.keys import all_key, object_key, term_key
+from django_ormist.management.commands import ormist_flush
+from django_ormist.terms import term_suffix
+from tests.models import Page, Plain, Session, Todo, User
+
+
+@pytest.fixture
+def stored(server):
+    """Twelve to-dos, two users, and five keys of a model that nobody registered."""
+    Todo.objects.bulk_create(Todo("x", f"t{i % 3}", id=f"i{i}") for i in range(12))
+    User.objects.bulk_create([User(name="Ann"), User("x", name="Bob")])
+    old = f"{server.key_prefix}:{{old.Thing}}:"
+    for name in ("o:1", "o:2", "all", "t:x"):
+        server.client.set(old + name, "x")
+    server.client.hset(old + "c:1", "views", 1)
+
+
+def keys_of(model):
+    """The keys that a sound store of these objects has, by their public face."""
+    space, keys = model._meta.space("default"), set()
+    for each in model.objects.all():
+        keys |= {all_key(space), object_key(space, each.id)}
+        keys |= {term_key(space, term_suffix(tag)) for tag in each.tags}
+    return sorted(keys)
+
+
+def is_sound(server, model):
+    """Whether counts, lists and keys of a model agree."""
+    alive = model.objects.all().list()
+    tags = {tag for each in alive for tag in each.tags}
+    return (
+        model.objects.count() == len(alive)
+        and server.keys(f"*{{{model._meta.label}}}*") == keys_of(model)
+        and all(
+            model.objects.find(tag).count() == sum(tag in each.tags for each in alive)
+            for tag in tags
+        )
+    )
+
+
+def test_flush_of_a_model_leaves_the_others(command, stored, server):
+    printed = command("ormist_flush", "tests.Todo", interactive=False)
+    assert printed == "Deleted 12 objects.\n"
+    assert not server.keys("*{tests.Todo}*")
+    assert User.objects.count() == 2
+    assert len(server.keys("*{old.Thing}*")) == 5
+
+
+def test_flush_without_a_model_takes_every_key_of_the_prefix(command, stored, server):
+    printed = command("ormist_flush", "--noinput")
+    assert printed == "Deleted 14 objects and 5 keys beside them.\n"
+    assert server.keys() == []
+
+
+def test_flush_says_what_it_will_destroy_and_takes_a_literal_yes(
+    command, stored, server
+):
+    printed = command("ormist_flush", stdin="yes\n")
+    for word in ("default", server.key_prefix, "tests.Todo", "old.Thing (no model)"):
+        assert word in printed
+    assert "12 objects, 17 keys" in printed
+    assert "2 objects, 5 keys" in printed
+    assert "for good" in printed
+    assert server.keys() == []
+
+
+@pytest.mark.parametrize("answer", ["", "y\n", "YES\n", "no\n", "\n"])
+def test_flush_destroys_nothing_at_any_other_answer(command, stored, server, answer):
+    before = server.keys()
+    with pytest.raises(CommandError, match="Nothing was destroyed"):
+        command("ormist_flush", stdin=answer)
+    assert server.keys() == before
+
+
+def test_flush_without_a_terminal_names_the_option(
+    command, stored, server, monkeypatch
+):
+    before = server.keys()
+    monkeypatch.setattr(sys, "stdin", open("/dev/null"))  # noqa: SIM115
+    with pytest.raises(CommandError, match="--noinput"):
+        command("ormist_flush")
+    assert server.keys() == before
+
+
+def test_a_dry_run_says_it_and_destroys_nothing(command, stored, server):
+    before = server.keys()
+    printed = command("ormist_flush", "tests.Todo", "--dry-run")
+    assert "12 objects, 17 keys" in printed
+    assert "Dry run: nothing was destroyed." in printed
+    assert server.keys() == before
+
+
+def test_flush_of_nothing_asks_nothing(command, server):
+    assert command("ormist_flush") == "There is nothing to destroy.\n"
+    assert command("ormist_flush", "tests.Todo", "--tag", "x").startswith("There is no")
+
+
+def test_flush_is_silent_at_verbosity_0(command, stored, server):
+    assert command("ormist_flush", interactive=False, verbosity=0) == ""
+    assert server.keys() == []
+
+
+def test_flush_by_tags_deletes_those_that_have_all(command, stored, server):
+    words = ("ormist_flush", "tests.Todo", "--tag", "x", "--tag", "t1", "--noinput")
+    assert command(*words) == "Deleted 4 objects.\n"
+    assert Todo.objects.count() == 8
+    assert is_sound(server, Todo)
+
+
+def test_flush_by_the_tag_of_an_attribute(command, stored):
+    command("ormist_flush", "tests.User", "--tag", "name:Ann", "--noinput")
+    assert [user.name for user in User.objects.all()] == ["Bob"]
+    Session.objects.create(user_id=3)
+    kept = Session.objects.create(user_id=33)
+    command("ormist_flush", "tests.Session", "--tag", "user_id:3", "--noinput")
+    assert Session.objects.all().list() == [kept]
+
+
+def test_flush_by_a_tag_says_what_it_will_destroy(command, stored):
+    printed = command("ormist_flush", "tests.Todo", tags=["t1"], stdin="yes\n")
+    assert "tests.Todo" in printed
+    assert "t1" in printed
+    assert "Deleted 4 objects." in printed
+
+
+def test_a_tag_needs_a_model_that_has_some(command):
+    with pytest.raises(CommandError, match="--tag needs a model"):
+        command("ormist_flush", "--tag", "x")
+    with pytest.raises(CommandError, match="TaggedModel"):
+        command("ormist_flush", "tests.Plain", "--tag", "x", "--noinput")
+    with pytest.raises(CommandError, match="index_attrs"):
+        command("ormist_flush", "tests.Session", "--tag", "age:3", "--noinput")
+
+
+def test_flush_takes_what_expired_and_counters_with_it(command, server, let_expire):
+    Page.objects.create("x", views=3)
+    late = Page.objects.create("x", views=3, expire=3600)
+    let_expire(late)
+    printed = command("ormist_flush", "tests.Page", interactive=False)
+    assert printed == "Deleted 1 object.\n"
+    assert server.keys() == []
+
+
+def test_flush_removes_damaged_objects_too(command, stored, server):
+    space = Todo._meta.space("default")
+    server.client.set(object_key(space, "i3"), b"\x00damaged")
+    server.client.delete(object_key(space, "i4"))
+    printed = command("ormist_flush", "tests.Todo", interactive=False)
+    assert "i3" in printed.errors
+    assert not server.keys("*{tests.Todo}*")
+    assert User.objects.count() == 2
+
+
+def test_flush_removes_keys_of_another_type(command, stored, server):
+    space = Todo._meta.space("default")
+    server.client.delete(all_key(space))
+    server.client.set(all_key(space), "somebody's")
+    command("ormist_flush", "tests.Todo", interactive=False)
+    assert not server.keys("*{tests.Todo}*")
+
+
+@pytest.mark.stray_keys
+@pytest.mark.parametrize("prefix", ["a[bc]*?\\", "*", "[^x]", "é?", "a\\*"])
+def test_flush_never_passes_its_prefix(command, server, prefix):
+    server.connect(KEY_PREFIX=prefix)
+    Todo.objects.create("x")
+    near = ["ab:{tests.Todo}:o:1", "a:{x}:o", f"{prefix}:eu:{{tests.Todo}}:o:1"]
+    near += [f"{prefix}x:{{tests.Todo}}:o:1", f"{prefix}:other", f"x{prefix}:{{y}}:o:1"]
+    for key in near:
+        server.client.set(key, "not ours")
+    assert Todo.objects.count() == 1
+    command("ormist_flush", "tests.Todo", interactive=False)
+    assert server.keys() == sorted(key.encode() for key in near)
+    Plain.objects.create(text="x")
+    command("ormist_flush", interactive=False)
+    assert server.keys() == sorted(key.encode() for key in near)
+
+
+def test_flush_takes_thousands_of_keys(command, server):
+    old = f"{server.key_prefix}:{{old.Thing}}:"
+    server.client.mset({f"{old}o:{i}": "x" for i in range(3500)})
+    server.client.mset({f"{old}t:{i}": "x" for i in range(1500)})
+    printed = command("ormist_flush", interactive=False)
+    assert printed == "Deleted 0 objects and 5000 keys beside them.\n"
+    assert server.keys() == []
+
+
+def test_an_interrupted_flush_leaves_a_sound_store(command, server, monkeypatch):
+    monkeypatch.setattr(ormist_flush, "IDS_A_STEP", 2)
+    real_send = Connection.send
+    for moment in count(1):
+        User.objects.bulk_create([User("x", name=f"n{i % 2}") for i in range(6)])
+        sent = []
+
+        def send(self, operations, moment=moment, sent=sent):
+            replies = real_send(self, operations)
+            sent.append(operations)
+            if len(sent) == moment:
+                raise KeyboardInterrupt
+            return replies
+
+        with monkeypatch.context() as patched:
+            patched.setattr(Connection, "send", send)
+            try:
+                command("ormist_flush", "tests.User", interactive=False)
+                break
+            except CommandError as error:
+                told = error
+        assert told.returncode == 130
+        assert "again to go on" in str(told)
+        assert is_sound(server, User)
+    assert moment > 10
+    assert server.keys() == []
+
+
+def test_flush_shows_progress_on_a_terminal_alone(command, stored):
+    printed = command("ormist_flush", terminal=True, interactive=False)
+    assert "\rtests.Todo: 12 of 12 deleted" in printed
+    assert "\r" not in command("ormist_flush", interactive=False)
+
+
+def test_flush_goes_to_the_alias_it_is_given(command, stored, server, settings):
+    other = dict(settings.ORMIST["default"], KEY_PREFIX=f"{server.key_prefix}:2")
+    settings.ORMIST = {**settings.ORMIST, "second": other}
+    Todo.objects.using("second").create("x")
+    assert "second" in command("ormist_flush", "--using", "second", "--dry-run")
+    command("ormist_flush", "--using", "second", interactive=False)
+    assert Todo.objects.using("second").count() == 0
+    assert Todo.objects.count() == 12
+    with pytest.raises(CommandError, match="nope"):
+        command("ormist_flush", "--using", "nope", interactive=False)

@@ -1,0 +1,240 @@
+"""ormist_inspect shows what is stored, to people and to programs."""
+
+import json
+from datetime import UTC, date, datetime
+from decimal import Decimal
+
+import pytest
+from django.core.management import CommandError, ManagementUtility
+
+from django_ormist.keys import all_key, object_key
+from django_ormist.operations import inspection
+from tests.models import Page, Plain, Session, Todo, User
+
+
+@pytest.fixture
+def as_json(command):
+    """What the command says in JSON."""
+
+    def told(*words, **options):
+        return json.loads(command("ormist_inspect", *words, format="json", **options))
+
+    return told
+
+
+def one_of(found, label):
+    return next(each for each in found["models"] if each["model"] == label)
+
+
+def test_inspect_counts_live_expiring_and_due_objects(as_json, let_expire):
+    Todo.objects.create("x")
+    Todo.objects.create("x", "y", expire=3600)
+    late = Todo.objects.create("x", expire=3600)
+    let_expire(late)
+    found = one_of(as_json("tests.Todo"), "tests.Todo")
+    assert (found["count"], found["expiring"], found["due"]) == (2, 1, 1)
+    assert found["tags"] == [{"tag": "x", "count": 2}, {"tag": "y", "count": 1}]
+    assert found["using"] == "default"
+
+
+def test_inspect_without_a_model_shows_all_registered_ones(as_json):
+    User.objects.create(name="Ann")
+    found = as_json()
+    labels = [each["model"] for each in found["models"]]
+    assert {"tests.Plain", "tests.Todo", "tests.User", "tests.Page"} <= set(labels)
+    assert labels == sorted(labels)
+    assert one_of(found, "tests.User")["count"] == 1
+    assert one_of(found, "tests.Todo")["count"] == 0
+
+
+@pytest.mark.servers("valkey*", "redis*")
+def test_inspect_tells_the_server(as_json, server):
+    told = as_json("tests.Todo")["server"]
+    assert told["alias"] == "default"
+    assert told["product"] == ("valkey" if "valkey" in server.name else "redis")
+    assert told["version"][0].isdigit()
+    assert told["role"] == "master"
+    assert told["mode"] == "standalone"
+    assert told["memory"]["used_bytes"] > 0
+    assert told["persistence"]["append_only"] is False
+    assert datetime.fromisoformat(told["persistence"]["last_snapshot"]).tzinfo
+
+
+@pytest.mark.servers("fakeredis")
+def test_inspect_says_what_a_server_does_not_tell(command):
+    Todo.objects.create("x")
+    printed = command("ormist_inspect", "tests.Todo", format="json")
+    found = json.loads(printed)
+    assert found["models"][0]["bytes"] is None
+    assert found["server"]["version"] is None
+    assert "does not tell all" in printed.errors
+    table = command("ormist_inspect", "tests.Todo")
+    assert "  -  " in table
+
+
+@pytest.mark.servers("valkey*", "redis*")
+def test_bytes_are_those_of_every_key_where_all_were_looked_at(as_json, server):
+    Page.objects.bulk_create(
+        Page("t", f"t{i % 7}", site=f"s{i % 3}", views=i, text="x" * i, expire=3600)
+        for i in range(200)
+    )
+    keys = server.keys("*{tests.Page}*")
+    by_hand = sum(server.client.memory_usage(key) for key in keys)
+    found = as_json("tests.Page")["models"][0]
+    assert found["sampled"] == 200
+    assert abs(found["bytes"] - by_hand) <= 1  # one rounding
+
+
+@pytest.mark.servers("valkey*", "redis*")
+def test_bytes_of_many_are_told_from_a_sample(as_json, command, server, monkeypatch):
+    monkeypatch.setattr(inspection.sample, "__defaults__", (100,))
+    User.objects.bulk_create(User(n=i % 10, text="x" * 100) for i in range(1000))
+    keys = server.keys("*{tests.User}*")
+    by_hand = sum(server.client.memory_usage(key) for key in keys)
+    found = as_json("tests.User")["models"][0]
+    assert found["sampled"] == 100
+    assert 0.5 < found["bytes"] / by_hand < 2
+    assert "about " in command("ormist_inspect", "tests.User")
+
+
+def test_inspect_of_nothing_has_no_tags_and_no_objects(as_json):
+    found = as_json("tests.Plain")["models"][0]
+    assert (found["count"], found["tags"], found["sampled"]) == (0, [], 0)
+    assert found["bytes"] in (0, None)
+
+
+def test_inspect_shows_a_table_to_people(command, server):
+    Todo.objects.create("x", "line\nbreak")
+    lines = command("ormist_inspect", "tests.Todo").splitlines()
+    head = "model using count expiring due bytes largest tags"
+    assert lines[0].split() == head.split()
+    assert lines[1].split()[:5] == ["tests.Todo", "default", "1", "0", "0"]
+    assert "x (1)" in lines[1]
+    assert r"'line\nbreak' (1)" in lines[1]
+    assert lines[3].startswith("default: ")
+
+
+def test_inspect_names_damaged_bytes_and_goes_on(as_json, command, server):
+    Todo.objects.create("x", id="good")
+    Todo.objects.create("x", id="bad")
+    server.client.set(object_key(Todo._meta.space("default"), "bad"), b"\x00")
+    assert as_json("tests.Todo")["models"][0]["unreadable"] == 1
+    printed = command("ormist_inspect", "tests.Todo")
+    assert ":o:bad" in printed.errors
+    with pytest.raises(CommandError, match=":o:bad"):
+        command("ormist_inspect", "tests.Todo", "bad")
+
+
+def test_inspect_of_one_object_tells_all_of_it(as_json, server):
+    when = datetime(2040, 1, 2, 3, 4, 5, tzinfo=UTC)
+    page = Page.objects.create(
+        "b",
+        "a",
+        site="s",
+        price=Decimal("1.50"),
+        day=date(2024, 2, 29),
+        views=3,
+        n=2**70,
+        expire=when,
+    )
+    found = as_json("tests.Page", page.id)
+    assert found["model"] == "tests.Page"
+    assert found["using"] == "default"
+    assert found["id"] == page.id
+    assert found["tags"] == ["b", "a"]
+    assert found["counters"] == {"views": 3}
+    assert found["expire"] == "2040-01-02T03:04:05+00:00"
+    assert 0 < found["ttl"] <= page.ttl() + 60
+    assert found["attrs"]["site"] == "s"
+    assert found["attrs"]["price"]["$"][1] == "1.50"
+    assert datetime.fromisoformat(found["created"]).year >= 2024
+    assert found["bytes"] is None if server.variant.is_fake else found["bytes"] > 0
+
+
+def test_inspect_of_one_object_without_expiry(as_json, command):
+    plain = Plain.objects.create(text="x")
+    found = as_json("tests.Plain", plain.id)
+    assert found["expire"] is found["ttl"] is None
+    assert found["counters"] == {}
+    table = command("ormist_inspect", "tests.Plain", plain.id)
+    assert "expires    never" in table
+    assert "attr text  'x'" in table
+
+
+def test_inspect_shows_hostile_text_escaped(command, as_json):
+    pk = "\x1b[31m{id}\n*"
+    Todo.objects.create("t\r", id=pk, **{"na\x07me": "va\x1b\nlue"})
+    printed = command("ormist_inspect", "tests.Todo", pk)
+    assert not set(printed) & set("\x1b\x07\r")
+    assert as_json("tests.Todo", pk)["attrs"] == {"na\x07me": "va\x1b\nlue"}
+
+
+def test_inspect_names_an_unknown_model_and_the_mend(command):
+    with pytest.raises(CommandError, match=r"'tests\.Nope'.*INSTALLED_APPS") as error:
+        command("ormist_inspect", "tests.Nope")
+    assert error.value.returncode == 1
+    with pytest.raises(CommandError, match="needs a model"):
+        command("ormist_inspect", id="x")
+
+
+def test_an_error_is_one_line_and_exit_code_1(server, capsys):
+    manage = ManagementUtility(["manage.py", "ormist_inspect", "tests.Todo", "nope"])
+    with pytest.raises(SystemExit) as ended:
+        manage.execute()
+    assert ended.value.code == 1
+    assert capsys.readouterr().err.startswith("CommandError: There is no tests.Todo")
+
+
+def test_a_table_cuts_a_long_tag(command):
+    Todo.objects.create("x" * 10_000)
+    assert f"{'x' * 37}... (1)" in command("ormist_inspect", "tests.Todo")
+
+
+def test_inspect_names_an_unknown_id_and_why(command, server, let_expire):
+    with pytest.raises(CommandError, match=r"no tests\.Todo with the id 'nope'"):
+        command("ormist_inspect", "tests.Todo", "nope")
+    late = Todo.objects.create("x", expire=3600)
+    let_expire(late)
+    with pytest.raises(CommandError, match=r"expired at .* ormist_sweep"):
+        command("ormist_inspect", "tests.Todo", late.id)
+    lost = Todo.objects.create("x")
+    server.client.delete(object_key(Todo._meta.space("default"), lost.id))
+    with pytest.raises(CommandError, match="still has it"):
+        command("ormist_inspect", "tests.Todo", lost.id)
+    with pytest.raises(CommandError, match="surrogate"):
+        command("ormist_inspect", "tests.Todo", "\ud800")
+
+
+def test_inspect_names_the_alias_of_a_server_that_is_not_there(command, server):
+    server.connect("redis://127.0.0.1:1/0") if not server.variant.is_fake else None
+    if server.variant.is_fake:
+        with pytest.raises(CommandError, match="nope"):
+            command("ormist_inspect", "--using", "nope")
+    else:
+        with pytest.raises(CommandError, match="'default'"):
+            command("ormist_inspect", "tests.Todo")
+
+
+def test_inspect_writes_nothing(command, server):
+    Session.objects.create(user_id=1)
+    before = {key: server.client.dump(key) for key in server.keys("*")}
+    command("ormist_inspect")
+    assert {key: server.client.dump(key) for key in server.keys("*")} == before
+
+
+def test_inspect_of_a_key_of_another_type_is_a_clear_error(command, server):
+    server.client.set(all_key(Todo._meta.space("default")), "somebody's")
+    with pytest.raises(CommandError, match="WRONGTYPE"):
+        command("ormist_inspect", "tests.Todo")
+
+
+def test_inspect_of_models_on_two_aliases_tells_both_servers(as_json, server, settings):
+    settings.ORMIST = {
+        **settings.ORMIST,
+        "second": dict(settings.ORMIST["default"], KEY_PREFIX=f"{server.key_prefix}:2"),
+    }
+    Todo.objects.using("second").create("x")
+    found = as_json("--using", "second")
+    assert found["server"]["alias"] == "second"
+    assert [each["alias"] for each in found["servers"]] == ["second"]
+    assert one_of(found, "tests.Todo")["count"] == 1

@@ -1,0 +1,78 @@
+"""ormist_sweep empties a store of what has expired."""
+
+import pytest
+from django.core.management import CommandError
+
+from tests.models import Page, Todo, User
+
+
+@pytest.fixture
+def late(let_expire):
+    """120 to-dos and a page past their deadline, beside a live user."""
+    User.objects.create(name="Ann")
+    made = Todo.objects.bulk_create([Todo("x", n=i, expire=3600) for i in range(120)])
+    page = Page.objects.create("x", views=1, expire=3600)
+    let_expire(page)
+    let_expire(*made)
+    return made
+
+
+def test_sweep_leaves_nothing_of_what_is_due(command, late, server):
+    assert "Swept 121 expired objects." in command("ormist_sweep")
+    assert server.keys("*") == server.keys("*{tests.User}*")
+    assert User.objects.count() == 1
+    assert "Swept 0 expired objects." in command("ormist_sweep")
+
+
+def test_sweep_of_one_model_leaves_the_others(command, late, server):
+    assert command("ormist_sweep", "tests.page") == "Swept 1 expired object.\n"
+    assert server.keys("*{tests.Todo}*")
+    assert not server.keys("*{tests.Page}*")
+
+
+def test_sweep_goes_on_in_batches_until_nothing_is_due(command, late):
+    assert "121" in command("ormist_sweep", "--batch-size", "7")
+
+
+@pytest.mark.parametrize("size", ["0", "501"])
+def test_sweep_refuses_a_batch_that_would_hold_the_server(command, size):
+    with pytest.raises(CommandError, match=f"1 to 500, not {size}"):
+        command("ormist_sweep", "--batch-size", size)
+
+
+def test_sweep_says_each_model_where_asked_and_nothing_at_verbosity_0(command, late):
+    assert "tests.Todo (default): 120\n" in command("ormist_sweep", verbosity=2)
+    assert command("ormist_sweep", verbosity=0) == ""
+
+
+def test_sweep_shows_progress_on_a_terminal_alone(command, late):
+    printed = command("ormist_sweep", "--batch-size", "10", terminal=True)
+    assert "\rtests.Page: 1 of 1 swept" in printed
+    assert printed.endswith("Swept 121 expired objects.\n")
+    assert "\r" not in command("ormist_sweep")
+
+
+def test_sweep_names_an_unknown_model_and_an_unknown_alias(command):
+    with pytest.raises(CommandError, match=r"no model 'tests\.Nope'.*tests\.Todo"):
+        command("ormist_sweep", "tests.Nope")
+    with pytest.raises(CommandError, match="nope"):
+        command("ormist_sweep", "tests.Todo", "--using", "nope")
+
+
+def test_an_interrupted_sweep_says_how_to_go_on(command, late, monkeypatch, server):
+    from django_ormist.management.commands import ormist_sweep
+
+    real, calls = ormist_sweep.run, []
+
+    def interrupted(flow, using):
+        calls.append(using)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return real(flow, using)
+
+    monkeypatch.setattr(ormist_sweep, "run", interrupted)
+    with pytest.raises(CommandError, match="Run the same command again") as error:
+        command("ormist_sweep", "tests.Todo")
+    assert error.value.returncode == 130
+    monkeypatch.undo()
+    assert command("ormist_sweep", "tests.Todo").startswith("Swept 20 ")
