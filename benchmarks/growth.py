@@ -32,9 +32,9 @@ def figures(
     for size in sizes:
         chosen: list[str] = []
         for lot in visitors(size, alias_of(size)):
-            share = max(KEPT * len(lot) // size, 1)
+            share = max(min(KEPT, size) * len(lot) // size, 1)
             chosen += [visitor.id for visitor in random.sample(lot, share)]
-            show(f"growth: {size} objects, {chosen and len(chosen) * 100 // KEPT} %")
+            show(f"growth: storing {size} objects")
         pks[size] = chosen
     for name, contestant in _works().items():
         show(f"growth: {name}")

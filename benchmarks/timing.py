@@ -41,7 +41,7 @@ class Contestant:
 
 @dataclass
 class Times:
-    """Microseconds a call of one contestant, one for each round."""
+    """Microseconds of a call of one contestant, one figure for each round."""
 
     name: str
     rounds_us: list[float] = field(default_factory=list)
@@ -98,20 +98,15 @@ class Clock:
         self.runner.close()
 
     def _turn(self, contestant: Contestant, calls: int) -> float:
-        """Microseconds a call."""
+        """Microseconds of a call, the median: one that was interrupted counts less."""
         things = list(contestant.prepare(calls))
         gc.collect()  # nobody pays for what another left
-        spent_ns = self._spent_ns(contestant.work, things)
+        if inspect.iscoroutinefunction(contestant.work):
+            spent_ns = self.runner.run(_awaited_ns(contestant.work, things))
+        else:
+            spent_ns = _called_ns(contestant.work, things)
         contestant.after()
-        return spent_ns / len(things) / 1000
-
-    def _spent_ns(self, work: Work, things: list[Any]) -> int:
-        if inspect.iscoroutinefunction(work):
-            return self.runner.run(_awaited_ns(work, things))
-        start = perf_counter_ns()
-        for thing in things:
-            work(thing)
-        return perf_counter_ns() - start
+        return median(spent_ns) / 1000
 
     def _compare(self, contestants: list[Contestant]) -> None:
         found = []
@@ -127,11 +122,22 @@ class Clock:
             assert facts == found[0][1], f"{name} answers otherwise than {found[0][0]}"
 
 
-async def _awaited_ns(work: Work, things: list[Any]) -> int:
-    start = perf_counter_ns()
+def _called_ns(work: Work, things: list[Any]) -> list[int]:
+    spent_ns = []
     for thing in things:
+        start = perf_counter_ns()
+        work(thing)
+        spent_ns.append(perf_counter_ns() - start)
+    return spent_ns
+
+
+async def _awaited_ns(work: Work, things: list[Any]) -> list[int]:
+    spent_ns = []
+    for thing in things:
+        start = perf_counter_ns()
         await work(thing)
-    return perf_counter_ns() - start
+        spent_ns.append(perf_counter_ns() - start)
+    return spent_ns
 
 
 async def _answer(awaitable: Awaitable[Any]) -> Any:

@@ -132,10 +132,21 @@ _BUILDERS: dict[str, Callable[[Any], Any]] = {
     "bytes": base64.b64decode,  # JSON alone
     "float": float,  # JSON alone: nan, inf
 }
-# The place in this list is the extension's code: names are only ever added at its end.
-_NAMES = list(_BUILDERS)
-_CODES = {name: code for code, name in enumerate(_NAMES)}
-_BY_CODE = list(_BUILDERS.values())
+# The place in this list is the extension's code (0 is "utc" in eight bytes): names are
+# only ever added at its end.
+_CODES = {name: code for code, name in enumerate(_BUILDERS, start=1)}
+
+
+def _utc(body: bytes) -> datetime:
+    """The commonest exotic value: its body is a bare integer, eight bytes."""
+    return _EPOCH_UTC + timedelta(0, 0, int.from_bytes(body, "big", signed=True))
+
+
+def _unpacking(build: Callable[[Any], Any]) -> Callable[[bytes], Any]:
+    return lambda body: build(ormsgpack.unpackb(body, ext_hook=_built))
+
+
+_BY_CODE: list[Callable[[bytes], Any]] = [_utc, *map(_unpacking, _BUILDERS.values())]
 
 
 _BASES: tuple[tuple[type, Callable[[Any], Any]], ...] = (
@@ -173,6 +184,8 @@ def _default(value: Any) -> Any:
     if exotic is None:
         raise TypeError(type(value).__name__)
     name, body = exotic
+    if name == "utc":
+        return ormsgpack.Ext(0, body.to_bytes(8, "big", signed=True))
     return ormsgpack.Ext(_CODES[name], _packed(body))
 
 
@@ -181,7 +194,7 @@ def _packed(value: Any) -> bytes:
 
 
 def _built(code: int, body: bytes) -> Any:
-    return _BY_CODE[code](ormsgpack.unpackb(body, ext_hook=_built))
+    return _BY_CODE[code](body)
 
 
 def _careful(value: Any, depth: int = 0) -> Any:
@@ -348,10 +361,10 @@ def unpack(
         if (
             type(attrs) is not dict
             or type(tags) is not list
-            or not all(type(tag) is str for tag in tags)
             or not (expire_at_ms is None or type(expire_at_ms) is int)
         ):
             raise ValueError("not an object")
+        "".join(tags)  # a TypeError unless all are texts, and faster than asking each
     except Exception as error:
         raise CorruptDataError(
             f"The key {key!r} holds bytes that are no object of django_ormist "

@@ -105,8 +105,9 @@ class Model(metaclass=ModelBase):
     _expire_at_ms: int | None
     _packed: bytes | None
     _using: str | None
-    _counters: dict[str, int]
-    _assigned: set[str]
+    # Of a model with counters each instance has its own.
+    _counters: dict[str, int] = {}  # noqa: RUF012
+    _assigned: set[str] = set()  # noqa: RUF012
 
     def __init__(self, /, *tags: str, **attrs: Any) -> None:
         meta = self._meta
@@ -125,10 +126,9 @@ class Model(metaclass=ModelBase):
             _expire_at_ms=to_deadline_ms(expire),
             _packed=None,
             _using=None,
-            _counters={},
-            _assigned=set(),
         )
         if meta.counters:
+            self.__dict__.update(_counters={}, _assigned=set())
             for name in meta.counters & attrs.keys():
                 self._set_counter(name, attrs.pop(name))
         self.attrs.update(attrs)
@@ -146,8 +146,9 @@ class Model(metaclass=ModelBase):
         state["_expire_at_ms"] = expire_at_ms
         state["_packed"] = packed
         state["_using"] = using
-        state["_counters"] = counters if counters is not None else {}
-        state["_assigned"] = set()
+        if counters is not None:
+            state["_counters"] = counters
+            state["_assigned"] = set()
         return instance
 
     # Attributes
@@ -298,11 +299,8 @@ class Model(metaclass=ModelBase):
     def __getstate__(self) -> dict[str, Any]:
         """For copy and pickle: a copy does not share attributes with its model."""
         return {
-            **self.__dict__,
-            "attrs": dict(self.attrs),
-            "_tags": list(self._tags),
-            "_counters": dict(self._counters),
-            "_assigned": set(self._assigned),
+            name: value.copy() if isinstance(value, dict | list | set) else value
+            for name, value in self.__dict__.items()
         }
 
     # The store

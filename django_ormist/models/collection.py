@@ -11,7 +11,7 @@ from ..queries.query import Query
 from . import bulk, fetching
 from .deadlines import Expire, to_deadline_ms
 from .lookups import narrowed
-from .manager import Asking
+from .manager import Asking, Manager
 
 if TYPE_CHECKING:
     from .base import Model
@@ -218,3 +218,6 @@ class Collection(Asking[M]):
     def _check_whole(self, verb: str) -> None:
         if self.query.is_sliced:
             raise TypeError(f"Cannot use 'limit' or 'offset' with {verb}().")
+
+
+Manager.collection_class = Collection

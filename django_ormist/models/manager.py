@@ -249,7 +249,7 @@ class Asking(Generic[M]):
 class Manager(Asking[M]):
     """``Model.objects``: the way from the class to its stored objects."""
 
-    collection_class: "type[Collection[Any]] | None" = None
+    collection_class: "type[Collection[Any]]"  # set where Collection is defined
 
     def __get__(self, instance: "Model | None", owner: "type[M]") -> Self:
         if instance is not None:
@@ -273,9 +273,7 @@ class Manager(Asking[M]):
 
     def get_collection(self) -> "Collection[M]":
         """The collection that every verb begins with; override it to narrow all."""
-        from .collection import Collection
-
-        return (self.collection_class or Collection)(self.model)
+        return self.collection_class(self.model)
 
     get_queryset = get_collection
 

@@ -192,8 +192,9 @@ def refresh(instance: "Model", using: str) -> Flow:
         raise _gone(instance)
     contents = Contents.of(packed, object_key(space, instance.id))
     instance._take(contents, packed, using)
-    instance._counters.clear()
-    instance._counters.update(counters)
+    if meta.counters:
+        instance._counters.clear()
+        instance._counters.update(counters)
 
 
 def increment(instance: "Model", using: str, name: str, by: Any) -> Flow:

@@ -132,6 +132,12 @@ def test_flush_by_a_tag_says_what_it_will_destroy(command, stored):
     assert "Deleted 4 objects." in printed
 
 
+def test_an_empty_list_of_tags_is_not_the_whole_model(command, stored):
+    with pytest.raises(CommandError, match="Leave it out"):
+        command("ormist_flush", "tests.Todo", tags=[], interactive=False)
+    assert Todo.objects.count() == 12
+
+
 def test_a_tag_needs_a_model_that_has_some(command):
     with pytest.raises(CommandError, match="--tag needs a model"):
         command("ormist_flush", "--tag", "x")

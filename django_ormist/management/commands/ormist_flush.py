@@ -68,9 +68,13 @@ class Command(OrmistCommand):
         )
 
     def carry_out(self, **options: Any) -> None:
-        label, tags = options["model"], options["tags"] or []
-        if tags and label is None:
+        label, tags = options["model"], options["tags"]
+        if tags is not None and label is None:
             raise CommandError("--tag needs a model: ormist_flush app.Model --tag ...")
+        if tags is not None and not tags:  # a list that a program computed, and erred
+            raise CommandError(
+                "tags is empty. Leave it out to destroy the whole model."
+            )
         model = None if label is None else model_named(label)
         using = options["using"] or (model._meta.using if model else "default")
         if model is not None and tags:
