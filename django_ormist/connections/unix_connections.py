@@ -39,10 +39,12 @@ class AsyncEmbeddedConnection(AsyncUnixConnection):
         super().__init__(**arguments)
         self.folder = folder
 
-    async def _connect(self) -> None:
-        # In a thread, since the first start takes a few hundred milliseconds.
-        self.path = await asyncio.to_thread(_socket_path, self.folder)
-        await super()._connect()
+    async def connect(self) -> None:
+        # Not in _connect(), whose errors redis-py makes ConnectionErrors of.
+        if not self.is_connected:
+            # In a thread, since the first start takes a few hundred milliseconds.
+            self.path = await asyncio.to_thread(_socket_path, self.folder)
+        await super().connect()  # type: ignore[no-untyped-call]
 
 
 def _socket_path(folder: str) -> str:

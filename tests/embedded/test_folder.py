@@ -177,10 +177,12 @@ def test_a_folder_that_everyone_may_write_to_is_refused(short_folder):
         server_url(short_folder)
 
 
-@pytest.mark.usefixtures("plain_user")
-def test_a_folder_of_another_user_is_refused():
-    with pytest.raises(ImproperlyConfigured, match=r"belongs to the user 0, and"):
-        server_url("/usr")
+def test_a_folder_of_another_user_is_refused(short_folder, monkeypatch):
+    owner = os.geteuid()
+    monkeypatch.setattr(os, "geteuid", lambda: owner + 1)
+    with pytest.raises(ImproperlyConfigured, match=rf"to the user {owner}, and"):
+        server_url(short_folder)
+    assert list(short_folder.iterdir()) == []
 
 
 def test_a_server_that_cannot_load_its_data_says_why(home):

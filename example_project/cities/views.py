@@ -1,0 +1,146 @@
+"""The pages of the cities."""
+
+from django.core.paginator import Paginator
+from django.http import Http404, JsonResponse
+from django.shortcuts import get_object_or_404, render
+from django.views.decorators.http import require_safe
+
+from .models import City, Country
+
+PAGE = 50
+FILTERS = ("country", "area", "timezone")
+
+
+@require_safe
+def cities(request):
+    """A page of the cities that match the filters in the URL, any of them together.
+
+    country, area, timezone: equal values. tag=million, order=smallest.
+    """
+    chosen = {name: request.GET[name] for name in FILTERS if request.GET.get(name)}
+    tags = ["million"] if request.GET.get("tag") == "million" else []
+    is_reversed = request.GET.get("order") == "smallest"
+    found = City.objects.find(*tags, **chosen)
+    if is_reversed:
+        found = found.reverse()
+    page = Paginator(found, PAGE).get_page(request.GET.get("page"))
+    shown = list(page)
+    codes = {each.country for each in shown} | {chosen.get("country")} - {None}
+    by_code = Country.objects.in_bulk(codes)
+    question = f"City.objects.{_find(tags, chosen)}"
+    order = ".reverse()" if is_reversed else ""
+    first = (page.number - 1) * PAGE
+    return render(
+        request,
+        "cities/list.html",
+        {
+            "page": page,
+            "rows": [(each, by_code.get(each.country)) for each in shown],
+            "chosen": [
+                (name, _label(name, value, by_code), _without(request, name))
+                for name, value in chosen.items()
+            ],
+            "country": by_code.get(chosen.get("country")),
+            "is_country_only": list(chosen) == ["country"],
+            "is_million": bool(tags),
+            "is_reversed": is_reversed,
+            "asked": [
+                f"{question}.count()",
+                f"{question}{order}[{first}:{first + len(shown)}]",
+                f"Country.objects.in_bulk({sorted(codes)})",
+            ],
+        },
+    )
+
+
+@require_safe
+def city(request, pk):
+    """One city. Its views are counted on the server, however many look at once."""
+    found = get_object_or_404(City, pk=pk)
+    found.increment("views")
+    country = Country.objects.get_or_none(found.country)
+    near = City.objects.find(area=found.area)[:9] if found.area else City.objects.none()
+    return render(
+        request,
+        "cities/city.html",
+        {
+            "city": found,
+            "country": country,
+            "area": _label("area", found.area or "", {found.country: country}),
+            "near": [each for each in near if each != found][:8],
+            "asked": [
+                f"city = City.objects.get(pk={pk!r})",
+                'city.increment("views")',
+                f"City.objects.find(area={found.area!r})[:9]",
+                f"Country.objects.get_or_none({found.country!r})",
+            ],
+        },
+    )
+
+
+@require_safe
+def countries(request):
+    """All countries, by continent."""
+    by_continent = {}
+    for each in Country.objects.all():
+        by_continent.setdefault(each.continent, []).append(each)
+    return render(
+        request,
+        "cities/countries.html",
+        {
+            "continents": sorted(by_continent.items()),
+            "asked": ["Country.objects.all()"],
+        },
+    )
+
+
+async def country_json(request, code):
+    """A page of a country's cities as JSON, asked without blocking the event loop."""
+    try:
+        number = int(request.GET.get("page", 1))
+    except ValueError:
+        return JsonResponse({"error": "page is not a number"}, status=400)
+    found = City.objects.find(country=code)
+    count = await found.acount()
+    pages = -(-count // PAGE)
+    if not 1 <= number <= pages:
+        raise Http404(f"{code} has {pages} pages of cities.")
+    start = (number - 1) * PAGE
+    return JsonResponse(
+        {
+            "country": code,
+            "count": count,
+            "page": number,
+            "pages": pages,
+            "cities": [
+                {"id": each.id, **each.attrs}
+                for each in await found[start : start + PAGE].alist()
+            ],
+        }
+    )
+
+
+def _find(tags, chosen):
+    """The call, as one would write it: ``find("million", country="DE")``."""
+    arguments = [repr(tag) for tag in tags]
+    arguments += [f"{name}={value!r}" for name, value in chosen.items()]
+    return f"find({', '.join(arguments)})" if arguments else "all()"
+
+
+def _label(name, value, by_code):
+    """A filter's value in words."""
+    code = value if name == "country" else value.partition(".")[0]
+    country = by_code.get(code)
+    if name == "timezone" or country is None:
+        return value
+    if name == "country":
+        return country.name
+    return country.areas.get(value, {}).get("name", value)
+
+
+def _without(request, name):
+    """The query string of this page without the filter *name*, from its first page."""
+    query = request.GET.copy()
+    query.pop(name, None)
+    query.pop("page", None)
+    return f"?{query.urlencode()}"

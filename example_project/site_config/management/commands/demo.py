@@ -1,0 +1,73 @@
+"""``manage.py demo``: load, ask, serve."""
+
+import time
+from statistics import median
+
+from cities.models import City, Country
+from django.core.management import call_command
+from django.core.management.base import BaseCommand
+from todo.models import TodoItem
+
+# Run as they are printed. The to-do items have ids of their own, so that another demo
+# writes the same ones again.
+WRITES = [
+    'TodoItem("project1", "project2", id="demo1", '
+    'text="project1 and project2", expire=3600).save()',
+    'TodoItem("project2", "project3", id="demo2", '
+    'text="project2 and project3", expire=600).save()',
+]
+QUERIES = [
+    "City.objects.count()",
+    'City.objects.get("2950159").attrs',
+    'City.objects.find(country="DE").count()',
+    'list(map(str, City.objects.find(country="DE")[:5]))',
+    'list(map(str, City.objects.find("million", country="IN")[:5]))',
+    'City.objects.find(country="US", timezone="America/Denver").count()',
+    'list(map(str, City.objects.find(area="US.CA").reverse()[:3]))',
+    "list(map(str, City.objects.all()[30_000:30_003]))",
+    'len(City.objects.find(country="JP").list())',
+    'City.objects.find(country="DE").contains(City(id="2950159"))',
+    'Country.objects.get("NZ").timezones',
+    'TodoItem.objects.find("project2").list()',
+    'TodoItem.objects.get("demo2").ttl()',
+]
+
+
+class Command(BaseCommand):
+    help = "Load the cities, print some queries with answers and times, then serve."
+
+    def add_arguments(self, parser):
+        parser.add_argument(
+            "addrport", nargs="?", default="127.0.0.1:8000", help="where to serve"
+        )
+        parser.add_argument(
+            "--no-serve", action="store_true", help="end after the queries"
+        )
+
+    def handle(self, *, addrport, no_serve, **options):
+        call_command("load_cities", stdout=self.stdout)
+        self.say("\nEach query, its answer, and the median time of five calls:\n\n")
+        for code in WRITES + QUERIES:
+            self.answer(code)
+        if no_serve:
+            return
+        self.say(f"The site is on http://{addrport}/ until Ctrl-C.\n\n")
+        call_command("runserver", addrport, use_reloader=False)
+
+    def answer(self, code):
+        """Run *code* and print it, what it returns, and the median of five times."""
+        names = {"City": City, "Country": Country, "TodoItem": TodoItem}
+        times_ms = []
+        for _ in range(6):
+            started_at = time.perf_counter()
+            value = eval(code, names)  # noqa: S307 - only the lines above
+            times_ms.append((time.perf_counter() - started_at) * 1000)
+        self.say(f">>> {code}")
+        if value is not None:
+            self.say(repr(value))
+        # The first call made the connection and loaded the script.
+        self.say(f"    {median(times_ms[1:]):.2f} ms\n\n")
+
+    def say(self, text):
+        self.stdout.write(text)
+        self.stdout.flush()

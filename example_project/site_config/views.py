@@ -1,0 +1,25 @@
+"""The first page."""
+
+from cities.models import City, Country
+from django.shortcuts import render
+from todo.models import TodoItem
+
+
+def index(request):
+    """What is shown where, and how many objects there are."""
+    return render(
+        request,
+        "index.html",
+        {
+            "cities": City.objects.count(),
+            "millions": City.objects.find("million").count(),
+            "countries": Country.objects.count(),
+            "items": TodoItem.objects.count(),
+            "asked": [
+                "City.objects.count()",
+                'City.objects.find("million").count()',
+                "Country.objects.count()",
+                "TodoItem.objects.count()",
+            ],
+        },
+    )

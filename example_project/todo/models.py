@@ -1,0 +1,10 @@
+"""To-do items."""
+
+import django_ormist as ormist
+
+
+class TodoItem(ormist.Verbose, ormist.TaggedModel):
+    """Something to do, found by its tags. Attribute: text."""
+
+    def __str__(self):
+        return self.text

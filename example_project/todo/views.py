@@ -1,0 +1,69 @@
+"""The to-do list."""
+
+from collections import Counter
+from urllib.parse import urlencode
+
+from django.core.paginator import Paginator
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods, require_POST
+
+from .forms import TodoForm
+from .models import TodoItem
+
+PAGE = 20
+NEWEST = 500
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def items(request):
+    """The items that carry every tag of the URL, newest first, and a form for more."""
+    tags = list(filter(None, request.GET.getlist("tag")))
+    form = TodoForm(
+        request.POST or None, label_suffix="", initial={"tags": " ".join(tags)}
+    )
+    if request.method == "POST" and form.is_valid():
+        form.save()
+        return redirect("todo:list")
+    found = TodoItem.objects.find(*tags).reverse()
+    page = Paginator(found, PAGE).get_page(request.GET.get("page"))
+    question = f"find({', '.join(map(repr, tags))})" if tags else "all()"
+    first = (page.number - 1) * PAGE
+    return render(
+        request,
+        "todo/list.html",
+        {
+            "form": form,
+            "page": page,
+            "tags": [
+                (tag, _link(each for each in tags if each != tag)) for tag in tags
+            ],
+            "more_tags": [
+                (tag, number, _link([*tags, tag]))
+                for tag, number in _tags_of(found[:NEWEST])
+                if tag not in tags
+            ],
+            "asked": [
+                f"TodoItem.objects.{question}.count()",
+                f"TodoItem.objects.{question}.reverse()[{first}:{first + PAGE}]",
+                f"TodoItem.objects.{question}.reverse()[:{NEWEST}]",
+            ],
+        },
+    )
+
+
+@require_POST
+def done(request, pk):
+    """Remove the item, if it has not removed itself; back to the same tags."""
+    TodoItem.objects.find(pk=pk).delete()
+    return redirect(reverse("todo:list") + _link(request.POST.getlist("tag")))
+
+
+def _tags_of(found):
+    """``[(tag, number of items)]``, most first."""
+    return Counter(tag for item in found for tag in item.tags).most_common()
+
+
+def _link(tags):
+    """The query string of these tags."""
+    return f"?{urlencode([('tag', tag) for tag in tags])}"

