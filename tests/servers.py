@@ -122,6 +122,7 @@ class Server:
         """A plain bytes client of this server, RESP2, that sends nothing twice."""
         plain = {
             "protocol": 2,
+            "socket_timeout": 60,  # a busy machine is not a fault
             "retry": Retry(NoBackoff(), 0),
             "unix_socket_path": str(self.socket_path),
         }

@@ -169,11 +169,14 @@ def delete_stored(instance: "Model", using: str, old: Image) -> Flow:
     """Flow: delete what is stored, whoever wrote it; whether anything was."""
     space = instance._meta.space(using)
     while True:
-        code, stored = yield objects.delete(space, instance.id, old)
+        is_indexed = instance._meta.is_indexed
+        code, stored = yield objects.delete(space, instance.id, old, is_indexed)
         if code is not Outcome.REFUSED:
             break
         contents = Contents.of(stored, object_key(space, instance.id))
         old = contents.stored_image(stored, instance._meta)
+    if code is Outcome.UNEXPLAINED and stored:
+        yield from forget(space, instance.id)
     instance._forget()
     return code is Outcome.DONE
 

@@ -17,7 +17,7 @@ from ..keys import (
 )
 from .operation import Operation, Script
 from .replies import counters as read_counters
-from .replies import mistyped, outcome
+from .replies import mistyped, not_a_counter, outcome
 
 SWEPT_BY_A_WRITE = 20
 """So many due objects are swept by each write: it takes about a millisecond."""
@@ -73,7 +73,8 @@ def load(space: Space, pk: str) -> Operation:
 
 def load_counters(space: Space, pk: str) -> Operation:
     """The stored counters of one object: {name: int}. O(counters)."""
-    return Operation("HGETALL", (counters_key(space, pk),), parse=read_counters)
+    key = counters_key(space, pk)
+    return Operation("HGETALL", (key,), parse=lambda reply: read_counters(reply, key))
 
 
 def load_many(space: Space, pks: Sequence[bytes]) -> Operation:
@@ -122,15 +123,18 @@ def save(
     )
 
 
-def delete(space: Space, pk: str, stored: Image) -> Operation:
-    """Remove the object if *stored* is what is stored. Answers (Outcome, bytes)."""
+def delete(space: Space, pk: str, stored: Image, is_indexed: bool = True) -> Operation:
+    """Remove the object if *stored* is what is stored. Answers (Outcome, bytes).
+
+    (UNEXPLAINED, 1): there is no object, and healing.forget() must follow.
+    """
     return Operation(
         DELETE,
         (
             *_own_keys(space, pk),
             *(term_key(space, suffix) for suffix in stored.suffixes),
         ),
-        (pk_bytes(pk), stored.packed, SWEPT_BY_A_WRITE),
+        (pk_bytes(pk), stored.packed, SWEPT_BY_A_WRITE, int(is_indexed)),
         parse=outcome,
         is_write=True,
     )
@@ -185,19 +189,24 @@ def increment(space: Space, pk: str, name: str, by: int) -> Operation:
     Raises OverflowError past 64 bits.
     """
 
+    key = counters_key(space, pk)
+    past_64_bits = OverflowError(
+        f"Cannot add {by} to the counter {name!r} of {pk!r}: a counter holds 64 bits. "
+        "Nothing was added."
+    )
+
     def parse(reply: Any) -> int | None:
         if isinstance(reply, list):
             if reply[0] == -1:
                 raise mistyped(reply[1])
-            raise OverflowError(
-                f"Cannot add {by} to the counter {name!r} of {pk!r}: a counter holds "
-                "64 bits. Nothing was added."
-            )
+            raise past_64_bits if reply[0] == -2 else not_a_counter(key)
         return None if reply is None else int(reply)
 
+    if not -(2**63) <= by < 2**63:
+        raise past_64_bits
     return Operation(
         INCREMENT,
-        (object_key(space, pk), counters_key(space, pk), expires_key(space)),
+        (object_key(space, pk), key, expires_key(space)),
         (pk_bytes(pk), name, by),
         parse=parse,
         is_write=True,

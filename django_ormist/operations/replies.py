@@ -47,6 +47,17 @@ def pairs(reply: Any) -> dict[bytes, bytes]:
     return dict(zip(reply[::2], reply[1::2], strict=True))
 
 
-def counters(reply: Any) -> dict[str, int]:
-    """The stored counters of one object, by name."""
-    return {name.decode(): int(value) for name, value in pairs(reply).items()}
+def counters(reply: Any, key: bytes) -> dict[str, int]:
+    """The stored counters of one object, by name. CorruptDataError names *key*."""
+    try:
+        return {name.decode(): int(value) for name, value in pairs(reply).items()}
+    except ValueError as error:
+        raise not_a_counter(key) from error
+
+
+def not_a_counter(key: bytes) -> CorruptDataError:
+    """The error for a counter that is no integer."""
+    return CorruptDataError(
+        f"The key {key!r} holds a counter that is no integer. "
+        "Delete the key, or set the counter to a number."
+    )

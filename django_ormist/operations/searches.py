@@ -47,7 +47,7 @@ def page(space: Space, query: Query, limit: int, want: str = "objects") -> Opera
         if want == "objects":
             return [(pk, packed, None) for pk, packed in zip(*reply, strict=True)]
         return [
-            (pk, packed, read_counters(flat))
+            (pk, packed, read_counters(flat, space.base + b"c:" + pk))
             for pk, packed, flat in zip(*reply, strict=True)
         ]
 

@@ -15,7 +15,9 @@ pytestmark = pytest.mark.servers("valkey91")
 @pytest.fixture
 def client(proxy):
     """A client behind the proxy that sends nothing twice."""
-    with redis.Redis.from_url(proxy.url, retry=Retry(NoBackoff(), 0)) as client:
+    with redis.Redis.from_url(
+        proxy.url, retry=Retry(NoBackoff(), 0), socket_timeout=60
+    ) as client:
         yield client
 
 
@@ -45,7 +47,7 @@ def test_a_pipeline_is_one_trip_however_long(client, proxy, server):
         for _ in range(5000):  # 10 MB of replies while requests are still sent
             pipeline.get(key)
         assert len(pipeline.execute()) == 5000
-        client.mget([key] * 20_000)
+        client.mget([key] * 3_000)
     assert trips.count == 2
     assert len(trips.commands) == 5001
 

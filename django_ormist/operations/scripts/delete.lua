@@ -2,10 +2,12 @@
 --
 -- KEYS     1 object (string)  2 all (sorted set)  3 expires (sorted set)
 --          4 memos (hash)  5 counters (hash)  6.. sorted sets of its terms
--- ARGV     1 id  2 the bytes that must be stored now, "" for any  3 most to sweep
+-- ARGV     1 id  2 the bytes that must be stored now, "" for none
+--          3 most objects to sweep  4 "1" if the model is indexed
 -- RETURNS  1 deleted
 --          {0, stored} the stored bytes are others: nothing was deleted
 --          {2} there was no such object; what was left of it is gone
+--          {2, 1} no object, but index entries that nothing explains: they stay
 --          {-1, key} the key holds another type: nothing was deleted
 -- COST     O((terms + swept) log n)
 -- DERIVED  what a memo names, for an object that expired and was not yet swept
@@ -19,12 +21,16 @@ if wrong then
   return {-1, wrong}
 end
 local stored = redis.call('GET', KEYS[1])
-if stored and stored ~= ARGV[2] then
+if stored and (stored ~= ARGV[2] or stored == '') then
   return {0, stored}
 end
 
 local memo = redis.call('HGET', KEYS[4], pk)
 redis.call('DEL', KEYS[1], KEYS[5])
+if ARGV[4] == '1' and not stored and not memo and redis.call('ZSCORE', KEYS[2], pk)
+  and not redis.call('ZSCORE', KEYS[3], pk) then
+  return {2, 1}
+end
 if memo then
   unindex(base, pk, memo)
   redis.call('HDEL', KEYS[4], pk)

@@ -3,7 +3,8 @@
 -- KEYS     1 object (string)  2 counters (hash)  3 expires (sorted set)
 -- ARGV     1 id  2 counter  3 how much, an integer
 -- RETURNS  the new value as text; false if there is no such object;
---          {-1, key} the key holds another type; {-2} past 64 bits: not added
+--          {-1, key} the key holds another type; {-2} past 64 bits: not added;
+--          {-3} what is stored there is no integer
 -- COST     O(1)
 
 local wrong = mistyped(1, 1, 'string') or mistyped(2, 2, 'hash')
@@ -16,7 +17,13 @@ if redis.call('EXISTS', KEYS[1]) == 0 then
 end
 -- HINCRBY checks the sum itself; its number would lose digits past 2^53 in Lua.
 if type(redis.pcall('HINCRBY', KEYS[2], ARGV[2], ARGV[3])) == 'table' then
-  return {-2}
+  local held = redis.call('HGET', KEYS[2], ARGV[2])
+  if held and not string.find(held, '^%-?%d+$') then
+    return {-3}
+  end
+  -- Full memory or a replica refuses to add nothing as well; a sum does not.
+  local refused = redis.pcall('HINCRBY', KEYS[2], ARGV[2], 0)
+  return type(refused) == 'table' and refused or {-2}
 end
 local deadline = redis.call('ZSCORE', KEYS[3], ARGV[1])
 if deadline then

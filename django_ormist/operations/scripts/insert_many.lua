@@ -30,8 +30,11 @@ if wrong then
   return {-1, wrong}
 end
 for i = 1, count do
-  if redis.call('EXISTS', KEYS[3 + i]) == 1 then
+  local found = redis.call('TYPE', KEYS[3 + i])['ok']
+  if found == 'string' then
     return {0, i}
+  elseif found ~= 'none' then
+    return {-1, KEYS[3 + i]}
   end
 end
 
@@ -46,6 +49,11 @@ for i = 1, count do
   end
   local pairs_of = tonumber(ARGV[at + 4])
   if pairs_of > 0 then
+    local key = base .. 'c:' .. pks[i]
+    local found = redis.call('TYPE', key)['ok']
+    if found ~= 'hash' and found ~= 'none' then
+      return {-1, key}
+    end
     counters[i] = {unpack(ARGV, at + 5, at + 4 + 2 * pairs_of)}
   end
   at = at + 5 + 2 * pairs_of

@@ -51,10 +51,11 @@ local function each_suffix(memo, visit)
   end
 end
 
--- Take one id out of every term set that its memo names.
+-- Take one id out of every term set that its memo names. pcall: nobody checked these
+-- keys, and one that somebody gave another type holds no entry of ours.
 local function unindex(base, pk, memo)
   each_suffix(memo, function(suffix)
-    redis.call('ZREM', base .. suffix, pk)
+    redis.pcall('ZREM', base .. suffix, pk)
   end)
 end
 
@@ -81,7 +82,7 @@ local function sweep(base, now, limit)
   end
   redis.call('UNLINK', unpack(keys))
   for _, suffix in ipairs(suffixes) do
-    redis.call('ZREM', base .. suffix, unpack(gone[suffix]))
+    redis.pcall('ZREM', base .. suffix, unpack(gone[suffix]))
   end
   redis.call('ZREM', base .. 'all', unpack(due))
   redis.call('HDEL', memos, unpack(due))

@@ -27,7 +27,7 @@ if wrong then
 end
 
 local stored = redis.call('GET', KEYS[1])
-if (stored or '') ~= ARGV[2] then
+if (stored or '') ~= ARGV[2] or stored == '' then
   return {0, stored}
 end
 local now, now_us = clock()
