@@ -164,6 +164,7 @@ class Watch:
     def __init__(self, idle_seconds: float) -> None:
         self.idle_seconds = idle_seconds
         self.is_first = False  # nobody else watches
+        self.line: Line | None = None  # the one it watches on
         self.server: subprocess.Popen[bytes] | None = None  # None: it is not our child
 
     def begin(self, new_socket: str, binary: str, start_seconds: float) -> str:
@@ -179,6 +180,8 @@ class Watch:
                     os.close(alone)  # the server has it now
             path = address("")
             if path is not None and answers(path):
+                # Now, not once READY is said: whoever hears it may move the socket.
+                self.line = Line(path)
                 return READY
             if self.server is None and time.monotonic() >= deadline:
                 return f"It runs, and did not answer for {start_seconds:g} seconds."
@@ -211,22 +214,21 @@ class Watch:
                 pass_fds=[alone],
             )
 
-    def keep(self) -> None:
+    def keep(self, line: Line) -> None:
         """Watch until the server has ended (EOFError), and end it when it is time."""
         pause = min(LOOK_SECONDS, self.idle_seconds / 10)
-        with self.line() as line:
-            line.ask("CLIENT SETNAME ormist-watch")
-            seen, since = connections(line), time.monotonic()
-            while not line.ends_within(pause):
-                path = address("")
-                if path is None or not os.path.exists(path):
-                    # Removed, or the folder was: nobody else can come in.
-                    stop(line, "its socket is gone")
-                elif (now := connections(line)) != seen or now[0] > 1:
-                    seen, since = now, time.monotonic()
-                elif time.monotonic() - since >= self.idle_seconds:
-                    self.stop_unless_joined(line, seen)
-                    since = time.monotonic()  # somebody has come, or it refused
+        line.ask("CLIENT SETNAME ormist-watch")
+        seen, since = connections(line), time.monotonic()
+        while not line.ends_within(pause):
+            path = address("")
+            if path is None or not os.path.exists(path):
+                # Removed, or the folder was: nobody else can come in.
+                stop(line, "its socket is gone")
+            elif (now := connections(line)) != seen or now[0] > 1:
+                seen, since = now, time.monotonic()
+            elif time.monotonic() - since >= self.idle_seconds:
+                self.stop_unless_joined(line, seen)
+                since = time.monotonic()  # somebody has come, or it refused
 
     def stop_unless_joined(self, line: Line, seen: tuple[int, int]) -> None:
         # Who joins, under this lock, leaves one connection more than was seen.
@@ -236,11 +238,12 @@ class Watch:
 
     def end(self) -> None:
         """Stop the server, on a line of its own: the other's may be half read."""
-        with self.line() as line:
+        if self.server is not None:
+            say("Stopping the server: its watch was told to end.")
+            self.server.terminate()  # which saves, and needs no socket
+            return
+        with contextlib.closing(Line(address("") or SOCKET)) as line:
             stop(line, "its watch was told to end")
-
-    def line(self) -> "contextlib.closing[Line]":
-        return contextlib.closing(Line(address("") or SOCKET))
 
 
 def stop(line: Line, why: str) -> None:
@@ -286,11 +289,11 @@ def main(folder: str, path: str, binary: str, idle: str, start: str) -> None:
     except OSError as error:
         outcome = f"It cannot start: {error}."
     detach(outcome)
-    if outcome == READY and watch.is_first:
+    if watch.line is not None and watch.is_first:
         with contextlib.suppress(OSError, EOFError):  # the server has ended
             try:
                 signal.signal(signal.SIGTERM, end)
-                watch.keep()
+                watch.keep(watch.line)
             except Ended:
                 watch.end()
     if watch.server is not None:

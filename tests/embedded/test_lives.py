@@ -20,6 +20,20 @@ print(client.info("server")["run_id"], flush=True)
 sys.stdin.readline()
 """
 
+# A watch whose socket goes between the moment it is ready and its first look.
+BEREFT = """
+import os, sys
+from django_ormist.embedded import folder, watch
+os.chdir(sys.argv[1])
+alone = watch.Watch(60)
+print(alone.begin(watch.SOCKET, folder.binary_path(), 60), flush=True)
+os.unlink(watch.SOCKET)
+try:
+    alone.keep(alone.line)
+except EOFError:
+    print("ended", alone.server.wait(), flush=True)
+"""
+
 
 def test_the_first_call_makes_the_folder_and_starts_the_server(home):
     url = home.url()
@@ -53,6 +67,13 @@ def test_who_started_it_may_be_killed_with_all_its_group(home, child):
     starter.process.wait()
     assert home.run_id() == run_id
     assert home.client().get("from the child") == b"kept"
+
+
+def test_a_server_whose_socket_goes_at_once_is_stopped(home, child):
+    home.path.mkdir(mode=0o700)
+    bereft = child(BEREFT, str(home.path))
+    assert bereft.hear() == watch.READY
+    assert bereft.hear() == "ended 0"
 
 
 def test_who_started_it_may_be_killed_in_the_middle(home, child):
