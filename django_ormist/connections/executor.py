@@ -2,11 +2,12 @@
 
 from collections.abc import Generator
 from contextlib import closing
+from dataclasses import replace
 from typing import Any
 
 from redis.exceptions import NoScriptError
 
-from ..operations.operation import Flow, Notice, Operation, Script
+from ..operations.operation import Flow, Notice, Operation
 from . import connections
 
 Parcel = list[Operation] | Notice
@@ -67,18 +68,12 @@ def _exchange(operations: list[Operation]) -> Generator[Parcel, Any, list[Any]]:
     """One trip, and one more if the server did not know a script.
 
     Operations sent together do not depend on each other, and one that met
-    NOSCRIPT did nothing: only those are sent again.
+    NOSCRIPT did nothing: only those are sent again, with the script's source.
     """
     replies: list[Any] = yield operations
     unknown = [i for i, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
     if unknown:
-        scripts = {operations[i].command for i in unknown}
-        yield [
-            Operation("SCRIPT LOAD", (), (script.source,))
-            for script in scripts
-            if isinstance(script, Script)
-        ]
-        again = yield [operations[i] for i in unknown]
+        again = yield [replace(operations[i], is_spelled_out=True) for i in unknown]
         for i, reply in zip(unknown, again, strict=True):
             replies[i] = reply
     for reply in replies:

@@ -38,6 +38,10 @@ class Script:
         """The hexadecimal SHA-1 by which EVALSHA names this script."""
         return sha1(self.source, usedforsecurity=False).hexdigest()
 
+    def spelled(self, out: bool) -> tuple[str, Word]:
+        """The command that runs it: EVAL with its source, or EVALSHA with its name."""
+        return ("EVAL", self.source) if out else ("EVALSHA", self.sha)
+
 
 @dataclass(frozen=True, slots=True)
 class Operation:
@@ -46,7 +50,8 @@ class Operation:
     command: a Redis command ("GET") or a Script. keys come before args on the
     wire. parse reads the raw reply (RESP2 shapes, bytes) and is not compared.
     is_write: a write is sent once; a read may be sent again after a broken
-    connection, and may go to a replica.
+    connection, and may go to a replica. is_spelled_out: send a script's source, for a
+    server that does not know it; it does afterwards.
     """
 
     command: "str | Script"
@@ -54,11 +59,13 @@ class Operation:
     args: tuple[Word, ...] = ()
     parse: Callable[[Any], Any] = field(default=as_is, compare=False)
     is_write: bool = False
+    is_spelled_out: bool = False
 
     def words(self) -> tuple[Word, ...]:
         """The command as it goes over the wire."""
         if isinstance(self.command, Script):
-            return ("EVALSHA", self.command.sha, len(self.keys), *self.keys, *self.args)
+            verb, name = self.command.spelled(self.is_spelled_out)
+            return (verb, name, len(self.keys), *self.keys, *self.args)
         return (self.command, *self.keys, *self.args)
 
 

@@ -59,13 +59,13 @@ def test_an_empty_list_costs_no_trip(carry):
     assert carry(flow()) == ([], [])
 
 
-def test_an_unknown_script_is_loaded_and_only_it_is_sent_again(carry):
+def test_an_unknown_script_is_spelled_out_and_only_it_is_sent_again(carry):
     def flow():
         return (yield [ONE, SWEEP])
 
-    answer, sent = carry(flow(), [b"1", NoScriptError()], [b"sha"], [7])
+    answer, sent = carry(flow(), [b"1", NoScriptError()], [7])
     assert answer == [1, 7]
-    assert sent == [["GET", "EVALSHA"], ["SCRIPT LOAD"], ["EVALSHA"]]
+    assert sent == [["GET", "EVALSHA"], ["EVAL"]]
 
 
 def test_an_error_of_the_server_ends_the_flow(carry):
