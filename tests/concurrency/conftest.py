@@ -1,0 +1,40 @@
+"""A crew of processes for the module, and its jobs against the server under test."""
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from typing import Any
+
+import pytest
+
+from tests.checker import raw_faults
+from tests.concurrency.crew import Crew
+from tests.conftest import ServerInTest
+
+
+@pytest.fixture(scope="session")
+def crew() -> Iterator[Crew]:
+    with closing(Crew()) as members:
+        yield members
+
+
+@pytest.fixture
+def together(crew: Crew, server: ServerInTest) -> Callable[..., list[Any]]:
+    """``together(20, job, *args)``: twenty processes do the job, against ``server``."""
+    settings: Any = server.variant.settings(server.location, server.key_prefix)
+
+    def run(size: int, job: Callable[..., Any], *args: Any) -> list[Any]:
+        return crew.run(job, size, settings["ORMIST"]["default"], *args)
+
+    return run
+
+
+@pytest.fixture
+def is_sound(server: ServerInTest) -> Callable[[], bool]:
+    """Asserts that the raw checker finds nothing."""
+
+    def check() -> bool:
+        faults = raw_faults(server.client, server.key_prefix)
+        assert not faults, "\n".join(faults[:20])
+        return True
+
+    return check

@@ -1,0 +1,114 @@
+"""Writers that are killed at any moment leave a store without a fault.
+
+ORMIST_SOAK_SECONDS: how long they write; eight seconds if it is not set.
+"""
+
+import os
+import random
+import time
+from multiprocessing.connection import wait
+
+import pytest
+
+from django_ormist.connections.executor import run
+from django_ormist.operations.expiry import sweep
+from tests.checker import api_faults, raw_faults
+from tests.concurrency import writer
+from tests.concurrency.crew import PROCESSES
+
+WRITERS = 8
+SECONDS = float(os.environ.get("ORMIST_SOAK_SECONDS", "8"))
+
+
+class Writers:
+    """Eight writing processes, of which now and then one is killed and replaced."""
+
+    def __init__(self, alias, folder, seed):
+        self.alias, self.folder = alias, folder
+        self.turns = random.Random(seed)
+        self.killed = 0
+        self.done = [0] * len(writer.VERBS)
+        self.running = [self._start() for _ in range(WRITERS)]
+
+    def _start(self):
+        seed = self.turns.getrandbits(32)
+        report = self.folder / f"writer-{seed}"
+        # Without a lock: one killed while it holds the lock would stop the others.
+        done = PROCESSES.RawArray("q", len(writer.VERBS))
+        process = PROCESSES.Process(
+            target=writer.write, args=(self.alias, seed, report, done), daemon=True
+        )
+        process.start()
+        return process, report, done
+
+    def _check(self):
+        """Fail, in its own words, if one has left by itself."""
+        for process, report, _ in self.running:
+            assert process.exitcode is None, report.read_text()
+
+    def _kill(self, process, report, done):
+        process.kill()
+        process.join()
+        assert not report.exists(), report.read_text()
+        self.killed += 1
+        self.done = [a + b for a, b in zip(self.done, done, strict=True)]
+
+    def work(self, seconds):
+        """Let them write, and kill one after the other at random moments."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            ends = [process.sentinel for process, _, _ in self.running]
+            wait(ends, self.turns.uniform(0, 0.2))  # none may end: it is a time-out
+            self._check()
+            place = self.turns.randrange(WRITERS)
+            self._kill(*self.running[place])
+            self.running[place] = self._start()
+
+    def stop(self):
+        self._check()
+        for each in self.running:
+            self._kill(*each)
+        self.running = []
+
+
+def settle(client):
+    """Wait until the server has done all that the killed asked of it, and until what
+    they gave a short life is past it; then sweep."""
+    while len(client.client_list()) > 1:
+        pass
+    seconds, micros = client.time()
+    end = seconds * 1_000_000 + micros + writer.SHORT * 1_000_000 + 1000
+    while seconds * 1_000_000 + micros < end:
+        seconds, micros = client.time()
+    for model in writer.MODELS:
+        while run(sweep(model._meta.space("default"), 500), "default"):
+            pass
+
+
+@pytest.mark.servers("valkey91")
+def test_writers_killed_at_random_leave_no_fault(server, start_server, tmp_path):
+    own = start_server(server)  # nobody else is connected to it
+    server.connect(own.unix_url)
+    alias = {"LOCATION": own.unix_url, "KEY_PREFIX": server.key_prefix}
+    seed = random.randrange(2**32)
+    writers = Writers(alias, tmp_path, seed)
+    try:
+        writers.work(SECONDS)
+    finally:
+        writers.stop()
+    said = f"seed {seed}, {writers.killed} killed, done {writers.done}"
+    assert all(writers.done), said
+    assert writers.killed > WRITERS, said
+    client = own.client()
+    settle(client)
+    prefix = f"{server.key_prefix}:"
+    faults = raw_faults(client, server.key_prefix)
+    for model in writer.MODELS:
+        faults += api_faults(model, writer.TAGS if model.is_tagged else [])
+    assert not faults, "\n".join([said, *faults[:30]])
+    strays = [k for k in client.scan_iter() if not k.startswith(prefix.encode())]
+    assert strays == [], said
+    for model in writer.MODELS:
+        model.objects.all().delete()
+    assert client.keys() == [], said
+    print(said)  # noqa: T201  (pytest -rP shows it)

@@ -1,0 +1,169 @@
+"""A process that writes at random until it is killed."""
+
+import os
+import random
+import traceback
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from django_ormist.exceptions import ConflictError, IntegrityError
+from tests.concurrency.crew import configure
+from tests.models import Page, Plain, Session, Token, User
+
+MODELS = (Page, Plain, Session, Token, User)
+IDS = 30  # of each model: few, so that writers meet
+TAGS = ["red", "green", "blue", "ä:b*?[]{}", "long " * 20]
+SHORT, LONG = 0.3, 100_000.0  # lifetimes in seconds
+
+FINE = (
+    ConflictError,
+    IntegrityError,
+    *(model.DoesNotExist for model in MODELS),
+    *(model.NotUpdated for model in MODELS),
+)
+"""What may happen to one writer because of another."""
+
+
+def write(alias: dict[str, Any], seed: int, report: Path, done: Any) -> None:
+    """Write until killed. Leaves with a traceback in *report* if it cannot."""
+    os.environ.pop("DJANGO_SETTINGS_MODULE", None)
+    try:
+        configure(alias)
+        turns = random.Random(seed)
+        while True:
+            verb = turns.choice(VERBS)
+            with suppress(*FINE):
+                verb(turns, turns.choice(MODELS))
+            done[VERBS.index(verb)] += 1
+    except BaseException:
+        report.write_text(traceback.format_exc())
+        raise
+
+
+def new(turns: random.Random, model: Any) -> Any:
+    """An object with one of few ids."""
+    tags = turns.sample(TAGS, turns.randint(0, 3)) if model.is_tagged else []
+    attrs = values(turns)
+    if model is Page:
+        attrs |= {"views": turns.randint(0, 9)}
+    expire = turns.choice([None, None, SHORT, LONG])
+    return model(*tags, id=f"id{turns.randrange(IDS)}", expire=expire, **attrs)
+
+
+def values(turns: random.Random) -> dict[str, Any]:
+    """Some attributes; most models index one of them at least."""
+    names = ["site", "user_id", "name", "bio"]
+    return {name: turns.randrange(3) for name in turns.sample(names, 2)}
+
+
+def some(turns: random.Random, model: Any) -> Any:
+    """A stored object, or DoesNotExist."""
+    return model.objects.get(f"id{turns.randrange(IDS)}")
+
+
+def changed(turns: random.Random, model: Any) -> Any:
+    """A stored object with changes that are not saved."""
+    found = some(turns, model)
+    found.set(**values(turns))
+    found.unset(turns.choice(["site", "user_id", "name"]))
+    if model.is_tagged and turns.random() < 0.7:
+        found.tags = turns.sample(TAGS, turns.randint(0, 3))
+    if turns.random() < 0.5:
+        found.expire = turns.choice([None, SHORT, LONG])
+    if model is Page and turns.random() < 0.3:
+        found.views = turns.randint(0, 9)
+    return found
+
+
+def create(turns: random.Random, model: Any) -> None:
+    new(turns, model).save(force_insert=True)
+
+
+def replace(turns: random.Random, model: Any) -> None:
+    new(turns, model).save()
+
+
+def save(turns: random.Random, model: Any) -> None:
+    changed(turns, model).save()
+
+
+def save_forced(turns: random.Random, model: Any) -> None:
+    changed(turns, model).save(force_update=True)
+
+
+def save_strict(turns: random.Random, model: Any) -> None:
+    changed(turns, model).save(strict=True)
+
+
+def delete(turns: random.Random, model: Any) -> None:
+    changed(turns, model).delete()
+
+
+def delete_unseen(turns: random.Random, model: Any) -> None:
+    new(turns, model).delete()
+
+
+def increment(turns: random.Random, model: Any) -> None:
+    name = "views" if model is Page else "size"
+    some(turns, model).increment(name, turns.randint(1, 3))
+
+
+def bulk_create(turns: random.Random, model: Any) -> None:
+    unique = {each.id: each for each in (new(turns, model) for _ in range(3))}
+    model.objects.bulk_create(unique.values(), batch_size=2)
+
+
+def bulk_save(turns: random.Random, model: Any) -> None:
+    found = model.objects.all()[:4].list()
+    for each in found:
+        each.set(**values(turns))
+    model.objects.bulk_save(found)
+
+
+def delete_found(turns: random.Random, model: Any) -> None:
+    if turns.random() < 0.2:
+        question(turns, model).delete()
+
+
+def expire_found(turns: random.Random, model: Any) -> None:
+    question(turns, model).set_expire(turns.choice([None, SHORT, LONG, LONG]))
+
+
+def read(turns: random.Random, model: Any) -> None:
+    """A page is read in one step: all that is on it matches."""
+    asked = question(turns, model)
+    page = asked[:5].list()
+    for each in page:
+        held = {*asked.query.terms}
+        assert held <= set(each.tags), (held, each.tags)
+    asked.list()
+    asked.ids()
+    assert asked.count() >= 0
+
+
+def question(turns: random.Random, model: Any) -> Any:
+    """A collection by a tag, by an attribute, or of all."""
+    if model.is_tagged and turns.random() < 0.5:
+        return model.objects.find(*turns.sample(TAGS, turns.randint(1, 2)))
+    for name in ("site", "user_id", "name"):
+        if model._meta.indexes(name):
+            return model.objects.find(**{name: turns.randrange(3)})
+    return model.objects.all()
+
+
+VERBS = (
+    create,
+    replace,
+    save,
+    save_forced,
+    save_strict,
+    delete,
+    delete_unseen,
+    increment,
+    bulk_create,
+    bulk_save,
+    delete_found,
+    expire_found,
+    read,
+)
