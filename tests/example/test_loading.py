@@ -120,6 +120,18 @@ def test_a_terminal_shows_a_bar_and_a_pipe_does_not(load):
     assert "/s, 0 s left" in shown
 
 
+def test_the_bar_of_the_demo_stays_on_one_line(few_cities, monkeypatch):
+    from site_config.management.commands import demo
+
+    monkeypatch.setattr(demo, "WRITES", [])
+    monkeypatch.setattr(demo, "QUERIES", ["City.objects.count()"])
+    out = Terminal()
+    call_command("demo", "--no-serve", stdout=out)
+    bar, *_ = out.getvalue().split("\n")
+    assert "5 of 5" in bar
+    assert "Stored 5 cities" in bar
+
+
 def test_two_loads_at_once_end_with_a_clear_message(load, monkeypatch):
     from cities.models import City
 

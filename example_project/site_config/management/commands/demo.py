@@ -45,7 +45,8 @@ class Command(BaseCommand):
         )
 
     def handle(self, *, addrport, no_serve, **options):
-        call_command("load_cities", stdout=self.stdout)
+        # Not self.stdout: it would end each step of the progress bar by a new line.
+        call_command("load_cities", stdout=options.get("stdout"))
         self.say("\nEach query, its answer, and the median time of five calls:\n\n")
         for code in WRITES + QUERIES:
             self.answer(code)
