@@ -1,0 +1,9 @@
+"""Values <-> bytes. Nobody else packs a value; nothing is ever unpickled.
+
+An object is stored as one string, whose first byte tells the format and its version:
+0x01 is msgpack (as_msgpack.py), "{" is JSON (as_json.py).
+"""
+
+from .objects import pack, pack_value, unpack
+
+__all__ = ["pack", "pack_value", "unpack"]

@@ -1,0 +1,82 @@
+"""The JSON format: {"v": 1, "attrs": {..}, "tags": [..], "expire": ms or null}.
+
+Exotic values are {"$": [name, body]}.
+"""
+
+import base64
+import json
+import math
+from collections.abc import Callable
+from typing import Any
+
+from .exotic import BUILDERS, Pairs, base, exotic
+
+_BUILDERS: dict[str, Callable[[Any], Any]] = {
+    **BUILDERS,
+    "bytes": base64.b64decode,
+    "float": float,  # nan, inf
+}
+
+
+def pack(attrs: Any, tags: list[str], expire_at_ms: int | None) -> bytes:
+    """One object."""
+    plain = {
+        "v": 1,
+        "attrs": {name: to_json(value) for name, value in attrs.items()},
+        "tags": tags,
+        "expire": expire_at_ms,
+    }
+    text = json.dumps(plain, ensure_ascii=False, allow_nan=False, check_circular=False)
+    return text.encode()
+
+
+def unpack(data: bytes) -> list[Any]:
+    """[attributes, tags, deadline]. ValueError, TypeError, KeyError."""
+    plain = json.loads(data)
+    if plain.keys() != {"v", "attrs", "tags", "expire"} or plain["v"] != 1:
+        raise ValueError("not an object")
+    # Names of attributes may begin with "$": only their values are read as such.
+    attrs = {name: _from_json(value) for name, value in plain["attrs"].items()}
+    return [attrs, plain["tags"], plain["expire"]]
+
+
+def to_json(value: Any) -> Any:
+    kind = type(value)
+    if value is None or kind is bool or kind is str:
+        return value
+    if kind is int and -(2**63) <= value < 2**64:
+        return value
+    if kind is float:
+        return value if math.isfinite(value) else {"$": ["float", repr(value)]}
+    if kind is bytes:
+        return {"$": ["bytes", base64.b64encode(value).decode()]}
+    if kind is list:
+        return [to_json(item) for item in value]
+    if kind is dict:
+        if all(type(key) is str and not key.startswith("$") for key in value):
+            return {key: to_json(item) for key, item in value.items()}
+        value = Pairs(item for pair in value.items() for item in pair)
+    elif isinstance(value, int) and not -(2**63) <= value < 2**64:
+        value = int.__pos__(value)
+    elif isinstance(value, int | str | float | dict | bytes | list):
+        return to_json(base(value))
+    named = exotic(value, _member)
+    if named is None:
+        raise TypeError(kind.__name__)
+    name, body = named
+    return {"$": [name, to_json(body)]}
+
+
+def _member(value: Any) -> bytes:
+    return json.dumps(to_json(value), sort_keys=True).encode()
+
+
+def _from_json(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_from_json(item) for item in value]
+    if isinstance(value, dict):
+        if "$" not in value:
+            return {key: _from_json(item) for key, item in value.items()}
+        ((_, (name, body)),) = value.items()
+        return _BUILDERS[name](_from_json(body))
+    return value

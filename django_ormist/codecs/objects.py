@@ -1,0 +1,138 @@
+"""One object <-> its bytes, in either format; what cannot be stored is named."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..exceptions import CorruptDataError
+from . import as_json, as_msgpack
+
+
+def pack(
+    attrs: Mapping[str, Any],
+    tags: Sequence[str] = (),
+    expire_at_ms: int | None = None,
+    codec: str = "msgpack",
+) -> bytes:
+    """One object as bytes. codec: "msgpack" or "json".
+
+    Raises TypeError that names the attribute and the type that cannot be stored,
+    ValueError that names an attribute with a lone surrogate or nested in itself.
+    """
+    packed = as_json.pack if codec == "json" else as_msgpack.pack
+    try:
+        if not any(type(value) in as_msgpack.BUFFERS for value in attrs.values()):
+            return packed(attrs, list(tags), expire_at_ms)
+    except (TypeError, ValueError, RecursionError):
+        pass  # once more, with care and with the name of what cannot be stored
+    careful = {_name(name): _checked(name, attrs[name], codec) for name in attrs}
+    for tag in tags:
+        _valid(f"The tag {tag!r}", tag)
+    return packed(careful, list(tags), expire_at_ms)
+
+
+def unpack(
+    data: bytes, key: bytes = b""
+) -> tuple[dict[str, Any], list[str], int | None]:
+    """Attributes, tags and deadline in ms of one object.
+
+    Raises CorruptDataError that names *key* for anything that pack() did not make.
+    """
+    try:
+        if data[:1] == as_msgpack.VERSION:
+            content = as_msgpack.unpack(data)
+        elif data[:1] == b"{":
+            content = as_json.unpack(data)
+        else:
+            raise ValueError("unknown format")
+        attrs = content[0]
+        tags = content[1] if len(content) > 1 else []
+        expire_at_ms = content[2] if len(content) > 2 else None
+        if (
+            type(attrs) is not dict
+            or type(tags) is not list
+            or not (expire_at_ms is None or type(expire_at_ms) is int)
+        ):
+            raise ValueError("not an object")
+        "".join(tags)  # a TypeError unless all are texts, and faster than asking each
+    except Exception as error:
+        raise CorruptDataError(
+            f"The key {key!r} holds bytes that are no object of django_ormist "
+            f"({type(error).__name__}: {error}). They begin with {data[:16]!r}. "
+            "Delete the key, or restore it from a copy."
+        ) from error
+    return attrs, tags, expire_at_ms
+
+
+def pack_value(name: str, value: Any) -> bytes:
+    """Canonical bytes of one value: equal for equal values of equal types."""
+    try:
+        return as_msgpack.packed(value)
+    except (TypeError, ValueError, RecursionError):
+        return as_msgpack.packed(_checked(name, value, "msgpack"))
+
+
+def _checked(name: str, value: Any, codec: str) -> Any:
+    """A value that the codec takes, or the error that names its attribute."""
+    try:
+        if codec == "json":
+            json.dumps(as_json.to_json(value), ensure_ascii=False).encode()
+            return value
+        careful = as_msgpack.careful(value)
+        as_msgpack.packed(careful)
+        return careful
+    except UnicodeEncodeError as error:
+        raise _surrogate(name) from error
+    except TypeError as error:
+        culprit = _culprit(value)
+        if isinstance(culprit, str):
+            raise _surrogate(name) from error
+        raise TypeError(
+            f"Cannot store attribute {name!r}: {type(culprit).__name__} is not a "
+            "storable type. Store a str, int, float, bool, None, bytes, list, tuple, "
+            "dict, set, frozenset, datetime, date, time, timedelta, Decimal or UUID."
+        ) from error
+    except RecursionError as error:
+        raise ValueError(
+            f"Cannot store attribute {name!r}: it is nested too deep, or in itself."
+        ) from error
+
+
+def _culprit(value: Any) -> Any:
+    """The innermost member of *value* that cannot be stored."""
+    members: list[Any] = []
+    if isinstance(value, dict):
+        members = [item for pair in value.items() for item in pair]
+    elif isinstance(value, list | tuple | set | frozenset):
+        members = list(value)
+    for member in members:
+        try:
+            as_msgpack.packed(as_msgpack.careful(member))
+        except (TypeError, RecursionError):
+            return _culprit(member)
+    return value
+
+
+def _surrogate(name: str) -> ValueError:
+    return ValueError(
+        f"Cannot store attribute {name!r}: it holds a lone surrogate, which no text "
+        "can carry. Store valid Unicode, or bytes."
+    )
+
+
+def _name(name: Any) -> str:
+    if not isinstance(name, str):
+        raise TypeError(
+            f"The name of an attribute is a str, not {type(name).__name__}: {name!r}."
+        )
+    _valid(f"The attribute's name {name!r}", name)
+    return str.__str__(name)
+
+
+def _valid(what: str, text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(
+            f"{what} holds a lone surrogate, which no text can carry."
+        ) from error
