@@ -4,15 +4,17 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
-from .. import exceptions, signals
+from .. import exceptions
 from ..codecs import unpack
 from ..connections.executor import arun, run
 from ..keys import object_key
 from ..operations.searches import Row
-from . import registry, saving
+from . import saving
+from .arguments import checked_pk, checked_tags
 from .contents import Contents
 from .deadlines import Expire, now_ms, to_datetime, to_deadline_ms
 from .manager import Manager
+from .metaclass import ModelBase
 from .options import Options
 
 if TYPE_CHECKING:
@@ -24,52 +26,6 @@ class ModelState(NamedTuple):
 
     adding: bool
     db: str | None
-
-
-class ModelBase(type):
-    """Gives each model its ``_meta`` and its own error classes."""
-
-    def __new__(
-        mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any]
-    ) -> "ModelBase":
-        meta: Any = namespace.pop("Meta", None)
-        cls = super().__new__(mcs, name, bases, namespace)
-        if not any(isinstance(base, ModelBase) for base in bases):
-            return cls
-        model: type[Model] = cls  # type: ignore[assignment]
-        model._meta = Options(model, meta)
-        for error in ("DoesNotExist", "MultipleObjectsReturned", "NotUpdated"):
-            parents = tuple(
-                base.__dict__[error]
-                for base in cls.__mro__[1:]
-                if error in base.__dict__
-            )
-            body = {
-                "__module__": cls.__module__,
-                "__qualname__": f"{cls.__qualname__}.{error}",
-            }
-            setattr(cls, error, type(error, parents[:1], body))
-        if model._meta.abstract:
-            meta.abstract = False  # as Django's: a child may inherit Parent.Meta
-            model.Meta = meta
-        else:
-            registry.register(model)
-            signals.class_prepared.send(sender=cls)
-        return cls
-
-    @property
-    def _default_manager(cls) -> "Manager[Any]":
-        """The first manager of the class: ``objects`` where no other is declared."""
-        for base in cls.__mro__:
-            for name, value in base.__dict__.items():
-                if isinstance(value, Manager):
-                    manager: Manager[Any] = getattr(cls, name)
-                    return manager
-        raise AttributeError(f"{cls.__name__} has no manager.")
-
-    @property
-    def _base_manager(cls) -> "Manager[Any]":
-        return Manager[Any]().bound(cls)
 
 
 class Model(metaclass=ModelBase):
@@ -429,30 +385,3 @@ class Verbose:
     def __repr__(self) -> str:
         model: Any = self
         return f"<{type(self).__name__} id:{model.id} attrs:{model.attrs}>"
-
-
-def checked_pk(model: str, pk: object) -> str | None:
-    """*pk* if it can be an id, None for None. Raises TypeError, ValueError."""
-    if pk is None:
-        return None
-    if not isinstance(pk, str):
-        raise TypeError(f"An id of {model} is a str, not {type(pk).__name__}: {pk!r}.")
-    if not pk:
-        raise ValueError(f"An id of {model} cannot be empty. Pass None to draw one.")
-    return str.__str__(pk)
-
-
-def checked_tags(model: type[Model], tags: Iterable[str]) -> list[str]:
-    """The tags without duplicates. Raises TypeError that says what is wrong."""
-    if isinstance(tags, str):
-        raise TypeError(f"Tags are a list of texts, not the text {tags!r}.")
-    given = list(dict.fromkeys(tags))
-    for tag in given:
-        if not isinstance(tag, str):
-            raise TypeError(f"A tag is a str, not {type(tag).__name__}: {tag!r}.")
-    if given and not model.is_tagged:
-        raise TypeError(
-            f"{model.__name__} takes no tags: it got {given[0]!r}. "
-            "Derive it from TaggedModel, or pass attributes by name."
-        )
-    return given

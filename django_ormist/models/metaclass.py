@@ -1,0 +1,57 @@
+"""What happens when a model is declared."""
+
+from typing import TYPE_CHECKING, Any
+
+from .. import signals
+from . import registry
+from .manager import Manager
+from .options import Options
+
+if TYPE_CHECKING:
+    from .base import Model
+
+
+class ModelBase(type):
+    """Gives each model its ``_meta`` and its own error classes."""
+
+    def __new__(
+        mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any]
+    ) -> "ModelBase":
+        meta: Any = namespace.pop("Meta", None)
+        cls = super().__new__(mcs, name, bases, namespace)
+        if not any(isinstance(base, ModelBase) for base in bases):
+            return cls
+        model: type[Model] = cls  # type: ignore[assignment]
+        model._meta = Options(model, meta)
+        for error in ("DoesNotExist", "MultipleObjectsReturned", "NotUpdated"):
+            parents = tuple(
+                base.__dict__[error]
+                for base in cls.__mro__[1:]
+                if error in base.__dict__
+            )
+            body = {
+                "__module__": cls.__module__,
+                "__qualname__": f"{cls.__qualname__}.{error}",
+            }
+            setattr(cls, error, type(error, parents[:1], body))
+        if model._meta.abstract:
+            meta.abstract = False  # as Django's: a child may inherit Parent.Meta
+            model.Meta = meta
+        else:
+            registry.register(model)
+            signals.class_prepared.send(sender=cls)
+        return cls
+
+    @property
+    def _default_manager(cls) -> "Manager[Any]":
+        """The first manager of the class: ``objects`` where no other is declared."""
+        for base in cls.__mro__:
+            for name, value in base.__dict__.items():
+                if isinstance(value, Manager):
+                    manager: Manager[Any] = getattr(cls, name)
+                    return manager
+        raise AttributeError(f"{cls.__name__} has no manager.")
+
+    @property
+    def _base_manager(cls) -> "Manager[Any]":
+        return Manager[Any]().bound(cls)
