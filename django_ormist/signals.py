@@ -8,6 +8,8 @@ Async verbs send them with ``asend``. Bulk verbs (``bulk_create``, ``bulk_save``
 a collection's ``delete`` and ``set_expire``) send none.
 """
 
+from typing import Any
+
 from django.dispatch import Signal
 
 pre_save = Signal()
@@ -15,3 +17,8 @@ post_save = Signal()
 pre_delete = Signal()
 post_delete = Signal()
 class_prepared = Signal()
+
+
+def are_heard(signal: Signal, sender: Any) -> bool:
+    """Whether anybody listens: has_listeners(), at once where nobody does at all."""
+    return bool(signal.receivers) and signal.has_listeners(sender)

@@ -30,7 +30,7 @@ def save(
         raise ValueError("Cannot force both an insert and an update: choose one.")
     model = type(instance)
     instance.validate()
-    if signals.pre_save.has_listeners(model):
+    if signals.are_heard(signals.pre_save, model):
         yield Notice(signals.pre_save, model, {"instance": instance, "using": using})
     effort = Effort(instance, using, force_insert, force_update, strict)
     if force_update and effort.loaded is None:
@@ -38,7 +38,7 @@ def save(
         if effort.stored is None:
             raise effort.not_updated()
     is_stored = yield from effort.settle((yield effort.operation()))
-    if is_stored and signals.post_save.has_listeners(model):
+    if is_stored and signals.are_heard(signals.post_save, model):
         is_new = effort.stored is None
         arguments = {"instance": instance, "using": using, "created": is_new}
         yield Notice(signals.post_save, model, arguments)
@@ -152,7 +152,7 @@ def delete(instance: "Model", using: str) -> Flow:
     """Flow: delete the instance: how many, and of which label. One round trip."""
     model = type(instance)
     arguments = {"instance": instance, "using": using}
-    if signals.pre_delete.has_listeners(model):
+    if signals.are_heard(signals.pre_delete, model):
         yield Notice(signals.pre_delete, model, arguments)
     old = NOTHING
     if instance._packed is not None and instance._using == using:
@@ -160,7 +160,7 @@ def delete(instance: "Model", using: str) -> Flow:
         contents = Contents.of(instance._packed, key)
         old = contents.stored_image(instance._packed, instance._meta)
     deleted = yield from delete_stored(instance, using, old)
-    if signals.post_delete.has_listeners(model):
+    if signals.are_heard(signals.post_delete, model):
         yield Notice(signals.post_delete, model, arguments)
     return (1, {instance._meta.label: 1}) if deleted else (0, {})
 

@@ -1,11 +1,12 @@
 """Meta: what it means, how it is inherited, and what is refused."""
 
+from collections import Counter
 from datetime import timedelta
 
 import pytest
 
 import django_ormist as ormist
-from django_ormist.models import registry
+from django_ormist.models import options, registry
 from tests.models import Page, Plain, User
 
 
@@ -97,3 +98,15 @@ def test_each_model_has_its_own_errors_below_its_parents():
 def test_an_unknown_label_is_named_with_the_known_ones():
     with pytest.raises(LookupError, match=r"'shop\.Nothing'.*tests\.Page"):
         registry.get_model("shop.Nothing")
+
+
+def test_every_letter_of_an_id_has_the_same_chance():
+    drawn = Counter(bytes(range(256)).translate(options._LETTERS, options._SURPLUS))
+    assert len(drawn) == 62
+    assert set(drawn.values()) == {4}
+
+
+def test_an_id_is_drawn_again_until_it_is_long_enough(monkeypatch):
+    draws = iter([b"\xff" * 24, b"\xff" * 20 + b"abcd", bytes(24)])
+    monkeypatch.setattr(options.secrets, "token_bytes", lambda length: next(draws))
+    assert Plain._meta.new_pk() == "JKLM" + "a" * 12
