@@ -51,7 +51,7 @@ def expires_key(space: Space) -> bytes:
 
 
 def memo_key(space: Space) -> bytes:
-    """Hash: id -> the term suffixes of an object that expires, as netstrings."""
+    """Hash: id -> the term suffixes of an object that expires: ``Image.memo``."""
     return space.base + b"idx"
 
 

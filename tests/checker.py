@@ -93,7 +93,7 @@ class Store:
             if packed is None:
                 if expires.get(pk, float("inf")) > now:
                     self.say(f"has {pk!r} in 'all', but no such object.")
-                for suffix in _netstrings(memos.get(pk, b"")):
+                for suffix in _suffixes(memos.get(pk, b"")):
                     wanted.setdefault(suffix, {})[pk] = score
                 continue
             for suffix in self._check_object(pk, packed, expires, memos):
@@ -130,7 +130,7 @@ class Store:
         is_owed = deadline is not None and bool(suffixes)
         if (pk in memos) != is_owed:
             self.say(f"{'lacks' if is_owed else 'has'} a memo of {pk!r}.")
-        elif is_owed and sorted(_netstrings(memos[pk])) != sorted(suffixes):
+        elif is_owed and sorted(_suffixes(memos[pk])) != sorted(suffixes):
             self.say(f"has the memo {memos[pk]!r} of {pk!r}, which has {texts}.")
         return suffixes
 
@@ -204,11 +204,12 @@ def _suffix(term: str) -> bytes:
     return b"t:" + plain if len(plain) <= 64 else b"h:" + sha256(plain).digest()
 
 
-def _netstrings(memo: bytes) -> Iterator[bytes]:
+def _suffixes(memo: bytes) -> Iterator[bytes]:
+    """The suffixes in a memo: each after a byte that is its length."""
     while memo:
-        size, _, rest = memo.partition(b":")
-        yield rest[: int(size)]
-        memo = rest[int(size) :]
+        size, memo = memo[0], memo[1:]
+        yield memo[:size]
+        memo = memo[size:]
 
 
 def _cut(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:

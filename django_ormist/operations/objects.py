@@ -47,10 +47,13 @@ class Image:
 
     @property
     def memo(self) -> bytes:
-        """What sweeping must know of it, as netstrings: owed only with a deadline."""
+        """What sweeping must know of it: each suffix after a byte that is its length.
+
+        Owed only with a deadline. No suffix has more than 2 + ``terms.LONGEST`` bytes.
+        """
         if self.expire_at_ms is None:
             return b""
-        return b"".join(b"%d:%b" % (len(each), each) for each in self.suffixes)
+        return b"".join([b"%c%b" % (len(each), each) for each in self.suffixes])
 
 
 NOTHING = Image(b"")

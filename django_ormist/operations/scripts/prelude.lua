@@ -44,14 +44,13 @@ local function next_created(all, now_us)
   return now_us
 end
 
--- Call back with each term suffix of a memo: netstrings, "6:t:home4:t:to".
+-- Call back with each term suffix of a memo: each after a byte that is its length.
 local function each_suffix(memo, visit)
   local at = 1
   while at <= #memo do
-    local colon = string.find(memo, ':', at, true)
-    local size = tonumber(string.sub(memo, at, colon - 1))
-    visit(string.sub(memo, colon + 1, colon + size))
-    at = colon + size + 1
+    local size = string.byte(memo, at)
+    visit(string.sub(memo, at + 1, at + size))
+    at = at + size + 1
   end
 end
 
