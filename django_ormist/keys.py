@@ -5,6 +5,7 @@ slot. Ids and terms are the last part of a name: nothing needs escaping, and no
 text of a user can meet another key.
 """
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -61,6 +62,35 @@ def term_key(space: Space, suffix: bytes) -> bytes:
     suffix: what ``terms.term_suffix`` made of the term.
     """
     return space.base + suffix
+
+
+def ordered_key(space: Space, name: str) -> bytes:
+    """Sorted set: an entry for each object that has this ordered attribute, by LEX.
+
+    An entry is the sort key of the value, the creation time in seven bytes, the id, and
+    in three bytes how long the id is.
+    """
+    return space.base + b"by:" + name.encode()
+
+
+def sort_keys_key(space: Space, name: str) -> bytes:
+    """Hash: id -> the sort key of this ordered attribute."""
+    return space.base + b"of:" + name.encode()
+
+
+def unique_key(space: Space, names: Sequence[str]) -> bytes:
+    """Hash: value -> the id that holds it, of attributes that are unique together."""
+    return space.base + b"u:" + ":".join(names).encode()
+
+
+def index_keys(
+    space: Space, ordered: Iterable[str] = (), unique: Iterable[Sequence[str]] = ()
+) -> list[bytes]:
+    """Of each ordered attribute its two keys, then of each unique one its key."""
+    keys: list[bytes] = []
+    for name in ordered:
+        keys += (ordered_key(space, name), sort_keys_key(space, name))
+    return keys + [unique_key(space, names) for names in unique]
 
 
 def pk_bytes(pk: str) -> bytes:

@@ -1,6 +1,6 @@
 """Attributes and tags -> index terms, and the key suffix of a term."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from hashlib import sha256
@@ -59,6 +59,19 @@ def term_suffix(term: str) -> bytes:
     if len(plain) <= LONGEST:
         return b"t:" + plain
     return b"h:" + sha256(plain).digest()
+
+
+def unique_value(values: Sequence[Any]) -> bytes | None:
+    """What stands for values that are unique together: their texts, or a digest.
+
+    None where one of them is None or has no text: those are not kept unique.
+    """
+    texts = [None if value is None else text(value) for value in values]
+    if len(texts) == 1:
+        return None if texts[0] is None else term_suffix(texts[0])
+    if None in texts:
+        return None
+    return term_suffix("".join([f"{len(str(each))}:{each}" for each in texts]))
 
 
 def object_terms(

@@ -14,7 +14,8 @@ import redis
 from django_ormist.codecs import unpack
 from django_ormist.exceptions import CorruptDataError
 from django_ormist.models import registry
-from django_ormist.terms import object_terms
+from django_ormist.sortkeys import sort_key
+from django_ormist.terms import object_terms, text
 
 PAGE = 10
 CHUNK = 1000
@@ -58,7 +59,7 @@ class Store:
     found: list[str] = field(default_factory=list)
 
     def add(self, rest: bytes) -> None:
-        for start in (b"o:", b"c:", b"t:", b"h:"):
+        for start in (b"o:", b"c:", b"t:", b"h:", b"by:", b"of:", b"u:"):
             if rest.startswith(start):
                 self.kinds.setdefault(start, set()).add(rest[len(start) :])
                 return
@@ -88,16 +89,20 @@ class Store:
         objects = self._objects(scores)
         now = self._now_ms()  # after the reads: what was due is missing rightly
         wanted: dict[bytes, dict[bytes, float]] = {}
+        readable: dict[bytes, bytes] = {}
+        unswept: set[bytes] = set()
         for pk, score in scores.items():
             packed = objects.pop(pk, None)
             if packed is None:
                 if expires.get(pk, float("inf")) > now:
                     self.say(f"has {pk!r} in 'all', but no such object.")
-                for suffix in _suffixes(memos.get(pk, b"")):
+                for suffix in _term_suffixes(_parts(memos.get(pk, b""))):
                     wanted.setdefault(suffix, {})[pk] = score
+                unswept.add(pk)
                 continue
             for suffix in self._check_object(pk, packed, expires, memos):
                 wanted.setdefault(suffix, {})[pk] = score
+            readable[pk] = packed
         for pk in objects:
             self.say(f"has the object {pk!r}, which is not in 'all'.")
         for name, members in (("expires", expires), ("idx", memos)):
@@ -106,6 +111,8 @@ class Store:
         if len(set(scores.values())) != len(scores):
             self.say("has two objects of one creation time.")
         self._compare_terms(wanted, terms)
+        self._compare_ordered(readable, unswept, scores)
+        self._compare_unique(readable, unswept)
         self._check_counters(scores, expires, now)
 
     def _check_object(
@@ -127,11 +134,12 @@ class Store:
         if expires.get(pk) != deadline:
             self.say(f"says {expires.get(pk)} in 'expires', {pk!r} says {deadline}.")
         self._check_ttl(b"o:" + pk, deadline)
-        is_owed = deadline is not None and bool(suffixes)
+        parts = suffixes + self._index_parts(attrs)
+        is_owed = deadline is not None and bool(parts)
         if (pk in memos) != is_owed:
             self.say(f"{'lacks' if is_owed else 'has'} a memo of {pk!r}.")
-        elif is_owed and sorted(_suffixes(memos[pk])) != sorted(suffixes):
-            self.say(f"has the memo {memos[pk]!r} of {pk!r}, which has {texts}.")
+        elif is_owed and sorted(_parts(memos[pk])) != sorted(parts):
+            self.say(f"has the memo {memos[pk]!r} of {pk!r}, which has {parts}.")
         return suffixes
 
     def _check_ttl(self, rest: bytes, deadline: float | None) -> None:
@@ -160,6 +168,69 @@ class Store:
             for pk in right.keys() & there.keys():
                 if right[pk] != there[pk]:
                     self.say(f"has {pk!r} in {suffix!r} at another time than in 'all'.")
+
+    def _index_parts(self, attrs: dict[str, Any]) -> list[bytes]:
+        """What a memo names of ordered and unique attributes."""
+        meta, parts = self.model._meta, []
+        for name in meta.ordered:
+            if sort_key(attrs.get(name)) is not None:
+                parts.append(b"by:" + name.encode())
+        for names in meta.unique:
+            value = _unique(attrs, names)
+            if value is not None:
+                parts += [b"u:" + ":".join(names).encode(), value]
+        return parts
+
+    def _compare_ordered(
+        self,
+        readable: dict[bytes, bytes],
+        unswept: set[bytes],
+        scores: dict[bytes, float],
+    ) -> None:
+        """The entries and the sort keys of each ordered attribute."""
+        ordered = {name.encode() for name in self.model._meta.ordered}
+        names = self.kinds.get(b"by:", set()) | self.kinds.get(b"of:", set())
+        for name in names - ordered:
+            self.say(f"has an ordered attribute {name!r}, which Meta has not.")
+        for name in ordered:
+            right = {}
+            for pk, packed in readable.items():
+                key = sort_key(unpack(packed)[0].get(name.decode()))
+                if key is not None:
+                    right[pk] = key
+            there = self.client.hgetall(self.base + b"of:" + name)
+            kept = {pk: key for pk, key in there.items() if pk not in unswept}
+            if kept != right:
+                self.say(f"has the sort keys {kept} of {name!r}, it should {right}.")
+            entries = self._zset(b"by:" + name)
+            expected = {
+                key
+                + int(scores[pk]).to_bytes(7, "big")
+                + pk
+                + len(pk).to_bytes(3, "big")
+                for pk, key in there.items()
+                if pk in scores
+            }
+            if entries.keys() != expected or any(entries.values()):
+                self.say(f"has other entries of {name!r} than sort keys: {entries}.")
+
+    def _compare_unique(
+        self, readable: dict[bytes, bytes], unswept: set[bytes]
+    ) -> None:
+        """Who holds each unique value."""
+        unique = {":".join(names).encode(): names for names in self.model._meta.unique}
+        for name in self.kinds.get(b"u:", set()) - unique.keys():
+            self.say(f"has a unique attribute {name!r}, which Meta has not.")
+        for name, names in unique.items():
+            right = {}
+            for pk, packed in readable.items():
+                value = _unique(unpack(packed)[0], names)
+                if value is not None:
+                    right[value] = pk
+            there = self.client.hgetall(self.base + b"u:" + name)
+            kept = {v: pk for v, pk in there.items() if pk not in unswept}
+            if kept != right:
+                self.say(f"has {kept} as holders of {name!r}, it should {right}.")
 
     def _check_counters(
         self, scores: dict[bytes, float], expires: dict[bytes, float], now: int
@@ -204,12 +275,31 @@ def _suffix(term: str) -> bytes:
     return b"t:" + plain if len(plain) <= 64 else b"h:" + sha256(plain).digest()
 
 
-def _suffixes(memo: bytes) -> Iterator[bytes]:
-    """The suffixes in a memo: each after a byte that is its length."""
+def _unique(attrs: dict[str, Any], names: Sequence[str]) -> bytes | None:
+    """What stands for values that are unique together, by the design."""
+    texts = [None if attrs.get(n) is None else text(attrs[n]) for n in names]
+    if None in texts:
+        return None
+    if len(texts) == 1:
+        return _suffix(str(texts[0]))
+    return _suffix("".join(f"{len(str(each))}:{each}" for each in texts))
+
+
+def _parts(memo: bytes) -> Iterator[bytes]:
+    """The parts of a memo: each after a byte that is its length."""
     while memo:
         size, memo = memo[0], memo[1:]
         yield memo[:size]
         memo = memo[size:]
+
+
+def _term_suffixes(parts: Iterable[bytes]) -> Iterator[bytes]:
+    """The parts of a memo that are terms: not the value behind a unique name."""
+    before = b""
+    for part in parts:
+        if part[:2] in (b"t:", b"h:") and before[:2] != b"u:":
+            yield part
+        before = part
 
 
 def _cut(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:

@@ -39,3 +39,12 @@ class Token(ormist.TaggedModel):
     class Meta:
         expire = 3600
         id_length = 32
+
+
+class City(ormist.Verbose, ormist.TaggedAttrsModel):
+    """Ordered by some attributes, unique by others."""
+
+    class Meta:
+        index_attrs = ["country", "name"]
+        ordered = ["population", "name", "founded"]
+        unique = ["code", ("country", "slug")]

@@ -58,8 +58,10 @@ def _chained(
 def _insert(
     asked: "Collection[Any]", new: list[NewObject], before: NewObject | None = None
 ) -> Operation:
-    is_indexed = asked.model._meta.is_indexed
-    return objects.insert_many(asked.space, new, before, is_indexed)
+    meta = asked.model._meta
+    return objects.insert_many(
+        asked.space, new, before, meta.is_indexed, meta.ordered, meta.unique
+    )
 
 
 def _insert_again(
@@ -78,8 +80,16 @@ def _insert_again(
                 f"taken. Nothing of its batch was written; {written} objects of the "
                 "batches before it were. Leave it out, and go on from there."
             )
+        if code is Outcome.TAKEN:
+            error = saving.held_by_another(some[fact.number - 1], fact)
+            raise IntegrityError(
+                f"{error} Nothing of its batch was written; {written} objects of the "
+                "batches before it were."
+            )
         if code is Outcome.UNEXPLAINED:
-            yield from forget(asked.space, new[fact - 1].pk)
+            meta = asked.model._meta
+            pk = new[fact - 1].pk
+            yield from forget(asked.space, pk, meta.ordered, meta.unique)
         elif code is Outcome.DUE:
             some = [*some[: fact - 1], *some[fact:]]
             new = [*new[: fact - 1], *new[fact:]]

@@ -5,7 +5,8 @@ from typing import Any
 
 from ..codecs import pack, pack_value, unpack
 from ..operations.objects import Image
-from ..terms import object_terms, term_suffix
+from ..sortkeys import sort_key
+from ..terms import object_terms, term_suffix, text, unique_value
 from .options import Options
 
 
@@ -40,16 +41,38 @@ class Contents:
 
     def image(self, meta: Options, codec: str) -> Image:
         """What the store is to hold. Raises TypeError, ValueError."""
-        return Image(
-            pack(self.attrs, self.tags, self.expire_at_ms, codec),
-            tuple(map(term_suffix, self.terms(meta))),
-            self.expire_at_ms,
-        )
+        packed = pack(self.attrs, self.tags, self.expire_at_ms, codec)
+        for names in meta.unique:
+            self._check_unique(meta, names)
+        return self.stored_image(packed, meta)
 
     def stored_image(self, packed: bytes, meta: Options) -> Image:
         """The image that these bytes have in the store."""
         suffixes = tuple(map(term_suffix, self.terms(meta)))
-        return Image(packed, suffixes, self.expire_at_ms)
+        if not (meta.ordered or meta.unique):
+            return Image(packed, suffixes, self.expire_at_ms)
+        sort_keys = {name: sort_key(self.attrs.get(name)) for name in meta.ordered}
+        unique = {
+            names: unique_value([self.attrs.get(name) for name in names])
+            for names in meta.unique
+        }
+        return Image(
+            packed,
+            suffixes,
+            self.expire_at_ms,
+            {name: key for name, key in sort_keys.items() if key is not None},
+            {names: value for names, value in unique.items() if value is not None},
+        )
+
+    def _check_unique(self, meta: Options, names: tuple[str, ...]) -> None:
+        for name in names:
+            value = self.attrs.get(name)
+            if value is not None and text(value) is None:
+                raise TypeError(
+                    f"Cannot keep {meta.object_name}.{name} unique: a "
+                    f"{type(value).__name__} has no text to compare. Store a text, a "
+                    "number, a date or a UUID."
+                )
 
     def rebased(self, base: "Contents", stored: "Contents") -> "Contents":
         """What *self* changed since *base*, on top of what is stored now.

@@ -35,10 +35,15 @@ _DEFAULTS: dict[str, Any] = {
     "id_length": 16,
     "index_attrs": None,
     "model_name": None,
+    "ordered": (),
+    "unique": (),
     "using": "default",
     "verbose_name": None,
     "verbose_name_plural": None,
 }
+_LONGEST_NAME = 200
+"""Bytes that the names of an ordered or unique attribute may have: a memo's limit."""
+
 _NOT_INHERITED = {"abstract", "model_name", "verbose_name", "verbose_name_plural"}
 
 
@@ -47,7 +52,8 @@ class Options:
 
     label: ``app_label.Model``, outside any app ``Model``: the name of the key space
     and the name on a command line. expire: the lifetime of a new object, None for
-    ever. counters: names kept as atomic integers.
+    ever. counters: names kept as atomic integers. ordered: attributes with a sorted
+    index. unique: names of attributes that are unique, or unique together.
     """
 
     def __init__(self, model: "type[Model]", meta: type | None) -> None:
@@ -62,6 +68,8 @@ class Options:
         self.exclude_attrs: frozenset[str] = frozenset(self._given["exclude_attrs"])
         index_attrs = self._given["index_attrs"]
         self.index_attrs = None if index_attrs is None else frozenset(index_attrs)
+        self.ordered: tuple[str, ...] = ()
+        self.unique: tuple[tuple[str, ...], ...] = ()
         self.model_name: str = self._given["model_name"] or self.object_name.lower()
         self.verbose_name: str = self._given["verbose_name"] or camel_case_to_spaces(
             self.object_name
@@ -107,7 +115,13 @@ class Options:
     @cached_property
     def is_indexed(self) -> bool:
         """Whether any object may have an index entry beside its place in all."""
-        return self.model.is_tagged or bool(self.index_attrs) or self._indexes_all
+        return bool(
+            self.model.is_tagged
+            or self.index_attrs
+            or self._indexes_all
+            or self.ordered
+            or self.unique
+        )
 
     @property
     def _indexes_all(self) -> bool:
@@ -207,10 +221,46 @@ class Options:
                 raise self._wrong(
                     "index_attrs", f"holds {name!r}, which is a counter: not searchable"
                 )
+        self._check_sorted()
         self._check_expire()
 
-    def _check_names(self, option: str) -> None:
-        names = self._given[option]
+    def _check_sorted(self) -> None:
+        """Read ordered and unique: names that stand in keys and in memos."""
+        self._check_names("ordered")
+        self.ordered = tuple(dict.fromkeys(self._given["ordered"]))
+        unique = self._given["unique"]
+        if isinstance(unique, str | Mapping) or not isinstance(unique, Iterable):
+            raise self._wrong(
+                "unique",
+                f"must be a list of attribute names, or of tuples of them, "
+                f"not {unique!r}",
+            )
+        together = [(each,) if isinstance(each, str) else each for each in unique]
+        for names in together:
+            self._check_names("unique", names)
+            if not names:
+                raise self._wrong("unique", "holds an empty tuple")
+        self.unique = tuple(dict.fromkeys(tuple(names) for names in together))
+        for name in self.ordered:
+            self._check_key_name("ordered", (name,))
+        for names in self.unique:
+            self._check_key_name("unique", names)
+
+    def _check_key_name(self, option: str, names: tuple[str, ...]) -> None:
+        for name in names:
+            if ":" in name or "__" in name:
+                raise self._wrong(
+                    option, f"holds {name!r}: no ':' and no '__' may be in it"
+                )
+            if name in self.counters:
+                raise self._wrong(option, f"holds {name!r}, which is a counter")
+        if len(":".join(names).encode()) > _LONGEST_NAME:
+            raise self._wrong(
+                option, f"has more than {_LONGEST_NAME} bytes of names: {names!r}"
+            )
+
+    def _check_names(self, option: str, given: Any = None) -> None:
+        names = self._given[option] if given is None else given
         if names is None and option == "index_attrs":
             return
         if (

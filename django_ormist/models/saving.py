@@ -11,7 +11,7 @@ from ..operations import objects
 from ..operations.healing import forget
 from ..operations.objects import NOTHING, Image
 from ..operations.operation import Flow, Notice, Operation
-from ..operations.replies import Outcome
+from ..operations.replies import Holder, Outcome
 from .contents import Contents
 
 if TYPE_CHECKING:
@@ -103,8 +103,13 @@ class Effort:
                     raise self.not_updated()
                 yield from delete_stored(self.instance, self.using, self.old)
                 return False
+            if code is Outcome.TAKEN:
+                raise held_by_another(self.instance, stored)
             if code is Outcome.UNEXPLAINED:
-                yield from forget(self.space, self.instance.id)
+                meta = self.meta
+                yield from forget(
+                    self.space, self.instance.id, meta.ordered, meta.unique
+                )
             elif self.force_insert:
                 raise self.taken()
             elif stored is None and self.force_update:
@@ -148,6 +153,20 @@ class Effort:
         return Contents.of(packed, object_key(self.space, self.instance.id))
 
 
+def held_by_another(
+    instance: "Model", holder: Holder, attrs: dict[str, Any] | None = None
+) -> IntegrityError:
+    """The error for a unique value that another holds. attrs: in place of its own."""
+    values = instance.attrs if attrs is None else attrs
+    pairs = ", ".join(f"{name}={values.get(name)!r}" for name in holder.names)
+    model = instance._meta.object_name
+    return IntegrityError(
+        f"Cannot save {model} {instance.id!r}: {pairs} is taken by {model} "
+        f"{holder.pk.decode(errors='replace')!r}. Choose another value, or change that "
+        "object first."
+    )
+
+
 def delete(instance: "Model", using: str) -> Flow:
     """Flow: delete the instance: how many, and of which label. One round trip."""
     model = type(instance)
@@ -176,7 +195,8 @@ def delete_stored(instance: "Model", using: str, old: Image) -> Flow:
         contents = Contents.of(stored, object_key(space, instance.id))
         old = contents.stored_image(stored, instance._meta)
     if code is Outcome.UNEXPLAINED and stored:
-        yield from forget(space, instance.id)
+        meta = instance._meta
+        yield from forget(space, instance.id, meta.ordered, meta.unique)
     instance._forget()
     return code is Outcome.DONE
 
@@ -238,6 +258,8 @@ def _increment_attribute(instance: "Model", using: str, name: str, by: Any) -> F
         if code is Outcome.DONE:
             _rebase(instance, new, image.packed, key, using, name)
             return value
+        if code is Outcome.TAKEN:
+            raise held_by_another(instance, seen, new.attrs)
         stored = seen if code is Outcome.REFUSED else None
     raise _gone(instance)
 

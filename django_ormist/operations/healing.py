@@ -1,31 +1,69 @@
 """Index entries whose object somebody removed behind our back."""
 
-from ..keys import Space, all_key, pk_bytes
-from .operation import Flow, Operation
+from collections.abc import Iterable, Mapping, Sequence
+
+from ..keys import Space, all_key, object_key, pk_bytes, unique_key
+from .objects import NONE, memo_of
+from .operation import Flow, Operation, Script
+
+FORGET = Script("forget")
 
 
-def forget(space: Space, pk: str) -> Flow:
+def forget(
+    space: Space,
+    pk: str,
+    ordered: Iterable[str] = (),
+    unique: Sequence[tuple[str, ...]] = (),
+) -> Flow:
     """Flow: take *pk* out of every index of its model; nothing else knows which.
 
     Called only where a write met entries of an object that is not there and that
-    left no memo (DEL by hand, eviction). It scans the keys of the whole database,
-    so it costs O(keys), in steps of 1000.
+    left no memo (DEL by hand, eviction). It scans the keys of the whole database and
+    the values of the unique attributes, so it costs O(keys), in steps of 1000. Does
+    nothing to an object that is there again meanwhile.
     """
     pattern = b"".join(
         b"\\" + bytes((byte,)) if byte in b"\\*?[]^-" else bytes((byte,))
         for byte in space.base
     )
-    cursor, member = b"0", pk_bytes(pk)
+    cursor = b"0"
     while True:
         cursor, keys = yield Operation(
             "SCAN", (), (cursor, "MATCH", pattern + b"[th]:*", "COUNT", 1000)
         )
-        if keys:
-            yield [
-                Operation("ZREM", (key,), (member,), is_write=True)
-                for key in keys
-                if key.startswith(space.base)
-            ]
+        ours = [key for key in keys if key.startswith(space.base)]
+        if ours:
+            yield _forget(space, pk, [key[len(space.base) :] for key in ours])
         if int(cursor) == 0:
             break
-    yield Operation("ZREM", (all_key(space),), (member,), is_write=True)
+    for names in unique:
+        for value in (yield from _values_held(space, pk, names)):
+            yield _forget(space, pk, unique={names: value})
+    yield _forget(space, pk, ordered=ordered, is_last=True)
+
+
+def _forget(
+    space: Space,
+    pk: str,
+    suffixes: Iterable[bytes] = (),
+    ordered: Iterable[str] = (),
+    unique: Mapping[tuple[str, ...], bytes] = NONE,
+    is_last: bool = False,
+) -> Operation:
+    return Operation(
+        FORGET,
+        (object_key(space, pk), all_key(space)),
+        (pk_bytes(pk), memo_of(suffixes, ordered, unique), int(is_last)),
+        is_write=True,
+    )
+
+
+def _values_held(space: Space, pk: str, names: tuple[str, ...]) -> Flow:
+    """Flow: the values of one unique attribute that this id holds: one, or none."""
+    key, cursor, found = unique_key(space, names), b"0", []
+    while True:
+        cursor, flat = yield Operation("HSCAN", (key,), (cursor, "COUNT", 1000))
+        pairs = zip(flat[::2], flat[1::2], strict=True)
+        found += [value for value, holder in pairs if holder == pk_bytes(pk)]
+        if int(cursor) == 0:
+            return found

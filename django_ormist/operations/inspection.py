@@ -4,7 +4,7 @@ Management commands alone ask this. Nothing here is on the way of a request.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -107,14 +107,16 @@ def largest_tags(space: Space, seen: Sample, most: int = 5) -> Flow:
     return [(term, number) for term, number in ranked[:most] if number]
 
 
-def size_bytes(space: Space, seen: Sample, has_counters: bool) -> Flow:
+def size_bytes(
+    space: Space, seen: Sample, has_counters: bool, indexes: Sequence[bytes] = ()
+) -> Flow:
     """Flow: the bytes of memory that a model takes, extrapolated from a sample.
 
     Exact where the sample holds every object. Each object stands for its own bytes
-    and its share of each index entry. A trip for 1000 keys; raises ResponseError on
-    a server without MEMORY USAGE.
+    and its share of each term. indexes: more keys, of the model as a whole. A trip for
+    1000 keys; raises ResponseError on a server without MEMORY USAGE.
     """
-    whole = [all_key(space), expires_key(space), memo_key(space)]
+    whole = [all_key(space), expires_key(space), memo_key(space), *indexes]
     own = [space.objects + pk for pk in seen.pks]
     if has_counters:
         own += [counters_key(space, pk.decode()) for pk in seen.pks]

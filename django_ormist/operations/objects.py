@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from ..exceptions import CorruptDataError
@@ -10,6 +11,7 @@ from ..keys import (
     all_key,
     counters_key,
     expires_key,
+    index_keys,
     memo_key,
     object_key,
     pk_bytes,
@@ -17,10 +19,14 @@ from ..keys import (
 )
 from .operation import Operation, Script
 from .replies import counters as read_counters
-from .replies import mistyped, not_a_counter, outcome
+from .replies import mistyped, not_a_counter, outcome, outcome_among
+
+_Changes = dict[Any, tuple[bytes, bytes]]
 
 SWEPT_BY_A_WRITE = 20
 """So many due objects are swept by each write: it takes about a millisecond."""
+
+NONE: Mapping[Any, bytes] = MappingProxyType({})
 
 SAVE = Script("save")
 DELETE = Script("delete")
@@ -34,11 +40,15 @@ class Image:
 
     packed: what ``codecs.pack`` made. suffixes: one for each index term, from
     ``terms.term_suffix``. expire_at_ms: its deadline, None if it has none.
+    sort_keys: of each ordered attribute that it has. unique: what stands for its value
+    of each unique one, by their names.
     """
 
     packed: bytes
     suffixes: tuple[bytes, ...] = ()
     expire_at_ms: int | None = None
+    sort_keys: Mapping[str, bytes] = NONE
+    unique: Mapping[tuple[str, ...], bytes] = NONE
 
     @property
     def deadline(self) -> bytes:
@@ -47,13 +57,26 @@ class Image:
 
     @property
     def memo(self) -> bytes:
-        """What sweeping must know of it: each suffix after a byte that is its length.
-
-        Owed only with a deadline. No suffix has more than 2 + ``terms.LONGEST`` bytes.
-        """
+        """What sweeping must know of it, owed only with a deadline: memo_of()."""
         if self.expire_at_ms is None:
             return b""
-        return b"".join([b"%c%b" % (len(each), each) for each in self.suffixes])
+        return memo_of(self.suffixes, self.sort_keys, self.unique)
+
+
+def memo_of(
+    suffixes: Iterable[bytes] = (),
+    ordered: Iterable[str] = (),
+    unique: Mapping[tuple[str, ...], bytes] = NONE,
+) -> bytes:
+    """Where an object has index entries: parts, each after a byte that is its length.
+
+    A part is a term's suffix, the name of an ordered attribute after ``by:``, or that
+    of a unique one after ``u:`` and then its value. Meta keeps names short enough.
+    """
+    parts = [*suffixes, *(b"by:" + name.encode() for name in ordered)]
+    for names, value in unique.items():
+        parts += (b"u:" + ":".join(names).encode(), value)
+    return b"".join([b"%c%b" % (len(part), part) for part in parts])
 
 
 NOTHING = Image(b"")
@@ -102,11 +125,14 @@ def save(
     """
     lost = [each for each in old.suffixes if each not in new.suffixes]
     gained = [each for each in new.suffixes if each not in old.suffixes]
+    ordered = _changes(old.sort_keys, new.sort_keys)
+    unique = _changes(old.unique, new.unique)
     return Operation(
         SAVE,
         (
             *_own_keys(space, pk),
             *(term_key(space, suffix) for suffix in (*lost, *gained)),
+            *index_keys(space, ordered, unique),
         ),
         (
             pk_bytes(pk),
@@ -114,14 +140,19 @@ def save(
             new.packed,
             new.deadline,
             new.memo,
-            len(lost),
             0 if old.expire_at_ms is None else 1,
             SWEPT_BY_A_WRITE,
             int(is_indexed),
             0 if counters is None else 1,
+            len(lost),
+            len(gained),
+            len(ordered),
+            len(unique),
+            *(now for _, now in ordered.values()),
+            *(value for change in unique.values() for value in change),
             *_counter_words(counters or {}),
         ),
-        parse=outcome,
+        parse=outcome_among(unique),
         is_write=True,
     )
 
@@ -136,8 +167,17 @@ def delete(space: Space, pk: str, stored: Image, is_indexed: bool = True) -> Ope
         (
             *_own_keys(space, pk),
             *(term_key(space, suffix) for suffix in stored.suffixes),
+            *index_keys(space, stored.sort_keys, stored.unique),
         ),
-        (pk_bytes(pk), stored.packed, SWEPT_BY_A_WRITE, int(is_indexed)),
+        (
+            pk_bytes(pk),
+            stored.packed,
+            SWEPT_BY_A_WRITE,
+            int(is_indexed),
+            len(stored.suffixes),
+            len(stored.sort_keys),
+            *stored.unique.values(),
+        ),
         parse=outcome,
         is_write=True,
     )
@@ -148,6 +188,8 @@ def insert_many(
     objects: Sequence[NewObject],
     before: NewObject | None = None,
     is_indexed: bool = True,
+    ordered: Sequence[str] = (),
+    unique: Sequence[tuple[str, ...]] = (),
 ) -> Operation:
     """Write new objects, all or none. Answers (Outcome, 1-based number of one).
 
@@ -161,6 +203,8 @@ def insert_many(
             carriers.setdefault(suffix, []).append(number)
         image = new.image
         words += (pk_bytes(new.pk), image.packed, image.deadline, image.memo)
+        words += [image.sort_keys.get(name, b"") for name in ordered]
+        words += [image.unique.get(names, b"") for names in unique]
         words += (len(new.counters), *_counter_words(new.counters))
     for numbers in carriers.values():
         words += (len(numbers), *numbers)
@@ -172,6 +216,7 @@ def insert_many(
             memo_key(space),
             *(object_key(space, new.pk) for new in objects),
             *(term_key(space, suffix) for suffix in carriers),
+            *index_keys(space, ordered, unique),
         ),
         (
             len(objects),
@@ -179,9 +224,11 @@ def insert_many(
             int(is_indexed),
             b"" if before is None else pk_bytes(before.pk),
             b"" if before is None else before.image.packed,
+            len(ordered),
+            len(unique),
             *words,
         ),
-        parse=outcome,
+        parse=outcome_among(unique),
         is_write=True,
     )
 
@@ -234,6 +281,17 @@ def _own_keys(space: Space, pk: str) -> tuple[bytes, ...]:
         memo_key(space),
         counters_key(space, pk),
     )
+
+
+def _changes(old: Mapping[Any, bytes], new: Mapping[Any, bytes]) -> _Changes:
+    """{name: (old bytes, new bytes)} where they differ, b"" where there are none."""
+    if old == new:
+        return {}
+    return {
+        name: (old.get(name, b""), new.get(name, b""))
+        for name in {**old, **new}
+        if old.get(name) != new.get(name)
+    }
 
 
 def _counter_words(counters: Mapping[str, int]) -> Iterable[str | int]:

@@ -1,6 +1,7 @@
 """Reading the facts that scripts answer."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
@@ -16,20 +17,50 @@ class Outcome(IntEnum):
     UNEXPLAINED = 2
     DUE = 3
     SKIPPED = 4
+    TAKEN = 5
 
 
 def outcome(reply: Any) -> tuple[Outcome, Any]:
     """A script's answer as (outcome, the fact that comes with it or None).
 
+    Of TAKEN the fact is a list: outcome_among() reads it.
     Raises CorruptDataError that names the key, if one holds another type.
     """
     if reply == 1:
         return Outcome.DONE, None
     code = Outcome(reply[0])
     fact: Any = reply[1] if len(reply) > 1 else None
+    if code is Outcome.TAKEN:
+        fact = reply[1:]
     if code is Outcome.MISTYPED:
         raise mistyped(fact)
     return code, fact
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who holds a unique value: pk, and the names of the attributes that are unique.
+
+    number: which of many objects was refused for it, from 1.
+    """
+
+    names: tuple[str, ...]
+    pk: bytes
+    number: int = 1
+
+
+def outcome_among(unique: Iterable[tuple[str, ...]]) -> Callable[[Any], Any]:
+    """outcome() where these are written: of TAKEN the fact is a Holder."""
+    names = list(unique)
+
+    def read(reply: Any) -> tuple[Outcome, Any]:
+        code, fact = outcome(reply)
+        if code is Outcome.TAKEN:
+            *number, which, pk = fact
+            fact = Holder(names[which - 1], pk, *number)
+        return code, fact
+
+    return read if names else outcome
 
 
 def mistyped(key: bytes) -> CorruptDataError:

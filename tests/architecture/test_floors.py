@@ -23,6 +23,7 @@ FLOORS = {
     "codecs": 0,
     "keys": 0,
     "terms": 0,
+    "sortkeys": 0,
     "exceptions": 0,
 }
 FRONT_DOOR = 7

@@ -9,9 +9,9 @@ from typing import Any
 
 from django_ormist.exceptions import ConflictError, IntegrityError
 from tests.concurrency.crew import configure
-from tests.models import Page, Plain, Session, Token, User
+from tests.models import City, Page, Plain, Session, Token, User
 
-MODELS = (Page, Plain, Session, Token, User)
+MODELS = (City, Page, Plain, Session, Token, User)
 IDS = 30  # of each model: few, so that writers meet
 TAGS = ["red", "green", "blue", "ä:b*?[]{}", "long " * 20]
 SHORT, LONG = 0.3, 100_000.0  # lifetimes in seconds
@@ -45,6 +45,8 @@ def new(turns: random.Random, model: Any) -> Any:
     """An object with one of few ids."""
     tags = turns.sample(TAGS, turns.randint(0, 3)) if model.is_tagged else []
     attrs = values(turns)
+    if model is City:
+        attrs |= ranks(turns)
     if model is Page:
         attrs |= {"views": turns.randint(0, 9)}
     expire = turns.choice([None, None, SHORT, LONG])
@@ -57,6 +59,14 @@ def values(turns: random.Random) -> dict[str, Any]:
     return {name: turns.randrange(3) for name in turns.sample(names, 2)}
 
 
+def ranks(turns: random.Random) -> dict[str, Any]:
+    """Ordered attributes, and values of unique ones that others may hold."""
+    ranks = {"population": turns.randrange(5), "founded": turns.choice(["1", 2.5])}
+    codes = {"code": turns.randrange(40), "slug": turns.randrange(5), "country": "ch"}
+    names = turns.sample([*ranks, *codes], 3)
+    return {name: {**ranks, **codes}[name] for name in names}
+
+
 def some(turns: random.Random, model: Any) -> Any:
     """A stored object, or DoesNotExist."""
     return model.objects.get(f"id{turns.randrange(IDS)}")
@@ -66,7 +76,9 @@ def changed(turns: random.Random, model: Any) -> Any:
     """A stored object with changes that are not saved."""
     found = some(turns, model)
     found.set(**values(turns))
-    found.unset(turns.choice(["site", "user_id", "name"]))
+    found.unset(turns.choice(["site", "user_id", "name", "population", "code"]))
+    if model is City:
+        found.set(**ranks(turns))
     if model.is_tagged and turns.random() < 0.7:
         found.tags = turns.sample(TAGS, turns.randint(0, 3))
     if turns.random() < 0.5:

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.checker import api_faults
-from tests.models import Page, Session, User
+from tests.models import City, Page, Session, User
 
 pytestmark = pytest.mark.servers("valkey91")
 
@@ -15,6 +15,8 @@ def pages(server):
     two = Page.objects.create("red", id="two", site="s", views=1, expire=1000)
     User.objects.create("x" * 100, name="n", id="user")
     Session.objects.create(user_id=3, expire=1000)
+    City.objects.create(id="bern", code="BE", population=5, name="Bern")
+    City.objects.create(id="soon", code="SO", name="Soon", expire=1000)
     return one, two
 
 
@@ -56,6 +58,29 @@ DAMAGE = {
     "index of another type": ("SET", "t:red", 1),
     "object of another type": ("LPUSH", "o:three", 1),
 }
+
+
+INDEX_DAMAGE = {
+    "entry missing": ("ZREMRANGEBYRANK", "by:name", 0, 0),
+    "entry too many": ("ZADD", "by:name", 0, "x"),
+    "entry with a score": ("ZADD", "by:new", 1, "x"),
+    "sort key missing": ("HDEL", "of:population", "bern"),
+    "sort key of a stranger": ("HSET", "of:population", "nobody", "x"),
+    "sort key of another value": ("HSET", "of:population", "bern", "x"),
+    "ordered by nothing known": ("HSET", "of:new", "bern", "x"),
+    "value free": ("HDEL", "u:code", "t:BE"),
+    "value of another": ("HSET", "u:code", "t:BE", "soon"),
+    "value that nobody has": ("HSET", "u:code", "t:XX", "bern"),
+    "unique by nothing known": ("HSET", "u:new", "t:XX", "bern"),
+    "memo without its value": ("HSET", "idx", "soon", "\x06t:name"),
+}
+
+
+@pytest.mark.parametrize("damage", INDEX_DAMAGE.values(), ids=INDEX_DAMAGE)
+def test_the_raw_checker_sees_a_wrong_index(server, pages, faults, key, damage):
+    command, rest, *words = damage
+    server.client.execute_command(command, key(City, rest), *words)
+    assert len(faults()) >= 1
 
 
 @pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)

@@ -11,6 +11,7 @@ from redis.exceptions import ResponseError
 
 from ...codecs import pack
 from ...connections.executor import run
+from ...keys import index_keys
 from ...models import Model
 from ...operations import inspection
 from ...operations.operation import Flow
@@ -82,7 +83,8 @@ class Command(OrmistCommand):
         for key in seen.unreadable:
             self.stderr.write(f"{plain(meta.label)}: the bytes at {key!r} are damaged.")
         tags = run(inspection.largest_tags(space, seen), using)
-        size = inspection.size_bytes(space, seen, bool(meta.counters))
+        indexes = index_keys(space, meta.ordered, meta.unique)
+        size = inspection.size_bytes(space, seen, bool(meta.counters), indexes)
         return {
             "model": meta.label,
             "using": using,

@@ -1,31 +1,44 @@
 -- Write new objects with their index entries, all of them or none.
 --
 -- KEYS     1 all (sorted set)  2 expires (sorted set)  3 memos (hash)
---          4.. the objects (strings), then the sorted sets of their terms
+--          4.. the objects (strings); then the sorted sets of their terms; then of
+--          each ordered attribute the entries (sorted set) and the sort keys (hash);
+--          then the values of each unique one (hash)
 -- ARGV     1 number of objects  2 most objects to sweep
 --          3 "1" if the model is indexed
 --          4 id and 5 bytes of an object that must be stored, or "" and ""
+--          6 number of ordered attributes  7 number of unique ones
 --          then for each object: id, bytes, deadline in ms or "", memo or "",
---          number of counters, counter names and values
+--          a sort key for each ordered attribute, a value for each unique one, ""
+--          for none, number of counters, counter names and values
 --          then for each term: how many of the objects carry it, their numbers
 -- RETURNS  1 written
 --          {0, number} that object's id is taken
 --          {2, number} no such object, but index entries that nothing explains
 --          {3, number} that object's deadline is past
 --          {4} the object of ARGV 4 is not stored: the batch before was refused
+--          {5, number, which, id} that object's unique value is held by this one
 --          {-1, key} the key holds another type
 --          Anything but 1: nothing was written.
 -- COST     O((objects + entries + swept) log n)
--- DERIVED  the counters of each object; what the memo of an expired one names
+-- DERIVED  the counters of each object; the objects that hold unique values; what the
+--          memo of an expired one names
 
 local base = string.sub(KEYS[1], 1, -4)
 local count = tonumber(ARGV[1])
+local ordered, uniques = tonumber(ARGV[6]), tonumber(ARGV[7])
+local first_unique = #KEYS - uniques + 1
+local first_ordered = first_unique - 2 * ordered
 
 if ARGV[4] ~= '' and redis.call('GET', base .. 'o:' .. ARGV[4]) ~= ARGV[5] then
   return {4}
 end
 local wrong = mistyped(1, 2, 'zset') or mistyped(3, 3, 'hash')
-  or mistyped(4 + count, #KEYS, 'zset')
+  or mistyped(4 + count, first_ordered - 1, 'zset')
+  or mistyped(first_unique, #KEYS, 'hash')
+for i = first_ordered, first_unique - 1, 2 do
+  wrong = wrong or mistyped(i, i, 'zset') or mistyped(i + 1, i + 1, 'hash')
+end
 if wrong then
   return {-1, wrong}
 end
@@ -38,30 +51,55 @@ for i = 1, count do
   end
 end
 
+-- Read the arguments, and refuse what cannot be, before anything is written.
 local now, now_us = clock()
 local pks, packed, deadlines, memos, counters = {}, {}, {}, {}, {}
-local at = 6
+local sort_keys, fields, claimed = {}, {}, {}
+for j = 1, uniques do
+  claimed[j] = {}
+end
+local at = 8
 for i = 1, count do
   pks[i], packed[i], memos[i] = ARGV[at], ARGV[at + 1], ARGV[at + 3]
   deadlines[i] = tonumber(ARGV[at + 2]) or false
   if deadlines[i] and deadlines[i] <= now then
     return {3, i}
   end
-  local pairs_of = tonumber(ARGV[at + 4])
+  at = at + 4
+  sort_keys[i] = {unpack(ARGV, at, at + ordered - 1)}
+  at = at + ordered
+  fields[i] = {unpack(ARGV, at, at + uniques - 1)}
+  at = at + uniques
+  for j, field in ipairs(fields[i]) do
+    if field ~= '' then
+      local holder = claimed[j][field]
+      if not holder then
+        holder = redis.call('HGET', KEYS[first_unique + j - 1], field)
+        if holder and redis.call('EXISTS', base .. 'o:' .. holder) == 0 then
+          holder = nil
+        end
+      end
+      if holder then
+        return {5, i, j, holder}
+      end
+      claimed[j][field] = pks[i]
+    end
+  end
+  local pairs_of = tonumber(ARGV[at])
   if pairs_of > 0 then
     local key = base .. 'c:' .. pks[i]
     local found = redis.call('TYPE', key)['ok']
     if found ~= 'hash' and found ~= 'none' then
       return {-1, key}
     end
-    counters[i] = {unpack(ARGV, at + 5, at + 4 + 2 * pairs_of)}
+    counters[i] = {unpack(ARGV, at + 1, at + 2 * pairs_of)}
   end
-  at = at + 5 + 2 * pairs_of
+  at = at + 1 + 2 * pairs_of
 end
 
-local leftovers = {}
-for i, created in ipairs(redis.call('ZMSCORE', KEYS[1], unpack(pks))) do
-  if created then
+local leftovers, was_created = {}, redis.call('ZMSCORE', KEYS[1], unpack(pks))
+for i = 1, count do
+  if was_created[i] then
     local memo = redis.call('HGET', KEYS[3], pks[i])
     if not memo and ARGV[3] == '1' and not redis.call('ZSCORE', KEYS[2], pks[i]) then
       return {2, i}
@@ -79,7 +117,7 @@ for i = 1, count do
   end
 end
 for i, memo in pairs(leftovers) do
-  unindex(base, pks[i], memo)
+  forget(base, pks[i], memo, was_created[i])
   redis.call('ZREM', KEYS[2], pks[i])
   redis.call('HDEL', KEYS[3], pks[i])
   redis.call('DEL', base .. 'c:' .. pks[i])
@@ -92,7 +130,7 @@ for i = 1, count do
   entries[2 * i - 1], entries[2 * i] = created[i], pks[i]
 end
 redis.call('ZADD', KEYS[1], unpack(entries))
-for key = 4 + count, #KEYS do
+for key = 4 + count, first_ordered - 1 do
   local carriers = tonumber(ARGV[at])
   entries = {}
   for j = 1, carriers do
@@ -101,6 +139,28 @@ for key = 4 + count, #KEYS do
   end
   redis.call('ZADD', KEYS[key], unpack(entries))
   at = at + 1 + carriers
+end
+for j = 1, ordered do
+  local values = {}
+  entries = {}
+  for i = 1, count do
+    local sort_key = sort_keys[i][j]
+    if sort_key ~= '' then
+      entries[#entries + 1] = 0
+      entries[#entries + 1] = entry(sort_key, created[i], pks[i])
+      values[#values + 1] = pks[i]
+      values[#values + 1] = sort_key
+    end
+  end
+  if #entries > 0 then
+    redis.call('ZADD', KEYS[first_ordered + 2 * j - 2], unpack(entries))
+    redis.call('HSET', KEYS[first_ordered + 2 * j - 1], unpack(values))
+  end
+end
+for j = 1, uniques do
+  for field, pk in pairs(claimed[j]) do
+    redis.call('HSET', KEYS[first_unique + j - 1], field, pk)
+  end
 end
 for i = 1, count do
   if deadlines[i] then

@@ -4,7 +4,7 @@
 -- ARGV     none of its own
 -- RETURNS  nothing
 -- COST     O(1)
--- DERIVED  base .. "o:" .. id, base .. "c:" .. id, and the term sets that a memo
+-- DERIVED  base .. "o:" .. id, base .. "c:" .. id, and the indexes that a memo
 --          names. All of them carry the hash tag of the declared keys.
 
 -- Two numbers: the server's clock in ms and in microseconds. It stands still
@@ -44,8 +44,24 @@ local function next_created(all, now_us)
   return now_us
 end
 
--- Call back with each term suffix of a memo: each after a byte that is its length.
-local function each_suffix(memo, visit)
+-- A number below 2^53 in `size` bytes, the most significant first.
+local function bytes_of(number, size)
+  local bytes = {}
+  for i = size, 1, -1 do
+    bytes[i] = number % 256
+    number = (number - bytes[i]) / 256
+  end
+  return string.char(unpack(bytes))
+end
+
+-- The entry of an object in the sorted set of an ordered attribute: its sort key, its
+-- creation time in seven bytes, its id, and in three bytes how long the id is.
+local function entry(sort_key, created, pk)
+  return sort_key .. bytes_of(tonumber(created), 7) .. pk .. bytes_of(#pk, 3)
+end
+
+-- Call back with each part of a memo: each stands after a byte that is its length.
+local function each_part(memo, visit)
   local at = 1
   while at <= #memo do
     local size = string.byte(memo, at)
@@ -54,10 +70,42 @@ local function each_suffix(memo, visit)
   end
 end
 
--- Take one id out of every term set that its memo names. pcall: nobody checked these
--- keys, and one that somebody gave another type holds no entry of ours.
-local function unindex(base, pk, memo)
-  each_suffix(memo, function(suffix)
+-- Free a unique value, if this object holds it.
+local function release(key, field, pk)
+  if redis.pcall('HGET', key, field) == pk then
+    redis.pcall('HDEL', key, field)
+  end
+end
+
+-- Take one id out of every index that its memo names: terms ("t:home"; `drop` is called
+-- with them), ordered attributes ("by:age"), unique ones ("u:email", and the value).
+-- pcall: nobody checked these keys, and one that somebody gave another type holds no
+-- entry of ours.
+local function unindex(base, pk, memo, created, drop)
+  local unique
+  each_part(memo, function(part)
+    local kind = string.sub(part, 1, 2)
+    if unique then
+      release(base .. unique, part, pk)
+      unique = nil
+    elseif kind == 'u:' then
+      unique = part
+    elseif kind == 'by' then
+      local sort_keys = base .. 'of:' .. string.sub(part, 4)
+      local sort_key = redis.pcall('HGET', sort_keys, pk)
+      if type(sort_key) == 'string' and created then
+        redis.pcall('ZREM', base .. part, entry(sort_key, created, pk))
+        redis.pcall('HDEL', sort_keys, pk)
+      end
+    else
+      drop(part)
+    end
+  end)
+end
+
+-- Take one id out of every index that its memo names, now.
+local function forget(base, pk, memo, created)
+  unindex(base, pk, memo, created, function(suffix)
     redis.pcall('ZREM', base .. suffix, pk)
   end)
 end
@@ -71,10 +119,11 @@ local function sweep(base, now, limit)
   end
   local keys, gone, suffixes = {}, {}, {}
   local known = redis.call('HMGET', memos, unpack(due))
+  local created = redis.call('ZMSCORE', base .. 'all', unpack(due))
   for i, pk in ipairs(due) do
     keys[2 * i - 1], keys[2 * i] = base .. 'o:' .. pk, base .. 'c:' .. pk
     if known[i] then
-      each_suffix(known[i], function(suffix)
+      unindex(base, pk, known[i], created[i], function(suffix)
         if not gone[suffix] then
           gone[suffix] = {}
           suffixes[#suffixes + 1] = suffix

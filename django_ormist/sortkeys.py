@@ -1,0 +1,139 @@
+"""Values of ordered attributes -> bytes that sort as the values do.
+
+A sort key begins with a byte that tells the kind: kinds never compare. No key is the
+beginning of another, so what stands behind it in an index entry does not disturb the
+order, and ``key + b"\\xff"`` is after every entry of that value, before those of the
+next. Equal values of one kind have equal keys (1, 1.0, True and Decimal("1.00")), and
+different ones different keys, however close and however large.
+"""
+
+import math
+import struct
+import sys
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Context, Decimal
+from typing import Any
+
+KINDS = {
+    "number": b"\x20\x21\x22",  # below zero, zero, above
+    "timedelta": b"\x30",
+    "date": b"\x40",
+    "datetime": b"\x41",  # naive
+    "aware datetime": b"\x42",
+    "time": b"\x43",  # naive
+    "str": b"\x50",
+}
+"""The first byte of each kind's keys, in the order in which kinds are sorted."""
+
+AFTER = b"\xff"
+"""What no entry of a value has behind its key: the creation time, in seven bytes."""
+
+_MICROSECOND = timedelta(microseconds=1)
+_EPOCH = datetime(1970, 1, 1)
+_EPOCH_UTC = datetime(1970, 1, 1, tzinfo=UTC)
+_EXACT, _MORE = b"\x00", b"\x01"
+
+
+def sort_key(value: Any) -> bytes | None:
+    """The sort key of a value; None for what has no order: None, nan, containers.
+
+    str sorts by code point; int, float, bool and Decimal as numbers; naive and aware
+    datetimes apart. ValueError for a lone surrogate.
+    """
+    if isinstance(value, str):
+        return text_prefix(value) + b"\x00\x00"
+    if isinstance(value, int | float | Decimal):
+        return None if _is_nan(value) else _number(value)
+    if isinstance(value, datetime):
+        if value.tzinfo is None:
+            return b"\x41" + _whole((value - _EPOCH) // _MICROSECOND)
+        return b"\x42" + _whole((value - _EPOCH_UTC) // _MICROSECOND)
+    if isinstance(value, date):
+        return b"\x40" + _whole(value.toordinal())
+    if isinstance(value, timedelta):
+        return b"\x30" + _whole(value // _MICROSECOND, size=9)
+    if isinstance(value, time) and value.tzinfo is None:
+        since = timedelta(0, value.second, value.microsecond, 0, value.minute)
+        return b"\x43" + _whole((since + timedelta(hours=value.hour)) // _MICROSECOND)
+    return None
+
+
+def text_prefix(text: str) -> bytes:
+    """What the keys of all texts that start with *text* begin with, and no other."""
+    try:
+        return b"\x50" + text.encode().replace(b"\x00", b"\x00\xff")
+    except UnicodeEncodeError as error:
+        raise ValueError(
+            f"The text {text!r} holds a lone surrogate, which no text can carry. "
+            "Use valid Unicode."
+        ) from error
+
+
+def kind_of(key: bytes) -> str:
+    """The kind of value that has this key: a name in KINDS."""
+    return next(name for name, firsts in KINDS.items() if key[:1] in firsts)
+
+
+def _whole(number: int, size: int = 8) -> bytes:
+    """A whole number of less than *size* bytes in so many bytes that sort."""
+    return (number + (1 << 8 * size - 1)).to_bytes(size, "big")
+
+
+def _is_nan(value: int | float | Decimal) -> bool:
+    return value.is_nan() if isinstance(value, Decimal) else value != value
+
+
+def _number(value: int | float | Decimal) -> bytes:
+    if value == 0:
+        return b"\x21"
+    if value > 0:
+        return b"\x22" + _magnitude(value)
+    # Copied: a context would round it, or trap on what it is.
+    size = value.copy_abs() if isinstance(value, Decimal) else -value
+    return b"\x20" + bytes(255 - byte for byte in _magnitude(size))
+
+
+def _magnitude(value: int | float | Decimal) -> bytes:
+    """A number above zero: the double at or below it, then how much more it is."""
+    if isinstance(value, float):
+        return struct.pack(">d", value) + _EXACT
+    if isinstance(value, Decimal) and value.is_infinite():
+        return struct.pack(">d", math.inf) + _EXACT
+    below = _double_below(value)
+    if below == value:
+        return struct.pack(">d", below) + _EXACT
+    return struct.pack(">d", below) + _MORE + _digits(_difference(value, below))
+
+
+def _double_below(value: int | Decimal) -> float:
+    """The largest finite double that is not above *value*."""
+    try:
+        nearest = float(value)
+    except OverflowError:
+        return sys.float_info.max
+    if math.isinf(nearest):
+        return sys.float_info.max
+    return nearest if nearest <= value else math.nextafter(nearest, 0.0)
+
+
+def _difference(value: int | Decimal, below: float) -> Decimal:
+    """value - below, exactly. Beyond the doubles the value itself: it sorts as well."""
+    if below == sys.float_info.max:
+        return Decimal(value)
+    if isinstance(value, int):
+        return Decimal(value - int(below))
+    if below == 0.0:
+        return value
+    # As many digits as both can have: nothing is rounded.
+    precision = len(value.as_tuple().digits) + 1500
+    exact = Context(prec=precision, Emin=-(10**9), Emax=10**9)
+    return exact.subtract(value, Decimal(below))
+
+
+def _digits(value: Decimal) -> bytes:
+    """A Decimal above zero as its order of magnitude and its digits."""
+    _, digits, exponent = value.as_tuple()
+    size = len(digits) + int(exponent)
+    text = "".join(map(str, digits))
+    leading = len(text) - len(text.lstrip("0"))
+    return _whole(size - leading) + text.strip("0").encode() + b"\x00"

@@ -1,0 +1,214 @@
+"""What ordered and unique attributes leave in the store, and what uniques refuse."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from django_ormist.connections.executor import run
+from django_ormist.exceptions import IntegrityError
+from django_ormist.operations.expiry import sweep
+from django_ormist.sortkeys import sort_key
+from tests.checker import raw_faults
+from tests.models import City
+
+
+@pytest.fixture
+def is_sound(server):
+    def check():
+        assert raw_faults(server.client, server.key_prefix) == []
+        return True
+
+    return check
+
+
+def held(server, rest):
+    """The hash at this key of City."""
+    return server.client.hgetall(City._meta.space("default").base + rest)
+
+
+def swept():
+    return run(sweep(City._meta.space("default"), 500), "default")
+
+
+def passed(instance):
+    """Wait until the server says that its deadline is past."""
+    while City.objects.get_or_none(instance.id):
+        pass
+
+
+def test_an_ordered_attribute_has_an_entry_and_a_sort_key(ask, server, is_sound):
+    bern = ask(City.objects.create, name="Bern", population=133_883)
+    assert held(server, b"of:population") == {bern.id.encode(): sort_key(133_883)}
+    assert held(server, b"of:founded") == {}
+    assert is_sound()
+
+
+def test_a_save_moves_the_entries_of_what_changed(ask, server, is_sound):
+    bern = ask(City.objects.create, name="Bern", population=1, founded=1191)
+    bern.population, bern.name = 2.5, "Berne"
+    bern.unset("founded")
+    ask(bern.save)
+    assert held(server, b"of:population") == {bern.id.encode(): sort_key(2.5)}
+    assert held(server, b"of:founded") == {}
+    assert is_sound()
+
+
+def test_stale_copies_merge_their_ordered_attributes(ask, is_sound):
+    one = ask(City.objects.create, name="Bern", population=1, code="BE")
+    other = ask(City.objects.get, one.id)
+    one.population = 2
+    ask(one.save)
+    other.name, other.code = "Berne", "BR"
+    ask(other.save)
+    assert ask(City.objects.get, one.id).population == 2
+    assert is_sound()
+
+
+def test_objects_of_a_batch_have_their_entries(ask, server, is_sound):
+    made = [City(name=f"n{i}", population=i or None, code=i) for i in range(30)]
+    ask(City.objects.bulk_create, made, batch_size=7)
+    assert len(held(server, b"of:population")) == 29
+    assert len(held(server, b"u:code")) == 30
+    assert is_sound()
+
+
+def test_what_has_no_order_has_no_entry(ask, server, is_sound):
+    ask(City.objects.create, population=float("nan"), founded=[1], name="x")
+    assert held(server, b"of:population") == held(server, b"of:founded") == {}
+    assert is_sound()
+
+
+def test_nothing_is_left_of_what_was_deleted(ask, server):
+    made = [City(name="n", population=i, code=i) for i in range(5)]
+    ask(City.objects.bulk_create, made)
+    ask(made[0].delete)
+    ask(City.objects.all().delete)
+    assert server.keys() == []
+
+
+def test_nothing_is_left_of_what_expired(ask, server, is_sound):
+    made = [City("t", population=i, code=i, name="n" * 90, expire=0.1) for i in "ab"]
+    ask(City.objects.bulk_create, made)
+    passed(made[-1])
+    assert is_sound()
+    assert swept() == 2
+    assert server.keys() == []
+
+
+def test_saving_anew_what_expired_leaves_no_old_entry(ask, server, is_sound):
+    old = ask(City.objects.create, id="x", population=1, code="A", expire=0.1)
+    passed(old)
+    ask(City(id="x", founded=datetime(1191, 1, 1, tzinfo=UTC)).save)
+    assert held(server, b"of:population") == held(server, b"u:code") == {}
+    assert is_sound()
+
+
+@pytest.mark.parametrize("expire", [None, 1000])
+def test_an_object_removed_behind_our_back_is_forgotten(ask, server, is_sound, expire):
+    City.objects.create(id="x", population=1, code="A", slug=1, expire=expire)
+    server.client.delete(City._meta.space("default").base + b"o:x")
+    ask(City(id="x", founded=5).save)
+    assert held(server, b"of:population") == held(server, b"u:code") == {}
+    assert is_sound()
+
+
+# ---------------------------------------------------------------- unique
+
+
+def test_a_taken_value_is_named_with_who_holds_it(ask, is_sound):
+    ask(City.objects.create, id="bern", code="BE")
+    with pytest.raises(IntegrityError, match=r"'x': code='BE' is taken by City 'bern'"):
+        ask(City.objects.create, id="x", code="BE")
+    other = ask(City.objects.create, id="y", code="YY")
+    other.code = "BE"
+    with pytest.raises(IntegrityError, match="code='BE' is taken"):
+        ask(other.save)
+    assert ask(City.objects.get, "y").code == "YY"
+    assert ask(City.objects.ids) == ["bern", "y"]
+    assert is_sound()
+
+
+def test_values_that_are_unique_together_may_be_alike_apart(ask, is_sound):
+    ask(City.objects.create, country="ch", slug="bern")
+    ask(City.objects.create, country="us", slug="bern")
+    ask(City.objects.create, country="ch", slug="chur")
+    with pytest.raises(IntegrityError, match="country='ch', slug='bern' is taken"):
+        ask(City.objects.create, country="ch", slug="bern")
+    assert is_sound()
+
+
+def test_texts_that_would_run_together_are_two_values(ask, is_sound):
+    ask(City.objects.create, country="a", slug="1:b")
+    ask(City.objects.create, country="a1:", slug="b")
+    assert is_sound()
+
+
+def test_none_and_absent_are_not_kept_unique(ask, is_sound):
+    ask(City.objects.create, code=None)
+    ask(City.objects.create, code=None, country="ch", slug=None)
+    ask(City.objects.create, country="ch")
+    ask(City.objects.create, country="ch")
+    assert is_sound()
+
+
+def test_a_value_is_compared_by_its_text(ask, server):
+    ask(City.objects.create, code=30)
+    with pytest.raises(IntegrityError, match="code='30' is taken"):
+        ask(City.objects.create, code="30")
+
+
+def test_a_value_without_a_text_is_refused(ask, server):
+    with pytest.raises(TypeError, match=r"City\.code unique: a list has no text"):
+        ask(City.objects.create, code=[1])
+
+
+@pytest.mark.parametrize("code", ["short", "long" * 50])
+@pytest.mark.parametrize("how", ["delete", "change", "unset", "expiry", "eviction"])
+def test_a_value_is_free_again_at_once(ask, server, is_sound, code, how):
+    one = ask(City.objects.create, id="one", code=code)
+    if how == "delete":
+        ask(one.delete)
+    elif how == "change":
+        one.code = "other"
+        ask(one.save)
+    elif how == "unset":
+        one.unset("code")
+        ask(one.save)
+    elif how == "expiry":
+        one.expire = 0.1
+        ask(one.save)
+        passed(one)
+    else:
+        server.client.delete(City._meta.space("default").base + b"o:one")
+    two = ask(City.objects.create, id="two", code=code)
+    assert list(held(server, b"u:code").values()).count(b"two") == 1
+    swept()
+    assert ask(City.objects.get, "two") == two
+    if how != "eviction":
+        assert is_sound()
+    with pytest.raises(IntegrityError):
+        ask(City.objects.create, code=code)
+
+
+def test_a_batch_with_a_taken_value_writes_nothing(ask, is_sound):
+    ask(City.objects.create, id="one", code=1)
+    made = [City(id=f"b{i}", code=i) for i in (5, 6, 1)]
+    with pytest.raises(IntegrityError, match=r"'b1': code=1 is taken.*by City 'one'"):
+        ask(City.objects.bulk_create, made)
+    assert ask(City.objects.ids) == ["one"]
+    assert is_sound()
+
+
+def test_a_batch_that_holds_a_value_twice_writes_nothing(ask, is_sound):
+    with pytest.raises(IntegrityError, match=r"'y': code=5 is taken.*by City 'x'"):
+        ask(City.objects.bulk_create, [City(id="x", code=5), City(id="y", code=5)])
+    assert ask(City.objects.count) == 0
+    assert is_sound()
+
+
+def test_increment_does_not_take_a_held_value(ask, is_sound):
+    ask(City.objects.create, code=2)
+    one = ask(City.objects.create, code=1)
+    with pytest.raises(IntegrityError, match="code=2 is taken"):
+        ask(one.increment, "code")
+    assert is_sound()
