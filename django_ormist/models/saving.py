@@ -91,7 +91,7 @@ class Effort:
             self.meta.is_indexed,
         )
 
-    def settle(self, reply: tuple[Outcome, bytes | None]) -> Flow:
+    def settle(self, reply: tuple[Outcome, Any]) -> Flow:
         """Flow: from the first reply to the end; False if its deadline was past."""
         while True:
             code, stored = reply

@@ -47,8 +47,8 @@ class Image:
     packed: bytes
     suffixes: tuple[bytes, ...] = ()
     expire_at_ms: int | None = None
-    sort_keys: Mapping[str, bytes] = NONE
-    unique: Mapping[tuple[str, ...], bytes] = NONE
+    sort_keys: Mapping[str, bytes] = field(default_factory=dict)
+    unique: Mapping[tuple[str, ...], bytes] = field(default_factory=dict)
 
     @property
     def deadline(self) -> bytes:

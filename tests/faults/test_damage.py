@@ -33,7 +33,10 @@ def give_another_type(server, key):
 WRITES = {
     "save": lambda page: (page.save, ()),
     "delete": lambda page: (page.delete, ()),
-    "insert": lambda page: (Page("new", "a", id="new", site="t", views=2).save, ()),
+    "insert": lambda page: (
+        Page("new", "a", id="new", site="t", views=2, expire=1000).save,
+        (),
+    ),
     "bulk": lambda page: (
         Page.objects.bulk_create,
         ([Page("new", "a", id=pk, site="t", views=2) for pk in ("n1", "new")],),

@@ -24,12 +24,9 @@ local first_unique = first_ordered + 2 * ordered
 
 local wrong = mistyped(1, 1, 'string') or mistyped(2, 3, 'zset')
   or mistyped(4, 5, 'hash') or mistyped(6, 5 + terms, 'zset')
-  or mistyped(first_unique, #KEYS, 'hash')
-for i = first_ordered, first_unique - 1, 2 do
-  wrong = wrong or mistyped(i, i, 'zset') or mistyped(i + 1, i + 1, 'hash')
-end
+  or mistyped_ordered(first_ordered, ordered) or mistyped(first_unique, #KEYS, 'hash')
 if wrong then
-  return {-1, wrong}
+  return wrong
 end
 local stored = redis.call('GET', KEYS[1])
 if stored and (stored ~= ARGV[2] or stored == '') then
@@ -62,5 +59,5 @@ for i = first_unique, #KEYS do
 end
 redis.call('ZREM', KEYS[2], pk)
 redis.call('ZREM', KEYS[3], pk)
-sweep(base, clock(), tonumber(ARGV[3]))
+sweep(base, peek(KEYS[3], clock(), ARGV[3]))
 return stored and 1 or {2}

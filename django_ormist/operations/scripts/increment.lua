@@ -10,7 +10,7 @@
 local wrong = mistyped(1, 1, 'string') or mistyped(2, 2, 'hash')
   or mistyped(3, 3, 'zset')
 if wrong then
-  return {-1, wrong}
+  return wrong
 end
 if redis.call('EXISTS', KEYS[1]) == 0 then
   return false

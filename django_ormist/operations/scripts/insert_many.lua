@@ -35,12 +35,9 @@ if ARGV[4] ~= '' and redis.call('GET', base .. 'o:' .. ARGV[4]) ~= ARGV[5] then
 end
 local wrong = mistyped(1, 2, 'zset') or mistyped(3, 3, 'hash')
   or mistyped(4 + count, first_ordered - 1, 'zset')
-  or mistyped(first_unique, #KEYS, 'hash')
-for i = first_ordered, first_unique - 1, 2 do
-  wrong = wrong or mistyped(i, i, 'zset') or mistyped(i + 1, i + 1, 'hash')
-end
+  or mistyped_ordered(first_ordered, ordered) or mistyped(first_unique, #KEYS, 'hash')
 if wrong then
-  return {-1, wrong}
+  return wrong
 end
 for i = 1, count do
   local found = redis.call('TYPE', KEYS[3 + i])['ok']
@@ -176,5 +173,5 @@ for i = 1, count do
     end
   end
 end
-sweep(base, now, tonumber(ARGV[2]))
+sweep(base, peek(KEYS[2], now, ARGV[2]))
 return 1

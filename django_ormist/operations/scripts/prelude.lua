@@ -20,19 +20,40 @@ local function digits(number)
   return string.format('%.0f', number)
 end
 
+-- What to answer where a call failed: {-1, key} if the key holds another type, else the
+-- failure itself, which the client gets as an error.
+local function refusal(failure, key, kind)
+  local found = redis.call('TYPE', key)['ok']
+  return (found ~= kind and found ~= 'none') and {-1, key} or failure
+end
+
 -- What asks a key of each type for its length. TYPE costs half as much again.
 local LENGTHS = {string = 'STRLEN', zset = 'ZCARD', hash = 'HLEN'}
 
--- The first key from KEYS[first] to KEYS[last] that holds another type, or nil.
--- Lua does not roll back, so this comes before the first write.
+-- The refusal for the first key from KEYS[first] to KEYS[last] that holds another type,
+-- or nil. Lua does not roll back, so this comes before the first write.
 local function mistyped(first, last, kind)
   for i = first, last do
     local length = redis.pcall(LENGTHS[kind], KEYS[i])
     if type(length) == 'table' then
-      local found = redis.call('TYPE', KEYS[i])['ok']
-      return (found ~= kind and found ~= 'none') and KEYS[i] or error(length['err'])
+      return refusal(length, KEYS[i], kind)
     end
   end
+end
+
+-- The same for `pairs_of` ordered attributes, whose keys begin at KEYS[first].
+local function mistyped_ordered(first, pairs_of)
+  for i = first, first + 2 * pairs_of - 1, 2 do
+    local wrong = mistyped(i, i, 'zset') or mistyped(i + 1, i + 1, 'hash')
+    if wrong then
+      return wrong
+    end
+  end
+end
+
+-- At most `limit` ids that are due; where that cannot be read, a table with `err`.
+local function peek(expires, now, limit)
+  return redis.pcall('ZRANGEBYSCORE', expires, '-inf', now, 'LIMIT', 0, limit)
 end
 
 -- The creation time of the next object: later than every other in the set.
@@ -110,13 +131,12 @@ local function forget(base, pk, memo, created)
   end)
 end
 
--- Remove at most `limit` objects that are due, with all their entries; how many.
-local function sweep(base, now, limit)
-  local expires, memos = base .. 'expires', base .. 'idx'
-  local due = redis.call('ZRANGEBYSCORE', expires, '-inf', now, 'LIMIT', 0, limit)
+-- Remove these objects, which are due, with all their entries; how many.
+local function sweep(base, due)
   if #due == 0 then
     return 0
   end
+  local memos = base .. 'idx'
   local keys, gone, suffixes = {}, {}, {}
   local known = redis.call('HMGET', memos, unpack(due))
   local created = redis.call('ZMSCORE', base .. 'all', unpack(due))
@@ -138,6 +158,6 @@ local function sweep(base, now, limit)
   end
   redis.call('ZREM', base .. 'all', unpack(due))
   redis.call('HDEL', memos, unpack(due))
-  redis.call('ZREM', expires, unpack(due))
+  redis.call('ZREM', base .. 'expires', unpack(due))
   return #due
 end

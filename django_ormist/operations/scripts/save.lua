@@ -32,18 +32,10 @@ local ordered, uniques = tonumber(ARGV[12]), tonumber(ARGV[13])
 local first_ordered = 6 + lost + gained
 local first_unique = first_ordered + 2 * ordered
 
-local wrong = mistyped(1, 1, 'string') or mistyped(2, 3, 'zset')
-  or mistyped(4, 5, 'hash') or mistyped(6, first_ordered - 1, 'zset')
-  or mistyped(first_unique, #KEYS, 'hash')
-for i = first_ordered, first_unique - 1, 2 do
-  wrong = wrong or mistyped(i, i, 'zset') or mistyped(i + 1, i + 1, 'hash')
-end
-if wrong then
-  return {-1, wrong}
-end
-
-local stored = redis.call('GET', KEYS[1])
-if (stored or '') ~= ARGV[2] or stored == '' then
+local stored = redis.pcall('GET', KEYS[1])
+if type(stored) == 'table' then
+  return refusal(stored, KEYS[1], 'string')
+elseif (stored or '') ~= ARGV[2] or stored == '' then
   return {0, stored}
 end
 local now, now_us = clock()
@@ -51,8 +43,24 @@ if deadline and deadline <= now then
   return {3}
 end
 
-local was_created, memo = redis.call('ZSCORE', KEYS[2], pk), nil
+-- Every call costs: what is read anyway says by itself if its key has another type.
+local was_created, memo = redis.pcall('ZSCORE', KEYS[2], pk), nil
+if type(was_created) == 'table' then
+  return refusal(was_created, KEYS[2], 'zset')
+end
+local due = peek(KEYS[3], now, ARGV[7])
+if due['err'] then
+  return refusal(due, KEYS[3], 'zset')
+end
 local leftover = was_created and not stored
+local was_expiring = ARGV[6] == '1' or leftover
+local wrong = (deadline or was_expiring or #due > 0) and mistyped(4, 4, 'hash')
+  or ARGV[9] == '1' and mistyped(5, 5, 'hash')
+  or mistyped(6, 5 + lost, 'zset') or mistyped_ordered(first_ordered, ordered)
+  or mistyped(first_unique, #KEYS, 'hash')
+if wrong then
+  return wrong
+end
 if leftover then
   memo = redis.call('HGET', KEYS[4], pk)
   if not memo and ARGV[8] == '1' and not redis.call('ZSCORE', KEYS[3], pk) then
@@ -74,7 +82,17 @@ if is_new then
   created = digits(next_created(KEYS[2], now_us))
 end
 
--- SET comes first: out of memory, it is the one that is refused, before any other.
+-- These come first, and are taken back, so that none needs to be asked for its type
+-- before. Out of memory, the first write of a script is refused, and no later one.
+for i = 6 + lost, 5 + lost + gained do
+  local added = redis.pcall('ZADD', KEYS[i], created, pk)
+  if type(added) == 'table' then
+    for j = 6 + lost, i - 1 do
+      redis.call('ZREM', KEYS[j], pk)
+    end
+    return refusal(added, KEYS[i], 'zset')
+  end
+end
 if deadline then
   -- One ms early: a server keeps a key through the last ms, we end as it begins.
   redis.call('SET', KEYS[1], ARGV[3], 'PXAT', digits(deadline - 1))
@@ -86,9 +104,6 @@ if memo then
 end
 for i = 6, 5 + lost do
   redis.call('ZREM', KEYS[i], pk)
-end
-for i = 6 + lost, 5 + lost + gained do
-  redis.call('ZADD', KEYS[i], created, pk)
 end
 if is_new then
   redis.call('ZADD', KEYS[2], created, pk)
@@ -116,7 +131,6 @@ for i = 0, uniques - 1 do
   end
 end
 
-local was_expiring = ARGV[6] == '1' or leftover
 if deadline then
   redis.call('ZADD', KEYS[3], ARGV[4], pk)
 elseif was_expiring then
@@ -142,5 +156,8 @@ if ARGV[9] == '1' then
   end
 end
 
-sweep(base, now, tonumber(ARGV[7]))
+if leftover then
+  due = peek(KEYS[3], now, ARGV[7])  -- it was among them itself
+end
+sweep(base, due)
 return 1

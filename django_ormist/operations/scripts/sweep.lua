@@ -8,6 +8,6 @@
 
 local wrong = mistyped(1, 2, 'zset') or mistyped(3, 3, 'hash')
 if wrong then
-  return {-1, wrong}
+  return wrong
 end
-return sweep(string.sub(KEYS[2], 1, -4), clock(), tonumber(ARGV[1]))
+return sweep(string.sub(KEYS[2], 1, -4), peek(KEYS[1], clock(), ARGV[1]))
