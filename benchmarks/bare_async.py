@@ -20,9 +20,7 @@ class AsyncBare:
     async def create(self, held: Held) -> None:
         pk, packed = new_pk(), pack(held.attrs, held.tags)
         keys = (self.keys.objects + pk, *self.keys.entries(held))
-        await self.client.evalsha(
-            self.bare.create_sha, len(keys), *keys, packed, str(now_us()), pk
-        )
+        await self.client.evalsha(self.bare.create_sha, len(keys), *keys, packed, pk)
         held.pk, held.packed = pk, packed
 
     async def save(self, held: Held) -> None:

@@ -187,7 +187,7 @@ class Model(metaclass=ModelBase):
         it is the list of given tags itself.
         """
         meta = self._meta
-        if not (meta.index_attrs or meta._indexes_all):
+        if not (meta.index_attrs or meta.indexes_all):
             return self._tags
         return self._contents().terms(meta)
 

@@ -30,13 +30,17 @@ class Contents:
         """
         if not meta.is_indexed:
             return []
-        for name in self.attrs:
-            if (":" in name or "__" in name) and meta.indexes(name):
-                raise ValueError(
-                    f"Cannot index the attribute {name!r} of {meta.object_name}: the "
-                    "name of an indexed attribute has no ':' and no '__'. Rename it, "
-                    f"or add it to {meta.object_name}.Meta.exclude_attrs."
-                )
+        if meta.indexes_all:  # the names in Meta.index_attrs were checked there
+            for name in self.attrs:
+                if (":" in name or "__" in name) and meta.indexes(name):
+                    raise ValueError(
+                        f"Cannot index the attribute {name!r} of {meta.object_name}: "
+                        "the name of an indexed attribute has no ':' and no '__'. "
+                        "Rename it, or add it to "
+                        f"{meta.object_name}.Meta.exclude_attrs."
+                    )
+        elif not meta.index_attrs:
+            return list(dict.fromkeys(self.tags))
         return object_terms(self.attrs, self.tags, meta.indexes)
 
     def image(self, meta: Options, codec: str) -> Image:

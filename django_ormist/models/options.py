@@ -118,13 +118,14 @@ class Options:
         return bool(
             self.model.is_tagged
             or self.index_attrs
-            or self._indexes_all
+            or self.indexes_all
             or self.ordered
             or self.unique
         )
 
-    @property
-    def _indexes_all(self) -> bool:
+    @cached_property
+    def indexes_all(self) -> bool:
+        """Whether every attribute is indexed, but for those in exclude_attrs."""
         return self.model.indexes_attributes and self.index_attrs is None
 
     @cached_property
