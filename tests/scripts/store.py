@@ -1,0 +1,153 @@
+"""Scripts alone: sent as redis-py sends them, and their replies as they come.
+
+The keys are set by hand and looked at by hand, so each script is met in any state,
+those too that no other script would leave.
+"""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import redis
+
+from django_ormist.keys import Space
+from django_ormist.operations import expiry, objects, searches
+from django_ormist.operations.objects import NOTHING, Image, NewObject
+from django_ormist.operations.operation import Operation
+from django_ormist.queries.query import Query
+from django_ormist.terms import term_suffix
+from tests.architecture.house import SCRIPTS
+
+FAR = 4_000_000_000_000
+"""A deadline in ms that no test lives to see; 1 is one that is past."""
+
+ONE_VARIANT_A_SERVER = pytest.mark.servers(
+    "valkey91", "redis82", "redis70", "redis62", "fakeredis"
+)
+"""A script is the same over every pool and in every protocol."""
+
+
+def image(*terms: str, packed: bytes = b"old", expire: int | None = None) -> Image:
+    """What an object with these index terms is in the store."""
+    return Image(packed, tuple(map(term_suffix, terms)), expire)
+
+
+class Store:
+    """The keys of one model, and the scripts that work on them.
+
+    Each script is called by the builder of its operation, in one place: what a script
+    is to take more is added here.
+    """
+
+    def __init__(self, client: redis.Redis, prefix: str) -> None:
+        self.client = client
+        self.space = Space(prefix, "tests.Script")
+
+    # The scripts
+
+    def run(self, operation: Operation) -> Any:
+        """The raw reply of a script."""
+        spelled_out = replace(operation, is_spelled_out=True)
+        return self.client.execute_command(*spelled_out.words())
+
+    def save(
+        self,
+        pk: str,
+        old: Image,
+        new: Image,
+        counters: dict[str, int] | None = None,
+        is_indexed: bool = True,
+    ) -> Any:
+        return self.run(objects.save(self.space, pk, old, new, counters, is_indexed))
+
+    def delete(self, pk: str, old: Image, is_indexed: bool = True) -> Any:
+        return self.run(objects.delete(self.space, pk, old, is_indexed))
+
+    def insert_many(
+        self,
+        *new: NewObject,
+        before: NewObject | None = None,
+        is_indexed: bool = True,
+    ) -> Any:
+        return self.run(objects.insert_many(self.space, new, before, is_indexed))
+
+    def increment(self, pk: str, name: str, by: int) -> Any:
+        return self.run(objects.increment(self.space, pk, name, by))
+
+    def page(
+        self,
+        *terms: str,
+        start: int = 0,
+        size: int = 100,
+        want: str = "ids",
+        **query: Any,
+    ) -> Any:
+        asked = Query(terms=terms, start=start, **query)
+        return self.run(searches.page(self.space, asked, size, want))
+
+    def count(self, *terms: str) -> Any:
+        return self.run(searches.count(self.space, Query(terms=terms)))
+
+    def due(self) -> Any:
+        return self.run(expiry.due(self.space))
+
+    def sweep(self, limit: int = 50) -> Any:
+        return self.run(next(expiry.sweep(self.space, limit)))
+
+    def lua(self, body: str, *keys: str, args: Iterable[Any] = ()) -> Any:
+        """What *body* answers with the prelude before it."""
+        source = (SCRIPTS / "prelude.lua").read_bytes() + body.encode()
+        words = (source, len(keys), *map(self.key, keys), *args)
+        return self.client.execute_command("EVAL", *words)
+
+    # The keys
+
+    def key(self, rest: str) -> bytes:
+        return self.space.base + rest.encode()
+
+    def get(self, pk: str) -> bytes | None:
+        return self.client.get(self.key(f"o:{pk}"))
+
+    def ids(self, rest: str) -> list[str]:
+        """The members of a sorted set in their order."""
+        return [pk.decode() for pk in self.client.zrange(self.key(rest), 0, -1)]
+
+    def scores(self, rest: str) -> dict[str, float]:
+        pairs = self.client.zrange(self.key(rest), 0, -1, withscores=True)
+        return {pk.decode(): score for pk, score in pairs}
+
+    def hash(self, rest: str) -> dict[bytes, bytes]:
+        return self.client.hgetall(self.key(rest))
+
+    def names(self) -> list[str]:
+        """The keys that there are, without what all begin with."""
+        base = self.space.base
+        names = [key.removeprefix(base) for key in self.client.scan_iter(count=1000)]
+        return sorted(name.decode(errors="backslashreplace") for name in names)
+
+    def everything(self) -> dict[bytes, Any]:
+        """All that is stored: {key: DUMP}."""
+        return {key: self.client.dump(key) for key in self.client.scan_iter()}
+
+    def ttl_ms(self, rest: str) -> int:
+        """What is left of a key, -1 if it does not end."""
+        return self.client.pttl(self.key(rest))
+
+    def expire_now(self, *pks: str) -> None:
+        """Make these due, their bytes already taken by the server's own TTL."""
+        for pk in pks:
+            self.client.delete(self.key(f"o:{pk}"), self.key(f"c:{pk}"))
+            self.client.zadd(self.key("expires"), {pk: 1})
+
+    def mistype(self, rest: str) -> bytes:
+        """Give a key a type that none of ours has; its whole name."""
+        self.client.delete(self.key(rest))
+        self.client.lpush(self.key(rest), "x")
+        return self.key(rest)
+
+    def fill(self, *pks: str, terms: Iterable[str] = (), **facts: Any) -> None:
+        """Objects whose bytes are their ids, one after the other."""
+        for pk in pks:
+            new = image(*terms, packed=pk.encode(), **facts)
+            assert self.save(pk, NOTHING, new) == 1

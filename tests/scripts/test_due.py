@@ -1,0 +1,17 @@
+"""due.lua: the ids of what is past its deadline and not swept yet."""
+
+from tests.scripts.store import FAR, ONE_VARIANT_A_SERVER
+
+pytestmark = ONE_VARIANT_A_SERVER
+
+
+def test_the_ids_of_what_is_due_the_longest_due_first(store):
+    deadlines = {"two": 2, "one": 1, "never": FAR}
+    store.client.zadd(store.key("expires"), deadlines)
+    before = store.everything()
+    assert store.due() == [b"one", b"two"]
+    assert store.everything() == before
+
+
+def test_of_an_empty_store_there_are_none(store):
+    assert store.due() == []

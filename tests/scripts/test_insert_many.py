@@ -1,0 +1,103 @@
+"""insert_many.lua: new objects with their entries, all of them or none."""
+
+import pytest
+
+from django_ormist.operations.objects import NOTHING, NewObject
+from tests.scripts.store import FAR, ONE_VARIANT_A_SERVER, image
+
+pytestmark = ONE_VARIANT_A_SERVER
+
+
+def new(pk, *terms, counters=None, **facts):
+    return NewObject(pk, image(*terms, packed=pk.encode(), **facts), counters or {})
+
+
+TWO = (new("one", "a", "b"), new("two", "b", counters={"n": 2}, expire=FAR))
+
+
+def test_1_all_are_written_in_their_order(store):
+    assert store.insert_many(*TWO) == 1
+    assert (store.get("one"), store.get("two")) == (b"one", b"two")
+    assert store.ids("all") == store.ids("t:b") == ["one", "two"]
+    created = store.scores("all")
+    assert created["two"] == created["one"] + 1
+    assert store.scores("t:a") == {"one": created["one"]}
+    assert store.scores("expires") == {"two": FAR}
+    assert store.hash("idx") == {b"two": TWO[1].image.memo}
+    assert store.hash("c:two") == {b"n": b"2"}
+    assert store.ttl_ms("o:one") == -1
+    assert store.ttl_ms("o:two") > 0
+    assert store.ttl_ms("c:two") > 0
+    assert not store.client.exists(store.key("c:one"))
+
+
+def test_1_they_come_after_all_others_even_if_the_clock_stands_back(store):
+    store.client.zadd(store.key("all"), {"late": FAR * 1000})
+    assert store.insert_many(*TWO) == 1
+    assert store.ids("all") == ["late", "one", "two"]
+
+
+def test_1_a_hundred_objects_of_many_terms_are_one_call(store):
+    many = [new(f"n{i:03}", *(f"t{j}" for j in range(20)), "all") for i in range(100)]
+    assert store.insert_many(*many) == 1
+    assert store.ids("t:all") == store.ids("t:t19") == [each.pk for each in many]
+
+
+def test_0_the_number_of_the_object_whose_id_is_taken(store):
+    store.fill("two")
+    before = store.everything()
+    assert store.insert_many(*TWO) == [0, 2]
+    assert store.everything() == before
+
+
+def test_2_the_number_of_an_object_with_entries_that_nothing_explains(store):
+    store.fill("two", terms=["a"])
+    store.client.delete(store.key("o:two"))
+    before = store.everything()
+    assert store.insert_many(*TWO) == [2, 2]
+    assert store.everything() == before
+    assert store.insert_many(new("two"), is_indexed=False) == 1
+
+
+def test_3_the_number_of_the_object_whose_deadline_is_past(store):
+    assert store.insert_many(TWO[0], new("late", "a", expire=1)) == [3, 2]
+    assert store.names() == []
+
+
+def test_4_the_batch_before_was_refused(store):
+    assert store.insert_many(*TWO, before=new("zero")) == [4]
+    assert store.names() == []
+    store.save("zero", NOTHING, image(packed=b"others"))
+    assert store.insert_many(*TWO, before=new("zero")) == [4]
+    store.save("zero", image(packed=b"others"), image(packed=b"zero"))
+    assert store.insert_many(*TWO, before=new("zero")) == 1
+
+
+@pytest.mark.parametrize(
+    "rest", ["o:two", "all", "expires", "idx", "c:two", "t:a", "t:b"]
+)
+def test_minus_1_names_the_key_of_another_type_and_writes_nothing(store, rest):
+    key = store.mistype(rest)
+    before = store.everything()
+    assert store.insert_many(*TWO) == [-1, key]
+    assert store.everything() == before
+
+
+def test_the_places_of_expired_objects_are_taken_and_their_entries_go(store):
+    store.save("one", NOTHING, image("x", expire=FAR), {"n": 1})
+    store.save("two", NOTHING, image("x", expire=FAR), {"m": 1})
+    store.expire_now("one", "two")
+    assert store.insert_many(*TWO) == 1
+    assert store.names() == sorted(
+        ["all", "c:two", "expires", "idx", "o:one", "o:two", "t:a", "t:b"]
+    )
+    assert store.scores("expires") == {"two": FAR}
+    assert store.hash("c:two") == {b"n": b"2"}
+
+
+def test_an_insert_sweeps_twenty_that_are_due(store):
+    pks = [f"due{number:02}" for number in range(30)]
+    store.fill(*pks, terms=["x"], expire=FAR)
+    store.expire_now(*pks)
+    assert store.insert_many(*TWO) == 1
+    assert len(store.ids("t:x")) == 10

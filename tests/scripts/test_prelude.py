@@ -1,0 +1,67 @@
+"""prelude.lua: what stands before every script, function by function."""
+
+import time
+
+import pytest
+
+from tests.scripts.store import ONE_VARIANT_A_SERVER, image
+
+pytestmark = ONE_VARIANT_A_SERVER
+
+
+def test_the_clock_tells_ms_and_microseconds_of_one_moment(store):
+    body = "local ms, us = clock() return {digits(ms), digits(us)}"
+    now_ms, now_us = map(int, store.lua(body, "all"))
+    assert now_us // 1000 == now_ms
+    assert abs(now_ms / 1000 - time.time()) < 3600
+
+
+@pytest.mark.parametrize("number", [0, -1, 1_700_000_000_123_456, 2**53])
+def test_digits_are_all_of_them(store, number):
+    assert store.lua("return digits(tonumber(ARGV[1]))", "all", args=[number]) == (
+        b"%d" % number
+    )
+
+
+@pytest.mark.parametrize("kind", ["string", "zset", "hash"])
+def test_mistyped_is_the_first_key_of_another_type(store, kind):
+    store.client.set(store.key("string"), "x")
+    store.client.zadd(store.key("zset"), {"x": 1})
+    store.client.hset(store.key("hash"), "x", 1)
+    body = "return mistyped(2, #KEYS, ARGV[1])"
+    others = sorted({"string", "zset", "hash"} - {kind})
+    assert store.lua(body, others[0], kind, "none", args=[kind]) is None
+    assert store.lua(body, kind, kind, *others, args=[kind]) == store.key(others[0])
+
+
+def test_the_next_creation_time_is_later_than_every_other(store):
+    body = "return digits(next_created(KEYS[1], 1000))"
+    assert store.lua(body, "all") == b"1000"
+    store.client.zadd(store.key("all"), {"one": 999})
+    assert store.lua(body, "all") == b"1000"
+    store.client.zadd(store.key("all"), {"two": 1000})
+    assert store.lua(body, "all") == b"1001"
+
+
+@pytest.mark.parametrize(
+    "terms", [(), ("a",), ("", "\0", "a" * 64, "a" * 65, "é" * 32, "x:y")]
+)
+def test_a_memo_is_read_as_python_writes_it(store, terms):
+    written = image(*terms, expire=1)
+    body = """
+      local found = {}
+      each_suffix(ARGV[1], function(suffix) found[#found + 1] = suffix end)
+      return found
+    """
+    assert store.lua(body, "all", args=[written.memo]) == list(written.suffixes)
+
+
+def test_unindex_takes_one_id_out_of_each_set_of_a_memo(store):
+    for rest in ("t:a", "t:b", "t:c"):
+        store.client.zadd(store.key(rest), {"one": 1, "two": 2})
+    store.mistype("t:wrong")
+    memo = image("a", "wrong", "none", "b", expire=1).memo
+    base = store.space.base
+    store.lua("unindex(ARGV[1], 'one', ARGV[2])", "all", args=[base, memo])
+    assert store.ids("t:a") == store.ids("t:b") == ["two"]
+    assert store.ids("t:c") == ["one", "two"]

@@ -1,0 +1,150 @@
+"""save.lua: one object, its index entries, its expiry and its counters."""
+
+import time
+
+import pytest
+
+from django_ormist.operations.objects import NOTHING, Image
+from tests.scripts.store import FAR, ONE_VARIANT_A_SERVER, image
+
+pytestmark = ONE_VARIANT_A_SERVER
+
+OLD = image("a", "b", packed=b"old")
+
+
+def test_1_an_object_that_was_not_there_is_written(store):
+    assert store.save("one", NOTHING, OLD) == 1
+    assert store.get("one") == b"old"
+    assert store.names() == ["all", "o:one", "t:a", "t:b"]
+    created = store.scores("all")["one"]
+    assert abs(created / 1e6 - time.time()) < 3600
+    assert store.scores("t:a") == store.scores("t:b") == {"one": created}
+
+
+def test_1_the_bytes_that_are_expected_are_replaced(store):
+    store.save("one", NOTHING, OLD)
+    created = store.scores("all")
+    assert store.save("one", OLD, image("b", "c", packed=b"new")) == 1
+    assert store.get("one") == b"new"
+    assert store.names() == ["all", "o:one", "t:b", "t:c"]
+    assert store.scores("all") == store.scores("t:b") == store.scores("t:c") == created
+
+
+def test_creation_times_increase_even_if_the_clock_stands_back(store):
+    store.client.zadd(store.key("all"), {"late": FAR * 1000})
+    store.save("one", NOTHING, OLD)
+    assert store.scores("all")["one"] == FAR * 1000 + 1
+
+
+@pytest.mark.parametrize("expected", [NOTHING, image("a", packed=b"others")])
+def test_0_other_bytes_are_answered_and_stay(store, expected):
+    store.save("one", NOTHING, OLD)
+    before = store.everything()
+    assert store.save("one", expected, image("c", packed=b"new")) == [0, b"old"]
+    assert store.everything() == before
+
+
+def test_0_false_where_bytes_are_expected_and_none_are_stored(store):
+    assert store.save("one", OLD, image("c", packed=b"new")) == [0, None]
+    assert store.names() == []
+
+
+def test_0_an_object_without_bytes_is_not_taken_for_none(store):
+    store.client.set(store.key("o:one"), b"")
+    assert store.save("one", NOTHING, OLD) == [0, b""]
+    assert store.names() == ["o:one"]
+
+
+@pytest.mark.parametrize("is_left", [image(), image("a")])
+def test_2_entries_that_nothing_explains_are_left(store, is_left):
+    store.save("one", NOTHING, is_left)
+    store.client.delete(store.key("o:one"))
+    before = store.everything()
+    assert store.save("one", NOTHING, image("b")) == [2]
+    assert store.everything() == before
+
+
+def test_a_model_that_is_not_indexed_has_no_other_entries(store):
+    store.save("one", NOTHING, image(), is_indexed=False)
+    store.client.delete(store.key("o:one"))
+    store.fill("two")
+    assert store.save("one", NOTHING, image(), is_indexed=False) == 1
+    assert store.ids("all") == ["two", "one"]
+
+
+@pytest.mark.parametrize("old", [NOTHING, OLD])
+def test_3_a_deadline_that_is_past_writes_nothing(store, old):
+    if old is OLD:
+        store.save("one", NOTHING, OLD)
+    before = store.everything()
+    assert store.save("one", old, image("c", packed=b"new", expire=1)) == [3]
+    assert store.everything() == before
+
+
+@pytest.mark.parametrize(
+    "rest", ["o:one", "all", "expires", "idx", "c:one", "t:a", "t:c"]
+)
+def test_minus_1_names_the_key_of_another_type_and_writes_nothing(store, rest):
+    store.save("one", NOTHING, OLD)
+    key = store.mistype(rest)
+    before = store.everything()
+    assert store.save("one", OLD, image("c", packed=b"new")) == [-1, key]
+    assert store.everything() == before
+
+
+def test_a_deadline_is_kept_by_the_server_by_the_index_and_in_a_memo(store):
+    deadline = time.time_ns() // 1_000_000 + 3_600_000
+    new = image("a", "b" * 65, expire=deadline)
+    assert store.save("one", NOTHING, new, {"n": 5}) == 1
+    assert store.scores("expires") == {"one": deadline}
+    assert store.hash("idx") == {b"one": new.memo}
+    for rest in ("o:one", "c:one"):
+        assert 3_000_000 < store.ttl_ms(rest) < 3_600_000
+    assert store.save("one", new, image("a", packed=b"kept"), {}) == 1
+    assert store.names() == ["all", "c:one", "o:one", "t:a"]
+    assert store.ttl_ms("o:one") == store.ttl_ms("c:one") == -1
+
+
+def test_without_terms_an_expiring_object_has_no_memo(store):
+    store.save("one", NOTHING, image("a", expire=FAR))
+    assert store.save("one", image("a", expire=FAR), image(expire=FAR)) == 1
+    assert store.names() == ["all", "expires", "o:one"]
+
+
+def test_counters_are_set_and_those_not_named_are_kept(store):
+    store.save("one", NOTHING, OLD, {"n": 1, "m": -(2**63)})
+    assert store.save("one", OLD, OLD, {"n": 2}) == 1
+    assert store.hash("c:one") == {b"n": b"2", b"m": b"-9223372036854775808"}
+
+
+def test_a_new_object_begins_without_the_counters_of_the_old(store):
+    store.client.hset(store.key("c:one"), "n", 7)
+    assert store.save("one", NOTHING, OLD, {"m": 1}) == 1
+    assert store.hash("c:one") == {b"m": b"1"}
+
+
+def test_the_place_of_an_expired_object_is_taken_and_its_entries_go(store):
+    store.save("one", NOTHING, image("a", "b", expire=FAR), {"n": 1})
+    store.fill("two")
+    store.expire_now("one")
+    assert store.save("one", NOTHING, image("c", packed=b"new")) == 1
+    assert store.names() == ["all", "o:one", "o:two", "t:c"]
+    assert store.ids("all") == ["two", "one"]
+
+
+def test_a_memo_whose_key_has_another_type_does_not_stop_the_write(store):
+    store.save("one", NOTHING, image("a", "b", expire=FAR))
+    store.expire_now("one")
+    store.mistype("t:a")
+    assert store.save("one", NOTHING, image("c")) == 1
+    assert store.names() == ["all", "o:one", "t:a", "t:c"]
+
+
+def test_a_write_sweeps_twenty_that_are_due(store):
+    pks = [f"due{number:02}" for number in range(30)]
+    store.fill(*pks, terms=["a"], expire=FAR)
+    store.expire_now(*pks)
+    assert store.save("one", NOTHING, Image(b"x")) == 1
+    assert len(store.ids("expires")) == len(store.ids("t:a")) == 10
+    assert len(store.hash("idx")) == 10
+    assert store.ids("all")[-1] == "one"
