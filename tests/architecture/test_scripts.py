@@ -1,10 +1,13 @@
 """Every script says what it takes, gives and costs (rule 13), and stays in its slot."""
 
 import re
+from pathlib import Path
 
 import pytest
 
 from tests.architecture.house import SCRIPTS, modules
+
+TESTS = Path(__file__).resolve().parents[1] / "scripts"
 
 SECTIONS = ["KEYS", "ARGV", "RETURNS", "COST"]
 
@@ -73,6 +76,19 @@ def test_a_key_made_in_a_script_is_declared_as_derived(path):
 def test_a_script_calls_no_command_beyond_its_keys(path):
     called = set(re.findall(r"redis\.p?call\(\s*['\"](\w+)", path.read_text()))
     assert not {name.upper() for name in called} & FORBIDDEN
+
+
+@every_script
+def test_a_script_asks_the_clock_once(path):
+    """Up to Redis 7.0 it does not stand still inside a script."""
+    called = re.findall(r"(?<!function )\bclock\(\)", path.read_text())
+    assert len(called) <= 1
+
+
+@every_script
+def test_a_script_is_run_alone(path):
+    """tests/scripts shows each of its replies."""
+    assert (TESTS / f"test_{path.stem}.py").is_file()
 
 
 @every_script

@@ -7,8 +7,8 @@
 -- DERIVED  base .. "o:" .. id, base .. "c:" .. id, and the indexes that a memo
 --          names. All of them carry the hash tag of the declared keys.
 
--- Two numbers: the server's clock in ms and in microseconds. It stands still
--- inside a script.
+-- Two numbers: the server's clock in ms and in microseconds. A script asks it once: up
+-- to Redis 7.0 it does not stand still inside a script, though no key expires there.
 local function clock()
   local time = redis.call('TIME')
   local seconds, micros = tonumber(time[1]), tonumber(time[2])
