@@ -44,6 +44,10 @@ _DEFAULTS: dict[str, Any] = {
 _LONGEST_NAME = 200
 """Bytes that the names of an ordered or unique attribute may have: a memo's limit."""
 
+_STATE = ("attrs", "_tags", "_expire_at_ms", "_packed", "_using")
+"""What each instance has, and no class: _counters and _assigned are a class's too."""
+
+_LISTS = ("counters", "exclude_attrs", "index_attrs", "ordered")
 _NOT_INHERITED = {"abstract", "model_name", "verbose_name", "verbose_name_plural"}
 
 
@@ -60,6 +64,8 @@ class Options:
         self.model = model
         self.object_name = model.__name__
         self._given = self._read(meta)
+        for name in _LISTS:
+            self._check_names(name)
         self.abstract: bool = self._given["abstract"]
         self.using: str = self._given["using"]
         self.id_length: int = self._given["id_length"]
@@ -131,8 +137,7 @@ class Options:
     @cached_property
     def own_names(self) -> frozenset[str]:
         """Names that are the class's own: no attribute is set under them."""
-        state = ("attrs", "_tags", "_expire_at_ms", "_packed", "_using", "_counters")
-        return frozenset({*dir(self.model), *state, "_assigned"})
+        return frozenset({*dir(self.model), *_STATE})
 
     @cached_property
     def own_setters(self) -> frozenset[str]:
@@ -187,8 +192,6 @@ class Options:
         return given
 
     def _check(self) -> None:
-        for name in ("counters", "exclude_attrs", "index_attrs"):
-            self._check_names(name)
         for name in ("using", "app_label", "model_name"):
             value = self._given[name]
             if value is None and name != "using":
@@ -196,8 +199,11 @@ class Options:
             if not isinstance(value, str) or not value:
                 raise self._wrong(name, f"must be a text, not {value!r}")
         for name in ("app_label", "model_name"):
-            if set(self._given[name] or "") & set("{}:."):
+            value = self._given[name] or ""
+            if set(value) & set("{}:."):
                 raise self._wrong(name, "must hold none of { } : .")
+            if not value.isprintable():
+                raise self._wrong(name, f"must be printable, not {value!r}")
         length = self.id_length
         if not isinstance(length, int) or isinstance(length, bool) or length < 8:
             raise self._wrong(
@@ -227,7 +233,6 @@ class Options:
 
     def _check_sorted(self) -> None:
         """Read ordered and unique: names that stand in keys and in memos."""
-        self._check_names("ordered")
         self.ordered = tuple(dict.fromkeys(self._given["ordered"]))
         unique = self._given["unique"]
         if isinstance(unique, str | Mapping) or not isinstance(unique, Iterable):
@@ -236,12 +241,14 @@ class Options:
                 f"must be a list of attribute names, or of tuples of them, "
                 f"not {unique!r}",
             )
-        together = [(each,) if isinstance(each, str) else each for each in unique]
-        for names in together:
-            self._check_names("unique", names)
-            if not names:
-                raise self._wrong("unique", "holds an empty tuple")
-        self.unique = tuple(dict.fromkeys(tuple(names) for names in together))
+        self._given["unique"] = list(unique)
+        together = [
+            self._names("unique", (each,) if isinstance(each, str) else each)
+            for each in self._given["unique"]
+        ]
+        if [] in together:
+            raise self._wrong("unique", "holds an empty tuple")
+        self.unique = tuple(dict.fromkeys(map(tuple, together)))
         for name in self.ordered:
             self._check_key_name("ordered", (name,))
         for names in self.unique:
@@ -260,21 +267,27 @@ class Options:
                 option, f"has more than {_LONGEST_NAME} bytes of names: {names!r}"
             )
 
-    def _check_names(self, option: str, given: Any = None) -> None:
-        names = self._given[option] if given is None else given
-        if names is None and option == "index_attrs":
-            return
-        if (
-            isinstance(names, str | Mapping)
-            or not isinstance(names, Iterable)
-            or not all(isinstance(name, str) and name for name in names)
-        ):
+    def _check_names(self, option: str) -> None:
+        """Make a list of names of what Meta says: it may be an iterator."""
+        names = self._given[option]
+        if names is not None or option != "index_attrs":
+            self._given[option] = self._names(option, names)
+
+    def _names(self, option: str, names: Any) -> list[str]:
+        is_list = isinstance(names, Iterable) and not isinstance(names, str | Mapping)
+        given = list(names) if is_list else []
+        if not (is_list and all(isinstance(name, str) and name for name in given)):
             raise self._wrong(
                 option, f"must be a list of attribute names, not {names!r}"
             )
-        for name in names:
+        for name in given:
             if name in ("id", "pk", "expire"):
                 raise self._wrong(option, f"holds {name!r}, which is no attribute")
+            if option == "counters" and name in {*dir(self.model), *_STATE}:
+                raise self._wrong(
+                    option, f"holds {name!r}, which the class defines itself"
+                )
+        return given
 
     def _check_expire(self) -> None:
         expire = self.expire

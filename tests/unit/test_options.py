@@ -31,6 +31,14 @@ def declared(base=ormist.TaggedAttrsModel, **meta):
         ({"unique": [("a" * 101, "b" * 101)]}, "more than 200 bytes of names"),
         ({"counters": "views"}, r"Meta\.counters must be a list of attribute names"),
         ({"counters": [""]}, "list of attribute names"),
+        ({"counters": 5}, r"Meta\.counters must be a list of attribute names, not 5"),
+        ({"counters": None}, r"Meta\.counters must be a list of attribute names"),
+        ({"counters": (name for name in [5])}, "list of attribute names"),
+        ({"counters": ["save"]}, "holds 'save', which the class defines itself"),
+        ({"counters": ["_packed"]}, "which the class defines itself"),
+        ({"counters": ["objects"]}, "which the class defines itself"),
+        ({"index_attrs": [["a"]]}, r"Meta\.index_attrs must be a list of"),
+        ({"exclude_attrs": None}, r"Meta\.exclude_attrs must be a list of"),
         ({"counters": ["id"]}, "holds 'id', which is no attribute"),
         ({"index_attrs": ["a:b"]}, "no ':'"),
         ({"index_attrs": ["v"], "counters": ["v"]}, "which is a counter"),
@@ -44,6 +52,8 @@ def declared(base=ormist.TaggedAttrsModel, **meta):
         ({"using": ""}, "must be a text"),
         ({"model_name": "a{b"}, "must hold none of"),
         ({"app_label": 5}, "must be a text"),
+        ({"app_label": "shop\n"}, "must be printable"),
+        ({"model_name": "\ud800"}, "must be printable"),
     ],
 )
 def test_a_wrong_meta_is_refused_at_class_creation(meta, message):
