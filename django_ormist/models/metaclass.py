@@ -15,10 +15,14 @@ class ModelBase(type):
     """Gives each model its ``_meta`` and its own error classes."""
 
     def __new__(
-        mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any]
+        mcs,
+        name: str,
+        bases: tuple[type, ...],
+        namespace: dict[str, Any],
+        **arguments: Any,
     ) -> "ModelBase":
         meta: Any = namespace.pop("Meta", None)
-        cls = super().__new__(mcs, name, bases, namespace)
+        cls = super().__new__(mcs, name, bases, namespace, **arguments)
         if not any(isinstance(base, ModelBase) for base in bases):
             return cls
         model: type[Model] = cls  # type: ignore[assignment]

@@ -177,7 +177,7 @@ class Options:
         if meta is None:
             for base in self.model.__mro__[1:]:
                 options = base.__dict__.get("_meta")
-                if options is not None:
+                if options is not None and not _is_ours(base):
                     kept = set(given) - _NOT_INHERITED
                     given.update({k: options._given[k] for k in kept})
                     break
@@ -311,6 +311,11 @@ class Options:
 def _public(meta: type) -> dict[str, Any]:
     """The options of a Meta class, its bases included."""
     return {name: getattr(meta, name) for name in dir(meta) if not name.startswith("_")}
+
+
+def _is_ours(base: type) -> bool:
+    """Whether it is a TaggedModel, say, whose Meta has nothing to hand on."""
+    return base.__module__.rpartition(".")[0] == __package__
 
 
 def _seconds(expire: int | float | timedelta | None) -> float:

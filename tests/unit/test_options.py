@@ -103,6 +103,44 @@ def test_meta_is_inherited_as_djangos():
         Base()
 
 
+def test_meta_is_inherited_over_several_levels_and_beside_our_bases():
+    class Base(ormist.Model):
+        class Meta:
+            abstract = True
+            expire = 60
+
+    class Middle(Base):
+        class Meta(Base.Meta):
+            abstract = True
+            counters = (name for name in ["views"])  # even of what is read once
+
+    class Before(Middle, ormist.TaggedModel):
+        pass
+
+    class Behind(ormist.TaggedModel, Middle):
+        pass
+
+    class Grandchild(Behind):
+        pass
+
+    for model in (Before, Behind, Grandchild):
+        assert (model._meta.expire, model._meta.counters) == (60, {"views"})
+        assert not model._meta.abstract
+        assert model("tag").views == 0
+
+
+def test_a_class_takes_arguments_as_others_do():
+    class Named:
+        def __init_subclass__(cls, /, named="", **arguments):
+            super().__init_subclass__(**arguments)
+            cls.named = named
+
+    class Child(Named, ormist.Model, named="x"):
+        pass
+
+    assert (Child.named, Child._meta.label) == ("x", "tests.Child")
+
+
 def test_each_model_has_its_own_errors_below_its_parents():
     class Child(Plain):
         pass
