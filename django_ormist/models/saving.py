@@ -91,6 +91,16 @@ class Effort:
             self.meta.is_indexed,
         )
 
+    def removal(self) -> Operation:
+        """In place of the write, when the deadline is past: of these bytes alone."""
+        pk, is_indexed = self.instance.id, self.meta.is_indexed
+        return objects.delete(self.space, pk, self.old, is_indexed)
+
+    def forgetting(self) -> Flow:
+        """Flow: remove index entries of an object that is not there."""
+        meta = self.meta
+        return forget(self.space, self.instance.id, meta.ordered, meta.unique)
+
     def settle(self, reply: tuple[Outcome, Any]) -> Flow:
         """Flow: from the first reply to the end; False if its deadline was past."""
         while True:
@@ -101,15 +111,16 @@ class Effort:
             if code is Outcome.DUE:
                 if self.force_update and self.stored is None:
                     raise self.not_updated()
-                yield from delete_stored(self.instance, self.using, self.old)
-                return False
+                code, stored = yield self.removal()
+                if code is not Outcome.REFUSED:
+                    if code is Outcome.UNEXPLAINED and stored:
+                        yield from self.forgetting()
+                    self.instance._forget()
+                    return False
             if code is Outcome.TAKEN:
                 raise held_by_another(self.instance, stored)
             if code is Outcome.UNEXPLAINED:
-                meta = self.meta
-                yield from forget(
-                    self.space, self.instance.id, meta.ordered, meta.unique
-                )
+                yield from self.forgetting()
             elif self.force_insert:
                 raise self.taken()
             elif stored is None and self.force_update:

@@ -1,0 +1,56 @@
+"""Saves are answered by hand: what no test can time on a server."""
+
+import pytest
+
+import django_ormist as ormist
+from django_ormist.codecs import pack
+from django_ormist.models import saving
+from django_ormist.operations.replies import Outcome
+from tests.models import Todo
+
+DUE, GONE = (Outcome.DUE, None), (Outcome.UNEXPLAINED, None)
+OTHERS = pack({"text": "others"}, ["theirs"])
+
+
+def answered(flow, *replies):
+    """The answer of *flow*, and the scripts that it ran: each gets one reply."""
+    asked, waiting = [], list(replies)
+    step = next(flow)
+    try:
+        while True:
+            asked.append(step.command.name)
+            step = flow.send(waiting.pop(0))
+    except StopIteration as done:
+        assert not waiting
+        return done.value, asked
+
+
+def test_a_save_after_the_deadline_removes_what_it_would_have_replaced():
+    todo = Todo("mine", expire=-1)
+    flow = saving.save(todo, "default")
+    assert answered(flow, DUE, GONE) == (None, ["save", "delete"])
+    assert todo._state.adding
+
+
+def test_an_insert_after_the_deadline_leaves_what_another_inserted_meanwhile():
+    flow = saving.save(Todo("mine", expire=-1), "default", force_insert=True)
+    with pytest.raises(ormist.IntegrityError, match="is taken"):
+        answered(flow, DUE, (Outcome.REFUSED, OTHERS))
+
+
+def test_a_strict_save_after_the_deadline_leaves_what_another_wrote_meanwhile():
+    flow = saving.save(Todo("mine", expire=-1), "default", strict=True)
+    with pytest.raises(ormist.ConflictError):
+        answered(flow, DUE, (Outcome.REFUSED, OTHERS))
+
+
+def test_a_save_after_a_deadline_that_another_prolonged_keeps_the_object():
+    todo = Todo("mine", text="a", expire=4_000_000_000)
+    loaded = pack({"text": "a"}, ["mine"], 1)
+    todo._take(saving.Contents.of(loaded, b""), loaded, "default")
+    todo.text = "b"
+    flow = saving.save(todo, "default")
+    prolonged = pack({"text": "a"}, ["mine"])
+    replies = DUE, (Outcome.REFUSED, prolonged), (Outcome.DONE, None)
+    assert answered(flow, *replies) == (None, ["save", "delete", "save"])
+    assert (todo.text, todo.expire) == ("b", None)
