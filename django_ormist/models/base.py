@@ -10,6 +10,7 @@ from ..connections.executor import arun, run
 from ..keys import object_key
 from ..operations.searches import Row
 from . import saving
+from .altering import Altering, alters_data
 from .arguments import checked_pk, checked_tags
 from .contents import Contents
 from .deadlines import Expire, now_ms, to_datetime, to_deadline_ms
@@ -28,7 +29,7 @@ class ModelState(NamedTuple):
     db: str | None
 
 
-class Model(metaclass=ModelBase):
+class Model(Altering, metaclass=ModelBase):
     """An object in Redis with any attributes, without tags.
 
     id, pk: its id, drawn when None is given. expire: its deadline; seconds, a
@@ -206,6 +207,7 @@ class Model(metaclass=ModelBase):
     def expire(self, value: Expire) -> None:
         self.__dict__["_expire_at_ms"] = to_deadline_ms(value)
 
+    @alters_data
     def set(self, /, **attrs: Any) -> None:
         """Set attributes, of any name. Nothing is stored before save()."""
         for name, value in attrs.items():
@@ -214,11 +216,13 @@ class Model(metaclass=ModelBase):
             else:
                 self.attrs[name] = value
 
+    @alters_data
     def unset(self, /, *names: str) -> None:
         """Remove attributes; one that is not there is none. Stored by save()."""
         for name in names:
             self.attrs.pop(name, None)
 
+    @alters_data
     def set_expire(self, expire: Expire) -> None:
         """Give it another deadline, or none. Stored by save()."""
         self.__dict__["_expire_at_ms"] = to_deadline_ms(expire)
@@ -261,6 +265,7 @@ class Model(metaclass=ModelBase):
 
     # The store
 
+    @alters_data
     def save(
         self,
         force_insert: bool = False,
@@ -278,6 +283,7 @@ class Model(metaclass=ModelBase):
         alias = self._alias(using)
         run(saving.save(self, alias, force_insert, force_update, strict), alias)
 
+    @alters_data
     async def asave(
         self,
         force_insert: bool = False,
@@ -289,12 +295,14 @@ class Model(metaclass=ModelBase):
         alias = self._alias(using)
         await arun(saving.save(self, alias, force_insert, force_update, strict), alias)
 
+    @alters_data
     def delete(self, using: str | None = None) -> tuple[int, dict[str, int]]:
         """Delete the object, as (1, {label: 1}) or (0, {}). One round trip."""
         alias = self._alias(using)
         deleted: tuple[int, dict[str, int]] = run(saving.delete(self, alias), alias)
         return deleted
 
+    @alters_data
     async def adelete(self, using: str | None = None) -> tuple[int, dict[str, int]]:
         """See delete()."""
         alias = self._alias(using)
@@ -302,6 +310,7 @@ class Model(metaclass=ModelBase):
         deleted = await arun(saving.delete(self, alias), alias)
         return deleted
 
+    @alters_data
     def refresh_from_db(self, using: str | None = None) -> None:
         """Read everything anew; unsaved changes are lost. One round trip.
 
@@ -310,11 +319,13 @@ class Model(metaclass=ModelBase):
         alias = self._alias(using)
         run(saving.refresh(self, alias), alias)
 
+    @alters_data
     async def arefresh_from_db(self, using: str | None = None) -> None:
         """See refresh_from_db()."""
         alias = self._alias(using)
         await arun(saving.refresh(self, alias), alias)
 
+    @alters_data
     def increment(self, name: str, by: Any = 1) -> Any:
         """Add to a number as it is stored, and return the new value.
 
@@ -326,6 +337,7 @@ class Model(metaclass=ModelBase):
         alias = self._alias(None)
         return run(saving.increment(self, alias, name, by), alias)
 
+    @alters_data
     async def aincrement(self, name: str, by: Any = 1) -> Any:
         """See increment()."""
         alias = self._alias(None)

@@ -9,6 +9,7 @@ from ..keys import Space
 from ..operations.operation import Flow
 from ..queries.query import Query
 from . import bulk, fetching
+from .altering import alters_data
 from .deadlines import Expire, to_deadline_ms
 from .lookups import narrowed
 from .manager import Asking, Manager
@@ -179,6 +180,7 @@ class Collection(Asking[M]):
 
     # Changes
 
+    @alters_data
     def delete(self) -> tuple[int, dict[str, int]]:
         """Delete the objects, as (number, {label: number}). Each is one step.
 
@@ -189,6 +191,7 @@ class Collection(Asking[M]):
         self._cache = None
         return number, ({self.model._meta.label: number} if number else {})
 
+    @alters_data
     async def adelete(self) -> tuple[int, dict[str, int]]:
         """See delete()."""
         self._check_whole("delete")
@@ -196,6 +199,7 @@ class Collection(Asking[M]):
         self._cache = None
         return number, ({self.model._meta.label: number} if number else {})
 
+    @alters_data
     def set_expire(self, expire: Expire) -> int:
         """Give each object another deadline, or none, at once; how many.
 
@@ -207,6 +211,7 @@ class Collection(Asking[M]):
         number: int = run(bulk.set_expire(self, deadline_ms), self.db)
         return number
 
+    @alters_data
     async def aset_expire(self, expire: Expire) -> int:
         """See set_expire()."""
         self._check_whole("set_expire")

@@ -2,11 +2,13 @@
 
 import inspect
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from functools import wraps
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from ..connections.executor import arun, run
 from ..exceptions import NotSupportedError
 from . import bulk, fetching
+from .altering import Altering, alters_data
 
 if TYPE_CHECKING:
     from .base import Model
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
 M = TypeVar("M", bound="Model")
 
 
-class Asking(Generic[M]):
+class Asking(Altering, Generic[M]):
     """The verbs that a manager and a collection share, each with its async twin."""
 
     model: "type[M]"
@@ -196,6 +198,7 @@ class Asking(Generic[M]):
 
     # Creation
 
+    @alters_data
     def create(self, /, *tags: str, **attrs: Any) -> M:
         """Make an object and store it. One round trip.
 
@@ -206,6 +209,7 @@ class Asking(Generic[M]):
         instance.save(force_insert=True, using=alias)
         return instance
 
+    @alters_data
     async def acreate(self, /, *tags: str, **attrs: Any) -> M:
         """See create()."""
         alias = self._collection().db
@@ -213,6 +217,7 @@ class Asking(Generic[M]):
         await instance.asave(force_insert=True, using=alias)
         return instance
 
+    @alters_data
     def bulk_create(self, objs: Iterable[M], batch_size: int = 100) -> list[M]:
         """Store new objects, *batch_size* (1 to 1000) in one step; returns them.
 
@@ -224,12 +229,14 @@ class Asking(Generic[M]):
         stored: list[M] = run(bulk.create(asked, objs, batch_size), asked.db)
         return stored
 
+    @alters_data
     async def abulk_create(self, objs: Iterable[M], batch_size: int = 100) -> list[M]:
         """See bulk_create()."""
         asked = self._collection()
         stored: list[M] = await arun(bulk.create(asked, objs, batch_size), asked.db)
         return stored
 
+    @alters_data
     def bulk_save(self, objs: Iterable[M], batch_size: int = 100) -> int:
         """Save each object as save() does, *batch_size* a round trip; how many.
 
@@ -239,6 +246,7 @@ class Asking(Generic[M]):
         number: int = run(bulk.save(asked, objs, batch_size), asked.db)
         return number
 
+    @alters_data
     async def abulk_save(self, objs: Iterable[M], batch_size: int = 100) -> int:
         """See bulk_save()."""
         asked = self._collection()
@@ -321,8 +329,8 @@ class Manager(Asking[M]):
 def _forwarded(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
     """A manager's method that calls the namesake of its collection."""
 
+    @wraps(method)
     def forward(self: Manager[Any], *args: Any, **kwargs: Any) -> Any:
         return getattr(self.get_collection(), name)(*args, **kwargs)
 
-    forward.__name__, forward.__doc__ = name, method.__doc__
     return forward
