@@ -347,6 +347,8 @@ class Model(Altering, metaclass=ModelBase):
         return using or self._using or self._meta.using
 
     def _contents(self) -> Contents:
+        if self._tags:  # which may have been changed in place
+            self._tags[:] = checked_tags(type(self), self._tags)
         return Contents(self.attrs, self._tags, self._expire_at_ms)
 
     def _take(self, contents: Contents, packed: bytes, using: str) -> None:

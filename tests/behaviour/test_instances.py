@@ -291,6 +291,26 @@ def test_tags_can_be_changed_in_place(ask, alias):
     assert ask(Todo.objects.find("b").count) == 0
 
 
+def test_what_is_put_into_tags_in_place_is_looked_at_when_it_is_saved(ask, alias):
+    todo = ask(Todo.objects.create, "a")
+    tags = todo.tags
+    tags.append("a")
+    ask(todo.save)
+    assert ask(Todo.objects.get, todo.id).tags == tags == ["a"]
+    for wrong in (5, None, b"x", ["x"]):
+        tags.append(wrong)
+        with pytest.raises(
+            TypeError, match=f"A tag is a str, not {type(wrong).__name__}"
+        ):
+            ask(todo.save)
+        assert tags.pop() == wrong
+    plain = Plain(id="x")
+    plain.tags.append("a")
+    with pytest.raises(TypeError, match="Plain takes no tags"):
+        ask(plain.save)
+    assert ask(Plain.objects.count) == 0
+
+
 def test_a_model_without_tags_refuses_them():
     with pytest.raises(TypeError, match="Plain takes no tags"):
         Plain("home")
