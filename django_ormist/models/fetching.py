@@ -7,6 +7,7 @@ from ..operations import objects, searches
 from ..operations.operation import Flow
 from ..queries.query import Query
 from . import lookups as asked_lookups
+from .arguments import looked_up_pk
 
 if TYPE_CHECKING:
     from .base import Model
@@ -70,15 +71,11 @@ def _one(
             f"get() takes one id, or lookups by name; not {len(pk)} ids. "
             "Find by tags with find(...).get()."
         )
-    if pk and not isinstance(pk[0], str):
-        raise TypeError(
-            f"An id of {asked.model.__name__} is a str, not {type(pk[0]).__name__}: "
-            f"{pk[0]!r}."
-        )
+    pks = frozenset(looked_up_pk(asked.model.__name__, each) for each in pk)
     if asked.query.is_sliced and (pk or lookups):
         raise TypeError("Cannot filter a query once a slice has been taken.")
     query = asked_lookups.narrowed(asked.query, asked.model, (), lookups)
-    return query.narrow((), frozenset(pk)) if pk else query
+    return query.narrow((), pks) if pk else query
 
 
 def _by_pk(asked: "Collection[Any]", pk: str) -> Flow:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 from ..exceptions import FieldError
 from ..queries.query import Query
 from ..terms import attribute_term, term_suffix
+from .arguments import looked_up_pk
 from .options import Options
 
 if TYPE_CHECKING:
@@ -41,8 +42,9 @@ def _tag(meta: Options, tag: Any) -> str:
             f"Cannot find {meta.object_name} by the tag {tag!r}: it has no tags. "
             f"Derive {meta.object_name} from TaggedModel."
         )
-    term_suffix(tag)
-    return str.__str__(tag)
+    plain = str.__str__(tag)
+    term_suffix(plain)
+    return plain
 
 
 def _pks(meta: Options, name: str, value: Any) -> frozenset[str]:
@@ -51,13 +53,10 @@ def _pks(meta: Options, name: str, value: Any) -> frozenset[str]:
     )
     if values is None and name.endswith("__in"):
         raise TypeError(f"{name} takes a list of ids, not the text {value!r}.")
-    for pk in [value] if values is None else values:
-        if not isinstance(pk, str):
-            raise TypeError(
-                f"An id of {meta.object_name} is a str, not {type(pk).__name__}: "
-                f"{pk!r}."
-            )
-    return frozenset([value] if values is None else values)
+    return frozenset(
+        looked_up_pk(meta.object_name, pk)
+        for pk in ([value] if values is None else values)
+    )
 
 
 def _attribute(meta: Options, name: str, value: Any) -> str:

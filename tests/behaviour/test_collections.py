@@ -77,6 +77,9 @@ def test_only_named_attributes_are_indexed(ask, alias):
         (lambda: Todo.objects.find(pk=3), TypeError, "is a str, not int"),
         (lambda: Todo.objects.find(pk__in="abc"), TypeError, "a list of ids"),
         (lambda: Todo.objects.find("\ud800"), ValueError, "surrogate"),
+        (lambda: User.objects.find(age="\ud800"), ValueError, "surrogate"),
+        (lambda: Plain.objects.find(pk="\ud800"), ValueError, "surrogate"),
+        (lambda: Plain.objects.find(pk__in=["a", "\ud800"]), ValueError, "surrogate"),
     ],
 )
 def test_a_lookup_that_cannot_be_answered_is_refused_at_once(ask_for, error, message):

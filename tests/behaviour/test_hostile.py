@@ -1,10 +1,13 @@
 """Hostile input is only data, and nothing of one object reaches another."""
 
 import pytest
+from django.db.models import TextChoices
+from django.utils.safestring import SafeString
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.models import Plain, Todo, User
+from tests.checker import raw_faults
+from tests.models import Page, Plain, Todo, User
 
 HOSTILE = [
     "*",
@@ -48,6 +51,92 @@ def test_hostile_ids_and_tags_do_not_meet(ask, server, make):
         ask(each.delete)
         assert ask(Todo.objects.ids) == IDS[number:]
     assert server.keys() == []
+
+
+@pytest.mark.servers("valkey91", "valkey91-json", "redis62", "fakeredis")
+def test_hostile_ids_and_tags_go_through_every_verb(ask, server):
+    for text in IDS:
+        bystander = ask(Page.objects.create, text, id=text + "2", site=text, views=1)
+        page = ask(Page.objects.create, text, id=text, site=text, views=1)
+        asked = Page.objects.find(text, site=text)
+        assert ask(asked.get, text) == ask(Page.objects.get_or_none, pk=text) == page
+        assert ask(asked.find(pk=text).exists) is True
+        assert ask(asked.find(pk__in=[text]).list) == [page]
+        assert ask(Page.objects.in_bulk, [text]) == {text: page}
+        assert ask(asked.contains, page) is True
+        assert ask(asked.count) == 2
+        assert ask(asked.reverse()[:1].ids) == [text]
+        assert ask(page.increment, "views") == 2
+        assert ask(page.increment, "number", 3) == 3
+        stale = ask(Page.objects.get, text)
+        page.tags = [text + "!"]
+        ask(page.save)
+        stale.site = text + "?"
+        ask(stale.save)
+        ask(page.refresh_from_db)
+        assert page.tags == [text + "!", f"site:{text}?"]
+        assert ask(Page.objects.find(text + "!", site=text + "?").ids) == [text]
+        assert ask(Page.objects.find(pk=text).set_expire, 1000) == 1
+        assert ask(Page.objects.bulk_save, [ask(Page.objects.get, text)]) == 1
+        assert (page.views, page.number) == (2, 3)
+        assert raw_faults(server.client, server.key_prefix) == []
+        assert ask(Page.objects.find(text + "!").delete) == (1, {"tests.Page": 1})
+        assert ask(asked.list) == [bystander]
+        assert ask(bystander.delete) == (1, {"tests.Page": 1})
+        assert server.keys() == []
+
+
+@pytest.mark.servers("valkey91", "valkey91-json", "redis62", "fakeredis")
+def test_hostile_names_are_attributes_like_others(ask, server):
+    attrs = {text: number for number, text in enumerate([*HOSTILE, "$", "$x", "__"])}
+    plain = ask(Plain.objects.create, **attrs)
+    assert ask(Plain.objects.get, plain.id).attrs == attrs
+    plain.unset(*HOSTILE[::2])
+    ask(plain.save)
+    for name in HOSTILE[1::2]:
+        assert ask(plain.increment, name, 100) == attrs[name] + 100
+    assert ask(Plain.objects.get, plain.id).attrs == plain.attrs
+    indexable = [name for name in HOSTILE if ":" not in name]
+    user = ask(User.objects.create, **dict.fromkeys(indexable, "x"))
+    for name in indexable:
+        assert ask(User.objects.find(**{name: "x"}).list) == [user]
+    ask(user.delete)
+    ask(plain.delete)
+    assert server.keys() == []
+
+
+class Place(TextChoices):
+    HOME = "home", "At home"
+
+
+class Shouting(str):
+    """A text that says something else wherever it is asked."""
+
+    def __str__(self):
+        return "SHOUTED"
+
+    def encode(self, *args):
+        return b"SHOUTED"
+
+
+@pytest.mark.parametrize("kind", [SafeString, Shouting, lambda _: Place.HOME])
+def test_a_subclass_of_str_is_the_text_that_it_holds(ask, alias, kind):
+    text = kind("home")
+    todo = ask(Todo.objects.create, text, id=text, at=text)
+    assert [type(each) for each in (todo.id, *todo.tags)] == [str, str]
+    for asked in ("home", text):
+        assert ask(Todo.objects.get, asked) == todo
+        assert ask(Todo.objects.find(pk=asked).list) == [todo]
+        assert ask(Todo.objects.in_bulk, [asked]) == {"home": todo}
+        assert ask(Todo.objects.find(asked).list) == [todo]
+    found = ask(Todo.objects.get, "home")
+    assert (type(found.at), found.at) == (str, "home")
+    todo.tags.append(kind("home"))
+    ask(todo.save)
+    assert ask(Todo.objects.get, "home").tags == ["home"]
+    user = ask(User.objects.create, at=text)
+    assert ask(User.objects.find(at="home").list) == [user]
+    assert ask(User.objects.find(at=text).list) == [user]
 
 
 def test_hostile_values_find_only_themselves(ask, server):
