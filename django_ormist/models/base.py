@@ -311,19 +311,24 @@ class Model(Altering, metaclass=ModelBase):
         return deleted
 
     @alters_data
-    def refresh_from_db(self, using: str | None = None) -> None:
+    def refresh_from_db(
+        self, using: str | None = None, fields: Iterable[str] | None = None
+    ) -> None:
         """Read everything anew; unsaved changes are lost. One round trip.
 
-        Raises DoesNotExist.
+        fields: names of attributes or counters, "tags", "expire": unsaved changes of
+        these alone are lost. Raises DoesNotExist.
         """
         alias = self._alias(using)
-        run(saving.refresh(self, alias), alias)
+        run(saving.refresh(self, alias, fields), alias)
 
     @alters_data
-    async def arefresh_from_db(self, using: str | None = None) -> None:
+    async def arefresh_from_db(
+        self, using: str | None = None, fields: Iterable[str] | None = None
+    ) -> None:
         """See refresh_from_db()."""
         alias = self._alias(using)
-        await arun(saving.refresh(self, alias), alias)
+        await arun(saving.refresh(self, alias, fields), alias)
 
     @alters_data
     def increment(self, name: str, by: Any = 1) -> Any:

@@ -1,5 +1,6 @@
 """The flows of one instance: save, delete, refresh, increment."""
 
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -212,8 +213,10 @@ def delete_stored(instance: "Model", using: str, old: Image) -> Flow:
     return code is Outcome.DONE
 
 
-def refresh(instance: "Model", using: str) -> Flow:
+def refresh(instance: "Model", using: str, fields: Iterable[str] | None = None) -> Flow:
     """Flow: read the instance anew. One round trip. Raises DoesNotExist."""
+    if isinstance(fields, str):
+        raise TypeError(f"fields is a list of names, not the text {fields!r}.")
     space, meta = instance._meta.space(using), instance._meta
     if meta.counters:
         packed, counters = yield [
@@ -224,11 +227,18 @@ def refresh(instance: "Model", using: str) -> Flow:
         packed, counters = (yield objects.load(space, instance.id)), {}
     if packed is None:
         raise _gone(instance)
-    contents = Contents.of(packed, object_key(space, instance.id))
-    instance._take(contents, packed, using)
-    if meta.counters:
-        instance._counters.clear()
-        instance._counters.update(counters)
+    key = object_key(space, instance.id)
+    contents = Contents.of(packed, key)
+    if fields is None:
+        instance._take(contents, packed, using)
+        renewed = meta.counters
+    else:
+        names = set(fields)
+        _rebase(instance, contents, packed, key, using, names)
+        renewed = meta.counters & names
+    for name in renewed:
+        instance._counters[name] = counters.get(name, 0)
+    instance._assigned.difference_update(renewed)
 
 
 def increment(instance: "Model", using: str, name: str, by: Any) -> Flow:
@@ -267,7 +277,7 @@ def _increment_attribute(instance: "Model", using: str, name: str, by: Any) -> F
             meta.is_indexed,
         )
         if code is Outcome.DONE:
-            _rebase(instance, new, image.packed, key, using, name)
+            _rebase(instance, new, image.packed, key, using, {name})
             return value
         if code is Outcome.TAKEN:
             raise held_by_another(instance, seen, new.attrs)
@@ -276,15 +286,32 @@ def _increment_attribute(instance: "Model", using: str, name: str, by: Any) -> F
 
 
 def _rebase(
-    instance: "Model", new: Contents, packed: bytes, key: bytes, using: str, name: str
+    instance: "Model",
+    new: Contents,
+    packed: bytes,
+    key: bytes,
+    using: str,
+    fields: set[str],
 ) -> None:
-    """The instance takes what is stored now, and keeps its own unsaved changes."""
-    mine = instance._contents()
+    """The instance takes what is stored now, and keeps its own unsaved changes.
+
+    fields: attributes, "tags" or "expire", of which it takes what is stored whatever
+    it changed.
+    """
+    base, assigned = Contents({}, [], None), set(instance._assigned)
     if instance._packed is not None and instance._using == using:
         base = Contents.of(instance._packed, key)
-        mine = mine.rebased(base, new)
-    mine.attrs[name] = new.attrs[name]
+    mine = instance._contents().rebased(base, new)
+    for name in fields & new.attrs.keys():
+        mine.attrs[name] = new.attrs[name]
+    for name in fields - new.attrs.keys():
+        mine.attrs.pop(name, None)
+    if "tags" in fields:
+        mine.tags = new.tags
+    if "expire" in fields:
+        mine.expire_at_ms = new.expire_at_ms
     instance._take(mine, packed, using)
+    instance._assigned.update(assigned)
 
 
 def _sum(model: str, name: str, value: Any, by: Any) -> Any:
@@ -293,7 +320,13 @@ def _sum(model: str, name: str, value: Any, by: Any) -> Any:
         raise TypeError(
             f"Cannot increment {name!r} of {model}: it holds a {type(value).__name__}."
         )
-    return value + by
+    try:
+        return value + by
+    except TypeError as error:
+        raise TypeError(
+            f"Cannot increment {name!r} of {model}, a {type(value).__name__}, by "
+            f"{by!r}: {error}."
+        ) from error
 
 
 def _gone(instance: "Model") -> Exception:

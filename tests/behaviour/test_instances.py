@@ -201,6 +201,44 @@ def test_refresh_reads_everything_anew(ask, alias):
         ask(page.refresh_from_db)
 
 
+def test_refresh_of_named_fields_keeps_other_unsaved_changes(ask, alias):
+    page = ask(Page.objects.create, "a", site="x", size=1, gone=1, views=2)
+    other = ask(Page.objects.get, page.id)
+    other.site, other.size, other.tags, other.expire = "y", 2, ["b"], 60
+    del other.gone
+    ask(other.save)
+    ask(other.increment, "views")
+    page.site, page.size, page.gone, page.mine = "lost", 5, 5, 5
+    page.tags, page.expire, page.views, page.votes = ["c"], 1000, 50, 60
+    ask(page.refresh_from_db, fields=["site", "gone", "views", "absent"])
+    assert page.attrs == {"site": "y", "size": 5, "mine": 5}
+    assert (page.tags, page.views) == (["b", "c", "site:y"], 3)
+    ask(page.refresh_from_db, fields=("tags", "expire"))
+    assert (page.tags, page.expire) == (["b", "site:y"], other.expire)
+    ask(page.save, strict=True)
+    found = ask(Page.objects.get, page.id)
+    assert found.attrs == page.attrs
+    assert (found.views, found.votes) == (3, 60)
+    with pytest.raises(TypeError, match="fields is a list of names"):
+        ask(page.refresh_from_db, fields="site")
+
+
+@pytest.mark.parametrize("verb", ["refresh_from_db", "increment"])
+def test_an_object_never_loaded_is_loaded_below_its_own_changes(ask, alias, verb):
+    page = ask(Page.objects.create, "a", site="x", size=1, views=2)
+    twin = Page("mine", id=page.id, note="n")
+    if verb == "increment":
+        assert ask(twin.increment, "size", 4) == 5
+    else:
+        ask(twin.refresh_from_db, fields=["size"])
+        twin.size = 5
+    assert twin.attrs == {"site": "x", "size": 5, "note": "n"}
+    assert twin.tags == ["a", "mine", "site:x"]
+    ask(twin.save, strict=True)
+    found = ask(Page.objects.get, page.id)
+    assert (found.attrs, found.tags, found.views) == (twin.attrs, twin.tags, 2)
+
+
 def test_counters_start_from_the_value_given(ask, server):
     page = ask(Page.objects.create, site="x", views=5)
     assert (page.views, page.votes) == (5, 0)
@@ -247,6 +285,23 @@ def test_increment_of_an_attribute_keeps_its_index_right(ask, alias):
     assert ask(other.increment, "absent", 1.5) == 1.5
     with pytest.raises(TypeError, match="'name' of User"):
         ask(other.increment, "name")
+
+
+def test_increment_of_an_attribute_keeps_an_assigned_counter(ask, alias):
+    page = ask(Page.objects.create, size=1, views=1)
+    page.views = 50
+    assert ask(page.increment, "size") == 2
+    assert page.views == 50
+    ask(page.save)
+    assert ask(Page.objects.get, page.id).views == 50
+
+
+def test_increment_by_what_cannot_be_added_names_the_attribute(ask, alias):
+    user = ask(User.objects.create, age=30)
+    with pytest.raises(
+        TypeError, match="Cannot increment 'age' of User, a int, by '1'"
+    ):
+        ask(user.increment, "age", "1")
 
 
 def test_increment_of_a_deleted_object_is_does_not_exist(ask, alias):
