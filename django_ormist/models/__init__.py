@@ -1,8 +1,9 @@
 """DECLARE. Models, their managers and their collections."""
 
-from .base import Model, TaggedAttrsModel, TaggedModel, Verbose
+from .base import Model, TaggedAttrsModel, TaggedModel
 from .collection import Collection
 from .manager import Manager
+from .verbose import Verbose
 
 __all__ = [
     "Collection",

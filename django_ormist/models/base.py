@@ -1,8 +1,8 @@
-"""The models: Model, TaggedModel, TaggedAttrsModel, and the mix-in Verbose."""
+"""The models: Model, TaggedModel, TaggedAttrsModel."""
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from .. import exceptions
 from ..codecs import unpack
@@ -17,16 +17,10 @@ from .deadlines import Expire, now_ms, to_datetime, to_deadline_ms
 from .manager import Manager
 from .metaclass import ModelBase
 from .options import Options
+from .state import ModelState, marked, unmarked
 
 if TYPE_CHECKING:
     from ..keys import Space
-
-
-class ModelState(NamedTuple):
-    """Django's ``_state``: whether the object was never stored, and its alias."""
-
-    adding: bool
-    db: str | None
 
 
 class Model(Altering, metaclass=ModelBase):
@@ -258,10 +252,15 @@ class Model(Altering, metaclass=ModelBase):
 
     def __getstate__(self) -> dict[str, Any]:
         """For copy and pickle: a copy does not share attributes with its model."""
-        return {
-            name: value.copy() if isinstance(value, dict | list | set) else value
-            for name, value in self.__dict__.items()
-        }
+        return marked(
+            {
+                name: value.copy() if isinstance(value, dict | list | set) else value
+                for name, value in self.__dict__.items()
+            }
+        )
+
+    def __setstate__(self, pickled: dict[str, Any]) -> None:
+        self.__dict__.update(unmarked(type(self), pickled))
 
     # The store
 
@@ -396,11 +395,3 @@ class TaggedAttrsModel(TaggedModel):
 
     class Meta:
         abstract = True
-
-
-class Verbose:
-    """Mix-in: repr() shows the id and the attributes."""
-
-    def __repr__(self) -> str:
-        model: Any = self
-        return f"<{type(self).__name__} id:{model.id} attrs:{model.attrs}>"

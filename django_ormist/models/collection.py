@@ -2,6 +2,7 @@
 
 import builtins
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
 from ..connections.executor import arun, run
@@ -13,6 +14,7 @@ from .altering import alters_data
 from .deadlines import Expire, to_deadline_ms
 from .lookups import narrowed
 from .manager import Asking, Manager
+from .state import marked, unmarked
 
 if TYPE_CHECKING:
     from .base import Model
@@ -172,7 +174,13 @@ class Collection(Asking[M]):
     def __getstate__(self) -> dict[str, Any]:
         """Pickled with its answer, as Django's QuerySet is."""
         self._fetched()
-        return self.__dict__
+        # By name, for a later version whose questions have more words.
+        asked = {each.name: getattr(self.query, each.name) for each in fields(Query)}
+        return marked({**self.__dict__, "query": asked})
+
+    def __setstate__(self, pickled: dict[str, Any]) -> None:
+        state = unmarked(type(self), pickled)
+        self.__dict__.update(state, query=Query(**state["query"]))
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         """A copy that is not evaluated."""

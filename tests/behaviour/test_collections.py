@@ -1,7 +1,6 @@
 """Many objects: finding, counting, slicing, changing them."""
 
 import asyncio
-import pickle
 
 import pytest
 from django.core import paginator as django_paginator
@@ -243,11 +242,6 @@ def test_repr_shows_the_first_twenty(todos):
     assert repr(Todo.objects.find(pk="t03")) == (
         "<Collection [<Todo id:t03 attrs:{'number': 3}>]>"
     )
-
-
-def test_a_collection_is_pickled_with_its_answer(todos):
-    twin = pickle.loads(pickle.dumps(Todo.objects.find("third")))
-    assert twin._cache == todos[::3]
 
 
 def test_delete_removes_what_matches_and_nothing_else(ask, todos, server):

@@ -1,13 +1,11 @@
 """One object: what it holds, how it is stored, and what it is equal to."""
 
-import copy
-import pickle
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 import django_ormist as ormist
-from tests.models import Page, Plain, Session, Todo, Token, User
+from tests.models import Page, Plain, Todo, Token, User
 
 
 def test_create_stores_what_get_returns(ask, alias):
@@ -406,28 +404,6 @@ def test_equality_and_hash_are_by_class_and_id():
     assert Plain(id="x") != Todo(id="x")
     assert Plain(id="x") != "x"
     assert len({Plain(id="x"), Plain(id="x"), Plain(id="y")}) == 2
-
-
-@pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy])
-def test_a_copy_shares_no_attributes(duplicate):
-    page = Page("t", site="x", views=1)
-    twin = duplicate(page)
-    twin.site, twin.views = "y", 2
-    twin.tags.append("u")
-    assert twin == page
-    assert (page.site, page.views, page.tags) == ("x", 1, ["t", "site:x"])
-
-
-def test_an_instance_survives_pickling(ask, alias):
-    session = ask(Session.objects.create, user_id=1, expire=60)
-    twin = pickle.loads(pickle.dumps(session))
-    assert twin == session
-    assert twin.attrs == session.attrs
-    assert twin.expire == session.expire
-    twin.user_id = 2
-    ask(twin.save)
-    assert ask(Session.objects.find(user_id=2).count) == 1
-    assert ask(Session.objects.find(user_id=1).count) == 0
 
 
 def test_state_says_what_djangos_would(ask, alias):

@@ -1,0 +1,103 @@
+"""Copies and pickles of instances, collections, managers and errors."""
+
+import copy
+import pickle
+from dataclasses import replace
+
+import pytest
+
+import django_ormist as ormist
+from django_ormist.models import state
+from tests.models import Page, Plain, Session, Todo
+
+pytestmark = pytest.mark.servers("valkey91", "fakeredis")
+
+
+@pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy])
+def test_a_copy_shares_no_attributes(duplicate):
+    page = Page("t", site="x", views=1)
+    twin = duplicate(page)
+    twin.site, twin.views = "y", 2
+    twin.tags.append("u")
+    assert twin == page
+    assert (page.site, page.views, page.tags) == ("x", 1, ["t", "site:x"])
+
+
+def test_a_deep_copy_shares_no_member_of_an_attribute():
+    plain = Plain(cart=[1])
+    copy.deepcopy(plain).cart.append(2)
+    assert plain.cart == [1]
+    copy.copy(plain).cart.append(3)  # as Django's: a shallow one does
+    assert plain.cart == [1, 3]
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_an_instance_survives_pickling(ask, alias, protocol):
+    session = ask(Session.objects.create, user_id=1, expire=60)
+    twin = pickle.loads(pickle.dumps(session, protocol))
+    assert twin == session
+    assert (twin.attrs, twin.expire) == (session.attrs, session.expire)
+    assert twin._state == session._state
+    twin.user_id = 2
+    ask(twin.save)
+    assert ask(Session.objects.find(user_id=2).count) == 1
+    assert ask(Session.objects.find(user_id=1).count) == 0
+
+
+def test_what_is_not_saved_is_pickled_too(alias):
+    page = Page.objects.create("a", site="x", views=1)
+    page.site, page.views, page.tags = "y", 5, ["b"]
+    pickle.loads(pickle.dumps(page)).save()
+    found = Page.objects.get(page.id)
+    assert (found.site, found.views, found.tags) == ("y", 5, ["b", "site:y"])
+
+
+@pytest.mark.parametrize("protocol", [2, pickle.HIGHEST_PROTOCOL])
+def test_a_collection_is_pickled_with_its_answer(alias, protocol):
+    todos = Todo.objects.bulk_create(Todo("x", n=n) for n in range(5))
+    asked = Todo.objects.find("x").reverse()[1:4]
+    twin = pickle.loads(pickle.dumps(asked, protocol))
+    Todo.objects.all().delete()
+    assert twin.list() == todos[3:0:-1]
+    assert twin.query == asked.query
+    assert (twin.all().list(), twin.db) == ([], "default")
+
+
+def test_a_pickle_of_fewer_words_is_read_and_one_of_others_is_not(alias):
+    Todo.objects.create("x", id="one")
+    pickled = Todo.objects.find("x").__getstate__()
+    del pickled["query"]["is_reversed"]  # of a version that knew no reverse()
+    older = Todo.objects.none()
+    older.__setstate__(pickled)
+    assert older.query == Todo.objects.find("x").query
+    assert older.list() == [Todo(id="one")]
+    pickled["query"]["near"] = "Oslo"
+    with pytest.raises(TypeError, match="'near'"):
+        Todo.objects.none().__setstate__(pickled)
+
+
+@pytest.mark.parametrize("make", [lambda: Plain(a=1), Plain.objects.all])
+def test_a_pickle_of_another_version_is_refused_by_name(alias, monkeypatch, make):
+    monkeypatch.setattr(state, "VERSION", 7)
+    pickled = pickle.dumps(made := make())
+    monkeypatch.undo()
+    name = type(made).__name__
+    with pytest.raises(ormist.NotSupportedError, match=f"This {name} .* 7, not 1"):
+        pickle.loads(pickled)
+
+
+def test_a_copy_of_a_collection_is_as_djangos(alias):
+    Todo.objects.create("x")
+    asked = Todo.objects.find("x")
+    assert copy.copy(asked).list() == asked.list()
+    deep = copy.deepcopy(asked)
+    Todo.objects.create("x")
+    assert (len(asked), len(deep)) == (1, 2)
+    assert deep.query == replace(asked.query)
+
+
+def test_a_manager_and_an_error_survive_pickling():
+    assert pickle.loads(pickle.dumps(Todo.objects)) == Todo.objects
+    for error in (Todo.DoesNotExist, Todo.MultipleObjectsReturned, Todo.NotUpdated):
+        (said,) = pickle.loads(pickle.dumps(error("gone"))).args
+        assert said == "gone"
