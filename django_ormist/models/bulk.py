@@ -215,7 +215,7 @@ def _planned(
 
 
 def _check_batch_size(batch_size: int) -> None:
-    if not 1 <= batch_size <= 1000:
+    if not isinstance(batch_size, int) or not 1 <= batch_size <= 1000:
         raise ValueError(f"batch_size must be 1 to 1000, not {batch_size!r}.")
 
 

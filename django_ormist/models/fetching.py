@@ -168,5 +168,5 @@ def in_bulk(asked: "Collection[Any]", id_list: Iterable[str] | None) -> Flow:
 
 def check_chunk_size(chunk_size: int) -> None:
     """Raises ValueError for a size that is not 1 or more."""
-    if chunk_size < 1:
-        raise ValueError("Chunk size must be strictly positive.")
+    if not isinstance(chunk_size, int) or chunk_size < 1:
+        raise ValueError(f"chunk_size must be strictly positive, not {chunk_size!r}.")

@@ -222,8 +222,9 @@ def test_iteration_in_both_colours(ask, todos):
 def test_iterator_gives_each_object_once(todos):
     assert list(Todo.objects.iterator(chunk_size=7)) == todos
     assert list(Todo.objects.find("even")[2:9].iterator(2)) == todos[::2][2:9]
-    with pytest.raises(ValueError, match="strictly positive"):
-        list(Todo.objects.iterator(chunk_size=0))
+    for wrong in (0, -1, None):
+        with pytest.raises(ValueError, match=f"strictly positive, not {wrong}"):
+            list(Todo.objects.iterator(chunk_size=wrong))
 
 
 def test_aiterator_gives_each_object_once(todos):
@@ -278,6 +279,14 @@ def test_bulk_create_keeps_the_order_and_is_all_or_nothing(ask, alias):
     with pytest.raises(ormist.IntegrityError, match="twice"):
         ask(Todo.objects.bulk_create, [Todo(id="z"), Todo(id="z")])
     assert ask(Todo.objects.bulk_create, []) == []
+
+
+@pytest.mark.parametrize("wrong", [0, 1001, None])
+def test_a_batch_is_of_1_to_1000(ask, alias, wrong):
+    for verb in (Todo.objects.bulk_create, Todo.objects.bulk_save):
+        with pytest.raises(ValueError, match=f"must be 1 to 1000, not {wrong}"):
+            ask(verb, [Todo()], batch_size=wrong)
+    assert ask(Todo.objects.count) == 0
 
 
 def test_bulk_create_leaves_out_what_is_past_its_deadline(ask, alias):

@@ -1,13 +1,18 @@
 """From its deadline on an object is absent everywhere, and then nothing is left."""
 
 import time
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
+import django_ormist as ormist
 from django_ormist.connections.executor import run
 from django_ormist.keys import Space
+from django_ormist.models import base, deadlines
 from django_ormist.operations.expiry import sweep
 from tests.models import Page, Plain, Todo, User
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def pass_deadline(server, instance):
@@ -138,6 +143,57 @@ def test_saving_after_the_deadline_removes_the_object(ask, server):
     assert server.keys() == []
     with pytest.raises(Todo.NotUpdated):
         ask(todo.save, force_update=True)
+
+
+@pytest.mark.parametrize("expire", [0, -0.001, -5, timedelta(0), timedelta(-1), EPOCH])
+def test_what_is_created_past_its_deadline_is_not_stored(ask, server, expire):
+    todo = ask(Todo.objects.create, "x", expire=expire)
+    assert todo._state.adding
+    assert todo.ttl() == 0.0
+    assert server.keys() == []
+    todo.expire = 60
+    ask(todo.save)
+    assert ask(Todo.objects.find("x").list) == [todo]
+    with pytest.raises(ormist.IntegrityError, match="is taken"):
+        ask(Todo.objects.create, id=todo.id, expire=expire)
+    assert ask(Todo.objects.get, todo.id).tags == ["x"]
+
+
+@pytest.mark.parametrize(
+    "expire",
+    [timedelta.max, timedelta.min, datetime.max, datetime.max.replace(tzinfo=UTC)],
+)
+def test_a_deadline_outside_the_calendar_is_refused(ask, alias, expire):
+    with pytest.raises(ValueError, match="before the year 9999"):
+        ask(Todo.objects.create, expire=expire)
+    with pytest.raises(ValueError, match="before the year 9999"):
+        ask(Todo.objects.all().set_expire, expire)
+
+
+@pytest.mark.parametrize("moment", [datetime(9999, 12, 30, 23, 59, tzinfo=UTC), EPOCH])
+def test_the_ends_of_the_calendar_are_deadlines(ask, alias, moment):
+    ask(Todo(id="one", expire=moment).save)
+    found = ask(Todo.objects.get_or_none, "one")
+    assert found is None if moment == EPOCH else found.expire == moment
+
+
+@pytest.mark.parametrize("hours", [-5, 5])
+def test_the_servers_clock_says_what_is_due(ask, server, hours, monkeypatch):
+    """Of a client whose own clock is slow, or fast."""
+    now = datetime.now(UTC).replace(microsecond=0)
+    live, late = now + timedelta(hours=1), now - timedelta(hours=1)
+    real_ms = deadlines.now_ms
+    for module in (deadlines, base):
+        monkeypatch.setattr(module, "now_ms", lambda: real_ms() + hours * 3_600_000)
+    kept = ask(Todo.objects.create, "x", expire=live)
+    ask(Todo.objects.create, "x", expire=late)
+    ask(Todo.objects.bulk_create, [Todo("x", expire=late)])
+    assert ask(Todo.objects.find("x").list) == [kept]
+    assert ask(Todo.objects.get, kept.id).expire == live
+    assert kept.ttl() == 0.0 if hours > 0 else kept.ttl() > 3600  # its own clock alone
+    kept.text = "milk"
+    ask(kept.save)
+    assert ask(Todo.objects.find("x").count) == 1
 
 
 def test_an_expired_object_is_gone_for_a_forced_update(ask, server):
