@@ -54,9 +54,11 @@ def _pool(where: str, alias: Alias) -> tuple[Any, bool]:
     try:
         cache: Any = caches[alias.cache or ""]
     except InvalidCacheBackendError as error:
-        raise ImproperlyConfigured(
-            f"{where} is {alias.cache!r}: {error} Name an alias of settings.CACHES."
-        ) from error
+        if alias.cache in caches.settings:
+            wrong = f"{error}. Install it, or mend CACHES[{alias.cache!r}]."
+        else:
+            wrong = "there is no such cache. Name an alias of settings.CACHES."
+        raise ImproperlyConfigured(f"{where} is {alias.cache!r}: {wrong}") from error
     if hasattr(cache, "client") and hasattr(cache.client, "get_client"):  # django-redis
         try:
             return _pool_of(where, alias, cache.client.get_client(write=True)), True

@@ -162,6 +162,14 @@ def test_a_cache_that_does_not_exist_is_named(configure):
         connection.send(PING)
 
 
+def test_a_cache_whose_backend_is_not_installed_is_named(configure):
+    absent = {"BACKEND": "no_such_package.cache.RedisCache"}
+    connection = configure(caches={"shop": absent}, CACHE="shop")
+    with pytest.raises(ImproperlyConfigured, match="no_such_package") as caught:
+        connection.send(PING)
+    assert "Install it, or mend CACHES['shop']." in str(caught.value)
+
+
 def test_a_cache_over_fakeredis_works_in_both_colours(ask, configure):
     cache = {
         "BACKEND": CORE,
