@@ -1,9 +1,9 @@
 """Index entries whose object somebody removed behind our back."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 from ..keys import Space, all_key, object_key, pk_bytes, unique_key
-from .objects import NONE, memo_of
+from .objects import memo_of
 from .operation import Flow, Operation, Script
 
 FORGET = Script("forget")
@@ -33,27 +33,27 @@ def forget(
         )
         ours = [key for key in keys if key.startswith(space.base)]
         if ours:
-            yield _forget(space, pk, [key[len(space.base) :] for key in ours])
+            suffixes = [key[len(space.base) :] for key in ours]
+            yield forget_parts(space, pk, memo_of(suffixes))
         if int(cursor) == 0:
             break
     for names in unique:
         for value in (yield from _values_held(space, pk, names)):
-            yield _forget(space, pk, unique={names: value})
-    yield _forget(space, pk, ordered=ordered, is_last=True)
+            yield forget_parts(space, pk, memo_of(unique={names: value}))
+    yield forget_parts(space, pk, memo_of(ordered=ordered), is_last=True)
 
 
-def _forget(
-    space: Space,
-    pk: str,
-    suffixes: Iterable[bytes] = (),
-    ordered: Iterable[str] = (),
-    unique: Mapping[tuple[str, ...], bytes] = NONE,
-    is_last: bool = False,
+def forget_parts(
+    space: Space, pk: str, memo: bytes, is_last: bool = False
 ) -> Operation:
+    """Take *pk* out of what a memo names, if there is no such object. Answers 1 or 0.
+
+    is_last: out of all, too: nothing else is known to have it.
+    """
     return Operation(
         FORGET,
         (object_key(space, pk), all_key(space)),
-        (pk_bytes(pk), memo_of(suffixes, ordered, unique), int(is_last)),
+        (pk_bytes(pk), memo, int(is_last)),
         is_write=True,
     )
 

@@ -12,7 +12,7 @@ import pytest
 import redis
 
 from django_ormist.keys import Space
-from django_ormist.operations import expiry, objects, searches
+from django_ormist.operations import expiry, healing, objects, searches
 from django_ormist.operations.objects import NOTHING, Image, NewObject
 from django_ormist.operations.operation import Operation
 from django_ormist.queries.query import Query
@@ -91,6 +91,9 @@ class Store:
 
     def due(self) -> Any:
         return self.run(expiry.due(self.space))
+
+    def forget(self, pk: str, memo: bytes, is_last: bool = False) -> Any:
+        return self.run(healing.forget_parts(self.space, pk, memo, is_last))
 
     def sweep(self, limit: int = 50) -> Any:
         return self.run(next(expiry.sweep(self.space, limit)))

@@ -4,6 +4,7 @@ import time
 
 import pytest
 
+from django_ormist.operations.objects import memo_of
 from tests.scripts.store import ONE_VARIANT_A_SERVER, image
 
 pytestmark = ONE_VARIANT_A_SERVER
@@ -31,7 +32,17 @@ def test_mistyped_is_the_first_key_of_another_type(store, kind):
     body = "return mistyped(2, #KEYS, ARGV[1])"
     others = sorted({"string", "zset", "hash"} - {kind})
     assert store.lua(body, others[0], kind, "none", args=[kind]) is None
-    assert store.lua(body, kind, kind, *others, args=[kind]) == store.key(others[0])
+    refusal = [-1, store.key(others[0])]
+    assert store.lua(body, kind, kind, *others, args=[kind]) == refusal
+
+
+def test_mistyped_ordered_looks_at_pairs_of_keys(store):
+    body = "return mistyped_ordered(1, (#KEYS - #KEYS % 2) / 2)"
+    store.client.zadd(store.key("zset"), {"x": 1})
+    store.client.hset(store.key("hash"), "x", 1)
+    assert store.lua(body, "zset", "hash", "none", "none") is None
+    assert store.lua(body, "zset", "hash", "hash", "hash") == [-1, store.key("hash")]
+    assert store.lua(body, "zset", "zset") == [-1, store.key("zset")]
 
 
 def test_the_next_creation_time_is_later_than_every_other(store):
@@ -50,18 +61,33 @@ def test_a_memo_is_read_as_python_writes_it(store, terms):
     written = image(*terms, expire=1)
     body = """
       local found = {}
-      each_suffix(ARGV[1], function(suffix) found[#found + 1] = suffix end)
+      each_part(ARGV[1], function(part) found[#found + 1] = part end)
       return found
     """
     assert store.lua(body, "all", args=[written.memo]) == list(written.suffixes)
 
 
-def test_unindex_takes_one_id_out_of_each_set_of_a_memo(store):
+def test_an_entry_is_sort_key_creation_time_id_and_its_length(store):
+    body = "return entry(ARGV[1], ARGV[2], ARGV[3])"
+    made = store.lua(body, "all", args=[b"\x21", 1_764_093_600_123_456, b"x" * 300])
+    moment = (1_764_093_600_123_456).to_bytes(7, "big")
+    assert made == b"\x21" + moment + b"x" * 300 + (300).to_bytes(3, "big")
+
+
+def test_forget_frees_only_values_that_the_id_holds(store):
+    store.client.hset(store.key("u:code"), mapping={"t:1": "one", "t:2": "two"})
+    memo = memo_of(unique={("code",): b"t:2"}) + memo_of(unique={("code",): b"t:1"})
+    body = "forget(ARGV[1], 'one', ARGV[2], false)"
+    store.lua(body, "all", args=[store.space.base, memo])
+    assert store.hash("u:code") == {b"t:2": b"two"}
+
+
+def test_forget_takes_one_id_out_of_each_set_of_a_memo(store):
     for rest in ("t:a", "t:b", "t:c"):
         store.client.zadd(store.key(rest), {"one": 1, "two": 2})
     store.mistype("t:wrong")
     memo = image("a", "wrong", "none", "b", expire=1).memo
     base = store.space.base
-    store.lua("unindex(ARGV[1], 'one', ARGV[2])", "all", args=[base, memo])
+    store.lua("forget(ARGV[1], 'one', ARGV[2], '5')", "all", args=[base, memo])
     assert store.ids("t:a") == store.ids("t:b") == ["two"]
     assert store.ids("t:c") == ["one", "two"]

@@ -88,8 +88,37 @@ def test_minus_1_names_the_key_of_another_type_and_writes_nothing(store, rest):
     store.save("one", NOTHING, OLD)
     key = store.mistype(rest)
     before = store.everything()
-    assert store.save("one", OLD, image("c", packed=b"new")) == [-1, key]
+    new = image("b", "c", packed=b"new", expire=FAR)
+    assert store.save("one", OLD, new, {"n": 1}) == [-1, key]
     assert store.everything() == before
+
+
+def test_5_a_unique_value_that_another_holds(store):
+    held = Image(b"old", unique={("a",): b"t:1", ("b", "c"): b"t:2"})
+    assert store.save("one", NOTHING, held) == 1
+    assert store.hash("u:b:c") == {b"t:2": b"one"}
+    before = store.everything()
+    other = Image(b"new", unique={("b", "c"): b"t:2"})
+    assert store.save("two", NOTHING, other) == [5, 1, b"one"]
+    both = Image(b"new", unique={("a",): b"t:0", ("b", "c"): b"t:2"})
+    assert store.save("two", NOTHING, both) == [5, 2, b"one"]
+    assert store.everything() == before
+    store.client.delete(store.key("o:one"))
+    assert store.save("two", NOTHING, both) == 1
+    assert store.hash("u:b:c") == {b"t:2": b"two"}
+
+
+def test_an_ordered_attribute_moves_with_its_value(store):
+    def held(packed, **sort_keys):
+        return Image(packed, sort_keys=sort_keys)
+
+    assert store.save("one", NOTHING, held(b"1", age=b"A", name=b"N")) == 1
+    assert store.hash("of:age") == {b"one": b"A"}
+    assert store.save("one", held(b"1", age=b"A", name=b"N"), held(b"2", age=b"B")) == 1
+    created = int(store.scores("all")["one"]).to_bytes(7, "big")
+    entry = b"B" + created + b"one" + (3).to_bytes(3, "big")
+    assert store.client.zrange(store.key("by:age"), 0, -1) == [entry]
+    assert store.names() == ["all", "by:age", "o:one", "of:age"]
 
 
 def test_a_deadline_is_kept_by_the_server_by_the_index_and_in_a_memo(store):

@@ -1,0 +1,32 @@
+"""forget.lua: entries of an object that is not there go, others stay."""
+
+from django_ormist.operations.objects import NOTHING, Image, memo_of
+from tests.scripts.store import ONE_VARIANT_A_SERVER
+
+pytestmark = ONE_VARIANT_A_SERVER
+
+HELD = Image(
+    b"old", (b"t:a", b"h:" + b"x" * 32), None, {"age": b"A"}, {("code",): b"t:1"}
+)
+
+
+def test_0_an_object_that_is_there_keeps_its_entries(store):
+    store.save("one", NOTHING, HELD)
+    before = store.everything()
+    memo = memo_of(HELD.suffixes, HELD.sort_keys, HELD.unique)
+    assert store.forget("one", memo, is_last=True) == 0
+    assert store.everything() == before
+
+
+def test_1_what_the_memo_names_is_gone(store):
+    store.save("one", NOTHING, HELD)
+    store.save("two", NOTHING, Image(b"2", (b"t:a",), None, {"age": b"A"}))
+    store.client.delete(store.key("o:one"))
+    assert store.forget("one", memo_of(HELD.suffixes)) == 1
+    assert store.ids("t:a") == ["two"]
+    assert store.ids("all") == ["one", "two"]
+    memo = memo_of(ordered=["age", "none"], unique=HELD.unique)
+    assert store.forget("one", memo, is_last=True) == 1
+    assert store.ids("all") == ["two"]
+    assert store.hash("of:age") == {b"two": b"A"}
+    assert store.names() == ["all", "by:age", "o:two", "of:age", "t:a"]
