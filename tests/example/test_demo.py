@@ -63,6 +63,8 @@ def test_the_demo_serves_the_site_until_it_is_interrupted(first, environment):
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
+        # A shell's background job ignores it, and hands that on to its children.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     ) as demo:
         lines = iter(demo.stdout.readline, "")
         try:
