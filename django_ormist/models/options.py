@@ -283,6 +283,10 @@ class Options:
         for name in given:
             if name in ("id", "pk", "expire"):
                 raise self._wrong(option, f"holds {name!r}, which is no attribute")
+            if any("\ud800" <= letter <= "\udfff" for letter in name):
+                raise self._wrong(
+                    option, f"holds {name!r}: a lone surrogate, which no text can carry"
+                )
             if option == "counters" and name in {*dir(self.model), *_STATE}:
                 raise self._wrong(
                     option, f"holds {name!r}, which the class defines itself"
