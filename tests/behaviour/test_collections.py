@@ -343,6 +343,8 @@ def test_a_custom_manager_and_collection(ask, alias):
     assert ask(Task.tasks.find("urgent").urgent().list) == [task]
     assert ask(Task.objects.count) == 2
     assert Task._default_manager == Task.tasks
+    assert ask(Task._default_manager.get_queryset().count) == 1
+    assert ask(Task._base_manager.count) == 2
     with pytest.raises(AttributeError, match="isn't accessible via Task instances"):
         _ = task.tasks
     with pytest.raises(AttributeError, match="abstract"):
