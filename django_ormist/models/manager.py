@@ -283,10 +283,12 @@ class Manager(Asking[M]):
         """The collection that every verb begins with; override it to narrow all."""
         return self.collection_class(self.model)
 
-    get_queryset = get_collection
+    def get_queryset(self) -> "Collection[M]":
+        """Django's name for get_collection(); either may be overridden."""
+        return self.get_collection()
 
     def _collection(self) -> "Collection[M]":
-        return self.get_collection()
+        return self.get_queryset()
 
     @classmethod
     def from_collection(
@@ -331,6 +333,6 @@ def _forwarded(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(method)
     def forward(self: Manager[Any], *args: Any, **kwargs: Any) -> Any:
-        return getattr(self.get_collection(), name)(*args, **kwargs)
+        return getattr(self._collection(), name)(*args, **kwargs)
 
     return forward

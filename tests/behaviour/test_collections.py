@@ -351,6 +351,27 @@ def test_a_custom_manager_and_collection(ask, alias):
         _ = ormist.TaggedModel.objects
 
 
+@pytest.mark.parametrize("name", ["get_collection", "get_queryset"])
+def test_a_manager_narrows_by_either_name(ask, alias, name):
+    class Urgent(ormist.Collection):
+        def urgent(self):
+            return self.find("urgent")
+
+    def mine(self):
+        return getattr(super(Mine, self), name)().find("mine")
+
+    Mine = type("Mine", (ormist.Manager.from_collection(Urgent),), {name: mine})
+
+    class Task(ormist.TaggedModel):
+        objects = Mine()
+
+    task = ask(Task.objects.create, "mine", "urgent")
+    ask(Task.objects.create, "urgent")
+    assert ask(Task.objects.get_queryset().list) == [task]
+    assert ask(Task.objects.all().list) == ask(Task.objects.urgent().list) == [task]
+    assert ask(Task.objects.count) == 1
+
+
 def test_get_object_or_404(todos):
     assert get_object_or_404(Todo, pk="t03") == todos[3]
     assert get_object_or_404(Todo.objects.find("third"), pk="t03") == todos[3]
