@@ -8,10 +8,12 @@ that holds servers.
 
 import asyncio
 import os
+import pkgutil
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from fnmatch import fnmatchcase
 from functools import cached_property
+from importlib import import_module
 from itertools import count
 from typing import Any
 
@@ -244,18 +246,24 @@ def proxy(server: ServerInTest) -> Iterator[Proxy]:
         server.connect()
 
 
+def scripts() -> Iterator[Any]:
+    """Every script of the package."""
+    from django_ormist import operations
+    from django_ormist.operations.operation import Script
+
+    for found in pkgutil.iter_modules(operations.__path__):
+        module = import_module(f"{operations.__name__}.{found.name}")
+        yield from (each for each in vars(module).values() if isinstance(each, Script))
+
+
 @pytest.fixture
 def trips(server: ServerInTest, proxy: Proxy) -> Callable[[], Any]:
     """Counts round trips at the socket: ``with trips() as seen: ...; seen.count == 1``.
 
     Handshakes do not count, and every script is known to the server beforehand.
     """
-    from django_ormist.operations.operation import Script
-
-    folder = servers.ROOT / "django_ormist" / "operations" / "scripts"
-    for path in folder.glob("*.lua"):
-        if path.stem != "prelude":
-            server.client.script_load(Script(path.stem).source)
+    for script in scripts():
+        server.client.script_load(script.source)
 
     @contextmanager
     def counting() -> Iterator[Trips]:

@@ -1,5 +1,6 @@
 """What an operation is: plain data that prints and compares."""
 
+import re
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -27,10 +28,14 @@ class Script:
 
     @cached_property
     def source(self) -> bytes:
-        """The text that the server runs: the shared prelude, then the file."""
-        folder = files(__package__) / "scripts"
-        return b"\n".join(
-            (folder / f"{name}.lua").read_bytes() for name in ("prelude", self.name)
+        """The text that the server runs: the prelude, then the file and its parts.
+
+        A line ``-- INCLUDE part`` stands for the file of that name: what two scripts
+        share without the price of a function, a fifth of a microsecond a call.
+        """
+        include = re.compile(rb"^ *-- INCLUDE (\w+)$", re.MULTILINE)
+        return include.sub(
+            lambda line: _lua(line[1].decode()), _lua("prelude") + _lua(self.name)
         )
 
     @cached_property
@@ -41,6 +46,11 @@ class Script:
     def spelled(self, out: bool) -> tuple[str, Word]:
         """The command that runs it: EVAL with its source, or EVALSHA with its name."""
         return ("EVAL", self.source) if out else ("EVALSHA", self.sha)
+
+
+def _lua(name: str) -> bytes:
+    """The text of one file of scripts/."""
+    return (files(__package__) / "scripts" / f"{name}.lua").read_bytes()
 
 
 @dataclass(frozen=True, slots=True)

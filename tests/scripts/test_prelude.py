@@ -29,7 +29,7 @@ def test_mistyped_is_the_first_key_of_another_type(store, kind):
     store.client.set(store.key("string"), "x")
     store.client.zadd(store.key("zset"), {"x": 1})
     store.client.hset(store.key("hash"), "x", 1)
-    body = "return mistyped(2, #KEYS, ARGV[1])"
+    body = "return mistyped(KEYS, 2, #KEYS, ARGV[1])"
     others = sorted({"string", "zset", "hash"} - {kind})
     assert store.lua(body, others[0], kind, "none", args=[kind]) is None
     refusal = [-1, store.key(others[0])]
@@ -37,7 +37,7 @@ def test_mistyped_is_the_first_key_of_another_type(store, kind):
 
 
 def test_mistyped_ordered_looks_at_pairs_of_keys(store):
-    body = "return mistyped_ordered(1, (#KEYS - #KEYS % 2) / 2)"
+    body = "return mistyped_ordered(KEYS, 1, (#KEYS - #KEYS % 2) / 2)"
     store.client.zadd(store.key("zset"), {"x": 1})
     store.client.hset(store.key("hash"), "x", 1)
     assert store.lua(body, "zset", "hash", "none", "none") is None

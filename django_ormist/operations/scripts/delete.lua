@@ -16,48 +16,8 @@
 -- COST     O((entries + swept) log n)
 -- DERIVED  what a memo names, for an object that expired and was not yet swept
 
-local base = string.sub(KEYS[2], 1, -4)
-local pk = ARGV[1]
-local terms, ordered = tonumber(ARGV[5]), tonumber(ARGV[6])
-local first_ordered = 6 + terms
-local first_unique = first_ordered + 2 * ordered
-
-local wrong = mistyped(1, 1, 'string') or mistyped(2, 3, 'zset')
-  or mistyped(4, 5, 'hash') or mistyped(6, 5 + terms, 'zset')
-  or mistyped_ordered(first_ordered, ordered) or mistyped(first_unique, #KEYS, 'hash')
-if wrong then
-  return wrong
-end
-local stored = redis.call('GET', KEYS[1])
-if stored and (stored ~= ARGV[2] or stored == '') then
-  return {0, stored}
-end
-
-local memo = redis.call('HGET', KEYS[4], pk)
-local created = redis.call('ZSCORE', KEYS[2], pk)
-redis.call('DEL', KEYS[1], KEYS[5])
-if ARGV[4] == '1' and not stored and not memo and created
-  and not redis.call('ZSCORE', KEYS[3], pk) then
-  return {2, 1}
-end
-if memo then
-  forget(base, pk, memo, created)
-  redis.call('HDEL', KEYS[4], pk)
-end
-for i = 6, 5 + terms do
-  redis.call('ZREM', KEYS[i], pk)
-end
-for i = first_ordered, first_unique - 1, 2 do
-  local sort_key = redis.call('HGET', KEYS[i + 1], pk)
-  if sort_key and created then
-    redis.call('ZREM', KEYS[i], entry(sort_key, created, pk))
-    redis.call('HDEL', KEYS[i + 1], pk)
-  end
-end
-for i = first_unique, #KEYS do
-  release(KEYS[i], ARGV[7 + i - first_unique], pk)
-end
-redis.call('ZREM', KEYS[2], pk)
-redis.call('ZREM', KEYS[3], pk)
-sweep(base, peek(KEYS[3], clock(), ARGV[3]))
+local now = clock()
+-- INCLUDE check_delete
+-- INCLUDE write_delete
+sweep(string.sub(KEYS[2], 1, -4), peek(KEYS[3], now, ARGV[3]))
 return stored and 1 or {2}

@@ -7,8 +7,8 @@
 --          {-3} what is stored there is no integer
 -- COST     O(1)
 
-local wrong = mistyped(1, 1, 'string') or mistyped(2, 2, 'hash')
-  or mistyped(3, 3, 'zset')
+local wrong = mistyped(KEYS, 1, 1, 'string') or mistyped(KEYS, 2, 2, 'hash')
+  or mistyped(KEYS, 3, 3, 'zset')
 if wrong then
   return wrong
 end

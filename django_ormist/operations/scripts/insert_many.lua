@@ -33,9 +33,10 @@ local first_ordered = first_unique - 2 * ordered
 if ARGV[4] ~= '' and redis.call('GET', base .. 'o:' .. ARGV[4]) ~= ARGV[5] then
   return {4}
 end
-local wrong = mistyped(1, 2, 'zset') or mistyped(3, 3, 'hash')
-  or mistyped(4 + count, first_ordered - 1, 'zset')
-  or mistyped_ordered(first_ordered, ordered) or mistyped(first_unique, #KEYS, 'hash')
+local wrong = mistyped(KEYS, 1, 2, 'zset') or mistyped(KEYS, 3, 3, 'hash')
+  or mistyped(KEYS, 4 + count, first_ordered - 1, 'zset')
+  or mistyped_ordered(KEYS, first_ordered, ordered)
+  or mistyped(KEYS, first_unique, #KEYS, 'hash')
 if wrong then
   return wrong
 end

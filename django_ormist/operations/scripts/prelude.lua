@@ -30,21 +30,21 @@ end
 -- What asks a key of each type for its length. TYPE costs half as much again.
 local LENGTHS = {string = 'STRLEN', zset = 'ZCARD', hash = 'HLEN'}
 
--- The refusal for the first key from KEYS[first] to KEYS[last] that holds another type,
+-- The refusal for the first key from keys[first] to keys[last] that holds another type,
 -- or nil. Lua does not roll back, so this comes before the first write.
-local function mistyped(first, last, kind)
+local function mistyped(keys, first, last, kind)
   for i = first, last do
-    local length = redis.pcall(LENGTHS[kind], KEYS[i])
+    local length = redis.pcall(LENGTHS[kind], keys[i])
     if type(length) == 'table' then
-      return refusal(length, KEYS[i], kind)
+      return refusal(length, keys[i], kind)
     end
   end
 end
 
--- The same for `pairs_of` ordered attributes, whose keys begin at KEYS[first].
-local function mistyped_ordered(first, pairs_of)
+-- The same for `pairs_of` ordered attributes, whose keys begin at keys[first].
+local function mistyped_ordered(keys, first, pairs_of)
   for i = first, first + 2 * pairs_of - 1, 2 do
-    local wrong = mistyped(i, i, 'zset') or mistyped(i + 1, i + 1, 'hash')
+    local wrong = mistyped(keys, i, i, 'zset') or mistyped(keys, i + 1, i + 1, 'hash')
     if wrong then
       return wrong
     end

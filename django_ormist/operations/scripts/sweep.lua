@@ -6,7 +6,7 @@
 -- COST     O(swept * terms * log n)
 -- DERIVED  the objects, their counters, and the term sets that their memos name
 
-local wrong = mistyped(1, 2, 'zset') or mistyped(3, 3, 'hash')
+local wrong = mistyped(KEYS, 1, 2, 'zset') or mistyped(KEYS, 3, 3, 'hash')
 if wrong then
   return wrong
 end

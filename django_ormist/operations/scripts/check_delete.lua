@@ -1,0 +1,23 @@
+-- What refuses one deletion: delete.lua and commit.lua include it.
+--
+-- KEYS     those of delete.lua
+-- ARGV     those of delete.lua
+-- RETURNS  a refusal of delete.lua; where nothing refuses it, what includes it goes on
+-- COST     O(entries)
+
+local pk = ARGV[1]
+local terms, ordered = tonumber(ARGV[5]), tonumber(ARGV[6])
+local first_ordered = 6 + terms
+local first_unique = first_ordered + 2 * ordered
+
+local wrong = mistyped(KEYS, 1, 1, 'string') or mistyped(KEYS, 2, 3, 'zset')
+  or mistyped(KEYS, 4, 5, 'hash') or mistyped(KEYS, 6, 5 + terms, 'zset')
+  or mistyped_ordered(KEYS, first_ordered, ordered)
+  or mistyped(KEYS, first_unique, #KEYS, 'hash')
+if wrong then
+  return wrong
+end
+local stored = redis.call('GET', KEYS[1])
+if stored and (stored ~= ARGV[2] or stored == '') then
+  return {0, stored}
+end

@@ -1,0 +1,62 @@
+-- What refuses one save: save.lua and commit.lua include it.
+--
+-- KEYS     those of save.lua
+-- ARGV     those of save.lua
+-- RETURNS  a refusal of save.lua; where nothing refuses it, what includes it goes on
+-- COST     O(entries)
+-- DERIVED  the objects that hold unique values
+--
+-- It needs `now`, in ms, and `is_free`: false, or what tells of a unique value and its
+-- holder whether it is given up in this step.
+
+local base = string.sub(KEYS[2], 1, -4)
+local pk, deadline = ARGV[1], tonumber(ARGV[4])
+local lost, gained = tonumber(ARGV[10]), tonumber(ARGV[11])
+local ordered, uniques = tonumber(ARGV[12]), tonumber(ARGV[13])
+local first_ordered = 6 + lost + gained
+local first_unique = first_ordered + 2 * ordered
+
+local stored = redis.pcall('GET', KEYS[1])
+if type(stored) == 'table' then
+  return refusal(stored, KEYS[1], 'string')
+elseif (stored or '') ~= ARGV[2] or stored == '' then
+  return {0, stored}
+end
+if deadline and deadline <= now then
+  return {3}
+end
+
+-- Every call costs: what is read anyway says by itself if its key has another type.
+local was_created, memo = redis.pcall('ZSCORE', KEYS[2], pk), nil
+if type(was_created) == 'table' then
+  return refusal(was_created, KEYS[2], 'zset')
+end
+local due = peek(KEYS[3], now, ARGV[7])
+if due['err'] then
+  return refusal(due, KEYS[3], 'zset')
+end
+local leftover = was_created and not stored
+local was_expiring = ARGV[6] == '1' or leftover
+local wrong = (deadline or was_expiring or #due > 0) and mistyped(KEYS, 4, 4, 'hash')
+  or ARGV[9] == '1' and mistyped(KEYS, 5, 5, 'hash')
+  or mistyped(KEYS, 6, 5 + lost, 'zset')
+  or mistyped_ordered(KEYS, first_ordered, ordered)
+  or mistyped(KEYS, first_unique, #KEYS, 'hash')
+if wrong then
+  return wrong
+end
+if leftover then
+  memo = redis.call('HGET', KEYS[4], pk)
+  if not memo and ARGV[8] == '1' and not redis.call('ZSCORE', KEYS[3], pk) then
+    return {2}
+  end
+end
+local next_arg = 14 + ordered
+for i = 0, uniques - 1 do
+  local key, field = KEYS[first_unique + i], ARGV[next_arg + 2 * i + 1]
+  local holder = field ~= '' and redis.call('HGET', key, field)
+  if holder and holder ~= pk and not (is_free and is_free(key, field, holder))
+    and redis.call('EXISTS', base .. 'o:' .. holder) == 1 then
+    return {5, i + 1, holder}
+  end
+end

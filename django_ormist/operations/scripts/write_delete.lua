@@ -1,0 +1,34 @@
+-- What is removed by one deletion, after check_delete.lua, whose locals it uses.
+--
+-- KEYS     those of delete.lua
+-- ARGV     those of delete.lua
+-- RETURNS  {2, 1} as delete.lua; else what includes it goes on
+-- COST     O(entries log n)
+-- DERIVED  what a memo names, for an object that expired and was not yet swept
+
+local memo = redis.call('HGET', KEYS[4], pk)
+local created = redis.call('ZSCORE', KEYS[2], pk)
+redis.call('DEL', KEYS[1], KEYS[5])
+if ARGV[4] == '1' and not stored and not memo and created
+  and not redis.call('ZSCORE', KEYS[3], pk) then
+  return {2, 1}
+end
+if memo then
+  forget(string.sub(KEYS[2], 1, -4), pk, memo, created)
+  redis.call('HDEL', KEYS[4], pk)
+end
+for i = 6, 5 + terms do
+  redis.call('ZREM', KEYS[i], pk)
+end
+for i = first_ordered, first_unique - 1, 2 do
+  local sort_key = redis.call('HGET', KEYS[i + 1], pk)
+  if sort_key and created then
+    redis.call('ZREM', KEYS[i], entry(sort_key, created, pk))
+    redis.call('HDEL', KEYS[i + 1], pk)
+  end
+end
+for i = first_unique, #KEYS do
+  release(KEYS[i], ARGV[7 + i - first_unique], pk)
+end
+redis.call('ZREM', KEYS[2], pk)
+redis.call('ZREM', KEYS[3], pk)

@@ -1,0 +1,89 @@
+-- What is written of one save, after check_save.lua, whose locals it uses.
+--
+-- KEYS     those of save.lua
+-- ARGV     those of save.lua
+-- RETURNS  a refusal of save.lua, if the key of a new term holds another type
+-- COST     O(entries log n)
+-- DERIVED  what a memo names, for an object that expired and was not yet swept
+--
+-- It needs `now_us`, in microseconds.
+
+local is_new = not stored or not was_created
+local created = was_created
+if is_new then
+  created = digits(next_created(KEYS[2], now_us))
+end
+
+-- These come first, and are taken back, so that none needs to be asked for its type
+-- before. Out of memory, the first write of a script is refused, and no later one.
+for i = 6 + lost, 5 + lost + gained do
+  local added = redis.pcall('ZADD', KEYS[i], created, pk)
+  if type(added) == 'table' then
+    for j = 6 + lost, i - 1 do
+      redis.call('ZREM', KEYS[j], pk)
+    end
+    return refusal(added, KEYS[i], 'zset')
+  end
+end
+if deadline then
+  -- One ms early: a server keeps a key through the last ms, we end as it begins.
+  redis.call('SET', KEYS[1], ARGV[3], 'PXAT', digits(deadline - 1))
+else
+  redis.call('SET', KEYS[1], ARGV[3])
+end
+if memo then
+  forget(base, pk, memo, was_created)
+end
+for i = 6, 5 + lost do
+  redis.call('ZREM', KEYS[i], pk)
+end
+if is_new then
+  redis.call('ZADD', KEYS[2], created, pk)
+end
+for i = 0, ordered - 1 do
+  local entries, sort_keys = KEYS[first_ordered + 2 * i], KEYS[first_ordered + 2 * i + 1]
+  local was, sort_key = redis.call('HGET', sort_keys, pk), ARGV[14 + i]
+  if was and was_created then
+    redis.call('ZREM', entries, entry(was, was_created, pk))
+  end
+  if sort_key ~= '' then
+    redis.call('ZADD', entries, 0, entry(sort_key, created, pk))
+    redis.call('HSET', sort_keys, pk, sort_key)
+  elseif was then
+    redis.call('HDEL', sort_keys, pk)
+  end
+end
+for i = 0, uniques - 1 do
+  local was, field = ARGV[next_arg + 2 * i], ARGV[next_arg + 2 * i + 1]
+  if was ~= '' then
+    release(KEYS[first_unique + i], was, pk)
+  end
+  if field ~= '' then
+    redis.call('HSET', KEYS[first_unique + i], field, pk)
+  end
+end
+
+if deadline then
+  redis.call('ZADD', KEYS[3], ARGV[4], pk)
+elseif was_expiring then
+  redis.call('ZREM', KEYS[3], pk)
+end
+if ARGV[5] ~= '' then
+  redis.call('HSET', KEYS[4], pk, ARGV[5])
+elseif was_expiring then
+  redis.call('HDEL', KEYS[4], pk)
+end
+
+if ARGV[9] == '1' then
+  if not stored then
+    redis.call('DEL', KEYS[5])
+  end
+  for i = next_arg + 2 * uniques, #ARGV, 2 do
+    redis.call('HSET', KEYS[5], ARGV[i], ARGV[i + 1])
+  end
+  if deadline then
+    redis.call('PEXPIREAT', KEYS[5], digits(deadline - 1))
+  elseif was_expiring then
+    redis.call('PERSIST', KEYS[5])
+  end
+end
