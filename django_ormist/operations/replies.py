@@ -18,6 +18,7 @@ class Outcome(IntEnum):
     DUE = 3
     SKIPPED = 4
     TAKEN = 5
+    MATCHED = 6
 
 
 def outcome(reply: Any) -> tuple[Outcome, Any]:

@@ -12,7 +12,7 @@ import pytest
 import redis
 
 from django_ormist.keys import Space
-from django_ormist.operations import expiry, healing, objects, searches
+from django_ormist.operations import commits, expiry, healing, objects, searches
 from django_ormist.operations.objects import NOTHING, Image, NewObject
 from django_ormist.operations.operation import Operation
 from django_ormist.queries.query import Query
@@ -71,6 +71,9 @@ class Store:
         is_indexed: bool = True,
     ) -> Any:
         return self.run(objects.insert_many(self.space, new, before, is_indexed))
+
+    def commit(self, *parts: Operation) -> Any:
+        return self.run(commits.commit(parts))
 
     def increment(self, pk: str, name: str, by: int) -> Any:
         return self.run(objects.increment(self.space, pk, name, by))

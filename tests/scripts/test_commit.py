@@ -1,0 +1,218 @@
+"""commit.lua: saves and deletions of several objects, all of them or none."""
+
+import pytest
+
+from django_ormist.keys import Space
+from django_ormist.operations.commits import absent
+from django_ormist.operations.objects import NOTHING, Image, delete, save
+from django_ormist.sortkeys import sort_key
+from tests.scripts.store import FAR, ONE_VARIANT_A_SERVER, image
+
+pytestmark = ONE_VARIANT_A_SERVER
+
+OLD = image("a", packed=b"old", expire=FAR)
+NEW = image("b", packed=b"new")
+
+
+def holding(value=None, packed=b"old", rank=None):
+    """An object with a value of its own, and one to be sorted by."""
+    unique = {} if value is None else {("code",): b"t:" + value}
+    return Image(
+        packed, (), None, {} if rank is None else {"rank": sort_key(rank)}, unique
+    )
+
+
+def test_saves_and_deletions_are_done_together(store):
+    store.save("one", NOTHING, OLD)
+    store.save("two", NOTHING, OLD)
+    answer = store.commit(
+        save(store.space, "one", OLD, NEW),
+        delete(store.space, "two", OLD),
+        save(store.space, "three", NOTHING, NEW),
+        save(store.space, "four", NOTHING, NEW),
+    )
+    assert answer == [1]
+    assert store.names() == ["all", "o:four", "o:one", "o:three", "t:b"]
+    assert store.ids("all") == store.ids("t:b") == ["one", "three", "four"]
+    assert store.get("one") == b"new"
+
+
+def test_of_two_models(store):
+    other = Space(store.space.prefix, "tests.Other")
+    store.commit(
+        save(store.space, "one", NOTHING, OLD), save(other, "one", NOTHING, NEW)
+    )
+    assert store.client.get(other.objects + b"one") == b"new"
+    assert store.get("one") == b"old"
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_one_that_is_refused_refuses_all(store, place):
+    store.fill("there")
+    parts = [
+        save(store.space, "one", NOTHING, NEW),
+        delete(store.space, "two", NOTHING),
+    ]
+    parts.insert(place, save(store.space, "there", NOTHING, NEW))
+    before = store.everything()
+    assert store.commit(*parts) == [0, [place + 1, [0, b"there"]]]
+    assert store.everything() == before
+
+
+def test_each_that_is_refused_is_named_with_its_answer(store):
+    store.fill("there")
+    key = store.mistype("t:a")
+    before = store.everything()
+    assert store.commit(
+        save(store.space, "there", NOTHING, NEW),
+        delete(store.space, "there", NOTHING),
+        save(store.space, "late", NOTHING, image(packed=b"x", expire=1)),
+        save(store.space, "gained", NOTHING, OLD),
+        save(store.space, "fine", NOTHING, NEW),
+        save(store.space, "gone", OLD, NEW),
+    ) == [
+        0,
+        [1, [0, b"there"]],
+        [2, [0, b"there"]],
+        [3, [3]],
+        [4, [-1, key]],
+        [6, [0, None]],
+    ]
+    assert store.everything() == before
+
+
+def test_entries_that_nothing_explains_refuse_a_save_and_not_a_deletion(store):
+    for pk in ("one", "two"):
+        store.save(pk, NOTHING, image("a"))
+        store.client.delete(store.key(f"o:{pk}"))
+    assert store.commit(
+        save(store.space, "one", NOTHING, NEW), delete(store.space, "two", NOTHING)
+    ) == [0, [1, [2]]]
+    assert store.commit(
+        save(store.space, "three", NOTHING, NEW), delete(store.space, "two", NOTHING)
+    ) == [1, [2, [2, 1]]]
+
+
+def test_what_was_not_there_to_delete_is_said(store):
+    assert store.commit(
+        save(store.space, "one", NOTHING, NEW), delete(store.space, "two", NOTHING)
+    ) == [1, [2, [2]]]
+
+
+# ---------------------------------------------------------------- unique values
+
+
+def test_values_change_hands_in_any_order(store):
+    store.save("one", NOTHING, holding(b"x"))
+    store.save("two", NOTHING, holding(b"y"))
+    for parts in (
+        [("one", b"x", b"y"), ("two", b"y", b"x")],
+        [("two", b"x", b"y"), ("one", b"y", b"x")],
+    ):
+        assert store.commit(
+            *[save(store.space, pk, holding(o), holding(n)) for pk, o, n in parts]
+        ) == [1]
+    assert store.hash("u:code") == {b"t:x": b"one", b"t:y": b"two"}
+
+
+def test_a_value_of_what_is_deleted_is_free(store):
+    store.save("one", NOTHING, holding(b"x"))
+    assert store.commit(
+        save(store.space, "two", NOTHING, holding(b"x")),
+        delete(store.space, "one", holding(b"x")),
+    ) == [1]
+    assert store.hash("u:code") == {b"t:x": b"two"}
+
+
+def test_a_value_that_another_holds_is_refused(store):
+    store.save("one", NOTHING, holding(b"x"))
+    assert store.commit(
+        save(store.space, "two", NOTHING, holding(b"y")),
+        save(store.space, "three", NOTHING, holding(b"x")),
+    ) == [0, [2, [5, 1, b"one"]]]
+    assert store.hash("u:code") == {b"t:x": b"one"}
+
+
+def test_a_value_that_two_claim_is_refused(store):
+    assert store.commit(
+        save(store.space, "one", NOTHING, holding(b"x")),
+        save(store.space, "two", NOTHING, holding(b"x")),
+    ) == [0, [2, [5, 1, b"one"]]]
+    assert store.names() == []
+
+
+def test_a_value_left_by_an_expired_object_that_comes_back_is_free(store):
+    gone = Image(b"old", (), FAR, {}, {("code",): b"t:x"})
+    store.save("one", NOTHING, gone)
+    store.expire_now("one")
+    assert store.commit(
+        save(store.space, "two", NOTHING, holding(b"x")),
+        save(store.space, "one", NOTHING, holding(b"y")),
+    ) == [1]
+    assert store.hash("u:code") == {b"t:x": b"two", b"t:y": b"one"}
+
+
+# ---------------------------------------------------------------- absent
+
+
+def asked(store, *terms, **ranks):
+    keys = {name: sort_key(rank) for name, rank in ranks.items()}
+    return absent(store.space, image(*terms).suffixes, keys)
+
+
+@pytest.mark.parametrize("terms", [("a",), ("a", "b")])
+def test_absent_refuses_where_a_live_object_has_every_term(store, terms):
+    store.fill("one", terms=["a"])
+    store.fill("two", terms=["b", "c"])
+    part = save(store.space, "new", NOTHING, NEW)
+    assert store.commit(asked(store, "a", "b"), part) == [1]
+    store.delete("new", NEW)
+    store.fill("both", terms=["c", "a", "b"])
+    found = b"one" if terms == ("a",) else b"both"
+    assert store.commit(asked(store, *terms), part) == [0, [1, [6, found]]]
+
+
+def test_absent_passes_over_what_is_gone(store):
+    store.fill("late", terms=["a"], expire=FAR)
+    store.fill("gone", terms=["a"])
+    store.expire_now("late")
+    store.client.delete(store.key("o:gone"))
+    assert store.commit(asked(store, "a")) == [1]
+
+
+def test_absent_by_values_that_are_ordered(store):
+    store.save("one", NOTHING, holding(rank=5))
+    assert store.commit(asked(store, rank=4)) == [1]
+    assert store.commit(asked(store, rank=5)) == [0, [1, [6, b"one"]]]
+    assert store.commit(asked(store, "a", rank=5)) == [1]
+    both = Image(b"both", image("a").suffixes, None, {"rank": sort_key(5)})
+    store.save("both", NOTHING, both)
+    assert store.commit(asked(store, "a", rank=5)) == [0, [1, [6, b"both"]]]
+    assert store.commit(asked(store, "a", rank=4)) == [1]
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_absent_looks_at_more_than_a_thousand(store, is_there):
+    score, base = 1.0, store.space.base
+    gone = {f"gone{i:04}": score + i for i in range(2500)}
+    for rest in (b"t:a", b"t:b"):
+        store.client.zadd(base + rest, gone)
+    if is_there:
+        store.fill("last", terms=["a", "b"])
+    answer = [0, [1, [6, b"last"]]] if is_there else [1]
+    assert store.commit(asked(store, "a", "b")) == answer
+
+
+@pytest.mark.parametrize("rest", ["t:a", "by:rank", "of:rank"])
+def test_absent_names_a_key_of_another_type(store, rest):
+    key = store.mistype(rest)
+    assert store.commit(asked(store, "a", rank=4)) == [0, [1, [-1, key]]]
+
+
+def test_a_commit_sweeps_twenty_of_each_model(store):
+    store.fill(*(f"due{number:02}" for number in range(30)), expire=FAR)
+    store.expire_now(*(f"due{number:02}" for number in range(30)))
+    store.commit(
+        save(store.space, "one", NOTHING, NEW), save(store.space, "two", NOTHING, NEW)
+    )
+    assert len(store.ids("expires")) == 10
