@@ -9,7 +9,7 @@ from ..codecs import unpack
 from ..connections.executor import arun, run
 from ..keys import object_key
 from ..operations.searches import Row
-from . import saving
+from . import increments, saving
 from .altering import Altering, alters_data
 from .arguments import checked_pk, checked_tags
 from .contents import Contents
@@ -339,13 +339,13 @@ class Model(Altering, metaclass=ModelBase):
         bits.
         """
         alias = self._alias(None)
-        return run(saving.increment(self, alias, name, by), alias)
+        return run(increments.increment(self, alias, name, by), alias)
 
     @alters_data
     async def aincrement(self, name: str, by: Any = 1) -> Any:
         """See increment()."""
         alias = self._alias(None)
-        return await arun(saving.increment(self, alias, name, by), alias)
+        return await arun(increments.increment(self, alias, name, by), alias)
 
     def _alias(self, using: str | None) -> str:
         return using or self._using or self._meta.using

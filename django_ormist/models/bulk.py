@@ -12,8 +12,8 @@ from ..operations.healing import forget
 from ..operations.objects import Image, NewObject
 from ..operations.operation import Flow, Operation
 from ..operations.replies import Outcome
-from . import saving
 from .contents import Contents
+from .efforts import Effort, held_by_another
 
 if TYPE_CHECKING:
     from .base import Model
@@ -81,7 +81,7 @@ def _insert_again(
                 "batches before it were. Leave it out, and go on from there."
             )
         if code is Outcome.TAKEN:
-            error = saving.held_by_another(some[fact.number - 1], fact)
+            error = held_by_another(some[fact.number - 1], fact)
             raise IntegrityError(
                 f"{error} Nothing of its batch was written; {written} objects of the "
                 "batches before it were."
@@ -141,7 +141,7 @@ def save(asked: "Collection[Any]", objs: Iterable["Model"], batch_size: int) -> 
             )
         instance.validate()
     for some in _cut(instances, batch_size):
-        efforts = [saving.Effort(instance, asked.db) for instance in some]
+        efforts = [Effort(instance, asked.db) for instance in some]
         replies = yield [effort.operation() for effort in efforts]
         for effort, reply in zip(efforts, replies, strict=True):
             yield from effort.settle(reply)
