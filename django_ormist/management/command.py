@@ -97,15 +97,18 @@ def aligned(rows: Sequence[Sequence[str]], numeric: Sequence[int] = ()) -> list[
 class Progress:
     """A line that counts up on a terminal, and nothing at all in a pipe.
 
-    Leaves an empty line behind, so that what is printed next stands alone.
+    Leaves an empty line behind, so that what is printed next stands alone. to_errors:
+    where the output itself is for programs.
     """
 
     EVERY = 0.1
     """Seconds between two lines: a terminal slows down who writes more often."""
 
-    def __init__(self, command: BaseCommand, verbosity: int) -> None:
-        self._out = command.stdout
-        self._is_shown = verbosity > 0 and command.stdout.isatty()
+    def __init__(
+        self, command: BaseCommand, verbosity: int, to_errors: bool = False
+    ) -> None:
+        self._out = command.stderr if to_errors else command.stdout
+        self._is_shown = verbosity > 0 and self._out.isatty()
         self._shown_at = 0.0
         self._width = 0
 
@@ -131,3 +134,35 @@ class Progress:
 
     def __exit__(self, *error: object) -> None:
         self.clear()
+
+
+class Pace:
+    """How far something is, how fast it goes, and how long it will take."""
+
+    def __init__(self, total: int) -> None:
+        self.total = total
+        self.done = 0
+        self._began = time.monotonic()
+
+    def count(self, number: int) -> None:
+        """So many more are done."""
+        self.done += number
+
+    def text(self, noun: str) -> str:
+        """``1200 of 5000 objects, 400 a second, 10 s left``."""
+        total = max(self.total, self.done)
+        seconds = time.monotonic() - self._began
+        text = f"{self.done} of {total} {noun}"
+        if seconds < 1 or not self.done:
+            return text
+        rate = self.done / seconds
+        return (
+            f"{text}, {rate:.0f} a second, {lasting((total - self.done) / rate)} left"
+        )
+
+
+def lasting(seconds: float) -> str:
+    """A span of time for people: ``12 s``, ``3 min``, ``2.5 h``."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"

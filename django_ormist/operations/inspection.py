@@ -266,7 +266,7 @@ def keys_by_model(start: bytes, prefix: str) -> Flow:
     objects_of: Counter[str] = Counter()
     cursor = b"0"
     while True:
-        cursor, keys = yield _scan(start, cursor)
+        cursor, keys = yield scan(start, cursor)
         for key in keys:
             label, _, name = key[head:].partition(b"}:")
             keys_of[label.decode(errors="replace")] += 1
@@ -281,7 +281,7 @@ def unlink_some(start: bytes, cursor: bytes, only_objects: bool = False) -> Flow
     Begins with the cursor ``b"0"``, and is through when that comes back. only_objects:
     leave the index. O(1000), at most two round trips.
     """
-    cursor, keys = yield _scan(start, cursor)
+    cursor, keys = yield scan(start, cursor)
     if only_objects:
         keys = [key for key in keys if key.partition(b"}:")[2][:2] in (b"o:", b"c:")]
     removed = 0
@@ -290,7 +290,7 @@ def unlink_some(start: bytes, cursor: bytes, only_objects: bool = False) -> Flow
     return (b"0" if int(cursor) == 0 else cursor), removed
 
 
-def _scan(start: bytes, cursor: bytes) -> Operation:
+def scan(start: bytes, cursor: bytes) -> Operation:
     """One step over the keys of the database: (cursor, those that begin so)."""
 
     def parse(reply: Any) -> tuple[bytes, list[bytes]]:

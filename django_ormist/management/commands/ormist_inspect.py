@@ -16,6 +16,7 @@ from ...models import Model
 from ...operations import inspection
 from ...operations.operation import Flow
 from ..command import OrmistCommand, aligned, model_named, models_named, place, plain
+from ..verification import Inspection
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -34,9 +35,11 @@ class Command(OrmistCommand):
     help = (
         "Shows what each model has stored (objects, how many expire, how many are due "
         "and not swept yet, bytes, the largest tags) and how its server does; with an "
-        "id, one object whole."
+        "id, one object whole. With --verify it compares every object with every index "
+        "entry, while others read and write, and ends with 1 if anything is wrong; "
+        "with --repair it mends that, and ends with 1 if anything is left."
     )
-    resume = "Nothing is changed by this command."
+    resume = "What was mended stays mended; run the same command again to go on."
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
@@ -47,6 +50,24 @@ class Command(OrmistCommand):
             default="table",
             help="For people, or for programs. Default: table.",
         )
+        action = parser.add_mutually_exclusive_group()
+        action.add_argument(
+            "--verify",
+            action="store_true",
+            help="Find what is damaged. Reads only; may run beside writers.",
+        )
+        action.add_argument(
+            "--repair",
+            action="store_true",
+            help="Find and mend it, each object in one atomic step. What cannot be "
+            "read is kept for a week under PREFIX:lost:. May run beside writers.",
+        )
+        parser.add_argument(
+            "--orphans",
+            action="store_true",
+            help="With --repair and no model: put aside the keys of models that this "
+            "project does not declare, too.",
+        )
 
     def carry_out(self, **options: Any) -> None:
         self.is_quiet, self.silent = options["verbosity"] == 0, set[str]()
@@ -54,6 +75,13 @@ class Command(OrmistCommand):
         if pk is not None and label is None:
             raise CommandError("An id needs a model: ormist_inspect app.Model ID")
         is_json = options["format"] == "json"
+        if options["verify"] or options["repair"]:
+            if pk is not None:
+                raise CommandError("An id cannot be verified alone: leave it out.")
+            Inspection(self, options).carry_out()
+            return
+        if options["orphans"]:
+            raise CommandError("--orphans needs --repair.")
         if pk is None:
             found = self.everything(label, using)
             lines = as_json(found) if is_json else report_lines(found)

@@ -1,0 +1,323 @@
+"""Verify and repair: drives the survey of each model, and says what it found."""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.core.management.base import CommandError
+
+from ..codecs import unpack
+from ..connections import connections
+from ..connections.executor import run
+from ..keys import all_key
+from ..models import Model
+from ..models.contents import Contents
+from ..operations import survey
+from ..operations.inspection import root
+from ..operations.mending import Fault, Subject, put_aside
+from ..operations.objects import Image
+from ..operations.operation import Flow
+from ..operations.survey import KEYS_A_TRIP, Walk
+from .command import OrmistCommand, Pace, Progress, aligned, models_named, plain
+
+MOST_SHOWN = 1000
+"""So many faults are described; all are counted."""
+
+
+def subject_of(model: type[Model], using: str) -> Subject:
+    """A model on an alias as the survey sees it."""
+    meta = model._meta
+
+    def imagine(packed: bytes, key: bytes) -> Image:
+        return Contents(*unpack(packed, key)).stored_image(packed, meta)
+
+    return Subject(
+        meta.label,
+        meta.space(using),
+        imagine,
+        meta.ordered,
+        meta.unique,
+        meta.counters,
+    )
+
+
+@dataclass
+class Verdict:
+    """What was found of one model, by kind of fault."""
+
+    model: str
+    using: str
+    objects: int = 0
+    entries: int = 0
+    found: Counter[str] = field(default_factory=Counter)
+    mended: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def faults(self) -> int:
+        return self.found.total()
+
+    @property
+    def left(self) -> int:
+        return self.found.total() - self.mended.total()
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "model": self.model,
+            "using": self.using,
+            "objects": self.objects,
+            "entries": self.entries,
+            "faults": dict(+self.found),
+            "mended": dict(+self.mended),
+            "left": self.left,
+        }
+
+
+class Verification:
+    """The survey of some models on one alias.
+
+    tell: called with a Verdict and each Fault as it is found. whole: every key under
+    the prefix is looked at, those of no model among them; orphans: mend these, too.
+    """
+
+    def __init__(
+        self,
+        models: Iterable[type[Model]],
+        using: str,
+        progress: Progress,
+        tell: Callable[[Verdict, Fault], None],
+        is_mending: bool = False,
+        is_whole: bool = False,
+        takes_orphans: bool = False,
+    ) -> None:
+        self.using = using
+        self.progress = progress
+        self.tell = tell
+        self.is_mending = is_mending
+        self.is_whole = is_whole
+        self.takes_orphans = takes_orphans
+        self.prefix = connections[using].key_prefix
+        self.subjects = {
+            model._meta.label: subject_of(model, using) for model in models
+        }
+        self.verdicts = {label: Verdict(label, using) for label in self.subjects}
+        self.orphans: Counter[str] = Counter()
+        self.closed: set[str] = set()
+
+    def carry_out(self) -> list[Verdict]:
+        """Look at everything: the Verdict of each model."""
+        for subject in self.subjects.values():
+            self.note(subject, self.ask(survey.main_keys(subject, self.is_mending)))
+        self.look_at_keys()
+        for subject in self.subjects.values():
+            if subject.label not in self.closed:
+                self.look_at_objects(subject)
+        return [*self.verdicts.values(), *self.unknown()]
+
+    # First round: from the index to the objects
+
+    def look_at_keys(self) -> None:
+        starts = [subject.space.base for subject in self.subjects.values()]
+        if self.is_whole:
+            starts = [root(self.prefix)]
+        for start in starts:
+            pace = Pace(self.ask_one(survey.database_size()))
+            cursor = None
+            while cursor != b"0":
+                cursor, keys = self.ask(survey.keys(start, cursor or b"0"))
+                self.sort_out(keys, pace)
+
+    def sort_out(self, keys: Sequence[bytes], pace: Pace) -> None:
+        head, by_label = len(root(self.prefix)), dict[str, list[bytes]]()
+        for key in dict.fromkeys(keys):
+            label = key[head:].partition(b"}:")[0].decode(errors="replace")
+            by_label.setdefault(label, []).append(key)
+        for label, some in by_label.items():
+            subject = self.subjects.get(label)
+            if subject is None:
+                self.orphans[label] += len(some)
+                self.put_aside(some)
+            if subject is None or label in self.closed:
+                continue
+            flow = survey.sort_out(subject, some, self.is_mending)
+            faults, indexes = self.ask(flow)
+            self.note(subject, faults)
+            self.walk(subject, [Walk(key) for key in indexes], pace)
+        pace.count(len(keys))
+        self.progress.show(pace.text("keys"))
+
+    def put_aside(self, keys: Sequence[bytes]) -> None:
+        if self.is_mending and self.takes_orphans:
+            space = next(iter(self.subjects.values())).space
+            run(_all_put_aside(space, keys), self.using)
+
+    def walk(self, subject: Subject, walks: list[Walk], pace: Pace) -> None:
+        while walks:
+            some, walks = walks[:KEYS_A_TRIP], walks[KEYS_A_TRIP:]
+            done = self.ask(survey.step(subject, some, self.is_mending))
+            self.note(subject, done.faults)
+            self.verdicts[subject.label].entries += done.entries
+            self.progress.show(f"{pace.text('keys')}; {plain(subject.label)}")
+            walks = done.rest + walks
+
+    # Second round: from the objects to the index
+
+    def look_at_objects(self, subject: Subject) -> None:
+        verdict = self.verdicts[subject.label]
+        pace = Pace(self.ask_one(survey.size(subject)))
+        walks = [Walk(all_key(subject.space))]
+        while walks:
+            done = self.ask(survey.step(subject, walks, self.is_mending))
+            self.note(subject, done.faults)
+            verdict.objects += done.entries
+            pace.count(done.entries)
+            self.progress.show(f"{plain(subject.label)}: {pace.text('objects')}")
+            walks = done.rest
+
+    # What was found
+
+    def note(self, subject: Subject, faults: Iterable[Fault]) -> None:
+        verdict = self.verdicts[subject.label]
+        for fault in faults:
+            verdict.found[fault.kind] += 1
+            verdict.mended[fault.kind] += fault.is_mended
+            if fault.key == all_key(subject.space) and (
+                (fault.kind, fault.is_mended) == ("mistyped-key", False)
+            ):  # nothing can be said of what it should hold
+                self.closed.add(subject.label)
+            self.tell(verdict, fault)
+
+    def unknown(self) -> list[Verdict]:
+        """A Verdict for each label under the prefix that no model has."""
+        verdicts = []
+        for label, number in sorted(self.orphans.items()):
+            verdict = Verdict(label, self.using)
+            is_mended = self.is_mending and self.takes_orphans
+            verdict.found["unknown-model"] = number
+            verdict.mended["unknown-model"] = number * is_mended
+            key = root(self.prefix) + label.encode(errors="replace") + b"}:"
+            detail = f"{number} keys".encode()
+            fault = Fault("unknown-model", key, b"", detail, is_mended)
+            self.tell(verdict, fault)
+            verdicts.append(verdict)
+        return verdicts
+
+    def ask(self, flow: Flow) -> Any:
+        return run(flow, self.using)
+
+    def ask_one(self, operation: Any) -> Any:
+        return run(_one(operation), self.using)
+
+
+def _one(operation: Any) -> Flow:
+    return (yield operation)
+
+
+def _all_put_aside(space: Any, keys: Sequence[bytes]) -> Flow:
+    # Each key has its own slot in a Cluster, and its place aside the same.
+    return (yield [put_aside(space, key, b"") for key in keys])
+
+
+def fault_json(verdict: Verdict, fault: Fault) -> dict[str, Any]:
+    """A fault for programs. Bytes that are no text are escaped."""
+    return {
+        "model": verdict.model,
+        "using": verdict.using,
+        "kind": fault.kind,
+        "key": _text(fault.key),
+        "id": _text(fault.pk) or None,
+        "detail": _text(fault.detail) or None,
+        "mended": fault.is_mended,
+    }
+
+
+def fault_line(verdict: Verdict, fault: Fault) -> str:
+    """A fault for people."""
+    parts = [f"{plain(verdict.model)}: {fault.kind} at {plain(_text(fault.key))}"]
+    if fault.pk:
+        parts.append(f"id {plain(_text(fault.pk))}")
+    if fault.detail:
+        parts.append(plain(_text(fault.detail)))
+    if fault.is_mended:
+        parts.append("mended")
+    return ", ".join(parts)
+
+
+def _text(data: bytes) -> str:
+    return data.decode(errors="backslashreplace")
+
+
+class Inspection:
+    """``ormist_inspect --verify`` and ``--repair``: from the options to the verdict."""
+
+    def __init__(self, command: OrmistCommand, options: dict[str, Any]) -> None:
+        self.command = command
+        self.options = options
+        self.is_mending: bool = options["repair"]
+        self.is_json = options["format"] == "json"
+        self.shown: list[dict[str, Any]] = []
+        self.progress = Progress(command, options["verbosity"], to_errors=self.is_json)
+
+    def carry_out(self) -> None:
+        """Raises CommandError, which is exit code 1, if faults are found or left."""
+        verdicts: list[Verdict] = []
+        with self.progress:
+            for using, models in self.by_alias().items():
+                verification = Verification(
+                    models,
+                    using,
+                    self.progress,
+                    self.tell,
+                    self.is_mending,
+                    is_whole=self.options["model"] is None,
+                    takes_orphans=self.options["orphans"],
+                )
+                verdicts += verification.carry_out()
+        if self.is_json:
+            found = {
+                "sound": not any(verdict.faults for verdict in verdicts),
+                "models": [verdict.as_json() for verdict in verdicts],
+                "faults": self.shown,
+            }
+            self.command.stdout.write(json.dumps(found, indent=2))
+        elif self.options["verbosity"] > 0:
+            self.command.stdout.write("\n".join(verdict_lines(verdicts)))
+        self.end(verdicts)
+
+    def by_alias(self) -> dict[str, list[type[Model]]]:
+        """The models that are asked for, by the alias that each is on."""
+        chosen: dict[str, list[type[Model]]] = {}
+        for model in models_named(self.options["model"]):
+            using = self.options["using"] or model._meta.using
+            chosen.setdefault(using, []).append(model)
+        return chosen
+
+    def tell(self, verdict: Verdict, fault: Fault) -> None:
+        if len(self.shown) >= MOST_SHOWN:
+            return
+        self.shown.append(fault_json(verdict, fault))
+        if not self.is_json and self.options["verbosity"] > 0:
+            self.progress.clear()
+            self.command.stdout.write(fault_line(verdict, fault))
+
+    def end(self, verdicts: Sequence[Verdict]) -> None:
+        faults = sum(verdict.faults for verdict in verdicts)
+        left = sum(verdict.left for verdict in verdicts)
+        if self.is_mending and left:
+            raise CommandError(
+                f"{left} of {faults} faults are left: docs/operating.rst says what to "
+                "do about each kind."
+            )
+        if faults and not self.is_mending:
+            raise CommandError(f"Faults found: {faults}. --repair mends what it can.")
+
+
+def verdict_lines(verdicts: Sequence[Verdict]) -> list[str]:
+    """The verdicts as a table."""
+    names = ("model", "using", "objects", "entries", "faults", "mended")
+    rows: list[tuple[str, ...]] = [names]
+    for each in verdicts:
+        numbers = (each.objects, each.entries, each.faults, each.mended.total())
+        rows.append((plain(each.model), each.using, *map(str, numbers)))
+    return aligned(rows, numeric=(2, 3, 4, 5))
