@@ -208,9 +208,10 @@ def _planned(
 ) -> tuple[Operation, Image] | None:
     """The change of one object, None if it does not match any more."""
     contents = Contents.of(packed, object_key(asked.space, pk))
-    if not set(asked.query.terms) <= set(contents.terms(asked.model._meta)):
-        return None
     old = contents.stored_image(packed, asked.model._meta)
+    terms = set(contents.terms(asked.model._meta))
+    if not asked.query.matches(pk, terms, old.sort_keys):
+        return None
     return change(pk, old, contents), old
 
 

@@ -1,19 +1,21 @@
 """The lazy collection: a question, and its answer once it was asked."""
 
 import builtins
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
 from ..connections.executor import arun, run
 from ..keys import Space
 from ..operations.operation import Flow
+from ..queries.conditions import Condition, all_of, any_of, negated, odd_of
 from ..queries.query import Query
 from . import bulk, fetching
 from .altering import alters_data
 from .deadlines import Expire, to_deadline_ms
-from .lookups import narrowed
+from .lookups import narrowed, without
 from .manager import Asking, Manager
+from .orders import ordered
 from .state import marked, unmarked
 
 if TYPE_CHECKING:
@@ -47,7 +49,7 @@ class Collection(Asking[M]):
 
     @property
     def ordered(self) -> bool:
-        """Always: by creation."""
+        """Always: by creation, where no other order is asked for."""
         return True
 
     @property
@@ -69,6 +71,48 @@ class Collection(Asking[M]):
         if (tags or lookups) and self.query.is_sliced:
             raise TypeError("Cannot filter a query once a slice has been taken.")
         return self._chained(narrowed(self.query, self.model, tags, lookups))
+
+    def _without(self, tags: tuple[Any, ...], lookups: dict[str, Any]) -> Self:
+        if self.query.is_sliced:
+            raise TypeError("Cannot filter a query once a slice has been taken.")
+        return self._chained(without(self.query, self.model, tags, lookups))
+
+    def _ordered(self, names: tuple[Any, ...]) -> Self:
+        if self.query.is_sliced:
+            raise TypeError("Cannot reorder a query once a slice has been taken.")
+        return self._chained(ordered(self.query, self.model._meta, names))
+
+    def __and__(self, other: "Collection[M]") -> Self:
+        """The objects of both; in this one's order, as with all four."""
+        return self._combined(all_of, other)
+
+    def __or__(self, other: "Collection[M]") -> Self:
+        """The objects of either."""
+        return self._combined(any_of, other)
+
+    def __xor__(self, other: "Collection[M]") -> Self:
+        """The objects of one of them alone."""
+        return self._combined(odd_of, other)
+
+    def __sub__(self, other: "Collection[M]") -> Self:
+        """The objects of this one that are not of the other."""
+        return self._combined(lambda both: all_of((both[0], negated(both[1]))), other)
+
+    def _combined(
+        self,
+        how: Callable[[tuple[Condition, Condition]], Condition],
+        other: "Collection[M]",
+    ) -> Self:
+        if not isinstance(other, Collection):
+            return NotImplemented
+        if other.model is not self.model:
+            raise TypeError("Cannot combine queries on two different base models.")
+        if other.db != self.db:
+            raise TypeError("Cannot combine queries of two different aliases.")
+        if self.query.is_sliced or other.query.is_sliced:
+            raise TypeError("Cannot combine queries once a slice has been taken.")
+        both = self.query.condition, other.query.condition
+        return self._chained(self.query.where(how(both)))
 
     def _reversed(self) -> Self:
         if self.query.is_sliced:

@@ -48,7 +48,7 @@ def get_or_none(
 ) -> Flow:
     """Flow: the one object or None. Raises MultipleObjectsReturned."""
     query = _one(asked, pk, lookups)
-    if query.pks is not None and len(query.pks) == 1 and not query.terms:
+    if query.pks is not None and len(query.pks) == 1 and _is_by_pk(query):
         return (yield from _by_pk(asked, next(iter(query.pks))))
     if query.is_sliced:
         found = yield from instances(asked, query)
@@ -76,6 +76,10 @@ def _one(
         raise TypeError("Cannot filter a query once a slice has been taken.")
     query = asked_lookups.narrowed(asked.query, asked.model, (), lookups)
     return query.narrow((), pks) if pk else query
+
+
+def _is_by_pk(query: Query) -> bool:
+    return not (query.terms or query.conditions or query.is_sliced)
 
 
 def _by_pk(asked: "Collection[Any]", pk: str) -> Flow:

@@ -1,34 +1,156 @@
 """From the arguments of find() to a query, refusing what no index answers."""
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from django.db.models import Q
+from django.db.models.expressions import BaseExpression, Combinable
+
 from ..exceptions import FieldError
+from ..queries.conditions import (
+    EVERYTHING,
+    Condition,
+    Ids,
+    Term,
+    all_of,
+    any_of,
+    negated,
+    odd_of,
+)
 from ..queries.query import Query
 from ..terms import attribute_term, term_suffix
+from . import ranges
 from .arguments import looked_up_pk
 from .options import Options
 
 if TYPE_CHECKING:
     from .base import Model
 
+_IDS = ("id", "pk", "id__in", "pk__in")
+_NO_ATTRIBUTES = ("id", "pk", "tags", "expire")
+
 
 def narrowed(
-    query: Query, model: "type[Model]", tags: tuple[Any, ...], lookups: dict[str, Any]
+    query: Query, model: "type[Model]", asked: tuple[Any, ...], lookups: dict[str, Any]
 ) -> Query:
-    """*query* among objects with all these tags and attribute values.
+    """*query* among objects with all these tags, Q objects and attribute values.
 
     Raises FieldError for a lookup without an index, TypeError for a wrong type.
     """
     meta = model._meta
-    terms = [_tag(meta, tag) for tag in tags]
-    pks: frozenset[str] | None = None
-    for name, value in lookups.items():
-        if name in ("id", "pk", "id__in", "pk__in"):
-            chosen = _pks(meta, name, value)
-            pks = chosen if pks is None else pks & chosen
+    terms: list[str] = []
+    conditions: list[Condition] = []
+    for each in asked:
+        if isinstance(each, Q):
+            conditions.append(_of_q(meta, each))
         else:
+            terms.append(_tag(meta, each))
+    for name, value in lookups.items():
+        if _is_indexed(meta, name):
             terms.append(_attribute(meta, name, value))
-    return query.narrow(tuple(terms), pks)
+        else:
+            conditions.append(_of_lookup(meta, name, value))
+    query = query.narrow(tuple(terms)) if terms else query
+    return query.where(all_of((query.condition, *conditions))) if conditions else query
+
+
+def _is_indexed(meta: Options, name: str) -> bool:
+    """Whether this is the name of an indexed attribute, without a lookup."""
+    return (
+        "__" not in name
+        and name not in _NO_ATTRIBUTES
+        and name not in meta.counters
+        and meta.indexes(name)
+    )
+
+
+def without(
+    query: Query, model: "type[Model]", asked: tuple[Any, ...], lookups: dict[str, Any]
+) -> Query:
+    """*query* among objects that narrowed() would leave out. Raises as it does."""
+    met = narrowed(Query(), model, asked, lookups).condition
+    return query.where(all_of((query.condition, negated(met))))
+
+
+def _of_q(meta: Options, q: Q) -> Condition:
+    """The condition of a Q of any nesting. A text in it is a tag; an empty one, all."""
+    parts: list[Condition] = []
+    for child in q.children:
+        if isinstance(child, Q):
+            parts.append(_of_q(meta, child))
+        elif isinstance(child, tuple):
+            parts.append(_of_lookup(meta, *child))
+        else:
+            parts.append(Term(_tag(meta, child)))
+    if not parts:
+        return EVERYTHING
+    joined = {Q.AND: all_of, Q.OR: any_of, Q.XOR: odd_of}[q.connector](parts)
+    return negated(joined) if q.negated else joined
+
+
+def _of_lookup(meta: Options, name: str, value: Any) -> Condition:
+    if name in _IDS:
+        return _chosen(meta, name, value)
+    attribute, _, lookup = name.rpartition("__") if "__" in name else (name, "", "")
+    if isinstance(value, BaseExpression | Combinable):
+        raise FieldError(
+            f"Cannot filter {meta.object_name} by {name}={value!r}: no index compares "
+            "two attributes. Pass a value."
+        )
+    if attribute == "tags" and lookup in ("", "exact", "in"):
+        return _of_tags(meta, lookup, value)
+    if attribute in meta.counters or attribute == "expire":
+        raise FieldError(
+            f"Cannot filter {meta.object_name} by {name!r}: it is not an indexed "
+            "attribute, and cannot be one."
+        )
+    if lookup in ("", "exact"):
+        return _equal(meta, attribute, value)
+    if lookup == "in":
+        values = _values(name, value)
+        return any_of(_equal(meta, attribute, each) for each in values)
+    if lookup in ranges.LOOKUPS:
+        return ranges.of_lookup(meta, attribute, lookup, value)
+    raise FieldError(
+        f"Cannot filter {meta.object_name} by {name}: no index answers the lookup "
+        f"{lookup!r}. Look {attribute!r} up by an equal value, find({attribute}=...), "
+        f"or if it is in {meta.object_name}.Meta.ordered by "
+        f"{', '.join(ranges.LOOKUPS)}."
+    )
+
+
+def _equal(meta: Options, name: str, value: Any) -> Condition:
+    """By the text where the attribute is indexed, else by the value if it is sorted."""
+    if not meta.indexes(name) and name in meta.ordered:
+        return ranges.equal(meta, name, value)
+    return Term(_attribute(meta, name, value))
+
+
+def _of_tags(meta: Options, lookup: str, value: Any) -> Condition:
+    """All of these tags, or with ``in`` one of them."""
+    if lookup == "in":
+        return any_of(Term(_tag(meta, each)) for each in _values("tags__in", value))
+    tags = [value] if isinstance(value, str) else _values("tags", value)
+    return all_of(Term(_tag(meta, each)) for each in tags)
+
+
+def _values(name: str, value: Any) -> list[Any]:
+    if isinstance(value, str | bytes) or not isinstance(value, Iterable):
+        raise TypeError(f"{name} takes a list of values, not {value!r}.")
+    return list(value)
+
+
+def _chosen(meta: Options, name: str, value: Any) -> Condition:
+    """By ids, or by what another collection of the same model asks for."""
+    query = getattr(value, "query", None)
+    if not isinstance(query, Query):
+        return Ids(_pks(meta, name, value))
+    if value.model is not meta.model or query.is_sliced or not name.endswith("__in"):
+        raise TypeError(
+            f"{name} takes a whole collection of {meta.object_name}, or a list of ids: "
+            "list(collection.ids())."
+        )
+    return query.condition
 
 
 def _tag(meta: Options, tag: Any) -> str:
@@ -60,18 +182,6 @@ def _pks(meta: Options, name: str, value: Any) -> frozenset[str]:
 
 
 def _attribute(meta: Options, name: str, value: Any) -> str:
-    if name in meta.counters or name == "expire":
-        raise FieldError(
-            f"Cannot filter {meta.object_name} by {name!r}: it is not an indexed "
-            "attribute, and cannot be one."
-        )
-    if "__" in name:
-        attribute, _, lookup = name.rpartition("__")
-        raise FieldError(
-            f"Cannot filter {meta.object_name} by {name}: no index answers the lookup "
-            f"{lookup!r}. Look {attribute!r} up by an equal value: "
-            f"find({attribute}=...)."
-        )
     if not meta.indexes(name):
         raise FieldError(
             f"Cannot filter {meta.object_name} by {name!r}: it is not indexed. "

@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
+from django.db.models import Q
+
 from ..connections.executor import arun, run
 from ..exceptions import NotSupportedError
 from . import bulk, fetching
@@ -36,21 +38,35 @@ class Asking(Altering, Generic[M]):
         """No object at all, at the cost of no round trip."""
         return self._collection()._chained(self._collection().query.nothing())
 
-    def find(self, /, *tags: str, **lookups: Any) -> "Collection[M]":
+    def find(self, /, *tags: str | Q, **lookups: Any) -> "Collection[M]":
         """The objects that carry all these tags and attribute values.
 
         ``name=value`` compares the texts of indexed attributes; ``id``, ``pk``,
-        ``id__in`` and ``pk__in`` compare ids. Raises FieldError for a lookup that no
-        index answers, here and not when the collection is evaluated.
+        ``id__in`` and ``pk__in`` compare ids; other lookups, and Q: docs/queries.rst.
+        Raises FieldError for a lookup that no index answers, here and not when the
+        collection is evaluated.
         """
         return self._collection()._narrowed(tags, lookups)
 
-    def filter(self, /, *tags: str, **lookups: Any) -> "Collection[M]":
+    def filter(self, /, *tags: str | Q, **lookups: Any) -> "Collection[M]":
         """See find()."""
         return self._collection()._narrowed(tags, lookups)
 
+    def exclude(self, /, *tags: str | Q, **lookups: Any) -> "Collection[M]":
+        """The objects that find() of the same arguments would leave out."""
+        return self._collection()._without(tags, lookups)
+
+    def order_by(self, /, *names: Any) -> "Collection[M]":
+        """The same objects in another order: names of ordered attributes, ``created``,
+        ``expire``, ``?``; after ``-`` descending.
+
+        Equal ones stay in the order of creation; those without the attribute come
+        last. Without names: by creation. Raises FieldError.
+        """
+        return self._collection()._ordered(names)
+
     def reverse(self) -> "Collection[M]":
-        """The same objects, in the opposite order."""
+        """The same objects, the whole list the other way round."""
         return self._collection()._reversed()
 
     def using(self, alias: str) -> "Collection[M]":
@@ -88,7 +104,7 @@ class Asking(Altering, Generic[M]):
         return found
 
     def first(self) -> M | None:
-        """The oldest object, None where there is none. One round trip."""
+        """The first object, None where there is none. One round trip."""
         asked = self._collection()
         found: M | None = run(fetching.first(asked), asked.db)
         return found
@@ -100,7 +116,7 @@ class Asking(Altering, Generic[M]):
         return found
 
     def last(self) -> M | None:
-        """The newest object, None where there is none. One round trip."""
+        """The last object, None where there is none. One round trip."""
         asked = self._collection()
         found: M | None = run(fetching.last(asked), asked.db)
         return found

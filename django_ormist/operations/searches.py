@@ -6,6 +6,7 @@ from typing import Any
 from ..keys import Space, all_key, expires_key, pk_bytes, term_key
 from ..queries.query import Query
 from ..terms import term_suffix
+from . import composed
 from .expiry import due
 from .objects import load_counters, load_many
 from .operation import Flow, Operation, Script
@@ -29,6 +30,8 @@ Row = tuple[bytes, bytes, dict[str, int] | None]
 
 def count(space: Space, query: Query) -> Operation:
     """How many live objects match, of the whole query: slices are not looked at."""
+    if query.conditions:
+        return composed.count(space, query)
     return Operation(
         COUNT, (all_key(space), expires_key(space), *_term_keys(space, query))
     )
@@ -38,7 +41,7 @@ def page(space: Space, query: Query, limit: int, want: str = "objects") -> Opera
     """The first *limit* live objects of the query's slice: Rows.
 
     want: "objects", "counters" (with them) or "ids" (then a list of ids). O(log n +
-    limit) where nothing is due: see page.lua.
+    limit) where nothing is due: see page.lua; ask.lua of what is not plain.
     """
 
     def parse(reply: list[list[Any]]) -> list[Any]:
@@ -51,6 +54,8 @@ def page(space: Space, query: Query, limit: int, want: str = "objects") -> Opera
             for pk, packed, flat in zip(*reply, strict=True)
         ]
 
+    if not query.is_plain:
+        return composed.page(space, query, limit, want, parse)
     return Operation(
         PAGE,
         (all_key(space), expires_key(space), *_term_keys(space, query)),
@@ -72,11 +77,14 @@ def ids(space: Space, query: Query) -> Flow:
     """Flow: the live ids of the query, slice applied. One round trip."""
     if query.is_empty:
         return []
-    if query.pks is not None:
+    if query.pks is not None and query.is_plain:
         rows = yield from _chosen(space, query, has_counters=False)
         return [pk for pk, _, _ in rows]
     if query.limit is not None and query.limit <= LARGEST_PAGE:
         return (yield page(space, query, query.limit, "ids"))
+    if not query.is_plain:
+        found = yield composed.ids(space, query)
+        return found[query.start : query.stop] if query.is_sliced else found
     late, found = yield [due(space), members(space, query)]
     if late:
         late = set(late)
@@ -93,7 +101,7 @@ def rows(space: Space, query: Query, has_counters: bool) -> Flow:
     """
     if query.is_empty:
         return []
-    if query.pks is not None:
+    if query.pks is not None and query.is_plain:
         return (yield from _chosen(space, query, has_counters))
     if query.limit is not None and query.limit <= LARGEST_PAGE:
         want = "counters" if has_counters else "objects"
@@ -123,7 +131,7 @@ def size(space: Space, query: Query) -> Flow:
     """Flow: how many live objects the query's slice holds. One round trip."""
     if query.is_empty:
         return 0
-    if query.pks is not None:
+    if query.pks is not None and not query.conditions:
         return len((yield from _chosen(space, query, has_counters=False)))
     total = yield count(space, query)
     stop = total if query.stop is None else min(query.stop, total)

@@ -1,15 +1,30 @@
 """A question as data: which objects, in what order, which slice of them."""
 
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import NamedTuple, Self
+
+from .conditions import NOTHING, And, Condition, Ids, Term, all_of, is_met
+
+CREATED, EXPIRE, RANDOM = "created", "expire", "?"
+"""Orders that are no attributes. No two objects have one creation time."""
+
+
+class Order(NamedTuple):
+    """By an ordered attribute, or by CREATED, EXPIRE or RANDOM."""
+
+    name: str
+    is_descending: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """Objects that carry every term, among these ids, in order of creation.
+    """Objects that meet all of it, in an order, and a slice of those.
 
     terms: index terms (``"home"``, ``"name:John"``), all of which must be carried.
-    pks: only these ids; None means any. is_reversed: newest first.
+    pks: only these ids; None means any. conditions: all of which must be met too.
+    order: what comes first; objects without the attribute after those with it, equal
+    ones as they were created. is_reversed: the whole list the other way round.
     start, stop: the slice of the ordered matches; stop None means to the end.
     """
 
@@ -18,11 +33,18 @@ class Query:
     is_reversed: bool = False
     start: int = 0
     stop: int | None = None
+    conditions: tuple[Condition, ...] = ()
+    order: tuple[Order, ...] = ()
 
     @property
     def is_sliced(self) -> bool:
         """Whether a slice was taken: nothing may narrow the query after that."""
         return self.start > 0 or self.stop is not None
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it asks for terms, ids and the order of creation alone."""
+        return not (self.conditions or self.order)
 
     @property
     def is_empty(self) -> bool:
@@ -36,12 +58,46 @@ class Query:
         """At most so many objects; None means all."""
         return None if self.stop is None else max(self.stop - self.start, 0)
 
-    def narrow(self, terms: tuple[str, ...], pks: frozenset[str] | None = None) -> Self:
+    @property
+    def condition(self) -> Condition:
+        """All that an object must meet, as one condition."""
+        if self.pks == frozenset():
+            return NOTHING
+        parts: list[Condition] = [Term(term) for term in self.terms]
+        if self.pks is not None:
+            parts.append(Ids(self.pks))
+        return all_of((*parts, *self.conditions))
+
+    def narrow(
+        self,
+        terms: tuple[str, ...],
+        pks: frozenset[str] | None = None,
+        conditions: tuple[Condition, ...] = (),
+    ) -> Self:
         """The same question of fewer objects."""
         known = dict.fromkeys((*self.terms, *terms))
         if self.pks is not None:
             pks = self.pks if pks is None else self.pks & pks
-        return replace(self, terms=tuple(known), pks=pks)
+        if conditions:
+            conditions = tuple(dict.fromkeys((*self.conditions, *conditions)))
+        else:
+            conditions = self.conditions
+        return replace(self, terms=tuple(known), pks=pks, conditions=conditions)
+
+    def where(self, condition: Condition) -> Self:
+        """The same question of the objects that meet *condition*, and no other."""
+        bare = replace(self, terms=(), pks=None, conditions=())
+        if condition == NOTHING:
+            return bare.nothing()
+        conjuncts = condition.parts if isinstance(condition, And) else (condition,)
+        terms = tuple(each.term for each in conjuncts if isinstance(each, Term))
+        query = bare.narrow(terms)
+        for each in conjuncts:
+            if isinstance(each, Ids):
+                query = query.narrow((), each.pks)
+            elif not isinstance(each, Term):
+                query = query.narrow((), None, (each,))
+        return query
 
     def nothing(self) -> Self:
         """The question that matches nothing."""
@@ -59,3 +115,7 @@ class Query:
             new_start = min(new_start, self.stop)
             new_stop = min(new_stop or 0, self.stop) if stop is not None else self.stop
         return replace(self, start=new_start, stop=new_stop)
+
+    def matches(self, pk: str, terms: Set[str], sort_keys: Mapping[str, bytes]) -> bool:
+        """Whether an object with this id, these terms and sort keys is asked for."""
+        return is_met(self.condition, pk, terms, sort_keys)

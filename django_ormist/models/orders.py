@@ -1,0 +1,64 @@
+"""From the arguments of order_by() to the order of a query."""
+
+from dataclasses import replace
+from typing import Any
+
+from django.db.models import F
+from django.db.models.expressions import OrderBy
+
+from ..exceptions import FieldError
+from ..queries.query import CREATED, EXPIRE, RANDOM, Order, Query
+from .options import Options
+
+
+def ordered(query: Query, meta: Options, names: tuple[Any, ...]) -> Query:
+    """*query* in this order and no other. Raises FieldError for what has no order."""
+    orders: list[Order] = []
+    for each in names:
+        order = _order(meta, each)
+        if order.name not in [known.name for known in orders]:
+            orders.append(order)
+        if order.name in (CREATED, RANDOM):
+            break  # no two objects are equal by it
+    is_reversed = False
+    if orders and orders[-1].name == CREATED:
+        last = orders[-1]
+        if not orders[1:]:  # the order that every collection has, or that reversed
+            orders, is_reversed = [], last.is_descending
+        elif not last.is_descending:
+            orders.pop()
+    return replace(query, order=tuple(orders), is_reversed=is_reversed)
+
+
+def _order(meta: Options, given: Any) -> Order:
+    if isinstance(given, F):
+        given = given.asc()
+    if isinstance(given, OrderBy):
+        if not isinstance(given.expression, F) or given.nulls_first:
+            raise FieldError(
+                f"Cannot order {meta.object_name} by {given!r}: only a name is "
+                "ordered by, and objects without it come last."
+            )
+        (name,) = given.expression.deconstruct()[1]
+        is_descending = given.descending
+    elif isinstance(given, str):
+        name, is_descending = given.removeprefix("-"), given.startswith("-")
+    else:
+        raise TypeError(
+            f"{meta.object_name}.objects.order_by() takes names, not "
+            f"{type(given).__name__}: {given!r}."
+        )
+    if name in meta.ordered or name in (CREATED, EXPIRE):
+        return Order(name, is_descending)
+    if name == RANDOM:
+        return Order(RANDOM)
+    if name in ("id", "pk"):
+        raise FieldError(
+            f"Cannot order {meta.object_name} by {name!r}: ids are drawn, not counted. "
+            f"Order by {CREATED!r}."
+        )
+    raise FieldError(
+        f"Cannot order {meta.object_name} by {name!r}: it has no sorted index. "
+        f"Add it to {meta.object_name}.Meta.ordered, or order by {CREATED!r}, "
+        f"{EXPIRE!r} or {RANDOM!r}."
+    )

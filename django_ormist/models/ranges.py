@@ -1,0 +1,106 @@
+"""Lookups by order: gt, lt, range, startswith and isnull as ranges of sort keys."""
+
+from collections.abc import Callable
+from typing import Any
+
+from ..exceptions import FieldError
+from ..queries.conditions import Condition, Range, negated
+from ..sortkeys import AFTER, KINDS, kind_of, sort_key, text_prefix
+from .options import Options
+
+
+def of_lookup(meta: Options, name: str, lookup: str, value: Any) -> Condition:
+    """The condition of ``name__lookup=value``. Raises FieldError, ValueError."""
+    if name not in meta.ordered:
+        raise FieldError(
+            f"Cannot filter {meta.object_name} by {name}__{lookup}: {name!r} has no "
+            f"sorted index. Add it to {meta.object_name}.Meta.ordered."
+        )
+    return LOOKUPS[lookup](meta, name, value)
+
+
+def equal(meta: Options, name: str, value: Any) -> Condition:
+    """Has a value that is equal by order: 1, 1.0 and True are one."""
+    if value is None:
+        return negated(Range(name))
+    key = key_of(meta, name, "exact", value)
+    return Range(name, key, key + AFTER)
+
+
+def key_of(meta: Options, name: str, lookup: str, value: Any) -> bytes:
+    """The sort key of a value that is looked up. ValueError, FieldError without one."""
+    key = sort_key(value)
+    if key is None:
+        what = f"{meta.object_name} by {name}__{lookup}={value!r}"
+        if value is None:
+            raise ValueError(
+                f"Cannot filter {what}: None has no order. Ask for {name}__isnull=True."
+            )
+        raise FieldError(
+            f"Cannot filter {what}: this {type(value).__name__} has no order. Pass a "
+            "number, a text, a date, a naive time or a timedelta."
+        )
+    return key
+
+
+def _kind_bounds(key: bytes) -> tuple[bytes, bytes]:
+    """What all keys of the kind of this one lie between: kinds never compare."""
+    firsts = KINDS[kind_of(key)]
+    return firsts[:1], bytes((firsts[-1] + 1,))
+
+
+def _above(meta: Options, name: str, value: Any) -> Condition:
+    key = key_of(meta, name, "gt", value)
+    return Range(name, key + AFTER, _kind_bounds(key)[1])
+
+
+def _from(meta: Options, name: str, value: Any) -> Condition:
+    key = key_of(meta, name, "gte", value)
+    return Range(name, key, _kind_bounds(key)[1])
+
+
+def _below(meta: Options, name: str, value: Any) -> Condition:
+    key = key_of(meta, name, "lt", value)
+    return Range(name, _kind_bounds(key)[0], key)
+
+
+def _to(meta: Options, name: str, value: Any) -> Condition:
+    key = key_of(meta, name, "lte", value)
+    return Range(name, _kind_bounds(key)[0], key + AFTER)
+
+
+def _between(meta: Options, name: str, value: Any) -> Condition:
+    if isinstance(value, str) or not hasattr(value, "__len__") or len(value) != 2:
+        raise ValueError(f"{name}__range takes two bounds, not {value!r}.")
+    low, high = (key_of(meta, name, "range", bound) for bound in value)
+    if kind_of(low) != kind_of(high):
+        raise ValueError(
+            f"{name}__range takes bounds of one kind, not a {kind_of(low)} and a "
+            f"{kind_of(high)}."
+        )
+    return Range(name, low, high + AFTER)
+
+
+def _beginning(meta: Options, name: str, value: Any) -> Condition:
+    if not isinstance(value, str):
+        raise ValueError(f"{name}__startswith takes a text, not {value!r}.")
+    prefix = text_prefix(value)
+    return Range(name, prefix, prefix + AFTER)
+
+
+def _absent(meta: Options, name: str, value: Any) -> Condition:
+    if not isinstance(value, bool):
+        raise ValueError(f"{name}__isnull takes True or False, not {value!r}.")
+    return negated(Range(name)) if value else Range(name)
+
+
+LOOKUPS: dict[str, Callable[[Options, str, Any], Condition]] = {
+    "gt": _above,
+    "gte": _from,
+    "lt": _below,
+    "lte": _to,
+    "range": _between,
+    "startswith": _beginning,
+    "isnull": _absent,
+}
+"""What a sorted index answers, beside equality."""

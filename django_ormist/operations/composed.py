@@ -1,0 +1,75 @@
+"""The operations that ask by conditions and orders: more than terms and creation."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..keys import Space
+from ..queries.query import CREATED, EXPIRE, Order, Query
+from .operation import Operation, Script
+from .plans import Plan
+
+ASK = Script("ask")
+GATHER = Script("gather")
+NUMBER = Script("number")
+
+
+def page(space: Space, query: Query, limit: int, want: str, parse: Any) -> Operation:
+    """The first *limit* live objects of the query's slice: ask.lua's reply, parsed."""
+    plan = Plan(space)
+    words = (*plan.orders(query), *plan.condition(query.condition))
+    return Operation(
+        ASK, tuple(plan.keys), (*words, query.start, limit, want), parse=parse
+    )
+
+
+def ids(space: Space, query: Query) -> Operation:
+    """Every live id of the query in order, slices not looked at.
+
+    Sorted here, by what the server says of each.
+    """
+    plan = Plan(space)
+    words = (*plan.orders(query), *plan.condition(query.condition))
+
+    def parse(reply: list[list[Any]]) -> list[bytes]:
+        return _in_order(query, reply[0], reply[1:])
+
+    return Operation(GATHER, tuple(plan.keys), words, parse=parse)
+
+
+def count(space: Space, query: Query) -> Operation:
+    """How many live objects match, of the whole query: slices are not looked at."""
+    plan = Plan(space)
+    words = tuple(plan.condition(query.condition))
+    return Operation(NUMBER, tuple(plan.keys), words)
+
+
+def _in_order(
+    query: Query, pks: list[bytes], columns: Sequence[Sequence[Any]]
+) -> list[bytes]:
+    """The ids by what the columns say of each: one an order, then creation."""
+    orders = [order for order in query.order if order.name != CREATED]
+    is_down = query.is_reversed
+    if len(orders) < len(query.order):
+        is_down ^= query.order[-1].is_descending
+    if not columns:
+        return pks[::-1] if is_down else pks
+    created = columns[len(orders)]
+    places = [place for place in range(len(pks)) if created[place] is not None]
+    places.sort(key=lambda place: float(created[place]), reverse=is_down)
+    for order, column in reversed(list(zip(orders, columns, strict=False))):
+        places = _sorted(places, order, column, query.is_reversed)
+    return [pks[place] for place in places]
+
+
+def _sorted(
+    places: list[int], order: Order, column: Sequence[Any], is_reversed: bool
+) -> list[int]:
+    """Places by one order: equal ones as they are, those without a fact last."""
+    if order.name == EXPIRE:
+        column = [None if fact is None else float(fact) for fact in column]
+    there = [place for place in places if column[place] is not None]
+    without = [place for place in places if column[place] is None]
+    there.sort(
+        key=lambda place: column[place], reverse=order.is_descending ^ is_reversed
+    )
+    return without + there if is_reversed else there + without

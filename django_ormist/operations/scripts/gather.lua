@@ -1,0 +1,23 @@
+-- Every live id that meets a condition, with what the client sorts them by.
+--
+-- KEYS     as ask.lua
+-- ARGV     as orders.lua, then as conditions.lua
+-- RETURNS  {ids, facts...}: of each order its facts (a sort key, a deadline or a random
+--          number; false: none), then the creation times; without any order the ids may stand by
+--          creation already, and then there are no facts
+-- COST     1 us an id of the smallest condition, and 0.3 us a fact
+-- DERIVED  none
+
+-- INCLUDE conditions
+-- INCLUDE orders
+
+local node = condition(condition_at)
+local reply = {gathered(node)}
+for _, order in ipairs(orders) do
+  reply[#reply + 1] = facts_of(order, reply[1])
+end
+local from = source(node)
+if #orders > 0 or not (from.kind == 'T' or from.is_single or from == everything) then
+  reply[#reply + 1] = asked('ZMSCORE', KEYS[1], reply[1])
+end
+return reply

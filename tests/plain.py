@@ -1,0 +1,224 @@
+"""A plain Python model of a store, and random questions to ask both.
+
+A question is drawn once and asked twice: of django_ormist as Django's Q objects and
+verbs, and of a list of objects as a predicate and sorted(). Nothing is shared but the
+words.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from functools import reduce
+from operator import and_, or_, xor
+from random import Random
+from typing import Any
+
+from django.db.models import Q
+
+
+@dataclass(frozen=True)
+class Thing:
+    """One object: created is its place among all, expire a number or None.
+
+    tags: the given ones, and ``name:text`` of each indexed attribute.
+    """
+
+    pk: str
+    attrs: dict[str, Any]
+    tags: tuple[str, ...]
+    created: int
+    expire: float | None = None
+
+
+Test = Callable[[Thing], bool]
+
+
+def rank(value: Any) -> tuple[int, Any] | None:
+    """What a value sorts by among all values; None for what has no order."""
+    if isinstance(value, int | float | Decimal):
+        return None if value != value else (0, value)
+    if isinstance(value, datetime):
+        return (4 if value.tzinfo else 3, value)
+    for number, kind in ((1, timedelta), (2, date), (5, time), (6, str)):
+        if isinstance(value, kind):
+            return (number, value)
+    return None
+
+
+@dataclass(frozen=True)
+class Question:
+    """Which things, in what order, which slice."""
+
+    q: Q
+    test: Test
+    order: tuple[str, ...] = ()
+    is_reversed: bool = False
+    start: int = 0
+    stop: int | None = None
+
+    def put(self, collection: Any) -> Any:
+        """The collection that asks it."""
+        asked = collection.find(self.q)
+        if self.order:
+            asked = asked.order_by(*self.order)
+        if self.is_reversed:
+            asked = asked.reverse()
+        return asked
+
+    def cut(self, collection: Any) -> Any:
+        return collection[self.start : self.stop]
+
+    def matches(self, things: list[Thing]) -> list[Thing]:
+        """All matches in order, by the plain model."""
+        found = sorted((t for t in things if self.test(t)), key=lambda t: t.created)
+        for each in reversed(self.order):
+            name, is_down = each.removeprefix("-"), each.startswith("-")
+            ranks = [(place(thing, name), thing) for thing in found]
+            there = [pair for pair in ranks if pair[0] is not None]
+            there.sort(key=lambda pair: pair[0], reverse=is_down)
+            found = [thing for _, thing in there]
+            found += [thing for fact, thing in ranks if fact is None]
+        return found[::-1] if self.is_reversed else found
+
+    def sliced(self, things: list[Thing]) -> list[str]:
+        return [t.pk for t in self.matches(things)][self.start : self.stop]
+
+
+def place(thing: Thing, name: str) -> Any:
+    if name == "created":
+        return thing.created
+    if name == "expire":
+        return thing.expire
+    return rank(thing.attrs.get(name))
+
+
+# ---------------------------------------------------------------- drawing questions
+
+
+@dataclass
+class Drawer:
+    """Draws questions about things whose values are known.
+
+    values: of each attribute some values to ask for. indexed: names that compare by
+    text; ordered: names that have an order; the first of these texts alone.
+    """
+
+    random: Random
+    values: dict[str, list[Any]]
+    indexed: tuple[str, ...]
+    ordered: tuple[str, ...]
+    tags: list[str]
+    pks: list[str] = field(default_factory=list)
+
+    def question(self) -> Question:
+        q, test = self.tree(self.random.choice((0, 1, 1, 2, 3)))
+        drawn = Question(q, test, self.order(), self.random.random() < 0.3)
+        if self.random.random() < 0.7:
+            start = self.random.choice((0, 0, 1, 5, 20, 300))
+            drawn = replace(drawn, start=start)
+            if self.random.random() < 0.9:
+                size = self.random.choice((0, 1, 3, 20, 100, 1500))
+                drawn = replace(drawn, stop=start + size)
+        return drawn
+
+    def order(self) -> tuple[str, ...]:
+        names = [*self.ordered, "created", "expire"]
+        chosen = self.random.sample(names, self.random.choice((0, 1, 1, 1, 2, 3)))
+        return tuple(self.random.choice(("", "-")) + name for name in chosen)
+
+    def tree(self, depth: int) -> tuple[Q, Test]:
+        if depth == 0:
+            return self.leaf()
+        kids = [self.tree(depth - 1) for _ in range(self.random.choice((1, 2, 2, 3)))]
+        join, are_met = self.random.choice(
+            ((and_, all), (and_, all), (or_, any), (xor, is_odd))
+        )
+        q = reduce(join, [kid[0] for kid in kids])
+        tests = [kid[1] for kid in kids]
+
+        def test(thing: Thing) -> bool:
+            return bool(are_met(each(thing) for each in tests))
+
+        if self.random.random() < 0.25:
+            return ~q, lambda thing: not test(thing)
+        return q, test
+
+    def leaf(self) -> tuple[Q, Test]:
+        kinds = [self.tag, self.equal, self.compare, self.compare, self.null, self.ids]
+        return self.random.choice(kinds)()
+
+    def tag(self) -> tuple[Q, Test]:
+        some = self.random.sample(self.tags, 2)
+        if self.random.random() < 0.5:
+            return Q(tags=some[0]), lambda thing: some[0] in thing.tags
+        if self.random.random() < 0.5:
+            return Q(tags=some), lambda thing: set(some) <= set(thing.tags)
+        return Q(tags__in=some), lambda thing: bool(set(some) & set(thing.tags))
+
+    def equal(self) -> tuple[Q, Test]:
+        name = self.random.choice(self.indexed)
+        some = self.random.choices(self.values[name], k=self.random.choice((1, 3)))
+        terms = {f"{name}:{value}" for value in some}
+
+        def test(thing: Thing) -> bool:
+            return bool(terms & set(thing.tags))
+
+        if len(some) == 1:
+            return Q(**{name: some[0]}), test
+        return Q(**{f"{name}__in": some}), test
+
+    def compare(self) -> tuple[Q, Test]:
+        name = self.random.choice(self.ordered)
+        bound = self.random.choice([v for v in self.values[name] if rank(v)])
+        limit = rank(bound)
+        assert limit is not None
+        lookup = self.random.choice(("gt", "gte", "lt", "lte", "range", "startswith"))
+        if lookup == "startswith" and isinstance(bound, str):
+            start = bound[: self.random.choice((0, 1, 2, 3))]
+            return (
+                Q(**{f"{name}__startswith": start}),
+                lambda thing: (
+                    isinstance(thing.attrs.get(name), str)
+                    and thing.attrs[name].startswith(start)
+                ),
+            )
+        if lookup in ("range", "startswith"):
+            others = [v for v in self.values[name] if (rank(v) or [9])[0] == limit[0]]
+            other = self.random.choice(others)
+            high = rank(other)
+            assert high is not None
+            return Q(**{f"{name}__range": (bound, other)}), _compared(
+                name, limit, lambda fact: limit[1] <= fact <= high[1]
+            )
+        compare = {
+            "gt": lambda fact: fact > limit[1],
+            "gte": lambda fact: fact >= limit[1],
+            "lt": lambda fact: fact < limit[1],
+            "lte": lambda fact: fact <= limit[1],
+        }[lookup]
+        return Q(**{f"{name}__{lookup}": bound}), _compared(name, limit, compare)
+
+    def null(self) -> tuple[Q, Test]:
+        name, wanted = self.random.choice(self.ordered), self.random.random() < 0.5
+        return Q(
+            **{f"{name}__isnull": wanted}
+        ), lambda thing: (rank(thing.attrs.get(name)) is None) is wanted
+
+    def ids(self) -> tuple[Q, Test]:
+        if not self.pks:
+            return self.tag()
+        some = set(self.random.choices(self.pks, k=self.random.choice((1, 20))))
+        return Q(pk__in=list(some)), lambda thing: thing.pk in some
+
+
+def _compared(name: str, limit: Any, compare: Callable[[Any], bool]) -> Test:
+    def test(thing: Thing) -> bool:
+        fact = rank(thing.attrs.get(name))
+        return fact is not None and fact[0] == limit[0] and compare(fact[1])
+
+    return test
+
+
+def is_odd(facts: Any) -> bool:
+    return sum(facts) % 2 == 1

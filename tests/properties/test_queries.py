@@ -1,0 +1,108 @@
+"""Random questions get the answers of a plain Python model: ids, order, count.
+
+ORMIST_QUERIES=20000 asks so many of real cities on each server, in place of some.
+"""
+
+import os
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.models import City
+from tests.plain import Drawer, Thing
+
+QUERIES = int(os.environ.get("ORMIST_QUERIES", "60"))
+TAGS = ["big", "old", "wet", "name:Bern", "country:CH"]
+
+VALUES = {
+    "country": ["CH", "AT", "DE", "name", "", None, 1, "1", True],
+    "name": [
+        *("Bern", "Ber", "Berlin", "b", "", "\0", "\0a", "é", "\U00010000", 3, "B" * 70)
+    ],
+    "population": [
+        *(0, -1, 1, 1.0, True, 2**53, 2**53 + 1, -(2**70), 0.1, Decimal("0.1"), "many"),
+        *(float("inf"), float("nan"), Decimal("-1.50"), None, [1], 10**400),
+    ],
+    "founded": [
+        *(date(1191, 1, 1), datetime(1191, 1, 1), datetime(1191, 1, 1, tzinfo=UTC)),
+        *(datetime(1191, 1, 1, 0, 0, 0, 1, UTC), timedelta(1), None, 1191, "1191"),
+    ],
+}
+
+
+def drawer(random, **values):
+    return Drawer(
+        random,
+        VALUES | values,
+        indexed=("country", "name"),
+        ordered=("population", "name", "founded"),
+        tags=TAGS,
+    )
+
+
+def thing(city, created):
+    expire = None if city.expire is None else city.expire.timestamp()
+    named = [(name, city.attrs) for name in ("country", "name")]
+    terms = [f"{name}:{attrs[name]}" for name, attrs in named if name in attrs]
+    return Thing(city.id, city.attrs, (*city._tags, *terms), created, expire)
+
+
+def stored(random, size, number):
+    """Cities of strange values in the store, and the same as things."""
+    made = []
+    for i in range(size):
+        chosen = {name: random.choice(VALUES[name]) for name in VALUES}
+        attrs = {k: v for k, v in chosen.items() if random.random() < 0.8}
+        tags = [tag for tag in TAGS if random.random() < 0.4]
+        expire = random.choice((None, None, 1000, 1000, 2000 + i))
+        made.append(City(*tags, id=f"q{number}-{i:03}", expire=expire, **attrs))
+    City.objects.bulk_create(made)
+    return [thing(city, i) for i, city in enumerate(made)]
+
+
+def check(ask, question, things):
+    """Every verb that answers a question, against the model."""
+    asked = question.put(City.objects.all())
+    cut = question.cut(asked)
+    matches = question.matches(things)
+    wanted = question.sliced(things)
+    told = f"{question} of {len(things)}"
+    assert ask(cut.ids) == wanted, told
+    assert [city.id for city in ask(cut.list)] == wanted, told
+    assert ask(cut.count) == len(wanted), told
+    assert ask(asked.count) == len(matches), told
+    assert ask(cut.exists) == bool(wanted), told
+    assert getattr(ask(cut.first), "id", None) == (wanted[0] if wanted else None), told
+    last = matches[-1].pk if matches else None
+    assert getattr(ask(asked.last), "id", None) == last, told
+
+
+numbers = iter(range(10**9))
+
+
+@settings(max_examples=QUERIES)
+@given(st.randoms(use_true_random=False), st.integers(0, 40))
+def test_strange_values_are_found_and_ordered_as_by_python(ask, server, random, size):
+    things = stored(random, size, next(numbers))
+    draws = drawer(random)
+    draws.pks = [each.pk for each in things]
+    try:
+        for _ in range(3):
+            check(ask, draws.question(), things)
+    finally:
+        server.clean()
+
+
+@pytest.mark.parametrize("seed", range(QUERIES // 30))
+def test_many_objects_are_found_and_ordered_as_by_python(ask, server, seed):
+    """As many as make a script walk, jump and intersect in several chunks."""
+    random = Random(seed)
+    things = stored(random, 3000, seed)
+    draws = drawer(random)
+    draws.pks = [each.pk for each in things]
+    for _ in range(20):
+        check(ask, draws.question(), things)

@@ -1,0 +1,88 @@
+"""ask.lua: one page of what meets a condition, in an order."""
+
+import pytest
+
+from django_ormist.operations import composed
+from django_ormist.queries.conditions import EVERYTHING, Ids, Not, Or, Range, Term, Xor
+from django_ormist.queries.query import Order, Query
+from django_ormist.sortkeys import AFTER, sort_key
+from tests.scripts.store import ONE_VARIANT_A_SERVER
+
+pytestmark = ONE_VARIANT_A_SERVER
+
+ODD = Not(Term("b"))
+SMALL = Range("size", sort_key(0), sort_key(1) + AFTER)
+
+
+def page(store, *order, where=EVERYTHING, start=0, size=100, want="ids", back=False):
+    query = Query(order=order, start=start, is_reversed=back).where(where)
+    return store.run(composed.page(store.space, query, size, want, None))
+
+
+def numbers(reply):
+    return [int(pk[1:]) for pk in reply[0]]
+
+
+@pytest.mark.parametrize(
+    ("where", "found"),
+    [
+        (EVERYTHING, [*range(12)]),
+        (ODD, [1, 3, 5, 7, 9, 11]),
+        (SMALL, [0, 1, 2, 3, 4, 5]),
+        (Not(Range("size")), [11]),
+        (Or((SMALL, Ids(frozenset({"n11", "none"})))), [0, 1, 2, 3, 4, 5, 11]),
+        (Xor((SMALL, Term("b"))), [1, 3, 5, 6, 8, 10]),
+    ],
+)
+def test_a_page_is_the_slice_of_what_meets_the_condition(sized, where, found):
+    for start in range(13):
+        assert (
+            numbers(page(sized, where=where, start=start, size=3))
+            == (found[start : start + 3])
+        )
+    assert numbers(page(sized, where=where, back=True)) == found[::-1]
+
+
+@pytest.mark.parametrize(
+    ("order", "found"),
+    [
+        ((Order("size"),), [*range(12)]),
+        ((Order("size", True),), [9, 10, 6, 7, 8, 3, 4, 5, 0, 1, 2, 11]),
+        (
+            (Order("size", True), Order("created", True)),
+            [10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0, 11],
+        ),
+        ((Order("expire"),), [0, 5, 10, 1, 6, 11, 2, 7, 3, 8, 4, 9]),
+    ],
+)
+def test_equal_ones_stand_by_creation_and_those_without_last(sized, order, found):
+    for size in (1, 2, 5, 12):
+        for start in range(12):
+            asked = numbers(page(sized, *order, start=start, size=size))
+            assert asked == found[start : start + size]
+    assert numbers(page(sized, *order, back=True)) == found[::-1]
+
+
+def test_the_random_order_holds_each_once(sized):
+    assert sorted(numbers(page(sized, Order("?")))) == [*range(12)]
+    assert len({*numbers(page(sized, Order("?"), size=5))}) == 5
+
+
+def test_what_is_due_or_gone_is_left_out_and_the_page_is_full(sized):
+    sized.expire_now("n00", "n04", "n10")
+    sized.client.delete(sized.key("o:n03"))
+    before = sized.everything()
+    down = Order("size", True)
+    assert page(sized, down, size=3, want="objects")[1] == [b"9", b"6", b"7"]
+    assert page(sized, down, start=3, size=2, want="objects")[1] == [b"8", b"5"]
+    counters = page(sized, where=SMALL, size=2, want="counters")
+    assert counters == [[b"n01", b"n02"], [b"1", b"2"], [[], []]]
+    assert sized.everything() == before
+
+
+def test_it_tells_what_it_did(sized):
+    told, looked = page(sized, Order("size"), size=3, want="explain")
+    assert told == [b"walk", sized.key("by:size"), 11]
+    assert looked == 11
+    told, _ = page(sized, Order("size"), where=Term("none"), want="explain")
+    assert told == [b"sort", sized.key("t:none"), 0]

@@ -1,0 +1,30 @@
+"""gather.lua: every live id that meets a condition, with what it is sorted by."""
+
+from django_ormist.operations import composed
+from django_ormist.queries.conditions import EVERYTHING, Range, Term
+from django_ormist.queries.query import Order, Query
+from django_ormist.sortkeys import sort_key
+from tests.scripts.store import FAR, ONE_VARIANT_A_SERVER
+
+pytestmark = ONE_VARIANT_A_SERVER
+
+
+def gather(store, *order, where=EVERYTHING):
+    return store.run(composed.ids(store.space, Query(order=order).where(where)))
+
+
+def test_ids_that_stand_by_creation_come_alone(sized):
+    sized.expire_now("n02")
+    assert gather(sized, where=Term("b")) == [[b"n00", b"n04", b"n06", b"n08", b"n10"]]
+
+
+def test_facts_come_beside_the_ids(sized):
+    some = Range("size", sort_key(3), sort_key(4))
+    pks, created = gather(sized, where=some)
+    assert (pks, len(created)) == ([b"n09", b"n10"], 2)
+    orders = Order("size"), Order("expire"), Order("?")
+    pks, sizes, deadlines, drawn, created = gather(sized, *orders)
+    assert sizes == [sort_key(number // 3) for number in range(11)] + [None]
+    assert list(map(float, deadlines)) == [FAR + number % 5 for number in range(12)]
+    assert len({*drawn}) == 12
+    assert list(map(float, created)) == sorted(map(float, created))

@@ -1,0 +1,47 @@
+"""number.lua: how many live objects meet a condition."""
+
+import pytest
+
+from django_ormist.operations import composed
+from django_ormist.queries.conditions import (
+    EVERYTHING,
+    And,
+    Ids,
+    Not,
+    Or,
+    Range,
+    Term,
+    Xor,
+)
+from django_ormist.queries.query import Query
+from django_ormist.sortkeys import AFTER, sort_key
+from tests.scripts.store import ONE_VARIANT_A_SERVER
+
+pytestmark = ONE_VARIANT_A_SERVER
+
+A, B = Term("a"), Term("b")
+SMALL = Range("size", sort_key(0), sort_key(1) + AFTER)
+
+
+@pytest.mark.parametrize(
+    ("where", "all_of_them", "without_due"),
+    [
+        (EVERYTHING, 12, 9),
+        (Not(B), 6, 5),
+        (SMALL, 6, 4),
+        (And((A, B)), 6, 4),
+        (And((A, Not(B))), 6, 5),
+        (And((SMALL, Not(B), A)), 3, 2),
+        (Or((SMALL, B)), 9, 6),
+        (Xor((SMALL, B)), 6, 4),
+        (Xor((SMALL, B, Ids(frozenset({"n11"})))), 7, 5),
+        (Or((SMALL, B, Ids(frozenset({"n11"})))), 10, 7),
+        (Ids(frozenset({"n00", "n01", "none"})), 2, 1),
+        (Not(Range("size")), 1, 1),
+    ],
+)
+def test_the_number_is_of_live_ones(sized, where, all_of_them, without_due):
+    query = composed.count(sized.space, Query().where(where))
+    assert sized.run(query) == all_of_them
+    sized.expire_now("n00", "n03", "n10")
+    assert sized.run(query) == without_due
