@@ -1,6 +1,7 @@
 """Many objects: finding, counting, slicing, changing them."""
 
 import asyncio
+from enum import IntEnum
 
 import pytest
 from django.core import paginator as django_paginator
@@ -197,6 +198,44 @@ def test_get_says_what_it_missed(ask, todos):
     assert ask(Todo.objects.get_or_none, "t01") == todos[1]
 
 
+def test_get_takes_one_id_or_lookups(ask, todos):
+    with pytest.raises(TypeError, match="not 2 ids"):
+        ask(Todo.objects.get, "t01", "t02")
+    with pytest.raises(TypeError, match="An id of Todo is a str, not NoneType"):
+        ask(Todo.objects.get, None)
+    assert ask(Todo.objects.find("third")[1:2].get) == todos[3]
+    with pytest.raises(Todo.MultipleObjectsReturned, match="it returned 3!"):
+        ask(Todo.objects.all()[2:5].get)
+    with pytest.raises(Todo.DoesNotExist):
+        ask(Todo.objects.all()[30:].get)
+    with pytest.raises(TypeError, match="once a slice has been taken"):
+        ask(Todo.objects.all()[:5].get, "t01")
+
+
+def test_contains_asks_for_an_instance_and_knows_slices(ask, todos):
+    assert ask(Todo.objects.all()[3:5].contains, todos[3]) is True
+    assert ask(Todo.objects.all()[3:5].contains, todos[5]) is False
+    assert ask(Todo.objects.contains, Todo()) is False
+    with pytest.raises(TypeError, match="must be a model instance"):
+        ask(Todo.objects.contains, "t03")
+
+
+def test_an_enumeration_is_looked_up_by_its_plain_value(ask, alias):
+    class Level(IntEnum):
+        HIGH = 3
+
+    class Ratio(float):
+        def __str__(self):
+            return "something else"
+
+    user = ask(User.objects.create, level=Level.HIGH, ratio=Ratio(0.5))
+    for asked in ({"level": 3}, {"level": Level.HIGH}, {"ratio": 0.5}):
+        assert ask(User.objects.find(**asked).list) == [user]
+    assert ask(User.objects.find(ratio=Ratio(0.5)).list) == [user]
+    found = ask(User.objects.get, user.id)
+    assert (type(found.level), type(found.ratio)) == (int, float)
+
+
 def test_a_collection_is_evaluated_once(todos):
     even = Todo.objects.find("even")
     first = even.list()
@@ -209,6 +248,8 @@ def test_a_collection_is_evaluated_once(todos):
     assert even[3:5][1] is first[4]
     assert todos[2] in even
     assert todos[3] not in even
+    assert "'number': 0}" in repr(even)
+    assert "99" not in repr(even)
     first.clear()
     assert len(even) == 15
     assert len(even.all()) == 16
@@ -307,8 +348,10 @@ def test_bulk_save_saves_each(ask, alias):
     assert ask(User.objects.find(m=1, n=1005).count) == 1
     assert ask(User.objects.find(n=5).count) == 0
     assert ask(User.objects.count) == 151
-    with pytest.raises(TypeError, match="takes User objects"):
-        ask(User.objects.bulk_save, [Plain()])
+    for verb in (User.objects.bulk_save, User.objects.bulk_create):
+        with pytest.raises(TypeError, match="takes User objects, not Plain"):
+            ask(verb, [User(), Plain()])
+    assert ask(User.objects.count) == 151
 
 
 def test_a_large_list_comes_whole_and_in_order(ask, alias):
@@ -349,6 +392,17 @@ def test_a_custom_manager_and_collection(ask, alias):
         _ = task.tasks
     with pytest.raises(AttributeError, match="abstract"):
         _ = ormist.TaggedModel.objects
+
+
+def test_a_manager_says_what_it_is_and_is_not():
+    assert repr(Todo.objects) == "<Manager of Todo>"
+    assert repr(ormist.Manager()) == "<Manager of no model>"
+    assert Todo.objects == Todo.objects != User.objects
+    assert len({Todo.objects, Todo.objects, User.objects}) == 2
+    with pytest.raises(ormist.NotSupportedError, match=r"Ask Todo\.objects\.all\(\)"):
+        list(Todo.objects)
+    with pytest.raises(TypeError, match="is not a Collection class"):
+        ormist.Manager.from_collection(Todo)
 
 
 @pytest.mark.parametrize("name", ["get_collection", "get_queryset"])

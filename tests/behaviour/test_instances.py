@@ -31,6 +31,12 @@ def test_an_id_can_be_chosen(name):
     assert Plain(**{name: "a:b*"}).pk == "a:b*"
 
 
+def test_two_different_ids_are_refused():
+    assert Plain(id="a", pk="a").id == "a"
+    with pytest.raises(ValueError, match="id='a' and pk='b' name one thing"):
+        Plain(id="a", pk="b")
+
+
 def test_an_empty_id_is_refused():
     with pytest.raises(ValueError, match="cannot be empty"):
         Plain(id="")
@@ -69,6 +75,9 @@ def test_a_name_of_the_class_is_reached_through_attrs_alone(name):
     assert plain.attrs[name] == 1
     with pytest.raises(AttributeError, match=rf"attrs\['{name}'\]"):
         setattr(plain, name, 2)
+    with pytest.raises(AttributeError, match=rf"attrs\['{name}'\]"):
+        delattr(plain, name)
+    assert plain.attrs == {name: 1}
 
 
 def test_a_name_of_the_metaclass_is_an_ordinary_attribute():
@@ -258,6 +267,31 @@ def test_a_plain_save_sets_a_counter_only_if_it_was_assigned(ask, alias):
     ask(page.save)
     found = ask(Page.objects.get, page.id)
     assert (found.views, found.votes) == (11, 3)
+
+
+def test_a_replaced_object_begins_with_the_counters_it_was_given(ask, alias):
+    page = ask(Page.objects.create, site="x", views=5, votes=6)
+    ask(Page(id=page.id, votes=1).save)
+    found = ask(Page.objects.get, page.id)
+    assert (found.views, found.votes, found.attrs) == (0, 1, {})
+
+
+def test_a_counter_is_set_by_name_and_takes_an_int_of_64_bits(ask, alias):
+    page = Page()
+    page.set(views=2**63 - 1, site="x")
+    assert (page.views, page.attrs) == (2**63 - 1, {"site": "x"})
+    for wrong in (2**63, -(2**63) - 1):
+        with pytest.raises(OverflowError, match=f"Page holds 64 bits: {wrong}"):
+            page.views = wrong
+        with pytest.raises(OverflowError, match="64 bits"):
+            ask(page.increment, "views", wrong)
+    for wrong in (1.5, "1", True):
+        with pytest.raises(TypeError, match="'views'"):
+            page.views = wrong
+        with pytest.raises(TypeError, match="cannot add .* to 'views'"):
+            ask(page.increment, "views", wrong)
+    ask(page.save)
+    assert ask(Page.objects.get, page.id).views == 2**63 - 1
 
 
 def test_a_counter_takes_64_bits_of_int(ask, alias):

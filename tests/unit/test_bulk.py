@@ -1,0 +1,62 @@
+"""Changes of many are answered by hand: what no test can time on a server."""
+
+import pytest
+
+from django_ormist.codecs import pack
+from django_ormist.models import bulk
+from django_ormist.operations.replies import Outcome
+from tests.models import Todo
+
+MINE, THEIRS = pack({"n": 1}, ["x"]), pack({"n": 2}, ["x", "new"])
+LEFT = pack({"n": 1}, ["other"])
+DONE, DUE = (Outcome.DONE, None), (Outcome.DUE, None)
+GONE = (Outcome.UNEXPLAINED, None)
+
+
+def changed(flow, *replies):
+    """How many *flow* changes of one object: each reply is to one trip of scripts."""
+    waiting = list(replies)
+    step = flow.send(None)
+    step = flow.send([[], [b"one"]])  # what is due, and the ids
+    step = flow.send([[MINE]])
+    try:
+        while True:
+            if isinstance(step, list):
+                step = flow.send([waiting.pop(0)] if step else [])
+            else:
+                step = flow.send(waiting.pop(0))
+    except StopIteration as done:
+        assert not waiting
+        return done.value
+
+
+CHANGES = {
+    "delete": lambda: bulk.delete(Todo.objects.find("x")),
+    "set_expire": lambda: bulk.set_expire(Todo.objects.find("x"), 4_000_000_000_000),
+}
+every_change = pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+
+
+@every_change
+def test_what_another_wrote_meanwhile_is_changed_as_it_is_now(change):
+    assert changed(change(), (Outcome.REFUSED, THEIRS), DONE) == 1
+
+
+@every_change
+def test_what_another_took_out_of_the_question_is_left_alone(change):
+    assert changed(change(), (Outcome.REFUSED, LEFT)) == 0
+
+
+@every_change
+def test_what_another_deleted_meanwhile_is_not_counted(change):
+    gone = GONE if change is CHANGES["delete"] else (Outcome.REFUSED, None)
+    assert changed(change(), gone) == 0
+
+
+def test_a_deadline_that_is_past_removes_what_is_stored_now():
+    past = bulk.set_expire(Todo.objects.find("x"), 1)
+    assert changed(past, DUE, DONE) == 1
+    past = bulk.set_expire(Todo.objects.find("x"), 1)
+    assert changed(past, DUE, (Outcome.REFUSED, THEIRS), DUE, DONE) == 1
+    past = bulk.set_expire(Todo.objects.find("x"), 1)
+    assert changed(past, DUE, GONE) == 0
