@@ -81,8 +81,6 @@ class Effort:
                 self.instance._take(self.contents, self.new.packed, self.using)
                 return True
             if code is Outcome.DUE:
-                if self.force_update and self.stored is None:
-                    raise self.not_updated()
                 code, stored = yield self.removal()
                 if code is not Outcome.REFUSED:
                     if code is Outcome.UNEXPLAINED and stored:

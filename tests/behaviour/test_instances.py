@@ -162,6 +162,15 @@ def test_force_update_never_brings_a_deleted_object_back(ask, alias):
     assert ask(Plain.objects.count) == 0
 
 
+def test_force_update_of_an_object_never_loaded_replaces_one_that_is_there(ask, alias):
+    page = ask(Page.objects.create, "a", site="x", views=5)
+    ask(Page("b", id=page.id, site="y").save, force_update=True)
+    found = ask(Page.objects.get, page.id)
+    assert (found.attrs, found.tags, found.views) == ({"site": "y"}, ["b", "site:y"], 0)
+    with pytest.raises(Page.NotUpdated):
+        ask(Page(id="none", expire=-1).save, force_update=True)
+
+
 def test_a_plain_save_of_a_deleted_object_writes_it_whole(ask, alias):
     user = ask(User.objects.create, "tag", name="John", age=30)
     ask(ask(User.objects.get, user.id).delete)
