@@ -22,7 +22,6 @@
 
 local LOST_MS = 7 * 24 * 3600 * 1000
 
--- Inside a script the clock of TIME goes on before Redis 7.0, and that of TTL may not.
 local TTL_SLACK_MS = 20
 
 local base = string.sub(KEYS[2], 1, -4)
@@ -101,14 +100,18 @@ local function is_same_memo(one, other)
 end
 
 local function check_ttl(key)
-  local ttl = redis.call('PTTL', key)
+  -- The moment itself; before Redis 7.0 it can only be reckoned from the clock.
+  local at, slack = redis.pcall('PEXPIRETIME', key), 0
+  if type(at) == 'table' then
+    local ttl = redis.call('PTTL', key)
+    at, slack = ttl < 0 and ttl or now + ttl, TTL_SLACK_MS
+  end
   if not deadline then
-    if ttl >= 0 then
+    if at >= 0 then
       say('wrong-ttl', key)
       mend('PERSIST', key)
     end
-  elseif ttl < 0 or now + ttl > deadline + TTL_SLACK_MS
-    or clock() + ttl < deadline - TTL_SLACK_MS then
+  elseif at < 0 or math.abs(at + 1 - deadline) > slack then
     say('wrong-ttl', key)
     mend('PEXPIREAT', key, digits(deadline - 1))
   end
