@@ -1,0 +1,96 @@
+"""Verify and repair beside writers: no false alarm, and nothing undone."""
+
+import json
+import random
+import time
+from contextlib import contextmanager
+from io import StringIO
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from django_ormist.connections import connections
+from tests.checker import raw_faults
+from tests.concurrency import writer
+from tests.concurrency.test_kill import Writers, settle
+
+pytestmark = pytest.mark.servers("valkey91")
+
+SECONDS = 4
+
+
+@pytest.fixture
+def busy(server, start_server, tmp_path):
+    """``with busy() as client``: eight processes write to a server of their own."""
+    own = start_server(server)
+    server.connect(own.unix_url)
+    alias = {"LOCATION": own.unix_url, "KEY_PREFIX": server.key_prefix}
+
+    @contextmanager
+    def writing():
+        writers = Writers(alias, tmp_path, random.randrange(2**32))
+        try:
+            yield own.client()
+            writers._check()
+        finally:
+            writers.stop()
+
+    return writing
+
+
+def inspected(**options):
+    out = StringIO()
+    try:
+        call_command("ormist_inspect", format="json", stdout=out, **options)
+    except CommandError:
+        pass
+    return json.loads(out.getvalue())
+
+
+def test_verify_raises_no_false_alarm_beside_writers(busy, server):
+    with busy():
+        end, rounds = time.monotonic() + SECONDS, 0
+        while time.monotonic() < end:
+            report = inspected(verify=True)
+            assert report["faults"] == []
+            rounds += 1
+    assert rounds > 3
+    assert sum(each["objects"] for each in report["models"]) > 10
+
+
+VANDALS = (
+    lambda r, pk: ("DEL", f"o:{pk}"),
+    lambda r, pk: ("ZREM", f"t:{r.choice(writer.TAGS[:3])}", pk),
+    lambda r, pk: ("ZREM", "t:site:1", pk),
+    lambda r, pk: ("ZREM", "expires", pk),
+    lambda r, pk: ("HDEL", "idx", pk),
+    lambda r, pk: ("PERSIST", f"o:{pk}"),
+    lambda r, pk: ("ZADD", "t:red", 5, f"stranger{pk}"),
+    lambda r, pk: ("ZADD", "all", 5 + r.randrange(9), f"stranger{pk}"),
+    lambda r, pk: ("HSET", "c:stranger", "views", 1),
+    lambda r, pk: ("ZREMRANGEBYRANK", "by:population", 0, 1),
+    lambda r, pk: ("HDEL", "of:founded", pk),
+)
+
+
+def test_repair_mends_what_is_damaged_beside_writers(busy, server):
+    turns, mended = random.Random(5), 0
+    with busy() as client:
+        end = time.monotonic() + SECONDS
+        while time.monotonic() < end:
+            for _ in range(20):
+                model = turns.choice(writer.MODELS[:2])
+                pk = f"id{turns.randrange(writer.IDS)}"
+                verb, rest, *words = turns.choice(VANDALS)(turns, pk)
+                client.execute_command(
+                    verb, model._meta.space("default").base.decode() + rest, *words
+                )
+            report = inspected(repair=True)
+            assert all(fault["mended"] for fault in report["faults"])
+            mended += len(report["faults"])
+    assert mended > 20
+    connections["default"].close()
+    settle(client)
+    inspected(repair=True)
+    assert inspected(verify=True)["sound"]
+    assert raw_faults(client, server.key_prefix) == []
