@@ -3,7 +3,7 @@
 import json
 import random
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import StringIO
 
 import pytest
@@ -40,10 +40,8 @@ def busy(server, start_server, tmp_path):
 
 def inspected(**options):
     out = StringIO()
-    try:
+    with suppress(CommandError):
         call_command("ormist_inspect", format="json", stdout=out, **options)
-    except CommandError:
-        pass
     return json.loads(out.getvalue())
 
 
