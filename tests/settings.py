@@ -6,6 +6,8 @@ TIME_ZONE = "UTC"
 INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.auth",
+    "django.contrib.admin.apps.SimpleAdminConfig",
+    "django.contrib.messages",
     "django_ormist",
     "tests",
 ]

@@ -1,0 +1,49 @@
+"""Django's changelist, over a collection."""
+
+from typing import Any
+
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.views.main import ORDER_VAR, ChangeList
+
+from ..exceptions import OrmistError
+
+
+class OrmistChangeList(ChangeList):
+    """Orders by what has an index alone; loads a page and counts the rest."""
+
+    def get_queryset(self, request: Any, exclude_parameters: Any = None) -> Any:
+        try:
+            return super().get_queryset(request, exclude_parameters)
+        except (OrmistError, TypeError, ValueError) as error:
+            raise IncorrectLookupParameters(error) from error
+
+    def get_ordering_field(self, field_name: Any) -> Any:
+        """The attribute, if it has a sorted index; "id" orders by creation."""
+        word = super().get_ordering_field(field_name)
+        can = {"id", *self.model.ormist_model._meta.ordered}  # type: ignore[attr-defined]
+        return word if isinstance(word, str) and word.lstrip("-") in can else None
+
+    def get_ordering(self, request: Any, queryset: Any) -> list[Any]:
+        """The chosen columns; else those of the admin; else the newest first."""
+        if self.params.get(ORDER_VAR):
+            words = [word for word in self._chosen() if word]
+        else:
+            given: Any = self.model_admin.get_ordering(request)
+            words = list(given)
+        return words or ["-id"]
+
+    def _chosen(self) -> list[str]:
+        words = []
+        for part in str(self.params[ORDER_VAR]).split("."):
+            minus, number = part[:1] == "-", part.lstrip("-")
+            if not number.isdecimal() or int(number) >= len(self.list_display):
+                continue
+            word = self.get_ordering_field(self.list_display[int(number)])
+            if word:
+                is_down = minus != word.startswith("-")
+                words.append(("-" if is_down else "") + word.lstrip("-"))
+        return words
+
+    def get_results(self, request: Any) -> None:
+        super().get_results(request)
+        len(self.result_list)

@@ -1,0 +1,200 @@
+"""Values of attributes as texts that a person edits, and back.
+
+A value has an editor if what comes back from its text is that value, of the same type.
+Every other value (bytes, sets, a list with a date in it) is shown and kept as it is.
+"""
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, datetime, time
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from django.utils.translation import gettext_lazy as _
+
+from ..codecs import pack_value
+
+KEPT = "kept"
+"""The kind of a value without an editor."""
+
+LONGEST = 50_000
+"""Characters of a text that a form takes; a longer one is kept."""
+
+SHOWN = 300
+"""Characters that are shown of a value that is kept."""
+
+# A browser cannot send them back: it drops or replaces them.
+_UNTYPEABLE = re.compile("[\0-\x08\x0b-\x1f\x7f\ufffe\uffff]")
+_INTEGER = re.compile(r"\s*[+-]?[0-9]+\s*")
+
+
+@dataclass(frozen=True)
+class Editor:
+    """One kind of value. read raises ValueError for a text that is none; hint: what
+    the text must be.
+    """
+
+    kind: str
+    label: Any
+    write: Callable[[Any], str]
+    read: Callable[[str], Any]
+    hint: Any
+
+
+def _read_integer(text: str) -> int:
+    if not _INTEGER.fullmatch(text):
+        raise ValueError(text)
+    return int(text)
+
+
+def _read_boolean(text: str) -> bool:
+    return {"true": True, "false": False}[text]
+
+
+def _read_none(text: str) -> None:
+    if text:
+        raise ValueError(text)
+
+
+def _read_json(text: str) -> Any:
+    value = json.loads(text)
+    if not isinstance(value, list | dict):
+        raise ValueError(text)
+    return value
+
+
+def _write_json(value: Any) -> str:
+    plain = json.dumps(value, ensure_ascii=False)
+    return (
+        plain if len(plain) <= 60 else json.dumps(value, ensure_ascii=False, indent=2)
+    )
+
+
+_EDITORS = (
+    Editor("text", _("text"), str, str, _("Enter a text.")),
+    Editor("integer", _("integer"), str, _read_integer, _("Enter a whole number.")),
+    Editor("number", _("number"), repr, float, _("Enter a number such as 1.5.")),
+    Editor("decimal", _("decimal"), str, Decimal, _("Enter a decimal such as 9.90.")),
+    Editor(
+        "boolean",
+        _("yes/no"),
+        lambda value: "true" if value else "false",
+        _read_boolean,
+        _("Choose yes or no."),
+    ),
+    Editor("none", _("none"), lambda value: "", _read_none, _("None has no value.")),
+    Editor(
+        "date",
+        _("date"),
+        date.isoformat,
+        date.fromisoformat,
+        _("Enter a date such as 2030-12-31."),
+    ),
+    Editor(
+        "datetime",
+        _("date and time"),
+        datetime.isoformat,
+        datetime.fromisoformat,
+        _("Enter 2030-12-31T23:59:59, with +00:00 behind it if it has a zone."),
+    ),
+    Editor(
+        "time",
+        _("time"),
+        time.isoformat,
+        time.fromisoformat,
+        _("Enter a time such as 23:59:59."),
+    ),
+    Editor("uuid", _("UUID"), str, UUID, _("Enter a UUID: 32 hexadecimal digits.")),
+    Editor(
+        "json", "JSON", _write_json, _read_json, _("Enter a list or an object in JSON.")
+    ),
+)
+EDITORS = {editor.kind: editor for editor in _EDITORS}
+KINDS = [(editor.kind, editor.label) for editor in _EDITORS]
+
+_KIND_OF: dict[type, str] = {
+    str: "text",
+    int: "integer",
+    float: "number",
+    Decimal: "decimal",
+    bool: "boolean",
+    type(None): "none",
+    date: "date",
+    datetime: "datetime",
+    time: "time",
+    UUID: "uuid",
+    list: "json",
+    dict: "json",
+}
+
+
+@dataclass(frozen=True)
+class Written:
+    """A value in a form: its kind, and its text with plain newlines."""
+
+    kind: str
+    text: str
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether the form cannot change it."""
+        return self.kind == KEPT
+
+
+def written(value: Any) -> Written:
+    """The value as a form shows it."""
+    editor = EDITORS.get(_KIND_OF.get(type(value), KEPT))
+    if editor is not None:
+        text = _text(editor, value)
+        if text is not None:
+            return Written(editor.kind, text)
+    return Written(KEPT, _shown(value))
+
+
+def _text(editor: Editor, value: Any) -> str | None:
+    """The text of a value, None if the value would not come back from it."""
+    try:
+        text = editor.write(value)
+        if len(text) > LONGEST or _UNTYPEABLE.search(text):
+            return None
+        is_same = is_equal(editor.read(text), value)
+    except (ArithmeticError, LookupError, RecursionError, TypeError, ValueError):
+        return None
+    return text if is_same else None
+
+
+def _shown(value: Any) -> str:
+    """The first characters of its repr; all of a value's bytes are not looked at."""
+    if isinstance(value, bytes | str) and len(value) > SHOWN:
+        return f"{value[:SHOWN]!r}... ({len(value)})"
+    try:
+        text = repr(value)
+    except (RecursionError, ValueError):  # an int of more than 4300 digits
+        return f"<{type(value).__name__}>"
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}... ({len(text)})"
+
+
+def is_equal(one: Any, other: Any) -> bool:
+    """Whether both are stored as the same bytes: equal and of one type throughout."""
+    return type(one) is type(other) and pack_value("", one) == pack_value("", other)
+
+
+def read(kind: str, text: str) -> Any:
+    """The value of a text. Raises ValueError with the hint of the kind."""
+    editor = EDITORS.get(kind)
+    if editor is None:
+        raise ValueError(_("Choose a type."))
+    if len(text) > LONGEST:
+        raise ValueError(_("That is too long for this form."))
+    try:
+        return editor.read(text if kind == "text" else text.strip())
+    except (ArithmeticError, LookupError, RecursionError, TypeError, ValueError) as e:
+        raise ValueError(editor.hint) from e
+
+
+def plain_newlines(text: str) -> str:
+    """The text as it was written: a browser sends each newline as CR LF."""
+    return text.replace("\r\n", "\n").replace("\r", "\n")

@@ -1,0 +1,221 @@
+"""The forms of one object: the whole of it, and its row in a list."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+from django import forms
+from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from ..models import Model
+from .attributes import AttributesField, Changes, OneAttributeField
+from .cells import CellField
+from .fields import CounterField
+from .tags import GivenTagsField
+
+if TYPE_CHECKING:
+    AnyForm = forms.ModelForm[Any]
+else:
+    AnyForm = forms.ModelForm
+
+
+def version_of(ormist: Model) -> str:
+    """A digest of what is stored of the object, its counters aside.
+
+    They change all the time, and are compared one by one.
+    """
+    return sha256(ormist._packed or b"").hexdigest()[:32]
+
+
+class StubForm(AnyForm):
+    """What both forms share: nothing of Django's models, everything of ours."""
+
+    refusal: str | None = None
+    """Why the store refused what was sent: the form is then shown with it."""
+
+    @property
+    def ormist(self) -> Model:
+        ormist: Model = self.instance.ormist
+        return ormist
+
+    def validate_unique(self) -> None:
+        """The store does, in the step that writes."""
+
+    def validate_constraints(self) -> None:
+        """There are none."""
+
+    def _post_clean(self) -> None:
+        if self.refusal:
+            self.add_error(None, self.refusal)
+        self._check_counters()
+        if self.errors:
+            return
+        self._apply()
+        try:
+            self.ormist.validate()
+        except ValidationError as error:
+            self._take(error)
+
+    def _check_counters(self) -> None:
+        """A counter that was changed here and meanwhile elsewhere is refused."""
+        for name in self.ormist._meta.counters.intersection(self.changed_data):
+            shown = self[name].field.clean(self.data.get(self[name].html_initial_name))
+            if not self.instance._state.adding and shown != self._counter(name):
+                self.add_error(
+                    name,
+                    _("It is %(now)s now. Nothing was saved.")
+                    % {"now": self._counter(name)},
+                )
+
+    def _counter(self, name: str) -> int:
+        return int(getattr(self.ormist, name, 0))
+
+    def _apply(self) -> None:
+        """Give the object what was changed in the form."""
+        for name in self.changed_data:
+            value = self.cleaned_data.get(name)
+            if isinstance(value, Changes):
+                self.ormist.attrs.update(value.values)
+                self.ormist.unset(*value.removed)
+            elif name in self.ormist._meta.counters:
+                self.ormist.set(**{name: value or 0})
+
+    def _take(self, error: ValidationError) -> None:
+        """Show a validate()'s error, at its field where the form has one."""
+        if not hasattr(error, "error_dict"):
+            self.add_error(None, error)
+            return
+        for name, errors in error.error_dict.items():
+            if name in self.fields:
+                self.add_error(name, errors)
+            elif name == NON_FIELD_ERRORS:
+                self.add_error(None, errors)
+            else:
+                place = "attrs" if "attrs" in self.fields else None
+                for message in ValidationError(errors).messages:
+                    self.add_error(place, f"{name}: {message}")
+
+
+class OrmistForm(StubForm):
+    """The add and change form: id, attributes, counters, tags, expiry.
+
+    It remembers which version it was rendered from, and refuses to change another.
+    """
+
+    attrs = AttributesField(label=gettext_lazy("attributes"))
+    tags = GivenTagsField(
+        label=gettext_lazy("tags"), help_text=gettext_lazy("One in each line.")
+    )
+    version = forms.CharField(required=False, widget=forms.HiddenInput)
+    read_only: tuple[str, ...] = ()
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        stored = self.ormist.attrs
+        for each in self.fields.values():
+            if isinstance(each, OneAttributeField):
+                each.show(stored)
+        if "attrs" in self.fields:
+            self.fields["attrs"].show(stored, self._elsewhere())  # type: ignore[attr-defined]
+        if "tags" in self.fields:
+            self.fields["tags"].show(self.ormist._tags)  # type: ignore[attr-defined]
+        if "expire" in self.fields and self.instance._state.adding:
+            self.initial.setdefault("expire", self.instance.expire)
+        self.initial["version"] = version_of(self.ormist)
+
+    def _elsewhere(self) -> Iterable[str]:
+        """Names of attributes that other fields stand for, or nobody may change."""
+        fields = {
+            f.name for f in self.fields.values() if isinstance(f, OneAttributeField)
+        }
+        return fields | self.ormist._meta.counters | set(self.read_only)
+
+    def clean(self) -> Any:
+        self._check_version()
+        expire = self.cleaned_data.get("expire")
+        if "expire" in self.changed_data and expire and _is_past(expire):
+            self.add_error(
+                "expire",
+                _("It is past: the object would be gone at once. Delete it instead."),
+            )
+        return self.cleaned_data
+
+    def _check_version(self) -> None:
+        if self.instance._state.adding or self.refusal:
+            return
+        if self.cleaned_data.get("version") != version_of(self.ormist):
+            self.add_error(
+                None,
+                _(
+                    "Somebody else changed this %(name)s after this page was opened. "
+                    "Nothing was saved. Open the page again to see what is stored now, "
+                    "and make your change there."
+                )
+                % {"name": self.ormist._meta.verbose_name},
+            )
+
+    def _apply(self) -> None:
+        super()._apply()
+        ormist = self.ormist
+        if self.instance._state.adding and self.cleaned_data.get("id"):
+            ormist.id = self.cleaned_data["id"]
+        if "tags" in self.changed_data:
+            ormist.tags = self.cleaned_data["tags"]
+        is_new = self.instance._state.adding
+        if "expire" in self.changed_data or (is_new and "expire" in self.fields):
+            ormist.expire = self.cleaned_data["expire"]
+
+    @property
+    def changed_names(self) -> list[str]:
+        """What was changed, attributes by their names: for the history."""
+        names: list[str] = []
+        for field in self.changed_data:
+            value = self.cleaned_data.get(field)
+            names += value.names if isinstance(value, Changes) else [field]
+        return names
+
+
+class RowForm(StubForm):
+    """One row of a list with list_editable: a cell for each attribute.
+
+    A cell keeps the type that is stored, and is refused if it was changed meanwhile.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name, each in self.fields.items():
+            if isinstance(each, CellField):
+                each.show(self.ormist.attrs)
+                self.initial[name] = each.now.text
+
+    def clean(self) -> Any:
+        if self.instance._state.adding:
+            if self.has_changed():
+                self.add_error(None, _("It was deleted after this page was opened."))
+            return self.cleaned_data
+        for name in self.changed_data:
+            each = self.fields.get(name)
+            if not isinstance(each, CellField):
+                continue
+            if not each.was_rendered_from(self.data.get(self[name].html_initial_name)):
+                self.add_error(
+                    name,
+                    _("Somebody else changed it to %(now)s. Nothing was saved.")
+                    % {"now": each.now.text or "-"},
+                )
+        return self.cleaned_data
+
+
+def cell(field: Any, **kwargs: Any) -> Any:
+    """The form field of a model field in a list that is edited."""
+    is_typed = isinstance(field, CounterField)
+    return field.formfield(**kwargs) if is_typed else CellField(field.name)
+
+
+def _is_past(moment: datetime) -> bool:
+    """A naive one is local time, as everywhere without USE_TZ."""
+    return moment <= datetime.now(UTC if timezone.is_aware(moment) else None)

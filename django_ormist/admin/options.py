@@ -1,0 +1,273 @@
+"""OrmistAdmin: Django's ModelAdmin over a model of ours."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import admin, messages
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.utils import quote
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError
+from django.forms import modelform_factory, modelformset_factory
+from django.http import HttpResponseRedirect
+from django.urls import reverse
+from django.utils.html import format_html, format_html_join
+from django.utils.text import capfirst
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from ..exceptions import OrmistError
+from .changelist import OrmistChangeList
+from .checks import OrmistAdminChecks
+from .editors import written
+from .filters import AttributeFilter, TagFilter
+from .forms import OrmistForm, RowForm, cell
+from .rows import RowFormSet
+from .search import found_by
+from .stubs import OWN_FIELDS
+
+if TYPE_CHECKING:
+    AnyAdmin = admin.ModelAdmin[Any]
+else:
+    AnyAdmin = admin.ModelAdmin
+
+LISTED = 100
+"""Objects that a page which confirms a deletion names; it counts the others."""
+
+LOGGED_AT_ONCE = 1000
+
+
+class Refused(Exception):
+    """The store did not take a change. The text is for the person who made it."""
+
+
+class OrmistAdmin(AnyAdmin):
+    """The pages of one model. Takes the options of Django's ModelAdmin.
+
+    In its methods and actions ``obj`` has the attributes and methods of the object,
+    which itself is ``obj.ormist``. ``queryset`` has find() lookups in filter().
+    """
+
+    form = OrmistForm
+    checks_class = OrmistAdminChecks
+    search_fields = ("id", "tags")
+    search_help_text = gettext_lazy("An id or its beginning, or a tag.")
+    show_full_result_count = False
+    list_max_show_all = 1000
+
+    # ------------------------------------------------------------ the list
+
+    def get_changelist(self, request: Any, **kwargs: Any) -> Any:
+        return OrmistChangeList
+
+    def get_changelist_instance(self, request: Any) -> Any:
+        try:
+            return super().get_changelist_instance(request)
+        except IncorrectLookupParameters as error:
+            if error.args and isinstance(error.args[0], OrmistError):
+                self.message_user(request, str(error.args[0]), messages.ERROR)
+            raise
+
+    def get_list_filter(self, request: Any) -> list[Any]:
+        return [self._filter(each) for each in super().get_list_filter(request)]
+
+    def _filter(self, each: Any) -> Any:
+        """Our filter where Django's would be chosen by the type of a column."""
+        if not isinstance(each, str):
+            return each
+        return each, TagFilter if each == "tags" else AttributeFilter
+
+    def get_sortable_by(self, request: Any) -> Any:
+        chosen = super().get_sortable_by(request)
+        can = {"id", *self.model.ormist_model._meta.ordered}
+        return [name for name in chosen if not isinstance(name, str) or name in can]
+
+    def get_search_results(
+        self, request: Any, queryset: Any, search_term: str
+    ) -> tuple[Any, bool]:
+        fields = [str(name) for name in self.get_search_fields(request)]
+        if not search_term.strip() or not fields:
+            return queryset, False
+        found, notes = found_by(queryset, fields, search_term)
+        for note in notes:
+            self.message_user(request, note, messages.WARNING)
+        return found, False
+
+    def get_changelist_form(self, request: Any, **kwargs: Any) -> Any:
+        return modelform_factory(
+            self.model,
+            form=RowForm,
+            fields=self.list_editable,
+            formfield_callback=cell,
+        )
+
+    def get_changelist_formset(self, request: Any, **kwargs: Any) -> Any:
+        return modelformset_factory(
+            self.model,
+            self.get_changelist_form(request),
+            formset=RowFormSet,
+            extra=0,
+            fields=self.list_editable,
+            formfield_callback=cell,
+        )
+
+    def changelist_view(self, request: Any, extra_context: Any = None) -> Any:
+        logged = request.ormist_logged = []
+        try:
+            return super().changelist_view(request, extra_context)
+        except Refused as refusal:
+            # What was saved before it is saved; only its history was rolled back.
+            del request.ormist_logged
+            for obj, message in logged:
+                self.log_change(request, obj, message)
+            self.message_user(request, str(refusal), messages.ERROR)
+            return HttpResponseRedirect(request.get_full_path())
+
+    # ------------------------------------------------------------ one object
+
+    def get_readonly_fields(self, request: Any, obj: Any = None) -> Any:
+        given = tuple(super().get_readonly_fields(request, obj))
+        return given if obj is None or "id" in given else ("id", *given)
+
+    def get_fields(self, request: Any, obj: Any = None) -> Any:
+        if self.fields:
+            return self.fields
+        model = self.model.ormist_model
+        counters = [f.name for f in self.opts.fields if f.name in model._meta.counters]
+        names = ["id", "attrs", *counters, *(["tags"] if model.is_tagged else [])]
+        read_only = self.get_readonly_fields(request, obj)
+        return [*names, "expire", *(name for name in read_only if name not in names)]
+
+    def get_fieldsets(self, request: Any, obj: Any = None) -> Any:
+        fieldsets = list(super().get_fieldsets(request, obj))
+        if obj is not None and self.has_change_permission(request, obj):
+            fieldsets.append((None, {"fields": ["version"]}))
+        return fieldsets
+
+    def get_form(
+        self, request: Any, obj: Any = None, change: bool = False, **kwargs: Any
+    ) -> Any:
+        form: Any = super().get_form(request, obj, change, **kwargs)
+        if not self.model.ormist_model.is_tagged:
+            form.base_fields.pop("tags", None)
+        for name in ("attrs", "tags"):
+            if name not in (kwargs.get("fields") or (name,)):
+                form.base_fields.pop(name, None)
+        read_only = self.get_readonly_fields(request, obj)
+        form.read_only = tuple(name for name in read_only if name not in OWN_FIELDS)
+        form.refusal = getattr(request, "ormist_refusal", None)
+        return form
+
+    def changeform_view(
+        self,
+        request: Any,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: Any = None,
+    ) -> Any:
+        view = partial(super().changeform_view, request, object_id, form_url)
+        try:
+            return view(extra_context)
+        except Refused as refusal:
+            # The page once more, with what was typed and why it was refused.
+            request.ormist_refusal = str(refusal)
+            return view(extra_context)
+
+    def save_form(self, request: Any, form: Any, change: bool) -> Any:
+        return form.instance
+
+    def save_related(
+        self, request: Any, form: Any, formsets: Any, change: bool
+    ) -> None:
+        """There is nothing beside the object."""
+
+    def save_model(self, request: Any, obj: Any, form: Any, change: bool) -> None:
+        with refusing(obj):
+            if change:
+                obj.save(force_update=True, strict=True)
+            else:
+                obj.save(force_insert=True)
+
+    def construct_change_message(
+        self, request: Any, form: Any, formsets: Any, add: bool = False
+    ) -> Any:
+        if add or not isinstance(form, OrmistForm):
+            return super().construct_change_message(request, form, formsets, add)
+        names = form.changed_names
+        return [{"changed": {"fields": names}}] if names else []
+
+    # ------------------------------------------------------------ deletion, history
+
+    def get_deleted_objects(
+        self, objs: Any, request: Any
+    ) -> tuple[list[str], dict[str, int], set[str], list[str]]:
+        number = len(objs)
+        name = capfirst(self.opts.verbose_name)
+        shown: list[str] = [
+            format_html('{}: <a href="{}">{}</a>', name, self._url(obj), obj)
+            for obj in islice(objs[:LISTED], LISTED)
+        ]
+        if number > len(shown):
+            shown.append(_("and %(number)s more") % {"number": number - len(shown)})
+        needed = set()
+        if not self.has_delete_permission(request):
+            needed.add(str(self.opts.verbose_name))
+        return shown, {str(self.opts.verbose_name_plural): number}, needed, []
+
+    def log_change(self, request: Any, obj: Any, message: Any) -> Any:
+        if hasattr(request, "ormist_logged"):
+            request.ormist_logged.append((obj, message))
+        return super().log_change(request, obj, message)
+
+    def log_deletions(self, request: Any, queryset: Any) -> Any:
+        """Of many objects a thousand are in memory at a time."""
+        is_list = isinstance(queryset, list)
+        rest = iter(queryset) if is_list else queryset.iterator()
+        log: Any = super().log_deletions
+        while some := list(islice(rest, LOGGED_AT_ONCE)):
+            log(request, some)
+        return None
+
+    def _url(self, obj: Any) -> str:
+        return reverse(
+            f"admin:{self.opts.app_label}_{self.opts.model_name}_change",
+            args=(quote(obj.pk),),
+            current_app=self.admin_site.name,
+        )
+
+    # ------------------------------------------------------------ columns
+
+    @admin.display(description=gettext_lazy("attributes"))
+    def attrs(self, obj: Any) -> Any:
+        """The attributes as a list, for who may see and not change."""
+        hidden = set(self.readonly_fields)
+        rows = (
+            (name, written(value).text if value is not None else _("none"))
+            for name, value in sorted(obj.ormist.attrs.items())
+            if name not in hidden
+        )
+        return format_html(
+            '<dl class="ormist-attrs">{}</dl>',
+            format_html_join("", "<dt>{}</dt><dd>{}</dd>", rows),
+        )
+
+
+@contextmanager
+def refusing(obj: Any) -> Iterator[None]:
+    """What the store and the codec say of a change becomes Refused."""
+    try:
+        yield
+    except ValidationError as error:
+        raise Refused(f"{obj}: {' '.join(error.messages)}") from error
+    except (
+        OrmistError,
+        IntegrityError,
+        ArithmeticError,
+        RecursionError,
+        TypeError,
+        ValueError,
+    ) as error:
+        raise Refused(str(error)) from error

@@ -1,0 +1,251 @@
+"""What Django's admin asks a queryset, answered by a collection."""
+
+from collections.abc import Iterable, Iterator
+from functools import cached_property
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, Self
+
+from django.db import DEFAULT_DB_ALIAS, models
+from django.db.models import F, OrderBy, Q
+
+from ..exceptions import FieldError
+from ..models import Collection, Model
+
+if TYPE_CHECKING:
+    AnyManager = models.Manager[Any]
+else:
+    AnyManager = models.Manager
+
+_EXACT = "__exact"
+
+
+class StubQuerySet:
+    """A lazy collection whose objects come as stubs. Looks like a QuerySet.
+
+    Its filters are those that an index answers: any other raises FieldError at once.
+    """
+
+    db = DEFAULT_DB_ALIAS
+    ordered = True
+    totally_ordered = True
+
+    def __init__(self, stub: Any, asked: "Collection[Any] | None" = None) -> None:
+        self.model = stub
+        self.asked: Collection[Any] = (
+            stub.ormist_model._default_manager.all() if asked is None else asked
+        )
+        self._result_cache: list[Any] | None = None
+        self._is_of_sql = False
+
+    def __repr__(self) -> str:
+        return f"<StubQuerySet of {self.asked!r}>"
+
+    # Django's delete_selected takes both for the name of what it deletes.
+
+    @property
+    def verbose_name(self) -> str:
+        return str(self.model._meta.verbose_name)
+
+    @property
+    def verbose_name_plural(self) -> str:
+        return str(self.model._meta.verbose_name_plural)
+
+    @cached_property
+    def query(self) -> SimpleNamespace:
+        """The parts of a query that the admin looks at."""
+        return SimpleNamespace(select_related=False, order_by=(), where=())
+
+    # Chains
+
+    def _chain(self, asked: "Collection[Any] | None" = None) -> Self:
+        clone = type(self)(self.model, self.asked.all() if asked is None else asked)
+        clone._is_of_sql = self._is_of_sql
+        return clone
+
+    _clone = all = _chain
+
+    def none(self) -> Self:
+        return self._chain(self.asked.none())
+
+    def using(self, alias: str | None) -> Self:
+        """The same: no SQL database has them. dumpdata finds nothing to dump."""
+        clone = self._chain()
+        clone._is_of_sql = True
+        return clone
+
+    def select_related(self, *names: str) -> Self:
+        return self._chain()
+
+    distinct = prefetch_related = select_related
+
+    def filter(self, *conditions: Q, **lookups: Any) -> Self:
+        asked = self.asked
+        for condition in conditions:
+            asked = narrowed(asked, condition)
+        for name, value in lookups.items():
+            asked = looked_up(asked, name, value)
+        return self._chain(asked)
+
+    complex_filter = filter
+
+    def exclude(self, *conditions: Q, **lookups: Any) -> Self:
+        return self.filter(~Q(*conditions, **lookups))
+
+    def order_by(self, *names: Any) -> Self:
+        """By "id", which stands for creation, or by an attribute of Meta.ordered."""
+        asked = self.asked
+        words = [word for word in map(_word, names) if word is not None]
+        if words and words[0].lstrip("-") in ("id", "pk"):
+            if words[0].startswith("-"):
+                asked = asked.reverse()
+        elif words:
+            asked = ordered(asked, words[0])
+        return self._chain(asked)
+
+    # Answers
+
+    def _fetch(self) -> list[Any]:
+        if self._result_cache is None:
+            self._result_cache = [self.model(each) for each in self.asked]
+        return self._result_cache
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._fetch())
+
+    def __len__(self) -> int:
+        """How many; of those that were not loaded, by counting."""
+        if self._result_cache is None and not self.asked.query.is_sliced:
+            return self.count()
+        return len(self._fetch())
+
+    def __bool__(self) -> bool:
+        return len(self) > 0
+
+    def __getitem__(self, key: int | slice) -> Any:
+        if self._result_cache is not None:
+            return self._result_cache[key]
+        if isinstance(key, slice) and key.step is None:
+            return self._chain(self.asked[key])  # type: ignore[arg-type]
+        found = self.asked[key]
+        return self.model(found) if isinstance(found, Model) else list(self)[key]
+
+    def iterator(self, chunk_size: int = 1000) -> Iterator[Any]:
+        if not self._is_of_sql:
+            for each in self.asked.iterator(chunk_size):
+                yield self.model(each)
+
+    def count(self) -> int:
+        if self._result_cache is not None:
+            return len(self._result_cache)
+        return self.asked.count()
+
+    def exists(self) -> bool:
+        return self.asked.exists()
+
+    def get(self, *conditions: Q, **lookups: Any) -> Any:
+        pk = lookups.get("pk", lookups.get("id"))
+        if len(lookups) == 1 and not conditions and isinstance(pk, str):
+            found = self.asked.get_or_none(pk)
+        else:
+            found = self.filter(*conditions, **lookups).asked.get_or_none()
+        if found is None:
+            raise self.model.DoesNotExist(
+                f"{self.model._meta.object_name} matching query does not exist."
+            )
+        return self.model(found)
+
+    def first(self) -> Any:
+        found = self.asked.first()
+        return None if found is None else self.model(found)
+
+    def aggregate(self, **wanted: Any) -> dict[str, int]:
+        """Counts with a filter alone: what the facets of a filter ask."""
+        return {name: self._facet(each) for name, each in wanted.items()}
+
+    def _facet(self, aggregate: Any) -> int:
+        condition = getattr(aggregate, "filter", None)
+        if condition is not None and not isinstance(condition, Q):  # Django 6.1 wraps
+            condition = condition.get_source_expressions()[0]
+        if not isinstance(aggregate, models.Count) or not isinstance(condition, Q):
+            raise FieldError(
+                f"Cannot compute {aggregate!r}: a facet of the admin is a Count with a "
+                "filter."
+            )
+        for name, value in condition.children:  # type: ignore[misc]
+            if name == "pk__in" and isinstance(value, StubQuerySet):
+                return value.count()
+        return self.filter(condition).count()
+
+    # Changes
+
+    def delete(self) -> tuple[int, dict[str, int]]:
+        self._result_cache = None
+        return self.asked.delete()
+
+
+class StubManager(AnyManager):
+    """The manager of a stub."""
+
+    def get_queryset(self) -> Any:
+        return StubQuerySet(self.model)
+
+
+def narrowed(asked: "Collection[Any]", condition: Q) -> "Collection[Any]":
+    """Those of the collection that meet the condition."""
+    if condition.connector == Q.OR and len(condition.children) > 1:
+        return _either(asked, condition)
+    if condition.negated:
+        raise _unanswered(asked, "exclude()")
+    for child in condition.children:
+        if isinstance(child, Q):
+            asked = narrowed(asked, child)
+        else:
+            asked = looked_up(asked, *child)  # type: ignore[misc]
+    return asked
+
+
+def looked_up(asked: "Collection[Any]", name: str, value: Any) -> "Collection[Any]":
+    """Those of the collection that a lookup finds. "tags" is one tag, or a list."""
+    name = name.removesuffix(_EXACT)
+    if name == "tags":
+        return asked.find(*([value] if isinstance(value, str) else value))
+    if name in ("pk__in", "id__in"):
+        return asked.find(pk__in=pks_of(value))
+    return asked.find(**{name: value})
+
+
+def pks_of(value: Any) -> list[str]:
+    """Ids, stubs or a queryset of stubs, as ids."""
+    if isinstance(value, StubQuerySet):
+        return value.asked.ids()
+    items: Iterable[Any] = value
+    return [each if isinstance(each, str) else each.pk for each in items]
+
+
+def ordered(asked: "Collection[Any]", word: str) -> "Collection[Any]":
+    """The collection in the order of an attribute of Meta.ordered."""
+    order_by: Any = getattr(asked, "order_by", None)
+    if order_by is None:
+        raise _unanswered(asked, "order_by()")
+    result: Collection[Any] = order_by(word)
+    return result
+
+
+def _either(asked: "Collection[Any]", condition: Q) -> "Collection[Any]":
+    names = {child[0] for child in condition.children if isinstance(child, tuple)}
+    raise _unanswered(asked, f"a choice of several values of {', '.join(names)}")
+
+
+def _unanswered(asked: "Collection[Any]", what: str) -> FieldError:
+    name = asked.model._meta.object_name
+    return FieldError(f"Cannot filter {name} by {what}: no index answers it.")
+
+
+def _word(name: Any) -> str | None:
+    """The text of one argument of order_by()."""
+    if isinstance(name, OrderBy):
+        word = _word(name.expression)
+        return f"-{word}" if name.descending and word else word
+    if isinstance(name, F):
+        name = vars(name)["name"]
+    return name if isinstance(name, str) else None

@@ -1,0 +1,62 @@
+"""Registering a model of ours with an admin site."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from django.contrib import admin
+from django.contrib.admin.utils import flatten, flatten_fieldsets
+
+from ..models import Model
+from .options import OrmistAdmin
+from .stubs import declare, stub_of
+
+A = TypeVar("A", bound=type[OrmistAdmin])
+
+
+def register(
+    *models: type[Model], site: admin.AdminSite | None = None
+) -> Callable[[A], A]:
+    """Register the models with the decorated OrmistAdmin, as Django's register().
+
+    Raises TypeError for a class that is not ours, ValueError without a model.
+    """
+    if not models:
+        raise ValueError("At least one model must be passed to register.")
+    for model in models:
+        if not (isinstance(model, type) and issubclass(model, Model)):
+            raise TypeError(
+                f"{model!r} is no model of django_ormist. Register Django's models "
+                "with django.contrib.admin.register()."
+            )
+
+    def registered(admin_class: A) -> A:
+        if not issubclass(admin_class, OrmistAdmin):
+            raise TypeError(f"{admin_class.__name__} must derive from OrmistAdmin.")
+        for model in models:
+            stub = stub_of(model)
+            declare(stub, named_by(admin_class))
+            (site or admin.site).register(stub, admin_class)
+        return admin_class
+
+    return registered
+
+
+def named_by(admin_class: type[OrmistAdmin]) -> list[str]:
+    """The names in the options of an admin class that are not its own methods."""
+    options: Any = admin_class
+    filters = [
+        each[0] if isinstance(each, list | tuple) else each
+        for each in options.list_filter
+    ]
+    shown = flatten_fieldsets(options.fieldsets or [(None, {"fields": ()})])
+    names = [
+        *options.list_display,
+        *options.list_editable,
+        *options.readonly_fields,
+        *flatten(options.fields or ()),
+        *shown,
+        *(options.ordering or ()),
+        *filters,
+    ]
+    texts = [name.removeprefix("-") for name in names if isinstance(name, str)]
+    return [name for name in texts if not hasattr(admin_class, name)]

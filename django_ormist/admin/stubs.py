@@ -1,0 +1,192 @@
+"""Stubs: the unmanaged Django models that stand for ours in the admin.
+
+Django's admin works on classes of ``django.db.models``. A stub has the app label
+``django_ormist``, no table and no migration; an instance of it wraps one object of
+ours, ``stub.ormist``, and reads and writes that object's attributes.
+"""
+
+import re
+from collections.abc import Iterable
+from functools import wraps
+from typing import Any
+
+from django.core.checks import CheckMessage
+from django.db import DEFAULT_DB_ALIAS, models
+from django.db.models.base import ModelState
+
+from ..exceptions import ImproperlyConfigured
+from ..models import Model
+from .fields import AttributeField, CounterField, ExpireField, IdField, TagsField
+from .querysets import StubManager
+
+APP_LABEL = "django_ormist"
+OWN_FIELDS = frozenset({"id", "pk", "tags", "expire", "attrs", "version", "__str__"})
+
+_stubs: dict[type[Model], type[models.Model]] = {}
+
+
+class StubMethods:
+    """What a stub does in place of ``models.Model``: it asks Redis, not SQL.
+
+    Everything that it does not have itself it takes from the object it wraps.
+    """
+
+    ormist: Model
+    ormist_model: type[Model]
+    _meta: Any
+
+    def __init__(self, ormist: Model | None = None) -> None:
+        is_new = ormist is None
+        self.__dict__["ormist"] = self.ormist_model() if ormist is None else ormist
+        self._state = ModelState()
+        self._state.adding = is_new
+        self._state.db = None if is_new else DEFAULT_DB_ALIAS
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "ormist" or name.startswith(("_prefetched", "__")):
+            raise AttributeError(name)
+        return getattr(self.ormist, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name.startswith("_") or hasattr(type(self), name):
+            object.__setattr__(self, name, value)
+        else:
+            setattr(self.ormist, name, value)
+
+    def __str__(self) -> str:
+        return str(self.ormist)
+
+    def __repr__(self) -> str:
+        return f"<Stub of {self.ormist!r}>"
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and self.ormist == other.ormist
+
+    def __hash__(self) -> int:
+        return hash(self.ormist)
+
+    def __reduce__(self) -> Any:
+        return (rewrapped, (self.ormist,))
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        self.ormist.save(*args, **kwargs)
+        self._state.adding = False
+
+    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
+        return self.ormist.delete(*args, **kwargs)
+
+    def refresh_from_db(self, *args: Any, **kwargs: Any) -> None:
+        self.ormist.refresh_from_db()
+
+    def serializable_value(self, field_name: str) -> Any:
+        return getattr(self, field_name)
+
+    def full_clean(self, *args: Any, **kwargs: Any) -> None:
+        self.ormist.validate()
+
+    @classmethod
+    def check(cls, **kwargs: Any) -> list[CheckMessage]:
+        """Nothing to check: there is no table, and Meta was checked at its class."""
+        return []
+
+
+def rewrapped(ormist: Model) -> Any:
+    """The stub of an object, as pickle and copy make it again."""
+    return stub_of(type(ormist))(ormist)
+
+
+def stub_of(model: type[Model]) -> type[models.Model]:
+    """The stub class of one of our models; made at the first call."""
+    stub = _stubs.get(model)
+    if stub is None:
+        stub = _stubs[model] = _made(model)
+    return stub
+
+
+def stub_name(model: type[Model]) -> str:
+    """``shop.Cart`` -> ``shop_Cart``: unique among the models of all apps."""
+    return re.sub("_+", "_", model._meta.label.replace(".", "_")).strip("_")
+
+
+def _made(model: type[Model]) -> type[models.Model]:
+    name = stub_name(model)
+    for other, known in _stubs.items():
+        if known.__name__.lower() == name.lower():
+            if other._meta.label == model._meta.label:  # declared again
+                continue
+            raise ImproperlyConfigured(
+                f"{model._meta.label} and {other._meta.label} are both {name!r} in the "
+                "admin. Give one of them another Meta.model_name."
+            )
+    meta = type(
+        "Meta",
+        (),
+        {
+            "app_label": APP_LABEL,
+            "managed": False,
+            "base_manager_name": "objects",
+            "verbose_name": model._meta.verbose_name,
+            "verbose_name_plural": model._meta.verbose_name_plural,
+        },
+    )
+    body: dict[str, Any] = {
+        "__module__": __name__,
+        "__qualname__": name,
+        "__doc__": model.__doc__,
+        "Meta": meta,
+        "objects": StubManager(),
+        "ormist_model": model,
+        "id": IdField(primary_key=True),
+        "expire": ExpireField(null=True, blank=True),
+    }
+    if model.is_tagged:
+        body["tags"] = TagsField(blank=True)
+    stub: type[models.Model] = type(name, (StubMethods, models.Model), body)
+    names = {*model._meta.ordered, *(n for each in model._meta.unique for n in each)}
+    declare(stub, sorted({*names, *(model._meta.index_attrs or ())}))
+    for counter in sorted(model._meta.counters):
+        if _can_be_field(stub, counter):
+            CounterField(blank=True).contribute_to_class(stub, counter)
+    return stub
+
+
+def declare(stub: Any, names: Iterable[str]) -> None:
+    """Make each name known to Django: an attribute is a field of the stub.
+
+    What our model defines itself, a method or a property, is one of the stub's too. A
+    name that can be neither is left out: Django's checks then say so.
+    """
+    model = stub.ormist_model
+    for name in names:
+        if name in OWN_FIELDS or hasattr(stub, name):
+            continue
+        if name in model._meta.own_names:
+            setattr(stub, name, _forwarded(name, getattr(model, name, None)))
+        elif _can_be_field(stub, name):
+            AttributeField(blank=True, null=True).contribute_to_class(stub, name)
+
+
+def _can_be_field(stub: Any, name: str) -> bool:
+    """Whether a Django model can have a field of this name."""
+    return (
+        name.isidentifier()
+        and "__" not in name
+        and not name.startswith("_")
+        and not name.endswith("_")
+        and name not in OWN_FIELDS
+        and not hasattr(stub, name)
+    )
+
+
+def _forwarded(name: str, own: Any) -> Any:
+    """A method or property of the stub that is its object's, with its description."""
+    if isinstance(own, property):
+        return property(lambda stub: getattr(stub.ormist, name))
+    if not callable(own):
+        return own
+
+    @wraps(own)
+    def forward(stub: Any, *args: Any, **kwargs: Any) -> Any:
+        return getattr(stub.ormist, name)(*args, **kwargs)
+
+    return forward

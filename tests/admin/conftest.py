@@ -1,0 +1,79 @@
+"""The admin site of site.py, and people who may do more or less in it."""
+
+import pytest
+from django.contrib.auth.models import Permission
+from django.test import Client
+from django.urls import reverse
+
+from . import site as _  # noqa: F401  its permissions are made with the database
+
+MIDDLEWARE = [
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+
+@pytest.fixture
+def admin_settings(server, settings, db):
+    settings.ROOT_URLCONF = "tests.admin.site"
+    settings.MIDDLEWARE = MIDDLEWARE
+    settings.TEMPLATES = TEMPLATES
+    settings.STATIC_URL = "static/"
+    settings.SESSION_ENGINE = "django.contrib.sessions.backends.signed_cookies"
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture
+def staff(admin_settings, django_user_model):
+    """A client of a member of staff with these permissions: ``staff("view_city")``."""
+
+    def make(*codenames):
+        user = django_user_model.objects.create_user(
+            f"staff-{'-'.join(codenames)}", password="x", is_staff=True
+        )
+        for codename in codenames:
+            user.user_permissions.add(
+                Permission.objects.get(
+                    content_type__app_label="django_ormist", codename=codename
+                )
+            )
+        client = Client()
+        client.force_login(user)
+        return client
+
+    return make
+
+
+@pytest.fixture
+def superuser(admin_settings, django_user_model):
+    return django_user_model.objects.create_superuser("root", password="x")
+
+
+@pytest.fixture
+def root(superuser):
+    """A client of the superuser."""
+    client = Client()
+    client.force_login(superuser)
+    return client
+
+
+def url(page, *args):
+    """``url("tests_city_change", pk)``: the address of a page."""
+    from django.contrib.admin.utils import quote
+
+    return reverse(f"admin:django_ormist_{page}", args=[quote(a) for a in args])

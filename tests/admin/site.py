@@ -1,0 +1,49 @@
+"""An admin site over the tests' own models, and its addresses."""
+
+from django.contrib import admin
+from django.urls import path
+
+from django_ormist import admin as ormist_admin
+from tests.models import City, Page, Plain, Todo, Token, User
+
+site = admin.AdminSite()
+
+
+@ormist_admin.register(City, site=site)
+class CityAdmin(ormist_admin.OrmistAdmin):
+    list_display = ["name", "country", "population", "is_large"]
+    list_filter = ["country", "tags"]
+    search_fields = ["id", "tags", "country", "name"]
+    list_per_page = 10
+    actions = ["double"]
+
+    @admin.display(description="large", boolean=True)
+    def is_large(self, obj):
+        return obj.attrs.get("population", 0) > 1_000_000
+
+    @admin.action(description="Double the population", permissions=["change"])
+    def double(self, request, queryset):
+        for city in queryset:
+            city.population *= 2
+            city.save()
+        self.message_user(request, f"{queryset.count()} doubled.")
+
+
+@ormist_admin.register(User, site=site)
+class UserAdmin(ormist_admin.OrmistAdmin):
+    list_display = ["id", "name", "age", "bio"]
+    list_editable = ["name", "age"]
+    readonly_fields = ["rank"]
+
+
+@ormist_admin.register(Page, site=site)
+class PageAdmin(ormist_admin.OrmistAdmin):
+    list_display = ["title", "views"]
+    list_editable = ["views"]
+    list_filter = ["site"]
+    fields = ["id", "title", "views", "votes", "tags", "expire"]
+
+
+ormist_admin.register(Plain, Todo, Token, site=site)(ormist_admin.OrmistAdmin)
+
+urlpatterns = [path("admin/", site.urls)]
