@@ -11,8 +11,16 @@ from typing import Any
 import pytest
 import redis
 
+from django_ormist.exceptions import CorruptDataError
 from django_ormist.keys import Space
-from django_ormist.operations import commits, expiry, healing, objects, searches
+from django_ormist.operations import (
+    commits,
+    expiry,
+    healing,
+    mending,
+    objects,
+    searches,
+)
 from django_ormist.operations.objects import NOTHING, Image, NewObject
 from django_ormist.operations.operation import Operation
 from django_ormist.queries.query import Query
@@ -100,6 +108,37 @@ class Store:
 
     def sweep(self, limit: int = 50) -> Any:
         return self.run(next(expiry.sweep(self.space, limit)))
+
+    def mend(
+        self,
+        pk: str,
+        found: Image | str | None,
+        *seen: mending.Seen,
+        is_mending: bool = False,
+    ) -> Any:
+        """found: what the object is, None for none, "unreadable" for bytes that are."""
+        image = found if isinstance(found, Image) else None
+        packed = image.packed if image else found and self.get(pk)
+
+        def imagine(packed: bytes, key: bytes) -> Image:
+            if image is None:
+                raise CorruptDataError(key)
+            return image
+
+        unique, counters = (("code",),), frozenset({"n"})
+        subject = mending.Subject(
+            "tests.Script", self.space, imagine, ("age",), unique, counters
+        )
+        doubt = mending.Doubt(pk.encode(), packed or None, list(seen))
+        (operation,) = next(mending.examine(subject, [doubt], is_mending))
+        return self.run(operation)
+
+    def put_aside(self, rest: str, kind: bytes) -> Any:
+        return self.run(mending.put_aside(self.space, self.key(rest), kind))
+
+    def lost(self, rest: str) -> bytes:
+        """Where a key is put aside."""
+        return mending.lost_key(self.space, self.key(rest))
 
     def lua(self, body: str, *keys: str, args: Iterable[Any] = ()) -> Any:
         """What *body* answers with the prelude before it."""
