@@ -89,9 +89,14 @@ def _of_q(meta: Options, q: Q) -> Condition:
 
 
 def _of_lookup(meta: Options, name: str, value: Any) -> Condition:
-    if name in _IDS:
-        return _chosen(meta, name, value)
+    if name.removesuffix("__exact") in _IDS:
+        return _chosen(meta, name.removesuffix("__exact"), value)
     attribute, _, lookup = name.rpartition("__") if "__" in name else (name, "", "")
+    if attribute in ("id", "pk"):
+        raise FieldError(
+            f"Cannot filter {meta.object_name} by {name}: ids have no order. Look one "
+            "up by id=..., several by id__in=[...]."
+        )
     if isinstance(value, BaseExpression | Combinable):
         raise FieldError(
             f"Cannot filter {meta.object_name} by {name}={value!r}: no index compares "

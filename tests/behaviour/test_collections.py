@@ -75,6 +75,8 @@ def test_only_named_attributes_are_indexed(ask, alias):
         (lambda: Plain.objects.find("tag"), ormist.FieldError, "has no tags"),
         (lambda: Todo.objects.find(3), TypeError, "takes tags, which are texts"),
         (lambda: Todo.objects.find(pk=3), TypeError, "is a str, not int"),
+        (lambda: Todo.objects.find(id__gt="a"), ormist.FieldError, "by id__in="),
+        (lambda: Todo.objects.find(pk__startswith="a"), ormist.FieldError, "by id=..."),
         (lambda: Todo.objects.find(pk__in="abc"), TypeError, "a list of ids"),
         (lambda: Todo.objects.find("\ud800"), ValueError, "surrogate"),
         (lambda: User.objects.find(age="\ud800"), ValueError, "surrogate"),
@@ -90,6 +92,7 @@ def test_a_lookup_that_cannot_be_answered_is_refused_at_once(ask_for, error, mes
 def test_ids_are_lookups_too(ask, todos):
     assert ask(Todo.objects.find("even", pk="t04").list) == [todos[4]]
     assert ask(Todo.objects.find("even", pk="t05").list) == []
+    assert ask(Todo.objects.find(id__exact="t04", pk__exact="t04").ids) == ["t04"]
     chosen = Todo.objects.find("even", pk__in=["t20", "t02", "t03", "none"])
     assert ask(chosen.list) == [todos[2], todos[20]]
     assert ask(chosen.count) == 2
