@@ -21,6 +21,7 @@ from .models import (
     TaggedAttrsModel,
     TaggedModel,
     Verbose,
+    atomic,
 )
 
 __version__ = "0.1.0"
@@ -43,5 +44,6 @@ __all__ = [
     "TaggedModel",
     "ValidationError",
     "Verbose",
+    "atomic",
     "connections",
 ]

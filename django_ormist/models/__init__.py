@@ -2,6 +2,7 @@
 
 from .base import Model, TaggedAttrsModel, TaggedModel
 from .collection import Collection
+from .committing import atomic
 from .manager import Manager
 from .verbose import Verbose
 
@@ -12,4 +13,5 @@ __all__ = [
     "TaggedAttrsModel",
     "TaggedModel",
     "Verbose",
+    "atomic",
 ]

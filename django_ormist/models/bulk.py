@@ -12,6 +12,7 @@ from ..operations.healing import forget
 from ..operations.objects import Image, NewObject
 from ..operations.operation import Flow, Operation
 from ..operations.replies import Outcome
+from .blocks import Pending, current, refuse
 from .contents import Contents
 from .efforts import Effort, held_by_another
 
@@ -28,6 +29,8 @@ def create(asked: "Collection[Any]", objs: Iterable["Model"], batch_size: int) -
     _check_batch_size(batch_size)
     instances, codec = list(objs), connections[asked.db].codec
     _check_new(asked, instances)
+    if _are_collected(asked, instances, force_insert=True):
+        return instances
     batches = []
     for some in _cut(instances, batch_size):
         for instance in some:
@@ -140,6 +143,8 @@ def save(asked: "Collection[Any]", objs: Iterable["Model"], batch_size: int) -> 
                 f"not {type(instance).__name__}."
             )
         instance.validate()
+    if _are_collected(asked, instances):
+        return len(instances)
     for some in _cut(instances, batch_size):
         efforts = [Effort(instance, asked.db) for instance in some]
         replies = yield [effort.operation() for effort in efforts]
@@ -151,6 +156,7 @@ def save(asked: "Collection[Any]", objs: Iterable["Model"], batch_size: int) -> 
 
 def delete(asked: "Collection[Any]") -> Flow:
     """Flow: delete what matches; how many. 1 + 2 ceil(N / 100) round trips."""
+    refuse(asked.db, "A collection's delete()")
 
     def removal(pk: str, old: Image, contents: Contents) -> Operation:
         return objects.delete(asked.space, pk, old)
@@ -160,6 +166,7 @@ def delete(asked: "Collection[Any]") -> Flow:
 
 def set_expire(asked: "Collection[Any]", deadline_ms: int | None) -> Flow:
     """Flow: give what matches another deadline; how many. As delete()."""
+    refuse(asked.db, "A collection's set_expire()")
     meta, codec = asked.model._meta, connections[asked.db].codec
 
     def rewriting(pk: str, old: Image, contents: Contents) -> Operation:
@@ -213,6 +220,19 @@ def _planned(
     if not asked.query.matches(pk, terms, old.sort_keys):
         return None
     return change(pk, old, contents), old
+
+
+def _are_collected(
+    asked: "Collection[Any]", instances: list["Model"], force_insert: bool = False
+) -> bool:
+    """Whether an atomic() block has taken them, to save them on its end."""
+    block = current(asked.db)
+    if block is None:
+        return False
+    for instance in instances:
+        instance.validate()
+        block.entries.append(Pending(instance, asked.db, force_insert, is_silent=True))
+    return True
 
 
 def _check_batch_size(batch_size: int) -> None:

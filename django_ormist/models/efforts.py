@@ -32,12 +32,14 @@ class Effort:
         self.force_insert = force_insert
         self.force_update = force_update
         self.strict = strict
+        self.pk = instance.id
         self.meta = instance._meta
         self.space = self.meta.space(using)
         self.codec = connections[using].codec
         is_loaded = instance._using == using and not force_insert
         self.loaded = instance._packed if is_loaded else None
         self.contents = self.mine = instance._contents()
+        self.values, self.assigned = instance._counters, instance._assigned
         self.expect(self.loaded)
 
     def expect(self, stored: bytes | None) -> None:
@@ -46,32 +48,32 @@ class Effort:
         self.contents = self.mine
         self.old = NOTHING
         if stored is not None:
-            found = self._read(stored)
+            found = self.read(stored)
             self.old = found.stored_image(stored, self.meta)
-            if self.loaded is not None and stored != self.loaded:
-                self.contents = self.mine.rebased(self._read(self.loaded), found)
+            base = None if stored == self.expected() else self.base()
+            if base is not None:
+                self.contents = self.mine.rebased(base, found)
         self.new = self.contents.image(self.meta, self.codec)
 
     def operation(self) -> Operation:
         """The write, refused by the server if something else is stored."""
         return objects.save(
             self.space,
-            self.instance.id,
+            self.pk,
             self.old,
             self.new,
-            self._counters(),
+            self.counters(),
             self.meta.is_indexed,
         )
 
     def removal(self) -> Operation:
         """In place of the write, when the deadline is past: of these bytes alone."""
-        pk, is_indexed = self.instance.id, self.meta.is_indexed
-        return objects.delete(self.space, pk, self.old, is_indexed)
+        return objects.delete(self.space, self.pk, self.old, self.meta.is_indexed)
 
     def forgetting(self) -> Flow:
         """Flow: remove index entries of an object that is not there."""
         meta = self.meta
-        return forget(self.space, self.instance.id, meta.ordered, meta.unique)
+        return forget(self.space, self.pk, meta.ordered, meta.unique)
 
     def settle(self, reply: tuple[Outcome, Any]) -> Flow:
         """Flow: from the first reply to the end; False if its deadline was past."""
@@ -91,47 +93,66 @@ class Effort:
                 raise held_by_another(self.instance, stored)
             if code is Outcome.UNEXPLAINED:
                 yield from self.forgetting()
-            elif self.force_insert:
-                raise self.taken()
-            elif stored is None and self.force_update:
-                raise self.not_updated()
-            elif self.strict:
-                raise self.conflict()
+            elif refusal := self.refusal(stored):
+                raise refusal
             else:
                 self.expect(stored)
             reply = yield self.operation()
 
+    def refusal(self, stored: bytes | None) -> Exception | None:
+        """Why it cannot be done where this is stored; None if it can."""
+        if self.force_insert and stored is not None:
+            return self.taken()
+        if self.force_update and stored is None:
+            return self.not_updated()
+        return self.conflict() if self.strict and stored != self.expected() else None
+
     def taken(self) -> IntegrityError:
         return IntegrityError(
-            f"Cannot insert {self.meta.object_name} {self.instance.id!r}: the id is "
+            f"Cannot insert {self.meta.object_name} {self.pk!r}: the id is "
             "taken. Save without force_insert to replace it, or choose another id."
         )
 
     def conflict(self) -> ConflictError:
         return ConflictError(
-            f"Cannot save {self.meta.object_name} {self.instance.id!r}: it is not the "
+            f"Cannot save {self.meta.object_name} {self.pk!r}: it is not the "
             "object that was loaded. Call refresh_from_db() and try again."
         )
 
     def not_updated(self) -> Exception:
         return type(self.instance).NotUpdated(
-            f"Cannot update {self.meta.object_name} {self.instance.id!r}: there is no "
+            f"Cannot update {self.meta.object_name} {self.pk!r}: there is no "
             "such object. Save without force_update to write it anew."
         )
 
-    def _counters(self) -> dict[str, int] | None:
+    @property
+    def is_loaded(self) -> bool:
+        """Whether it merges with what is stored, or replaces it."""
+        return self.loaded is not None
+
+    def base(self) -> Contents | None:
+        """What its changes are changes of; None where it replaces what is stored."""
+        return None if self.loaded is None else self.read(self.loaded)
+
+    def expected(self) -> bytes | None:
+        """The bytes that are stored if nobody else wrote the object."""
+        return self.loaded
+
+    def counters(self) -> dict[str, int] | None:
         """The counters to set: of a new or replaced object all, else the assigned."""
         if not self.meta.counters:
             return None
-        values = self.instance._counters
         if self.stored is None:
-            return {name: value for name, value in values.items() if value}
-        if self.loaded is None:
-            return {name: values.get(name, 0) for name in sorted(self.meta.counters)}
-        return {name: values[name] for name in sorted(self.instance._assigned)}
+            return {name: value for name, value in self.values.items() if value}
+        if not self.is_loaded:
+            return {
+                name: self.values.get(name, 0) for name in sorted(self.meta.counters)
+            }
+        return {name: self.values[name] for name in sorted(self.assigned)}
 
-    def _read(self, packed: bytes) -> Contents:
-        return Contents.of(packed, object_key(self.space, self.instance.id))
+    def read(self, packed: bytes) -> Contents:
+        """What these bytes of the object hold."""
+        return Contents.of(packed, object_key(self.space, self.pk))
 
 
 def held_by_another(

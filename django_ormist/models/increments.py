@@ -8,6 +8,7 @@ from ..keys import object_key
 from ..operations import objects
 from ..operations.operation import Flow
 from ..operations.replies import Outcome
+from .blocks import refuse
 from .contents import Contents
 from .efforts import held_by_another
 from .saving import gone, rebase
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 def increment(instance: "Model", using: str, name: str, by: Any) -> Flow:
     """Flow: add *by* to a counter or an attribute as it is stored; the new value."""
+    refuse(using, "increment()")
     if name not in instance._meta.counters:
         return (yield from _increment_attribute(instance, using, name, by))
     if not isinstance(by, int) or isinstance(by, bool):

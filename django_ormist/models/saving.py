@@ -10,6 +10,7 @@ from ..operations.healing import forget
 from ..operations.objects import NOTHING, Image
 from ..operations.operation import Flow, Notice
 from ..operations.replies import Outcome
+from .blocks import Pending, Removal, current
 from .contents import Contents
 from .efforts import Effort
 
@@ -31,6 +32,11 @@ def save(
     instance.validate()
     if signals.are_heard(signals.pre_save, model):
         yield Notice(signals.pre_save, model, {"instance": instance, "using": using})
+    block = current(using)
+    if block is not None:
+        flags = (force_insert, force_update, strict)
+        block.entries.append(Pending(instance, using, *flags))
+        return
     effort = Effort(instance, using, force_insert, force_update, strict)
     if force_update and effort.loaded is None:
         effort.expect((yield objects.load(effort.space, instance.id)))
@@ -49,6 +55,10 @@ def delete(instance: "Model", using: str) -> Flow:
     arguments = {"instance": instance, "using": using}
     if signals.are_heard(signals.pre_delete, model):
         yield Notice(signals.pre_delete, model, arguments)
+    block = current(using)
+    if block is not None:
+        block.entries.append(Removal.of(instance, using))
+        return (1, {instance._meta.label: 1})
     old = NOTHING
     if instance._packed is not None and instance._using == using:
         key = object_key(instance._meta.space(using), instance.id)

@@ -1,0 +1,155 @@
+"""What an atomic() block has collected, and which block one is in.
+
+A block belongs to a context, as contextvars have it: neither threads nor tasks share
+one, but a task started within a block collects into it. One that outlives its block
+writes at once.
+"""
+
+from collections.abc import Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Union
+
+from ..exceptions import NotSupportedError
+from ..keys import Space
+from .contents import Contents
+from .efforts import Effort
+
+if TYPE_CHECKING:
+    from .base import Model
+
+_blocks: ContextVar[Mapping[str, "Block"]] = ContextVar("django_ormist_blocks")
+
+
+@dataclass(eq=False)
+class Block:
+    """The saves and deletions of one alias, in the order of the calls.
+
+    outer: the block that takes them over when this one ends well, or None.
+    """
+
+    using: str
+    outer: "Block | None" = None
+    entries: "list[Entry]" = field(default_factory=list)
+    is_open: bool = True
+
+    def end(self) -> bool:
+        """Leave the block; whether what it holds is now to be committed."""
+        self.is_open = False
+        around = dict(_blocks.get())
+        del around[self.using]
+        if self.outer is not None:
+            around[self.using] = self.outer
+        _blocks.set(around)
+        if self.outer is None or not self.outer.is_open:
+            return True
+        self.outer.entries += self.entries
+        return False
+
+    def discard(self) -> None:
+        """Leave the block, and forget what it holds."""
+        self.entries = []
+        self.end()
+
+
+def begin(using: str) -> Block:
+    """Enter a block of this alias, within the one that there is."""
+    block = Block(using, current(using))
+    _blocks.set({**_blocks.get({}), using: block})
+    return block
+
+
+def current(using: str) -> Block | None:
+    """The open block of this alias and context, or None."""
+    blocks = _blocks.get(None)
+    if blocks is None:
+        return None
+    block = blocks.get(using)
+    while block is not None and not block.is_open:
+        block = block.outer
+    return block
+
+
+def innermost(using: str) -> Block:
+    """The block that was entered last in this context."""
+    return _blocks.get()[using]
+
+
+def refuse(using: str, verb: str) -> None:
+    """Raise NotSupportedError if a block is open: *verb* cannot wait for its end."""
+    if current(using) is not None:
+        raise NotSupportedError(
+            f"{verb} acts at once, and cannot be taken back with an atomic() block. "
+            "Call it outside the block, or save() and delete() the objects one by one."
+        )
+
+
+class Pending(Effort):
+    """A save that waits for the end of its block: what it holds is what it was then.
+
+    before: the save of the same instance that precedes it in the block, or None.
+    is_silent: its signals are not sent. is_stored: not if its deadline was past.
+    """
+
+    before: "Pending | None" = None
+
+    def __init__(self, *args: Any, is_silent: bool = False, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.is_silent = is_silent
+        self.is_stored = True
+        self.mine = self.contents = self.read(self.new.packed)
+        self.values = dict(self.instance._counters)
+        self.assigned = set(self.instance._assigned)
+
+    @property
+    def is_loaded(self) -> bool:
+        return self.loaded is not None or self.before is not None
+
+    def base(self) -> Contents | None:
+        return super().base() if self.before is None else self.before.mine
+
+    def expected(self) -> bytes | None:
+        """The bytes that a strict save wants to find."""
+        return self.loaded if self.before is None else self.before.new.packed
+
+    def applied(self) -> None:
+        """Tell the instance what is stored; what it changed since, it keeps."""
+        instance = self.instance
+        if instance.id != self.pk:
+            return
+        if not self.is_stored:
+            instance._forget()
+            return
+        now, assigned = instance._contents(), set(instance._assigned)
+        if self.contents is not self.mine:
+            now = now.rebased(self.mine, self.contents)
+        instance._take(now, self.new.packed, self.using)
+        for name in assigned:
+            if instance._counters[name] != self.values.get(name):
+                instance._assigned.add(name)
+
+
+@dataclass(eq=False)
+class Removal:
+    """A deletion that waits for the end of its block."""
+
+    instance: "Model"
+    using: str
+    pk: str
+    space: Space
+    loaded: bytes | None
+
+    @classmethod
+    def of(cls, instance: "Model", using: str) -> "Removal":
+        """The deletion of this instance, by the id that it has now."""
+        loaded = instance._packed if instance._using == using else None
+        space = instance._meta.space(using)
+        return cls(instance, using, instance.id, space, loaded)
+
+    def applied(self) -> None:
+        """Tell the instance that it is not stored."""
+        if self.instance.id == self.pk:
+            self.instance._forget()
+
+
+Entry = Union[Pending, Removal]  # noqa: UP007  (one names the other)

@@ -1,0 +1,129 @@
+"""What an atomic() block does to one object, folded into one part of its step."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from ..keys import object_key
+from ..operations import objects
+from ..operations.healing import forget
+from ..operations.objects import NOTHING, Image
+from ..operations.operation import Flow, Operation
+from ..operations.replies import Outcome
+from .blocks import Entry, Pending
+from .contents import Contents
+from .efforts import held_by_another
+
+
+class Chain:
+    """The saves and deletions of one object, one upon the other.
+
+    stored: the bytes that are taken to be there now. is_known: whether the server
+    said so, and not only an instance. is_due: whether the last deadline is past.
+    """
+
+    def __init__(self, first: Entry) -> None:
+        self.pk, self.space = first.pk, first.space
+        self.meta = first.instance._meta
+        self.stored = first.loaded
+        self.is_known = False
+        self.is_due = False
+        self.is_folded = False
+        self.entries: list[Entry] = []
+        self.latest: dict[int, Entry] = {}
+        """By instance: the one that says what is stored of it in the end."""
+
+    def add(self, entry: Entry) -> None:
+        before = self.latest.get(id(entry.instance))
+        if isinstance(entry, Pending) and isinstance(before, Pending):
+            entry.before = before
+        self.latest[id(entry.instance)] = entry
+        self.entries.append(entry)
+
+    def is_planned(self) -> bool:
+        """Plan each entry upon the one before it; False if *stored* must be known.
+
+        Raises what the save of an entry would: IntegrityError, NotUpdated,
+        ConflictError.
+        """
+        if self.is_folded:
+            return True
+        stored = self.stored
+        for entry in self.entries:
+            if not isinstance(entry, Pending):
+                stored = None
+                continue
+            refusal = entry.refusal(stored)
+            if refusal is not None and not self.is_known:
+                return False
+            if refusal is not None:
+                raise refusal
+            entry.expect(stored)
+            stored = entry.new.packed
+        self.is_folded = True
+        return True
+
+    def part(self) -> Operation:
+        """All of it as one save or one deletion."""
+        last, old, meta = self.entries[-1], self._old(), self.meta
+        if self.is_due or not isinstance(last, Pending):
+            return objects.delete(self.space, self.pk, old, meta.is_indexed)
+        return objects.save(
+            self.space, self.pk, old, last.new, self._counters(), meta.is_indexed
+        )
+
+    def take(self, code: Outcome, fact: Any) -> Flow:
+        """Flow: go by the answer to the part. Raises IntegrityError."""
+        if code is Outcome.REFUSED:
+            self.know(fact)
+        elif code is Outcome.DUE:
+            self.is_due = True
+        elif code is Outcome.TAKEN:
+            last = self.entries[-1]
+            attrs = last.contents.attrs if isinstance(last, Pending) else None
+            raise held_by_another(last.instance, fact, attrs)
+        elif code is Outcome.UNEXPLAINED and (fact or not self._is_removal()):
+            meta = self.meta
+            yield from forget(self.space, self.pk, meta.ordered, meta.unique)
+
+    def know(self, stored: bytes | None) -> None:
+        """The server says that this is stored."""
+        self.stored, self.is_known = stored, True
+        self.is_due = self.is_folded = False
+
+    def applied(self) -> None:
+        """Tell the instances what is stored of them."""
+        for entry in self.entries:
+            if isinstance(entry, Pending):
+                entry.is_stored = not self.is_due
+        for entry in self.latest.values():
+            entry.applied()
+
+    def _is_removal(self) -> bool:
+        return self.is_due or not isinstance(self.entries[-1], Pending)
+
+    def _old(self) -> Image:
+        if self.stored is None:
+            return NOTHING
+        contents = Contents.of(self.stored, object_key(self.space, self.pk))
+        return contents.stored_image(self.stored, self.meta)
+
+    def _counters(self) -> dict[str, int] | None:
+        """Those to set after all entries; of an object that was deleted all."""
+        counters: dict[str, int] = {}
+        for entry in self.entries:
+            if isinstance(entry, Pending):
+                counters |= entry.counters() or {}
+            else:
+                counters = dict.fromkeys(sorted(self.meta.counters), 0)
+        return counters if self.meta.counters else None
+
+
+def chains_of(entries: Iterable[Entry]) -> list[Chain]:
+    """The entries by the object that they write, in the order of the first of each."""
+    chains: dict[tuple[bytes, str], Chain] = {}
+    for entry in entries:
+        key = (entry.space.base, entry.pk)
+        if key not in chains:
+            chains[key] = Chain(entry)
+        chains[key].add(entry)
+    return list(chains.values())
