@@ -27,6 +27,7 @@ SWEPT_BY_A_WRITE = 20
 """So many due objects are swept by each write: it takes about a millisecond."""
 
 NONE: Mapping[Any, bytes] = MappingProxyType({})
+NO_COUNTERS: Mapping[str, int] = MappingProxyType({})
 
 SAVE = Script("save")
 DELETE = Script("delete")
@@ -118,10 +119,12 @@ def save(
     new: Image,
     counters: Mapping[str, int] | None = None,
     is_indexed: bool = True,
+    counted: Mapping[str, int] = NO_COUNTERS,
 ) -> Operation:
     """Write *new* if *old* is what is stored. Answers (Outcome, stored bytes).
 
     old: NOTHING to insert. counters: those to set; None for a model without any.
+    counted: those that must have these values now; COUNTED if one has not.
     """
     lost = [each for each in old.suffixes if each not in new.suffixes]
     gained = [each for each in new.suffixes if each not in old.suffixes]
@@ -148,8 +151,10 @@ def save(
             len(gained),
             len(ordered),
             len(unique),
+            len(counted),
             *(now for _, now in ordered.values()),
             *(value for change in unique.values() for value in change),
+            *_counter_words(counted),
             *_counter_words(counters or {}),
         ),
         parse=outcome_among(unique),

@@ -19,6 +19,7 @@ class Outcome(IntEnum):
     SKIPPED = 4
     TAKEN = 5
     MATCHED = 6
+    COUNTED = 7
 
 
 def outcome(reply: Any) -> tuple[Outcome, Any]:

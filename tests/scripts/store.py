@@ -66,8 +66,10 @@ class Store:
         new: Image,
         counters: dict[str, int] | None = None,
         is_indexed: bool = True,
+        **more: Any,
     ) -> Any:
-        return self.run(objects.save(self.space, pk, old, new, counters, is_indexed))
+        write = objects.save(self.space, pk, old, new, counters, is_indexed, **more)
+        return self.run(write)
 
     def delete(self, pk: str, old: Image, is_indexed: bool = True) -> Any:
         return self.run(objects.delete(self.space, pk, old, is_indexed))

@@ -177,3 +177,17 @@ def test_a_write_sweeps_twenty_that_are_due(store):
     assert len(store.ids("expires")) == len(store.ids("t:a")) == 10
     assert len(store.hash("idx")) == 10
     assert store.ids("all")[-1] == "one"
+
+
+@pytest.mark.parametrize("held", [b"5", b"005", b"-5", b"0", None])
+def test_7_a_counter_that_must_have_a_value_has_another(store, held):
+    store.save("one", NOTHING, OLD, {"n": 1})
+    if held is not None:
+        store.client.hset(store.key("c:one"), "votes", held)
+    value, before = int(held or 0), store.everything()
+    new = image("c", packed=b"new")
+    assert store.save("one", OLD, new, {"n": 2}, counted={"votes": 3}) == [7]
+    assert store.everything() == before
+    counted = {"n": 1, "votes": value}
+    assert store.save("one", OLD, new, {"n": 2}, counted=counted) == 1
+    assert store.hash("c:one")[b"n"] == b"2"

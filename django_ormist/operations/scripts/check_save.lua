@@ -51,12 +51,22 @@ if leftover then
     return {2}
   end
 end
-local next_arg = 14 + ordered
+local next_arg = 15 + ordered
 for i = 0, uniques - 1 do
   local key, field = KEYS[first_unique + i], ARGV[next_arg + 2 * i + 1]
   local holder = field ~= '' and redis.call('HGET', key, field)
   if holder and holder ~= pk and not (is_free and is_free(key, field, holder))
     and redis.call('EXISTS', base .. 'o:' .. holder) == 1 then
     return {5, i + 1, holder}
+  end
+end
+local next_counter = next_arg + 2 * uniques
+if ARGV[14] ~= '0' then
+  for _ = 1, tonumber(ARGV[14]) do
+    local held = redis.call('HGET', KEYS[5], ARGV[next_counter]) or '0'
+    if string.gsub(held, '^(-?)0+(%d)', '%1%2') ~= ARGV[next_counter + 1] then
+      return {7}
+    end
+    next_counter = next_counter + 2
   end
 end

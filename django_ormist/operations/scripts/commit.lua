@@ -57,7 +57,7 @@ local function exchange(kind, keys, args)
   if kind == 'save' then
     local ordered, uniques = tonumber(args[12]), tonumber(args[13])
     for i = 1, uniques do
-      local key, at = keys[#keys - uniques + i], 12 + ordered + 2 * i
+      local key, at = keys[#keys - uniques + i], 13 + ordered + 2 * i
       if args[at] ~= '' then
         note(given_up, key, args[at], args[1])
       end

@@ -11,15 +11,16 @@
 --          7 most objects to sweep  8 "1" if the model is indexed
 --          9 "1" if the model has counters
 --          10 number of terms lost  11 of terms gained  12 of ordered attributes
---          13 of unique ones
---          14.. a sort key for each ordered attribute, "" for none; then for each
---          unique one the old and the new value, "" for none; then counter names
---          and values
+--          13 of unique ones  14 of counters that must have a value now
+--          15.. a sort key for each ordered attribute, "" for none; then for each
+--          unique one the old and the new value, "" for none; then names and values of
+--          counters: those that must have them, then those that get them
 -- RETURNS  1 written
 --          {0, stored} the stored bytes are others (false: none are stored)
 --          {2} no object, but index entries that nothing explains
 --          {3} the deadline is past: nothing was written
 --          {5, number, id} that unique value is held by this object
+--          {7} a counter has another value
 --          {-1, key} the key holds another type: nothing was written
 -- COST     O((entries + swept) log n)
 -- DERIVED  the objects that hold unique values; what a memo names, for an object that

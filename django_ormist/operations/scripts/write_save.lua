@@ -42,7 +42,7 @@ if is_new then
 end
 for i = 0, ordered - 1 do
   local entries, sort_keys = KEYS[first_ordered + 2 * i], KEYS[first_ordered + 2 * i + 1]
-  local was, sort_key = redis.call('HGET', sort_keys, pk), ARGV[14 + i]
+  local was, sort_key = redis.call('HGET', sort_keys, pk), ARGV[15 + i]
   if was and was_created then
     redis.call('ZREM', entries, entry(was, was_created, pk))
   end
@@ -78,7 +78,7 @@ if ARGV[9] == '1' then
   if not stored then
     redis.call('DEL', KEYS[5])
   end
-  for i = next_arg + 2 * uniques, #ARGV, 2 do
+  for i = next_counter, #ARGV, 2 do
     redis.call('HSET', KEYS[5], ARGV[i], ARGV[i + 1])
   end
   if deadline then
