@@ -2,7 +2,7 @@
 
 import secrets
 import string
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from functools import cached_property
 from inspect import getattr_static
@@ -67,7 +67,6 @@ class Options:
         for name in _LISTS:
             self._check_names(name)
         self.abstract: bool = self._given["abstract"]
-        self.using: str = self._given["using"]
         self.id_length: int = self._given["id_length"]
         self.expire: int | float | timedelta | None = self._given["expire"]
         self.counters: frozenset[str] = frozenset(self._given["counters"])
@@ -88,6 +87,12 @@ class Options:
 
     def __repr__(self) -> str:
         return f"<Options for {self.object_name}>"
+
+    @property
+    def using(self) -> str:
+        """The alias that is asked where none is named."""
+        using: str | Callable[[], str] = self._given["using"]
+        return using() if callable(using) else using
 
     @property
     def concrete_model(self) -> "type[Model]":
@@ -194,6 +199,8 @@ class Options:
     def _check(self) -> None:
         for name in ("using", "app_label", "model_name"):
             value = self._given[name]
+            if name == "using" and callable(value):
+                continue
             if value is None and name != "using":
                 continue
             if not isinstance(value, str) or not value:

@@ -171,3 +171,9 @@ def test_an_id_is_drawn_again_until_it_is_long_enough(monkeypatch):
     draws = iter([b"\xff" * 24, b"\xff" * 20 + b"abcd", bytes(24)])
     monkeypatch.setattr(options.secrets, "token_bytes", lambda length: next(draws))
     assert Plain._meta.new_pk() == "JKLM" + "a" * 12
+
+
+def test_using_may_be_a_function_that_is_asked_each_time():
+    aliases = iter(["one", "two"])
+    model = declared(using=lambda: next(aliases))
+    assert (model._meta.using, model._meta.using) == ("one", "two")
