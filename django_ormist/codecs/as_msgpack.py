@@ -12,7 +12,7 @@ import ormsgpack
 from .exotic import BUILDERS, EPOCH_UTC, Pairs, base, exotic
 
 VERSION = b"\x01"
-BUFFERS = (bytearray, memoryview)
+BUFFERS = frozenset((bytearray, memoryview))
 """Which ormsgpack would store as bytes: they are refused."""
 
 _PASS = (
@@ -54,6 +54,14 @@ class _Apart(bytes):
 def packed(value: Any) -> bytes:
     """One value. TypeError for what msgpack and our extensions do not carry."""
     return ormsgpack.packb(value, _default, _PASS)
+
+
+def deadline_tail(expire_at_ms: int) -> tuple[bytes, int]:
+    """The end of an object with this deadline: an integer of eight bytes, marked.
+
+    So it is from 2^32 ms on, February 1970; nothing that lives has an earlier one.
+    """
+    return b"\xcf" + expire_at_ms.to_bytes(8, "big"), 1
 
 
 def pack(attrs: Any, tags: list[str], expire_at_ms: int | None) -> bytes:

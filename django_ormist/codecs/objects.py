@@ -21,7 +21,7 @@ def pack(
     """
     packed = as_json.pack if codec == "json" else as_msgpack.pack
     try:
-        if not any(type(value) in as_msgpack.BUFFERS for value in attrs.values()):
+        if as_msgpack.BUFFERS.isdisjoint(map(type, attrs.values())):
             return packed(attrs, list(tags), expire_at_ms)
     except (TypeError, ValueError, RecursionError):
         pass  # once more, with care and with the name of what cannot be stored
@@ -62,6 +62,17 @@ def unpack(
             "Delete the key, or restore it from a copy."
         ) from error
     return attrs, tags, expire_at_ms
+
+
+def deadline_tail(packed: bytes, expire_at_ms: int) -> tuple[bytes, int]:
+    """What *packed*, which has a deadline, ends with for another one; how many of the
+    first of these bytes are the same for every deadline.
+
+    It is as long as the end whose place it takes, for deadlines from 2001 to 2286.
+    """
+    if packed[:1] == as_msgpack.VERSION:
+        return as_msgpack.deadline_tail(expire_at_ms)
+    return as_json.deadline_tail(expire_at_ms)
 
 
 def pack_value(name: str, value: Any) -> bytes:

@@ -39,9 +39,11 @@ class Contents:
                         "Rename it, or add it to "
                         f"{meta.object_name}.Meta.exclude_attrs."
                     )
-        elif not meta.index_attrs:
-            return list(dict.fromkeys(self.tags))
-        return object_terms(self.attrs, self.tags, meta.indexes)
+            attrs = self.attrs
+        else:  # a few of many: the others are not looked at
+            named = meta.index_attrs or ()
+            attrs = {name: self.attrs[name] for name in self.attrs if name in named}
+        return object_terms(attrs, self.tags, meta.indexes)
 
     def image(self, meta: Options, codec: str) -> Image:
         """What the store is to hold. Raises TypeError, ValueError."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+from ..codecs import deadline_tail
 from ..exceptions import CorruptDataError
 from ..keys import (
     Space,
@@ -33,6 +34,12 @@ SAVE = Script("save")
 DELETE = Script("delete")
 INSERT_MANY = Script("insert_many")
 INCREMENT = Script("increment")
+RENEW = Script("renew")
+UPDATE = Script("update")
+
+HEAD = 160
+"""So many bytes of an object are compared where its deadline alone is moved: the first
+attribute is among them, whatever the codec, if its value has 80 bytes or fewer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +105,11 @@ def load(space: Space, pk: str) -> Operation:
     return Operation("GET", (object_key(space, pk),))
 
 
+def exists(space: Space, pk: str) -> Operation:
+    """Whether there is such an object. O(1)."""
+    return Operation("EXISTS", (object_key(space, pk),), parse=bool)
+
+
 def load_counters(space: Space, pk: str) -> Operation:
     """The stored counters of one object: {name: int}. O(counters)."""
     key = counters_key(space, pk)
@@ -158,6 +170,20 @@ def save(
             *_counter_words(counters or {}),
         ),
         parse=outcome_among(unique),
+        is_write=True,
+    )
+
+
+def update(space: Space, pk: str, old: Image, new: Image) -> Operation:
+    """As save(), for images with a deadline that differ in nothing but that and bytes.
+
+    Of a model without counters. Half the time of save(), which could do it too.
+    """
+    return Operation(
+        UPDATE,
+        (object_key(space, pk), expires_key(space)),
+        (pk_bytes(pk), old.packed, new.packed, new.deadline),
+        parse=outcome,
         is_write=True,
     )
 
@@ -234,6 +260,32 @@ def insert_many(
             *words,
         ),
         parse=outcome_among(unique),
+        is_write=True,
+    )
+
+
+def renew(
+    space: Space, pk: str, packed: bytes, expire_at_ms: int, has_counters: bool = False
+) -> Operation:
+    """Move the deadline of an object that begins as *packed*. Answers an Outcome.
+
+    packed: as it was loaded, with a deadline. It stays where it is: a few bytes are
+    sent, whatever its size. (REFUSED, None): there is no such object. (REFUSED, 1): it
+    begins otherwise by now, in the first HEAD bytes.
+    """
+    tail, marked = deadline_tail(packed, expire_at_ms)
+    counters = (counters_key(space, pk),) if has_counters else ()
+    return Operation(
+        RENEW,
+        (object_key(space, pk), expires_key(space), *counters),
+        (
+            pk_bytes(pk),
+            packed[: min(HEAD, len(packed) - len(tail))],
+            b"%d" % expire_at_ms,
+            tail,
+            marked,
+        ),
+        parse=outcome,
         is_write=True,
     )
 

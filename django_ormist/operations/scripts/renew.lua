@@ -1,0 +1,43 @@
+-- Move the deadline of one object, whose bytes stay on the server but for the last.
+--
+-- KEYS     1 object (string)  2 expires (sorted set)  3 counters (hash), of a model
+--          that has any
+-- ARGV     1 id  2 what the stored bytes must begin with  3 deadline in ms
+--          4 what the bytes are to end with  5 how many bytes of that must stand there
+-- RETURNS  1 moved; {0} there is no such object
+--          {0, 1} the stored bytes begin otherwise, or hold no deadline
+--          {3} the deadline is past: nothing was written
+--          {-1, key} the key holds another type: nothing was written
+-- COST     O(log n), whatever the size of the object; nothing is swept
+
+local pk, head, deadline, tail = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
+
+local size = redis.pcall('STRLEN', KEYS[1])
+if type(size) == 'table' then
+  return refusal(size, KEYS[1], 'string')
+elseif size == 0 then
+  return {0}
+end
+local at = size - #tail
+local mark = string.sub(tail, 1, tonumber(ARGV[5]))
+if at < #head or redis.call('GETRANGE', KEYS[1], 0, #head - 1) ~= head
+  or redis.call('GETRANGE', KEYS[1], at, at + #mark - 1) ~= mark then
+  return {0, 1}
+end
+if deadline <= clock() then
+  return {3}
+end
+local wrong = KEYS[3] and mistyped(KEYS, 3, 3, 'hash')
+if wrong then
+  return wrong
+end
+-- Out of memory, the first write of a script is refused, and no later one.
+local moved = redis.pcall('ZADD', KEYS[2], ARGV[3], pk)
+if type(moved) == 'table' then
+  return refusal(moved, KEYS[2], 'zset')
+end
+redis.call('SETRANGE', KEYS[1], at, tail)
+for _, key in ipairs({KEYS[1], KEYS[3]}) do
+  redis.call('PEXPIREAT', key, digits(deadline - 1))
+end
+return 1

@@ -1,0 +1,123 @@
+"""renew.lua moves a deadline, and leaves the rest of the object where it is."""
+
+import pytest
+
+from django_ormist.codecs import pack
+from django_ormist.connections.executor import run
+from django_ormist.exceptions import CorruptDataError
+from django_ormist.models.deadlines import now_ms
+from django_ormist.operations import objects
+from django_ormist.operations.replies import Outcome
+from tests.checker import raw_faults
+from tests.models import Page, Token
+
+LATER_MS = 7_200_000
+
+
+@pytest.fixture(params=["msgpack", "json"])
+def token(request, server):
+    """A stored token of 1 MB that expires in an hour, in either codec."""
+    server.connect(CODEC=request.param)
+    return Token.objects.create("tag", first="one", big="é" * 500_000)
+
+
+def renewed(instance, packed=None, by_ms=LATER_MS):
+    """What the operation answers that moves the deadline to *by_ms* from now."""
+    space, packed = instance._meta.space("default"), packed or instance._packed
+    deadline_ms = now_ms() + by_ms
+
+    def flow():
+        counters = bool(instance._meta.counters)
+        return (yield objects.renew(space, instance.id, packed, deadline_ms, counters))
+
+    return run(flow(), "default")
+
+
+def test_the_deadline_is_moved_in_the_bytes_the_ttl_and_the_index(token, server):
+    assert renewed(token) == (Outcome.DONE, None)
+    found = Token.objects.get(token.id)
+    assert found.ttl() > 7100
+    assert (found.attrs, found.tags) == (token.attrs, ["tag"])
+    assert raw_faults(server.client, server.key_prefix) == []
+
+
+def test_the_bytes_are_those_that_a_save_would_have_written(token, server):
+    renewed(token)
+    found = Token.objects.get(token.id)
+    codec = "json" if found._packed[:1] == b"{" else "msgpack"
+    assert found._packed == pack(found.attrs, ["tag"], found._expire_at_ms, codec)
+
+
+def test_the_operation_carries_no_payload(token):
+    operation = objects.renew(
+        token._meta.space("default"), token.id, token._packed, now_ms() + LATER_MS
+    )
+    words = operation.keys + operation.args
+    assert sum(len(word) for word in words if isinstance(word, bytes)) < 500
+
+
+def test_what_is_gone_stays_gone(token, server):
+    before = token._packed
+    token.delete()
+    assert renewed(token, packed=before) == (Outcome.REFUSED, None)
+    assert server.keys() == []
+
+
+def test_an_object_that_begins_otherwise_is_left_alone(token, server):
+    other = Token.objects.get(token.id)
+    other.first = "two"
+    other.save()
+    assert renewed(token) == (Outcome.REFUSED, 1)
+    assert Token.objects.get(token.id).ttl() < 3601
+    assert raw_faults(server.client, server.key_prefix) == []
+
+
+def test_what_was_changed_behind_its_head_is_kept(token, server):
+    other = Token.objects.get(token.id)
+    other.last = "added"
+    other.attrs["big"] = "x" * 500
+    other.attrs["first"] = "one"
+    before = other._packed
+    other.save()
+    code, _ = renewed(token, packed=before)
+    found = Token.objects.get(token.id)
+    assert (found.last, found.big) == ("added", "x" * 500)
+    # msgpack counts the attributes in its head; JSON does not.
+    assert (code is Outcome.DONE) == (found.ttl() > 7100)
+    assert raw_faults(server.client, server.key_prefix) == []
+
+
+def test_an_object_without_a_deadline_gets_none(token, server):
+    before = token._packed
+    token.expire = None
+    token.save()
+    assert renewed(token, packed=before) == (Outcome.REFUSED, 1)
+    assert Token.objects.get(token.id).expire is None
+
+
+def test_a_past_deadline_is_refused(token):
+    assert renewed(token, by_ms=-1) == (Outcome.DUE, None)
+    assert Token.objects.get(token.id).ttl() > 3500
+
+
+def test_counters_live_as_long(server):
+    page = Page("tag", views=3, expire=60)
+    page.save()
+    assert renewed(page) == (Outcome.DONE, None)
+    assert Page.objects.get(page.id).views == 3
+    assert raw_faults(server.client, server.key_prefix) == []
+
+
+@pytest.mark.parametrize("rest", ["o:", "expires", "c:"])
+def test_a_key_of_another_type_is_named_and_nothing_is_written(server, rest):
+    page = Page("tag", views=3, expire=60)
+    page.save()
+    key = page._meta.space("default").base + rest.encode()
+    key += page.id.encode() if rest.endswith(":") else b""
+    server.client.delete(key)
+    server.client.lpush(key, "x")
+    names = server.keys()
+    before = [server.client.dump(each) for each in names]
+    with pytest.raises(CorruptDataError, match=key.decode().replace("{", ".")):
+        renewed(page)
+    assert [server.client.dump(each) for each in names] == before
