@@ -1,6 +1,7 @@
 """What Django calls at start."""
 
 from django.apps import AppConfig
+from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 
 
@@ -12,7 +13,13 @@ class OrmistConfig(AppConfig):
     verbose_name = _("Ormist")
 
     def ready(self) -> None:
-        """Follow changes of the ORMIST and CACHES settings."""
+        """Follow changes of the settings, and of passwords where sessions are used."""
         from .connections import connect_signals
 
         connect_signals()
+        engine = getattr(settings, "SESSION_ENGINE", "")
+        if engine == "django_ormist.sessions" or hasattr(settings, "ORMIST_SESSIONS"):
+            # Here, so that commands know its model too.
+            from .sessions.ending import follow_password_changes
+
+            follow_password_changes()

@@ -1,0 +1,382 @@
+"""The flows of one session: load, insert, save, renew, cycle, delete.
+
+A store (``SessionStore``) holds the session as its request sees it, in
+``_session_cache``, and in ``_record`` the stored object as it was last seen.
+"""
+
+import logging
+from datetime import datetime
+from operator import is_
+from typing import TYPE_CHECKING, Any
+
+from django.contrib.sessions.backends.base import CreateError, UpdateError
+
+from .. import signals
+from ..codecs import deadline_tail, pack, pack_value
+from ..connections import connections
+from ..exceptions import ConflictError, IntegrityError
+from ..keys import Space
+from ..models import saving
+from ..models.contents import Contents
+from ..models.deadlines import now_ms, to_deadline_ms
+from ..models.efforts import Effort
+from ..operations import objects
+from ..operations.expiry import sweep
+from ..operations.objects import NOTHING, Image
+from ..operations.operation import Flow
+from ..operations.replies import Outcome
+from . import payload, settings
+from .keys import private_id
+from .model import Session
+
+if TYPE_CHECKING:
+    from .store import SessionStore
+
+# Django's own name for a session that it cannot read.
+logger = logging.getLogger("django.security.SuspiciousSession")
+
+
+def load(store: "SessionStore") -> Flow:
+    """Flow: what is stored under the store's key, as a dict. One round trip.
+
+    A key that nothing is stored under, or nothing that can be read, is dropped.
+    """
+    pk, using = private_id(store.session_key or ""), settings.using()
+    space = Session._meta.space(using)
+    packed = yield objects.load(space, pk)
+    if packed is not None:
+        try:
+            record = Session._from_row((pk.encode(), packed, None), space, using)
+            data = payload.data(record.attrs, store.serializer)
+        except Exception as error:  # damaged bytes, and whatever a serializer raises
+            _report(pk, error)
+        else:
+            store._record = record
+            return data
+    store._record = None
+    store._session_key = None
+    return {}
+
+
+def exists(session_key: str | None) -> Flow:
+    """Flow: whether a session is stored under that key. One round trip."""
+    if not session_key:
+        return False
+    return (yield objects.exists(_space(), private_id(session_key)))
+
+
+def create(store: "SessionStore", own: dict[str, Any] | None = None) -> Flow:
+    """Flow: store the session under a new key. One round trip.
+
+    own: attributes of the stored object beside the session's keys.
+    """
+    while True:
+        store._session_key = store._get_new_session_key()
+        try:
+            yield from insert(store, own)
+        except CreateError:
+            continue  # taken: one chance in 2^165
+        store.modified = True
+        return
+
+
+def insert(store: "SessionStore", own: dict[str, Any] | None = None) -> Flow:
+    """Flow: store the session under its key. CreateError if that is taken."""
+    store._get_session(no_load=True)
+    record = Session(id=private_id(store.session_key or ""))
+    record.attrs.update(own or {}, created_ms=now_ms())
+    _write_into(store, record)
+    try:
+        yield from saving.save(record, settings.using(), force_insert=True)
+    except IntegrityError:
+        raise CreateError from None
+    _now_stands_for(store, record)
+
+
+def save(store: "SessionStore") -> Flow:
+    """Flow: store what the request changed. One round trip where nobody else wrote.
+
+    What nothing was changed of only moves its deadline. UpdateError if it is gone.
+    """
+    record = _known(store)
+    if record is None or store._is_cleared:
+        yield from _replace(store)
+        return
+    before, deadline_ms = dict(record.attrs), record._expire_at_ms
+    sent = _write_into(store, record)
+    if sent == before and deadline_ms and now_ms() < (record._expire_at_ms or 0):
+        # Equal, but for 1 and True, and for lists that the request changed in place.
+        codec = connections[settings.using()].codec
+        if pack(sent, (), deadline_ms, codec) == record._packed:
+            yield from _renew(store, record)
+            return
+    yield from _rewrite(record)
+    _now_stands_for(store, record, sent)
+    yield from _redated(store, record, sent)
+
+
+def cycle(store: "SessionStore") -> Flow:
+    """Flow: the same session under a new key, and nothing under the old one.
+
+    What others save under the old key until it is gone comes along. Two round trips.
+    """
+    old, old_key, is_cleared = _known(store), store.session_key, store._is_cleared
+    yield from create(store, payload.own(old.attrs) if old else None)
+    if old is None:
+        if old_key is not None:
+            yield from delete(store, old_key)
+        return
+    using, base = settings.using(), old._packed or b""
+    while True:
+        image = _image(old, base)
+        code, stored = yield objects.delete(_space(), old.id, image)
+        if code is not Outcome.REFUSED:
+            break
+        if not is_cleared:
+            yield from _bring_along(store, _contents(old, base), _contents(old, stored))
+        base = stored
+    if code is Outcome.UNEXPLAINED:
+        yield from saving.delete_stored(old, using, NOTHING)
+
+
+def delete(store: "SessionStore", session_key: str | None) -> Flow:
+    """Flow: remove a session, whoever wrote it last. None is the store's own.
+
+    One round trip for one that was loaded, else two.
+    """
+    session_key = store.session_key if session_key is None else session_key
+    if session_key is None:
+        return
+    record = _known(store)
+    if record is None or record.id != private_id(session_key):
+        record = Session(id=private_id(session_key))
+    image = _image(record, record._packed)
+    yield from saving.delete_stored(record, settings.using(), image)
+
+
+def note(store: "SessionStore") -> Flow:
+    """Flow: store what the middleware saw of the device, if that is due, and no more.
+
+    The deadline stays, and a session that is gone stays gone.
+    """
+    known = _known(store)
+    if known is None or store.sighting is None:
+        return
+    facts = store.sighting.facts(known.attrs)
+    if not facts:
+        return
+    # As it is stored: of *known*, lists may have been changed that nobody saved.
+    row = known.id.encode(), known._packed or b"", None
+    record = Session._from_row(row, _space(), settings.using())
+    record.attrs.update(facts)
+    sent = dict(record.attrs)
+    try:
+        yield from _update(record)
+    except UpdateError:
+        store._record = None
+    else:
+        _now_stands_for(store, record, sent)
+
+
+def clear_expired() -> Flow:
+    """Flow: sweep every session whose deadline is past; how many."""
+    total = 0
+    while swept := (yield from sweep(_space())):
+        total += swept
+    return total
+
+
+# ---------------------------------------------------------------- parts
+
+
+def _write_into(store: "SessionStore", record: Session) -> dict[str, Any]:
+    """Make *record* hold what the store does; the attributes it then has."""
+    before = dict(record.attrs)
+    own = payload.own(before)
+    if store.sighting is not None:
+        own.update(store.sighting.facts(before))
+    attrs = payload.attributes(store._session_cache, store.serializer, own)
+    payload.keep(attrs, before, store.serializer)
+    record.attrs.clear()
+    record.attrs.update(attrs)
+    record.__dict__["_expire_at_ms"] = _deadline_ms(store)
+    return attrs
+
+
+def _update(record: Session) -> Flow:
+    """Flow: save a record that was loaded. UpdateError if it is gone."""
+    try:
+        yield from saving.save(record, settings.using(), force_update=True)
+    except Session.NotUpdated:
+        raise UpdateError from None
+
+
+def _rewrite(record: Session) -> Flow:
+    """Flow: save a record that was loaded, as _update() does, in half the time.
+
+    Where its place in the index stays, a smaller script does. The answer to that is
+    carried on as the mapper's own, with all that follows if somebody else wrote it.
+    """
+    using, packed, meta = settings.using(), record._packed or b"", record._meta
+    if record._using != using or any(
+        signals.are_heard(each, Session)
+        for each in (signals.pre_save, signals.post_save)
+    ):
+        yield from _update(record)
+        return
+    # Read from the bytes: an attempt that failed may have left its own in the record.
+    old = _image(record, packed)
+    new = record._contents().image(meta, connections[using].codec)
+    is_same = old.suffixes == new.suffixes and None not in (
+        old.expire_at_ms,
+        new.expire_at_ms,
+    )
+    plan = objects.update if is_same else objects.save
+    reply = yield plan(meta.space(using), record.id, old, new)
+    if reply[0] is Outcome.DONE:
+        record._take(record._contents(), new.packed, using)
+        return
+    try:
+        yield from Effort(record, using, force_update=True).settle(reply)
+    except Session.NotUpdated:
+        raise UpdateError from None
+
+
+def _replace(store: "SessionStore") -> Flow:
+    """Flow: put the session in the place of what is stored, whatever others wrote."""
+    while True:
+        if _known(store) is None:
+            yield from load(store)
+        record = _known(store)
+        if record is None:
+            raise UpdateError
+        store._record = None
+        _write_into(store, record)
+        try:
+            yield from saving.save(
+                record, settings.using(), force_update=True, strict=True
+            )
+        except Session.NotUpdated:
+            raise UpdateError from None
+        except ConflictError:
+            continue
+        _now_stands_for(store, record)
+        return
+
+
+def _renew(store: "SessionStore", record: Session) -> Flow:
+    """Flow: move the deadline alone, by the lifetime that is stored."""
+    using, space = settings.using(), _space()
+    while True:
+        deadline_ms, packed = _deadline_ms(store), record._packed or b""
+        code, other = yield objects.renew(space, record.id, packed, deadline_ms)
+        if code is Outcome.DONE:
+            tail, _ = deadline_tail(packed, deadline_ms)
+            contents = Contents(record.attrs, [], deadline_ms)
+            record._take(contents, packed[: -len(tail)] + tail, using)
+            return
+        if code is Outcome.DUE:
+            yield from saving.delete_stored(record, using, NOTHING)
+            return
+        if other is None:
+            raise UpdateError
+        sent = dict(record.attrs)
+        try:
+            yield from saving.refresh(record, using)
+        except Session.DoesNotExist:
+            raise UpdateError from None
+        _take_over(store, record, sent)
+
+
+def _bring_along(store: "SessionStore", base: Contents, theirs: Contents) -> Flow:
+    """Flow: put on the session what others changed in the one that it came from."""
+    record = _known(store)
+    if record is None:  # its lifetime was over as it began
+        return
+    sent = dict(record.attrs)
+    attrs = record._contents().rebased(base, theirs).attrs
+    record.attrs.clear()
+    record.attrs.update(attrs, created_ms=sent["created_ms"])
+    yield from _update(record)
+    _take_over(store, record, sent)
+    yield from _redated(store, record, sent)
+
+
+def _redated(store: "SessionStore", record: Session, sent: dict[str, Any]) -> Flow:
+    """Flow: after a save that met another lifetime than it *sent*, end by that one."""
+    if record._packed is not None and record.attrs["lifetime"] != sent["lifetime"]:
+        yield from _renew(store, record)
+
+
+def _now_stands_for(
+    store: "SessionStore", record: Session, sent: dict[str, Any] | None = None
+) -> None:
+    """The store stands for *record*, which held *sent* before others' came to it."""
+    store._record = record
+    store._is_cleared = False
+    if sent is not None:
+        _take_over(store, record, sent)
+
+
+def _take_over(store: "SessionStore", record: Session, sent: dict[str, Any]) -> None:
+    """Show in the store what others changed of a record that held *sent*."""
+    if len(sent) == len(record.attrs) and all(
+        map(is_, sent.values(), record.attrs.values())
+    ):
+        return
+    changed = {
+        name: value
+        for name, value in record.attrs.items()
+        if value is not sent.get(name, store)
+        and not (name in sent and _is_same(name, value, sent[name]))
+    }
+    gone = dict.fromkeys(name for name in sent if name not in record.attrs)
+    store._session_cache.update(payload.data(changed, store.serializer))
+    for key in payload.data(gone, store.serializer):
+        store._session_cache.pop(key, None)
+
+
+def _is_same(name: str, value: Any, other: Any) -> bool:
+    return pack_value(name, value) == pack_value(name, other)
+
+
+def _known(store: "SessionStore") -> Session | None:
+    """The stored object that the store has seen under its key."""
+    record, key = store._record, store.session_key
+    if record is None or record._packed is None or key is None:
+        return None
+    return record if record.id == private_id(key) else None
+
+
+def _contents(record: Session, packed: bytes) -> Contents:
+    return Contents.of(packed, record._key(settings.using()))
+
+
+def _image(record: Session, packed: bytes | None) -> Image:
+    """What the store holds of a record with these bytes."""
+    if packed is None:
+        return NOTHING
+    return _contents(record, packed).stored_image(packed, record._meta)
+
+
+def _deadline_ms(store: "SessionStore") -> int:
+    """When the session ends, by its own lifetime or by SESSION_COOKIE_AGE."""
+    lifetime = store._session_cache.get(payload.LIFETIME)
+    if isinstance(lifetime, str | datetime):
+        expire: Any = store.get_expiry_date(expiry=lifetime)
+    else:
+        expire = store.get_expiry_age(expiry=lifetime)
+    return to_deadline_ms(expire) or 0
+
+
+def _space() -> Space:
+    return Session._meta.space(settings.using())
+
+
+def _report(pk: str, error: Exception) -> None:
+    logger.warning(
+        "The session %s cannot be read, and is passed over. %s: %s",
+        pk,
+        type(error).__name__,
+        error,
+    )

@@ -1,0 +1,41 @@
+"""The stored session: an object of the mapper like any other."""
+
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings as django_settings
+from django.utils.module_loading import import_string
+
+from ..models import Model
+from ..models.deadlines import to_datetime
+from . import payload, settings
+
+
+class Session(Model):
+    """One session. Its id is the private id, never the key of a cookie.
+
+    Attributes: ``lifetime``, what ``set_expiry()`` set or None; ``created_ms``;
+    ``user_id``, the text of the user's pk, of one that is signed in; ``address``,
+    ``agent`` and ``seen_ms`` where the middleware records them. The session's own keys
+    stand beside them under ``k:`` and the key.
+    """
+
+    class Meta:
+        app_label = "django_ormist"
+        index_attrs = ("user_id",)
+        using = settings.using
+
+    @property
+    def created(self) -> datetime | None:
+        """When it was stored under this key: signing in begins a new one."""
+        return to_datetime(self.attrs.get("created_ms"))
+
+    @property
+    def seen(self) -> datetime | None:
+        """The last activity that was recorded; None without the middleware."""
+        return to_datetime(self.attrs.get("seen_ms"))
+
+    def data(self) -> dict[Any, Any]:
+        """The session's own keys and values. Raises what SESSION_SERIALIZER raises."""
+        serializer = import_string(django_settings.SESSION_SERIALIZER)
+        return payload.data(self.attrs, serializer)

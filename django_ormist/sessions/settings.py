@@ -1,0 +1,119 @@
+"""The ORMIST_SESSIONS setting: its defaults, its checks, its one reader.
+
+ORMIST_SESSIONS = {
+    "USING": "default",  # the alias of ORMIST
+    "END_OTHERS_ON_PASSWORD_CHANGE": False,
+    "OUTAGE_STATUS": 500,  # or 503: what the middleware answers without a server
+    "ACTIVITY_INTERVAL": 300,  # seconds; the middleware records at most so often
+    "TRUSTED_PROXIES": 0,  # how many of them add to X-Forwarded-For
+    "BASE_TEMPLATE": "base.html",  # what the devices page extends
+}
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cache
+from typing import Any
+
+from django.apps import apps
+from django.conf import settings
+from django.core.signals import setting_changed
+
+from ..exceptions import ImproperlyConfigured
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """ORMIST_SESSIONS, checked."""
+
+    using: str = "default"
+    end_others_on_password_change: bool = False
+    outage_status: int = 500
+    activity_interval: timedelta = timedelta(minutes=5)
+    trusted_proxies: int = 0
+    base_template: str = "base.html"
+
+
+@cache
+def current() -> Settings:
+    """The setting as it stands. Raises ImproperlyConfigured that names the key."""
+    setting_changed.connect(_forget, dispatch_uid="django_ormist.sessions")
+    given = getattr(settings, "ORMIST_SESSIONS", {})
+    if not isinstance(given, Mapping):
+        raise ImproperlyConfigured(
+            f"ORMIST_SESSIONS is a {type(given).__name__}. Make it a dict."
+        )
+    for key in given:
+        if key not in _READERS:
+            raise ImproperlyConfigured(
+                f"ORMIST_SESSIONS has an unknown key {key!r}. "
+                f"Use {', '.join(_READERS)}."
+            )
+    return Settings(**{key.lower(): _READERS[key](given[key]) for key in given})
+
+
+def using() -> str:
+    """The alias of ORMIST that holds the sessions."""
+    return current().using
+
+
+def _text(key: str) -> Callable[[Any], str]:
+    def read(value: Any) -> str:
+        if not isinstance(value, str) or not value:
+            raise _wrong(key, value, "a text of at least one character")
+        return value
+
+    return read
+
+
+def _end_others(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise _wrong("END_OTHERS_ON_PASSWORD_CHANGE", value, "True or False")
+    if value and not apps.is_installed("django_ormist"):
+        raise ImproperlyConfigured(
+            "ORMIST_SESSIONS['END_OTHERS_ON_PASSWORD_CHANGE'] has nobody to see a "
+            "password change. Add 'django_ormist' to INSTALLED_APPS."
+        )
+    return value
+
+
+def _outage_status(value: Any) -> int:
+    if isinstance(value, bool) or value not in (500, 503):
+        raise _wrong("OUTAGE_STATUS", value, "500 or 503")
+    return int(value)
+
+
+def _activity_interval(value: Any) -> timedelta:
+    if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0:
+        return timedelta(seconds=value)
+    if isinstance(value, timedelta) and value >= timedelta(0):
+        return value
+    raise _wrong("ACTIVITY_INTERVAL", value, "seconds or a timedelta, 0 or more")
+
+
+def _trusted_proxies(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise _wrong("TRUSTED_PROXIES", value, "a number of proxies, 0 or more")
+    return value
+
+
+_READERS: Mapping[str, Callable[[Any], Any]] = {
+    "USING": _text("USING"),
+    "END_OTHERS_ON_PASSWORD_CHANGE": _end_others,
+    "OUTAGE_STATUS": _outage_status,
+    "ACTIVITY_INTERVAL": _activity_interval,
+    "TRUSTED_PROXIES": _trusted_proxies,
+    "BASE_TEMPLATE": _text("BASE_TEMPLATE"),
+}
+
+
+def _wrong(key: str, value: Any, wanted: str) -> ImproperlyConfigured:
+    return ImproperlyConfigured(
+        f"ORMIST_SESSIONS[{key!r}] is {value!r}. Make it {wanted}."
+    )
+
+
+def _forget(*, setting: str, **kwargs: Any) -> None:
+    if setting in ("ORMIST_SESSIONS", "INSTALLED_APPS"):
+        current.cache_clear()

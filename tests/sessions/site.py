@@ -1,0 +1,72 @@
+"""A small site: what its views do to the session."""
+
+from django.contrib.auth import authenticate, login, logout, update_session_auth_hash
+from django.http import HttpResponse, JsonResponse
+from django.urls import include, path
+
+
+def show(request):
+    """What the session holds, and who is signed in."""
+    return JsonResponse(
+        {"data": dict(request.session.items()), "user": request.user.get_username()}
+    )
+
+
+def put(request):
+    """Put the query's names and values into the session."""
+    request.session.update(request.GET.dict())
+    return HttpResponse("put")
+
+
+def untouched(request):
+    """Does not look at the session."""
+    return HttpResponse("untouched")
+
+
+def sign_in(request):
+    login(request, authenticate(request, username=request.GET["name"], password="x"))
+    return HttpResponse("in")
+
+
+def sign_out(request):
+    logout(request)
+    return HttpResponse("out")
+
+
+def change_password(request):
+    request.user.set_password("y")
+    request.user.save()
+    update_session_auth_hash(request, request.user)
+    return HttpResponse("changed")
+
+
+def fail(request):
+    request.session["lost"] = True
+    raise RuntimeError("A view that fails.")
+
+
+async def aput(request):
+    """As put(), awaited."""
+    await request.session.aupdate(request.GET.dict())
+    return HttpResponse("put")
+
+
+async def ashow(request):
+    """As show(), awaited."""
+    user = await request.auser()
+    data = dict(await request.session.aitems())
+    return JsonResponse({"data": data, "user": user.get_username()})
+
+
+urlpatterns = [
+    path("show/", show),
+    path("put/", put),
+    path("untouched/", untouched),
+    path("in/", sign_in),
+    path("out/", sign_out),
+    path("password/", change_password),
+    path("fail/", fail),
+    path("aput/", aput),
+    path("ashow/", ashow),
+    path("devices/", include("django_ormist.sessions.urls")),
+]

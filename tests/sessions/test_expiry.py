@@ -1,0 +1,165 @@
+"""When a session ends: by its lifetime, by its use, by the browser."""
+
+import datetime as dt
+import math
+
+import pytest
+from django.contrib.sessions.backends.base import UpdateError
+from django.utils import timezone
+
+from django_ormist.sessions import Session, SessionStore, private_id
+
+pytestmark = pytest.mark.servers("valkey91", "valkey91-json", "redis62", "fakeredis")
+
+
+def ttl(key):
+    """Seconds that the stored session of this key has left."""
+    return math.floor(Session.objects.get(private_id(key)).ttl())
+
+
+def test_a_session_lives_as_long_as_the_cookie(ask, stored, settings, is_sound):
+    settings.SESSION_COOKIE_AGE = 600
+    assert 598 <= ttl(stored(a=1)) <= 600
+    assert is_sound()
+
+
+@pytest.mark.parametrize(
+    ("lifetime", "seconds"),
+    [
+        (300, 300),
+        (0, 1209600),  # until the browser closes; the store keeps it as ever
+        (dt.timedelta(hours=1), 3600),
+        (None, 1209600),
+    ],
+)
+def test_set_expiry_is_kept(ask, stored, lifetime, seconds):
+    session = SessionStore(stored(a=1))
+    ask(session.set_expiry, lifetime)
+    ask(session.save)
+    assert seconds - 3 <= ttl(session.session_key) <= seconds
+
+
+@pytest.mark.parametrize("use_tz", [True, False])
+def test_a_moment_is_kept_to_the_millisecond(ask, server, settings, use_tz):
+    settings.USE_TZ = use_tz
+    moment = timezone.now() + dt.timedelta(days=2)
+    session = SessionStore()
+    session.set_expiry(moment)
+    ask(session.create)
+    found = Session.objects.get(private_id(session.session_key)).expire
+    assert abs(found.timestamp() - moment.timestamp()) <= 0.001
+
+
+def test_a_negative_lifetime_ends_it_at_once(ask, stored, server):
+    session = SessionStore(stored(a=1))
+    ask(session.set_expiry, -5)
+    ask(session.save)
+    assert ask(SessionStore(session.session_key).load) == {}
+    assert server.keys() == []
+    new = SessionStore()
+    new.set_expiry(-5)
+    ask(new.create)
+    assert not ask(new.exists, new.session_key)
+
+
+def test_a_save_of_what_is_unchanged_moves_the_deadline(
+    ask, stored, settings, is_sound
+):
+    session = SessionStore(stored(a=[1], _auth_user_id="1"))
+    assert session["a"] == [1]
+    settings.SESSION_COOKIE_AGE = 2 * 1209600
+    before = Session.objects.get(private_id(session.session_key))
+    ask(session.save)
+    after = Session.objects.get(before.id)
+    assert after.ttl() > 1209600
+    assert after.attrs == before.attrs
+    assert is_sound()
+
+
+def test_a_renewal_does_not_undo_what_others_saved(ask, stored, is_sound):
+    key = stored(a=1, b=1)
+    late = SessionStore(key)
+    assert late["a"] == 1
+    other = SessionStore(key)
+    other["b"], other["new"] = 2, [3]
+    ask(other.save)
+    ask(late.save)
+    assert ask(SessionStore(key).load) == {"a": 1, "b": 2, "new": [3]}
+    late["a"] = 4
+    ask(late.save)
+    assert ask(SessionStore(key).load) == {"a": 4, "b": 2, "new": [3]}
+    assert is_sound()
+
+
+def test_a_renewal_goes_by_the_lifetime_that_is_stored(ask, stored, is_sound):
+    key = stored(a=1)
+    late = SessionStore(key)
+    assert late["a"] == 1
+    other = SessionStore(key)
+    ask(other.set_expiry, 300)
+    ask(other.save)
+    ask(late.save)
+    assert ttl(key) <= 300
+    assert late["_session_expiry"] == 300
+    assert is_sound()
+
+
+def test_a_renewal_moves_what_a_renewal_moved(ask, stored, settings, is_sound):
+    key = stored(a=1)
+    one, two = SessionStore(key), SessionStore(key)
+    assert one["a"] == two["a"] == 1
+    settings.SESSION_COOKIE_AGE = 900
+    ask(one.save)
+    settings.SESSION_COOKIE_AGE = 800
+    ask(two.save)
+    assert 797 <= ttl(key) <= 800
+    two["a"] = 2
+    ask(two.save)
+    assert ask(SessionStore(key).load) == {"a": 2}
+    assert is_sound()
+
+
+def test_a_change_inside_a_value_is_saved_and_not_only_renewed(ask, stored):
+    session = SessionStore(stored(cart={"n": [1]}))
+    session._session  # noqa: B018 - loads
+    session["cart"]["n"].append(2)
+    ask(session.save)
+    assert ask(SessionStore(session.session_key).load) == {"cart": {"n": [1, 2]}}
+
+
+@pytest.mark.parametrize(("old", "new"), [(1, True), (1, 1.0), (0.0, -0.0), ("1", 1)])
+def test_a_change_of_type_alone_is_saved(ask, stored, old, new):
+    session = SessionStore(stored(a=old))
+    session["a"] = new
+    ask(session.save)
+    assert repr(ask(SessionStore(session.session_key).load)) == repr({"a": new})
+
+
+def test_an_expired_session_is_missed_and_cannot_be_saved(ask, stored, server):
+    from django_ormist.keys import object_key
+
+    key = stored(a=1)
+    session = SessionStore(key)
+    assert session["a"] == 1
+    space = Session._meta.space("default")
+    server.client.zadd(space.base + b"expires", {private_id(key): 1})
+    server.client.delete(object_key(space, private_id(key)))
+    assert ask(SessionStore(key).load) == {}
+    assert Session.objects.count() == 0
+    with pytest.raises(UpdateError):
+        ask(session.save)
+
+
+@pytest.mark.parametrize("verb", ["save", "cycle_key"])
+def test_a_change_ends_by_the_lifetime_that_another_set(ask, stored, is_sound, verb):
+    key = stored(a=1)
+    late = SessionStore(key)
+    assert late["a"] == 1
+    other = SessionStore(key)
+    ask(other.set_expiry, 300)
+    ask(other.save)
+    late["a"] = 2
+    ask(getattr(late, verb))
+    assert ttl(late.session_key) <= 300
+    assert ask(SessionStore(late.session_key).load) == {"a": 2, "_session_expiry": 300}
+    assert is_sound()

@@ -1,0 +1,67 @@
+"""Round trips of the engine, and the bytes of a renewal, at the socket."""
+
+import pytest
+
+from django_ormist.sessions import SessionStore
+
+pytestmark = pytest.mark.servers("valkey91", "valkey91-resp3", "valkey91-django-redis")
+
+
+@pytest.fixture
+def of(trips, ask):
+    """The round trips of a verb."""
+
+    def counted(verb, *args, **kwargs):
+        with trips() as seen:
+            ask(verb, *args, **kwargs)
+        return seen.count
+
+    return counted
+
+
+def test_load_and_create_cost_one_trip(of, ask):
+    session = SessionStore()
+    session["a"] = 1
+    ask(session.exists, "opens-a-connection")
+    assert of(session.create) == 1
+    assert of(SessionStore(session.session_key).load) == 1
+    assert of(SessionStore("unknown-key").load) == 1
+    assert of(session.exists, session.session_key) == 1
+
+
+def test_load_change_and_save_cost_two_trips(of, ask, stored):
+    session = SessionStore(stored(a=1))
+    assert of(session.get, "a") == 1
+    session["a"] = 2
+    assert of(session.save) == 1
+    session["b"] = 2
+    assert of(session.save) == 1
+    assert of(session.flush) == 1
+
+
+def test_an_unchanged_session_costs_two_trips_without_its_payload(
+    of, ask, stored, trips
+):
+    session = SessionStore(stored(big="x" * 200_000))
+    assert of(session.get, "big") == 1
+    with trips() as seen:
+        ask(session.save)
+    assert seen.count == 1
+    assert sum(len(word) for words in seen.commands for word in words) < 1000
+
+
+def test_a_save_that_meets_another_costs_one_trip_more(of, ask, stored):
+    key = stored(a=1)
+    one, two = SessionStore(key), SessionStore(key)
+    for session in (one, two):
+        session._session  # noqa: B018 - loads
+    one["b"] = two["c"] = 1
+    assert of(one.save) == 1
+    assert of(two.save) == 2
+
+
+def test_a_login_costs_three_trips(of, ask, stored):
+    session = SessionStore(stored(a=1))
+    assert of(session.cycle_key) == 3
+    session["_auth_user_id"] = "1"
+    assert of(session.save) == 1
