@@ -1,0 +1,23 @@
+"""Django's clearsessions, which says how many sessions it swept."""
+
+from importlib import import_module
+from typing import Any
+
+from django.conf import settings
+from django.contrib.sessions.management.commands import clearsessions
+
+from ...sessions import SessionStore
+from ..command import counted
+
+
+class Command(clearsessions.Command):
+    help = "Sweeps expired sessions with their index entries; other engines as Django."
+
+    def handle(self, **options: Any) -> None:
+        store = import_module(settings.SESSION_ENGINE).SessionStore
+        if not issubclass(store, SessionStore):
+            super().handle(**options)
+            return
+        text = f"Swept {counted(store.clear_expired(), 'expired session')}."
+        if options["verbosity"] > 0:
+            self.stdout.write(self.style.SUCCESS(text))
