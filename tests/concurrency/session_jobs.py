@@ -1,0 +1,86 @@
+"""What many requests do to one session. Each job takes its barrier and number first."""
+
+import asyncio
+from contextlib import suppress
+from typing import Any
+
+from django.contrib.sessions.backends.base import UpdateError
+
+from django_ormist.sessions import SessionStore
+
+
+def change_different_keys(barrier: Any, number: int, keys: list[str]) -> None:
+    """Load, wait for the other to have loaded, then change and save."""
+    for key in keys:
+        session = SessionStore(key)
+        assert session["shared"] == "old"
+        barrier.wait()
+        session[f"of{number}"]["n"].append(number)
+        session[f"new{number}"] = True
+        session.save()
+
+
+def log_out_or_save(barrier: Any, number: int, keys: list[str]) -> int:
+    """The first ends each session, the others save it; how many saves went through."""
+    done = 0
+    for key in keys:
+        session = SessionStore(key)
+        session["n"] = session["n"] + number
+        barrier.wait()
+        if number == 0:
+            session.flush()
+        else:
+            with suppress(UpdateError):
+                session.save()  # a change
+                session.save()  # a renewal
+                session.clear()
+                session.save()  # a replacement
+                done += 1
+        barrier.wait()
+        assert not SessionStore().exists(key)
+        assert SessionStore(key).load() == {}
+    return done
+
+
+def log_in_or_save(barrier: Any, number: int, keys: list[str]) -> list[Any]:
+    """The first goes on under a new key; the others save a key of their own.
+
+    The new keys of the first, or whether each save of the others went through.
+    """
+    answers: list[Any] = []
+    for key in keys:
+        session = SessionStore(key)
+        assert session["shared"] == "old"
+        barrier.wait()
+        if number == 0:
+            session.cycle_key()
+            session["_auth_user_id"] = "1"
+            session.save()
+            answers.append(session.session_key)
+        else:
+            session[f"of{number}"] = number
+            try:
+                session.save()
+            except UpdateError:
+                answers.append(False)
+            else:
+                answers.append(True)
+    return answers
+
+
+async def alog_in_or_save(number: int, key: str, start: asyncio.Event) -> Any:
+    """One turn of log_in_or_save(), as one of many tasks of a loop."""
+    session = SessionStore(key)
+    assert await session.aget("shared") == "old"
+    await start.wait()
+    if number == 0:
+        await session.acycle_key()
+        await session.aset("_auth_user_id", "1")
+        await session.asave()
+        return session.session_key
+    await session.aset(f"of{number}", number)
+    try:
+        await session.asave()
+    except UpdateError:
+        return False
+    return True
