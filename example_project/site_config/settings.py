@@ -1,4 +1,4 @@
-"""Settings for one's own machine: no SQL database, the objects in ``data/``."""
+"""Settings for one's own machine: objects in ``data/``, users alone in SQLite."""
 
 import os
 from pathlib import Path
@@ -13,7 +13,10 @@ STATIC_URL = "static/"
 TIME_ZONE = "UTC"
 
 INSTALLED_APPS = [
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
     "django.contrib.humanize",
+    "django.contrib.messages",
     "django.contrib.staticfiles",
     "django_ormist",
     "site_config",
@@ -22,8 +25,11 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "django_ormist.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 TEMPLATES = [
@@ -31,7 +37,11 @@ TEMPLATES = [
         "BACKEND": "django.template.backends.django.DjangoTemplates",
         "APP_DIRS": True,
         "OPTIONS": {
-            "context_processors": ["django.template.context_processors.request"]
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
         },
     }
 ]
@@ -43,3 +53,17 @@ ORMIST = {
         "KEY_PREFIX": "example",
     }
 }
+
+DATABASES = {
+    "default": {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": os.environ.get("USERS_DATABASE") or BASE_DIR / "users.sqlite3",
+    }
+}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+SESSION_ENGINE = "django_ormist.sessions"
+ORMIST_SESSIONS = {"END_OTHERS_ON_PASSWORD_CHANGE": True, "OUTAGE_STATUS": 503}
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "ormist_sessions:devices"
+LOGOUT_REDIRECT_URL = "index"

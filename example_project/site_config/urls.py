@@ -1,5 +1,6 @@
 """The pages of the site."""
 
+from django.contrib.auth import views as auth
 from django.urls import include, path
 
 from . import views
@@ -8,4 +9,7 @@ urlpatterns = [
     path("", views.index, name="index"),
     path("cities/", include("cities.urls")),
     path("todo/", include("todo.urls")),
+    path("sign-in/", auth.LoginView.as_view(template_name="login.html"), name="login"),
+    path("sign-out/", auth.LogoutView.as_view(), name="logout"),
+    path("devices/", include("django_ormist.sessions.urls")),
 ]

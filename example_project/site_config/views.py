@@ -4,6 +4,8 @@ from cities.models import City, Country
 from django.shortcuts import render
 from todo.models import TodoItem
 
+from django_ormist.sessions import Session
+
 
 def index(request):
     """What is shown where, and how many objects there are."""
@@ -15,11 +17,13 @@ def index(request):
             "millions": City.objects.find("million").count(),
             "countries": Country.objects.count(),
             "items": TodoItem.objects.count(),
+            "sessions": Session.objects.count(),
             "asked": [
                 "City.objects.count()",
                 'City.objects.find("million").count()',
                 "Country.objects.count()",
                 "TodoItem.objects.count()",
+                "Session.objects.count()",
             ],
         },
     )

@@ -18,8 +18,13 @@ def site(server, settings):
 
     for name in (
         "INSTALLED_APPS",
+        "LOGIN_REDIRECT_URL",
+        "LOGIN_URL",
+        "LOGOUT_REDIRECT_URL",
         "MIDDLEWARE",
+        "ORMIST_SESSIONS",
         "ROOT_URLCONF",
+        "SESSION_ENGINE",
         "STATIC_URL",
         "TEMPLATES",
     ):

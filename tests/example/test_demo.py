@@ -23,6 +23,7 @@ def environment(tmp_path_factory):
     return kept | {
         "ORMIST_LOCATION": f"embedded://{tmp_path_factory.mktemp('data')}",
         "ORMIST_EMBEDDED_IDLE_SECONDS": "3",
+        "USERS_DATABASE": str(tmp_path_factory.mktemp("users") / "users.sqlite3"),
         "PYTHONPATH": str(ROOT),
         "PYTHONUNBUFFERED": "1",
     }
@@ -69,6 +70,7 @@ def test_the_demo_serves_the_site_until_it_is_interrupted(first, environment):
         lines = iter(demo.stdout.readline, "")
         try:
             assert next(lines).endswith("cities are there. Nothing to do.\n")
+            assert "Sign in as ada or bob, password 'demo'.\n" in lines
             assert f"The site is on http://{address}/ until Ctrl-C.\n" in lines
             assert any("Quit the server" in line for line in lines)
             with urlopen(f"http://{address}/cities/?country=DE") as page:

@@ -120,7 +120,7 @@ def test_a_terminal_shows_a_bar_and_a_pipe_does_not(load):
     assert "/s, 0 s left" in shown
 
 
-def test_the_bar_of_the_demo_stays_on_one_line(few_cities, monkeypatch):
+def test_the_bar_of_the_demo_stays_on_one_line(few_cities, monkeypatch, db):
     from site_config.management.commands import demo
 
     monkeypatch.setattr(demo, "WRITES", [])

@@ -4,6 +4,7 @@ import time
 from statistics import median
 
 from cities.models import City, Country
+from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from django.core.management.base import BaseCommand
 from todo.models import TodoItem
@@ -31,6 +32,15 @@ QUERIES = [
     'TodoItem.objects.find("project2").list()',
     'TodoItem.objects.get("demo2").ttl()',
 ]
+USERS = ("ada", "bob")
+PASSWORD = "demo"  # noqa: S105 - of a site for this machine alone
+
+
+def sign_up(name):
+    """Make sure that there is a user of that name."""
+    users = get_user_model().objects
+    if not users.filter(username=name).exists():
+        users.create_user(name, password=PASSWORD)
 
 
 class Command(BaseCommand):
@@ -45,6 +55,9 @@ class Command(BaseCommand):
         )
 
     def handle(self, *, addrport, no_serve, **options):
+        call_command("migrate", verbosity=0)
+        for name in USERS:
+            sign_up(name)
         # Not self.stdout: it would end each step of the progress bar by a new line.
         call_command("load_cities", stdout=options.get("stdout"))
         self.say("\nEach query, its answer, and the median time of five calls:\n\n")
@@ -52,6 +65,7 @@ class Command(BaseCommand):
             self.answer(code)
         if no_serve:
             return
+        self.say(f"Sign in as {' or '.join(USERS)}, password {PASSWORD!r}.\n")
         self.say(f"The site is on http://{addrport}/ until Ctrl-C.\n\n")
         call_command("runserver", addrport, use_reloader=False)
 
