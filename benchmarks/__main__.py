@@ -11,12 +11,12 @@ from typing import Any
 import django
 from django.conf import settings
 
-from . import contests, growth, imports, memory, report, subjects
+from . import contests, growth, imports, memory, report, sessions, subjects
 from .figure import Figure
 from .server import PREFIXES, Measured, known, started
 from .timing import Clock
 
-APART = ("bytes", "growth", "import")
+APART = ("bytes", "growth", "import", "session")
 """What the names of figures begin with that are no contests."""
 
 
@@ -68,7 +68,7 @@ def _options() -> argparse.Namespace:
         "--only",
         nargs="+",
         metavar="NAME",
-        help="figures whose name begins so, as: get list growth bytes import async",
+        help="figures whose name begins so, as: get list growth bytes session async",
     )
     parser.add_argument("--rounds", type=int, metavar="N", help="default: 21")
     parser.add_argument(
@@ -100,6 +100,13 @@ def _configure(server: Measured) -> None:
             alias: {"LOCATION": server.url, "KEY_PREFIX": prefix}
             for alias, prefix in aliases.items()
         },
+        CACHES={
+            "default": {
+                "BACKEND": "django_redis.cache.RedisCache",
+                "LOCATION": server.url,
+                "KEY_PREFIX": PREFIXES[1],
+            }
+        },
     )
     django.setup()
 
@@ -124,6 +131,8 @@ def _figures(server: Measured, options: argparse.Namespace) -> Iterator[Figure]:
     try:
         if any(not word.startswith(APART) for word in only):
             yield from _contests(server, clock, scale, only)
+        if _is_wanted("session", only):
+            yield from sessions.figures(server, clock)
         if _is_wanted("bytes", only):
             for figure in memory.figures(server, scale.remembered):
                 yield figure
