@@ -14,7 +14,7 @@ from ..connections.executor import run
 from ..keys import all_key
 from ..models import Model
 from ..models.contents import Contents
-from ..operations import survey
+from ..operations import streams, survey
 from ..operations.inspection import root
 from ..operations.mending import Fault, Subject, put_aside
 from ..operations.objects import Image
@@ -26,7 +26,9 @@ MOST_SHOWN = 1000
 """So many faults are described; all are counted."""
 
 
-def subject_of(model: type[Model], using: str) -> Subject:
+def subject_of(
+    model: type[Model], using: str, spares_unreadable: bool = False
+) -> Subject:
     """A model on an alias as the survey sees it."""
     meta = model._meta
 
@@ -40,6 +42,7 @@ def subject_of(model: type[Model], using: str) -> Subject:
         meta.ordered,
         meta.unique,
         meta.counters,
+        spares_unreadable,
     )
 
 
@@ -90,6 +93,7 @@ class Verification:
         is_mending: bool = False,
         is_whole: bool = False,
         takes_orphans: bool = False,
+        spares_unreadable: bool = False,
     ) -> None:
         self.using = using
         self.progress = progress
@@ -99,7 +103,8 @@ class Verification:
         self.takes_orphans = takes_orphans
         self.prefix = connections[using].key_prefix
         self.subjects = {
-            model._meta.label: subject_of(model, using) for model in models
+            model._meta.label: subject_of(model, using, spares_unreadable)
+            for model in models
         }
         self.verdicts = {label: Verdict(label, using) for label in self.subjects}
         self.orphans: Counter[str] = Counter()
@@ -165,7 +170,7 @@ class Verification:
 
     def look_at_objects(self, subject: Subject) -> None:
         verdict = self.verdicts[subject.label]
-        pace = Pace(self.ask_one(survey.size(subject)))
+        pace = Pace(self.ask_one(streams.size(subject.space)))
         walks = [Walk(all_key(subject.space))]
         while walks:
             done = self.ask(survey.step(subject, walks, self.is_mending))

@@ -170,6 +170,7 @@ def _tag(meta: Options, tag: Any) -> str:
             f"Derive {meta.object_name} from TaggedModel."
         )
     plain = str.__str__(tag)
+    meta.refuse_building(plain.partition(":")[0])
     term_suffix(plain)
     return plain
 
@@ -192,6 +193,7 @@ def _attribute(meta: Options, name: str, value: Any) -> str:
             f"Cannot filter {meta.object_name} by {name!r}: it is not indexed. "
             f"{_mend(meta, name)}"
         )
+    meta.refuse_building(name)
     term = attribute_term(name, value)
     if term is None:
         raise FieldError(

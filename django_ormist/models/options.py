@@ -12,7 +12,7 @@ from django.apps import apps
 from django.utils.text import camel_case_to_spaces
 
 from ..connections import connections
-from ..exceptions import ImproperlyConfigured
+from ..exceptions import FieldError, ImproperlyConfigured
 from ..keys import Space
 from .deadlines import to_deadline_ms
 
@@ -29,6 +29,7 @@ _SURPLUS = bytes(range(4 * 62, 256))
 _DEFAULTS: dict[str, Any] = {
     "abstract": False,
     "app_label": None,
+    "building": (),
     "counters": (),
     "exclude_attrs": (),
     "expire": None,
@@ -47,7 +48,7 @@ _LONGEST_NAME = 200
 _STATE = ("attrs", "_tags", "_expire_at_ms", "_packed", "_using")
 """What each instance has, and no class: _counters and _assigned are a class's too."""
 
-_LISTS = ("counters", "exclude_attrs", "index_attrs", "ordered")
+_LISTS = ("building", "counters", "exclude_attrs", "index_attrs", "ordered")
 _NOT_INHERITED = {"abstract", "model_name", "verbose_name", "verbose_name_plural"}
 
 
@@ -57,7 +58,8 @@ class Options:
     label: ``app_label.Model``, outside any app ``Model``: the name of the key space
     and the name on a command line. expire: the lifetime of a new object, None for
     ever. counters: names kept as atomic integers. ordered: attributes with a sorted
-    index. unique: names of attributes that are unique, or unique together.
+    index. unique: names of attributes that are unique, or unique together. building:
+    those of all these whose index is written and not yet asked: see refuse_building().
     """
 
     def __init__(self, model: "type[Model]", meta: type | None) -> None:
@@ -69,6 +71,7 @@ class Options:
         self.abstract: bool = self._given["abstract"]
         self.id_length: int = self._given["id_length"]
         self.expire: int | float | timedelta | None = self._given["expire"]
+        self.building: frozenset[str] = frozenset(self._given["building"])
         self.counters: frozenset[str] = frozenset(self._given["counters"])
         self.exclude_attrs: frozenset[str] = frozenset(self._given["exclude_attrs"])
         index_attrs = self._given["index_attrs"]
@@ -159,6 +162,18 @@ class Options:
         if self.index_attrs is not None:
             return name in self.index_attrs
         return self.model.indexes_attributes and name not in self.exclude_attrs
+
+    def refuse_building(self, name: str) -> None:
+        """Raises FieldError if the index of this attribute is still being built.
+
+        Until ormist_reindex is through, an answer from it could be short.
+        """
+        if name in self.building:
+            raise FieldError(
+                f"Cannot ask {self.object_name} by {name!r}: its index is being built. "
+                f"Run ormist_reindex {self.label}, then remove it from "
+                f"{self.object_name}.Meta.building."
+            )
 
     def space(self, using: str) -> Space:
         """The key space of this model on the alias *using*."""
@@ -260,6 +275,14 @@ class Options:
             self._check_key_name("ordered", (name,))
         for names in self.unique:
             self._check_key_name("unique", names)
+        known = {*self.ordered, *(name for names in self.unique for name in names)}
+        for name in sorted(self.building - known):
+            if not self.indexes(name):
+                raise self._wrong(
+                    "building",
+                    f"holds {name!r}, which has no index. Add it to index_attrs, "
+                    "ordered or unique as well",
+                )
 
     def _check_key_name(self, option: str, names: tuple[str, ...]) -> None:
         for name in names:

@@ -53,7 +53,8 @@ class Subject:
     """A model as its index is checked: what Meta says, and how to read an object.
 
     imagine: the Image of stored bytes, called with them and their key; raises
-    CorruptDataError, or ValueError for what cannot be indexed.
+    CorruptDataError, or ValueError for what cannot be indexed. spares_unreadable: what
+    cannot be read is found and left where it is.
     """
 
     label: str
@@ -62,6 +63,7 @@ class Subject:
     ordered: tuple[str, ...] = ()
     unique: tuple[tuple[str, ...], ...] = ()
     counters: frozenset[str] = frozenset()
+    spares_unreadable: bool = False
 
     def image(self, pk: bytes, packed: bytes) -> Image | None:
         """What these bytes are to have in the index; None if nobody can read them."""
@@ -94,11 +96,17 @@ def examine(subject: Subject, doubts: Iterable[Doubt], is_mending: bool) -> Flow
         operations, sent = [], []
         for doubt in some:
             try:
-                operations.append(_mend(subject, doubt, is_mending))
-                sent.append(doubt)
+                operation = mend(subject, doubt, is_mending)
             except ValueError as error:
                 key, why = subject.space.objects + doubt.pk, str(error).encode()
                 faults.append(Fault("unindexable-object", key, doubt.pk, why))
+                continue
+            if subject.spares_unreadable and "unreadable" in operation.args[2:3]:
+                key = subject.space.objects + doubt.pk
+                faults.append(Fault("unreadable-object", key, doubt.pk))
+                continue
+            operations.append(operation)
+            sent.append(doubt)
         for doubt, (is_sure, answer) in zip(sent, (yield operations), strict=True):
             if is_sure:
                 faults += answer
@@ -108,7 +116,7 @@ def examine(subject: Subject, doubts: Iterable[Doubt], is_mending: bool) -> Flow
     return faults
 
 
-def _mend(subject: Subject, doubt: Doubt, is_mending: bool) -> Operation:
+def mend(subject: Subject, doubt: Doubt, is_mending: bool) -> Operation:
     space, pk, packed = subject.space, doubt.pk, doubt.packed
     image: Image | None = NOTHING
     state = "none"

@@ -21,14 +21,13 @@ from .mending import (
     pk_in_entry,
     put_aside,
 )
-from .objects import Image, load_many
+from .objects import Image
 from .operation import Flow, Operation
+from .streams import loaded, scores_of
 
 ENTRIES_A_STEP = 250
 KEYS_A_TRIP = 40
 """So many keys are walked at once: at most 10 000 entries a trip."""
-
-CHUNK = 1000
 
 _TYPES = {
     b"t:": b"zset",
@@ -94,7 +93,8 @@ def sort_out(subject: Subject, found: Iterable[bytes], is_mending: bool) -> Flow
             indexes.append(key)
     faults = yield from _unlisted(subject, own, is_mending)
     for key in strange:
-        is_mended = is_mending and (yield put_aside(subject.space, key, b""))
+        is_moved = is_mending and not subject.spares_unreadable
+        is_mended = is_moved and (yield put_aside(subject.space, key, b""))
         faults.append(Fault("foreign-key", key, is_mended=bool(is_mended)))
     for key in unknown:
         if is_mending:
@@ -115,9 +115,8 @@ def _typed(subject: Subject, keys: Sequence[bytes], is_mending: bool) -> Flow:
         if name == _TYPES[kind]:
             sound.append(key)
         elif name != b"none":
-            is_mended = is_mending and (
-                yield put_aside(subject.space, key, _TYPES[kind])
-            )
+            is_moved = is_mending and not subject.spares_unreadable
+            is_mended = is_moved and (yield put_aside(subject.space, key, _TYPES[kind]))
             faults.append(Fault("mistyped-key", key, is_mended=bool(is_mended)))
     return faults, sound
 
@@ -133,7 +132,7 @@ def _unlisted(
     doubts = [
         Doubt(pk, packed)
         for pk, packed in (
-            yield from _loaded(subject.space, [p for p in pks if p not in listed])
+            yield from loaded(subject.space, [p for p in pks if p not in listed])
         )
     ]
     faults = yield from examine(subject, doubts, is_mending)
@@ -153,27 +152,6 @@ def _listed(space: Space, pks: Sequence[bytes]) -> Flow:
     """Flow: those of the ids that all has."""
     scores = yield from scores_of(space, pks)
     return [pk for pk, score in zip(pks, scores, strict=True) if score is not None]
-
-
-def scores_of(space: Space, pks: Sequence[bytes]) -> Flow:
-    """Flow: the creation time of each id, None where all has none."""
-    operations = [
-        Operation("ZMSCORE", (all_key(space),), tuple(pks[at : at + CHUNK]))
-        for at in range(0, len(pks), CHUNK)
-    ]
-    replies = yield operations
-    return [
-        None if score is None else float(score) for reply in replies for score in reply
-    ]
-
-
-def _loaded(space: Space, pks: Sequence[bytes]) -> Flow:
-    """Flow: [(id, its bytes or None)]."""
-    replies = yield [
-        load_many(space, pks[at : at + CHUNK]) for at in range(0, len(pks), CHUNK)
-    ]
-    packed = [each for reply in replies for each in reply]
-    return list(zip(pks, packed, strict=True))
 
 
 # ---------------------------------------------------------------- entries
@@ -242,11 +220,11 @@ def step(subject: Subject, walks: Sequence[Walk], is_mending: bool) -> Flow:
 
 def _known(subject: Subject, pks: Sequence[bytes]) -> Flow:
     """Flow: {id: what is Known of it}."""
-    loaded = yield from _loaded(subject.space, pks)
+    found = yield from loaded(subject.space, pks)
     created = yield from scores_of(subject.space, pks)
     return {
         pk: Known(packed, _imagined(subject, pk, packed), score)
-        for (pk, packed), score in zip(loaded, created, strict=True)
+        for (pk, packed), score in zip(found, created, strict=True)
     }
 
 
@@ -340,14 +318,15 @@ def _page(space: Space, walk: Walk) -> Operation:
     return Operation(verb, (walk.key,), (walk.cursor, "COUNT", ENTRIES_A_STEP))
 
 
+def examine_all(subject: Subject, pks: Sequence[bytes], is_mending: bool) -> Flow:
+    """Flow: the Faults of these ids and of what their index entries lack."""
+    doubts = [Doubt(*each) for each in (yield from loaded(subject.space, pks))]
+    return (yield from examine(subject, doubts, is_mending))
+
+
 def unique_walks(subject: Subject) -> list[Walk]:
     """A walk over each unique attribute."""
     return [Walk(unique_key(subject.space, names)) for names in subject.unique]
-
-
-def size(subject: Subject) -> Operation:
-    """How many ids all has."""
-    return Operation("ZCARD", (all_key(subject.space),))
 
 
 def database_size() -> Operation:
@@ -360,10 +339,10 @@ __all__ = [
     "Step",
     "Walk",
     "database_size",
+    "examine_all",
     "keys",
     "kind_of",
     "main_keys",
-    "size",
     "sort_out",
     "step",
     "unique_walks",

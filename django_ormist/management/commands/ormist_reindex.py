@@ -1,0 +1,110 @@
+"""Bring the index of stored objects to what Meta says now."""
+
+from collections import Counter
+from typing import Any
+
+from django.core.management.base import CommandError, CommandParser
+
+from ...models import Model
+from ...operations import streams, survey
+from ...operations.mending import Fault
+from ..command import OrmistCommand, Pace, Progress, counted, models_named, plain
+from ..verification import Verdict, Verification, fault_line
+
+OBJECTS_A_STEP = 500
+
+ADDED = ("missing-entry", "missing-value", "wrong-sort-key")
+REMOVED = ("surplus-entry", "surplus-value", "undeclared-index")
+
+
+class Command(OrmistCommand):
+    help = (
+        "Brings the index entries of every stored object to what the model's Meta says "
+        "now, after index_attrs, exclude_attrs, ordered or unique changed: adds those "
+        "that are missing, removes those of attributes that are no longer indexed. "
+        "Runs beside readers and writers; each object is one atomic step. Every "
+        "process must run the new Meta before it starts; until it is through, name "
+        "the attributes in Meta.building, so that nobody is answered short."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument(
+            "--after",
+            type=int,
+            metavar="TIME",
+            help="Go on after the object of this creation time, as an interrupted run "
+            "said. Needs a model.",
+        )
+
+    def carry_out(self, **options: Any) -> None:
+        if options["after"] is not None and options["model"] is None:
+            raise CommandError(
+                "--after needs a model: ormist_reindex app.Model --after"
+            )
+        self.verbosity: int = options["verbosity"]
+        left = 0
+        for model in models_named(options["model"]):
+            using = options["using"] or model._meta.using
+            with Progress(self, self.verbosity) as self.progress:
+                verdict = self.reindex(model, using, options["after"] or -1)
+            left += verdict.left
+            if self.verbosity > 0:
+                self.stdout.write(self.style.SUCCESS(summary(verdict)))
+        if left:
+            raise CommandError(
+                f"Left as they are: {left}. docs/operating.rst says what to do about "
+                "each kind; then run the same command again."
+            )
+
+    def reindex(self, model: type[Model], using: str, after: float) -> Verdict:
+        """Reindex one model: the unique values, the objects, the rest."""
+        label = model._meta.label
+        work = Verification(
+            [model],
+            using,
+            self.progress,
+            self.tell,
+            is_mending=True,
+            spares_unreadable=True,
+        )
+        subject, verdict = work.subjects[label], work.verdicts[label]
+        unique = survey.unique_walks(subject)
+        work.walk(subject, unique, Pace(len(unique)))
+        pace = Pace(work.ask_one(streams.size(subject.space)))
+        while page := work.ask(
+            streams.by_creation(subject.space, after, OBJECTS_A_STEP)
+        ):
+            pks = [pk for pk, _ in page]
+            work.note(subject, work.ask(survey.examine_all(subject, pks, True)))
+            after = page[-1][1]
+            self.resume = (
+                f"Run ormist_reindex {label} --using {using} --after {after:.0f} "
+                "to go on."
+            )
+            verdict.objects += len(page)
+            pace.count(len(page))
+            self.progress.show(f"{plain(label)}: {pace.text('objects')}")
+        work.look_at_keys()
+        return verdict
+
+    def tell(self, verdict: Verdict, fault: Fault) -> None:
+        """Say what is left, and at verbosity 2 each change."""
+        if not fault.is_mended or self.verbosity > 2:
+            self.progress.clear()
+            (self.stdout if fault.is_mended else self.stderr).write(
+                fault_line(verdict, fault)
+            )
+
+
+def summary(verdict: Verdict) -> str:
+    """What was done, in one line."""
+    done: Counter[str] = verdict.mended
+    added = sum(done[kind] for kind in ADDED)
+    removed = sum(done[kind] for kind in REMOVED)
+    other = done.total() - added - removed
+    return (
+        f"{plain(verdict.model)} ({verdict.using}): "
+        f"{counted(verdict.objects, 'object')}; index entries added: {added}, "
+        f"removed: {removed}, changed: {other}."
+    )

@@ -1,0 +1,65 @@
+"""All objects of a model in bounded memory, in order of creation, beside writers."""
+
+from collections.abc import Sequence
+
+from ..keys import Space, all_key
+from .objects import load_many
+from .operation import Flow, Operation
+
+CHUNK = 1000
+
+
+def by_creation(space: Space, after: float, number: int) -> Flow:
+    """Flow: [(id, creation time)] of the next ids after that time, oldest first.
+
+    At most *number* of them, [] at the end. Whatever is written meanwhile, each id that
+    stays is seen once. One round trip.
+    """
+    found = yield _after(space, f"({after:.17g}", "+inf", number + 1)
+    if len(found) <= number:
+        return found
+    last = found[-1][1]
+    earlier = [each for each in found if each[1] != last]
+    # Only in a damaged store have two ids one creation time: they come together.
+    return earlier or (yield _after(space, f"{last:.17g}", f"{last:.17g}", -1))
+
+
+def _after(space: Space, least: str, most: str, number: int) -> Operation:
+    def parse(reply: list[bytes]) -> list[tuple[bytes, float]]:
+        return [
+            (pk, float(score))
+            for pk, score in zip(reply[::2], reply[1::2], strict=True)
+        ]
+
+    return Operation(
+        "ZRANGEBYSCORE",
+        (all_key(space),),
+        (least, most, "WITHSCORES", "LIMIT", 0, number),
+        parse=parse,
+    )
+
+
+def scores_of(space: Space, pks: Sequence[bytes]) -> Flow:
+    """Flow: the creation time of each id, None where all has none."""
+    operations = [
+        Operation("ZMSCORE", (all_key(space),), tuple(pks[at : at + CHUNK]))
+        for at in range(0, len(pks), CHUNK)
+    ]
+    replies = yield operations
+    return [
+        None if score is None else float(score) for reply in replies for score in reply
+    ]
+
+
+def loaded(space: Space, pks: Sequence[bytes]) -> Flow:
+    """Flow: [(id, its bytes or None)]."""
+    replies = yield [
+        load_many(space, pks[at : at + CHUNK]) for at in range(0, len(pks), CHUNK)
+    ]
+    packed = [each for reply in replies for each in reply]
+    return list(zip(pks, packed, strict=True))
+
+
+def size(space: Space) -> Operation:
+    """How many ids all has."""
+    return Operation("ZCARD", (all_key(space),))

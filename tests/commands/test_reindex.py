@@ -1,0 +1,136 @@
+"""ormist_reindex brings stored objects to what Meta says by now."""
+
+from contextlib import contextmanager
+
+import pytest
+from django.core.management import CommandError
+
+import django_ormist as ormist
+from django_ormist.models import registry
+from tests.checker import raw_faults
+
+pytestmark = pytest.mark.servers("valkey91", "fakeredis")
+
+
+@contextmanager
+def declared(base=ormist.TaggedModel, **options):
+    """The model ``tests.Thing`` with this Meta, for as long as it takes."""
+    meta = type("Meta", (), {"app_label": "tests", **options})
+    before = list(registry._models)
+    try:
+        yield type("Thing", (base,), {"Meta": meta, "__module__": __name__})
+    finally:
+        registry._models[:] = before
+
+
+def things(number=600):
+    with declared() as Thing:
+        Thing.objects.bulk_create(
+            Thing(
+                "t",
+                id=f"{n}",
+                city=f"c{n % 3}",
+                size=n,
+                code=f"x{n}",
+                expire=1000 if n % 2 else None,
+            )
+            for n in range(number)
+        )
+
+
+NEW = {"index_attrs": ["city"], "ordered": ["size"], "unique": ["code"]}
+
+
+def test_what_meta_gained_is_added_and_what_it_lost_is_removed(command, server):
+    things()
+    with declared(**NEW) as Thing:
+        assert Thing.objects.find(city="c1").count() == 0
+        said = command("ormist_reindex", "tests.Thing")
+        assert (
+            "600 objects; index entries added: 2400, removed: 0, changed: 300" in said
+        )
+        assert Thing.objects.find(city="c1").count() == 200
+        assert raw_faults(server.client, server.key_prefix) == []
+        with pytest.raises(ormist.IntegrityError):
+            Thing.objects.create(code="x3")
+        assert "added: 0, removed: 0, changed: 0" in command("ormist_reindex")
+    with declared() as Thing:
+        said = command("ormist_reindex", "tests.Thing")
+        assert "added: 0, removed: 603, changed: 300" in said
+        assert raw_faults(server.client, server.key_prefix) == []
+        assert Thing.objects.find("t").count() == 600
+
+
+def test_what_two_objects_share_cannot_be_unique_and_is_named(command, server):
+    with declared() as Thing:
+        Thing.objects.create(id="one", code="x")
+        Thing.objects.create(id="two", code="x")
+    with declared(unique=["code"]) as Thing:
+        with pytest.raises(CommandError, match="Left as they are: 1") as error:
+            command("ormist_reindex", "tests.Thing")
+        assert error.value.returncode == 1
+        two = Thing.objects.get("two")
+        two.code = "y"
+        two.save()
+        command("ormist_reindex", "tests.Thing")
+        assert raw_faults(server.client, server.key_prefix) == []
+
+
+def test_an_interrupted_run_says_where_to_go_on(command, server, monkeypatch):
+    from django_ormist.management import verification
+
+    things(1500)
+    with declared(index_attrs=["city"]) as Thing:
+        real, calls = verification.run, []
+
+        def interrupted(flow, using):
+            calls.append(flow.__name__)
+            if calls.count("examine_all") == 3:
+                raise KeyboardInterrupt
+            return real(flow, using)
+
+        monkeypatch.setattr(verification, "run", interrupted)
+        with pytest.raises(CommandError, match="--after") as error:
+            command("ormist_reindex", "tests.Thing")
+        assert error.value.returncode == 130
+        monkeypatch.undo()
+        assert Thing.objects.find(city="c0").count() == 334
+        after = str(error.value).partition("--after ")[2].split()[0]
+        said = command("ormist_reindex", "tests.Thing", "--after", after)
+        assert "500 objects" in said
+        assert Thing.objects.find(city="c0").count() == 500
+        assert raw_faults(server.client, server.key_prefix) == []
+
+
+def test_what_cannot_be_read_is_named_and_left(command, server):
+    with declared(index_attrs=["city"]) as Thing:
+        Thing.objects.create(id="bad", city="c")
+        key = Thing._meta.space("default").objects + b"bad"
+        server.client.set(key, b"garbage")
+        with pytest.raises(CommandError, match="Left as they are"):
+            command("ormist_reindex", "tests.Thing")
+        assert server.client.get(key) == b"garbage"
+
+
+def test_an_index_under_construction_refuses_to_answer(command, server):
+    things(10)
+    with declared(**NEW, building=["city", "size", "code"]) as Thing:
+        for ask in (
+            lambda: Thing.objects.find(city="c1"),
+            lambda: Thing.objects.find("city:c1"),
+        ):
+            with pytest.raises(ormist.FieldError, match="ormist_reindex tests.Thing"):
+                ask()
+        assert Thing.objects.find("t").count() == 10
+        Thing.objects.create(city="c1")
+        command("ormist_reindex", "tests.Thing")
+    with declared(**NEW) as Thing:
+        assert Thing.objects.find(city="c1").count() == 4
+
+
+def test_only_what_has_an_index_can_be_under_construction():
+    with (
+        pytest.raises(ormist.ImproperlyConfigured, match="'x', which has no index"),
+        declared(building=["x"]),
+    ):
+        pass
