@@ -1,0 +1,141 @@
+"""Write objects as lines of JSON, to a file or to standard output."""
+
+import os
+from pathlib import Path
+from typing import IO, Any
+
+from django.core.management.base import CommandError, CommandParser
+
+from ...connections.executor import run
+from ...models import Model
+from ...operations import streams
+from ...operations.operation import Flow
+from ..command import OrmistCommand, Pace, Progress, counted, models_named, plain
+from ..lines import BrokenLine, page_of_lines, position
+
+OBJECTS_A_STEP = 500
+
+
+class Command(OrmistCommand):
+    help = (
+        "Writes every object of a model, or of all, as lines of JSON: types, tags, "
+        "expiry and counters, in the order of creation. ormist_load reads them. Runs "
+        "beside writers: an object is written as it is when its turn comes."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument(
+            "--output", metavar="FILE", help="Write to this file, which must be new."
+        )
+        parser.add_argument(
+            "--resume",
+            action="store_true",
+            help="Go on with the file of an interrupted dump after its last line.",
+        )
+
+    def carry_out(self, **options: Any) -> None:
+        models = models_named(options["model"])
+        output, after = options["output"], -1.0
+        if options["resume"]:
+            if output is None:
+                raise CommandError("--resume needs --output, the file to go on with.")
+            label, after = last_position(Path(output))
+            models = [model for model in models if model._meta.label >= label]
+        self.unreadable = number = 0
+        self.resume = "Run the same command again."
+        to_errors = output is None
+        with Progress(self, options["verbosity"], to_errors) as self.progress:
+            if output is None:
+                number = self.dump(models, options["using"], after, None)
+            else:
+                self.resume = "Run the same command again with --resume to go on."
+                with open_file(Path(output), options["resume"]) as file:
+                    number = self.dump(models, options["using"], after, file)
+        if output is not None and options["verbosity"] > 0:
+            text = f"Wrote {counted(number, 'object')} to {output}."
+            self.stdout.write(self.style.SUCCESS(text))
+        if self.unreadable:
+            raise CommandError(
+                f"Not written, because nobody can read them: "
+                f"{counted(self.unreadable, 'object')}."
+            )
+
+    def dump(
+        self,
+        models: list[type[Model]],
+        using: str | None,
+        after: float,
+        file: IO[str] | None,
+    ) -> int:
+        """Write these models, the first of them after that creation time; how many."""
+        number = 0
+        for model in models:
+            number += self.dump_model(model, using or model._meta.using, after, file)
+            after = -1
+        return number
+
+    def dump_model(
+        self, model: type[Model], using: str, after: float | None, file: IO[str] | None
+    ) -> int:
+        label, number = plain(model._meta.label), 0
+        pace = Pace(run(_size(model, using), using))
+        while True:
+            flow = page_of_lines(model, using, after or 0, OBJECTS_A_STEP)
+            lines, unreadable, after = run(flow, using)
+            if after is None:
+                return number
+            for key in unreadable:
+                self.stderr.write(f"{label}: the bytes at {key!r} are damaged.")
+            self.unreadable += len(unreadable)
+            if lines and file is not None:
+                file.write("".join(f"{line}\n" for line in lines))
+            elif lines:
+                self.stdout.write("\n".join(lines))
+            number += len(lines)
+            pace.count(len(lines))
+            self.progress.show(f"{label}: {pace.text('objects')}")
+
+
+def _size(model: type[Model], using: str) -> Flow:
+    return (yield streams.size(model._meta.space(using)))
+
+
+def open_file(path: Path, is_there: bool) -> IO[str]:
+    """The file to write to, at its end. Raises CommandError."""
+    try:
+        return path.open("a" if is_there else "x", encoding="ascii")
+    except FileExistsError as error:
+        raise CommandError(
+            f"{path} exists. Remove it, or go on with it: --resume."
+        ) from error
+    except OSError as error:
+        raise CommandError(f"Cannot write {path}: {error}") from error
+
+
+def last_position(path: Path) -> tuple[str, float]:
+    """Where the dump in a file ended, its last line cut off if it is not whole."""
+    try:
+        with path.open("rb+") as file:
+            end = _end_of_last_line(file)
+            file.truncate(end)
+            if end == 0:
+                return "", -1
+            start = _end_of_last_line(file, end - 1)
+            file.seek(start)
+            return position(file.read(end - start).decode())
+    except (OSError, BrokenLine, ValueError) as error:
+        raise CommandError(f"Cannot go on with {path}: {error}") from error
+
+
+def _end_of_last_line(file: IO[bytes], before: int | None = None) -> int:
+    """The place behind the last line break of a file, or before that place."""
+    at = file.seek(0, os.SEEK_END) if before is None else before
+    while at > 0:
+        start = max(at - 65536, 0)
+        file.seek(start)
+        found = file.read(at - start).rfind(b"\n")
+        if found >= 0:
+            return start + found + 1
+        at = start
+    return 0

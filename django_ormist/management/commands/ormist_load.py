@@ -1,0 +1,167 @@
+"""Store the objects that ormist_dump wrote."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from itertools import groupby, islice
+from pathlib import Path
+from typing import IO, Any
+
+from django.core.management.base import CommandError, CommandParser
+
+from ...exceptions import OrmistError, ValidationError
+from ...models import Collection, Model
+from ..command import OrmistCommand, Pace, Progress, counted
+from ..lines import BrokenLine, instance_of, is_same
+
+LINES_A_STEP = 100
+REFUSALS = (OrmistError, ValidationError, TypeError, ValueError)
+
+Numbered = tuple[int, str, Model]
+
+
+class Command(OrmistCommand):
+    help = (
+        "Stores the objects of a file that ormist_dump wrote, in its order. A line "
+        "that cannot be stored is named by its number and left out; all others are "
+        "stored. An equal object that is there already is passed over, so the same "
+        "file may be loaded again."
+    )
+    stealth_options = ("stdin",)
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("file", metavar="FILE", help="The file; - is the input.")
+        parser.add_argument("--using", metavar="ALIAS", help=self.using_help)
+        parser.add_argument(
+            "--existing",
+            choices=("refuse", "skip", "replace"),
+            default="refuse",
+            help="What to do with a line whose id holds another object by now. "
+            "Default: refuse, that is name the line.",
+        )
+        parser.add_argument(
+            "--from-line",
+            type=int,
+            default=1,
+            metavar="N",
+            help="Begin at this line, as an interrupted run said.",
+        )
+        parser.add_argument(
+            "--rejects",
+            metavar="FILE",
+            help="Write the lines that cannot be stored to this file, as they are.",
+        )
+
+    def carry_out(self, **options: Any) -> None:
+        self.options = options
+        self.stored = self.there = self.expired = 0
+        self.broken: list[int] = []
+        with ExitStack() as stack:
+            self.rejects = self.opened(stack, options["rejects"], "w")
+            progress = stack.enter_context(Progress(self, options["verbosity"]))
+            name = options["file"]
+            if name == "-":
+                file = options.get("stdin") or sys.stdin
+                pace = Pace(0)
+            else:
+                file = self.opened(stack, name, "r")
+                pace = Pace(Path(name).stat().st_size)
+            for some in steps(file, options["from_line"]):
+                self.load(some)
+                last = some[-1][0]
+                self.resume = (
+                    f"Lines up to {last} are done; go on with --from-line {last + 1}."
+                )
+                pace.count(sum(len(line) for _, line in some))
+                progress.show(f"line {last}: {pace.text('bytes')}")
+        self.report()
+
+    def opened(self, stack: ExitStack, name: str | None, mode: str) -> Any:
+        if name is None:
+            return None
+        path = Path(name)
+        try:
+            return stack.enter_context(
+                # What is no UTF-8 goes to the rejects as it came.
+                path.open(mode, encoding="utf-8", errors="surrogateescape")
+            )
+        except OSError as error:
+            raise CommandError(f"Cannot open {name}: {error}") from error
+
+    def load(self, lines: list[tuple[int, str]]) -> None:
+        """Store the objects of some lines; what cannot be stored is named."""
+        read: list[Numbered] = []
+        for number, line in lines:
+            try:
+                read.append((number, line, instance_of(line)))
+            except BrokenLine as error:
+                self.reject(number, line, str(error))
+        for _, run in groupby(read, key=lambda each: type(each[2])):
+            self.insert(list(run))
+
+    def insert(self, some: list[Numbered]) -> None:
+        """Insert objects of one model together; one by one if any is refused."""
+        model = type(some[0][2])
+        asked = Collection(model, using=self.options["using"] or model._meta.using)
+        try:
+            asked.bulk_create([each for _, _, each in some], batch_size=LINES_A_STEP)
+        except REFUSALS:
+            known = asked.in_bulk([each.id for _, _, each in some])
+            for number, line, each in some:
+                self.settle(number, line, each, known.get(each.id), asked.db)
+        else:
+            for _, _, each in some:
+                self.count(each)
+
+    def settle(
+        self, number: int, line: str, each: Model, known: Model | None, using: str
+    ) -> None:
+        """Insert one object, or what the options say where its id is taken."""
+        existing = self.options["existing"]
+        if known is not None and (existing == "skip" or is_same(known, each)):
+            self.there += 1
+        else:
+            try:
+                each.save(force_insert=existing != "replace", using=using)
+            except REFUSALS as error:
+                self.reject(number, line, str(error))
+            else:
+                self.count(each)
+
+    def count(self, each: Model) -> None:
+        if each._state.adding:  # its deadline passed between the dump and now
+            self.expired += 1
+        else:
+            self.stored += 1
+
+    def reject(self, number: int, line: str, why: str) -> None:
+        self.broken.append(number)
+        self.stderr.write(f"Line {number}: {why}")
+        if self.rejects is not None:
+            self.rejects.write(line if line.endswith("\n") else f"{line}\n")
+
+    def report(self) -> None:
+        if self.options["verbosity"] > 0:
+            text = f"Stored {counted(self.stored, 'object')}"
+            if self.there:
+                text += f"; {self.there} were there"
+            if self.expired:
+                text += f"; {self.expired} expired since the dump"
+            self.stdout.write(self.style.SUCCESS(f"{text}."))
+        if self.broken:
+            shown = ", ".join(map(str, self.broken[:20]))
+            more = (
+                "" if len(self.broken) <= 20 else f" and {len(self.broken) - 20} more"
+            )
+            raise CommandError(
+                f"Not stored: line {shown}{more}. Mend them and load again: what is "
+                "stored is passed over."
+            )
+
+
+def steps(file: IO[str], first: int) -> Iterator[list[tuple[int, str]]]:
+    """The lines of a file from a number on, 100 at a time. Empty ones are none."""
+    lines = ((n, line) for n, line in enumerate(file, start=1) if n >= first)
+    filled = ((n, line) for n, line in lines if line.strip())
+    while some := list(islice(filled, LINES_A_STEP)):
+        yield some

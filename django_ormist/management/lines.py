@@ -1,0 +1,118 @@
+"""One object <-> one line of JSON: what ormist_dump writes and ormist_load reads.
+
+    {"model": "app.Model", "id": "..", "created": µs, "v": 1, "attrs": {..},
+     "tags": [..], "expire": ms or null, "counters": {..}}
+
+``v``, ``attrs``, ``tags`` and ``expire`` are the object as the "json" codec has it, so
+every type comes back. Everything is ASCII.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..codecs import pack, unpack
+from ..exceptions import CorruptDataError
+from ..models import Model, registry
+from ..operations import streams
+from ..operations.objects import load_counters
+from ..operations.operation import Flow
+
+_KEYS = {"model", "id", "created", "v", "attrs", "tags", "expire", "counters"}
+
+
+class BrokenLine(Exception):
+    """A line that is no object, or one that cannot be stored: says why."""
+
+
+def line_of(
+    label: str, pk: str, created: float, packed: bytes, counters: Mapping[str, int]
+) -> str:
+    """The line of one stored object. Raises CorruptDataError."""
+    attrs, tags, expire_at_ms = unpack(packed, pk.encode())
+    content = json.loads(pack(attrs, tags, expire_at_ms, codec="json"))
+    head = {"model": label, "id": pk, "created": int(created)}
+    return json.dumps({**head, **content, "counters": dict(counters)})
+
+
+def page_of_lines(model: type[Model], using: str, after: float, number: int) -> Flow:
+    """Flow: (lines, keys that nobody can read, creation time of the last or None).
+
+    The objects after that creation time, oldest first. Two round trips.
+    """
+    meta, space = model._meta, model._meta.space(using)
+    page = yield from streams.by_creation(space, after, number)
+    if not page:
+        return [], [], None
+    stored = yield from streams.loaded(space, [pk for pk, _ in page])
+    counters: Sequence[Any] = [{}] * len(page)
+    if meta.counters:
+        counters = yield [
+            load_counters(space, pk.decode(errors="surrogateescape")) for pk, _ in page
+        ]
+    lines, unreadable = [], []
+    for (pk, created), (_, packed), counted in zip(page, stored, counters, strict=True):
+        if packed is None:
+            continue
+        try:
+            lines.append(line_of(meta.label, pk.decode(), created, packed, counted))
+        except (CorruptDataError, UnicodeDecodeError):
+            unreadable.append(space.objects + pk)
+    return lines, unreadable, page[-1][1]
+
+
+def position(line: str) -> tuple[str, int]:
+    """The model and creation time of a line. Raises BrokenLine."""
+    content = _read(line)
+    return content["model"], content["created"]
+
+
+def instance_of(line: str) -> Model:
+    """The object of a line, not stored. Raises BrokenLine that says what is wrong."""
+    content = _read(line)
+    try:
+        line.encode()
+        content["id"].encode()
+        model = registry.get_model(content["model"])
+        body = {name: content[name] for name in ("v", "attrs", "tags", "expire")}
+        attrs, tags, expire_at_ms = unpack(json.dumps(body).encode())
+        instance = model(*tags, id=content["id"], expire=None)
+        instance.attrs.update(attrs)
+        instance.__dict__["_expire_at_ms"] = expire_at_ms
+        for name, value in content["counters"].items():
+            if name not in model._meta.counters:
+                raise BrokenLine(
+                    f"{model._meta.label} has no counter {name!r}: add it to "
+                    "Meta.counters, or take it out of the line."
+                )
+            instance._set_counter(name, value)
+    except CorruptDataError as error:
+        raise BrokenLine(f"it is no object ({error.__cause__}).") from error
+    except (TypeError, ValueError, LookupError, OverflowError) as error:
+        raise BrokenLine(str(error.args[0] if error.args else error)) from error
+    return instance
+
+
+def _read(line: str) -> dict[str, Any]:
+    try:
+        content = json.loads(line)
+    except ValueError as error:
+        raise BrokenLine(f"it is no JSON ({error}).") from error
+    if not isinstance(content, dict) or content.keys() != _KEYS:
+        raise BrokenLine(f"it is no object with the keys {', '.join(sorted(_KEYS))}.")
+    kinds = {"model": str, "id": str, "created": int, "counters": dict}
+    for name, kind in kinds.items():
+        if type(content[name]) is not kind:
+            raise BrokenLine(f"its {name!r} is not of type {kind.__name__}.")
+    return content
+
+
+def is_same(one: Model, other: Model) -> bool:
+    """Whether two objects hold the same, types included."""
+    mine, theirs = one._contents(), other._contents()
+    return (
+        pack(mine.attrs, sorted(mine.tags), mine.expire_at_ms)
+        == pack(theirs.attrs, sorted(theirs.tags), theirs.expire_at_ms)
+    ) and {k: v for k, v in one._counters.items() if v} == {
+        k: v for k, v in other._counters.items() if v
+    }

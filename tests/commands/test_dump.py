@@ -1,0 +1,246 @@
+"""ormist_dump and ormist_load: what comes out goes in again, equal, types and all."""
+
+import io
+import json
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from uuid import UUID
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from django_ormist.management.commands import ormist_dump, ormist_load
+from tests.checker import raw_faults
+from tests.models import City, Page, Plain, Todo
+
+pytestmark = pytest.mark.servers("valkey91", "fakeredis")
+
+EVERY_TYPE = {
+    "text": "ä\x00\n\U0001f600",
+    "int": -3,
+    "big": 2**200,
+    "float": 0.1,
+    "inf": float("inf"),
+    "yes": True,
+    "none": None,
+    "bytes": b"\x00\xff",
+    "list": [1, [2, (3, {4})]],
+    "dict": {"a": 1, 2: "b", (3,): frozenset({4})},
+    "aware": datetime(2024, 1, 2, 3, 4, 5, 6, tzinfo=UTC),
+    "naive": datetime(2024, 1, 2),
+    "date": date(2024, 2, 29),
+    "time": time(1, 2, 3),
+    "span": timedelta(days=-1, microseconds=1),
+    "decimal": Decimal("1.500"),
+    "uuid": UUID(int=7),
+    "na:me *[]{}": "$",
+    "$": {"$": ["set", 1]},
+}
+
+
+@pytest.fixture
+def other(server, settings):
+    """A second alias, with a prefix of its own and the other codec."""
+    settings.ORMIST = {
+        **settings.ORMIST,
+        "other": dict(
+            settings.ORMIST["default"],
+            KEY_PREFIX=f"{server.key_prefix}:other",
+            CODEC="json",
+        ),
+    }
+    return f"{server.key_prefix}:other"
+
+
+@pytest.fixture
+def stored(server):
+    Plain.objects.create(**EVERY_TYPE)
+    Page.objects.create("b", "a", site="s", views=3, votes=-1, expire=10_000)
+    Page.objects.bulk_create(Page("x", n=n) for n in range(700))
+    City.objects.create(code="BE", population=5, name="Bern", id="b*[]{}:\n")
+    for _ in range(3):
+        Todo.objects.create("later", id=f"{_}")
+    Todo.objects.get("0").delete()
+
+
+def facts(model, using):
+    return [
+        (
+            each.id,
+            repr(sorted(each.attrs.items())),
+            sorted(each.tags),
+            each.expire,
+            {n: getattr(each, n) for n in model._meta.counters},
+        )
+        for each in model.objects.using(using).all()
+    ]
+
+
+def test_a_dump_loaded_elsewhere_is_equal_in_order(
+    stored, other, command, server, tmp_path
+):
+    file = str(tmp_path / "dump")
+    said = command("ormist_dump", "--output", file)
+    assert f"Wrote 705 objects to {file}." in said
+    said = command("ormist_load", file, "--using", "other")
+    assert said == "Stored 705 objects.\n"
+    for model in (Plain, Page, City, Todo):
+        assert facts(model, "other") == facts(model, "default")
+    assert Plain.objects.using("other").first().attrs == EVERY_TYPE
+    assert raw_faults(server.client, other) == []
+    again = command("ormist_load", file, "--using", "other")
+    assert again == "Stored 0 objects; 705 were there.\n"
+
+
+def test_a_dump_goes_to_the_output_and_a_load_takes_the_input(stored, other, command):
+    lines = command("ormist_dump", "tests.Todo")
+    assert [json.loads(line)["id"] for line in lines.splitlines()] == ["1", "2"]
+    assert lines.isascii()
+    command("ormist_load", "-", "--using", "other", stdin=lines)
+    assert Todo.objects.using("other").find("later").ids() == ["1", "2"]
+
+
+BROKEN = {
+    "no json": "{",
+    "a list": "[]",
+    "a key too few": '{"model": "tests.Todo"}',
+    "an unknown model": ("model", "tests.Nope"),
+    "an id that is none": ("id", 3),
+    "an id that no key can hold": ("id", "\ud800"),
+    "attrs that are none": ("attrs", []),
+    "a value of an unknown type": ("attrs", {"x": {"$": ["nope", 1]}}),
+    "tags that are none": ("tags", [1]),
+    "a deadline that is none": ("expire", "soon"),
+    "a counter that nobody declared": ("counters", {"views": 1}),
+    "another version": ("v", 2),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_line_is_named_and_loses_nothing(name, other, command, tmp_path):
+    for n in range(250):
+        Todo.objects.create("x", id=f"{n}")
+    lines = command("ormist_dump", "tests.Todo").splitlines()
+    broken = BROKEN[name]
+    if isinstance(broken, tuple):
+        broken = json.dumps({**json.loads(lines[122]), broken[0]: broken[1]})
+    lines[122] = broken
+    file, rejects = tmp_path / "dump", tmp_path / "rejects"
+    file.write_text("\n".join(lines))
+    err = io.StringIO()
+    with pytest.raises(CommandError, match="Not stored: line 123") as error:
+        call_command(
+            "ormist_load", str(file), using="other", rejects=str(rejects), stderr=err
+        )
+    assert error.value.returncode == 1
+    assert err.getvalue().startswith("Line 123: ")
+    assert rejects.read_text() == f"{broken}\n"
+    ids = Todo.objects.using("other").find("x").ids()
+    assert ids == [f"{n}" for n in range(250) if n != 122]
+
+
+def test_an_id_that_holds_another_object_is_refused_skipped_or_replaced(
+    other, command, tmp_path
+):
+    Todo.objects.create("x", id="one", text="dumped")
+    Todo.objects.create("x", id="two")
+    file = tmp_path / "dump"
+    command("ormist_dump", "tests.Todo", "--output", str(file))
+    Todo.objects.using("other").create(id="one", text="newer")
+
+    def load(**options):
+        return command("ormist_load", str(file), using="other", **options)
+
+    with pytest.raises(CommandError, match="line 1"):
+        load()
+    assert Todo.objects.using("other").get("one").text == "newer"
+    assert load(existing="skip") == "Stored 0 objects; 2 were there.\n"
+    assert Todo.objects.using("other").get("one").text == "newer"
+    assert load(existing="replace") == "Stored 1 object; 1 were there.\n"
+    assert Todo.objects.using("other").get("one").text == "dumped"
+
+
+def test_a_taken_unique_value_is_named(other, command):
+    City.objects.create(code="A", id="one")
+    lines = command("ormist_dump", "tests.City")
+    City.objects.using("other").create(code="A", id="two")
+    with pytest.raises(CommandError, match="line 1"):
+        command("ormist_load", "-", using="other", stdin=lines)
+
+
+def test_what_expired_since_the_dump_is_counted(other, command):
+    Todo.objects.create("x", id="one", expire=1000)
+    line = json.loads(command("ormist_dump", "tests.Todo"))
+    line["expire"] = 1000
+    said = command("ormist_load", "-", using="other", stdin=json.dumps(line))
+    assert said == "Stored 0 objects; 1 expired since the dump.\n"
+
+
+def test_an_interrupted_dump_goes_on(stored, command, monkeypatch, tmp_path):
+    file, whole = tmp_path / "dump", tmp_path / "whole"
+    command("ormist_dump", "--output", str(whole))
+    real, calls = ormist_dump.run, []
+
+    def interrupted(flow, using):
+        calls.append(flow)
+        if len(calls) == 6:
+            raise KeyboardInterrupt
+        return real(flow, using)
+
+    monkeypatch.setattr(ormist_dump, "run", interrupted)
+    with pytest.raises(CommandError, match="--resume") as error:
+        command("ormist_dump", "--output", str(file))
+    assert error.value.returncode == 130
+    monkeypatch.undo()
+    with pytest.raises(CommandError, match="--resume"):
+        command("ormist_dump", "--output", str(file))
+    file.write_bytes(file.read_bytes()[:-5])  # as a full disk leaves it
+    command("ormist_dump", "--output", str(file), "--resume")
+    assert file.read_text() == whole.read_text()
+
+
+def test_an_interrupted_load_says_where_to_go_on(stored, other, command, monkeypatch):
+    lines = command("ormist_dump", "tests.Page")
+    real, calls = ormist_load.Command.load, []
+
+    def interrupted(self, some):
+        calls.append(some)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        real(self, some)
+
+    monkeypatch.setattr(ormist_load.Command, "load", interrupted)
+    with pytest.raises(CommandError, match="--from-line 201"):
+        command("ormist_load", "-", using="other", stdin=lines)
+    monkeypatch.undo()
+    options = {"using": "other", "from_line": 201, "stdin": lines}
+    assert command("ormist_load", "-", **options) == "Stored 501 objects.\n"
+    assert facts(Page, "other") == facts(Page, "default")
+
+
+def test_what_cannot_be_read_is_named_and_the_rest_is_dumped(command, server):
+    Todo.objects.create(id="good")
+    Todo.objects.create(id="bad")
+    server.client.set(Todo._meta.space("default").objects + b"bad", b"garbage")
+    out, err = io.StringIO(), io.StringIO()
+    with pytest.raises(CommandError, match="1 object"):
+        call_command("ormist_dump", "tests.Todo", stdout=out, stderr=err)
+    assert json.loads(out.getvalue())["id"] == "good"
+    assert ":o:bad" in err.getvalue()
+
+
+def test_files_that_are_not_there_are_named(command, tmp_path):
+    with pytest.raises(CommandError, match="Cannot open"):
+        command("ormist_load", str(tmp_path / "none"))
+    with pytest.raises(CommandError, match="Cannot write"):
+        command("ormist_dump", "--output", str(tmp_path / "no" / "folder"))
+    with pytest.raises(CommandError, match="Cannot go on"):
+        command("ormist_dump", "--output", str(tmp_path / "none"), "--resume")
+    with pytest.raises(CommandError, match="needs --output"):
+        command("ormist_dump", "--resume")
+
+
+def test_dump_shows_progress_on_a_terminal_alone(stored, command, tmp_path):
+    said = command("ormist_dump", "--output", str(tmp_path / "a"), terminal=True)
+    assert "\rtests.Page: " in said or "\rtests.City: " in said
+    assert "\r" not in command("ormist_dump", "--output", str(tmp_path / "b"))
