@@ -1,5 +1,11 @@
 """ormist_sweep empties a store of what has expired."""
 
+import os
+import signal
+import subprocess
+import sys
+from threading import Timer
+
 import pytest
 from django.core.management import CommandError
 
@@ -76,3 +82,56 @@ def test_an_interrupted_sweep_says_how_to_go_on(command, late, monkeypatch, serv
     assert error.value.returncode == 130
     monkeypatch.undo()
     assert command("ormist_sweep", "tests.Todo").startswith("Swept 20 ")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_loop_sweeps_until_a_signal_ends_it(command, late, server, number):
+    timer = Timer(1, os.kill, (os.getpid(), number))
+    timer.start()
+    before = signal.getsignal(number)
+    assert command("ormist_sweep", loop=True, interval=0.05) == "Ended.\n"
+    assert signal.getsignal(number) is before
+    assert not server.keys("*{tests.Todo}*")
+
+
+@pytest.mark.servers("valkey91")
+def test_a_loop_outlives_an_outage_of_its_server(command, server, start_server):
+    own = start_server(server)
+    server.connect(own.unix_url)
+    own.kill()
+    again = Timer(0.5, own.start)
+    again.start()
+    Timer(1.5, os.kill, (os.getpid(), signal.SIGTERM)).start()
+    said = command("ormist_sweep", "tests.Todo", loop=True, interval=0.1)
+    again.join()
+    assert said == "Ended.\n"
+    assert "Asked again later." in said.errors
+    server.connect()
+
+
+@pytest.mark.servers("valkey91")
+def test_a_loop_in_a_process_of_its_own_ends_with_code_0(server):
+    code = f"""
+import django
+from django.conf import settings
+settings.configure(INSTALLED_APPS=["django_ormist", "tests"], ORMIST={{"default": {{
+    "LOCATION": {server.location!r}, "KEY_PREFIX": {server.key_prefix!r}}}}})
+django.setup()
+from django.core.management import call_command
+print("on", flush=True)
+call_command("ormist_sweep", loop=True, interval=0.1, verbosity=2)
+"""
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True
+    )
+    lines = iter(process.stdout.readline, "")
+    assert next(lines) == "on\n"
+    assert next(lines) == "Swept 0 expired objects.\n"
+    process.terminate()
+    assert list(lines)[-1] == "Ended.\n"
+    assert process.wait(10) == 0
+
+
+def test_a_loop_wants_an_interval(command):
+    with pytest.raises(CommandError, match="more than 0"):
+        command("ormist_sweep", loop=True, interval=0)

@@ -1,8 +1,13 @@
 """Remove what has expired, index entries and all."""
 
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Event, current_thread, main_thread
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
+from redis.exceptions import RedisError
 
 from ...connections.executor import run
 from ...models import Model
@@ -27,12 +32,43 @@ class Command(OrmistCommand):
             help="Objects a step, 1 to 500. The server does nothing else meanwhile: "
             "50 take 1 to 3 ms. Default: 50.",
         )
+        parser.add_argument(
+            "--loop",
+            action="store_true",
+            help="Go on for ever, a round each --interval; SIGTERM and SIGINT end it "
+            "after the batch at hand. A server that does not answer is asked again.",
+        )
+        parser.add_argument(
+            "--interval",
+            type=float,
+            default=10.0,
+            metavar="SECONDS",
+            help="From the end of a round to the next. Default: 10.",
+        )
 
     def carry_out(self, **options: Any) -> None:
-        size, verbosity = options["batch_size"], options["verbosity"]
+        size = options["batch_size"]
         if not 1 <= size <= 500:
             raise CommandError(f"--batch-size takes 1 to 500, not {size}.")
-        total = 0
+        if options["loop"] and options["interval"] <= 0:
+            raise CommandError("--interval takes more than 0 seconds.")
+        self.end = Event()
+        if not options["loop"]:
+            self.round(**options)
+            return
+        with ended_by_signals(self.end):
+            while not self.end.is_set():
+                try:
+                    self.round(**{**options, "verbosity": options["verbosity"] - 1})
+                except RedisError as error:
+                    self.stderr.write(f"{error} Asked again later.")
+                self.end.wait(options["interval"])
+        if options["verbosity"] > 0:
+            self.stdout.write(self.style.SUCCESS("Ended."))
+
+    def round(self, **options: Any) -> None:
+        """Sweep each model until nothing is due."""
+        size, verbosity, total = options["batch_size"], options["verbosity"], 0
         with Progress(self, verbosity) as progress:
             for model in models_named(options["model"]):
                 using = options["using"] or model._meta.using
@@ -51,8 +87,24 @@ class Command(OrmistCommand):
         """Sweep one model until nothing is due; how many objects."""
         space = model._meta.space(using)
         due, swept = run(tally(space), using).due, 0
-        while removed := run(sweep(space, size), using):
+        while not self.end.is_set() and (removed := run(sweep(space, size), using)):
             swept += removed
             label = plain(model._meta.label)
             progress.show(f"{label}: {swept} of {max(due, swept)} swept")
         return swept
+
+
+@contextmanager
+def ended_by_signals(end: Event) -> Iterator[None]:
+    """SIGTERM and SIGINT set *end*, in the main thread, where signals arrive."""
+    if current_thread() is not main_thread():
+        yield
+        return
+    kept = {}
+    try:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            kept[number] = signal.signal(number, lambda *_: end.set())
+        yield
+    finally:
+        for number, handler in kept.items():
+            signal.signal(number, handler)
