@@ -8,6 +8,7 @@ from django.contrib.admin.utils import flatten, flatten_fieldsets
 
 from ..models import Model
 from .options import OrmistAdmin
+from .overview import add_overview
 from .stubs import declare, stub_of
 
 A = TypeVar("A", bound=type[OrmistAdmin])
@@ -36,6 +37,7 @@ def register(
             stub = stub_of(model)
             declare(stub, named_by(admin_class))
             (site or admin.site).register(stub, admin_class)
+        add_overview(site or admin.site)
         return admin_class
 
     return registered
@@ -59,4 +61,13 @@ def named_by(admin_class: type[OrmistAdmin]) -> list[str]:
         *filters,
     ]
     texts = [name.removeprefix("-") for name in names if isinstance(name, str)]
-    return [name for name in texts if not hasattr(admin_class, name)]
+    return [name for name in texts if not _is_method(admin_class, name)]
+
+
+def _is_method(admin_class: type[OrmistAdmin], name: str) -> bool:
+    """Whether a name is a column that the class itself defines.
+
+    What Django's ModelAdmin has ("ordering", "form") may be an attribute's name too.
+    """
+    own = getattr(admin_class, name, None)
+    return callable(own) and own is not getattr(admin.ModelAdmin, name, None)

@@ -1,0 +1,193 @@
+"""The overview page: what each model has stored, and how its server does.
+
+A site gets it with the first model of ours that is registered there. It is a stub of
+its own, so that it has a link on the index page and a permission, view_overview.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.db import models
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from redis.exceptions import RedisError, ResponseError
+
+from ..connections import connections
+from ..connections.executor import run
+from ..keys import index_keys
+from ..operations import inspection
+from .options import OrmistAdmin
+from .stubs import APP_LABEL
+
+if TYPE_CHECKING:
+    AnyAdmin = admin.ModelAdmin[Any]
+    AnyManager = models.Manager[Any]
+else:
+    AnyAdmin, AnyManager = admin.ModelAdmin, models.Manager
+
+_stubs: list[type[models.Model]] = []
+
+
+class NoRows(AnyManager):
+    """A manager that asks no table."""
+
+    def get_queryset(self) -> Any:
+        return super().get_queryset().none()
+
+
+@dataclass(frozen=True)
+class Line:
+    """One model. error: why there are no numbers. size_bytes: None if unknown."""
+
+    label: str
+    address: str
+    using: str
+    tally: inspection.Tally | None = None
+    size_bytes: int | None = None
+    unreadable: int = 0
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class ServerLine:
+    """One alias. facts: pairs of a name and a value, for people."""
+
+    using: str
+    place: str
+    facts: list[tuple[Any, Any]]
+    error: str = ""
+
+
+class OverviewAdmin(AnyAdmin):
+    """One page that shows, and changes nothing."""
+
+    def has_add_permission(self, request: Any) -> bool:
+        return False
+
+    def has_change_permission(self, request: Any, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: Any, obj: Any = None) -> bool:
+        return False
+
+    def get_urls(self) -> Any:
+        """The list alone."""
+        return super().get_urls()[:1]
+
+    def changelist_view(self, request: Any, extra_context: Any = None) -> Any:
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        shown = [
+            each
+            for each in self.admin_site._registry.values()
+            if isinstance(each, OrmistAdmin) and each.has_view_permission(request)
+        ]
+        lines = sorted(map(line, shown), key=lambda each: each.label)
+        request.current_app = self.admin_site.name
+        context = {
+            **self.admin_site.each_context(request),
+            "title": _("Overview"),
+            "opts": self.opts,
+            "lines": lines,
+            "servers": [server_line(u) for u in sorted({each.using for each in lines})],
+            "media": self.media,
+        }
+        return TemplateResponse(request, "django_ormist/admin/overview.html", context)
+
+
+def line(model_admin: OrmistAdmin) -> Line:
+    """What one model has stored. Six round trips, whatever it has."""
+    model, opts = model_admin.model.ormist_model, model_admin.opts
+    using = model._default_manager.all().db
+    address = reverse(
+        f"admin:{opts.app_label}_{opts.model_name}_changelist",
+        current_app=model_admin.admin_site.name,
+    )
+    meta = model._meta
+    space = meta.space(using)
+    try:
+        tally = run(inspection.tally(space), using)
+        seen = run(inspection.sample(space, meta.indexes), using)
+        indexes = index_keys(space, meta.ordered, meta.unique)
+        flow = inspection.size_bytes(space, seen, bool(meta.counters), indexes)
+        try:
+            size = run(flow, using)
+        except ResponseError:  # no MEMORY USAGE there, or not for this user
+            size = None
+    except RedisError as error:
+        return Line(meta.label, address, using, error=str(error))
+    return Line(meta.label, address, using, tally, size, len(seen.unreadable))
+
+
+def server_line(using: str) -> ServerLine:
+    """What the server of an alias says of itself. One round trip."""
+    place = connections[using].endpoint.place
+    try:
+        facts = inspection.server_facts(run(inspection.server(), using))
+    except RedisError as error:
+        return ServerLine(using, place, [], str(error))
+    return ServerLine(using, place, list(told(facts)))
+
+
+def told(facts: dict[str, Any]) -> Iterable[tuple[Any, Any]]:
+    """The facts for people, those that are known."""
+    memory, persistence = facts["memory"], facts["persistence"]
+    pairs = [
+        (_("server"), " ".join(filter(None, (facts["product"], facts["version"])))),
+        (_("mode"), facts["mode"]),
+        (_("role"), facts["role"]),
+        (_("replicas"), facts["replicas"]),
+        (_("memory in use"), _size(memory["used_bytes"])),
+        (_("memory limit"), _size(memory["limit_bytes"]) or _("none")),
+        (_("when memory is full"), memory["eviction_policy"]),
+        (_("append-only file"), _flag(persistence["append_only"])),
+        (_("last snapshot"), persistence["last_snapshot_status"]),
+    ]
+    return ((name, value) for name, value in pairs if value not in (None, ""))
+
+
+def _size(number: int | None) -> str:
+    from django.template.defaultfilters import filesizeformat
+
+    return filesizeformat(number) if number else ""
+
+
+def _flag(value: bool | None) -> Any:
+    return None if value is None else _("on") if value else _("off")
+
+
+def overview_stub() -> type[models.Model]:
+    """The stub of the page; made at the first call."""
+    if not _stubs:
+        meta = type(
+            "Meta",
+            (),
+            {
+                "app_label": APP_LABEL,
+                "managed": False,
+                "base_manager_name": "objects",
+                "default_permissions": ("view",),
+                "verbose_name": gettext_lazy("overview"),
+                "verbose_name_plural": gettext_lazy("overview"),
+            },
+        )
+        body = {
+            "__module__": __name__,
+            "Meta": meta,
+            "objects": NoRows(),
+            "id": models.CharField(max_length=1, primary_key=True),
+        }
+        _stubs.append(type("Overview", (models.Model,), body))
+    return _stubs[0]
+
+
+def add_overview(site: admin.AdminSite) -> None:
+    """Give the site its overview page, once."""
+    stub = overview_stub()
+    if not site.is_registered(stub):
+        site.register(stub, OverviewAdmin)

@@ -1,0 +1,57 @@
+"""The overview page."""
+
+import pytest
+
+from django_ormist.keys import expires_key
+from tests.models import City, Plain, Token
+
+from .conftest import url
+
+pytestmark = pytest.mark.servers("valkey91")
+
+
+def overview(client):
+    return client.get(url("overview_changelist"))
+
+
+def lines(response):
+    return {line.label: line for line in response.context["lines"]}
+
+
+def test_it_counts_the_objects_of_each_model(root, server):
+    City.objects.bulk_create(City(name=f"C{n}", country="XX") for n in range(30))
+    Token.objects.create()
+    shown = lines(overview(root))
+    assert shown["tests.City"].tally.count == 30
+    assert shown["tests.City"].size_bytes > 1000
+    assert shown["tests.Token"].tally.expiring == 1
+    assert url("tests_city_changelist") in overview(root).content.decode()
+
+
+def test_it_counts_what_is_due(root, server):
+    plain = Plain.objects.create(expire=60)
+    server.client.zadd(expires_key(Plain._meta.space("default")), {plain.pk: 1})
+    assert lines(overview(root))["tests.Plain"].tally.due == 1
+
+
+def test_it_says_what_the_server_is(root, server):
+    content = overview(root).content.decode()
+    assert "valkey 9.1" in content
+    assert "noeviction" in content
+
+
+def test_it_says_what_cannot_be_read(root, server):
+    plain = Plain.objects.create(a=1)
+    server.client.set(plain._key(), b"\xff damaged")
+    assert "1 object of the sample cannot be read" in overview(root).content.decode()
+
+
+def test_it_opens_while_a_server_is_down(root, server):
+    server.connect("redis://127.0.0.1:1/0")
+    response = overview(root)
+    assert response.status_code == 200
+    assert "errornote" in response.content.decode()
+
+
+def test_it_takes_no_other_address(root, server):
+    assert root.get(url("overview_changelist") + "add/").status_code in (301, 302, 404)
