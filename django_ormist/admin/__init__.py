@@ -7,7 +7,9 @@ class CityAdmin(ormist_admin.OrmistAdmin):
     list_display = ["name", "country"]
 """
 
+from .filters import AttributeFilter, TagFilter
+from .forms import OrmistForm
 from .options import OrmistAdmin
 from .registration import register
 
-__all__ = ["OrmistAdmin", "register"]
+__all__ = ["AttributeFilter", "OrmistAdmin", "OrmistForm", "TagFilter", "register"]

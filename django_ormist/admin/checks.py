@@ -1,13 +1,16 @@
-"""Options of Django's ModelAdmin that have no meaning here are refused by name."""
+"""What an OrmistAdmin cannot do is refused by a check, with the mend."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from django.contrib.admin.checks import ModelAdminChecks
 from django.core.checks import CheckMessage, Error
 
-_SQL = "It needs SQL. Remove it."
+from ..exceptions import FieldError
+from .querysets import StubQuerySet
+
 REFUSED = {
-    "date_hierarchy": "Filter by an attribute of Meta.ordered instead.",
+    "date_hierarchy": "No index answers it. Remove it.",
     "inlines": "An object has no related rows. Remove it.",
     "list_select_related": "There is nothing to join. Remove it.",
     "raw_id_fields": "An object has no foreign keys. Remove it.",
@@ -24,18 +27,78 @@ class OrmistAdminChecks(ModelAdminChecks):
     """Django's checks of an admin, and ours."""
 
     def check(self, admin_obj: Any, **kwargs: Any) -> list[CheckMessage]:
-        return [*super().check(admin_obj, **kwargs), *refused_options(admin_obj)]
+        return [
+            *super().check(admin_obj, **kwargs),
+            *refused_options(admin_obj),
+            *wrong_form(admin_obj),
+            *unanswered_lookups(admin_obj),
+            *unanswered_orders(admin_obj),
+        ]
 
 
-def refused_options(admin_obj: Any) -> list[CheckMessage]:
-    """An error for each option that has no meaning here."""
-    return [
-        Error(
-            f"The value of '{option}' cannot be used by an OrmistAdmin.",
-            hint=mend,
+def refused_options(admin_obj: Any) -> Iterator[CheckMessage]:
+    """An error for each option of Django's that has no meaning here."""
+    for option, mend in REFUSED.items():
+        if getattr(admin_obj, option, None):
+            yield Error(
+                f"An OrmistAdmin has no {option!r}.",
+                hint=mend,
+                obj=type(admin_obj),
+                id="ormist.E201",
+            )
+
+
+def wrong_form(admin_obj: Any) -> Iterator[CheckMessage]:
+    """An error if the form is not one of ours."""
+    from .forms import OrmistForm
+
+    if not issubclass(admin_obj.form, OrmistForm):
+        yield Error(
+            "The value of 'form' must inherit from 'OrmistForm'.",
+            hint="Import it from django_ormist.admin.",
             obj=type(admin_obj),
-            id="ormist.E201",
+            id="ormist.E202",
         )
-        for option, mend in REFUSED.items()
-        if getattr(admin_obj, option, None)
-    ]
+
+
+def unanswered_lookups(admin_obj: Any) -> Iterator[CheckMessage]:
+    """An error for each filter and search field that no index answers."""
+    for option in ("list_filter", "search_fields"):
+        given = getattr(admin_obj, option)
+        if not isinstance(given, list | tuple):
+            continue  # Django's own check says so
+        for name in given:
+            if not isinstance(name, str) or (option, name) in _ALWAYS:
+                continue
+            try:
+                StubQuerySet(admin_obj.model).filter(**{name: "x"})
+            except FieldError as error:
+                yield _unanswered(admin_obj, option, name, str(error))
+
+
+# Searched by id always; by tag where there are tags.
+_ALWAYS = {("search_fields", name) for name in ("id", "pk", "tags")}
+
+
+def unanswered_orders(admin_obj: Any) -> Iterator[CheckMessage]:
+    """An error for each name in ordering that has no sorted index."""
+    given = admin_obj.ordering
+    if not isinstance(given, list | tuple):
+        return
+    meta = admin_obj.model.ormist_model._meta
+    for word in given:
+        name = word.removeprefix("-") if isinstance(word, str) else repr(word)
+        if name not in ("id", "pk", *meta.ordered):
+            mend = f"Add it to {meta.object_name}.Meta.ordered, or remove it."
+            yield _unanswered(
+                admin_obj, "ordering", name, f"{name!r} has no sorted index. {mend}"
+            )
+
+
+def _unanswered(admin_obj: Any, option: str, name: str, why: str) -> CheckMessage:
+    return Error(
+        f"The value of {option!r} has {name!r}, which no index answers.",
+        hint=why,
+        obj=type(admin_obj),
+        id="ormist.E203",
+    )

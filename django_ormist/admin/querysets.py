@@ -28,6 +28,7 @@ class StubQuerySet:
     db = DEFAULT_DB_ALIAS
     ordered = True
     totally_ordered = True
+    _prefetch_related_lookups = ()
 
     def __init__(self, stub: Any, asked: "Collection[Any] | None" = None) -> None:
         self.model = stub
@@ -129,15 +130,15 @@ class StubQuerySet:
         found = self.asked[key]
         return self.model(found) if isinstance(found, Model) else list(self)[key]
 
-    def iterator(self, chunk_size: int = 1000) -> Iterator[Any]:
+    def iterator(self, chunk_size: int | None = None) -> Iterator[Any]:
         if not self._is_of_sql:
-            for each in self.asked.iterator(chunk_size):
+            for each in self.asked.iterator(chunk_size or 1000):
                 yield self.model(each)
 
     def count(self) -> int:
         if self._result_cache is not None:
             return len(self._result_cache)
-        return self.asked.count()
+        return 0 if self._is_of_sql else self.asked.count()
 
     def exists(self) -> bool:
         return self.asked.exists()

@@ -1,0 +1,125 @@
+"""Every page, as everybody: who may do what."""
+
+import pytest
+
+from tests.models import User
+
+from .conftest import url
+
+pytestmark = pytest.mark.servers("valkey91")
+
+VERBS = ("add", "change", "delete", "view")
+
+
+@pytest.fixture
+def ann(admin_settings):
+    return User.objects.create("staff", name="Ann", age=30, photo=b"\0")
+
+
+def allowed(client, user):
+    """What this client may do: by the answers of the pages."""
+    pages = {
+        "list": client.get(url("tests_user_changelist")),
+        "add": client.get(url("tests_user_add")),
+        "open": client.get(url("tests_user_change", user.pk)),
+        "delete": client.get(url("tests_user_delete", user.pk)),
+        "history": client.get(url("tests_user_history", user.pk)),
+        "overview": client.get(url("overview_changelist")),
+    }
+    codes = {name: response.status_code for name, response in pages.items()}
+    assert set(codes.values()) <= {200, 403}
+    return {name for name, code in codes.items() if code == 200}
+
+
+EVERYTHING = {"list", "add", "open", "delete", "history", "overview"}
+
+
+def test_a_superuser_may_do_everything(root, ann):
+    assert allowed(root, ann) == EVERYTHING
+
+
+@pytest.mark.parametrize(
+    ("verbs", "may"),
+    [
+        ((), set()),
+        (("add",), {"add"}),
+        (("change",), {"list", "open", "history"}),
+        (("delete",), {"delete"}),
+        (("view",), {"list", "open", "history"}),
+        (VERBS, EVERYTHING - {"overview"}),
+    ],
+)
+def test_staff_may_do_what_its_permissions_say(staff, ann, verbs, may):
+    client = staff(*(f"{verb}_tests_user" for verb in verbs))
+    assert allowed(client, ann) == may
+
+
+def test_the_overview_has_a_permission_of_its_own(staff, ann):
+    client = staff("view_overview", "view_tests_city")
+    content = client.get(url("overview_changelist")).content.decode()
+    assert "tests.City" in content
+    assert "tests.User" not in content
+
+
+def test_who_is_not_staff_is_sent_to_the_login(client, ann):
+    response = client.get(url("tests_user_change", ann.pk))
+    assert response.status_code == 302
+    assert "/login/" in response.url
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_nothing_is_posted_without_its_permission(staff, ann, verb):
+    client = staff(*(f"{each}_tests_user" for each in VERBS if each != verb))
+    data = {"attrs-0-name": "age", "attrs-0-kind": "integer", "attrs-0-value": "9"}
+    posts = {
+        "add": (url("tests_user_add"), data),
+        "change": (url("tests_user_change", ann.pk), data),
+        "delete": (url("tests_user_delete", ann.pk), {"post": "yes"}),
+    }
+    if verb == "view":  # who may change may see
+        assert client.get(url("tests_user_change", ann.pk)).status_code == 200
+        return
+    page, sent = posts[verb]
+    assert client.post(page, sent).status_code == 403
+    assert User.objects.all().list() == [ann]
+    assert User.objects.get(ann.pk).age == 30
+
+
+def test_who_may_only_see_gets_no_field_to_write_in(staff, ann):
+    client = staff("view_tests_user")
+    content = client.get(url("tests_user_change", ann.pk)).content.decode()
+    assert "<dt>age</dt><dd>30</dd>" in content
+    assert "attrs-0-value" not in content
+    assert 'name="_save"' not in content
+    listed = client.get(url("tests_user_changelist")).content.decode()
+    assert "form-0-name" not in listed
+    assert "delete_selected" not in listed
+
+
+def test_who_may_change_alone_cannot_delete_selected(staff, ann):
+    client = staff("change_tests_user")
+    client.post(
+        url("tests_user_changelist"),
+        {"action": "delete_selected", "_selected_action": ann.pk, "post": "yes"},
+    )
+    assert User.objects.exists()
+
+
+def test_list_editable_needs_the_change_permission(staff, ann):
+    client = staff("view_tests_user")
+    data = {
+        "_save": "1",
+        "form-TOTAL_FORMS": 1,
+        "form-INITIAL_FORMS": 1,
+        "form-0-id": ann.pk,
+        "form-0-name": "Eve",
+    }
+    assert client.post(url("tests_user_changelist"), data).status_code == 403
+    assert User.objects.get(ann.pk).name == "Ann"
+
+
+def test_the_index_lists_what_one_may_see(staff, ann):
+    content = staff("view_tests_user").get("/admin/").content.decode()
+    assert url("tests_user_changelist") in content
+    assert url("tests_city_changelist") not in content
+    assert url("overview_changelist") not in content
