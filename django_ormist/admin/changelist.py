@@ -46,4 +46,7 @@ class OrmistChangeList(ChangeList):
 
     def get_results(self, request: Any) -> None:
         super().get_results(request)
-        len(self.result_list)
+        shown: Any = self.result_list
+        if not shown.asked.query.is_sliced:  # one page: a slice is one trip, not two
+            shown = shown[: max(self.list_per_page, self.list_max_show_all)]
+        self.result_list = shown.fetched()

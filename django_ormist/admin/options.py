@@ -28,6 +28,7 @@ from .forms import OrmistForm, RowForm, cell
 from .rows import RowFormSet
 from .search import found_by
 from .stubs import OWN_FIELDS
+from .unreadable import telling
 
 if TYPE_CHECKING:
     AnyAdmin = admin.ModelAdmin[Any]
@@ -114,6 +115,7 @@ class OrmistAdmin(AnyAdmin):
             formfield_callback=cell,
         )
 
+    @telling
     def changelist_view(self, request: Any, extra_context: Any = None) -> Any:
         logged = request.ormist_logged = []
         try:
@@ -161,6 +163,7 @@ class OrmistAdmin(AnyAdmin):
         form.refusal = getattr(request, "ormist_refusal", None)
         return form
 
+    @telling
     def changeform_view(
         self,
         request: Any,
@@ -200,6 +203,18 @@ class OrmistAdmin(AnyAdmin):
         return [{"changed": {"fields": names}}] if names else []
 
     # ------------------------------------------------------------ deletion, history
+
+    @telling
+    def delete_view(
+        self, request: Any, object_id: str, extra_context: Any = None
+    ) -> Any:
+        return super().delete_view(request, object_id, extra_context)
+
+    @telling
+    def history_view(
+        self, request: Any, object_id: str, extra_context: Any = None
+    ) -> Any:
+        return super().history_view(request, object_id, extra_context)
 
     def get_deleted_objects(
         self, objs: Any, request: Any

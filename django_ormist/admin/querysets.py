@@ -105,6 +105,11 @@ class StubQuerySet:
 
     # Answers
 
+    def fetched(self) -> Self:
+        """The same, with the stubs loaded: len() and bool() then ask nothing."""
+        self._fetch()
+        return self
+
     def _fetch(self) -> list[Any]:
         if self._result_cache is None:
             self._result_cache = [self.model(each) for each in self.asked]
