@@ -8,6 +8,7 @@ from django_ormist.connections.executor import run
 from django_ormist.exceptions import IntegrityError
 from django_ormist.operations.expiry import sweep
 from django_ormist.sortkeys import sort_key
+from tests.behaviour.test_expiry import expire_now
 from tests.checker import raw_faults
 from tests.models import City
 
@@ -87,9 +88,9 @@ def test_nothing_is_left_of_what_was_deleted(ask, server):
 
 
 def test_nothing_is_left_of_what_expired(ask, server, is_sound):
-    made = [City("t", population=i, code=i, name="n" * 90, expire=0.1) for i in "ab"]
+    made = [City("t", population=i, code=i, name="n" * 90, expire=1000) for i in "ab"]
     ask(City.objects.bulk_create, made)
-    passed(made[-1])
+    expire_now(server, *made)
     assert is_sound()
     assert swept() == 2
     assert server.keys() == []
