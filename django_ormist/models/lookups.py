@@ -1,10 +1,7 @@
 """From the arguments of find() to a query, refusing what no index answers."""
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
-
-from django.db.models import Q
-from django.db.models.expressions import BaseExpression, Combinable
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from ..exceptions import FieldError
 from ..queries.conditions import (
@@ -24,6 +21,8 @@ from .arguments import looked_up_pk
 from .options import Options
 
 if TYPE_CHECKING:
+    from django.db.models import Q
+
     from .base import Model
 
 _IDS = ("id", "pk", "id__in", "pk__in")
@@ -41,7 +40,7 @@ def narrowed(
     terms: list[str] = []
     conditions: list[Condition] = []
     for each in asked:
-        if isinstance(each, Q):
+        if _is_q(each):
             conditions.append(_of_q(meta, each))
         else:
             terms.append(_tag(meta, each))
@@ -72,19 +71,28 @@ def without(
     return query.where(all_of((query.condition, negated(met))))
 
 
-def _of_q(meta: Options, q: Q) -> Condition:
+def _is_q(asked: Any) -> "TypeGuard[Q]":
+    """Whether it is a Q. Who has one has imported it: it takes longer than all ours."""
+    if isinstance(asked, str):
+        return False
+    from django.db.models import Q
+
+    return isinstance(asked, Q)
+
+
+def _of_q(meta: Options, q: "Q") -> Condition:
     """The condition of a Q of any nesting. A text in it is a tag; an empty one, all."""
     parts: list[Condition] = []
     for child in q.children:
-        if isinstance(child, Q):
-            parts.append(_of_q(meta, child))
-        elif isinstance(child, tuple):
+        if isinstance(child, tuple):
             parts.append(_of_lookup(meta, *child))
+        elif _is_q(child):
+            parts.append(_of_q(meta, child))
         else:
             parts.append(Term(_tag(meta, child)))
     if not parts:
         return EVERYTHING
-    joined = {Q.AND: all_of, Q.OR: any_of, Q.XOR: odd_of}[q.connector](parts)
+    joined = {q.AND: all_of, q.OR: any_of, q.XOR: odd_of}[q.connector](parts)
     return negated(joined) if q.negated else joined
 
 
@@ -97,7 +105,7 @@ def _of_lookup(meta: Options, name: str, value: Any) -> Condition:
             f"Cannot filter {meta.object_name} by {name}: ids have no order. Look one "
             "up by id=..., several by id__in=[...]."
         )
-    if isinstance(value, BaseExpression | Combinable):
+    if hasattr(value, "resolve_expression"):  # what Django's own have: F("other")
         raise FieldError(
             f"Cannot filter {meta.object_name} by {name}={value!r}: no index compares "
             "two attributes. Pass a value."

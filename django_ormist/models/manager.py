@@ -5,14 +5,14 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
-from django.db.models import Q
-
 from ..connections.executor import arun, run
 from ..exceptions import NotSupportedError
 from . import bulk, fetching
 from .altering import Altering, alters_data
 
 if TYPE_CHECKING:
+    from django.db.models import Q
+
     from .base import Model
     from .collection import Collection
 
@@ -38,7 +38,7 @@ class Asking(Altering, Generic[M]):
         """No object at all, at the cost of no round trip."""
         return self._collection()._chained(self._collection().query.nothing())
 
-    def find(self, /, *tags: str | Q, **lookups: Any) -> "Collection[M]":
+    def find(self, /, *tags: "str | Q", **lookups: Any) -> "Collection[M]":
         """The objects that carry all these tags and attribute values.
 
         ``name=value`` compares the texts of indexed attributes; ``id``, ``pk``,
@@ -48,11 +48,11 @@ class Asking(Altering, Generic[M]):
         """
         return self._collection()._narrowed(tags, lookups)
 
-    def filter(self, /, *tags: str | Q, **lookups: Any) -> "Collection[M]":
+    def filter(self, /, *tags: "str | Q", **lookups: Any) -> "Collection[M]":
         """See find()."""
         return self._collection()._narrowed(tags, lookups)
 
-    def exclude(self, /, *tags: str | Q, **lookups: Any) -> "Collection[M]":
+    def exclude(self, /, *tags: "str | Q", **lookups: Any) -> "Collection[M]":
         """The objects that find() of the same arguments would leave out."""
         return self._collection()._without(tags, lookups)
 

@@ -3,9 +3,6 @@
 from dataclasses import replace
 from typing import Any
 
-from django.db.models import F
-from django.db.models.expressions import OrderBy
-
 from ..exceptions import FieldError
 from ..queries.query import CREATED, EXPIRE, RANDOM, Order, Query
 from .options import Options
@@ -31,23 +28,10 @@ def ordered(query: Query, meta: Options, names: tuple[Any, ...]) -> Query:
 
 
 def _order(meta: Options, given: Any) -> Order:
-    if isinstance(given, F):
-        given = given.asc()
-    if isinstance(given, OrderBy):
-        if not isinstance(given.expression, F) or given.nulls_first:
-            raise FieldError(
-                f"Cannot order {meta.object_name} by {given!r}: only a name is "
-                "ordered by, and objects without it come last."
-            )
-        (name,) = given.expression.deconstruct()[1]
-        is_descending = given.descending
-    elif isinstance(given, str):
+    if isinstance(given, str):
         name, is_descending = given.removeprefix("-"), given.startswith("-")
     else:
-        raise TypeError(
-            f"{meta.object_name}.objects.order_by() takes names, not "
-            f"{type(given).__name__}: {given!r}."
-        )
+        name, is_descending = _expressed(meta, given)
     if name in meta.ordered or name in (CREATED, EXPIRE):
         return Order(name, is_descending)
     if name == RANDOM:
@@ -62,3 +46,24 @@ def _order(meta: Options, given: Any) -> Order:
         f"Add it to {meta.object_name}.Meta.ordered, or order by {CREATED!r}, "
         f"{EXPIRE!r} or {RANDOM!r}."
     )
+
+
+def _expressed(meta: Options, given: Any) -> tuple[str, bool]:
+    """The name, and whether it is descending, of F("name") or F("name").desc()."""
+    from django.db.models import F  # which takes longer to import than all of ours
+    from django.db.models.expressions import OrderBy
+
+    if isinstance(given, F):
+        given = given.asc()
+    if not isinstance(given, OrderBy):
+        raise TypeError(
+            f"{meta.object_name}.objects.order_by() takes names, not "
+            f"{type(given).__name__}: {given!r}."
+        )
+    if not isinstance(given.expression, F) or given.nulls_first:
+        raise FieldError(
+            f"Cannot order {meta.object_name} by {given!r}: only a name is "
+            "ordered by, and objects without it come last."
+        )
+    (name,) = given.expression.deconstruct()[1]
+    return name, given.descending

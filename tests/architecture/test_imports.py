@@ -67,6 +67,16 @@ def test_the_front_door_imports_nothing_optional():
     assert outcome(code) == "[]"
 
 
+def test_the_front_door_imports_no_sql_model():
+    """django.db.models, which a site without SQL never imports, takes 60 ms."""
+    code = """
+        import sys
+        import django_ormist
+        print("django.db.models" in sys.modules)
+    """
+    assert outcome(code) == "False"
+
+
 def test_importing_connects_no_signal():
     code = """
         from django.core.signals import request_finished, setting_changed
