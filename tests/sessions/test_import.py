@@ -117,6 +117,24 @@ def test_sessions_of_djangos_own_redis_cache_come_over(carry, caches, settings):
     check(CACHE, carry)
 
 
+@pytest.mark.stray_keys
+@pytest.mark.parametrize("prefix", ["old", ""])
+def test_sessions_of_django_redis_sessions_come_over(
+    carry, server, monkeypatch, prefix
+):
+    monkeypatch.setattr("tests.sessions.old_redis.PREFIX", prefix)
+    server.client.rpush("old:a-list", "is no session")
+    server.client.set("old:a-text", b"is no session \xff")
+    engine = "tests.sessions.old_redis"
+    key, user = made(engine, a=[1]), made(engine, 600, _auth_user_id="7")
+    assert carry(engine) == "Carried over 2 sessions.\n"
+    assert found(key) == {"a": [1]}
+    (session,) = Session.objects.find(user_id=7)
+    assert session.id == private_id(user)
+    assert 590 < session.ttl() <= 600.1
+    check_sound(server)
+
+
 def test_a_cache_that_cannot_list_its_keys_is_named(carry, caches, settings):
     settings.SESSION_CACHE_ALIAS = "local"
     with pytest.raises(CommandError, match="'local' cannot list its keys: it is a Loc"):
