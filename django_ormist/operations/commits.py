@@ -1,11 +1,14 @@
 """Several saves and deletions in one step, or none of them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
-from ..keys import Space, all_key, index_keys, term_key
+from ..keys import Space
+from ..queries.conditions import Condition
 from .objects import DELETE, SAVE
 from .operation import Operation, Script, Word
+from .plans import Plan
 from .replies import Outcome, outcome
 
 COMMIT = Script("commit")
@@ -43,20 +46,23 @@ def commit(parts: Sequence[Operation]) -> Operation:
     )
 
 
-def absent(
-    space: Space, suffixes: Sequence[bytes], sort_keys: Mapping[str, bytes]
-) -> Operation:
-    """A part of commit(): refuses if a live object has all these terms and values.
+def unless(guard: Operation, write: Operation) -> Operation:
+    """The *write*, refused where the *guard*, an absent(), is. The answer of either."""
+    both = commit([guard, write])
 
-    One of them at least. Answers (MATCHED, id). O(the smallest set).
+    def parse(reply: list[Any]) -> Any:
+        is_written, answers = both.parse(reply)
+        done = (Outcome.DONE, None)
+        return answers.get(1, done) if is_written else answers.get(0) or answers[1]
+
+    return replace(both, parse=parse)
+
+
+def absent(space: Space, condition: Condition) -> Operation:
+    """A part of commit(): refuses if a live object meets the condition.
+
+    Answers (MATCHED, id). A microsecond an id of the smallest of its parts.
     """
-    return Operation(
-        ABSENT,
-        (
-            all_key(space),
-            *(term_key(space, suffix) for suffix in suffixes),
-            *index_keys(space, sort_keys),
-        ),
-        (len(sort_keys), *sort_keys.values()),
-        parse=outcome,
-    )
+    plan = Plan(space)
+    words = tuple(plan.condition(condition))
+    return Operation(ABSENT, tuple(plan.keys), words, parse=outcome)

@@ -32,7 +32,6 @@ NO_COUNTERS: Mapping[str, int] = MappingProxyType({})
 
 SAVE = Script("save")
 DELETE = Script("delete")
-INSERT_MANY = Script("insert_many")
 INCREMENT = Script("increment")
 RENEW = Script("renew")
 UPDATE = Script("update")
@@ -89,15 +88,6 @@ def memo_of(
 
 NOTHING = Image(b"")
 """What is stored where no object is."""
-
-
-@dataclass(frozen=True, slots=True)
-class NewObject:
-    """An object to insert: its id, its image and its counters' first values."""
-
-    pk: str
-    image: Image
-    counters: Mapping[str, int] = field(default_factory=dict)
 
 
 def load(space: Space, pk: str) -> Operation:
@@ -166,8 +156,8 @@ def save(
             len(counted),
             *(now for _, now in ordered.values()),
             *(value for change in unique.values() for value in change),
-            *_counter_words(counted),
-            *_counter_words(counters or {}),
+            *counter_words(counted),
+            *counter_words(counters or {}),
         ),
         parse=outcome_among(unique),
         is_write=True,
@@ -210,56 +200,6 @@ def delete(space: Space, pk: str, stored: Image, is_indexed: bool = True) -> Ope
             *stored.unique.values(),
         ),
         parse=outcome,
-        is_write=True,
-    )
-
-
-def insert_many(
-    space: Space,
-    objects: Sequence[NewObject],
-    before: NewObject | None = None,
-    is_indexed: bool = True,
-    ordered: Sequence[str] = (),
-    unique: Sequence[tuple[str, ...]] = (),
-) -> Operation:
-    """Write new objects, all or none. Answers (Outcome, 1-based number of one).
-
-    before: skipped unless this object, the last of an earlier batch, is stored.
-    At most some 100 objects: the server does nothing else meanwhile, 1.5 ms.
-    """
-    carriers: dict[bytes, list[int]] = {}
-    words: list[bytes | str | int] = []
-    for number, new in enumerate(objects, start=1):
-        for suffix in new.image.suffixes:
-            carriers.setdefault(suffix, []).append(number)
-        image = new.image
-        words += (pk_bytes(new.pk), image.packed, image.deadline, image.memo)
-        words += [image.sort_keys.get(name, b"") for name in ordered]
-        words += [image.unique.get(names, b"") for names in unique]
-        words += (len(new.counters), *_counter_words(new.counters))
-    for numbers in carriers.values():
-        words += (len(numbers), *numbers)
-    return Operation(
-        INSERT_MANY,
-        (
-            all_key(space),
-            expires_key(space),
-            memo_key(space),
-            *(object_key(space, new.pk) for new in objects),
-            *(term_key(space, suffix) for suffix in carriers),
-            *index_keys(space, ordered, unique),
-        ),
-        (
-            len(objects),
-            SWEPT_BY_A_WRITE,
-            int(is_indexed),
-            b"" if before is None else pk_bytes(before.pk),
-            b"" if before is None else before.image.packed,
-            len(ordered),
-            len(unique),
-            *words,
-        ),
-        parse=outcome_among(unique),
         is_write=True,
     )
 
@@ -351,7 +291,7 @@ def _changes(old: Mapping[Any, bytes], new: Mapping[Any, bytes]) -> _Changes:
     }
 
 
-def _counter_words(counters: Mapping[str, int]) -> Iterable[str | int]:
+def counter_words(counters: Mapping[str, int]) -> Iterable[str | int]:
     for name, value in counters.items():
         yield name
         yield value

@@ -21,7 +21,8 @@ from django_ormist.operations import (
     objects,
     searches,
 )
-from django_ormist.operations.objects import NOTHING, Image, NewObject
+from django_ormist.operations.inserts import NewObject, insert_many
+from django_ormist.operations.objects import NOTHING, Image
 from django_ormist.operations.operation import Operation
 from django_ormist.queries.query import Query
 from django_ormist.terms import term_suffix
@@ -79,8 +80,9 @@ class Store:
         *new: NewObject,
         before: NewObject | None = None,
         is_indexed: bool = True,
+        **more: Any,
     ) -> Any:
-        return self.run(objects.insert_many(self.space, new, before, is_indexed))
+        return self.run(insert_many(self.space, new, before, is_indexed, **more))
 
     def commit(self, *parts: Operation) -> Any:
         return self.run(commits.commit(parts))

@@ -1,8 +1,11 @@
 """insert_many.lua: new objects with their entries, all of them or none."""
 
+from dataclasses import replace
+
 import pytest
 
-from django_ormist.operations.objects import NOTHING, NewObject
+from django_ormist.operations.inserts import NewObject
+from django_ormist.operations.objects import NOTHING
 from tests.scripts.store import FAR, ONE_VARIANT_A_SERVER, image
 
 pytestmark = ONE_VARIANT_A_SERVER
@@ -101,3 +104,32 @@ def test_an_insert_sweeps_twenty_that_are_due(store):
     store.expire_now(*pks)
     assert store.insert_many(*TWO) == 1
     assert len(store.ids("t:x")) == 10
+
+
+def test_1_with_what_was_passed_over(store):
+    store.fill("two", terms=["c"])
+    before = store.everything()
+    answer = store.insert_many(*TWO, passes_over=True)
+    assert answer == [1, [2]]
+    assert store.get("one") == b"one"
+    assert store.ids("all") == ["two", "one"]
+    assert store.insert_many(*TWO, passes_over=True) == [1, [1], [2]]
+    store.delete("one", TWO[0].image)
+    assert store.everything() == before
+
+
+def test_1_with_who_holds_a_value(store):
+    def holding(pk, value, *terms):
+        held = replace(image(*terms, packed=b"x"), unique={("code",): b"t:" + value})
+        return NewObject(pk, held)
+
+    store.insert_many(holding("old", b"1"), unique=[("code",)])
+    assert store.insert_many(
+        holding("a", b"1", "t"),
+        holding("b", b"2", "t"),
+        holding("c", b"2", "t"),
+        unique=[("code",)],
+        passes_over=True,
+    ) == [1, [1, 1, b"old"], [3, 1, b"b"]]
+    assert store.ids("t:t") == ["b"]
+    assert store.hash("u:code") == {b"t:1": b"old", b"t:2": b"b"}

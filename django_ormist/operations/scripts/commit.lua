@@ -1,21 +1,16 @@
 -- Save and delete several objects, of one or more models, in one step or not at all.
 --
 -- KEYS     those of each part, one part after the other: of save.lua, of delete.lua, or
---          of "absent": 1 all (sorted set)  2.. sorted sets of terms; then of each
---          ordered attribute the entries (sorted set) and the sort keys (hash)
+--          of "absent", as conditions.lua
 -- ARGV     1 number of parts; for each of them its kind ("save", "delete", "absent"), how
 --          many keys it has, how many arguments; then the arguments of each part: of
---          save.lua, of delete.lua, or of "absent": 1 number of ordered attributes
---          2.. their sort keys
+--          save.lua, of delete.lua, or of "absent" a condition, as conditions.lua
 -- RETURNS  {1, ...} all is written; {0, ...} nothing is. Then {number, answer} of each
 --          part that refused, or of which delete.lua would not answer 1: what save.lua
 --          or delete.lua would answer, and of "absent"
---          {6, id} this live object carries all the terms and values
--- COST     O((entries + swept) log n); "absent": O(the smallest set)
--- DERIVED  as save.lua and delete.lua; the objects that carry the terms of "absent"
-
--- unpack() fails near 8000 values: Lua 5.1's C stack.
-local CHUNK = 1000
+--          {6, id} this live object meets the condition
+-- COST     O((entries + swept) log n); "absent": 1 us an id of the smallest condition
+-- DERIVED  as save.lua and delete.lua; the objects that meet the condition of "absent"
 
 local now, now_us = clock()
 
@@ -99,62 +94,18 @@ function CHECKS.delete(KEYS, ARGV)
 end
 
 function CHECKS.absent(KEYS, ARGV)
-  local base, ordered = string.sub(KEYS[1], 1, -4), tonumber(ARGV[1])
-  local first_ordered = #KEYS - 2 * ordered + 1
-  local wrong = mistyped(KEYS, 1, first_ordered - 1, 'zset')
-    or mistyped_ordered(KEYS, first_ordered, ordered)
-  if wrong then
-    return wrong
-  end
-
-  -- A live object among these that has every term and value, or nil.
-  local function match(ids)
-    for key = 2, first_ordered - 1 do
-      local kept = {}
-      for i, score in ipairs(#ids > 0 and redis.call('ZMSCORE', KEYS[key], unpack(ids)) or {}) do
-        if score then
-          kept[#kept + 1] = ids[i]
-        end
-      end
-      ids = kept
-    end
-    for _, pk in ipairs(ids) do
-      local has_all = redis.call('EXISTS', base .. 'o:' .. pk) == 1
-      for i = 1, has_all and ordered or 0 do
-        local sort_keys = KEYS[first_ordered + 2 * i - 1]
-        has_all = has_all and redis.call('HGET', sort_keys, pk) == ARGV[1 + i]
-      end
-      if has_all then
-        return pk
+  -- INCLUDE conditions
+  local node = condition(1)
+  local from, found = source(node), nil
+  each(from, function(ids)
+    for _, pk in ipairs(found and {} or living(meets(node, ids, from))) do
+      if redis.call('EXISTS', base .. 'o:' .. pk) == 1 then
+        found = pk
+        return
       end
     end
-  end
-
-  local smallest, source
-  for key = 2, first_ordered - 1 do
-    local size = redis.call('ZCARD', KEYS[key])
-    if not smallest or size < smallest then
-      smallest, source = size, KEYS[key]
-    end
-  end
-  local from, ids = 0, nil
-  repeat
-    if source then
-      ids = redis.call('ZRANGE', source, from, from + CHUNK - 1)
-    else
-      ids = redis.call('ZRANGEBYLEX', KEYS[first_ordered], '[' .. ARGV[2],
-        '(' .. ARGV[2] .. '\255', 'LIMIT', from, CHUNK)
-      for i, found in ipairs(ids) do
-        local a, b, c = string.byte(found, -3, -1)
-        ids[i] = string.sub(found, -3 - (a * 65536 + b * 256 + c), -4)
-      end
-    end
-    local found = match(ids)
-    if found then
-      return {6, found}
-    end
-    from = from + CHUNK
-  until #ids < CHUNK
+  end)
+  return found and {6, found}
 end
 
 local answers, writes = {1}, {}

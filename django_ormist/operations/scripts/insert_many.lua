@@ -8,11 +8,14 @@
 --          3 "1" if the model is indexed
 --          4 id and 5 bytes of an object that must be stored, or "" and ""
 --          6 number of ordered attributes  7 number of unique ones
+--          8 "1" to pass over objects whose id or unique value is taken
 --          then for each object: id, bytes, deadline in ms or "", memo or "",
 --          a sort key for each ordered attribute, a value for each unique one, ""
 --          for none, number of counters, counter names and values
 --          then for each term: how many of the objects carry it, their numbers
 -- RETURNS  1 written
+--          {1, ...} written but those passed over: of each {number} its id is taken, or
+--          {number, which, id} its unique value is held by this object
 --          {0, number} that object's id is taken
 --          {2, number} no such object, but index entries that nothing explains
 --          {3, number} that object's deadline is past
@@ -40,9 +43,12 @@ local wrong = mistyped(KEYS, 1, 2, 'zset') or mistyped(KEYS, 3, 3, 'hash')
 if wrong then
   return wrong
 end
+local passes_over, passed = ARGV[8] == '1', {}
 for i = 1, count do
   local found = redis.call('TYPE', KEYS[3 + i])['ok']
-  if found == 'string' then
+  if found == 'string' and passes_over then
+    passed[i] = {i}
+  elseif found == 'string' then
     return {0, i}
   elseif found ~= 'none' then
     return {-1, KEYS[3 + i]}
@@ -56,7 +62,7 @@ local sort_keys, fields, claimed = {}, {}, {}
 for j = 1, uniques do
   claimed[j] = {}
 end
-local at = 8
+local at = 9
 for i = 1, count do
   pks[i], packed[i], memos[i] = ARGV[at], ARGV[at + 1], ARGV[at + 3]
   deadlines[i] = tonumber(ARGV[at + 2]) or false
@@ -68,18 +74,22 @@ for i = 1, count do
   at = at + ordered
   fields[i] = {unpack(ARGV, at, at + uniques - 1)}
   at = at + uniques
-  for j, field in ipairs(fields[i]) do
+  for j, field in ipairs(passed[i] and {} or fields[i]) do
+    local holder = field ~= '' and (claimed[j][field]
+      or redis.call('HGET', KEYS[first_unique + j - 1], field))
+    if holder and not claimed[j][field]
+      and redis.call('EXISTS', base .. 'o:' .. holder) == 0 then
+      holder = nil
+    end
+    if holder and passes_over then
+      passed[i] = {i, j, holder}
+      break
+    elseif holder then
+      return {5, i, j, holder}
+    end
+  end
+  for j, field in ipairs(passed[i] and {} or fields[i]) do
     if field ~= '' then
-      local holder = claimed[j][field]
-      if not holder then
-        holder = redis.call('HGET', KEYS[first_unique + j - 1], field)
-        if holder and redis.call('EXISTS', base .. 'o:' .. holder) == 0 then
-          holder = nil
-        end
-      end
-      if holder then
-        return {5, i, j, holder}
-      end
       claimed[j][field] = pks[i]
     end
   end
@@ -96,8 +106,14 @@ for i = 1, count do
 end
 
 local leftovers, was_created = {}, redis.call('ZMSCORE', KEYS[1], unpack(pks))
+local written, answer = {}, {1}
 for i = 1, count do
-  if was_created[i] then
+  if passed[i] then
+    answer[#answer + 1] = passed[i]
+  else
+    written[#written + 1] = i
+  end
+  if was_created[i] and not passed[i] then
     local memo = redis.call('HGET', KEYS[3], pks[i])
     if not memo and ARGV[3] == '1' and not redis.call('ZSCORE', KEYS[2], pks[i]) then
       return {2, i}
@@ -106,8 +122,12 @@ for i = 1, count do
   end
 end
 
+if #written == 0 then
+  return answer
+end
+
 -- A SET comes first: out of memory, it is refused before anything is written.
-for i = 1, count do
+for _, i in ipairs(written) do
   if deadlines[i] then
     redis.call('SET', KEYS[3 + i], packed[i], 'PXAT', digits(deadlines[i] - 1))
   else
@@ -123,9 +143,9 @@ end
 
 local first = next_created(KEYS[1], now_us)
 local created, entries = {}, {}
-for i = 1, count do
-  created[i] = digits(first + i - 1)
-  entries[2 * i - 1], entries[2 * i] = created[i], pks[i]
+for place, i in ipairs(written) do
+  created[i] = digits(first + place - 1)
+  entries[2 * place - 1], entries[2 * place] = created[i], pks[i]
 end
 redis.call('ZADD', KEYS[1], unpack(entries))
 for key = 4 + count, first_ordered - 1 do
@@ -133,15 +153,19 @@ for key = 4 + count, first_ordered - 1 do
   entries = {}
   for j = 1, carriers do
     local i = tonumber(ARGV[at + j])
-    entries[2 * j - 1], entries[2 * j] = created[i], pks[i]
+    if created[i] then
+      entries[#entries + 1], entries[#entries + 2] = created[i], pks[i]
+    end
   end
-  redis.call('ZADD', KEYS[key], unpack(entries))
+  if #entries > 0 then
+    redis.call('ZADD', KEYS[key], unpack(entries))
+  end
   at = at + 1 + carriers
 end
 for j = 1, ordered do
   local values = {}
   entries = {}
-  for i = 1, count do
+  for _, i in ipairs(written) do
     local sort_key = sort_keys[i][j]
     if sort_key ~= '' then
       entries[#entries + 1] = 0
@@ -160,7 +184,7 @@ for j = 1, uniques do
     redis.call('HSET', KEYS[first_unique + j - 1], field, pk)
   end
 end
-for i = 1, count do
+for _, i in ipairs(written) do
   if deadlines[i] then
     redis.call('ZADD', KEYS[2], digits(deadlines[i]), pks[i])
     if memos[i] ~= '' then
@@ -175,4 +199,4 @@ for i = 1, count do
   end
 end
 sweep(base, peek(KEYS[2], now, ARGV[2]))
-return 1
+return #answer == 1 and 1 or answer

@@ -1,0 +1,107 @@
+"""Many new objects in one step."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..keys import (
+    Space,
+    all_key,
+    expires_key,
+    index_keys,
+    memo_key,
+    object_key,
+    pk_bytes,
+    term_key,
+)
+from .objects import SWEPT_BY_A_WRITE, Image, counter_words
+from .operation import Operation, Script
+from .replies import Holder, Outcome, outcome_among
+
+INSERT_MANY = Script("insert_many")
+
+
+@dataclass(frozen=True, slots=True)
+class NewObject:
+    """An object to insert: its id, its image and its counters' first values."""
+
+    pk: str
+    image: Image
+    counters: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Obstacle:
+    """Why an object was not inserted. number: which of them, from 0.
+
+    holder: who holds its unique value; None if its id is taken.
+    """
+
+    number: int
+    holder: Holder | None
+
+
+def insert_many(
+    space: Space,
+    objects: Sequence[NewObject],
+    before: NewObject | None = None,
+    is_indexed: bool = True,
+    ordered: Sequence[str] = (),
+    unique: Sequence[tuple[str, ...]] = (),
+    passes_over: bool = False,
+) -> Operation:
+    """Write new objects, all or none. Answers (Outcome, 1-based number of one).
+
+    before: skipped unless this object, the last of an earlier batch, is stored.
+    passes_over: write all but those whose id or unique value is taken: then DONE comes
+    with a list of those, as Obstacles. At most some 100 objects: the server does
+    nothing else meanwhile, 1.5 ms.
+    """
+
+    def parse(reply: Any) -> Any:
+        if not passes_over or reply == 1 or reply[0] != 1:
+            return outcome_among(unique)(reply)
+        return Outcome.DONE, [_obstacle(unique, *each) for each in reply[1:]]
+
+    carriers: dict[bytes, list[int]] = {}
+    words: list[bytes | str | int] = []
+    for number, new in enumerate(objects, start=1):
+        for suffix in new.image.suffixes:
+            carriers.setdefault(suffix, []).append(number)
+        image = new.image
+        words += (pk_bytes(new.pk), image.packed, image.deadline, image.memo)
+        words += [image.sort_keys.get(name, b"") for name in ordered]
+        words += [image.unique.get(names, b"") for names in unique]
+        words += (len(new.counters), *counter_words(new.counters))
+    for numbers in carriers.values():
+        words += (len(numbers), *numbers)
+    return Operation(
+        INSERT_MANY,
+        (
+            all_key(space),
+            expires_key(space),
+            memo_key(space),
+            *(object_key(space, new.pk) for new in objects),
+            *(term_key(space, suffix) for suffix in carriers),
+            *index_keys(space, ordered, unique),
+        ),
+        (
+            len(objects),
+            SWEPT_BY_A_WRITE,
+            int(is_indexed),
+            b"" if before is None else pk_bytes(before.pk),
+            b"" if before is None else before.image.packed,
+            len(ordered),
+            len(unique),
+            int(passes_over),
+            *words,
+        ),
+        parse=parse,
+        is_write=True,
+    )
+
+
+def _obstacle(
+    unique: Sequence[tuple[str, ...]], number: int, which: int = 0, pk: bytes = b""
+) -> Obstacle:
+    return Obstacle(number - 1, Holder(unique[which - 1], pk) if which else None)
