@@ -1,7 +1,7 @@
-"""Ids and tags as users pass them."""
+"""Ids, tags and counters as users pass them."""
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..keys import pk_bytes
 
@@ -43,3 +43,16 @@ def checked_tags(model: "type[Model]", tags: Iterable[str]) -> list[str]:
             "Derive it from TaggedModel, or pass attributes by name."
         )
     return list(given)
+
+
+def checked_counter(model: str, name: str, value: Any) -> int:
+    """*value* if a counter can have it. Raises TypeError, OverflowError."""
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError(
+            f"The counter {name!r} of {model} takes an int, not {type(value).__name__}."
+        )
+    if not -(2**63) <= value < 2**63:
+        raise OverflowError(
+            f"The counter {name!r} of {model} holds 64 bits: {value} does not fit."
+        )
+    return value

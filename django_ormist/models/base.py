@@ -11,7 +11,7 @@ from ..keys import object_key
 from ..operations.searches import Row
 from . import increments, saving
 from .altering import Altering, alters_data
-from .arguments import checked_pk, checked_tags
+from .arguments import checked_counter, checked_pk, checked_tags
 from .contents import Contents
 from .deadlines import Expire, now_ms, to_datetime, to_deadline_ms
 from .manager import Manager
@@ -146,17 +146,7 @@ class Model(Altering, metaclass=ModelBase):
         )
 
     def _set_counter(self, name: str, value: Any) -> None:
-        if not isinstance(value, int) or isinstance(value, bool):
-            raise TypeError(
-                f"The counter {name!r} of {self._meta.object_name} takes an int, "
-                f"not {type(value).__name__}."
-            )
-        if not -(2**63) <= value < 2**63:
-            raise OverflowError(
-                f"The counter {name!r} of {self._meta.object_name} holds 64 bits: "
-                f"{value} does not fit."
-            )
-        self._counters[name] = value
+        self._counters[name] = checked_counter(self._meta.object_name, name, value)
         self._assigned.add(name)
 
     @property

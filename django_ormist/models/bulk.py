@@ -1,51 +1,63 @@
-"""The flows that write many objects."""
+"""The flows that write many objects: bulk_create, bulk_save, bulk_update."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from ..connections import connections
 from ..exceptions import IntegrityError
 from ..keys import object_key
-from ..operations import objects, searches
 from ..operations.healing import forget
-from ..operations.objects import Image, NewObject
+from ..operations.inserts import NewObject, insert_many
 from ..operations.operation import Flow, Operation
 from ..operations.replies import Outcome
 from .blocks import Pending, current, refuse
-from .contents import Contents
+from .changes import Changes, Found, Verdict
 from .efforts import Effort, held_by_another
+from .saving import rebase
 
 if TYPE_CHECKING:
     from .base import Model
     from .collection import Collection
 
 BATCHES_A_TRIP = 10
-CHANGED_A_TRIP = 100
 
 
-def create(asked: "Collection[Any]", objs: Iterable["Model"], batch_size: int) -> Flow:
+def create(
+    asked: "Collection[Any]", objs: Iterable["Model"], batch_size: int | None
+) -> Flow:
     """Flow: insert new objects in batches, each all or none; the objects."""
-    _check_batch_size(batch_size)
-    instances, codec = list(objs), connections[asked.db].codec
-    _check_new(asked, instances)
+    size = checked_size(batch_size)
+    instances = checked_objects(asked, objs)
+    _check_ids(asked, instances)
     if _are_collected(asked, instances, force_insert=True):
         return instances
-    batches = []
-    for some in _cut(instances, batch_size):
+    written = 0
+    for group in cut(batches_of(asked, instances, size), BATCHES_A_TRIP):
+        replies = yield [insertion(asked, *each) for each in _chained(group)]
+        for (some, new), reply in zip(group, replies, strict=True):
+            some, new, (code, fact) = yield from settled(asked, some, new, reply)
+            if code is Outcome.REFUSED:
+                raise _taken(asked, new[fact - 1].pk, written)
+            if code is Outcome.TAKEN:
+                refused, model = some[fact.number - 1], asked.model.__name__
+                error = held_by_another(model, refused.id, refused.attrs, fact)
+                raise IntegrityError(f"{error} {_so_far(written)}")
+            stored(asked, some, new)
+            written += len(some)
+    return instances
+
+
+def batches_of(
+    asked: "Collection[Any]", instances: list["Model"], size: int
+) -> list[tuple[list["Model"], list[NewObject]]]:
+    """The objects in batches, each with what is to be inserted."""
+    codec, batches = connections[asked.db].codec, []
+    for some in cut(instances, size):
         for instance in some:
             instance.validate()
         batches.append((some, [_new(instance, codec) for instance in some]))
-    written = 0
-    for group in _cut(batches, BATCHES_A_TRIP):
-        replies = yield [_insert(asked, new, before) for new, before in _chained(group)]
-        for (some, new), reply in zip(group, replies, strict=True):
-            if reply[0] is Outcome.DONE:
-                _stored(asked, some, new)
-            else:
-                yield from _insert_again(asked, some, new, reply, written)
-            written += len(some)
-    return instances
+    return batches
 
 
 def _chained(
@@ -58,53 +70,54 @@ def _chained(
         before = new[-1]
 
 
-def _insert(
-    asked: "Collection[Any]", new: list[NewObject], before: NewObject | None = None
+def insertion(
+    asked: "Collection[Any]",
+    new: list[NewObject],
+    before: NewObject | None = None,
+    passes_over: bool = False,
 ) -> Operation:
+    """The insertion of a batch."""
     meta = asked.model._meta
-    return objects.insert_many(
-        asked.space, new, before, meta.is_indexed, meta.ordered, meta.unique
+    return insert_many(
+        asked.space,
+        new,
+        before,
+        meta.is_indexed,
+        meta.ordered,
+        meta.unique,
+        passes_over,
     )
 
 
-def _insert_again(
+def settled(
     asked: "Collection[Any]",
     some: list["Model"],
     new: list[NewObject],
     reply: tuple[Outcome, Any],
-    written: int,
+    passes_over: bool = False,
 ) -> Flow:
-    """Flow: one batch that was refused, with what was in its way removed."""
-    while reply[0] is not Outcome.DONE:
+    """Flow: a batch without what is past its deadline, and its last answer.
+
+    Sent again where it waited for another, and where what was in its way is removed.
+    """
+    meta = asked.model._meta
+    while reply[0] in (Outcome.UNEXPLAINED, Outcome.DUE, Outcome.SKIPPED):
         code, fact = reply
-        if code is Outcome.REFUSED:
-            raise IntegrityError(
-                f"Cannot insert {asked.model.__name__} {new[fact - 1].pk!r}: the id is "
-                f"taken. Nothing of its batch was written; {written} objects of the "
-                "batches before it were. Leave it out, and go on from there."
-            )
-        if code is Outcome.TAKEN:
-            error = held_by_another(some[fact.number - 1], fact)
-            raise IntegrityError(
-                f"{error} Nothing of its batch was written; {written} objects of the "
-                "batches before it were."
-            )
         if code is Outcome.UNEXPLAINED:
-            meta = asked.model._meta
-            pk = new[fact - 1].pk
-            yield from forget(asked.space, pk, meta.ordered, meta.unique)
+            yield from forget(asked.space, new[fact - 1].pk, meta.ordered, meta.unique)
         elif code is Outcome.DUE:
             some = [*some[: fact - 1], *some[fact:]]
             new = [*new[: fact - 1], *new[fact:]]
             if not new:
-                return
-        reply = yield _insert(asked, new)
-    _stored(asked, some, new)
+                return some, new, (Outcome.DONE, None)
+        reply = yield insertion(asked, new, passes_over=passes_over)
+    return some, new, reply
 
 
-def _stored(
-    asked: "Collection[Any]", some: list["Model"], new: list[NewObject]
+def stored(
+    asked: "Collection[Any]", some: Iterable["Model"], new: Iterable[NewObject]
 ) -> None:
+    """Tell the instances that they are stored."""
     for instance, each in zip(some, new, strict=True):
         instance._take(instance._contents(), each.image.packed, asked.db)
 
@@ -115,15 +128,22 @@ def _new(instance: "Model", codec: str) -> NewObject:
     return NewObject(instance.id, image, counters)
 
 
-def _check_new(asked: "Collection[Any]", instances: list["Model"]) -> None:
-    """Raises TypeError for another model's object, IntegrityError for a double id."""
-    seen = set()
+def checked_objects(asked: "Collection[Any]", objs: Iterable["Model"]) -> list["Model"]:
+    """The objects as a list. Raises TypeError for one of another model."""
+    instances = list(objs)
     for instance in instances:
         if type(instance) is not asked.model:
             raise TypeError(
                 f"{asked.model.__name__}.objects takes {asked.model.__name__} objects, "
                 f"not {type(instance).__name__}."
             )
+    return instances
+
+
+def _check_ids(asked: "Collection[Any]", instances: list["Model"]) -> None:
+    """Raises IntegrityError for a double id."""
+    seen = set()
+    for instance in instances:
         if instance.id in seen:
             raise IntegrityError(
                 f"Cannot insert {asked.model.__name__} {instance.id!r} twice: "
@@ -132,20 +152,31 @@ def _check_new(asked: "Collection[Any]", instances: list["Model"]) -> None:
         seen.add(instance.id)
 
 
-def save(asked: "Collection[Any]", objs: Iterable["Model"], batch_size: int) -> Flow:
+def _taken(asked: "Collection[Any]", pk: str, written: int) -> IntegrityError:
+    return IntegrityError(
+        f"Cannot insert {asked.model.__name__} {pk!r}: the id is taken. "
+        f"{_so_far(written)} Leave it out, and go on from there."
+    )
+
+
+def _so_far(written: int) -> str:
+    return (
+        f"Nothing of its batch was written; {written} objects of the batches before it "
+        "were."
+    )
+
+
+def save(
+    asked: "Collection[Any]", objs: Iterable["Model"], batch_size: int | None
+) -> Flow:
     """Flow: save objects that exist or not, many a trip; how many."""
-    _check_batch_size(batch_size)
-    instances, number = list(objs), 0
-    for instance in instances:
-        if type(instance) is not asked.model:
-            raise TypeError(
-                f"{asked.model.__name__}.objects takes {asked.model.__name__} objects, "
-                f"not {type(instance).__name__}."
-            )
-        instance.validate()
+    size = checked_size(batch_size)
+    instances, number = checked_objects(asked, objs), 0
     if _are_collected(asked, instances):
         return len(instances)
-    for some in _cut(instances, batch_size):
+    for instance in instances:
+        instance.validate()
+    for some in cut(instances, size):
         efforts = [Effort(instance, asked.db) for instance in some]
         replies = yield [effort.operation() for effort in efforts]
         for effort, reply in zip(efforts, replies, strict=True):
@@ -154,72 +185,58 @@ def save(asked: "Collection[Any]", objs: Iterable["Model"], batch_size: int) -> 
     return number
 
 
-def delete(asked: "Collection[Any]") -> Flow:
-    """Flow: delete what matches; how many. 1 + 2 ceil(N / 100) round trips."""
-    refuse(asked.db, "A collection's delete()")
-
-    def removal(pk: str, old: Image, contents: Contents) -> Operation:
-        return objects.delete(asked.space, pk, old)
-
-    return (yield from _change(asked, removal))
-
-
-def set_expire(asked: "Collection[Any]", deadline_ms: int | None) -> Flow:
-    """Flow: give what matches another deadline; how many. As delete()."""
-    refuse(asked.db, "A collection's set_expire()")
-    meta, codec = asked.model._meta, connections[asked.db].codec
-
-    def rewriting(pk: str, old: Image, contents: Contents) -> Operation:
-        contents.expire_at_ms = deadline_ms
-        new = contents.image(meta, codec)
-        counters: dict[str, int] | None = {} if meta.counters else None
-        return objects.save(asked.space, pk, old, new, counters, meta.is_indexed)
-
-    return (yield from _change(asked, rewriting))
-
-
-def _change(
-    asked: "Collection[Any]", change: Callable[[str, Image, Contents], Operation]
+def update(
+    asked: "Collection[Any]", objs: Iterable["Model"], fields: Iterable[str]
 ) -> Flow:
-    """Flow: send a change for each object that matches, as it is stored."""
-    changed = 0
-    pks = yield from searches.ids(asked.space, asked.query)
-    for some in _cut(pks, CHANGED_A_TRIP):
-        rows = yield from searches.rows_of(asked.space, some, False)
-        waiting = [(pk.decode(), packed) for pk, packed, _ in rows]
-        while waiting:
-            operations, sent = [], []
-            for pk, packed in waiting:
-                planned = _planned(asked, pk, packed, change)
-                if planned is not None:
-                    operations.append(planned[0])
-                    sent.append((pk, planned[1]))
-            replies = yield operations
-            waiting = []
-            for (pk, old), (code, stored) in zip(sent, replies, strict=True):
-                if code is Outcome.DONE:
-                    changed += 1
-                elif code is Outcome.DUE:
-                    code, stored = yield objects.delete(asked.space, pk, old)
-                    changed += code is Outcome.DONE
-                if code is Outcome.REFUSED and stored is not None:
-                    waiting.append((pk, stored))
-    return changed
+    """Flow: store these fields of objects that are stored, and no other; how many."""
+    refuse(asked.db, "bulk_update()")
+    names = checked_fields(asked, fields)
+    instances = {each.id: each for each in checked_objects(asked, objs)}
+    if not names:
+        raise ValueError("Field names must be given to bulk_update().")
+
+    def rewrite(found: Found) -> Verdict:
+        put(instances[found.pk], found, names)
+        return Verdict.WRITE
+
+    def done(found: Found) -> None:
+        instance = instances[found.pk]
+        if found.new is None:
+            instance._forget()
+            return
+        key = object_key(asked.space, found.pk)
+        rebase(instance, found.contents, found.new.packed, key, asked.db, names)
+        instance._assigned.difference_update(names)
+
+    meta, codec = asked.model._meta, connections[asked.db].codec
+    changes = Changes(asked.space, meta, codec, rewrite, done=done)
+    return (yield from changes.made([pk.encode() for pk in instances]))
 
 
-def _planned(
-    asked: "Collection[Any]",
-    pk: str,
-    packed: bytes,
-    change: Callable[[str, Image, Contents], Operation],
-) -> tuple[Operation, Image] | None:
-    """The change of one object, None if it does not match any more."""
-    contents = Contents.of(packed, object_key(asked.space, pk))
-    old = contents.stored_image(packed, asked.model._meta)
-    terms = set(contents.terms(asked.model._meta))
-    if not asked.query.matches(pk, terms, old.sort_keys):
-        return None
-    return change(pk, old, contents), old
+def checked_fields(asked: "Collection[Any]", fields: Iterable[str]) -> set[str]:
+    """Names of attributes, counters, "tags" or "expire". TypeError, FieldError."""
+    if isinstance(fields, str):
+        raise TypeError(f"fields is a list of names, not the text {fields!r}.")
+    names = set(fields)
+    if names & {"id", "pk"}:
+        raise ValueError(f"{asked.model.__name__}: an id cannot be updated.")
+    return names
+
+
+def put(instance: "Model", found: Found, names: Iterable[str]) -> None:
+    """Give what was found these fields of an instance; one without it loses it."""
+    contents = found.contents
+    for name in names:
+        if name in instance._meta.counters:
+            found.assigned[name] = instance._counters.get(name, 0)
+        elif name == "tags":
+            contents.tags = list(instance._tags)
+        elif name == "expire":
+            contents.expire_at_ms = instance._expire_at_ms
+        elif name in instance.attrs:
+            contents.attrs[name] = instance.attrs[name]
+        else:
+            contents.attrs.pop(name, None)
 
 
 def _are_collected(
@@ -235,12 +252,17 @@ def _are_collected(
     return True
 
 
-def _check_batch_size(batch_size: int) -> None:
+def checked_size(batch_size: int | None) -> int:
+    """How many objects a batch. Raises ValueError."""
+    if batch_size is None:
+        return 100
     if not isinstance(batch_size, int) or not 1 <= batch_size <= 1000:
         raise ValueError(f"batch_size must be 1 to 1000, not {batch_size!r}.")
+    return batch_size
 
 
-def _cut(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
+def cut(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
+    """The items in lists of *size*, the last one shorter."""
     rest = iter(items)
     while some := list(islice(rest, size)):
         yield some

@@ -11,7 +11,6 @@ from ..operations.operation import Flow, Operation
 from ..operations.replies import Outcome
 from .blocks import Entry, Pending
 from .contents import Contents
-from .efforts import held_by_another
 
 
 class Chain:
@@ -73,14 +72,13 @@ class Chain:
 
     def take(self, code: Outcome, fact: Any) -> Flow:
         """Flow: go by the answer to the part. Raises IntegrityError."""
+        last = self.entries[-1]
         if code is Outcome.REFUSED:
             self.know(fact)
         elif code is Outcome.DUE:
             self.is_due = True
-        elif code is Outcome.TAKEN:
-            last = self.entries[-1]
-            attrs = last.contents.attrs if isinstance(last, Pending) else None
-            raise held_by_another(last.instance, fact, attrs)
+        elif code is Outcome.TAKEN and isinstance(last, Pending):
+            raise last.held_by(fact)
         elif code is Outcome.UNEXPLAINED and (fact or not self._is_removal()):
             meta = self.meta
             yield from forget(self.space, self.pk, meta.ordered, meta.unique)

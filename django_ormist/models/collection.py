@@ -10,7 +10,7 @@ from ..keys import Space
 from ..operations.operation import Flow
 from ..queries.conditions import Condition, all_of, any_of, negated, odd_of
 from ..queries.query import Query
-from . import bulk, fetching
+from . import fetching, updates
 from .altering import alters_data
 from .deadlines import Expire, to_deadline_ms
 from .lookups import narrowed, without
@@ -236,10 +236,10 @@ class Collection(Asking[M]):
     def delete(self) -> tuple[int, dict[str, int]]:
         """Delete the objects, as (number, {label: number}). Each is one step.
 
-        100 objects in two round trips. Sends no signals.
+        A round trip for 100 objects, and two. Sends no signals.
         """
         self._check_whole("delete")
-        number = run(bulk.delete(self), self.db)
+        number = run(updates.delete(self), self.db)
         self._cache = None
         return number, ({self.model._meta.label: number} if number else {})
 
@@ -247,7 +247,7 @@ class Collection(Asking[M]):
     async def adelete(self) -> tuple[int, dict[str, int]]:
         """See delete()."""
         self._check_whole("delete")
-        number = await arun(bulk.delete(self), self.db)
+        number = await arun(updates.delete(self), self.db)
         self._cache = None
         return number, ({self.model._meta.label: number} if number else {})
 
@@ -255,12 +255,12 @@ class Collection(Asking[M]):
     def set_expire(self, expire: Expire) -> int:
         """Give each object another deadline, or none, at once; how many.
 
-        100 objects in two round trips. Sends no signals.
+        A round trip for 100 objects, and two. Sends no signals.
         """
         self._check_whole("set_expire")
         deadline_ms = to_deadline_ms(expire)
         self._cache = None
-        number: int = run(bulk.set_expire(self, deadline_ms), self.db)
+        number: int = run(updates.set_expire(self, deadline_ms), self.db)
         return number
 
     @alters_data
@@ -269,7 +269,7 @@ class Collection(Asking[M]):
         self._check_whole("set_expire")
         deadline_ms = to_deadline_ms(expire)
         self._cache = None
-        number: int = await arun(bulk.set_expire(self, deadline_ms), self.db)
+        number: int = await arun(updates.set_expire(self, deadline_ms), self.db)
         return number
 
     def _check_whole(self, verb: str) -> None:

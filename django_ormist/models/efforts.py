@@ -1,23 +1,33 @@
 """One save under way."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..connections import connections
 from ..exceptions import ConflictError, IntegrityError
 from ..keys import object_key
-from ..operations import objects
+from ..operations import commits, objects
 from ..operations.healing import forget
 from ..operations.objects import NOTHING
 from ..operations.operation import Flow, Operation
 from ..operations.replies import Holder, Outcome
+from ..queries.query import Query
 from .contents import Contents
 
 if TYPE_CHECKING:
     from .base import Model
 
 
+class Overtaken(Exception):
+    """Which object is asked for has changed meanwhile: ask again."""
+
+
 class Effort:
-    """One save under way: what must be stored now, and what is to be."""
+    """One save under way: what must be stored now, and what is to be.
+
+    query: of an insert, what no live object may meet; of an update, what the object
+    must meet when it is written. Else Overtaken is raised.
+    """
 
     def __init__(
         self,
@@ -26,12 +36,14 @@ class Effort:
         force_insert: bool = False,
         force_update: bool = False,
         strict: bool = False,
+        query: Query | None = None,
     ) -> None:
         self.instance = instance
         self.using = using
         self.force_insert = force_insert
         self.force_update = force_update
         self.strict = strict
+        self.query = query
         self.pk = instance.id
         self.meta = instance._meta
         self.space = self.meta.space(using)
@@ -57,7 +69,7 @@ class Effort:
 
     def operation(self) -> Operation:
         """The write, refused by the server if something else is stored."""
-        return objects.save(
+        write = objects.save(
             self.space,
             self.pk,
             self.old,
@@ -65,6 +77,9 @@ class Effort:
             self.counters(),
             self.meta.is_indexed,
         )
+        if self.query is None or not self.force_insert:
+            return write
+        return commits.unless(commits.absent(self.space, self.query.condition), write)
 
     def removal(self) -> Operation:
         """In place of the write, when the deadline is past: of these bytes alone."""
@@ -90,7 +105,9 @@ class Effort:
                     self.instance._forget()
                     return False
             if code is Outcome.TAKEN:
-                raise held_by_another(self.instance, stored)
+                raise self.held_by(stored)
+            if code is Outcome.MATCHED:
+                raise Overtaken
             if code is Outcome.UNEXPLAINED:
                 yield from self.forgetting()
             elif refusal := self.refusal(stored):
@@ -103,15 +120,28 @@ class Effort:
         """Why it cannot be done where this is stored; None if it can."""
         if self.force_insert and stored is not None:
             return self.taken()
+        if self.query is not None and not self._meets(self.query, stored):
+            return Overtaken()
         if self.force_update and stored is None:
             return self.not_updated()
         return self.conflict() if self.strict and stored != self.expected() else None
+
+    def _meets(self, query: Query, stored: bytes | None) -> bool:
+        if stored is None:
+            return False
+        found = self.read(stored)
+        sort_keys = found.stored_image(stored, self.meta).sort_keys
+        return query.matches(self.pk, set(found.terms(self.meta)), sort_keys)
 
     def taken(self) -> IntegrityError:
         return IntegrityError(
             f"Cannot insert {self.meta.object_name} {self.pk!r}: the id is "
             "taken. Save without force_insert to replace it, or choose another id."
         )
+
+    def held_by(self, holder: Holder) -> IntegrityError:
+        model = self.meta.object_name
+        return held_by_another(model, self.pk, self.contents.attrs, holder)
 
     def conflict(self) -> ConflictError:
         return ConflictError(
@@ -156,14 +186,12 @@ class Effort:
 
 
 def held_by_another(
-    instance: "Model", holder: Holder, attrs: dict[str, Any] | None = None
+    model: str, pk: str, attrs: Mapping[str, Any], holder: Holder
 ) -> IntegrityError:
-    """The error for a unique value that another holds. attrs: in place of its own."""
-    values = instance.attrs if attrs is None else attrs
-    pairs = ", ".join(f"{name}={values.get(name)!r}" for name in holder.names)
-    model = instance._meta.object_name
+    """The error where an object with *attrs* wants a unique value that another has."""
+    pairs = ", ".join(f"{name}={attrs.get(name)!r}" for name in holder.names)
     return IntegrityError(
-        f"Cannot save {model} {instance.id!r}: {pairs} is taken by {model} "
+        f"Cannot save {model} {pk!r}: {pairs} is taken by {model} "
         f"{holder.pk.decode(errors='replace')!r}. Choose another value, or change that "
         "object first."
     )

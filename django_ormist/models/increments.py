@@ -57,7 +57,7 @@ def _increment_attribute(instance: "Model", using: str, name: str, by: Any) -> F
             rebase(instance, new, image.packed, key, using, {name})
             return value
         if code is Outcome.TAKEN:
-            raise held_by_another(instance, seen, new.attrs)
+            raise held_by_another(meta.object_name, instance.id, new.attrs, seen)
         stored = seen if code is Outcome.REFUSED else None
     raise gone(instance)
 

@@ -3,12 +3,12 @@
 import inspect
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from functools import wraps
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from ..connections.executor import arun, run
 from ..exceptions import NotSupportedError
-from . import bulk, fetching
-from .altering import Altering, alters_data
+from . import fetching
+from .writing import Writing
 
 if TYPE_CHECKING:
     from django.db.models import Q
@@ -19,14 +19,8 @@ if TYPE_CHECKING:
 M = TypeVar("M", bound="Model")
 
 
-class Asking(Altering, Generic[M]):
+class Asking(Writing[M]):
     """The verbs that a manager and a collection share, each with its async twin."""
-
-    model: "type[M]"
-
-    def _collection(self) -> "Collection[M]":
-        """The collection that is asked."""
-        raise NotImplementedError  # pragma: no cover
 
     # Chains: no round trip
 
@@ -211,63 +205,6 @@ class Asking(Altering, Generic[M]):
             some = pks[start : start + chunk_size]
             for instance in await arun(fetching.instances_of(asked, some), asked.db):
                 yield instance
-
-    # Creation
-
-    @alters_data
-    def create(self, /, *tags: str, **attrs: Any) -> M:
-        """Make an object and store it. One round trip.
-
-        Raises IntegrityError if the id is taken.
-        """
-        alias = self._collection().db
-        instance = self.model(*tags, **attrs)
-        instance.save(force_insert=True, using=alias)
-        return instance
-
-    @alters_data
-    async def acreate(self, /, *tags: str, **attrs: Any) -> M:
-        """See create()."""
-        alias = self._collection().db
-        instance = self.model(*tags, **attrs)
-        await instance.asave(force_insert=True, using=alias)
-        return instance
-
-    @alters_data
-    def bulk_create(self, objs: Iterable[M], batch_size: int = 100) -> list[M]:
-        """Store new objects, *batch_size* (1 to 1000) in one step; returns them.
-
-        Ten batches a round trip. A taken id raises IntegrityError: nothing of that
-        batch is written, earlier ones stay, and the message says how many objects
-        they hold. Sends no signals.
-        """
-        asked = self._collection()
-        stored: list[M] = run(bulk.create(asked, objs, batch_size), asked.db)
-        return stored
-
-    @alters_data
-    async def abulk_create(self, objs: Iterable[M], batch_size: int = 100) -> list[M]:
-        """See bulk_create()."""
-        asked = self._collection()
-        stored: list[M] = await arun(bulk.create(asked, objs, batch_size), asked.db)
-        return stored
-
-    @alters_data
-    def bulk_save(self, objs: Iterable[M], batch_size: int = 100) -> int:
-        """Save each object as save() does, *batch_size* a round trip; how many.
-
-        Each object is one step of its own. Sends no signals.
-        """
-        asked = self._collection()
-        number: int = run(bulk.save(asked, objs, batch_size), asked.db)
-        return number
-
-    @alters_data
-    async def abulk_save(self, objs: Iterable[M], batch_size: int = 100) -> int:
-        """See bulk_save()."""
-        asked = self._collection()
-        number: int = await arun(bulk.save(asked, objs, batch_size), asked.db)
-        return number
 
 
 class Manager(Asking[M]):

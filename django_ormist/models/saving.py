@@ -10,6 +10,7 @@ from ..operations.healing import forget
 from ..operations.objects import NOTHING, Image
 from ..operations.operation import Flow, Notice
 from ..operations.replies import Outcome
+from ..queries.query import Query
 from .blocks import Pending, Removal, current
 from .contents import Contents
 from .efforts import Effort
@@ -24,8 +25,12 @@ def save(
     force_insert: bool = False,
     force_update: bool = False,
     strict: bool = False,
+    query: Query | None = None,
 ) -> Flow:
-    """Flow: write the instance. One round trip where nobody wrote it meanwhile."""
+    """Flow: write the instance. One round trip where nobody wrote it meanwhile.
+
+    query: see Effort.
+    """
     if force_insert and (force_update or strict):
         raise ValueError("Cannot force both an insert and an update: choose one.")
     model = type(instance)
@@ -37,11 +42,14 @@ def save(
         flags = (force_insert, force_update, strict)
         block.entries.append(Pending(instance, using, *flags))
         return
-    effort = Effort(instance, using, force_insert, force_update, strict)
+    effort = Effort(instance, using, force_insert, force_update, strict, query)
     if force_update and effort.loaded is None:
         effort.expect((yield objects.load(effort.space, instance.id)))
         if effort.stored is None:
             raise effort.not_updated()
+    refusal = effort.refusal(effort.loaded) if force_update and query else None
+    if refusal is not None:
+        raise refusal
     is_stored = yield from effort.settle((yield effort.operation()))
     if is_stored and signals.are_heard(signals.post_save, model):
         is_new = effort.stored is None

@@ -3,7 +3,7 @@
 import pytest
 
 from django_ormist.codecs import pack
-from django_ormist.models import bulk
+from django_ormist.models import updates
 from django_ormist.operations.replies import Outcome
 from tests.models import Todo
 
@@ -31,8 +31,8 @@ def changed(flow, *replies):
 
 
 CHANGES = {
-    "delete": lambda: bulk.delete(Todo.objects.find("x")),
-    "set_expire": lambda: bulk.set_expire(Todo.objects.find("x"), 4_000_000_000_000),
+    "delete": lambda: updates.delete(Todo.objects.find("x")),
+    "set_expire": lambda: updates.set_expire(Todo.objects.find("x"), 4_000_000_000_000),
 }
 every_change = pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
 
@@ -54,9 +54,9 @@ def test_what_another_deleted_meanwhile_is_not_counted(change):
 
 
 def test_a_deadline_that_is_past_removes_what_is_stored_now():
-    past = bulk.set_expire(Todo.objects.find("x"), 1)
+    past = updates.set_expire(Todo.objects.find("x"), 1)
     assert changed(past, DUE, DONE) == 1
-    past = bulk.set_expire(Todo.objects.find("x"), 1)
+    past = updates.set_expire(Todo.objects.find("x"), 1)
     assert changed(past, DUE, (Outcome.REFUSED, THEIRS), DUE, DONE) == 1
-    past = bulk.set_expire(Todo.objects.find("x"), 1)
+    past = updates.set_expire(Todo.objects.find("x"), 1)
     assert changed(past, DUE, GONE) == 0

@@ -1,0 +1,131 @@
+"""The flows of get_or_create and update_or_create: one winner, whatever races."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from ..exceptions import IntegrityError
+from ..operations.operation import Flow
+from ..queries.query import Query
+from ..terms import text
+from . import fetching, saving
+from .blocks import refuse
+from .efforts import Overtaken
+from .lookups import narrowed
+
+if TYPE_CHECKING:
+    from .base import Model
+    from .collection import Collection
+
+ATTEMPTS = 3
+"""So often an insert is tried whose obstacle is gone when it is looked for."""
+
+Values = Mapping[str, Any]
+
+
+def get_or_create(
+    asked: "Collection[Any]",
+    defaults: Values | None,
+    tags: tuple[str, ...],
+    lookups: dict[str, Any],
+) -> Flow:
+    """Flow: (the one object of these lookups, or a new one; whether it is new).
+
+    One round trip where it is there, two where it is made. The step that inserts is
+    refused if any live object meets the lookups by then. Raises FieldError,
+    MultipleObjectsReturned, and IntegrityError if what is in the way is another object.
+    """
+    refuse(asked.db, "get_or_create()")
+    query = _query(asked, tags, lookups)
+    found = yield from _found(asked, query)
+    if found is not None:
+        return found, False
+    given = {name: value for name, value in lookups.items() if "__" not in name}
+    instance = asked.model(*tags, **_called({**given, **(defaults or {})}))
+    guard = None if _is_arbitrated(instance, query, lookups) else query
+    attempts = 0
+    while True:
+        try:
+            yield from saving.save(instance, asked.db, force_insert=True, query=guard)
+        except Overtaken:
+            refusal = None
+        except IntegrityError as error:
+            refusal, attempts = error, attempts + 1
+        else:
+            return instance, True
+        found = yield from _found(asked, query)
+        if found is not None:
+            return found, False
+        if refusal is not None and attempts == ATTEMPTS:
+            raise refusal
+
+
+def update_or_create(
+    asked: "Collection[Any]",
+    defaults: Values | None,
+    create_defaults: Values | None,
+    tags: tuple[str, ...],
+    lookups: dict[str, Any],
+) -> Flow:
+    """Flow: as get_or_create(), but one that is there gets the defaults.
+
+    Two round trips. What others change meanwhile is kept; if they change it so that it
+    does not meet the lookups any more, or delete it, all is asked anew.
+    """
+    refuse(asked.db, "update_or_create()")
+    query, new = _query(asked, tags, lookups), create_defaults
+    if new is None:
+        new = defaults
+    while True:
+        found, is_new = yield from get_or_create(asked, new, tags, lookups)
+        if is_new:
+            return found, True
+        for name, value in _called(defaults or {}).items():
+            if name == "expire":
+                found.expire = value
+            else:
+                found.set(**{name: value})
+        try:
+            yield from saving.save(found, asked.db, force_update=True, query=query)
+        except Overtaken:
+            continue
+        return found, False
+
+
+def _query(
+    asked: "Collection[Any]", tags: tuple[str, ...], lookups: dict[str, Any]
+) -> Query:
+    if asked.query.is_sliced:
+        raise TypeError("Cannot filter a query once a slice has been taken.")
+    return narrowed(asked.query, asked.model, tags, lookups)
+
+
+def _found(asked: "Collection[Any]", query: Query) -> Flow:
+    """Flow: the one object of the query, or None."""
+    return fetching.get_or_none(asked._chained(query), (), {})
+
+
+def _called(values: Values) -> dict[str, Any]:
+    """The values, callables called, as Django does."""
+    return {
+        name: value() if callable(value) else value for name, value in values.items()
+    }
+
+
+def _is_arbitrated(instance: "Model", query: Query, lookups: dict[str, Any]) -> bool:
+    """Whether what meets the lookups has the id, or a unique value, that is inserted.
+
+    Then the insert is refused by that alone.
+    """
+    if query.pks is not None and query.pks <= {instance.id}:
+        return True
+    meta = instance._meta
+    return any(
+        all(
+            name in lookups
+            and meta.indexes(name)
+            and lookups[name] is not None
+            and text(lookups[name]) == text(instance.attrs.get(name))
+            for name in names
+        )
+        for names in meta.unique
+    )

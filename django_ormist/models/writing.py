@@ -1,0 +1,200 @@
+"""The verbs of a manager and a collection that write, each with its async twin."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from ..connections.executor import arun, run
+from . import bulk, conflicts, updates, upserts
+from .altering import Altering, alters_data
+
+if TYPE_CHECKING:
+    from .base import Model
+    from .collection import Collection
+
+M = TypeVar("M", bound="Model")
+
+
+class Writing(Altering, Generic[M]):
+    """create() and all that writes many."""
+
+    model: "type[M]"
+
+    def _collection(self) -> "Collection[M]":
+        """The collection that is asked."""
+        raise NotImplementedError  # pragma: no cover
+
+    @alters_data
+    def create(self, /, *tags: str, **attrs: Any) -> M:
+        """Make an object and store it. One round trip.
+
+        Raises IntegrityError if the id is taken.
+        """
+        alias = self._collection().db
+        instance = self.model(*tags, **attrs)
+        instance.save(force_insert=True, using=alias)
+        return instance
+
+    @alters_data
+    async def acreate(self, /, *tags: str, **attrs: Any) -> M:
+        """See create()."""
+        alias = self._collection().db
+        instance = self.model(*tags, **attrs)
+        await instance.asave(force_insert=True, using=alias)
+        return instance
+
+    @alters_data
+    def bulk_create(
+        self,
+        objs: Iterable[M],
+        batch_size: int | None = None,
+        ignore_conflicts: bool = False,
+        update_conflicts: bool = False,
+        update_fields: Iterable[str] | None = None,
+        unique_fields: Sequence[str] | None = None,
+    ) -> list[M]:
+        """Store new objects, *batch_size* (1 to 1000, 100) in one step; returns all.
+
+        Ten batches a round trip. A taken id or unique value raises IntegrityError:
+        nothing of that batch is written, earlier ones stay, and the message says how
+        many objects they hold. ignore_conflicts: such an object is left out, and is
+        not stored. update_conflicts: the stored object gets its *update_fields* if what
+        is taken is *unique_fields* (["id"] or names of Meta.unique); it then stands
+        for that object, with its id. Sends no signals.
+        """
+        asked = self._collection()
+        options = (ignore_conflicts, update_conflicts, update_fields, unique_fields)
+        flow = conflicts.created(asked, objs, batch_size, options)
+        stored: list[M] = run(flow, asked.db)
+        return stored
+
+    @alters_data
+    async def abulk_create(
+        self,
+        objs: Iterable[M],
+        batch_size: int | None = None,
+        ignore_conflicts: bool = False,
+        update_conflicts: bool = False,
+        update_fields: Iterable[str] | None = None,
+        unique_fields: Sequence[str] | None = None,
+    ) -> list[M]:
+        """See bulk_create()."""
+        asked = self._collection()
+        options = (ignore_conflicts, update_conflicts, update_fields, unique_fields)
+        flow = conflicts.created(asked, objs, batch_size, options)
+        stored: list[M] = await arun(flow, asked.db)
+        return stored
+
+    @alters_data
+    def bulk_save(self, objs: Iterable[M], batch_size: int | None = None) -> int:
+        """Save each object as save() does, *batch_size* a round trip; how many.
+
+        Each object is one step of its own. Sends no signals.
+        """
+        asked = self._collection()
+        number: int = run(bulk.save(asked, objs, batch_size), asked.db)
+        return number
+
+    @alters_data
+    async def abulk_save(self, objs: Iterable[M], batch_size: int | None = None) -> int:
+        """See bulk_save()."""
+        asked = self._collection()
+        number: int = await arun(bulk.save(asked, objs, batch_size), asked.db)
+        return number
+
+    @alters_data
+    def bulk_update(self, objs: Iterable[M], fields: Iterable[str]) -> int:
+        """Store these fields of objects that are stored, and no other; how many.
+
+        fields: names of attributes or counters, "tags", "expire". A round trip for 100
+        objects, and one; each is one step of its own. Sends no signals.
+        """
+        asked = self._collection()
+        number: int = run(bulk.update(asked, objs, fields), asked.db)
+        return number
+
+    @alters_data
+    async def abulk_update(self, objs: Iterable[M], fields: Iterable[str]) -> int:
+        """See bulk_update()."""
+        asked = self._collection()
+        number: int = await arun(bulk.update(asked, objs, fields), asked.db)
+        return number
+
+    @alters_data
+    def get_or_create(
+        self, defaults: Mapping[str, Any] | None = None, *tags: str, **lookups: Any
+    ) -> tuple[M, bool]:
+        """The one object of these tags and lookups, or a new one; whether it is new.
+
+        defaults: attributes of a new one beside the lookups; callables are called. One
+        round trip, two for a new one. Of all who ask at once, one makes it. Raises
+        MultipleObjectsReturned, FieldError, and IntegrityError for what another holds.
+        """
+        asked = self._collection()
+        found: tuple[M, bool]
+        found = run(upserts.get_or_create(asked, defaults, tags, lookups), asked.db)
+        return found
+
+    @alters_data
+    async def aget_or_create(
+        self, defaults: Mapping[str, Any] | None = None, *tags: str, **lookups: Any
+    ) -> tuple[M, bool]:
+        """See get_or_create()."""
+        asked = self._collection()
+        found: tuple[M, bool]
+        found = await arun(
+            upserts.get_or_create(asked, defaults, tags, lookups), asked.db
+        )
+        return found
+
+    @alters_data
+    def update_or_create(
+        self,
+        defaults: Mapping[str, Any] | None = None,
+        create_defaults: Mapping[str, Any] | None = None,
+        *tags: str,
+        **lookups: Any,
+    ) -> tuple[M, bool]:
+        """As get_or_create(), but one that is there gets the *defaults*.
+
+        create_defaults: for a new one, in place of *defaults*. Two round trips.
+        """
+        asked = self._collection()
+        given = (defaults, create_defaults, tags, lookups)
+        found: tuple[M, bool]
+        found = run(upserts.update_or_create(asked, *given), asked.db)
+        return found
+
+    @alters_data
+    async def aupdate_or_create(
+        self,
+        defaults: Mapping[str, Any] | None = None,
+        create_defaults: Mapping[str, Any] | None = None,
+        *tags: str,
+        **lookups: Any,
+    ) -> tuple[M, bool]:
+        """See update_or_create()."""
+        asked = self._collection()
+        given = (defaults, create_defaults, tags, lookups)
+        found: tuple[M, bool]
+        found = await arun(upserts.update_or_create(asked, *given), asked.db)
+        return found
+
+    @alters_data
+    def update(self, /, **values: Any) -> int:
+        """Set attributes, counters or ``expire`` of every object; how many.
+
+        A value may be computed of what each object holds, by F and Value of
+        django.db.models. Each object is one step, compared and tried again if somebody
+        else wrote it; one that does not match any more is left alone. A round trip for
+        100 objects, and two. Sends no signals.
+        """
+        asked = self._collection()
+        number: int = run(updates.update(asked, values), asked.db)
+        return number
+
+    @alters_data
+    async def aupdate(self, /, **values: Any) -> int:
+        """See update()."""
+        asked = self._collection()
+        number: int = await arun(updates.update(asked, values), asked.db)
+        return number

@@ -1,0 +1,196 @@
+"""bulk_create(): taken ids and values left out, or updated."""
+
+import pytest
+
+import django_ormist as ormist
+from tests.checker import raw_faults
+from tests.models import City, Page, Plain, User
+
+
+@pytest.fixture
+def is_sound(server):
+    def check():
+        assert raw_faults(server.client, server.key_prefix) == []
+        return True
+
+    return check
+
+
+def test_taken_ids_are_left_out(ask, is_sound):
+    ask(User.objects.bulk_create, [User("old", id=f"n{i}", name="old") for i in (3, 7)])
+    new = [User("new", id=f"n{i}", name="new") for i in range(250)]
+    assert ask(User.objects.bulk_create, new, ignore_conflicts=True) == new
+    assert ask(User.objects.find(name="new").count) == 248
+    assert ask(User.objects.find("new").count) == 248
+    assert ask(User.objects.get, "n7").name == "old"
+    assert [each.id for each in new if each._state.adding] == ["n3", "n7"]
+    assert ask(User.objects.all()[2:5].ids) == ["n0", "n1", "n2"]
+    assert is_sound()
+
+
+def test_taken_values_are_left_out_within_the_list_too(ask, is_sound):
+    ask(City.objects.create, id="old", code=1, country="ch", slug="a")
+    new = [
+        City(id="a", code=2, population=1, name="n"),
+        City(id="b", code=1, country="us", slug="a", name="n"),
+        City(id="c", code=3, country="ch", slug="a", name="n"),
+        City(id="d", code=2, population=5, name="n"),
+        City(id="e", code=3, name="n"),
+        City(id="a", code=9, name="n"),
+    ]
+    ask(City.objects.bulk_create, new, ignore_conflicts=True)
+    assert ask(City.objects.ids) == ["old", "a", "e"]
+    assert ask(City.objects.find(name="n").count) == 2
+    assert [i for i, each in enumerate(new) if not each._state.adding] == [0, 4]
+    assert is_sound()
+
+
+def test_where_all_are_taken_nothing_is_written(ask, is_sound):
+    ask(Plain.objects.bulk_create, [Plain(id="a", n=1), Plain(id="b", n=1)])
+    ask(
+        Plain.objects.bulk_create,
+        [Plain(id="a", n=2), Plain(id="b", n=2)],
+        ignore_conflicts=True,
+    )
+    assert [each.n for each in ask(Plain.objects.all().list)] == [1, 1]
+    assert is_sound()
+
+
+def test_stored_objects_get_the_fields_of_those_with_a_taken_id(ask, is_sound):
+    ask(Page.objects.create, "old", id="a", site="s", x=1, y=1, views=5, votes=5)
+    new = [
+        Page("new", id="a", site="t", x=2, y=2, views=7, votes=7),
+        Page("new", id="b", site="t", x=2),
+    ]
+    stored = ask(
+        Page.objects.bulk_create,
+        new,
+        update_conflicts=True,
+        update_fields=["x", "site", "views", "tags", "absent"],
+        unique_fields=["pk"],
+    )
+    assert stored == new
+    found = ask(Page.objects.get, "a")
+    assert found.attrs == new[0].attrs == {"site": "t", "x": 2, "y": 1}
+    assert (found.tags, found.views, found.votes) == (["new", "site:t"], 7, 5)
+    assert (new[0].views, new[0].votes) == (7, 5)
+    ask(new[0].save, strict=True)
+    ask(new[1].save, strict=True)
+    assert ask(Page.objects.find(site="t").ids) == ["a", "b"]
+    assert is_sound()
+
+
+def test_those_with_a_taken_value_become_its_holder(ask, is_sound):
+    ask(City.objects.bulk_create, [City(id=f"c{i}", code=i, n=0) for i in range(150)])
+    new = [City(code=i, n=1, population=i) for i in range(100, 250)]
+    ask(
+        City.objects.bulk_create,
+        new,
+        update_conflicts=True,
+        update_fields=["n", "population"],
+        unique_fields=["code"],
+    )
+    assert ask(City.objects.count) == 250
+    assert new[0].id == "c100"
+    stored = ask(City.objects.get, "c100")
+    assert stored.attrs == {"code": 100, "n": 1, "population": 100}
+    assert ask(City.objects.filter(population__gte=100).count) == 150
+    assert is_sound()
+
+
+def test_the_last_of_several_in_a_list_stands(ask, is_sound):
+    new = [User(id="a", n=i) for i in range(5)]
+    ask(
+        User.objects.bulk_create,
+        new,
+        update_conflicts=True,
+        update_fields=["n"],
+        unique_fields=["id"],
+    )
+    assert ask(User.objects.get, "a").n == 4
+    assert is_sound()
+
+
+def test_another_conflict_than_the_one_that_is_named_is_refused(ask, is_sound):
+    ask(City.objects.create, id="a", code=1, country="ch", slug="s")
+    options = {"update_conflicts": True, "update_fields": ["n"]}
+    with pytest.raises(ormist.IntegrityError, match="code=1 is taken"):
+        ask(
+            City.objects.bulk_create,
+            [City(code=1)],
+            **options,
+            unique_fields=["slug", "country"],
+        )
+    with pytest.raises(ormist.IntegrityError, match="'a': the id is taken"):
+        ask(City.objects.bulk_create, [City(id="a")], **options, unique_fields=["code"])
+    with pytest.raises(ormist.IntegrityError, match="code=1 is taken"):
+        ask(City.objects.bulk_create, [City(code=1)], **options, unique_fields=["id"])
+    assert ask(City.objects.ids) == ["a"]
+    assert is_sound()
+
+
+def test_an_update_that_takes_a_held_value_is_refused(ask, is_sound):
+    ask(City.objects.bulk_create, [City(id="a", code=1), City(id="b", code=2)])
+    with pytest.raises(ormist.IntegrityError, match="code=1 is taken by City 'a'"):
+        ask(
+            City.objects.bulk_create,
+            [City(id="b", code=1)],
+            update_conflicts=True,
+            update_fields=["code"],
+            unique_fields=["id"],
+        )
+    assert is_sound()
+
+
+FIELDS = {"update_fields": ["n"], "unique_fields": ["id"]}
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "match"),
+    [
+        (
+            {"ignore_conflicts": True, "update_conflicts": True, **FIELDS},
+            ValueError,
+            "mutually exclusive",
+        ),
+        ({"update_conflicts": True}, ValueError, "must be provided"),
+        (
+            {"update_conflicts": True, "update_fields": ["n"]},
+            ValueError,
+            "Unique fields",
+        ),
+        (
+            {"update_conflicts": True, **FIELDS, "update_fields": ["pk"]},
+            ValueError,
+            "an id cannot be updated",
+        ),
+        (
+            {"update_conflicts": True, **FIELDS, "unique_fields": ["n"]},
+            ormist.FieldError,
+            r"User\.Meta\.unique",
+        ),
+    ],
+)
+def test_options_that_django_refuses_are_refused(ask, server, options, error, match):
+    with pytest.raises(error, match=match):
+        ask(User.objects.bulk_create, [User(n=1)], **options)
+    assert ask(User.objects.count) == 0
+
+
+def test_past_deadlines_are_left_out(ask, is_sound):
+    ask(User.objects.create, id="b")
+    new = [User(id="a", expire=-1), User(id="b"), User(id="c")]
+    ask(User.objects.bulk_create, new, ignore_conflicts=True)
+    assert ask(User.objects.ids) == ["b", "c"]
+    assert is_sound()
+
+
+def test_it_costs_a_trip_for_ten_batches_and_two_to_update(ask, trips):
+    ask(Plain.objects.bulk_create, [Plain(id=f"n{i}") for i in range(0, 1000, 10)])
+    new = [Plain(id=f"n{i}", n=1) for i in range(1000)]
+    with trips() as seen:
+        ask(Plain.objects.bulk_create, new, ignore_conflicts=True)
+    assert seen.count == 1
+    with trips() as seen:
+        ask(Plain.objects.bulk_create, new[:100], update_conflicts=True, **FIELDS)
+    assert seen.count == 3

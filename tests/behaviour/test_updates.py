@@ -1,0 +1,228 @@
+"""update(): values and expressions, indexes, counters, and what it leaves alone."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+from django.db.models import Avg, F, OuterRef, Value
+from django.db.models.functions import Lower
+
+import django_ormist as ormist
+from tests.checker import raw_faults
+from tests.models import City, Page, Plain, Todo, User
+
+
+@pytest.fixture
+def is_sound(server):
+    def check():
+        assert raw_faults(server.client, server.key_prefix) == []
+        return True
+
+    return check
+
+
+def test_values_are_set_and_found(ask, is_sound):
+    made = [User("tag", name=f"n{i}", kind="old", n=i) for i in range(250)]
+    ask(User.objects.bulk_create, [*made, User(name="other", kind="old")])
+    asked = User.objects.find("tag", kind="old")
+    assert ask(asked.update, kind="new", extra=[1, {"a": None}]) == 250
+    assert ask(User.objects.find(kind="new").count) == 250
+    assert ask(User.objects.find(kind="old").count) == 1
+    assert ask(User.objects.find("tag").count) == 250
+    found = ask(User.objects.get, made[7].id)
+    assert (found.name, found.n, found.extra) == ("n7", 7, [1, {"a": None}])
+    assert is_sound()
+
+
+def test_an_instance_that_was_loaded_merges_with_an_update(ask, is_sound):
+    one = ask(User.objects.create, name="a", n=1)
+    assert ask(User.objects.update, n=2) == 1
+    one.name = "b"
+    ask(one.save)
+    assert ask(User.objects.get, one.id).attrs == {"name": "b", "n": 2}
+    assert is_sound()
+
+
+@pytest.mark.parametrize(
+    ("expression", "value"),
+    [
+        (F("n"), 7),
+        (F("n") + 1, 8),
+        (1 - F("n"), -6),
+        (F("n") * F("m"), 21),
+        (F("n") / 2, 3.5),
+        (F("n") % 4, 3),
+        (F("n") ** 2, 49),
+        (-F("n"), -7),
+        ((F("n") + F("m")) * Value(2) - 1, 19),
+        (F("n") + 2**70, 2**70 + 7),
+        (F("d") + Decimal("0.1"), Decimal("1.2")),
+        (F("text") + "!", "x!"),
+        (F("at") + timedelta(days=1), datetime(2020, 1, 2, tzinfo=UTC)),
+        (F("absent") + 1, None),
+        (F("none"), None),
+        (F("id"), "one"),
+        (Value([1]), [1]),
+    ],
+)
+def test_a_value_is_computed_of_each_object(ask, is_sound, expression, value):
+    at = datetime(2020, 1, 1, tzinfo=UTC)
+    attrs = {"n": 7, "m": 3, "d": Decimal("1.1"), "text": "x", "at": at, "none": None}
+    ask(User.objects.create, id="one", **attrs)
+    assert ask(User.objects.update, result=expression) == 1
+    found = ask(User.objects.get, "one")
+    assert found.attrs == {**attrs, "result": value}
+    assert type(found.result) is type(value)
+    assert is_sound()
+
+
+def test_expressions_read_what_was_before_the_update(ask, is_sound):
+    ask(User.objects.create, id="one", a=1, b=2)
+    ask(User.objects.update, a=F("b"), b=F("a"))
+    assert ask(User.objects.get, "one").attrs == {"a": 2, "b": 1}
+    assert is_sound()
+
+
+@pytest.mark.parametrize(
+    "wrong", [Avg("n"), Lower("a"), OuterRef("n"), F("n").bitand(1), F("n") + Avg("n")]
+)
+def test_what_cannot_be_computed_is_refused_before_anything(ask, server, wrong):
+    ask(User.objects.create, id="one", n=1)
+    with pytest.raises(ormist.FieldError, match="Cannot compute"):
+        ask(User.objects.update, n=wrong)
+
+
+@pytest.mark.parametrize("name", ["id", "pk", "tags"])
+def test_what_is_no_attribute_is_refused(ask, server, name):
+    with pytest.raises(ormist.FieldError, match=f"Cannot update '{name}'"):
+        ask(User.objects.update, **{name: "x"})
+
+
+def test_a_value_of_a_wrong_type_names_the_attribute(ask, server):
+    ask(User.objects.create, id="one", n="text")
+    with pytest.raises(TypeError, match="'thing'"):
+        ask(User.objects.update, thing=object())
+    with pytest.raises(TypeError) as caught:
+        ask(User.objects.update, n=F("n") + 1)
+    assert "update() of User 'one'" in caught.value.__notes__[0]
+
+
+def test_a_slice_is_refused(ask, server):
+    with pytest.raises(TypeError, match="slice"):
+        ask(User.objects.all()[:5].update, n=1)
+
+
+def test_without_values_nothing_is_written(ask, trips):
+    ask(User.objects.create)
+    with trips() as seen:
+        assert ask(User.objects.update) == 1
+    assert seen.count == 1
+
+
+def test_counters_are_set_and_computed(ask, is_sound):
+    ask(Page.objects.create, id="a", views=1, site="s")
+    ask(Page.objects.create, id="b", views=5, votes=2, site="s")
+    assert ask(Page.objects.find(site="s").update, views=F("views") + 10) == 2
+    assert ask(Page.objects.update, votes=F("views") * 2, seen=F("votes")) == 2
+    assert ask(Page.objects.update, votes=7, views=F("views") - F("seen")) == 2
+    found = [(p.views, p.votes, p.seen) for p in ask(Page.objects.all().list)]
+    assert found == [(11, 7, 0), (13, 7, 2)]
+    assert is_sound()
+
+
+@pytest.mark.parametrize("wrong", ["x", None, 1.5, True])
+def test_a_counter_takes_an_int(ask, server, wrong):
+    ask(Page.objects.create, id="a")
+    with pytest.raises(TypeError, match="'views'"):
+        ask(Page.objects.update, views=wrong)
+    with pytest.raises(TypeError, match="'views'"):
+        ask(Page.objects.update, views=Value(wrong))
+    with pytest.raises(OverflowError, match="'views'"):
+        ask(Page.objects.update, views=2**63)
+
+
+def test_deadlines_are_set_and_computed(ask, is_sound):
+    ask(User.objects.create, id="a", expire=1000)
+    ask(User.objects.create, id="b")
+    later = F("expire") + timedelta(seconds=1000)
+    assert ask(User.objects.update, expire=later) == 2
+    assert 1990 < ask(User.objects.get, "a").ttl() <= 2000
+    assert ask(User.objects.get, "b").expire is None
+    assert ask(User.objects.update, expire=timedelta(seconds=50), name="x") == 2
+    assert ask(User.objects.get, "b").ttl() <= 50
+    assert ask(User.objects.find(id="a").update, expire=None) == 1
+    assert ask(User.objects.get, "a").expire is None
+    assert is_sound()
+    assert ask(User.objects.update, expire=-1) == 2
+    assert ask(User.objects.count) == 0
+    assert is_sound()
+
+
+def test_ordered_and_unique_attributes_follow(ask, is_sound):
+    made = [City(name="n", population=i, code=i) for i in range(5)]
+    ask(City.objects.bulk_create, made)
+    assert ask(City.objects.update, population=F("population") * -1) == 5
+    order = ask(City.objects.order_by("population").list)
+    assert [each.code for each in order] == [4, 3, 2, 1, 0]
+    assert ask(City.objects.update, code=F("code") + 10) == 5
+    assert ask(City.objects.create, code=0)
+    assert is_sound()
+    with pytest.raises(ormist.IntegrityError, match="code='x' is taken"):
+        ask(City.objects.update, code="x")
+    assert is_sound()
+
+
+def test_conditions_and_ranges_choose_what_is_updated(ask, is_sound):
+    made = [City(name=f"n{i % 3}", population=i) for i in range(30)]
+    ask(City.objects.bulk_create, made)
+    some = City.objects.filter(population__gte=10).exclude(name="n0")
+    assert ask(some.update, mark=1) == 14
+    assert ask(some.delete) == (14, {"tests.City": 14})
+    assert ask(City.objects.filter(population__lt=10).set_expire, 100) == 10
+    assert ask(City.objects.count) == 16
+    assert is_sound()
+
+
+# ---------------------------------------------------------------- trips, bulk_update
+
+
+@pytest.mark.parametrize("verb", ["update", "delete", "set_expire"])
+@pytest.mark.parametrize("size", [0, 1, 100, 250])
+def test_a_hundred_objects_are_a_trip_and_two(ask, trips, verb, size):
+    ask(Todo.objects.bulk_create, [Todo("a", n=i) for i in range(size)])
+    asked = Todo.objects.find("a")
+    arguments = {"update": {"n": F("n") + 1}, "set_expire": {"expire": 100}}
+    with trips() as seen:
+        ask(getattr(asked, verb), **arguments.get(verb, {}))
+    assert seen.count == (2 + -(-size // 100) if size else 1)
+
+
+def test_bulk_update_stores_these_fields_alone(ask, is_sound):
+    made = [Page("old", id=f"p{i}", site="s", a=1, b=1, views=1) for i in range(150)]
+    ask(Page.objects.bulk_create, made)
+    other = ask(Page.objects.get, "p3")
+    other.a = 9
+    ask(other.save)
+    for each in made:
+        each.a, each.b, each.tags, each.views = 2, 2, ["new"], 5
+        each.unset("site")
+    made[0].unset("b")
+    gone = Page(id="never", b=5)
+    fields = ["b", "tags", "site", "views"]
+    assert ask(Page.objects.bulk_update, [*made, gone], fields) == 150
+    found = ask(Page.objects.get, "p3")
+    assert (found.attrs, found.tags, found.views) == ({"a": 9, "b": 2}, ["new"], 5)
+    assert ask(Page.objects.get, "p0").attrs == {"a": 1}
+    assert ask(Page.objects.find("new").count) == 150
+    assert ask(Page.objects.find(site="s").count) == 0
+    assert ask(Page.objects.get_or_none, "never") is None
+    assert made[5].a == 2  # as it was changed, and not stored
+    ask(made[5].save)
+    assert ask(Page.objects.get, "p5").attrs == {"a": 2, "b": 2}
+    assert is_sound()
+
+
+def test_bulk_update_wants_fields(ask, server):
+    for wrong, error in (([], ValueError), (["id"], ValueError), ("name", TypeError)):
+        with pytest.raises(error):
+            ask(Plain.objects.bulk_update, [Plain()], wrong)

@@ -1,0 +1,205 @@
+"""get_or_create() and update_or_create(): what they find, make, change and refuse."""
+
+import pytest
+
+import django_ormist as ormist
+from django_ormist import signals
+from tests.checker import raw_faults
+from tests.models import City, Page, Todo, Token, User
+
+
+@pytest.fixture
+def is_sound(server):
+    def check():
+        assert raw_faults(server.client, server.key_prefix) == []
+        return True
+
+    return check
+
+
+def test_one_is_made_and_then_found(ask, is_sound):
+    made, is_new = ask(
+        User.objects.get_or_create, {"age": 3}, "tag", name="x", email="e"
+    )
+    assert is_new
+    assert made.attrs == {"name": "x", "email": "e", "age": 3}
+    assert made.tags[0] == "tag"
+    assert not made._state.adding
+    found, is_new = ask(
+        User.objects.get_or_create, {"age": 4}, "tag", name="x", email="e"
+    )
+    assert not is_new
+    assert found == made
+    assert found.age == 3
+    assert ask(User.objects.count) == 1
+    assert is_sound()
+
+
+def test_callables_are_called_for_a_new_one_alone(ask, is_sound):
+    calls = []
+
+    def age():
+        calls.append(1)
+        return 5
+
+    for _ in range(2):
+        found, _ = ask(User.objects.get_or_create, {"age": age}, name="x")
+        assert found.age == 5
+    assert calls == [1]
+    assert is_sound()
+
+
+def test_defaults_stand_over_lookups_as_djangos(ask, server):
+    made, _ = ask(User.objects.get_or_create, defaults={"name": "X"}, name="x")
+    assert made.name == "X"
+
+
+def test_by_tags_alone(ask, is_sound):
+    made, is_new = ask(Todo.objects.get_or_create, None, "a", "b")
+    assert (is_new, made.tags) == (True, ["a", "b"])
+    assert ask(Todo.objects.get_or_create, None, "b") == (made, False)
+    assert ask(Todo.objects.get_or_create, None, "c")[1]
+    assert is_sound()
+
+
+def test_by_id(ask, is_sound):
+    made, is_new = ask(Page.objects.get_or_create, {"views": 3}, id="x")
+    assert (is_new, made.id, made.views) == (True, "x", 3)
+    found, is_new = ask(Page.objects.get_or_create, {"views": 9}, pk="x")
+    assert (is_new, found.views) == (False, 3)
+    assert is_sound()
+
+
+def test_an_id_that_another_object_has_is_refused(ask, is_sound):
+    ask(Page.objects.create, id="x", site="a")
+    with pytest.raises(ormist.IntegrityError, match="'x': the id is taken"):
+        ask(Page.objects.get_or_create, id="x", site="b")
+    assert is_sound()
+
+
+def test_a_value_that_another_object_holds_is_refused(ask, is_sound):
+    ask(City.objects.create, name="a", code="A")
+    with pytest.raises(ormist.IntegrityError, match="code='A' is taken"):
+        ask(City.objects.get_or_create, {"code": "A"}, name="b")
+    assert ask(City.objects.count) == 1
+    assert is_sound()
+
+
+def test_lookups_narrow_and_are_not_set(ask, is_sound):
+    ask(City.objects.create, name="small", population=1)
+    made, is_new = ask(
+        City.objects.get_or_create, {"population": 50}, name="big", population__gt=10
+    )
+    assert (is_new, made.attrs) == (True, {"name": "big", "population": 50})
+    found, is_new = ask(City.objects.get_or_create, population__gt=10)
+    assert (is_new, found) == (False, made)
+    assert is_sound()
+
+
+def test_a_collection_narrows_what_is_found_and_not_what_is_made(ask, is_sound):
+    ask(User.objects.create, "other", name="x")
+    made, is_new = ask(User.objects.find("mine").get_or_create, name="x")
+    assert is_new
+    assert made.tags == ["name:x"]
+    assert is_sound()
+
+
+def test_several_matches_are_no_answer(ask, is_sound):
+    for _ in range(2):
+        ask(User.objects.create, name="x")
+    with pytest.raises(User.MultipleObjectsReturned):
+        ask(User.objects.get_or_create, name="x")
+    with pytest.raises(User.MultipleObjectsReturned):
+        ask(User.objects.update_or_create, {"a": 1}, name="x")
+    assert is_sound()
+
+
+def test_what_no_index_answers_is_refused(ask, server):
+    with pytest.raises(ormist.FieldError, match=r"Page\.Meta\.index_attrs"):
+        ask(Page.objects.get_or_create, title="x")
+    with pytest.raises(ormist.FieldError, match=r"Page\.Meta\.index_attrs"):
+        ask(Page.objects.update_or_create, {"a": 1}, title="x")
+    assert server.keys() == []
+
+
+def test_an_expired_object_is_made_anew(ask, is_sound):
+    old = ask(Token.objects.create, "t", n=1, expire=0.05)
+    while ask(Token.objects.get_or_none, old.id):
+        pass
+    made, is_new = ask(Token.objects.get_or_create, {"n": 2}, "t")
+    assert (is_new, made.n) == (True, 2)
+    assert is_sound()
+
+
+def test_an_object_removed_behind_our_back_is_made_anew(ask, server):
+    ask(Todo.objects.create, "t", id="x")
+    server.client.delete(Todo._meta.space("default").base + b"o:x")
+    assert ask(Todo.objects.get_or_create, None, "t")[1]
+
+
+def test_update_or_create(ask, is_sound):
+    made, is_new = ask(User.objects.update_or_create, {"age": 1}, name="x")
+    assert (is_new, made.attrs) == (True, {"name": "x", "age": 1})
+    found, is_new = ask(
+        User.objects.update_or_create, {"age": lambda: 2, "expire": 100}, name="x"
+    )
+    assert (is_new, found.age) == (False, 2)
+    stored = ask(User.objects.get, made.id)
+    assert stored.age == 2
+    assert stored.ttl() > 90
+    made, is_new = ask(
+        User.objects.update_or_create,
+        defaults={"age": 3},
+        create_defaults={"age": 4, "new": True},
+        name="y",
+    )
+    assert (is_new, made.attrs) == (True, {"name": "y", "age": 4, "new": True})
+    found, is_new = ask(
+        User.objects.update_or_create,
+        defaults={"age": 3},
+        create_defaults={"age": 4, "new": True},
+        name="y",
+    )
+    assert (is_new, found.age, found.new) == (False, 3, True)
+    assert is_sound()
+
+
+def test_it_costs_one_trip_to_find_and_two_to_make(ask, trips):
+    for asked, lookups in ((User, {"name": "x"}), (User, {"id": "x"})):
+        with trips() as seen:
+            assert ask(asked.objects.get_or_create, **lookups)[1]
+        assert seen.count == 2
+        with trips() as seen:
+            assert not ask(asked.objects.get_or_create, **lookups)[1]
+        assert seen.count == 1
+        with trips() as seen:
+            assert not ask(asked.objects.update_or_create, {"a": 1}, **lookups)[1]
+        assert seen.count == 2
+
+
+def test_signals_are_sent_of_what_is_made_or_saved(ask, server):
+    heard = []
+
+    def hear(sender, instance, created, **kwargs):
+        heard.append((instance.id, created))
+
+    signals.post_save.connect(hear)
+    try:
+        ask(User.objects.get_or_create, id="x")
+        ask(User.objects.get_or_create, id="x")
+        ask(User.objects.update_or_create, {"a": 1}, id="x")
+    finally:
+        signals.post_save.disconnect(hear)
+    assert heard == [("x", True), ("x", False)]
+
+
+def test_a_slice_is_refused(ask, server):
+    with pytest.raises(TypeError, match="slice"):
+        ask(User.objects.all()[:3].get_or_create, name="x")
+
+
+def test_within_a_block_they_are_refused(server):
+    with ormist.atomic():
+        for verb in (User.objects.get_or_create, User.objects.update_or_create):
+            with pytest.raises(ormist.NotSupportedError, match="at once"):
+                verb(name="x")
