@@ -275,6 +275,22 @@ def keys_by_model(start: bytes, prefix: str) -> Flow:
             return {label: (objects_of[label], keys_of[label]) for label in keys_of}
 
 
+def put_aside(start: bytes, prefix: str) -> Flow:
+    """Flow: the keys that a repair put aside of those that begin with *start*."""
+    head, found, cursor = prefix.encode() + b":", [], b"0"
+    lost = head + b"lost:" + start.removeprefix(head)
+    while True:
+        cursor, keys = yield scan(lost, cursor)
+        found += keys
+        if int(cursor) == 0:
+            return list(dict.fromkeys(found))
+
+
+def unlink(key: bytes) -> Flow:
+    """Flow: remove one key; how many there were."""
+    return (yield Operation("UNLINK", (key,), is_write=True))
+
+
 def unlink_some(start: bytes, cursor: bytes, only_objects: bool = False) -> Flow:
     """Flow: remove keys that begin with *start*: (next cursor, keys removed).
 

@@ -244,3 +244,14 @@ def test_flush_goes_to_the_alias_it_is_given(command, stored, server, settings):
     assert Todo.objects.count() == 12
     with pytest.raises(CommandError, match="nope"):
         command("ormist_flush", "--using", "nope", interactive=False)
+
+
+def test_flush_takes_what_a_repair_put_aside(command, stored, server):
+    for label in ("tests.Todo", "tests.User"):
+        server.client.set(f"{server.key_prefix}:lost:{{{label}}}:o:x", "x")
+    printed = command("ormist_flush", "tests.Todo", stdin="yes\n")
+    assert "put aside by a repair  1 key" in printed
+    assert not server.keys("*{tests.Todo}*")
+    assert server.keys("*:lost:{tests.User}*")
+    command("ormist_flush", interactive=False)
+    assert server.keys() == []

@@ -12,7 +12,7 @@ from ...connections.executor import run
 from ...exceptions import OrmistError
 from ...models import Collection, Model, registry
 from ...operations.expiry import sweep
-from ...operations.inspection import keys_by_model, root, unlink_some
+from ...operations.inspection import keys_by_model, put_aside, root, unlink, unlink_some
 from ..command import (
     OrmistCommand,
     Progress,
@@ -114,7 +114,10 @@ class Command(OrmistCommand):
             )
             for label, (objects, keys) in sorted(found.items())
         ]
-        total = sum(keys for _, keys in found.values())
+        lost = run(put_aside(start, prefix), using)
+        if lost:
+            lines.append(("put aside by a repair", counted(len(lost), "key")))
+        total = sum(keys for _, keys in found.values()) + len(lost)
         lines.append(("in all", counted(total, "key")))
         if not self.is_agreed(using, lines, total, options):
             return
@@ -123,6 +126,8 @@ class Command(OrmistCommand):
             for label in sorted(found.keys() & registered.keys()):
                 number += self.delete_all(registered[label], using, progress)
             keys = unlinked(start, using, progress)
+            for key in lost:
+                keys += run(unlink(key), using)
         rest = f" and {counted(keys, 'key')} beside them" if keys else ""
         self.report(f"Deleted {counted(number, 'object')}{rest}.", options)
 
