@@ -1,6 +1,7 @@
 """All objects of a model in bounded memory, in order of creation, beside writers."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from ..keys import Space, all_key
 from .objects import load_many
@@ -25,11 +26,11 @@ def by_creation(space: Space, after: float, number: int) -> Flow:
 
 
 def _after(space: Space, least: str, most: str, number: int) -> Operation:
-    def parse(reply: list[bytes]) -> list[tuple[bytes, float]]:
-        return [
-            (pk, float(score))
-            for pk, score in zip(reply[::2], reply[1::2], strict=True)
-        ]
+    def parse(reply: list[Any]) -> list[tuple[bytes, float]]:
+        if reply and isinstance(reply[0], list):  # RESP3 pairs them
+            return [(pk, float(score)) for pk, score in reply]
+        pairs = zip(reply[::2], reply[1::2], strict=True)
+        return [(pk, float(score)) for pk, score in pairs]
 
     return Operation(
         "ZRANGEBYSCORE",

@@ -13,7 +13,7 @@ from django_ormist.management.commands import ormist_dump, ormist_load
 from tests.checker import raw_faults
 from tests.models import City, Page, Plain, Todo
 
-pytestmark = pytest.mark.servers("valkey91", "fakeredis")
+pytestmark = pytest.mark.servers("valkey91", "valkey91-resp3", "fakeredis")
 
 EVERY_TYPE = {
     "text": "ä\x00\n\U0001f600",

@@ -9,7 +9,7 @@ import django_ormist as ormist
 from django_ormist.models import registry
 from tests.checker import raw_faults
 
-pytestmark = pytest.mark.servers("valkey91", "fakeredis")
+pytestmark = pytest.mark.servers("valkey91", "valkey91-resp3", "fakeredis")
 
 
 @contextmanager

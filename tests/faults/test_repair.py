@@ -10,7 +10,7 @@ from django_ormist.codecs import pack
 from tests.faults.test_checker import DAMAGE, INDEX_DAMAGE
 from tests.models import City, Page, Todo, User
 
-pytestmark = pytest.mark.servers("valkey91", "redis62", "fakeredis")
+pytestmark = pytest.mark.servers("valkey91", "valkey91-resp3", "redis62", "fakeredis")
 
 
 @pytest.fixture
