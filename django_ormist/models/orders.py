@@ -32,6 +32,7 @@ def _order(meta: Options, given: Any) -> Order:
         name, is_descending = given.removeprefix("-"), given.startswith("-")
     else:
         name, is_descending = _expressed(meta, given)
+    meta.refuse_building(name)
     if name in meta.ordered or name in (CREATED, EXPIRE):
         return Order(name, is_descending)
     if name == RANDOM:

@@ -16,11 +16,13 @@ def of_lookup(meta: Options, name: str, lookup: str, value: Any) -> Condition:
             f"Cannot filter {meta.object_name} by {name}__{lookup}: {name!r} has no "
             f"sorted index. Add it to {meta.object_name}.Meta.ordered."
         )
+    meta.refuse_building(name)
     return LOOKUPS[lookup](meta, name, value)
 
 
 def equal(meta: Options, name: str, value: Any) -> Condition:
     """Has a value that is equal by order: 1, 1.0 and True are one."""
+    meta.refuse_building(name)
     if value is None:
         return negated(Range(name))
     key = key_of(meta, name, "exact", value)

@@ -118,6 +118,10 @@ def test_an_index_under_construction_refuses_to_answer(command, server):
         for ask in (
             lambda: Thing.objects.find(city="c1"),
             lambda: Thing.objects.find("city:c1"),
+            lambda: Thing.objects.find(size__gt=3),
+            lambda: Thing.objects.find(size=3),
+            lambda: Thing.objects.order_by("-size"),
+            lambda: Thing.objects.exclude(city="c1"),
         ):
             with pytest.raises(ormist.FieldError, match="ormist_reindex tests.Thing"):
                 ask()
