@@ -13,10 +13,12 @@ class OrmistConfig(AppConfig):
     verbose_name = _("Ormist")
 
     def ready(self) -> None:
-        """Follow changes of the settings, and of passwords where sessions are used."""
+        """Register the checks; follow changes of the settings, and of passwords."""
+        from .checks import register
         from .connections import connect_signals
 
         connect_signals()
+        register()
         engine = getattr(settings, "SESSION_ENGINE", "")
         if engine == "django_ormist.sessions" or hasattr(settings, "ORMIST_SESSIONS"):
             # Here, so that commands know its model too.

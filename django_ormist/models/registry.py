@@ -13,6 +13,11 @@ def register(model: "type[Model]") -> None:
     _models.append(model)
 
 
+def declared() -> "list[type[Model]]":
+    """Every concrete model, those that another one of the same label stands for too."""
+    return list(_models)
+
+
 def all_models() -> "list[type[Model]]":
     """The concrete models, by label; of two with one label the later."""
     by_label = {model._meta.label: model for model in _models}

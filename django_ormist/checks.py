@@ -1,0 +1,240 @@
+"""System checks: what is wrong with the settings and the models, before it hurts.
+
+None opens a socket, but for those that run with ``check --deploy`` alone. A table is in
+docs/operating.rst.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.conf import settings
+from django.core import checks
+from django.core.cache import caches
+from redis.exceptions import RedisError
+
+from . import conf
+from .connections import borrowed, connections
+from .connections.endpoints import Endpoint
+from .connections.executor import run
+from .exceptions import ImproperlyConfigured
+from .models import Model, registry
+from .operations import inspection
+
+TAG = "ormist"
+SESSION_ENGINE = "django_ormist.sessions"
+
+
+def register() -> None:
+    """Let ``manage.py check`` run them. Called at start."""
+    for check in (check_aliases, check_models, check_caches):
+        checks.register(check, TAG)
+    checks.register(check_servers, TAG, deploy=True)
+
+
+# ---------------------------------------------------------------- the setting
+
+
+def check_aliases(app_configs: Any, **kwargs: Any) -> list[checks.CheckMessage]:
+    """E001, E004, E005: the ORMIST setting, and the caches that it borrows from."""
+    try:
+        names = list(conf.setting())
+    except ImproperlyConfigured as error:
+        return [_error(str(error), "E001")]
+    found = [_alias_error(name) for name in names]
+    if "default" not in names and any(_using(m) == "default" for m in _models()):
+        found.append(
+            _error(
+                "ORMIST has no alias 'default', and models use it.",
+                "E001",
+                "Add it, or name another alias in each Meta.using.",
+            )
+        )
+    return [each for each in found if each is not None]
+
+
+def _alias_error(name: str) -> checks.CheckMessage | None:
+    try:
+        _ = connections[name].endpoint
+    except ImproperlyConfigured as error:
+        text = str(error)
+        if "decode_responses" in text:
+            return _error(text, "E005")
+        is_borrowed = text.startswith(f"ORMIST[{name!r}]['CACHE']")
+        return _error(text, "E004" if is_borrowed else "E001")
+    except Exception as error:  # a cache's backend may raise what it likes
+        return _error(f"ORMIST[{name!r}]: {error}", "E004")
+    return None
+
+
+# ---------------------------------------------------------------- models
+
+
+def check_models(app_configs: Any, **kwargs: Any) -> list[checks.CheckMessage]:
+    """E002, E003: the alias of each model, and its keys, which no other may share."""
+    return [*_unknown_aliases(), *_shared_namespaces()]
+
+
+def _unknown_aliases() -> Iterator[checks.CheckMessage]:
+    try:
+        names = list(conf.setting())
+    except ImproperlyConfigured:
+        return
+    for model in _models():
+        using = _using(model)
+        if using is not None and using not in names and using != "default":
+            yield _error(
+                f"{model._meta.label} uses the alias {using!r}, which ORMIST has not.",
+                "E002",
+                f"Add it to ORMIST, or mend {model.__name__}.Meta.using. There are: "
+                f"{', '.join(map(str, names))}.",
+                model,
+            )
+
+
+def _shared_namespaces() -> Iterator[checks.CheckMessage]:
+    owners: dict[Any, type[Model]] = {}
+    for model in _models():
+        space = (_place(_using(model)), model._meta.label)
+        owner = owners.setdefault(space, model)
+        if _full_name(owner) != _full_name(model):  # else it was loaded again
+            yield _error(
+                f"{_full_name(owner)} and {_full_name(model)} are both "
+                f"{model._meta.label}: they share every key.",
+                "E003",
+                "Give one of them another Meta.model_name or Meta.app_label.",
+                model,
+            )
+
+
+def _place(using: str | None) -> Any:
+    """The server, database and prefix of an alias; itself if it is wrong."""
+    try:
+        connection = connections[using or "default"]
+        return (connection.endpoint.key, connection.key_prefix)
+    except Exception:  # check_aliases says what
+        return using
+
+
+def _full_name(model: type[Model]) -> str:
+    return f"{model.__module__}.{model.__qualname__}"
+
+
+# ---------------------------------------------------------------- caches
+
+
+def check_caches(app_configs: Any, **kwargs: Any) -> list[checks.CheckMessage]:
+    """W001: a cache in the same database, whose clear() is FLUSHDB."""
+    found: list[checks.CheckMessage] = []
+    for name in _sound_aliases():
+        ours = _database(connections[name].endpoint)
+        sharing = [
+            cache
+            for cache in settings.CACHES
+            if ours is not None and _database_of_cache(cache) == ours
+        ]
+        if sharing:
+            found.append(
+                checks.Warning(
+                    f"ORMIST[{name!r}] is in the database of the cache "
+                    f"{', '.join(map(repr, sharing))}, whose clear() removes "
+                    "everything in it (FLUSHDB).",
+                    hint="Give one of them a database of its own. If nobody ever calls "
+                    "clear(), silence ormist.W001.",
+                    id="ormist.W001",
+                )
+            )
+    return found
+
+
+def _database(endpoint: Endpoint) -> Any:
+    """What tells one database from another: the server and the number."""
+    arguments = endpoint.arguments
+    number = arguments.get("db") or 0
+    for name in ("server", "folder", "path"):  # fakeredis, embedded, unix socket
+        if arguments.get(name) is not None:
+            return (name, str(arguments[name]), number)
+    host = arguments.get("host", "localhost")
+    local = {"127.0.0.1": "localhost", "::1": "localhost"}
+    return (local.get(host, host), arguments.get("port", 6379), number)
+
+
+def _database_of_cache(name: str) -> Any:
+    try:
+        _ = caches[name]
+        return _database(borrowed.endpoint(conf.Alias(name, cache=name)))
+    except Exception:  # no Redis cache, or one that is wrong: Django's to say
+        return None
+
+
+# ---------------------------------------------------------------- servers (--deploy)
+
+
+def check_servers(app_configs: Any, **kwargs: Any) -> list[checks.CheckMessage]:
+    """W002, W003: what the servers say of themselves. Opens sockets."""
+    found: list[checks.CheckMessage] = []
+    for name in _sound_aliases():
+        place = connections[name].endpoint.place
+        if place.startswith("fakeredis:"):
+            continue
+        try:
+            info = run(inspection.server(), name)
+        except RedisError as error:
+            found.append(
+                checks.Warning(
+                    f"The server of ORMIST[{name!r}] at {place} gives no answer: "
+                    f"{error}",
+                    hint="Start it, mend LOCATION, or allow INFO to this user.",
+                    id="ormist.W003",
+                )
+            )
+            continue
+        policy = info.get("maxmemory_policy", "")
+        if policy.startswith("allkeys-") and name == _alias_of_sessions():
+            found.append(
+                checks.Warning(
+                    f"Sessions are in ORMIST[{name!r}], whose server evicts any key "
+                    f"when its memory is full (maxmemory-policy {policy}): users are "
+                    "signed out.",
+                    hint="Use a server with noeviction or a volatile- policy.",
+                    id="ormist.W002",
+                )
+            )
+    return found
+
+
+def _alias_of_sessions() -> str | None:
+    if settings.SESSION_ENGINE != SESSION_ENGINE:
+        return None
+    try:
+        return _using(registry.get_model("django_ormist.Session"))
+    except LookupError:
+        return None
+
+
+# ---------------------------------------------------------------- what they share
+
+
+def _sound_aliases() -> list[str]:
+    """The aliases of which nothing is wrong."""
+    try:
+        return [name for name in conf.setting() if _alias_error(name) is None]
+    except ImproperlyConfigured:
+        return []
+
+
+def _models() -> list[type[Model]]:
+    return registry.declared()
+
+
+def _using(model: type[Model]) -> str | None:
+    """The alias of a model; None if the setting that tells it is wrong."""
+    try:
+        return model._meta.using
+    except ImproperlyConfigured:
+        return None
+
+
+def _error(
+    text: str, number: str, hint: str | None = None, obj: Any = None
+) -> checks.CheckMessage:
+    return checks.Error(text, hint=hint, obj=obj, id=f"ormist.{number}")

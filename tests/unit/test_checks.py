@@ -1,0 +1,186 @@
+"""Each system check: what it finds, and that it opens no socket."""
+
+import re
+from pathlib import Path
+
+import pytest
+from django.core import checks as django_checks
+from django.core.management import call_command
+from django.core.management.base import SystemCheckError
+
+import django_ormist as ormist
+from django_ormist import checks
+from django_ormist.models import registry
+
+PAGE = Path(__file__).parents[2] / "docs" / "operating.rst"
+
+
+@pytest.fixture
+def found(settings):
+    """``found(ORMIST={...})``: the ids of what the checks find."""
+
+    def find(deploy=False, **new):
+        for name, value in new.items():
+            setattr(settings, name, value)
+        messages = django_checks.run_checks(
+            tags=["ormist"], include_deployment_checks=deploy
+        )
+        find.text = "\n".join(f"{each.msg} {each.hint}" for each in messages)
+        return [each.id.removeprefix("ormist.") for each in messages]
+
+    return find
+
+
+@pytest.fixture(autouse=True)
+def _own_registry(monkeypatch):
+    monkeypatch.setattr(registry, "_models", [])
+
+
+@pytest.fixture
+def _no_sockets(monkeypatch):
+    def refuse(*args):
+        raise AssertionError("a socket was opened")
+
+    monkeypatch.setattr("socket.socket.connect", refuse)
+
+
+pytestmark = pytest.mark.usefixtures("_no_sockets")
+
+REDIS = {"LOCATION": "redis://localhost:6379/0"}
+CORE = "django.core.cache.backends.redis.RedisCache"
+
+
+def test_sound_settings_have_nothing_to_find(found):
+    assert found(ORMIST={"default": REDIS, "more": {"LOCATION": "fakeredis://"}}) == []
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        [],
+        {"default": []},
+        {"default": {}},
+        {"default": {"LOCATION": "nope://x"}},
+        {"default": {**REDIS, "KEY_PREFIX": ""}},
+        {"default": {**REDIS, "OPTIONS": {"retry": 1}}},
+        {"default": {**REDIS, "CODEC": "pickle"}},
+    ],
+)
+def test_e001_a_malformed_setting(found, setting):
+    assert found(ORMIST=setting) == ["E001"]
+
+
+def test_e001_no_default_though_a_model_uses_it(found):
+    ormist.Model.__class__("Thing", (ormist.Model,), {"__module__": "x"})
+    assert found(ORMIST={"other": REDIS}) == ["E001"]
+    assert "no alias 'default'" in found.text
+
+
+def test_e002_an_alias_that_is_not_there(found):
+    class Lost(ormist.Model):
+        class Meta:
+            using = "nope"
+
+    assert found(ORMIST={"default": REDIS}) == ["E002"]
+    assert "Lost.Meta.using" in found.text
+    assert found(ORMIST={"default": REDIS, "nope": REDIS}) == []
+
+
+def declare(name, module, **meta):
+    options = type("Meta", (), {"app_label": "shop", **meta})
+    body = {"__module__": module, "Meta": options}
+    return type(ormist.Model)(name, (ormist.Model,), body)
+
+
+def test_e003_two_models_with_the_same_keys(found):
+    aliases = {
+        "default": REDIS,
+        "twin": dict(REDIS),
+        "apart": {"LOCATION": "redis://b"},
+    }
+    declare("Cart", "shop.models")
+    assert found(ORMIST=aliases) == []
+    declare("Cart", "shop.models")  # loaded again
+    declare("Cart", "other.models", using="apart")
+    assert found() == []
+    declare("Cart", "other.models", using="twin")
+    assert found() == ["E003"]
+    assert "shop.models.Cart and other.models.Cart" in found.text
+
+
+@pytest.mark.parametrize("backend", ["locmem.LocMemCache", "dummy.DummyCache"])
+def test_e004_a_cache_that_is_no_redis_cache(found, backend):
+    cache = {"BACKEND": f"django.core.cache.backends.{backend}"}
+    assert found(
+        CACHES={"default": cache}, ORMIST={"default": {"CACHE": "default"}}
+    ) == ["E004"]
+
+
+def test_e004_a_cache_that_is_not_there(found):
+    assert found(ORMIST={"default": {"CACHE": "nope"}}) == ["E004"]
+
+
+def test_e005_a_borrowed_pool_that_decodes(found):
+    cache = {
+        "BACKEND": "django_redis.cache.RedisCache",
+        "LOCATION": "redis://localhost:6379/7",
+        "OPTIONS": {"CONNECTION_POOL_KWARGS": {"decode_responses": True}},
+    }
+    assert found(
+        CACHES={"default": cache}, ORMIST={"default": {"CACHE": "default"}}
+    ) == ["E005"]
+
+
+def test_w001_a_database_that_a_cache_would_flush(found):
+    cache = {"BACKEND": CORE, "LOCATION": "redis://127.0.0.1:6379/0"}
+    assert found(CACHES={"default": cache}, ORMIST={"default": REDIS}) == ["W001"]
+    assert "FLUSHDB" in found.text
+    assert found(ORMIST={"default": {"CACHE": "default"}}) == ["W001"]
+    apart = {**cache, "LOCATION": "redis://127.0.0.1:6379/1"}
+    assert found(CACHES={"default": apart}, ORMIST={"default": REDIS}) == []
+
+
+class TestServers:
+    """What --deploy asks the servers."""
+
+    @pytest.fixture(autouse=True)
+    def _no_sockets(self):
+        """Here sockets are opened."""
+
+    def test_w003_a_server_that_gives_no_answer(self, found):
+        location = {"LOCATION": "redis://127.0.0.1:1/0"}
+        assert found(ORMIST={"default": location}) == []
+        assert found(deploy=True) == ["W003"]
+        assert (
+            found(ORMIST={"default": {"LOCATION": "fakeredis://"}}, deploy=True) == []
+        )
+
+    @pytest.mark.servers("valkey91")
+    def test_w002_sessions_on_a_server_that_evicts_any_key(
+        self, found, start_server, settings, server
+    ):
+        from django_ormist.sessions import Session
+
+        registry.register(Session)
+        own = start_server(server, "--maxmemory-policy", "allkeys-lru")
+        settings.SESSION_ENGINE = "django_ormist.sessions"
+        sound = settings.ORMIST["default"]
+        evicting = {**sound, "LOCATION": own.unix_url}
+        assert found(ORMIST={"default": evicting}, deploy=True) == ["W002"]
+        assert found(ORMIST={"default": sound}, deploy=True) == []
+        settings.SESSION_ENGINE = "django.contrib.sessions.backends.db"
+        assert found(ORMIST={"default": evicting}, deploy=True) == []
+
+
+def test_every_check_stands_in_the_docs_and_here():
+    source = Path(checks.__file__).read_text()
+    ids = set(re.findall(r'"(?:ormist\.)?([EW]\d{3})"', source))
+    assert ids == set(re.findall(r"``ormist\.([EW]0\d\d)``", PAGE.read_text()))
+    tests = Path(__file__).read_text().lower()
+    assert all(f"def test_{each.lower()}_" in tests for each in ids)
+
+
+def test_manage_py_check_runs_them(settings):
+    settings.ORMIST = {"default": []}
+    with pytest.raises(SystemCheckError, match=r"ormist\.E001"):
+        call_command("check")
