@@ -8,6 +8,7 @@ INSTALLED_APPS = [
     "django.contrib.auth",
     "django.contrib.admin.apps.SimpleAdminConfig",
     "django.contrib.messages",
+    "django.contrib.staticfiles",
     "django_ormist",
     "tests",
 ]
@@ -15,6 +16,7 @@ DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memor
 TEMPLATES = [
     {"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}
 ]
+STATIC_URL = "static/"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # Nobody listens on port 1: a test that asks for no server reaches none, not even the

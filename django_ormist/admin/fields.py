@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from django.conf import settings
 from django.db import models
 from django.forms import CharField, IntegerField
+from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class IdField(StubField):
         return CharField(
             required=False,
             strip=False,
-            label=_("id"),
+            label=_("Id"),
             help_text=_("Leave it empty to have one drawn."),
         )
 
@@ -73,7 +74,7 @@ class AttributeField(StubField):
     def formfield(self, **kwargs: Any) -> Any:
         from .attributes import OneAttributeField
 
-        return OneAttributeField(self.name, label=self.verbose_name)
+        return OneAttributeField(self.name, label=capfirst(self.verbose_name))
 
 
 class CounterField(StubField):
@@ -83,7 +84,8 @@ class CounterField(StubField):
         return IntegerField(
             min_value=-(2**63),
             max_value=2**63 - 1,
-            label=self.verbose_name,
+            label=capfirst(self.verbose_name),
+            required=False,
             initial=0,
             show_hidden_initial=True,
         )

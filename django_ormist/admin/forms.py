@@ -106,9 +106,9 @@ class OrmistForm(StubForm):
     It remembers which version it was rendered from, and refuses to change another.
     """
 
-    attrs = AttributesField(label=gettext_lazy("attributes"))
+    attrs = AttributesField(label=gettext_lazy("Attributes"))
     tags = GivenTagsField(
-        label=gettext_lazy("tags"), help_text=gettext_lazy("One in each line.")
+        label=gettext_lazy("Tags"), help_text=gettext_lazy("One in each line.")
     )
     version = forms.CharField(required=False, widget=forms.HiddenInput)
     read_only: tuple[str, ...] = ()

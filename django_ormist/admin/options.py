@@ -14,6 +14,7 @@ from django.db import IntegrityError
 from django.forms import modelform_factory, modelformset_factory
 from django.http import HttpResponseRedirect
 from django.urls import reverse
+from django.utils.functional import lazy
 from django.utils.html import format_html, format_html_join
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
@@ -26,7 +27,7 @@ from .editors import written
 from .filters import AttributeFilter, TagFilter
 from .forms import OrmistForm, RowForm, cell
 from .rows import RowFormSet
-from .search import found_by
+from .search import found_by, searched
 from .stubs import OWN_FIELDS
 from .unreadable import telling
 
@@ -55,9 +56,15 @@ class OrmistAdmin(AnyAdmin):
     form = OrmistForm
     checks_class = OrmistAdminChecks
     search_fields = ("id", "tags")
-    search_help_text = gettext_lazy("An id or its beginning, or a tag.")
     show_full_result_count = False
     list_max_show_all = 1000
+
+    def __init__(self, model: Any, admin_site: Any) -> None:
+        super().__init__(model, admin_site)
+        if self.search_help_text is None:
+            is_tagged = model.ormist_model.is_tagged
+            words = lazy(searched, str)(self.search_fields, is_tagged)
+            vars(self)["search_help_text"] = words
 
     # ------------------------------------------------------------ the list
 

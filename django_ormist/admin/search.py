@@ -1,9 +1,11 @@
 """What is entered in the search box, asked of the indexes."""
 
+from collections.abc import Iterable
 from typing import Any
 
-from django.utils.text import smart_split, unescape_string_literal
+from django.utils.text import capfirst, smart_split, unescape_string_literal
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from ..connections.executor import run
 from ..operations.beginnings import ids_beginning
@@ -23,6 +25,16 @@ def found_by(queryset: Any, fields: list[str], entered: str) -> tuple[Any, list[
     for word in words(entered):
         queryset = _found_by_word(queryset, fields, word, notes)
     return queryset, notes
+
+
+def searched(fields: Iterable[str], is_tagged: bool) -> str:
+    """What the search box takes, in words."""
+    texts = {
+        "id": gettext_lazy("an id or its beginning"),
+        "tags": gettext_lazy("a tag"),
+    }
+    known = [texts.get(f, f) for f in fields if f != "tags" or is_tagged]
+    return capfirst(", ".join(map(str, known)))
 
 
 def words(entered: str) -> list[str]:

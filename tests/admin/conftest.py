@@ -33,7 +33,6 @@ def admin_settings(server, settings, db):
     settings.ROOT_URLCONF = "tests.admin.site"
     settings.MIDDLEWARE = MIDDLEWARE
     settings.TEMPLATES = TEMPLATES
-    settings.STATIC_URL = "static/"
     settings.SESSION_ENGINE = "django.contrib.sessions.backends.signed_cookies"
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 

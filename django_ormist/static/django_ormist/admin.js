@@ -4,6 +4,13 @@
 {
     const TALL = ["text", "json"];
 
+    const LINE = 45; // characters that a line of the textarea shows, about
+
+    function lines(text) {
+        const count = (line) => Math.max(1, Math.ceil(line.length / LINE));
+        return text.split("\n").reduce((sum, line) => sum + count(line), 0);
+    }
+
     // The control of one row: a select for yes/no, nothing for none, a textarea else.
     function suit(kind) {
         const area = kind.parentElement.querySelector("textarea[data-ormist-value]");
@@ -13,7 +20,7 @@
             old.remove();
         }
         area.hidden = ["boolean", "none", ""].includes(kind.value);
-        area.rows = TALL.includes(kind.value) ? Math.min(area.value.split("\n").length, 12) : 1;
+        area.rows = TALL.includes(kind.value) ? Math.min(lines(area.value), 12) : 1;
         if (kind.value === "none" || kind.value === "") {
             area.value = "";
         } else if (kind.value === "boolean") {
@@ -24,7 +31,7 @@
             answer.append(new Option(gettext("Yes"), "true"), new Option(gettext("No"), "false"));
             answer.value = area.value;
             answer.addEventListener("change", () => { area.value = answer.value; });
-            kind.after(" ", answer);
+            kind.after(answer);
         }
     }
 
