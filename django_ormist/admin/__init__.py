@@ -11,5 +11,13 @@ from .filters import AttributeFilter, TagFilter
 from .forms import OrmistForm
 from .options import OrmistAdmin
 from .registration import register
+from .sessions import SessionAdmin
 
-__all__ = ["AttributeFilter", "OrmistAdmin", "OrmistForm", "TagFilter", "register"]
+__all__ = [
+    "AttributeFilter",
+    "OrmistAdmin",
+    "OrmistForm",
+    "SessionAdmin",
+    "TagFilter",
+    "register",
+]

@@ -4,6 +4,7 @@ from django.contrib import admin
 from django.urls import path
 
 from django_ormist import admin as ormist_admin
+from django_ormist.sessions import Session
 from tests.models import City, Page, Plain, Todo, Token, User
 
 site = admin.AdminSite()
@@ -45,5 +46,6 @@ class PageAdmin(ormist_admin.OrmistAdmin):
 
 
 ormist_admin.register(Plain, Todo, Token, site=site)(ormist_admin.OrmistAdmin)
+ormist_admin.register(Session, site=site)(ormist_admin.SessionAdmin)
 
 urlpatterns = [path("admin/", site.urls)]

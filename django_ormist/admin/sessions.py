@@ -1,0 +1,132 @@
+"""SessionAdmin: sessions are looked at and ended, and never changed.
+
+It knows a session by its attributes alone and is registered by the project, so that
+this package of pages needs nothing of the package of sessions:
+
+    from django_ormist import admin as ormist_admin
+    from django_ormist.sessions import Session
+
+    ormist_admin.register(Session)(ormist_admin.SessionAdmin)
+"""
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.contrib.admin.actions import delete_selected
+from django.contrib.auth import HASH_SESSION_KEY, get_user_model
+from django.urls import NoReverseMatch, reverse
+from django.utils.html import format_html, format_html_join
+from django.utils.translation import gettext_lazy, ngettext
+
+from .editors import written
+from .options import OrmistAdmin
+
+MASK = "••••••••"
+
+MASKED = frozenset({HASH_SESSION_KEY, "_password_reset_token"})
+"""Keys of a session whose values sign somebody in."""
+
+
+class SessionAdmin(OrmistAdmin):
+    """Sessions by private id and user: "end session", "end all of this user".
+
+    The key in a cookie is nowhere: it is not stored.
+    """
+
+    list_display = ("id", "user", "device", "address", "created", "seen", "expire")
+    list_display_links = ("id",)
+    search_fields = ("id", "user_id")
+    search_help_text = gettext_lazy(
+        "A private id or its beginning, a user's name or primary key."
+    )
+    fields = (*list_display, "values")
+    readonly_fields = fields
+    actions = ("delete_selected", "end_all_of_user")
+
+    def has_add_permission(self, request: Any) -> bool:
+        return False
+
+    def has_change_permission(self, request: Any, obj: Any = None) -> bool:
+        return False
+
+    def get_search_results(
+        self, request: Any, queryset: Any, search_term: str
+    ) -> tuple[Any, bool]:
+        """A user's name stands for the user."""
+        model: Any = get_user_model()
+        names = {model.USERNAME_FIELD: search_term.strip()}
+        user = model._default_manager.filter(**names).first() if search_term else None
+        if user is not None:
+            return queryset.filter(user_id=user_text(user)), False
+        return super().get_search_results(request, queryset, search_term)
+
+    @admin.action(
+        description=gettext_lazy("End selected sessions"), permissions=["delete"]
+    )
+    def delete_selected(self, request: Any, queryset: Any) -> Any:
+        """Django's own action, with its question, under a name that says it."""
+        return delete_selected(self, request, queryset)
+
+    @admin.action(
+        description=gettext_lazy("End all sessions of these users"),
+        permissions=["delete"],
+    )
+    def end_all_of_user(self, request: Any, queryset: Any) -> None:
+        users = {obj.ormist.attrs.get("user_id") for obj in queryset.iterator()}
+        number = 0
+        for user_id in sorted(users - {None}):
+            ended = self.model._default_manager.filter(user_id=user_id)
+            self.log_deletions(request, ended)
+            number += ended.delete()[0]
+        text = ngettext(
+            "%(number)s session ended.", "%(number)s sessions ended.", number
+        )
+        self.message_user(request, text % {"number": number}, messages.SUCCESS)
+
+    # ------------------------------------------------------------ columns
+
+    @admin.display(description=gettext_lazy("user"), empty_value="-")
+    def user(self, obj: Any) -> Any:
+        user_id = obj.ormist.attrs.get("user_id")
+        meta = get_user_model()._meta
+        try:
+            address = reverse(
+                f"admin:{meta.app_label}_{meta.model_name}_change",
+                args=(user_id,),
+                current_app=self.admin_site.name,
+            )
+        except NoReverseMatch:
+            return user_id
+        return format_html('<a href="{}">{}</a>', address, user_id)
+
+    @admin.display(description=gettext_lazy("device"))
+    def device(self, obj: Any) -> Any:
+        return getattr(obj.ormist, "device", None) or obj.ormist.attrs.get("agent")
+
+    @admin.display(description=gettext_lazy("address"))
+    def address(self, obj: Any) -> Any:
+        return obj.ormist.attrs.get("address")
+
+    @admin.display(description=gettext_lazy("created"))
+    def created(self, obj: Any) -> Any:
+        return obj.ormist.created
+
+    @admin.display(description=gettext_lazy("last activity"))
+    def seen(self, obj: Any) -> Any:
+        return obj.ormist.seen
+
+    @admin.display(description=gettext_lazy("values"))
+    def values(self, obj: Any) -> Any:
+        """The session's own keys and values; what signs somebody in is masked."""
+        rows = (
+            (name, MASK if name in MASKED else written(value).text or "-")
+            for name, value in sorted(obj.ormist.data().items(), key=str)
+        )
+        items = format_html_join("", "<dt>{}</dt><dd>{}</dd>", rows)
+        return format_html('<dl class="ormist-attrs">{}</dl>', items)
+
+
+def user_text(user: Any) -> str:
+    """The user's primary key as a session holds it."""
+    text: str = user._meta.pk.value_to_string(user)
+    return text

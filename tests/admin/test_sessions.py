@@ -1,0 +1,121 @@
+"""Sessions in the admin: seen by private id and user, ended, never changed."""
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.contrib.messages import get_messages
+from django.test import Client
+
+from .conftest import url
+
+pytestmark = pytest.mark.servers("valkey91")
+
+LIST = "django_ormist_session_changelist"
+
+
+@pytest.fixture
+def ann(admin_settings, django_user_model):
+    return django_user_model.objects.create_user("ann", password="x")
+
+
+@pytest.fixture
+def bob(admin_settings, django_user_model):
+    return django_user_model.objects.create_user("bob", password="x")
+
+
+@pytest.fixture
+def sign_in(settings, admin_settings):
+    """Signs a user in with our engine: the client, and the stored session."""
+    from django_ormist.sessions import SessionStore
+
+    def signed_in(user, **data):
+        settings.SESSION_ENGINE = "django_ormist.sessions"
+        client = Client()
+        client.force_login(user)
+        key = client.cookies[settings.SESSION_COOKIE_NAME].value
+        store = SessionStore(key)
+        store.update(data)
+        store.save()
+        settings.SESSION_ENGINE = "django.contrib.sessions.backends.signed_cookies"
+        return key
+
+    return signed_in
+
+
+def stored(user):
+    from django_ormist.sessions import Session
+
+    return Session.objects.find(user_id=str(user.pk)).list()
+
+
+def told(response):
+    return [str(message) for message in get_messages(response.wsgi_request)]
+
+
+def test_sessions_are_listed_without_the_key_of_a_cookie(root, sign_in, ann):
+    key = sign_in(ann)
+    content = root.get(url(LIST)).content.decode()
+    assert stored(ann)[0].pk in content
+    assert key not in content
+
+
+def test_a_session_is_shown_and_not_changed(root, sign_in, ann):
+    key = sign_in(ann, cart=["book"], secret="<b>")
+    [session] = stored(ann)
+    response = root.get(url("django_ormist_session_change", session.pk))
+    content = response.content.decode()
+    assert "book" in content
+    assert "&lt;b&gt;" in content
+    assert 'name="_save"' not in content
+    assert key not in content
+    assert session.data()["_auth_user_hash"] not in content
+    sent = root.post(url("django_ormist_session_change", session.pk), {"_save": "1"})
+    assert sent.status_code == 403
+    assert root.get(url("django_ormist_session_add")).status_code == 403
+
+
+def test_sessions_are_found_by_id_user_and_name(root, sign_in, ann, bob):
+    sign_in(ann)
+    sign_in(bob)
+    [session] = stored(ann)
+    for text in (session.pk, session.pk[:12], str(ann.pk), "ann"):
+        result = root.get(url(LIST), {"q": text}).context["cl"].result_list
+        assert [each.pk for each in result] == [session.pk], text
+
+
+def test_a_session_is_ended(root, sign_in, ann):
+    sign_in(ann)
+    [session] = stored(ann)
+    root.post(url("django_ormist_session_delete", session.pk), {"post": "yes"})
+    assert stored(ann) == []
+
+
+def act(client, action, sessions, **more):
+    chosen = [session.pk for session in sessions]
+    data = {"action": action, "_selected_action": chosen, "index": 0, **more}
+    return client.post(url(LIST), data)
+
+
+def test_selected_sessions_are_ended_after_a_question(root, sign_in, ann, bob):
+    sign_in(ann)
+    sign_in(bob)
+    assert "Are you sure" in act(root, "delete_selected", stored(ann)).content.decode()
+    assert stored(ann)
+    act(root, "delete_selected", stored(ann), post="yes")
+    assert (stored(ann), len(stored(bob))) == ([], 1)
+
+
+def test_all_sessions_of_a_user_are_ended(root, sign_in, ann, bob):
+    for user in (ann, ann, ann, bob):
+        sign_in(user)
+    response = act(root, "end_all_of_user", stored(ann)[:1])
+    assert "3 sessions ended." in told(response)
+    assert (stored(ann), len(stored(bob))) == ([], 1)
+    assert LogEntry.objects.count() == 3
+
+
+def test_who_may_only_see_ends_nothing(staff, sign_in, ann):
+    sign_in(ann)
+    client = staff("view_django_ormist_session")
+    assert client.get(url(LIST)).status_code == 200
+    act(client, "end_all_of_user", stored(ann))
+    assert stored(ann)
