@@ -1,5 +1,6 @@
 """The pages of the site."""
 
+from django.contrib import admin
 from django.contrib.auth import views as auth
 from django.urls import include, path
 
@@ -11,5 +12,6 @@ urlpatterns = [
     path("todo/", include("todo.urls")),
     path("sign-in/", auth.LoginView.as_view(template_name="login.html"), name="login"),
     path("sign-out/", auth.LogoutView.as_view(), name="logout"),
+    path("admin/", admin.site.urls),
     path("devices/", include("django_ormist.sessions.urls")),
 ]

@@ -37,10 +37,13 @@ PASSWORD = "demo"  # noqa: S105 - of a site for this machine alone
 
 
 def sign_up(name):
-    """Make sure that there is a user of that name."""
+    """Make sure that there is a user of that name; the first may use the admin."""
     users = get_user_model().objects
     if not users.filter(username=name).exists():
-        users.create_user(name, password=PASSWORD)
+        is_first = name == USERS[0]
+        users.create_user(
+            name, password=PASSWORD, is_staff=is_first, is_superuser=is_first
+        )
 
 
 class Command(BaseCommand):
@@ -66,6 +69,7 @@ class Command(BaseCommand):
         if no_serve:
             return
         self.say(f"Sign in as {' or '.join(USERS)}, password {PASSWORD!r}.\n")
+        self.say(f"{USERS[0]} may use the admin too: http://{addrport}/admin/\n")
         self.say(f"The site is on http://{addrport}/ until Ctrl-C.\n\n")
         call_command("runserver", addrport, use_reloader=False)
 

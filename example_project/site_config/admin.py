@@ -1,0 +1,6 @@
+"""Sessions in the admin: seen, and ended."""
+
+from django_ormist import admin as ormist_admin
+from django_ormist.sessions import Session
+
+ormist_admin.register(Session)(ormist_admin.SessionAdmin)

@@ -1,0 +1,60 @@
+"""The site's admin."""
+
+import pytest
+from django.core.management import call_command
+
+pytestmark = pytest.mark.servers("valkey91")
+
+
+@pytest.fixture
+def ada(site, db, django_user_model):
+    """A client of the site's superuser."""
+    site.force_login(django_user_model.objects.create_superuser("ada", password="x"))
+    return site
+
+
+def page(client, address, **parameters):
+    response = client.get(f"/admin/{address}", parameters)
+    assert response.status_code == 200
+    return response.content.decode()
+
+
+def test_every_model_of_the_site_is_there(ada, stored):
+    content = page(ada, "")
+    for name in ("cities_city", "cities_country", "todo_todoitem", "overview"):
+        assert f"/admin/django_ormist/{name}/" in content
+    assert "/admin/django_ormist/django_ormist_session/" in content
+
+
+def test_cities_are_filtered_and_opened(ada, stored):
+    content = page(ada, "django_ormist/cities_city/", country="US", tags="million")
+    assert "New York City" in content
+    assert "Aurora" not in content
+    assert "New York City" in page(ada, "django_ormist/cities_city/1/change/")
+
+
+def test_countries_are_found_by_their_code(ada, stored):
+    content = page(ada, "django_ormist/cities_country/", q="DE")
+    assert "Germany" in content
+    assert "Vatican" not in content
+
+
+def test_an_item_is_kept_for_a_day(ada, server):
+    from todo.models import TodoItem
+
+    item = TodoItem.objects.create("home", text="milk", expire=60)
+    data = {"action": "keep_a_day", "_selected_action": item.pk, "index": 0}
+    ada.post("/admin/django_ormist/todo_todoitem/", data)
+    assert TodoItem.objects.get(item.pk).ttl() > 86_000
+
+
+def test_a_session_of_the_site_is_listed(ada, server):
+    assert "2::" in page(ada, "django_ormist/django_ormist_session/")
+
+
+def test_the_overview_counts_the_cities(ada, stored):
+    assert "cities.City" in page(ada, "django_ormist/overview/")
+
+
+def test_the_site_has_nothing_to_mend(ada):
+    call_command("check", fail_level="WARNING")
