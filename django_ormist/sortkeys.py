@@ -31,6 +31,10 @@ AFTER = b"\xff"
 _MICROSECOND = timedelta(microseconds=1)
 _EPOCH = datetime(1970, 1, 1)
 _EPOCH_UTC = datetime(1970, 1, 1, tzinfo=UTC)
+_LONGEST_INT = 10_000
+"""Digits: of a number with more, which only a Decimal's exponent says briefly, no int
+is made."""
+
 _EXACT, _MORE = b"\x00", b"\x01"
 
 
@@ -72,6 +76,45 @@ def text_prefix(text: str) -> bytes:
 def kind_of(key: bytes) -> str:
     """The kind of value that has this key: a name in KINDS."""
     return next(name for name, firsts in KINDS.items() if key[:1] in firsts)
+
+
+def value_of(key: bytes) -> Any:
+    """A value that has this sort key.
+
+    Of equal numbers the int where there is one, else the float, else the Decimal.
+    ``aware datetime`` comes in UTC.
+    """
+    kind, rest = kind_of(key), key[1:]
+    if kind == "str":
+        return rest[:-2].replace(b"\x00\xff", b"\x00").decode()
+    if kind == "number":
+        return _number_of(key[:1], rest)
+    whole = int.from_bytes(rest, "big") - (1 << 8 * len(rest) - 1)
+    if kind == "date":
+        return date.fromordinal(whole)
+    if kind == "time":
+        return (_EPOCH + whole * _MICROSECOND).time()
+    since = whole * _MICROSECOND
+    starts = {"datetime": _EPOCH, "aware datetime": _EPOCH_UTC}
+    return starts[kind] + since if kind in starts else since
+
+
+def _number_of(sign: bytes, rest: bytes) -> int | float | Decimal:
+    if sign == b"\x21":
+        return 0
+    if sign == b"\x20":
+        return -_number_of(b"\x22", bytes(255 - byte for byte in rest))
+    below: float = struct.unpack(">d", rest[:8])[0]
+    if rest[8:9] == _EXACT:
+        return int(below) if below.is_integer() else below
+    size = int.from_bytes(rest[9:17], "big") - (1 << 63)
+    digits = rest[17:-1].decode()
+    exact = Context(prec=len(digits) + 1500, Emin=-(10**9), Emax=10**9)
+    more = Decimal(f"0.{digits}").scaleb(size, exact)
+    if below != sys.float_info.max:
+        more = exact.add(Decimal(below), more)
+    is_whole = more.adjusted() < _LONGEST_INT and more == more.to_integral_value()
+    return int(more) if is_whole else more
 
 
 def _whole(number: int, size: int = 8) -> bytes:

@@ -9,7 +9,7 @@ from ..connections.executor import arun, run
 from ..keys import Space
 from ..operations.operation import Flow
 from ..queries.conditions import Condition, all_of, any_of, negated, odd_of
-from ..queries.query import Query
+from ..queries.query import CREATED, Query
 from . import fetching, updates
 from .altering import alters_data
 from .deadlines import Expire, to_deadline_ms
@@ -81,6 +81,17 @@ class Collection(Asking[M]):
         if self.query.is_sliced:
             raise TypeError("Cannot reorder a query once a slice has been taken.")
         return self._chained(ordered(self.query, self.model._meta, names))
+
+    def _first_by(self, names: tuple[str, ...], is_last: bool = False) -> Self:
+        """The order of earliest() and latest(): of what lacks it last in both."""
+        if self.query.is_sliced:
+            raise TypeError("Cannot change a query once a slice has been taken.")
+        if is_last:
+            names = tuple(
+                name[1:] if name.startswith("-") else f"-{name}"
+                for name in names or (CREATED,)
+            )
+        return self._ordered(names)
 
     def __and__(self, other: "Collection[M]") -> Self:
         """The objects of both; in this one's order, as with all four."""
@@ -194,15 +205,19 @@ class Collection(Asking[M]):
         return fetching.instances(self, self.query.slice(index, index + 1))
 
     def _sliced(self, key: slice) -> "Collection[M] | builtins.list[M]":
+        part = self._cut(key)
+        if self._cache is not None:
+            part._cache = self._cache[key.start : key.stop]
+        return part.list()[:: key.step] if key.step else part
+
+    def _cut(self, key: slice) -> Self:
+        """The slice without its step."""
         for bound in (key.start, key.stop):
             if bound is not None and bound < 0:
                 raise ValueError("Negative indexing is not supported.")
         start = 0 if key.start is None else int(key.start)
         stop = None if key.stop is None else int(key.stop)
-        part = self._chained(self.query.slice(start, stop))
-        if self._cache is not None:
-            part._cache = self._cache[start:stop]
-        return part.list()[:: key.step] if key.step else part
+        return self._chained(self.query.slice(start, stop))
 
     def __repr__(self) -> str:
         if self._cache is not None:

@@ -1,11 +1,11 @@
-"""Expressions of django.db.models, as update() takes them: F, Value and arithmetic."""
+"""Expressions of django.db.models, as update() takes them: F, Value and arithmetic.
+
+It is imported where one is met, because it takes longer than all of ours.
+"""
 
 import operator
 from collections.abc import Callable, Iterator
 from typing import Any
-
-from django.db.models import F, Value
-from django.db.models.expressions import CombinedExpression
 
 from ..exceptions import FieldError
 
@@ -26,6 +26,9 @@ def is_expression(value: Any) -> bool:
 
 def names_in(expression: Any) -> Iterator[str]:
     """The names that an expression reads. Raises FieldError for what none can do."""
+    from django.db.models import F, Value
+    from django.db.models.expressions import CombinedExpression
+
     if type(expression) is F:
         yield _name(expression)
     elif type(expression) is CombinedExpression:
@@ -43,12 +46,14 @@ def value_of(expression: Any, held: Callable[[str], Any]) -> Any:
     None where a part of it is None, as SQL's NULL. Raises what Python's arithmetic
     raises; a quotient is Python's.
     """
+    if not is_expression(expression):
+        return expression
+    from django.db.models import F, Value
+
     if isinstance(expression, F):
         return held(_name(expression))
     if isinstance(expression, Value):
         return expression.value
-    if not isinstance(expression, CombinedExpression):
-        return expression
     left = value_of(expression.lhs, held)
     right = value_of(expression.rhs, held)
     if left is None or right is None:

@@ -105,6 +105,17 @@ def first(asked: "Collection[Any]") -> Flow:
     return found[0] if found else None
 
 
+def the_first(asked: "Collection[Any]") -> Flow:
+    """Flow: the first object. Raises DoesNotExist."""
+    found = yield from first(asked)
+    if found is None:
+        model = asked.model
+        raise model.DoesNotExist(
+            f"{model._meta.object_name} matching query does not exist."
+        )
+    return found
+
+
 def last(asked: "Collection[Any]") -> Flow:
     """Flow: the last object or None. Raises TypeError for a slice."""
     if asked._cache is not None:

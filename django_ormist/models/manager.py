@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from ..connections.executor import arun, run
 from ..exceptions import NotSupportedError
 from . import fetching
+from .answers import Answers
 from .writing import Writing
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 M = TypeVar("M", bound="Model")
 
 
-class Asking(Writing[M]):
+class Asking(Writing[M], Answers[M]):
     """The verbs that a manager and a collection share, each with its async twin."""
 
     # Chains: no round trip

@@ -1,27 +1,21 @@
 """The verbs of a manager and a collection that write, each with its async twin."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..connections.executor import arun, run
 from . import bulk, conflicts, updates, upserts
 from .altering import Altering, alters_data
+from .asked import Asked
 
 if TYPE_CHECKING:
     from .base import Model
-    from .collection import Collection
 
 M = TypeVar("M", bound="Model")
 
 
-class Writing(Altering, Generic[M]):
+class Writing(Altering, Asked[M]):
     """create() and all that writes many."""
-
-    model: "type[M]"
-
-    def _collection(self) -> "Collection[M]":
-        """The collection that is asked."""
-        raise NotImplementedError  # pragma: no cover
 
     @alters_data
     def create(self, /, *tags: str, **attrs: Any) -> M:

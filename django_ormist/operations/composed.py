@@ -51,11 +51,13 @@ def _in_order(
     is_down = query.is_reversed
     if len(orders) < len(query.order):
         is_down ^= query.order[-1].is_descending
-    if not columns:
-        return pks[::-1] if is_down else pks
-    created = columns[len(orders)]
-    places = [place for place in range(len(pks)) if created[place] is not None]
-    places.sort(key=lambda place: float(created[place]), reverse=is_down)
+    places = list(range(len(pks)))
+    if len(columns) > len(orders):
+        created = columns[len(orders)]
+        places = [place for place in places if created[place] is not None]
+        places.sort(key=lambda place: float(created[place]))
+    if is_down:
+        places.reverse()
     for order, column in reversed(list(zip(orders, columns, strict=False))):
         places = _sorted(places, order, column, query.is_reversed)
     return [pks[place] for place in places]

@@ -44,7 +44,7 @@ class Plan:
             case Term(term):
                 return ["T", self._place(term_key(self.space, term_suffix(term)))]
             case Range(name, low, high):
-                return ["R", self._ordered(name), low, high]
+                return ["R", self.ordered(name), low, high]
             case Ids(pks):
                 return ["I", len(pks), *sorted(pk_bytes(pk) for pk in pks)]
             case Not(part):
@@ -57,10 +57,10 @@ class Plan:
 
     def _order(self, order: Order) -> list[Word]:
         kind = _KINDS.get(order.name)
-        place = 0 if kind else self._ordered(order.name)
+        place = 0 if kind else self.ordered(order.name)
         return [kind or "a", place, int(order.is_descending)]
 
-    def _ordered(self, name: str) -> int:
+    def ordered(self, name: str) -> int:
         """The place of an ordered attribute's entries; its sort keys come next."""
         entries = ordered_key(self.space, name)
         known = self.places.get(entries)

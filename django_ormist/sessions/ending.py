@@ -6,7 +6,7 @@ from django.db import transaction
 from django.db.models.signals import post_save
 
 from ..connections.executor import arun, run
-from ..models import bulk, fetching
+from ..models import fetching, updates
 from ..operations.operation import Flow
 from . import settings
 from .keys import private_id
@@ -45,7 +45,7 @@ def _end(user_id: str, kept: str | None) -> Flow:
 def _delete(user_id: str, pks: list[str]) -> Flow:
     """Flow: delete those of *pks* that are the user's; how many."""
     found = Session.objects.find(user_id=user_id, pk__in=pks)
-    return (yield from bulk.delete(found))
+    return (yield from updates.delete(found))
 
 
 # ---------------------------------------------------------------- password changes

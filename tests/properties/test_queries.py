@@ -105,4 +105,9 @@ def test_many_objects_are_found_and_ordered_as_by_python(ask, server, seed):
     draws = drawer(random)
     draws.pks = [each.pk for each in things]
     for _ in range(20):
-        check(ask, draws.question(), things)
+        question = draws.question()
+        check(ask, question, things)
+        matches = {each.pk for each in question.matches(things)}
+        drawn = ask(City.objects.find(question.q).order_by("?")[:20].ids)
+        assert len({*drawn}) == len(drawn) == min(20, len(matches))
+        assert {*drawn} <= matches

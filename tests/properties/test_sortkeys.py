@@ -9,7 +9,14 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from django_ormist.sortkeys import AFTER, KINDS, kind_of, sort_key, text_prefix
+from django_ormist.sortkeys import (
+    AFTER,
+    KINDS,
+    kind_of,
+    sort_key,
+    text_prefix,
+    value_of,
+)
 
 decimals = st.decimals(allow_nan=False, allow_infinity=False)
 close = st.integers(2**53 - 3, 2**53 + 3).flatmap(
@@ -128,3 +135,16 @@ def test_kinds_sort_one_after_the_other():
 def test_a_lone_surrogate_is_refused():
     with pytest.raises(ValueError, match="lone surrogate"):
         sort_key("\ud800")
+
+
+@given(anything)
+@example(float("inf"))
+@example(Decimal("-Infinity"))
+@example(Decimal("1E-400"))
+@example(Decimal("1E+100000"))
+def test_a_value_that_has_the_key_comes_back(value):
+    key = sort_key(value)
+    if key is not None:
+        again = value_of(key)
+        assert again == value
+        assert sort_key(again) == key

@@ -23,8 +23,7 @@ def test_facts_come_beside_the_ids(sized):
     pks, created = gather(sized, where=some)
     assert (pks, len(created)) == ([b"n09", b"n10"], 2)
     orders = Order("size"), Order("expire"), Order("?")
-    pks, sizes, deadlines, drawn, created = gather(sized, *orders)
+    pks, sizes, deadlines, drawn = gather(sized, *orders)
     assert sizes == [sort_key(number // 3) for number in range(11)] + [None]
     assert list(map(float, deadlines)) == [FAR + number % 5 for number in range(12)]
     assert len({*drawn}) == 12
-    assert list(map(float, created)) == sorted(map(float, created))

@@ -99,26 +99,15 @@ end
 
 -- Let the server intersect several terms, and look at those that meet. By creation.
 local function meet(node)
-  local terms, rest = {}, {}
-  for _, kid in ipairs(conjuncts(node)) do
-    if kid.kind == 'T' then
-      terms[#terms + 1] = kid.key
-    else
-      rest[#rest + 1] = kid
-    end
-  end
-  if #terms < 2 then
+  local met, rest, key = intersected(node)
+  if not met then
     return false
   end
-  local command = {'ZINTER', #terms, unpack(terms)}
-  -- The default SUM would pass 2^53 with six terms and lose the order.
-  command[#command + 1], command[#command + 2] = 'AGGREGATE', 'MIN'
-  local met, others = redis.call(unpack(command)), all_of(rest)
-  tell('intersect', {key = terms[1], size = #met})
+  tell('intersect', {key = key, size = #met})
   chunked(created_down and turned(met) or met, function(_, ids)
     if not is_full() then
       looked = looked + #ids
-      fill(living(meets(others, ids)))
+      fill(living(meets(rest, ids)))
     end
   end)
   return true
@@ -147,7 +136,7 @@ local function walk_created(node, index, budget)
     if walked >= budget then
       return false
     end
-    local size = math.min(math.max(skip + need - #page, 20), CHUNK)
+    local size = math.min(math.max(skip + need - #page, walked, 20), CHUNK)
     local ids = stretch(index, position, size, created_down)
     if #ids == 0 then
       break
@@ -288,6 +277,33 @@ local function jump(order, index)
   return position
 end
 
+-- Ids drawn from all over a large source until the page is full.
+local function draw(node, at)
+  local from = source(node)
+  local tries = steps(node, from)
+  if not (from.kind == 'T' or from.kind == 'R' or from == everything)
+    or from.size < LONGEST_WALK or from.size < 8 * tries then
+    return sort_all(node, at)
+  end
+  tell('draw', from)
+  local seen, undo = {}, mark()
+  for _ = 1, 4 * tries + SHORTEST_WALK do
+    local place = math.random(from.size) - 1
+    if is_full() then
+      return
+    elseif not seen[place] then
+      seen[place] = true
+      looked = looked + 1
+      local pk = stretch(from, place, 1, false)[1]
+      fill(living(meets(node, {from.kind == 'R' and split(pk) or pk}, from)))
+    end
+  end
+  if not is_full() then
+    undo()
+    sort_all(node, at)
+  end
+end
+
 local ask
 
 -- Walk the index of an order until the page is full: run by run, as equal ones are in
@@ -304,7 +320,7 @@ local function walk(node, at, index, budget)
     if walked >= budget then
       return false
     end
-    local size = math.min(math.max(skip + need - #page, 20), CHUNK)
+    local size = math.min(math.max(skip + need - #page, walked, 20), CHUNK)
     local ids, facts = read(order, index, position, size)
     if #ids == 0 then
       break
@@ -357,7 +373,7 @@ function ask(node, at)
   if not order then
     return by_created(node)
   elseif order.kind == '?' then
-    return sort_all(node, at)
+    return draw(node, at)
   end
   local from = source(node)
   local index, is_required = index_of(node, order)

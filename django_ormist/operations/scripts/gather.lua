@@ -3,8 +3,7 @@
 -- KEYS     as ask.lua
 -- ARGV     as orders.lua, then as conditions.lua
 -- RETURNS  {ids, facts...}: of each order its facts (a sort key, a deadline or a random
---          number; false: none), then the creation times; without any order the ids may stand by
---          creation already, and then there are no facts
+--          number; false: none), then the creation times; these not where the ids stand by creation
 -- COST     1 us an id of the smallest condition, and 0.3 us a fact
 -- DERIVED  none
 
@@ -12,12 +11,12 @@
 -- INCLUDE orders
 
 local node = condition(condition_at)
-local reply = {gathered(node)}
+local found, is_by_creation = gathered(node)
+local reply = {found}
 for _, order in ipairs(orders) do
   reply[#reply + 1] = facts_of(order, reply[1])
 end
-local from = source(node)
-if #orders > 0 or not (from.kind == 'T' or from.is_single or from == everything) then
+if not is_by_creation then
   reply[#reply + 1] = asked('ZMSCORE', KEYS[1], reply[1])
 end
 return reply

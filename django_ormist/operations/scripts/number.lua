@@ -25,9 +25,9 @@ local function met(kids)
 end
 
 local function looked_at(node)
-  local count, from = 0, source(node)
-  each(from, function(ids)
-    count = count + #meets(node, ids, from)
+  local count = 0
+  each_match(node, function(ids)
+    count = count + #ids
   end)
   return count
 end

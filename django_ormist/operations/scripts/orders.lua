@@ -76,51 +76,38 @@ local function facts_of(order, ids)
   return asked('HMGET', order.sort_keys, ids)
 end
 
--- Ids grouped by a fact: the groups in its order, then those without it.
-local function grouped(order, ids)
-  local facts, leads, places, without = facts_of(order, ids), {}, {}, {}
-  for i = 1, #ids do
-    local fact = facts[i]
-    if not fact then
-      without[#without + 1] = ids[i]
+-- Call with the places of each fact, one fact after the other in byte order, until it
+-- returns true. Numbers of six bytes are sorted, which is far faster than texts.
+local function in_order(places, facts, number_of, at, is_down, visit)
+  local leads, held = {}, {}
+  for _, place in ipairs(places) do
+    local number = number_of(facts[place], at)
+    local others = held[number]
+    if not others then
+      held[number] = place
+      leads[#leads + 1] = number
+    elseif type(others) == 'number' then
+      held[number] = {others, place}
     else
-      local number = order.kind == 'e' and tonumber(fact) or lead(fact)
-      local others = places[number]
-      if not others then
-        places[number] = i
-        leads[#leads + 1] = number
-      elseif type(others) == 'number' then
-        places[number] = {others, i}
-      else
-        others[#others + 1] = i
-      end
+      others[#others + 1] = place
     end
   end
-  table.sort(leads)  -- numbers: far faster than a comparison of our own
-  local groups = {}
-  for _, number in ipairs(leads) do
-    local found = places[number]
+  table.sort(leads)
+  for i = 1, #leads do
+    local found = held[leads[is_down and #leads + 1 - i or i]]
+    local is_one = true
     if type(found) == 'number' then
-      groups[#groups + 1] = {ids[found]}
+      found = {found}
     else
-      local texts, held = {}, {}
-      for _, i in ipairs(found) do
-        local fact = facts[i]
-        if not held[fact] then
-          held[fact] = {}
-          texts[#texts + 1] = fact
-        end
-        table.insert(held[fact], ids[i])
-      end
-      if #texts > 1 then
-        table.sort(texts, is_before)
-      end
-      for _, fact in ipairs(texts) do
-        groups[#groups + 1] = held[fact]
+      for j = 2, #found do
+        is_one = is_one and facts[found[j]] == facts[found[1]]
       end
     end
+    if is_one and visit(found)
+      or not is_one and in_order(found, facts, number_of, at + 6, is_down, visit) then
+      return true
+    end
   end
-  return order.is_down and turned(groups) or groups, without
 end
 
 -- At least the first `most` of the ids by the orders from orders[at] on.
@@ -133,16 +120,36 @@ local function sorted(ids, at, most)
   elseif order.kind == '?' then
     return shuffled(ids)
   end
-  local groups, without = grouped(order, ids)
-  table.insert(groups, is_reversed and 1 or #groups + 1, without)
-  local done = {}
-  for _, group in ipairs(groups) do
+  local facts, places, without, done = facts_of(order, ids), {}, {}, {}
+  for i, pk in ipairs(ids) do
+    if facts[i] then
+      places[#places + 1] = i
+    else
+      without[#without + 1] = pk
+    end
+  end
+  local function add(group)
     for _, pk in ipairs(sorted(group, at + 1, most - #done)) do
       done[#done + 1] = pk
     end
-    if #done >= most then
-      break
-    end
+    return #done >= most
+  end
+  if is_reversed and add(without) then
+    return done
+  end
+  local number_of = order.kind == 'a' and lead or function(fact)
+    return tonumber(fact)
+  end
+  local is_full = in_order(places, facts, number_of, 1, order.is_down,
+    function(found)
+      local group = {}
+      for i, place in ipairs(found) do
+        group[i] = ids[place]
+      end
+      return add(group)
+    end)
+  if not is_full and not is_reversed then
+    add(without)
   end
   return done
 end

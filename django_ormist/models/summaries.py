@@ -1,0 +1,177 @@
+"""The flows that answer with numbers and values, not objects: facets, aggregates."""
+
+from collections.abc import Iterable
+from decimal import Decimal
+from math import fsum
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ..codecs import unpack
+from ..exceptions import FieldError
+from ..operations import searches
+from ..operations.operation import Flow
+from ..operations.tallies import Entry, Tally, tally
+from ..queries.query import Query
+from ..sortkeys import sort_key, value_of
+from .lookups import narrowed
+
+if TYPE_CHECKING:
+    from django.db.models import Aggregate
+
+    from .collection import Collection
+
+
+def facets(asked: "Collection[Any]", name: str, values: Iterable[Any] | None) -> Flow:
+    """Flow: {value: how many have it}, the lowest value first. One round trip.
+
+    values: count these alone, of an indexed attribute or of ``tags``.
+    """
+    check_whole(asked, "facets")
+    if values is not None:
+        given = list(values)
+        queries = [narrowed(asked.query, asked.model, (), {name: v}) for v in given]
+        counts = yield [searches.count(asked.space, query) for query in queries]
+        return dict(zip(given, counts, strict=True))
+    _check_ordered(asked, name, "facets")
+    _, (counted,) = yield tally(asked.space, asked.query, [name])
+    return {_value(name, entry): entry.number for entry in counted}
+
+
+def distinct(asked: "Collection[Any]", name: str) -> Flow:
+    """Flow: each value of an ordered attribute once, in its order; None if any lacks
+    it. One round trip."""
+    matches, (counted,) = yield tally(asked.space, asked.query, [name])
+    values = [_value(name, entry) for entry in counted]
+    if sum(entry.number for entry in counted) < matches:
+        values.append(None)
+    return values
+
+
+def check_whole(asked: "Collection[Any]", verb: str) -> None:
+    """Raises TypeError for a slice."""
+    if asked.query.is_sliced:
+        raise TypeError(f"Cannot use 'limit' or 'offset' with {verb}().")
+
+
+def _check_ordered(asked: "Collection[Any]", name: str, verb: str) -> None:
+    meta = asked.model._meta
+    if name not in meta.ordered:
+        raise FieldError(
+            f"Cannot answer {meta.object_name}.objects.{verb}({name!r}): {name!r} has "
+            f"no sorted index. Add it to {meta.object_name}.Meta.ordered."
+        )
+
+
+def _value(name: str, entry: Entry) -> Any:
+    """The value as an object holds it; by its sort key where that object is gone."""
+    if entry.packed is not None:
+        attrs, _, _ = unpack(entry.packed, b"")
+        value = attrs.get(name)
+        if sort_key(value) == entry.sort_key:
+            return value
+    return value_of(entry.sort_key)
+
+
+# ---------------------------------------------------------------- aggregates
+
+
+class _Wanted(NamedTuple):
+    """One aggregate: of which matches, of which attribute (None: of the objects)."""
+
+    alias: str
+    aggregate: "Aggregate"
+    query: Query
+    name: str | None
+
+
+def aggregate(
+    asked: "Collection[Any]", given: tuple[Any, ...], named: dict[str, Any]
+) -> Flow:
+    """Flow: {alias: result} of Django's aggregates. One round trip."""
+    check_whole(asked, "aggregate")
+    wanted = [_wanted(asked, None, each) for each in given]
+    wanted += [_wanted(asked, alias, each) for alias, each in named.items()]
+    names: dict[Query, dict[str, None]] = {}
+    for each in wanted:
+        known = names.setdefault(each.query, {})
+        if each.name is not None:
+            known[each.name] = None
+    replies = yield [
+        tally(asked.space, query, list(known))
+        if known
+        else searches.count(asked.space, query)
+        for query, known in names.items()
+    ]
+    found: dict[tuple[Query, str], Tally] = {}
+    matches: dict[Query, int] = {}
+    for (query, known), reply in zip(names.items(), replies, strict=True):
+        matches[query], tallies = reply if known else (reply, [])
+        found.update({(query, n): t for n, t in zip(known, tallies, strict=True)})
+    results = {}
+    for each in wanted:
+        if each.name is None:
+            results[each.alias] = matches[each.query]
+        else:
+            results[each.alias] = _result(each, found[each.query, each.name])
+    return results
+
+
+def _wanted(asked: "Collection[Any]", alias: str | None, given: Any) -> _Wanted:
+    # Here, because it takes longer to import than all of ours.
+    from django.db.models import Avg, Count, F, Max, Min, Q, Sum
+
+    if not isinstance(given, Count | Min | Max | Sum | Avg):
+        raise TypeError(
+            f"{asked.model.__name__}.objects.aggregate() takes Django's Count, Min, "
+            f"Max, Sum and Avg, not {given!r}."
+        )
+    source = given.get_source_expressions()[0]
+    name = source.deconstruct()[1][0] if isinstance(source, F) else None
+    query, narrower = asked.query, given.filter
+    if narrower is not None and not isinstance(narrower, Q):  # Django 6.1 wraps it
+        narrower = narrower.get_source_expressions()[0]
+    if narrower is not None:
+        query = narrowed(query, asked.model, (narrower,), {})
+    if isinstance(given, Count) and name in (None, "*", "id", "pk"):
+        return _Wanted(alias or f"{name or '*'}__count", given, query, None)
+    if name is None:
+        raise FieldError(f"Cannot aggregate over {source!r}: pass a name.")
+    _check_ordered(asked, name, "aggregate")
+    kind = str(given.name).lower()
+    return _Wanted(alias or f"{name}__{kind}", given, query, name)
+
+
+def _result(wanted: _Wanted, counted: Tally) -> Any:
+    given, name = wanted.aggregate, wanted.name or ""
+    if given.name == "Count":
+        if getattr(given, "distinct", False):
+            return len(counted)
+        return sum(entry.number for entry in counted)
+    if not counted:
+        default = getattr(given, "default", None)
+        return getattr(default, "value", default)
+    if given.name == "Min":
+        return _value(name, counted[0])
+    if given.name == "Max":
+        return _value(name, counted[-1])
+    is_distinct = bool(getattr(given, "distinct", False))
+    pairs = [(_value(name, e), 1 if is_distinct else e.number) for e in counted]
+    total = _sum(name, pairs)
+    if given.name == "Sum":
+        return total
+    return total / sum(count for _, count in pairs)
+
+
+def _sum(name: str, pairs: list[tuple[Any, int]]) -> Any:
+    """The exact sum: of a Decimal among numbers a Decimal, else of a float a float."""
+    kinds = {type(value) for value, _ in pairs}
+    if not all(issubclass(kind, int | float | Decimal) for kind in kinds):
+        if all(hasattr(value, "total_seconds") for value, _ in pairs):
+            first, *rest = [value * count for value, count in pairs]
+            return sum(rest, first)
+        others = ", ".join(sorted(kind.__name__ for kind in kinds))
+        raise FieldError(f"Cannot add up {name!r}: it holds {others}.")
+    if Decimal in kinds:
+        return sum((Decimal(value) * count for value, count in pairs), Decimal(0))
+    if float in kinds:
+        return fsum(float(value) * count for value, count in pairs)
+    return sum(value * count for value, count in pairs)

@@ -1,0 +1,230 @@
+"""Values, numbers and plans in place of objects."""
+
+from decimal import Decimal
+
+import pytest
+from django.db.models import Avg, Count, F, Max, Min, Q, StdDev, Sum
+
+import django_ormist as ormist
+from tests.models import City, Page
+
+
+@pytest.fixture
+def cities(server):
+    rows = [
+        ("Bern", "CH", 134_000, ["a"]),
+        ("Basel", "CH", 173_000, ["a", "b"]),
+        ("Köln", "DE", 1_073_000, ["b"]),
+        ("Ulm", "DE", 134_000, []),
+        ("Ur", "IQ", None, ["b"]),
+    ]
+    City.objects.bulk_create(
+        City(*tags, id=name, name=name, country=country, population=size)
+        for name, country, size, tags in rows
+    )
+    return City.objects
+
+
+def test_values_are_dicts_of_the_names_asked_for(ask, cities):
+    asked = cities.find("a").values("name", "population", "code")
+    assert ask(asked.list) == [
+        {"name": "Bern", "population": 134_000, "code": None},
+        {"name": "Basel", "population": 173_000, "code": None},
+    ]
+    assert ask(cities.find(pk="Ur").values().list) == [
+        {"id": "Ur", "name": "Ur", "country": "IQ", "population": None}
+    ]
+    assert ask(cities.find(pk="Ur").values("pk", "tags", "expire").first) == {
+        "pk": "Ur",
+        "tags": ["b", "name:Ur", "country:IQ"],
+        "expire": None,
+    }
+
+
+def test_values_lists_are_tuples_flat_or_named(ask, cities):
+    asked = cities.order_by("-population")
+    assert ask(asked[:2].values_list("name", "country").list) == [
+        ("Köln", "DE"),
+        ("Basel", "CH"),
+    ]
+    assert ask(asked.values_list("name", flat=True)[1:3].list) == ["Basel", "Bern"]
+    row = ask(asked.values_list("name", "id", named=True).first)
+    assert (row.name, row.id) == ("Köln", "Köln")
+    assert ask(list, asked.values_list("name", flat=True).exclude("b")) == [
+        "Bern",
+        "Ulm",
+    ]
+    assert asked.values_list("name", flat=True)[0] == "Köln"
+    with pytest.raises(IndexError):
+        asked.values_list("name", flat=True)[9]
+    assert ask(asked.values("name").count) == 5
+    assert ask(cities.none().values("name").exists) is False
+    assert ask(cities.none().values("name").first) is None
+
+
+def test_counters_are_values_too(ask, server):
+    page = ask(Page.objects.create, site="x", views=3)
+    assert ask(Page.objects.values("views", "votes", "site").list) == [
+        {"views": 3, "votes": 0, "site": "x"}
+    ]
+    ask(page.increment, "votes")
+    assert ask(Page.objects.values_list("votes", flat=True).list) == [1]
+
+
+@pytest.mark.parametrize(
+    ("names", "options", "message"),
+    [
+        (("a",), {"flat": True, "named": True}, "can't be used together"),
+        (("a", "b"), {"flat": True}, "more than one field"),
+        ((), {"flat": True}, "no field"),
+        ((), {}, "takes the names"),
+    ],
+)
+def test_values_list_refuses_what_django_refuses(names, options, message):
+    with pytest.raises(TypeError, match=message):
+        City.objects.values_list(*names, **options)
+
+
+def test_distinct_values(ask, cities):
+    countries = cities.values_list("country", flat=True).distinct()
+    assert ask(countries.list) == ["CH", "DE", "IQ"]
+    assert ask(countries.count) == 3
+    sizes = cities.values_list("population", flat=True).distinct()
+    assert ask(sizes.list) == [134_000, 173_000, 1_073_000, None]
+    assert ask(sizes.find("b").list) == [173_000, 1_073_000, None]
+    assert ask(sizes.order_by("population").reverse().list)[0] is None
+    assert ask(cities.values("country").distinct().list)[2] == {"country": "IQ"}
+    assert ask(cities.distinct().count) == 5
+    with pytest.raises(ormist.NotSupportedError, match="values_list"):
+        cities.distinct("country")
+    with pytest.raises(TypeError, match="once a slice"):
+        cities.all()[:3].values("country").distinct()
+
+
+def test_facets_count_each_value(ask, cities):
+    assert ask(cities.facets, "population") == {134_000: 2, 173_000: 1, 1_073_000: 1}
+    assert list(ask(cities.facets, "name")) == ["Basel", "Bern", "Köln", "Ulm", "Ur"]
+    assert ask(cities.find("b").facets, "population") == {173_000: 1, 1_073_000: 1}
+    assert ask(cities.find("a").facets, "country", ["CH", "DE"]) == {"CH": 2, "DE": 0}
+    assert ask(cities.all().facets, "tags", ["a", "b"]) == {"a": 2, "b": 3}
+    with pytest.raises(ormist.FieldError, match="City.Meta.ordered"):
+        ask(cities.facets, "country")
+    with pytest.raises(TypeError, match="facets"):
+        ask(cities.all()[:2].facets, "population")
+
+
+def test_facets_hold_values_of_their_own_type(ask, server):
+    for size in (Decimal("1.50"), True, 2.0):
+        ask(City.objects.create, population=size)
+    assert [type(size) for size in ask(City.objects.facets, "population")] == [
+        bool,
+        Decimal,
+        float,
+    ]
+
+
+def test_aggregates(ask, cities):
+    results = ask(
+        cities.aggregate,
+        Count("pk"),
+        Count("population"),
+        Sum("population"),
+        low=Min("population"),
+        high=Max("name"),
+        average=Avg("population"),
+        kinds=Count("population", distinct=True),
+        swiss=Count("id", filter=Q(country="CH")),
+        swiss_sum=Sum("population", filter=Q(country="CH")),
+    )
+    assert results == {
+        "pk__count": 5,
+        "population__count": 4,
+        "population__sum": 1_514_000,
+        "low": 134_000,
+        "high": "Ur",
+        "average": 378_500,
+        "kinds": 3,
+        "swiss": 2,
+        "swiss_sum": 307_000,
+    }
+
+
+def test_aggregates_of_nothing_and_of_mixed_numbers(ask, server):
+    nothing = City.objects.all()
+    assert ask(nothing.aggregate, Sum("population"), Count("pk")) == {
+        "population__sum": None,
+        "pk__count": 0,
+    }
+    assert ask(nothing.aggregate, s=Sum("population", default=0)) == {"s": 0}
+    for size in (Decimal("0.1"), Decimal("0.2"), 1):
+        ask(City.objects.create, population=size)
+    total = ask(City.objects.aggregate, s=Sum("population"))["s"]
+    assert (total, type(total)) == (Decimal("1.3"), Decimal)
+
+
+@pytest.mark.parametrize(
+    ("aggregate", "error", "message"),
+    [
+        (Sum("slug"), ormist.FieldError, "City.Meta.ordered"),
+        (Sum("name"), ormist.FieldError, "holds str"),
+        (StdDev("population"), TypeError, "Count, Min"),
+        (Sum(F("population") + 1), ormist.FieldError, "pass a name"),
+    ],
+)
+def test_other_aggregates_are_refused(ask, cities, aggregate, error, message):
+    with pytest.raises(error, match=message):
+        ask(cities.aggregate, x=aggregate)
+
+
+def test_explain_says_what_the_server_does(ask, cities):
+    asked = cities.find("a", population__gt=1).exclude(country="DE")
+    text = ask(asked.order_by("-name")[:2].explain)
+    assert text.startswith(
+        "tests.City: 'a' and population > 1 and not 'country:DE'\n"
+        "Order: -name; slice 0:2\n"
+    )
+    assert "t:a (2)" in text
+    assert text.endswith("2 ids were looked at.")
+    assert "A list: ids first" in ask(cities.all().explain)
+    assert "not asked" in ask(cities.none().explain)
+
+
+def test_explain_tells_every_condition(ask, cities):
+    q = (
+        Q(pk="x")
+        | Q(name__startswith="K") ^ Q(name="Bern")
+        | Q(population__isnull=True)
+    )
+    q |= Q(population__range=(1, 2)) & Q(name__gte="B")
+    text = ask(cities.find(q).reverse().explain)
+    assert (
+        "1 ids or (name starts with 'K' xor 'name:Bern') or not has population" in text
+    )
+    assert "(population >= 1 and population <= 2 and name >= 'B')" in text
+    assert "Order: created, reversed" in text
+
+
+def test_each_answer_is_one_trip(ask, server, trips, cities):
+    asked = cities.find("b", population__gt=1).order_by("-name")
+    for verb, arguments in (
+        (asked.ids, ()),
+        (asked[:3].list, ()),
+        (asked.count, ()),
+        (asked.exists, ()),
+        (asked.first, ()),
+        (asked.latest, ("population",)),
+        (asked.facets, ("name",)),
+        (asked.facets, ("country", ["CH", "DE"])),
+        (asked.aggregate, (Sum("population"), Count("pk", filter=Q(name="Ulm")))),
+        (asked.values_list("population", flat=True).distinct().count, ()),
+        (asked[:3].values("name").list, ()),
+        (asked.explain, ()),
+    ):
+        before = server.client.dbsize()
+        with trips() as seen:
+            ask(verb, *arguments)
+        assert seen.count == 1, verb
+        assert server.client.dbsize() == before
+    with trips() as seen:
+        ask(asked.list)
+    assert seen.count == 2

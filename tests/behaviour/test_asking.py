@@ -1,0 +1,224 @@
+"""Ranges, Q, orders and set algebra, as users write them."""
+
+from datetime import UTC, date, datetime
+
+import pytest
+from django.db.models import F, Q
+
+import django_ormist as ormist
+from django_ormist.models import Model
+from tests.models import City, Plain, Todo
+
+
+@pytest.fixture
+def cities(server):
+    """Five cities; Ur has no population, and Rom is founded on a naive moment."""
+    rows = [
+        ("Bern", "CH", 134_000, date(1191, 1, 1), ["capital"]),
+        ("Basel", "CH", 173_000, date(1050, 1, 1), ["rhine"]),
+        ("Köln", "DE", 1_073_000, date(50, 1, 1), ["rhine"]),
+        ("Rom", "IT", 2_750_000, datetime(1, 4, 21), ["capital", "old"]),
+        ("Ur", "IQ", None, "long ago", ["old"]),
+    ]
+    made = [
+        City(*tags, id=name, name=name, country=country, population=size, founded=when)
+        for name, country, size, when, tags in rows
+    ]
+    City.objects.bulk_create(made)
+    return City.objects
+
+
+@pytest.mark.parametrize(
+    ("lookups", "names"),
+    [
+        ({"population__gt": 173_000}, ["Köln", "Rom"]),
+        ({"population__gte": 173_000.0}, ["Basel", "Köln", "Rom"]),
+        ({"population__lt": 173_000}, ["Bern"]),
+        ({"population__lte": 173_000}, ["Bern", "Basel"]),
+        ({"population__range": (134_000, 173_000)}, ["Bern", "Basel"]),
+        ({"population__range": (173_000, 134_000)}, []),
+        ({"population__gt": 1, "population__lt": 150_000}, ["Bern"]),
+        ({"population": 134_000.0}, ["Bern"]),
+        ({"population__in": [134_000, 1, 173_000]}, ["Bern", "Basel"]),
+        ({"population": None}, ["Ur"]),
+        ({"population__isnull": True}, ["Ur"]),
+        ({"population__isnull": False}, ["Bern", "Basel", "Köln", "Rom"]),
+        ({"name__startswith": "B"}, ["Bern", "Basel"]),
+        ({"name__startswith": ""}, ["Bern", "Basel", "Köln", "Rom", "Ur"]),
+        ({"name__gte": "K"}, ["Köln", "Rom", "Ur"]),
+        ({"founded__lt": date(1100, 1, 1)}, ["Basel", "Köln"]),
+        ({"founded__lt": datetime(1100, 1, 1)}, ["Rom"]),  # another kind than dates
+        ({"founded__lt": datetime(1100, 1, 1, tzinfo=UTC)}, []),  # and than naive ones
+        ({"founded__gt": ""}, ["Ur"]),
+        ({"country__in": ["CH", "IQ"]}, ["Bern", "Basel", "Ur"]),
+        ({"country__exact": "CH"}, ["Bern", "Basel"]),
+        ({"country__in": []}, []),
+        ({"tags": "rhine"}, ["Basel", "Köln"]),
+        ({"tags": ["capital", "old"]}, ["Rom"]),
+        ({"tags__in": ["rhine", "old"]}, ["Basel", "Köln", "Rom", "Ur"]),
+        ({"pk__in": ["Ur", "Bern", "Oz"], "population__gt": 1}, ["Bern"]),
+    ],
+)
+def test_a_lookup_finds(ask, cities, lookups, names):
+    found = cities.find(**lookups)
+    assert ask(found.ids) == names
+    assert [city.name for city in ask(found.list)] == names
+    assert ask(found.count) == len(names)
+    assert ask(cities.exclude(**lookups).count) == 5 - len(names)
+
+
+@pytest.mark.parametrize(
+    ("q", "names"),
+    [
+        (Q(country="CH") | Q(population__gt=10**6), ["Bern", "Basel", "Köln", "Rom"]),
+        (Q(country="CH") & ~Q(tags="rhine"), ["Bern"]),
+        (Q(tags="capital") ^ Q(tags="old"), ["Bern", "Ur"]),
+        (Q(tags="capital") ^ Q(tags="old") ^ Q(name="Rom"), ["Bern", "Rom", "Ur"]),
+        (Q("capital") | Q("rhine"), ["Bern", "Basel", "Köln", "Rom"]),
+        (~(Q(country="CH") | Q(country="DE")), ["Rom", "Ur"]),
+        (Q(), ["Bern", "Basel", "Köln", "Rom", "Ur"]),
+        (Q(pk="Bern"), ["Bern"]),
+        (Q(population__gt=5) & Q(population__lt=3), []),
+    ],
+)
+def test_q_nests(ask, cities, q, names):
+    assert ask(cities.find(q).ids) == names
+    assert ask(cities.exclude(q).count) == 5 - len(names)
+
+
+def test_collections_combine(ask, cities):
+    swiss, rhine = cities.find(country="CH"), cities.find("rhine")
+    assert ask((swiss | rhine).ids) == ["Bern", "Basel", "Köln"]
+    assert ask((swiss & rhine).ids) == ["Basel"]
+    assert ask((swiss - rhine).ids) == ["Bern"]
+    assert ask((swiss ^ rhine).ids) == ["Bern", "Köln"]
+    assert ask((swiss | cities.none()).ids) == ["Bern", "Basel"]
+    assert ask((swiss & cities.none()).ids) == []
+    assert ask((swiss.order_by("name") | rhine).ids) == ["Basel", "Bern", "Köln"]
+    assert ask(cities.find(pk__in=swiss).find("rhine").ids) == ["Basel"]
+
+
+@pytest.mark.parametrize(
+    ("order", "names"),
+    [
+        (["population"], ["Bern", "Basel", "Köln", "Rom", "Ur"]),
+        (["-population"], ["Rom", "Köln", "Basel", "Bern", "Ur"]),
+        (["founded"], ["Köln", "Basel", "Bern", "Rom", "Ur"]),
+        (["-name"], ["Ur", "Rom", "Köln", "Bern", "Basel"]),
+        (["created"], ["Bern", "Basel", "Köln", "Rom", "Ur"]),
+        (["-created"], ["Ur", "Rom", "Köln", "Basel", "Bern"]),
+        (
+            [F("population").desc(nulls_last=True)],
+            ["Rom", "Köln", "Basel", "Bern", "Ur"],
+        ),
+        ([F("name")], ["Basel", "Bern", "Köln", "Rom", "Ur"]),
+        ([], ["Bern", "Basel", "Köln", "Rom", "Ur"]),
+    ],
+)
+def test_an_order_is_kept_in_slices_and_turned_round_whole(ask, cities, order, names):
+    asked = cities.order_by(*order)
+    assert ask(asked.ids) == names
+    assert ask(asked[1:3].ids) == names[1:3]
+    assert ask(asked.first).id == names[0]
+    assert ask(asked.last).id == names[-1]
+    assert ask(asked.reverse().ids) == names[::-1]
+    assert ask(asked.reverse()[1:3].ids) == names[::-1][1:3]
+
+
+def test_another_order_replaces_the_one_before(ask, cities):
+    asked = cities.order_by("name").reverse().order_by("population")
+    assert ask(asked.ids) == ["Bern", "Basel", "Köln", "Rom", "Ur"]
+
+
+def test_the_random_order_holds_each_once(ask, cities):
+    assert sorted(ask(cities.order_by("?").ids)) == sorted(ask(cities.all().ids))
+    orders = {tuple(ask(cities.order_by("?")[:5].ids)) for _ in range(40)}
+    assert len(orders) > 1
+
+
+def test_earliest_and_latest(ask, cities):
+    assert ask(cities.earliest).id == "Bern"
+    assert ask(cities.latest).id == "Ur"
+    assert ask(cities.earliest, "population").id == "Bern"
+    assert ask(cities.latest, "population").id == "Rom"
+    assert ask(cities.find("rhine").latest, "-population").id == "Basel"
+    with pytest.raises(City.DoesNotExist):
+        ask(cities.find("sea").latest, "population")
+
+
+def test_bulk_changes_are_of_what_the_whole_query_asks_for(ask, cities):
+    assert ask(cities.find(population__gt=10**6).set_expire, 1000) == 2
+    assert ask(cities.exclude("old").delete) == (3, {"tests.City": 3})
+    assert ask(cities.all().ids) == ["Rom", "Ur"]
+
+
+@pytest.mark.parametrize(
+    ("ask_for", "error", "message"),
+    [
+        (lambda: City.objects.find(code__gt=1), ormist.FieldError, "City.Meta.ordered"),
+        (lambda: City.objects.find(country__gt="A"), ormist.FieldError, "Meta.ordered"),
+        (lambda: City.objects.find(slug=1), ormist.FieldError, "City.Meta.index_attrs"),
+        (lambda: City.objects.find(Q(slug=1)), ormist.FieldError, "Meta.index_attrs"),
+        (
+            lambda: City.objects.find(code__isnull=True),
+            ormist.FieldError,
+            "Meta.ordered",
+        ),
+        (
+            lambda: City.objects.find(name__icontains="e"),
+            ormist.FieldError,
+            "icontains",
+        ),
+        (
+            lambda: City.objects.find(country=F("name")),
+            ormist.FieldError,
+            "has no text",
+        ),
+        (
+            lambda: City.objects.find(population__gt=F("x")),
+            ormist.FieldError,
+            "compares",
+        ),
+        (lambda: City.objects.find(population__gt=None), ValueError, "isnull=True"),
+        (lambda: City.objects.find(population__gt=[1]), ormist.FieldError, "no order"),
+        (lambda: City.objects.find(population__range=3), ValueError, "two bounds"),
+        (lambda: City.objects.find(population__range=(3, "a")), ValueError, "one kind"),
+        (lambda: City.objects.find(name__startswith=3), ValueError, "takes a text"),
+        (lambda: City.objects.find(name__isnull=1), ValueError, "True or False"),
+        (lambda: City.objects.find(country__in="CH"), TypeError, "a list of values"),
+        (lambda: City.objects.find(expire__gt=3), ormist.FieldError, "'expire__gt'"),
+        (lambda: Plain.objects.find(tags="a"), ormist.FieldError, "has no tags"),
+        (lambda: City.objects.order_by("slug"), ormist.FieldError, "City.Meta.ordered"),
+        (lambda: City.objects.order_by("-pk"), ormist.FieldError, "'created'"),
+        (lambda: City.objects.order_by(3), TypeError, "takes names"),
+        (
+            lambda: City.objects.order_by(F("name").asc(nulls_first=True)),
+            ormist.FieldError,
+            "come last",
+        ),
+        (lambda: City.objects.find(pk__in=Todo.objects.all()), TypeError, "of City"),
+        (lambda: City.objects.all() | Todo.objects.all(), TypeError, "two different"),
+        (lambda: City.objects.all()[:2] | City.objects.all(), TypeError, "a slice"),
+        (lambda: City.objects.all()[:2].exclude("a"), TypeError, "a slice"),
+        (lambda: City.objects.all()[:2].order_by("name"), TypeError, "a slice"),
+        (lambda: City.objects.all()[:2].latest(), TypeError, "a slice"),
+        (lambda: City.objects.all() | 3, TypeError, "unsupported operand"),
+    ],
+)
+def test_what_no_index_answers_is_refused_at_once(ask_for, error, message):
+    with pytest.raises(error, match=message):
+        ask_for()
+
+
+def test_an_unknown_value_is_no_reason_to_match(ask, cities):
+    """Two values of truth, not three: exclude() is what find() leaves out."""
+    assert ask(cities.exclude(population__gt=10**6).ids) == ["Bern", "Basel", "Ur"]
+
+
+def test_get_takes_every_lookup(ask, cities):
+    assert ask(cities.get, population__lt=150_000).id == "Bern"
+    assert ask(cities.find("old").get, pk="Ur").id == "Ur"
+    assert ask(cities.find(population__gt=1).get_or_none, "Ur") is None
+    with pytest.raises(City.MultipleObjectsReturned):
+        ask(cities.get, population__gt=150_000)
+    assert isinstance(ask(cities.get, "Ur"), Model)
