@@ -26,6 +26,8 @@ def is_expression(value: Any) -> bool:
 
 def names_in(expression: Any) -> Iterator[str]:
     """The names that an expression reads. Raises FieldError for what none can do."""
+    if not is_expression(expression):
+        return
     from django.db.models import F, Value
     from django.db.models.expressions import CombinedExpression
 
@@ -36,7 +38,7 @@ def names_in(expression: Any) -> Iterator[str]:
             raise _unknown(expression)
         yield from names_in(expression.lhs)
         yield from names_in(expression.rhs)
-    elif is_expression(expression) and not isinstance(expression, Value):
+    elif not isinstance(expression, Value):
         raise _unknown(expression)
 
 
