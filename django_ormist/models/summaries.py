@@ -162,7 +162,7 @@ def _result(wanted: _Wanted, counted: Tally) -> Any:
 
 
 def _sum(name: str, pairs: list[tuple[Any, int]]) -> Any:
-    """The exact sum: of a Decimal among numbers a Decimal, else of a float a float."""
+    """As Python adds them: with a Decimal among them a Decimal, else a float or int."""
     kinds = {type(value) for value, _ in pairs}
     if not all(issubclass(kind, int | float | Decimal) for kind in kinds):
         if all(hasattr(value, "total_seconds") for value, _ in pairs):

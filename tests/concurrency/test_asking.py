@@ -1,0 +1,174 @@
+"""Every answer is that of one moment, while others write and objects expire.
+
+ORMIST_QUERIES=10000 asks so many on each server and in each colour, in place of some.
+"""
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from random import Random
+from threading import Event, Thread
+from time import time
+
+import pytest
+
+from tests.models import City
+from tests.plain import Drawer, Question, Thing, rank
+from tests.properties.test_queries import TAGS, VALUES, drawer, thing
+
+QUERIES = int(os.environ.get("ORMIST_QUERIES", "12"))
+
+
+class Writer:
+    """Writes one object after the other, and remembers how each left the store.
+
+    versions: the store after each write, the last one maybe not yet applied; done: the
+    number of the last that is. What it writes a short deadline to it leaves alone.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self.random = Random(seed)
+        self.versions: list[dict[str, Thing]] = [{}]
+        self.done = 0
+        self.cities: dict[str, City] = {}
+        self.number = 0
+        self.failures: list[BaseException] = []
+
+    def write(self) -> None:
+        """Create, change or delete an object."""
+        things = dict(self.versions[-1])
+        lasting = [pk for pk in self.cities if pk in things]
+        if len(lasting) < 150 or self.random.random() < 0.3:
+            city = self._new()
+            things[city.id] = thing(city, self.number)
+            self._apply(things, city.save)
+            return
+        city = self.cities[self.random.choice(lasting)]
+        if len(lasting) > 250 or self.random.random() < 0.2:
+            del things[city.id], self.cities[city.id]
+            self._apply(things, city.delete)
+            return
+        name = self.random.choice(list(VALUES))
+        city.attrs[name] = self.random.choice(VALUES[name])
+        city.tags = [tag for tag in TAGS if self.random.random() < 0.4]
+        if self.random.random() < 0.2:
+            self._let_expire(city)
+        things[city.id] = thing(city, things[city.id].created)
+        self._apply(things, city.save)
+
+    def _new(self) -> City:
+        self.number += 1
+        chosen = {name: self.random.choice(VALUES[name]) for name in VALUES}
+        attrs = {k: v for k, v in chosen.items() if self.random.random() < 0.8}
+        tags = [tag for tag in TAGS if self.random.random() < 0.4]
+        city = City(*tags, id=f"w{self.number}", **attrs)
+        self.cities[city.id] = city
+        if self.random.random() < 0.4:
+            self._let_expire(city)
+        return city
+
+    def _let_expire(self, city: City) -> None:
+        city.expire = self.random.uniform(0.3, 2)
+        del self.cities[city.id]
+
+    def _apply(self, things: dict[str, Thing], verb) -> None:
+        self.versions.append(things)
+        verb()
+        self.done = len(self.versions) - 1
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Write in another thread, as fast as it goes."""
+        is_over = Event()
+
+        def work() -> None:
+            try:
+                while not is_over.is_set():
+                    self.write()
+            except BaseException as failure:
+                self.failures.append(failure)
+
+        worker = Thread(target=work)
+        worker.start()
+        try:
+            yield
+        finally:
+            is_over.set()
+            worker.join()
+        assert not self.failures
+
+
+class Moments:
+    """Which states the store had between a call and its return."""
+
+    def __init__(self, writer: Writer) -> None:
+        self.writer = writer
+        self.first = writer.done
+        self.from_ms = int(time() * 1000)
+
+    def states(self) -> Iterator[list[Thing]]:
+        """Each state that it may have had until now, by writes and by deadlines."""
+        till_ms, last = int(time() * 1000), len(self.writer.versions)
+        for version in self.writer.versions[self.first : last]:
+            deadlines = {self.from_ms} | {
+                ms
+                for each in version.values()
+                if each.expire and self.from_ms < (ms := deadline_ms(each)) <= till_ms
+            }
+            for now_ms in sorted(deadlines):
+                yield [
+                    each
+                    for each in version.values()
+                    if each.expire is None or deadline_ms(each) > now_ms
+                ]
+
+
+def deadline_ms(each: Thing) -> int:
+    return round(each.expire * 1000)
+
+
+def check(ask, writer: Writer, question: Question) -> None:
+    """Each verb that answers in one trip, against every moment of its call."""
+    asked = question.put(City.objects.all())
+    cut = question.cut(asked)
+    page = cut[:1000]
+    verbs = {
+        "ids": (cut.ids, lambda things: question.sliced(things)),
+        "page": (page.list, lambda things: question.sliced(things)[:1000]),
+        "count": (asked.count, lambda things: len(question.matches(things))),
+        "exists": (cut.exists, lambda things: bool(question.sliced(things))),
+        "facets": (
+            lambda: ask(asked.facets, "population"),
+            lambda things: sizes(question.matches(things)),
+        ),
+    }
+    for name, (verb, wanted) in verbs.items():
+        moments = Moments(writer)
+        answer = verb() if name == "facets" else ask(verb)
+        if name == "page":
+            answer = [city.id for city in answer]
+        states = list(moments.states())
+        possible = [wanted(things) for things in states]
+        assert answer in possible, (
+            f"{name} of {question} is {answer} at no moment; {possible[0]} at the first"
+        )
+
+
+def sizes(things: list[Thing]) -> Counter:
+    populations = [each.attrs.get("population") for each in things]
+    return Counter(size for size in populations if rank(size))
+
+
+@pytest.mark.servers("valkey91*", "redis*")
+def test_an_answer_is_that_of_one_moment(ask, server):
+    writer = Writer(seed=QUERIES)
+    draws: Drawer = drawer(writer.random)
+    draws = replace(draws, random=Random(7), values=VALUES)
+    for _ in range(200):
+        writer.write()
+    with writer.running():
+        for _ in range(QUERIES):
+            draws.pks = list(writer.versions[-1])
+            check(ask, writer, draws.question())
