@@ -32,7 +32,7 @@ lint: ## ruff check, ruff format --check
 	@$(ENVIRONMENTS) run tools ruff check .
 	@$(ENVIRONMENTS) run tools ruff format --check .
 
-types: ## mypy, strict on the package
+types: ## mypy, strict on the package and on tests/typing
 	@$(ENVIRONMENTS) run tools mypy
 
 wheel: ## build the wheel into dist/, and see that every file of the package is in it

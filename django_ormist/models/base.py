@@ -371,8 +371,8 @@ class TaggedModel(Model):
 
     is_tagged = True
 
-    class Meta:
-        abstract = True
+    # Any, as in Model: a type checker lets a user's Meta stand in its place.
+    Meta: ClassVar[Any] = type("Meta", (), {"abstract": True})
 
 
 class TaggedAttrsModel(TaggedModel):
@@ -383,5 +383,4 @@ class TaggedAttrsModel(TaggedModel):
 
     indexes_attributes = True
 
-    class Meta:
-        abstract = True
+    Meta: ClassVar[Any] = type("Meta", (), {"abstract": True})
