@@ -8,11 +8,13 @@ class City(ormist.Verbose, ormist.TaggedAttrsModel):
 
     Attributes: name, country (ISO code), area ("US.CA"), timezone, latitude, longitude,
     population. Tag: "million", of a population that large. Of all attributes only those
-    of ``index_attrs`` can be searched by; the others cost no index entry.
+    of ``index_attrs`` can be searched by; the others cost no index entry. Those of
+    ``ordered`` have ranges, an order, and the number of cities of each value.
     """
 
     class Meta:
         index_attrs = ["country", "area", "timezone"]
+        ordered = ["population", "name", "country", "timezone"]
         counters = ["views"]
         verbose_name_plural = "cities"
 

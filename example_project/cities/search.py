@@ -1,0 +1,61 @@
+"""The search page: ranges, orders and facets, without JavaScript."""
+
+from django.core.paginator import Paginator
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+from .forms import SearchForm
+from .models import City, Country
+
+PAGE = 25
+FACETS = 12
+"""So many countries and time zones are offered, those with the most cities."""
+
+
+@require_safe
+def search(request):
+    """A page of the cities that match the form in the URL, and what they add up to."""
+    countries = Country.objects.all().list()
+    form = SearchForm(request.GET, countries)
+    found, asked = City.objects.none(), ["Country.objects.all()"]
+    if form.is_valid():
+        lookups, order = form.lookups(), form.order_by()
+        found = City.objects.find(**lookups).order_by(*order)
+        question = ", ".join(f"{name}={value!r}" for name, value in lookups.items())
+        asked += [
+            f"found = City.objects.find({question})",
+            f"found = found.order_by({', '.join(map(repr, order))})",
+        ]
+    page = Paginator(found, PAGE).get_page(request.GET.get("page"))
+    first = (page.number - 1) * PAGE
+    names = {each.id: each.name for each in countries}
+    facets = [
+        ("Countries", "country", _most(found, "country", names)),
+        ("Time zones", "timezone", _most(found, "timezone", {})),
+    ]
+    return render(
+        request,
+        "cities/search.html",
+        {
+            "form": form,
+            "page": page,
+            "rows": [(each, names.get(each.country)) for each in page],
+            "facets": [facet for facet in facets if len(facet[2]) > 1],
+            "timezones": [value for value, _, _ in facets[1][2]],
+            "asked": [
+                *asked,
+                "found.count()",
+                f"found[{first}:{first + PAGE}].list()",
+                'found.facets("country")',
+                'found.facets("timezone")',
+            ],
+        },
+    )
+
+
+def _most(found, name, labels):
+    """The values that most cities have: (value, its label, number of cities)."""
+    counted = sorted(found.facets(name).items(), key=lambda pair: -pair[1])
+    return [
+        (value, labels.get(value, value), number) for value, number in counted[:FACETS]
+    ]
