@@ -28,10 +28,14 @@ def facets(asked: "Collection[Any]", name: str, values: Iterable[Any] | None) ->
     check_whole(asked, "facets")
     if values is not None:
         given = list(values)
+        if asked.query.is_empty:
+            return dict.fromkeys(given, 0)
         queries = [narrowed(asked.query, asked.model, (), {name: v}) for v in given]
         counts = yield [searches.count(asked.space, query) for query in queries]
         return dict(zip(given, counts, strict=True))
     _check_ordered(asked, name, "facets")
+    if asked.query.is_empty:
+        return {}
     _, (counted,) = yield tally(asked.space, asked.query, [name])
     return {_value(name, entry): entry.number for entry in counted}
 
@@ -39,6 +43,8 @@ def facets(asked: "Collection[Any]", name: str, values: Iterable[Any] | None) ->
 def distinct(asked: "Collection[Any]", name: str) -> Flow:
     """Flow: each value of an ordered attribute once, in its order; None if any lacks
     it. One round trip."""
+    if asked.query.is_empty:
+        return []
     matches, (counted,) = yield tally(asked.space, asked.query, [name])
     values = [_value(name, entry) for entry in counted]
     if sum(entry.number for entry in counted) < matches:
@@ -95,24 +101,23 @@ def aggregate(
         known = names.setdefault(each.query, {})
         if each.name is not None:
             known[each.name] = None
+    sent = {query: list(n) for query, n in names.items() if not query.is_empty}
     replies = yield [
-        tally(asked.space, query, list(known))
+        tally(asked.space, query, known)
         if known
         else searches.count(asked.space, query)
-        for query, known in names.items()
+        for query, known in sent.items()
     ]
-    found: dict[tuple[Query, str], Tally] = {}
-    matches: dict[Query, int] = {}
-    for (query, known), reply in zip(names.items(), replies, strict=True):
-        matches[query], tallies = reply if known else (reply, [])
-        found.update({(query, n): t for n, t in zip(known, tallies, strict=True)})
-    results = {}
-    for each in wanted:
-        if each.name is None:
-            results[each.alias] = matches[each.query]
-        else:
-            results[each.alias] = _result(each, found[each.query, each.name])
-    return results
+    found: dict[tuple[Query, str | None], Any] = {}
+    for (query, of), reply in zip(sent.items(), replies, strict=True):
+        found[query, None], tallies = reply if of else (reply, [])
+        found.update({(query, n): t for n, t in zip(of, tallies, strict=True)})
+    return {
+        each.alias: found.get((each.query, None), 0)
+        if each.name is None
+        else _result(each, found.get((each.query, each.name), []))
+        for each in wanted
+    }
 
 
 def _wanted(asked: "Collection[Any]", alias: str | None, given: Any) -> _Wanted:

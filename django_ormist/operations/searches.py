@@ -30,7 +30,7 @@ Row = tuple[bytes, bytes, dict[str, int] | None]
 
 def count(space: Space, query: Query) -> Operation:
     """How many live objects match, of the whole query: slices are not looked at."""
-    if query.conditions:
+    if query.conditions or query.pks is not None:
         return composed.count(space, query)
     return Operation(
         COUNT, (all_key(space), expires_key(space), *_term_keys(space, query))

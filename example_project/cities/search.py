@@ -25,9 +25,13 @@ def search(request):
         asked += [
             f"found = City.objects.find({question})",
             f"found = found.order_by({', '.join(map(repr, order))})",
+            "found.count()",
         ]
     page = Paginator(found, PAGE).get_page(request.GET.get("page"))
-    first = (page.number - 1) * PAGE
+    if page.paginator.count:
+        first = (page.number - 1) * PAGE
+        asked.append(f"found[{first}:{first + PAGE}].list()")
+        asked += ['found.facets("country")', 'found.facets("timezone")']
     names = {each.id: each.name for each in countries}
     facets = [
         ("Countries", "country", _most(found, "country", names)),
@@ -42,13 +46,7 @@ def search(request):
             "rows": [(each, names.get(each.country)) for each in page],
             "facets": [facet for facet in facets if len(facet[2]) > 1],
             "timezones": [value for value, _, _ in facets[1][2]],
-            "asked": [
-                *asked,
-                "found.count()",
-                f"found[{first}:{first + PAGE}].list()",
-                'found.facets("country")',
-                'found.facets("timezone")',
-            ],
+            "asked": asked,
         },
     )
 

@@ -162,6 +162,27 @@ def test_aggregates_of_nothing_and_of_mixed_numbers(ask, server):
     assert (total, type(total)) == (Decimal("1.3"), Decimal)
 
 
+def test_numbers_are_of_the_ids_asked_for(ask, cities):
+    two = cities.find(pk__in=["Ur", "Ulm", "Oz"])
+    counted = {"pk__count": 2, "population__sum": 134_000}
+    assert ask(two.aggregate, Count("pk"), Sum("population")) == counted
+    assert ask(two.aggregate, Count("pk")) == {"pk__count": 2}
+    assert ask(two.facets, "country", ["DE", "CH"]) == {"DE": 1, "CH": 0}
+    assert ask(two.facets, "name") == {"Ulm": 1, "Ur": 1}
+
+
+def test_numbers_of_nothing_cost_no_trip(ask, trips, server):
+    nothing = City.objects.none()
+    with trips() as seen:
+        assert ask(nothing.facets, "name") == {}
+        assert ask(nothing.facets, "country", ["CH"]) == {"CH": 0}
+        assert ask(nothing.values_list("name", flat=True).distinct().list) == []
+        results = ask(nothing.aggregate, Count("pk"), Sum("population"))
+        assert results == {"pk__count": 0, "population__sum": None}
+        assert ask(nothing.order_by("name").list) == []
+    assert seen.count == 0
+
+
 @pytest.mark.parametrize(
     ("aggregate", "error", "message"),
     [
