@@ -7,6 +7,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from django.db.models import F
+
+import django_ormist as ormist
 from django_ormist.exceptions import ConflictError, IntegrityError
 from tests.concurrency.crew import configure
 from tests.models import City, Page, Plain, Session, Token, User
@@ -142,6 +145,69 @@ def expire_found(turns: random.Random, model: Any) -> None:
     question(turns, model).set_expire(turns.choice([None, SHORT, LONG, LONG]))
 
 
+def get_or_create(turns: random.Random, model: Any) -> None:
+    wanted = new(turns, model)
+    asked = {"id": wanted.id}
+    if model in (User, City):
+        asked = {"name": turns.randrange(3)}
+    with suppress(model.MultipleObjectsReturned):
+        model.objects.get_or_create(wanted.attrs, **asked)
+
+
+def update_or_create(turns: random.Random, model: Any) -> None:
+    wanted = new(turns, model)
+    asked = {"population": turns.randrange(5)} if model is City else {"id": wanted.id}
+    if model is User:
+        asked = {"site": turns.randrange(3), "name": turns.randrange(3)}
+    with suppress(model.MultipleObjectsReturned):
+        model.objects.update_or_create(wanted.attrs, **asked)
+
+
+def update_found(turns: random.Random, model: Any) -> None:
+    given = {**values(turns), "turn": turns.random(), "copy": F("name")}
+    if model is Page:
+        given |= {"views": F("views") + 1, "seen": F("votes")}
+    if model is City:
+        given |= {"population": turns.randrange(5), "code": F("id")}
+    if turns.random() < 0.2:
+        given["expire"] = turns.choice([None, SHORT, LONG])
+    question(turns, model).update(**given)
+
+
+def bulk_update(turns: random.Random, model: Any) -> None:
+    found = model.objects.all()[:4].list()
+    for each in found:
+        each.set(**values(turns))
+    model.objects.bulk_update(found, ["site", "name", "tags", "expire"])
+
+
+def bulk_create_but(turns: random.Random, model: Any) -> None:
+    made = [new(turns, model) for _ in range(6)]
+    model.objects.bulk_create(made, batch_size=4, ignore_conflicts=True)
+
+
+def bulk_upsert(turns: random.Random, model: Any) -> None:
+    made = [new(turns, model) for _ in range(6)]
+    unique = ["code"] if model is City and turns.random() < 0.5 else ["id"]
+    model.objects.bulk_create(
+        made,
+        update_conflicts=True,
+        update_fields=["site", "population", "tags", "expire"],
+        unique_fields=unique,
+    )
+
+
+def block(turns: random.Random, model: Any) -> None:
+    """Some of everything, of several models, in one step."""
+    with ormist.atomic():
+        for each in turns.sample(MODELS, 3):
+            with suppress(each.DoesNotExist):
+                turns.choice([save, save, replace, delete, delete_unseen])(turns, each)
+        create(turns, model)
+        if turns.random() < 0.1:
+            raise model.DoesNotExist
+
+
 def read(turns: random.Random, model: Any) -> None:
     """A page is read in one step: all that is on it matches."""
     asked = question(turns, model)
@@ -177,5 +243,12 @@ VERBS = (
     bulk_save,
     delete_found,
     expire_found,
+    get_or_create,
+    update_or_create,
+    update_found,
+    bulk_update,
+    bulk_create_but,
+    bulk_upsert,
+    block,
     read,
 )

@@ -1,0 +1,157 @@
+"""What many processes do at one moment with updates, upserts, blocks, bulk verbs."""
+
+import pytest
+
+from tests.concurrency import write_jobs as jobs
+from tests.models import City, Page, Plain, Todo, User
+
+pytestmark = pytest.mark.servers("valkey91")
+
+MODELS = {
+    "id": User,
+    "unique": jobs.Account,
+    "ordered": City,
+    "tags": Todo,
+    "names": User,
+}
+"""What get_or_create() is asked by, and of which model."""
+
+
+@pytest.mark.parametrize("how", MODELS)
+def test_of_twenty_that_get_or_create_one_creates(server, together, is_sound, how):
+    rounds = 300
+    seen = together(20, jobs.get_or_create, rounds, how)
+    for each in range(rounds):
+        found = [some[each] for some in seen]
+        assert len({pk for pk, _ in found}) == 1, each
+        assert sum(is_new for _, is_new in found) == 1, each
+    assert MODELS[how].objects.count() == rounds
+    assert is_sound()
+
+
+def test_of_twenty_that_update_or_create_one_creates_and_all_are_kept(
+    server, together, is_sound
+):
+    rounds = 150
+    seen = together(20, jobs.update_or_create, rounds)
+    for each in range(rounds):
+        found = [some[each] for some in seen]
+        assert len({pk for pk, _ in found}) == 1
+        assert sum(is_new for _, is_new in found) == 1
+    marks = {f"of{number}": 1 for number in range(20)}
+    for each in User.objects.all():
+        assert each.attrs == {"round": each.round, **marks}
+    assert User.objects.count() == rounds
+    assert is_sound()
+
+
+def test_what_is_deleted_meanwhile_is_made_anew_and_never_twice(
+    server, together, is_sound
+):
+    together(20, jobs.get_or_create_or_delete, 200)
+    for number in range(5):
+        assert User.objects.find(round=number).count() <= 1
+    assert is_sound()
+
+
+def test_an_update_never_reaches_what_does_not_match_any_more(
+    server, together, is_sound
+):
+    rounds = 150
+    together(8, jobs.update_or_change, rounds)
+    for each in range(rounds):
+        assert User.objects.find(name=f"n{each}").count() <= 1
+        was = User.objects.filter(was=f"n{each}").list()
+        now = User.objects.find(name=f"n{each}").list()
+        marks = [k for one in was + now for k in one.attrs if k.startswith("of")]
+        assert sorted(set(marks)) == ["of0", "of2", "of4", "of6"]
+    assert is_sound()
+
+
+def test_no_addition_of_an_update_is_lost(server, together, is_sound):
+    Page.objects.bulk_create(Page(id=f"p{i}", n=0) for i in range(120))
+    changed = together(8, jobs.add, 5)
+    assert changed == [[120] * 5] * 8
+    assert {(each.n, each.views) for each in Page.objects.all()} == {(40, 40)}
+    assert is_sound()
+
+
+def test_an_update_reads_a_counter_as_it_is(server, together, is_sound):
+    Page.objects.create(id="p", views=0)
+    grown = sum(together(8, jobs.increment_beside, "p", 100))
+    page = Page.objects.get("p")
+    assert page.views == grown == 700
+    Page.objects.update(votes=0)
+    assert is_sound()
+
+
+def test_each_object_is_updated_by_one(server, together, is_sound):
+    rounds, size = 30, 20
+    made = [User(name=f"old{i}") for i in range(rounds) for _ in range(size)]
+    User.objects.bulk_create(made)
+    taken = together(8, jobs.take_names, rounds)
+    assert sum(taken) == rounds * size
+    assert User.objects.find(name="new").count() == rounds * size
+    for number, some in enumerate(taken):
+        assert User.objects.find(by=number).count() == some
+    assert is_sound()
+
+
+def test_each_object_is_deleted_by_one(server, together, is_sound):
+    User.objects.bulk_create(User("tag", n=i) for i in range(2000))
+    assert sum(together(8, jobs.delete_all)) == 2000
+    assert server.keys() == []
+
+
+def test_what_a_block_writes_is_seen_whole_or_not_at_all(server, together, is_sound):
+    assert together(8, jobs.sign_pairs, 100) == [0] * 8
+    (mark,) = {each.mark for each in Plain.objects.all()}
+    assert Todo.objects.get("todo").tags == [f"mark {mark}"]
+    assert is_sound()
+
+
+def test_of_twenty_blocks_with_one_id_one_is_applied(server, together, is_sound):
+    rounds = 100
+    won = together(20, jobs.insert_in_blocks, rounds)
+    assert sorted(each for some in won for each in some) == list(range(rounds))
+    for number, some in enumerate(won):
+        for each in some:
+            assert User.objects.get(f"round{each}").by == number
+            assert User.objects.get(f"{each}-{number}").round == each
+    assert User.objects.count() == 2 * rounds
+    assert City.objects.count() == rounds
+    assert is_sound()
+
+
+def test_unique_values_are_swapped_by_strict_blocks(server, together, is_sound):
+    City.objects.bulk_create([City(id="one", code="1"), City(id="two", code="2")])
+    done = sum(together(8, jobs.swap_codes, 50))
+    assert done > 0
+    codes = ("1", "2") if done % 2 == 0 else ("2", "1")
+    assert (City.objects.get("one").code, City.objects.get("two").code) == codes
+    assert is_sound()
+
+
+def test_stale_blocks_lose_nothing_of_each_other(server, together, is_sound):
+    made = User.objects.bulk_create(User("start", n=i) for i in range(50))
+    together(20, jobs.change_in_blocks, [each.id for each in made])
+    for each in User.objects.all():
+        assert {f"of{number}" for number in range(20)} <= each.attrs.keys()
+        assert {"start", *(f"by{number}" for number in range(20))} <= set(each.tags)
+    assert is_sound()
+
+
+def test_bulk_upserts_of_the_same_values_make_each_once(server, together, is_sound):
+    rounds = 30
+    together(8, jobs.bulk_upsert, rounds)
+    assert City.objects.count() == rounds * 5
+    for each in City.objects.all():
+        assert {f"of{number}" for number in range(8)} <= each.attrs.keys()
+    assert is_sound()
+
+
+def test_bulk_inserts_that_ignore_conflicts_store_each_once(server, together, is_sound):
+    rounds = 50
+    assert sum(together(8, jobs.bulk_ignore, rounds)) == rounds * 5
+    assert City.objects.count() == rounds * 5
+    assert is_sound()
