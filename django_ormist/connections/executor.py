@@ -7,7 +7,8 @@ from typing import Any
 from redis.exceptions import NoScriptError
 
 from ..operations.operation import Flow, Notice, Operation
-from . import connections
+from . import connections, watching
+from .watching import is_watched
 
 Parcel = list[Operation] | Notice
 
@@ -19,7 +20,10 @@ def run(flow: Flow, using: str) -> Any:
         while True:
             parcel = dialogue.send(replies)
             if isinstance(parcel, list):
-                replies = connection.send(parcel)
+                if is_watched():
+                    replies = watching.send(connection, parcel)
+                else:
+                    replies = connection.send(parcel)
             else:
                 parcel.signal.send(parcel.sender, **parcel.arguments)
                 replies = None
@@ -36,7 +40,10 @@ async def arun(flow: Flow, using: str) -> Any:
         while True:
             parcel = dialogue.send(replies)
             if isinstance(parcel, list):
-                replies = await connection.asend(parcel)
+                if is_watched():
+                    replies = await watching.asend(connection, parcel)
+                else:
+                    replies = await connection.asend(parcel)
             else:
                 await parcel.signal.asend(parcel.sender, **parcel.arguments)
                 replies = None

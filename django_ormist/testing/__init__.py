@@ -1,0 +1,10 @@
+"""For the tests of a project: an empty key space a test, counted trips, moved time.
+
+pytest finds ``plugin.py`` by itself; ``IsolatedOrmist`` is for unittest's classes.
+"""
+
+from .cases import IsolatedOrmist
+from .isolation import Isolated, isolated
+from .trips import assert_trips
+
+__all__ = ["Isolated", "IsolatedOrmist", "assert_trips", "isolated"]

@@ -1,0 +1,52 @@
+"""The pytest plugin: ``ormist`` and ``assert_trips``.
+
+pytest imports this before any settings are there: what needs them is imported late.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+SERVERS = ("fakeredis", "embedded", "configured")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("django_ormist")
+    group.addoption(
+        "--ormist-server",
+        choices=SERVERS,
+        help="Where the tests' objects are: in fakeredis, on an embedded server, or on "
+        "the servers of the settings under a prefix of their own.",
+    )
+    parser.addini("ormist_server", "See --ormist-server.", default="fakeredis")
+    parser.addini("ormist_autouse", "Isolate every test.", type="bool", default=False)
+
+
+@pytest.fixture
+def ormist(request: pytest.FixtureRequest) -> Iterator[Any]:
+    """An empty key space for this test: every alias of ORMIST has its own.
+
+    ``ormist.travel(seconds)`` lets time pass, on fakeredis.
+    """
+    from .isolation import isolated
+
+    server = request.config.getoption("--ormist-server") or request.config.getini(
+        "ormist_server"
+    )
+    with isolated(server) as test:
+        yield test
+
+
+@pytest.fixture(autouse=True)
+def _ormist_for_all(request: pytest.FixtureRequest) -> None:
+    if request.config.getini("ormist_autouse"):
+        request.getfixturevalue("ormist")
+
+
+@pytest.fixture
+def assert_trips() -> Callable[..., Any]:
+    """``with assert_trips(1): ...`` fails unless there is exactly one round trip."""
+    from .trips import assert_trips
+
+    return assert_trips
