@@ -157,9 +157,9 @@ def _tracer() -> Any:
     It is never imported here: a process that has a provider has imported it.
     """
     trace: Any = sys.modules["opentelemetry.trace"]
-    provider = trace.get_tracer_provider()
-    disabled = os.environ.get("OTEL_PYTHON_DISABLED_INSTRUMENTATIONS", "")
-    if isinstance(provider, trace.ProxyTracerProvider) or "django_ormist" in disabled:
+    if isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
+        return None
+    if "django_ormist" in os.environ.get("OTEL_PYTHON_DISABLED_INSTRUMENTATIONS", ""):
         return None
     return trace.get_tracer("django_ormist")
 

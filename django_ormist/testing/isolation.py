@@ -62,7 +62,7 @@ class Isolated:
         ):
             self._moves.enter_context(mock.patch(name, moved))
 
-    def clean(self) -> None:
+    def _clean(self) -> None:
         """Remove every key of the test."""
         for alias in connections:
             connection = connections[alias]
@@ -96,7 +96,7 @@ def isolated(server: str = "fakeredis") -> Iterator[Isolated]:
             yield test
         finally:
             test._stop_travelling()
-            test.clean()
+            test._clean()
 
 
 def _moved(

@@ -13,6 +13,7 @@ FLOORS = {
     "admin": 6,
     "management": 6,
     "testing": 6,
+    "debug": 6,
     "models": 5,
     "signals": 5,
     "connections": 4,

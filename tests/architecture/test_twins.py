@@ -11,8 +11,8 @@ from tests.architecture.house import Module, modules
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
-# What a person starts from a command line has one colour.
-SYNC_ONLY = ("management", "apps")
+# What a person starts from a command line, and what the toolbar calls, has one colour.
+SYNC_ONLY = ("management", "debug", "apps")
 
 
 def twins() -> Iterator[tuple[str, object, object]]:

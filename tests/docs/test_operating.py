@@ -20,8 +20,9 @@ def blocks(language, page=PAGE):
 
 
 def test_the_code_runs(server):
+    names = {"__name__": "operating"}
     for code in blocks("python"):
-        exec(compile(code, str(PAGE), "exec"), {"__name__": "operating"})
+        exec(compile(code, str(PAGE), "exec"), names)
     call_command("ormist_reindex", "Device", verbosity=0)
 
 

@@ -1,0 +1,5 @@
+"""For django-debug-toolbar: ``"django_ormist.debug.OrmistPanel"``."""
+
+from .panel import OrmistPanel
+
+__all__ = ["OrmistPanel"]

@@ -1,0 +1,159 @@
+"""What may be seen of trips: a log, spans, watchers; and nothing where nobody looks."""
+
+import asyncio
+import logging
+import sys
+
+import pytest
+import redis
+
+from django_ormist.connections import watching
+from django_ormist.connections.executor import run
+from django_ormist.operations.operation import Operation
+from tests.models import Page, Todo
+
+pytestmark = pytest.mark.servers("valkey91", "fakeredis")
+
+LOGGER = "django_ormist.operations"
+
+
+@pytest.fixture
+def log(caplog):
+    caplog.set_level(logging.DEBUG, LOGGER)
+    return caplog
+
+
+def test_one_record_a_trip_says_what_and_how_long(server, ask, log):
+    todo = ask(Todo.objects.create, "x", "y")
+    ask(todo.save)
+    record = log.records[-1]
+    assert record.name == LOGGER
+    assert (record.alias, record.operations) == ("default", ["save"])
+    assert record.keys == 5
+    assert 0 < record.duration_ms < 10_000
+    assert record.getMessage().startswith("default: save; 5 keys, ")
+    log.clear()
+    ask(Page.objects.create)
+    ask(list, Page.objects.all())
+    assert len(log.records) >= 2
+
+
+def test_no_value_and_no_id_is_logged(server, log):
+    Todo.objects.create("secret-tag", id="secret-id", text="secret-text")
+    Todo.objects.find("secret-tag").list()
+    assert log.records
+    assert "secret" not in log.text
+
+
+def test_nothing_is_told_where_nobody_looks(server, monkeypatch):
+    monkeypatch.setattr(watching, "_told", None)  # nobody may call it
+    monkeypatch.delitem(sys.modules, "opentelemetry.trace", raising=False)
+    logging.getLogger(LOGGER).setLevel(logging.INFO)
+    try:
+        Todo.objects.create("x")
+    finally:
+        logging.getLogger(LOGGER).setLevel(logging.NOTSET)
+
+
+def test_a_watcher_sees_the_trips_of_its_own_context_alone(server):
+    mine, theirs = [], []
+
+    async def work(seen, tag, number):
+        with watching.watched_by(seen.append):
+            for _ in range(number):
+                await Todo.objects.acreate(tag)
+
+    async def both():
+        await asyncio.gather(work(mine, "a", 2), work(theirs, "b", 3))
+
+    asyncio.run(both())
+    assert len([trip for trip in mine if not trip.is_first_load]) == 2
+    assert len([trip for trip in theirs if not trip.is_first_load]) == 3
+
+
+def test_a_trip_that_fails_is_told_with_its_error(settings):
+    settings.ORMIST = {"default": {"LOCATION": "redis://127.0.0.1:1/0"}}
+    seen = []
+    with (
+        watching.watched_by(seen.append),
+        pytest.raises(redis.ConnectionError) as error,
+    ):
+        Todo.objects.count()
+    assert [trip.error for trip in seen] == [error.value]
+
+
+def test_names_are_counted_in_short(server):
+    seen = []
+
+    def flow():
+        yield [Operation("GET", (b"a",)), *[Operation("TTL", (b"a",))] * 3]
+
+    with watching.watched_by(seen.append):
+        run(flow(), "default")
+    assert seen[0].summary == "GET, TTL x3"
+    assert seen[0].keys == 4
+
+
+@pytest.fixture
+def spans():
+    """The spans of the test: the SDK is set up once a process."""
+    sdk = pytest.importorskip("opentelemetry.sdk.trace")
+    from opentelemetry import trace
+    from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+    from opentelemetry.sdk.trace.export.in_memory_span_exporter import (
+        InMemorySpanExporter,
+    )
+
+    exporter = InMemorySpanExporter()
+    provider = sdk.TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    before = trace._TRACER_PROVIDER
+    trace._TRACER_PROVIDER = provider
+    yield exporter
+    trace._TRACER_PROVIDER = before
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_a_trip_is_a_span_below_the_current_one(server, is_async, spans):
+    from opentelemetry import trace
+
+    todo = Todo.objects.create("x")
+    spans.clear()
+    with trace.get_tracer("test").start_as_current_span("view"):
+        asyncio.run(todo.asave()) if is_async else todo.save()
+    trip, view = spans.get_finished_spans()
+    assert trip.name == "ormist save"
+    assert trip.kind is trace.SpanKind.CLIENT
+    assert trip.parent.span_id == view.context.span_id
+    assert trip.start_time < trip.end_time
+    assert trip.attributes["db.system.name"] == "redis"
+    assert trip.attributes["db.operation.name"] == "save"
+    assert trip.attributes["ormist.alias"] == "default"
+
+
+def test_a_failed_trip_is_a_span_with_an_error(settings, spans):
+    settings.ORMIST = {"default": {"LOCATION": "redis://127.0.0.1:1/0"}}
+    with pytest.raises(redis.ConnectionError):
+        Todo.objects.count()
+    (span,) = spans.get_finished_spans()
+    assert not span.status.is_ok
+    assert span.events[0].name == "exception"
+
+
+def test_spans_can_be_turned_off(server, spans, monkeypatch):
+    monkeypatch.setenv("OTEL_PYTHON_DISABLED_INSTRUMENTATIONS", "flask,django_ormist")
+    Todo.objects.create("x")
+    assert spans.get_finished_spans() == ()
+
+
+def test_instrumentation_of_redis_py_alone_sees_nothing_of_us(server, spans):
+    """Why we make spans ourselves, and why nothing is counted twice."""
+    instrumentation = pytest.importorskip("opentelemetry.instrumentation.redis")
+    instrumentor = instrumentation.RedisInstrumentor()
+    instrumentor.instrument()
+    try:
+        Todo.objects.create("x")
+    finally:
+        instrumentor.uninstrument()
+    names = {span.name.partition(" ")[0] for span in spans.get_finished_spans()}
+    assert names == {"ormist"}

@@ -1,0 +1,77 @@
+"""The panel of django-debug-toolbar, in a request."""
+
+import asyncio
+import re
+
+import pytest
+
+from django_ormist.operations.objects import SAVE
+from django_ormist.operations.operation import Operation
+from tests.models import Todo
+
+pytest.importorskip("debug_toolbar")
+
+pytestmark = pytest.mark.servers("valkey91")
+
+
+@pytest.fixture
+def site(server, settings):
+    """A site with the toolbar and our panel alone."""
+    settings.DEBUG = True
+    settings.ROOT_URLCONF = "tests.debug.urls"
+    settings.STATIC_URL = "/static/"
+    settings.INTERNAL_IPS = ["127.0.0.1"]
+    settings.INSTALLED_APPS = [
+        *settings.INSTALLED_APPS,
+        "django.contrib.staticfiles",
+        "debug_toolbar",
+    ]
+    settings.MIDDLEWARE = ["debug_toolbar.middleware.DebugToolbarMiddleware"]
+    settings.DEBUG_TOOLBAR_PANELS = ["django_ormist.debug.OrmistPanel"]
+    settings.DEBUG_TOOLBAR_CONFIG = {"SHOW_TOOLBAR_CALLBACK": lambda request: True}
+    Todo.objects.create("known").save()  # the scripts are loaded
+    Todo.objects.count()
+
+
+def content(client, response):
+    """What the panel shows of a request, fetched as the toolbar's script does."""
+    text = response.content.decode()
+    assert "OrmistPanel" in text
+    number = re.search(r'data-(?:request-id|store-id)="([^"]+)"', text)[1]
+    return client.get(
+        "/__debug__/render_panel/",
+        {"request_id": number, "store_id": number, "panel_id": "OrmistPanel"},
+    ).json()["content"]
+
+
+def test_the_panel_shows_each_trip_of_the_request(site, client):
+    response = client.get("/page/")
+    assert "3 trips in " in response.content.decode()
+    shown = content(client, response)
+    assert "3 round trips, 3 operations, " in shown
+    for word in ("save", "count", "tests/debug/urls.py", "in page"):
+        assert word in shown
+    assert "How many live objects" in shown  # what count.lua says it does
+    assert "t:&lt;b&gt;" in shown
+    assert "t:<b>" not in shown
+
+
+def test_the_panel_shows_the_trips_of_an_async_view(site, async_client):
+    response = asyncio.run(async_client.get("/apage/"))
+    assert "1 trip in " in response.content.decode()
+
+
+def test_nothing_is_watched_after_the_request(site, client):
+    from django_ormist.connections import watching
+
+    client.get("/page/")
+    assert watching._watchers.get() == ()
+
+
+def test_a_script_is_explained_by_its_header_and_a_command_is_not():
+    from django_ormist.debug.explaining import explanation
+
+    told = explanation(Operation(SAVE, ()))
+    assert told["does"].endswith(".")
+    assert told["cost"].startswith("O(")
+    assert explanation(Operation("GET", (b"a",))) == {}
