@@ -4,6 +4,6 @@ An object is stored as one string, whose first byte tells the format and its ver
 0x01 is msgpack (as_msgpack.py), "{" is JSON (as_json.py).
 """
 
-from .objects import deadline_tail, pack, pack_value, unpack
+from .objects import deadline_tail, is_later, pack, pack_value, unpack
 
-__all__ = ["deadline_tail", "pack", "pack_value", "unpack"]
+__all__ = ["deadline_tail", "is_later", "pack", "pack_value", "unpack"]

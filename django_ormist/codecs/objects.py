@@ -1,6 +1,7 @@
 """One object <-> its bytes, in either format; what cannot be stored is named."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -56,12 +57,24 @@ def unpack(
             raise ValueError("not an object")
         "".join(tags)  # a TypeError unless all are texts, and faster than asking each
     except Exception as error:
+        if is_later(data):
+            raise CorruptDataError(
+                f"The key {key!r} holds an object in the format of a later release of "
+                f"django_ormist: it begins with {data[:16]!r}. Upgrade to that release."
+            ) from error
         raise CorruptDataError(
             f"The key {key!r} holds bytes that are no object of django_ormist "
             f"({type(error).__name__}: {error}). They begin with {data[:16]!r}. "
             "Delete the key, or restore it from a copy."
         ) from error
     return attrs, tags, expire_at_ms
+
+
+def is_later(data: bytes) -> bool:
+    """Whether bytes say that they are of a format that a later release brought."""
+    return b"\x02" <= data[:1] <= b"\x08" or (
+        re.match(rb'\{"v": ([2-9]|1\d)', data) is not None
+    )
 
 
 def deadline_tail(packed: bytes, expire_at_ms: int) -> tuple[bytes, int]:

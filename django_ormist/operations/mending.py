@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..codecs import is_later
 from ..exceptions import CorruptDataError
 from ..keys import (
     Space,
@@ -101,9 +102,9 @@ def examine(subject: Subject, doubts: Iterable[Doubt], is_mending: bool) -> Flow
                 key, why = subject.space.objects + doubt.pk, str(error).encode()
                 faults.append(Fault("unindexable-object", key, doubt.pk, why))
                 continue
-            if subject.spares_unreadable and "unreadable" in operation.args[2:3]:
-                key = subject.space.objects + doubt.pk
-                faults.append(Fault("unreadable-object", key, doubt.pk))
+            kind = _kind_to_leave(subject, doubt, operation)
+            if kind is not None:
+                faults.append(Fault(kind, subject.space.objects + doubt.pk, doubt.pk))
                 continue
             operations.append(operation)
             sent.append(doubt)
@@ -114,6 +115,15 @@ def examine(subject: Subject, doubts: Iterable[Doubt], is_mending: bool) -> Flow
                 doubt.packed = answer
                 waiting.append(doubt)
     return faults
+
+
+def _kind_to_leave(subject: Subject, doubt: Doubt, operation: Operation) -> str | None:
+    """The kind of fault where nothing may be mended; None where it may."""
+    if operation.args[2] != "unreadable":
+        return None
+    if is_later(doubt.packed or b""):
+        return "later-format"
+    return "unreadable-object" if subject.spares_unreadable else None
 
 
 def mend(subject: Subject, doubt: Doubt, is_mending: bool) -> Operation:

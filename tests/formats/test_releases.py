@@ -1,0 +1,107 @@
+"""What each release stored is read by this one: values, types, every index."""
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+from django.core.management import CommandError, call_command
+
+import django_ormist as ormist
+from django_ormist.codecs import pack, unpack
+from tests.checker import raw_faults
+from tests.formats.store import OBJECTS, Everything, put
+
+RELEASES = sorted(Path(__file__).parent.glob("*.json"))
+
+pytestmark = pytest.mark.servers("valkey91", "fakeredis")
+
+
+@pytest.fixture(params=RELEASES, ids=lambda path: path.stem)
+def release(request):
+    return json.loads(request.param.read_text())
+
+
+@pytest.fixture(params=["msgpack", "json"])
+def old(request, release, server):
+    """The objects as that release stored them in one of the codecs."""
+    put(server.client, release[request.param], server.key_prefix)
+
+
+def typed(value):
+    """A value that tells types apart: 1, 1.0 and True are three."""
+    if isinstance(value, dict):
+        return dict, frozenset((typed(k), typed(v)) for k, v in value.items())
+    if isinstance(value, set | frozenset):
+        return type(value), frozenset(map(typed, value))
+    if isinstance(value, list | tuple):
+        return type(value), tuple(map(typed, value))
+    return type(value), repr(value)
+
+
+@pytest.mark.parametrize("pk", OBJECTS)
+def test_every_value_comes_back_equal_and_of_its_type(old, pk):
+    tags, attrs, expire, counters = OBJECTS[pk]
+    found = Everything.objects.get(pk)
+    assert typed(found.attrs) == typed(attrs)
+    assert found._tags == tags
+    assert found.expire == expire
+    assert found.views == counters.get("views", 0)
+
+
+def test_every_index_is_what_this_release_would_write(old, server):
+    assert raw_faults(server.client, server.key_prefix) == []
+    call_command("ormist_inspect", "formats.Everything", verify=True, verbosity=0)
+
+
+def test_it_is_found_by_every_kind_of_index(old):
+    objects = Everything.objects
+    assert objects.all().ids() == list(OBJECTS)
+    assert objects.find("home").ids() == ["tagged", "soon"]
+    assert objects.find("x" * 100).ids() == ["tagged"]
+    assert objects.find(city="y" * 100).ids() == ["soon"]
+    assert objects.filter(n__gt=2).order_by("-n").ids() == ["tagged", "soon"]
+    with pytest.raises(ormist.IntegrityError):
+        objects.create(code="B")
+
+
+def test_it_is_changed_and_deleted_without_a_trace(old, server):
+    for each in Everything.objects.all():
+        each.n = 9
+        each.city = each.id
+        each.save()
+    assert raw_faults(server.client, server.key_prefix) == []
+    assert Everything.objects.all().delete()[0] == len(OBJECTS)
+    assert server.keys() == []
+
+
+@pytest.mark.parametrize("codec", ["msgpack", "json"])
+def test_the_first_byte_tells_the_format_and_its_version(codec):
+    """Raise it with the format: what stands here is what all releases can read."""
+    first = {"msgpack": b"\x01", "json": b'{"v": 1,'}
+    assert pack({"a": 1}, codec=codec).startswith(first[codec])
+
+
+LATER = [b"\x02\x91\x80", b'{"v": 2, "attrs": {}}']
+
+
+@pytest.mark.parametrize("data", LATER)
+def test_a_format_of_a_later_release_is_named_and_not_guessed(data):
+    with pytest.raises(ormist.CorruptDataError, match="later release"):
+        unpack(data, b"key")
+
+
+@pytest.mark.parametrize("data", LATER)
+def test_a_repair_leaves_a_format_of_a_later_release_alone(server, data):
+    each = Everything.objects.create("home", id="new", city="Bern")
+    server.client.set(each._key(), data)
+    out = io.StringIO()
+    for action in ("verify", "repair", "repair"):
+        before = server.keys()
+        with pytest.raises(CommandError):
+            call_command(
+                "ormist_inspect", "formats.Everything", stdout=out, **{action: True}
+            )
+        assert server.client.get(each._key()) == data
+        assert server.keys() == before
+    assert out.getvalue().count(": later-format at ") == 3
