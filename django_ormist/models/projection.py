@@ -214,7 +214,9 @@ class Projection(Generic[T]):
         (name,) = self.names or ("",)
         orders = [(order.name, order.is_descending) for order in query.order]
         is_sorted = orders in ([], [(name, False)])
-        return name if name in self.model._meta.ordered and is_sorted else None
+        meta = self.model._meta
+        is_indexed = name in meta.ordered and name not in meta.building
+        return name if is_indexed and is_sorted else None
 
     def _part(self, row: Row) -> T:
         pk, packed, counters = row

@@ -60,6 +60,7 @@ def check_whole(asked: "Collection[Any]", verb: str) -> None:
 
 def _check_ordered(asked: "Collection[Any]", name: str, verb: str) -> None:
     meta = asked.model._meta
+    meta.refuse_building(name)
     if name not in meta.ordered:
         raise FieldError(
             f"Cannot answer {meta.object_name}.objects.{verb}({name!r}): {name!r} has "

@@ -4,6 +4,7 @@ from contextlib import contextmanager
 
 import pytest
 from django.core.management import CommandError
+from django.db.models import Max
 
 import django_ormist as ormist
 from django_ormist.models import registry
@@ -122,10 +123,16 @@ def test_an_index_under_construction_refuses_to_answer(command, server):
             lambda: Thing.objects.find(size=3),
             lambda: Thing.objects.order_by("-size"),
             lambda: Thing.objects.exclude(city="c1"),
+            lambda: Thing.objects.facets("size"),
+            lambda: Thing.objects.facets("city", ["c1"]),
+            lambda: Thing.objects.aggregate(Max("size")),
+            lambda: Thing.objects.latest("size"),
         ):
             with pytest.raises(ormist.FieldError, match="ormist_reindex tests.Thing"):
                 ask()
         assert Thing.objects.find("t").count() == 10
+        sizes = Thing.objects.values_list("size", flat=True)
+        assert set(sizes.distinct()) == set(range(10))
         Thing.objects.create(city="c1")
         command("ormist_reindex", "tests.Thing")
     with declared(**NEW) as Thing:
