@@ -6,7 +6,7 @@ to its entries. In this order, because a unique value that a wrong one holds is 
 after the first. Memory is bounded by a page, whatever the store holds.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ..keys import Space, all_key, expires_key, memo_key, unique_key
@@ -165,6 +165,10 @@ class Walk:
     cursor: bytes = b"0"
 
 
+Page = tuple[Walk, list[tuple[bytes, bytes]]]
+"""Some entries of a walk: members with scores, or fields with values."""
+
+
 @dataclass(slots=True)
 class Step:
     """What one step over some walks found: faults, entries seen, walks to go on."""
@@ -192,7 +196,7 @@ def step(subject: Subject, walks: Sequence[Walk], is_mending: bool) -> Flow:
     """Flow: one Step over at most KEYS_A_TRIP walks."""
     done = Step()
     replies = yield [_page(subject.space, walk) for walk in walks]
-    pages = []
+    pages: list[Page] = []
     for walk, (cursor, flat) in zip(walks, replies, strict=True):
         pairs = list(zip(flat[::2], flat[1::2], strict=True))
         pages.append((walk, pairs))
@@ -200,7 +204,7 @@ def step(subject: Subject, walks: Sequence[Walk], is_mending: bool) -> Flow:
         if int(cursor) != 0:
             done.rest.append(Walk(walk.key, cursor))
     ids = yield from _named(subject, pages, done, is_mending)
-    known = yield from _known(subject, ids)
+    known = yield from _known(subject, ids, _named_by_entries(subject, pages))
     doubts: dict[bytes, Doubt] = {}
     for walk, pairs in pages:
         for pk, seen in _entries_of(subject, walk, pairs, known, is_mending):
@@ -218,14 +222,27 @@ def step(subject: Subject, walks: Sequence[Walk], is_mending: bool) -> Flow:
     return done
 
 
-def _known(subject: Subject, pks: Sequence[bytes]) -> Flow:
-    """Flow: {id: what is Known of it}."""
+def _known(subject: Subject, pks: Sequence[bytes], imagined: Container[bytes]) -> Flow:
+    """Flow: {id: what is Known of it}, the image of *imagined* alone: it costs."""
     found = yield from loaded(subject.space, pks)
     created = yield from scores_of(subject.space, pks)
     return {
-        pk: Known(packed, _imagined(subject, pk, packed), score)
+        pk: Known(
+            packed, _imagined(subject, pk, packed) if pk in imagined else None, score
+        )
         for (pk, packed), score in zip(found, created, strict=True)
     }
+
+
+def _named_by_entries(subject: Subject, pages: Iterable[Page]) -> set[bytes]:
+    """The ids that are to be compared with their objects."""
+    named: set[bytes] = set()
+    for walk, pairs in pages:
+        kind = kind_of(walk.key.removeprefix(subject.space.base))
+        if kind not in (b"all", b"expires", b"idx", b"of:"):
+            ids = (_holder(kind, member, value) for member, value in pairs)
+            named.update(pk for pk in ids if pk is not None)
+    return named
 
 
 def _entries_of(
@@ -284,7 +301,7 @@ def _imagined(subject: Subject, pk: bytes, packed: bytes | None) -> Image | None
 
 def _named(
     subject: Subject,
-    pages: Iterable[tuple[Walk, list[tuple[bytes, bytes]]]],
+    pages: Iterable[Page],
     done: Step,
     is_mending: bool,
 ) -> Flow:

@@ -21,11 +21,8 @@ def site(server, settings):
     settings.ROOT_URLCONF = "tests.debug.urls"
     settings.STATIC_URL = "/static/"
     settings.INTERNAL_IPS = ["127.0.0.1"]
-    settings.INSTALLED_APPS = [
-        *settings.INSTALLED_APPS,
-        "django.contrib.staticfiles",
-        "debug_toolbar",
-    ]
+    apps = (*settings.INSTALLED_APPS, "django.contrib.staticfiles", "debug_toolbar")
+    settings.INSTALLED_APPS = list(dict.fromkeys(apps))
     settings.MIDDLEWARE = ["debug_toolbar.middleware.DebugToolbarMiddleware"]
     settings.DEBUG_TOOLBAR_PANELS = ["django_ormist.debug.OrmistPanel"]
     settings.DEBUG_TOOLBAR_CONFIG = {"SHOW_TOOLBAR_CALLBACK": lambda request: True}
