@@ -7,7 +7,7 @@ class CityAdmin(ormist_admin.OrmistAdmin):
     list_display = ["name", "country"]
 """
 
-from .filters import AttributeFilter, TagFilter
+from .filters import AttributeFilter, RangeFilter, TagFilter
 from .forms import OrmistForm
 from .options import OrmistAdmin
 from .registration import register
@@ -17,6 +17,7 @@ __all__ = [
     "AttributeFilter",
     "OrmistAdmin",
     "OrmistForm",
+    "RangeFilter",
     "SessionAdmin",
     "TagFilter",
     "register",

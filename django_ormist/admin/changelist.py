@@ -6,6 +6,7 @@ from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ORDER_VAR, ChangeList
 
 from ..exceptions import OrmistError
+from .lookups import orders
 
 
 class OrmistChangeList(ChangeList):
@@ -20,7 +21,7 @@ class OrmistChangeList(ChangeList):
     def get_ordering_field(self, field_name: Any) -> Any:
         """The attribute, if it has a sorted index; "id" orders by creation."""
         word = super().get_ordering_field(field_name)
-        can = {"id", *self.model.ormist_model._meta.ordered}  # type: ignore[attr-defined]
+        can = orders(self.model.ormist_model._meta)  # type: ignore[attr-defined]
         return word if isinstance(word, str) and word.lstrip("-") in can else None
 
     def get_ordering(self, request: Any, queryset: Any) -> list[Any]:

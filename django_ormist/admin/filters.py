@@ -1,12 +1,15 @@
-"""Filters of a list: by an indexed attribute, and by tag."""
+"""Filters of a list: by an indexed attribute, by tag, by range."""
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 from django.contrib.admin.filters import FieldListFilter
-from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
-from .samples import counts, tags_of, terms_seen, values_of
+from .editors import written
+from .samples import bounds_of, counts, sample_of, tags_of, values_of
 
 
 class AttributeFilter(FieldListFilter):
@@ -17,57 +20,81 @@ class AttributeFilter(FieldListFilter):
     """
 
     def __init__(self, field: Any, request: Any, *args: Any, **kwargs: Any) -> None:
-        self.parameter = kwargs["field_path"]
+        self.name = kwargs["field_path"]
         self.request = request
         _params, stub, _model_admin = args
         self.ormist_model = stub.ormist_model
         super().__init__(field, request, *args, **kwargs)
-        values: Any = self.used_parameters.get(self.parameter) or [None]
-        self.value: str | None = values[-1]
+        given: dict[str, Any] = self.used_parameters
+        self.chosen = {name: values[-1] for name, values in given.items() if values}
 
     def expected_parameters(self) -> list[str | None]:
-        return [self.parameter]
+        return [self.name]
 
     def queryset(self, request: Any, queryset: Any) -> Any:
-        if self.value is None:
-            return queryset
-        return queryset.filter(**{self.parameter: self.value})
+        return queryset.filter(**self.chosen)
 
-    def values(self) -> list[str]:
-        """What there is to choose from."""
-        seen = terms_seen(self.request, self.ormist_model)
-        return values_of(seen, self.parameter)
+    def offered(self) -> list[tuple[str, dict[str, str]]]:
+        """What there is to choose from: a text, and the lookups it stands for."""
+        return [
+            (value or _("(empty)"), {self.name: value})
+            for value in values_of(
+                sample_of(self.request, self.ormist_model), self.name
+            )
+        ]
 
     def choices(self, changelist: Any) -> Iterator[Any]:
-        values = self.values()
-        if self.value is not None and self.value not in values:
-            values = sorted([*values, self.value])
-        numbers = self._numbers(changelist, values) if changelist.add_facets else None
+        offered = self.offered()
+        if self.chosen and self.chosen not in [lookups for _, lookups in offered]:
+            offered.append((", ".join(self.chosen.values()), self.chosen))
+        numbers = self._numbers(changelist, offered) if changelist.add_facets else None
+        names = self.expected_parameters()
         yield {
-            "selected": self.value is None,
-            "query_string": changelist.get_query_string(remove=[self.parameter]),
-            "display": _("All"),
+            "selected": not self.chosen,
+            "query_string": changelist.get_query_string(remove=names),
+            "display": gettext_lazy("All"),
         }
-        for index, value in enumerate(values):
-            text = value or _("(empty)")
+        for index, (text, lookups) in enumerate(offered):
+            parameters: dict[Any, str | None] = {**dict.fromkeys(names), **lookups}
             yield {
-                "selected": value == self.value,
-                "query_string": changelist.get_query_string({self.parameter: value}),
+                "selected": lookups == self.chosen,
+                "query_string": changelist.get_query_string(parameters),
                 "display": text if numbers is None else f"{text} ({numbers[index]})",
             }
 
-    def _numbers(self, changelist: Any, values: list[str]) -> list[int]:
+    def _numbers(self, changelist: Any, offered: list[Any]) -> list[int]:
         others = changelist.get_queryset(
             self.request, exclude_parameters=self.expected_parameters()
         )
-        return counts(
-            [others.filter(**{self.parameter: value}).asked for value in values]
-        )
+        return counts([others.filter(**lookups).asked for _, lookups in offered])
 
 
 class TagFilter(AttributeFilter):
     """By a given tag."""
 
-    def values(self) -> list[str]:
-        seen = terms_seen(self.request, self.ormist_model)
-        return tags_of(seen, self.ormist_model)
+    def offered(self) -> list[tuple[str, dict[str, str]]]:
+        sample = sample_of(self.request, self.ormist_model)
+        tags = tags_of(sample, self.ormist_model)
+        return [(tag or _("(empty)"), {self.name: tag}) for tag in tags]
+
+
+class RangeFilter(AttributeFilter):
+    """By ranges of an attribute of Meta.ordered: quarters of a sample."""
+
+    def expected_parameters(self) -> list[str | None]:
+        return [f"{self.name}__gte", f"{self.name}__lt"]
+
+    def offered(self) -> list[tuple[str, dict[str, str]]]:
+        sample = sample_of(self.request, self.ormist_model)
+        texts = [written(value).text for value in bounds_of(sample, self.name)]
+        low, high = f"{self.name}__gte", f"{self.name}__lt"
+        if not texts:
+            return []
+        return [
+            (_("below %(bound)s") % {"bound": texts[0]}, {high: texts[0]}),
+            *(
+                (_("%(a)s to %(b)s") % {"a": a, "b": b}, {low: a, high: b})
+                for a, b in pairwise(texts)
+            ),
+            (_("from %(bound)s") % {"bound": texts[-1]}, {low: texts[-1]}),
+        ]

@@ -24,8 +24,9 @@ from ..exceptions import OrmistError
 from .changelist import OrmistChangeList
 from .checks import OrmistAdminChecks
 from .editors import written
-from .filters import AttributeFilter, TagFilter
+from .filters import AttributeFilter, RangeFilter, TagFilter
 from .forms import OrmistForm, RowForm, cell
+from .lookups import orders
 from .rows import RowFormSet
 from .search import found_by, searched
 from .stubs import OWN_FIELDS
@@ -86,11 +87,14 @@ class OrmistAdmin(AnyAdmin):
         """Our filter where Django's would be chosen by the type of a column."""
         if not isinstance(each, str):
             return each
-        return each, TagFilter if each == "tags" else AttributeFilter
+        if each == "tags":
+            return each, TagFilter
+        is_indexed = self.model.ormist_model._meta.indexes(each)
+        return each, AttributeFilter if is_indexed else RangeFilter
 
     def get_sortable_by(self, request: Any) -> Any:
         chosen = super().get_sortable_by(request)
-        can = {"id", *self.model.ormist_model._meta.ordered}
+        can = orders(self.model.ormist_model._meta)
         return [name for name in chosen if not isinstance(name, str) or name in can]
 
     def get_search_results(

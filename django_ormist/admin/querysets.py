@@ -1,22 +1,21 @@
 """What Django's admin asks a queryset, answered by a collection."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import cached_property
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Self
 
 from django.db import DEFAULT_DB_ALIAS, models
-from django.db.models import F, OrderBy, Q
+from django.db.models import Q
 
 from ..exceptions import FieldError
 from ..models import Collection, Model
+from .lookups import order_word, translated, typed
 
 if TYPE_CHECKING:
     AnyManager = models.Manager[Any]
 else:
     AnyManager = models.Manager
-
-_EXACT = "__exact"
 
 
 class StubQuerySet:
@@ -80,12 +79,10 @@ class StubQuerySet:
     distinct = prefetch_related = select_related
 
     def filter(self, *conditions: Q, **lookups: Any) -> Self:
-        asked = self.asked
-        for condition in conditions:
-            asked = narrowed(asked, condition)
-        for name, value in lookups.items():
-            asked = looked_up(asked, name, value)
-        return self._chain(asked)
+        meta = self.model.ormist_model._meta
+        given = [translated(meta, each) for each in conditions]
+        given += [typed(meta, name, plain(value)) for name, value in lookups.items()]
+        return self._chain(self.asked.filter(*given))
 
     complex_filter = filter
 
@@ -93,15 +90,8 @@ class StubQuerySet:
         return self.filter(~Q(*conditions, **lookups))
 
     def order_by(self, *names: Any) -> Self:
-        """By "id", which stands for creation, or by an attribute of Meta.ordered."""
-        asked = self.asked
-        words = [word for word in map(_word, names) if word is not None]
-        if words and words[0].lstrip("-") in ("id", "pk"):
-            if words[0].startswith("-"):
-                asked = asked.reverse()
-        elif words:
-            asked = ordered(asked, words[0])
-        return self._chain(asked)
+        """By "id", which stands for the creation, "expire", or an ordered attribute."""
+        return self._chain(self.asked.order_by(*map(order_word, names)))
 
     # Answers
 
@@ -196,62 +186,6 @@ class StubManager(AnyManager):
         return StubQuerySet(self.model)
 
 
-def narrowed(asked: "Collection[Any]", condition: Q) -> "Collection[Any]":
-    """Those of the collection that meet the condition."""
-    if condition.connector == Q.OR and len(condition.children) > 1:
-        return _either(asked, condition)
-    if condition.negated:
-        raise _unanswered(asked, "exclude()")
-    for child in condition.children:
-        if isinstance(child, Q):
-            asked = narrowed(asked, child)
-        else:
-            asked = looked_up(asked, *child)  # type: ignore[misc]
-    return asked
-
-
-def looked_up(asked: "Collection[Any]", name: str, value: Any) -> "Collection[Any]":
-    """Those of the collection that a lookup finds. "tags" is one tag, or a list."""
-    name = name.removesuffix(_EXACT)
-    if name == "tags":
-        return asked.find(*([value] if isinstance(value, str) else value))
-    if name in ("pk__in", "id__in"):
-        return asked.find(pk__in=pks_of(value))
-    return asked.find(**{name: value})
-
-
-def pks_of(value: Any) -> list[str]:
-    """Ids, stubs or a queryset of stubs, as ids."""
-    if isinstance(value, StubQuerySet):
-        return value.asked.ids()
-    items: Iterable[Any] = value
-    return [each if isinstance(each, str) else each.pk for each in items]
-
-
-def ordered(asked: "Collection[Any]", word: str) -> "Collection[Any]":
-    """The collection in the order of an attribute of Meta.ordered."""
-    order_by: Any = getattr(asked, "order_by", None)
-    if order_by is None:
-        raise _unanswered(asked, "order_by()")
-    result: Collection[Any] = order_by(word)
-    return result
-
-
-def _either(asked: "Collection[Any]", condition: Q) -> "Collection[Any]":
-    names = {child[0] for child in condition.children if isinstance(child, tuple)}
-    raise _unanswered(asked, f"a choice of several values of {', '.join(names)}")
-
-
-def _unanswered(asked: "Collection[Any]", what: str) -> FieldError:
-    name = asked.model._meta.object_name
-    return FieldError(f"Cannot filter {name} by {what}: no index answers it.")
-
-
-def _word(name: Any) -> str | None:
-    """The text of one argument of order_by()."""
-    if isinstance(name, OrderBy):
-        word = _word(name.expression)
-        return f"-{word}" if name.descending and word else word
-    if isinstance(name, F):
-        name = vars(name)["name"]
-    return name if isinstance(name, str) else None
+def plain(value: Any) -> Any:
+    """A queryset of stubs as its collection, which one trip then asks for too."""
+    return value.asked if isinstance(value, StubQuerySet) else value

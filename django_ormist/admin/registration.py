@@ -57,10 +57,9 @@ def named_by(admin_class: type[OrmistAdmin]) -> list[str]:
         *options.readonly_fields,
         *flatten(options.fields or ()),
         *shown,
-        *(options.ordering or ()),
         *filters,
     ]
-    texts = [name.removeprefix("-") for name in names if isinstance(name, str)]
+    texts = [name for name in names if isinstance(name, str)]
     return [name for name in texts if not _is_method(admin_class, name)]
 
 

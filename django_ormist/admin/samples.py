@@ -2,50 +2,98 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
+from ..codecs import unpack
 from ..connections.executor import run
+from ..exceptions import CorruptDataError
+from ..keys import Space, all_key
 from ..models import Collection
-from ..operations import inspection, searches
-from ..operations.operation import Flow
+from ..operations import objects, searches
+from ..operations.operation import Flow, Operation
+from ..sortkeys import kind_of, sort_key
+from ..terms import object_terms
+
+SAMPLE = 500
 
 CHOICES = 50
 """Values that one filter offers: the most frequent of the sample."""
 
-
-def terms_seen(request: Any, model: Any) -> Counter[str]:
-    """How often each index term stands in a sample of 500 objects.
-
-    Two round trips, and none for the next filter of the same page.
-    """
-    seen: Counter[str] | None = getattr(request, "ormist_terms_seen", None)
-    if seen is None:
-        alias = model._default_manager.all().db
-        space = model._meta.space(alias)
-        sample = run(inspection.sample(space, model._meta.indexes), alias)
-        seen = Counter(term for _, terms in sample.rows for term in terms)
-        request.ormist_terms_seen = seen
-    return seen
+PARTS = 4
+"""Ranges that a filter by range offers, each with as many objects of the sample."""
 
 
-def values_of(seen: Counter[str], name: str) -> list[str]:
+@dataclass
+class Sample:
+    """Some objects: how often each index term occurs, and the attributes of each."""
+
+    terms: Counter[str] = field(default_factory=Counter)
+    attrs: list[dict[str, Any]] = field(default_factory=list)
+
+
+def sample_of(request: Any, model: Any) -> Sample:
+    """A sample of the model's objects, one a request: two round trips, then none."""
+    known: Sample | None = getattr(request, "ormist_sample", None)
+    if known is None:
+        using = model._default_manager.all().db
+        known = run(_sample(model._meta.space(using), model._meta.indexes), using)
+        request.ormist_sample = known
+    return known
+
+
+def _sample(space: Space, indexes: Any) -> Flow:
+    """Flow: a Sample. What cannot be read is left out: the list itself will say so."""
+    pks = yield Operation("ZRANDMEMBER", (all_key(space),), (SAMPLE,))
+    found = Sample()
+    for packed in (yield objects.load_many(space, pks)) if pks else []:
+        try:
+            attrs, tags, _ = unpack(packed or b"")
+        except CorruptDataError:
+            continue
+        found.attrs.append(attrs)
+        found.terms.update(object_terms(attrs, tags, indexes))
+    return found
+
+
+def values_of(sample: Sample, name: str) -> list[str]:
     """The most frequent values of an indexed attribute, in the order of their texts."""
     head = f"{name}:"
     return _frequent(
-        {t.removeprefix(head): n for t, n in seen.items() if t.startswith(head)}
+        {
+            term.removeprefix(head): number
+            for term, number in sample.terms.items()
+            if term.startswith(head)
+        }
     )
 
 
-def tags_of(seen: Counter[str], model: Any) -> list[str]:
+def tags_of(sample: Sample, model: Any) -> list[str]:
     """The most frequent given tags, in the order of their texts."""
     indexes = model._meta.indexes
     return _frequent(
         {
             term: number
-            for term, number in seen.items()
+            for term, number in sample.terms.items()
             if not (":" in term and indexes(term.partition(":")[0]))
         }
     )
+
+
+def bounds_of(sample: Sample, name: str) -> list[Any]:
+    """At most three values that part those of the sample in equal numbers.
+
+    Of values of several kinds, those of the most frequent one: kinds do not compare.
+    """
+    keyed = [(sort_key(each.get(name)), each.get(name)) for each in sample.attrs]
+    pairs = [(key, value) for key, value in keyed if key is not None]
+    if not pairs:
+        return []
+    [(kind, _)] = Counter(kind_of(key) for key, _ in pairs).most_common(1)
+    ranked = sorted((p for p in pairs if kind_of(p[0]) == kind), key=lambda p: p[0])
+    parts = [ranked[len(ranked) * part // PARTS] for part in range(1, PARTS)]
+    lowest = ranked[0][0]
+    return list({key: value for key, value in parts if key > lowest}.values())
 
 
 def _frequent(numbers: dict[str, int]) -> list[str]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
+from django.db.models import Q
 from django.utils.text import capfirst, smart_split, unescape_string_literal
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -10,6 +11,7 @@ from django.utils.translation import gettext_lazy
 from ..connections.executor import run
 from ..operations.beginnings import ids_beginning
 from ..operations.objects import pk_of
+from .lookups import any_of
 
 SHORTEST_BEGINNING = 3
 """Characters of an id from which on it is looked for by how it begins."""
@@ -18,13 +20,22 @@ SHORTEST_BEGINNING = 3
 def found_by(queryset: Any, fields: list[str], entered: str) -> tuple[Any, list[str]]:
     """The objects that every word finds, and what must be said of the search.
 
-    A word stands for the first of these that finds anything: an id, a tag, a value of
-    the indexed attributes in *fields*, the beginning of an id.
+    A word finds by id, by tag, by the value of an indexed attribute in *fields*; by
+    the beginning of a text where the name has a "^" before it. If one word finds
+    nothing, ids that begin with it are looked for.
     """
+    entered_words = words(entered)
+    model = queryset.model.ormist_model
+    found = queryset.filter(*(_word(model, fields, word) for word in entered_words))
     notes: list[str] = []
-    for word in words(entered):
-        queryset = _found_by_word(queryset, fields, word, notes)
-    return queryset, notes
+    is_beginning = (
+        "id" in fields
+        and len(entered_words) == 1
+        and len(entered_words[0]) >= SHORTEST_BEGINNING
+    )
+    if is_beginning and not found.exists():
+        found = _beginning_with(queryset, entered_words[0], notes)
+    return found, notes
 
 
 def searched(fields: Iterable[str], is_tagged: bool) -> str:
@@ -33,7 +44,8 @@ def searched(fields: Iterable[str], is_tagged: bool) -> str:
         "id": gettext_lazy("an id or its beginning"),
         "tags": gettext_lazy("a tag"),
     }
-    known = [texts.get(f, f) for f in fields if f != "tags" or is_tagged]
+    names = [name.lstrip("^=") for name in fields]
+    known = [texts.get(name, name) for name in names if name != "tags" or is_tagged]
     return capfirst(", ".join(map(str, known)))
 
 
@@ -46,25 +58,16 @@ def words(entered: str) -> list[str]:
     return [word for word in found if word]
 
 
-def _found_by_word(
-    queryset: Any, fields: list[str], word: str, notes: list[str]
-) -> Any:
-    is_by_id = bool({"id", "pk"}.intersection(fields))
-    if is_by_id:
-        found = queryset.filter(pk__in=[word])
-        if found.exists():
-            return found
-    for name in fields:
-        if name in ("id", "pk") or (
-            name == "tags" and not queryset.model.ormist_model.is_tagged
-        ):
-            continue
-        found = queryset.filter(**{name: word})
-        if found.exists():
-            return found
-    if is_by_id and len(word) >= SHORTEST_BEGINNING:
-        return _beginning_with(queryset, word, notes)
-    return queryset.none()
+def _word(model: Any, fields: list[str], word: str) -> Q:
+    known = [name for name in fields if name != "tags" or model.is_tagged]
+    return any_of(Q(**lookup(name, word)) for name in known)
+
+
+def lookup(name: str, word: str) -> dict[str, Any]:
+    """The lookup of a word by one of search_fields."""
+    if name.startswith("^"):
+        return {f"{name[1:]}__startswith": word}
+    return {name.removeprefix("="): word}
 
 
 def _beginning_with(queryset: Any, word: str, notes: list[str]) -> Any:

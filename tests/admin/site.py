@@ -10,10 +10,25 @@ from tests.models import City, Page, Plain, Todo, Token, User
 site = admin.AdminSite()
 
 
+class BeginningFilter(admin.SimpleListFilter):
+    """A filter as Django's users write them."""
+
+    title = "name"
+    parameter_name = "begins"
+
+    def lookups(self, request, model_admin):
+        return [("R", "with R"), ("P", "with P")]
+
+    def queryset(self, request, queryset):
+        if self.value():
+            return queryset.filter(name__startswith=self.value())
+        return None
+
+
 @ormist_admin.register(City, site=site)
 class CityAdmin(ormist_admin.OrmistAdmin):
     list_display = ["name", "country", "population", "is_large"]
-    list_filter = ["country", "tags"]
+    list_filter = ["country", "tags", "population", BeginningFilter]
     search_fields = ["id", "tags", "country", "name"]
     list_per_page = 10
     actions = ["double"]

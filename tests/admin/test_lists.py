@@ -83,6 +83,54 @@ def test_a_filter_narrows_the_list(root, cities):
     assert listed(root, country="IT", tags="new") == []
 
 
+def test_a_filter_of_the_project_works_with_its_facets(root, cities):
+    assert listed(root, begins="R") == ["Rome"]
+    content = root.get(url(CITIES), {"_facets": "True"}).content.decode()
+    assert "with R (1)" in content
+
+
+def test_several_values_are_a_choice(root, cities):
+    address = f"{url(CITIES)}?country__in=FR,IT&name__in=Rome,Lyon"
+    assert names(root.get(address)) == ["Lyon", "Rome"]
+
+
+def test_a_range_is_offered_in_quarters(root, server):
+    City.objects.bulk_create(City(name=f"C{n}", population=n) for n in range(8))
+    content = root.get(url(CITIES), {"_facets": "True"}).content.decode()
+    for text in ("below 2 (2)", "2 to 4 (2)", "4 to 6 (2)", "from 6 (2)"):
+        assert text in content
+    part = {"population__gte": "2", "population__lt": "4"}
+    assert listed(root, **part) == ["C3", "C2"]
+    content = root.get(url(CITIES), part).content.decode()
+    assert re.search(r'<li class="selected">\s*<a[^>]*>\s*2 to 4', content)
+
+
+def test_a_range_may_be_any(root, cities):
+    assert listed(root, population__gte="500000.5") == ["Lyon", "Rome"]
+    assert listed(root, name__gte="M") == ["Pisa", "Rome"]
+    assert listed(root, population__lt="many") == []
+
+
+def test_columns_with_an_index_sort_the_list(root, cities):
+    content = root.get(url(CITIES)).content.decode()
+    assert 'href="?o=1"' in content
+    assert 'href="?o=3"' in content
+    assert 'href="?o=2"' not in content  # country has no sorted index
+    assert listed(root, o="3") == ["Pisa", "Lyon", "Rome"]
+    assert listed(root, o="-3") == ["Rome", "Lyon", "Pisa"]
+    assert listed(root, o="-1.3") == ["Rome", "Pisa", "Lyon"]
+    assert listed(root, o="2") == ["Lyon", "Pisa", "Rome"]
+
+
+def test_the_id_sorts_by_creation_and_the_deadline_by_itself(root, server):
+    from django_ormist.admin.stubs import stub_of
+
+    one, two = Plain.objects.create(expire=90), Plain.objects.create(expire=60)
+    stubs = stub_of(Plain).objects.all()
+    assert [each.ormist for each in stubs.order_by("-id")] == [two, one]
+    assert [each.ormist for each in stubs.order_by("expire")] == [two, one]
+
+
 def test_facets_count_each_value_within_the_other_filters(root, cities):
     cities[0].tags = ["ancient"]
     cities[0].save()
@@ -107,6 +155,26 @@ def test_a_search_finds_by_id_tag_and_attribute(root, cities):
     assert listed(root, q="Pisa") == ["Pisa"]
     assert listed(root, q="old IT") == ["Pisa", "Rome"]
     assert listed(root, q="nowhere") == []
+
+
+def test_a_word_may_be_a_tag_here_and_a_value_there(root, cities):
+    City.objects.create("Rome", name="Latium")
+    assert listed(root, q="Rome") == ["Latium", "Rome"]
+
+
+def test_every_word_must_be_found(root, cities):
+    assert listed(root, q="old Lyon") == ["Lyon"]
+    assert listed(root, q="old Nowhere") == []
+
+
+def test_a_text_with_a_sorted_index_is_searched_by_its_beginning(root, server):
+    from django_ormist.admin.search import found_by
+    from django_ormist.admin.stubs import stub_of
+
+    City.objects.create(name="New York")
+    City.objects.create(name="Newcastle")
+    found, _ = found_by(stub_of(City).objects.all(), ["^name"], "New")
+    assert len(found) == 2
 
 
 def test_quotes_make_one_word(root, server):
