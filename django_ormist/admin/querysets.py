@@ -11,6 +11,7 @@ from django.db.models import Q
 from ..exceptions import FieldError
 from ..models import Collection, Model
 from .lookups import order_word, translated, typed
+from .samples import counts
 
 if TYPE_CHECKING:
     AnyManager = models.Manager[Any]
@@ -155,10 +156,12 @@ class StubQuerySet:
         return None if found is None else self.model(found)
 
     def aggregate(self, **wanted: Any) -> dict[str, int]:
-        """Counts with a filter alone: what the facets of a filter ask."""
-        return {name: self._facet(each) for name, each in wanted.items()}
+        """Counts with a filter alone: what the facets of a filter ask. One trip."""
+        asked = [self._counted(aggregate) for aggregate in wanted.values()]
+        return dict(zip(wanted, counts(asked), strict=True))
 
-    def _facet(self, aggregate: Any) -> int:
+    def _counted(self, aggregate: Any) -> "Collection[Any]":
+        """The collection that one Count counts."""
         condition = getattr(aggregate, "filter", None)
         if condition is not None and not isinstance(condition, Q):  # Django 6.1 wraps
             condition = condition.get_source_expressions()[0]
@@ -169,8 +172,8 @@ class StubQuerySet:
             )
         for name, value in condition.children:  # type: ignore[misc]
             if name == "pk__in" and isinstance(value, StubQuerySet):
-                return value.count()
-        return self.filter(condition).count()
+                return value.asked
+        return self.filter(condition).asked
 
     # Changes
 

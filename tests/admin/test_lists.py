@@ -280,6 +280,14 @@ def test_select_across_keeps_to_the_filter(root, cities):
     assert City.objects.get(cities[2].pk).population == 520_000
 
 
+def test_an_id_that_a_browser_would_alter_cannot_be_selected(root, server):
+    City.objects.create(id="a\nb")
+    City.objects.create(id="c")
+    content = root.get(url(CITIES)).content.decode()
+    assert content.count('name="_selected_action"') == 1
+    assert 'id="action-toggle"' in content
+
+
 def test_delete_selected_asks_first(root, cities):
     chosen = [cities[0].pk, cities[1].pk]
     response = act(root, "delete_selected", chosen)
