@@ -110,7 +110,7 @@ class OrmistForm(StubForm):
     tags = GivenTagsField(
         label=gettext_lazy("Tags"), help_text=gettext_lazy("One in each line.")
     )
-    version = forms.CharField(required=False, widget=forms.HiddenInput)
+    _version = forms.CharField(required=False, widget=forms.HiddenInput)
     read_only: tuple[str, ...] = ()
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -125,7 +125,7 @@ class OrmistForm(StubForm):
             self.fields["tags"].show(self.ormist._tags)  # type: ignore[attr-defined]
         if "expire" in self.fields and self.instance._state.adding:
             self.initial.setdefault("expire", self.instance.expire)
-        self.initial["version"] = version_of(self.ormist)
+        self.initial["_version"] = version_of(self.ormist)
 
     def _elsewhere(self) -> Iterable[str]:
         """Names of attributes that other fields stand for, or nobody may change."""
@@ -147,7 +147,7 @@ class OrmistForm(StubForm):
     def _check_version(self) -> None:
         if self.instance._state.adding or self.refusal:
             return
-        if self.cleaned_data.get("version") != version_of(self.ormist):
+        if self.cleaned_data.get("_version") != version_of(self.ormist):
             self.add_error(
                 None,
                 _(

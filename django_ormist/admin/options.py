@@ -157,7 +157,7 @@ class OrmistAdmin(AnyAdmin):
     def get_fieldsets(self, request: Any, obj: Any = None) -> Any:
         fieldsets = list(super().get_fieldsets(request, obj))
         if obj is not None and self.has_change_permission(request, obj):
-            fieldsets.append((None, {"fields": ["version"]}))
+            fieldsets.append((None, {"fields": ["_version"]}))
         return fieldsets
 
     def get_form(
@@ -169,10 +169,14 @@ class OrmistAdmin(AnyAdmin):
         for name in ("attrs", "tags"):
             if name not in (kwargs.get("fields") or (name,)):
                 form.base_fields.pop(name, None)
-        read_only = self.get_readonly_fields(request, obj)
-        form.read_only = tuple(name for name in read_only if name not in OWN_FIELDS)
+        form.read_only = tuple(self._withheld(request, obj))
         form.refusal = getattr(request, "ormist_refusal", None)
         return form
+
+    def _withheld(self, request: Any, obj: Any) -> set[str]:
+        """Names of attributes that the editor of all others neither shows nor takes."""
+        excluded = self.get_exclude(request, obj) or ()
+        return {*self.get_readonly_fields(request, obj), *excluded} - OWN_FIELDS
 
     @telling
     def changeform_view(
@@ -273,7 +277,7 @@ class OrmistAdmin(AnyAdmin):
     @admin.display(description=gettext_lazy("attributes"))
     def attrs(self, obj: Any) -> Any:
         """The attributes as a list, for who may see and not change."""
-        hidden = set(self.readonly_fields)
+        hidden = {*self.readonly_fields, *(self.exclude or ())} - OWN_FIELDS
         rows = (
             (name, written(value).text if value is not None else _("none"))
             for name, value in sorted(obj.ormist.attrs.items())

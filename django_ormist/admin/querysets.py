@@ -41,6 +41,12 @@ class StubQuerySet:
     def __repr__(self) -> str:
         return f"<StubQuerySet of {self.asked!r}>"
 
+    def __getattr__(self, name: str) -> Any:
+        """What else a collection can do: update(), set_expire(), values_list()."""
+        if name == "asked" or name.startswith("_"):
+            raise AttributeError(name)
+        return getattr(self.asked, name)
+
     # Django's delete_selected takes both for the name of what it deletes.
 
     @property

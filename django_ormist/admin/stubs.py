@@ -20,7 +20,7 @@ from .fields import AttributeField, CounterField, ExpireField, IdField, TagsFiel
 from .querysets import StubManager
 
 APP_LABEL = "django_ormist"
-OWN_FIELDS = frozenset({"id", "pk", "tags", "expire", "attrs", "version", "__str__"})
+OWN_FIELDS = frozenset({"id", "pk", "tags", "expire", "attrs", "__str__"})
 
 _stubs: dict[type[Model], type[models.Model]] = {}
 

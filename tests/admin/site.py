@@ -50,6 +50,7 @@ class UserAdmin(ormist_admin.OrmistAdmin):
     list_display = ["id", "name", "age", "bio"]
     list_editable = ["name", "age"]
     readonly_fields = ["rank"]
+    exclude = ["secret"]
 
 
 @ormist_admin.register(Page, site=site)

@@ -334,6 +334,26 @@ def test_a_read_only_attribute_is_shown_and_not_taken(root, server):
     assert User.objects.get(user.pk).rank == 7
 
 
+def test_an_excluded_attribute_is_neither_shown_nor_taken(root, server):
+    user = User.objects.create(name="Ann", secret="hush")
+    response = root.get(url("tests_user_change", user.pk))
+    assert "hush" not in response.content.decode()
+    data = rendered(root, "tests_user_change", user.pk)
+    data = with_row(data, "secret", "text", "x")
+    assert "not changed here" in errors(
+        root.post(url("tests_user_change", user.pk), data)
+    )
+    assert User.objects.get(user.pk).secret == "hush"
+
+
+def test_an_attribute_named_as_a_part_of_the_form_is_one_as_any(root, server):
+    plain = Plain.objects.create(version="1", action="2", index="3", post="4")
+    data = rendered(root, "tests_plain_change", plain.pk)
+    data = with_row(data, "version", "text", "new")
+    root.post(url("tests_plain_change", plain.pk), data)
+    assert Plain.objects.get(plain.pk).attrs["version"] == "new"
+
+
 # ------------------------------------------------------------ refusals
 
 
@@ -383,7 +403,7 @@ def test_a_counter_changed_meanwhile_is_no_conflict_unless_it_is_the_one(root, s
     response = root.post(url("tests_page_change", page.pk), data | {"title-value": "u"})
     assert response.status_code == 302
     assert Page.objects.get(page.pk).views == 4
-    data["version"] = version_of(Page.objects.get(page.pk))
+    data["_version"] = version_of(Page.objects.get(page.pk))
     response = root.post(url("tests_page_change", page.pk), data | {"views": "9"})
     assert "It is 4 now" in errors(response)
     assert Page.objects.get(page.pk).views == 4
@@ -422,7 +442,7 @@ def test_what_validate_refuses_is_an_error_of_the_form(root, server, monkeypatch
 def test_a_version_of_somebody_is_refused(root, server):
     plain = Plain.objects.create(a=1)
     data = rendered(root, "tests_plain_change", plain.pk)
-    del data["version"]
+    del data["_version"]
     assert "Somebody else" in errors(
         root.post(url("tests_plain_change", plain.pk), data)
     )
@@ -445,6 +465,25 @@ def test_a_popup_hands_the_new_object_back(root, server):
     response = root.post(url("tests_plain_add"), data)
     assert "popup_response" in response.content.decode()
     assert "&quot;new&quot;" in response.content.decode()
+
+
+def test_a_popup_hands_a_changed_and_a_deleted_object_back(root, server):
+    Plain.objects.create(id="one", a=1)
+    data = rendered(root, "tests_plain_change", "one") | {"_popup": "1"}
+    response = root.post(url("tests_plain_change", "one"), data)
+    assert "&quot;action&quot;: &quot;change&quot;" in response.content.decode()
+    sent = {"post": "yes", "_popup": "1"}
+    response = root.post(url("tests_plain_delete", "one"), sent)
+    assert "&quot;action&quot;: &quot;delete&quot;" in response.content.decode()
+
+
+def test_an_object_with_an_address_has_a_link_to_the_site(root, server, monkeypatch):
+    plain = Plain.objects.create(id="one")
+    content = root.get(url("tests_plain_change", plain.pk)).content.decode()
+    assert "View on site" not in content
+    monkeypatch.setattr(Plain, "get_absolute_url", lambda self: "/x/", raising=False)
+    content = root.get(url("tests_plain_change", plain.pk)).content.decode()
+    assert "View on site" in content
 
 
 def test_an_object_is_deleted_after_a_question(root, server):

@@ -4,7 +4,9 @@ import re
 
 import pytest
 from django.contrib.messages import get_messages
+from django.core.exceptions import ValidationError
 
+from django_ormist import IntegrityError
 from tests.models import City, Plain, Todo, User
 
 from .conftest import url
@@ -315,6 +317,14 @@ def test_delete_selected_of_all_pages_names_some_and_counts_the_rest(root, serve
     assert City.objects.count() == 0
 
 
+def test_a_queryset_does_what_its_collection_does(root, cities):
+    from django_ormist.admin.stubs import stub_of
+
+    stubs = stub_of(City).objects.filter(country="IT")
+    assert stubs.set_expire(60) == 2
+    assert stubs.ids() == [cities[0].pk, cities[1].pk]
+
+
 def test_an_action_on_what_is_gone_does_nothing(root, cities):
     pk = cities[0].pk
     cities[0].delete()
@@ -395,6 +405,40 @@ def test_a_row_deleted_meanwhile_and_not_changed_is_no_error(root, users):
     users[1].delete()
     assert root.post(url(USERS), data).status_code == 302
     assert User.objects.get(users[0].pk).age == 31
+
+
+def test_what_the_store_refuses_is_told_and_what_it_took_is_logged(
+    root, users, monkeypatch
+):
+    from django.contrib.admin.models import LogEntry
+
+    save = User.save
+
+    def refusing(user, **options):
+        if user.name == "Zoe":
+            raise IntegrityError("name='Zoe' is taken.")
+        save(user, **options)
+
+    monkeypatch.setattr(User, "save", refusing)
+    data = edited(root, **{"0-age": "41", "1-name": "Zoe"})
+    response = root.post(url(USERS), data)
+    assert told(response) == ["name='Zoe' is taken."]
+    assert User.objects.get(users[1].pk).age == 41
+    assert User.objects.get(users[0].pk).name == "Ann"
+    assert [entry.object_id for entry in LogEntry.objects.all()] == [users[1].pk]
+
+
+def test_what_validate_refuses_is_an_error_of_the_row(root, users, monkeypatch):
+    def validate(user):
+        if user.age > 100:
+            raise ValidationError({"age": "Too old.", "bio": "Odd."})
+
+    monkeypatch.setattr(User, "validate", validate)
+    response = root.post(url(USERS), edited(root, **{"0-age": "101"}))
+    content = response.content.decode()
+    assert "Too old." in content
+    assert "bio: Odd." in content
+    assert User.objects.get(users[1].pk).age == 40
 
 
 def test_a_counter_is_edited_in_a_list(root, server):
