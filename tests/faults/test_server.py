@@ -321,7 +321,7 @@ def test_a_read_is_repeated_once(ask, server, proxy):
 
 @pytest.mark.servers("valkey91", "valkey91-resp3")
 def test_a_black_hole_ends_with_the_time_out(ask, server, proxy, faults):
-    server.connect(proxy.url, OPTIONS={"socket_timeout": 0.1})
+    server.connect(proxy.url, OPTIONS={"socket_timeout": 0.5})
     page = ask(Page.objects.create, "a", views=1)
     proxy.swallow()
     for verb, args in (
@@ -341,7 +341,7 @@ def test_a_black_hole_ends_with_the_time_out(ask, server, proxy, faults):
 @ONE
 def test_a_server_that_stands_still_ends_with_the_time_out(ask, server, start_server):
     own = start_server(server)
-    server.connect(own.unix_url, OPTIONS={"socket_timeout": 0.1})
+    server.connect(own.unix_url, OPTIONS={"socket_timeout": 0.5})
     made = ask(Plain.objects.create, n=1)
     own.freeze()
     try:
