@@ -108,6 +108,12 @@ class Pending(Effort):
     def base(self) -> Contents | None:
         return super().base() if self.before is None else self.before.mine
 
+    def is_base(self, stored: bytes) -> bool:
+        if self.before is None:
+            return super().is_base(stored)
+        is_merged = self.before.contents is not self.before.mine
+        return stored == self.before.new.packed and not is_merged
+
     def expected(self) -> bytes | None:
         """The bytes that a strict save wants to find."""
         return self.loaded if self.before is None else self.before.new.packed

@@ -62,7 +62,7 @@ class Effort:
         if stored is not None:
             found = self.read(stored)
             self.old = found.stored_image(stored, self.meta)
-            base = None if stored == self.expected() else self.base()
+            base = None if self.is_base(stored) else self.base()
             if base is not None:
                 self.contents = self.mine.rebased(base, found)
         self.new = self.contents.image(self.meta, self.codec)
@@ -163,6 +163,10 @@ class Effort:
     def base(self) -> Contents | None:
         """What its changes are changes of; None where it replaces what is stored."""
         return None if self.loaded is None else self.read(self.loaded)
+
+    def is_base(self, stored: bytes) -> bool:
+        """Whether its changes are changes of just this."""
+        return stored == self.loaded
 
     def expected(self) -> bytes | None:
         """The bytes that are stored if nobody else wrote the object."""

@@ -280,6 +280,22 @@ def test_the_last_of_several_saves_stands(ask, block, is_sound):
     assert is_sound()
 
 
+def test_a_stale_copy_that_is_saved_twice_loses_nothing(ask, block, is_sound):
+    made = ask(User.objects.create, a=1)
+    other = ask(User.objects.get, made.id)
+    other.b = 1
+    ask(other.save)
+
+    def work(do):
+        for a in (2, 3):
+            made.a = a
+            do(made.save)
+
+    block(work)
+    assert ask(User.objects.get, made.id).attrs == made.attrs == {"a": 3, "b": 1}
+    assert is_sound()
+
+
 def test_saved_and_deleted_is_gone_and_deleted_and_saved_is_there(ask, block, is_sound):
     one = ask(City.objects.create, id="one", code="1", population=1)
     two = ask(City.objects.create, id="two", code="2", population=2)
