@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 PRIMARY_KEY = ("id",)
 
+DOUBLE = Obstacle(-1, None)
+"""In the way of an object is one with its id, earlier in the list."""
+
 
 @dataclass(frozen=True, slots=True)
 class OnConflict:
@@ -99,17 +102,27 @@ def create(
     waiting = instances
     while waiting:
         refused = yield from _insert(asked, waiting, size)
-        waiting = (yield from _update(asked, refused, on)) if on.fields else []
+        if on.fields:
+            waiting = yield from _update(asked, refused, on)
+        else:
+            waiting = _untried(refused)
     return instances
 
 
+def _untried(refused: Refused) -> list["Model"]:
+    """Those whose id an earlier one of the list has, which was refused for a value."""
+    free = {each.id for each, obstacle in refused if obstacle.holder is not None}
+    doubles = [each for each, obstacle in refused if obstacle is DOUBLE]
+    return [each for each in doubles if each.id in free]
+
+
 def _insert(asked: "Collection[Any]", instances: list["Model"], size: int) -> Flow:
-    """Flow: insert what can be; the others, each with what is in its way."""
+    """Flow: insert what can be; the others in order, each with what is in its way."""
     first: dict[str, Model] = {}
     refused: Refused = []
     for instance in instances:
         if first.setdefault(instance.id, instance) is not instance:
-            refused.append((instance, Obstacle(0, None)))
+            refused.append((instance, DOUBLE))
     batches = bulk.batches_of(asked, list(first.values()), size)
     for group in bulk.cut(batches, bulk.BATCHES_A_TRIP):
         replies = yield [
@@ -123,7 +136,8 @@ def _insert(asked: "Collection[Any]", instances: list["Model"], size: int) -> Fl
             written = [i for i in range(len(some)) if i not in against]
             bulk.stored(asked, [some[i] for i in written], [new[i] for i in written])
             refused += [(some[number], each) for number, each in against.items()]
-    return refused
+    places = {id(instance): place for place, instance in enumerate(instances)}
+    return sorted(refused, key=lambda each: places[id(each[0])])
 
 
 def _update(asked: "Collection[Any]", refused: Refused, on: OnConflict) -> Flow:

@@ -194,3 +194,11 @@ def test_it_costs_a_trip_for_ten_batches_and_two_to_update(ask, trips):
     with trips() as seen:
         ask(Plain.objects.bulk_create, new[:100], update_conflicts=True, **FIELDS)
     assert seen.count == 3
+
+
+def test_the_second_of_an_id_is_stored_where_the_first_is_refused(ask, is_sound):
+    ask(City.objects.create, id="old", code=1)
+    new = [City(id="x", code=1), City(id="x", code=2), City(id="x", code=3)]
+    ask(City.objects.bulk_create, new, ignore_conflicts=True)
+    assert ask(City.objects.get, "x").code == 2
+    assert is_sound()
