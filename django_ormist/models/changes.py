@@ -18,7 +18,8 @@ from .efforts import held_by_another
 from .options import Options
 
 CHANGED_A_TRIP = 100
-"""So many objects are written in one trip: the server is held some 3 ms."""
+"""So many objects are written in one trip: 2 to 4 ms of the server's time, between
+which it serves others."""
 
 
 class Verdict(Enum):
