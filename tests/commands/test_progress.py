@@ -1,0 +1,62 @@
+"""What a terminal shows: how far, how fast, how long it will take."""
+
+from io import StringIO
+
+import pytest
+from django.core.management.base import BaseCommand
+
+from django_ormist.management import command
+from django_ormist.management.command import Pace, Progress, lasting
+from tests.commands.conftest import Terminal
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Moves the clock of progress by hand: ``clock(2)``."""
+    now = [100.0]
+    monkeypatch.setattr(command.time, "monotonic", lambda: now[0])
+
+    def move(seconds):
+        now[0] += seconds
+
+    return move
+
+
+def test_a_pace_tells_rate_and_remaining_time(clock):
+    pace = Pace(1000)
+    assert pace.text("objects") == "0 of 1000 objects"
+    clock(2)
+    pace.count(100)
+    assert pace.text("objects") == "100 of 1000 objects, 50 a second, 18 s left"
+
+
+def test_a_pace_that_goes_past_its_total_is_never_behind_it(clock):
+    pace = Pace(10)
+    clock(10)
+    pace.count(100)
+    assert pace.text("keys") == "100 of 100 keys, 10 a second, 0 s left"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(5, "5 s"), (99, "99 s"), (600, "10 min"), (9000, "2.5 h")]
+)
+def test_a_span_is_told_in_its_own_unit(seconds, text):
+    assert lasting(seconds) == text
+
+
+@pytest.mark.parametrize("stream", [StringIO, Terminal])
+def test_progress_is_for_terminals(stream, clock):
+    out = stream()
+    with Progress(BaseCommand(stdout=out), 1) as progress:
+        clock(1)
+        progress.show("half")
+    assert ("half" in out.getvalue()) == (stream is Terminal)
+
+
+def test_progress_goes_beside_output_for_programs(clock):
+    out, err = StringIO(), Terminal()
+    with Progress(BaseCommand(stdout=out, stderr=err), 1, to_errors=True) as progress:
+        clock(1)
+        progress.show("half")
+    assert "half" in err.getvalue()
+    assert out.getvalue() == ""
