@@ -13,8 +13,6 @@ from secrets import token_hex
 from typing import Any
 from unittest import mock
 
-from django.test.utils import override_settings
-
 from .. import conf
 from ..connections import connections
 from ..connections.executor import run
@@ -83,6 +81,9 @@ def isolated(server: str = "fakeredis") -> Iterator[Isolated]:
     that one process shares; "configured", the servers of the settings, under another
     KEY_PREFIX. Processes (xdist) do not meet. Not for two tests at once in one process.
     """
+    # Here, for pytest imports this at its start: django.test is half of Django.
+    from django.test.utils import override_settings
+
     if server not in SERVERS:
         raise ValueError(f"No server {server!r}. Choose among {', '.join(SERVERS)}.")
     prefix = f"test-{_run}-{os.getpid()}-{next(_numbers)}"
