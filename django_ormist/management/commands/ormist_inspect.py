@@ -171,7 +171,7 @@ def absence(label: str, pk: str, using: str, stored: inspection.Stored) -> str:
     if stored.created_us is not None:
         return (
             f"{text} The index still has it: its bytes were evicted, or removed by "
-            "somebody else. delete() of an object with that id mends the index."
+            "somebody else. ormist_inspect --repair mends the index."
         )
     return f"{text} Ids are case-sensitive; --using chooses another alias."
 
