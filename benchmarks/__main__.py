@@ -11,27 +11,28 @@ from typing import Any
 import django
 from django.conf import settings
 
-from . import contests, growth, imports, memory, report, sessions, subjects
+from . import asking, contests, growth, imports, memory, report, sessions, subjects
 from .figure import Figure
 from .server import PREFIXES, Measured, known, started
 from .timing import Clock
 
-APART = ("bytes", "growth", "import", "session")
+APART = ("asking", "bytes", "growth", "import", "session")
 """What the names of figures begin with that are no contests."""
 
 
 @dataclass(frozen=True)
 class Scale:
-    """How much is stored: to read from, at once, to weigh, and to see growth."""
+    """How much is stored: to read from, at once, to weigh, to see growth, to ask."""
 
     total: int
     bulk: int
     remembered: int
     sizes: tuple[int, ...]
+    asked: int
 
 
-WHOLE = Scale(100_000, 10_000, 50_000, growth.SIZES)
-QUICK = Scale(10_000, 1_000, 5_000, growth.SIZES[:3])
+WHOLE = Scale(100_000, 10_000, 50_000, growth.SIZES, 1_000_000)
+QUICK = Scale(10_000, 1_000, 5_000, growth.SIZES[:3], 50_000)
 
 
 def main() -> int:
@@ -140,6 +141,9 @@ def _figures(server: Measured, options: argparse.Namespace) -> Iterator[Figure]:
                     yield memory.limit(figure)
         if _is_wanted("growth", only):
             yield from growth.figures(clock, scale.sizes, report.show)
+            server.clear()
+        if _is_wanted("asking", only):
+            yield from asking.figures(server, clock, scale.asked, report.show)
             server.clear()
         if _is_wanted("import", only):
             yield from imports.figures(options.rounds)

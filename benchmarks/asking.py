@@ -1,0 +1,172 @@
+"""Asking by ranges, tags and orders: ours, Django's ORM and redis-om side by side."""
+
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from statistics import median
+from typing import Any, NamedTuple
+
+import django_ormist as ormist
+from django_ormist.connections import connections
+
+from . import peers
+from .figure import Figure
+from .server import Measured
+from .timing import Clock, Contestant
+
+PAGE = 20
+COLORS = 10
+DEAREST = 10_000_000
+SERVER_CALLS = 60
+
+
+class Item(ormist.TaggedModel):
+    """What is asked for: a thousand of each kind, two tags of a tenth each."""
+
+    class Meta:
+        index_attrs = ("kind", "color")
+        ordered = ("price", "stamp")
+
+
+class Row(NamedTuple):
+    """One item, as each store is given it; number is its place by creation."""
+
+    number: int
+    kind: int
+    color: int
+    price: int
+    stamp: float
+    left: bool
+    right: bool
+
+
+def rows(total: int) -> Iterator[Row]:
+    """*total* items, the same ones each time."""
+    drawn = random.Random(total)
+    prices = drawn.sample(range(DEAREST), total)  # no two, as not all break ties alike
+    for number in range(total):
+        yield Row(
+            number,
+            drawn.randrange(max(total // 1000, 1)),
+            drawn.randrange(COLORS),
+            prices[number],
+            drawn.random(),
+            drawn.random() < 0.1,
+            drawn.random() < 0.1,
+        )
+
+
+@dataclass(frozen=True)
+class Question:
+    """What every store is asked. ours: of the number of the call.
+
+    most_us: the most of our server's time that the project promises, None for none.
+    """
+
+    name: str
+    ours: Callable[[int], Any]
+    most_us: int | None = None
+
+
+def questions(kinds: int) -> list[Question]:
+    """The questions, with our way to ask them."""
+    items = Item.objects
+
+    def found(number: int) -> Any:
+        return items.find(
+            kind=kind_of(number, kinds),
+            color=number % COLORS,
+            price__lte=DEAREST * 9 // 10,
+        )
+
+    def page(asked: Any) -> list[float]:
+        return [item.stamp for item in asked[:PAGE]]
+
+    return [
+        Question("by stamp", lambda n: page(found(n).order_by("-stamp")), 2000),
+        Question("by price", lambda n: page(found(n).order_by("price")), 2000),
+        Question("by creation", lambda n: page(found(n)), 2000),
+        Question("two tags", lambda n: page(items.find("left", "right")), 1000),
+        Question("all by price", lambda n: page(items.order_by("price"))),
+        Question("count", lambda n: found(n).count()),
+    ]
+
+
+def kind_of(number: int, kinds: int) -> int:
+    """Another kind each call, so that nobody answers from what is still warm."""
+    return number * 37 % kinds
+
+
+def figures(
+    server: Measured, clock: Clock, total: int, show: Callable[[str], None]
+) -> Iterator[Figure]:
+    """Server time of each question, then its whole time beside each peer's."""
+    source = rows(total)
+    stored = 0
+    while some := list(islice(source, 10_000)):
+        Item.objects.bulk_create(map(_item, some))
+        stored += len(some)
+        show(f"asking: storing {stored * 100 // total} %")
+    asked = questions(max(total // 1000, 1))
+    for question in asked:
+        spent_us = _server_us(question)
+        yield Figure(
+            f"asking {total} {question.name}, server time",
+            "us",
+            spent_us,
+            target=question.most_us,
+        )
+    for peer in peers.found():
+        show(f"asking: filling {peer.name}")
+        with peer.asked(list(rows(total))) as answers:
+            for question in asked:
+                yield _beside(clock, total, question, peer.name, answers[question.name])
+
+
+def _item(row: Row) -> Item:
+    tags = [name for name in ("left", "right") if getattr(row, name)]
+    item: Item = Item(
+        *tags, kind=row.kind, color=row.color, price=row.price, stamp=row.stamp
+    )
+    return item
+
+
+def _server_us(question: Question) -> float:
+    """The median of what the server says that the script took."""
+    client = connections["default"].client
+
+    def spent_us() -> int:
+        said: Any = client.info("commandstats")
+        return sum(said.get(f"cmdstat_{verb}", {"usec": 0})["usec"] for verb in VERBS)
+
+    question.ours(0)
+    times = []
+    for number in range(SERVER_CALLS):
+        before = spent_us()
+        question.ours(number)
+        times.append(spent_us() - before)
+    return median(times)
+
+
+VERBS = ("eval", "evalsha")
+
+
+def _beside(
+    clock: Clock, total: int, question: Question, name: str, theirs: Any
+) -> Figure:
+    ours, other = clock.contest(
+        [
+            Contestant("django_ormist", question.ours, facts=lambda answer: answer),
+            Contestant(name, theirs, facts=lambda answer: answer),
+        ],
+        rounds=min(clock.rounds, 7),
+    )
+    return Figure(
+        f"asking {total} {question.name}",
+        "us",
+        ours.median_us,
+        name,
+        other.median_us,
+        ours.ratio_to(other),
+    )
