@@ -1,5 +1,6 @@
 """Ranges, Q, orders and set algebra, as users write them."""
 
+import pickle
 from datetime import UTC, date, datetime
 
 import pytest
@@ -213,6 +214,13 @@ def test_what_no_index_answers_is_refused_at_once(ask_for, error, message):
 def test_an_unknown_value_is_no_reason_to_match(ask, cities):
     """Two values of truth, not three: exclude() is what find() leaves out."""
     assert ask(cities.exclude(population__gt=10**6).ids) == ["Bern", "Basel", "Ur"]
+
+
+def test_a_question_is_pickled_with_its_answer(ask, cities):
+    asked = cities.find(Q(country="CH") | ~Q("old"), population__gt=1).order_by("-name")
+    again = pickle.loads(pickle.dumps(asked))
+    assert again.query == asked.query
+    assert ask(again.list) == ask(asked.list)
 
 
 def test_get_takes_every_lookup(ask, cities):

@@ -137,6 +137,35 @@ def test_many_objects_are_found_and_ordered_as_by_python(ask, server, seed):
         assert {*drawn} <= matches
 
 
+FEW = {
+    "country": ["CH", "AT"],
+    "name": ["a", "aaaaaaaaaaaab", "aaaaaaaaaaaac"],
+    "population": [1, 1.0, 2**60, 2**60 + 1, None],
+    "founded": [True],
+}
+FAR = datetime(2100, 1, 1, tzinfo=UTC)
+
+
+@pytest.mark.servers(*("*",) if IS_SOAK else ("valkey91", "redis62", "fakeredis"))
+@pytest.mark.parametrize("seed", range(QUERIES // 60))
+def test_long_runs_of_equal_values_are_kept_in_order(ask, server, seed):
+    """Longer than a script sorts: each is a question of its own."""
+    random = Random(seed)
+    made = []
+    for i in range(4000):
+        chosen = {name: random.choice(FEW[name]) for name in FEW}
+        attrs = {k: v for k, v in chosen.items() if random.random() < 0.9}
+        tags = [tag for tag in TAGS if random.random() < 0.5]
+        expire = random.choice((None, FAR, FAR, FAR + timedelta(1)))
+        made.append(City(*tags, id=f"r{i}", expire=expire, **attrs))
+    City.objects.bulk_create(made, batch_size=500)
+    things = [thing(city, i) for i, city in enumerate(made)]
+    draws = drawer(random, **FEW)
+    draws.pks = random.sample([each.pk for each in things], 100)
+    for _ in range(30):
+        check(ask, draws.question(), things)
+
+
 @pytest.mark.servers(*("*",) if IS_SOAK else ("valkey91", "redis70"))
 @pytest.mark.parametrize("seed", range(max(QUERIES // 50, 1)))
 def test_real_cities_are_found_and_ordered_as_by_python(ask, server, seed):

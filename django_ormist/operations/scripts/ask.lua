@@ -16,13 +16,11 @@
 
 -- INCLUDE conditions
 -- INCLUDE orders
+-- INCLUDE filling
 
-local skip, need = tonumber(ARGV[#ARGV - 2]), tonumber(ARGV[#ARGV - 1])
-local want = ARGV[#ARGV]
 local SHORTEST_WALK = 100
 local LONGEST_WALK = 1000
 
-local page, objects, counters = {}, {}, {}
 local told, looked = {}, 0
 
 -- For explain(): what is done with which sorted set.
@@ -32,49 +30,6 @@ local function tell(how, node)
     for _, fact in ipairs({how, name, node.size}) do
       told[#told + 1] = fact
     end
-  end
-end
-
-local function is_full()
-  return #page >= need
-end
-
--- Put live ids on the page; what is gone from under its index entry is left out.
-local function fill(ids)
-  if skip >= #ids then
-    skip = skip - #ids
-    return
-  end
-  local first = skip + 1
-  skip = 0
-  while first <= #ids and #page < need do
-    local last = math.min(#ids, first + math.min(need - #page, CHUNK) - 1)
-    local keys = {}
-    for i = first, last do
-      keys[#keys + 1] = base .. 'o:' .. ids[i]
-    end
-    local packed = want ~= 'ids' and redis.call('MGET', unpack(keys)) or keys
-    for i = 1, #keys do
-      if packed[i] then
-        page[#page + 1], objects[#objects + 1] = ids[first + i - 1], packed[i]
-        if want == 'counters' then
-          counters[#counters + 1] =
-            redis.call('HGETALL', base .. 'c:' .. ids[first + i - 1])
-        end
-      end
-    end
-    first = last + 1
-  end
-end
-
--- A function that undoes what was put on the page since.
-local function mark()
-  local size, rest = #page, skip
-  return function()
-    for i = #page, size + 1, -1 do
-      page[i], objects[i], counters[i] = nil, nil, nil
-    end
-    skip = rest
   end
 end
 
