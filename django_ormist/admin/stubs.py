@@ -118,22 +118,11 @@ def _made(model: type[Model]) -> type[models.Model]:
                 f"{model._meta.label} and {other._meta.label} are both {name!r} in the "
                 "admin. Give one of them another Meta.model_name."
             )
-    meta = type(
-        "Meta",
-        (),
-        {
-            "app_label": APP_LABEL,
-            "managed": False,
-            "base_manager_name": "objects",
-            "verbose_name": model._meta.verbose_name,
-            "verbose_name_plural": model._meta.verbose_name_plural,
-        },
-    )
     body: dict[str, Any] = {
         "__module__": __name__,
         "__qualname__": name,
         "__doc__": model.__doc__,
-        "Meta": meta,
+        "Meta": type("Meta", (), _options(model)),
         "objects": StubManager(),
         "ormist_model": model,
         "id": IdField(primary_key=True),
@@ -148,6 +137,17 @@ def _made(model: type[Model]) -> type[models.Model]:
         if _can_be_field(stub, counter):
             CounterField(blank=True).contribute_to_class(stub, counter)
     return stub
+
+
+def _options(model: type[Model]) -> dict[str, Any]:
+    """What the Meta of a stub says."""
+    return {
+        "app_label": APP_LABEL,
+        "managed": False,
+        "base_manager_name": "objects",
+        "verbose_name": model._meta.verbose_name,
+        "verbose_name_plural": model._meta.verbose_name_plural,
+    }
 
 
 def declare(stub: Any, names: Iterable[str]) -> None:

@@ -5,6 +5,8 @@ from django.contrib.auth.models import Permission
 from django.test import Client
 from django.urls import reverse
 
+from tests.models import City
+
 from . import site as _  # noqa: F401  its permissions are made with the database
 
 MIDDLEWARE = [
@@ -76,3 +78,12 @@ def url(page, *args):
     from django.contrib.admin.utils import quote
 
     return reverse(f"admin:django_ormist_{page}", args=[quote(a) for a in args])
+
+
+@pytest.fixture
+def cities(root):
+    rows = [("Rome", "IT", 2_800_000), ("Pisa", "IT", 90_000), ("Lyon", "FR", 520_000)]
+    return City.objects.bulk_create(
+        City("old", name=name, country=country, population=people, code=name[:2])
+        for name, country, people in rows
+    )

@@ -155,7 +155,7 @@ def test_a_person_adds_changes_finds_and_deletes(open_browser, pages, server):
 
 def test_a_browser_sends_back_what_it_got(open_browser, pages, server):
     """Saved without a change, every type and every name stays as it was."""
-    from .test_forms import KEPT, NAMES, VALUES
+    from .pages import KEPT, NAMES, VALUES
 
     plain = Plain(id="all")
     plain.attrs.update(
@@ -242,7 +242,7 @@ def shown(driver, name):
 def test_no_page_is_wider_than_the_window(
     open_browser, pages, server, width, height, is_dark
 ):
-    from .test_forms import VALUES
+    from .pages import VALUES
 
     City.objects.bulk_create(
         City("old" if n % 2 else "new", name=f"City {n}", country="IT", population=n)

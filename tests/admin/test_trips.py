@@ -57,7 +57,7 @@ def test_one_object_is_loaded_in_one_trip(root, trips):
 
 
 def test_one_object_is_changed_in_two_trips(root, trips):
-    from .test_forms import rendered
+    from .pages import rendered
 
     page = Page.objects.create(title="t")
     data = rendered(root, "tests_page_change", page.pk) | {"title-value": "new"}
@@ -68,7 +68,7 @@ def test_one_object_is_changed_in_two_trips(root, trips):
 
 
 def test_a_page_of_edited_rows_is_loaded_at_once(root, trips):
-    from .test_lists import edited
+    from .test_editable import edited
 
     for n in range(20):
         User.objects.create(name=f"U{n}", age=n)

@@ -1,0 +1,103 @@
+"""What a form refuses, and that nothing is written then."""
+
+import pytest
+from django.core.exceptions import ValidationError
+
+from django_ormist.admin.forms import version_of
+from tests.models import City, Page, Plain, User
+
+from .conftest import url
+from .pages import errors, rendered, told, with_row
+
+pytestmark = pytest.mark.servers("valkey91")
+
+
+def test_an_object_changed_meanwhile_is_not_overwritten(root, server):
+    plain = Plain.objects.create(a=1, b=2)
+    data = with_row(rendered(root, "tests_plain_change", plain.pk), "a", "integer", "9")
+    plain.b = 3
+    plain.save()
+    response = root.post(url("tests_plain_change", plain.pk), data)
+    assert "Somebody else changed this plain" in errors(response)
+    assert Plain.objects.get(plain.pk).attrs == {"a": 1, "b": 3}
+
+
+def test_an_object_changed_between_reading_and_writing_is_not_overwritten(
+    root, server, monkeypatch
+):
+    plain = Plain.objects.create(a=1)
+    data = with_row(rendered(root, "tests_plain_change", plain.pk), "a", "integer", "9")
+
+    def validate(instance):
+        if instance.attrs["a"] == 9:  # the one that the form is about to save
+            other = Plain.objects.get(plain.pk)
+            other.b = 3
+            monkeypatch.undo()
+            other.save()
+
+    monkeypatch.setattr(Plain, "validate", validate)
+    response = root.post(url("tests_plain_change", plain.pk), data)
+    assert "not the object that was loaded" in errors(response)
+    assert Plain.objects.get(plain.pk).attrs == {"a": 1, "b": 3}
+
+
+def test_an_object_deleted_meanwhile_does_not_come_back(root, server):
+    plain = Plain.objects.create(a=1)
+    data = rendered(root, "tests_plain_change", plain.pk)
+    plain.delete()
+    response = root.post(url("tests_plain_change", plain.pk), data)
+    assert response.status_code == 302
+    assert "doesn’t exist" in told(response)[0]
+    assert not Plain.objects.exists()
+
+
+def test_a_counter_changed_meanwhile_is_no_conflict_unless_it_is_the_one(root, server):
+    page = Page.objects.create(title="t", views=3)
+    data = rendered(root, "tests_page_change", page.pk)
+    page.increment("views")
+    response = root.post(url("tests_page_change", page.pk), data | {"title-value": "u"})
+    assert response.status_code == 302
+    assert Page.objects.get(page.pk).views == 4
+    data["_version"] = version_of(Page.objects.get(page.pk))
+    response = root.post(url("tests_page_change", page.pk), data | {"views": "9"})
+    assert "It is 4 now" in errors(response)
+    assert Page.objects.get(page.pk).views == 4
+
+
+def test_a_unique_value_that_is_taken_is_an_error(root, server):
+    City.objects.create(id="rome", code="R")
+    lyon = City.objects.create(code="L")
+    data = with_row(rendered(root, "tests_city_change", lyon.pk), "code", "text", "R")
+    response = root.post(url("tests_city_change", lyon.pk), data)
+    assert "code='R' is taken by City 'rome'" in errors(response)
+    assert City.objects.get(lyon.pk).code == "L"
+
+
+def test_a_name_that_cannot_be_indexed_is_an_error(root, server):
+    data = with_row(rendered(root, "tests_user_add"), "a:b", "text", "x")
+    assert "Cannot index the attribute 'a:b'" in errors(
+        root.post(url("tests_user_add"), data)
+    )
+
+
+def test_what_validate_refuses_is_an_error_of_the_form(root, server, monkeypatch):
+    def validate(instance):
+        if instance.attrs.get("age") == 7:
+            raise ValidationError({"age": "Too young.", "tags": "Odd."})
+
+    monkeypatch.setattr(User, "validate", validate)
+    data = with_row(rendered(root, "tests_user_add"), "age", "integer", "7")
+    response = root.post(url("tests_user_add"), data)
+    form = response.context["adminform"].form
+    assert form.errors["attrs"] == ["age: Too young."]
+    assert form.errors["tags"] == ["Odd."]
+    assert not User.objects.exists()
+
+
+def test_a_version_of_somebody_is_refused(root, server):
+    plain = Plain.objects.create(a=1)
+    data = rendered(root, "tests_plain_change", plain.pk)
+    del data["_version"]
+    assert "Somebody else" in errors(
+        root.post(url("tests_plain_change", plain.pk), data)
+    )
