@@ -51,3 +51,10 @@ class OrmistChangeList(ChangeList):
         if not shown.asked.query.is_sliced:  # one page: a slice is one trip, not two
             shown = shown[: max(self.list_per_page, self.list_max_show_all)]
         self.result_list = shown.fetched()
+        # "3 results (1000 total)", where a filter or a search left any out.
+        root: Any = self.root_queryset
+        asked: Any = self.queryset
+        is_all = asked.asked.query.condition == root.asked.query.condition
+        self.full_result_count = self.result_count if is_all else root.count()
+        self.show_full_result_count = True
+        self.show_admin_actions = bool(self.full_result_count)

@@ -32,10 +32,14 @@ class AttributeFilter(FieldListFilter):
         return [self.name]
 
     def queryset(self, request: Any, queryset: Any) -> Any:
-        return queryset.filter(**self.chosen)
+        return queryset.filter(**self.lookups(self.chosen))
+
+    def lookups(self, parameters: dict[str, str]) -> dict[str, Any]:
+        """What these parameters of the address ask a collection."""
+        return dict(parameters)
 
     def offered(self) -> list[tuple[str, dict[str, str]]]:
-        """What there is to choose from: a text, and the lookups it stands for."""
+        """What there is to choose from: a text, and the parameters it stands for."""
         return [
             (value or _("(empty)"), {self.name: value})
             for value in values_of(
@@ -45,7 +49,7 @@ class AttributeFilter(FieldListFilter):
 
     def choices(self, changelist: Any) -> Iterator[Any]:
         offered = self.offered()
-        if self.chosen and self.chosen not in [lookups for _, lookups in offered]:
+        if self.chosen and self.chosen not in [chosen for _, chosen in offered]:
             offered.append((", ".join(self.chosen.values()), self.chosen))
         numbers = self._numbers(changelist, offered) if changelist.add_facets else None
         names = self.expected_parameters()
@@ -54,10 +58,10 @@ class AttributeFilter(FieldListFilter):
             "query_string": changelist.get_query_string(remove=names),
             "display": gettext_lazy("All"),
         }
-        for index, (text, lookups) in enumerate(offered):
-            parameters: dict[Any, str | None] = {**dict.fromkeys(names), **lookups}
+        for index, (text, chosen) in enumerate(offered):
+            parameters: dict[Any, str | None] = {**dict.fromkeys(names), **chosen}
             yield {
-                "selected": lookups == self.chosen,
+                "selected": chosen == self.chosen,
                 "query_string": changelist.get_query_string(parameters),
                 "display": text if numbers is None else f"{text} ({numbers[index]})",
             }
@@ -66,7 +70,8 @@ class AttributeFilter(FieldListFilter):
         others = changelist.get_queryset(
             self.request, exclude_parameters=self.expected_parameters()
         )
-        return counts([others.filter(**lookups).asked for _, lookups in offered])
+        asked = [others.filter(**self.lookups(chosen)).asked for _, chosen in offered]
+        return counts(asked)
 
 
 class TagFilter(AttributeFilter):
@@ -84,9 +89,17 @@ class RangeFilter(AttributeFilter):
     def expected_parameters(self) -> list[str | None]:
         return [f"{self.name}__gte", f"{self.name}__lt"]
 
+    def lookups(self, parameters: dict[str, str]) -> dict[str, Any]:
+        """With the values of the sample in place of their texts: one kind, one range.
+
+        A text that the sample did not offer may mean values of several kinds, which
+        takes longer to count.
+        """
+        known = {written(value).text: value for value in self._bounds()}
+        return {name: known.get(text, text) for name, text in parameters.items()}
+
     def offered(self) -> list[tuple[str, dict[str, str]]]:
-        sample = sample_of(self.request, self.ormist_model)
-        texts = [written(value).text for value in bounds_of(sample, self.name)]
+        texts = [written(value).text for value in self._bounds()]
         low, high = f"{self.name}__gte", f"{self.name}__lt"
         if not texts:
             return []
@@ -98,3 +111,6 @@ class RangeFilter(AttributeFilter):
             ),
             (_("from %(bound)s") % {"bound": texts[-1]}, {low: texts[-1]}),
         ]
+
+    def _bounds(self) -> list[Any]:
+        return bounds_of(sample_of(self.request, self.ormist_model), self.name)

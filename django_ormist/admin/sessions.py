@@ -14,14 +14,19 @@ from typing import Any
 from django.contrib import admin, messages
 from django.contrib.admin.actions import delete_selected
 from django.contrib.auth import HASH_SESSION_KEY, get_user_model
+from django.core.exceptions import ValidationError
 from django.urls import NoReverseMatch, reverse
 from django.utils.html import format_html, format_html_join
+from django.utils.text import Truncator
 from django.utils.translation import gettext_lazy, ngettext
 
 from .editors import written
 from .options import OrmistAdmin
 
 MASK = "••••••••"
+
+SHOWN = 16
+"""Characters of a private id in a list."""
 
 MASKED = frozenset({HASH_SESSION_KEY, "_password_reset_token"})
 """Keys of a session whose values sign somebody in."""
@@ -33,13 +38,15 @@ class SessionAdmin(OrmistAdmin):
     The key in a cookie is nowhere: it is not stored.
     """
 
-    list_display = ("id", "user", "device", "address", "created", "seen", "expire")
-    list_display_links = ("id",)
+    list_display = ("session", "user", "device", "address", "seen", "expire")
     search_fields = ("id", "user_id")
     search_help_text = gettext_lazy(
         "A private id or its beginning, a user's name or primary key."
     )
-    fields = (*list_display, "values")
+    fields = (
+        *("id", "user", "device", "agent", "address", "created", "seen", "expire"),
+        "values",
+    )
     readonly_fields = fields
     actions = ("delete_selected", "end_all_of_user")
 
@@ -83,7 +90,21 @@ class SessionAdmin(OrmistAdmin):
         )
         self.message_user(request, text % {"number": number}, messages.SUCCESS)
 
+    def get_changelist_instance(self, request: Any) -> Any:
+        """With the names of the users: one query of SQL for the page."""
+        changelist = super().get_changelist_instance(request)
+        shown = list(changelist.result_list)
+        names = user_names({obj.ormist.attrs.get("user_id") for obj in shown})
+        for obj in shown:
+            vars(obj)["user_name"] = names.get(obj.ormist.attrs.get("user_id"))
+        return changelist
+
     # ------------------------------------------------------------ columns
+
+    @admin.display(description=gettext_lazy("session"), ordering="id")
+    def session(self, obj: Any) -> str:
+        """The beginning of the private id, enough to tell sessions apart."""
+        return Truncator(obj.pk).chars(SHOWN)
 
     @admin.display(description=gettext_lazy("user"), empty_value="-")
     def user(self, obj: Any) -> Any:
@@ -96,12 +117,18 @@ class SessionAdmin(OrmistAdmin):
                 current_app=self.admin_site.name,
             )
         except NoReverseMatch:
-            return user_id
-        return format_html('<a href="{}">{}</a>', address, user_id)
+            return vars(obj).get("user_name") or user_id
+        return format_html(
+            '<a href="{}">{}</a>', address, vars(obj).get("user_name") or user_id
+        )
 
     @admin.display(description=gettext_lazy("device"))
     def device(self, obj: Any) -> Any:
-        return getattr(obj.ormist, "device", None) or obj.ormist.attrs.get("agent")
+        return obj.ormist.device
+
+    @admin.display(description=gettext_lazy("user agent"))
+    def agent(self, obj: Any) -> Any:
+        return obj.ormist.attrs.get("agent")
 
     @admin.display(description=gettext_lazy("address"))
     def address(self, obj: Any) -> Any:
@@ -124,6 +151,16 @@ class SessionAdmin(OrmistAdmin):
         )
         items = format_html_join("", "<dt>{}</dt><dd>{}</dd>", rows)
         return format_html('<dl class="ormist-attrs">{}</dl>', items)
+
+
+def user_names(user_ids: set[str | None]) -> dict[str, str]:
+    """{the text of a primary key: the user's name} of those that there are."""
+    users: Any = get_user_model()._default_manager
+    try:
+        found = list(users.filter(pk__in=user_ids - {None}))
+    except (ValidationError, ValueError):  # of another user model, before a change
+        return {}
+    return {user_text(user): str(user) for user in found}
 
 
 def user_text(user: Any) -> str:

@@ -9,6 +9,7 @@ from django.utils.module_loading import import_string
 from ..models import Model
 from ..models.deadlines import to_datetime
 from . import payload, settings
+from .devices import device_name
 
 
 class Session(Model):
@@ -34,6 +35,11 @@ class Session(Model):
     def seen(self) -> datetime | None:
         """The last activity that was recorded; None without the middleware."""
         return to_datetime(self.attrs.get("seen_ms"))
+
+    @property
+    def device(self) -> str:
+        """``Firefox on Windows``, "" if that is not known."""
+        return device_name(self.attrs.get("agent"))
 
     def data(self) -> dict[Any, Any]:
         """The session's own keys and values. Raises what SESSION_SERIALIZER raises."""

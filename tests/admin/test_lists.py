@@ -138,6 +138,7 @@ def test_a_search_finds_by_id_tag_and_attribute(root, cities):
     assert listed(root, q=cities[0].pk[:5]) == ["Rome"]
     assert listed(root, q="old") == ["Lyon", "Pisa", "Rome"]
     assert listed(root, q="country:FR") == ["Lyon"]
+    assert "1 result (" in root.get(url(CITIES), {"q": "Lyon"}).content.decode()
     assert listed(root, q="Pisa") == ["Pisa"]
     assert listed(root, q="old IT") == ["Pisa", "Rome"]
     assert listed(root, q="nowhere") == []

@@ -53,8 +53,13 @@ def told(response):
 
 def test_sessions_are_listed_without_the_key_of_a_cookie(root, sign_in, ann):
     key = sign_in(ann)
+    [session] = stored(ann)
+    session.agent = "Mozilla/5.0 (Windows NT 10.0) Gecko/20100101 Firefox/140.0"
+    session.save()
     content = root.get(url(LIST)).content.decode()
-    assert stored(ann)[0].pk in content
+    assert session.pk[:15] in content
+    assert "Firefox on Windows" in content
+    assert ">ann<" in content or "ann</td>" in content
     assert key not in content
 
 
@@ -119,3 +124,11 @@ def test_who_may_only_see_ends_nothing(staff, sign_in, ann):
     assert client.get(url(LIST)).status_code == 200
     act(client, "end_all_of_user", stored(ann))
     assert stored(ann)
+
+
+def test_a_session_of_a_user_who_is_gone_is_listed(root, sign_in, ann):
+    sign_in(ann)
+    session = stored(ann)[0]
+    session.user_id = "no number"
+    session.save()
+    assert "no number" in root.get(url(LIST)).content.decode()
