@@ -180,7 +180,8 @@ class AttributesField(forms.Field):
         now = written(self.stored[stored_name])
         if now.is_kept or (row.kind, row.text) == (now.kind, now.text):
             return
-        changes.values[stored_name] = _value(stored_name, row.kind, row.text)
+        value = _value(stored_name, row.kind, row.text, self.stored[stored_name])
+        changes.values[stored_name] = value
 
     def _read_new(self, row: Row, changes: Changes) -> None:
         name = row.name
@@ -197,9 +198,9 @@ class AttributesField(forms.Field):
         changes.values[name] = _value(name, row.kind, row.text)
 
 
-def _value(name: str, kind: str, text: str) -> Any:
+def _value(name: str, kind: str, text: str, stored: Any = None) -> Any:
     try:
-        return read(kind, text)
+        return read(kind, text, stored)
     except ValueError as error:
         raise ValidationError(f"{name}: {error.args[0]}") from error
 
@@ -241,9 +242,11 @@ class OneAttributeField(forms.Field):
         super().__init__(required=False, **kwargs)
         self.name = name
         self.now = MISSING
+        self.stored: Any = None
 
     def show(self, stored: Mapping[str, Any]) -> None:
-        self.now = written(stored[self.name]) if self.name in stored else MISSING
+        self.stored = stored.get(self.name)
+        self.now = written(self.stored) if self.name in stored else MISSING
 
     def prepare_value(self, value: Any) -> Any:
         return value if isinstance(value, Written) else self.now
@@ -260,6 +263,7 @@ class OneAttributeField(forms.Field):
         if value.kind == "":
             return Changes(removed=[self.name])
         try:
-            return Changes({self.name: read(value.kind, value.text)})
+            new = read(value.kind, value.text, self.stored)
+            return Changes({self.name: new})
         except ValueError as error:
             raise ValidationError(error.args[0]) from error

@@ -44,6 +44,11 @@ class Editor:
     hint: Any
 
 
+def _write_text(value: str) -> str:
+    """With plain newlines: see read()."""
+    return value.replace("\r\n", "\n")
+
+
 def _read_integer(text: str) -> int:
     if not _INTEGER.fullmatch(text):
         raise ValueError(text)
@@ -74,7 +79,7 @@ def _write_json(value: Any) -> str:
 
 
 _EDITORS = (
-    Editor("text", _("text"), str, str, _("Enter a text.")),
+    Editor("text", _("text"), _write_text, str, _("Enter a text.")),
     Editor("integer", _("integer"), str, _read_integer, _("Enter a whole number.")),
     Editor("number", _("number"), repr, float, _("Enter a number such as 1.5.")),
     Editor("decimal", _("decimal"), str, Decimal, _("Enter a decimal such as 9.90.")),
@@ -160,7 +165,7 @@ def _text(editor: Editor, value: Any) -> str | None:
         text = editor.write(value)
         if len(text) > LONGEST or _UNTYPEABLE.search(text):
             return None
-        is_same = is_equal(editor.read(text), value)
+        is_same = is_equal(read(editor.kind, text, value), value)
     except (ArithmeticError, LookupError, RecursionError, TypeError, ValueError):
         return None
     return text if is_same else None
@@ -182,15 +187,21 @@ def is_equal(one: Any, other: Any) -> bool:
     return type(one) is type(other) and pack_value("", one) == pack_value("", other)
 
 
-def read(kind: str, text: str) -> Any:
-    """The value of a text. Raises ValueError with the hint of the kind."""
+def read(kind: str, text: str, stored: Any = None) -> Any:
+    """The value of a text. Raises ValueError with the hint of the kind.
+
+    stored: what it takes the place of. A text whose lines end by CR LF keeps that.
+    """
     editor = EDITORS.get(kind)
     if editor is None:
         raise ValueError(_("Choose a type."))
     if len(text) > LONGEST:
         raise ValueError(_("That is too long for this form."))
+    if kind == "text":
+        has_crlf = isinstance(stored, str) and "\r\n" in stored
+        return text.replace("\n", "\r\n") if has_crlf else text
     try:
-        return editor.read(text if kind == "text" else text.strip())
+        return editor.read(text.strip())
     except (ArithmeticError, LookupError, RecursionError, TypeError, ValueError) as e:
         raise ValueError(editor.hint) from e
 

@@ -1,6 +1,7 @@
 """What is stored, seen from outside: sizes, samples, the server, raw keys.
 
-Management commands alone ask this. Nothing here is on the way of a request.
+Management commands and the overview of the admin ask this. Nothing else of a request
+does.
 """
 
 from collections import Counter

@@ -1,0 +1,69 @@
+"""A value in a form: it comes back as it was, or the form cannot change it."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from django_ormist.admin.attributes import (
+    AttributesField,
+    AttributesWidget,
+    Changes,
+    row_key,
+)
+from django_ormist.admin.editors import KEPT, KINDS, plain_newlines, read, written
+from django_ormist.admin.tags import GivenTagsField
+from tests.properties.test_codecs import is_same, storable, text
+
+
+def sent(shown):
+    """A text as a browser sends it."""
+    return plain_newlines(shown).replace("\n", "\r\n")
+
+
+@given(storable)
+def test_a_text_that_is_shown_is_read_as_its_value(value):
+    shown = written(value)
+    if shown.kind != KEPT:
+        assert is_same(read(shown.kind, shown.text, value), value)
+
+
+def test_a_text_keeps_its_kind_of_newline():
+    shown = written("one\r\ntwo")
+    assert (shown.kind, shown.text) == ("text", "one\ntwo")
+    assert read("text", "one\ntwo\nthree", "one\r\ntwo") == "one\r\ntwo\r\nthree"
+    assert read("text", "one\ntwo\nthree", "one") == "one\ntwo\nthree"
+    assert written("one\r\ntwo\nthree").kind == KEPT
+
+
+@given(st.dictionaries(text, storable, max_size=5))
+def test_a_form_that_nobody_changed_changes_nothing(attrs):
+    field = AttributesField()
+    field.show(attrs, ())
+    data = {}
+    for number, (name, value) in enumerate(attrs.items()):
+        shown = written(value)
+        data[f"a-{number}-key"] = row_key(name)
+        if not shown.is_kept:
+            data[f"a-{number}-kind"] = shown.kind
+            data[f"a-{number}-value"] = sent(shown.text)
+    rows = AttributesWidget().value_from_datadict(data, {}, "a")
+    assert field.clean(rows) == Changes()
+
+
+@given(st.sampled_from([kind for kind, _ in KINDS]), text)
+def test_any_text_is_read_or_refused_with_a_hint(kind, typed):
+    try:
+        value = read(kind, typed)
+    except ValueError as error:
+        hint = error.args[0]
+        assert hint, kind
+    else:
+        assert written(value).kind in (kind, KEPT)
+
+
+@given(st.lists(text, unique=True, max_size=6))
+def test_tags_that_nobody_changed_stay(tags):
+    field = GivenTagsField()
+    field.show(tags)
+    typed = sent(field.prepare_value(None))
+    assert not field.has_changed(None, typed)
+    assert sorted(field.clean(typed)) == sorted(tags)
