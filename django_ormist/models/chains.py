@@ -18,6 +18,7 @@ class Chain:
 
     stored: the bytes that are taken to be there now. is_known: whether the server
     said so, and not only an instance. is_due: whether the last deadline is past.
+    place: of the save, among all entries, that makes the object anew.
     """
 
     def __init__(self, first: Entry) -> None:
@@ -27,16 +28,20 @@ class Chain:
         self.is_known = False
         self.is_due = False
         self.is_folded = False
+        self.place = 0
         self.entries: list[Entry] = []
+        self.places: list[int] = []
         self.latest: dict[int, Entry] = {}
         """By instance: the one that says what is stored of it in the end."""
 
-    def add(self, entry: Entry) -> None:
+    def add(self, entry: Entry, place: int) -> None:
+        """One entry more, which is the *place*-th of the block."""
         before = self.latest.get(id(entry.instance))
         if isinstance(entry, Pending) and isinstance(before, Pending):
             entry.before = before
         self.latest[id(entry.instance)] = entry
         self.entries.append(entry)
+        self.places.append(place)
 
     def is_planned(self) -> bool:
         """Plan each entry upon the one before it; False if *stored* must be known.
@@ -47,10 +52,12 @@ class Chain:
         if self.is_folded:
             return True
         stored = self.stored
-        for entry in self.entries:
+        for entry, place in zip(self.entries, self.places, strict=True):
             if not isinstance(entry, Pending):
                 stored = None
                 continue
+            if stored is None:
+                self.place = place
             refusal = entry.refusal(stored)
             if refusal is not None and not self.is_known:
                 return False
@@ -119,9 +126,9 @@ class Chain:
 def chains_of(entries: Iterable[Entry]) -> list[Chain]:
     """The entries by the object that they write, in the order of the first of each."""
     chains: dict[tuple[bytes, str], Chain] = {}
-    for entry in entries:
+    for place, entry in enumerate(entries):
         key = (entry.space.base, entry.pk)
         if key not in chains:
             chains[key] = Chain(entry)
-        chains[key].add(entry)
+        chains[key].add(entry, place)
     return list(chains.values())

@@ -121,6 +121,7 @@ def commit(block: Block) -> Flow:
         for chain, stored in zip(doubtful, found, strict=True):
             chain.know(stored)
             chain.is_planned()
+        chains.sort(key=lambda chain: chain.place)  # objects are new in this order
         is_applied, answers = yield commits.commit([chain.part() for chain in chains])
         for place, (code, fact) in answers.items():
             yield from chains[place].take(code, fact)

@@ -1,6 +1,7 @@
 """Any sequence of write verbs leaves what a plain Python model of the store has."""
 
 from contextlib import suppress
+from datetime import UTC, datetime
 
 import hypothesis
 import pytest
@@ -30,7 +31,7 @@ attrs = st.fixed_dictionaries(
     },
 )
 tags = st.lists(st.sampled_from(["x", "y"]), unique=True)
-expires = st.sampled_from([None, 100_000])
+expires = st.sampled_from([None, datetime(2200, 1, 1, tzinfo=UTC)])
 counts = st.one_of(st.none(), st.integers(0, 3))
 places = st.integers(0, 7)
 
