@@ -9,6 +9,7 @@ from typing import Any
 from ..exceptions import IntegrityError
 from ..keys import Space, object_key
 from ..operations import objects
+from ..operations.deletions import delete_many
 from ..operations.objects import Image
 from ..operations.operation import Flow, Operation
 from ..operations.replies import Outcome
@@ -79,11 +80,11 @@ class Changes:
         rest, waiting = deque(pks), list[Row]()
         while rest or waiting:
             planned = [each for each in map(self._planned, waiting) if each]
-            writing = [operation for _, operation in planned]
             some = [rest.popleft() for _ in range(min(len(rest), CHANGED_A_TRIP))]
+            writing, written = self._writing(planned)
             replies = yield writing + self._reading(some)
-            answers = zip(planned, replies[: len(writing)], strict=True)
-            refused = [self._settled(found, *reply) for (found, _), reply in answers]
+            answers = _flat(replies[: len(writing)])
+            refused = list(map(self._settled, written, answers))
             if self.error is not None:
                 self.error.add_note(f"{self.changed} objects were changed.")
                 raise self.error
@@ -95,6 +96,23 @@ class Changes:
                 waiting += again
         return self.changed
 
+    def _writing(
+        self, planned: list[tuple[Found, Operation | None]]
+    ) -> tuple[list[Operation], list[Found]]:
+        """What writes all that is planned, and what it is of, in the order of answers.
+
+        Deletions are one step together: half the work of as many steps.
+        """
+        saved = [(found, write) for found, write in planned if write is not None]
+        gone = [found for found, write in planned if write is None]
+        writing = [write for _, write in saved]
+        if gone:
+            meta = self.meta
+            stored = [(found.pk, found.old) for found in gone]
+            indexes = (bool(meta.counters), meta.ordered, meta.unique)
+            writing.append(delete_many(self.space, stored, *indexes))
+        return writing, [*(found for found, _ in saved), *gone]
+
     def _reading(self, pks: list[bytes]) -> list[Operation]:
         """What reads these objects: their bytes, and their counters if asked for."""
         counters = [
@@ -104,8 +122,8 @@ class Changes:
         ]
         return [objects.load_many(self.space, pks), *counters] if pks else []
 
-    def _planned(self, row: Row) -> tuple[Found, Operation] | None:
-        """What is to be written of one object, None for nothing."""
+    def _planned(self, row: Row) -> tuple[Found, Operation | None] | None:
+        """What is to be written of one object: None to delete it. None for nothing."""
         pk, packed, counters = row[0].decode(), row[1], row[2] or {}
         contents = Contents.of(packed, object_key(self.space, pk))
         old = contents.stored_image(packed, self.meta)
@@ -113,17 +131,18 @@ class Changes:
         verdict = self.rewrite(found)
         if verdict is Verdict.LEAVE:
             return None
-        is_indexed = self.meta.is_indexed
         if verdict is Verdict.DELETE or pk in self._overdue:
-            return found, objects.delete(self.space, pk, old, is_indexed)
+            return found, None
         found.new = contents.image(self.meta, self.codec)
         assigned = found.assigned if self.meta.counters else None
+        is_indexed, counted = self.meta.is_indexed, found.counted
         return found, objects.save(
-            self.space, pk, old, found.new, assigned, is_indexed, found.counted
+            self.space, pk, old, found.new, assigned, is_indexed, counted
         )
 
-    def _settled(self, found: Found, code: Outcome, fact: Any) -> Row | None:
+    def _settled(self, found: Found, answer: tuple[Outcome, Any]) -> Row | None:
         """Take one answer; the object as it is to be planned anew, or None."""
+        code, fact = answer
         if code is Outcome.DONE:
             self.changed += 1
             if self.done is not None:
@@ -140,6 +159,14 @@ class Changes:
         if is_again or code in (Outcome.DUE, Outcome.COUNTED):
             return (found.pk.encode(), fact or found.packed, None)
         return None
+
+
+def _flat(replies: list[Any]) -> list[tuple[Outcome, Any]]:
+    """The answers to single writes, and those to many, in one list."""
+    answers: list[tuple[Outcome, Any]] = []
+    for reply in replies:
+        answers += reply if isinstance(reply, list) else [reply]
+    return answers
 
 
 def _rows(pks: list[bytes], replies: list[Any]) -> list[Row]:

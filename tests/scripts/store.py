@@ -21,6 +21,7 @@ from django_ormist.operations import (
     objects,
     searches,
 )
+from django_ormist.operations.deletions import delete_many
 from django_ormist.operations.inserts import NewObject, insert_many
 from django_ormist.operations.objects import NOTHING, Image
 from django_ormist.operations.operation import Operation
@@ -83,6 +84,9 @@ class Store:
         **more: Any,
     ) -> Any:
         return self.run(insert_many(self.space, new, before, is_indexed, **more))
+
+    def delete_many(self, *stored: tuple[str, Image], **more: Any) -> Any:
+        return self.run(delete_many(self.space, stored, **more))
 
     def commit(self, *parts: Operation) -> Any:
         return self.run(commits.commit(parts))

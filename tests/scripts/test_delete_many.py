@@ -1,0 +1,88 @@
+"""delete_many.lua: many objects with their entries, each by its bytes."""
+
+from dataclasses import replace
+
+import pytest
+
+from django_ormist.operations.objects import NOTHING
+from django_ormist.sortkeys import sort_key
+from tests.scripts.store import FAR, ONE_VARIANT_A_SERVER, image
+
+pytestmark = ONE_VARIANT_A_SERVER
+
+ONE = image("a", "b", packed=b"one", expire=FAR)
+TWO = image("b", "c" * 65, packed=b"two")
+BOTH = (("one", ONE), ("two", TWO))
+ALIKE = {"ordered": ["rank"], "unique": [("code",)]}
+
+
+def ranked(pk, rank, code):
+    keys = {"rank": sort_key(rank)}
+    new = image("t", packed=pk.encode())
+    return pk, replace(new, sort_keys=keys, unique={("code",): b"t:" + code})
+
+
+def test_the_objects_and_all_their_entries_are_deleted(store):
+    store.save("one", NOTHING, ONE, {"n": 1})
+    store.save("two", NOTHING, TWO, {"n": 1})
+    assert store.delete_many(*BOTH, has_counters=True) == []
+    assert store.names() == []
+
+
+def test_ordered_and_unique_attributes_go_too(store):
+    some = [ranked(f"pk{i}", i % 2, b"%d" % i) for i in range(4)]
+    for each in some:
+        store.save(each[0], NOTHING, each[1])
+    before = {"pk3"}
+    assert store.delete_many(*some[:3], **ALIKE) == []
+    assert set(store.ids("all")) == set(store.ids("t:t")) == before
+    assert store.hash("of:rank") == {b"pk3": sort_key(1)}
+    assert store.hash("u:code") == {b"t:3": b"pk3"}
+    assert store.client.zcard(store.key("by:rank")) == 1
+    assert store.delete_many(some[3], **ALIKE) == []
+    assert store.names() == []
+
+
+def test_other_bytes_are_answered_and_stay(store):
+    store.save("one", NOTHING, ONE)
+    store.save("two", NOTHING, TWO)
+    before = store.everything()
+    wrong = replace(TWO, packed=b"others")
+    answer = store.delete_many(("two", wrong), ("three", ONE))
+    assert answer == [[1, b"two"], [2, None]]
+    assert store.everything() == before
+    assert store.delete_many(("two", wrong), ("one", ONE)) == [[1, b"two"]]
+    assert store.ids("all") == ["two"]
+    assert store.names() == sorted(["all", "o:two", "t:b", *_digest(store)])
+
+
+def _digest(store):
+    return [name for name in store.names() if name.startswith("h:")]
+
+
+def test_a_value_that_another_took_is_not_freed(store):
+    pk, stored = ranked("one", 1, b"1")
+    store.save(pk, NOTHING, stored)
+    store.client.hset(store.key("u:code"), b"t:1", b"another")
+    store.delete_many((pk, stored), **ALIKE)
+    assert store.hash("u:code") == {b"t:1": b"another"}
+
+
+@pytest.mark.parametrize(
+    "rest", ["all", "expires", "idx", "t:b", "by:rank", "of:rank", "u:code"]
+)
+def test_minus_1_names_the_key_of_another_type_and_deletes_nothing(store, rest):
+    store.save("one", NOTHING, ONE)
+    key = store.mistype(rest)
+    before = store.everything()
+    assert store.delete_many(*BOTH, **ALIKE) == [[-1, key]]
+    assert store.everything() == before
+
+
+def test_it_sweeps_twenty_that_are_due(store):
+    pks = [f"due{number:02}" for number in range(30)]
+    store.save("one", NOTHING, TWO)
+    store.fill(*pks, expire=FAR)
+    store.expire_now(*pks)
+    store.delete_many(("one", TWO))
+    assert len(store.ids("expires")) == 10
