@@ -101,6 +101,12 @@ class Pending(Effort):
         self.values = dict(self.instance._counters)
         self.assigned = set(self.instance._assigned)
 
+    def follow(self, before: "Pending") -> None:
+        """Come after a save of the same instance: what that has set is not set anew."""
+        self.before = before
+        known = {name: before.values.get(name) for name in before.assigned}
+        self.assigned = {n for n in self.assigned if known.get(n) != self.values[n]}
+
     @property
     def is_loaded(self) -> bool:
         return self.loaded is not None or self.before is not None

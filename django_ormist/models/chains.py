@@ -38,7 +38,7 @@ class Chain:
         """One entry more, which is the *place*-th of the block."""
         before = self.latest.get(id(entry.instance))
         if isinstance(entry, Pending) and isinstance(before, Pending):
-            entry.before = before
+            entry.follow(before)
         self.latest[id(entry.instance)] = entry
         self.entries.append(entry)
         self.places.append(place)

@@ -200,6 +200,22 @@ def test_counters_are_set_if_they_were_assigned(ask, block, is_sound):
     assert is_sound()
 
 
+def test_a_counter_that_another_copy_set_later_stands(ask, block, is_sound):
+    one = ask(Page.objects.create, views=1)
+    two = ask(Page.objects.get, one.id)
+
+    def work(do):
+        one.views = 5
+        do(one.save)
+        two.views = 7
+        do(two.save)
+        do(one.save)
+
+    block(work)
+    assert ask(Page.objects.get, one.id).views == 7
+    assert is_sound()
+
+
 def test_counters_of_what_was_deleted_do_not_come_back(ask, block, is_sound):
     page = ask(Page.objects.create, id="x", views=3)
 
