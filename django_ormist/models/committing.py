@@ -18,7 +18,7 @@ from .blocks import Block, Pending, Removal, begin, current, innermost
 from .chains import chains_of
 
 MOST_OBJECTS = 10_000
-"""So many objects a block may write: they hold the server for 0.4 s."""
+"""So many objects a block may write: they hold the server for 0.5 s."""
 
 F = TypeVar("F", bound=Callable[..., Any])
 
