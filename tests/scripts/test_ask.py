@@ -6,7 +6,7 @@ from django_ormist.operations import composed
 from django_ormist.queries.conditions import EVERYTHING, Ids, Not, Or, Range, Term, Xor
 from django_ormist.queries.query import Order, Query
 from django_ormist.sortkeys import AFTER, sort_key
-from tests.scripts.store import ONE_VARIANT_A_SERVER
+from tests.scripts.store import FAR, ONE_VARIANT_A_SERVER
 
 pytestmark = ONE_VARIANT_A_SERVER
 
@@ -78,6 +78,19 @@ def test_what_is_due_or_gone_is_left_out_and_the_page_is_full(sized):
     counters = page(sized, where=SMALL, size=2, want="counters")
     assert counters == [[b"n01", b"n02"], [b"1", b"2"], [[], []]]
     assert sized.everything() == before
+
+
+@pytest.mark.parametrize("late", [["n05"], ["n00", "n01", "n02", "n09", "n11"]])
+@pytest.mark.parametrize("order", [Order("size"), Order("size", True)])
+def test_a_walk_that_begins_far_in_passes_over_live_ones_alone(sized, late, order):
+    for back in (False, True):
+        whole = numbers(page(sized, order, back=back))
+        live = [number for number in whole if f"n{number:02}" not in late]
+        sized.expire_now(*late)
+        for start in range(13):
+            found = numbers(page(sized, order, start=start, size=2, back=back))
+            assert found == live[start : start + 2]
+        sized.client.zadd(sized.key("expires"), dict.fromkeys(late, FAR))
 
 
 def test_it_tells_what_it_did(sized):
