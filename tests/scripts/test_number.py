@@ -20,7 +20,13 @@ from tests.scripts.store import ONE_VARIANT_A_SERVER
 pytestmark = ONE_VARIANT_A_SERVER
 
 A, B = Term("a"), Term("b")
-SMALL = Range("size", sort_key(0), sort_key(1) + AFTER)
+
+
+def sizes(low, high):
+    return Range("size", sort_key(low), sort_key(high) + AFTER)
+
+
+SMALL = sizes(0, 1)
 
 
 @pytest.mark.parametrize(
@@ -36,6 +42,8 @@ SMALL = Range("size", sort_key(0), sort_key(1) + AFTER)
         (Xor((SMALL, B)), 6, 4),
         (Xor((SMALL, B, Ids(frozenset({"n11"})))), 7, 5),
         (Or((SMALL, B, Ids(frozenset({"n11"})))), 10, 7),
+        (Or((sizes(3, 3), SMALL)), 8, 5),
+        (Or((sizes(1, 2), sizes(2, 3), sizes(0, 0), sizes(1, 1))), 11, 8),
         (Ids(frozenset({"n00", "n01", "none"})), 2, 1),
         (Not(Range("size")), 1, 1),
     ],

@@ -32,6 +32,29 @@ local function looked_at(node)
   return count
 end
 
+-- Of any of several ranges of one attribute: the sum of those, joined where they meet.
+-- Else nil.
+local function in_ranges(kids)
+  local ranges = {}
+  for i, kid in ipairs(kids) do
+    if kid.kind ~= 'R' or kid.key ~= kids[1].key then
+      return nil
+    end
+    ranges[i] = kid
+  end
+  table.sort(ranges, function(a, b) return is_before(a.low, b.low) end)
+  local count, low, high = 0, nil, nil
+  for _, kid in ipairs(ranges) do
+    if not low or is_before(high, kid.low) then
+      count = count + (low and between(kid.key, low, high) or 0)
+      low, high = kid.low, kid.high
+    elseif is_before(high, kid.high) then
+      high = kid.high
+    end
+  end
+  return count + between(kids[1].key, low, high)
+end
+
 -- How many, what is due among them.
 function number(node)
   if node.kind == 'T' or node.kind == 'R' then
@@ -60,6 +83,8 @@ function number(node)
         end
       end
     end
+  elseif node.kind == 'O' and #node.kids > 0 and in_ranges(node.kids) then
+    return in_ranges(node.kids)
   elseif node.kids and #node.kids == 2 then
     local shared = both(node.kids[1], node.kids[2])
     if 2 * source(shared).size < node.size then
