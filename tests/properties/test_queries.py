@@ -20,6 +20,9 @@ from tests.plain import Drawer, Thing
 IS_SOAK = "ORMIST_QUERIES" in os.environ
 QUERIES = int(os.environ.get("ORMIST_QUERIES", "60"))
 CITIES = 20_000 if IS_SOAK else 4000
+ONE_OF_EACH = ("valkey91", "redis82", "redis70", "redis62", "fakeredis")
+"""A script is the same over every pool and in every protocol."""
+
 TAGS = ["big", "old", "wet", "name:Bern", "country:CH"]
 
 VALUES = {
@@ -132,6 +135,7 @@ def test_strange_values_are_found_and_ordered_as_by_python(ask, server, random, 
         server.clean()
 
 
+@pytest.mark.servers(*("*",) if IS_SOAK else ONE_OF_EACH)
 @pytest.mark.parametrize("seed", range(QUERIES // 30))
 def test_many_objects_are_found_and_ordered_as_by_python(ask, server, seed):
     """As many as make a script walk, jump and intersect in several chunks."""
