@@ -29,6 +29,13 @@ class Thing:
     tags: tuple[str, ...]
     created: int
     expire: float | None = None
+    _ranks: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
+
+    def rank(self, name: str) -> tuple[int, Any] | None:
+        """The rank of one attribute, which many questions ask for."""
+        if name not in self._ranks:
+            self._ranks[name] = rank(self.attrs.get(name))
+        return self._ranks[name]
 
 
 Test = Callable[[Thing], bool]
@@ -90,7 +97,7 @@ def place(thing: Thing, name: str) -> Any:
         return thing.created
     if name == "expire":
         return thing.expire
-    return rank(thing.attrs.get(name))
+    return thing.rank(name)
 
 
 # ---------------------------------------------------------------- drawing questions
@@ -203,7 +210,7 @@ class Drawer:
         name, wanted = self.random.choice(self.ordered), self.random.random() < 0.5
         return Q(
             **{f"{name}__isnull": wanted}
-        ), lambda thing: (rank(thing.attrs.get(name)) is None) is wanted
+        ), lambda thing: (thing.rank(name) is None) is wanted
 
     def ids(self) -> tuple[Q, Test]:
         if not self.pks:
@@ -214,7 +221,7 @@ class Drawer:
 
 def _compared(name: str, limit: Any, compare: Callable[[Any], bool]) -> Test:
     def test(thing: Thing) -> bool:
-        fact = rank(thing.attrs.get(name))
+        fact = thing.rank(name)
         return fact is not None and fact[0] == limit[0] and compare(fact[1])
 
     return test
