@@ -15,7 +15,6 @@ from redis.exceptions import (
 
 from ..conf import Alias
 from ..operations.operation import Operation
-from . import borrowed, urls
 from .async_pools import of_running_loop
 from .endpoints import Endpoint
 from .pools import close_idle, pools
@@ -47,10 +46,14 @@ class Connection:
     def endpoint(self) -> Endpoint:
         """What the alias names, read on first use. Raises ImproperlyConfigured."""
         if self._endpoint is None:
-            source = borrowed if self.alias.cache is not None else urls
+            # Here: each alias needs one of the two, and no import needs any.
+            if self.alias.cache is not None:
+                from .borrowed import endpoint
+            else:
+                from .urls import endpoint
             with pools.lock:
                 if self._endpoint is None:
-                    self._endpoint = source.endpoint(self.alias)
+                    self._endpoint = endpoint(self.alias)
         return self._endpoint
 
     def send(self, operations: Sequence[Operation]) -> list[Any]:
@@ -110,7 +113,9 @@ class Connection:
         if self._client is None:
             pool = self._pool or self._open()
             if self.endpoint.lent is not None:
-                pool = borrowed.SentOnce(pool)
+                from .borrowed import SentOnce
+
+                pool = SentOnce(pool)
             self._client = redis.Redis(connection_pool=pool)
         return self._client
 

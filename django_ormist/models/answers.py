@@ -5,13 +5,18 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from ..connections.executor import arun, run
 from ..exceptions import NotSupportedError
-from . import explaining, fetching, projection, summaries
+from . import fetching
 from .asked import Asked
-from .projection import Projection
+from .later import Later
 
 if TYPE_CHECKING:
+    from . import explaining, projection, summaries
     from .base import Model
     from .collection import Collection
+    from .projection import Projection
+else:
+    explaining, summaries = Later("explaining"), Later("summaries")
+    projection = Later("projection")
 
 M = TypeVar("M", bound="Model")
 
@@ -21,25 +26,27 @@ class Answers(Asked[M]):
 
     # Parts of objects: no round trip
 
-    def values(self, *names: str) -> Projection[dict[str, Any]]:
+    def values(self, *names: str) -> "Projection[dict[str, Any]]":
         """``{name: value}`` of each object, without making instances.
 
         names: attributes, counters, ``id``, ``tags``, ``expire``; without any, ``id``
         and every attribute that the object has. What it has not is None.
         """
-        return Projection(self._collection().all(), names or None, projection.as_dict)
+        return projection.Projection(
+            self._collection().all(), names or None, projection.as_dict
+        )
 
     @overload
     def values_list(
         self, *names: str, flat: Literal[True], named: Literal[False] = ...
-    ) -> Projection[Any]: ...
+    ) -> "Projection[Any]": ...
     @overload
     def values_list(
         self, *names: str, flat: Literal[False] = ..., named: bool = ...
-    ) -> Projection[tuple[Any, ...]]: ...
+    ) -> "Projection[tuple[Any, ...]]": ...
     def values_list(
         self, *names: str, flat: bool = False, named: bool = False
-    ) -> Projection[Any]:
+    ) -> "Projection[Any]":
         """A tuple of each object's values; flat: the one value; named: with names."""
         if flat and named:
             raise TypeError("'flat' and 'named' can't be used together.")
@@ -52,7 +59,7 @@ class Answers(Asked[M]):
             raise TypeError("values_list() takes the names of attributes.")
         shape = projection.as_row(names) if named else projection.as_tuple
         asked = self._collection().all()
-        return Projection(asked, names, projection.flat if flat else shape)
+        return projection.Projection(asked, names, projection.flat if flat else shape)
 
     def distinct(self, *names: str) -> "Collection[M]":
         """The same objects: each is there once. NotSupportedError with names."""

@@ -10,16 +10,20 @@ from ..keys import Space
 from ..operations.operation import Flow
 from ..queries.conditions import Condition, all_of, any_of, negated, odd_of
 from ..queries.query import CREATED, Query
-from . import fetching, updates
+from . import fetching
 from .altering import alters_data
 from .deadlines import Expire, to_deadline_ms
+from .later import Later
 from .lookups import narrowed, without
 from .manager import Asking, Manager
 from .orders import ordered
 from .state import marked, unmarked
 
 if TYPE_CHECKING:
+    from . import updates
     from .base import Model
+else:
+    updates = Later("updates")
 
 M = TypeVar("M", bound="Model")
 

@@ -12,10 +12,9 @@ from redis.exceptions import ClusterCrossSlotError
 from .. import signals
 from ..connections.executor import arun, run
 from ..exceptions import NotSupportedError
-from ..operations import commits, objects
+from ..operations import objects
 from ..operations.operation import Flow, Notice
 from .blocks import Block, Pending, Removal, begin, current, innermost
-from .chains import chains_of
 
 MOST_OBJECTS = 10_000
 """So many objects a block may write: they hold the server for 0.5 s."""
@@ -107,6 +106,9 @@ def atomic(using: Any = None, durable: bool = False) -> Any:
 
 def commit(block: Block) -> Flow:
     """Flow: apply what a block has collected. One round trip without a conflict."""
+    from ..operations import commits  # here: most processes have no block
+    from .chains import chains_of
+
     chains = chains_of(block.entries)
     if len(chains) > MOST_OBJECTS:
         raise NotSupportedError(

@@ -6,7 +6,6 @@ from typing import Any
 from ..keys import Space, all_key, expires_key, pk_bytes, term_key
 from ..queries.query import Query
 from ..terms import term_suffix
-from . import composed
 from .expiry import due
 from .objects import load_counters, load_many
 from .operation import Flow, Operation, Script
@@ -31,6 +30,8 @@ Row = tuple[bytes, bytes, dict[str, int] | None]
 def count(space: Space, query: Query) -> Operation:
     """How many live objects match, of the whole query: slices are not looked at."""
     if query.conditions or query.pks is not None:
+        from . import composed  # here: most questions need none of it
+
         return composed.count(space, query)
     return Operation(
         COUNT, (all_key(space), expires_key(space), *_term_keys(space, query))
@@ -55,6 +56,8 @@ def page(space: Space, query: Query, limit: int, want: str = "objects") -> Opera
         ]
 
     if not query.is_plain:
+        from . import composed
+
         return composed.page(space, query, limit, want, parse)
     return Operation(
         PAGE,
@@ -83,6 +86,8 @@ def ids(space: Space, query: Query) -> Flow:
     if query.limit is not None and query.limit <= LARGEST_PAGE:
         return (yield page(space, query, query.limit, "ids"))
     if not query.is_plain:
+        from . import composed
+
         found = yield composed.ids(space, query)
         return found[query.start : query.stop] if query.is_sliced else found
     late, found = yield [due(space), members(space, query)]
