@@ -10,17 +10,15 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
 from itertools import groupby
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..operations.operation import Operation, Script
 
 logger = logging.getLogger("django_ormist.operations")
 
 
-@dataclass(frozen=True, slots=True)
-class Trip:
+class Trip(NamedTuple):
     """One round trip: what was sent to which alias, when, and how long it took.
 
     began_ns: since 1970. error: what came in place of replies, None if they came.

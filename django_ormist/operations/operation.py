@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import sha1
 from importlib.resources import files
-from typing import Any
+from typing import Any, NamedTuple
 
 Word = bytes | str | int
 """What goes over the wire."""
@@ -79,8 +79,7 @@ class Operation:
         return (self.command, *self.keys, *self.args)
 
 
-@dataclass(frozen=True, slots=True)
-class Notice:
+class Notice(NamedTuple):
     """A signal to send: ``send`` in sync code, ``asend`` in async code."""
 
     signal: Any

@@ -1,9 +1,8 @@
 """Reading the facts that scripts answer."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..exceptions import CorruptDataError
 
@@ -39,8 +38,7 @@ def outcome(reply: Any) -> tuple[Outcome, Any]:
     return code, fact
 
 
-@dataclass(frozen=True, slots=True)
-class Holder:
+class Holder(NamedTuple):
     """Who holds a unique value: pk, and the names of the attributes that are unique.
 
     number: which of many objects was refused for it, from 1.
