@@ -87,6 +87,8 @@ def index_keys(
     space: Space, ordered: Iterable[str] = (), unique: Iterable[Sequence[str]] = ()
 ) -> list[bytes]:
     """Of each ordered attribute its two keys, then of each unique one its key."""
+    if not (ordered or unique):
+        return []
     keys: list[bytes] = []
     for name in ordered:
         keys += (ordered_key(space, name), sort_keys_key(space, name))

@@ -66,7 +66,7 @@ class Connection:
         """
         pool = self._pool or self._open()
         request = packed(operations)
-        is_repeatable = not any(operation.is_write for operation in operations)
+        is_repeated = False
         try:
             while True:
                 connection = pool.get_connection()
@@ -76,9 +76,9 @@ class Connection:
                 except BaseException as error:
                     # Replies that were not read must not meet the next command.
                     connection.disconnect()
-                    if not (is_repeatable and _is_broken(error)):
+                    if is_repeated or not _is_repeatable(operations, error):
                         raise
-                    is_repeatable = False
+                    is_repeated = True
                 finally:
                     pool.release(connection)
         except RedisError as error:
@@ -89,7 +89,7 @@ class Connection:
         """See send()."""
         pool = of_running_loop().get(self._endpoint or self.endpoint)
         request = packed(operations)
-        is_repeatable = not any(operation.is_write for operation in operations)
+        is_repeated = False
         try:
             while True:
                 connection = await pool.get_connection()
@@ -98,9 +98,9 @@ class Connection:
                     return [await _areply(connection) for _ in operations]
                 except BaseException as error:
                     await connection.disconnect(nowait=True)
-                    if not (is_repeatable and _is_broken(error)):
+                    if is_repeated or not _is_repeatable(operations, error):
                         raise
-                    is_repeatable = False
+                    is_repeated = True
                 finally:
                     await pool.release(connection)
         except RedisError as error:
@@ -139,6 +139,12 @@ class Connection:
 
     def _annotate(self, error: RedisError) -> None:
         error.add_note(f"ORMIST alias {self.alias.name!r} at {self.endpoint.place}")
+
+
+def _is_repeatable(operations: Sequence[Operation], error: BaseException) -> bool:
+    """Whether these may be sent once more: reads, whose connection broke."""
+    is_write = any(operation.is_write for operation in operations)
+    return _is_broken(error) and not is_write
 
 
 def _is_broken(error: BaseException) -> bool:

@@ -136,7 +136,7 @@ def save(
         SAVE,
         (
             *_own_keys(space, pk),
-            *(term_key(space, suffix) for suffix in (*lost, *gained)),
+            *[term_key(space, suffix) for suffix in (*lost, *gained)],
             *index_keys(space, ordered, unique),
         ),
         (
@@ -154,12 +154,11 @@ def save(
             len(ordered),
             len(unique),
             len(counted),
-            *(now for _, now in ordered.values()),
-            *(value for change in unique.values() for value in change),
-            *counter_words(counted),
-            *counter_words(counters or {}),
+            *(_index_words(ordered, unique) if ordered or unique else ()),
+            *(counter_words(counted) if counted else ()),
+            *(counter_words(counters) if counters else ()),
         ),
-        parse=outcome_among(unique),
+        parse=outcome_among(unique) if unique else outcome,
         is_write=True,
     )
 
@@ -278,6 +277,12 @@ def _own_keys(space: Space, pk: str) -> tuple[bytes, ...]:
         memo_key(space),
         counters_key(space, pk),
     )
+
+
+def _index_words(ordered: _Changes, unique: _Changes) -> list[bytes]:
+    """The new sort keys, then the old and the new value of each unique attribute."""
+    words = [now for _, now in ordered.values()]
+    return words + [value for change in unique.values() for value in change]
 
 
 def _changes(old: Mapping[Any, bytes], new: Mapping[Any, bytes]) -> _Changes:
