@@ -105,6 +105,18 @@ def test_saving_anew_what_expired_leaves_no_old_entry(ask, server, is_sound):
 
 
 @pytest.mark.parametrize("expire", [None, 1000])
+def test_saving_anew_what_expired_keeps_the_entries_that_both_have(
+    ask, server, is_sound, expire
+):
+    attrs = {"id": "x", "population": 1, "code": "A", "name": "Bern"}
+    old = ask(City.objects.create, "red", expire=0.1, **attrs)
+    passed(old)
+    ask(City("red", "blue", expire=expire, **attrs).save)
+    assert ask(City.objects.find("red", name="Bern").ids) == ["x"]
+    assert is_sound()
+
+
+@pytest.mark.parametrize("expire", [None, 1000])
 def test_an_object_removed_behind_our_back_is_forgotten(ask, server, is_sound, expire):
     City.objects.create(id="x", population=1, code="A", slug=1, expire=expire)
     server.client.delete(City._meta.space("default").base + b"o:x")

@@ -33,6 +33,10 @@ else
 end
 if memo then
   forget(base, pk, memo, was_created)
+  -- What expired may have carried the same terms, which were just taken out again.
+  for i = 6 + lost, 5 + lost + gained do
+    redis.call('ZADD', KEYS[i], created, pk)
+  end
 end
 for i = 6, 5 + lost do
   redis.call('ZREM', KEYS[i], pk)
