@@ -16,7 +16,25 @@
 
 -- INCLUDE conditions
 -- INCLUDE orders
--- INCLUDE filling
+local skip, need = tonumber(ARGV[#ARGV - 2]), tonumber(ARGV[#ARGV - 1])
+local want = ARGV[#ARGV]
+
+-- INCLUDE fill
+
+local function is_full()
+  return #page >= need
+end
+
+-- A function that undoes what was put on the page since.
+local function mark()
+  local size, rest = #page, skip
+  return function()
+    for i = #page, size + 1, -1 do
+      page[i], objects[i], counters[i] = nil, nil, nil
+    end
+    skip = rest
+  end
+end
 
 local SHORTEST_WALK = 100
 local LONGEST_WALK = 1000

@@ -71,40 +71,7 @@ local function living(ids)
   return kept
 end
 
-local page, objects, counters = {}, {}, {}
-
--- Put live ids on the page; what is gone from under its index entry is left out.
-local function fill(ids)
-  if skip >= #ids then
-    skip = skip - #ids
-    return
-  end
-  local first = skip + 1
-  skip = 0
-  while first <= #ids and #page < need do
-    local last = math.min(#ids, first + math.min(need - #page, CHUNK) - 1)
-    if want == 'ids' then
-      for i = first, last do
-        page[#page + 1] = ids[i]
-      end
-    else
-      local keys = {}
-      for i = first, last do
-        keys[#keys + 1] = base .. 'o:' .. ids[i]
-      end
-      for i, packed in ipairs(redis.call('MGET', unpack(keys))) do
-        if packed then
-          page[#page + 1], objects[#objects + 1] = ids[first + i - 1], packed
-          if want == 'counters' then
-            counters[#counters + 1] =
-              redis.call('HGETALL', base .. 'c:' .. ids[first + i - 1])
-          end
-        end
-      end
-    end
-    first = last + 1
-  end
-end
+-- INCLUDE fill
 
 -- Where the walk begins: past what can be jumped over by rank.
 local position = 0

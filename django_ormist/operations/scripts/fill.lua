@@ -1,20 +1,12 @@
 -- The page that is filled, with live ids in their order.
 --
--- KEYS     as conditions.lua
--- ARGV     the last three: how many live matches to pass over, the size of the page, and
---          "ids", "objects", "counters" or "explain"
+-- KEYS     those of the script, whose `base`, `CHUNK`, `skip`, `need` and `want` it uses
+-- ARGV     none of its own
 -- RETURNS  nothing
 -- COST     1 us an id, with its object
 -- DERIVED  the objects and counters of the page
 
-local skip, need = tonumber(ARGV[#ARGV - 2]), tonumber(ARGV[#ARGV - 1])
-local want = ARGV[#ARGV]
-
 local page, objects, counters = {}, {}, {}
-
-local function is_full()
-  return #page >= need
-end
 
 -- Put live ids on the page; what is gone from under its index entry is left out.
 local function fill(ids)
@@ -26,12 +18,14 @@ local function fill(ids)
   skip = 0
   while first <= #ids and #page < need do
     local last = math.min(#ids, first + math.min(need - #page, CHUNK) - 1)
-    local keys = {}
-    for i = first, last do
-      keys[#keys + 1] = base .. 'o:' .. ids[i]
+    local packed = {unpack(ids, first, last)}
+    if want ~= 'ids' then
+      for i, pk in ipairs(packed) do
+        packed[i] = base .. 'o:' .. pk
+      end
+      packed = redis.call('MGET', unpack(packed))
     end
-    local packed = want ~= 'ids' and redis.call('MGET', unpack(keys)) or keys
-    for i = 1, #keys do
+    for i = 1, last - first + 1 do
       if packed[i] then
         page[#page + 1], objects[#objects + 1] = ids[first + i - 1], packed[i]
         if want == 'counters' then
@@ -41,16 +35,5 @@ local function fill(ids)
       end
     end
     first = last + 1
-  end
-end
-
--- A function that undoes what was put on the page since.
-local function mark()
-  local size, rest = #page, skip
-  return function()
-    for i = #page, size + 1, -1 do
-      page[i], objects[i], counters[i] = nil, nil, nil
-    end
-    skip = rest
   end
 end
