@@ -5,6 +5,7 @@ from typing import Any
 
 from ..codecs import pack, pack_value, unpack
 from ..operations.objects import Image
+from ..queries.conditions import Entries
 from ..sortkeys import sort_key
 from ..terms import object_terms, term_suffix, text, unique_value
 from .options import Options
@@ -69,6 +70,10 @@ class Contents:
             {name: key for name, key in sort_keys.items() if key is not None},
             {names: value for names, value in unique.items() if value is not None},
         )
+
+    def entries(self, meta: Options, image: Image) -> Entries:
+        """What it is found by, where *image* is what it is in the store."""
+        return Entries(set(self.terms(meta)), image.sort_keys, image.unique)
 
     def _check_unique(self, meta: Options, names: tuple[str, ...]) -> None:
         for name in names:

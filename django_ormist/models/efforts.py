@@ -130,8 +130,8 @@ class Effort:
         if stored is None:
             return False
         found = self.read(stored)
-        sort_keys = found.stored_image(stored, self.meta).sort_keys
-        return query.matches(self.pk, set(found.terms(self.meta)), sort_keys)
+        image = found.stored_image(stored, self.meta)
+        return query.matches(self.pk, found.entries(self.meta, image))
 
     def taken(self) -> IntegrityError:
         return IntegrityError(

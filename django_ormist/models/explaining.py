@@ -5,7 +5,17 @@ from typing import TYPE_CHECKING, Any
 from ..operations import composed
 from ..operations.operation import Flow
 from ..operations.searches import LARGEST_PAGE
-from ..queries.conditions import EVERYTHING, And, Condition, Ids, Not, Or, Range, Term
+from ..queries.conditions import (
+    EVERYTHING,
+    And,
+    Condition,
+    Holds,
+    Ids,
+    Not,
+    Or,
+    Range,
+    Term,
+)
 from ..queries.query import Query
 from ..sortkeys import AFTER, kind_of, value_of
 
@@ -60,6 +70,9 @@ def _condition(condition: Condition, is_inner: bool = False) -> str:
             return _range(name, low, high)
         case Ids(pks):
             return f"{len(pks)} ids"
+        case Holds(names, value):
+            text = value[2:].decode() if value.startswith(b"t:") else "a long value"
+            return f"{', '.join(names)} = {text!r}"
         case Not(part):
             return f"not {_condition(part, True)}"
     if condition == EVERYTHING:

@@ -7,6 +7,7 @@ from ..exceptions import FieldError
 from ..queries.conditions import (
     EVERYTHING,
     Condition,
+    Holds,
     Ids,
     Term,
     all_of,
@@ -15,7 +16,7 @@ from ..queries.conditions import (
     odd_of,
 )
 from ..queries.query import Query
-from ..terms import attribute_term, term_suffix
+from ..terms import attribute_term, term_suffix, unique_value
 from . import ranges
 from .arguments import looked_up_pk
 from .options import Options
@@ -133,10 +134,35 @@ def _of_lookup(meta: Options, name: str, value: Any) -> Condition:
 
 
 def _equal(meta: Options, name: str, value: Any) -> Condition:
-    """By the text where the attribute is indexed, else by the value if it is sorted."""
-    if not meta.indexes(name) and name in meta.ordered:
+    """By the text where the attribute is indexed, else by the value if it is sorted.
+
+    By the text too where it is only unique.
+    """
+    if compares_text(meta, name):
+        if meta.indexes(name):
+            return Term(_attribute(meta, name, value))
+        return _held(meta, name, value)
+    if name in meta.ordered:
         return ranges.equal(meta, name, value)
     return Term(_attribute(meta, name, value))
+
+
+def compares_text(meta: Options, name: str) -> bool:
+    """Whether equality of this attribute is that of its texts, as of unique values."""
+    return meta.indexes(name) or (name not in meta.ordered and (name,) in meta.unique)
+
+
+def _held(meta: Options, name: str, value: Any) -> Condition:
+    """By the one object that holds the value of an attribute that is unique."""
+    meta.refuse_building(name)
+    field = unique_value([value])
+    if field is None:
+        what = "None" if value is None else f"a value of type {type(value).__name__}"
+        raise FieldError(
+            f"Cannot filter {meta.object_name} by {name!r}: {what} is not kept unique, "
+            f"so no index holds it. {_mend(meta, name)}"
+        )
+    return Holds((name,), field)
 
 
 def _of_tags(meta: Options, lookup: str, value: Any) -> Condition:

@@ -61,8 +61,7 @@ def _change(
     meta, query = asked.model._meta, asked.query
 
     def rewrite_if_asked(found: Found) -> Verdict:
-        terms = set(found.contents.terms(meta))
-        if not query.matches(found.pk, terms, found.old.sort_keys):
+        if not query.matches(found.pk, found.contents.entries(meta, found.old)):
             return Verdict.LEAVE
         return rewrite(found)
 

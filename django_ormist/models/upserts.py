@@ -10,7 +10,7 @@ from ..terms import text
 from . import fetching, saving
 from .blocks import refuse
 from .efforts import Overtaken
-from .lookups import narrowed
+from .lookups import compares_text, narrowed
 
 if TYPE_CHECKING:
     from .base import Model
@@ -122,7 +122,7 @@ def _is_arbitrated(instance: "Model", query: Query, lookups: dict[str, Any]) -> 
     return any(
         all(
             name in lookups
-            and meta.indexes(name)
+            and compares_text(meta, name)
             and lookups[name] is not None
             and text(lookups[name]) == text(instance.attrs.get(name))
             for name in names

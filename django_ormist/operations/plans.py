@@ -10,8 +10,9 @@ from ..keys import (
     pk_bytes,
     sort_keys_key,
     term_key,
+    unique_key,
 )
-from ..queries.conditions import And, Condition, Ids, Not, Or, Range, Term, Xor
+from ..queries.conditions import And, Condition, Holds, Ids, Not, Or, Range, Term, Xor
 from ..queries.query import CREATED, EXPIRE, RANDOM, Order, Query
 from ..terms import term_suffix
 from .operation import Word
@@ -47,6 +48,8 @@ class Plan:
                 return ["R", self.ordered(name), low, high]
             case Ids(pks):
                 return ["I", len(pks), *sorted(pk_bytes(pk) for pk in pks)]
+            case Holds(names, value):
+                return ["U", self._place(unique_key(self.space, names)), value]
             case Not(part):
                 return ["N", *self.condition(part)]
             case And(parts) | Or(parts) | Xor(parts):

@@ -31,6 +31,14 @@ class Ids:
 
 
 @dataclass(frozen=True, slots=True)
+class Holds:
+    """Holds this value of an attribute that is unique, or of several together."""
+
+    names: tuple[str, ...]
+    value: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class And:
     """Meets all of them; without any, every object does."""
 
@@ -58,7 +66,7 @@ class Not:
     part: "Condition"
 
 
-Condition = Term | Range | Ids | And | Or | Xor | Not
+Condition = Term | Range | Ids | Holds | And | Or | Xor | Not
 
 EVERYTHING = And()
 NOTHING = Or()
@@ -123,23 +131,36 @@ def negated(part: Condition) -> Condition:
     return part.part if isinstance(part, Not) else Not(part)
 
 
-def is_met(
-    condition: Condition, pk: str, terms: Set[str], sort_keys: Mapping[str, bytes]
-) -> bool:
-    """Whether an object with this id, these terms and sort keys meets it."""
+@dataclass(frozen=True, slots=True)
+class Entries:
+    """What one object is found by, besides its id.
+
+    sort_keys: of each ordered attribute that it has. unique: what stands for its value
+    of each unique one, by their names.
+    """
+
+    terms: Set[str]
+    sort_keys: Mapping[str, bytes]
+    unique: Mapping[tuple[str, ...], bytes]
+
+
+def is_met(condition: Condition, pk: str, entries: Entries) -> bool:
+    """Whether an object with this id and these entries meets it."""
     match condition:
         case Term(term):
-            return term in terms
+            return term in entries.terms
         case Range(name, low, high):
-            key = sort_keys.get(name)
+            key = entries.sort_keys.get(name)
             return key is not None and low <= key < high
         case Ids(pks):
             return pk in pks
+        case Holds(names, value):
+            return entries.unique.get(names) == value
         case Not(part):
-            return not is_met(part, pk, terms, sort_keys)
+            return not is_met(part, pk, entries)
         case And(parts):
-            return all(is_met(each, pk, terms, sort_keys) for each in parts)
+            return all(is_met(each, pk, entries) for each in parts)
         case Or(parts):
-            return any(is_met(each, pk, terms, sort_keys) for each in parts)
+            return any(is_met(each, pk, entries) for each in parts)
         case Xor(parts):
-            return sum(is_met(each, pk, terms, sort_keys) for each in parts) % 2 == 1
+            return sum(is_met(each, pk, entries) for each in parts) % 2 == 1

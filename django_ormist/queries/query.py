@@ -1,10 +1,9 @@
 """A question as data: which objects, in what order, which slice of them."""
 
-from collections.abc import Mapping, Set
 from dataclasses import dataclass, replace
 from typing import NamedTuple, Self
 
-from .conditions import NOTHING, And, Condition, Ids, Term, all_of, is_met
+from .conditions import NOTHING, And, Condition, Entries, Ids, Term, all_of, is_met
 
 CREATED, EXPIRE, RANDOM = "created", "expire", "?"
 """Orders that are no attributes. No two objects have one creation time."""
@@ -116,6 +115,6 @@ class Query:
             new_stop = min(new_stop or 0, self.stop) if stop is not None else self.stop
         return replace(self, start=new_start, stop=new_stop)
 
-    def matches(self, pk: str, terms: Set[str], sort_keys: Mapping[str, bytes]) -> bool:
-        """Whether an object with this id, these terms and sort keys is asked for."""
-        return is_met(self.condition, pk, terms, sort_keys)
+    def matches(self, pk: str, entries: Entries) -> bool:
+        """Whether an object with this id and these entries is asked for."""
+        return is_met(self.condition, pk, entries)

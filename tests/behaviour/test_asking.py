@@ -8,6 +8,7 @@ from django.db.models import F, Q
 
 import django_ormist as ormist
 from django_ormist.models import Model
+from tests.behaviour.test_expiry import expire_now
 from tests.models import City, Plain, Todo
 
 
@@ -97,6 +98,49 @@ def test_collections_combine(ask, cities):
     assert ask((swiss & cities.none()).ids) == []
     assert ask((swiss.order_by("name") | rhine).ids) == ["Basel", "Bern", "Köln"]
     assert ask(cities.find(pk__in=swiss).find("rhine").ids) == ["Basel"]
+
+
+def test_a_unique_attribute_is_found_by_who_holds_the_value(ask, cities):
+    ask(City.objects.bulk_create, [City(id="a", code=1), City(id="b", code="x" * 99)])
+    assert ask(City.objects.get, code="1").id == "a"
+    assert ask(cities.find(code="x" * 99).ids) == ["b"]
+    assert ask(cities.find(code__in=[1, 2, "x" * 99]).order_by("-created").ids) == [
+        "b",
+        "a",
+    ]
+    assert ask(cities.find(code=1).count) == 1
+    assert ask(cities.exclude(code=1).count) == 6
+    assert ask(cities.find(Q(code=1) | Q(country="CH")).ids) == ["Bern", "Basel", "a"]
+    assert ask(cities.find("rhine", code=1).exists) is False
+    assert not ask(cities.find(code=2).exists)
+    assert ask(cities.find(code=1).update, population=5) == 1
+    assert ask(City.objects.get, "a").population == 5
+    assert ask(cities.find(code=1).delete)[0] == 1
+    assert ask(cities.find(code=1).count) == 0
+    assert "code = 'x'" in ask(cities.find(code="x").explain)
+
+
+def test_a_unique_value_of_one_that_expired_is_held_by_nobody(ask, server):
+    expire_now(server, ask(City.objects.create, code=1, expire=1000))
+    assert ask(City.objects.get_or_none, code=1) is None
+    assert ask(City.objects.find(code=1).count) == 0
+    city, is_new = ask(City.objects.get_or_create, code=1)
+    assert is_new
+    assert ask(City.objects.get, code=1) == city
+
+
+@pytest.mark.parametrize(
+    ("lookups", "message"),
+    [
+        ({"code": None}, r"'code': None is not kept unique.* City\.Meta\.index_attrs"),
+        ({"code": [1]}, r"by 'code': a value of type list is not kept unique"),
+        ({"slug": "x"}, r"by 'slug': it is not indexed. .*City\.Meta\.index_attrs"),
+        ({"code__gt": 1}, r"City\.Meta\.ordered"),
+    ],
+)
+def test_what_no_unique_index_answers_is_refused(lookups, message):
+    with pytest.raises(ormist.FieldError, match=message):
+        City.objects.find(**lookups)
 
 
 @pytest.mark.parametrize(

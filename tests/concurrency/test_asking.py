@@ -63,7 +63,7 @@ class Writer:
         chosen = {name: self.random.choice(VALUES[name]) for name in VALUES}
         attrs = {k: v for k, v in chosen.items() if self.random.random() < 0.8}
         tags = [tag for tag in TAGS if self.random.random() < 0.4]
-        city = City(*tags, id=f"w{self.number}", **attrs)
+        city = City(*tags, id=f"w{self.number}", code=f"c{self.number}", **attrs)
         self.cities[city.id] = city
         if self.random.random() < 0.4:
             self._let_expire(city)

@@ -41,11 +41,15 @@ VALUES = {
 }
 
 
+CODES = [*(f"c{i}" for i in range(0, 300, 3)), "none", "x" * 99]
+"""Unique, so each object has one of its own."""
+
+
 def drawer(random, **values):
     return Drawer(
         random,
-        VALUES | values,
-        indexed=("country", "name"),
+        {"code": CODES} | VALUES | values,
+        indexed=("country", "name", "code"),
         ordered=("population", "name", "founded"),
         tags=TAGS,
     )
@@ -53,7 +57,7 @@ def drawer(random, **values):
 
 def thing(city, created):
     expire = None if city.expire is None else city.expire.timestamp()
-    named = [(name, city.attrs) for name in ("country", "name")]
+    named = [(name, city.attrs) for name in ("country", "name", "code")]
     terms = [f"{name}:{attrs[name]}" for name, attrs in named if name in attrs]
     return Thing(city.id, dict(city.attrs), (*city._tags, *terms), created, expire)
 
@@ -64,6 +68,8 @@ def stored(random, size, number):
     for i in range(size):
         chosen = {name: random.choice(VALUES[name]) for name in VALUES}
         attrs = {k: v for k, v in chosen.items() if random.random() < 0.8}
+        if random.random() < 0.8:
+            attrs["code"] = f"c{i}"
         tags = [tag for tag in TAGS if random.random() < 0.4]
         expire = random.choice((None, None, 1000, 1000, 2000 + i))
         made.append(City(*tags, id=f"q{number}-{i:03}", expire=expire, **attrs))
@@ -84,7 +90,7 @@ def real(random, size):
         tags = [tag for tag in TAGS[:3] if random.random() < 0.3]
         expire = random.choice((None, None, None, 3000 + len(made) % 50))
         city = City(*tags, id=str(row["geonameid"]), expire=expire, name=row["name"])
-        city.set(country=row["countrycode"], population=row["population"])
+        city.set(country=row["countrycode"], population=row["population"], code=city.id)
         if latitude > 0:
             city.founded = latitude
         made.append(city)
@@ -190,7 +196,7 @@ def test_real_cities_are_found_and_ordered_as_by_python(ask, server, seed):
     things = real(random, CITIES)
     some = random.sample(things, 500)
     values = {name: [t.attrs[name] for t in some if name in t.attrs] for name in VALUES}
-    draws = drawer(random, **values)
+    draws = drawer(random, **values, code=[each.pk for each in some])
     draws.pks = [each.pk for each in some]
     for _ in range(50 if IS_SOAK else 12):
         check(ask, draws.question(), things)

@@ -3,7 +3,16 @@
 import pytest
 
 from django_ormist.operations import composed
-from django_ormist.queries.conditions import EVERYTHING, Ids, Not, Or, Range, Term, Xor
+from django_ormist.queries.conditions import (
+    EVERYTHING,
+    Holds,
+    Ids,
+    Not,
+    Or,
+    Range,
+    Term,
+    Xor,
+)
 from django_ormist.queries.query import Order, Query
 from django_ormist.sortkeys import AFTER, sort_key
 from tests.scripts.store import FAR, ONE_VARIANT_A_SERVER
@@ -11,6 +20,8 @@ from tests.scripts.store import FAR, ONE_VARIANT_A_SERVER
 pytestmark = ONE_VARIANT_A_SERVER
 
 ODD = Not(Term("b"))
+SEVEN = sort_key(7)
+ALL = Query()
 SMALL = Range("size", sort_key(0), sort_key(1) + AFTER)
 
 
@@ -91,6 +102,25 @@ def test_a_walk_that_begins_far_in_passes_over_live_ones_alone(sized, late, orde
             found = numbers(page(sized, order, start=start, size=2, back=back))
             assert found == live[start : start + 2]
         sized.client.zadd(sized.key("expires"), dict.fromkeys(late, FAR))
+
+
+def test_a_unique_value_is_met_by_its_holder_alone(sized):
+    held = {"t:x": "n03", "t:late": "n04", "t:gone": "never"}
+    sized.client.hset(sized.key("u:code"), mapping=held)
+    sized.expire_now("n04")
+
+    def holds(value):
+        return Holds(("code",), value)
+
+    assert numbers(page(sized, where=holds(b"t:x"))) == [3]
+    assert numbers(page(sized, Order("size"), where=holds(b"t:x"), back=True)) == [3]
+    assert numbers(page(sized, where=Or((holds(b"t:x"), Range("size", SEVEN))))) == [3]
+    assert len(numbers(page(sized, where=Not(holds(b"t:x"))))) == 10
+    for value in (b"t:none", b"t:late", b"t:gone"):
+        assert numbers(page(sized, where=holds(value))) == []
+        assert sized.run(composed.count(sized.space, ALL.where(holds(value)))) == 0
+    told, _ = page(sized, where=holds(b"t:x"), want="explain")
+    assert told == [b"sort", sized.key("u:code"), 1]
 
 
 def test_it_tells_what_it_did(sized):

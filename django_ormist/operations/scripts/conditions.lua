@@ -5,6 +5,7 @@
 --          T key            carries the term of this sorted set
 --          R key low high   low <= sort key < high; the hash of sort keys is key + 1
 --          I count ids...   is one of these
+--          U key value      is the one that this hash says of a unique value
 --          A count ...  O count ...  X count ...   all, any, an odd number of them
 --          N ...            not this
 -- RETURNS  nothing
@@ -71,6 +72,16 @@ local function equal(key, sort_keys, sort_key)
   return node
 end
 
+-- One of some ids: `key` is where they were read, if they were.
+local function listed(ids, key)
+  local known = {}
+  for _, pk in ipairs(ids) do
+    known[pk] = true
+  end
+  return {kind = 'I', key = key, ids = ids, known = known, size = #ids,
+    share = #ids / math.max(total, #ids, 1)}
+end
+
 local function opposite(node)
   return {kind = 'N', kids = {node}, size = total, share = 1 - node.share}
 end
@@ -125,14 +136,14 @@ local function condition(at)
     local node = range(KEYS[place], KEYS[place + 1], ARGV[at + 2], ARGV[at + 3])
     return node, at + 4
   elseif kind == 'I' then
-    local count, ids, known = tonumber(ARGV[at + 1]), {}, {}
+    local count, ids = tonumber(ARGV[at + 1]), {}
     for i = 1, count do
       ids[i] = ARGV[at + 1 + i]
-      known[ids[i]] = true
     end
-    local share = count / math.max(total, count, 1)
-    return {kind = 'I', ids = ids, known = known, size = count, share = share},
-      at + 2 + count
+    return listed(ids), at + 2 + count
+  elseif kind == 'U' then
+    local key = KEYS[tonumber(ARGV[at + 1])]
+    return listed({redis.call('HGET', key, ARGV[at + 2]) or nil}, key), at + 3
   elseif kind == 'N' then
     local kid, following = condition(at + 1)
     return opposite(kid), following
