@@ -32,8 +32,9 @@ lint: ## ruff check, ruff format --check
 	@$(ENVIRONMENTS) run tools ruff check .
 	@$(ENVIRONMENTS) run tools ruff format --check .
 
-types: ## mypy, strict on the package and on tests/typing
+types: ## mypy, strict on the package and on tests/typing; pyright on tests/typing
 	@$(ENVIRONMENTS) run tools mypy
+	@$(ENVIRONMENTS) run tools basedpyright
 
 wheel: ## build the wheel into dist/, and see that every file of the package is in it
 	@$(ENVIRONMENTS) wheel dist

@@ -1,4 +1,4 @@
-"""What the types say, read by mypy (`make types`) and by pyright; never run."""
+"""What the types say, read by mypy and by pyright (`make types`); never run."""
 
 from typing import Any, assert_type
 
