@@ -103,7 +103,8 @@ def _number_of(sign: bytes, rest: bytes) -> int | float | Decimal:
     if sign == b"\x21":
         return 0
     if sign == b"\x20":
-        return -_number_of(b"\x22", bytes(255 - byte for byte in rest))
+        size = _number_of(b"\x22", bytes(255 - byte for byte in rest))
+        return size.copy_negate() if isinstance(size, Decimal) else -size
     below: float = struct.unpack(">d", rest[:8])[0]
     if rest[8:9] == _EXACT:
         return int(below) if below.is_integer() else below

@@ -142,6 +142,7 @@ def test_a_lone_surrogate_is_refused():
 @example(Decimal("-Infinity"))
 @example(Decimal("1E-400"))
 @example(Decimal("1E+100000"))
+@example(Decimal("-461505916293413.53958020916954"))
 def test_a_value_that_has_the_key_comes_back(value):
     key = sort_key(value)
     if key is not None:
