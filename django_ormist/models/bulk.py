@@ -209,7 +209,8 @@ def update(
         instance._assigned.difference_update(names)
 
     meta, codec = asked.model._meta, connections[asked.db].codec
-    changes = Changes(asked.space, meta, codec, rewrite, done=done)
+    moves = "tags" in names or any(map(meta.has_index, names))
+    changes = Changes(asked.space, meta, codec, rewrite, done=done, moves=moves)
     return (yield from changes.made([pk.encode() for pk in instances]))
 
 

@@ -58,7 +58,7 @@ class Changes:
     """The changes of some objects of one model.
 
     has_counters: whether *rewrite* reads counters. done: called with each that was
-    written, *new* being what is stored.
+    written, *new* being what is stored. moves: whether it may change index entries.
     """
 
     space: Space
@@ -67,6 +67,7 @@ class Changes:
     rewrite: Rewrite
     has_counters: bool = False
     done: Callable[[Found], None] | None = None
+    moves: bool = True
     changed: int = 0
     error: Exception | None = None
     _overdue: set[str] = field(default_factory=set)
@@ -133,10 +134,13 @@ class Changes:
             return None
         if verdict is Verdict.DELETE or pk in self._overdue:
             return found, None
-        found.new = contents.image(self.meta, self.codec)
+        if self.moves:
+            found.new = contents.image(self.meta, self.codec)
+        else:
+            found.new = contents.image_like(old, self.codec)
         assigned = found.assigned if self.meta.counters else None
         is_indexed, counted = self.meta.is_indexed, found.counted
-        return found, objects.save(
+        return found, objects.rewrite(
             self.space, pk, old, found.new, assigned, is_indexed, counted
         )
 

@@ -5,7 +5,6 @@ from typing import Any
 
 from ..codecs import pack, pack_value, unpack
 from ..operations.objects import Image
-from ..queries.conditions import Entries
 from ..sortkeys import sort_key
 from ..terms import object_terms, term_suffix, text, unique_value
 from .options import Options
@@ -71,9 +70,10 @@ class Contents:
             {names: value for names, value in unique.items() if value is not None},
         )
 
-    def entries(self, meta: Options, image: Image) -> Entries:
-        """What it is found by, where *image* is what it is in the store."""
-        return Entries(set(self.terms(meta)), image.sort_keys, image.unique)
+    def image_like(self, old: Image, codec: str) -> Image:
+        """The image, where it is known to have the same index entries as *old*."""
+        packed = pack(self.attrs, self.tags, self.expire_at_ms, codec)
+        return Image(packed, old.suffixes, self.expire_at_ms, old.sort_keys, old.unique)
 
     def _check_unique(self, meta: Options, names: tuple[str, ...]) -> None:
         for name in names:

@@ -11,6 +11,7 @@ from ..operations.healing import forget
 from ..operations.objects import NOTHING
 from ..operations.operation import Flow, Operation
 from ..operations.replies import Holder, Outcome
+from ..queries.conditions import is_met
 from ..queries.query import Query
 from .contents import Contents
 
@@ -69,7 +70,7 @@ class Effort:
 
     def operation(self) -> Operation:
         """The write, refused by the server if something else is stored."""
-        write = objects.save(
+        write = objects.rewrite(
             self.space,
             self.pk,
             self.old,
@@ -131,7 +132,7 @@ class Effort:
             return False
         found = self.read(stored)
         image = found.stored_image(stored, self.meta)
-        return query.matches(self.pk, found.entries(self.meta, image))
+        return is_met(query.condition, self.pk, image)
 
     def taken(self) -> IntegrityError:
         return IntegrityError(

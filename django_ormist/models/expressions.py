@@ -9,6 +9,12 @@ from typing import Any
 
 from ..exceptions import FieldError
 
+Held = Callable[[str], Any]
+"""The value that one object has of a name."""
+
+Computed = Callable[[Held], Any]
+"""The value of an expression of that object."""
+
 _OPERATIONS: dict[str, Callable[[Any, Any], Any]] = {
     "+": operator.add,
     "-": operator.sub,
@@ -42,25 +48,29 @@ def names_in(expression: Any) -> Iterator[str]:
         raise _unknown(expression)
 
 
-def value_of(expression: Any, held: Callable[[str], Any]) -> Any:
-    """What an expression is of one object. held: the value that it has of a name.
+def value_of(expression: Any) -> Computed:
+    """What gives the value of an expression, one that names_in() takes, of an object.
 
-    None where a part of it is None, as SQL's NULL. Raises what Python's arithmetic
+    None where a part of it is None, as SQL's NULL. It raises what Python's arithmetic
     raises; a quotient is Python's.
     """
     if not is_expression(expression):
-        return expression
+        return lambda held: expression
     from django.db.models import F, Value
 
     if isinstance(expression, F):
-        return held(_name(expression))
+        name = _name(expression)
+        return lambda held: held(name)
     if isinstance(expression, Value):
-        return expression.value
-    left = value_of(expression.lhs, held)
-    right = value_of(expression.rhs, held)
-    if left is None or right is None:
-        return None
-    return _OPERATIONS[expression.connector](left, right)
+        return value_of(expression.value)
+    operation = _OPERATIONS[expression.connector]
+    lhs, rhs = value_of(expression.lhs), value_of(expression.rhs)
+
+    def computed(held: Held) -> Any:
+        left, right = lhs(held), rhs(held)
+        return None if left is None or right is None else operation(left, right)
+
+    return computed
 
 
 def _name(f: Any) -> str:

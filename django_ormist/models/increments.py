@@ -45,7 +45,7 @@ def _increment_attribute(instance: "Model", using: str, name: str, by: Any) -> F
         old = found.stored_image(stored, meta)
         new = Contents({**found.attrs, name: value}, found.tags, found.expire_at_ms)
         image = new.image(meta, codec)
-        code, seen = yield objects.save(
+        code, seen = yield objects.rewrite(
             space,
             instance.id,
             old,

@@ -163,6 +163,14 @@ class Options:
             return name in self.index_attrs
         return self.model.indexes_attributes and name not in self.exclude_attrs
 
+    def has_index(self, name: str) -> bool:
+        """Whether any index, by terms, in order or unique, holds this attribute."""
+        return (
+            self.indexes(name)
+            or name in self.ordered
+            or any(name in names for names in self.unique)
+        )
+
     def refuse_building(self, name: str) -> None:
         """Raises FieldError if the index of this attribute is still being built.
 

@@ -7,11 +7,12 @@ from ..connections import connections
 from ..exceptions import FieldError
 from ..operations import searches
 from ..operations.operation import Flow
+from ..queries.conditions import is_met
 from .arguments import checked_counter
 from .blocks import refuse
 from .changes import Changes, Found, Rewrite, Verdict
 from .deadlines import to_datetime, to_deadline_ms
-from .expressions import is_expression, names_in, value_of
+from .expressions import Computed, is_expression, names_in, value_of
 from .options import Options
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def set_expire(asked: "Collection[Any]", deadline_ms: int | None) -> Flow:
         found.contents.expire_at_ms = deadline_ms
         return Verdict.WRITE
 
-    return (yield from _change(asked, rewrite))
+    return (yield from _change(asked, rewrite, moves=False))
 
 
 def update(asked: "Collection[Any]", values: dict[str, Any]) -> Flow:
@@ -45,29 +46,36 @@ def update(asked: "Collection[Any]", values: dict[str, Any]) -> Flow:
     counted = _names_read(meta, values) & meta.counters
     if not values:
         return (yield from searches.size(asked.space, asked.query))
+    computed = {name: value_of(value) for name, value in values.items()}
 
     def rewrite(found: Found) -> Verdict:
         found.counted = {name: found.counters.get(name, 0) for name in counted}
-        _assign(meta, found, values)
+        _assign(meta, found, computed)
         return Verdict.WRITE
 
-    return (yield from _change(asked, rewrite, bool(counted)))
+    moves = any(map(meta.has_index, values))
+    return (yield from _change(asked, rewrite, bool(counted), moves))
 
 
 def _change(
-    asked: "Collection[Any]", rewrite: Rewrite, has_counters: bool = False
+    asked: "Collection[Any]",
+    rewrite: Rewrite,
+    has_counters: bool = False,
+    moves: bool = True,
 ) -> Flow:
     """Flow: rewrite each object that matches, as it is stored; how many."""
-    meta, query = asked.model._meta, asked.query
+    meta, condition = asked.model._meta, asked.query.condition
 
     def rewrite_if_asked(found: Found) -> Verdict:
-        if not query.matches(found.pk, found.contents.entries(meta, found.old)):
+        if not is_met(condition, found.pk, found.old):
             return Verdict.LEAVE
         return rewrite(found)
 
-    pks = yield from searches.ids(asked.space, query)
+    pks = yield from searches.ids(asked.space, asked.query)
     codec = connections[asked.db].codec
-    changes = Changes(asked.space, meta, codec, rewrite_if_asked, has_counters)
+    changes = Changes(
+        asked.space, meta, codec, rewrite_if_asked, has_counters, moves=moves
+    )
     return (yield from changes.made(pks))
 
 
@@ -91,7 +99,7 @@ def _names_read(meta: Options, values: dict[str, Any]) -> set[str]:
     return read
 
 
-def _assign(meta: Options, found: Found, values: dict[str, Any]) -> None:
+def _assign(meta: Options, found: Found, values: dict[str, Computed]) -> None:
     """Set the values of one object, all computed from what it held before."""
     contents, counters = found.contents, found.counters
 
@@ -103,7 +111,7 @@ def _assign(meta: Options, found: Found, values: dict[str, Any]) -> None:
         return found.pk if name in ("id", "pk") else contents.attrs.get(name)
 
     try:
-        new = {name: value_of(value, held) for name, value in values.items()}
+        new = {name: value(held) for name, value in values.items()}
         if "expire" in new:
             contents.expire_at_ms = to_deadline_ms(new.pop("expire"))
     except (TypeError, ValueError, ArithmeticError) as error:

@@ -163,10 +163,34 @@ def save(
     )
 
 
-def update(space: Space, pk: str, old: Image, new: Image) -> Operation:
-    """As save(), for images with a deadline that differ in nothing but that and bytes.
+def rewrite(
+    space: Space,
+    pk: str,
+    old: Image,
+    new: Image,
+    counters: Mapping[str, int] | None = None,
+    is_indexed: bool = True,
+    counted: Mapping[str, int] = NO_COUNTERS,
+) -> Operation:
+    """As save(): update() where that does the same, in half the time."""
+    if (
+        not counters
+        and not counted
+        and old.packed
+        and (old.expire_at_ms is None) is (new.expire_at_ms is None)
+        and (counters is None or old.expire_at_ms == new.expire_at_ms)
+        and old.suffixes == new.suffixes
+        and old.sort_keys == new.sort_keys
+        and old.unique == new.unique
+    ):
+        return update(space, pk, old, new)
+    return save(space, pk, old, new, counters, is_indexed, counted)
 
-    Of a model without counters. Half the time of save(), which could do it too.
+
+def update(space: Space, pk: str, old: Image, new: Image) -> Operation:
+    """As save(), where no index entry moves but the deadline, and none comes or goes.
+
+    Nothing is swept.
     """
     return Operation(
         UPDATE,

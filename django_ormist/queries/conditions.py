@@ -1,7 +1,10 @@
 """Which objects: a tree of conditions over what the indexes hold. Plain data."""
 
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
+
+from ..terms import term_suffix
 
 LOWEST, HIGHEST = b"", b"\xff"
 """Bounds below and above every sort key."""
@@ -131,24 +134,29 @@ def negated(part: Condition) -> Condition:
     return part.part if isinstance(part, Not) else Not(part)
 
 
-@dataclass(frozen=True, slots=True)
-class Entries:
+class Entries(Protocol):
     """What one object is found by, besides its id.
 
-    sort_keys: of each ordered attribute that it has. unique: what stands for its value
-    of each unique one, by their names.
+    suffixes: one for each index term, from ``terms.term_suffix``. sort_keys: of each
+    ordered attribute that it has. unique: what stands for its value of each unique
+    one, by their names.
     """
 
-    terms: Set[str]
-    sort_keys: Mapping[str, bytes]
-    unique: Mapping[tuple[str, ...], bytes]
+    @property
+    def suffixes(self) -> Container[bytes]: ...
+
+    @property
+    def sort_keys(self) -> Mapping[str, bytes]: ...
+
+    @property
+    def unique(self) -> Mapping[tuple[str, ...], bytes]: ...
 
 
 def is_met(condition: Condition, pk: str, entries: Entries) -> bool:
     """Whether an object with this id and these entries meets it."""
     match condition:
         case Term(term):
-            return term in entries.terms
+            return term_suffix(term) in entries.suffixes
         case Range(name, low, high):
             key = entries.sort_keys.get(name)
             return key is not None and low <= key < high

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import NamedTuple, Self
 
-from .conditions import NOTHING, And, Condition, Entries, Ids, Term, all_of, is_met
+from .conditions import NOTHING, And, Condition, Ids, Term, all_of
 
 CREATED, EXPIRE, RANDOM = "created", "expire", "?"
 """Orders that are no attributes. No two objects have one creation time."""
@@ -114,7 +114,3 @@ class Query:
             new_start = min(new_start, self.stop)
             new_stop = min(new_stop or 0, self.stop) if stop is not None else self.stop
         return replace(self, start=new_start, stop=new_stop)
-
-    def matches(self, pk: str, entries: Entries) -> bool:
-        """Whether an object with this id and these entries is asked for."""
-        return is_met(self.condition, pk, entries)

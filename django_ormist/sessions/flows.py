@@ -227,12 +227,7 @@ def _rewrite(record: Session) -> Flow:
     # Read from the bytes: an attempt that failed may have left its own in the record.
     old = _image(record, packed)
     new = record._contents().image(meta, connections[using].codec)
-    is_same = old.suffixes == new.suffixes and None not in (
-        old.expire_at_ms,
-        new.expire_at_ms,
-    )
-    plan = objects.update if is_same else objects.save
-    reply = yield plan(meta.space(using), record.id, old, new)
+    reply = yield objects.rewrite(meta.space(using), record.id, old, new)
     if reply[0] is Outcome.DONE:
         record._take(record._contents(), new.packed, using)
         return

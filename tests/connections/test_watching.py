@@ -28,10 +28,10 @@ def test_one_record_a_trip_says_what_and_how_long(server, ask, log):
     ask(todo.save)
     record = log.records[-1]
     assert record.name == LOGGER
-    assert (record.alias, record.operations) == ("default", ["save"])
-    assert record.keys == 5
+    assert (record.alias, record.operations) == ("default", ["update"])
+    assert record.keys == 2
     assert 0 < record.duration_ms < 10_000
-    assert record.getMessage().startswith("default: save; 5 keys, ")
+    assert record.getMessage().startswith("default: update; 2 keys, ")
     log.clear()
     ask(Page.objects.create)
     ask(list, Page.objects.all())
@@ -122,12 +122,12 @@ def test_a_trip_is_a_span_below_the_current_one(server, is_async, spans):
     with trace.get_tracer("test").start_as_current_span("view"):
         asyncio.run(todo.asave()) if is_async else todo.save()
     trip, view = spans.get_finished_spans()
-    assert trip.name == "ormist save"
+    assert trip.name == "ormist update"
     assert trip.kind is trace.SpanKind.CLIENT
     assert trip.parent.span_id == view.context.span_id
     assert trip.start_time < trip.end_time
     assert trip.attributes["db.system.name"] == "redis"
-    assert trip.attributes["db.operation.name"] == "save"
+    assert trip.attributes["db.operation.name"] == "update"
     assert trip.attributes["ormist.alias"] == "default"
 
 

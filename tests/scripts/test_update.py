@@ -1,13 +1,14 @@
-"""update.lua: new bytes and another deadline, where no other index entry moves."""
+"""update.lua: new bytes and maybe a deadline, where no other index entry moves."""
 
 import pytest
 
 from django_ormist.operations import objects
-from django_ormist.operations.objects import NOTHING
+from django_ormist.operations.objects import NOTHING, Image
 from tests.scripts.store import FAR, ONE_VARIANT_A_SERVER, image
 
 pytestmark = ONE_VARIANT_A_SERVER
 
+LASTING = image("a", packed=b"old"), image("a", packed=b"new")
 OLD = image("a", packed=b"old", expire=FAR)
 NEW = image("a", packed=b"new", expire=FAR + 1000)
 
@@ -20,12 +21,13 @@ def update(store):
     )
 
 
-def test_it_leaves_what_save_would_have_left(store, update):
-    store.save("one", NOTHING, OLD)
-    assert update() == 1
+@pytest.mark.parametrize(("old", "new"), [(OLD, NEW), LASTING])
+def test_it_leaves_what_save_would_have_left(store, update, old, new):
+    store.save("one", NOTHING, old)
+    assert update(old, new) == 1
     updated = store.everything()
-    store.save("one", NEW, OLD)
-    assert store.save("one", OLD, NEW) == 1
+    store.save("one", new, old)
+    assert store.save("one", old, new) == 1
     assert store.everything() == updated
 
 
@@ -55,3 +57,29 @@ def test_minus_1_names_the_key_of_another_type_and_writes_nothing(store, update,
     before = store.everything()
     assert update() == [-1, key]
     assert store.everything() == before
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "counters", "is_small"),
+    [
+        (OLD, NEW, None, True),
+        (*LASTING, None, True),
+        (*LASTING, {}, True),
+        (OLD, NEW, {}, False),  # the counters expire too
+        (*LASTING, {"n": 1}, False),
+        (NOTHING, NEW, None, False),
+        (OLD, LASTING[1], None, False),
+        (LASTING[0], NEW, None, False),
+        (LASTING[0], image("b", packed=b"new"), None, False),
+        (LASTING[0], Image(b"new", (b"t:a",), None, {"age": b"1"}), None, False),
+        (LASTING[0], Image(b"new", (b"t:a",), None, {}, {("x",): b"1"}), None, False),
+    ],
+)
+def test_a_rewrite_is_one_where_nothing_else_moves(store, old, new, counters, is_small):
+    write = objects.rewrite(store.space, "one", old, new, counters)
+    assert write.command is (objects.UPDATE if is_small else objects.SAVE)
+
+
+def test_a_rewrite_that_must_find_counters_as_they_were_is_a_save(store):
+    write = objects.rewrite(store.space, "one", *LASTING, {}, counted={"n": 1})
+    assert write.command is objects.SAVE

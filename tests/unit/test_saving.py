@@ -52,5 +52,5 @@ def test_a_save_after_a_deadline_that_another_prolonged_keeps_the_object():
     flow = saving.save(todo, "default")
     prolonged = pack({"text": "a"}, ["mine"])
     replies = DUE, (Outcome.REFUSED, prolonged), (Outcome.DONE, None)
-    assert answered(flow, *replies) == (None, ["save", "delete", "save"])
+    assert answered(flow, *replies) == (None, ["update", "delete", "update"])
     assert (todo.text, todo.expire) == ("b", None)

@@ -1,7 +1,8 @@
 -- Put new bytes in the place of an object's, where no index entry but its deadline moves.
 --
 -- KEYS     1 object (string)  2 expires (sorted set)
--- ARGV     1 id  2 the bytes that must be stored now  3 new bytes  4 deadline in ms
+-- ARGV     1 id  2 the bytes that must be stored now  3 new bytes
+--          4 deadline in ms, "" for none, before as now
 -- RETURNS  1 written
 --          {0, stored} the stored bytes are others (false: none are stored)
 --          {3} the deadline is past: nothing was written
@@ -15,7 +16,10 @@ elseif stored ~= ARGV[2] then
   return {0, stored}
 end
 local deadline = tonumber(ARGV[4])
-if deadline <= clock() then
+if not deadline then
+  redis.call('SET', KEYS[1], ARGV[3])
+  return 1
+elseif deadline <= clock() then
   return {3}
 end
 -- Out of memory, the first write of a script is refused, and no later one.
