@@ -11,12 +11,22 @@ from typing import Any
 import django
 from django.conf import settings
 
-from . import asking, contests, growth, imports, memory, report, sessions, subjects
+from . import (
+    asking,
+    changing,
+    contests,
+    growth,
+    imports,
+    memory,
+    report,
+    sessions,
+    subjects,
+)
 from .figure import Figure
 from .server import PREFIXES, Measured, known, started
 from .timing import Clock
 
-APART = ("asking", "bytes", "growth", "import", "session")
+APART = ("asking", "bytes", "changing", "growth", "import", "session")
 """What the names of figures begin with that are no contests."""
 
 
@@ -69,7 +79,8 @@ def _options() -> argparse.Namespace:
         "--only",
         nargs="+",
         metavar="NAME",
-        help="figures whose name begins so, as: get list growth bytes session async",
+        help="figures whose name begins so, as: get list growth bytes session "
+        "changing async",
     )
     parser.add_argument("--rounds", type=int, metavar="N", help="default: 21")
     parser.add_argument(
@@ -134,6 +145,8 @@ def _figures(server: Measured, options: argparse.Namespace) -> Iterator[Figure]:
             yield from _contests(server, clock, scale, only)
         if _is_wanted("session", only):
             yield from sessions.figures(server, clock)
+        if _is_wanted("changing", only):
+            yield from changing.figures(server, clock)
         if _is_wanted("bytes", only):
             for figure in memory.figures(server, scale.remembered):
                 yield figure

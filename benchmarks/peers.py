@@ -54,7 +54,7 @@ def found() -> Iterator[Peer]:
 def _sqlite(rows: list[Any]) -> Iterator[Answers]:
     with tempfile.TemporaryDirectory(prefix="ormist-") as folder:
         path = str(Path(folder) / "db.sqlite3")
-        with _database({"ENGINE": "django.db.backends.sqlite3", "NAME": path}):
+        with database({"ENGINE": "django.db.backends.sqlite3", "NAME": path}):
             yield _filled(rows)
 
 
@@ -96,7 +96,7 @@ def _postgres(rows: list[Any]) -> Iterator[Answers]:
             time.sleep(1)
             engine = "django.db.backends.postgresql"
             place = {"HOST": folder, "PORT": str(port), "USER": "bench"}
-            with _database({"ENGINE": engine, "NAME": "postgres", **place}):
+            with database({"ENGINE": engine, "NAME": "postgres", **place}):
                 yield _filled(rows)
         finally:
             server.terminate()
@@ -109,7 +109,8 @@ def _postgres_folder() -> str | None:
 
 
 @contextmanager
-def _database(setting: dict[str, Any]) -> Iterator[None]:
+def database(setting: dict[str, Any]) -> Iterator[None]:
+    """Django's default database, of this setting."""
     from django.db import connections
 
     connections.settings = connections.configure_settings({"default": setting})
