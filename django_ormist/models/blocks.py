@@ -84,6 +84,23 @@ def refuse(using: str, verb: str) -> None:
         )
 
 
+def refuse_refresh(instance: "Model", using: str) -> None:
+    """Raise NotSupportedError if an open block holds a save of this instance.
+
+    What would be read is older than that save, and would be taken for changes since.
+    """
+    block = current(using)
+    while block is not None:
+        for entry in block.entries:
+            if isinstance(entry, Pending) and entry.instance is instance:
+                raise NotSupportedError(
+                    f"Cannot refresh {instance._meta.object_name} {instance.id!r}: its "
+                    "save waits for the end of the atomic() block. Refresh it after "
+                    "the block."
+                )
+        block = block.outer
+
+
 class Pending(Effort):
     """A save that waits for the end of its block: what it holds is what it was then.
 

@@ -11,7 +11,7 @@ from ..operations.objects import NOTHING, Image
 from ..operations.operation import Flow, Notice
 from ..operations.replies import Outcome
 from ..queries.query import Query
-from .blocks import Pending, Removal, current
+from .blocks import Pending, Removal, current, refuse_refresh
 from .contents import Contents
 from .efforts import Effort
 
@@ -99,6 +99,7 @@ def refresh(instance: "Model", using: str, fields: Iterable[str] | None = None) 
     """Flow: read the instance anew. One round trip. Raises DoesNotExist."""
     if isinstance(fields, str):
         raise TypeError(f"fields is a list of names, not the text {fields!r}.")
+    refuse_refresh(instance, using)
     space, meta = instance._meta.space(using), instance._meta
     if meta.counters:
         packed, counters = yield [

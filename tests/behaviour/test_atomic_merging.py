@@ -2,6 +2,7 @@
 
 import pytest
 
+from django_ormist import NotSupportedError
 from tests.behaviour.blocks import Block
 from tests.checker import raw_faults
 from tests.models import City, Page, User
@@ -257,4 +258,21 @@ def test_an_object_removed_behind_our_back_is_written_anew(
     server.client.delete(User._meta.space("default").base + b"o:x")
     block(lambda do: do(User(id="x").delete))
     assert ask(User.objects.count) == 0
+    assert is_sound()
+
+
+@pytest.mark.parametrize("fields", [None, ["n"]])
+def test_an_object_whose_save_waits_is_not_refreshed(ask, block, is_sound, fields):
+    mine = ask(Page.objects.create, n=1, views=1)
+
+    def work(do):
+        mine.n = 2
+        do(mine.save)
+        with pytest.raises(NotSupportedError, match="Cannot refresh Page"):
+            do(mine.refresh_from_db, fields=fields)
+
+    block(work)
+    mine.text = "later"
+    ask(mine.save, strict=True)
+    assert ask(Page.objects.get, mine.id).n == 2
     assert is_sound()
