@@ -6,7 +6,6 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from ..connections.executor import arun, run
-from ..exceptions import NotSupportedError
 from . import fetching
 from .answers import Answers
 from .writing import Writing
@@ -70,8 +69,8 @@ class Asking(Writing[M], Answers[M]):
 
     # One object
 
-    def get(self, /, *pk: str, **lookups: Any) -> M:
-        """The one object of this id, or of these lookups. One round trip.
+    def get(self, /, *pk: "str | Q", **lookups: Any) -> M:
+        """The one object of this id, or of these Q and lookups. One round trip.
 
         Raises DoesNotExist, MultipleObjectsReturned.
         """
@@ -79,19 +78,19 @@ class Asking(Writing[M], Answers[M]):
         found: M = run(fetching.get(asked, pk, lookups), asked.db)
         return found
 
-    async def aget(self, /, *pk: str, **lookups: Any) -> M:
+    async def aget(self, /, *pk: "str | Q", **lookups: Any) -> M:
         """See get()."""
         asked = self._collection()
         found: M = await arun(fetching.get(asked, pk, lookups), asked.db)
         return found
 
-    def get_or_none(self, /, *pk: str, **lookups: Any) -> M | None:
+    def get_or_none(self, /, *pk: "str | Q", **lookups: Any) -> M | None:
         """As get(), but None where get() raises DoesNotExist."""
         asked = self._collection()
         found: M | None = run(fetching.get_or_none(asked, pk, lookups), asked.db)
         return found
 
-    async def aget_or_none(self, /, *pk: str, **lookups: Any) -> M | None:
+    async def aget_or_none(self, /, *pk: "str | Q", **lookups: Any) -> M | None:
         """See get_or_none()."""
         asked = self._collection()
         found: M | None
@@ -249,18 +248,23 @@ class Manager(Asking[M]):
         cls, collection_class: "type[Collection[Any]]", class_name: str | None = None
     ) -> "type[Manager[Any]]":
         """A manager class with the public methods of a Collection class of yours."""
+        name = class_name or f"{cls.__name__}From{collection_class.__name__}"
+        return type(name, (cls,), {"collection_class": collection_class})
+
+    def __init_subclass__(cls) -> None:
+        """Give the manager what its Collection class adds, or does in its own way."""
+        super().__init_subclass__()
+        own = cls.__dict__.get("collection_class")
+        if own is None:
+            return
         from .collection import Collection
 
-        if not issubclass(collection_class, Collection):
-            raise TypeError(f"{collection_class!r} is not a Collection class.")
-        known = set(dir(Collection))
-        methods = {
-            name: _forwarded(name, method)
-            for name, method in inspect.getmembers(collection_class, inspect.isfunction)
-            if not name.startswith("_") and name not in known
-        }
-        name = class_name or f"{cls.__name__}From{collection_class.__name__}"
-        return type(name, (cls,), {"collection_class": collection_class, **methods})
+        if not (isinstance(own, type) and issubclass(own, Collection)):
+            raise TypeError(f"{own!r} is not a Collection class.")
+        for name, method in inspect.getmembers(own, inspect.isfunction):
+            is_own = getattr(Collection, name, None) is not method
+            if is_own and not name.startswith("_") and name not in cls.__dict__:
+                setattr(cls, name, _forwarded(name, method))
 
     def __eq__(self, other: object) -> bool:
         return (
@@ -277,7 +281,7 @@ class Manager(Asking[M]):
         return f"<{type(self).__name__} of {model.__name__ if model else 'no model'}>"
 
     def __iter__(self) -> Iterator[M]:
-        raise NotSupportedError(
+        raise TypeError(
             f"A manager is not iterable. Ask {self.model.__name__}.objects.all()."
         )
 

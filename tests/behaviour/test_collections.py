@@ -397,12 +397,39 @@ def test_a_custom_manager_and_collection(ask, alias):
         _ = ormist.TaggedModel.objects
 
 
+@pytest.mark.parametrize("is_made", [True, False])
+def test_a_manager_does_as_its_collection_does(ask, alias, is_made):
+    class Audited(ormist.Collection):
+        def update(self, /, **values):
+            return super().update(**values, audited=True)
+
+        async def aupdate(self, /, **values):
+            return await super().aupdate(**values, audited=True)
+
+        def filter(self, /, *tags, **lookups):
+            return super().filter("mine", *tags, **lookups)
+
+    if is_made:
+        Auditing = ormist.Manager.from_collection(Audited)
+    else:
+        Auditing = type("M", (ormist.Manager,), {"collection_class": Audited})
+
+    class Task(ormist.TaggedModel):
+        objects = Auditing()
+
+    task = ask(Task.objects.create, "mine")
+    ask(Task.objects.create)
+    assert ask(Task.objects.filter().list) == [task]
+    assert ask(Task.objects.update, n=1) == 2
+    assert ask(Task.objects.get, task.id).attrs == {"n": 1, "audited": True}
+
+
 def test_a_manager_says_what_it_is_and_is_not():
     assert repr(Todo.objects) == "<Manager of Todo>"
     assert repr(ormist.Manager()) == "<Manager of no model>"
     assert Todo.objects == Todo.objects != User.objects
     assert len({Todo.objects, Todo.objects, User.objects}) == 2
-    with pytest.raises(ormist.NotSupportedError, match=r"Ask Todo\.objects\.all\(\)"):
+    with pytest.raises(TypeError, match=r"Ask Todo\.objects\.all\(\)"):
         list(Todo.objects)
     with pytest.raises(TypeError, match="is not a Collection class"):
         ormist.Manager.from_collection(Todo)
