@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from ..keys import Space
 
 
+_ASSIGNED = {"id", "pk", "tags", "expire"}
+
+
 class Model(Altering, metaclass=ModelBase):
     """An object in Redis with any attributes, without tags.
 
@@ -193,7 +196,15 @@ class Model(Altering, metaclass=ModelBase):
 
     @alters_data
     def set(self, /, **attrs: Any) -> None:
-        """Set attributes, of any name. Nothing is stored before save()."""
+        """Set attributes. Nothing is stored before save().
+
+        TypeError for id, pk, tags and expire, which are assigned.
+        """
+        for name in attrs.keys() & _ASSIGNED:
+            raise TypeError(
+                f"set() takes attributes, not {name!r}: assign it. An attribute of "
+                f"that name is reached through attrs[{name!r}]."
+            )
         for name, value in attrs.items():
             if name in self._meta.counters:
                 self._set_counter(name, value)

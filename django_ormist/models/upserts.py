@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ..exceptions import IntegrityError
+from ..exceptions import FieldError, IntegrityError
 from ..operations.operation import Flow
 from ..queries.query import Query
 from ..terms import text
@@ -35,12 +35,12 @@ def get_or_create(
     MultipleObjectsReturned, and IntegrityError if what is in the way is another object.
     """
     refuse(asked.db, "get_or_create()")
+    defaults = _checked("get_or_create", "defaults", defaults)
     query = _query(asked, tags, lookups)
     found = yield from _found(asked, query)
     if found is not None:
         return found, False
-    given = {name: value for name, value in lookups.items() if "__" not in name}
-    instance = asked.model(*tags, **_called({**given, **(defaults or {})}))
+    instance = _new(asked.model, tags, lookups, defaults)
     guard = None if _is_arbitrated(instance, query, lookups) else query
     attempts = 0
     while True:
@@ -72,18 +72,16 @@ def update_or_create(
     does not meet the lookups any more, or delete it, all is asked anew.
     """
     refuse(asked.db, "update_or_create()")
-    query, new = _query(asked, tags, lookups), create_defaults
-    if new is None:
-        new = defaults
+    defaults = _checked("update_or_create", "defaults", defaults)
+    new = defaults
+    if create_defaults is not None:
+        new = _checked("update_or_create", "create_defaults", create_defaults)
+    query = _query(asked, tags, lookups)
     while True:
         found, is_new = yield from get_or_create(asked, new, tags, lookups)
         if is_new:
             return found, True
-        for name, value in _called(defaults or {}).items():
-            if name == "expire":
-                found.expire = value
-            else:
-                found.set(**{name: value})
+        _put(found, _called(defaults))
         try:
             yield from saving.save(found, asked.db, force_update=True, query=query)
         except Overtaken:
@@ -102,6 +100,51 @@ def _query(
 def _found(asked: "Collection[Any]", query: Query) -> Flow:
     """Flow: the one object of the query, or None."""
     return fetching.get_or_none(asked._chained(query), (), {})
+
+
+def _checked(verb: str, argument: str, values: Values | None) -> Values:
+    """The values. Raises TypeError for a tag in their place."""
+    if values is None:
+        return {}
+    if not isinstance(values, Mapping):
+        raise TypeError(
+            f"{verb}() takes a dict as {argument}, not {values!r}. Tags come after it, "
+            f"as find() takes them by name too: {verb}(tags=['home'])."
+        )
+    return values
+
+
+def _new(
+    model: "type[Model]", tags: tuple[str, ...], lookups: Values, defaults: Values
+) -> "Model":
+    """What is created. Of the lookups ``tags`` are tags, one with ``__`` is nothing."""
+    given = {name: value for name, value in lookups.items() if "__" not in name}
+    values = _called({**given, **defaults})
+    more = values.pop("tags", ())
+    instance: Model = model(
+        *tags, *_listed(given.get("tags", ())), *_listed(more), **values
+    )
+    return instance
+
+
+def _listed(tags: Any) -> list[Any]:
+    return [tags] if isinstance(tags, str) else list(tags)
+
+
+def _put(found: "Model", values: Values) -> None:
+    """Set the values of an object that is there."""
+    for name, value in values.items():
+        if name in ("id", "pk"):
+            raise FieldError(
+                f"Cannot update {name!r} of {found._meta.object_name}: another id "
+                "makes another object. Pass it in create_defaults."
+            )
+        if name == "tags":
+            found.tags = _listed(value)
+        elif name == "expire":
+            found.expire = value
+        else:
+            found.set(**{name: value})
 
 
 def _called(values: Values) -> dict[str, Any]:

@@ -477,3 +477,11 @@ def test_a_value_of_no_storable_type_is_refused_whole(ask, alias):
     with pytest.raises(ValueError, match="'name'"):
         ask(User.objects.create, name="\ud800")
     assert ask(User.objects.count) == 0
+
+
+@pytest.mark.parametrize("name", ["id", "pk", "tags", "expire"])
+def test_set_takes_attributes_alone(name):
+    todo = Todo(text="milk")
+    with pytest.raises(TypeError, match=f"not {name!r}: assign it"):
+        todo.set(**{"text": "bread", name: "x"})
+    assert todo.attrs == {"text": "milk"}

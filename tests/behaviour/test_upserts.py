@@ -203,3 +203,31 @@ def test_within_a_block_they_are_refused(server):
         for verb in (User.objects.get_or_create, User.objects.update_or_create):
             with pytest.raises(ormist.NotSupportedError, match="at once"):
                 verb(name="x")
+
+
+def test_tags_among_lookups_and_defaults_are_tags(ask, server):
+    first, is_new = ask(Todo.objects.get_or_create, {"n": 1}, tags=["home", "big"])
+    assert (is_new, first.tags, first.attrs) == (True, ["home", "big"], {"n": 1})
+    assert ask(Todo.objects.get_or_create, tags="home") == (first, False)
+    again, is_new = ask(Todo.objects.update_or_create, {"tags": "new"}, tags="home")
+    assert (again, is_new, again.tags) == (first, False, ["new"])
+    other, is_new = ask(Todo.objects.get_or_create, {"tags": ["b"]}, "a")
+    assert (is_new, other.tags) == (True, ["a", "b"])
+
+
+@pytest.mark.parametrize("verb", ["get_or_create", "update_or_create"])
+def test_a_tag_in_the_place_of_defaults_is_refused(ask, server, verb):
+    ask(Todo.objects.create, id="x", text="milk")
+    with pytest.raises(TypeError, match=f"{verb}.. takes a dict as defaults, not"):
+        ask(getattr(Todo.objects, verb), "home", tags="x")
+    if verb == "update_or_create":
+        with pytest.raises(TypeError, match="a dict as create_defaults, not 'big'"):
+            ask(Todo.objects.update_or_create, {}, "big", tags="x")
+
+
+def test_an_id_is_not_among_what_is_updated(ask, server):
+    ask(Todo.objects.create, id="x", text="milk")
+    with pytest.raises(ormist.FieldError, match="Cannot update 'pk' of Todo"):
+        ask(Todo.objects.update_or_create, {"pk": "y"}, id="x")
+    made, is_new = ask(Todo.objects.update_or_create, {"pk": "y"}, pk__in=["z"])
+    assert (is_new, made.id) == (True, "y")
