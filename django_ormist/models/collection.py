@@ -2,7 +2,7 @@
 
 import builtins
 from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
 from ..connections.executor import arun, run
@@ -98,19 +98,24 @@ class Collection(Asking[M]):
         return self._ordered(names)
 
     def __and__(self, other: "Collection[M]") -> Self:
-        """The objects of both; in this one's order, as with all four."""
+        """The objects of both; in this one's order, else in the other's."""
         return self._combined(all_of, other)
 
     def __or__(self, other: "Collection[M]") -> Self:
-        """The objects of either."""
+        """The objects of either, in an order as of ``&``."""
+        if isinstance(other, Collection) and other.model is self.model:
+            if other.query == other.query.nothing():
+                return self._chained()
+            if self.query == self.query.nothing():
+                return self._chained(other.query)
         return self._combined(any_of, other)
 
     def __xor__(self, other: "Collection[M]") -> Self:
-        """The objects of one of them alone."""
+        """The objects of one of them alone, in an order as of ``&``."""
         return self._combined(odd_of, other)
 
     def __sub__(self, other: "Collection[M]") -> Self:
-        """The objects of this one that are not of the other."""
+        """The objects of this one that are not of the other, in this one's order."""
         return self._combined(lambda both: all_of((both[0], negated(both[1]))), other)
 
     def _combined(
@@ -127,7 +132,12 @@ class Collection(Asking[M]):
         if self.query.is_sliced or other.query.is_sliced:
             raise TypeError("Cannot combine queries once a slice has been taken.")
         both = self.query.condition, other.query.condition
-        return self._chained(self.query.where(how(both)))
+        query = self.query.where(how(both))
+        if not (query.order or query.is_reversed):
+            query = replace(
+                query, order=other.query.order, is_reversed=other.query.is_reversed
+            )
+        return self._chained(query)
 
     def _reversed(self) -> Self:
         if self.query.is_sliced:

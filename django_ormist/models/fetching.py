@@ -64,17 +64,19 @@ def get_or_none(
 
 
 def _one(
-    asked: "Collection[Any]", pk: tuple[Any, ...], lookups: dict[str, Any]
+    asked: "Collection[Any]", given: tuple[Any, ...], lookups: dict[str, Any]
 ) -> Query:
+    qs = tuple(each for each in given if asked_lookups.is_q(each))
+    pk = tuple(each for each in given if not asked_lookups.is_q(each))
     if len(pk) > 1:
         raise TypeError(
-            f"get() takes one id, or lookups by name; not {len(pk)} ids. "
+            f"get() takes one id, or Q and lookups by name; not {len(pk)} ids. "
             "Find by tags with find(...).get()."
         )
     pks = frozenset(looked_up_pk(asked.model.__name__, each) for each in pk)
-    if asked.query.is_sliced and (pk or lookups):
+    if asked.query.is_sliced and (given or lookups):
         raise TypeError("Cannot filter a query once a slice has been taken.")
-    query = asked_lookups.narrowed(asked.query, asked.model, (), lookups)
+    query = asked_lookups.narrowed(asked.query, asked.model, qs, lookups)
     return query.narrow((), pks) if pk else query
 
 

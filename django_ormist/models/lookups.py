@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 
 from ..exceptions import FieldError
 from ..queries.conditions import (
-    EVERYTHING,
     Condition,
     Holds,
     Ids,
@@ -19,7 +18,7 @@ from ..queries.query import Query
 from ..terms import attribute_term, term_suffix, unique_value
 from . import ranges
 from .arguments import looked_up_pk
-from .options import Options
+from .options import NO_ATTRIBUTES, Options
 
 if TYPE_CHECKING:
     from django.db.models import Q
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     from .base import Model
 
 _IDS = ("id", "pk", "id__in", "pk__in")
-_NO_ATTRIBUTES = ("id", "pk", "tags", "expire")
+_NO_ATTRIBUTES = (*NO_ATTRIBUTES, "tags")
 
 
 def narrowed(
@@ -37,21 +36,28 @@ def narrowed(
 
     Raises FieldError for a lookup without an index, TypeError for a wrong type.
     """
-    meta = model._meta
+    terms, conditions = _asked_for(model._meta, asked, lookups)
+    query = query.narrow(tuple(terms)) if terms else query
+    return query.where(all_of((query.condition, *conditions))) if conditions else query
+
+
+def _asked_for(
+    meta: Options, asked: tuple[Any, ...], lookups: dict[str, Any]
+) -> tuple[list[str], list[Condition]]:
+    """Terms and other conditions, all of which must be met."""
     terms: list[str] = []
     conditions: list[Condition] = []
     for each in asked:
-        if _is_q(each):
-            conditions.append(_of_q(meta, each))
-        else:
+        if not is_q(each):
             terms.append(_tag(meta, each))
+        elif (condition := _of_q(meta, each)) is not None:
+            conditions.append(condition)
     for name, value in lookups.items():
         if _is_indexed(meta, name):
             terms.append(_attribute(meta, name, value))
         else:
             conditions.append(_of_lookup(meta, name, value))
-    query = query.narrow(tuple(terms)) if terms else query
-    return query.where(all_of((query.condition, *conditions))) if conditions else query
+    return terms, conditions
 
 
 def _is_indexed(meta: Options, name: str) -> bool:
@@ -67,12 +73,18 @@ def _is_indexed(meta: Options, name: str) -> bool:
 def without(
     query: Query, model: "type[Model]", asked: tuple[Any, ...], lookups: dict[str, Any]
 ) -> Query:
-    """*query* among objects that narrowed() would leave out. Raises as it does."""
-    met = narrowed(Query(), model, asked, lookups).condition
+    """*query* among objects that narrowed() would leave out. Raises as it does.
+
+    Where nothing is asked, nothing is left out: as Django's exclude() has it.
+    """
+    terms, conditions = _asked_for(model._meta, asked, lookups)
+    if not terms and not conditions:
+        return query
+    met = all_of([*map(Term, terms), *conditions])
     return query.where(all_of((query.condition, negated(met))))
 
 
-def _is_q(asked: Any) -> "TypeGuard[Q]":
+def is_q(asked: Any) -> "TypeGuard[Q]":
     """Whether it is a Q. Who has one has imported it: it takes longer than all ours."""
     if isinstance(asked, str):
         return False
@@ -81,18 +93,21 @@ def _is_q(asked: Any) -> "TypeGuard[Q]":
     return isinstance(asked, Q)
 
 
-def _of_q(meta: Options, q: "Q") -> Condition:
-    """The condition of a Q of any nesting. A text in it is a tag; an empty one, all."""
+def _of_q(meta: Options, q: "Q") -> Condition | None:
+    """The condition of a Q of any nesting, a text in it being a tag.
+
+    None of one that asks nothing, negated or not: it is no part of what it stands in.
+    """
     parts: list[Condition] = []
     for child in q.children:
         if isinstance(child, tuple):
             parts.append(_of_lookup(meta, *child))
-        elif _is_q(child):
-            parts.append(_of_q(meta, child))
-        else:
+        elif not is_q(child):
             parts.append(Term(_tag(meta, child)))
+        elif (condition := _of_q(meta, child)) is not None:
+            parts.append(condition)
     if not parts:
-        return EVERYTHING
+        return None
     joined = {q.AND: all_of, q.OR: any_of, q.XOR: odd_of}[q.connector](parts)
     return negated(joined) if q.negated else joined
 
@@ -100,7 +115,9 @@ def _of_q(meta: Options, q: "Q") -> Condition:
 def _of_lookup(meta: Options, name: str, value: Any) -> Condition:
     if name.removesuffix("__exact") in _IDS:
         return _chosen(meta, name.removesuffix("__exact"), value)
-    attribute, _, lookup = name.rpartition("__") if "__" in name else (name, "", "")
+    attribute, _, lookup = name.rpartition("__")
+    if not attribute:
+        attribute, lookup = name, "exact"
     if attribute in ("id", "pk"):
         raise FieldError(
             f"Cannot filter {meta.object_name} by {name}: ids have no order. Look one "
@@ -111,17 +128,17 @@ def _of_lookup(meta: Options, name: str, value: Any) -> Condition:
             f"Cannot filter {meta.object_name} by {name}={value!r}: no index compares "
             "two attributes. Pass a value."
         )
-    if attribute == "tags" and lookup in ("", "exact", "in"):
+    if attribute == "tags" and lookup in ("exact", "in"):
         return _of_tags(meta, lookup, value)
     if attribute in meta.counters or attribute == "expire":
         raise FieldError(
             f"Cannot filter {meta.object_name} by {name!r}: it is not an indexed "
             "attribute, and cannot be one."
         )
-    if lookup in ("", "exact"):
+    if lookup == "exact":
         return _equal(meta, attribute, value)
     if lookup == "in":
-        values = _values(name, value)
+        values = checked_values(name, value)
         return any_of(_equal(meta, attribute, each) for each in values)
     if lookup in ranges.LOOKUPS:
         return ranges.of_lookup(meta, attribute, lookup, value)
@@ -168,12 +185,14 @@ def _held(meta: Options, name: str, value: Any) -> Condition:
 def _of_tags(meta: Options, lookup: str, value: Any) -> Condition:
     """All of these tags, or with ``in`` one of them."""
     if lookup == "in":
-        return any_of(Term(_tag(meta, each)) for each in _values("tags__in", value))
-    tags = [value] if isinstance(value, str) else _values("tags", value)
+        given = checked_values("tags__in", value)
+        return any_of(Term(_tag(meta, each)) for each in given)
+    tags = [value] if isinstance(value, str) else checked_values("tags", value)
     return all_of(Term(_tag(meta, each)) for each in tags)
 
 
-def _values(name: str, value: Any) -> list[Any]:
+def checked_values(name: str, value: Any) -> list[Any]:
+    """What is asked for by a list. Raises TypeError for a text."""
     if isinstance(value, str | bytes) or not isinstance(value, Iterable):
         raise TypeError(f"{name} takes a list of values, not {value!r}.")
     return list(value)
@@ -218,6 +237,7 @@ def _pks(meta: Options, name: str, value: Any) -> frozenset[str]:
     return frozenset(
         looked_up_pk(meta.object_name, pk)
         for pk in ([value] if values is None else values)
+        if pk is not None  # as SQL has it: nothing has the id None
     )
 
 

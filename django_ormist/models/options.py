@@ -14,6 +14,7 @@ from django.utils.text import camel_case_to_spaces
 from ..connections import connections
 from ..exceptions import FieldError, ImproperlyConfigured
 from ..keys import Space
+from ..queries.query import CREATED
 from .deadlines import to_deadline_ms
 
 if TYPE_CHECKING:
@@ -48,6 +49,10 @@ _LONGEST_NAME = 200
 _STATE = ("attrs", "_tags", "_expire_at_ms", "_packed", "_using")
 """What each instance has, and no class: _counters and _assigned are a class's too."""
 
+NO_ATTRIBUTES = ("id", "pk", "expire")
+"""Names that every object has, and that no attribute is looked up by."""
+
+_INDEXING = ("index_attrs", "ordered", "unique")
 _LISTS = ("building", "counters", "exclude_attrs", "index_attrs", "ordered")
 _NOT_INHERITED = {"abstract", "model_name", "verbose_name", "verbose_name_plural"}
 
@@ -171,6 +176,14 @@ class Options:
             or any(name in names for names in self.unique)
         )
 
+    def mend_of_order(self, name: str) -> str:
+        """What to do to have *name* in a sorted index, as a sentence."""
+        if name in self.counters:
+            return "It is a counter, and no index holds those."
+        if name in (*NO_ATTRIBUTES, CREATED, "tags") or "__" in name or ":" in name:
+            return "No index of that kind holds it."
+        return f"Add it to {self.object_name}.Meta.ordered."
+
     def refuse_building(self, name: str) -> None:
         """Raises FieldError if the index of this attribute is still being built.
 
@@ -280,6 +293,18 @@ class Options:
             raise self._wrong("unique", "holds an empty tuple")
         self.unique = tuple(dict.fromkeys(map(tuple, together)))
         for name in self.ordered:
+            if name == CREATED:
+                raise self._wrong(
+                    "ordered",
+                    f"holds {name!r}: by that name objects are ordered as they were "
+                    "created. Name the attribute otherwise, as created_at",
+                )
+            if name.startswith("-"):
+                raise self._wrong(
+                    "ordered",
+                    f"holds {name!r}: the direction stands in order_by({name!r}). "
+                    f"Hold {name[1:]!r}",
+                )
             self._check_key_name("ordered", (name,))
         for names in self.unique:
             self._check_key_name("unique", names)
@@ -319,8 +344,12 @@ class Options:
                 option, f"must be a list of attribute names, not {names!r}"
             )
         for name in given:
-            if name in ("id", "pk", "expire"):
+            if name in NO_ATTRIBUTES:
                 raise self._wrong(option, f"holds {name!r}, which is no attribute")
+            if option in _INDEXING and name == "tags":
+                raise self._wrong(
+                    option, "holds 'tags', which find() and facets() take for the tags"
+                )
             if any("\ud800" <= letter <= "\udfff" for letter in name):
                 raise self._wrong(
                     option, f"holds {name!r}: a lone surrogate, which no text can carry"

@@ -35,7 +35,7 @@ def _order(meta: Options, given: Any) -> Order:
     meta.refuse_building(name)
     if name in meta.ordered or name in (CREATED, EXPIRE):
         return Order(name, is_descending)
-    if name == RANDOM:
+    if name == RANDOM and not is_descending:
         return Order(RANDOM)
     if name in ("id", "pk"):
         raise FieldError(
@@ -44,8 +44,8 @@ def _order(meta: Options, given: Any) -> Order:
         )
     raise FieldError(
         f"Cannot order {meta.object_name} by {name!r}: it has no sorted index. "
-        f"Add it to {meta.object_name}.Meta.ordered, or order by {CREATED!r}, "
-        f"{EXPIRE!r} or {RANDOM!r}."
+        f"{meta.mend_of_order(name)} {CREATED!r}, {EXPIRE!r} and {RANDOM!r} are orders "
+        "too."
     )
 
 

@@ -1,6 +1,6 @@
 """Lookups by order: gt, lt, range, startswith and isnull as ranges of sort keys."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from ..exceptions import FieldError
@@ -14,7 +14,7 @@ def of_lookup(meta: Options, name: str, lookup: str, value: Any) -> Condition:
     if name not in meta.ordered:
         raise FieldError(
             f"Cannot filter {meta.object_name} by {name}__{lookup}: {name!r} has no "
-            f"sorted index. Add it to {meta.object_name}.Meta.ordered."
+            f"sorted index. {meta.mend_of_order(name)}"
         )
     meta.refuse_building(name)
     return LOOKUPS[lookup](meta, name, value)
@@ -72,9 +72,10 @@ def _to(meta: Options, name: str, value: Any) -> Condition:
 
 
 def _between(meta: Options, name: str, value: Any) -> Condition:
-    if isinstance(value, str) or not hasattr(value, "__len__") or len(value) != 2:
+    bounds = list(value) if isinstance(value, Iterable) else []
+    if isinstance(value, str) or len(bounds) != 2:
         raise ValueError(f"{name}__range takes two bounds, not {value!r}.")
-    low, high = (key_of(meta, name, "range", bound) for bound in value)
+    low, high = (key_of(meta, name, "range", bound) for bound in bounds)
     if kind_of(low) != kind_of(high):
         raise ValueError(
             f"{name}__range takes bounds of one kind, not a {kind_of(low)} and a "

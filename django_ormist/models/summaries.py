@@ -12,7 +12,7 @@ from ..operations.operation import Flow
 from ..operations.tallies import Entry, Tally, tally
 from ..queries.query import Query
 from ..sortkeys import sort_key, value_of
-from .lookups import narrowed
+from .lookups import checked_values, narrowed
 
 if TYPE_CHECKING:
     from django.db.models import Aggregate
@@ -27,7 +27,11 @@ def facets(asked: "Collection[Any]", name: str, values: Iterable[Any] | None) ->
     """
     check_whole(asked, "facets")
     if values is not None:
-        given = list(values)
+        given = checked_values("facets()", values)
+        if "__" in name:
+            raise FieldError(
+                f"Cannot count by {name!r}: facets() takes a name, not a lookup."
+            )
         if asked.query.is_empty:
             return dict.fromkeys(given, 0)
         queries = [narrowed(asked.query, asked.model, (), {name: v}) for v in given]
@@ -64,7 +68,7 @@ def _check_ordered(asked: "Collection[Any]", name: str, verb: str) -> None:
     if name not in meta.ordered:
         raise FieldError(
             f"Cannot answer {meta.object_name}.objects.{verb}({name!r}): {name!r} has "
-            f"no sorted index. Add it to {meta.object_name}.Meta.ordered."
+            f"no sorted index. {meta.mend_of_order(name)}"
         )
 
 

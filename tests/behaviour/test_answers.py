@@ -111,6 +111,12 @@ def test_facets_count_each_value(ask, cities):
         ask(cities.facets, "country")
     with pytest.raises(TypeError, match="facets"):
         ask(cities.all()[:2].facets, "population")
+    with pytest.raises(TypeError, match=r"facets\(\) takes a list of values, not 'CH'"):
+        ask(cities.facets, "country", "CH")
+    with pytest.raises(ormist.FieldError, match="takes a name, not a lookup"):
+        ask(cities.facets, "population__gt", [1, 2])
+    with pytest.raises(ormist.FieldError, match="which no order has|No index of that"):
+        ask(cities.facets, "tags")
 
 
 def test_facets_hold_values_of_their_own_type(ask, server):
