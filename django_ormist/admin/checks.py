@@ -79,7 +79,7 @@ def unanswered_lookups(admin_obj: Any) -> Iterator[CheckMessage]:
             if not isinstance(name, str) or (option, name) in _ALWAYS:
                 continue
             asked = lookup(name, "x")
-            is_range = name in meta.ordered and not meta.indexes(name)
+            is_range = meta.has_index(name) and not meta.indexes(name)
             if option == "list_filter" and is_range:
                 asked = {f"{name}__gte": "x"}
             try:

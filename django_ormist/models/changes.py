@@ -87,8 +87,8 @@ class Changes:
             answers = _flat(replies[: len(writing)])
             refused = list(map(self._settled, written, answers))
             if self.error is not None:
-                self.error.add_note(f"{self.changed} objects were changed.")
-                raise self.error
+                told = f" {self.changed} others were changed." if self.changed else ""
+                raise IntegrityError(f"{self.error}{told}")
             again = [row for row in refused if row is not None]
             waiting = _rows(some, replies[len(writing) :])
             if self.has_counters:  # which the refusal does not tell
@@ -156,7 +156,7 @@ class Changes:
         elif code is Outcome.TAKEN and self.error is None:
             attrs, model = found.contents.attrs, self.meta.object_name
             taken = held_by_another(model, found.pk, attrs, fact)
-            self.error = IntegrityError(f"{taken} Others were changed before.")
+            self.error = IntegrityError(taken)
         elif code is Outcome.REFUSED:
             self._overdue.discard(found.pk)
         is_again = code is Outcome.REFUSED and fact is not None

@@ -45,7 +45,7 @@ def update(asked: "Collection[Any]", values: dict[str, Any]) -> Flow:
     meta = asked.model._meta
     counted = _names_read(meta, values) & meta.counters
     if not values:
-        return (yield from searches.size(asked.space, asked.query))
+        return 0
     computed = {name: value_of(value) for name, value in values.items()}
 
     def rewrite(found: Found) -> Verdict:

@@ -186,7 +186,7 @@ def test_a_search_among_very_many_says_what_it_did_not_see(root, server, monkeyp
 
 
 def test_a_lookup_without_an_index_says_which_line_is_missing(root, cities):
-    response = root.get(url(CITIES), {"code": "Ro"})
+    response = root.get(url(CITIES), {"mayor": "Ro"})
     assert response.status_code == 302
     assert "City.Meta.index_attrs" in told(response)[0]
 

@@ -146,8 +146,8 @@ def test_an_option_that_cannot_work_is_refused_by_name(option, value):
 @pytest.mark.parametrize(
     ("option", "value", "mend"),
     [
-        ("list_filter", ["code"], "Add it to City.Meta.index_attrs"),
-        ("search_fields", ["code"], "Add it to City.Meta.index_attrs"),
+        ("list_filter", ["code"], "Add it to City.Meta.ordered"),
+        ("search_fields", ["mayor"], "Add it to City.Meta.index_attrs"),
         ("ordering", ["-code"], "Add it to City.Meta.ordered"),
     ],
 )

@@ -112,12 +112,12 @@ def test_trips_are_counted_and_named():
         with assert_trips(2) as trips:
             todo.save()
             assert Todo.objects.count() == 1
-        assert [trip.summary for trip in trips] == ["save", "count"]
+        assert [trip.summary for trip in trips] == ["update", "count"]
         with assert_trips(0, using="other"):
             todo.save()
         with (
             pytest.raises(
-                AssertionError, match=r"(?s)1 round trips, 3 .*default: save"
+                AssertionError, match=r"(?s)1 round trips, 3 .*default: update"
             ),
             assert_trips(3),
         ):
