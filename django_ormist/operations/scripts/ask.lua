@@ -78,10 +78,9 @@ local function meet(node)
   end
   tell('intersect', {key = key, size = #met})
   chunked(created_down and turned(met) or met, function(_, ids)
-    if not is_full() then
-      looked = looked + #ids
-      fill(living(meets(rest, ids)))
-    end
+    looked = looked + #ids
+    fill(living(meets(rest, ids)))
+    return is_full()
   end)
   return true
 end

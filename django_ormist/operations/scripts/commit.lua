@@ -98,10 +98,10 @@ function CHECKS.absent(KEYS, ARGV)
   local node = condition(1)
   local from, found = source(node), nil
   each(from, function(ids)
-    for _, pk in ipairs(found and {} or living(meets(node, ids, from))) do
+    for _, pk in ipairs(living(meets(node, ids, from))) do
       if redis.call('EXISTS', base .. 'o:' .. pk) == 1 then
         found = pk
-        return
+        return true
       end
     end
   end)

@@ -155,10 +155,12 @@ local function condition(at)
   return kind == 'A' and all_of(kids) or some_of(kind, kids), following
 end
 
--- Call with chunks of a list, and where each begins.
+-- Call with chunks of a list, and where each begins, until it returns true.
 local function chunked(list, visit)
   for from = 1, #list, CHUNK do
-    visit(from, {unpack(list, from, math.min(from + CHUNK - 1, #list))})
+    if visit(from, {unpack(list, from, math.min(from + CHUNK - 1, #list))}) then
+      return true
+    end
   end
 end
 
@@ -299,7 +301,7 @@ local function each(node, visit)
   if node.kind == 'O' then
     local seen = {}
     for _, kid in ipairs(node.kids) do
-      each(source(kid), function(ids)
+      local is_done = each(source(kid), function(ids)
         local new = {}
         for _, pk in ipairs(meets(kid, ids, source(kid))) do
           if not seen[pk] then
@@ -307,15 +309,18 @@ local function each(node, visit)
             new[#new + 1] = pk
           end
         end
-        visit(new)
+        return visit(new)
       end)
+      if is_done then
+        return true
+      end
     end
   elseif node.kind == 'I' then
-    chunked(node.ids, function(_, some)
-      visit(chosen(some, asked('ZMSCORE', KEYS[1], some), is_there))
+    return chunked(node.ids, function(_, some)
+      return visit(chosen(some, asked('ZMSCORE', KEYS[1], some), is_there))
     end)
   elseif node.kind == 'D' then
-    visit(redis.call('ZRANGEBYSCORE', KEYS[2], node.score, node.score))
+    return visit(redis.call('ZRANGEBYSCORE', KEYS[2], node.score, node.score))
   else
     for from = 0, node.size - 1, CHUNK do
       local ids = stretch(node, from, CHUNK, false)
@@ -324,7 +329,9 @@ local function each(node, visit)
           ids[i] = split(entry)
         end
       end
-      visit(ids)
+      if visit(ids) then
+        return true
+      end
     end
   end
 end
