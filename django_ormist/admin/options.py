@@ -169,7 +169,10 @@ class OrmistAdmin(AnyAdmin):
         for name in ("attrs", "tags"):
             if name not in (kwargs.get("fields") or (name,)):
                 form.base_fields.pop(name, None)
-        form.read_only = tuple(self._withheld(request, obj))
+        withheld = self._withheld(request, obj)
+        form.read_only = tuple(withheld)
+        if obj is not None:
+            vars(obj)["_ormist_withheld"] = withheld  # attrs() has no request
         form.refusal = getattr(request, "ormist_refusal", None)
         return form
 
@@ -277,7 +280,8 @@ class OrmistAdmin(AnyAdmin):
     @admin.display(description=gettext_lazy("attributes"))
     def attrs(self, obj: Any) -> Any:
         """The attributes as a list, for who may see and not change."""
-        hidden = {*self.readonly_fields, *(self.exclude or ())} - OWN_FIELDS
+        static = {*self.readonly_fields, *(self.exclude or ())} - OWN_FIELDS
+        hidden = vars(obj).get("_ormist_withheld", static)
         rows = (
             (name, written(value).text if value is not None else _("none"))
             for name, value in sorted(obj.ormist.attrs.items())
