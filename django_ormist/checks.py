@@ -57,10 +57,9 @@ def _alias_error(name: str) -> checks.CheckMessage | None:
         _ = connections[name].endpoint
     except ImproperlyConfigured as error:
         text = str(error)
-        if "decode_responses" in text:
-            return _error(text, "E005")
-        is_borrowed = text.startswith(f"ORMIST[{name!r}]['CACHE']")
-        return _error(text, "E004" if is_borrowed else "E001")
+        if not text.startswith(f"ORMIST[{name!r}]['CACHE']"):
+            return _error(text, "E001")
+        return _error(text, "E005" if "decode_responses" in text else "E004")
     except Exception as error:  # a cache's backend may raise what it likes
         return _error(f"ORMIST[{name!r}]: {error}", "E004")
     return None
@@ -178,7 +177,7 @@ def check_servers(app_configs: Any, **kwargs: Any) -> list[checks.CheckMessage]:
             continue
         try:
             info = run(inspection.server(), name)
-        except RedisError as error:
+        except (RedisError, ImproperlyConfigured) as error:
             found.append(
                 checks.Warning(
                     f"The server of ORMIST[{name!r}] at {place} gives no answer: "
