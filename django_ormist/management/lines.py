@@ -86,6 +86,8 @@ def instance_of(line: str) -> Model:
                     "Meta.counters, or take it out of the line."
                 )
             instance._set_counter(name, value)
+    except UnicodeEncodeError as error:
+        raise BrokenLine("it holds what is no UTF-8, or a lone surrogate.") from error
     except CorruptDataError as error:
         raise BrokenLine(f"it is no object ({error.__cause__}).") from error
     except (TypeError, ValueError, LookupError, OverflowError) as error:
