@@ -8,7 +8,6 @@ from typing import Any
 
 from django.core.management.base import CommandError
 
-from ..codecs import unpack
 from ..connections import connections
 from ..connections.executor import run
 from ..keys import all_key
@@ -33,7 +32,7 @@ def subject_of(
     meta = model._meta
 
     def imagine(packed: bytes, key: bytes) -> Image:
-        return Contents(*unpack(packed, key)).stored_image(packed, meta)
+        return Contents.of(packed, key).stored_image(packed, meta)
 
     return Subject(
         meta.label,

@@ -263,14 +263,7 @@ class Options:
                 "Remove it, or name the attributes in index_attrs",
             )
         for name in sorted(self.index_attrs or ()):
-            if ":" in name or "__" in name:
-                raise self._wrong(
-                    "index_attrs", f"holds {name!r}: no ':' and no '__' may be in it"
-                )
-            if name in self.counters:
-                raise self._wrong(
-                    "index_attrs", f"holds {name!r}, which is a counter: not searchable"
-                )
+            self._check_lookup_name("index_attrs", name)
         self._check_sorted()
         self._check_expire()
 
@@ -319,16 +312,19 @@ class Options:
 
     def _check_key_name(self, option: str, names: tuple[str, ...]) -> None:
         for name in names:
-            if ":" in name or "__" in name:
-                raise self._wrong(
-                    option, f"holds {name!r}: no ':' and no '__' may be in it"
-                )
-            if name in self.counters:
-                raise self._wrong(option, f"holds {name!r}, which is a counter")
+            self._check_lookup_name(option, name)
         if len(":".join(names).encode()) > _LONGEST_NAME:
             raise self._wrong(
                 option, f"has more than {_LONGEST_NAME} bytes of names: {names!r}"
             )
+
+    def _check_lookup_name(self, option: str, name: str) -> None:
+        if ":" in name or "__" in name:
+            raise self._wrong(
+                option, f"holds {name!r}: no ':' and no '__' may be in it"
+            )
+        if name in self.counters:
+            raise self._wrong(option, f"holds {name!r}, which is a counter")
 
     def _check_names(self, option: str) -> None:
         """Make a list of names of what Meta says: it may be an iterator."""

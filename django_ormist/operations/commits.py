@@ -13,7 +13,7 @@ from .replies import Outcome, outcome
 
 COMMIT = Script("commit")
 ABSENT = "absent"
-KINDS: dict[str | Script, str] = {SAVE: "save", DELETE: "delete"}
+KINDS: dict[str | Script, str] = {SAVE: "save", DELETE: "delete", ABSENT: ABSENT}
 """The word of commit.lua for the parts of each script."""
 
 Answers = dict[int, tuple[Outcome, Any]]
@@ -38,7 +38,7 @@ def commit(parts: Sequence[Operation]) -> Operation:
     keys: list[bytes] = []
     args: list[Word] = []
     for part in parts:
-        heads += (KINDS.get(part.command, ABSENT), len(part.keys), len(part.args))
+        heads += (KINDS[part.command], len(part.keys), len(part.args))
         keys += part.keys
         args += part.args
     return Operation(

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from ..keys import Space, all_key, object_key, pk_bytes, unique_key
+from .inspection import glob_escaped
 from .objects import memo_of
 from .operation import Flow, Operation, Script
 
@@ -22,10 +23,7 @@ def forget(
     the values of the unique attributes, so it costs O(keys), in steps of 1000. Does
     nothing to an object that is there again meanwhile.
     """
-    pattern = b"".join(
-        b"\\" + bytes((byte,)) if byte in b"\\*?[]^-" else bytes((byte,))
-        for byte in space.base
-    )
+    pattern = glob_escaped(space.base)
     cursor = b"0"
     while True:
         cursor, keys = yield Operation(

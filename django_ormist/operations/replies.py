@@ -1,6 +1,6 @@
 """Reading the facts that scripts answer."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from enum import IntEnum
 from typing import Any, NamedTuple
 
@@ -71,17 +71,11 @@ def mistyped(key: bytes) -> CorruptDataError:
     )
 
 
-def pairs(reply: Any) -> dict[bytes, bytes]:
-    """HGETALL's answer, which is a flat list or (RESP3) a mapping."""
-    if isinstance(reply, Mapping):
-        return dict(reply)
-    return dict(zip(reply[::2], reply[1::2], strict=True))
-
-
 def counters(reply: Any, key: bytes) -> dict[str, int]:
     """The stored counters of one object, by name. CorruptDataError names *key*."""
     try:
-        return {name.decode(): int(value) for name, value in pairs(reply).items()}
+        pairs = zip(reply[::2], reply[1::2], strict=True)
+        return {name.decode(): int(value) for name, value in pairs}
     except ValueError as error:
         raise not_a_counter(key) from error
 

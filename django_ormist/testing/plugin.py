@@ -1,6 +1,6 @@
 """The pytest plugin: ``ormist`` and ``assert_trips``.
 
-pytest imports this before any settings are there: what needs them is imported late.
+pytest imports this before any settings are there: nothing that it imports reads one.
 """
 
 from collections.abc import Callable, Iterator
@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-SERVERS = ("fakeredis", "embedded", "configured")
+from .isolation import SERVERS, isolated
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -29,8 +29,6 @@ def ormist(request: pytest.FixtureRequest) -> Iterator[Any]:
 
     ``ormist.travel(seconds)`` lets time pass, on fakeredis.
     """
-    from .isolation import isolated
-
     server = request.config.getoption("--ormist-server") or request.config.getini(
         "ormist_server"
     )
