@@ -27,25 +27,29 @@ _WORDS = {
     b"sort": "look at all, and sort",
     b"intersect": "intersect the terms",
     b"draw": "draw from",
+    b"list": "look at all",
 }
 
 
 def explain(asked: "Collection[Any]") -> Flow:
-    """Flow: the text. One round trip, none of a query that cannot match."""
+    """Flow: the text. One round trip, none of a query that cannot match.
+
+    Of a page it is what the server did; of a list what it would look at.
+    """
     query, space = asked.query, asked.space
     lines = [f"{asked.model._meta.label}: {_condition(query.condition)}", _order(query)]
     if query.is_empty:
         return "\n".join((*lines, "Nothing can match: the server is not asked."))
-    limit = LARGEST_PAGE if query.limit is None else query.limit
-    if limit > LARGEST_PAGE or query.limit is None:
-        lines.append(f"A list: ids first, then {LARGEST_PAGE} objects a command.")
-    told, looked = yield composed.page(
-        space, query, min(limit, LARGEST_PAGE), "explain", tuple
-    )
+    is_page = query.limit is not None and query.limit <= LARGEST_PAGE
+    limit = query.limit or 0 if is_page else 0
+    told, looked = yield composed.page(space, query, limit, "explain", tuple)
     for how, name, size in zip(told[::3], told[1::3], told[2::3], strict=True):
         short = name.removeprefix(space.base).decode(errors="backslashreplace")
         lines.append(f"  {_WORDS[how]}: {_NAMES.get(short, short)} ({size})")
-    lines.append(f"{looked} ids were looked at.")
+    if is_page:
+        lines.append(f"{looked} ids were looked at.")
+    else:
+        lines.append(f"A list: its ids first, then {LARGEST_PAGE} objects a command.")
     return "\n".join(lines)
 
 

@@ -9,7 +9,8 @@
 -- RETURNS  {ids, objects, counters}: the last two only when asked for; counters
 --          are flat lists of names and values. What is due or gone is left out,
 --          and the page filled with what comes after it. explain: a flat list of what
---          was done, the number of its key or its kind, its size, and ids looked at
+--          was done, its key or its kind, its size; and how many ids were looked at. Of
+--          a page of none, what a list looks at
 -- COST     the least by estimate of: walking the order's index until the page is full,
 --          1 us an id; or looking at all of the smallest condition, 2 us an id
 -- DERIVED  the objects and counters of the page
@@ -365,8 +366,11 @@ function ask(node, at)
   end
 end
 
+local asked_for = condition(condition_at)
 if need > 0 then
-  ask((condition(condition_at)), 1)
+  ask(asked_for, 1)
+elseif want == 'explain' then
+  tell('list', source(asked_for))
 end
 if want == 'explain' then
   return {told, looked}
