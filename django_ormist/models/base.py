@@ -272,6 +272,7 @@ class Model(Altering, metaclass=ModelBase):
         force_update: bool = False,
         strict: bool = False,
         using: str | None = None,
+        update_fields: Iterable[str] | None = None,
     ) -> None:
         """Store the object with its index entries, in one step. One round trip.
 
@@ -279,9 +280,13 @@ class Model(Altering, metaclass=ModelBase):
         if the id is taken. force_update: NotUpdated if the object is gone. strict:
         ConflictError if anybody changed it since it was loaded. In all three cases
         nothing is written.
+
+        update_fields: names of attributes or counters, "tags", "expire": these alone
+        are stored. Two round trips; NotUpdated if it is gone. Of none nothing is done.
         """
         alias = self._alias(using)
-        run(saving.save(self, alias, force_insert, force_update, strict), alias)
+        flags = (force_insert, force_update, strict, update_fields)
+        run(saving.save(self, alias, *flags), alias)
 
     @alters_data
     async def asave(
@@ -290,10 +295,12 @@ class Model(Altering, metaclass=ModelBase):
         force_update: bool = False,
         strict: bool = False,
         using: str | None = None,
+        update_fields: Iterable[str] | None = None,
     ) -> None:
         """See save()."""
         alias = self._alias(using)
-        await arun(saving.save(self, alias, force_insert, force_update, strict), alias)
+        flags = (force_insert, force_update, strict, update_fields)
+        await arun(saving.save(self, alias, *flags), alias)
 
     @alters_data
     def delete(self, using: str | None = None) -> tuple[int, dict[str, int]]:

@@ -4,12 +4,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from .. import signals
 from ..connections import connections
 from ..exceptions import IntegrityError
 from ..keys import object_key
 from ..operations.healing import forget
 from ..operations.inserts import NewObject, insert_many
-from ..operations.operation import Flow, Operation
+from ..operations.operation import Flow, Notice, Operation
 from ..operations.replies import Outcome
 from .blocks import Pending, current, refuse
 from .changes import Changes, Found, Verdict
@@ -186,7 +187,10 @@ def save(
 
 
 def update(
-    asked: "Collection[Any]", objs: Iterable["Model"], fields: Iterable[str]
+    asked: "Collection[Any]",
+    objs: Iterable["Model"],
+    fields: Iterable[str],
+    batch_size: int | None = None,
 ) -> Flow:
     """Flow: store these fields of objects that are stored, and no other; how many."""
     refuse(asked.db, "bulk_update()")
@@ -211,11 +215,36 @@ def update(
     meta, codec = asked.model._meta, connections[asked.db].codec
     moves = "tags" in names or any(map(meta.has_index, names))
     changes = Changes(asked.space, meta, codec, rewrite, done=done, moves=moves)
+    changes.size = checked_size(batch_size)
     return (yield from changes.made([pk.encode() for pk in instances]))
 
 
+def save_fields(instance: "Model", using: str, fields: Iterable[str]) -> Flow:
+    """Flow: store these fields of one object, which must be stored, and no other.
+
+    Two round trips. NotUpdated if it is gone.
+    """
+    model = type(instance)
+    asked = model._base_manager.using(using)
+    names = checked_fields(asked, fields)
+    if not names:
+        return
+    refuse(using, "save(update_fields=...)")
+    instance.validate()
+    if signals.are_heard(signals.pre_save, model):
+        yield Notice(signals.pre_save, model, {"instance": instance, "using": using})
+    if not (yield from update(asked, [instance], names)):
+        raise model.NotUpdated(
+            f"Cannot update {model.__name__} {instance.id!r}: there is no such object. "
+            "Save without update_fields to write it anew."
+        )
+    if signals.are_heard(signals.post_save, model):
+        arguments = {"instance": instance, "using": using, "created": False}
+        yield Notice(signals.post_save, model, arguments)
+
+
 def checked_fields(asked: "Collection[Any]", fields: Iterable[str]) -> set[str]:
-    """Names of attributes, counters, "tags" or "expire". TypeError, FieldError."""
+    """Names of attributes, counters, "tags" or "expire". TypeError, ValueError."""
     if isinstance(fields, str):
         raise TypeError(f"fields is a list of names, not the text {fields!r}.")
     names = set(fields)

@@ -59,6 +59,7 @@ class Changes:
 
     has_counters: whether *rewrite* reads counters. done: called with each that was
     written, *new* being what is stored. moves: whether it may change index entries.
+    size: so many objects a trip.
     """
 
     space: Space
@@ -68,6 +69,7 @@ class Changes:
     has_counters: bool = False
     done: Callable[[Found], None] | None = None
     moves: bool = True
+    size: int = CHANGED_A_TRIP
     changed: int = 0
     error: Exception | None = None
     _overdue: set[str] = field(default_factory=set)
@@ -75,13 +77,13 @@ class Changes:
     def made(self, pks: Iterable[bytes]) -> Flow:
         """Flow: change those of these ids that are stored; how many.
 
-        1 + ceil(N / 100) round trips: each writes what the one before it has read.
+        1 + ceil(N / size) round trips: each writes what the one before it has read.
         Raises IntegrityError for a taken value: what was changed before it stays.
         """
         rest, waiting = deque(pks), list[Row]()
         while rest or waiting:
             planned = [each for each in map(self._planned, waiting) if each]
-            some = [rest.popleft() for _ in range(min(len(rest), CHANGED_A_TRIP))]
+            some = [rest.popleft() for _ in range(min(len(rest), self.size))]
             writing, written = self._writing(planned)
             replies = yield writing + self._reading(some)
             answers = _flat(replies[: len(writing)])

@@ -14,9 +14,13 @@ from ..queries.query import Query
 from .blocks import Pending, Removal, current, refuse_refresh
 from .contents import Contents
 from .efforts import Effort
+from .later import Later
 
 if TYPE_CHECKING:
+    from . import bulk
     from .base import Model
+else:
+    bulk = Later("bulk")
 
 
 def save(
@@ -25,12 +29,20 @@ def save(
     force_insert: bool = False,
     force_update: bool = False,
     strict: bool = False,
+    update_fields: Iterable[str] | None = None,
     query: Query | None = None,
 ) -> Flow:
     """Flow: write the instance. One round trip where nobody wrote it meanwhile.
 
     query: see Effort.
     """
+    if update_fields is not None:
+        if force_insert or strict:
+            raise ValueError(
+                "update_fields goes with neither force_insert nor strict: it stores "
+                "fields of an object that is there, whatever others changed of it."
+            )
+        return (yield from bulk.save_fields(instance, using, update_fields))
     if force_insert and (force_update or strict):
         raise ValueError("Cannot force both an insert and an update: choose one.")
     model = type(instance)

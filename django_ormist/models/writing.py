@@ -101,21 +101,26 @@ class Writing(Altering, Asked[M]):
         return number
 
     @alters_data
-    def bulk_update(self, objs: Iterable[M], fields: Iterable[str]) -> int:
+    def bulk_update(
+        self, objs: Iterable[M], fields: Iterable[str], batch_size: int | None = None
+    ) -> int:
         """Store these fields of objects that are stored, and no other; how many.
 
-        fields: names of attributes or counters, "tags", "expire". A round trip for 100
-        objects, and one; each is one step of its own. Sends no signals.
+        fields: names of attributes or counters, "tags", "expire". A round trip for
+        *batch_size* objects (1 to 1000, 100), and one; each is one step of its own.
+        Sends no signals.
         """
         asked = self._collection()
-        number: int = run(bulk.update(asked, objs, fields), asked.db)
+        number: int = run(bulk.update(asked, objs, fields, batch_size), asked.db)
         return number
 
     @alters_data
-    async def abulk_update(self, objs: Iterable[M], fields: Iterable[str]) -> int:
+    async def abulk_update(
+        self, objs: Iterable[M], fields: Iterable[str], batch_size: int | None = None
+    ) -> int:
         """See bulk_update()."""
         asked = self._collection()
-        number: int = await arun(bulk.update(asked, objs, fields), asked.db)
+        number: int = await arun(bulk.update(asked, objs, fields, batch_size), asked.db)
         return number
 
     @alters_data

@@ -229,3 +229,48 @@ def test_bulk_update_wants_fields(ask, server):
     for wrong, error in (([], ValueError), (["id"], ValueError), ("name", TypeError)):
         with pytest.raises(error):
             ask(Plain.objects.bulk_update, [Plain()], wrong)
+
+
+# ---------------------------------------------------------------- save(update_fields)
+
+
+def test_save_stores_some_fields_alone_and_keeps_the_other_changes(ask, is_sound):
+    page = ask(Page.objects.create, "a", title="old", site="s", views=1, n=1)
+    other = ask(Page.objects.get, page.id)
+    other.n = 2
+    ask(other.save)
+    page.title, page.site, page.views, page.tags = "new", "t", 7, ["b"]
+    ask(page.save, update_fields=["site", "views"])
+    stored = ask(Page.objects.get, page.id)
+    assert (stored.title, stored.site, stored.n) == ("old", "t", 2)
+    assert (stored.views, stored.tags) == (7, ["a", "site:t"])
+    assert (page.title, page.n) == ("new", 2)
+    ask(page.save)
+    stored = ask(Page.objects.get, page.id)
+    assert (stored.title, stored.tags) == ("new", ["b", "site:t"])
+    assert is_sound()
+
+
+def test_save_of_some_fields_needs_an_object_and_fields(ask, server, trips):
+    gone = ask(Page.objects.create, n=1)
+    ask(Page.objects.all().delete)
+    with pytest.raises(Page.NotUpdated, match="there is no such object"):
+        ask(gone.save, update_fields=["n"])
+    with trips() as seen:
+        ask(gone.save, update_fields=[])
+    assert seen.count == 0
+    with pytest.raises(ValueError, match="neither force_insert nor strict"):
+        ask(gone.save, force_insert=True, update_fields=["n"])
+    with pytest.raises(ValueError, match="Page: an id cannot be updated"):
+        ask(gone.save, update_fields=["pk"])
+    with pytest.raises(TypeError, match="a list of names, not the text 'n'"):
+        ask(gone.save, update_fields="n")
+
+
+def test_bulk_update_takes_as_many_a_trip_as_it_is_told(ask, server, trips):
+    made = ask(User.objects.bulk_create, [User(n=i) for i in range(30)])
+    with trips() as seen:
+        assert ask(User.objects.bulk_update, made, ["n"], batch_size=10) == 30
+    assert seen.count == 4
+    with pytest.raises(ValueError, match="batch_size"):
+        ask(User.objects.bulk_update, made, ["n"], batch_size=0)
