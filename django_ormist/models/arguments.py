@@ -19,6 +19,16 @@ def checked_pk(model: str, pk: object) -> str | None:
     return plain
 
 
+def checked_set(attrs: dict[str, Any]) -> dict[str, Any]:
+    """What set() is given. Raises TypeError for a name that is no attribute's."""
+    for name in attrs.keys() & {"id", "pk", "tags", "expire"}:
+        raise TypeError(
+            f"set() takes attributes, not {name!r}: assign it. An attribute of that "
+            f"name is reached through attrs[{name!r}]."
+        )
+    return attrs
+
+
 def looked_up_pk(model: str, pk: object) -> str:
     """*pk* as a plain str that may be asked for. Raises TypeError, ValueError."""
     if not isinstance(pk, str):

@@ -11,7 +11,7 @@ from ..keys import object_key
 from ..operations.searches import Row
 from . import increments, saving
 from .altering import Altering, alters_data
-from .arguments import checked_counter, checked_pk, checked_tags
+from .arguments import checked_counter, checked_pk, checked_set, checked_tags
 from .contents import Contents
 from .deadlines import Expire, now_ms, to_datetime, to_deadline_ms
 from .manager import Manager
@@ -21,9 +21,6 @@ from .state import ModelState, marked, unmarked
 
 if TYPE_CHECKING:
     from ..keys import Space
-
-
-_ASSIGNED = {"id", "pk", "tags", "expire"}
 
 
 class Model(Altering, metaclass=ModelBase):
@@ -200,12 +197,7 @@ class Model(Altering, metaclass=ModelBase):
 
         TypeError for id, pk, tags and expire, which are assigned.
         """
-        for name in attrs.keys() & _ASSIGNED:
-            raise TypeError(
-                f"set() takes attributes, not {name!r}: assign it. An attribute of "
-                f"that name is reached through attrs[{name!r}]."
-            )
-        for name, value in attrs.items():
+        for name, value in checked_set(attrs).items():
             if name in self._meta.counters:
                 self._set_counter(name, value)
             else:
@@ -235,7 +227,7 @@ class Model(Altering, metaclass=ModelBase):
 
     @property
     def _state(self) -> ModelState:
-        return ModelState(self._packed is None, self._using)
+        return ModelState(self)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Model):

@@ -1,8 +1,11 @@
 """What an instance says of itself to Django and to pickle."""
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from ..exceptions import NotSupportedError
+
+if TYPE_CHECKING:
+    from .base import Model
 
 VERSION = 1
 """Of what is pickled: raised with a name in it that goes or changes its meaning."""
@@ -10,11 +13,40 @@ VERSION = 1
 _MARK = "django_ormist"
 
 
-class ModelState(NamedTuple):
+class ModelState:
     """Django's ``_state``: whether the object was never stored, and its alias."""
 
-    adding: bool
-    db: str | None
+    __slots__ = ("_instance",)
+
+    def __init__(self, instance: "Model") -> None:
+        self._instance = instance
+
+    @property
+    def adding(self) -> bool:
+        """Whether it stands for nothing that is stored. To copy an object, set it."""
+        return self._instance._packed is None
+
+    @adding.setter
+    def adding(self, value: bool) -> None:
+        if value:
+            self._instance._forget()
+        elif self.adding:
+            raise ValueError("An object is stored by save(), not by its state.")
+
+    @property
+    def db(self) -> str | None:
+        """The alias that it was loaded from or stored to."""
+        return self._instance._using
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, ModelState):
+            return NotImplemented
+        return (self.adding, self.db) == (other.adding, other.db)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"<ModelState: adding={self.adding}, db={self.db!r}>"
 
 
 def marked(state: dict[str, Any]) -> dict[str, Any]:

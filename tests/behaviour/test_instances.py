@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 import django_ormist as ormist
-from tests.models import Page, Plain, Todo, Token, User
+from tests.models import City, Page, Plain, Todo, Token, User
 
 
 def test_create_stores_what_get_returns(ask, alias):
@@ -485,3 +485,17 @@ def test_set_takes_attributes_alone(name):
     with pytest.raises(TypeError, match=f"not {name!r}: assign it"):
         todo.set(**{"text": "bread", name: "x"})
     assert todo.attrs == {"text": "milk"}
+
+
+def test_an_object_is_copied_as_django_says(ask, server):
+    city = ask(City.objects.create, "old", name="Bern")
+    first = city.id
+    assert repr(city._state) == "<ModelState: adding=False, db='default'>"
+    city.pk = None
+    city._state.adding = True
+    ask(city.save)
+    assert city.id != first
+    assert ask(City.objects.find("old", name="Bern").count) == 2
+    assert not city._state.adding
+    with pytest.raises(ValueError, match="stored by save"):
+        City()._state.adding = False
