@@ -43,8 +43,6 @@ class ModelState:
             return NotImplemented
         return (self.adding, self.db) == (other.adding, other.db)
 
-    __hash__ = None  # type: ignore[assignment]
-
     def __repr__(self) -> str:
         return f"<ModelState: adding={self.adding}, db={self.db!r}>"
 
