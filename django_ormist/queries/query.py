@@ -8,6 +8,9 @@ from .conditions import NOTHING, And, Condition, Ids, Term, all_of
 CREATED, EXPIRE, RANDOM = "created", "expire", "?"
 """Orders that are no attributes. No two objects have one creation time."""
 
+FARTHEST = 2**53
+"""No slice begins here: Lua's numbers skip some after it, and Redis refuses 10**17."""
+
 
 class Order(NamedTuple):
     """By an ordered attribute, or by CREATED, EXPIRE or RANDOM."""
@@ -49,8 +52,10 @@ class Query:
     def is_empty(self) -> bool:
         """Whether it cannot match, whatever is stored: it costs no round trip."""
         return (
-            self.stop is not None and self.stop <= self.start
-        ) or self.pks == frozenset()
+            self.start >= FARTHEST
+            or (self.stop is not None and self.stop <= self.start)
+            or self.pks == frozenset()
+        )
 
     @property
     def limit(self) -> int | None:

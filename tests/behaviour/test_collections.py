@@ -146,6 +146,23 @@ def test_an_index_gives_one_object(todos):
         Todo.objects.all()["x"]
 
 
+@pytest.mark.parametrize("far", [2**53 - 1, 2**53, 2**63, 10**30])
+def test_an_index_past_what_a_server_takes_is_past_the_end(ask, todos, far):
+    for asked in (
+        Todo.objects.all(),
+        Todo.objects.find("even"),
+        Todo.objects.find("even", "all").reverse(),
+        Todo.objects.find(pk="t03"),
+        Todo.objects.order_by("?"),
+    ):
+        with pytest.raises(IndexError):
+            asked[far]
+        assert ask(asked[far : far + 5].list) == []
+        assert ask(asked[far:].count) == 0
+        assert ask(asked[far : far + 1].exists) is False
+        assert ask(asked[:far].count) == ask(asked.count)
+
+
 def test_a_slice_cannot_be_narrowed(todos):
     part = Todo.objects.all()[:5]
     for narrow in (

@@ -30,6 +30,8 @@ def test_nothing_is_empty_and_stays_so():
     assert Query().nothing().reverse().narrow(("a",), frozenset("x")).is_empty
     assert Query().slice(3, 3).is_empty
     assert not Query().slice(3, 4).is_empty
+    assert Query().slice(2**53, None).is_empty
+    assert not Query().slice(2**53 - 1, None).is_empty
 
 
 def test_reverse_twice_is_the_same_question():
