@@ -72,28 +72,32 @@ class Answers(Asked[M]):
 
     # One object
 
-    def earliest(self, *names: str) -> M:
-        """The first by these names, or by creation. Raises DoesNotExist. One trip."""
+    def earliest(self, *names: Any) -> M:
+        """The first by these names, or by creation. Raises DoesNotExist. One trip.
+
+        names: as those of order_by().
+        """
         asked = self._collection()._first_by(names)
         found: M = run(fetching.the_first(asked), asked.db)
         return found
 
-    async def aearliest(self, *names: str) -> M:
+    async def aearliest(self, *names: Any) -> M:
         """See earliest()."""
         asked = self._collection()._first_by(names)
         found: M = await arun(fetching.the_first(asked), asked.db)
         return found
 
-    def latest(self, *names: str) -> M:
-        """The last by these names, or by creation, of those that have the attribute.
+    def latest(self, *names: Any) -> M:
+        """The last by these names, or by creation. Raises DoesNotExist. One trip.
 
-        Raises DoesNotExist. One round trip.
+        names: as those of order_by(). An object without the attribute only where none
+        has it.
         """
         asked = self._collection()._first_by(names, is_last=True)
         found: M = run(fetching.the_first(asked), asked.db)
         return found
 
-    async def alatest(self, *names: str) -> M:
+    async def alatest(self, *names: Any) -> M:
         """See latest()."""
         asked = self._collection()._first_by(names, is_last=True)
         found: M = await arun(fetching.the_first(asked), asked.db)

@@ -86,16 +86,15 @@ class Collection(Asking[M]):
             raise TypeError("Cannot reorder a query once a slice has been taken.")
         return self._chained(ordered(self.query, self.model._meta, names))
 
-    def _first_by(self, names: tuple[str, ...], is_last: bool = False) -> Self:
-        """The order of earliest() and latest(): of what lacks it last in both."""
+    def _first_by(self, names: tuple[Any, ...], is_last: bool = False) -> Self:
+        """As earliest() orders, or with is_last latest(): by each name the other way.
+
+        In both, objects without the attribute come last.
+        """
         if self.query.is_sliced:
             raise TypeError("Cannot change a query once a slice has been taken.")
-        if is_last:
-            names = tuple(
-                name[1:] if name.startswith("-") else f"-{name}"
-                for name in names or (CREATED,)
-            )
-        return self._ordered(names)
+        names = names or (CREATED,)
+        return self._chained(ordered(self.query, self.model._meta, names, is_last))
 
     def __and__(self, other: "Collection[M]") -> Self:
         """The objects of both; in this one's order, else in the other's."""

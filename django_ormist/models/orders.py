@@ -8,11 +8,18 @@ from ..queries.query import CREATED, EXPIRE, RANDOM, Order, Query
 from .options import Options
 
 
-def ordered(query: Query, meta: Options, names: tuple[Any, ...]) -> Query:
-    """*query* in this order and no other. Raises FieldError for what has no order."""
+def ordered(
+    query: Query, meta: Options, names: tuple[Any, ...], is_flipped: bool = False
+) -> Query:
+    """*query* in this order and no other. Raises FieldError for what has no order.
+
+    is_flipped: descending by each name that is ascending here, and the other way.
+    """
     orders: list[Order] = []
     for each in names:
         order = _order(meta, each)
+        if is_flipped and order.name != RANDOM:
+            order = order._replace(is_descending=not order.is_descending)
         if order.name not in [known.name for known in orders]:
             orders.append(order)
         if order.name in (CREATED, RANDOM):
@@ -58,7 +65,7 @@ def _expressed(meta: Options, given: Any) -> tuple[str, bool]:
         given = given.asc()
     if not isinstance(given, OrderBy):
         raise TypeError(
-            f"{meta.object_name}.objects.order_by() takes names, not "
+            f"The order of {meta.object_name} takes names, not "
             f"{type(given).__name__}: {given!r}."
         )
     if not isinstance(given.expression, F) or given.nulls_first:

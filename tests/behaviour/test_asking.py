@@ -246,6 +246,18 @@ def test_earliest_and_latest(ask, cities):
         ask(cities.find("sea").latest, "population")
 
 
+def test_the_latest_is_of_what_order_by_takes(ask, cities):
+    assert ask(cities.latest, F("population")).id == "Rom"
+    assert ask(cities.latest, F("population").desc()).id == "Bern"
+    assert ask(cities.earliest, F("population").desc(nulls_last=True)).id == "Rom"
+    assert ask(cities.latest, "-created").id == "Bern"
+    assert ask(cities.find(pk="Ur").latest, "population").id == "Ur"
+    assert ask(cities.latest, "?").id in ask(cities.all().ids)
+    for wrong in (None, 5):
+        with pytest.raises(TypeError, match="takes names, not"):
+            ask(cities.latest, wrong)
+
+
 def test_bulk_changes_are_of_what_the_whole_query_asks_for(ask, cities):
     assert ask(cities.find(population__gt=10**6).set_expire, 1000) == 2
     assert ask(cities.exclude("old").delete) == (3, {"tests.City": 3})
