@@ -74,12 +74,12 @@ class Collection(Asking[M]):
     def _narrowed(self, tags: tuple[Any, ...], lookups: dict[str, Any]) -> Self:
         if (tags or lookups) and self.query.is_sliced:
             raise TypeError("Cannot filter a query once a slice has been taken.")
-        return self._chained(narrowed(self.query, self.model, tags, lookups))
+        return self._chained(narrowed(self.query, self.model, tags, lookups, self.db))
 
     def _without(self, tags: tuple[Any, ...], lookups: dict[str, Any]) -> Self:
         if self.query.is_sliced:
             raise TypeError("Cannot filter a query once a slice has been taken.")
-        return self._chained(without(self.query, self.model, tags, lookups))
+        return self._chained(without(self.query, self.model, tags, lookups, self.db))
 
     def _ordered(self, names: tuple[Any, ...]) -> Self:
         if self.query.is_sliced:

@@ -76,7 +76,7 @@ def _one(
     pks = frozenset(looked_up_pk(asked.model.__name__, each) for each in pk)
     if asked.query.is_sliced and (given or lookups):
         raise TypeError("Cannot filter a query once a slice has been taken.")
-    query = asked_lookups.narrowed(asked.query, asked.model, qs, lookups)
+    query = asked_lookups.narrowed(asked.query, asked.model, qs, lookups, asked.db)
     return query.narrow((), pks) if pk else query
 
 
@@ -178,7 +178,7 @@ def in_bulk(asked: "Collection[Any]", id_list: Iterable[str] | None) -> Flow:
         if query.is_sliced:
             raise TypeError("Cannot use 'limit' or 'offset' with in_bulk().")
         lookups = {"pk__in": list(id_list)}
-        query = asked_lookups.narrowed(query, asked.model, (), lookups)
+        query = asked_lookups.narrowed(query, asked.model, (), lookups, asked.db)
     found = yield from instances(asked, query)
     return {instance.id: instance for instance in found}
 

@@ -30,19 +30,24 @@ _NO_ATTRIBUTES = (*NO_ATTRIBUTES, "tags")
 
 
 def narrowed(
-    query: Query, model: "type[Model]", asked: tuple[Any, ...], lookups: dict[str, Any]
+    query: Query,
+    model: "type[Model]",
+    asked: tuple[Any, ...],
+    lookups: dict[str, Any],
+    alias: str,
 ) -> Query:
     """*query* among objects with all these tags, Q objects and attribute values.
 
-    Raises FieldError for a lookup without an index, TypeError for a wrong type.
+    alias: that is asked; no other may answer a part. Raises FieldError for a lookup
+    without an index, TypeError for a wrong type, ValueError for another alias.
     """
-    terms, conditions = _asked_for(model._meta, asked, lookups)
+    terms, conditions = _asked_for(model._meta, asked, lookups, alias)
     query = query.narrow(tuple(terms)) if terms else query
     return query.where(all_of((query.condition, *conditions))) if conditions else query
 
 
 def _asked_for(
-    meta: Options, asked: tuple[Any, ...], lookups: dict[str, Any]
+    meta: Options, asked: tuple[Any, ...], lookups: dict[str, Any], alias: str
 ) -> tuple[list[str], list[Condition]]:
     """Terms and other conditions, all of which must be met."""
     terms: list[str] = []
@@ -50,13 +55,13 @@ def _asked_for(
     for each in asked:
         if not is_q(each):
             terms.append(_tag(meta, each))
-        elif (condition := _of_q(meta, each)) is not None:
+        elif (condition := _of_q(meta, each, alias)) is not None:
             conditions.append(condition)
     for name, value in lookups.items():
         if _is_indexed(meta, name):
             terms.append(_attribute(meta, name, value))
         else:
-            conditions.append(_of_lookup(meta, name, value))
+            conditions.append(_of_lookup(meta, name, value, alias))
     return terms, conditions
 
 
@@ -71,13 +76,17 @@ def _is_indexed(meta: Options, name: str) -> bool:
 
 
 def without(
-    query: Query, model: "type[Model]", asked: tuple[Any, ...], lookups: dict[str, Any]
+    query: Query,
+    model: "type[Model]",
+    asked: tuple[Any, ...],
+    lookups: dict[str, Any],
+    alias: str,
 ) -> Query:
     """*query* among objects that narrowed() would leave out. Raises as it does.
 
     Where nothing is asked, nothing is left out: as Django's exclude() has it.
     """
-    terms, conditions = _asked_for(model._meta, asked, lookups)
+    terms, conditions = _asked_for(model._meta, asked, lookups, alias)
     if not terms and not conditions:
         return query
     met = all_of([*map(Term, terms), *conditions])
@@ -93,7 +102,7 @@ def is_q(asked: Any) -> "TypeGuard[Q]":
     return isinstance(asked, Q)
 
 
-def _of_q(meta: Options, q: "Q") -> Condition | None:
+def _of_q(meta: Options, q: "Q", alias: str) -> Condition | None:
     """The condition of a Q of any nesting, a text in it being a tag.
 
     None of one that asks nothing, negated or not: it is no part of what it stands in.
@@ -101,10 +110,11 @@ def _of_q(meta: Options, q: "Q") -> Condition | None:
     parts: list[Condition] = []
     for child in q.children:
         if isinstance(child, tuple):
-            parts.append(_of_lookup(meta, *child))
+            name, value = child
+            parts.append(_of_lookup(meta, name, value, alias))
         elif not is_q(child):
             parts.append(Term(_tag(meta, child)))
-        elif (condition := _of_q(meta, child)) is not None:
+        elif (condition := _of_q(meta, child, alias)) is not None:
             parts.append(condition)
     if not parts:
         return None
@@ -112,9 +122,9 @@ def _of_q(meta: Options, q: "Q") -> Condition | None:
     return negated(joined) if q.negated else joined
 
 
-def _of_lookup(meta: Options, name: str, value: Any) -> Condition:
+def _of_lookup(meta: Options, name: str, value: Any, alias: str) -> Condition:
     if name.removesuffix("__exact") in _IDS:
-        return _chosen(meta, name.removesuffix("__exact"), value)
+        return _chosen(meta, name.removesuffix("__exact"), value, alias)
     attribute, _, lookup = name.rpartition("__")
     if not attribute:
         attribute, lookup = name, "exact"
@@ -198,7 +208,7 @@ def checked_values(name: str, value: Any) -> list[Any]:
     return list(value)
 
 
-def _chosen(meta: Options, name: str, value: Any) -> Condition:
+def _chosen(meta: Options, name: str, value: Any, alias: str) -> Condition:
     """By ids, or by what another collection of the same model asks for."""
     query = getattr(value, "query", None)
     if not isinstance(query, Query):
@@ -207,6 +217,12 @@ def _chosen(meta: Options, name: str, value: Any) -> Condition:
         raise TypeError(
             f"{name} takes a whole collection of {meta.object_name}, or a list of ids: "
             "list(collection.ids())."
+        )
+    if value.db != alias:
+        raise ValueError(
+            "Subqueries aren't allowed across different databases: "
+            f"{name} on {alias!r} of what is on {value.db!r}. Force the inner query to "
+            "be evaluated using list(inner_query.ids())."
         )
     return query.condition
 

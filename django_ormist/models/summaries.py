@@ -34,7 +34,9 @@ def facets(asked: "Collection[Any]", name: str, values: Iterable[Any] | None) ->
             )
         if asked.query.is_empty:
             return dict.fromkeys(given, 0)
-        queries = [narrowed(asked.query, asked.model, (), {name: v}) for v in given]
+        queries = [
+            narrowed(asked.query, asked.model, (), {name: v}, asked.db) for v in given
+        ]
         counts = yield [searches.count(asked.space, query) for query in queries]
         return dict(zip(given, counts, strict=True))
     _check_ordered(asked, name, "facets")
@@ -140,7 +142,7 @@ def _wanted(asked: "Collection[Any]", alias: str | None, given: Any) -> _Wanted:
     if narrower is not None and not isinstance(narrower, Q):  # Django 6.1 wraps it
         narrower = narrower.get_source_expressions()[0]
     if narrower is not None:
-        query = narrowed(query, asked.model, (narrower,), {})
+        query = narrowed(query, asked.model, (narrower,), {}, asked.db)
     if isinstance(given, Count) and name in (None, "*", "id", "pk"):
         return _Wanted(alias or f"{name or '*'}__count", given, query, None)
     if name is None:

@@ -94,7 +94,7 @@ def _query(
 ) -> Query:
     if asked.query.is_sliced:
         raise TypeError("Cannot filter a query once a slice has been taken.")
-    return narrowed(asked.query, asked.model, tags, lookups)
+    return narrowed(asked.query, asked.model, tags, lookups, asked.db)
 
 
 def _found(asked: "Collection[Any]", query: Query) -> Flow:

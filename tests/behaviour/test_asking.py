@@ -4,7 +4,7 @@ import pickle
 from datetime import UTC, date, datetime
 
 import pytest
-from django.db.models import F, Q
+from django.db.models import Count, F, Q
 from django.http import Http404
 from django.shortcuts import get_object_or_404
 
@@ -153,6 +153,30 @@ def test_collections_combine(ask, cities):
     assert ask((cities.none() | rhine[:1]).ids) == ["Basel"]
     assert ask((rhine[1:] | cities.none()).ids) == ["Köln"]
     assert ask(cities.find(pk__in=swiss).find("rhine").ids) == ["Basel"]
+
+
+@pytest.fixture
+def other(server, settings):
+    """A second alias, on the same server."""
+    settings.ORMIST = {**settings.ORMIST, "other": settings.ORMIST["default"]}
+    return "other"
+
+
+def test_what_a_condition_takes_is_of_the_same_alias(ask, cities, other):
+    there = cities.using(other)
+    assert ask(there.find(pk__in=there.find(country="CH")).count) == 2
+    for asking in (
+        lambda: cities.find(pk__in=there.all()),
+        lambda: cities.find("old", pk__in=there.all()),
+        lambda: cities.exclude(pk__in=there.all()),
+        lambda: cities.find(Q(name="x") | ~Q(pk__in=there.all())),
+        lambda: there.find(pk__in=cities.all()),
+        lambda: ask(cities.get, pk__in=there.all()),
+        lambda: ask(cities.get_or_create, pk__in=there.all()),
+        lambda: ask(cities.aggregate, n=Count("pk", filter=Q(pk__in=there.all()))),
+    ):
+        with pytest.raises(ValueError, match="across different databases.*ids()"):
+            asking()
 
 
 def test_a_unique_attribute_is_found_by_who_holds_the_value(ask, cities):
