@@ -1,13 +1,13 @@
 """The lazy collection: a question, and its answer once it was asked."""
 
 import builtins
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import fields, replace
-from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from ..connections.executor import arun, run
-from ..keys import Space
 from ..operations.operation import Flow
+from ..operations.searches import Row
 from ..queries.conditions import Condition, all_of, any_of, negated, odd_of
 from ..queries.query import CREATED, Query
 from . import fetching
@@ -17,6 +17,7 @@ from .later import Later
 from .lookups import narrowed, without
 from .manager import Asking, Manager
 from .orders import ordered
+from .results import Results
 from .state import marked, unmarked
 
 if TYPE_CHECKING:
@@ -27,10 +28,8 @@ else:
 
 M = TypeVar("M", bound="Model")
 
-_SHOWN = 20
 
-
-class Collection(Asking[M]):
+class Collection(Asking[M], Results[M]):
     """Objects of one model that match a question, oldest first.
 
     Chainable and never changed: every chain gives a new one. It is evaluated once, by
@@ -50,16 +49,6 @@ class Collection(Asking[M]):
     def db(self) -> str:
         """The alias that is asked."""
         return self._using or self.model._meta.using
-
-    @property
-    def ordered(self) -> bool:
-        """Always: by creation, where no other order is asked for."""
-        return True
-
-    @property
-    def space(self) -> Space:
-        """The key space that is asked."""
-        return self.model._meta.space(self.db)
 
     # Chains
 
@@ -148,100 +137,16 @@ class Collection(Asking[M]):
 
     # The answer
 
-    def list(self) -> builtins.list[M]:
-        """The objects as a list; asked once. Two round trips for 5000 or fewer."""
-        if self._cache is None:
-            self._cache = run(fetching.instances(self), self.db)
-        return list(self._cache)
+    @property
+    def _has_counters(self) -> bool:
+        return bool(self.model._meta.counters)
 
-    async def alist(self) -> builtins.list[M]:
-        """See list()."""
-        return list(await self._afetched())
+    def _made(self, rows: Iterable[Row]) -> list[M]:
+        restore, space, alias = self.model._from_row, self.space, self.db
+        return [restore(row, space, alias) for row in rows]
 
-    def _fetched(self) -> builtins.list[M]:
-        if self._cache is None:
-            self._cache = run(fetching.instances(self), self.db)
-        return self._cache
-
-    async def _afetched(self) -> builtins.list[M]:
-        if self._cache is None:
-            self._cache = await arun(fetching.instances(self), self.db)
-        return self._cache
-
-    def __iter__(self) -> Iterator[M]:
-        return iter(self._fetched())
-
-    def __aiter__(self) -> AsyncIterator[M]:
-        async def each() -> AsyncIterator[M]:
-            for instance in await self._afetched():
-                yield instance
-
-        return each()
-
-    def __len__(self) -> int:
-        return len(self._fetched())
-
-    def __bool__(self) -> bool:
-        return bool(self._fetched())
-
-    def __contains__(self, obj: object) -> bool:
-        return obj in self._fetched()
-
-    @overload
-    def __getitem__(self, key: int) -> M: ...
-    @overload
-    def __getitem__(self, key: slice) -> "Collection[M] | builtins.list[M]": ...
-    def __getitem__(self, key: int | slice) -> "M | Collection[M] | builtins.list[M]":
-        """An object, or a slice: pushed to the server unless already evaluated.
-
-        A step evaluates it. Raises IndexError past the end, ValueError for a
-        negative index.
-        """
-        if isinstance(key, slice):
-            return self._sliced(key)
-        if not isinstance(key, int):
-            raise TypeError(
-                "Collection indices must be integers or slices, "
-                f"not {type(key).__name__}."
-            )
-        if key < 0:
-            raise ValueError("Negative indexing is not supported.")
-        if self._cache is not None:
-            return self._cache[key]
-        found = run(self._at(key), self.db)
-        if not found:
-            raise IndexError("Collection index out of range")
-        instance: M = found[0]
-        return instance
-
-    def _at(self, index: int) -> Flow:
-        return fetching.instances(self, self.query.slice(index, index + 1))
-
-    def _sliced(self, key: slice) -> "Collection[M] | builtins.list[M]":
-        part = self._cut(key)
-        if self._cache is not None:
-            part._cache = self._cache[key.start : key.stop]
-        return part.list()[:: key.step] if key.step else part
-
-    def _cut(self, key: slice) -> Self:
-        """The slice without its step."""
-        for bound in (key.start, key.stop):
-            if bound is not None and bound < 0:
-                raise ValueError("Negative indexing is not supported.")
-        start = 0 if key.start is None else int(key.start)
-        stop = None if key.stop is None else int(key.stop)
-        return self._chained(self.query.slice(start, stop))
-
-    def __repr__(self) -> str:
-        if self._cache is not None:
-            shown = self._cache[: _SHOWN + 1]
-        else:
-            head = self.query.slice(0, _SHOWN + 1)
-            shown = run(fetching.instances(self, head), self.db)
-        text = [repr(instance) for instance in shown[:_SHOWN]]
-        if len(shown) > _SHOWN:
-            text.append("'...(remaining elements truncated)...'")
-        return f"<{type(self).__name__} [{', '.join(text)}]>"
+    def _parts(self, query: Query) -> Flow:
+        return fetching.parts(self, query)
 
     def __getstate__(self) -> dict[str, Any]:
         """Pickled with its answer, as Django's QuerySet is."""
@@ -253,10 +158,6 @@ class Collection(Asking[M]):
     def __setstate__(self, pickled: dict[str, Any]) -> None:
         state = unmarked(type(self), pickled)
         self.__dict__.update(state, query=Query(**state["query"]))
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        """A copy that is not evaluated."""
-        return self._chained()
 
     # Changes
 

@@ -1,4 +1,4 @@
-"""The flows that read: from a collection's query to instances."""
+"""The flows that read: from a query to instances, or to parts of objects."""
 
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -12,59 +12,68 @@ from .arguments import looked_up_pk
 if TYPE_CHECKING:
     from .base import Model
     from .collection import Collection
+    from .results import Results
 
 _SHOWN = 20
 
 
-def instances(asked: "Collection[Any]", query: Query | None = None) -> Flow:
-    """Flow: the objects of a query, as instances in order."""
-    meta, space = asked.model._meta, asked.space
-    query = asked.query if query is None else query
-    rows = yield from searches.rows(space, query, bool(meta.counters))
-    restore, alias = asked.model._from_row, asked.db
-    return [restore(row, space, alias) for row in rows]
+def parts(asked: "Results[Any]", query: Query) -> Flow:
+    """Flow: what is made of each object of a query, in order."""
+    rows = yield from searches.rows(asked.space, query, asked._has_counters)
+    return asked._made(rows)
 
 
-def instances_of(asked: "Collection[Any]", pks: Sequence[bytes]) -> Flow:
-    """Flow: the instances of those ids that are stored. One round trip."""
-    has_counters = bool(asked.model._meta.counters)
-    rows = yield from searches.rows_of(asked.space, pks, has_counters)
-    return [asked.model._from_row(row, asked.space, asked.db) for row in rows]
+def parts_of(asked: "Results[Any]", pks: Sequence[bytes]) -> Flow:
+    """Flow: what is made of those ids that are stored. One round trip."""
+    rows = yield from searches.rows_of(asked.space, pks, asked._has_counters)
+    return asked._made(rows)
 
 
-def get(asked: "Collection[Any]", pk: tuple[Any, ...], lookups: dict[str, Any]) -> Flow:
+def get(asked: "Results[Any]", pk: tuple[Any, ...], lookups: dict[str, Any]) -> Flow:
     """Flow: the one object, or DoesNotExist, or MultipleObjectsReturned."""
-    found = yield from get_or_none(asked, pk, lookups)
-    if found is None:
-        model = asked.model
-        raise model.DoesNotExist(
-            f"{model._meta.object_name} matching query does not exist."
-        )
-    return found
+    return _there(asked, (yield from _at_most_one(asked, pk, lookups)))
 
 
 def get_or_none(
-    asked: "Collection[Any]", pk: tuple[Any, ...], lookups: dict[str, Any]
+    asked: "Results[Any]", pk: tuple[Any, ...], lookups: dict[str, Any]
 ) -> Flow:
     """Flow: the one object or None. Raises MultipleObjectsReturned."""
+    found = yield from _at_most_one(asked, pk, lookups)
+    return found[0] if found else None
+
+
+def _at_most_one(
+    asked: "Results[Any]", pk: tuple[Any, ...], lookups: dict[str, Any]
+) -> Flow:
+    """Flow: a list of the one object or of none. Raises MultipleObjectsReturned."""
     query = _one(asked, pk, lookups)
     if query.pks is not None and len(query.pks) == 1 and _is_by_pk(query):
         return (yield from _by_pk(asked, next(iter(query.pks))))
     if query.is_sliced:
-        found = yield from instances(asked, query)
+        found = yield from asked._parts(query)
     else:
-        found = yield from instances(asked, query.slice(0, _SHOWN + 1))
+        found = yield from asked._parts(query.slice(0, _SHOWN + 1))
     if len(found) > 1:
         number = len(found) if len(found) <= _SHOWN else f"more than {_SHOWN}"
         name = asked.model._meta.object_name
         raise asked.model.MultipleObjectsReturned(
             f"get() returned more than one {name} -- it returned {number}!"
         )
-    return found[0] if found else None
+    return found
+
+
+def _there(asked: "Results[Any]", found: list[Any]) -> Any:
+    """The first of what was found. Raises DoesNotExist."""
+    if not found:
+        model = asked.model
+        raise model.DoesNotExist(
+            f"{model._meta.object_name} matching query does not exist."
+        )
+    return found[0]
 
 
 def _one(
-    asked: "Collection[Any]", given: tuple[Any, ...], lookups: dict[str, Any]
+    asked: "Results[Any]", given: tuple[Any, ...], lookups: dict[str, Any]
 ) -> Query:
     qs = tuple(each for each in given if asked_lookups.is_q(each))
     pk = tuple(each for each in given if not asked_lookups.is_q(each))
@@ -84,58 +93,51 @@ def _is_by_pk(query: Query) -> bool:
     return not (query.terms or query.conditions or query.is_sliced)
 
 
-def _by_pk(asked: "Collection[Any]", pk: str) -> Flow:
-    """Flow: the object of this id: a bare GET where there are no counters."""
+def _by_pk(asked: "Results[Any]", pk: str) -> Flow:
+    """Flow: a list of the object of this id: a bare GET if there are no counters."""
     space = asked.space
-    if asked.model._meta.counters:
+    if asked._has_counters:
         packed, counters = yield [
             objects.load(space, pk),
             objects.load_counters(space, pk),
         ]
     else:
         packed, counters = (yield objects.load(space, pk)), None
-    if packed is None:
-        return None
-    return asked.model._from_row((pk.encode(), packed, counters), space, asked.db)
+    rows = [] if packed is None else [(pk.encode(), packed, counters)]
+    return asked._made(rows)
 
 
-def first(asked: "Collection[Any]") -> Flow:
+def first(asked: "Results[Any]") -> Flow:
     """Flow: the first object or None."""
     if asked._cache is not None:
         return asked._cache[0] if asked._cache else None
-    found = yield from instances(asked, asked.query.slice(0, 1))
+    found = yield from asked._parts(asked.query.slice(0, 1))
     return found[0] if found else None
 
 
-def the_first(asked: "Collection[Any]") -> Flow:
+def the_first(asked: "Results[Any]") -> Flow:
     """Flow: the first object. Raises DoesNotExist."""
-    found = yield from first(asked)
-    if found is None:
-        model = asked.model
-        raise model.DoesNotExist(
-            f"{model._meta.object_name} matching query does not exist."
-        )
-    return found
+    return _there(asked, (yield from asked._parts(asked.query.slice(0, 1))))
 
 
-def last(asked: "Collection[Any]") -> Flow:
+def last(asked: "Results[Any]") -> Flow:
     """Flow: the last object or None. Raises TypeError for a slice."""
     if asked._cache is not None:
         return asked._cache[-1] if asked._cache else None
     if asked.query.is_sliced:
         raise TypeError("Cannot reverse a query once a slice has been taken.")
-    found = yield from instances(asked, asked.query.reverse().slice(0, 1))
+    found = yield from asked._parts(asked.query.reverse().slice(0, 1))
     return found[0] if found else None
 
 
-def count(asked: "Collection[Any]") -> Flow:
+def count(asked: "Results[Any]") -> Flow:
     """Flow: how many. No round trip where the collection was evaluated."""
     if asked._cache is not None:
         return len(asked._cache)
     return (yield from searches.size(asked.space, asked.query))
 
 
-def exists(asked: "Collection[Any]") -> Flow:
+def exists(asked: "Results[Any]") -> Flow:
     """Flow: whether there is any. No round trip where it was evaluated."""
     if asked._cache is not None:
         return bool(asked._cache)
@@ -158,7 +160,7 @@ def contains(asked: "Collection[Any]", obj: "Model") -> Flow:
     return bool((yield from searches.rows(asked.space, query, False)))
 
 
-def raw_ids(asked: "Collection[Any]") -> Flow:
+def raw_ids(asked: "Results[Any]") -> Flow:
     """Flow: the ids as they are stored."""
     return searches.ids(asked.space, asked.query)
 
@@ -179,7 +181,7 @@ def in_bulk(asked: "Collection[Any]", id_list: Iterable[str] | None) -> Flow:
             raise TypeError("Cannot use 'limit' or 'offset' with in_bulk().")
         lookups = {"pk__in": list(id_list)}
         query = asked_lookups.narrowed(query, asked.model, (), lookups, asked.db)
-    found = yield from instances(asked, query)
+    found = yield from parts(asked, query)
     return {instance.id: instance for instance in found}
 
 

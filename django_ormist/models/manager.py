@@ -194,7 +194,7 @@ class Asking(Writing[M], Answers[M]):
         pks = run(fetching.raw_ids(asked), asked.db)
         for start in range(0, len(pks), chunk_size):
             some = pks[start : start + chunk_size]
-            yield from run(fetching.instances_of(asked, some), asked.db)
+            yield from run(fetching.parts_of(asked, some), asked.db)
 
     async def aiterator(self, chunk_size: int = 1000) -> AsyncIterator[M]:
         """See iterator()."""
@@ -203,7 +203,7 @@ class Asking(Writing[M], Answers[M]):
         pks = await arun(fetching.raw_ids(asked), asked.db)
         for start in range(0, len(pks), chunk_size):
             some = pks[start : start + chunk_size]
-            for instance in await arun(fetching.instances_of(asked, some), asked.db):
+            for instance in await arun(fetching.parts_of(asked, some), asked.db):
                 yield instance
 
 

@@ -2,21 +2,21 @@
 
 import builtins
 from collections import namedtuple
-from collections.abc import AsyncIterator, Callable, Iterator
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, overload
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from ..codecs import unpack
 from ..connections.executor import arun, run
-from ..operations import searches
 from ..operations.operation import Flow
 from ..operations.searches import Row
 from ..queries.query import Query
 from . import fetching, summaries
 from .contents import Contents
 from .deadlines import to_datetime
+from .results import Results
 
 if TYPE_CHECKING:
-    from .base import Model
     from .collection import Collection
 
 T = TypeVar("T")
@@ -24,11 +24,12 @@ Shape = Callable[[Any], T]
 """Makes of a function that gives the value of a name what a projection holds."""
 
 
-class Projection(Generic[T]):
+class Projection(Results[T]):
     """What a collection's objects hold under some names: lazy as the collection is.
 
     It is evaluated once and keeps the answer. An attribute that an object has not is
-    None. names: None for ``id`` and whatever each object has.
+    None. names: None for ``id`` and whatever each object has. Where it is distinct, a
+    slice is of the distinct ones.
     """
 
     def __init__(
@@ -39,20 +40,16 @@ class Projection(Generic[T]):
         is_distinct: bool = False,
     ) -> None:
         self.asked = asked
+        self.model, self.query = asked.model, asked.query
         self.names = names
         self.shape = shape
         self.is_distinct = is_distinct
         self._cache: builtins.list[T] | None = None
 
     @property
-    def model(self) -> "type[Model]":
-        """The model whose objects they are parts of."""
-        return self.asked.model
-
-    @property
-    def ordered(self) -> bool:
-        """Always, as the collection."""
-        return True
+    def db(self) -> str:
+        """The alias that is asked."""
+        return self.asked.db
 
     # Chains
 
@@ -83,7 +80,7 @@ class Projection(Generic[T]):
         return self._of(self.asked.all())
 
     def distinct(self) -> Self:
-        """Each once, in the order of the first; a slice of it is taken here.
+        """Each once, in the order of the first; a slice of them is taken here.
 
         Of one ordered attribute, in no order or in its own, they come from its index.
         """
@@ -96,120 +93,81 @@ class Projection(Generic[T]):
     def _of(self, asked: "Collection[Any]") -> Self:
         return type(self)(asked, self.names, self.shape, self.is_distinct)
 
+    def _chained(self, query: Query | None = None) -> Self:
+        return self._of(self.asked._chained(query))
+
     # The answer
 
-    def list(self) -> builtins.list[T]:
-        """All of them; asked once. Round trips as those of the collection's list()."""
-        if self._cache is None:
-            self._cache = run(self._parts(), self.asked.db)
-        return builtins.list(self._cache)
+    @property
+    def _has_counters(self) -> bool:
+        return not self.model._meta.counters.isdisjoint(self.names or ())
 
-    async def alist(self) -> builtins.list[T]:
-        """See list()."""
-        if self._cache is None:
-            self._cache = await arun(self._parts(), self.asked.db)
-        return builtins.list(self._cache)
+    def _made(self, rows: Iterable[Row]) -> builtins.list[T]:
+        return [self._part(row) for row in rows]
 
     def first(self) -> T | None:
         """The first, None where there is none. One round trip."""
-        found: builtins.list[T] = run(self._parts(self._head()), self.asked.db)
-        return found[0] if found else None
+        found: T | None = run(fetching.first(self), self.db)
+        return found
 
     async def afirst(self) -> T | None:
         """See first()."""
-        found: builtins.list[T] = await arun(self._parts(self._head()), self.asked.db)
-        return found[0] if found else None
+        found: T | None = await arun(fetching.first(self), self.db)
+        return found
 
     def count(self) -> int:
         """How many. One round trip, unless they are distinct: then as list()."""
-        number: int = run(self._count(), self.asked.db)
+        number: int = run(self._count(), self.db)
         return number
 
     async def acount(self) -> int:
         """See count()."""
-        number: int = await arun(self._count(), self.asked.db)
+        number: int = await arun(self._count(), self.db)
         return number
 
     def exists(self) -> bool:
         """Whether there is any. One round trip."""
-        is_there: bool = run(fetching.exists(self.asked), self.asked.db)
+        is_there: bool = run(self._exists(), self.db)
         return is_there
 
     async def aexists(self) -> bool:
         """See exists()."""
-        is_there: bool = await arun(fetching.exists(self.asked), self.asked.db)
+        is_there: bool = await arun(self._exists(), self.db)
         return is_there
-
-    def __iter__(self) -> Iterator[T]:
-        return iter(self.list())
-
-    def __aiter__(self) -> AsyncIterator[T]:
-        async def each() -> AsyncIterator[T]:
-            for part in await self.alist():
-                yield part
-
-        return each()
-
-    def __len__(self) -> int:
-        return len(self.list())
-
-    def __bool__(self) -> bool:
-        return bool(self.list())
-
-    def __contains__(self, part: object) -> bool:
-        return part in self.list()
-
-    @overload
-    def __getitem__(self, key: int) -> T: ...
-    @overload
-    def __getitem__(self, key: slice) -> "Projection[T] | builtins.list[T]": ...
-    def __getitem__(self, key: int | slice) -> "T | Projection[T] | builtins.list[T]":
-        """One, or a slice: taken by the server, or of what is here already."""
-        if self._cache is not None or self.is_distinct:
-            return self.list()[key]
-        if isinstance(key, slice):
-            part = self._of(self.asked._cut(key))
-            return part.list()[:: key.step] if key.step else part
-        if key < 0:
-            raise ValueError("Negative indexing is not supported.")
-        query = self.asked.query.slice(key, key + 1)
-        found: builtins.list[T] = run(self._parts(query), self.asked.db)
-        if not found:
-            raise IndexError("Projection index out of range")
-        return found[0]
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} of {self.asked.model.__name__}>"
 
     # The flows
 
-    def _head(self) -> Query:
-        return self.asked.query if self.is_distinct else self.asked.query.slice(0, 1)
-
-    def _count(self) -> Flow:
-        if self._cache is not None:
-            return len(self._cache)
-        if self.is_distinct:
-            return len((yield from self._of(self.asked.order_by())._parts()))
-        return (yield from fetching.count(self.asked))
-
-    def _parts(self, query: Query | None = None) -> Flow:
+    def _parts(self, query: Query) -> Flow:
         """Flow: what is asked for, in order."""
-        query = self.asked.query if query is None else query
-        name = self._indexed_name(query)
+        if not self.is_distinct:
+            return (yield from fetching.parts(self, query))
+        if query.is_empty:
+            return []
+        whole = replace(query, start=0, stop=None)
+        name = self._indexed_name(whole)
         if name is not None:
             values = yield from summaries.distinct(self.asked, name)
-            return values[::-1] if query.is_reversed else values
-        has_counters = bool(self.model._meta.counters & set(self.names or ()))
-        rows = yield from searches.rows(self.asked.space, query, has_counters)
-        parts = [self._part(row) for row in rows]
-        if not self.is_distinct:
-            return parts
-        return _each_once(parts)
+            parts = values[::-1] if query.is_reversed else values
+        elif query.start == 0 and query.limit == 1:
+            return (yield from fetching.parts(self, query))
+        else:
+            parts = _each_once((yield from fetching.parts(self, whole)))
+        return parts[query.start : query.stop]
+
+    def _count(self) -> Flow:
+        if self._cache is None and self.is_distinct:
+            query = replace(self.query, order=(), is_reversed=False)
+            return len((yield from self._parts(query)))
+        return (yield from fetching.count(self))
+
+    def _exists(self) -> Flow:
+        if self._cache is None and self.is_distinct and self.query.start:
+            return bool((yield from self._parts(self.query.slice(0, 1))))
+        return (yield from fetching.exists(self))
 
     def _indexed_name(self, query: Query) -> str | None:
         """The one name whose index holds each value once, if one is asked for so."""
-        if not self.is_distinct or self.shape is not flat or query.is_sliced:
+        if self.shape is not flat:
             return None
         (name,) = self.names or ("",)
         orders = [(order.name, order.is_descending) for order in query.order]
@@ -220,7 +178,7 @@ class Projection(Generic[T]):
 
     def _part(self, row: Row) -> T:
         pk, packed, counters = row
-        attrs, tags, expire_at_ms = unpack(packed, self.asked.space.objects + pk)
+        attrs, tags, expire_at_ms = unpack(packed, self.space.objects + pk)
 
         def value(name: str) -> Any:
             if name in ("id", "pk"):

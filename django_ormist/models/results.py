@@ -1,0 +1,152 @@
+"""What a lazy answer has, whatever it holds: objects, or parts of them."""
+
+import builtins
+from collections.abc import AsyncIterator, Iterable, Iterator
+from typing import Any, Generic, Self, TypeVar, overload
+
+from ..connections.executor import arun, run
+from ..keys import Space
+from ..operations.operation import Flow
+from ..operations.searches import Row
+from ..queries.query import Query
+
+T = TypeVar("T")
+
+_SHOWN = 20
+
+
+class Results(Generic[T]):
+    """The answer to a query, asked for once and then kept; and slices of it.
+
+    A subclass says what is made of rows, and how another query is asked.
+    """
+
+    model: "type[Any]"
+    query: Query
+    _cache: builtins.list[T] | None
+
+    @property
+    def db(self) -> str:
+        """The alias that is asked."""
+        raise NotImplementedError  # pragma: no cover
+
+    @property
+    def space(self) -> Space:
+        """The key space that is asked."""
+        space: Space = self.model._meta.space(self.db)
+        return space
+
+    @property
+    def ordered(self) -> bool:
+        """Always: by creation, where no other order is asked for."""
+        return True
+
+    @property
+    def _has_counters(self) -> bool:
+        """Whether a row has to bring counters."""
+        raise NotImplementedError  # pragma: no cover
+
+    def _made(self, rows: Iterable[Row]) -> builtins.list[T]:
+        """What is held of each of these rows."""
+        raise NotImplementedError  # pragma: no cover
+
+    def _parts(self, query: Query) -> Flow:
+        """Flow: what is held of each row of a query, in order."""
+        raise NotImplementedError  # pragma: no cover
+
+    def _chained(self, query: Query | None = None) -> Self:
+        """The same of another query, or of this one: not evaluated."""
+        raise NotImplementedError  # pragma: no cover
+
+    # All of it
+
+    def list(self) -> builtins.list[T]:
+        """All as a list; asked once. Two round trips for 5000 or fewer."""
+        return list(self._fetched())
+
+    async def alist(self) -> builtins.list[T]:
+        """See list()."""
+        return list(await self._afetched())
+
+    def _fetched(self) -> builtins.list[T]:
+        if self._cache is None:
+            self._cache = run(self._parts(self.query), self.db)
+        return self._cache
+
+    async def _afetched(self) -> builtins.list[T]:
+        if self._cache is None:
+            self._cache = await arun(self._parts(self.query), self.db)
+        return self._cache
+
+    def __iter__(self) -> Iterator[T]:
+        return iter(self._fetched())
+
+    def __aiter__(self) -> AsyncIterator[T]:
+        async def each() -> AsyncIterator[T]:
+            for one in await self._afetched():
+                yield one
+
+        return each()
+
+    def __len__(self) -> int:
+        return len(self._fetched())
+
+    def __bool__(self) -> bool:
+        return bool(self._fetched())
+
+    def __contains__(self, one: object) -> bool:
+        return one in self._fetched()
+
+    # Some of it
+
+    @overload
+    def __getitem__(self, key: int) -> T: ...
+    @overload
+    def __getitem__(self, key: slice) -> "Self | builtins.list[T]": ...
+    def __getitem__(self, key: int | slice) -> "T | Self | builtins.list[T]":
+        """One, or a slice: pushed to the server unless already evaluated.
+
+        A step evaluates it. Raises IndexError past the end, ValueError for a
+        negative index.
+        """
+        if isinstance(key, slice):
+            return self._sliced(key)
+        if not isinstance(key, int):
+            raise TypeError(
+                f"{type(self).__name__} indices must be integers or slices, "
+                f"not {type(key).__name__}."
+            )
+        if key < 0:
+            raise ValueError("Negative indexing is not supported.")
+        if self._cache is not None:
+            return self._cache[key]
+        query = self.query.slice(key, key + 1)
+        found: builtins.list[T] = run(self._parts(query), self.db)
+        if not found:
+            raise IndexError(f"{type(self).__name__} index out of range")
+        return found[0]
+
+    def _sliced(self, key: slice) -> "Self | builtins.list[T]":
+        for bound in (key.start, key.stop):
+            if bound is not None and bound < 0:
+                raise ValueError("Negative indexing is not supported.")
+        start = 0 if key.start is None else int(key.start)
+        stop = None if key.stop is None else int(key.stop)
+        part = self._chained(self.query.slice(start, stop))
+        if self._cache is not None:
+            part._cache = self._cache[start:stop]
+        return part.list()[:: key.step] if key.step else part
+
+    def __repr__(self) -> str:
+        if self._cache is not None:
+            shown = self._cache[: _SHOWN + 1]
+        else:
+            shown = run(self._parts(self.query.slice(0, _SHOWN + 1)), self.db)
+        text = [repr(one) for one in shown[:_SHOWN]]
+        if len(shown) > _SHOWN:
+            text.append("'...(remaining elements truncated)...'")
+        return f"<{type(self).__name__} [{', '.join(text)}]>"
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """A copy that is not evaluated."""
+        return self._chained()
