@@ -31,7 +31,12 @@ def ordered(
             orders, is_reversed = [], last.is_descending
         elif not last.is_descending:
             orders.pop()
-    return replace(query, order=tuple(orders), is_reversed=is_reversed)
+    return replace(
+        query,
+        order=tuple(orders),
+        is_reversed=is_reversed,
+        is_ordered=bool(names),
+    )
 
 
 def _order(meta: Options, given: Any) -> Order:

@@ -10,7 +10,7 @@ from ..codecs import unpack
 from ..connections.executor import arun, run
 from ..operations.operation import Flow
 from ..operations.searches import Row
-from ..queries.query import Query
+from ..queries.query import Order, Query
 from . import fetching, summaries
 from .contents import Contents
 from .deadlines import to_datetime
@@ -80,9 +80,11 @@ class Projection(Results[T]):
         return self._of(self.asked.all())
 
     def distinct(self) -> Self:
-        """Each once, in the order of the first; a slice of them is taken here.
+        """Each once, where the first of the objects with it stands.
 
-        Of one ordered attribute, in no order or in its own, they come from its index.
+        flat, of one ordered attribute, and no order was asked for, or its own: in its
+        order, from its index; None, or what has no place in the order, is a last None.
+        A slice of others is taken here.
         """
         if self.asked.query.is_sliced:
             raise TypeError(
@@ -156,7 +158,7 @@ class Projection(Results[T]):
 
     def _count(self) -> Flow:
         if self._cache is None and self.is_distinct:
-            query = replace(self.query, order=(), is_reversed=False)
+            query = replace(self.query, order=(), is_reversed=False, is_ordered=False)
             return len((yield from self._parts(query)))
         return (yield from fetching.count(self))
 
@@ -170,11 +172,12 @@ class Projection(Results[T]):
         if self.shape is not flat:
             return None
         (name,) = self.names or ("",)
-        orders = [(order.name, order.is_descending) for order in query.order]
-        is_sorted = orders in ([], [(name, False)])
         meta = self.model._meta
-        is_indexed = name in meta.ordered and name not in meta.building
-        return name if is_indexed and is_sorted else None
+        if name not in meta.ordered or name in meta.building:
+            return None
+        if query.is_ordered:
+            return name if query.order == (Order(name),) else None
+        return None if query.is_reversed else name
 
     def _part(self, row: Row) -> T:
         pk, packed, counters = row

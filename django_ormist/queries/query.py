@@ -27,6 +27,7 @@ class Query:
     pks: only these ids; None means any. conditions: all of which must be met too.
     order: what comes first; objects without the attribute after those with it, equal
     ones as they were created. is_reversed: the whole list the other way round.
+    is_ordered: whether an order was asked for, be it that of creation.
     start, stop: the slice of the ordered matches; stop None means to the end.
     """
 
@@ -37,6 +38,7 @@ class Query:
     stop: int | None = None
     conditions: tuple[Condition, ...] = ()
     order: tuple[Order, ...] = ()
+    is_ordered: bool = False
 
     @property
     def is_sliced(self) -> bool:

@@ -89,6 +89,41 @@ def test_a_slice_of_distinct_values_is_lazy(ask, trips, cities):
         part.distinct()
 
 
+@pytest.mark.parametrize(
+    ("order", "sizes"),
+    [
+        ([], [134_000, 173_000, 1_073_000, None]),
+        (["population"], [134_000, 173_000, 1_073_000, None]),
+        (["-population"], [1_073_000, 173_000, 134_000, None]),
+        (["created"], [134_000, 173_000, 1_073_000, None]),
+        (["-created"], [None, 1_073_000, 173_000, 134_000]),
+        (["name"], [173_000, 134_000, 1_073_000, None]),
+        (["-name"], [None, 134_000, 1_073_000, 173_000]),
+        (["population", "-created"], [134_000, 173_000, 1_073_000, None]),
+    ],
+)
+def test_distinct_values_come_in_the_order_asked_for(ask, cities, order, sizes):
+    asked = cities.order_by(*order).values_list("population", flat=True).distinct()
+    assert ask(asked.list) == sizes
+    assert ask(asked[1:3].list) == sizes[1:3]
+    assert ask(asked.count) == 4
+    assert ask(asked.first) == sizes[0]
+    assert ask(asked.all().order_by("-created").first) is None
+
+
+def test_distinct_values_in_no_order_come_in_their_own(ask, cities):
+    """An explicit order of creation is another than none, and so is one reversed."""
+    names = cities.values_list("name", flat=True).distinct()
+    assert ask(names.list) == ["Basel", "Bern", "Köln", "Ulm", "Ur"]
+    assert ask(names.reverse().list) == ["Ur", "Köln", "Basel", "Ulm", "Bern"]
+    created = names.order_by("created")
+    assert ask(created.list) == ["Bern", "Ulm", "Basel", "Köln", "Ur"]
+    assert ask(created.reverse().list) == ask(created.list)[::-1]
+    assert ask(created.order_by().list) == ask(names.list)
+    assert ask(names.order_by("name").reverse().list) == ask(names.list)[::-1]
+    assert ask(cities.values("name").distinct().first) == {"name": "Bern"}
+
+
 def test_the_first_distinct_value_is_one_trip(ask, trips, cities):
     countries = cities.order_by("-name").values_list("country", flat=True).distinct()
     for answer, verb in (("IQ", countries.first), (True, countries.exists)):
