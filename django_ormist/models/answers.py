@@ -1,19 +1,21 @@
 """The verbs that answer with values, numbers or text in place of a list of objects."""
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..connections.executor import arun, run
 from ..exceptions import NotSupportedError
 from . import fetching
 from .asked import Asked
 from .later import Later
+from .values import Values
 
 if TYPE_CHECKING:
     from . import explaining, projection, summaries
     from .base import Model
     from .collection import Collection
     from .projection import Projection
+    from .shapes import Shape
 else:
     explaining, summaries = Later("explaining"), Later("summaries")
     projection = Later("projection")
@@ -21,45 +23,15 @@ else:
 M = TypeVar("M", bound="Model")
 
 
-class Answers(Asked[M]):
+class Answers(Asked[M], Values):
     """What a manager and a collection share beside the verbs of objects."""
 
     # Parts of objects: no round trip
 
-    def values(self, *names: str) -> "Projection[dict[str, Any]]":
-        """``{name: value}`` of each object, without making instances.
-
-        names: attributes, counters, ``id``, ``tags``, ``expire``; without any, ``id``
-        and every attribute that the object has. What it has not is None.
-        """
-        return projection.Projection(
-            self._collection().all(), names or None, projection.as_dict
-        )
-
-    @overload
-    def values_list(
-        self, *names: str, flat: Literal[True], named: Literal[False] = ...
-    ) -> "Projection[Any]": ...
-    @overload
-    def values_list(
-        self, *names: str, flat: Literal[False] = ..., named: bool = ...
-    ) -> "Projection[tuple[Any, ...]]": ...
-    def values_list(
-        self, *names: str, flat: bool = False, named: bool = False
+    def _projected(
+        self, names: tuple[str, ...] | None, shape: "Shape[Any]"
     ) -> "Projection[Any]":
-        """A tuple of each object's values; flat: the one value; named: with names."""
-        if flat and named:
-            raise TypeError("'flat' and 'named' can't be used together.")
-        if flat and len(names) != 1:
-            raise TypeError(
-                "'flat' is not valid when values_list is called with "
-                + ("more than one field." if names else "no field.")
-            )
-        if not names:
-            raise TypeError("values_list() takes the names of attributes.")
-        shape = projection.as_row(names) if named else projection.as_tuple
-        asked = self._collection().all()
-        return projection.Projection(asked, names, projection.flat if flat else shape)
+        return projection.Projection(self._collection().all(), names, shape)
 
     def distinct(self, *names: str) -> "Collection[M]":
         """The same objects: each is there once. NotSupportedError with names."""

@@ -1,8 +1,7 @@
 """values() and values_list(): parts of objects, without instances of the model."""
 
 import builtins
-from collections import namedtuple
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -15,16 +14,16 @@ from . import fetching, summaries
 from .contents import Contents
 from .deadlines import to_datetime
 from .results import Results
+from .shapes import Shape, flat
+from .values import Values
 
 if TYPE_CHECKING:
     from .collection import Collection
 
 T = TypeVar("T")
-Shape = Callable[[Any], T]
-"""Makes of a function that gives the value of a name what a projection holds."""
 
 
-class Projection(Results[T]):
+class Projection(Results[T], Values):
     """What a collection's objects hold under some names: lazy as the collection is.
 
     It is evaluated once and keeps the answer. An attribute that an object has not is
@@ -91,6 +90,11 @@ class Projection(Results[T]):
                 "Cannot create distinct fields once a slice has been taken."
             )
         return type(self)(self.asked, self.names, self.shape, is_distinct=True)
+
+    def _projected(
+        self, names: tuple[str, ...] | None, shape: Shape[Any]
+    ) -> "Projection[Any]":
+        return Projection(self.asked, names, shape, self.is_distinct)
 
     def _of(self, asked: "Collection[Any]") -> Self:
         return type(self)(asked, self.names, self.shape, self.is_distinct)
@@ -196,7 +200,7 @@ class Projection(Results[T]):
             return attrs.get(name)
 
         names = self.names if self.names is not None else ("id", *attrs)
-        return self.shape([(name, value(name)) for name in names])
+        return self.shape(names, [value(name) for name in names])
 
 
 def _each_once(parts: list[T]) -> list[T]:
@@ -213,24 +217,3 @@ def _each_once(parts: list[T]) -> list[T]:
         if is_new:
             kept.append(part)
     return kept
-
-
-def as_dict(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """The shape of values()."""
-    return dict(pairs)
-
-
-def as_tuple(pairs: list[tuple[str, Any]]) -> tuple[Any, ...]:
-    """The shape of values_list()."""
-    return tuple([value for _, value in pairs])
-
-
-def flat(pairs: list[tuple[str, Any]]) -> Any:
-    """The shape of values_list(name, flat=True)."""
-    return pairs[0][1]
-
-
-def as_row(names: tuple[str, ...]) -> Shape[Any]:
-    """The shape of values_list(*names, named=True)."""
-    kind = namedtuple("Row", names)  # type: ignore[misc]
-    return lambda pairs: kind._make([value for _, value in pairs])

@@ -77,12 +77,29 @@ def test_counters_are_values_too(ask, server):
         (("a",), {"flat": True, "named": True}, "can't be used together"),
         (("a", "b"), {"flat": True}, "more than one field"),
         ((), {"flat": True}, "no field"),
-        ((), {}, "takes the names"),
+        ((), {}, "takes the names of attributes: objects have no schema"),
+        (("name", None), {}, "takes names, which are texts; not NoneType: None"),
+        ((F("name"),), {"flat": True}, "takes names, which are texts; not F"),
+        ((5, "name"), {"named": True}, "takes names, which are texts; not int: 5"),
     ],
 )
 def test_values_list_refuses_what_django_refuses(names, options, message):
-    with pytest.raises(TypeError, match=message):
-        City.objects.values_list(*names, **options)
+    for asked in (City.objects, City.objects.all(), City.objects.values("slug")):
+        with pytest.raises(TypeError, match=message):
+            asked.values_list(*names, **options)
+
+
+@pytest.mark.parametrize("wrong", [None, 5, F("population"), b"name", ["name"]])
+def test_values_takes_names_alone(wrong):
+    for asked in (City.objects, City.objects.all(), City.objects.values("slug")):
+        with pytest.raises(TypeError, match="values.. takes names, which are texts"):
+            asked.values("name", wrong)
+
+
+@pytest.mark.parametrize("wrong", ["class", "not a name", "_hidden", ""])
+def test_a_named_row_has_names_that_python_takes(wrong):
+    with pytest.raises(ValueError, match="[Ff]ield names"):
+        City.objects.values_list("name", wrong, named=True)
 
 
 def test_distinct_values(ask, cities):

@@ -143,3 +143,14 @@ def test_repr_shows_the_first_twenty_rows(trips, cities):
     City.objects.bulk_create(City(name=f"c{i}") for i in range(20))
     shown = repr(cities.values_list("name", flat=True))
     assert "'c14', '...(remaining elements truncated)...']>" in shown
+
+
+def test_a_projection_is_projected_anew(ask, cities):
+    asked = cities.find("b").values("name").order_by("-name")
+    assert ask(asked.values_list("country", flat=True).list) == ["IQ", "DE", "CH"]
+    assert ask(asked.values_list("id", "country", named=True).first).country == "IQ"
+    assert ask(asked[:1].values("id", "tags").first)["id"] == "Ur"
+    assert ask(asked.values()[1:].first)["population"] == 1_073_000
+    countries = cities.values("country").distinct()
+    assert ask(countries.values_list("country").list) == [("CH",), ("DE",), ("IQ",)]
+    assert ask(countries[1:].values_list("country", flat=True).list) == ["DE", "IQ"]

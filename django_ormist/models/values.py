@@ -1,0 +1,75 @@
+"""values() and values_list(): of managers and collections, and anew of projections."""
+
+from typing import TYPE_CHECKING, Any, Literal, overload
+
+from .later import Later
+
+if TYPE_CHECKING:
+    from . import shapes
+    from .projection import Projection
+else:
+    shapes = Later("shapes")
+
+
+class Values:
+    """The verbs that ask for parts of objects: no round trip."""
+
+    def _projected(
+        self, names: tuple[str, ...] | None, shape: "shapes.Shape[Any]"
+    ) -> "Projection[Any]":
+        """What is held under these names, in this shape."""
+        raise NotImplementedError  # pragma: no cover
+
+    def values(self, *names: str) -> "Projection[dict[str, Any]]":
+        """``{name: value}`` of each object, without making instances.
+
+        names: attributes, counters, ``id``, ``tags``, ``expire``; without any, ``id``
+        and every attribute that the object has. What it has not is None.
+        """
+        _check("values", names)
+        return self._projected(names or None, shapes.as_dict)
+
+    @overload
+    def values_list(
+        self, *names: str, flat: Literal[True], named: Literal[False] = ...
+    ) -> "Projection[Any]": ...
+    @overload
+    def values_list(
+        self, *names: str, flat: Literal[False] = ..., named: bool = ...
+    ) -> "Projection[tuple[Any, ...]]": ...
+    def values_list(
+        self, *names: str, flat: bool = False, named: bool = False
+    ) -> "Projection[Any]":
+        """A tuple of each object's values; flat: the one value; named: with names.
+
+        Raises TypeError without names.
+        """
+        if flat and named:
+            raise TypeError("'flat' and 'named' can't be used together.")
+        if flat and len(names) != 1:
+            raise TypeError(
+                "'flat' is not valid when values_list is called with "
+                + ("more than one field." if names else "no field.")
+            )
+        if not names:
+            raise TypeError(
+                "values_list() takes the names of attributes: objects have no schema, "
+                "so there is no order for all of them. Ask for values(), which gives "
+                "each object's own by name."
+            )
+        _check("values_list", names)
+        if flat:
+            return self._projected(names, shapes.flat)
+        if named:
+            shapes.row_class(names)
+        return self._projected(names, shapes.as_row if named else shapes.as_tuple)
+
+
+def _check(verb: str, names: tuple[Any, ...]) -> None:
+    """Raises TypeError for what is no name."""
+    for name in names:
+        if not isinstance(name, str):
+            raise TypeError(
+                f"{verb}() takes names, which are texts; not {type(name).__name__}: "
+                f"{name!r}."
+            )
