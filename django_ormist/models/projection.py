@@ -1,20 +1,17 @@
 """values() and values_list(): parts of objects, without instances of the model."""
 
 import builtins
-from collections.abc import Iterable
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from collections.abc import AsyncIterator, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
 
-from ..codecs import unpack
 from ..connections.executor import arun, run
 from ..operations.operation import Flow
 from ..operations.searches import Row
-from ..queries.query import Order, Query
-from . import fetching, summaries
-from .contents import Contents
-from .deadlines import to_datetime
+from ..queries.query import Query
+from . import fetching, parts
+from .altering import alters_data
 from .results import Results
-from .shapes import Shape, flat
+from .shapes import Shape
 from .values import Values
 
 if TYPE_CHECKING:
@@ -78,7 +75,11 @@ class Projection(Results[T], Values):
         """The same, not evaluated."""
         return self._of(self.asked.all())
 
-    def distinct(self) -> Self:
+    def none(self) -> Self:
+        """See Collection.none()."""
+        return self._of(self.asked.none())
+
+    def distinct(self, *names: str) -> Self:
         """Each once, where the first of the objects with it stands.
 
         flat, of one ordered attribute, and no order was asked for, or its own: in its
@@ -89,7 +90,8 @@ class Projection(Results[T], Values):
             raise TypeError(
                 "Cannot create distinct fields once a slice has been taken."
             )
-        return type(self)(self.asked, self.names, self.shape, is_distinct=True)
+        asked = self.asked.distinct(*names)
+        return type(self)(asked, self.names, self.shape, is_distinct=True)
 
     def _projected(
         self, names: tuple[str, ...] | None, shape: Shape[Any]
@@ -109,7 +111,25 @@ class Projection(Results[T], Values):
         return not self.model._meta.counters.isdisjoint(self.names or ())
 
     def _made(self, rows: Iterable[Row]) -> builtins.list[T]:
-        return [self._part(row) for row in rows]
+        return parts.made(self, rows)
+
+    def _parts(self, query: Query) -> Flow:
+        return parts.parts(self, query)
+
+    # One of them
+
+    def get(self, /, *pk: str, **lookups: Any) -> T:
+        """What the one object of this id, or of these lookups, holds. One round trip.
+
+        Raises DoesNotExist, MultipleObjectsReturned.
+        """
+        found: T = run(fetching.get(self, pk, lookups), self.db)
+        return found
+
+    async def aget(self, /, *pk: str, **lookups: Any) -> T:
+        """See get()."""
+        found: T = await arun(fetching.get(self, pk, lookups), self.db)
+        return found
 
     def first(self) -> T | None:
         """The first, None where there is none. One round trip."""
@@ -121,99 +141,141 @@ class Projection(Results[T], Values):
         found: T | None = await arun(fetching.first(self), self.db)
         return found
 
+    def last(self) -> T | None:
+        """The last, None where there is none. One round trip, unless distinct."""
+        found: T | None = run(parts.last(self), self.db)
+        return found
+
+    async def alast(self) -> T | None:
+        """See last()."""
+        found: T | None = await arun(parts.last(self), self.db)
+        return found
+
+    def earliest(self, *names: Any) -> T:
+        """See Collection.earliest()."""
+        asked = self._of(self.asked._first_by(names))
+        found: T = run(fetching.the_first(asked), self.db)
+        return found
+
+    async def aearliest(self, *names: Any) -> T:
+        """See earliest()."""
+        asked = self._of(self.asked._first_by(names))
+        found: T = await arun(fetching.the_first(asked), self.db)
+        return found
+
+    def latest(self, *names: Any) -> T:
+        """See Collection.latest()."""
+        asked = self._of(self.asked._first_by(names, is_last=True))
+        found: T = run(fetching.the_first(asked), self.db)
+        return found
+
+    async def alatest(self, *names: Any) -> T:
+        """See latest()."""
+        asked = self._of(self.asked._first_by(names, is_last=True))
+        found: T = await arun(fetching.the_first(asked), self.db)
+        return found
+
+    # Facts about many
+
     def count(self) -> int:
         """How many. One round trip, unless they are distinct: then as list()."""
-        number: int = run(self._count(), self.db)
+        number: int = run(parts.count(self), self.db)
         return number
 
     async def acount(self) -> int:
         """See count()."""
-        number: int = await arun(self._count(), self.db)
+        number: int = await arun(parts.count(self), self.db)
         return number
 
     def exists(self) -> bool:
         """Whether there is any. One round trip."""
-        is_there: bool = run(self._exists(), self.db)
+        is_there: bool = run(parts.exists(self), self.db)
         return is_there
 
     async def aexists(self) -> bool:
         """See exists()."""
-        is_there: bool = await arun(self._exists(), self.db)
+        is_there: bool = await arun(parts.exists(self), self.db)
         return is_there
 
-    # The flows
+    def iterator(self, chunk_size: int = 1000) -> Iterator[T]:
+        """See Collection.iterator(). Distinct ones are all read first."""
+        fetching.check_chunk_size(chunk_size)
+        found = run(parts.beginnings(self), self.db)
+        for start in range(0, len(found), chunk_size):
+            some = found[start : start + chunk_size]
+            yield from run(parts.chunk(self, some), self.db)
 
-    def _parts(self, query: Query) -> Flow:
-        """Flow: what is asked for, in order."""
-        if not self.is_distinct:
-            return (yield from fetching.parts(self, query))
-        if query.is_empty:
-            return []
-        whole = replace(query, start=0, stop=None)
-        name = self._indexed_name(whole)
-        if name is not None:
-            values = yield from summaries.distinct(self.asked, name)
-            parts = values[::-1] if query.is_reversed else values
-        elif query.start == 0 and query.limit == 1:
-            return (yield from fetching.parts(self, query))
-        else:
-            parts = _each_once((yield from fetching.parts(self, whole)))
-        return parts[query.start : query.stop]
+    async def aiterator(self, chunk_size: int = 1000) -> AsyncIterator[T]:
+        """See iterator()."""
+        fetching.check_chunk_size(chunk_size)
+        found = await arun(parts.beginnings(self), self.db)
+        for start in range(0, len(found), chunk_size):
+            some = found[start : start + chunk_size]
+            for part in await arun(parts.chunk(self, some), self.db):
+                yield part
 
-    def _count(self) -> Flow:
-        if self._cache is None and self.is_distinct:
-            query = replace(self.query, order=(), is_reversed=False, is_ordered=False)
-            return len((yield from self._parts(query)))
-        return (yield from fetching.count(self))
+    def aggregate(self, *given: Any, **named: Any) -> dict[str, Any]:
+        """See Collection.aggregate(). NotSupportedError of distinct ones."""
+        results: dict[str, Any] = run(parts.aggregate(self, given, named), self.db)
+        return results
 
-    def _exists(self) -> Flow:
-        if self._cache is None and self.is_distinct and self.query.start:
-            return bool((yield from self._parts(self.query.slice(0, 1))))
-        return (yield from fetching.exists(self))
+    async def aaggregate(self, *given: Any, **named: Any) -> dict[str, Any]:
+        """See aggregate()."""
+        results: dict[str, Any] = await arun(
+            parts.aggregate(self, given, named), self.db
+        )
+        return results
 
-    def _indexed_name(self, query: Query) -> str | None:
-        """The one name whose index holds each value once, if one is asked for so."""
-        if self.shape is not flat:
-            return None
-        (name,) = self.names or ("",)
-        meta = self.model._meta
-        if name not in meta.ordered or name in meta.building:
-            return None
-        if query.is_ordered:
-            return name if query.order == (Order(name),) else None
-        return None if query.is_reversed else name
+    def explain(self) -> str:
+        """See Collection.explain(): how the objects are found. One round trip."""
+        text: str = run(parts.explain(self), self.db)
+        return text
 
-    def _part(self, row: Row) -> T:
-        pk, packed, counters = row
-        attrs, tags, expire_at_ms = unpack(packed, self.space.objects + pk)
+    async def aexplain(self) -> str:
+        """See explain()."""
+        text: str = await arun(parts.explain(self), self.db)
+        return text
 
-        def value(name: str) -> Any:
-            if name in ("id", "pk"):
-                return pk.decode()
-            if name == "expire":
-                return to_datetime(expire_at_ms)
-            if name == "tags":
-                contents = Contents(attrs, tags, expire_at_ms)
-                return list(dict.fromkeys((*tags, *contents.terms(self.model._meta))))
-            if counters is not None and name in self.model._meta.counters:
-                return counters.get(name, 0)
-            return attrs.get(name)
+    # What is of objects alone
 
-        names = self.names if self.names is not None else ("id", *attrs)
-        return self.shape(names, [value(name) for name in names])
+    @alters_data
+    def delete(self) -> NoReturn:
+        """TypeError, as all of these: ask the collection."""
+        raise _refusal("delete")
+
+    @alters_data
+    async def adelete(self) -> NoReturn:
+        """See delete()."""
+        raise _refusal("delete")
+
+    @alters_data
+    def update(self, **values: Any) -> NoReturn:
+        """See delete()."""
+        raise _refusal("update")
+
+    @alters_data
+    async def aupdate(self, **values: Any) -> NoReturn:
+        """See delete()."""
+        raise _refusal("update")
+
+    @alters_data
+    def set_expire(self, expire: Any) -> NoReturn:
+        """See delete()."""
+        raise _refusal("set_expire")
+
+    @alters_data
+    async def aset_expire(self, expire: Any) -> NoReturn:
+        """See delete()."""
+        raise _refusal("set_expire")
+
+    def contains(self, obj: Any) -> NoReturn:
+        """See delete()."""
+        raise _refusal("contains")
+
+    async def acontains(self, obj: Any) -> NoReturn:
+        """See delete()."""
+        raise _refusal("contains")
 
 
-def _each_once(parts: list[T]) -> list[T]:
-    """Equal ones but the first left out; those that cannot be hashed one by one."""
-    seen, unhashed, kept = set(), [], []
-    for part in parts:
-        fact: Any = tuple(part.items()) if isinstance(part, dict) else part
-        try:
-            is_new = fact not in seen
-            seen.add(fact)
-        except TypeError:
-            is_new = fact not in unhashed
-            unhashed.append(fact)
-        if is_new:
-            kept.append(part)
-    return kept
+def _refusal(verb: str) -> TypeError:
+    return TypeError(f"Cannot call {verb}() after .values() or .values_list().")

@@ -1,8 +1,12 @@
 """What values() and values_list() give is asked as Django's QuerySet after them."""
 
 import pytest
+from django.db.models import Count, F, Sum
+from django.http import Http404
+from django.shortcuts import aget_object_or_404, get_object_or_404
 
-from tests.models import City
+import django_ormist as ormist
+from tests.models import City, Page
 
 
 @pytest.fixture
@@ -154,3 +158,152 @@ def test_a_projection_is_projected_anew(ask, cities):
     countries = cities.values("country").distinct()
     assert ask(countries.values_list("country").list) == [("CH",), ("DE",), ("IQ",)]
     assert ask(countries[1:].values_list("country", flat=True).list) == ["DE", "IQ"]
+
+
+def test_one_of_them(ask, trips, cities):
+    asked = cities.order_by("-population").values_list("name", flat=True)
+    for verb, arguments, answer in (
+        (asked.get, ("Ulm",), "Ulm"),
+        (asked.find("a").get, (), None),
+        (asked.find(country="DE", name="Ulm").get, (), "Ulm"),
+        (asked[2:3].get, (), "Bern"),
+        (asked.first, (), "Köln"),
+        (asked.last, (), "Ur"),
+        (asked.find("none").last, (), None),
+        (asked.earliest, (), "Bern"),
+        (asked.latest, (), "Ur"),
+        (asked.earliest, ("population",), "Bern"),
+        (asked.latest, (F("population").desc(),), "Bern"),
+    ):
+        with trips() as seen:
+            if answer is None and verb.__name__ == "get":
+                with pytest.raises(City.MultipleObjectsReturned, match="returned 2!"):
+                    ask(verb, *arguments)
+            else:
+                assert ask(verb, *arguments) == answer
+        assert seen.count == 1
+
+
+def test_get_tells_none_from_no_object(ask, cities):
+    sizes = cities.values_list("population", flat=True)
+    assert ask(sizes.get, pk="Ur") is None
+    assert ask(sizes.find(name="Ur").get) is None
+    assert ask(sizes.latest) is None
+    for verb in (sizes.find(pk="Oz").get, sizes.find("none").latest):
+        with pytest.raises(City.DoesNotExist, match="City matching query does not"):
+            ask(verb)
+    with pytest.raises(TypeError, match="once a slice has been taken"):
+        ask(sizes[:2].get, pk="Ur")
+
+
+def test_get_or_404_takes_a_projection(ask, cities):
+    asked = cities.values("pk")
+    if ask.is_async:
+        found = ask.wait(aget_object_or_404(asked, pk="Ur"))
+    else:
+        found = get_object_or_404(asked, pk="Ur")
+    assert found == {"pk": "Ur"}
+    with pytest.raises(Http404, match="No City matches the given query"):
+        get_object_or_404(asked, pk="Oz")
+
+
+def test_counters_are_parts_of_the_one_object_too(ask, server):
+    page = ask(Page.objects.create, site="x", views=3)
+    assert ask(Page.objects.values("views", "votes").get, page.id) == {
+        "views": 3,
+        "votes": 0,
+    }
+    assert ask(Page.objects.values_list("votes", flat=True).last) == 0
+
+
+def test_the_last_distinct_value_is_that_of_the_list(ask, cities):
+    countries = cities.values_list("country", flat=True).distinct()
+    assert ask(countries.list) == ["CH", "DE", "IQ"]
+    assert ask(countries.last) == "IQ"
+    assert ask(countries.find("a").last) == "CH"
+    assert ask(countries.order_by("-created").last) == "CH"
+    assert ask(cities.values_list("name", flat=True).distinct().last) == "Ur"
+    assert ask(cities.none().values("country").distinct().last) is None
+    with pytest.raises(TypeError, match="once a slice has been taken"):
+        ask(countries.all()[1:].last)
+    with pytest.raises(TypeError, match="once a slice has been taken"):
+        ask(cities.values("name")[1:].last)
+
+
+def test_get_of_distinct_values_is_of_one_value(ask, cities):
+    countries = cities.values_list("country", flat=True).distinct()
+    assert ask(countries.find("a").get) == "CH"
+    assert ask(countries.find(population=134_000).get, country="DE") == "DE"
+    assert ask(countries[1:2].get) == "DE"
+    assert ask(countries.earliest) == "CH"
+    names = cities.values_list("name", flat=True).distinct()
+    assert (ask(names.first), ask(names.earliest)) == ("Basel", "Bern")
+    with pytest.raises(City.MultipleObjectsReturned, match="returned 3!"):
+        ask(countries.get)
+
+
+def test_none_of_it_costs_no_trip(ask, trips, cities):
+    nothing = cities.values("name").none()
+    with trips() as seen:
+        assert ask(nothing.list) == []
+        assert ask(nothing.distinct().last) is ask(nothing.first) is None
+        assert ask(nothing.count) == 0
+    assert seen.count == 0
+
+
+def test_an_iterator_gives_each_once(ask, trips, cities):
+    def iterated(asked, *size):
+        if ask.is_async:
+            return ask.wait(collected(asked.aiterator(*size)))
+        return list(asked.iterator(*size))
+
+    names = cities.order_by("-name").values_list("name", flat=True)
+    with trips() as seen:
+        assert iterated(names, 2) == ["Ur", "Ulm", "Köln", "Bern", "Basel"]
+    assert seen.count == 4
+    assert iterated(names[1:3]) == ["Ulm", "Köln"]
+    countries = cities.values_list("country", flat=True).distinct()
+    with trips() as seen:
+        assert iterated(countries, 2) == ["CH", "DE", "IQ"]
+        assert iterated(countries[1:], 1) == ["DE", "IQ"]
+    assert seen.count == 4
+    with pytest.raises(ValueError, match="strictly positive, not 0"):
+        iterated(names, 0)
+
+
+async def collected(iterator):
+    return [each async for each in iterator]
+
+
+def test_numbers_and_plans_are_those_of_the_objects(ask, cities):
+    asked = cities.find("b").values("name")
+    counted = {"population__sum": 1_246_000, "pk__count": 3}
+    assert ask(asked.aggregate, Sum("population"), Count("pk")) == counted
+    assert ask(asked.explain) == ask(cities.find("b").explain)
+    assert (asked.db, cities.using("other").values("name").db) == ("default", "other")
+    names = cities.values_list("name", flat=True).distinct()
+    assert "come from the index of name" in ask(names[1:].explain)
+    assert "the index" not in ask(names.order_by("population").explain)
+    with pytest.raises(ormist.NotSupportedError, match="distinct=True"):
+        ask(names.aggregate, Count("name"))
+    with pytest.raises(TypeError, match="'limit' or 'offset' with aggregate"):
+        ask(asked[:1].aggregate, Count("name"))
+    with pytest.raises(ormist.NotSupportedError, match="takes no names"):
+        asked.distinct("name")
+
+
+@pytest.mark.parametrize(
+    ("verb", "arguments"),
+    [
+        ("delete", []),
+        ("update", []),
+        ("set_expire", [5]),
+        ("contains", ["x"]),
+    ],
+)
+def test_what_is_of_objects_is_refused_after_values(ask, cities, verb, arguments):
+    message = rf"Cannot call {verb}\(\) after \.values\(\) or \.values_list\(\)"
+    for asked in (cities.values("name"), cities.values_list("name").distinct()):
+        with pytest.raises(TypeError, match=message):
+            ask(getattr(asked, verb), *arguments)
+    assert ask(cities.count) == 5

@@ -8,6 +8,8 @@ import django_ormist as ormist
 from django_ormist import Collection
 from django_ormist.models.projection import Projection
 
+Row = dict[str, Any]
+
 
 class City(ormist.TaggedAttrsModel):
     """A model of a user's."""
@@ -22,6 +24,7 @@ def one_object_is_of_its_model() -> None:
     assert_type(City.objects.create("capital", name="Bern"), City)
     assert_type(City.objects.first(), City | None)
     assert_type(City.objects.find(name="Bern")[0], City)
+    assert_type(City.objects.all()[:2], Collection[City] | list[City])
     assert_type(City.objects.latest("population"), City)
     assert_type(City.objects.in_bulk(["x"]), dict[str, City])
 
@@ -50,10 +53,31 @@ def answers_have_types_of_their_own() -> None:
     assert_type(City.objects.all().explain(), str)
 
 
+def projections_are_asked_as_collections() -> None:
+    names = City.objects.values("name")
+    assert_type(names.get(pk="x"), Row)
+    assert_type(names.last(), Row | None)
+    assert_type(names.latest("population"), Row)
+    assert_type(names.none().all().distinct(), Projection[Row])
+    assert_type(names[0], Row)
+    assert_type(names[:2], Projection[Row] | list[Row])
+    assert_type(list(names.iterator()), list[Row])
+    assert_type(names.values_list("id", flat=True), Projection[Any])
+    assert_type(names.values_list("id"), Projection[tuple[Any, ...]])
+    assert_type(names.values(), Projection[Row])
+    assert_type(names.aggregate(Sum("population")), Row)
+    assert_type(names.explain(), str)
+    assert_type(names.db, str)
+    City.objects.find(pk__in=City.objects.values("pk"))
+
+
 async def twins_have_the_same() -> None:
     assert_type(await City.objects.aget("x"), City)
     assert_type(await City.objects.find("x").alist(), list[City])
     assert_type([city async for city in City.objects.all()], list[City])
     assert_type(await City.objects.acount(), int)
     assert_type(await City.objects.alatest(), City)
-    assert_type(await City.objects.values("name").afirst(), dict[str, Any] | None)
+    names = City.objects.values("name")
+    assert_type(await names.afirst(), dict[str, Any] | None)
+    assert_type(await names.aget("x"), dict[str, Any])
+    assert_type([name async for name in names.aiterator(5)], list[dict[str, Any]])
