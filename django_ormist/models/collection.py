@@ -151,6 +151,10 @@ class Collection(Asking[M], Results[M]):
     def __getstate__(self) -> dict[str, Any]:
         """Pickled with its answer, as Django's QuerySet is."""
         self._fetched()
+        return self._described()
+
+    def _described(self) -> dict[str, Any]:
+        """What is pickled of it, evaluated or not."""
         # By name, for a later version whose questions have more words.
         asked = {each.name: getattr(self.query, each.name) for each in fields(Query)}
         return marked({**self.__dict__, "query": asked})

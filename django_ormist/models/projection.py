@@ -12,6 +12,7 @@ from . import fetching, parts
 from .altering import alters_data
 from .results import Results
 from .shapes import Shape
+from .state import marked, unmarked
 from .values import Values
 
 if TYPE_CHECKING:
@@ -115,6 +116,21 @@ class Projection(Results[T], Values):
 
     def _parts(self, query: Query) -> Flow:
         return parts.parts(self, query)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Pickled with its answer, as Django's QuerySet is, and without the objects."""
+        self._fetched()
+        asked = self.asked.all()
+        state = {**self.__dict__, "asked": (type(asked), asked._described())}
+        del state["query"]
+        return marked(state)
+
+    def __setstate__(self, pickled: dict[str, Any]) -> None:
+        state = unmarked(type(self), pickled)
+        kind, described = state["asked"]
+        asked = kind.__new__(kind)
+        asked.__setstate__(described)
+        self.__dict__.update(state, asked=asked, query=asked.query)
 
     # One of them
 

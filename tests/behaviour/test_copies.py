@@ -76,7 +76,55 @@ def test_a_pickle_of_fewer_words_is_read_and_one_of_others_is_not(alias):
         Todo.objects.none().__setstate__(pickled)
 
 
-@pytest.mark.parametrize("make", [lambda: Plain(a=1), Plain.objects.all])
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+@pytest.mark.parametrize(
+    "shaped",
+    [
+        lambda asked: asked.values("id", "n"),
+        lambda asked: asked.values(),
+        lambda asked: asked.values_list("id", "n"),
+        lambda asked: asked.values_list("id", "n", named=True),
+        lambda asked: asked.values_list("n", flat=True),
+        lambda asked: asked.values_list("n", flat=True).distinct(),
+    ],
+)
+def test_a_projection_is_pickled_with_its_answer_alone(alias, shaped, protocol):
+    Todo.objects.bulk_create(Todo("x", n=n, secret="s3cret") for n in range(5))
+    asked = shaped(Todo.objects.find("x").reverse())[1:4]
+    pickled = pickle.dumps(asked, protocol)
+    rows = asked.list()
+    Todo.objects.all().delete()
+    twin = pickle.loads(pickled)
+    assert (twin.list(), twin.count(), twin.first()) == (rows, 3, rows[0])
+    assert (twin.query, twin.db, twin.model) == (asked.query, "default", Todo)
+    assert twin.all().list() == []
+    assert list(map(type, twin)) == list(map(type, rows))
+    assert (b"s3cret" in pickled) == (asked.names is None)
+
+
+def test_a_named_row_is_pickled_and_copied(alias):
+    Todo.objects.create(n=1, done=None)
+    (row,) = Todo.objects.values_list("n", "done", named=True)
+    for twin in (pickle.loads(pickle.dumps(row)), copy.copy(row), copy.deepcopy(row)):
+        assert (twin, type(twin)) == (row, type(row))
+        assert (twin.n, twin.done, repr(twin)) == (1, None, "Row(n=1, done=None)")
+        assert row._replace(n=2)._asdict() == {"n": 2, "done": None}
+
+
+def test_a_copy_of_a_projection_is_as_djangos(alias):
+    Todo.objects.create("x")
+    asked = Todo.objects.values("id").distinct()
+    assert copy.copy(asked).list() == asked.list()
+    deep = copy.deepcopy(asked)
+    Todo.objects.create("x")
+    assert (len(asked), len(deep)) == (1, 2)
+    assert (deep.names, deep.is_distinct) == (("id",), True)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [lambda: Plain(a=1), Plain.objects.all, lambda: Plain.objects.values("a")],
+)
 def test_a_pickle_of_another_version_is_refused_by_name(alias, monkeypatch, make):
     monkeypatch.setattr(state, "VERSION", 7)
     pickled = pickle.dumps(made := make())
