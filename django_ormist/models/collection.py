@@ -141,6 +141,10 @@ class Collection(Asking[M], Results[M]):
     def _has_counters(self) -> bool:
         return bool(self.model._meta.counters)
 
+    @property
+    def _holds_ids(self) -> bool:
+        return True
+
     def _made(self, rows: Iterable[Row]) -> list[M]:
         restore, space, alias = self.model._from_row, self.space, self.db
         return [restore(row, space, alias) for row in rows]

@@ -213,10 +213,12 @@ def _chosen(meta: Options, name: str, value: Any, alias: str) -> Condition:
     query = getattr(value, "query", None)
     if not isinstance(query, Query):
         return Ids(_pks(meta, name, value))
-    if value.model is not meta.model or query.is_sliced or not name.endswith("__in"):
+    is_whole = value._holds_ids and not query.is_sliced
+    if value.model is not meta.model or not is_whole or not name.endswith("__in"):
         raise TypeError(
-            f"{name} takes a whole collection of {meta.object_name}, or a list of ids: "
-            "list(collection.ids())."
+            f"{name} takes a list of ids, a whole collection of {meta.object_name}, or "
+            "its whole values('pk'). Pass others evaluated: list(collection.ids()), "
+            "list(collection.values_list(name, flat=True))."
         )
     if value.db != alias:
         raise ValueError(

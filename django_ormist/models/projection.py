@@ -111,6 +111,10 @@ class Projection(Results[T], Values):
     def _has_counters(self) -> bool:
         return not self.model._meta.counters.isdisjoint(self.names or ())
 
+    @property
+    def _holds_ids(self) -> bool:
+        return self.names in (("id",), ("pk",)) and not self.is_distinct
+
     def _made(self, rows: Iterable[Row]) -> builtins.list[T]:
         return parts.made(self, rows)
 

@@ -46,6 +46,11 @@ class Results(Generic[T]):
         """Whether a row has to bring counters."""
         raise NotImplementedError  # pragma: no cover
 
+    @property
+    def _holds_ids(self) -> bool:
+        """Whether it says no more than which objects there are."""
+        raise NotImplementedError  # pragma: no cover
+
     def _made(self, rows: Iterable[Row]) -> builtins.list[T]:
         """What is held of each of these rows."""
         raise NotImplementedError  # pragma: no cover

@@ -1,7 +1,7 @@
 """What values() and values_list() give is asked as Django's QuerySet after them."""
 
 import pytest
-from django.db.models import Count, F, Sum
+from django.db.models import Count, F, Q, Sum
 from django.http import Http404
 from django.shortcuts import aget_object_or_404, get_object_or_404
 
@@ -147,6 +147,65 @@ def test_repr_shows_the_first_twenty_rows(trips, cities):
     City.objects.bulk_create(City(name=f"c{i}") for i in range(20))
     shown = repr(cities.values_list("name", flat=True))
     assert "'c14', '...(remaining elements truncated)...']>" in shown
+
+
+@pytest.mark.parametrize(
+    "held",
+    [
+        lambda asked: asked.values("pk"),
+        lambda asked: asked.values("id"),
+        lambda asked: asked.values_list("pk"),
+        lambda asked: asked.values_list("id", flat=True),
+        lambda asked: asked.values_list("pk", named=True).order_by("-name"),
+        lambda asked: asked.values("name").values("pk"),
+    ],
+)
+def test_ids_alone_are_a_condition_and_are_not_asked_for(ask, trips, cities, held):
+    with trips() as seen:
+        found = cities.find("b", pk__in=held(cities.find(country="DE")))
+        either = cities.find(Q(id__in=held(cities.find("a"))) | Q(name="Ur"))
+    assert seen.count == 0
+    with trips() as seen:
+        assert ask(found.ids) == ["Köln"]
+        assert ask(either.ids) == ["Bern", "Basel", "Ur"]
+        assert ask(cities.get, pk__in=held(cities.find("b", "a"))).id == "Basel"
+    assert seen.count == 3
+    assert ask(cities.exclude(pk__in=held(cities.find("a"))).count) == 3
+    assert ask(cities.find(pk__in=held(cities.none())).count) == 0
+
+
+@pytest.mark.parametrize(
+    "held",
+    [
+        lambda: City.objects.values("name"),
+        lambda: City.objects.values("pk", "name"),
+        lambda: City.objects.values(),
+        lambda: City.objects.values_list("name", flat=True),
+        lambda: City.objects.values("pk")[:2],
+        lambda: City.objects.values("pk").distinct(),
+        lambda: City.objects.values_list("pk", flat=True).distinct()[:2],
+        lambda: City.objects.all()[:2],
+        lambda: Page.objects.values("pk"),
+    ],
+)
+def test_other_parts_are_no_condition(ask, trips, cities, held):
+    with trips() as seen:
+        for asking in (
+            lambda: cities.find(pk__in=held()),
+            lambda: cities.exclude(id__in=held()),
+            lambda: cities.find(~Q(pk__in=held())),
+            lambda: cities.find(pk=held()),
+            lambda: ask(cities.get, pk__in=held()),
+        ):
+            with pytest.raises(TypeError, match=r"list\(collection\.ids\(\)\)"):
+                asking()
+    assert seen.count == 0
+
+
+def test_ids_of_another_alias_are_no_condition(cities):
+    there = cities.using("other")
+    with pytest.raises(ValueError, match="across different databases"):
+        cities.find(pk__in=there.values("pk"))
 
 
 def test_a_projection_is_projected_anew(ask, cities):
