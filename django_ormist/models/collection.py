@@ -121,9 +121,12 @@ class Collection(Asking[M], Results[M]):
             raise TypeError("Cannot combine queries once a slice has been taken.")
         both = self.query.condition, other.query.condition
         query = self.query.where(how(both))
-        if not (query.order or query.is_reversed):
+        if not (query.is_ordered or query.is_reversed):
             query = replace(
-                query, order=other.query.order, is_reversed=other.query.is_reversed
+                query,
+                order=other.query.order,
+                is_reversed=other.query.is_reversed,
+                is_ordered=other.query.is_ordered,
             )
         return self._chained(query)
 

@@ -148,6 +148,8 @@ def test_collections_combine(ask, cities):
     assert ask((swiss & cities.none()).ids) == []
     assert ask((swiss.order_by("name") | rhine).ids) == ["Basel", "Bern", "Köln"]
     assert ask((swiss | rhine.order_by("name")).ids) == ["Basel", "Bern", "Köln"]
+    created = swiss.order_by("created")
+    assert ask((created | rhine.order_by("name")).ids) == ["Bern", "Basel", "Köln"]
     assert ask((swiss | rhine.reverse()).ids) == ["Köln", "Basel", "Bern"]
     assert ask((cities.none() | rhine.order_by("-name")).ids) == ["Köln", "Basel"]
     assert ask((cities.none() | rhine[:1]).ids) == ["Basel"]
