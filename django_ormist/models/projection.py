@@ -16,6 +16,8 @@ from .state import marked, unmarked
 from .values import Values
 
 if TYPE_CHECKING:
+    from django.db.models import Q
+
     from .collection import Collection
 
 T = TypeVar("T")
@@ -138,15 +140,15 @@ class Projection(Results[T], Values):
 
     # One of them
 
-    def get(self, /, *pk: str, **lookups: Any) -> T:
-        """What the one object of this id, or of these lookups, holds. One round trip.
+    def get(self, /, *pk: "str | Q", **lookups: Any) -> T:
+        """What the one object of this id, or of these Q and lookups, holds.
 
-        Raises DoesNotExist, MultipleObjectsReturned.
+        One round trip. Raises DoesNotExist, MultipleObjectsReturned.
         """
         found: T = run(fetching.get(self, pk, lookups), self.db)
         return found
 
-    async def aget(self, /, *pk: str, **lookups: Any) -> T:
+    async def aget(self, /, *pk: "str | Q", **lookups: Any) -> T:
         """See get()."""
         found: T = await arun(fetching.get(self, pk, lookups), self.db)
         return found

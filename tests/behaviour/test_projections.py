@@ -126,6 +126,9 @@ def test_distinct_values_in_no_order_come_in_their_own(ask, cities):
     assert ask(created.order_by().list) == ask(names.list)
     assert ask(names.order_by("name").reverse().list) == ask(names.list)[::-1]
     assert ask(cities.values("name").distinct().first) == {"name": "Bern"}
+    either = cities.find("a") | cities.find("b").order_by("-created")
+    names = either.values_list("name", flat=True).distinct()
+    assert ask(names.list) == ["Ur", "Köln", "Basel", "Bern"]
 
 
 def test_the_first_distinct_value_is_one_trip(ask, trips, cities):
@@ -225,6 +228,7 @@ def test_one_of_them(ask, trips, cities):
         (asked.get, ("Ulm",), "Ulm"),
         (asked.find("a").get, (), None),
         (asked.find(country="DE", name="Ulm").get, (), "Ulm"),
+        (asked.get, (Q(country="DE") & ~Q("b"),), "Ulm"),
         (asked[2:3].get, (), "Bern"),
         (asked.first, (), "Köln"),
         (asked.last, (), "Ur"),
