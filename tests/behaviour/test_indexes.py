@@ -1,16 +1,20 @@
 """What ordered and unique attributes leave in the store, and what uniques refuse."""
 
+import time
 from datetime import UTC, datetime
 
 import pytest
 
+from django_ormist.connections import connections
 from django_ormist.connections.executor import run
+from django_ormist.connections.wire import packed
 from django_ormist.exceptions import IntegrityError
+from django_ormist.models.efforts import Effort
 from django_ormist.operations.expiry import sweep
 from django_ormist.sortkeys import sort_key
 from tests.behaviour.test_expiry import expire_now
 from tests.checker import raw_faults
-from tests.models import City
+from tests.models import City, Token
 
 
 @pytest.fixture
@@ -224,4 +228,23 @@ def test_increment_does_not_take_a_held_value(ask, is_sound):
     one = ask(City.objects.create, code=1)
     with pytest.raises(IntegrityError, match="code=2 is taken"):
         ask(one.increment, "code")
+    assert is_sound()
+
+
+@pytest.mark.servers("redis62", "redis70", "redis82", "valkey91")
+def test_what_is_saved_in_the_last_moment_is_not_swept(server, is_sound):
+    """Up to Redis 7.0 a script sees bytes whose deadline passes by its own clock."""
+    connection = connections["default"]._open().get_connection()
+    lead_s = 0.003
+    for number in range(120):
+        token = Token.objects.create(id=f"t{number}", expire=0.05)
+        late_s = token._expire_at_ms / 1000
+        token.blob, token.expire = b"x" * 1_000_000, None
+        request = packed([Effort(token, "default").operation()])
+        while time.time() < late_s - lead_s:
+            pass
+        connection.send_packed_command(request)
+        is_saved = connection.read_response() == 1
+        lead_s += -0.0001 if is_saved else 0.0001  # home in on the moment
+        assert not is_saved or Token.objects.get_or_none(token.id)
     assert is_sound()
