@@ -13,7 +13,7 @@ from . import bulk
 from .blocks import refuse
 from .changes import Changes, Found, Verdict
 from .contents import Contents
-from .efforts import held_by_another
+from .efforts import Disagreements, held_by_another
 
 if TYPE_CHECKING:
     from .base import Model
@@ -100,10 +100,11 @@ def create(
     size = bulk.checked_size(batch_size)
     instances = bulk.checked_objects(asked, objs)
     waiting = instances
+    disagreements = Disagreements(asked.model._meta)
     while waiting:
         refused = yield from _insert(asked, waiting, size)
         if on.fields:
-            waiting = yield from _update(asked, refused, on)
+            waiting = yield from _update(asked, refused, on, disagreements)
         else:
             waiting = _untried(refused)
     return instances
@@ -140,7 +141,12 @@ def _insert(asked: "Collection[Any]", instances: list["Model"], size: int) -> Fl
     return sorted(refused, key=lambda each: places[id(each[0])])
 
 
-def _update(asked: "Collection[Any]", refused: Refused, on: OnConflict) -> Flow:
+def _update(
+    asked: "Collection[Any]",
+    refused: Refused,
+    on: OnConflict,
+    disagreements: Disagreements,
+) -> Flow:
     """Flow: update what is in the way; the objects of which it is gone by then."""
     wanted: dict[str, list[Model]] = {}
     for instance, obstacle in refused:
@@ -153,6 +159,8 @@ def _update(asked: "Collection[Any]", refused: Refused, on: OnConflict) -> Flow:
         mine = [each for each in wanted[found.pk] if values[id(each)] == held]
         for instance in mine:
             bulk.put(instance, found, on.fields)
+        if not mine:
+            disagreements.note(object_key(asked.space, found.pk), found.packed)
         return Verdict.WRITE if mine else Verdict.LEAVE
 
     def done(found: Found) -> None:

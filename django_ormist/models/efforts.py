@@ -1,10 +1,11 @@
 """One save under way."""
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..connections import connections
-from ..exceptions import ConflictError, IntegrityError
+from ..exceptions import ConflictError, CorruptDataError, IntegrityError
 from ..keys import object_key
 from ..operations import commits, objects
 from ..operations.healing import forget
@@ -14,6 +15,7 @@ from ..operations.replies import Holder, Outcome
 from ..queries.conditions import is_met
 from ..queries.query import Query
 from .contents import Contents
+from .options import Options
 
 if TYPE_CHECKING:
     from .base import Model
@@ -21,6 +23,29 @@ if TYPE_CHECKING:
 
 class Overtaken(Exception):
     """Which object is asked for has changed meanwhile: ask again."""
+
+
+class Disagreements:
+    """What indexes said of objects that these do not say, in one call.
+
+    Somebody who writes meanwhile makes one; the same again and again is damage.
+    """
+
+    def __init__(self, meta: Options) -> None:
+        self.meta = meta
+        self.seen: Counter[tuple[bytes, bytes | None]] = Counter()
+
+    def note(self, key: bytes, packed: bytes | None) -> None:
+        """An object with these bytes was not what it was found for.
+
+        Raises CorruptDataError where the same was seen three times.
+        """
+        self.seen[key, packed] += 1
+        if self.seen[key, packed] == 3:
+            raise CorruptDataError(
+                f"The key {key!r} holds another object than the indexes say. Run "
+                f"ormist_inspect {self.meta.label} --repair."
+            )
 
 
 class Effort:

@@ -9,7 +9,7 @@ from ..queries.query import Query
 from ..terms import text
 from . import fetching, saving
 from .blocks import refuse
-from .efforts import Overtaken
+from .efforts import Disagreements, Overtaken
 from .lookups import compares_text, narrowed
 
 if TYPE_CHECKING:
@@ -77,14 +77,17 @@ def update_or_create(
     if create_defaults is not None:
         new = _checked("update_or_create", "create_defaults", create_defaults)
     query = _query(asked, tags, lookups)
+    disagreements = Disagreements(asked.model._meta)
     while True:
         found, is_new = yield from get_or_create(asked, new, tags, lookups)
         if is_new:
             return found, True
+        key, packed = found._key(asked.db), found._packed
         _put(found, _called(defaults))
         try:
             yield from saving.save(found, asked.db, force_update=True, query=query)
         except Overtaken:
+            disagreements.note(key, packed)
             continue
         return found, False
 

@@ -125,7 +125,7 @@ class Writing(Altering, Asked[M]):
 
     @alters_data
     def get_or_create(
-        self, defaults: Mapping[str, Any] | None = None, *tags: str, **lookups: Any
+        self, /, defaults: Mapping[str, Any] | None = None, *tags: str, **lookups: Any
     ) -> tuple[M, bool]:
         """The one object of these tags and lookups, or a new one; whether it is new.
 
@@ -140,7 +140,7 @@ class Writing(Altering, Asked[M]):
 
     @alters_data
     async def aget_or_create(
-        self, defaults: Mapping[str, Any] | None = None, *tags: str, **lookups: Any
+        self, /, defaults: Mapping[str, Any] | None = None, *tags: str, **lookups: Any
     ) -> tuple[M, bool]:
         """See get_or_create()."""
         asked = self._collection()
@@ -153,6 +153,7 @@ class Writing(Altering, Asked[M]):
     @alters_data
     def update_or_create(
         self,
+        /,
         defaults: Mapping[str, Any] | None = None,
         create_defaults: Mapping[str, Any] | None = None,
         *tags: str,
@@ -171,6 +172,7 @@ class Writing(Altering, Asked[M]):
     @alters_data
     async def aupdate_or_create(
         self,
+        /,
         defaults: Mapping[str, Any] | None = None,
         create_defaults: Mapping[str, Any] | None = None,
         *tags: str,

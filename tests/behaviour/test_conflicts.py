@@ -3,6 +3,7 @@
 import pytest
 
 import django_ormist as ormist
+from django_ormist.keys import unique_key
 from tests.checker import raw_faults
 from tests.models import City, Page, Plain, User
 
@@ -202,3 +203,17 @@ def test_the_second_of_an_id_is_stored_where_the_first_is_refused(ask, is_sound)
     ask(City.objects.bulk_create, new, ignore_conflicts=True)
     assert ask(City.objects.get, "x").code == 2
     assert is_sound()
+
+
+def test_a_value_whose_holder_has_another_ends_in_an_error(ask, server):
+    city = ask(City.objects.create, code="x")
+    key = unique_key(City._meta.space("default"), ["code"])
+    server.client.hset(key, "t:y", city.id)
+    with pytest.raises(ormist.CorruptDataError, match=f"o:{city.id}.* --repair"):
+        ask(
+            City.objects.bulk_create,
+            [City(code="y")],
+            update_conflicts=True,
+            update_fields=["n"],
+            unique_fields=["code"],
+        )

@@ -4,6 +4,7 @@ import pytest
 
 import django_ormist as ormist
 from django_ormist import signals
+from django_ormist.keys import object_key, term_key
 from tests.checker import raw_faults
 from tests.models import City, Page, Todo, Token, User
 
@@ -231,3 +232,27 @@ def test_an_id_is_not_among_what_is_updated(ask, server):
         ask(Todo.objects.update_or_create, {"pk": "y"}, id="x")
     made, is_new = ask(Todo.objects.update_or_create, {"pk": "y"}, pk__in=["z"])
     assert (is_new, made.id) == (True, "y")
+
+
+def test_an_index_that_says_what_no_object_does_ends_in_an_error(ask, server):
+    city = ask(City.objects.create, name="Bern")
+    key = term_key(City._meta.space("default"), b"t:name:Oz")
+    server.client.zadd(key, {city.id: 1})
+    with pytest.raises(ormist.CorruptDataError, match=f"o:{city.id}.* --repair"):
+        ask(City.objects.update_or_create, {"n": 1}, name="Oz")
+
+
+def test_a_key_of_another_type_is_no_object_that_is_found(ask, server):
+    space = City._meta.space("default")
+    city = ask(City.objects.create, name="Bern")
+    server.client.delete(object_key(space, city.id))
+    server.client.hset(object_key(space, city.id), "a", "b")
+    made, is_new = ask(City.objects.get_or_create, name="Bern")
+    assert is_new
+    assert made.id != city.id
+
+
+@pytest.mark.parametrize("verb", ["get_or_create", "update_or_create"])
+def test_any_name_is_a_lookup(ask, server, verb):
+    made, is_new = ask(getattr(User.objects, verb), self="x")
+    assert (is_new, made.attrs) == (True, {"self": "x"})

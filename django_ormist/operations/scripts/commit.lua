@@ -99,7 +99,7 @@ function CHECKS.absent(KEYS, ARGV)
   local from, found = source(node), nil
   each(from, function(ids)
     for _, pk in ipairs(living(meets(node, ids, from))) do
-      if redis.call('EXISTS', base .. 'o:' .. pk) == 1 then
+      if type(redis.pcall('GET', base .. 'o:' .. pk)) == 'string' then
         found = pk
         return true
       end
