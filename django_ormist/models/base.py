@@ -108,7 +108,7 @@ class Model(Altering, metaclass=ModelBase):
         if name in self._meta.own_names:  # a property or a manager that raised
             return object.__getattribute__(self, name)
         attrs = self.__dict__.get("attrs", {})  # none yet while it is unpickled
-        if name in attrs:
+        if name in attrs and name not in self._meta.counters:
             return attrs[name]
         if name in self._meta.counters:
             return self._counters.get(name, 0)
@@ -254,6 +254,9 @@ class Model(Altering, metaclass=ModelBase):
 
     def __setstate__(self, pickled: dict[str, Any]) -> None:
         self.__dict__.update(unmarked(type(self), pickled))
+        if self._meta.counters:  # it may have been pickled before there were any
+            self.__dict__.setdefault("_counters", {})
+            self.__dict__.setdefault("_assigned", set())
 
     # The store
 

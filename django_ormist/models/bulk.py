@@ -180,9 +180,15 @@ def save(
     for some in cut(instances, size):
         efforts = [Effort(instance, asked.db) for instance in some]
         replies = yield [effort.operation() for effort in efforts]
+        errors = []
         for effort, reply in zip(efforts, replies, strict=True):
-            yield from effort.settle(reply)
-        number += len(some)
+            try:
+                yield from effort.settle(reply)
+            except IntegrityError as error:
+                errors.append(error)
+        number += len(some) - len(errors)
+        if errors:
+            raise IntegrityError(f"{errors[0]} {number} objects of the list are saved.")
     return number
 
 

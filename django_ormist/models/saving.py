@@ -103,7 +103,8 @@ def delete_stored(instance: "Model", using: str, old: Image) -> Flow:
     if code is Outcome.UNEXPLAINED and stored:
         meta = instance._meta
         yield from forget(space, instance.id, meta.ordered, meta.unique)
-    instance._forget()
+    if instance._using == using:
+        instance._forget()
     return code is Outcome.DONE
 
 

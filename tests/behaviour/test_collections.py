@@ -12,7 +12,7 @@ from django.test import RequestFactory
 from django.views.generic import ListView
 
 import django_ormist as ormist
-from tests.models import Page, Plain, Session, Todo, User
+from tests.models import City, Page, Plain, Session, Todo, User
 
 
 @pytest.fixture
@@ -354,6 +354,15 @@ def test_bulk_create_leaves_out_what_is_past_its_deadline(ask, alias):
     objs = [Page("x", views=i, expire=-1 if i % 2 else 60) for i in range(6)]
     assert ask(Page.objects.bulk_create, objs) == objs
     assert [each.views for each in ask(Page.objects.find("x").list)] == [0, 2, 4]
+
+
+def test_bulk_save_saves_the_others_where_one_is_refused(ask, alias):
+    ask(City.objects.create, code="x")
+    made = [City(code="x"), City(code="y"), City(code="z")]
+    with pytest.raises(ormist.IntegrityError, match="code='x' is taken.* 2 objects of"):
+        ask(City.objects.bulk_save, made)
+    assert [each._state.adding for each in made] == [True, False, False]
+    assert ask(City.objects.count) == 3
 
 
 def test_bulk_save_saves_each(ask, alias):

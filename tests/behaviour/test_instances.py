@@ -1,5 +1,6 @@
 """One object: what it holds, how it is stored, and what it is equal to."""
 
+import pickle
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -499,3 +500,49 @@ def test_an_object_is_copied_as_django_says(ask, server):
     assert not city._state.adding
     with pytest.raises(ValueError, match="stored by save"):
         City()._state.adding = False
+
+
+def test_a_counter_is_read_as_one_whatever_an_attribute_of_its_name_holds(ask, server):
+    Before, After = (
+        type(ormist.Model)("Doc", (ormist.Model,), {"Meta": type("Meta", (), meta)})
+        for meta in ({}, {"counters": ["views"]})
+    )
+    doc = ask(Before.objects.create, views=7)
+    read = ask(After.objects.get, doc.id)
+    assert read.views == 0
+    assert ask(read.increment, "views") == read.views == 1
+    read.views = 7
+    del read.attrs["views"]
+    ask(read.save)
+    read = ask(After.objects.get, doc.id)
+    assert (read.views, read.attrs) == (7, {})
+
+
+def test_what_was_pickled_before_there_were_counters_has_its_own(ask, server):
+    first, second = ask(Page.objects.create), ask(Page.objects.create)
+    for each in (first, second):
+        del each.__dict__["_counters"], each.__dict__["_assigned"]
+    first, second = pickle.loads(pickle.dumps((first, second)))
+    first.views = 3
+    assert (second.views, Page._counters, Page._assigned) == (0, {}, set())
+    second.text = "only this"
+    ask(second.save)
+    assert ask(Page.objects.get, second.id).views == 0
+
+
+def test_what_is_deleted_on_another_alias_is_still_that_of_its_own(
+    ask, server, settings
+):
+    default = settings.ORMIST["default"]
+    other = {**default, "KEY_PREFIX": f"{server.key_prefix}-b"}
+    settings.ORMIST = {**settings.ORMIST, "other": other}
+    page = ask(Page.objects.create, x=1, views=3)
+    same = ask(Page.objects.get, page.id)
+    same.y = 2
+    ask(same.save)
+    ask(same.increment, "views")
+    assert ask(page.delete, using="other") == (0, {})
+    page.x = 5
+    ask(page.save)
+    page = ask(Page.objects.get, page.id)
+    assert (page.attrs, page.views) == ({"x": 5, "y": 2}, 4)
