@@ -52,7 +52,8 @@ class Effort:
     """One save under way: what must be stored now, and what is to be.
 
     query: of an insert, what no live object may meet; of an update, what the object
-    must meet when it is written. Else Overtaken is raised.
+    must meet when it is written. Else Overtaken is raised. sent: the counters that the
+    write sets. merged: the attributes of the instance when they were merged.
     """
 
     def __init__(
@@ -70,6 +71,8 @@ class Effort:
         self.force_update = force_update
         self.strict = strict
         self.query = query
+        self.sent: Mapping[str, int] = {}
+        self.merged: dict[str, Any] = {}
         self.pk = instance.id
         self.meta = instance._meta
         self.space = self.meta.space(using)
@@ -91,16 +94,19 @@ class Effort:
             base = None if self.is_base(stored) else self.base()
             if base is not None:
                 self.contents = self.mine.rebased(base, found)
+                self.merged = dict(self.mine.attrs)
         self.new = self.contents.image(self.meta, self.codec)
 
     def operation(self) -> Operation:
         """The write, refused by the server if something else is stored."""
+        counters = self.counters()
+        self.sent = counters or {}
         write = objects.rewrite(
             self.space,
             self.pk,
             self.old,
             self.new,
-            self.counters(),
+            counters,
             self.meta.is_indexed,
         )
         if self.query is None or not self.force_insert:
@@ -121,7 +127,7 @@ class Effort:
         while True:
             code, stored = reply
             if code is Outcome.DONE:
-                self.instance._take(self.contents, self.new.packed, self.using)
+                self.done()
                 return True
             if code is Outcome.DUE:
                 code, stored = yield self.removal()
@@ -141,6 +147,27 @@ class Effort:
             else:
                 self.expect(stored)
             reply = yield self.operation()
+
+    def done(self) -> None:
+        """Tell the instance what is stored. What it was given meanwhile it keeps."""
+        instance, mine, stored = self.instance, self.mine, self.contents
+        if instance.id != self.pk:
+            return
+        attrs, tags, expire_at_ms = stored.attrs, stored.tags, stored.expire_at_ms
+        if instance._tags is not mine.tags:
+            tags = instance._tags
+        if instance._expire_at_ms != mine.expire_at_ms:
+            expire_at_ms = instance._expire_at_ms
+        if stored is not mine:  # else the attributes are the instance's own
+            now, old = instance.attrs, self.merged
+            given = {n: now[n] for n in now if n not in old or now[n] is not old[n]}
+            gone = old.keys() - now.keys()
+            attrs = {n: v for n, v in {**attrs, **given}.items() if n not in gone}
+        late = {n for n in instance._assigned if self.values[n] != self.sent.get(n)}
+        contents = Contents(attrs, tags, expire_at_ms)
+        instance._take(contents, self.new.packed, self.using)
+        if late:
+            instance._assigned.update(late)
 
     def refusal(self, stored: bytes | None) -> Exception | None:
         """Why it cannot be done where this is stored; None if it can."""

@@ -1,5 +1,6 @@
 """One object: what it holds, how it is stored, and what it is equal to."""
 
+import asyncio
 import pickle
 from datetime import UTC, datetime, timedelta
 
@@ -7,6 +8,8 @@ import pytest
 
 import django_ormist as ormist
 from tests.models import City, Page, Plain, Todo, Token, User
+
+FAR = datetime(2100, 1, 1, tzinfo=UTC)
 
 
 def test_create_stores_what_get_returns(ask, alias):
@@ -546,3 +549,28 @@ def test_what_is_deleted_on_another_alias_is_still_that_of_its_own(
     ask(page.save)
     page = ask(Page.objects.get, page.id)
     assert (page.attrs, page.views) == ({"x": 5, "y": 2}, 4)
+
+
+@pytest.mark.parametrize("is_merged", [False, True])
+def test_what_an_instance_is_given_while_it_is_saved_stays(server, is_merged):
+    """A task that waits for asave() lets others at the instance."""
+
+    async def saved_beside_changes():
+        page = await Page.objects.acreate("a", n=1, m=1, views=1)
+        if is_merged:
+            same = await Page.objects.aget(page.id)
+            same.x = 1
+            await same.asave()
+        page.n, page.views = 2, 5
+        saving = asyncio.create_task(page.asave())
+        await asyncio.sleep(0)
+        page.n, page.m, page.tags, page.views, page.expire = 3, None, ["b"], 7, FAR
+        del page.attrs["m"]
+        await saving
+        await page.asave()
+        return page, await Page.objects.aget(page.id)
+
+    page, stored = asyncio.run(saved_beside_changes())
+    wanted = {"n": 3, "x": 1} if is_merged else {"n": 3}
+    assert page.attrs == stored.attrs == wanted
+    assert (stored.tags, stored.views, stored.expire) == (["b"], 7, FAR)
