@@ -12,7 +12,7 @@ from ..queries.conditions import Condition, all_of, any_of, negated, odd_of
 from ..queries.query import CREATED, Query
 from . import fetching
 from .altering import alters_data
-from .deadlines import Expire, to_deadline_ms
+from .deadlines import Expire
 from .later import Later
 from .lookups import narrowed, without
 from .manager import Asking, Manager
@@ -178,18 +178,16 @@ class Collection(Asking[M], Results[M]):
 
         A round trip for 100 objects, and two. Sends no signals.
         """
-        self._check_whole("delete")
-        number = run(updates.delete(self), self.db)
-        self._cache = None
-        return number, ({self.model._meta.label: number} if number else {})
+        deleted: tuple[int, dict[str, int]]
+        deleted = run(updates.delete(self), self.db)
+        return deleted
 
     @alters_data
     async def adelete(self) -> tuple[int, dict[str, int]]:
         """See delete()."""
-        self._check_whole("delete")
-        number = await arun(updates.delete(self), self.db)
-        self._cache = None
-        return number, ({self.model._meta.label: number} if number else {})
+        deleted: tuple[int, dict[str, int]]
+        deleted = await arun(updates.delete(self), self.db)
+        return deleted
 
     @alters_data
     def set_expire(self, expire: Expire) -> int:
@@ -197,24 +195,14 @@ class Collection(Asking[M], Results[M]):
 
         A round trip for 100 objects, and two. Sends no signals.
         """
-        self._check_whole("set_expire")
-        deadline_ms = to_deadline_ms(expire)
-        self._cache = None
-        number: int = run(updates.set_expire(self, deadline_ms), self.db)
+        number: int = run(updates.set_expire(self, expire), self.db)
         return number
 
     @alters_data
     async def aset_expire(self, expire: Expire) -> int:
         """See set_expire()."""
-        self._check_whole("set_expire")
-        deadline_ms = to_deadline_ms(expire)
-        self._cache = None
-        number: int = await arun(updates.set_expire(self, deadline_ms), self.db)
+        number: int = await arun(updates.set_expire(self, expire), self.db)
         return number
-
-    def _check_whole(self, verb: str) -> None:
-        if self.query.is_sliced:
-            raise TypeError(f"Cannot use 'limit' or 'offset' with {verb}().")
 
 
 Manager.collection_class = Collection

@@ -189,3 +189,9 @@ def check_chunk_size(chunk_size: int) -> None:
     """Raises ValueError for a size that is not 1 or more."""
     if not isinstance(chunk_size, int) or chunk_size < 1:
         raise ValueError(f"chunk_size must be strictly positive, not {chunk_size!r}.")
+
+
+def check_whole(asked: "Collection[Any]", verb: str) -> None:
+    """Raises TypeError for a slice."""
+    if asked.query.is_sliced:
+        raise TypeError(f"Cannot use 'limit' or 'offset' with {verb}().")

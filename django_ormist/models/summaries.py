@@ -12,6 +12,7 @@ from ..operations.operation import Flow
 from ..operations.tallies import Entry, Tally, tally
 from ..queries.query import Query
 from ..sortkeys import sort_key, value_of
+from .fetching import check_whole
 from .lookups import checked_values, narrowed
 
 if TYPE_CHECKING:
@@ -56,12 +57,6 @@ def distinct(asked: "Collection[Any]", name: str) -> Flow:
     if sum(entry.number for entry in counted) < matches:
         values.append(None)
     return values
-
-
-def check_whole(asked: "Collection[Any]", verb: str) -> None:
-    """Raises TypeError for a slice."""
-    if asked.query.is_sliced:
-        raise TypeError(f"Cannot use 'limit' or 'offset' with {verb}().")
 
 
 def _check_ordered(asked: "Collection[Any]", name: str, verb: str) -> None:

@@ -11,8 +11,9 @@ from ..queries.conditions import is_met
 from .arguments import checked_counter
 from .blocks import refuse
 from .changes import Changes, Found, Rewrite, Verdict
-from .deadlines import to_datetime, to_deadline_ms
+from .deadlines import Expire, to_datetime, to_deadline_ms
 from .expressions import Computed, is_expression, names_in, value_of
+from .fetching import check_whole
 from .options import Options
 
 if TYPE_CHECKING:
@@ -20,14 +21,21 @@ if TYPE_CHECKING:
 
 
 def delete(asked: "Collection[Any]") -> Flow:
-    """Flow: delete what matches; how many. 2 + ceil(N / 100) round trips."""
+    """Flow: delete what matches; (number, {label: number}).
+
+    2 + ceil(N / 100) round trips. Raises TypeError for a slice.
+    """
+    check_whole(asked, "delete")
     refuse(asked.db, "A collection's delete()")
-    return (yield from _change(asked, lambda found: Verdict.DELETE))
+    number = yield from _change(asked, lambda found: Verdict.DELETE)
+    return number, ({asked.model._meta.label: number} if number else {})
 
 
-def set_expire(asked: "Collection[Any]", deadline_ms: int | None) -> Flow:
+def set_expire(asked: "Collection[Any]", expire: Expire) -> Flow:
     """Flow: give what matches another deadline; how many. As delete()."""
+    check_whole(asked, "set_expire")
     refuse(asked.db, "A collection's set_expire()")
+    deadline_ms = to_deadline_ms(expire)
 
     def rewrite(found: Found) -> Verdict:
         found.contents.expire_at_ms = deadline_ms
@@ -41,7 +49,6 @@ def update(asked: "Collection[Any]", values: dict[str, Any]) -> Flow:
     refuse(asked.db, "update()")
     if asked.query.is_sliced:
         raise TypeError("Cannot update a query once a slice has been taken.")
-    asked._cache = None
     meta = asked.model._meta
     counted = _names_read(meta, values) & meta.counters
     if not values:
@@ -64,6 +71,7 @@ def _change(
     moves: bool = True,
 ) -> Flow:
     """Flow: rewrite each object that matches, as it is stored; how many."""
+    asked._cache = None
     meta, condition = asked.model._meta, asked.query.condition
 
     def rewrite_if_asked(found: Found) -> Verdict:
