@@ -45,7 +45,8 @@ def _end(user_id: str, kept: str | None) -> Flow:
 def _delete(user_id: str, pks: list[str]) -> Flow:
     """Flow: delete those of *pks* that are the user's; how many."""
     found = Session.objects.find(user_id=user_id, pk__in=pks)
-    return (yield from updates.delete(found))
+    number, _ = yield from updates.delete(found)
+    return number
 
 
 # ---------------------------------------------------------------- password changes
