@@ -173,16 +173,22 @@ def ids(asked: "Collection[Any]") -> Flow:
     return [objects.pk_of(pk, asked.space) for pk in pks]
 
 
-def in_bulk(asked: "Collection[Any]", id_list: Iterable[str] | None) -> Flow:
-    """Flow: {id: instance}. Raises TypeError for a slice."""
-    query = asked.query
+def in_bulk(asked: "Collection[Any]", id_list: Iterable[Any] | None, name: str) -> Flow:
+    """Flow: {id: instance}, or by a value that is unique. TypeError for a slice."""
+    query, is_by_pk = asked.query, name in ("pk", "id")
+    if not is_by_pk and (name,) not in asked.model._meta.unique:
+        raise ValueError(
+            f"in_bulk()'s field_name must be a unique field but {name!r} isn't."
+        )
     if id_list is not None:
         if query.is_sliced:
             raise TypeError("Cannot use 'limit' or 'offset' with in_bulk().")
-        lookups = {"pk__in": list(id_list)}
+        lookups = {f"{name}__in": list(id_list)}
         query = asked_lookups.narrowed(query, asked.model, (), lookups, asked.db)
     found = yield from parts(asked, query)
-    return {instance.id: instance for instance in found}
+    if is_by_pk:
+        return {instance.id: instance for instance in found}
+    return {each.attrs[name]: each for each in found if name in each.attrs}
 
 
 def check_chunk_size(chunk_size: int) -> None:

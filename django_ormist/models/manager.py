@@ -171,16 +171,26 @@ class Asking(Writing[M], Answers[M]):
         pks: list[str] = await arun(fetching.ids(asked), asked.db)
         return pks
 
-    def in_bulk(self, id_list: Iterable[str] | None = None) -> dict[str, M]:
-        """{id: object} of those ids that are there; all of them without a list."""
+    def in_bulk(
+        self, id_list: Iterable[Any] | None = None, *, field_name: str = "pk"
+    ) -> dict[Any, M]:
+        """{id: object} of those ids that are there; all of them without a list.
+
+        field_name: an attribute that is unique by itself, in place of the id. Raises
+        ValueError for another.
+        """
         asked = self._collection()
-        found: dict[str, M] = run(fetching.in_bulk(asked, id_list), asked.db)
+        found: dict[Any, M]
+        found = run(fetching.in_bulk(asked, id_list, field_name), asked.db)
         return found
 
-    async def ain_bulk(self, id_list: Iterable[str] | None = None) -> dict[str, M]:
+    async def ain_bulk(
+        self, id_list: Iterable[Any] | None = None, *, field_name: str = "pk"
+    ) -> dict[Any, M]:
         """See in_bulk()."""
         asked = self._collection()
-        found: dict[str, M] = await arun(fetching.in_bulk(asked, id_list), asked.db)
+        found: dict[Any, M]
+        found = await arun(fetching.in_bulk(asked, id_list, field_name), asked.db)
         return found
 
     def iterator(self, chunk_size: int = 1000) -> Iterator[M]:

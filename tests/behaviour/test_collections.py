@@ -193,6 +193,17 @@ def test_first_last_and_the_rest(ask, todos):
     assert ask(even.ids) == [each.id for each in todos[::2]]
     assert ask(Todo.objects.in_bulk, ["t03", "no"]) == {"t03": todos[3]}
     assert ask(even.in_bulk) == {each.id: each for each in todos[::2]}
+    with pytest.raises(ValueError, match="must be a unique field but 'n' isn't"):
+        ask(Todo.objects.in_bulk, [1], field_name="n")
+
+
+def test_in_bulk_takes_values_that_are_unique(ask, alias):
+    first, second, _ = ask(
+        City.objects.bulk_create, [City(code="x"), City(code=2), City(name="n")]
+    )
+    assert ask(City.objects.in_bulk, ["x", 3], field_name="code") == {"x": first}
+    every = ask(City.objects.order_by("name").in_bulk, field_name="code")
+    assert every == {"x": first, 2: second}
 
 
 def test_none_asks_nothing(ask, settings):
