@@ -5,6 +5,7 @@ import pytest
 from tests.models import User
 
 from .conftest import url
+from .site import UserAdmin
 
 pytestmark = pytest.mark.servers("valkey91")
 
@@ -94,6 +95,19 @@ def test_who_may_only_see_gets_no_field_to_write_in(staff, ann):
     listed = client.get(url("tests_user_changelist")).content.decode()
     assert "form-0-name" not in listed
     assert "delete_selected" not in listed
+
+
+def test_who_may_only_see_is_not_shown_what_its_request_excludes(
+    staff, ann, monkeypatch
+):
+    def get_exclude(self, request, obj=None):
+        return () if request.user.is_superuser else ("age",)
+
+    monkeypatch.setattr(UserAdmin, "get_exclude", get_exclude)
+    page = url("tests_user_change", ann.pk)
+    content = staff("view_tests_user").get(page).content.decode()
+    assert "<dt>name</dt><dd>Ann</dd>" in content
+    assert "<dt>age</dt>" not in content
 
 
 def test_who_may_change_alone_cannot_delete_selected(staff, ann):

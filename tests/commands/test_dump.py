@@ -139,6 +139,18 @@ def test_a_broken_line_is_named_and_loses_nothing(name, other, command, tmp_path
     assert ids == [f"{n}" for n in range(250) if n != 122]
 
 
+@pytest.mark.parametrize("text", [b'"\\ud800"', b'"\xff"'])
+def test_what_is_no_utf8_is_said_in_words(text, other, command, tmp_path):
+    Todo.objects.create(id="one", text="here")
+    line = command("ormist_dump", "tests.Todo").encode()
+    file, err = tmp_path / "dump", io.StringIO()
+    file.write_bytes(line.replace(b'"one"', text))
+    with pytest.raises(CommandError, match="line 1"):
+        call_command("ormist_load", str(file), using="other", stderr=err)
+    said = "Line 1: it holds what is no UTF-8, or a lone surrogate.\n"
+    assert err.getvalue() == said
+
+
 def test_an_id_that_holds_another_object_is_refused_skipped_or_replaced(
     other, command, tmp_path
 ):

@@ -47,6 +47,7 @@ def _no_sockets(monkeypatch):
 pytestmark = pytest.mark.usefixtures("_no_sockets")
 
 REDIS = {"LOCATION": "redis://localhost:6379/0"}
+DECODING = {"decode_responses": True}
 CORE = "django.core.cache.backends.redis.RedisCache"
 
 
@@ -68,6 +69,10 @@ def test_sound_settings_have_nothing_to_find(found):
 )
 def test_e001_a_malformed_setting(found, setting):
     assert found(ORMIST=setting) == ["E001"]
+
+
+def test_e001_an_option_that_decodes_is_no_fault_of_a_cache(found):
+    assert found(ORMIST={"default": REDIS | {"OPTIONS": DECODING}}) == ["E001"]
 
 
 def test_e001_no_default_though_a_model_uses_it(found):
@@ -154,6 +159,10 @@ class TestServers:
         assert (
             found(ORMIST={"default": {"LOCATION": "fakeredis://"}}, deploy=True) == []
         )
+
+    def test_w003_an_embedded_server_without_a_folder_to_write_to(self, found):
+        location = {"LOCATION": "embedded:///proc/nobody"}
+        assert found(ORMIST={"default": location}, deploy=True) == ["W003"]
 
     @pytest.mark.servers("valkey91")
     def test_w002_sessions_on_a_server_that_evicts_any_key(
