@@ -21,6 +21,8 @@ MEND = Script("mend")
 PUT_ASIDE = Script("put_aside")
 
 KEPT_ASIDE_MS = 7 * 24 * 3600 * 1000
+"""So long stays what is put aside: a week."""
+
 OPERATIONS_A_TRIP = 200
 """One script an object: other clients have their turn between two of them."""
 
@@ -162,6 +164,7 @@ def mend(subject: Subject, doubt: Doubt, is_mending: bool) -> Operation:
             len(subject.ordered),
             len(subject.unique),
             len(subject.counters),
+            KEPT_ASIDE_MS,
             *(image.sort_keys.get(name, b"") for name in subject.ordered),
             *(image.unique.get(names, b"") for names in subject.unique),
             *sorted(subject.counters),
@@ -189,7 +192,10 @@ def lost_key(space: Space, key: bytes) -> bytes:
 
 
 def put_aside(space: Space, key: bytes, kind: bytes) -> Operation:
-    """Move a key away if it is not of this Redis type; whether it was. For a week."""
+    """Move a key away if it is not of this Redis type; whether it was.
+
+    What was put aside of it before stays beside it.
+    """
     return Operation(
         PUT_ASIDE,
         (key, lost_key(space, key)),

@@ -31,6 +31,17 @@ def test_1_a_life_that_is_shorter_stays_so(store, aside):
     assert store.client.pttl(lost_key(store.space, store.key("z"))) <= 60_000
 
 
+def test_1_what_was_moved_before_stays(store, aside):
+    for text in (b"first", b"second"):
+        store.client.set(store.key("t:a"), text)
+        assert aside("t:a", b"zset") == 1
+    kept = store.client.keys()
+    assert {store.client.get(each) for each in kept} == {b"first", b"second"}
+    assert lost_key(store.space, store.key("t:a")) in kept
+    for each in kept:
+        assert KEPT_ASIDE_MS - 60_000 < store.client.pttl(each) <= KEPT_ASIDE_MS
+
+
 def test_0_a_key_of_the_right_type_stays(store, aside):
     store.client.zadd(store.key("t:a"), {"one": 1})
     assert aside("t:a", b"zset") == 0

@@ -9,8 +9,8 @@
 --          3 what they are: "object", "unreadable" or "none"  4 "1" to mend
 --          5 deadline in ms, "" for none  6 memo, "" for none
 --          7 number of terms  8 of ordered attributes  9 of unique ones
---          10 of declared counters
---          11.. a sort key for each ordered attribute, a value for each unique one, ""
+--          10 of declared counters  11 for how many ms what is put aside is kept
+--          12.. a sort key for each ordered attribute, a value for each unique one, ""
 --          for none; the counters' names; then of each entry that was seen and that
 --          these bytes do not explain: "member" (of a sorted set) or "value" (of a hash,
 --          held by this id), and the member or the value
@@ -18,9 +18,7 @@
 --          {0, stored} the stored bytes are others (false: none are stored)
 -- COST     O(entries log n)
 -- DERIVED  what a memo names; the object that holds a unique value; the key under
---          "lost:" to which what cannot be read is moved, for a week
-
-local LOST_MS = 7 * 24 * 3600 * 1000
+--          "lost:" to which what cannot be read is moved
 
 local TTL_SLACK_MS = 20
 
@@ -29,6 +27,7 @@ local pk, state, mends = ARGV[1], ARGV[3], ARGV[4] == '1'
 local deadline, memo = tonumber(ARGV[5]), ARGV[6]
 local terms, ordered = tonumber(ARGV[7]), tonumber(ARGV[8])
 local uniques, declared = tonumber(ARGV[9]), tonumber(ARGV[10])
+local kept_ms = tonumber(ARGV[11])
 local first_ordered = 6 + terms
 local first_unique = first_ordered + 2 * ordered
 local first_seen = first_unique + uniques
@@ -45,20 +44,12 @@ local function mend(...)
   end
 end
 
--- Move a key out of the way, so that whoever knows what it was can still look.
-local function put_aside(key)
-  if not mends then
-    return
-  end
-  local brace = string.find(base, '{', 1, true)
-  local target = string.sub(key, 1, brace - 1) .. 'lost:' .. string.sub(key, brace)
-  if redis.call('EXISTS', target) == 1 then
-    target = target .. ':' .. digits(now_us)
-  end
-  redis.call('RENAME', key, target)
-  local ttl = redis.call('PTTL', target)
-  if ttl < 0 or ttl > LOST_MS then
-    redis.call('PEXPIRE', target, digits(LOST_MS))
+-- INCLUDE aside
+
+local function lose(key)
+  if mends then
+    local brace = string.find(base, '{', 1, true)
+    put_aside(key, string.sub(key, 1, brace - 1) .. 'lost:' .. string.sub(key, brace))
   end
 end
 
@@ -67,7 +58,7 @@ local function read(command, key, ...)
   local reply = redis.pcall(command, key, ...)
   if type(reply) == 'table' and reply['err'] then
     say('mistyped-key', key)
-    put_aside(key)
+    lose(key)
     return false
   end
   return reply
@@ -127,7 +118,7 @@ local kept_memo = read('HGET', KEYS[4], pk) or ''
 
 -- The entries that were seen and that nothing explains. rights: {member = true}
 local function check_seen(rights)
-  local at = 11 + ordered + uniques + declared
+  local at = 12 + ordered + uniques + declared
   for i = first_seen, #KEYS do
     local what, member = ARGV[at], ARGV[at + 1]
     at = at + 2
@@ -228,7 +219,7 @@ end
 local function check_ordered(right, rights)
   for j = 0, ordered - 1 do
     local entries, sort_keys = KEYS[first_ordered + 2 * j], KEYS[first_ordered + 2 * j + 1]
-    local sort_key = ARGV[11 + j]
+    local sort_key = ARGV[12 + j]
     local was = read('HGET', sort_keys, pk) or ''
     if was ~= '' and is_whole(created) and (was ~= sort_key or created ~= right) then
       read('ZSCORE', entries, '')
@@ -257,7 +248,7 @@ end
 
 local function check_unique(rights)
   for j = 0, uniques - 1 do
-    local key, value = KEYS[first_unique + j], ARGV[11 + ordered + j]
+    local key, value = KEYS[first_unique + j], ARGV[12 + ordered + j]
     rights[key .. '\0' .. value] = true
     local holder = value ~= '' and read('HGET', key, value)
     if value ~= '' and holder ~= pk then
@@ -274,7 +265,7 @@ end
 local function check_counters()
   local flat, names = read('HGETALL', KEYS[5]) or {}, {}
   for i = 1, declared do
-    names[ARGV[10 + ordered + uniques + i]] = true
+    names[ARGV[11 + ordered + uniques + i]] = true
   end
   for i = 1, #flat, 2 do
     if not names[flat[i]] then
@@ -330,7 +321,7 @@ if state == 'unreadable' then
   if not mends then
     return found
   end
-  put_aside(KEYS[1])
+  lose(KEYS[1])
 end
 if state == 'object' then
   check_object()
