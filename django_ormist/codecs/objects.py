@@ -89,7 +89,7 @@ def deadline_tail(packed: bytes, expire_at_ms: int) -> tuple[bytes, int]:
 
 
 def pack_value(name: str, value: Any) -> bytes:
-    """Canonical bytes of one value: equal for equal values of equal types."""
+    """Bytes that equal values of equal types share: sets in any order, dicts in one."""
     try:
         return as_msgpack.packed(value)
     except (TypeError, ValueError, RecursionError):

@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..codecs import pack, unpack
+from ..codecs import pack, pack_value, unpack
 from ..exceptions import CorruptDataError
 from ..models import Model, registry
 from ..operations import streams
@@ -110,11 +110,31 @@ def _read(line: str) -> dict[str, Any]:
 
 
 def is_same(one: Model, other: Model) -> bool:
-    """Whether two objects hold the same, types included."""
+    """Whether two objects hold the same, types included, in whatever order."""
     mine, theirs = one._contents(), other._contents()
     return (
-        pack(mine.attrs, sorted(mine.tags), mine.expire_at_ms)
-        == pack(theirs.attrs, sorted(theirs.tags), theirs.expire_at_ms)
-    ) and {k: v for k, v in one._counters.items() if v} == {
-        k: v for k, v in other._counters.items() if v
-    }
+        set(mine.tags) == set(theirs.tags)
+        and mine.expire_at_ms == theirs.expire_at_ms
+        and _is_alike(mine.attrs, theirs.attrs)
+        and {k: v for k, v in one._counters.items() if v}
+        == {k: v for k, v in other._counters.items() if v}
+    )
+
+
+def _is_alike(one: Any, other: Any) -> bool:
+    """Whether two values are equal and of equal types, the order of dicts aside."""
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, dict):
+        mine, theirs = _by_packed_key(one), _by_packed_key(other)
+        return mine.keys() == theirs.keys() and all(
+            _is_alike(value, theirs[key]) for key, value in mine.items()
+        )
+    if isinstance(one, list | tuple):
+        return len(one) == len(other) and all(map(_is_alike, one, other))
+    return pack_value("", one) == pack_value("", other)
+
+
+def _by_packed_key(value: dict[Any, Any]) -> dict[bytes, Any]:
+    """Its values by what keeps apart 1 and True, which are one key in Python."""
+    return {pack_value("", key): item for key, item in value.items()}

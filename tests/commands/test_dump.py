@@ -172,6 +172,33 @@ def test_an_id_that_holds_another_object_is_refused_skipped_or_replaced(
     assert Todo.objects.using("other").get("one").text == "dumped"
 
 
+@pytest.mark.parametrize(
+    ("dumped", "stored", "is_equal"),
+    [
+        ({"a": 1, "b": {2, 3}}, {"b": {3, 2}, "a": 1}, True),
+        ({"a": [({1: 2, 3: 4},)]}, {"a": [({3: 4, 1: 2},)]}, True),
+        ({"a": {1: 2}}, {"a": {True: 2}}, False),
+        ({"a": {"b": 1}}, {"a": {"b": 1.0}}, False),
+        ({"a": {"b": 1}}, {"a": {"b": 1, "c": 2}}, False),
+        ({"a": [1, 2]}, {"a": [2, 1]}, False),
+        ({"a": [1]}, {"a": [1, 2]}, False),
+        ({"a": [1]}, {"a": (1,)}, False),
+    ],
+)
+def test_an_object_is_equal_whatever_the_order_of_its_dicts(
+    dumped, stored, is_equal, other, command
+):
+    Plain.objects.create(id="one", **dumped)
+    line = command("ormist_dump", "tests.Plain")
+    Plain.objects.using("other").create(id="one", **stored)
+    if is_equal:
+        said = command("ormist_load", "-", using="other", stdin=line)
+        assert said == "Stored 0 objects; 1 were there.\n"
+    else:
+        with pytest.raises(CommandError, match="line 1"):
+            command("ormist_load", "-", using="other", stdin=line)
+
+
 def test_a_taken_unique_value_is_named(other, command):
     City.objects.create(code="A", id="one")
     lines = command("ormist_dump", "tests.City")
