@@ -1,5 +1,6 @@
 """Django's SessionMiddleware, which also records the device and awaits the store."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -15,6 +16,8 @@ from ..models.deadlines import now_ms
 from . import settings
 from .devices import LONGEST_AGENT, Sighting, client_address
 from .store import SessionStore
+
+logger = logging.getLogger("django_ormist.sessions")
 
 UNAVAILABLE = 503
 
@@ -121,12 +124,17 @@ def _noting(request: HttpRequest) -> SessionStore:
 
 @contextmanager
 def _outages_told(request: HttpRequest) -> Iterator[None]:
-    """Lets pass what _answer() has an answer to."""
+    """Lets pass what _answer() has an answer to, and logs it: nobody else sees it."""
     try:
         yield
     except Exception:
         if not _is_unavailable(request):
             raise
+        logger.exception(
+            "The server of the sessions gave no answer to %r.",
+            request.path,
+            extra={"status_code": UNAVAILABLE, "request": request},
+        )
 
 
 def _is_unavailable(request: HttpRequest) -> bool:

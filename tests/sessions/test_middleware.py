@@ -4,6 +4,7 @@ import datetime as dt
 import inspect
 
 import pytest
+import redis
 from asgiref.sync import async_to_sync
 from django.conf import settings as django_settings
 from django.test import AsyncClient, Client
@@ -16,6 +17,7 @@ from django_ormist.sessions.middleware import SessionMiddleware
 pytestmark = pytest.mark.servers("valkey91", "redis62", "fakeredis")
 
 COOKIE = "sessionid"
+LOGGER = "django_ormist.sessions"
 
 
 class Browser:
@@ -287,7 +289,9 @@ def test_an_outage_is_an_error_and_no_logout(
 
 
 @pytest.mark.servers("valkey91")
-def test_an_outage_while_saving_is_told_too(fragile, browser, settings, monkeypatch):
+def test_an_outage_while_saving_is_told_too(
+    fragile, browser, settings, monkeypatch, caplog
+):
     settings.ORMIST_SESSIONS = {"OUTAGE_STATUS": 503}
     browser.get(path(browser, "put", "?a=1"))
     from tests.sessions import site
@@ -299,6 +303,10 @@ def test_an_outage_while_saving_is_told_too(fragile, browser, settings, monkeypa
 
     monkeypatch.setattr(site.urlpatterns[2], "callback", killed)
     assert browser.get("/untouched/").status_code == 503
+    (record,) = [each for each in caplog.records if each.name == LOGGER]
+    assert record.levelname == "ERROR"
+    assert "'/untouched/'" in record.getMessage()
+    assert issubclass(record.exc_info[0], redis.ConnectionError)
 
 
 def test_an_error_of_the_view_stays_an_error(browser, settings):
