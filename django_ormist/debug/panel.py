@@ -1,5 +1,6 @@
 """The panel: each round trip of a request, what it asked, and what that costs."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from debug_toolbar.panels import Panel
 from ..connections.watching import Trip, unwatch, watch
 from .explaining import explanation
 
-_PACKAGE = str(Path(__file__).resolve().parents[1])
+_PACKAGE = str(Path(__file__).resolve().parents[1]) + os.sep
 MOST_KEYS = 10
 
 

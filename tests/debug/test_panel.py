@@ -2,14 +2,18 @@
 
 import asyncio
 import re
+from pathlib import Path
 
 import pytest
 
+import django_ormist
 from django_ormist.operations.objects import SAVE
 from django_ormist.operations.operation import Operation
 from tests.models import Todo
 
 pytest.importorskip("debug_toolbar")
+
+from django_ormist.debug.panel import caller
 
 pytestmark = pytest.mark.servers("valkey91")
 
@@ -56,6 +60,15 @@ def test_the_panel_shows_each_trip_of_the_request(site, client):
 def test_the_panel_shows_the_trips_of_an_async_view(site, async_client):
     response = asyncio.run(async_client.get("/apage/"))
     assert "1 trip in " in response.content.decode()
+
+
+def test_a_folder_beside_the_package_is_of_the_project():
+    ours = str(Path(django_ormist.__file__).parent)
+    source = "def ask(): return caller()"
+    for folder, shown in ((f"{ours}_site", True), (f"{ours}/models", False)):
+        names = {"caller": caller}
+        exec(compile(source, f"{folder}/views.py", "exec"), names)
+        assert names["ask"]().startswith(f"{folder}/views.py") == shown
 
 
 def test_nothing_is_watched_after_the_request(site, client):
