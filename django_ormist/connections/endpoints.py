@@ -57,6 +57,20 @@ class Endpoint:
             (self.connection_class, self.arguments, self.max_connections, self.timeout)
         )
 
+    @cached_property
+    def address(self) -> tuple[str, int | None] | None:
+        """Host and port; a path (a socket's, or an embedded server's folder) and None.
+
+        None for fakeredis, which has neither.
+        """
+        if "server" in self.arguments:
+            return None
+        for name in ("folder", "path"):
+            if name in self.arguments:
+                return str(self.arguments[name]), None
+        host = self.arguments.get("host", "localhost")
+        return host, int(self.arguments.get("port", 6379))
+
     def async_arguments(self) -> dict[str, Any]:
         """The arguments for *async_class*. ImproperlyConfigured if one is missing."""
         if self.async_class is None:

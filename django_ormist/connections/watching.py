@@ -21,11 +21,13 @@ logger = logging.getLogger("django_ormist.operations")
 class Trip(NamedTuple):
     """One round trip: what was sent to which alias, when, and how long it took.
 
-    began_ns: since 1970. error: what came in place of replies, None if they came.
+    address: as Endpoint's. began_ns: since 1970. error: what came in place of replies,
+    None if they came.
     """
 
     using: str
     place: str
+    address: tuple[str, int | None] | None
     operations: Sequence[Operation]
     began_ns: int
     duration_ns: int
@@ -118,6 +120,7 @@ def _told(connection: Any, operations: Sequence[Operation]) -> Iterator[None]:
         trip = Trip(
             connection.alias.name,
             connection.endpoint.place,
+            connection.endpoint.address,
             operations,
             began_ns,
             time.perf_counter_ns() - start,
@@ -172,10 +175,15 @@ def _span(trip: Trip) -> None:
         "db.system.name": "redis",
         "db.operation.name": trip.summary,
         "db.operation.batch.size": len(trip.operations),
-        "server.address": trip.place,
         "ormist.alias": trip.using,
+        "ormist.place": trip.place,
         "ormist.keys": trip.keys,
     }
+    if trip.address is not None:
+        host, port = trip.address
+        attributes["server.address"] = host
+        if port is not None:
+            attributes["server.port"] = port
     span = tracer.start_span(
         f"ormist {trip.summary}",
         kind=trace.SpanKind.CLIENT,

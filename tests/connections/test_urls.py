@@ -35,6 +35,21 @@ def test_a_url_names_the_server_and_hides_its_password(
     assert "secret" not in repr(found)
 
 
+@pytest.mark.parametrize(
+    ("location", "address"),
+    [
+        ("redis://u:secret@h:1/2", ("h", 1)),
+        ("redis://", ("localhost", 6379)),
+        ("rediss://[::1]", ("::1", 6379)),
+        ("unix://u:secret@/s?db=2", ("/s", None)),
+        ("embedded:///a/folder", ("/a/folder", None)),
+        ("fakeredis://name", None),
+    ],
+)
+def test_a_url_names_host_and_port_or_a_path(location, address):
+    assert endpoint(location).address == address
+
+
 def test_user_and_password_stand_in_the_url_or_in_options():
     for found in (
         endpoint("redis://us%40er:p%2Fss@h"),

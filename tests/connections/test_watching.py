@@ -132,12 +132,25 @@ def test_a_trip_is_a_span_below_the_current_one(server, is_async, spans):
 
 
 def test_a_failed_trip_is_a_span_with_an_error(settings, spans):
-    settings.ORMIST = {"default": {"LOCATION": "redis://127.0.0.1:1/0"}}
+    settings.ORMIST = {"default": {"LOCATION": "redis://u:secret@127.0.0.1:1/0"}}
     with pytest.raises(redis.ConnectionError):
         Todo.objects.count()
     (span,) = spans.get_finished_spans()
+    assert span.attributes["server.address"] == "127.0.0.1"
+    assert span.attributes["server.port"] == 1
+    assert span.attributes["ormist.place"] == "redis://127.0.0.1:1/0"
     assert not span.status.is_ok
     assert span.events[0].name == "exception"
+
+
+def test_a_span_of_a_unix_socket_has_its_path_and_no_port(settings, spans):
+    settings.ORMIST = {"default": {"LOCATION": "unix:///nowhere/s.sock?db=2"}}
+    with pytest.raises(redis.ConnectionError):
+        Todo.objects.count()
+    (span,) = spans.get_finished_spans()
+    assert span.attributes["server.address"] == "/nowhere/s.sock"
+    assert "server.port" not in span.attributes
+    assert span.attributes["ormist.place"] == "unix:///nowhere/s.sock?db=2"
 
 
 def test_spans_can_be_turned_off(server, spans, monkeypatch):
