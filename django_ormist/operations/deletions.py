@@ -13,6 +13,7 @@ from ..keys import (
     pk_bytes,
     term_key,
 )
+from .carriers import carriers_of
 from .objects import SWEPT_BY_A_WRITE, Image
 from .operation import Operation, Script, Word
 from .replies import Outcome, mistyped
@@ -32,15 +33,11 @@ def delete_many(
     stored: ids and images, at most some 100: the server does nothing else meanwhile,
     1.5 ms. Of each (DONE, None), or (REFUSED, what is stored or None).
     """
-    carriers: dict[bytes, list[int]] = {}
+    suffixes, carriers = carriers_of(image for _, image in stored)
     words: list[Word] = []
-    for number, (pk, image) in enumerate(stored, start=1):
-        for suffix in image.suffixes:
-            carriers.setdefault(suffix, []).append(number)
+    for pk, image in stored:
         words += (pk_bytes(pk), image.packed)
         words += [image.unique.get(names, b"") for names in unique]
-    for numbers in carriers.values():
-        words += (len(numbers), *numbers)
 
     def parse(reply: list[Any]) -> list[tuple[Outcome, Any]]:
         answers: list[tuple[Outcome, Any]] = [(Outcome.DONE, None)] * len(stored)
@@ -57,7 +54,7 @@ def delete_many(
             expires_key(space),
             memo_key(space),
             *(object_key(space, pk) for pk, _ in stored),
-            *(term_key(space, suffix) for suffix in carriers),
+            *(term_key(space, suffix) for suffix in suffixes),
             *index_keys(space, ordered, unique),
         ),
         (
@@ -67,6 +64,7 @@ def delete_many(
             len(ordered),
             len(unique),
             *words,
+            *carriers,
         ),
         parse=parse,
         is_write=True,

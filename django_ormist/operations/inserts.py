@@ -14,8 +14,9 @@ from ..keys import (
     pk_bytes,
     term_key,
 )
+from .carriers import carriers_of
 from .objects import SWEPT_BY_A_WRITE, Image, counter_words
-from .operation import Operation, Script
+from .operation import Operation, Script, Word
 from .replies import Holder, Outcome, outcome_among
 
 INSERT_MANY = Script("insert_many")
@@ -63,18 +64,14 @@ def insert_many(
             return outcome_among(unique)(reply)
         return Outcome.DONE, [_obstacle(unique, *each) for each in reply[1:]]
 
-    carriers: dict[bytes, list[int]] = {}
-    words: list[bytes | str | int] = []
-    for number, new in enumerate(objects, start=1):
-        for suffix in new.image.suffixes:
-            carriers.setdefault(suffix, []).append(number)
+    suffixes, carriers = carriers_of(new.image for new in objects)
+    words: list[Word] = []
+    for new in objects:
         image = new.image
         words += (pk_bytes(new.pk), image.packed, image.deadline, image.memo)
         words += [image.sort_keys.get(name, b"") for name in ordered]
         words += [image.unique.get(names, b"") for names in unique]
         words += (len(new.counters), *counter_words(new.counters))
-    for numbers in carriers.values():
-        words += (len(numbers), *numbers)
     return Operation(
         INSERT_MANY,
         (
@@ -82,7 +79,7 @@ def insert_many(
             expires_key(space),
             memo_key(space),
             *(object_key(space, new.pk) for new in objects),
-            *(term_key(space, suffix) for suffix in carriers),
+            *(term_key(space, suffix) for suffix in suffixes),
             *index_keys(space, ordered, unique),
         ),
         (
@@ -95,6 +92,7 @@ def insert_many(
             len(unique),
             int(passes_over),
             *words,
+            *carriers,
         ),
         parse=parse,
         is_write=True,
