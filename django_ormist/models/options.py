@@ -1,6 +1,5 @@
 """A model's Meta, read once and checked: what stands at ``Model._meta``."""
 
-import secrets
 import string
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
@@ -16,16 +15,12 @@ from ..exceptions import FieldError, ImproperlyConfigured
 from ..keys import Space
 from ..queries.query import CREATED
 from .deadlines import to_deadline_ms
+from .letters import drawn
 
 if TYPE_CHECKING:
     from .base import Model
 
-_ALPHABET = (string.ascii_letters + string.digits).encode()
-_LETTERS = (_ALPHABET * 5)[:256]
-"""The letter of each byte: every one stands for four."""
-
-_SURPLUS = bytes(range(4 * 62, 256))
-"""Bytes that would give the first eight letters more than their share."""
+_ALPHABET = string.ascii_letters + string.digits
 
 _DEFAULTS: dict[str, Any] = {
     "abstract": False,
@@ -206,10 +201,7 @@ class Options:
 
     def new_pk(self) -> str:
         """A random id: letters and digits, each with the same chance."""
-        length, letters = self.id_length, b""
-        while len(letters) < length:  # 8 of 256 bytes are left out: rarely twice
-            letters += secrets.token_bytes(length + 8).translate(_LETTERS, _SURPLUS)
-        return letters[:length].decode()
+        return drawn(_ALPHABET, self.id_length)
 
     def _read(self, meta: type | None) -> dict[str, Any]:
         """What Meta says, over what the bases' Metas say, over the defaults."""

@@ -1,12 +1,12 @@
 """``SessionStore``: what Django asks of a session engine, in both colours."""
 
 import logging
-import secrets
 from typing import TYPE_CHECKING, Any
 
 from django.contrib.sessions.backends.base import VALID_KEY_CHARS, SessionBase
 
 from ..connections.executor import arun, run
+from ..models.letters import drawn
 from ..operations.operation import Flow
 from . import flows, settings
 
@@ -15,9 +15,6 @@ if TYPE_CHECKING:
     from .model import Session
 
 _LENGTH = 32
-_LETTERS = (VALID_KEY_CHARS * 8)[:256].encode()
-_SURPLUS = bytes(range(7 * len(VALID_KEY_CHARS), 256))
-"""Bytes that would give the first four letters more than their share."""
 
 logger = logging.getLogger("django_ormist.sessions")
 
@@ -148,10 +145,7 @@ class SessionStore(SessionBase):
 
     def _get_new_session_key(self) -> str:
         """A key that is free by chance; the insert makes sure of it."""
-        key = b""  # as Django's get_random_string(), which draws each letter apart
-        while len(key) < _LENGTH:  # 4 of 256 bytes are left out: rarely twice
-            key += secrets.token_bytes(_LENGTH + 8).translate(_LETTERS, _SURPLUS)
-        return key[:_LENGTH].decode()
+        return drawn(VALID_KEY_CHARS, _LENGTH)
 
     async def _aget_new_session_key(self) -> str:
         return self._get_new_session_key()
