@@ -59,32 +59,34 @@ def _pool(where: str, alias: Alias) -> tuple[Any, bool]:
         else:
             wrong = "there is no such cache. Name an alias of settings.CACHES."
         raise ImproperlyConfigured(f"{where} is {alias.cache!r}: {wrong}") from error
-    if hasattr(cache, "client") and hasattr(cache.client, "get_client"):  # django-redis
-        try:
-            return _pool_of(where, alias, cache.client.get_client(write=True)), True
-        except NotImplementedError as error:  # its ShardClient: a pool for each server
-            raise _without_pool(where, alias) from error
-    if hasattr(cache, "get_client"):  # django-cachex, whose pools are a cache object's
-        return _pool_of(where, alias, cache.get_client()), False
-    client = getattr(cache, "_cache", None)  # django.core.cache.backends.redis
-    if client is not None and hasattr(client, "get_client"):
-        return _pool_of(where, alias, client.get_client(None, write=True)), False
-    raise _without_pool(where, alias)
-
-
-def _pool_of(where: str, alias: Alias, client: Any) -> Any:
-    pool = getattr(client, "connection_pool", None)
+    pool = getattr(client_of(cache), "connection_pool", None)
     if not hasattr(pool, "connection_kwargs"):
-        raise _without_pool(where, alias)
-    return pool
+        raise ImproperlyConfigured(
+            f"{where} is {alias.cache!r}, a cache without one connection pool of "
+            "redis-py. Name a django-redis cache (not its ShardClient) or Django's "
+            f"RedisCache, or give ORMIST[{alias.name!r}] a LOCATION."
+        )
+    return pool, _is_django_redis(cache)
 
 
-def _without_pool(where: str, alias: Alias) -> ImproperlyConfigured:
-    return ImproperlyConfigured(
-        f"{where} is {alias.cache!r}, a cache without one connection pool of redis-py. "
-        "Name a django-redis cache (not its ShardClient) or Django's RedisCache, or "
-        f"give ORMIST[{alias.name!r}] a LOCATION."
-    )
+def client_of(cache: Any, write: bool = True) -> Any:
+    """The redis-py client that a cache asks; None where it has none, or several."""
+    if _is_django_redis(cache):
+        try:
+            return cache.client.get_client(write=write)
+        except NotImplementedError:  # its ShardClient: a client for each server
+            return None
+    if hasattr(cache, "get_client"):  # django-cachex
+        return cache.get_client()
+    client: Any = getattr(cache, "_cache", None)  # django.core.cache.backends.redis
+    if hasattr(client, "get_client"):
+        return client.get_client(None, write=write)
+    return None
+
+
+def _is_django_redis(cache: Any) -> bool:
+    """Alone it has pools that the whole process shares, not one a cache object."""
+    return hasattr(getattr(cache, "client", None), "get_client")
 
 
 def _twin(connection_class: type[Any]) -> type[Any] | None:

@@ -11,6 +11,7 @@ from django.contrib.sessions.backends.base import SessionBase
 from django.core.cache import caches
 from django.utils import timezone
 
+from ..connections.borrowed import client_of
 from ..exceptions import NotSupportedError
 from ..models.deadlines import now_ms, to_deadline_ms
 from ..operations.inspection import glob_escaped
@@ -82,16 +83,13 @@ class Scanned:
 
 
 class Cached(Scanned):
-    """Those of Django's cache engine, over django-redis or Django's own RedisCache."""
+    """Those of Django's cache engine, over a cache with one redis-py client."""
 
     def __init__(self, engine: Any) -> None:
         alias = settings.SESSION_CACHE_ALIAS
         cache: Any = caches[alias]
-        if hasattr(cache, "client") and hasattr(cache.client, "get_client"):
-            client = cache.client.get_client(write=False)
-        elif hasattr(getattr(cache, "_cache", None), "get_client"):
-            client = cache._cache.get_client(None)
-        else:
+        client = client_of(cache, write=False)
+        if client is None:
             raise NotSupportedError(
                 f"The cache {alias!r} cannot list its keys: it is a "
                 f"{type(cache).__name__}. Sessions are carried over from django-redis "

@@ -135,6 +135,18 @@ def test_sessions_of_django_redis_sessions_come_over(
     check_sound(server)
 
 
+def test_a_cache_of_many_servers_is_named(carry, settings):
+    settings.CACHES = {
+        "default": {
+            "BACKEND": "django_redis.cache.RedisCache",
+            "LOCATION": ["redis://localhost:6379/9"],
+            "OPTIONS": {"CLIENT_CLASS": "django_redis.client.ShardClient"},
+        }
+    }
+    with pytest.raises(CommandError, match="'default' cannot list its keys"):
+        carry(CACHE)
+
+
 def test_a_cache_that_cannot_list_its_keys_is_named(carry, caches, settings):
     settings.SESSION_CACHE_ALIAS = "local"
     with pytest.raises(CommandError, match="'local' cannot list its keys: it is a Loc"):
