@@ -42,6 +42,14 @@ def things(number=600):
 NEW = {"index_attrs": ["city"], "ordered": ["size"], "unique": ["code"]}
 
 
+@pytest.mark.parametrize("verbosity", [1, 2])
+def test_each_change_is_told_at_verbosity_2(command, server, verbosity):
+    things(2)
+    with declared(index_attrs=["city"]):
+        said = command("ormist_reindex", "tests.Thing", verbosity=verbosity)
+    assert said.count("missing-entry") == (2 if verbosity == 2 else 0)
+
+
 def test_what_meta_gained_is_added_and_what_it_lost_is_removed(command, server):
     things()
     with declared(**NEW) as Thing:

@@ -90,7 +90,7 @@ class Command(OrmistCommand):
 
     def tell(self, verdict: Verdict, fault: Fault) -> None:
         """Say what is left, and at verbosity 2 each change."""
-        if not fault.is_mended or self.verbosity > 2:
+        if not fault.is_mended or self.verbosity > 1:
             self.progress.clear()
             (self.stdout if fault.is_mended else self.stderr).write(
                 fault_line(verdict, fault)
