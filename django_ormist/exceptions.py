@@ -2,6 +2,7 @@
 
     OrmistError
     ├── ImproperlyConfigured      django.core.exceptions.ImproperlyConfigured
+    │   └── UnknownAlias          ConnectionDoesNotExist, of connections["nope"]
     ├── FieldError                django.core.exceptions.FieldError
     ├── IntegrityError            django.db.IntegrityError
     ├── ConflictError             django.db.DatabaseError
@@ -56,7 +57,7 @@ class FieldError(OrmistError, django_exceptions.FieldError):
 
 
 class IntegrityError(OrmistError, django_db.IntegrityError):
-    """An id that is taken already. Nothing of that step was written."""
+    """An id or a unique value that is taken. Nothing of that step was written."""
 
 
 class ConflictError(OrmistError, django_db.DatabaseError):

@@ -52,7 +52,7 @@ def expires_key(space: Space) -> bytes:
 
 
 def memo_key(space: Space) -> bytes:
-    """Hash: id -> the term suffixes of an object that expires: ``Image.memo``."""
+    """Hash: id -> where an object that expires has index entries: ``Image.memo``."""
     return space.base + b"idx"
 
 

@@ -5,7 +5,7 @@ pre_delete, post_delete  sender, instance, using
 class_prepared           sender
 
 Async verbs send them with ``asend``. Bulk verbs (``bulk_create``, ``bulk_save``,
-a collection's ``delete`` and ``set_expire``) send none.
+``bulk_update``, a collection's ``update``, ``delete`` and ``set_expire``) send none.
 """
 
 from typing import Any

@@ -18,7 +18,7 @@ def packed(operations: Sequence[Operation]) -> list[bytes]:
 
 
 def _command(words: tuple[Any, ...]) -> bytes:
-    if " " in words[0]:  # "SCRIPT LOAD" is two words to the server
+    if " " in words[0]:  # "MEMORY USAGE" is two words to the server
         words = (*words[0].split(), *words[1:])
     command: bytes = hiredis.pack_command(words)
     return command
@@ -27,8 +27,8 @@ def _command(words: tuple[Any, ...]) -> bytes:
 def resp2(reply: Any) -> Any:
     """*reply* as RESP2 would have it: a map is a flat list, a double is its text.
 
-    Only the outermost shape is looked at, for speed: no operation of ours is answered
-    by one of these inside a list.
+    Only the outermost shape is looked at, for speed. The one operation of ours that is
+    answered by lists of doubles, ZRANGEBYSCORE with its scores, reads both shapes.
     """
     if type(reply) not in _RESP3:
         return reply

@@ -60,8 +60,8 @@ class Operation:
     command: a Redis command ("GET") or a Script. keys come before args on the
     wire. parse reads the raw reply (RESP2 shapes, bytes) and is not compared.
     is_write: a write is sent once; a read may be sent again after a broken
-    connection, and may go to a replica. is_spelled_out: send a script's source, for a
-    server that does not know it; it does afterwards.
+    connection. is_spelled_out: send a script's source, for a server that does not know
+    it; it does afterwards.
     """
 
     command: "str | Script"

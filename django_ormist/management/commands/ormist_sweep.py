@@ -19,8 +19,9 @@ from ..command import OrmistCommand, Progress, counted, models_named, plain
 class Command(OrmistCommand):
     help = (
         "Removes objects whose deadline is past, with all their index entries, until "
-        "none is due. Reads never show such objects, and every write removes some; "
-        "this empties the rest of a store that is written seldom."
+        "none is due. Reads never show such objects, and every write that may move an "
+        "index entry removes some; this empties the rest of a store that is written "
+        "seldom."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:

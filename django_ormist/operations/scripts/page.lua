@@ -115,7 +115,7 @@ while #page < need do
     break
   end
   if #others > 0 and walked >= LONGEST_WALK and #page < need then
-    -- Too few meet: let the server intersect, and go on where the walk stopped.
+    -- Too few meet: let the server intersect, and fill the page anew.
     local command = {'ZINTER', #KEYS - 2}
     for i = 3, #KEYS do
       command[#command + 1] = KEYS[i]

@@ -4,7 +4,7 @@
 -- ARGV     1 most objects to sweep, 1 to 500
 -- RETURNS  how many were swept; {-1, key} if that key holds another type
 -- COST     O(swept * terms * log n)
--- DERIVED  the objects, their counters, and the term sets that their memos name
+-- DERIVED  the objects, their counters, and the indexes that their memos name
 
 local wrong = mistyped(KEYS, 1, 2, 'zset') or mistyped(KEYS, 3, 3, 'hash')
 if wrong then
