@@ -21,7 +21,6 @@ from .subjects import Arrival, Visitor, attributes, tags
 from .timing import Clock, Contestant, Work
 
 EVERYTHING = 100_000
-BULK = 10_000
 PAGE = 20
 
 

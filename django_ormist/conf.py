@@ -22,7 +22,7 @@ from django.conf import ENVIRONMENT_VARIABLE, settings
 
 from .exceptions import ImproperlyConfigured
 
-__all__ = ["Alias", "aliases", "read", "setting"]
+__all__ = ["Alias", "read", "setting"]
 
 DEFAULT: Mapping[str, Any] = MappingProxyType(
     {"default": {"LOCATION": "redis://localhost:6379/0"}}
@@ -58,11 +58,6 @@ def setting() -> Mapping[str, Any]:
             "Make it a dict of aliases, each a dict of settings."
         )
     return value
-
-
-def aliases() -> dict[str, Alias]:
-    """Every alias, checked. Raises ImproperlyConfigured at the first bad one."""
-    return {name: read(name) for name in setting()}
 
 
 def read(name: str, entries: Mapping[str, Any] | None = None) -> Alias:

@@ -11,9 +11,8 @@ REDIS = "redis://localhost:6379/0"
 
 def test_a_missing_setting_is_localhost(settings):
     del settings.ORMIST
-    assert conf.aliases() == {
-        "default": conf.Alias("default", location="redis://localhost:6379/0")
-    }
+    assert list(conf.setting()) == ["default"]
+    assert conf.read("default") == conf.Alias("default", location=REDIS)
 
 
 def test_every_key_is_read(settings):
@@ -22,7 +21,7 @@ def test_every_key_is_read(settings):
         "b": {"CACHE": "default"},
         "c": {"LOCATION": REDIS, "OPTIONS": {"socket_timeout": 3}},
     }
-    a, b, c = conf.aliases().values()
+    a, b, c = map(conf.read, "abc")
     assert (a.name, a.location, a.key_prefix, a.codec) == (
         "a",
         REDIS,
@@ -65,7 +64,7 @@ def test_every_key_is_read(settings):
 def test_a_wrong_entry_is_named_with_its_mend(settings, entry, named):
     settings.ORMIST = {"shop": entry}
     with pytest.raises(ImproperlyConfigured) as caught:
-        conf.aliases()
+        conf.read("shop")
     for words in ["shop", *named]:
         assert words in str(caught.value)
 
@@ -73,7 +72,7 @@ def test_a_wrong_entry_is_named_with_its_mend(settings, entry, named):
 def test_a_wrong_setting_is_named(settings):
     settings.ORMIST = "redis://localhost"
     with pytest.raises(DjangoImproperlyConfigured, match="ORMIST is a str"):
-        conf.aliases()
+        conf.setting()
 
 
 def test_a_wrong_alias_leaves_the_others_usable(settings):
