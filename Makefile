@@ -53,5 +53,5 @@ format: ## let ruff have its way
 	@$(ENVIRONMENTS) run tools ruff format .
 
 clean: ## remove the virtual environments, caches and built files
-	rm -rf .venvs dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venvs build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
