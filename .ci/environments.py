@@ -81,13 +81,14 @@ def numbers(text):
     return [int(number) for number in re.findall(r"\d+", text)]
 
 
-def is_python(path, version):
-    """Whether *path* runs, is that version, and can make a virtual environment.
+def version_of(path):
+    """What Python *path* is ("3.13"); "" if it cannot make a virtual environment.
 
-    A pyenv shim may be there and not run; Debian's own may come without ensurepip.
+    A pyenv shim may be there and not run; Debian's own may come without ensurepip; the
+    Python behind a virtual environment may have gone.
     """
     if not os.access(path, os.X_OK):
-        return False
+        return ""
     question = "import ensurepip, sys, venv; print('%d.%d' % sys.version_info[:2])"
     answer = subprocess.run(
         [str(path), "-c", question],
@@ -95,13 +96,13 @@ def is_python(path, version):
         stderr=subprocess.DEVNULL,
         check=False,
     )
-    return answer.stdout.decode().strip() == version
+    return answer.stdout.decode().strip()
 
 
 def find_python(version):
     """The path of a Python of that version; None if there is none."""
     for path in python_candidates(version):
-        if is_python(path, version):
+        if version_of(path) == version:
             return path
     return None
 
@@ -142,7 +143,11 @@ def create(name):
     )
     digest = hashlib.sha256(recipe).hexdigest()
     stamp = VENVS / name / "stamp"
-    if stamp.exists() and stamp.read_text() == digest and runs(bin_of(name) / "python"):
+    if (
+        stamp.exists()
+        and stamp.read_text() == digest
+        and version_of(bin_of(name) / "python")
+    ):
         return
     python = python_for(name)
     say(f"Making .venvs/{name} with {python}")
@@ -152,20 +157,6 @@ def create(name):
     else:
         install(name, *requirements_of(name))
     stamp.write_text(digest)
-
-
-def runs(python):
-    """Whether it does: the Python behind a virtual environment may have gone."""
-    return python.exists() and is_python(python, f"{major_minor(python)}")
-
-
-def major_minor(python):
-    said = subprocess.run(
-        [str(python), "-c", "import sys; print('%d.%d' % sys.version_info[:2])"],
-        stdout=subprocess.PIPE,
-        check=False,
-    )
-    return said.stdout.decode().strip()
 
 
 def python_for(name):
