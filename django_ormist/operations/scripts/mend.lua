@@ -168,9 +168,15 @@ local function check_nothing()
   if created then
     say('missing-object', KEYS[1])
   else
-    local _ = kept_deadline and say('wrong-deadline', KEYS[3])
-    _ = kept_memo ~= '' and say('wrong-memo', KEYS[4])
-    _ = has_counters and say('surplus-counter', KEYS[5])
+    if kept_deadline then
+      say('wrong-deadline', KEYS[3])
+    end
+    if kept_memo ~= '' then
+      say('wrong-memo', KEYS[4])
+    end
+    if has_counters then
+      say('surplus-counter', KEYS[5])
+    end
   end
   if mends and kept_memo ~= '' then
     forget(base, pk, kept_memo, is_whole(created) and created or nil)
@@ -178,7 +184,9 @@ local function check_nothing()
   for i = first_ordered, first_unique - 1, 2 do
     local sort_key = read('HGET', KEYS[i + 1], pk)
     if sort_key then
-      local _ = created or say('wrong-sort-key', KEYS[i + 1])
+      if not created then
+        say('wrong-sort-key', KEYS[i + 1])
+      end
       if is_whole(created) then
         mend('ZREM', KEYS[i], entry(sort_key, created, pk))
       end
