@@ -14,22 +14,11 @@ if #KEYS == 2 then
   return redis.call('ZCARD', KEYS[1]) - due
 end
 
-local smallest, place = nil, 3
-for i = 3, #KEYS do
-  local size = redis.call('ZCARD', KEYS[i])
-  if not smallest or size < smallest then
-    smallest, place = size, i
-  end
-end
-local terms = {KEYS[place]}
-for i = 3, #KEYS do
-  if i ~= place then
-    terms[#terms + 1] = KEYS[i]
-  end
-end
+-- INCLUDE smallest
 
+local terms = {source, unpack(others)}
 local total = smallest
-if smallest > 0 and #terms > 1 then
+if smallest > 0 and #others > 0 then
   -- ZINTERCARD came with Redis 7.0; before, the members are counted here.
   total = redis.pcall('ZINTERCARD', #terms, unpack(terms))
   if type(total) == 'table' then
@@ -64,15 +53,14 @@ if due <= smallest then
   end
   return total
 end
-local rest = {unpack(terms, 2)}
 for from = 0, smallest - 1, CHUNK do
-  local ids = redis.call('ZRANGE', terms[1], from, from + CHUNK - 1)
+  local ids = redis.call('ZRANGE', source, from, from + CHUNK - 1)
   local late = {}
   for i, score in ipairs(redis.call('ZMSCORE', KEYS[2], unpack(ids))) do
     if score and tonumber(score) <= now then
       late[#late + 1] = ids[i]
     end
   end
-  total = total - carriers(late, rest)
+  total = total - carriers(late, others)
 end
 return total

@@ -21,22 +21,7 @@ local now = clock()
 local due = redis.call('ZCOUNT', KEYS[2], '-inf', now)
 
 -- The smallest set is walked; the others are probed.
-local source, others = KEYS[1], {}
-if #KEYS > 2 then
-  local smallest, place = nil, 3
-  for i = 3, #KEYS do
-    local size = redis.call('ZCARD', KEYS[i])
-    if not smallest or size < smallest then
-      smallest, place = size, i
-    end
-  end
-  source = KEYS[place]
-  for i = 3, #KEYS do
-    if i ~= place then
-      others[#others + 1] = KEYS[i]
-    end
-  end
-end
+-- INCLUDE smallest
 
 local range = is_reversed and 'ZREVRANGE' or 'ZRANGE'
 
