@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ..keys import object_key
-from ..operations import objects
+from ..operations import commits, objects
 from ..operations.healing import forget
 from ..operations.objects import NOTHING, Image
 from ..operations.operation import Flow, Operation
@@ -72,7 +72,10 @@ class Chain:
         """All of it as one save or one deletion."""
         last, old, meta = self.entries[-1], self._old(), self.meta
         if self.is_due or not isinstance(last, Pending):
-            return objects.delete(self.space, self.pk, old, meta.is_indexed)
+            # A save that goes before was planned upon what is taken to be there.
+            is_strict = self.stored is not None and isinstance(self.entries[0], Pending)
+            delete = commits.delete_strict if is_strict else objects.delete
+            return delete(self.space, self.pk, old, meta.is_indexed)
         return objects.save(
             self.space, self.pk, old, last.new, self._counters(), meta.is_indexed
         )

@@ -6,22 +6,28 @@ from typing import Any
 
 from ..keys import Space
 from ..queries.conditions import Condition
-from .objects import DELETE, SAVE
+from . import objects
+from .objects import DELETE, SAVE, Image
 from .operation import Operation, Script, Word
 from .plans import Plan
 from .replies import Outcome, outcome
 
 COMMIT = Script("commit")
-ABSENT = "absent"
-KINDS: dict[str | Script, str] = {SAVE: "save", DELETE: "delete", ABSENT: ABSENT}
-"""The word of commit.lua for the parts of each script."""
+ABSENT, DELETE_STRICT = "absent", "delete_strict"
+KINDS: dict[str | Script, str] = {
+    SAVE: "save",
+    DELETE: "delete",
+    DELETE_STRICT: DELETE_STRICT,
+    ABSENT: ABSENT,
+}
+"""The word of commit.lua for the parts of each command."""
 
 Answers = dict[int, tuple[Outcome, Any]]
 """Of parts by their place, from 0: what objects.save() or delete() answers."""
 
 
 def commit(parts: Sequence[Operation]) -> Operation:
-    """Do these objects.save(), objects.delete() and absent() in one step, or none.
+    """Do these parts in one step, or none: objects.save(), objects.delete(), or below.
 
     Of one object one part at most. Answers (whether all was written, Answers of the
     parts that refused, or found nothing to delete). A unique value may change hands
@@ -56,6 +62,14 @@ def unless(guard: Operation, write: Operation) -> Operation:
         return answers.get(1, done) if is_written else answers.get(0) or answers[1]
 
     return replace(both, parse=parse)
+
+
+def delete_strict(
+    space: Space, pk: str, stored: Image, is_indexed: bool = True
+) -> Operation:
+    """A part of commit(): objects.delete(), refused too where nothing is stored."""
+    deletion = objects.delete(space, pk, stored, is_indexed)
+    return replace(deletion, command=DELETE_STRICT)
 
 
 def absent(space: Space, condition: Condition) -> Operation:

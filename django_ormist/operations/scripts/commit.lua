@@ -2,13 +2,14 @@
 --
 -- KEYS     those of each part, one part after the other: of save.lua, of delete.lua, or
 --          of "absent", as conditions.lua
--- ARGV     1 number of parts; for each of them its kind ("save", "delete", "absent"), how
---          many keys it has, how many arguments; then the arguments of each part: of
---          save.lua, of delete.lua, or of "absent" a condition, as conditions.lua
+-- ARGV     1 number of parts; for each of them its kind ("save", "delete",
+--          "delete_strict", "absent"), how many keys it has, how many arguments; then the
+--          arguments of each part: of save.lua, of delete.lua, or of "absent" a condition,
+--          as conditions.lua
 -- RETURNS  {1, ...} all is written; {0, ...} nothing is. Then {number, answer} of each
 --          part that refused, or of which delete.lua would not answer 1: what save.lua
---          or delete.lua would answer, and of "absent"
---          {6, id} this live object meets the condition
+--          or delete.lua would answer, of "delete_strict" {0, false} too: nothing is
+--          stored; and of "absent" {6, id}: this live object meets the condition
 -- COST     O((entries + swept) log n); "absent": 1 us an id of the smallest condition
 -- DERIVED  as save.lua and delete.lua; the objects that meet the condition of "absent"
 
@@ -61,7 +62,7 @@ local function exchange(kind, keys, args)
         refused = {5, i, other}
       end
     end
-  elseif kind == 'delete' then
+  elseif kind ~= 'absent' then
     local uniques = #args - 6
     for i = 1, uniques do
       note(given_up, keys[#keys - uniques + i], args[6 + i], args[1])
@@ -91,6 +92,14 @@ function CHECKS.delete(KEYS, ARGV)
     -- INCLUDE write_delete
     return stored and 1 or {2}
   end
+end
+
+function CHECKS.delete_strict(KEYS, ARGV)
+  local refused, write = CHECKS.delete(KEYS, ARGV)
+  if not refused and redis.call('EXISTS', KEYS[1]) == 0 then
+    refused = {0, false}
+  end
+  return refused, write
 end
 
 function CHECKS.absent(KEYS, ARGV)
