@@ -118,8 +118,14 @@ class Pending(Effort):
         self.values = dict(self.instance._counters)
         self.assigned = set(self.instance._assigned)
 
-    def follow(self, before: "Pending") -> None:
-        """Come after a save of the same instance: what that has set is not set anew."""
+    def follow(self, before: "Entry") -> None:
+        """Come after another entry of the same instance.
+
+        What a save has set is not set anew; a deletion leaves what was never loaded.
+        """
+        if isinstance(before, Removal):
+            self.loaded = None
+            return
         self.before = before
         known = {name: before.values.get(name) for name in before.assigned}
         self.assigned = {n for n in self.assigned if known.get(n) != self.values[n]}

@@ -37,7 +37,7 @@ class Chain:
     def add(self, entry: Entry, place: int) -> None:
         """One entry more, which is the *place*-th of the block."""
         before = self.latest.get(id(entry.instance))
-        if isinstance(entry, Pending) and isinstance(before, Pending):
+        if isinstance(entry, Pending) and before is not None:
             entry.follow(before)
         self.latest[id(entry.instance)] = entry
         self.entries.append(entry)
