@@ -8,7 +8,7 @@ writes at once.
 from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Union
+from typing import TYPE_CHECKING, Any, ClassVar, Union
 
 from ..exceptions import NotSupportedError
 from ..keys import Space
@@ -105,7 +105,7 @@ class Pending(Effort):
     """A save that waits for the end of its block: what it holds is what it was then.
 
     before: the save of the same instance that precedes it in the block, or None.
-    is_silent: its signals are not sent. is_stored: not if its deadline was past.
+    is_silent: its signals are not sent. is_stored: not if its deadline is past.
     """
 
     before: "Pending | None" = None
@@ -132,10 +132,14 @@ class Pending(Effort):
 
     @property
     def is_loaded(self) -> bool:
-        return self.loaded is not None or self.before is not None
+        if self.before is not None:
+            return self.before.is_stored
+        return self.loaded is not None
 
     def base(self) -> Contents | None:
-        return super().base() if self.before is None else self.before.mine
+        if self.before is None:
+            return super().base()
+        return self.before.mine if self.before.is_stored else None
 
     def is_base(self, stored: bytes) -> bool:
         if self.before is None:
@@ -145,7 +149,14 @@ class Pending(Effort):
 
     def expected(self) -> bytes | None:
         """The bytes that a strict save wants to find."""
-        return self.loaded if self.before is None else self.before.new.packed
+        if self.before is None:
+            return self.loaded
+        return self.before.new.packed if self.before.is_stored else None
+
+    def is_due(self, now_ms: int) -> bool:
+        """Whether its deadline is past: it removes what it would write."""
+        deadline = self.contents.expire_at_ms
+        return deadline is not None and deadline <= now_ms
 
     def applied(self) -> None:
         """Tell the instance what is stored; what it changed since, it keeps."""
@@ -168,6 +179,7 @@ class Pending(Effort):
 class Removal:
     """A deletion that waits for the end of its block."""
 
+    is_stored: ClassVar[bool] = False
     instance: "Model"
     using: str
     pk: str

@@ -11,14 +11,15 @@ from ..operations.operation import Flow, Operation
 from ..operations.replies import Outcome
 from .blocks import Entry, Pending
 from .contents import Contents
+from .deadlines import now_ms
 
 
 class Chain:
     """The saves and deletions of one object, one upon the other.
 
     stored: the bytes that are taken to be there now. is_known: whether the server
-    said so, and not only an instance. is_due: whether the last deadline is past.
-    place: of the save, among all entries, that makes the object anew.
+    said so, and not only an instance. place: of the save, among all entries, that makes
+    the object anew.
     """
 
     def __init__(self, first: Entry) -> None:
@@ -26,7 +27,6 @@ class Chain:
         self.meta = first.instance._meta
         self.stored = first.loaded
         self.is_known = False
-        self.is_due = False
         self.is_folded = False
         self.place = 0
         self.entries: list[Entry] = []
@@ -46,12 +46,13 @@ class Chain:
     def is_planned(self) -> bool:
         """Plan each entry upon the one before it; False if *stored* must be known.
 
+        A deadline is past by this machine's clock; of the last save by the server's.
         Raises what the save of an entry would: IntegrityError, NotUpdated,
         ConflictError.
         """
         if self.is_folded:
             return True
-        stored = self.stored
+        stored, now, last = self.stored, now_ms(), self.entries[-1]
         for entry, place in zip(self.entries, self.places, strict=True):
             if not isinstance(entry, Pending):
                 stored = None
@@ -64,50 +65,44 @@ class Chain:
             if refusal is not None:
                 raise refusal
             entry.expect(stored)
-            stored = entry.new.packed
+            entry.is_stored = entry is last or not entry.is_due(now)
+            stored = entry.new.packed if entry.is_stored else None
         self.is_folded = True
         return True
 
     def part(self) -> Operation:
         """All of it as one save or one deletion."""
         last, old, meta = self.entries[-1], self._old(), self.meta
-        if self.is_due or not isinstance(last, Pending):
-            # A save that goes before was planned upon what is taken to be there.
-            is_strict = self.stored is not None and isinstance(self.entries[0], Pending)
-            delete = commits.delete_strict if is_strict else objects.delete
-            return delete(self.space, self.pk, old, meta.is_indexed)
-        return objects.save(
-            self.space, self.pk, old, last.new, self._counters(), meta.is_indexed
-        )
+        if isinstance(last, Pending) and last.is_stored:
+            return objects.save(
+                self.space, self.pk, old, last.new, self._counters(), meta.is_indexed
+            )
+        # A save that goes before was planned upon what is taken to be there.
+        is_strict = self.stored is not None and isinstance(self.entries[0], Pending)
+        delete = commits.delete_strict if is_strict else objects.delete
+        return delete(self.space, self.pk, old, meta.is_indexed)
 
     def take(self, code: Outcome, fact: Any) -> Flow:
         """Flow: go by the answer to the part. Raises IntegrityError."""
         last = self.entries[-1]
         if code is Outcome.REFUSED:
             self.know(fact)
-        elif code is Outcome.DUE:
-            self.is_due = True
+        elif code is Outcome.DUE and isinstance(last, Pending):
+            last.is_stored = False
         elif code is Outcome.TAKEN and isinstance(last, Pending):
             raise last.held_by(fact)
-        elif code is Outcome.UNEXPLAINED and (fact or not self._is_removal()):
+        elif code is Outcome.UNEXPLAINED and (fact or last.is_stored):
             meta = self.meta
             yield from forget(self.space, self.pk, meta.ordered, meta.unique)
 
     def know(self, stored: bytes | None) -> None:
         """The server says that this is stored."""
-        self.stored, self.is_known = stored, True
-        self.is_due = self.is_folded = False
+        self.stored, self.is_known, self.is_folded = stored, True, False
 
     def applied(self) -> None:
         """Tell the instances what is stored of them."""
-        for entry in self.entries:
-            if isinstance(entry, Pending):
-                entry.is_stored = not self.is_due
         for entry in self.latest.values():
             entry.applied()
-
-    def _is_removal(self) -> bool:
-        return self.is_due or not isinstance(self.entries[-1], Pending)
 
     def _old(self) -> Image:
         if self.stored is None:
@@ -116,10 +111,10 @@ class Chain:
         return contents.stored_image(self.stored, self.meta)
 
     def _counters(self) -> dict[str, int] | None:
-        """Those to set after all entries; of an object that was deleted all."""
+        """Those to set after all entries; of an object that was removed all."""
         counters: dict[str, int] = {}
         for entry in self.entries:
-            if isinstance(entry, Pending):
+            if isinstance(entry, Pending) and entry.is_stored:
                 counters |= entry.counters() or {}
             else:
                 counters = dict.fromkeys(sorted(self.meta.counters), 0)

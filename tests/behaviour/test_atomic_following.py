@@ -3,9 +3,10 @@
 import pytest
 
 import django_ormist as ormist
+from django_ormist import signals
 from tests.behaviour.blocks import Block
 from tests.checker import raw_faults
-from tests.models import Page, User
+from tests.models import City, Page, User
 
 
 @pytest.fixture
@@ -111,3 +112,111 @@ def test_a_strict_save_of_what_was_deleted_refuses_what_another_copy_stored(
         block(work)
     assert ask(User.objects.get, "x").n == 1
     assert is_sound()
+
+
+# ---------------------------------------------------------------- after a deadline
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_an_id_whose_deadline_is_past_is_free(ask, block, is_sound, is_there):
+    late = City(id="x", code="1", population=1)
+    if is_there:
+        ask(late.save)
+
+    def work(do):
+        late.expire = -1
+        do(late.save)
+        do(City.objects.create, id="x", code="2")
+
+    block(work)
+    assert ask(City.objects.get, "x").attrs == {"code": "2"}
+    assert late._state.adding
+    assert is_sound()
+
+
+def test_a_copy_of_what_is_past_its_deadline_is_saved_as_it_is(ask, block, is_sound):
+    late = ask(Page.objects.create, id="x", n=1, views=1, votes=1)
+    copy = ask(Page.objects.get, "x")
+
+    def work(do):
+        late.n, late.votes, late.expire = 2, 2, -1
+        do(late.save)
+        copy.text = "new"
+        do(copy.save)
+
+    block(work)
+    stored = ask(Page.objects.get, "x")
+    assert stored.attrs == {"n": 1, "text": "new"}
+    assert (stored.views, stored.votes, stored.expire) == (1, 1, None)
+    assert is_sound()
+
+
+def test_what_was_past_its_deadline_is_saved_as_a_new_object(ask, block, is_sound):
+    late = ask(User.objects.create, id="x", n=1)
+
+    def work(do):
+        late.expire = -1
+        do(late.save)
+        late.expire = None
+        do(late.save, strict=True)
+
+    block(work)
+    assert ask(User.objects.get, "x").expire is None
+    ask(late.save, strict=True)
+    assert is_sound()
+
+
+def test_a_forced_update_of_what_is_past_its_deadline_refuses_all(ask, block, is_sound):
+    late = ask(User.objects.create, id="x", n=1)
+
+    def work(do):
+        late.expire = -1
+        do(late.save)
+        late.expire = None
+        do(late.save, force_update=True)
+
+    with pytest.raises(User.NotUpdated):
+        block(work)
+    assert ask(User.objects.get, "x").n == 1
+    assert is_sound()
+
+
+def test_a_copy_keeps_what_it_was_where_a_later_save_is_past_its_deadline(
+    ask, block, is_sound
+):
+    mine = ask(User.objects.create, id="x", n=1)
+    late = ask(User.objects.get, "x")
+
+    def work(do):
+        mine.n = 2
+        do(mine.save)
+        late.expire = -1
+        do(late.save)
+
+    block(work)
+    assert ask(User.objects.get_or_none, "x") is None
+    assert late._state.adding
+    with pytest.raises(ormist.ConflictError):
+        ask(mine.save, strict=True)
+    assert is_sound()
+
+
+def test_of_saves_past_their_deadline_no_signal_is_sent(ask, block, server):
+    heard = []
+
+    def hear(sender, instance, created, **kwargs):
+        heard.append((instance.n, created))
+
+    late = ask(User.objects.create, id="x", n=1)
+    signals.post_save.connect(hear, sender=User)
+
+    def work(do):
+        late.n = 2
+        do(late.save)
+        late.expire = -1
+        do(late.save)
+        do(User(id="x", n=3).save)
+
+    block(work)
+    signals.post_save.disconnect(hear, sender=User)
+    assert heard == [(2, False), (3, True)]
