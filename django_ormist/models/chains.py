@@ -74,9 +74,10 @@ class Chain:
         """All of it as one save or one deletion."""
         last, old, meta = self.entries[-1], self._old(), self.meta
         if isinstance(last, Pending) and last.is_stored:
-            return objects.save(
-                self.space, self.pk, old, last.new, self._counters(), meta.is_indexed
-            )
+            is_same = all(entry.is_stored for entry in self.entries)
+            save = objects.save if is_same else commits.save_anew
+            counters = self._counters()
+            return save(self.space, self.pk, old, last.new, counters, meta.is_indexed)
         # A save that goes before was planned upon what is taken to be there.
         is_strict = self.stored is not None and isinstance(self.entries[0], Pending)
         delete = commits.delete_strict if is_strict else objects.delete

@@ -1,6 +1,6 @@
 """Several saves and deletions in one step, or none of them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,9 +13,10 @@ from .plans import Plan
 from .replies import Outcome, outcome
 
 COMMIT = Script("commit")
-ABSENT, DELETE_STRICT = "absent", "delete_strict"
+SAVE_ANEW, DELETE_STRICT, ABSENT = "save_anew", "delete_strict", "absent"
 KINDS: dict[str | Script, str] = {
     SAVE: "save",
+    SAVE_ANEW: SAVE_ANEW,
     DELETE: "delete",
     DELETE_STRICT: DELETE_STRICT,
     ABSENT: ABSENT,
@@ -62,6 +63,25 @@ def unless(guard: Operation, write: Operation) -> Operation:
         return answers.get(1, done) if is_written else answers.get(0) or answers[1]
 
     return replace(both, parse=parse)
+
+
+def save_anew(
+    space: Space,
+    pk: str,
+    old: Image,
+    new: Image,
+    counters: Mapping[str, int] | None = None,
+    is_indexed: bool = True,
+) -> Operation:
+    """A part of commit(): objects.save() of an object that is created anew.
+
+    counters: all that it has, those that are 0 too.
+    """
+    # Every entry that stays must move too: to the time at which it is created.
+    suffixes = tuple(each for each in old.suffixes if each not in new.suffixes)
+    was = replace(old, suffixes=suffixes, sort_keys=dict.fromkeys(old.sort_keys, b""))
+    write = objects.save(space, pk, was, new, counters, is_indexed)
+    return replace(write, command=SAVE_ANEW)
 
 
 def delete_strict(

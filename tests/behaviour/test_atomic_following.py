@@ -220,3 +220,62 @@ def test_of_saves_past_their_deadline_no_signal_is_sent(ask, block, server):
     block(work)
     signals.post_save.disconnect(hear, sender=User)
     assert heard == [(2, False), (3, True)]
+
+
+# ---------------------------------------------------------------- a new object
+
+
+@pytest.mark.parametrize("is_overdue", [False, True])
+def test_what_is_removed_and_saved_is_a_new_object(ask, block, is_sound, is_overdue):
+    for pk in "abc":
+        ask(City.objects.create, "t", id=pk, country="CH", name="x", population=1)
+    mine = ask(City.objects.get, "a")
+
+    def work(do):
+        if is_overdue:
+            mine.expire = -1
+            do(mine.save)
+        else:
+            do(mine.delete)
+        do(City.objects.create, "t", id="d", country="CH", population=1)
+        do(City.objects.create, "t", "u", id="a", country="CH", population=1, code="1")
+
+    block(work)
+    new = ["b", "c", "d", "a"]
+    assert ask(City.objects.ids) == new
+    assert ask(City.objects.find("t").ids) == new
+    assert ask(City.objects.find(country="CH").ids) == new
+    assert ask(City.objects.order_by("population").ids) == new
+    assert ask(City.objects.filter(name="x").ids) == ["b", "c"]
+    assert ask(City.objects.find("u").ids) == ["a"]
+    assert is_sound()
+
+
+def test_counters_and_deadline_of_a_new_object_are_its_own(ask, block, is_sound):
+    mine = ask(Page.objects.create, id="x", site="s", expire=600, views=1, votes=1)
+    ask(Page.objects.create, id="y", site="s")
+
+    def work(do):
+        do(mine.delete)
+        do(Page.objects.create, id="x", site="s", votes=2)
+
+    block(work)
+    assert ask(Page.objects.find(site="s").ids) == ["y", "x"]
+    stored = ask(Page.objects.get, "x")
+    assert (stored.views, stored.votes, stored.expire) == (0, 2, None)
+    assert is_sound()
+
+
+def test_what_is_saved_and_not_removed_keeps_its_place(ask, block, is_sound):
+    for pk in "abc":
+        ask(City.objects.create, id=pk, population=1)
+    mine = ask(City.objects.get, "a")
+
+    def work(do):
+        for _ in range(2):
+            mine.population += 1
+            do(mine.save)
+
+    block(work)
+    assert ask(City.objects.ids) == ["a", "b", "c"]
+    assert is_sound()

@@ -2,7 +2,7 @@
 --
 -- KEYS     those of each part, one part after the other: of save.lua, of delete.lua, or
 --          of "absent", as conditions.lua
--- ARGV     1 number of parts; for each of them its kind ("save", "delete",
+-- ARGV     1 number of parts; for each of them its kind ("save", "save_anew", "delete",
 --          "delete_strict", "absent"), how many keys it has, how many arguments; then the
 --          arguments of each part: of save.lua, of delete.lua, or of "absent" a condition,
 --          as conditions.lua
@@ -13,6 +13,7 @@
 -- COST     O((entries + swept) log n); "absent": 1 us an id of the smallest condition
 -- DERIVED  as save.lua and delete.lua; the objects that meet the condition of "absent"
 
+local SAVES = {save = true, save_anew = true}
 local now, now_us = clock()
 
 local function slice(list, first, size)
@@ -50,7 +51,7 @@ end
 -- The refusal where two parts claim one value, or nil.
 local function exchange(kind, keys, args)
   local refused
-  if kind == 'save' then
+  if SAVES[kind] then
     local ordered, uniques = tonumber(args[12]), tonumber(args[13])
     for i = 1, uniques do
       local key, at = keys[#keys - uniques + i], 13 + ordered + 2 * i
@@ -74,7 +75,7 @@ end
 -- Each of these answers a refusal, or nil and what writes the part.
 local CHECKS = {}
 
-function CHECKS.save(KEYS, ARGV)
+function CHECKS.save(KEYS, ARGV, is_anew)
   -- INCLUDE check_save
   wrong = mistyped(KEYS, 6 + lost, 5 + lost + gained, 'zset')
   if wrong then
@@ -84,6 +85,10 @@ function CHECKS.save(KEYS, ARGV)
     -- INCLUDE write_save
     return 1
   end
+end
+
+function CHECKS.save_anew(KEYS, ARGV)
+  return CHECKS.save(KEYS, ARGV, true)
 end
 
 function CHECKS.delete(KEYS, ARGV)
@@ -148,7 +153,7 @@ end
 
 local swept = {}
 for i = 1, count do
-  local limit = kinds[i] == 'save' and args[i][7] or args[i][3]
+  local limit = SAVES[kinds[i]] and args[i][7] or args[i][3]
   if kinds[i] ~= 'absent' and not swept[keys[i][2]] then
     swept[keys[i][2]] = true
     sweep(string.sub(keys[i][2], 1, -4), peek(keys[i][3], now, limit))

@@ -27,6 +27,7 @@
 --          expired and was not yet swept
 
 local is_free = false  -- nothing is, beside what nobody holds
+local is_anew = false
 local now, now_us = clock()
 -- INCLUDE check_save
 -- INCLUDE write_save

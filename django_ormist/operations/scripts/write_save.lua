@@ -6,9 +6,10 @@
 -- COST     O(entries log n)
 -- DERIVED  what a memo names, for an object that expired and was not yet swept
 --
--- It needs `now_us`, in microseconds.
+-- It needs `now_us`, in microseconds, and `is_anew`: whether the object is created anew,
+-- though it is there; then it gains all its terms and ordered values.
 
-local is_new = not stored or not was_created
+local is_new = is_anew or not stored or not was_created
 local created = was_created
 if is_new then
   created = digits(next_created(KEYS[2], now_us))
