@@ -105,6 +105,7 @@ class Pending(Effort):
     """A save that waits for the end of its block: what it holds is what it was then.
 
     before: the save of the same instance that precedes it in the block, or None.
+    known: the counters that were assigned then, whichever save sets them.
     is_silent: its signals are not sent. is_stored: not if its deadline is past.
     """
 
@@ -116,7 +117,7 @@ class Pending(Effort):
         self.is_stored = True
         self.mine = self.contents = self.read(self.new.packed)
         self.values = dict(self.instance._counters)
-        self.assigned = set(self.instance._assigned)
+        self.known = self.assigned = set(self.instance._assigned)
 
     def follow(self, before: "Entry") -> None:
         """Come after another entry of the same instance.
@@ -127,7 +128,7 @@ class Pending(Effort):
             self.loaded = None
             return
         self.before = before
-        known = {name: before.values.get(name) for name in before.assigned}
+        known = {name: before.values.get(name) for name in before.known}
         self.assigned = {n for n in self.assigned if known.get(n) != self.values[n]}
 
     @property
