@@ -1,13 +1,12 @@
-"""One object: what it holds, how it is stored, and what it is equal to."""
+"""One object: what it holds, and how it is stored."""
 
 import asyncio
-import pickle
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 import django_ormist as ormist
-from tests.models import City, Page, Plain, Todo, Token, User
+from tests.models import Page, Plain, Todo, Token, User
 
 FAR = datetime(2100, 1, 1, tzinfo=UTC)
 
@@ -21,35 +20,6 @@ def test_create_stores_what_get_returns(ask, alias):
     assert repr(found) == (
         f"<Plain id:{plain.id} attrs:{{'remote_addr': '127.0.0.1', 'user_id': 1}}>"
     )
-
-
-def test_a_drawn_id_is_as_long_as_meta_says():
-    assert len(Plain().id) == 16
-    assert Token().id.isalnum()
-    assert len(Token().id) == 32
-    assert len({Plain().id for _ in range(1000)}) == 1000
-
-
-@pytest.mark.parametrize("name", ["id", "pk"])
-def test_an_id_can_be_chosen(name):
-    assert Plain(**{name: "a:b*"}).pk == "a:b*"
-
-
-def test_two_different_ids_are_refused():
-    assert Plain(id="a", pk="a").id == "a"
-    with pytest.raises(ValueError, match="id='a' and pk='b' name one thing"):
-        Plain(id="a", pk="b")
-
-
-def test_an_empty_id_is_refused():
-    with pytest.raises(ValueError, match="cannot be empty"):
-        Plain(id="")
-
-
-@pytest.mark.parametrize("pk", [5, b"x", 1.5])
-def test_an_id_is_a_text(pk):
-    with pytest.raises(TypeError, match="is a str"):
-        Plain(id=pk)
 
 
 def test_assigned_attributes_are_saved(ask, alias):
@@ -259,105 +229,6 @@ def test_an_object_never_loaded_is_loaded_below_its_own_changes(ask, alias, verb
     assert (found.attrs, found.tags, found.views) == (twin.attrs, twin.tags, 2)
 
 
-def test_counters_start_from_the_value_given(ask, server):
-    page = ask(Page.objects.create, site="x", views=5)
-    assert (page.views, page.votes) == (5, 0)
-    assert ask(page.increment, "views", 3) == 8
-    assert ask(page.increment, "votes", -2) == -2
-    found = ask(Page.objects.get, page.id)
-    assert (found.views, found.votes, found.attrs) == (8, -2, {"site": "x"})
-    assert [each.views for each in ask(Page.objects.all().list)] == [8]
-    assert ask(Page.objects.first).votes == -2
-    ask(found.delete)
-    assert server.keys() == []
-
-
-def test_a_plain_save_sets_a_counter_only_if_it_was_assigned(ask, alias):
-    page = ask(Page.objects.create, site="x", views=1)
-    other = ask(Page.objects.get, page.id)
-    ask(other.increment, "views", 10)
-    page.votes = 3
-    ask(page.save)
-    found = ask(Page.objects.get, page.id)
-    assert (found.views, found.votes) == (11, 3)
-
-
-def test_a_replaced_object_begins_with_the_counters_it_was_given(ask, alias):
-    page = ask(Page.objects.create, site="x", views=5, votes=6)
-    ask(Page(id=page.id, votes=1).save)
-    found = ask(Page.objects.get, page.id)
-    assert (found.views, found.votes, found.attrs) == (0, 1, {})
-
-
-def test_a_counter_is_set_by_name_and_takes_an_int_of_64_bits(ask, alias):
-    page = Page()
-    page.set(views=2**63 - 1, site="x")
-    assert (page.views, page.attrs) == (2**63 - 1, {"site": "x"})
-    for wrong in (2**63, -(2**63) - 1):
-        with pytest.raises(OverflowError, match=f"Page holds 64 bits: {wrong}"):
-            page.views = wrong
-        with pytest.raises(OverflowError, match="64 bits"):
-            ask(page.increment, "views", wrong)
-    for wrong in (1.5, "1", True):
-        with pytest.raises(TypeError, match="'views'"):
-            page.views = wrong
-        with pytest.raises(TypeError, match="cannot add .* to 'views'"):
-            ask(page.increment, "views", wrong)
-    ask(page.save)
-    assert ask(Page.objects.get, page.id).views == 2**63 - 1
-
-
-def test_a_counter_takes_64_bits_of_int(ask, alias):
-    page = ask(Page.objects.create, views=2**63 - 2)
-    assert ask(page.increment, "views") == 2**63 - 1
-    with pytest.raises(OverflowError, match="64 bits"):
-        ask(page.increment, "views")
-    with pytest.raises(TypeError, match="views"):
-        page.views = "many"
-    assert ask(Page.objects.get, page.id).views == 2**63 - 1
-
-
-def test_increment_of_an_attribute_keeps_its_index_right(ask, alias):
-    user = ask(User.objects.create, name="John", age=30)
-    other = ask(User.objects.get, user.id)
-    assert ask(user.increment, "age", 2) == 32
-    other.name = "J"
-    assert ask(other.increment, "age") == 33
-    assert (other.name, other.age) == ("J", 33)
-    assert ask(User.objects.find(age=33, name="John").count) == 1
-    ask(other.save)
-    assert ask(User.objects.get, user.id).attrs == {"name": "J", "age": 33}
-    assert ask(other.increment, "absent", 1.5) == 1.5
-    with pytest.raises(TypeError, match="'name' of User"):
-        ask(other.increment, "name")
-
-
-def test_increment_of_an_attribute_keeps_an_assigned_counter(ask, alias):
-    page = ask(Page.objects.create, size=1, views=1)
-    page.views = 50
-    assert ask(page.increment, "size") == 2
-    assert page.views == 50
-    ask(page.save)
-    assert ask(Page.objects.get, page.id).views == 50
-
-
-def test_increment_by_what_cannot_be_added_names_the_attribute(ask, alias):
-    user = ask(User.objects.create, age=30)
-    with pytest.raises(
-        TypeError, match="Cannot increment 'age' of User, a int, by '1'"
-    ):
-        ask(user.increment, "age", "1")
-
-
-def test_increment_of_a_deleted_object_is_does_not_exist(ask, alias):
-    page = ask(Page.objects.create, size=1)
-    ask(ask(Page.objects.get, page.id).delete)
-    for name in ("views", "size"):
-        with pytest.raises(Page.DoesNotExist):
-            ask(page.increment, name)
-    assert ask(Page.objects.count) == 0
-
-
 def test_validate_is_called_before_a_save(ask, alias):
     class Strict(ormist.Model):
         def validate(self):
@@ -446,27 +317,6 @@ def test_an_expire_that_is_no_moment_is_refused(expire):
         Todo(expire=expire)
 
 
-def test_equality_and_hash_are_by_class_and_id():
-    assert Plain(id="x") == Plain(id="x", a=1)
-    assert Plain(id="x") != Todo(id="x")
-    assert Plain(id="x") != "x"
-    assert len({Plain(id="x"), Plain(id="x"), Plain(id="y")}) == 2
-
-
-def test_state_says_what_djangos_would(ask, alias):
-    plain = Plain()
-    assert (plain._state.adding, plain._state.db) == (True, None)
-    ask(plain.save)
-    assert (plain._state.adding, plain._state.db) == (False, "default")
-
-
-def test_another_id_makes_another_object(ask, alias):
-    plain = ask(Plain.objects.create, id="one", a=1)
-    plain.pk = "two"
-    ask(plain.save)
-    assert sorted(ask(Plain.objects.ids)) == ["one", "two"]
-
-
 def test_an_indexed_name_with_a_colon_or_two_underscores_is_refused(ask, alias):
     for name in ("a:b", "a__b"):
         with pytest.raises(ValueError, match="Cannot index the attribute"):
@@ -489,48 +339,6 @@ def test_set_takes_attributes_alone(name):
     with pytest.raises(TypeError, match=f"not {name!r}: assign it"):
         todo.set(**{"text": "bread", name: "x"})
     assert todo.attrs == {"text": "milk"}
-
-
-def test_an_object_is_copied_as_django_says(ask, server):
-    city = ask(City.objects.create, "old", name="Bern")
-    first = city.id
-    assert repr(city._state) == "<ModelState: adding=False, db='default'>"
-    city.pk = None
-    city._state.adding = True
-    ask(city.save)
-    assert city.id != first
-    assert ask(City.objects.find("old", name="Bern").count) == 2
-    assert not city._state.adding
-    with pytest.raises(ValueError, match="stored by save"):
-        City()._state.adding = False
-
-
-def test_a_counter_is_read_as_one_whatever_an_attribute_of_its_name_holds(ask, server):
-    Before, After = (
-        type(ormist.Model)("Doc", (ormist.Model,), {"Meta": type("Meta", (), meta)})
-        for meta in ({}, {"counters": ["views"]})
-    )
-    doc = ask(Before.objects.create, views=7)
-    read = ask(After.objects.get, doc.id)
-    assert read.views == 0
-    assert ask(read.increment, "views") == read.views == 1
-    read.views = 7
-    del read.attrs["views"]
-    ask(read.save)
-    read = ask(After.objects.get, doc.id)
-    assert (read.views, read.attrs) == (7, {})
-
-
-def test_what_was_pickled_before_there_were_counters_has_its_own(ask, server):
-    first, second = ask(Page.objects.create), ask(Page.objects.create)
-    for each in (first, second):
-        del each.__dict__["_counters"], each.__dict__["_assigned"]
-    first, second = pickle.loads(pickle.dumps((first, second)))
-    first.views = 3
-    assert (second.views, Page._counters, Page._assigned) == (0, {}, set())
-    second.text = "only this"
-    ask(second.save)
-    assert ask(Page.objects.get, second.id).views == 0
 
 
 def test_what_is_deleted_on_another_alias_is_still_that_of_its_own(

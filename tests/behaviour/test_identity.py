@@ -1,0 +1,83 @@
+"""One object: its id, what it is equal to, and what it is once it was pickled."""
+
+import pickle
+
+import pytest
+
+from tests.models import City, Page, Plain, Todo, Token
+
+
+def test_a_drawn_id_is_as_long_as_meta_says():
+    assert len(Plain().id) == 16
+    assert Token().id.isalnum()
+    assert len(Token().id) == 32
+    assert len({Plain().id for _ in range(1000)}) == 1000
+
+
+@pytest.mark.parametrize("name", ["id", "pk"])
+def test_an_id_can_be_chosen(name):
+    assert Plain(**{name: "a:b*"}).pk == "a:b*"
+
+
+def test_two_different_ids_are_refused():
+    assert Plain(id="a", pk="a").id == "a"
+    with pytest.raises(ValueError, match="id='a' and pk='b' name one thing"):
+        Plain(id="a", pk="b")
+
+
+def test_an_empty_id_is_refused():
+    with pytest.raises(ValueError, match="cannot be empty"):
+        Plain(id="")
+
+
+@pytest.mark.parametrize("pk", [5, b"x", 1.5])
+def test_an_id_is_a_text(pk):
+    with pytest.raises(TypeError, match="is a str"):
+        Plain(id=pk)
+
+
+def test_equality_and_hash_are_by_class_and_id():
+    assert Plain(id="x") == Plain(id="x", a=1)
+    assert Plain(id="x") != Todo(id="x")
+    assert Plain(id="x") != "x"
+    assert len({Plain(id="x"), Plain(id="x"), Plain(id="y")}) == 2
+
+
+def test_state_says_what_djangos_would(ask, alias):
+    plain = Plain()
+    assert (plain._state.adding, plain._state.db) == (True, None)
+    ask(plain.save)
+    assert (plain._state.adding, plain._state.db) == (False, "default")
+
+
+def test_another_id_makes_another_object(ask, alias):
+    plain = ask(Plain.objects.create, id="one", a=1)
+    plain.pk = "two"
+    ask(plain.save)
+    assert sorted(ask(Plain.objects.ids)) == ["one", "two"]
+
+
+def test_an_object_is_copied_as_django_says(ask, server):
+    city = ask(City.objects.create, "old", name="Bern")
+    first = city.id
+    assert repr(city._state) == "<ModelState: adding=False, db='default'>"
+    city.pk = None
+    city._state.adding = True
+    ask(city.save)
+    assert city.id != first
+    assert ask(City.objects.find("old", name="Bern").count) == 2
+    assert not city._state.adding
+    with pytest.raises(ValueError, match="stored by save"):
+        City()._state.adding = False
+
+
+def test_what_was_pickled_before_there_were_counters_has_its_own(ask, server):
+    first, second = ask(Page.objects.create), ask(Page.objects.create)
+    for each in (first, second):
+        del each.__dict__["_counters"], each.__dict__["_assigned"]
+    first, second = pickle.loads(pickle.dumps((first, second)))
+    first.views = 3
+    assert (second.views, Page._counters, Page._assigned) == (0, {}, set())
+    second.text = "only this"
+    ask(second.save)
+    assert ask(Page.objects.get, second.id).views == 0
