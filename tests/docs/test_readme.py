@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import django_ormist as ormist
-from django_ormist.conf import aliases
+from django_ormist import conf
 
 README = Path(__file__).parents[2] / "README.rst"
 
@@ -32,7 +32,8 @@ def test_the_settings_of_the_readme_are_valid(settings):
     names = {}
     exec(code, names)
     settings.ORMIST = names["ORMIST"]
-    assert set(aliases()) == {"default", "shared", "secure", "dev", "tests"}
+    names = {conf.read(name).name for name in conf.setting()}
+    assert names == {"default", "shared", "secure", "dev", "tests"}
 
 
 def test_the_commands_of_the_readme_exist():
