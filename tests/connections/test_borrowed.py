@@ -25,12 +25,18 @@ def borrow(configure, real):
         cache = {"BACKEND": backend, "LOCATION": real.unix_url, **cache}
         return configure(caches={"shop": cache}, CACHE="shop")
 
+    _forget_pools()  # of other tests
     yield borrowed
+    _forget_pools()
+
+
+def _forget_pools():
+    """Those of django-redis, which knows them by their URL alone."""
     from django_redis.pool import ConnectionFactory
 
     for pool in ConnectionFactory._pools.values():
         pool.disconnect()
-    ConnectionFactory._pools.clear()  # it knows pools by their URL alone
+    ConnectionFactory._pools.clear()
 
 
 @pytest.mark.parametrize("backend", [CORE, DJANGO_REDIS])
