@@ -52,8 +52,9 @@ class Effort:
     """One save under way: what must be stored now, and what is to be.
 
     query: of an insert, what no live object may meet; of an update, what the object
-    must meet when it is written. Else Overtaken is raised. sent: the counters that the
-    write sets. merged: the attributes of the instance when they were merged.
+    must meet when it is written. Else Overtaken is raised. sent: the counters that were
+    assigned, as the write sets them. merged: the instance's attributes as they were
+    merged.
     """
 
     def __init__(
@@ -100,7 +101,7 @@ class Effort:
     def operation(self) -> Operation:
         """The write, refused by the server if something else is stored."""
         counters = self.counters()
-        self.sent = counters or {}
+        self.sent = {name: self.values[name] for name in self.assigned}
         write = objects.rewrite(
             self.space,
             self.pk,
@@ -163,7 +164,11 @@ class Effort:
             given = {n: now[n] for n in now if n not in old or now[n] is not old[n]}
             gone = old.keys() - now.keys()
             attrs = {n: v for n, v in {**attrs, **given}.items() if n not in gone}
-        late = {n for n in instance._assigned if self.values[n] != self.sent.get(n)}
+        late = {
+            name
+            for name in instance._assigned
+            if name not in self.sent or self.values[name] != self.sent[name]
+        }
         contents = Contents(attrs, tags, expire_at_ms)
         instance._take(contents, self.new.packed, self.using)
         if late:

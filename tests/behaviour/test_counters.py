@@ -119,3 +119,12 @@ def test_a_counter_is_read_as_one_whatever_an_attribute_of_its_name_holds(ask, s
     ask(read.save)
     read = ask(After.objects.get, doc.id)
     assert (read.views, read.attrs) == (7, {})
+
+
+def test_a_counter_that_is_created_as_zero_is_set_no_more(ask, server):
+    page = ask(Page.objects.create, views=0, n=1)
+    other = ask(Page.objects.get, page.id)
+    ask(other.increment, "views")
+    page.n = 2
+    ask(page.save)
+    assert ask(Page.objects.get, page.id).views == 1
