@@ -303,9 +303,6 @@ class Writes(RuleBasedStateMachine):
                 copy.base, copy.is_assigned = base, is_assigned or copy.is_assigned
             self.copies = [c for c in self.copies if id(c) not in told]
             return
-        order = {pk: row.place for pk, row in self.store.rows.items()}
-        for pk, row in after.rows.items():  # deleted and saved anew, it keeps its place
-            row.place = order.get(pk, row.place)
         self.store = after
         for copy, row in told.values():
             copy.base = None if row is None else without_place(row)
