@@ -1,6 +1,6 @@
 """The flow of bulk_create() where an id or a unique value may be taken."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from .collection import Collection
 
 PRIMARY_KEY = ("id",)
-
-DOUBLE = Obstacle(-1, None)
-"""In the way of an object is one with its id, earlier in the list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,28 +100,34 @@ def create(
     disagreements = Disagreements(asked.model._meta)
     while waiting:
         refused = yield from _insert(asked, waiting, size)
-        if on.fields:
-            waiting = yield from _update(asked, refused, on, disagreements)
-        else:
-            waiting = _untried(refused)
+        if not on.fields:
+            break
+        waiting = yield from _update(asked, refused, on, disagreements)
     return instances
 
 
-def _untried(refused: Refused) -> list["Model"]:
-    """Those whose id an earlier one of the list has, which was refused for a value."""
-    free = {each.id for each, obstacle in refused if obstacle.holder is not None}
-    doubles = [each for each, obstacle in refused if obstacle is DOUBLE]
-    return [each for each in doubles if each.id in free]
+def _apart(instances: list["Model"]) -> Iterator[list["Model"]]:
+    """The objects in their order, in lists that hold no id twice.
+
+    The second of an id then meets what became of the first, as any other object does.
+    """
+    some: dict[str, Model] = {}
+    for instance in instances:
+        if instance.id in some:
+            yield list(some.values())
+            some = {}
+        some[instance.id] = instance
+    yield list(some.values())
 
 
 def _insert(asked: "Collection[Any]", instances: list["Model"], size: int) -> Flow:
-    """Flow: insert what can be; the others in order, each with what is in its way."""
-    first: dict[str, Model] = {}
+    """Flow: insert what can be; the others, each with what is in its way."""
     refused: Refused = []
-    for instance in instances:
-        if first.setdefault(instance.id, instance) is not instance:
-            refused.append((instance, DOUBLE))
-    batches = bulk.batches_of(asked, list(first.values()), size)
+    batches = [
+        batch
+        for some in _apart(instances)
+        for batch in bulk.batches_of(asked, some, size)
+    ]
     for group in bulk.cut(batches, bulk.BATCHES_A_TRIP):
         replies = yield [
             bulk.insertion(asked, new, passes_over=True) for _, new in group

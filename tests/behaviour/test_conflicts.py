@@ -217,3 +217,13 @@ def test_a_value_whose_holder_has_another_ends_in_an_error(ask, server):
             update_fields=["n"],
             unique_fields=["code"],
         )
+
+
+def test_two_of_one_id_are_taken_in_their_order(ask, is_sound):
+    ask(City.objects.create, id="z", code=1)
+    made = [City(id="b", code=1), City(id="b", n=2), City(id="b", n=3), City(id="a")]
+    ask(City.objects.bulk_create, made, ignore_conflicts=True)
+    assert [each._state.adding for each in made] == [True, False, True, False]
+    assert ask(City.objects.all().ids) == ["z", "b", "a"]
+    assert ask(City.objects.get, "b").n == 2
+    assert is_sound()
