@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from .exotic import BUILDERS, Pairs, base, exotic
+from .exotic import BUILDERS, SETS, Pairs, base, exotic
 
 _BUILDERS: dict[str, Callable[[Any], Any]] = {
     **BUILDERS,
@@ -69,15 +69,14 @@ def to_json(value: Any) -> Any:
         value = int.__pos__(value)
     elif isinstance(value, int | str | float | dict | bytes | list):
         return to_json(base(value))
-    named = exotic(value, _member)
-    if named is None:
-        raise TypeError(kind.__name__)
-    name, body = named
+    name, body = exotic(value)
+    if name in SETS:
+        return {"$": [name, sorted(map(to_json, body), key=_canonical)]}
     return {"$": [name, to_json(body)]}
 
 
-def _member(value: Any) -> bytes:
-    return json.dumps(to_json(value), sort_keys=True).encode()
+def _canonical(plain: Any) -> bytes:
+    return json.dumps(plain, sort_keys=True).encode()
 
 
 def _from_json(value: Any) -> Any:

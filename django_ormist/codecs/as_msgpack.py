@@ -9,7 +9,7 @@ from typing import Any
 
 import ormsgpack
 
-from .exotic import BUILDERS, EPOCH_UTC, Pairs, base, exotic
+from .exotic import BUILDERS, EPOCH_UTC, SETS, Pairs, base, exotic
 
 VERSION = b"\x01"
 BUFFERS = frozenset((bytearray, memoryview))
@@ -92,13 +92,18 @@ def _default(value: Any) -> Any:
         value, Pairs
     ):
         return base(value)
-    named = exotic(value, packed)
-    if named is None:
-        raise TypeError(type(value).__name__)
-    name, body = named
+    name, body = exotic(value)
     if name == "utc":
         return ormsgpack.Ext(0, body.to_bytes(8, "big", signed=True))
+    if name in SETS:
+        return ormsgpack.Ext(_CODES[name], _array(sorted(map(packed, body))))
     return ormsgpack.Ext(_CODES[name], packed(body))
+
+
+def _array(members: list[bytes]) -> bytes:
+    """The array of members that are packed already."""
+    nils = ormsgpack.packb([None] * len(members))  # one byte each, behind the head
+    return nils[: len(nils) - len(members)] + b"".join(members)
 
 
 def careful(value: Any, depth: int = 0) -> Any:

@@ -12,13 +12,16 @@ EPOCH_UTC = datetime(1970, 1, 1, tzinfo=UTC)
 _EPOCH = datetime(1970, 1, 1)
 _MICROSECOND = timedelta(microseconds=1)
 
+SETS = frozenset(("set", "frozenset"))
+"""The names whose body is the set itself: its codec packs the members, in order."""
+
 
 class Pairs(list[Any]):
     """A dict with keys that are not plain texts: key, value, key, value."""
 
 
-def exotic(value: Any, pack_member: Callable[[Any], bytes]) -> tuple[str, Any] | None:
-    """The name and body of a value that the formats lack, None if it is none."""
+def exotic(value: Any) -> tuple[str, Any]:
+    """The name and body of a value that the formats lack; TypeError if it is none."""
     if isinstance(value, datetime):
         if value.tzinfo is UTC:
             return "utc", (value - EPOCH_UTC) // _MICROSECOND
@@ -40,11 +43,10 @@ def exotic(value: Any, pack_member: Callable[[Any], bytes]) -> tuple[str, Any] |
     if isinstance(value, tuple):
         return "tuple", list(value)
     if isinstance(value, frozenset | set):
-        name = "frozenset" if isinstance(value, frozenset) else "set"
-        return name, sorted(value, key=pack_member)
+        return "frozenset" if isinstance(value, frozenset) else "set", value
     if isinstance(value, int) and not isinstance(value, bool):
         return "int", f"{value:x}"
-    return None
+    raise TypeError(type(value).__name__)
 
 
 def _zone(value: datetime | time) -> Any:

@@ -3,6 +3,7 @@
 import enum
 from collections import OrderedDict, namedtuple
 from datetime import UTC, datetime, timedelta, timezone
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -89,6 +90,39 @@ def test_equal_sets_have_equal_bytes(members):
     for member in sorted(members, key=repr, reverse=True):
         again.add(member)
     assert pack_value("x", members) == pack_value("x", again)
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_a_member_of_nested_sets_is_packed_once(codec):
+    class Counted(UUID):
+        seen = 0
+
+        @property
+        def hex(self):
+            Counted.seen += 1
+            return f"{self.int:032x}"
+
+    value = Counted(int=1)
+    for _ in range(10):
+        value = frozenset([value])
+    assert unpack(pack({"x": value}, codec=codec))[0] == {"x": value}
+    assert Counted.seen == 1
+
+
+@pytest.mark.parametrize(
+    ("codec", "packed"),
+    [
+        ("msgpack", b"\xc7\x12\x0b\x97\x01\xa1a\xa1b\xc0\xc4\0\xc7\3\n\x92\1\2\xcd\1,"),
+        (
+            "json",
+            b'{"$": ["set", ["a", "b", 1, 300, null, {"$": ["bytes", ""]}, '
+            b'{"$": ["frozenset", [1, 2]]}]]}',
+        ),
+    ],
+)
+def test_members_of_a_set_stand_in_the_order_of_their_bytes(codec, packed):
+    members = {b"", 300, "b", 1, "a", frozenset({2, 1}), None}
+    assert packed in pack({"x": members}, codec=codec)
 
 
 @pytest.mark.parametrize("codec", CODECS)
