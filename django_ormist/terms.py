@@ -20,21 +20,41 @@ def text(value: Any) -> str | None:
     kind = type(value)
     if kind is str:
         return value  # type: ignore[no-any-return]
-    if kind is int or kind is bool or kind is float or value is None:
+    if kind is int:
+        return _digits(value)
+    if kind is bool or kind is float or value is None:
         return str(value)
     if isinstance(value, str):
         return str.__str__(value)
-    if isinstance(value, bool | int):
-        return int.__repr__(value)
+    if isinstance(value, int):
+        return _digits(value)
     if isinstance(value, float):
         return float.__repr__(value)
     if isinstance(value, datetime):
-        return (value if value.tzinfo is None else value.astimezone(UTC)).isoformat()
+        return _moment(value).isoformat()
     if isinstance(value, date | time):
         return value.isoformat()
     if isinstance(value, timedelta | Decimal | UUID):
         return str(value)
     return None
+
+
+def _digits(value: int) -> str:
+    """All of them: Python's own refuse to be more than 4300."""
+    try:
+        return int.__repr__(value)
+    except ValueError:
+        return str(Decimal(value))
+
+
+def _moment(value: datetime) -> datetime:
+    """In UTC if it is aware; as it is where that lies beyond the years 1 to 9999."""
+    if value.tzinfo is None:
+        return value
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        return value
 
 
 def attribute_term(name: str, value: Any) -> str | None:

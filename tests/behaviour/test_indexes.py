@@ -1,7 +1,7 @@
 """What ordered and unique attributes leave in the store, and what uniques refuse."""
 
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
@@ -247,4 +247,16 @@ def test_what_is_saved_in_the_last_moment_is_not_swept(server, is_sound):
         is_saved = connection.read_response() == 1
         lead_s += -0.0001 if is_saved else 0.0001  # home in on the moment
         assert not is_saved or Token.objects.get_or_none(token.id)
+    assert is_sound()
+
+
+def test_values_at_the_ends_of_their_types_are_indexed(ask, is_sound):
+    early = datetime.min.replace(tzinfo=timezone(timedelta(hours=5)))
+    huge = 10**5000
+    city = ask(City.objects.create, name=huge, country=early, population=-huge)
+    assert ask(City.objects.get, name=huge).country == early
+    assert ask(City.objects.find(country=early, population__lt=0).ids) == [city.id]
+    city.founded = early
+    ask(city.save)
+    assert ask(City.objects.find(founded__lte=early).ids) == [city.id]
     assert is_sound()

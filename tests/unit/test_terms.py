@@ -21,6 +21,12 @@ class Colour(enum.StrEnum):
         (Colour.RED, "red"),
         (30, "30"),
         (10**30, "1" + "0" * 30),
+        pytest.param(10**5000, "1" + "0" * 5000, id="more digits than repr() has"),
+        pytest.param(-(10**5000) - 1, "-1" + "0" * 4999 + "1", id="below zero"),
+        (
+            datetime.min.replace(tzinfo=timezone(timedelta(hours=5))),
+            "0001-01-01T00:00:00+05:00",
+        ),
         (1.0, "1.0"),
         (True, "True"),
         (None, "None"),
