@@ -10,7 +10,7 @@ different ones different keys, however close and however large.
 import math
 import struct
 import sys
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Context, Decimal
 from typing import Any
 
@@ -82,7 +82,7 @@ def value_of(key: bytes) -> Any:
     """A value that has this sort key.
 
     Of equal numbers the int where there is one, else the float, else the Decimal.
-    ``aware datetime`` comes in UTC.
+    ``aware datetime`` comes in UTC, or by an offset where UTC has no such year.
     """
     kind, rest = kind_of(key), key[1:]
     if kind == "str":
@@ -95,8 +95,18 @@ def value_of(key: bytes) -> Any:
     if kind == "time":
         return (_EPOCH + whole * _MICROSECOND).time()
     since = whole * _MICROSECOND
-    starts = {"datetime": _EPOCH, "aware datetime": _EPOCH_UTC}
-    return starts[kind] + since if kind in starts else since
+    if kind == "datetime":
+        return _EPOCH + since
+    return _moment(since) if kind == "aware datetime" else since
+
+
+def _moment(since: timedelta) -> datetime:
+    """The moment so long after 1970: in UTC, or as far from it as an offset goes."""
+    try:
+        return _EPOCH_UTC + since
+    except OverflowError:
+        offset = (timedelta(days=1) - _MICROSECOND) * (1 if since < timedelta() else -1)
+        return (_EPOCH + (since + offset)).replace(tzinfo=timezone(offset))
 
 
 def _number_of(sign: bytes, rest: bytes) -> int | float | Decimal:

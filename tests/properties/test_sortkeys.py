@@ -33,13 +33,12 @@ numbers = st.one_of(
     decimals.map(lambda d: float(d) if abs(d) < 10**300 else 0.5),
     close,
 )
+OFFSET = timedelta(days=1) - timedelta(microseconds=1)  # the largest that there is
 KIND_VALUES = {
     "str": st.text(),
     "date": st.dates(),
     "datetime": st.datetimes(),
     "aware datetime": st.datetimes(
-        datetime(2, 1, 1),
-        datetime(9998, 1, 1),
         timezones=st.sampled_from([UTC, timezone(timedelta(hours=-5, minutes=-30))]),
     ),
     "time": st.times(),
@@ -93,6 +92,16 @@ def test_a_prefix_is_of_the_texts_that_start_with_it(start, text):
     assert (low <= sort_key(text) < low + AFTER) == text.startswith(start)
 
 
+def test_moments_beyond_the_years_of_utc_sort_exactly():
+    offsets = [timezone(thirds * OFFSET / 3) for thirds in range(-3, 4)]
+    ends = [
+        end.replace(tzinfo=o) for end in (datetime.min, datetime.max) for o in offsets
+    ]
+    for a in ends:
+        for b in ends:
+            assert order(sort_key(a), sort_key(b)) == order(a, b)
+
+
 def test_infinities_are_at_the_ends():
     values = [-math.inf, -(10**400), -1e308, -5e-324, 0, 5e-324, 1e308, 10**400]
     keys = [sort_key(value) for value in [*values, Decimal("Infinity")]]
@@ -143,6 +152,8 @@ def test_a_lone_surrogate_is_refused():
 @example(Decimal("1E-400"))
 @example(Decimal("1E+100000"))
 @example(Decimal("-461505916293413.53958020916954"))
+@example(datetime.min.replace(tzinfo=timezone(OFFSET)))
+@example(datetime.max.replace(tzinfo=timezone(-OFFSET)))
 def test_a_value_that_has_the_key_comes_back(value):
     key = sort_key(value)
     if key is not None:
