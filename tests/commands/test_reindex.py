@@ -129,6 +129,8 @@ def test_an_index_under_construction_refuses_to_answer(command, server):
             lambda: Thing.objects.find("city:c1"),
             lambda: Thing.objects.find(size__gt=3),
             lambda: Thing.objects.find(size=3),
+            lambda: Thing.objects.find(code="x"),
+            lambda: Thing.objects.find(code__in=["x"]),
             lambda: Thing.objects.order_by("-size"),
             lambda: Thing.objects.exclude(city="c1"),
             lambda: Thing.objects.facets("size"),
