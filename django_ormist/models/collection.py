@@ -91,7 +91,7 @@ class Collection(Asking[M], Results[M]):
 
     def __or__(self, other: "Collection[M]") -> Self:
         """The objects of either, in an order as of ``&``."""
-        if isinstance(other, Collection) and other.model is self.model:
+        if isinstance(other, Collection) and self._is_beside(other):
             if other.query == other.query.nothing():
                 return self._chained()
             if self.query == self.query.nothing():
@@ -104,12 +104,19 @@ class Collection(Asking[M], Results[M]):
 
     def __sub__(self, other: "Collection[M]") -> Self:
         """The objects of this one that are not of the other, in this one's order."""
-        return self._combined(lambda both: all_of((both[0], negated(both[1]))), other)
+        return self._combined(
+            lambda both: all_of((both[0], negated(both[1]))), other, keeps_order=True
+        )
+
+    def _is_beside(self, other: "Collection[M]") -> bool:
+        """Whether both are of one model and one alias."""
+        return other.model is self.model and other.db == self.db
 
     def _combined(
         self,
         how: Callable[[tuple[Condition, Condition]], Condition],
         other: "Collection[M]",
+        keeps_order: bool = False,
     ) -> Self:
         if not isinstance(other, Collection):
             return NotImplemented
@@ -121,7 +128,7 @@ class Collection(Asking[M], Results[M]):
             raise TypeError("Cannot combine queries once a slice has been taken.")
         both = self.query.condition, other.query.condition
         query = self.query.where(how(both))
-        if not (query.is_ordered or query.is_reversed):
+        if not (keeps_order or query.is_ordered or query.is_reversed):
             query = replace(
                 query,
                 order=other.query.order,

@@ -2,6 +2,7 @@
 
 import pickle
 from datetime import UTC, date, datetime
+from operator import and_, or_, sub, xor
 
 import pytest
 from django.db.models import Count, F, Q
@@ -153,6 +154,8 @@ def test_collections_combine(ask, cities):
     assert ask((swiss | rhine.reverse()).ids) == ["Köln", "Basel", "Bern"]
     assert ask((cities.none() | rhine.order_by("-name")).ids) == ["Köln", "Basel"]
     assert ask((cities.none() | rhine[:1]).ids) == ["Basel"]
+    assert ask((cities.all() - swiss.order_by("-name")).ids) == ["Köln", "Rom", "Ur"]
+    assert ask((rhine.order_by("-name") - cities.none()).ids) == ["Köln", "Basel"]
     assert ask((rhine[1:] | cities.none()).ids) == ["Köln"]
     assert ask(cities.find(pk__in=swiss).find("rhine").ids) == ["Basel"]
 
@@ -162,6 +165,14 @@ def other(server, settings):
     """A second alias, on the same server."""
     settings.ORMIST = {**settings.ORMIST, "other": settings.ORMIST["default"]}
     return "other"
+
+
+def test_collections_of_two_aliases_do_not_combine(cities, other):
+    some, there = cities.find(country="CH"), cities.using(other)
+    for one, two in ((some, there), (cities.none(), there), (some, there.none())):
+        for combine in (or_, and_, xor, sub):
+            with pytest.raises(TypeError, match="of two different aliases"):
+                combine(one, two)
 
 
 def test_what_a_condition_takes_is_of_the_same_alias(ask, cities, other):
