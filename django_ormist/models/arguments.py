@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from ..keys import pk_bytes
+from .options import RESERVED
 
 if TYPE_CHECKING:
     from .base import Model
@@ -21,7 +22,7 @@ def checked_pk(model: str, pk: object) -> str | None:
 
 def checked_set(attrs: dict[str, Any]) -> dict[str, Any]:
     """What set() is given. Raises TypeError for a name that is no attribute's."""
-    for name in attrs.keys() & {"id", "pk", "tags", "expire"}:
+    for name in attrs.keys() & RESERVED:
         raise TypeError(
             f"set() takes attributes, not {name!r}: assign it. An attribute of that "
             f"name is reached through attrs[{name!r}]."

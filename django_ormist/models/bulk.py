@@ -220,8 +220,10 @@ def update(
 
     meta, codec = asked.model._meta, connections[asked.db].codec
     moves = "tags" in names or any(map(meta.has_index, names))
-    changes = Changes(asked.space, meta, codec, rewrite, done=done, moves=moves)
-    changes.size = checked_size(batch_size)
+    size = checked_size(batch_size)
+    changes = Changes(
+        asked.space, meta, codec, rewrite, done=done, moves=moves, size=size
+    )
     return (yield from changes.made([pk.encode() for pk in instances]))
 
 

@@ -121,7 +121,7 @@ def _apart(instances: list["Model"]) -> Iterator[list["Model"]]:
 
 
 def _insert(asked: "Collection[Any]", instances: list["Model"], size: int) -> Flow:
-    """Flow: insert what can be; the others, each with what is in its way."""
+    """Flow: insert what can be; the others in order, each with what is in its way."""
     refused: Refused = []
     batches = [
         batch
@@ -139,9 +139,8 @@ def _insert(asked: "Collection[Any]", instances: list["Model"], size: int) -> Fl
             against = {each.number: each for each in obstacles or ()}
             written = [i for i in range(len(some)) if i not in against]
             bulk.stored(asked, [some[i] for i in written], [new[i] for i in written])
-            refused += [(some[number], each) for number, each in against.items()]
-    places = {id(instance): place for place, instance in enumerate(instances)}
-    return sorted(refused, key=lambda each: places[id(each[0])])
+            refused += [(some[number], against[number]) for number in sorted(against)]
+    return refused
 
 
 def _update(

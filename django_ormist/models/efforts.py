@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..connections import connections
@@ -100,14 +101,14 @@ class Effort:
 
     def operation(self) -> Operation:
         """The write, refused by the server if something else is stored."""
-        counters = self.counters()
-        self.sent = {name: self.values[name] for name in self.assigned}
+        if self.assigned:
+            self.sent = {name: self.values[name] for name in self.assigned}
         write = objects.rewrite(
             self.space,
             self.pk,
             self.old,
             self.new,
-            counters,
+            self.counters(),
             self.meta.is_indexed,
         )
         if self.query is None or not self.force_insert:
@@ -151,25 +152,25 @@ class Effort:
 
     def done(self) -> None:
         """Tell the instance what is stored. What it was given meanwhile it keeps."""
-        instance, mine, stored = self.instance, self.mine, self.contents
+        instance, contents, mine = self.instance, self.contents, self.mine
         if instance.id != self.pk:
             return
-        attrs, tags, expire_at_ms = stored.attrs, stored.tags, stored.expire_at_ms
-        if instance._tags is not mine.tags:
-            tags = instance._tags
-        if instance._expire_at_ms != mine.expire_at_ms:
-            expire_at_ms = instance._expire_at_ms
-        if stored is not mine:  # else the attributes are the instance's own
+        if contents is not mine:  # else the attributes are the instance's own
             now, old = instance.attrs, self.merged
             given = {n: now[n] for n in now if n not in old or now[n] is not old[n]}
-            gone = old.keys() - now.keys()
-            attrs = {n: v for n, v in {**attrs, **given}.items() if n not in gone}
-        late = {
-            name
-            for name in instance._assigned
-            if name not in self.sent or self.values[name] != self.sent[name]
-        }
-        contents = Contents(attrs, tags, expire_at_ms)
+            attrs = contents.attrs | given
+            for name in old.keys() - now.keys():
+                attrs.pop(name, None)
+            contents = replace(contents, attrs=attrs)
+        if instance._tags is not mine.tags:
+            contents = replace(contents, tags=instance._tags)
+        if instance._expire_at_ms != mine.expire_at_ms:
+            contents = replace(contents, expire_at_ms=instance._expire_at_ms)
+        late: set[str] = set()
+        if instance._assigned:
+            sent = self.sent
+            same = {name for name in sent if self.values[name] == sent[name]}
+            late = instance._assigned - same
         instance._take(contents, self.new.packed, self.using)
         if late:
             instance._assigned.update(late)

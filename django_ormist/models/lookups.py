@@ -18,7 +18,7 @@ from ..queries.query import Query
 from ..terms import attribute_term, term_suffix, unique_value
 from . import ranges
 from .arguments import looked_up_pk
-from .options import NO_ATTRIBUTES, Options
+from .options import RESERVED, Options
 
 if TYPE_CHECKING:
     from django.db.models import Q
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from .base import Model
 
 _IDS = ("id", "pk", "id__in", "pk__in")
-_NO_ATTRIBUTES = (*NO_ATTRIBUTES, "tags")
 
 
 def narrowed(
@@ -69,7 +68,7 @@ def _is_indexed(meta: Options, name: str) -> bool:
     """Whether this is the name of an indexed attribute, without a lookup."""
     return (
         "__" not in name
-        and name not in _NO_ATTRIBUTES
+        and name not in RESERVED
         and name not in meta.counters
         and meta.indexes(name)
     )

@@ -47,6 +47,9 @@ _STATE = ("attrs", "_tags", "_expire_at_ms", "_packed", "_using")
 NO_ATTRIBUTES = ("id", "pk", "expire")
 """Names that every object has, and that no attribute is looked up by."""
 
+RESERVED = (*NO_ATTRIBUTES, "tags")
+"""Names that are assigned to, or looked up, otherwise than an attribute's."""
+
 _INDEXING = ("index_attrs", "ordered", "unique")
 _LISTS = ("building", "counters", "exclude_attrs", "index_attrs", "ordered")
 _NOT_INHERITED = {"abstract", "model_name", "verbose_name", "verbose_name_plural"}
@@ -175,7 +178,7 @@ class Options:
         """What to do to have *name* in a sorted index, as a sentence."""
         if name in self.counters:
             return "It is a counter, and no index holds those."
-        if name in (*NO_ATTRIBUTES, CREATED, "tags") or "__" in name or ":" in name:
+        if name in (*RESERVED, CREATED) or "__" in name or ":" in name:
             return "No index of that kind holds it."
         return f"Add it to {self.object_name}.Meta.ordered."
 
