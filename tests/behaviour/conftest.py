@@ -2,7 +2,26 @@
 
 import pytest
 
+from tests.behaviour.blocks import Block
+from tests.checker import raw_faults
 from tests.models import Todo
+
+
+@pytest.fixture
+def is_sound(server):
+    """A function that finds no fault in the store, whoever looks for it."""
+
+    def check():
+        assert raw_faults(server.client, server.key_prefix) == []
+        return True
+
+    return check
+
+
+@pytest.fixture
+def block(ask):
+    """Runs a function in an atomic() block of the colour of ``ask``."""
+    return Block(ask)
 
 
 @pytest.fixture

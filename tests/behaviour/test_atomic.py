@@ -3,23 +3,7 @@
 import pytest
 
 import django_ormist as ormist
-from tests.behaviour.blocks import Block
-from tests.checker import raw_faults
 from tests.models import City, Page, Plain, Todo, User
-
-
-@pytest.fixture
-def block(ask):
-    return Block(ask)
-
-
-@pytest.fixture
-def is_sound(server):
-    def check():
-        assert raw_faults(server.client, server.key_prefix) == []
-        return True
-
-    return check
 
 
 def test_nothing_is_stored_before_the_end_and_all_of_it_after(ask, block, is_sound):

@@ -10,23 +10,7 @@ import pytest
 import django_ormist as ormist
 from django_ormist import signals
 from django_ormist.models import committing
-from tests.behaviour.blocks import Block
-from tests.checker import raw_faults
 from tests.models import Page, Todo, User
-
-
-@pytest.fixture
-def block(ask):
-    return Block(ask)
-
-
-@pytest.fixture
-def is_sound(server):
-    def check():
-        assert raw_faults(server.client, server.key_prefix) == []
-        return True
-
-    return check
 
 
 def test_an_inner_block_joins_the_outer(server, is_sound):

@@ -4,23 +4,7 @@ import pytest
 
 import django_ormist as ormist
 from django_ormist import signals
-from tests.behaviour.blocks import Block
-from tests.checker import raw_faults
 from tests.models import City, Page, User
-
-
-@pytest.fixture
-def block(ask):
-    return Block(ask)
-
-
-@pytest.fixture
-def is_sound(server):
-    def check():
-        assert raw_faults(server.client, server.key_prefix) == []
-        return True
-
-    return check
 
 
 @pytest.mark.parametrize(

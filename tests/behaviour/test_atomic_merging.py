@@ -3,23 +3,7 @@
 import pytest
 
 from django_ormist import NotSupportedError
-from tests.behaviour.blocks import Block
-from tests.checker import raw_faults
 from tests.models import City, Page, User
-
-
-@pytest.fixture
-def block(ask):
-    return Block(ask)
-
-
-@pytest.fixture
-def is_sound(server):
-    def check():
-        assert raw_faults(server.client, server.key_prefix) == []
-        return True
-
-    return check
 
 
 def test_what_others_changed_meanwhile_is_kept(ask, block, is_sound):

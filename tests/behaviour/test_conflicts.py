@@ -4,17 +4,7 @@ import pytest
 
 import django_ormist as ormist
 from django_ormist.keys import unique_key
-from tests.checker import raw_faults
 from tests.models import City, Page, Plain, User
-
-
-@pytest.fixture
-def is_sound(server):
-    def check():
-        assert raw_faults(server.client, server.key_prefix) == []
-        return True
-
-    return check
 
 
 def test_taken_ids_are_left_out(ask, is_sound):

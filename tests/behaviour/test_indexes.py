@@ -13,17 +13,7 @@ from django_ormist.models.efforts import Effort
 from django_ormist.operations.expiry import sweep
 from django_ormist.sortkeys import sort_key
 from tests.behaviour.test_expiry import expire_now
-from tests.checker import raw_faults
 from tests.models import City, Token
-
-
-@pytest.fixture
-def is_sound(server):
-    def check():
-        assert raw_faults(server.client, server.key_prefix) == []
-        return True
-
-    return check
 
 
 def held(server, rest):

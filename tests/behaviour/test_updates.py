@@ -8,17 +8,7 @@ from django.db.models import Avg, F, OuterRef, Value
 from django.db.models.functions import Lower
 
 import django_ormist as ormist
-from tests.checker import raw_faults
 from tests.models import City, Page, Plain, Todo, User
-
-
-@pytest.fixture
-def is_sound(server):
-    def check():
-        assert raw_faults(server.client, server.key_prefix) == []
-        return True
-
-    return check
 
 
 def test_values_are_set_and_found(ask, is_sound):

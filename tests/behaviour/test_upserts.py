@@ -5,17 +5,7 @@ import pytest
 import django_ormist as ormist
 from django_ormist import signals
 from django_ormist.keys import object_key, term_key
-from tests.checker import raw_faults
 from tests.models import City, Page, Todo, Token, User
-
-
-@pytest.fixture
-def is_sound(server):
-    def check():
-        assert raw_faults(server.client, server.key_prefix) == []
-        return True
-
-    return check
 
 
 def test_one_is_made_and_then_found(ask, is_sound):
