@@ -15,6 +15,7 @@ from ..operations.operation import Flow, Operation
 from ..operations.replies import Holder, Outcome
 from ..queries.conditions import is_met
 from ..queries.query import Query
+from ..terms import text
 from .contents import Contents
 from .options import Options
 
@@ -252,9 +253,14 @@ def held_by_another(
     model: str, pk: str, attrs: Mapping[str, Any], holder: Holder
 ) -> IntegrityError:
     """The error where an object with *attrs* wants a unique value that another has."""
-    pairs = ", ".join(f"{name}={attrs.get(name)!r}" for name in holder.names)
+    pairs = ", ".join(f"{name}={_shown(attrs.get(name))}" for name in holder.names)
     return IntegrityError(
         f"Cannot save {model} {pk!r}: {pairs} is taken by {model} "
         f"{holder.pk.decode(errors='replace')!r}. Choose another value, or change that "
         "object first."
     )
+
+
+def _shown(value: Any) -> str | None:
+    # The repr() of an int has 4300 digits at most.
+    return text(value) if isinstance(value, int) else repr(value)

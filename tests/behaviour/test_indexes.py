@@ -135,6 +135,12 @@ def test_a_taken_value_is_named_with_who_holds_it(ask, is_sound):
     assert is_sound()
 
 
+def test_a_taken_number_of_any_size_is_named(ask, server):
+    ask(City.objects.create, id="bern", code=10**5000)
+    with pytest.raises(IntegrityError, match="code=10{5000} is taken by City 'bern'"):
+        ask(City.objects.create, id="x", code=10**5000)
+
+
 def test_values_that_are_unique_together_may_be_alike_apart(ask, is_sound):
     ask(City.objects.create, country="ch", slug="bern")
     ask(City.objects.create, country="us", slug="bern")
