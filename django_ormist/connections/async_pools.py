@@ -85,8 +85,11 @@ def _has_news(connection: Any) -> bool:
     transport = getattr(connection._writer, "transport", None)
     if transport is None or not hasattr(select, "poll"):
         return False
+    sock = transport.get_extra_info("socket")
+    if not hasattr(sock, "fileno"):
+        return False  # a transport without a socket, such as fakeredis's
     poller = select.poll()
-    poller.register(transport.get_extra_info("socket"), select.POLLIN)
+    poller.register(sock, select.POLLIN)
     return bool(poller.poll(0))
 
 

@@ -5,6 +5,7 @@ import contextvars
 import gc
 import os
 import sys
+import types
 import warnings
 
 import pytest
@@ -250,3 +251,19 @@ def test_a_child_makes_connections_of_its_own(connection, is_same_loop):
 def test_outside_a_loop_there_is_no_async_client(connection):
     with pytest.raises(RuntimeError, match="no running event loop"):
         _ = connection.aclient
+
+
+class WithoutSocket:
+    """A transport that has no socket, as fakeredis's and some loops' have none."""
+
+    def __init__(self, sock=None):
+        self.sock = sock
+
+    def get_extra_info(self, name, default=None):
+        return self.sock if name == "socket" else default
+
+
+@pytest.mark.parametrize("sock", [None, object()])
+def test_a_transport_without_a_socket_has_no_news(sock):
+    writer = types.SimpleNamespace(transport=WithoutSocket(sock))
+    assert not async_pools._has_news(types.SimpleNamespace(_writer=writer))
