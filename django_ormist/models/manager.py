@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from ..connections.executor import arun, run
 from . import fetching
 from .answers import Answers
+from .options import Options
 from .writing import Writing
 
 if TYPE_CHECKING:
@@ -222,12 +223,14 @@ class Manager(Asking[M]):
 
     collection_class: "type[Collection[Any]]"  # set where Collection is defined
 
-    def __get__(self, instance: "Model | None", owner: "type[M]") -> Self:
+    def __get__(self, instance: object, owner: type[Any]) -> Self:
+        meta = getattr(owner, "_meta", None)
+        if "model" in self.__dict__ and not isinstance(meta, Options):
+            return self  # the queryset of a view, say: no model declares it here
         if instance is not None:
             raise AttributeError(
                 f"Manager isn't accessible via {owner.__name__} instances"
             )
-        meta = getattr(owner, "_meta", None)
         if meta is None or meta.abstract:
             raise AttributeError(
                 f"Manager isn't available; {owner.__name__} is abstract"

@@ -25,6 +25,14 @@ class Results(Generic[T]):
     query: Query
     _cache: builtins.list[T] | None
 
+    def __get__(self, instance: object, owner: type | None = None) -> Self:
+        """Return an unevaluated copy where this is an attribute of a class.
+
+        A class lives as long as its process: the ``queryset`` of a view or of a
+        serializer field must not keep the answer of the first request.
+        """
+        return self._chained()
+
     @property
     def db(self) -> str:
         """The alias that is asked."""

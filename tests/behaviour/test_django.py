@@ -76,20 +76,82 @@ def test_a_generic_view_takes_a_collection(todo):
         rendered(Home, pk="one")
 
 
-def test_a_list_view_asks_anew_for_each_request(todo):
-    """By get_queryset(): the ``queryset`` of its class it copies if it is Django's."""
+@pytest.mark.parametrize("is_a_list", [False, True])
+@pytest.mark.parametrize("pages_of", [None, 10])
+def test_a_list_view_asks_anew_for_each_request(todo, is_a_list, pages_of):
+    """Of a class that lives as long as its process, and says what it lists."""
 
     class Homes(ListView):
         allow_empty = False
         template_name = "todos.html"
+        paginate_by = pages_of
+        queryset = Todo.objects.find("home")
 
         def get_queryset(self):
-            return Todo.objects.find("home")
+            return list(super().get_queryset()) if is_a_list else super().get_queryset()
 
     assert list(rendered(Homes).context_data["object_list"]) == [todo]
-    todo.delete()
+    other = Todo.objects.create("home", id="other")
+    assert list(rendered(Homes).context_data["object_list"]) == [todo, other]
+    Todo.objects.all().delete()
     with pytest.raises(Http404, match="Empty list"):
         rendered(Homes)
+
+
+def test_an_attribute_of_a_class_is_a_fresh_collection(todo):
+    class Base:
+        every = Todo.objects.all()
+        named = Todo.objects.find("home").order_by("-created")
+        texts = Todo.objects.values_list("text", flat=True)
+        page = Todo.objects.all()[:1]
+
+    class Derived(Base):
+        pass
+
+    for owner in (Base, Base(), Derived, Derived()):
+        Todo.objects.all().delete()
+        one = Todo.objects.create("home", text="bread")
+        assert (list(owner.every), list(owner.named)) == ([one], [one])
+        assert (list(owner.texts), list(owner.page)) == (["bread"], [one])
+        two = Todo.objects.create("home", text="salt")
+        assert (list(owner.every), list(owner.named)) == ([one, two], [two, one])
+        assert (list(owner.texts), list(owner.page)) == (["bread", "salt"], [one])
+        assert owner.every.model is Todo
+
+
+def test_an_attribute_of_an_instance_keeps_its_answer(todo):
+    class Holder:
+        pass
+
+    holder = Holder()
+    holder.todos = Todo.objects.all()
+    assert list(holder.todos) == [todo]
+    todo.delete()
+    assert list(holder.todos) == [todo]
+
+
+def test_a_subclass_of_collection_stays_one_in_a_class(todo):
+    class Counted(ormist.Collection):
+        def double(self):
+            return 2 * self.count()
+
+    class Holder:
+        todos = Counted(Todo)
+
+    assert isinstance(Holder.todos, Counted)
+    assert Holder().todos.double() == 2
+
+
+def test_a_manager_is_an_attribute_of_any_class(todo):
+    class Home(DetailView):
+        queryset = Todo.objects
+        template_name = "todo.html"
+
+    assert Home.queryset == Todo.objects
+    assert rendered(Home, pk="one").context_data["object"] == todo
+    todo.delete()
+    with pytest.raises(Http404, match="No todo found"):
+        rendered(Home, pk="one")
 
 
 def test_a_generic_delete_view_works(todo):
