@@ -37,9 +37,19 @@ async def alog_out_everywhere(user: Any, except_key: str | None = None) -> int:
 
 
 def _end(user_id: str, kept: str | None) -> Flow:
-    """Flow: delete the sessions of a user but for one id; how many."""
-    pks = yield from fetching.ids(Session.objects.find(user_id=user_id))
-    return (yield from _delete(user_id, [pk for pk in pks if pk != kept]))
+    """Flow that deletes the sessions of a user but for one id; how many.
+
+    It looks again until it finds none that it has not tried: a request may have moved
+    a session to a new key meanwhile.
+    """
+    total, tried = 0, {kept}
+    while True:
+        pks = yield from fetching.ids(Session.objects.find(user_id=user_id))
+        untried = [pk for pk in pks if pk not in tried]
+        if not untried:
+            return total
+        total += yield from _delete(user_id, untried)
+        tried.update(untried)
 
 
 def _delete(user_id: str, pks: list[str]) -> Flow:

@@ -10,6 +10,7 @@ from operator import is_
 from typing import TYPE_CHECKING, Any
 
 from django.contrib.sessions.backends.base import CreateError, UpdateError
+from django.contrib.sessions.exceptions import SessionInterrupted
 
 from .. import signals
 from ..codecs import deadline_tail, pack, pack_value
@@ -118,7 +119,9 @@ def save(store: "SessionStore") -> Flow:
 def cycle(store: "SessionStore") -> Flow:
     """Flow: the same session under a new key, and nothing under the old one.
 
-    What others save under the old key until it is gone comes along. Two round trips.
+    What others save under the old key until it is gone comes along. Raises
+    SessionInterrupted if the session of a signed-in user was ended meanwhile, and
+    leaves nothing under the new key. Two round trips.
     """
     old, old_key, is_cleared = _known(store), store.session_key, store._is_cleared
     yield from create(store, payload.own(old.attrs) if old else None)
@@ -126,6 +129,21 @@ def cycle(store: "SessionStore") -> Flow:
         if old_key is not None:
             yield from delete(store, old_key)
         return
+    try:
+        was_stored = yield from _end_old(store, old, is_cleared)
+    except UpdateError:  # the new one was ended, and the old one still stands
+        yield from saving.delete_stored(old, settings.using(), NOTHING)
+        yield from _interrupt(store)
+    if not was_stored and payload.USER in store._session_cache:
+        yield from _interrupt(store)
+
+
+def _end_old(store: "SessionStore", old: Session, is_cleared: bool) -> Flow:
+    """Flow that removes the session under the old key; whether it was stored.
+
+    What others saved in it is first put on the session of the store, unless the
+    store was cleared. Raises UpdateError if that session is gone.
+    """
     using, base = settings.using(), old._packed or b""
     while True:
         image = _image(old, base)
@@ -137,6 +155,21 @@ def cycle(store: "SessionStore") -> Flow:
         base = stored
     if code is Outcome.UNEXPLAINED:
         yield from saving.delete_stored(old, using, NOTHING)
+    return code is Outcome.DONE
+
+
+def _interrupt(store: "SessionStore") -> Flow:
+    """Flow that removes the session, empties the store, and raises SessionInterrupted.
+
+    An empty store is not saved, and its cookie is deleted.
+    """
+    yield from delete(store, None)
+    store.clear()
+    store._session_key = store._record = None
+    raise SessionInterrupted(
+        "The session was deleted before its key was changed. The user may have "
+        "logged out in a concurrent request, for example."
+    )
 
 
 def delete(store: "SessionStore", session_key: str | None) -> Flow:

@@ -102,7 +102,11 @@ class SessionStore(SessionBase):
         await arun(self._watched(flows.delete(self, session_key)), settings.using())
 
     def cycle_key(self) -> None:
-        """Go on under a new key. What others save under the old one comes along."""
+        """Go on under a new key. What others save under the old one comes along.
+
+        Raises SessionInterrupted, Django's 400, if the session had a user and was
+        ended meanwhile.
+        """
         self._get_session()
         run(self._watched(flows.cycle(self)), settings.using())
 

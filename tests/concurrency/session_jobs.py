@@ -4,9 +4,12 @@ import asyncio
 from contextlib import suppress
 from typing import Any
 
+from asgiref.sync import async_to_sync
 from django.contrib.sessions.backends.base import UpdateError
+from django.contrib.sessions.exceptions import SessionInterrupted
 
-from django_ormist.sessions import SessionStore
+from django_ormist.sessions import SessionStore, log_out_everywhere
+from tests.sessions.users import User
 
 
 def change_different_keys(barrier: Any, number: int, keys: list[str]) -> None:
@@ -84,3 +87,31 @@ async def alog_in_or_save(number: int, key: str, start: asyncio.Event) -> Any:
     except UpdateError:
         return False
     return True
+
+
+def log_out_everywhere_or_cycle(
+    barrier: Any, number: int, keys: list[str], is_async: bool
+) -> list[bool]:
+    """The first ends all sessions of a user; the other takes a new key and saves.
+
+    The user of each session is its place in *keys*. Whether each request of the other
+    went on to its end.
+    """
+    answers: list[bool] = []
+    for user, key in enumerate(keys):
+        session = SessionStore(key)
+        assert session["_auth_user_id"] == str(user)
+        cycle = async_to_sync(session.acycle_key) if is_async else session.cycle_key
+        barrier.wait()
+        if number == 0:
+            log_out_everywhere(User(user))
+            continue
+        try:
+            cycle()
+            session["n"] = number
+            session.save()
+        except (SessionInterrupted, UpdateError):
+            answers.append(False)
+        else:
+            answers.append(True)
+    return answers

@@ -115,3 +115,14 @@ def test_three_that_save_do_not_outlive_one_that_logs_out(server, together, is_s
     assert not Session.objects.find(user_id=7).exists()
     assert [pk for pk in map(private_id, keys) if Session.objects.get_or_none(pk)] == []
     assert is_sound()
+
+
+@pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
+def test_no_session_survives_log_out_everywhere_by_changing_its_key(
+    server, together, is_sound, is_async
+):
+    keys = [stored(1, _auth_user_id=str(user))[0] for user in range(300)]
+    together(2, jobs.log_out_everywhere_or_cycle, keys, is_async)
+    assert list(Session.objects.all()) == []
+    assert server.keys() == []
+    assert is_sound()

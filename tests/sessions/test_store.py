@@ -5,10 +5,11 @@ import logging
 
 import pytest
 from django.contrib.sessions.backends.base import CreateError, UpdateError
+from django.contrib.sessions.exceptions import SessionInterrupted
 from django.core.signing import JSONSerializer
 
 from django_ormist.keys import object_key
-from django_ormist.sessions import Session, SessionStore, private_id
+from django_ormist.sessions import Session, SessionStore, flows, private_id
 
 pytestmark = pytest.mark.servers("valkey91", "valkey91-json", "redis62", "fakeredis")
 
@@ -302,6 +303,51 @@ def test_cycle_key_of_a_new_session_creates_one(ask, server):
     session["a"] = 1
     ask(session.cycle_key)
     assert held(ask, session.session_key) == {"a": 1}
+
+
+@pytest.mark.parametrize("is_cleared", [False, True])
+def test_cycle_key_of_a_session_that_was_ended(ask, stored, server, is_cleared):
+    session = SessionStore(stored(a=1, _auth_user_id="5"))
+    assert session["a"] == 1
+    ask(SessionStore().delete, session.session_key)
+    if is_cleared:  # the user is gone from it: it may go on
+        session.clear()
+        session["a"] = 2
+        ask(session.cycle_key)
+        assert held(ask, session.session_key) == {"a": 2}
+        return
+    with pytest.raises(SessionInterrupted, match="was deleted before its key"):
+        ask(session.cycle_key)
+    assert session.is_empty()
+    assert server.keys() == []
+
+
+def test_cycle_key_of_an_anonymous_session_that_was_ended_goes_on(ask, stored, server):
+    session = SessionStore(stored(a=1))
+    assert session["a"] == 1
+    ask(SessionStore().delete, session.session_key)
+    ask(session.cycle_key)
+    assert held(ask, session.session_key) == {"a": 1}
+
+
+def test_cycle_key_is_interrupted_if_the_new_session_is_ended_at_once(
+    ask, stored, server, monkeypatch
+):
+    session = SessionStore(stored(a=1, _auth_user_id="5"))
+    other = SessionStore(session.session_key)
+    assert session["a"] == other["a"] == 1
+    other["b"] = 2
+    create = flows.create
+
+    def end_after_creating(store, own=None):
+        yield from create(store, own)
+        yield from flows.delete(SessionStore(), store.session_key)
+        yield from flows.save(other)
+
+    monkeypatch.setattr(flows, "create", end_after_creating)
+    with pytest.raises(SessionInterrupted):
+        ask(session.cycle_key)
+    assert server.keys() == []
 
 
 def test_sessions_are_kept_on_the_alias_of_the_setting(ask, server, settings):

@@ -13,21 +13,9 @@ from django_ormist.sessions import (
     alog_out_everywhere,
     log_out_everywhere,
 )
+from tests.sessions.users import User
 
 pytestmark = pytest.mark.servers("valkey91", "redis62", "fakeredis")
-
-
-class User:
-    """As much of a user model as login() and we look at."""
-
-    class _meta:
-        class pk:
-            @staticmethod
-            def value_to_string(user):
-                return str(user.pk)
-
-    def __init__(self, pk):
-        self.pk = pk
 
 
 @pytest.fixture(params=[7, uuid.UUID(int=7), "ann:o'hara*", "é" * 80])
