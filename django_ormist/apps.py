@@ -13,7 +13,7 @@ class OrmistConfig(AppConfig):
     verbose_name = _("Ormist")
 
     def ready(self) -> None:
-        """Register the checks; follow changes of the settings, and of passwords."""
+        """Register the checks; follow changes of the settings, and of users."""
         from .checks import register
         from .connections import connect_signals
 
@@ -22,6 +22,6 @@ class OrmistConfig(AppConfig):
         engine = getattr(settings, "SESSION_ENGINE", "")
         if engine == "django_ormist.sessions" or hasattr(settings, "ORMIST_SESSIONS"):
             # Here, so that commands know its model too.
-            from .sessions.ending import follow_password_changes
+            from .sessions.ending import follow_users
 
-            follow_password_changes()
+            follow_users()

@@ -1,14 +1,17 @@
 """Ending the sessions of a user: all of them, or all but one."""
 
+from collections.abc import Iterable
 from typing import Any
 
+from django.apps import apps
 from django.db import transaction
-from django.db.models.signals import post_save
+from django.db.models.signals import post_delete, post_save, pre_save
 
 from ..connections.executor import arun, run
 from ..models import fetching, updates
 from ..operations.operation import Flow
 from . import settings
+from .flows import ended_by_password
 from .keys import private_id
 from .model import Session
 
@@ -59,38 +62,82 @@ def _delete(user_id: str, pks: list[str]) -> Flow:
     return number
 
 
-# ---------------------------------------------------------------- password changes
+# ------------------------------------------------------ what Django's signals tell
+
+_ENDING = "_ormist_ends_sessions"
+"""Attribute of a user whose save, once it is through, ends sessions."""
 
 
-def follow_password_changes() -> None:
-    """End a user's sessions when the password changes, if the setting says so.
+def follow_users() -> None:
+    """End sessions with a password, an activation or a user, if the setting says so.
 
-    Idempotent; called by ``apps.ready()``.
+    Connects to the models of users alone, so that the rows of others are deleted as
+    fast as before. Idempotent; called by ``apps.ready()``.
     """
-    uid = "django_ormist.sessions.password"
-    post_save.connect(_end_if_changed, dispatch_uid=uid)
+    uid = "django_ormist.sessions"
+    for model in apps.get_models():
+        if hasattr(model, "get_session_auth_hash"):
+            pre_save.connect(_before_saving, sender=model, dispatch_uid=uid)
+            post_save.connect(_after_saving, sender=model, dispatch_uid=uid)
+            post_delete.connect(_after_deleting, sender=model, dispatch_uid=uid)
 
 
-def _end_if_changed(
-    *, instance: Any, created: bool, using: str, raw: bool = False, **kwargs: Any
+def _before_saving(
+    *,
+    sender: Any,
+    instance: Any,
+    using: str,
+    raw: bool = False,
+    update_fields: Iterable[str] | None = None,
+    **kwargs: Any,
 ) -> None:
-    """End what was open before the password was saved.
-
-    ``_password`` is what ``set_password()`` was given, until the save is through: it
-    is not there for other saves, nor when a hash is made anew. The request that
-    changed the password goes on in a new session: ``update_session_auth_hash()``.
-    """
+    """Compare the user with the stored row. One SQL query, if the setting is on."""
+    vars(instance).pop(_ENDING, None)
+    columns = {field.attname for field in sender._meta.concrete_fields}
+    saved = columns.intersection(("password", "is_active"))
+    if update_fields is not None:
+        saved.intersection_update(update_fields)
     if (
-        created
-        or raw
-        or getattr(instance, "_password", None) is None
-        or not hasattr(instance, "get_session_auth_hash")
+        raw
+        or not saved
+        or instance._state.adding
         or not settings.current().end_others_on_password_change
     ):
         return
-    user_id = user_text(instance)
-    # Those of now: what the request opens before its transaction ends is not theirs.
-    pks = run(fetching.ids(Session.objects.find(user_id=user_id)), settings.using())
-    transaction.on_commit(
-        lambda: run(_delete(user_id, pks), settings.using()), using=using
+    rows = sender._base_manager.using(using).filter(pk=instance.pk)
+    stored = rows.values(*saved).first() or {}
+    if (
+        (stored.get("is_active") and not instance.is_active)
+        or stored.get("password", instance.password) != instance.password
+    ) and not _is_rehash(instance, update_fields):
+        vars(instance)[_ENDING] = True
+
+
+def _is_rehash(instance: Any, update_fields: Iterable[str] | None) -> bool:
+    """Whether the same password is saved under a newer hash, by check_password()."""
+    return (
+        update_fields is not None
+        and set(update_fields) == {"password"}
+        and getattr(instance, "_password", None) is None
+        and instance.has_usable_password()
     )
+
+
+def _after_saving(*, instance: Any, using: str, **kwargs: Any) -> None:
+    """End the sessions that were open before the user was saved.
+
+    The request that changed the password goes on in a new session: see
+    ``update_session_auth_hash()``. What it opens before its transaction ends is kept.
+    """
+    if vars(instance).pop(_ENDING, False):
+        user_id, alias = user_text(instance), settings.using()
+        pks = run(fetching.ids(Session.objects.find(user_id=user_id)), alias)
+        ended_by_password.set(frozenset(pks))
+        transaction.on_commit(lambda: run(_delete(user_id, pks), alias), using=using)
+
+
+def _after_deleting(*, instance: Any, using: str, **kwargs: Any) -> None:
+    """End every session of a user who was deleted."""
+    if settings.current().end_others_on_password_change:
+        user_id, alias = user_text(instance), settings.using()
+        transaction.on_commit(lambda: run(_end(user_id, None), alias), using=using)

@@ -5,6 +5,7 @@ A store (``SessionStore``) holds the session as its request sees it, in
 """
 
 import logging
+from contextvars import ContextVar
 from datetime import datetime
 from operator import is_
 from typing import TYPE_CHECKING, Any
@@ -32,6 +33,12 @@ from .model import Session
 
 if TYPE_CHECKING:
     from .store import SessionStore
+
+ended_by_password: ContextVar[frozenset[str]] = ContextVar(
+    "ended_by_password", default=frozenset()
+)
+"""Ids of the sessions that this thread or task ended by saving a password: its own
+request goes on under a new key."""
 
 # Django's own name for a session that it cannot read.
 logger = logging.getLogger("django.security.SuspiciousSession")
@@ -134,7 +141,8 @@ def cycle(store: "SessionStore") -> Flow:
     except UpdateError:  # the new one was ended, and the old one still stands
         yield from saving.delete_stored(old, settings.using(), NOTHING)
         yield from _interrupt(store)
-    if not was_stored and payload.USER in store._session_cache:
+    is_own = old.id in ended_by_password.get()
+    if not (was_stored or is_own) and payload.USER in store._session_cache:
         yield from _interrupt(store)
 
 

@@ -1,11 +1,18 @@
 """A user's sessions: finding them, ending them, and what a new password ends."""
 
 import io
+import threading
 import uuid
 
 import pytest
+from asgiref.sync import async_to_sync
+from django.conf import settings
+from django.contrib.auth.hashers import make_password
+from django.contrib.auth.models import User as DjangoUser
+from django.contrib.sessions.exceptions import SessionInterrupted
 from django.core.management import call_command
-from django.test import Client
+from django.db import transaction
+from django.test import Client, override_settings
 
 from django_ormist.sessions import (
     Session,
@@ -16,6 +23,14 @@ from django_ormist.sessions import (
 from tests.sessions.users import User
 
 pytestmark = pytest.mark.servers("valkey91", "redis62", "fakeredis")
+
+
+class UserProxy(DjangoUser):
+    """A proxy of Django's user: its signals have another sender."""
+
+    class Meta:
+        app_label = "auth"
+        proxy = True
 
 
 @pytest.fixture(params=[7, uuid.UUID(int=7), "ann:o'hara*", "é" * 80])
@@ -112,6 +127,21 @@ def test_a_password_change_ends_the_other_sessions(end_others, signed_in, ann):
 
 
 @pytest.mark.django_db(transaction=True)
+def test_a_request_that_changes_its_key_while_another_changes_the_password_ends(
+    end_others, ann, stored
+):
+    session = SessionStore(stored(_auth_user_id=str(ann.pk)))
+    assert session["_auth_user_id"]
+    ann.set_password("z")
+    thread = threading.Thread(target=async_to_sync(ann.asave))
+    thread.start()
+    thread.join()
+    with pytest.raises(SessionInterrupted):
+        session.cycle_key()
+    assert Session.objects.count() == 0
+
+
+@pytest.mark.django_db(transaction=True)
 def test_a_password_change_by_somebody_else_ends_all(end_others, signed_in, ann):
     ann.set_password("z")
     ann.save()
@@ -131,12 +161,137 @@ def test_a_password_change_in_a_transaction_keeps_the_new_session(
     assert users_of(signed_in) == ["ann", "", ""]
 
 
+def make_password_unusable(user):
+    user.set_unusable_password()
+    user.save()
+
+
+def assign_a_hash(user):
+    user.password = make_password("z")
+    user.save()
+
+
+def save_the_password_alone(user):
+    user.set_password("z")
+    user.save(update_fields=["password"])
+
+
+def save_without_the_password_before_loading_it(user):
+    partial = type(user).objects.only("username").get(pk=user.pk)
+    partial.set_password("z")
+    partial.save()
+
+
+def deactivate(user):
+    user.is_active = False
+    user.save()
+
+
+def deactivate_in_async_code(user):
+    user.is_active = False
+    async_to_sync(user.asave)(update_fields=["is_active"])
+
+
+def deactivate_through_a_proxy(user):
+    proxy = UserProxy.objects.get(pk=user.pk)
+    proxy.is_active = False
+    proxy.save()
+
+
+def delete(user):
+    user.delete()
+
+
+def delete_by_a_queryset(user):
+    type(user).objects.filter(pk=user.pk).delete()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        make_password_unusable,
+        assign_a_hash,
+        save_the_password_alone,
+        save_without_the_password_before_loading_it,
+        deactivate,
+        deactivate_in_async_code,
+        deactivate_through_a_proxy,
+        delete,
+        delete_by_a_queryset,
+    ],
+)
 @pytest.mark.django_db(transaction=True)
-def test_other_saves_of_a_user_end_nothing(end_others, signed_in, ann):
-    ann.first_name = "Ann"
-    ann.save()
-    ann.check_password("x")
+def test_what_takes_a_users_sign_in_away_ends_the_sessions(
+    end_others, signed_in, ann, stored, change
+):
+    other = stored(_auth_user_id="other")
+    pk = ann.pk
+    change(ann)
+    assert Session.objects.find(user_id=pk).count() == 0
+    assert SessionStore().exists(other)
+
+
+def save_a_name(user):
+    user.first_name = "Ann"
+    user.save()
+
+
+def save_a_name_after_setting_a_password(user):
+    user.set_password("z")
+    user.save(update_fields=["first_name"])
+
+
+def upgrade_the_hash(user):
+    hashers = [
+        "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+        *settings.PASSWORD_HASHERS,
+    ]
+    with override_settings(PASSWORD_HASHERS=hashers):
+        old = user.password
+        assert user.check_password("x")
+        assert user.password != old
+
+
+def save_an_inactive_user(user):
+    type(user).objects.filter(pk=user.pk).update(is_active=False)
+    user.refresh_from_db()
+    user.save()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        save_a_name,
+        save_a_name_after_setting_a_password,
+        upgrade_the_hash,
+        save_an_inactive_user,
+    ],
+)
+@pytest.mark.django_db(transaction=True)
+def test_other_saves_of_a_user_end_nothing(end_others, signed_in, ann, change):
+    change(ann)
     assert Session.objects.find(user_id=ann.pk).count() == 3
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_deletion_that_is_rolled_back_ends_nothing(end_others, signed_in, ann):
+    with transaction.atomic():
+        type(ann).objects.get(pk=ann.pk).delete()
+        transaction.set_rollback(True)
+    assert users_of(signed_in) == ["ann"] * 3
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_user_is_compared_by_one_query_and_only_with_the_setting(
+    end_others, ann, settings, django_assert_num_queries
+):
+    with django_assert_num_queries(2):
+        ann.save()
+    with django_assert_num_queries(1):
+        ann.save(update_fields=["last_login"])
+    settings.ORMIST_SESSIONS = {}
+    with django_assert_num_queries(1):
+        ann.save()
 
 
 @pytest.mark.django_db(transaction=True)
