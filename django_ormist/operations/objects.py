@@ -24,8 +24,8 @@ from .replies import mistyped, not_a_counter, outcome, outcome_among
 
 _Changes = dict[Any, tuple[bytes, bytes]]
 
-SWEPT_BY_A_WRITE = 20
-"""So many due objects are swept by each write: it takes about a millisecond."""
+SWEPT_BY_A_WRITE = 100
+"""Objects swept by each write at most, fewer where they have many index entries."""
 
 NONE: Mapping[Any, bytes] = MappingProxyType({})
 NO_COUNTERS: Mapping[str, int] = MappingProxyType({})
@@ -188,14 +188,11 @@ def rewrite(
 
 
 def update(space: Space, pk: str, old: Image, new: Image) -> Operation:
-    """As save(), where no index entry moves but the deadline, and none comes or goes.
-
-    Nothing is swept.
-    """
+    """As save(), where no index entry but the deadline moves, is gained or lost."""
     return Operation(
         UPDATE,
         (object_key(space, pk), expires_key(space)),
-        (pk_bytes(pk), old.packed, new.packed, new.deadline),
+        (pk_bytes(pk), old.packed, new.packed, new.deadline, SWEPT_BY_A_WRITE),
         parse=outcome,
         is_write=True,
     )
@@ -247,6 +244,7 @@ def renew(
             b"%d" % expire_at_ms,
             tail,
             marked,
+            SWEPT_BY_A_WRITE,
         ),
         parse=outcome,
         is_write=True,
@@ -277,7 +275,7 @@ def increment(space: Space, pk: str, name: str, by: int) -> Operation:
     return Operation(
         INCREMENT,
         (object_key(space, pk), key, expires_key(space)),
-        (pk_bytes(pk), name, by),
+        (pk_bytes(pk), name, by, SWEPT_BY_A_WRITE),
         parse=parse,
         is_write=True,
     )

@@ -215,10 +215,10 @@ def test_absent_looks_at_more_than_a_thousand(store, is_there):
     assert store.commit(asked(store, A, B)) == answer
 
 
-def test_a_commit_sweeps_twenty_of_each_model(store):
-    store.fill(*(f"due{number:02}" for number in range(30)), expire=FAR)
-    store.expire_now(*(f"due{number:02}" for number in range(30)))
+def test_a_commit_sweeps_a_hundred_of_each_model(store):
+    store.fill(*(f"due{number:03}" for number in range(130)), expire=FAR)
+    store.expire_now(*(f"due{number:03}" for number in range(130)))
     store.commit(
         save(store.space, "one", NOTHING, NEW), save(store.space, "two", NOTHING, NEW)
     )
-    assert len(store.ids("expires")) == 10
+    assert len(store.ids("expires")) == 30

@@ -73,9 +73,9 @@ def test_minus_1_names_the_key_of_another_type_and_deletes_nothing(store, rest):
     assert store.everything() == before
 
 
-def test_a_delete_sweeps_twenty_that_are_due(store):
-    pks = [f"due{number:02}" for number in range(30)]
+def test_a_delete_sweeps_a_hundred_that_are_due(store):
+    pks = [f"due{number:03}" for number in range(130)]
     store.fill(*pks, terms=["a"], expire=FAR)
     store.expire_now(*pks)
     assert store.delete("none", NOTHING) == [2]
-    assert len(store.ids("expires")) == len(store.ids("t:a")) == 10
+    assert len(store.ids("expires")) == len(store.ids("t:a")) == 30

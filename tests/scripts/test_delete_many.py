@@ -79,10 +79,10 @@ def test_minus_1_names_the_key_of_another_type_and_deletes_nothing(store, rest):
     assert store.everything() == before
 
 
-def test_it_sweeps_twenty_that_are_due(store):
-    pks = [f"due{number:02}" for number in range(30)]
+def test_it_sweeps_a_hundred_that_are_due(store):
+    pks = [f"due{number:03}" for number in range(130)]
     store.save("one", NOTHING, TWO)
     store.fill(*pks, expire=FAR)
     store.expire_now(*pks)
     store.delete_many(("one", TWO))
-    assert len(store.ids("expires")) == 10
+    assert len(store.ids("expires")) == 30

@@ -98,12 +98,12 @@ def test_the_places_of_expired_objects_are_taken_and_their_entries_go(store):
     assert store.hash("c:two") == {b"n": b"2"}
 
 
-def test_an_insert_sweeps_twenty_that_are_due(store):
-    pks = [f"due{number:02}" for number in range(30)]
+def test_an_insert_sweeps_a_hundred_that_are_due(store):
+    pks = [f"due{number:03}" for number in range(130)]
     store.fill(*pks, terms=["x"], expire=FAR)
     store.expire_now(*pks)
     assert store.insert_many(*TWO) == 1
-    assert len(store.ids("t:x")) == 10
+    assert len(store.ids("t:x")) == 30
 
 
 def test_1_with_what_was_passed_over(store):

@@ -1,7 +1,12 @@
 """sweep.lua: what is past its deadline goes, with every entry it has."""
 
+from dataclasses import replace
+
 import pytest
 
+from django_ormist.codecs import pack
+from django_ormist.operations import objects
+from django_ormist.operations.inserts import NewObject
 from django_ormist.operations.objects import NOTHING
 from tests.scripts.store import FAR, ONE_VARIANT_A_SERVER, image
 
@@ -61,3 +66,64 @@ def test_a_term_whose_key_has_another_type_stops_nothing(store):
     store.mistype("t:a")
     assert store.sweep() == 1
     assert store.names() == ["t:a"]
+
+
+def _renew(store, packed):
+    operation = objects.renew(store.space, "one", packed, FAR + 1000)
+    return store.run(operation)
+
+
+WRITES = {
+    "save": lambda store, old: store.save("one", old, image("b", expire=FAR)),
+    "update": lambda store, old: store.run(
+        objects.update(store.space, "one", old, replace(old, packed=b"new"))
+    ),
+    "increment": lambda store, old: store.increment("one", "n", 1),
+    "renew": lambda store, old: _renew(store, old.packed),
+    "delete": lambda store, old: store.delete("one", old),
+    "insert_many": lambda store, old: store.insert_many(
+        NewObject("two", image("b", packed=b"two"))
+    ),
+    "delete_many": lambda store, old: store.delete_many(("one", old)),
+    "commit": lambda store, old: store.commit(
+        objects.save(store.space, "one", old, image("b", expire=FAR))
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WRITES)
+def test_every_write_sweeps_as_many_as_a_millisecond_or_two_allow(store, name):
+    packed = pack({"k": 1}, [], FAR, "msgpack")
+    old = image("a", packed=packed, expire=FAR)
+    store.save("one", NOTHING, old)
+    late = [f"n{number:03}" for number in range(150)]
+    store.fill(*late, terms=["a"], expire=FAR)
+    store.expire_now(*late)
+    WRITES[name](store, old)
+    assert set(late[:100]).isdisjoint(store.ids("all"))
+    assert set(late[100:]) <= set(store.ids("all"))
+
+
+@pytest.mark.parametrize("name", ["update", "increment", "renew"])
+@pytest.mark.parametrize("rest", ["all", "idx"])
+def test_a_key_that_a_sweep_needs_refuses_the_write_if_any_is_due(store, name, rest):
+    packed = pack({"k": 1}, [], FAR, "msgpack")
+    old = image(packed=packed, expire=FAR)
+    store.save("one", NOTHING, old)
+    store.fill("late", terms=["a"], expire=FAR)
+    key = store.mistype(rest)
+    store.expire_now("late")
+    before = store.everything()
+    assert WRITES[name](store, old) == [-1, key]
+    assert store.everything() == before
+
+
+def test_few_are_swept_where_they_have_many_entries(store):
+    terms = [f"t{number}" for number in range(98)]
+    pks = [f"n{number}" for number in range(10)]
+    store.fill(*pks, terms=terms, expire=FAR)
+    store.expire_now(*pks)
+    assert store.sweep(500) == 4
+    assert store.sweep(500) == 4
+    assert store.sweep(500) == 2
+    assert store.names() == []

@@ -4,12 +4,15 @@
 --          that has any
 -- ARGV     1 id  2 what the stored bytes must begin with  3 deadline in ms
 --          4 what the bytes are to end with  5 how many bytes of that must stand there
+--          6 most objects to sweep
 -- RETURNS  1 moved; {0} there is no such object
 --          {0, 1} the stored bytes begin otherwise, or hold no deadline
 --          {3} the deadline is past: nothing was written
 --          {-1, key} the key holds another type: nothing was written
--- COST     O(log n), whatever the size of the object; nothing is swept
+-- COST     O(log n + swept entries * log n), whatever the size of the object
+-- DERIVED  of objects that are swept, as sweep.lua
 
+local base = string.sub(KEYS[2], 1, -8)
 local pk, head, deadline, tail = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
 
 local size = redis.pcall('STRLEN', KEYS[1])
@@ -24,10 +27,13 @@ if at < #head or redis.call('GETRANGE', KEYS[1], 0, #head - 1) ~= head
   or redis.call('GETRANGE', KEYS[1], at, at + #mark - 1) ~= mark then
   return {0, 1}
 end
-if deadline <= clock() then
+local now = clock()
+if deadline <= now then
   return {3}
 end
+local due = peek(KEYS[2], now, ARGV[6])
 local wrong = KEYS[3] and mistyped(KEYS, 3, 3, 'hash')
+  or unsweepable(base, KEYS[2], due)
 if wrong then
   return wrong
 end
@@ -40,4 +46,8 @@ redis.call('SETRANGE', KEYS[1], at, tail)
 for _, key in ipairs({KEYS[1], KEYS[3]}) do
   redis.call('PEXPIREAT', key, digits(deadline - 1))
 end
+if #due > 0 then
+  due = peek(KEYS[2], now, ARGV[6])  -- its own deadline may have been among them
+end
+sweep(base, due)
 return 1

@@ -2,30 +2,47 @@
 --
 -- KEYS     1 object (string)  2 expires (sorted set)
 -- ARGV     1 id  2 the bytes that must be stored now  3 new bytes
---          4 deadline in ms, "" for none, before as now
+--          4 deadline in ms, "" for none, before as now  5 most objects to sweep
 -- RETURNS  1 written
 --          {0, stored} the stored bytes are others (false: none are stored)
 --          {3} the deadline is past: nothing was written
 --          {-1, key} the key holds another type: nothing was written
--- COST     O(log n); nothing is swept: half the time of save.lua
+-- COST     O(log n + swept entries * log n): half the time of save.lua
+-- DERIVED  of objects that are swept, as sweep.lua
 
+local base = string.sub(KEYS[2], 1, -8)
 local stored = redis.pcall('GET', KEYS[1])
 if type(stored) == 'table' then
   return refusal(stored, KEYS[1], 'string')
 elseif stored ~= ARGV[2] then
   return {0, stored}
 end
-local deadline = tonumber(ARGV[4])
-if not deadline then
-  redis.call('SET', KEYS[1], ARGV[3])
-  return 1
-elseif deadline <= clock() then
-  return {3}
+local deadline, now, due = tonumber(ARGV[4]), nil, nil
+if deadline then
+  now = clock()
+  if deadline <= now then
+    return {3}
+  end
+  due = peek(KEYS[2], now, ARGV[5])
+else
+  due = peek_now(KEYS[2], ARGV[5])
+end
+local wrong = unsweepable(base, KEYS[2], due)
+if wrong then
+  return wrong
 end
 -- Out of memory, the first write of a script is refused, and no later one.
-local moved = redis.pcall('ZADD', KEYS[2], ARGV[4], ARGV[1])
-if type(moved) == 'table' then
-  return refusal(moved, KEYS[2], 'zset')
+if deadline then
+  local moved = redis.pcall('ZADD', KEYS[2], ARGV[4], ARGV[1])
+  if type(moved) == 'table' then
+    return refusal(moved, KEYS[2], 'zset')
+  end
+  redis.call('SET', KEYS[1], ARGV[3], 'PXAT', digits(deadline - 1))
+else
+  redis.call('SET', KEYS[1], ARGV[3])
 end
-redis.call('SET', KEYS[1], ARGV[3], 'PXAT', digits(deadline - 1))
+if deadline and #due > 0 then
+  due = peek(KEYS[2], now, ARGV[5])  -- its own deadline may have been among them
+end
+sweep(base, due)
 return 1
