@@ -4,6 +4,22 @@ An object is stored as one string, whose first byte tells the format and its ver
 0x01 is msgpack (as_msgpack.py), "{" is JSON (as_json.py).
 """
 
-from .objects import deadline_tail, is_later, pack, pack_value, unpack
+from .objects import (
+    as_plain,
+    deadline_tail,
+    is_later,
+    pack,
+    pack_value,
+    too_deep,
+    unpack,
+)
 
-__all__ = ["deadline_tail", "is_later", "pack", "pack_value", "unpack"]
+__all__ = [
+    "as_plain",
+    "deadline_tail",
+    "is_later",
+    "pack",
+    "pack_value",
+    "too_deep",
+    "unpack",
+]

@@ -29,14 +29,21 @@ def deadline_tail(expire_at_ms: int) -> tuple[bytes, int]:
 
 def pack(attrs: Any, tags: list[str], expire_at_ms: int | None) -> bytes:
     """One object."""
-    plain = {
+    content = plain(attrs, tags, expire_at_ms)
+    text = json.dumps(
+        content, ensure_ascii=False, allow_nan=False, check_circular=False
+    )
+    return text.encode()
+
+
+def plain(attrs: Any, tags: list[str], expire_at_ms: int | None) -> dict[str, Any]:
+    """One object as JSON's own values."""
+    return {
         "v": 1,
         "attrs": {name: to_json(value) for name, value in attrs.items()},
         "tags": tags,
         "expire": expire_at_ms,
     }
-    text = json.dumps(plain, ensure_ascii=False, allow_nan=False, check_circular=False)
-    return text.encode()
 
 
 def unpack(data: bytes) -> list[Any]:

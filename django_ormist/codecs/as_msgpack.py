@@ -3,12 +3,13 @@
 What ends the array and is empty is left out. Exotic values are extensions.
 """
 
-from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import ormsgpack
 
+from .depth import READABLE, count_heads, count_levels
 from .exotic import BUILDERS, EPOCH_UTC, SETS, Pairs, base, exotic
 
 VERSION = b"\x01"
@@ -24,11 +25,9 @@ _PASS = (
     | ormsgpack.OPT_PASSTHROUGH_TUPLE
     | ormsgpack.OPT_PASSTHROUGH_UUID
 )
-_DEEPEST = 100
-"""Containers within each other in one value; deeper ones are packed apart."""
-
 # The code of an extension is 1 + the place of its name here, 0 a moment in UTC as eight
-# bytes. They are in stored objects: names are only ever added at the end.
+# bytes. They are in stored objects: names are only ever added at the end. "apart" is a
+# container that release 0.1.0 packed by itself, because it was deeper than 100 others.
 _NAMES = (
     "utc",
     "datetime",
@@ -45,10 +44,6 @@ _NAMES = (
     "apart",
 )
 _CODES = {name: code for code, name in enumerate(_NAMES, start=1)}
-
-
-class _Apart(bytes):
-    """A packed container, so deep that it stands apart."""
 
 
 def packed(value: Any) -> bytes:
@@ -76,7 +71,7 @@ def pack(attrs: Any, tags: list[str], expire_at_ms: int | None) -> bytes:
 
 def unpack(data: bytes) -> list[Any]:
     """[attributes], [.., tags] or [.., tags, deadline]. ValueError, TypeError."""
-    content = ormsgpack.unpackb(data[1:], ext_hook=_built)
+    content = ormsgpack.unpackb(data[1:], ext_hook=_build)
     if type(content) is not list or not 1 <= len(content) <= 3:
         raise ValueError("not an object")
     return content
@@ -84,8 +79,6 @@ def unpack(data: bytes) -> list[Any]:
 
 def _default(value: Any) -> Any:
     """What ormsgpack asks for each value that it does not know."""
-    if isinstance(value, _Apart):
-        return ormsgpack.Ext(_CODES["apart"], ormsgpack.packb(bytes(value)))
     if isinstance(value, int) and not -(2**63) <= value < 2**64:
         value = int.__pos__(value)
     elif isinstance(value, int | str | float | dict | bytes | list) and not isinstance(
@@ -106,38 +99,46 @@ def _array(members: list[bytes]) -> bytes:
     return nils[: len(nils) - len(members)] + b"".join(members)
 
 
-def careful(value: Any, depth: int = 0) -> Any:
+def careful(value: Any) -> Any:
     """The same value in terms that ormsgpack takes; TypeError names the type.
 
-    The slow path: dicts whose keys are not texts, containers deep within others.
+    The slow path: dicts whose keys are not texts, and what ormsgpack takes for bytes.
     """
     kind = type(value)
     if kind in BUFFERS:
         raise TypeError(kind.__name__)
     if isinstance(value, dict):
         if all(type(key) is str for key in value):
-            plain: Any = {key: careful(item, depth + 1) for key, item in value.items()}
-        else:
-            plain = Pairs()
-            for key, item in value.items():
-                plain += (careful(key, depth + 1), careful(item, depth + 1))
-    elif isinstance(value, list | tuple | set | frozenset):
-        members = [careful(item, depth + 1) for item in value]
+            return {key: careful(item) for key, item in value.items()}
+        return Pairs(careful(each) for pair in value.items() for each in pair)
+    if isinstance(value, list | tuple | set | frozenset):
+        members = [careful(item) for item in value]
         if isinstance(value, list):
-            plain = members
-        elif isinstance(value, tuple):
-            plain = tuple(members)
-        else:
-            return value if depth % _DEEPEST else _Apart(packed(value))
-    else:
-        return value
-    if depth and depth % _DEEPEST == 0:
-        return _Apart(packed(plain))
-    return plain
+            return members
+        return tuple(members) if isinstance(value, tuple) else value
+    return value
 
 
-def _built(code: int, body: bytes) -> Any:
-    return _BY_CODE[code](body)
+def _build(code: int, body: bytes, room: int = READABLE) -> Any:
+    """Return the value of an extension.
+
+    room: how many levels may nest in it. They are counted only where the body has bytes
+    enough for more: what is nested without end would take the whole C stack.
+    """
+    if code == 0:
+        return _utc(body)
+    name = _BY_CODE[code]
+    if name not in _NESTED:
+        return BUILDERS[name](ormsgpack.unpackb(body))
+    if name == "apart":
+        body = ormsgpack.unpackb(body)
+    if len(body) > room and count_heads(body) > room:
+        room -= max(count_levels(body), 1) + 1
+        if room < 0:
+            raise ValueError("nested too deep")
+    hook = _build if room == READABLE else partial(_build, room=room)
+    value = ormsgpack.unpackb(body, ext_hook=hook)
+    return value if name == "apart" else BUILDERS[name](value)
 
 
 def _utc(body: bytes) -> datetime:
@@ -145,12 +146,6 @@ def _utc(body: bytes) -> datetime:
     return EPOCH_UTC + timedelta(0, 0, int.from_bytes(body, "big", signed=True))
 
 
-def _unpacking(build: Callable[[Any], Any]) -> Callable[[bytes], Any]:
-    return lambda body: build(ormsgpack.unpackb(body, ext_hook=_built))
-
-
-def _apart(body: bytes) -> Any:
-    return ormsgpack.unpackb(body, ext_hook=_built)
-
-
-_BY_CODE = [_utc, *(_unpacking(BUILDERS.get(name, _apart)) for name in _NAMES)]
+_BY_CODE = {code: name for name, code in _CODES.items()}
+_NESTED = frozenset(("dict", "tuple", "frozenset", "set", "apart"))
+"""The names whose bodies hold other values."""

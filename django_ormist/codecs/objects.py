@@ -7,6 +7,7 @@ from typing import Any
 
 from ..exceptions import CorruptDataError
 from . import as_json, as_msgpack
+from .depth import DEEPEST, is_deeper, may_be_deep, with_room
 
 
 def pack(
@@ -18,18 +19,35 @@ def pack(
     """One object as bytes. codec: "msgpack" or "json".
 
     Raises TypeError that names the attribute and the type that cannot be stored,
-    ValueError that names an attribute with a lone surrogate or nested in itself.
+    ValueError that names an attribute with a lone surrogate, or nested more than
+    DEEPEST levels.
     """
     packed = as_json.pack if codec == "json" else as_msgpack.pack
     try:
         if as_msgpack.BUFFERS.isdisjoint(map(type, attrs.values())):
-            return packed(attrs, list(tags), expire_at_ms)
+            data = packed(attrs, list(tags), expire_at_ms)
+            if not (may_be_deep(data) and any(map(is_deeper, attrs.values()))):
+                return data
     except (TypeError, ValueError, RecursionError):
         pass  # once more, with care and with the name of what cannot be stored
+    return with_room(_pack_with_care, attrs, tags, expire_at_ms, codec)  # type: ignore[no-any-return]
+
+
+def _pack_with_care(
+    attrs: Mapping[str, Any], tags: Sequence[str], expire_at_ms: int | None, codec: str
+) -> bytes:
+    packed = as_json.pack if codec == "json" else as_msgpack.pack
     careful = {_name(name): _checked(name, attrs[name], codec) for name in attrs}
     for tag in tags:
         _valid(f"The tag {tag!r}", tag)
     return packed(careful, list(tags), expire_at_ms)
+
+
+def as_plain(
+    attrs: Mapping[str, Any], tags: Sequence[str] = (), expire_at_ms: int | None = None
+) -> dict[str, Any]:
+    """Return one object in the plain values of the JSON format, however deep it is."""
+    return with_room(as_json.plain, attrs, list(tags), expire_at_ms)  # type: ignore[no-any-return]
 
 
 def unpack(
@@ -40,22 +58,7 @@ def unpack(
     Raises CorruptDataError that names *key* for anything that pack() did not make.
     """
     try:
-        if data[:1] == as_msgpack.VERSION:
-            content = as_msgpack.unpack(data)
-        elif data[:1] == b"{":
-            content = as_json.unpack(data)
-        else:
-            raise ValueError("unknown format")
-        attrs = content[0]
-        tags = content[1] if len(content) > 1 else []
-        expire_at_ms = content[2] if len(content) > 2 else None
-        if (
-            type(attrs) is not dict
-            or type(tags) is not list
-            or not (expire_at_ms is None or type(expire_at_ms) is int)
-        ):
-            raise ValueError("not an object")
-        "".join(tags)  # a TypeError unless all are texts, and faster than asking each
+        return with_room(_unpack, data)  # type: ignore[no-any-return]
     except Exception as error:
         if is_later(data):
             raise CorruptDataError(
@@ -67,7 +70,37 @@ def unpack(
             f"({type(error).__name__}: {error}). They begin with {data[:16]!r}. "
             "Delete the key, or restore it from a copy."
         ) from error
+
+
+def _unpack(data: bytes) -> tuple[dict[str, Any], list[str], int | None]:
+    if data[:1] == as_msgpack.VERSION:
+        content = as_msgpack.unpack(data)
+    elif data[:1] == b"{":
+        content = as_json.unpack(data)
+    else:
+        raise ValueError("unknown format")
+    attrs = content[0]
+    tags = content[1] if len(content) > 1 else []
+    expire_at_ms = content[2] if len(content) > 2 else None
+    if (
+        type(attrs) is not dict
+        or type(tags) is not list
+        or not (expire_at_ms is None or type(expire_at_ms) is int)
+    ):
+        raise ValueError("not an object")
+    "".join(tags)  # a TypeError unless all are texts, and faster than asking each
     return attrs, tags, expire_at_ms
+
+
+def too_deep(data: bytes) -> list[str]:
+    """Return the names of attributes that are stored and nested too deep to be written.
+
+    Raises CorruptDataError.
+    """
+    if not may_be_deep(data):
+        return []
+    attrs, _, _ = unpack(data)
+    return [name for name, value in attrs.items() if is_deeper(value)]
 
 
 def is_later(data: bytes) -> bool:
@@ -93,11 +126,22 @@ def pack_value(name: str, value: Any) -> bytes:
     try:
         return as_msgpack.packed(value)
     except (TypeError, ValueError, RecursionError):
+        return with_room(_pack_value_with_care, name, value)  # type: ignore[no-any-return]
+
+
+def _pack_value_with_care(name: str, value: Any) -> bytes:
+    if not is_deeper(value):
         return as_msgpack.packed(_checked(name, value, "msgpack"))
+    try:  # as release 0.1.0 stored it, or nested in itself
+        return json.dumps(as_json.to_json(value)).encode()
+    except RecursionError as error:
+        raise _too_deep(name) from error
 
 
 def _checked(name: str, value: Any, codec: str) -> Any:
     """A value that the codec takes, or the error that names its attribute."""
+    if is_deeper(value):
+        raise _too_deep(name)
     try:
         if codec == "json":
             json.dumps(as_json.to_json(value), ensure_ascii=False).encode()
@@ -116,10 +160,13 @@ def _checked(name: str, value: Any, codec: str) -> Any:
             "storable type. Store a str, int, float, bool, None, bytes, list, tuple, "
             "dict, set, frozenset, datetime, date, time, timedelta, Decimal or UUID."
         ) from error
-    except RecursionError as error:
-        raise ValueError(
-            f"Cannot store attribute {name!r}: it is nested too deep, or in itself."
-        ) from error
+
+
+def _too_deep(name: str) -> ValueError:
+    return ValueError(
+        f"Cannot store attribute {name!r}: it is nested more than {DEEPEST} deep, or "
+        "in itself. Flatten it, or store its parts as objects of their own."
+    )
 
 
 def _culprit(value: Any) -> Any:
@@ -132,7 +179,7 @@ def _culprit(value: Any) -> Any:
     for member in members:
         try:
             as_msgpack.packed(as_msgpack.careful(member))
-        except (TypeError, RecursionError):
+        except (TypeError, ValueError):
             return _culprit(member)
     return value
 

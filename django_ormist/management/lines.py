@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..codecs import pack, pack_value, unpack
+from ..codecs import as_plain, pack_value, unpack
 from ..exceptions import CorruptDataError
 from ..models import Model, registry
 from ..operations import streams
@@ -30,7 +30,7 @@ def line_of(
 ) -> str:
     """The line of one stored object. Raises CorruptDataError."""
     attrs, tags, expire_at_ms = unpack(packed, pk.encode())
-    content = json.loads(pack(attrs, tags, expire_at_ms, codec="json"))
+    content = as_plain(attrs, tags, expire_at_ms)
     head = {"model": label, "id": pk, "created": int(created)}
     return json.dumps({**head, **content, "counters": dict(counters)})
 

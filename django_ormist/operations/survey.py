@@ -9,6 +9,8 @@ after the first. Memory is bounded by a page, whatever the store holds.
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from ..codecs import too_deep
+from ..exceptions import CorruptDataError
 from ..keys import Space, all_key, expires_key, memo_key, unique_key
 from .inspection import scan
 from .mending import (
@@ -221,7 +223,20 @@ def step(subject: Subject, walks: Sequence[Walk], is_mending: bool) -> Flow:
         or (not is_mending and fault.kind in ("surplus-entry", "surplus-value"))
         or (fault.key in walked and known[fault.pk].is_nowhere)
     ]
+    if all_key(subject.space) in walked:
+        done.faults += _too_deep(subject, known)
     return done
+
+
+def _too_deep(subject: Subject, known: Mapping[bytes, Known]) -> Iterator[Fault]:
+    """Yield a Fault for each attribute that is read, and refused when it is written."""
+    for pk, facts in known.items():
+        try:
+            names = too_deep(facts.packed or b"")
+        except CorruptDataError:
+            continue  # the object is a fault already
+        for name in names:
+            yield Fault("too-deep", subject.space.objects + pk, pk, name.encode())
 
 
 def _known(subject: Subject, pks: Sequence[bytes], imagined: Container[bytes]) -> Flow:

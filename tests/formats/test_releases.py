@@ -2,6 +2,7 @@
 
 import io
 import json
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from django.core.management import CommandError, call_command
 import django_ormist as ormist
 from django_ormist.codecs import pack, unpack
 from tests.checker import raw_faults
-from tests.formats.store import OBJECTS, Everything, put
+from tests.formats.store import DEEPEST, OBJECTS, Everything, deep, put
 
 RELEASES = sorted(Path(__file__).parent.glob("*.json"))
 
@@ -40,8 +41,10 @@ def typed(value):
 
 
 @pytest.mark.parametrize("pk", OBJECTS)
-def test_every_value_comes_back_equal_and_of_its_type(old, pk):
+def test_every_value_comes_back_equal_and_of_its_type(old, release, pk):
     tags, attrs, expire, counters = OBJECTS[pk]
+    if "nested" in attrs and release["release"] in DEEPEST:
+        attrs = {**attrs, "nested": deep(DEEPEST[release["release"]])}
     found = Everything.objects.get(pk)
     assert typed(found.attrs) == typed(attrs)
     assert found._tags == tags
@@ -49,9 +52,35 @@ def test_every_value_comes_back_equal_and_of_its_type(old, pk):
     assert found.views == counters.get("views", 0)
 
 
-def test_every_index_is_what_this_release_would_write(old, server):
+def faults_of_the_models():
+    """The kinds and details that --verify finds."""
+    out = io.StringIO()
+    with suppress(CommandError):
+        call_command(
+            "ormist_inspect",
+            "formats.Everything",
+            verify=True,
+            format="json",
+            stdout=out,
+        )
+    found = json.loads(out.getvalue())["faults"]
+    return [(fault["kind"], fault["id"], fault["detail"]) for fault in found]
+
+
+def test_every_index_is_what_this_release_would_write(old, release, server):
     assert raw_faults(server.client, server.key_prefix) == []
-    call_command("ormist_inspect", "formats.Everything", verify=True, verbosity=0)
+    refused = [("too-deep", "plain", "nested")] if release["release"] in DEEPEST else []
+    assert faults_of_the_models() == refused
+
+
+def test_what_is_nested_deeper_than_is_written_now_is_read_and_refused(old, release):
+    if release["release"] not in DEEPEST:
+        pytest.skip("this release refused it too")
+    each = Everything.objects.get("plain")
+    each.n = 9
+    with pytest.raises(ValueError, match=r"'nested'.*100 deep"):
+        each.save()
+    assert Everything.objects.get("plain").attrs["nested"] == each.attrs["nested"]
 
 
 def test_it_is_found_by_every_kind_of_index(old):
@@ -69,6 +98,7 @@ def test_it_is_changed_and_deleted_without_a_trace(old, server):
     for each in Everything.objects.all():
         each.n = 9
         each.city = each.id
+        each.attrs.pop("nested", None)
         each.save()
     assert raw_faults(server.client, server.key_prefix) == []
     assert Everything.objects.all().delete()[0] == len(OBJECTS)

@@ -192,15 +192,6 @@ def test_a_value_within_itself_is_refused(codec):
         pack({"loop": loop}, codec=codec)
 
 
-@pytest.mark.parametrize("codec", CODECS)
-@pytest.mark.parametrize("depth", [50, 150, 300])
-def test_deep_values_come_back(codec, depth):
-    value = "bottom"
-    for level in range(depth):
-        value = [value] if level % 2 else {"down": value}
-    assert unpack(pack({"deep": value}, codec=codec))[0] == {"deep": value}
-
-
 @pytest.mark.parametrize(
     "data",
     [
@@ -220,6 +211,8 @@ def test_deep_values_come_back(codec, depth):
         b"{" * 5000,
         b"\x80\x04\x95\x10\x00\x00\x00",
         b"\x01\x91\x81\xa1a\xd4\x63\x00",
+        b"\x01\x91\x81\xa1a\xd4\xff\x00",
+        b"\x01\x91\x81\xa1a\xd4\xf3\xc0",
     ],
 )
 def test_damaged_bytes_are_named_by_their_key(data):

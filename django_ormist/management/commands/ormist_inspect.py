@@ -9,7 +9,7 @@ from django.core.management.base import CommandError, CommandParser
 from django.template.defaultfilters import filesizeformat
 from redis.exceptions import ResponseError
 
-from ...codecs import pack
+from ...codecs import as_plain
 from ...connections.executor import run
 from ...keys import index_keys
 from ...models import Model
@@ -195,7 +195,7 @@ def object_json(whole: Whole) -> dict[str, Any]:
         "model": instance._meta.label,
         "using": whole.using,
         "id": instance.id,
-        "attrs": json.loads(pack(instance.attrs, codec="json"))["attrs"],
+        "attrs": as_plain(instance.attrs)["attrs"],
         "tags": instance._tags,
         "expire": instance.expire and instance.expire.isoformat(),
         "ttl": instance.ttl(),

@@ -1,0 +1,196 @@
+"""How deep values nest: refused when written, bounded when read.
+
+A value may nest DEEPEST containers. Release 0.1.0 stored more: those are still read.
+"""
+
+from collections.abc import Callable
+from functools import cache
+from inspect import currentframe
+from itertools import chain
+from threading import Thread
+from typing import Any
+
+import ormsgpack
+
+DEEPEST = 100
+"""Containers within each other that a value may have."""
+
+READABLE = 640
+"""Levels that are read within an extension, each extension counted as two.
+
+Enough for 300 tuples within each other. It bounds the C stack: a level of ormsgpack
+takes half a kilobyte there, an extension two.
+"""
+
+FULL = 100
+"""Frames on a stack that may be too full for the deepest values."""
+
+_OPTIONS = ormsgpack.OPT_NON_STR_KEYS | ormsgpack.OPT_PASSTHROUGH_BIG_INT
+_CONTAINERS = (dict, list, tuple, set, frozenset)
+_SCALARS = frozenset((str, int, float, bool, type(None), bytes))
+_HEADS = bytes(
+    (*range(0x80, 0xA0), *range(0xC7, 0xCA), *range(0xD4, 0xD9), *range(0xDC, 0xE0))
+)
+"""The first bytes of msgpack's maps, arrays and extensions."""
+
+
+def is_deeper(value: Any) -> bool:
+    """Return whether more than DEEPEST containers nest in a value, or it is in itself.
+
+    It looks at one level after the other, so it needs no stack.
+    """
+    if not isinstance(value, _CONTAINERS) or _is_packed_within(value):
+        return False
+    level, depth = [value], 0
+    while level and depth <= DEEPEST:
+        depth += 1
+        below = {id(each): each for each in _members_of(level)}  # one of each, once
+        level = [each for each in below.values() if isinstance(each, _CONTAINERS)]
+    return depth > DEEPEST
+
+
+def _is_packed_within(value: Any) -> bool:
+    """Return whether ormsgpack packs a value where DEEPEST levels are left to it.
+
+    Ten times as fast as looking at each member; False says nothing.
+    """
+    for _ in range(_levels_too_many()):
+        value = [value]
+    try:
+        ormsgpack.packb(value, _as_list, _OPTIONS)
+    except (TypeError, ValueError, RecursionError):
+        return False
+    return True
+
+
+@cache
+def _levels_too_many() -> int:
+    """Return how many levels ormsgpack packs besides DEEPEST."""
+    value: Any = None
+    for levels in range(5000):
+        try:
+            ormsgpack.packb(value)
+        except (TypeError, ValueError):
+            return levels - 1 - DEEPEST
+        value = [value]
+    raise RuntimeError("ormsgpack packs any number of levels.")
+
+
+def _as_list(value: Any) -> Any:
+    """Return what has as many levels as *value*, for ormsgpack."""
+    return list(value) if isinstance(value, _CONTAINERS) else None
+
+
+def _members_of(containers: list[Any]) -> list[Any]:
+    """Return the members that may be containers."""
+    dicts = [each for each in containers if isinstance(each, dict)]
+    if not dicts:
+        members = chain.from_iterable(containers)
+    else:
+        members = chain(
+            chain.from_iterable(dicts),
+            chain.from_iterable([each.values() for each in dicts]),
+            chain.from_iterable(c for c in containers if not isinstance(c, dict)),
+        )
+    return [each for each in members if type(each) not in _SCALARS]
+
+
+def may_be_deep(packed: bytes) -> bool:
+    """Return whether bytes of either format have enough containers to nest too deep."""
+    if packed[:1] == b"{":
+        return packed.count(b"[") + packed.count(b"{") > DEEPEST
+    return count_heads(packed) > DEEPEST
+
+
+def count_heads(packed: bytes) -> int:
+    """Return how many bytes of msgpack may begin a container or an extension."""
+    return len(packed) - len(packed.translate(None, _HEADS))
+
+
+def count_levels(packed: bytes) -> int:
+    """Return how many arrays and maps nest in msgpack, without those in extensions.
+
+    Raises ValueError or IndexError for bytes that end too early. O(items).
+    """
+    deepest, at, open_ = 0, 0, [1]
+    while open_:
+        if not open_[-1]:
+            open_.pop()
+            continue
+        open_[-1] -= 1
+        at, members = _after_head(packed, at)
+        if members:
+            open_.append(members)
+            deepest = max(deepest, len(open_) - 1)
+    return deepest
+
+
+def _after_head(packed: bytes, at: int) -> tuple[int, int]:
+    """Return where the next head is, and how many items this one opens."""
+    head = packed[at]
+    if head < 0x80 or head >= 0xE0:
+        return at + 1, 0
+    if head < 0xA0:
+        members = head & 0x0F
+        return at + 1, members if head >= 0x90 else 2 * members
+    if head < 0xC0:
+        return at + 1 + (head & 0x1F), 0
+    fixed, width = _HEADERS[head - 0xC0]
+    end = at + 1 + width
+    if end > len(packed):
+        raise ValueError("unexpected end")
+    size = int.from_bytes(packed[at + 1 : end], "big")
+    if head >= 0xDC:
+        return end, size if head < 0xDE else 2 * size
+    return end + fixed + size, 0
+
+
+_HEADERS = (
+    # What stands behind each head from 0xC0 on: bytes besides those that its size,
+    # of so many bytes, says.
+    *((0, 0),) * 4,  # nil, unused, false, true
+    (0, 1), (0, 2), (0, 4),  # bytes
+    (1, 1), (1, 2), (1, 4),  # extensions: the code
+    (4, 0), (8, 0),  # floats
+    (1, 0), (2, 0), (4, 0), (8, 0),  # unsigned
+    (1, 0), (2, 0), (4, 0), (8, 0),  # signed
+    (2, 0), (3, 0), (5, 0), (9, 0), (17, 0),  # extensions of a fixed size
+    (0, 1), (0, 2), (0, 4),  # texts
+    (0, 2), (0, 4),  # arrays
+    (0, 2), (0, 4),  # maps
+)  # fmt: skip
+
+
+def with_room(function: Callable[..., Any], *args: Any) -> Any:
+    """Call a pure function; once more on an empty stack if it fails on a full one.
+
+    So a value is stored and read whatever the stack of the caller holds. What fails on
+    an empty stack too is raised.
+    """
+    try:
+        return function(*args)
+    except Exception:  # ormsgpack hides a RecursionError of ours in one of its own
+        if not _is_stack_deep():
+            raise
+    answers: list[Any] = []
+    errors: list[Exception] = []
+
+    def call() -> None:
+        try:
+            answers.append(function(*args))
+        except Exception as error:
+            errors.append(error)
+
+    thread = Thread(target=call)
+    thread.start()
+    thread.join()
+    if errors:
+        raise errors[0]
+    return answers[0]
+
+
+def _is_stack_deep() -> bool:
+    frame, frames = currentframe(), 0
+    while frame is not None and frames < FULL:
+        frame, frames = frame.f_back, frames + 1
+    return frames >= FULL
