@@ -15,10 +15,12 @@ from django.contrib import admin, messages
 from django.contrib.admin.actions import delete_selected
 from django.contrib.auth import HASH_SESSION_KEY, get_user_model
 from django.core.exceptions import ValidationError
+from django.middleware.csrf import CSRF_SESSION_KEY
 from django.urls import NoReverseMatch, reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.text import Truncator
 from django.utils.translation import gettext_lazy, ngettext
+from django.views.debug import get_default_exception_reporter_filter
 
 from .editors import written
 from .options import OrmistAdmin
@@ -28,8 +30,8 @@ MASK = "••••••••"
 SHOWN = 16
 """Characters of a private id in a list."""
 
-MASKED = frozenset({HASH_SESSION_KEY, "_password_reset_token"})
-"""Keys of a session whose values sign somebody in."""
+MASKED = frozenset({HASH_SESSION_KEY, CSRF_SESSION_KEY, "_password_reset_token"})
+"""Django's own keys of a session whose values sign somebody in."""
 
 
 class SessionAdmin(OrmistAdmin):
@@ -144,9 +146,14 @@ class SessionAdmin(OrmistAdmin):
 
     @admin.display(description=gettext_lazy("values"))
     def values(self, obj: Any) -> Any:
-        """The session's own keys and values; what signs somebody in is masked."""
+        """Return the session's own keys and values as a list.
+
+        A value is masked that signs somebody in, or that Django's error pages would
+        mask for its name, within dicts and lists too.
+        """
+        mask = get_default_exception_reporter_filter().cleanse_setting
         rows = (
-            (name, MASK if name in MASKED else written(value).text or "-")
+            (name, MASK if name in MASKED else written(mask(name, value)).text or "-")
             for name, value in sorted(obj.ormist.data().items(), key=str)
         )
         items = format_html_join("", "<dt>{}</dt><dd>{}</dd>", rows)
@@ -154,16 +161,28 @@ class SessionAdmin(OrmistAdmin):
 
 
 def user_names(user_ids: set[str | None]) -> dict[str, str]:
-    """{the text of a primary key: the user's name} of those that there are."""
+    """Return {the text of a primary key: the user's name} of those that there are.
+
+    An id that no row can have, as of another user model before a change, has no name.
+    """
     users: Any = get_user_model()._default_manager
+    possible = {text for text in user_ids if text is not None and _is_pk(text)}
+    return {user_text(user): str(user) for user in users.filter(pk__in=possible)}
+
+
+def _is_pk(text: str) -> bool:
+    """Whether the column of the users' primary key can hold what a text says."""
+    field: Any = get_user_model()._meta.pk
+    while field.remote_field:  # a user model whose key is another model's
+        field = field.target_field
     try:
-        found = list(users.filter(pk__in=user_ids - {None}))
-    except (ValidationError, ValueError):  # of another user model, before a change
-        return {}
-    return {user_text(user): str(user) for user in found}
+        field.run_validators(field.to_python(text))
+    except ValidationError:
+        return False
+    return "\0" not in text
 
 
 def user_text(user: Any) -> str:
-    """The user's primary key as a session holds it."""
+    """Return the user's primary key as a session holds it."""
     text: str = user._meta.pk.value_to_string(user)
     return text

@@ -64,7 +64,7 @@ def test_sessions_are_listed_without_the_key_of_a_cookie(root, sign_in, ann):
 
 
 def test_a_session_is_shown_and_not_changed(root, sign_in, ann):
-    key = sign_in(ann, cart=["book"], secret="<b>")
+    key = sign_in(ann, cart=["book"], note="<b>")
     [session] = stored(ann)
     response = root.get(url("django_ormist_session_change", session.pk))
     content = response.content.decode()
@@ -126,9 +126,36 @@ def test_who_may_only_see_ends_nothing(staff, sign_in, ann):
     assert stored(ann)
 
 
-def test_a_session_of_a_user_who_is_gone_is_listed(root, sign_in, ann):
+@pytest.mark.parametrize("user_id", ["no number", "9" * 23, "-1", "9" * 5000, "\0", ""])
+def test_a_session_of_a_user_who_is_gone_is_listed(root, sign_in, ann, bob, user_id):
     sign_in(ann)
+    sign_in(bob)
     session = stored(ann)[0]
-    session.user_id = "no number"
+    session.user_id = user_id
     session.save()
-    assert "no number" in root.get(url(LIST)).content.decode()
+    response = root.get(url(LIST))
+    assert user_id in response.text
+    assert "bob" in response.text
+    assert root.get(url("django_ormist_session_change", session.pk)).status_code == 200
+
+
+@pytest.mark.parametrize("word", ["9" * 23, "9" * 5000])
+def test_a_search_for_what_no_user_can_be_finds_nothing(root, sign_in, ann, word):
+    sign_in(ann)
+    response = root.get(url(LIST), {"q": word})
+    assert response.context["cl"].result_count == 0
+
+
+def test_values_that_sign_somebody_in_are_masked(root, sign_in, ann):
+    secret = "s3cr3t-value"
+    key = sign_in(
+        ann,
+        **dict.fromkeys(("_csrftoken", "_password_reset_token", "api_key"), secret),
+        flow={"state": "shown", "access_token": secret},
+        steps=[{"password": secret}],
+    )
+    content = root.get(url("django_ormist_session_change", stored(ann)[0].pk)).text
+    assert "shown" in content
+    assert secret not in content
+    assert stored(ann)[0].data()["_auth_user_hash"] not in content
+    assert key not in content
