@@ -51,6 +51,8 @@ class OrmistChangeList(ChangeList):
         if not shown.asked.query.is_sliced:  # one page: a slice is one trip, not two
             shown = shown[: max(self.list_per_page, self.list_max_show_all)]
         self.result_list = shown.fetched()
+        model_admin: Any = self.model_admin
+        model_admin.withhold(request, None, self.result_list)
         # "3 results (1000 total)", where a filter or a search left any out.
         root: Any = self.root_queryset
         asked: Any = self.queryset

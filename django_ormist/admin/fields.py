@@ -59,7 +59,10 @@ class IdField(StubField):
 
 
 class TagsField(StubField):
-    """The tags: given ones, then those of indexed attributes."""
+    """The explicit tags; those of indexed attributes are shown with these."""
+
+    def of(self, ormist: Any) -> list[str]:
+        return list(ormist._tags)
 
 
 class AttributeField(StubField):

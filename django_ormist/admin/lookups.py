@@ -1,6 +1,6 @@
 """Lookups as the admin says them, in an address or a search, for a collection."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import date, datetime
 from typing import Any
 
@@ -36,6 +36,18 @@ def typed(meta: Options, name: str, value: Any) -> Q:
     if is_sorted and (is_equal or lookup in COMPARING):
         return any_of(Q((name, reading)) for reading in readings(value))
     return Q((name, value))
+
+
+def tells_of(excluded: Collection[str], lookup: str, value: Any) -> bool:
+    """Whether the answer to a lookup tells something of an excluded attribute.
+
+    A tag that reads ``name:text`` finds by the attribute too.
+    """
+    name, _, kind = lookup.partition("__")
+    if name != "tags" or name in excluded:
+        return name in excluded
+    tags = str(value).split(",") if kind == "in" else [str(value)]
+    return any(tag.partition(":")[0] in excluded for tag in tags)
 
 
 def readings(text: str) -> list[Any]:

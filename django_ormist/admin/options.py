@@ -1,6 +1,6 @@
 """OrmistAdmin: Django's ModelAdmin over a model of ours."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from itertools import islice
@@ -26,11 +26,11 @@ from .checks import OrmistAdminChecks
 from .editors import written
 from .filters import AttributeFilter, RangeFilter, TagFilter
 from .forms import OrmistForm, RowForm, cell
-from .lookups import orders
+from .lookups import orders, tells_of
 from .rows import RowFormSet
 from .search import found_by, searched
 from .stubs import OWN_FIELDS
-from .unreadable import telling
+from .unreadable import may_delete, may_open_form, may_view, telling
 
 if TYPE_CHECKING:
     AnyAdmin = admin.ModelAdmin[Any]
@@ -81,7 +81,13 @@ class OrmistAdmin(AnyAdmin):
             raise
 
     def get_list_filter(self, request: Any) -> list[Any]:
-        return [self._filter(each) for each in super().get_list_filter(request)]
+        excluded = self._excluded(request)
+        given = super().get_list_filter(request)
+        return [
+            self._filter(each)
+            for each in given
+            if (each[0] if isinstance(each, list | tuple) else each) not in excluded
+        ]
 
     def _filter(self, each: Any) -> Any:
         """Our filter where Django's would be chosen by the type of a column."""
@@ -97,13 +103,29 @@ class OrmistAdmin(AnyAdmin):
         can = orders(self.model.ormist_model._meta)
         return [name for name in chosen if not isinstance(name, str) or name in can]
 
+    def get_search_fields(self, request: Any) -> list[str]:
+        excluded = self._excluded(request)
+        given = map(str, super().get_search_fields(request))
+        return [name for name in given if name.lstrip("^=") not in excluded]
+
+    def lookup_allowed(self, lookup: str, value: Any, request: Any) -> bool:
+        """Return False for a lookup that tells of an excluded attribute."""
+        if tells_of(self._excluded(request), lookup, value):
+            return False
+        return super().lookup_allowed(lookup, value, request)
+
+    def _excluded(self, request: Any) -> frozenset[str]:
+        """Return the names that lists neither filter nor find by."""
+        return frozenset(self.get_exclude(request) or ()) - {"id", "pk"}
+
     def get_search_results(
         self, request: Any, queryset: Any, search_term: str
     ) -> tuple[Any, bool]:
-        fields = [str(name) for name in self.get_search_fields(request)]
+        fields = self.get_search_fields(request)
         if not search_term.strip() or not fields:
             return queryset, False
-        found, notes = found_by(queryset, fields, search_term)
+        excluded = self._excluded(request)
+        found, notes = found_by(queryset, fields, search_term, excluded)
         for note in notes:
             self.message_user(request, note, messages.WARNING)
         return found, False
@@ -126,7 +148,7 @@ class OrmistAdmin(AnyAdmin):
             formfield_callback=cell,
         )
 
-    @telling
+    @telling(may_view)
     def changelist_view(self, request: Any, extra_context: Any = None) -> Any:
         logged = request.ormist_logged = []
         try:
@@ -169,19 +191,22 @@ class OrmistAdmin(AnyAdmin):
         for name in ("attrs", "tags"):
             if name not in (kwargs.get("fields") or (name,)):
                 form.base_fields.pop(name, None)
-        withheld = self._withheld(request, obj)
-        form.read_only = tuple(withheld)
-        if obj is not None:
-            vars(obj)["_ormist_withheld"] = withheld  # attrs() has no request
+        form.read_only = tuple(self.withhold(request, obj, [obj]))
         form.refusal = getattr(request, "ormist_refusal", None)
         return form
 
-    def _withheld(self, request: Any, obj: Any) -> set[str]:
-        """Names of attributes that the editor of all others neither shows nor takes."""
-        excluded = self.get_exclude(request, obj) or ()
-        return {*self.get_readonly_fields(request, obj), *excluded} - OWN_FIELDS
+    def withhold(self, request: Any, obj: Any, shown: Iterable[Any]) -> set[str]:
+        """Return the names of attributes that "attrs" neither shows nor takes.
 
-    @telling
+        Note them on each object that is shown: attrs() gets no request.
+        """
+        excluded = self.get_exclude(request, obj) or ()
+        names = {*self.get_readonly_fields(request, obj), *excluded} - OWN_FIELDS
+        for each in filter(None, shown):
+            vars(each)["_ormist_withheld"] = names
+        return names
+
+    @telling(may_open_form)
     def changeform_view(
         self,
         request: Any,
@@ -222,13 +247,13 @@ class OrmistAdmin(AnyAdmin):
 
     # ------------------------------------------------------------ deletion, history
 
-    @telling
+    @telling(may_delete)
     def delete_view(
         self, request: Any, object_id: str, extra_context: Any = None
     ) -> Any:
         return super().delete_view(request, object_id, extra_context)
 
-    @telling
+    @telling(may_view)
     def history_view(
         self, request: Any, object_id: str, extra_context: Any = None
     ) -> Any:

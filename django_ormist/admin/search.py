@@ -1,6 +1,6 @@
 """What is entered in the search box, asked of the indexes."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from django.db.models import Q
@@ -11,22 +11,27 @@ from django.utils.translation import gettext_lazy
 from ..connections.executor import run
 from ..operations.beginnings import ids_beginning
 from ..operations.objects import pk_of
-from .lookups import any_of
+from .lookups import any_of, tells_of
 
 SHORTEST_BEGINNING = 3
 """Characters of an id from which on it is looked for by how it begins."""
 
 
-def found_by(queryset: Any, fields: list[str], entered: str) -> tuple[Any, list[str]]:
+def found_by(
+    queryset: Any, fields: list[str], entered: str, excluded: Collection[str] = ()
+) -> tuple[Any, list[str]]:
     """The objects that every word finds, and what must be said of the search.
 
     A word finds by id, by tag, by the value of an indexed attribute in *fields*; by
     the beginning of a text where the name has a "^" before it. If one word finds
-    nothing, ids that begin with it are looked for.
+    nothing, ids that begin with it are looked for. No word finds by an attribute in
+    *excluded*, as a tag that reads ``name:text`` would.
     """
     entered_words = words(entered)
     model = queryset.model.ormist_model
-    found = queryset.filter(*(_word(model, fields, word) for word in entered_words))
+    found = queryset.filter(
+        *(_word(model, fields, word, excluded) for word in entered_words)
+    )
     notes: list[str] = []
     is_beginning = (
         "id" in fields
@@ -58,9 +63,14 @@ def words(entered: str) -> list[str]:
     return [word for word in found if word]
 
 
-def _word(model: Any, fields: list[str], word: str) -> Q:
+def _word(model: Any, fields: list[str], word: str, excluded: Collection[str]) -> Q:
     known = [name for name in fields if name != "tags" or model.is_tagged]
-    return any_of(Q(**lookup(name, word)) for name in known)
+    lookups = [lookup(name, word) for name in known]
+    return any_of(
+        Q(**each)
+        for each in lookups
+        if not any(tells_of(excluded, *item) for item in each.items())
+    )
 
 
 def lookup(name: str, word: str) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
+from django.core.exceptions import PermissionDenied
 from django.template.response import TemplateResponse
 from django.utils.translation import gettext as _
 from redis.exceptions import RedisError
@@ -13,28 +14,57 @@ from ..exceptions import CorruptDataError
 STATUS = 503
 
 
-def telling(view: Callable[..., Any]) -> Callable[..., Any]:
-    """A view of an OrmistAdmin that says why the store could not be read.
+def telling(may: Callable[..., bool]) -> Callable[..., Any]:
+    """Make a view of an OrmistAdmin say why the store could not be read.
 
     Damaged bytes and a server that does not answer are a page with status 503, which
-    names the key or the alias.
+    names the key or the alias. Who may not open the page gets 403 and learns nothing.
+    may: takes the arguments of the view, and says whether the page may be opened.
     """
 
-    @wraps(view)
-    def told(self: Any, request: Any, *args: Any, **kwargs: Any) -> Any:
-        try:
-            return view(self, request, *args, **kwargs)
-        except (CorruptDataError, RedisError) as error:
-            notes = "".join(f" ({note})" for note in getattr(error, "__notes__", ()))
-            request.current_app = self.admin_site.name
-            context = {
-                **self.admin_site.each_context(request),
-                "title": _("The store cannot be read"),
-                "opts": self.opts,
-                "error": f"{error}{notes}",
-                "is_damaged": isinstance(error, CorruptDataError),
-            }
-            template = "django_ormist/admin/unreadable.html"
-            return TemplateResponse(request, template, context, status=STATUS)
+    def decorate(view: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(view)
+        def told(self: Any, request: Any, *args: Any, **kwargs: Any) -> Any:
+            try:
+                return view(self, request, *args, **kwargs)
+            except (CorruptDataError, RedisError) as error:
+                if not may(self, request, *args, **kwargs):
+                    raise PermissionDenied from error
+                return _page(self, request, error)
 
-    return told
+        return told
+
+    return decorate
+
+
+def may_view(model_admin: Any, request: Any, *args: Any, **kwargs: Any) -> bool:
+    """Return whether the user may see objects."""
+    return bool(model_admin.has_view_or_change_permission(request))
+
+
+def may_open_form(
+    model_admin: Any, request: Any, object_id: str | None = None, *args: Any, **kw: Any
+) -> bool:
+    """Return whether the user may see the form of an object, or of a new one."""
+    if object_id is None:
+        return bool(model_admin.has_add_permission(request))
+    return may_view(model_admin, request)
+
+
+def may_delete(model_admin: Any, request: Any, *args: Any, **kwargs: Any) -> bool:
+    """Return whether the user may delete objects."""
+    return bool(model_admin.has_delete_permission(request))
+
+
+def _page(model_admin: Any, request: Any, error: Exception) -> TemplateResponse:
+    notes = "".join(f" ({note})" for note in getattr(error, "__notes__", ()))
+    request.current_app = model_admin.admin_site.name
+    context = {
+        **model_admin.admin_site.each_context(request),
+        "title": _("The store cannot be read"),
+        "opts": model_admin.opts,
+        "error": f"{error}{notes}",
+        "is_damaged": isinstance(error, CorruptDataError),
+    }
+    template = "django_ormist/admin/unreadable.html"
+    return TemplateResponse(request, template, context, status=STATUS)

@@ -1,7 +1,10 @@
 """Every page, as everybody: who may do what."""
 
+import re
+
 import pytest
 
+from django_ormist.keys import object_key
 from tests.models import User
 
 from .conftest import url
@@ -137,3 +140,104 @@ def test_the_index_lists_what_one_may_see(staff, ann):
     assert url("tests_user_changelist") in content
     assert url("tests_city_changelist") not in content
     assert url("overview_changelist") not in content
+
+
+# ---------------------------------------------------------------- what is excluded
+
+
+@pytest.fixture(params=["the class", "the request"])
+def age_is_excluded(request, monkeypatch):
+    """The admin of users excludes the age, by its class or for who is no superuser."""
+
+    def get_exclude(self, request, obj=None):
+        return () if request.user.is_superuser else ("age",)
+
+    if request.param == "the class":
+        monkeypatch.setattr(UserAdmin, "exclude", ["age"])
+    else:
+        monkeypatch.setattr(UserAdmin, "get_exclude", get_exclude)
+    shown = ["id", "name", "tags", "attrs"]
+    monkeypatch.setattr(UserAdmin, "list_display", shown)
+    monkeypatch.setattr(UserAdmin, "list_editable", [])
+    monkeypatch.setattr(UserAdmin, "list_filter", ["age", "tags", "name"])
+    monkeypatch.setattr(UserAdmin, "search_fields", ["id", "tags", "age", "name"])
+
+
+@pytest.mark.usefixtures("age_is_excluded")
+@pytest.mark.parametrize("verb", ["view", "change"])
+def test_no_page_shows_an_excluded_attribute(staff, ann, verb):
+    client = staff(f"{verb}_tests_user")
+    for page in (url("tests_user_changelist"), url("tests_user_change", ann.pk)):
+        content = client.get(page).text
+        assert "Ann" in content
+        assert "staff" in content
+        assert "30" not in content.replace(ann.pk, "")
+        assert "age" not in re.findall(r"<dt>(.*?)</dt>|By (\w+)", content)
+
+
+@pytest.mark.usefixtures("age_is_excluded")
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"age": "30"},
+        {"age": "99"},
+        {"age__in": "30,31"},
+        {"tags": "age:30"},
+        {"tags__in": "staff,age:30"},
+        {"tags__exact": "age:99"},
+    ],
+)
+def test_no_lookup_tells_of_an_excluded_attribute(staff, ann, asked):
+    response = staff("view_tests_user").get(url("tests_user_changelist"), asked)
+    assert response.status_code == 400
+
+
+@pytest.mark.usefixtures("age_is_excluded")
+@pytest.mark.parametrize("word", ["30", "age:30", "'age:30'"])
+def test_no_search_tells_of_an_excluded_attribute(staff, ann, word):
+    client = staff("view_tests_user")
+    response = client.get(url("tests_user_changelist"), {"q": word})
+    assert response.context["cl"].result_count == 0
+
+
+@pytest.mark.usefixtures("age_is_excluded")
+@pytest.mark.parametrize(
+    "asked", [{"name": "Ann"}, {"tags": "staff"}, {"q": "staff"}, {"q": "name:Ann"}]
+)
+def test_other_lookups_find_as_ever(staff, ann, asked):
+    response = staff("view_tests_user").get(url("tests_user_changelist"), asked)
+    assert response.context["cl"].result_count == 1
+
+
+def test_tags_are_the_explicit_ones(root, ann, monkeypatch):
+    monkeypatch.setattr(UserAdmin, "list_display", ["tags"])
+    monkeypatch.setattr(UserAdmin, "list_editable", [])
+    content = root.get(url("tests_user_changelist")).text
+    assert "staff" in content
+    assert "name:Ann" not in content
+
+
+# ---------------------------------------------------------------- what is damaged
+
+
+@pytest.mark.parametrize(
+    ("verbs", "codes"),
+    [
+        ((), {403}),
+        (("add",), {403}),
+        (("view",), {503, 403}),
+        (VERBS, {503}),
+    ],
+)
+def test_damage_is_told_to_those_alone_who_may_see(staff, ann, server, verbs, codes):
+    client = staff(*(f"{verb}_tests_user" for verb in verbs))
+    server.client.set(object_key(User._meta.space("default"), ann.pk), b"\xc1")
+    answers = [
+        client.get(url("tests_user_changelist")),
+        client.get(url("tests_user_change", ann.pk)),
+        client.get(url("tests_user_history", ann.pk)),
+        client.get(url("tests_user_delete", ann.pk)),
+    ]
+    assert {response.status_code for response in answers} == codes
+    for response in answers:
+        assert (ann.pk in response.text) == (response.status_code == 503)
