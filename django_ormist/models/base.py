@@ -18,6 +18,7 @@ from .manager import Manager
 from .metaclass import ModelBase
 from .options import Options
 from .state import ModelState, marked, unmarked
+from .unsupported import MODEL, missing
 
 if TYPE_CHECKING:
     from ..keys import Space
@@ -112,9 +113,7 @@ class Model(Altering, metaclass=ModelBase):
             return attrs[name]
         if name in self._meta.counters:
             return self._counters.get(name, 0)
-        raise AttributeError(
-            f"{type(self).__name__!r} object has no attribute {name!r}"
-        )
+        raise missing(type(self).__name__, name, MODEL)
 
     def __setattr__(self, name: str, value: Any) -> None:
         meta = self._meta
@@ -131,9 +130,7 @@ class Model(Altering, metaclass=ModelBase):
         if name in self._meta.own_names:
             raise AttributeError(self._own_name_error(name))
         if name not in self.attrs:
-            raise AttributeError(
-                f"{type(self).__name__!r} object has no attribute {name!r}"
-            )
+            raise missing(type(self).__name__, name, {})
         del self.attrs[name]
 
     def __dir__(self) -> Iterable[str]:
@@ -222,6 +219,10 @@ class Model(Altering, metaclass=ModelBase):
 
     def validate(self) -> None:
         """Called before each save. Raise ValidationError here to refuse it."""
+
+    def serializable_value(self, field_name: str) -> Any:
+        """Return the attribute of that name, as Django's form fields ask for it."""
+        return getattr(self, field_name)
 
     # Identity
 

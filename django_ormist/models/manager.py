@@ -1,7 +1,7 @@
 """Managers: the verbs of a model as a whole, and where a collection begins."""
 
 import inspect
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -50,6 +50,12 @@ class Asking(Writing[M], Answers[M]):
     def exclude(self, /, *tags: "str | Q", **lookups: Any) -> "Collection[M]":
         """The objects that find() of the same arguments would leave out."""
         return self._collection()._without(tags, lookups)
+
+    def complex_filter(self, filter_obj: "Q | Mapping[str, Any]") -> "Collection[M]":
+        """Return filter() of a Q or of a dict of lookups, as Django's forms call it."""
+        if isinstance(filter_obj, Mapping):
+            return self.filter(**filter_obj)
+        return self.filter(filter_obj)
 
     def order_by(self, /, *names: Any) -> "Collection[M]":
         """The same objects in another order: names of ordered attributes, ``created``,

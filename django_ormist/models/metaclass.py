@@ -1,6 +1,6 @@
 """What happens when a model is declared."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from .. import signals
 from . import registry
@@ -45,6 +45,15 @@ class ModelBase(type):
             registry.register(model)
             signals.class_prepared.send(sender=cls)
         return cls
+
+    def __iter__(cls) -> NoReturn:
+        """Raise TypeError: Django's admin.site.register() iterates what it does not
+        know."""
+        raise TypeError(
+            f"{cls.__name__} is not iterable. List its objects by "
+            f"{cls.__name__}.objects.all(); register it with django_ormist.admin, "
+            f"@ormist_admin.register({cls.__name__})."
+        )
 
     @property
     def _default_manager(cls) -> "Manager[Any]":

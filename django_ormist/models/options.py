@@ -16,6 +16,7 @@ from ..keys import Space
 from ..queries.query import CREATED
 from .deadlines import to_deadline_ms
 from .letters import drawn
+from .unsupported import OPTIONS, missing
 
 if TYPE_CHECKING:
     from .base import Model
@@ -93,6 +94,13 @@ class Options:
 
     def __repr__(self) -> str:
         return f"<Options for {self.object_name}>"
+
+    if not TYPE_CHECKING:  # a type checker is to report what is absent
+
+        def __getattr__(self, name: str) -> Any:
+            if name in OPTIONS:
+                raise missing(f"{self.object_name}._meta", name, OPTIONS)
+            return object.__getattribute__(self, name)  # a property that raised
 
     @property
     def using(self) -> str:

@@ -1,7 +1,7 @@
 """values() and values_list(): parts of objects, without instances of the model."""
 
 import builtins
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
 
 from ..connections.executor import arun, run
@@ -57,6 +57,10 @@ class Projection(Results[T], Values):
         return self._of(self.asked.find(*tags, **lookups))
 
     filter = find
+
+    def complex_filter(self, filter_obj: "Q | Mapping[str, Any]") -> Self:
+        """See Collection.complex_filter()."""
+        return self._of(self.asked.complex_filter(filter_obj))
 
     def exclude(self, /, *tags: Any, **lookups: Any) -> Self:
         """See Collection.exclude()."""

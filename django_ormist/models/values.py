@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from .later import Later
+from .unsupported import COLLECTION, missing
 
 if TYPE_CHECKING:
     from . import shapes
@@ -13,6 +14,13 @@ else:
 
 class Values:
     """The verbs that ask for parts of objects: no round trip."""
+
+    if not TYPE_CHECKING:  # a type checker is to report what is absent
+
+        def __getattr__(self, name: str) -> Any:
+            if name in COLLECTION:
+                raise missing(type(self).__name__, name, COLLECTION)
+            return object.__getattribute__(self, name)  # a property that raised
 
     def _projected(
         self, names: tuple[str, ...] | None, shape: "shapes.Shape[Any]"

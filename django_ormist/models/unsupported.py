@@ -1,0 +1,70 @@
+"""Names of Django's API that ours lacks, and what to use in their place.
+
+They are no methods: ``hasattr()`` says that they are absent.
+"""
+
+from collections.abc import Mapping
+
+_VALIDATE = "Override validate(), which save() calls."
+
+MODEL = {
+    "clean_fields": _VALIDATE,
+    "full_clean": _VALIDATE,
+    "get_deferred_fields": "Every attribute is loaded at once.",
+    "save_base": "Call save().",
+    "validate_constraints": _VALIDATE,
+    "validate_unique": _VALIDATE,
+}
+"""Of instances."""
+
+COLLECTION = {
+    "alias": "Compute from the list, or ask aggregate() or facets().",
+    "annotate": "Compute from the list, or ask aggregate() or facets().",
+    "as_manager": "Write Manager.from_collection(YourCollection)().",
+    "dates": "Ask values_list(name, flat=True).distinct(), or facets(name).",
+    "datetimes": "Ask values_list(name, flat=True).distinct(), or facets(name).",
+    "db_manager": "Write using(alias), which has the same methods.",
+    "defer": "An object is one value in Redis, read whole; values() gives parts.",
+    "difference": "Combine collections: one - other.",
+    "extra": "There is no SQL: find() takes tags, lookups and Q.",
+    "fetch_mode": "Every attribute is loaded at once.",
+    "from_queryset": "Write from_collection(YourCollection).",
+    "intersection": "Combine collections: one & other.",
+    "only": "An object is one value in Redis, read whole; values() gives parts.",
+    "prefetch_related": "Objects have no relations: store ids, and ask in_bulk(ids).",
+    "raw": "There is no SQL: find() takes tags, lookups and Q.",
+    "select_for_update": "Nothing is locked: save() merges, save(strict=True) refuses.",
+    "select_related": "Objects have no relations: store ids, and ask in_bulk(ids).",
+    "union": "Combine collections: one | other.",
+}
+"""Of collections, projections and managers."""
+
+_ADMIN = "Register it with django_ormist.admin: @ormist_admin.register(...)."
+_FORM = "Write a forms.Form in place of a ModelForm: objects have no schema."
+_SERIALIZER = (
+    "Objects have no schema: write a Serializer in place of a ModelSerializer, and "
+    "store an id in place of a ForeignKey."
+)
+
+OPTIONS = {
+    "app_config": _ADMIN,
+    "concrete_fields": _FORM,
+    "fields": _FORM,
+    "get_field": "Objects have no schema: write the filter or the view by hand.",
+    "get_fields": _FORM,
+    "is_composite_pk": _ADMIN,
+    "local_fields": "Dump objects with manage.py ormist_dump.",
+    "many_to_many": _FORM,
+    "pk": _SERIALIZER,
+    "private_fields": _FORM,
+    "related_objects": _SERIALIZER,
+    "swapped": _ADMIN,
+}
+"""Of ``Model._meta``, by what of Django's reads them first."""
+
+
+def missing(owner: str, name: str, advice: Mapping[str, str]) -> AttributeError:
+    """Return the error for a name that *owner* lacks, with advice if there is any."""
+    if name in advice:
+        return AttributeError(f"{owner} has no {name!r}. {advice[name]}", name=name)
+    return AttributeError(f"{owner!r} object has no attribute {name!r}", name=name)

@@ -1,0 +1,211 @@
+"""Django's form fields over collections, and what its other tools are told."""
+
+import pytest
+from django import forms
+from django.contrib import admin
+from django.core import serializers
+from django.db import models
+from django.db.models import Q
+from django.forms.models import model_to_dict, modelform_factory
+
+import django_ormist as ormist
+from tests.models import City, Page, Plain, Todo
+
+pytestmark = pytest.mark.servers("valkey91", "fakeredis")
+
+
+@pytest.fixture
+def cities(alias):
+    names = [("be", "Bern", 130), ("zh", "Zürich", 420), ("pa", "Paris", 2100)]
+    return [
+        City.objects.create(id=f"c-{code}", code=code, name=name, population=number)
+        for code, name, number in names
+    ]
+
+
+class CityChoice(forms.ModelChoiceField):
+    def label_from_instance(self, obj):
+        return obj.name
+
+
+class Trip(forms.Form):
+    to = CityChoice(City.objects.order_by("name"), empty_label="nowhere")
+    by_code = CityChoice(City.objects, to_field_name="code", required=False)
+    over = forms.ModelMultipleChoiceField(City.objects.all(), required=False)
+    radio = forms.ModelChoiceField(
+        City.objects.find(population__lt=1000),
+        required=False,
+        widget=forms.RadioSelect,
+    )
+
+
+def test_a_choice_field_renders_the_objects_of_each_moment(cities):
+    assert list(Trip()["to"].field.choices) == [
+        ("", "nowhere"),
+        ("c-be", "Bern"),
+        ("c-pa", "Paris"),
+        ("c-zh", "Zürich"),
+    ]
+    text = str(Trip(initial={"to": cities[1]})["to"])
+    assert '<option value="c-zh" selected>Zürich</option>' in text
+    cities[1].delete()
+    assert "Zürich" not in str(Trip()["to"])
+    assert len(Trip().fields["to"].choices) == 3
+    assert 'value="c-be"' in str(Trip()["radio"])
+    assert 'value="c-pa"' not in str(Trip()["radio"])
+
+
+def test_a_choice_field_finds_the_object_that_was_chosen(cities):
+    form = Trip({"to": "c-be", "by_code": "zh", "over": ["c-pa", "c-be"]})
+    assert form.is_valid(), form.errors
+    assert form.cleaned_data["to"] == cities[0]
+    assert form.cleaned_data["by_code"] == cities[1]
+    assert list(form.cleaned_data["over"]) == [cities[0], cities[2]]
+    assert form.cleaned_data["radio"] is None
+    assert 'value="zh" selected' in str(form["by_code"])
+    assert str(form["over"]).count(" selected") == 2
+
+
+@pytest.mark.parametrize(
+    ("data", "field"),
+    [
+        ({"to": "c-xx"}, "to"),
+        ({"to": ""}, "to"),
+        ({"to": "c-be", "by_code": "xx"}, "by_code"),
+        ({"to": "c-be", "over": ["c-be", "c-xx"]}, "over"),
+        ({"to": "c-be", "over": ["c\0be"]}, "over"),
+        ({"to": "c-be", "radio": "c-pa"}, "radio"),
+        ({"to": "\ud800"}, "to"),
+    ],
+)
+def test_a_choice_field_refuses_what_is_not_among_them(cities, data, field):
+    form = Trip(data)
+    assert not form.is_valid()
+    assert list(form.errors) == [field]
+
+
+def test_a_choice_field_says_what_was_changed(cities):
+    initial = {"to": cities[0], "by_code": cities[1], "over": City.objects.all()}
+    chosen = {"to": "c-be", "by_code": "zh", "over": ["c-be", "c-zh", "c-pa"]}
+    assert Trip(chosen, initial=initial).changed_data == []
+    chosen |= {"to": "c-pa", "over": ["c-be"]}
+    assert Trip(chosen, initial=initial).changed_data == ["to", "over"]
+
+
+def test_a_choice_field_without_a_choice_is_an_empty_collection(cities):
+    form = Trip({"to": "c-be"})
+    assert form.is_valid()
+    assert isinstance(form.cleaned_data["over"], ormist.Collection)
+    assert list(form.cleaned_data["over"]) == []
+
+
+def test_a_choice_field_takes_another_collection_later(cities):
+    form = Trip({"to": "c-pa"})
+    form.fields["to"].queryset = City.objects.find(population__lt=1000)
+    assert list(form.errors) == ["to"]
+
+
+def test_complex_filter_takes_a_q_or_a_dict(cities):
+    for asked in (City.objects, City.objects.all(), City.objects.values("id")):
+        assert asked.complex_filter({"name": "Bern"}).count() == 1
+        assert asked.complex_filter(Q(name="Bern") | Q(name="Paris")).count() == 2
+        assert asked.complex_filter({}).count() == 3
+        assert asked.complex_filter(Q()).count() == 3
+
+
+ABSENT = [
+    ("annotate", "facets"),
+    ("alias", "aggregate"),
+    ("only", "values"),
+    ("defer", "values"),
+    ("select_related", "in_bulk"),
+    ("prefetch_related", "in_bulk"),
+    ("union", r"one \| other"),
+    ("intersection", "one & other"),
+    ("difference", "one - other"),
+    ("dates", "facets"),
+    ("datetimes", "values_list"),
+    ("raw", "find"),
+    ("extra", "find"),
+    ("select_for_update", "strict=True"),
+    ("fetch_mode", "at once"),
+    ("as_manager", "from_collection"),
+    ("from_queryset", "from_collection"),
+    ("db_manager", "using"),
+]
+
+
+@pytest.mark.parametrize(("name", "instead"), ABSENT)
+def test_what_a_queryset_has_beside_says_what_to_use(name, instead):
+    for owner in (Todo.objects, Todo.objects.all(), Todo.objects.values()):
+        kind = type(owner).__name__
+        with pytest.raises(AttributeError, match=f"^{kind} has no '{name}'.*{instead}"):
+            getattr(owner, name)
+        assert not hasattr(owner, name)
+        assert name not in dir(owner)
+
+
+def test_a_name_that_nobody_has_is_reported_as_python_does():
+    for owner in (Todo.objects, Todo.objects.all(), Todo.objects.values()):
+        message = f"'{type(owner).__name__}' object has no attribute 'fliter'"
+        with pytest.raises(AttributeError, match=message) as caught:
+            owner.fliter()
+        assert (caught.value.name, caught.value.obj) == ("fliter", owner)
+    with pytest.raises(AttributeError, match="'Options' object has no attribute 'x'"):
+        _ = Todo._meta.x
+
+
+def test_a_property_that_raises_keeps_its_own_error():
+    class Broken(ormist.Collection):
+        @property
+        def half(self):
+            return self.number / 2
+
+    with pytest.raises(AttributeError, match="no attribute 'number'"):
+        _ = Broken(Todo).half
+
+
+@pytest.mark.parametrize("name", ["full_clean", "clean_fields", "validate_unique"])
+def test_an_object_that_is_to_be_cleaned_names_validate(name):
+    with pytest.raises(AttributeError, match=r"Plain has no .*validate\(\)"):
+        getattr(Plain(), name)
+    setattr(plain := Plain(), name, "x")  # it is an attribute as any other
+    assert getattr(plain, name) == "x"
+
+
+def register_decorated():
+    @admin.register(Page)
+    class PageAdmin(admin.ModelAdmin):
+        pass
+
+
+def declare_model_form():
+    class PageForm(forms.ModelForm):
+        class Meta:
+            model = Page
+            fields = ("site",)
+
+
+DJANGO_S_OWN = [
+    (declare_model_form, AttributeError, r"forms\.Form"),
+    (lambda: modelform_factory(Page, fields=["x"]), AttributeError, r"forms\.Form"),
+    (lambda: model_to_dict(Page()), AttributeError, r"forms\.Form"),
+    (lambda: admin.site.register(Page), TypeError, "@ormist_admin.register"),
+    (lambda: admin.site.register([Page]), AttributeError, "@ormist_admin.register"),
+    (register_decorated, AttributeError, "@ormist_admin.register"),
+    (lambda: serializers.serialize("json", [Page()]), AttributeError, "ormist_dump"),
+    (lambda: models.ForeignKey(Page, models.CASCADE), AttributeError, "store an id"),
+    (lambda: list(Page), TypeError, r"Page\.objects\.all\(\)"),
+]
+
+
+@pytest.mark.parametrize(("use", "error", "instead"), DJANGO_S_OWN)
+def test_what_needs_a_schema_is_told_what_to_use(use, error, instead):
+    with pytest.raises(error, match=rf"Page.*{instead}"):
+        use()
+
+
+@pytest.mark.parametrize("name", ["fields", "pk", "swapped", "is_composite_pk"])
+def test_meta_has_no_schema_to_ask_for(name):
+    assert not hasattr(Page._meta, name)
+    assert getattr(Page._meta, name, None) is None
