@@ -14,6 +14,8 @@ from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Context, Decimal
 from typing import Any
 
+from .storable import unwrapped
+
 KINDS = {
     "number": b"\x20\x21\x22",  # below zero, zero, above
     "timedelta": b"\x30",
@@ -44,6 +46,7 @@ def sort_key(value: Any) -> bytes | None:
     str sorts by code point; int, float, bool and Decimal as numbers; naive and aware
     datetimes apart. ValueError for a lone surrogate.
     """
+    value = unwrapped(value)
     if isinstance(value, str):
         return text_prefix(value) + b"\x00\x00"
     if isinstance(value, int | float | Decimal):

@@ -7,6 +7,8 @@ from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
+from .storable import unwrapped
+
 LONGEST = 64
 """Bytes of UTF-8 that a term may have to stand in a key as it is."""
 
@@ -24,6 +26,9 @@ def text(value: Any) -> str | None:
         return _digits(value)
     if kind is bool or kind is float or value is None:
         return str(value)
+    real = unwrapped(value)
+    if real is not value:
+        return text(real)
     if isinstance(value, str):
         return str.__str__(value)
     if isinstance(value, int):

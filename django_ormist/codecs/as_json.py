@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+from ..storable import unwrapped
 from .exotic import BUILDERS, SETS, Pairs, base, exotic
 
 _BUILDERS: dict[str, Callable[[Any], Any]] = {
@@ -57,6 +58,7 @@ def unpack(data: bytes) -> list[Any]:
 
 
 def to_json(value: Any) -> Any:
+    value = unwrapped(value)
     kind = type(value)
     if value is None or kind is bool or kind is str:
         return value
@@ -69,9 +71,10 @@ def to_json(value: Any) -> Any:
     if kind is list:
         return [to_json(item) for item in value]
     if kind is dict:
-        if all(type(key) is str and not key.startswith("$") for key in value):
-            return {key: to_json(item) for key, item in value.items()}
-        value = Pairs(item for pair in value.items() for item in pair)
+        pairs = [(unwrapped(key), item) for key, item in value.items()]
+        if all(type(key) is str and not key.startswith("$") for key, _ in pairs):
+            return {key: to_json(item) for key, item in pairs}
+        value = Pairs(item for pair in pairs for item in pair)
     elif isinstance(value, int) and not -(2**63) <= value < 2**64:
         value = int.__pos__(value)
     elif isinstance(value, int | str | float | dict | bytes | list):

@@ -9,6 +9,7 @@ from typing import Any
 
 import ormsgpack
 
+from ..storable import unwrapped
 from .depth import READABLE, count_heads, count_levels
 from .exotic import BUILDERS, EPOCH_UTC, SETS, Pairs, base, exotic
 
@@ -79,6 +80,9 @@ def unpack(data: bytes) -> list[Any]:
 
 def _default(value: Any) -> Any:
     """What ormsgpack asks for each value that it does not know."""
+    real = unwrapped(value)
+    if real is not value:
+        return real
     if isinstance(value, int) and not -(2**63) <= value < 2**64:
         value = int.__pos__(value)
     elif isinstance(value, int | str | float | dict | bytes | list) and not isinstance(
@@ -104,13 +108,15 @@ def careful(value: Any) -> Any:
 
     The slow path: dicts whose keys are not texts, and what ormsgpack takes for bytes.
     """
+    value = unwrapped(value)
     kind = type(value)
     if kind in BUFFERS:
         raise TypeError(kind.__name__)
     if isinstance(value, dict):
-        if all(type(key) is str for key in value):
-            return {key: careful(item) for key, item in value.items()}
-        return Pairs(careful(each) for pair in value.items() for each in pair)
+        pairs = [(unwrapped(key), careful(item)) for key, item in value.items()]
+        if all(type(key) is str for key, _ in pairs):
+            return dict(pairs)
+        return Pairs(each for key, item in pairs for each in (careful(key), item))
     if isinstance(value, list | tuple | set | frozenset):
         members = [careful(item) for item in value]
         if isinstance(value, list):

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..exceptions import CorruptDataError
+from ..storable import replacement, unwrapped
 from . import as_json, as_msgpack
 from .depth import DEEPEST, is_deeper, may_be_deep, with_room
 
@@ -157,8 +158,7 @@ def _checked(name: str, value: Any, codec: str) -> Any:
             raise _surrogate(name) from error
         raise TypeError(
             f"Cannot store attribute {name!r}: {type(culprit).__name__} is not a "
-            "storable type. Store a str, int, float, bool, None, bytes, list, tuple, "
-            "dict, set, frozenset, datetime, date, time, timedelta, Decimal or UUID."
+            f"storable type. Store {replacement(culprit)}."
         ) from error
 
 
@@ -171,6 +171,7 @@ def _too_deep(name: str) -> ValueError:
 
 def _culprit(value: Any) -> Any:
     """The innermost member of *value* that cannot be stored."""
+    value = unwrapped(value)
     members: list[Any] = []
     if isinstance(value, dict):
         members = [item for pair in value.items() for item in pair]

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from ..keys import pk_bytes
+from ..storable import unwrapped
 from .options import RESERVED
 
 if TYPE_CHECKING:
@@ -32,8 +33,12 @@ def checked_set(attrs: dict[str, Any]) -> dict[str, Any]:
 
 def looked_up_pk(model: str, pk: object) -> str:
     """*pk* as a plain str that may be asked for. Raises TypeError, ValueError."""
+    pk = unwrapped(pk)
     if not isinstance(pk, str):
-        raise TypeError(f"An id of {model} is a str, not {type(pk).__name__}: {pk!r}.")
+        hint = " Pass its .pk." if hasattr(type(pk), "_meta") else ""
+        raise TypeError(
+            f"An id of {model} is a str, not {type(pk).__name__}: {pk!r}.{hint}"
+        )
     plain = str.__str__(pk)
     pk_bytes(plain)
     return plain
@@ -41,10 +46,11 @@ def looked_up_pk(model: str, pk: object) -> str:
 
 def checked_tags(model: "type[Model]", tags: Iterable[str]) -> list[str]:
     """The tags without duplicates. Raises TypeError that says what is wrong."""
+    tags = unwrapped(tags)
     if isinstance(tags, str):
         raise TypeError(f"Tags are a list of texts, not the text {tags!r}.")
     given: dict[str, None] = {}
-    for tag in tags:
+    for tag in map(unwrapped, tags):
         if not isinstance(tag, str):
             raise TypeError(f"A tag is a str, not {type(tag).__name__}: {tag!r}.")
         given[str.__str__(tag)] = None
@@ -58,9 +64,14 @@ def checked_tags(model: "type[Model]", tags: Iterable[str]) -> list[str]:
 
 def checked_counter(model: str, name: str, value: Any) -> int:
     """*value* if a counter can have it. Raises TypeError, OverflowError."""
+    value = unwrapped(value)
     if not isinstance(value, int) or isinstance(value, bool):
+        hint = ""
+        if hasattr(value, "resolve_expression"):
+            hint = f" Call increment({name!r}), or update({name}=F(...))."
         raise TypeError(
-            f"The counter {name!r} of {model} takes an int, not {type(value).__name__}."
+            f"The counter {name!r} of {model} takes an int, not "
+            f"{type(value).__name__}.{hint}"
         )
     if not -(2**63) <= value < 2**63:
         raise OverflowError(

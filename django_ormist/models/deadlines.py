@@ -6,6 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 from django.utils import timezone
 
+from ..storable import unwrapped
+
 Expire = int | float | timedelta | datetime | None
 """Seconds or a timedelta from now, a moment, or None for no expiry."""
 
@@ -25,6 +27,7 @@ def to_deadline_ms(expire: Expire) -> int | None:
     A naive datetime is in the current time zone with USE_TZ, else local time.
     Raises TypeError for another type, ValueError outside the years 1 to 9999.
     """
+    expire = unwrapped(expire)
     if expire is None:
         return None
     try:

@@ -15,6 +15,7 @@ from ..operations.operation import Flow, Operation
 from ..operations.replies import Holder, Outcome
 from ..queries.conditions import is_met
 from ..queries.query import Query
+from ..storable import unwrapped
 from ..terms import text
 from .contents import Contents
 from .options import Options
@@ -263,4 +264,5 @@ def held_by_another(
 
 def _shown(value: Any) -> str | None:
     # The repr() of an int has 4300 digits at most.
+    value = unwrapped(value)
     return text(value) if isinstance(value, int) else repr(value)

@@ -1,6 +1,6 @@
 """Expressions of django.db.models, as update() takes them: F, Value and arithmetic.
 
-It is imported where one is met, because it takes longer than all of ours.
+They are imported where one is met, because that takes longer than all of ours.
 """
 
 import operator
@@ -26,8 +26,8 @@ _OPERATIONS: dict[str, Callable[[Any, Any], Any]] = {
 
 
 def is_expression(value: Any) -> bool:
-    """Whether this is computed by the database in Django's ORM."""
-    return hasattr(value, "resolve_expression")
+    """Whether this is computed by the database in Django's ORM: no QuerySet is."""
+    return hasattr(value, "resolve_expression") and not hasattr(value, "values_list")
 
 
 def names_in(expression: Any) -> Iterator[str]:

@@ -15,15 +15,20 @@ from ..queries.conditions import (
     odd_of,
 )
 from ..queries.query import Query
+from ..storable import replacement, unwrapped
 from ..terms import attribute_term, term_suffix, unique_value
 from . import ranges
 from .arguments import looked_up_pk
+from .expressions import is_expression
 from .options import RESERVED, Options
 
 if TYPE_CHECKING:
     from django.db.models import Q
 
     from .base import Model
+
+_TEXTLESS = (bytes, list, tuple, dict, set, frozenset)
+"""Types that are stored and have no text, so that no index holds them."""
 
 _IDS = ("id", "pk", "id__in", "pk__in")
 
@@ -132,11 +137,9 @@ def _of_lookup(meta: Options, name: str, value: Any, alias: str) -> Condition:
             f"Cannot filter {meta.object_name} by {name}: ids have no order. Look one "
             "up by id=..., several by id__in=[...]."
         )
-    if hasattr(value, "resolve_expression"):  # what Django's own have: F("other")
-        raise FieldError(
-            f"Cannot filter {meta.object_name} by {name}={value!r}: no index compares "
-            "two attributes. Pass a value."
-        )
+    value = unwrapped(value)
+    if _is_foreign(value):
+        raise _unstorable(meta, name, value)
     if attribute == "tags" and lookup in ("exact", "in"):
         return _of_tags(meta, lookup, value)
     if attribute in meta.counters or attribute == "expire":
@@ -156,6 +159,25 @@ def _of_lookup(meta: Options, name: str, value: Any, alias: str) -> Condition:
         f"{lookup!r}. Look {attribute!r} up by an equal value, find({attribute}=...), "
         f"or if it is in {meta.object_name}.Meta.ordered by "
         f"{', '.join(ranges.LOOKUPS)}."
+    )
+
+
+def _is_foreign(value: Any) -> bool:
+    """Whether it is an instance of a model, a QuerySet or an expression."""
+    return hasattr(type(value), "_meta") or hasattr(value, "resolve_expression")
+
+
+def _unstorable(meta: Options, name: str, value: Any) -> FieldError:
+    """Return the error for a value that no object can have."""
+    what = f"Cannot filter {meta.object_name} by {name!r}"
+    if is_expression(value):  # F("other"), as Django compares two columns
+        return FieldError(
+            f"{what}: no index compares two attributes, as {value!r} asks. Pass a "
+            "value."
+        )
+    kind = type(value).__name__
+    return FieldError(
+        f"{what}: {kind} is not a storable type. Pass {replacement(value)}."
     )
 
 
@@ -202,6 +224,7 @@ def _of_tags(meta: Options, lookup: str, value: Any) -> Condition:
 
 def checked_values(name: str, value: Any) -> list[Any]:
     """What is asked for by a list. Raises TypeError for a text."""
+    value = unwrapped(value)
     if isinstance(value, str | bytes) or not isinstance(value, Iterable):
         raise TypeError(f"{name} takes a list of values, not {value!r}.")
     return list(value)
@@ -209,6 +232,7 @@ def checked_values(name: str, value: Any) -> list[Any]:
 
 def _chosen(meta: Options, name: str, value: Any, alias: str) -> Condition:
     """By ids, or by what another collection of the same model asks for."""
+    value = unwrapped(value)
     query = getattr(value, "query", None)
     if not isinstance(query, Query):
         return Ids(_pks(meta, name, value))
@@ -229,6 +253,7 @@ def _chosen(meta: Options, name: str, value: Any, alias: str) -> Condition:
 
 
 def _tag(meta: Options, tag: Any) -> str:
+    tag = unwrapped(tag)
     if not isinstance(tag, str):
         raise TypeError(
             f"{meta.object_name}.objects.find() takes tags, which are texts, and "
@@ -265,7 +290,10 @@ def _attribute(meta: Options, name: str, value: Any) -> str:
             f"{_mend(meta, name)}"
         )
     meta.refuse_building(name)
+    value = unwrapped(value)
     term = attribute_term(name, value)
+    if term is None and not isinstance(value, _TEXTLESS):
+        raise _unstorable(meta, name, value)
     if term is None:
         raise FieldError(
             f"Cannot filter {meta.object_name} by {name!r}: a value of type "

@@ -6,6 +6,7 @@ from typing import Any
 from ..exceptions import FieldError
 from ..queries.conditions import Condition, Range, negated
 from ..sortkeys import AFTER, KINDS, kind_of, sort_key, text_prefix
+from ..storable import unwrapped
 from .options import Options
 
 
@@ -85,6 +86,7 @@ def _between(meta: Options, name: str, value: Any) -> Condition:
 
 
 def _beginning(meta: Options, name: str, value: Any) -> Condition:
+    value = unwrapped(value)
     if not isinstance(value, str):
         raise ValueError(f"{name}__startswith takes a text, not {value!r}.")
     prefix = text_prefix(value)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from ..exceptions import FieldError, IntegrityError
 from ..operations.operation import Flow
 from ..queries.query import Query
+from ..storable import unwrapped
 from ..terms import text
 from . import fetching, saving
 from .blocks import refuse
@@ -131,6 +132,7 @@ def _new(
 
 
 def _listed(tags: Any) -> list[Any]:
+    tags = unwrapped(tags)
     return [tags] if isinstance(tags, str) else list(tags)
 
 

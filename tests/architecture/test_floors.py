@@ -25,6 +25,7 @@ FLOORS = {
     "keys": 0,
     "terms": 0,
     "sortkeys": 0,
+    "storable": 0,
     "exceptions": 0,
 }
 FRONT_DOOR = 7
