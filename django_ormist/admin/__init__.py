@@ -10,7 +10,7 @@ class CityAdmin(ormist_admin.OrmistAdmin):
 from .filters import AttributeFilter, RangeFilter, TagFilter
 from .forms import OrmistForm
 from .options import OrmistAdmin
-from .registration import register
+from .registration import register, unregister
 from .sessions import SessionAdmin
 
 __all__ = [
@@ -21,4 +21,5 @@ __all__ = [
     "SessionAdmin",
     "TagFilter",
     "register",
+    "unregister",
 ]

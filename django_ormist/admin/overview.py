@@ -170,6 +170,7 @@ def overview_stub() -> type[models.Model]:
             {
                 "app_label": APP_LABEL,
                 "managed": False,
+                "auto_created": True,  # see stubs.py
                 "base_manager_name": "objects",
                 "default_permissions": ("view",),
                 "verbose_name": gettext_lazy("overview"),

@@ -3,13 +3,16 @@
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from django.apps import apps
 from django.contrib import admin
 from django.contrib.admin.utils import flatten, flatten_fieldsets
+from django.db.models.signals import post_migrate
 
 from ..models import Model
 from .options import OrmistAdmin
 from .overview import add_overview
-from .stubs import declare, stub_of
+from .permissions import create_permissions
+from .stubs import APP_LABEL, declare, stub_of
 
 A = TypeVar("A", bound=type[OrmistAdmin])
 
@@ -38,9 +41,20 @@ def register(
             declare(stub, named_by(admin_class))
             (site or admin.site).register(stub, admin_class)
         add_overview(site or admin.site)
+        sender = apps.get_app_config(APP_LABEL)
+        post_migrate.connect(create_permissions, sender=sender, dispatch_uid=__name__)
         return admin_class
 
     return registered
+
+
+def unregister(*models: type[Model], site: admin.AdminSite | None = None) -> None:
+    """Unregister models, as Django's AdminSite.unregister().
+
+    Raises django.contrib.admin.exceptions.NotRegistered for one that is not registered.
+    """
+    for model in models:
+        (site or admin.site).unregister(stub_of(model))
 
 
 def named_by(admin_class: type[OrmistAdmin]) -> list[str]:

@@ -1,8 +1,13 @@
 """Stubs: the unmanaged Django models that stand for ours in the admin.
 
-Django's admin works on classes of ``django.db.models``. A stub has the app label
-``django_ormist``, no table and no migration; an instance of it wraps one object of
-ours, ``stub.ormist``, and reads and writes that object's attributes.
+Django's admin works on classes of ``django.db.models``. A stub has the app label of
+its model, no table and no migration; an instance of it wraps one object of ours,
+``stub.ormist``, and reads and writes that object's attributes.
+
+A stub is ``auto_created`` for Django, as the model of a ManyToManyField is:
+``apps.get_model()`` finds it, so its content type is never stale; ``get_models()`` does
+not list it, so ``makemigrations``, ``dumpdata`` and ``shell`` do not see it. Its
+permissions are therefore made by ``permissions.py``.
 """
 
 import re
@@ -10,6 +15,7 @@ from collections.abc import Iterable
 from functools import wraps
 from typing import Any
 
+from django.apps import apps
 from django.core.checks import CheckMessage
 from django.db import DEFAULT_DB_ALIAS, models
 from django.db.models.base import ModelState
@@ -103,15 +109,36 @@ def stub_of(model: type[Model]) -> type[models.Model]:
     return stub
 
 
-def stub_name(model: type[Model]) -> str:
-    """``shop.Cart`` -> ``shop_Cart``: unique among the models of all apps."""
-    return re.sub("_+", "_", model._meta.label.replace(".", "_")).strip("_")
+def all_stubs() -> list[tuple[type[Model], type[models.Model]]]:
+    """Return each model of ours that has a stub, and the stub."""
+    return list(_stubs.items())
+
+
+def stub_name(text: str) -> str:
+    """Return a name for a class that Django takes: ``shop.Cart`` -> ``shop_Cart``."""
+    return re.sub("_+", "_", text.replace(".", "_")).strip("_")
+
+
+def place(model: type[Model]) -> tuple[str, str]:
+    """Return the app label and the name of a model's stub.
+
+    They are those of the model. Outside any installed app, or where a Django model has
+    this name, they are ``django_ormist`` and a name made of the model's label.
+    """
+    label = model._meta.label
+    app_label, _, name = label.rpartition(".")
+    if app_label in apps.app_configs:
+        name = stub_name(name)
+        there = apps.all_models[app_label].get(name.lower())
+        if there is None or issubclass(there, StubMethods):
+            return app_label, name
+    return APP_LABEL, stub_name(label)
 
 
 def _made(model: type[Model]) -> type[models.Model]:
-    name = stub_name(model)
+    app_label, name = place(model)
     for other, known in _stubs.items():
-        if known.__name__.lower() == name.lower():
+        if known._meta.label_lower == f"{app_label}.{name}".lower():
             if other._meta.label == model._meta.label:  # declared again
                 continue
             raise ImproperlyConfigured(
@@ -122,7 +149,7 @@ def _made(model: type[Model]) -> type[models.Model]:
         "__module__": __name__,
         "__qualname__": name,
         "__doc__": model.__doc__,
-        "Meta": type("Meta", (), _options(model)),
+        "Meta": type("Meta", (), _options(model, app_label)),
         "objects": StubManager(),
         "ormist_model": model,
         "id": IdField(primary_key=True),
@@ -139,11 +166,12 @@ def _made(model: type[Model]) -> type[models.Model]:
     return stub
 
 
-def _options(model: type[Model]) -> dict[str, Any]:
-    """What the Meta of a stub says."""
+def _options(model: type[Model], app_label: str) -> dict[str, Any]:
+    """Return the options of a stub's Meta."""
     return {
-        "app_label": APP_LABEL,
+        "app_label": app_label,
         "managed": False,
+        "auto_created": True,
         "base_manager_name": "objects",
         "verbose_name": model._meta.verbose_name,
         "verbose_name_plural": model._meta.verbose_name_plural,

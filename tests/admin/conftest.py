@@ -50,7 +50,8 @@ def staff(admin_settings, django_user_model):
         for codename in codenames:
             user.user_permissions.add(
                 Permission.objects.get(
-                    content_type__app_label="django_ormist", codename=codename
+                    content_type__app_label__in=("tests", "django_ormist"),
+                    codename=codename,
                 )
             )
         client = Client()
@@ -77,7 +78,7 @@ def url(page, *args):
     """``url("tests_city_change", pk)``: the address of a page."""
     from django.contrib.admin.utils import quote
 
-    return reverse(f"admin:django_ormist_{page}", args=[quote(a) for a in args])
+    return reverse(f"admin:{page}", args=[quote(a) for a in args])
 
 
 @pytest.fixture

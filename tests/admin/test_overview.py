@@ -11,7 +11,7 @@ pytestmark = pytest.mark.servers("valkey91")
 
 
 def overview(client):
-    return client.get(url("overview_changelist"))
+    return client.get(url("django_ormist_overview_changelist"))
 
 
 def lines(response):
@@ -54,4 +54,8 @@ def test_it_opens_while_a_server_is_down(root, server):
 
 
 def test_it_takes_no_other_address(root, server):
-    assert root.get(url("overview_changelist") + "add/").status_code in (301, 302, 404)
+    assert root.get(url("django_ormist_overview_changelist") + "add/").status_code in (
+        301,
+        302,
+        404,
+    )

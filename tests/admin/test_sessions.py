@@ -120,7 +120,7 @@ def test_all_sessions_of_a_user_are_ended(root, sign_in, ann, bob):
 
 def test_who_may_only_see_ends_nothing(staff, sign_in, ann):
     sign_in(ann)
-    client = staff("view_django_ormist_session")
+    client = staff("view_session")
     assert client.get(url(LIST)).status_code == 200
     act(client, "end_all_of_user", stored(ann))
     assert stored(ann)

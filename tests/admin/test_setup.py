@@ -3,14 +3,19 @@
 from io import StringIO
 
 import pytest
+from django.apps import apps
 from django.contrib import admin
+from django.contrib.admin.exceptions import NotRegistered
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission
 from django.contrib.contenttypes.models import ContentType
 from django.core.management import call_command
+from django.urls import reverse
 
 import django_ormist as ormist
 from django_ormist import admin as ormist_admin
-from django_ormist.admin.stubs import stub_name, stub_of
+from django_ormist.admin.permissions import create_permissions
+from django_ormist.admin.stubs import stub_of
 from tests.models import City, Page, Plain, User
 
 from .site import CityAdmin, site
@@ -26,21 +31,61 @@ def ids(admin_class, model=City):
     return [error.id for error in admin_class(stub_of(model), site).check()]
 
 
-def test_no_migration_is_wanted(db, admin_settings):
-    call_command("makemigrations", check=True, dry_run=True, stdout=StringIO())
+@pytest.mark.parametrize("labels", [(), ("tests", "django_ormist")])
+def test_no_migration_is_wanted(db, admin_settings, labels):
+    options = {"check": True, "dry_run": True, "stdout": StringIO()}
+    call_command("makemigrations", *labels, **options)
 
 
 def test_the_checks_of_django_find_nothing(admin_settings):
     call_command("check", fail_level="WARNING", stderr=StringIO())
 
 
-def test_each_model_has_the_four_permissions(db):
-    found = Permission.objects.filter(content_type__app_label="django_ormist")
-    names = set(found.values_list("codename", flat=True))
+def test_django_lists_no_stub_and_finds_each(admin_settings):
+    stub = stub_of(City)
+    assert apps.get_model("tests.City") is stub
+    listed = [model.__module__ for model in apps.get_models()]
+    assert not [module for module in listed if module.startswith("django_ormist")]
+
+
+def test_each_model_has_the_four_permissions_of_its_app(db):
+    found = Permission.objects.values_list("content_type__app_label", "codename")
+    names = {f"{app_label}.{codename}" for app_label, codename in found}
     for verb in ("add", "change", "delete", "view"):
-        assert f"{verb}_tests_city" in names
-    assert "view_overview" in names
-    assert "add_overview" not in names
+        assert f"tests.{verb}_city" in names
+    assert "django_ormist.view_session" in names
+    assert "django_ormist.view_overview" in names
+    assert "django_ormist.add_overview" not in names
+
+
+def test_permissions_are_made_once(db, django_assert_num_queries):
+    sender = apps.get_app_config("django_ormist")
+    before = Permission.objects.count()
+    ContentType.objects.clear_cache()
+    with django_assert_num_queries(3):
+        create_permissions(sender=sender, using="default", apps=apps)
+    assert Permission.objects.count() == before
+    Permission.objects.filter(codename="view_city").delete()
+    create_permissions(sender=sender, using="default", apps=apps)
+    assert Permission.objects.filter(codename="view_city").count() == 1
+
+
+def test_grants_and_history_of_the_old_place_move_along(db, superuser):
+    ContentType.objects.filter(app_label="tests", model="city").delete()
+    old = ContentType.objects.create(app_label="django_ormist", model="tests_city")
+    granted = Permission.objects.create(
+        content_type=old, codename="change_tests_city", name="Can change city"
+    )
+    superuser.user_permissions.add(granted)
+    LogEntry.objects.create(user=superuser, content_type=old, action_flag=1)
+    create_permissions(using="default", apps=apps)
+    user = type(superuser).objects.get(pk=superuser.pk)
+    user.is_superuser = False
+    assert user.get_all_permissions() == {"tests.change_city"}
+    assert LogEntry.objects.get().content_type == ContentType.objects.get_for_model(
+        stub_of(City), for_concrete_model=False
+    )
+    assert Permission.objects.filter(content_type__model="city").count() == 4
 
 
 def test_stale_content_types_are_not_ours(db):
@@ -48,7 +93,30 @@ def test_stale_content_types_are_not_ours(db):
     call_command(
         "remove_stale_contenttypes", interactive=False, stdout=out, verbosity=2
     )
-    assert ContentType.objects.filter(model="tests_city").exists()
+    assert ContentType.objects.filter(app_label="tests", model="city").exists()
+
+
+def test_a_model_is_listed_with_its_app(root):
+    response = root.get(reverse("admin:index"))
+    apps_of_models = {
+        model["object_name"]: app["app_label"]
+        for app in response.context["app_list"]
+        for model in app["models"]
+    }
+    assert apps_of_models["City"] == "tests"
+    assert apps_of_models["Session"] == "django_ormist"
+    assert apps_of_models["Overview"] == "django_ormist"
+    assert reverse("admin:tests_city_changelist") == "/admin/tests/city/"
+
+
+def test_a_model_can_be_unregistered():
+    other = admin.AdminSite(name="other")
+    ormist_admin.register(City, Page, site=other)(ormist_admin.OrmistAdmin)
+    ormist_admin.unregister(City, site=other)
+    assert not other.is_registered(stub_of(City))
+    assert other.is_registered(stub_of(Page))
+    with pytest.raises(NotRegistered):
+        ormist_admin.unregister(City, site=other)
 
 
 def test_no_table_is_made_or_asked(db, server, django_assert_num_queries):
@@ -88,12 +156,20 @@ def test_a_stub_can_be_pickled_and_copied(server):
     assert copy.copy(stub).name == "Rome"
 
 
-def test_names_of_stubs_are_names_that_django_takes():
-    class _Odd__(ormist.Model):
-        class Meta:
-            app_label = "a"
-
-    assert stub_name(_Odd__) == "a_Odd"
+@pytest.mark.parametrize(
+    ("app_label", "name", "place"),
+    [
+        ("tests", "_Odd__", "tests.Odd"),
+        ("a", "_Odd__", "django_ormist.a_Odd"),  # no such app
+        ("auth", "Group", "django_ormist.auth_Group"),  # Django's own is there
+        (None, "Nowhere", "django_ormist.Nowhere"),
+    ],
+)
+def test_a_stub_has_a_place_of_its_own(app_label, name, place):
+    meta = type("Meta", (), {"app_label": app_label} if app_label else {})
+    body = {"__module__": "nowhere", "Meta": meta}
+    model = type(ormist.Model)(name, (ormist.Model,), body)
+    assert stub_of(model)._meta.label == place
 
 
 def test_two_models_that_would_share_a_stub_are_refused():
@@ -106,7 +182,7 @@ def test_two_models_that_would_share_a_stub_are_refused():
             app_label = "one"
 
     stub_of(Item)
-    with pytest.raises(ormist.ImproperlyConfigured, match="one.two_Item and one_two"):
+    with pytest.raises(ormist.ImproperlyConfigured, match=r"one.two_Item and one_two"):
         stub_of(two_Item)
 
 

@@ -1,0 +1,66 @@
+"""The permissions of stubs, which Django's ``migrate`` does not make."""
+
+from typing import Any
+
+from django.contrib.auth.management import _get_all_permissions  # type: ignore
+from django.db import router
+
+from .overview import overview_stub
+from .stubs import APP_LABEL, all_stubs, stub_name
+
+
+def create_permissions(*, using: str, apps: Any, **kwargs: Any) -> None:
+    """Create the permissions that are missing, as Django does after ``migrate``.
+
+    Receives post_migrate. Three SQL queries where none is missing.
+    """
+    try:
+        apps.get_model("auth", "Permission")
+        apps.get_model("contenttypes", "ContentType")
+    except LookupError:  # migrated back to before they were
+        return
+    from django.contrib.auth.models import Permission
+    from django.contrib.contenttypes.models import ContentType
+
+    if not router.allow_migrate_model(using, Permission):
+        return
+    _rename(using)
+    stubs = [overview_stub(), *(stub for _, stub in all_stubs())]
+    types = ContentType.objects.db_manager(using).get_for_models(
+        *stubs, for_concrete_models=False
+    )
+    permissions = Permission.objects.using(using)
+    known = set(
+        permissions.filter(content_type__in=types.values()).values_list(
+            "content_type", "codename"
+        )
+    )
+    permissions.bulk_create(
+        Permission(content_type=kind, codename=codename, name=name[:255])
+        for stub, kind in types.items()
+        for codename, name in _get_all_permissions(stub._meta)
+        if (kind.pk, codename) not in known
+    )
+
+
+def _rename(using: str) -> None:
+    """Give the content types of version 0.1.0 their new place, permissions with them.
+
+    There all stubs had the app label django_ormist. History and grants stay.
+    """
+    from django.contrib.auth.models import Permission
+    from django.contrib.contenttypes.models import ContentType
+
+    old_names = {stub_name(m._meta.label).lower(): stub for m, stub in all_stubs()}
+    types = ContentType.objects.db_manager(using)
+    for kind in types.filter(app_label=APP_LABEL, model__in=old_names):
+        opts = old_names[kind.model]._meta
+        new = {"app_label": opts.app_label, "model": opts.model_name}
+        if types.filter(**new).exists():  # itself, or made by a visit meanwhile
+            continue
+        for permission in Permission.objects.using(using).filter(content_type=kind):
+            verb = permission.codename.removesuffix(f"_{kind.model}")
+            permission.codename = f"{verb}_{opts.model_name}"
+            permission.save(using=using)
+        types.filter(pk=kind.pk).update(**new)
+        types.clear_cache()
