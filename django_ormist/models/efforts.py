@@ -13,7 +13,7 @@ from ..operations.healing import forget
 from ..operations.objects import NOTHING
 from ..operations.operation import Flow, Operation
 from ..operations.replies import Holder, Outcome
-from ..queries.conditions import is_met
+from ..queries.matching import matcher
 from ..queries.query import Query
 from ..storable import unwrapped
 from ..terms import text
@@ -192,7 +192,7 @@ class Effort:
             return False
         found = self.read(stored)
         image = found.stored_image(stored, self.meta)
-        return is_met(query.condition, self.pk, image)
+        return matcher(query.condition)(self.pk, image)
 
     def taken(self) -> IntegrityError:
         return IntegrityError(

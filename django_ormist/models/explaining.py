@@ -28,6 +28,7 @@ _WORDS = {
     b"intersect": "intersect the terms",
     b"draw": "draw from",
     b"list": "look at all",
+    b"read": "read whole",
 }
 
 
@@ -53,7 +54,13 @@ def explain(asked: "Collection[Any]") -> Flow:
     return "\n".join(lines)
 
 
-_NAMES = {"I": "the ids", "O": "any of several", "D": "of one deadline"}
+_NAMES = {
+    "I": "the ids",
+    "A": "all of several",
+    "O": "any of several",
+    "X": "an odd number of several",
+    "D": "of one deadline",
+}
 
 
 def _order(query: Query) -> str:

@@ -1,6 +1,7 @@
 """The flows that answer with numbers and values, not objects: facets, aggregates."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from decimal import Decimal
 from math import fsum
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -35,10 +36,11 @@ def facets(asked: "Collection[Any]", name: str, values: Iterable[Any] | None) ->
             )
         if asked.query.is_empty:
             return dict.fromkeys(given, 0)
+        everything = replace(asked.query, terms=(), pks=None, conditions=())
         queries = [
-            narrowed(asked.query, asked.model, (), {name: v}, asked.db) for v in given
+            narrowed(everything, asked.model, (), {name: v}, asked.db) for v in given
         ]
-        counts = yield [searches.count(asked.space, query) for query in queries]
+        counts = yield from searches.counts(asked.space, asked.query, queries)
         return dict(zip(given, counts, strict=True))
     _check_ordered(asked, name, "facets")
     if asked.query.is_empty:

@@ -7,7 +7,7 @@ from ..connections import connections
 from ..exceptions import FieldError
 from ..operations import searches
 from ..operations.operation import Flow
-from ..queries.conditions import is_met
+from ..queries.matching import matcher
 from .arguments import checked_counter
 from .blocks import refuse
 from .changes import Changes, Found, Rewrite, Verdict
@@ -72,10 +72,10 @@ def _change(
 ) -> Flow:
     """Flow: rewrite each object that matches, as it is stored; how many."""
     asked._cache = None
-    meta, condition = asked.model._meta, asked.query.condition
+    meta, meets = asked.model._meta, matcher(asked.query.condition)
 
     def rewrite_if_asked(found: Found) -> Verdict:
-        if not is_met(condition, found.pk, found.old):
+        if not meets(found.pk, found.old):
             return Verdict.LEAVE
         return rewrite(found)
 

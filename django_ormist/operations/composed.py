@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..keys import Space
+from ..queries.conditions import Condition
 from ..queries.query import CREATED, EXPIRE, Order, Query
-from .operation import Operation, Script
+from .operation import Operation, Script, Word
 from .plans import Plan
 
 ASK = Script("ask")
@@ -39,8 +40,20 @@ def ids(space: Space, query: Query) -> Operation:
 def count(space: Space, query: Query) -> Operation:
     """How many live objects match, of the whole query: slices are not looked at."""
     plan = Plan(space)
-    words = tuple(plan.condition(query.condition))
+    words = (0, *plan.condition(query.condition))
     return Operation(NUMBER, tuple(plan.keys), words)
+
+
+def counts(space: Space, query: Query, others: Sequence[Condition]) -> Operation:
+    """Answer how many live objects meet the query and each of these conditions.
+
+    Conditions that the query names are read once, whatever the number of the others.
+    """
+    plan = Plan(space)
+    words: list[Word] = [len(others), *plan.condition(query.condition)]
+    for other in others:
+        words += plan.condition(other)
+    return Operation(NUMBER, tuple(plan.keys), tuple(words))
 
 
 def _in_order(

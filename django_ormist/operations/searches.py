@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ..keys import Space, all_key, expires_key, pk_bytes, term_key
+from ..queries.conditions import all_of
 from ..queries.query import Query
 from ..terms import term_suffix
 from .expiry import due
@@ -36,6 +37,22 @@ def count(space: Space, query: Query) -> Operation:
     return Operation(
         COUNT, (all_key(space), expires_key(space), *_term_keys(space, query))
     )
+
+
+def counts(space: Space, query: Query, others: Sequence[Query]) -> Flow:
+    """Flow: how many live objects match the query and each of the others, in one trip.
+
+    Where it asks for terms alone each is counted apart, so other clients come between.
+    """
+    if not others:
+        return []
+    if query.conditions or query.pks is not None:
+        from . import composed
+
+        conditions = [other.condition for other in others]
+        return (yield composed.counts(space, query, conditions))
+    every = [all_of((query.condition, other.condition)) for other in others]
+    return (yield [count(space, query.where(condition)) for condition in every])
 
 
 def page(space: Space, query: Query, limit: int, want: str = "objects") -> Operation:

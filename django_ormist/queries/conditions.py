@@ -1,10 +1,7 @@
 """Which objects: a tree of conditions over what the indexes hold. Plain data."""
 
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Protocol
-
-from ..terms import term_suffix
 
 LOWEST, HIGHEST = b"", b"\xff"
 """Bounds below and above every sort key."""
@@ -132,43 +129,3 @@ def negated(part: Condition) -> Condition:
     if part == NOTHING:
         return EVERYTHING
     return part.part if isinstance(part, Not) else Not(part)
-
-
-class Entries(Protocol):
-    """What one object is found by, besides its id.
-
-    suffixes: one for each index term, from ``terms.term_suffix``. sort_keys: of each
-    ordered attribute that it has. unique: what stands for its value of each unique
-    one, by their names.
-    """
-
-    @property
-    def suffixes(self) -> Container[bytes]: ...
-
-    @property
-    def sort_keys(self) -> Mapping[str, bytes]: ...
-
-    @property
-    def unique(self) -> Mapping[tuple[str, ...], bytes]: ...
-
-
-def is_met(condition: Condition, pk: str, entries: Entries) -> bool:
-    """Whether an object with this id and these entries meets it."""
-    match condition:
-        case Term(term):
-            return term_suffix(term) in entries.suffixes
-        case Range(name, low, high):
-            key = entries.sort_keys.get(name)
-            return key is not None and low <= key < high
-        case Ids(pks):
-            return pk in pks
-        case Holds(names, value):
-            return entries.unique.get(names) == value
-        case Not(part):
-            return not is_met(part, pk, entries)
-        case And(parts):
-            return all(is_met(each, pk, entries) for each in parts)
-        case Or(parts):
-            return any(is_met(each, pk, entries) for each in parts)
-        case Xor(parts):
-            return sum(is_met(each, pk, entries) for each in parts) % 2 == 1

@@ -12,10 +12,11 @@
 --          was done, its key or its kind, its size; and how many ids were looked at. Of
 --          a page of none, what a list looks at
 -- COST     the least by estimate of: walking the order's index until the page is full,
---          1 us an id; or looking at all of the smallest condition, 2 us an id
+--          1 us an id; or looking at all that the cheapest condition needs, 2 us an id
 -- DERIVED  the objects and counters of the page
 
 -- INCLUDE conditions
+-- INCLUDE matching
 -- INCLUDE orders
 local skip, need = tonumber(ARGV[#ARGV - 2]), tonumber(ARGV[#ARGV - 1])
 local want = ARGV[#ARGV]
@@ -40,7 +41,7 @@ end
 local SHORTEST_WALK = 100
 local LONGEST_WALK = 1000
 
-local told, looked = {}, 0
+local told = {}
 
 -- For explain(): what is done with which sorted set.
 local function tell(how, node)
@@ -55,16 +56,14 @@ end
 -- Look at every match, and sort them.
 local function sort_all(node, at)
   tell('sort', source(node))
-  local found = gathered(node)
-  looked = looked + #found
-  fill(sorted(found, at, skip + need - #page))
+  fill(sorted(gathered(node), at, skip + need - #page))
 end
 
 -- The smallest condition of those that must be met whose ids stand by creation.
 local function smallest_by_creation(node)
   local smallest = everything
   for _, kid in ipairs(conjuncts(node)) do
-    if (kid.kind == 'T' or kid.is_single) and kid.size <= smallest.size then
+    if (kid.kind == 'T' or kid.is_single) and kid.cost <= smallest.cost then
       smallest = kid
     end
   end
@@ -79,7 +78,6 @@ local function meet(node)
   end
   tell('intersect', {key = key, size = #met})
   chunked(created_down and turned(met) or met, function(_, ids)
-    looked = looked + #ids
     fill(living(meets(rest, ids)))
     return is_full()
   end)
@@ -110,16 +108,11 @@ local function walk_created(node, index, budget)
       return false
     end
     local size = math.min(math.max(skip + need - #page, walked, 20), CHUNK)
-    local ids = stretch(index, position, size, created_down)
+    local ids = stretch_of_ids(index, position, size, created_down)
     if #ids == 0 then
       break
     end
-    if index.kind == 'R' then
-      for i, entry in ipairs(ids) do
-        ids[i] = split(entry)
-      end
-    end
-    position, walked, looked = position + #ids, walked + #ids, looked + #ids
+    position, walked = position + #ids, walked + #ids
     local found = meets(node, ids, index)
     met = met + #found
     fill(living(found))
@@ -132,10 +125,10 @@ local function by_created(node)
   local from, index = source(node), smallest_by_creation(node)
   local undo, budget = mark(), math.huge
   if from ~= index then
-    if from.size < steps(node, index) then
+    if from.cost < steps(node, index) then
       return sort_all(node, #orders + 1)
     end
-    budget = math.max(SHORTEST_WALK, from.size / 2)
+    budget = math.max(SHORTEST_WALK, from.cost / 2)
   elseif index.kind == 'T' and #conjuncts(node) > 1 then
     budget = LONGEST_WALK
   end
@@ -156,8 +149,9 @@ end
 local function index_of(node, order)
   if order.kind == 'e' then
     local size = redis.call('ZCARD', KEYS[2]) - due
-    return {kind = 'T', key = KEYS[2], first = due, size = size,
-      share = size / math.max(total, 1)}
+    local index = leaf('T', KEYS[2], size)
+    index.first = due
+    return index
   end
   for _, kid in ipairs(conjuncts(node)) do
     if kid.kind == 'R' and kid.key == order.key then
@@ -173,11 +167,13 @@ local function run_of(order, fact)
     return equal(order.key, order.sort_keys, fact)
   end
   local size = redis.call('ZCOUNT', KEYS[2], fact, fact)
-  return {kind = 'D', score = fact, size = size, share = size / math.max(total, 1)}
+  local run = leaf('D', nil, size)
+  run.score = fact
+  return run
 end
 
 -- A stretch of an order's index: ids, and {id: fact}.
-local function read(order, index, position, size)
+local function read_facts(order, index, position, size)
   local ids, facts = stretch(index, position, size, order.is_down), {}
   if order.kind == 'e' then
     for i, score in ipairs(asked('ZMSCORE', KEYS[2], ids)) do
@@ -255,7 +251,7 @@ local function draw(node, at)
   local from = source(node)
   local tries = steps(node, from)
   if not (from.kind == 'T' or from.kind == 'R' or from == everything)
-    or from.size < LONGEST_WALK or from.size < 8 * tries then
+    or from.cost < LONGEST_WALK or from.cost < 8 * tries then
     return sort_all(node, at)
   end
   tell('draw', from)
@@ -266,9 +262,7 @@ local function draw(node, at)
       return
     elseif not seen[place] then
       seen[place] = true
-      looked = looked + 1
-      local pk = stretch(from, place, 1, false)[1]
-      fill(living(meets(node, {from.kind == 'R' and split(pk) or pk}, from)))
+      fill(living(meets(node, stretch_of_ids(from, place, 1, false), from)))
     end
   end
   if not is_full() then
@@ -294,7 +288,7 @@ local function walk(node, at, index, budget)
       return false
     end
     local size = math.min(math.max(skip + need - #page, walked, 20), CHUNK)
-    local ids, facts = read(order, index, position, size)
+    local ids, facts = read_facts(order, index, position, size)
     if #ids == 0 then
       break
     end
@@ -310,7 +304,7 @@ local function walk(node, at, index, budget)
       if run.size > CHUNK then
         ids = {unpack(ids, 1, #ids - held)}
       else
-        local more, their = read(order, index, position, missing)
+        local more, their = read_facts(order, index, position, missing)
         for _, pk in ipairs(more) do
           ids[#ids + 1], facts[pk] = pk, their[pk]
         end
@@ -325,7 +319,9 @@ local function walk(node, at, index, budget)
       fill_runs(found, facts, at + 1)
     end
     if run and not is_full() then
+      local before = looked
       ask(both(run, node), at + 1)
+      walked = walked + looked - before
     end
   end
   return true
@@ -350,14 +346,14 @@ function ask(node, at)
   end
   local from = source(node)
   local index, is_required = index_of(node, order)
-  if from.size < steps(node, index) and not can_jump(node, order, index) then
+  if from.cost < steps(node, index) and not can_jump(node, order, index) then
     return sort_all(node, at)
   end
   local undo = mark()
   if is_reversed and not is_required then
     fill_without(node, at, index)
   end
-  if not walk(node, at, index, math.max(SHORTEST_WALK, from.size / 2)) then
+  if not walk(node, at, index, math.max(SHORTEST_WALK, from.cost / 2)) then
     undo()
     return sort_all(node, at)
   end
@@ -373,6 +369,9 @@ elseif want == 'explain' then
   tell('list', source(asked_for))
 end
 if want == 'explain' then
+  for _, node in ipairs(whole) do
+    tell('read', node)
+  end
   return {told, looked}
 elseif want == 'ids' then
   return {page}

@@ -10,7 +10,7 @@
 --          part that refused, or of which delete.lua would not answer 1: what save.lua
 --          or delete.lua would answer, of "delete_strict" {0, false} too: nothing is
 --          stored; and of "absent" {6, id}: this live object meets the condition
--- COST     O((entries + swept) log n); "absent": 1 us an id of the smallest condition
+-- COST     O((entries + swept) log n); "absent": as matching.lua
 -- DERIVED  as save.lua and delete.lua; the objects that meet the condition of "absent"
 
 local SAVES = {save = true, save_anew = true}
@@ -109,10 +109,10 @@ end
 
 function CHECKS.absent(KEYS, ARGV)
   -- INCLUDE conditions
-  local node = condition(1)
-  local from, found = source(node), nil
-  each(from, function(ids)
-    for _, pk in ipairs(living(meets(node, ids, from))) do
+  -- INCLUDE matching
+  local found
+  each_of(condition(1), function(ids)
+    for _, pk in ipairs(living(ids)) do
       if type(redis.pcall('GET', base .. 'o:' .. pk)) == 'string' then
         found = pk
         return true

@@ -1,4 +1,4 @@
--- The conditions of a query: their sizes, who meets them, and where to look for those.
+-- The conditions of a query as a tree, with their sizes.
 --
 -- KEYS     1 all (sorted set)  2 expires (sorted set)  3.. as the conditions number them
 -- ARGV     read by condition(): a condition in prefix notation, made of
@@ -9,8 +9,15 @@
 --          A count ...  O count ...  X count ...   all, any, an odd number of them
 --          N ...            not this
 -- RETURNS  nothing
--- COST     a chunk of 1000 ids through one condition: 0.2 to 0.5 ms
+-- COST     one command for each condition
 -- DERIVED  none here: base is for the scripts that include this
+--
+-- A node has: kind, kids or what the words say; size, which is the most ids that can meet
+-- it; share, the part of all ids that probably do; cost, how many ids are read to find
+-- those that meet it; leaves, how many commands it takes to ask whether some ids do.
+-- The tree is in normal form: a negation stands at its root or among the kids of an A, one
+-- at most, beside another kid. So whoever meets any other node is among ids that can be
+-- read at its cost.
 
 -- unpack() fails near 8000 values: Lua 5.1's C stack.
 local CHUNK = 1000
@@ -20,7 +27,10 @@ local base = string.sub(KEYS[1], 1, -4)
 local now, now_us = clock()
 local due = redis.call('ZCOUNT', KEYS[2], '-inf', now)
 local total = redis.call('ZCARD', KEYS[1])
-local everything = {kind = 'A', kids = {}, size = total, share = 1}
+local everything = {kind = 'A', kids = {}, size = total, cost = total, share = 1,
+  leaves = 0}
+local nothing = {kind = 'O', kids = {}, size = 0, cost = 0, share = 0, leaves = 0,
+  known = {}}
 
 local byte = string.byte
 
@@ -58,11 +68,18 @@ local function between(key, low, high)
   return redis.call('ZLEXCOUNT', key, '[' .. low, '(' .. high)
 end
 
+-- A condition that an index answers by itself.
+local function leaf(kind, key, size)
+  return {kind = kind, key = key, size = size, cost = size, leaves = 1,
+    share = size / math.max(total, size, 1)}
+end
+
 -- A range of one value, or of many, with its size.
 local function range(key, sort_keys, low, high)
-  local size = between(key, low, high)
-  return {kind = 'R', key = key, sort_keys = sort_keys, low = low, high = high,
-    size = size, share = size / math.max(total, 1), from = lead(low, 1), till = lead(high, 1)}
+  local node = leaf('R', key, between(key, low, high))
+  node.sort_keys, node.low, node.high = sort_keys, low, high
+  node.from, node.till = lead(low, 1), lead(high, 1)
+  return node
 end
 
 -- Who carries the value of a sort key alone: its entries stand by creation.
@@ -78,25 +95,20 @@ local function listed(ids, key)
   for _, pk in ipairs(ids) do
     known[pk] = true
   end
-  return {kind = 'I', key = key, ids = ids, known = known, size = #ids,
-    share = #ids / math.max(total, #ids, 1)}
-end
-
-local function opposite(node)
-  return {kind = 'N', kids = {node}, size = total, share = 1 - node.share}
-end
-
--- All of some conditions: as few as the smallest, found among that one's.
-local function all_of(kids)
-  local node = {kind = 'A', kids = kids, size = total, share = 1}
-  for _, kid in ipairs(kids) do
-    node.share = node.share * kid.share
-    if kid.kind ~= 'N' and kid.size <= node.size then
-      node.size, node.smallest = kid.size, kid
-    end
-  end
-  table.sort(kids, function(a, b) return a.share < b.share end)
+  local node = leaf('I', key, #ids)
+  node.ids, node.known = ids, known
   return node
+end
+
+-- The opposite of a condition.
+local function opposite(node)
+  if node.kind == 'N' then
+    return node.kids[1]
+  elseif node == everything or node == nothing then
+    return node == nothing and everything or nothing
+  end
+  return {kind = 'N', kids = {node}, size = total, cost = total, share = 1 - node.share,
+    leaves = node.leaves}
 end
 
 -- The conditions that must all be met for one to be.
@@ -104,23 +116,104 @@ local function conjuncts(node)
   return node.kind == 'A' and node.kids or {node}
 end
 
--- Both of two conditions, without nesting.
-local function both(one, other)
-  local kids = {one}
-  for _, kid in ipairs(conjuncts(other)) do
-    kids[#kids + 1] = kid
+-- Add the kids of some nodes of one kind to a list, and the other nodes themselves.
+local function flattened(nodes, kind)
+  local flat = {}
+  for _, node in ipairs(nodes) do
+    if node.kind == kind then
+      for _, kid in ipairs(node.kids) do
+        flat[#flat + 1] = kid
+      end
+    else
+      flat[#flat + 1] = node
+    end
   end
-  return all_of(kids)
+  return flat
 end
 
-local function some_of(kind, kids)
-  local node = {kind = kind, kids = kids, size = 0, share = 1}
+-- The nodes that are no negations, and what the others negate.
+local function parted(nodes)
+  local plain, negated = {}, {}
+  for _, node in ipairs(nodes) do
+    if node.kind == 'N' or node == everything then
+      negated[#negated + 1] = opposite(node)
+    else
+      plain[#plain + 1] = node
+    end
+  end
+  return plain, negated
+end
+
+-- Any of some conditions ('O'), or an odd number of them ('X'), of which none is negated.
+local function united(kind, kids)
+  if #kids < 2 then
+    return kids[1] or nothing
+  end
+  local node = {kind = kind, kids = kids, size = 0, cost = 0, share = 1, leaves = 0}
   for _, kid in ipairs(kids) do
     node.size = math.min(node.size + kid.size, total)
+    node.cost = node.cost + kid.cost
     node.share = node.share * (1 - kid.share)
+    node.leaves = node.leaves + kid.leaves
   end
   node.share = 1 - node.share
   return node
+end
+
+local some_of
+
+-- All of some conditions: found among those that meet the one that costs least.
+local function all_of(nodes)
+  local kids, negated = parted(flattened(nodes, 'A'))
+  local smallest = kids[1]
+  for _, kid in ipairs(kids) do
+    smallest = kid.cost < smallest.cost and kid or smallest
+  end
+  if #negated > 0 then
+    kids[#kids + 1] = opposite(some_of('O', negated))
+  end
+  if #kids < 2 then
+    return kids[1] or everything
+  end
+  local node = {kind = 'A', kids = kids, smallest = smallest, size = smallest.size,
+    cost = 0, share = 1, leaves = 0}
+  for _, kid in ipairs(kids) do
+    local plain = kid.kind == 'N' and kid.kids[1] or kid
+    local whole = plain.known and 0 or plain.cost
+    node.cost = node.cost + math.min(whole, smallest.cost * kid.leaves)
+    node.share = node.share * kid.share
+    node.leaves = node.leaves + kid.leaves
+  end
+  table.sort(kids, function(a, b) return a.share < b.share end)
+  return node
+end
+
+-- Any of some conditions ('O'), or an odd number of them ('X').
+function some_of(kind, nodes)
+  local kids, negated = parted(flattened(nodes, kind))
+  if kind == 'X' then
+    for _, node in ipairs(negated) do
+      kids[#kids + 1] = node ~= nothing and node or nil
+    end
+    local node = united('X', kids)
+    return #negated % 2 == 1 and opposite(node) or node
+  end
+  for _, node in ipairs(negated) do
+    if node == nothing then
+      return everything
+    end
+  end
+  if #negated > 0 then
+    -- Any of p and not q: not (q and not p).
+    negated[#negated + 1] = opposite(united('O', kids))
+    return opposite(all_of(negated))
+  end
+  return united('O', kids)
+end
+
+-- Both of two conditions.
+local function both(one, other)
+  return all_of({one, other})
 end
 
 -- The condition that begins at ARGV[at], and where the next one begins.
@@ -128,9 +221,7 @@ local function condition(at)
   local kind = ARGV[at]
   if kind == 'T' then
     local key = KEYS[tonumber(ARGV[at + 1])]
-    local size = redis.call('ZCARD', key)
-    local share = size / math.max(total, 1)
-    return {kind = 'T', key = key, size = size, share = share}, at + 2
+    return leaf('T', key, redis.call('ZCARD', key)), at + 2
   elseif kind == 'R' then
     local place = tonumber(ARGV[at + 1])
     local node = range(KEYS[place], KEYS[place + 1], ARGV[at + 2], ARGV[at + 3])
@@ -153,237 +244,4 @@ local function condition(at)
     kids[i], following = condition(following)
   end
   return kind == 'A' and all_of(kids) or some_of(kind, kids), following
-end
-
--- Call with chunks of a list, and where each begins, until it returns true.
-local function chunked(list, visit)
-  for from = 1, #list, CHUNK do
-    if visit(from, {unpack(list, from, math.min(from + CHUNK - 1, #list))}) then
-      return true
-    end
-  end
-end
-
--- What the store says of each id: the replies of one command in chunks. false: nothing.
-local function asked(command, key, ids)
-  if #ids <= CHUNK then
-    return #ids > 0 and redis.call(command, key, unpack(ids)) or {}
-  end
-  local all = {}
-  chunked(ids, function(from, some)
-    for i, reply in ipairs(redis.call(command, key, unpack(some))) do
-      all[from + i - 1] = reply
-    end
-  end)
-  return all
-end
-
--- Those ids whose fact passes, in order.
-local function chosen(ids, facts, passes)
-  local kept = {}
-  for i = 1, #ids do
-    if passes(facts[i]) then
-      kept[#kept + 1] = ids[i]
-    end
-  end
-  return kept
-end
-
-local function is_there(fact)
-  return fact
-end
-
-local meets
-
--- Of a condition of several: how many of them each id meets, in {id: number}.
-local function tallied(node, ids)
-  local met, rest = {}, ids
-  for _, kid in ipairs(node.kids) do
-    for _, pk in ipairs(meets(kid, rest)) do
-      met[pk] = (met[pk] or 0) + 1
-    end
-    if node.kind == 'O' then
-      local left = {}
-      for _, pk in ipairs(rest) do
-        if not met[pk] then
-          left[#left + 1] = pk
-        end
-      end
-      rest = left
-    end
-  end
-  return met
-end
-
--- Those of the ids that meet a condition, in their order. `given` is one of which it
--- is known that they do.
-function meets(node, ids, given)
-  if #ids == 0 or node == given then
-    return ids
-  elseif node.kind == 'T' then
-    return chosen(ids, asked('ZMSCORE', node.key, ids), is_there)
-  elseif node.kind == 'D' then
-    return chosen(ids, asked('ZMSCORE', KEYS[2], ids), function(score)
-      return score == node.score
-    end)
-  elseif node.kind == 'R' then
-    local from, till, low, high = node.from, node.till, node.low, node.high
-    local kept, facts = {}, asked('HMGET', node.sort_keys, ids)
-    for i = 1, #ids do
-      local sort_key = facts[i]
-      local first = sort_key and lead(sort_key, 1)
-      if first and (first > from or first == from and not is_before(sort_key, low))
-        and (first < till or first == till and is_before(sort_key, high)) then
-        kept[#kept + 1] = ids[i]
-      end
-    end
-    return kept
-  elseif node.kind == 'I' then
-    return chosen(ids, ids, function(pk) return node.known[pk] end)
-  elseif node.kind == 'A' then
-    for _, kid in ipairs(node.kids) do
-      ids = meets(kid, ids, given)
-    end
-    return ids
-  elseif node.kind == 'N' then
-    local met = {}
-    for _, pk in ipairs(meets(node.kids[1], ids)) do
-      met[pk] = true
-    end
-    return chosen(ids, ids, function(pk) return not met[pk] end)
-  end
-  local met, is_odd = tallied(node, ids), node.kind == 'X'
-  return chosen(ids, ids, function(pk)
-    return met[pk] and (not is_odd or met[pk] % 2 == 1)
-  end)
-end
-
--- The ids that are not due.
-local function living(ids)
-  if due == 0 or #ids == 0 then
-    return ids
-  end
-  return chosen(ids, asked('ZMSCORE', KEYS[2], ids), function(score)
-    return not score or tonumber(score) > now
-  end)
-end
-
--- The smallest condition of which every match is known to be.
-local function source(node)
-  if node.kind == 'A' then
-    return node.smallest and source(node.smallest) or everything
-  end
-  if node.kind == 'X' then
-    return {kind = 'O', kids = node.kids, size = node.size, share = node.share}
-  end
-  return node.kind == 'N' and everything or node
-end
-
--- Ids of a source that stands in a sorted set, from a place on in one direction. An
--- ordered attribute's stand by value, then by creation; all others by creation.
-local function stretch(node, from, count, is_down)
-  local key, first, size = node.key or KEYS[1], node.first or 0, node.size
-  if node.kind == 'R' then
-    first = rank_of(key, node.low)
-  end
-  count = math.min(count, size - from)
-  if count <= 0 then
-    return {}
-  elseif is_down then
-    from = redis.call('ZCARD', key) - first - size + from
-    return redis.call('ZREVRANGE', key, from, from + count - 1)
-  end
-  return redis.call('ZRANGE', key, first + from, first + from + count - 1)
-end
-
--- Call with the ids of a source, 1000 at a time, each id once, until it returns true.
-local function each(node, visit)
-  if node.kind == 'O' then
-    local seen = {}
-    for _, kid in ipairs(node.kids) do
-      local is_done = each(source(kid), function(ids)
-        local new = {}
-        for _, pk in ipairs(meets(kid, ids, source(kid))) do
-          if not seen[pk] then
-            seen[pk] = true
-            new[#new + 1] = pk
-          end
-        end
-        return visit(new)
-      end)
-      if is_done then
-        return true
-      end
-    end
-  elseif node.kind == 'I' then
-    return chunked(node.ids, function(_, some)
-      return visit(chosen(some, asked('ZMSCORE', KEYS[1], some), is_there))
-    end)
-  elseif node.kind == 'D' then
-    return visit(redis.call('ZRANGEBYSCORE', KEYS[2], node.score, node.score))
-  else
-    for from = 0, node.size - 1, CHUNK do
-      local ids = stretch(node, from, CHUNK, false)
-      if node.kind == 'R' then
-        for i, entry in ipairs(ids) do
-          ids[i] = split(entry)
-        end
-      end
-      if visit(ids) then
-        return true
-      end
-    end
-  end
-end
-
--- Of two terms or more that must be met, the ids that the server finds in all of them,
--- by creation; what they must meet beside; and one of the keys. It looks at an id in half
--- the time that we take. Else nil.
-local function intersected(node)
-  local command, rest = {'ZINTER', 0}, {}
-  for _, kid in ipairs(conjuncts(node)) do
-    if kid.kind == 'T' and #command < CHUNK then
-      command[#command + 1] = kid.key
-    else
-      rest[#rest + 1] = kid
-    end
-  end
-  local terms = #command - 2
-  if terms < 2 then
-    return nil
-  end
-  -- The default SUM would pass 2^53 with six terms and lose the order.
-  command[2], command[terms + 3], command[terms + 4] = terms, 'AGGREGATE', 'MIN'
-  return redis.call(unpack(command)), all_of(rest), command[3]
-end
-
--- Call with all ids that meet a condition, 1000 at a time: by creation, where that is
--- the answer.
-local function each_match(node, visit)
-  local from = source(node)
-  local ids, rest = nil, nil
-  if from.kind == 'T' then
-    ids, rest = intersected(node)
-  end
-  if ids then
-    chunked(ids, function(_, some)
-      visit(meets(rest, some))
-    end)
-    return true
-  end
-  each(from, function(some)
-    visit(meets(node, some, from))
-  end)
-  return from.kind == 'T' or from.is_single or from == everything
-end
-
--- Every live id that meets a condition, and whether they stand by creation.
-local function gathered(node)
-  local found = {}
-  local is_by_creation = each_match(node, function(ids)
-    for _, pk in ipairs(living(ids)) do
-      found[#found + 1] = pk
-    end
-  end)
-  return found, is_by_creation
 end

@@ -8,6 +8,7 @@
 -- DERIVED  none
 
 -- INCLUDE conditions
+-- INCLUDE matching
 -- INCLUDE orders
 
 local node = condition(condition_at)

@@ -1,13 +1,14 @@
--- How many live objects meet a condition.
+-- How many live objects meet a condition, or that and each of some others.
 --
 -- KEYS     as ask.lua
--- ARGV     a condition, as conditions.lua
--- RETURNS  the number
--- COST     O(log n) of one condition where nothing is due; of several 1 us an id of the
---          smallest; and 1 us for each object that is due
+-- ARGV     1 number of others; a condition, as conditions.lua; then the others
+-- RETURNS  the number, where there are no others; else a list, one number for each
+-- COST     O(log n) of one condition where nothing is due; of several as matching.lua,
+--          1 us an id; with d objects due the less of d and of reading the condition
 -- DERIVED  none
 
 -- INCLUDE conditions
+-- INCLUDE matching
 
 local number
 
@@ -26,6 +27,12 @@ end
 
 local function looked_at(node)
   local count = 0
+  if node.known and node.kind ~= 'I' then
+    for _ in pairs(node.known) do
+      count = count + 1
+    end
+    return count
+  end
   each_match(node, function(ids)
     count = count + #ids
   end)
@@ -55,39 +62,38 @@ local function in_ranges(kids)
   return count + between(kids[1].key, low, high)
 end
 
--- How many, what is due among them.
+-- All less those that are negated, where that is less to read. Else nil.
+local function less_negated(node)
+  local rest, negated = {}, nil
+  for _, kid in ipairs(node.kids) do
+    if kid.kind == 'N' then
+      negated = kid.kids[1]
+    else
+      rest[#rest + 1] = kid
+    end
+  end
+  if negated then
+    local others = all_of(rest)
+    local less = both(negated, others)
+    if 2 * source(less).cost < source(node).cost then
+      return number(others) - number(less)
+    end
+  end
+end
+
+-- How many, those that are due among them.
 function number(node)
-  if node.kind == 'T' or node.kind == 'R' then
+  if node.kind == 'T' or node.kind == 'R' or node == everything then
     return node.size
   elseif node.kind == 'N' then
     return total - number(node.kids[1])
   elseif node.kind == 'A' then
-    if #node.kids == 0 then
-      return total
-    end
-    local count = #node.kids < CHUNK and met(node.kids)
-    if count then
-      return count
-    end
-    -- All but some: all, less those, if they are fewer to look at.
-    for i, kid in ipairs(node.kids) do
-      if kid.kind == 'N' then
-        local rest = {}
-        for j, other in ipairs(node.kids) do
-          rest[#rest + 1] = j ~= i and other or nil
-        end
-        local others = all_of(rest)
-        local less = both(kid.kids[1], others)
-        if 2 * source(less).size < source(node).size then
-          return number(others) - number(less)
-        end
-      end
-    end
+    return #node.kids < CHUNK and met(node.kids) or less_negated(node) or looked_at(node)
   elseif node.kind == 'O' and #node.kids > 0 and in_ranges(node.kids) then
     return in_ranges(node.kids)
-  elseif node.kids and #node.kids == 2 then
+  elseif node.kids and #node.kids == 2 and not node.known then
     local shared = both(node.kids[1], node.kids[2])
-    if 2 * source(shared).size < node.size then
+    if 2 * source(shared).cost < node.cost then
       local twice = number(shared) * (node.kind == 'X' and 2 or 1)
       return number(node.kids[1]) + number(node.kids[2]) - twice
     end
@@ -95,10 +101,31 @@ function number(node)
   return looked_at(node)
 end
 
-local node = condition(1)
-local count = number(node)
-for from = 0, due - 1, CHUNK do
-  local till = math.min(from + CHUNK, due) - 1
-  count = count - #meets(node, redis.call('ZRANGE', KEYS[2], from, till))
+-- How many of those that are not due.
+local function number_living(node)
+  if due == 0 then
+    return number(node)
+  elseif node.kind == 'N' then
+    return total - due - number_living(node.kids[1])
+  elseif node ~= everything and node.cost < due then
+    return #gathered(node)
+  end
+  local count = number(node)
+  for from = 0, due - 1, CHUNK do
+    local till = math.min(from + CHUNK, due) - 1
+    count = count - #meets(node, redis.call('ZRANGE', KEYS[2], from, till))
+  end
+  return count
 end
-return count
+
+local others = tonumber(ARGV[1])
+local node, following = condition(2)
+if others == 0 then
+  return number_living(node)
+end
+local counts, other = {}, nil
+for i = 1, others do
+  other, following = condition(following)
+  counts[i] = number_living(both(other, node))
+end
+return counts

@@ -11,6 +11,7 @@
 -- DERIVED  the objects
 
 -- INCLUDE conditions
+-- INCLUDE matching
 
 local attributes, following = tonumber(ARGV[1]), tonumber(ARGV[1]) + 2
 local wants_objects = ARGV[following] == '1'

@@ -1,0 +1,96 @@
+"""Whether one object meets a condition, by what it is found by. Plain data."""
+
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Protocol
+
+from ..terms import term_suffix
+from .conditions import And, Condition, Holds, Ids, Not, Or, Range, Term, Xor, any_of
+
+
+class Entries(Protocol):
+    """What one object is found by, besides its id.
+
+    suffixes: one for each index term, from ``terms.term_suffix``. sort_keys: of each
+    ordered attribute that it has. unique: what stands for its value of each unique
+    one, by their names.
+    """
+
+    @property
+    def suffixes(self) -> Collection[bytes]: ...
+
+    @property
+    def sort_keys(self) -> Mapping[str, bytes]: ...
+
+    @property
+    def unique(self) -> Mapping[tuple[str, ...], bytes]: ...
+
+
+Matcher = Callable[[str, Entries], bool]
+"""Tells whether the object with this id and these entries meets a condition."""
+
+
+def matcher(condition: Condition) -> Matcher:
+    """Return what tells whether an object meets the condition.
+
+    It asks for each entry of the object once, however many values the condition has.
+    """
+    match condition:
+        case Not(part):
+            meets = matcher(part)
+            return lambda pk, entries: not meets(pk, entries)
+        case And(parts):
+            plain = [matcher(each) for each in parts if not isinstance(each, Not)]
+            negated = [each.part for each in parts if isinstance(each, Not)]
+            if negated:
+                plain.append(matcher(Not(any_of(negated))))
+            return lambda pk, entries: all(meets(pk, entries) for meets in plain)
+        case Xor(parts):
+            number = _counter(parts)
+            return lambda pk, entries: number(pk, entries) % 2 == 1
+    number = _counter(condition.parts if isinstance(condition, Or) else (condition,))
+    return lambda pk, entries: number(pk, entries) > 0
+
+
+def _counter(parts: Iterable[Condition]) -> Callable[[str, Entries], int]:
+    """Return what counts how many of the parts an object meets."""
+    terms: defaultdict[bytes, int] = defaultdict(int)
+    pks: defaultdict[str, int] = defaultdict(int)
+    held: defaultdict[tuple[tuple[str, ...], bytes], int] = defaultdict(int)
+    ranges: defaultdict[str, list[Range]] = defaultdict(list)
+    others: list[Matcher] = []
+    for part in parts:
+        match part:
+            case Term(term):
+                terms[term_suffix(term)] += 1
+            case Ids(chosen):
+                for pk in chosen:
+                    pks[pk] += 1
+            case Holds(names, value):
+                held[names, value] += 1
+            case Range(name, low, high):
+                if low < high:
+                    ranges[name].append(part)
+            case _:
+                others.append(matcher(part))
+    bounds = {
+        name: (sorted(each.low for each in some), sorted(each.high for each in some))
+        for name, some in ranges.items()
+    }
+    unique_names = {names for names, _ in held}
+
+    def number(pk: str, entries: Entries) -> int:
+        met = pks.get(pk, 0) + sum(meets(pk, entries) for meets in others)
+        if terms:
+            met += sum(terms.get(suffix, 0) for suffix in set(entries.suffixes))
+        for name, (lows, highs) in bounds.items():
+            key = entries.sort_keys.get(name)
+            if key is not None:
+                met += bisect_right(lows, key) - bisect_right(highs, key)
+        for names in unique_names:
+            value = entries.unique.get(names)
+            met += 0 if value is None else held.get((names, value), 0)
+        return met
+
+    return number

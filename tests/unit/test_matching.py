@@ -1,0 +1,96 @@
+"""Whether an object meets a condition: as each condition says by itself."""
+
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from django_ormist.queries.conditions import (
+    And,
+    Holds,
+    Ids,
+    Not,
+    Or,
+    Range,
+    Term,
+    Xor,
+    negated,
+)
+from django_ormist.queries.matching import matcher
+from django_ormist.terms import term_suffix
+
+
+@dataclass
+class Found:
+    """The entries of an object."""
+
+    suffixes: tuple[bytes, ...] = ()
+    sort_keys: dict[str, bytes] = field(default_factory=dict)
+    unique: dict[tuple[str, ...], bytes] = field(default_factory=dict)
+
+
+def is_met(condition, pk, found):
+    match condition:
+        case Term(term):
+            return term_suffix(term) in found.suffixes
+        case Range(name, low, high):
+            return name in found.sort_keys and low <= found.sort_keys[name] < high
+        case Ids(pks):
+            return pk in pks
+        case Holds(names, value):
+            return found.unique.get(names) == value
+        case Not(part):
+            return not is_met(part, pk, found)
+    met = [is_met(part, pk, found) for part in condition.parts]
+    return {And: all(met), Or: any(met), Xor: sum(met) % 2 == 1}[type(condition)]
+
+
+keys = st.sampled_from([b"", b"a", b"b", b"ba", b"c", b"\xff"])
+leaves = st.one_of(
+    st.builds(Term, st.sampled_from("abc")),
+    st.builds(Range, st.sampled_from("xy"), keys, keys),
+    st.builds(Ids, st.frozensets(st.sampled_from("12"))),
+    st.builds(Holds, st.just(("u",)), keys),
+)
+
+
+def joined(parts):
+    several = st.lists(parts, max_size=5).map(tuple)
+    return st.one_of(
+        st.builds(And, several),
+        st.builds(Or, several),
+        st.builds(Xor, several),
+        parts.map(negated),
+        parts.map(Not),
+    )
+
+
+founds = st.builds(
+    Found,
+    st.lists(st.sampled_from("abc").map(term_suffix), unique=True).map(tuple),
+    st.dictionaries(st.sampled_from("xy"), keys),
+    st.dictionaries(st.just(("u",)), keys),
+)
+
+
+@settings(max_examples=500)
+@given(st.recursive(leaves, joined), st.sampled_from("123"), founds)
+def test_a_tree_of_conditions_is_met_as_its_parts_are(condition, pk, found):
+    assert matcher(condition)(pk, found) is is_met(condition, pk, found)
+
+
+@pytest.mark.parametrize("kind", [Or, Xor])
+def test_an_entry_is_asked_for_once_whatever_the_number_of_values(kind):
+    class Counted(dict):
+        asked = 0
+
+        def get(self, *key):
+            self.asked += 1
+            return super().get(*key)
+
+    ranges = (Range("x", b"%d" % n, b"%d\xff" % n) for n in range(1000))
+    holds = (Holds(("u",), b"%d" % n) for n in range(1000))
+    found = Found((b"t:7",), Counted(x=b"7"), Counted({("u",): b"7"}))
+    matcher(kind((*ranges, *holds)))("1", found)
+    assert found.sort_keys.asked == found.unique.asked == 1
