@@ -22,6 +22,7 @@ from .unsupported import MODEL, missing
 
 if TYPE_CHECKING:
     from ..keys import Space
+    from .collection import Collection
 
 
 class Model(Altering, metaclass=ModelBase):
@@ -315,23 +316,29 @@ class Model(Altering, metaclass=ModelBase):
 
     @alters_data
     def refresh_from_db(
-        self, using: str | None = None, fields: Iterable[str] | None = None
+        self,
+        using: str | None = None,
+        fields: Iterable[str] | None = None,
+        from_queryset: "Collection[Self] | Manager[Self] | None" = None,
     ) -> None:
         """Read everything anew; unsaved changes are lost. One round trip.
 
-        fields: names of attributes or counters, "tags", "expire": unsaved changes of
-        these alone are lost. Raises DoesNotExist.
+        fields: names of attributes or counters, "tags", "expire": these alone are read
+        anew. from_queryset: where it must be found. Raises DoesNotExist.
         """
-        alias = self._alias(using)
-        run(saving.refresh(self, alias, fields), alias)
+        alias = self._alias(using or getattr(from_queryset, "db", None))
+        run(saving.refresh(self, alias, fields, from_queryset), alias)
 
     @alters_data
     async def arefresh_from_db(
-        self, using: str | None = None, fields: Iterable[str] | None = None
+        self,
+        using: str | None = None,
+        fields: Iterable[str] | None = None,
+        from_queryset: "Collection[Self] | Manager[Self] | None" = None,
     ) -> None:
         """See refresh_from_db()."""
-        alias = self._alias(using)
-        await arun(saving.refresh(self, alias, fields), alias)
+        alias = self._alias(using or getattr(from_queryset, "db", None))
+        await arun(saving.refresh(self, alias, fields, from_queryset), alias)
 
     @alters_data
     def increment(self, name: str, by: Any = 1) -> Any:

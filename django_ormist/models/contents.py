@@ -1,5 +1,6 @@
 """What an object holds, between its Python attributes and its stored image."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,7 +48,7 @@ class Contents:
 
     def image(self, meta: Options, codec: str) -> Image:
         """What the store is to hold. Raises TypeError, ValueError."""
-        packed = pack(self.attrs, self.tags, self.expire_at_ms, codec)
+        packed = self.packed(codec)
         for names in meta.unique:
             self._check_unique(meta, names)
         return self.stored_image(packed, meta)
@@ -72,8 +73,36 @@ class Contents:
 
     def image_like(self, old: Image, codec: str) -> Image:
         """The image, where it is known to have the same index entries as *old*."""
-        packed = pack(self.attrs, self.tags, self.expire_at_ms, codec)
+        packed = self.packed(codec)
         return Image(packed, old.suffixes, self.expire_at_ms, old.sort_keys, old.unique)
+
+    def packed(self, codec: str) -> bytes:
+        """Return the bytes that hold all of it."""
+        return pack(self.attrs, self.tags, self.expire_at_ms, codec)
+
+    def equals(self, other: "Contents") -> bool:
+        """Return whether both hold the same, in whatever order."""
+        return (
+            self.attrs.keys() == other.attrs.keys()
+            and set(self.tags) == set(other.tags)
+            and self.expire_at_ms == other.expire_at_ms
+            and all(
+                pack_value(name, value) == pack_value(name, other.attrs[name])
+                for name, value in self.attrs.items()
+            )
+        )
+
+    def take(self, other: "Contents", names: Iterable[str]) -> None:
+        """Take what *other* has under these names: attributes, "tags" or "expire"."""
+        for name in names:
+            if name in other.attrs:
+                self.attrs[name] = other.attrs[name]
+            else:
+                self.attrs.pop(name, None)
+        if "tags" in names:
+            self.tags = list(other.tags)
+        if "expire" in names:
+            self.expire_at_ms = other.expire_at_ms
 
     def _check_unique(self, meta: Options, names: tuple[str, ...]) -> None:
         for name in names:

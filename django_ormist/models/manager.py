@@ -251,6 +251,11 @@ class Manager(Asking[M]):
         manager.__dict__.update(self.__dict__, model=owner)
         return manager
 
+    @property
+    def db(self) -> str:
+        """The alias that is asked."""
+        return self._collection().db
+
     def get_collection(self) -> "Collection[M]":
         """The collection that every verb begins with; override it to narrow all."""
         return self.collection_class(self.model)

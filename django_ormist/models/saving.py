@@ -1,9 +1,10 @@
 """The flows of one instance: save, delete, refresh."""
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .. import signals
+from ..connections import connections
 from ..keys import object_key
 from ..operations import objects
 from ..operations.healing import forget
@@ -11,6 +12,7 @@ from ..operations.objects import NOTHING, Image
 from ..operations.operation import Flow, Notice
 from ..operations.replies import Outcome
 from ..queries.query import Query
+from . import fetching
 from .blocks import Pending, Removal, current, refuse_refresh
 from .contents import Contents
 from .efforts import Effort
@@ -19,6 +21,8 @@ from .later import Later
 if TYPE_CHECKING:
     from . import bulk
     from .base import Model
+    from .collection import Collection
+    from .manager import Manager
 else:
     bulk = Later("bulk")
 
@@ -108,33 +112,63 @@ def delete_stored(instance: "Model", using: str, old: Image) -> Flow:
     return code is Outcome.DONE
 
 
-def refresh(instance: "Model", using: str, fields: Iterable[str] | None = None) -> Flow:
-    """Flow: read the instance anew. One round trip. Raises DoesNotExist."""
+def refresh(
+    instance: "Model",
+    using: str,
+    fields: Iterable[str] | None = None,
+    source: "Collection[Any] | Manager[Any] | None" = None,
+) -> Flow:
+    """Flow that reads the instance anew, as it is found in *source*.
+
+    One round trip; none if *fields* is empty. Raises DoesNotExist.
+    """
     if isinstance(fields, str):
         raise TypeError(f"fields is a list of names, not the text {fields!r}.")
+    names = None if fields is None else set(fields)
+    if names is not None and not names:
+        return
+    model, meta = type(instance), instance._meta
+    source = model._base_manager if source is None else source
+    if source.model is not model:
+        raise TypeError(
+            f"Cannot refresh {meta.object_name} from a collection of "
+            f"{source.model._meta.object_name}. Pass one of its own model."
+        )
     refuse_refresh(instance, using)
-    space, meta = instance._meta.space(using), instance._meta
-    if meta.counters:
-        packed, counters = yield [
-            objects.load(space, instance.id),
-            objects.load_counters(space, instance.id),
-        ]
-    else:
-        packed, counters = (yield objects.load(space, instance.id)), {}
-    if packed is None:
+    asked = source.using(using)
+    found = yield from fetching.get_or_none(asked, (instance.id,), {})
+    if found is None:
         raise gone(instance)
-    key = object_key(space, instance.id)
-    contents = Contents.of(packed, key)
-    if fields is None:
-        instance._take(contents, packed, using)
+    contents = Contents(found.attrs, found._tags, found._expire_at_ms)
+    if names is None:
+        instance._take(contents, found._packed, using)
         renewed = meta.counters
     else:
-        names = set(fields)
-        rebase(instance, contents, packed, key, using, names)
+        _renew(instance, contents, found._packed, using, names)
         renewed = meta.counters & names
     for name in renewed:
-        instance._counters[name] = counters.get(name, 0)
+        instance._counters[name] = found._counters.get(name, 0)
     instance._assigned.difference_update(renewed)
+
+
+def _renew(
+    instance: "Model", stored: Contents, packed: bytes, using: str, names: set[str]
+) -> None:
+    """Give the instance these names as they are stored, and none of the others.
+
+    Of the others it stands for what it was loaded with, as a later save compares.
+    """
+    key = object_key(instance._meta.space(using), instance.id)
+    base = Contents({}, [], None)
+    if instance._packed is not None and instance._using == using:
+        base = Contents.of(instance._packed, key)
+    mine, assigned = instance._contents(), set(instance._assigned)
+    for contents in (base, mine):
+        contents.take(stored, names)
+    if not base.equals(stored):
+        packed = base.packed(connections[using].codec)
+    instance._take(mine, packed, using)
+    instance._assigned.update(assigned)
 
 
 def rebase(

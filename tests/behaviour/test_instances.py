@@ -176,52 +176,10 @@ def test_delete_says_what_it_deleted(ask, server):
     assert server.keys() == []
 
 
-def test_refresh_reads_everything_anew(ask, alias):
-    page = ask(Page.objects.create, "a", site="x", views=2)
-    other = ask(Page.objects.get, page.id)
-    other.site, other.tags, other.expire = "y", ["b"], 60
-    ask(other.save)
-    ask(other.increment, "views")
-    page.site = "lost"
-    ask(page.refresh_from_db)
-    assert (page.site, page.tags, page.views) == ("y", ["b", "site:y"], 3)
-    assert page.expire == other.expire
-    ask(other.delete)
-    with pytest.raises(Page.DoesNotExist, match=page.id):
-        ask(page.refresh_from_db)
-
-
-def test_refresh_of_named_fields_keeps_other_unsaved_changes(ask, alias):
-    page = ask(Page.objects.create, "a", site="x", size=1, gone=1, views=2)
-    other = ask(Page.objects.get, page.id)
-    other.site, other.size, other.tags, other.expire = "y", 2, ["b"], 60
-    del other.gone
-    ask(other.save)
-    ask(other.increment, "views")
-    page.site, page.size, page.gone, page.mine = "lost", 5, 5, 5
-    page.tags, page.expire, page.views, page.votes = ["c"], 1000, 50, 60
-    ask(page.refresh_from_db, fields=["site", "gone", "views", "absent"])
-    assert page.attrs == {"site": "y", "size": 5, "mine": 5}
-    assert (page.tags, page.views) == (["b", "c", "site:y"], 3)
-    ask(page.refresh_from_db, fields=("tags", "expire"))
-    assert (page.tags, page.expire) == (["b", "site:y"], other.expire)
-    ask(page.save, strict=True)
-    found = ask(Page.objects.get, page.id)
-    assert found.attrs == page.attrs
-    assert (found.views, found.votes) == (3, 60)
-    with pytest.raises(TypeError, match="fields is a list of names"):
-        ask(page.refresh_from_db, fields="site")
-
-
-@pytest.mark.parametrize("verb", ["refresh_from_db", "increment"])
-def test_an_object_never_loaded_is_loaded_below_its_own_changes(ask, alias, verb):
+def test_an_object_never_loaded_is_incremented_below_its_own_changes(ask, alias):
     page = ask(Page.objects.create, "a", site="x", size=1, views=2)
     twin = Page("mine", id=page.id, note="n")
-    if verb == "increment":
-        assert ask(twin.increment, "size", 4) == 5
-    else:
-        ask(twin.refresh_from_db, fields=["size"])
-        twin.size = 5
+    assert ask(twin.increment, "size", 4) == 5
     assert twin.attrs == {"site": "x", "size": 5, "note": "n"}
     assert twin.tags == ["a", "mine", "site:x"]
     ask(twin.save, strict=True)

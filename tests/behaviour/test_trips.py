@@ -26,6 +26,8 @@ def test_one_object_costs_one_trip(ask, trips):
     assert of(User.objects.get, user.id) == 1
     assert of(User.objects.find(name="y").get) == 1
     assert of(user.refresh_from_db) == 1
+    assert of(user.refresh_from_db, fields=["name"]) == 1
+    assert of(user.refresh_from_db, fields=[]) == 0
     assert of(User.objects.create, name="z") == 1
     assert of(user.delete) == 1
     page = Page(views=3)
