@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.apps import apps as global_apps
 from django.contrib.auth.management import _get_all_permissions  # type: ignore
 from django.db import router
 
@@ -9,10 +10,11 @@ from .overview import overview_stub
 from .stubs import APP_LABEL, all_stubs, stub_name
 
 
-def create_permissions(*, using: str, apps: Any, **kwargs: Any) -> None:
+def create_permissions(*, using: str, apps: Any = global_apps, **kwargs: Any) -> None:
     """Create the permissions that are missing, as Django does after ``migrate``.
 
-    Receives post_migrate. Three SQL queries where none is missing.
+    Receives post_migrate, which ``flush`` sends without *apps*. Three SQL queries where
+    none is missing.
     """
     try:
         apps.get_model("auth", "Permission")

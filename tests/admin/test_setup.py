@@ -66,7 +66,7 @@ def test_permissions_are_made_once(db, django_assert_num_queries):
         create_permissions(sender=sender, using="default", apps=apps)
     assert Permission.objects.count() == before
     Permission.objects.filter(codename="view_city").delete()
-    create_permissions(sender=sender, using="default", apps=apps)
+    create_permissions(sender=sender, using="default")  # as flush sends the signal
     assert Permission.objects.filter(codename="view_city").count() == 1
 
 
