@@ -4,6 +4,7 @@ An object is stored as one string, whose first byte tells the format and its ver
 0x01 is msgpack (as_msgpack.py), "{" is JSON (as_json.py).
 """
 
+from .lifetimes import Deadline, Lifetime
 from .objects import (
     as_plain,
     deadline_tail,
@@ -12,9 +13,12 @@ from .objects import (
     pack_value,
     too_deep,
     unpack,
+    with_deadline,
 )
 
 __all__ = [
+    "Deadline",
+    "Lifetime",
     "as_plain",
     "deadline_tail",
     "is_later",
@@ -22,4 +26,5 @@ __all__ = [
     "pack_value",
     "too_deep",
     "unpack",
+    "with_deadline",
 ]

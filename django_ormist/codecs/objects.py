@@ -9,21 +9,26 @@ from ..exceptions import CorruptDataError
 from ..storable import replacement, unwrapped
 from . import as_json, as_msgpack
 from .depth import DEEPEST, is_deeper, may_be_deep, with_room
+from .lifetimes import Deadline, Lifetime
 
 
 def pack(
     attrs: Mapping[str, Any],
     tags: Sequence[str] = (),
-    expire_at_ms: int | None = None,
+    expire_at_ms: Deadline | None = None,
     codec: str = "msgpack",
 ) -> bytes:
     """One object as bytes. codec: "msgpack" or "json".
+
+    For a Lifetime its placeholder stands where the server puts the deadline.
 
     Raises TypeError that names the attribute and the type that cannot be stored,
     ValueError that names an attribute with a lone surrogate, or nested more than
     DEEPEST levels.
     """
     packed = as_json.pack if codec == "json" else as_msgpack.pack
+    if isinstance(expire_at_ms, Lifetime):
+        expire_at_ms = expire_at_ms.placeholder_ms
     try:
         if as_msgpack.BUFFERS.isdisjoint(map(type, attrs.values())):
             data = packed(attrs, list(tags), expire_at_ms)
@@ -120,6 +125,14 @@ def deadline_tail(packed: bytes, expire_at_ms: int) -> tuple[bytes, int]:
     if packed[:1] == as_msgpack.VERSION:
         return as_msgpack.deadline_tail(expire_at_ms)
     return as_json.deadline_tail(expire_at_ms)
+
+
+def with_deadline(packed: bytes, expire_at_ms: int) -> bytes:
+    """Return *packed*, which has a deadline, with another one."""
+    tail, marked = deadline_tail(packed, expire_at_ms)
+    if packed[:1] == as_msgpack.VERSION:
+        return packed[: -len(tail)] + tail
+    return packed[: packed.rindex(tail[:marked])] + tail
 
 
 def pack_value(name: str, value: Any) -> bytes:

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from .. import exceptions
-from ..codecs import unpack
+from ..codecs import Deadline, unpack
 from ..connections.executor import arun, run
 from ..keys import object_key
 from ..operations.searches import Row
@@ -13,7 +13,7 @@ from . import increments, saving
 from .altering import Altering, alters_data
 from .arguments import checked_counter, checked_pk, checked_set, checked_tags
 from .contents import Contents
-from .deadlines import Expire, now_ms, to_datetime, to_deadline_ms
+from .deadlines import Expire, remaining_ms, to_datetime, to_deadline
 from .manager import Manager
 from .metaclass import ModelBase
 from .options import Options
@@ -55,7 +55,7 @@ class Model(Altering, metaclass=ModelBase):
 
     attrs: dict[str, Any]
     _tags: list[str]
-    _expire_at_ms: int | None
+    _expire_at_ms: Deadline | None
     _packed: bytes | None
     _using: str | None
     # Of a model with counters each instance has its own.
@@ -76,7 +76,7 @@ class Model(Altering, metaclass=ModelBase):
             or meta.new_pk(),
             attrs={},
             _tags=checked_tags(type(self), tags),
-            _expire_at_ms=to_deadline_ms(expire),
+            _expire_at_ms=to_deadline(expire),
             _packed=None,
             _using=None,
         )
@@ -182,12 +182,17 @@ class Model(Altering, metaclass=ModelBase):
 
     @property
     def expire(self) -> datetime | None:
-        """The deadline, aware and in UTC; None without one."""
+        """The deadline, aware and in UTC; None without one.
+
+        Seconds and timedeltas count from the server's clock as the object is saved.
+        Until then it is the deadline that a save at this moment would give, by this
+        machine's clock; after it the one that is stored.
+        """
         return to_datetime(self._expire_at_ms)
 
     @expire.setter
     def expire(self, value: Expire) -> None:
-        self.__dict__["_expire_at_ms"] = to_deadline_ms(value)
+        self.__dict__["_expire_at_ms"] = to_deadline(value)
 
     @alters_data
     def set(self, /, **attrs: Any) -> None:
@@ -210,13 +215,16 @@ class Model(Altering, metaclass=ModelBase):
     @alters_data
     def set_expire(self, expire: Expire) -> None:
         """Give it another deadline, or none. Stored by save()."""
-        self.__dict__["_expire_at_ms"] = to_deadline_ms(expire)
+        self.__dict__["_expire_at_ms"] = to_deadline(expire)
 
     def ttl(self) -> float | None:
-        """Seconds to the deadline by this machine's clock, 0.0 past it, or None."""
+        """Seconds to the deadline by this machine's clock, 0.0 past it, or None.
+
+        Of seconds or a timedelta that were not saved yet all of them.
+        """
         if self._expire_at_ms is None:
             return None
-        return max(self._expire_at_ms - now_ms(), 0) / 1000
+        return max(remaining_ms(self._expire_at_ms), 0) / 1000
 
     def validate(self) -> None:
         """Called before each save. Raise ValidationError here to refuse it."""

@@ -7,12 +7,13 @@ writes at once.
 
 from collections.abc import Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Union
 
 from ..exceptions import NotSupportedError
 from ..keys import Space
 from .contents import Contents
+from .deadlines import remaining_ms
 from .efforts import Effort
 
 if TYPE_CHECKING:
@@ -115,7 +116,9 @@ class Pending(Effort):
         super().__init__(*args, **kwargs)
         self.is_silent = is_silent
         self.is_stored = True
-        self.mine = self.contents = self.read(self.new.packed)
+        expire_at_ms = self.new.expire_at_ms
+        held = replace(self.read(self.new.packed), expire_at_ms=expire_at_ms)
+        self.mine = self.contents = held
         self.values = dict(self.instance._counters)
         self.known = self.assigned = set(self.instance._assigned)
 
@@ -154,23 +157,28 @@ class Pending(Effort):
             return self.loaded
         return self.before.new.packed if self.before.is_stored else None
 
-    def is_due(self, now_ms: int) -> bool:
+    def is_due(self) -> bool:
         """Whether its deadline is past: it removes what it would write."""
         deadline = self.contents.expire_at_ms
-        return deadline is not None and deadline <= now_ms
+        return deadline is not None and remaining_ms(deadline) <= 0
 
-    def applied(self) -> None:
-        """Tell the instance what is stored; what it changed since, it keeps."""
+    def applied(self, now_ms: bytes) -> None:
+        """Tell the instance what is stored; what it changed since, it keeps.
+
+        now_ms: see Image.written_at().
+        """
         instance = self.instance
         if instance.id != self.pk:
             return
         if not self.is_stored:
             instance._forget()
             return
+        new = self.new.written_at(now_ms)
+        stored = replace(self.contents, expire_at_ms=new.expire_at_ms)
         now, assigned = instance._contents(), set(instance._assigned)
-        if self.contents is not self.mine:
-            now = now.rebased(self.mine, self.contents)
-        instance._take(now, self.new.packed, self.using)
+        if self.contents is not self.mine or new is not self.new:
+            now = now.rebased(self.mine, stored)
+        instance._take(now, new.packed, self.using)
         for name in assigned:
             if instance._counters[name] != self.values.get(name):
                 instance._assigned.add(name)
@@ -194,7 +202,7 @@ class Removal:
         space = instance._meta.space(using)
         return cls(instance, using, instance.id, space, loaded)
 
-    def applied(self) -> None:
+    def applied(self, now_ms: bytes) -> None:
         """Tell the instance that it is not stored."""
         if self.instance.id == self.pk:
             self.instance._forget()

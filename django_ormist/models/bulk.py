@@ -44,7 +44,7 @@ def create(
                 refused, model = some[fact.number - 1], asked.model.__name__
                 error = held_by_another(model, refused.id, refused.attrs, fact)
                 raise IntegrityError(f"{error} {_so_far(written)}")
-            stored(asked, some, new)
+            stored(asked, some, new, fact[0])
             written += len(some)
     return instances
 
@@ -110,17 +110,23 @@ def settled(
             some = [*some[: fact - 1], *some[fact:]]
             new = [*new[: fact - 1], *new[fact:]]
             if not new:
-                return some, new, (Outcome.DONE, None)
+                return some, new, (Outcome.DONE, (None, []))
         reply = yield insertion(asked, new, passes_over=passes_over)
     return some, new, reply
 
 
 def stored(
-    asked: "Collection[Any]", some: Iterable["Model"], new: Iterable[NewObject]
+    asked: "Collection[Any]",
+    some: Iterable["Model"],
+    new: Iterable[NewObject],
+    now_ms: bytes | None,
 ) -> None:
-    """Tell the instances that they are stored."""
+    """Tell the instances that they are stored. now_ms: see Image.written_at()."""
     for instance, each in zip(some, new, strict=True):
-        instance._take(instance._contents(), each.image.packed, asked.db)
+        contents, image = instance._contents(), each.image.written_at(now_ms)
+        if contents.expire_at_ms == each.image.expire_at_ms:
+            contents.expire_at_ms = image.expire_at_ms
+        instance._take(contents, image.packed, asked.db)
 
 
 def _new(instance: "Model", codec: str) -> NewObject:

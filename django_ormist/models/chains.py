@@ -11,7 +11,6 @@ from ..operations.operation import Flow, Operation
 from ..operations.replies import Outcome
 from .blocks import Entry, Pending
 from .contents import Contents
-from .deadlines import now_ms
 
 
 class Chain:
@@ -52,10 +51,10 @@ class Chain:
         """
         if self.is_folded:
             return True
-        stored, now, last = self.stored, now_ms(), self.entries[-1]
+        stored, found, last = self.stored, None, self.entries[-1]
         for entry, place in zip(self.entries, self.places, strict=True):
             if not isinstance(entry, Pending):
-                stored = None
+                stored = found = None
                 continue
             if stored is None:
                 self.place = place
@@ -64,9 +63,10 @@ class Chain:
                 return False
             if refusal is not None:
                 raise refusal
-            entry.expect(stored)
-            entry.is_stored = entry is last or not entry.is_due(now)
+            entry.expect(stored, found)
+            entry.is_stored = entry is last or not entry.is_due()
             stored = entry.new.packed if entry.is_stored else None
+            found = entry.contents
         self.is_folded = True
         return True
 
@@ -100,10 +100,10 @@ class Chain:
         """The server says that this is stored."""
         self.stored, self.is_known, self.is_folded = stored, True, False
 
-    def applied(self) -> None:
-        """Tell the instances what is stored of them."""
+    def applied(self, now_ms: bytes) -> None:
+        """Tell the instances what is stored of them since *now_ms* of the server."""
         for entry in self.latest.values():
-            entry.applied()
+            entry.applied(now_ms)
 
     def _old(self) -> Image:
         if self.stored is None:

@@ -151,6 +151,9 @@ class Changes:
         code, fact = answer
         if code is Outcome.DONE:
             self.changed += 1
+            if found.new is not None:
+                found.new = found.new.written_at(fact)
+                found.contents.expire_at_ms = found.new.expire_at_ms
             if self.done is not None:
                 self.done(found)
         elif code is Outcome.DUE:

@@ -116,7 +116,7 @@ def commit(block: Block) -> Flow:
             f"{len(chains)}: the server does nothing else meanwhile. Write fewer, or "
             "use bulk_create() outside a block."
         )
-    is_applied = not chains
+    is_applied, now_ms = not chains, b""
     while not is_applied:
         doubtful = [chain for chain in chains if not chain.is_planned()]
         found = yield [objects.load(chain.space, chain.pk) for chain in doubtful]
@@ -124,11 +124,12 @@ def commit(block: Block) -> Flow:
             chain.know(stored)
             chain.is_planned()
         chains.sort(key=lambda chain: chain.place)  # objects are new in this order
-        is_applied, answers = yield commits.commit([chain.part() for chain in chains])
+        parts = [chain.part() for chain in chains]
+        is_applied, answers, now_ms = yield commits.commit(parts)
         for place, (code, fact) in answers.items():
             yield from chains[place].take(code, fact)
     for chain in chains:
-        chain.applied()
+        chain.applied(now_ms)
     for entry in block.entries:
         notice = _notice(entry)
         if notice is not None:

@@ -133,12 +133,13 @@ def _insert(asked: "Collection[Any]", instances: list["Model"], size: int) -> Fl
             bulk.insertion(asked, new, passes_over=True) for _, new in group
         ]
         for (some, new), reply in zip(group, replies, strict=True):
-            some, new, (_, obstacles) = yield from bulk.settled(
+            some, new, (_, (now_ms, obstacles)) = yield from bulk.settled(
                 asked, some, new, reply, passes_over=True
             )
-            against = {each.number: each for each in obstacles or ()}
+            against = {each.number: each for each in obstacles}
             written = [i for i in range(len(some)) if i not in against]
-            bulk.stored(asked, [some[i] for i in written], [new[i] for i in written])
+            instances_of, images_of = ([x[i] for i in written] for x in (some, new))
+            bulk.stored(asked, instances_of, images_of, now_ms)
             refused += [(some[number], against[number]) for number in sorted(against)]
     return refused
 

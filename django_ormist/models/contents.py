@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from ..codecs import pack, pack_value, unpack
+from ..codecs import Deadline, pack, pack_value, unpack
 from ..operations.objects import Image
 from ..sortkeys import sort_key
 from ..terms import object_terms, term_suffix, text, unique_value
@@ -13,11 +13,11 @@ from .options import Options
 
 @dataclass(slots=True)
 class Contents:
-    """Attributes, given tags and deadline of one object."""
+    """Attributes, given tags, and deadline or lifetime of one object."""
 
     attrs: dict[str, Any]
     tags: list[str]
-    expire_at_ms: int | None
+    expire_at_ms: Deadline | None
 
     @classmethod
     def of(cls, packed: bytes, key: bytes) -> "Contents":

@@ -6,14 +6,14 @@ from datetime import UTC, datetime, timedelta
 
 from django.utils import timezone
 
+from ..codecs.lifetimes import LAST_MS, Deadline, Lifetime
 from ..storable import unwrapped
 
 Expire = int | float | timedelta | datetime | None
-"""Seconds or a timedelta from now, a moment, or None for no expiry."""
+"""Seconds or a timedelta from the write on, a moment, or None for no expiry."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
-_LAST_MS = (datetime(9999, 12, 31, tzinfo=UTC) - _EPOCH) // _MILLISECOND
 
 
 def now_ms() -> int:
@@ -21,10 +21,11 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def to_deadline_ms(expire: Expire) -> int | None:
-    """*expire* as ms since 1970, rounded up. None stays None.
+def to_deadline(expire: Expire) -> Deadline | None:
+    """Return a datetime in ms since 1970, anything else as a Lifetime; None stays None.
 
-    A naive datetime is in the current time zone with USE_TZ, else local time.
+    Both are rounded up. A naive datetime is in the current time zone with USE_TZ, else
+    local time.
     Raises TypeError for another type, ValueError outside the years 1 to 9999.
     """
     expire = unwrapped(expire)
@@ -32,11 +33,11 @@ def to_deadline_ms(expire: Expire) -> int | None:
         return None
     try:
         if isinstance(expire, datetime):
-            return _moment_ms(expire)
+            return moment_ms(expire)
         if isinstance(expire, timedelta):
-            return _checked(now_ms() - (-expire // _MILLISECOND))
+            return _lifetime(-(-expire // _MILLISECOND))
         if isinstance(expire, int | float) and not isinstance(expire, bool):
-            return _checked(now_ms() + math.ceil(expire * 1000))
+            return _lifetime(math.ceil(expire * 1000))
     except (OverflowError, ValueError) as error:
         raise ValueError(
             f"expire={expire!r} is not a moment that can be stored. "
@@ -48,14 +49,25 @@ def to_deadline_ms(expire: Expire) -> int | None:
     )
 
 
-def to_datetime(deadline_ms: int | None) -> datetime | None:
-    """A deadline as an aware datetime in UTC. None stays None."""
-    if deadline_ms is None:
+def to_datetime(deadline: Deadline | None) -> datetime | None:
+    """Return a deadline as an aware datetime in UTC. None stays None.
+
+    Of a Lifetime it is what a write at this moment would give, by this machine's clock.
+    """
+    if deadline is None:
         return None
-    return _EPOCH + timedelta(milliseconds=deadline_ms)
+    if isinstance(deadline, Lifetime):
+        deadline = deadline.deadline_ms(now_ms())
+    return _EPOCH + timedelta(milliseconds=deadline)
 
 
-def _moment_ms(moment: datetime) -> int:
+def remaining_ms(deadline: Deadline) -> int:
+    """Return the ms to a deadline, by this machine's clock, or those of a Lifetime."""
+    return deadline.ms if isinstance(deadline, Lifetime) else deadline - now_ms()
+
+
+def moment_ms(moment: datetime) -> int:
+    """Return a datetime in ms since 1970, rounded up. See to_deadline()."""
     if timezone.is_naive(moment):
         moment = moment.astimezone() if not _uses_tz() else timezone.make_aware(moment)
     return _checked(-((_EPOCH - moment) // _MILLISECOND))
@@ -67,7 +79,12 @@ def _uses_tz() -> bool:
     return settings.configured and settings.USE_TZ
 
 
+def _lifetime(ms: int) -> Lifetime:
+    _checked(now_ms() + ms)
+    return Lifetime(ms)
+
+
 def _checked(deadline_ms: int) -> int:
-    if abs(deadline_ms) > _LAST_MS:
+    if abs(deadline_ms) > LAST_MS:
         raise OverflowError
     return deadline_ms

@@ -87,13 +87,16 @@ class Effort:
         self.values, self.assigned = instance._counters, instance._assigned
         self.expect(self.loaded)
 
-    def expect(self, stored: bytes | None) -> None:
-        """*stored* is what is there: plan the write that goes on top of it."""
+    def expect(self, stored: bytes | None, found: Contents | None = None) -> None:
+        """*stored* is what is there: plan the write that goes on top of it.
+
+        found: what these bytes hold, if that is known.
+        """
         self.stored = stored
         self.contents = self.mine
         self.old = NOTHING
         if stored is not None:
-            found = self.read(stored)
+            found = found or self.read(stored)
             self.old = found.stored_image(stored, self.meta)
             base = None if self.is_base(stored) else self.base()
             if base is not None:
@@ -131,7 +134,7 @@ class Effort:
         while True:
             code, stored = reply
             if code is Outcome.DONE:
-                self.done()
+                self.done(stored)
                 return True
             if code is Outcome.DUE:
                 code, stored = yield self.removal()
@@ -152,8 +155,12 @@ class Effort:
                 self.expect(stored)
             reply = yield self.operation()
 
-    def done(self) -> None:
-        """Tell the instance what is stored. What it was given meanwhile it keeps."""
+    def done(self, now_ms: bytes | None) -> None:
+        """Tell the instance what is stored. What it was given meanwhile it keeps.
+
+        now_ms: see Image.written_at().
+        """
+        self.new = self.new.written_at(now_ms)
         instance, contents, mine = self.instance, self.contents, self.mine
         if instance.id != self.pk:
             return
@@ -166,8 +173,11 @@ class Effort:
             contents = replace(contents, attrs=attrs)
         if instance._tags is not mine.tags:
             contents = replace(contents, tags=instance._tags)
+        expire_at_ms = self.new.expire_at_ms
         if instance._expire_at_ms != mine.expire_at_ms:
-            contents = replace(contents, expire_at_ms=instance._expire_at_ms)
+            expire_at_ms = instance._expire_at_ms
+        if contents.expire_at_ms != expire_at_ms:
+            contents = replace(contents, expire_at_ms=expire_at_ms)
         late: set[str] = set()
         if instance._assigned:
             sent = self.sent

@@ -14,7 +14,7 @@ from ..connections import connections
 from ..exceptions import FieldError, ImproperlyConfigured
 from ..keys import Space
 from ..queries.query import CREATED
-from .deadlines import to_deadline_ms
+from .deadlines import to_deadline
 from .letters import drawn
 from .unsupported import OPTIONS, missing
 
@@ -366,12 +366,12 @@ class Options:
                 expire, int | float | timedelta | None
             ):
                 raise TypeError
-            deadline_ms = to_deadline_ms(expire)
+            deadline = to_deadline(expire)
         except (TypeError, ValueError) as error:
             raise self._wrong(
                 "expire", f"must be seconds or a timedelta, not {expire!r}"
             ) from error
-        if deadline_ms is not None and _seconds(expire) <= 0:
+        if deadline is not None and _seconds(expire) <= 0:
             raise self._wrong("expire", f"must be more than 0 seconds, not {expire!r}")
 
     def _wrong(self, option: str, why: str) -> ImproperlyConfigured:

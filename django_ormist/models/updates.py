@@ -11,7 +11,7 @@ from ..queries.matching import matcher
 from .arguments import checked_counter
 from .blocks import refuse
 from .changes import Changes, Found, Rewrite, Verdict
-from .deadlines import Expire, to_datetime, to_deadline_ms
+from .deadlines import Expire, to_datetime, to_deadline
 from .expressions import Computed, is_expression, names_in, value_of
 from .fetching import check_whole
 from .options import Options
@@ -35,10 +35,10 @@ def set_expire(asked: "Collection[Any]", expire: Expire) -> Flow:
     """Flow: give what matches another deadline; how many. As delete()."""
     check_whole(asked, "set_expire")
     refuse(asked.db, "A collection's set_expire()")
-    deadline_ms = to_deadline_ms(expire)
+    deadline = to_deadline(expire)
 
     def rewrite(found: Found) -> Verdict:
-        found.contents.expire_at_ms = deadline_ms
+        found.contents.expire_at_ms = deadline
         return Verdict.WRITE
 
     return (yield from _change(asked, rewrite, moves=False))
@@ -101,7 +101,7 @@ def _names_read(meta: Options, values: dict[str, Any]) -> set[str]:
         elif name in meta.counters:
             checked_counter(meta.object_name, name, value)
         elif name == "expire":
-            values[name] = to_datetime(to_deadline_ms(value))
+            to_deadline(value)
         else:
             pack_value(name, value)
     return read
@@ -121,7 +121,7 @@ def _assign(meta: Options, found: Found, values: dict[str, Computed]) -> None:
     try:
         new = {name: value(held) for name, value in values.items()}
         if "expire" in new:
-            contents.expire_at_ms = to_deadline_ms(new.pop("expire"))
+            contents.expire_at_ms = to_deadline(new.pop("expire"))
     except (TypeError, ValueError, ArithmeticError) as error:
         error.add_note(f"In update() of {meta.object_name} {found.pk!r}.")
         raise

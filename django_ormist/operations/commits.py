@@ -31,15 +31,16 @@ def commit(parts: Sequence[Operation]) -> Operation:
     """Do these parts in one step, or none: objects.save(), objects.delete(), or below.
 
     Of one object one part at most. Answers (whether all was written, Answers of the
-    parts that refused, or found nothing to delete). A unique value may change hands
-    within the step. Of 100 parts the server is held some 4 ms.
+    parts that refused, or found nothing to delete, now in ms). A unique value may
+    change hands within the step. Of 100 parts the server is held some 4 ms.
     """
 
-    def parse(reply: list[Any]) -> tuple[bool, Answers]:
-        is_written, *answers = reply
-        return bool(is_written), {
+    def parse(reply: list[Any]) -> tuple[bool, Answers, bytes]:
+        is_written, now_ms, *answers = reply
+        parsed = {
             number - 1: parts[number - 1].parse(answer) for number, answer in answers
         }
+        return bool(is_written), parsed, now_ms
 
     heads: list[Word] = []
     keys: list[bytes] = []
@@ -58,8 +59,8 @@ def unless(guard: Operation, write: Operation) -> Operation:
     both = commit([guard, write])
 
     def parse(reply: list[Any]) -> Any:
-        is_written, answers = both.parse(reply)
-        done = (Outcome.DONE, None)
+        is_written, answers, now_ms = both.parse(reply)
+        done = (Outcome.DONE, now_ms)
         return answers.get(1, done) if is_written else answers.get(0) or answers[1]
 
     return replace(both, parse=parse)

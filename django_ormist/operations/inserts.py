@@ -53,16 +53,19 @@ def insert_many(
 ) -> Operation:
     """Write new objects, all or none. Answers (Outcome, 1-based number of one).
 
+    Of DONE the fact is (now in ms or None, Obstacles): see Image.written_at().
     before: skipped unless this object, the last of an earlier batch, is stored.
-    passes_over: write all but those whose id or unique value is taken: then DONE comes
-    with a list of those, as Obstacles. At most some 100 objects: the server does
-    nothing else meanwhile, 1.5 ms.
+    passes_over: write all but those whose id or unique value is taken: the Obstacles.
+    At most some 100 objects: the server does nothing else meanwhile, 1.5 ms.
     """
 
     def parse(reply: Any) -> Any:
-        if not passes_over or reply == 1 or reply[0] != 1:
+        if reply == 1:
+            return Outcome.DONE, (None, [])
+        if reply[0] != 1:
             return outcome_among(unique)(reply)
-        return Outcome.DONE, [_obstacle(unique, *each) for each in reply[1:]]
+        _, now_ms, *passed = reply
+        return Outcome.DONE, (now_ms, [_obstacle(unique, *each) for each in passed])
 
     suffixes, carriers = carriers_of(new.image for new in objects)
     words: list[Word] = []

@@ -1,11 +1,11 @@
 """One object in the store: load it, write it, delete it, add to its counters."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
-from ..codecs import deadline_tail
+from ..codecs import Deadline, Lifetime, deadline_tail, with_deadline
 from ..exceptions import CorruptDataError
 from ..keys import (
     Space,
@@ -46,21 +46,21 @@ class Image:
     """An object as it stands in the store, or will: bytes and index entries.
 
     packed: what ``codecs.pack`` made. suffixes: one for each index term, from
-    ``terms.term_suffix``. expire_at_ms: its deadline, None if it has none.
+    ``terms.term_suffix``. expire_at_ms: its deadline or its lifetime, None without one.
     sort_keys: of each ordered attribute that it has. unique: what stands for its value
     of each unique one, by their names.
     """
 
     packed: bytes
     suffixes: tuple[bytes, ...] = ()
-    expire_at_ms: int | None = None
+    expire_at_ms: Deadline | None = None
     sort_keys: Mapping[str, bytes] = field(default_factory=dict)
     unique: Mapping[tuple[str, ...], bytes] = field(default_factory=dict)
 
     @property
     def deadline(self) -> bytes:
-        """The deadline as the scripts take it."""
-        return b"" if self.expire_at_ms is None else b"%d" % self.expire_at_ms
+        """The deadline or the lifetime as the scripts take it."""
+        return b"" if self.expire_at_ms is None else deadline_word(self.expire_at_ms)
 
     @property
     def memo(self) -> bytes:
@@ -68,6 +68,25 @@ class Image:
         if self.expire_at_ms is None:
             return b""
         return memo_of(self.suffixes, self.sort_keys, self.unique)
+
+    def written_at(self, now_ms: bytes | None) -> "Image":
+        """Return what is stored, if it was written at *now_ms* of the server's clock.
+
+        now_ms: as the scripts answer it, None where no lifetime was sent.
+        """
+        lifetime = self.expire_at_ms
+        if now_ms is None or not isinstance(lifetime, Lifetime):
+            return self
+        deadline_ms = lifetime.deadline_ms(int(now_ms))
+        packed = with_deadline(self.packed, deadline_ms)
+        return replace(self, packed=packed, expire_at_ms=deadline_ms)
+
+
+def deadline_word(expire_at_ms: Deadline) -> bytes:
+    """Return a deadline in ms, or a lifetime after ``+``, as the scripts take them."""
+    if isinstance(expire_at_ms, Lifetime):
+        return b"+%d" % expire_at_ms.ms
+    return b"%d" % expire_at_ms
 
 
 def memo_of(
@@ -125,6 +144,7 @@ def save(
 ) -> Operation:
     """Write *new* if *old* is what is stored. Answers (Outcome, stored bytes).
 
+    (DONE, now in ms) where *new* has a lifetime: see Image.written_at().
     old: NOTHING to insert. counters: those to set; None for a model without any.
     counted: those that must have these values now; COUNTED if one has not.
     """
@@ -225,15 +245,22 @@ def delete(space: Space, pk: str, stored: Image, is_indexed: bool = True) -> Ope
 
 
 def renew(
-    space: Space, pk: str, packed: bytes, expire_at_ms: int, has_counters: bool = False
+    space: Space,
+    pk: str,
+    packed: bytes,
+    expire_at_ms: Deadline,
+    has_counters: bool = False,
 ) -> Operation:
-    """Move the deadline of an object that begins as *packed*. Answers an Outcome.
+    """Move the deadline of an object that begins as *packed*. Answers (Outcome, fact).
 
     packed: as it was loaded, with a deadline. It stays where it is: a few bytes are
-    sent, whatever its size. (REFUSED, None): there is no such object. (REFUSED, 1): it
-    begins otherwise by now, in the first HEAD bytes.
+    sent, whatever its size. (DONE, now in ms): of a lifetime. (REFUSED, None): there
+    is no such object. (REFUSED, 1): it begins otherwise, in the first HEAD bytes.
     """
-    tail, marked = deadline_tail(packed, expire_at_ms)
+    if isinstance(expire_at_ms, Lifetime):
+        tail, marked = deadline_tail(packed, expire_at_ms.placeholder_ms)
+    else:
+        tail, marked = deadline_tail(packed, expire_at_ms)
     counters = (counters_key(space, pk),) if has_counters else ()
     return Operation(
         RENEW,
@@ -241,7 +268,7 @@ def renew(
         (
             pk_bytes(pk),
             packed[: min(HEAD, len(packed) - len(tail))],
-            b"%d" % expire_at_ms,
+            deadline_word(expire_at_ms),
             tail,
             marked,
             SWEPT_BY_A_WRITE,

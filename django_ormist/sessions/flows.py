@@ -6,6 +6,7 @@ A store (``SessionStore``) holds the session as its request sees it, in
 
 import logging
 from contextvars import ContextVar
+from dataclasses import replace
 from datetime import datetime
 from operator import is_
 from typing import TYPE_CHECKING, Any
@@ -14,13 +15,13 @@ from django.contrib.sessions.backends.base import CreateError, UpdateError
 from django.contrib.sessions.exceptions import SessionInterrupted
 
 from .. import signals
-from ..codecs import deadline_tail, pack, pack_value
+from ..codecs import Deadline, Lifetime, pack, pack_value, with_deadline
 from ..connections import connections
 from ..exceptions import ConflictError, IntegrityError
 from ..keys import Space
 from ..models import saving
 from ..models.contents import Contents
-from ..models.deadlines import now_ms, to_deadline_ms
+from ..models.deadlines import now_ms, remaining_ms, to_deadline
 from ..models.efforts import Effort
 from ..operations import objects
 from ..operations.expiry import sweep
@@ -112,7 +113,7 @@ def save(store: "SessionStore") -> Flow:
         return
     before, deadline_ms = dict(record.attrs), record._expire_at_ms
     sent = _write_into(store, record)
-    if sent == before and deadline_ms and now_ms() < (record._expire_at_ms or 0):
+    if sent == before and deadline_ms and remaining_ms(_deadline(store)) > 0:
         # Equal, but for 1 and True, and for lists that the request changed in place.
         codec = connections[settings.using()].codec
         if pack(sent, (), deadline_ms, codec) == record._packed:
@@ -240,7 +241,7 @@ def _write_into(store: "SessionStore", record: Session) -> dict[str, Any]:
     payload.keep(attrs, before, store.serializer)
     record.attrs.clear()
     record.attrs.update(attrs)
-    record.__dict__["_expire_at_ms"] = _deadline_ms(store)
+    record.__dict__["_expire_at_ms"] = _deadline(store)
     return attrs
 
 
@@ -270,7 +271,9 @@ def _rewrite(record: Session) -> Flow:
     new = record._contents().image(meta, connections[using].codec)
     reply = yield objects.rewrite(meta.space(using), record.id, old, new)
     if reply[0] is Outcome.DONE:
-        record._take(record._contents(), new.packed, using)
+        new = new.written_at(reply[1])
+        contents = replace(record._contents(), expire_at_ms=new.expire_at_ms)
+        record._take(contents, new.packed, using)
         return
     try:
         yield from Effort(record, using, force_update=True).settle(reply)
@@ -304,17 +307,18 @@ def _renew(store: "SessionStore", record: Session) -> Flow:
     """Flow: move the deadline alone, by the lifetime that is stored."""
     using, space = settings.using(), _space()
     while True:
-        deadline_ms, packed = _deadline_ms(store), record._packed or b""
-        code, other = yield objects.renew(space, record.id, packed, deadline_ms)
+        deadline, packed = _deadline(store), record._packed or b""
+        code, fact = yield objects.renew(space, record.id, packed, deadline)
         if code is Outcome.DONE:
-            tail, _ = deadline_tail(packed, deadline_ms)
-            contents = Contents(record.attrs, [], deadline_ms)
-            record._take(contents, packed[: -len(tail)] + tail, using)
+            if isinstance(deadline, Lifetime):
+                deadline = deadline.deadline_ms(int(fact))
+            contents = Contents(record.attrs, [], deadline)
+            record._take(contents, with_deadline(packed, deadline), using)
             return
         if code is Outcome.DUE:
             yield from saving.delete_stored(record, using, NOTHING)
             return
-        if other is None:
+        if fact is None:
             raise UpdateError
         sent = dict(record.attrs)
         try:
@@ -395,14 +399,14 @@ def _image(record: Session, packed: bytes | None) -> Image:
     return _contents(record, packed).stored_image(packed, record._meta)
 
 
-def _deadline_ms(store: "SessionStore") -> int:
+def _deadline(store: "SessionStore") -> Deadline:
     """When the session ends, by its own lifetime or by SESSION_COOKIE_AGE."""
     lifetime = store._session_cache.get(payload.LIFETIME)
     if isinstance(lifetime, str | datetime):
         expire: Any = store.get_expiry_date(expiry=lifetime)
     else:
         expire = store.get_expiry_age(expiry=lifetime)
-    return to_deadline_ms(expire) or 0
+    return to_deadline(expire) or 0
 
 
 def _space() -> Space:

@@ -9,7 +9,7 @@ from django.utils.module_loading import import_string
 
 from ..connections.executor import run
 from ..exceptions import IntegrityError
-from ..models.deadlines import now_ms, to_deadline_ms
+from ..models.deadlines import now_ms, to_deadline
 from ..operations import objects
 from ..operations.operation import Flow
 from . import payload, settings
@@ -67,8 +67,7 @@ def _made(found: Found, tally: Tally) -> Session | None:
         tally.refused.append((session.id, str(error)))
         return None
     age = django_settings.SESSION_COOKIE_AGE
-    deadline_ms = found.deadline_ms or to_deadline_ms(age)
-    session.__dict__["_expire_at_ms"] = deadline_ms
+    session.__dict__["_expire_at_ms"] = found.deadline or to_deadline(age)
     return session
 
 

@@ -11,9 +11,10 @@ from django.contrib.sessions.backends.base import SessionBase
 from django.core.cache import caches
 from django.utils import timezone
 
+from ..codecs import Deadline, Lifetime
 from ..connections.borrowed import client_of
 from ..exceptions import NotSupportedError
-from ..models.deadlines import now_ms, to_deadline_ms
+from ..models.deadlines import moment_ms
 from ..operations.inspection import glob_escaped
 
 CHUNK = 500
@@ -21,11 +22,11 @@ CHUNK = 500
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A session of another engine: its public key, what it holds, its deadline."""
+    """A session of another engine: its public key, what it holds, when it ends."""
 
     key: str
     data: dict[Any, Any]
-    deadline_ms: int | None
+    deadline: Deadline | None
 
 
 class Rows:
@@ -44,7 +45,7 @@ class Rows:
     def __iter__(self) -> Iterator[Found]:
         for row in self.live.order_by("pk").iterator(chunk_size=CHUNK):
             data = self.engine.decode(row.session_data)
-            yield Found(row.session_key, data, to_deadline_ms(row.expire_date))
+            yield Found(row.session_key, data, moment_ms(row.expire_date))
 
 
 class Scanned:
@@ -74,8 +75,8 @@ class Scanned:
             held = self.read(keys)
             for key, ttl_ms in zip(keys, ttls, strict=True):
                 if key in held and ttl_ms != -2:
-                    deadline_ms = now_ms() + ttl_ms if ttl_ms >= 0 else None
-                    yield Found(key, held[key], deadline_ms)
+                    lifetime = Lifetime(ttl_ms) if ttl_ms >= 0 else None
+                    yield Found(key, held[key], lifetime)
 
     def read(self, keys: list[str]) -> dict[str, dict[Any, Any]]:
         """What the sessions of these public keys hold, less those that are gone."""

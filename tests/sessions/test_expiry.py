@@ -7,6 +7,7 @@ import pytest
 from django.contrib.sessions.backends.base import UpdateError
 from django.utils import timezone
 
+from django_ormist.models import deadlines
 from django_ormist.sessions import Session, SessionStore, private_id
 
 pytestmark = pytest.mark.servers("valkey91", "valkey91-json", "redis62", "fakeredis")
@@ -163,3 +164,57 @@ def test_a_change_ends_by_the_lifetime_that_another_set(ask, stored, is_sound, v
     assert ttl(late.session_key) <= 300
     assert ask(SessionStore(late.session_key).load) == {"a": 2, "_session_expiry": 300}
     assert is_sound()
+
+
+@pytest.fixture(params=[-120, 120], ids=["slow", "fast"])
+def clock(request, monkeypatch):
+    """This machine's clock, two minutes off the server's."""
+    real_ms = deadlines.now_ms
+    monkeypatch.setattr(deadlines, "now_ms", lambda: real_ms() + request.param * 1000)
+
+
+def stored_ttl(server, key):
+    """Seconds that the server gives the session, by its own clock."""
+    return server.client.pttl(Session(id=private_id(key))._key()) / 1000
+
+
+def test_a_lifetime_counts_from_the_servers_clock(ask, server, clock, is_sound):
+    session = SessionStore()
+    session.set_expiry(60)
+    session["a"] = 1
+    ask(session.create)
+    assert 50 < stored_ttl(server, session.session_key) <= 60
+    for lifetime, changes in ((90, {"a": 2}), (90, {}), (120, {}), (120, {"b": 1})):
+        session = SessionStore(session.session_key)
+        ask(session.load)
+        session.set_expiry(lifetime)
+        session.update(changes)
+        ask(session.save)
+        assert lifetime - 10 < stored_ttl(server, session.session_key) <= lifetime
+        assert is_sound()
+    ask(session.cycle_key)
+    assert 110 < stored_ttl(server, session.session_key) <= 120
+    assert ask(SessionStore(session.session_key).load)["b"] == 1
+    assert is_sound()
+
+
+def test_a_renewal_counts_from_the_servers_clock(ask, server, clock, stored, is_sound):
+    session = SessionStore(stored(a=1))
+    assert ask(session.get, "a") == 1
+    for _ in range(2):
+        server.client.pexpire(session._record._key(), 1000_000)
+        ask(session.save)
+        assert 1209500 < stored_ttl(server, session.session_key) <= 1209600
+        found = Session.objects.get(session._record.id)
+        assert session._record.expire == found.expire
+        assert session._record._packed == found._packed
+    assert is_sound()
+
+
+def test_a_moment_is_the_same_by_any_clock(ask, server, clock, is_sound):
+    moment = timezone.now().replace(microsecond=0) + dt.timedelta(days=2)
+    session = SessionStore()
+    session.set_expiry(moment)
+    ask(session.create)
+    found = Session.objects.get(private_id(session.session_key))
+    assert abs(found.expire - moment) <= dt.timedelta(milliseconds=1)

@@ -10,7 +10,8 @@
 -- holder whether it is given up in this step.
 
 local base = string.sub(KEYS[2], 1, -4)
-local pk, deadline = ARGV[1], tonumber(ARGV[4])
+local pk = ARGV[1]
+local deadline, is_lifetime = deadline_from(ARGV[4], now)
 local lost, gained = tonumber(ARGV[10]), tonumber(ARGV[11])
 local ordered, uniques = tonumber(ARGV[12]), tonumber(ARGV[13])
 local first_ordered = 6 + lost + gained

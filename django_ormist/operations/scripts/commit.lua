@@ -6,7 +6,8 @@
 --          "delete_strict", "absent"), how many keys it has, how many arguments; then the
 --          arguments of each part: of save.lua, of delete.lua, or of "absent" a condition,
 --          as conditions.lua
--- RETURNS  {1, ...} all is written; {0, ...} nothing is. Then {number, answer} of each
+-- RETURNS  {1, now, ...} all is written; {0, now, ...} nothing is. Now is in ms, by
+--          which lifetimes are counted. Then {number, answer} of each
 --          part that refused, or of which delete.lua would not answer 1: what save.lua
 --          or delete.lua would answer, of "delete_strict" {0, false} too: nothing is
 --          stored; and of "absent" {6, id}: this live object meets the condition
@@ -122,7 +123,7 @@ function CHECKS.absent(KEYS, ARGV)
   return found and {6, found}
 end
 
-local answers, writes = {1}, {}
+local answers, writes = {1, digits(now)}, {}
 for i = 1, count do
   local refused = exchange(kinds[i], keys[i], args[i])
   if refused then

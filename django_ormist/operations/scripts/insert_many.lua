@@ -9,12 +9,14 @@
 --          4 id and 5 bytes of an object that must be stored, or "" and ""
 --          6 number of ordered attributes  7 number of unique ones
 --          8 "1" to pass over objects whose id or unique value is taken
---          then for each object: id, bytes, deadline in ms or "", memo or "",
+--          then for each object: id, bytes, deadline in ms, "+" and a lifetime in ms,
+--          or "", memo or "",
 --          a sort key for each ordered attribute, a value for each unique one, ""
 --          for none, number of counters, counter names and values
 --          then for each term: how many of the objects carry it, their numbers
 -- RETURNS  1 written
---          {1, ...} written but those passed over: of each {number} its id is taken, or
+--          {1, now, ...} written, now in ms, where any has a lifetime or was passed
+--          over: of each of these {number} its id is taken, or
 --          {number, which, id} its unique value is held by this object
 --          {0, number} that object's id is taken
 --          {2, number} no such object, but index entries that nothing explains
@@ -59,16 +61,20 @@ end
 local now, now_us = clock()
 local pks, packed, deadlines, memos, counters = {}, {}, {}, {}, {}
 local sort_keys, fields, claimed = {}, {}, {}
+local has_lifetimes = false
 for j = 1, uniques do
   claimed[j] = {}
 end
 local at = 9
 for i = 1, count do
   pks[i], packed[i], memos[i] = ARGV[at], ARGV[at + 1], ARGV[at + 3]
-  deadlines[i] = tonumber(ARGV[at + 2]) or false
-  if deadlines[i] and deadlines[i] <= now then
+  local deadline, is_lifetime = deadline_from(ARGV[at + 2], now)
+  if deadline and deadline <= now then
     return {3, i}
+  elseif is_lifetime then
+    packed[i], has_lifetimes = with_deadline(packed[i], deadline), true
   end
+  deadlines[i] = deadline or false
   at = at + 4
   sort_keys[i] = {unpack(ARGV, at, at + ordered - 1)}
   at = at + ordered
@@ -106,7 +112,7 @@ for i = 1, count do
 end
 
 local leftovers, was_created = {}, redis.call('ZMSCORE', KEYS[1], unpack(pks))
-local written, answer = {}, {1}
+local written, answer = {}, {1, digits(now)}
 for i = 1, count do
   if passed[i] then
     answer[#answer + 1] = passed[i]
@@ -199,4 +205,4 @@ for _, i in ipairs(written) do
   end
 end
 sweep(base, peek(KEYS[2], now, ARGV[2]))
-return #answer == 1 and 1 or answer
+return (#answer > 2 or has_lifetimes) and answer or 1

@@ -20,6 +20,15 @@ local function digits(number)
   return string.format('%.0f', number)
 end
 
+-- The deadline that an argument says, in ms, and whether it is counted from `now`:
+-- "+60000" is a lifetime, "" is nil. The last one is the last day of the year 9999.
+local function deadline_from(word, now)
+  if string.byte(word) == 43 then  -- "+"
+    return math.min(now + tonumber(string.sub(word, 2)), 253402214400000), true
+  end
+  return tonumber(word), false
+end
+
 -- What to answer where a call failed: {-1, key} if the key holds another type, else the
 -- failure itself, which the client gets as an error.
 local function refusal(failure, key, kind)
@@ -79,6 +88,17 @@ local function bytes_of(number, size)
     number = (number - bytes[i]) / 256
   end
   return string.char(unpack(bytes))
+end
+
+-- The bytes of an object, or the end of them, with another deadline. It is the end of
+-- msgpack, in eight bytes, and of JSON, where a brace follows the digits.
+local function with_deadline(packed, deadline)
+  local first = string.byte(packed)
+  if first == 123 or first == 34 then  -- "{", and the mark before the digits
+    local size = #string.match(string.sub(packed, -16), '%d+}$')
+    return string.sub(packed, 1, -1 - size) .. digits(deadline) .. '}'
+  end
+  return string.sub(packed, 1, -9) .. bytes_of(deadline, 8)
 end
 
 -- The entry of an object in the sorted set of an ordered attribute: its sort key, its

@@ -2,10 +2,11 @@
 --
 -- KEYS     1 object (string)  2 expires (sorted set)  3 counters (hash), of a model
 --          that has any
--- ARGV     1 id  2 what the stored bytes must begin with  3 deadline in ms
+-- ARGV     1 id  2 what the stored bytes must begin with
+--          3 deadline in ms, or "+" and a lifetime in ms
 --          4 what the bytes are to end with  5 how many bytes of that must stand there
 --          6 most objects to sweep
--- RETURNS  1 moved; {0} there is no such object
+-- RETURNS  1 moved; {1, now} the same of a lifetime, now in ms; {0} there is no such object
 --          {0, 1} the stored bytes begin otherwise, or hold no deadline
 --          {3} the deadline is past: nothing was written
 --          {-1, key} the key holds another type: nothing was written
@@ -13,7 +14,12 @@
 -- DERIVED  of objects that are swept, as sweep.lua
 
 local base = string.sub(KEYS[2], 1, -8)
-local pk, head, deadline, tail = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
+local pk, head, tail = ARGV[1], ARGV[2], ARGV[4]
+local now = clock()
+local deadline, is_lifetime = deadline_from(ARGV[3], now)
+if is_lifetime and deadline > now then
+  tail = with_deadline(tail, deadline)
+end
 
 local size = redis.pcall('STRLEN', KEYS[1])
 if type(size) == 'table' then
@@ -27,7 +33,6 @@ if at < #head or redis.call('GETRANGE', KEYS[1], 0, #head - 1) ~= head
   or redis.call('GETRANGE', KEYS[1], at, at + #mark - 1) ~= mark then
   return {0, 1}
 end
-local now = clock()
 if deadline <= now then
   return {3}
 end
@@ -38,7 +43,7 @@ if wrong then
   return wrong
 end
 -- Out of memory, the first write of a script is refused, and no later one.
-local moved = redis.pcall('ZADD', KEYS[2], ARGV[3], pk)
+local moved = redis.pcall('ZADD', KEYS[2], digits(deadline), pk)
 if type(moved) == 'table' then
   return refusal(moved, KEYS[2], 'zset')
 end
@@ -50,4 +55,4 @@ if #due > 0 then
   due = peek(KEYS[2], now, ARGV[6])  -- its own deadline may have been among them
 end
 sweep(base, due)
-return 1
+return is_lifetime and {1, digits(now)} or 1

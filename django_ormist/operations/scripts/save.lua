@@ -6,7 +6,7 @@
 --          each ordered attribute that changes the entries (sorted set) and the sort
 --          keys (hash); then the values of each unique one that changes (hash)
 -- ARGV     1 id  2 the bytes that must be stored now, "" for none  3 new bytes
---          4 deadline in ms, "" for none  5 memo, "" for none
+--          4 deadline in ms, "+" and a lifetime in ms, "" for none  5 memo, "" for none
 --          6 "1" if the old bytes had a deadline
 --          7 most objects to sweep  8 "1" if the model is indexed
 --          9 "1" if the model has counters
@@ -15,7 +15,7 @@
 --          15.. a sort key for each ordered attribute, "" for none; then for each
 --          unique one the old and the new value, "" for none; then names and values of
 --          counters: those that must have them, then those that get them
--- RETURNS  1 written
+-- RETURNS  1 written; {1, now} the same of a lifetime, now in ms
 --          {0, stored} the stored bytes are others (false: none are stored)
 --          {2} no object, but index entries that nothing explains
 --          {3} the deadline is past: nothing was written
@@ -37,4 +37,4 @@ if was_expiring and #due > 0 then
   due = peek(KEYS[3], now, ARGV[7])
 end
 sweep(base, due)
-return 1
+return is_lifetime and {1, digits(now)} or 1

@@ -2,8 +2,9 @@
 --
 -- KEYS     1 object (string)  2 expires (sorted set)
 -- ARGV     1 id  2 the bytes that must be stored now  3 new bytes
---          4 deadline in ms, "" for none, before as now  5 most objects to sweep
--- RETURNS  1 written
+--          4 deadline in ms, "+" and a lifetime in ms, "" for none, before as now
+--          5 most objects to sweep
+-- RETURNS  1 written; {1, now} the same of a lifetime, now in ms
 --          {0, stored} the stored bytes are others (false: none are stored)
 --          {3} the deadline is past: nothing was written
 --          {-1, key} the key holds another type: nothing was written
@@ -17,15 +18,16 @@ if type(stored) == 'table' then
 elseif stored ~= ARGV[2] then
   return {0, stored}
 end
-local deadline, now, due = tonumber(ARGV[4]), nil, nil
-if deadline then
+local now, deadline, is_lifetime, due
+if ARGV[4] == '' then
+  due = peek_now(KEYS[2], ARGV[5])
+else
   now = clock()
+  deadline, is_lifetime = deadline_from(ARGV[4], now)
   if deadline <= now then
     return {3}
   end
   due = peek(KEYS[2], now, ARGV[5])
-else
-  due = peek_now(KEYS[2], ARGV[5])
 end
 local wrong = unsweepable(base, KEYS[2], due)
 if wrong then
@@ -33,11 +35,12 @@ if wrong then
 end
 -- Out of memory, the first write of a script is refused, and no later one.
 if deadline then
-  local moved = redis.pcall('ZADD', KEYS[2], ARGV[4], ARGV[1])
+  local moved = redis.pcall('ZADD', KEYS[2], digits(deadline), ARGV[1])
   if type(moved) == 'table' then
     return refusal(moved, KEYS[2], 'zset')
   end
-  redis.call('SET', KEYS[1], ARGV[3], 'PXAT', digits(deadline - 1))
+  local packed = is_lifetime and with_deadline(ARGV[3], deadline) or ARGV[3]
+  redis.call('SET', KEYS[1], packed, 'PXAT', digits(deadline - 1))
 else
   redis.call('SET', KEYS[1], ARGV[3])
 end
@@ -45,4 +48,4 @@ if deadline and #due > 0 then
   due = peek(KEYS[2], now, ARGV[5])  -- its own deadline may have been among them
 end
 sweep(base, due)
-return 1
+return is_lifetime and {1, digits(now)} or 1

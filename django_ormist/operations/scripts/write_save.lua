@@ -26,11 +26,12 @@ for i = 6 + lost, 5 + lost + gained do
     return refusal(added, KEYS[i], 'zset')
   end
 end
+local packed = is_lifetime and with_deadline(ARGV[3], deadline) or ARGV[3]
 if deadline then
   -- One ms early: a server keeps a key through the last ms, we end as it begins.
-  redis.call('SET', KEYS[1], ARGV[3], 'PXAT', digits(deadline - 1))
+  redis.call('SET', KEYS[1], packed, 'PXAT', digits(deadline - 1))
 else
-  redis.call('SET', KEYS[1], ARGV[3])
+  redis.call('SET', KEYS[1], packed)
 end
 if memo then
   forget(base, pk, memo, was_created)
@@ -69,7 +70,7 @@ for i = 0, uniques - 1 do
 end
 
 if deadline then
-  redis.call('ZADD', KEYS[3], ARGV[4], pk)
+  redis.call('ZADD', KEYS[3], digits(deadline), pk)
 elseif was_expiring then
   redis.call('ZREM', KEYS[3], pk)
 end

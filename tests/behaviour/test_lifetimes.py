@@ -1,0 +1,337 @@
+"""Seconds and timedeltas count from the server's clock as the object is written."""
+
+import copy
+import pickle
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.db.models import F
+
+import django_ormist as ormist
+from django_ormist.models import deadlines
+from tests.checker import raw_faults
+from tests.models import City, Page, Plain, Todo, Token
+
+HOURS = 3_600_000
+
+
+@pytest.fixture(params=[-120, 120], ids=["slow", "fast"])
+def clock(request, monkeypatch):
+    """This machine's clock, two minutes off the server's."""
+    real_ms = deadlines.now_ms
+    monkeypatch.setattr(deadlines, "now_ms", lambda: real_ms() + request.param * 1000)
+
+
+@pytest.fixture(params=["msgpack", "json"])
+def codec(request, server):
+    server.connect(CODEC=request.param)
+    return request.param
+
+
+@pytest.fixture
+def lives(server, ask, codec, clock):
+    """Fails unless this object lives so many seconds from now, wherever one looks."""
+
+    def check(instance, seconds):
+        model, client = type(instance), server.client
+        base = model._meta.space("default").base
+        deadline_ms = int(client.zscore(base + b"expires", instance.id))
+        (micros_s, micros) = client.time()
+        left = deadline_ms - (micros_s * 1000 + micros // 1000)
+        assert seconds * 1000 - 20_000 < left <= seconds * 1000
+        found = ask(model.objects.get, instance.id)
+        assert found._expire_at_ms == deadline_ms
+        assert instance.expire == found.expire
+        assert instance._packed == found._packed
+        assert raw_faults(client, server.key_prefix) == []
+
+    return check
+
+
+@pytest.mark.parametrize("expire", [2, 2.0, timedelta(seconds=2)])
+def test_a_short_life_is_not_over_before_it_begins(ask, codec, clock, expire):
+    todo = ask(Todo.objects.create, "x", expire=expire)
+    assert ask(Todo.objects.find("x").list) == [todo]
+
+
+def test_create(ask, lives):
+    lives(ask(Todo.objects.create, "x", n=1, expire=600), 600)
+    lives(ask(Plain.objects.create, n=1, expire=timedelta(hours=1)), 3600)
+    lives(ask(Page.objects.create, "x", site="s", views=1, expire=600), 600)
+    lives(ask(City.objects.create, code="c", population=1, expire=600), 600)
+
+
+def test_meta_expire(ask, lives):
+    lives(ask(Token.objects.create, n=1), 3600)
+    token = Token(n=1)
+    ask(token.save)
+    lives(token, 3600)
+
+
+def test_a_save_that_moves_no_entry_and_one_that_does(ask, lives):
+    todo = ask(Todo.objects.create, "x", expire=100)
+    todo.expire = 600
+    ask(todo.save)
+    lives(todo, 600)
+    todo.set_expire(timedelta(minutes=20))
+    todo.tags = ["y"]
+    ask(todo.save)
+    lives(todo, 1200)
+
+
+def test_an_object_that_never_expired(ask, lives):
+    page = ask(Page.objects.create, "x", views=1)
+    page.expire = 600
+    ask(page.save)
+    lives(page, 600)
+
+
+def test_a_save_of_its_fields(ask, lives):
+    todo = ask(Todo.objects.create, "x", n=1)
+    todo.expire = 600
+    todo.n = 2
+    ask(todo.save, update_fields=["expire"])
+    lives(ask(Todo.objects.get, todo.id), 600)
+    assert todo.expire == ask(Todo.objects.get, todo.id).expire
+
+
+def test_set_expire_of_a_collection(ask, lives):
+    todo = ask(Todo.objects.create, "x")
+    assert ask(Todo.objects.find("x").set_expire, 600) == 1
+    lives(ask(Todo.objects.get, todo.id), 600)
+
+
+@pytest.mark.parametrize("expire", [600, timedelta(minutes=10)])
+def test_update(ask, lives, expire):
+    todo = ask(Todo.objects.create, "x")
+    page = ask(Page.objects.create, "x", site="a")
+    assert ask(Todo.objects.find("x").update, expire=expire) == 1
+    assert ask(Page.objects.find("x").update, site="b", expire=expire) == 1
+    lives(ask(Todo.objects.get, todo.id), 600)
+    lives(ask(Page.objects.get, page.id), 600)
+
+
+def test_an_update_computed_of_a_lifetime_that_is_stored(ask, lives):
+    todo = ask(Todo.objects.create, "x", seconds=300)
+    assert ask(Todo.objects.all().update, expire=F("seconds") * 2) == 1
+    lives(ask(Todo.objects.get, todo.id), 600)
+
+
+def test_bulk_create(ask, lives):
+    todos = [Todo("x", n=i, expire=600 + 60 * i) for i in range(3)]
+    ask(Todo.objects.bulk_create, [*todos, Todo("x", id="ever")])
+    for i, todo in enumerate(todos):
+        lives(todo, 600 + 60 * i)
+    assert ask(Todo.objects.get, "ever").expire is None
+
+
+def test_bulk_create_that_leaves_some_out(ask, lives):
+    ask(Todo.objects.create, id="one")
+    todos = [Todo(id="one", expire=600), Todo(id="two", expire=600)]
+    ask(Todo.objects.bulk_create, todos, ignore_conflicts=True)
+    lives(todos[1], 600)
+    assert ask(Todo.objects.get, "one").expire is None
+
+
+def test_bulk_create_that_updates(ask, lives):
+    ask(City.objects.create, id="one", code="c")
+    city = City(code="c", expire=600)
+    ask(
+        City.objects.bulk_create,
+        [city],
+        update_conflicts=True,
+        update_fields=["expire"],
+        unique_fields=["code"],
+    )
+    assert city.id == "one"
+    lives(city, 600)
+
+
+def test_bulk_save_and_bulk_update(ask, lives):
+    todos = ask(Todo.objects.bulk_create, [Todo("x", n=i) for i in range(3)])
+    for todo in todos:
+        todo.expire = 600
+    ask(Todo.objects.bulk_save, todos)
+    for todo in todos:
+        lives(todo, 600)
+        todo.expire = timedelta(seconds=900)
+    ask(Todo.objects.bulk_update, todos, ["expire"])
+    for todo in todos:
+        lives(todo, 900)
+
+
+def test_get_or_create_and_update_or_create(ask, lives):
+    todo, _ = ask(Todo.objects.get_or_create, {"expire": 600}, id="one")
+    lives(todo, 600)
+    todo, _ = ask(Todo.objects.update_or_create, {"expire": 900}, id="one")
+    lives(todo, 900)
+    todo, _ = ask(Todo.objects.update_or_create, {"expire": 900}, id="two")
+    lives(todo, 900)
+
+
+def within(ask, work):
+    """Do *work* in an atomic() block."""
+    if not ask.is_async:
+        with ormist.atomic():
+            work()
+        return
+
+    async def around():
+        async with ormist.atomic():
+            work()
+
+    ask.wait(around())
+
+
+def test_a_block(ask, lives):
+    old = ask(Todo.objects.create, "x", n=1, expire=50)
+    todo, page = Todo("x", expire=600), Page("x", site="s", views=2, expire=900)
+
+    def work():
+        Todo.save(todo)
+        page.save()
+        old.expire = 1200
+        old.save()
+
+    within(ask, work)
+    lives(todo, 600)
+    lives(page, 900)
+    lives(old, 1200)
+
+
+def test_several_saves_of_one_object_in_a_block(ask, lives):
+    todo = Todo("x", expire=600)
+
+    def work():
+        todo.save()
+        todo.n = 1
+        todo.save()
+        other = Todo("y", id=todo.id, expire=900)
+        other.save()
+        other.delete()
+        todo.n = 2
+        todo.save()
+
+    within(ask, work)
+    lives(todo, 600)
+    assert ask(Todo.objects.get, todo.id).attrs == {"n": 2}
+
+
+def test_the_last_of_several_instances_says_how_long(ask, lives):
+    one, two = Todo("x", id="one", expire=600), Todo("x", id="one", n=1, expire=900)
+
+    def work():
+        one.save()
+        two.save()
+
+    within(ask, work)
+    lives(two, 900)
+    one.tags = ["z"]
+    ask(one.save)
+    lives(one, 900)
+
+
+def test_what_is_given_in_a_block_after_the_save_waits_for_the_next(ask, lives):
+    todo = Todo("x", expire=600)
+
+    def work():
+        todo.save()
+        todo.expire = 900
+
+    within(ask, work)
+    ask(todo.save)
+    lives(todo, 900)
+
+
+def test_a_conflict_does_not_make_it_longer(ask, lives):
+    todo = ask(Todo.objects.create, "x", n=1)
+    ask(Todo.objects.find("x").update, m=1)
+    todo.expire = 600
+    ask(todo.save)
+    lives(todo, 600)
+    assert ask(Todo.objects.get, todo.id).attrs == {"n": 1, "m": 1}
+
+
+def test_a_later_save_that_changes_something_else_leaves_it(ask, lives):
+    todo = ask(Todo.objects.create, "x", expire=600)
+    before = todo.expire
+    todo.n = 1
+    ask(todo.save)
+    assert todo.expire == before
+    assert ask(Todo.objects.get, todo.id).expire == before
+
+
+def test_a_lifetime_merges_as_an_attribute(ask, lives):
+    ask(Todo.objects.create, "x", id="one", expire=600)
+    mine, theirs = Todo.objects.get("one"), Todo.objects.get("one")
+    theirs.expire = 1200
+    ask(theirs.save)
+    mine.n = 1
+    ask(mine.save)
+    lives(mine, 1200)
+    theirs.expire = 300
+    ask(theirs.save)
+    lives(theirs, 300)
+
+
+def test_an_object_that_waits_before_it_is_saved_lives_as_long(ask, lives, monkeypatch):
+    todo = Todo("x", expire=600)
+    real_ms = deadlines.now_ms
+    monkeypatch.setattr(deadlines, "now_ms", lambda: real_ms() + HOURS)
+    ask(todo.save)
+    lives(todo, 600)
+
+
+@pytest.mark.parametrize("remade", [copy.copy, copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))])  # fmt: skip  # noqa: E501
+def test_a_copy_that_was_not_saved_keeps_its_lifetime(ask, lives, remade):
+    todo = remade(Todo("x", expire=600))
+    ask(todo.save)
+    lives(todo, 600)
+
+
+def test_a_moment_is_as_it_says(ask, lives):
+    moment = datetime.now(UTC).replace(microsecond=5000) + timedelta(hours=1)
+    todo = ask(Todo.objects.create, "x", expire=moment)
+    assert ask(Todo.objects.get, todo.id).expire == todo.expire == moment
+    naive = ask(Todo.objects.create, "x", expire=moment.replace(tzinfo=None))
+    assert ask(Todo.objects.get, naive.id).expire == naive.expire
+
+
+@pytest.mark.parametrize("expire", [0, -1, timedelta(seconds=-1)])
+def test_no_lifetime_removes_the_object(ask, codec, clock, server, expire):
+    todo = ask(Todo.objects.create, "x", expire=600)
+    todo.expire = expire
+    ask(todo.save)
+    assert server.keys() == []
+    ask(Todo.objects.bulk_create, [Todo("x", expire=expire), Todo("y", id="y")])
+    assert ask(Todo.objects.all().ids) == ["y"]
+    assert ask(Todo.objects.all().set_expire, expire) == 1
+    assert server.keys() == []
+
+
+def test_before_the_save_it_says_what_is_known(ask, codec, clock):
+    todo = Todo("x", expire=600)
+    by_this_clock = deadlines.to_datetime(deadlines.now_ms() + 600_000)
+    assert abs(todo.expire - by_this_clock) < timedelta(seconds=5)
+    assert todo.ttl() == 600
+    ask(todo.save)
+    assert todo.ttl() != 600
+
+
+@pytest.mark.parametrize("years", [20, 250, 290, 7000])
+def test_a_long_life_has_a_deadline_of_more_digits(ask, codec, server, years):
+    expire = timedelta(days=365 * years)
+    todo = ask(Todo.objects.create, "x", expire=expire)
+    found = ask(Todo.objects.get, todo.id)
+    assert found._packed == todo._packed
+    assert abs(found.expire - (datetime.now(UTC) + expire)) < timedelta(minutes=1)
+    assert raw_faults(server.client, server.key_prefix) == []
+
+
+def test_the_last_deadline_is_in_the_year_9999(ask, codec, server, monkeypatch):
+    """Of a client that believes that it is earlier than it is."""
+    monkeypatch.setattr(deadlines, "now_ms", lambda: 0)
+    expire = timedelta(days=365 * 8020)
+    todo = ask(Todo.objects.create, "x", expire=expire)
+    found = ask(Todo.objects.get, todo.id)
+    assert found.expire == todo.expire == datetime(9999, 12, 31, tzinfo=UTC)
