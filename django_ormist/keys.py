@@ -83,6 +83,15 @@ def unique_key(space: Space, names: Sequence[str]) -> bytes:
     return space.base + b"u:" + ":".join(names).encode()
 
 
+def marker_key(space: Space, nonce: str) -> bytes:
+    """String: how many batches of one request were written, while it goes on.
+
+    ``ormist:batch:{app.Model}:NONCE``, in the same slot and outside the model's keys.
+    It is gone with the last batch, and by itself if that never comes.
+    """
+    return f"{space.prefix}:batch:{{{space.model}}}:{nonce}".encode()
+
+
 def index_keys(
     space: Space, ordered: Iterable[str] = (), unique: Iterable[Sequence[str]] = ()
 ) -> list[bytes]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
+from string import ascii_letters
 from typing import TYPE_CHECKING, Any
 
 from .. import signals
@@ -9,12 +10,13 @@ from ..connections import connections
 from ..exceptions import IntegrityError
 from ..keys import object_key
 from ..operations.healing import forget
-from ..operations.inserts import NewObject, insert_many
+from ..operations.inserts import Link, NewObject, insert_many
 from ..operations.operation import Flow, Notice, Operation
-from ..operations.replies import Outcome
+from ..operations.replies import Outcome, mistyped
 from .blocks import Pending, current, refuse
 from .changes import Changes, Found, Verdict
 from .efforts import Effort, held_by_another
+from .letters import drawn
 from .saving import rebase
 
 if TYPE_CHECKING:
@@ -35,7 +37,7 @@ def create(
         return instances
     written = 0
     for group in cut(batches_of(asked, instances, size), BATCHES_A_TRIP):
-        replies = yield [insertion(asked, *each) for each in _chained(group)]
+        replies = yield insertions(asked, group)
         for (some, new), reply in zip(group, replies, strict=True):
             some, new, (code, fact) = yield from settled(asked, some, new, reply)
             if code is Outcome.REFUSED:
@@ -61,32 +63,43 @@ def batches_of(
     return batches
 
 
-def _chained(
+def insertions(
+    asked: "Collection[Any]",
     group: Sequence[tuple[Any, list[NewObject]]],
-) -> Iterator[tuple[list[NewObject], NewObject | None]]:
-    """Each batch with the last object of the one before it in the same trip."""
-    before = None
-    for _, new in group:
-        yield new, before
-        before = new[-1]
+    passes_over: bool = False,
+    arbiter: tuple[str, ...] | None = None,
+) -> list[Operation]:
+    """Return the insertions of one round trip: each needs all that go before it.
+
+    The nonce tells this request from any other that inserts the same objects.
+    """
+    if len(group) == 1:
+        return [insertion(asked, group[0][1], None, passes_over, arbiter)]
+    nonce, last = drawn(ascii_letters, 16), len(group) - 1
+    return [
+        insertion(asked, new, Link(nonce, place, place == last), passes_over, arbiter)
+        for place, (_, new) in enumerate(group)
+    ]
 
 
 def insertion(
     asked: "Collection[Any]",
     new: list[NewObject],
-    before: NewObject | None = None,
+    link: Link | None = None,
     passes_over: bool = False,
+    arbiter: tuple[str, ...] | None = None,
 ) -> Operation:
-    """The insertion of a batch."""
+    """Return the insertion of a batch."""
     meta = asked.model._meta
     return insert_many(
         asked.space,
         new,
-        before,
+        link,
         meta.is_indexed,
         meta.ordered,
         meta.unique,
         passes_over,
+        arbiter,
     )
 
 
@@ -96,6 +109,7 @@ def settled(
     new: list[NewObject],
     reply: tuple[Outcome, Any],
     passes_over: bool = False,
+    arbiter: tuple[str, ...] | None = None,
 ) -> Flow:
     """Flow: a batch without what is past its deadline, and its last answer.
 
@@ -111,7 +125,9 @@ def settled(
             new = [*new[: fact - 1], *new[fact:]]
             if not new:
                 return some, new, (Outcome.DONE, (None, []))
-        reply = yield insertion(asked, new, passes_over=passes_over)
+        reply = yield insertion(asked, new, None, passes_over, arbiter)
+    if reply[0] is Outcome.MISTYPED:
+        raise mistyped(reply[1])
     return some, new, reply
 
 

@@ -33,6 +33,11 @@ class OnConflict:
     fields: frozenset[str] = frozenset()
     unique: tuple[str, ...] = PRIMARY_KEY
 
+    @property
+    def arbiter(self) -> tuple[str, ...] | None:
+        """The unique value that decides, before any other obstacle; None for the id."""
+        return None if self.unique == PRIMARY_KEY else self.unique
+
 
 def on_conflict(
     asked: "Collection[Any]",
@@ -99,7 +104,7 @@ def create(
     waiting = instances
     disagreements = Disagreements(asked.model._meta)
     while waiting:
-        refused = yield from _insert(asked, waiting, size)
+        refused = yield from _insert(asked, waiting, size, on)
         if not on.fields:
             break
         waiting = yield from _update(asked, refused, on, disagreements)
@@ -120,7 +125,9 @@ def _apart(instances: list["Model"]) -> Iterator[list["Model"]]:
     yield list(some.values())
 
 
-def _insert(asked: "Collection[Any]", instances: list["Model"], size: int) -> Flow:
+def _insert(
+    asked: "Collection[Any]", instances: list["Model"], size: int, on: OnConflict
+) -> Flow:
     """Flow: insert what can be; the others in order, each with what is in its way."""
     refused: Refused = []
     batches = [
@@ -129,12 +136,10 @@ def _insert(asked: "Collection[Any]", instances: list["Model"], size: int) -> Fl
         for batch in bulk.batches_of(asked, some, size)
     ]
     for group in bulk.cut(batches, bulk.BATCHES_A_TRIP):
-        replies = yield [
-            bulk.insertion(asked, new, passes_over=True) for _, new in group
-        ]
+        replies = yield bulk.insertions(asked, group, True, on.arbiter)
         for (some, new), reply in zip(group, replies, strict=True):
             some, new, (_, (now_ms, obstacles)) = yield from bulk.settled(
-                asked, some, new, reply, passes_over=True
+                asked, some, new, reply, True, on.arbiter
             )
             against = {each.number: each for each in obstacles}
             written = [i for i in range(len(some)) if i not in against]

@@ -54,8 +54,8 @@ class Writing(Altering, Asked[M]):
         """Store new objects, *batch_size* (1 to 1000, 100) in one step; returns all.
 
         Ten batches a round trip. A taken id or unique value raises IntegrityError:
-        nothing of that batch is written, earlier ones stay, and the message says how
-        many objects they hold. ignore_conflicts: such an object is left out, and is
+        nothing of that batch or after it is written, earlier ones stay, and the message
+        says how many objects they hold. ignore_conflicts: such an object is left out, and is
         not stored. update_conflicts: the stored object gets its *update_fields* if what
         is taken is *unique_fields* (["id"] or names of Meta.unique); it then stands
         for that object, with its id. Sends no signals.

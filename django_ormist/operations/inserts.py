@@ -9,6 +9,7 @@ from ..keys import (
     all_key,
     expires_key,
     index_keys,
+    marker_key,
     memo_key,
     object_key,
     pk_bytes,
@@ -32,6 +33,18 @@ class NewObject:
 
 
 @dataclass(frozen=True, slots=True)
+class Link:
+    """The place of a batch among those of one request: each needs the one before it.
+
+    nonce: of this request alone. place: how many batches go before.
+    """
+
+    nonce: str
+    place: int
+    is_last: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Obstacle:
     """Why an object was not inserted. number: which of them, from 0.
 
@@ -45,28 +58,34 @@ class Obstacle:
 def insert_many(
     space: Space,
     objects: Sequence[NewObject],
-    before: NewObject | None = None,
+    link: Link | None = None,
     is_indexed: bool = True,
     ordered: Sequence[str] = (),
     unique: Sequence[tuple[str, ...]] = (),
     passes_over: bool = False,
+    arbiter: tuple[str, ...] | None = None,
 ) -> Operation:
     """Write new objects, all or none. Answers (Outcome, 1-based number of one).
 
     Of DONE the fact is (now in ms or None, Obstacles): see Image.written_at().
-    before: skipped unless this object, the last of an earlier batch, is stored.
+    link: SKIPPED unless the batch before it was written by this request. MISTYPED is
+    answered and not raised, with the key: batches before it may have been written.
     passes_over: write all but those whose id or unique value is taken: the Obstacles.
+    arbiter: the unique value that is looked at before the id.
     At most some 100 objects: the server does nothing else meanwhile, 1.5 ms.
     """
 
     def parse(reply: Any) -> Any:
         if reply == 1:
             return Outcome.DONE, (None, [])
+        if reply[0] == Outcome.MISTYPED:
+            return Outcome.MISTYPED, reply[1]
         if reply[0] != 1:
             return outcome_among(unique)(reply)
         _, now_ms, *passed = reply
         return Outcome.DONE, (now_ms, [_obstacle(unique, *each) for each in passed])
 
+    first = 0 if arbiter is None else list(unique).index(arbiter) + 1
     suffixes, carriers = carriers_of(new.image for new in objects)
     words: list[Word] = []
     for new in objects:
@@ -84,16 +103,17 @@ def insert_many(
             *(object_key(space, new.pk) for new in objects),
             *(term_key(space, suffix) for suffix in suffixes),
             *index_keys(space, ordered, unique),
+            *(() if link is None else (marker_key(space, link.nonce),)),
         ),
         (
             len(objects),
             SWEPT_BY_A_WRITE,
             int(is_indexed),
-            b"" if before is None else pk_bytes(before.pk),
-            b"" if before is None else before.image.packed,
+            "" if link is None else link.place,
+            int(link is not None and link.is_last),
             len(ordered),
             len(unique),
-            int(passes_over),
+            first if passes_over else "",
             *words,
             *carriers,
         ),

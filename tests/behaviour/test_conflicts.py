@@ -217,3 +217,63 @@ def test_two_of_one_id_are_taken_in_their_order(ask, is_sound):
     assert ask(City.objects.all().ids) == ["z", "b", "a"]
     assert ask(City.objects.get, "b").n == 2
     assert is_sound()
+
+
+BY_CODE = {
+    "update_conflicts": True,
+    "update_fields": ["n"],
+    "unique_fields": ["code"],
+}
+
+
+def test_the_value_that_is_named_decides_before_the_id(ask, is_sound):
+    ask(City.objects.create, id="a", code=1, n=0)
+    ask(City.objects.bulk_create, [City(id="a", code=1, n=5)], **BY_CODE)
+    assert ask(City.objects.get, "a").attrs == {"code": 1, "n": 5}
+    assert is_sound()
+
+
+def test_the_value_that_is_named_decides_before_every_other(ask, is_sound):
+    """As PostgreSQL and SQLite have it: what decides is looked at first."""
+    ask(City.objects.create, id="a", code=1, country="x", slug="y", n=0)
+    ask(City.objects.create, id="b", code=2, n=0)
+    new = [
+        City(id="a", code=2, n=5),  # the id of one, the value of the other
+        City(id="c", code=2, country="x", slug="y", m=1),
+    ]
+    ask(City.objects.bulk_create, new[:1], **BY_CODE)
+    assert new[0].id == "b"
+    assert ask(City.objects.get, "b").n == 5
+    new[1].n = 6
+    ask(City.objects.bulk_create, new[1:], **BY_CODE)
+    assert ask(City.objects.get, "b").n == 6
+    assert ask(City.objects.get, "a").n == 0
+    by_pair = {**BY_CODE, "unique_fields": ["slug", "country"]}
+    pair = City(id="b", code=2, country="x", slug="y", n=7)
+    ask(City.objects.bulk_create, [pair], **by_pair)
+    assert (pair.id, ask(City.objects.get, "a").n) == ("a", 7)
+    assert ask(City.objects.count) == 2
+    assert is_sound()
+
+
+def test_the_id_that_is_named_decides_before_a_value(ask, is_sound):
+    ask(City.objects.create, id="a", code=1, n=0)
+    ask(City.objects.create, id="b", code=2, n=0)
+    by_id = {**BY_CODE, "unique_fields": ["id"]}
+    ask(City.objects.bulk_create, [City(id="a", code=2, n=5)], **by_id)
+    assert ask(City.objects.get, "a").attrs == {"code": 1, "n": 5}
+    assert ask(City.objects.get, "b").n == 0
+    assert is_sound()
+
+
+def test_stored_and_new_objects_in_one_list(ask, is_sound):
+    ask(City.objects.bulk_create, [City(id=f"c{i}", code=i, n=0) for i in range(250)])
+    new = [City(id=f"c{i}", code=i, n=1) for i in range(300)]
+    ask(City.objects.bulk_create, new, **BY_CODE)
+    assert {each.n for each in ask(City.objects.all().list)} == {1}
+    assert ask(City.objects.count) == 300
+    again = [City(id="z", code=7, n=2), City(id="z", code=7, n=3), City(id="z", n=4)]
+    ask(City.objects.bulk_create, again, **BY_CODE)
+    assert ask(City.objects.get, "c7").n == 3
+    assert ask(City.objects.get, "z").n == 4
+    assert is_sound()

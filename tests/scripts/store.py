@@ -22,7 +22,7 @@ from django_ormist.operations import (
     searches,
 )
 from django_ormist.operations.deletions import delete_many
-from django_ormist.operations.inserts import NewObject, insert_many
+from django_ormist.operations.inserts import Link, NewObject, insert_many
 from django_ormist.operations.objects import NOTHING, Image
 from django_ormist.operations.operation import Operation
 from django_ormist.queries.query import Query
@@ -79,11 +79,11 @@ class Store:
     def insert_many(
         self,
         *new: NewObject,
-        before: NewObject | None = None,
+        link: Link | None = None,
         is_indexed: bool = True,
         **more: Any,
     ) -> Any:
-        return self.run(insert_many(self.space, new, before, is_indexed, **more))
+        return self.run(insert_many(self.space, new, link, is_indexed, **more))
 
     def delete_many(self, *stored: tuple[str, Image], **more: Any) -> Any:
         return self.run(delete_many(self.space, stored, **more))

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from django_ormist.operations.inserts import NewObject
+from django_ormist.operations.inserts import Link, NewObject
 from django_ormist.operations.objects import NOTHING
 from tests.scripts.store import FAR, ONE_VARIANT_A_SERVER, image
 
@@ -67,13 +67,60 @@ def test_3_the_number_of_the_object_whose_deadline_is_past(store):
     assert store.names() == []
 
 
+def markers(store):
+    """What a request that goes on has on the server: {marker: batches written}."""
+    keys = store.client.keys("*:batch:*")
+    assert all(0 < store.client.pttl(key) <= 10_000 for key in keys)
+    return {key[-1:]: store.client.get(key) for key in keys}
+
+
 def test_4_the_batch_before_was_refused(store):
-    assert store.insert_many(*TWO, before=new("zero")) == [4]
-    assert store.names() == []
-    store.save("zero", NOTHING, image(packed=b"others"))
-    assert store.insert_many(*TWO, before=new("zero")) == [4]
-    store.save("zero", image(packed=b"others"), image(packed=b"zero"))
-    assert store.insert_many(*TWO, before=new("zero")) == 1
+    store.fill("zero")
+    assert store.insert_many(new("zero"), link=Link("a", 0, False)) == [0, 1]
+    assert store.insert_many(*TWO, link=Link("a", 1, False)) == [4]
+    assert store.insert_many(*TWO, link=Link("a", 2, True)) == [4]
+    assert store.ids("all") == ["zero"]
+    assert markers(store) == {}
+
+
+def test_4_nothing_follows_a_batch_that_was_refused(store):
+    store.fill("two")
+    assert store.insert_many(new("zero"), link=Link("a", 0, False)) == 1
+    assert store.insert_many(*TWO, link=Link("a", 1, False)) == [0, 2]
+    assert store.insert_many(new("three"), link=Link("a", 2, False)) == [4]
+    assert markers(store) == {b"a": b"1"}
+    assert store.insert_many(new("four"), link=Link("a", 3, True)) == [4]
+    assert store.ids("all") == ["two", "zero"]
+    assert markers(store) == {}
+
+
+@pytest.mark.parametrize("is_taken", [False, True])
+def test_the_last_batch_removes_the_marker_whatever_it_answers(store, is_taken):
+    assert store.insert_many(new("zero"), link=Link("a", 0, False)) == 1
+    assert store.insert_many(new("one"), link=Link("a", 1, False)) == 1
+    assert markers(store) == {b"a": b"2"}
+    if is_taken:
+        store.fill("two")
+    answer = store.insert_many(new("two"), link=Link("a", 2, True))
+    assert answer == ([0, 1] if is_taken else 1)
+    assert markers(store) == {}
+
+
+def test_a_batch_of_which_all_was_passed_over_is_done(store):
+    store.fill("zero")
+    code, *_ = store.insert_many(
+        new("zero"), link=Link("a", 0, False), passes_over=True
+    )
+    assert code == 1
+    assert store.insert_many(*TWO, link=Link("a", 1, True), passes_over=True) == 1
+
+
+def test_4_two_requests_of_the_same_objects_do_not_meet(store):
+    assert store.insert_many(new("zero"), link=Link("a", 0, False)) == 1
+    assert store.insert_many(new("zero"), link=Link("b", 0, False)) == [0, 1]
+    assert store.insert_many(new("one"), link=Link("b", 1, True)) == [4]
+    assert store.insert_many(new("one"), link=Link("a", 1, True)) == 1
+    assert markers(store) == {}
 
 
 @pytest.mark.parametrize(

@@ -3,12 +3,15 @@
 -- KEYS     1 all (sorted set)  2 expires (sorted set)  3 memos (hash)
 --          4.. the objects (strings); then the sorted sets of their terms; then of
 --          each ordered attribute the entries (sorted set) and the sort keys (hash);
---          then the values of each unique one (hash)
+--          then the values of each unique one (hash); then the marker of the request
+--          (string), if ARGV 4 is not ""
 -- ARGV     1 number of objects  2 most objects to sweep
 --          3 "1" if the model is indexed
---          4 id and 5 bytes of an object that must be stored, or "" and ""
+--          4 how many batches of this request go before it, "" if it stands alone
+--          5 "1" if it is the last of the request
 --          6 number of ordered attributes  7 number of unique ones
---          8 "1" to pass over objects whose id or unique value is taken
+--          8 "0" to pass over objects whose id or unique value is taken, "" to refuse;
+--          a number to do so and look at that unique value first, before the id
 --          then for each object: id, bytes, deadline in ms, "+" and a lifetime in ms,
 --          or "", memo or "",
 --          a sort key for each ordered attribute, a value for each unique one, ""
@@ -21,10 +24,11 @@
 --          {0, number} that object's id is taken
 --          {2, number} no such object, but index entries that nothing explains
 --          {3, number} that object's deadline is past
---          {4} the object of ARGV 4 is not stored: the batch before was refused
+--          {4} the batch before it was not written
 --          {5, number, which, id} that object's unique value is held by this one
 --          {-1, key} the key holds another type
---          Anything but 1: nothing was written.
+--          Anything but 1: nothing was written. The marker holds how many batches
+--          were; the last batch removes it.
 -- COST     O((objects + entries + swept) log n)
 -- DERIVED  the counters of each object; the objects that hold unique values; what the
 --          memo of an expired one names
@@ -32,20 +36,29 @@
 local base = string.sub(KEYS[1], 1, -4)
 local count = tonumber(ARGV[1])
 local ordered, uniques = tonumber(ARGV[6]), tonumber(ARGV[7])
-local first_unique = #KEYS - uniques + 1
+local place, is_last = tonumber(ARGV[4]), ARGV[5] == '1'
+local last = place and #KEYS - 1 or #KEYS
+local first_unique = last - uniques + 1
 local first_ordered = first_unique - 2 * ordered
 
-if ARGV[4] ~= '' and redis.call('GET', base .. 'o:' .. ARGV[4]) ~= ARGV[5] then
-  return {4}
+if place and place > 0 then
+  local before = redis.call('GET', KEYS[#KEYS])
+  if is_last then
+    redis.call('DEL', KEYS[#KEYS])
+  end
+  if before ~= ARGV[4] then
+    return {4}
+  end
 end
 local wrong = mistyped(KEYS, 1, 2, 'zset') or mistyped(KEYS, 3, 3, 'hash')
   or mistyped(KEYS, 4 + count, first_ordered - 1, 'zset')
   or mistyped_ordered(KEYS, first_ordered, ordered)
-  or mistyped(KEYS, first_unique, #KEYS, 'hash')
+  or mistyped(KEYS, first_unique, last, 'hash')
 if wrong then
   return wrong
 end
-local passes_over, passed = ARGV[8] == '1', {}
+local passes_over, passed = ARGV[8] ~= '', {}
+local arbiter = tonumber(ARGV[8]) or 0
 for i = 1, count do
   local found = redis.call('TYPE', KEYS[3 + i])['ok']
   if found == 'string' and passes_over then
@@ -65,6 +78,17 @@ local has_lifetimes = false
 for j = 1, uniques do
   claimed[j] = {}
 end
+
+-- The live object that holds this value of a unique attribute, one of these too, or nil.
+local function holder_of(j, field)
+  local holder = field ~= '' and (claimed[j][field]
+    or redis.call('HGET', KEYS[first_unique + j - 1], field))
+  if holder and (claimed[j][field]
+    or redis.call('EXISTS', base .. 'o:' .. holder) == 1) then
+    return holder
+  end
+end
+
 local at = 9
 for i = 1, count do
   pks[i], packed[i], memos[i] = ARGV[at], ARGV[at + 1], ARGV[at + 3]
@@ -80,13 +104,12 @@ for i = 1, count do
   at = at + ordered
   fields[i] = {unpack(ARGV, at, at + uniques - 1)}
   at = at + uniques
+  local holder = arbiter > 0 and holder_of(arbiter, fields[i][arbiter])
+  if holder then
+    passed[i] = {i, arbiter, holder}
+  end
   for j, field in ipairs(passed[i] and {} or fields[i]) do
-    local holder = field ~= '' and (claimed[j][field]
-      or redis.call('HGET', KEYS[first_unique + j - 1], field))
-    if holder and not claimed[j][field]
-      and redis.call('EXISTS', base .. 'o:' .. holder) == 0 then
-      holder = nil
-    end
+    holder = holder_of(j, field)
     if holder and passes_over then
       passed[i] = {i, j, holder}
       break
@@ -128,11 +151,13 @@ for i = 1, count do
   end
 end
 
+-- A SET comes first: out of memory, it is refused before anything is written.
+if place and not is_last then
+  redis.call('SET', KEYS[#KEYS], place + 1, 'PX', 10000)
+end
 if #written == 0 then
   return answer
 end
-
--- A SET comes first: out of memory, it is refused before anything is written.
 for _, i in ipairs(written) do
   if deadlines[i] then
     redis.call('SET', KEYS[3 + i], packed[i], 'PXAT', digits(deadlines[i] - 1))

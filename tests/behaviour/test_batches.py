@@ -1,0 +1,125 @@
+"""bulk_create(): nothing is written after a batch that was refused."""
+
+import re
+
+import pytest
+
+import django_ormist as ormist
+from django_ormist.keys import all_key
+from tests.models import City, Page, Plain, Todo
+
+OPTIONS = [
+    {"ignore_conflicts": True},
+    {"update_conflicts": True, "update_fields": ["n"], "unique_fields": ["id"]},
+]
+
+
+def made(number, model=Todo, **attrs):
+    return [model(id=f"n{i:05}", n=i, **attrs) for i in range(number)]
+
+
+def stored_of(objs):
+    return [each for each in objs if not each._state.adding]
+
+
+@pytest.mark.parametrize("earlier", [100, 1, 150, 300])
+def test_what_an_earlier_call_stored_refuses_all_that_follows(ask, is_sound, earlier):
+    objs = made(1000)
+    ask(Todo.objects.bulk_create, objs[:earlier])
+    again = made(1000)
+    with pytest.raises(ormist.IntegrityError, match=r"; 0 objects of the batches bef"):
+        ask(Todo.objects.bulk_create, again)
+    assert ask(Todo.objects.ids) == [each.id for each in objs[:earlier]]
+    assert stored_of(again) == []
+    assert is_sound()
+
+
+@pytest.mark.parametrize("taken", [0, 99, 100, 950, 999, 1000, 1100, 1499])
+def test_the_error_says_how_many_objects_were_written(ask, is_sound, taken):
+    objs = made(1500)
+    ask(Todo.objects.create, id=objs[taken].id, n=taken)
+    with pytest.raises(ormist.IntegrityError) as refused:
+        ask(Todo.objects.bulk_create, objs)
+    written = int(re.search(r"; (\d+) objects of the batches", str(refused.value))[1])
+    assert written == taken // 100 * 100
+    assert ask(Todo.objects.count) == written + 1
+    assert stored_of(objs) == objs[:written]
+    assert is_sound()
+
+
+def test_a_taken_value_refuses_all_that_follows(ask, is_sound):
+    ask(City.objects.create, id="old", code=250)
+    cities = [City(id=f"c{i}", code=i) for i in range(500)]
+    with pytest.raises(ormist.IntegrityError, match="code=250 is taken.*; 200 objects"):
+        ask(City.objects.bulk_create, cities)
+    assert ask(City.objects.count) == 201
+    assert stored_of(cities) == cities[:200]
+    assert is_sound()
+
+
+@pytest.mark.parametrize("size", [1, 7, 30])
+def test_what_an_earlier_call_left_of_any_batch_does_not_matter(ask, is_sound, size):
+    objs = made(60)
+    ask(Todo.objects.bulk_create, [objs[size - 1], *objs[size:]], batch_size=size)
+    with pytest.raises(
+        ormist.IntegrityError, match="; 0 objects of the batches before"
+    ):
+        ask(Todo.objects.bulk_create, made(60), batch_size=size)
+    assert ask(Todo.objects.count) == len(objs) - size + 1
+    assert is_sound()
+
+
+@pytest.mark.parametrize("options", [{}, *OPTIONS])
+def test_nothing_is_left_behind(ask, server, options):
+    ask(Todo.objects.bulk_create, made(250))
+    with pytest.raises(ormist.IntegrityError):
+        ask(Todo.objects.bulk_create, made(250))
+    ask(Todo.objects.bulk_create, made(350), **(options or OPTIONS[0]))
+    assert server.keys("*batch*") == []
+    ask(Todo.objects.all().delete)
+    assert server.keys() == []
+
+
+@pytest.mark.parametrize("options", [{}, *OPTIONS])
+def test_a_batch_that_cannot_be_written_ends_it(ask, server, options):
+    """A key of the third batch holds another type: two batches are stored."""
+    key = Page(id="n00250")._key().replace(b":o:", b":c:")
+    server.client.lpush(key, "x")
+    objs = made(500, Page, views=1)
+    with pytest.raises(ormist.CorruptDataError, match="c:n00250"):
+        ask(Page.objects.bulk_create, objs, **options)
+    assert stored_of(objs) == objs[:200]
+    assert ask(Page.objects.count) == 200
+    assert server.keys("*batch*") == []
+
+
+@pytest.mark.parametrize("options", [{}, OPTIONS[0]])
+def test_what_waited_for_a_repair_is_written_in_order(ask, server, options, is_sound):
+    """Of the second batch one object has entries that nothing explains."""
+    ask(Todo.objects.create, "x", id="n00150")
+    server.client.delete(Todo(id="n00150")._key())
+    objs = made(500)
+    ask(Todo.objects.bulk_create, objs, **options)
+    assert ask(Todo.objects.ids) == [each.id for each in objs]
+    assert stored_of(objs) == objs
+    assert is_sound()
+
+
+def test_past_deadlines_do_not_break_the_chain(ask, is_sound):
+    objs = made(300)
+    for each in objs[100:200]:
+        each.expire = -1
+    ask(Todo.objects.bulk_create, objs)
+    assert ask(Todo.objects.count) == 200
+    assert is_sound()
+
+
+def test_ten_thousand_are_ten_round_trips(ask, trips):
+    with trips() as seen:
+        ask(Plain.objects.bulk_create, [Plain() for _ in range(10_000)])
+    assert seen.count <= 10
+
+
+def test_one_batch_needs_no_marker(server):
+    Todo.objects.bulk_create(made(100))
+    assert server.client.zcard(all_key(Todo._meta.space("default"))) == 100
