@@ -55,10 +55,10 @@ class Writing(Altering, Asked[M]):
 
         Ten batches a round trip. A taken id or unique value raises IntegrityError:
         nothing of that batch or after it is written, earlier ones stay, and the message
-        says how many objects they hold. ignore_conflicts: such an object is left out, and is
-        not stored. update_conflicts: the stored object gets its *update_fields* if what
-        is taken is *unique_fields* (["id"] or names of Meta.unique); it then stands
-        for that object, with its id. Sends no signals.
+        says how many objects they hold. ignore_conflicts: such an object is left out,
+        and is not stored. update_conflicts: the stored object gets its *update_fields*
+        if what is taken is *unique_fields* (["id"] or names of Meta.unique); it then
+        stands for that object, with its id. save() is not called, and no signal sent.
         """
         asked = self._collection()
         options = (ignore_conflicts, update_conflicts, update_fields, unique_fields)
