@@ -6,16 +6,17 @@ from typing import Any
 
 from redis.exceptions import NoScriptError
 
-from ..operations.operation import Flow, Notice, Operation
+from ..operations.operation import Call, Flow, Notice, Operation
 from . import connections, watching
 from .watching import is_watched
 
-Parcel = list[Operation] | Notice
+Parcel = list[Operation] | Notice | Call
 
 
 def run(flow: Flow, using: str) -> Any:
     """The answer of *flow*, carried over the connection *using*."""
-    connection, dialogue, replies = connections[using], _dialogue(flow), None
+    connection, dialogue = connections[using], _dialogue(flow)
+    replies: list[Any] | Exception | None = None
     try:
         while True:
             parcel = dialogue.send(replies)
@@ -24,6 +25,8 @@ def run(flow: Flow, using: str) -> Any:
                     replies = watching.send(connection, parcel)
                 else:
                     replies = connection.send(parcel)
+            elif isinstance(parcel, Call):
+                replies = _raised_by(parcel)
             else:
                 parcel.signal.send(parcel.sender, **parcel.arguments)
                 replies = None
@@ -35,7 +38,8 @@ def run(flow: Flow, using: str) -> Any:
 
 async def arun(flow: Flow, using: str) -> Any:
     """See run()."""
-    connection, dialogue, replies = connections[using], _dialogue(flow), None
+    connection, dialogue = connections[using], _dialogue(flow)
+    replies: list[Any] | Exception | None = None
     try:
         while True:
             parcel = dialogue.send(replies)
@@ -44,6 +48,8 @@ async def arun(flow: Flow, using: str) -> Any:
                     replies = await watching.asend(connection, parcel)
                 else:
                     replies = await connection.asend(parcel)
+            elif isinstance(parcel, Call):
+                replies = await _araised_by(parcel)
             else:
                 await parcel.signal.asend(parcel.sender, **parcel.arguments)
                 replies = None
@@ -53,12 +59,32 @@ async def arun(flow: Flow, using: str) -> Any:
         dialogue.close()
 
 
+def _raised_by(call: Call) -> Exception | None:
+    """Make the call, and return what it raised, which the flow is to meet."""
+    try:
+        getattr(call.target, call.method)(**call.arguments)
+    except Exception as error:
+        return error
+    return None
+
+
+async def _araised_by(call: Call) -> Exception | None:
+    """See _raised_by()."""
+    try:
+        await getattr(call.target, f"a{call.method}")(**call.arguments)
+    except Exception as error:
+        return error
+    return None
+
+
 def _dialogue(flow: Flow) -> Generator[Parcel, Any, Any]:
     """What *flow* wants sent, one parcel at a time; takes the raw replies."""
     answer: Any = None
+    raised: Exception | None = None
     try:
         while True:
-            step = flow.send(answer)
+            step = flow.send(answer) if raised is None else flow.throw(raised)
+            raised = None
             if isinstance(step, Operation):
                 replies = yield [step]
                 if isinstance(replies[0], Exception):
@@ -66,6 +92,8 @@ def _dialogue(flow: Flow) -> Generator[Parcel, Any, Any]:
                 answer = step.parse(replies[0])
             elif isinstance(step, Notice):
                 answer = yield step
+            elif isinstance(step, Call):
+                raised, answer = (yield step), None
             elif step:
                 replies = yield from _settled(step, (yield step))
                 answer = [each.parse(r) for each, r in zip(step, replies, strict=True)]

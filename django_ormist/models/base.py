@@ -259,6 +259,7 @@ class Model(Altering, metaclass=ModelBase):
             {
                 name: value.copy() if isinstance(value, dict | list | set) else value
                 for name, value in self.__dict__.items()
+                if name != "_guard"
             }
         )
 

@@ -131,6 +131,8 @@ class Pending(Effort):
             self.loaded = None
             return
         self.before = before
+        if before.guard is self.guard:
+            self.guard = None  # it is met by the first write
         known = {name: before.values.get(name) for name in before.known}
         self.assigned = {n for n in self.assigned if known.get(n) != self.values[n]}
 
@@ -168,6 +170,8 @@ class Pending(Effort):
         now_ms: see Image.written_at().
         """
         instance = self.instance
+        if self.guard is not None and self.is_stored:
+            self.guard.is_met = True
         if instance.id != self.pk:
             return
         if not self.is_stored:

@@ -16,6 +16,7 @@ from ..operations.replies import Outcome, mistyped
 from .blocks import Pending, current, refuse
 from .changes import Changes, Found, Verdict
 from .efforts import Effort, held_by_another
+from .guards import Guard, guard_of
 from .letters import drawn
 from .saving import rebase
 
@@ -222,12 +223,26 @@ def update(
 ) -> Flow:
     """Flow: store these fields of objects that are stored, and no other; how many."""
     refuse(asked.db, "bulk_update()")
-    names = checked_fields(asked, fields)
+    names = checked_fields(asked.model, fields)
     instances = {each.id: each for each in checked_objects(asked, objs)}
     if not names:
         raise ValueError("Field names must be given to bulk_update().")
+    pks, size = [pk.encode() for pk in instances], checked_size(batch_size)
+    return (yield from _store(asked, instances, names, size).made(pks))
+
+
+def _store(
+    asked: "Collection[Any]",
+    instances: dict[str, "Model"],
+    names: set[str],
+    size: int = 1,
+    guard: Guard | None = None,
+) -> Changes:
+    """The changes that store these fields of instances, by id."""
 
     def rewrite(found: Found) -> Verdict:
+        if guard is not None and not guard.admits(found.pk, found.old):
+            raise guard.overtaken(instances[found.pk])
         put(instances[found.pk], found, names)
         return Verdict.WRITE
 
@@ -242,28 +257,30 @@ def update(
 
     meta, codec = asked.model._meta, connections[asked.db].codec
     moves = "tags" in names or any(map(meta.has_index, names))
-    size = checked_size(batch_size)
-    changes = Changes(
-        asked.space, meta, codec, rewrite, done=done, moves=moves, size=size
-    )
-    return (yield from changes.made([pk.encode() for pk in instances]))
+    return Changes(asked.space, meta, codec, rewrite, done=done, moves=moves, size=size)
 
 
-def save_fields(instance: "Model", using: str, fields: Iterable[str]) -> Flow:
+def save_fields(instance: "Model", using: str, names: set[str]) -> Flow:
     """Flow: store these fields of one object, which must be stored, and no other.
 
-    Two round trips. NotUpdated if it is gone.
+    One round trip, and one more if it was not loaded. NotUpdated if it is gone.
     """
-    model = type(instance)
-    asked = model._base_manager.using(using)
-    names = checked_fields(asked, fields)
-    if not names:
-        return
+    model, guard = type(instance), guard_of(instance, using)
     refuse(using, "save(update_fields=...)")
     instance.validate()
     if signals.are_heard(signals.pre_save, model):
         yield Notice(signals.pre_save, model, {"instance": instance, "using": using})
-    if not (yield from update(asked, [instance], names)):
+    asked, pk = model._base_manager.using(using), instance.id.encode()
+    changes = _store(asked, {instance.id: instance}, names, guard=guard)
+    if instance._packed is not None and instance._using == using:
+        number = yield from changes.made([], [(pk, instance._packed, None)])
+    else:
+        number = yield from changes.made([pk])
+    if guard is not None:
+        if not number:
+            raise guard.overtaken(instance)
+        guard.is_met = True
+    if not number:
         raise model.NotUpdated(
             f"Cannot update {model.__name__} {instance.id!r}: there is no such object. "
             "Save without update_fields to write it anew."
@@ -273,13 +290,13 @@ def save_fields(instance: "Model", using: str, fields: Iterable[str]) -> Flow:
         yield Notice(signals.post_save, model, arguments)
 
 
-def checked_fields(asked: "Collection[Any]", fields: Iterable[str]) -> set[str]:
+def checked_fields(model: "type[Model]", fields: Iterable[str]) -> set[str]:
     """Names of attributes, counters, "tags" or "expire". TypeError, ValueError."""
     if isinstance(fields, str):
         raise TypeError(f"fields is a list of names, not the text {fields!r}.")
     names = set(fields)
     if names & {"id", "pk"}:
-        raise ValueError(f"{asked.model.__name__}: an id cannot be updated.")
+        raise ValueError(f"{model.__name__}: an id cannot be updated.")
     return names
 
 

@@ -83,11 +83,22 @@ class Chain:
         delete = commits.delete_strict if is_strict else objects.delete
         return delete(self.space, self.pk, old, meta.is_indexed)
 
+    def guards(self) -> list[Operation]:
+        """Return what else must hold: see Guard."""
+        conditions = [
+            entry.condition() for entry in self.entries if isinstance(entry, Pending)
+        ]
+        return [commits.absent(self.space, each) for each in conditions if each]
+
     def take(self, code: Outcome, fact: Any) -> Flow:
         """Flow: go by the answer to the part. Raises IntegrityError."""
         last = self.entries[-1]
         if code is Outcome.REFUSED:
             self.know(fact)
+        elif code is Outcome.MATCHED:
+            for entry in self.entries:
+                if isinstance(entry, Pending) and entry.guard is not None:
+                    raise entry.guard.overtaken(entry.instance)
         elif code is Outcome.DUE and isinstance(last, Pending):
             last.is_stored = False
         elif code is Outcome.TAKEN and isinstance(last, Pending):

@@ -74,13 +74,14 @@ class Changes:
     error: Exception | None = None
     _overdue: set[str] = field(default_factory=set)
 
-    def made(self, pks: Iterable[bytes]) -> Flow:
+    def made(self, pks: Iterable[bytes], known: Iterable[Row] = ()) -> Flow:
         """Flow: change those of these ids that are stored; how many.
 
+        known: more objects, as they were read before.
         1 + ceil(N / size) round trips: each writes what the one before it has read.
         Raises IntegrityError for a taken value: what was changed before it stays.
         """
-        rest, waiting = deque(pks), list[Row]()
+        rest, waiting = deque(pks), list(known)
         while rest or waiting:
             planned = [each for each in map(self._planned, waiting) if each]
             some = [rest.popleft() for _ in range(min(len(rest), self.size))]

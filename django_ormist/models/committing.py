@@ -124,10 +124,12 @@ def commit(block: Block) -> Flow:
             chain.know(stored)
             chain.is_planned()
         chains.sort(key=lambda chain: chain.place)  # objects are new in this order
-        parts = [chain.part() for chain in chains]
-        is_applied, answers, now_ms = yield commits.commit(parts)
+        parts = [(chain, chain.part()) for chain in chains]
+        parts += [(chain, guard) for chain in chains for guard in chain.guards()]
+        step = commits.commit([part for _, part in parts])
+        is_applied, answers, now_ms = yield step
         for place, (code, fact) in answers.items():
-            yield from chains[place].take(code, fact)
+            yield from parts[place][0].take(code, fact)
     for chain in chains:
         chain.applied(now_ms)
     for entry in block.entries:

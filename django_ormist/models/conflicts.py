@@ -62,7 +62,7 @@ def on_conflict(
         )
     if not unique_fields:
         raise ValueError("Unique fields that can trigger the upsert must be provided.")
-    fields = bulk.checked_fields(asked, update_fields)
+    fields = bulk.checked_fields(asked.model, update_fields)
     names = tuple("id" if name == "pk" else name for name in unique_fields)
     meta = asked.model._meta
     known = {frozenset(each): each for each in (PRIMARY_KEY, *meta.unique)}

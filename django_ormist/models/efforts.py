@@ -10,22 +10,18 @@ from ..exceptions import ConflictError, CorruptDataError, IntegrityError
 from ..keys import object_key
 from ..operations import commits, objects
 from ..operations.healing import forget
-from ..operations.objects import NOTHING
+from ..operations.objects import NOTHING, Image
 from ..operations.operation import Flow, Operation
 from ..operations.replies import Holder, Outcome
-from ..queries.matching import matcher
-from ..queries.query import Query
+from ..queries.conditions import Condition
 from ..storable import unwrapped
 from ..terms import text
 from .contents import Contents
+from .guards import guard_of
 from .options import Options
 
 if TYPE_CHECKING:
     from .base import Model
-
-
-class Overtaken(Exception):
-    """Which object is asked for has changed meanwhile: ask again."""
 
 
 class Disagreements:
@@ -54,8 +50,7 @@ class Disagreements:
 class Effort:
     """One save under way: what must be stored now, and what is to be.
 
-    query: of an insert, what no live object may meet; of an update, what the object
-    must meet when it is written. Else Overtaken is raised. sent: the counters that were
+    guard: what else must hold. Else Overtaken is raised. sent: the counters that were
     assigned, as the write sets them. merged: the instance's attributes as they were
     merged.
     """
@@ -67,14 +62,13 @@ class Effort:
         force_insert: bool = False,
         force_update: bool = False,
         strict: bool = False,
-        query: Query | None = None,
     ) -> None:
         self.instance = instance
         self.using = using
         self.force_insert = force_insert
         self.force_update = force_update
         self.strict = strict
-        self.query = query
+        self.guard = guard_of(instance, using)
         self.sent: Mapping[str, int] = {}
         self.merged: dict[str, Any] = {}
         self.pk = instance.id
@@ -116,9 +110,19 @@ class Effort:
             self.counters(),
             self.meta.is_indexed,
         )
-        if self.query is None or not self.force_insert:
+        condition = self.condition()
+        if condition is None:
             return write
-        return commits.unless(commits.absent(self.space, self.query.condition), write)
+        return commits.unless(commits.absent(self.space, condition), write)
+
+    def condition(self) -> Condition | None:
+        """What no live object may meet when it is written, if anything."""
+        guard = self.guard
+        if guard is None or not guard.is_insert:
+            return None
+        if guard.is_arbitrated(self.instance, self.force_insert):
+            return None
+        return guard.query.condition
 
     def removal(self) -> Operation:
         """In place of the write, when the deadline is past: of these bytes alone."""
@@ -145,8 +149,8 @@ class Effort:
                     return False
             if code is Outcome.TAKEN:
                 raise self.held_by(stored)
-            if code is Outcome.MATCHED:
-                raise Overtaken
+            if code is Outcome.MATCHED and self.guard is not None:
+                raise self.guard.overtaken(self.instance)
             if code is Outcome.UNEXPLAINED:
                 yield from self.forgetting()
             elif refusal := self.refusal(stored):
@@ -161,6 +165,8 @@ class Effort:
         now_ms: see Image.written_at().
         """
         self.new = self.new.written_at(now_ms)
+        if self.guard is not None:
+            self.guard.is_met = True
         instance, contents, mine = self.instance, self.contents, self.mine
         if instance.id != self.pk:
             return
@@ -191,18 +197,18 @@ class Effort:
         """Why it cannot be done where this is stored; None if it can."""
         if self.force_insert and stored is not None:
             return self.taken()
-        if self.query is not None and not self._meets(self.query, stored):
-            return Overtaken()
+        if self.guard is not None and not self.guard.admits(
+            self.pk, self._image(stored)
+        ):
+            return self.guard.overtaken(self.instance)
         if self.force_update and stored is None:
             return self.not_updated()
         return self.conflict() if self.strict and stored != self.expected() else None
 
-    def _meets(self, query: Query, stored: bytes | None) -> bool:
+    def _image(self, stored: bytes | None) -> Image | None:
         if stored is None:
-            return False
-        found = self.read(stored)
-        image = found.stored_image(stored, self.meta)
-        return matcher(query.condition)(self.pk, image)
+            return None
+        return self.read(stored).stored_image(stored, self.meta)
 
     def taken(self) -> IntegrityError:
         return IntegrityError(

@@ -11,11 +11,11 @@ from ..operations.healing import forget
 from ..operations.objects import NOTHING, Image
 from ..operations.operation import Flow, Notice
 from ..operations.replies import Outcome
-from ..queries.query import Query
 from . import fetching
 from .blocks import Pending, Removal, current, refuse_refresh
 from .contents import Contents
 from .efforts import Effort
+from .guards import guard_of
 from .later import Later
 
 if TYPE_CHECKING:
@@ -34,19 +34,22 @@ def save(
     force_update: bool = False,
     strict: bool = False,
     update_fields: Iterable[str] | None = None,
-    query: Query | None = None,
 ) -> Flow:
-    """Flow: write the instance. One round trip where nobody wrote it meanwhile.
-
-    query: see Effort.
-    """
+    """Flow: write the instance. One round trip where nobody wrote it meanwhile."""
     if update_fields is not None:
         if force_insert or strict:
             raise ValueError(
                 "update_fields goes with neither force_insert nor strict: it stores "
                 "fields of an object that is there, whatever others changed of it."
             )
-        return (yield from bulk.save_fields(instance, using, update_fields))
+        names = bulk.checked_fields(type(instance), update_fields)
+        if not names:
+            return
+        if guard_of(instance, using) is None or current(using) is None:
+            yield from bulk.save_fields(instance, using, names)
+            return
+        # Of update_or_create(), in a block of the model's own save(): a save that
+        # merges stores these fields too, and can wait for the end of the block.
     if force_insert and (force_update or strict):
         raise ValueError("Cannot force both an insert and an update: choose one.")
     model = type(instance)
@@ -58,13 +61,12 @@ def save(
         flags = (force_insert, force_update, strict)
         block.entries.append(Pending(instance, using, *flags))
         return
-    effort = Effort(instance, using, force_insert, force_update, strict, query)
+    effort = Effort(instance, using, force_insert, force_update, strict)
     if force_update and effort.loaded is None:
         effort.expect((yield objects.load(effort.space, instance.id)))
         if effort.stored is None:
             raise effort.not_updated()
-    refusal = effort.refusal(effort.loaded) if force_update and query else None
-    if refusal is not None:
+    if effort.guard is not None and (refusal := effort.refusal(effort.loaded)):
         raise refusal
     is_stored = yield from effort.settle((yield effort.operation()))
     if is_stored and signals.are_heard(signals.post_save, model):

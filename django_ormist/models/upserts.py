@@ -1,17 +1,17 @@
 """The flows of get_or_create and update_or_create: one winner, whatever races."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..exceptions import FieldError, IntegrityError
-from ..operations.operation import Flow
+from ..operations.operation import Call, Flow
 from ..queries.query import Query
 from ..storable import unwrapped
-from ..terms import text
-from . import fetching, saving
+from . import fetching
 from .blocks import refuse
-from .efforts import Disagreements, Overtaken
-from .lookups import compares_text, narrowed
+from .efforts import Disagreements
+from .guards import Guard, Overtaken, guarded
+from .lookups import narrowed
 
 if TYPE_CHECKING:
     from .base import Model
@@ -41,18 +41,18 @@ def get_or_create(
     found = yield from _found(asked, query)
     if found is not None:
         return found, False
-    instance = _new(asked.model, tags, lookups, defaults)
-    guard = None if _is_arbitrated(instance, query, lookups) else query
+    values = _values(lookups, defaults)
     attempts = 0
     while True:
+        instance = _new(asked.model, tags, lookups, values)
+        guard, refusal = Guard(asked.db, query, lookups, is_insert=True), None
         try:
-            yield from saving.save(instance, asked.db, force_insert=True, query=guard)
-        except Overtaken:
-            refusal = None
+            if (yield from _save(instance, guard, force_insert=True)):
+                return instance, True
         except IntegrityError as error:
+            if guard.is_met:  # of what the model's save() did after it
+                raise
             refusal, attempts = error, attempts + 1
-        else:
-            return instance, True
         found = yield from _found(asked, query)
         if found is not None:
             return found, False
@@ -85,12 +85,35 @@ def update_or_create(
             return found, True
         key, packed = found._key(asked.db), found._packed
         _put(found, _called(defaults))
+        guard = Guard(asked.db, query, lookups, is_insert=False)
+        fields: dict[str, Any] = {}
+        if _are_stored(found, defaults):
+            fields["update_fields"] = set(defaults)
+        if (yield from _save(found, guard, **fields)):
+            return found, False
+        disagreements.note(key, packed)
+
+
+def _save(instance: "Model", guard: Guard, **options: Any) -> Flow:
+    """Flow: call the model's own save(); False if the guard refused its write."""
+    with guarded(instance, guard):
         try:
-            yield from saving.save(found, asked.db, force_update=True, query=query)
+            yield Call(instance, "save", {"using": guard.using, **options})
         except Overtaken:
-            disagreements.note(key, packed)
-            continue
-        return found, False
+            if guard.is_met or not guard.is_refused:
+                raise
+    return guard.is_met or not guard.is_refused
+
+
+def _are_stored(instance: "Model", names: Iterable[str]) -> bool:
+    """Whether each of these is stored, and not what the class defines."""
+    meta = instance._meta
+    return all(
+        name in meta.counters
+        or name in ("tags", "expire")
+        or name not in meta.own_names
+        for name in names
+    )
 
 
 def _query(
@@ -118,16 +141,19 @@ def _checked(verb: str, argument: str, values: Values | None) -> Values:
     return values
 
 
-def _new(
-    model: "type[Model]", tags: tuple[str, ...], lookups: Values, defaults: Values
-) -> "Model":
-    """What is created. Of the lookups ``tags`` are tags, one with ``__`` is nothing."""
+def _values(lookups: Values, defaults: Values) -> Values:
+    """What a new object holds: the defaults, then lookups without ``__``."""
     given = {name: value for name, value in lookups.items() if "__" not in name}
-    values = _called({**given, **defaults})
-    more = values.pop("tags", ())
-    instance: Model = model(
-        *tags, *_listed(given.get("tags", ())), *_listed(more), **values
-    )
+    return _called({**given, **defaults})
+
+
+def _new(
+    model: "type[Model]", tags: tuple[str, ...], lookups: Values, values: Values
+) -> "Model":
+    """Return what is created. ``tags`` of the lookups and of the values are tags."""
+    more = [*_listed(lookups.get("tags", ())), *_listed(values.get("tags", ()))]
+    attrs = {name: value for name, value in values.items() if name != "tags"}
+    instance: Model = model(*tags, *more, **attrs)
     return instance
 
 
@@ -157,23 +183,3 @@ def _called(values: Values) -> dict[str, Any]:
     return {
         name: value() if callable(value) else value for name, value in values.items()
     }
-
-
-def _is_arbitrated(instance: "Model", query: Query, lookups: dict[str, Any]) -> bool:
-    """Whether what meets the lookups has the id, or a unique value, that is inserted.
-
-    Then the insert is refused by that alone.
-    """
-    if query.pks is not None and query.pks <= {instance.id}:
-        return True
-    meta = instance._meta
-    return any(
-        all(
-            name in lookups
-            and compares_text(meta, name)
-            and lookups[name] is not None
-            and text(lookups[name]) == text(instance.attrs.get(name))
-            for name in names
-        )
-        for names in meta.unique
-    )

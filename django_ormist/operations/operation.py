@@ -87,8 +87,19 @@ class Notice(NamedTuple):
     arguments: dict[str, Any]
 
 
-Step = Operation | list[Operation] | Notice
-"""What a flow may yield: one operation, several in one trip, or a notice."""
+class Call(NamedTuple):
+    """A method to call: itself in sync code, its async variant in async code.
+
+    What it raises is raised in the flow.
+    """
+
+    target: Any
+    method: str
+    arguments: dict[str, Any]
+
+
+Step = Operation | list[Operation] | Notice | Call
+"""What a flow may yield: one operation, several in one trip, a notice, or a call."""
 
 Flow = Generator[Step, Any, Any]
 """A generator of steps that returns the answer."""
