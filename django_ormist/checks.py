@@ -69,8 +69,8 @@ def _alias_error(name: str) -> checks.CheckMessage | None:
 
 
 def check_models(app_configs: Any, **kwargs: Any) -> list[checks.CheckMessage]:
-    """E002, E003: the alias of each model, and its keys, which no other may share."""
-    return [*_unknown_aliases(), *_shared_namespaces()]
+    """E002, E003, W004: the alias of each model, its keys, and what it overrides."""
+    return [*_unknown_aliases(), *_shared_namespaces(), *_half_overridden()]
 
 
 def _unknown_aliases() -> Iterator[checks.CheckMessage]:
@@ -103,6 +103,25 @@ def _shared_namespaces() -> Iterator[checks.CheckMessage]:
                 "Give one of them another Meta.model_name or Meta.app_label.",
                 model,
             )
+
+
+def _half_overridden() -> Iterator[checks.CheckMessage]:
+    """Warnings for models that override a method and not its async variant."""
+    names = [name for name in vars(Model) if hasattr(Model, f"a{name}")]
+    for model in _models():
+        for name in names:
+            pair = (name, f"a{name}")
+            own = [n for n in pair if getattr(model, n) is not getattr(Model, n)]
+            if len(own) == 1:
+                (other,) = set(pair) - set(own)
+                yield checks.Warning(
+                    f"{model._meta.label} overrides {own[0]}() and not {other}(), "
+                    "which does not call it.",
+                    hint=f"Override {other}() too. If nobody ever calls that, silence "
+                    "ormist.W004.",
+                    obj=model,
+                    id="ormist.W004",
+                )
 
 
 def _place(using: str | None) -> Any:

@@ -274,6 +274,7 @@ class Model(Altering, metaclass=ModelBase):
     @alters_data
     def save(
         self,
+        *,
         force_insert: bool = False,
         force_update: bool = False,
         strict: bool = False,
@@ -288,7 +289,7 @@ class Model(Altering, metaclass=ModelBase):
         nothing is written.
 
         update_fields: names of attributes or counters, "tags", "expire": these alone
-        are stored. Two round trips; NotUpdated if it is gone. Of none nothing is done.
+        are stored. NotUpdated if it is gone, a round trip more if it was not loaded.
         """
         alias = self._alias(using)
         flags = (force_insert, force_update, strict, update_fields)
@@ -297,6 +298,7 @@ class Model(Altering, metaclass=ModelBase):
     @alters_data
     async def asave(
         self,
+        *,
         force_insert: bool = False,
         force_update: bool = False,
         strict: bool = False,

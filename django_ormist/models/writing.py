@@ -24,7 +24,7 @@ class Writing(Altering, Asked[M]):
 
     @alters_data
     def create(self, /, *tags: str, **attrs: Any) -> M:
-        """Make an object and store it. One round trip.
+        """Make an object and store it by its save(). One round trip.
 
         Raises IntegrityError if the id is taken.
         """
@@ -87,7 +87,8 @@ class Writing(Altering, Asked[M]):
     def bulk_save(self, objs: Iterable[M], batch_size: int | None = None) -> int:
         """Save each object as save() does, *batch_size* a round trip; how many.
 
-        Each object is one step of its own. Sends no signals.
+        Each object is one step of its own. A model's own save() is not called, and no
+        signal sent.
         """
         asked = self._collection()
         number: int = run(bulk.save(asked, objs, batch_size), asked.db)
@@ -108,7 +109,7 @@ class Writing(Altering, Asked[M]):
 
         fields: names of attributes or counters, "tags", "expire". A round trip for
         *batch_size* objects (1 to 1000, 100), and one; each is one step of its own.
-        Sends no signals.
+        save() is not called, and no signal sent.
         """
         asked = self._collection()
         number: int = run(bulk.update(asked, objs, fields, batch_size), asked.db)
@@ -132,6 +133,7 @@ class Writing(Altering, Asked[M]):
         defaults: attributes of a new one beside the lookups; callables are called. One
         round trip, two for a new one. Of all who ask at once, one makes it. Raises
         MultipleObjectsReturned, FieldError, and IntegrityError for what another holds.
+        A new one is stored by ``save(force_insert=True, using=...)`` of the model.
         """
         asked = self._collection()
         found: tuple[M, bool]
@@ -161,7 +163,8 @@ class Writing(Altering, Asked[M]):
     ) -> tuple[M, bool]:
         """As get_or_create(), but one that is there gets the *defaults*.
 
-        create_defaults: for a new one, in place of *defaults*. Two round trips.
+        create_defaults: for a new one, in place of *defaults*. They are stored by
+        ``save(using=..., update_fields=...)`` of the model. Two round trips.
         """
         asked = self._collection()
         given = (defaults, create_defaults, tags, lookups)
@@ -192,7 +195,7 @@ class Writing(Altering, Asked[M]):
         A value may be computed of what each object holds, by F and Value of
         django.db.models. Each object is one step, compared and tried again if somebody
         else wrote it; one that does not match any more is left alone. A round trip for
-        100 objects, and two. Sends no signals.
+        100 objects, and two. save() is not called, and no signal sent.
         """
         asked = self._collection()
         number: int = run(updates.update(asked, values), asked.db)

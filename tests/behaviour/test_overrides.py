@@ -405,3 +405,13 @@ def test_bulk_methods_do_not_call_it(ask, server):
     ask(Called.objects.bulk_update, made, ["name"])
     ask(Called.objects.filter(name="x").update, n=1)
     assert Called.calls == []
+
+
+@pytest.mark.parametrize("verb", ["save", "asave"])
+@pytest.mark.parametrize("given", [(False,), (False, False, "other"), (True,)])
+def test_the_options_of_save_are_given_by_name(ask, server, verb, given):
+    """As Django 6.1 has it: of five options nobody can tell the places."""
+    todo = Todo()
+    with pytest.raises(TypeError, match="positional argument"):
+        getattr(todo, verb)(*given)
+    assert server.keys() == []

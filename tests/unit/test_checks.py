@@ -193,3 +193,33 @@ def test_manage_py_check_runs_them(settings):
     settings.ORMIST = {"default": []}
     with pytest.raises(SystemCheckError, match=r"ormist\.E001"):
         call_command("check")
+
+
+@pytest.mark.parametrize(
+    ("overridden", "missing"),
+    [
+        (["save"], ["asave"]),
+        (["asave"], ["save"]),
+        (["delete"], ["adelete"]),
+        (["save", "delete", "adelete"], ["asave"]),
+        (["arefresh_from_db"], ["refresh_from_db"]),
+    ],
+)
+def test_w004_a_model_that_overrides_one_of_two(found, overridden, missing):
+    type("Half", (ormist.Model,), {n: lambda self: None for n in overridden})
+    assert found(ORMIST={"default": REDIS}) == ["W004"]
+    assert [f"not {name}()" in found.text for name in missing] == [True]
+
+
+def test_a_mix_in_before_the_model_counts(found):
+    mixin = type("Mixin", (), {"save": lambda self: None})
+    type("Half", (mixin, ormist.TaggedModel), {})
+    assert found(ORMIST={"default": REDIS}) == ["W004"]
+    assert "Half overrides save()" in found.text
+
+
+def test_both_or_none_are_fine(found):
+    both = {"save": lambda self: None, "asave": lambda self: None}
+    type("Both", (ormist.TaggedAttrsModel,), both)
+    type("None_", (ormist.TaggedAttrsModel,), {})
+    assert found(ORMIST={"default": REDIS}) == []
