@@ -128,7 +128,7 @@ class StubQuerySet:
         if self._result_cache is not None:
             return self._result_cache[key]
         if isinstance(key, slice) and key.step is None:
-            return self._chain(self.asked[key])  # type: ignore[arg-type]
+            return self._chain(self.asked[key])
         found = self.asked[key]
         return self.model(found) if isinstance(found, Model) else list(self)[key]
 

@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..connections.executor import arun, run
-from ..exceptions import NotSupportedError
 from . import fetching
 from .asked import Asked
 from .later import Later
@@ -13,7 +12,6 @@ from .values import Values
 if TYPE_CHECKING:
     from . import explaining, projection, summaries
     from .base import Model
-    from .collection import Collection
     from .projection import Projection
     from .shapes import Shape
 else:
@@ -32,15 +30,6 @@ class Answers(Asked[M], Values):
         self, names: tuple[str, ...] | None, shape: "Shape[Any]"
     ) -> "Projection[Any]":
         return projection.Projection(self._collection().all(), names, shape)
-
-    def distinct(self, *names: str) -> "Collection[M]":
-        """The same objects: each is there once. NotSupportedError with names."""
-        if names:
-            raise NotSupportedError(
-                "distinct() takes no names. Ask for distinct values: "
-                f"values_list({names[0]!r}, flat=True).distinct()."
-            )
-        return self._collection()._chained()
 
     # One object
 

@@ -1,11 +1,12 @@
 """The lazy collection: a question, and its answer once it was asked."""
 
 import builtins
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields, replace
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 from ..connections.executor import arun, run
+from ..exceptions import NotSupportedError
 from ..operations.operation import Flow
 from ..operations.searches import Row
 from ..queries.conditions import Condition, all_of, any_of, negated, odd_of
@@ -21,8 +22,11 @@ from .results import Results
 from .state import marked, unmarked
 
 if TYPE_CHECKING:
+    from django.db.models import Q
+
     from . import updates
     from .base import Model
+    from .manager import CollectionManager
 else:
     updates = Later("updates")
 
@@ -45,6 +49,12 @@ class Collection(Asking[M], Results[M]):
         self._using = using
         self._cache: builtins.list[M] | None = None
 
+    @classmethod
+    def as_manager(cls) -> "CollectionManager[M, Self]":
+        """Return a manager with the public methods of this class."""
+        manager: Any = Manager.from_collection(cast("Any", cls))()
+        return manager  # type: ignore[no-any-return]
+
     @property
     def db(self) -> str:
         """The alias that is asked."""
@@ -52,7 +62,7 @@ class Collection(Asking[M], Results[M]):
 
     # Chains
 
-    def _collection(self) -> "Collection[M]":
+    def _collection(self) -> Self:
         return self
 
     def _chained(self, query: Query | None = None) -> Self:
@@ -60,20 +70,69 @@ class Collection(Asking[M], Results[M]):
             self.model, self.query if query is None else query, self._using
         )
 
-    def _narrowed(self, tags: tuple[Any, ...], lookups: dict[str, Any]) -> Self:
+    def all(self) -> Self:
+        """Return the same objects, oldest first, not evaluated."""
+        return self._chained()
+
+    def none(self) -> Self:
+        """Return no object at all, at the cost of no round trip."""
+        return self._chained(self.query.nothing())
+
+    def find(self, /, *tags: "str | Q", **lookups: Any) -> Self:
+        """Return the objects that carry all these tags and attribute values.
+
+        ``name=value`` compares the texts of indexed attributes; ``id``, ``pk``,
+        ``id__in`` and ``pk__in`` compare ids; other lookups, and Q: docs/queries.rst.
+        Raises FieldError for a lookup that no index answers, here and not when the
+        collection is evaluated.
+        """
         if (tags or lookups) and self.query.is_sliced:
             raise TypeError("Cannot filter a query once a slice has been taken.")
         return self._chained(narrowed(self.query, self.model, tags, lookups, self.db))
 
-    def _without(self, tags: tuple[Any, ...], lookups: dict[str, Any]) -> Self:
+    filter = find
+
+    def complex_filter(self, filter_obj: "Q | Mapping[str, Any]") -> Self:
+        """Return filter() of a Q or of a dict of lookups, as Django's forms call it."""
+        if isinstance(filter_obj, Mapping):
+            return self.filter(**filter_obj)
+        return self.filter(filter_obj)
+
+    def exclude(self, /, *tags: "str | Q", **lookups: Any) -> Self:
+        """Return the objects that find() of the same arguments would leave out."""
         if self.query.is_sliced:
             raise TypeError("Cannot filter a query once a slice has been taken.")
         return self._chained(without(self.query, self.model, tags, lookups, self.db))
 
-    def _ordered(self, names: tuple[Any, ...]) -> Self:
+    def order_by(self, /, *names: Any) -> Self:
+        """Return the same objects in another order.
+
+        names: ordered attributes, ``created``, ``expire``, ``?``; after ``-``
+        descending. Equal ones stay in the order of creation; those without the
+        attribute come last. Without names: by creation. Raises FieldError.
+        """
         if self.query.is_sliced:
             raise TypeError("Cannot reorder a query once a slice has been taken.")
         return self._chained(ordered(self.query, self.model._meta, names))
+
+    def reverse(self) -> Self:
+        """Return the same objects, the whole list the other way round."""
+        if self.query.is_sliced:
+            raise TypeError("Cannot reverse a query once a slice has been taken.")
+        return self._chained(self.query.reverse())
+
+    def distinct(self, *names: str) -> Self:
+        """Return the same objects: each is there once. NotSupportedError with names."""
+        if names:
+            raise NotSupportedError(
+                "distinct() takes no names. Ask for distinct values: "
+                f"values_list({names[0]!r}, flat=True).distinct()."
+            )
+        return self._chained()
+
+    def using(self, alias: str) -> Self:
+        """Return the same question to the connection *alias*."""
+        return type(self)(self.model, self.query, alias)
 
     def _first_by(self, names: tuple[Any, ...], is_last: bool = False) -> Self:
         """As earliest() orders, or with is_last latest(): by each name the other way.
@@ -136,14 +195,6 @@ class Collection(Asking[M], Results[M]):
                 is_ordered=other.query.is_ordered,
             )
         return self._chained(query)
-
-    def _reversed(self) -> Self:
-        if self.query.is_sliced:
-            raise TypeError("Cannot reverse a query once a slice has been taken.")
-        return self._chained(self.query.reverse())
-
-    def _over(self, alias: str) -> Self:
-        return type(self)(self.model, self.query, alias)
 
     # The answer
 

@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from functools import wraps
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar, get_origin
 
 from ..connections.executor import arun, run
 from . import fetching
@@ -18,61 +18,12 @@ if TYPE_CHECKING:
     from .collection import Collection
 
 M = TypeVar("M", bound="Model")
+C = TypeVar("C", bound="Collection[Any]")
+R = TypeVar("R", covariant=True)
 
 
 class Asking(Writing[M], Answers[M]):
     """The verbs that a manager and a collection share, each with its async twin."""
-
-    # Chains: no round trip
-
-    def all(self) -> "Collection[M]":
-        """Every object, oldest first."""
-        return self._collection()._chained()
-
-    def none(self) -> "Collection[M]":
-        """No object at all, at the cost of no round trip."""
-        return self._collection()._chained(self._collection().query.nothing())
-
-    def find(self, /, *tags: "str | Q", **lookups: Any) -> "Collection[M]":
-        """The objects that carry all these tags and attribute values.
-
-        ``name=value`` compares the texts of indexed attributes; ``id``, ``pk``,
-        ``id__in`` and ``pk__in`` compare ids; other lookups, and Q: docs/queries.rst.
-        Raises FieldError for a lookup that no index answers, here and not when the
-        collection is evaluated.
-        """
-        return self._collection()._narrowed(tags, lookups)
-
-    def filter(self, /, *tags: "str | Q", **lookups: Any) -> "Collection[M]":
-        """See find()."""
-        return self._collection()._narrowed(tags, lookups)
-
-    def exclude(self, /, *tags: "str | Q", **lookups: Any) -> "Collection[M]":
-        """The objects that find() of the same arguments would leave out."""
-        return self._collection()._without(tags, lookups)
-
-    def complex_filter(self, filter_obj: "Q | Mapping[str, Any]") -> "Collection[M]":
-        """Return filter() of a Q or of a dict of lookups, as Django's forms call it."""
-        if isinstance(filter_obj, Mapping):
-            return self.filter(**filter_obj)
-        return self.filter(filter_obj)
-
-    def order_by(self, /, *names: Any) -> "Collection[M]":
-        """The same objects in another order: names of ordered attributes, ``created``,
-        ``expire``, ``?``; after ``-`` descending.
-
-        Equal ones stay in the order of creation; those without the attribute come
-        last. Without names: by creation. Raises FieldError.
-        """
-        return self._collection()._ordered(names)
-
-    def reverse(self) -> "Collection[M]":
-        """The same objects, the whole list the other way round."""
-        return self._collection()._reversed()
-
-    def using(self, alias: str) -> "Collection[M]":
-        """The same question to the connection *alias*."""
-        return self._collection()._over(alias)
 
     # One object
 
@@ -267,13 +218,56 @@ class Manager(Asking[M]):
     def _collection(self) -> "Collection[M]":
         return self.get_queryset()
 
+    # Chains: no round trip
+
+    def all(self) -> "Collection[M]":
+        """See Collection.all()."""
+        return self._collection().all()
+
+    def none(self) -> "Collection[M]":
+        """See Collection.none()."""
+        return self._collection().none()
+
+    def find(self, /, *tags: "str | Q", **lookups: Any) -> "Collection[M]":
+        """See Collection.find()."""
+        return self._collection().find(*tags, **lookups)
+
+    def filter(self, /, *tags: "str | Q", **lookups: Any) -> "Collection[M]":
+        """See Collection.find()."""
+        return self._collection().filter(*tags, **lookups)
+
+    def complex_filter(self, filter_obj: "Q | Mapping[str, Any]") -> "Collection[M]":
+        """See Collection.complex_filter()."""
+        return self._collection().complex_filter(filter_obj)
+
+    def exclude(self, /, *tags: "str | Q", **lookups: Any) -> "Collection[M]":
+        """See Collection.exclude()."""
+        return self._collection().exclude(*tags, **lookups)
+
+    def order_by(self, /, *names: Any) -> "Collection[M]":
+        """See Collection.order_by()."""
+        return self._collection().order_by(*names)
+
+    def reverse(self) -> "Collection[M]":
+        """See Collection.reverse()."""
+        return self._collection().reverse()
+
+    def distinct(self, *names: str) -> "Collection[M]":
+        """See Collection.distinct()."""
+        return self._collection().distinct(*names)
+
+    def using(self, alias: str) -> "Collection[M]":
+        """See Collection.using()."""
+        return self._collection().using(alias)
+
     @classmethod
     def from_collection(
-        cls, collection_class: "type[Collection[Any]]", class_name: str | None = None
-    ) -> "type[Manager[Any]]":
-        """A manager class with the public methods of a Collection class of yours."""
-        name = class_name or f"{cls.__name__}From{collection_class.__name__}"
-        return type(name, (cls,), {"collection_class": collection_class})
+        cls, collection_class: "CollectionClass[R]", class_name: str | None = None
+    ) -> type[R]:
+        """Return a manager class with the public methods of your Collection class."""
+        base: Any = get_origin(collection_class) or collection_class
+        name = class_name or f"{cls.__name__}From{base.__name__}"
+        return type(name, (cls,), {"collection_class": base})
 
     def __init_subclass__(cls) -> None:
         """Give the manager what its Collection class adds, or does in its own way."""
@@ -308,6 +302,32 @@ class Manager(Asking[M]):
         raise TypeError(
             f"A manager is not iterable. Ask {self.model.__name__}.objects.all()."
         )
+
+
+if TYPE_CHECKING:
+
+    class CollectionClass(Protocol[R]):
+        """A class derived from Collection."""
+
+        def as_manager(self) -> R: ...
+
+    class CollectionManager(Manager[M], Generic[M, C]):
+        """A manager of from_collection(): it begins chains of that class.
+
+        It has the methods of that class too, whose types are not known.
+        """
+
+        def __getattr__(self, name: str) -> Any: ...
+        def all(self) -> C: ...
+        def none(self) -> C: ...
+        def find(self, /, *tags: str | Q, **lookups: Any) -> C: ...
+        def filter(self, /, *tags: str | Q, **lookups: Any) -> C: ...
+        def complex_filter(self, filter_obj: Q | Mapping[str, Any]) -> C: ...
+        def exclude(self, /, *tags: str | Q, **lookups: Any) -> C: ...
+        def order_by(self, /, *names: Any) -> C: ...
+        def reverse(self) -> C: ...
+        def distinct(self, *names: str) -> C: ...
+        def using(self, alias: str) -> C: ...
 
 
 def _forwarded(name: str, method: Callable[..., Any]) -> Callable[..., Any]:

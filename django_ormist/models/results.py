@@ -116,7 +116,7 @@ class Results(Generic[T]):
     @overload
     def __getitem__(self, key: int) -> T: ...
     @overload
-    def __getitem__(self, key: slice) -> "Self | builtins.list[T]": ...
+    def __getitem__(self, key: slice) -> Self: ...  # with a step it is a list
     def __getitem__(self, key: int | slice) -> "T | Self | builtins.list[T]":
         """One, or a slice: pushed to the server unless already evaluated.
 

@@ -20,7 +20,7 @@ MODEL = {
 COLLECTION = {
     "alias": "Compute from the list, or ask aggregate() or facets().",
     "annotate": "Compute from the list, or ask aggregate() or facets().",
-    "as_manager": "Write Manager.from_collection(YourCollection)().",
+    "as_manager": "Call it on a class derived from Collection.",
     "dates": "Ask values_list(name, flat=True).distinct(), or facets(name).",
     "datetimes": "Ask values_list(name, flat=True).distinct(), or facets(name).",
     "db_manager": "Write using(alias), which has the same methods.",

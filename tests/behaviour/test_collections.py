@@ -2,6 +2,7 @@
 
 import asyncio
 from enum import IntEnum
+from typing import TypeVar
 
 import pytest
 from django.core import paginator as django_paginator
@@ -13,6 +14,8 @@ from django.views.generic import ListView
 
 import django_ormist as ormist
 from tests.models import City, Page, Plain, Session, Todo, User
+
+M = TypeVar("M", bound=ormist.Model)
 
 
 def numbers(objects):
@@ -292,6 +295,38 @@ def test_a_custom_manager_and_collection(ask, alias):
         _ = task.tasks
     with pytest.raises(AttributeError, match="abstract"):
         _ = ormist.TaggedModel.objects
+
+
+def test_a_collection_class_makes_its_manager(ask, alias):
+    class Urgent(ormist.Collection[M]):
+        def urgent(self):
+            return self.find("urgent")
+
+    class Task(ormist.TaggedModel):
+        tasks = Urgent.as_manager()
+        named = ormist.Manager.from_collection(Urgent["Task"], "Named")()
+
+    task = ask(Task.tasks.create, "urgent")
+    ask(Task.tasks.create)
+    for manager in (Task.tasks, Task.named):
+        assert ask(manager.urgent().list) == [task]
+        assert isinstance(manager, ormist.Manager)
+        for chain in (
+            manager.all(),
+            manager.none(),
+            manager.find("urgent"),
+            manager.filter("urgent"),
+            manager.exclude("urgent"),
+            manager.complex_filter({"pk": task.id}),
+            manager.order_by("created"),
+            manager.reverse(),
+            manager.distinct(),
+            manager.using("default"),
+            manager.all()[:2],
+            manager.all() | manager.find("urgent"),
+        ):
+            assert type(chain) is Urgent
+    assert type(Task.named).__name__ == "Named"
 
 
 @pytest.mark.parametrize("is_made", [True, False])

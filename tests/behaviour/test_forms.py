@@ -129,7 +129,6 @@ ABSENT = [
     ("extra", "find"),
     ("select_for_update", "strict=True"),
     ("fetch_mode", "at once"),
-    ("as_manager", "from_collection"),
     ("from_queryset", "from_collection"),
     ("db_manager", "using"),
 ]

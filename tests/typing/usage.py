@@ -1,6 +1,6 @@
 """What the types say, read by mypy and by pyright (`make types`); never run."""
 
-from typing import Any, assert_type
+from typing import Any, Self, TypeVar, assert_type
 
 from django.db.models import Q, Sum
 
@@ -8,7 +8,22 @@ import django_ormist as ormist
 from django_ormist import Collection
 from django_ormist.models.projection import Projection
 
+M = TypeVar("M", bound=ormist.Model)
 Row = dict[str, Any]
+
+
+class Cities(ormist.Collection["City"]):
+    """A collection class of a user's, of one model."""
+
+    def large(self) -> Self:
+        return self.find(population__gt=10**6)
+
+
+class Counted(ormist.Collection[M]):
+    """One of any model."""
+
+    def double(self) -> int:
+        return 2 * self.count()
 
 
 class City(ormist.TaggedAttrsModel):
@@ -17,6 +32,15 @@ class City(ormist.TaggedAttrsModel):
     class Meta:
         ordered = ["population"]
 
+    cities = ormist.Manager.from_collection(Cities)()
+    places = Cities.as_manager()
+
+
+class Street(ormist.Model):
+    """Another one."""
+
+    streets = ormist.Manager.from_collection(Counted["Street"])()
+
 
 def one_object_is_of_its_model() -> None:
     assert_type(City.objects.get("x"), City)
@@ -24,7 +48,7 @@ def one_object_is_of_its_model() -> None:
     assert_type(City.objects.create("capital", name="Bern"), City)
     assert_type(City.objects.first(), City | None)
     assert_type(City.objects.find(name="Bern")[0], City)
-    assert_type(City.objects.all()[:2], Collection[City] | list[City])
+    assert_type(City.objects.all()[:2], Collection[City])
     assert_type(City.objects.latest("population"), City)
     assert_type(City.objects.in_bulk(["x"]), dict[Any, City])
 
@@ -40,6 +64,51 @@ def chains_are_collections_of_it() -> None:
     assert_type(list(cities), list[City])
     assert_type(cities.ids(), list[str])
     assert_type(cities.count(), int)
+
+
+def slices_are_what_they_are_of() -> None:
+    assert_type(City.objects.find(name="x")[0:20].list(), list[City])
+    assert_type(City.objects.find(name="x")[5:].first(), City | None)
+    assert_type(City.cities.all().large()[:5], Cities)
+
+
+def chains_keep_a_subclass() -> None:
+    cities = Cities(City)
+    assert_type(cities.all(), Cities)
+    assert_type(cities.find("x").exclude("y").large(), Cities)
+    assert_type(cities.filter("x").none().distinct().reverse(), Cities)
+    assert_type(cities.complex_filter({"name": "x"}).order_by("?"), Cities)
+    assert_type(cities.using("other") | cities & cities, Cities)
+    assert_type(cities.get("x"), City)
+    assert_type(Counted(Street).find(name="x"), Counted[Street])
+
+
+def managers_begin_chains_of_their_collection() -> None:
+    assert_type(City.cities.get("x"), City)
+    assert_type(City.cities.all(), Cities)
+    assert_type(City.cities.find("x").large().list(), list[City])
+    assert_type(City.cities.filter("x"), Cities)
+    assert_type(City.places.exclude("x").using("other").order_by("?"), Cities)
+    assert_type(City.places.create(name="Bern"), City)
+    assert_type(Street.streets.all(), Counted[Street])
+    assert_type(Street.streets.first(), Street | None)
+    assert_type(Street.streets.none().double(), int)
+    City.cities.large()
+
+
+class View:
+    """What a class holds is of the same type, in its instances too."""
+
+    queryset = City.objects.all()
+    names = City.objects.values_list("name")
+    manager = City.objects
+
+
+def attributes_of_classes_are_collections() -> None:
+    assert_type(View.queryset, Collection[City])
+    assert_type(View().queryset.list(), list[City])
+    assert_type(View().names, Projection[tuple[Any, ...]])
+    assert_type(View().manager.get("x"), City)
 
 
 def answers_have_types_of_their_own() -> None:
@@ -60,7 +129,8 @@ def projections_are_asked_as_collections() -> None:
     assert_type(names.latest("population"), Row)
     assert_type(names.none().all().distinct(), Projection[Row])
     assert_type(names[0], Row)
-    assert_type(names[:2], Projection[Row] | list[Row])
+    assert_type(names[:2], Projection[Row])
+    assert_type(names[0:20].list(), list[Row])
     assert_type(list(names.iterator()), list[Row])
     assert_type(names.values_list("id", flat=True), Projection[Any])
     assert_type(names.values_list("id"), Projection[tuple[Any, ...]])
