@@ -36,7 +36,7 @@ def object_key(space: Space, pk: str) -> bytes:
     return space.objects + pk_bytes(pk)
 
 
-def counters_key(space: Space, pk: str) -> bytes:
+def counters_key(space: Space, pk: str | bytes) -> bytes:
     """Hash: the declared counters of one object."""
     return space.base + b"c:" + pk_bytes(pk)
 
@@ -104,8 +104,10 @@ def index_keys(
     return keys + [unique_key(space, names) for names in unique]
 
 
-def pk_bytes(pk: str) -> bytes:
-    """The id as it stands in keys and in sorted sets."""
+def pk_bytes(pk: str | bytes) -> bytes:
+    """The id as it stands in keys and in sorted sets. Bytes already stand there."""
+    if isinstance(pk, bytes):
+        return pk
     try:
         return pk.encode()
     except UnicodeEncodeError as error:

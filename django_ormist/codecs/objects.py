@@ -11,6 +11,9 @@ from . import as_json, as_msgpack
 from .depth import DEEPEST, is_deeper, may_be_deep, with_room
 from .lifetimes import Deadline, Lifetime
 
+LAST_MS = 253_402_300_799_999
+"""The last deadline: the end of the year 9999, in ms since 1970."""
+
 
 def pack(
     attrs: Mapping[str, Any],
@@ -88,13 +91,14 @@ def _unpack(data: bytes) -> tuple[dict[str, Any], list[str], int | None]:
     attrs = content[0]
     tags = content[1] if len(content) > 1 else []
     expire_at_ms = content[2] if len(content) > 2 else None
-    if (
-        type(attrs) is not dict
-        or type(tags) is not list
-        or not (expire_at_ms is None or type(expire_at_ms) is int)
-    ):
+    if type(attrs) is not dict or type(tags) is not list:
         raise ValueError("not an object")
-    "".join(tags)  # a TypeError unless all are texts, and faster than asking each
+    if expire_at_ms is not None and not (
+        type(expire_at_ms) is int and 0 <= expire_at_ms <= LAST_MS
+    ):
+        raise ValueError("a deadline that is no moment")
+    # A TypeError unless all are texts, and faster than asking each.
+    "".join(tags), "".join(attrs)
     return attrs, tags, expire_at_ms
 
 

@@ -21,6 +21,10 @@ from ..operations.operation import Flow
 _KEYS = {"model", "id", "created", "v", "attrs", "tags", "expire", "counters"}
 
 
+LAST_CREATED = 2**53
+"""Creation times end here: what is beyond it, nobody but ``--verify`` names."""
+
+
 class BrokenLine(Exception):
     """A line that is no object, or one that cannot be stored: says why."""
 
@@ -31,7 +35,11 @@ def line_of(
     """The line of one stored object. Raises CorruptDataError."""
     attrs, tags, expire_at_ms = unpack(packed, pk.encode())
     content = as_plain(attrs, tags, expire_at_ms)
-    head = {"model": label, "id": pk, "created": int(created)}
+    head = {
+        "model": label,
+        "id": pk,
+        "created": int(min(max(created, 0), LAST_CREATED)),
+    }
     return json.dumps({**head, **content, "counters": dict(counters)})
 
 
@@ -47,9 +55,7 @@ def page_of_lines(model: type[Model], using: str, after: float, number: int) -> 
     stored = yield from streams.loaded(space, [pk for pk, _ in page])
     counters: Sequence[Any] = [{}] * len(page)
     if meta.counters:
-        counters = yield [
-            load_counters(space, pk.decode(errors="surrogateescape")) for pk, _ in page
-        ]
+        counters = yield [load_counters(space, pk) for pk, _ in page]
     lines, unreadable = [], []
     for (pk, created), (_, packed), counted in zip(page, stored, counters, strict=True):
         if packed is None:

@@ -8,6 +8,7 @@ from .. import exceptions
 from ..codecs import Deadline, unpack
 from ..connections.executor import arun, run
 from ..keys import object_key
+from ..operations.objects import pk_of
 from ..operations.searches import Row
 from . import increments, saving
 from .altering import Altering, alters_data
@@ -93,7 +94,7 @@ class Model(Altering, metaclass=ModelBase):
         attrs, tags, expire_at_ms = unpack(packed, space.objects + pk)
         instance = cls.__new__(cls)
         state = instance.__dict__
-        state["id"] = pk.decode()
+        state["id"] = pk_of(pk, space)
         state["attrs"] = attrs
         state["_tags"] = tags
         state["_expire_at_ms"] = expire_at_ms

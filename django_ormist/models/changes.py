@@ -120,15 +120,14 @@ class Changes:
     def _reading(self, pks: list[bytes]) -> list[Operation]:
         """What reads these objects: their bytes, and their counters if asked for."""
         counters = [
-            objects.load_counters(self.space, pk.decode())
-            for pk in pks
-            if self.has_counters
+            objects.load_counters(self.space, pk) for pk in pks if self.has_counters
         ]
         return [objects.load_many(self.space, pks), *counters] if pks else []
 
     def _planned(self, row: Row) -> tuple[Found, Operation | None] | None:
         """What is to be written of one object: None to delete it. None for nothing."""
-        pk, packed, counters = row[0].decode(), row[1], row[2] or {}
+        pk = objects.pk_of(row[0], self.space)
+        packed, counters = row[1], row[2] or {}
         contents = Contents.of(packed, object_key(self.space, pk))
         old = contents.stored_image(packed, self.meta)
         found = Found(pk, packed, contents, counters, old)

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from ..connections import connections
 from ..exceptions import FieldError, IntegrityError
-from ..keys import object_key
+from ..keys import Space, object_key
 from ..operations.inserts import Obstacle
+from ..operations.objects import pk_of
 from ..operations.operation import Flow
 from . import bulk
 from .blocks import refuse
@@ -158,7 +159,9 @@ def _update(
     """Flow: update what is in the way; the objects of which it is gone by then."""
     wanted: dict[str, list[Model]] = {}
     for instance, obstacle in refused:
-        wanted.setdefault(_target(instance, obstacle, on), []).append(instance)
+        wanted.setdefault(_target(asked.space, instance, obstacle, on), []).append(
+            instance
+        )
     rest = {id(instance): instance for instance, _ in refused}
     values = {id(each): _value(each, on) for each, _ in refused}
 
@@ -184,7 +187,7 @@ def _update(
     return list(rest.values())
 
 
-def _target(instance: "Model", obstacle: Obstacle, on: OnConflict) -> str:
+def _target(space: Space, instance: "Model", obstacle: Obstacle, on: OnConflict) -> str:
     """The id of what is to be updated. Raises IntegrityError if *on* is no reason."""
     holder, model = obstacle.holder, instance._meta.object_name
     if holder is None and on.unique != PRIMARY_KEY:
@@ -194,7 +197,7 @@ def _target(instance: "Model", obstacle: Obstacle, on: OnConflict) -> str:
         )
     if holder is not None and on.unique != holder.names:
         raise held_by_another(model, instance.id, instance.attrs, holder)
-    return instance.id if holder is None else holder.pk.decode()
+    return instance.id if holder is None else pk_of(holder.pk, space)
 
 
 def _value(instance: "Model", on: OnConflict) -> bytes | None:

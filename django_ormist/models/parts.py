@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..codecs import unpack
 from ..exceptions import NotSupportedError
+from ..operations.objects import pk_of
 from ..operations.operation import Flow
 from ..operations.searches import Row
 from ..queries.query import Order, Query
@@ -157,7 +158,7 @@ def _value(
     counters: dict[str, int] | None,
 ) -> Any:
     if name in ("id", "pk"):
-        return pk.decode()
+        return pk_of(pk, asked.space)
     if name == "expire":
         return to_datetime(contents.expire_at_ms)
     meta = asked.model._meta

@@ -7,7 +7,7 @@ from math import fsum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..codecs import unpack
-from ..exceptions import FieldError
+from ..exceptions import CorruptDataError, FieldError
 from ..operations import searches
 from ..operations.operation import Flow
 from ..operations.tallies import Entry, Tally, tally
@@ -78,7 +78,13 @@ def _value(name: str, entry: Entry) -> Any:
         value = attrs.get(name)
         if sort_key(value) == entry.sort_key:
             return value
-    return value_of(entry.sort_key)
+    try:
+        return value_of(entry.sort_key)
+    except Exception as error:
+        raise CorruptDataError(
+            f"The index of the ordered attribute {name!r} holds {entry.sort_key!r}, "
+            "which is no sort key. ormist_inspect --repair removes it."
+        ) from error
 
 
 # ---------------------------------------------------------------- aggregates

@@ -4,6 +4,7 @@ Management commands and the overview of the admin ask this. Nothing else of a re
 does.
 """
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -120,7 +121,7 @@ def size_bytes(
     whole = [all_key(space), expires_key(space), memo_key(space), *indexes]
     own = [space.objects + pk for pk in seen.pks]
     if has_counters:
-        own += [counters_key(space, pk.decode()) for pk in seen.pks]
+        own += [counters_key(space, pk) for pk in seen.pks]
     carried = Counter(
         term_key(space, term_suffix(term)) for _, terms in seen.rows for term in terms
     )
@@ -195,7 +196,8 @@ def object_size_bytes(space: Space, pk: str) -> Flow:
 
 
 def _whole(score: Any) -> int | None:
-    return None if score is None else int(float(score))
+    number = None if score is None else float(score)
+    return None if number is None or not math.isfinite(number) else int(number)
 
 
 # ---------------------------------------------------------------- the server

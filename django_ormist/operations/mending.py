@@ -14,7 +14,7 @@ from ..keys import (
     memo_key,
     term_key,
 )
-from .objects import NOTHING, Image
+from .objects import NOTHING, Image, pk_of
 from .operation import Flow, Operation, Script
 
 MEND = Script("mend")
@@ -69,8 +69,12 @@ class Subject:
     spares_unreadable: bool = False
 
     def image(self, pk: bytes, packed: bytes) -> Image | None:
-        """What these bytes are to have in the index; None if nobody can read them."""
+        """What these bytes are to have in the index; None if nobody can read them.
+
+        Nobody can read an object whose id is not UTF-8.
+        """
         try:
+            pk_of(pk, self.space)
             return self.imagine(packed, self.space.objects + pk)
         except CorruptDataError:
             return None

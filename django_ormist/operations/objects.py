@@ -119,7 +119,7 @@ def exists(space: Space, pk: str) -> Operation:
     return Operation("EXISTS", (object_key(space, pk),), parse=bool)
 
 
-def load_counters(space: Space, pk: str) -> Operation:
+def load_counters(space: Space, pk: str | bytes) -> Operation:
     """The stored counters of one object: {name: int}. O(counters)."""
     key = counters_key(space, pk)
     return Operation("HGETALL", (key,), parse=lambda reply: read_counters(reply, key))
@@ -314,7 +314,8 @@ def pk_of(stored: bytes, space: Space) -> str:
         return stored.decode()
     except UnicodeDecodeError as error:
         raise CorruptDataError(
-            f"The key {all_key(space)!r} holds the id {stored!r}, which is not UTF-8."
+            f"The key {all_key(space)!r} holds the id {stored!r}, which is not UTF-8. "
+            "ormist_inspect --repair puts it aside."
         ) from error
 
 

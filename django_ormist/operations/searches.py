@@ -140,7 +140,7 @@ def rows_of(space: Space, pks: Sequence[bytes], has_counters: bool) -> Flow:
     chunks = list(_cut(pks, CHUNK))
     replies = yield (
         [load_many(space, some) for some in chunks]
-        + [load_counters(space, pk.decode()) for pk in pks if has_counters]
+        + [load_counters(space, pk) for pk in pks if has_counters]
     )
     packed = [each for reply in replies[: len(chunks)] for each in reply]
     counters = replies[len(chunks) :] or [None] * len(pks)
@@ -170,7 +170,7 @@ def _chosen(space: Space, query: Query, has_counters: bool) -> Flow:
     operations = [
         *probes,
         load_many(space, pks),
-        *(load_counters(space, pk.decode()) for pk in pks if has_counters),
+        *(load_counters(space, pk) for pk in pks if has_counters),
     ]
     replies = yield operations
     scores, packed = replies[: len(probes)], replies[len(probes)]

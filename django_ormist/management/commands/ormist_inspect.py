@@ -180,7 +180,10 @@ def moment(since_epoch_us: int | None) -> str | None:
     """Microseconds since 1970 as ISO 8601 in UTC. None stays None."""
     if since_epoch_us is None:
         return None
-    return (EPOCH + timedelta(microseconds=since_epoch_us)).isoformat()
+    try:
+        return (EPOCH + timedelta(microseconds=since_epoch_us)).isoformat()
+    except OverflowError:
+        return f"{since_epoch_us} microseconds after 1970"
 
 
 def as_json(found: dict[str, Any]) -> list[str]:

@@ -279,7 +279,7 @@ local function check_counters()
     if not names[flat[i]] then
       say('surplus-counter', KEYS[5], flat[i])
       mend('HDEL', KEYS[5], flat[i])
-    elseif not string.find(flat[i + 1], '^%-?%d+$') then
+    elseif #flat[i + 1] > 20 or not string.find(flat[i + 1], '^%-?%d+$') then
       say('wrong-counter', KEYS[5], flat[i])
       mend('HDEL', KEYS[5], flat[i])
     end

@@ -71,11 +71,18 @@ local function peek_now(expires, limit)
   return number == 0 and {} or peek(expires, clock(), limit)
 end
 
+-- Creation times in microseconds are whole numbers below this: the year 2255.
+local LAST_CREATED = 2 ^ 53
+
 -- The creation time of the next object: later than every other in the set.
 local function next_created(all, now_us)
   local last = redis.call('ZREVRANGE', all, 0, 0, 'WITHSCORES')[2]
+  if last and tonumber(last) >= LAST_CREATED then  -- it is none of ours
+    last = redis.call('ZREVRANGEBYSCORE', all, '(' .. digits(LAST_CREATED), '-inf',
+      'WITHSCORES', 'LIMIT', 0, 1)[2]
+  end
   if last and tonumber(last) >= now_us then
-    return tonumber(last) + 1
+    return math.floor(tonumber(last)) + 1
   end
   return now_us
 end
@@ -104,7 +111,11 @@ end
 -- The entry of an object in the sorted set of an ordered attribute: its sort key, its
 -- creation time in seven bytes, its id, and in three bytes how long the id is.
 local function entry(sort_key, created, pk)
-  return sort_key .. bytes_of(tonumber(created), 7) .. pk .. bytes_of(#pk, 3)
+  local moment = math.floor(tonumber(created))
+  if not (moment >= 0 and moment < LAST_CREATED) then
+    moment = 0  -- no entry of ours has it
+  end
+  return sort_key .. bytes_of(moment, 7) .. pk .. bytes_of(#pk, 3)
 end
 
 -- Call back with each part of a memo: each stands after a byte that is its length.

@@ -1,0 +1,245 @@
+"""Whatever is stored: calls end, or raise errors of ours, and a repair heals it."""
+
+import json
+from contextlib import suppress
+from io import StringIO
+
+import ormsgpack
+import pytest
+from django.core.management import CommandError, call_command
+from django.db.models import Max
+
+import django_ormist as ormist
+from django_ormist.codecs import pack
+from django_ormist.operations.objects import memo_of
+from tests.models import City, Page
+
+pytestmark = pytest.mark.servers("valkey91", "valkey91-resp3", "redis62", "fakeredis")
+
+FINE = pack({"site": "s", "name": "n", "code": "c", "population": 5})
+
+
+def attrs(*pairs):
+    """An object whose attributes are a dict of other keys."""
+    body = ormsgpack.Ext(8, ormsgpack.packb(list(pairs)))
+    return b"\x01" + ormsgpack.packb([body])
+
+
+def as_json(names='{"a": 1}', tags="[]", expire="null"):
+    text = f'{{"v": 1, "attrs": {names}, "tags": {tags}, "expire": {expire}}}'
+    return text.encode()
+
+
+OBJECTS = {
+    "a number for a name": attrs(1, 2),
+    "bytes for a name": attrs(b"a", 1),
+    "None for a name": attrs(None, 1),
+    "a tuple for a name": attrs(ormsgpack.Ext(9, b"\x91\x01"), 1),
+    "bytes for a tag": b"\x01" + ormsgpack.packb([{}, [b"x"]]),
+    "no list of tags": b"\x01" + ormsgpack.packb([{}, "ab"]),
+    "a text in half": b"\x01\x91\x81\xa1a\xa1\xff",
+    "half a surrogate as a name": as_json(r'{"\ud800": 1}'),
+    "half a surrogate as a value": as_json(r'{"a": ["\uDFFF"]}'),
+    "half a surrogate as a key": as_json(r'{"a": {"\udc00x": 1}}'),
+    "half a surrogate as a tag": as_json(tags=r'["\ud83d"]'),
+    "a deadline past 9999": as_json(expire="253402300800000"),
+    "a deadline past all": b"\x01" + ormsgpack.packb([{}, [], 2**64 - 1]),
+    "a deadline before all": b"\x01" + ormsgpack.packb([{}, [], -(2**63)]),
+    "a deadline of many digits": as_json(expire="9" * 4000),
+    "an infinite deadline": as_json(expire="Infinity"),
+    "a deadline that is no number": as_json(expire="NaN"),
+    "a large float for a deadline": as_json(expire="1e400"),
+    "a text for a deadline": as_json(expire='"5"'),
+    "True for a deadline": as_json(expire="true"),
+    "a zone with controls": as_json(r'{"a": {"$": ["datetime", [0, 0, "\u001b[2J"]]}}'),
+}
+
+
+@pytest.fixture
+def store(server):
+    """Two models with objects that are fine."""
+    Page.objects.create("red", id="one", site="s", views=1)
+    Page.objects.create("red", "blue", id="two", site="s", views=1, expire=1000)
+    City.objects.create("big", id="bern", code="BE", population=5, name="Bern")
+    City.objects.create("big", id="soon", code="SO", name="Soon", expire=1000)
+    return server.client
+
+
+def everything(model, pk=None):
+    """Call all there is; only errors of the family may come of it."""
+    objects = model.objects
+    calls = [
+        objects.all().list,
+        objects.all().reverse().list,
+        objects.all().count,
+        objects.all().first,
+        objects.all()[:10].list,
+        objects.all().ids,
+        objects.find("red").list,
+        objects.find("big").count,
+        objects.all().values().list,
+        lambda: objects.get("one"),
+        lambda: objects.in_bulk(["one", "bern", "x"]),
+        lambda: list(objects.all().iterator()),
+        lambda: objects.all().update(seen=True),
+        lambda: objects.all().set_expire(5000),
+        lambda: objects.create("red", id=f"new {model.__name__}", site="s"),
+        lambda: call_command("ormist_dump", stdout=StringIO(), stderr=StringIO()),
+        lambda: call_command("ormist_inspect", stdout=StringIO(), stderr=StringIO()),
+        lambda: call_command("ormist_sweep", stdout=StringIO()),
+        lambda: call_command(
+            "ormist_inspect", model._meta.label, "x", stdout=StringIO()
+        ),
+    ]
+    if model is City:
+        calls += [
+            lambda: objects.all().order_by("name").list(),
+            lambda: objects.filter(population__gt=1).count(),
+            lambda: objects.aggregate(Max("name")),
+            lambda: objects.all().values_list("name").distinct().list(),
+            lambda: objects.filter(code="BE").list(),
+        ]
+    for call in calls:
+        with suppress(ormist.OrmistError, model.DoesNotExist, CommandError):
+            call()
+
+
+def inspect(action):
+    out = StringIO()
+    try:
+        call_command("ormist_inspect", stdout=out, format="json", **{action: True})
+    except CommandError as error:
+        return error.returncode, json.loads(out.getvalue())["faults"]
+    return 0, json.loads(out.getvalue())["faults"]
+
+
+def works(server, faults, model):
+    """Verify names it, repair ends it, and then all of the API works again."""
+    assert inspect("verify")[0] == 1
+    code, report = inspect("repair")
+    assert code == 0, report
+    assert faults() == []
+    assert inspect("verify") == (0, [])
+    model.objects.all().list()
+    everything(model)
+    model.objects.all().update(seen=1)
+    assert faults() == []
+    model.objects.all().delete()
+    for other in (Page, City):
+        other.objects.all().delete()
+    left = [name for name in server.keys("*") if b":lost:" not in name]
+    assert left == []
+
+
+@pytest.mark.parametrize("model", [Page, City])
+@pytest.mark.parametrize("name", OBJECTS)
+def test_bytes_that_nobody_wrote_are_put_aside(name, model, store, server, key, faults):
+    store.set(key(model, "o:x"), OBJECTS[name])
+    store.zadd(key(model, "all"), {"x": 5})
+    store.zadd(key(model, "t:big"), {"x": 5})
+    with pytest.raises(ormist.CorruptDataError, match="o:x"):
+        model.objects.get("x")
+    everything(model)
+    assert "unreadable-object" in {fault["kind"] for fault in inspect("verify")[1]}
+    works(server, faults, model)
+
+
+IDS = [b"\xff", b"\xff\x00\n", b"a\xc3", b"\xed\xa0\x80", b"\x80" * 300]
+
+
+@pytest.mark.parametrize("model", [Page, City])
+@pytest.mark.parametrize("pk", IDS)
+def test_an_id_that_is_no_text_is_put_aside(pk, model, store, server, key, faults):
+    store.set(key(model, "o:") + pk, FINE)
+    store.zadd(key(model, "all"), {pk: 5})
+    store.zadd(key(model, "t:red"), {pk: 5})
+    store.hset(key(model, "c:") + pk, "views", 3)
+    if model is City:
+        store.hset(key(model, "u:code"), b"t:c", pk)
+        store.hset(key(model, "of:name"), pk, b"\x50n\x00\x00")
+    everything(model)
+    works(server, faults, model)
+    assert store.exists(key(model, "o:") + pk) == 0
+
+
+@pytest.mark.parametrize("model", [Page, City])
+@pytest.mark.parametrize("pk", IDS)
+def test_an_id_that_is_no_text_and_no_object_is_removed(
+    pk, model, store, server, key, faults
+):
+    store.zadd(key(model, "all"), {pk: 5})
+    store.zadd(key(model, "expires"), {pk: 2**45})
+    store.zadd(key(model, "t:red"), {pk: 5})
+    store.hset(key(model, "idx"), pk, memo_of([b"t:red", b"t:\xff"]))
+    everything(model)
+    works(server, faults, model)
+
+
+NAMES = [b"t:\xff", b"h:\xff", b"by:\xff", b"of:\xff", b"u:\xff", b"c:\xff", b"\xff:x"]
+
+
+@pytest.mark.parametrize("model", [Page, City])
+@pytest.mark.parametrize("name", NAMES)
+def test_a_key_that_is_no_text_is_found(name, model, store, server, key, faults):
+    name = key(model, "") + name
+    if name.split(b"}:")[1][:2] in (b"of", b"u:", b"c:"):
+        store.hset(name, b"\xff", b"\xff")
+    else:
+        store.zadd(name, {b"one": 5, b"\xff": 1})
+    everything(model)
+    works(server, faults, model)
+
+
+@pytest.mark.parametrize("label", [b"{\xff}", b"{tests.Page", b"{}", b"{{a}}", b"{a}x"])
+def test_a_key_of_no_model_is_named_and_kept(label, store, server, faults):
+    name = server.key_prefix.encode() + b":" + label + b":o:1"
+    store.set(name, b"x")
+    everything(Page)
+    code, found = inspect("repair")
+    assert (code, [fault["kind"] for fault in found]) == (1, ["unknown-model"])
+    assert store.get(name) == b"x"
+    store.delete(name)
+    works_after = inspect("verify")
+    assert works_after == (0, [])
+
+
+@pytest.mark.parametrize("model", [Page, City])
+@pytest.mark.parametrize("score", ["inf", "-inf", "1e300", "-5", "0.5", "9e15"])
+@pytest.mark.parametrize("name", ["all", "expires", "t:red", "t:big"])
+def test_a_score_that_is_no_moment_is_mended(
+    score, name, model, store, server, key, faults
+):
+    pk = "one" if model is Page else "bern"
+    if name == "expires":
+        pk = "two" if model is Page else "soon"
+    store.zadd(key(model, name), {pk: score})
+    is_gone = name == "expires" and float(score) < 1e12
+    if is_gone:  # it is due by what expires says
+        call_command("ormist_sweep", verbosity=0)
+        assert faults() == []
+        return
+    everything(model)
+    if inspect("verify")[0]:  # a write may have set it right
+        works(server, faults, model)
+
+
+@pytest.mark.parametrize(
+    "counter", [b"9" * 5000, b"1_0", b" 5", b"+5", b"5.0", b"\xff"]
+)
+def test_a_counter_that_is_none_is_removed(counter, store, server, key, faults):
+    store.hset(key(Page, "c:one"), "views", counter)
+    everything(Page)
+    works(server, faults, Page)
+
+
+@pytest.mark.parametrize(
+    "sort_key", [b"", b"\xff", b"\x50\xff\x00\x00", b"\x22" + b"\xff" * 30, b"\x40\x00"]
+)
+def test_a_sort_key_that_is_none_is_mended(sort_key, store, server, key, faults):
+    entry = sort_key + bytes(7) + b"bern" + b"\x00\x00\x04"
+    for name in ("name", "population"):
+        store.zadd(key(City, f"by:{name}"), {entry: 0})
+        store.hset(key(City, f"of:{name}"), "bern", sort_key)
+    everything(City)
+    if inspect("verify")[0]:  # an update of the object may have set it right
+        works(server, faults, City)
