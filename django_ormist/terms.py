@@ -7,10 +7,14 @@ from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
+from .sortkeys import decimal_of
 from .storable import unwrapped
 
 LONGEST = 64
 """Bytes of UTF-8 that a term may have to stand in a key as it is."""
+
+_LONG = 1 << 2048
+"""An int of 617 digits: Python's limit may be set as low as 640."""
 
 
 def text(value: Any) -> str | None:
@@ -45,11 +49,10 @@ def text(value: Any) -> str | None:
 
 
 def _digits(value: int) -> str:
-    """All of them: Python's own refuse to be more than 4300."""
-    try:
+    """Return all of them: Python refuses more than 4300, or takes minutes for them."""
+    if -_LONG < value < _LONG:
         return int.__repr__(value)
-    except ValueError:
-        return str(Decimal(value))
+    return str(decimal_of(value))
 
 
 def _moment(value: datetime) -> datetime:

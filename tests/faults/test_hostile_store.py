@@ -12,7 +12,7 @@ from django.db.models import Max
 import django_ormist as ormist
 from django_ormist.codecs import pack
 from django_ormist.operations.objects import memo_of
-from tests.models import City, Page
+from tests.models import City, Page, User
 
 pytestmark = pytest.mark.servers("valkey91", "valkey91-resp3", "redis62", "fakeredis")
 
@@ -243,3 +243,19 @@ def test_a_sort_key_that_is_none_is_mended(sort_key, store, server, key, faults)
     everything(City)
     if inspect("verify")[0]:  # an update of the object may have set it right
         works(server, faults, City)
+
+
+@pytest.mark.servers("valkey91")
+def test_an_integer_of_a_million_digits_is_sound(store, server, faults):
+    """Minutes, where Python turns it into digits."""
+    number = 7 << 3_000_000
+    user = User.objects.create("large", id="x", n=number)
+    City.objects.create(id="x", code=-number, population=number)
+    assert inspect("verify") == (0, [])
+    assert User.objects.find(n=number).list() == [user]
+    assert City.objects.filter(population__gte=number, code=-number).count() == 1
+    out = StringIO()
+    call_command("ormist_inspect", "tests.User", "x", stdout=out)
+    assert f"{number:x}" in out.getvalue()
+    assert User.objects.get("x").n == number
+    assert faults() == []

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from django_ormist.sortkeys import (
     AFTER,
     KINDS,
+    decimal_of,
     kind_of,
     sort_key,
     text_prefix,
@@ -160,3 +161,13 @@ def test_a_value_that_has_the_key_comes_back(value):
         again = value_of(key)
         assert again == value
         assert sort_key(again) == key
+
+
+@given(st.integers(-(2**20_000), 2**20_000))
+@example(10**5000)
+@example(-(10**5000) + 1)
+@example(1 << 1024)
+@example((1 << 4096) - 1)
+def test_an_int_of_any_size_is_the_decimal_of_the_same_value(number):
+    assert decimal_of(number) == Decimal(number)
+    assert decimal_of(number).as_tuple().exponent == 0

@@ -222,9 +222,17 @@ def object_lines(whole: Whole) -> list[str]:
         ("bytes", size_text(whole.size_bytes)),
         ("tags", ", ".join(map(plain, instance._tags)) or "none"),
         *((f"counter {plain(name)}", str(n)) for name, n in stored.counters.items()),
-        *((f"attr {plain(name)}", repr(v)) for name, v in instance.attrs.items()),
+        *((f"attr {plain(name)}", shown(v)) for name, v in instance.attrs.items()),
     ]
     return aligned(pairs)
+
+
+def shown(value: Any) -> str:
+    """Return a value as Python writes it; as JSON where it holds a number too long."""
+    try:
+        return repr(value)
+    except ValueError:
+        return json.dumps(as_plain({"": value})["attrs"][""])
 
 
 def report_lines(found: dict[str, Any]) -> list[str]:
