@@ -1,0 +1,295 @@
+"""No question costs more than the sizes of what it names, and each answer is right.
+
+The bound is that of docs/queries.rst. ORMIST_QUERIES=2000 asks so many.
+"""
+
+import os
+from functools import reduce
+from operator import and_, or_, xor
+from random import Random
+
+import pytest
+from django.db.models import Count, Max, Q
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from django_ormist.connections.executor import run
+from django_ormist.keys import (
+    expires_key,
+    object_key,
+    ordered_key,
+    term_key,
+)
+from django_ormist.operations import commits
+from django_ormist.queries.conditions import And, Holds, Ids, Not, Or, Range, Term, Xor
+from django_ormist.terms import term_suffix
+from tests.conftest import scripts
+from tests.counted import counting
+from tests.models import City
+from tests.plain import Drawer, Thing
+
+QUERIES = int(os.environ.get("ORMIST_QUERIES", "20"))
+SIZE = 2500
+COUNTRIES, NAMES, POPULATIONS = 1000, 50, 300
+TAGS = ["most", "some", "few"]
+TIMES, FEW = 10, 50
+"""The bound: looks for each id, condition and place of the page; and a few more."""
+
+ASKING = {"page", "count", "ask", "number", "tally", "gather", "commit"}
+
+
+class Broad(Drawer):
+    """Draws questions of many values too."""
+
+    def leaf(self):
+        if self.random.random() < 0.4:
+            return self.random.choice([self.many, self.many_ids, self.many_joined])()
+        return super().leaf()
+
+    def many(self):
+        """One of up to 1000 values of an attribute that is indexed, or only ordered."""
+        name = self.random.choice(("country", "name", "population"))
+        number = self.random.choice((100, 1000))
+        some = {self.random.randrange(COUNTRIES) for _ in range(number)}
+        if name != "population":
+            terms = {f"{name}:{value}" for value in some}
+            return Q(**{f"{name}__in": list(some)}), lambda t: bool(terms & set(t.tags))
+        return Q(population__in=list(some)), lambda t: t.attrs.get(name) in some
+
+    def many_ids(self):
+        some = set(self.random.choices(self.pks, k=1000))
+        return Q(pk__in=list(some)), lambda thing: thing.pk in some
+
+    def many_joined(self):
+        """Any, or an odd number, of many ranges that overlap."""
+        parts = []
+        for _ in range(40):
+            low = self.random.randrange(POPULATIONS)
+            parts.append((low, low + self.random.choice((0, 1, 5, 50))))
+        join, is_met = self.random.choice(
+            ((or_, any), (xor, lambda facts: sum(facts) % 2 == 1))
+        )
+        q = reduce(join, [Q(population__range=part) for part in parts])
+
+        def test(thing):
+            size = thing.attrs.get("population")
+            return size is not None and is_met(
+                [low <= size <= high for low, high in parts]
+            )
+
+        return q, test
+
+
+def drawn_attrs(random):
+    attrs = {
+        "country": random.randrange(COUNTRIES),
+        "name": str(random.randrange(NAMES)),
+        "population": random.randrange(POPULATIONS),
+        "founded": random.random(),
+    }
+    return {name: value for name, value in attrs.items() if random.random() < 0.9}
+
+
+def drawn_tags(random):
+    return [
+        tag
+        for tag, share in zip(TAGS, (0.9, 0.3, 0.01), strict=True)
+        if random.random() < share
+    ]
+
+
+class Crowd:
+    """The objects in the store, and the same as things; some are due and not swept."""
+
+    def __init__(self, server, late_share):
+        random = Random(7)
+        made = [
+            City(
+                *drawn_tags(random), id=f"c{i}", expire=1000 + i, **drawn_attrs(random)
+            )
+            if random.random() < 0.7
+            else City(*drawn_tags(random), id=f"c{i}", **drawn_attrs(random))
+            for i in range(SIZE)
+        ]
+        City.objects.bulk_create(made, batch_size=500)
+        self.client, self.space = server.client, City._meta.space("default")
+        things = [self._thing(city, i) for i, city in enumerate(made)]
+        late = {t.pk for t in things if t.expire and random.random() < late_share}
+        for pk in late:
+            self.client.zadd(expires_key(self.space), {pk: 1})
+            self.client.delete(object_key(self.space, pk))
+        self.things = [thing for thing in things if thing.pk not in late]
+        self.late = len(late)
+        values = {
+            name: [t.attrs[name] for t in things if name in t.attrs]
+            for name in ("country", "name", "population", "founded")
+        }
+        self.drawer = lambda random: Broad(
+            random,
+            values,
+            indexed=("country", "name"),
+            ordered=("population", "name", "founded"),
+            tags=TAGS,
+            pks=[thing.pk for thing in things],
+        )
+
+    @staticmethod
+    def _thing(city, created):
+        expire = None if city.expire is None else city.expire.timestamp()
+        terms = [
+            f"{name}:{city.attrs[name]}"
+            for name in ("country", "name")
+            if name in city.attrs
+        ]
+        return Thing(city.id, dict(city.attrs), (*city._tags, *terms), created, expire)
+
+    def size(self, condition):
+        """The size of a condition, and how many it is made of."""
+        match condition:
+            case Term(term):
+                return self.client.zcard(term_key(self.space, term_suffix(term))), 1
+            case Range(name, low, high):
+                key = ordered_key(self.space, name)
+                low = b"-" if low == b"" else b"[" + low
+                return self.client.zlexcount(key, low, b"(" + high), 1
+            case Ids(pks):
+                return len(pks), 1
+            case Holds():
+                return 1, 1
+            case Not(part):
+                return self.size(part)
+        sizes = [self.size(part) for part in condition.parts]
+        return sum(size for size, _ in sizes), sum(number for _, number in sizes) + 1
+
+
+@pytest.fixture(params=[0, 0.05, 0.9], ids="late{}".format)
+def crowd(server, request):
+    return Crowd(server, request.param)
+
+
+@pytest.fixture
+def counter(server):
+    asking = [script for script in scripts() if script.name in ASKING]
+    with counting(server.client, asking) as counts:
+        yield counts
+
+
+def is_bounded(condition):
+    """Whether all that meet a condition are in its indexes: it is no negation."""
+    match condition:
+        case Not(part):
+            return not is_bounded(part)
+        case And(parts):
+            return any(map(is_bounded, parts))
+        case Or(parts):
+            return all(map(is_bounded, parts))
+        case Xor(parts):
+            return sum(not is_bounded(part) for part in parts) % 2 == 0
+    return True
+
+
+@pytest.mark.stray_keys
+@pytest.mark.servers("valkey91", "redis62")
+@settings(max_examples=QUERIES)
+@given(st.randoms(use_true_random=False))
+def test_a_question_costs_at_most_the_sum_of_its_sizes(server, crowd, counter, random):
+    question = crowd.drawer(random).question()
+    asked = question.put(City.objects.all())
+    cut, end = question.cut(asked), question.stop or 0
+    matches = question.matches(crowd.things)
+    wanted = [each.pk for each in matches]
+    condition = asked.query.condition
+    size, number = crowd.size(condition)
+    named = size + number + (0 if is_bounded(condition) else SIZE)
+
+    def same(what, answer, right, more=0):
+        assert answer == right, f"{what} of {asked.query}"
+        counts = counter.take()
+        bound = TIMES * (named + more) + FEW
+        assert sum(counts) <= bound, f"{what}: {counts} > {bound} of {asked.query}"
+
+    counter.take()
+    same("count", asked.count(), len(matches))
+    same("exists", asked.exists(), bool(matches))
+    same("ids", asked.ids(), wanted)
+    same("page", cut.ids(), wanted[question.start : question.stop], end)
+    same("list", [city.id for city in cut], wanted[question.start : question.stop], end)
+    same("explain", len(cut.explain()) > 0, True, end)
+    drawn = asked.order_by("?")[:20].ids()
+    same("at random", set(drawn) <= set(wanted), True, 20)
+
+    sizes = asked.facets("population")
+    same("facets", sum(sizes.values()), sum("population" in t.attrs for t in matches))
+    values = range(0, COUNTRIES, 10)
+    of_values = sum(crowd.size(Term(f"country:{value}"))[0] for value in values)
+    right = dict.fromkeys(values, 0)
+    for each in matches:
+        if each.attrs.get("country") in right:
+            right[each.attrs["country"]] += 1
+    counts = asked.facets("country", values)
+    same("facets of values", counts, right, of_values + len(values))
+    few = asked.aggregate(Max("name"), few=Count("pk", filter=Q("few")))["few"]
+    same("aggregate", few, sum("few" in t.tags for t in matches), named)
+
+    def guard():
+        return (yield commits.commit([commits.absent(crowd.space, condition)]))
+
+    is_free, _ = run(guard(), "default")
+    same("guard", is_free, not matches)
+
+
+def joined(join, *names):
+    return reduce(join, (Q(**{name: i}) for name in names for i in range(500)))
+
+
+EVERY_KIND = {
+    "in": Q(country__in=range(1000)),
+    "in and a range": Q(country__in=range(1000), population__gte=500),
+    "in of an ordered one": Q("all", population__in=range(1000)),
+    "in of a unique one": Q("all", code__in=range(1000)),
+    "ids": Q("all", pk__in=[f"c{i}" for i in range(500)]),
+    "or": Q("all") & joined(or_, "country", "population"),
+    "xor": Q("all") & joined(xor, "country", "population"),
+    "not in": Q("all") & ~Q(country__in=range(1000)),
+    "not in, alone": ~Q(country__in=range(1000)),
+    "many negations": reduce(and_, (~Q(country=i) for i in range(500)), Q("all")),
+    "any of negations": reduce(or_, (~Q(country=i) for i in range(500)), ~Q("all")),
+    "ranges": Q("all") & reduce(or_, (Q(population__range=(i, i)) for i in range(500))),
+    "nested": Q("all")
+    & reduce(or_, (Q(country=i) & ~Q(country=i, population=i) for i in range(500))),
+}
+
+
+@pytest.mark.stray_keys
+@pytest.mark.servers("valkey91", "redis62", "fakeredis")
+def test_every_kind_of_condition_is_read_once(server, counter):
+    City.objects.bulk_create(
+        City("all", id=f"c{i}", country=i, population=i, code=i) for i in range(1000)
+    )
+    for kind, q in EVERY_KIND.items():
+        asked = City.objects.find(q)
+        for verb in (
+            asked.count,
+            asked.exists,
+            asked.ids,
+            asked[20:40].ids,
+            asked.order_by("-population")[:20].ids,
+            asked.order_by("?")[:20].ids,
+            lambda asked=asked: asked.facets("population"),
+        ):
+            counter.take()
+            verb()
+            assert sum(counter.take()) <= TIMES * 3500 + FEW, (kind, verb)
+
+
+@pytest.mark.stray_keys
+@pytest.mark.servers("valkey91", "fakeredis")
+def test_an_update_and_a_deletion_cost_as_much_as_a_list(server, counter):
+    City.objects.bulk_create(City(id=f"c{i}", country=i) for i in range(1000))
+    counter.take()
+    asked = City.objects.find(country__in=range(1000)).exclude(pk="c0")
+    assert asked.update(name="x") == 999
+    found = counter.take()
+    assert sum(found) <= TIMES * 2001 + FEW
+    assert asked.delete()[0] == 999
+    assert sum(counter.take()) <= sum(found)
