@@ -1,4 +1,11 @@
-"""Attributes and tags -> index terms, and the key suffix of a term."""
+"""Attributes and tags -> index terms, and the key suffix of a term.
+
+A term is a given tag, or ``name:text`` of an indexed attribute. Whoever chooses a tag
+must not forge an attribute, so two kinds of term begin with a mark that no text can
+carry: a lone surrogate here, a byte that is not UTF-8 in a key. They are a given tag
+that reads like the term of an indexed attribute, and the text "None", whose plain term
+is that of None.
+"""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
@@ -11,7 +18,10 @@ from .sortkeys import decimal_of
 from .storable import unwrapped
 
 LONGEST = 64
-"""Bytes of UTF-8 that a term may have to stand in a key as it is."""
+"""Bytes that a term may have to stand in a key as it is."""
+
+TAG_MARK, TEXT_MARK = "\udcff", "\udcfe"
+_MARKS = {TAG_MARK: b"\xff", TEXT_MARK: b"\xfe"}
 
 _LONG = 1 << 2048
 """An int of 617 digits: Python's limit may be set as low as 640."""
@@ -65,10 +75,57 @@ def _moment(value: datetime) -> datetime:
         return value
 
 
-def attribute_term(name: str, value: Any) -> str | None:
-    """The term of an indexed attribute, ``name:text``; None if it has no text."""
+def attribute_text(name: str, value: Any) -> str | None:
+    """Return ``name:text`` of an attribute; None if it has no text, as None itself."""
     plain = text(value)
-    return None if plain is None else f"{name}:{plain}"
+    return None if plain is None or _is_none(plain, value) else f"{name}:{plain}"
+
+
+def attribute_term(name: str, value: Any) -> str | None:
+    """Return the term of an indexed attribute; None if the value has no text."""
+    plain = text(value)
+    if plain is None:
+        return None
+    if plain == "None" and not _is_none(plain, value):
+        return f"{TEXT_MARK}{name}:None"
+    return f"{name}:{plain}"
+
+
+def _is_none(plain: str, value: Any) -> bool:
+    """Whether the value of this text is None, be it behind a lazy object."""
+    return plain == "None" and unwrapped(value) is None
+
+
+def tag_term(tag: str, indexed: Callable[[str], bool]) -> str:
+    """Return the term of a given tag. indexed: whether that attribute is indexed."""
+    return TAG_MARK + tag if reads_like_attribute(tag, indexed) else tag
+
+
+def reads_like_attribute(tag: str, indexed: Callable[[str], bool]) -> bool:
+    """Whether *tag* could be the term of an indexed attribute."""
+    name, colon, _ = tag.partition(":")
+    return bool(colon) and indexed(name)
+
+
+def is_marked(term: str) -> bool:
+    """Whether *term* begins with a mark."""
+    return term[:1] in _MARKS
+
+
+def unmarked(term: str) -> str:
+    """Return the text of a term, without its mark: what 0.1.0 stored it under."""
+    return term[1:] if is_marked(term) else term
+
+
+def encoded(plain: str) -> bytes:
+    """Return a text in UTF-8. ValueError that names one with a lone surrogate."""
+    try:
+        return plain.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(
+            f"The tag {plain!r} holds a lone surrogate, which no text can carry. "
+            "Use valid Unicode."
+        ) from error
 
 
 def term_suffix(term: str) -> bytes:
@@ -77,13 +134,11 @@ def term_suffix(term: str) -> bytes:
     Both kinds begin differently, and SHA-256 is not made to collide: two terms never
     share a suffix. Raises ValueError that names a term with a lone surrogate.
     """
-    try:
-        plain = term.encode()
-    except UnicodeEncodeError as error:
-        raise ValueError(
-            f"The tag {term!r} holds a lone surrogate, which no text can carry. "
-            "Use valid Unicode."
-        ) from error
+    mark = _MARKS.get(term[:1])
+    return _suffix(encoded(term) if mark is None else mark + encoded(term[1:]))
+
+
+def _suffix(plain: bytes) -> bytes:
     if len(plain) <= LONGEST:
         return b"t:" + plain
     return b"h:" + sha256(plain).digest()
@@ -96,20 +151,36 @@ def unique_value(values: Sequence[Any]) -> bytes | None:
     """
     texts = [None if value is None else text(value) for value in values]
     if len(texts) == 1:
-        return None if texts[0] is None else term_suffix(texts[0])
+        return None if texts[0] is None else _suffix(encoded(texts[0]))
     if None in texts:
         return None
-    return term_suffix("".join([f"{len(str(each))}:{each}" for each in texts]))
+    return _suffix(encoded("".join([f"{len(str(each))}:{each}" for each in texts])))
 
 
 def object_terms(
     attrs: Mapping[str, Any], tags: Iterable[str], indexed: Callable[[str], bool]
 ) -> list[str]:
-    """The given tags, then the terms of indexed attributes, without duplicates."""
-    terms = dict.fromkeys(tags)
+    """Return the terms of the given tags, then those of indexed attributes, each once.
+
+    The texts are valid Unicode: whoever packs them has checked it.
+    """
+    terms = dict.fromkeys([tag_term(tag, indexed) for tag in tags])
     for name, value in attrs.items():
         if indexed(name):
             term = attribute_term(name, value)
             if term is not None:
                 terms[term] = None
     return list(terms)
+
+
+def object_tags(
+    attrs: Mapping[str, Any], tags: Iterable[str], indexed: Callable[[str], bool]
+) -> list[str]:
+    """Return the given tags, then ``name:text`` of indexed attributes, each once."""
+    shown = dict.fromkeys(tags)
+    for name, value in attrs.items():
+        if indexed(name):
+            plain = attribute_text(name, value)
+            if plain is not None:
+                shown[plain] = None
+    return list(shown)

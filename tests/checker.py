@@ -15,7 +15,7 @@ from django_ormist.codecs import unpack
 from django_ormist.exceptions import CorruptDataError
 from django_ormist.models import registry
 from django_ormist.sortkeys import sort_key
-from django_ormist.terms import object_terms, text
+from django_ormist.terms import text
 
 PAGE = 10
 CHUNK = 1000
@@ -129,8 +129,9 @@ class Store:
             self.say(str(error))
             return []
         meta = self.model._meta
-        texts = object_terms(attrs, tags, meta.indexes) if meta.is_indexed else []
-        suffixes = [_suffix(term) for term in texts]
+        is_marked = packed.startswith((b"\x02", b'{"v": 2,'))
+        terms = _terms_of(attrs, tags, meta, is_marked) if meta.is_indexed else []
+        suffixes = [_suffix(term) for term in terms]
         if expires.get(pk) != deadline:
             self.say(f"says {expires.get(pk)} in 'expires', {pk!r} says {deadline}.")
         self._check_ttl(b"o:" + pk, deadline)
@@ -269,9 +270,29 @@ class Store:
         return int(seconds * 1000 + micros // 1000)
 
 
-def _suffix(term: str) -> bytes:
-    """What stands for a term in its key, by the design and not by the package."""
-    plain = term.encode()
+def _terms_of(
+    attrs: dict[str, Any], tags: list[str], meta: Any, is_marked: bool
+) -> dict[bytes, None]:
+    """The terms of an object, by the design and not by the package.
+
+    is_marked: its bytes say that a tag that reads like an indexed attribute, and the
+    text "None", stand under marks; 0.1.0 had none.
+    """
+    terms: dict[bytes, None] = {}
+    for tag in tags:
+        name, colon, _ = tag.partition(":")
+        mark = b"\xff" if is_marked and colon and meta.indexes(name) else b""
+        terms[mark + tag.encode()] = None
+    for name, value in attrs.items():
+        plain = text(value)
+        if meta.indexes(name) and plain is not None:
+            mark = b"\xfe" if is_marked and value == "None" else b""
+            terms[mark + f"{name}:{plain}".encode()] = None
+    return terms
+
+
+def _suffix(plain: bytes) -> bytes:
+    """What stands for a term in its key, by the design."""
     return b"t:" + plain if len(plain) <= 64 else b"h:" + sha256(plain).digest()
 
 
@@ -281,8 +302,8 @@ def _unique(attrs: dict[str, Any], names: Sequence[str]) -> bytes | None:
     if None in texts:
         return None
     if len(texts) == 1:
-        return _suffix(str(texts[0]))
-    return _suffix("".join(f"{len(str(each))}:{each}" for each in texts))
+        return _suffix(str(texts[0]).encode())
+    return _suffix("".join(f"{len(str(each))}:{each}" for each in texts).encode())
 
 
 def _parts(memo: bytes) -> Iterator[bytes]:
@@ -331,12 +352,13 @@ def api_faults(model: Any, tags: Iterable[str] = ()) -> list[str]:
     carried = {tag for each in listed for tag in _terms(each)}
     for tag in sorted(carried | set(tags)) if model._meta.is_indexed else ():
         right = [each for each in listed if tag in _terms(each)]
-        name, colon, text = tag.partition(":")
+        name, colon, value = tag.partition(":")
         if model.is_tagged:
             _check_question(model.objects.find(tag), right, f"find({tag!r})", same)
         if colon and model._meta.indexes(name):
-            asked = model.objects.find(**{name: text})
-            _check_question(asked, right, f"find({name}={text!r})", same)
+            asked = model.objects.find(**{name: value})
+            right = [each for each in right if _has(each, name, value)]
+            _check_question(asked, right, f"find({name}={value!r})", same)
     return faults
 
 
@@ -369,6 +391,12 @@ def _facts(instance: Any) -> Any:
         return None
     counters = {name: getattr(instance, name) for name in instance._meta.counters}
     return instance.id, instance.attrs, instance.tags, instance.expire, counters
+
+
+def _has(instance: Any, name: str, value: str) -> bool:
+    """Whether an attribute has this text."""
+    held = instance.attrs.get(name)
+    return held is not None and text(held) == value
 
 
 def _terms(instance: Any) -> list[str]:

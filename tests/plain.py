@@ -166,10 +166,13 @@ class Drawer:
     def equal(self) -> tuple[Q, Test]:
         name = self.random.choice(self.indexed)
         some = self.random.choices(self.values[name], k=self.random.choice((1, 3)))
-        terms = {f"{name}:{value}" for value in some}
+        texts = {None if value is None else str(value) for value in some}
 
         def test(thing: Thing) -> bool:
-            return bool(terms & set(thing.tags))
+            if name not in thing.attrs:
+                return False
+            value = thing.attrs[name]
+            return (None if value is None else str(value)) in texts
 
         if len(some) == 1:
             return Q(**{name: some[0]}), test

@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from .editors import written
-from .samples import bounds_of, counts, sample_of, tags_of, values_of
+from .samples import bounds_of, counts, has_none, sample_of, tags_of, values_of
 
 
 class AttributeFilter(FieldListFilter):
@@ -29,28 +29,38 @@ class AttributeFilter(FieldListFilter):
         self.chosen = {name: values[-1] for name, values in given.items() if values}
 
     def expected_parameters(self) -> list[str | None]:
-        return [self.name]
+        return [self.name, self.null]
+
+    @property
+    def null(self) -> str:
+        """The parameter that asks for None, which no text stands for."""
+        return f"{self.name}__isnull"
 
     def queryset(self, request: Any, queryset: Any) -> Any:
         return queryset.filter(**self.lookups(self.chosen))
 
-    def lookups(self, parameters: dict[str, str]) -> dict[str, Any]:
+    def lookups(self, parameters: dict[str, Any]) -> dict[str, Any]:
         """What these parameters of the address ask a collection."""
-        return dict(parameters)
+        if parameters.get(self.null) is not True:
+            return dict(parameters)
+        others = {k: v for k, v in parameters.items() if k != self.null}
+        return {self.name: None, **others}
 
-    def offered(self) -> list[tuple[str, dict[str, str]]]:
+    def offered(self) -> list[tuple[str, dict[str, Any]]]:
         """What there is to choose from: a text, and the parameters it stands for."""
-        return [
+        sample = sample_of(self.request, self.ormist_model)
+        found: list[tuple[str, dict[str, Any]]] = [
             (value or _("(empty)"), {self.name: value})
-            for value in values_of(
-                sample_of(self.request, self.ormist_model), self.name
-            )
+            for value in values_of(sample, self.name)
         ]
+        if has_none(sample, self.name):
+            found.append((_("None"), {self.null: True}))
+        return found
 
     def choices(self, changelist: Any) -> Iterator[Any]:
         offered = self.offered()
         if self.chosen and self.chosen not in [chosen for _, chosen in offered]:
-            offered.append((", ".join(self.chosen.values()), self.chosen))
+            offered.append((", ".join(map(str, self.chosen.values())), self.chosen))
         numbers = self._numbers(changelist, offered) if changelist.add_facets else None
         names = self.expected_parameters()
         yield {
@@ -77,9 +87,12 @@ class AttributeFilter(FieldListFilter):
 class TagFilter(AttributeFilter):
     """By a given tag."""
 
-    def offered(self) -> list[tuple[str, dict[str, str]]]:
+    def expected_parameters(self) -> list[str | None]:
+        return [self.name]
+
+    def offered(self) -> list[tuple[str, dict[str, Any]]]:
         sample = sample_of(self.request, self.ormist_model)
-        tags = tags_of(sample, self.ormist_model)
+        tags = tags_of(sample)
         return [(tag or _("(empty)"), {self.name: tag}) for tag in tags]
 
 
@@ -89,7 +102,7 @@ class RangeFilter(AttributeFilter):
     def expected_parameters(self) -> list[str | None]:
         return [f"{self.name}__gte", f"{self.name}__lt"]
 
-    def lookups(self, parameters: dict[str, str]) -> dict[str, Any]:
+    def lookups(self, parameters: dict[str, Any]) -> dict[str, Any]:
         """With the values of the sample in place of their texts: one kind, one range.
 
         A text that the sample did not offer may mean values of several kinds, which
@@ -98,7 +111,7 @@ class RangeFilter(AttributeFilter):
         known = {written(value).text: value for value in self._bounds()}
         return {name: known.get(text, text) for name, text in parameters.items()}
 
-    def offered(self) -> list[tuple[str, dict[str, str]]]:
+    def offered(self) -> list[tuple[str, dict[str, Any]]]:
         texts = [written(value).text for value in self._bounds()]
         low, high = f"{self.name}__gte", f"{self.name}__lt"
         if not texts:

@@ -13,7 +13,7 @@ from ..models import Collection
 from ..operations import objects, searches
 from ..operations.operation import Flow, Operation
 from ..sortkeys import kind_of, sort_key
-from ..terms import object_terms
+from ..terms import text
 
 SAMPLE = 500
 
@@ -26,9 +26,9 @@ PARTS = 4
 
 @dataclass
 class Sample:
-    """Some objects: how often each index term occurs, and the attributes of each."""
+    """Some objects: how often each given tag occurs, and the attributes of each."""
 
-    terms: Counter[str] = field(default_factory=Counter)
+    tags: Counter[str] = field(default_factory=Counter)
     attrs: list[dict[str, Any]] = field(default_factory=list)
 
 
@@ -37,12 +37,12 @@ def sample_of(request: Any, model: Any) -> Sample:
     known: Sample | None = getattr(request, "ormist_sample", None)
     if known is None:
         using = model._default_manager.all().db
-        known = run(_sample(model._meta.space(using), model._meta.indexes), using)
+        known = run(_sample(model._meta.space(using)), using)
         request.ormist_sample = known
     return known
 
 
-def _sample(space: Space, indexes: Any) -> Flow:
+def _sample(space: Space) -> Flow:
     """Flow: a Sample. What cannot be read is left out: the list itself will say so."""
     pks = yield Operation("ZRANDMEMBER", (all_key(space),), (SAMPLE,))
     found = Sample()
@@ -52,32 +52,25 @@ def _sample(space: Space, indexes: Any) -> Flow:
         except CorruptDataError:
             continue
         found.attrs.append(attrs)
-        found.terms.update(object_terms(attrs, tags, indexes))
+        found.tags.update(tags)
     return found
 
 
 def values_of(sample: Sample, name: str) -> list[str]:
     """The most frequent values of an indexed attribute, in the order of their texts."""
-    head = f"{name}:"
-    return _frequent(
-        {
-            term.removeprefix(head): number
-            for term, number in sample.terms.items()
-            if term.startswith(head)
-        }
-    )
+    values = [each[name] for each in sample.attrs if each.get(name) is not None]
+    texts = map(text, values)
+    return _frequent(Counter(each for each in texts if each is not None))
 
 
-def tags_of(sample: Sample, model: Any) -> list[str]:
+def has_none(sample: Sample, name: str) -> bool:
+    """Whether the attribute is None in any of the objects."""
+    return any(name in each and each[name] is None for each in sample.attrs)
+
+
+def tags_of(sample: Sample) -> list[str]:
     """The most frequent given tags, in the order of their texts."""
-    indexes = model._meta.indexes
-    return _frequent(
-        {
-            term: number
-            for term, number in sample.terms.items()
-            if not (":" in term and indexes(term.partition(":")[0]))
-        }
-    )
+    return _frequent(sample.tags)
 
 
 def bounds_of(sample: Sample, name: str) -> list[Any]:
@@ -96,8 +89,8 @@ def bounds_of(sample: Sample, name: str) -> list[Any]:
     return list({key: value for key, value in parts if key > lowest}.values())
 
 
-def _frequent(numbers: dict[str, int]) -> list[str]:
-    return sorted(text for text, _ in Counter(numbers).most_common(CHOICES))
+def _frequent(numbers: Counter[str]) -> list[str]:
+    return sorted(each for each, _ in numbers.most_common(CHOICES))
 
 
 def counts(asked: Sequence["Collection[Any]"]) -> list[int]:

@@ -1,7 +1,7 @@
 """Values <-> bytes. Nobody else packs a value; nothing is ever unpickled.
 
 An object is stored as one string, whose first byte tells the format and its version:
-0x01 is msgpack (as_msgpack.py), "{" is JSON (as_json.py).
+0x01 and 0x02 are msgpack (as_msgpack.py), "{" is JSON (as_json.py).
 """
 
 from .lifetimes import Deadline, Lifetime
@@ -9,8 +9,10 @@ from .objects import (
     as_plain,
     deadline_tail,
     is_later,
+    marked,
     pack,
     pack_value,
+    says_marked,
     too_deep,
     unpack,
     with_deadline,
@@ -22,8 +24,10 @@ __all__ = [
     "as_plain",
     "deadline_tail",
     "is_later",
+    "marked",
     "pack",
     "pack_value",
+    "says_marked",
     "too_deep",
     "unpack",
     "with_deadline",

@@ -1,5 +1,7 @@
 """The JSON format: {"v": 1, "attrs": {..}, "tags": [..], "expire": ms or null}.
 
+"v" is 2 where the index entries stand by marked terms: see terms.py.
+
 Exotic values are {"$": [name, body]}.
 """
 
@@ -12,6 +14,8 @@ from typing import Any
 
 from ..storable import unwrapped
 from .exotic import BUILDERS, SETS, Pairs, base, exotic
+
+BEGINNING, MARKED = b'{"v": 1,', b'{"v": 2,'
 
 _BUILDERS: dict[str, Callable[[Any], Any]] = {
     **BUILDERS,
@@ -56,7 +60,8 @@ def unpack(data: bytes) -> list[Any]:
     plain = json.loads(data)
     if _SURROGATE.search(data):  # as an escape; two that belong together are fine
         json.dumps(plain, ensure_ascii=False).encode()
-    if plain.keys() != {"v", "attrs", "tags", "expire"} or plain["v"] != 1:
+    version = 2 if data.startswith(MARKED) else 1
+    if plain.keys() != {"v", "attrs", "tags", "expire"} or plain["v"] != version:
         raise ValueError("not an object")
     # Names of attributes may begin with "$": only their values are read as such.
     attrs = {name: _from_json(value) for name, value in plain["attrs"].items()}

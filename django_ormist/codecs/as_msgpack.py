@@ -1,4 +1,4 @@
-"""The msgpack format: 0x01, then an array [attributes, tags, deadline in ms].
+"""The msgpack format: 0x01 or 0x02, then an array [attributes, tags, deadline in ms].
 
 What ends the array and is empty is left out. Exotic values are extensions.
 """
@@ -13,7 +13,9 @@ from ..storable import unwrapped
 from .depth import READABLE, count_heads, count_levels
 from .exotic import BUILDERS, EPOCH_UTC, SETS, Pairs, base, exotic
 
-VERSION = b"\x01"
+VERSION, MARKED = b"\x01", b"\x02"
+"""The first byte. Of MARKED the index entries stand by marked terms: see terms.py."""
+
 BUFFERS = frozenset((bytearray, memoryview))
 """Which ormsgpack would store as bytes: they are refused."""
 

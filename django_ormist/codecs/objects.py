@@ -82,7 +82,7 @@ def unpack(
 
 
 def _unpack(data: bytes) -> tuple[dict[str, Any], list[str], int | None]:
-    if data[:1] == as_msgpack.VERSION:
+    if data[:1] in (as_msgpack.VERSION, as_msgpack.MARKED):
         content = as_msgpack.unpack(data)
     elif data[:1] == b"{":
         content = as_json.unpack(data)
@@ -115,9 +115,26 @@ def too_deep(data: bytes) -> list[str]:
 
 def is_later(data: bytes) -> bool:
     """Whether bytes say that they are of a format that a later release brought."""
-    return b"\x02" <= data[:1] <= b"\x08" or (
-        re.match(rb'\{"v": ([2-9]|1\d)', data) is not None
+    return b"\x03" <= data[:1] <= b"\x08" or (
+        re.match(rb'\{"v": ([3-9]|1\d)', data) is not None
     )
+
+
+def marked(packed: bytes) -> bytes:
+    """Return the bytes of an object whose index entries stand by marked terms.
+
+    The content is the same. Other objects stay as 0.1.0 wrote them.
+    """
+    if packed[:1] == b"{":
+        if not packed.startswith(as_json.BEGINNING):  # somebody wrote it by hand
+            packed = as_json.pack(*unpack(packed))
+        return as_json.MARKED + packed[len(as_json.BEGINNING) :]
+    return as_msgpack.MARKED + packed[1:]
+
+
+def says_marked(packed: bytes) -> bool:
+    """Whether the index entries of this object stand by marked terms."""
+    return packed.startswith((as_msgpack.MARKED, as_json.MARKED))
 
 
 def deadline_tail(packed: bytes, expire_at_ms: int) -> tuple[bytes, int]:
@@ -126,15 +143,15 @@ def deadline_tail(packed: bytes, expire_at_ms: int) -> tuple[bytes, int]:
 
     It is as long as the end whose place it takes, for deadlines from 2001 to 2286.
     """
-    if packed[:1] == as_msgpack.VERSION:
-        return as_msgpack.deadline_tail(expire_at_ms)
-    return as_json.deadline_tail(expire_at_ms)
+    if packed[:1] == b"{":
+        return as_json.deadline_tail(expire_at_ms)
+    return as_msgpack.deadline_tail(expire_at_ms)
 
 
 def with_deadline(packed: bytes, expire_at_ms: int) -> bytes:
     """Return *packed*, which has a deadline, with another one."""
     tail, marked = deadline_tail(packed, expire_at_ms)
-    if packed[:1] == as_msgpack.VERSION:
+    if packed[:1] != b"{":
         return packed[: -len(tail)] + tail
     return packed[: packed.rindex(tail[:marked])] + tail
 

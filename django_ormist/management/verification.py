@@ -15,7 +15,14 @@ from ..models import Model
 from ..models.contents import Contents
 from ..operations import streams, survey
 from ..operations.inspection import root
-from ..operations.mending import Fault, Subject, put_aside
+from ..operations.mending import (
+    NO_REMARKS,
+    NOTES,
+    Fault,
+    Remarks,
+    Subject,
+    put_aside,
+)
 from ..operations.objects import Image
 from ..operations.operation import Flow
 from ..operations.survey import KEYS_A_TRIP, Walk
@@ -31,8 +38,13 @@ def subject_of(
     """A model on an alias as the survey sees it."""
     meta = model._meta
 
-    def imagine(packed: bytes, key: bytes) -> Image:
-        return Contents.of(packed, key).stored_image(packed, meta)
+    def imagine(packed: bytes, key: bytes) -> tuple[Image, Remarks]:
+        contents = Contents.of(packed, key)
+        image = contents.stored_image(packed, meta)
+        renewed = contents.renewed(packed, meta)
+        if renewed is None:
+            return image, NO_REMARKS
+        return image, Remarks([("old-format", "")], renewed)
 
     return Subject(
         meta.label,
@@ -54,6 +66,7 @@ class Verdict:
     objects: int = 0
     entries: int = 0
     found: Counter[str] = field(default_factory=Counter)
+    notes: Counter[str] = field(default_factory=Counter)
     mended: Counter[str] = field(default_factory=Counter)
 
     @property
@@ -71,6 +84,7 @@ class Verdict:
             "objects": self.objects,
             "entries": self.entries,
             "faults": dict(+self.found),
+            "notes": dict(+self.notes),
             "mended": dict(+self.mended),
             "left": self.left,
         }
@@ -184,7 +198,10 @@ class Verification:
     def note(self, subject: Subject, faults: Iterable[Fault]) -> None:
         verdict = self.verdicts[subject.label]
         for fault in faults:
-            verdict.found[fault.kind] += 1
+            if fault.kind in NOTES:
+                verdict.notes[fault.kind] += 1
+            else:
+                verdict.found[fault.kind] += 1
             verdict.mended[fault.kind] += fault.is_mended
             if fault.key == all_key(subject.space) and (
                 (fault.kind, fault.is_mended) == ("mistyped-key", False)

@@ -173,11 +173,11 @@ class Model(Altering, metaclass=ModelBase):
         meta = self._meta
         if not (meta.index_attrs or meta.indexes_all):
             return self._tags
-        return self._contents().terms(meta)
+        return self._contents().all_tags(meta)
 
     @tags.setter
     def tags(self, value: Iterable[str]) -> None:
-        own = set(Contents(self.attrs, [], None).terms(self._meta))
+        own = set(Contents(self.attrs, [], None).all_tags(self._meta))
         given = checked_tags(type(self), value)
         self.__dict__["_tags"] = [tag for tag in given if tag not in own]
 

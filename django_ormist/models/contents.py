@@ -4,10 +4,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from ..codecs import Deadline, pack, pack_value, unpack
+from ..codecs import Deadline, marked, pack, pack_value, says_marked, unpack
 from ..operations.objects import Image
 from ..sortkeys import sort_key
-from ..terms import object_terms, term_suffix, text, unique_value
+from ..terms import (
+    is_marked,
+    object_tags,
+    object_terms,
+    term_suffix,
+    text,
+    unique_value,
+    unmarked,
+)
 from .options import Options
 
 
@@ -24,13 +32,21 @@ class Contents:
         """What these stored bytes hold. Raises CorruptDataError that names *key*."""
         return cls(*unpack(packed, key))
 
+    def all_tags(self, meta: Options) -> list[str]:
+        """Return the given tags, then ``name:text`` of each indexed attribute."""
+        return object_tags(self._indexed(meta), self.tags, meta.indexes)
+
     def terms(self, meta: Options) -> list[str]:
-        """The index terms: given tags, then ``name:text`` of indexed attributes.
+        """Return the index terms: of the given tags, then of indexed attributes.
 
         Raises ValueError for an indexed attribute whose name no lookup could say.
         """
         if not meta.is_indexed:
             return []
+        return object_terms(self._indexed(meta), self.tags, meta.indexes)
+
+    def _indexed(self, meta: Options) -> dict[str, Any]:
+        """Return the attributes among which the indexed ones are. Raises ValueError."""
         if meta.indexes_all:  # the names in Meta.index_attrs were checked there
             for name in self.attrs:
                 if (":" in name or "__" in name) and meta.indexes(name):
@@ -40,22 +56,37 @@ class Contents:
                         "Rename it, or add it to "
                         f"{meta.object_name}.Meta.exclude_attrs."
                     )
-            attrs = self.attrs
-        else:  # a few of many: the others are not looked at
-            named = meta.index_attrs or ()
-            attrs = {name: self.attrs[name] for name in self.attrs if name in named}
-        return object_terms(attrs, self.tags, meta.indexes)
+            return self.attrs
+        # A few of many: the others are not looked at.
+        named = meta.index_attrs or ()
+        return {name: self.attrs[name] for name in self.attrs if name in named}
 
     def image(self, meta: Options, codec: str) -> Image:
         """What the store is to hold. Raises TypeError, ValueError."""
         packed = self.packed(codec)
         for names in meta.unique:
             self._check_unique(meta, names)
-        return self.stored_image(packed, meta)
+        terms = self.terms(meta)
+        if any(map(is_marked, terms)):
+            packed = marked(packed)
+        return self._image(packed, terms, meta)
 
     def stored_image(self, packed: bytes, meta: Options) -> Image:
         """The image that these bytes have in the store."""
-        suffixes = tuple(map(term_suffix, self.terms(meta)))
+        terms = self.terms(meta)
+        if not says_marked(packed) and any(map(is_marked, terms)):  # of 0.1.0
+            terms = list(dict.fromkeys(map(unmarked, terms)))
+        return self._image(packed, terms, meta)
+
+    def renewed(self, packed: bytes, meta: Options) -> Image | None:
+        """Return the image by today's layout of these bytes; None if they have it."""
+        terms = self.terms(meta)
+        if says_marked(packed) or not any(map(is_marked, terms)):
+            return None
+        return self._image(marked(packed), terms, meta)
+
+    def _image(self, packed: bytes, terms: list[str], meta: Options) -> Image:
+        suffixes = tuple(map(term_suffix, terms))
         if not (meta.ordered or meta.unique):
             return Image(packed, suffixes, self.expire_at_ms)
         sort_keys = {name: sort_key(self.attrs.get(name)) for name in meta.ordered}
@@ -74,6 +105,8 @@ class Contents:
     def image_like(self, old: Image, codec: str) -> Image:
         """The image, where it is known to have the same index entries as *old*."""
         packed = self.packed(codec)
+        if says_marked(old.packed):
+            packed = marked(packed)
         return Image(packed, old.suffixes, self.expire_at_ms, old.sort_keys, old.unique)
 
     def packed(self, codec: str) -> bytes:

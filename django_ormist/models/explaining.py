@@ -18,6 +18,7 @@ from ..queries.conditions import (
 )
 from ..queries.query import Query
 from ..sortkeys import AFTER, kind_of, value_of
+from ..terms import TAG_MARK, TEXT_MARK, unmarked
 
 if TYPE_CHECKING:
     from .collection import Collection
@@ -54,6 +55,7 @@ def explain(asked: "Collection[Any]") -> Flow:
     return "\n".join(lines)
 
 
+_MARKS = {TAG_MARK: "the tag ", TEXT_MARK: "the text "}
 _NAMES = {
     "I": "the ids",
     "A": "all of several",
@@ -76,7 +78,7 @@ def _order(query: Query) -> str:
 def _condition(condition: Condition, is_inner: bool = False) -> str:
     match condition:
         case Term(term):
-            return repr(term)
+            return f"{_MARKS.get(term[:1], '')}{unmarked(term)!r}"
         case Range(name, low, high):
             return _range(name, low, high)
         case Ids(pks):

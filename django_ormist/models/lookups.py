@@ -16,7 +16,14 @@ from ..queries.conditions import (
 )
 from ..queries.query import Query
 from ..storable import replacement, unwrapped
-from ..terms import attribute_term, term_suffix, unique_value
+from ..terms import (
+    attribute_term,
+    encoded,
+    reads_like_attribute,
+    tag_term,
+    term_suffix,
+    unique_value,
+)
 from . import ranges
 from .arguments import looked_up_pk
 from .expressions import is_expression
@@ -57,9 +64,10 @@ def _asked_for(
     terms: list[str] = []
     conditions: list[Condition] = []
     for each in asked:
-        if not is_q(each):
-            terms.append(_tag(meta, each))
-        elif (condition := _of_q(meta, each, alias)) is not None:
+        condition = _of_q(meta, each, alias) if is_q(each) else _tag(meta, each)
+        if isinstance(condition, Term):
+            terms.append(condition.term)
+        elif condition is not None:
             conditions.append(condition)
     for name, value in lookups.items():
         if _is_indexed(meta, name):
@@ -117,7 +125,7 @@ def _of_q(meta: Options, q: "Q", alias: str) -> Condition | None:
             name, value = child
             parts.append(_of_lookup(meta, name, value, alias))
         elif not is_q(child):
-            parts.append(Term(_tag(meta, child)))
+            parts.append(_tag(meta, child))
         elif (condition := _of_q(meta, child, alias)) is not None:
             parts.append(condition)
     if not parts:
@@ -217,9 +225,9 @@ def _of_tags(meta: Options, lookup: str, value: Any) -> Condition:
     """All of these tags, or with ``in`` one of them."""
     if lookup == "in":
         given = checked_values("tags__in", value)
-        return any_of(Term(_tag(meta, each)) for each in given)
+        return any_of(_tag(meta, each) for each in given)
     tags = [value] if isinstance(value, str) else checked_values("tags", value)
-    return all_of(Term(_tag(meta, each)) for each in tags)
+    return all_of(_tag(meta, each) for each in tags)
 
 
 def checked_values(name: str, value: Any) -> list[Any]:
@@ -252,7 +260,8 @@ def _chosen(meta: Options, name: str, value: Any, alias: str) -> Condition:
     return query.condition
 
 
-def _tag(meta: Options, tag: Any) -> str:
+def _tag(meta: Options, tag: Any) -> Condition:
+    """Carries this tag, or has the indexed attribute that it reads like."""
     tag = unwrapped(tag)
     if not isinstance(tag, str):
         raise TypeError(
@@ -265,9 +274,13 @@ def _tag(meta: Options, tag: Any) -> str:
             f"Derive {meta.object_name} from TaggedModel."
         )
     plain = str.__str__(tag)
-    meta.refuse_building(plain.partition(":")[0])
-    term_suffix(plain)
-    return plain
+    name, _, text = plain.partition(":")
+    meta.refuse_building(name)
+    encoded(plain)
+    given = Term(tag_term(plain, meta.indexes))
+    if not reads_like_attribute(plain, meta.indexes):
+        return given
+    return any_of((Term(_attribute(meta, name, text)), given))
 
 
 def _pks(meta: Options, name: str, value: Any) -> frozenset[str]:
@@ -299,6 +312,7 @@ def _attribute(meta: Options, name: str, value: Any) -> str:
             f"Cannot filter {meta.object_name} by {name!r}: a value of type "
             f"{type(value).__name__} has no text, so it is stored but not indexed."
         )
+    encoded(name)
     term_suffix(term)
     return term
 

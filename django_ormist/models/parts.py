@@ -163,7 +163,7 @@ def _value(
         return to_datetime(contents.expire_at_ms)
     meta = asked.model._meta
     if name == "tags":
-        return list(dict.fromkeys((*contents.tags, *contents.terms(meta))))
+        return contents.all_tags(meta)
     if counters is not None and name in meta.counters:
         return counters.get(name, 0)
     return contents.attrs.get(name)

@@ -24,7 +24,7 @@ from ..keys import (
     term_key,
 )
 from ..queries.query import Query
-from ..terms import object_terms, term_suffix
+from ..terms import object_terms, term_suffix, unmarked
 from . import objects, searches
 from .operation import Flow, Operation
 
@@ -106,7 +106,7 @@ def largest_tags(space: Space, seen: Sample, most: int = 5) -> Flow:
     likely = [term for term, _ in carried.most_common(4 * most)]
     counts = yield [searches.count(space, Query(terms=(term,))) for term in likely]
     ranked = sorted(zip(likely, counts, strict=True), key=lambda each: -each[1])
-    return [(term, number) for term, number in ranked[:most] if number]
+    return [(unmarked(term), number) for term, number in ranked[:most] if number]
 
 
 def size_bytes(

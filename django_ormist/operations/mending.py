@@ -1,6 +1,6 @@
 """One object against its index: what differs, found and mended in one atomic step."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,14 +14,18 @@ from ..keys import (
     memo_key,
     term_key,
 )
-from .objects import NOTHING, Image, pk_of
+from .objects import NO_COUNTERS, NOTHING, Image, pk_of, rewrite
 from .operation import Flow, Operation, Script
+from .replies import Outcome
 
 MEND = Script("mend")
 PUT_ASIDE = Script("put_aside")
 
 KEPT_ASIDE_MS = 7 * 24 * 3600 * 1000
 """So long stays what is put aside: a week."""
+
+NOTES = frozenset({"reserved-name"})
+"""Kinds that are no damage, and that no repair changes: only told of."""
 
 OPERATIONS_A_TRIP = 200
 """One script an object: other clients have their turn between two of them."""
@@ -51,18 +55,34 @@ class Seen:
     is_value: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Remarks:
+    """What is to be said of an object, though its index says what its bytes do.
+
+    faults: the kind and the detail of each. renewed: what repairs those, written in
+    place of the object; None where nothing does. counters: to be set with it.
+    """
+
+    faults: Sequence[tuple[str, str]] = ()
+    renewed: Image | None = None
+    counters: Mapping[str, int] = NO_COUNTERS
+
+
+NO_REMARKS = Remarks()
+
+
 @dataclass(frozen=True)
 class Subject:
     """A model as its index is checked: what Meta says, and how to read an object.
 
-    imagine: the Image of stored bytes, called with them and their key; raises
-    CorruptDataError, or ValueError for what cannot be indexed. spares_unreadable: what
-    cannot be read is found and left where it is.
+    imagine: the Image of stored bytes, and Remarks; called with them and their key;
+    raises CorruptDataError, or ValueError for what cannot be indexed.
+    spares_unreadable: what cannot be read is found and left where it is.
     """
 
     label: str
     space: Space
-    imagine: Callable[[bytes, bytes], Image]
+    imagine: Callable[[bytes, bytes], tuple[Image, "Remarks"]]
     ordered: tuple[str, ...] = ()
     unique: tuple[tuple[str, ...], ...] = ()
     counters: frozenset[str] = frozenset()
@@ -73,11 +93,19 @@ class Subject:
 
         Nobody can read an object whose id is not UTF-8.
         """
+        return self.imagined(pk, packed)[0]
+
+    def imagined(
+        self, pk: bytes, packed: bytes | None
+    ) -> tuple[Image | None, "Remarks"]:
+        """Return the image and the remarks of what is stored, if anything is."""
+        if packed is None:
+            return NOTHING, NO_REMARKS
         try:
             pk_of(pk, self.space)
             return self.imagine(packed, self.space.objects + pk)
         except CorruptDataError:
-            return None
+            return None, NO_REMARKS
 
 
 @dataclass(slots=True)
@@ -100,45 +128,82 @@ def examine(subject: Subject, doubts: Iterable[Doubt], is_mending: bool) -> Flow
     waiting = list(doubts)
     while waiting:
         some, waiting = waiting[:OPERATIONS_A_TRIP], waiting[OPERATIONS_A_TRIP:]
-        operations, sent = [], []
+        operations: list[Operation] = []
+        sent: list[tuple[Doubt, Image | None, Remarks]] = []
         for doubt in some:
+            key = subject.space.objects + doubt.pk
             try:
-                operation = mend(subject, doubt, is_mending)
+                image, remarks = subject.imagined(doubt.pk, doubt.packed)
             except ValueError as error:
-                key, why = subject.space.objects + doubt.pk, str(error).encode()
+                why = str(error).encode()
                 faults.append(Fault("unindexable-object", key, doubt.pk, why))
                 continue
-            kind = _kind_to_leave(subject, doubt, operation)
+            kind = None if image is not None else _kind_to_leave(subject, doubt)
             if kind is not None:
-                faults.append(Fault(kind, subject.space.objects + doubt.pk, doubt.pk))
+                faults.append(Fault(kind, key, doubt.pk))
                 continue
-            operations.append(operation)
-            sent.append(doubt)
-        for doubt, (is_sure, answer) in zip(sent, (yield operations), strict=True):
+            operations.append(mend(subject, doubt, image, is_mending))
+            sent.append((doubt, image, remarks))
+        remarked = []
+        replies = yield operations
+        for (doubt, image, remarks), reply in zip(sent, replies, strict=True):
+            is_sure, answer = reply
             if is_sure:
                 faults += answer
             else:
                 doubt.packed = answer
                 waiting.append(doubt)
+            if is_sure and image is not None and remarks is not NO_REMARKS:
+                remarked.append((doubt, image, remarks))
+        faults += yield from _told(subject, remarked, waiting, is_mending)
     return faults
 
 
-def _kind_to_leave(subject: Subject, doubt: Doubt, operation: Operation) -> str | None:
-    """The kind of fault where nothing may be mended; None where it may."""
-    if operation.args[2] != "unreadable":
-        return None
+def _told(
+    subject: Subject,
+    remarked: Sequence[tuple[Doubt, Image, Remarks]],
+    waiting: list[Doubt],
+    is_mending: bool,
+) -> Flow:
+    """Flow: the Faults that remarks tell of, repaired where there is a way.
+
+    waiting: gets those that somebody wrote meanwhile.
+    """
+    writes: dict[bytes, Operation] = {}
+    for doubt, image, remarks in remarked:
+        if is_mending and remarks.renewed is not None:
+            counters = remarks.counters if subject.counters else None
+            writes[doubt.pk] = rewrite(
+                subject.space, doubt.pk.decode(), image, remarks.renewed, counters
+            )
+    replies = (yield list(writes.values())) if writes else []
+    answers = dict(zip(writes, replies, strict=True))
+    faults = []
+    for doubt, _, remarks in remarked:
+        code, stored = answers.get(doubt.pk, (None, None))
+        if code is Outcome.REFUSED:
+            doubt.packed = stored
+            waiting.append(doubt)
+            continue
+        key = subject.space.objects + doubt.pk
+        for kind, detail in remarks.faults:
+            is_mended = code is Outcome.DONE and kind not in NOTES
+            faults.append(Fault(kind, key, doubt.pk, detail.encode(), is_mended))
+    return faults
+
+
+def _kind_to_leave(subject: Subject, doubt: Doubt) -> str | None:
+    """The kind of fault where unreadable bytes are left alone; None where not."""
     if is_later(doubt.packed or b""):
         return "later-format"
     return "unreadable-object" if subject.spares_unreadable else None
 
 
-def mend(subject: Subject, doubt: Doubt, is_mending: bool) -> Operation:
+def mend(
+    subject: Subject, doubt: Doubt, image: Image | None, is_mending: bool
+) -> Operation:
     space, pk, packed = subject.space, doubt.pk, doubt.packed
-    image: Image | None = NOTHING
-    state = "none"
-    if packed is not None:
-        image = subject.image(pk, packed)
-        state = "unreadable" if image is None else "object"
+    state = "none" if packed is None else "object" if image else "unreadable"
     image = image or NOTHING
     seen_words = [
         word

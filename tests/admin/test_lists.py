@@ -57,6 +57,17 @@ def test_all_are_shown_on_request(root, server):
     assert len(listed(root, all="")) == 25
 
 
+def test_a_filter_offers_none_which_no_text_finds(root, cities):
+    City.objects.create(name="Nowhere", country=None)
+    City.objects.create(name="Text", country="None")
+    content = root.get(url(CITIES), {"_facets": "True"}).content.decode()
+    assert 'href="?_facets=True&amp;country__isnull=True"' in content
+    assert content.count("None (1)") == 2
+    assert listed(root, country__isnull="True") == ["Nowhere"]
+    assert listed(root, country="None") == ["Text"]
+    assert listed(root, country__isnull="True", tags="old") == []
+
+
 def test_a_filter_offers_the_values_there_are(root, cities):
     content = root.get(url(CITIES)).content.decode()
     assert re.search(r'href="\?country=FR"[^>]*>\s*FR\s*<', content)

@@ -112,7 +112,7 @@ BROKEN = {
     "tags that are none": ("tags", [1]),
     "a deadline that is none": ("expire", "soon"),
     "a counter that nobody declared": ("counters", {"views": 1}),
-    "another version": ("v", 2),
+    "another version": ("v", 3),
 }
 
 

@@ -128,7 +128,7 @@ def text(data):
     return b64encode(data).decode()
 
 
-def main(release):
+def main(release, make=make):
     """Print what this release stores, in both codecs."""
     import django
     from django.conf import settings

@@ -9,7 +9,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 import django_ormist as ormist
-from django_ormist.codecs import pack, unpack
+from django_ormist.codecs import marked, pack, unpack, with_deadline
 from tests.checker import raw_faults
 from tests.formats.store import DEEPEST, OBJECTS, Everything, deep, put
 
@@ -108,11 +108,25 @@ def test_it_is_changed_and_deleted_without_a_trace(old, server):
 @pytest.mark.parametrize("codec", ["msgpack", "json"])
 def test_the_first_byte_tells_the_format_and_its_version(codec):
     """Raise it with the format: what stands here is what all releases can read."""
-    first = {"msgpack": b"\x01", "json": b'{"v": 1,'}
-    assert pack({"a": 1}, codec=codec).startswith(first[codec])
+    first = {"msgpack": (b"\x01", b"\x02"), "json": (b'{"v": 1,', b'{"v": 2,')}
+    packed, (one, two) = pack({"a": 1}, codec=codec), first[codec]
+    assert packed.startswith(one)
+    assert marked(packed).startswith(two)
+    assert unpack(marked(packed)) == unpack(packed)
+    if codec == "json":
+        assert marked(packed.replace(b": ", b":")) == marked(packed)
 
 
-LATER = [b"\x02\x91\x80", b'{"v": 2, "attrs": {}}']
+@pytest.mark.parametrize("codec", ["msgpack", "json"])
+def test_a_deadline_moves_whatever_the_version(codec):
+    deadline = int.from_bytes(b"\x00\x00\x02\x01\xcf\xcf\xcf\xcf")
+    packed = pack({"a": 1}, ["b"], deadline, codec)
+    for each in (packed, marked(packed)):
+        moved = with_deadline(with_deadline(each, deadline + 1), deadline)
+        assert moved == each
+
+
+LATER = [b"\x03\x91\x80", b'{"v": 3, "attrs": {}}']
 
 
 @pytest.mark.parametrize("data", LATER)

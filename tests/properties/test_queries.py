@@ -26,7 +26,7 @@ ONE_OF_EACH = ("valkey91", "redis82", "redis70", "redis62", "fakeredis")
 TAGS = ["big", "old", "wet", "name:Bern", "country:CH"]
 
 VALUES = {
-    "country": ["CH", "AT", "DE", "name", "", None, 1, "1", True],
+    "country": ["CH", "AT", "DE", "name", "", None, "None", 1, "1", True],
     "name": [
         *("Bern", "Ber", "Berlin", "b", "", "\0", "\0a", "é", "\U00010000", 3, "B" * 70)
     ],
@@ -58,7 +58,7 @@ def drawer(random, **values):
 def thing(city, created):
     expire = None if city.expire is None else city.expire.timestamp()
     named = [(name, city.attrs) for name in ("country", "name", "code")]
-    terms = [f"{name}:{attrs[name]}" for name, attrs in named if name in attrs]
+    terms = [f"{n}:{attrs[n]}" for n, attrs in named if attrs.get(n) is not None]
     return Thing(city.id, dict(city.attrs), (*city._tags, *terms), created, expire)
 
 

@@ -136,10 +136,10 @@ class Store:
         image = found if isinstance(found, Image) else None
         packed = image.packed if image else found and self.get(pk)
 
-        def imagine(packed: bytes, key: bytes) -> Image:
+        def imagine(packed: bytes, key: bytes) -> tuple[Image, mending.Remarks]:
             if image is None:
                 raise CorruptDataError(key)
-            return image
+            return image, mending.NO_REMARKS
 
         unique, counters = (("code",),), frozenset({"n"})
         subject = mending.Subject(

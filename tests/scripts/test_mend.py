@@ -2,7 +2,7 @@
 
 import pytest
 
-from django_ormist.operations.mending import Doubt, Seen, Subject, mend
+from django_ormist.operations.mending import NO_REMARKS, Doubt, Seen, Subject, mend
 from django_ormist.operations.objects import NOTHING, Image
 from tests.scripts.store import FAR, ONE_VARIANT_A_SERVER, image
 
@@ -19,13 +19,14 @@ def look(store):
         subject = Subject(
             "tests.Script",
             store.space,
-            lambda packed, key: known,
+            lambda packed, key: (known, NO_REMARKS),
             ("age",),
             (("code",),),
             frozenset({"n"}),
         )
         packed = None if known is NOTHING else known.packed
-        return store.run(mend(subject, Doubt(pk.encode(), packed, list(seen)), mends))
+        doubt = Doubt(pk.encode(), packed, list(seen))
+        return store.run(mend(subject, doubt, known, mends))
 
     return called
 

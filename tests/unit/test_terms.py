@@ -7,7 +7,15 @@ from uuid import UUID
 
 import pytest
 
-from django_ormist.terms import attribute_term, object_terms, term_suffix, text
+from django_ormist.terms import (
+    attribute_term,
+    encoded,
+    object_tags,
+    object_terms,
+    tag_term,
+    term_suffix,
+    text,
+)
 
 
 class Colour(enum.StrEnum):
@@ -29,7 +37,6 @@ class Colour(enum.StrEnum):
         ),
         (1.0, "1.0"),
         (True, "True"),
-        (None, "None"),
         (Decimal("1.10"), "1.10"),
         (UUID(int=1), "00000000-0000-0000-0000-000000000001"),
         (date(2026, 1, 2), "2026-01-02"),
@@ -63,5 +70,31 @@ def test_long_terms_stand_as_digests_that_no_short_one_meets():
 
 def test_object_terms_are_the_tags_then_the_indexed_attributes_once():
     attrs = {"a": 1, "b": [2], "c": "x", "d": 4}
-    terms = object_terms(attrs, ["t", "a:1"], lambda name: name != "c")
-    assert terms == ["t", "a:1", "d:4"]
+    terms = object_terms(attrs, ["t", "c:1", "t"], lambda name: name != "c")
+    assert terms == ["t", "c:1", "a:1", "d:4"]
+
+
+def test_a_tag_that_reads_like_an_indexed_attribute_has_a_term_of_its_own():
+    tag = tag_term("a:1", lambda name: name == "a")
+    assert tag != attribute_term("a", 1) == "a:1"
+    assert term_suffix(tag) == b"t:\xffa:1"
+    assert tag_term("b:1", lambda name: name == "a") == "b:1"
+    assert term_suffix(tag_term("a:" + "x" * 99, bool)) != term_suffix("a:" + "x" * 99)
+
+
+def test_no_text_has_the_term_of_none():
+    assert term_suffix(attribute_term("n", None)) == b"t:n:None"
+    assert term_suffix(attribute_term("n", "None")) == b"t:\xfen:None"
+
+
+@pytest.mark.parametrize("text", ["\udcffa:1", "\udcfea:None", "a\udcff"])
+def test_no_text_that_can_be_stored_has_a_mark(text):
+    with pytest.raises(ValueError, match="lone surrogate"):
+        encoded(text)
+
+
+def test_tags_are_shown_with_the_texts_of_attributes_and_none_has_no_text():
+    attrs = {"a": 1, "b": None, "c": "None", "d": [1], "e": 2}
+    assert object_tags(attrs, ["x", "a:1"], lambda name: name != "e") == [
+        *("x", "a:1", "c:None"),
+    ]

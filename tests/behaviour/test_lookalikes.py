@@ -1,0 +1,236 @@
+"""Whoever chooses tags cannot forge attributes, and no text means None."""
+
+import pytest
+from django.db.models import Q
+
+import django_ormist as ormist
+from tests.models import City, Page, Session, Todo, User
+
+LONG = "x" * 100
+VALUES = [2, "2", True, "a:b", "", LONG]
+
+
+@pytest.fixture(params=VALUES, ids=lambda value: repr(value)[:6])
+def value(request):
+    return request.param
+
+
+@pytest.fixture
+def forged(ask, server, value):
+    """A page whose tag reads like the attribute of another; that other."""
+    forger = ask(Page.objects.create, f"site:{value}", id="forger", site="own")
+    holder = ask(Page.objects.create, id="holder", site=value)
+    return forger, holder
+
+
+QUESTIONS = {
+    "keyword": lambda value: Page.objects.find(site=value),
+    "exact": lambda value: Page.objects.filter(site__exact=value),
+    "in": lambda value: Page.objects.filter(site__in=[value, "else"]),
+    "Q": lambda value: Page.objects.find(Q(site=value)),
+    "with others": lambda value: Page.objects.find(site=value).filter(~Q(site="z")),
+    "exclude": lambda value: Page.objects.exclude(~Q(site=value)),
+}
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_an_attribute_is_found_by_itself_alone(ask, forged, value, question):
+    asked = QUESTIONS[question](value)
+    assert ask(asked.ids) == ["holder"]
+    assert ask(asked.count) == 1
+    assert ask(asked.get).id == "holder"
+    assert ask(asked[:5].ids) == ["holder"]
+    assert ask(asked.all().reverse().list) == [forged[1]]
+
+
+TAGGED = {
+    "positional": lambda tag: Page.objects.find(tag),
+    "tags": lambda tag: Page.objects.find(tags=[tag]),
+    "tags__in": lambda tag: Page.objects.filter(tags__in=["else", tag]),
+    "Q": lambda tag: Page.objects.find(Q(tag)),
+}
+
+
+@pytest.mark.parametrize("question", TAGGED)
+def test_a_tag_is_found_with_the_attribute_that_reads_like_it(
+    ask, forged, value, question
+):
+    asked = TAGGED[question](f"site:{value}")
+    assert ask(asked.ids) == ["forger", "holder"]
+    assert ask(asked.count) == 2
+    assert ask(asked[:1].ids) == ["forger"]
+    assert ask(Page.objects.exclude(f"site:{value}").count) == 0
+    assert ask(Page.objects.exclude(site=value).ids) == ["forger"]
+
+
+def test_one_question_may_ask_for_both(ask, forged, value):
+    tag = f"site:{value}"
+    assert ask(Page.objects.find(tag, site="own").ids) == ["forger"]
+    assert ask(Page.objects.find(tag).exclude(site=value).ids) == ["forger"]
+    assert ask(Page.objects.facets, "site", [value, "own"]) == {value: 1, "own": 1}
+    assert ask(Page.objects.facets, "tags", [tag]) == {tag: 2}
+
+
+def test_what_is_changed_by_a_query_is_only_what_it_means(ask, forged, value, is_sound):
+    assert ask(Page.objects.find(site=value).update, n=1) == 1
+    assert ask(Page.objects.get, "forger").attrs == {"site": "own"}
+    assert ask(Page.objects.find(f"site:{value}").update, m=1) == 2
+    assert is_sound()
+    assert ask(Page.objects.find(site=value).delete)[0] == 1
+    assert ask(Page.objects.ids) == ["forger"]
+    assert is_sound()
+
+
+def test_an_upsert_does_not_take_a_forger_for_what_it_asks(ask, server, is_sound):
+    forger = ask(Page.objects.create, "site:7")
+    made, is_new = ask(Page.objects.get_or_create, site=7)
+    assert is_new
+    assert made != forger
+    assert ask(Page.objects.update_or_create, {"n": 1}, site=7) == (made, False)
+    assert ask(Page.objects.get_or_create, {}, "site:8")[1]
+    assert ask(Page.objects.get_or_create, tags=["site:8"])[1] is False
+    assert is_sound()
+
+
+@pytest.mark.parametrize("expire", [None, 1000])
+def test_tag_and_attribute_come_and_go_by_themselves(ask, server, expire, is_sound):
+    page = ask(Page.objects.create, "site:1", "site:1", expire=expire, site=1)
+    assert page.tags == ["site:1"]
+    page.site = 2
+    ask(page.save)
+    assert ask(Page.objects.find("site:1").count) == 1
+    assert ask(Page.objects.find(site=1).count) == 0
+    page.site = 1
+    page.tags = []
+    ask(page.save)
+    assert ask(Page.objects.find("site:1").count) == 1
+    assert is_sound()
+    ask(page.delete)
+    assert server.keys() == []
+
+
+def test_one_that_expired_leaves_nothing(ask, server, is_sound):
+    page = ask(Page.objects.create, "site:1", f"site:{LONG}", expire=1000, site="None")
+    assert ask(Page.objects.find("site:1").set_expire, 2000) == 1
+    space = Page._meta.space("default")
+    server.client.zadd(space.base + b"expires", {page.id: 1})
+    server.client.delete(page._key())
+    assert ask(Page.objects.find("site:1").count) == 0
+    ask(Page.objects.create, id="other")
+    assert ask(Page.objects.find("site:1").ids) == []
+    assert is_sound()
+
+
+def test_others_merge_their_tags_and_attributes(ask, server, is_sound):
+    page = ask(Page.objects.create, id="p", site="x")
+    mine, theirs = ask(Page.objects.get, "p"), ask(Page.objects.get, "p")
+    mine.tags = ["site:None", "site:x"]
+    ask(mine.save)
+    theirs.site = None
+    ask(theirs.save)
+    ask(page.refresh_from_db)
+    assert page.tags == ["site:None"]  # the other was what the attribute said
+    assert ask(Page.objects.find(site=None).ids) == ["p"]
+    assert ask(Page.objects.find(site="None").ids) == []
+    assert is_sound()
+
+
+def test_a_block_and_batches_store_the_same(ask, block, server, is_sound):
+    def save(ask):
+        ask(Page(f"site:{LONG}", id="b", site=None).save)
+
+    block(save)
+    ask(Page.objects.bulk_create, [Page("site:2", id="c", site="None")])
+    assert ask(Page.objects.find(site=LONG).count) == 0
+    assert ask(Page.objects.find(site=None).ids) == ["b"]
+    assert ask(Page.objects.find(site="None").ids) == ["c"]
+    assert is_sound()
+
+
+def test_explain_says_which_is_meant(ask, server):
+    assert "'site:1' or the tag 'site:1'" in ask(Page.objects.find("site:1").explain)
+    assert "the tag" not in ask(Page.objects.find(site=1).explain)
+    assert "the text 'site:None'" in ask(Page.objects.find(site="None").explain)
+    assert "the tag" not in ask(Page.objects.find("other:1").explain)
+
+
+def test_a_tag_that_names_no_indexed_attribute_costs_what_any_tag_does(ask, server):
+    ask(Todo.objects.create, "site:1", id="t")
+    ask(User.objects.create, "bio:1", id="u")
+    for model, tag in ((Todo, "site:1"), (User, "bio:1")):
+        assert model.objects.find(tag).query.terms == (tag,)
+        assert server.keys(f"*:t:{tag}") == [
+            model._meta.space("default").base + f"t:{tag}".encode()
+        ]
+        (key,) = server.keys(f"*{model._meta.label}*:o:*")
+        assert server.client.get(key).startswith((b"\x01", b'{"v": 1,'))
+
+
+# ---------------------------------------------------------------- None
+
+
+MODELS = [Session, User]
+
+
+def by(model, **values):
+    return {("user_id" if model is Session else "owner"): v for v in values.values()}
+
+
+@pytest.fixture(params=MODELS, ids=lambda model: model.__name__)
+def people(request, ask, server):
+    """An object with None, one with the text, and one with neither."""
+    model = request.param
+    ask(model.objects.create, id="none", **by(model, v=None))
+    ask(model.objects.create, id="text", **by(model, v="None"))
+    ask(model.objects.create, id="absent")
+    return model
+
+
+def test_no_text_finds_none(ask, people):
+    name = next(iter(by(people, v=1)))
+    find = people.objects.find
+    assert ask(find(**{name: "None"}).ids) == ["text"]
+    assert ask(find(**{name: None}).ids) == ["none"]
+    assert ask(people.objects.get, **{name: None}).id == "none"
+    assert ask(find(**{f"{name}__in": [None, 5]}).ids) == ["none"]
+    assert ask(find(**{f"{name}__in": ["None", None]}).count) == 2
+    assert ask(people.objects.exclude(**{name: None}).ids) == ["text", "absent"]
+    assert ask(people.objects.exclude(**{name: "None"}).ids) == ["none", "absent"]
+    assert ask(find(Q(**{name: None}) | Q(id="absent")).ids) == ["none", "absent"]
+    assert ask(people.objects.facets, name, [None, "None"]) == {None: 1, "None": 1}
+
+
+@pytest.mark.parametrize("text", ["None", "none", "null", "", "\x00", "nil"])
+def test_none_has_no_text_in_tags(ask, server, text):
+    ask(User.objects.create, id="none", owner=None)
+    assert ask(User.objects.find(f"owner:{text}").ids) == []
+    assert ask(User.objects.find(owner=text).ids) == []
+    assert ask(User.objects.get, "none").tags == []
+    assert ask(list, User.objects.values_list("tags", flat=True)) == [[]]
+
+
+def test_an_object_goes_from_none_to_the_text_and_back(ask, people, is_sound):
+    name = next(iter(by(people, v=1)))
+    each = ask(people.objects.get, "none")
+    for value, other in (("None", None), (None, "None"), (LONG, None), (None, LONG)):
+        setattr(each, name, value)
+        ask(each.save)
+        assert "none" in ask(people.objects.find(**{name: value}).ids)
+        assert "none" not in ask(people.objects.find(**{name: other}).ids)
+        assert is_sound()
+
+
+def test_the_one_without_a_token_is_not_made_twice(ask, server):
+    first = ask(User.objects.create, reset=None)
+    assert ask(User.objects.get_or_create, reset=None) == (first, False)
+    assert ask(User.objects.get_or_create, reset="None")[1]
+
+
+def test_unique_none_is_not_the_text(ask, server, is_sound):
+    ask(City.objects.create, code=None, country="x", name=None)
+    ask(City.objects.create, code="None", country="x", name="None")
+    with pytest.raises(ormist.IntegrityError):
+        ask(City.objects.create, code="None")
+    assert ask(City.objects.find(name=None, country="x").count) == 1
+    assert ask(City.objects.find(name="None").get).code == "None"
+    assert is_sound()
