@@ -30,6 +30,11 @@ def is_expression(value: Any) -> bool:
     return hasattr(value, "resolve_expression") and not hasattr(value, "values_list")
 
 
+def can_be_attribute(name: str) -> bool:
+    """Whether an attribute, a counter, or what an object has besides, is named so."""
+    return bool(name) and not name.startswith("_") and "__" not in name
+
+
 def names_in(expression: Any) -> Iterator[str]:
     """The names that an expression reads. Raises FieldError for what none can do."""
     if not is_expression(expression):
@@ -73,8 +78,20 @@ def value_of(expression: Any) -> Computed:
     return computed
 
 
+def name_of(f: Any) -> str:
+    """Return the name of an F."""
+    name: str = f.name  # which django-stubs do not know
+    return name
+
+
 def _name(f: Any) -> str:
-    name: str = f.name
+    """Return the name of an F. Raises FieldError for what can be no attribute."""
+    name = name_of(f)
+    if name == "tags" or not can_be_attribute(name):
+        raise FieldError(
+            f"Cannot compute {f!r}: {name!r} is no attribute. Name an attribute or a "
+            "counter, without a lookup."
+        )
     return name
 
 

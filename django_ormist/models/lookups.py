@@ -264,7 +264,8 @@ def _tag(meta: Options, tag: Any) -> Condition:
     """Carries this tag, or has the indexed attribute that it reads like."""
     tag = unwrapped(tag)
     if not isinstance(tag, str):
-        raise TypeError(
+        kind = FieldError if hasattr(tag, "resolve_expression") else TypeError
+        raise kind(
             f"{meta.object_name}.objects.find() takes tags, which are texts, and "
             f"lookups by name; not {type(tag).__name__}: {tag!r}."
         )

@@ -5,6 +5,7 @@ from typing import Any
 
 from ..exceptions import FieldError
 from ..queries.query import CREATED, EXPIRE, RANDOM, Order, Query
+from .expressions import is_expression, name_of
 from .options import Options
 
 
@@ -66,17 +67,17 @@ def _expressed(meta: Options, given: Any) -> tuple[str, bool]:
     from django.db.models import F  # which takes longer to import than all of ours
     from django.db.models.expressions import OrderBy
 
-    if isinstance(given, F):
+    if type(given) is F:
         given = given.asc()
     if not isinstance(given, OrderBy):
-        raise TypeError(
+        kind = FieldError if is_expression(given) else TypeError
+        raise kind(
             f"The order of {meta.object_name} takes names, not "
             f"{type(given).__name__}: {given!r}."
         )
-    if not isinstance(given.expression, F) or given.nulls_first:
+    if type(given.expression) is not F or given.nulls_first:
         raise FieldError(
             f"Cannot order {meta.object_name} by {given!r}: only a name is "
             "ordered by, and objects without it come last."
         )
-    (name,) = given.expression.deconstruct()[1]
-    return name, given.descending
+    return name_of(given.expression), given.descending

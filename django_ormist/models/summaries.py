@@ -13,8 +13,9 @@ from ..operations.operation import Flow
 from ..operations.tallies import Entry, Tally, tally
 from ..queries.query import Query
 from ..sortkeys import sort_key, value_of
+from .expressions import is_expression, name_of
 from .fetching import check_whole
-from .lookups import checked_values, narrowed
+from .lookups import checked_values, is_q, narrowed
 
 if TYPE_CHECKING:
     from django.db.models import Aggregate
@@ -28,6 +29,9 @@ def facets(asked: "Collection[Any]", name: str, values: Iterable[Any] | None) ->
     values: count these alone, of an indexed attribute or of ``tags``.
     """
     check_whole(asked, "facets")
+    if not isinstance(name, str):
+        kind = FieldError if is_expression(name) else TypeError
+        raise kind(f"facets() takes a name, which is a text, not {name!r}.")
     if values is not None:
         given = checked_values("facets()", values)
         if "__" in name:
@@ -132,27 +136,40 @@ def aggregate(
 
 def _wanted(asked: "Collection[Any]", alias: str | None, given: Any) -> _Wanted:
     # Here, because it takes longer to import than all of ours.
-    from django.db.models import Avg, Count, F, Max, Min, Q, Sum
+    from django.db.models import Avg, Count, F, Max, Min, Sum, Value
+    from django.db.models.expressions import Star
 
     if not isinstance(given, Count | Min | Max | Sum | Avg):
-        raise TypeError(
+        error = FieldError if is_expression(given) else TypeError
+        raise error(
             f"{asked.model.__name__}.objects.aggregate() takes Django's Count, Min, "
             f"Max, Sum and Avg, not {given!r}."
         )
     source = given.get_source_expressions()[0]
-    name = source.deconstruct()[1][0] if isinstance(source, F) else None
-    query, narrower = asked.query, given.filter
-    if narrower is not None and not isinstance(narrower, Q):  # Django 6.1 wraps it
-        narrower = narrower.get_source_expressions()[0]
-    if narrower is not None:
-        query = narrowed(query, asked.model, (narrower,), {}, asked.db)
-    if isinstance(given, Count) and name in (None, "*", "id", "pk"):
-        return _Wanted(alias or f"{name or '*'}__count", given, query, None)
-    if name is None:
+    if not isinstance(source, Star) and type(source) is not F:
         raise FieldError(f"Cannot aggregate over {source!r}: pass a name.")
+    name = "*" if isinstance(source, Star) else name_of(source)
+    default = getattr(given, "default", None)
+    if is_expression(default) and type(default) is not Value:
+        raise FieldError(f"Cannot compute the default {default!r}: pass a value.")
+    query = _filtered(asked, given)
+    if isinstance(given, Count) and name in ("*", "id", "pk"):
+        return _Wanted(alias or f"{name}__count", given, query, None)
     _check_ordered(asked, name, "aggregate")
     kind = str(given.name).lower()
     return _Wanted(alias or f"{name}__{kind}", given, query, name)
+
+
+def _filtered(asked: "Collection[Any]", given: "Aggregate") -> Query:
+    """The query of the objects that an aggregate is of. Raises FieldError."""
+    narrower: Any = given.filter
+    if narrower is not None and not is_q(narrower):  # Django 6.1 wraps it
+        narrower = narrower.get_source_expressions()[0]
+    if narrower is None:
+        return asked.query
+    if not is_q(narrower):
+        raise FieldError(f"Cannot filter {given!r}: its filter is no Q. Pass a Q.")
+    return narrowed(asked.query, asked.model, (narrower,), {}, asked.db)
 
 
 def _result(wanted: _Wanted, counted: Tally) -> Any:

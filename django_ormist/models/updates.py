@@ -12,7 +12,13 @@ from .arguments import checked_counter
 from .blocks import refuse
 from .changes import Changes, Found, Rewrite, Verdict
 from .deadlines import Expire, to_datetime, to_deadline
-from .expressions import Computed, is_expression, names_in, value_of
+from .expressions import (
+    Computed,
+    can_be_attribute,
+    is_expression,
+    names_in,
+    value_of,
+)
 from .fetching import check_whole
 from .options import Options
 
@@ -91,7 +97,7 @@ def _names_read(meta: Options, values: dict[str, Any]) -> set[str]:
     """The names that the values are computed from. Raises FieldError, TypeError."""
     read: set[str] = set()
     for name, value in values.items():
-        if name in ("id", "pk", "tags"):
+        if name in ("id", "pk", "tags") or not can_be_attribute(name):
             raise FieldError(
                 f"Cannot update {name!r} of {meta.object_name}: update() sets "
                 "attributes, counters and expire. Save the objects one by one."

@@ -1,7 +1,9 @@
 """values() and values_list(): of managers and collections, and anew of projections."""
 
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, Never, overload
 
+from ..exceptions import FieldError
+from .expressions import can_be_attribute, is_expression
 from .later import Later
 from .unsupported import COLLECTION, missing
 
@@ -28,13 +30,16 @@ class Values:
         """What is held under these names, in this shape."""
         raise NotImplementedError  # pragma: no cover
 
-    def values(self, *names: str) -> "Projection[dict[str, Any]]":
+    def values(
+        self, *names: str, **expressions: "Never"
+    ) -> "Projection[dict[str, Any]]":
         """``{name: value}`` of each object, without making instances.
 
         names: attributes, counters, ``id``, ``tags``, ``expire``; without any, ``id``
         and every attribute that the object has. What it has not is None.
+        Raises FieldError for expressions.
         """
-        _check("values", names)
+        _check("values", (*names, *expressions.values()))
         return self._projected(names or None, shapes.as_dict)
 
     @overload
@@ -74,10 +79,16 @@ class Values:
 
 
 def _check(verb: str, names: tuple[Any, ...]) -> None:
-    """Raises TypeError for what is no name."""
+    """Raise FieldError for an expression and a name of no attribute, or TypeError."""
     for name in names:
         if not isinstance(name, str):
-            raise TypeError(
+            kind = FieldError if is_expression(name) else TypeError
+            raise kind(
                 f"{verb}() takes names, which are texts; not {type(name).__name__}: "
                 f"{name!r}."
+            )
+        if not can_be_attribute(name):
+            raise FieldError(
+                f"{verb}() takes names of attributes, not {name!r}: no lookup is "
+                "followed. Ask for the attribute, and compute in Python."
             )

@@ -82,7 +82,16 @@ def test_what_cannot_be_computed_is_refused_before_anything(ask, server, wrong):
         ask(User.objects.update, n=wrong)
 
 
-@pytest.mark.parametrize("name", ["id", "pk", "tags"])
+@pytest.mark.parametrize("name", ["tags", "name__lower", "_n", ""])
+def test_what_can_be_no_attribute_is_not_computed_from(ask, server, name):
+    ask(User.objects.create, id="one", n=1)
+    for expression in (F(name), F(name) + 1, 1 - F("n") * F(name)):
+        with pytest.raises(ormist.FieldError, match=f"{name!r} is no attribute"):
+            ask(User.objects.update, n=expression)
+    assert ask(User.objects.get, "one").n == 1
+
+
+@pytest.mark.parametrize("name", ["id", "pk", "tags", "a__b", "_n", ""])
 def test_what_is_no_attribute_is_refused(ask, server, name):
     with pytest.raises(ormist.FieldError, match=f"Cannot update '{name}'"):
         ask(User.objects.update, **{name: "x"})
