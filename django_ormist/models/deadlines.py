@@ -14,6 +14,7 @@ Expire = int | float | timedelta | datetime | None
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
+_NEVER = datetime(9999, 12, 31)
 
 
 def now_ms() -> int:
@@ -67,7 +68,12 @@ def remaining_ms(deadline: Deadline) -> int:
 
 
 def moment_ms(moment: datetime) -> int:
-    """Return a datetime in ms since 1970, rounded up. See to_deadline()."""
+    """Return a datetime in ms since 1970, rounded up. See to_deadline().
+
+    datetime.max, in any time zone, is the last deadline that can be stored.
+    """
+    if moment.replace(tzinfo=None) >= _NEVER:
+        return LAST_MS
     if timezone.is_naive(moment):
         moment = moment.astimezone() if not _uses_tz() else timezone.make_aware(moment)
     return _checked(-((_EPOCH - moment) // _MILLISECOND))

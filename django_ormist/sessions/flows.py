@@ -5,8 +5,8 @@ A store (``SessionStore``) holds the session as its request sees it, in
 """
 
 import logging
+import math
 from contextvars import ContextVar
-from dataclasses import replace
 from datetime import datetime
 from operator import is_
 from typing import TYPE_CHECKING, Any
@@ -14,15 +14,14 @@ from typing import TYPE_CHECKING, Any
 from django.contrib.sessions.backends.base import CreateError, UpdateError
 from django.contrib.sessions.exceptions import SessionInterrupted
 
-from .. import signals
 from ..codecs import Deadline, Lifetime, pack, pack_value, with_deadline
+from ..codecs.lifetimes import LAST_MS
 from ..connections import connections
 from ..exceptions import ConflictError, IntegrityError
 from ..keys import Space
 from ..models import saving
 from ..models.contents import Contents
-from ..models.deadlines import now_ms, remaining_ms, to_deadline
-from ..models.efforts import Effort
+from ..models.deadlines import moment_ms, now_ms, remaining_ms
 from ..operations import objects
 from ..operations.expiry import sweep
 from ..operations.objects import NOTHING, Image
@@ -119,7 +118,7 @@ def save(store: "SessionStore") -> Flow:
         if pack(sent, (), deadline_ms, codec) == record._packed:
             yield from _renew(store, record)
             return
-    yield from _rewrite(record)
+    yield from _update(record)
     _now_stands_for(store, record, sent)
     yield from _redated(store, record, sent)
 
@@ -253,34 +252,6 @@ def _update(record: Session) -> Flow:
         raise UpdateError from None
 
 
-def _rewrite(record: Session) -> Flow:
-    """Flow: save a record that was loaded, as _update() does, in half the time.
-
-    Where its place in the index stays, a smaller script does. The answer to that is
-    carried on as the mapper's own, with all that follows if somebody else wrote it.
-    """
-    using, packed, meta = settings.using(), record._packed or b"", record._meta
-    if record._using != using or any(
-        signals.are_heard(each, Session)
-        for each in (signals.pre_save, signals.post_save)
-    ):
-        yield from _update(record)
-        return
-    # Read from the bytes: an attempt that failed may have left its own in the record.
-    old = _image(record, packed)
-    new = record._contents().image(meta, connections[using].codec)
-    reply = yield objects.rewrite(meta.space(using), record.id, old, new)
-    if reply[0] is Outcome.DONE:
-        new = new.written_at(reply[1])
-        contents = replace(record._contents(), expire_at_ms=new.expire_at_ms)
-        record._take(contents, new.packed, using)
-        return
-    try:
-        yield from Effort(record, using, force_update=True).settle(reply)
-    except Session.NotUpdated:
-        raise UpdateError from None
-
-
 def _replace(store: "SessionStore") -> Flow:
     """Flow: put the session in the place of what is stored, whatever others wrote."""
     while True:
@@ -400,13 +371,15 @@ def _image(record: Session, packed: bytes | None) -> Image:
 
 
 def _deadline(store: "SessionStore") -> Deadline:
-    """When the session ends, by its own lifetime or by SESSION_COOKIE_AGE."""
-    lifetime = store._session_cache.get(payload.LIFETIME)
-    if isinstance(lifetime, str | datetime):
-        expire: Any = store.get_expiry_date(expiry=lifetime)
-    else:
-        expire = store.get_expiry_age(expiry=lifetime)
-    return to_deadline(expire) or 0
+    """Return when the session ends: by its own lifetime or by SESSION_COOKIE_AGE.
+
+    What is farther than a store can keep becomes the last deadline.
+    """
+    own = store._session_cache.get(payload.LIFETIME)
+    if isinstance(own, str | datetime):
+        return moment_ms(store.get_expiry_date(expiry=own))
+    seconds = store.get_expiry_age(expiry=own)
+    return Lifetime(math.ceil(min(seconds * 1000, LAST_MS)))
 
 
 def _space() -> Space:

@@ -18,6 +18,11 @@ def ttl(key):
     return math.floor(Session.objects.get(private_id(key)).ttl())
 
 
+def held(ask, key):
+    """What a new request finds under *key*."""
+    return ask(SessionStore(key).load)
+
+
 def test_a_session_lives_as_long_as_the_cookie(ask, stored, settings, is_sound):
     settings.SESSION_COOKIE_AGE = 600
     assert 598 <= ttl(stored(a=1)) <= 600
@@ -49,6 +54,27 @@ def test_a_moment_is_kept_to_the_millisecond(ask, server, settings, use_tz):
     ask(session.create)
     found = Session.objects.get(private_id(session.session_key)).expire
     assert abs(found.timestamp() - moment.timestamp()) <= 0.001
+
+
+@pytest.mark.parametrize(
+    "lifetime",
+    [
+        dt.datetime.max.replace(tzinfo=dt.UTC),
+        dt.datetime.max.replace(tzinfo=dt.timezone(dt.timedelta(hours=-12))),
+        dt.datetime(9999, 12, 31, tzinfo=dt.timezone(dt.timedelta(hours=12))),
+        10**12,
+        math.inf,
+    ],
+)
+def test_what_is_too_far_becomes_the_last_deadline(ask, stored, lifetime, is_sound):
+    session = SessionStore(stored(a=1))
+    ask(session.set_expiry, lifetime)
+    ask(session.save)
+    found = Session.objects.get(private_id(session.session_key))
+    assert found.expire == dt.datetime(9999, 12, 31, tzinfo=dt.UTC)
+    assert held(ask, session.session_key)["a"] == 1
+    ask(SessionStore(session.session_key).save)
+    assert is_sound()
 
 
 def test_a_negative_lifetime_ends_it_at_once(ask, stored, server):
