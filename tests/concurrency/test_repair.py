@@ -27,8 +27,8 @@ def busy(server, start_server, tmp_path):
     alias = {"LOCATION": own.unix_url, "KEY_PREFIX": server.key_prefix}
 
     @contextmanager
-    def writing():
-        writers = Writers(alias, tmp_path, random.randrange(2**32))
+    def writing(verbs=writer.VERBS):
+        writers = Writers(alias, tmp_path, random.randrange(2**32), verbs)
         try:
             yield own.client()
             writers._check()
@@ -45,15 +45,16 @@ def inspected(**options):
     return json.loads(out.getvalue())
 
 
+@pytest.mark.slow
 def test_verify_raises_no_false_alarm_beside_writers(busy, server):
     with busy():
-        end, rounds = time.monotonic() + SECONDS, 0
-        while time.monotonic() < end:
+        end, rounds, objects = time.monotonic() + SECONDS, 0, 0
+        # On a loaded machine it takes longer until there is something to look at.
+        while time.monotonic() < end or rounds <= 3 or objects <= 10:
             report = inspected(verify=True)
             assert report["faults"] == []
             rounds += 1
-    assert rounds > 3
-    assert sum(each["objects"] for each in report["models"]) > 10
+            objects = sum(each["objects"] for each in report["models"])
 
 
 VANDALS = (
@@ -71,11 +72,12 @@ VANDALS = (
 )
 
 
+@pytest.mark.slow
 def test_repair_mends_what_is_damaged_beside_writers(busy, server):
     turns, mended = random.Random(5), 0
-    with busy() as client:
+    with busy(writer.VERBS_BESIDE_DAMAGE) as client:
         end = time.monotonic() + SECONDS
-        while time.monotonic() < end:
+        while time.monotonic() < end or mended <= 20:
             for _ in range(20):
                 model = turns.choice(writer.MODELS[:2])
                 pk = f"id{turns.randrange(writer.IDS)}"
@@ -86,7 +88,6 @@ def test_repair_mends_what_is_damaged_beside_writers(busy, server):
             report = inspected(repair=True)
             assert all(fault["mended"] for fault in report["faults"])
             mended += len(report["faults"])
-    assert mended > 20
     connections["default"].close()
     settle(client)
     inspected(repair=True)

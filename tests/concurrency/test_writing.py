@@ -17,6 +17,7 @@ MODELS = {
 """What get_or_create() is asked by, and of which model."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", MODELS)
 def test_of_twenty_that_get_or_create_one_creates(server, together, is_sound, how):
     rounds = 300
@@ -29,6 +30,7 @@ def test_of_twenty_that_get_or_create_one_creates(server, together, is_sound, ho
     assert is_sound()
 
 
+@pytest.mark.slow
 def test_of_twenty_that_update_or_create_one_creates_and_all_are_kept(
     server, together, is_sound
 ):
@@ -132,6 +134,7 @@ def test_unique_values_are_swapped_by_strict_blocks(server, together, is_sound):
     assert is_sound()
 
 
+@pytest.mark.slow
 def test_stale_blocks_lose_nothing_of_each_other(server, together, is_sound):
     made = User.objects.bulk_create(User("start", n=i) for i in range(50))
     together(20, jobs.change_in_blocks, [each.id for each in made])
