@@ -1,5 +1,6 @@
 """ormist_flush destroys what it said, after a yes, and nothing else."""
 
+import os
 import sys
 from itertools import count
 
@@ -85,9 +86,10 @@ def test_flush_without_a_terminal_names_the_option(
     command, stored, server, monkeypatch
 ):
     before = server.keys()
-    monkeypatch.setattr(sys, "stdin", open("/dev/null"))  # noqa: SIM115
-    with pytest.raises(CommandError, match="--noinput"):
-        command("ormist_flush")
+    with open(os.devnull) as nothing:
+        monkeypatch.setattr(sys, "stdin", nothing)
+        with pytest.raises(CommandError, match="--noinput"):
+            command("ormist_flush")
     assert server.keys() == before
 
 

@@ -84,6 +84,7 @@ def test_an_interrupted_sweep_says_how_to_go_on(command, late, monkeypatch, serv
     assert command("ormist_sweep", "tests.Todo").startswith("Swept 20 ")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_loop_sweeps_until_a_signal_ends_it(command, late, server, number):
     timer = Timer(1, os.kill, (os.getpid(), number))
@@ -121,15 +122,15 @@ from django.core.management import call_command
 print("on", flush=True)
 call_command("ormist_sweep", loop=True, interval=0.1, verbosity=2)
 """
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True
-    )
-    lines = iter(process.stdout.readline, "")
-    assert next(lines) == "on\n"
-    assert next(lines) == "Swept 0 expired objects.\n"
-    process.terminate()
-    assert list(lines)[-1] == "Ended.\n"
-    assert process.wait(10) == 0
+    ) as process:
+        lines = iter(process.stdout.readline, "")
+        assert next(lines) == "on\n"
+        assert next(lines) == "Swept 0 expired objects.\n"
+        process.terminate()
+        assert list(lines)[-1] == "Ended.\n"
+        assert process.wait(10) == 0
 
 
 def test_a_loop_wants_an_interval(command):

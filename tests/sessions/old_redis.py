@@ -18,7 +18,7 @@ class SessionStore(SessionBase):
         self._session_key = self._get_new_session_key()
         stored = self.encode(self._get_session(no_load=True))
         key = self.get_real_stored_key(self.session_key)
-        self.server.setex(key, max(self.get_expiry_age(), 1), stored)
+        self.server.set(key, stored, ex=max(self.get_expiry_age(), 1))
 
     def exists(self, session_key):
         return False
