@@ -4,6 +4,7 @@ Everything is installed from the locks in requirements/ (`make lock` compiles th
 but for the sessions `newest` and `oldest`, which show what the locks hide.
 """
 
+import json
 import os
 import re
 import subprocess
@@ -28,6 +29,9 @@ nox.options.envdir = ".venvs"
 EXTRAS = ("debug-toolbar", "django-redis", "embedded", "fakeredis", "opentelemetry")
 PACKAGE = f".[{','.join(EXTRAS)}]"
 BUILD = ("--build-constraint", "requirements/build.txt")
+
+# The Python on which coverage is measured, and how much of the branches it must be.
+MEASURED, BRANCH_FLOOR = "3.13", 95
 
 # Django's own tests that sign in, keep messages or save sessions.
 DJANGO_TESTS = (
@@ -69,7 +73,6 @@ def index_of_pip():
 for variable, value in {
     "UV_PYTHON_DOWNLOADS": "never",
     "UV_HTTP_TIMEOUT": "180",
-    "UV_LINK_MODE": "copy",  # says nothing where the cache is on another disk
     **index_of_pip(),
 }.items():
     os.environ.setdefault(variable, value)
@@ -120,6 +123,8 @@ def fetch_django(session):
                 Path(scratch, packed.name.removesuffix(".tar.gz")).rename(source)
     if source.is_dir():
         return source
+    if "CI" in os.environ:
+        session.error(f"Django {release} cannot be fetched.")
     say(f"Django {release} cannot be fetched: its own tests are left out.")
     return None
 
@@ -192,12 +197,11 @@ def bench(session):
 # ------------------------------------------------------------------ tests
 
 
-def run_tests(session, *arguments):
+def run_tests(session, *arguments, by=("python", "-m")):
     """Run pytest: it prints its plan, each failure at once, and what it left out."""
     install_servers()
-    fetch_django(session)
     options = ("-n", "auto", "--dist", "worksteal", "--instafail", "--durations", "10")
-    session.run("python", "-m", "pytest", "-q", *options, *arguments, *session.posargs)
+    session.run(*by, "pytest", "-q", *options, *arguments, *session.posargs)
 
 
 @nox.session
@@ -211,7 +215,25 @@ def test(session):
 def test_all(session):
     """Run all tests on every server: Django 5.2 on Python 3.11 and 6.1 on 3.13."""
     install(session, "test")
-    run_tests(session)
+    fetch_django(session)
+    if session.python == MEASURED:
+        session.run("coverage", "erase")
+        run_tests(session, by=("coverage", "run", "-m"))
+        report_coverage(session)
+    else:
+        run_tests(session)
+
+
+def report_coverage(session):
+    """Print which lines and branches no test takes; fail below the floor."""
+    session.run("coverage", "combine", "-q")
+    session.run("coverage", "report")
+    session.run("coverage", "json", "-q", "-o", "build/coverage.json")
+    totals = json.loads((ROOT / "build/coverage.json").read_text())["totals"]
+    branches = 100 * totals["covered_branches"] / totals["num_branches"]
+    say(f"Coverage: {totals['percent_covered']:.1f} %; branches: {branches:.1f} %.")
+    if branches < BRANCH_FLOOR and not session.posargs:
+        session.error(f"Less than {BRANCH_FLOOR} % of the branches.")
 
 
 @nox.session(python=["3.12", "3.13", "3.14"])
