@@ -143,12 +143,10 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     if is_default() and not session.config.getoption("quick"):
         more = ", ".join(v.name for v in found if v not in few)
         folders = ", ".join(EVERY_SERVER)
-        reporter.write_line(f"{folders} and what is marked: on {more} too.")
-    for name in servers.PRODUCTS:
-        if binary := servers.find(name):
-            reporter.write_line(f"{name} is {binary[1]}.")
-    for each in left_out(session.config):
-        reporter.write_line(f"Left out: {each}.")
+        reporter.write_line(f"On {more} too: {folders}, and tests marked every_server.")
+    binaries = {name: servers.find(name) for name in servers.PRODUCTS}
+    versions = [f"{name} is {found[1]}" for name, found in binaries.items() if found]
+    reporter.write_line(f"{', '.join(versions)}.")
 
 
 def left_out(config: pytest.Config) -> list[str]:

@@ -20,7 +20,7 @@ from tests.models import City, Page, Plain, User
 from .browser import chromium
 from .conftest import url
 
-pytestmark = pytest.mark.servers("valkey91")
+pytestmark = [pytest.mark.servers("valkey91"), pytest.mark.slow]
 
 
 @pytest.fixture
@@ -262,7 +262,7 @@ def test_no_page_is_wider_than_the_window(
         "change": pages("tests_plain_change", "plain"),
         "counters": pages("tests_page_change", "page"),
         "delete": pages("tests_plain_delete", "plain"),
-        "overview": pages("overview_changelist"),
+        "overview": pages("django_ormist_overview_changelist"),
     }.items():
         driver.get(address)
         shown(driver, f"{name}-{width}-{'dark' if is_dark else 'light'}")

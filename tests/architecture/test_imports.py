@@ -5,6 +5,8 @@ import subprocess
 import sys
 import textwrap
 
+import pytest
+
 from tests.architecture.house import PACKAGE, modules
 
 PICKLES = {"pickle", "_pickle", "marshal", "shelve", "dill", "cloudpickle"}
@@ -30,6 +32,7 @@ def outcome(code: str) -> str:
     return done.stdout.strip()
 
 
+@pytest.mark.slow
 def test_every_module_imports_without_settings_sockets_or_processes():
     names = [
         module.dotted

@@ -227,6 +227,7 @@ def test_increment_does_not_take_a_held_value(ask, is_sound):
     assert is_sound()
 
 
+@pytest.mark.slow
 @pytest.mark.servers("redis62", "redis70", "redis82", "valkey91")
 def test_what_is_saved_in_the_last_moment_is_not_swept(server, is_sound):
     """Up to Redis 7.0 a script sees bytes whose deadline passes by its own clock."""

@@ -119,6 +119,7 @@ def crowded(server, seconds=PREPARATION):
     return crowded(server, 2 * seconds)  # the machine is busy
 
 
+@pytest.mark.slow
 def test_many_that_expire_at_once_are_gone_at_once(server):
     client, space = server.client, Todo._meta.space("default")
     crowd, deadline_ms = crowded(server)

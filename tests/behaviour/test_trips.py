@@ -73,6 +73,7 @@ def test_a_question_costs_one_trip(ask, trips):
     assert of(Todo.objects.all()[5:5].list) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("size", "most"), [(1, 2), (5000, 2), (5001, 3), (10_000, 3)])
 def test_a_list_costs_two_trips_to_5000(ask, trips, size, most):
     ask(Todo.objects.bulk_create, [Todo("a") for _ in range(size)])
@@ -81,6 +82,7 @@ def test_a_list_costs_two_trips_to_5000(ask, trips, size, most):
     assert count == most
 
 
+@pytest.mark.slow
 def test_bulk_create_of_10_000_costs_ten_trips(ask, trips):
     objs = [Todo("a") for _ in range(10_000)]
     assert counted(trips, ask, Todo.objects.bulk_create, objs)[0] == 10

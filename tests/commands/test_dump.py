@@ -116,6 +116,7 @@ BROKEN = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_broken_line_is_named_and_loses_nothing(name, other, command, tmp_path):
     for n in range(250):

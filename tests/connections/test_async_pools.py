@@ -50,6 +50,7 @@ def tidy(server, connection):
     assert sockets(server) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("tidy")
 def test_fifty_event_loops_leave_nothing_open(connection):
     async def main():

@@ -4,6 +4,8 @@ import os
 import shutil
 import signal
 
+import pytest
+
 from django_ormist.embedded import server_url, watch
 
 from .conftest import SOON, is_running, wait_until
@@ -69,6 +71,7 @@ def test_who_started_it_may_be_killed_with_all_its_group(home, child):
     assert home.client().get("from the child") == b"kept"
 
 
+@pytest.mark.slow
 def test_a_server_whose_socket_goes_at_once_is_stopped(home, child):
     home.path.mkdir(mode=0o700)
     bereft = child(BEREFT, str(home.path))
@@ -192,6 +195,7 @@ def test_a_connection_brings_the_server_back(ask, home, settings):
     assert ask(connections["default"].send, [Operation("GET", keys=(b"a",))]) == [b"1"]
 
 
+@pytest.mark.slow
 def test_who_asks_at_the_moment_it_stops_gets_one_that_answers(home):
     """Joining holds the door, which the watch must have to stop it."""
     for number in range(5):

@@ -78,6 +78,7 @@ def test_a_write_after_a_restart_fails_once_at_most(ask, server, start_server):
 # ---------------------------------------------------------------- scripts forgotten
 
 
+@pytest.mark.slow
 @pytest.mark.servers("valkey91", "valkey91-django-redis", "redis62", "fakeredis")
 def test_scripts_forgotten_between_calls_are_loaded_again(ask, server, faults):
     def forgotten(verb, *args, **kwargs):

@@ -141,6 +141,7 @@ def test_strange_values_are_found_and_ordered_as_by_python(ask, server, random, 
         server.clean()
 
 
+@pytest.mark.slow
 @pytest.mark.servers(*("*",) if IS_SOAK else ONE_OF_EACH)
 @pytest.mark.parametrize("seed", range(QUERIES // 30))
 def test_many_objects_are_found_and_ordered_as_by_python(ask, server, seed):
@@ -169,6 +170,7 @@ FEW = {
 FAR = datetime(2100, 1, 1, tzinfo=UTC)
 
 
+@pytest.mark.slow
 @pytest.mark.servers(*("*",) if IS_SOAK else ("valkey91", "redis62", "fakeredis"))
 @pytest.mark.parametrize("seed", range(QUERIES // 60))
 def test_long_runs_of_equal_values_are_kept_in_order(ask, server, seed):

@@ -235,6 +235,7 @@ call_command("ormist_import_sessions", "--from", sys.argv[3])
 """
 
 
+@pytest.mark.slow
 @pytest.mark.stray_keys
 def test_an_import_that_was_killed_goes_on(carry, caches, settings, server):
     import json

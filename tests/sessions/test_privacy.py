@@ -56,6 +56,7 @@ def test_the_private_id_is_the_digest_of_the_key():
     )
 
 
+@pytest.mark.slow
 @pytest.mark.django_db
 def test_a_stolen_private_id_logs_nobody_in(ask, server, django_user_model):
     from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY

@@ -18,12 +18,13 @@ pytestmark = [
     pytest.mark.servers("valkey91", "redis62"),
     pytest.mark.skipif(
         not (SOURCE / "tests" / "sessions_tests").is_dir(),
-        reason=f"Django's source is not at {SOURCE}: `make test` fetches it there "
+        reason=f"Django's source is not at {SOURCE}: `make test-all` fetches it there "
         "where the package registry can be reached.",
     ),
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("use_tz", [True, False])
 def test_djangos_own_session_tests_pass(server, use_tz):
     words = ["tests.sessions.upstream", str(SOURCE), server.location, str(use_tz)]

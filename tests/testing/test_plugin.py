@@ -62,6 +62,7 @@ def test_each_test_has_an_empty_space(run):
     result.assert_outcomes(passed=6)
 
 
+@pytest.mark.slow
 def test_workers_do_not_meet_on_one_server(run):
     result = run(TESTS.format(""), "-n", "2", "--ormist-server", "embedded")
     result.assert_outcomes(passed=6)
