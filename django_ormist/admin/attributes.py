@@ -1,6 +1,6 @@
 """The attributes of an object in a form: rows of name, type and value."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
@@ -129,6 +129,11 @@ def _indexes(data: Any, name: str) -> list[int]:
     return sorted(found)
 
 
+def _refuse_none(name: str) -> str | None:
+    """Return why an attribute cannot have that name: there is no reason."""
+    return None
+
+
 class AttributesField(forms.Field):
     """All attributes of an object. Cleaned, it is the Changes.
 
@@ -142,8 +147,15 @@ class AttributesField(forms.Field):
         super().__init__(**kwargs)
         self.stored: dict[str, Any] = {}
         self.refused: frozenset[str] = frozenset()
+        self.refusal: Callable[[str], str | None] = _refuse_none
 
-    def show(self, stored: Mapping[str, Any], elsewhere: Iterable[str]) -> None:
+    def show(
+        self,
+        stored: Mapping[str, Any],
+        elsewhere: Iterable[str],
+        refusal: Callable[[str], str | None] = _refuse_none,
+    ) -> None:
+        self.refusal = refusal
         self.refused = frozenset(elsewhere)
         self.stored = {k: v for k, v in stored.items() if k not in self.refused}
         self.widget.stored = self.stored
@@ -194,6 +206,10 @@ class AttributesField(forms.Field):
         if name in self.stored or name in changes.values:
             raise ValidationError(
                 _("There is an attribute “%(name)s” already."), params={"name": name}
+            )
+        if self.refusal(name) is not None:
+            raise ValidationError(
+                _("An attribute cannot be named “%(name)s”."), params={"name": name}
             )
         changes.values[name] = _value(name, row.kind, row.text)
 

@@ -120,7 +120,9 @@ class OrmistForm(StubForm):
             if isinstance(each, OneAttributeField):
                 each.show(stored)
         if "attrs" in self.fields:
-            self.fields["attrs"].show(stored, self._elsewhere())  # type: ignore[attr-defined]
+            self.fields["attrs"].show(  # type: ignore[attr-defined]
+                stored, self._elsewhere(), self.ormist._meta.refusal
+            )
         if "tags" in self.fields:
             self.fields["tags"].show(self.ormist._tags)  # type: ignore[attr-defined]
         if "expire" in self.fields and self.instance._state.adding:

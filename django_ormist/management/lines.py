@@ -83,6 +83,10 @@ def instance_of(line: str) -> Model:
         body = {name: content[name] for name in ("v", "attrs", "tags", "expire")}
         attrs, tags, expire_at_ms = unpack(json.dumps(body).encode())
         instance = model(*tags, id=content["id"], expire=None)
+        for name in attrs:
+            why = model._meta.refusal(name)
+            if why is not None:
+                raise BrokenLine(why)
         instance.attrs.update(attrs)
         instance.__dict__["_expire_at_ms"] = expire_at_ms
         for name, value in content["counters"].items():

@@ -37,14 +37,18 @@ def subject_of(
 ) -> Subject:
     """A model on an alias as the survey sees it."""
     meta = model._meta
+    refusal = meta.refusal
 
     def imagine(packed: bytes, key: bytes) -> tuple[Image, Remarks]:
         contents = Contents.of(packed, key)
         image = contents.stored_image(packed, meta)
         renewed = contents.renewed(packed, meta)
-        if renewed is None:
+        faults = [("reserved-name", name) for name in contents.attrs if refusal(name)]
+        if renewed is None and not faults:
             return image, NO_REMARKS
-        return image, Remarks([("old-format", "")], renewed)
+        if renewed is not None:
+            faults.append(("old-format", ""))
+        return image, Remarks(faults, renewed)
 
     return Subject(
         meta.label,

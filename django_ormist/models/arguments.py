@@ -48,7 +48,11 @@ def checked_tags(model: "type[Model]", tags: Iterable[str]) -> list[str]:
     """The tags without duplicates. Raises TypeError that says what is wrong."""
     tags = unwrapped(tags)
     if isinstance(tags, str):
-        raise TypeError(f"Tags are a list of texts, not the text {tags!r}.")
+        raise TypeError(
+            f"Tags are a list of texts, not the text {tags!r}. Pass [{tags!r}]."
+        )
+    if isinstance(tags, bytes) or not isinstance(tags, Iterable):
+        raise TypeError(f"Tags are a list of texts, not {tags!r}. Pass [] for none.")
     given: dict[str, None] = {}
     for tag in map(unwrapped, tags):
         if not isinstance(tag, str):

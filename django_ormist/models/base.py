@@ -30,10 +30,13 @@ class Model(Altering, metaclass=ModelBase):
     """An object in Redis with any attributes, without tags.
 
     id, pk: its id, drawn when None is given. expire: its deadline; seconds, a
-    timedelta or a datetime, ``Meta.expire`` if not given. Every other keyword is an
+    timedelta or a datetime, ``Meta.expire`` if not given. tags: a list, beside those
+    given by position. The name of a property sets it. Every other keyword is an
     attribute. Nothing is stored before ``save()``.
 
-    Raises TypeError for tags, ValueError for an empty id.
+    Raises TypeError for tags of a model without them, ValueError for an empty id,
+    AttributeError for other names that the class defines, and for those that begin
+    with ``_``, which are the instance's own.
     """
 
     is_tagged: ClassVar[bool] = False
@@ -67,6 +70,8 @@ class Model(Altering, metaclass=ModelBase):
         meta = self._meta
         if meta.abstract:
             raise TypeError(f"{meta.object_name} is abstract: it has no objects.")
+        if "tags" in attrs:
+            tags = (*tags, *checked_tags(type(self), attrs.pop("tags")))
         pk = attrs.pop("id", None)
         other = attrs.pop("pk", None)
         if pk is not None and other is not None and pk != other:
@@ -85,7 +90,7 @@ class Model(Altering, metaclass=ModelBase):
             self.__dict__.update(_counters={}, _assigned=set())
             for name in meta.counters & attrs.keys():
                 self._set_counter(name, attrs.pop(name))
-        self.attrs.update(attrs)
+        self._put(attrs)
 
     @classmethod
     def _from_row(cls, row: Row, space: "Space", using: str) -> Self:
@@ -110,6 +115,8 @@ class Model(Altering, metaclass=ModelBase):
     def __getattr__(self, name: str) -> Any:
         if name in self._meta.own_names:  # a property or a manager that raised
             return object.__getattribute__(self, name)
+        if name[:2] == "__" == name[-2:]:  # Python's own: who asks does not mean data
+            raise missing(type(self).__name__, name, {})
         attrs = self.__dict__.get("attrs", {})  # none yet while it is unpickled
         if name in attrs and name not in self._meta.counters:
             return attrs[name]
@@ -121,28 +128,47 @@ class Model(Altering, metaclass=ModelBase):
         meta = self._meta
         if name in meta.counters:
             self._set_counter(name, value)
-        elif name not in meta.own_names:
-            self.attrs[name] = value
-        elif name in meta.own_setters:
+        elif name in meta.own_setters or (
+            name[:1] == "_" and name not in meta.private_names
+        ):
             object.__setattr__(self, name, value)
+        elif name in meta.own_names:
+            raise AttributeError(meta.refusal(name))
         else:
-            raise AttributeError(self._own_name_error(name))
+            self.attrs[name] = value
 
     def __delattr__(self, name: str) -> None:
-        if name in self._meta.own_names:
-            raise AttributeError(self._own_name_error(name))
-        if name not in self.attrs:
+        meta = self._meta
+        if name in self.__dict__ and name not in meta.private_names:
+            object.__delattr__(self, name)  # its own, or what a cached_property kept
+        elif name in meta.own_names:
+            raise AttributeError(meta.refusal(name))
+        elif name in self.attrs:
+            del self.attrs[name]
+        else:
             raise missing(type(self).__name__, name, {})
-        del self.attrs[name]
 
     def __dir__(self) -> Iterable[str]:
         return sorted({*super().__dir__(), *self.attrs, *self._meta.counters})
 
-    def _own_name_error(self, name: str) -> str:
-        return (
-            f"{self._meta.object_name} defines {name!r} itself. "
-            f"Reach the attribute of that name through attrs[{name!r}]."
-        )
+    def _put(self, attrs: dict[str, Any]) -> None:
+        """Set attributes and properties, all or none. AttributeError for other names.
+
+        No counters are among them.
+        """
+        meta = self._meta
+        if meta.own_names.isdisjoint(attrs) and not any(n[:1] == "_" for n in attrs):
+            self.attrs.update(attrs)
+            return
+        own = {n: attrs[n] for n in attrs if n in meta.own_setters and n[:1] != "_"}
+        plain = {name: attrs[name] for name in attrs if name not in own}
+        for name in plain:
+            why = meta.refusal(name)
+            if why is not None:
+                raise AttributeError(why)
+        self.attrs.update(plain)
+        for name, value in own.items():
+            object.__setattr__(self, name, value)
 
     def _set_counter(self, name: str, value: Any) -> None:
         self._counters[name] = checked_counter(self._meta.object_name, name, value)
@@ -197,15 +223,18 @@ class Model(Altering, metaclass=ModelBase):
 
     @alters_data
     def set(self, /, **attrs: Any) -> None:
-        """Set attributes. Nothing is stored before save().
+        """Set attributes, counters and properties. Nothing is stored before save().
 
-        TypeError for id, pk, tags and expire, which are assigned.
+        TypeError for id, pk, tags and expire, which are assigned; AttributeError for
+        other names of the class, and for those that begin with ``_``.
         """
-        for name, value in checked_set(attrs).items():
-            if name in self._meta.counters:
-                self._set_counter(name, value)
-            else:
-                self.attrs[name] = value
+        given = checked_set(attrs)
+        counters = self._meta.counters & given.keys()
+        for name in counters:
+            checked_counter(self._meta.object_name, name, given[name])
+        self._put({name: given[name] for name in given if name not in counters})
+        for name in counters:
+            self._set_counter(name, given[name])
 
     @alters_data
     def unset(self, /, *names: str) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import signals
 from ..connections import connections
-from ..exceptions import IntegrityError
+from ..exceptions import FieldError, IntegrityError
 from ..keys import object_key
 from ..operations.healing import forget
 from ..operations.inserts import Link, NewObject, insert_many
@@ -297,6 +297,10 @@ def checked_fields(model: "type[Model]", fields: Iterable[str]) -> set[str]:
     names = set(fields)
     if names & {"id", "pk"}:
         raise ValueError(f"{model.__name__}: an id cannot be updated.")
+    for name in names - {"tags", "expire"} - model._meta.counters:
+        why = model._meta.refusal(name)
+        if why is not None:
+            raise FieldError(f"Cannot update {name!r}. {why}")
     return names
 
 

@@ -21,6 +21,9 @@ def increment(instance: "Model", using: str, name: str, by: Any) -> Flow:
     """Flow: add *by* to a counter or an attribute as it is stored; the new value."""
     refuse(using, "increment()")
     if name not in instance._meta.counters:
+        why = instance._meta.refusal(name)
+        if why is not None:
+            raise AttributeError(f"Cannot increment {name!r}. {why}")
         return (yield from _increment_attribute(instance, using, name, by))
     if not isinstance(by, int) or isinstance(by, bool):
         raise TypeError(f"A counter takes an int: cannot add {by!r} to {name!r}.")

@@ -168,6 +168,29 @@ class Options:
             and getattr(getattr_static(self.model, name), "fset", True) is not None
         )
 
+    @cached_property
+    def private_names(self) -> frozenset[str]:
+        """Names that are ours alone: the state of an instance, and what has a ``_``."""
+        bases = [base for base in self.model.__mro__ if _is_ours(base)]
+        ours = {name for base in bases for name in dir(base) if name.startswith("_")}
+        return frozenset({"id", "_meta", *_STATE, *ours})
+
+    def refusal(self, name: str) -> str | None:
+        """Return why no attribute is written under *name*; None if one may be."""
+        if name in RESERVED:
+            return f"{name!r} of {self.object_name} is no attribute. Assign it."
+        if name in self.own_names:
+            return (
+                f"{self.object_name} defines {name!r} itself. "
+                f"Reach the attribute of that name through attrs[{name!r}]."
+            )
+        if name.startswith("_"):
+            return (
+                f"{self.object_name} does not store {name!r}: a name that begins with "
+                "'_' is the instance's own. Choose another name, or assign it."
+            )
+        return None
+
     def indexes(self, name: str) -> bool:
         """Whether the attribute *name* is indexed."""
         if self.index_attrs is not None:

@@ -102,6 +102,9 @@ def _names_read(meta: Options, values: dict[str, Any]) -> set[str]:
                 f"Cannot update {name!r} of {meta.object_name}: update() sets "
                 "attributes, counters and expire. Save the objects one by one."
             )
+        why = meta.refusal(name)
+        if why is not None and name != "expire" and name not in meta.counters:
+            raise FieldError(f"Cannot update {name!r}. {why}")
         if is_expression(value):
             read.update(names_in(value))
         elif name in meta.counters:

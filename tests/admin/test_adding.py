@@ -102,6 +102,14 @@ def test_a_value_without_a_name_is_an_error(root, server):
     assert "Enter the name" in errors(root.post(url("tests_plain_add"), data))
 
 
+@pytest.mark.parametrize("name", ["save", "_x", "tags", "objects"])
+def test_a_name_that_is_no_attribute_is_an_error(root, server, name):
+    data = with_row(rendered(root, "tests_plain_add"), name, "text", "x")
+    response = root.post(url("tests_plain_add"), data)
+    assert f"An attribute cannot be named “{name}”" in errors(response)
+    assert Plain.objects.count() == 0
+
+
 def test_an_attribute_twice_is_an_error(root, server):
     data = with_row(rendered(root, "tests_plain_add"), "a", "text", "x")
     data |= {"attrs-901-name": "a", "attrs-901-value": "y"}
