@@ -102,17 +102,18 @@ class Answers(Asked[M], Values):
         results = await arun(summaries.aggregate(asked, given, named), asked.db)
         return results
 
-    def explain(self) -> str:
-        """How the server would answer: what it walks or sorts, and its sizes.
+    def explain(self, *, format: str | None = None, **options: Any) -> str:
+        """Return how the server answers: what it walks or sorts, and its sizes.
 
-        The question is asked for that. One round trip.
+        The query is sent for that. One round trip. Raises ValueError for a format or
+        an option: there are none.
         """
         asked = self._collection()
-        text: str = run(explaining.explain(asked), asked.db)
+        text: str = run(explaining.explain(asked, format, options), asked.db)
         return text
 
-    async def aexplain(self) -> str:
+    async def aexplain(self, *, format: str | None = None, **options: Any) -> str:
         """See explain()."""
         asked = self._collection()
-        text: str = await arun(explaining.explain(asked), asked.db)
+        text: str = await arun(explaining.explain(asked, format, options), asked.db)
         return text

@@ -386,7 +386,8 @@ class Model(Altering, metaclass=ModelBase):
         """Add to a number as it is stored, and return the new value.
 
         A counter of Meta: one round trip. Another attribute: one, and one more for
-        each time that somebody else wrote the object meanwhile; absent counts as 0.
+        each time that somebody else wrote the object meanwhile; absent or None
+        counts as 0.
         Raises DoesNotExist if the object is gone, OverflowError past a counter's 64
         bits.
         """

@@ -13,6 +13,7 @@ from ..operations.healing import forget
 from ..operations.inserts import Link, NewObject, insert_many
 from ..operations.operation import Flow, Notice, Operation
 from ..operations.replies import Outcome, mistyped
+from ..queries.matching import matcher
 from .blocks import Pending, current, refuse
 from .changes import Changes, Found, Verdict
 from .efforts import Effort, held_by_another
@@ -227,6 +228,8 @@ def update(
     instances = {each.id: each for each in checked_objects(asked, objs)}
     if not names:
         raise ValueError("Field names must be given to bulk_update().")
+    if asked.query.is_sliced:
+        raise TypeError("Cannot filter a query once a slice has been taken.")
     pks, size = [pk.encode() for pk in instances], checked_size(batch_size)
     return (yield from _store(asked, instances, names, size).made(pks))
 
@@ -238,9 +241,15 @@ def _store(
     size: int = 1,
     guard: Guard | None = None,
 ) -> Changes:
-    """The changes that store these fields of instances, by id."""
+    """The changes that store these fields of instances, by id.
+
+    Those that the collection does not find are left alone.
+    """
+    matches = matcher(asked.query.condition)
 
     def rewrite(found: Found) -> Verdict:
+        if not matches(found.pk, found.old):
+            return Verdict.LEAVE
         if guard is not None and not guard.admits(found.pk, found.old):
             raise guard.overtaken(instances[found.pk])
         put(instances[found.pk], found, names)

@@ -1,5 +1,6 @@
 """explain(): a query and the plan that the server chose, as text."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..operations import composed
@@ -33,11 +34,20 @@ _WORDS = {
 }
 
 
-def explain(asked: "Collection[Any]") -> Flow:
+def explain(
+    asked: "Collection[Any]",
+    format: str | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> Flow:
     """Flow: the text. One round trip, none of a query that cannot match.
 
-    Of a page it is what the server did; of a list what it would look at.
+    Of a page it is what the server did; of a list what it would look at. Raises
+    ValueError for a format or an option.
     """
+    if format is not None:
+        raise ValueError(f"{format} is not a recognized format: there is one, a text.")
+    if options:
+        raise ValueError(f"Unknown options: {', '.join(sorted(options))}")
     query, space = asked.query, asked.space
     lines = [f"{asked.model._meta.label}: {_condition(query.condition)}", _order(query)]
     if query.is_empty:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ..codecs import unpack
 from ..operations import objects, searches
 from ..operations.operation import Flow
 from ..queries.query import Query
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from .results import Results
 
 _SHOWN = 20
+
+CHUNK = 1000
+"""Objects in memory at a time, where iterator() is not told how many."""
 
 
 def parts(asked: "Results[Any]", query: Query) -> Flow:
@@ -173,28 +177,33 @@ def ids(asked: "Collection[Any]") -> Flow:
     return [objects.pk_of(pk, asked.space) for pk in pks]
 
 
-def in_bulk(asked: "Collection[Any]", id_list: Iterable[Any] | None, name: str) -> Flow:
-    """Flow: {id: instance}, or by a value that is unique. TypeError for a slice."""
+def in_bulk(asked: "Results[Any]", id_list: Iterable[Any] | None, name: str) -> Flow:
+    """Flow that returns what is asked for by id, or by a value that is unique."""
     query, is_by_pk = asked.query, name in ("pk", "id")
+    if query.is_sliced:
+        raise TypeError("Cannot use 'limit' or 'offset' with in_bulk().")
     if not is_by_pk and (name,) not in asked.model._meta.unique:
         raise ValueError(
             f"in_bulk()'s field_name must be a unique field but {name!r} isn't."
         )
     if id_list is not None:
-        if query.is_sliced:
-            raise TypeError("Cannot use 'limit' or 'offset' with in_bulk().")
         lookups = {f"{name}__in": list(id_list)}
         query = asked_lookups.narrowed(query, asked.model, (), lookups, asked.db)
-    found = yield from parts(asked, query)
+    rows = yield from searches.rows(asked.space, query, asked._has_counters)
+    found = zip(rows, asked._made(rows), strict=True)
     if is_by_pk:
-        return {instance.id: instance for instance in found}
-    return {each.attrs[name]: each for each in found if name in each.attrs}
+        return {pk.decode(): part for (pk, _, _), part in found}
+    keyed = ((unpack(packed)[0], part) for (_, packed, _), part in found)
+    return {attrs[name]: part for attrs, part in keyed if name in attrs}
 
 
-def check_chunk_size(chunk_size: int) -> None:
-    """Raises ValueError for a size that is not 1 or more."""
+def checked_chunk_size(chunk_size: int | None) -> int:
+    """Return the objects of a chunk. Raises ValueError for a size below 1."""
+    if chunk_size is None:
+        return CHUNK
     if not isinstance(chunk_size, int) or chunk_size < 1:
         raise ValueError(f"chunk_size must be strictly positive, not {chunk_size!r}.")
+    return chunk_size
 
 
 def check_whole(asked: "Collection[Any]", verb: str) -> None:

@@ -44,7 +44,8 @@ def _increment_attribute(instance: "Model", using: str, name: str, by: Any) -> F
         stored = yield objects.load(space, instance.id)
     while stored is not None:
         found = Contents.of(stored, key)
-        value = _sum(meta.object_name, name, found.attrs.get(name, 0), by)
+        held = found.attrs.get(name)
+        value = _sum(meta.object_name, name, 0 if held is None else held, by)
         old = found.stored_image(stored, meta)
         new = Contents({**found.attrs, name: value}, found.tags, found.expire_at_ms)
         image = new.image(meta, codec)

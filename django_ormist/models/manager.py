@@ -151,26 +151,28 @@ class Asking(Writing[M], Answers[M]):
         found = await arun(fetching.in_bulk(asked, id_list, field_name), asked.db)
         return found
 
-    def iterator(self, chunk_size: int = 1000) -> Iterator[M]:
-        """Each object once, *chunk_size* in memory at a time, none kept.
+    def iterator(self, chunk_size: int | None = None) -> Iterator[M]:
+        """Return each object once, *chunk_size* (1000) in memory at a time, none kept.
 
         The ids are those of the start: what is created later is not among them, and
         what is deleted meanwhile is left out. 1 + ceil(N / chunk_size) round trips.
         """
+        return self._chunks(fetching.checked_chunk_size(chunk_size))
+
+    def _chunks(self, size: int) -> Iterator[M]:
         asked = self._collection()
-        fetching.check_chunk_size(chunk_size)
         pks = run(fetching.raw_ids(asked), asked.db)
-        for start in range(0, len(pks), chunk_size):
-            some = pks[start : start + chunk_size]
+        for start in range(0, len(pks), size):
+            some = pks[start : start + size]
             yield from run(fetching.parts_of(asked, some), asked.db)
 
-    async def aiterator(self, chunk_size: int = 1000) -> AsyncIterator[M]:
+    async def aiterator(self, chunk_size: int | None = None) -> AsyncIterator[M]:
         """See iterator()."""
+        size = fetching.checked_chunk_size(chunk_size)
         asked = self._collection()
-        fetching.check_chunk_size(chunk_size)
         pks = await arun(fetching.raw_ids(asked), asked.db)
-        for start in range(0, len(pks), chunk_size):
-            some = pks[start : start + chunk_size]
+        for start in range(0, len(pks), size):
+            some = pks[start : start + size]
             for instance in await arun(fetching.parts_of(asked, some), asked.db):
                 yield instance
 

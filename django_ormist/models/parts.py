@@ -1,6 +1,6 @@
 """The flows of a projection: from a query to parts of its objects, or to each once."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -89,12 +89,14 @@ def aggregate(
     return (yield from summaries.aggregate(asked.asked, given, named))
 
 
-def explain(asked: "Projection[Any]") -> Flow:
+def explain(
+    asked: "Projection[Any]", format: str | None, options: Mapping[str, Any]
+) -> Flow:
     """Flow: how the objects are found, and whether they are at all."""
     if not asked.is_distinct:
-        return (yield from explaining.explain(asked.asked))
+        return (yield from explaining.explain(asked.asked, format, options))
     whole = asked.asked._chained(_whole(asked.query))
-    text = yield from explaining.explain(whole)
+    text = yield from explaining.explain(whole, format, options)
     name = _indexed_name(asked, asked.query)
     if name is None:
         return text

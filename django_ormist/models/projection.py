@@ -223,20 +223,36 @@ class Projection(Results[T], Values):
         is_there: bool = await arun(parts.exists(self), self.db)
         return is_there
 
-    def iterator(self, chunk_size: int = 1000) -> Iterator[T]:
-        """See Collection.iterator(). Distinct ones are all read first."""
-        fetching.check_chunk_size(chunk_size)
-        found = run(parts.beginnings(self), self.db)
-        for start in range(0, len(found), chunk_size):
-            some = found[start : start + chunk_size]
-            yield from run(parts.chunk(self, some), self.db)
+    def in_bulk(
+        self, id_list: Iterable[Any] | None = None, *, field_name: str = "pk"
+    ) -> dict[Any, T]:
+        """See Collection.in_bulk(). Objects are told apart by their ids."""
+        found: dict[Any, T] = run(fetching.in_bulk(self, id_list, field_name), self.db)
+        return found
 
-    async def aiterator(self, chunk_size: int = 1000) -> AsyncIterator[T]:
+    async def ain_bulk(
+        self, id_list: Iterable[Any] | None = None, *, field_name: str = "pk"
+    ) -> dict[Any, T]:
+        """See in_bulk()."""
+        found: dict[Any, T]
+        found = await arun(fetching.in_bulk(self, id_list, field_name), self.db)
+        return found
+
+    def iterator(self, chunk_size: int | None = None) -> Iterator[T]:
+        """See Collection.iterator(). Distinct ones are all read first."""
+        return self._chunks(fetching.checked_chunk_size(chunk_size))
+
+    def _chunks(self, size: int) -> Iterator[T]:
+        found = run(parts.beginnings(self), self.db)
+        for start in range(0, len(found), size):
+            yield from run(parts.chunk(self, found[start : start + size]), self.db)
+
+    async def aiterator(self, chunk_size: int | None = None) -> AsyncIterator[T]:
         """See iterator()."""
-        fetching.check_chunk_size(chunk_size)
+        size = fetching.checked_chunk_size(chunk_size)
         found = await arun(parts.beginnings(self), self.db)
-        for start in range(0, len(found), chunk_size):
-            some = found[start : start + chunk_size]
+        for start in range(0, len(found), size):
+            some = found[start : start + size]
             for part in await arun(parts.chunk(self, some), self.db):
                 yield part
 
@@ -252,14 +268,14 @@ class Projection(Results[T], Values):
         )
         return results
 
-    def explain(self) -> str:
+    def explain(self, *, format: str | None = None, **options: Any) -> str:
         """See Collection.explain(): how the objects are found. One round trip."""
-        text: str = run(parts.explain(self), self.db)
+        text: str = run(parts.explain(self, format, options), self.db)
         return text
 
-    async def aexplain(self) -> str:
+    async def aexplain(self, *, format: str | None = None, **options: Any) -> str:
         """See explain()."""
-        text: str = await arun(parts.explain(self), self.db)
+        text: str = await arun(parts.explain(self, format, options), self.db)
         return text
 
     # What is of objects alone

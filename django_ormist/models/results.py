@@ -8,7 +8,7 @@ from ..connections.executor import arun, run
 from ..keys import Space
 from ..operations.operation import Flow
 from ..operations.searches import Row
-from ..queries.query import Query
+from ..queries.query import RANDOM, Query
 
 T = TypeVar("T")
 
@@ -49,6 +49,11 @@ class Results(Generic[T]):
     def ordered(self) -> bool:
         """Always: by creation, where no other order is asked for."""
         return True
+
+    @property
+    def totally_ordered(self) -> bool:
+        """Whether the order is the same each time: not if it is random."""
+        return all(order.name != RANDOM for order in self.query.order)
 
     @property
     def _has_counters(self) -> bool:

@@ -95,9 +95,13 @@ def _value(name: str, entry: Entry) -> Any:
 
 
 class _Wanted(NamedTuple):
-    """One aggregate: of which matches, of which attribute (None: of the objects)."""
+    """One aggregate: of which matches, of which attribute (None: of the objects).
+
+    kind: the name of Django's own class, such as Sum.
+    """
 
     alias: str
+    kind: str
     aggregate: "Aggregate"
     query: Query
     name: str | None
@@ -139,7 +143,8 @@ def _wanted(asked: "Collection[Any]", alias: str | None, given: Any) -> _Wanted:
     from django.db.models import Avg, Count, F, Max, Min, Sum, Value
     from django.db.models.expressions import Star
 
-    if not isinstance(given, Count | Min | Max | Sum | Avg):
+    kind = next((k for k in (Count, Min, Max, Sum, Avg) if isinstance(given, k)), None)
+    if kind is None or not _computes_as(type(given), kind):
         error = FieldError if is_expression(given) else TypeError
         raise error(
             f"{asked.model.__name__}.objects.aggregate() takes Django's Count, Min, "
@@ -153,11 +158,17 @@ def _wanted(asked: "Collection[Any]", alias: str | None, given: Any) -> _Wanted:
     if is_expression(default) and type(default) is not Value:
         raise FieldError(f"Cannot compute the default {default!r}: pass a value.")
     query = _filtered(asked, given)
-    if isinstance(given, Count) and name in ("*", "id", "pk"):
-        return _Wanted(alias or f"{name}__count", given, query, None)
+    alias = alias or f"{name}__{str(given.name).lower()}"
+    if kind is Count and name in ("*", "id", "pk"):
+        return _Wanted(alias, "Count", given, query, None)
     _check_ordered(asked, name, "aggregate")
-    kind = str(given.name).lower()
-    return _Wanted(alias or f"{name}__{kind}", given, query, name)
+    return _Wanted(alias, kind.__name__, given, query, name)
+
+
+def _computes_as(given: type, kind: type) -> bool:
+    """Return whether a class derived from an aggregate is the same SQL function."""
+    names = ("function", "template", "as_sql")
+    return all(getattr(given, name) == getattr(kind, name) for name in names)
 
 
 def _filtered(asked: "Collection[Any]", given: "Aggregate") -> Query:
@@ -174,21 +185,21 @@ def _filtered(asked: "Collection[Any]", given: "Aggregate") -> Query:
 
 def _result(wanted: _Wanted, counted: Tally) -> Any:
     given, name = wanted.aggregate, wanted.name or ""
-    if given.name == "Count":
+    if wanted.kind == "Count":
         if getattr(given, "distinct", False):
             return len(counted)
         return sum(entry.number for entry in counted)
     if not counted:
         default = getattr(given, "default", None)
         return getattr(default, "value", default)
-    if given.name == "Min":
+    if wanted.kind == "Min":
         return _value(name, counted[0])
-    if given.name == "Max":
+    if wanted.kind == "Max":
         return _value(name, counted[-1])
     is_distinct = bool(getattr(given, "distinct", False))
     pairs = [(_value(name, e), 1 if is_distinct else e.number) for e in counted]
     total = _sum(name, pairs)
-    if given.name == "Sum":
+    if wanted.kind == "Sum":
         return total
     return total / sum(count for _, count in pairs)
 

@@ -109,8 +109,8 @@ def test_iteration_in_both_colours(ask, todos):
 def test_iterator_gives_each_object_once(todos):
     assert list(Todo.objects.iterator(chunk_size=7)) == todos
     assert list(Todo.objects.find("even")[2:9].iterator(2)) == todos[::2][2:9]
-    for wrong in (0, -1, None):
-        with pytest.raises(ValueError, match=f"strictly positive, not {wrong}"):
+    for wrong in (0, -1, "x"):
+        with pytest.raises(ValueError, match=f"strictly positive, not {wrong!r}"):
             list(Todo.objects.iterator(chunk_size=wrong))
 
 
