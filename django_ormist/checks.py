@@ -13,7 +13,7 @@ from django.core.cache import caches
 from redis.exceptions import RedisError
 
 from . import conf
-from .connections import borrowed, connections
+from .connections import Connection, borrowed, connections
 from .connections.endpoints import Endpoint
 from .connections.executor import run
 from .exceptions import ImproperlyConfigured
@@ -55,6 +55,7 @@ def check_aliases(app_configs: Any, **kwargs: Any) -> list[checks.CheckMessage]:
 def _alias_error(name: str) -> checks.CheckMessage | None:
     try:
         _ = connections[name].endpoint
+        _check_test(name)
     except ImproperlyConfigured as error:
         text = str(error)
         if not text.startswith(f"ORMIST[{name!r}]['CACHE']"):
@@ -63,6 +64,21 @@ def _alias_error(name: str) -> checks.CheckMessage | None:
     except Exception as error:  # a cache's backend may raise what it likes
         return _error(f"ORMIST[{name!r}]: {error}", "E004")
     return None
+
+
+def _check_test(name: str) -> None:
+    """Raise ImproperlyConfigured if the LOCATION in TEST is wrong.
+
+    That fakeredis is not installed is no fault here: production needs none.
+    """
+    alias = conf.read(name)
+    if alias.test.location is None:
+        return
+    try:
+        _ = Connection(alias.in_tests(alias.key_prefix)).endpoint
+    except ImproperlyConfigured as error:
+        if not isinstance(error.__cause__, ImportError):
+            raise
 
 
 # ---------------------------------------------------------------- models

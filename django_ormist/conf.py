@@ -6,6 +6,7 @@
             "KEY_PREFIX": "ormist",
             "CODEC": "msgpack",  # or "json"
             "OPTIONS": {},  # redis-py's connection arguments, max_connections, timeout
+            "TEST": {},  # in a test run, instead: LOCATION with OPTIONS, KEY_PREFIX
         },
     }
 
@@ -14,7 +15,7 @@ What stands in LOCATION and OPTIONS is read in ``connections``, which knows redi
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -28,12 +29,25 @@ DEFAULT: Mapping[str, Any] = MappingProxyType(
     {"default": {"LOCATION": "redis://localhost:6379/0"}}
 )
 CODECS = ("msgpack", "json")
-_KEYS = ("LOCATION", "CACHE", "KEY_PREFIX", "CODEC", "OPTIONS")
+_KEYS = ("LOCATION", "CACHE", "KEY_PREFIX", "CODEC", "OPTIONS", "TEST")
+_TEST_KEYS = ("LOCATION", "KEY_PREFIX", "OPTIONS")
+
+
+@dataclass(frozen=True, slots=True)
+class Test:
+    """TEST of an alias: what is different in a test run. None: the alias's own."""
+
+    location: str | None = field(default=None, repr=False)
+    key_prefix: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Alias:
-    """One entry of ORMIST: exactly one of *location* (a URL) and *cache* is set."""
+    """One entry of ORMIST: exactly one of *location* (a URL) and *cache* is set.
+
+    is_in_test: whether *location* and *options* are those of TEST.
+    """
 
     name: str
     location: str | None = field(default=None, repr=False)  # may hold a password
@@ -41,6 +55,26 @@ class Alias:
     key_prefix: str = "ormist"
     codec: str = "msgpack"
     options: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    test: Test = Test()
+    is_in_test: bool = False
+
+    @property
+    def where(self) -> str:
+        """The setting that *location* and *options* stand in, for errors."""
+        return f"ORMIST[{self.name!r}]" + ("['TEST']" if self.is_in_test else "")
+
+    def in_tests(self, key_prefix: str) -> "Alias":
+        """Return the alias as a test run uses it, under *key_prefix*."""
+        if self.test.location is None:
+            return replace(self, key_prefix=key_prefix)
+        return replace(
+            self,
+            key_prefix=key_prefix,
+            location=self.test.location,
+            cache=None,
+            options=self.test.options,
+            is_in_test=True,
+        )
 
 
 def setting() -> Mapping[str, Any]:
@@ -80,11 +114,12 @@ def read(name: str, entries: Mapping[str, Any] | None = None) -> Alias:
             f"ORMIST[{name!r}] is a {type(entry).__name__}. "
             "Make it a dict with LOCATION or CACHE."
         )
-    _check_keys(name, entry)
-    _check_place(name, entry)
-    _check_key_prefix(name, entry.get("KEY_PREFIX", "ormist"))
+    where = f"ORMIST[{name!r}]"
+    _check_keys(where, entry, _KEYS)
+    _check_place(where, entry)
+    _check_key_prefix(where, entry.get("KEY_PREFIX", "ormist"))
     _check_codec(name, entry.get("CODEC", "msgpack"))
-    _check_options(name, entry)
+    _check_options(where, entry)
     return Alias(
         name=name,
         location=entry.get("LOCATION"),
@@ -92,46 +127,70 @@ def read(name: str, entries: Mapping[str, Any] | None = None) -> Alias:
         key_prefix=entry.get("KEY_PREFIX", "ormist"),
         codec=entry.get("CODEC", "msgpack"),
         options=MappingProxyType(dict(entry.get("OPTIONS", {}))),
+        test=_read_test(f"{where}['TEST']", entry.get("TEST", {})),
     )
 
 
-def _check_keys(name: str, entry: Mapping[str, Any]) -> None:
+def _read_test(where: str, entry: Any) -> Test:
+    """Return the TEST of an alias, checked."""
+    if not isinstance(entry, Mapping):
+        raise ImproperlyConfigured(
+            f"{where} is a {type(entry).__name__}. "
+            f"Make it a dict with any of {_listed(_TEST_KEYS)}."
+        )
+    _check_keys(where, entry, _TEST_KEYS)
+    if "LOCATION" in entry:
+        _check_place(where, entry)
+    elif "OPTIONS" in entry:
+        raise ImproperlyConfigured(
+            f"{where} has OPTIONS without LOCATION. Add the LOCATION that they are for."
+        )
+    if "KEY_PREFIX" in entry:
+        _check_key_prefix(where, entry["KEY_PREFIX"])
+    _check_options(where, entry)
+    return Test(
+        location=entry.get("LOCATION"),
+        key_prefix=entry.get("KEY_PREFIX"),
+        options=MappingProxyType(dict(entry.get("OPTIONS", {}))),
+    )
+
+
+def _check_keys(where: str, entry: Mapping[str, Any], known: tuple[str, ...]) -> None:
     for key in entry:
-        if key not in _KEYS:
+        if key not in known:
             raise ImproperlyConfigured(
-                f"ORMIST[{name!r}] has an unknown key {key!r}. "
-                f"Use {_listed(_KEYS)}; redis-py's own arguments go in OPTIONS."
+                f"{where} has an unknown key {key!r}. "
+                f"Use {_listed(known)}; redis-py's own arguments go in OPTIONS."
             )
 
 
-def _check_place(name: str, entry: Mapping[str, Any]) -> None:
+def _check_place(where: str, entry: Mapping[str, Any]) -> None:
     given = [key for key in ("LOCATION", "CACHE") if key in entry]
     if len(given) != 1:
         found = "both LOCATION and CACHE" if given else "neither LOCATION nor CACHE"
         raise ImproperlyConfigured(
-            f"ORMIST[{name!r}] has {found}. Give one: LOCATION, a URL, or CACHE, "
+            f"{where} has {found}. Give one: LOCATION, a URL, or CACHE, "
             "an alias of settings.CACHES."
         )
     value = entry[given[0]]
     if not isinstance(value, str) or not value:
         raise ImproperlyConfigured(
-            f"ORMIST[{name!r}][{given[0]!r}] is not a text of at least one character "
+            f"{where}[{given[0]!r}] is not a text of at least one character "
             f"but of type {type(value).__name__}. Make it a str, such as "
             + ("'redis://localhost:6379/0'." if given == ["LOCATION"] else "'default'.")
         )
 
 
-def _check_key_prefix(name: str, prefix: Any) -> None:
+def _check_key_prefix(where: str, prefix: Any) -> None:
     if not isinstance(prefix, str) or not prefix:
         raise ImproperlyConfigured(
-            f"ORMIST[{name!r}]['KEY_PREFIX'] is {prefix!r}. "
-            "Make it a str that is not empty."
+            f"{where}['KEY_PREFIX'] is {prefix!r}. Make it a str that is not empty."
         )
     # { and } would move the hash tag of a Cluster; the rest would hide in a terminal.
     bad = next((c for c in prefix if c in "{}" or _is_control(c)), None)
     if bad is not None:
         raise ImproperlyConfigured(
-            f"ORMIST[{name!r}]['KEY_PREFIX'] contains {bad!r}. "
+            f"{where}['KEY_PREFIX'] contains {bad!r}. "
             "Leave out { and } and control characters."
         )
 
@@ -148,16 +207,16 @@ def _check_codec(name: str, codec: Any) -> None:
         )
 
 
-def _check_options(name: str, entry: Mapping[str, Any]) -> None:
+def _check_options(where: str, entry: Mapping[str, Any]) -> None:
     options = entry.get("OPTIONS", {})
     if not isinstance(options, Mapping):
         raise ImproperlyConfigured(
-            f"ORMIST[{name!r}]['OPTIONS'] is a {type(options).__name__}. "
+            f"{where}['OPTIONS'] is a {type(options).__name__}. "
             "Make it a dict of redis-py's connection arguments."
         )
     if options and "CACHE" in entry:
         raise ImproperlyConfigured(
-            f"ORMIST[{name!r}] has OPTIONS beside CACHE. Move them to "
+            f"{where} has OPTIONS beside CACHE. Move them to "
             f"CACHES[{entry['CACHE']!r}], whose connections are used."
         )
 

@@ -162,6 +162,13 @@ def left_out(config: pytest.Config) -> list[str]:
     return lines
 
 
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Leave nothing to tidy at the end: the servers of the suite end with it."""
+    from django_ormist.connections import redirection
+
+    redirection.current()._used.clear()
+
+
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     for each in left_out(config):
         terminalreporter.write_line(f"Left out: {each}.")
@@ -225,8 +232,11 @@ def server(request: pytest.FixtureRequest, settings: Any) -> Iterator[ServerInTe
     A test that asks for it, or for anything built on it, runs once a variant. Keys
     outside the test's own prefix fail it, unless it is marked ``stray_keys``.
     """
+    from django_ormist.connections import redirection
+
     variant = getattr(request, "param", None) or variants()[0]
-    under_test = ServerInTest(variant, settings, f"test{next(_numbers)}")
+    key_prefix = redirection.current().prefix(f"test{next(_numbers)}")
+    under_test = ServerInTest(variant, settings, key_prefix)
     under_test.connect()
     yield under_test
     under_test.connect()  # a test may have pointed the alias elsewhere

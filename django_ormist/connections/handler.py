@@ -1,5 +1,6 @@
 """The aliases of settings.ORMIST, as ``connections["default"]``."""
 
+import sys
 from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,7 @@ from django.utils.connection import BaseConnectionHandler, ConnectionDoesNotExis
 
 from .. import conf
 from ..exceptions import ImproperlyConfigured
+from . import redirection
 from .connection import Connection
 from .pools import pools
 
@@ -39,6 +41,19 @@ class ConnectionHandler(_Handler):
     def __init__(self, settings: Mapping[str, Any] | None = None) -> None:
         super().__init__(settings)
         self._connections: Any = SimpleNamespace()
+        self._space: str | None = None
+
+    def __getitem__(self, alias: str) -> Connection:
+        # Called several times for each operation, so production pays one look-up.
+        if redirection.has_begun or "django.test.utils" in sys.modules:
+            space = redirection.space()
+            if space != self._space:  # a test run began since
+                self._space, self._connections = space, SimpleNamespace()
+        try:
+            found: Connection = self._connections.__dict__[alias]
+        except KeyError:
+            return super().__getitem__(alias)
+        return found
 
     def configure_settings(self, settings: Any) -> Any:
         # Here, on first use, for projects without django_ormist in INSTALLED_APPS.
@@ -46,7 +61,7 @@ class ConnectionHandler(_Handler):
         return conf.setting() if settings is None else settings
 
     def create_connection(self, alias: str) -> Connection:
-        return Connection(conf.read(alias, self.settings))
+        return redirection.connect(conf.read(alias, self.settings))
 
     def reset(self) -> None:
         """Read the settings anew on the next use, and close the pools made of them."""

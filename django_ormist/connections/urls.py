@@ -41,7 +41,7 @@ def endpoint(alias: Alias) -> Endpoint:
 
     Raises ImproperlyConfigured, which never shows the URL: it may hold a password.
     """
-    where = f"ORMIST[{alias.name!r}]"
+    where = alias.where
     location = alias.location or ""
     scheme = location.partition("://")[0].lower() if "://" in location else ""
     if scheme in _LATER:

@@ -309,6 +309,20 @@ def unlink_some(start: bytes, cursor: bytes, only_objects: bool = False) -> Flow
     return (b"0" if int(cursor) == 0 else cursor), removed
 
 
+def copy_some(start: bytes, new: bytes, cursor: bytes) -> Flow:
+    """Flow: copy keys that begin with *start* to keys that begin with *new*.
+
+    Returns the next cursor, as unlink_some() does; expiration times are kept. Keys that
+    are there already stay. O(1000 keys and their sizes), at most two round trips.
+    """
+    cursor, keys = yield scan(start, cursor)
+    yield [
+        Operation("COPY", (key, new + key.removeprefix(start)), is_write=True)
+        for key in keys
+    ]
+    return b"0" if int(cursor) == 0 else cursor
+
+
 def scan(start: bytes, cursor: bytes) -> Operation:
     """One step over the keys of the database: (cursor, those that begin so)."""
 

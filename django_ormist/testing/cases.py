@@ -1,5 +1,6 @@
 """For unittest: a mix-in."""
 
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, ClassVar
 from unittest import TestCase, TestResult
 
@@ -13,18 +14,40 @@ else:
 
 
 class IsolatedOrmist(_Case):
-    """Mix in before a TestCase: each test has an empty key space, as ``self.ormist``.
+    """Mix in before a TestCase: each test has a key space of its own, ``self.ormist``.
 
-    ormist_server: "fakeredis", "embedded" or "configured". What setUpClass and
-    setUpTestData store is outside: make objects in setUp.
+    It begins with what setUpClass and setUpTestData stored, and is removed with what
+    the test did to it. ormist_server: "fakeredis", "embedded" or "configured".
     """
 
     ormist_server: ClassVar[str] = "fakeredis"
     ormist: Isolated
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        bases = cls.__mro__
+        if TestCase in bases and bases.index(TestCase) < bases.index(IsolatedOrmist):
+            raise TypeError(
+                f"{cls.__name__} would not be isolated: IsolatedOrmist comes after a "
+                f"TestCase. Write class {cls.__name__}(IsolatedOrmist, ...)."
+            )
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        cls.ormist = cls.enterClassContext(isolated(cls.ormist_server))
+        super().setUpClass()
+
     def run(self, result: TestResult | None = None) -> TestResult | None:
-        with isolated(self.ormist_server) as self.ormist:
+        with self._isolated() as self.ormist:
             return super().run(result)
+
+    def debug(self) -> None:
+        with self._isolated() as self.ormist:
+            super().debug()
+
+    def _isolated(self) -> AbstractContextManager[Isolated]:
+        """The space of this test: a copy of its class's, if that was set up."""
+        return isolated(self.ormist_server, copy_of=vars(type(self)).get("ormist"))
 
     def assertTrips(self, number: int, using: str | None = None) -> Any:
         """``with self.assertTrips(1): ...`` fails unless there is one round trip."""

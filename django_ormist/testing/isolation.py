@@ -9,35 +9,38 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import cache
 from itertools import count
-from secrets import token_hex
 from typing import Any
 from unittest import mock
 
 from .. import conf
-from ..connections import connections
+from ..connections import connections, redirection
 from ..connections.executor import run
 from ..exceptions import NotSupportedError
-from ..operations.inspection import unlink_some
+from ..operations.inspection import copy_some, unlink_some
 
 SERVERS = ("fakeredis", "embedded", "configured")
 
 _numbers = count(1)
-_run = token_hex(4)
 
 
 class Isolated:
     """The key space of one test.
 
-    server: one of SERVERS. prefix: what its keys begin with.
+    server: one of SERVERS. aliases: ORMIST of the test.
     """
 
-    def __init__(self, server: str, prefix: str) -> None:
+    def __init__(self, server: str, aliases: Mapping[str, Mapping[str, Any]]) -> None:
         self.server = server
-        self.prefix = prefix
+        self.aliases = aliases
         self._moves = ExitStack()
 
     def __repr__(self) -> str:
         return f"<Isolated {self.prefix} on {self.server}>"
+
+    @property
+    def prefix(self) -> str:
+        """What the keys of the alias "default" begin with."""
+        return str(self.aliases["default"]["KEY_PREFIX"])
 
     def travel(self, seconds: float) -> None:
         """Let so much time pass at once, until the end of the test.
@@ -60,11 +63,19 @@ class Isolated:
         ):
             self._moves.enter_context(mock.patch(name, moved))
 
+    def _copy(self, source: "Isolated") -> None:
+        """Copy every key of *source*."""
+        for alias, entry in self.aliases.items():
+            start = f"{source.aliases[alias]['KEY_PREFIX']}:".encode()
+            new = f"{entry['KEY_PREFIX']}:".encode()
+            cursor = None
+            while cursor != b"0":
+                cursor = run(copy_some(start, new, cursor or b"0"), alias)
+
     def _clean(self) -> None:
         """Remove every key of the test."""
-        for alias in connections:
-            connection = connections[alias]
-            start = f"{connection.key_prefix}:".encode()
+        for alias, entry in self.aliases.items():
+            start = f"{entry['KEY_PREFIX']}:".encode()
             cursor = None
             while cursor != b"0":
                 cursor, _ = run(unlink_some(start, cursor or b"0"), alias)
@@ -74,44 +85,62 @@ class Isolated:
 
 
 @contextmanager
-def isolated(server: str = "fakeredis") -> Iterator[Isolated]:
+def isolated(
+    server: str = "fakeredis", *, copy_of: Isolated | None = None
+) -> Iterator[Isolated]:
     """Point every alias of ORMIST at keys of its own, which are none, and clean up.
 
     server: "fakeredis", in this process and without expense; "embedded", a real Valkey
-    that one process shares; "configured", the servers of the settings, under another
-    KEY_PREFIX. Processes (xdist) do not meet. Not for two tests at once in one process.
+    that one process shares; "configured", the servers of the settings, or of TEST,
+    under another KEY_PREFIX. Processes (xdist) do not meet. Not for two tests at once
+    in one process. copy_of: begin with what this one holds, on its server; it stays as
+    it is. O(keys).
     """
     # Here, for pytest imports this at its start: django.test is half of Django.
     from django.test.utils import override_settings
 
+    if copy_of is not None:
+        server = copy_of.server
     if server not in SERVERS:
         raise ValueError(f"No server {server!r}. Choose among {', '.join(SERVERS)}.")
-    prefix = f"test-{_run}-{os.getpid()}-{next(_numbers)}"
-    aliases = {
-        name: _moved(name, entry, server, prefix)
-        for name, entry in {**conf.DEFAULT, **conf.setting()}.items()
-    }
-    test = Isolated(server, prefix)
-    with override_settings(ORMIST=aliases):
+    aliases = _aliases(server) if copy_of is None else copy_of.aliases
+    number, run_of_tests = next(_numbers), redirection.current()
+    test = Isolated(
+        server,
+        {
+            name: {
+                **alias,
+                "KEY_PREFIX": run_of_tests.prefix(alias["KEY_PREFIX"], number, name),
+            }
+            for name, alias in aliases.items()
+        },
+    )
+    with override_settings(ORMIST=test.aliases):
         try:
+            if copy_of is not None:
+                test._copy(copy_of)
             yield test
         finally:
             test._stop_travelling()
             test._clean()
 
 
-def _moved(
-    name: str, entry: Mapping[str, Any], server: str, prefix: str
-) -> dict[str, Any]:
-    """An alias of the settings, elsewhere."""
-    key_prefix = f"{prefix}-{name}".translate({ord("{"): "(", ord("}"): ")"})
-    if server == "configured":
-        return {**entry, "KEY_PREFIX": key_prefix}
-    location = "fakeredis://django-ormist-testing"
+def _aliases(server: str) -> dict[str, dict[str, Any]]:
+    """The aliases of the settings, on the *server* of the tests."""
+    entries = {**conf.DEFAULT, **conf.setting()}
+    return {name: _moved(conf.read(name, entries), server) for name in entries}
+
+
+def _moved(alias: conf.Alias, server: str) -> dict[str, Any]:
+    moved = alias.in_tests(alias.test.key_prefix or alias.key_prefix)
+    kept = {"KEY_PREFIX": moved.key_prefix, "CODEC": moved.codec}
+    if server == "fakeredis":
+        return {**kept, "LOCATION": "fakeredis://django-ormist-testing"}
     if server == "embedded":
-        location = f"embedded://{_folder(os.getpid())}"
-    kept = {"CODEC": entry["CODEC"]} if "CODEC" in entry else {}
-    return {"LOCATION": location, "KEY_PREFIX": key_prefix, **kept}
+        return {**kept, "LOCATION": f"embedded://{_folder(os.getpid())}"}
+    if moved.cache is not None:
+        return {**kept, "CACHE": moved.cache}
+    return {**kept, "LOCATION": moved.location, "OPTIONS": moved.options}
 
 
 @cache

@@ -1,14 +1,17 @@
-"""The pytest plugin: ``ormist`` and ``assert_trips``.
+"""The pytest plugin: the test run's key space, ``ormist`` and ``assert_trips``.
 
 pytest imports this before any settings are there: nothing that it imports reads one.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 import pytest
 
+from ..connections import redirection
 from .isolation import SERVERS, isolated
+
+_configs: list[pytest.Config] = []
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -21,6 +24,27 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     parser.addini("ormist_server", "See --ormist-server.", default="fakeredis")
     parser.addini("ormist_autouse", "Isolate every test.", type="bool", default=False)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_load_initial_conftests() -> Generator[None, object, object]:
+    """Begin the test run, before pytest-django starts the apps."""
+    redirection.begin()
+    return (yield)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Begin the test run, where a conftest.py loads this plugin."""
+    redirection.begin()
+    _configs.append(config)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Remove the run's keys: a worker of pytest-xdist may not reach its exit."""
+    _configs.remove(config)
+    if not _configs:  # else pytest runs within pytest
+        redirection.end()
 
 
 @pytest.fixture

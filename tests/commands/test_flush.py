@@ -7,6 +7,7 @@ from itertools import count
 import pytest
 from django.core.management import CommandError
 
+from django_ormist.connections import connections
 from django_ormist.connections.connection import Connection
 from django_ormist.keys import all_key, object_key, term_key
 from django_ormist.management.commands import ormist_flush
@@ -180,6 +181,7 @@ def test_flush_removes_keys_of_another_type(command, stored, server):
 @pytest.mark.parametrize("prefix", ["a[bc]*?\\", "*", "[^x]", "é?", "a\\*"])
 def test_flush_never_passes_its_prefix(command, server, prefix):
     server.connect(KEY_PREFIX=prefix)
+    prefix = connections["default"].key_prefix
     Todo.objects.create("x")
     near = ["ab:{tests.Todo}:o:1", "a:{x}:o", f"{prefix}:eu:{{tests.Todo}}:o:1"]
     near += [f"{prefix}x:{{tests.Todo}}:o:1", f"{prefix}:other", f"x{prefix}:{{y}}:o:1"]

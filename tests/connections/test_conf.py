@@ -37,6 +37,22 @@ def test_every_key_is_read(settings):
     assert dict(c.options) == {"socket_timeout": 3}
 
 
+def test_in_tests_an_alias_is_what_test_says(settings):
+    test = {"LOCATION": "unix:///test", "OPTIONS": {"db": 3}, "KEY_PREFIX": "t"}
+    options = {"password": "x"}
+    settings.ORMIST = {
+        "a": {"LOCATION": REDIS, "CODEC": "json", "OPTIONS": options, "TEST": test},
+        "b": {"CACHE": "default", "TEST": {"LOCATION": REDIS}},
+        "c": {"LOCATION": REDIS, "OPTIONS": options},
+    }
+    a, b, c = (conf.read(name).in_tests("x") for name in "abc")
+    assert (a.location, dict(a.options), a.codec) == ("unix:///test", {"db": 3}, "json")
+    assert (b.location, b.cache, dict(b.options)) == (REDIS, None, {})
+    assert (c.location, dict(c.options)) == (REDIS, options)
+    assert {a.key_prefix, b.key_prefix, c.key_prefix} == {"x"}
+    assert (a.where, c.where) == ("ORMIST['a']['TEST']", "ORMIST['c']")
+
+
 @pytest.mark.parametrize(
     ("entry", "named"),
     [
@@ -59,6 +75,16 @@ def test_every_key_is_read(settings):
         ({"LOCATION": REDIS, "CODEC": ["json"]}, ["'CODEC'", "msgpack, json"]),
         ({"LOCATION": REDIS, "OPTIONS": []}, ["'OPTIONS'", "dict"]),
         ({"CACHE": "c", "OPTIONS": {"db": 1}}, ["OPTIONS beside CACHE", "CACHES['c']"]),
+        ({"CACHE": "c", "TEST": None}, ["'TEST'", "NoneType", "a dict"]),
+        ({"CACHE": "c", "TEST": {"NAME": "x"}}, ["['TEST']", "'NAME'", "KEY_PREFIX"]),
+        ({"CACHE": "c", "TEST": {"CACHE": "c"}}, ["['TEST']", "'CACHE'"]),
+        ({"CACHE": "c", "TEST": {"LOCATION": 1}}, ["['TEST']['LOCATION']", "int"]),
+        ({"CACHE": "c", "TEST": {"KEY_PREFIX": "{"}}, ["['TEST']['KEY_PREFIX']"]),
+        ({"CACHE": "c", "TEST": {"OPTIONS": {"db": 1}}}, ["OPTIONS without LOCATION"]),
+        (
+            {"CACHE": "c", "TEST": {"LOCATION": REDIS, "OPTIONS": []}},
+            ["['TEST']['OPTIONS']", "dict"],
+        ),
     ],
 )
 def test_a_wrong_entry_is_named_with_its_mend(settings, entry, named):

@@ -161,12 +161,10 @@ def test_a_changed_setting_closes_the_pools_of_the_old_one(
 
 
 def test_a_changed_setting_is_used_at_once(configure):
-    assert configure(LOCATION="fakeredis://").key_prefix == "ormist"
-    with override_settings(
-        ORMIST={"default": {"LOCATION": "fakeredis://", "KEY_PREFIX": "new"}}
-    ):
-        assert connections["default"].key_prefix == "new"
-    assert connections["default"].key_prefix == "ormist"
+    assert configure(LOCATION="fakeredis://", CODEC="json").codec == "json"
+    with override_settings(ORMIST={"default": {"LOCATION": "fakeredis://"}}):
+        assert connections["default"].codec == "msgpack"
+    assert connections["default"].codec == "json"
 
 
 def test_a_fake_server_keeps_its_objects_when_settings_change(configure):

@@ -1,6 +1,7 @@
 """Each system check: what it finds, and that it opens no socket."""
 
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from django.core.management.base import SystemCheckError
 
 import django_ormist as ormist
 from django_ormist import checks
+from django_ormist.connections import redirection
 from django_ormist.models import registry
 
 PAGE = Path(__file__).parents[2] / "docs" / "operating.rst"
@@ -65,10 +67,21 @@ def test_sound_settings_have_nothing_to_find(found):
         {"default": {**REDIS, "KEY_PREFIX": ""}},
         {"default": {**REDIS, "OPTIONS": {"retry": 1}}},
         {"default": {**REDIS, "CODEC": "pickle"}},
+        {"default": {**REDIS, "TEST": {"CACHE": "default"}}},
+        {"default": {**REDIS, "TEST": {"LOCATION": "nope://x"}}},
+        {"default": {**REDIS, "TEST": {**REDIS, "OPTIONS": {"retry": 1}}}},
     ],
 )
 def test_e001_a_malformed_setting(found, setting):
     assert found(ORMIST=setting) == ["E001"]
+
+
+def test_fakeredis_for_tests_alone_need_not_be_installed(found, monkeypatch):
+    monkeypatch.setitem(sys.modules, "fakeredis", None)
+    monkeypatch.setattr(redirection, "has_begun", False)  # production
+    monkeypatch.setattr(redirection, "_is_test_environment", lambda: False)
+    test = {"LOCATION": "fakeredis://"}
+    assert found(ORMIST={"default": {**REDIS, "TEST": test}}) == []
 
 
 def test_e001_an_option_that_decodes_is_no_fault_of_a_cache(found):
