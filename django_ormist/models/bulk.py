@@ -123,8 +123,9 @@ def settled(
         if code is Outcome.UNEXPLAINED:
             yield from forget(asked.space, new[fact - 1].pk, meta.ordered, meta.unique)
         elif code is Outcome.DUE:
-            some = [*some[: fact - 1], *some[fact:]]
-            new = [*new[: fact - 1], *new[fact:]]
+            past = {number - 1 for number in fact}
+            some = [each for i, each in enumerate(some) if i not in past]
+            new = [each for i, each in enumerate(new) if i not in past]
             if not new:
                 return some, new, (Outcome.DONE, (None, []))
         reply = yield insertion(asked, new, None, passes_over, arbiter)

@@ -161,10 +161,9 @@ class Contents:
         for name in base.attrs:
             if name not in self.attrs:
                 attrs.pop(name, None)
-        removed = set(base.tags) - set(self.tags)
-        tags = [tag for tag in stored.tags if tag not in removed]
-        tags += [t for t in self.tags if t not in base.tags and t not in tags]
+        before, mine = frozenset(base.tags), frozenset(self.tags)
+        tags = dict.fromkeys(t for t in stored.tags if t in mine or t not in before)
+        tags.update(dict.fromkeys(t for t in self.tags if t not in before))
         is_mine = self.expire_at_ms != base.expire_at_ms
-        return Contents(
-            attrs, tags, self.expire_at_ms if is_mine else stored.expire_at_ms
-        )
+        expire_at_ms = self.expire_at_ms if is_mine else stored.expire_at_ms
+        return Contents(attrs, list(tags), expire_at_ms)

@@ -67,6 +67,7 @@ def insert_many(
 ) -> Operation:
     """Write new objects, all or none. Answers (Outcome, 1-based number of one).
 
+    Of DUE the fact is the numbers of all whose deadline is past.
     Of DONE the fact is (now in ms or None, Obstacles): see Image.written_at().
     link: SKIPPED unless the batch before it was written by this request. MISTYPED is
     answered and not raised, with the key: batches before it may have been written.
@@ -80,6 +81,8 @@ def insert_many(
             return Outcome.DONE, (None, [])
         if reply[0] == Outcome.MISTYPED:
             return Outcome.MISTYPED, reply[1]
+        if reply[0] == Outcome.DUE:
+            return Outcome.DUE, reply[1:]
         if reply[0] != 1:
             return outcome_among(unique)(reply)
         _, now_ms, *passed = reply

@@ -89,6 +89,12 @@ def deadline_word(expire_at_ms: Deadline) -> bytes:
     return b"%d" % expire_at_ms
 
 
+def without(suffixes: Iterable[bytes], others: Iterable[bytes]) -> tuple[bytes, ...]:
+    """Return the suffixes, in their order, that are not among the others. O(both)."""
+    left_out = frozenset(others)
+    return tuple([each for each in suffixes if each not in left_out])
+
+
 def memo_of(
     suffixes: Iterable[bytes] = (),
     ordered: Iterable[str] = (),
@@ -148,8 +154,8 @@ def save(
     old: NOTHING to insert. counters: those to set; None for a model without any.
     counted: those that must have these values now; COUNTED if one has not.
     """
-    lost = [each for each in old.suffixes if each not in new.suffixes]
-    gained = [each for each in new.suffixes if each not in old.suffixes]
+    lost = without(old.suffixes, new.suffixes)
+    gained = without(new.suffixes, old.suffixes)
     ordered = _changes(old.sort_keys, new.sort_keys)
     unique = _changes(old.unique, new.unique)
     return Operation(

@@ -105,6 +105,16 @@ def test_what_waited_for_a_repair_is_written_in_order(ask, server, options, is_s
     assert is_sound()
 
 
+def test_all_that_is_past_its_deadline_is_left_out_at_once(ask, trips):
+    objs = made(1000)
+    for each in objs[1:]:
+        each.expire = -1
+    with trips() as seen:
+        ask(Todo.objects.bulk_create, objs, batch_size=1000)
+    assert seen.count == 2
+    assert ask(Todo.objects.ids) == ["n00000"]
+
+
 def test_past_deadlines_do_not_break_the_chain(ask, is_sound):
     objs = made(300)
     for each in objs[100:200]:

@@ -23,7 +23,7 @@
 --          {number, which, id} its unique value is held by this object
 --          {0, number} that object's id is taken
 --          {2, number} no such object, but index entries that nothing explains
---          {3, number} that object's deadline is past
+--          {3, number, ...} the deadlines of these objects are past
 --          {4} the batch before it was not written
 --          {5, number, which, id} that object's unique value is held by this one
 --          {-1, key} the key holds another type
@@ -74,7 +74,7 @@ end
 local now, now_us = clock()
 local pks, packed, deadlines, memos, counters = {}, {}, {}, {}, {}
 local sort_keys, fields, claimed = {}, {}, {}
-local has_lifetimes = false
+local has_lifetimes, past = false, {3}
 for j = 1, uniques do
   claimed[j] = {}
 end
@@ -93,8 +93,9 @@ local at = 9
 for i = 1, count do
   pks[i], packed[i], memos[i] = ARGV[at], ARGV[at + 1], ARGV[at + 3]
   local deadline, is_lifetime = deadline_from(ARGV[at + 2], now)
-  if deadline and deadline <= now then
-    return {3, i}
+  local is_past = deadline and deadline <= now
+  if is_past then
+    past[#past + 1] = i
   elseif is_lifetime then
     packed[i], has_lifetimes = with_deadline(packed[i], deadline), true
   end
@@ -104,11 +105,11 @@ for i = 1, count do
   at = at + ordered
   fields[i] = {unpack(ARGV, at, at + uniques - 1)}
   at = at + uniques
-  local holder = arbiter > 0 and holder_of(arbiter, fields[i][arbiter])
+  local holder = arbiter > 0 and not is_past and holder_of(arbiter, fields[i][arbiter])
   if holder then
     passed[i] = {i, arbiter, holder}
   end
-  for j, field in ipairs(passed[i] and {} or fields[i]) do
+  for j, field in ipairs((passed[i] or is_past) and {} or fields[i]) do
     holder = holder_of(j, field)
     if holder and passes_over then
       passed[i] = {i, j, holder}
@@ -117,7 +118,7 @@ for i = 1, count do
       return {5, i, j, holder}
     end
   end
-  for j, field in ipairs(passed[i] and {} or fields[i]) do
+  for j, field in ipairs((passed[i] or is_past) and {} or fields[i]) do
     if field ~= '' then
       claimed[j][field] = pks[i]
     end
@@ -132,6 +133,10 @@ for i = 1, count do
     counters[i] = {unpack(ARGV, at + 1, at + 2 * pairs_of)}
   end
   at = at + 1 + 2 * pairs_of
+end
+
+if #past > 1 then
+  return past
 end
 
 local leftovers, was_created = {}, redis.call('ZMSCORE', KEYS[1], unpack(pks))
