@@ -7,6 +7,7 @@ An object is stored as one string, whose first byte tells the format and its ver
 from .lifetimes import Deadline, Lifetime
 from .objects import (
     as_plain,
+    deadline_of,
     deadline_tail,
     is_later,
     marked,
@@ -22,6 +23,7 @@ __all__ = [
     "Deadline",
     "Lifetime",
     "as_plain",
+    "deadline_of",
     "deadline_tail",
     "is_later",
     "marked",

@@ -148,6 +148,18 @@ def deadline_tail(packed: bytes, expire_at_ms: int) -> tuple[bytes, int]:
     return as_msgpack.deadline_tail(expire_at_ms)
 
 
+def deadline_of(packed: bytes) -> int | None:
+    """Return the deadline at the end of these bytes in ms, None without one.
+
+    Nothing else of them is read, and nothing is raised.
+    """
+    if packed[:1] == as_msgpack.VERSION:
+        is_there = packed[1:2] == b"\x93" and packed[-9:-8] == b"\xcf"
+        return int.from_bytes(packed[-8:], "big") if is_there else None
+    found = packed[:1] == b"{" and re.search(rb'"expire": (\d{1,16})}$', packed[-32:])
+    return int(found[1]) if found else None
+
+
 def with_deadline(packed: bytes, expire_at_ms: int) -> bytes:
     """Return *packed*, which has a deadline, with another one."""
     tail, marked = deadline_tail(packed, expire_at_ms)

@@ -6,7 +6,10 @@ from datetime import UTC, datetime, timedelta
 
 from django.utils import timezone
 
+from ..codecs import deadline_of
 from ..codecs.lifetimes import LAST_MS, Deadline, Lifetime
+from ..operations.expiry import clock
+from ..operations.operation import Flow
 from ..storable import unwrapped
 
 Expire = int | float | timedelta | datetime | None
@@ -65,6 +68,18 @@ def to_datetime(deadline: Deadline | None) -> datetime | None:
 def remaining_ms(deadline: Deadline) -> int:
     """Return the ms to a deadline, by this machine's clock, or those of a Lifetime."""
     return deadline.ms if isinstance(deadline, Lifetime) else deadline - now_ms()
+
+
+def is_past(packed: bytes) -> Flow:
+    """Flow that returns whether the deadline of a stored object is past on the server.
+
+    The server removes objects itself, but for those whose TTL somebody set by hand. So
+    it is asked only where the deadline is past by this machine's clock.
+    """
+    deadline_ms = deadline_of(packed)
+    if deadline_ms is None or deadline_ms > now_ms():
+        return False
+    return deadline_ms <= (yield clock())
 
 
 def moment_ms(moment: datetime) -> int:

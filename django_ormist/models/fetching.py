@@ -9,6 +9,7 @@ from ..operations.operation import Flow
 from ..queries.query import Query
 from . import lookups as asked_lookups
 from .arguments import looked_up_pk
+from .deadlines import is_past
 
 if TYPE_CHECKING:
     from .base import Model
@@ -107,8 +108,9 @@ def _by_pk(asked: "Results[Any]", pk: str) -> Flow:
         ]
     else:
         packed, counters = (yield objects.load(space, pk)), None
-    rows = [] if packed is None else [(pk.encode(), packed, counters)]
-    return asked._made(rows)
+    if packed is None or (yield from is_past(packed)):
+        return []
+    return asked._made([(pk.encode(), packed, counters)])
 
 
 def first(asked: "Results[Any]") -> Flow:

@@ -15,6 +15,16 @@ def due(space: Space) -> Operation:
     return Operation(DUE, (expires_key(space),))
 
 
+def clock() -> Operation:
+    """The server's clock in ms. O(1)."""
+
+    def parse(reply: Any) -> int:
+        seconds, micros = reply
+        return int(seconds) * 1000 + int(micros) // 1000
+
+    return Operation("TIME", (), parse=parse)
+
+
 def sweep(space: Space, limit: int = 50) -> Flow:
     """Flow: remove at most *limit* due objects; how many. One round trip.
 

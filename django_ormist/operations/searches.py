@@ -3,11 +3,12 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from ..codecs import deadline_of
 from ..keys import Space, all_key, expires_key, pk_bytes, term_key
 from ..queries.conditions import all_of
 from ..queries.query import Query
 from ..terms import term_suffix
-from .expiry import due
+from .expiry import clock, due
 from .objects import load_counters, load_many
 from .operation import Flow, Operation, Script
 from .replies import counters as read_counters
@@ -168,20 +169,29 @@ def _chosen(space: Space, query: Query, has_counters: bool) -> Flow:
         for key in (all_key(space), *_term_keys(space, query))
     ]
     operations = [
+        clock(),
         *probes,
         load_many(space, pks),
         *(load_counters(space, pk) for pk in pks if has_counters),
     ]
-    replies = yield operations
+    now_ms, *replies = yield operations
     scores, packed = replies[: len(probes)], replies[len(probes)]
     counters = replies[len(probes) + 1 :] or [None] * len(pks)
     found = [
         (float(scores[0][i]), (pks[i], packed[i], counters[i]))
         for i in range(len(pks))
-        if packed[i] is not None and all(each[i] is not None for each in scores)
+        if _is_live(packed[i], now_ms) and all(each[i] is not None for each in scores)
     ]
     found.sort(key=lambda pair: pair[0], reverse=query.is_reversed)
     return [row for _, row in found[query.start : query.stop]]
+
+
+def _is_live(packed: bytes | None, now_ms: int) -> bool:
+    """Whether an object is stored and its deadline ahead, whatever its TTL."""
+    if packed is None:
+        return False
+    deadline_ms = deadline_of(packed)
+    return deadline_ms is None or deadline_ms > now_ms
 
 
 def _term_keys(space: Space, query: Query) -> tuple[bytes, ...]:

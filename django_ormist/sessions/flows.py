@@ -21,7 +21,7 @@ from ..exceptions import ConflictError, IntegrityError
 from ..keys import Space
 from ..models import saving
 from ..models.contents import Contents
-from ..models.deadlines import moment_ms, now_ms, remaining_ms
+from ..models.deadlines import is_past, moment_ms, now_ms, remaining_ms
 from ..operations import objects
 from ..operations.expiry import sweep
 from ..operations.objects import NOTHING, Image
@@ -52,7 +52,7 @@ def load(store: "SessionStore") -> Flow:
     pk, using = private_id(store.session_key or ""), settings.using()
     space = Session._meta.space(using)
     packed = yield objects.load(space, pk)
-    if packed is not None:
+    if packed is not None and not (yield from is_past(packed)):
         try:
             record = Session._from_row((pk.encode(), packed, None), space, using)
             data = payload.data(record.attrs, store.serializer)

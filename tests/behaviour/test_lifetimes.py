@@ -2,9 +2,11 @@
 
 import copy
 import pickle
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.core.management import CommandError, call_command
 from django.db.models import F
 
 import django_ormist as ormist
@@ -335,3 +337,82 @@ def test_the_last_deadline_is_in_the_year_9999(ask, codec, server, monkeypatch):
     todo = ask(Todo.objects.create, "x", expire=expire)
     found = ask(Todo.objects.get, todo.id)
     assert found.expire == todo.expire == datetime(9999, 12, 31, tzinfo=UTC)
+
+
+# ---------------------------------------------------------------- a TTL set by hand
+
+
+@pytest.fixture
+def outlived(server, codec):
+    """Objects past their deadline that the server keeps: somebody moved their TTL."""
+
+    def make(model, *made):
+        pipe = server.client.pipeline()
+        for each in made:
+            each.expire = 0.05
+            each.save()
+            pipe.pexpire(each._key(), 60_000)
+        pipe.execute()
+        deadline_ms = max(each._expire_at_ms for each in made)
+        while server_ms(server) < deadline_ms:
+            pass
+        return made
+
+    return make
+
+
+def server_ms(server):
+    if server.variant.is_fake:
+        return time.time_ns() // 1_000_000
+    seconds, micros = server.client.time()
+    return seconds * 1000 + micros // 1000
+
+
+@pytest.mark.parametrize("model", [Plain, Page, Todo])
+def test_an_object_with_a_later_ttl_is_absent_from_its_deadline_on(
+    ask, outlived, server, model
+):
+    ask(model.objects.create, id="live", expire=60)
+    ask(model.objects.create, id="ever")
+    (late,) = outlived(model, model(id="late"))  # last: a write sweeps it
+    assert server.client.exists(late._key())
+    assert ask(model.objects.get_or_none, "late") is None
+    with pytest.raises(model.DoesNotExist):
+        ask(late.refresh_from_db)
+    assert sorted(ask(model.objects.in_bulk, ["late", "live", "ever"])) == [
+        "ever",
+        "live",
+    ]
+    chosen = model.objects.filter(pk__in=["late", "live", "ever"])
+    assert sorted(ask(chosen.ids)) == ["ever", "live"]
+    assert ask(chosen.count) == 2
+    assert ask(model.objects.filter(pk="late").exists) is False
+    assert ask(model.objects.filter(pk="live").exists) is True
+    assert ask(chosen.values_list("id", flat=True).get, "live") == "live"
+
+
+def test_a_live_object_is_found_by_a_clock_that_is_fast(ask, codec, clock):
+    todo = ask(Todo.objects.create, id="live", expire=60)
+    assert ask(Todo.objects.get, "live") == todo
+    assert ask(Todo.objects.filter(pk="live").exists) is True
+
+
+def test_looking_at_the_deadline_costs_no_trip(ask, trips):
+    ask(Todo.objects.create, id="live", expire=60)
+    with trips() as seen:
+        ask(Todo.objects.get, "live")
+        ask(Todo.objects.in_bulk, ["live"])
+        ask(Todo.objects.filter(pk="live").exists)
+    assert seen.count == 3
+
+
+def test_verify_finds_such_a_ttl_and_repair_sets_it(outlived, server, capsys):
+    todo = Todo(id="one", expire=600)
+    todo.save()
+    server.client.pexpire(todo._key(), 1_000_000)
+    with pytest.raises(CommandError):
+        call_command("ormist_inspect", "tests.Todo", verify=True)
+    assert "wrong-ttl" in capsys.readouterr().out
+    call_command("ormist_inspect", "tests.Todo", repair=True)
+    assert server.client.pttl(todo._key()) <= 600_000
+    assert raw_faults(server.client, server.key_prefix) == []

@@ -10,7 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from django_ormist.codecs import pack, pack_value, unpack
+from django_ormist.codecs import (
+    deadline_of,
+    pack,
+    pack_value,
+    unpack,
+    with_deadline,
+)
 from django_ormist.exceptions import CorruptDataError
 
 CODECS = ["msgpack", "json"]
@@ -77,7 +83,7 @@ def is_same(one, two):
 @given(
     attrs=st.dictionaries(text, storable, max_size=4),
     tags=st.lists(text, max_size=3),
-    expire_at_ms=st.none() | st.integers(0, 2**50),
+    expire_at_ms=st.none() | st.integers(0, 253_402_300_799_999),
 )
 def test_what_was_packed_comes_back(codec, attrs, tags, expire_at_ms):
     found = unpack(pack(attrs, tags, expire_at_ms, codec), b"key")
@@ -224,3 +230,23 @@ def test_the_json_codec_is_readable():
     assert pack({"name": "Åse"}, ["a"], 5, "json").decode() == (
         '{"v": 1, "attrs": {"name": "Åse"}, "tags": ["a"], "expire": 5}'
     )
+
+
+@pytest.mark.parametrize("codec", ["msgpack", "json"])
+@given(
+    expire_at_ms=st.none() | st.integers(2**40, 253_402_214_400_000),
+    tags=st.lists(st.text(max_size=5), max_size=3),
+    attrs=st.dictionaries(st.text(max_size=5), st.text() | st.binary(), max_size=3),
+)
+def test_the_deadline_stands_at_the_end(codec, expire_at_ms, tags, attrs):
+    packed = pack(attrs, tags, expire_at_ms, codec)
+    assert deadline_of(packed) == expire_at_ms
+    if expire_at_ms is not None:
+        other = with_deadline(packed, 2_000_000_000_000)
+        assert other == pack(attrs, tags, 2_000_000_000_000, codec)
+
+
+@given(st.binary(max_size=60))
+def test_the_deadline_of_any_bytes_raises_nothing(data):
+    for start in (b"", b"\x01\x93", b"{", b'{"expire": 1'):
+        deadline_of(start + data)
