@@ -10,7 +10,9 @@ from django.core.management import CommandError, call_command
 from django.db.models import F
 
 import django_ormist as ormist
+from django_ormist.connections.executor import run
 from django_ormist.models import deadlines
+from django_ormist.operations.expiry import sweep
 from tests.checker import raw_faults
 from tests.models import City, Page, Plain, Todo, Token
 
@@ -389,6 +391,27 @@ def test_an_object_with_a_later_ttl_is_absent_from_its_deadline_on(
     assert ask(model.objects.filter(pk="late").exists) is False
     assert ask(model.objects.filter(pk="live").exists) is True
     assert ask(chosen.values_list("id", flat=True).get, "live") == "live"
+
+
+@pytest.mark.parametrize("verb", ["create", "bulk_create", "get_or_create", "block"])
+def test_its_id_and_its_values_are_free(ask, outlived, server, verb):
+    old = City(id="old", code="c", country="x", population=3)
+    outlived(City, old, City(id="new", code="d", name="n", population=4))
+    new = {"code": "c", "country": "y", "population": 5}
+    if verb == "bulk_create":
+        ask(City.objects.bulk_create, [City(id="new", **new)])
+    elif verb == "get_or_create":
+        assert ask(City.objects.get_or_create, new, id="new")[1]
+    elif verb == "block":
+        within(ask, lambda: City(id="new", **new).save(force_insert=True))
+    else:
+        ask(City.objects.create, id="new", **new)
+    assert ask(City.objects.get, "new").attrs == new
+    assert ask(City.objects.get, code="c").id == "new"
+    while run(sweep(City._meta.space("default")), "default"):
+        pass
+    assert ask(City.objects.ids) == ["new"]
+    assert raw_faults(server.client, server.key_prefix) == []
 
 
 def test_a_live_object_is_found_by_a_clock_that_is_fast(ask, codec, clock):

@@ -21,7 +21,10 @@ local stored = redis.pcall('GET', KEYS[1])
 if type(stored) == 'table' then
   return refusal(stored, KEYS[1], 'string')
 elseif (stored or '') ~= ARGV[2] or stored == '' then
-  return {0, stored}
+  stored = stored and not is_past(KEYS[3], pk, now) and stored
+  if (stored or '') ~= ARGV[2] or stored == '' then
+    return {0, stored}
+  end
 end
 if deadline and deadline <= now then
   return {3}
@@ -57,7 +60,8 @@ for i = 0, uniques - 1 do
   local key, field = KEYS[first_unique + i], ARGV[next_arg + 2 * i + 1]
   local holder = field ~= '' and redis.call('HGET', key, field)
   if holder and holder ~= pk and not (is_free and is_free(key, field, holder))
-    and redis.call('EXISTS', base .. 'o:' .. holder) == 1 then
+    and redis.call('EXISTS', base .. 'o:' .. holder) == 1
+    and not is_past(KEYS[3], holder, now) then
     return {5, i + 1, holder}
   end
 end

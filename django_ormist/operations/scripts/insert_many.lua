@@ -57,21 +57,23 @@ local wrong = mistyped(KEYS, 1, 2, 'zset') or mistyped(KEYS, 3, 3, 'hash')
 if wrong then
   return wrong
 end
+local now, now_us = clock()
 local passes_over, passed = ARGV[8] ~= '', {}
 local arbiter = tonumber(ARGV[8]) or 0
 for i = 1, count do
   local found = redis.call('TYPE', KEYS[3 + i])['ok']
-  if found == 'string' and passes_over then
-    passed[i] = {i}
-  elseif found == 'string' then
-    return {0, i}
-  elseif found ~= 'none' then
+  if found ~= 'string' and found ~= 'none' then
     return {-1, KEYS[3 + i]}
+  elseif found == 'string'
+    and not is_past(KEYS[2], string.sub(KEYS[3 + i], #base + 3), now) then
+    if not passes_over then
+      return {0, i}
+    end
+    passed[i] = {i}
   end
 end
 
 -- Read the arguments, and refuse what cannot be, before anything is written.
-local now, now_us = clock()
 local pks, packed, deadlines, memos, counters = {}, {}, {}, {}, {}
 local sort_keys, fields, claimed = {}, {}, {}
 local has_lifetimes, past = false, {3}
@@ -84,7 +86,8 @@ local function holder_of(j, field)
   local holder = field ~= '' and (claimed[j][field]
     or redis.call('HGET', KEYS[first_unique + j - 1], field))
   if holder and (claimed[j][field]
-    or redis.call('EXISTS', base .. 'o:' .. holder) == 1) then
+    or redis.call('EXISTS', base .. 'o:' .. holder) == 1
+    and not is_past(KEYS[2], holder, now)) then
     return holder
   end
 end

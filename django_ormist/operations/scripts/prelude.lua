@@ -74,6 +74,13 @@ end
 -- Creation times in microseconds are whole numbers below this: the year 2255.
 local LAST_CREATED = 2 ^ 53
 
+-- Whether a stored object is past its deadline: somebody moved its TTL. It is asked only
+-- where the object is in the way.
+local function is_past(expires, pk, now)
+  local deadline = redis.pcall('ZSCORE', expires, pk)
+  return type(deadline) == 'string' and tonumber(deadline) <= now
+end
+
 -- The creation time of the next object: later than every other in the set.
 local function next_created(all, now_us)
   local last = redis.call('ZREVRANGE', all, 0, 0, 'WITHSCORES')[2]
