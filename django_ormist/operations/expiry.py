@@ -1,5 +1,6 @@
 """Objects whose deadline is past: which they are, and taking them away."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from ..keys import Space, all_key, expires_key, memo_key
@@ -8,6 +9,7 @@ from .replies import mistyped
 
 DUE = Script("due")
 SWEEP = Script("sweep")
+SWEEP_GONE = Script("sweep_gone")
 
 
 def due(space: Space) -> Operation:
@@ -31,12 +33,25 @@ def sweep(space: Space, limit: int = 50) -> Flow:
     limit: 1 to 500. Fifty with eight terms each hold the server 1 to 3 ms.
     """
 
-    def parse(reply: Any) -> int:
-        if isinstance(reply, list):
-            raise mistyped(reply[1])
-        return int(reply)
-
     if not 1 <= limit <= 500:
         raise ValueError(f"A sweep takes 1 to 500 objects a batch, not {limit}.")
-    keys = (expires_key(space), all_key(space), memo_key(space))
-    return (yield Operation(SWEEP, keys, (limit,), parse=parse, is_write=True))
+    return (yield Operation(SWEEP, _keys(space), (limit,), parse=_swept, is_write=True))
+
+
+def sweep_gone(space: Space, pks: Sequence[bytes]) -> Operation:
+    """Remove what is left of those of 1 to 500 objects that expire and are not stored.
+
+    Answers how many. Nothing is done to others.
+    """
+    args = tuple(pks)
+    return Operation(SWEEP_GONE, _keys(space), args, parse=_swept, is_write=True)
+
+
+def _keys(space: Space) -> tuple[bytes, ...]:
+    return (expires_key(space), all_key(space), memo_key(space))
+
+
+def _swept(reply: Any) -> int:
+    if isinstance(reply, list):
+        raise mistyped(reply[1])
+    return int(reply)

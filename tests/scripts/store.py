@@ -122,6 +122,10 @@ class Store:
     def forget(self, pk: str, memo: bytes, is_last: bool = False) -> Any:
         return self.run(healing.forget_parts(self.space, pk, memo, is_last))
 
+    def sweep_gone(self, *pks: str) -> Any:
+        gone = [pk.encode() for pk in pks]
+        return self.run(expiry.sweep_gone(self.space, gone))
+
     def sweep(self, limit: int = 50) -> Any:
         return self.run(next(expiry.sweep(self.space, limit)))
 

@@ -1,0 +1,59 @@
+"""A server whose clock was ahead has removed objects whose deadline is ahead again."""
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from tests.checker import raw_faults
+from tests.models import City, Plain, Todo, User
+
+
+@pytest.fixture
+def removed(server):
+    """Removes the bytes of these objects, as the server does by such a clock."""
+
+    def remove(*objs):
+        server.client.delete(*(each._key() for each in objs))
+
+    return remove
+
+
+@pytest.mark.parametrize("model", [Plain, Todo, User, City])
+def test_a_list_heals_the_counts(ask, server, removed, model):
+    attrs = {} if model is Todo else {"name": "n"}
+    objs = [model(expire=3600, **attrs) for _ in range(51)]
+    ask(model.objects.bulk_create, objs)
+    removed(*objs)
+    asked = model.objects.all()
+    assert ask(asked.count) == 51
+    assert ask(model.objects.all().list) == []
+    assert ask(model.objects.all().count) == 0
+    assert server.keys() == []
+
+
+def test_what_is_left_is_kept(ask, server, removed):
+    lost = ask(Todo.objects.bulk_create, [Todo("x", expire=60) for _ in range(1500)])
+    kept = ask(Todo.objects.bulk_create, [Todo("x", expire=9000) for _ in range(100)])
+    ever = ask(Todo.objects.create, "x")
+    removed(*lost)
+    for _ in range(2):  # a thousand each
+        assert ask(Todo.objects.find("x").list) == [*kept, ever]
+    assert ask(Todo.objects.find("x").count) == 101
+    assert raw_faults(server.client, server.key_prefix) == []
+
+
+def test_a_few_that_are_gone_cost_no_trip(ask, trips, server):
+    objs = ask(Todo.objects.bulk_create, [Todo("x", expire=60) for _ in range(20)])
+    server.client.delete(objs[0]._key())
+    with trips() as seen:
+        assert ask(Todo.objects.find("x").list) == objs[1:]
+    assert seen.count == 2
+
+
+def test_verify_says_so_and_repair_removes_the_entries(server, removed, capsys):
+    objs = Todo.objects.bulk_create([Todo("x", expire=3600) for _ in range(5)])
+    removed(*objs)
+    with pytest.raises(CommandError):
+        call_command("ormist_inspect", "tests.Todo", verify=True)
+    assert "missing-object" in capsys.readouterr().out
+    call_command("ormist_inspect", "tests.Todo", repair=True)
+    assert server.keys() == []

@@ -1,0 +1,39 @@
+"""sweep_gone.lua: what is left of objects that the server removed too early."""
+
+import pytest
+
+from tests.scripts.store import FAR, ONE_VARIANT_A_SERVER
+
+pytestmark = ONE_VARIANT_A_SERVER
+
+
+def remove(store, *pks):
+    """As the server does by a clock that is ahead."""
+    store.client.delete(*(store.key(f"o:{pk}") for pk in pks))
+
+
+def test_how_many_were_swept_and_nothing_is_left(store):
+    store.fill("one", "two", terms=["a"], expire=FAR)
+    remove(store, "one", "two")
+    assert store.sweep_gone("one", "two", "three") == 2
+    assert store.names() == []
+    assert store.sweep_gone("one") == 0
+
+
+def test_what_is_stored_and_what_never_expired_is_left_alone(store):
+    store.fill("live", terms=["a"], expire=FAR)
+    store.fill("ever", terms=["a"])
+    remove(store, "ever")
+    before = store.everything()
+    assert store.sweep_gone("live", "ever") == 0
+    assert store.everything() == before
+
+
+@pytest.mark.parametrize("rest", ["expires", "all", "idx"])
+def test_minus_1_names_the_key_of_another_type_and_sweeps_nothing(store, rest):
+    store.fill("one", terms=["a"], expire=FAR)
+    remove(store, "one")
+    key = store.mistype(rest)
+    before = store.everything()
+    assert store.sweep_gone("one") == [-1, key]
+    assert store.everything() == before
