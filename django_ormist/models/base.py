@@ -272,7 +272,8 @@ class Model(Altering, metaclass=ModelBase):
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Model):
             return NotImplemented
-        return type(self) is type(other) and self.id == other.id
+        # Of a SimpleLazyObject, __class__ is that of what it stands for.
+        return type(self) is other.__class__ and self.id == other.id
 
     def __hash__(self) -> int:
         return hash((type(self), self.id))

@@ -14,6 +14,7 @@ from ..operations.inserts import Link, NewObject, insert_many
 from ..operations.operation import Flow, Notice, Operation
 from ..operations.replies import Outcome, mistyped
 from ..queries.matching import matcher
+from ..storable import unwrapped
 from .blocks import Pending, current, refuse
 from .changes import Changes, Found, Verdict
 from .efforts import Effort, held_by_another
@@ -156,7 +157,7 @@ def _new(instance: "Model", codec: str) -> NewObject:
 
 def checked_objects(asked: "Collection[Any]", objs: Iterable["Model"]) -> list["Model"]:
     """The objects as a list. Raises TypeError for one of another model."""
-    instances = list(objs)
+    instances = list(map(unwrapped, objs))
     for instance in instances:
         if type(instance) is not asked.model:
             raise TypeError(

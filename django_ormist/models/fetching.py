@@ -7,6 +7,7 @@ from ..codecs import unpack
 from ..operations import objects, searches
 from ..operations.operation import Flow
 from ..queries.query import Query
+from ..storable import unwrapped
 from . import lookups as asked_lookups
 from .arguments import looked_up_pk
 from .deadlines import is_past
@@ -153,6 +154,7 @@ def exists(asked: "Results[Any]") -> Flow:
 
 def contains(asked: "Collection[Any]", obj: "Model") -> Flow:
     """Flow: whether this object is stored and matches."""
+    obj = unwrapped(obj)
     if not hasattr(type(obj), "_meta"):
         raise TypeError("'obj' must be a model instance.")
     if type(obj) is not asked.model:

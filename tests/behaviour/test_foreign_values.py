@@ -241,6 +241,21 @@ def test_a_list_of_models_is_to_be_one_of_keys():
         Plain.objects.get(Plain(id="x"))
 
 
+def test_a_lazy_object_stands_for_an_object_of_ours(alias):
+    plain, other = Plain.objects.create(n=1), Plain.objects.create(n=1)
+    assert plain == no(plain) == plain
+    assert plain != no(other)
+    assert no(plain) in [plain]
+    assert no(plain) in Plain.objects.all()
+    assert Plain.objects.contains(no(plain))
+    assert not Todo.objects.contains(no(plain))
+    plain.n = 2
+    assert Plain.objects.bulk_update([no(plain)], ["n"]) == 1
+    assert Plain.objects.bulk_save([no(plain)]) == 1
+    assert Plain.objects.bulk_create([no(Plain(n=3))])[0].n == 3
+    assert Plain.objects.get(plain.id).n == 2
+
+
 def test_an_expression_in_a_counter_names_increment(alias):
     page = Page.objects.create(views=1)
     with pytest.raises(
