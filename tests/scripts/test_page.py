@@ -99,6 +99,29 @@ def test_few_that_meet_in_large_sets_are_found_by_an_intersection(store):
             assert ids(page) == right_answer
 
 
+@pytest.mark.parametrize("lives", [50, 500, 4000])
+def test_few_that_live_among_many_that_are_due_are_found(store, lives):
+    """Past 5000 that are due the server is asked for the others, if they are few."""
+    many = {f"m{number:05}": number for number in range(12_000)}
+    live = [f"m{number:05}" for number in range(11_950 - lives, 11_950)]
+    late = [pk for pk in many if pk not in set(live)]
+    expires = dict.fromkeys(late, 1) | dict.fromkeys(live[::3], FAR)
+    even = {pk: score for pk, score in many.items() if score % 2 == 0}
+    terms = {"all": many, "t:a": many, "t:even": even}
+    for rest, members in {**terms, "expires": expires}.items():
+        store.client.zadd(store.key(rest), members)
+    before = store.everything()
+    for asked in ((), ("a",), ("even",), ("a", "even")):
+        right = [pk for pk in live if "even" not in asked or pk in even]
+        assert store.count(*asked) == len(right)
+        for start in (0, 7, lives - 3):
+            for is_reversed in (False, True):
+                page = store.page(*asked, start=start, size=9, is_reversed=is_reversed)
+                whole = right[::-1] if is_reversed else right
+                assert ids(page) == whole[start : start + 9]
+    assert store.everything() == before
+
+
 def test_a_page_of_an_empty_store_is_empty(store):
     assert store.page() == [[]]
     assert store.page("a", want="objects") == [[], []]

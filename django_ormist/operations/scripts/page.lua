@@ -6,11 +6,13 @@
 -- RETURNS  {ids, objects, counters}: the last two only when asked for; counters
 --          are flat lists of names and values. What is due or gone is left out,
 --          and the page filled with what comes after it.
--- COST     O(log n + size) where nothing is due; else at most one step more for
---          each due object. Two or more terms: a walk of 1000 steps, then ZINTER.
+-- COST     O(log n + size) where nothing is due; else at most one step more for each due
+--          object, 1 us; where nearly all of the set are due, after 5000 of them 0.1 us.
+--          Two or more terms: a walk of 1000 steps, then ZINTER.
 -- DERIVED  the objects and counters of the page
 
 local LONGEST_WALK = 1000
+local MOST_LATE = 5000
 -- unpack() fails near 8000 values: Lua 5.1's C stack.
 local CHUNK = 1000
 
@@ -85,7 +87,53 @@ if #others == 0 and skip > 0 then
   end
 end
 
-local walked = 0
+-- Where nearly all of a source is due: the few others, in the order of the page, found by
+-- the server in a tenth of the time that we take to pass over the rest. Else nil.
+local function survivors()
+  local size, expiring = redis.call('ZCARD', source), redis.call('ZCARD', KEYS[2])
+  -- ZINTERCARD came with Redis 7.0.
+  local shared = redis.pcall('ZINTERCARD', 2, source, KEYS[2])
+  if type(shared) ~= 'number' or 20 * (size - shared + expiring - due) > size then
+    return nil
+  end
+  local times, holders = {}, {}
+  local function add(pk, score)
+    local time = tonumber(score or nil)
+    if time then
+      times[#times + 1] = time
+      holders[time] = pk
+    end
+  end
+  local lasting = redis.call('ZDIFF', 2, source, KEYS[2], 'WITHSCORES')
+  for i = 1, #lasting, 2 do
+    add(lasting[i], lasting[i + 1])
+  end
+  for from = due, expiring - 1, CHUNK do
+    local ids = redis.call('ZRANGE', KEYS[2], from, from + CHUNK - 1)
+    for i, score in ipairs(redis.call('ZMSCORE', source, unpack(ids))) do
+      add(ids[i], score)
+    end
+  end
+  table.sort(times)
+  local ids = {}
+  for i, time in ipairs(times) do
+    ids[is_reversed and #times + 1 - i or i] = holders[time]
+  end
+  return ids
+end
+
+-- Fill the page anew from a list of ids.
+local function fill_anew(ids, passing)
+  skip, page, objects, counters = tonumber(ARGV[2]), {}, {}, {}
+  for from = 1, #ids, CHUNK do
+    fill(passing({unpack(ids, from, math.min(from + CHUNK - 1, #ids))}))
+    if #page >= need then
+      break
+    end
+  end
+end
+
+local walked, late, is_searched = 0, 0, false
 while #page < need do
   local size = math.min(math.max(skip + need - #page, 20), CHUNK)
   local ids = redis.call(range, source, position, position + size - 1)
@@ -95,9 +143,20 @@ while #page < need do
   position = position + #ids
   walked = walked + #ids
   local is_last = #ids < size
-  fill(living(matching(ids)))
+  local met = matching(ids)
+  local alive = living(met)
+  late = late + #met - #alive
+  fill(alive)
   if is_last then
     break
+  end
+  if late >= MOST_LATE and not is_searched and #page < need then
+    is_searched = true
+    local ids = survivors()
+    if ids then
+      fill_anew(ids, matching)
+      break
+    end
   end
   if #others > 0 and walked >= LONGEST_WALK and #page < need then
     -- Too few meet: let the server intersect, and fill the page anew.
@@ -108,23 +167,11 @@ while #page < need do
     -- The default SUM would pass 2^53 with six terms and lose the order.
     command[#command + 1] = 'AGGREGATE'
     command[#command + 1] = 'MIN'
-    local all = redis.call(unpack(command))
-    local met = {}
-    skip, page, objects, counters = tonumber(ARGV[2]), {}, {}, {}
-    local from, till, step = 1, #all, 1
-    if is_reversed then
-      from, till, step = #all, 1, -1
+    local all, turned = redis.call(unpack(command)), {}
+    for i = #all, 1, -1 do
+      turned[#turned + 1] = is_reversed and all[i] or nil
     end
-    for i = from, till, step do
-      met[#met + 1] = all[i]
-      if #met == CHUNK or i == till then
-        fill(living(met))
-        met = {}
-        if #page >= need then
-          break
-        end
-      end
-    end
+    fill_anew(is_reversed and turned or all, living)
     break
   end
 end
