@@ -27,6 +27,10 @@ _Changes = dict[Any, tuple[bytes, bytes]]
 SWEPT_BY_A_WRITE = 100
 """Objects swept by each write at most, fewer where they have many index entries."""
 
+MOST_MEMO_PARTS = 16_384
+"""Index entries that an object with a deadline may have: a sweep removes them in one
+step, 4 us each. The scripts read a memo no further."""
+
 NONE: Mapping[Any, bytes] = MappingProxyType({})
 NO_COUNTERS: Mapping[str, int] = MappingProxyType({})
 
@@ -64,9 +68,19 @@ class Image:
 
     @property
     def memo(self) -> bytes:
-        """What sweeping must know of it, owed only with a deadline: memo_of()."""
+        """What sweeping must know of it, owed only with a deadline: memo_of().
+
+        Raises ValueError for more than MOST_MEMO_PARTS index entries.
+        """
         if self.expire_at_ms is None:
             return b""
+        parts = len(self.suffixes) + len(self.sort_keys) + 2 * len(self.unique)
+        if parts > MOST_MEMO_PARTS:
+            raise ValueError(
+                f"Cannot store an object that expires with {parts} index entries: "
+                f"{MOST_MEMO_PARTS} are the most. Give it fewer tags and indexed "
+                "attributes, or no expiration."
+            )
         return memo_of(self.suffixes, self.sort_keys, self.unique)
 
     def written_at(self, now_ms: bytes | None) -> "Image":

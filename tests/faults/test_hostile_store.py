@@ -259,3 +259,77 @@ def test_an_integer_of_a_million_digits_is_sound(store, server, faults):
     assert f"{number:x}" in out.getvalue()
     assert User.objects.get("x").n == number
     assert faults() == []
+
+
+MEMOS = {
+    "nothing but ends": b"\0" * 20_000,
+    "one term many times": b"\x05t:red" * 9000,
+    "many terms": b"".join(b"\x08t:%06d" % number for number in range(20_000)),
+    "more than anybody writes": b"\0" * 5_000_000,
+    "cut off": b"\xfft:red",
+    "no kind": b"\x03all\x07expires\x03idx\x05o:one",
+    "a value without its name": b"\x06u:code",
+    "ordered by nothing known": b"\x04by:\xff\x07by:name" * 1000,
+    "not text": bytes(range(256)) * 4,
+}
+
+
+@pytest.mark.parametrize("model", [Page, City])
+@pytest.mark.parametrize("name", MEMOS)
+def test_a_memo_that_nobody_wrote_fails_no_write(
+    name, model, store, server, key, faults
+):
+    pk = "two" if model is Page else "soon"
+
+    def expire():
+        store.hset(key(model, "idx"), pk, MEMOS[name])
+        store.zadd(key(model, "expires"), {pk: 1})
+        store.delete(key(model, f"o:{pk}"), key(model, f"c:{pk}"))
+
+    expire()
+    if name not in ("one term many times", "ordered by nothing known"):
+        assert "wrong-memo" in {fault["kind"] for fault in inspect("verify")[1]}
+        assert inspect("repair")[0] == 0
+        assert faults() == []
+    expire()
+    store.zadd(key(model, "all"), {pk: 5})
+    other = model.objects.create("red", id="other", site="s", expire=100)
+    assert store.zscore(key(model, "all"), pk) is None
+    assert model.objects.get("other") == other
+    expire()
+    store.zadd(key(model, "all"), {pk: 5})
+    model(id=pk).save()
+    model.objects.get(pk).delete()
+    expire()
+    store.zadd(key(model, "all"), {pk: 5})
+    call_command("ormist_sweep", verbosity=0)
+    everything(model)
+    inspect("repair")
+    assert faults() == []
+    model.objects.all().delete()
+
+
+@pytest.mark.servers("valkey91")
+def test_an_object_that_expires_has_as_many_tags_as_a_memo_holds(store, server, key):
+    tags = [f"{number:09d}" + "x" * 80 for number in range(16_384)]
+    made = Page.objects.create(*tags, id="x", expire=1000)
+    assert Page.objects.find(tags[-1]).list() == [made]
+    store.zadd(key(Page, "expires"), {"x": 1})
+    call_command("ormist_sweep", "tests.Page", verbosity=0)
+    assert store.exists(key(Page, "o:x")) == 0
+    assert server.keys("*h:*") == []
+
+
+@pytest.mark.servers("valkey91")
+def test_one_tag_more_is_refused_before_anything_is_written(ask, store, snapshot):
+    before = snapshot()
+    tags = [str(number) for number in range(16_385)]
+    with pytest.raises(ValueError, match=r"16385 index entries.*no expiration"):
+        ask(Page.objects.create, *tags, id="x", expire=1000)
+    with pytest.raises(ValueError, match="index entries"):
+        ask(Page.objects.bulk_create, [Page(id="y"), Page(*tags, id="x", expire=1000)])
+    assert snapshot() == before
+    ask(Page.objects.create, *tags, id="x")
+    with pytest.raises(ValueError, match="index entries"):
+        ask(Page.objects.filter(pk="x").set_expire, 1000)
+    assert ask(Page.objects.get, "x").expire is None

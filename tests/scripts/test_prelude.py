@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from django_ormist.operations.objects import memo_of
+from django_ormist.operations.objects import MOST_MEMO_PARTS, memo_of
 from tests.scripts.store import ONE_VARIANT_A_SERVER, image
 
 pytestmark = ONE_VARIANT_A_SERVER
@@ -91,3 +91,7 @@ def test_forget_takes_one_id_out_of_each_set_of_a_memo(store):
     store.lua("forget(ARGV[1], 'one', ARGV[2], '5')", "all", args=[base, memo])
     assert store.ids("t:a") == store.ids("t:b") == ["two"]
     assert store.ids("t:c") == ["one", "two"]
+
+
+def test_a_memo_has_as_many_parts_as_a_client_writes(store):
+    assert store.lua("return MOST_PARTS", "all") == MOST_MEMO_PARTS

@@ -158,14 +158,32 @@ local function explained()
   return rights
 end
 
+local function is_sound_memo(text)
+  local is_known, is_value = true, false
+  local is_whole = each_part(text, function(part)
+    if is_value then
+      is_value = false
+      return
+    end
+    local kind = string.sub(part, 1, 2)
+    is_value = kind == 'u:'
+    is_known = is_known and (is_value or kind == 't:' or kind == 'h:'
+      or string.sub(part, 1, 3) == 'by:')
+  end)
+  return is_whole and is_known and not is_value
+end
+
 -- There is no object: nothing may name it, unless it is due and will be swept.
 local function check_nothing()
-  if created and kept_deadline and kept_deadline <= now then
+  local is_due = created and kept_deadline and kept_deadline <= now
+  if is_due and is_sound_memo(kept_memo) then
     check_seen(explained())
     return
   end
   local has_counters = redis.call('EXISTS', KEYS[5]) == 1
-  if created then
+  if is_due then
+    say('wrong-memo', KEYS[4])
+  elseif created then
     say('missing-object', KEYS[1])
   else
     if kept_deadline then

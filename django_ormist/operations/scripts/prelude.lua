@@ -125,14 +125,20 @@ local function entry(sort_key, created, pk)
   return sort_key .. bytes_of(moment, 7) .. pk .. bytes_of(#pk, 3)
 end
 
--- Call back with each part of a memo: each stands after a byte that is its length.
+-- A memo is read so far: a client writes no longer one.
+local MOST_PARTS = 16384
+
+-- Call back with each part of a memo: each stands after a byte that is its length. Return
+-- whether it was read to its end, whole.
 local function each_part(memo, visit)
-  local at = 1
-  while at <= #memo do
+  local at, parts = 1, 0
+  while at <= #memo and parts < MOST_PARTS do
     local size = string.byte(memo, at)
     visit(string.sub(memo, at + 1, at + size))
     at = at + size + 1
+    parts = parts + 1
   end
+  return at == #memo + 1
 end
 
 -- Free a unique value, if this object holds it.
@@ -213,11 +219,15 @@ local function sweep(base, due)
     work = work + 2
     if known[i] then
       work = work + unindex(base, pk, known[i], created[i], function(suffix)
-        if not gone[suffix] then
-          gone[suffix] = {}
+        local pks = gone[suffix]
+        if not pks then
+          pks = {}
+          gone[suffix] = pks
           suffixes[#suffixes + 1] = suffix
         end
-        table.insert(gone[suffix], pk)
+        if pks[#pks] ~= pk then  -- a memo may name a term twice, if it is none of ours
+          pks[#pks + 1] = pk
+        end
       end)
     end
   end
