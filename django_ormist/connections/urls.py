@@ -44,6 +44,8 @@ def endpoint(alias: Alias) -> Endpoint:
     where = alias.where
     location = alias.location or ""
     scheme = location.partition("://")[0].lower() if "://" in location else ""
+    if not re.fullmatch(r"[a-z][a-z0-9+.-]*", scheme):
+        scheme = ""  # a user and a password may stand there
     if scheme in _LATER:
         raise ImproperlyConfigured(
             f"{where}['LOCATION'] has the scheme {scheme!r}, which this version does "
@@ -60,9 +62,23 @@ def endpoint(alias: Alias) -> Endpoint:
         _ = url.port  # read here, since a password may stand where it is looked for
     except ValueError:
         raise _unreadable(where) from None
-    if url.fragment:
+    if url.fragment or _is_user_elsewhere(scheme, url):
         raise _unreadable(where)
     return check_arguments(where, _SCHEMES[scheme](where, url, alias.options))
+
+
+def _is_user_elsewhere(scheme: str, url: SplitResult) -> bool:
+    """Return whether a part of user and password may stand where no error may show it.
+
+    An unescaped ``/`` or ``?`` in them ends the place of the host too early.
+    """
+    if scheme in ("embedded", "fakeredis"):
+        return False
+    if "@" in url.query:
+        return True
+    if scheme == "unix":
+        return bool(url.netloc) and not url.netloc.endswith("@")
+    return "@" in url.path
 
 
 def _unreadable(where: str) -> ImproperlyConfigured:
@@ -137,7 +153,7 @@ def _of_fake(where: str, url: SplitResult, options: Mapping[str, Any]) -> Endpoi
     return Endpoint(
         connection_class=fakeredis.FakeRedisConnection,
         async_class=fakeredis.FakeAsyncRedisConnection,
-        place=f"fakeredis://{url.netloc}{url.path}",
+        place=f"fakeredis://{url.netloc.rpartition('@')[2]}{url.path}",
         **fields,
     )
 

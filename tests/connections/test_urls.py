@@ -1,5 +1,7 @@
 """LOCATION and OPTIONS name a place, or the error says why not."""
 
+import traceback
+
 import pytest
 from redis.connection import Connection, SSLConnection, UnixDomainSocketConnection
 
@@ -100,6 +102,59 @@ def test_a_wrong_location_is_named_with_its_mend(location, named):
         assert words in str(caught.value)
     assert "pa#ss" not in str(caught.value)
     assert "pa/ss" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        "redis://SECRET:12/3SECRET@h",
+        "redis://SECRET:12/3SECRET@h:6379/0",
+        "rediss://SECRET:12?3SECRET@h",
+        "valkey://SECRET:12?db=SECRET@h",
+        "redis://SECRET:12?SECRET=1@h",
+        "redis://SECRET:12#SECRET@h",
+        "redis://SECRET/SECRET:SECRET@h",
+        "redis://SECRET:[SECRET@h",
+        "redis://SECRET:1]SECRET@h",
+        "redis://SECRET:SECRET?@h/SECRET",
+        "unix://SECRET:12/SECRET@/s.sock",
+        "unix://SECRET:12?SECRET@/s.sock",
+        "SECRET:SECRET@redis://h",
+        "SECRET:SECRET@h:6379",
+        "redis+sentinel://SECRET:SECRET@h",
+        "redis://SECRET:SECRET@h/SECRE",
+        "redis://SECRET:SECRET@h?db=x",
+        "redis://SECRET:SECRET@h?colour=red",
+        "redis://SECRET:SECRET@h:port",
+        "fakeredis://SECRET:SECRET@x/y",
+    ],
+)
+def test_nothing_of_user_and_password_is_shown(location):
+    with pytest.raises(ImproperlyConfigured) as caught:
+        endpoint(location)
+    shown = "".join(traceback.format_exception(caught.value)[-1:])
+    assert "SECRET" not in shown
+    assert "SECRET" not in repr(caught.value)
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        "redis://SECRET:SECRET@h:1/0",
+        "redis://SECRET:%2F%3F%40SECRET@h:1/0",
+        "redis://SECRET:SEC@RET@h:1/0",
+        "unix://SECRET:SECRET@/s@h.sock",
+        "fakeredis://SECRET:SECRET@x/1",
+    ],
+)
+def test_a_place_has_neither_user_nor_password(location):
+    found = endpoint(location)
+    for text in (found.place, repr(found), str(found.address)):
+        assert "SEC" not in text
+
+
+def test_a_path_of_a_socket_may_have_any_sign():
+    assert endpoint("unix:///a@b/s.sock").arguments["path"] == "/a@b/s.sock"
 
 
 @pytest.mark.parametrize(
