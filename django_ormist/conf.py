@@ -193,6 +193,12 @@ def _check_key_prefix(where: str, prefix: Any) -> None:
             f"{where}['KEY_PREFIX'] contains {bad!r}. "
             "Leave out { and } and control characters."
         )
+    if prefix.endswith(":lost"):
+        raise ImproperlyConfigured(
+            f"{where}['KEY_PREFIX'] is {prefix!r}. Choose another end than "
+            f"':lost': there a repair of {prefix.removesuffix(':lost')!r} puts things "
+            "aside, and a flush removes them."
+        )
 
 
 def _is_control(character: str) -> bool:

@@ -71,6 +71,7 @@ def test_in_tests_an_alias_is_what_test_says(settings):
         ({"LOCATION": REDIS, "KEY_PREFIX": "a\nb"}, ["'KEY_PREFIX'", r"'\n'"]),
         ({"LOCATION": REDIS, "KEY_PREFIX": "a\x7fb"}, ["'KEY_PREFIX'", r"'\x7f'"]),
         ({"LOCATION": REDIS, "KEY_PREFIX": "a\ud800"}, ["'KEY_PREFIX'", r"\ud800"]),
+        ({"LOCATION": REDIS, "KEY_PREFIX": "a:lost"}, ["'a:lost'", "repair of 'a'"]),
         ({"LOCATION": REDIS, "CODEC": "pickle"}, ["'CODEC'", "msgpack, json"]),
         ({"LOCATION": REDIS, "CODEC": ["json"]}, ["'CODEC'", "msgpack, json"]),
         ({"LOCATION": REDIS, "OPTIONS": []}, ["'OPTIONS'", "dict"]),
