@@ -33,7 +33,7 @@ class Folder:
         a folder of this user that nobody else can write to."""
         try:
             path = os.path.realpath(folder)
-            os.makedirs(path, mode=0o700, exist_ok=True)
+            _make(path)
             found = os.stat(path)
         except (OSError, ValueError) as error:
             raise ImproperlyConfigured(
@@ -46,10 +46,10 @@ class Folder:
                 f"{found.st_uid}, and this process runs as {os.geteuid()}. Run as that "
                 "user, or name another folder."
             )
-        if found.st_mode & 0o002:
+        if found.st_mode & 0o022:
             raise ImproperlyConfigured(
-                f"Everyone may write to the folder {path!r} of the embedded server. "
-                "Run chmod 700 on it."
+                f"Others may write to the folder {path!r} of the embedded server: its "
+                "mode lets a group, or everyone. Run chmod 700 on it."
             )
         is_effective = os.access in os.supports_effective_ids
         if not os.access(path, os.R_OK | os.W_OK | os.X_OK, effective_ids=is_effective):
@@ -148,6 +148,20 @@ class Folder:
             f"The embedded server of {self.path!r} does not answer. {why} "
             f"Its log is {self.file(watch.LOG)!r}."
         )
+
+
+def _make(path: str) -> None:
+    """Make a folder and the missing ones above it, for this user alone.
+
+    os.makedirs() leaves those above to the umask.
+    """
+    if not os.path.isdir(path):
+        _make(os.path.dirname(path))
+        try:
+            os.mkdir(path, 0o700)
+        except FileExistsError:  # another process made it meanwhile, or it is a file
+            if not os.path.isdir(path):
+                raise
 
 
 def _short_temporary_directory(name: str) -> str:

@@ -171,10 +171,29 @@ def test_a_folder_that_is_not_writable_is_an_error(short_folder):
         server_url(short_folder / "below")
 
 
-def test_a_folder_that_everyone_may_write_to_is_refused(short_folder):
-    short_folder.chmod(0o777)
-    with pytest.raises(ImproperlyConfigured, match=r"Everyone may write.*chmod 700"):
+@pytest.mark.parametrize("mode", [0o777, 0o770, 0o720, 0o702, 0o775, 0o722])
+def test_a_folder_that_others_may_write_to_is_refused(short_folder, mode):
+    short_folder.chmod(mode)
+    with pytest.raises(ImproperlyConfigured, match=r"Others may write.*chmod 700"):
         server_url(short_folder)
+
+
+@pytest.mark.parametrize("umask", [0, 0o002, 0o022])
+def test_every_folder_that_is_made_is_this_user_s_alone(short_folder, umask):
+    kept = os.umask(umask)
+    try:
+        folder_module.Folder.prepared(str(short_folder / "a" / "b" / "c"))
+    finally:
+        os.umask(kept)
+    for path in ("a", "a/b", "a/b/c"):
+        assert mode_of(short_folder / path) == 0o700
+
+
+def test_a_file_in_the_place_of_a_folder_is_named(short_folder):
+    (short_folder / "file").touch()
+    for path in (short_folder / "file", short_folder / "file" / "below"):
+        with pytest.raises(ImproperlyConfigured, match="cannot be made"):
+            server_url(path)
 
 
 def test_a_folder_of_another_user_is_refused(short_folder, monkeypatch):
