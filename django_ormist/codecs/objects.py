@@ -74,9 +74,10 @@ def unpack(
                 f"The key {key!r} holds an object in the format of a later release of "
                 f"django_ormist: it begins with {data[:16]!r}. Upgrade to that release."
             ) from error
+        why = f"{type(error).__name__}: {_escaped(str(error))}"
         raise CorruptDataError(
             f"The key {key!r} holds bytes that are no object of django_ormist "
-            f"({type(error).__name__}: {error}). They begin with {data[:16]!r}. "
+            f"({why}). They begin with {data[:16]!r}. "
             "Delete the key, or restore it from a copy."
         ) from error
 
@@ -100,6 +101,11 @@ def _unpack(data: bytes) -> tuple[dict[str, Any], list[str], int | None]:
     # A TypeError unless all are texts, and faster than asking each.
     "".join(tags), "".join(attrs)
     return attrs, tags, expire_at_ms
+
+
+def _escaped(text: str) -> str:
+    """Return a text that stored bytes had a part in, without what a terminal obeys."""
+    return text if text.isprintable() else repr(text)
 
 
 def too_deep(data: bytes) -> list[str]:

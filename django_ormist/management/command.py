@@ -1,8 +1,12 @@
 """What the ormist_ commands share: their arguments, their errors, their progress."""
 
+import io
+import os
+import sys
 import time
 from collections.abc import Sequence
-from typing import Any
+from pathlib import Path
+from typing import IO, Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from redis.exceptions import RedisError
@@ -14,8 +18,33 @@ from ..models import Model, registry
 EXIT_INTERRUPTED = 130
 """What a shell reports of a program that Ctrl-C ended."""
 
+EXIT_CLOSED = 141
+"""What a shell reports of one whose output was closed, as by ``| head``."""
 
-class OrmistCommand(BaseCommand):
+
+class CommandLine(BaseCommand):
+    """A command that ends and prints as others on a command line do."""
+
+    def run_from_argv(self, argv: list[str]) -> None:
+        """Run from a command line: whoever closes our output early ends us quietly.
+
+        What the output's encoding cannot say is escaped.
+        """
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="backslashreplace")
+        try:
+            super().run_from_argv(argv)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            # Python flushes once more at its end, and would complain.
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            for stream in (sys.stdout, sys.stderr):
+                os.dup2(nowhere, stream.fileno())
+            sys.exit(EXIT_CLOSED)
+
+
+class OrmistCommand(CommandLine):
     """A command over one model or all, whose errors end it with one clear line.
 
     Exit codes: 0 done, 1 an error or a refusal, 130 interrupted.
@@ -37,13 +66,17 @@ class OrmistCommand(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             self.carry_out(**options)
+        except CommandError as error:
+            raise CommandError(
+                escaped(str(error)), returncode=error.returncode
+            ) from error.__cause__
         except KeyboardInterrupt as error:
             raise CommandError(
                 f"Interrupted. {self.resume}", returncode=EXIT_INTERRUPTED
             ) from error
         except (OrmistError, RedisError) as error:
             notes = "".join(f" ({note})" for note in getattr(error, "__notes__", ()))
-            raise CommandError(f"{error}{notes}") from error
+            raise CommandError(escaped(f"{error}{notes}")) from error
 
     def carry_out(self, **options: Any) -> None:
         """The command itself. Raises CommandError, OrmistError or RedisError."""
@@ -74,6 +107,35 @@ def place(alias: str) -> str:
 def plain(text: str) -> str:
     """*text* as it can stand in a line of a terminal: escaped if it has controls."""
     return text if text.isprintable() else repr(text)
+
+
+def escaped(text: str) -> str:
+    """Return *text* without what a terminal obeys: escaped, but for ends of lines."""
+    if text.isprintable():
+        return text
+    return "".join(
+        each if each.isprintable() or each == "\n" else repr(each)[1:-1]
+        for each in text
+    )
+
+
+def new_file(
+    path: Path,
+    encoding: str = "ascii",
+    errors: str = "strict",
+    fix: str = "Remove it, or choose another name.",
+) -> IO[str]:
+    """Create a file that only this user can read. Raises CommandError if it exists.
+
+    Nothing that is there is written to, through a link neither.
+    """
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError as error:
+        raise CommandError(f"{path} exists. {fix}") from error
+    except (OSError, ValueError) as error:
+        raise CommandError(f"Cannot write {path}: {error}") from error
+    return os.fdopen(descriptor, "w", encoding=encoding, errors=errors)
 
 
 def counted(number: int, noun: str) -> str:

@@ -100,6 +100,8 @@ def instance_of(line: str) -> Model:
         raise BrokenLine("it holds what is no UTF-8, or a lone surrogate.") from error
     except CorruptDataError as error:
         raise BrokenLine(f"it is no object ({error.__cause__}).") from error
+    except RecursionError as error:
+        raise BrokenLine("it is nested too deep.") from error
     except (TypeError, ValueError, LookupError, OverflowError) as error:
         raise BrokenLine(str(error.args[0] if error.args else error)) from error
     return instance
@@ -108,8 +110,8 @@ def instance_of(line: str) -> Model:
 def _read(line: str) -> dict[str, Any]:
     try:
         content = json.loads(line)
-    except ValueError as error:
-        raise BrokenLine(f"it is no JSON ({error}).") from error
+    except (ValueError, RecursionError) as error:
+        raise BrokenLine(f"it is no JSON that can be read ({error}).") from error
     if not isinstance(content, dict) or content.keys() != _KEYS:
         raise BrokenLine(f"it is no object with the keys {', '.join(sorted(_KEYS))}.")
     kinds = {"model": str, "id": str, "created": int, "counters": dict}

@@ -2,6 +2,8 @@
 
 import io
 import json
+import os
+import stat
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from uuid import UUID
@@ -284,3 +286,169 @@ def test_dump_shows_progress_on_a_terminal_alone(stored, command, tmp_path):
     said = command("ormist_dump", "--output", str(tmp_path / "a"), terminal=True)
     assert "\rtests.Page: " in said or "\rtests.City: " in said
     assert "\r" not in command("ormist_dump", "--output", str(tmp_path / "b"))
+
+
+# ---------------------------------------------------------------- files, hostile lines
+
+
+def line_of(**changes):
+    """A line that is fine but for the changes."""
+    plain = {
+        "model": "tests.Plain",
+        "id": "fine",
+        "created": 1,
+        "v": 1,
+        "attrs": {},
+        "tags": [],
+        "expire": None,
+        "counters": {},
+    }
+    return json.dumps({**plain, **changes})
+
+
+@pytest.mark.parametrize("through", ["itself", "a link", "another name"])
+def test_rejects_overwrite_no_file(through, command, server, tmp_path):
+    dump = tmp_path / "dump"
+    dump.write_text(line_of() + "\nbroken\n")
+    kept = dump.read_bytes()
+    rejects = dump
+    if through == "a link":
+        rejects = tmp_path / "link"
+        rejects.symlink_to(dump)
+    elif through == "another name":
+        rejects = tmp_path / "other"
+        rejects.hardlink_to(dump)
+    with pytest.raises(CommandError, match=r"exists\. Remove it"):
+        command("ormist_load", str(dump), rejects=str(rejects))
+    assert dump.read_bytes() == kept
+    assert Plain.objects.count() == 0
+
+
+def test_a_link_to_nothing_is_not_followed(command, server, tmp_path):
+    dump, link = tmp_path / "dump", tmp_path / "link"
+    dump.write_text("broken\n")
+    link.symlink_to(tmp_path / "new")
+    with pytest.raises(CommandError, match="exists"):
+        command("ormist_load", str(dump), rejects=str(link))
+    with pytest.raises(CommandError, match="exists"):
+        command("ormist_dump", "tests.Plain", output=str(link))
+    assert not (tmp_path / "new").exists()
+
+
+def test_files_are_for_this_user_alone(command, server, tmp_path):
+    Plain.objects.create(secret=1)
+    dump, rejects = tmp_path / "dump", tmp_path / "rejects"
+    kept = os.umask(0)
+    try:
+        command("ormist_dump", "tests.Plain", output=str(dump))
+        with dump.open("a") as file:
+            file.write("broken\n")
+        with pytest.raises(CommandError, match="Not stored: line 2"):
+            command("ormist_load", str(dump), rejects=str(rejects))
+    finally:
+        os.umask(kept)
+    modes = {stat.S_IMODE(path.stat().st_mode) for path in (dump, rejects)}
+    assert modes == {0o600}
+
+
+def test_no_rejects_leave_no_file(command, server, tmp_path):
+    dump, rejects = tmp_path / "dump", tmp_path / "rejects"
+    dump.write_text(line_of() + "\n")
+    command("ormist_load", str(dump), rejects=str(rejects))
+    assert not rejects.exists()
+
+
+@pytest.mark.parametrize("text", ["secret", "a\nb", "a\nb\n", '{"model"\n', "\x00\n"])
+def test_what_is_no_dump_is_not_resumed_into(text, command, server, tmp_path):
+    file = tmp_path / "file"
+    file.write_text(text)
+    with pytest.raises(CommandError, match="Cannot go on"):
+        command("ormist_dump", "tests.Plain", output=str(file), resume=True)
+    assert file.read_text() == text
+
+
+HOSTILE_LINES = {
+    "an array without end": "[" * 100_000,
+    "attributes without end": line_of(attrs={"a": 0}).replace("0", "[" * 100_000, 1),
+    "tuples without end": '{"$": ["tuple", [' * 50_000,
+    "a deep value": line_of(attrs={"a": json.loads("[" * 440 + "]" * 440)}),
+    "a value one too deep": line_of(attrs={"a": json.loads("[" * 101 + "]" * 101)}),
+    "a far deadline": line_of(expire=10**30),
+    "a deadline past 9999": line_of(expire=253_402_300_800_000),
+    "an early deadline": line_of(expire=-(10**30)),
+    "an infinite deadline": line_of(expire=float("inf")),
+    "a long number": line_of(created=777).replace("777", "9" * 5000),
+    "a far counter": line_of(model="tests.Page", counters={"views": 10**30}),
+    "a counter that is none": line_of(model="tests.Page", counters={"views": "5"}),
+    "no id": line_of(id=""),
+    "half a surrogate": line_of(attrs={"a": "\ud800"}),
+    "half a surrogate as an id": line_of(id="\udfff"),
+    "a zone with controls": line_of(
+        attrs={"a": {"$": ["datetime", [0, 0, "\x1b[2J\x07"]]}}
+    ),
+    "a model with controls": line_of(model="\x1b]0;x\x07"),
+    "a counter with controls": line_of(counters={"\x1b[2J": 1}),
+    "no model": line_of(model="tests.Nothing"),
+    "tags that are none": line_of(tags=[1]),
+    "no attributes": line_of(attrs=[]),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE_LINES)
+def test_a_hostile_line_is_named_and_the_others_are_stored(
+    name, command, server, tmp_path
+):
+    dump = tmp_path / "dump"
+    lines = [line_of(id="first"), HOSTILE_LINES[name], line_of(id="last")]
+    dump.write_text("\n".join(lines))
+    err = io.StringIO()
+    with pytest.raises(CommandError, match=r"Not stored: line 2\."):
+        call_command("ormist_load", str(dump), stderr=err, verbosity=0)
+    assert err.getvalue().startswith("Line 2: ")
+    assert err.getvalue().removesuffix("\n").isprintable()
+    assert Plain.objects.all().ids() == ["first", "last"]
+
+
+def test_what_is_stored_damaged_under_an_id_rejects_its_line_alone(
+    command, server, tmp_path
+):
+    server.client.set(Plain(id="bad")._key(), b"\x01garbage")
+    dump = tmp_path / "dump"
+    dump.write_text("\n".join(line_of(id=pk) for pk in ("a", "bad", "b")))
+    with pytest.raises(CommandError, match=r"Not stored: line 2\."):
+        command("ormist_load", str(dump))
+    assert Plain.objects.get("a") != Plain.objects.get("b")
+
+
+SESSION = line_of(model="django_ormist.Session", id="2::" + "a" * 64)
+
+
+def test_sessions_are_stored_for_whoever_asks_alone(command, server, tmp_path):
+    from django_ormist.sessions.model import Session
+
+    dump = tmp_path / "dump"
+    dump.write_text(f"{line_of()}\n{SESSION}\n")
+    with pytest.raises(CommandError, match=r"Not stored: line 2\."):
+        command("ormist_load", str(dump))
+    assert (Plain.objects.count(), Session.objects.count()) == (1, 0)
+    command("ormist_load", str(dump), sessions=True)
+    assert Session.objects.all().delete()[0] == 1
+    with pytest.raises(CommandError, match=r"Not stored: line 1\."):
+        command("ormist_load", str(dump), model=["django_ormist.Session"])
+    assert Session.objects.all().delete()[0] == 1
+
+
+def test_a_load_of_some_models_leaves_out_the_others(command, server, tmp_path):
+    dump, rejects = tmp_path / "dump", tmp_path / "rejects"
+    lines = [line_of(), line_of(model="tests.Todo"), line_of(model="tests.Page")]
+    dump.write_text("\n".join(lines) + "\n")
+    with pytest.raises(CommandError, match=r"Not stored: line 2\."):
+        command(
+            "ormist_load",
+            str(dump),
+            model=["tests.Plain", "tests.Page"],
+            rejects=str(rejects),
+        )
+    assert rejects.read_text() == lines[1] + "\n"
+    with pytest.raises(CommandError, match="Nothing"):
+        command("ormist_load", str(dump), model=["tests.Nothing"])

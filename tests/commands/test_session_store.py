@@ -32,7 +32,7 @@ def test_sessions_are_dumped_and_loaded(server, sessions, command, tmp_path):
     file = str(tmp_path / "dump")
     command("ormist_dump", "django_ormist.Session", "--output", file)
     Session.objects.all().delete()
-    assert command("ormist_load", file) == "Stored 2 objects.\n"
+    assert command("ormist_load", file, sessions=True) == "Stored 2 objects.\n"
     again = SessionStore(sessions[1].session_key)
     assert again["cart"] == [1, {"a": None}]
     assert Session.objects.find(user_id="7").count() == 1

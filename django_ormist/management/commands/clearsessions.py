@@ -7,10 +7,10 @@ from django.conf import settings
 from django.contrib.sessions.management.commands import clearsessions
 
 from ...sessions import SessionStore
-from ..command import counted
+from ..command import CommandLine, counted
 
 
-class Command(clearsessions.Command):
+class Command(CommandLine, clearsessions.Command):
     help = "Sweeps expired sessions with their index entries; other engines as Django."
 
     def handle(self, **options: Any) -> None:

@@ -10,10 +10,20 @@ from ...connections.executor import run
 from ...models import Model
 from ...operations import streams
 from ...operations.operation import Flow
-from ..command import OrmistCommand, Pace, Progress, counted, models_named, plain
+from ..command import (
+    OrmistCommand,
+    Pace,
+    Progress,
+    counted,
+    models_named,
+    new_file,
+    plain,
+)
 from ..lines import BrokenLine, page_of_lines, position
 
 OBJECTS_A_STEP = 500
+BEGIN = b'{"model": "'
+"""What every line begins with."""
 
 
 class Command(OrmistCommand):
@@ -104,11 +114,9 @@ def _size(model: type[Model], using: str) -> Flow:
 def open_file(path: Path, is_there: bool) -> IO[str]:
     """The file to write to, at its end. Raises CommandError."""
     try:
-        return path.open("a" if is_there else "x", encoding="ascii")
-    except FileExistsError as error:
-        raise CommandError(
-            f"{path} exists. Remove it, or go on with it: --resume."
-        ) from error
+        if not is_there:
+            return new_file(path, fix="Remove it, or go on with it: --resume.")
+        return path.open("a", encoding="ascii")
     except OSError as error:
         raise CommandError(f"Cannot write {path}: {error}") from error
 
@@ -117,13 +125,18 @@ def last_position(path: Path) -> tuple[str, float]:
     """Where the dump in a file ended, its last line cut off if it is not whole."""
     try:
         with path.open("rb+") as file:
+            # A file that is no dump stays as it is.
+            begin = file.read(len(BEGIN))
+            if begin != BEGIN[: len(begin)]:
+                raise BrokenLine("it is no dump.")
             end = _end_of_last_line(file)
+            last: tuple[str, float] = ("", -1)
+            if end > 0:
+                start = _end_of_last_line(file, end - 1)
+                file.seek(start)
+                last = position(file.read(end - start).decode())
             file.truncate(end)
-            if end == 0:
-                return "", -1
-            start = _end_of_last_line(file, end - 1)
-            file.seek(start)
-            return position(file.read(end - start).decode())
+            return last
     except (OSError, BrokenLine, ValueError) as error:
         raise CommandError(f"Cannot go on with {path}: {error}") from error
 

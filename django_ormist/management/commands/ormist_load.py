@@ -11,10 +11,19 @@ from django.core.management.base import CommandError, CommandParser
 
 from ...exceptions import OrmistError, ValidationError
 from ...models import Collection, Model
-from ..command import OrmistCommand, Pace, Progress, counted
+from ..command import (
+    OrmistCommand,
+    Pace,
+    Progress,
+    counted,
+    escaped,
+    model_named,
+    new_file,
+)
 from ..lines import BrokenLine, instance_of, is_same
 
 LINES_A_STEP = 100
+SESSIONS = "django_ormist.Session"
 REFUSALS = (OrmistError, ValidationError, TypeError, ValueError)
 
 Numbered = tuple[int, str, Model]
@@ -49,22 +58,38 @@ class Command(OrmistCommand):
         parser.add_argument(
             "--rejects",
             metavar="FILE",
-            help="Write the lines that cannot be stored to this file, as they are.",
+            help="Write the lines that cannot be stored to this file, as they are. It "
+            "must be new.",
+        )
+        parser.add_argument(
+            "--model",
+            action="append",
+            metavar="app_label.Model",
+            help="Store lines of this model alone; may be given several times. Lines "
+            "of others are named and left out.",
+        )
+        parser.add_argument(
+            "--sessions",
+            action="store_true",
+            help="Store sessions, too. Whoever wrote such a line can be logged in by "
+            "it as anybody.",
         )
 
     def carry_out(self, **options: Any) -> None:
         self.options = options
         self.stored = self.there = self.expired = 0
         self.broken: list[int] = []
+        labels = options["model"]
+        self.models = labels and {model_named(label) for label in labels}
         with ExitStack() as stack:
-            self.rejects = self.opened(stack, options["rejects"], "w")
+            self.rejects = self.rejected(stack, options["rejects"])
             progress = stack.enter_context(Progress(self, options["verbosity"]))
             name = options["file"]
             if name == "-":
                 file = options.get("stdin") or sys.stdin
                 pace = Pace(0)
             else:
-                file = self.opened(stack, name, "r")
+                file = self.opened(stack, name)
                 pace = Pace(Path(name).stat().st_size)
             for some in steps(file, options["from_line"]):
                 self.load(some)
@@ -76,28 +101,48 @@ class Command(OrmistCommand):
                 progress.show(f"line {last}: {pace.text('bytes')}")
         self.report()
 
-    def opened(self, stack: ExitStack, name: str | None, mode: str) -> Any:
-        if name is None:
-            return None
-        path = Path(name)
+    def opened(self, stack: ExitStack, name: str) -> Any:
         try:
             return stack.enter_context(
                 # What is no UTF-8 goes to the rejects as it came.
-                path.open(mode, encoding="utf-8", errors="surrogateescape")
+                Path(name).open(encoding="utf-8", errors="surrogateescape")
             )
-        except OSError as error:
+        except (OSError, ValueError) as error:
             raise CommandError(f"Cannot open {name}: {error}") from error
+
+    def rejected(self, stack: ExitStack, name: str | None) -> Any:
+        """The file for what is left out; it is removed if nothing is."""
+        if name is None:
+            return None
+        path = Path(name)
+        file = new_file(path, "utf-8", "surrogateescape")
+        stack.callback(self.remove_empty, path)
+        return stack.enter_context(file)
+
+    def remove_empty(self, path: Path) -> None:
+        if not self.broken:
+            path.unlink()
 
     def load(self, lines: list[tuple[int, str]]) -> None:
         """Store the objects of some lines; what cannot be stored is named."""
         read: list[Numbered] = []
         for number, line in lines:
             try:
-                read.append((number, line, instance_of(line)))
+                read.append((number, line, self.read(line)))
             except BrokenLine as error:
                 self.reject(number, line, str(error))
         for _, run in groupby(read, key=lambda each: type(each[2])):
             self.insert(list(run))
+
+    def read(self, line: str) -> Model:
+        """The object of a line. Raises BrokenLine, for a model not to store too."""
+        instance = instance_of(line)
+        label = instance._meta.label
+        if self.models and type(instance) not in self.models:
+            raise BrokenLine(f"it is of the model {label}, which --model leaves out.")
+        if label == SESSIONS and not (self.models or self.options["sessions"]):
+            raise BrokenLine("it is a session. Pass --sessions to store those, too.")
+        return instance
 
     def insert(self, some: list[Numbered]) -> None:
         """Insert objects of one model together; one by one if any is refused."""
@@ -106,27 +151,27 @@ class Command(OrmistCommand):
         try:
             asked.bulk_create([each for _, _, each in some], batch_size=LINES_A_STEP)
         except REFUSALS:
-            known = asked.in_bulk([each.id for _, _, each in some])
             for number, line, each in some:
-                self.settle(number, line, each, known.get(each.id), asked.db)
+                self.settle(number, line, each, asked)
         else:
             for _, _, each in some:
                 self.count(each)
 
     def settle(
-        self, number: int, line: str, each: Model, known: Model | None, using: str
+        self, number: int, line: str, each: Model, asked: Collection[Model]
     ) -> None:
         """Insert one object, or what the options say where its id is taken."""
         existing = self.options["existing"]
-        if known is not None and (existing == "skip" or is_same(known, each)):
-            self.there += 1
+        try:
+            known = asked.in_bulk([each.id]).get(each.id)
+            if known is not None and (existing == "skip" or is_same(known, each)):
+                self.there += 1
+                return
+            each.save(force_insert=existing != "replace", using=asked.db)
+        except REFUSALS as error:
+            self.reject(number, line, str(error))
         else:
-            try:
-                each.save(force_insert=existing != "replace", using=using)
-            except REFUSALS as error:
-                self.reject(number, line, str(error))
-            else:
-                self.count(each)
+            self.count(each)
 
     def count(self, each: Model) -> None:
         if each._state.adding:  # its deadline passed between the dump and now
@@ -136,7 +181,7 @@ class Command(OrmistCommand):
 
     def reject(self, number: int, line: str, why: str) -> None:
         self.broken.append(number)
-        self.stderr.write(f"Line {number}: {why}")
+        self.stderr.write(escaped(f"Line {number}: {why}"))
         if self.rejects is not None:
             self.rejects.write(line if line.endswith("\n") else f"{line}\n")
 
