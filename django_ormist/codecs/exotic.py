@@ -62,7 +62,11 @@ def _tzinfo(zone: str | int | None) -> tzinfo | None:
     if zone is None:
         return None
     if isinstance(zone, str):
-        return ZoneInfo(zone)
+        try:
+            return ZoneInfo(zone)
+        except (LookupError, OSError, ValueError):
+            # Python's own error shows the name as it is, to a terminal or a log.
+            raise ValueError(f"There is no time zone {zone!r}.") from None
     return timezone(timedelta(microseconds=zone)) if zone else UTC
 
 

@@ -11,6 +11,9 @@ from . import as_json, as_msgpack
 from .depth import DEEPEST, is_deeper, may_be_deep, with_room
 from .lifetimes import Deadline, Lifetime
 
+LARGEST = 512 * 1024 * 1024
+"""Bytes of an object that a server takes: the largest string it can hold."""
+
 LAST_MS = 253_402_300_799_999
 """The last deadline: the end of the year 9999, in ms since 1970."""
 
@@ -36,7 +39,7 @@ def pack(
         if as_msgpack.BUFFERS.isdisjoint(map(type, attrs.values())):
             data = packed(attrs, list(tags), expire_at_ms)
             if not (may_be_deep(data) and any(map(is_deeper, attrs.values()))):
-                return data
+                return _small_enough(data)
     except (TypeError, ValueError, RecursionError):
         pass  # once more, with care and with the name of what cannot be stored
     return with_room(_pack_with_care, attrs, tags, expire_at_ms, codec)  # type: ignore[no-any-return]
@@ -49,7 +52,18 @@ def _pack_with_care(
     careful = {_name(name): _checked(name, attrs[name], codec) for name in attrs}
     for tag in tags:
         _valid(f"The tag {tag!r}", tag)
-    return packed(careful, list(tags), expire_at_ms)
+    return _small_enough(packed(careful, list(tags), expire_at_ms))
+
+
+def _small_enough(data: bytes) -> bytes:
+    """Return the bytes. Raises ValueError for more than a server takes."""
+    if len(data) > LARGEST:
+        raise ValueError(
+            f"Cannot store an object of {len(data)} bytes: a server takes {LARGEST} "
+            "(512 MB, proto-max-bulk-len) and closes the connection for more. Store "
+            "its parts as objects of their own, or a file's name in place of its bytes."
+        )
+    return data
 
 
 def as_plain(

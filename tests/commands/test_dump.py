@@ -384,7 +384,7 @@ HOSTILE_LINES = {
     "half a surrogate": line_of(attrs={"a": "\ud800"}),
     "half a surrogate as an id": line_of(id="\udfff"),
     "a zone with controls": line_of(
-        attrs={"a": {"$": ["datetime", [0, 0, "\x1b[2J\x07"]]}}
+        attrs={"a": {"$": ["datetime", [0, 0, "../\x1b[2J\x07"]]}}
     ),
     "a model with controls": line_of(model="\x1b]0;x\x07"),
     "a counter with controls": line_of(counters={"\x1b[2J": 1}),

@@ -1,6 +1,7 @@
 """Whatever is stored: calls end, or raise errors of ours, and a repair heals it."""
 
 import json
+import traceback
 from contextlib import suppress
 from io import StringIO
 
@@ -51,7 +52,9 @@ OBJECTS = {
     "a large float for a deadline": as_json(expire="1e400"),
     "a text for a deadline": as_json(expire='"5"'),
     "True for a deadline": as_json(expire="true"),
-    "a zone with controls": as_json(r'{"a": {"$": ["datetime", [0, 0, "\u001b[2J"]]}}'),
+    "a zone with controls": as_json(
+        r'{"a": {"$": ["datetime", [0, 0, "../\u001b[2J"]]}}'
+    ),
 }
 
 
@@ -137,8 +140,9 @@ def test_bytes_that_nobody_wrote_are_put_aside(name, model, store, server, key, 
     store.set(key(model, "o:x"), OBJECTS[name])
     store.zadd(key(model, "all"), {"x": 5})
     store.zadd(key(model, "t:big"), {"x": 5})
-    with pytest.raises(ormist.CorruptDataError, match="o:x"):
+    with pytest.raises(ormist.CorruptDataError, match="o:x") as caught:
         model.objects.get("x")
+    assert "\x1b" not in "".join(traceback.format_exception(caught.value))
     everything(model)
     assert "unreadable-object" in {fault["kind"] for fault in inspect("verify")[1]}
     works(server, faults, model)
@@ -172,7 +176,8 @@ def test_an_id_that_is_no_text_and_no_object_is_removed(
     store.zadd(key(model, "t:red"), {pk: 5})
     store.hset(key(model, "idx"), pk, memo_of([b"t:red", b"t:\xff"]))
     everything(model)
-    works(server, faults, model)
+    if faults():  # a list that finds them gone sweeps what is left of some
+        works(server, faults, model)
 
 
 NAMES = [b"t:\xff", b"h:\xff", b"by:\xff", b"of:\xff", b"u:\xff", b"c:\xff", b"\xff:x"]

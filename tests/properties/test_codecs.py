@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from django_ormist.codecs import (
     deadline_of,
+    objects,
     pack,
     pack_value,
     unpack,
@@ -250,3 +251,14 @@ def test_the_deadline_stands_at_the_end(codec, expire_at_ms, tags, attrs):
 def test_the_deadline_of_any_bytes_raises_nothing(data):
     for start in (b"", b"\x01\x93", b"{", b'{"expire": 1'):
         deadline_of(start + data)
+
+
+@pytest.mark.parametrize("codec", CODECS)
+@pytest.mark.parametrize("key", ["a", 1])
+def test_more_bytes_than_a_server_takes_are_refused(codec, key, monkeypatch):
+    """At 512 MB, which no test shall need."""
+    size = len(pack({"a": {key: "x" * 100}}, codec=codec))
+    monkeypatch.setattr(objects, "LARGEST", size)
+    assert pack({"a": {key: "x" * 100}}, codec=codec)
+    with pytest.raises(ValueError, match=r"512 MB.*parts"):
+        pack({"a": {key: "x" * 101}}, codec=codec)
