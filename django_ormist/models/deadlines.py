@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from ..codecs import deadline_of
 from ..codecs.lifetimes import LAST_MS, Deadline, Lifetime
-from ..operations.expiry import clock
+from ..operations.expiry import CLOCK
 from ..operations.operation import Flow
 from ..storable import unwrapped
 
@@ -79,7 +79,7 @@ def is_past(packed: bytes) -> Flow:
     deadline_ms = deadline_of(packed)
     if deadline_ms is None or deadline_ms > now_ms():
         return False
-    return deadline_ms <= (yield clock())
+    return deadline_ms <= (yield CLOCK)
 
 
 def moment_ms(moment: datetime) -> int:

@@ -17,14 +17,13 @@ def due(space: Space) -> Operation:
     return Operation(DUE, (expires_key(space),))
 
 
-def clock() -> Operation:
-    """The server's clock in ms. O(1)."""
+def _time_ms(reply: list[bytes]) -> int:
+    seconds, micros = reply
+    return int(seconds) * 1000 + int(micros) // 1000
 
-    def parse(reply: Any) -> int:
-        seconds, micros = reply
-        return int(seconds) * 1000 + int(micros) // 1000
 
-    return Operation("TIME", (), parse=parse)
+CLOCK = Operation("TIME", (), parse=_time_ms)
+"""The server's clock in ms."""
 
 
 def sweep(space: Space, limit: int = 50) -> Flow:

@@ -8,7 +8,7 @@ from ..keys import Space, all_key, expires_key, pk_bytes, term_key
 from ..queries.conditions import all_of
 from ..queries.query import Query
 from ..terms import term_suffix
-from .expiry import clock, due, sweep_gone
+from .expiry import CLOCK, due, sweep_gone
 from .objects import load_counters, load_many
 from .operation import Flow, Operation, Script
 from .replies import counters as read_counters
@@ -179,7 +179,7 @@ def _chosen(space: Space, query: Query, has_counters: bool) -> Flow:
         for key in (all_key(space), *_term_keys(space, query))
     ]
     operations = [
-        clock(),
+        CLOCK,
         *probes,
         load_many(space, pks),
         *(load_counters(space, pk) for pk in pks if has_counters),
