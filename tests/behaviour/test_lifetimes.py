@@ -10,6 +10,7 @@ from django.core.management import CommandError, call_command
 from django.db.models import F
 
 import django_ormist as ormist
+from django_ormist.codecs import with_deadline
 from django_ormist.connections.executor import run
 from django_ormist.models import deadlines
 from django_ormist.operations.expiry import sweep
@@ -349,15 +350,13 @@ def outlived(server, codec):
     """Objects past their deadline that the server keeps: somebody moved their TTL."""
 
     def make(model, *made):
-        pipe = server.client.pipeline()
+        base, late_ms = model._meta.space("default").base, server_ms(server) - 1000
         for each in made:
-            each.expire = 0.05
+            each.expire = 600
             each.save()
-            pipe.pexpire(each._key(), 60_000)
-        pipe.execute()
-        deadline_ms = max(each._expire_at_ms for each in made)
-        while server_ms(server) < deadline_ms:
-            pass
+            packed = with_deadline(each._packed, late_ms)
+            server.client.set(each._key(), packed, px=60_000)
+            server.client.zadd(base + b"expires", {each.id: late_ms})
         return made
 
     return make
