@@ -2,9 +2,11 @@
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from ..keys import pk_bytes
 from ..storable import unwrapped
+from ..terms import text
 from .options import RESERVED
 
 if TYPE_CHECKING:
@@ -32,14 +34,21 @@ def checked_set(attrs: dict[str, Any]) -> dict[str, Any]:
 
 
 def looked_up_pk(model: str, pk: object) -> str:
-    """*pk* as a plain str that may be asked for. Raises TypeError, ValueError."""
+    """Return *pk* as a plain str that may be asked for: an int or a UUID as its text.
+
+    Raises TypeError, ValueError.
+    """
     pk = unwrapped(pk)
-    if not isinstance(pk, str):
-        hint = " Pass its .pk." if hasattr(type(pk), "_meta") else ""
+    if isinstance(pk, bool) or not isinstance(pk, str | int | UUID):
+        hint = "Pass a str, an int or a UUID."
+        if hasattr(type(pk), "_meta"):
+            hint = "Pass its .pk."
+        elif isinstance(pk, bytes):
+            hint = "Decode it."
         raise TypeError(
-            f"An id of {model} is a str, not {type(pk).__name__}: {pk!r}.{hint}"
+            f"An id of {model} is a str, not {type(pk).__name__}: {pk!r}. {hint}"
         )
-    plain = str.__str__(pk)
+    plain = str(text(pk))
     pk_bytes(plain)
     return plain
 

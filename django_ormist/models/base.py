@@ -22,6 +22,8 @@ from .state import ModelState, marked, unmarked
 from .unsupported import MODEL, missing
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from ..keys import Space
     from .collection import Collection
 
@@ -72,14 +74,13 @@ class Model(Altering, metaclass=ModelBase):
             raise TypeError(f"{meta.object_name} is abstract: it has no objects.")
         if "tags" in attrs:
             tags = (*tags, *checked_tags(type(self), attrs.pop("tags")))
-        pk = attrs.pop("id", None)
-        other = attrs.pop("pk", None)
+        pk = checked_pk(meta.object_name, attrs.pop("id", None))
+        other = checked_pk(meta.object_name, attrs.pop("pk", None))
         if pk is not None and other is not None and pk != other:
             raise ValueError(f"id={pk!r} and pk={other!r} name one thing: pass one.")
         expire = attrs.pop("expire", meta.expire)
         self.__dict__.update(
-            id=checked_pk(meta.object_name, other if pk is None else pk)
-            or meta.new_pk(),
+            id=pk or other or meta.new_pk(),
             attrs={},
             _tags=checked_tags(type(self), tags),
             _expire_at_ms=to_deadline(expire),
@@ -181,7 +182,7 @@ class Model(Altering, metaclass=ModelBase):
         return pk
 
     @id.setter
-    def id(self, value: str | None) -> None:
+    def id(self, value: "str | int | UUID | None") -> None:
         pk = checked_pk(self._meta.object_name, value) or self._meta.new_pk()
         if pk != self.id:
             self.__dict__["id"] = pk

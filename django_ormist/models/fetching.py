@@ -191,7 +191,7 @@ def in_bulk(asked: "Results[Any]", id_list: Iterable[Any] | None, name: str) -> 
             f"in_bulk()'s field_name must be a unique field but {name!r} isn't."
         )
     if id_list is not None:
-        lookups = {f"{name}__in": list(id_list)}
+        lookups = {f"{name}__in": asked_lookups.checked_ids("in_bulk()", id_list)}
         query = asked_lookups.narrowed(query, asked.model, (), lookups, asked.db)
     rows = yield from searches.rows(asked.space, query, asked._has_counters)
     found = zip(rows, asked._made(rows), strict=True)

@@ -285,16 +285,24 @@ def _tag(meta: Options, tag: Any) -> Condition:
 
 
 def _pks(meta: Options, name: str, value: Any) -> frozenset[str]:
-    values = (
-        list(value) if name.endswith("__in") and not isinstance(value, str) else None
-    )
-    if values is None and name.endswith("__in"):
-        raise TypeError(f"{name} takes a list of ids, not the text {value!r}.")
+    values = checked_ids(name, value) if name.endswith("__in") else [value]
     return frozenset(
         looked_up_pk(meta.object_name, pk)
-        for pk in ([value] if values is None else values)
+        for pk in values
         if pk is not None  # as SQL has it: nothing has the id None
     )
+
+
+def checked_ids(name: str, value: Any) -> list[Any]:
+    """Return a list of ids, or of values. Raises TypeError for a single one."""
+    value = unwrapped(value)
+    if isinstance(value, str | bytes):
+        raise TypeError(
+            f"{name} takes a list of ids, not the text {value!r}. Pass [{value!r}]."
+        )
+    if not isinstance(value, Iterable):
+        raise TypeError(f"{name} takes a list of ids, not {value!r}. Pass [{value!r}].")
+    return list(value)
 
 
 def _attribute(meta: Options, name: str, value: Any) -> str:

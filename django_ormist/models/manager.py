@@ -12,6 +12,8 @@ from .options import Options
 from .writing import Writing
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from django.db.models import Q
 
     from .base import Model
@@ -27,7 +29,7 @@ class Asking(Writing[M], Answers[M]):
 
     # One object
 
-    def get(self, /, *pk: "str | Q", **lookups: Any) -> M:
+    def get(self, /, *pk: "str | int | UUID | Q", **lookups: Any) -> M:
         """The one object of this id, or of these Q and lookups. One round trip.
 
         Raises DoesNotExist, MultipleObjectsReturned.
@@ -36,19 +38,21 @@ class Asking(Writing[M], Answers[M]):
         found: M = run(fetching.get(asked, pk, lookups), asked.db)
         return found
 
-    async def aget(self, /, *pk: "str | Q", **lookups: Any) -> M:
+    async def aget(self, /, *pk: "str | int | UUID | Q", **lookups: Any) -> M:
         """See get()."""
         asked = self._collection()
         found: M = await arun(fetching.get(asked, pk, lookups), asked.db)
         return found
 
-    def get_or_none(self, /, *pk: "str | Q", **lookups: Any) -> M | None:
+    def get_or_none(self, /, *pk: "str | int | UUID | Q", **lookups: Any) -> M | None:
         """As get(), but None where get() raises DoesNotExist."""
         asked = self._collection()
         found: M | None = run(fetching.get_or_none(asked, pk, lookups), asked.db)
         return found
 
-    async def aget_or_none(self, /, *pk: "str | Q", **lookups: Any) -> M | None:
+    async def aget_or_none(
+        self, /, *pk: "str | int | UUID | Q", **lookups: Any
+    ) -> M | None:
         """See get_or_none()."""
         asked = self._collection()
         found: M | None

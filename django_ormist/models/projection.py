@@ -16,6 +16,8 @@ from .state import marked, unmarked
 from .values import Values
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from django.db.models import Q
 
     from .collection import Collection
@@ -144,7 +146,7 @@ class Projection(Results[T], Values):
 
     # One of them
 
-    def get(self, /, *pk: "str | Q", **lookups: Any) -> T:
+    def get(self, /, *pk: "str | int | UUID | Q", **lookups: Any) -> T:
         """What the one object of this id, or of these Q and lookups, holds.
 
         One round trip. Raises DoesNotExist, MultipleObjectsReturned.
@@ -152,7 +154,7 @@ class Projection(Results[T], Values):
         found: T = run(fetching.get(self, pk, lookups), self.db)
         return found
 
-    async def aget(self, /, *pk: "str | Q", **lookups: Any) -> T:
+    async def aget(self, /, *pk: "str | int | UUID | Q", **lookups: Any) -> T:
         """See get()."""
         found: T = await arun(fetching.get(self, pk, lookups), self.db)
         return found
