@@ -166,7 +166,7 @@ class OrmistForm(StubForm):
         if self.instance._state.adding and self.cleaned_data.get("id"):
             ormist.id = self.cleaned_data["id"]
         if "tags" in self.changed_data:
-            ormist.tags = self.cleaned_data["tags"]
+            ormist.own_tags = self.cleaned_data["tags"]
         is_new = self.instance._state.adding
         if "expire" in self.changed_data or (is_new and "expire" in self.fields):
             ormist.expire = self.cleaned_data["expire"]

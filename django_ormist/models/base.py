@@ -19,6 +19,7 @@ from .manager import Manager
 from .metaclass import ModelBase
 from .options import Options
 from .state import ModelState, marked, unmarked
+from .tags import Tags
 from .unsupported import MODEL, missing
 
 if TYPE_CHECKING:
@@ -192,21 +193,29 @@ class Model(Altering, metaclass=ModelBase):
 
     @property
     def tags(self) -> list[str]:
-        """The given tags, then ``name:text`` of each indexed attribute.
+        """The explicit tags, then ``name:text`` of each indexed attribute.
 
-        Assign a list to change the given ones. Of a model that indexes no attribute
-        it is the list of given tags itself.
+        What is appended, removed and so on changes the explicit ones, as assigning a
+        list does. ValueError for removing what an attribute says.
         """
-        meta = self._meta
-        if not (meta.index_attrs or meta.indexes_all):
-            return self._tags
-        return self._contents().all_tags(meta)
+        return Tags(self, is_whole=True)
 
     @tags.setter
     def tags(self, value: Iterable[str]) -> None:
+        if isinstance(value, Tags) and value.is_of(self) and value == self.tags:
+            return  # as after tags += [...], which has changed them
         own = set(Contents(self.attrs, [], None).all_tags(self._meta))
         given = checked_tags(type(self), value)
         self.__dict__["_tags"] = [tag for tag in given if tag not in own]
+
+    @property
+    def own_tags(self) -> list[str]:
+        """The explicit tags alone: those that are stored as tags, and assigned."""
+        return Tags(self, is_whole=False)
+
+    @own_tags.setter
+    def own_tags(self, value: Iterable[str]) -> None:
+        self.__dict__["_tags"] = checked_tags(type(self), value)
 
     @property
     def expire(self) -> datetime | None:

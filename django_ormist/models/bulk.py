@@ -322,7 +322,7 @@ def put(instance: "Model", found: Found, names: Iterable[str]) -> None:
         if name in instance._meta.counters:
             found.assigned[name] = instance._counters.get(name, 0)
         elif name == "tags":
-            contents.tags = list(instance._tags)
+            contents.tags = list(instance._contents().tags)
         elif name == "expire":
             contents.expire_at_ms = instance._expire_at_ms
         elif name in instance.attrs:

@@ -10,7 +10,7 @@ def test_the_code_of_the_page_runs(server):
     found = re.findall(
         r"\.\. code-block:: python\n\n((?:    .*\n|\n)+)", PAGE.read_text()
     )
-    assert len(found) == 8
+    assert len(found) == 9
     names = {"__name__": "writing"}
     for code in found:
         exec(compile(re.sub(r"(?m)^    ", "", code), str(PAGE), "exec"), names)

@@ -1,0 +1,131 @@
+"""The tags of an instance as a list, through which they are changed."""
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, Self, SupportsIndex
+
+from .arguments import checked_tags
+from .contents import Contents
+
+if TYPE_CHECKING:
+    from .base import Model
+
+
+class Tags(list[str]):
+    """The tags of an instance: what changes this list changes its explicit tags.
+
+    is_whole: ``name:text`` of each indexed attribute stands after the explicit tags,
+    and cannot be taken away here: ValueError. Two such lists of one instance may differ
+    until either is changed: a change begins with what the instance says by then. A copy
+    of it, by slicing, ``copy()`` or pickle, is a plain list.
+    """
+
+    __slots__ = ("_instance", "_is_whole")
+
+    def __init__(self, instance: "Model", is_whole: bool) -> None:
+        self._instance = instance
+        self._is_whole = is_whole
+        super().__init__(self._now())
+
+    def is_of(self, instance: "Model") -> bool:
+        """Whether this list changes the tags of just this instance."""
+        return self._instance is instance
+
+    def _now(self) -> list[str]:
+        instance = self._instance
+        if not (self._is_whole and _indexes_attributes(instance)):
+            return list(instance._tags)
+        return instance._contents().all_tags(instance._meta)
+
+    def _change(self, change: Callable[[list[str]], Any], drops: bool = False) -> Any:
+        """Change what the instance says now. drops: nothing is asked to stay."""
+        instance, new = self._instance, self._now()
+        answer = change(new)
+        if self._is_whole and _indexes_attributes(instance):
+            before = set(instance._tags)
+            shown = Contents(instance.attrs, [], None).all_tags(instance._meta)
+            for text in shown:
+                if not drops and text not in before and text not in new:
+                    raise ValueError(
+                        f"The tag {text!r} is an attribute's. Change the attribute "
+                        f"{text.partition(':')[0]!r}, or own_tags."
+                    )
+            new = checked_tags(type(instance), new)
+            own = [tag for tag in new if tag not in shown or tag in before]
+        else:
+            own = _each_once(new)
+        instance.__dict__["_tags"] = own
+        super().__setitem__(slice(None), self._now())
+        return answer
+
+    def append(self, tag: str, /) -> None:
+        if self._is_whole and tag in self._now():
+            self._change(lambda new: None)
+        else:
+            at = len(self._instance._tags)
+            self._change(lambda new: new.insert(at, tag))
+
+    def extend(self, tags: Iterable[str], /) -> None:
+        if isinstance(tags, str | bytes):
+            tags = checked_tags(type(self._instance), tags)  # which refuses it
+        more, at = list(tags), len(self._instance._tags)
+        self._change(lambda new: new.__setitem__(slice(at, at), more))
+
+    def insert(self, index: SupportsIndex, tag: str, /) -> None:
+        self._change(lambda new: new.insert(index, tag))
+
+    def remove(self, tag: str, /) -> None:
+        self._change(lambda new: new.remove(tag))
+
+    def pop(self, index: SupportsIndex = -1, /) -> str:
+        popped: str = self._change(lambda new: new.pop(index))
+        return popped
+
+    def clear(self) -> None:
+        """Remove every explicit tag; those of attributes stay."""
+        self._change(lambda new: new.clear(), drops=True)
+
+    def sort(self, /, **how: Any) -> None:
+        self._change(lambda new: new.sort(**how))
+
+    def reverse(self) -> None:
+        self._change(lambda new: new.reverse())
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        drops = self._is_all(index)
+        given = list(value) if isinstance(index, slice) else value
+        self._change(lambda new: new.__setitem__(index, given), drops)
+
+    def __delitem__(self, index: SupportsIndex | slice) -> None:
+        self._change(lambda new: new.__delitem__(index), self._is_all(index))
+
+    def __iadd__(self, tags: Iterable[str]) -> Self:  # type: ignore[override,misc]
+        self.extend(tags)
+        return self
+
+    def __imul__(self, times: SupportsIndex) -> Self:
+        if times.__index__() < 1:
+            self.clear()
+        return self
+
+    def _is_all(self, index: Any) -> bool:
+        """Whether it is a slice of the whole list, as in ``tags[:] = [...]``."""
+        if not isinstance(index, slice):
+            return False
+        size = len(self._now())
+        return range(*index.indices(size)) == range(size)
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> tuple[Any, ...]:
+        return list, (list(self),)
+
+
+def _each_once(tags: list[str]) -> list[str]:
+    """Return the tags without duplicates. What is no text is refused by a save."""
+    try:
+        return list(dict.fromkeys(tags))
+    except TypeError:
+        return [tag for place, tag in enumerate(tags) if tag not in tags[:place]]
+
+
+def _indexes_attributes(instance: "Model") -> bool:
+    meta = instance._meta
+    return bool(meta.index_attrs or meta.indexes_all)
