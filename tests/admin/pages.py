@@ -26,7 +26,7 @@ VALUES = {
 }
 KEPT = {
     "bytes": b"\0\xff" * 400,
-    "set": {1, 2},
+    "a set": {1, 2},
     "tuple": (1, 2),
     "date in a list": [datetime(2030, 12, 31, tzinfo=UTC)],
     "control": "a\0b",
