@@ -3,9 +3,13 @@
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import reduce
 from itertools import islice
+from operator import or_, xor
 from statistics import median
 from typing import Any, NamedTuple
+
+from django.db.models import Q
 
 import django_ormist as ormist
 from django_ormist.connections import connections
@@ -19,6 +23,8 @@ PAGE = 20
 COLORS = 10
 DEAREST = 10_000_000
 SERVER_CALLS = 60
+UNION_CALLS = 5
+MANY = 100
 
 
 class Item(ormist.TaggedModel):
@@ -93,6 +99,29 @@ def questions(kinds: int) -> list[Question]:
     ]
 
 
+def unions(kinds: int) -> list[tuple[Question, int]]:
+    """Questions of many values beside another condition, and how many ids they hold."""
+    items, values = Item.objects, min(kinds, MANY)
+    dear = Q(price__gte=DEAREST // 2)
+    some = [Q(kind=kind) for kind in range(values)]
+    held = items.find(kind__in=range(values)).count() + items.find(dear).count()
+    asked = {
+        "in": items.find(dear, kind__in=range(values)),
+        "not in": items.find(dear).exclude(kind__in=range(values)),
+        "or": items.find(dear, reduce(or_, some)),
+        "xor": items.find(dear, reduce(xor, some)),
+    }
+    return [
+        (Question(f"{name} of {values}, {verb}, an id held", ask), held)
+        for name, found in asked.items()
+        for verb, ask in (
+            ("count", lambda n, found=found: found.count()),
+            ("a page", lambda n, found=found: found[:PAGE].ids()),
+            ("by price", lambda n, found=found: found.order_by("-price")[:PAGE].ids()),
+        )
+    ]
+
+
 def kind_of(number: int, kinds: int) -> int:
     """Another kind each call, so that nobody answers from what is still warm."""
     return number * 37 % kinds
@@ -117,6 +146,12 @@ def figures(
             spent_us,
             target=question.most_us,
         )
+    for question, held in unions(max(total // 1000, 1)):
+        yield Figure(
+            f"asking {total} {question.name}, server time",
+            "us",
+            _server_us(question, UNION_CALLS) / held,
+        )
     for peer in peers.found():
         show(f"asking: filling {peer.name}")
         with peer.asked(list(rows(total))) as answers:
@@ -132,7 +167,7 @@ def _item(row: Row) -> Item:
     return item
 
 
-def _server_us(question: Question) -> float:
+def _server_us(question: Question, calls: int = SERVER_CALLS) -> float:
     """The median of what the server says that the script took."""
     client = connections["default"].client
 
@@ -142,7 +177,7 @@ def _server_us(question: Question) -> float:
 
     question.ours(0)
     times = []
-    for number in range(SERVER_CALLS):
+    for number in range(calls):
         before = spent_us()
         question.ours(number)
         times.append(spent_us() - before)
