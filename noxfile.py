@@ -59,23 +59,34 @@ def pip(*words, **options):
     return subprocess.run(command, capture_output=True, text=True, **options).stdout
 
 
-def index_of_pip():
-    """Return the variables by which uv uses the package index that pip has."""
-    configured = dict(
-        line.split("=", 1) for line in pip("config", "list").splitlines() if "=" in line
-    )
-    for key in (":env:.index-url", "user.index-url", "global.index-url"):
-        if key in configured:
-            return {"UV_DEFAULT_INDEX": configured[key].strip("'\"")}
-    return {}
+def settings_of_pip():
+    """Return the variables that hand pip's index and certificates on to uv."""
+    lines = pip("config", "list").splitlines()
+    configured = dict(line.split("=", 1) for line in lines if "=" in line)
+    return {
+        variable: configured[f"{level}.{key}"].strip("'\"")
+        for key, variable in {
+            "index-url": "UV_DEFAULT_INDEX",
+            "cert": "SSL_CERT_FILE",
+        }.items()
+        for level in ("global", "user", ":env:")  # the last one counts
+        if f"{level}.{key}" in configured
+    }
 
 
 for variable, value in {
     "UV_PYTHON_DOWNLOADS": "never",
     "UV_HTTP_TIMEOUT": "180",
-    **index_of_pip(),
+    **settings_of_pip(),
 }.items():
     os.environ.setdefault(variable, value)
+
+
+# Where pyenv keeps the Pythons, of which its shims on PATH run but those chosen.
+PYENV = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
+os.environ["PATH"] = os.pathsep.join(
+    [os.environ["PATH"], *map(str, sorted(PYENV.glob("versions/*/bin")))]
+)
 
 
 # ------------------------------------------------------------------ installing
@@ -111,13 +122,13 @@ def fetch_django(session):
     None where it cannot be fetched.
     """
     question = "import django; print(django.__version__)"
-    release = session.run("python", "-c", question, silent=True).strip()
+    release = session.run_install("python", "-c", question, silent=True).strip()
     source = SOURCES / f"django-{release}"
     if not source.is_dir():
         SOURCES.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=SOURCES) as scratch:
             options = ("--no-deps", "--no-binary", "django", "--dest", scratch)
-            pip("download", *options, f"django=={release}", cwd=ROOT)
+            pip("download", *options, *BUILD, f"django=={release}", cwd=ROOT)
             for packed in Path(scratch).glob("*.tar.gz"):
                 session.run("tar", "-xzf", packed, "-C", scratch, external=True)
                 Path(scratch, packed.name.removesuffix(".tar.gz")).rename(source)
@@ -254,8 +265,7 @@ def oldest(session):
 
 def run_short(session):
     """Print the versions, and run what shows whether our dependencies suit us."""
-    frozen = session.run(uv(), "pip", "freeze", silent=True, external=True)
-    say(", ".join(frozen.split("\n")[:-1]))
+    session.run(uv(), "pip", "freeze", "-q", "--exclude-editable", external=True)
     session.env["ORMIST_SERVERS"] = "valkey91 fakeredis"
     run_tests(session, "--quick")
 
