@@ -147,6 +147,8 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     binaries = {name: servers.find(name) for name in servers.PRODUCTS}
     versions = [f"{name} is {found[1]}" for name, found in binaries.items() if found]
     reporter.write_line(f"{', '.join(versions)}.")
+    if seed := session.config.getoption("randomly_seed", None):
+        reporter.write_line(f"In random order: --randomly-seed={seed} repeats it.")
 
 
 def left_out(config: pytest.Config) -> list[str]:

@@ -48,6 +48,7 @@ def write(model, end, seed):
     return written
 
 
+@pytest.mark.slow
 def test_no_question_is_answered_wrong_meanwhile(server):
     with declared(index_attrs=["kind"]) as Thing:
         for start in range(0, NUMBER, 10_000):

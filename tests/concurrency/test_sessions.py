@@ -78,6 +78,7 @@ def check_logins(old, new, others):
     assert Session.objects.find(user_id=1).count() == len(old)
 
 
+@pytest.mark.slow
 def test_a_login_under_twenty_parallel_requests_loses_nothing(
     server, together, is_sound
 ):
@@ -87,6 +88,7 @@ def test_a_login_under_twenty_parallel_requests_loses_nothing(
     assert is_sound()
 
 
+@pytest.mark.slow
 def test_a_login_under_twenty_parallel_tasks_loses_nothing(server, is_sound):
     old = stored(LOGINS, shared="old")
 

@@ -112,6 +112,7 @@ def test_what_a_block_writes_is_seen_whole_or_not_at_all(server, together, is_so
     assert is_sound()
 
 
+@pytest.mark.slow
 def test_of_twenty_blocks_with_one_id_one_is_applied(server, together, is_sound):
     rounds = 100
     won = together(20, jobs.insert_in_blocks, rounds)
@@ -144,6 +145,7 @@ def test_stale_blocks_lose_nothing_of_each_other(server, together, is_sound):
     assert is_sound()
 
 
+@pytest.mark.slow
 def test_bulk_upserts_of_the_same_values_make_each_once(server, together, is_sound):
     rounds = 30
     together(8, jobs.bulk_upsert, rounds)
