@@ -1,6 +1,7 @@
 """The pools of async connections: they belong to an event loop and end with it."""
 
 import asyncio
+import builtins
 import os
 import select
 from collections.abc import Callable
@@ -9,9 +10,10 @@ from typing import Any
 import redis.asyncio
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import ConnectionError
+from redis.exceptions import ConnectionError, MaxConnectionsError, TimeoutError
 
 from .endpoints import Endpoint
+from .thread_pools import is_broken
 
 _ATTRIBUTE = "_django_ormist_pools"
 
@@ -27,67 +29,137 @@ class LoopPool(redis.asyncio.ConnectionPool):
     def __init__(self, timeout: float | None, **arguments: Any) -> None:
         super().__init__(**arguments)
         self.timeout = timeout
+        self.era = 0
         self._slots = asyncio.Semaphore(self.max_connections)
 
     async def get_connection(
         self, command_name: Any = None, *keys: Any, **options: Any
     ) -> Any:
-        """A connected connection. ConnectionError if none came free in time."""
+        """Return a connection that is connected and healthy.
+
+        Raises MaxConnectionsError if none came free in time.
+        """
         if self._slots.locked():
             await self._wait()
         else:
             await self._slots.acquire()
         try:
-            connection = self.get_available_connection()  # type: ignore[no-untyped-call]
+            connection = await self._take_idle() or await self._connect()
+            self._in_use_connections.add(connection)
         except BaseException:
             self._slots.release()
             raise
-        try:
-            if _has_news(connection):
-                await asyncio.sleep(0)  # in which the stream reads it
-            await self.ensure_connection(connection)
-        except BaseException:
-            self.put_back(connection)
-            raise
         return connection
+
+    async def release(self, connection: Any) -> None:
+        """Give a connection back. It is closed unless it can be used again."""
+        try:
+            if (
+                connection.era == self.era
+                and connection.is_connected
+                and not connection.should_reconnect()
+            ):
+                self._available_connections.append(connection)
+            else:
+                await connection.disconnect(nowait=True)
+        finally:
+            self._in_use_connections.remove(connection)
+            self._slots.release()
+
+    async def discard(self, connection: Any) -> None:
+        """Close a connection that was in use."""
+        connection.mark_for_reconnect()
+        await self.release(connection)
+
+    async def renew(self, connection: Any) -> None:
+        """See ThreadPool.renew()."""
+        if connection.era == self.era:
+            self.era += 1
+            await self.close_idle(nowait=True)
+
+    async def close_idle(self, nowait: bool = False) -> None:
+        """Close the connections that nobody uses."""
+        while self._available_connections:
+            await self._available_connections.pop().disconnect(nowait=nowait)
+
+    async def re_auth_callback(self, token: Any) -> None:
+        """Follow the new token of a credential provider: by new connections."""
+        self.era += 1
+        await self.close_idle()
 
     async def _wait(self) -> None:
         try:
             async with asyncio.timeout(self.timeout):
                 await self._slots.acquire()
-        except TimeoutError:
-            raise ConnectionError(
+        except builtins.TimeoutError:
+            raise MaxConnectionsError(
                 f"All {self.max_connections} connections were in use "
                 f"for {self.timeout} seconds."
             ) from None
 
-    def put_back(self, connection: Any) -> None:
-        """Make it free for the next. What is not fit for use has no stream by now."""
-        self._in_use_connections.remove(connection)
-        self._available_connections.append(connection)
-        self._slots.release()
+    async def _take_idle(self) -> Any:
+        """Return the healthy connection that was used last; None if there is none."""
+        while self._available_connections:
+            connection: Any = self._available_connections.pop()
+            try:
+                if connection.era == self.era and await self._is_healthy(connection):
+                    return connection
+            except BaseException:
+                await connection.disconnect(nowait=True)
+                raise
+            await connection.disconnect(nowait=True)
+        return None
 
-    async def release(self, connection: Any) -> None:
-        """See put_back(): this is the name that redis-py's clients know."""
+    async def _is_healthy(self, connection: Any) -> bool:
+        """Whether it is open, without unread bytes, and answers if a check is due."""
+        if _has_news(connection):
+            await asyncio.sleep(0)  # in which the stream reads it
         try:
-            if connection.should_reconnect():
-                await connection.disconnect()
-        finally:
-            self.put_back(connection)
+            if await connection.can_read() and not self._has_notifications():
+                return False
+            await connection.check_health()
+        except (ConnectionError, TimeoutError):
+            return False
+        return bool(connection.is_connected)
+
+    def _has_notifications(self) -> bool:
+        """Whether servers push notifications to these connections at any time."""
+        return bool(self.maint_notifications_enabled())  # type: ignore[no-untyped-call]
+
+    async def _connect(self) -> Any:
+        """Return a new connection. Tries twice, since nothing has been sent by then."""
+        try:
+            return await self._connect_once()
+        except ConnectionError as error:
+            if not is_broken(error):
+                raise
+        return await self._connect_once()
+
+    async def _connect_once(self) -> Any:
+        connection: Any = self.connection_class(**self.connection_kwargs)
+        connection.era = self.era  # before the name is resolved
+        try:
+            await connection.connect()
+        except BaseException:
+            await connection.disconnect(nowait=True)
+            raise
+        return connection
 
 
 def _has_news(connection: Any) -> bool:
-    """Whether bytes, or the end, have come to an idle connection.
+    """Whether bytes, or the end, may have come to an idle connection.
 
     Its stream learns of that from the loop, which may not have run since: a server
     that was restarted between two calls would cost the second one its command.
     """
-    transport = getattr(connection._writer, "transport", None)
-    if transport is None or not hasattr(select, "poll"):
+    transport = getattr(getattr(connection, "_writer", None), "transport", None)
+    if transport is None:
         return False
     sock = transport.get_extra_info("socket")
     if not hasattr(sock, "fileno"):
         return False  # a transport without a socket, such as fakeredis's
+    if not hasattr(select, "poll") or sock.fileno() < 0:
+        return True  # nobody can tell, or it was closed: the loop knows
     poller = select.poll()
     poller.register(sock, select.POLLIN)
     return bool(poller.poll(0))
@@ -147,7 +219,7 @@ class LoopPools:
         pool = self._pools.pop(endpoint.key, None)
         if pool is not None:
             self._retired.append(pool)  # for those that are in use
-            await pool.disconnect(inuse_connections=False)
+            await pool.close_idle()
 
     async def _disconnect(self) -> None:
         for pool in (*self._pools.values(), *self._retired):

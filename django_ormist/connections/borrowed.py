@@ -1,14 +1,17 @@
 """``{"CACHE": alias}``: the connections of a cache of settings.CACHES."""
 
+from queue import Empty
 from typing import Any
 
 from django.core.cache import InvalidCacheBackendError, caches
 from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError, RedisError, TimeoutError
 from redis.retry import Retry
 
 from ..conf import Alias
 from ..exceptions import ImproperlyConfigured
 from .endpoints import TIMEOUT, Endpoint, checked, copied_arguments
+from .thread_pools import Lease, is_broken
 from .urls import TWINS, place
 
 _NO_LIMIT = (100, 2**31)
@@ -108,19 +111,63 @@ class SentOnce:
 
     def __init__(self, pool: Any) -> None:
         self._pool = pool
-        self._policies: dict[Any, Any] = {}
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._pool, name)
 
+    def lease(self) -> Lease:
+        """Return a lease of a connection that is connected and healthy."""
+        return Lease(None, self.get_connection())
+
+    def give_back(self, lease: Lease, is_sound: bool = True) -> None:
+        """End a lease; the connection is closed unless it *is_sound*."""
+        connection, lease.connection = lease.connection, None
+        if connection is not None:
+            if not is_sound:
+                connection.disconnect()
+            self.release(connection)
+
+    def renew(self, connection: Any) -> None:
+        """See ThreadPool.renew()."""
+        for each in self._pool._get_in_use_connections():
+            each.mark_for_reconnect()
+        self._pool.disconnect(inuse_connections=False)
+
     def get_connection(self, *args: Any, **options: Any) -> Any:
         """A connection of the pool; connecting goes by its owner's policy."""
-        connection = self._pool.get_connection(*args, **options)
-        self._policies[connection] = connection.retry
-        connection.retry = NO_RETRY
+        try:
+            connection = self._connected()
+            _check_health(connection)
+            vars(connection)["owners_retry"] = connection.retry
+            connection.retry = NO_RETRY
+        except RedisError:
+            raise
+        except BaseException:
+            # Interrupted: it may have left one half connected among the idle ones.
+            self._pool.disconnect(inuse_connections=False)
+            raise
         return connection
+
+    def _connected(self) -> Any:
+        """A connection. Tries to connect twice, since nothing has been sent by then."""
+        try:
+            return self._pool.get_connection()
+        except ConnectionError as error:
+            # redis-py's blocking pool says so too where none came free in time.
+            if not is_broken(error) or isinstance(error.__context__, Empty):
+                raise
+        return self._pool.get_connection()
 
     def release(self, connection: Any) -> None:
         """Give it back with the policy that it came with."""
-        connection.retry = self._policies.pop(connection)
+        connection.retry = vars(connection).pop("owners_retry", connection.retry)
         self._pool.release(connection)
+
+
+def _check_health(connection: Any) -> None:
+    """Check it apart, if a check is due: it is connected anew where that fails."""
+    try:
+        connection.check_health()
+    except (ConnectionError, TimeoutError):
+        connection.disconnect()
+        connection.connect()

@@ -2,15 +2,12 @@
 
 import os
 import threading
-from contextlib import suppress
-from queue import Empty
-from typing import Any
 
 from redis.backoff import NoBackoff
-from redis.connection import BlockingConnectionPool
 from redis.retry import Retry
 
-from .endpoints import Endpoint
+from .endpoints import Endpoint, arguments_of
+from .thread_pools import BytesPacker, ThreadPool
 
 
 class Pools:
@@ -23,26 +20,18 @@ class Pools:
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
-        self._pools: dict[str, BlockingConnectionPool] = {}
+        self._pools: dict[str, ThreadPool] = {}
         self._follows_forks = False
 
-    def get(self, endpoint: Endpoint) -> Any:
-        """The pool of *endpoint*: its lent one, or our own."""
-        if endpoint.lent is not None:
-            return endpoint.lent
+    def get(self, endpoint: Endpoint) -> ThreadPool:
+        """Return our own pool of *endpoint*."""
         with self.lock:
             if not self._follows_forks and hasattr(os, "register_at_fork"):
                 os.register_at_fork(after_in_child=self._renew_lock)
             self._follows_forks = True
             pool = self._pools.get(endpoint.key)
             if pool is None:
-                pool = self._pools[endpoint.key] = BlockingConnectionPool(  # type: ignore[no-untyped-call]
-                    max_connections=endpoint.max_connections,
-                    timeout=endpoint.timeout,
-                    connection_class=endpoint.connection_class,
-                    retry=Retry(NoBackoff(), 0),
-                    **endpoint.arguments,
-                )
+                pool = self._pools[endpoint.key] = _pool(endpoint)
             return pool
 
     def forget(self) -> None:
@@ -50,27 +39,23 @@ class Pools:
         with self.lock:
             forgotten, self._pools = self._pools, {}
         for pool in forgotten.values():
-            close_idle(pool)
+            pool.close_idle()
 
     def _renew_lock(self) -> None:
         self.lock = threading.RLock()
 
 
-def close_idle(pool: BlockingConnectionPool) -> None:
-    """Close the connections that nobody uses.
-
-    pool.disconnect() would leave them in the queue meanwhile, where another thread
-    may take one and lose its command.
-    """
-    idle: list[Any] = []
-    with suppress(Empty):
-        while True:
-            idle.append(pool.pool.get_nowait())
-    for connection in idle:
-        if connection is not None:
-            connection.disconnect()
-    for connection in reversed(idle):  # last in, first out: the order it was in
-        pool.pool.put_nowait(connection)
+def _pool(endpoint: Endpoint) -> ThreadPool:
+    arguments = dict(endpoint.arguments)
+    if "command_packer" in arguments_of(endpoint.connection_class):
+        arguments.setdefault("command_packer", BytesPacker())
+    return ThreadPool(
+        max_connections=endpoint.max_connections,
+        timeout=endpoint.timeout,
+        connection_class=endpoint.connection_class,
+        retry=Retry(NoBackoff(), 0),
+        **arguments,
+    )
 
 
 pools = Pools()

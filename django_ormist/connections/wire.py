@@ -20,8 +20,22 @@ def packed(operations: Sequence[Operation]) -> list[bytes]:
 def _command(words: tuple[Any, ...]) -> bytes:
     if " " in words[0]:  # "MEMORY USAGE" is two words to the server
         words = (*words[0].split(), *words[1:])
-    command: bytes = hiredis.pack_command(words)
+    # hiredis makes the text of an int in the middle of its work, where a signal handler
+    # may run, and ends the process if that raises: it is given bytes alone.
+    sent: list[Any] = [
+        word if type(word) is bytes else as_bytes(word) for word in words
+    ]
+    command: bytes = hiredis.pack_command(tuple(sent))
     return command
+
+
+def as_bytes(word: Any) -> Any:
+    """Return *word* as bytes, if it is a text or a number; else itself."""
+    if isinstance(word, str):
+        return word.encode()
+    if isinstance(word, int | float) and not isinstance(word, bool):
+        return repr(word).encode()
+    return word
 
 
 def resp2(reply: Any) -> Any:
