@@ -21,7 +21,8 @@ from redis._parsers.base import BaseParser  # isort: skip
 
 # Up to Redis 6.2 an error that ends a script comes wrapped.
 _IN_SCRIPT = re.compile(
-    r"(?:Error running script \(call to f_\w+\): )?@user_script: ?\d+: -?([A-Z]+ .*)",
+    r"(?:Error running script \(call to f_\w+\): )?"
+    r"(?:@user_script: ?\d+: )+-?([A-Z]+ .*)",
     re.DOTALL,
 )
 _UNAUTHENTICATED = "Protocol error: unauthenticated"

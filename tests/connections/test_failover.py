@@ -1,0 +1,184 @@
+"""A name that leads to another server: refused operations are sent again, once.
+
+The proxy stands for the name, as DNS or a load balancer does.
+"""
+
+from contextlib import ExitStack
+
+import pytest
+import redis
+
+import django_ormist as ormist
+from django_ormist.connections import connections
+from django_ormist.connections.refusals import to_repeat, typed
+from django_ormist.operations.operation import Operation
+from tests.proxy import Proxy
+
+
+class Todo(ormist.TaggedAttrsModel):
+    class Meta:
+        counters = ["views"]
+
+
+def own(location):
+    return {"ORMIST": {"default": {"LOCATION": location}}}
+
+
+def own_resp3(location):
+    options = {"protocol": 3}
+    return {"ORMIST": {"default": {"LOCATION": location, "OPTIONS": options}}}
+
+
+def django_redis(location):
+    cache = {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": location}
+    return {"ORMIST": {"default": {"CACHE": "default"}}, "CACHES": {"default": cache}}
+
+
+class Name:
+    """Two servers, the second a replica of the first, and a name for the first."""
+
+    def __init__(self, started, start_server, kind):
+        at_once = "--repl-diskless-sync-delay", "0"
+        self.old, self.new = (start_server(kind, *at_once) for _ in range(2))
+        self.follow(self.new, self.old)
+        self.proxy = started.enter_context(Proxy(self.old.socket_path))
+
+    @staticmethod
+    def follow(replica, primary):
+        with replica.client() as client:
+            client.replicaof("127.0.0.1", primary.port)
+            while client.info("replication")["master_link_status"] != "up":
+                pass
+
+    def fail_over(self):
+        """Swap the roles, with nothing lost, and let the name lead to the new one."""
+        with self.old.client() as client:
+            client.set("ormist-last", "x")
+            client.wait(1, 10_000)
+        with self.new.client() as client:
+            client.replicaof("no", "one")
+        self.follow(self.old, self.new)
+        self.proxy.target = self.new.socket_path
+
+
+@pytest.fixture(params=["valkey91", "redis82", "redis70", "redis62"])
+def name(request, start_server):
+    from tests import servers
+
+    if servers.find(request.param) is None:
+        pytest.skip(f"{request.param} is not on this machine")
+    with ExitStack() as started:
+        yield Name(started, start_server, request.param)
+
+
+@pytest.mark.parametrize("using", [own, own_resp3, django_redis])
+def test_writes_and_reads_go_to_the_new_primary(ask, name, settings, using):
+    for setting, value in using(name.proxy.url).items():
+        setattr(settings, setting, value)
+    todo = ask(Todo.objects.create, "a", id="one", text="old")
+    held = [connections["default"].client for _ in range(1)]
+    assert held[0].ping()
+    name.fail_over()
+    todo.text = "new"
+    ask(todo.save)
+    assert ask(Todo.objects.get, "one").text == "new"
+    ask(Todo.objects.create, "a", id="two")
+    ask(todo.increment, "views")
+    ask(Todo.objects.bulk_create, [Todo("a", id=f"b{i}") for i in range(300)])
+    assert ask(Todo.objects.find("a").count) == 302
+    ask(todo.delete)
+    with name.new.client() as client:
+        assert client.keys("ormist:*:o:two")
+        client.flushall()
+
+
+def test_every_idle_connection_goes_to_the_new_primary(name, settings):
+    settings.ORMIST = own(name.proxy.url)["ORMIST"]
+    connection = connections["default"]
+    pool = connection.client.connection_pool
+    taken = [pool.get_connection() for _ in range(5)]
+    in_use = taken.pop()
+    for each in taken:
+        pool.release(each)
+    name.fail_over()
+    Todo.objects.create("a", id="one")
+    assert Todo.objects.get("one").tags == ["a"]
+    pool.release(in_use)
+    assert not in_use.is_connected
+    with name.new.client() as client:
+        assert client.keys("ormist:*:o:one")
+
+
+def test_a_replica_that_stays_one_refuses_by_its_own_name(ask, name, settings):
+    """Its text has been typed as redis-py types it, whatever a script makes of it."""
+    settings.ORMIST = own(name.new.unix_url)["ORMIST"]
+    with pytest.raises(redis.ReadOnlyError) as caught:
+        ask(Todo.objects.create, "a")
+    assert "ORMIST alias 'default'" in caught.value.__notes__[0]
+    assert ask(Todo.objects.find("a").list) == []
+
+
+def test_a_replica_without_its_primary_refuses_and_the_next_server_serves(
+    ask, name, settings
+):
+    settings.ORMIST = own(name.proxy.url)["ORMIST"]
+    name.proxy.target = name.new.socket_path
+    assert ask(Todo.objects.all().count) == 0
+    with name.new.client() as client:
+        client.config_set("replica-serve-stale-data", "no")
+        client.replicaof("127.0.0.1", 1)
+    with pytest.raises(redis.exceptions.MasterDownError) as caught:
+        ask(Todo.objects.find("a").count)
+    assert "ORMIST alias 'default'" in caught.value.__notes__[0]
+    name.proxy.target = name.old.socket_path
+    ask(Todo.objects.create, "a")
+    assert ask(Todo.objects.find("a").count) == 1
+
+
+# ---------------------------------------------------------------- what is sent again
+
+READ, WRITE = Operation("GET", (b"k",)), Operation("INCR", (b"k",), is_write=True)
+
+
+@pytest.mark.parametrize(
+    ("operations", "replies", "again"),
+    [
+        ([READ, WRITE], [b"1", 2], []),
+        ([WRITE], [redis.ReadOnlyError()], [0]),
+        ([WRITE], [redis.ResponseError()], []),
+        ([READ, WRITE, WRITE], [b"1", redis.BusyLoadingError(), 2], [0, 1]),
+        ([WRITE, WRITE], [redis.exceptions.MasterDownError(""), 2], [0]),
+    ],
+)
+def test_what_was_refused_is_sent_again_and_the_reads_beside_it(
+    operations, replies, again
+):
+    assert to_repeat(operations, replies) == again
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        (
+            "Error running script (call to f_1a2b): @user_script:7: "
+            "-READONLY You can't write against a read only replica.",
+            redis.ReadOnlyError,
+        ),
+        (
+            "Error running script (call to f_1a2b): @user_script:7: @user_script: 7: "
+            "-READONLY You can't write against a read only replica.",
+            redis.ReadOnlyError,
+        ),
+        (
+            "@user_script: 12: -OOM command not allowed when used memory is full.",
+            redis.OutOfMemoryError,
+        ),
+        (
+            "Error running script (call to f_1a): @user_script:3: WRONGTYPE Operation",
+            redis.ResponseError,
+        ),
+        ("READONLYNESS is no code", redis.ResponseError),
+    ],
+)
+def test_an_error_of_a_script_is_typed_as_that_of_a_command(text, kind):
+    assert type(typed(redis.ResponseError(text))) is kind
