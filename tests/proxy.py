@@ -205,6 +205,7 @@ class Proxy:
         self._lock = threading.RLock()
         self._selector = selectors.DefaultSelector()
         self._links: set[_Link] = set()
+        self._lost: set[_Link] = set()
         self._counters: list[Trips] = []
         self._is_refusing = self._is_swallowing = False
         self._cuts_at = ""
@@ -275,6 +276,11 @@ class Proxy:
         with self._lock:
             self._is_swallowing = True
 
+    def lose(self) -> None:
+        """Pass nothing on over the connections there are; new ones are served."""
+        with self._lock:
+            self._lost |= self._links
+
     def resume(self) -> None:
         """Work as at first. What was swallowed stays so."""
         with self._lock:
@@ -329,7 +335,7 @@ class Proxy:
         data = (link.client if is_from_client else link.server).receive()
         if not data:
             raise ConnectionResetError
-        if self._is_swallowing:
+        if self._is_swallowing or link in self._lost:
             return
         if self._cuts_at == ("request" if is_from_client else "reply"):
             self._cuts_at = ""
@@ -348,6 +354,7 @@ class Proxy:
 
     def _close(self, link: _Link) -> None:
         self._links.discard(link)
+        self._lost.discard(link)
         for end in link.ends:
             self._selector.unregister(end.socket)
             end.close()

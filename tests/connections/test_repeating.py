@@ -1,0 +1,169 @@
+"""Where nothing was sent a write is tried again; what a server says names the alias."""
+
+import pytest
+import redis
+from django.core.management import CommandError, call_command
+
+import django_ormist as ormist
+from django_ormist.connections import connections
+from django_ormist.operations.operation import Operation
+from tests.servers import find, free_port
+
+INCR = [Operation("INCR", (b"test:n",), is_write=True)]
+SMALL, LARGE = 1, 1 << 20
+
+
+class Cart(ormist.TaggedAttrsModel):
+    class Meta:
+        exclude_attrs = ["text"]
+
+
+@pytest.fixture(params=["own", "django_redis"])
+def use(request, configure):
+    """The connection to a URL: ``use(url, **options)``, of our own or of a cache."""
+
+    def used(url, **options):
+        if request.param == "own":
+            return configure(LOCATION=url, OPTIONS=options)
+        cache = {
+            "BACKEND": "django_redis.cache.RedisCache",
+            "LOCATION": url,
+            "OPTIONS": {"CONNECTION_POOL_KWARGS": options},
+        }
+        return configure(caches={"default": cache}, CACHE="default")
+
+    return used
+
+
+async def _aincr(connection):
+    return await connection.asend(INCR)
+
+
+def idle(connection, ask):
+    """The idle connections."""
+    if not ask.is_async:
+        return connection.client.connection_pool._available_connections
+
+    async def found():
+        return connection.aclient.connection_pool._available_connections
+
+    return ask.wait(found())
+
+
+@pytest.mark.servers("valkey91")
+def test_a_write_is_sent_when_the_second_attempt_to_connect_succeeds(
+    ask, server, proxy, use
+):
+    connection = use(proxy.url, client_name="x")
+    proxy.cut_next_request()  # of the handshake
+    assert ask(connection.send, INCR) == [1]
+    assert server.client.delete("test:n")
+
+
+@pytest.mark.servers("valkey91")
+def test_connecting_is_tried_twice_and_no_more(ask, server, proxy, configure):
+    connection = configure(LOCATION=proxy.url)
+    proxy.refuse()
+    with pytest.raises(redis.ConnectionError) as caught:
+        ask(connection.send, INCR)
+    assert "ORMIST alias 'default'" in caught.value.__notes__[0]
+    assert len(caught.value.__notes__) == 1
+    assert not server.client.exists("test:n")
+
+
+@pytest.mark.servers("valkey91")
+@pytest.mark.parametrize("ends", ["cut", "lost"])
+def test_a_write_is_sent_after_a_check_of_health_that_failed(
+    ask, server, proxy, use, ends
+):
+    """A NAT or a load balancer has forgotten the connection, and tells nobody."""
+    options = {"socket_timeout": 0.3} if ends == "lost" else {}
+    connection = use(proxy.url, health_check_interval=1, **options)
+    assert ask(connection.send, INCR) == [1]
+    (forgotten,) = idle(connection, ask)
+    forgotten.next_health_check = 0
+    if ends == "cut":
+        proxy.cut_next_request()
+    else:
+        proxy.lose()
+    assert ask(connection.send, INCR) == [2]
+    assert server.client.get("test:n") == b"2"
+    assert server.client.delete("test:n")
+
+
+# ---------------------------------------------------------------- what a server says
+
+
+@pytest.mark.parametrize("kind", ["valkey91", "redis82", "redis70", "redis62"])
+@pytest.mark.parametrize("size", [SMALL, LARGE])
+@pytest.mark.parametrize("address", ["unix_url", "tcp_url"])
+def test_without_its_password_a_server_asks_for_it(
+    ask, start_server, configure, kind, size, address
+):
+    """Redis up to 7.0 calls a long request a protocol error, and hangs up."""
+    if find(kind) is None:
+        pytest.skip(f"{kind} is not on this machine")
+    server = start_server(kind, "--requirepass", "s3cret")
+    configure(LOCATION=getattr(server, address))
+    with pytest.raises(redis.AuthenticationError) as caught:
+        ask(Cart.objects.create, "a", text="x" * size)
+    assert "Authentication required" in str(caught.value)
+    assert "ORMIST alias 'default'" in caught.value.__notes__[0]
+
+
+def test_an_error_that_a_server_replied_names_the_alias(ask, start_server, configure):
+    server = start_server("valkey91", "--maxmemory", "1mb")
+    configure(LOCATION=server.unix_url)
+    with pytest.raises(redis.OutOfMemoryError) as caught:
+        ask(Cart.objects.create, "a", text="x")
+    assert "ORMIST alias 'default'" in caught.value.__notes__[0]
+    with server.client() as client:
+        client.acl_setuser("app", enabled=True, nopass=True, keys=["*"])
+    configure(LOCATION=server.unix_url, OPTIONS={"username": "app", "password": "x"})
+    with pytest.raises(redis.exceptions.NoPermissionError) as caught:
+        ask(Cart.objects.all().count)
+    assert "ORMIST alias 'default'" in caught.value.__notes__[0]
+
+
+# ---------------------------------------------------------------- a node of a Cluster
+
+
+def cluster_node(start_server):
+    return start_server(
+        "valkey91", "--cluster-enabled", "yes", "--cluster-port", str(free_port())
+    )
+
+
+def test_a_node_that_has_not_the_keys_says_that_it_is_of_a_cluster(
+    ask, start_server, configure
+):
+    one, two = cluster_node(start_server), cluster_node(start_server)
+    with one.client() as here, two.client() as there:
+        there.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+        bus = int(two.options[-1])
+        here.execute_command("CLUSTER", "MEET", "127.0.0.1", two.port, bus)
+        for client in (here, there):
+            while b"cluster_state:ok" not in client.execute_command("CLUSTER", "INFO"):
+                pass
+    configure(LOCATION=one.tcp_url)
+    for verb, args in (
+        (Cart.objects.create, ("a",)),
+        (Cart.objects.get, ("one",)),
+        (Cart.objects.find("a").count, ()),
+    ):
+        with pytest.raises(ormist.NotSupportedError) as caught:
+            ask(verb, *args)
+        for words in ("'default'", "one node of a Cluster", "MOVED", "in LOCATION"):
+            assert words in str(caught.value)
+    if not ask.is_async:
+        with pytest.raises(CommandError, match="one node of a Cluster"):
+            call_command("ormist_inspect", "Cart")
+    configure(LOCATION=two.tcp_url)
+    assert ask(Cart.objects.create, "a").tags == ["a"]
+
+
+def test_a_node_without_slots_says_that_it_is_of_a_cluster(start_server, configure):
+    configure(LOCATION=cluster_node(start_server).unix_url)
+    with pytest.raises(ormist.NotSupportedError, match="CLUSTERDOWN"):
+        Cart.objects.create("a")
+    assert connections["default"].client.ping()
