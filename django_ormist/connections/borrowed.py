@@ -5,6 +5,7 @@ from typing import Any
 
 from django.core.cache import InvalidCacheBackendError, caches
 from redis.backoff import NoBackoff
+from redis.connection import AbstractConnection
 from redis.exceptions import ConnectionError, RedisError, TimeoutError
 from redis.retry import Retry
 
@@ -69,7 +70,22 @@ def _pool(where: str, alias: Alias) -> tuple[Any, bool]:
             "redis-py. Name a django-redis cache (not its ShardClient) or Django's "
             f"RedisCache, or give ORMIST[{alias.name!r}] a LOCATION."
         )
+    if not _is_of_redis_py(pool.connection_class):
+        package = pool.connection_class.__module__.partition(".")[0]
+        raise ImproperlyConfigured(
+            f"{where} is {alias.cache!r}, a cache whose connections are those of "
+            f"{package!r}, and not of redis-py. Name a django-redis cache or Django's "
+            f"RedisCache, or give ORMIST[{alias.name!r}] a LOCATION, such as the "
+            "cache's own."
+        )
     return pool, _is_django_redis(cache)
+
+
+def _is_of_redis_py(connection_class: Any) -> bool:
+    """Whether connections are redis-py's; django-valkey's are of a fork of it."""
+    return isinstance(connection_class, type) and issubclass(
+        connection_class, AbstractConnection
+    )
 
 
 def client_of(cache: Any, write: bool = True) -> Any:

@@ -4,7 +4,10 @@ import asyncio
 import contextvars
 
 import pytest
+import valkey
 from django.core.cache import caches
+from django.core.cache.backends.base import BaseCache
+from django.core.checks import run_checks
 
 from django_ormist.connections import connections
 from django_ormist.connections.borrowed import SentOnce
@@ -28,6 +31,18 @@ def borrow(configure, real):
     _forget_pools()  # of other tests
     yield borrowed
     _forget_pools()
+
+
+class ValkeyCache(BaseCache):
+    """A cache over a fork of redis-py, as django-valkey's is."""
+
+    def __init__(self, location, params):
+        super().__init__(params)
+        self.client = self
+        self.connection_pool = valkey.ConnectionPool.from_url(location)
+
+    def get_client(self, write=True):
+        return self
 
 
 def _forget_pools():
@@ -160,6 +175,19 @@ def test_a_cache_without_a_pool_is_refused(configure, cache, named):
         connection.send(PING)
     assert "'default'" in str(caught.value)
     assert "LOCATION" in str(caught.value)
+
+
+def test_a_cache_over_a_fork_of_redis_py_is_refused(ask, configure):
+    backend = f"{__name__}.{ValkeyCache.__name__}"
+    cache = {"BACKEND": backend, "LOCATION": "redis://localhost:6379/0"}
+    connection = configure(caches={"shop": cache}, CACHE="shop")
+    with pytest.raises(ImproperlyConfigured) as caught:
+        ask(connection.send, PING)
+    for words in ("'default'", "'shop'", "'valkey'", "not of redis-py", "a LOCATION"):
+        assert words in str(caught.value)
+    (found,) = run_checks(tags=["ormist"])
+    assert found.id == "ormist.E004"
+    assert found.msg == str(caught.value)
 
 
 def test_a_cache_that_does_not_exist_is_named(configure):
