@@ -30,6 +30,31 @@ _INTERNAL = {
     "self",
 }
 _RETRY = ("retry", "retry_on_error", "retry_on_timeout")
+
+_IN_LOCATION = "Write it in LOCATION, as in 'redis://host:6379/0'."
+_ITSELF = "Write its entries in OPTIONS themselves."
+_OF_POOL = "A pool is made of LOCATION and OPTIONS, or borrowed: name a cache in CACHE."
+_OF_CACHE = "It is an option of a cache, and nothing of it is used here. Leave it out."
+# Options of other libraries, and of redis-py's clients and pools: what to write here.
+_INSTEAD = {
+    "ssl": "Write rediss:// in LOCATION instead; the ssl_ options stay in OPTIONS.",
+    "connection_pool_kwargs": _ITSELF,
+    "redis_client_kwargs": _ITSELF,
+    "connection_class": "The scheme of LOCATION chooses it: redis, rediss or unix.",
+    "connection_pool": _OF_POOL,
+    "connection_pool_class": _OF_POOL,
+    "pool_class": _OF_POOL,
+    "unix_socket_path": "Write it in LOCATION, as in 'unix:///path/of/server.sock'.",
+    "url": _IN_LOCATION,
+    "host": _IN_LOCATION,
+    "port": _IN_LOCATION,
+    "client_class": _OF_CACHE,
+    "redis_client_class": _OF_CACHE,
+    "serializer": _OF_CACHE,
+    "compressor": _OF_CACHE,
+    "pickle_version": _OF_CACHE,
+    "ignore_exceptions": _OF_CACHE,
+}
 _SYNC_ONLY = {"parser_class", "command_packer"}  # how bytes are cut, not what is sent
 
 
@@ -134,6 +159,9 @@ def _check_name(where: str, name: str, connection_class: type[Any]) -> None:
             "been applied before the connection broke; a read is sent once more."
         )
     known = arguments_of(connection_class) | {"max_connections", "timeout"}
+    instead = _INSTEAD.get(name.lower() if isinstance(name, str) else name)
+    if instead is not None and name not in known:
+        raise ImproperlyConfigured(f"{where} has an option {name!r}. {instead}")
     if name not in known:
         near = get_close_matches(name, known, 1)
         raise ImproperlyConfigured(

@@ -30,7 +30,8 @@ TWINS: Mapping[type[Any], type[Any]] = {
 
 _LATER = {
     "redis+sentinel": "the URL of the master, such as 'redis://host:6379/0'",
-    "redis+cluster": "the URL of one server, such as 'redis://host:6379/0'",
+    "redis+cluster": "the URL of a server that runs without cluster-enabled, such as "
+    "'redis://host:6379/0'",
 }
 
 _fake_servers: dict[str, Any] = {}
