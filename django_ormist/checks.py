@@ -4,7 +4,7 @@ None opens a socket, but for those that run with ``check --deploy`` alone. A tab
 docs/operating.rst.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from django.conf import settings
@@ -204,7 +204,7 @@ def _database_of_cache(name: str) -> Any:
 
 
 def check_servers(app_configs: Any, **kwargs: Any) -> list[checks.CheckMessage]:
-    """W002, W003: what the servers say of themselves. Opens sockets."""
+    """W002, W003, W005, W006: what the servers say of themselves. Opens sockets."""
     found: list[checks.CheckMessage] = []
     for name in _sound_aliases():
         place = connections[name].endpoint.place
@@ -222,6 +222,7 @@ def check_servers(app_configs: Any, **kwargs: Any) -> list[checks.CheckMessage]:
                 )
             )
             continue
+        found.extend(_differing(name, info))
         policy = info.get("maxmemory_policy", "")
         if policy.startswith("allkeys-") and name == _alias_of_sessions():
             found.append(
@@ -234,6 +235,26 @@ def check_servers(app_configs: Any, **kwargs: Any) -> list[checks.CheckMessage]:
                 )
             )
     return found
+
+
+def _differing(name: str, info: Mapping[str, str]) -> Iterator[checks.CheckMessage]:
+    """W005, W006: a product that differs from Redis and Valkey; a node of a Cluster."""
+    product = inspection.product_of(info)
+    if product in inspection.DIFFERING:
+        yield checks.Warning(
+            f"The server of ORMIST[{name!r}] is {product}, which django_ormist is not "
+            f"tested on: {inspection.DIFFERING[product]}.",
+            hint="Read docs/managed.rst, and run ormist_inspect --verify on data of "
+            "yours before you rely on it.",
+            id="ormist.W005",
+        )
+    if inspection.server_facts(info)["mode"] == "cluster":
+        yield checks.Warning(
+            f"The server of ORMIST[{name!r}] is a node of a Cluster. Models whose keys "
+            "are on another node raise NotSupportedError.",
+            hint="Name a server that runs without cluster-enabled in LOCATION.",
+            id="ormist.W006",
+        )
 
 
 def _alias_of_sessions() -> str | None:

@@ -215,6 +215,31 @@ def read_info(reply: bytes | str) -> dict[str, str]:
     return {name: value for name, colon, value in pairs if colon}
 
 
+DIFFERING = {
+    "dragonfly": "its Lua is 5.4, and scripts that compute keys run one at a time",
+    "garnet": "its Lua and what it makes atomic differ",
+    "keydb": "it is Redis 6 with more threads, and no longer developed",
+    "kvrocks": "it keeps its data on disk, and expires it in another way",
+    "upstash": "it bills each command, and a script holds up the whole database",
+}
+"""Products that speak Redis's protocol and are not tested here: how they differ."""
+
+
+def product_of(info: Mapping[str, str]) -> str | None:
+    """The product that INFO names; "redis" if it names none, None if it is silent.
+
+    Each has a field of its own, as ``dragonfly_version``, but KeyDB, whose program has
+    its name.
+    """
+    if not info:
+        return None
+    program = info.get("executable", "").rpartition("/")[2]
+    for product in ("valkey", *DIFFERING):
+        if f"{product}_version" in info or program.startswith(product):
+            return product
+    return "redis"
+
+
 def server_facts(info: Mapping[str, str]) -> dict[str, Any]:
     """The facts of INFO that an operator asks for; None where it is silent."""
 
@@ -224,11 +249,12 @@ def server_facts(info: Mapping[str, str]) -> dict[str, Any]:
     def flag(name: str) -> bool | None:
         return None if number(name) is None else bool(number(name))
 
-    is_valkey = "valkey_version" in info
+    product = product_of(info)
+    version = info.get(f"{product}_version", info.get("redis_version"))
     return {
-        "product": ("valkey" if is_valkey else "redis") if info else None,
-        "version": info.get("valkey_version" if is_valkey else "redis_version"),
-        "mode": info.get("server_mode" if is_valkey else "redis_mode"),
+        "product": product,
+        "version": version,
+        "mode": info.get("server_mode", info.get("redis_mode")),
         "role": info.get("role"),
         "replicas": number("connected_slaves"),
         "uptime_seconds": number("uptime_in_seconds"),

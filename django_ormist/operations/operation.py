@@ -11,6 +11,10 @@ from typing import Any, NamedTuple
 Word = bytes | str | int
 """What goes over the wire."""
 
+_FOR_DRAGONFLY = b"--!df flags=allow-undeclared-keys\n"
+"""A comment to other servers. Without it Dragonfly refuses keys that a script computes,
+in the middle of the script, when half of its writes are done."""
+
 
 def as_is(reply: Any) -> Any:
     """The reply, unread."""
@@ -28,14 +32,15 @@ class Script:
 
     @cached_property
     def source(self) -> bytes:
-        """The text that the server runs: the prelude, then the file and its parts.
+        """The text that the server runs: a flag, the prelude, the file and its parts.
 
         A line ``-- INCLUDE part`` stands for the file of that name: what two scripts
         share without the price of a function, a fifth of a microsecond a call.
         """
         include = re.compile(rb"^ *-- INCLUDE (\w+)$", re.MULTILINE)
         return include.sub(
-            lambda line: _lua(line[1].decode()), _lua("prelude") + _lua(self.name)
+            lambda line: _lua(line[1].decode()),
+            _FOR_DRAGONFLY + _lua("prelude") + _lua(self.name),
         )
 
     @cached_property
