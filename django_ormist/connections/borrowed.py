@@ -63,7 +63,10 @@ def _pool(where: str, alias: Alias) -> tuple[Any, bool]:
         else:
             wrong = "there is no such cache. Name an alias of settings.CACHES."
         raise ImproperlyConfigured(f"{where} is {alias.cache!r}: {wrong}") from error
-    pool = getattr(client_of(cache), "connection_pool", None)
+    try:
+        pool: Any = getattr(client_of(cache), "connection_pool", None)
+    except (AttributeError, TypeError):  # a get_client() of another kind
+        pool = None
     if not hasattr(pool, "connection_kwargs"):
         raise ImproperlyConfigured(
             f"{where} is {alias.cache!r}, a cache without one connection pool of "

@@ -163,7 +163,7 @@ def _check_name(where: str, name: str, connection_class: type[Any]) -> None:
     if instead is not None and name not in known:
         raise ImproperlyConfigured(f"{where} has an option {name!r}. {instead}")
     if name not in known:
-        near = get_close_matches(name, known, 1)
+        near = get_close_matches(str(name).lower(), known, 1)
         raise ImproperlyConfigured(
             f"{where} has an option {name!r} that redis-py's "
             f"{connection_class.__name__} does not know. "

@@ -4,6 +4,7 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured as DjangoImproperlyConfigured
 
 from django_ormist import conf
+from django_ormist.connections import connections
 from django_ormist.exceptions import ImproperlyConfigured
 
 REDIS = "redis://localhost:6379/0"
@@ -111,3 +112,24 @@ def test_no_password_in_the_repr_of_an_alias():
     alias = conf.Alias("a", location="redis://:secret@h", options={"password": "p4ss"})
     assert "secret" not in repr(alias)
     assert "p4ss" not in repr(alias)
+
+
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [
+        ("ssl", "rediss://"),
+        ("CONNECTION_POOL_KWARGS", "in OPTIONS themselves"),
+        ("connection_class", "scheme of LOCATION"),
+        ("CONNECTION_POOL_CLASS", "name a cache in CACHE"),
+        ("CLIENT_CLASS", "an option of a cache"),
+        ("unix_socket_path", "unix:///"),
+        ("url", "Write it in LOCATION"),
+        ("SOCKET_TIMEOUT", "Did you mean 'socket_timeout'?"),
+    ],
+)
+def test_an_option_of_another_library_says_what_to_write(settings, option, words):
+    options = {option: True}
+    settings.ORMIST = {"default": {"LOCATION": "unix:///x", "OPTIONS": options}}
+    with pytest.raises(ImproperlyConfigured, match=words) as caught:
+        _ = connections["default"].endpoint
+    assert f"ORMIST['default'] has an option {option!r}" in str(caught.value)

@@ -5,6 +5,7 @@ import time
 import pytest
 
 from django_ormist.operations.objects import MOST_MEMO_PARTS, memo_of
+from tests.conftest import scripts
 from tests.scripts.store import ONE_VARIANT_A_SERVER, image
 
 pytestmark = ONE_VARIANT_A_SERVER
@@ -95,3 +96,12 @@ def test_forget_takes_one_id_out_of_each_set_of_a_memo(store):
 
 def test_a_memo_has_as_many_parts_as_a_client_writes(store):
     assert store.lua("return MOST_PARTS", "all") == MOST_MEMO_PARTS
+
+
+@pytest.mark.parametrize("script", list(scripts()), ids=lambda script: script.name)
+def test_the_first_line_of_each_script_lets_dragonfly_run_it(store, script):
+    """A comment to the others; the name of the script is that of the text sent."""
+    line, _, rest = script.source.partition(b"\n")
+    assert line == b"--!df flags=allow-undeclared-keys"
+    assert not rest.startswith(b"#!")
+    assert store.client.script_load(script.source).encode() == script.sha.encode()

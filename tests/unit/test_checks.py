@@ -13,6 +13,7 @@ import django_ormist as ormist
 from django_ormist import checks
 from django_ormist.connections import redirection
 from django_ormist.models import registry
+from django_ormist.operations import inspection
 
 PAGE = Path(__file__).parents[2] / "docs" / "operating.rst"
 
@@ -236,3 +237,49 @@ def test_both_or_none_are_fine(found):
     type("Both", (ormist.TaggedAttrsModel,), both)
     type("None_", (ormist.TaggedAttrsModel,), {})
     assert found(ORMIST={"default": REDIS}) == []
+
+
+def told(monkeypatch, info):
+    """Let the servers say *info* of themselves; return it as it is read."""
+    facts = inspection.read_info(info)
+    monkeypatch.setattr(checks, "run", lambda flow, using: facts)
+    return inspection.server_facts(facts)
+
+
+@pytest.mark.parametrize(
+    ("info", "product"),
+    [
+        ("redis_version:7.4.0\r\ndragonfly_version:df-v1.27.1", "dragonfly"),
+        ("redis_version:4.0.0\r\nkvrocks_version:2.11.0", "kvrocks"),
+        ("redis_version:7.4.3\r\ngarnet_version:1.0.60", "garnet"),
+        ("redis_version:6.3.4\r\nexecutable:/bin/keydb-server", "keydb"),
+        ("redis_version:6.2.6\r\nupstash_version:1.17.8", "upstash"),
+    ],
+)
+def test_w005_a_product_that_is_not_tested(found, monkeypatch, info, product):
+    facts = told(monkeypatch, info)
+    assert facts["product"] == product
+    assert facts["version"]
+    assert found(deploy=True, ORMIST={"default": REDIS}) == ["W005"]
+    assert product in found.text
+    assert found() == []
+
+
+@pytest.mark.parametrize(
+    ("info", "product"),
+    [
+        ("redis_version:8.2.1\r\nexecutable:/keydb/redis-server", "redis"),
+        ("redis_version:7.2.4\r\nvalkey_version:9.1.0", "valkey"),
+    ],
+)
+def test_a_product_that_is_tested_is_not_named(found, monkeypatch, info, product):
+    assert told(monkeypatch, info)["product"] == product
+    assert found(deploy=True, ORMIST={"default": REDIS}) == []
+
+
+@pytest.mark.parametrize("field", ["redis_mode", "server_mode"])
+def test_w006_a_node_of_a_cluster(found, monkeypatch, field):
+    told(monkeypatch, f"redis_version:8.2.1\r\n{field}:cluster")
+    assert found(deploy=True, ORMIST={"default": REDIS}) == ["W006"]
+    assert "NotSupportedError" in found.text
+    assert found() == []
