@@ -30,7 +30,7 @@ TWINS: Mapping[type[Any], type[Any]] = {
 
 _LATER = {
     "redis+sentinel": "the URL of the master, such as 'redis://host:6379/0'",
-    "redis+cluster": "the URL of a server that runs without cluster-enabled, such as "
+    "redis+cluster": "the URL of one server, without cluster-enabled, such as "
     "'redis://host:6379/0'",
 }
 

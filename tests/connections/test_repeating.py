@@ -157,7 +157,7 @@ def test_a_node_that_has_not_the_keys_says_that_it_is_of_a_cluster(
             assert words in str(caught.value)
     if not ask.is_async:
         with pytest.raises(CommandError, match="one node of a Cluster"):
-            call_command("ormist_inspect", "Cart")
+            call_command("ormist_inspect", Cart._meta.label)
     configure(LOCATION=two.tcp_url)
     assert ask(Cart.objects.create, "a").tags == ["a"]
 
