@@ -44,11 +44,15 @@ def subject_of(
         image = contents.stored_image(packed, meta)
         renewed = contents.renewed(packed, meta)
         faults = [("reserved-name", name) for name in contents.attrs if refusal(name)]
-        if renewed is None and not faults:
+        moved = meta.counters & contents.attrs.keys()
+        if renewed is None and not faults and not moved:
             return image, NO_REMARKS
         if renewed is not None:
             faults.append(("old-format", ""))
-        return image, Remarks(faults, renewed)
+        if not moved:
+            return image, Remarks(faults, renewed)
+        faults += [("packed-counter", name) for name in sorted(moved)]
+        return image, Remarks(faults, *contents.without_counters(packed, meta))
 
     return Subject(
         meta.label,

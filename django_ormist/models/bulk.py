@@ -321,6 +321,7 @@ def put(instance: "Model", found: Found, names: Iterable[str]) -> None:
     for name in names:
         if name in instance._meta.counters:
             found.assigned[name] = instance._counters.get(name, 0)
+            contents.attrs.pop(name, None)  # stored before it was a counter
         elif name == "tags":
             contents.tags = list(instance._contents().tags)
         elif name == "expire":

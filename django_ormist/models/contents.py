@@ -85,6 +85,25 @@ class Contents:
             return None
         return self._image(marked(packed), terms, meta)
 
+    def without_counters(
+        self, packed: bytes, meta: Options
+    ) -> tuple[Image | None, dict[str, int]]:
+        """Return what becomes of attributes that are counters by now: image, counters.
+
+        The image is None where one is no number that a counter can have, or where the
+        object cannot be written.
+        """
+        moved = {name: self.attrs[name] for name in meta.counters & self.attrs.keys()}
+        attrs = {name: self.attrs[name] for name in self.attrs if name not in moved}
+        if not all(type(value) is int for value in moved.values()):
+            return None, {}
+        codec = "json" if packed[:1] == b"{" else "msgpack"
+        try:
+            rest = Contents(attrs, self.tags, self.expire_at_ms)
+            return rest.image(meta, codec), moved
+        except ValueError:  # nested deeper than is written today: a fault of its own
+            return None, {}
+
     def _image(self, packed: bytes, terms: list[str], meta: Options) -> Image:
         suffixes = tuple(map(term_suffix, terms))
         if not (meta.ordered or meta.unique):

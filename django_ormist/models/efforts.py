@@ -96,6 +96,9 @@ class Effort:
             if base is not None:
                 self.contents = self.mine.rebased(base, found)
                 self.merged = dict(self.mine.attrs)
+        for name in self.assigned & self.contents.attrs.keys():  # no counter then
+            self.contents = replace(self.contents, attrs=dict(self.contents.attrs))
+            del self.contents.attrs[name]
         self.new = self.contents.image(self.meta, self.codec)
 
     def operation(self) -> Operation:

@@ -137,5 +137,7 @@ def _assign(meta: Options, found: Found, values: dict[str, Computed]) -> None:
     for name, value in new.items():
         if name in meta.counters:
             found.assigned[name] = checked_counter(meta.object_name, name, value)
+            if name not in found.counted:
+                contents.attrs.pop(name, None)  # stored before it was a counter
         else:
             contents.attrs[name] = value

@@ -14,7 +14,7 @@ from ..keys import (
     memo_key,
     term_key,
 )
-from .objects import NO_COUNTERS, NOTHING, Image, pk_of, rewrite
+from .objects import NO_COUNTERS, NOTHING, Image, load_counters, pk_of, rewrite
 from .operation import Flow, Operation, Script
 from .replies import Outcome
 
@@ -60,7 +60,7 @@ class Remarks:
     """What is to be said of an object, though its index says what its bytes do.
 
     faults: the kind and the detail of each. renewed: what repairs those, written in
-    place of the object; None where nothing does. counters: to be set with it.
+    place of the object; None where nothing does. counters: to be added with it.
     """
 
     faults: Sequence[tuple[str, str]] = ()
@@ -169,20 +169,14 @@ def _told(
 
     waiting: gets those that somebody wrote meanwhile.
     """
-    writes: dict[bytes, Operation] = {}
-    for doubt, image, remarks in remarked:
-        if is_mending and remarks.renewed is not None:
-            counters = remarks.counters if subject.counters else None
-            writes[doubt.pk] = rewrite(
-                subject.space, doubt.pk.decode(), image, remarks.renewed, counters
-            )
-    replies = (yield list(writes.values())) if writes else []
-    answers = dict(zip(writes, replies, strict=True))
+    answers: dict[bytes, tuple[Outcome, Any]] = {}
+    if is_mending:
+        answers = yield from _renewed(subject, remarked)
     faults = []
     for doubt, _, remarks in remarked:
         code, stored = answers.get(doubt.pk, (None, None))
-        if code is Outcome.REFUSED:
-            doubt.packed = stored
+        if code in (Outcome.REFUSED, Outcome.COUNTED):
+            doubt.packed = stored if code is Outcome.REFUSED else doubt.packed
             waiting.append(doubt)
             continue
         key = subject.space.objects + doubt.pk
@@ -190,6 +184,33 @@ def _told(
             is_mended = code is Outcome.DONE and kind not in NOTES
             faults.append(Fault(kind, key, doubt.pk, detail.encode(), is_mended))
     return faults
+
+
+def _renewed(
+    subject: Subject, remarked: Sequence[tuple[Doubt, Image, Remarks]]
+) -> Flow:
+    """Flow: {id: the outcome} of writing what repairs. One round trip, or two."""
+    space = subject.space
+    able = [each for each in remarked if each[2].renewed is not None]
+    counting = [doubt.pk for doubt, _, remarks in able if remarks.counters]
+    loads = [load_counters(space, pk.decode()) for pk in counting]
+    held = dict(zip(counting, (yield loads) if loads else [], strict=True))
+    writes: dict[bytes, Operation] = {}
+    for doubt, image, remarks in able:
+        now = {name: held[doubt.pk].get(name, 0) for name in remarks.counters}
+        new = {name: now[name] + value for name, value in remarks.counters.items()}
+        if all(-(2**63) <= value < 2**63 for value in new.values()):
+            writes[doubt.pk] = rewrite(
+                space,
+                doubt.pk.decode(),
+                image,
+                remarks.renewed or image,
+                new if subject.counters else None,
+                counted=now,
+            )
+    return dict(
+        zip(writes, (yield list(writes.values())) if writes else [], strict=True)
+    )
 
 
 def _kind_to_leave(subject: Subject, doubt: Doubt) -> str | None:
