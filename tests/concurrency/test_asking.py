@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from random import Random
 from threading import Event, Thread
 from time import time
@@ -70,7 +71,9 @@ class Writer:
         return city
 
     def _let_expire(self, city: City) -> None:
-        city.expire = self.random.uniform(0.3, 2)
+        # A moment: of a lifetime only the server knows where it ends.
+        span = timedelta(seconds=self.random.uniform(0.3, 2))
+        city.expire = datetime.now(UTC) + span
         del self.cities[city.id]
 
     def _apply(self, things: dict[str, Thing], verb) -> None:
