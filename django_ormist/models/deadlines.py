@@ -17,7 +17,6 @@ Expire = int | float | timedelta | datetime | None
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
-_NEVER = datetime(9999, 12, 31)
 
 
 def now_ms() -> int:
@@ -83,12 +82,7 @@ def is_past(packed: bytes) -> Flow:
 
 
 def moment_ms(moment: datetime) -> int:
-    """Return a datetime in ms since 1970, rounded up. See to_deadline().
-
-    datetime.max, in any time zone, is the last deadline that can be stored.
-    """
-    if moment.replace(tzinfo=None) >= _NEVER:
-        return LAST_MS
+    """Return a datetime in ms since 1970, rounded up. See to_deadline()."""
     if timezone.is_naive(moment):
         moment = moment.astimezone() if not _uses_tz() else timezone.make_aware(moment)
     return _checked(-((_EPOCH - moment) // _MILLISECOND))

@@ -40,6 +40,8 @@ ended_by_password: ContextVar[frozenset[str]] = ContextVar(
 """Ids of the sessions that this thread or task ended by saving a password: its own
 request goes on under a new key."""
 
+LAST_DAY = datetime(9999, 12, 31)
+
 # Django's own name for a session that it cannot read.
 logger = logging.getLogger("django.security.SuspiciousSession")
 
@@ -377,7 +379,9 @@ def _deadline(store: "SessionStore") -> Deadline:
     """
     own = store._session_cache.get(payload.LIFETIME)
     if isinstance(own, str | datetime):
-        return moment_ms(store.get_expiry_date(expiry=own))
+        moment = store.get_expiry_date(expiry=own)
+        is_far = moment.replace(tzinfo=None) >= LAST_DAY  # datetime.max, anywhere
+        return LAST_MS if is_far else moment_ms(moment)
     seconds = store.get_expiry_age(expiry=own)
     return Lifetime(math.ceil(min(seconds * 1000, LAST_MS)))
 
