@@ -112,6 +112,8 @@ class LoopPool(redis.asyncio.ConnectionPool):
 
     async def _is_healthy(self, connection: Any) -> bool:
         """Whether it is open, without unread bytes, and answers if a check is due."""
+        if _is_closing(connection):
+            return False
         if _has_news(connection):
             await asyncio.sleep(0)  # in which the stream reads it
         try:
@@ -144,6 +146,12 @@ class LoopPool(redis.asyncio.ConnectionPool):
             await connection.disconnect(nowait=True)
             raise
         return connection
+
+
+def _is_closing(connection: Any) -> bool:
+    """Whether the transport is closing, which its stream learns of only later."""
+    transport = getattr(getattr(connection, "_writer", None), "transport", None)
+    return hasattr(transport, "is_closing") and bool(transport.is_closing())
 
 
 def _has_news(connection: Any) -> bool:

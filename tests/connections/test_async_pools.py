@@ -4,6 +4,7 @@ import asyncio
 import contextvars
 import gc
 import os
+import socket
 import sys
 import types
 import warnings
@@ -268,3 +269,60 @@ class WithoutSocket:
 def test_a_transport_without_a_socket_has_no_news(sock):
     writer = types.SimpleNamespace(transport=WithoutSocket(sock))
     assert not async_pools._has_news(types.SimpleNamespace(_writer=writer))
+
+
+class Closed:
+    """A socket that was closed, as a loop of another make may still show it."""
+
+    def fileno(self):
+        return -1
+
+
+def test_a_closed_socket_may_have_news():
+    writer = types.SimpleNamespace(transport=WithoutSocket(Closed()))
+    assert async_pools._has_news(types.SimpleNamespace(_writer=writer))
+
+
+def test_without_poll_the_loop_is_asked(monkeypatch):
+    """Windows has none, and gevent and eventlet take it away."""
+    monkeypatch.delattr("select.poll")
+    with socket.socket() as sock:
+        writer = types.SimpleNamespace(transport=WithoutSocket(sock))
+        assert async_pools._has_news(types.SimpleNamespace(_writer=writer))
+
+
+def test_a_connection_that_is_not_connected_has_no_news():
+    assert not async_pools._has_news(types.SimpleNamespace(_writer=None))
+
+
+@pytest.mark.usefixtures("tidy")
+def test_a_connection_whose_transport_was_closed_is_replaced(connection):
+    async def main():
+        await connection.asend(PING)
+        (idle,) = connection.aclient.connection_pool._available_connections
+        idle._writer.transport.abort()
+        return await connection.asend(
+            [Operation("SET", (b"test:k",), (b"v",), is_write=True)]
+        )
+
+    assert asyncio.run(main()) == [b"OK"]
+
+
+@pytest.mark.usefixtures("tidy")
+def test_a_cancelled_connect_leaves_no_half_connected_one(configure, server):
+    """Cancelled at each step in turn, before a database is selected, say."""
+    connection = configure(LOCATION=f"{server.tcp_url[:-1]}3", OPTIONS={"protocol": 3})
+    server.client(db=3).set("test:k", "three")
+    get = [Operation("GET", (b"test:k",))]
+
+    async def main():
+        for steps in range(30):
+            await connection.aclose()
+            task = asyncio.create_task(connection.asend(get))
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            assert await connection.asend(get) == [b"three"]
+
+    asyncio.run(main())

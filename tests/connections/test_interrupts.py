@@ -119,6 +119,33 @@ def test_an_interruption_at_any_step_harms_no_later_call(
     assert step > 50
 
 
+@pytest.mark.parametrize("is_new", [False, True])
+def test_an_interruption_harms_no_later_call_over_a_pool_of_django_redis(
+    configure, real, is_new
+):
+    """Its slots are redis-py's, and may be lost; its connections are sound."""
+    cache = {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": real.unix_url}
+    cache["OPTIONS"] = {"CONNECTION_POOL_KWARGS": {"max_connections": 1000}}
+    connection = configure(caches={"default": cache}, CACHE="default")
+    numbers = iter(range(10**9))
+
+    def echo():
+        word = b"%d" % next(numbers)
+        assert send(connection, word) == word
+
+    echo()
+    stride = 1 if RUNS >= 500 else 11
+    for step in range(random.randrange(1, stride + 1), 10**6, stride):
+        if is_new:
+            connection.endpoint.lent.disconnect()
+        if not interrupted_at(step, echo):
+            break
+        echo()
+        echo()
+    assert step > 50
+    connection.endpoint.lent.disconnect()
+
+
 # ---------------------------------------------------------------- by real signals
 
 
