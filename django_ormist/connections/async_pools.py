@@ -150,7 +150,7 @@ class LoopPool(redis.asyncio.ConnectionPool):
 
 def _is_closing(connection: Any) -> bool:
     """Whether the transport is closing, which its stream learns of only later."""
-    transport = getattr(getattr(connection, "_writer", None), "transport", None)
+    transport: Any = getattr(getattr(connection, "_writer", None), "transport", None)
     return hasattr(transport, "is_closing") and bool(transport.is_closing())
 
 

@@ -1,11 +1,13 @@
 """One alias in use: sends operations and returns their raw replies, in both colours."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import redis
 import redis.asyncio
 from redis.exceptions import (
+    AuthenticationError,
     BusyLoadingError,
     NoScriptError,
     RedisError,
@@ -22,6 +24,8 @@ from .refusals import is_of_cluster, is_refusal, to_repeat, typed
 from .thread_pools import is_broken
 from .wire import packed, resp2
 
+_WHO_AM_I = Operation("CLIENT ID", keys=())
+
 
 class Connection:
     """Carries operations to the server of one alias. Threads and loops may share it.
@@ -37,6 +41,7 @@ class Connection:
         self._endpoint: Endpoint | None = None
         self._pool: Any = None
         self._client: redis.Redis | None = None
+        self._has_answered = False
 
     def __repr__(self) -> str:
         return f"<Connection {self.alias.name!r}>"
@@ -74,6 +79,7 @@ class Connection:
                 if not _is_repeatable(operations, error):
                     raise
                 replies, errors = _exchange(pool, operations)
+            self._has_answered = True
             if errors:
                 if again := to_repeat(operations, replies):
                     repeated, _ = _exchange(pool, [operations[i] for i in again])
@@ -81,6 +87,9 @@ class Connection:
                 self._explain(replies)
         except RedisError as error:
             self._annotate(error)
+            if is_broken(error) and not self._has_answered:
+                with self._only_refusals(error):
+                    _exchange(pool, [_WHO_AM_I])
             raise
         return replies
 
@@ -94,6 +103,7 @@ class Connection:
                 if not _is_repeatable(operations, error):
                     raise
                 replies, errors = await _aexchange(pool, operations)
+            self._has_answered = True
             if errors:
                 if again := to_repeat(operations, replies):
                     repeated, _ = await _aexchange(pool, [operations[i] for i in again])
@@ -101,6 +111,9 @@ class Connection:
                 self._explain(replies)
         except RedisError as error:
             self._annotate(error)
+            if is_broken(error) and not self._has_answered:
+                with self._only_refusals(error):
+                    await _aexchange(pool, [_WHO_AM_I])
             raise
         return replies
 
@@ -136,6 +149,20 @@ class Connection:
 
     def _annotate(self, error: RedisError) -> None:
         error.add_note(f"ORMIST alias {self.alias.name!r} at {self.endpoint.place}")
+
+    @contextmanager
+    def _only_refusals(self, cause: RedisError) -> Iterator[None]:
+        """Raise what a server that has never answered says of a missing password.
+
+        Redis hangs up on a long request before the password, and its reply may be lost.
+        """
+        try:
+            yield
+        except AuthenticationError as refusal:
+            self._annotate(refusal)
+            raise refusal from cause
+        except RedisError:
+            pass  # the cause is raised
 
     def _explain(self, replies: list[Any]) -> None:
         """Name the alias in the errors among *replies*, or say that it is a Cluster."""

@@ -7,6 +7,8 @@ from django.core.management import CommandError, call_command
 import django_ormist as ormist
 from django_ormist.connections import connections
 from django_ormist.operations.operation import Operation
+from tests.connections.breaking import BreakingServer
+from tests.proxy import Requests
 from tests.servers import find, free_port
 
 INCR = [Operation("INCR", (b"test:n",), is_write=True)]
@@ -107,6 +109,41 @@ def test_without_its_password_a_server_asks_for_it(
     configure(LOCATION=getattr(server, address))
     with pytest.raises(redis.AuthenticationError) as caught:
         ask(Cart.objects.create, "a", text="x" * size)
+    assert "Authentication required" in str(caught.value)
+    assert "ORMIST alias 'default'" in caught.value.__notes__[0]
+
+
+class Unauthenticated(BreakingServer):
+    """Redis up to 7.0 without the password: it hangs up on a request of many words.
+
+    is_heard: whether the client gets the reply, before the reset by what is unread.
+    """
+
+    is_heard = True
+
+    def _serve(self, client):
+        requests = Requests()
+        while data := client.recv(1024):
+            if int(data[1 : data.index(b"\r\n")]) > 10:
+                if self.is_heard:
+                    client.sendall(
+                        b"-ERR Protocol error: unauthenticated multibulk length\r\n"
+                    )
+                return
+            for _ in requests.feed(data):
+                client.sendall(b"-NOAUTH Authentication required.\r\n")
+
+
+@pytest.mark.parametrize("is_heard", [True, False])
+def test_a_request_of_many_words_without_the_password_asks_for_it(
+    ask, configure, is_heard
+):
+    with Unauthenticated() as server:
+        server.is_heard = is_heard
+        # Up to 7.0 CLIENT SETINFO was unknown, and no reason to give up.
+        configure(LOCATION=server.url, OPTIONS={"driver_info": None})
+        with pytest.raises(redis.AuthenticationError) as caught:
+            ask(Cart.objects.create, "a", text="x")
     assert "Authentication required" in str(caught.value)
     assert "ORMIST alias 'default'" in caught.value.__notes__[0]
 
