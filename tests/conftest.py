@@ -129,6 +129,13 @@ def pytest_collection_modifyitems(
         config.hook.pytest_deselected(items=slow)
 
 
+def pytest_collection_finish() -> None:
+    """Fix the labels of all models, which a test with other INSTALLED_APPS must not."""
+    from django_ormist.models import registry
+
+    registry.all_models()
+
+
 # ---------------------------------------------------------------- what runs, what not
 
 

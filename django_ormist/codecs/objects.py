@@ -173,7 +173,7 @@ def deadline_of(packed: bytes) -> int | None:
 
     Nothing else of them is read, and nothing is raised.
     """
-    if packed[:1] == as_msgpack.VERSION:
+    if packed[:1] in (as_msgpack.VERSION, as_msgpack.MARKED):
         is_there = packed[1:2] == b"\x93" and packed[-9:-8] == b"\xcf"
         return int.from_bytes(packed[-8:], "big") if is_there else None
     found = packed[:1] == b"{" and re.search(rb'"expire": (\d{1,16})}$', packed[-32:])
