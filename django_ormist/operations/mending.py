@@ -14,7 +14,7 @@ from ..keys import (
     memo_key,
     term_key,
 )
-from .objects import NO_COUNTERS, NOTHING, Image, load_counters, pk_of, rewrite
+from .objects import NOTHING, Image, load_counters, pk_of, rewrite
 from .operation import Flow, Operation, Script
 from .replies import Outcome
 
@@ -65,7 +65,7 @@ class Remarks:
 
     faults: Sequence[tuple[str, str]] = ()
     renewed: Image | None = None
-    counters: Mapping[str, int] = NO_COUNTERS
+    counters: Mapping[str, int] = field(default_factory=dict)
 
 
 NO_REMARKS = Remarks()

@@ -15,7 +15,7 @@ from django_ormist.operations.operation import Operation
 from tests.proxy import Proxy
 
 
-class Todo(ormist.TaggedAttrsModel):
+class Note(ormist.TaggedAttrsModel):
     class Meta:
         counters = ["views"]
 
@@ -75,17 +75,17 @@ def name(request, start_server):
 def test_writes_and_reads_go_to_the_new_primary(ask, name, settings, using):
     for setting, value in using(name.proxy.url).items():
         setattr(settings, setting, value)
-    todo = ask(Todo.objects.create, "a", id="one", text="old")
+    todo = ask(Note.objects.create, "a", id="one", text="old")
     held = [connections["default"].client for _ in range(1)]
     assert held[0].ping()
     name.fail_over()
     todo.text = "new"
     ask(todo.save)
-    assert ask(Todo.objects.get, "one").text == "new"
-    ask(Todo.objects.create, "a", id="two")
+    assert ask(Note.objects.get, "one").text == "new"
+    ask(Note.objects.create, "a", id="two")
     ask(todo.increment, "views")
-    ask(Todo.objects.bulk_create, [Todo("a", id=f"b{i}") for i in range(300)])
-    assert ask(Todo.objects.find("a").count) == 302
+    ask(Note.objects.bulk_create, [Note("a", id=f"b{i}") for i in range(300)])
+    assert ask(Note.objects.find("a").count) == 302
     ask(todo.delete)
     with name.new.client() as client:
         assert client.keys("*:o:two")
@@ -101,8 +101,8 @@ def test_every_idle_connection_goes_to_the_new_primary(name, settings):
     for each in taken:
         pool.release(each)
     name.fail_over()
-    Todo.objects.create("a", id="one")
-    assert Todo.objects.get("one").tags == ["a"]
+    Note.objects.create("a", id="one")
+    assert Note.objects.get("one").tags == ["a"]
     pool.release(in_use)
     assert not in_use.is_connected
     with name.new.client() as client:
@@ -113,9 +113,9 @@ def test_a_replica_that_stays_one_refuses_by_its_own_name(ask, name, settings):
     """Its text has been typed as redis-py types it, whatever a script makes of it."""
     settings.ORMIST = own(name.new.unix_url)["ORMIST"]
     with pytest.raises(redis.ReadOnlyError) as caught:
-        ask(Todo.objects.create, "a")
+        ask(Note.objects.create, "a")
     assert "ORMIST alias 'default'" in caught.value.__notes__[0]
-    assert ask(Todo.objects.find("a").list) == []
+    assert ask(Note.objects.find("a").list) == []
 
 
 def test_a_replica_without_its_primary_refuses_and_the_next_server_serves(
@@ -123,16 +123,16 @@ def test_a_replica_without_its_primary_refuses_and_the_next_server_serves(
 ):
     settings.ORMIST = own(name.proxy.url)["ORMIST"]
     name.proxy.target = name.new.socket_path
-    assert ask(Todo.objects.all().count) == 0
+    assert ask(Note.objects.all().count) == 0
     with name.new.client() as client:
         client.config_set("replica-serve-stale-data", "no")
         client.replicaof("127.0.0.1", 1)
     with pytest.raises(redis.exceptions.MasterDownError) as caught:
-        ask(Todo.objects.find("a").count)
+        ask(Note.objects.find("a").count)
     assert "ORMIST alias 'default'" in caught.value.__notes__[0]
     name.proxy.target = name.old.socket_path
-    ask(Todo.objects.create, "a")
-    assert ask(Todo.objects.find("a").count) == 1
+    ask(Note.objects.create, "a")
+    assert ask(Note.objects.find("a").count) == 1
 
 
 # ---------------------------------------------------------------- what is sent again
