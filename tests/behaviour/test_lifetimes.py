@@ -392,6 +392,14 @@ def test_an_object_with_a_later_ttl_is_absent_from_its_deadline_on(
     assert ask(chosen.values_list("id", flat=True).get, "live") == "live"
 
 
+def test_so_is_one_whose_tags_read_like_an_attribute(ask, outlived, server):
+    (late,) = outlived(City, City("country:x", id="late", country="y", name="None"))
+    assert server.client.exists(late._key())
+    assert ask(City.objects.get_or_none, "late") is None
+    assert ask(City.objects.in_bulk, ["late"]) == {}
+    assert ask(City.objects.filter(pk="late").exists) is False
+
+
 @pytest.mark.parametrize("verb", ["create", "bulk_create", "get_or_create", "block"])
 def test_its_id_and_its_values_are_free(ask, outlived, server, verb):
     old = City(id="old", code="c", country="x", population=3)
