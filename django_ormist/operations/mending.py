@@ -134,6 +134,7 @@ def examine(subject: Subject, doubts: Iterable[Doubt], is_mending: bool) -> Flow
             key = subject.space.objects + doubt.pk
             try:
                 image, remarks = subject.imagined(doubt.pk, doubt.packed)
+                operation = mend(subject, doubt, image, is_mending)
             except ValueError as error:
                 why = str(error).encode()
                 faults.append(Fault("unindexable-object", key, doubt.pk, why))
@@ -142,7 +143,7 @@ def examine(subject: Subject, doubts: Iterable[Doubt], is_mending: bool) -> Flow
             if kind is not None:
                 faults.append(Fault(kind, key, doubt.pk))
                 continue
-            operations.append(mend(subject, doubt, image, is_mending))
+            operations.append(operation)
             sent.append((doubt, image, remarks))
         remarked = []
         replies = yield operations

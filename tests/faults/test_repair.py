@@ -7,6 +7,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from django_ormist.codecs import pack
+from django_ormist.operations import objects
 from tests.faults.test_checker import DAMAGE, INDEX_DAMAGE
 from tests.models import City, Page, Todo, User
 
@@ -240,6 +241,26 @@ def test_an_attribute_that_no_index_can_name_is_left_and_named(server, inspect, 
     assert code == 1
     assert kinds(report) == {"unindexable-object"}
     assert "a:b" in report["faults"][0]["detail"]
+
+
+@pytest.mark.parametrize("command", ["ormist_inspect", "ormist_reindex"])
+def test_one_with_more_entries_than_expire_today_is_left_and_ends_no_run(
+    server, inspect, key, faults, monkeypatch, command
+):
+    """As 0.1.0 stored them, which had no bound."""
+    Page.objects.create(*"abcdef", id="many", expire=1000)
+    Page.objects.create("red", id="other", expire=1000)
+    monkeypatch.setattr(objects, "MOST_MEMO_PARTS", 5)
+    server.client.zrem(key(Page, "t:red"), "other")
+    if command == "ormist_reindex":
+        with pytest.raises(CommandError, match="Left as they are: 1"):
+            call_command(command, "tests.Page", verbosity=0)
+    else:
+        code, report = inspect("repair")
+        assert (code, sum(each["left"] for each in report["models"])) == (1, 1)
+        assert kinds(report) == {"missing-entry", "unindexable-object"}
+    assert Page.objects.find("red").ids() == ["other"]
+    assert faults() == []
 
 
 def test_an_object_that_is_due_and_unswept_is_no_fault(server, inspect, key, faults):
