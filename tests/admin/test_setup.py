@@ -72,7 +72,15 @@ def test_permissions_are_made_once(db, django_assert_num_queries):
     assert Permission.objects.filter(**wanted).count() == 1
 
 
-def test_grants_and_history_of_the_old_place_move_along(db, superuser):
+@pytest.fixture
+def own_content_types(db):
+    """Lets a test change content types: Django keeps those that it has seen."""
+    ContentType.objects.clear_cache()
+    yield
+    ContentType.objects.clear_cache()
+
+
+def test_grants_and_history_of_the_old_place_move_along(own_content_types, superuser):
     ContentType.objects.filter(app_label="tests", model="city").delete()
     old = ContentType.objects.create(app_label="django_ormist", model="tests_city")
     granted = Permission.objects.create(
@@ -91,7 +99,7 @@ def test_grants_and_history_of_the_old_place_move_along(db, superuser):
     assert Permission.objects.filter(**wanted).count() == 4
 
 
-def test_stale_content_types_are_not_ours(db):
+def test_stale_content_types_are_not_ours(own_content_types):
     out = StringIO()
     call_command(
         "remove_stale_contenttypes", interactive=False, stdout=out, verbosity=2

@@ -88,7 +88,7 @@ def test_hostile_ids_and_tags_go_through_every_verb(ask, server):
 
 @pytest.mark.servers("valkey91", "valkey91-json", "redis62", "fakeredis")
 def test_hostile_names_are_attributes_like_others(ask, server):
-    attrs = {text: number for number, text in enumerate([*HOSTILE, "$", "$x", "__"])}
+    attrs = {text: number for number, text in enumerate([*HOSTILE, "$", "$x", "a__"])}
     plain = ask(Plain.objects.create, **attrs)
     assert ask(Plain.objects.get, plain.id).attrs == attrs
     plain.unset(*HOSTILE[::2])
@@ -152,7 +152,7 @@ def test_different_terms_never_share_an_entry(ask, alias):
     one = ask(User.objects.create, "a:b", **{"a": "c"})
     two = ask(User.objects.create, **{"a": "b"})
     assert ask(User.objects.find("a:b").list) == [one, two]
-    assert ask(User.objects.find(a="b").list) == [one, two]
+    assert ask(User.objects.find(a="b").list) == [two]
     assert ask(User.objects.find(a="c").list) == [one]
 
 
