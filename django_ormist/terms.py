@@ -37,7 +37,7 @@ def text(value: Any) -> str | None:
     if kind is str:
         return value  # type: ignore[no-any-return]
     if kind is int:
-        return _digits(value)
+        return repr(value) if -_LONG < value < _LONG else _digits(value)
     if kind is bool or kind is float or value is None:
         return str(value)
     real = unwrapped(value)
@@ -112,6 +112,12 @@ def is_marked(term: str) -> bool:
     return term[:1] in _MARKS
 
 
+def any_marked(terms: Iterable[str]) -> bool:
+    """Whether any of the terms begins with a mark. Within a term there is none."""
+    joined = "".join(terms)
+    return TAG_MARK in joined or TEXT_MARK in joined
+
+
 def unmarked(term: str) -> str:
     """Return the text of a term, without its mark: what 0.1.0 stored it under."""
     return term[1:] if is_marked(term) else term
@@ -134,8 +140,11 @@ def term_suffix(term: str) -> bytes:
     Both kinds begin differently, and SHA-256 is not made to collide: two terms never
     share a suffix. Raises ValueError that names a term with a lone surrogate.
     """
-    mark = _MARKS.get(term[:1])
-    return _suffix(encoded(term) if mark is None else mark + encoded(term[1:]))
+    try:
+        plain = term.encode()
+    except UnicodeEncodeError:  # for a mark, or a surrogate that is none
+        plain = _MARKS.get(term[:1], b"") + encoded(unmarked(term))
+    return b"t:" + plain if len(plain) <= LONGEST else _suffix(plain)
 
 
 def _suffix(plain: bytes) -> bytes:

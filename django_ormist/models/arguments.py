@@ -38,6 +38,9 @@ def looked_up_pk(model: str, pk: object) -> str:
 
     Raises TypeError, ValueError.
     """
+    if type(pk) is str:
+        pk_bytes(pk)
+        return pk
     pk = unwrapped(pk)
     if isinstance(pk, bool) or not isinstance(pk, str | int | UUID):
         hint = "Pass a str, an int or a UUID."
@@ -55,6 +58,20 @@ def looked_up_pk(model: str, pk: object) -> str:
 
 def checked_tags(model: "type[Model]", tags: Iterable[str]) -> list[str]:
     """The tags without duplicates. Raises TypeError that says what is wrong."""
+    if type(tags) in (tuple, list) and {str}.issuperset(map(type, tags)):
+        given = dict.fromkeys(tags)
+    else:
+        given = _plain_tags(tags)
+    if given and not model.is_tagged:
+        raise TypeError(
+            f"{model.__name__} takes no tags: it got {next(iter(given))!r}. "
+            "Derive it from TaggedModel, or pass attributes by name."
+        )
+    return list(given)
+
+
+def _plain_tags(tags: Any) -> dict[str, None]:
+    """Return tags of any kinds of texts as plain ones. Raises TypeError."""
     tags = unwrapped(tags)
     if isinstance(tags, str):
         raise TypeError(
@@ -67,12 +84,7 @@ def checked_tags(model: "type[Model]", tags: Iterable[str]) -> list[str]:
         if not isinstance(tag, str):
             raise TypeError(f"A tag is a str, not {type(tag).__name__}: {tag!r}.")
         given[str.__str__(tag)] = None
-    if given and not model.is_tagged:
-        raise TypeError(
-            f"{model.__name__} takes no tags: it got {next(iter(given))!r}. "
-            "Derive it from TaggedModel, or pass attributes by name."
-        )
-    return list(given)
+    return given
 
 
 def checked_counter(model: str, name: str, value: Any) -> int:

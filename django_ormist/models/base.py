@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import datetime
+from operator import methodcaller
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from .. import exceptions
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
     from ..keys import Space
     from .collection import Collection
+
+
+_is_private = methodcaller("startswith", "_")
 
 
 class Model(Altering, metaclass=ModelBase):
@@ -159,7 +163,7 @@ class Model(Altering, metaclass=ModelBase):
         No counters are among them.
         """
         meta = self._meta
-        if meta.own_names.isdisjoint(attrs) and not any(n[:1] == "_" for n in attrs):
+        if meta.own_names.isdisjoint(attrs) and not any(map(_is_private, attrs)):
             self.attrs.update(attrs)
             return
         own = {n: attrs[n] for n in attrs if n in meta.own_setters and n[:1] != "_"}

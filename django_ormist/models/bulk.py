@@ -157,9 +157,10 @@ def _new(instance: "Model", codec: str) -> NewObject:
 
 def checked_objects(asked: "Collection[Any]", objs: Iterable["Model"]) -> list["Model"]:
     """The objects as a list. Raises TypeError for one of another model."""
-    instances = list(map(unwrapped, objs))
+    model = asked.model
+    instances = [each if type(each) is model else unwrapped(each) for each in objs]
     for instance in instances:
-        if type(instance) is not asked.model:
+        if type(instance) is not model:
             raise TypeError(
                 f"{asked.model.__name__}.objects takes {asked.model.__name__} objects, "
                 f"not {type(instance).__name__}."

@@ -8,7 +8,7 @@ from ..codecs import Deadline, marked, pack, pack_value, says_marked, unpack
 from ..operations.objects import Image
 from ..sortkeys import sort_key
 from ..terms import (
-    is_marked,
+    any_marked,
     object_tags,
     object_terms,
     term_suffix,
@@ -67,21 +67,21 @@ class Contents:
         for names in meta.unique:
             self._check_unique(meta, names)
         terms = self.terms(meta)
-        if any(map(is_marked, terms)):
+        if any_marked(terms):
             packed = marked(packed)
         return self._image(packed, terms, meta)
 
     def stored_image(self, packed: bytes, meta: Options) -> Image:
         """The image that these bytes have in the store."""
         terms = self.terms(meta)
-        if not says_marked(packed) and any(map(is_marked, terms)):  # of 0.1.0
+        if not says_marked(packed) and any_marked(terms):  # of 0.1.0
             terms = list(dict.fromkeys(map(unmarked, terms)))
         return self._image(packed, terms, meta)
 
     def renewed(self, packed: bytes, meta: Options) -> Image | None:
         """Return the image by today's layout of these bytes; None if they have it."""
         terms = self.terms(meta)
-        if says_marked(packed) or not any(map(is_marked, terms)):
+        if says_marked(packed) or not any_marked(terms):
             return None
         return self._image(marked(packed), terms, meta)
 

@@ -48,6 +48,14 @@ def get_or_none(
     return found[0] if found else None
 
 
+def of_id(asked: "Results[Any]", pk: str) -> Flow:
+    """Flow: the object of this id, if it is found in the collection, or None."""
+    if asked.query.pks is None and _is_by_pk(asked.query):
+        found = yield from _by_pk(asked, pk)
+        return found[0] if found else None
+    return (yield from get_or_none(asked, (pk,), {}))
+
+
 def _at_most_one(
     asked: "Results[Any]", pk: tuple[Any, ...], lookups: dict[str, Any]
 ) -> Flow:

@@ -138,7 +138,7 @@ def refresh(
         )
     refuse_refresh(instance, using)
     asked = source.using(using)
-    found = yield from fetching.get_or_none(asked, (instance.id,), {})
+    found = yield from fetching.of_id(asked, instance.id)
     if found is None:
         raise gone(instance)
     contents = Contents(found.attrs, found._tags, found._expire_at_ms)

@@ -1,7 +1,7 @@
 """One object in the store: load it, write it, delete it, add to its counters."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
@@ -93,7 +93,7 @@ class Image:
             return self
         deadline_ms = lifetime.deadline_ms(int(now_ms))
         packed = with_deadline(self.packed, deadline_ms)
-        return replace(self, packed=packed, expire_at_ms=deadline_ms)
+        return Image(packed, self.suffixes, deadline_ms, self.sort_keys, self.unique)
 
 
 def deadline_word(expire_at_ms: Deadline) -> bytes:
@@ -106,6 +106,8 @@ def deadline_word(expire_at_ms: Deadline) -> bytes:
 def without(suffixes: Iterable[bytes], others: Iterable[bytes]) -> tuple[bytes, ...]:
     """Return the suffixes, in their order, that are not among the others. O(both)."""
     left_out = frozenset(others)
+    if not left_out:
+        return tuple(suffixes)
     return tuple([each for each in suffixes if each not in left_out])
 
 
