@@ -5,10 +5,10 @@ import re
 import pytest
 
 from django_ormist.keys import object_key
-from tests.models import User
+from tests.models import Page, User
 
 from .conftest import url
-from .site import UserAdmin
+from .site import PageAdmin, UserAdmin
 
 pytestmark = pytest.mark.servers("valkey91")
 
@@ -122,6 +122,21 @@ def test_who_may_change_alone_cannot_delete_selected(staff, ann):
     assert User.objects.exists()
 
 
+def test_who_may_not_delete_one_of_them_deletes_none(staff, ann, monkeypatch):
+    def has_delete_permission(self, request, obj=None):
+        return obj is None or obj.pk != ann.pk
+
+    bob = User.objects.create(name="Bob")
+    monkeypatch.setattr(UserAdmin, "has_delete_permission", has_delete_permission)
+    client, page = staff("view_user"), url("tests_user_changelist")
+    selected = {"action": "delete_selected", "post": "yes"}
+    answer = client.post(page, {**selected, "_selected_action": [ann.pk, bob.pk]})
+    assert answer.status_code == 403
+    assert User.objects.count() == 2
+    client.post(page, {**selected, "_selected_action": [bob.pk]})
+    assert list(User.objects.all()) == [ann]
+
+
 def test_list_editable_needs_the_change_permission(staff, ann):
     client = staff("view_user")
     data = {
@@ -210,6 +225,25 @@ def test_no_search_tells_of_an_excluded_attribute(staff, ann, word):
 def test_other_lookups_find_as_ever(staff, ann, asked):
     response = staff("view_user").get(url("tests_user_changelist"), asked)
     assert response.context["cl"].result_count == 1
+
+
+@pytest.mark.parametrize("verb", ["view", "change"])
+@pytest.mark.parametrize("name", ["votes", "tags", "expire", "attrs"])
+def test_no_form_has_an_excluded_field(staff, admin_settings, monkeypatch, verb, name):
+    page = Page.objects.create("news", title="Home", votes=4711, expire=3600)
+    monkeypatch.setattr(PageAdmin, "fields", None)
+    monkeypatch.setattr(PageAdmin, "exclude", [name])
+    content = staff(f"{verb}_page").get(url("tests_page_change", page.pk)).text
+    fields = set(re.findall(r"field-(\w+)", content))
+    assert fields - {"_version"} == {
+        "id",
+        "attrs",
+        "views",
+        "votes",
+        "tags",
+        "expire",
+    } - {name}
+    assert ("4711" in content) is (name != "votes")
 
 
 def test_tags_are_the_explicit_ones(root, ann, monkeypatch):
