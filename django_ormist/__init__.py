@@ -24,7 +24,7 @@ from .models import (
     atomic,
 )
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "Collection",

@@ -1,6 +1,7 @@
 """From the arguments of find() to a query, refusing what no index answers."""
 
 from collections.abc import Iterable
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from ..exceptions import FieldError
@@ -309,7 +310,7 @@ def _attribute(meta: Options, name: str, value: Any) -> str:
     if not meta.indexes(name):
         raise FieldError(
             f"Cannot filter {meta.object_name} by {name!r}: it is not indexed. "
-            f"{_mend(meta, name)}"
+            f"{_near(meta, name)}{_mend(meta, name)}"
         )
     meta.refuse_building(name)
     value = unwrapped(value)
@@ -324,6 +325,16 @@ def _attribute(meta: Options, name: str, value: Any) -> str:
     encoded(name)
     term_suffix(term)
     return term
+
+
+def _near(meta: Options, name: str) -> str:
+    """Return the question after the index that a misspelt name may mean, or ""."""
+    indexed = {*(meta.index_attrs or ()), *meta.ordered}
+    attribute, _, lookup = name.rpartition("_")
+    if attribute in indexed and lookup in ranges.LOOKUPS:
+        return f"Did you mean {attribute}__{lookup}? "
+    near = get_close_matches(name, sorted(indexed), 1)
+    return f"Did you mean {near[0]!r}? " if near else ""
 
 
 def _mend(meta: Options, name: str) -> str:

@@ -25,6 +25,12 @@ class ModelBase(type):
         cls = super().__new__(mcs, name, bases, namespace, **arguments)
         if not any(isinstance(base, ModelBase) for base in bases):
             return cls
+        for attribute, value in namespace.items():
+            if hasattr(value, "contribute_to_class") and hasattr(value, "db_type"):
+                raise TypeError(
+                    f"{name}.{attribute} is a field of django.db.models. Objects have "
+                    "no schema: remove it, and pass the attribute to create()."
+                )
         model: type[Model] = cls  # type: ignore[assignment]
         model._meta = Options(model, meta)
         for error in ("DoesNotExist", "MultipleObjectsReturned", "NotUpdated"):

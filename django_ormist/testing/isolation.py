@@ -12,6 +12,9 @@ from itertools import count
 from typing import Any
 from unittest import mock
 
+from django.conf import ENVIRONMENT_VARIABLE, settings
+from django.utils.functional import empty
+
 from .. import conf
 from ..connections import connections, redirection
 from ..connections.executor import run
@@ -115,7 +118,7 @@ def isolated(
             for name, alias in aliases.items()
         },
     )
-    with override_settings(ORMIST=test.aliases):
+    with _some_settings(), override_settings(ORMIST=test.aliases):
         try:
             if copy_of is not None:
                 test._copy(copy_of)
@@ -123,6 +126,23 @@ def isolated(
         finally:
             test._stop_travelling()
             test._clean()
+
+
+@contextmanager
+def _some_settings() -> Iterator[None]:
+    """Have Django's settings configured: override_settings() goes on top of them.
+
+    Where the project has none, they are Django's defaults, until the end of the test.
+    """
+    if settings.configured or os.environ.get(ENVIRONMENT_VARIABLE):
+        yield
+        return
+    settings.configure()
+    try:
+        yield
+    finally:
+        vars(settings).clear()
+        settings._wrapped = empty
 
 
 def _aliases(server: str) -> dict[str, dict[str, Any]]:

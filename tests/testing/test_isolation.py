@@ -2,6 +2,9 @@
 
 import asyncio
 import datetime
+import os
+import subprocess
+import sys
 import time
 import unittest
 
@@ -21,6 +24,29 @@ def test_a_test_begins_with_nothing_and_leaves_nothing():
     with isolated() as second:
         assert Todo.objects.count() == 0
     assert first.prefix != second.prefix
+
+
+def test_isolation_needs_no_settings(tmp_path):
+    code = """
+import django_ormist as ormist
+from django.conf import settings
+from django_ormist.testing import isolated
+class Cart(ormist.TaggedModel): pass
+for _ in range(2):
+    with isolated():
+        Cart.objects.create("x")
+        assert Cart.objects.count() == 1
+    assert not settings.configured
+settings.configure(DEBUG=True)
+with isolated():
+    assert settings.DEBUG and Cart.objects.count() == 0
+"""
+    env = {k: v for k, v in os.environ.items() if k != "DJANGO_SETTINGS_MODULE"}
+    command = [sys.executable, "-W", "error", "-c", code]
+    done = subprocess.run(
+        command, cwd=tmp_path, env=env, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_every_alias_has_keys_of_its_own(settings):

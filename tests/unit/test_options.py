@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 from django.contrib.sessions.backends.base import VALID_KEY_CHARS
+from django.db import models
 
 import django_ormist as ormist
 from django_ormist.models import letters, options, registry
@@ -188,3 +189,26 @@ def test_using_may_be_a_function_that_is_asked_each_time():
     assert model._meta.using == "one"
     aliases.append("default")  # and stays: commands ask every model that there is
     assert model._meta.using == "default"
+
+
+def test_a_field_of_django_is_refused_in_the_class():
+    with pytest.raises(TypeError, match=r"Cart\.name is a field of django\.db\.models"):
+
+        class Cart(ormist.Model):
+            name = models.CharField(max_length=3)
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"), [("price_gt", "price__gt"), ("ownr", "'owner'")]
+)
+def test_a_misspelt_lookup_asks_what_was_meant(name, meant):
+    class Misspelt(ormist.TaggedModel):
+        class Meta:
+            index_attrs = ["owner"]
+            ordered = ["price"]
+
+    with pytest.raises(ormist.FieldError, match=rf"Did you mean {meant}\?"):
+        Misspelt.objects.find(**{name: 1})
+    with pytest.raises(ormist.FieldError, match="Add it to Misspelt") as caught:
+        Misspelt.objects.find(fingerprint=1)
+    assert "Did you mean" not in str(caught.value)
