@@ -307,7 +307,8 @@ def checked_ids(name: str, value: Any) -> list[Any]:
 
 
 def _attribute(meta: Options, name: str, value: Any) -> str:
-    if not meta.indexes(name):
+    # Of "a:b" the term would be that of an attribute "a".
+    if ":" in name or not meta.indexes(name):
         raise FieldError(
             f"Cannot filter {meta.object_name} by {name!r}: it is not indexed. "
             f"{_near(meta, name)}{_mend(meta, name)}"
@@ -338,6 +339,8 @@ def _near(meta: Options, name: str) -> str:
 
 
 def _mend(meta: Options, name: str) -> str:
+    if ":" in name:
+        return "No index holds an attribute with ':' in its name."
     if name in meta.exclude_attrs:
         return f"Remove it from {meta.object_name}.Meta.exclude_attrs."
     return f"Add it to {meta.object_name}.Meta.index_attrs."

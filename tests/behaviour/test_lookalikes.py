@@ -63,6 +63,23 @@ def test_a_tag_is_found_with_the_attribute_that_reads_like_it(
     assert ask(Page.objects.exclude(site=value).ids) == ["forger"]
 
 
+NAMED = {
+    "keyword": lambda: User.objects.find(**{"site:a": "b"}),
+    "exact": lambda: User.objects.filter(**{"site:a__exact": "b"}),
+    "in": lambda: User.objects.filter(**{"site:a__in": ["b"]}),
+    "Q": lambda: User.objects.find(Q(**{"site:a": "b"})),
+    "exclude": lambda: User.objects.exclude(**{"site:a": "b"}),
+    "facets": lambda: User.objects.facets("site:a", ["b"]),
+}
+
+
+@pytest.mark.parametrize("question", NAMED)
+def test_a_name_with_a_colon_asks_for_no_other_attribute(server, question):
+    User.objects.create(site="a:b")
+    with pytest.raises(ormist.FieldError, match="':' in its name"):
+        NAMED[question]()
+
+
 def test_one_question_may_ask_for_both(ask, forged, value):
     tag = f"site:{value}"
     assert ask(Page.objects.find(tag, site="own").ids) == ["forger"]
