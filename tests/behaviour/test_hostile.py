@@ -148,6 +148,18 @@ def test_hostile_values_find_only_themselves(ask, server):
     assert server.keys() == []
 
 
+def test_more_tags_may_be_asked_for_than_lua_passes_to_a_command(ask, server):
+    tags = [f"t{number}" for number in range(9000)]
+    ask(Todo.objects.create, *tags, id="all")
+    ask(Todo.objects.create, *tags[1:], id="most")
+    late = ask(Todo.objects.create, *tags, id="late", expire=1000)
+    asked = Todo.objects.find(*tags)
+    assert ask(asked.count) == 2
+    server.client.zadd(late._key().partition(b"o:")[0] + b"expires", {"late": 1})
+    assert ask(asked.count) == 1
+    assert ask(asked[:5].ids) == ask(asked.ids) == ["all"]
+
+
 def test_different_terms_never_share_an_entry(ask, alias):
     one = ask(User.objects.create, "a:b", **{"a": "c"})
     two = ask(User.objects.create, **{"a": "b"})

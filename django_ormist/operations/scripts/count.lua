@@ -17,19 +17,6 @@ end
 
 -- INCLUDE smallest
 
-local terms = {source, unpack(others)}
-local total = smallest
-if smallest > 0 and #others > 0 then
-  -- ZINTERCARD came with Redis 7.0; before, the members are counted here.
-  total = redis.pcall('ZINTERCARD', #terms, unpack(terms))
-  if type(total) == 'table' then
-    total = #redis.call('ZINTER', #terms, unpack(terms))
-  end
-end
-if total == 0 or due == 0 then
-  return total
-end
-
 -- How many of these ids are in every set of `keys`.
 local function carriers(ids, keys)
   for _, key in ipairs(keys) do
@@ -47,6 +34,35 @@ local function carriers(ids, keys)
   return #ids
 end
 
+-- How many ids are in all of the sets, in the server's own step where they are not too
+-- many for Lua's unpack().
+local function intersection()
+  if #others < CHUNK then
+    -- ZINTERCARD came with Redis 7.0; before, the members are counted here.
+    local number = redis.pcall('ZINTERCARD', #KEYS - 2, source, unpack(others))
+    return type(number) == 'number' and number
+      or #redis.call('ZINTER', #KEYS - 2, source, unpack(others))
+  end
+  local number = 0
+  for from = 0, smallest - 1, CHUNK do
+    number = number + carriers(redis.call('ZRANGE', source, from, from + CHUNK - 1),
+      others)
+  end
+  return number
+end
+
+local total = smallest
+if smallest > 0 and #others > 0 then
+  total = intersection()
+end
+if total == 0 or due == 0 then
+  return total
+end
+local terms = {source}
+for i, key in ipairs(others) do
+  terms[i + 1] = key
+end
+
 -- How many of the ids at these places of `expires` are in all of the sets.
 local function carriers_among(first, last)
   local number = 0
@@ -58,7 +74,7 @@ local function carriers_among(first, last)
 end
 
 local expiring = redis.call('ZCARD', KEYS[2])
-if 10 * (expiring - due) < math.min(due, smallest) then
+if #others < CHUNK and 10 * (expiring - due) < math.min(due, smallest) then
   -- Nearly all that expire are due: the server counts those that expire in a tenth of the
   -- time, and we those of them that are not due.
   local all = redis.pcall('ZINTERCARD', #terms + 1, KEYS[2], unpack(terms))

@@ -158,7 +158,7 @@ while #page < need do
       break
     end
   end
-  if #others > 0 and walked >= LONGEST_WALK and #page < need then
+  if #others > 0 and #others < CHUNK and walked >= LONGEST_WALK and #page < need then
     -- Too few meet: let the server intersect, and fill the page anew.
     local command = {'ZINTER', #KEYS - 2}
     for i = 3, #KEYS do
