@@ -207,7 +207,7 @@ def test_a_value_within_itself_is_refused(codec):
         b"\x01",
         b"\x01\xc0",
         b"\x01\x90",
-        b"\x02\x91\x80",
+        b"\x03\x91\x80",
         b"{",
         b"{}",
         b'{"v":1,"attrs":[],"tags":[],"expire":null}',
