@@ -33,6 +33,16 @@ BUILD = ("--build-constraint", "requirements/build.txt")
 # The Python on which coverage is measured, and how much of the branches it must be.
 MEASURED, BRANCH_FLOOR = "3.13", 95
 
+# What meets other packages: the tests for `newest` and `oldest`.
+SHORT = [
+    *(f"tests/{folder}" for folder in ("admin", "commands", "connections", "debug")),
+    *(f"tests/{folder}" for folder in ("docs", "example", "scripts", "sessions")),
+    *(f"tests/{folder}" for folder in ("testing", "unit")),
+    *(f"tests/behaviour/test_{name}.py" for name in ("asking", "atomic", "django")),
+    *(f"tests/behaviour/test_{name}.py" for name in ("expiry", "forms", "instances")),
+    *(f"tests/behaviour/test_{name}.py" for name in ("trips", "updates", "upserts")),
+]
+
 # Django's own tests that sign in, keep messages or save sessions.
 DJANGO_TESTS = (
     "auth_tests",
@@ -224,7 +234,10 @@ def test(session):
 
 @nox.session(name="test-all", python=["3.11", "3.13"])
 def test_all(session):
-    """Run all tests on every server: Django 5.2 on Python 3.11 and 6.1 on 3.13."""
+    """Run all tests on every server: Django 5.2 on Python 3.11 and 6.1 on 3.13.
+
+    The other protocols, pools and codecs are those of Python 3.13.
+    """
     install(session, "test")
     fetch_django(session)
     if session.python == MEASURED:
@@ -232,7 +245,7 @@ def test_all(session):
         run_tests(session, by=("coverage", "run", "-m"))
         report_coverage(session)
     else:
-        run_tests(session)
+        run_tests(session, "--once-a-server")
 
 
 def report_coverage(session):
@@ -267,7 +280,7 @@ def run_short(session):
     """Print the versions, and run what shows whether our dependencies suit us."""
     session.run(uv(), "pip", "freeze", "-q", "--exclude-editable", external=True)
     session.env["ORMIST_SERVERS"] = "valkey91 fakeredis"
-    run_tests(session, "--quick")
+    run_tests(session, "--quick", *([] if session.posargs else SHORT))
 
 
 @nox.session(venv_backend="none")

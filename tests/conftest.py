@@ -60,6 +60,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help=f"leave out tests marked slow; run on {', '.join(FEW)} alone",
     )
+    parser.addoption(
+        "--once-a-server",
+        action="store_true",
+        help="reach each server in one way alone: no other protocol, pool or codec",
+    )
 
 
 def names_in(variable: str) -> list[str]:
@@ -102,6 +107,8 @@ def variants_of(metafunc: pytest.Metafunc) -> list[Variant]:
     is_for_all = folder in EVERY_SERVER or definition.get_closest_marker("every_server")
     if metafunc.config.getoption("quick") or not (restrictions or is_for_all):
         chosen = [v for v in chosen if matches(v, FEW)] if is_default() else chosen
+    if metafunc.config.getoption("once_a_server"):
+        chosen = [variant for variant in chosen if variant.name == variant.server]
     for marker in restrictions:
         chosen = [variant for variant in chosen if matches(variant, marker.args)]
     if "proxy" in metafunc.fixturenames:  # fakeredis has no socket to stand before
@@ -148,7 +155,9 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     few = [v for v in found if matches(v, FEW)] if is_default() else found
     reporter.write_line(f"Runs on {', '.join(v.name for v in few)}.")
     if is_default() and not session.config.getoption("quick"):
-        more = ", ".join(v.name for v in found if v not in few)
+        is_once = session.config.getoption("once_a_server")
+        rest = [v for v in found if v not in few]
+        more = ", ".join(v.name for v in rest if not is_once or v.name == v.server)
         folders = ", ".join(EVERY_SERVER)
         reporter.write_line(f"On {more} too: {folders}, and tests marked every_server.")
     binaries = {name: servers.find(name) for name in servers.PRODUCTS}
@@ -166,6 +175,9 @@ def left_out(config: pytest.Config) -> list[str]:
     if config.getoption("quick") and is_default():
         more = [v.name for v in variants() if not matches(v, FEW)]
         lines.append(f"{', '.join(more)}: `make test-all` runs on them")
+    if config.getoption("once_a_server"):
+        more = [v.name for v in variants() if v.name != v.server]
+        lines.append(f"{', '.join(more)}: `make test-all` runs on them on Python 3.13")
     missing = [name for name in servers.PRODUCTS if not servers.find(name)]
     lines += [f"{name}: it is not on this machine" for name in missing]
     return lines

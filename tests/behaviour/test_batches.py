@@ -22,6 +22,7 @@ def stored_of(objs):
     return [each for each in objs if not each._state.adding]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("earlier", [100, 1, 150, 300])
 def test_what_an_earlier_call_stored_refuses_all_that_follows(ask, is_sound, earlier):
     objs = made(1000)
@@ -34,6 +35,7 @@ def test_what_an_earlier_call_stored_refuses_all_that_follows(ask, is_sound, ear
     assert is_sound()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("taken", [0, 99, 100, 950, 999, 1000, 1100, 1499])
 def test_the_error_says_how_many_objects_were_written(ask, is_sound, taken):
     objs = made(1500)

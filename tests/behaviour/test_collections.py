@@ -257,6 +257,7 @@ def test_bulk_save_saves_each(ask, alias):
     assert ask(User.objects.count) == 151
 
 
+@pytest.mark.slow
 def test_a_large_list_comes_whole_and_in_order(ask, alias):
     made = ask(Todo.objects.bulk_create, [Todo("x", n=i) for i in range(6200)])
     assert numbers_of(ask(Todo.objects.find("x").list)) == list(range(6200))

@@ -50,6 +50,7 @@ def test_each_change_is_told_at_verbosity_2(command, server, verbosity):
     assert said.count("missing-entry") == (2 if verbosity == 2 else 0)
 
 
+@pytest.mark.slow
 def test_what_meta_gained_is_added_and_what_it_lost_is_removed(command, server):
     things()
     with declared(**NEW) as Thing:

@@ -134,6 +134,7 @@ def works(server, faults, model):
     assert left == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", [Page, City])
 @pytest.mark.parametrize("name", OBJECTS)
 def test_bytes_that_nobody_wrote_are_put_aside(name, model, store, server, key, faults):
@@ -208,6 +209,7 @@ def test_a_key_of_no_model_is_named_and_kept(label, store, server, faults):
     assert works_after == (0, [])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", [Page, City])
 @pytest.mark.parametrize("score", ["inf", "-inf", "1e300", "-5", "0.5", "9e15"])
 @pytest.mark.parametrize("name", ["all", "expires", "t:red", "t:big"])

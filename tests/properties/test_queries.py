@@ -128,6 +128,7 @@ def check(ask, question, things):
 numbers = iter(range(10**9))
 
 
+@pytest.mark.slow
 @settings(max_examples=QUERIES)
 @given(st.randoms(use_true_random=False), st.integers(0, 40))
 def test_strange_values_are_found_and_ordered_as_by_python(ask, server, random, size):
