@@ -36,7 +36,7 @@ def test_the_commands_and_their_options_exist():
         command.create_parser("manage.py", words[0]).parse_args(words[1:])
         named.add(words[0])
     ours = {name for name, app in get_commands().items() if app == "django_ormist"}
-    elsewhere = {"shell", "clearsessions", "ormist_import_sessions"}
+    elsewhere = {"clearsessions", "ormist_import_sessions"}
     assert named == ours - elsewhere
 
 
