@@ -190,6 +190,9 @@ end
 
 -- Any of some conditions ('O'), or an odd number of them ('X').
 function some_of(kind, nodes)
+  if #nodes == 1 then
+    return nodes[1]  -- with what is known of it
+  end
   local kids, negated = parted(flattened(nodes, kind))
   if kind == 'X' then
     for _, node in ipairs(negated) do
