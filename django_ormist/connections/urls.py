@@ -124,11 +124,6 @@ def _of_embedded(where: str, url: SplitResult, options: Mapping[str, Any]) -> En
         raise ImproperlyConfigured(
             f"{where}['LOCATION'] has no folder. Write 'embedded:///path/of/a/folder'."
         )
-    if not folder.startswith("/"):
-        raise ImproperlyConfigured(
-            f"{where}['LOCATION'] names the folder {folder!r}, which is another one in "
-            "each working directory. Write its whole path: 'embedded:///path'."
-        )
     given = {**options, **_database_in(where, url.query)}
     fields = checked(where, UnixDomainSocketConnection, given)
     fields["arguments"]["folder"] = folder

@@ -209,9 +209,3 @@ def test_fake_servers_are_one_a_name():
         endpoint("fakeredis://a").arguments["server"]
         is not endpoint("fakeredis://b").arguments["server"]
     )
-
-
-@pytest.mark.parametrize("location", ["embedded://relative", "embedded://a/b"])
-def test_an_embedded_server_needs_a_whole_path(location):
-    with pytest.raises(ImproperlyConfigured, match="Write its whole path"):
-        endpoint(location)
