@@ -53,12 +53,16 @@ def _rename(using: str) -> None:
     from django.contrib.auth.models import Permission
     from django.contrib.contenttypes.models import ContentType
 
-    old_names = {stub_name(m._meta.label).lower(): stub for m, stub in all_stubs()}
+    moved = {
+        stub_name(model._meta.label).lower(): stub._meta
+        for model, stub in all_stubs()
+        if stub._meta.label != f"{APP_LABEL}.{stub_name(model._meta.label)}"
+    }
     types = ContentType.objects.db_manager(using)
-    for kind in types.filter(app_label=APP_LABEL, model__in=old_names):
-        opts = old_names[kind.model]._meta
+    for kind in types.filter(app_label=APP_LABEL, model__in=moved):
+        opts = moved[kind.model]
         new = {"app_label": opts.app_label, "model": opts.model_name}
-        if types.filter(**new).exists():  # itself, or made by a visit meanwhile
+        if types.filter(**new).exists():  # made by a visit meanwhile
             continue
         for permission in Permission.objects.using(using).filter(content_type=kind):
             verb = permission.codename.removesuffix(f"_{kind.model}")
