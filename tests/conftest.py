@@ -35,6 +35,8 @@ hypothesis.settings.register_profile(
     "ormist",
     deadline=None,  # a duration says more about the machine than about the code
     print_blob=True,
+    # Explaining a failure traces every line: minutes, and it switches coverage off.
+    phases=[phase for phase in hypothesis.Phase if phase.name != "explain"],
     suppress_health_check=[
         hypothesis.HealthCheck.function_scoped_fixture,
         hypothesis.HealthCheck.too_slow,
