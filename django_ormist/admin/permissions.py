@@ -53,11 +53,13 @@ def _rename(using: str) -> None:
     from django.contrib.auth.models import Permission
     from django.contrib.contenttypes.models import ContentType
 
-    moved = {
-        stub_name(model._meta.label).lower(): stub._meta
-        for model, stub in all_stubs()
-        if stub._meta.label != f"{APP_LABEL}.{stub_name(model._meta.label)}"
+    stubs = {stub_name(model._meta.label).lower(): stub for model, stub in all_stubs()}
+    here = {
+        stub._meta.model_name
+        for _, stub in all_stubs()
+        if stub._meta.app_label == APP_LABEL
     }
+    moved = {old: stub._meta for old, stub in stubs.items() if old not in here}
     types = ContentType.objects.db_manager(using)
     for kind in types.filter(app_label=APP_LABEL, model__in=moved):
         opts = moved[kind.model]
