@@ -34,6 +34,7 @@ from tests.servers import VARIANTS, Server, Variant
 hypothesis.settings.register_profile(
     "ormist",
     deadline=None,  # a duration says more about the machine than about the code
+    derandomize="CI" in os.environ,  # as Hypothesis's own profile for CI
     print_blob=True,
     # Explaining a failure traces every line: minutes, and it switches coverage off.
     phases=[phase for phase in hypothesis.Phase if phase.name != "explain"],
