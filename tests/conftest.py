@@ -56,6 +56,9 @@ EVERY_SERVER = ("behaviour", "connections", "faults", "properties", "scripts")
 # Ours, the oldest, and the one that is none.
 FEW = ("valkey91", "redis62", "fakeredis")
 
+# Of these, what runs sync and async is quick in one of both: the other is valkey91's.
+AGAIN = tuple(variant for variant in VARIANTS if variant.name == "redis62")
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
@@ -134,9 +137,17 @@ def pytest_collection_modifyitems(
     config: pytest.Config, items: list[pytest.Item]
 ) -> None:
     if config.getoption("quick"):
-        slow = [item for item in items if item.get_closest_marker("slow")]
-        items[:] = [item for item in items if item not in set(slow)]
-        config.hook.pytest_deselected(items=slow)
+        rest = {item for item in items if not is_quick(item)}
+        items[:] = [item for item in items if item not in rest]
+        config.hook.pytest_deselected(items=[*rest])
+
+
+def is_quick(item: pytest.Item) -> bool:
+    """Whether it is not slow, and not async once more on another server of sockets."""
+    parameters = item.callspec.params if hasattr(item, "callspec") else {}
+    is_again = parameters.get("ask") == "async" and is_default()
+    is_again = is_again and parameters.get("server") in AGAIN
+    return not is_again and item.get_closest_marker("slow") is None
 
 
 def pytest_collection_finish() -> None:
@@ -176,6 +187,9 @@ def left_out(config: pytest.Config) -> list[str]:
     if config.getoption("quick"):
         lines.append("tests marked slow: `make test-all` runs them")
     if config.getoption("quick") and is_default():
+        lines.append(
+            "async on redis62, as it runs on valkey91: `make test-all` does it"
+        )
         more = [v.name for v in variants() if not matches(v, FEW)]
         lines.append(f"{', '.join(more)}: `make test-all` runs on them")
     if config.getoption("once_a_server"):

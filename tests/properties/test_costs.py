@@ -188,6 +188,7 @@ def is_bounded(condition):
     return True
 
 
+@pytest.mark.slow
 @pytest.mark.stray_keys
 @pytest.mark.servers("valkey91", "redis62")
 @settings(max_examples=QUERIES)
