@@ -10,6 +10,7 @@ from django.db.models import Q
 
 from ..exceptions import FieldError
 from ..models import Collection, Model
+from ..models.expressions import filter_of
 from .lookups import order_word, translated, typed
 from .samples import counts
 
@@ -168,10 +169,9 @@ class StubQuerySet:
 
     def _counted(self, aggregate: Any) -> "Collection[Any]":
         """The collection that one Count counts."""
-        condition = getattr(aggregate, "filter", None)
-        if condition is not None and not isinstance(condition, Q):  # Django 6.1 wraps
-            condition = condition.get_source_expressions()[0]
-        if not isinstance(aggregate, models.Count) or not isinstance(condition, Q):
+        is_count = isinstance(aggregate, models.Count)
+        condition = filter_of(aggregate) if is_count else None
+        if not isinstance(condition, Q):
             raise FieldError(
                 f"Cannot compute {aggregate!r}: a facet of the admin is a Count with a "
                 "filter."

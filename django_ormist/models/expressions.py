@@ -30,6 +30,15 @@ def is_expression(value: Any) -> bool:
     return hasattr(value, "resolve_expression") and not hasattr(value, "values_list")
 
 
+def filter_of(aggregate: Any) -> Any:
+    """Return the filter of an aggregate as it was given: Django 6.1 wraps it."""
+    given = aggregate.filter
+    if not hasattr(given, "get_source_expressions"):  # Q, F, or none
+        return given
+    sources = given.get_source_expressions()
+    return sources[0] if sources else given
+
+
 def can_be_attribute(name: str) -> bool:
     """Whether an attribute, a counter, or what an object has besides, is named so."""
     return bool(name) and not name.startswith("_") and "__" not in name

@@ -13,7 +13,7 @@ from ..operations.operation import Flow
 from ..operations.tallies import Entry, Tally, tally
 from ..queries.query import Query
 from ..sortkeys import sort_key, value_of
-from .expressions import is_expression, name_of
+from .expressions import filter_of, is_expression, name_of
 from .fetching import check_whole
 from .lookups import checked_values, is_q, narrowed
 
@@ -173,9 +173,7 @@ def _computes_as(given: type, kind: type) -> bool:
 
 def _filtered(asked: "Collection[Any]", given: "Aggregate") -> Query:
     """The query of the objects that an aggregate is of. Raises FieldError."""
-    narrower: Any = given.filter
-    if narrower is not None and not is_q(narrower):  # Django 6.1 wraps it
-        narrower = narrower.get_source_expressions()[0]
+    narrower = filter_of(given)
     if narrower is None:
         return asked.query
     if not is_q(narrower):
