@@ -126,7 +126,9 @@ class LoopPool(redis.asyncio.ConnectionPool):
 
     def _has_notifications(self) -> bool:
         """Whether servers push notifications to these connections at any time."""
-        return bool(self.maint_notifications_enabled())  # type: ignore[no-untyped-call]
+        # redis-py 8.0 has them for its sync pools alone.
+        enabled = getattr(self, "maint_notifications_enabled", None)
+        return enabled is not None and bool(enabled())
 
     async def _connect(self) -> Any:
         """Return a new connection. Tries twice, since nothing has been sent by then."""
