@@ -107,7 +107,7 @@ local function number_living(node)
     return number(node)
   elseif node.kind == 'N' then
     return total - due - number_living(node.kids[1])
-  elseif node ~= everything and node.cost < due then
+  elseif node ~= everything and source(node).cost < due then
     return #gathered(node)
   end
   local count = number(node)
