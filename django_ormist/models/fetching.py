@@ -153,10 +153,11 @@ def count(asked: "Results[Any]") -> Flow:
 
 
 def exists(asked: "Results[Any]") -> Flow:
-    """Flow: whether there is any. No round trip where it was evaluated."""
+    """Flow: whether there is any, in whatever order. No trip where it was evaluated."""
     if asked._cache is not None:
         return bool(asked._cache)
-    rows = yield from searches.rows(asked.space, asked.query.slice(0, 1), False)
+    query = asked.query.clear_ordering().slice(0, 1)
+    rows = yield from searches.rows(asked.space, query, False)
     return bool(rows)
 
 

@@ -43,8 +43,7 @@ def parts(asked: "Projection[Any]", query: Query) -> Flow:
 def count(asked: "Projection[Any]") -> Flow:
     """Flow: how many. The order, which may keep from an index, is left out."""
     if asked._cache is None and asked.is_distinct:
-        query = replace(asked.query, order=(), is_reversed=False, is_ordered=False)
-        return len((yield from parts(asked, query)))
+        return len((yield from parts(asked, asked.query.clear_ordering())))
     return (yield from fetching.count(asked))
 
 

@@ -113,6 +113,10 @@ class Query:
         """The same objects in the opposite order."""
         return replace(self, is_reversed=not self.is_reversed)
 
+    def clear_ordering(self) -> Self:
+        """Return a query of the same objects in order of creation."""
+        return replace(self, order=(), is_reversed=False, is_ordered=False)
+
     def slice(self, start: int, stop: int | None) -> Self:
         """The slice [start:stop] of this query's own slice."""
         new_start = self.start + start

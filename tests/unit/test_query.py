@@ -3,7 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from django_ormist.models import fetching
 from django_ormist.queries.query import Query
+from tests.models import City
 
 bounds = st.none() | st.integers(0, 12)
 
@@ -44,3 +46,11 @@ def test_limit_is_the_size_of_the_slice():
     assert Query().slice(3, None).limit is None
     assert Query().slice(3, 9).limit == 6
     assert Query().slice(3, 9).slice(4, 99).limit == 2
+
+def test_whether_there_is_any_is_asked_without_the_order():
+    def operation(cities):
+        found = next(fetching.exists(cities))
+        return found.command, found.keys, found.args
+
+    cities = City.objects.find("rhine", population__gt=1)
+    assert operation(cities.order_by("-name").reverse()) == operation(cities)

@@ -38,7 +38,7 @@ local function mark()
   end
 end
 
-local SHORTEST_WALK = 100
+local SHORTEST_WALK = 20
 local LONGEST_WALK = 1000
 
 local told = {}
