@@ -1,0 +1,3 @@
+"""No page: tests that ask for one name their own."""
+
+urlpatterns: list[object] = []
