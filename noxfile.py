@@ -38,6 +38,7 @@ SHORT = [
     *(f"tests/{folder}" for folder in ("admin", "commands", "connections", "debug")),
     *(f"tests/{folder}" for folder in ("docs", "example", "scripts", "sessions")),
     *(f"tests/{folder}" for folder in ("testing", "unit")),
+    "tests/properties/test_fuzz.py",
     *(f"tests/behaviour/test_{name}.py" for name in ("asking", "atomic", "django")),
     *(f"tests/behaviour/test_{name}.py" for name in ("expiry", "forms", "instances")),
     *(f"tests/behaviour/test_{name}.py" for name in ("trips", "updates", "upserts")),
