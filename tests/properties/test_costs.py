@@ -288,7 +288,9 @@ def test_every_kind_of_condition_is_read_once(server, counter):
 @pytest.mark.servers("valkey91", "redis62", "fakeredis")
 def test_each_value_is_counted_without_a_look_at_all_that_expired(server, counter):
     City.objects.bulk_create(
-        City(id=f"c{i}", country=i % 300, name=str(i % 300), population=i % 600, expire=9)
+        City(
+            id=f"c{i}", country=i % 300, name=str(i % 300), population=i % 600, expire=9
+        )
         for i in range(1500)
     )
     expires = expires_key(City._meta.space("default"))

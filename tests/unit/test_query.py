@@ -47,6 +47,7 @@ def test_limit_is_the_size_of_the_slice():
     assert Query().slice(3, 9).limit == 6
     assert Query().slice(3, 9).slice(4, 99).limit == 2
 
+
 def test_whether_there_is_any_is_asked_without_the_order():
     def operation(cities):
         found = next(fetching.exists(cities))
