@@ -36,8 +36,7 @@ MEASURED, BRANCH_FLOOR = "3.13", 95
 # What meets other packages: the tests for `newest` and `oldest`.
 SHORT = [
     *(f"tests/{folder}" for folder in ("admin", "commands", "connections", "debug")),
-    *(f"tests/{folder}" for folder in ("docs", "example", "scripts", "sessions")),
-    *(f"tests/{folder}" for folder in ("testing", "unit")),
+    *(f"tests/{folder}" for folder in ("docs", "sessions", "testing", "unit")),
     "tests/properties/test_fuzz.py",
     *(f"tests/behaviour/test_{name}.py" for name in ("asking", "atomic", "django")),
     *(f"tests/behaviour/test_{name}.py" for name in ("expiry", "forms", "instances")),

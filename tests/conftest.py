@@ -3,17 +3,18 @@
 The folders in EVERY_SERVER, and tests marked ``every_server``, run on every variant
 that is found; the others run on the three in FEW. With ``--quick`` all run on these
 three, and tests marked ``slow`` are left out: so does `make test`, and `make test-all`
-does not.
+does not. What runs sync and async does both on the variants in BOTH alone.
 
 Environment: ORMIST_SERVERS ("valkey91,fakeredis", patterns allowed) runs the tests on
-those variants alone, and fails if one is missing. ORMIST_REQUIRED_SERVERS fails if
-one is missing, and restricts nothing. ORMIST_SERVERS_VENV is a virtual environment
-that holds servers.
+those variants alone, sync and async, and fails if one is missing.
+ORMIST_REQUIRED_SERVERS fails if one is missing, and restricts nothing.
+ORMIST_SERVERS_VENV is a virtual environment that holds servers.
 """
 
 import asyncio
 import os
 import pkgutil
+import zlib
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from fnmatch import fnmatchcase
@@ -56,8 +57,9 @@ EVERY_SERVER = ("behaviour", "connections", "faults", "properties", "scripts")
 # Ours, the oldest, and the one that is none.
 FEW = ("valkey91", "redis62", "fakeredis")
 
-# Of these, what runs sync and async is quick in one of both: the other is valkey91's.
-AGAIN = tuple(variant for variant in VARIANTS if variant.name == "redis62")
+# A test that runs sync and async does both on these. On other variants it does one of
+# both; which one depends on the test, so that each variant sees both.
+BOTH = ("valkey91", "fakeredis")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -136,18 +138,28 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def pytest_collection_modifyitems(
     config: pytest.Config, items: list[pytest.Item]
 ) -> None:
-    if config.getoption("quick"):
-        rest = {item for item in items if not is_quick(item)}
-        items[:] = [item for item in items if item not in rest]
-        config.hook.pytest_deselected(items=[*rest])
+    is_quick = config.getoption("quick")
+    rest = {
+        item
+        for item in items
+        if (is_quick and item.get_closest_marker("slow")) or is_left_out(item)
+    }
+    items[:] = [item for item in items if item not in rest]
+    config.hook.pytest_deselected(items=[*rest])
 
 
-def is_quick(item: pytest.Item) -> bool:
-    """Whether it is not slow, and not async once more on another server of sockets."""
+def is_left_out(item: pytest.Item) -> bool:
+    """Whether it is sync and async, and the other one of both runs on this variant."""
     parameters = item.callspec.params if hasattr(item, "callspec") else {}
-    is_again = parameters.get("ask") == "async" and is_default()
-    is_again = is_again and parameters.get("server") in AGAIN
-    return not is_again and item.get_closest_marker("slow") is None
+    variant, colour = parameters.get("server"), parameters.get("ask")
+    if not is_default() or variant is None or colour is None or variant.name in BOTH:
+        return False
+    if item.get_closest_marker("servers"):  # it may run on this variant alone
+        return False
+    places = item.callspec.indices.items()
+    others = sorted((name, i) for name, i in places if name not in ("server", "ask"))
+    words = (item.nodeid.partition("[")[0], variant.name, others)
+    return zlib.crc32(repr(words).encode()) % 2 == (colour == "sync")
 
 
 def pytest_collection_finish() -> None:
@@ -187,14 +199,14 @@ def left_out(config: pytest.Config) -> list[str]:
     if config.getoption("quick"):
         lines.append("tests marked slow: `make test-all` runs them")
     if config.getoption("quick") and is_default():
-        lines.append(
-            "async on redis62, as it runs on valkey91: `make test-all` does it"
-        )
         more = [v.name for v in variants() if not matches(v, FEW)]
         lines.append(f"{', '.join(more)}: `make test-all` runs on them")
     if config.getoption("once_a_server"):
         more = [v.name for v in variants() if v.name != v.server]
         lines.append(f"{', '.join(more)}: `make test-all` runs on them on Python 3.13")
+    if is_default():
+        more = ", ".join(v.name for v in variants() if v.name not in BOTH)
+        lines.append(f"one of sync and async, test by test, on {more}")
     missing = [name for name in servers.PRODUCTS if not servers.find(name)]
     lines += [f"{name}: it is not on this machine" for name in missing]
     return lines
