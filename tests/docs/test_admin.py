@@ -1,4 +1,4 @@
-"""docs/admin.rst: its code runs, and it names the checks and options that there are."""
+"""docs/howto/admin.rst: its code runs, and it names the checks and options that there are."""
 
 import re
 from pathlib import Path
@@ -9,7 +9,7 @@ from django.contrib import admin
 from django_ormist.admin import checks
 from django_ormist.admin.stubs import stub_of
 
-PAGE = Path(__file__).parents[2] / "docs" / "admin.rst"
+PAGE = Path(__file__).parents[2] / "docs" / "howto" / "admin.rst"
 
 
 def blocks():

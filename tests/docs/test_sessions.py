@@ -1,4 +1,4 @@
-"""The code of docs/sessions.rst runs, and its settings and commands are real."""
+"""The code of docs/howto/sessions.rst runs, and its settings and commands are real."""
 
 import re
 from pathlib import Path
@@ -7,7 +7,7 @@ import pytest
 
 from django_ormist.sessions import settings as ours
 
-PAGE = Path(__file__).parents[2] / "docs" / "sessions.rst"
+PAGE = Path(__file__).parents[2] / "docs" / "howto" / "sessions.rst"
 SETTINGS = ("SESSION_ENGINE =", "ORMIST_SESSIONS =", "MIDDLEWARE =")
 
 

@@ -1,4 +1,4 @@
-"""docs/testing.rst: its examples are tests, and they pass."""
+"""docs/howto/testing.rst: its examples are tests, and they pass."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ import pytest
 from tests.docs.test_operating import blocks
 from tests.testing.test_plugin import run as run
 
-PAGE = Path(__file__).parents[2] / "docs" / "testing.rst"
+PAGE = Path(__file__).parents[2] / "docs" / "howto" / "testing.rst"
 
 pytest_plugins = ("pytester",)
 
