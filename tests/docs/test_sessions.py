@@ -1,58 +1,87 @@
-"""The code of docs/howto/sessions.rst runs, and its settings and commands are real."""
+"""The pages about sessions: their code runs, and what they name is there."""
 
 import re
-from pathlib import Path
 
 import pytest
 
+from django_ormist import sessions
 from django_ormist.sessions import settings as ours
+from tests.docs.pages import DOCS, assert_signatures, blocks, run
 
-PAGE = Path(__file__).parents[2] / "docs" / "howto" / "sessions.rst"
 SETTINGS = ("SESSION_ENGINE =", "ORMIST_SESSIONS =", "MIDDLEWARE =")
+HOWTO, REFERENCE = "howto/sessions", "reference/sessions"
 
 
-def blocks(language):
-    """The code blocks of one language, without their indentation."""
-    pattern = rf"( *)\.\. code-block:: {language}\n\n((?:\1    .*\n|\n)+)"
-    found = re.findall(pattern, PAGE.read_text())
-    return [re.sub(rf"(?m)^{indent}    ", "", code) for indent, code in found]
-
-
-@pytest.fixture
-def names(settings):
-    """What the settings of the page say, as they are set here."""
-    found = {}
-    for code in blocks("python"):
+def settings_of(page):
+    """Return a list of what each block of settings says, as a dict."""
+    found = []
+    for code in blocks(page):
         if code.startswith(SETTINGS):
-            exec(code, found)
-    for name in ("SESSION_ENGINE", "ORMIST_SESSIONS"):
-        setattr(settings, name, found[name])
+            exec(code, scope := {})
+            found.append({name: scope[name] for name in scope if name.isupper()})
     return found
 
 
-def test_the_code_of_the_page_runs(server, names):
-    samples = [code for code in blocks("python") if not code.startswith(SETTINGS)]
-    assert len(samples) == 3
-    scope = {"__name__": "page"}
-    for code in samples:
-        exec(compile(code, str(PAGE), "exec"), scope)
-    assert scope["urlpatterns"]
+@pytest.fixture
+def engine(settings):
+    """The settings of the guide's first block."""
+    settings.SESSION_ENGINE = settings_of(HOWTO)[0]["SESSION_ENGINE"]
 
 
-def test_the_settings_of_the_page_are_all_there_are_and_the_defaults(names):
-    assert set(names["ORMIST_SESSIONS"]) == set(ours._READERS)
+def test_the_code_of_the_guide_runs(server, engine):
+    assert len(blocks(HOWTO)) - len(settings_of(HOWTO)) == 3
+    assert run(HOWTO, skip=SETTINGS)["urlpatterns"]
+
+
+def test_every_setting_of_the_guide_is_valid(settings):
+    found = [each for each in settings_of(HOWTO) if "ORMIST_SESSIONS" in each]
+    assert len(found) == 4
+    for each in found:
+        settings.ORMIST_SESSIONS = each["ORMIST_SESSIONS"]
+        assert ours.current()
+
+
+def test_the_reference_has_every_setting_and_its_default(settings):
+    ((value,),) = [each.values() for each in settings_of(REFERENCE)]
+    settings.ORMIST_SESSIONS = value
+    assert set(value) == set(ours._READERS)
     assert ours.current() == ours.Settings()
 
 
-def test_the_middleware_of_the_page_can_be_imported(names):
+def test_the_middleware_of_the_guide_can_be_imported():
     from django.utils.module_loading import import_string
 
-    assert all(import_string(path) for path in names["MIDDLEWARE"])
+    (names,) = [
+        each["MIDDLEWARE"] for each in settings_of(HOWTO) if "MIDDLEWARE" in each
+    ]
+    assert all(import_string(path) for path in names)
 
 
-def test_the_commands_of_the_page_exist():
+@pytest.mark.parametrize("page", [HOWTO, REFERENCE])
+def test_the_commands_of_the_pages_exist(page):
     from django.core.management import get_commands
 
-    named = set(re.findall(r"manage\.py (\w+)", PAGE.read_text()))
+    text = (DOCS / f"{page}.rst").read_text()
+    named = set(re.findall(r"(?:manage\.py |\n``)(\w+)", text)) & set(get_commands())
     assert named == {"ormist_import_sessions", "clearsessions"}
-    assert named <= set(get_commands())
+
+
+def test_the_reference_has_every_public_name_with_its_signature():
+    names = assert_signatures(REFERENCE)
+    assert {*sessions.__all__, "SessionMiddleware"} <= names
+    own = vars(sessions.SessionStore)
+    methods = {name for name in own if callable(getattr(sessions.SessionStore, name))}
+    methods = {name for name in methods if not name.startswith("_")}
+    documented = {name.partition(".")[2] for name in names}
+    assert methods - documented == {"adelete_test_cookie"}
+
+
+def test_the_reference_has_every_url_and_template():
+    from django_ormist.sessions import urls
+
+    text = (DOCS / f"{REFERENCE}.rst").read_text()
+    for each in urls.urlpatterns:
+        assert f"``{each.name}``" in text
+    folder = DOCS.parent / "django_ormist" / "templates"
+    for path in (folder / "django_ormist" / "sessions").glob("*.html"):
+        assert f"``{path.relative_to(folder)}``" in text
