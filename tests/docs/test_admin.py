@@ -1,4 +1,4 @@
-"""docs/howto/admin.rst: its code runs, and it names the checks and options that there are."""
+"""The pages about the admin: their code runs, and they name what there is."""
 
 import re
 from pathlib import Path
@@ -6,39 +6,41 @@ from pathlib import Path
 import pytest
 from django.contrib import admin
 
+from django_ormist import admin as ormist_admin
 from django_ormist.admin import checks
 from django_ormist.admin.stubs import stub_of
-
-PAGE = Path(__file__).parents[2] / "docs" / "howto" / "admin.rst"
-
-
-def blocks():
-    found = re.findall(
-        r"\.\. code-block:: python\n\n((?:    .*\n|\n)+)", PAGE.read_text()
-    )
-    return [re.sub(r"(?m)^    ", "", code) for code in found]
+from tests.docs.pages import DOCS, assert_signatures, run
 
 
 @pytest.fixture
 def scope(monkeypatch):
-    """What the page's code leaves behind, registered with a site of its own."""
+    """What the guide's code leaves behind, registered with a site of its own."""
     site = admin.AdminSite()
     monkeypatch.setattr("django.contrib.admin.site", site)
-    names = {"__name__": "page", "site": site}
-    for code in blocks():
-        exec(compile(code, str(PAGE), "exec"), names)
-    return names
+    return run("howto/admin", {"__name__": "page", "site": site})
 
 
 def test_the_code_runs_and_its_admins_have_no_errors(scope):
-    site = scope["site"]
-    shown = site.get_model_admin(stub_of(scope["Article"]))
-    assert shown.check() == []
+    site, stub = scope["site"], stub_of(scope["Article"])
+    assert isinstance(site.get_model_admin(stub), scope["ArrangedArticleAdmin"])
+    assert site.get_model_admin(stub).check() == []
+    assert scope["ArticleAdmin"](stub, site).check() == []
     assert site.get_model_admin(stub_of(scope["Session"])).check() == []
 
 
 def test_every_check_and_every_refused_option_is_there():
-    text = PAGE.read_text()
+    text = (DOCS / "reference" / "admin.rst").read_text()
     source = Path(checks.__file__).read_text()
     for name in {*re.findall(r"ormist\.E\d+", source), *checks.REFUSED}:
         assert f"``{name}``" in text
+
+
+def test_the_reference_has_every_public_name_with_its_signature():
+    assert set(ormist_admin.__all__) <= assert_signatures("reference/admin")
+
+
+def test_the_reference_has_every_template():
+    text = (DOCS / "reference" / "admin.rst").read_text()
+    folder = DOCS.parent / "django_ormist" / "templates"
+    for path in (folder / "django_ormist" / "admin").glob("*.html"):
+        assert f"``{path.relative_to(folder)}``" in text
