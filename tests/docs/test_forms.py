@@ -1,0 +1,108 @@
+"""docs/howto/forms.rst: its forms, views and serializers do what it says."""
+
+from types import ModuleType
+
+import pytest
+from django.test import Client
+
+from django_ormist.testing import assert_trips
+from tests.docs.pages import run
+
+TEMPLATES = {
+    "city_form.html": "{{ form.errors.as_text }}",
+    "cities.html": "{% for city in city_list %}{{ city.name }} {% endfor %}",
+    "city.html": "{{ city.name }}",
+    "city_delete.html": "Sure?",
+}
+REST = "from rest_framework"
+NEEDS_REST = (REST, "class JourneySerializer")
+
+
+@pytest.fixture
+def site(server, settings):
+    """Settings for the views of the page; returns the module of its URLs."""
+    urls = ModuleType("page")
+    settings.ROOT_URLCONF = urls
+    settings.MIDDLEWARE = []
+    settings.ALLOWED_HOSTS = ["testserver"]
+    loader = ("django.template.loaders.locmem.Loader", TEMPLATES)
+    settings.TEMPLATES = [
+        {
+            "BACKEND": "django.template.backends.django.DjangoTemplates",
+            "OPTIONS": {"loaders": [loader]},
+        }
+    ]
+    settings.REST_FRAMEWORK = {
+        "DEFAULT_AUTHENTICATION_CLASSES": [],
+        "UNAUTHENTICATED_USER": None,
+        "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    }
+    return urls
+
+
+def test_the_form_and_the_views_of_the_page_work(site):
+    City = run("howto/forms", vars(site), skip=NEEDS_REST)["City"]
+    City.objects.create(code="taken", name="Basel")
+    client, data = Client(), {"code": "x", "name": "Berne", "population": 1}
+    assert client.post("/cities/be/edit/", data)["Location"] == "/cities/be/"
+    assert client.get("/cities/be/").content == b"Berne"
+    for wrong, message in (
+        ({"code": "taken"}, b"This code is taken."),
+        ({"population": -1}, b"It is below zero."),
+    ):
+        response = client.post("/cities/be/edit/", data | wrong)
+        assert message in response.content
+    assert City.objects.get("be").attrs == data | {"country": "CH"}
+    with assert_trips(2):
+        assert client.get("/cities/").content == b"Basel Berne "
+    assert client.post("/cities/be/delete/")["Location"] == "/cities/"
+    assert client.get("/cities/be/").status_code == 404
+
+
+def test_the_serializers_of_the_page_work(site, settings):
+    pytest.importorskip("rest_framework")
+    City = run("howto/forms", vars(site))["City"]
+    client = Client()
+
+    def send(method, path, **data):
+        verb = getattr(client, method)
+        return verb(path, data, content_type="application/json")
+
+    made = send("post", "/api/cities/", code="bsl", name="Basel")
+    assert made.status_code == 201
+    pk = made.json()["id"]
+    assert City.objects.get(pk).name == "Basel"
+    assert send("post", "/api/cities/", code="bsl", name="x").status_code == 400
+    assert send("patch", f"/api/cities/{pk}/", code="BRN").json() == {
+        "code": ["It is taken."]
+    }
+    assert send("patch", f"/api/cities/{pk}/", name="Bâle").json()["name"] == "Bâle"
+    page = client.get("/api/cities/").json()
+    assert [each["name"] for each in page["results"]] == ["Bern", "Bâle"]
+    assert send("delete", f"/api/cities/{pk}/").status_code == 204
+    assert client.get(f"/api/cities/{pk}/").status_code == 404
+
+
+def test_what_needs_a_schema_says_what_to_write_instead(site):
+    pytest.importorskip("rest_framework")
+    from rest_framework.filters import SearchFilter
+    from rest_framework.serializers import ModelSerializer
+    from rest_framework.test import APIRequestFactory
+
+    names = run("howto/forms", vars(site))
+
+    class CitySerializer(ModelSerializer):
+        class Meta:
+            model = names["City"]
+            fields = "__all__"
+
+    with pytest.raises(AttributeError, match="write a Serializer"):
+        _ = CitySerializer(names["bern"]).data
+
+    class Searched(names["CityViewSet"]):
+        filter_backends = (SearchFilter,)
+        search_fields = ("code",)
+
+    view = Searched.as_view({"get": "list"})
+    with pytest.raises(AttributeError, match="write the filter"):
+        view(APIRequestFactory().get("/", {"search": "x"}))
