@@ -1,0 +1,62 @@
+"""docs/howto/job-claims.rst: its code runs, and of all workers exactly one wins."""
+
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
+import pytest
+
+from django_ormist.testing import assert_trips
+from tests.docs.pages import run
+
+WORKERS, JOBS = 4, 25
+
+
+@pytest.fixture
+def names(server):
+    """What the page's code defines, without any job."""
+    names = run("howto/job-claims")
+    names["Job"].objects.all().delete()
+    return names
+
+
+@pytest.mark.servers("valkey91", "redis62")
+@pytest.mark.parametrize("verb", ["claim", "claim_strictly"])
+def test_of_all_workers_exactly_one_gets_each_job(names, verb):
+    Job, barrier = names["Job"], Barrier(WORKERS, timeout=60)
+    Job.objects.bulk_create(Job(state="waiting") for _ in range(JOBS))
+
+    def work(number):
+        claimed = []
+        barrier.wait()
+        while job := names[verb](f"worker-{number}"):
+            claimed.append(job.id)
+        return claimed
+
+    with ThreadPoolExecutor(WORKERS) as pool:
+        claimed = list(pool.map(work, range(WORKERS)))
+    times = Counter(pk for each in claimed for pk in each)
+    assert (len(times), set(times.values())) == (JOBS, {1})
+    for number, pks in enumerate(claimed):
+        assert set(Job.objects.find(worker=f"worker-{number}").ids()) == set(pks)
+
+
+@pytest.mark.parametrize(("verb", "number"), [("claim", 5), ("claim_strictly", 2)])
+def test_a_claim_takes_as_many_round_trips_as_the_page_says(names, verb, number):
+    names["Job"].objects.create(state="waiting")
+    with assert_trips(number):
+        assert names[verb]("worker")
+
+
+def test_a_strict_claim_of_a_deleted_job_is_refused(names, monkeypatch):
+    Job = names["Job"]
+    Job.objects.create(state="waiting")
+    save = Job.save
+
+    def deleted_first(self, **options):
+        Job.objects.get(self.id).delete()
+        save(self, **options)
+
+    monkeypatch.setattr(Job, "save", deleted_first)
+    assert names["claim_strictly"]("worker") is None
+    assert Job.objects.count() == 0
