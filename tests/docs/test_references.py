@@ -1,0 +1,16 @@
+"""docs/howto/references.rst: its code runs, in the round trips that it says."""
+
+from django_ormist.testing import assert_trips
+from tests.docs.pages import run
+
+
+def test_the_code_of_the_page_runs(server):
+    names = run("howto/references")
+    names["Order"].objects.all().delete()
+    for number in range(20):
+        customer = names["Customer"].objects.create(name=str(number))
+        names["Order"].objects.create(customer=customer.id)
+    with assert_trips(2):
+        names["orders_with_customers"]()
+    with assert_trips(1):
+        names["place_order"](customer)
