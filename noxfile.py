@@ -195,6 +195,14 @@ def wheel(session):
     say(f"dist/{built.name} holds all {len(expected)} files of the package.")
 
 
+@nox.session
+def docs(session):
+    """Build the manual into build/docs; a warning, as of a dead link, is an error."""
+    install(session, "docs")
+    words = ("-q", "-n", "-W", "--keep-going", "-b", "html", "docs", "build/docs")
+    session.run("sphinx-build", *words)
+
+
 @nox.session(venv_backend="none")
 def servers(session):
     """Put the servers that come as wheels into .venvs/servers."""
@@ -330,6 +338,7 @@ def lock(session):
     for name, words in {
         "dev": ("pyproject.toml", *extras, "--upgrade"),
         "test": ("pyproject.toml", *extras, "--constraint", "requirements/dev.txt"),
+        "docs": ("pyproject.toml", "--constraint", "requirements/dev.txt", "--upgrade"),
         "build": ("--upgrade",),
         "nox": ("--upgrade",),
         "servers": ("--no-deps", "--upgrade"),

@@ -24,8 +24,8 @@ def requirements(lock):
 
 
 def test_what_is_locked():
-    names = ["build.txt", "dev.txt", "nox.txt", "servers.txt", "test.txt"]
-    assert [lock.name for lock in LOCKS] == names
+    names = ["build", "dev", "docs", "nox", "servers", "test"]
+    assert [lock.stem for lock in LOCKS] == names
 
 
 @every_lock
