@@ -1,23 +1,25 @@
-"""The code of docs/queries.rst runs, and its text is what it prints."""
+"""The code of the pages on queries runs, and their text is what it prints."""
 
 import re
 from pathlib import Path
 
-PAGE = Path(__file__).parents[2] / "docs" / "queries.rst"
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = DOCS / "queries.rst"
+COST = DOCS / "explanation" / "query-cost.rst"
 
 
-def blocks(language):
+def blocks(language, page):
     """The code blocks of one language, without their indentation."""
     pattern = rf"\.\. code-block:: {language}\n\n((?:    .*\n|\n)+)"
-    found = re.findall(pattern, PAGE.read_text())
+    found = re.findall(pattern, page.read_text())
     return [re.sub(r"(?m)^    ", "", code) for code in found]
 
 
-def test_the_code_of_the_page_runs(server, capsys):
+def test_the_code_of_the_pages_runs(server, capsys):
     names = {"__name__": "queries"}
-    samples = blocks("python")
-    assert len(samples) == 7
-    for code in samples:
+    samples = blocks("python", PAGE)
+    assert len(samples) == 6
+    for code in (*samples, *blocks("python", COST)):
         exec(compile(code, str(PAGE), "exec"), names)
-    (shown,) = blocks("text")
+    (shown,) = blocks("text", COST)
     assert capsys.readouterr().out.strip() == shown.strip()

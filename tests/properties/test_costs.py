@@ -1,6 +1,6 @@
 """No question costs more than the sizes of what it names, and each answer is right.
 
-The bound is that of docs/queries.rst. ORMIST_QUERIES=2000 asks so many.
+The bound is that of docs/explanation/query-cost.rst. ORMIST_QUERIES=2000 asks so many.
 """
 
 import os
