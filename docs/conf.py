@@ -1,4 +1,4 @@
-"""The manual's build: ``make docs``, or ``sphinx-build -n -W -b html docs build/docs``."""
+"""The manual's build: ``make docs`` calls sphinx-build with this."""
 
 import django
 from django.conf import settings

@@ -12,7 +12,7 @@ every_lock = pytest.mark.parametrize("lock", LOCKS, ids=lambda path: path.name)
 
 REQUIREMENT = re.compile(
     r"[a-z0-9-]+==[\w.]+"  # exactly one release
-    r"( ; [\w.'<>=! ]+)?"  # for some Pythons or systems alone
+    r"( ; [\w.'<>=!* ]+)?"  # for some Pythons or systems alone
     r"( \\\n    --hash=sha256:[0-9a-f]{64})+"
 )
 
