@@ -4,19 +4,14 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..connections.executor import arun, run
-from . import fetching
+from . import explaining, fetching, summaries
 from .asked import Asked
-from .later import Later
 from .values import Values
 
 if TYPE_CHECKING:
-    from . import explaining, projection, summaries
     from .base import Model
     from .projection import Projection
     from .shapes import Shape
-else:
-    explaining, summaries = Later("explaining"), Later("summaries")
-    projection = Later("projection")
 
 M = TypeVar("M", bound="Model")
 
@@ -29,7 +24,7 @@ class Answers(Asked[M], Values):
     def _projected(
         self, names: tuple[str, ...] | None, shape: "Shape[Any]"
     ) -> "Projection[Any]":
-        return projection.Projection(self._collection().all(), names, shape)
+        return self._collection()._projected(names, shape)
 
     # One object
 

@@ -10,8 +10,9 @@ from ..codecs import Deadline, unpack
 from ..connections.executor import arun, run
 from ..keys import object_key
 from ..operations.objects import pk_of
+from ..operations.operation import Flow
 from ..operations.searches import Row
-from . import increments, saving
+from . import bulk, increments, saving
 from .altering import Altering, alters_data
 from .arguments import checked_counter, checked_pk, checked_set, checked_tags
 from .contents import Contents
@@ -337,8 +338,8 @@ class Model(Altering, metaclass=ModelBase):
         are stored. NotUpdated if it is gone, a round trip more if it was not loaded.
         """
         alias = self._alias(using)
-        flags = (force_insert, force_update, strict, update_fields)
-        run(saving.save(self, alias, *flags), alias)
+        flags = (force_insert, force_update, strict)
+        run(self._saving(alias, update_fields, *flags), alias)
 
     @alters_data
     async def asave(
@@ -352,8 +353,16 @@ class Model(Altering, metaclass=ModelBase):
     ) -> None:
         """See save()."""
         alias = self._alias(using)
-        flags = (force_insert, force_update, strict, update_fields)
-        await arun(saving.save(self, alias, *flags), alias)
+        flags = (force_insert, force_update, strict)
+        await arun(self._saving(alias, update_fields, *flags), alias)
+
+    def _saving(
+        self, alias: str, update_fields: Iterable[str] | None, *flags: bool
+    ) -> Flow:
+        """Return the flow of save(), or of save(update_fields=...)."""
+        if update_fields is None:
+            return saving.save(self, alias, *flags)
+        return bulk.save_fields(self, alias, update_fields, *flags)
 
     @alters_data
     def delete(self, using: str | None = None) -> tuple[int, dict[str, int]]:

@@ -15,12 +15,12 @@ from ..operations.operation import Flow, Notice, Operation
 from ..operations.replies import Outcome, mistyped
 from ..queries.matching import matcher
 from ..storable import unwrapped
+from . import saving
 from .blocks import Pending, current, refuse
 from .changes import Changes, Found, Verdict
 from .efforts import Effort, held_by_another
 from .guards import Guard, guard_of
 from .letters import drawn
-from .saving import rebase
 
 if TYPE_CHECKING:
     from .base import Model
@@ -264,7 +264,7 @@ def _store(
             instance._forget()
             return
         key = object_key(asked.space, found.pk)
-        rebase(instance, found.contents, found.new.packed, key, asked.db, names)
+        saving.rebase(instance, found.contents, found.new.packed, key, asked.db, names)
         instance._assigned.difference_update(names)
 
     meta, codec = asked.model._meta, connections[asked.db].codec
@@ -272,11 +272,37 @@ def _store(
     return Changes(asked.space, meta, codec, rewrite, done=done, moves=moves, size=size)
 
 
-def save_fields(instance: "Model", using: str, names: set[str]) -> Flow:
-    """Flow: store these fields of one object, which must be stored, and no other.
+def save_fields(
+    instance: "Model",
+    using: str,
+    update_fields: Iterable[str],
+    force_insert: bool = False,
+    force_update: bool = False,
+    strict: bool = False,
+) -> Flow:
+    """Flow that stores these fields of an object that is stored, and no others.
 
-    One round trip, and one more if it was not loaded. NotUpdated if it is gone.
+    One round trip, or two if the object was not loaded. Raises NotUpdated if it is
+    gone, ValueError for an option that contradicts.
     """
+    if force_insert or strict:
+        raise ValueError(
+            "update_fields goes with neither force_insert nor strict: it stores "
+            "fields of an object that is there, whatever others changed of it."
+        )
+    names = checked_fields(type(instance), update_fields)
+    if not names:
+        return
+    if guard_of(instance, using) is None or current(using) is None:
+        yield from _store_fields(instance, using, names)
+    else:
+        # Of update_or_create(), in a block of the model's own save(): a save that
+        # merges stores these fields too, and can wait for the end of the block.
+        yield from saving.save(instance, using, force_update=force_update)
+
+
+def _store_fields(instance: "Model", using: str, names: set[str]) -> Flow:
+    """Flow that stores the fields *names* of one object. See save_fields()."""
     model, guard = type(instance), guard_of(instance, using)
     refuse(using, "save(update_fields=...)")
     instance.validate()

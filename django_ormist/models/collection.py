@@ -11,24 +11,22 @@ from ..operations.operation import Flow
 from ..operations.searches import Row
 from ..queries.conditions import Condition, all_of, any_of, negated, odd_of
 from ..queries.query import CREATED, Query
-from . import fetching
+from . import fetching, updates
 from .altering import alters_data
 from .deadlines import Expire
-from .later import Later
 from .lookups import narrowed, without
 from .manager import Asking, Manager
 from .orders import ordered
+from .projection import Projection
 from .results import Results
 from .state import marked, unmarked
 
 if TYPE_CHECKING:
     from django.db.models import Q
 
-    from . import updates
     from .base import Model
     from .manager import CollectionManager
-else:
-    updates = Later("updates")
+    from .shapes import Shape
 
 M = TypeVar("M", bound="Model")
 
@@ -205,6 +203,11 @@ class Collection(Asking[M], Results[M]):
     @property
     def _holds_ids(self) -> bool:
         return True
+
+    def _projected(
+        self, names: tuple[str, ...] | None, shape: "Shape[Any]"
+    ) -> Projection[Any]:
+        return Projection(self.all(), names, shape)
 
     def _made(self, rows: Iterable[Row]) -> list[M]:
         restore, space, alias = self.model._from_row, self.space, self.db

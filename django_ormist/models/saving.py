@@ -15,16 +15,11 @@ from . import fetching
 from .blocks import Pending, Removal, current, refuse_refresh
 from .contents import Contents
 from .efforts import Effort
-from .guards import guard_of
-from .later import Later
 
 if TYPE_CHECKING:
-    from . import bulk
     from .base import Model
     from .collection import Collection
     from .manager import Manager
-else:
-    bulk = Later("bulk")
 
 
 def save(
@@ -33,23 +28,8 @@ def save(
     force_insert: bool = False,
     force_update: bool = False,
     strict: bool = False,
-    update_fields: Iterable[str] | None = None,
 ) -> Flow:
     """Flow: write the instance. One round trip where nobody wrote it meanwhile."""
-    if update_fields is not None:
-        if force_insert or strict:
-            raise ValueError(
-                "update_fields goes with neither force_insert nor strict: it stores "
-                "fields of an object that is there, whatever others changed of it."
-            )
-        names = bulk.checked_fields(type(instance), update_fields)
-        if not names:
-            return
-        if guard_of(instance, using) is None or current(using) is None:
-            yield from bulk.save_fields(instance, using, names)
-            return
-        # Of update_or_create(), in a block of the model's own save(): a save that
-        # merges stores these fields too, and can wait for the end of the block.
     if force_insert and (force_update or strict):
         raise ValueError("Cannot force both an insert and an update: choose one.")
     model = type(instance)

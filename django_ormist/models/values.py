@@ -3,15 +3,12 @@
 from typing import TYPE_CHECKING, Any, Literal, Never, overload
 
 from ..exceptions import FieldError
+from . import shapes
 from .expressions import can_be_attribute, is_expression
-from .later import Later
 from .unsupported import COLLECTION, missing
 
 if TYPE_CHECKING:
-    from . import shapes
     from .projection import Projection
-else:
-    shapes = Later("shapes")
 
 
 class Values:

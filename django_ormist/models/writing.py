@@ -4,17 +4,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..connections.executor import arun, run
+from . import bulk, conflicts, updates, upserts
 from .altering import Altering, alters_data
 from .asked import Asked
-from .later import Later
 
 if TYPE_CHECKING:
-    from . import bulk, conflicts, updates, upserts
     from .base import Model
-
-else:
-    bulk, conflicts = Later("bulk"), Later("conflicts")
-    updates, upserts = Later("updates"), Later("upserts")
 
 M = TypeVar("M", bound="Model")
 
