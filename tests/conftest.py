@@ -85,7 +85,7 @@ def matches(variant: Variant, patterns: list[str] | tuple[str, ...]) -> bool:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    if config.getoption("quick"):
+    if config.getoption("quick") or config.getoption("once_a_server"):
         hypothesis.settings.load_profile("quick")
     wanted, required = names_in("ORMIST_SERVERS"), names_in("ORMIST_REQUIRED_SERVERS")
     for pattern in (*wanted, *required):
