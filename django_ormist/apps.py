@@ -22,6 +22,6 @@ class OrmistConfig(AppConfig):
         engine = getattr(settings, "SESSION_ENGINE", "")
         if engine == "django_ormist.sessions" or hasattr(settings, "ORMIST_SESSIONS"):
             # Here, so that commands know its model too.
-            from .sessions.ending import follow_users
+            from .sessions.logout import follow_users
 
             follow_users()

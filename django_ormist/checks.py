@@ -13,12 +13,12 @@ from django.core.cache import caches
 from redis.exceptions import RedisError
 
 from . import conf
-from .connections import Connection, borrowed, connections
+from .connections import Connection, cache_pools, connections
 from .connections.endpoints import Endpoint
 from .connections.executor import run
 from .exceptions import ImproperlyConfigured
 from .models import Model, registry
-from .operations import inspection
+from .operations import stats
 
 TAG = "ormist"
 SESSION_ENGINE = "django_ormist.sessions"
@@ -195,7 +195,7 @@ def _database(endpoint: Endpoint) -> Any:
 def _database_of_cache(name: str) -> Any:
     try:
         _ = caches[name]
-        return _database(borrowed.endpoint(conf.Alias(name, cache=name)))
+        return _database(cache_pools.endpoint(conf.Alias(name, cache=name)))
     except Exception:  # no Redis cache, or one that is wrong: Django's to say
         return None
 
@@ -211,7 +211,7 @@ def check_servers(app_configs: Any, **kwargs: Any) -> list[checks.CheckMessage]:
         if place.startswith("fakeredis:"):
             continue
         try:
-            info = run(inspection.server(), name)
+            info = run(stats.server(), name)
         except (RedisError, ImproperlyConfigured) as error:
             found.append(
                 checks.Warning(
@@ -239,16 +239,16 @@ def check_servers(app_configs: Any, **kwargs: Any) -> list[checks.CheckMessage]:
 
 def _differing(name: str, info: Mapping[str, str]) -> Iterator[checks.CheckMessage]:
     """W005, W006: a product that differs from Redis and Valkey; a node of a Cluster."""
-    product = inspection.product_of(info)
-    if product in inspection.DIFFERING:
+    product = stats.product_of(info)
+    if product in stats.DIFFERING:
         yield checks.Warning(
             f"The server of ORMIST[{name!r}] is {product}, which django_ormist is not "
-            f"tested on: {inspection.DIFFERING[product]}.",
+            f"tested on: {stats.DIFFERING[product]}.",
             hint="Read docs/managed.rst, and run ormist_inspect --verify on data of "
             "yours before you rely on it.",
             id="ormist.W005",
         )
-    if inspection.server_facts(info)["mode"] == "cluster":
+    if stats.server_facts(info)["mode"] == "cluster":
         yield checks.Warning(
             f"The server of ORMIST[{name!r}] is a node of a Cluster. Models whose keys "
             "are on another node raise NotSupportedError.",

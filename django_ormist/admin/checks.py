@@ -7,8 +7,8 @@ from django.contrib.admin.checks import ModelAdminChecks
 from django.core.checks import CheckMessage, Error
 
 from ..exceptions import FieldError
+from .lookups import lookup
 from .querysets import StubQuerySet
-from .search import lookup
 
 REFUSED = {
     "date_hierarchy": "No index answers it. Remove it.",

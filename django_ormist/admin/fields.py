@@ -75,7 +75,7 @@ class AttributeField(StubField):
         ormist.attrs[self.name] = value
 
     def formfield(self, **kwargs: Any) -> Any:
-        from .attributes import OneAttributeField
+        from .formfields import OneAttributeField
 
         return OneAttributeField(self.name, label=capfirst(self.verbose_name))
 

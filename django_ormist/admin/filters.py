@@ -8,8 +8,8 @@ from django.contrib.admin.filters import FieldListFilter
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from .editors import written
 from .samples import bounds_of, counts, has_none, sample_of, tags_of, values_of
+from .value_text import written
 
 
 class AttributeFilter(FieldListFilter):

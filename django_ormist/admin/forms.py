@@ -12,10 +12,14 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from ..models import Model
-from .attributes import AttributesField, Changes, OneAttributeField
-from .cells import CellField
 from .fields import CounterField
-from .tags import GivenTagsField
+from .formfields import (
+    AttributesField,
+    CellField,
+    Changes,
+    GivenTagsField,
+    OneAttributeField,
+)
 
 if TYPE_CHECKING:
     AnyForm = forms.ModelForm[Any]
@@ -221,3 +225,24 @@ def cell(field: Any, **kwargs: Any) -> Any:
 def _is_past(moment: datetime) -> bool:
     """A naive one is local time, as everywhere without USE_TZ."""
     return moment <= datetime.now(UTC if timezone.is_aware(moment) else None)
+
+
+if TYPE_CHECKING:
+    AnyFormSet = forms.BaseModelFormSet[Any, Any]
+else:
+    AnyFormSet = forms.BaseModelFormSet
+
+
+class RowFormSet(AnyFormSet):
+    """A row for each object of the page: all of them are asked for in one trip."""
+
+    def add_fields(self, form: Any, index: int | None) -> None:
+        form.fields["id"] = forms.CharField(
+            required=False, strip=False, widget=forms.HiddenInput
+        )
+        sent = form.data.get(form.add_prefix("id")) if form.is_bound else None
+        form.initial["id"] = form.instance.pk if sent is None else sent
+        forms.BaseFormSet.add_fields(self, form, index)
+
+    def validate_unique(self) -> None:
+        """The store does, in the step that writes."""

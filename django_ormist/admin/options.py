@@ -23,14 +23,12 @@ from django.utils.translation import gettext_lazy
 from ..exceptions import OrmistError
 from .changelist import OrmistChangeList
 from .checks import OrmistAdminChecks
-from .editors import written
+from .errors import may_delete, may_open_form, may_view, telling
 from .filters import AttributeFilter, RangeFilter, TagFilter
-from .forms import OrmistForm, RowForm, cell
-from .lookups import orders, tells_of
-from .rows import RowFormSet
-from .search import found_by, searched
-from .stubs import OWN_FIELDS
-from .unreadable import may_delete, may_open_form, may_view, telling
+from .forms import OrmistForm, RowForm, RowFormSet, cell
+from .lookups import found_by, orders, searched, tells_of
+from .proxies import OWN_FIELDS
+from .value_text import written
 
 if TYPE_CHECKING:
     AnyAdmin = admin.ModelAdmin[Any]

@@ -20,9 +20,9 @@ from redis.exceptions import RedisError, ResponseError
 from ..connections import connections
 from ..connections.executor import run
 from ..keys import index_keys
-from ..operations import inspection
+from ..operations import stats
 from .options import OrmistAdmin
-from .stubs import APP_LABEL
+from .proxies import APP_LABEL
 
 if TYPE_CHECKING:
     AnyAdmin = admin.ModelAdmin[Any]
@@ -47,7 +47,7 @@ class Line:
     label: str
     address: str
     using: str
-    tally: inspection.Tally | None = None
+    tally: stats.Tally | None = None
     size_bytes: int | None = None
     unreadable: int = 0
     error: str = ""
@@ -111,10 +111,10 @@ def line(model_admin: OrmistAdmin) -> Line:
     meta = model._meta
     space = meta.space(using)
     try:
-        tally = run(inspection.tally(space), using)
-        seen = run(inspection.sample(space, meta.indexes), using)
+        tally = run(stats.tally(space), using)
+        seen = run(stats.sample(space, meta.indexes), using)
         indexes = index_keys(space, meta.ordered, meta.unique)
-        flow = inspection.size_bytes(space, seen, bool(meta.counters), indexes)
+        flow = stats.size_bytes(space, seen, bool(meta.counters), indexes)
         try:
             size = run(flow, using)
         except ResponseError:  # no MEMORY USAGE there, or not for this user
@@ -128,7 +128,7 @@ def server_line(using: str) -> ServerLine:
     """What the server of an alias says of itself. One round trip."""
     place = connections[using].endpoint.place
     try:
-        facts = inspection.server_facts(run(inspection.server(), using))
+        facts = stats.server_facts(run(stats.server(), using))
     except RedisError as error:
         return ServerLine(using, place, [], str(error))
     return ServerLine(using, place, list(told(facts)))

@@ -7,7 +7,7 @@ from django.contrib.auth.management import _get_all_permissions  # type: ignore
 from django.db import router
 
 from .overview import overview_stub
-from .stubs import APP_LABEL, all_stubs, stub_name
+from .proxies import APP_LABEL, all_stubs, stub_name
 
 
 def create_permissions(*, using: str, apps: Any = global_apps, **kwargs: Any) -> None:

@@ -10,7 +10,7 @@ from django.db.models import Q
 
 from ..exceptions import FieldError
 from ..models import Collection, Model
-from ..models.expressions import filter_of
+from ..queries.expressions import filter_of
 from .lookups import order_word, translated, typed
 from .samples import counts
 

@@ -12,7 +12,7 @@ from ..models import Model
 from .options import OrmistAdmin
 from .overview import add_overview
 from .permissions import create_permissions
-from .stubs import APP_LABEL, declare, stub_of
+from .proxies import APP_LABEL, declare, stub_of
 
 A = TypeVar("A", bound=type[OrmistAdmin])
 

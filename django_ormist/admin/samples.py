@@ -10,7 +10,7 @@ from ..connections.executor import run
 from ..exceptions import CorruptDataError
 from ..keys import Space, all_key
 from ..models import Collection
-from ..operations import objects, searches
+from ..operations import objects, search
 from ..operations.operation import Flow, Operation
 from ..sortkeys import kind_of, sort_key
 from ..terms import text
@@ -105,4 +105,4 @@ def counts(asked: Sequence["Collection[Any]"]) -> list[int]:
 
 def _counts(asked: Iterable["Collection[Any]"]) -> Flow:
     """Flow: the number of each collection."""
-    return (yield [searches.count(each.space, each.query) for each in asked])
+    return (yield [search.count(each.space, each.query) for each in asked])

@@ -22,8 +22,8 @@ from django.utils.text import Truncator
 from django.utils.translation import gettext_lazy, ngettext
 from django.views.debug import get_default_exception_reporter_filter
 
-from .editors import written
 from .options import OrmistAdmin
+from .value_text import written
 
 MASK = "••••••••"
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..storable import unwrapped
-from .exotic import BUILDERS, SETS, Pairs, base, exotic
+from .extension_types import BUILDERS, SETS, Pairs, base, exotic
 
 BEGINNING, MARKED = b'{"v": 1,', b'{"v": 2,'
 

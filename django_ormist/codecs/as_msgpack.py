@@ -11,7 +11,7 @@ import ormsgpack
 
 from ..storable import unwrapped
 from .depth import READABLE, count_heads, count_levels
-from .exotic import BUILDERS, EPOCH_UTC, SETS, Pairs, base, exotic
+from .extension_types import BUILDERS, EPOCH_UTC, SETS, Pairs, base, exotic
 
 VERSION, MARKED = b"\x01", b"\x02"
 """The first byte. Of MARKED the index entries stand by marked terms: see terms.py."""

@@ -20,9 +20,9 @@ from ..operations.operation import Operation
 from .async_pools import LoopPool, of_running_loop
 from .endpoints import Endpoint
 from .pools import pools
+from .protocol import packed, resp2
 from .refusals import is_of_cluster, is_refusal, to_repeat, typed
 from .thread_pools import is_broken
-from .wire import packed, resp2
 
 _WHO_AM_I = Operation("CLIENT ID", keys=())
 
@@ -52,7 +52,7 @@ class Connection:
         if self._endpoint is None:
             # Here: each alias needs one of the two, and no import needs any.
             if self.alias.cache is not None:
-                from .borrowed import endpoint
+                from .cache_pools import endpoint
             else:
                 from .urls import endpoint
             with pools.lock:
@@ -142,7 +142,7 @@ class Connection:
         if self.endpoint.lent is None:
             self._pool = pools.get(self.endpoint)
         else:
-            from .borrowed import SentOnce
+            from .cache_pools import SentOnce
 
             self._pool = SentOnce(self.endpoint.lent)
         return self._pool

@@ -7,8 +7,8 @@ from typing import Any
 from redis.exceptions import NoScriptError
 
 from ..operations.operation import Call, Flow, Notice, Operation
-from . import connections, watching
-from .watching import is_watched
+from . import connections, instrumentation
+from .instrumentation import is_watched
 
 Parcel = list[Operation] | Notice | Call
 
@@ -22,7 +22,7 @@ def run(flow: Flow, using: str) -> Any:
             parcel = dialogue.send(replies)
             if isinstance(parcel, list):
                 if is_watched():
-                    replies = watching.send(connection, parcel)
+                    replies = instrumentation.send(connection, parcel)
                 else:
                     replies = connection.send(parcel)
             elif isinstance(parcel, Call):
@@ -45,7 +45,7 @@ async def arun(flow: Flow, using: str) -> Any:
             parcel = dialogue.send(replies)
             if isinstance(parcel, list):
                 if is_watched():
-                    replies = await watching.asend(connection, parcel)
+                    replies = await instrumentation.asend(connection, parcel)
                 else:
                     replies = await connection.asend(parcel)
             elif isinstance(parcel, Call):

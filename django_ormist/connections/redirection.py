@@ -266,7 +266,7 @@ class RedirectedConnection(Connection):
 
 def _remove(connection: Any, start: bytes) -> None:
     """Remove the keys of the space *start*, and those that a killed run left."""
-    from ..operations.inspection import scan
+    from ..operations.stats import scan
 
     root = f"{connection.base}:test-".encode()
     cursor = b"0"

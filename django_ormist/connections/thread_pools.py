@@ -30,7 +30,7 @@ from redis.exceptions import (
     TimeoutError,
 )
 
-from .wire import as_bytes
+from .protocol import as_bytes
 
 # redis-py puts these below ConnectionError, but the server has answered, or nobody
 # has been asked. Trying again would not help.

@@ -13,7 +13,7 @@ from urllib.parse import quote
 from redis.exceptions import ConnectionError
 
 from ..exceptions import ImproperlyConfigured
-from . import watch
+from . import supervisor
 
 # A start is some tens of milliseconds; a gigabyte of data takes some seconds to load.
 START_SECONDS = 60.0
@@ -66,14 +66,18 @@ class Folder:
         since it last looked. So who joined, under the door's lock, has *idle_seconds*
         to connect.
         """
-        with watch.locked(self.file(watch.DOOR), fcntl.LOCK_SH, START_SECONDS) as held:
+        with supervisor.locked(
+            self.file(supervisor.DOOR), fcntl.LOCK_SH, START_SECONDS
+        ) as held:
             path = self.joined() if held else None
         if path is None:
             path = self._joined_or_started(idle_seconds)
         return f"unix://{quote(path)}"
 
     def _joined_or_started(self, idle_seconds: float) -> str:
-        with watch.locked(self.file(watch.DOOR), fcntl.LOCK_EX, START_SECONDS) as held:
+        with supervisor.locked(
+            self.file(supervisor.DOOR), fcntl.LOCK_EX, START_SECONDS
+        ) as held:
             if not held:
                 raise self._unstarted("Another process has been starting it.")
             path = self.joined()  # by the one who had the door before us
@@ -86,15 +90,19 @@ class Folder:
 
     def joined(self) -> str | None:
         """The path of the socket, if a server answers there and a watch is with it."""
-        if not watch.is_locked(self.file(watch.WATCH)):
+        if not supervisor.is_locked(self.file(supervisor.WATCH)):
             return None
-        path = watch.address(self.path)
-        return path if path and watch.answers(path) else None
+        path = supervisor.address(self.path)
+        return path if path and supervisor.answers(path) else None
 
     def start(self, idle_seconds: float) -> None:
         """Start a watch, which starts a server or adopts the one that lost its watch.
         Returns when the server answers."""
-        script = [str(Path(watch.__file__).resolve()), self.path, self.new_socket()]
+        script = [
+            str(Path(supervisor.__file__).resolve()),
+            self.path,
+            self.new_socket(),
+        ]
         arguments = [binary_path(), repr(idle_seconds), repr(START_SECONDS)]
         try:
             done = subprocess.run(  # noqa: S603 - no shell, and every word is ours
@@ -110,14 +118,14 @@ class Folder:
         except subprocess.TimeoutExpired:
             raise self._unstarted("It is still loading its data.") from None
         said = done.stdout.decode(errors="replace").strip()
-        if said != watch.READY:
+        if said != supervisor.READY:
             raise self._unstarted(said)
 
     def new_socket(self) -> str:
         """Where a new server shall listen: relative to the folder if that is short
         enough, else the path of a socket in a directory that only we can enter."""
-        if len(os.fsencode(self.file(watch.SOCKET))) <= SOCKET_PATH_BYTES:
-            return watch.SOCKET
+        if len(os.fsencode(self.file(supervisor.SOCKET))) <= SOCKET_PATH_BYTES:
+            return supervisor.SOCKET
         # Of the folder itself, not its name: a folder that was removed and made again
         # has a server of its own, while the old one may still be about to stop.
         found = os.stat(self.path)
@@ -127,7 +135,7 @@ class Folder:
         try:
             os.mkdir(directory, mode=0o700)
         except FileExistsError:
-            if not watch.is_private(directory):
+            if not supervisor.is_private(directory):
                 raise ImproperlyConfigured(
                     f"The directory {directory!r}, for the socket of the embedded "
                     "server, is not of this user alone. Remove it, or point TMPDIR "
@@ -138,7 +146,7 @@ class Folder:
                 f"The directory {directory!r}, for the socket of the embedded server, "
                 f"cannot be made: {error}. Point TMPDIR elsewhere."
             ) from error
-        return os.path.join(directory, watch.SOCKET)
+        return os.path.join(directory, supervisor.SOCKET)
 
     def file(self, name: str) -> str:
         return os.path.join(self.path, name)
@@ -146,7 +154,7 @@ class Folder:
     def _unstarted(self, why: str) -> ConnectionError:
         return ConnectionError(
             f"The embedded server of {self.path!r} does not answer. {why} "
-            f"Its log is {self.file(watch.LOG)!r}."
+            f"Its log is {self.file(supervisor.LOG)!r}."
         )
 
 
@@ -166,7 +174,7 @@ def _make(path: str) -> None:
 
 def _short_temporary_directory(name: str) -> str:
     directory = tempfile.gettempdir()
-    path = os.path.join(directory, name, watch.SOCKET)
+    path = os.path.join(directory, name, supervisor.SOCKET)
     fits = len(os.fsencode(path)) <= SOCKET_PATH_BYTES
     return directory if fits else "/tmp"  # noqa: S108 - new_socket() checks what is in it
 

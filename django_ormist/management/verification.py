@@ -10,22 +10,15 @@ from django.core.management.base import CommandError
 
 from ..connections import connections
 from ..connections.executor import run
+from ..flows.record import Contents
 from ..keys import all_key
 from ..models import Model
-from ..models.contents import Contents
-from ..operations import streams, survey
-from ..operations.inspection import root
-from ..operations.mending import (
-    NO_REMARKS,
-    NOTES,
-    Fault,
-    Remarks,
-    Subject,
-    put_aside,
-)
+from ..operations import scan, verify
 from ..operations.objects import Image
 from ..operations.operation import Flow
-from ..operations.survey import KEYS_A_TRIP, Walk
+from ..operations.repair import NO_REMARKS, NOTES, Fault, Remarks, Subject, put_aside
+from ..operations.stats import root
+from ..operations.verify import KEYS_A_TRIP, Walk
 from .command import OrmistCommand, Pace, Progress, aligned, models_named, plain
 
 MOST_SHOWN = 1000
@@ -134,7 +127,7 @@ class Verification:
     def carry_out(self) -> list[Verdict]:
         """Look at everything: the Verdict of each model."""
         for subject in self.subjects.values():
-            self.note(subject, self.ask(survey.main_keys(subject, self.is_mending)))
+            self.note(subject, self.ask(verify.main_keys(subject, self.is_mending)))
         self.look_at_keys()
         for subject in self.subjects.values():
             if subject.label not in self.closed:
@@ -148,10 +141,10 @@ class Verification:
         if self.is_whole:
             starts = [root(self.prefix)]
         for start in starts:
-            pace = Pace(self.ask_one(survey.database_size()))
+            pace = Pace(self.ask_one(verify.database_size()))
             cursor = None
             while cursor != b"0":
-                cursor, keys = self.ask(survey.keys(start, cursor or b"0"))
+                cursor, keys = self.ask(verify.keys(start, cursor or b"0"))
                 self.sort_out(keys, pace)
 
     def sort_out(self, keys: Sequence[bytes], pace: Pace) -> None:
@@ -166,7 +159,7 @@ class Verification:
                 self.put_aside(some)
             if subject is None or label in self.closed:
                 continue
-            flow = survey.sort_out(subject, some, self.is_mending)
+            flow = verify.sort_out(subject, some, self.is_mending)
             faults, indexes = self.ask(flow)
             self.note(subject, faults)
             self.walk(subject, [Walk(key) for key in indexes], pace)
@@ -181,7 +174,7 @@ class Verification:
     def walk(self, subject: Subject, walks: list[Walk], pace: Pace) -> None:
         while walks:
             some, walks = walks[:KEYS_A_TRIP], walks[KEYS_A_TRIP:]
-            done = self.ask(survey.step(subject, some, self.is_mending))
+            done = self.ask(verify.step(subject, some, self.is_mending))
             self.note(subject, done.faults)
             self.verdicts[subject.label].entries += done.entries
             self.progress.show(f"{pace.text('keys')}; {plain(subject.label)}")
@@ -191,10 +184,10 @@ class Verification:
 
     def look_at_objects(self, subject: Subject) -> None:
         verdict = self.verdicts[subject.label]
-        pace = Pace(self.ask_one(streams.size(subject.space)))
+        pace = Pace(self.ask_one(scan.size(subject.space)))
         walks = [Walk(all_key(subject.space))]
         while walks:
-            done = self.ask(survey.step(subject, walks, self.is_mending))
+            done = self.ask(verify.step(subject, walks, self.is_mending))
             self.note(subject, done.faults)
             verdict.objects += done.entries
             pace.count(done.entries)

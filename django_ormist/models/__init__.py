@@ -1,10 +1,9 @@
 """DECLARE. Models, their managers and their collections."""
 
-from .base import Model, TaggedAttrsModel, TaggedModel
+from ..flows.transaction import atomic
+from .base import Model, TaggedAttrsModel, TaggedModel, Verbose
 from .collection import Collection
-from .committing import atomic
 from .manager import Manager
-from .verbose import Verbose
 
 __all__ = [
     "Collection",

@@ -8,21 +8,23 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from .. import exceptions
 from ..codecs import Deadline, unpack
 from ..connections.executor import arun, run
+from ..deadlines import Expire, remaining_ms, to_datetime, to_deadline
+from ..flows import bulk
+from ..flows import counters as counters_flows
+from ..flows import save as save_flows
+from ..flows.record import Contents
 from ..keys import object_key
 from ..operations.objects import pk_of
 from ..operations.operation import Flow
-from ..operations.searches import Row
-from . import bulk, increments, saving
-from .altering import Altering, alters_data
-from .arguments import checked_counter, checked_pk, checked_set, checked_tags
-from .contents import Contents
-from .deadlines import Expire, remaining_ms, to_datetime, to_deadline
+from ..operations.search import Row
+from ..validators import checked_counter, checked_pk, checked_set, checked_tags
 from .manager import Manager
 from .metaclass import ModelBase
 from .options import Options
 from .state import ModelState, marked, unmarked
 from .tags import Tags
 from .unsupported import MODEL, missing
+from .writing import Altering, alters_data
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -361,14 +363,14 @@ class Model(Altering, metaclass=ModelBase):
     ) -> Flow:
         """Return the flow of save(), or of save(update_fields=...)."""
         if update_fields is None:
-            return saving.save(self, alias, *flags)
+            return save_flows.save(self, alias, *flags)
         return bulk.save_fields(self, alias, update_fields, *flags)
 
     @alters_data
     def delete(self, using: str | None = None) -> tuple[int, dict[str, int]]:
         """Delete the object, as (1, {label: 1}) or (0, {}). One round trip."""
         alias = self._alias(using)
-        deleted: tuple[int, dict[str, int]] = run(saving.delete(self, alias), alias)
+        deleted: tuple[int, dict[str, int]] = run(save_flows.delete(self, alias), alias)
         return deleted
 
     @alters_data
@@ -376,7 +378,7 @@ class Model(Altering, metaclass=ModelBase):
         """See delete()."""
         alias = self._alias(using)
         deleted: tuple[int, dict[str, int]]
-        deleted = await arun(saving.delete(self, alias), alias)
+        deleted = await arun(save_flows.delete(self, alias), alias)
         return deleted
 
     @alters_data
@@ -392,7 +394,7 @@ class Model(Altering, metaclass=ModelBase):
         anew. from_queryset: where it must be found. Raises DoesNotExist.
         """
         alias = self._alias(using or getattr(from_queryset, "db", None))
-        run(saving.refresh(self, alias, fields, from_queryset), alias)
+        run(save_flows.refresh(self, alias, fields, from_queryset), alias)
 
     @alters_data
     async def arefresh_from_db(
@@ -403,7 +405,7 @@ class Model(Altering, metaclass=ModelBase):
     ) -> None:
         """See refresh_from_db()."""
         alias = self._alias(using or getattr(from_queryset, "db", None))
-        await arun(saving.refresh(self, alias, fields, from_queryset), alias)
+        await arun(save_flows.refresh(self, alias, fields, from_queryset), alias)
 
     @alters_data
     def increment(self, name: str, by: Any = 1) -> Any:
@@ -416,13 +418,13 @@ class Model(Altering, metaclass=ModelBase):
         bits.
         """
         alias = self._alias(None)
-        return run(increments.increment(self, alias, name, by), alias)
+        return run(counters_flows.increment(self, alias, name, by), alias)
 
     @alters_data
     async def aincrement(self, name: str, by: Any = 1) -> Any:
         """See increment()."""
         alias = self._alias(None)
-        return await arun(increments.increment(self, alias, name, by), alias)
+        return await arun(counters_flows.increment(self, alias, name, by), alias)
 
     def _alias(self, using: str | None) -> str:
         return using or self._using or self._meta.using
@@ -471,3 +473,11 @@ class TaggedAttrsModel(TaggedModel):
     indexes_attributes = True
 
     Meta: ClassVar[Any] = type("Meta", (), {"abstract": True})
+
+
+class Verbose:
+    """Mix-in: repr() shows the id and the attributes."""
+
+    def __repr__(self) -> str:
+        model: Any = self
+        return f"<{type(self).__name__} id:{model.id} attrs:{model.attrs}>"

@@ -6,27 +6,27 @@ from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 from ..connections.executor import arun, run
+from ..deadlines import Expire
 from ..exceptions import NotSupportedError
+from ..flows import fetch, update
 from ..operations.operation import Flow
-from ..operations.searches import Row
+from ..operations.search import Row
 from ..queries.conditions import Condition, all_of, any_of, negated, odd_of
+from ..queries.lookups import narrowed, without
+from ..queries.ordering import ordered
 from ..queries.query import CREATED, Query
-from . import fetching, updates
-from .altering import alters_data
-from .deadlines import Expire
-from .lookups import narrowed, without
 from .manager import Asking, Manager
-from .orders import ordered
-from .projection import Projection
 from .results import Results
 from .state import marked, unmarked
+from .values import Projection
+from .writing import alters_data
 
 if TYPE_CHECKING:
     from django.db.models import Q
 
+    from ..flows.values import Shape
     from .base import Model
     from .manager import CollectionManager
-    from .shapes import Shape
 
 M = TypeVar("M", bound="Model")
 
@@ -86,7 +86,9 @@ class Collection(Asking[M], Results[M]):
         """
         if (tags or lookups) and self.query.is_sliced:
             raise TypeError("Cannot filter a query once a slice has been taken.")
-        return self._chained(narrowed(self.query, self.model, tags, lookups, self.db))
+        return self._chained(
+            narrowed(self.query, self.model._meta, tags, lookups, self.db)
+        )
 
     filter = find
 
@@ -100,7 +102,9 @@ class Collection(Asking[M], Results[M]):
         """Return the objects that find() of the same arguments would leave out."""
         if self.query.is_sliced:
             raise TypeError("Cannot filter a query once a slice has been taken.")
-        return self._chained(without(self.query, self.model, tags, lookups, self.db))
+        return self._chained(
+            without(self.query, self.model._meta, tags, lookups, self.db)
+        )
 
     def order_by(self, /, *names: Any) -> Self:
         """Return the same objects in another order.
@@ -214,7 +218,7 @@ class Collection(Asking[M], Results[M]):
         return [restore(row, space, alias) for row in rows]
 
     def _parts(self, query: Query) -> Flow:
-        return fetching.parts(self, query)
+        return fetch.parts(self, query)
 
     def __getstate__(self) -> dict[str, Any]:
         """Pickled with its answer, as Django's QuerySet is."""
@@ -240,14 +244,14 @@ class Collection(Asking[M], Results[M]):
         A round trip for 100 objects, and two. Sends no signals.
         """
         deleted: tuple[int, dict[str, int]]
-        deleted = run(updates.delete(self), self.db)
+        deleted = run(update.delete(self), self.db)
         return deleted
 
     @alters_data
     async def adelete(self) -> tuple[int, dict[str, int]]:
         """See delete()."""
         deleted: tuple[int, dict[str, int]]
-        deleted = await arun(updates.delete(self), self.db)
+        deleted = await arun(update.delete(self), self.db)
         return deleted
 
     @alters_data
@@ -256,13 +260,13 @@ class Collection(Asking[M], Results[M]):
 
         A round trip for 100 objects, and two. Sends no signals.
         """
-        number: int = run(updates.set_expire(self, expire), self.db)
+        number: int = run(update.set_expire(self, expire), self.db)
         return number
 
     @alters_data
     async def aset_expire(self, expire: Expire) -> int:
         """See set_expire()."""
-        number: int = await arun(updates.set_expire(self, expire), self.db)
+        number: int = await arun(update.set_expire(self, expire), self.db)
         return number
 
 

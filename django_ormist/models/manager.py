@@ -6,9 +6,9 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar, get_origin
 
 from ..connections.executor import arun, run
-from . import fetching
-from .answers import Answers
+from ..flows import fetch
 from .options import Options
+from .reading import Answers
 from .writing import Writing
 
 if TYPE_CHECKING:
@@ -35,19 +35,19 @@ class Asking(Writing[M], Answers[M]):
         Raises DoesNotExist, MultipleObjectsReturned.
         """
         asked = self._collection()
-        found: M = run(fetching.get(asked, pk, lookups), asked.db)
+        found: M = run(fetch.get(asked, pk, lookups), asked.db)
         return found
 
     async def aget(self, /, *pk: "str | int | UUID | Q", **lookups: Any) -> M:
         """See get()."""
         asked = self._collection()
-        found: M = await arun(fetching.get(asked, pk, lookups), asked.db)
+        found: M = await arun(fetch.get(asked, pk, lookups), asked.db)
         return found
 
     def get_or_none(self, /, *pk: "str | int | UUID | Q", **lookups: Any) -> M | None:
         """As get(), but None where get() raises DoesNotExist."""
         asked = self._collection()
-        found: M | None = run(fetching.get_or_none(asked, pk, lookups), asked.db)
+        found: M | None = run(fetch.get_or_none(asked, pk, lookups), asked.db)
         return found
 
     async def aget_or_none(
@@ -56,31 +56,31 @@ class Asking(Writing[M], Answers[M]):
         """See get_or_none()."""
         asked = self._collection()
         found: M | None
-        found = await arun(fetching.get_or_none(asked, pk, lookups), asked.db)
+        found = await arun(fetch.get_or_none(asked, pk, lookups), asked.db)
         return found
 
     def first(self) -> M | None:
         """The first object, None where there is none. One round trip."""
         asked = self._collection()
-        found: M | None = run(fetching.first(asked), asked.db)
+        found: M | None = run(fetch.first(asked), asked.db)
         return found
 
     async def afirst(self) -> M | None:
         """See first()."""
         asked = self._collection()
-        found: M | None = await arun(fetching.first(asked), asked.db)
+        found: M | None = await arun(fetch.first(asked), asked.db)
         return found
 
     def last(self) -> M | None:
         """The last object, None where there is none. One round trip."""
         asked = self._collection()
-        found: M | None = run(fetching.last(asked), asked.db)
+        found: M | None = run(fetch.last(asked), asked.db)
         return found
 
     async def alast(self) -> M | None:
         """See last()."""
         asked = self._collection()
-        found: M | None = await arun(fetching.last(asked), asked.db)
+        found: M | None = await arun(fetch.last(asked), asked.db)
         return found
 
     # Facts about many
@@ -88,49 +88,49 @@ class Asking(Writing[M], Answers[M]):
     def count(self) -> int:
         """How many live objects there are. One round trip, nothing is loaded."""
         asked = self._collection()
-        number: int = run(fetching.count(asked), asked.db)
+        number: int = run(fetch.count(asked), asked.db)
         return number
 
     async def acount(self) -> int:
         """See count()."""
         asked = self._collection()
-        number: int = await arun(fetching.count(asked), asked.db)
+        number: int = await arun(fetch.count(asked), asked.db)
         return number
 
     def exists(self) -> bool:
         """Whether there is any object. One round trip."""
         asked = self._collection()
-        is_there: bool = run(fetching.exists(asked), asked.db)
+        is_there: bool = run(fetch.exists(asked), asked.db)
         return is_there
 
     async def aexists(self) -> bool:
         """See exists()."""
         asked = self._collection()
-        is_there: bool = await arun(fetching.exists(asked), asked.db)
+        is_there: bool = await arun(fetch.exists(asked), asked.db)
         return is_there
 
     def contains(self, obj: "Model") -> bool:
         """Whether *obj* is among them, as it is stored. One round trip."""
         asked = self._collection()
-        is_there: bool = run(fetching.contains(asked, obj), asked.db)
+        is_there: bool = run(fetch.contains(asked, obj), asked.db)
         return is_there
 
     async def acontains(self, obj: "Model") -> bool:
         """See contains()."""
         asked = self._collection()
-        is_there: bool = await arun(fetching.contains(asked, obj), asked.db)
+        is_there: bool = await arun(fetch.contains(asked, obj), asked.db)
         return is_there
 
     def ids(self) -> list[str]:
         """The ids alone, in order. One round trip."""
         asked = self._collection()
-        pks: list[str] = run(fetching.ids(asked), asked.db)
+        pks: list[str] = run(fetch.ids(asked), asked.db)
         return pks
 
     async def aids(self) -> list[str]:
         """See ids()."""
         asked = self._collection()
-        pks: list[str] = await arun(fetching.ids(asked), asked.db)
+        pks: list[str] = await arun(fetch.ids(asked), asked.db)
         return pks
 
     def in_bulk(
@@ -143,7 +143,7 @@ class Asking(Writing[M], Answers[M]):
         """
         asked = self._collection()
         found: dict[Any, M]
-        found = run(fetching.in_bulk(asked, id_list, field_name), asked.db)
+        found = run(fetch.in_bulk(asked, id_list, field_name), asked.db)
         return found
 
     async def ain_bulk(
@@ -152,7 +152,7 @@ class Asking(Writing[M], Answers[M]):
         """See in_bulk()."""
         asked = self._collection()
         found: dict[Any, M]
-        found = await arun(fetching.in_bulk(asked, id_list, field_name), asked.db)
+        found = await arun(fetch.in_bulk(asked, id_list, field_name), asked.db)
         return found
 
     def iterator(self, chunk_size: int | None = None) -> Iterator[M]:
@@ -161,23 +161,23 @@ class Asking(Writing[M], Answers[M]):
         The ids are those of the start: what is created later is not among them, and
         what is deleted meanwhile is left out. 1 + ceil(N / chunk_size) round trips.
         """
-        return self._chunks(fetching.checked_chunk_size(chunk_size))
+        return self._chunks(fetch.checked_chunk_size(chunk_size))
 
     def _chunks(self, size: int) -> Iterator[M]:
         asked = self._collection()
-        pks = run(fetching.raw_ids(asked), asked.db)
+        pks = run(fetch.raw_ids(asked), asked.db)
         for start in range(0, len(pks), size):
             some = pks[start : start + size]
-            yield from run(fetching.parts_of(asked, some), asked.db)
+            yield from run(fetch.parts_of(asked, some), asked.db)
 
     async def aiterator(self, chunk_size: int | None = None) -> AsyncIterator[M]:
         """See iterator()."""
-        size = fetching.checked_chunk_size(chunk_size)
+        size = fetch.checked_chunk_size(chunk_size)
         asked = self._collection()
-        pks = await arun(fetching.raw_ids(asked), asked.db)
+        pks = await arun(fetch.raw_ids(asked), asked.db)
         for start in range(0, len(pks), size):
             some = pks[start : start + size]
-            for instance in await arun(fetching.parts_of(asked, some), asked.db):
+            for instance in await arun(fetch.parts_of(asked, some), asked.db):
                 yield instance
 
 

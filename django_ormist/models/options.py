@@ -11,11 +11,12 @@ from django.apps import apps
 from django.utils.text import camel_case_to_spaces
 
 from ..connections import connections
-from ..exceptions import FieldError, ImproperlyConfigured
+from ..crypto import drawn
+from ..deadlines import to_deadline
+from ..exceptions import ImproperlyConfigured
 from ..keys import Space
 from ..queries.query import CREATED
-from .deadlines import to_deadline
-from .letters import drawn
+from ..schema import NO_ATTRIBUTES, RESERVED, Schema
 from .unsupported import OPTIONS, missing
 
 if TYPE_CHECKING:
@@ -45,18 +46,12 @@ _LONGEST_NAME = 200
 _STATE = ("attrs", "_tags", "_expire_at_ms", "_packed", "_using")
 """What each instance has, and no class: _counters and _assigned are a class's too."""
 
-NO_ATTRIBUTES = ("id", "pk", "expire")
-"""Names that every object has, and that no attribute is looked up by."""
-
-RESERVED = (*NO_ATTRIBUTES, "tags")
-"""Names that are assigned to, or looked up, otherwise than an attribute's."""
-
 _INDEXING = ("index_attrs", "ordered", "unique")
 _LISTS = ("building", "counters", "exclude_attrs", "index_attrs", "ordered")
 _NOT_INHERITED = {"abstract", "model_name", "verbose_name", "verbose_name_plural"}
 
 
-class Options:
+class Options(Schema):
     """Everything that the class says of its objects as a whole.
 
     label: ``app_label.Model``, outside any app ``Model``: the name of the key space
@@ -111,7 +106,8 @@ class Options:
     @property
     def concrete_model(self) -> "type[Model]":
         """The model itself: ours have no proxies."""
-        return self.model
+        model: type[Model] = self.model
+        return model
 
     @cached_property
     def app_label(self) -> str | None:
@@ -136,22 +132,6 @@ class Options:
     def label_lower(self) -> str:
         """The label in lower case, as Django's."""
         return self.label.lower()
-
-    @cached_property
-    def is_indexed(self) -> bool:
-        """Whether any object may have an index entry beside its place in all."""
-        return bool(
-            self.model.is_tagged
-            or self.index_attrs
-            or self.indexes_all
-            or self.ordered
-            or self.unique
-        )
-
-    @cached_property
-    def indexes_all(self) -> bool:
-        """Whether every attribute is indexed, but for those in exclude_attrs."""
-        return self.model.indexes_attributes and self.index_attrs is None
 
     @cached_property
     def own_names(self) -> frozenset[str]:
@@ -190,40 +170,6 @@ class Options:
                 "'_' is the instance's own. Choose another name, or assign it."
             )
         return None
-
-    def indexes(self, name: str) -> bool:
-        """Whether the attribute *name* is indexed."""
-        if self.index_attrs is not None:
-            return name in self.index_attrs
-        return self.model.indexes_attributes and name not in self.exclude_attrs
-
-    def has_index(self, name: str) -> bool:
-        """Whether any index, by terms, in order or unique, holds this attribute."""
-        return (
-            self.indexes(name)
-            or name in self.ordered
-            or any(name in names for names in self.unique)
-        )
-
-    def mend_of_order(self, name: str) -> str:
-        """What to do to have *name* in a sorted index, as a sentence."""
-        if name in self.counters:
-            return "It is a counter, and no index holds those."
-        if name in (*RESERVED, CREATED) or "__" in name or ":" in name:
-            return "No index of that kind holds it."
-        return f"Add it to {self.object_name}.Meta.ordered."
-
-    def refuse_building(self, name: str) -> None:
-        """Raises FieldError if the index of this attribute is still being built.
-
-        Until ormist_reindex is through, an answer from it could be short.
-        """
-        if name in self.building:
-            raise FieldError(
-                f"Cannot ask {self.object_name} by {name!r}: its index is being built. "
-                f"Run ormist_reindex {self.label}, then remove it from "
-                f"{self.object_name}.Meta.building."
-            )
 
     def space(self, using: str) -> Space:
         """The key space of this model on the alias *using*."""

@@ -7,7 +7,7 @@ from typing import Any, Generic, Self, TypeVar, overload
 from ..connections.executor import arun, run
 from ..keys import Space
 from ..operations.operation import Flow
-from ..operations.searches import Row
+from ..operations.search import Row
 from ..queries.query import RANDOM, Query
 
 T = TypeVar("T")

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Self, SupportsIndex
 
-from .arguments import checked_tags
-from .contents import Contents
+from ..flows.record import Contents
+from ..validators import checked_tags
 
 if TYPE_CHECKING:
     from .base import Model

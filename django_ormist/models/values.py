@@ -1,91 +1,330 @@
-"""values() and values_list(): of managers and collections, and anew of projections."""
+"""values() and values_list(): parts of objects, without instances of the model."""
 
-from typing import TYPE_CHECKING, Any, Literal, Never, overload
+import builtins
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
 
-from ..exceptions import FieldError
-from . import shapes
-from .expressions import can_be_attribute, is_expression
-from .unsupported import COLLECTION, missing
+from ..connections.executor import arun, run
+from ..flows import fetch
+from ..flows import values as values_flows
+from ..flows.values import Shape
+from ..operations.operation import Flow
+from ..operations.search import Row
+from ..queries.query import Query
+from .reading import Values
+from .results import Results
+from .state import marked, unmarked
+from .writing import alters_data
 
 if TYPE_CHECKING:
-    from .projection import Projection
+    from uuid import UUID
+
+    from django.db.models import Q
+
+    from .collection import Collection
+
+T = TypeVar("T")
 
 
-class Values:
-    """The verbs that ask for parts of objects: no round trip."""
+class Projection(Results[T], Values):
+    """What a collection's objects hold under some names: lazy as the collection is.
 
-    if not TYPE_CHECKING:  # a type checker is to report what is absent
+    It is evaluated once and keeps the answer. An attribute that an object has not is
+    None. names: None for ``id`` and whatever each object has. Where it is distinct, a
+    slice is of the distinct ones.
+    """
 
-        def __getattr__(self, name: str) -> Any:
-            if name in COLLECTION:
-                raise missing(type(self).__name__, name, COLLECTION)
-            return object.__getattribute__(self, name)  # a property that raised
+    def __init__(
+        self,
+        asked: "Collection[Any]",
+        names: tuple[str, ...] | None,
+        shape: Shape[T],
+        is_distinct: bool = False,
+    ) -> None:
+        self.asked = asked
+        self.model, self.query = asked.model, asked.query
+        self.names = names
+        self.shape = shape
+        self.is_distinct = is_distinct
+        self._cache: builtins.list[T] | None = None
+
+    @property
+    def db(self) -> str:
+        """The alias that is asked."""
+        return self.asked.db
+
+    # Chains
+
+    def find(self, /, *tags: Any, **lookups: Any) -> Self:
+        """See Collection.find()."""
+        return self._of(self.asked.find(*tags, **lookups))
+
+    filter = find
+
+    def complex_filter(self, filter_obj: "Q | Mapping[str, Any]") -> Self:
+        """See Collection.complex_filter()."""
+        return self._of(self.asked.complex_filter(filter_obj))
+
+    def exclude(self, /, *tags: Any, **lookups: Any) -> Self:
+        """See Collection.exclude()."""
+        return self._of(self.asked.exclude(*tags, **lookups))
+
+    def order_by(self, /, *names: Any) -> Self:
+        """See Collection.order_by()."""
+        return self._of(self.asked.order_by(*names))
+
+    def reverse(self) -> Self:
+        """See Collection.reverse()."""
+        return self._of(self.asked.reverse())
+
+    def using(self, alias: str) -> Self:
+        """See Collection.using()."""
+        return self._of(self.asked.using(alias))
+
+    def all(self) -> Self:
+        """The same, not evaluated."""
+        return self._of(self.asked.all())
+
+    def none(self) -> Self:
+        """See Collection.none()."""
+        return self._of(self.asked.none())
+
+    def distinct(self, *names: str) -> Self:
+        """Each once, where the first of the objects with it stands.
+
+        flat, of one ordered attribute, and no order was asked for, or its own: in its
+        order, from its index; None, or what has no place in the order, is a last None.
+        A slice of others is taken here.
+        """
+        if self.asked.query.is_sliced:
+            raise TypeError(
+                "Cannot create distinct fields once a slice has been taken."
+            )
+        asked = self.asked.distinct(*names)
+        return type(self)(asked, self.names, self.shape, is_distinct=True)
 
     def _projected(
-        self, names: tuple[str, ...] | None, shape: "shapes.Shape[Any]"
+        self, names: tuple[str, ...] | None, shape: Shape[Any]
     ) -> "Projection[Any]":
-        """What is held under these names, in this shape."""
-        raise NotImplementedError  # pragma: no cover
+        return Projection(self.asked, names, shape, self.is_distinct)
 
-    def values(
-        self, *names: str, **expressions: "Never"
-    ) -> "Projection[dict[str, Any]]":
-        """``{name: value}`` of each object, without making instances.
+    def _of(self, asked: "Collection[Any]") -> Self:
+        return type(self)(asked, self.names, self.shape, self.is_distinct)
 
-        names: attributes, counters, ``id``, ``tags``, ``expire``; without any, ``id``
-        and every attribute that the object has. What it has not is None.
-        Raises FieldError for expressions.
+    def _chained(self, query: Query | None = None) -> Self:
+        return self._of(self.asked._chained(query))
+
+    # The answer
+
+    @property
+    def _has_counters(self) -> bool:
+        return not self.model._meta.counters.isdisjoint(self.names or ())
+
+    @property
+    def _holds_ids(self) -> bool:
+        return self.names in (("id",), ("pk",)) and not self.is_distinct
+
+    def _made(self, rows: Iterable[Row]) -> builtins.list[T]:
+        return values_flows.made(self, rows)
+
+    def _parts(self, query: Query) -> Flow:
+        return values_flows.parts(self, query)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Pickled with its answer, as Django's QuerySet is, and without the objects."""
+        self._fetched()
+        asked = self.asked.all()
+        state = {**self.__dict__, "asked": (type(asked), asked._described())}
+        del state["query"]
+        return marked(state)
+
+    def __setstate__(self, pickled: dict[str, Any]) -> None:
+        state = unmarked(type(self), pickled)
+        kind, described = state["asked"]
+        asked = kind.__new__(kind)
+        asked.__setstate__(described)
+        self.__dict__.update(state, asked=asked, query=asked.query)
+
+    # One of them
+
+    def get(self, /, *pk: "str | int | UUID | Q", **lookups: Any) -> T:
+        """What the one object of this id, or of these Q and lookups, holds.
+
+        One round trip. Raises DoesNotExist, MultipleObjectsReturned.
         """
-        _check("values", (*names, *expressions.values()))
-        return self._projected(names or None, shapes.as_dict)
+        found: T = run(fetch.get(self, pk, lookups), self.db)
+        return found
 
-    @overload
-    def values_list(
-        self, *names: str, flat: Literal[True], named: Literal[False] = ...
-    ) -> "Projection[Any]": ...
-    @overload
-    def values_list(
-        self, *names: str, flat: Literal[False] = ..., named: bool = ...
-    ) -> "Projection[tuple[Any, ...]]": ...
-    def values_list(
-        self, *names: str, flat: bool = False, named: bool = False
-    ) -> "Projection[Any]":
-        """A tuple of each object's values; flat: the one value; named: with names.
+    async def aget(self, /, *pk: "str | int | UUID | Q", **lookups: Any) -> T:
+        """See get()."""
+        found: T = await arun(fetch.get(self, pk, lookups), self.db)
+        return found
 
-        Raises TypeError without names.
-        """
-        if flat and named:
-            raise TypeError("'flat' and 'named' can't be used together.")
-        if flat and len(names) != 1:
-            raise TypeError(
-                "'flat' is not valid when values_list is called with "
-                + ("more than one field." if names else "no field.")
+    def first(self) -> T | None:
+        """The first, None where there is none. One round trip."""
+        found: T | None = run(fetch.first(self), self.db)
+        return found
+
+    async def afirst(self) -> T | None:
+        """See first()."""
+        found: T | None = await arun(fetch.first(self), self.db)
+        return found
+
+    def last(self) -> T | None:
+        """The last, None where there is none. One round trip, unless distinct."""
+        found: T | None = run(values_flows.last(self), self.db)
+        return found
+
+    async def alast(self) -> T | None:
+        """See last()."""
+        found: T | None = await arun(values_flows.last(self), self.db)
+        return found
+
+    def earliest(self, *names: Any) -> T:
+        """See Collection.earliest()."""
+        asked = self._of(self.asked._first_by(names))
+        found: T = run(fetch.the_first(asked), self.db)
+        return found
+
+    async def aearliest(self, *names: Any) -> T:
+        """See earliest()."""
+        asked = self._of(self.asked._first_by(names))
+        found: T = await arun(fetch.the_first(asked), self.db)
+        return found
+
+    def latest(self, *names: Any) -> T:
+        """See Collection.latest()."""
+        asked = self._of(self.asked._first_by(names, is_last=True))
+        found: T = run(fetch.the_first(asked), self.db)
+        return found
+
+    async def alatest(self, *names: Any) -> T:
+        """See latest()."""
+        asked = self._of(self.asked._first_by(names, is_last=True))
+        found: T = await arun(fetch.the_first(asked), self.db)
+        return found
+
+    # Facts about many
+
+    def count(self) -> int:
+        """How many. One round trip, unless they are distinct: then as list()."""
+        number: int = run(values_flows.count(self), self.db)
+        return number
+
+    async def acount(self) -> int:
+        """See count()."""
+        number: int = await arun(values_flows.count(self), self.db)
+        return number
+
+    def exists(self) -> bool:
+        """Whether there is any. One round trip."""
+        is_there: bool = run(values_flows.exists(self), self.db)
+        return is_there
+
+    async def aexists(self) -> bool:
+        """See exists()."""
+        is_there: bool = await arun(values_flows.exists(self), self.db)
+        return is_there
+
+    def in_bulk(
+        self, id_list: Iterable[Any] | None = None, *, field_name: str = "pk"
+    ) -> dict[Any, T]:
+        """See Collection.in_bulk(). Objects are told apart by their ids."""
+        found: dict[Any, T] = run(fetch.in_bulk(self, id_list, field_name), self.db)
+        return found
+
+    async def ain_bulk(
+        self, id_list: Iterable[Any] | None = None, *, field_name: str = "pk"
+    ) -> dict[Any, T]:
+        """See in_bulk()."""
+        found: dict[Any, T]
+        found = await arun(fetch.in_bulk(self, id_list, field_name), self.db)
+        return found
+
+    def iterator(self, chunk_size: int | None = None) -> Iterator[T]:
+        """See Collection.iterator(). Distinct ones are all read first."""
+        return self._chunks(fetch.checked_chunk_size(chunk_size))
+
+    def _chunks(self, size: int) -> Iterator[T]:
+        found = run(values_flows.beginnings(self), self.db)
+        for start in range(0, len(found), size):
+            yield from run(
+                values_flows.chunk(self, found[start : start + size]), self.db
             )
-        if not names:
-            raise TypeError(
-                "values_list() takes the names of attributes: objects have no schema, "
-                "so there is no order for all of them. Ask for values(), which gives "
-                "each object's own by name."
-            )
-        _check("values_list", names)
-        if flat:
-            return self._projected(names, shapes.flat)
-        if named:
-            shapes.row_class(names)
-        return self._projected(names, shapes.as_row if named else shapes.as_tuple)
+
+    async def aiterator(self, chunk_size: int | None = None) -> AsyncIterator[T]:
+        """See iterator()."""
+        size = fetch.checked_chunk_size(chunk_size)
+        found = await arun(values_flows.beginnings(self), self.db)
+        for start in range(0, len(found), size):
+            some = found[start : start + size]
+            for part in await arun(values_flows.chunk(self, some), self.db):
+                yield part
+
+    def aggregate(self, *given: Any, **named: Any) -> dict[str, Any]:
+        """See Collection.aggregate(). NotSupportedError of distinct ones."""
+        results: dict[str, Any] = run(
+            values_flows.aggregate(self, given, named), self.db
+        )
+        return results
+
+    async def aaggregate(self, *given: Any, **named: Any) -> dict[str, Any]:
+        """See aggregate()."""
+        results: dict[str, Any] = await arun(
+            values_flows.aggregate(self, given, named), self.db
+        )
+        return results
+
+    def explain(self, *, format: str | None = None, **options: Any) -> str:
+        """See Collection.explain(): how the objects are found. One round trip."""
+        text: str = run(values_flows.explain(self, format, options), self.db)
+        return text
+
+    async def aexplain(self, *, format: str | None = None, **options: Any) -> str:
+        """See explain()."""
+        text: str = await arun(values_flows.explain(self, format, options), self.db)
+        return text
+
+    # What is of objects alone
+
+    @alters_data
+    def delete(self) -> NoReturn:
+        """TypeError, as all of these: ask the collection."""
+        raise _refusal("delete")
+
+    @alters_data
+    async def adelete(self) -> NoReturn:
+        """See delete()."""
+        raise _refusal("delete")
+
+    @alters_data
+    def update(self, **values: Any) -> NoReturn:
+        """See delete()."""
+        raise _refusal("update")
+
+    @alters_data
+    async def aupdate(self, **values: Any) -> NoReturn:
+        """See delete()."""
+        raise _refusal("update")
+
+    @alters_data
+    def set_expire(self, expire: Any) -> NoReturn:
+        """See delete()."""
+        raise _refusal("set_expire")
+
+    @alters_data
+    async def aset_expire(self, expire: Any) -> NoReturn:
+        """See delete()."""
+        raise _refusal("set_expire")
+
+    def contains(self, obj: Any) -> NoReturn:
+        """See delete()."""
+        raise _refusal("contains")
+
+    async def acontains(self, obj: Any) -> NoReturn:
+        """See delete()."""
+        raise _refusal("contains")
 
 
-def _check(verb: str, names: tuple[Any, ...]) -> None:
-    """Raise FieldError for an expression and a name of no attribute, or TypeError."""
-    for name in names:
-        if not isinstance(name, str):
-            kind = FieldError if is_expression(name) else TypeError
-            raise kind(
-                f"{verb}() takes names, which are texts; not {type(name).__name__}: "
-                f"{name!r}."
-            )
-        if not can_be_attribute(name):
-            raise FieldError(
-                f"{verb}() takes names of attributes, not {name!r}: no lookup is "
-                "followed. Ask for the attribute, and compute in Python."
-            )
+def _refusal(verb: str) -> TypeError:
+    return TypeError(f"Cannot call {verb}() after .values() or .values_list().")

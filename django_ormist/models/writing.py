@@ -1,15 +1,39 @@
 """The verbs of a manager and a collection that write, each with its async twin."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from inspect import isfunction
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..connections.executor import arun, run
-from . import bulk, conflicts, updates, upserts
-from .altering import Altering, alters_data
-from .asked import Asked
+from ..flows import bulk, bulk_upsert, upsert
+from ..flows import update as update_flows
+from .reading import Asked
 
 if TYPE_CHECKING:
     from .base import Model
+
+
+V = TypeVar("V", bound=Callable[..., Any])
+
+
+def alters_data(verb: V) -> V:
+    """Mark a verb as one that writes, in the way that Django's templates know."""
+    verb.__dict__["alters_data"] = True
+    return verb
+
+
+class Altering:
+    """Marks the verbs that a subclass has in place of marked ones."""
+
+    def __init_subclass__(cls, **arguments: Any) -> None:
+        super().__init_subclass__(**arguments)
+        for name, verb in vars(cls).items():
+            if isfunction(verb) and any(
+                getattr(vars(base).get(name), "alters_data", False)
+                for base in cls.__mro__[1:]
+            ):
+                alters_data(verb)
+
 
 M = TypeVar("M", bound="Model")
 
@@ -57,7 +81,7 @@ class Writing(Altering, Asked[M]):
         """
         asked = self._collection()
         options = (ignore_conflicts, update_conflicts, update_fields, unique_fields)
-        flow = conflicts.created(asked, objs, batch_size, options)
+        flow = bulk_upsert.created(asked, objs, batch_size, options)
         stored: list[M] = run(flow, asked.db)
         return stored
 
@@ -74,7 +98,7 @@ class Writing(Altering, Asked[M]):
         """See bulk_create()."""
         asked = self._collection()
         options = (ignore_conflicts, update_conflicts, update_fields, unique_fields)
-        flow = conflicts.created(asked, objs, batch_size, options)
+        flow = bulk_upsert.created(asked, objs, batch_size, options)
         stored: list[M] = await arun(flow, asked.db)
         return stored
 
@@ -132,7 +156,7 @@ class Writing(Altering, Asked[M]):
         """
         asked = self._collection()
         found: tuple[M, bool]
-        found = run(upserts.get_or_create(asked, defaults, tags, lookups), asked.db)
+        found = run(upsert.get_or_create(asked, defaults, tags, lookups), asked.db)
         return found
 
     @alters_data
@@ -143,7 +167,7 @@ class Writing(Altering, Asked[M]):
         asked = self._collection()
         found: tuple[M, bool]
         found = await arun(
-            upserts.get_or_create(asked, defaults, tags, lookups), asked.db
+            upsert.get_or_create(asked, defaults, tags, lookups), asked.db
         )
         return found
 
@@ -164,7 +188,7 @@ class Writing(Altering, Asked[M]):
         asked = self._collection()
         given = (defaults, create_defaults, tags, lookups)
         found: tuple[M, bool]
-        found = run(upserts.update_or_create(asked, *given), asked.db)
+        found = run(upsert.update_or_create(asked, *given), asked.db)
         return found
 
     @alters_data
@@ -180,7 +204,7 @@ class Writing(Altering, Asked[M]):
         asked = self._collection()
         given = (defaults, create_defaults, tags, lookups)
         found: tuple[M, bool]
-        found = await arun(upserts.update_or_create(asked, *given), asked.db)
+        found = await arun(upsert.update_or_create(asked, *given), asked.db)
         return found
 
     @alters_data
@@ -193,12 +217,12 @@ class Writing(Altering, Asked[M]):
         100 objects, and two. save() is not called, and no signal sent.
         """
         asked = self._collection()
-        number: int = run(updates.update(asked, values), asked.db)
+        number: int = run(update_flows.update(asked, values), asked.db)
         return number
 
     @alters_data
     async def aupdate(self, /, **values: Any) -> int:
         """See update()."""
         asked = self._collection()
-        number: int = await arun(updates.update(asked, values), asked.db)
+        number: int = await arun(update_flows.update(asked, values), asked.db)
         return number

@@ -6,8 +6,8 @@ from typing import Any
 from ..keys import Space
 from ..queries.conditions import Condition
 from ..queries.query import CREATED, EXPIRE, Order, Query
+from .compiler import Plan
 from .operation import Operation, Script, Word
-from .plans import Plan
 
 ASK = Script("ask")
 GATHER = Script("gather")

@@ -1,8 +1,7 @@
 """Sessions as objects of the mapper: ``SESSION_ENGINE = "django_ormist.sessions"``."""
 
-from .ending import alog_out_everywhere, log_out_everywhere
-from .keys import private_id
-from .model import Session
+from .logout import alog_out_everywhere, log_out_everywhere
+from .model import Session, private_id
 from .store import SessionStore
 
 __all__ = [

@@ -17,19 +17,18 @@ from django.contrib.sessions.exceptions import SessionInterrupted
 from ..codecs import Deadline, Lifetime, pack, pack_value, with_deadline
 from ..codecs.lifetimes import LAST_MS
 from ..connections import connections
+from ..deadlines import is_past, moment_ms, now_ms, remaining_ms
 from ..exceptions import ConflictError, IntegrityError
+from ..flows import save as save_flows
+from ..flows.record import Contents
 from ..keys import Space
-from ..models import saving
-from ..models.contents import Contents
-from ..models.deadlines import is_past, moment_ms, now_ms, remaining_ms
 from ..operations import objects
 from ..operations.expiry import sweep
 from ..operations.objects import NOTHING, Image
 from ..operations.operation import Flow
 from ..operations.replies import Outcome
-from . import payload, settings
-from .keys import private_id
-from .model import Session
+from . import serialization, settings
+from .model import Session, private_id
 
 if TYPE_CHECKING:
     from .store import SessionStore
@@ -57,7 +56,7 @@ def load(store: "SessionStore") -> Flow:
     if packed is not None and not (yield from is_past(packed)):
         try:
             record = Session._from_row((pk.encode(), packed, None), space, using)
-            data = payload.data(record.attrs, store.serializer)
+            data = serialization.data(record.attrs, store.serializer)
         except Exception as error:  # damaged bytes, and whatever a serializer raises
             _report(pk, error)
         else:
@@ -97,7 +96,7 @@ def insert(store: "SessionStore", own: dict[str, Any] | None = None) -> Flow:
     record.attrs.update(own or {}, created_ms=now_ms())
     _write_into(store, record)
     try:
-        yield from saving.save(record, settings.using(), force_insert=True)
+        yield from save_flows.save(record, settings.using(), force_insert=True)
     except IntegrityError:
         raise CreateError from None
     _now_stands_for(store, record)
@@ -133,7 +132,7 @@ def cycle(store: "SessionStore") -> Flow:
     leaves nothing under the new key. Two round trips.
     """
     old, old_key, is_cleared = _known(store), store.session_key, store._is_cleared
-    yield from create(store, payload.own(old.attrs) if old else None)
+    yield from create(store, serialization.own(old.attrs) if old else None)
     if old is None:
         if old_key is not None:
             yield from delete(store, old_key)
@@ -141,10 +140,10 @@ def cycle(store: "SessionStore") -> Flow:
     try:
         was_stored = yield from _end_old(store, old, is_cleared)
     except UpdateError:  # the new one was ended, and the old one still stands
-        yield from saving.delete_stored(old, settings.using(), NOTHING)
+        yield from save_flows.delete_stored(old, settings.using(), NOTHING)
         yield from _interrupt(store)
     is_own = old.id in ended_by_password.get()
-    if not (was_stored or is_own) and payload.USER in store._session_cache:
+    if not (was_stored or is_own) and serialization.USER in store._session_cache:
         yield from _interrupt(store)
 
 
@@ -164,7 +163,7 @@ def _end_old(store: "SessionStore", old: Session, is_cleared: bool) -> Flow:
             yield from _bring_along(store, _contents(old, base), _contents(old, stored))
         base = stored
     if code is Outcome.UNEXPLAINED:
-        yield from saving.delete_stored(old, using, NOTHING)
+        yield from save_flows.delete_stored(old, using, NOTHING)
     return code is Outcome.DONE
 
 
@@ -194,7 +193,7 @@ def delete(store: "SessionStore", session_key: str | None) -> Flow:
     if record is None or record.id != private_id(session_key):
         record = Session(id=private_id(session_key))
     image = _image(record, record._packed)
-    yield from saving.delete_stored(record, settings.using(), image)
+    yield from save_flows.delete_stored(record, settings.using(), image)
 
 
 def note(store: "SessionStore") -> Flow:
@@ -235,11 +234,11 @@ def clear_expired() -> Flow:
 def _write_into(store: "SessionStore", record: Session) -> dict[str, Any]:
     """Make *record* hold what the store does; the attributes it then has."""
     before = dict(record.attrs)
-    own = payload.own(before)
+    own = serialization.own(before)
     if store.sighting is not None:
         own.update(store.sighting.facts(before))
-    attrs = payload.attributes(store._session_cache, store.serializer, own)
-    payload.keep(attrs, before, store.serializer)
+    attrs = serialization.attributes(store._session_cache, store.serializer, own)
+    serialization.keep(attrs, before, store.serializer)
     record.attrs.clear()
     record.attrs.update(attrs)
     record.__dict__["_expire_at_ms"] = _deadline(store)
@@ -249,7 +248,7 @@ def _write_into(store: "SessionStore", record: Session) -> dict[str, Any]:
 def _update(record: Session) -> Flow:
     """Flow: save a record that was loaded. UpdateError if it is gone."""
     try:
-        yield from saving.save(record, settings.using(), force_update=True)
+        yield from save_flows.save(record, settings.using(), force_update=True)
     except Session.NotUpdated:
         raise UpdateError from None
 
@@ -265,7 +264,7 @@ def _replace(store: "SessionStore") -> Flow:
         store._record = None
         _write_into(store, record)
         try:
-            yield from saving.save(
+            yield from save_flows.save(
                 record, settings.using(), force_update=True, strict=True
             )
         except Session.NotUpdated:
@@ -289,13 +288,13 @@ def _renew(store: "SessionStore", record: Session) -> Flow:
             record._take(contents, with_deadline(packed, deadline), using)
             return
         if code is Outcome.DUE:
-            yield from saving.delete_stored(record, using, NOTHING)
+            yield from save_flows.delete_stored(record, using, NOTHING)
             return
         if fact is None:
             raise UpdateError
         sent = dict(record.attrs)
         try:
-            yield from saving.refresh(record, using)
+            yield from save_flows.refresh(record, using)
         except Session.DoesNotExist:
             raise UpdateError from None
         _take_over(store, record, sent)
@@ -344,8 +343,8 @@ def _take_over(store: "SessionStore", record: Session, sent: dict[str, Any]) -> 
         and not (name in sent and _is_same(name, value, sent[name]))
     }
     gone = dict.fromkeys(name for name in sent if name not in record.attrs)
-    store._session_cache.update(payload.data(changed, store.serializer))
-    for key in payload.data(gone, store.serializer):
+    store._session_cache.update(serialization.data(changed, store.serializer))
+    for key in serialization.data(gone, store.serializer):
         store._session_cache.pop(key, None)
 
 
@@ -377,7 +376,7 @@ def _deadline(store: "SessionStore") -> Deadline:
 
     What is farther than a store can keep becomes the last deadline.
     """
-    own = store._session_cache.get(payload.LIFETIME)
+    own = store._session_cache.get(serialization.LIFETIME)
     if isinstance(own, str | datetime):
         moment = store.get_expiry_date(expiry=own)
         is_far = moment.replace(tzinfo=None) >= LAST_DAY  # datetime.max, anywhere

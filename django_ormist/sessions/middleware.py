@@ -11,8 +11,8 @@ from django.contrib.sessions.middleware import SessionMiddleware as DjangosMiddl
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
+from ..deadlines import now_ms
 from ..exceptions import ImproperlyConfigured
-from ..models.deadlines import now_ms
 from . import settings
 from .devices import LONGEST_AGENT, Sighting, client_address
 from .store import SessionStore

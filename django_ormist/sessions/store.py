@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from django.contrib.sessions.backends.base import VALID_KEY_CHARS, SessionBase
 
 from ..connections.executor import arun, run
-from ..models.letters import drawn
+from ..crypto import drawn
 from ..operations.operation import Flow
 from . import flows, settings
 

@@ -19,9 +19,8 @@ from django.views.decorators.http import require_POST, require_safe
 from ..models import Collection
 from . import settings
 from .devices import device_name
-from .ending import log_out_everywhere, user_text
-from .keys import private_id
-from .model import Session
+from .logout import log_out_everywhere, user_text
+from .model import Session, private_id
 
 BARE = "django_ormist/sessions/base.html"
 """What the page extends in a site without the template that BASE_TEMPLATE names."""

@@ -4,8 +4,7 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, ClassVar
 from unittest import TestCase, TestResult
 
-from .isolation import Isolated, isolated
-from .trips import assert_trips
+from .isolation import Isolated, assert_trips, isolated
 
 if TYPE_CHECKING:
     _Case = TestCase

@@ -69,6 +69,6 @@ def _ormist_for_all(request: pytest.FixtureRequest) -> None:
 @pytest.fixture
 def assert_trips() -> Callable[..., Any]:
     """``with assert_trips(1): ...`` fails unless there is exactly one round trip."""
-    from .trips import assert_trips
+    from .isolation import assert_trips
 
     return assert_trips

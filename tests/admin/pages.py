@@ -6,7 +6,7 @@ from uuid import UUID
 
 from django.contrib.messages import get_messages
 
-from django_ormist.admin.attributes import row_key
+from django_ormist.admin.formfields import row_key
 
 from .conftest import url
 

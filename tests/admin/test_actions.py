@@ -77,7 +77,7 @@ def test_delete_selected_of_all_pages_names_some_and_counts_the_rest(root, serve
 
 
 def test_a_queryset_does_what_its_collection_does(root, cities):
-    from django_ormist.admin.stubs import stub_of
+    from django_ormist.admin.proxies import stub_of
 
     stubs = stub_of(City).objects.filter(country="IT")
     assert stubs.set_expire(60) == 2

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from django_ormist.admin.editors import written
+from django_ormist.admin.value_text import written
 from tests.models import City, Plain, Token
 
 from .conftest import url

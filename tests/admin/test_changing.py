@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from django_ormist.admin.attributes import row_key
+from django_ormist.admin.formfields import row_key
 from tests.models import City, Page, Plain, User
 
 from .conftest import url

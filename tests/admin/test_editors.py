@@ -3,14 +3,14 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from django_ormist.admin.attributes import (
+from django_ormist.admin.formfields import (
     AttributesField,
     AttributesWidget,
     Changes,
+    GivenTagsField,
     row_key,
 )
-from django_ormist.admin.editors import KEPT, KINDS, plain_newlines, read, written
-from django_ormist.admin.tags import GivenTagsField
+from django_ormist.admin.value_text import KEPT, KINDS, plain_newlines, read, written
 from tests.properties.test_codecs import is_same, storable, text
 
 

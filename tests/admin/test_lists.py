@@ -120,7 +120,7 @@ def test_columns_with_an_index_sort_the_list(root, cities):
 
 
 def test_the_id_sorts_by_creation_and_the_deadline_by_itself(root, server):
-    from django_ormist.admin.stubs import stub_of
+    from django_ormist.admin.proxies import stub_of
 
     one, two = Plain.objects.create(expire=90), Plain.objects.create(expire=60)
     stubs = stub_of(Plain).objects.all()
@@ -166,8 +166,8 @@ def test_every_word_must_be_found(root, cities):
 
 
 def test_a_text_with_a_sorted_index_is_searched_by_its_beginning(root, server):
-    from django_ormist.admin.search import found_by
-    from django_ormist.admin.stubs import stub_of
+    from django_ormist.admin.lookups import found_by
+    from django_ormist.admin.proxies import stub_of
 
     City.objects.create(name="New York")
     City.objects.create(name="Newcastle")
@@ -187,9 +187,9 @@ def test_a_glob_in_a_search_is_only_text(root, cities):
 
 
 def test_a_search_among_very_many_says_what_it_did_not_see(root, server, monkeypatch):
-    monkeypatch.setattr("django_ormist.operations.beginnings.STEP", 10)
+    monkeypatch.setattr("django_ormist.operations.scan.STEP", 10)
     monkeypatch.setattr(
-        "django_ormist.operations.beginnings.ids_beginning.__defaults__", (10, 100)
+        "django_ormist.operations.scan.ids_beginning.__defaults__", (10, 100)
     )
     City.objects.bulk_create(City(name=f"C{n}", country="XX") for n in range(2000))
     response = root.get(url(CITIES), {"q": "nothing"})

@@ -16,7 +16,7 @@ import django_ormist as ormist
 from django_ormist import admin as ormist_admin
 from django_ormist.admin import permissions
 from django_ormist.admin.permissions import create_permissions
-from django_ormist.admin.stubs import all_stubs, stub_of
+from django_ormist.admin.proxies import all_stubs, stub_of
 from tests.models import City, Page, Plain, User
 
 from .site import CityAdmin, site

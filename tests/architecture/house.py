@@ -17,6 +17,7 @@ class Import:
 
     name: str
     line: int
+    is_for_types: bool = False
 
 
 @dataclass(frozen=True)
@@ -50,8 +51,14 @@ class Module:
     @cached_property
     def imports(self) -> list[Import]:
         """Every import, wherever it stands: in a function, or for types alone."""
+        for_types = {
+            node
+            for block in ast.walk(self.tree)
+            if isinstance(block, ast.If) and ast.unparse(block.test) == "TYPE_CHECKING"
+            for node in block.body
+        }
         return [
-            Import(name, node.lineno)
+            Import(name, node.lineno, node in for_types)
             for node in ast.walk(self.tree)
             for name in self._imported(node)
         ]

@@ -7,20 +7,25 @@ import pytest
 from tests.architecture.house import modules, room_of
 
 FLOORS = {
-    "apps": 6,
-    "checks": 6,
-    "sessions": 6,
-    "admin": 6,
-    "management": 6,
-    "testing": 6,
-    "debug": 6,
-    "models": 5,
-    "signals": 5,
+    "apps": 7,
+    "checks": 7,
+    "sessions": 7,
+    "admin": 7,
+    "management": 7,
+    "testing": 7,
+    "debug": 7,
+    "models": 6,
+    "flows": 5,
     "connections": 4,
+    "signals": 3,
     "conf": 3,
+    "crypto": 3,
+    "deadlines": 3,
     "embedded": 3,
     "operations": 2,
     "queries": 1,
+    "schema": 1,
+    "validators": 1,
     "codecs": 0,
     "keys": 0,
     "terms": 0,
@@ -28,8 +33,8 @@ FLOORS = {
     "storable": 0,
     "exceptions": 0,
 }
-FRONT_DOOR = 7
-EDGE, HIGHEST_PURE = 6, 2
+FRONT_DOOR = 8
+EDGE, HIGHEST_PURE = 7, 2
 
 # Django asks of apps.py that it registers the checks and connects signals, and looks
 # for commands in management/ alone: those that are the sessions' own import them.
@@ -82,7 +87,9 @@ def test_imports_go_down_or_stay_on_the_floor(module):
     upward = [
         f"{module}:{each.line} imports {each.name}"
         for each in module.imports
-        if (room := room_of(each.name)) is not None and floor(room) > floor(module.room)
+        if (room := room_of(each.name)) is not None
+        and floor(room) > floor(module.room)
+        and not (each.is_for_types and (module.room, room) == ("flows", "models"))
     ]
     assert not upward
 

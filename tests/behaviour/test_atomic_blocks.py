@@ -9,7 +9,7 @@ import pytest
 
 import django_ormist as ormist
 from django_ormist import signals
-from django_ormist.models import committing
+from django_ormist.flows import transaction
 from tests.models import Page, Todo, User
 
 
@@ -205,7 +205,7 @@ def test_what_cannot_wait_is_refused(ask, block, server, verb):
 
 
 def test_a_block_of_too_many_objects_writes_nothing(server, monkeypatch):
-    monkeypatch.setattr(committing, "MOST_OBJECTS", 2)
+    monkeypatch.setattr(transaction, "MOST_OBJECTS", 2)
     with pytest.raises(ormist.NotSupportedError, match="at most 2"), ormist.atomic():
         User.objects.bulk_create([User(), User(), User()])
     assert User.objects.count() == 0

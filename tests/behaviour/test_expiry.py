@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 import django_ormist as ormist
+from django_ormist import deadlines
 from django_ormist.connections.executor import run
 from django_ormist.keys import Space
-from django_ormist.models import deadlines
 from django_ormist.operations.expiry import sweep
 from tests.models import Page, Plain, Todo, User
 

@@ -7,9 +7,9 @@ import pytest
 
 from django_ormist.connections import connections
 from django_ormist.connections.executor import run
-from django_ormist.connections.wire import packed
+from django_ormist.connections.protocol import packed
 from django_ormist.exceptions import IntegrityError
-from django_ormist.models.efforts import Effort
+from django_ormist.flows.attempt import Effort
 from django_ormist.operations.expiry import sweep
 from django_ormist.sortkeys import sort_key
 from tests.behaviour.test_expiry import expire_now

@@ -10,9 +10,9 @@ from django.core.management import CommandError, call_command
 from django.db.models import F
 
 import django_ormist as ormist
+from django_ormist import deadlines
 from django_ormist.codecs import with_deadline
 from django_ormist.connections.executor import run
-from django_ormist.models import deadlines
 from django_ormist.operations.expiry import sweep
 from tests.checker import raw_faults
 from tests.models import City, Page, Plain, Todo, Token

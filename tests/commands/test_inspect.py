@@ -8,7 +8,7 @@ import pytest
 from django.core.management import CommandError, ManagementUtility
 
 from django_ormist.keys import all_key, object_key
-from django_ormist.operations import inspection
+from django_ormist.operations import stats
 from tests.models import Page, Plain, Session, Todo, User
 
 
@@ -87,7 +87,7 @@ def test_bytes_are_those_of_every_key_where_all_were_looked_at(as_json, server):
 
 @pytest.mark.servers("valkey*", "redis*")
 def test_bytes_of_many_are_told_from_a_sample(as_json, command, server, monkeypatch):
-    monkeypatch.setattr(inspection.sample, "__defaults__", (100,))
+    monkeypatch.setattr(stats.sample, "__defaults__", (100,))
     User.objects.bulk_create(User(n=i % 10, text="x" * 100) for i in range(1000))
     keys = server.keys("*{tests.User}*")
     by_hand = sum(server.client.memory_usage(key) for key in keys)

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from django_ormist.codecs import pack
 from django_ormist.keys import Space, all_key, object_key
-from django_ormist.operations import inspection
-from django_ormist.operations.inspection import Sample, Tally
+from django_ormist.operations import stats
+from django_ormist.operations.stats import Sample, Tally
 
 SPACE = Space("p", "app.M")
 
@@ -28,30 +28,30 @@ def answer(flow, *replies):
 
 
 def test_tally_counts_the_due_ones_apart():
-    assert answer(inspection.tally(SPACE), [7, 10, 5])[0] == Tally(7, 2, 3)
+    assert answer(stats.tally(SPACE), [7, 10, 5])[0] == Tally(7, 2, 3)
 
 
 def test_tally_is_never_below_zero_when_others_write_meanwhile():
-    assert answer(inspection.tally(SPACE), [11, 10, 0])[0] == Tally(11, 0, 0)
+    assert answer(stats.tally(SPACE), [11, 10, 0])[0] == Tally(11, 0, 0)
 
 
 def test_a_sample_tells_terms_and_damaged_bytes():
     packed = [pack({"a": 1}, ["x"]), None, b"\x00"]
-    flow = inspection.sample(SPACE, lambda name: name == "a", 3)
+    flow = stats.sample(SPACE, lambda name: name == "a", 3)
     seen, _ = answer(flow, [b"1", b"2", b"3"], packed)
     assert seen.rows == [(b"1", ["x", "a:1"]), (b"2", []), (b"3", [])]
     assert seen.unreadable == [object_key(SPACE, "3")]
 
 
 def test_a_sample_of_nothing_asks_once():
-    seen, steps = answer(inspection.sample(SPACE, lambda name: True), [])
+    seen, steps = answer(stats.sample(SPACE, lambda name: True), [])
     assert seen == Sample([])
     assert len(steps) == 1
 
 
 def test_the_largest_tags_are_counted_and_ordered():
     seen = Sample([(b"1", ["x", "y"]), (b"2", ["x", "gone"])])
-    flow = inspection.largest_tags(SPACE, seen, 2)
+    flow = stats.largest_tags(SPACE, seen, 2)
     assert answer(flow, [10, 30, 0])[0] == [("y", 30), ("x", 10)]
 
 
@@ -60,31 +60,31 @@ def test_size_is_own_bytes_and_a_share_of_each_entry_times_all_objects():
     memory = [1000, 0, 0, 100, 200, 400, 30]
     numbers = [10, 8, 3]
     # (100 + 200 + 2 * 400/8 + 30/3) / 2 = 205 an object, ten objects, and the index
-    size, _ = answer(inspection.size_bytes(SPACE, seen, False), memory, numbers)
+    size, _ = answer(stats.size_bytes(SPACE, seen, False), memory, numbers)
     assert size == 1000 + 2050
 
 
 def test_size_passes_over_an_entry_that_is_not_there():
     seen = Sample([(b"1", ["x"])])
-    flow = inspection.size_bytes(SPACE, seen, False)
+    flow = stats.size_bytes(SPACE, seen, False)
     assert answer(flow, [10, 0, 0, 5, 0], [1, 0])[0] == 15
 
 
 def test_size_asks_a_thousand_keys_a_trip():
     seen = Sample([(b"%d" % i, []) for i in range(1500)])
-    flow = inspection.size_bytes(SPACE, seen, True)
+    flow = stats.size_bytes(SPACE, seen, True)
     _, steps = answer(flow, [1] * 1000, [1] * 1000, [1] * 1000, [1] * 3, [1500])
     assert [len(step) for step in steps] == [1000, 1000, 1000, 3, 1]
 
 
 def test_info_is_read_by_field():
-    info = inspection.read_info(
+    info = stats.read_info(
         b"# Server\r\nredis_version:7.2.4\r\nvalkey_version:9.1.0\r\n"
         b"server_mode:standalone\r\n\r\n# Memory\r\nused_memory:12\r\nmaxmemory:0\r\n"
         b"aof_enabled:1\r\nconfig_file:/a:b\r\n"
     )
     assert info["config_file"] == "/a:b"
-    facts = inspection.server_facts(info)
+    facts = stats.server_facts(info)
     assert (facts["product"], facts["version"]) == ("valkey", "9.1.0")
     assert facts["mode"] == "standalone"
     assert facts["memory"]["used_bytes"] == 12
@@ -93,14 +93,14 @@ def test_info_is_read_by_field():
 
 
 def test_facts_of_a_silent_server_are_none():
-    facts = inspection.server_facts({})
+    facts = stats.server_facts({})
     assert facts["product"] is facts["version"] is facts["uptime_seconds"] is None
     assert set(facts["persistence"].values()) == {None}
 
 
 @given(st.binary(max_size=12), st.binary(max_size=12))
 def test_an_escaped_glob_matches_its_text_alone(text, other):
-    pattern = inspection.glob_escaped(text)
+    pattern = stats.glob_escaped(text)
     assert matched(pattern, text)
     assert matched(pattern, other) == (text == other)
 
@@ -114,14 +114,14 @@ def matched(pattern, text):
 
 
 def test_the_root_of_a_prefix_meets_no_longer_prefix():
-    assert SPACE.base.startswith(inspection.root("p"))
-    assert not Space("p:q", "app.M").base.startswith(inspection.root("p"))
+    assert SPACE.base.startswith(stats.root("p"))
+    assert not Space("p:q", "app.M").base.startswith(stats.root("p"))
 
 
 @pytest.mark.parametrize("only_objects", [False, True])
 def test_only_keys_that_begin_so_are_unlinked(only_objects):
     ours = [object_key(SPACE, "1"), all_key(SPACE)]
-    flow = inspection.unlink_some(SPACE.base, b"0", only_objects)
+    flow = stats.unlink_some(SPACE.base, b"0", only_objects)
     scan = flow.send(None)
     read = scan.parse([b"5", [*ours, b"p:{app.Mx}:o:1", b"else"]])
     unlink = flow.send(read)
@@ -133,7 +133,7 @@ def test_only_keys_that_begin_so_are_unlinked(only_objects):
 
 
 def test_keys_are_counted_by_model_registered_or_not():
-    flow = inspection.keys_by_model(inspection.root("p"), "p")
+    flow = stats.keys_by_model(stats.root("p"), "p")
     first = [b"3", [object_key(SPACE, "1"), all_key(SPACE)]]
     last = [b"0", [b"p:{old}:o:{x}:o:", b"p:{old}:t:o:"]]
     found, _ = answer(flow, first, last)

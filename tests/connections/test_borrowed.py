@@ -10,7 +10,7 @@ from django.core.cache.backends.base import BaseCache
 from django.core.checks import run_checks
 
 from django_ormist.connections import connections
-from django_ormist.connections.borrowed import SentOnce
+from django_ormist.connections.cache_pools import SentOnce
 from django_ormist.exceptions import ImproperlyConfigured
 from django_ormist.operations.operation import Operation
 from tests.connections.test_pools import in_threads, sockets

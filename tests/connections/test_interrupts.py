@@ -19,7 +19,8 @@ import pytest
 import redis
 
 import django_ormist as ormist
-from django_ormist.connections import connections, wire
+from django_ormist.connections import connections
+from django_ormist.connections import protocol as protocol_module
 from django_ormist.operations.operation import Operation
 
 RUNS = int(os.environ.get("ORMIST_INTERRUPTS", "30"))
@@ -254,7 +255,7 @@ def test_the_packer_is_given_bytes_alone(configure, real, monkeypatch):
             given.extend(words)
             return hiredis.pack_command(words)
 
-    monkeypatch.setattr(wire, "hiredis", Spy)
+    monkeypatch.setattr(protocol_module, "hiredis", Spy)
     monkeypatch.setattr(redis.connection, "hiredis", Spy)
     connection = configure(LOCATION=f"{real.tcp_url}?db=1", OPTIONS={"protocol": 3})
     connection.send([Operation("ECHO", (), (word,)) for word in ("ä", -(2**70), b"")])

@@ -7,7 +7,7 @@ import sys
 import pytest
 import redis
 
-from django_ormist.connections import watching
+from django_ormist.connections import instrumentation as instrumentation_module
 from django_ormist.connections.executor import run
 from django_ormist.operations.operation import Operation
 from tests.models import Page, Todo
@@ -46,7 +46,7 @@ def test_no_value_and_no_id_is_logged(server, log):
 
 
 def test_nothing_is_told_where_nobody_looks(server, monkeypatch):
-    monkeypatch.setattr(watching, "_told", None)  # nobody may call it
+    monkeypatch.setattr(instrumentation_module, "_told", None)  # nobody may call it
     monkeypatch.delitem(sys.modules, "opentelemetry.trace", raising=False)
     logging.getLogger(LOGGER).setLevel(logging.INFO)
     try:
@@ -59,7 +59,7 @@ def test_a_watcher_sees_the_trips_of_its_own_context_alone(server):
     mine, theirs = [], []
 
     async def work(seen, tag, number):
-        with watching.watched_by(seen.append):
+        with instrumentation_module.watched_by(seen.append):
             for _ in range(number):
                 await Todo.objects.acreate(tag)
 
@@ -75,7 +75,7 @@ def test_a_trip_that_fails_is_told_with_its_error(settings):
     settings.ORMIST = {"default": {"LOCATION": "redis://127.0.0.1:1/0"}}
     seen = []
     with (
-        watching.watched_by(seen.append),
+        instrumentation_module.watched_by(seen.append),
         pytest.raises(redis.ConnectionError) as error,
     ):
         Todo.objects.count()
@@ -88,7 +88,7 @@ def test_names_are_counted_in_short(server):
     def flow():
         yield [Operation("GET", (b"a",)), *[Operation("TTL", (b"a",))] * 3]
 
-    with watching.watched_by(seen.append):
+    with instrumentation_module.watched_by(seen.append):
         run(flow(), "default")
     assert seen[0].summary == "GET, TTL x3"
     assert seen[0].keys == 4

@@ -72,14 +72,14 @@ def test_a_folder_beside_the_package_is_of_the_project():
 
 
 def test_nothing_is_watched_after_the_request(site, client):
-    from django_ormist.connections import watching
+    from django_ormist.connections import instrumentation
 
     client.get("/page/")
-    assert watching._watchers.get() == ()
+    assert instrumentation._watchers.get() == ()
 
 
 def test_a_script_is_explained_by_its_header_and_a_command_is_not():
-    from django_ormist.debug.explaining import explanation
+    from django_ormist.debug.panel import explanation
 
     told = explanation(Operation(SAVE, ()))
     assert told["does"].endswith(".")

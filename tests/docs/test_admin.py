@@ -8,7 +8,7 @@ from django.contrib import admin
 
 from django_ormist import admin as ormist_admin
 from django_ormist.admin import checks
-from django_ormist.admin.stubs import stub_of
+from django_ormist.admin.proxies import stub_of
 from tests.docs.pages import DOCS, assert_signatures, run
 
 

@@ -16,7 +16,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from django_ormist.embedded import server_url, watch
+from django_ormist.embedded import server_url, supervisor
 from tests.servers import ROOT
 
 DEADLINE_SECONDS = 60.0  # for what takes some tens of milliseconds on an idle machine
@@ -66,18 +66,20 @@ class Home:
         return self.server_facts()[0]
 
     def is_locked(self, name: str) -> bool:
-        return self.path.exists() and watch.is_locked(str(self.path / name))
+        return self.path.exists() and supervisor.is_locked(str(self.path / name))
 
     def has_stopped(self) -> bool:
-        return not self.is_locked(watch.SERVER) and not self.is_locked(watch.WATCH)
+        return not self.is_locked(supervisor.SERVER) and not self.is_locked(
+            supervisor.WATCH
+        )
 
     def log(self) -> str:
-        return (self.path / watch.LOG).read_text()
+        return (self.path / supervisor.LOG).read_text()
 
     def end(self) -> None:
         """Stop the server and its watch, if they run."""
-        if self.is_locked(watch.SERVER):
-            address = watch.address(str(self.path))
+        if self.is_locked(supervisor.SERVER):
+            address = supervisor.address(str(self.path))
             if address is not None and os.path.exists(address):
                 with self.client(f"unix://{quote(address)}") as client:
                     client.shutdown(nosave=True)

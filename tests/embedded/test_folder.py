@@ -10,7 +10,7 @@ import pytest
 import redis
 
 from django_ormist.embedded import folder as folder_module
-from django_ormist.embedded import server_url, watch
+from django_ormist.embedded import server_url, supervisor
 from django_ormist.exceptions import ImproperlyConfigured
 
 from .conftest import SOON, Home, wait_until
@@ -34,7 +34,7 @@ def mode_of(path):
 def test_only_this_user_can_enter(home):
     home.client().set("a", "1")
     assert mode_of(home.path) == 0o700
-    assert mode_of(home.path / watch.SOCKET) == 0o700
+    assert mode_of(home.path / supervisor.SOCKET) == 0o700
     files = [path for path in home.path.rglob("*") if path.is_file()]
     assert files
     assert {mode_of(path) for path in files} == {0o600}
@@ -127,10 +127,10 @@ def socket_directory(home: Home) -> Path:
 def test_a_directory_that_changes_hands_is_not_connected_to(homes, temporary):
     home = homes(LONG)
     directory = Path(home.url().removeprefix("unix://")).parent
-    assert watch.address(str(home.path)) is not None
+    assert supervisor.address(str(home.path)) is not None
     directory.chmod(0o777)
     try:
-        assert watch.address(str(home.path)) is None
+        assert supervisor.address(str(home.path)) is None
     finally:
         directory.chmod(0o700)
 
@@ -288,6 +288,6 @@ before = set(sys.modules)
 runpy.run_path(sys.argv[1], run_name="watch")
 print(*sorted(n for n in sys.modules if n.startswith(("django", "redis", "site"))))
 """
-    file = watch.__file__
+    file = supervisor.__file__
     spoken = child(source, file).hear()
     assert not {"django", "redis", "django_ormist"} & set(spoken.split())

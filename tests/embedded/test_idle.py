@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from django_ormist.embedded import watch
+from django_ormist.embedded import supervisor
 from django_ormist.exceptions import ImproperlyConfigured
 
 from .conftest import SOON, wait_until
@@ -22,7 +22,7 @@ def test_it_stops_and_comes_back_with_its_data(home):
         client.set("a", "1")
         run_id = client.info("server")["run_id"]
     wait_until(home.has_stopped)
-    assert not (home.path / watch.SOCKET).exists()
+    assert not (home.path / supervisor.SOCKET).exists()
     assert home.client().get("a") == b"1"
     assert home.run_id() != run_id
 
@@ -100,19 +100,19 @@ def in_folder(short_folder, monkeypatch):
 def test_it_stops_if_nobody_has_come(in_folder):
     line = FakeLine(ever=7)
     with pytest.raises(EOFError):
-        watch.Watch(SOON).stop_unless_joined(line, seen=(1, 7))
+        supervisor.Watch(SOON).stop_unless_joined(line, seen=(1, 7))
     assert line.is_stopped
-    assert not watch.is_locked(watch.DOOR)
+    assert not supervisor.is_locked(supervisor.DOOR)
 
 
 def test_it_stays_if_somebody_came_and_went_at_the_last_moment(in_folder):
     line = FakeLine(ever=8)
-    watch.Watch(SOON).stop_unless_joined(line, seen=(1, 7))
+    supervisor.Watch(SOON).stop_unless_joined(line, seen=(1, 7))
     assert not line.is_stopped
 
 
 def test_it_stays_while_somebody_is_joining(in_folder):
     line = FakeLine(ever=7)
-    with watch.locked(watch.DOOR, watch.fcntl.LOCK_SH):
-        watch.Watch(SOON).stop_unless_joined(line, seen=(1, 7))
+    with supervisor.locked(supervisor.DOOR, supervisor.fcntl.LOCK_SH):
+        supervisor.Watch(SOON).stop_unless_joined(line, seen=(1, 7))
     assert not line.is_stopped

@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from django_ormist.embedded import server_url, watch
+from django_ormist.embedded import server_url, supervisor
 
 from .conftest import SOON, is_running, wait_until
 
@@ -75,18 +75,18 @@ def test_who_started_it_may_be_killed_with_all_its_group(home, child):
 def test_a_server_whose_socket_goes_at_once_is_stopped(home, child):
     home.path.mkdir(mode=0o700)
     bereft = child(BEREFT, str(home.path))
-    assert bereft.hear() == watch.READY
+    assert bereft.hear() == supervisor.READY
     assert bereft.hear() == "ended 0"
 
 
 def test_who_started_it_may_be_killed_in_the_middle(home, child):
     home.path.mkdir(mode=0o700)
-    with watch.locked(str(home.path / watch.WATCH), watch.fcntl.LOCK_EX):
+    with supervisor.locked(str(home.path / supervisor.WATCH), supervisor.fcntl.LOCK_EX):
         starter = child(JOINER, str(home.path))
         starter.say("go")
-        wait_until(lambda: home.is_locked(watch.DOOR))
+        wait_until(lambda: home.is_locked(supervisor.DOOR))
         starter.end()
-        wait_until(lambda: not home.is_locked(watch.DOOR))
+        wait_until(lambda: not home.is_locked(supervisor.DOOR))
     assert home.run_id()
     assert home.log().count("Ready to accept connections") == 1
 
@@ -119,18 +119,18 @@ def test_a_machine_that_crashed_leaves_a_socket_that_is_replaced(home):
     os.kill(watch_pid, signal.SIGKILL)
     os.kill(pid, signal.SIGKILL)
     wait_until(home.has_stopped)
-    assert (home.path / watch.SOCKET).is_socket()
+    assert (home.path / supervisor.SOCKET).is_socket()
     assert home.client().ping()
 
 
 def test_a_server_whose_watch_was_killed_gets_another(home):
     run_id, pid, watch_pid = home.server_facts()
     os.kill(watch_pid, signal.SIGKILL)
-    wait_until(lambda: not home.is_locked(watch.WATCH))
+    wait_until(lambda: not home.is_locked(supervisor.WATCH))
     assert is_running(pid)
     with home.client(home.url(idle_seconds=SOON)) as client:
         assert client.info("server")["run_id"] == run_id
-        assert home.is_locked(watch.WATCH)
+        assert home.is_locked(supervisor.WATCH)
     wait_until(home.has_stopped)  # as the new watch sees to
 
 
@@ -148,7 +148,7 @@ def test_a_server_whose_socket_was_removed_is_started_anew(home):
     home.url(idle_seconds=SOON)  # it looks often
     with home.client() as client:  # who is connected does not keep it
         client.set("a", "1")
-        (home.path / watch.SOCKET).unlink()
+        (home.path / supervisor.SOCKET).unlink()
         assert home.client().get("a") == b"1"
     assert home.run_id() != run_id
 
@@ -191,7 +191,7 @@ def test_a_connection_brings_the_server_back(ask, home, settings):
     with home.client() as client:
         client.execute_command("WAITAOF", 1, 0, 60_000)
     os.kill(home.server_facts()[1], signal.SIGKILL)
-    wait_until(lambda: not home.is_locked(watch.SERVER))
+    wait_until(lambda: not home.is_locked(supervisor.SERVER))
     assert ask(connections["default"].send, [Operation("GET", keys=(b"a",))]) == [b"1"]
 
 
@@ -200,7 +200,7 @@ def test_who_asks_at_the_moment_it_stops_gets_one_that_answers(home):
     """Joining holds the door, which the watch must have to stop it."""
     for number in range(5):
         home.url(idle_seconds=SOON)
-        wait_until(lambda: not (home.path / watch.SOCKET).exists())
+        wait_until(lambda: not (home.path / supervisor.SOCKET).exists())
         with home.client() as client:
             assert client.incr("answered") == number + 1
         home.end()

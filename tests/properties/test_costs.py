@@ -14,13 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from django_ormist.connections.executor import run
-from django_ormist.keys import (
-    expires_key,
-    object_key,
-    ordered_key,
-    term_key,
-)
-from django_ormist.operations import commits
+from django_ormist.keys import expires_key, object_key, ordered_key, term_key
+from django_ormist.operations import commit
 from django_ormist.queries.conditions import And, Holds, Ids, Not, Or, Range, Term, Xor
 from django_ormist.terms import term_suffix
 from tests.conftest import scripts
@@ -233,7 +228,7 @@ def test_a_question_costs_at_most_the_sum_of_its_sizes(server, crowd, counter, r
     same("aggregate", few, sum("few" in t.tags for t in matches), named)
 
     def guard():
-        return (yield commits.commit([commits.absent(crowd.space, condition)]))
+        return (yield commit.commit([commit.absent(crowd.space, condition)]))
 
     is_free, *_ = run(guard(), "default")
     same("guard", is_free, not matches)

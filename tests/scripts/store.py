@@ -13,16 +13,9 @@ import redis
 
 from django_ormist.exceptions import CorruptDataError
 from django_ormist.keys import Space
-from django_ormist.operations import (
-    commits,
-    expiry,
-    healing,
-    mending,
-    objects,
-    searches,
-)
-from django_ormist.operations.deletions import delete_many
-from django_ormist.operations.inserts import Link, NewObject, insert_many
+from django_ormist.operations import commit as commit_module
+from django_ormist.operations import expiry, objects, purge, repair, search
+from django_ormist.operations.batches import Link, NewObject, delete_many, insert_many
 from django_ormist.operations.objects import NOTHING, Image
 from django_ormist.operations.operation import Operation
 from django_ormist.queries.query import Query
@@ -90,7 +83,7 @@ class Store:
 
     def commit(self, *parts: Operation) -> Any:
         """The reply without the time, which is looked at here."""
-        code, now_ms, *answers = self.run(commits.commit(parts))
+        code, now_ms, *answers = self.run(commit_module.commit(parts))
         assert abs(int(now_ms) - self.now_ms()) < 60_000
         return [code, *answers]
 
@@ -111,16 +104,16 @@ class Store:
         **query: Any,
     ) -> Any:
         asked = Query(terms=terms, start=start, **query)
-        return self.run(searches.page(self.space, asked, size, want))
+        return self.run(search.page(self.space, asked, size, want))
 
     def count(self, *terms: str) -> Any:
-        return self.run(searches.count(self.space, Query(terms=terms)))
+        return self.run(search.count(self.space, Query(terms=terms)))
 
     def due(self) -> Any:
         return self.run(expiry.due(self.space))
 
     def forget(self, pk: str, memo: bytes, is_last: bool = False) -> Any:
-        return self.run(healing.forget_parts(self.space, pk, memo, is_last))
+        return self.run(purge.forget_parts(self.space, pk, memo, is_last))
 
     def sweep_gone(self, *pks: str) -> Any:
         gone = [pk.encode() for pk in pks]
@@ -133,32 +126,32 @@ class Store:
         self,
         pk: str,
         found: Image | str | None,
-        *seen: mending.Seen,
+        *seen: repair.Seen,
         is_mending: bool = False,
     ) -> Any:
         """found: what the object is, None for none, "unreadable" for bytes that are."""
         image = found if isinstance(found, Image) else None
         packed = image.packed if image else found and self.get(pk)
 
-        def imagine(packed: bytes, key: bytes) -> tuple[Image, mending.Remarks]:
+        def imagine(packed: bytes, key: bytes) -> tuple[Image, repair.Remarks]:
             if image is None:
                 raise CorruptDataError(key)
-            return image, mending.NO_REMARKS
+            return image, repair.NO_REMARKS
 
         unique, counters = (("code",),), frozenset({"n"})
-        subject = mending.Subject(
+        subject = repair.Subject(
             "tests.Script", self.space, imagine, ("age",), unique, counters
         )
-        doubt = mending.Doubt(pk.encode(), packed or None, list(seen))
-        (operation,) = next(mending.examine(subject, [doubt], is_mending))
+        doubt = repair.Doubt(pk.encode(), packed or None, list(seen))
+        (operation,) = next(repair.examine(subject, [doubt], is_mending))
         return self.run(operation)
 
     def put_aside(self, rest: str, kind: bytes) -> Any:
-        return self.run(mending.put_aside(self.space, self.key(rest), kind))
+        return self.run(repair.put_aside(self.space, self.key(rest), kind))
 
     def lost(self, rest: str) -> bytes:
         """Where a key is put aside."""
-        return mending.lost_key(self.space, self.key(rest))
+        return repair.lost_key(self.space, self.key(rest))
 
     def lua(self, body: str, *keys: str, args: Iterable[Any] = ()) -> Any:
         """What *body* answers with the prelude before it."""

@@ -3,7 +3,7 @@
 import pytest
 
 from django_ormist.keys import Space
-from django_ormist.operations.commits import absent
+from django_ormist.operations.commit import absent
 from django_ormist.operations.objects import NOTHING, Image, delete, save
 from django_ormist.queries.conditions import Not, Range, Term, all_of
 from django_ormist.sortkeys import AFTER, sort_key

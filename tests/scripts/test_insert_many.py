@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from django_ormist.operations.inserts import Link, NewObject
+from django_ormist.operations.batches import Link, NewObject
 from django_ormist.operations.objects import NOTHING
 from tests.scripts.store import FAR, ONE_VARIANT_A_SERVER, image
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from django_ormist.operations.mending import NO_REMARKS, Doubt, Seen, Subject, mend
 from django_ormist.operations.objects import NOTHING, Image
+from django_ormist.operations.repair import NO_REMARKS, Doubt, Seen, Subject, mend
 from tests.scripts.store import FAR, ONE_VARIANT_A_SERVER, image
 
 pytestmark = ONE_VARIANT_A_SERVER

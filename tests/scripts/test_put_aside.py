@@ -2,7 +2,7 @@
 
 import pytest
 
-from django_ormist.operations.mending import KEPT_ASIDE_MS, lost_key, put_aside
+from django_ormist.operations.repair import KEPT_ASIDE_MS, lost_key, put_aside
 from tests.scripts.store import ONE_VARIANT_A_SERVER
 
 pytestmark = ONE_VARIANT_A_SERVER

@@ -4,8 +4,8 @@ import pytest
 
 from django_ormist.codecs import pack
 from django_ormist.connections.executor import run
+from django_ormist.deadlines import now_ms
 from django_ormist.exceptions import CorruptDataError
-from django_ormist.models.deadlines import now_ms
 from django_ormist.operations import objects
 from django_ormist.operations.replies import Outcome
 from tests.checker import raw_faults

@@ -6,7 +6,7 @@ import pytest
 
 from django_ormist.codecs import pack
 from django_ormist.operations import objects
-from django_ormist.operations.inserts import NewObject
+from django_ormist.operations.batches import NewObject
 from django_ormist.operations.objects import NOTHING
 from tests.scripts.store import FAR, ONE_VARIANT_A_SERVER, image
 

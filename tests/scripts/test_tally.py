@@ -2,7 +2,7 @@
 
 import pytest
 
-from django_ormist.operations.tallies import tally
+from django_ormist.operations.aggregate import tally
 from django_ormist.queries.conditions import EVERYTHING, Term
 from django_ormist.queries.query import Query
 from django_ormist.sortkeys import sort_key

@@ -7,7 +7,7 @@ import pytest
 from django.contrib.sessions.backends.base import UpdateError
 from django.utils import timezone
 
-from django_ormist.models import deadlines
+from django_ormist import deadlines
 from django_ormist.sessions import Session, SessionStore, private_id
 
 pytestmark = pytest.mark.servers("valkey91", "valkey91-json", "redis62", "fakeredis")

@@ -6,7 +6,7 @@ from django.db.models import Q, Sum
 
 import django_ormist as ormist
 from django_ormist import Collection
-from django_ormist.models.projection import Projection
+from django_ormist.models.values import Projection
 
 M = TypeVar("M", bound=ormist.Model)
 Row = dict[str, Any]

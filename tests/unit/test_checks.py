@@ -13,7 +13,7 @@ import django_ormist as ormist
 from django_ormist import checks
 from django_ormist.connections import redirection
 from django_ormist.models import registry
-from django_ormist.operations import inspection
+from django_ormist.operations import stats
 
 PAGE = Path(__file__).parents[2] / "docs" / "operating.rst"
 
@@ -241,9 +241,9 @@ def test_both_or_none_are_fine(found):
 
 def told(monkeypatch, info):
     """Let the servers say *info* of themselves; return it as it is read."""
-    facts = inspection.read_info(info)
+    facts = stats.read_info(info)
     monkeypatch.setattr(checks, "run", lambda flow, using: facts)
-    return inspection.server_facts(facts)
+    return stats.server_facts(facts)
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,9 @@ import time
 
 import pytest
 
+from django_ormist.flows.record import Contents
 from django_ormist.keys import Space
-from django_ormist.models.contents import Contents
-from django_ormist.operations import commits, objects
+from django_ormist.operations import commit, objects
 from django_ormist.operations.objects import Image
 
 SPACE = Space("ormist", "Todo")
@@ -31,7 +31,7 @@ def merged(number):
 
 WORK = {
     "save": lambda number: objects.save(SPACE, "one", *images(number)),
-    "save_anew": lambda number: commits.save_anew(SPACE, "one", *images(number)),
+    "save_anew": lambda number: commit.save_anew(SPACE, "one", *images(number)),
     "rebased": merged,
 }
 

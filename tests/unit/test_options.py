@@ -8,7 +8,8 @@ from django.contrib.sessions.backends.base import VALID_KEY_CHARS
 from django.db import models
 
 import django_ormist as ormist
-from django_ormist.models import letters, options, registry
+from django_ormist import crypto
+from django_ormist.models import options, registry
 from tests.models import Page, Plain, User
 
 
@@ -171,15 +172,15 @@ def test_an_unknown_label_is_named_with_the_known_ones():
     ("alphabet", "share"), [(options._ALPHABET, 4), (VALID_KEY_CHARS, 7)]
 )
 def test_every_letter_has_the_same_chance(alphabet, share, monkeypatch):
-    monkeypatch.setattr(letters.secrets, "token_bytes", lambda _: bytes(range(256)))
-    assert Counter(letters.drawn(alphabet, share * len(alphabet))) == dict.fromkeys(
+    monkeypatch.setattr(crypto.secrets, "token_bytes", lambda _: bytes(range(256)))
+    assert Counter(crypto.drawn(alphabet, share * len(alphabet))) == dict.fromkeys(
         alphabet, share
     )
 
 
 def test_an_id_is_drawn_again_until_it_is_long_enough(monkeypatch):
     draws = iter([b"\xff" * 24, b"\xff" * 20 + b"abcd", bytes(24)])
-    monkeypatch.setattr(letters.secrets, "token_bytes", lambda length: next(draws))
+    monkeypatch.setattr(crypto.secrets, "token_bytes", lambda length: next(draws))
     assert Plain._meta.new_pk() == "JKLM" + "a" * 12
 
 

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from django_ormist.models import fetching
+from django_ormist.flows import fetch
 from django_ormist.queries.query import Query
 from tests.models import City
 
@@ -50,7 +50,7 @@ def test_limit_is_the_size_of_the_slice():
 
 def test_whether_there_is_any_is_asked_without_the_order():
     def operation(cities):
-        found = next(fetching.exists(cities))
+        found = next(fetch.exists(cities))
         return found.command, found.keys, found.args
 
     cities = City.objects.find("rhine", population__gt=1)

@@ -4,7 +4,7 @@ import pytest
 
 import django_ormist as ormist
 from django_ormist.codecs import pack
-from django_ormist.models import saving
+from django_ormist.flows import save
 from django_ormist.operations.replies import Outcome
 from tests.models import Todo
 
@@ -27,19 +27,19 @@ def answered(flow, *replies):
 
 def test_a_save_after_the_deadline_removes_what_it_would_have_replaced():
     todo = Todo("mine", expire=-1)
-    flow = saving.save(todo, "default")
+    flow = save.save(todo, "default")
     assert answered(flow, DUE, GONE) == (None, ["save", "delete"])
     assert todo._state.adding
 
 
 def test_an_insert_after_the_deadline_leaves_what_another_inserted_meanwhile():
-    flow = saving.save(Todo("mine", expire=-1), "default", force_insert=True)
+    flow = save.save(Todo("mine", expire=-1), "default", force_insert=True)
     with pytest.raises(ormist.IntegrityError, match="is taken"):
         answered(flow, DUE, (Outcome.REFUSED, OTHERS))
 
 
 def test_a_strict_save_after_the_deadline_leaves_what_another_wrote_meanwhile():
-    flow = saving.save(Todo("mine", expire=-1), "default", strict=True)
+    flow = save.save(Todo("mine", expire=-1), "default", strict=True)
     with pytest.raises(ormist.ConflictError):
         answered(flow, DUE, (Outcome.REFUSED, OTHERS))
 
@@ -47,9 +47,9 @@ def test_a_strict_save_after_the_deadline_leaves_what_another_wrote_meanwhile():
 def test_a_save_after_a_deadline_that_another_prolonged_keeps_the_object():
     todo = Todo("mine", text="a", expire=4_000_000_000)
     loaded = pack({"text": "a"}, ["mine"], 1)
-    todo._take(saving.Contents.of(loaded, b""), loaded, "default")
+    todo._take(save.Contents.of(loaded, b""), loaded, "default")
     todo.text = "b"
-    flow = saving.save(todo, "default")
+    flow = save.save(todo, "default")
     prolonged = pack({"text": "a"}, ["mine"])
     replies = DUE, (Outcome.REFUSED, prolonged), (Outcome.DONE, None)
     assert answered(flow, *replies) == (None, ["update", "delete", "update"])

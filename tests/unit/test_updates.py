@@ -3,8 +3,8 @@
 import pytest
 
 from django_ormist.codecs import pack
-from django_ormist.models import updates
-from django_ormist.operations.deletions import DELETE_MANY
+from django_ormist.flows import update
+from django_ormist.operations.batches import DELETE_MANY
 from django_ormist.operations.replies import Outcome
 from tests.models import Todo
 
@@ -32,8 +32,8 @@ def changed(flow, *replies):
 
 
 CHANGES = {
-    "delete": lambda: updates.delete(Todo.objects.find("x")),
-    "set_expire": lambda: updates.set_expire(Todo.objects.find("x"), 60),
+    "delete": lambda: update.delete(Todo.objects.find("x")),
+    "set_expire": lambda: update.set_expire(Todo.objects.find("x"), 60),
 }
 every_change = pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
 
@@ -54,9 +54,9 @@ def test_what_another_deleted_meanwhile_is_not_counted(change):
 
 
 def test_a_deadline_that_is_past_removes_what_is_stored_now():
-    past = updates.set_expire(Todo.objects.find("x"), 1)
+    past = update.set_expire(Todo.objects.find("x"), 1)
     assert changed(past, DUE, DONE) == 1
-    past = updates.set_expire(Todo.objects.find("x"), 1)
+    past = update.set_expire(Todo.objects.find("x"), 1)
     assert changed(past, DUE, (Outcome.REFUSED, THEIRS), DUE, DONE) == 1
-    past = updates.set_expire(Todo.objects.find("x"), 1)
+    past = update.set_expire(Todo.objects.find("x"), 1)
     assert changed(past, DUE, GONE) == 0

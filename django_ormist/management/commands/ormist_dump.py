@@ -8,7 +8,7 @@ from django.core.management.base import CommandError, CommandParser
 
 from ...connections.executor import run
 from ...models import Model
-from ...operations import streams
+from ...operations import scan
 from ...operations.operation import Flow
 from ..command import (
     OrmistCommand,
@@ -19,7 +19,7 @@ from ..command import (
     new_file,
     plain,
 )
-from ..lines import BrokenLine, page_of_lines, position
+from ..dump_format import BrokenLine, page_of_lines, position
 
 OBJECTS_A_STEP = 500
 BEGIN = b'{"model": "'
@@ -108,7 +108,7 @@ class Command(OrmistCommand):
 
 
 def _size(model: type[Model], using: str) -> Flow:
-    return (yield streams.size(model._meta.space(using)))
+    return (yield scan.size(model._meta.space(using)))
 
 
 def open_file(path: Path, is_there: bool) -> IO[str]:

@@ -12,7 +12,7 @@ from ...connections.executor import run
 from ...exceptions import OrmistError
 from ...models import Collection, Model, registry
 from ...operations.expiry import sweep
-from ...operations.inspection import keys_by_model, put_aside, root, unlink, unlink_some
+from ...operations.stats import keys_by_model, put_aside, root, unlink, unlink_some
 from ..command import (
     OrmistCommand,
     Progress,

@@ -4,8 +4,7 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from ...sessions.importing import Tally, carried_over
-from ...sessions.sources import source
+from ...sessions.importing import Tally, carried_over, source
 from ..command import OrmistCommand, Progress, counted, plain
 
 SHOWN = 10

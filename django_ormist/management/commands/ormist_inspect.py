@@ -13,7 +13,7 @@ from ...codecs import as_plain
 from ...connections.executor import run
 from ...keys import index_keys
 from ...models import Model
-from ...operations import inspection
+from ...operations import stats
 from ...operations.operation import Flow
 from ..command import OrmistCommand, aligned, model_named, models_named, place, plain
 from ..verification import Inspection
@@ -26,7 +26,7 @@ class Whole:
     """One object, and what only the store knows of it. size_bytes: None if unknown."""
 
     instance: Model
-    stored: inspection.Stored
+    stored: stats.Stored
     size_bytes: int | None
     using: str
 
@@ -106,13 +106,13 @@ class Command(OrmistCommand):
 
     def one_model(self, model: type[Model], using: str) -> dict[str, Any]:
         meta, space = model._meta, model._meta.space(using)
-        tally = run(inspection.tally(space), using)
-        seen = run(inspection.sample(space, meta.indexes), using)
+        tally = run(stats.tally(space), using)
+        seen = run(stats.sample(space, meta.indexes), using)
         for key in seen.unreadable:
             self.stderr.write(f"{plain(meta.label)}: the bytes at {key!r} are damaged.")
-        tags = run(inspection.largest_tags(space, seen), using)
+        tags = run(stats.largest_tags(space, seen), using)
         indexes = index_keys(space, meta.ordered, meta.unique)
-        size = inspection.size_bytes(space, seen, bool(meta.counters), indexes)
+        size = stats.size_bytes(space, seen, bool(meta.counters), indexes)
         return {
             "model": meta.label,
             "using": using,
@@ -126,7 +126,7 @@ class Command(OrmistCommand):
         }
 
     def one_server(self, alias: str) -> dict[str, Any]:
-        facts = inspection.server_facts(self.told(inspection.server(), alias) or {})
+        facts = stats.server_facts(self.told(stats.server(), alias) or {})
         persistence = facts["persistence"]
         saved = persistence["last_snapshot"]
         persistence["last_snapshot"] = moment(saved and saved * 1_000_000)
@@ -151,18 +151,18 @@ class Command(OrmistCommand):
         """One object whole. Raises CommandError if there is none."""
         space = model._meta.space(using)
         try:
-            stored = run(inspection.stored(space, pk), using)
+            stored = run(stats.stored(space, pk), using)
         except ValueError as error:
             raise CommandError(str(error)) from error
         if stored.packed is None:
             raise CommandError(absence(model._meta.label, pk, using, stored))
         row = (pk.encode(), stored.packed, stored.counters)
         instance = model._from_row(row, space, using)
-        size = self.told(inspection.object_size_bytes(space, pk), using)
+        size = self.told(stats.object_size_bytes(space, pk), using)
         return Whole(instance, stored, size, using)
 
 
-def absence(label: str, pk: str, using: str, stored: inspection.Stored) -> str:
+def absence(label: str, pk: str, using: str, stored: stats.Stored) -> str:
     """Why there is no such object, as far as the index knows."""
     text = f"There is no {label} with the id {pk!r} on {using!r}."
     if stored.expire_at_ms is not None:

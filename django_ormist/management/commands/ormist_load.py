@@ -20,7 +20,7 @@ from ..command import (
     model_named,
     new_file,
 )
-from ..lines import BrokenLine, instance_of, is_same
+from ..dump_format import BrokenLine, instance_of, is_same
 
 LINES_A_STEP = 100
 SESSIONS = "django_ormist.Session"

@@ -6,8 +6,8 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from ...models import Model
-from ...operations import streams, survey
-from ...operations.mending import Fault
+from ...operations import scan, verify
+from ...operations.repair import Fault
 from ..command import OrmistCommand, Pace, Progress, counted, models_named, plain
 from ..verification import Verdict, Verification, fault_line
 
@@ -69,14 +69,12 @@ class Command(OrmistCommand):
             spares_unreadable=True,
         )
         subject, verdict = work.subjects[label], work.verdicts[label]
-        unique = survey.unique_walks(subject)
+        unique = verify.unique_walks(subject)
         work.walk(subject, unique, Pace(len(unique)))
-        pace = Pace(work.ask_one(streams.size(subject.space)))
-        while page := work.ask(
-            streams.by_creation(subject.space, after, OBJECTS_A_STEP)
-        ):
+        pace = Pace(work.ask_one(scan.size(subject.space)))
+        while page := work.ask(scan.by_creation(subject.space, after, OBJECTS_A_STEP)):
             pks = [pk for pk, _ in page]
-            work.note(subject, work.ask(survey.examine_all(subject, pks, True)))
+            work.note(subject, work.ask(verify.examine_all(subject, pks, True)))
             after = page[-1][1]
             self.resume = (
                 f"Run ormist_reindex {label} --using {using} --after {after:.0f} "

@@ -12,7 +12,7 @@ from redis.exceptions import RedisError
 from ...connections.executor import run
 from ...models import Model
 from ...operations.expiry import sweep
-from ...operations.inspection import tally
+from ...operations.stats import tally
 from ..command import OrmistCommand, Progress, counted, models_named, plain
 
 

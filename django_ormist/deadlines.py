@@ -1,0 +1,105 @@
+"""Deadlines: what users pass as ``expire``, and milliseconds since 1970."""
+
+import math
+import time
+from datetime import UTC, datetime, timedelta
+
+from django.utils import timezone
+
+from .codecs import deadline_of
+from .codecs.lifetimes import LAST_MS, Deadline, Lifetime
+from .operations.expiry import CLOCK
+from .operations.operation import Flow
+from .storable import unwrapped
+
+Expire = int | float | timedelta | datetime | None
+"""Seconds or a timedelta from the write on, a moment, or None for no expiry."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+def now_ms() -> int:
+    """This machine's clock, in ms since 1970."""
+    return time.time_ns() // 1_000_000
+
+
+def to_deadline(expire: Expire) -> Deadline | None:
+    """Return a datetime in ms since 1970, anything else as a Lifetime; None stays None.
+
+    Both are rounded up. A naive datetime is in the current time zone with USE_TZ, else
+    local time.
+    Raises TypeError for another type, ValueError outside the years 1 to 9999.
+    """
+    expire = unwrapped(expire)
+    if expire is None:
+        return None
+    try:
+        if isinstance(expire, datetime):
+            return moment_ms(expire)
+        if isinstance(expire, timedelta):
+            return _lifetime(-(-expire // _MILLISECOND))
+        if isinstance(expire, int | float) and not isinstance(expire, bool):
+            return _lifetime(math.ceil(expire * 1000))
+    except (OverflowError, ValueError) as error:
+        raise ValueError(
+            f"expire={expire!r} is not a moment that can be stored. "
+            "Pass seconds, a timedelta or a datetime before the year 9999."
+        ) from error
+    raise TypeError(
+        f"expire must be seconds, a timedelta, a datetime or None, "
+        f"not {type(expire).__name__}."
+    )
+
+
+def to_datetime(deadline: Deadline | None) -> datetime | None:
+    """Return a deadline as an aware datetime in UTC. None stays None.
+
+    Of a Lifetime it is what a write at this moment would give, by this machine's clock.
+    """
+    if deadline is None:
+        return None
+    if isinstance(deadline, Lifetime):
+        deadline = deadline.deadline_ms(now_ms())
+    return _EPOCH + timedelta(milliseconds=deadline)
+
+
+def remaining_ms(deadline: Deadline) -> int:
+    """Return the ms to a deadline, by this machine's clock, or those of a Lifetime."""
+    return deadline.ms if isinstance(deadline, Lifetime) else deadline - now_ms()
+
+
+def is_past(packed: bytes) -> Flow:
+    """Flow that returns whether the deadline of a stored object is past on the server.
+
+    The server removes objects itself, but for those whose TTL somebody set by hand. So
+    it is asked only where the deadline is past by this machine's clock.
+    """
+    deadline_ms = deadline_of(packed)
+    if deadline_ms is None or deadline_ms > now_ms():
+        return False
+    return deadline_ms <= (yield CLOCK)
+
+
+def moment_ms(moment: datetime) -> int:
+    """Return a datetime in ms since 1970, rounded up. See to_deadline()."""
+    if timezone.is_naive(moment):
+        moment = moment.astimezone() if not _uses_tz() else timezone.make_aware(moment)
+    return _checked(-((_EPOCH - moment) // _MILLISECOND))
+
+
+def _uses_tz() -> bool:
+    from django.conf import settings
+
+    return settings.configured and settings.USE_TZ
+
+
+def _lifetime(ms: int) -> Lifetime:
+    _checked(now_ms() + ms)
+    return Lifetime(ms)
+
+
+def _checked(deadline_ms: int) -> int:
+    if abs(deadline_ms) > LAST_MS:
+        raise OverflowError
+    return deadline_ms

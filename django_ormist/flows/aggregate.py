@@ -1,0 +1,217 @@
+"""The flows that answer with numbers and values, not objects: facets, aggregates."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from decimal import Decimal
+from math import fsum
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ..codecs import unpack
+from ..exceptions import CorruptDataError, FieldError
+from ..operations import search
+from ..operations.aggregate import Entry, Tally, tally
+from ..operations.operation import Flow
+from ..queries.expressions import filter_of, is_expression, name_of
+from ..queries.lookups import checked_values, is_q, narrowed
+from ..queries.query import Query
+from ..sortkeys import sort_key, value_of
+from .fetch import check_whole
+
+if TYPE_CHECKING:
+    from django.db.models import Aggregate
+
+    from ..models.collection import Collection
+
+
+def facets(asked: "Collection[Any]", name: str, values: Iterable[Any] | None) -> Flow:
+    """Flow: {value: how many have it}, the lowest value first. One round trip.
+
+    values: count these alone, of an indexed attribute or of ``tags``.
+    """
+    check_whole(asked, "facets")
+    if not isinstance(name, str):
+        kind = FieldError if is_expression(name) else TypeError
+        raise kind(f"facets() takes a name, which is a text, not {name!r}.")
+    if values is not None:
+        given = checked_values("facets()", values)
+        if "__" in name:
+            raise FieldError(
+                f"Cannot count by {name!r}: facets() takes a name, not a lookup."
+            )
+        if asked.query.is_empty:
+            return dict.fromkeys(given, 0)
+        everything = replace(asked.query, terms=(), pks=None, conditions=())
+        queries = [
+            narrowed(everything, asked.model._meta, (), {name: v}, asked.db)
+            for v in given
+        ]
+        counts = yield from search.counts(asked.space, asked.query, queries)
+        return dict(zip(given, counts, strict=True))
+    _check_ordered(asked, name, "facets")
+    if asked.query.is_empty:
+        return {}
+    _, (counted,) = yield tally(asked.space, asked.query, [name])
+    return {_value(name, entry): entry.number for entry in counted}
+
+
+def distinct(asked: "Collection[Any]", name: str) -> Flow:
+    """Flow: each value of an ordered attribute once, in its order; None if any lacks
+    it. One round trip."""
+    if asked.query.is_empty:
+        return []
+    matches, (counted,) = yield tally(asked.space, asked.query, [name])
+    values = [_value(name, entry) for entry in counted]
+    if sum(entry.number for entry in counted) < matches:
+        values.append(None)
+    return values
+
+
+def _check_ordered(asked: "Collection[Any]", name: str, verb: str) -> None:
+    meta = asked.model._meta
+    meta.refuse_building(name)
+    if name not in meta.ordered:
+        raise FieldError(
+            f"Cannot answer {meta.object_name}.objects.{verb}({name!r}): {name!r} has "
+            f"no sorted index. {meta.mend_of_order(name)}"
+        )
+
+
+def _value(name: str, entry: Entry) -> Any:
+    """The value as an object holds it; by its sort key where that object is gone."""
+    if entry.packed is not None:
+        attrs, _, _ = unpack(entry.packed, b"")
+        value = attrs.get(name)
+        if sort_key(value) == entry.sort_key:
+            return value
+    try:
+        return value_of(entry.sort_key)
+    except Exception as error:
+        raise CorruptDataError(
+            f"The index of the ordered attribute {name!r} holds {entry.sort_key!r}, "
+            "which is no sort key. ormist_inspect --repair removes it."
+        ) from error
+
+
+# ---------------------------------------------------------------- aggregates
+
+
+class _Wanted(NamedTuple):
+    """One aggregate: of which matches, of which attribute (None: of the objects).
+
+    kind: the name of Django's own class, such as Sum.
+    """
+
+    alias: str
+    kind: str
+    aggregate: "Aggregate"
+    query: Query
+    name: str | None
+
+
+def aggregate(
+    asked: "Collection[Any]", given: tuple[Any, ...], named: dict[str, Any]
+) -> Flow:
+    """Flow: {alias: result} of Django's aggregates. One round trip."""
+    check_whole(asked, "aggregate")
+    wanted = [_wanted(asked, None, each) for each in given]
+    wanted += [_wanted(asked, alias, each) for alias, each in named.items()]
+    names: dict[Query, dict[str, None]] = {}
+    for each in wanted:
+        known = names.setdefault(each.query, {})
+        if each.name is not None:
+            known[each.name] = None
+    sent = {query: list(n) for query, n in names.items() if not query.is_empty}
+    replies = yield [
+        tally(asked.space, query, known) if known else search.count(asked.space, query)
+        for query, known in sent.items()
+    ]
+    found: dict[tuple[Query, str | None], Any] = {}
+    for (query, of), reply in zip(sent.items(), replies, strict=True):
+        found[query, None], tallies = reply if of else (reply, [])
+        found.update({(query, n): t for n, t in zip(of, tallies, strict=True)})
+    return {
+        each.alias: found.get((each.query, None), 0)
+        if each.name is None
+        else _result(each, found.get((each.query, each.name), []))
+        for each in wanted
+    }
+
+
+def _wanted(asked: "Collection[Any]", alias: str | None, given: Any) -> _Wanted:
+    # Here, because it takes longer to import than all of ours.
+    from django.db.models import Avg, Count, F, Max, Min, Sum, Value
+    from django.db.models.expressions import Star
+
+    kind = next((k for k in (Count, Min, Max, Sum, Avg) if isinstance(given, k)), None)
+    if kind is None or not _computes_as(type(given), kind):
+        error = FieldError if is_expression(given) else TypeError
+        raise error(
+            f"{asked.model.__name__}.objects.aggregate() takes Django's Count, Min, "
+            f"Max, Sum and Avg, not {given!r}."
+        )
+    source = given.get_source_expressions()[0]
+    if not isinstance(source, Star) and type(source) is not F:
+        raise FieldError(f"Cannot aggregate over {source!r}: pass a name.")
+    name = "*" if isinstance(source, Star) else name_of(source)
+    default = getattr(given, "default", None)
+    if is_expression(default) and type(default) is not Value:
+        raise FieldError(f"Cannot compute the default {default!r}: pass a value.")
+    query = _filtered(asked, given)
+    alias = alias or f"{name}__{str(given.name).lower()}"
+    if kind is Count and name in ("*", "id", "pk"):
+        return _Wanted(alias, "Count", given, query, None)
+    _check_ordered(asked, name, "aggregate")
+    return _Wanted(alias, kind.__name__, given, query, name)
+
+
+def _computes_as(given: type, kind: type) -> bool:
+    """Return whether a class derived from an aggregate is the same SQL function."""
+    names = ("function", "template", "as_sql")
+    return all(getattr(given, name) == getattr(kind, name) for name in names)
+
+
+def _filtered(asked: "Collection[Any]", given: "Aggregate") -> Query:
+    """The query of the objects that an aggregate is of. Raises FieldError."""
+    narrower = filter_of(given)
+    if narrower is None:
+        return asked.query
+    if not is_q(narrower):
+        raise FieldError(f"Cannot filter {given!r}: its filter is no Q. Pass a Q.")
+    return narrowed(asked.query, asked.model._meta, (narrower,), {}, asked.db)
+
+
+def _result(wanted: _Wanted, counted: Tally) -> Any:
+    given, name = wanted.aggregate, wanted.name or ""
+    if wanted.kind == "Count":
+        if getattr(given, "distinct", False):
+            return len(counted)
+        return sum(entry.number for entry in counted)
+    if not counted:
+        default = getattr(given, "default", None)
+        return getattr(default, "value", default)
+    if wanted.kind == "Min":
+        return _value(name, counted[0])
+    if wanted.kind == "Max":
+        return _value(name, counted[-1])
+    is_distinct = bool(getattr(given, "distinct", False))
+    pairs = [(_value(name, e), 1 if is_distinct else e.number) for e in counted]
+    total = _sum(name, pairs)
+    if wanted.kind == "Sum":
+        return total
+    return total / sum(count for _, count in pairs)
+
+
+def _sum(name: str, pairs: list[tuple[Any, int]]) -> Any:
+    """As Python adds them: with a Decimal among them a Decimal, else a float or int."""
+    kinds = {type(value) for value, _ in pairs}
+    if not all(issubclass(kind, int | float | Decimal) for kind in kinds):
+        if all(hasattr(value, "total_seconds") for value, _ in pairs):
+            first, *rest = [value * count for value, count in pairs]
+            return sum(rest, first)
+        others = ", ".join(sorted(kind.__name__ for kind in kinds))
+        raise FieldError(f"Cannot add up {name!r}: it holds {others}.")
+    if Decimal in kinds:
+        return sum((Decimal(value) * count for value, count in pairs), Decimal(0))
+    if float in kinds:
+        return fsum(float(value) * count for value, count in pairs)
+    return sum(value * count for value, count in pairs)

@@ -1,0 +1,287 @@
+"""One save under way."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from ..connections import connections
+from ..exceptions import ConflictError, CorruptDataError, IntegrityError
+from ..keys import object_key
+from ..operations import commit, objects
+from ..operations.objects import NOTHING, Image
+from ..operations.operation import Flow, Operation
+from ..operations.purge import forget
+from ..operations.replies import Holder, Outcome
+from ..queries.conditions import Condition
+from ..schema import Schema
+from ..storable import unwrapped
+from ..terms import text
+from .guards import guard_of
+from .record import Contents
+
+if TYPE_CHECKING:
+    from ..models.base import Model
+
+
+class Disagreements:
+    """What indexes said of objects that these do not say, in one call.
+
+    Somebody who writes meanwhile makes one; the same again and again is damage.
+    """
+
+    def __init__(self, meta: Schema) -> None:
+        self.meta = meta
+        self.seen: Counter[tuple[bytes, bytes | None]] = Counter()
+
+    def note(self, key: bytes, packed: bytes | None) -> None:
+        """An object with these bytes was not what it was found for.
+
+        Raises CorruptDataError where the same was seen three times.
+        """
+        self.seen[key, packed] += 1
+        if self.seen[key, packed] == 3:
+            raise CorruptDataError(
+                f"The key {key!r} holds another object than the indexes say. Run "
+                f"ormist_inspect {self.meta.label} --repair."
+            )
+
+
+class Effort:
+    """One save under way: what must be stored now, and what is to be.
+
+    guard: what else must hold. Else Overtaken is raised. sent: the counters that were
+    assigned, as the write sets them. merged: the instance's attributes as they were
+    merged.
+    """
+
+    def __init__(
+        self,
+        instance: "Model",
+        using: str,
+        force_insert: bool = False,
+        force_update: bool = False,
+        strict: bool = False,
+    ) -> None:
+        self.instance = instance
+        self.using = using
+        self.force_insert = force_insert
+        self.force_update = force_update
+        self.strict = strict
+        self.guard = guard_of(instance, using)
+        self.sent: Mapping[str, int] = {}
+        self.merged: dict[str, Any] = {}
+        self.pk = instance.id
+        self.meta = instance._meta
+        self.space = self.meta.space(using)
+        self.codec = connections[using].codec
+        is_loaded = instance._using == using and not force_insert
+        self.loaded = instance._packed if is_loaded else None
+        self.contents = self.mine = instance._contents()
+        self.values, self.assigned = instance._counters, instance._assigned
+        self.expect(self.loaded)
+
+    def expect(self, stored: bytes | None, found: Contents | None = None) -> None:
+        """*stored* is what is there: plan the write that goes on top of it.
+
+        found: what these bytes hold, if that is known.
+        """
+        self.stored = stored
+        self.contents = self.mine
+        self.old = NOTHING
+        if stored is not None:
+            found = found or self.read(stored)
+            self.old = found.stored_image(stored, self.meta)
+            base = None if self.is_base(stored) else self.base()
+            if base is not None:
+                self.contents = self.mine.rebased(base, found)
+                self.merged = dict(self.mine.attrs)
+        for name in self.assigned & self.contents.attrs.keys():  # no counter then
+            self.contents = replace(self.contents, attrs=dict(self.contents.attrs))
+            del self.contents.attrs[name]
+        self.new = self.contents.image(self.meta, self.codec)
+
+    def operation(self) -> Operation:
+        """The write, refused by the server if something else is stored."""
+        if self.assigned:
+            self.sent = {name: self.values[name] for name in self.assigned}
+        write = objects.rewrite(
+            self.space,
+            self.pk,
+            self.old,
+            self.new,
+            self.counters(),
+            self.meta.is_indexed,
+        )
+        condition = self.condition()
+        if condition is None:
+            return write
+        return commit.unless(commit.absent(self.space, condition), write)
+
+    def condition(self) -> Condition | None:
+        """What no live object may meet when it is written, if anything."""
+        guard = self.guard
+        if guard is None or not guard.is_insert:
+            return None
+        if guard.is_arbitrated(self.instance, self.force_insert):
+            return None
+        return guard.query.condition
+
+    def removal(self) -> Operation:
+        """In place of the write, when the deadline is past: of these bytes alone."""
+        return objects.delete(self.space, self.pk, self.old, self.meta.is_indexed)
+
+    def forgetting(self) -> Flow:
+        """Flow: remove index entries of an object that is not there."""
+        meta = self.meta
+        return forget(self.space, self.pk, meta.ordered, meta.unique)
+
+    def settle(self, reply: tuple[Outcome, Any]) -> Flow:
+        """Flow: from the first reply to the end; False if its deadline was past."""
+        while True:
+            code, stored = reply
+            if code is Outcome.DONE:
+                self.done(stored)
+                return True
+            if code is Outcome.DUE:
+                code, stored = yield self.removal()
+                if code is not Outcome.REFUSED:
+                    if code is Outcome.UNEXPLAINED and stored:
+                        yield from self.forgetting()
+                    self.instance._forget()
+                    return False
+            if code is Outcome.TAKEN:
+                raise self.held_by(stored)
+            if code is Outcome.MATCHED and self.guard is not None:
+                raise self.guard.overtaken(self.instance)
+            if code is Outcome.UNEXPLAINED:
+                yield from self.forgetting()
+            elif refusal := self.refusal(stored):
+                raise refusal
+            else:
+                self.expect(stored)
+            reply = yield self.operation()
+
+    def done(self, now_ms: bytes | None) -> None:
+        """Tell the instance what is stored. What it was given meanwhile it keeps.
+
+        now_ms: see Image.written_at().
+        """
+        self.new = self.new.written_at(now_ms)
+        if self.guard is not None:
+            self.guard.is_met = True
+        instance, contents, mine = self.instance, self.contents, self.mine
+        if instance.id != self.pk:
+            return
+        if contents is not mine:  # else the attributes are the instance's own
+            now, old = instance.attrs, self.merged
+            given = {n: now[n] for n in now if n not in old or now[n] is not old[n]}
+            attrs = contents.attrs | given
+            for name in old.keys() - now.keys():
+                attrs.pop(name, None)
+            contents = replace(contents, attrs=attrs)
+        if instance._tags is not mine.tags:
+            contents = replace(contents, tags=instance._tags)
+        expire_at_ms = self.new.expire_at_ms
+        if instance._expire_at_ms != mine.expire_at_ms:
+            expire_at_ms = instance._expire_at_ms
+        if contents.expire_at_ms != expire_at_ms:
+            contents = replace(contents, expire_at_ms=expire_at_ms)
+        late: set[str] = set()
+        if instance._assigned:
+            sent = self.sent
+            same = {name for name in sent if self.values[name] == sent[name]}
+            late = instance._assigned - same
+        instance._take(contents, self.new.packed, self.using)
+        if late:
+            instance._assigned.update(late)
+
+    def refusal(self, stored: bytes | None) -> Exception | None:
+        """Why it cannot be done where this is stored; None if it can."""
+        if self.force_insert and stored is not None:
+            return self.taken()
+        if self.guard is not None and not self.guard.admits(
+            self.pk, self._image(stored)
+        ):
+            return self.guard.overtaken(self.instance)
+        if self.force_update and stored is None:
+            return self.not_updated()
+        return self.conflict() if self.strict and stored != self.expected() else None
+
+    def _image(self, stored: bytes | None) -> Image | None:
+        if stored is None:
+            return None
+        return self.read(stored).stored_image(stored, self.meta)
+
+    def taken(self) -> IntegrityError:
+        return IntegrityError(
+            f"Cannot insert {self.meta.object_name} {self.pk!r}: the id is "
+            "taken. Save without force_insert to replace it, or choose another id."
+        )
+
+    def held_by(self, holder: Holder) -> IntegrityError:
+        model = self.meta.object_name
+        return held_by_another(model, self.pk, self.contents.attrs, holder)
+
+    def conflict(self) -> ConflictError:
+        return ConflictError(
+            f"Cannot save {self.meta.object_name} {self.pk!r}: it is not the "
+            "object that was loaded. Call refresh_from_db() and try again."
+        )
+
+    def not_updated(self) -> Exception:
+        return type(self.instance).NotUpdated(
+            f"Cannot update {self.meta.object_name} {self.pk!r}: there is no "
+            "such object. Save without force_update to write it anew."
+        )
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether it merges with what is stored, or replaces it."""
+        return self.loaded is not None
+
+    def base(self) -> Contents | None:
+        """What its changes are changes of; None where it replaces what is stored."""
+        return None if self.loaded is None else self.read(self.loaded)
+
+    def is_base(self, stored: bytes) -> bool:
+        """Whether its changes are changes of just this."""
+        return stored == self.loaded
+
+    def expected(self) -> bytes | None:
+        """The bytes that are stored if nobody else wrote the object."""
+        return self.loaded
+
+    def counters(self) -> dict[str, int] | None:
+        """The counters to set: of a new or replaced object all, else the assigned."""
+        if not self.meta.counters:
+            return None
+        if self.stored is None:
+            return {name: value for name, value in self.values.items() if value}
+        if not self.is_loaded:
+            return {
+                name: self.values.get(name, 0) for name in sorted(self.meta.counters)
+            }
+        return {name: self.values[name] for name in sorted(self.assigned)}
+
+    def read(self, packed: bytes) -> Contents:
+        """What these bytes of the object hold."""
+        return Contents.of(packed, object_key(self.space, self.pk))
+
+
+def held_by_another(
+    model: str, pk: str, attrs: Mapping[str, Any], holder: Holder
+) -> IntegrityError:
+    """The error where an object with *attrs* wants a unique value that another has."""
+    pairs = ", ".join(f"{name}={_shown(attrs.get(name))}" for name in holder.names)
+    return IntegrityError(
+        f"Cannot save {model} {pk!r}: {pairs} is taken by {model} "
+        f"{holder.pk.decode(errors='replace')!r}. Choose another value, or change that "
+        "object first."
+    )
+
+
+def _shown(value: Any) -> str | None:
+    # The repr() of an int has 4300 digits at most.
+    value = unwrapped(value)
+    return text(value) if isinstance(value, int) else repr(value)

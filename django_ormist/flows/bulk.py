@@ -1,0 +1,390 @@
+"""The flows that write many objects: bulk_create, bulk_save, bulk_update."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from string import ascii_letters
+from typing import TYPE_CHECKING, Any
+
+from .. import signals
+from ..connections import connections
+from ..crypto import drawn
+from ..exceptions import FieldError, IntegrityError
+from ..keys import object_key
+from ..operations.batches import Link, NewObject, insert_many
+from ..operations.operation import Flow, Notice, Operation
+from ..operations.purge import forget
+from ..operations.replies import Outcome, mistyped
+from ..queries.matching import matcher
+from ..storable import unwrapped
+from . import save as save_flows
+from .attempt import Effort, held_by_another
+from .guards import Guard, guard_of
+from .pending import Pending, current, refuse
+from .update import Changes, Found, Verdict
+
+if TYPE_CHECKING:
+    from ..models.base import Model
+    from ..models.collection import Collection
+
+BATCHES_A_TRIP = 10
+
+
+def create(
+    asked: "Collection[Any]", objs: Iterable["Model"], batch_size: int | None
+) -> Flow:
+    """Flow: insert new objects in batches, each all or none; the objects."""
+    size = checked_size(batch_size)
+    instances = checked_objects(asked, objs)
+    _check_ids(asked, instances)
+    if _are_collected(asked, instances, force_insert=True):
+        return instances
+    written = 0
+    for group in cut(batches_of(asked, instances, size), BATCHES_A_TRIP):
+        replies = yield insertions(asked, group)
+        for (some, new), reply in zip(group, replies, strict=True):
+            some, new, (code, fact) = yield from settled(asked, some, new, reply)
+            if code is Outcome.REFUSED:
+                raise _taken(asked, new[fact - 1].pk, written)
+            if code is Outcome.TAKEN:
+                refused, model = some[fact.number - 1], asked.model.__name__
+                error = held_by_another(model, refused.id, refused.attrs, fact)
+                raise IntegrityError(f"{error} {_so_far(written)}")
+            stored(asked, some, new, fact[0])
+            written += len(some)
+    return instances
+
+
+def batches_of(
+    asked: "Collection[Any]", instances: list["Model"], size: int
+) -> list[tuple[list["Model"], list[NewObject]]]:
+    """The objects in batches, each with what is to be inserted."""
+    codec, batches = connections[asked.db].codec, []
+    for some in cut(instances, size):
+        for instance in some:
+            instance.validate()
+        batches.append((some, [_new(instance, codec) for instance in some]))
+    return batches
+
+
+def insertions(
+    asked: "Collection[Any]",
+    group: Sequence[tuple[Any, list[NewObject]]],
+    passes_over: bool = False,
+    arbiter: tuple[str, ...] | None = None,
+) -> list[Operation]:
+    """Return the insertions of one round trip: each needs all that go before it.
+
+    The nonce tells this request from any other that inserts the same objects.
+    """
+    if len(group) == 1:
+        return [insertion(asked, group[0][1], None, passes_over, arbiter)]
+    nonce, last = drawn(ascii_letters, 16), len(group) - 1
+    return [
+        insertion(asked, new, Link(nonce, place, place == last), passes_over, arbiter)
+        for place, (_, new) in enumerate(group)
+    ]
+
+
+def insertion(
+    asked: "Collection[Any]",
+    new: list[NewObject],
+    link: Link | None = None,
+    passes_over: bool = False,
+    arbiter: tuple[str, ...] | None = None,
+) -> Operation:
+    """Return the insertion of a batch."""
+    meta = asked.model._meta
+    return insert_many(
+        asked.space,
+        new,
+        link,
+        meta.is_indexed,
+        meta.ordered,
+        meta.unique,
+        passes_over,
+        arbiter,
+    )
+
+
+def settled(
+    asked: "Collection[Any]",
+    some: list["Model"],
+    new: list[NewObject],
+    reply: tuple[Outcome, Any],
+    passes_over: bool = False,
+    arbiter: tuple[str, ...] | None = None,
+) -> Flow:
+    """Flow: a batch without what is past its deadline, and its last answer.
+
+    Sent again where it waited for another, and where what was in its way is removed.
+    """
+    meta = asked.model._meta
+    while reply[0] in (Outcome.UNEXPLAINED, Outcome.DUE, Outcome.SKIPPED):
+        code, fact = reply
+        if code is Outcome.UNEXPLAINED:
+            yield from forget(asked.space, new[fact - 1].pk, meta.ordered, meta.unique)
+        elif code is Outcome.DUE:
+            past = {number - 1 for number in fact}
+            some = [each for i, each in enumerate(some) if i not in past]
+            new = [each for i, each in enumerate(new) if i not in past]
+            if not new:
+                return some, new, (Outcome.DONE, (None, []))
+        reply = yield insertion(asked, new, None, passes_over, arbiter)
+    if reply[0] is Outcome.MISTYPED:
+        raise mistyped(reply[1])
+    return some, new, reply
+
+
+def stored(
+    asked: "Collection[Any]",
+    some: Iterable["Model"],
+    new: Iterable[NewObject],
+    now_ms: bytes | None,
+) -> None:
+    """Tell the instances that they are stored. now_ms: see Image.written_at()."""
+    for instance, each in zip(some, new, strict=True):
+        contents, image = instance._contents(), each.image.written_at(now_ms)
+        if contents.expire_at_ms == each.image.expire_at_ms:
+            contents.expire_at_ms = image.expire_at_ms
+        instance._take(contents, image.packed, asked.db)
+
+
+def _new(instance: "Model", codec: str) -> NewObject:
+    image = instance._contents().image(instance._meta, codec)
+    counters = {name: value for name, value in instance._counters.items() if value}
+    return NewObject(instance.id, image, counters)
+
+
+def checked_objects(asked: "Collection[Any]", objs: Iterable["Model"]) -> list["Model"]:
+    """The objects as a list. Raises TypeError for one of another model."""
+    model = asked.model
+    instances = [each if type(each) is model else unwrapped(each) for each in objs]
+    for instance in instances:
+        if type(instance) is not model:
+            raise TypeError(
+                f"{asked.model.__name__}.objects takes {asked.model.__name__} objects, "
+                f"not {type(instance).__name__}."
+            )
+    return instances
+
+
+def _check_ids(asked: "Collection[Any]", instances: list["Model"]) -> None:
+    """Raises IntegrityError for a double id."""
+    seen = set()
+    for instance in instances:
+        if instance.id in seen:
+            raise IntegrityError(
+                f"Cannot insert {asked.model.__name__} {instance.id!r} twice: "
+                "two of the objects have this id. Nothing was written."
+            )
+        seen.add(instance.id)
+
+
+def _taken(asked: "Collection[Any]", pk: str, written: int) -> IntegrityError:
+    return IntegrityError(
+        f"Cannot insert {asked.model.__name__} {pk!r}: the id is taken. "
+        f"{_so_far(written)} Leave it out, and go on from there."
+    )
+
+
+def _so_far(written: int) -> str:
+    return (
+        f"Nothing of its batch was written; {written} objects of the batches before it "
+        "were."
+    )
+
+
+def save(
+    asked: "Collection[Any]", objs: Iterable["Model"], batch_size: int | None
+) -> Flow:
+    """Flow: save objects that exist or not, many a trip; how many."""
+    size = checked_size(batch_size)
+    instances, number = checked_objects(asked, objs), 0
+    if _are_collected(asked, instances):
+        return len(instances)
+    for instance in instances:
+        instance.validate()
+    for some in cut(instances, size):
+        efforts = [Effort(instance, asked.db) for instance in some]
+        replies = yield [effort.operation() for effort in efforts]
+        errors = []
+        for effort, reply in zip(efforts, replies, strict=True):
+            try:
+                yield from effort.settle(reply)
+            except IntegrityError as error:
+                errors.append(error)
+        number += len(some) - len(errors)
+        if errors:
+            raise IntegrityError(f"{errors[0]} {number} objects of the list are saved.")
+    return number
+
+
+def update(
+    asked: "Collection[Any]",
+    objs: Iterable["Model"],
+    fields: Iterable[str],
+    batch_size: int | None = None,
+) -> Flow:
+    """Flow: store these fields of objects that are stored, and no other; how many."""
+    refuse(asked.db, "bulk_update()")
+    names = checked_fields(asked.model, fields)
+    instances = {each.id: each for each in checked_objects(asked, objs)}
+    if not names:
+        raise ValueError("Field names must be given to bulk_update().")
+    if asked.query.is_sliced:
+        raise TypeError("Cannot filter a query once a slice has been taken.")
+    pks, size = [pk.encode() for pk in instances], checked_size(batch_size)
+    return (yield from _store(asked, instances, names, size).made(pks))
+
+
+def _store(
+    asked: "Collection[Any]",
+    instances: dict[str, "Model"],
+    names: set[str],
+    size: int = 1,
+    guard: Guard | None = None,
+) -> Changes:
+    """The changes that store these fields of instances, by id.
+
+    Those that the collection does not find are left alone.
+    """
+    matches = matcher(asked.query.condition)
+
+    def rewrite(found: Found) -> Verdict:
+        if not matches(found.pk, found.old):
+            return Verdict.LEAVE
+        if guard is not None and not guard.admits(found.pk, found.old):
+            raise guard.overtaken(instances[found.pk])
+        put(instances[found.pk], found, names)
+        return Verdict.WRITE
+
+    def done(found: Found) -> None:
+        instance = instances[found.pk]
+        if found.new is None:
+            instance._forget()
+            return
+        key = object_key(asked.space, found.pk)
+        save_flows.rebase(
+            instance, found.contents, found.new.packed, key, asked.db, names
+        )
+        instance._assigned.difference_update(names)
+
+    meta, codec = asked.model._meta, connections[asked.db].codec
+    moves = "tags" in names or any(map(meta.has_index, names))
+    return Changes(asked.space, meta, codec, rewrite, done=done, moves=moves, size=size)
+
+
+def save_fields(
+    instance: "Model",
+    using: str,
+    update_fields: Iterable[str],
+    force_insert: bool = False,
+    force_update: bool = False,
+    strict: bool = False,
+) -> Flow:
+    """Flow that stores these fields of an object that is stored, and no others.
+
+    One round trip, or two if the object was not loaded. Raises NotUpdated if it is
+    gone, ValueError for an option that contradicts.
+    """
+    if force_insert or strict:
+        raise ValueError(
+            "update_fields goes with neither force_insert nor strict: it stores "
+            "fields of an object that is there, whatever others changed of it."
+        )
+    names = checked_fields(type(instance), update_fields)
+    if not names:
+        return
+    if guard_of(instance, using) is None or current(using) is None:
+        yield from _store_fields(instance, using, names)
+    else:
+        # Of update_or_create(), in a block of the model's own save(): a save that
+        # merges stores these fields too, and can wait for the end of the block.
+        yield from save_flows.save(instance, using, force_update=force_update)
+
+
+def _store_fields(instance: "Model", using: str, names: set[str]) -> Flow:
+    """Flow that stores the fields *names* of one object. See save_fields()."""
+    model, guard = type(instance), guard_of(instance, using)
+    refuse(using, "save(update_fields=...)")
+    instance.validate()
+    if signals.are_heard(signals.pre_save, model):
+        yield Notice(signals.pre_save, model, {"instance": instance, "using": using})
+    asked, pk = model._base_manager.using(using), instance.id.encode()
+    changes = _store(asked, {instance.id: instance}, names, guard=guard)
+    if instance._packed is not None and instance._using == using:
+        number = yield from changes.made([], [(pk, instance._packed, None)])
+    else:
+        number = yield from changes.made([pk])
+    if guard is not None:
+        if not number:
+            raise guard.overtaken(instance)
+        guard.is_met = True
+    if not number:
+        raise model.NotUpdated(
+            f"Cannot update {model.__name__} {instance.id!r}: there is no such object. "
+            "Save without update_fields to write it anew."
+        )
+    if signals.are_heard(signals.post_save, model):
+        arguments = {"instance": instance, "using": using, "created": False}
+        yield Notice(signals.post_save, model, arguments)
+
+
+def checked_fields(model: "type[Model]", fields: Iterable[str]) -> set[str]:
+    """Names of attributes, counters, "tags" or "expire". TypeError, ValueError."""
+    if isinstance(fields, str):
+        raise TypeError(f"fields is a list of names, not the text {fields!r}.")
+    names = set(fields)
+    if names & {"id", "pk"}:
+        raise ValueError(f"{model.__name__}: an id cannot be updated.")
+    for name in names - {"tags", "expire"} - model._meta.counters:
+        why = model._meta.refusal(name)
+        if why is not None:
+            raise FieldError(f"Cannot update {name!r}. {why}")
+    return names
+
+
+def put(instance: "Model", found: Found, names: Iterable[str]) -> None:
+    """Give what was found these fields of an instance; one without it loses it."""
+    contents = found.contents
+    for name in names:
+        if name in instance._meta.counters:
+            found.assigned[name] = instance._counters.get(name, 0)
+            contents.attrs.pop(name, None)  # stored before it was a counter
+        elif name == "tags":
+            contents.tags = list(instance._contents().tags)
+        elif name == "expire":
+            contents.expire_at_ms = instance._expire_at_ms
+        elif name in instance.attrs:
+            contents.attrs[name] = instance.attrs[name]
+        else:
+            contents.attrs.pop(name, None)
+
+
+def _are_collected(
+    asked: "Collection[Any]", instances: list["Model"], force_insert: bool = False
+) -> bool:
+    """Whether an atomic() block has taken them, to save them on its end."""
+    block = current(asked.db)
+    if block is None:
+        return False
+    for instance in instances:
+        instance.validate()
+        block.entries.append(Pending(instance, asked.db, force_insert, is_silent=True))
+    return True
+
+
+def checked_size(batch_size: int | None) -> int:
+    """How many objects a batch. Raises ValueError."""
+    if batch_size is None:
+        return 100
+    if not isinstance(batch_size, int) or not 1 <= batch_size <= 1000:
+        raise ValueError(f"batch_size must be 1 to 1000, not {batch_size!r}.")
+    return batch_size
+
+
+def cut(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
+    """The items in lists of *size*, the last one shorter."""
+    rest = iter(items)
+    while some := list(islice(rest, size)):
+        yield some

@@ -1,0 +1,221 @@
+"""The flow of bulk_create() where an id or a unique value may be taken."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..connections import connections
+from ..exceptions import FieldError, IntegrityError
+from ..keys import Space, object_key
+from ..operations.batches import Obstacle
+from ..operations.objects import pk_of
+from ..operations.operation import Flow
+from . import bulk
+from .attempt import Disagreements, held_by_another
+from .pending import refuse
+from .record import Contents
+from .update import Changes, Found, Verdict
+
+if TYPE_CHECKING:
+    from ..models.base import Model
+    from ..models.collection import Collection
+
+PRIMARY_KEY = ("id",)
+
+
+@dataclass(frozen=True, slots=True)
+class OnConflict:
+    """What becomes of an object whose id or unique value is taken.
+
+    fields: those that the stored object gets from it; without any it is left out.
+    unique: what is taken then: PRIMARY_KEY, or names that are unique together.
+    """
+
+    fields: frozenset[str] = frozenset()
+    unique: tuple[str, ...] = PRIMARY_KEY
+
+    @property
+    def arbiter(self) -> tuple[str, ...] | None:
+        """The unique value that decides, before any other obstacle; None for the id."""
+        return None if self.unique == PRIMARY_KEY else self.unique
+
+
+def on_conflict(
+    asked: "Collection[Any]",
+    ignore_conflicts: bool,
+    update_conflicts: bool,
+    update_fields: Iterable[str] | None,
+    unique_fields: Sequence[str] | None,
+) -> OnConflict | None:
+    """The options of bulk_create(), None to raise. ValueError where Django has it."""
+    if ignore_conflicts and update_conflicts:
+        raise ValueError(
+            "ignore_conflicts and update_conflicts are mutually exclusive."
+        )
+    if ignore_conflicts:
+        return OnConflict()
+    if not update_conflicts:
+        return None
+    if not update_fields:
+        raise ValueError(
+            "Fields that will be updated when a row insertion fails on conflicts must "
+            "be provided."
+        )
+    if not unique_fields:
+        raise ValueError("Unique fields that can trigger the upsert must be provided.")
+    fields = bulk.checked_fields(asked.model, update_fields)
+    names = tuple("id" if name == "pk" else name for name in unique_fields)
+    meta = asked.model._meta
+    known = {frozenset(each): each for each in (PRIMARY_KEY, *meta.unique)}
+    if frozenset(names) not in known:
+        raise FieldError(
+            f"Cannot update conflicts of {meta.object_name} by {list(names)}: these "
+            f"are not unique together. Add them to {meta.object_name}.Meta.unique, or "
+            "use ['id']."
+        )
+    return OnConflict(frozenset(fields), known[frozenset(names)])
+
+
+def created(
+    asked: "Collection[Any]",
+    objs: Iterable["Model"],
+    batch_size: int | None,
+    options: tuple[Any, ...],
+) -> Flow:
+    """Flow: bulk_create() with the options of on_conflict()."""
+    on = on_conflict(asked, *options)
+    if on is None:
+        return bulk.create(asked, objs, batch_size)
+    return create(asked, objs, batch_size, on)
+
+
+Refused = list[tuple["Model", Obstacle]]
+
+
+def create(
+    asked: "Collection[Any]",
+    objs: Iterable["Model"],
+    batch_size: int | None,
+    on: OnConflict,
+) -> Flow:
+    """Flow: insert new objects, and do as *on* says with the others; all objects."""
+    refuse(asked.db, "bulk_create() with conflicts")
+    size = bulk.checked_size(batch_size)
+    instances = bulk.checked_objects(asked, objs)
+    waiting = instances
+    disagreements = Disagreements(asked.model._meta)
+    while waiting:
+        refused = yield from _insert(asked, waiting, size, on)
+        if not on.fields:
+            break
+        waiting = yield from _update(asked, refused, on, disagreements)
+    return instances
+
+
+def _apart(instances: list["Model"]) -> Iterator[list["Model"]]:
+    """The objects in their order, in lists that hold no id twice.
+
+    The second of an id then meets what became of the first, as any other object does.
+    """
+    some: dict[str, Model] = {}
+    for instance in instances:
+        if instance.id in some:
+            yield list(some.values())
+            some = {}
+        some[instance.id] = instance
+    yield list(some.values())
+
+
+def _insert(
+    asked: "Collection[Any]", instances: list["Model"], size: int, on: OnConflict
+) -> Flow:
+    """Flow: insert what can be; the others in order, each with what is in its way."""
+    refused: Refused = []
+    batches = [
+        batch
+        for some in _apart(instances)
+        for batch in bulk.batches_of(asked, some, size)
+    ]
+    for group in bulk.cut(batches, bulk.BATCHES_A_TRIP):
+        replies = yield bulk.insertions(asked, group, True, on.arbiter)
+        for (some, new), reply in zip(group, replies, strict=True):
+            some, new, (_, (now_ms, obstacles)) = yield from bulk.settled(
+                asked, some, new, reply, True, on.arbiter
+            )
+            against = {each.number: each for each in obstacles}
+            written = [i for i in range(len(some)) if i not in against]
+            instances_of, images_of = ([x[i] for i in written] for x in (some, new))
+            bulk.stored(asked, instances_of, images_of, now_ms)
+            refused += [(some[number], against[number]) for number in sorted(against)]
+    return refused
+
+
+def _update(
+    asked: "Collection[Any]",
+    refused: Refused,
+    on: OnConflict,
+    disagreements: Disagreements,
+) -> Flow:
+    """Flow: update what is in the way; the objects of which it is gone by then."""
+    wanted: dict[str, list[Model]] = {}
+    for instance, obstacle in refused:
+        wanted.setdefault(_target(asked.space, instance, obstacle, on), []).append(
+            instance
+        )
+    rest = {id(instance): instance for instance, _ in refused}
+    values = {id(each): _value(each, on) for each, _ in refused}
+
+    def rewrite(found: Found) -> Verdict:
+        held = found.old.unique.get(on.unique)
+        mine = [each for each in wanted[found.pk] if values[id(each)] == held]
+        for instance in mine:
+            bulk.put(instance, found, on.fields)
+        if not mine:
+            disagreements.note(object_key(asked.space, found.pk), found.packed)
+        return Verdict.WRITE if mine else Verdict.LEAVE
+
+    def done(found: Found) -> None:
+        for instance in wanted[found.pk]:
+            if values[id(instance)] == found.old.unique.get(on.unique):
+                _become(instance, found, asked)
+                del rest[id(instance)]
+
+    meta, codec = asked.model._meta, connections[asked.db].codec
+    has_counters = bool(meta.counters)
+    changes = Changes(asked.space, meta, codec, rewrite, has_counters, done)
+    yield from changes.made([pk.encode() for pk in wanted])
+    return list(rest.values())
+
+
+def _target(space: Space, instance: "Model", obstacle: Obstacle, on: OnConflict) -> str:
+    """The id of what is to be updated. Raises IntegrityError if *on* is no reason."""
+    holder, model = obstacle.holder, instance._meta.object_name
+    if holder is None and on.unique != PRIMARY_KEY:
+        raise IntegrityError(
+            f"Cannot insert {model} {instance.id!r}: the id is taken, and "
+            f"unique_fields is {list(on.unique)}. Choose another id."
+        )
+    if holder is not None and on.unique != holder.names:
+        raise held_by_another(model, instance.id, instance.attrs, holder)
+    return instance.id if holder is None else pk_of(holder.pk, space)
+
+
+def _value(instance: "Model", on: OnConflict) -> bytes | None:
+    """What stands for the value that is unique; None for an id."""
+    if on.unique == PRIMARY_KEY:
+        return None
+    return instance._contents().stored_image(b"", instance._meta).unique.get(on.unique)
+
+
+def _become(instance: "Model", found: Found, asked: "Collection[Any]") -> None:
+    """The instance stands for the object that was updated in its place."""
+    instance.__dict__["id"] = found.pk
+    if found.new is None:
+        instance._forget()
+        return
+    packed = found.new.packed
+    contents = Contents.of(packed, object_key(asked.space, found.pk))
+    instance._take(contents, packed, asked.db)
+    if instance._meta.counters:
+        instance._counters.clear()
+        instance._counters.update(found.counters | found.assigned)

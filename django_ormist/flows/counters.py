@@ -1,0 +1,81 @@
+"""The flows of increment()."""
+
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from ..connections import connections
+from ..keys import object_key
+from ..operations import objects
+from ..operations.operation import Flow
+from ..operations.replies import Outcome
+from .attempt import held_by_another
+from .pending import refuse
+from .record import Contents
+from .save import gone, rebase
+
+if TYPE_CHECKING:
+    from ..models.base import Model
+
+
+def increment(instance: "Model", using: str, name: str, by: Any) -> Flow:
+    """Flow: add *by* to a counter or an attribute as it is stored; the new value."""
+    refuse(using, "increment()")
+    if name not in instance._meta.counters:
+        why = instance._meta.refusal(name)
+        if why is not None:
+            raise AttributeError(f"Cannot increment {name!r}. {why}")
+        return (yield from _increment_attribute(instance, using, name, by))
+    if not isinstance(by, int) or isinstance(by, bool):
+        raise TypeError(f"A counter takes an int: cannot add {by!r} to {name!r}.")
+    space = instance._meta.space(using)
+    value = yield objects.increment(space, instance.id, name, by)
+    if value is None:
+        raise gone(instance)
+    instance._counters[name] = value
+    instance._assigned.discard(name)
+    return value
+
+
+def _increment_attribute(instance: "Model", using: str, name: str, by: Any) -> Flow:
+    meta, space = instance._meta, instance._meta.space(using)
+    key, codec = object_key(space, instance.id), connections[using].codec
+    stored = instance._packed if instance._using == using else None
+    if stored is None:
+        stored = yield objects.load(space, instance.id)
+    while stored is not None:
+        found = Contents.of(stored, key)
+        held = found.attrs.get(name)
+        value = _sum(meta.object_name, name, 0 if held is None else held, by)
+        old = found.stored_image(stored, meta)
+        new = Contents({**found.attrs, name: value}, found.tags, found.expire_at_ms)
+        image = new.image(meta, codec)
+        code, seen = yield objects.rewrite(
+            space,
+            instance.id,
+            old,
+            image,
+            {} if meta.counters else None,
+            meta.is_indexed,
+        )
+        if code is Outcome.DONE:
+            rebase(instance, new, image.packed, key, using, {name})
+            return value
+        if code is Outcome.TAKEN:
+            raise held_by_another(meta.object_name, instance.id, new.attrs, seen)
+        stored = seen if code is Outcome.REFUSED else None
+    raise gone(instance)
+
+
+def _sum(model: str, name: str, value: Any, by: Any) -> Any:
+    is_number = isinstance(value, int | float | Decimal) and not isinstance(value, bool)
+    if not is_number:
+        raise TypeError(
+            f"Cannot increment {name!r} of {model}: it holds a {type(value).__name__}."
+        )
+    try:
+        return value + by
+    except TypeError as error:
+        raise TypeError(
+            f"Cannot increment {name!r} of {model}, a {type(value).__name__}, by "
+            f"{by!r}: {error}."
+        ) from error

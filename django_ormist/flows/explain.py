@@ -1,0 +1,123 @@
+"""explain(): a query and the plan that the server chose, as text."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from ..operations import composed
+from ..operations.operation import Flow
+from ..operations.search import LARGEST_PAGE
+from ..queries.conditions import (
+    EVERYTHING,
+    And,
+    Condition,
+    Holds,
+    Ids,
+    Not,
+    Or,
+    Range,
+    Term,
+)
+from ..queries.query import Query
+from ..sortkeys import AFTER, kind_of, value_of
+from ..terms import TAG_MARK, TEXT_MARK, unmarked
+
+if TYPE_CHECKING:
+    from ..models.collection import Collection
+
+_WORDS = {
+    b"walk": "walk",
+    b"sort": "look at all, and sort",
+    b"intersect": "intersect the terms",
+    b"draw": "draw from",
+    b"list": "look at all",
+    b"read": "read whole",
+}
+
+
+def explain(
+    asked: "Collection[Any]",
+    format: str | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> Flow:
+    """Flow: the text. One round trip, none of a query that cannot match.
+
+    Of a page it is what the server did; of a list what it would look at. Raises
+    ValueError for a format or an option.
+    """
+    if format is not None:
+        raise ValueError(f"{format} is not a recognized format: there is one, a text.")
+    if options:
+        raise ValueError(f"Unknown options: {', '.join(sorted(options))}")
+    query, space = asked.query, asked.space
+    lines = [f"{asked.model._meta.label}: {_condition(query.condition)}", _order(query)]
+    if query.is_empty:
+        return "\n".join((*lines, "Nothing can match: the server is not asked."))
+    is_page = query.limit is not None and query.limit <= LARGEST_PAGE
+    limit = query.limit or 0 if is_page else 0
+    told, looked = yield composed.page(space, query, limit, "explain", tuple)
+    for how, name, size in zip(told[::3], told[1::3], told[2::3], strict=True):
+        short = name.removeprefix(space.base).decode(errors="backslashreplace")
+        lines.append(f"  {_WORDS[how]}: {_NAMES.get(short, short)} ({size})")
+    if is_page:
+        lines.append(f"{looked} ids were looked at.")
+    else:
+        lines.append(f"A list: its ids first, then {LARGEST_PAGE} objects a command.")
+    return "\n".join(lines)
+
+
+_MARKS = {TAG_MARK: "the tag ", TEXT_MARK: "the text "}
+_NAMES = {
+    "I": "the ids",
+    "A": "all of several",
+    "O": "any of several",
+    "X": "an odd number of several",
+    "D": "of one deadline",
+}
+
+
+def _order(query: Query) -> str:
+    names = [("-" if o.is_descending else "") + o.name for o in query.order]
+    text = "Order: " + (", ".join(names) or "created")
+    if query.is_reversed:
+        text += ", reversed"
+    if query.is_sliced:
+        text += f"; slice {query.start}:{'' if query.stop is None else query.stop}"
+    return text
+
+
+def _condition(condition: Condition, is_inner: bool = False) -> str:
+    match condition:
+        case Term(term):
+            return f"{_MARKS.get(term[:1], '')}{unmarked(term)!r}"
+        case Range(name, low, high):
+            return _range(name, low, high)
+        case Ids(pks):
+            return f"{len(pks)} ids"
+        case Holds(names, value):
+            text = value[2:].decode() if value.startswith(b"t:") else "a long value"
+            return f"{', '.join(names)} = {text!r}"
+        case Not(part):
+            return f"not {_condition(part, True)}"
+    if condition == EVERYTHING:
+        return "everything"
+    joins = {And: " and ", Or: " or "}
+    join = joins.get(type(condition), " xor ")
+    text = join.join(_condition(part, True) for part in condition.parts)
+    return f"({text})" if is_inner else text or "nothing"
+
+
+def _range(name: str, low: bytes, high: bytes) -> str:
+    """A range in words: of sort keys to values, where a bound is one."""
+    if not low and high == AFTER:
+        return f"has {name}"
+    if high == low + AFTER:
+        if kind_of(low) == "str" and not low.endswith(b"\x00\x00"):
+            return f"{name} starts with {value_of(low + bytes(2))!r}"
+        return f"{name} = {value_of(low)!r}"
+    bounds = []
+    for bound, plain, after in ((low, ">=", ">"), (high, "<", "<=")):
+        key = bound.removesuffix(AFTER)
+        if len(key) > 1 or key == b"\x21":
+            sign = plain if bound == key else after
+            bounds.append(f"{name} {sign} {value_of(key)!r}")
+    return " and ".join(bounds) or f"{name} is a {kind_of(low)}"

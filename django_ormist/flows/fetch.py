@@ -1,0 +1,227 @@
+"""The flows that read: from a query to instances, or to parts of objects."""
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ..codecs import unpack
+from ..deadlines import is_past
+from ..operations import objects, search
+from ..operations.operation import Flow
+from ..queries import lookups as asked_lookups
+from ..queries.query import Query
+from ..storable import unwrapped
+from ..validators import looked_up_pk
+
+if TYPE_CHECKING:
+    from ..models.base import Model
+    from ..models.collection import Collection
+    from ..models.results import Results
+
+_SHOWN = 20
+
+CHUNK = 1000
+"""Objects in memory at a time, where iterator() is not told how many."""
+
+
+def parts(asked: "Results[Any]", query: Query) -> Flow:
+    """Flow: what is made of each object of a query, in order."""
+    rows = yield from search.rows(asked.space, query, asked._has_counters)
+    return asked._made(rows)
+
+
+def parts_of(asked: "Results[Any]", pks: Sequence[bytes]) -> Flow:
+    """Flow: what is made of those ids that are stored. One round trip."""
+    rows = yield from search.rows_of(asked.space, pks, asked._has_counters)
+    return asked._made(rows)
+
+
+def get(asked: "Results[Any]", pk: tuple[Any, ...], lookups: dict[str, Any]) -> Flow:
+    """Flow: the one object, or DoesNotExist, or MultipleObjectsReturned."""
+    return _there(asked, (yield from _at_most_one(asked, pk, lookups)))
+
+
+def get_or_none(
+    asked: "Results[Any]", pk: tuple[Any, ...], lookups: dict[str, Any]
+) -> Flow:
+    """Flow: the one object or None. Raises MultipleObjectsReturned."""
+    found = yield from _at_most_one(asked, pk, lookups)
+    return found[0] if found else None
+
+
+def of_id(asked: "Results[Any]", pk: str) -> Flow:
+    """Flow: the object of this id, if it is found in the collection, or None."""
+    if asked.query.pks is None and _is_by_pk(asked.query):
+        found = yield from _by_pk(asked, pk)
+        return found[0] if found else None
+    return (yield from get_or_none(asked, (pk,), {}))
+
+
+def _at_most_one(
+    asked: "Results[Any]", pk: tuple[Any, ...], lookups: dict[str, Any]
+) -> Flow:
+    """Flow: a list of the one object or of none. Raises MultipleObjectsReturned."""
+    query = _one(asked, pk, lookups)
+    if query.pks is not None and len(query.pks) == 1 and _is_by_pk(query):
+        return (yield from _by_pk(asked, next(iter(query.pks))))
+    if query.is_sliced:
+        found = yield from asked._parts(query)
+    else:
+        found = yield from asked._parts(query.slice(0, _SHOWN + 1))
+    if len(found) > 1:
+        number = len(found) if len(found) <= _SHOWN else f"more than {_SHOWN}"
+        name = asked.model._meta.object_name
+        raise asked.model.MultipleObjectsReturned(
+            f"get() returned more than one {name} -- it returned {number}!"
+        )
+    return found
+
+
+def _there(asked: "Results[Any]", found: list[Any]) -> Any:
+    """The first of what was found. Raises DoesNotExist."""
+    if not found:
+        model = asked.model
+        raise model.DoesNotExist(
+            f"{model._meta.object_name} matching query does not exist."
+        )
+    return found[0]
+
+
+def _one(
+    asked: "Results[Any]", given: tuple[Any, ...], lookups: dict[str, Any]
+) -> Query:
+    qs = tuple(each for each in given if asked_lookups.is_q(each))
+    pk = tuple(each for each in given if not asked_lookups.is_q(each))
+    if len(pk) > 1:
+        raise TypeError(
+            f"get() takes one id, or Q and lookups by name; not {len(pk)} ids. "
+            "Find by tags with find(...).get()."
+        )
+    pks = frozenset(looked_up_pk(asked.model.__name__, each) for each in pk)
+    if asked.query.is_sliced and (given or lookups):
+        raise TypeError("Cannot filter a query once a slice has been taken.")
+    query = asked_lookups.narrowed(
+        asked.query, asked.model._meta, qs, lookups, asked.db
+    )
+    return query.narrow((), pks) if pk else query
+
+
+def _is_by_pk(query: Query) -> bool:
+    return not (query.terms or query.conditions or query.is_sliced)
+
+
+def _by_pk(asked: "Results[Any]", pk: str) -> Flow:
+    """Flow: a list of the object of this id: a bare GET if there are no counters."""
+    space = asked.space
+    if asked._has_counters:
+        packed, counters = yield [
+            objects.load(space, pk),
+            objects.load_counters(space, pk),
+        ]
+    else:
+        packed, counters = (yield objects.load(space, pk)), None
+    if packed is None or (yield from is_past(packed)):
+        return []
+    return asked._made([(pk.encode(), packed, counters)])
+
+
+def first(asked: "Results[Any]") -> Flow:
+    """Flow: the first object or None."""
+    if asked._cache is not None:
+        return asked._cache[0] if asked._cache else None
+    found = yield from asked._parts(asked.query.slice(0, 1))
+    return found[0] if found else None
+
+
+def the_first(asked: "Results[Any]") -> Flow:
+    """Flow: the first object. Raises DoesNotExist."""
+    return _there(asked, (yield from asked._parts(asked.query.slice(0, 1))))
+
+
+def last(asked: "Results[Any]") -> Flow:
+    """Flow: the last object or None. Raises TypeError for a slice."""
+    if asked._cache is not None:
+        return asked._cache[-1] if asked._cache else None
+    if asked.query.is_sliced:
+        raise TypeError("Cannot reverse a query once a slice has been taken.")
+    found = yield from asked._parts(asked.query.reverse().slice(0, 1))
+    return found[0] if found else None
+
+
+def count(asked: "Results[Any]") -> Flow:
+    """Flow: how many. No round trip where the collection was evaluated."""
+    if asked._cache is not None:
+        return len(asked._cache)
+    return (yield from search.size(asked.space, asked.query))
+
+
+def exists(asked: "Results[Any]") -> Flow:
+    """Flow: whether there is any, in whatever order. No trip where it was evaluated."""
+    if asked._cache is not None:
+        return bool(asked._cache)
+    query = asked.query.clear_ordering().slice(0, 1)
+    rows = yield from search.rows(asked.space, query, False)
+    return bool(rows)
+
+
+def contains(asked: "Collection[Any]", obj: "Model") -> Flow:
+    """Flow: whether this object is stored and matches."""
+    obj = unwrapped(obj)
+    if not hasattr(type(obj), "_meta"):
+        raise TypeError("'obj' must be a model instance.")
+    if type(obj) is not asked.model:
+        return False
+    if asked._cache is not None:
+        return obj in asked._cache
+    if asked.query.is_sliced:
+        pks = yield from search.ids(asked.space, asked.query)
+        return obj.id.encode() in pks
+    query = asked.query.narrow((), frozenset((obj.id,)))
+    return bool((yield from search.rows(asked.space, query, False)))
+
+
+def raw_ids(asked: "Results[Any]") -> Flow:
+    """Flow: the ids as they are stored."""
+    return search.ids(asked.space, asked.query)
+
+
+def ids(asked: "Collection[Any]") -> Flow:
+    """Flow: the ids."""
+    if asked._cache is not None:
+        return [instance.id for instance in asked._cache]
+    pks = yield from search.ids(asked.space, asked.query)
+    return [objects.pk_of(pk, asked.space) for pk in pks]
+
+
+def in_bulk(asked: "Results[Any]", id_list: Iterable[Any] | None, name: str) -> Flow:
+    """Flow that returns what is asked for by id, or by a value that is unique."""
+    query, is_by_pk = asked.query, name in ("pk", "id")
+    if query.is_sliced:
+        raise TypeError("Cannot use 'limit' or 'offset' with in_bulk().")
+    if not is_by_pk and (name,) not in asked.model._meta.unique:
+        raise ValueError(
+            f"in_bulk()'s field_name must be a unique field but {name!r} isn't."
+        )
+    if id_list is not None:
+        lookups = {f"{name}__in": asked_lookups.checked_ids("in_bulk()", id_list)}
+        query = asked_lookups.narrowed(query, asked.model._meta, (), lookups, asked.db)
+    rows = yield from search.rows(asked.space, query, asked._has_counters)
+    found = zip(rows, asked._made(rows), strict=True)
+    if is_by_pk:
+        return {pk.decode(): part for (pk, _, _), part in found}
+    keyed = ((unpack(packed)[0], part) for (_, packed, _), part in found)
+    return {attrs[name]: part for attrs, part in keyed if name in attrs}
+
+
+def checked_chunk_size(chunk_size: int | None) -> int:
+    """Return the objects of a chunk. Raises ValueError for a size below 1."""
+    if chunk_size is None:
+        return CHUNK
+    if not isinstance(chunk_size, int) or chunk_size < 1:
+        raise ValueError(f"chunk_size must be strictly positive, not {chunk_size!r}.")
+    return chunk_size
+
+
+def check_whole(asked: "Collection[Any]", verb: str) -> None:
+    """Raises TypeError for a slice."""
+    if asked.query.is_sliced:
+        raise TypeError(f"Cannot use 'limit' or 'offset' with {verb}().")

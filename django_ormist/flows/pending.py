@@ -1,0 +1,215 @@
+"""What an atomic() block has collected, and which block one is in.
+
+A block belongs to a context, as contextvars have it: neither threads nor tasks share
+one, but a task started within a block collects into it. One that outlives its block
+writes at once.
+"""
+
+from collections.abc import Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Union
+
+from ..deadlines import remaining_ms
+from ..exceptions import NotSupportedError
+from ..keys import Space
+from .attempt import Effort
+from .record import Contents
+
+if TYPE_CHECKING:
+    from ..models.base import Model
+
+_blocks: ContextVar[Mapping[str, "Block"]] = ContextVar("django_ormist_blocks")
+
+
+@dataclass(eq=False)
+class Block:
+    """The saves and deletions of one alias, in the order of the calls.
+
+    outer: the block that takes them over when this one ends well, or None.
+    """
+
+    using: str
+    outer: "Block | None" = None
+    entries: "list[Entry]" = field(default_factory=list)
+    is_open: bool = True
+
+    def end(self) -> bool:
+        """Leave the block; whether what it holds is now to be committed."""
+        self.is_open = False
+        around = dict(_blocks.get())
+        del around[self.using]
+        if self.outer is not None:
+            around[self.using] = self.outer
+        _blocks.set(around)
+        if self.outer is None or not self.outer.is_open:
+            return True
+        self.outer.entries += self.entries
+        return False
+
+    def discard(self) -> None:
+        """Leave the block, and forget what it holds."""
+        self.entries = []
+        self.end()
+
+
+def begin(using: str) -> Block:
+    """Enter a block of this alias, within the one that there is."""
+    block = Block(using, current(using))
+    _blocks.set({**_blocks.get({}), using: block})
+    return block
+
+
+def current(using: str) -> Block | None:
+    """The open block of this alias and context, or None."""
+    blocks = _blocks.get(None)
+    if blocks is None:
+        return None
+    block = blocks.get(using)
+    while block is not None and not block.is_open:
+        block = block.outer
+    return block
+
+
+def innermost(using: str) -> Block:
+    """The block that was entered last in this context."""
+    return _blocks.get()[using]
+
+
+def refuse(using: str, verb: str) -> None:
+    """Raise NotSupportedError if a block is open: *verb* cannot wait for its end."""
+    if current(using) is not None:
+        raise NotSupportedError(
+            f"{verb} acts at once, and cannot be taken back with an atomic() block. "
+            "Call it outside the block, or save() and delete() the objects one by one."
+        )
+
+
+def refuse_refresh(instance: "Model", using: str) -> None:
+    """Raise NotSupportedError if an open block holds a save of this instance.
+
+    What would be read is older than that save, and would be taken for changes since.
+    """
+    block = current(using)
+    while block is not None:
+        for entry in block.entries:
+            if isinstance(entry, Pending) and entry.instance is instance:
+                raise NotSupportedError(
+                    f"Cannot refresh {instance._meta.object_name} {instance.id!r}: its "
+                    "save waits for the end of the atomic() block. Refresh it after "
+                    "the block."
+                )
+        block = block.outer
+
+
+class Pending(Effort):
+    """A save that waits for the end of its block: what it holds is what it was then.
+
+    before: the save of the same instance that precedes it in the block, or None.
+    known: the counters that were assigned then, whichever save sets them.
+    is_silent: its signals are not sent. is_stored: not if its deadline is past.
+    """
+
+    before: "Pending | None" = None
+
+    def __init__(self, *args: Any, is_silent: bool = False, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.is_silent = is_silent
+        self.is_stored = True
+        expire_at_ms = self.new.expire_at_ms
+        held = replace(self.read(self.new.packed), expire_at_ms=expire_at_ms)
+        self.mine = self.contents = held
+        self.values = dict(self.instance._counters)
+        self.known = self.assigned = set(self.instance._assigned)
+
+    def follow(self, before: "Entry") -> None:
+        """Come after another entry of the same instance.
+
+        What a save has set is not set anew; a deletion leaves what was never loaded.
+        """
+        if isinstance(before, Removal):
+            self.loaded = None
+            return
+        self.before = before
+        if before.guard is self.guard:
+            self.guard = None  # it is met by the first write
+        known = {name: before.values.get(name) for name in before.known}
+        self.assigned = {n for n in self.assigned if known.get(n) != self.values[n]}
+
+    @property
+    def is_loaded(self) -> bool:
+        if self.before is not None:
+            return self.before.is_stored
+        return self.loaded is not None
+
+    def base(self) -> Contents | None:
+        if self.before is None:
+            return super().base()
+        return self.before.mine if self.before.is_stored else None
+
+    def is_base(self, stored: bytes) -> bool:
+        if self.before is None:
+            return super().is_base(stored)
+        is_merged = self.before.contents is not self.before.mine
+        return stored == self.before.new.packed and not is_merged
+
+    def expected(self) -> bytes | None:
+        """The bytes that a strict save wants to find."""
+        if self.before is None:
+            return self.loaded
+        return self.before.new.packed if self.before.is_stored else None
+
+    def is_due(self) -> bool:
+        """Whether its deadline is past: it removes what it would write."""
+        deadline = self.contents.expire_at_ms
+        return deadline is not None and remaining_ms(deadline) <= 0
+
+    def applied(self, now_ms: bytes) -> None:
+        """Tell the instance what is stored; what it changed since, it keeps.
+
+        now_ms: see Image.written_at().
+        """
+        instance = self.instance
+        if self.guard is not None and self.is_stored:
+            self.guard.is_met = True
+        if instance.id != self.pk:
+            return
+        if not self.is_stored:
+            instance._forget()
+            return
+        new = self.new.written_at(now_ms)
+        stored = replace(self.contents, expire_at_ms=new.expire_at_ms)
+        now, assigned = instance._contents(), set(instance._assigned)
+        if self.contents is not self.mine or new is not self.new:
+            now = now.rebased(self.mine, stored)
+        instance._take(now, new.packed, self.using)
+        for name in assigned:
+            if instance._counters[name] != self.values.get(name):
+                instance._assigned.add(name)
+
+
+@dataclass(eq=False)
+class Removal:
+    """A deletion that waits for the end of its block."""
+
+    is_stored: ClassVar[bool] = False
+    instance: "Model"
+    using: str
+    pk: str
+    space: Space
+    loaded: bytes | None
+
+    @classmethod
+    def of(cls, instance: "Model", using: str) -> "Removal":
+        """The deletion of this instance, by the id that it has now."""
+        loaded = instance._packed if instance._using == using else None
+        space = instance._meta.space(using)
+        return cls(instance, using, instance.id, space, loaded)
+
+    def applied(self, now_ms: bytes) -> None:
+        """Tell the instance that it is not stored."""
+        if self.instance.id == self.pk:
+            self.instance._forget()
+
+
+Entry = Union[Pending, Removal]  # noqa: UP007  (one names the other)

@@ -1,0 +1,188 @@
+"""The flows of one instance: save, delete, refresh."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from .. import signals
+from ..connections import connections
+from ..keys import object_key
+from ..operations import objects
+from ..operations.objects import NOTHING, Image
+from ..operations.operation import Flow, Notice
+from ..operations.purge import forget
+from ..operations.replies import Outcome
+from . import fetch
+from .attempt import Effort
+from .pending import Pending, Removal, current, refuse_refresh
+from .record import Contents
+
+if TYPE_CHECKING:
+    from ..models.base import Model
+    from ..models.collection import Collection
+    from ..models.manager import Manager
+
+
+def save(
+    instance: "Model",
+    using: str,
+    force_insert: bool = False,
+    force_update: bool = False,
+    strict: bool = False,
+) -> Flow:
+    """Flow: write the instance. One round trip where nobody wrote it meanwhile."""
+    if force_insert and (force_update or strict):
+        raise ValueError("Cannot force both an insert and an update: choose one.")
+    model = type(instance)
+    instance.validate()
+    if signals.are_heard(signals.pre_save, model):
+        yield Notice(signals.pre_save, model, {"instance": instance, "using": using})
+    block = current(using)
+    if block is not None:
+        flags = (force_insert, force_update, strict)
+        block.entries.append(Pending(instance, using, *flags))
+        return
+    effort = Effort(instance, using, force_insert, force_update, strict)
+    if force_update and effort.loaded is None:
+        effort.expect((yield objects.load(effort.space, instance.id)))
+        if effort.stored is None:
+            raise effort.not_updated()
+    if effort.guard is not None and (refusal := effort.refusal(effort.loaded)):
+        raise refusal
+    is_stored = yield from effort.settle((yield effort.operation()))
+    if is_stored and signals.are_heard(signals.post_save, model):
+        is_new = effort.stored is None
+        arguments = {"instance": instance, "using": using, "created": is_new}
+        yield Notice(signals.post_save, model, arguments)
+
+
+def delete(instance: "Model", using: str) -> Flow:
+    """Flow: delete the instance: how many, and of which label. One round trip."""
+    model = type(instance)
+    arguments = {"instance": instance, "using": using}
+    if signals.are_heard(signals.pre_delete, model):
+        yield Notice(signals.pre_delete, model, arguments)
+    block = current(using)
+    if block is not None:
+        block.entries.append(Removal.of(instance, using))
+        return (1, {instance._meta.label: 1})
+    old = NOTHING
+    if instance._packed is not None and instance._using == using:
+        key = object_key(instance._meta.space(using), instance.id)
+        contents = Contents.of(instance._packed, key)
+        old = contents.stored_image(instance._packed, instance._meta)
+    deleted = yield from delete_stored(instance, using, old)
+    if signals.are_heard(signals.post_delete, model):
+        yield Notice(signals.post_delete, model, arguments)
+    return (1, {instance._meta.label: 1}) if deleted else (0, {})
+
+
+def delete_stored(instance: "Model", using: str, old: Image) -> Flow:
+    """Flow: delete what is stored, whoever wrote it; whether anything was."""
+    space = instance._meta.space(using)
+    while True:
+        is_indexed = instance._meta.is_indexed
+        code, stored = yield objects.delete(space, instance.id, old, is_indexed)
+        if code is not Outcome.REFUSED:
+            break
+        contents = Contents.of(stored, object_key(space, instance.id))
+        old = contents.stored_image(stored, instance._meta)
+    if code is Outcome.UNEXPLAINED and stored:
+        meta = instance._meta
+        yield from forget(space, instance.id, meta.ordered, meta.unique)
+    if instance._using == using:
+        instance._forget()
+    return code is Outcome.DONE
+
+
+def refresh(
+    instance: "Model",
+    using: str,
+    fields: Iterable[str] | None = None,
+    source: "Collection[Any] | Manager[Any] | None" = None,
+) -> Flow:
+    """Flow that reads the instance anew, as it is found in *source*.
+
+    One round trip; none if *fields* is empty. Raises DoesNotExist.
+    """
+    if isinstance(fields, str):
+        raise TypeError(f"fields is a list of names, not the text {fields!r}.")
+    names = None if fields is None else set(fields)
+    if names is not None and not names:
+        return
+    model, meta = type(instance), instance._meta
+    source = model._base_manager if source is None else source
+    if source.model is not model:
+        raise TypeError(
+            f"Cannot refresh {meta.object_name} from a collection of "
+            f"{source.model._meta.object_name}. Pass one of its own model."
+        )
+    refuse_refresh(instance, using)
+    asked = source.using(using)
+    found = yield from fetch.of_id(asked, instance.id)
+    if found is None:
+        raise gone(instance)
+    contents = Contents(found.attrs, found._tags, found._expire_at_ms)
+    if names is None:
+        instance._take(contents, found._packed, using)
+        renewed = meta.counters
+    else:
+        _renew(instance, contents, found._packed, using, names)
+        renewed = meta.counters & names
+    for name in renewed:
+        instance._counters[name] = found._counters.get(name, 0)
+    instance._assigned.difference_update(renewed)
+
+
+def _renew(
+    instance: "Model", stored: Contents, packed: bytes, using: str, names: set[str]
+) -> None:
+    """Give the instance these names as they are stored, and none of the others.
+
+    Of the others it stands for what it was loaded with, as a later save compares.
+    """
+    key = object_key(instance._meta.space(using), instance.id)
+    base = Contents({}, [], None)
+    if instance._packed is not None and instance._using == using:
+        base = Contents.of(instance._packed, key)
+    mine, assigned = instance._contents(), set(instance._assigned)
+    for contents in (base, mine):
+        contents.take(stored, names)
+    if not base.equals(stored):
+        packed = base.packed(connections[using].codec)
+    instance._take(mine, packed, using)
+    instance._assigned.update(assigned)
+
+
+def rebase(
+    instance: "Model",
+    new: Contents,
+    packed: bytes,
+    key: bytes,
+    using: str,
+    fields: set[str],
+) -> None:
+    """The instance takes what is stored now, and keeps its own unsaved changes.
+
+    fields: attributes, "tags" or "expire", of which it takes what is stored whatever
+    it changed.
+    """
+    base, assigned = Contents({}, [], None), set(instance._assigned)
+    if instance._packed is not None and instance._using == using:
+        base = Contents.of(instance._packed, key)
+    mine = instance._contents().rebased(base, new)
+    for name in fields & new.attrs.keys():
+        mine.attrs[name] = new.attrs[name]
+    for name in fields - new.attrs.keys():
+        mine.attrs.pop(name, None)
+    if "tags" in fields:
+        mine.tags = new.tags
+    if "expire" in fields:
+        mine.expire_at_ms = new.expire_at_ms
+    instance._take(mine, packed, using)
+    instance._assigned.update(assigned)
+
+
+def gone(instance: "Model") -> Exception:
+    return type(instance).DoesNotExist(
+        f"{instance._meta.object_name} {instance.id!r} does not exist."
+    )

@@ -1,0 +1,301 @@
+"""atomic(): the saves and deletions of a block in one step, or none of them."""
+
+import inspect
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from types import TracebackType
+from typing import Any, TypeVar, cast, overload
+
+from redis.exceptions import ClusterCrossSlotError
+
+from .. import signals
+from ..connections.executor import arun, run
+from ..exceptions import NotSupportedError
+from ..keys import object_key
+from ..operations import commit as commit_operations
+from ..operations import objects
+from ..operations.objects import NOTHING, Image
+from ..operations.operation import Flow, Notice, Operation
+from ..operations.purge import forget
+from ..operations.replies import Outcome
+from .pending import Block, Entry, Pending, Removal, begin, current, innermost
+from .record import Contents
+
+MOST_OBJECTS = 10_000
+"""So many objects a block may write: they hold the server for 0.5 s."""
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Atomic:
+    """What ``with`` and ``async with`` enter, and what decorates a function."""
+
+    def __init__(self, using: str, durable: bool = False) -> None:
+        self.using = using
+        self.durable = durable
+
+    def __enter__(self) -> None:
+        if self.durable and current(self.using) is not None:
+            raise RuntimeError(
+                "A durable atomic block cannot be nested within another atomic block."
+            )
+        begin(self.using)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        block = innermost(self.using)
+        if kind is not None:
+            block.discard()
+        elif block.end():
+            with _explained(block):
+                run(commit(block), self.using)
+
+    async def __aenter__(self) -> None:
+        self.__enter__()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        block = innermost(self.using)
+        if kind is not None:
+            block.discard()
+        elif block.end():
+            with _explained(block):
+                await arun(commit(block), self.using)
+
+    def __call__(self, function: F) -> F:
+        """The function, sync or async, within a block of its own."""
+        if inspect.iscoroutinefunction(function):
+
+            @wraps(function)
+            async def around(*args: Any, **kwargs: Any) -> Any:
+                async with self:
+                    return await function(*args, **kwargs)
+
+        else:
+
+            @wraps(function)
+            def around(*args: Any, **kwargs: Any) -> Any:
+                with self:
+                    return function(*args, **kwargs)
+
+        return cast(F, around)
+
+
+@overload
+def atomic(using: F) -> F: ...
+@overload
+def atomic(using: str | None = None, durable: bool = False) -> Atomic: ...
+def atomic(using: Any = None, durable: bool = False) -> Any:
+    """Save and delete several objects in one step, or none: with, async with, @atomic.
+
+    Within the block save(), delete(), create(), bulk_create() and bulk_save() only
+    collect; on leaving it all of it is applied in one round trip, or nothing where one
+    is refused: then the error of that one is raised. An exception discards it. Reads
+    see what was stored before the block. Signals post_* follow the step. An inner block
+    joins the outer one; durable: it must not have one.
+
+    using: an alias, "default" if not given; blocks of two aliases are two steps.
+    """
+    if callable(using):
+        return Atomic("default")(using)
+    return Atomic(using or "default", durable)
+
+
+def commit(block: Block) -> Flow:
+    """Flow: apply what a block has collected. One round trip without a conflict."""
+    chains = chains_of(block.entries)
+    if len(chains) > MOST_OBJECTS:
+        raise NotSupportedError(
+            f"An atomic() block writes at most {MOST_OBJECTS} objects, not "
+            f"{len(chains)}: the server does nothing else meanwhile. Write fewer, or "
+            "use bulk_create() outside a block."
+        )
+    is_applied, now_ms = not chains, b""
+    while not is_applied:
+        doubtful = [chain for chain in chains if not chain.is_planned()]
+        found = yield [objects.load(chain.space, chain.pk) for chain in doubtful]
+        for chain, stored in zip(doubtful, found, strict=True):
+            chain.know(stored)
+            chain.is_planned()
+        chains.sort(key=lambda chain: chain.place)  # objects are new in this order
+        parts = [(chain, chain.part()) for chain in chains]
+        parts += [(chain, guard) for chain in chains for guard in chain.guards()]
+        step = commit_operations.commit([part for _, part in parts])
+        is_applied, answers, now_ms = yield step
+        for place, (code, fact) in answers.items():
+            yield from parts[place][0].take(code, fact)
+    for chain in chains:
+        chain.applied(now_ms)
+    for entry in block.entries:
+        notice = _notice(entry)
+        if notice is not None:
+            yield notice
+
+
+def _notice(entry: Pending | Removal) -> Notice | None:
+    model = type(entry.instance)
+    arguments: dict[str, Any] = {"instance": entry.instance, "using": entry.using}
+    if isinstance(entry, Removal):
+        if signals.are_heard(signals.post_delete, model):
+            return Notice(signals.post_delete, model, arguments)
+    elif entry.is_stored and not entry.is_silent:
+        arguments["created"] = entry.stored is None
+        if signals.are_heard(signals.post_save, model):
+            return Notice(signals.post_save, model, arguments)
+    return None
+
+
+@contextmanager
+def _explained(block: Block) -> Iterator[None]:
+    """Say in our words that a Cluster keeps these objects in several slots."""
+    try:
+        yield
+    except ClusterCrossSlotError as error:
+        labels = sorted({entry.instance._meta.label for entry in block.entries})
+        raise NotSupportedError(
+            f"Cannot write {', '.join(labels)} in one atomic() block: each model lives "
+            "in a slot of its own of this Cluster. Nothing was written. Use a block "
+            "for each model, or a standalone server."
+        ) from error
+
+
+class Chain:
+    """The saves and deletions of one object, one upon the other.
+
+    stored: the bytes that are taken to be there now. is_known: whether the server
+    said so, and not only an instance. place: of the save, among all entries, that makes
+    the object anew.
+    """
+
+    def __init__(self, first: Entry) -> None:
+        self.pk, self.space = first.pk, first.space
+        self.meta = first.instance._meta
+        self.stored = first.loaded
+        self.is_known = False
+        self.is_folded = False
+        self.place = 0
+        self.entries: list[Entry] = []
+        self.places: list[int] = []
+        self.latest: dict[int, Entry] = {}
+        """By instance: the one that says what is stored of it in the end."""
+
+    def add(self, entry: Entry, place: int) -> None:
+        """One entry more, which is the *place*-th of the block."""
+        before = self.latest.get(id(entry.instance))
+        if isinstance(entry, Pending) and before is not None:
+            entry.follow(before)
+        self.latest[id(entry.instance)] = entry
+        self.entries.append(entry)
+        self.places.append(place)
+
+    def is_planned(self) -> bool:
+        """Plan each entry upon the one before it; False if *stored* must be known.
+
+        A deadline is past by this machine's clock; of the last save by the server's.
+        Raises what the save of an entry would: IntegrityError, NotUpdated,
+        ConflictError.
+        """
+        if self.is_folded:
+            return True
+        stored, found, last = self.stored, None, self.entries[-1]
+        for entry, place in zip(self.entries, self.places, strict=True):
+            if not isinstance(entry, Pending):
+                stored = found = None
+                continue
+            if stored is None:
+                self.place = place
+            refusal = entry.refusal(stored)
+            if refusal is not None and not self.is_known:
+                return False
+            if refusal is not None:
+                raise refusal
+            entry.expect(stored, found)
+            entry.is_stored = entry is last or not entry.is_due()
+            stored = entry.new.packed if entry.is_stored else None
+            found = entry.contents
+        self.is_folded = True
+        return True
+
+    def part(self) -> Operation:
+        """All of it as one save or one deletion."""
+        last, old, meta = self.entries[-1], self._old(), self.meta
+        if isinstance(last, Pending) and last.is_stored:
+            is_same = all(entry.is_stored for entry in self.entries)
+            save = objects.save if is_same else commit_operations.save_anew
+            counters = self._counters()
+            return save(self.space, self.pk, old, last.new, counters, meta.is_indexed)
+        # A save that goes before was planned upon what is taken to be there.
+        is_strict = self.stored is not None and isinstance(self.entries[0], Pending)
+        delete = commit_operations.delete_strict if is_strict else objects.delete
+        return delete(self.space, self.pk, old, meta.is_indexed)
+
+    def guards(self) -> list[Operation]:
+        """Return what else must hold: see Guard."""
+        conditions = [
+            entry.condition() for entry in self.entries if isinstance(entry, Pending)
+        ]
+        return [
+            commit_operations.absent(self.space, each) for each in conditions if each
+        ]
+
+    def take(self, code: Outcome, fact: Any) -> Flow:
+        """Flow: go by the answer to the part. Raises IntegrityError."""
+        last = self.entries[-1]
+        if code is Outcome.REFUSED:
+            self.know(fact)
+        elif code is Outcome.MATCHED:
+            for entry in self.entries:
+                if isinstance(entry, Pending) and entry.guard is not None:
+                    raise entry.guard.overtaken(entry.instance)
+        elif code is Outcome.DUE and isinstance(last, Pending):
+            last.is_stored = False
+        elif code is Outcome.TAKEN and isinstance(last, Pending):
+            raise last.held_by(fact)
+        elif code is Outcome.UNEXPLAINED and (fact or last.is_stored):
+            meta = self.meta
+            yield from forget(self.space, self.pk, meta.ordered, meta.unique)
+
+    def know(self, stored: bytes | None) -> None:
+        """The server says that this is stored."""
+        self.stored, self.is_known, self.is_folded = stored, True, False
+
+    def applied(self, now_ms: bytes) -> None:
+        """Tell the instances what is stored of them since *now_ms* of the server."""
+        for entry in self.latest.values():
+            entry.applied(now_ms)
+
+    def _old(self) -> Image:
+        if self.stored is None:
+            return NOTHING
+        contents = Contents.of(self.stored, object_key(self.space, self.pk))
+        return contents.stored_image(self.stored, self.meta)
+
+    def _counters(self) -> dict[str, int] | None:
+        """Those to set after all entries; of an object that was removed all."""
+        counters: dict[str, int] = {}
+        for entry in self.entries:
+            if isinstance(entry, Pending) and entry.is_stored:
+                counters |= entry.counters() or {}
+            else:
+                counters = dict.fromkeys(sorted(self.meta.counters), 0)
+        return counters if self.meta.counters else None
+
+
+def chains_of(entries: Iterable[Entry]) -> list[Chain]:
+    """The entries by the object that they write, in the order of the first of each."""
+    chains: dict[tuple[bytes, str], Chain] = {}
+    for place, entry in enumerate(entries):
+        key = (entry.space.base, entry.pk)
+        if key not in chains:
+            chains[key] = Chain(entry)
+        chains[key].add(entry, place)
+    return list(chains.values())

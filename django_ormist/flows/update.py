@@ -1,0 +1,322 @@
+"""The flows that change all that a collection asks for: update, set_expire, delete."""
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from typing import TYPE_CHECKING, Any
+
+from ..codecs import pack_value
+from ..connections import connections
+from ..deadlines import Expire, to_datetime, to_deadline
+from ..exceptions import FieldError, IntegrityError
+from ..keys import Space, object_key
+from ..operations import objects, search
+from ..operations.batches import delete_many
+from ..operations.objects import Image
+from ..operations.operation import Flow, Operation
+from ..operations.replies import Outcome
+from ..operations.search import Row
+from ..queries.expressions import (
+    Computed,
+    can_be_attribute,
+    is_expression,
+    names_in,
+    value_of,
+)
+from ..queries.matching import matcher
+from ..schema import Schema
+from ..validators import checked_counter
+from .attempt import held_by_another
+from .fetch import check_whole
+from .pending import refuse
+from .record import Contents
+
+if TYPE_CHECKING:
+    from ..models.collection import Collection
+
+
+CHANGED_A_TRIP = 100
+"""So many objects are written in one trip: 2 to 4 ms of the server's time, between
+which it serves others."""
+
+
+class Verdict(Enum):
+    """What is to become of one object."""
+
+    LEAVE = auto()
+    WRITE = auto()
+    DELETE = auto()
+
+
+@dataclass(slots=True)
+class Found:
+    """One object as it is stored: a Rewrite changes *contents* and *assigned*.
+
+    counters: as they are stored. counted: those that must not have changed when it is
+    written. assigned: those to set. new: what was written in the end.
+    """
+
+    pk: str
+    packed: bytes
+    contents: Contents
+    counters: dict[str, int]
+    old: Image
+    counted: dict[str, int] = field(default_factory=dict)
+    assigned: dict[str, int] = field(default_factory=dict)
+    new: Image | None = None
+
+
+Rewrite = Callable[[Found], Verdict]
+"""Called again with what is stored then, if somebody wrote the object meanwhile."""
+
+
+@dataclass
+class Changes:
+    """The changes of some objects of one model.
+
+    has_counters: whether *rewrite* reads counters. done: called with each that was
+    written, *new* being what is stored. moves: whether it may change index entries.
+    size: so many objects a trip.
+    """
+
+    space: Space
+    meta: Schema
+    codec: str
+    rewrite: Rewrite
+    has_counters: bool = False
+    done: Callable[[Found], None] | None = None
+    moves: bool = True
+    size: int = CHANGED_A_TRIP
+    changed: int = 0
+    error: Exception | None = None
+    _overdue: set[str] = field(default_factory=set)
+
+    def made(self, pks: Iterable[bytes], known: Iterable[Row] = ()) -> Flow:
+        """Flow: change those of these ids that are stored; how many.
+
+        known: more objects, as they were read before.
+        1 + ceil(N / size) round trips: each writes what the one before it has read.
+        Raises IntegrityError for a taken value: what was changed before it stays.
+        """
+        rest, waiting = deque(pks), list(known)
+        while rest or waiting:
+            planned = [each for each in map(self._planned, waiting) if each]
+            some = [rest.popleft() for _ in range(min(len(rest), self.size))]
+            writing, written = self._writing(planned)
+            replies = yield writing + self._reading(some)
+            answers = _flat(replies[: len(writing)])
+            refused = list(map(self._settled, written, answers))
+            if self.error is not None:
+                told = f" {self.changed} others were changed." if self.changed else ""
+                raise IntegrityError(f"{self.error}{told}")
+            again = [row for row in refused if row is not None]
+            waiting = _rows(some, replies[len(writing) :])
+            if self.has_counters:  # which the refusal does not tell
+                rest.extendleft(pk for pk, _, _ in again)
+            else:
+                waiting += again
+        return self.changed
+
+    def _writing(
+        self, planned: list[tuple[Found, Operation | None]]
+    ) -> tuple[list[Operation], list[Found]]:
+        """What writes all that is planned, and what it is of, in the order of answers.
+
+        Deletions are one step together: half the work of as many steps.
+        """
+        saved = [(found, write) for found, write in planned if write is not None]
+        gone = [found for found, write in planned if write is None]
+        writing = [write for _, write in saved]
+        if gone:
+            meta = self.meta
+            stored = [(found.pk, found.old) for found in gone]
+            indexes = (bool(meta.counters), meta.ordered, meta.unique)
+            writing.append(delete_many(self.space, stored, *indexes))
+        return writing, [*(found for found, _ in saved), *gone]
+
+    def _reading(self, pks: list[bytes]) -> list[Operation]:
+        """What reads these objects: their bytes, and their counters if asked for."""
+        counters = [
+            objects.load_counters(self.space, pk) for pk in pks if self.has_counters
+        ]
+        return [objects.load_many(self.space, pks), *counters] if pks else []
+
+    def _planned(self, row: Row) -> tuple[Found, Operation | None] | None:
+        """What is to be written of one object: None to delete it. None for nothing."""
+        pk = objects.pk_of(row[0], self.space)
+        packed, counters = row[1], row[2] or {}
+        contents = Contents.of(packed, object_key(self.space, pk))
+        old = contents.stored_image(packed, self.meta)
+        found = Found(pk, packed, contents, counters, old)
+        verdict = self.rewrite(found)
+        if verdict is Verdict.LEAVE:
+            return None
+        if verdict is Verdict.DELETE or pk in self._overdue:
+            return found, None
+        if self.moves:
+            found.new = contents.image(self.meta, self.codec)
+        else:
+            found.new = contents.image_like(old, self.codec)
+        assigned = found.assigned if self.meta.counters else None
+        is_indexed, counted = self.meta.is_indexed, found.counted
+        return found, objects.rewrite(
+            self.space, pk, old, found.new, assigned, is_indexed, counted
+        )
+
+    def _settled(self, found: Found, answer: tuple[Outcome, Any]) -> Row | None:
+        """Take one answer; the object as it is to be planned anew, or None."""
+        code, fact = answer
+        if code is Outcome.DONE:
+            self.changed += 1
+            if found.new is not None:
+                found.new = found.new.written_at(fact)
+                found.contents.expire_at_ms = found.new.expire_at_ms
+            if self.done is not None:
+                self.done(found)
+        elif code is Outcome.DUE:
+            self._overdue.add(found.pk)
+        elif code is Outcome.TAKEN and self.error is None:
+            attrs, model = found.contents.attrs, self.meta.object_name
+            taken = held_by_another(model, found.pk, attrs, fact)
+            self.error = IntegrityError(taken)
+        elif code is Outcome.REFUSED:
+            self._overdue.discard(found.pk)
+        is_again = code is Outcome.REFUSED and fact is not None
+        if is_again or code in (Outcome.DUE, Outcome.COUNTED):
+            return (found.pk.encode(), fact or found.packed, None)
+        return None
+
+
+def _flat(replies: list[Any]) -> list[tuple[Outcome, Any]]:
+    """The answers to single writes, and those to many, in one list."""
+    answers: list[tuple[Outcome, Any]] = []
+    for reply in replies:
+        answers += reply if isinstance(reply, list) else [reply]
+    return answers
+
+
+def _rows(pks: list[bytes], replies: list[Any]) -> list[Row]:
+    """A Row for each of these ids that is stored."""
+    if not pks:
+        return []
+    packed, *counters = replies
+    rows = zip(pks, packed, counters or [None] * len(pks), strict=True)
+    return [row for row in rows if row[1] is not None]
+
+
+def delete(asked: "Collection[Any]") -> Flow:
+    """Flow: delete what matches; (number, {label: number}).
+
+    2 + ceil(N / 100) round trips. Raises TypeError for a slice.
+    """
+    check_whole(asked, "delete")
+    refuse(asked.db, "A collection's delete()")
+    number = yield from _change(asked, lambda found: Verdict.DELETE)
+    return number, ({asked.model._meta.label: number} if number else {})
+
+
+def set_expire(asked: "Collection[Any]", expire: Expire) -> Flow:
+    """Flow: give what matches another deadline; how many. As delete()."""
+    check_whole(asked, "set_expire")
+    refuse(asked.db, "A collection's set_expire()")
+    deadline = to_deadline(expire)
+
+    def rewrite(found: Found) -> Verdict:
+        found.contents.expire_at_ms = deadline
+        return Verdict.WRITE
+
+    return (yield from _change(asked, rewrite, moves=False))
+
+
+def update(asked: "Collection[Any]", values: dict[str, Any]) -> Flow:
+    """Flow: set values of what matches, computed of each; how many. As delete()."""
+    refuse(asked.db, "update()")
+    if asked.query.is_sliced:
+        raise TypeError("Cannot update a query once a slice has been taken.")
+    meta = asked.model._meta
+    counted = _names_read(meta, values) & meta.counters
+    if not values:
+        return 0
+    computed = {name: value_of(value) for name, value in values.items()}
+
+    def rewrite(found: Found) -> Verdict:
+        found.counted = {name: found.counters.get(name, 0) for name in counted}
+        _assign(meta, found, computed)
+        return Verdict.WRITE
+
+    moves = any(map(meta.has_index, values))
+    return (yield from _change(asked, rewrite, bool(counted), moves))
+
+
+def _change(
+    asked: "Collection[Any]",
+    rewrite: Rewrite,
+    has_counters: bool = False,
+    moves: bool = True,
+) -> Flow:
+    """Flow: rewrite each object that matches, as it is stored; how many."""
+    asked._cache = None
+    meta, meets = asked.model._meta, matcher(asked.query.condition)
+
+    def rewrite_if_asked(found: Found) -> Verdict:
+        if not meets(found.pk, found.old):
+            return Verdict.LEAVE
+        return rewrite(found)
+
+    pks = yield from search.ids(asked.space, asked.query)
+    codec = connections[asked.db].codec
+    changes = Changes(
+        asked.space, meta, codec, rewrite_if_asked, has_counters, moves=moves
+    )
+    return (yield from changes.made(pks))
+
+
+def _names_read(meta: Schema, values: dict[str, Any]) -> set[str]:
+    """The names that the values are computed from. Raises FieldError, TypeError."""
+    read: set[str] = set()
+    for name, value in values.items():
+        if name in ("id", "pk", "tags") or not can_be_attribute(name):
+            raise FieldError(
+                f"Cannot update {name!r} of {meta.object_name}: update() sets "
+                "attributes, counters and expire. Save the objects one by one."
+            )
+        why = meta.refusal(name)
+        if why is not None and name != "expire" and name not in meta.counters:
+            raise FieldError(f"Cannot update {name!r}. {why}")
+        if is_expression(value):
+            read.update(names_in(value))
+        elif name in meta.counters:
+            checked_counter(meta.object_name, name, value)
+        elif name == "expire":
+            to_deadline(value)
+        else:
+            pack_value(name, value)
+    return read
+
+
+def _assign(meta: Schema, found: Found, values: dict[str, Computed]) -> None:
+    """Set the values of one object, all computed from what it held before."""
+    contents, counters = found.contents, found.counters
+
+    def held(name: str) -> Any:
+        if name in meta.counters:
+            return counters.get(name, 0)
+        if name == "expire":
+            return to_datetime(contents.expire_at_ms)
+        return found.pk if name in ("id", "pk") else contents.attrs.get(name)
+
+    try:
+        new = {name: value(held) for name, value in values.items()}
+        if "expire" in new:
+            contents.expire_at_ms = to_deadline(new.pop("expire"))
+    except (TypeError, ValueError, ArithmeticError) as error:
+        error.add_note(f"In update() of {meta.object_name} {found.pk!r}.")
+        raise
+    for name, value in new.items():
+        if name in meta.counters:
+            found.assigned[name] = checked_counter(meta.object_name, name, value)
+            if name not in found.counted:
+                contents.attrs.pop(name, None)  # stored before it was a counter
+        else:
+            contents.attrs[name] = value

@@ -1,0 +1,185 @@
+"""The flows of get_or_create and update_or_create: one winner, whatever races."""
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from ..exceptions import FieldError, IntegrityError
+from ..operations.operation import Call, Flow
+from ..queries.lookups import narrowed
+from ..queries.query import Query
+from ..storable import unwrapped
+from . import fetch
+from .attempt import Disagreements
+from .guards import Guard, Overtaken, guarded
+from .pending import refuse
+
+if TYPE_CHECKING:
+    from ..models.base import Model
+    from ..models.collection import Collection
+
+ATTEMPTS = 3
+"""So often an insert is tried whose obstacle is gone when it is looked for."""
+
+Values = Mapping[str, Any]
+
+
+def get_or_create(
+    asked: "Collection[Any]",
+    defaults: Values | None,
+    tags: tuple[str, ...],
+    lookups: dict[str, Any],
+) -> Flow:
+    """Flow: (the one object of these lookups, or a new one; whether it is new).
+
+    One round trip where it is there, two where it is made. The step that inserts is
+    refused if any live object meets the lookups by then. Raises FieldError,
+    MultipleObjectsReturned, and IntegrityError if what is in the way is another object.
+    """
+    refuse(asked.db, "get_or_create()")
+    defaults = _checked("get_or_create", "defaults", defaults)
+    query = _query(asked, tags, lookups)
+    found = yield from _found(asked, query)
+    if found is not None:
+        return found, False
+    values = _values(lookups, defaults)
+    attempts = 0
+    while True:
+        instance = _new(asked.model, tags, lookups, values)
+        guard, refusal = Guard(asked.db, query, lookups, is_insert=True), None
+        try:
+            if (yield from _save(instance, guard, force_insert=True)):
+                return instance, True
+        except IntegrityError as error:
+            if guard.is_met:  # of what the model's save() did after it
+                raise
+            refusal, attempts = error, attempts + 1
+        found = yield from _found(asked, query)
+        if found is not None:
+            return found, False
+        if refusal is not None and attempts == ATTEMPTS:
+            raise refusal
+
+
+def update_or_create(
+    asked: "Collection[Any]",
+    defaults: Values | None,
+    create_defaults: Values | None,
+    tags: tuple[str, ...],
+    lookups: dict[str, Any],
+) -> Flow:
+    """Flow: as get_or_create(), but one that is there gets the defaults.
+
+    Two round trips. What others change meanwhile is kept; if they change it so that it
+    does not meet the lookups any more, or delete it, all is asked anew.
+    """
+    refuse(asked.db, "update_or_create()")
+    defaults = _checked("update_or_create", "defaults", defaults)
+    new = defaults
+    if create_defaults is not None:
+        new = _checked("update_or_create", "create_defaults", create_defaults)
+    query = _query(asked, tags, lookups)
+    disagreements = Disagreements(asked.model._meta)
+    while True:
+        found, is_new = yield from get_or_create(asked, new, tags, lookups)
+        if is_new:
+            return found, True
+        key, packed = found._key(asked.db), found._packed
+        _put(found, _called(defaults))
+        guard = Guard(asked.db, query, lookups, is_insert=False)
+        fields: dict[str, Any] = {}
+        if _are_stored(found, defaults):
+            fields["update_fields"] = set(defaults)
+        if (yield from _save(found, guard, **fields)):
+            return found, False
+        disagreements.note(key, packed)
+
+
+def _save(instance: "Model", guard: Guard, **options: Any) -> Flow:
+    """Flow: call the model's own save(); False if the guard refused its write."""
+    with guarded(instance, guard):
+        try:
+            yield Call(instance, "save", {"using": guard.using, **options})
+        except Overtaken:
+            if guard.is_met or not guard.is_refused:
+                raise
+    return guard.is_met or not guard.is_refused
+
+
+def _are_stored(instance: "Model", names: Iterable[str]) -> bool:
+    """Whether each of these is stored, and not what the class defines."""
+    meta = instance._meta
+    return all(
+        name in meta.counters
+        or name in ("tags", "expire")
+        or name not in meta.own_names
+        for name in names
+    )
+
+
+def _query(
+    asked: "Collection[Any]", tags: tuple[str, ...], lookups: dict[str, Any]
+) -> Query:
+    if asked.query.is_sliced:
+        raise TypeError("Cannot filter a query once a slice has been taken.")
+    return narrowed(asked.query, asked.model._meta, tags, lookups, asked.db)
+
+
+def _found(asked: "Collection[Any]", query: Query) -> Flow:
+    """Flow: the one object of the query, or None."""
+    return fetch.get_or_none(asked._chained(query), (), {})
+
+
+def _checked(verb: str, argument: str, values: Values | None) -> Values:
+    """The values. Raises TypeError for a tag in their place."""
+    if values is None:
+        return {}
+    if not isinstance(values, Mapping):
+        raise TypeError(
+            f"{verb}() takes a dict as {argument}, not {values!r}. Tags come after it, "
+            f"as find() takes them by name too: {verb}(tags=['home'])."
+        )
+    return values
+
+
+def _values(lookups: Values, defaults: Values) -> Values:
+    """What a new object holds: the defaults, then lookups without ``__``."""
+    given = {name: value for name, value in lookups.items() if "__" not in name}
+    return _called({**given, **defaults})
+
+
+def _new(
+    model: "type[Model]", tags: tuple[str, ...], lookups: Values, values: Values
+) -> "Model":
+    """Return what is created. ``tags`` of the lookups and of the values are tags."""
+    more = [*_listed(lookups.get("tags", ())), *_listed(values.get("tags", ()))]
+    attrs = {name: value for name, value in values.items() if name != "tags"}
+    instance: Model = model(*tags, *more, **attrs)
+    return instance
+
+
+def _listed(tags: Any) -> list[Any]:
+    tags = unwrapped(tags)
+    return [tags] if isinstance(tags, str) else list(tags)
+
+
+def _put(found: "Model", values: Values) -> None:
+    """Set the values of an object that is there."""
+    for name, value in values.items():
+        if name in ("id", "pk"):
+            raise FieldError(
+                f"Cannot update {name!r} of {found._meta.object_name}: another id "
+                "makes another object. Pass it in create_defaults."
+            )
+        if name == "tags":
+            found.tags = _listed(value)
+        elif name == "expire":
+            found.expire = value
+        else:
+            found.set(**{name: value})
+
+
+def _called(values: Values) -> dict[str, Any]:
+    """The values, callables called, as Django does."""
+    return {
+        name: value() if callable(value) else value for name, value in values.items()
+    }

@@ -1,0 +1,208 @@
+"""The flows of a projection: from a query to parts of its objects, or to each once."""
+
+from collections import namedtuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from ..codecs import unpack
+from ..deadlines import to_datetime
+from ..exceptions import NotSupportedError
+from ..operations.objects import pk_of
+from ..operations.operation import Flow
+from ..operations.search import Row
+from ..queries.query import Order, Query
+from . import aggregate as aggregate_flows
+from . import explain as explain_flows
+from . import fetch
+from .record import Contents
+
+if TYPE_CHECKING:
+    from ..models.values import Projection
+
+
+T = TypeVar("T")
+
+Shape = Callable[[tuple[str, ...], list[Any]], T]
+"""Makes of names and their values what a projection holds."""
+
+
+def as_dict(names: tuple[str, ...], values: list[Any]) -> dict[str, Any]:
+    """The shape of values()."""
+    return dict(zip(names, values, strict=True))
+
+
+def as_tuple(names: tuple[str, ...], values: list[Any]) -> tuple[Any, ...]:
+    """The shape of values_list()."""
+    return tuple(values)
+
+
+def flat(names: tuple[str, ...], values: list[Any]) -> Any:
+    """The shape of values_list(name, flat=True)."""
+    return values[0]
+
+
+def as_row(names: tuple[str, ...], values: Iterable[Any]) -> Any:
+    """The shape of values_list(*names, named=True)."""
+    return row_class(names)._make(values)
+
+
+@lru_cache
+def row_class(names: tuple[str, ...]) -> Any:
+    """The class of named rows, which pickle. Raises ValueError for what is no name."""
+
+    def __reduce__(self: Any) -> tuple[Any, ...]:
+        return as_row, (names, tuple(self))
+
+    row = namedtuple("Row", names)  # type: ignore[misc]
+    return type("Row", (row,), {"__reduce__": __reduce__, "__slots__": ()})
+
+
+def parts(asked: "Projection[Any]", query: Query) -> Flow:
+    """Flow: what is asked for, in order; distinct ones are sliced here."""
+    if not asked.is_distinct:
+        return (yield from fetch.parts(asked, query))
+    if query.is_empty:
+        return []
+    name = _indexed_name(asked, query)
+    if name is not None:
+        found = yield from aggregate_flows.distinct(asked.asked, name)
+        if query.is_reversed:
+            found.reverse()
+    elif query.start == 0 and query.limit == 1:
+        return (yield from fetch.parts(asked, query))
+    else:
+        found = yield from fetch.parts(asked, _whole(query))
+        found = _each_once(found)
+    return found[query.start : query.stop]
+
+
+def count(asked: "Projection[Any]") -> Flow:
+    """Flow: how many. The order, which may keep from an index, is left out."""
+    if asked._cache is None and asked.is_distinct:
+        return len((yield from parts(asked, asked.query.clear_ordering())))
+    return (yield from fetch.count(asked))
+
+
+def exists(asked: "Projection[Any]") -> Flow:
+    """Flow: whether there is any."""
+    if asked._cache is None and asked.is_distinct and asked.query.start:
+        return bool((yield from parts(asked, asked.query.slice(0, 1))))
+    return (yield from fetch.exists(asked))
+
+
+def last(asked: "Projection[Any]") -> Flow:
+    """Flow: the last or None. Raises TypeError for a slice."""
+    if asked._cache is None and asked.is_distinct and not asked.query.is_sliced:
+        found = yield from parts(asked, asked.query)
+        return found[-1] if found else None
+    return (yield from fetch.last(asked))
+
+
+def beginnings(asked: "Projection[Any]") -> Flow:
+    """Flow: what chunks are made of: ids, or the distinct parts."""
+    if asked.is_distinct:
+        return (yield from parts(asked, asked.query))
+    return (yield from fetch.raw_ids(asked))
+
+
+def chunk(asked: "Projection[Any]", some: Sequence[Any]) -> Flow:
+    """Flow: the parts of a chunk of beginnings()."""
+    if asked.is_distinct:
+        return some
+    return (yield from fetch.parts_of(asked, some))
+
+
+def aggregate(
+    asked: "Projection[Any]", given: tuple[Any, ...], named: dict[str, Any]
+) -> Flow:
+    """Flow: the aggregates of the objects. NotSupportedError of distinct parts."""
+    if asked.is_distinct:
+        raise NotSupportedError(
+            "aggregate() is of objects, not of distinct values. Ask the collection for "
+            "Count(name, distinct=True), Sum(name, distinct=True) or the like."
+        )
+    return (yield from aggregate_flows.aggregate(asked.asked, given, named))
+
+
+def explain(
+    asked: "Projection[Any]", format: str | None, options: Mapping[str, Any]
+) -> Flow:
+    """Flow: how the objects are found, and whether they are at all."""
+    if not asked.is_distinct:
+        return (yield from explain_flows.explain(asked.asked, format, options))
+    whole = asked.asked._chained(_whole(asked.query))
+    text = yield from explain_flows.explain(whole, format, options)
+    name = _indexed_name(asked, asked.query)
+    if name is None:
+        return text
+    return f"{text}\nDistinct values come from the index of {name}, not from these."
+
+
+def _whole(query: Query) -> Query:
+    return replace(query, start=0, stop=None)
+
+
+def _indexed_name(asked: "Projection[Any]", query: Query) -> str | None:
+    """The one name whose index holds each value once, if one is asked for so."""
+    if asked.shape is not flat:
+        return None
+    (name,) = asked.names or ("",)
+    meta = asked.model._meta
+    if name not in meta.ordered or name in meta.building:
+        return None
+    if query.is_ordered:
+        return name if query.order == (Order(name),) else None
+    return None if query.is_reversed else name
+
+
+def _each_once(found: list[T]) -> list[T]:
+    """Equal ones but the first left out; those that cannot be hashed one by one."""
+    seen, unhashed, kept = set(), [], []
+    for part in found:
+        fact: Any = tuple(part.items()) if isinstance(part, dict) else part
+        try:
+            is_new = fact not in seen
+            seen.add(fact)
+        except TypeError:
+            is_new = fact not in unhashed
+            unhashed.append(fact)
+        if is_new:
+            kept.append(part)
+    return kept
+
+
+# ---------------------------------------------------------------- one object
+
+
+def made(asked: "Projection[Any]", rows: Iterable[Row]) -> list[Any]:
+    """What is asked for of each row."""
+    names, shape, start = asked.names, asked.shape, asked.space.objects
+    found = []
+    for pk, packed, counters in rows:
+        attrs, tags, expire_at_ms = unpack(packed, start + pk)
+        contents = Contents(attrs, tags, expire_at_ms)
+        own = ("id", *attrs) if names is None else names
+        values = [_value(asked, name, pk, contents, counters) for name in own]
+        found.append(shape(own, values))
+    return found
+
+
+def _value(
+    asked: "Projection[Any]",
+    name: str,
+    pk: bytes,
+    contents: Contents,
+    counters: dict[str, int] | None,
+) -> Any:
+    if name in ("id", "pk"):
+        return pk_of(pk, asked.space)
+    if name == "expire":
+        return to_datetime(contents.expire_at_ms)
+    meta = asked.model._meta
+    if name == "tags":
+        return contents.all_tags(meta)
+    if counters is not None and name in meta.counters:
+        return counters.get(name, 0)
+    return contents.attrs.get(name)

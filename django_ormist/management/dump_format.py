@@ -1,0 +1,152 @@
+"""One object <-> one line of JSON: what ormist_dump writes and ormist_load reads.
+
+    {"model": "app.Model", "id": "..", "created": µs, "v": 1, "attrs": {..},
+     "tags": [..], "expire": ms or null, "counters": {..}}
+
+``v``, ``attrs``, ``tags`` and ``expire`` are the object as the "json" codec has it, so
+every type comes back. Everything is ASCII.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..codecs import as_plain, pack_value, unpack
+from ..exceptions import CorruptDataError
+from ..models import Model, registry
+from ..operations import scan
+from ..operations.objects import load_counters
+from ..operations.operation import Flow
+
+_KEYS = {"model", "id", "created", "v", "attrs", "tags", "expire", "counters"}
+
+
+LAST_CREATED = 2**53
+"""Creation times end here: what is beyond it, nobody but ``--verify`` names."""
+
+
+class BrokenLine(Exception):
+    """A line that is no object, or one that cannot be stored: says why."""
+
+
+def line_of(
+    label: str, pk: str, created: float, packed: bytes, counters: Mapping[str, int]
+) -> str:
+    """The line of one stored object. Raises CorruptDataError."""
+    attrs, tags, expire_at_ms = unpack(packed, pk.encode())
+    content = as_plain(attrs, tags, expire_at_ms)
+    head = {
+        "model": label,
+        "id": pk,
+        "created": int(min(max(created, 0), LAST_CREATED)),
+    }
+    return json.dumps({**head, **content, "counters": dict(counters)})
+
+
+def page_of_lines(model: type[Model], using: str, after: float, number: int) -> Flow:
+    """Flow: (lines, keys that nobody can read, creation time of the last or None).
+
+    The objects after that creation time, oldest first. Two round trips.
+    """
+    meta, space = model._meta, model._meta.space(using)
+    page = yield from scan.by_creation(space, after, number)
+    if not page:
+        return [], [], None
+    stored = yield from scan.loaded(space, [pk for pk, _ in page])
+    counters: Sequence[Any] = [{}] * len(page)
+    if meta.counters:
+        counters = yield [load_counters(space, pk) for pk, _ in page]
+    lines, unreadable = [], []
+    for (pk, created), (_, packed), counted in zip(page, stored, counters, strict=True):
+        if packed is None:
+            continue
+        try:
+            lines.append(line_of(meta.label, pk.decode(), created, packed, counted))
+        except (CorruptDataError, UnicodeDecodeError):
+            unreadable.append(space.objects + pk)
+    return lines, unreadable, page[-1][1]
+
+
+def position(line: str) -> tuple[str, int]:
+    """The model and creation time of a line. Raises BrokenLine."""
+    content = _read(line)
+    return content["model"], content["created"]
+
+
+def instance_of(line: str) -> Model:
+    """The object of a line, not stored. Raises BrokenLine that says what is wrong."""
+    content = _read(line)
+    try:
+        line.encode()
+        content["id"].encode()
+        model = registry.get_model(content["model"])
+        body = {name: content[name] for name in ("v", "attrs", "tags", "expire")}
+        attrs, tags, expire_at_ms = unpack(json.dumps(body).encode())
+        instance = model(*tags, id=content["id"], expire=None)
+        for name in attrs:
+            why = model._meta.refusal(name)
+            if why is not None:
+                raise BrokenLine(why)
+        instance.attrs.update(attrs)
+        instance.__dict__["_expire_at_ms"] = expire_at_ms
+        for name, value in content["counters"].items():
+            if name not in model._meta.counters:
+                raise BrokenLine(
+                    f"{model._meta.label} has no counter {name!r}: add it to "
+                    "Meta.counters, or take it out of the line."
+                )
+            instance._set_counter(name, value)
+    except UnicodeEncodeError as error:
+        raise BrokenLine("it holds what is no UTF-8, or a lone surrogate.") from error
+    except CorruptDataError as error:
+        raise BrokenLine(f"it is no object ({error.__cause__}).") from error
+    except RecursionError as error:
+        raise BrokenLine("it is nested too deep.") from error
+    except (TypeError, ValueError, LookupError, OverflowError) as error:
+        raise BrokenLine(str(error.args[0] if error.args else error)) from error
+    return instance
+
+
+def _read(line: str) -> dict[str, Any]:
+    try:
+        content = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise BrokenLine(f"it is no JSON that can be read ({error}).") from error
+    if not isinstance(content, dict) or content.keys() != _KEYS:
+        raise BrokenLine(f"it is no object with the keys {', '.join(sorted(_KEYS))}.")
+    kinds = {"model": str, "id": str, "created": int, "counters": dict}
+    for name, kind in kinds.items():
+        if type(content[name]) is not kind:
+            raise BrokenLine(f"its {name!r} is not of type {kind.__name__}.")
+    return content
+
+
+def is_same(one: Model, other: Model) -> bool:
+    """Whether two objects hold the same, types included, in whatever order."""
+    mine, theirs = one._contents(), other._contents()
+    return (
+        set(mine.tags) == set(theirs.tags)
+        and mine.expire_at_ms == theirs.expire_at_ms
+        and _is_alike(mine.attrs, theirs.attrs)
+        and {k: v for k, v in one._counters.items() if v}
+        == {k: v for k, v in other._counters.items() if v}
+    )
+
+
+def _is_alike(one: Any, other: Any) -> bool:
+    """Whether two values are equal and of equal types, the order of dicts aside."""
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, dict):
+        mine, theirs = _by_packed_key(one), _by_packed_key(other)
+        return mine.keys() == theirs.keys() and all(
+            _is_alike(value, theirs[key]) for key, value in mine.items()
+        )
+    if isinstance(one, list | tuple):
+        return len(one) == len(other) and all(map(_is_alike, one, other))
+    return pack_value("", one) == pack_value("", other)
+
+
+def _by_packed_key(value: dict[Any, Any]) -> dict[bytes, Any]:
+    """Its values by what keeps apart 1 and True, which are one key in Python."""
+    return {pack_value("", key): item for key, item in value.items()}

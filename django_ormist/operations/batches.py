@@ -1,0 +1,196 @@
+"""Many new objects in one step."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..keys import (
+    Space,
+    all_key,
+    expires_key,
+    index_keys,
+    marker_key,
+    memo_key,
+    object_key,
+    pk_bytes,
+    term_key,
+)
+from .objects import SWEPT_BY_A_WRITE, Image, counter_words
+from .operation import Operation, Script, Word
+from .replies import Holder, Outcome, mistyped, outcome_among
+
+
+def carriers_of(images: Iterable[Image]) -> tuple[list[bytes], list[int]]:
+    """The terms' suffixes, and of each in turn how many carry it and which, from 1."""
+    carriers: dict[bytes, list[int]] = {}
+    for number, image in enumerate(images, start=1):
+        for suffix in image.suffixes:
+            carriers.setdefault(suffix, []).append(number)
+    words: list[int] = []
+    for numbers in carriers.values():
+        words += (len(numbers), *numbers)
+    return list(carriers), words
+
+
+DELETE_MANY = Script("delete_many")
+
+
+def delete_many(
+    space: Space,
+    stored: Sequence[tuple[str, Image]],
+    has_counters: bool = False,
+    ordered: Sequence[str] = (),
+    unique: Sequence[tuple[str, ...]] = (),
+) -> Operation:
+    """Remove each object of which this image is what is stored. Answers a list.
+
+    stored: ids and images, at most some 100: the server does nothing else meanwhile,
+    1.5 ms. Of each (DONE, None), or (REFUSED, what is stored or None).
+    """
+    suffixes, carriers = carriers_of(image for _, image in stored)
+    words: list[Word] = []
+    for pk, image in stored:
+        words += (pk_bytes(pk), image.packed)
+        words += [image.unique.get(names, b"") for names in unique]
+
+    def parse(reply: list[Any]) -> list[tuple[Outcome, Any]]:
+        answers: list[tuple[Outcome, Any]] = [(Outcome.DONE, None)] * len(stored)
+        for number, fact in reply:
+            if number == Outcome.MISTYPED:
+                raise mistyped(fact)
+            answers[number - 1] = (Outcome.REFUSED, fact)
+        return answers
+
+    return Operation(
+        DELETE_MANY,
+        (
+            all_key(space),
+            expires_key(space),
+            memo_key(space),
+            *(object_key(space, pk) for pk, _ in stored),
+            *(term_key(space, suffix) for suffix in suffixes),
+            *index_keys(space, ordered, unique),
+        ),
+        (
+            len(stored),
+            SWEPT_BY_A_WRITE,
+            int(has_counters),
+            len(ordered),
+            len(unique),
+            *words,
+            *carriers,
+        ),
+        parse=parse,
+        is_write=True,
+    )
+
+
+INSERT_MANY = Script("insert_many")
+
+
+@dataclass(frozen=True, slots=True)
+class NewObject:
+    """An object to insert: its id, its image and its counters' first values."""
+
+    pk: str
+    image: Image
+    counters: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """The place of a batch among those of one request: each needs the one before it.
+
+    nonce: of this request alone. place: how many batches go before.
+    """
+
+    nonce: str
+    place: int
+    is_last: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Obstacle:
+    """Why an object was not inserted. number: which of them, from 0.
+
+    holder: who holds its unique value; None if its id is taken.
+    """
+
+    number: int
+    holder: Holder | None
+
+
+def insert_many(
+    space: Space,
+    objects: Sequence[NewObject],
+    link: Link | None = None,
+    is_indexed: bool = True,
+    ordered: Sequence[str] = (),
+    unique: Sequence[tuple[str, ...]] = (),
+    passes_over: bool = False,
+    arbiter: tuple[str, ...] | None = None,
+) -> Operation:
+    """Write new objects, all or none. Answers (Outcome, 1-based number of one).
+
+    Of DUE the fact is the numbers of all whose deadline is past.
+    Of DONE the fact is (now in ms or None, Obstacles): see Image.written_at().
+    link: SKIPPED unless the batch before it was written by this request. MISTYPED is
+    answered and not raised, with the key: batches before it may have been written.
+    passes_over: write all but those whose id or unique value is taken: the Obstacles.
+    arbiter: the unique value that is looked at before the id.
+    At most some 100 objects: the server does nothing else meanwhile, 1.5 ms.
+    """
+
+    def parse(reply: Any) -> Any:
+        if reply == 1:
+            return Outcome.DONE, (None, [])
+        if reply[0] == Outcome.MISTYPED:
+            return Outcome.MISTYPED, reply[1]
+        if reply[0] == Outcome.DUE:
+            return Outcome.DUE, reply[1:]
+        if reply[0] != 1:
+            return outcome_among(unique)(reply)
+        _, now_ms, *passed = reply
+        return Outcome.DONE, (now_ms, [_obstacle(unique, *each) for each in passed])
+
+    first = 0 if arbiter is None else list(unique).index(arbiter) + 1
+    suffixes, carriers = carriers_of(new.image for new in objects)
+    words: list[Word] = []
+    for new in objects:
+        image = new.image
+        words += (pk_bytes(new.pk), image.packed, image.deadline, image.memo)
+        words += [image.sort_keys.get(name, b"") for name in ordered]
+        words += [image.unique.get(names, b"") for names in unique]
+        words += (len(new.counters), *counter_words(new.counters))
+    return Operation(
+        INSERT_MANY,
+        (
+            all_key(space),
+            expires_key(space),
+            memo_key(space),
+            *(object_key(space, new.pk) for new in objects),
+            *(term_key(space, suffix) for suffix in suffixes),
+            *index_keys(space, ordered, unique),
+            *(() if link is None else (marker_key(space, link.nonce),)),
+        ),
+        (
+            len(objects),
+            SWEPT_BY_A_WRITE,
+            int(is_indexed),
+            "" if link is None else link.place,
+            int(link is not None and link.is_last),
+            len(ordered),
+            len(unique),
+            first if passes_over else "",
+            *words,
+            *carriers,
+        ),
+        parse=parse,
+        is_write=True,
+    )
+
+
+def _obstacle(
+    unique: Sequence[tuple[str, ...]], number: int, which: int = 0, pk: bytes = b""
+) -> Obstacle:
+    return Obstacle(number - 1, Holder(unique[which - 1], pk) if which else None)

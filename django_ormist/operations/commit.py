@@ -1,0 +1,103 @@
+"""Several saves and deletions in one step, or none of them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from ..keys import Space
+from ..queries.conditions import Condition
+from . import objects
+from .compiler import Plan
+from .objects import DELETE, SAVE, Image
+from .operation import Operation, Script, Word
+from .replies import Outcome, outcome
+
+COMMIT = Script("commit")
+SAVE_ANEW, DELETE_STRICT, ABSENT = "save_anew", "delete_strict", "absent"
+KINDS: dict[str | Script, str] = {
+    SAVE: "save",
+    SAVE_ANEW: SAVE_ANEW,
+    DELETE: "delete",
+    DELETE_STRICT: DELETE_STRICT,
+    ABSENT: ABSENT,
+}
+"""The word of commit.lua for the parts of each command."""
+
+Answers = dict[int, tuple[Outcome, Any]]
+"""Of parts by their place, from 0: what objects.save() or delete() answers."""
+
+
+def commit(parts: Sequence[Operation]) -> Operation:
+    """Do these parts in one step, or none: objects.save(), objects.delete(), or below.
+
+    Of one object one part at most. Answers (whether all was written, Answers of the
+    parts that refused, or found nothing to delete, now in ms). A unique value may
+    change hands within the step. Of 100 parts the server is held some 4 ms.
+    """
+
+    def parse(reply: list[Any]) -> tuple[bool, Answers, bytes]:
+        is_written, now_ms, *answers = reply
+        parsed = {
+            number - 1: parts[number - 1].parse(answer) for number, answer in answers
+        }
+        return bool(is_written), parsed, now_ms
+
+    heads: list[Word] = []
+    keys: list[bytes] = []
+    args: list[Word] = []
+    for part in parts:
+        heads += (KINDS[part.command], len(part.keys), len(part.args))
+        keys += part.keys
+        args += part.args
+    return Operation(
+        COMMIT, tuple(keys), (len(parts), *heads, *args), parse=parse, is_write=True
+    )
+
+
+def unless(guard: Operation, write: Operation) -> Operation:
+    """The *write*, refused where the *guard*, an absent(), is. The answer of either."""
+    both = commit([guard, write])
+
+    def parse(reply: list[Any]) -> Any:
+        is_written, answers, now_ms = both.parse(reply)
+        done = (Outcome.DONE, now_ms)
+        return answers.get(1, done) if is_written else answers.get(0) or answers[1]
+
+    return replace(both, parse=parse)
+
+
+def save_anew(
+    space: Space,
+    pk: str,
+    old: Image,
+    new: Image,
+    counters: Mapping[str, int] | None = None,
+    is_indexed: bool = True,
+) -> Operation:
+    """A part of commit(): objects.save() of an object that is created anew.
+
+    counters: all that it has, those that are 0 too.
+    """
+    # Every entry that stays must move too: to the time at which it is created.
+    suffixes = objects.without(old.suffixes, new.suffixes)
+    was = replace(old, suffixes=suffixes, sort_keys=dict.fromkeys(old.sort_keys, b""))
+    write = objects.save(space, pk, was, new, counters, is_indexed)
+    return replace(write, command=SAVE_ANEW)
+
+
+def delete_strict(
+    space: Space, pk: str, stored: Image, is_indexed: bool = True
+) -> Operation:
+    """A part of commit(): objects.delete(), refused too where nothing is stored."""
+    deletion = objects.delete(space, pk, stored, is_indexed)
+    return replace(deletion, command=DELETE_STRICT)
+
+
+def absent(space: Space, condition: Condition) -> Operation:
+    """A part of commit(): refuses if a live object meets the condition.
+
+    Answers (MATCHED, id). A microsecond an id of the smallest of its parts.
+    """
+    plan = Plan(space)
+    words = tuple(plan.condition(condition))
+    return Operation(ABSENT, tuple(plan.keys), words, parse=outcome)

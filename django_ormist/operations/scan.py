@@ -1,0 +1,92 @@
+"""All objects of a model in bounded memory, in order of creation, beside writers."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..keys import Space, all_key
+from .objects import load_many
+from .operation import Flow, Operation
+from .stats import glob_escaped
+
+CHUNK = 1000
+
+
+def by_creation(space: Space, after: float, number: int) -> Flow:
+    """Flow: [(id, creation time)] of the next ids after that time, oldest first.
+
+    At most *number* of them, [] at the end. Whatever is written meanwhile, each id that
+    stays is seen once. One round trip.
+    """
+    found = yield _after(space, f"({after:.17g}", "+inf", number + 1)
+    if len(found) <= number:
+        return found
+    last = found[-1][1]
+    earlier = [each for each in found if each[1] != last]
+    # Only in a damaged store have two ids one creation time: they come together.
+    return earlier or (yield _after(space, f"{last:.17g}", f"{last:.17g}", -1))
+
+
+def _after(space: Space, least: str, most: str, number: int) -> Operation:
+    def parse(reply: list[Any]) -> list[tuple[bytes, float]]:
+        if reply and isinstance(reply[0], list):  # RESP3 pairs them
+            return [(pk, float(score)) for pk, score in reply]
+        pairs = zip(reply[::2], reply[1::2], strict=True)
+        return [(pk, float(score)) for pk, score in pairs]
+
+    return Operation(
+        "ZRANGEBYSCORE",
+        (all_key(space),),
+        (least, most, "WITHSCORES", "LIMIT", 0, number),
+        parse=parse,
+    )
+
+
+def scores_of(space: Space, pks: Sequence[bytes]) -> Flow:
+    """Flow: the creation time of each id, None where all has none."""
+    operations = [
+        Operation("ZMSCORE", (all_key(space),), tuple(pks[at : at + CHUNK]))
+        for at in range(0, len(pks), CHUNK)
+    ]
+    replies = yield operations
+    return [
+        None if score is None else float(score) for reply in replies for score in reply
+    ]
+
+
+def loaded(space: Space, pks: Sequence[bytes]) -> Flow:
+    """Flow: [(id, its bytes or None)]."""
+    replies = yield [
+        load_many(space, pks[at : at + CHUNK]) for at in range(0, len(pks), CHUNK)
+    ]
+    packed = [each for reply in replies for each in reply]
+    return list(zip(pks, packed, strict=True))
+
+
+def size(space: Space) -> Operation:
+    """How many ids all has."""
+    return Operation("ZCARD", (all_key(space),))
+
+
+STEP = 5000
+"""Ids looked at in one step: one to two milliseconds of the server."""
+
+
+def ids_beginning(
+    space: Space, start: str, most: int = 50_000, limit: int = 100
+) -> Flow:
+    """Flow: ids that begin with *start*, and whether every id was looked at.
+
+    No index knows how ids begin: at most *most* are looked at, in no order, and at
+    most about *limit* returned. One round trip for 5000 ids.
+    """
+    pattern = glob_escaped(start.encode()) + b"*"
+    found: dict[bytes, None] = {}
+    cursor = b"0"
+    for _ in range(max(most // STEP, 1)):
+        cursor, flat = yield Operation(
+            "ZSCAN", (all_key(space),), (cursor, "MATCH", pattern, "COUNT", STEP)
+        )
+        found.update(dict.fromkeys(flat[::2]))
+        if int(cursor) == 0 or len(found) >= limit:
+            break
+    return list(found)[:limit], int(cursor) == 0

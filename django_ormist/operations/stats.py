@@ -1,0 +1,369 @@
+"""What is stored, seen from outside: sizes, samples, the server, raw keys.
+
+Management commands and the overview of the admin ask this. Nothing else of a request
+does.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
+
+from ..codecs import unpack
+from ..exceptions import CorruptDataError
+from ..keys import (
+    Space,
+    all_key,
+    counters_key,
+    expires_key,
+    memo_key,
+    object_key,
+    pk_bytes,
+    term_key,
+)
+from ..queries.query import Query
+from ..terms import object_terms, term_suffix, unmarked
+from . import objects, search
+from .operation import Flow, Operation
+
+SAMPLE = 500
+"""So many objects are looked at: a tag that one in a hundred carries is missed once
+in 150 inspections, and the mean size is within a few per cent."""
+
+KEYS_A_STEP = 1000
+OPERATIONS_A_TRIP = 1000
+
+# ---------------------------------------------------------------- one model
+
+
+@dataclass(frozen=True)
+class Tally:
+    """count: live objects. expiring: those with a deadline. due: past it, unswept."""
+
+    count: int
+    expiring: int
+    due: int
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Some objects of a model: the id and the index terms of each.
+
+    unreadable: the keys of objects whose bytes cannot be read.
+    """
+
+    rows: list[tuple[bytes, list[str]]]
+    unreadable: list[bytes] = field(default_factory=list)
+
+    @property
+    def pks(self) -> list[bytes]:
+        return [pk for pk, _ in self.rows]
+
+
+def tally(space: Space) -> Flow:
+    """Flow: the Tally of a model. One round trip, O(log n)."""
+    live, stored, deadlines = yield [
+        search.count(space, Query()),
+        Operation("ZCARD", (all_key(space),)),
+        Operation("ZCARD", (expires_key(space),)),
+    ]
+    # Others may write between the three: no number is below zero for that.
+    due = max(stored - live, 0)
+    return Tally(live, max(deadlines - due, 0), due)
+
+
+def sample(space: Space, indexed: Callable[[str], bool], size: int = SAMPLE) -> Flow:
+    """Flow: a Sample of at most *size* objects, all of them where there are no more.
+
+    indexed: whether the attribute of that name is. size: 1 to 1000. Two round trips.
+    """
+    pks = yield Operation("ZRANDMEMBER", (all_key(space),), (size,))
+    stored = (yield objects.load_many(space, pks)) if pks else []
+    rows: list[tuple[bytes, list[str]]] = []
+    unreadable = []
+    for pk, packed in zip(pks, stored, strict=True):
+        terms: list[str] = []
+        if packed is not None:
+            key = space.objects + pk
+            try:
+                attrs, tags, _ = unpack(packed, key)
+                terms = object_terms(attrs, tags, indexed)
+            except CorruptDataError:
+                unreadable.append(key)
+        rows.append((pk, terms))
+    return Sample(rows, unreadable)
+
+
+def largest_tags(space: Space, seen: Sample, most: int = 5) -> Flow:
+    """Flow: [(tag, how many live objects carry it)], the largest first.
+
+    Chosen among those of the sample, so that no key is scanned; counted exactly. One
+    round trip.
+    """
+    carried = Counter(term for _, terms in seen.rows for term in terms)
+    likely = [term for term, _ in carried.most_common(4 * most)]
+    counts = yield [search.count(space, Query(terms=(term,))) for term in likely]
+    ranked = sorted(zip(likely, counts, strict=True), key=lambda each: -each[1])
+    return [(unmarked(term), number) for term, number in ranked[:most] if number]
+
+
+def size_bytes(
+    space: Space, seen: Sample, has_counters: bool, indexes: Sequence[bytes] = ()
+) -> Flow:
+    """Flow: the bytes of memory that a model takes, extrapolated from a sample.
+
+    Exact where the sample holds every object. Each object stands for its own bytes
+    and its share of each term. indexes: more keys, of the model as a whole. A trip for
+    1000 keys; raises ResponseError on a server without MEMORY USAGE.
+    """
+    whole = [all_key(space), expires_key(space), memo_key(space), *indexes]
+    own = [space.objects + pk for pk in seen.pks]
+    if has_counters:
+        own += [counters_key(space, pk) for pk in seen.pks]
+    carried = Counter(
+        term_key(space, term_suffix(term)) for _, terms in seen.rows for term in terms
+    )
+    sizes = yield from _in_trips(_memory(key) for key in (*whole, *own, *carried))
+    numbers = yield from _in_trips(
+        Operation("ZCARD", (key,)) for key in (all_key(space), *carried)
+    )
+    stored, term_numbers = numbers[0], numbers[1:]
+    fixed, sizes = sum(sizes[: len(whole)]), sizes[len(whole) :]
+    if not seen.rows:
+        return fixed
+    shares = [
+        times * size / number
+        for times, size, number in zip(
+            carried.values(), sizes[len(own) :], term_numbers, strict=True
+        )
+        if number
+    ]
+    per_object = (sum(sizes[: len(own)]) + sum(shares)) / len(seen.rows)
+    return fixed + round(per_object * stored)
+
+
+def _memory(key: bytes) -> Operation:
+    """The bytes that a key takes, 0 if there is none. O(1)."""
+    return Operation("MEMORY USAGE", (key,), parse=lambda reply: reply or 0)
+
+
+def _in_trips(operations: Iterable[Operation]) -> Flow:
+    """Flow: the replies of any number of operations."""
+    replies: list[Any] = []
+    rest = iter(operations)
+    while some := list(islice(rest, OPERATIONS_A_TRIP)):
+        replies += yield some
+    return replies
+
+
+# ---------------------------------------------------------------- one object
+
+
+@dataclass(frozen=True)
+class Stored:
+    """One object as it is stored.
+
+    packed: None if there are no bytes. created_us: its place in the order of
+    creation. expire_at_ms: its deadline by the index. Both None if the index has none.
+    """
+
+    packed: bytes | None
+    counters: dict[str, int]
+    created_us: int | None
+    expire_at_ms: int | None
+
+
+def stored(space: Space, pk: str) -> Flow:
+    """Flow: what is Stored of one id. One round trip."""
+    packed, counters, created_us, expire_at_ms = yield [
+        objects.load(space, pk),
+        objects.load_counters(space, pk),
+        Operation("ZSCORE", (all_key(space),), (pk_bytes(pk),), parse=_whole),
+        Operation("ZSCORE", (expires_key(space),), (pk_bytes(pk),), parse=_whole),
+    ]
+    return Stored(packed, counters, created_us, expire_at_ms)
+
+
+def object_size_bytes(space: Space, pk: str) -> Flow:
+    """Flow: the bytes that one object takes with its counters, without the index.
+
+    Raises ResponseError on a server without MEMORY USAGE. One round trip.
+    """
+    sizes = yield [_memory(object_key(space, pk)), _memory(counters_key(space, pk))]
+    return sum(sizes)
+
+
+def _whole(score: Any) -> int | None:
+    number = None if score is None else float(score)
+    return None if number is None or not math.isfinite(number) else int(number)
+
+
+# ---------------------------------------------------------------- the server
+
+
+def server() -> Flow:
+    """Flow: what the server says of itself, as INFO names it: {field: text}."""
+    return (yield Operation("INFO", (), parse=read_info))
+
+
+def read_info(reply: bytes | str) -> dict[str, str]:
+    """INFO's lines ``field:text``, without the headings."""
+    text = reply.decode(errors="replace") if isinstance(reply, bytes) else reply
+    pairs = (line.partition(":") for line in text.splitlines() if line[:1] != "#")
+    return {name: value for name, colon, value in pairs if colon}
+
+
+DIFFERING = {
+    "dragonfly": "its Lua is 5.4, and scripts that compute keys run one at a time",
+    "garnet": "its Lua and what it makes atomic differ",
+    "keydb": "it is Redis 6 with more threads, and no longer developed",
+    "kvrocks": "it keeps its data on disk, and expires it in another way",
+    "upstash": "it bills each command, and a script holds up the whole database",
+}
+"""Products that speak Redis's protocol and are not tested here: how they differ."""
+
+
+def product_of(info: Mapping[str, str]) -> str | None:
+    """The product that INFO names; "redis" if it names none, None if it is silent.
+
+    Each has a field of its own, as ``dragonfly_version``, but KeyDB, whose program has
+    its name.
+    """
+    if not info:
+        return None
+    program = info.get("executable", "").rpartition("/")[2]
+    for product in ("valkey", *DIFFERING):
+        if f"{product}_version" in info or program.startswith(product):
+            return product
+    return "redis"
+
+
+def server_facts(info: Mapping[str, str]) -> dict[str, Any]:
+    """The facts of INFO that an operator asks for; None where it is silent."""
+
+    def number(name: str) -> int | None:
+        return int(info[name]) if info.get(name, "").isdigit() else None
+
+    def flag(name: str) -> bool | None:
+        return None if number(name) is None else bool(number(name))
+
+    product = product_of(info)
+    version = info.get(f"{product}_version", info.get("redis_version"))
+    return {
+        "product": product,
+        "version": version,
+        "mode": info.get("server_mode", info.get("redis_mode")),
+        "role": info.get("role"),
+        "replicas": number("connected_slaves"),
+        "uptime_seconds": number("uptime_in_seconds"),
+        "memory": {
+            "used_bytes": number("used_memory"),
+            "peak_bytes": number("used_memory_peak"),
+            "limit_bytes": number("maxmemory"),
+            "eviction_policy": info.get("maxmemory_policy"),
+        },
+        "persistence": {
+            "append_only": flag("aof_enabled"),
+            "last_snapshot": number("rdb_last_save_time"),
+            "changes_since_snapshot": number("rdb_changes_since_last_save"),
+            "last_snapshot_status": info.get("rdb_last_bgsave_status"),
+        },
+    }
+
+
+# ---------------------------------------------------------------- raw keys
+
+
+def root(prefix: str) -> bytes:
+    """What every key of ours under a KEY_PREFIX starts with, and no other key does.
+
+    A KEY_PREFIX holds no brace, so "shop" does not meet the keys of "shop:eu".
+    """
+    return Space(prefix, "").base.removesuffix(b"}:")
+
+
+def keys_by_model(start: bytes, prefix: str) -> Flow:
+    """Flow: {model label: (objects, keys)} of the keys that begin with *start*.
+
+    Registered models and others alike. O(keys of the database), in steps of 1000. A
+    key may be counted twice while the server resizes its table.
+    """
+    head = len(root(prefix))
+    keys_of: Counter[str] = Counter()
+    objects_of: Counter[str] = Counter()
+    cursor = b"0"
+    while True:
+        cursor, keys = yield scan(start, cursor)
+        for key in keys:
+            label, _, name = key[head:].partition(b"}:")
+            keys_of[label.decode(errors="replace")] += 1
+            objects_of[label.decode(errors="replace")] += name.startswith(b"o:")
+        if int(cursor) == 0:
+            return {label: (objects_of[label], keys_of[label]) for label in keys_of}
+
+
+def put_aside(start: bytes, prefix: str) -> Flow:
+    """Flow: the keys that a repair put aside of those that begin with *start*."""
+    head, found, cursor = prefix.encode() + b":", [], b"0"
+    lost = head + b"lost:" + start.removeprefix(head)
+    while True:
+        cursor, keys = yield scan(lost, cursor)
+        found += keys
+        if int(cursor) == 0:
+            return list(dict.fromkeys(found))
+
+
+def unlink(key: bytes) -> Flow:
+    """Flow: remove one key; how many there were."""
+    return (yield Operation("UNLINK", (key,), is_write=True))
+
+
+def unlink_some(start: bytes, cursor: bytes, only_objects: bool = False) -> Flow:
+    """Flow: remove keys that begin with *start*: (next cursor, keys removed).
+
+    Begins with the cursor ``b"0"``, and is through when that comes back. only_objects:
+    leave the index. O(1000), at most two round trips.
+    """
+    cursor, keys = yield scan(start, cursor)
+    if only_objects:
+        keys = [key for key in keys if key.partition(b"}:")[2][:2] in (b"o:", b"c:")]
+    removed = 0
+    if keys:
+        removed = yield Operation("UNLINK", tuple(keys), is_write=True)
+    return (b"0" if int(cursor) == 0 else cursor), removed
+
+
+def copy_some(start: bytes, new: bytes, cursor: bytes) -> Flow:
+    """Flow: copy keys that begin with *start* to keys that begin with *new*.
+
+    Returns the next cursor, as unlink_some() does; expiration times are kept. Keys that
+    are there already stay. O(1000 keys and their sizes), at most two round trips.
+    """
+    cursor, keys = yield scan(start, cursor)
+    yield [
+        Operation("COPY", (key, new + key.removeprefix(start)), is_write=True)
+        for key in keys
+    ]
+    return b"0" if int(cursor) == 0 else cursor
+
+
+def scan(start: bytes, cursor: bytes) -> Operation:
+    """One step over the keys of the database: (cursor, those that begin so)."""
+
+    def parse(reply: Any) -> tuple[bytes, list[bytes]]:
+        # Checked once more: what is removed by it must be ours, whatever MATCH takes.
+        return reply[0], [key for key in reply[1] if key.startswith(start)]
+
+    pattern = glob_escaped(start) + b"*"
+    return Operation(
+        "SCAN", (), (cursor, "MATCH", pattern, "COUNT", KEYS_A_STEP), parse=parse
+    )
+
+
+def glob_escaped(text: bytes) -> bytes:
+    r"""The pattern that matches *text* alone: \\ before \\ * ? [ and ]."""
+    return b"".join(
+        b"\\" + bytes((byte,)) if byte in b"\\*?[]" else bytes((byte,)) for byte in text
+    )

@@ -1,0 +1,383 @@
+"""Every key of a model, looked at in pages: what the index says of whom.
+
+Two rounds find all there is to find. The first scans keys and looks from each index
+entry to its object, for entries that should not be; the second looks from each object
+to its entries. In this order, because a unique value that a wrong one holds is free
+after the first. Memory is bounded by a page, whatever the store holds.
+"""
+
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from ..codecs import too_deep
+from ..exceptions import CorruptDataError
+from ..keys import Space, all_key, expires_key, memo_key, unique_key
+from .objects import Image
+from .operation import Flow, Operation
+from .repair import (
+    Doubt,
+    Fault,
+    Seen,
+    Subject,
+    examine,
+    image_entry_is_right,
+    pk_in_entry,
+    put_aside,
+)
+from .scan import loaded, scores_of
+from .stats import scan
+
+ENTRIES_A_STEP = 1000
+KEYS_A_TRIP = 40
+"""So many keys are walked at once, and about a thousand entries of them together. A
+small set comes whole: with the servers' defaults at most 40 * 128."""
+
+_TYPES = {
+    b"t:": b"zset",
+    b"h:": b"zset",
+    b"by:": b"zset",
+    b"of:": b"hash",
+    b"u:": b"hash",
+    b"all": b"zset",
+    b"expires": b"zset",
+    b"idx": b"hash",
+}
+_WHOLE = (b"all", b"expires", b"idx")
+_OWN = (b"o:", b"c:")
+
+
+def kind_of(rest: bytes) -> bytes | None:
+    """What a key of a model is, by its name behind the base; None if none of ours."""
+    if rest in _WHOLE:
+        return rest
+    starts = (b"o:", b"c:", b"t:", b"h:", b"by:", b"of:", b"u:")
+    return next((start for start in starts if rest.startswith(start)), None)
+
+
+# ---------------------------------------------------------------- keys
+
+
+def main_keys(subject: Subject, is_mending: bool) -> Flow:
+    """Flow: the Faults of the keys that every walk reads. One round trip, or two."""
+    space = subject.space
+    keys = [all_key(space), expires_key(space), memo_key(space)]
+    faults, _ = yield from _typed(subject, keys, is_mending)
+    return faults
+
+
+def keys(start: bytes, cursor: bytes) -> Flow:
+    """Flow: a page of the keys that begin so: (next cursor, keys); it ends at b"0"."""
+    cursor, found = yield scan(start, cursor)
+    return (b"0" if int(cursor) == 0 else cursor), found
+
+
+def sort_out(subject: Subject, found: Iterable[bytes], is_mending: bool) -> Flow:
+    """Flow: (Faults of these keys of a model, those whose entries are to be walked).
+
+    Objects and counters that all does not know are examined; keys of another type and
+    names that are none of ours are put aside; indexes that Meta has not are removed.
+    """
+    own: dict[bytes, list[bytes]] = {b"o:": [], b"c:": []}
+    indexes, strange, unknown = [], [], []
+    ordered = {name.encode() for name in subject.ordered}
+    unique = {":".join(names).encode() for names in subject.unique}
+    for key in found:
+        rest = key.removeprefix(subject.space.base)
+        kind = kind_of(rest)
+        if kind is None:
+            strange.append(key)
+        elif kind in _OWN:
+            own[kind].append(rest[2:])
+        elif (kind in (b"by:", b"of:") and rest[3:] not in ordered) or (
+            kind == b"u:" and rest[2:] not in unique
+        ):
+            unknown.append(key)
+        else:
+            indexes.append(key)
+    faults = yield from _unlisted(subject, own, is_mending)
+    for key in strange:
+        is_moved = is_mending and not subject.spares_unreadable
+        is_mended = is_moved and (yield put_aside(subject.space, key, b""))
+        faults.append(Fault("foreign-key", key, is_mended=bool(is_mended)))
+    for key in unknown:
+        if is_mending:
+            yield Operation("UNLINK", (key,), is_write=True)
+        faults.append(Fault("undeclared-index", key, is_mended=is_mending))
+    more, sound = yield from _typed(subject, indexes, is_mending)
+    return faults + more, [key for key in sound if key != all_key(subject.space)]
+
+
+def _typed(subject: Subject, keys: Sequence[bytes], is_mending: bool) -> Flow:
+    """Flow: (Faults of those of another Redis type, the others)."""
+    types = yield [Operation("TYPE", (key,)) for key in keys]
+    faults, sound = [], []
+    for key, found in zip(keys, types, strict=True):
+        kind = kind_of(key.removeprefix(subject.space.base)) or b""
+        # redis-py's parser may give a status as text.
+        name = found.encode() if isinstance(found, str) else found
+        if name == _TYPES[kind]:
+            sound.append(key)
+        elif name != b"none":
+            is_moved = is_mending and not subject.spares_unreadable
+            is_mended = is_moved and (yield put_aside(subject.space, key, _TYPES[kind]))
+            faults.append(Fault("mistyped-key", key, is_mended=bool(is_mended)))
+    return faults, sound
+
+
+def _unlisted(
+    subject: Subject, own: dict[bytes, list[bytes]], is_mending: bool
+) -> Flow:
+    """Flow: the Faults of objects, and of counters, that all does not know."""
+    pks = list(dict.fromkeys((*own[b"o:"], *own[b"c:"])))
+    if not pks:
+        return []
+    listed = set((yield from _listed(subject.space, pks)))
+    doubts = [
+        Doubt(pk, packed)
+        for pk, packed in (
+            yield from loaded(subject.space, [p for p in pks if p not in listed])
+        )
+    ]
+    faults = yield from examine(subject, doubts, is_mending)
+    counters = subject.space.base + b"c:"
+    absent = {doubt.pk for doubt in doubts if doubt.packed is None}
+    return [
+        fault
+        for fault in faults
+        # The others are found by whoever walks that index, or by the second round.
+        if fault.is_mended
+        or (not is_mending and fault.pk not in absent)
+        or fault.key.startswith((counters, subject.space.objects))
+    ]
+
+
+def _listed(space: Space, pks: Sequence[bytes]) -> Flow:
+    """Flow: those of the ids that all has."""
+    scores = yield from scores_of(space, pks)
+    return [pk for pk, score in zip(pks, scores, strict=True) if score is not None]
+
+
+# ---------------------------------------------------------------- entries
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """An index key under way: its entries from *cursor* on."""
+
+    key: bytes
+    cursor: bytes = b"0"
+
+
+Page = tuple[Walk, list[tuple[bytes, bytes]]]
+"""Some entries of a walk: members with scores, or fields with values."""
+
+
+@dataclass(slots=True)
+class Step:
+    """What one step over some walks found: faults, entries seen, walks to go on."""
+
+    rest: list[Walk] = field(default_factory=list)
+    faults: list[Fault] = field(default_factory=list)
+    entries: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What was read of an id that entries name."""
+
+    packed: bytes | None
+    image: Image | None
+    created: float | None
+
+    @property
+    def is_nowhere(self) -> bool:
+        """Whether neither an object nor all has it."""
+        return self.packed is None and self.created is None
+
+
+def step(subject: Subject, walks: Sequence[Walk], is_mending: bool) -> Flow:
+    """Flow: one Step over at most KEYS_A_TRIP walks."""
+    done = Step()
+    size = ENTRIES_A_STEP // max(len(walks), 1)
+    replies = yield [_page(subject.space, walk, size) for walk in walks]
+    pages: list[Page] = []
+    for walk, (cursor, flat) in zip(walks, replies, strict=True):
+        pairs = list(zip(flat[::2], flat[1::2], strict=True))
+        pages.append((walk, pairs))
+        done.entries += len(pairs)
+        if int(cursor) != 0:
+            done.rest.append(Walk(walk.key, cursor))
+    ids = yield from _named(subject, pages, done, is_mending)
+    known = yield from _known(subject, ids, _named_by_entries(subject, pages))
+    doubts: dict[bytes, Doubt] = {}
+    for walk, pairs in pages:
+        for pk, seen in _entries_of(subject, walk, pairs, known, is_mending):
+            doubts.setdefault(pk, Doubt(pk, known[pk].packed)).seen += seen
+    faults = yield from examine(subject, doubts.values(), is_mending)
+    walked = {walk.key for walk in walks}
+    done.faults += [
+        fault
+        for fault in faults
+        if (is_mending and fault.is_mended)  # what is left is found by the second round
+        or all_key(subject.space) in walked
+        or (not is_mending and fault.kind in ("surplus-entry", "surplus-value"))
+        or (fault.key in walked and known[fault.pk].is_nowhere)
+    ]
+    if all_key(subject.space) in walked:
+        done.faults += _too_deep(subject, known)
+    return done
+
+
+def _too_deep(subject: Subject, known: Mapping[bytes, Known]) -> Iterator[Fault]:
+    """Yield a Fault for each attribute that is read, and refused when it is written."""
+    for pk, facts in known.items():
+        try:
+            names = too_deep(facts.packed or b"")
+        except CorruptDataError:
+            continue  # the object is a fault already
+        for name in names:
+            yield Fault("too-deep", subject.space.objects + pk, pk, name.encode())
+
+
+def _known(subject: Subject, pks: Sequence[bytes], imagined: Container[bytes]) -> Flow:
+    """Flow: {id: what is Known of it}, the image of *imagined* alone: it costs."""
+    found = yield from loaded(subject.space, pks)
+    created = yield from scores_of(subject.space, pks)
+    return {
+        pk: Known(
+            packed, _imagined(subject, pk, packed) if pk in imagined else None, score
+        )
+        for (pk, packed), score in zip(found, created, strict=True)
+    }
+
+
+def _named_by_entries(subject: Subject, pages: Iterable[Page]) -> set[bytes]:
+    """The ids that are to be compared with their objects."""
+    named: set[bytes] = set()
+    for walk, pairs in pages:
+        kind = kind_of(walk.key.removeprefix(subject.space.base))
+        if kind not in (b"all", b"expires", b"idx", b"of:"):
+            ids = (_holder(kind, member, value) for member, value in pairs)
+            named.update(pk for pk in ids if pk is not None)
+    return named
+
+
+def _entries_of(
+    subject: Subject,
+    walk: Walk,
+    pairs: Iterable[tuple[bytes, bytes]],
+    known: Mapping[bytes, Known],
+    is_mending: bool,
+) -> Iterator[tuple[bytes, list[Seen]]]:
+    """Each id to examine because of an entry, with the entry if it is in question.
+
+    An id that all or a key of its own leads to is left to those, so that each fault is
+    found once.
+    """
+    rest = walk.key.removeprefix(subject.space.base)
+    kind = kind_of(rest)
+    for member, value in pairs:
+        pk = _holder(kind, member, value)
+        if pk is None:
+            continue
+        facts = known[pk]
+        if kind == b"all":
+            yield pk, []
+        elif kind in (b"expires", b"idx", b"of:"):
+            if facts.is_nowhere:
+                yield pk, []
+        elif facts.image is not None:
+            if not _is_right(facts.image, kind, rest, pk, member, facts.created):
+                yield pk, [Seen(walk.key, member, is_value=kind == b"u:")]
+        elif facts.packed is None or is_mending:
+            yield pk, [Seen(walk.key, member, is_value=kind == b"u:")]
+
+
+def _is_right(
+    image: Image,
+    kind: bytes | None,
+    rest: bytes,
+    pk: bytes,
+    member: bytes,
+    created: float | None,
+) -> bool:
+    """Whether the object is to have this entry."""
+    if kind == b"by:":
+        return image_entry_is_right(image, rest[3:].decode(), member, pk, created)
+    if kind == b"u:":
+        return image.unique.get(tuple(rest[2:].decode().split(":"))) == member
+    return rest in image.suffixes
+
+
+def _imagined(subject: Subject, pk: bytes, packed: bytes | None) -> Image | None:
+    try:
+        return None if packed is None else subject.image(pk, packed)
+    except ValueError:
+        return None
+
+
+def _named(
+    subject: Subject,
+    pages: Iterable[Page],
+    done: Step,
+    is_mending: bool,
+) -> Flow:
+    """Flow: the ids that entries name; entries that name none are Faults at once."""
+    ids: dict[bytes, None] = {}
+    for walk, pairs in pages:
+        kind = kind_of(walk.key.removeprefix(subject.space.base))
+        for member, value in pairs:
+            pk = _holder(kind, member, value)
+            if pk is not None:
+                ids[pk] = None
+                continue
+            if is_mending:  # no script ever wrote it: nobody can be writing it now
+                yield Operation("ZREM", (walk.key,), (member,), is_write=True)
+            done.faults.append(
+                Fault("surplus-entry", walk.key, b"", member, is_mending)
+            )
+    return list(ids)
+
+
+def _holder(kind: bytes | None, member: bytes, value: bytes) -> bytes | None:
+    """The id that an entry names, None for one that is no entry of ours."""
+    if kind == b"by:":
+        return pk_in_entry(member)
+    return value if kind == b"u:" else member
+
+
+def _page(space: Space, walk: Walk, size: int) -> Operation:
+    kind = kind_of(walk.key.removeprefix(space.base)) or b""
+    verb = "ZSCAN" if _TYPES[kind] == b"zset" else "HSCAN"
+    return Operation(verb, (walk.key,), (walk.cursor, "COUNT", size))
+
+
+def examine_all(subject: Subject, pks: Sequence[bytes], is_mending: bool) -> Flow:
+    """Flow: the Faults of these ids and of what their index entries lack."""
+    doubts = [Doubt(*each) for each in (yield from loaded(subject.space, pks))]
+    return (yield from examine(subject, doubts, is_mending))
+
+
+def unique_walks(subject: Subject) -> list[Walk]:
+    """A walk over each unique attribute."""
+    return [Walk(unique_key(subject.space, names)) for names in subject.unique]
+
+
+def database_size() -> Operation:
+    """How many keys the database has, ours and others'."""
+    return Operation("DBSIZE", ())
+
+
+__all__ = [
+    "KEYS_A_TRIP",
+    "Step",
+    "Walk",
+    "database_size",
+    "examine_all",
+    "keys",
+    "kind_of",
+    "main_keys",
+    "sort_out",
+    "step",
+    "unique_walks",
+]

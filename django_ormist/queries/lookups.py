@@ -1,0 +1,338 @@
+"""From the arguments of find() to a query, refusing what no index answers."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any, TypeGuard
+
+from ..exceptions import FieldError
+from ..schema import RESERVED, Schema
+from ..storable import replacement, unwrapped
+from ..terms import (
+    attribute_term,
+    encoded,
+    reads_like_attribute,
+    tag_term,
+    term_suffix,
+    unique_value,
+)
+from ..validators import looked_up_pk
+from . import ranges
+from .conditions import Condition, Holds, Ids, Term, all_of, any_of, negated, odd_of
+from .expressions import is_expression
+from .query import Query
+
+if TYPE_CHECKING:
+    from django.db.models import Q
+
+
+_TEXTLESS = (bytes, list, tuple, dict, set, frozenset)
+"""Types that are stored and have no text, so that no index holds them."""
+
+_IDS = ("id", "pk", "id__in", "pk__in")
+
+
+def narrowed(
+    query: Query,
+    schema: Schema,
+    asked: tuple[Any, ...],
+    lookups: dict[str, Any],
+    alias: str,
+) -> Query:
+    """*query* among objects with all these tags, Q objects and attribute values.
+
+    alias: that is asked; no other may answer a part. Raises FieldError for a lookup
+    without an index, TypeError for a wrong type, ValueError for another alias.
+    """
+    terms, conditions = _asked_for(schema, asked, lookups, alias)
+    query = query.narrow(tuple(terms)) if terms else query
+    return query.where(all_of((query.condition, *conditions))) if conditions else query
+
+
+def _asked_for(
+    schema: Schema, asked: tuple[Any, ...], lookups: dict[str, Any], alias: str
+) -> tuple[list[str], list[Condition]]:
+    """Terms and other conditions, all of which must be met."""
+    terms: list[str] = []
+    conditions: list[Condition] = []
+    for each in asked:
+        condition = _of_q(schema, each, alias) if is_q(each) else _tag(schema, each)
+        if isinstance(condition, Term):
+            terms.append(condition.term)
+        elif condition is not None:
+            conditions.append(condition)
+    for name, value in lookups.items():
+        if _is_indexed(schema, name):
+            terms.append(_attribute(schema, name, value))
+        else:
+            conditions.append(_of_lookup(schema, name, value, alias))
+    return terms, conditions
+
+
+def _is_indexed(schema: Schema, name: str) -> bool:
+    """Whether this is the name of an indexed attribute, without a lookup."""
+    return (
+        "__" not in name
+        and name not in RESERVED
+        and name not in schema.counters
+        and schema.indexes(name)
+    )
+
+
+def without(
+    query: Query,
+    schema: Schema,
+    asked: tuple[Any, ...],
+    lookups: dict[str, Any],
+    alias: str,
+) -> Query:
+    """*query* among objects that narrowed() would leave out. Raises as it does.
+
+    Where nothing is asked, nothing is left out: as Django's exclude() has it.
+    """
+    terms, conditions = _asked_for(schema, asked, lookups, alias)
+    if not terms and not conditions:
+        return query
+    met = all_of([*map(Term, terms), *conditions])
+    return query.where(all_of((query.condition, negated(met))))
+
+
+def is_q(asked: Any) -> "TypeGuard[Q]":
+    """Whether it is a Q. Who has one has imported it: it takes longer than all ours."""
+    if isinstance(asked, str):
+        return False
+    from django.db.models import Q
+
+    return isinstance(asked, Q)
+
+
+def _of_q(schema: Schema, q: "Q", alias: str) -> Condition | None:
+    """The condition of a Q of any nesting, a text in it being a tag.
+
+    None of one that asks nothing, negated or not: it is no part of what it stands in.
+    """
+    parts: list[Condition] = []
+    for child in q.children:
+        if isinstance(child, tuple):
+            name, value = child
+            parts.append(_of_lookup(schema, name, value, alias))
+        elif not is_q(child):
+            parts.append(_tag(schema, child))
+        elif (condition := _of_q(schema, child, alias)) is not None:
+            parts.append(condition)
+    if not parts:
+        return None
+    joined = {q.AND: all_of, q.OR: any_of, q.XOR: odd_of}[q.connector](parts)
+    return negated(joined) if q.negated else joined
+
+
+def _of_lookup(schema: Schema, name: str, value: Any, alias: str) -> Condition:
+    if name.removesuffix("__exact") in _IDS:
+        return _chosen(schema, name.removesuffix("__exact"), value, alias)
+    attribute, _, lookup = name.rpartition("__")
+    if not attribute:
+        attribute, lookup = name, "exact"
+    if attribute in ("id", "pk"):
+        raise FieldError(
+            f"Cannot filter {schema.object_name} by {name}: ids have no order. "
+            "Look one up by id=..., several by id__in=[...]."
+        )
+    value = unwrapped(value)
+    if _is_foreign(value):
+        raise _unstorable(schema, name, value)
+    if attribute == "tags" and lookup in ("exact", "in"):
+        return _of_tags(schema, lookup, value)
+    if attribute in schema.counters or attribute == "expire":
+        raise FieldError(
+            f"Cannot filter {schema.object_name} by {name!r}: it is not an indexed "
+            "attribute, and cannot be one."
+        )
+    if lookup == "exact":
+        return _equal(schema, attribute, value)
+    if lookup == "in":
+        values = checked_values(name, value)
+        return any_of(_equal(schema, attribute, each) for each in values)
+    if lookup in ranges.LOOKUPS:
+        return ranges.of_lookup(schema, attribute, lookup, value)
+    raise FieldError(
+        f"Cannot filter {schema.object_name} by {name}: no index answers the lookup "
+        f"{lookup!r}. Look {attribute!r} up by an equal value, find({attribute}=...), "
+        f"or if it is in {schema.object_name}.Meta.ordered by "
+        f"{', '.join(ranges.LOOKUPS)}."
+    )
+
+
+def _is_foreign(value: Any) -> bool:
+    """Whether it is an instance of a model, a QuerySet or an expression."""
+    return hasattr(type(value), "_meta") or hasattr(value, "resolve_expression")
+
+
+def _unstorable(schema: Schema, name: str, value: Any) -> FieldError:
+    """Return the error for a value that no object can have."""
+    what = f"Cannot filter {schema.object_name} by {name!r}"
+    if is_expression(value):  # F("other"), as Django compares two columns
+        return FieldError(
+            f"{what}: no index compares two attributes, as {value!r} asks. Pass a "
+            "value."
+        )
+    kind = type(value).__name__
+    return FieldError(
+        f"{what}: {kind} is not a storable type. Pass {replacement(value)}."
+    )
+
+
+def _equal(schema: Schema, name: str, value: Any) -> Condition:
+    """By the text where the attribute is indexed, else by the value if it is sorted.
+
+    By the text too where it is only unique.
+    """
+    if compares_text(schema, name):
+        if schema.indexes(name):
+            return Term(_attribute(schema, name, value))
+        return _held(schema, name, value)
+    if name in schema.ordered:
+        return ranges.equal(schema, name, value)
+    return Term(_attribute(schema, name, value))
+
+
+def compares_text(schema: Schema, name: str) -> bool:
+    """Whether equality of this attribute is that of its texts, as of unique values."""
+    return schema.indexes(name) or (
+        name not in schema.ordered and (name,) in schema.unique
+    )
+
+
+def _held(schema: Schema, name: str, value: Any) -> Condition:
+    """By the one object that holds the value of an attribute that is unique."""
+    schema.refuse_building(name)
+    field = unique_value([value])
+    if field is None:
+        what = "None" if value is None else f"a value of type {type(value).__name__}"
+        raise FieldError(
+            f"Cannot filter {schema.object_name} by {name!r}: {what} is not kept "
+            f"unique, so no index holds it. {_mend(schema, name)}"
+        )
+    return Holds((name,), field)
+
+
+def _of_tags(schema: Schema, lookup: str, value: Any) -> Condition:
+    """All of these tags, or with ``in`` one of them."""
+    if lookup == "in":
+        given = checked_values("tags__in", value)
+        return any_of(_tag(schema, each) for each in given)
+    tags = [value] if isinstance(value, str) else checked_values("tags", value)
+    return all_of(_tag(schema, each) for each in tags)
+
+
+def checked_values(name: str, value: Any) -> list[Any]:
+    """What is asked for by a list. Raises TypeError for a text."""
+    value = unwrapped(value)
+    if isinstance(value, str | bytes) or not isinstance(value, Iterable):
+        raise TypeError(f"{name} takes a list of values, not {value!r}.")
+    return list(value)
+
+
+def _chosen(schema: Schema, name: str, value: Any, alias: str) -> Condition:
+    """By ids, or by what another collection of the same model asks for."""
+    value = unwrapped(value)
+    query = getattr(value, "query", None)
+    if not isinstance(query, Query):
+        return Ids(_pks(schema, name, value))
+    is_whole = value._holds_ids and not query.is_sliced
+    if value.model is not schema.model or not is_whole or not name.endswith("__in"):
+        raise TypeError(
+            f"{name} takes a list of ids, a whole collection of {schema.object_name}, "
+            "or its whole values('pk'). Pass others evaluated: list(collection.ids()), "
+            "list(collection.values_list(name, flat=True))."
+        )
+    if value.db != alias:
+        raise ValueError(
+            "Subqueries aren't allowed across different databases: "
+            f"{name} on {alias!r} of what is on {value.db!r}. Force the inner query to "
+            "be evaluated using list(inner_query.ids())."
+        )
+    return query.condition
+
+
+def _tag(schema: Schema, tag: Any) -> Condition:
+    """Carries this tag, or has the indexed attribute that it reads like."""
+    tag = unwrapped(tag)
+    if not isinstance(tag, str):
+        kind = FieldError if hasattr(tag, "resolve_expression") else TypeError
+        raise kind(
+            f"{schema.object_name}.objects.find() takes tags, which are texts, and "
+            f"lookups by name; not {type(tag).__name__}: {tag!r}."
+        )
+    if not schema.model.is_tagged:
+        raise FieldError(
+            f"Cannot find {schema.object_name} by the tag {tag!r}: it has no tags. "
+            f"Derive {schema.object_name} from TaggedModel."
+        )
+    plain = str.__str__(tag)
+    name, _, text = plain.partition(":")
+    schema.refuse_building(name)
+    encoded(plain)
+    given = Term(tag_term(plain, schema.indexes))
+    if not reads_like_attribute(plain, schema.indexes):
+        return given
+    return any_of((Term(_attribute(schema, name, text)), given))
+
+
+def _pks(schema: Schema, name: str, value: Any) -> frozenset[str]:
+    values = checked_ids(name, value) if name.endswith("__in") else [value]
+    return frozenset(
+        looked_up_pk(schema.object_name, pk)
+        for pk in values
+        if pk is not None  # as SQL has it: nothing has the id None
+    )
+
+
+def checked_ids(name: str, value: Any) -> list[Any]:
+    """Return a list of ids, or of values. Raises TypeError for a single one."""
+    value = unwrapped(value)
+    if isinstance(value, str | bytes):
+        raise TypeError(
+            f"{name} takes a list of ids, not the text {value!r}. Pass [{value!r}]."
+        )
+    if not isinstance(value, Iterable):
+        raise TypeError(f"{name} takes a list of ids, not {value!r}. Pass [{value!r}].")
+    return list(value)
+
+
+def _attribute(schema: Schema, name: str, value: Any) -> str:
+    # Of "a:b" the term would be that of an attribute "a".
+    if ":" in name or not schema.indexes(name):
+        raise FieldError(
+            f"Cannot filter {schema.object_name} by {name!r}: it is not indexed. "
+            f"{_near(schema, name)}{_mend(schema, name)}"
+        )
+    schema.refuse_building(name)
+    value = unwrapped(value)
+    term = attribute_term(name, value)
+    if term is None and not isinstance(value, _TEXTLESS):
+        raise _unstorable(schema, name, value)
+    if term is None:
+        raise FieldError(
+            f"Cannot filter {schema.object_name} by {name!r}: a value of type "
+            f"{type(value).__name__} has no text, so it is stored but not indexed."
+        )
+    encoded(name)
+    term_suffix(term)
+    return term
+
+
+def _near(schema: Schema, name: str) -> str:
+    """Return the question after the index that a misspelt name may mean, or ""."""
+    indexed = {*(schema.index_attrs or ()), *schema.ordered}
+    attribute, _, lookup = name.rpartition("_")
+    if attribute in indexed and lookup in ranges.LOOKUPS:
+        return f"Did you mean {attribute}__{lookup}? "
+    near = get_close_matches(name, sorted(indexed), 1)
+    return f"Did you mean {near[0]!r}? " if near else ""
+
+
+def _mend(schema: Schema, name: str) -> str:
+    if ":" in name:
+        return "No index holds an attribute with ':' in its name."
+    if name in schema.exclude_attrs:
+        return f"Remove it from {schema.object_name}.Meta.exclude_attrs."
+    return f"Add it to {schema.object_name}.Meta.index_attrs."

@@ -1,0 +1,83 @@
+"""From the arguments of order_by() to the order of a query."""
+
+from dataclasses import replace
+from typing import Any
+
+from ..exceptions import FieldError
+from ..schema import Schema
+from .expressions import is_expression, name_of
+from .query import CREATED, EXPIRE, RANDOM, Order, Query
+
+
+def ordered(
+    query: Query, schema: Schema, names: tuple[Any, ...], is_flipped: bool = False
+) -> Query:
+    """*query* in this order and no other. Raises FieldError for what has no order.
+
+    is_flipped: descending by each name that is ascending here, and the other way.
+    """
+    orders: list[Order] = []
+    for each in names:
+        order = _order(schema, each)
+        if is_flipped and order.name != RANDOM:
+            order = order._replace(is_descending=not order.is_descending)
+        if order.name not in [known.name for known in orders]:
+            orders.append(order)
+        if order.name in (CREATED, RANDOM):
+            break  # no two objects are equal by it
+    is_reversed = False
+    if orders and orders[-1].name == CREATED:
+        last = orders[-1]
+        if not orders[1:]:  # the order that every collection has, or that reversed
+            orders, is_reversed = [], last.is_descending
+        elif not last.is_descending:
+            orders.pop()
+    return replace(
+        query,
+        order=tuple(orders),
+        is_reversed=is_reversed,
+        is_ordered=bool(names),
+    )
+
+
+def _order(schema: Schema, given: Any) -> Order:
+    if isinstance(given, str):
+        name, is_descending = given.removeprefix("-"), given.startswith("-")
+    else:
+        name, is_descending = _expressed(schema, given)
+    schema.refuse_building(name)
+    if name in schema.ordered or name in (CREATED, EXPIRE):
+        return Order(name, is_descending)
+    if name == RANDOM and not is_descending:
+        return Order(RANDOM)
+    if name in ("id", "pk"):
+        raise FieldError(
+            f"Cannot order {schema.object_name} by {name!r}: ids are drawn, not "
+            f"counted. Order by {CREATED!r}."
+        )
+    raise FieldError(
+        f"Cannot order {schema.object_name} by {name!r}: it has no sorted index. "
+        f"{schema.mend_of_order(name)} {CREATED!r}, {EXPIRE!r} and {RANDOM!r} are "
+        "orders too."
+    )
+
+
+def _expressed(schema: Schema, given: Any) -> tuple[str, bool]:
+    """The name, and whether it is descending, of F("name") or F("name").desc()."""
+    from django.db.models import F  # which takes longer to import than all of ours
+    from django.db.models.expressions import OrderBy
+
+    if type(given) is F:
+        given = given.asc()
+    if not isinstance(given, OrderBy):
+        kind = FieldError if is_expression(given) else TypeError
+        raise kind(
+            f"The order of {schema.object_name} takes names, not "
+            f"{type(given).__name__}: {given!r}."
+        )
+    if type(given.expression) is not F or given.nulls_first:
+        raise FieldError(
+            f"Cannot order {schema.object_name} by {given!r}: only a name is "
+            "ordered by, and objects without it come last."
+        )
+    return name_of(given.expression), given.descending

@@ -1,0 +1,111 @@
+"""Lookups by order: gt, lt, range, startswith and isnull as ranges of sort keys."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from ..exceptions import FieldError
+from ..schema import Schema
+from ..sortkeys import AFTER, KINDS, kind_of, sort_key, text_prefix
+from ..storable import unwrapped
+from .conditions import Condition, Range, negated
+
+
+def of_lookup(schema: Schema, name: str, lookup: str, value: Any) -> Condition:
+    """The condition of ``name__lookup=value``. Raises FieldError, ValueError."""
+    if name not in schema.ordered:
+        raise FieldError(
+            f"Cannot filter {schema.object_name} by {name}__{lookup}: {name!r} has no "
+            f"sorted index. {schema.mend_of_order(name)}"
+        )
+    schema.refuse_building(name)
+    return LOOKUPS[lookup](schema, name, value)
+
+
+def equal(schema: Schema, name: str, value: Any) -> Condition:
+    """Has a value that is equal by order: 1, 1.0 and True are one."""
+    schema.refuse_building(name)
+    if value is None:
+        return negated(Range(name))
+    key = key_of(schema, name, "exact", value)
+    return Range(name, key, key + AFTER)
+
+
+def key_of(schema: Schema, name: str, lookup: str, value: Any) -> bytes:
+    """The sort key of a value that is looked up. ValueError, FieldError without one."""
+    key = sort_key(value)
+    if key is None:
+        what = f"{schema.object_name} by {name}__{lookup}={value!r}"
+        if value is None:
+            raise ValueError(
+                f"Cannot filter {what}: None has no order. Ask for {name}__isnull=True."
+            )
+        raise FieldError(
+            f"Cannot filter {what}: this {type(value).__name__} has no order. Pass a "
+            "number, a text, a date, a naive time or a timedelta."
+        )
+    return key
+
+
+def _kind_bounds(key: bytes) -> tuple[bytes, bytes]:
+    """What all keys of the kind of this one lie between: kinds never compare."""
+    firsts = KINDS[kind_of(key)]
+    return firsts[:1], bytes((firsts[-1] + 1,))
+
+
+def _above(schema: Schema, name: str, value: Any) -> Condition:
+    key = key_of(schema, name, "gt", value)
+    return Range(name, key + AFTER, _kind_bounds(key)[1])
+
+
+def _from(schema: Schema, name: str, value: Any) -> Condition:
+    key = key_of(schema, name, "gte", value)
+    return Range(name, key, _kind_bounds(key)[1])
+
+
+def _below(schema: Schema, name: str, value: Any) -> Condition:
+    key = key_of(schema, name, "lt", value)
+    return Range(name, _kind_bounds(key)[0], key)
+
+
+def _to(schema: Schema, name: str, value: Any) -> Condition:
+    key = key_of(schema, name, "lte", value)
+    return Range(name, _kind_bounds(key)[0], key + AFTER)
+
+
+def _between(schema: Schema, name: str, value: Any) -> Condition:
+    bounds = list(value) if isinstance(value, Iterable) else []
+    if isinstance(value, str) or len(bounds) != 2:
+        raise ValueError(f"{name}__range takes two bounds, not {value!r}.")
+    low, high = (key_of(schema, name, "range", bound) for bound in bounds)
+    if kind_of(low) != kind_of(high):
+        raise ValueError(
+            f"{name}__range takes bounds of one kind, not a {kind_of(low)} and a "
+            f"{kind_of(high)}."
+        )
+    return Range(name, low, high + AFTER)
+
+
+def _beginning(schema: Schema, name: str, value: Any) -> Condition:
+    value = unwrapped(value)
+    if not isinstance(value, str):
+        raise ValueError(f"{name}__startswith takes a text, not {value!r}.")
+    prefix = text_prefix(value)
+    return Range(name, prefix, prefix + AFTER)
+
+
+def _absent(schema: Schema, name: str, value: Any) -> Condition:
+    if not isinstance(value, bool):
+        raise ValueError(f"{name}__isnull takes True or False, not {value!r}.")
+    return negated(Range(name)) if value else Range(name)
+
+
+LOOKUPS: dict[str, Callable[[Schema, str, Any], Condition]] = {
+    "gt": _above,
+    "gte": _from,
+    "lt": _below,
+    "lte": _to,
+    "range": _between,
+    "startswith": _beginning,
+    "isnull": _absent,
+}
+"""What a sorted index answers, beside equality."""

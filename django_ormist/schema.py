@@ -1,0 +1,96 @@
+"""What a model stores and indexes: all that queries and records need to know of it."""
+
+from functools import cached_property
+from typing import Any
+
+from .exceptions import FieldError
+from .keys import Space
+from .queries.query import CREATED
+
+NO_ATTRIBUTES = ("id", "pk", "expire")
+"""Names that every object has, and that no attribute is looked up by."""
+
+RESERVED = (*NO_ATTRIBUTES, "tags")
+"""Names that are assigned to, or looked up, otherwise than an attribute's."""
+
+
+class Schema:
+    """The names that a model indexes, and how. ``Options`` reads them from Meta.
+
+    index_attrs: indexed attributes, None for those of the class. exclude_attrs: those
+    that are not. counters: names kept as atomic integers. ordered: attributes with a
+    sorted index. unique: attributes that are unique, alone or together. building:
+    names whose index is written and not yet read, see refuse_building().
+    """
+
+    model: Any
+    object_name: str
+    building: frozenset[str]
+    counters: frozenset[str]
+    exclude_attrs: frozenset[str]
+    index_attrs: frozenset[str] | None
+    ordered: tuple[str, ...]
+    unique: tuple[tuple[str, ...], ...]
+
+    @property
+    def label(self) -> str:
+        """``app_label.Model``, or ``Model`` outside any app."""
+        raise NotImplementedError  # pragma: no cover
+
+    def refusal(self, name: str) -> str | None:
+        """Return why no attribute is written under *name*; None if one may be."""
+        raise NotImplementedError  # pragma: no cover
+
+    def space(self, using: str) -> Space:
+        """Return the key space of this model on the alias *using*."""
+        raise NotImplementedError  # pragma: no cover
+
+    @cached_property
+    def is_indexed(self) -> bool:
+        """Whether any object may have an index entry beside its place in all."""
+        return bool(
+            self.model.is_tagged
+            or self.index_attrs
+            or self.indexes_all
+            or self.ordered
+            or self.unique
+        )
+
+    @cached_property
+    def indexes_all(self) -> bool:
+        """Whether every attribute is indexed, but for those in exclude_attrs."""
+        return self.model.indexes_attributes and self.index_attrs is None
+
+    def indexes(self, name: str) -> bool:
+        """Whether the attribute *name* is indexed."""
+        if self.index_attrs is not None:
+            return name in self.index_attrs
+        return self.model.indexes_attributes and name not in self.exclude_attrs
+
+    def has_index(self, name: str) -> bool:
+        """Whether any index, by terms, in order or unique, holds this attribute."""
+        return (
+            self.indexes(name)
+            or name in self.ordered
+            or any(name in names for names in self.unique)
+        )
+
+    def mend_of_order(self, name: str) -> str:
+        """What to do to have *name* in a sorted index, as a sentence."""
+        if name in self.counters:
+            return "It is a counter, and no index holds those."
+        if name in (*RESERVED, CREATED) or "__" in name or ":" in name:
+            return "No index of that kind holds it."
+        return f"Add it to {self.object_name}.Meta.ordered."
+
+    def refuse_building(self, name: str) -> None:
+        """Raises FieldError if the index of this attribute is still being built.
+
+        Until ormist_reindex is through, an answer from it could be short.
+        """
+        if name in self.building:
+            raise FieldError(
+                f"Cannot ask {self.object_name} by {name!r}: its index is being built. "
+                f"Run ormist_reindex {self.label}, then remove it from "
+                f"{self.object_name}.Meta.building."
+            )

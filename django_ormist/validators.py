@@ -1,0 +1,102 @@
+"""Ids, tags and counters as users pass them."""
+
+from collections.abc import Iterable
+from typing import Any
+from uuid import UUID
+
+from .keys import pk_bytes
+from .schema import RESERVED
+from .storable import unwrapped
+from .terms import text
+
+
+def checked_pk(model: str, pk: object) -> str | None:
+    """*pk* as a plain str if it can be an id, None for None. TypeError, ValueError."""
+    if pk is None:
+        return None
+    plain = looked_up_pk(model, pk)
+    if not plain:
+        raise ValueError(f"An id of {model} cannot be empty. Pass None to draw one.")
+    return plain
+
+
+def checked_set(attrs: dict[str, Any]) -> dict[str, Any]:
+    """What set() is given. Raises TypeError for a name that is no attribute's."""
+    for name in attrs.keys() & RESERVED:
+        raise TypeError(
+            f"set() takes attributes, not {name!r}: assign it. An attribute of that "
+            f"name is reached through attrs[{name!r}]."
+        )
+    return attrs
+
+
+def looked_up_pk(model: str, pk: object) -> str:
+    """Return *pk* as a plain str that may be asked for: an int or a UUID as its text.
+
+    Raises TypeError, ValueError.
+    """
+    if type(pk) is str:
+        pk_bytes(pk)
+        return pk
+    pk = unwrapped(pk)
+    if isinstance(pk, bool) or not isinstance(pk, str | int | UUID):
+        hint = "Pass a str, an int or a UUID."
+        if hasattr(type(pk), "_meta"):
+            hint = "Pass its .pk."
+        elif isinstance(pk, bytes):
+            hint = "Decode it."
+        raise TypeError(
+            f"An id of {model} is a str, not {type(pk).__name__}: {pk!r}. {hint}"
+        )
+    plain = str(text(pk))
+    pk_bytes(plain)
+    return plain
+
+
+def checked_tags(model: Any, tags: Iterable[str]) -> list[str]:
+    """The tags without duplicates. Raises TypeError that says what is wrong."""
+    if type(tags) in (tuple, list) and {str}.issuperset(map(type, tags)):
+        given = dict.fromkeys(tags)
+    else:
+        given = _plain_tags(tags)
+    if given and not model.is_tagged:
+        raise TypeError(
+            f"{model.__name__} takes no tags: it got {next(iter(given))!r}. "
+            "Derive it from TaggedModel, or pass attributes by name."
+        )
+    return list(given)
+
+
+def _plain_tags(tags: Any) -> dict[str, None]:
+    """Return tags of any kinds of texts as plain ones. Raises TypeError."""
+    tags = unwrapped(tags)
+    if isinstance(tags, str):
+        raise TypeError(
+            f"Tags are a list of texts, not the text {tags!r}. Pass [{tags!r}]."
+        )
+    if isinstance(tags, bytes) or not isinstance(tags, Iterable):
+        raise TypeError(f"Tags are a list of texts, not {tags!r}. Pass [] for none.")
+    given: dict[str, None] = {}
+    for tag in map(unwrapped, tags):
+        if not isinstance(tag, str):
+            raise TypeError(f"A tag is a str, not {type(tag).__name__}: {tag!r}.")
+        given[str.__str__(tag)] = None
+    return given
+
+
+def checked_counter(model: str, name: str, value: Any) -> int:
+    """*value* if a counter can have it. Raises TypeError, OverflowError."""
+    value = unwrapped(value)
+    if not isinstance(value, int) or isinstance(value, bool):
+        hint = ""
+        if hasattr(value, "resolve_expression"):
+            hint = f" Call increment({name!r}), or update({name}=F(...))."
+        raise TypeError(
+            f"The counter {name!r} of {model} takes an int, not "
+            f"{type(value).__name__}.{hint}"
+        )
+    if not -(2**63) <= value < 2**63:
+        raise OverflowError(
+            f"The counter {name!r} of {model} holds 64 bits: {value} does not fit."
+        )
+    return value
