@@ -8,7 +8,7 @@ from django.db.models import Avg, Count, F, Manager, Max, Min, Model, Q, QuerySe
 from django.db.models import Value as V
 
 import django_ormist as ormist
-from django_ormist.models.reading import Projection
+from django_ormist.models.values import Projection
 from tests.models import City, Page, Plain, Todo, User
 
 OURS = {QuerySet: (ormist.Collection, Projection), Manager: (ormist.Manager,)}
