@@ -1,4 +1,4 @@
-"""The README's code runs, in the order in which it stands."""
+"""The README's code runs, and it fits on two screens."""
 
 import re
 from pathlib import Path
@@ -11,9 +11,9 @@ from django_ormist import conf
 README = Path(__file__).parents[2] / "README.rst"
 
 
-def blocks(language):
+def blocks(language, page=README):
     """The code blocks of one language, without their indentation."""
-    text = README.read_text()
+    text = page.read_text()
     pattern = rf"\.\. code-block:: {language}\n\n((?:    .*\n|\n)+)"
     return [re.sub(r"(?m)^    ", "", code) for code in re.findall(pattern, text)]
 
@@ -21,7 +21,7 @@ def blocks(language):
 def test_the_code_of_the_readme_runs(server):
     names = {"__name__": "readme"}
     samples = [code for code in blocks("python") if "ORMIST =" not in code]
-    assert len(samples) >= 9
+    assert samples
     for code in samples:
         exec(compile(code, str(README), "exec"), names)
     assert names["Session"].objects.count() == 1
@@ -32,8 +32,13 @@ def test_the_settings_of_the_readme_are_valid(settings):
     names = {}
     exec(code, names)
     settings.ORMIST = names["ORMIST"]
-    names = {conf.read(name).name for name in conf.setting()}
-    assert names == {"default", "shared", "secure", "dev", "tests"}
+    assert [conf.read(name).name for name in conf.setting()] == ["default"]
+
+
+def test_the_readme_fits_on_two_screens_and_has_no_link_that_breaks_on_pypi():
+    text = README.read_text()
+    assert len(text.splitlines()) <= 110
+    assert not re.search(r"`_|\.\. (image|include|_)|:(doc|ref):", text)
 
 
 def test_the_commands_of_the_readme_exist():
