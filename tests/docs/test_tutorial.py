@@ -1,8 +1,8 @@
 """docs/tutorial.rst: its project is built from its own blocks, in order, and works.
 
-A block with a caption is a file, or is added "at the end" of one. In a ``console`` block
-``$`` begins a command, and what follows is what it prints, where ``...`` stands for any
-text. ``pycon`` blocks are typed into the shell that the command before them opened.
+A block with a caption is a file, or is added "at the end" of one. In a ``console``
+block ``$`` begins a command, and its output follows, where ``...`` stands for any text.
+``pycon`` blocks are typed into the shell that the command before them opened.
 """
 
 import doctest
@@ -45,6 +45,7 @@ for line in sys.stdin:
     )
     print(json.dumps("".join(failures)), flush=True)
 """
+
 
 class Block(NamedTuple):
     language: str

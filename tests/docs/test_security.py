@@ -1,0 +1,39 @@
+"""docs/security.rst: its code runs, and what it says of masking and names is true."""
+
+import pytest
+from django.views.debug import SafeExceptionReporterFilter
+
+import django_ormist as ormist
+from django_ormist import conf
+from tests.docs.test_readme import blocks
+from tests.servers import ROOT
+
+PAGE = ROOT / "docs" / "security.rst"
+
+
+@pytest.fixture
+def names(server):
+    found = {"__name__": "security"}
+    for code in blocks("python", PAGE):
+        exec(compile(code, str(PAGE), "exec"), found)
+    return found
+
+
+def test_the_code_runs_and_its_setting_is_valid(names, settings):
+    settings.ORMIST = names["ORMIST"]
+    assert [conf.read(name).name for name in conf.setting()] == ["default"]
+
+
+def test_the_debug_page_masks_a_password_in_options_and_not_in_location():
+    value = {"LOCATION": "redis://:pw1@host", "OPTIONS": {"password": "pw2"}}
+    shown = str(SafeExceptionReporterFilter().cleanse_setting("ORMIST", value))
+    assert "pw1" in shown
+    assert "pw2" not in shown
+
+
+def test_repr_shows_attributes_only_of_a_model_that_is_verbose(names):
+    class Loud(ormist.Verbose, ormist.Model):
+        pass
+
+    assert "secret" not in repr(names["Note"](text="secret"))
+    assert "secret" in repr(Loud(text="secret"))
