@@ -1,7 +1,7 @@
 """System checks: what is wrong with the settings and the models, before it hurts.
 
 None opens a socket, but for those that run with ``check --deploy`` alone. A table is in
-docs/operating.rst.
+docs/reference/checks.rst.
 """
 
 from collections.abc import Iterator, Mapping
@@ -244,8 +244,8 @@ def _differing(name: str, info: Mapping[str, str]) -> Iterator[checks.CheckMessa
         yield checks.Warning(
             f"The server of ORMIST[{name!r}] is {product}, which django_ormist is not "
             f"tested on: {stats.DIFFERING[product]}.",
-            hint="Read docs/managed.rst, and run ormist_inspect --verify on data of "
-            "yours before you rely on it.",
+            hint="Read docs/howto/managed-services.rst, and run ormist_inspect "
+            "--verify on data of yours before you rely on it.",
             id="ormist.W005",
         )
     if stats.server_facts(info)["mode"] == "cluster":

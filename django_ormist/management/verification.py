@@ -328,8 +328,8 @@ class Inspection:
         left = sum(verdict.left for verdict in verdicts)
         if self.is_mending and left:
             raise CommandError(
-                f"{left} of {faults} faults are left: docs/operating.rst says what to "
-                "do about each kind."
+                f"{left} of {faults} faults are left: docs/howto/repair.rst says what "
+                "to do about each kind."
             )
         if faults and not self.is_mending:
             raise CommandError(f"Faults found: {faults}. --repair mends what it can.")

@@ -28,8 +28,8 @@ OPERATIONS_A_TRIP = 200
 class Fault:
     """Something that is stored and should not be so, or the other way round.
 
-    kind: a name that docs/operating.rst explains. detail: the member, field or id that
-    it is about. is_mended: whether it was put right.
+    kind: a name that docs/howto/repair.rst explains. detail: the member, field or id
+    that it is about. is_mended: whether it was put right.
     """
 
     kind: str

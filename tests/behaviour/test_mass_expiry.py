@@ -18,7 +18,7 @@ pytestmark = pytest.mark.servers("valkey91")
 
 NUMBER = 100_000 if "ORMIST_SOAK_SECONDS" in os.environ else 20_000
 LIVE_EVERY = 10  # each tenth object lives for ever
-LONGEST_READ = 10.0  # seconds: twenty times the bound in docs/design.rst, so a hang
+LONGEST_READ = 10.0  # seconds: twenty times the bound in the manual, so a hang
 PREPARATION = int(NUMBER * 0.000_2 + 1)  # seconds, some four times what it takes
 
 

@@ -53,8 +53,8 @@ class Command(OrmistCommand):
                 self.stdout.write(self.style.SUCCESS(summary(verdict)))
         if left:
             raise CommandError(
-                f"Left as they are: {left}. docs/operating.rst says what to do about "
-                "each kind; then run the same command again."
+                f"Left as they are: {left}. docs/howto/repair.rst says what to do "
+                "about each kind; then run the same command again."
             )
 
     def reindex(self, model: type[Model], using: str, after: float) -> Verdict:

@@ -1,4 +1,4 @@
-"""docs/managed.rst: its ACL line is enough, and no more than the code uses."""
+"""howto/managed-services.rst: its ACL line is enough, and no more than is used."""
 
 import re
 from importlib import import_module
@@ -20,7 +20,7 @@ NOT_IN_62 = {"+pexpiretime", "+zintercard"}
 
 def acl():
     """The words of the ACL line, ACL SETUSER and the name left out."""
-    page = (ROOT / "docs" / "managed.rst").read_text()
+    page = (ROOT / "docs" / "howto" / "managed-services.rst").read_text()
     block = re.search(r"ACL SETUSER app (.*?)\n\n", page, re.DOTALL)
     return block[1].split()
 

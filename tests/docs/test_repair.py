@@ -1,4 +1,4 @@
-"""docs/operating.rst: its code runs, and it names what there is."""
+"""docs/howto/repair.rst: its code runs, and it names what there is."""
 
 import re
 from pathlib import Path
@@ -8,7 +8,7 @@ from django.core.management import call_command, get_commands, load_command_clas
 from tests.architecture.house import PACKAGE
 from tests.faults.test_repair import KINDS
 
-PAGE = Path(__file__).parents[2] / "docs" / "operating.rst"
+PAGE = Path(__file__).parents[2] / "docs" / "howto" / "repair.rst"
 
 
 def blocks(language, page=PAGE):
