@@ -54,13 +54,13 @@ test-oldest: $(STAMP) ## the same on the oldest releases that pyproject.toml all
 test-django: $(STAMP) ## Django's own tests of sessions, auth, messages over our engine
 	@$(NOX) -s django
 
-lint: $(STAMP) ## ruff check, ruff format --check
+lint: $(STAMP) ## ruff check, ruff format --check, codespell
 	@$(NOX) -s lint
 
 types: $(STAMP) ## mypy, strict on the package and on tests/typing; pyright on tests/typing
 	@$(NOX) -s types
 
-wheel: $(STAMP) ## build the wheel into dist/, and see that it holds the whole package
+wheel: $(STAMP) ## build the sdist and the wheel into dist/, and check both
 	@$(NOX) -s wheel
 
 docs: $(STAMP) ## build the manual into build/docs

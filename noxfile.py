@@ -7,8 +7,10 @@ but for the sessions `newest` and `oldest`, which show what the locks hide.
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 import zipfile
 from pathlib import Path
@@ -29,6 +31,9 @@ nox.options.envdir = ".venvs"
 EXTRAS = ("debug-toolbar", "django-redis", "embedded", "fakeredis", "opentelemetry")
 PACKAGE = f".[{','.join(EXTRAS)}]"
 BUILD = ("--build-constraint", "requirements/build.txt")
+
+# What an sdist holds with the package: enough to test it and to build the manual.
+SOURCE_FOLDERS = ("benchmarks", "docs", "example_project", "requirements", "tests")
 
 # The Python on which coverage is measured, and how much of the branches it must be.
 MEASURED, BRANCH_FLOOR = "3.13", 95
@@ -155,14 +160,16 @@ def fetch_django(session):
 
 @nox.session
 def lint(session):
-    """Check with ruff; with the argument "fix", let it have its way."""
-    session.install("-q", "--constraint", "requirements/dev.txt", "ruff")
+    """Check with ruff and codespell; with the argument "fix", let ruff correct."""
+    tools = ("ruff", "codespell")
+    session.install("-q", "--constraint", "requirements/dev.txt", *tools)
     if "fix" in session.posargs:
         session.run("ruff", "check", "--fix", ".")
         session.run("ruff", "format", ".")
     else:
         session.run("ruff", "check", ".")
         session.run("ruff", "format", "--check", ".")
+        session.run("codespell")
 
 
 @nox.session
@@ -173,26 +180,38 @@ def types(session):
     session.run("basedpyright")
 
 
-@nox.session(venv_backend="none")
+@nox.session
 def wheel(session):
-    """Build the wheel into dist/, and see that it holds every file of the package."""
+    """Build what a release uploads into dist/, and check what it holds and shows."""
+    lock = ("--exact", "--no-deps", "-r", "requirements/build.txt")
+    session.install("-q", *lock)
     with tempfile.TemporaryDirectory() as scratch:
-        words = ("build", "-q", "--wheel", "--out-dir", scratch)
-        session.run(uv(), *words, "--build-constraints", "requirements/build.txt")
-        (built,) = Path(scratch).glob("*.whl")
-        packed = set(zipfile.ZipFile(built).namelist())
-        (ROOT / "dist").mkdir(exist_ok=True)
-        (ROOT / "dist" / built.name).write_bytes(built.read_bytes())
-    expected = {
-        path.relative_to(ROOT).as_posix()
-        for path in (ROOT / "django_ormist").rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts
-    }
-    if lost := sorted(expected - packed):
+        # From the locked build backend; the wheel is built from the unpacked sdist.
+        words = ("build", "--no-isolation", "--outdir", scratch)
+        session.run("python", "-m", *words, silent=True)
+        (sdist,), (built,) = (Path(scratch).glob(f"*.{end}") for end in ("gz", "whl"))
+        session.run("twine", "check", "--strict", sdist, built)
+        shutil.copytree(scratch, ROOT / "dist", dirs_exist_ok=True)
+        with tarfile.open(sdist) as packed:
+            sources = {name.partition("/")[2] for name in packed.getnames()}
+    modules = files_under("django_ormist")
+    checkout = modules.union(*map(files_under, SOURCE_FOLDERS))
+    if lost := sorted(checkout - sources):
+        session.error(f"Not in {sdist.name}: {', '.join(lost)}")
+    packed = set(zipfile.ZipFile(ROOT / "dist" / built.name).namelist())
+    if lost := sorted(modules - packed):
         session.error(f"Not in {built.name}: {', '.join(lost)}")
     if not any(name.endswith("/licenses/LICENSE") for name in packed):
         session.error(f"No LICENSE in {built.name}.")
-    say(f"dist/{built.name} holds all {len(expected)} files of the package.")
+    say(f"dist/{built.name} holds all {len(modules)} files of the package.")
+    say(f"dist/{sdist.name} holds the {len(checkout)} files of the checkout.")
+
+
+def files_under(folder):
+    """Return the files that git tracks, or would, under a folder of the checkout."""
+    words = ("git", "ls-files", "--cached", "--others", "--exclude-standard", folder)
+    listed = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True)
+    return {name for name in listed.stdout.splitlines() if (ROOT / name).is_file()}
 
 
 @nox.session
