@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 DOCS = Path(__file__).parents[2] / "docs"
-PAGE = DOCS / "queries.rst"
+PAGE = DOCS / "reference" / "queries.rst"
 COST = DOCS / "explanation" / "query-cost.rst"
 
 

@@ -1,9 +1,9 @@
-"""The code of docs/writing.rst runs."""
+"""The code of docs/reference/writing.rst runs."""
 
 import re
 from pathlib import Path
 
-PAGE = Path(__file__).parents[2] / "docs" / "writing.rst"
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "writing.rst"
 
 
 def test_the_code_of_the_page_runs(server):
