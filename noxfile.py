@@ -218,7 +218,7 @@ def files_under(folder):
 def docs(session):
     """Build the manual into build/docs; a warning, as of a dead link, is an error."""
     install(session, "docs")
-    words = ("-q", "-n", "-W", "--keep-going", "-b", "html", "docs", "build/docs")
+    words = ("-qnEW", "--keep-going", "-b", "html", "docs", "build/docs")
     session.run("sphinx-build", *words)
 
 
