@@ -208,6 +208,7 @@ def reader(tmp_path):
     started.close_shell()
 
 
+@pytest.mark.slow
 def test_the_tutorial(reader):
     for block in blocks():
         reader.follow(block)
