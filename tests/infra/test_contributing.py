@@ -1,0 +1,37 @@
+"""CONTRIBUTING names what there is."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+TEXT = (ROOT / "CONTRIBUTING.rst").read_text()
+PACKAGE = ROOT / "django_ormist"
+SCRIPTS = PACKAGE / "operations" / "scripts"
+
+MAP = TEXT.partition("django_ormist/\n")[2].partition("\n\n")[0]
+NAMES = re.findall(r"``([\w./]+(?:\.\w+|/))``", TEXT)
+
+
+@pytest.mark.parametrize("name", re.findall(r"\S+(?:\.py|/)(?=\s)", MAP))
+def test_each_name_of_the_map_is_there(name):
+    assert (PACKAGE / name).exists()
+
+
+def test_the_map_names_each_folder_of_code():
+    folders = {f"{path.parent.name}/" for path in PACKAGE.glob("*/__init__.py")}
+    assert folders <= set(MAP.split())
+
+
+@pytest.mark.parametrize("name", sorted(set(NAMES)))
+def test_each_file_that_is_named_is_there(name):
+    if name.startswith((".venvs/", "build/")) or "name." in name:  # an example
+        return
+    assert any((folder / name).exists() for folder in (ROOT, PACKAGE, SCRIPTS))
+
+
+def test_each_target_that_is_named_is_in_the_makefile():
+    makefile = (ROOT / "Makefile").read_text()
+    for target in re.findall(r"(?:``|  )make ([a-z-]+)", TEXT):
+        assert f"\n{target}:" in makefile, target
