@@ -19,13 +19,14 @@ class Schema:
 
     index_attrs: indexed attributes, None for those of the class. exclude_attrs: those
     that are not. counters: names kept as atomic integers. ordered: attributes with a
-    sorted index. unique: attributes that are unique, alone or together. building:
-    names whose index is written and not yet read, see refuse_building().
+    sorted index. unique: attributes that are unique, alone or together.
+    pending_indexes: names whose index is written and not yet read: see
+    refuse_pending().
     """
 
     model: Any
     object_name: str
-    building: frozenset[str]
+    pending_indexes: frozenset[str]
     counters: frozenset[str]
     exclude_attrs: frozenset[str]
     index_attrs: frozenset[str] | None
@@ -75,7 +76,7 @@ class Schema:
             or any(name in names for names in self.unique)
         )
 
-    def mend_of_order(self, name: str) -> str:
+    def advice_for_order(self, name: str) -> str:
         """What to do to have *name* in a sorted index, as a sentence."""
         if name in self.counters:
             return "It is a counter, and no index holds those."
@@ -83,14 +84,14 @@ class Schema:
             return "No index of that kind holds it."
         return f"Add it to {self.object_name}.Meta.ordered."
 
-    def refuse_building(self, name: str) -> None:
+    def refuse_pending(self, name: str) -> None:
         """Raises FieldError if the index of this attribute is still being built.
 
         Until ormist_reindex is through, an answer from it could be short.
         """
-        if name in self.building:
+        if name in self.pending_indexes:
             raise FieldError(
                 f"Cannot ask {self.object_name} by {name!r}: its index is being built. "
                 f"Run ormist_reindex {self.label}, then remove it from "
-                f"{self.object_name}.Meta.building."
+                f"{self.object_name}.Meta.pending_indexes."
             )

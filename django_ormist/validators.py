@@ -10,17 +10,17 @@ from .storable import unwrapped
 from .terms import text
 
 
-def checked_pk(model: str, pk: object) -> str | None:
+def validate_pk(model: str, pk: object) -> str | None:
     """*pk* as a plain str if it can be an id, None for None. TypeError, ValueError."""
     if pk is None:
         return None
-    plain = looked_up_pk(model, pk)
+    plain = clean_pk(model, pk)
     if not plain:
         raise ValueError(f"An id of {model} cannot be empty. Pass None to draw one.")
     return plain
 
 
-def checked_set(attrs: dict[str, Any]) -> dict[str, Any]:
+def validate_set(attrs: dict[str, Any]) -> dict[str, Any]:
     """What set() is given. Raises TypeError for a name that is no attribute's."""
     for name in attrs.keys() & RESERVED:
         raise TypeError(
@@ -30,7 +30,7 @@ def checked_set(attrs: dict[str, Any]) -> dict[str, Any]:
     return attrs
 
 
-def looked_up_pk(model: str, pk: object) -> str:
+def clean_pk(model: str, pk: object) -> str:
     """Return *pk* as a plain str that may be asked for: an int or a UUID as its text.
 
     Raises TypeError, ValueError.
@@ -53,7 +53,7 @@ def looked_up_pk(model: str, pk: object) -> str:
     return plain
 
 
-def checked_tags(model: Any, tags: Iterable[str]) -> list[str]:
+def validate_tags(model: Any, tags: Iterable[str]) -> list[str]:
     """The tags without duplicates. Raises TypeError that says what is wrong."""
     if type(tags) in (tuple, list) and {str}.issuperset(map(type, tags)):
         given = dict.fromkeys(tags)
@@ -84,7 +84,7 @@ def _plain_tags(tags: Any) -> dict[str, None]:
     return given
 
 
-def checked_counter(model: str, name: str, value: Any) -> int:
+def validate_counter(model: str, name: str, value: Any) -> int:
     """*value* if a counter can have it. Raises TypeError, OverflowError."""
     value = unwrapped(value)
     if not isinstance(value, int) or isinstance(value, bool):

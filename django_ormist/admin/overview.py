@@ -47,7 +47,7 @@ class Line:
     label: str
     address: str
     using: str
-    tally: stats.Tally | None = None
+    tally: stats.ModelCounts | None = None
     size_bytes: int | None = None
     unreadable: int = 0
     error: str = ""

@@ -31,7 +31,7 @@ OWN_FIELDS = frozenset({"id", "pk", "tags", "expire", "attrs", "__str__"})
 _stubs: dict[type[Model], type[models.Model]] = {}
 
 
-class StubMethods:
+class AdminModel:
     """What a stub does in place of ``models.Model``: it asks Redis, not SQL.
 
     Everything that it does not have itself it takes from the object it wraps.
@@ -98,10 +98,10 @@ class StubMethods:
 
 def rewrapped(ormist: Model) -> Any:
     """The stub of an object, as pickle and copy make it again."""
-    return stub_of(type(ormist))(ormist)
+    return admin_model_for(type(ormist))(ormist)
 
 
-def stub_of(model: type[Model]) -> type[models.Model]:
+def admin_model_for(model: type[Model]) -> type[models.Model]:
     """The stub class of one of our models; made at the first call."""
     stub = _stubs.get(model)
     if stub is None:
@@ -130,7 +130,7 @@ def place(model: type[Model]) -> tuple[str, str]:
     if app_label in apps.app_configs:
         name = stub_name(name)
         there = apps.all_models[app_label].get(name.lower())
-        if there is None or issubclass(there, StubMethods):
+        if there is None or issubclass(there, AdminModel):
             return app_label, name
     return APP_LABEL, stub_name(label)
 
@@ -157,7 +157,7 @@ def _made(model: type[Model]) -> type[models.Model]:
     }
     if model.is_tagged:
         body["tags"] = TagsField(blank=True)
-    stub: type[models.Model] = type(name, (StubMethods, models.Model), body)
+    stub: type[models.Model] = type(name, (AdminModel, models.Model), body)
     names = {*model._meta.ordered, *(n for each in model._meta.unique for n in each)}
     declare(stub, sorted({*names, *(model._meta.index_attrs or ())}))
     for counter in sorted(model._meta.counters):

@@ -12,7 +12,7 @@ from ..models import Model
 from .options import OrmistAdmin
 from .overview import add_overview
 from .permissions import create_permissions
-from .proxies import APP_LABEL, declare, stub_of
+from .proxies import APP_LABEL, admin_model_for, declare
 
 A = TypeVar("A", bound=type[OrmistAdmin])
 
@@ -37,7 +37,7 @@ def register(
         if not issubclass(admin_class, OrmistAdmin):
             raise TypeError(f"{admin_class.__name__} must derive from OrmistAdmin.")
         for model in models:
-            stub = stub_of(model)
+            stub = admin_model_for(model)
             declare(stub, named_by(admin_class))
             (site or admin.site).register(stub, admin_class)
         add_overview(site or admin.site)
@@ -54,7 +54,7 @@ def unregister(*models: type[Model], site: admin.AdminSite | None = None) -> Non
     Raises django.contrib.admin.exceptions.NotRegistered for one that is not registered.
     """
     for model in models:
-        (site or admin.site).unregister(stub_of(model))
+        (site or admin.site).unregister(admin_model_for(model))
 
 
 def named_by(admin_class: type[OrmistAdmin]) -> list[str]:

@@ -121,7 +121,7 @@ def _twin(connection_class: type[Any]) -> type[Any] | None:
     return TWINS.get(connection_class)
 
 
-class SentOnce:
+class NoRetryPool:
     """A lent pool whose connections do not send a command again while we hold them.
 
     redis-py's clients retry by the policy of the connection, and the owner's may send

@@ -142,9 +142,9 @@ class Connection:
         if self.endpoint.lent is None:
             self._pool = pools.get(self.endpoint)
         else:
-            from .cache_pools import SentOnce
+            from .cache_pools import NoRetryPool
 
-            self._pool = SentOnce(self.endpoint.lent)
+            self._pool = NoRetryPool(self.endpoint.lent)
         return self._pool
 
     def _annotate(self, error: RedisError) -> None:

@@ -6,11 +6,11 @@ from typing import Any
 
 from redis.exceptions import NoScriptError
 
-from ..operations.operation import Call, Flow, Notice, Operation
+from ..operations.operation import Call, Flow, Operation, SignalEvent
 from . import connections, instrumentation
-from .instrumentation import is_watched
+from .instrumentation import has_listeners
 
-Parcel = list[Operation] | Notice | Call
+Batch = list[Operation] | SignalEvent | Call
 
 
 def run(flow: Flow, using: str) -> Any:
@@ -21,7 +21,7 @@ def run(flow: Flow, using: str) -> Any:
         while True:
             parcel = dialogue.send(replies)
             if isinstance(parcel, list):
-                if is_watched():
+                if has_listeners():
                     replies = instrumentation.send(connection, parcel)
                 else:
                     replies = connection.send(parcel)
@@ -44,7 +44,7 @@ async def arun(flow: Flow, using: str) -> Any:
         while True:
             parcel = dialogue.send(replies)
             if isinstance(parcel, list):
-                if is_watched():
+                if has_listeners():
                     replies = await instrumentation.asend(connection, parcel)
                 else:
                     replies = await connection.asend(parcel)
@@ -77,7 +77,7 @@ async def _araised_by(call: Call) -> Exception | None:
     return None
 
 
-def _dialogue(flow: Flow) -> Generator[Parcel, Any, Any]:
+def _dialogue(flow: Flow) -> Generator[Batch, Any, Any]:
     """What *flow* wants sent, one parcel at a time; takes the raw replies."""
     answer: Any = None
     raised: Exception | None = None
@@ -90,7 +90,7 @@ def _dialogue(flow: Flow) -> Generator[Parcel, Any, Any]:
                 if isinstance(replies[0], Exception):
                     replies = yield from _settled([step], replies)
                 answer = step.parse(replies[0])
-            elif isinstance(step, Notice):
+            elif isinstance(step, SignalEvent):
                 answer = yield step
             elif isinstance(step, Call):
                 raised, answer = (yield step), None
@@ -107,7 +107,7 @@ def _dialogue(flow: Flow) -> Generator[Parcel, Any, Any]:
 
 def _settled(
     operations: list[Operation], replies: list[Any]
-) -> Generator[Parcel, Any, list[Any]]:
+) -> Generator[Batch, Any, list[Any]]:
     """The replies, after one trip more if the server did not know a script.
 
     Operations sent together do not depend on each other, and one that met
@@ -115,7 +115,7 @@ def _settled(
     """
     unknown = [i for i, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
     if unknown:
-        again = yield [replace(operations[i], is_spelled_out=True) for i in unknown]
+        again = yield [replace(operations[i], with_source=True) for i in unknown]
         for i, reply in zip(unknown, again, strict=True):
             replies[i] = reply
     for reply in replies:

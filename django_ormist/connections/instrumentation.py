@@ -18,7 +18,7 @@ from ..operations.operation import Operation, Script
 logger = logging.getLogger("django_ormist.operations")
 
 
-class Trip(NamedTuple):
+class RoundTrip(NamedTuple):
     """One round trip: what was sent to which alias, when, and how long it took.
 
     address: as Endpoint's. began_ns: since 1970. error: what came in place of replies,
@@ -56,35 +56,35 @@ class Trip(NamedTuple):
     @property
     def is_first_load(self) -> bool:
         """Whether it only told the server scripts that it did not know."""
-        return all(operation.is_spelled_out for operation in self.operations)
+        return all(operation.with_source for operation in self.operations)
 
 
-Watcher = Callable[[Trip], None]
+Listener = Callable[[RoundTrip], None]
 
-_watchers: ContextVar[tuple[Watcher, ...]] = ContextVar("ormist_watchers", default=())
+_watchers: ContextVar[tuple[Listener, ...]] = ContextVar("ormist_watchers", default=())
 
 
-def watch(watcher: Watcher) -> None:
+def add_listener(watcher: Listener) -> None:
     """Call *watcher* with each trip of this thread, or task and what it starts."""
     _watchers.set((*_watchers.get(), watcher))
 
 
-def unwatch(watcher: Watcher) -> None:
+def remove_listener(watcher: Listener) -> None:
     """Call it no more."""
     _watchers.set(tuple(each for each in _watchers.get() if each != watcher))
 
 
 @contextmanager
-def watched_by(watcher: Watcher) -> Iterator[None]:
+def listening(watcher: Listener) -> Iterator[None]:
     """Call *watcher* with each trip of the block."""
-    watch(watcher)
+    add_listener(watcher)
     try:
         yield
     finally:
-        unwatch(watcher)
+        remove_listener(watcher)
 
 
-def is_watched() -> bool:
+def has_listeners() -> bool:
     """Whether anybody looks on."""
     return bool(
         _watchers.get()
@@ -117,7 +117,7 @@ def _told(connection: Any, operations: Sequence[Operation]) -> Iterator[None]:
         error = raised
         raise
     finally:
-        trip = Trip(
+        trip = RoundTrip(
             connection.alias.name,
             connection.endpoint.place,
             connection.endpoint.address,
@@ -135,7 +135,7 @@ def _name(operation: Operation) -> str:
     return command.name if isinstance(command, Script) else command
 
 
-def _log(trip: Trip) -> None:
+def _log(trip: RoundTrip) -> None:
     if logger.isEnabledFor(logging.DEBUG):
         logger.debug(
             "%s: %s; %d keys, %.3f ms",
@@ -165,7 +165,7 @@ def _tracer() -> Any:
     return trace.get_tracer("django_ormist")
 
 
-def _span(trip: Trip) -> None:
+def _span(trip: RoundTrip) -> None:
     """A span of one trip, in the words of OpenTelemetry for databases. No values."""
     tracer = "opentelemetry.trace" in sys.modules and _tracer()
     if not tracer:

@@ -10,7 +10,7 @@ from typing import Any
 
 from debug_toolbar.panels import Panel
 
-from ..connections.instrumentation import Trip, unwatch, watch
+from ..connections.instrumentation import RoundTrip, add_listener, remove_listener
 from ..operations.operation import Operation, Script
 
 
@@ -61,10 +61,10 @@ class OrmistPanel(Panel):  # type: ignore[misc]
         return f"{trips} in {stats.get('milliseconds', 0):.2f} ms"
 
     def enable_instrumentation(self) -> None:
-        watch(self._note)
+        add_listener(self._note)
 
     def disable_instrumentation(self) -> None:
-        unwatch(self._note)
+        remove_listener(self._note)
 
     def generate_stats(self, request: Any, response: Any) -> None:
         self.record_stats(
@@ -76,7 +76,7 @@ class OrmistPanel(Panel):  # type: ignore[misc]
             }
         )
 
-    def _note(self, trip: Trip) -> None:
+    def _note(self, trip: RoundTrip) -> None:
         self._trips.append(
             {
                 "using": trip.using,

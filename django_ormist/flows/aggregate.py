@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ..codecs import unpack
 from ..exceptions import CorruptDataError, FieldError
 from ..operations import search
-from ..operations.aggregate import Entry, Tally, tally
+from ..operations.aggregate import ValueCount, ValueCounts, tally
 from ..operations.operation import Flow
 from ..queries.expressions import filter_of, is_expression, name_of
-from ..queries.lookups import checked_values, is_q, narrowed
+from ..queries.lookups import checked_values, filter_query, is_q
 from ..queries.query import Query
 from ..sortkeys import sort_key, value_of
-from .fetch import check_whole
+from .fetch import check_unsliced
 
 if TYPE_CHECKING:
     from django.db.models import Aggregate
@@ -28,7 +28,7 @@ def facets(asked: "Collection[Any]", name: str, values: Iterable[Any] | None) ->
 
     values: count these alone, of an indexed attribute or of ``tags``.
     """
-    check_whole(asked, "facets")
+    check_unsliced(asked, "facets")
     if not isinstance(name, str):
         kind = FieldError if is_expression(name) else TypeError
         raise kind(f"facets() takes a name, which is a text, not {name!r}.")
@@ -42,7 +42,7 @@ def facets(asked: "Collection[Any]", name: str, values: Iterable[Any] | None) ->
             return dict.fromkeys(given, 0)
         everything = replace(asked.query, terms=(), pks=None, conditions=())
         queries = [
-            narrowed(everything, asked.model._meta, (), {name: v}, asked.db)
+            filter_query(everything, asked.model._meta, (), {name: v}, asked.db)
             for v in given
         ]
         counts = yield from search.counts(asked.space, asked.query, queries)
@@ -68,15 +68,15 @@ def distinct(asked: "Collection[Any]", name: str) -> Flow:
 
 def _check_ordered(asked: "Collection[Any]", name: str, verb: str) -> None:
     meta = asked.model._meta
-    meta.refuse_building(name)
+    meta.refuse_pending(name)
     if name not in meta.ordered:
         raise FieldError(
             f"Cannot answer {meta.object_name}.objects.{verb}({name!r}): {name!r} has "
-            f"no sorted index. {meta.mend_of_order(name)}"
+            f"no sorted index. {meta.advice_for_order(name)}"
         )
 
 
-def _value(name: str, entry: Entry) -> Any:
+def _value(name: str, entry: ValueCount) -> Any:
     """The value as an object holds it; by its sort key where that object is gone."""
     if entry.packed is not None:
         attrs, _, _ = unpack(entry.packed, b"")
@@ -112,7 +112,7 @@ def aggregate(
     asked: "Collection[Any]", given: tuple[Any, ...], named: dict[str, Any]
 ) -> Flow:
     """Flow: {alias: result} of Django's aggregates. One round trip."""
-    check_whole(asked, "aggregate")
+    check_unsliced(asked, "aggregate")
     wanted = [_wanted(asked, None, each) for each in given]
     wanted += [_wanted(asked, alias, each) for alias, each in named.items()]
     names: dict[Query, dict[str, None]] = {}
@@ -177,10 +177,10 @@ def _filtered(asked: "Collection[Any]", given: "Aggregate") -> Query:
         return asked.query
     if not is_q(narrower):
         raise FieldError(f"Cannot filter {given!r}: its filter is no Q. Pass a Q.")
-    return narrowed(asked.query, asked.model._meta, (narrower,), {}, asked.db)
+    return filter_query(asked.query, asked.model._meta, (narrower,), {}, asked.db)
 
 
-def _result(wanted: _Wanted, counted: Tally) -> Any:
+def _result(wanted: _Wanted, counted: ValueCounts) -> Any:
     given, name = wanted.aggregate, wanted.name or ""
     if wanted.kind == "Count":
         if getattr(given, "distinct", False):

@@ -12,19 +12,19 @@ from ..operations import commit, objects
 from ..operations.objects import NOTHING, Image
 from ..operations.operation import Flow, Operation
 from ..operations.purge import forget
-from ..operations.replies import Holder, Outcome
+from ..operations.replies import Holder, Reply
 from ..queries.conditions import Condition
 from ..schema import Schema
 from ..storable import unwrapped
 from ..terms import text
 from .guards import guard_of
-from .record import Contents
+from .record import Record
 
 if TYPE_CHECKING:
     from ..models.base import Model
 
 
-class Disagreements:
+class CorruptionGuard:
     """What indexes said of objects that these do not say, in one call.
 
     Somebody who writes meanwhile makes one; the same again and again is damage.
@@ -47,7 +47,7 @@ class Disagreements:
             )
 
 
-class Effort:
+class SaveAttempt:
     """One save under way: what must be stored now, and what is to be.
 
     guard: what else must hold. Else Overtaken is raised. sent: the counters that were
@@ -81,7 +81,7 @@ class Effort:
         self.values, self.assigned = instance._counters, instance._assigned
         self.expect(self.loaded)
 
-    def expect(self, stored: bytes | None, found: Contents | None = None) -> None:
+    def expect(self, stored: bytes | None, found: Record | None = None) -> None:
         """*stored* is what is there: plan the write that goes on top of it.
 
         found: what these bytes hold, if that is known.
@@ -136,25 +136,25 @@ class Effort:
         meta = self.meta
         return forget(self.space, self.pk, meta.ordered, meta.unique)
 
-    def settle(self, reply: tuple[Outcome, Any]) -> Flow:
+    def settle(self, reply: tuple[Reply, Any]) -> Flow:
         """Flow: from the first reply to the end; False if its deadline was past."""
         while True:
             code, stored = reply
-            if code is Outcome.DONE:
+            if code is Reply.DONE:
                 self.done(stored)
                 return True
-            if code is Outcome.DUE:
+            if code is Reply.EXPIRED:
                 code, stored = yield self.removal()
-                if code is not Outcome.REFUSED:
-                    if code is Outcome.UNEXPLAINED and stored:
+                if code is not Reply.REFUSED:
+                    if code is Reply.ORPHAN_INDEX and stored:
                         yield from self.forgetting()
                     self.instance._forget()
                     return False
-            if code is Outcome.TAKEN:
+            if code is Reply.UNIQUE_TAKEN:
                 raise self.held_by(stored)
-            if code is Outcome.MATCHED and self.guard is not None:
+            if code is Reply.GUARD_FAILED and self.guard is not None:
                 raise self.guard.overtaken(self.instance)
-            if code is Outcome.UNEXPLAINED:
+            if code is Reply.ORPHAN_INDEX:
                 yield from self.forgetting()
             elif refusal := self.refusal(stored):
                 raise refusal
@@ -240,7 +240,7 @@ class Effort:
         """Whether it merges with what is stored, or replaces it."""
         return self.loaded is not None
 
-    def base(self) -> Contents | None:
+    def base(self) -> Record | None:
         """What its changes are changes of; None where it replaces what is stored."""
         return None if self.loaded is None else self.read(self.loaded)
 
@@ -264,9 +264,9 @@ class Effort:
             }
         return {name: self.values[name] for name in sorted(self.assigned)}
 
-    def read(self, packed: bytes) -> Contents:
+    def read(self, packed: bytes) -> Record:
         """What these bytes of the object hold."""
-        return Contents.of(packed, object_key(self.space, self.pk))
+        return Record.of(packed, object_key(self.space, self.pk))
 
 
 def held_by_another(

@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 from .. import signals
 from ..connections import connections
-from ..crypto import drawn
+from ..crypto import get_random_string
 from ..exceptions import FieldError, IntegrityError
 from ..keys import object_key
 from ..operations.batches import Link, NewObject, insert_many
-from ..operations.operation import Flow, Notice, Operation
+from ..operations.operation import Flow, Operation, SignalEvent
 from ..operations.purge import forget
-from ..operations.replies import Outcome, mistyped
+from ..operations.replies import Reply, mistyped
 from ..queries.matching import matcher
 from ..storable import unwrapped
 from . import save as save_flows
-from .attempt import Effort, held_by_another
+from .attempt import SaveAttempt, held_by_another
 from .guards import Guard, guard_of
-from .pending import Pending, current, refuse
-from .update import Changes, Found, Verdict
+from .pending import PendingSave, current, refuse
+from .update import Action, BatchUpdate, StoredObject
 
 if TYPE_CHECKING:
     from ..models.base import Model
@@ -43,9 +43,9 @@ def create(
         replies = yield insertions(asked, group)
         for (some, new), reply in zip(group, replies, strict=True):
             some, new, (code, fact) = yield from settled(asked, some, new, reply)
-            if code is Outcome.REFUSED:
+            if code is Reply.REFUSED:
                 raise _taken(asked, new[fact - 1].pk, written)
-            if code is Outcome.TAKEN:
+            if code is Reply.UNIQUE_TAKEN:
                 refused, model = some[fact.number - 1], asked.model.__name__
                 error = held_by_another(model, refused.id, refused.attrs, fact)
                 raise IntegrityError(f"{error} {_so_far(written)}")
@@ -78,7 +78,7 @@ def insertions(
     """
     if len(group) == 1:
         return [insertion(asked, group[0][1], None, passes_over, arbiter)]
-    nonce, last = drawn(ascii_letters, 16), len(group) - 1
+    nonce, last = get_random_string(ascii_letters, 16), len(group) - 1
     return [
         insertion(asked, new, Link(nonce, place, place == last), passes_over, arbiter)
         for place, (_, new) in enumerate(group)
@@ -110,7 +110,7 @@ def settled(
     asked: "Collection[Any]",
     some: list["Model"],
     new: list[NewObject],
-    reply: tuple[Outcome, Any],
+    reply: tuple[Reply, Any],
     passes_over: bool = False,
     arbiter: tuple[str, ...] | None = None,
 ) -> Flow:
@@ -119,18 +119,18 @@ def settled(
     Sent again where it waited for another, and where what was in its way is removed.
     """
     meta = asked.model._meta
-    while reply[0] in (Outcome.UNEXPLAINED, Outcome.DUE, Outcome.SKIPPED):
+    while reply[0] in (Reply.ORPHAN_INDEX, Reply.EXPIRED, Reply.NOT_RUN):
         code, fact = reply
-        if code is Outcome.UNEXPLAINED:
+        if code is Reply.ORPHAN_INDEX:
             yield from forget(asked.space, new[fact - 1].pk, meta.ordered, meta.unique)
-        elif code is Outcome.DUE:
+        elif code is Reply.EXPIRED:
             past = {number - 1 for number in fact}
             some = [each for i, each in enumerate(some) if i not in past]
             new = [each for i, each in enumerate(new) if i not in past]
             if not new:
-                return some, new, (Outcome.DONE, (None, []))
+                return some, new, (Reply.DONE, (None, []))
         reply = yield insertion(asked, new, None, passes_over, arbiter)
-    if reply[0] is Outcome.MISTYPED:
+    if reply[0] is Reply.MISTYPED:
         raise mistyped(reply[1])
     return some, new, reply
 
@@ -205,7 +205,7 @@ def save(
     for instance in instances:
         instance.validate()
     for some in cut(instances, size):
-        efforts = [Effort(instance, asked.db) for instance in some]
+        efforts = [SaveAttempt(instance, asked.db) for instance in some]
         replies = yield [effort.operation() for effort in efforts]
         errors = []
         for effort, reply in zip(efforts, replies, strict=True):
@@ -243,22 +243,22 @@ def _store(
     names: set[str],
     size: int = 1,
     guard: Guard | None = None,
-) -> Changes:
+) -> BatchUpdate:
     """The changes that store these fields of instances, by id.
 
     Those that the collection does not find are left alone.
     """
     matches = matcher(asked.query.condition)
 
-    def rewrite(found: Found) -> Verdict:
+    def rewrite(found: StoredObject) -> Action:
         if not matches(found.pk, found.old):
-            return Verdict.LEAVE
+            return Action.LEAVE
         if guard is not None and not guard.admits(found.pk, found.old):
             raise guard.overtaken(instances[found.pk])
         put(instances[found.pk], found, names)
-        return Verdict.WRITE
+        return Action.WRITE
 
-    def done(found: Found) -> None:
+    def done(found: StoredObject) -> None:
         instance = instances[found.pk]
         if found.new is None:
             instance._forget()
@@ -271,7 +271,9 @@ def _store(
 
     meta, codec = asked.model._meta, connections[asked.db].codec
     moves = "tags" in names or any(map(meta.has_index, names))
-    return Changes(asked.space, meta, codec, rewrite, done=done, moves=moves, size=size)
+    return BatchUpdate(
+        asked.space, meta, codec, rewrite, done=done, moves=moves, size=size
+    )
 
 
 def save_fields(
@@ -309,7 +311,9 @@ def _store_fields(instance: "Model", using: str, names: set[str]) -> Flow:
     refuse(using, "save(update_fields=...)")
     instance.validate()
     if signals.are_heard(signals.pre_save, model):
-        yield Notice(signals.pre_save, model, {"instance": instance, "using": using})
+        yield SignalEvent(
+            signals.pre_save, model, {"instance": instance, "using": using}
+        )
     asked, pk = model._base_manager.using(using), instance.id.encode()
     changes = _store(asked, {instance.id: instance}, names, guard=guard)
     if instance._packed is not None and instance._using == using:
@@ -327,7 +331,7 @@ def _store_fields(instance: "Model", using: str, names: set[str]) -> Flow:
         )
     if signals.are_heard(signals.post_save, model):
         arguments = {"instance": instance, "using": using, "created": False}
-        yield Notice(signals.post_save, model, arguments)
+        yield SignalEvent(signals.post_save, model, arguments)
 
 
 def checked_fields(model: "type[Model]", fields: Iterable[str]) -> set[str]:
@@ -344,7 +348,7 @@ def checked_fields(model: "type[Model]", fields: Iterable[str]) -> set[str]:
     return names
 
 
-def put(instance: "Model", found: Found, names: Iterable[str]) -> None:
+def put(instance: "Model", found: StoredObject, names: Iterable[str]) -> None:
     """Give what was found these fields of an instance; one without it loses it."""
     contents = found.contents
     for name in names:
@@ -370,7 +374,9 @@ def _are_collected(
         return False
     for instance in instances:
         instance.validate()
-        block.entries.append(Pending(instance, asked.db, force_insert, is_silent=True))
+        block.entries.append(
+            PendingSave(instance, asked.db, force_insert, is_silent=True)
+        )
     return True
 
 

@@ -11,10 +11,10 @@ from ..operations.batches import Obstacle
 from ..operations.objects import pk_of
 from ..operations.operation import Flow
 from . import bulk
-from .attempt import Disagreements, held_by_another
+from .attempt import CorruptionGuard, held_by_another
 from .pending import refuse
-from .record import Contents
-from .update import Changes, Found, Verdict
+from .record import Record
+from .update import Action, BatchUpdate, StoredObject
 
 if TYPE_CHECKING:
     from ..models.base import Model
@@ -103,7 +103,7 @@ def create(
     size = bulk.checked_size(batch_size)
     instances = bulk.checked_objects(asked, objs)
     waiting = instances
-    disagreements = Disagreements(asked.model._meta)
+    disagreements = CorruptionGuard(asked.model._meta)
     while waiting:
         refused = yield from _insert(asked, waiting, size, on)
         if not on.fields:
@@ -154,7 +154,7 @@ def _update(
     asked: "Collection[Any]",
     refused: Refused,
     on: OnConflict,
-    disagreements: Disagreements,
+    disagreements: CorruptionGuard,
 ) -> Flow:
     """Flow: update what is in the way; the objects of which it is gone by then."""
     wanted: dict[str, list[Model]] = {}
@@ -165,16 +165,16 @@ def _update(
     rest = {id(instance): instance for instance, _ in refused}
     values = {id(each): _value(each, on) for each, _ in refused}
 
-    def rewrite(found: Found) -> Verdict:
+    def rewrite(found: StoredObject) -> Action:
         held = found.old.unique.get(on.unique)
         mine = [each for each in wanted[found.pk] if values[id(each)] == held]
         for instance in mine:
             bulk.put(instance, found, on.fields)
         if not mine:
             disagreements.note(object_key(asked.space, found.pk), found.packed)
-        return Verdict.WRITE if mine else Verdict.LEAVE
+        return Action.WRITE if mine else Action.LEAVE
 
-    def done(found: Found) -> None:
+    def done(found: StoredObject) -> None:
         for instance in wanted[found.pk]:
             if values[id(instance)] == found.old.unique.get(on.unique):
                 _become(instance, found, asked)
@@ -182,7 +182,7 @@ def _update(
 
     meta, codec = asked.model._meta, connections[asked.db].codec
     has_counters = bool(meta.counters)
-    changes = Changes(asked.space, meta, codec, rewrite, has_counters, done)
+    changes = BatchUpdate(asked.space, meta, codec, rewrite, has_counters, done)
     yield from changes.made([pk.encode() for pk in wanted])
     return list(rest.values())
 
@@ -207,14 +207,14 @@ def _value(instance: "Model", on: OnConflict) -> bytes | None:
     return instance._contents().stored_image(b"", instance._meta).unique.get(on.unique)
 
 
-def _become(instance: "Model", found: Found, asked: "Collection[Any]") -> None:
+def _become(instance: "Model", found: StoredObject, asked: "Collection[Any]") -> None:
     """The instance stands for the object that was updated in its place."""
     instance.__dict__["id"] = found.pk
     if found.new is None:
         instance._forget()
         return
     packed = found.new.packed
-    contents = Contents.of(packed, object_key(asked.space, found.pk))
+    contents = Record.of(packed, object_key(asked.space, found.pk))
     instance._take(contents, packed, asked.db)
     if instance._meta.counters:
         instance._counters.clear()

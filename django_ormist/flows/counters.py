@@ -7,10 +7,10 @@ from ..connections import connections
 from ..keys import object_key
 from ..operations import objects
 from ..operations.operation import Flow
-from ..operations.replies import Outcome
+from ..operations.replies import Reply
 from .attempt import held_by_another
 from .pending import refuse
-from .record import Contents
+from .record import Record
 from .save import gone, rebase
 
 if TYPE_CHECKING:
@@ -43,11 +43,11 @@ def _increment_attribute(instance: "Model", using: str, name: str, by: Any) -> F
     if stored is None:
         stored = yield objects.load(space, instance.id)
     while stored is not None:
-        found = Contents.of(stored, key)
+        found = Record.of(stored, key)
         held = found.attrs.get(name)
         value = _sum(meta.object_name, name, 0 if held is None else held, by)
         old = found.stored_image(stored, meta)
-        new = Contents({**found.attrs, name: value}, found.tags, found.expire_at_ms)
+        new = Record({**found.attrs, name: value}, found.tags, found.expire_at_ms)
         image = new.image(meta, codec)
         code, seen = yield objects.rewrite(
             space,
@@ -57,12 +57,12 @@ def _increment_attribute(instance: "Model", using: str, name: str, by: Any) -> F
             {} if meta.counters else None,
             meta.is_indexed,
         )
-        if code is Outcome.DONE:
+        if code is Reply.DONE:
             rebase(instance, new, image.packed, key, using, {name})
             return value
-        if code is Outcome.TAKEN:
+        if code is Reply.UNIQUE_TAKEN:
             raise held_by_another(meta.object_name, instance.id, new.attrs, seen)
-        stored = seen if code is Outcome.REFUSED else None
+        stored = seen if code is Reply.REFUSED else None
     raise gone(instance)
 
 

@@ -10,12 +10,12 @@ from ..operations.operation import Flow
 from ..queries import lookups as asked_lookups
 from ..queries.query import Query
 from ..storable import unwrapped
-from ..validators import looked_up_pk
+from ..validators import clean_pk
 
 if TYPE_CHECKING:
     from ..models.base import Model
     from ..models.collection import Collection
-    from ..models.results import Results
+    from ..models.results import LazyResults
 
 _SHOWN = 20
 
@@ -23,32 +23,34 @@ CHUNK = 1000
 """Objects in memory at a time, where iterator() is not told how many."""
 
 
-def parts(asked: "Results[Any]", query: Query) -> Flow:
+def parts(asked: "LazyResults[Any]", query: Query) -> Flow:
     """Flow: what is made of each object of a query, in order."""
     rows = yield from search.rows(asked.space, query, asked._has_counters)
     return asked._made(rows)
 
 
-def parts_of(asked: "Results[Any]", pks: Sequence[bytes]) -> Flow:
+def parts_of(asked: "LazyResults[Any]", pks: Sequence[bytes]) -> Flow:
     """Flow: what is made of those ids that are stored. One round trip."""
     rows = yield from search.rows_of(asked.space, pks, asked._has_counters)
     return asked._made(rows)
 
 
-def get(asked: "Results[Any]", pk: tuple[Any, ...], lookups: dict[str, Any]) -> Flow:
+def get(
+    asked: "LazyResults[Any]", pk: tuple[Any, ...], lookups: dict[str, Any]
+) -> Flow:
     """Flow: the one object, or DoesNotExist, or MultipleObjectsReturned."""
     return _there(asked, (yield from _at_most_one(asked, pk, lookups)))
 
 
 def get_or_none(
-    asked: "Results[Any]", pk: tuple[Any, ...], lookups: dict[str, Any]
+    asked: "LazyResults[Any]", pk: tuple[Any, ...], lookups: dict[str, Any]
 ) -> Flow:
     """Flow: the one object or None. Raises MultipleObjectsReturned."""
     found = yield from _at_most_one(asked, pk, lookups)
     return found[0] if found else None
 
 
-def of_id(asked: "Results[Any]", pk: str) -> Flow:
+def of_id(asked: "LazyResults[Any]", pk: str) -> Flow:
     """Flow: the object of this id, if it is found in the collection, or None."""
     if asked.query.pks is None and _is_by_pk(asked.query):
         found = yield from _by_pk(asked, pk)
@@ -57,7 +59,7 @@ def of_id(asked: "Results[Any]", pk: str) -> Flow:
 
 
 def _at_most_one(
-    asked: "Results[Any]", pk: tuple[Any, ...], lookups: dict[str, Any]
+    asked: "LazyResults[Any]", pk: tuple[Any, ...], lookups: dict[str, Any]
 ) -> Flow:
     """Flow: a list of the one object or of none. Raises MultipleObjectsReturned."""
     query = _one(asked, pk, lookups)
@@ -76,7 +78,7 @@ def _at_most_one(
     return found
 
 
-def _there(asked: "Results[Any]", found: list[Any]) -> Any:
+def _there(asked: "LazyResults[Any]", found: list[Any]) -> Any:
     """The first of what was found. Raises DoesNotExist."""
     if not found:
         model = asked.model
@@ -87,7 +89,7 @@ def _there(asked: "Results[Any]", found: list[Any]) -> Any:
 
 
 def _one(
-    asked: "Results[Any]", given: tuple[Any, ...], lookups: dict[str, Any]
+    asked: "LazyResults[Any]", given: tuple[Any, ...], lookups: dict[str, Any]
 ) -> Query:
     qs = tuple(each for each in given if asked_lookups.is_q(each))
     pk = tuple(each for each in given if not asked_lookups.is_q(each))
@@ -96,10 +98,10 @@ def _one(
             f"get() takes one id, or Q and lookups by name; not {len(pk)} ids. "
             "Find by tags with find(...).get()."
         )
-    pks = frozenset(looked_up_pk(asked.model.__name__, each) for each in pk)
+    pks = frozenset(clean_pk(asked.model.__name__, each) for each in pk)
     if asked.query.is_sliced and (given or lookups):
         raise TypeError("Cannot filter a query once a slice has been taken.")
-    query = asked_lookups.narrowed(
+    query = asked_lookups.filter_query(
         asked.query, asked.model._meta, qs, lookups, asked.db
     )
     return query.narrow((), pks) if pk else query
@@ -109,7 +111,7 @@ def _is_by_pk(query: Query) -> bool:
     return not (query.terms or query.conditions or query.is_sliced)
 
 
-def _by_pk(asked: "Results[Any]", pk: str) -> Flow:
+def _by_pk(asked: "LazyResults[Any]", pk: str) -> Flow:
     """Flow: a list of the object of this id: a bare GET if there are no counters."""
     space = asked.space
     if asked._has_counters:
@@ -124,7 +126,7 @@ def _by_pk(asked: "Results[Any]", pk: str) -> Flow:
     return asked._made([(pk.encode(), packed, counters)])
 
 
-def first(asked: "Results[Any]") -> Flow:
+def first(asked: "LazyResults[Any]") -> Flow:
     """Flow: the first object or None."""
     if asked._cache is not None:
         return asked._cache[0] if asked._cache else None
@@ -132,12 +134,12 @@ def first(asked: "Results[Any]") -> Flow:
     return found[0] if found else None
 
 
-def the_first(asked: "Results[Any]") -> Flow:
+def the_first(asked: "LazyResults[Any]") -> Flow:
     """Flow: the first object. Raises DoesNotExist."""
     return _there(asked, (yield from asked._parts(asked.query.slice(0, 1))))
 
 
-def last(asked: "Results[Any]") -> Flow:
+def last(asked: "LazyResults[Any]") -> Flow:
     """Flow: the last object or None. Raises TypeError for a slice."""
     if asked._cache is not None:
         return asked._cache[-1] if asked._cache else None
@@ -147,14 +149,14 @@ def last(asked: "Results[Any]") -> Flow:
     return found[0] if found else None
 
 
-def count(asked: "Results[Any]") -> Flow:
+def count(asked: "LazyResults[Any]") -> Flow:
     """Flow: how many. No round trip where the collection was evaluated."""
     if asked._cache is not None:
         return len(asked._cache)
     return (yield from search.size(asked.space, asked.query))
 
 
-def exists(asked: "Results[Any]") -> Flow:
+def exists(asked: "LazyResults[Any]") -> Flow:
     """Flow: whether there is any, in whatever order. No trip where it was evaluated."""
     if asked._cache is not None:
         return bool(asked._cache)
@@ -179,7 +181,7 @@ def contains(asked: "Collection[Any]", obj: "Model") -> Flow:
     return bool((yield from search.rows(asked.space, query, False)))
 
 
-def raw_ids(asked: "Results[Any]") -> Flow:
+def raw_ids(asked: "LazyResults[Any]") -> Flow:
     """Flow: the ids as they are stored."""
     return search.ids(asked.space, asked.query)
 
@@ -192,7 +194,9 @@ def ids(asked: "Collection[Any]") -> Flow:
     return [objects.pk_of(pk, asked.space) for pk in pks]
 
 
-def in_bulk(asked: "Results[Any]", id_list: Iterable[Any] | None, name: str) -> Flow:
+def in_bulk(
+    asked: "LazyResults[Any]", id_list: Iterable[Any] | None, name: str
+) -> Flow:
     """Flow that returns what is asked for by id, or by a value that is unique."""
     query, is_by_pk = asked.query, name in ("pk", "id")
     if query.is_sliced:
@@ -203,7 +207,9 @@ def in_bulk(asked: "Results[Any]", id_list: Iterable[Any] | None, name: str) -> 
         )
     if id_list is not None:
         lookups = {f"{name}__in": asked_lookups.checked_ids("in_bulk()", id_list)}
-        query = asked_lookups.narrowed(query, asked.model._meta, (), lookups, asked.db)
+        query = asked_lookups.filter_query(
+            query, asked.model._meta, (), lookups, asked.db
+        )
     rows = yield from search.rows(asked.space, query, asked._has_counters)
     found = zip(rows, asked._made(rows), strict=True)
     if is_by_pk:
@@ -221,7 +227,7 @@ def checked_chunk_size(chunk_size: int | None) -> int:
     return chunk_size
 
 
-def check_whole(asked: "Collection[Any]", verb: str) -> None:
+def check_unsliced(asked: "Collection[Any]", verb: str) -> None:
     """Raises TypeError for a slice."""
     if asked.query.is_sliced:
         raise TypeError(f"Cannot use 'limit' or 'offset' with {verb}().")

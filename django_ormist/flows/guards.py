@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ..models.base import Model
 
 
-class Overtaken(IntegrityError):
+class StaleMatch(IntegrityError):
     """The object that is asked for has changed meanwhile."""
 
 
@@ -67,10 +67,10 @@ class Guard:
             and text(value) == text(instance.attrs.get(name))
         )
 
-    def overtaken(self, instance: "Model") -> Overtaken:
+    def overtaken(self, instance: "Model") -> StaleMatch:
         """Note that a write was refused, and return the error."""
         self.is_refused = True
-        return Overtaken(
+        return StaleMatch(
             f"Cannot save {instance._meta.object_name} {instance.id!r}: what "
             "get_or_create() or update_or_create() asks for was changed meanwhile. Let "
             "this error pass through save(): it is asked anew."

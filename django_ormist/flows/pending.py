@@ -13,24 +13,24 @@ from typing import TYPE_CHECKING, Any, ClassVar, Union
 from ..deadlines import remaining_ms
 from ..exceptions import NotSupportedError
 from ..keys import Space
-from .attempt import Effort
-from .record import Contents
+from .attempt import SaveAttempt
+from .record import Record
 
 if TYPE_CHECKING:
     from ..models.base import Model
 
-_blocks: ContextVar[Mapping[str, "Block"]] = ContextVar("django_ormist_blocks")
+_blocks: ContextVar[Mapping[str, "Transaction"]] = ContextVar("django_ormist_blocks")
 
 
 @dataclass(eq=False)
-class Block:
+class Transaction:
     """The saves and deletions of one alias, in the order of the calls.
 
     outer: the block that takes them over when this one ends well, or None.
     """
 
     using: str
-    outer: "Block | None" = None
+    outer: "Transaction | None" = None
     entries: "list[Entry]" = field(default_factory=list)
     is_open: bool = True
 
@@ -53,14 +53,14 @@ class Block:
         self.end()
 
 
-def begin(using: str) -> Block:
+def begin(using: str) -> Transaction:
     """Enter a block of this alias, within the one that there is."""
-    block = Block(using, current(using))
+    block = Transaction(using, current(using))
     _blocks.set({**_blocks.get({}), using: block})
     return block
 
 
-def current(using: str) -> Block | None:
+def current(using: str) -> Transaction | None:
     """The open block of this alias and context, or None."""
     blocks = _blocks.get(None)
     if blocks is None:
@@ -71,7 +71,7 @@ def current(using: str) -> Block | None:
     return block
 
 
-def innermost(using: str) -> Block:
+def innermost(using: str) -> Transaction:
     """The block that was entered last in this context."""
     return _blocks.get()[using]
 
@@ -93,7 +93,7 @@ def refuse_refresh(instance: "Model", using: str) -> None:
     block = current(using)
     while block is not None:
         for entry in block.entries:
-            if isinstance(entry, Pending) and entry.instance is instance:
+            if isinstance(entry, PendingSave) and entry.instance is instance:
                 raise NotSupportedError(
                     f"Cannot refresh {instance._meta.object_name} {instance.id!r}: its "
                     "save waits for the end of the atomic() block. Refresh it after "
@@ -102,7 +102,7 @@ def refuse_refresh(instance: "Model", using: str) -> None:
         block = block.outer
 
 
-class Pending(Effort):
+class PendingSave(SaveAttempt):
     """A save that waits for the end of its block: what it holds is what it was then.
 
     before: the save of the same instance that precedes it in the block, or None.
@@ -110,7 +110,7 @@ class Pending(Effort):
     is_silent: its signals are not sent. is_stored: not if its deadline is past.
     """
 
-    before: "Pending | None" = None
+    before: "PendingSave | None" = None
 
     def __init__(self, *args: Any, is_silent: bool = False, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -127,7 +127,7 @@ class Pending(Effort):
 
         What a save has set is not set anew; a deletion leaves what was never loaded.
         """
-        if isinstance(before, Removal):
+        if isinstance(before, PendingDelete):
             self.loaded = None
             return
         self.before = before
@@ -142,7 +142,7 @@ class Pending(Effort):
             return self.before.is_stored
         return self.loaded is not None
 
-    def base(self) -> Contents | None:
+    def base(self) -> Record | None:
         if self.before is None:
             return super().base()
         return self.before.mine if self.before.is_stored else None
@@ -189,7 +189,7 @@ class Pending(Effort):
 
 
 @dataclass(eq=False)
-class Removal:
+class PendingDelete:
     """A deletion that waits for the end of its block."""
 
     is_stored: ClassVar[bool] = False
@@ -200,7 +200,7 @@ class Removal:
     loaded: bytes | None
 
     @classmethod
-    def of(cls, instance: "Model", using: str) -> "Removal":
+    def of(cls, instance: "Model", using: str) -> "PendingDelete":
         """The deletion of this instance, by the id that it has now."""
         loaded = instance._packed if instance._using == using else None
         space = instance._meta.space(using)
@@ -212,4 +212,4 @@ class Removal:
             self.instance._forget()
 
 
-Entry = Union[Pending, Removal]  # noqa: UP007  (one names the other)
+Entry = Union[PendingSave, PendingDelete]  # noqa: UP007  (one names the other)

@@ -20,7 +20,7 @@ from ..terms import (
 
 
 @dataclass(slots=True)
-class Contents:
+class Record:
     """Attributes, given tags, and deadline or lifetime of one object."""
 
     attrs: dict[str, Any]
@@ -28,7 +28,7 @@ class Contents:
     expire_at_ms: Deadline | None
 
     @classmethod
-    def of(cls, packed: bytes, key: bytes) -> "Contents":
+    def of(cls, packed: bytes, key: bytes) -> "Record":
         """What these stored bytes hold. Raises CorruptDataError that names *key*."""
         return cls(*unpack(packed, key))
 
@@ -99,7 +99,7 @@ class Contents:
             return None, {}
         codec = "json" if packed[:1] == b"{" else "msgpack"
         try:
-            rest = Contents(attrs, self.tags, self.expire_at_ms)
+            rest = Record(attrs, self.tags, self.expire_at_ms)
             return rest.image(meta, codec), moved
         except ValueError:  # nested deeper than is written today: a fault of its own
             return None, {}
@@ -132,7 +132,7 @@ class Contents:
         """Return the bytes that hold all of it."""
         return pack(self.attrs, self.tags, self.expire_at_ms, codec)
 
-    def equals(self, other: "Contents") -> bool:
+    def equals(self, other: "Record") -> bool:
         """Return whether both hold the same, in whatever order."""
         return (
             self.attrs.keys() == other.attrs.keys()
@@ -144,7 +144,7 @@ class Contents:
             )
         )
 
-    def take(self, other: "Contents", names: Iterable[str]) -> None:
+    def take(self, other: "Record", names: Iterable[str]) -> None:
         """Take what *other* has under these names: attributes, "tags" or "expire"."""
         for name in names:
             if name in other.attrs:
@@ -166,7 +166,7 @@ class Contents:
                     "number, a date or a UUID."
                 )
 
-    def rebased(self, base: "Contents", stored: "Contents") -> "Contents":
+    def rebased(self, base: "Record", stored: "Record") -> "Record":
         """What *self* changed since *base*, on top of what is stored now.
 
         Attributes one by one, tags as a set, the deadline as one attribute.
@@ -185,4 +185,4 @@ class Contents:
         tags.update(dict.fromkeys(t for t in self.tags if t not in before))
         is_mine = self.expire_at_ms != base.expire_at_ms
         expire_at_ms = self.expire_at_ms if is_mine else stored.expire_at_ms
-        return Contents(attrs, list(tags), expire_at_ms)
+        return Record(attrs, list(tags), expire_at_ms)

@@ -8,13 +8,13 @@ from ..connections import connections
 from ..keys import object_key
 from ..operations import objects
 from ..operations.objects import NOTHING, Image
-from ..operations.operation import Flow, Notice
+from ..operations.operation import Flow, SignalEvent
 from ..operations.purge import forget
-from ..operations.replies import Outcome
+from ..operations.replies import Reply
 from . import fetch
-from .attempt import Effort
-from .pending import Pending, Removal, current, refuse_refresh
-from .record import Contents
+from .attempt import SaveAttempt
+from .pending import PendingDelete, PendingSave, current, refuse_refresh
+from .record import Record
 
 if TYPE_CHECKING:
     from ..models.base import Model
@@ -35,13 +35,15 @@ def save(
     model = type(instance)
     instance.validate()
     if signals.are_heard(signals.pre_save, model):
-        yield Notice(signals.pre_save, model, {"instance": instance, "using": using})
+        yield SignalEvent(
+            signals.pre_save, model, {"instance": instance, "using": using}
+        )
     block = current(using)
     if block is not None:
         flags = (force_insert, force_update, strict)
-        block.entries.append(Pending(instance, using, *flags))
+        block.entries.append(PendingSave(instance, using, *flags))
         return
-    effort = Effort(instance, using, force_insert, force_update, strict)
+    effort = SaveAttempt(instance, using, force_insert, force_update, strict)
     if force_update and effort.loaded is None:
         effort.expect((yield objects.load(effort.space, instance.id)))
         if effort.stored is None:
@@ -52,7 +54,7 @@ def save(
     if is_stored and signals.are_heard(signals.post_save, model):
         is_new = effort.stored is None
         arguments = {"instance": instance, "using": using, "created": is_new}
-        yield Notice(signals.post_save, model, arguments)
+        yield SignalEvent(signals.post_save, model, arguments)
 
 
 def delete(instance: "Model", using: str) -> Flow:
@@ -60,19 +62,19 @@ def delete(instance: "Model", using: str) -> Flow:
     model = type(instance)
     arguments = {"instance": instance, "using": using}
     if signals.are_heard(signals.pre_delete, model):
-        yield Notice(signals.pre_delete, model, arguments)
+        yield SignalEvent(signals.pre_delete, model, arguments)
     block = current(using)
     if block is not None:
-        block.entries.append(Removal.of(instance, using))
+        block.entries.append(PendingDelete.of(instance, using))
         return (1, {instance._meta.label: 1})
     old = NOTHING
     if instance._packed is not None and instance._using == using:
         key = object_key(instance._meta.space(using), instance.id)
-        contents = Contents.of(instance._packed, key)
+        contents = Record.of(instance._packed, key)
         old = contents.stored_image(instance._packed, instance._meta)
     deleted = yield from delete_stored(instance, using, old)
     if signals.are_heard(signals.post_delete, model):
-        yield Notice(signals.post_delete, model, arguments)
+        yield SignalEvent(signals.post_delete, model, arguments)
     return (1, {instance._meta.label: 1}) if deleted else (0, {})
 
 
@@ -82,16 +84,16 @@ def delete_stored(instance: "Model", using: str, old: Image) -> Flow:
     while True:
         is_indexed = instance._meta.is_indexed
         code, stored = yield objects.delete(space, instance.id, old, is_indexed)
-        if code is not Outcome.REFUSED:
+        if code is not Reply.REFUSED:
             break
-        contents = Contents.of(stored, object_key(space, instance.id))
+        contents = Record.of(stored, object_key(space, instance.id))
         old = contents.stored_image(stored, instance._meta)
-    if code is Outcome.UNEXPLAINED and stored:
+    if code is Reply.ORPHAN_INDEX and stored:
         meta = instance._meta
         yield from forget(space, instance.id, meta.ordered, meta.unique)
     if instance._using == using:
         instance._forget()
-    return code is Outcome.DONE
+    return code is Reply.DONE
 
 
 def refresh(
@@ -121,7 +123,7 @@ def refresh(
     found = yield from fetch.of_id(asked, instance.id)
     if found is None:
         raise gone(instance)
-    contents = Contents(found.attrs, found._tags, found._expire_at_ms)
+    contents = Record(found.attrs, found._tags, found._expire_at_ms)
     if names is None:
         instance._take(contents, found._packed, using)
         renewed = meta.counters
@@ -134,16 +136,16 @@ def refresh(
 
 
 def _renew(
-    instance: "Model", stored: Contents, packed: bytes, using: str, names: set[str]
+    instance: "Model", stored: Record, packed: bytes, using: str, names: set[str]
 ) -> None:
     """Give the instance these names as they are stored, and none of the others.
 
     Of the others it stands for what it was loaded with, as a later save compares.
     """
     key = object_key(instance._meta.space(using), instance.id)
-    base = Contents({}, [], None)
+    base = Record({}, [], None)
     if instance._packed is not None and instance._using == using:
-        base = Contents.of(instance._packed, key)
+        base = Record.of(instance._packed, key)
     mine, assigned = instance._contents(), set(instance._assigned)
     for contents in (base, mine):
         contents.take(stored, names)
@@ -155,7 +157,7 @@ def _renew(
 
 def rebase(
     instance: "Model",
-    new: Contents,
+    new: Record,
     packed: bytes,
     key: bytes,
     using: str,
@@ -166,9 +168,9 @@ def rebase(
     fields: attributes, "tags" or "expire", of which it takes what is stored whatever
     it changed.
     """
-    base, assigned = Contents({}, [], None), set(instance._assigned)
+    base, assigned = Record({}, [], None), set(instance._assigned)
     if instance._packed is not None and instance._using == using:
-        base = Contents.of(instance._packed, key)
+        base = Record.of(instance._packed, key)
     mine = instance._contents().rebased(base, new)
     for name in fields & new.attrs.keys():
         mine.attrs[name] = new.attrs[name]

@@ -16,11 +16,19 @@ from ..keys import object_key
 from ..operations import commit as commit_operations
 from ..operations import objects
 from ..operations.objects import NOTHING, Image
-from ..operations.operation import Flow, Notice, Operation
+from ..operations.operation import Flow, Operation, SignalEvent
 from ..operations.purge import forget
-from ..operations.replies import Outcome
-from .pending import Block, Entry, Pending, Removal, begin, current, innermost
-from .record import Contents
+from ..operations.replies import Reply
+from .pending import (
+    Entry,
+    PendingDelete,
+    PendingSave,
+    Transaction,
+    begin,
+    current,
+    innermost,
+)
+from .record import Record
 
 MOST_OBJECTS = 10_000
 """So many objects a block may write: they hold the server for 0.5 s."""
@@ -110,9 +118,9 @@ def atomic(using: Any = None, durable: bool = False) -> Any:
     return Atomic(using or "default", durable)
 
 
-def commit(block: Block) -> Flow:
+def commit(block: Transaction) -> Flow:
     """Flow: apply what a block has collected. One round trip without a conflict."""
-    chains = chains_of(block.entries)
+    chains = object_writes(block.entries)
     if len(chains) > MOST_OBJECTS:
         raise NotSupportedError(
             f"An atomic() block writes at most {MOST_OBJECTS} objects, not "
@@ -141,21 +149,21 @@ def commit(block: Block) -> Flow:
             yield notice
 
 
-def _notice(entry: Pending | Removal) -> Notice | None:
+def _notice(entry: PendingSave | PendingDelete) -> SignalEvent | None:
     model = type(entry.instance)
     arguments: dict[str, Any] = {"instance": entry.instance, "using": entry.using}
-    if isinstance(entry, Removal):
+    if isinstance(entry, PendingDelete):
         if signals.are_heard(signals.post_delete, model):
-            return Notice(signals.post_delete, model, arguments)
+            return SignalEvent(signals.post_delete, model, arguments)
     elif entry.is_stored and not entry.is_silent:
         arguments["created"] = entry.stored is None
         if signals.are_heard(signals.post_save, model):
-            return Notice(signals.post_save, model, arguments)
+            return SignalEvent(signals.post_save, model, arguments)
     return None
 
 
 @contextmanager
-def _explained(block: Block) -> Iterator[None]:
+def _explained(block: Transaction) -> Iterator[None]:
     """Say in our words that a Cluster keeps these objects in several slots."""
     try:
         yield
@@ -168,7 +176,7 @@ def _explained(block: Block) -> Iterator[None]:
         ) from error
 
 
-class Chain:
+class ObjectWrites:
     """The saves and deletions of one object, one upon the other.
 
     stored: the bytes that are taken to be there now. is_known: whether the server
@@ -191,7 +199,7 @@ class Chain:
     def add(self, entry: Entry, place: int) -> None:
         """One entry more, which is the *place*-th of the block."""
         before = self.latest.get(id(entry.instance))
-        if isinstance(entry, Pending) and before is not None:
+        if isinstance(entry, PendingSave) and before is not None:
             entry.follow(before)
         self.latest[id(entry.instance)] = entry
         self.entries.append(entry)
@@ -208,7 +216,7 @@ class Chain:
             return True
         stored, found, last = self.stored, None, self.entries[-1]
         for entry, place in zip(self.entries, self.places, strict=True):
-            if not isinstance(entry, Pending):
+            if not isinstance(entry, PendingSave):
                 stored = found = None
                 continue
             if stored is None:
@@ -228,39 +236,41 @@ class Chain:
     def part(self) -> Operation:
         """All of it as one save or one deletion."""
         last, old, meta = self.entries[-1], self._old(), self.meta
-        if isinstance(last, Pending) and last.is_stored:
+        if isinstance(last, PendingSave) and last.is_stored:
             is_same = all(entry.is_stored for entry in self.entries)
             save = objects.save if is_same else commit_operations.save_anew
             counters = self._counters()
             return save(self.space, self.pk, old, last.new, counters, meta.is_indexed)
         # A save that goes before was planned upon what is taken to be there.
-        is_strict = self.stored is not None and isinstance(self.entries[0], Pending)
+        is_strict = self.stored is not None and isinstance(self.entries[0], PendingSave)
         delete = commit_operations.delete_strict if is_strict else objects.delete
         return delete(self.space, self.pk, old, meta.is_indexed)
 
     def guards(self) -> list[Operation]:
         """Return what else must hold: see Guard."""
         conditions = [
-            entry.condition() for entry in self.entries if isinstance(entry, Pending)
+            entry.condition()
+            for entry in self.entries
+            if isinstance(entry, PendingSave)
         ]
         return [
             commit_operations.absent(self.space, each) for each in conditions if each
         ]
 
-    def take(self, code: Outcome, fact: Any) -> Flow:
+    def take(self, code: Reply, fact: Any) -> Flow:
         """Flow: go by the answer to the part. Raises IntegrityError."""
         last = self.entries[-1]
-        if code is Outcome.REFUSED:
+        if code is Reply.REFUSED:
             self.know(fact)
-        elif code is Outcome.MATCHED:
+        elif code is Reply.GUARD_FAILED:
             for entry in self.entries:
-                if isinstance(entry, Pending) and entry.guard is not None:
+                if isinstance(entry, PendingSave) and entry.guard is not None:
                     raise entry.guard.overtaken(entry.instance)
-        elif code is Outcome.DUE and isinstance(last, Pending):
+        elif code is Reply.EXPIRED and isinstance(last, PendingSave):
             last.is_stored = False
-        elif code is Outcome.TAKEN and isinstance(last, Pending):
+        elif code is Reply.UNIQUE_TAKEN and isinstance(last, PendingSave):
             raise last.held_by(fact)
-        elif code is Outcome.UNEXPLAINED and (fact or last.is_stored):
+        elif code is Reply.ORPHAN_INDEX and (fact or last.is_stored):
             meta = self.meta
             yield from forget(self.space, self.pk, meta.ordered, meta.unique)
 
@@ -276,26 +286,26 @@ class Chain:
     def _old(self) -> Image:
         if self.stored is None:
             return NOTHING
-        contents = Contents.of(self.stored, object_key(self.space, self.pk))
+        contents = Record.of(self.stored, object_key(self.space, self.pk))
         return contents.stored_image(self.stored, self.meta)
 
     def _counters(self) -> dict[str, int] | None:
         """Those to set after all entries; of an object that was removed all."""
         counters: dict[str, int] = {}
         for entry in self.entries:
-            if isinstance(entry, Pending) and entry.is_stored:
+            if isinstance(entry, PendingSave) and entry.is_stored:
                 counters |= entry.counters() or {}
             else:
                 counters = dict.fromkeys(sorted(self.meta.counters), 0)
         return counters if self.meta.counters else None
 
 
-def chains_of(entries: Iterable[Entry]) -> list[Chain]:
+def object_writes(entries: Iterable[Entry]) -> list[ObjectWrites]:
     """The entries by the object that they write, in the order of the first of each."""
-    chains: dict[tuple[bytes, str], Chain] = {}
+    chains: dict[tuple[bytes, str], ObjectWrites] = {}
     for place, entry in enumerate(entries):
         key = (entry.space.base, entry.pk)
         if key not in chains:
-            chains[key] = Chain(entry)
+            chains[key] = ObjectWrites(entry)
         chains[key].add(entry, place)
     return list(chains.values())

@@ -15,7 +15,7 @@ from ..operations import objects, search
 from ..operations.batches import delete_many
 from ..operations.objects import Image
 from ..operations.operation import Flow, Operation
-from ..operations.replies import Outcome
+from ..operations.replies import Reply
 from ..operations.search import Row
 from ..queries.expressions import (
     Computed,
@@ -26,11 +26,11 @@ from ..queries.expressions import (
 )
 from ..queries.matching import matcher
 from ..schema import Schema
-from ..validators import checked_counter
+from ..validators import validate_counter
 from .attempt import held_by_another
-from .fetch import check_whole
+from .fetch import check_unsliced
 from .pending import refuse
-from .record import Contents
+from .record import Record
 
 if TYPE_CHECKING:
     from ..models.collection import Collection
@@ -41,7 +41,7 @@ CHANGED_A_TRIP = 100
 which it serves others."""
 
 
-class Verdict(Enum):
+class Action(Enum):
     """What is to become of one object."""
 
     LEAVE = auto()
@@ -50,7 +50,7 @@ class Verdict(Enum):
 
 
 @dataclass(slots=True)
-class Found:
+class StoredObject:
     """One object as it is stored: a Rewrite changes *contents* and *assigned*.
 
     counters: as they are stored. counted: those that must not have changed when it is
@@ -59,7 +59,7 @@ class Found:
 
     pk: str
     packed: bytes
-    contents: Contents
+    contents: Record
     counters: dict[str, int]
     old: Image
     counted: dict[str, int] = field(default_factory=dict)
@@ -67,12 +67,12 @@ class Found:
     new: Image | None = None
 
 
-Rewrite = Callable[[Found], Verdict]
+Updater = Callable[[StoredObject], Action]
 """Called again with what is stored then, if somebody wrote the object meanwhile."""
 
 
 @dataclass
-class Changes:
+class BatchUpdate:
     """The changes of some objects of one model.
 
     has_counters: whether *rewrite* reads counters. done: called with each that was
@@ -83,9 +83,9 @@ class Changes:
     space: Space
     meta: Schema
     codec: str
-    rewrite: Rewrite
+    rewrite: Updater
     has_counters: bool = False
-    done: Callable[[Found], None] | None = None
+    done: Callable[[StoredObject], None] | None = None
     moves: bool = True
     size: int = CHANGED_A_TRIP
     changed: int = 0
@@ -119,8 +119,8 @@ class Changes:
         return self.changed
 
     def _writing(
-        self, planned: list[tuple[Found, Operation | None]]
-    ) -> tuple[list[Operation], list[Found]]:
+        self, planned: list[tuple[StoredObject, Operation | None]]
+    ) -> tuple[list[Operation], list[StoredObject]]:
         """What writes all that is planned, and what it is of, in the order of answers.
 
         Deletions are one step together: half the work of as many steps.
@@ -142,17 +142,17 @@ class Changes:
         ]
         return [objects.load_many(self.space, pks), *counters] if pks else []
 
-    def _planned(self, row: Row) -> tuple[Found, Operation | None] | None:
+    def _planned(self, row: Row) -> tuple[StoredObject, Operation | None] | None:
         """What is to be written of one object: None to delete it. None for nothing."""
         pk = objects.pk_of(row[0], self.space)
         packed, counters = row[1], row[2] or {}
-        contents = Contents.of(packed, object_key(self.space, pk))
+        contents = Record.of(packed, object_key(self.space, pk))
         old = contents.stored_image(packed, self.meta)
-        found = Found(pk, packed, contents, counters, old)
+        found = StoredObject(pk, packed, contents, counters, old)
         verdict = self.rewrite(found)
-        if verdict is Verdict.LEAVE:
+        if verdict is Action.LEAVE:
             return None
-        if verdict is Verdict.DELETE or pk in self._overdue:
+        if verdict is Action.DELETE or pk in self._overdue:
             return found, None
         if self.moves:
             found.new = contents.image(self.meta, self.codec)
@@ -164,33 +164,33 @@ class Changes:
             self.space, pk, old, found.new, assigned, is_indexed, counted
         )
 
-    def _settled(self, found: Found, answer: tuple[Outcome, Any]) -> Row | None:
+    def _settled(self, found: StoredObject, answer: tuple[Reply, Any]) -> Row | None:
         """Take one answer; the object as it is to be planned anew, or None."""
         code, fact = answer
-        if code is Outcome.DONE:
+        if code is Reply.DONE:
             self.changed += 1
             if found.new is not None:
                 found.new = found.new.written_at(fact)
                 found.contents.expire_at_ms = found.new.expire_at_ms
             if self.done is not None:
                 self.done(found)
-        elif code is Outcome.DUE:
+        elif code is Reply.EXPIRED:
             self._overdue.add(found.pk)
-        elif code is Outcome.TAKEN and self.error is None:
+        elif code is Reply.UNIQUE_TAKEN and self.error is None:
             attrs, model = found.contents.attrs, self.meta.object_name
             taken = held_by_another(model, found.pk, attrs, fact)
             self.error = IntegrityError(taken)
-        elif code is Outcome.REFUSED:
+        elif code is Reply.REFUSED:
             self._overdue.discard(found.pk)
-        is_again = code is Outcome.REFUSED and fact is not None
-        if is_again or code in (Outcome.DUE, Outcome.COUNTED):
+        is_again = code is Reply.REFUSED and fact is not None
+        if is_again or code in (Reply.EXPIRED, Reply.COUNTER_CHANGED):
             return (found.pk.encode(), fact or found.packed, None)
         return None
 
 
-def _flat(replies: list[Any]) -> list[tuple[Outcome, Any]]:
+def _flat(replies: list[Any]) -> list[tuple[Reply, Any]]:
     """The answers to single writes, and those to many, in one list."""
-    answers: list[tuple[Outcome, Any]] = []
+    answers: list[tuple[Reply, Any]] = []
     for reply in replies:
         answers += reply if isinstance(reply, list) else [reply]
     return answers
@@ -210,21 +210,21 @@ def delete(asked: "Collection[Any]") -> Flow:
 
     2 + ceil(N / 100) round trips. Raises TypeError for a slice.
     """
-    check_whole(asked, "delete")
+    check_unsliced(asked, "delete")
     refuse(asked.db, "A collection's delete()")
-    number = yield from _change(asked, lambda found: Verdict.DELETE)
+    number = yield from _change(asked, lambda found: Action.DELETE)
     return number, ({asked.model._meta.label: number} if number else {})
 
 
 def set_expire(asked: "Collection[Any]", expire: Expire) -> Flow:
     """Flow: give what matches another deadline; how many. As delete()."""
-    check_whole(asked, "set_expire")
+    check_unsliced(asked, "set_expire")
     refuse(asked.db, "A collection's set_expire()")
     deadline = to_deadline(expire)
 
-    def rewrite(found: Found) -> Verdict:
+    def rewrite(found: StoredObject) -> Action:
         found.contents.expire_at_ms = deadline
-        return Verdict.WRITE
+        return Action.WRITE
 
     return (yield from _change(asked, rewrite, moves=False))
 
@@ -240,10 +240,10 @@ def update(asked: "Collection[Any]", values: dict[str, Any]) -> Flow:
         return 0
     computed = {name: value_of(value) for name, value in values.items()}
 
-    def rewrite(found: Found) -> Verdict:
+    def rewrite(found: StoredObject) -> Action:
         found.counted = {name: found.counters.get(name, 0) for name in counted}
         _assign(meta, found, computed)
-        return Verdict.WRITE
+        return Action.WRITE
 
     moves = any(map(meta.has_index, values))
     return (yield from _change(asked, rewrite, bool(counted), moves))
@@ -251,7 +251,7 @@ def update(asked: "Collection[Any]", values: dict[str, Any]) -> Flow:
 
 def _change(
     asked: "Collection[Any]",
-    rewrite: Rewrite,
+    rewrite: Updater,
     has_counters: bool = False,
     moves: bool = True,
 ) -> Flow:
@@ -259,14 +259,14 @@ def _change(
     asked._cache = None
     meta, meets = asked.model._meta, matcher(asked.query.condition)
 
-    def rewrite_if_asked(found: Found) -> Verdict:
+    def rewrite_if_asked(found: StoredObject) -> Action:
         if not meets(found.pk, found.old):
-            return Verdict.LEAVE
+            return Action.LEAVE
         return rewrite(found)
 
     pks = yield from search.ids(asked.space, asked.query)
     codec = connections[asked.db].codec
-    changes = Changes(
+    changes = BatchUpdate(
         asked.space, meta, codec, rewrite_if_asked, has_counters, moves=moves
     )
     return (yield from changes.made(pks))
@@ -287,7 +287,7 @@ def _names_read(meta: Schema, values: dict[str, Any]) -> set[str]:
         if is_expression(value):
             read.update(names_in(value))
         elif name in meta.counters:
-            checked_counter(meta.object_name, name, value)
+            validate_counter(meta.object_name, name, value)
         elif name == "expire":
             to_deadline(value)
         else:
@@ -295,7 +295,7 @@ def _names_read(meta: Schema, values: dict[str, Any]) -> set[str]:
     return read
 
 
-def _assign(meta: Schema, found: Found, values: dict[str, Computed]) -> None:
+def _assign(meta: Schema, found: StoredObject, values: dict[str, Computed]) -> None:
     """Set the values of one object, all computed from what it held before."""
     contents, counters = found.contents, found.counters
 
@@ -315,7 +315,7 @@ def _assign(meta: Schema, found: Found, values: dict[str, Computed]) -> None:
         raise
     for name, value in new.items():
         if name in meta.counters:
-            found.assigned[name] = checked_counter(meta.object_name, name, value)
+            found.assigned[name] = validate_counter(meta.object_name, name, value)
             if name not in found.counted:
                 contents.attrs.pop(name, None)  # stored before it was a counter
         else:

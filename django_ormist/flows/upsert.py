@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING, Any
 
 from ..exceptions import FieldError, IntegrityError
 from ..operations.operation import Call, Flow
-from ..queries.lookups import narrowed
+from ..queries.lookups import filter_query
 from ..queries.query import Query
 from ..storable import unwrapped
 from . import fetch
-from .attempt import Disagreements
-from .guards import Guard, Overtaken, guarded
+from .attempt import CorruptionGuard
+from .guards import Guard, StaleMatch, guarded
 from .pending import refuse
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def update_or_create(
     if create_defaults is not None:
         new = _checked("update_or_create", "create_defaults", create_defaults)
     query = _query(asked, tags, lookups)
-    disagreements = Disagreements(asked.model._meta)
+    disagreements = CorruptionGuard(asked.model._meta)
     while True:
         found, is_new = yield from get_or_create(asked, new, tags, lookups)
         if is_new:
@@ -99,7 +99,7 @@ def _save(instance: "Model", guard: Guard, **options: Any) -> Flow:
     with guarded(instance, guard):
         try:
             yield Call(instance, "save", {"using": guard.using, **options})
-        except Overtaken:
+        except StaleMatch:
             if guard.is_met or not guard.is_refused:
                 raise
     return guard.is_met or not guard.is_refused
@@ -121,7 +121,7 @@ def _query(
 ) -> Query:
     if asked.query.is_sliced:
         raise TypeError("Cannot filter a query once a slice has been taken.")
-    return narrowed(asked.query, asked.model._meta, tags, lookups, asked.db)
+    return filter_query(asked.query, asked.model._meta, tags, lookups, asked.db)
 
 
 def _found(asked: "Collection[Any]", query: Query) -> Flow:

@@ -16,10 +16,10 @@ from ..queries.query import Order, Query
 from . import aggregate as aggregate_flows
 from . import explain as explain_flows
 from . import fetch
-from .record import Contents
+from .record import Record
 
 if TYPE_CHECKING:
-    from ..models.values import Projection
+    from ..models.values import ValuesCollection
 
 
 T = TypeVar("T")
@@ -59,7 +59,7 @@ def row_class(names: tuple[str, ...]) -> Any:
     return type("Row", (row,), {"__reduce__": __reduce__, "__slots__": ()})
 
 
-def parts(asked: "Projection[Any]", query: Query) -> Flow:
+def parts(asked: "ValuesCollection[Any]", query: Query) -> Flow:
     """Flow: what is asked for, in order; distinct ones are sliced here."""
     if not asked.is_distinct:
         return (yield from fetch.parts(asked, query))
@@ -78,21 +78,21 @@ def parts(asked: "Projection[Any]", query: Query) -> Flow:
     return found[query.start : query.stop]
 
 
-def count(asked: "Projection[Any]") -> Flow:
+def count(asked: "ValuesCollection[Any]") -> Flow:
     """Flow: how many. The order, which may keep from an index, is left out."""
     if asked._cache is None and asked.is_distinct:
         return len((yield from parts(asked, asked.query.clear_ordering())))
     return (yield from fetch.count(asked))
 
 
-def exists(asked: "Projection[Any]") -> Flow:
+def exists(asked: "ValuesCollection[Any]") -> Flow:
     """Flow: whether there is any."""
     if asked._cache is None and asked.is_distinct and asked.query.start:
         return bool((yield from parts(asked, asked.query.slice(0, 1))))
     return (yield from fetch.exists(asked))
 
 
-def last(asked: "Projection[Any]") -> Flow:
+def last(asked: "ValuesCollection[Any]") -> Flow:
     """Flow: the last or None. Raises TypeError for a slice."""
     if asked._cache is None and asked.is_distinct and not asked.query.is_sliced:
         found = yield from parts(asked, asked.query)
@@ -100,14 +100,14 @@ def last(asked: "Projection[Any]") -> Flow:
     return (yield from fetch.last(asked))
 
 
-def beginnings(asked: "Projection[Any]") -> Flow:
+def beginnings(asked: "ValuesCollection[Any]") -> Flow:
     """Flow: what chunks are made of: ids, or the distinct parts."""
     if asked.is_distinct:
         return (yield from parts(asked, asked.query))
     return (yield from fetch.raw_ids(asked))
 
 
-def chunk(asked: "Projection[Any]", some: Sequence[Any]) -> Flow:
+def chunk(asked: "ValuesCollection[Any]", some: Sequence[Any]) -> Flow:
     """Flow: the parts of a chunk of beginnings()."""
     if asked.is_distinct:
         return some
@@ -115,7 +115,7 @@ def chunk(asked: "Projection[Any]", some: Sequence[Any]) -> Flow:
 
 
 def aggregate(
-    asked: "Projection[Any]", given: tuple[Any, ...], named: dict[str, Any]
+    asked: "ValuesCollection[Any]", given: tuple[Any, ...], named: dict[str, Any]
 ) -> Flow:
     """Flow: the aggregates of the objects. NotSupportedError of distinct parts."""
     if asked.is_distinct:
@@ -127,7 +127,7 @@ def aggregate(
 
 
 def explain(
-    asked: "Projection[Any]", format: str | None, options: Mapping[str, Any]
+    asked: "ValuesCollection[Any]", format: str | None, options: Mapping[str, Any]
 ) -> Flow:
     """Flow: how the objects are found, and whether they are at all."""
     if not asked.is_distinct:
@@ -144,13 +144,13 @@ def _whole(query: Query) -> Query:
     return replace(query, start=0, stop=None)
 
 
-def _indexed_name(asked: "Projection[Any]", query: Query) -> str | None:
+def _indexed_name(asked: "ValuesCollection[Any]", query: Query) -> str | None:
     """The one name whose index holds each value once, if one is asked for so."""
     if asked.shape is not flat:
         return None
     (name,) = asked.names or ("",)
     meta = asked.model._meta
-    if name not in meta.ordered or name in meta.building:
+    if name not in meta.ordered or name in meta.pending_indexes:
         return None
     if query.is_ordered:
         return name if query.order == (Order(name),) else None
@@ -176,13 +176,13 @@ def _each_once(found: list[T]) -> list[T]:
 # ---------------------------------------------------------------- one object
 
 
-def made(asked: "Projection[Any]", rows: Iterable[Row]) -> list[Any]:
+def made(asked: "ValuesCollection[Any]", rows: Iterable[Row]) -> list[Any]:
     """What is asked for of each row."""
     names, shape, start = asked.names, asked.shape, asked.space.objects
     found = []
     for pk, packed, counters in rows:
         attrs, tags, expire_at_ms = unpack(packed, start + pk)
-        contents = Contents(attrs, tags, expire_at_ms)
+        contents = Record(attrs, tags, expire_at_ms)
         own = ("id", *attrs) if names is None else names
         values = [_value(asked, name, pk, contents, counters) for name in own]
         found.append(shape(own, values))
@@ -190,10 +190,10 @@ def made(asked: "Projection[Any]", rows: Iterable[Row]) -> list[Any]:
 
 
 def _value(
-    asked: "Projection[Any]",
+    asked: "ValuesCollection[Any]",
     name: str,
     pk: bytes,
-    contents: Contents,
+    contents: Record,
     counters: dict[str, int] | None,
 ) -> Any:
     if name in ("id", "pk"):

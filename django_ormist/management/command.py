@@ -197,7 +197,7 @@ class Progress:
         self.clear()
 
 
-class Pace:
+class Rate:
     """How far something is, how fast it goes, and how long it will take."""
 
     def __init__(self, total: int) -> None:

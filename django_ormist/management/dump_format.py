@@ -25,7 +25,7 @@ LAST_CREATED = 2**53
 """Creation times end here: what is beyond it, nobody but ``--verify`` names."""
 
 
-class BrokenLine(Exception):
+class InvalidLine(Exception):
     """A line that is no object, or one that cannot be stored: says why."""
 
 
@@ -86,24 +86,24 @@ def instance_of(line: str) -> Model:
         for name in attrs:
             why = model._meta.refusal(name)
             if why is not None:
-                raise BrokenLine(why)
+                raise InvalidLine(why)
         instance.attrs.update(attrs)
         instance.__dict__["_expire_at_ms"] = expire_at_ms
         for name, value in content["counters"].items():
             if name not in model._meta.counters:
-                raise BrokenLine(
+                raise InvalidLine(
                     f"{model._meta.label} has no counter {name!r}: add it to "
                     "Meta.counters, or take it out of the line."
                 )
             instance._set_counter(name, value)
     except UnicodeEncodeError as error:
-        raise BrokenLine("it holds what is no UTF-8, or a lone surrogate.") from error
+        raise InvalidLine("it holds what is no UTF-8, or a lone surrogate.") from error
     except CorruptDataError as error:
-        raise BrokenLine(f"it is no object ({error.__cause__}).") from error
+        raise InvalidLine(f"it is no object ({error.__cause__}).") from error
     except RecursionError as error:
-        raise BrokenLine("it is nested too deep.") from error
+        raise InvalidLine("it is nested too deep.") from error
     except (TypeError, ValueError, LookupError, OverflowError) as error:
-        raise BrokenLine(str(error.args[0] if error.args else error)) from error
+        raise InvalidLine(str(error.args[0] if error.args else error)) from error
     return instance
 
 
@@ -111,13 +111,13 @@ def _read(line: str) -> dict[str, Any]:
     try:
         content = json.loads(line)
     except (ValueError, RecursionError) as error:
-        raise BrokenLine(f"it is no JSON that can be read ({error}).") from error
+        raise InvalidLine(f"it is no JSON that can be read ({error}).") from error
     if not isinstance(content, dict) or content.keys() != _KEYS:
-        raise BrokenLine(f"it is no object with the keys {', '.join(sorted(_KEYS))}.")
+        raise InvalidLine(f"it is no object with the keys {', '.join(sorted(_KEYS))}.")
     kinds = {"model": str, "id": str, "created": int, "counters": dict}
     for name, kind in kinds.items():
         if type(content[name]) is not kind:
-            raise BrokenLine(f"its {name!r} is not of type {kind.__name__}.")
+            raise InvalidLine(f"its {name!r} is not of type {kind.__name__}.")
     return content
 
 

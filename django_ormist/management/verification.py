@@ -10,7 +10,7 @@ from django.core.management.base import CommandError
 
 from ..connections import connections
 from ..connections.executor import run
-from ..flows.record import Contents
+from ..flows.record import Record
 from ..keys import all_key
 from ..models import Model
 from ..operations import scan, verify
@@ -19,7 +19,7 @@ from ..operations.operation import Flow
 from ..operations.repair import NO_REMARKS, NOTES, Fault, Remarks, Subject, put_aside
 from ..operations.stats import root
 from ..operations.verify import KEYS_A_TRIP, Walk
-from .command import OrmistCommand, Pace, Progress, aligned, models_named, plain
+from .command import OrmistCommand, Progress, Rate, aligned, models_named, plain
 
 MOST_SHOWN = 1000
 """So many faults are described; all are counted."""
@@ -33,7 +33,7 @@ def subject_of(
     refusal = meta.refusal
 
     def imagine(packed: bytes, key: bytes) -> tuple[Image, Remarks]:
-        contents = Contents.of(packed, key)
+        contents = Record.of(packed, key)
         image = contents.stored_image(packed, meta)
         renewed = contents.renewed(packed, meta)
         faults = [("reserved-name", name) for name in contents.attrs if refusal(name)]
@@ -141,13 +141,13 @@ class Verification:
         if self.is_whole:
             starts = [root(self.prefix)]
         for start in starts:
-            pace = Pace(self.ask_one(verify.database_size()))
+            pace = Rate(self.ask_one(verify.database_size()))
             cursor = None
             while cursor != b"0":
                 cursor, keys = self.ask(verify.keys(start, cursor or b"0"))
                 self.sort_out(keys, pace)
 
-    def sort_out(self, keys: Sequence[bytes], pace: Pace) -> None:
+    def sort_out(self, keys: Sequence[bytes], pace: Rate) -> None:
         head, by_label = len(root(self.prefix)), dict[str, list[bytes]]()
         for key in dict.fromkeys(keys):
             label = key[head:].partition(b"}:")[0].decode(errors="replace")
@@ -171,7 +171,7 @@ class Verification:
             space = next(iter(self.subjects.values())).space
             run(_all_put_aside(space, keys), self.using)
 
-    def walk(self, subject: Subject, walks: list[Walk], pace: Pace) -> None:
+    def walk(self, subject: Subject, walks: list[Walk], pace: Rate) -> None:
         while walks:
             some, walks = walks[:KEYS_A_TRIP], walks[KEYS_A_TRIP:]
             done = self.ask(verify.step(subject, some, self.is_mending))
@@ -184,7 +184,7 @@ class Verification:
 
     def look_at_objects(self, subject: Subject) -> None:
         verdict = self.verdicts[subject.label]
-        pace = Pace(self.ask_one(scan.size(subject.space)))
+        pace = Rate(self.ask_one(scan.size(subject.space)))
         walks = [Walk(all_key(subject.space))]
         while walks:
             done = self.ask(verify.step(subject, walks, self.is_mending))

@@ -12,12 +12,12 @@ from ..deadlines import Expire, remaining_ms, to_datetime, to_deadline
 from ..flows import bulk
 from ..flows import counters as counters_flows
 from ..flows import save as save_flows
-from ..flows.record import Contents
+from ..flows.record import Record
 from ..keys import object_key
 from ..operations.objects import pk_of
 from ..operations.operation import Flow
 from ..operations.search import Row
-from ..validators import checked_counter, checked_pk, checked_set, checked_tags
+from ..validators import validate_counter, validate_pk, validate_set, validate_tags
 from .manager import Manager
 from .metaclass import ModelBase
 from .options import Options
@@ -81,16 +81,16 @@ class Model(Altering, metaclass=ModelBase):
         if meta.abstract:
             raise TypeError(f"{meta.object_name} is abstract: it has no objects.")
         if "tags" in attrs:
-            tags = (*tags, *checked_tags(type(self), attrs.pop("tags")))
-        pk = checked_pk(meta.object_name, attrs.pop("id", None))
-        other = checked_pk(meta.object_name, attrs.pop("pk", None))
+            tags = (*tags, *validate_tags(type(self), attrs.pop("tags")))
+        pk = validate_pk(meta.object_name, attrs.pop("id", None))
+        other = validate_pk(meta.object_name, attrs.pop("pk", None))
         if pk is not None and other is not None and pk != other:
             raise ValueError(f"id={pk!r} and pk={other!r} name one thing: pass one.")
         expire = attrs.pop("expire", meta.expire)
         self.__dict__.update(
             id=pk or other or meta.new_pk(),
             attrs={},
-            _tags=checked_tags(type(self), tags),
+            _tags=validate_tags(type(self), tags),
             _expire_at_ms=to_deadline(expire),
             _packed=None,
             _using=None,
@@ -180,7 +180,7 @@ class Model(Altering, metaclass=ModelBase):
             object.__setattr__(self, name, value)
 
     def _set_counter(self, name: str, value: Any) -> None:
-        self._counters[name] = checked_counter(self._meta.object_name, name, value)
+        self._counters[name] = validate_counter(self._meta.object_name, name, value)
         self._assigned.add(name)
 
     @property
@@ -191,7 +191,7 @@ class Model(Altering, metaclass=ModelBase):
 
     @id.setter
     def id(self, value: "str | int | UUID | None") -> None:
-        pk = checked_pk(self._meta.object_name, value) or self._meta.new_pk()
+        pk = validate_pk(self._meta.object_name, value) or self._meta.new_pk()
         if pk != self.id:
             self.__dict__["id"] = pk
             self._forget()
@@ -211,8 +211,8 @@ class Model(Altering, metaclass=ModelBase):
     def tags(self, value: Iterable[str]) -> None:
         if isinstance(value, Tags) and value.is_of(self) and value == self.tags:
             return  # as after tags += [...], which has changed them
-        own = set(Contents(self.attrs, [], None).all_tags(self._meta))
-        given = checked_tags(type(self), value)
+        own = set(Record(self.attrs, [], None).all_tags(self._meta))
+        given = validate_tags(type(self), value)
         self.__dict__["_tags"] = [tag for tag in given if tag not in own]
 
     @property
@@ -222,7 +222,7 @@ class Model(Altering, metaclass=ModelBase):
 
     @own_tags.setter
     def own_tags(self, value: Iterable[str]) -> None:
-        self.__dict__["_tags"] = checked_tags(type(self), value)
+        self.__dict__["_tags"] = validate_tags(type(self), value)
 
     @property
     def expire(self) -> datetime | None:
@@ -245,10 +245,10 @@ class Model(Altering, metaclass=ModelBase):
         TypeError for id, pk, tags and expire, which are assigned; AttributeError for
         other names of the class, and for those that begin with ``_``.
         """
-        given = checked_set(attrs)
+        given = validate_set(attrs)
         counters = self._meta.counters & given.keys()
         for name in counters:
-            checked_counter(self._meta.object_name, name, given[name])
+            validate_counter(self._meta.object_name, name, given[name])
         self._put({name: given[name] for name in given if name not in counters})
         for name in counters:
             self._set_counter(name, given[name])
@@ -429,12 +429,12 @@ class Model(Altering, metaclass=ModelBase):
     def _alias(self, using: str | None) -> str:
         return using or self._using or self._meta.using
 
-    def _contents(self) -> Contents:
+    def _contents(self) -> Record:
         if self._tags:  # which may have been changed in place
-            self._tags[:] = checked_tags(type(self), self._tags)
-        return Contents(self.attrs, self._tags, self._expire_at_ms)
+            self._tags[:] = validate_tags(type(self), self._tags)
+        return Record(self.attrs, self._tags, self._expire_at_ms)
 
-    def _take(self, contents: Contents, packed: bytes, using: str) -> None:
+    def _take(self, contents: Record, packed: bytes, using: str) -> None:
         """The instance stands for what is stored now."""
         state = self.__dict__
         if contents.attrs is not self.attrs:

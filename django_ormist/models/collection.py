@@ -12,13 +12,13 @@ from ..flows import fetch, update
 from ..operations.operation import Flow
 from ..operations.search import Row
 from ..queries.conditions import Condition, all_of, any_of, negated, odd_of
-from ..queries.lookups import narrowed, without
+from ..queries.lookups import filter_query, without
 from ..queries.ordering import ordered
 from ..queries.query import CREATED, Query
 from .manager import Asking, Manager
-from .results import Results
+from .results import LazyResults
 from .state import marked, unmarked
-from .values import Projection
+from .values import ValuesCollection
 from .writing import alters_data
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 M = TypeVar("M", bound="Model")
 
 
-class Collection(Asking[M], Results[M]):
+class Collection(Asking[M], LazyResults[M]):
     """Objects of one model that match a question, oldest first.
 
     Chainable and never changed: every chain gives a new one. It is evaluated once, by
@@ -87,7 +87,7 @@ class Collection(Asking[M], Results[M]):
         if (tags or lookups) and self.query.is_sliced:
             raise TypeError("Cannot filter a query once a slice has been taken.")
         return self._chained(
-            narrowed(self.query, self.model._meta, tags, lookups, self.db)
+            filter_query(self.query, self.model._meta, tags, lookups, self.db)
         )
 
     filter = find
@@ -210,8 +210,8 @@ class Collection(Asking[M], Results[M]):
 
     def _projected(
         self, names: tuple[str, ...] | None, shape: "Shape[Any]"
-    ) -> Projection[Any]:
-        return Projection(self.all(), names, shape)
+    ) -> ValuesCollection[Any]:
+        return ValuesCollection(self.all(), names, shape)
 
     def _made(self, rows: Iterable[Row]) -> list[M]:
         restore, space, alias = self.model._from_row, self.space, self.db

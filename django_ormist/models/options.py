@@ -11,7 +11,7 @@ from django.apps import apps
 from django.utils.text import camel_case_to_spaces
 
 from ..connections import connections
-from ..crypto import drawn
+from ..crypto import get_random_string
 from ..deadlines import to_deadline
 from ..exceptions import ImproperlyConfigured
 from ..keys import Space
@@ -27,7 +27,7 @@ _ALPHABET = string.ascii_letters + string.digits
 _DEFAULTS: dict[str, Any] = {
     "abstract": False,
     "app_label": None,
-    "building": (),
+    "pending_indexes": (),
     "counters": (),
     "exclude_attrs": (),
     "expire": None,
@@ -47,7 +47,7 @@ _STATE = ("attrs", "_tags", "_expire_at_ms", "_packed", "_using")
 """What each instance has, and no class: _counters and _assigned are a class's too."""
 
 _INDEXING = ("index_attrs", "ordered", "unique")
-_LISTS = ("building", "counters", "exclude_attrs", "index_attrs", "ordered")
+_LISTS = ("pending_indexes", "counters", "exclude_attrs", "index_attrs", "ordered")
 _NOT_INHERITED = {"abstract", "model_name", "verbose_name", "verbose_name_plural"}
 
 
@@ -57,8 +57,9 @@ class Options(Schema):
     label: ``app_label.Model``, outside any app ``Model``: the name of the key space
     and the name on a command line. expire: the lifetime of a new object, None for
     ever. counters: names kept as atomic integers. ordered: attributes with a sorted
-    index. unique: names of attributes that are unique, or unique together. building:
-    those of all these whose index is written and not yet asked: see refuse_building().
+    index. unique: names of attributes that are unique, or unique together.
+    pending_indexes: names whose index is written and not yet read: see
+    refuse_pending().
     """
 
     def __init__(self, model: "type[Model]", meta: type | None) -> None:
@@ -70,7 +71,7 @@ class Options(Schema):
         self.abstract: bool = self._given["abstract"]
         self.id_length: int = self._given["id_length"]
         self.expire: int | float | timedelta | None = self._given["expire"]
-        self.building: frozenset[str] = frozenset(self._given["building"])
+        self.pending_indexes: frozenset[str] = frozenset(self._given["pending_indexes"])
         self.counters: frozenset[str] = frozenset(self._given["counters"])
         self.exclude_attrs: frozenset[str] = frozenset(self._given["exclude_attrs"])
         index_attrs = self._given["index_attrs"]
@@ -181,7 +182,7 @@ class Options(Schema):
 
     def new_pk(self) -> str:
         """A random id: letters and digits, each with the same chance."""
-        return drawn(_ALPHABET, self.id_length)
+        return get_random_string(_ALPHABET, self.id_length)
 
     def _read(self, meta: type | None) -> dict[str, Any]:
         """What Meta says, over what the bases' Metas say, over the defaults."""
@@ -274,10 +275,10 @@ class Options(Schema):
         for names in self.unique:
             self._check_key_name("unique", names)
         known = {*self.ordered, *(name for names in self.unique for name in names)}
-        for name in sorted(self.building - known):
+        for name in sorted(self.pending_indexes - known):
             if not self.indexes(name):
                 raise self._wrong(
-                    "building",
+                    "pending_indexes",
                     f"holds {name!r}, which has no index. Add it to index_attrs, "
                     "ordered or unique as well",
                 )

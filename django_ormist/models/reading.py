@@ -15,9 +15,9 @@ from .unsupported import COLLECTION, missing
 if TYPE_CHECKING:
     from ..flows.values import Shape
     from .base import Model
-    from .values import Projection
+    from .values import ValuesCollection
 if TYPE_CHECKING:
-    from .values import Projection
+    from .values import ValuesCollection
 
 if TYPE_CHECKING:
     from .base import Model
@@ -48,13 +48,13 @@ class Values:
 
     def _projected(
         self, names: tuple[str, ...] | None, shape: "Shape[Any]"
-    ) -> "Projection[Any]":
+    ) -> "ValuesCollection[Any]":
         """What is held under these names, in this shape."""
         raise NotImplementedError  # pragma: no cover
 
     def values(
         self, *names: str, **expressions: "Never"
-    ) -> "Projection[dict[str, Any]]":
+    ) -> "ValuesCollection[dict[str, Any]]":
         """``{name: value}`` of each object, without making instances.
 
         names: attributes, counters, ``id``, ``tags``, ``expire``; without any, ``id``
@@ -67,14 +67,14 @@ class Values:
     @overload
     def values_list(
         self, *names: str, flat: Literal[True], named: Literal[False] = ...
-    ) -> "Projection[Any]": ...
+    ) -> "ValuesCollection[Any]": ...
     @overload
     def values_list(
         self, *names: str, flat: Literal[False] = ..., named: bool = ...
-    ) -> "Projection[tuple[Any, ...]]": ...
+    ) -> "ValuesCollection[tuple[Any, ...]]": ...
     def values_list(
         self, *names: str, flat: bool = False, named: bool = False
-    ) -> "Projection[Any]":
+    ) -> "ValuesCollection[Any]":
         """A tuple of each object's values; flat: the one value; named: with names.
 
         Raises TypeError without names.
@@ -125,7 +125,7 @@ class Answers(Asked[M], Values):
 
     def _projected(
         self, names: tuple[str, ...] | None, shape: "Shape[Any]"
-    ) -> "Projection[Any]":
+    ) -> "ValuesCollection[Any]":
         return self._collection()._projected(names, shape)
 
     # One object

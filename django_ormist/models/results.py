@@ -15,7 +15,7 @@ T = TypeVar("T")
 _SHOWN = 20
 
 
-class Results(Generic[T]):
+class LazyResults(Generic[T]):
     """The answer to a query, asked for once and then kept; and slices of it.
 
     A subclass says what is made of rows, and how another query is asked.

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Self, SupportsIndex
 
-from ..flows.record import Contents
-from ..validators import checked_tags
+from ..flows.record import Record
+from ..validators import validate_tags
 
 if TYPE_CHECKING:
     from .base import Model
@@ -42,14 +42,14 @@ class Tags(list[str]):
         answer = change(new)
         if self._is_whole and _indexes_attributes(instance):
             before = set(instance._tags)
-            shown = Contents(instance.attrs, [], None).all_tags(instance._meta)
+            shown = Record(instance.attrs, [], None).all_tags(instance._meta)
             for text in shown:
                 if not drops and text not in before and text not in new:
                     raise ValueError(
                         f"The tag {text!r} is an attribute's. Change the attribute "
                         f"{text.partition(':')[0]!r}, or own_tags."
                     )
-            new = checked_tags(type(instance), new)
+            new = validate_tags(type(instance), new)
             own = [tag for tag in new if tag not in shown or tag in before]
         else:
             own = _each_once(new)
@@ -66,7 +66,7 @@ class Tags(list[str]):
 
     def extend(self, tags: Iterable[str], /) -> None:
         if isinstance(tags, str | bytes):
-            tags = checked_tags(type(self._instance), tags)  # which refuses it
+            tags = validate_tags(type(self._instance), tags)  # which refuses it
         more, at = list(tags), len(self._instance._tags)
         self._change(lambda new: new.__setitem__(slice(at, at), more))
 

@@ -12,7 +12,7 @@ from ..operations.operation import Flow
 from ..operations.search import Row
 from ..queries.query import Query
 from .reading import Values
-from .results import Results
+from .results import LazyResults
 from .state import marked, unmarked
 from .writing import alters_data
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class Projection(Results[T], Values):
+class ValuesCollection(LazyResults[T], Values):
     """What a collection's objects hold under some names: lazy as the collection is.
 
     It is evaluated once and keeps the answer. An attribute that an object has not is
@@ -105,8 +105,8 @@ class Projection(Results[T], Values):
 
     def _projected(
         self, names: tuple[str, ...] | None, shape: Shape[Any]
-    ) -> "Projection[Any]":
-        return Projection(self.asked, names, shape, self.is_distinct)
+    ) -> "ValuesCollection[Any]":
+        return ValuesCollection(self.asked, names, shape, self.is_distinct)
 
     def _of(self, asked: "Collection[Any]") -> Self:
         return type(self)(asked, self.names, self.shape, self.is_distinct)

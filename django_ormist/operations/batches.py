@@ -17,10 +17,10 @@ from ..keys import (
 )
 from .objects import SWEPT_BY_A_WRITE, Image, counter_words
 from .operation import Operation, Script, Word
-from .replies import Holder, Outcome, mistyped, outcome_among
+from .replies import Holder, Reply, mistyped, outcome_among
 
 
-def carriers_of(images: Iterable[Image]) -> tuple[list[bytes], list[int]]:
+def objects_by_term(images: Iterable[Image]) -> tuple[list[bytes], list[int]]:
     """The terms' suffixes, and of each in turn how many carry it and which, from 1."""
     carriers: dict[bytes, list[int]] = {}
     for number, image in enumerate(images, start=1):
@@ -47,18 +47,18 @@ def delete_many(
     stored: ids and images, at most some 100: the server does nothing else meanwhile,
     1.5 ms. Of each (DONE, None), or (REFUSED, what is stored or None).
     """
-    suffixes, carriers = carriers_of(image for _, image in stored)
+    suffixes, carriers = objects_by_term(image for _, image in stored)
     words: list[Word] = []
     for pk, image in stored:
         words += (pk_bytes(pk), image.packed)
         words += [image.unique.get(names, b"") for names in unique]
 
-    def parse(reply: list[Any]) -> list[tuple[Outcome, Any]]:
-        answers: list[tuple[Outcome, Any]] = [(Outcome.DONE, None)] * len(stored)
+    def parse(reply: list[Any]) -> list[tuple[Reply, Any]]:
+        answers: list[tuple[Reply, Any]] = [(Reply.DONE, None)] * len(stored)
         for number, fact in reply:
-            if number == Outcome.MISTYPED:
+            if number == Reply.MISTYPED:
                 raise mistyped(fact)
-            answers[number - 1] = (Outcome.REFUSED, fact)
+            answers[number - 1] = (Reply.REFUSED, fact)
         return answers
 
     return Operation(
@@ -130,7 +130,7 @@ def insert_many(
     passes_over: bool = False,
     arbiter: tuple[str, ...] | None = None,
 ) -> Operation:
-    """Write new objects, all or none. Answers (Outcome, 1-based number of one).
+    """Write new objects, all or none. Answers (Reply, 1-based number of one).
 
     Of DUE the fact is the numbers of all whose deadline is past.
     Of DONE the fact is (now in ms or None, Obstacles): see Image.written_at().
@@ -143,18 +143,18 @@ def insert_many(
 
     def parse(reply: Any) -> Any:
         if reply == 1:
-            return Outcome.DONE, (None, [])
-        if reply[0] == Outcome.MISTYPED:
-            return Outcome.MISTYPED, reply[1]
-        if reply[0] == Outcome.DUE:
-            return Outcome.DUE, reply[1:]
+            return Reply.DONE, (None, [])
+        if reply[0] == Reply.MISTYPED:
+            return Reply.MISTYPED, reply[1]
+        if reply[0] == Reply.EXPIRED:
+            return Reply.EXPIRED, reply[1:]
         if reply[0] != 1:
             return outcome_among(unique)(reply)
         _, now_ms, *passed = reply
-        return Outcome.DONE, (now_ms, [_obstacle(unique, *each) for each in passed])
+        return Reply.DONE, (now_ms, [_obstacle(unique, *each) for each in passed])
 
     first = 0 if arbiter is None else list(unique).index(arbiter) + 1
-    suffixes, carriers = carriers_of(new.image for new in objects)
+    suffixes, carriers = objects_by_term(new.image for new in objects)
     words: list[Word] = []
     for new in objects:
         image = new.image

@@ -7,10 +7,10 @@ from typing import Any
 from ..keys import Space
 from ..queries.conditions import Condition
 from . import objects
-from .compiler import Plan
+from .compiler import QueryCompiler
 from .objects import DELETE, SAVE, Image
 from .operation import Operation, Script, Word
-from .replies import Outcome, outcome
+from .replies import Reply, outcome
 
 COMMIT = Script("commit")
 SAVE_ANEW, DELETE_STRICT, ABSENT = "save_anew", "delete_strict", "absent"
@@ -23,7 +23,7 @@ KINDS: dict[str | Script, str] = {
 }
 """The word of commit.lua for the parts of each command."""
 
-Answers = dict[int, tuple[Outcome, Any]]
+Answers = dict[int, tuple[Reply, Any]]
 """Of parts by their place, from 0: what objects.save() or delete() answers."""
 
 
@@ -60,7 +60,7 @@ def unless(guard: Operation, write: Operation) -> Operation:
 
     def parse(reply: list[Any]) -> Any:
         is_written, answers, now_ms = both.parse(reply)
-        done = (Outcome.DONE, now_ms)
+        done = (Reply.DONE, now_ms)
         return answers.get(1, done) if is_written else answers.get(0) or answers[1]
 
     return replace(both, parse=parse)
@@ -98,6 +98,6 @@ def absent(space: Space, condition: Condition) -> Operation:
 
     Answers (MATCHED, id). A microsecond an id of the smallest of its parts.
     """
-    plan = Plan(space)
+    plan = QueryCompiler(space)
     words = tuple(plan.condition(condition))
     return Operation(ABSENT, tuple(plan.keys), words, parse=outcome)

@@ -21,7 +21,7 @@ _KINDS = {CREATED: "c", EXPIRE: "e", RANDOM: "?"}
 
 
 @dataclass(slots=True)
-class Plan:
+class QueryCompiler:
     """Keys as they are met, each once, and the words that number them from 1."""
 
     space: Space

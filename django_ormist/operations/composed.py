@@ -6,7 +6,7 @@ from typing import Any
 from ..keys import Space
 from ..queries.conditions import Condition
 from ..queries.query import CREATED, EXPIRE, Order, Query
-from .compiler import Plan
+from .compiler import QueryCompiler
 from .operation import Operation, Script, Word
 
 ASK = Script("ask")
@@ -16,7 +16,7 @@ NUMBER = Script("number")
 
 def page(space: Space, query: Query, limit: int, want: str, parse: Any) -> Operation:
     """The first *limit* live objects of the query's slice: ask.lua's reply, parsed."""
-    plan = Plan(space)
+    plan = QueryCompiler(space)
     words = (*plan.orders(query), *plan.condition(query.condition))
     return Operation(
         ASK, tuple(plan.keys), (*words, query.start, limit, want), parse=parse
@@ -28,7 +28,7 @@ def ids(space: Space, query: Query) -> Operation:
 
     Sorted here, by what the server says of each.
     """
-    plan = Plan(space)
+    plan = QueryCompiler(space)
     words = (*plan.orders(query), *plan.condition(query.condition))
 
     def parse(reply: list[list[Any]]) -> list[bytes]:
@@ -39,7 +39,7 @@ def ids(space: Space, query: Query) -> Operation:
 
 def count(space: Space, query: Query) -> Operation:
     """How many live objects match, of the whole query: slices are not looked at."""
-    plan = Plan(space)
+    plan = QueryCompiler(space)
     words = (0, *plan.condition(query.condition))
     return Operation(NUMBER, tuple(plan.keys), words)
 
@@ -49,7 +49,7 @@ def counts(space: Space, query: Query, others: Sequence[Condition]) -> Operation
 
     Conditions that the query names are read once, whatever the number of the others.
     """
-    plan = Plan(space)
+    plan = QueryCompiler(space)
     words: list[Word] = [len(others), *plan.condition(query.condition)]
     for other in others:
         words += plan.condition(other)

@@ -164,7 +164,7 @@ def save(
     is_indexed: bool = True,
     counted: Mapping[str, int] = NO_COUNTERS,
 ) -> Operation:
-    """Write *new* if *old* is what is stored. Answers (Outcome, stored bytes).
+    """Write *new* if *old* is what is stored. Answers (Reply, stored bytes).
 
     (DONE, now in ms) where *new* has a lifetime: see Image.written_at().
     old: NOTHING to insert. counters: those to set; None for a model without any.
@@ -241,7 +241,7 @@ def update(space: Space, pk: str, old: Image, new: Image) -> Operation:
 
 
 def delete(space: Space, pk: str, stored: Image, is_indexed: bool = True) -> Operation:
-    """Remove the object if *stored* is what is stored. Answers (Outcome, bytes).
+    """Remove the object if *stored* is what is stored. Answers (Reply, bytes).
 
     (UNEXPLAINED, 1): there is no object, and healing.forget() must follow.
     """
@@ -273,7 +273,7 @@ def renew(
     expire_at_ms: Deadline,
     has_counters: bool = False,
 ) -> Operation:
-    """Move the deadline of an object that begins as *packed*. Answers (Outcome, fact).
+    """Move the deadline of an object that begins as *packed*. Answers (Reply, fact).
 
     packed: as it was loaded, with a deadline. It stays where it is: a few bytes are
     sent, whatever its size. (DONE, now in ms): of a lifetime. (REFUSED, None): there

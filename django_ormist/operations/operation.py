@@ -74,17 +74,17 @@ class Operation:
     args: tuple[Word, ...] = ()
     parse: Callable[[Any], Any] = field(default=as_is, compare=False)
     is_write: bool = False
-    is_spelled_out: bool = False
+    with_source: bool = False
 
     def words(self) -> tuple[Word, ...]:
         """The command as it goes over the wire."""
         if isinstance(self.command, Script):
-            verb, name = self.command.spelled(self.is_spelled_out)
+            verb, name = self.command.spelled(self.with_source)
             return (verb, name, len(self.keys), *self.keys, *self.args)
         return (self.command, *self.keys, *self.args)
 
 
-class Notice(NamedTuple):
+class SignalEvent(NamedTuple):
     """A signal to send: ``send`` in sync code, ``asend`` in async code."""
 
     signal: Any
@@ -103,7 +103,7 @@ class Call(NamedTuple):
     arguments: dict[str, Any]
 
 
-Step = Operation | list[Operation] | Notice | Call
+Step = Operation | list[Operation] | SignalEvent | Call
 """What a flow may yield: one operation, several in one trip, a notice, or a call."""
 
 Flow = Generator[Step, Any, Any]

@@ -9,7 +9,7 @@ from ..exceptions import CorruptDataError
 from ..keys import Space, all_key, expires_key, index_keys, memo_key, term_key
 from .objects import NOTHING, Image, load_counters, pk_of, rewrite
 from .operation import Flow, Operation, Script
-from .replies import Outcome
+from .replies import Reply
 
 MEND = Script("mend")
 PUT_ASIDE = Script("put_aside")
@@ -163,19 +163,19 @@ def _told(
 
     waiting: gets those that somebody wrote meanwhile.
     """
-    answers: dict[bytes, tuple[Outcome, Any]] = {}
+    answers: dict[bytes, tuple[Reply, Any]] = {}
     if is_mending:
         answers = yield from _renewed(subject, remarked)
     faults = []
     for doubt, _, remarks in remarked:
         code, stored = answers.get(doubt.pk, (None, None))
-        if code in (Outcome.REFUSED, Outcome.COUNTED):
-            doubt.packed = stored if code is Outcome.REFUSED else doubt.packed
+        if code in (Reply.REFUSED, Reply.COUNTER_CHANGED):
+            doubt.packed = stored if code is Reply.REFUSED else doubt.packed
             waiting.append(doubt)
             continue
         key = subject.space.objects + doubt.pk
         for kind, detail in remarks.faults:
-            is_mended = code is Outcome.DONE and kind not in NOTES
+            is_mended = code is Reply.DONE and kind not in NOTES
             faults.append(Fault(kind, key, doubt.pk, detail.encode(), is_mended))
     return faults
 

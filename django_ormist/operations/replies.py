@@ -7,33 +7,33 @@ from typing import Any, NamedTuple
 from ..exceptions import CorruptDataError
 
 
-class Outcome(IntEnum):
+class Reply(IntEnum):
     """The first number of a script's answer."""
 
     MISTYPED = -1
     REFUSED = 0
     DONE = 1
-    UNEXPLAINED = 2
-    DUE = 3
-    SKIPPED = 4
-    TAKEN = 5
-    MATCHED = 6
-    COUNTED = 7
+    ORPHAN_INDEX = 2
+    EXPIRED = 3
+    NOT_RUN = 4
+    UNIQUE_TAKEN = 5
+    GUARD_FAILED = 6
+    COUNTER_CHANGED = 7
 
 
-def outcome(reply: Any) -> tuple[Outcome, Any]:
+def outcome(reply: Any) -> tuple[Reply, Any]:
     """A script's answer as (outcome, the fact that comes with it or None).
 
     Of TAKEN the fact is a list: outcome_among() reads it.
     Raises CorruptDataError that names the key, if one holds another type.
     """
     if reply == 1:
-        return Outcome.DONE, None
-    code = Outcome(reply[0])
+        return Reply.DONE, None
+    code = Reply(reply[0])
     fact: Any = reply[1] if len(reply) > 1 else None
-    if code is Outcome.TAKEN:
+    if code is Reply.UNIQUE_TAKEN:
         fact = reply[1:]
-    if code is Outcome.MISTYPED:
+    if code is Reply.MISTYPED:
         raise mistyped(fact)
     return code, fact
 
@@ -53,9 +53,9 @@ def outcome_among(unique: Iterable[tuple[str, ...]]) -> Callable[[Any], Any]:
     """outcome() where these are written: of TAKEN the fact is a Holder."""
     names = list(unique)
 
-    def read(reply: Any) -> tuple[Outcome, Any]:
+    def read(reply: Any) -> tuple[Reply, Any]:
         code, fact = outcome(reply)
-        if code is Outcome.TAKEN:
+        if code is Reply.UNIQUE_TAKEN:
             *number, which, pk = fact
             fact = Holder(names[which - 1], pk, *number)
         return code, fact

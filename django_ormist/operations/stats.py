@@ -39,7 +39,7 @@ OPERATIONS_A_TRIP = 1000
 
 
 @dataclass(frozen=True)
-class Tally:
+class ModelCounts:
     """count: live objects. expiring: those with a deadline. due: past it, unswept."""
 
     count: int
@@ -71,7 +71,7 @@ def tally(space: Space) -> Flow:
     ]
     # Others may write between the three: no number is below zero for that.
     due = max(stored - live, 0)
-    return Tally(live, max(deadlines - due, 0), due)
+    return ModelCounts(live, max(deadlines - due, 0), due)
 
 
 def sample(space: Space, indexed: Callable[[str], bool], size: int = SAMPLE) -> Flow:

@@ -15,7 +15,7 @@ from ..terms import (
     term_suffix,
     unique_value,
 )
-from ..validators import looked_up_pk
+from ..validators import clean_pk
 from . import ranges
 from .conditions import Condition, Holds, Ids, Term, all_of, any_of, negated, odd_of
 from .expressions import is_expression
@@ -31,7 +31,7 @@ _TEXTLESS = (bytes, list, tuple, dict, set, frozenset)
 _IDS = ("id", "pk", "id__in", "pk__in")
 
 
-def narrowed(
+def filter_query(
     query: Query,
     schema: Schema,
     asked: tuple[Any, ...],
@@ -203,7 +203,7 @@ def compares_text(schema: Schema, name: str) -> bool:
 
 def _held(schema: Schema, name: str, value: Any) -> Condition:
     """By the one object that holds the value of an attribute that is unique."""
-    schema.refuse_building(name)
+    schema.refuse_pending(name)
     field = unique_value([value])
     if field is None:
         what = "None" if value is None else f"a value of type {type(value).__name__}"
@@ -269,7 +269,7 @@ def _tag(schema: Schema, tag: Any) -> Condition:
         )
     plain = str.__str__(tag)
     name, _, text = plain.partition(":")
-    schema.refuse_building(name)
+    schema.refuse_pending(name)
     encoded(plain)
     given = Term(tag_term(plain, schema.indexes))
     if not reads_like_attribute(plain, schema.indexes):
@@ -280,7 +280,7 @@ def _tag(schema: Schema, tag: Any) -> Condition:
 def _pks(schema: Schema, name: str, value: Any) -> frozenset[str]:
     values = checked_ids(name, value) if name.endswith("__in") else [value]
     return frozenset(
-        looked_up_pk(schema.object_name, pk)
+        clean_pk(schema.object_name, pk)
         for pk in values
         if pk is not None  # as SQL has it: nothing has the id None
     )
@@ -305,7 +305,7 @@ def _attribute(schema: Schema, name: str, value: Any) -> str:
             f"Cannot filter {schema.object_name} by {name!r}: it is not indexed. "
             f"{_near(schema, name)}{_mend(schema, name)}"
         )
-    schema.refuse_building(name)
+    schema.refuse_pending(name)
     value = unwrapped(value)
     term = attribute_term(name, value)
     if term is None and not isinstance(value, _TEXTLESS):

@@ -45,7 +45,7 @@ def _order(schema: Schema, given: Any) -> Order:
         name, is_descending = given.removeprefix("-"), given.startswith("-")
     else:
         name, is_descending = _expressed(schema, given)
-    schema.refuse_building(name)
+    schema.refuse_pending(name)
     if name in schema.ordered or name in (CREATED, EXPIRE):
         return Order(name, is_descending)
     if name == RANDOM and not is_descending:
@@ -57,7 +57,7 @@ def _order(schema: Schema, given: Any) -> Order:
         )
     raise FieldError(
         f"Cannot order {schema.object_name} by {name!r}: it has no sorted index. "
-        f"{schema.mend_of_order(name)} {CREATED!r}, {EXPIRE!r} and {RANDOM!r} are "
+        f"{schema.advice_for_order(name)} {CREATED!r}, {EXPIRE!r} and {RANDOM!r} are "
         "orders too."
     )
 

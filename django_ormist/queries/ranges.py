@@ -15,15 +15,15 @@ def of_lookup(schema: Schema, name: str, lookup: str, value: Any) -> Condition:
     if name not in schema.ordered:
         raise FieldError(
             f"Cannot filter {schema.object_name} by {name}__{lookup}: {name!r} has no "
-            f"sorted index. {schema.mend_of_order(name)}"
+            f"sorted index. {schema.advice_for_order(name)}"
         )
-    schema.refuse_building(name)
+    schema.refuse_pending(name)
     return LOOKUPS[lookup](schema, name, value)
 
 
 def equal(schema: Schema, name: str, value: Any) -> Condition:
     """Has a value that is equal by order: 1, 1.0 and True are one."""
-    schema.refuse_building(name)
+    schema.refuse_pending(name)
     if value is None:
         return negated(Range(name))
     key = key_of(schema, name, "exact", value)

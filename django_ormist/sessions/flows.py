@@ -20,13 +20,13 @@ from ..connections import connections
 from ..deadlines import is_past, moment_ms, now_ms, remaining_ms
 from ..exceptions import ConflictError, IntegrityError
 from ..flows import save as save_flows
-from ..flows.record import Contents
+from ..flows.record import Record
 from ..keys import Space
 from ..operations import objects
 from ..operations.expiry import sweep
 from ..operations.objects import NOTHING, Image
 from ..operations.operation import Flow
-from ..operations.replies import Outcome
+from ..operations.replies import Reply
 from . import serialization, settings
 from .model import Session, private_id
 
@@ -157,14 +157,14 @@ def _end_old(store: "SessionStore", old: Session, is_cleared: bool) -> Flow:
     while True:
         image = _image(old, base)
         code, stored = yield objects.delete(_space(), old.id, image)
-        if code is not Outcome.REFUSED:
+        if code is not Reply.REFUSED:
             break
         if not is_cleared:
             yield from _bring_along(store, _contents(old, base), _contents(old, stored))
         base = stored
-    if code is Outcome.UNEXPLAINED:
+    if code is Reply.ORPHAN_INDEX:
         yield from save_flows.delete_stored(old, using, NOTHING)
-    return code is Outcome.DONE
+    return code is Reply.DONE
 
 
 def _interrupt(store: "SessionStore") -> Flow:
@@ -281,13 +281,13 @@ def _renew(store: "SessionStore", record: Session) -> Flow:
     while True:
         deadline, packed = _deadline(store), record._packed or b""
         code, fact = yield objects.renew(space, record.id, packed, deadline)
-        if code is Outcome.DONE:
+        if code is Reply.DONE:
             if isinstance(deadline, Lifetime):
                 deadline = deadline.deadline_ms(int(fact))
-            contents = Contents(record.attrs, [], deadline)
+            contents = Record(record.attrs, [], deadline)
             record._take(contents, with_deadline(packed, deadline), using)
             return
-        if code is Outcome.DUE:
+        if code is Reply.EXPIRED:
             yield from save_flows.delete_stored(record, using, NOTHING)
             return
         if fact is None:
@@ -300,7 +300,7 @@ def _renew(store: "SessionStore", record: Session) -> Flow:
         _take_over(store, record, sent)
 
 
-def _bring_along(store: "SessionStore", base: Contents, theirs: Contents) -> Flow:
+def _bring_along(store: "SessionStore", base: Record, theirs: Record) -> Flow:
     """Flow: put on the session what others changed in the one that it came from."""
     record = _known(store)
     if record is None:  # its lifetime was over as it began
@@ -360,8 +360,8 @@ def _known(store: "SessionStore") -> Session | None:
     return record if record.id == private_id(key) else None
 
 
-def _contents(record: Session, packed: bytes) -> Contents:
-    return Contents.of(packed, record._key(settings.using()))
+def _contents(record: Session, packed: bytes) -> Record:
+    return Record.of(packed, record._key(settings.using()))
 
 
 def _image(record: Session, packed: bytes | None) -> Image:

@@ -27,7 +27,7 @@ CHUNK = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class ForeignSession:
     """A session of another engine: its public key, what it holds, when it ends."""
 
     key: str
@@ -48,10 +48,10 @@ class Rows:
         number: int = self.live.count()
         return number
 
-    def __iter__(self) -> Iterator[Found]:
+    def __iter__(self) -> Iterator[ForeignSession]:
         for row in self.live.order_by("pk").iterator(chunk_size=CHUNK):
             data = self.engine.decode(row.session_data)
-            yield Found(row.session_key, data, moment_ms(row.expire_date))
+            yield ForeignSession(row.session_key, data, moment_ms(row.expire_date))
 
 
 class Scanned:
@@ -68,7 +68,7 @@ class Scanned:
     def count(self) -> int | None:
         return None
 
-    def __iter__(self) -> Iterator[Found]:
+    def __iter__(self) -> Iterator[ForeignSession]:
         names = self.client.scan_iter(
             match=glob_escaped(self.head.encode()) + b"*", count=1000
         )
@@ -82,7 +82,7 @@ class Scanned:
             for key, ttl_ms in zip(keys, ttls, strict=True):
                 if key in held and ttl_ms != -2:
                     lifetime = Lifetime(ttl_ms) if ttl_ms >= 0 else None
-                    yield Found(key, held[key], lifetime)
+                    yield ForeignSession(key, held[key], lifetime)
 
     def read(self, keys: list[str]) -> dict[str, dict[Any, Any]]:
         """What the sessions of these public keys hold, less those that are gone."""
@@ -161,7 +161,7 @@ BATCH = 500
 
 
 @dataclass
-class Tally:
+class ImportProgress:
     """How far an import has come. refused: private id and reason, of each."""
 
     carried: int = 0
@@ -173,13 +173,13 @@ class Tally:
         return self.carried + self.present + len(self.refused)
 
 
-def carried_over(found: Iterable[Found]) -> Iterator[Tally]:
+def carried_over(found: Iterable[ForeignSession]) -> Iterator[ImportProgress]:
     """Store each session that is not there yet; the tally after every 500.
 
     Begun again after an interruption, it goes on: what is stored is passed over, and
     never replaced. A session whose values SESSION_SERIALIZER refuses is left out.
     """
-    tally, rest = Tally(), iter(found)
+    tally, rest = ImportProgress(), iter(found)
     while some := list(islice(rest, BATCH)):
         made = [_made(each, tally) for each in some]
         new = [session for session in made if session is not None]
@@ -196,7 +196,7 @@ def carried_over(found: Iterable[Found]) -> Iterator[Tally]:
         yield tally
 
 
-def _made(found: Found, tally: Tally) -> Session | None:
+def _made(found: ForeignSession, tally: ImportProgress) -> Session | None:
     """The session as ours, not stored; None if it cannot be, which is tallied."""
     session = Session(id=private_id(found.key))
     serializer = import_string(django_settings.SESSION_SERIALIZER)

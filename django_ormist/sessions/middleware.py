@@ -139,8 +139,8 @@ def _outages_told(request: HttpRequest) -> Iterator[None]:
 
 def _is_unavailable(request: HttpRequest) -> bool:
     """Whether the session's server is away, and 503 is to say so."""
-    is_cut_off = getattr(getattr(request, "session", None), "is_cut_off", False)
-    return is_cut_off and settings.current().outage_status == UNAVAILABLE
+    is_unavailable = getattr(getattr(request, "session", None), "is_unavailable", False)
+    return is_unavailable and settings.current().outage_status == UNAVAILABLE
 
 
 def _answer(request: HttpRequest, response: Any) -> Any:

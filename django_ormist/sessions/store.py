@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from django.contrib.sessions.backends.base import VALID_KEY_CHARS, SessionBase
 
 from ..connections.executor import arun, run
-from ..crypto import drawn
+from ..crypto import get_random_string
 from ..operations.operation import Flow
 from . import flows, settings
 
@@ -30,7 +30,7 @@ class SessionStore(SessionBase):
     sighting: "Sighting | None" = None
     """What the middleware has seen of the device; stored when it is due."""
 
-    is_cut_off = False
+    is_unavailable = False
     """Whether the server did not answer, or with an error."""
 
     _record: "Session | None" = None
@@ -149,7 +149,7 @@ class SessionStore(SessionBase):
 
     def _get_new_session_key(self) -> str:
         """A key that is free by chance; the insert makes sure of it."""
-        return drawn(VALID_KEY_CHARS, _LENGTH)
+        return get_random_string(VALID_KEY_CHARS, _LENGTH)
 
     async def _aget_new_session_key(self) -> str:
         return self._get_new_session_key()
@@ -159,7 +159,7 @@ class SessionStore(SessionBase):
         try:
             return (yield from flow)
         except GeneratorExit:
-            self.is_cut_off = True
+            self.is_unavailable = True
             raise
 
 

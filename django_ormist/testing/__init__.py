@@ -4,6 +4,6 @@ pytest finds ``plugin.py`` by itself; ``IsolatedOrmist`` is for unittest's class
 """
 
 from .cases import IsolatedOrmist
-from .isolation import Isolated, assert_trips, isolated
+from .isolation import Isolated, assert_round_trips, isolated
 
-__all__ = ["Isolated", "IsolatedOrmist", "assert_trips", "isolated"]
+__all__ = ["Isolated", "IsolatedOrmist", "assert_round_trips", "isolated"]

@@ -4,7 +4,7 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, ClassVar
 from unittest import TestCase, TestResult
 
-from .isolation import Isolated, assert_trips, isolated
+from .isolation import Isolated, assert_round_trips, isolated
 
 if TYPE_CHECKING:
     _Case = TestCase
@@ -50,4 +50,4 @@ class IsolatedOrmist(_Case):
 
     def assertTrips(self, number: int, using: str | None = None) -> Any:
         """``with self.assertTrips(1): ...`` fails unless there is one round trip."""
-        return assert_trips(number, using)
+        return assert_round_trips(number, using)

@@ -18,7 +18,7 @@ from django.utils.functional import empty
 from .. import conf
 from ..connections import connections, redirection
 from ..connections.executor import run
-from ..connections.instrumentation import Trip, watched_by
+from ..connections.instrumentation import RoundTrip, listening
 from ..exceptions import NotSupportedError
 from ..operations.stats import copy_some, unlink_some
 
@@ -179,20 +179,22 @@ def _remove(folder: str, pid: int) -> None:
 
 
 @contextmanager
-def assert_trips(number: int, using: str | None = None) -> Iterator[list[Trip]]:
+def assert_round_trips(
+    number: int, using: str | None = None
+) -> Iterator[list[RoundTrip]]:
     """Fail unless the block makes exactly so many round trips; gives the Trips.
 
     Counts those of this thread, or of this task and what it starts. using: of this
     alias alone. A trip that only tells the server a script it does not know is not
     counted.
     """
-    trips: list[Trip] = []
+    trips: list[RoundTrip] = []
 
-    def count(trip: Trip) -> None:
+    def count(trip: RoundTrip) -> None:
         if not trip.is_first_load and using in (None, trip.using):
             trips.append(trip)
 
-    with watched_by(count):
+    with listening(count):
         yield trips
     if len(trips) != number:
         lines = [

@@ -1,4 +1,4 @@
-"""The pytest plugin: the test run's key space, ``ormist`` and ``assert_trips``.
+"""The pytest plugin: the test run's key space, ``ormist`` and ``assert_round_trips``.
 
 pytest imports this before any settings are there: nothing that it imports reads one.
 """
@@ -67,8 +67,8 @@ def _ormist_for_all(request: pytest.FixtureRequest) -> None:
 
 
 @pytest.fixture
-def assert_trips() -> Callable[..., Any]:
-    """``with assert_trips(1): ...`` fails unless there is exactly one round trip."""
-    from .isolation import assert_trips
+def assert_round_trips() -> Callable[..., Any]:
+    """``with assert_round_trips(1): ...`` fails if there are more or fewer."""
+    from .isolation import assert_round_trips
 
-    return assert_trips
+    return assert_round_trips

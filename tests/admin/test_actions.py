@@ -77,9 +77,9 @@ def test_delete_selected_of_all_pages_names_some_and_counts_the_rest(root, serve
 
 
 def test_a_queryset_does_what_its_collection_does(root, cities):
-    from django_ormist.admin.proxies import stub_of
+    from django_ormist.admin.proxies import admin_model_for
 
-    stubs = stub_of(City).objects.filter(country="IT")
+    stubs = admin_model_for(City).objects.filter(country="IT")
     assert stubs.set_expire(60) == 2
     assert stubs.ids() == [cities[0].pk, cities[1].pk]
 

@@ -120,10 +120,10 @@ def test_columns_with_an_index_sort_the_list(root, cities):
 
 
 def test_the_id_sorts_by_creation_and_the_deadline_by_itself(root, server):
-    from django_ormist.admin.proxies import stub_of
+    from django_ormist.admin.proxies import admin_model_for
 
     one, two = Plain.objects.create(expire=90), Plain.objects.create(expire=60)
-    stubs = stub_of(Plain).objects.all()
+    stubs = admin_model_for(Plain).objects.all()
     assert [each.ormist for each in stubs.order_by("-id")] == [two, one]
     assert [each.ormist for each in stubs.order_by("expire")] == [two, one]
 
@@ -167,11 +167,11 @@ def test_every_word_must_be_found(root, cities):
 
 def test_a_text_with_a_sorted_index_is_searched_by_its_beginning(root, server):
     from django_ormist.admin.lookups import found_by
-    from django_ormist.admin.proxies import stub_of
+    from django_ormist.admin.proxies import admin_model_for
 
     City.objects.create(name="New York")
     City.objects.create(name="Newcastle")
-    found, _ = found_by(stub_of(City).objects.all(), ["^name"], "New")
+    found, _ = found_by(admin_model_for(City).objects.all(), ["^name"], "New")
     assert len(found) == 2
 
 

@@ -16,7 +16,7 @@ import django_ormist as ormist
 from django_ormist import admin as ormist_admin
 from django_ormist.admin import permissions
 from django_ormist.admin.permissions import create_permissions
-from django_ormist.admin.proxies import all_stubs, stub_of
+from django_ormist.admin.proxies import admin_model_for, all_stubs
 from tests.models import City, Page, Plain, User
 
 from .site import CityAdmin, site
@@ -28,8 +28,8 @@ def ids(admin_class, model=City):
     """The ids of the errors that its check finds."""
     from django_ormist.admin.registration import declare, named_by
 
-    declare(stub_of(model), named_by(admin_class))
-    return [error.id for error in admin_class(stub_of(model), site).check()]
+    declare(admin_model_for(model), named_by(admin_class))
+    return [error.id for error in admin_class(admin_model_for(model), site).check()]
 
 
 @pytest.mark.parametrize("labels", [(), ("tests", "django_ormist")])
@@ -43,7 +43,7 @@ def test_the_checks_of_django_find_nothing(admin_settings):
 
 
 def test_django_lists_no_stub_and_finds_each(admin_settings):
-    stub = stub_of(City)
+    stub = admin_model_for(City)
     assert apps.get_model("tests.City") is stub
     listed = [model.__module__ for model in apps.get_models()]
     assert not [module for module in listed if module.startswith("django_ormist")]
@@ -96,7 +96,7 @@ def test_grants_and_history_of_the_old_place_move_along(own_content_types, super
     user.is_superuser = False
     assert user.get_all_permissions() == {"tests.change_city"}
     assert LogEntry.objects.get().content_type == ContentType.objects.get_for_model(
-        stub_of(City), for_concrete_model=False
+        admin_model_for(City), for_concrete_model=False
     )
     wanted = {"content_type__app_label": "tests", "content_type__model": "city"}
     assert Permission.objects.filter(**wanted).count() == 4
@@ -127,8 +127,8 @@ def test_a_model_can_be_unregistered():
     other = admin.AdminSite(name="other")
     ormist_admin.register(City, Page, site=other)(ormist_admin.OrmistAdmin)
     ormist_admin.unregister(City, site=other)
-    assert not other.is_registered(stub_of(City))
-    assert other.is_registered(stub_of(Page))
+    assert not other.is_registered(admin_model_for(City))
+    assert other.is_registered(admin_model_for(Page))
     with pytest.raises(NotRegistered):
         ormist_admin.unregister(City, site=other)
 
@@ -139,7 +139,7 @@ def test_no_table_is_made_or_asked(db, server, django_assert_num_queries):
     assert not [t for t in connection.introspection.table_names() if "city" in t]
     with django_assert_num_queries(0):
         City.objects.create(name="Rome")
-        [stub] = stub_of(City)._default_manager.all()
+        [stub] = admin_model_for(City)._default_manager.all()
         assert stub.name == "Rome"
 
 
@@ -152,12 +152,12 @@ def test_dumpdata_takes_nothing_of_redis(db, server, options):
 
 
 def test_a_stub_stands_for_its_object(server):
-    stub = stub_of(City)(City.objects.create("old", name="Rome", population=1))
+    stub = admin_model_for(City)(City.objects.create("old", name="Rome", population=1))
     assert (stub.pk, stub.name, stub.tags[0]) == (stub.ormist.id, "Rome", "old")
     stub.population = 2
     stub.save()
     assert City.objects.get(stub.pk).population == 2
-    assert stub == stub_of(City)(City.objects.get(stub.pk))
+    assert stub == admin_model_for(City)(City.objects.get(stub.pk))
     assert not hasattr(stub, "nothing")
 
 
@@ -165,7 +165,7 @@ def test_a_stub_can_be_pickled_and_copied(server):
     import copy
     import pickle
 
-    stub = stub_of(City)(City.objects.create(name="Rome"))
+    stub = admin_model_for(City)(City.objects.create(name="Rome"))
     assert pickle.loads(pickle.dumps(stub)) == stub
     assert copy.copy(stub).name == "Rome"
 
@@ -183,7 +183,7 @@ def test_a_stub_has_a_place_of_its_own(app_label, name, place):
     meta = type("Meta", (), {"app_label": app_label} if app_label else {})
     body = {"__module__": "nowhere", "Meta": meta}
     model = type(ormist.Model)(name, (ormist.Model,), body)
-    assert stub_of(model)._meta.label == place
+    assert admin_model_for(model)._meta.label == place
 
 
 def test_two_models_that_would_share_a_stub_are_refused():
@@ -195,9 +195,9 @@ def test_two_models_that_would_share_a_stub_are_refused():
         class Meta:
             app_label = "one"
 
-    stub_of(Item)
+    admin_model_for(Item)
     with pytest.raises(ormist.ImproperlyConfigured, match=r"one.two_Item and one_two"):
-        stub_of(two_Item)
+        admin_model_for(two_Item)
 
 
 def test_only_models_of_ours_and_an_ormist_admin_are_registered():
@@ -210,7 +210,7 @@ def test_only_models_of_ours_and_an_ormist_admin_are_registered():
 
 
 def test_the_admin_of_the_tests_has_no_errors():
-    assert CityAdmin(stub_of(City), site).check() == []
+    assert CityAdmin(admin_model_for(City), site).check() == []
 
 
 @pytest.mark.parametrize(
@@ -243,7 +243,7 @@ def test_an_option_that_cannot_work_is_refused_by_name(option, value):
 )
 def test_what_no_index_answers_is_refused_with_the_line_to_add(option, value, mend):
     odd = type("OddAdmin", (ormist_admin.OrmistAdmin,), {option: value})
-    [error] = odd(stub_of(City), site).check()
+    [error] = odd(admin_model_for(City), site).check()
     assert error.id == "ormist.E203"
     assert mend in error.hint
 
@@ -287,7 +287,7 @@ def test_what_the_model_defines_is_a_column(server):
         "OddAdmin", (ormist_admin.OrmistAdmin,), {"list_display": ["double", "half"]}
     )
     assert ids(odd, Shown) == []
-    stub = stub_of(Shown)(Shown(n=4))
+    stub = admin_model_for(Shown)(Shown(n=4))
     assert (stub.double(), stub.half) == (8, 2)
     assert type(stub).double.short_description == "twice"
 
@@ -304,10 +304,10 @@ def test_a_model_declared_again_keeps_its_stub_name():
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # as Django's own reloading
-        one, two = stub_of(declared()), stub_of(declared())
+        one, two = admin_model_for(declared()), admin_model_for(declared())
     assert one is not two
     assert one.__name__ == two.__name__
 
 
 def test_users_of_two_sites_share_a_stub():
-    assert stub_of(User) is stub_of(User)
+    assert admin_model_for(User) is admin_model_for(User)

@@ -8,10 +8,10 @@ from django.db.models import Avg, Count, F, Manager, Max, Min, Model, Q, QuerySe
 from django.db.models import Value as V
 
 import django_ormist as ormist
-from django_ormist.models.values import Projection
+from django_ormist.models.values import ValuesCollection
 from tests.models import City, Page, Plain, Todo, User
 
-OURS = {QuerySet: (ormist.Collection, Projection), Manager: (ormist.Manager,)}
+OURS = {QuerySet: (ormist.Collection, ValuesCollection), Manager: (ormist.Manager,)}
 OURS[Model] = (ormist.Model,)
 
 # Its SQL tables have parents, and ours takes another option.

@@ -161,7 +161,7 @@ REFUSED = [
     (lambda: Account.objects.values_list("pk"), "QuerySet", r"list\("),
     (lambda: Account.objects, "UserManager", r"list\("),
     (lambda: Plain.objects.all(), "Collection", r"list\("),
-    (lambda: Plain.objects.values("x"), "Projection", r"list\("),
+    (lambda: Plain.objects.values("x"), "ValuesCollection", r"list\("),
     (lambda: Plain.objects, "Manager", r"list\("),
     (lambda: F("n"), "F", r"update\("),
     (lambda: F("n") + 1, "CombinedExpression", r"update\("),

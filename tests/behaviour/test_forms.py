@@ -28,7 +28,7 @@ class CityChoice(forms.ModelChoiceField):
         return obj.name
 
 
-class Trip(forms.Form):
+class RoundTrip(forms.Form):
     to = CityChoice(City.objects.order_by("name"), empty_label="nowhere")
     by_code = CityChoice(City.objects, to_field_name="code", required=False)
     over = forms.ModelMultipleChoiceField(City.objects.all(), required=False)
@@ -40,23 +40,23 @@ class Trip(forms.Form):
 
 
 def test_a_choice_field_renders_the_objects_of_each_moment(cities):
-    assert list(Trip()["to"].field.choices) == [
+    assert list(RoundTrip()["to"].field.choices) == [
         ("", "nowhere"),
         ("c-be", "Bern"),
         ("c-pa", "Paris"),
         ("c-zh", "Zürich"),
     ]
-    text = str(Trip(initial={"to": cities[1]})["to"])
+    text = str(RoundTrip(initial={"to": cities[1]})["to"])
     assert '<option value="c-zh" selected>Zürich</option>' in text
     cities[1].delete()
-    assert "Zürich" not in str(Trip()["to"])
-    assert len(Trip().fields["to"].choices) == 3
-    assert 'value="c-be"' in str(Trip()["radio"])
-    assert 'value="c-pa"' not in str(Trip()["radio"])
+    assert "Zürich" not in str(RoundTrip()["to"])
+    assert len(RoundTrip().fields["to"].choices) == 3
+    assert 'value="c-be"' in str(RoundTrip()["radio"])
+    assert 'value="c-pa"' not in str(RoundTrip()["radio"])
 
 
 def test_a_choice_field_finds_the_object_that_was_chosen(cities):
-    form = Trip({"to": "c-be", "by_code": "zh", "over": ["c-pa", "c-be"]})
+    form = RoundTrip({"to": "c-be", "by_code": "zh", "over": ["c-pa", "c-be"]})
     assert form.is_valid(), form.errors
     assert form.cleaned_data["to"] == cities[0]
     assert form.cleaned_data["by_code"] == cities[1]
@@ -79,7 +79,7 @@ def test_a_choice_field_finds_the_object_that_was_chosen(cities):
     ],
 )
 def test_a_choice_field_refuses_what_is_not_among_them(cities, data, field):
-    form = Trip(data)
+    form = RoundTrip(data)
     assert not form.is_valid()
     assert list(form.errors) == [field]
 
@@ -87,20 +87,20 @@ def test_a_choice_field_refuses_what_is_not_among_them(cities, data, field):
 def test_a_choice_field_says_what_was_changed(cities):
     initial = {"to": cities[0], "by_code": cities[1], "over": City.objects.all()}
     chosen = {"to": "c-be", "by_code": "zh", "over": ["c-be", "c-zh", "c-pa"]}
-    assert Trip(chosen, initial=initial).changed_data == []
+    assert RoundTrip(chosen, initial=initial).changed_data == []
     chosen |= {"to": "c-pa", "over": ["c-be"]}
-    assert Trip(chosen, initial=initial).changed_data == ["to", "over"]
+    assert RoundTrip(chosen, initial=initial).changed_data == ["to", "over"]
 
 
 def test_a_choice_field_without_a_choice_is_an_empty_collection(cities):
-    form = Trip({"to": "c-be"})
+    form = RoundTrip({"to": "c-be"})
     assert form.is_valid()
     assert isinstance(form.cleaned_data["over"], ormist.Collection)
     assert list(form.cleaned_data["over"]) == []
 
 
 def test_a_choice_field_takes_another_collection_later(cities):
-    form = Trip({"to": "c-pa"})
+    form = RoundTrip({"to": "c-pa"})
     form.fields["to"].queryset = City.objects.find(population__lt=1000)
     assert list(form.errors) == ["to"]
 

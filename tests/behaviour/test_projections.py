@@ -42,7 +42,7 @@ def test_an_evaluated_projection_answers_from_what_it_has(ask, trips, cities):
             assert "Oz" not in asked
             assert list(asked[1:3]) == asked[:4:1][1:3] == ["Ulm", "Basel"]
             assert ask(asked[4:].count) == 1
-            assert repr(asked[:1]) == "<Projection ['Bern']>"
+            assert repr(asked[:1]) == "<ValuesCollection ['Bern']>"
         assert seen.count == 0
 
 
@@ -63,7 +63,9 @@ def test_indices_are_those_of_a_collection(cities, is_distinct, is_evaluated):
         with pytest.raises(ValueError, match="Negative indexing is not supported"):
             asked[wrong]
     for wrong in ("name", None, 1.0):
-        with pytest.raises(TypeError, match="Projection indices must be integers or"):
+        with pytest.raises(
+            TypeError, match="ValuesCollection indices must be integers or"
+        ):
             asked[wrong]
     for far in (5, 2**53, 10**30):
         with pytest.raises(IndexError):
@@ -86,7 +88,7 @@ def test_a_slice_of_distinct_values_is_lazy(ask, trips, cities):
     assert ask(countries[3:].exists) is False
     assert ask(countries[3:].count) == 0
     assert ask(countries[:2].list) == ["IQ", "DE"]
-    assert repr(part) == "<Projection ['DE', 'CH']>"
+    assert repr(part) == "<ValuesCollection ['DE', 'CH']>"
     with pytest.raises(TypeError, match="once a slice has been taken"):
         part.find("a")
     with pytest.raises(TypeError, match="once a slice has been taken"):
@@ -143,7 +145,7 @@ def test_repr_shows_the_first_twenty_rows(trips, cities):
     asked = cities.values("name", "population")
     with trips() as seen:
         assert repr(asked[3:]) == (
-            "<Projection [{'name': 'Köln', 'population': 1073000}, "
+            "<ValuesCollection [{'name': 'Köln', 'population': 1073000}, "
             "{'name': 'Ur', 'population': None}]>"
         )
     assert seen.count == 1

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from django_ormist.codecs import pack
 from django_ormist.keys import Space, all_key, object_key
 from django_ormist.operations import stats
-from django_ormist.operations.stats import Sample, Tally
+from django_ormist.operations.stats import ModelCounts, Sample
 
 SPACE = Space("p", "app.M")
 
@@ -28,11 +28,11 @@ def answer(flow, *replies):
 
 
 def test_tally_counts_the_due_ones_apart():
-    assert answer(stats.tally(SPACE), [7, 10, 5])[0] == Tally(7, 2, 3)
+    assert answer(stats.tally(SPACE), [7, 10, 5])[0] == ModelCounts(7, 2, 3)
 
 
 def test_tally_is_never_below_zero_when_others_write_meanwhile():
-    assert answer(stats.tally(SPACE), [11, 10, 0])[0] == Tally(11, 0, 0)
+    assert answer(stats.tally(SPACE), [11, 10, 0])[0] == ModelCounts(11, 0, 0)
 
 
 def test_a_sample_tells_terms_and_damaged_bytes():

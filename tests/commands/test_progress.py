@@ -6,7 +6,7 @@ import pytest
 from django.core.management.base import BaseCommand
 
 from django_ormist.management import command
-from django_ormist.management.command import Pace, Progress, lasting
+from django_ormist.management.command import Progress, Rate, lasting
 from tests.commands.conftest import Terminal
 
 
@@ -23,7 +23,7 @@ def clock(monkeypatch):
 
 
 def test_a_pace_tells_rate_and_remaining_time(clock):
-    pace = Pace(1000)
+    pace = Rate(1000)
     assert pace.text("objects") == "0 of 1000 objects"
     clock(2)
     pace.count(100)
@@ -31,7 +31,7 @@ def test_a_pace_tells_rate_and_remaining_time(clock):
 
 
 def test_a_pace_that_goes_past_its_total_is_never_behind_it(clock):
-    pace = Pace(10)
+    pace = Rate(10)
     clock(10)
     pace.count(100)
     assert pace.text("keys") == "100 of 100 keys, 10 a second, 0 s left"

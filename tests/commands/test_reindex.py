@@ -124,7 +124,7 @@ def test_what_cannot_be_read_is_named_and_left(command, server):
 
 def test_an_index_under_construction_refuses_to_answer(command, server):
     things(10)
-    with declared(**NEW, building=["city", "size", "code"]) as Thing:
+    with declared(**NEW, pending_indexes=["city", "size", "code"]) as Thing:
         for ask in (
             lambda: Thing.objects.find(city="c1"),
             lambda: Thing.objects.find("city:c1"),
@@ -153,6 +153,6 @@ def test_an_index_under_construction_refuses_to_answer(command, server):
 def test_only_what_has_an_index_can_be_under_construction():
     with (
         pytest.raises(ormist.ImproperlyConfigured, match="'x', which has no index"),
-        declared(building=["x"]),
+        declared(pending_indexes=["x"]),
     ):
         pass

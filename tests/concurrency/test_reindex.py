@@ -57,7 +57,7 @@ def test_no_question_is_answered_wrong_meanwhile(server):
                 for n in range(start, min(start + 10_000, NUMBER))
             )
     end = Event()
-    building = declared(**NEW, building=["city", "size", "code"])
+    building = declared(**NEW, pending_indexes=["city", "size", "code"])
     with building as Thing, ThreadPoolExecutor(4) as crew:
         jobs = [crew.submit(read, Thing, end) for _ in range(2)]
         jobs += [crew.submit(write, Thing, end, seed) for seed in range(2)]

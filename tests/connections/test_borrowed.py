@@ -10,7 +10,7 @@ from django.core.cache.backends.base import BaseCache
 from django.core.checks import run_checks
 
 from django_ormist.connections import connections
-from django_ormist.connections.cache_pools import SentOnce
+from django_ormist.connections.cache_pools import NoRetryPool
 from django_ormist.exceptions import ImproperlyConfigured
 from django_ormist.operations.operation import Operation
 from tests.connections.test_pools import in_threads, sockets
@@ -78,7 +78,7 @@ def test_the_pool_of_django_redis_is_shared(borrow):
     connection = borrow(DJANGO_REDIS)
     theirs = caches["shop"].client.get_client(write=True).connection_pool
     assert connection.endpoint.lent is theirs
-    assert isinstance(connection.client.connection_pool, SentOnce)
+    assert isinstance(connection.client.connection_pool, NoRetryPool)
     assert connection.client.ping()
     connection.close()  # which leaves it to its owner
     assert theirs._available_connections[0].is_connected

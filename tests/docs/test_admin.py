@@ -8,7 +8,7 @@ from django.contrib import admin
 
 from django_ormist import admin as ormist_admin
 from django_ormist.admin import checks
-from django_ormist.admin.proxies import stub_of
+from django_ormist.admin.proxies import admin_model_for
 from tests.docs.pages import DOCS, assert_signatures, run
 
 
@@ -21,11 +21,11 @@ def scope(monkeypatch):
 
 
 def test_the_code_runs_and_its_admins_have_no_errors(scope):
-    site, stub = scope["site"], stub_of(scope["Article"])
+    site, stub = scope["site"], admin_model_for(scope["Article"])
     assert isinstance(site.get_model_admin(stub), scope["ArrangedArticleAdmin"])
     assert site.get_model_admin(stub).check() == []
     assert scope["ArticleAdmin"](stub, site).check() == []
-    assert site.get_model_admin(stub_of(scope["Session"])).check() == []
+    assert site.get_model_admin(admin_model_for(scope["Session"])).check() == []
 
 
 def test_every_check_and_every_refused_option_is_there():

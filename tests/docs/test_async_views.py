@@ -6,7 +6,7 @@ from types import ModuleType
 import pytest
 from django.test import AsyncClient
 
-from django_ormist.testing import assert_trips
+from django_ormist.testing import assert_round_trips
 from tests.docs.pages import run
 
 TEMPLATES = {"devices.html": "{% for each in devices %}{{ each.name }} {% endfor %}"}
@@ -52,7 +52,7 @@ def test_the_views_answer(names):
 
 def test_a_template_iterates_over_an_evaluated_collection_without_a_round_trip(names):
     async def visit():
-        with assert_trips(1):
+        with assert_round_trips(1):
             await AsyncClient().get("/1/page/")
 
     asyncio.run(visit())

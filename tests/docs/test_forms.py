@@ -5,7 +5,7 @@ from types import ModuleType
 import pytest
 from django.test import Client
 
-from django_ormist.testing import assert_trips
+from django_ormist.testing import assert_round_trips
 from tests.docs.pages import run
 
 TEMPLATES = {
@@ -53,7 +53,7 @@ def test_the_form_and_the_views_of_the_page_work(site):
         response = client.post("/cities/be/edit/", data | wrong)
         assert message in response.content
     assert City.objects.get("be").attrs == data | {"country": "CH"}
-    with assert_trips(2):
+    with assert_round_trips(2):
         assert client.get("/cities/").content == b"Basel Berne "
     assert client.post("/cities/be/delete/")["Location"] == "/cities/"
     assert client.get("/cities/be/").status_code == 404

@@ -6,7 +6,7 @@ from threading import Barrier
 
 import pytest
 
-from django_ormist.testing import assert_trips
+from django_ormist.testing import assert_round_trips
 from tests.docs.pages import run
 
 WORKERS, JOBS = 4, 25
@@ -44,7 +44,7 @@ def test_of_all_workers_exactly_one_gets_each_job(names, verb):
 @pytest.mark.parametrize(("verb", "number"), [("claim", 5), ("claim_strictly", 2)])
 def test_a_claim_takes_as_many_round_trips_as_the_page_says(names, verb, number):
     names["Job"].objects.create(state="waiting")
-    with assert_trips(number):
+    with assert_round_trips(number):
         assert names[verb]("worker")
 
 

@@ -25,7 +25,7 @@ def acl():
     return block[1].split()
 
 
-class Parcel(ormist.TaggedAttrsModel):
+class Batch(ormist.TaggedAttrsModel):
     class Meta:
         counters = ["views"]
         ordered = ["weight"]
@@ -57,9 +57,9 @@ def user(request, start_server, settings):
 
 
 def test_models_work_as_the_user_of_the_acl_line(ask, user):
-    objects = Parcel.objects
+    objects = Batch.objects
     one = ask(objects.create, "a", "b", id="one", weight=1, number=7, views=3)
-    ask(objects.bulk_create, [Parcel("a", id=f"n{i}", weight=i) for i in range(250)])
+    ask(objects.bulk_create, [Batch("a", id=f"n{i}", weight=i) for i in range(250)])
     one.weight, one.tags = 2, ["a", "c"]
     ask(one.save)
     ask(one.increment, "views")
@@ -95,22 +95,20 @@ def test_sessions_work_as_the_user_of_the_acl_line(user):
 
 
 def test_the_commands_work_as_the_user_of_the_acl_line(user, tmp_path, capsys):
-    Parcel.objects.bulk_create([Parcel("a", id=f"n{i}", weight=i) for i in range(50)])
+    Batch.objects.bulk_create([Batch("a", id=f"n{i}", weight=i) for i in range(50)])
     dump = tmp_path / "parcels.jsonl"
-    label = Parcel._meta.label
+    label = Batch._meta.label
     call_command("ormist_inspect")
     call_command("ormist_inspect", label, "n1")
     call_command("ormist_inspect", label, "--verify")
-    connections["default"].client.unlink(
-        object_key(Parcel._meta.space("default"), "n1")
-    )
+    connections["default"].client.unlink(object_key(Batch._meta.space("default"), "n1"))
     call_command("ormist_inspect", label, "--repair")
     call_command("ormist_reindex", label)
     call_command("ormist_sweep", label)
     call_command("ormist_dump", label, "--output", str(dump))
     call_command("ormist_flush", label, "--no-input")
     call_command("ormist_load", str(dump))
-    assert Parcel.objects.count() == 49
+    assert Batch.objects.count() == 49
     call_command("ormist_flush", "--no-input")
     assert user() == set()
 

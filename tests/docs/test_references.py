@@ -1,6 +1,6 @@
 """docs/howto/references.rst: its code runs, in the round trips that it says."""
 
-from django_ormist.testing import assert_trips
+from django_ormist.testing import assert_round_trips
 from tests.docs.pages import run
 
 
@@ -10,7 +10,7 @@ def test_the_code_of_the_page_runs(server):
     for number in range(20):
         customer = names["Customer"].objects.create(name=str(number))
         names["Order"].objects.create(customer=customer.id)
-    with assert_trips(2):
+    with assert_round_trips(2):
         names["orders_with_customers"]()
-    with assert_trips(1):
+    with assert_round_trips(1):
         names["place_order"](customer)

@@ -51,7 +51,7 @@ class Store:
 
     def run(self, operation: Operation) -> Any:
         """The raw reply of a script."""
-        spelled_out = replace(operation, is_spelled_out=True)
+        spelled_out = replace(operation, with_source=True)
         return self.client.execute_command(*spelled_out.words())
 
     def save(

@@ -7,7 +7,7 @@ from django_ormist.connections.executor import run
 from django_ormist.deadlines import now_ms
 from django_ormist.exceptions import CorruptDataError
 from django_ormist.operations import objects
-from django_ormist.operations.replies import Outcome
+from django_ormist.operations.replies import Reply
 from tests.checker import raw_faults
 from tests.models import Page, Token
 
@@ -34,7 +34,7 @@ def renewed(instance, packed=None, by_ms=LATER_MS):
 
 
 def test_the_deadline_is_moved_in_the_bytes_the_ttl_and_the_index(token, server):
-    assert renewed(token) == (Outcome.DONE, None)
+    assert renewed(token) == (Reply.DONE, None)
     found = Token.objects.get(token.id)
     assert found.ttl() > 7100
     assert (found.attrs, found.tags) == (token.attrs, ["tag"])
@@ -59,7 +59,7 @@ def test_the_operation_carries_no_payload(token):
 def test_what_is_gone_stays_gone(token, server):
     before = token._packed
     token.delete()
-    assert renewed(token, packed=before) == (Outcome.REFUSED, None)
+    assert renewed(token, packed=before) == (Reply.REFUSED, None)
     assert server.keys() == []
 
 
@@ -67,7 +67,7 @@ def test_an_object_that_begins_otherwise_is_left_alone(token, server):
     other = Token.objects.get(token.id)
     other.first = "two"
     other.save()
-    assert renewed(token) == (Outcome.REFUSED, 1)
+    assert renewed(token) == (Reply.REFUSED, 1)
     assert Token.objects.get(token.id).ttl() < 3601
     assert raw_faults(server.client, server.key_prefix) == []
 
@@ -83,7 +83,7 @@ def test_what_was_changed_behind_its_head_is_kept(token, server):
     found = Token.objects.get(token.id)
     assert (found.last, found.big) == ("added", "x" * 500)
     # msgpack counts the attributes in its head; JSON does not.
-    assert (code is Outcome.DONE) == (found.ttl() > 7100)
+    assert (code is Reply.DONE) == (found.ttl() > 7100)
     assert raw_faults(server.client, server.key_prefix) == []
 
 
@@ -91,19 +91,19 @@ def test_an_object_without_a_deadline_gets_none(token, server):
     before = token._packed
     token.expire = None
     token.save()
-    assert renewed(token, packed=before) == (Outcome.REFUSED, 1)
+    assert renewed(token, packed=before) == (Reply.REFUSED, 1)
     assert Token.objects.get(token.id).expire is None
 
 
 def test_a_past_deadline_is_refused(token):
-    assert renewed(token, by_ms=-1) == (Outcome.DUE, None)
+    assert renewed(token, by_ms=-1) == (Reply.EXPIRED, None)
     assert Token.objects.get(token.id).ttl() > 3500
 
 
 def test_counters_live_as_long(server):
     page = Page("tag", views=3, expire=60)
     page.save()
-    assert renewed(page) == (Outcome.DONE, None)
+    assert renewed(page) == (Reply.DONE, None)
     assert Page.objects.get(page.id).views == 3
     assert raw_faults(server.client, server.key_prefix) == []
 

@@ -402,7 +402,7 @@ def test_a_save_after_one_that_failed_leaves_a_sound_store(
     server.connect("redis://127.0.0.1:1/0")
     with pytest.raises(ConnectionError):
         ask(session.save)
-    assert session.is_cut_off
+    assert session.is_unavailable
     server.connect(location)
     ask(session.save)
     assert Session.objects.find(user_id=7).count() == int(signs_in)

@@ -13,7 +13,7 @@ from django.conf import settings as django_settings
 from django.test import SimpleTestCase
 
 import django_ormist as ormist
-from django_ormist.testing import IsolatedOrmist, assert_trips, isolated
+from django_ormist.testing import IsolatedOrmist, assert_round_trips, isolated
 from tests.models import Page, Todo, Token
 
 
@@ -135,17 +135,17 @@ def test_freezegun_moves_expiry():
 def test_trips_are_counted_and_named():
     with isolated():
         todo = Todo.objects.create("x")
-        with assert_trips(2) as trips:
+        with assert_round_trips(2) as trips:
             todo.save()
             assert Todo.objects.count() == 1
         assert [trip.summary for trip in trips] == ["update", "count"]
-        with assert_trips(0, using="other"):
+        with assert_round_trips(0, using="other"):
             todo.save()
         with (
             pytest.raises(
                 AssertionError, match=r"(?s)1 round trips, 3 .*default: update"
             ),
-            assert_trips(3),
+            assert_round_trips(3),
         ):
             todo.save()
 
@@ -154,12 +154,12 @@ def test_trips_of_tasks_are_counted():
     async def work():
         await asyncio.gather(*(Todo.objects.acreate("x") for _ in range(3)))
 
-    with isolated(), assert_trips(3):
+    with isolated(), assert_round_trips(3):
         asyncio.run(work())
 
 
 def test_an_error_in_the_block_is_not_hidden():
-    with isolated(), pytest.raises(KeyError), assert_trips(5):
+    with isolated(), pytest.raises(KeyError), assert_round_trips(5):
         raise KeyError
 
 

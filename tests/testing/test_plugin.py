@@ -49,9 +49,9 @@ def run(pytester, monkeypatch):
 
 TESTS = """
 @pytest.mark.parametrize("n", range(6))
-def test_isolated(ormist, assert_trips, n):
+def test_isolated(ormist, assert_round_trips, n):
     assert Cart.objects.count() == 0
-    with assert_trips(1):
+    with assert_round_trips(1):
         Cart.objects.create("x")
     {}
 """
@@ -92,8 +92,8 @@ def test_without_asking():
 
 def test_too_many_trips_fail_and_are_named(run):
     result = run("""
-def test_trips(ormist, assert_trips):
-    with assert_trips(1):
+def test_trips(ormist, assert_round_trips):
+    with assert_round_trips(1):
         Cart.objects.count()
         Cart.objects.count()
 """)

@@ -6,7 +6,7 @@ from django.db.models import Q, Sum
 
 import django_ormist as ormist
 from django_ormist import Collection
-from django_ormist.models.values import Projection
+from django_ormist.models.values import ValuesCollection
 
 M = TypeVar("M", bound=ormist.Model)
 Row = dict[str, Any]
@@ -107,15 +107,15 @@ class View:
 def attributes_of_classes_are_collections() -> None:
     assert_type(View.queryset, Collection[City])
     assert_type(View().queryset.list(), list[City])
-    assert_type(View().names, Projection[tuple[Any, ...]])
+    assert_type(View().names, ValuesCollection[tuple[Any, ...]])
     assert_type(View().manager.get("x"), City)
 
 
 def answers_have_types_of_their_own() -> None:
     names = City.objects.values_list("name", flat=True)
-    assert_type(names, Projection[Any])
-    assert_type(City.objects.values("name"), Projection[dict[str, Any]])
-    assert_type(City.objects.values_list("a", "b"), Projection[tuple[Any, ...]])
+    assert_type(names, ValuesCollection[Any])
+    assert_type(City.objects.values("name"), ValuesCollection[dict[str, Any]])
+    assert_type(City.objects.values_list("a", "b"), ValuesCollection[tuple[Any, ...]])
     assert_type(City.objects.values("name").list(), list[dict[str, Any]])
     assert_type(City.objects.facets("population"), dict[Any, int])
     assert_type(City.objects.aggregate(Sum("population")), dict[str, Any])
@@ -127,14 +127,14 @@ def projections_are_asked_as_collections() -> None:
     assert_type(names.get(pk="x"), Row)
     assert_type(names.last(), Row | None)
     assert_type(names.latest("population"), Row)
-    assert_type(names.none().all().distinct(), Projection[Row])
+    assert_type(names.none().all().distinct(), ValuesCollection[Row])
     assert_type(names[0], Row)
-    assert_type(names[:2], Projection[Row])
+    assert_type(names[:2], ValuesCollection[Row])
     assert_type(names[0:20].list(), list[Row])
     assert_type(list(names.iterator()), list[Row])
-    assert_type(names.values_list("id", flat=True), Projection[Any])
-    assert_type(names.values_list("id"), Projection[tuple[Any, ...]])
-    assert_type(names.values(), Projection[Row])
+    assert_type(names.values_list("id", flat=True), ValuesCollection[Any])
+    assert_type(names.values_list("id"), ValuesCollection[tuple[Any, ...]])
+    assert_type(names.values(), ValuesCollection[Row])
     assert_type(names.aggregate(Sum("population")), Row)
     assert_type(names.explain(), str)
     assert_type(names.db, str)

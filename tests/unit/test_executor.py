@@ -7,7 +7,7 @@ from django.dispatch import Signal
 from redis.exceptions import NoScriptError, ResponseError
 
 from django_ormist.connections import executor
-from django_ormist.operations import Notice, Operation, Script
+from django_ormist.operations import Operation, Script, SignalEvent
 
 ONE = Operation("GET", (b"one",), parse=int)
 TWO = Operation("GET", (b"two",))
@@ -91,7 +91,7 @@ def test_a_notice_is_sent_as_a_signal_and_costs_no_trip(carry):
     signal.connect(receiver)
 
     def flow():
-        yield Notice(signal, Wire, {"using": "default"})
+        yield SignalEvent(signal, Wire, {"using": "default"})
         return "done"
 
     assert carry(flow()) == ("done", [])

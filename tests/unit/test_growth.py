@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from django_ormist.flows.record import Contents
+from django_ormist.flows.record import Record
 from django_ormist.keys import Space
 from django_ormist.operations import commit, objects
 from django_ormist.operations.objects import Image
@@ -24,7 +24,7 @@ def images(number):
 def merged(number):
     """The merge of so many tags that are mine with as many that are another's."""
     base, mine, theirs = (
-        Contents({}, [f"{kind}{i}" for i in range(number)], None) for kind in "abc"
+        Record({}, [f"{kind}{i}" for i in range(number)], None) for kind in "abc"
     )
     return mine.rebased(base, theirs)
 
@@ -63,7 +63,7 @@ def test_all_tags_are_lost_and_gained_in_their_order():
 
 
 def test_tags_merge_as_a_set_and_keep_their_order():
-    base = Contents({}, ["a", "b", "c"], None)
-    mine = Contents({}, ["c", "d", "a", "e"], None)
-    theirs = Contents({}, ["x", "c", "b", "a", "e"], None)
+    base = Record({}, ["a", "b", "c"], None)
+    mine = Record({}, ["c", "d", "a", "e"], None)
+    theirs = Record({}, ["x", "c", "b", "a", "e"], None)
     assert mine.rebased(base, theirs).tags == ["x", "c", "a", "e", "d"]

@@ -173,9 +173,9 @@ def test_an_unknown_label_is_named_with_the_known_ones():
 )
 def test_every_letter_has_the_same_chance(alphabet, share, monkeypatch):
     monkeypatch.setattr(crypto.secrets, "token_bytes", lambda _: bytes(range(256)))
-    assert Counter(crypto.drawn(alphabet, share * len(alphabet))) == dict.fromkeys(
-        alphabet, share
-    )
+    assert Counter(
+        crypto.get_random_string(alphabet, share * len(alphabet))
+    ) == dict.fromkeys(alphabet, share)
 
 
 def test_an_id_is_drawn_again_until_it_is_long_enough(monkeypatch):

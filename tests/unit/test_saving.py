@@ -5,10 +5,10 @@ import pytest
 import django_ormist as ormist
 from django_ormist.codecs import pack
 from django_ormist.flows import save
-from django_ormist.operations.replies import Outcome
+from django_ormist.operations.replies import Reply
 from tests.models import Todo
 
-DUE, GONE = (Outcome.DUE, None), (Outcome.UNEXPLAINED, None)
+DUE, GONE = (Reply.EXPIRED, None), (Reply.ORPHAN_INDEX, None)
 OTHERS = pack({"text": "others"}, ["theirs"])
 
 
@@ -35,22 +35,22 @@ def test_a_save_after_the_deadline_removes_what_it_would_have_replaced():
 def test_an_insert_after_the_deadline_leaves_what_another_inserted_meanwhile():
     flow = save.save(Todo("mine", expire=-1), "default", force_insert=True)
     with pytest.raises(ormist.IntegrityError, match="is taken"):
-        answered(flow, DUE, (Outcome.REFUSED, OTHERS))
+        answered(flow, DUE, (Reply.REFUSED, OTHERS))
 
 
 def test_a_strict_save_after_the_deadline_leaves_what_another_wrote_meanwhile():
     flow = save.save(Todo("mine", expire=-1), "default", strict=True)
     with pytest.raises(ormist.ConflictError):
-        answered(flow, DUE, (Outcome.REFUSED, OTHERS))
+        answered(flow, DUE, (Reply.REFUSED, OTHERS))
 
 
 def test_a_save_after_a_deadline_that_another_prolonged_keeps_the_object():
     todo = Todo("mine", text="a", expire=4_000_000_000)
     loaded = pack({"text": "a"}, ["mine"], 1)
-    todo._take(save.Contents.of(loaded, b""), loaded, "default")
+    todo._take(save.Record.of(loaded, b""), loaded, "default")
     todo.text = "b"
     flow = save.save(todo, "default")
     prolonged = pack({"text": "a"}, ["mine"])
-    replies = DUE, (Outcome.REFUSED, prolonged), (Outcome.DONE, None)
+    replies = DUE, (Reply.REFUSED, prolonged), (Reply.DONE, None)
     assert answered(flow, *replies) == (None, ["update", "delete", "update"])
     assert (todo.text, todo.expire) == ("b", None)

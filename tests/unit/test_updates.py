@@ -5,13 +5,13 @@ import pytest
 from django_ormist.codecs import pack
 from django_ormist.flows import update
 from django_ormist.operations.batches import DELETE_MANY
-from django_ormist.operations.replies import Outcome
+from django_ormist.operations.replies import Reply
 from tests.models import Todo
 
 MINE, THEIRS = pack({"n": 1}, ["x"]), pack({"n": 2}, ["x", "new"])
 LEFT = pack({"n": 1}, ["other"])
-DONE, DUE = (Outcome.DONE, None), (Outcome.DUE, None)
-GONE = (Outcome.REFUSED, None)
+DONE, DUE = (Reply.DONE, None), (Reply.EXPIRED, None)
+GONE = (Reply.REFUSED, None)
 
 
 def changed(flow, *replies):
@@ -40,12 +40,12 @@ every_change = pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
 
 @every_change
 def test_what_another_wrote_meanwhile_is_changed_as_it_is_now(change):
-    assert changed(change(), (Outcome.REFUSED, THEIRS), DONE) == 1
+    assert changed(change(), (Reply.REFUSED, THEIRS), DONE) == 1
 
 
 @every_change
 def test_what_another_took_out_of_the_question_is_left_alone(change):
-    assert changed(change(), (Outcome.REFUSED, LEFT)) == 0
+    assert changed(change(), (Reply.REFUSED, LEFT)) == 0
 
 
 @every_change
@@ -57,6 +57,6 @@ def test_a_deadline_that_is_past_removes_what_is_stored_now():
     past = update.set_expire(Todo.objects.find("x"), 1)
     assert changed(past, DUE, DONE) == 1
     past = update.set_expire(Todo.objects.find("x"), 1)
-    assert changed(past, DUE, (Outcome.REFUSED, THEIRS), DUE, DONE) == 1
+    assert changed(past, DUE, (Reply.REFUSED, THEIRS), DUE, DONE) == 1
     past = update.set_expire(Todo.objects.find("x"), 1)
     assert changed(past, DUE, GONE) == 0

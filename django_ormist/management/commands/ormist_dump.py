@@ -12,14 +12,14 @@ from ...operations import scan
 from ...operations.operation import Flow
 from ..command import (
     OrmistCommand,
-    Pace,
     Progress,
+    Rate,
     counted,
     models_named,
     new_file,
     plain,
 )
-from ..dump_format import BrokenLine, page_of_lines, position
+from ..dump_format import InvalidLine, page_of_lines, position
 
 OBJECTS_A_STEP = 500
 BEGIN = b'{"model": "'
@@ -89,7 +89,7 @@ class Command(OrmistCommand):
         self, model: type[Model], using: str, after: float | None, file: IO[str] | None
     ) -> int:
         label, number = plain(model._meta.label), 0
-        pace = Pace(run(_size(model, using), using))
+        pace = Rate(run(_size(model, using), using))
         while True:
             flow = page_of_lines(model, using, after or 0, OBJECTS_A_STEP)
             lines, unreadable, after = run(flow, using)
@@ -128,7 +128,7 @@ def last_position(path: Path) -> tuple[str, float]:
             # A file that is no dump stays as it is.
             begin = file.read(len(BEGIN))
             if begin != BEGIN[: len(begin)]:
-                raise BrokenLine("it is no dump.")
+                raise InvalidLine("it is no dump.")
             end = _end_of_last_line(file)
             last: tuple[str, float] = ("", -1)
             if end > 0:
@@ -137,7 +137,7 @@ def last_position(path: Path) -> tuple[str, float]:
                 last = position(file.read(end - start).decode())
             file.truncate(end)
             return last
-    except (OSError, BrokenLine, ValueError) as error:
+    except (OSError, InvalidLine, ValueError) as error:
         raise CommandError(f"Cannot go on with {path}: {error}") from error
 
 

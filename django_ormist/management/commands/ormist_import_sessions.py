@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from ...sessions.importing import Tally, carried_over, source
+from ...sessions.importing import ImportProgress, carried_over, source
 from ..command import OrmistCommand, Progress, counted, plain
 
 SHOWN = 10
@@ -31,7 +31,11 @@ class Command(OrmistCommand):
         )
 
     def carry_out(self, **options: Any) -> None:
-        engine, verbosity, tally = options["engine"], options["verbosity"], Tally()
+        engine, verbosity, tally = (
+            options["engine"],
+            options["verbosity"],
+            ImportProgress(),
+        )
         try:
             found = source(engine)
         except (ImportError, AttributeError) as error:
@@ -52,7 +56,7 @@ class Command(OrmistCommand):
         if tally.refused:
             self.tell_refused(tally)
 
-    def tell_refused(self, tally: Tally) -> None:
+    def tell_refused(self, tally: ImportProgress) -> None:
         for pk, reason in tally.refused[:SHOWN]:
             self.stderr.write(f"{pk}: {plain(reason)}")
         raise CommandError(

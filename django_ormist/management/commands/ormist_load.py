@@ -13,14 +13,14 @@ from ...exceptions import OrmistError, ValidationError
 from ...models import Collection, Model
 from ..command import (
     OrmistCommand,
-    Pace,
     Progress,
+    Rate,
     counted,
     escaped,
     model_named,
     new_file,
 )
-from ..dump_format import BrokenLine, instance_of, is_same
+from ..dump_format import InvalidLine, instance_of, is_same
 
 LINES_A_STEP = 100
 SESSIONS = "django_ormist.Session"
@@ -87,10 +87,10 @@ class Command(OrmistCommand):
             name = options["file"]
             if name == "-":
                 file = options.get("stdin") or sys.stdin
-                pace = Pace(0)
+                pace = Rate(0)
             else:
                 file = self.opened(stack, name)
-                pace = Pace(Path(name).stat().st_size)
+                pace = Rate(Path(name).stat().st_size)
             for some in steps(file, options["from_line"]):
                 self.load(some)
                 last = some[-1][0]
@@ -129,7 +129,7 @@ class Command(OrmistCommand):
         for number, line in lines:
             try:
                 read.append((number, line, self.read(line)))
-            except BrokenLine as error:
+            except InvalidLine as error:
                 self.reject(number, line, str(error))
         for _, run in groupby(read, key=lambda each: type(each[2])):
             self.insert(list(run))
@@ -139,9 +139,9 @@ class Command(OrmistCommand):
         instance = instance_of(line)
         label = instance._meta.label
         if self.models and type(instance) not in self.models:
-            raise BrokenLine(f"it is of the model {label}, which --model leaves out.")
+            raise InvalidLine(f"it is of the model {label}, which --model leaves out.")
         if label == SESSIONS and not (self.models or self.options["sessions"]):
-            raise BrokenLine("it is a session. Pass --sessions to store those, too.")
+            raise InvalidLine("it is a session. Pass --sessions to store those, too.")
         return instance
 
     def insert(self, some: list[Numbered]) -> None:

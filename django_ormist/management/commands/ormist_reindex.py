@@ -8,7 +8,7 @@ from django.core.management.base import CommandError, CommandParser
 from ...models import Model
 from ...operations import scan, verify
 from ...operations.repair import Fault
-from ..command import OrmistCommand, Pace, Progress, counted, models_named, plain
+from ..command import OrmistCommand, Progress, Rate, counted, models_named, plain
 from ..verification import Verdict, Verification, fault_line
 
 OBJECTS_A_STEP = 500
@@ -24,7 +24,7 @@ class Command(OrmistCommand):
         "that are missing, removes those of attributes that are no longer indexed. "
         "Runs beside readers and writers; each object is one atomic step. Every "
         "process must run the new Meta before it starts; until it is through, name "
-        "the attributes in Meta.building, so that nobody is answered short."
+        "the attributes in Meta.pending_indexes, so that nobody is answered short."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -70,8 +70,8 @@ class Command(OrmistCommand):
         )
         subject, verdict = work.subjects[label], work.verdicts[label]
         unique = verify.unique_walks(subject)
-        work.walk(subject, unique, Pace(len(unique)))
-        pace = Pace(work.ask_one(scan.size(subject.space)))
+        work.walk(subject, unique, Rate(len(unique)))
+        pace = Rate(work.ask_one(scan.size(subject.space)))
         while page := work.ask(scan.by_creation(subject.space, after, OBJECTS_A_STEP)):
             pks = [pk for pk, _ in page]
             work.note(subject, work.ask(verify.examine_all(subject, pks, True)))

@@ -59,7 +59,7 @@ def test_a_watcher_sees_the_trips_of_its_own_context_alone(server):
     mine, theirs = [], []
 
     async def work(seen, tag, number):
-        with instrumentation_module.watched_by(seen.append):
+        with instrumentation_module.listening(seen.append):
             for _ in range(number):
                 await Todo.objects.acreate(tag)
 
@@ -75,7 +75,7 @@ def test_a_trip_that_fails_is_told_with_its_error(settings):
     settings.ORMIST = {"default": {"LOCATION": "redis://127.0.0.1:1/0"}}
     seen = []
     with (
-        instrumentation_module.watched_by(seen.append),
+        instrumentation_module.listening(seen.append),
         pytest.raises(redis.ConnectionError) as error,
     ):
         Todo.objects.count()
@@ -88,7 +88,7 @@ def test_names_are_counted_in_short(server):
     def flow():
         yield [Operation("GET", (b"a",)), *[Operation("TTL", (b"a",))] * 3]
 
-    with instrumentation_module.watched_by(seen.append):
+    with instrumentation_module.listening(seen.append):
         run(flow(), "default")
     assert seen[0].summary == "GET, TTL x3"
     assert seen[0].keys == 4
