@@ -48,6 +48,6 @@ class IsolatedOrmist(_Case):
         """The space of this test: a copy of its class's, if that was set up."""
         return isolated(self.ormist_server, copy_of=vars(type(self)).get("ormist"))
 
-    def assertTrips(self, number: int, using: str | None = None) -> Any:
-        """``with self.assertTrips(1): ...`` fails unless there is one round trip."""
+    def assertRoundTrips(self, number: int, using: str | None = None) -> Any:
+        """Fail unless the block makes *number* round trips."""
         return assert_round_trips(number, using)

@@ -1,21 +1,76 @@
-"""The pages of the manual, and the code that is in them."""
+"""The pages of the manual, as tests read them."""
 
+import ast
+import inspect
 import re
-from pathlib import Path
+from importlib import import_module
 
-DOCS = Path(__file__).parents[2] / "docs"
+from tests.servers import ROOT
 
-
-def blocks(language, page):
-    """Return the code blocks of one language, without their indentation."""
-    pattern = rf"\.\. code-block:: {language}\n\n((?:    .*\n|\n)+)"
-    found = re.findall(pattern, page.read_text())
-    return [re.sub(r"(?m)^    ", "", code) for code in found]
+DOCS = ROOT / "docs"
 
 
-def run(page, names):
-    """Run the Python blocks of a page one after another, and return their number."""
-    samples = blocks("python", page)
-    for code in samples:
-        exec(compile(code, str(page), "exec"), names)
-    return len(samples)
+def blocks(page, language="python"):
+    """Return the code blocks of one language, without their indentation.
+
+    page: the path below docs/, without its suffix.
+    """
+    pattern = rf"( *)\.\. code-block:: {language}\n\n((?:\1    .*\n|\n)+)"
+    found = re.findall(pattern, (DOCS / f"{page}.rst").read_text())
+    return [re.sub(rf"(?m)^{indent}    ", "", code) for indent, code in found]
+
+
+def run(page, scope=None, skip=()):
+    """Run the Python blocks of a page in one scope, and return it.
+
+    skip: what the blocks begin with that are left out.
+    """
+    scope = {"__name__": page.replace("/", "_")} if scope is None else scope
+    for code in blocks(page):
+        if not code.startswith(tuple(skip)):
+            exec(compile(code, f"{page}.rst", "exec"), scope)
+    return scope
+
+
+def documented(page):
+    """Yield each documented object: its name, its signature as text or "", itself."""
+    module, owner = "", None
+    text = (DOCS / f"{page}.rst").read_text()
+    pattern = r"(?m)^( *)\.\. (?:py:)?([a-z]+):: ([\w.]+)(\(.*\))?$"
+    for indent, directive, name, signature in re.findall(pattern, text):
+        if directive in ("module", "currentmodule"):
+            module = import_module(name)
+        elif directive in ("class", "function"):
+            found = getattr(module, name)
+            owner = found if directive == "class" else owner
+            yield name, signature, found
+        elif directive in ("method", "classmethod") and indent:
+            yield f"{owner.__name__}.{name}", signature, getattr(owner, name)
+        elif directive in ("property", "attribute") and indent:
+            where = {**inspect.get_annotations(owner), **vars(owner)}
+            assert name in where or name in inspect.getsource(owner.__init__), name
+
+
+def assert_signatures(page):
+    """Assert that each signature on a page is that of the code; return the names."""
+    names = set()
+    for name, signature, found in documented(page):
+        names.add(name)
+        if signature:
+            assert parameters(found) == written(signature), name
+    return names
+
+
+def parameters(found):
+    """Return kind, name and default of each parameter but self."""
+    given = inspect.signature(found).parameters.values()
+    return [
+        (each.kind, each.name, each.default) for each in given if each.name != "self"
+    ]
+
+
+def written(signature):
+    """Return the parameters of a signature that is written on a page."""
+    scope = {}
+    exec(compile(ast.parse(f"def f{signature}: ..."), "<page>", "exec"), scope)
+    return parameters(scope["f"])

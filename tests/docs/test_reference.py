@@ -7,7 +7,7 @@ import pytest
 import django_ormist as ormist
 from django_ormist import exceptions, signals
 from django_ormist.models import options
-from tests.docs.pages import DOCS, run
+from tests.docs.pages import DOCS, blocks, run
 
 REFERENCE = DOCS / "reference"
 
@@ -55,11 +55,13 @@ def missing(names):
 
 @pytest.mark.parametrize("page", ALONE)
 def test_the_code_of_a_page_runs(server, page):
-    assert run(REFERENCE / f"{page}.rst", {"__name__": "page"})
+    assert blocks(f"reference/{page}")
+    run(f"reference/{page}")
 
 
 def test_the_code_of_the_first_page_runs(server):
-    assert run(DOCS / "index.rst", {"__name__": "page"}) == 1
+    assert len(blocks("index")) == 1
+    run("index")
 
 
 def test_every_name_of_the_package_is_described():

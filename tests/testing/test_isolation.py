@@ -169,7 +169,7 @@ class TestMixin(IsolatedOrmist, SimpleTestCase):
 
     def test_one(self):
         assert Page.objects.count() == 1
-        with self.assertTrips(1):
+        with self.assertRoundTrips(1):
             self.page.increment("views")
 
     def test_two(self):
@@ -181,5 +181,5 @@ class TestMixin(IsolatedOrmist, SimpleTestCase):
 class TestPlainMixin(IsolatedOrmist, unittest.IsolatedAsyncioTestCase):
     async def test_async(self):
         await Todo.objects.acreate("x")
-        with self.assertTrips(1):
+        with self.assertRoundTrips(1):
             assert await Todo.objects.acount() == 1
