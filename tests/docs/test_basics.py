@@ -1,14 +1,10 @@
 """docs/howto/basics.rst: its samples run, in the order in which they appear."""
 
-from tests.docs.test_readme import blocks
-from tests.servers import ROOT
+from tests.docs.pages import blocks, run
 
-PAGE = ROOT / "docs" / "howto" / "basics.rst"
+PAGE = "howto/basics"
 
 
 def test_the_samples_run(server):
-    samples = blocks("python", PAGE)
-    assert len(samples) >= 12
-    names = {"__name__": "basics"}
-    for code in samples:
-        exec(compile(code, str(PAGE), "exec"), names)
+    assert len(blocks(PAGE)) >= 12
+    run(PAGE)

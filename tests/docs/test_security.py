@@ -5,18 +5,12 @@ from django.views.debug import SafeExceptionReporterFilter
 
 import django_ormist as ormist
 from django_ormist import conf
-from tests.docs.test_readme import blocks
-from tests.servers import ROOT
-
-PAGE = ROOT / "docs" / "security.rst"
+from tests.docs.pages import run
 
 
 @pytest.fixture
 def names(server):
-    found = {"__name__": "security"}
-    for code in blocks("python", PAGE):
-        exec(compile(code, str(PAGE), "exec"), found)
-    return found
+    return run("security")
 
 
 def test_the_code_runs_and_its_setting_is_valid(names, settings):
