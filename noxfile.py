@@ -33,7 +33,10 @@ PACKAGE = f".[{','.join(EXTRAS)}]"
 BUILD = ("--build-constraint", "requirements/build.txt")
 
 # What an sdist holds with the package: enough to test it and to build the manual.
-SOURCE_FOLDERS = ("benchmarks", "docs", "example_project", "requirements", "tests")
+SOURCE_FOLDERS = (
+    *(".ci", ".github", "benchmarks", "docs", "example_project", "requirements"),
+    "tests",
+)
 
 # The Python on which coverage is measured, and how much of the branches it must be.
 MEASURED, BRANCH_FLOOR = "3.13", 95

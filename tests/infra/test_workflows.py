@@ -33,5 +33,7 @@ def test_the_hooks_are_local_and_run_the_tools_of_lint():
     hooks = (ROOT / ".pre-commit-config.yaml").read_text()
     assert re.findall(r"repo: (.*)", hooks) == ["local"]
     lint = (ROOT / "noxfile.py").read_text()
-    for tool in re.findall(r"entry: (\w+)", hooks):
+    tools = re.findall(r"entry: \.venvs/lint/bin/(\w+)", hooks)
+    assert len(tools) == hooks.count("entry:")
+    for tool in tools:
         assert f'session.run("{tool}"' in lint
