@@ -117,6 +117,8 @@ def variants_of(metafunc: pytest.Metafunc) -> list[Variant]:
         chosen = [v for v in chosen if matches(v, FEW)] if is_default() else chosen
     if metafunc.config.getoption("once_a_server"):
         chosen = [variant for variant in chosen if variant.name == variant.server]
+        if is_default() and not (restrictions or is_for_all):
+            chosen = [variant for variant in chosen if variant.name in BOTH]
     for marker in restrictions:
         chosen = [variant for variant in chosen if matches(variant, marker.args)]
     if "proxy" in metafunc.fixturenames:  # fakeredis has no socket to stand before
