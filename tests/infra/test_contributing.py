@@ -19,9 +19,10 @@ def test_each_name_of_the_map_is_there(name):
     assert (PACKAGE / name).exists()
 
 
-def test_the_map_names_each_folder_of_code():
+def test_the_map_names_each_folder_and_module_of_the_package():
     folders = {f"{path.parent.name}/" for path in PACKAGE.glob("*/__init__.py")}
-    assert folders <= set(MAP.split())
+    modules = {path.name for path in PACKAGE.glob("*.py")}
+    assert folders | modules <= set(MAP.split())
 
 
 @pytest.mark.parametrize("name", sorted(set(NAMES)))
