@@ -106,3 +106,50 @@ def test_what_needs_a_schema_says_what_to_write_instead(site):
     view = Searched.as_view({"get": "list"})
     with pytest.raises(AttributeError, match="write the filter"):
         view(APIRequestFactory().get("/", {"search": "x"}))
+
+
+def test_the_paginators_and_the_order_filter_that_the_page_names_work(site):
+    pytest.importorskip("rest_framework")
+    from rest_framework import filters, pagination
+    from rest_framework.test import APIRequestFactory
+
+    run("howto/forms", vars(site))
+    site.City.objects.bulk_create(site.City(code=name, name=name) for name in "ca")
+
+    class Offsets(site.CityViewSet):
+        pagination_class = pagination.LimitOffsetPagination
+        filter_backends = (filters.OrderingFilter,)
+        ordering_fields = ("name",)
+
+    class ByName(pagination.CursorPagination):
+        ordering = "name"
+        page_size = 2
+
+    class Cursors(site.CityViewSet):
+        pagination_class = ByName
+
+    def answer(view, address, **query):
+        request = APIRequestFactory().get(address, query)
+        data = view.as_view({"get": "list"})(request).data
+        return [each["name"] for each in data["results"]], data["next"]
+
+    assert answer(Offsets, "/", limit=2, ordering="-name")[0] == ["c", "a"]
+    assert answer(Offsets, "/", limit=2, offset=2)[0] == ["c"]
+    names, following = answer(Cursors, "/")
+    assert names == ["Bern", "a"]
+    assert answer(Cursors, following) == (["c"], None)
+
+
+def test_the_unique_validator_works(site):
+    pytest.importorskip("rest_framework")
+    from rest_framework.serializers import CharField, Serializer
+    from rest_framework.validators import UniqueValidator
+
+    run("howto/forms", vars(site))
+
+    class Code(Serializer):
+        code = CharField(validators=[UniqueValidator(queryset=site.City.objects.all())])
+
+    assert Code(data={"code": "free"}).is_valid()
+    assert not Code(data={"code": "BRN"}).is_valid()
+    assert Code(site.bern, data={"code": "BRN"}).is_valid()
