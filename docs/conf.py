@@ -31,8 +31,6 @@ html_show_copyright = False
 
 default_role = None
 nitpicky = True
-# Names of Python, Django and redis-py: the build has no network to find them.
-nitpick_ignore_regex = [("py:.*", r"(?!django_ormist\b).*")]
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"
