@@ -80,7 +80,7 @@ class Collection(Asking[M], LazyResults[M]):
         """Return the objects that carry all these tags and attribute values.
 
         ``name=value`` compares the texts of indexed attributes; ``id``, ``pk``,
-        ``id__in`` and ``pk__in`` compare ids; other lookups, and Q: docs/queries.rst.
+        ``id__in`` and ``pk__in`` compare ids. The manual lists the other lookups.
         Raises FieldError for a lookup that no index answers, here and not when the
         collection is evaluated.
         """
