@@ -8,6 +8,8 @@ from django.dispatch import Signal
 
 import django_ormist as ormist
 from django_ormist import admin, conf, debug, exceptions, sessions, signals, testing
+from django_ormist.connections.connection import Connection
+from django_ormist.connections.instrumentation import RoundTrip
 from django_ormist.models import options
 from django_ormist.sessions import settings as session_settings
 from tests.architecture.house import PACKAGE
@@ -104,6 +106,11 @@ def test_the_methods_of_a_values_collection_are_listed():
     attributes = {"db", "ordered", "space", "totally_ordered"}
     names = public(type(Thing.objects.values())) - attributes
     assert [name for name in sorted(names) if f"``{name}()``" not in page] == []
+
+
+@pytest.mark.parametrize("cls", [Connection, RoundTrip])
+def test_what_connections_and_round_trips_have_is_described(cls):
+    assert missing(public(cls) - public(tuple)) == []
 
 
 def test_every_option_of_meta_is_described():
