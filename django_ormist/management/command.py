@@ -1,4 +1,4 @@
-"""What the ormist_ commands share: their arguments, their errors, their progress."""
+"""The base of the ormist_ commands: arguments, errors, progress."""
 
 import io
 import os
@@ -16,19 +16,19 @@ from ..exceptions import OrmistError
 from ..models import Model, registry
 
 EXIT_INTERRUPTED = 130
-"""What a shell reports of a program that Ctrl-C ended."""
+"""The exit code of a program that Ctrl-C ended."""
 
 EXIT_CLOSED = 141
-"""What a shell reports of one whose output was closed, as by ``| head``."""
+"""The exit code of a program whose output was closed, as by ``| head``."""
 
 
 class CommandLine(BaseCommand):
-    """A command that ends and prints as others on a command line do."""
+    """A command that handles closed and limited output as other programs do."""
 
     def run_from_argv(self, argv: list[str]) -> None:
-        """Run from a command line: whoever closes our output early ends us quietly.
+        """Run from a command line, and exit quietly if the output is closed early.
 
-        What the output's encoding cannot say is escaped.
+        Escape characters that the output's encoding lacks.
         """
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):
@@ -45,7 +45,7 @@ class CommandLine(BaseCommand):
 
 
 class OrmistCommand(CommandLine):
-    """A command over one model or all, whose errors end it with one clear line.
+    """A command over one model or all. An error ends it with one clear line.
 
     Exit codes: 0 done, 1 an error or a refusal, 130 interrupted.
     """
@@ -65,10 +65,10 @@ class OrmistCommand(CommandLine):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            self.carry_out(**options)
+            self.run_command(**options)
         except CommandError as error:
             raise CommandError(
-                escaped(str(error)), returncode=error.returncode
+                escape_controls(str(error)), returncode=error.returncode
             ) from error.__cause__
         except KeyboardInterrupt as error:
             raise CommandError(
@@ -76,15 +76,15 @@ class OrmistCommand(CommandLine):
             ) from error
         except (OrmistError, RedisError) as error:
             notes = "".join(f" ({note})" for note in getattr(error, "__notes__", ()))
-            raise CommandError(escaped(f"{error}{notes}")) from error
+            raise CommandError(escape_controls(f"{error}{notes}")) from error
 
-    def carry_out(self, **options: Any) -> None:
-        """The command itself. Raises CommandError, OrmistError or RedisError."""
+    def run_command(self, **options: Any) -> None:
+        """Run the command. Raises CommandError, OrmistError or RedisError."""
         raise NotImplementedError  # pragma: no cover
 
 
-def model_named(label: str) -> type[Model]:
-    """The registered model of this label. Raises CommandError that says the mend."""
+def find_model(label: str) -> type[Model]:
+    """Return the registered model of this label. Raises CommandError with a hint."""
     try:
         return registry.get_model(label)
     except LookupError as error:
@@ -94,23 +94,23 @@ def model_named(label: str) -> type[Model]:
         ) from error
 
 
-def models_named(label: str | None) -> list[type[Model]]:
-    """The one model of this label; all registered ones for None."""
-    return registry.all_models() if label is None else [model_named(label)]
+def find_models(label: str | None) -> list[type[Model]]:
+    """Return the model of this label, or all registered models for None."""
+    return registry.all_models() if label is None else [find_model(label)]
 
 
-def place(alias: str) -> str:
-    """Where an alias connects to, without user and password."""
+def safe_url(alias: str) -> str:
+    """Return the URL of an alias without user and password."""
     return connections[alias].endpoint.place
 
 
-def plain(text: str) -> str:
-    """*text* as it can stand in a line of a terminal: escaped if it has controls."""
+def printable(text: str) -> str:
+    """Return *text* for a line of a terminal: escaped if it has control characters."""
     return text if text.isprintable() else repr(text)
 
 
-def escaped(text: str) -> str:
-    """Return *text* without what a terminal obeys: escaped, but for ends of lines."""
+def escape_controls(text: str) -> str:
+    """Return *text* with control characters escaped, except line breaks."""
     if text.isprintable():
         return text
     return "".join(
@@ -119,7 +119,7 @@ def escaped(text: str) -> str:
     )
 
 
-def new_file(
+def create_file(
     path: Path,
     encoding: str = "ascii",
     errors: str = "strict",
@@ -127,7 +127,7 @@ def new_file(
 ) -> IO[str]:
     """Create a file that only this user can read. Raises CommandError if it exists.
 
-    Nothing that is there is written to, through a link neither.
+    An existing file is never written to, not even through a link.
     """
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -138,13 +138,15 @@ def new_file(
     return os.fdopen(descriptor, "w", encoding=encoding, errors=errors)
 
 
-def counted(number: int, noun: str) -> str:
-    """``1 object``, ``2 objects``."""
+def pluralize(number: int, noun: str) -> str:
+    """Return ``1 object``, ``2 objects``."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def aligned(rows: Sequence[Sequence[str]], numeric: Sequence[int] = ()) -> list[str]:
-    """The rows as lines of equal columns; those in *numeric* end together."""
+def align_columns(
+    rows: Sequence[Sequence[str]], numeric: Sequence[int] = ()
+) -> list[str]:
+    """Return the rows as lines of aligned columns, *numeric* ones to the right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
         "  ".join(
@@ -156,14 +158,14 @@ def aligned(rows: Sequence[Sequence[str]], numeric: Sequence[int] = ()) -> list[
 
 
 class Progress:
-    """A line that counts up on a terminal, and nothing at all in a pipe.
+    """A line on a terminal that shows progress. It prints nothing into a pipe.
 
-    Leaves an empty line behind, so that what is printed next stands alone. to_errors:
-    where the output itself is for programs.
+    It leaves an empty line for the next output. to_errors: write to standard error,
+    for commands whose output is read by programs.
     """
 
     EVERY = 0.1
-    """Seconds between two lines: a terminal slows down who writes more often."""
+    """Seconds between two updates, because frequent writes to a terminal are slow."""
 
     def __init__(
         self, command: BaseCommand, verbosity: int, to_errors: bool = False
@@ -180,7 +182,7 @@ class Progress:
             self._shown_at = time.monotonic()
 
     def clear(self) -> None:
-        """Take the line away."""
+        """Remove the line."""
         if self._width:
             self._write("")
             self._out.write("\r", ending="")
@@ -198,7 +200,7 @@ class Progress:
 
 
 class Rate:
-    """How far something is, how fast it goes, and how long it will take."""
+    """The progress of an operation: number done, rate, time left."""
 
     def __init__(self, total: int) -> None:
         self.total = total
@@ -206,24 +208,23 @@ class Rate:
         self._began = time.monotonic()
 
     def count(self, number: int) -> None:
-        """So many more are done."""
+        """Add to the number done."""
         self.done += number
 
     def text(self, noun: str) -> str:
-        """``1200 of 5000 objects, 400 a second, 10 s left``."""
+        """Return ``1200 of 5000 objects, 400 a second, 10 s left``."""
         total = max(self.total, self.done)
         seconds = time.monotonic() - self._began
         text = f"{self.done} of {total} {noun}"
         if seconds < 1 or not self.done:
             return text
         rate = self.done / seconds
-        return (
-            f"{text}, {rate:.0f} a second, {lasting((total - self.done) / rate)} left"
-        )
+        left = format_duration((total - self.done) / rate)
+        return f"{text}, {rate:.0f} a second, {left} left"
 
 
-def lasting(seconds: float) -> str:
-    """A span of time for people: ``12 s``, ``3 min``, ``2.5 h``."""
+def format_duration(seconds: float) -> str:
+    """Return a duration for people: ``12 s``, ``3 min``, ``2.5 h``."""
     if seconds < 100:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"

@@ -1,10 +1,10 @@
-"""One object <-> one line of JSON: what ormist_dump writes and ormist_load reads.
+"""The format of a dump: each object is one line of JSON.
 
     {"model": "app.Model", "id": "..", "created": µs, "v": 1, "attrs": {..},
      "tags": [..], "expire": ms or null, "counters": {..}}
 
-``v``, ``attrs``, ``tags`` and ``expire`` are the object as the "json" codec has it, so
-every type comes back. Everything is ASCII.
+``v``, ``attrs``, ``tags`` and ``expire`` are the object as the "json" codec writes it,
+so every type comes back. All characters are ASCII.
 """
 
 import json
@@ -22,17 +22,17 @@ _KEYS = {"model", "id", "created", "v", "attrs", "tags", "expire", "counters"}
 
 
 LAST_CREATED = 2**53
-"""Creation times end here: what is beyond it, nobody but ``--verify`` names."""
+"""The largest creation time. Only ``--verify`` reports larger ones."""
 
 
 class InvalidLine(Exception):
-    """A line that is no object, or one that cannot be stored: says why."""
+    """A line that is not an object, or an object that cannot be stored. Says why."""
 
 
-def line_of(
+def object_to_line(
     label: str, pk: str, created: float, packed: bytes, counters: Mapping[str, int]
 ) -> str:
-    """The line of one stored object. Raises CorruptDataError."""
+    """Return the line of a stored object. Raises CorruptDataError."""
     attrs, tags, expire_at_ms = unpack(packed, pk.encode())
     content = as_plain(attrs, tags, expire_at_ms)
     head = {
@@ -43,10 +43,11 @@ def line_of(
     return json.dumps({**head, **content, "counters": dict(counters)})
 
 
-def page_of_lines(model: type[Model], using: str, after: float, number: int) -> Flow:
-    """Flow: (lines, keys that nobody can read, creation time of the last or None).
+def read_lines(model: type[Model], using: str, after: float, number: int) -> Flow:
+    """Flow that returns (lines, damaged keys, creation time of the last or None).
 
-    The objects after that creation time, oldest first. Two round trips.
+    It reads *number* objects after the creation time *after*, oldest first. Two round
+    trips.
     """
     meta, space = model._meta, model._meta.space(using)
     page = yield from scan.by_creation(space, after, number)
@@ -61,20 +62,22 @@ def page_of_lines(model: type[Model], using: str, after: float, number: int) -> 
         if packed is None:
             continue
         try:
-            lines.append(line_of(meta.label, pk.decode(), created, packed, counted))
+            lines.append(
+                object_to_line(meta.label, pk.decode(), created, packed, counted)
+            )
         except (CorruptDataError, UnicodeDecodeError):
             unreadable.append(space.objects + pk)
     return lines, unreadable, page[-1][1]
 
 
 def position(line: str) -> tuple[str, int]:
-    """The model and creation time of a line. Raises BrokenLine."""
+    """Return the model and creation time of a line. Raises InvalidLine."""
     content = _read(line)
     return content["model"], content["created"]
 
 
-def instance_of(line: str) -> Model:
-    """The object of a line, not stored. Raises BrokenLine that says what is wrong."""
+def line_to_object(line: str) -> Model:
+    """Return the object of a line, unsaved. Raises InvalidLine with the reason."""
     content = _read(line)
     try:
         line.encode()
@@ -122,7 +125,7 @@ def _read(line: str) -> dict[str, Any]:
 
 
 def is_same(one: Model, other: Model) -> bool:
-    """Whether two objects hold the same, types included, in whatever order."""
+    """Whether two objects have the same contents and types. Their order is ignored."""
     mine, theirs = one._contents(), other._contents()
     return (
         set(mine.tags) == set(theirs.tags)
@@ -134,7 +137,7 @@ def is_same(one: Model, other: Model) -> bool:
 
 
 def _is_alike(one: Any, other: Any) -> bool:
-    """Whether two values are equal and of equal types, the order of dicts aside."""
+    """Whether two values and their types are equal. The order of dicts is ignored."""
     if type(one) is not type(other):
         return False
     if isinstance(one, dict):
@@ -148,5 +151,5 @@ def _is_alike(one: Any, other: Any) -> bool:
 
 
 def _by_packed_key(value: dict[Any, Any]) -> dict[bytes, Any]:
-    """Its values by what keeps apart 1 and True, which are one key in Python."""
+    """Return the items by packed key: 1 and True are the same key in Python."""
     return {pack_value("", key): item for key, item in value.items()}

@@ -1,4 +1,4 @@
-"""Verify and repair: drives the survey of each model, and says what it found."""
+"""Verification and repair of models, and the report of their faults."""
 
 import json
 from collections import Counter
@@ -19,16 +19,23 @@ from ..operations.operation import Flow
 from ..operations.repair import NO_REMARKS, NOTES, Fault, Remarks, Subject, put_aside
 from ..operations.stats import root
 from ..operations.verify import KEYS_A_TRIP, Walk
-from .command import OrmistCommand, Progress, Rate, aligned, models_named, plain
+from .command import (
+    OrmistCommand,
+    Progress,
+    Rate,
+    align_columns,
+    find_models,
+    printable,
+)
 
 MOST_SHOWN = 1000
-"""So many faults are described; all are counted."""
+"""Faults described in the report. All of them are counted."""
 
 
-def subject_of(
+def checked_model(
     model: type[Model], using: str, spares_unreadable: bool = False
 ) -> Subject:
-    """A model on an alias as the survey sees it."""
+    """Return a model on an alias as the verification reads it."""
     meta = model._meta
     refusal = meta.refusal
 
@@ -60,7 +67,7 @@ def subject_of(
 
 @dataclass
 class Verdict:
-    """What was found of one model, by kind of fault."""
+    """The faults of one model, counted by kind."""
 
     model: str
     using: str
@@ -92,10 +99,10 @@ class Verdict:
 
 
 class Verification:
-    """The survey of some models on one alias.
+    """The verification of some models on one alias.
 
-    tell: called with a Verdict and each Fault as it is found. whole: every key under
-    the prefix is looked at, those of no model among them; orphans: mend these, too.
+    tell: called with a Verdict and each Fault when it is found. whole: check every key
+    under the prefix, also those without a model. orphans: repair these, too.
     """
 
     def __init__(
@@ -117,15 +124,15 @@ class Verification:
         self.takes_orphans = takes_orphans
         self.prefix = connections[using].key_prefix
         self.subjects = {
-            model._meta.label: subject_of(model, using, spares_unreadable)
+            model._meta.label: checked_model(model, using, spares_unreadable)
             for model in models
         }
         self.verdicts = {label: Verdict(label, using) for label in self.subjects}
         self.orphans: Counter[str] = Counter()
         self.closed: set[str] = set()
 
-    def carry_out(self) -> list[Verdict]:
-        """Look at everything: the Verdict of each model."""
+    def run_command(self) -> list[Verdict]:
+        """Check all models and return their verdicts."""
         for subject in self.subjects.values():
             self.note(subject, self.ask(verify.main_keys(subject, self.is_mending)))
         self.look_at_keys()
@@ -177,7 +184,7 @@ class Verification:
             done = self.ask(verify.step(subject, some, self.is_mending))
             self.note(subject, done.faults)
             self.verdicts[subject.label].entries += done.entries
-            self.progress.show(f"{pace.text('keys')}; {plain(subject.label)}")
+            self.progress.show(f"{pace.text('keys')}; {printable(subject.label)}")
             walks = done.rest + walks
 
     # Second round: from the objects to the index
@@ -191,7 +198,7 @@ class Verification:
             self.note(subject, done.faults)
             verdict.objects += done.entries
             pace.count(done.entries)
-            self.progress.show(f"{plain(subject.label)}: {pace.text('objects')}")
+            self.progress.show(f"{printable(subject.label)}: {pace.text('objects')}")
             walks = done.rest
 
     # What was found
@@ -211,7 +218,7 @@ class Verification:
             self.tell(verdict, fault)
 
     def unknown(self) -> list[Verdict]:
-        """A Verdict for each label under the prefix that no model has."""
+        """Return a verdict for each label under the prefix that has no model."""
         verdicts = []
         for label, number in sorted(self.orphans.items()):
             verdict = Verdict(label, self.using)
@@ -242,7 +249,7 @@ def _all_put_aside(space: Any, keys: Sequence[bytes]) -> Flow:
 
 
 def fault_json(verdict: Verdict, fault: Fault) -> dict[str, Any]:
-    """A fault for programs. Bytes that are no text are escaped."""
+    """Return a fault as a dict for JSON, with bytes that are not text escaped."""
     return {
         "model": verdict.model,
         "using": verdict.using,
@@ -255,12 +262,14 @@ def fault_json(verdict: Verdict, fault: Fault) -> dict[str, Any]:
 
 
 def fault_line(verdict: Verdict, fault: Fault) -> str:
-    """A fault for people."""
-    parts = [f"{plain(verdict.model)}: {fault.kind} at {plain(_text(fault.key))}"]
+    """Return a fault as a line for people."""
+    parts = [
+        f"{printable(verdict.model)}: {fault.kind} at {printable(_text(fault.key))}"
+    ]
     if fault.pk:
-        parts.append(f"id {plain(_text(fault.pk))}")
+        parts.append(f"id {printable(_text(fault.pk))}")
     if fault.detail:
-        parts.append(plain(_text(fault.detail)))
+        parts.append(printable(_text(fault.detail)))
     if fault.is_mended:
         parts.append("mended")
     return ", ".join(parts)
@@ -271,18 +280,18 @@ def _text(data: bytes) -> str:
 
 
 class Inspection:
-    """``ormist_inspect --verify`` and ``--repair``: from the options to the verdict."""
+    """The options of ``ormist_inspect --verify`` and ``--repair``, and their run."""
 
     def __init__(self, command: OrmistCommand, options: dict[str, Any]) -> None:
         self.command = command
         self.options = options
         self.is_mending: bool = options["repair"]
         self.is_json = options["format"] == "json"
-        self.shown: list[dict[str, Any]] = []
+        self.format_value: list[dict[str, Any]] = []
         self.progress = Progress(command, options["verbosity"], to_errors=self.is_json)
 
-    def carry_out(self) -> None:
-        """Raises CommandError, which is exit code 1, if faults are found or left."""
+    def run_command(self) -> None:
+        """Run, and raise CommandError (exit code 1) if faults were found or remain."""
         verdicts: list[Verdict] = []
         with self.progress:
             for using, models in self.by_alias().items():
@@ -295,12 +304,12 @@ class Inspection:
                     is_whole=self.options["model"] is None,
                     takes_orphans=self.options["orphans"],
                 )
-                verdicts += verification.carry_out()
+                verdicts += verification.run_command()
         if self.is_json:
             found = {
                 "sound": not any(verdict.faults for verdict in verdicts),
                 "models": [verdict.as_json() for verdict in verdicts],
-                "faults": self.shown,
+                "faults": self.format_value,
             }
             self.command.stdout.write(json.dumps(found, indent=2))
         elif self.options["verbosity"] > 0:
@@ -308,17 +317,17 @@ class Inspection:
         self.end(verdicts)
 
     def by_alias(self) -> dict[str, list[type[Model]]]:
-        """The models that are asked for, by the alias that each is on."""
+        """Return the requested models, by their alias."""
         chosen: dict[str, list[type[Model]]] = {}
-        for model in models_named(self.options["model"]):
+        for model in find_models(self.options["model"]):
             using = self.options["using"] or model._meta.using
             chosen.setdefault(using, []).append(model)
         return chosen
 
     def tell(self, verdict: Verdict, fault: Fault) -> None:
-        if len(self.shown) >= MOST_SHOWN:
+        if len(self.format_value) >= MOST_SHOWN:
             return
-        self.shown.append(fault_json(verdict, fault))
+        self.format_value.append(fault_json(verdict, fault))
         if not self.is_json and self.options["verbosity"] > 0:
             self.progress.clear()
             self.command.stdout.write(fault_line(verdict, fault))
@@ -336,10 +345,10 @@ class Inspection:
 
 
 def verdict_lines(verdicts: Sequence[Verdict]) -> list[str]:
-    """The verdicts as a table."""
+    """Return the verdicts as lines of a table."""
     names = ("model", "using", "objects", "entries", "faults", "mended")
     rows: list[tuple[str, ...]] = [names]
     for each in verdicts:
         numbers = (each.objects, each.entries, each.faults, each.mended.total())
-        rows.append((plain(each.model), each.using, *map(str, numbers)))
-    return aligned(rows, numeric=(2, 3, 4, 5))
+        rows.append((printable(each.model), each.using, *map(str, numbers)))
+    return align_columns(rows, numeric=(2, 3, 4, 5))

@@ -220,7 +220,7 @@ def test_a_model_without_tags_keeps_no_memo(ask, server):
     ask(todo.delete)
 
 
-def test_the_server_destroys_the_data_by_itself(server):
+def test_the_server_deletes_the_data_by_itself(server):
     todo = Todo.objects.create("x", expire=0.25)
     pass_deadline(server, todo)
     assert server.client.exists(todo._key()) == 0

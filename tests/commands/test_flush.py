@@ -1,4 +1,4 @@
-"""ormist_flush destroys what it said, after a yes, and nothing else."""
+"""ormist_flush deletes what it said, after a yes, and nothing else."""
 
 import os
 import sys
@@ -59,11 +59,11 @@ def test_flush_of_a_model_leaves_the_others(command, stored, server):
 
 def test_flush_without_a_model_takes_every_key_of_the_prefix(command, stored, server):
     printed = command("ormist_flush", "--noinput")
-    assert printed == "Deleted 14 objects and 5 keys beside them.\n"
+    assert printed == "Deleted 14 objects and 5 keys without an object.\n"
     assert server.keys() == []
 
 
-def test_flush_says_what_it_will_destroy_and_takes_a_literal_yes(
+def test_flush_says_what_it_will_delete_and_takes_a_literal_yes(
     command, stored, server
 ):
     printed = command("ormist_flush", stdin="yes\n")
@@ -76,9 +76,9 @@ def test_flush_says_what_it_will_destroy_and_takes_a_literal_yes(
 
 
 @pytest.mark.parametrize("answer", ["", "y\n", "YES\n", "no\n", "\n"])
-def test_flush_destroys_nothing_at_any_other_answer(command, stored, server, answer):
+def test_flush_deletes_nothing_at_any_other_answer(command, stored, server, answer):
     before = server.keys()
-    with pytest.raises(CommandError, match="Nothing was destroyed"):
+    with pytest.raises(CommandError, match="Nothing was deleted"):
         command("ormist_flush", stdin=answer)
     assert server.keys() == before
 
@@ -94,16 +94,16 @@ def test_flush_without_a_terminal_names_the_option(
     assert server.keys() == before
 
 
-def test_a_dry_run_says_it_and_destroys_nothing(command, stored, server):
+def test_a_dry_run_says_it_and_deletes_nothing(command, stored, server):
     before = server.keys()
     printed = command("ormist_flush", "tests.Todo", "--dry-run")
     assert "12 objects, 17 keys" in printed
-    assert "Dry run: nothing was destroyed." in printed
+    assert "Dry run: nothing was deleted." in printed
     assert server.keys() == before
 
 
 def test_flush_of_nothing_asks_nothing(command, server):
-    assert command("ormist_flush") == "There is nothing to destroy.\n"
+    assert command("ormist_flush") == "There is nothing to delete.\n"
     assert command("ormist_flush", "tests.Todo", "--tag", "x").startswith("There is no")
 
 
@@ -128,7 +128,7 @@ def test_flush_by_the_tag_of_an_attribute(command, stored):
     assert Session.objects.all().list() == [kept]
 
 
-def test_flush_by_a_tag_says_what_it_will_destroy(command, stored):
+def test_flush_by_a_tag_says_what_it_will_delete(command, stored):
     printed = command("ormist_flush", "tests.Todo", tags=["t1"], stdin="yes\n")
     assert "tests.Todo" in printed
     assert "t1" in printed
@@ -200,7 +200,7 @@ def test_flush_takes_thousands_of_keys(command, server):
     server.client.mset({f"{old}o:{i}": "x" for i in range(3500)})
     server.client.mset({f"{old}t:{i}": "x" for i in range(1500)})
     printed = command("ormist_flush", interactive=False)
-    assert printed == "Deleted 0 objects and 5000 keys beside them.\n"
+    assert printed == "Deleted 0 objects and 5000 keys without an object.\n"
     assert server.keys() == []
 
 
@@ -254,7 +254,7 @@ def test_flush_takes_what_a_repair_put_aside(command, stored, server):
     for label in ("tests.Todo", "tests.User"):
         server.client.set(f"{server.key_prefix}:lost:{{{label}}}:o:x", "x")
     printed = command("ormist_flush", "tests.Todo", stdin="yes\n")
-    assert "put aside by a repair  1 key" in printed
+    assert "in quarantine  1 key" in printed
     assert not server.keys("*{tests.Todo}*")
     assert server.keys("*:lost:{tests.User}*")
     command("ormist_flush", interactive=False)

@@ -6,7 +6,7 @@ import pytest
 from django.core.management.base import BaseCommand
 
 from django_ormist.management import command
-from django_ormist.management.command import Progress, Rate, lasting
+from django_ormist.management.command import Progress, Rate, format_duration
 from tests.commands.conftest import Terminal
 
 
@@ -41,7 +41,7 @@ def test_a_pace_that_goes_past_its_total_is_never_behind_it(clock):
     ("seconds", "text"), [(5, "5 s"), (99, "99 s"), (600, "10 min"), (9000, "2.5 h")]
 )
 def test_a_span_is_told_in_its_own_unit(seconds, text):
-    assert lasting(seconds) == text
+    assert format_duration(seconds) == text
 
 
 @pytest.mark.parametrize("stream", [StringIO, Terminal])

@@ -1,0 +1,1 @@
+"""The commands: their help says what they do."""

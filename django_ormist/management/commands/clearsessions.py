@@ -1,4 +1,4 @@
-"""Django's clearsessions, which says how many sessions it swept."""
+"""Django's clearsessions, which also prints the number of removed sessions."""
 
 from importlib import import_module
 from typing import Any
@@ -7,7 +7,7 @@ from django.conf import settings
 from django.contrib.sessions.management.commands import clearsessions
 
 from ...sessions import SessionStore
-from ..command import CommandLine, counted
+from ..command import CommandLine, pluralize
 
 
 class Command(CommandLine, clearsessions.Command):
@@ -18,6 +18,6 @@ class Command(CommandLine, clearsessions.Command):
         if not issubclass(store, SessionStore):
             super().handle(**options)
             return
-        text = f"Swept {counted(store.clear_expired(), 'expired session')}."
+        text = f"Swept {pluralize(store.clear_expired(), 'expired session')}."
         if options["verbosity"] > 0:
             self.stdout.write(self.style.SUCCESS(text))

@@ -14,12 +14,12 @@ from ..command import (
     OrmistCommand,
     Progress,
     Rate,
-    counted,
-    models_named,
-    new_file,
-    plain,
+    create_file,
+    find_models,
+    pluralize,
+    printable,
 )
-from ..dump_format import InvalidLine, page_of_lines, position
+from ..dump_format import InvalidLine, position, read_lines
 
 OBJECTS_A_STEP = 500
 BEGIN = b'{"model": "'
@@ -30,7 +30,7 @@ class Command(OrmistCommand):
     help = (
         "Writes every object of a model, or of all, as lines of JSON: types, tags, "
         "expiry and counters, in the order of creation. ormist_load reads them. Runs "
-        "beside writers: an object is written as it is when its turn comes."
+        "while others write: each object is written as it is when it is read."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -44,8 +44,8 @@ class Command(OrmistCommand):
             help="Go on with the file of an interrupted dump after its last line.",
         )
 
-    def carry_out(self, **options: Any) -> None:
-        models = models_named(options["model"])
+    def run_command(self, **options: Any) -> None:
+        models = find_models(options["model"])
         output, after = options["output"], -1.0
         if options["resume"]:
             if output is None:
@@ -63,12 +63,12 @@ class Command(OrmistCommand):
                 with open_file(Path(output), options["resume"]) as file:
                     number = self.dump(models, options["using"], after, file)
         if output is not None and options["verbosity"] > 0:
-            text = f"Wrote {counted(number, 'object')} to {output}."
+            text = f"Wrote {pluralize(number, 'object')} to {output}."
             self.stdout.write(self.style.SUCCESS(text))
         if self.unreadable:
             raise CommandError(
                 f"Not written, because nobody can read them: "
-                f"{counted(self.unreadable, 'object')}."
+                f"{pluralize(self.unreadable, 'object')}."
             )
 
     def dump(
@@ -78,7 +78,10 @@ class Command(OrmistCommand):
         after: float,
         file: IO[str] | None,
     ) -> int:
-        """Write these models, the first of them after that creation time; how many."""
+        """Write the objects of these models, and return their number.
+
+        The first model starts after the creation time of *start*.
+        """
         number = 0
         for model in models:
             number += self.dump_model(model, using or model._meta.using, after, file)
@@ -88,10 +91,10 @@ class Command(OrmistCommand):
     def dump_model(
         self, model: type[Model], using: str, after: float | None, file: IO[str] | None
     ) -> int:
-        label, number = plain(model._meta.label), 0
+        label, number = printable(model._meta.label), 0
         pace = Rate(run(_size(model, using), using))
         while True:
-            flow = page_of_lines(model, using, after or 0, OBJECTS_A_STEP)
+            flow = read_lines(model, using, after or 0, OBJECTS_A_STEP)
             lines, unreadable, after = run(flow, using)
             if after is None:
                 return number
@@ -112,17 +115,17 @@ def _size(model: type[Model], using: str) -> Flow:
 
 
 def open_file(path: Path, is_there: bool) -> IO[str]:
-    """The file to write to, at its end. Raises CommandError."""
+    """Return the output file, open at its end. Raises CommandError."""
     try:
         if not is_there:
-            return new_file(path, fix="Remove it, or go on with it: --resume.")
+            return create_file(path, fix="Remove it, or go on with it: --resume.")
         return path.open("a", encoding="ascii")
     except OSError as error:
         raise CommandError(f"Cannot write {path}: {error}") from error
 
 
 def last_position(path: Path) -> tuple[str, float]:
-    """Where the dump in a file ended, its last line cut off if it is not whole."""
+    """Return the last position in a dump file, after removing an incomplete line."""
     try:
         with path.open("rb+") as file:
             # A file that is no dump stays as it is.
@@ -142,7 +145,7 @@ def last_position(path: Path) -> tuple[str, float]:
 
 
 def _end_of_last_line(file: IO[bytes], before: int | None = None) -> int:
-    """The place behind the last line break of a file, or before that place."""
+    """Return the offset after the last line break of a file before *end*."""
     at = file.seek(0, os.SEEK_END) if before is None else before
     while at > 0:
         start = max(at - 65536, 0)

@@ -1,4 +1,4 @@
-"""Destroy the objects of a model, or everything under a prefix."""
+"""Delete the objects of a model, or every key under a prefix."""
 
 import sys
 from collections.abc import Iterator
@@ -16,11 +16,11 @@ from ...operations.stats import keys_by_model, put_aside, root, unlink, unlink_s
 from ..command import (
     OrmistCommand,
     Progress,
-    aligned,
-    counted,
-    model_named,
-    place,
-    plain,
+    align_columns,
+    find_model,
+    pluralize,
+    printable,
+    safe_url,
 )
 
 IDS_A_STEP = 500
@@ -28,9 +28,9 @@ IDS_A_STEP = 500
 
 class Command(OrmistCommand):
     help = (
-        "Destroys every object of a model, those that carry the given tags, or, "
+        "Deletes every object of a model, those that carry the given tags, or, "
         "without a model, every key under the alias's KEY_PREFIX, registered model or "
-        "not. Keys outside the prefix are never touched. Says what it will destroy and "
+        "not. Keys outside the prefix are never touched. Says what it will delete and "
         "asks before. Stop those who write first: an object that is written meanwhile "
         "may lose its index entries."
     )
@@ -64,18 +64,16 @@ class Command(OrmistCommand):
         parser.add_argument(
             "--dry-run",
             action="store_true",
-            help="Say what would be destroyed, and end.",
+            help="Say what would be deleted, and end.",
         )
 
-    def carry_out(self, **options: Any) -> None:
+    def run_command(self, **options: Any) -> None:
         label, tags = options["model"], options["tags"]
         if tags is not None and label is None:
             raise CommandError("--tag needs a model: ormist_flush app.Model --tag ...")
         if tags is not None and not tags:  # a list that a program computed, and erred
-            raise CommandError(
-                "tags is empty. Leave it out to destroy the whole model."
-            )
-        model = None if label is None else model_named(label)
+            raise CommandError("tags is empty. Leave it out to delete the whole model.")
+        model = None if label is None else find_model(label)
         using = options["using"] or (model._meta.using if model else "default")
         if model is not None and tags:
             self.flush_tagged(matching(model, using, tags), tags, options)
@@ -89,14 +87,14 @@ class Command(OrmistCommand):
     ) -> None:
         ids = chosen.ids()
         lines = [
-            ("model", plain(chosen.model._meta.label)),
-            ("tags", ", ".join(map(plain, tags))),
-            ("objects", counted(len(ids), "object")),
+            ("model", printable(chosen.model._meta.label)),
+            ("tags", ", ".join(map(printable, tags))),
+            ("objects", pluralize(len(ids), "object")),
         ]
-        if self.is_agreed(chosen.db, lines, len(ids), options):
+        if self.should_proceed(chosen.db, lines, len(ids), options):
             with Progress(self, options["verbosity"]) as progress:
                 number = sum(deletions(chosen, ids, progress))
-            self.report(f"Deleted {counted(number, 'object')}.", options)
+            self.report(f"Deleted {pluralize(number, 'object')}.", options)
 
     # Everything under a prefix
 
@@ -109,33 +107,36 @@ class Command(OrmistCommand):
         registered = {each._meta.label: each for each in registry.all_models()}
         lines = [
             (
-                plain(label) if label in registered else f"{plain(label)} (no model)",
-                f"{counted(objects, 'object')}, {counted(keys, 'key')}",
+                printable(label)
+                if label in registered
+                else f"{printable(label)} (no model)",
+                f"{pluralize(objects, 'object')}, {pluralize(keys, 'key')}",
             )
             for label, (objects, keys) in sorted(found.items())
         ]
         lost = run(put_aside(start, prefix), using)
         if lost:
-            lines.append(("put aside by a repair", counted(len(lost), "key")))
+            lines.append(("in quarantine", pluralize(len(lost), "key")))
         total = sum(keys for _, keys in found.values()) + len(lost)
-        lines.append(("in all", counted(total, "key")))
-        if not self.is_agreed(using, lines, total, options):
+        lines.append(("in all", pluralize(total, "key")))
+        if not self.should_proceed(using, lines, total, options):
             return
         number = 0
         with Progress(self, options["verbosity"]) as progress:
             for label in sorted(found.keys() & registered.keys()):
                 number += self.delete_all(registered[label], using, progress)
-            keys = unlinked(start, using, progress)
+            keys = unlink_keys(start, using, progress)
             for key in lost:
                 keys += run(unlink(key), using)
-        rest = f" and {counted(keys, 'key')} beside them" if keys else ""
-        self.report(f"Deleted {counted(number, 'object')}{rest}.", options)
+        rest = f" and {pluralize(keys, 'key')} without an object" if keys else ""
+        self.report(f"Deleted {pluralize(number, 'object')}{rest}.", options)
 
     def delete_all(self, model: type[Model], using: str, progress: Progress) -> int:
-        """Delete a model's objects, each in one step with its entries; how many.
+        """Delete a model's objects and return their number.
 
-        So at no moment, and whoever interrupts, does an entry stand without its
-        object. Damaged ones are left to those who remove keys.
+        Each object is deleted with its index entries in one step, so that an
+        interruption leaves no entry without its object. Damaged objects are left for
+        the removal of keys.
         """
         space, number = model._meta.space(using), 0
         try:
@@ -147,39 +148,39 @@ class Command(OrmistCommand):
         except (OrmistError, ResponseError, ValueError) as error:
             progress.clear()
             self.stderr.write(
-                f"{plain(model._meta.label)}: {error} Its keys are removed unread."
+                f"{printable(model._meta.label)}: {error} Its keys are removed unread."
             )
         return number
 
     # Asking and telling
 
-    def is_agreed(
+    def should_proceed(
         self,
         using: str,
         lines: list[tuple[str, str]],
         number: int,
         options: dict[str, Any],
     ) -> bool:
-        """Whether to go on: there is something, it is no dry run, and "yes" was said.
+        """Whether there is something to delete, it is no dry run, and it is confirmed.
 
-        Raises CommandError if nobody is there to ask, or says anything else.
+        Raises CommandError if the answer is not "yes", or without a terminal.
         """
         is_dry = options["dry_run"]
         if number == 0:
-            self.report("There is nothing to destroy.", options)
+            self.report("There is nothing to delete.", options)
             return False
         if is_dry or options["interactive"] or options["verbosity"] > 1:
             verb = "would be" if is_dry else "will be"
-            self.stdout.write(self.style.WARNING(f"This {verb} destroyed for good:"))
+            self.stdout.write(self.style.WARNING(f"This {verb} deleted for good:"))
             where = [
                 ("alias", using),
-                ("server", place(using)),
-                ("prefix", plain(connections[using].key_prefix)),
+                ("server", safe_url(using)),
+                ("prefix", printable(connections[using].key_prefix)),
             ]
-            for line in aligned([*where, *lines]):
+            for line in align_columns([*where, *lines]):
                 self.stdout.write(f"  {line}")
         if is_dry:
-            self.report("Dry run: nothing was destroyed.", options)
+            self.report("Dry run: nothing was deleted.", options)
             return False
         return not options["interactive"] or self.is_confirmed(options)
 
@@ -187,14 +188,14 @@ class Command(OrmistCommand):
         source = options.get("stdin") or sys.stdin
         if not source.isatty():
             raise CommandError(
-                "Nothing was destroyed: there is no terminal to ask on. "
-                "Say --noinput to destroy it without a question."
+                "Nothing was deleted: there is no terminal to ask on. "
+                "Say --noinput to delete it without a question."
             )
         self.stdout.write("Type 'yes' to go on: ", ending="")
         self.stdout.flush()
         answer = source.readline()
         if answer.strip() != "yes":
-            raise CommandError("Nothing was destroyed: the answer was not 'yes'.")
+            raise CommandError("Nothing was deleted: the answer was not 'yes'.")
         return True
 
     def report(self, text: str, options: dict[str, Any]) -> None:
@@ -203,9 +204,9 @@ class Command(OrmistCommand):
 
 
 def matching(model: type[Model], using: str, tags: list[str]) -> "Collection[Any]":
-    """The objects that carry all these tags. Raises CommandError, FieldError.
+    """Return the objects with all these tags. Raises CommandError, FieldError.
 
-    Of a model without tags, those of these indexed attributes: ``name:text``.
+    For a model without tags: those with these indexed attributes, ``name:text``.
     """
     chosen: Collection[Any] = Collection(model, using=using)
     try:
@@ -221,8 +222,11 @@ def matching(model: type[Model], using: str, tags: list[str]) -> "Collection[Any
 def deletions(
     chosen: "Collection[Any]", ids: list[str], progress: Progress
 ) -> Iterator[int]:
-    """Delete those of *ids* that still match, each in one step: how many, by 500."""
-    label = plain(chosen.model._meta.label)
+    """Delete the objects of *ids* that still match, and yield the number by 500.
+
+    Each object is deleted with its index entries in one step.
+    """
+    label = printable(chosen.model._meta.label)
     for start in range(0, len(ids), IDS_A_STEP):
         yield chosen.find(pk__in=ids[start : start + IDS_A_STEP]).delete()[0]
         progress.show(
@@ -230,12 +234,12 @@ def deletions(
         )
 
 
-def unlinked(start: bytes, using: str, progress: Progress) -> int:
-    """Remove every key that begins with *start*, objects first; how many.
+def unlink_keys(start: bytes, using: str, progress: Progress) -> int:
+    """Remove every key that begins with *start*, objects first, and yield the number.
 
-    An interruption then leaves index entries of objects that are gone, which reads
-    pass over, and never objects that no index knows. One round each finds them all:
-    SCAN returns what is there from its begin to its end, whatever goes meanwhile.
+    An interruption then leaves index entries without objects, which reads skip, and
+    never objects without index entries. One scan for each is enough: SCAN returns all
+    keys that exist from its start to its end, whatever is removed meanwhile.
     """
     removed = 0
     for only_objects in (True, False):
@@ -244,5 +248,5 @@ def unlinked(start: bytes, using: str, progress: Progress) -> int:
             step = unlink_some(start, cursor or b"0", only_objects)
             cursor, number = run(step, using)
             removed += number
-            progress.show(f"{counted(removed, 'key')} removed")
+            progress.show(f"{pluralize(removed, 'key')} removed")
     return removed

@@ -1,11 +1,11 @@
-"""Carry the live sessions of another engine over."""
+"""Import the live sessions of another engine."""
 
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
 from ...sessions.importing import ImportProgress, carried_over, source
-from ..command import OrmistCommand, Progress, counted, plain
+from ..command import OrmistCommand, Progress, pluralize, printable
 
 SHOWN = 10
 
@@ -30,7 +30,7 @@ class Command(OrmistCommand):
             "cache), or redis_sessions.session.",
         )
 
-    def carry_out(self, **options: Any) -> None:
+    def run_command(self, **options: Any) -> None:
         engine, verbosity, tally = (
             options["engine"],
             options["verbosity"],
@@ -49,18 +49,18 @@ class Command(OrmistCommand):
                 of = "" if total is None else f" of {total}"
                 progress.show(f"{tally.seen}{of} sessions")
         if verbosity > 0:
-            text = f"Carried over {counted(tally.carried, 'session')}."
+            text = f"Carried over {pluralize(tally.carried, 'session')}."
             if tally.present:
-                text += f" {counted(tally.present, 'session')} were there already."
+                text += f" {pluralize(tally.present, 'session')} were there already."
             self.stdout.write(self.style.SUCCESS(text))
         if tally.refused:
             self.tell_refused(tally)
 
     def tell_refused(self, tally: ImportProgress) -> None:
         for pk, reason in tally.refused[:SHOWN]:
-            self.stderr.write(f"{pk}: {plain(reason)}")
+            self.stderr.write(f"{pk}: {printable(reason)}")
         raise CommandError(
-            f"{counted(len(tally.refused), 'session')} could not be carried over: "
+            f"{pluralize(len(tally.refused), 'session')} could not be carried over: "
             "SESSION_SERIALIZER refuses what they hold. Let its owners sign in again, "
             "or choose a serializer that takes it, and run this again."
         )

@@ -1,4 +1,4 @@
-"""What is stored: models, the server, one object."""
+"""Show stored data: models, the server, one object."""
 
 import json
 from dataclasses import dataclass
@@ -15,15 +15,22 @@ from ...keys import index_keys
 from ...models import Model
 from ...operations import stats
 from ...operations.operation import Flow
-from ..command import OrmistCommand, aligned, model_named, models_named, place, plain
+from ..command import (
+    OrmistCommand,
+    align_columns,
+    find_model,
+    find_models,
+    printable,
+    safe_url,
+)
 from ..verification import Inspection
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
-class Whole:
-    """One object, and what only the store knows of it. size_bytes: None if unknown."""
+class StoredObject:
+    """One object with its facts in the store. size_bytes: None if unknown."""
 
     instance: Model
     stored: stats.Stored
@@ -54,22 +61,22 @@ class Command(OrmistCommand):
         action.add_argument(
             "--verify",
             action="store_true",
-            help="Find what is damaged. Reads only; may run beside writers.",
+            help="Find damage. Reads only, and may run while others write.",
         )
         action.add_argument(
             "--repair",
             action="store_true",
-            help="Find and mend it, each object in one atomic step. What cannot be "
-            "read is kept for a week under PREFIX:lost:. May run beside writers.",
+            help="Find and repair damage, each object in one atomic step. Damaged data "
+            "is kept for a week under PREFIX:lost:. May run while others write.",
         )
         parser.add_argument(
             "--orphans",
             action="store_true",
-            help="With --repair and no model: put aside the keys of models that this "
+            help="With --repair and no model: quarantine the keys of models that this "
             "project does not declare, too.",
         )
 
-    def carry_out(self, **options: Any) -> None:
+    def run_command(self, **options: Any) -> None:
         self.is_quiet, self.silent = options["verbosity"] == 0, set[str]()
         label, pk, using = options["model"], options["id"], options["using"]
         if pk is not None and label is None:
@@ -78,7 +85,7 @@ class Command(OrmistCommand):
         if options["verify"] or options["repair"]:
             if pk is not None:
                 raise CommandError("An id cannot be verified alone: leave it out.")
-            Inspection(self, options).carry_out()
+            Inspection(self, options).run_command()
             return
         if options["orphans"]:
             raise CommandError("--orphans needs --repair.")
@@ -86,7 +93,7 @@ class Command(OrmistCommand):
             found = self.everything(label, using)
             lines = as_json(found) if is_json else report_lines(found)
         else:
-            model = model_named(label)
+            model = find_model(label)
             whole = self.one_object(model, pk, using or model._meta.using)
             lines = as_json(object_json(whole)) if is_json else object_lines(whole)
         self.stdout.write("\n".join(lines))
@@ -94,10 +101,10 @@ class Command(OrmistCommand):
     # Models and servers
 
     def everything(self, label: str | None, using: str | None) -> dict[str, Any]:
-        """Facts of the models, and of each server that they are on."""
+        """Return the facts of the models and of each of their servers."""
         models = [
             self.one_model(model, using or model._meta.using)
-            for model in models_named(label)
+            for model in find_models(label)
         ]
         aliases = list(dict.fromkeys(each["using"] for each in models))
         servers = [self.one_server(alias) for alias in aliases or [using or "default"]]
@@ -109,7 +116,9 @@ class Command(OrmistCommand):
         tally = run(stats.tally(space), using)
         seen = run(stats.sample(space, meta.indexes), using)
         for key in seen.unreadable:
-            self.stderr.write(f"{plain(meta.label)}: the bytes at {key!r} are damaged.")
+            self.stderr.write(
+                f"{printable(meta.label)}: the bytes at {key!r} are damaged."
+            )
         tags = run(stats.largest_tags(space, seen), using)
         indexes = index_keys(space, meta.ordered, meta.unique)
         size = stats.size_bytes(space, seen, bool(meta.counters), indexes)
@@ -130,12 +139,12 @@ class Command(OrmistCommand):
         persistence = facts["persistence"]
         saved = persistence["last_snapshot"]
         persistence["last_snapshot"] = moment(saved and saved * 1_000_000)
-        return {"alias": alias, "location": place(alias), **facts}
+        return {"alias": alias, "location": safe_url(alias), **facts}
 
     def told(self, flow: Flow, using: str) -> Any:
-        """The answer of *flow*; None, and a line that says so, if it is refused.
+        """Return the answer of *flow*, or None with a line that says why.
 
-        fakeredis knows neither INFO nor MEMORY; an ACL or a host may forbid them.
+        fakeredis has neither INFO nor MEMORY; an ACL or a host may forbid them.
         """
         try:
             return run(flow, using)
@@ -147,8 +156,8 @@ class Command(OrmistCommand):
 
     # One object
 
-    def one_object(self, model: type[Model], pk: str, using: str) -> Whole:
-        """One object whole. Raises CommandError if there is none."""
+    def one_object(self, model: type[Model], pk: str, using: str) -> StoredObject:
+        """Return the facts of one object. Raises CommandError if it does not exist."""
         space = model._meta.space(using)
         try:
             stored = run(stats.stored(space, pk), using)
@@ -159,11 +168,11 @@ class Command(OrmistCommand):
         row = (pk.encode(), stored.packed, stored.counters)
         instance = model._from_row(row, space, using)
         size = self.told(stats.object_size_bytes(space, pk), using)
-        return Whole(instance, stored, size, using)
+        return StoredObject(instance, stored, size, using)
 
 
 def absence(label: str, pk: str, using: str, stored: stats.Stored) -> str:
-    """Why there is no such object, as far as the index knows."""
+    """Return the reason why an object is absent, as far as the index shows it."""
     text = f"There is no {label} with the id {pk!r} on {using!r}."
     if stored.expire_at_ms is not None:
         deadline = moment(stored.expire_at_ms * 1000)
@@ -177,7 +186,7 @@ def absence(label: str, pk: str, using: str, stored: stats.Stored) -> str:
 
 
 def moment(since_epoch_us: int | None) -> str | None:
-    """Microseconds since 1970 as ISO 8601 in UTC. None stays None."""
+    """Return microseconds since 1970 as ISO 8601 in UTC. None stays None."""
     if since_epoch_us is None:
         return None
     try:
@@ -187,12 +196,12 @@ def moment(since_epoch_us: int | None) -> str | None:
 
 
 def as_json(found: dict[str, Any]) -> list[str]:
-    """For programs. ASCII alone, so that no terminal and no pipe chokes on it."""
+    """Return JSON for programs, in ASCII, which every terminal and pipe takes."""
     return [json.dumps(found, indent=2)]
 
 
-def object_json(whole: Whole) -> dict[str, Any]:
-    """An object for programs. attrs as the "json" codec has them, types and all."""
+def object_json(whole: StoredObject) -> dict[str, Any]:
+    """Return an object as a dict for JSON. attrs are written as by the "json" codec."""
     instance, stored = whole.instance, whole.stored
     return {
         "model": instance._meta.label,
@@ -208,27 +217,33 @@ def object_json(whole: Whole) -> dict[str, Any]:
     }
 
 
-def object_lines(whole: Whole) -> list[str]:
-    """An object for people: Python's own texts, which tell the types apart."""
+def object_lines(whole: StoredObject) -> list[str]:
+    """Return an object as lines for people. Values are shown as Python writes them."""
     instance, stored = whole.instance, whole.stored
     expire = "never"
     if instance.expire is not None:
         expire = f"{instance.expire.isoformat()}, in {instance.ttl():.0f} seconds"
     pairs = [
-        ("model", f"{plain(instance._meta.label)} ({whole.using})"),
-        ("id", plain(instance.id)),
+        ("model", f"{printable(instance._meta.label)} ({whole.using})"),
+        ("id", printable(instance.id)),
         ("created", moment(stored.created_us) or "not in the index"),
         ("expires", expire),
         ("bytes", size_text(whole.size_bytes)),
-        ("tags", ", ".join(map(plain, instance._tags)) or "none"),
-        *((f"counter {plain(name)}", str(n)) for name, n in stored.counters.items()),
-        *((f"attr {plain(name)}", shown(v)) for name, v in instance.attrs.items()),
+        ("tags", ", ".join(map(printable, instance._tags)) or "none"),
+        *(
+            (f"counter {printable(name)}", str(n))
+            for name, n in stored.counters.items()
+        ),
+        *(
+            (f"attr {printable(name)}", format_value(v))
+            for name, v in instance.attrs.items()
+        ),
     ]
-    return aligned(pairs)
+    return align_columns(pairs)
 
 
-def shown(value: Any) -> str:
-    """Return a value as Python writes it; as JSON where it holds a number too long."""
+def format_value(value: Any) -> str:
+    """Return a value as Python writes it, or as JSON if a number is too long."""
     try:
         return repr(value)
     except ValueError:
@@ -236,26 +251,26 @@ def shown(value: Any) -> str:
 
 
 def report_lines(found: dict[str, Any]) -> list[str]:
-    """Models as a table, then a line for each server."""
+    """Return the models as a table, then a line for each server."""
     names = ("model", "using", "count", "expiring", "due", "bytes", "largest tags")
     rows = [names]
     for each in found["models"]:
         estimated = each["sampled"] < each["count"] and each["bytes"] is not None
         size = ("about " if estimated else "") + size_text(each["bytes"])
-        tags = ", ".join(f"{short(t['tag'])} ({t['count']})" for t in each["tags"])
+        tags = ", ".join(f"{shorten(t['tag'])} ({t['count']})" for t in each["tags"])
         numbers = (str(each[name]) for name in ("count", "expiring", "due"))
-        rows.append((plain(each["model"]), each["using"], *numbers, size, tags))
-    lines = aligned(rows, numeric=(2, 3, 4, 5))
+        rows.append((printable(each["model"]), each["using"], *numbers, size, tags))
+    lines = align_columns(rows, numeric=(2, 3, 4, 5))
     return [*lines, "", *(server_line(facts) for facts in found["servers"])]
 
 
-def short(tag: str) -> str:
-    """A tag as it can stand in a table."""
-    return plain(tag if len(tag) <= 40 else f"{tag[:37]}...")
+def shorten(tag: str) -> str:
+    """Return a tag for a table, shortened."""
+    return printable(tag if len(tag) <= 40 else f"{tag[:37]}...")
 
 
 def server_line(facts: dict[str, Any]) -> str:
-    """What a server says of itself, in one line."""
+    """Return the facts of a server as one line."""
     memory, persistence = facts["memory"], facts["persistence"]
     parts = [f"{facts['alias']}: {facts['location']}"]
     if facts["version"]:
@@ -275,7 +290,7 @@ def server_line(facts: dict[str, Any]) -> str:
 
 
 def size_text(size_bytes: int | None) -> str:
-    """Bytes for people, a dash for unknown. Breaks at no line: plain spaces."""
+    """Return a number of bytes for people, or a dash if unknown."""
     return (
         "-" if size_bytes is None else filesizeformat(size_bytes).replace("\xa0", " ")
     )

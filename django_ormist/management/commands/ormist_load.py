@@ -15,12 +15,12 @@ from ..command import (
     OrmistCommand,
     Progress,
     Rate,
-    counted,
-    escaped,
-    model_named,
-    new_file,
+    create_file,
+    escape_controls,
+    find_model,
+    pluralize,
 )
-from ..dump_format import InvalidLine, instance_of, is_same
+from ..dump_format import InvalidLine, is_same, line_to_object
 
 LINES_A_STEP = 100
 SESSIONS = "django_ormist.Session"
@@ -75,12 +75,12 @@ class Command(OrmistCommand):
             "it as anybody.",
         )
 
-    def carry_out(self, **options: Any) -> None:
+    def run_command(self, **options: Any) -> None:
         self.options = options
         self.stored = self.there = self.expired = 0
         self.broken: list[int] = []
         labels = options["model"]
-        self.models = labels and {model_named(label) for label in labels}
+        self.models = labels and {find_model(label) for label in labels}
         with ExitStack() as stack:
             self.rejects = self.rejected(stack, options["rejects"])
             progress = stack.enter_context(Progress(self, options["verbosity"]))
@@ -111,11 +111,11 @@ class Command(OrmistCommand):
             raise CommandError(f"Cannot open {name}: {error}") from error
 
     def rejected(self, stack: ExitStack, name: str | None) -> Any:
-        """The file for what is left out; it is removed if nothing is."""
+        """Return the file for rejected lines. It is removed if it stays empty."""
         if name is None:
             return None
         path = Path(name)
-        file = new_file(path, "utf-8", "surrogateescape")
+        file = create_file(path, "utf-8", "surrogateescape")
         stack.callback(self.remove_empty, path)
         return stack.enter_context(file)
 
@@ -124,7 +124,7 @@ class Command(OrmistCommand):
             path.unlink()
 
     def load(self, lines: list[tuple[int, str]]) -> None:
-        """Store the objects of some lines; what cannot be stored is named."""
+        """Store the objects of some lines, and report those that cannot be stored."""
         read: list[Numbered] = []
         for number, line in lines:
             try:
@@ -135,8 +135,8 @@ class Command(OrmistCommand):
             self.insert(list(run))
 
     def read(self, line: str) -> Model:
-        """The object of a line. Raises BrokenLine, for a model not to store too."""
-        instance = instance_of(line)
+        """Return the object of a line. Raises InvalidLine, also for another model."""
+        instance = line_to_object(line)
         label = instance._meta.label
         if self.models and type(instance) not in self.models:
             raise InvalidLine(f"it is of the model {label}, which --model leaves out.")
@@ -145,7 +145,7 @@ class Command(OrmistCommand):
         return instance
 
     def insert(self, some: list[Numbered]) -> None:
-        """Insert objects of one model together; one by one if any is refused."""
+        """Insert objects of one model together, or one by one if any is refused."""
         model = type(some[0][2])
         asked = Collection(model, using=self.options["using"] or model._meta.using)
         try:
@@ -160,7 +160,7 @@ class Command(OrmistCommand):
     def settle(
         self, number: int, line: str, each: Model, asked: Collection[Model]
     ) -> None:
-        """Insert one object, or what the options say where its id is taken."""
+        """Insert one object. If its id is taken, do what the options say."""
         existing = self.options["existing"]
         try:
             known = asked.in_bulk([each.id]).get(each.id)
@@ -181,13 +181,13 @@ class Command(OrmistCommand):
 
     def reject(self, number: int, line: str, why: str) -> None:
         self.broken.append(number)
-        self.stderr.write(escaped(f"Line {number}: {why}"))
+        self.stderr.write(escape_controls(f"Line {number}: {why}"))
         if self.rejects is not None:
             self.rejects.write(line if line.endswith("\n") else f"{line}\n")
 
     def report(self) -> None:
         if self.options["verbosity"] > 0:
-            text = f"Stored {counted(self.stored, 'object')}"
+            text = f"Stored {pluralize(self.stored, 'object')}"
             if self.there:
                 text += f"; {self.there} were there"
             if self.expired:
@@ -199,13 +199,13 @@ class Command(OrmistCommand):
                 "" if len(self.broken) <= 20 else f" and {len(self.broken) - 20} more"
             )
             raise CommandError(
-                f"Not stored: line {shown}{more}. Mend them and load again: what is "
+                f"Not stored: line {shown}{more}. Fix them and load again: what is "
                 "stored is passed over."
             )
 
 
 def steps(file: IO[str], first: int) -> Iterator[list[tuple[int, str]]]:
-    """The lines of a file from a number on, 100 at a time. Empty ones are none."""
+    """Yield the lines of a file from a number on, 100 at a time, without empty ones."""
     lines = ((n, line) for n, line in enumerate(file, start=1) if n >= first)
     filled = ((n, line) for n, line in lines if line.strip())
     while some := list(islice(filled, LINES_A_STEP)):

@@ -1,4 +1,4 @@
-"""Bring the index of stored objects to what Meta says now."""
+"""Update the index of stored objects after a change of Meta."""
 
 from collections import Counter
 from typing import Any
@@ -8,7 +8,7 @@ from django.core.management.base import CommandError, CommandParser
 from ...models import Model
 from ...operations import scan, verify
 from ...operations.repair import Fault
-from ..command import OrmistCommand, Progress, Rate, counted, models_named, plain
+from ..command import OrmistCommand, Progress, Rate, find_models, pluralize, printable
 from ..verification import Verdict, Verification, fault_line
 
 OBJECTS_A_STEP = 500
@@ -22,7 +22,7 @@ class Command(OrmistCommand):
         "Brings the index entries of every stored object to what the model's Meta says "
         "now, after index_attrs, exclude_attrs, ordered or unique changed: adds those "
         "that are missing, removes those of attributes that are no longer indexed. "
-        "Runs beside readers and writers; each object is one atomic step. Every "
+        "Runs while others read and write; each object is one atomic step. Every "
         "process must run the new Meta before it starts; until it is through, name "
         "the attributes in Meta.pending_indexes, so that nobody is answered short."
     )
@@ -37,14 +37,14 @@ class Command(OrmistCommand):
             "said. Needs a model.",
         )
 
-    def carry_out(self, **options: Any) -> None:
+    def run_command(self, **options: Any) -> None:
         if options["after"] is not None and options["model"] is None:
             raise CommandError(
                 "--after needs a model: ormist_reindex app.Model --after"
             )
         self.verbosity: int = options["verbosity"]
         left = 0
-        for model in models_named(options["model"]):
+        for model in find_models(options["model"]):
             using = options["using"] or model._meta.using
             with Progress(self, self.verbosity) as self.progress:
                 verdict = self.reindex(model, using, options["after"] or -1)
@@ -58,7 +58,7 @@ class Command(OrmistCommand):
             )
 
     def reindex(self, model: type[Model], using: str, after: float) -> Verdict:
-        """Reindex one model: the unique values, the objects, the rest."""
+        """Reindex one model: its unique values, its objects, other keys."""
         label = model._meta.label
         work = Verification(
             [model],
@@ -82,12 +82,12 @@ class Command(OrmistCommand):
             )
             verdict.objects += len(page)
             pace.count(len(page))
-            self.progress.show(f"{plain(label)}: {pace.text('objects')}")
+            self.progress.show(f"{printable(label)}: {pace.text('objects')}")
         work.look_at_keys()
         return verdict
 
     def tell(self, verdict: Verdict, fault: Fault) -> None:
-        """Say what is left, and at verbosity 2 each change."""
+        """Report remaining faults, and at verbosity 2 each change."""
         if not fault.is_mended or self.verbosity > 1:
             self.progress.clear()
             (self.stdout if fault.is_mended else self.stderr).write(
@@ -96,13 +96,13 @@ class Command(OrmistCommand):
 
 
 def summary(verdict: Verdict) -> str:
-    """What was done, in one line."""
+    """Return a summary in one line."""
     done: Counter[str] = verdict.mended
     added = sum(done[kind] for kind in ADDED)
     removed = sum(done[kind] for kind in REMOVED)
     other = done.total() - added - removed
     return (
-        f"{plain(verdict.model)} ({verdict.using}): "
-        f"{counted(verdict.objects, 'object')}; index entries added: {added}, "
+        f"{printable(verdict.model)} ({verdict.using}): "
+        f"{pluralize(verdict.objects, 'object')}; index entries added: {added}, "
         f"removed: {removed}, changed: {other}."
     )

@@ -1,4 +1,4 @@
-"""Remove what has expired, index entries and all."""
+"""Remove the index entries of expired objects."""
 
 import signal
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from ...connections.executor import run
 from ...models import Model
 from ...operations.expiry import sweep
 from ...operations.stats import tally
-from ..command import OrmistCommand, Progress, counted, models_named, plain
+from ..command import OrmistCommand, Progress, find_models, pluralize, printable
 
 
 class Command(OrmistCommand):
@@ -47,7 +47,7 @@ class Command(OrmistCommand):
             help="From the end of a round to the next. Default: 10.",
         )
 
-    def carry_out(self, **options: Any) -> None:
+    def run_command(self, **options: Any) -> None:
         size = options["batch_size"]
         if not 1 <= size <= 500:
             raise CommandError(f"--batch-size takes 1 to 500, not {size}.")
@@ -68,36 +68,38 @@ class Command(OrmistCommand):
             self.stdout.write(self.style.SUCCESS("Ended."))
 
     def round(self, **options: Any) -> None:
-        """Sweep each model until nothing is due."""
+        """Sweep each model until no expired object is left."""
         size, verbosity, total = options["batch_size"], options["verbosity"], 0
         with Progress(self, verbosity) as progress:
-            for model in models_named(options["model"]):
+            for model in find_models(options["model"]):
                 using = options["using"] or model._meta.using
                 swept = self.sweep(model, using, size, progress)
                 total += swept
                 if verbosity > 1:
                     progress.clear()
-                    self.stdout.write(f"{plain(model._meta.label)} ({using}): {swept}")
+                    self.stdout.write(
+                        f"{printable(model._meta.label)} ({using}): {swept}"
+                    )
         if verbosity > 0:
-            text = f"Swept {counted(total, 'expired object')}."
+            text = f"Swept {pluralize(total, 'expired object')}."
             self.stdout.write(self.style.SUCCESS(text))
 
     def sweep(
         self, model: type[Model], using: str, size: int, progress: Progress
     ) -> int:
-        """Sweep one model until nothing is due; how many objects."""
+        """Sweep one model until no expired object is left. Return the number swept."""
         space = model._meta.space(using)
         due, swept = run(tally(space), using).due, 0
         while not self.end.is_set() and (removed := run(sweep(space, size), using)):
             swept += removed
-            label = plain(model._meta.label)
+            label = printable(model._meta.label)
             progress.show(f"{label}: {swept} of {max(due, swept)} swept")
         return swept
 
 
 @contextmanager
 def ended_by_signals(end: Event) -> Iterator[None]:
-    """SIGTERM and SIGINT set *end*, in the main thread, where signals arrive."""
+    """Set *end* on SIGTERM and SIGINT. Only in the main thread, which gets signals."""
     if current_thread() is not main_thread():
         yield
         return

@@ -1,4 +1,4 @@
-"""Django's shell, which imports our models as well."""
+"""Django's shell, which also imports the models of django_ormist."""
 
 import os
 import sys
@@ -18,7 +18,7 @@ NAME = "django_ormist"
 class Command(shell.Command):
     """The shell of Django, or of an app that comes later in INSTALLED_APPS.
 
-    Of two apps with one command Django takes the first, and ours hides nobody's.
+    Django takes the first of two apps with the same command. Ours hides no other's.
     """
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
@@ -32,8 +32,7 @@ class Command(shell.Command):
     def get_auto_imports(self) -> Any:
         """Return import paths: those of Django, and those of our models.
 
-        Of two models with one name, that of the earlier app is imported, whichever
-        kind it is.
+        Of two models with the same name, the one of the earlier app is imported.
         """
         paths = super().get_auto_imports()
         if paths is None:
@@ -58,19 +57,20 @@ def later_shell() -> type[BaseCommand] | None:
 
 
 def is_importable(model: type[Model]) -> bool:
-    """Whether a model is what its module has under its name, as no local class is."""
+    """Whether a model is found in its module under its name. A local class is not."""
     module = sys.modules.get(model.__module__)
     return getattr(module, model.__name__, None) is model
 
 
 def path_of(model: type[Model]) -> str:
+    """Return the import path of a model."""
     return f"{model.__module__}.{model.__name__}"
 
 
 def position(paths: list[str], model: type[Model]) -> int:
-    """Return where the path of *model* goes: later ones win, those of earlier apps.
+    """Return the position of *model* among the paths, where later ones win.
 
-    The first paths are Django's own, of no app.
+    Models of earlier apps come later. The first paths are Django's own.
     """
     own = rank(path_of(model))
     place = 0
