@@ -1,4 +1,4 @@
-"""Django's changelist, over a collection."""
+"""Django's changelist over a collection."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from .lookups import orders
 
 
 class OrmistChangeList(ChangeList):
-    """Orders by what has an index alone; loads a page and counts the rest."""
+    """A changelist that loads one page, counts the rest and orders by indexes only."""
 
     def get_queryset(self, request: Any, exclude_parameters: Any = None) -> Any:
         try:
@@ -19,13 +19,13 @@ class OrmistChangeList(ChangeList):
             raise IncorrectLookupParameters(error) from error
 
     def get_ordering_field(self, field_name: Any) -> Any:
-        """The attribute, if it has a sorted index; "id" orders by creation."""
+        """Return the attribute if it has a sorted index. "id" orders by creation."""
         word = super().get_ordering_field(field_name)
         can = orders(self.model.ormist_model._meta)  # type: ignore[attr-defined]
         return word if isinstance(word, str) and word.lstrip("-") in can else None
 
     def get_ordering(self, request: Any, queryset: Any) -> list[Any]:
-        """The chosen columns; else those of the admin; else the newest first."""
+        """Return the chosen columns, else those of the admin, else the newest first."""
         if self.params.get(ORDER_VAR):
             words = [word for word in self._chosen() if word]
         else:

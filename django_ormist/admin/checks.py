@@ -1,4 +1,4 @@
-"""What an OrmistAdmin cannot do is refused by a check, with the mend."""
+"""System checks that refuse unsupported options of an OrmistAdmin, with a hint."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -8,7 +8,7 @@ from django.core.checks import CheckMessage, Error
 
 from ..exceptions import FieldError
 from .lookups import lookup
-from .querysets import StubQuerySet
+from .querysets import ProxyQuerySet
 
 REFUSED = {
     "date_hierarchy": "No index answers it. Remove it.",
@@ -25,12 +25,12 @@ REFUSED = {
 
 
 class OrmistAdminChecks(ModelAdminChecks):
-    """Django's checks of an admin, and ours."""
+    """Django's checks of an admin class, and those of django_ormist."""
 
     def _check_ordering_item(
         self, obj: Any, field_name: Any, label: str
     ) -> list[CheckMessage]:
-        """Ours says more: see unanswered_orders()."""
+        """Return nothing: unanswered_orders() checks the ordering."""
         return []
 
     def check(self, admin_obj: Any, **kwargs: Any) -> list[CheckMessage]:
@@ -44,7 +44,7 @@ class OrmistAdminChecks(ModelAdminChecks):
 
 
 def refused_options(admin_obj: Any) -> Iterator[CheckMessage]:
-    """An error for each option of Django's that has no meaning here."""
+    """Return an error for each option of Django's that is not supported."""
     for option, mend in REFUSED.items():
         if getattr(admin_obj, option, None):
             yield Error(
@@ -56,7 +56,7 @@ def refused_options(admin_obj: Any) -> Iterator[CheckMessage]:
 
 
 def wrong_form(admin_obj: Any) -> Iterator[CheckMessage]:
-    """An error if the form is not one of ours."""
+    """Return an error if the form does not derive from OrmistForm."""
     from .forms import OrmistForm
 
     if not issubclass(admin_obj.form, OrmistForm):
@@ -69,7 +69,7 @@ def wrong_form(admin_obj: Any) -> Iterator[CheckMessage]:
 
 
 def unanswered_lookups(admin_obj: Any) -> Iterator[CheckMessage]:
-    """An error for each filter and search field that no index answers."""
+    """Return an error for each filter and search field without an index."""
     meta = admin_obj.model.ormist_model._meta
     for option in ("list_filter", "search_fields"):
         given = getattr(admin_obj, option)
@@ -83,7 +83,7 @@ def unanswered_lookups(admin_obj: Any) -> Iterator[CheckMessage]:
             if option == "list_filter" and is_range:
                 asked = {f"{name}__gte": "x"}
             try:
-                StubQuerySet(admin_obj.model).filter(**asked)
+                ProxyQuerySet(admin_obj.model).filter(**asked)
             except FieldError as error:
                 yield _unanswered(admin_obj, option, name, str(error))
 
@@ -93,13 +93,13 @@ _ALWAYS = {("search_fields", name) for name in ("id", "tags")}
 
 
 def unanswered_orders(admin_obj: Any) -> Iterator[CheckMessage]:
-    """An error for each name in ordering that has no sorted index."""
+    """Return an error for each name in ordering without a sorted index."""
     given = admin_obj.ordering
     if not isinstance(given, list | tuple):
         return
     for word in given:
         try:
-            StubQuerySet(admin_obj.model).order_by(word)
+            ProxyQuerySet(admin_obj.model).order_by(word)
         except (FieldError, TypeError) as error:
             yield _unanswered(admin_obj, "ordering", str(word), str(error))
 

@@ -1,4 +1,4 @@
-"""The page that stands for one that could not be read: why, and what to do."""
+"""The error page for data or a server that cannot be read."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -14,17 +14,17 @@ from ..exceptions import CorruptDataError
 STATUS = 503
 
 
-def telling(may: Callable[..., bool]) -> Callable[..., Any]:
-    """Make a view of an OrmistAdmin say why the store could not be read.
+def show_store_errors(may: Callable[..., bool]) -> Callable[..., Any]:
+    """Decorate a view of an OrmistAdmin to show errors of the store as a page.
 
-    Damaged bytes and a server that does not answer are a page with status 503, which
-    names the key or the alias. Who may not open the page gets 403 and learns nothing.
-    may: takes the arguments of the view, and says whether the page may be opened.
+    Damaged bytes and an unreachable server give a page with status 503 that names the
+    key or the alias. A user without permission gets 403 without details. may: called
+    with the arguments of the view; returns whether the user may open the page.
     """
 
     def decorate(view: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(view)
-        def told(self: Any, request: Any, *args: Any, **kwargs: Any) -> Any:
+        def readable_facts(self: Any, request: Any, *args: Any, **kwargs: Any) -> Any:
             try:
                 return view(self, request, *args, **kwargs)
             except (CorruptDataError, RedisError) as error:
@@ -32,27 +32,27 @@ def telling(may: Callable[..., bool]) -> Callable[..., Any]:
                     raise PermissionDenied from error
                 return _page(self, request, error)
 
-        return told
+        return readable_facts
 
     return decorate
 
 
 def may_view(model_admin: Any, request: Any, *args: Any, **kwargs: Any) -> bool:
-    """Return whether the user may see objects."""
+    """Whether the user may view objects."""
     return bool(model_admin.has_view_or_change_permission(request))
 
 
 def may_open_form(
     model_admin: Any, request: Any, object_id: str | None = None, *args: Any, **kw: Any
 ) -> bool:
-    """Return whether the user may see the form of an object, or of a new one."""
+    """Whether the user may view the form of an object, or of a new one."""
     if object_id is None:
         return bool(model_admin.has_add_permission(request))
     return may_view(model_admin, request)
 
 
 def may_delete(model_admin: Any, request: Any, *args: Any, **kwargs: Any) -> bool:
-    """Return whether the user may delete objects."""
+    """Whether the user may delete objects."""
     return bool(model_admin.has_delete_permission(request))
 
 

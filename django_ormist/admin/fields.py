@@ -1,4 +1,4 @@
-"""The fields of a stub: what Django's admin may name, without a column anywhere."""
+"""The fields of a proxy model: names for Django's admin, without columns."""
 
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ else:
 
 
 class _Reading:
-    """The descriptor of a field: it reads and writes the object that a stub wraps."""
+    """The descriptor of a field. It reads and writes the wrapped object."""
 
     def __init__(self, field: Any) -> None:
         self.field = field
@@ -29,25 +29,25 @@ class _Reading:
         self.field.put(stub.ormist, value)
 
 
-class StubField(AnyField):
+class ProxyField(AnyField):
     """A field without a column."""
 
     descriptor_class = _Reading
 
     def db_type(self, connection: Any) -> None:
-        """None: no database has a column for it."""
+        """Return None: the field has no column."""
 
     def of(self, ormist: Any) -> Any:
-        """The value of the object."""
+        """Return the value of the object."""
         return getattr(ormist, self.name)
 
     def put(self, ormist: Any, value: Any) -> None:
-        """Give the object this value."""
+        """Set the value of the object."""
         setattr(ormist, self.name, value)
 
 
-class IdField(StubField):
-    """The id. Left empty in a form, one is drawn."""
+class IdField(ProxyField):
+    """The id. If it is left empty in a form, a random one is chosen."""
 
     def formfield(self, **kwargs: Any) -> Any:
         return CharField(
@@ -58,15 +58,15 @@ class IdField(StubField):
         )
 
 
-class TagsField(StubField):
-    """The explicit tags; those of indexed attributes are shown with these."""
+class TagsField(ProxyField):
+    """The explicit tags. Lists show the tags of indexed attributes too."""
 
     def of(self, ormist: Any) -> list[str]:
         return list(ormist._tags)
 
 
-class AttributeField(StubField):
-    """One attribute, of any type; None where the object does not have it."""
+class AttributeField(ProxyField):
+    """One attribute of any type. None if the object does not have it."""
 
     def of(self, ormist: Any) -> Any:
         return ormist.attrs.get(self.name)
@@ -80,7 +80,7 @@ class AttributeField(StubField):
         return OneAttributeField(self.name, label=capfirst(self.verbose_name))
 
 
-class CounterField(StubField):
+class CounterField(ProxyField):
     """One counter of Meta.counters."""
 
     def formfield(self, **kwargs: Any) -> Any:
@@ -94,8 +94,8 @@ class CounterField(StubField):
         )
 
 
-class ExpireField(StubField, AnyDateTimeField):
-    """The deadline, in the time that forms and templates expect."""
+class ExpireField(ProxyField, AnyDateTimeField):
+    """The expiration time, in the time zone that forms and templates expect."""
 
     def of(self, ormist: Any) -> datetime | None:
         deadline: datetime | None = ormist.expire

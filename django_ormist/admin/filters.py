@@ -1,4 +1,4 @@
-"""Filters of a list: by an indexed attribute, by tag, by range."""
+"""List filters: by an indexed attribute, by tag, by range."""
 
 from collections.abc import Iterator
 from itertools import pairwise
@@ -8,15 +8,15 @@ from django.contrib.admin.filters import FieldListFilter
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from .samples import bounds_of, counts, has_none, sample_of, tags_of, values_of
-from .value_text import written
+from .samples import counts, has_none, quartiles_of, sample_of, tags_of, values_of
+from .value_text import to_text
 
 
 class AttributeFilter(FieldListFilter):
-    """By the values of an indexed attribute that a sample of the objects has.
+    """A filter by the values of an indexed attribute that occur in a sample.
 
-    The value that is chosen is always among them. With facets each has its number,
-    within the other filters: one round trip for all.
+    The chosen value is always among them. With facets each value has its count within
+    the other filters: one round trip for all counts.
     """
 
     def __init__(self, field: Any, request: Any, *args: Any, **kwargs: Any) -> None:
@@ -33,21 +33,21 @@ class AttributeFilter(FieldListFilter):
 
     @property
     def null(self) -> str:
-        """The parameter that asks for None, which no text stands for."""
+        """Return the parameter of a filter by None."""
         return f"{self.name}__isnull"
 
     def queryset(self, request: Any, queryset: Any) -> Any:
         return queryset.filter(**self.lookups(self.chosen))
 
     def lookups(self, parameters: dict[str, Any]) -> dict[str, Any]:
-        """What these parameters of the address ask a collection."""
+        """Return the lookups of these query parameters."""
         if parameters.get(self.null) is not True:
             return dict(parameters)
         others = {k: v for k, v in parameters.items() if k != self.null}
         return {self.name: None, **others}
 
     def offered(self) -> list[tuple[str, dict[str, Any]]]:
-        """What there is to choose from: a text, and the parameters it stands for."""
+        """Return the choices: pairs of a text and its query parameters."""
         sample = sample_of(self.request, self.ormist_model)
         found: list[tuple[str, dict[str, Any]]] = [
             (value or _("(empty)"), {self.name: value})
@@ -85,7 +85,7 @@ class AttributeFilter(FieldListFilter):
 
 
 class TagFilter(AttributeFilter):
-    """By a given tag."""
+    """A filter by an explicit tag."""
 
     def expected_parameters(self) -> list[str | None]:
         return [self.name]
@@ -97,22 +97,22 @@ class TagFilter(AttributeFilter):
 
 
 class RangeFilter(AttributeFilter):
-    """By ranges of an attribute of Meta.ordered: quarters of a sample."""
+    """A filter by ranges of an attribute in Meta.ordered: quarters of a sample."""
 
     def expected_parameters(self) -> list[str | None]:
         return [f"{self.name}__gte", f"{self.name}__lt"]
 
     def lookups(self, parameters: dict[str, Any]) -> dict[str, Any]:
-        """With the values of the sample in place of their texts: one kind, one range.
+        """Return the lookups with the values of the sample instead of their texts.
 
-        A text that the sample did not offer may mean values of several kinds, which
-        takes longer to count.
+        A text that is not in the sample may mean values of several kinds, which take
+        longer to count.
         """
-        known = {written(value).text: value for value in self._bounds()}
+        known = {to_text(value).text: value for value in self._bounds()}
         return {name: known.get(text, text) for name, text in parameters.items()}
 
     def offered(self) -> list[tuple[str, dict[str, Any]]]:
-        texts = [written(value).text for value in self._bounds()]
+        texts = [to_text(value).text for value in self._bounds()]
         low, high = f"{self.name}__gte", f"{self.name}__lt"
         if not texts:
             return []
@@ -126,4 +126,4 @@ class RangeFilter(AttributeFilter):
         ]
 
     def _bounds(self) -> list[Any]:
-        return bounds_of(sample_of(self.request, self.ormist_model), self.name)
+        return quartiles_of(sample_of(self.request, self.ormist_model), self.name)

@@ -1,4 +1,4 @@
-"""The attributes of an object in a form: rows of name, type and value."""
+"""The form fields of attributes and tags."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -11,17 +11,17 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from .value_text import KINDS, Written, plain_newlines, read, written
+from .value_text import KINDS, ValueText, from_text, normalize_newlines, to_text
 
 # What a line cannot carry, or nobody would see in it.
 _UNTYPEABLE = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029\ufffe\uffff]|^\s|\s$|^$")
 
 
 class GivenTagsField(forms.Field):
-    """The given tags of an object. Cleaned, it is a list of all of them.
+    """The explicit tags of an object, one per line. The cleaned value is a list.
 
-    A tag that a line cannot carry (it has a newline, or begins with a space) is not
-    shown and stays. show() tells it which tags there are.
+    A tag that does not fit in a line (it has a newline or begins with a space) is not
+    shown and is kept. show() sets the stored tags.
     """
 
     widget = forms.Textarea(attrs={"rows": 4, "cols": 40})
@@ -47,7 +47,7 @@ class GivenTagsField(forms.Field):
         return [*self._lines(value), *self.kept]
 
     def _lines(self, value: Any) -> list[str]:
-        lines = (line.strip() for line in plain_newlines(value or "").split("\n"))
+        lines = (line.strip() for line in normalize_newlines(value or "").split("\n"))
         return list(dict.fromkeys(line for line in lines if line))
 
 
@@ -58,13 +58,13 @@ BLANK_ROWS = 2
 
 
 def row_key(name: str) -> str:
-    """What stands for an attribute's name in a form: a browser alters newlines."""
+    """Return the key of an attribute's name in a form: browsers change newlines."""
     return sha256(name.encode(errors="surrogatepass")).hexdigest()[:24]
 
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the form: key is that of a stored attribute, "" of a new one."""
+    """One row of the form. key: of a stored attribute, or "" for a new one."""
 
     key: str
     name: str
@@ -79,7 +79,7 @@ class Row:
 
 @dataclass
 class Changes:
-    """What a form asks for: attributes to set, and names to remove."""
+    """The changes of a form: attributes to set, and names to remove."""
 
     values: dict[str, Any] = field(default_factory=dict)
     removed: list[str] = field(default_factory=list)
@@ -93,7 +93,7 @@ class Changes:
 
 
 class AttributesWidget(forms.Widget):
-    """The rows as a table. stored: the attributes as they are."""
+    """The rows as a table. stored: the stored attributes."""
 
     template_name = "django_ormist/admin/attributes.html"
     stored: Mapping[str, Any] = {}
@@ -112,7 +112,7 @@ class AttributesWidget(forms.Widget):
                     data.get(f"{part}-key", ""),
                     data.get(f"{part}-name", ""),
                     data.get(f"{part}-kind", "text"),
-                    plain_newlines(data.get(f"{part}-value", "")),
+                    normalize_newlines(data.get(f"{part}-value", "")),
                     f"{part}-remove" in data,
                 )
             )
@@ -130,20 +130,20 @@ class AttributesWidget(forms.Widget):
         return context
 
     def _rows(self, name: str, typed: Iterable[Row]) -> list[dict[str, Any]]:
-        """Each stored attribute, as it was typed where it was; then the new ones."""
+        """Return the stored attributes with submitted texts, then the new ones."""
         by_key = {row.key: row for row in typed if row.key}
         new = [row for row in typed if not row.key and not row.is_blank]
         lines: list[dict[str, Any]] = []
         for attribute in sorted(self.stored):
-            now = written(self.stored[attribute])
+            now = to_text(self.stored[attribute])
             row = by_key.get(row_key(attribute))
             lines.append(
                 {
                     "key": row_key(attribute),
                     "name": attribute,
-                    "kind": row.kind if row and not now.is_kept else now.kind,
-                    "text": row.text if row and not now.is_kept else now.text,
-                    "is_kept": now.is_kept,
+                    "kind": row.kind if row and not now.is_readonly else now.kind,
+                    "text": row.text if row and not now.is_readonly else now.text,
+                    "is_kept": now.is_readonly,
                     "is_removed": bool(row and row.is_removed),
                 }
             )
@@ -157,7 +157,7 @@ class AttributesWidget(forms.Widget):
 
 
 def _indexes(data: Any, name: str) -> list[int]:
-    """The numbers of the rows that were sent, in order."""
+    """Return the numbers of the submitted rows, in order."""
     found = {
         int(number)
         for each in data
@@ -169,14 +169,14 @@ def _indexes(data: Any, name: str) -> list[int]:
 
 
 def _refuse_none(name: str) -> str | None:
-    """Return why an attribute cannot have that name: there is no reason."""
+    """Return None: any name is allowed."""
     return None
 
 
 class AttributesField(forms.Field):
-    """All attributes of an object. Cleaned, it is the Changes.
+    """All attributes of an object. The cleaned value is a Changes.
 
-    show() tells it what is stored, and which names other fields of the form stand for.
+    show() sets the stored attributes, and the names that other fields edit.
     """
 
     widget = AttributesWidget
@@ -220,7 +220,7 @@ class AttributesField(forms.Field):
         return changes
 
     def _read(self, row: Row, stored_name: str | None, changes: Changes) -> None:
-        """Add to *changes* what one row asks for. Raises ValidationError."""
+        """Add the change of one row to *changes*. Raises ValidationError."""
         if stored_name is None:
             if not row.is_removed:
                 self._read_new(row, changes)
@@ -228,8 +228,8 @@ class AttributesField(forms.Field):
         if row.is_removed:
             changes.removed.append(stored_name)
             return
-        now = written(self.stored[stored_name])
-        if now.is_kept or (row.kind, row.text) == (now.kind, now.text):
+        now = to_text(self.stored[stored_name])
+        if now.is_readonly or (row.kind, row.text) == (now.kind, now.text):
             return
         value = _value(stored_name, row.kind, row.text, self.stored[stored_name])
         changes.values[stored_name] = value
@@ -255,7 +255,7 @@ class AttributesField(forms.Field):
 
 def _value(name: str, kind: str, text: str, stored: Any = None) -> Any:
     try:
-        return read(kind, text, stored)
+        return from_text(kind, text, stored)
     except ValueError as error:
         raise ValidationError(f"{name}: {error.args[0]}") from error
 
@@ -269,27 +269,29 @@ class OneAttributeWidget(AttributesWidget):
     def value_from_datadict(self, data: Any, files: Any, name: str) -> Any:
         if f"{name}-kind" not in data:
             return None
-        text = plain_newlines(data.get(f"{name}-value", ""))
-        return Written(data[f"{name}-kind"], text)
+        text = normalize_newlines(data.get(f"{name}-value", ""))
+        return ValueText(data[f"{name}-kind"], text)
 
     def value_omitted_from_data(self, data: Any, files: Any, name: str) -> bool:
         return f"{name}-kind" not in data
 
     def get_context(self, name: str, value: Any, attrs: Any) -> dict[str, Any]:
         context = forms.Widget.get_context(self, name, None, attrs)
-        shown = value if isinstance(value, Written) else MISSING
+        shown = value if isinstance(value, ValueText) else MISSING
         line = {"kind": shown.kind, "text": shown.text, "part": name}
         kinds = [("", gettext_lazy("not set")), *KINDS]
-        context["widget"].update(row={**line, "is_kept": shown.is_kept}, kinds=kinds)
+        context["widget"].update(
+            row={**line, "is_kept": shown.is_readonly}, kinds=kinds
+        )
         return context
 
 
-MISSING = Written("", "")
+MISSING = ValueText("", "")
 """An attribute that the object does not have."""
 
 
 class OneAttributeField(forms.Field):
-    """One attribute by its name. Cleaned, it is the Changes. See AttributesField."""
+    """One attribute. The cleaned value is a Changes, see AttributesField."""
 
     widget = OneAttributeWidget
 
@@ -301,16 +303,16 @@ class OneAttributeField(forms.Field):
 
     def show(self, stored: Mapping[str, Any]) -> None:
         self.stored = stored.get(self.name)
-        self.now = written(self.stored) if self.name in stored else MISSING
+        self.now = to_text(self.stored) if self.name in stored else MISSING
 
     def prepare_value(self, value: Any) -> Any:
-        return value if isinstance(value, Written) else self.now
+        return value if isinstance(value, ValueText) else self.now
 
     def bound_data(self, data: Any, initial: Any) -> Any:
         return data
 
     def has_changed(self, initial: Any, data: Any) -> bool:
-        return data is not None and not self.now.is_kept and data != self.now
+        return data is not None and not self.now.is_readonly and data != self.now
 
     def clean(self, value: Any) -> Changes:
         if not self.has_changed(None, value):
@@ -318,17 +320,17 @@ class OneAttributeField(forms.Field):
         if value.kind == "":
             return Changes(removed=[self.name])
         try:
-            new = read(value.kind, value.text, self.stored)
+            new = from_text(value.kind, value.text, self.stored)
             return Changes({self.name: new})
         except ValueError as error:
             raise ValidationError(error.args[0]) from error
 
 
 class CellField(forms.Field):
-    """An attribute by its name. Cleaned, it is the Changes.
+    """One attribute in a cell of a list. The cleaned value is a Changes.
 
-    A value that does not fit in a line is shown and cannot be changed. Emptied, a text
-    is empty; what the object does not have becomes a text where one is entered.
+    A value that does not fit in a line is shown read-only. An emptied text becomes the
+    empty text. A value for a missing attribute is stored as a text.
     """
 
     widget: Any = forms.TextInput
@@ -340,9 +342,11 @@ class CellField(forms.Field):
         self.now = MISSING
 
     def show(self, stored: Mapping[str, Any]) -> None:
-        """Stand for this attribute of an object."""
-        self.now = written(stored[self.name]) if self.name in stored else MISSING
-        is_shown = self.now.is_kept or self.now.kind == "none" or "\n" in self.now.text
+        """Set the stored value of this attribute."""
+        self.now = to_text(stored[self.name]) if self.name in stored else MISSING
+        is_shown = (
+            self.now.is_readonly or self.now.kind == "none" or "\n" in self.now.text
+        )
         self.disabled = is_shown
         if self.now.kind == "boolean":
             self.widget = forms.Select(choices=[("true", "yes"), ("false", "no")])
@@ -350,10 +354,10 @@ class CellField(forms.Field):
             self.widget.attrs["size"] = 12
 
     def to_python(self, value: Any) -> str:
-        return plain_newlines(value or "")
+        return normalize_newlines(value or "")
 
     def was_rendered_from(self, shown: Any) -> bool:
-        """Whether the cell showed what is stored now."""
+        """Whether the cell showed the value that is stored now."""
         return self.to_python(shown) == self.now.text
 
     def clean(self, value: Any) -> Changes:
@@ -361,6 +365,6 @@ class CellField(forms.Field):
         if self.disabled or text == self.now.text:
             return Changes()
         try:
-            return Changes({self.name: read(self.now.kind or "text", text)})
+            return Changes({self.name: from_text(self.now.kind or "text", text)})
         except ValueError as error:
             raise ValidationError(error.args[0]) from error

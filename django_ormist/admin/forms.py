@@ -1,4 +1,4 @@
-"""The forms of one object: the whole of it, and its row in a list."""
+"""The forms of an object: the change form, and its row in a list."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -28,15 +28,15 @@ else:
 
 
 def version_of(ormist: Model) -> str:
-    """A digest of what is stored of the object, its counters aside.
+    """Return a digest of the stored object without its counters.
 
-    They change all the time, and are compared one by one.
+    Counters change often and are compared one by one.
     """
     return sha256(ormist._packed or b"").hexdigest()[:32]
 
 
-class StubForm(AnyForm):
-    """What both forms share: nothing of Django's models, everything of ours."""
+class ProxyForm(AnyForm):
+    """The base of both forms, over the wrapped object."""
 
     refusal: str | None = None
     """Why the store refused what was sent: the form is then shown with it."""
@@ -47,10 +47,10 @@ class StubForm(AnyForm):
         return ormist
 
     def validate_unique(self) -> None:
-        """The store does, in the step that writes."""
+        """Do nothing: the store checks unique values when it writes."""
 
     def validate_constraints(self) -> None:
-        """There are none."""
+        """Do nothing: there are no constraints."""
 
     def _post_clean(self) -> None:
         if self.refusal:
@@ -65,7 +65,7 @@ class StubForm(AnyForm):
             self._take(error)
 
     def _check_counters(self) -> None:
-        """A counter that was changed here and meanwhile elsewhere is refused."""
+        """Refuse a counter that was changed here and meanwhile elsewhere."""
         for name in self.ormist._meta.counters.intersection(self.changed_data):
             shown = self[name].field.clean(self.data.get(self[name].html_initial_name))
             if not self.instance._state.adding and shown != self._counter(name):
@@ -79,7 +79,7 @@ class StubForm(AnyForm):
         return int(getattr(self.ormist, name, 0))
 
     def _apply(self) -> None:
-        """Give the object what was changed in the form."""
+        """Apply the changes of the form to the object."""
         for name in self.changed_data:
             value = self.cleaned_data.get(name)
             if isinstance(value, Changes):
@@ -89,7 +89,7 @@ class StubForm(AnyForm):
                 self.ormist.set(**{name: value or 0})
 
     def _take(self, error: ValidationError) -> None:
-        """Show a validate()'s error, at its field where the form has one."""
+        """Add an error of validate() to its field, if the form has that field."""
         if not hasattr(error, "error_dict"):
             self.add_error(None, error)
             return
@@ -104,10 +104,10 @@ class StubForm(AnyForm):
                     self.add_error(place, f"{name}: {message}")
 
 
-class OrmistForm(StubForm):
-    """The add and change form: id, attributes, counters, tags, expiry.
+class OrmistForm(ProxyForm):
+    """The add and change form: id, attributes, counters, tags, expiration.
 
-    It remembers which version it was rendered from, and refuses to change another.
+    It holds a digest of the version it was rendered from, and refuses any other.
     """
 
     attrs = AttributesField(label=gettext_lazy("Attributes"))
@@ -134,7 +134,7 @@ class OrmistForm(StubForm):
         self.initial["_version"] = version_of(self.ormist)
 
     def _elsewhere(self) -> Iterable[str]:
-        """Names of attributes that other fields stand for, or nobody may change."""
+        """Return the attributes that other fields edit, or that are read-only."""
         fields = {
             f.name for f in self.fields.values() if isinstance(f, OneAttributeField)
         }
@@ -177,7 +177,7 @@ class OrmistForm(StubForm):
 
     @property
     def changed_names(self) -> list[str]:
-        """What was changed, attributes by their names: for the history."""
+        """Return the names of changed attributes and fields, for the history."""
         names: list[str] = []
         for field in self.changed_data:
             value = self.cleaned_data.get(field)
@@ -185,10 +185,10 @@ class OrmistForm(StubForm):
         return names
 
 
-class RowForm(StubForm):
+class RowForm(ProxyForm):
     """One row of a list with list_editable: a cell for each attribute.
 
-    A cell keeps the type that is stored, and is refused if it was changed meanwhile.
+    A cell keeps the stored type. It is refused if the value changed meanwhile.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -217,13 +217,13 @@ class RowForm(StubForm):
 
 
 def cell(field: Any, **kwargs: Any) -> Any:
-    """The form field of a model field in a list that is edited."""
+    """Return the form field of a model field in an editable list."""
     is_typed = isinstance(field, CounterField)
     return field.formfield(**kwargs) if is_typed else CellField(field.name)
 
 
 def _is_past(moment: datetime) -> bool:
-    """A naive one is local time, as everywhere without USE_TZ."""
+    """Whether a moment is past. A naive one is in local time."""
     return moment <= datetime.now(UTC if timezone.is_aware(moment) else None)
 
 
@@ -234,7 +234,7 @@ else:
 
 
 class RowFormSet(AnyFormSet):
-    """A row for each object of the page: all of them are asked for in one trip."""
+    """The rows of a page. Their objects are loaded in one round trip."""
 
     def add_fields(self, form: Any, index: int | None) -> None:
         form.fields["id"] = forms.CharField(
@@ -245,4 +245,4 @@ class RowFormSet(AnyFormSet):
         forms.BaseFormSet.add_fields(self, form, index)
 
     def validate_unique(self) -> None:
-        """The store does, in the step that writes."""
+        """Do nothing: the store checks unique values when it writes."""

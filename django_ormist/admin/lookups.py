@@ -1,4 +1,4 @@
-"""Lookups as the admin says them, in an address or a search, for a collection."""
+"""Lookups of query parameters and of the search box."""
 
 from collections.abc import Collection, Iterable
 from datetime import date, datetime
@@ -17,10 +17,10 @@ from ..operations.scan import ids_beginning
 COMPARING = ("gt", "gte", "lt", "lte")
 
 
-def translated(meta: Options, condition: Q) -> Q:
-    """The condition in which each text may also be a number or a date. See typed()."""
+def translate(meta: Options, condition: Q) -> Q:
+    """Return a condition in which a text may be a number or a date too. See typed()."""
     children = [
-        translated(meta, child)
+        translate(meta, child)
         if isinstance(child, Q)
         else typed(meta, *child)
         if isinstance(child, tuple)
@@ -31,10 +31,10 @@ def translated(meta: Options, condition: Q) -> Q:
 
 
 def typed(meta: Options, name: str, value: Any) -> Q:
-    """One lookup; of a sorted index with a text, one for each thing it may mean.
+    """Return the condition of one lookup, for each type that its text may mean.
 
-    A sorted index compares values of a kind, and an address has texts alone: "5" finds
-    what is at least 5 among numbers, and at least "5" among texts.
+    A sorted index compares values of one kind, but query parameters are texts: "5"
+    finds numbers of at least 5, and texts of at least "5".
     """
     attribute, _, lookup = name.partition("__")
     is_sorted = attribute in meta.ordered and isinstance(value, str)
@@ -44,10 +44,10 @@ def typed(meta: Options, name: str, value: Any) -> Q:
     return Q((name, value))
 
 
-def tells_of(excluded: Collection[str], lookup: str, value: Any) -> bool:
-    """Whether the answer to a lookup tells something of an excluded attribute.
+def reveals(excluded: Collection[str], lookup: str, value: Any) -> bool:
+    """Whether the answer to a lookup reveals an excluded attribute.
 
-    A tag that reads ``name:text`` finds by the attribute too.
+    A tag like ``name:text`` also finds by the attribute.
     """
     name, _, kind = lookup.partition("__")
     if name != "tags" or name in excluded:
@@ -57,7 +57,7 @@ def tells_of(excluded: Collection[str], lookup: str, value: Any) -> bool:
 
 
 def readings(text: str) -> list[Any]:
-    """What a text may mean: itself, a number, a date, a date with a time."""
+    """Return the possible values of a text: itself, a number, a date, a datetime."""
     found: list[Any] = [text]
     for read in (int, float, date.fromisoformat, datetime.fromisoformat):
         try:
@@ -70,17 +70,17 @@ def readings(text: str) -> list[Any]:
 
 
 def any_of(conditions: Iterable[Q]) -> Q:
-    """Those that meet one of the conditions; none if there is none."""
+    """Return a condition that is met if one of the conditions is met."""
     joined = Q()
     for condition in conditions:
         joined |= condition
     return joined or Q(id__in=[])
 
 
-def order_word(name: Any) -> str:
-    """One argument of order_by() as a text; "id" stands for the creation."""
+def order_argument(name: Any) -> str:
+    """Return an argument of order_by() as a text. "id" means creation."""
     if isinstance(name, OrderBy):
-        word = order_word(name.expression)
+        word = order_argument(name.expression)
         return f"-{word}" if name.descending else word
     if isinstance(name, F):
         name = vars(name)["name"]
@@ -89,7 +89,7 @@ def order_word(name: Any) -> str:
 
 
 def orders(meta: Options) -> frozenset[str]:
-    """The columns that a list can be sorted by."""
+    """Return the columns that a list can be sorted by."""
     return frozenset({"id", "pk", "created", "expire", *meta.ordered})
 
 
@@ -97,15 +97,15 @@ SHORTEST_BEGINNING = 3
 """Characters of an id from which on it is looked for by how it begins."""
 
 
-def found_by(
+def search(
     queryset: Any, fields: list[str], entered: str, excluded: Collection[str] = ()
 ) -> tuple[Any, list[str]]:
-    """The objects that every word finds, and what must be said of the search.
+    """Return the objects that every word finds, and a message about the search.
 
-    A word finds by id, by tag, by the value of an indexed attribute in *fields*; by
-    the beginning of a text where the name has a "^" before it. If one word finds
-    nothing, ids that begin with it are looked for. No word finds by an attribute in
-    *excluded*, as a tag that reads ``name:text`` would.
+    A word finds by id, by tag, by the value of an indexed attribute in *fields*, and
+    by the beginning of a text if the name starts with "^". If one word finds nothing,
+    it is compared with the beginnings of ids. Attributes in *excluded* are not
+    searched, not even by a tag like ``name:text``.
     """
     entered_words = words(entered)
     model = queryset.model.ormist_model
@@ -123,8 +123,8 @@ def found_by(
     return found, notes
 
 
-def searched(fields: Iterable[str], is_tagged: bool) -> str:
-    """What the search box takes, in words."""
+def describe_search(fields: Iterable[str], is_tagged: bool) -> str:
+    """Return the help text of the search box."""
     texts = {
         "id": gettext_lazy("an id or its beginning"),
         "tags": gettext_lazy("a tag"),
@@ -135,7 +135,7 @@ def searched(fields: Iterable[str], is_tagged: bool) -> str:
 
 
 def words(entered: str) -> list[str]:
-    """The words of what was entered; what stands in quotes is one."""
+    """Return the words of a search. Quoted words are one."""
     found = []
     for bit in smart_split(entered):
         is_quoted = len(bit) > 1 and bit[0] in "\"'" and bit[0] == bit[-1]
@@ -149,12 +149,12 @@ def _word(model: Any, fields: list[str], word: str, excluded: Collection[str]) -
     return any_of(
         Q(**each)
         for each in lookups
-        if not any(tells_of(excluded, *item) for item in each.items())
+        if not any(reveals(excluded, *item) for item in each.items())
     )
 
 
 def lookup(name: str, word: str) -> dict[str, Any]:
-    """The lookup of a word by one of search_fields."""
+    """Return the lookup of a word by one of search_fields."""
     if name.startswith("^"):
         return {f"{name[1:]}__startswith": word}
     return {name.removeprefix("="): word}

@@ -1,4 +1,4 @@
-"""OrmistAdmin: Django's ModelAdmin over a model of ours."""
+"""OrmistAdmin: Django's ModelAdmin over a model of django_ormist."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -23,12 +23,12 @@ from django.utils.translation import gettext_lazy
 from ..exceptions import OrmistError
 from .changelist import OrmistChangeList
 from .checks import OrmistAdminChecks
-from .errors import may_delete, may_open_form, may_view, telling
+from .errors import may_delete, may_open_form, may_view, show_store_errors
 from .filters import AttributeFilter, RangeFilter, TagFilter
 from .forms import OrmistForm, RowForm, RowFormSet, cell
-from .lookups import found_by, orders, searched, tells_of
+from .lookups import describe_search, orders, reveals, search
 from .proxies import OWN_FIELDS
-from .value_text import written
+from .value_text import to_text
 
 if TYPE_CHECKING:
     AnyAdmin = admin.ModelAdmin[Any]
@@ -42,14 +42,14 @@ LOGGED_AT_ONCE = 1000
 
 
 class Refused(Exception):
-    """The store did not take a change. The text is for the person who made it."""
+    """A change that the store refused. The text is for the user."""
 
 
 class OrmistAdmin(AnyAdmin):
     """The pages of one model. Takes the options of Django's ModelAdmin.
 
-    In its methods and actions ``obj`` has the attributes and methods of the object,
-    which itself is ``obj.ormist``. ``queryset`` has find() lookups in filter().
+    In methods and actions ``obj`` has the attributes and methods of the object;
+    ``obj.ormist`` is the object itself. ``queryset.filter()`` takes lookups of find().
     """
 
     form = OrmistForm
@@ -62,7 +62,7 @@ class OrmistAdmin(AnyAdmin):
         super().__init__(model, admin_site)
         if self.search_help_text is None:
             is_tagged = model.ormist_model.is_tagged
-            words = lazy(searched, str)(self.search_fields, is_tagged)
+            words = lazy(describe_search, str)(self.search_fields, is_tagged)
             vars(self)["search_help_text"] = words
 
     # ------------------------------------------------------------ the list
@@ -88,7 +88,7 @@ class OrmistAdmin(AnyAdmin):
         ]
 
     def _filter(self, each: Any) -> Any:
-        """Our filter where Django's would be chosen by the type of a column."""
+        """Return the filter of a name, which Django chooses by the type of a column."""
         if not isinstance(each, str):
             return each
         if each == "tags":
@@ -107,13 +107,13 @@ class OrmistAdmin(AnyAdmin):
         return [name for name in given if name.lstrip("^=") not in excluded]
 
     def lookup_allowed(self, lookup: str, value: Any, request: Any) -> bool:
-        """Return False for a lookup that tells of an excluded attribute."""
-        if tells_of(self._excluded(request), lookup, value):
+        """Return False for a lookup that reveals an excluded attribute."""
+        if reveals(self._excluded(request), lookup, value):
             return False
         return super().lookup_allowed(lookup, value, request)
 
     def _excluded(self, request: Any) -> frozenset[str]:
-        """Return the names that lists neither filter nor find by."""
+        """Return the names that lists neither filter nor search by."""
         return frozenset(self.get_exclude(request) or ()) - {"id", "pk"}
 
     def get_search_results(
@@ -123,7 +123,7 @@ class OrmistAdmin(AnyAdmin):
         if not search_term.strip() or not fields:
             return queryset, False
         excluded = self._excluded(request)
-        found, notes = found_by(queryset, fields, search_term, excluded)
+        found, notes = search(queryset, fields, search_term, excluded)
         for note in notes:
             self.message_user(request, note, messages.WARNING)
         return found, False
@@ -146,7 +146,7 @@ class OrmistAdmin(AnyAdmin):
             formfield_callback=cell,
         )
 
-    @telling(may_view)
+    @show_store_errors(may_view)
     def changelist_view(self, request: Any, extra_context: Any = None) -> Any:
         logged = request.ormist_logged = []
         try:
@@ -197,9 +197,9 @@ class OrmistAdmin(AnyAdmin):
         return form
 
     def withhold(self, request: Any, obj: Any, shown: Iterable[Any]) -> set[str]:
-        """Return the names of attributes that "attrs" neither shows nor takes.
+        """Return the names of attributes that "attrs" neither shows nor accepts.
 
-        Note them on each object that is shown: attrs() gets no request.
+        Set them on each shown object, because attrs() gets no request.
         """
         excluded = self.get_exclude(request, obj) or ()
         names = {*self.get_readonly_fields(request, obj), *excluded} - OWN_FIELDS
@@ -207,7 +207,7 @@ class OrmistAdmin(AnyAdmin):
             vars(each)["_ormist_withheld"] = names
         return names
 
-    @telling(may_open_form)
+    @show_store_errors(may_open_form)
     def changeform_view(
         self,
         request: Any,
@@ -229,7 +229,7 @@ class OrmistAdmin(AnyAdmin):
     def save_related(
         self, request: Any, form: Any, formsets: Any, change: bool
     ) -> None:
-        """There is nothing beside the object."""
+        """Do nothing: there are no related objects."""
 
     def save_model(self, request: Any, obj: Any, form: Any, change: bool) -> None:
         with refusing(obj):
@@ -248,13 +248,13 @@ class OrmistAdmin(AnyAdmin):
 
     # ------------------------------------------------------------ deletion, history
 
-    @telling(may_delete)
+    @show_store_errors(may_delete)
     def delete_view(
         self, request: Any, object_id: str, extra_context: Any = None
     ) -> Any:
         return super().delete_view(request, object_id, extra_context)
 
-    @telling(may_view)
+    @show_store_errors(may_view)
     def history_view(
         self, request: Any, object_id: str, extra_context: Any = None
     ) -> Any:
@@ -279,7 +279,7 @@ class OrmistAdmin(AnyAdmin):
     def _may_delete(self, request: Any, objs: Any) -> bool:
         """Return whether the user may delete each of these objects.
 
-        They are read only if a method of the project's own may tell them apart.
+        They are loaded only if the project overrides the method that decides.
         """
         if type(self).has_delete_permission is admin.ModelAdmin.has_delete_permission:
             return self.has_delete_permission(request)
@@ -292,7 +292,7 @@ class OrmistAdmin(AnyAdmin):
         return super().log_change(request, obj, message)
 
     def log_deletions(self, request: Any, queryset: Any) -> Any:
-        """Of many objects a thousand are in memory at a time."""
+        """Log the deletions, with at most 1000 objects in memory at a time."""
         is_list = isinstance(queryset, list)
         rest = iter(queryset) if is_list else queryset.iterator()
         log: Any = super().log_deletions
@@ -310,16 +310,16 @@ class OrmistAdmin(AnyAdmin):
     # ------------------------------------------------------------ columns
 
     def action_checkbox(self, obj: Any) -> Any:
-        """None for an id with a line break: a browser would send another id."""
+        """Return None for an id with a line break, which a browser would change."""
         return "" if set(obj.pk) & set("\r\n\0") else super().action_checkbox(obj)
 
     @admin.display(description=gettext_lazy("attributes"))
     def attrs(self, obj: Any) -> Any:
-        """The attributes as a list, for who may see and not change."""
+        """Return the attributes as a list, for users who may only view."""
         static = {*self.readonly_fields, *(self.exclude or ())} - OWN_FIELDS
         hidden = vars(obj).get("_ormist_withheld", static)
         rows = (
-            (name, written(value).text if value is not None else _("none"))
+            (name, to_text(value).text if value is not None else _("none"))
             for name, value in sorted(obj.ormist.attrs.items())
             if name not in hidden
         )
@@ -331,7 +331,7 @@ class OrmistAdmin(AnyAdmin):
 
 @contextmanager
 def refusing(obj: Any) -> Iterator[None]:
-    """What the store and the codec say of a change becomes Refused."""
+    """Raise Refused for errors of the store and the codec."""
     try:
         yield
     except ValidationError as error:

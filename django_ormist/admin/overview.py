@@ -1,7 +1,7 @@
-"""The overview page: what each model has stored, and how its server does.
+"""The overview page: the stored data of each model, and its servers.
 
-A site gets it with the first model of ours that is registered there. It is a stub of
-its own, so that it has a link on the index page and a permission, view_overview.
+A site gets it with the first registered model of django_ormist. It is a proxy model of
+its own, with a link on the index page and the permission view_overview.
 """
 
 from collections.abc import Iterable
@@ -34,15 +34,15 @@ _stubs: list[type[models.Model]] = []
 
 
 class NoRows(AnyManager):
-    """A manager that asks no table."""
+    """A manager without a table."""
 
     def get_queryset(self) -> Any:
         return super().get_queryset().none()
 
 
 @dataclass(frozen=True)
-class Line:
-    """One model. error: why there are no numbers. size_bytes: None if unknown."""
+class ModelLine:
+    """One model. error: why the numbers are missing. size_bytes: None if unknown."""
 
     label: str
     address: str
@@ -55,7 +55,7 @@ class Line:
 
 @dataclass(frozen=True)
 class ServerLine:
-    """One alias. facts: pairs of a name and a value, for people."""
+    """One alias. facts: pairs of a name and a value as text."""
 
     using: str
     place: str
@@ -64,7 +64,7 @@ class ServerLine:
 
 
 class OverviewAdmin(AnyAdmin):
-    """One page that shows, and changes nothing."""
+    """The overview, which is read-only."""
 
     def has_add_permission(self, request: Any) -> bool:
         return False
@@ -76,7 +76,7 @@ class OverviewAdmin(AnyAdmin):
         return False
 
     def get_urls(self) -> Any:
-        """The list alone."""
+        """Return the URL of the list only."""
         return super().get_urls()[:1]
 
     def changelist_view(self, request: Any, extra_context: Any = None) -> Any:
@@ -100,8 +100,8 @@ class OverviewAdmin(AnyAdmin):
         return TemplateResponse(request, "django_ormist/admin/overview.html", context)
 
 
-def line(model_admin: OrmistAdmin) -> Line:
-    """What one model has stored. Six round trips, whatever it has."""
+def line(model_admin: OrmistAdmin) -> ModelLine:
+    """Return the facts of one model. Six round trips."""
     model, opts = model_admin.model.ormist_model, model_admin.opts
     using = model._default_manager.all().db
     address = reverse(
@@ -120,22 +120,22 @@ def line(model_admin: OrmistAdmin) -> Line:
         except ResponseError:  # no MEMORY USAGE there, or not for this user
             size = None
     except RedisError as error:
-        return Line(meta.label, address, using, error=str(error))
-    return Line(meta.label, address, using, tally, size, len(seen.unreadable))
+        return ModelLine(meta.label, address, using, error=str(error))
+    return ModelLine(meta.label, address, using, tally, size, len(seen.unreadable))
 
 
 def server_line(using: str) -> ServerLine:
-    """What the server of an alias says of itself. One round trip."""
+    """Return the facts of the server of an alias. One round trip."""
     place = connections[using].endpoint.place
     try:
         facts = stats.server_facts(run(stats.server(), using))
     except RedisError as error:
         return ServerLine(using, place, [], str(error))
-    return ServerLine(using, place, list(told(facts)))
+    return ServerLine(using, place, list(readable_facts(facts)))
 
 
-def told(facts: dict[str, Any]) -> Iterable[tuple[Any, Any]]:
-    """The facts for people, those that are known."""
+def readable_facts(facts: dict[str, Any]) -> Iterable[tuple[Any, Any]]:
+    """Return the known facts as texts."""
     memory, persistence = facts["memory"], facts["persistence"]
     pairs = [
         (_("server"), " ".join(filter(None, (facts["product"], facts["version"])))),
@@ -161,8 +161,8 @@ def _flag(value: bool | None) -> Any:
     return None if value is None else _("on") if value else _("off")
 
 
-def overview_stub() -> type[models.Model]:
-    """The stub of the page; made at the first call."""
+def overview_model() -> type[models.Model]:
+    """Return the proxy model of the page. It is created at the first call."""
     if not _stubs:
         meta = type(
             "Meta",
@@ -188,7 +188,7 @@ def overview_stub() -> type[models.Model]:
 
 
 def add_overview(site: admin.AdminSite) -> None:
-    """Give the site its overview page, once."""
-    stub = overview_stub()
+    """Add the overview page to a site, once."""
+    stub = overview_model()
     if not site.is_registered(stub):
         site.register(stub, OverviewAdmin)

@@ -1,4 +1,4 @@
-"""The permissions of stubs, which Django's ``migrate`` does not make."""
+"""The permissions of proxy models, which Django's ``migrate`` does not create."""
 
 from typing import Any
 
@@ -6,15 +6,15 @@ from django.apps import apps as global_apps
 from django.contrib.auth.management import _get_all_permissions  # type: ignore
 from django.db import router
 
-from .overview import overview_stub
-from .proxies import APP_LABEL, all_stubs, stub_name
+from .overview import overview_model
+from .proxies import APP_LABEL, admin_model_name, all_admin_models
 
 
 def create_permissions(*, using: str, apps: Any = global_apps, **kwargs: Any) -> None:
-    """Create the permissions that are missing, as Django does after ``migrate``.
+    """Create missing permissions, as Django does after ``migrate``.
 
-    Receives post_migrate, which ``flush`` sends without *apps*. Three SQL queries where
-    none is missing.
+    A receiver of post_migrate, which ``flush`` sends without *apps*. Three SQL queries
+    if all exist.
     """
     try:
         apps.get_model("auth", "Permission")
@@ -27,7 +27,7 @@ def create_permissions(*, using: str, apps: Any = global_apps, **kwargs: Any) ->
     if not router.allow_migrate_model(using, Permission):
         return
     _rename(using)
-    stubs = [overview_stub(), *(stub for _, stub in all_stubs())]
+    stubs = [overview_model(), *(stub for _, stub in all_admin_models())]
     types = ContentType.objects.db_manager(using).get_for_models(
         *stubs, for_concrete_models=False
     )
@@ -46,17 +46,20 @@ def create_permissions(*, using: str, apps: Any = global_apps, **kwargs: Any) ->
 
 
 def _rename(using: str) -> None:
-    """Give the content types of version 0.1.0 their new place, permissions with them.
+    """Rename the content types of version 0.1.0, with their permissions.
 
-    There all stubs had the app label django_ormist. History and grants stay.
+    They had the app label django_ormist. History and grants are kept.
     """
     from django.contrib.auth.models import Permission
     from django.contrib.contenttypes.models import ContentType
 
-    stubs = {stub_name(model._meta.label).lower(): stub for model, stub in all_stubs()}
+    stubs = {
+        admin_model_name(model._meta.label).lower(): stub
+        for model, stub in all_admin_models()
+    }
     here = {
         stub._meta.model_name
-        for _, stub in all_stubs()
+        for _, stub in all_admin_models()
         if stub._meta.app_label == APP_LABEL
     }
     moved = {old: stub._meta for old, stub in stubs.items() if old not in here}

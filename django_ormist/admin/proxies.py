@@ -1,10 +1,10 @@
-"""Stubs: the unmanaged Django models that stand for ours in the admin.
+"""Proxy models: unmanaged Django models that the admin works on.
 
-Django's admin works on classes of ``django.db.models``. A stub has the app label of
-its model, no table and no migration; an instance of it wraps one object of ours,
-``stub.ormist``, and reads and writes that object's attributes.
+Django's admin works on classes of ``django.db.models``. A proxy model has the app label
+of its model, but no table and no migration. Its instances wrap one object each,
+``proxy.ormist``, and read and write that object's attributes.
 
-A stub is ``auto_created`` for Django, as the model of a ManyToManyField is:
+A proxy model is ``auto_created`` for Django, as the model of a ManyToManyField is:
 ``apps.get_model()`` finds it, so its content type is never stale; ``get_models()`` does
 not list it, so ``makemigrations``, ``dumpdata`` and ``shell`` do not see it. Its
 permissions are therefore made by ``permissions.py``.
@@ -23,7 +23,7 @@ from django.db.models.base import ModelState
 from ..exceptions import ImproperlyConfigured
 from ..models import Model
 from .fields import AttributeField, CounterField, ExpireField, IdField, TagsField
-from .querysets import StubManager
+from .querysets import ProxyManager
 
 APP_LABEL = "django_ormist"
 OWN_FIELDS = frozenset({"id", "pk", "tags", "expire", "attrs", "__str__"})
@@ -32,9 +32,9 @@ _stubs: dict[type[Model], type[models.Model]] = {}
 
 
 class AdminModel:
-    """What a stub does in place of ``models.Model``: it asks Redis, not SQL.
+    """The methods of proxy models, which use Redis instead of SQL.
 
-    Everything that it does not have itself it takes from the object it wraps.
+    Other attributes are those of the wrapped object.
     """
 
     ormist: Model
@@ -72,7 +72,7 @@ class AdminModel:
         return hash(self.ormist)
 
     def __reduce__(self) -> Any:
-        return (rewrapped, (self.ormist,))
+        return (unpickle, (self.ormist,))
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         self.ormist.save(*args, **kwargs)
@@ -92,35 +92,35 @@ class AdminModel:
 
     @classmethod
     def check(cls, **kwargs: Any) -> list[CheckMessage]:
-        """Nothing to check: there is no table, and Meta was checked at its class."""
+        """Return nothing: there is no table, and Meta was checked with the class."""
         return []
 
 
-def rewrapped(ormist: Model) -> Any:
-    """The stub of an object, as pickle and copy make it again."""
+def unpickle(ormist: Model) -> Any:
+    """Return the proxy of an object, for pickle and copy."""
     return admin_model_for(type(ormist))(ormist)
 
 
 def admin_model_for(model: type[Model]) -> type[models.Model]:
-    """The stub class of one of our models; made at the first call."""
+    """Return the proxy model of a model. It is created at the first call."""
     stub = _stubs.get(model)
     if stub is None:
         stub = _stubs[model] = _made(model)
     return stub
 
 
-def all_stubs() -> list[tuple[type[Model], type[models.Model]]]:
-    """Return each model of ours that has a stub, and the stub."""
+def all_admin_models() -> list[tuple[type[Model], type[models.Model]]]:
+    """Return each model that has a proxy model, with it."""
     return list(_stubs.items())
 
 
-def stub_name(text: str) -> str:
+def admin_model_name(text: str) -> str:
     """Return a name for a class that Django takes: ``shop.Cart`` -> ``shop_Cart``."""
     return re.sub("_+", "_", text.replace(".", "_")).strip("_")
 
 
 def place(model: type[Model]) -> tuple[str, str]:
-    """Return the app label and the name of a model's stub.
+    """Return the app label and the name of a model's proxy model.
 
     They are those of the model. Outside any installed app, or where a Django model has
     this name, they are ``django_ormist`` and a name made of the model's label.
@@ -128,11 +128,11 @@ def place(model: type[Model]) -> tuple[str, str]:
     label = model._meta.label
     app_label, _, name = label.rpartition(".")
     if app_label in apps.app_configs:
-        name = stub_name(name)
+        name = admin_model_name(name)
         there = apps.all_models[app_label].get(name.lower())
         if there is None or issubclass(there, AdminModel):
             return app_label, name
-    return APP_LABEL, stub_name(label)
+    return APP_LABEL, admin_model_name(label)
 
 
 def _made(model: type[Model]) -> type[models.Model]:
@@ -150,7 +150,7 @@ def _made(model: type[Model]) -> type[models.Model]:
         "__qualname__": name,
         "__doc__": model.__doc__,
         "Meta": type("Meta", (), _options(model, app_label)),
-        "objects": StubManager(),
+        "objects": ProxyManager(),
         "ormist_model": model,
         "id": IdField(primary_key=True),
         "expire": ExpireField(null=True, blank=True),
@@ -159,7 +159,7 @@ def _made(model: type[Model]) -> type[models.Model]:
         body["tags"] = TagsField(blank=True)
     stub: type[models.Model] = type(name, (AdminModel, models.Model), body)
     names = {*model._meta.ordered, *(n for each in model._meta.unique for n in each)}
-    declare(stub, sorted({*names, *(model._meta.index_attrs or ())}))
+    add_fields(stub, sorted({*names, *(model._meta.index_attrs or ())}))
     for counter in sorted(model._meta.counters):
         if _can_be_field(stub, counter):
             CounterField(blank=True).contribute_to_class(stub, counter)
@@ -167,7 +167,7 @@ def _made(model: type[Model]) -> type[models.Model]:
 
 
 def _options(model: type[Model], app_label: str) -> dict[str, Any]:
-    """Return the options of a stub's Meta."""
+    """Return the options of a proxy model's Meta."""
     return {
         "app_label": app_label,
         "managed": False,
@@ -178,18 +178,18 @@ def _options(model: type[Model], app_label: str) -> dict[str, Any]:
     }
 
 
-def declare(stub: Any, names: Iterable[str]) -> None:
-    """Make each name known to Django: an attribute is a field of the stub.
+def add_fields(stub: Any, names: Iterable[str]) -> None:
+    """Add a field for each attribute that Django's admin is to know.
 
-    What our model defines itself, a method or a property, is one of the stub's too. A
-    name that can be neither is left out: Django's checks then say so.
+    Methods and properties of the model become those of the proxy model. A name that
+    can be neither is left out, and reported by Django's checks.
     """
     model = stub.ormist_model
     for name in names:
         if name in OWN_FIELDS or hasattr(stub, name):
             continue
         if name in model._meta.own_names:
-            setattr(stub, name, _forwarded(name, getattr(model, name, None)))
+            setattr(stub, name, _forward(name, getattr(model, name, None)))
         elif _can_be_field(stub, name):
             AttributeField(blank=True, null=True).contribute_to_class(stub, name)
 
@@ -206,8 +206,8 @@ def _can_be_field(stub: Any, name: str) -> bool:
     )
 
 
-def _forwarded(name: str, own: Any) -> Any:
-    """A method or property of the stub that is its object's, with its description."""
+def _forward(name: str, own: Any) -> Any:
+    """Return a method or property that calls the object's, with its description."""
     if isinstance(own, property):
         return property(lambda stub: getattr(stub.ormist, name))
     if not callable(own):

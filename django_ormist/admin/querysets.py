@@ -1,4 +1,4 @@
-"""What Django's admin asks a queryset, answered by a collection."""
+"""A queryset for Django's admin over a collection."""
 
 from collections.abc import Iterator
 from functools import cached_property
@@ -11,7 +11,7 @@ from django.db.models import Q
 from ..exceptions import FieldError
 from ..models import Collection, Model
 from ..queries.expressions import filter_of
-from .lookups import order_word, translated, typed
+from .lookups import order_argument, translate, typed
 from .samples import counts
 
 if TYPE_CHECKING:
@@ -20,10 +20,10 @@ else:
     AnyManager = models.Manager
 
 
-class StubQuerySet:
-    """A lazy collection whose objects come as stubs. Looks like a QuerySet.
+class ProxyQuerySet:
+    """A lazy collection of proxy instances with the methods of a QuerySet.
 
-    Its filters are those that an index answers: any other raises FieldError at once.
+    It filters by indexes only. Any other filter raises FieldError.
     """
 
     db = DEFAULT_DB_ALIAS
@@ -43,7 +43,7 @@ class StubQuerySet:
         return f"<StubQuerySet of {self.asked!r}>"
 
     def __getattr__(self, name: str) -> Any:
-        """What else a collection can do: update(), set_expire(), values_list()."""
+        """Return another method of the collection, such as update()."""
         if name == "asked" or name.startswith("_"):
             raise AttributeError(name)
         return getattr(self.asked, name)
@@ -60,7 +60,7 @@ class StubQuerySet:
 
     @cached_property
     def query(self) -> SimpleNamespace:
-        """The parts of a query that the admin looks at."""
+        """The parts of a query that the admin reads."""
         return SimpleNamespace(select_related=False, order_by=(), where=())
 
     # Chains
@@ -76,7 +76,7 @@ class StubQuerySet:
         return self._chain(self.asked.none())
 
     def using(self, alias: str | None) -> Self:
-        """The same: no SQL database has them. dumpdata finds nothing to dump."""
+        """Return the same queryset, because the objects are in no SQL database."""
         clone = self._chain()
         clone._is_of_sql = True
         return clone
@@ -88,7 +88,7 @@ class StubQuerySet:
 
     def filter(self, *conditions: Q, **lookups: Any) -> Self:
         meta = self.model.ormist_model._meta
-        given = [translated(meta, each) for each in conditions]
+        given = [translate(meta, each) for each in conditions]
         given += [typed(meta, name, plain(value)) for name, value in lookups.items()]
         return self._chain(self.asked.filter(*given))
 
@@ -98,13 +98,13 @@ class StubQuerySet:
         return self.filter(~Q(*conditions, **lookups))
 
     def order_by(self, *names: Any) -> Self:
-        """By "id", which stands for the creation, "expire", or an ordered attribute."""
-        return self._chain(self.asked.order_by(*map(order_word, names)))
+        """Order by "id" (creation), "expire" or an ordered attribute."""
+        return self._chain(self.asked.order_by(*map(order_argument, names)))
 
     # Answers
 
     def fetched(self) -> Self:
-        """The same, with the stubs loaded: len() and bool() then ask nothing."""
+        """Return the same queryset, evaluated: len() and bool() need no round trip."""
         self._fetch()
         return self
 
@@ -117,7 +117,7 @@ class StubQuerySet:
         return iter(self._fetch())
 
     def __len__(self) -> int:
-        """How many; of those that were not loaded, by counting."""
+        """Return the number of objects. Counts if they are not loaded."""
         if self._result_cache is None and not self.asked.query.is_sliced:
             return self.count()
         return len(self._fetch())
@@ -163,12 +163,12 @@ class StubQuerySet:
         return None if found is None else self.model(found)
 
     def aggregate(self, **wanted: Any) -> dict[str, int]:
-        """Counts with a filter alone: what the facets of a filter ask. One trip."""
+        """Return filtered counts, as facets of a filter need them. One round trip."""
         asked = [self._counted(aggregate) for aggregate in wanted.values()]
         return dict(zip(wanted, counts(asked), strict=True))
 
     def _counted(self, aggregate: Any) -> "Collection[Any]":
-        """The collection that one Count counts."""
+        """Return the collection that a Count counts."""
         is_count = isinstance(aggregate, models.Count)
         condition = filter_of(aggregate) if is_count else None
         if not isinstance(condition, Q):
@@ -177,7 +177,7 @@ class StubQuerySet:
                 "filter."
             )
         for name, value in condition.children:  # type: ignore[misc]
-            if name == "pk__in" and isinstance(value, StubQuerySet):
+            if name == "pk__in" and isinstance(value, ProxyQuerySet):
                 return value.asked
         return self.filter(condition).asked
 
@@ -188,13 +188,13 @@ class StubQuerySet:
         return self.asked.delete()
 
 
-class StubManager(AnyManager):
-    """The manager of a stub."""
+class ProxyManager(AnyManager):
+    """The manager of a proxy model."""
 
     def get_queryset(self) -> Any:
-        return StubQuerySet(self.model)
+        return ProxyQuerySet(self.model)
 
 
 def plain(value: Any) -> Any:
-    """A queryset of stubs as its collection, which one trip then asks for too."""
-    return value.asked if isinstance(value, StubQuerySet) else value
+    """Return the collection of a proxy queryset, to be used as a lookup value."""
+    return value.asked if isinstance(value, ProxyQuerySet) else value

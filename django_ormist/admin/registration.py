@@ -1,4 +1,4 @@
-"""Registering a model of ours with an admin site."""
+"""Registration of models with an admin site."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -12,7 +12,7 @@ from ..models import Model
 from .options import OrmistAdmin
 from .overview import add_overview
 from .permissions import create_permissions
-from .proxies import APP_LABEL, admin_model_for, declare
+from .proxies import APP_LABEL, add_fields, admin_model_for
 
 A = TypeVar("A", bound=type[OrmistAdmin])
 
@@ -20,9 +20,9 @@ A = TypeVar("A", bound=type[OrmistAdmin])
 def register(
     *models: type[Model], site: admin.AdminSite | None = None
 ) -> Callable[[A], A]:
-    """Register the models with the decorated OrmistAdmin, as Django's register().
+    """Register the models with the decorated OrmistAdmin, as Django's decorator does.
 
-    Raises TypeError for a class that is not ours, ValueError without a model.
+    Raises TypeError for a class that is no OrmistAdmin, ValueError without a model.
     """
     if not models:
         raise ValueError("At least one model must be passed to register.")
@@ -38,7 +38,7 @@ def register(
             raise TypeError(f"{admin_class.__name__} must derive from OrmistAdmin.")
         for model in models:
             stub = admin_model_for(model)
-            declare(stub, named_by(admin_class))
+            add_fields(stub, names_in_options(admin_class))
             (site or admin.site).register(stub, admin_class)
         add_overview(site or admin.site)
         sender = apps.get_app_config(APP_LABEL)
@@ -57,8 +57,8 @@ def unregister(*models: type[Model], site: admin.AdminSite | None = None) -> Non
         (site or admin.site).unregister(admin_model_for(model))
 
 
-def named_by(admin_class: type[OrmistAdmin]) -> list[str]:
-    """The names in the options of an admin class that are not its own methods."""
+def names_in_options(admin_class: type[OrmistAdmin]) -> list[str]:
+    """Return the names in the options of an admin class, except its own methods."""
     options: Any = admin_class
     filters = [
         each[0] if isinstance(each, list | tuple) else each
@@ -80,7 +80,7 @@ def named_by(admin_class: type[OrmistAdmin]) -> list[str]:
 def _is_method(admin_class: type[OrmistAdmin], name: str) -> bool:
     """Whether a name is a column that the class itself defines.
 
-    What Django's ModelAdmin has ("ordering", "form") may be an attribute's name too.
+    Names of Django's ModelAdmin ("ordering", "form") may be names of attributes.
     """
     own = getattr(admin_class, name, None)
     return callable(own) and own is not getattr(admin.ModelAdmin, name, None)

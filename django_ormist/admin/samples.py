@@ -1,4 +1,4 @@
-"""What there is to choose from in a filter: values that a sample of objects has."""
+"""Values for filters, from a sample of the objects."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -26,14 +26,14 @@ PARTS = 4
 
 @dataclass
 class Sample:
-    """Some objects: how often each given tag occurs, and the attributes of each."""
+    """A sample of objects: the frequency of explicit tags, and all attributes."""
 
     tags: Counter[str] = field(default_factory=Counter)
     attrs: list[dict[str, Any]] = field(default_factory=list)
 
 
 def sample_of(request: Any, model: Any) -> Sample:
-    """A sample of the model's objects, one a request: two round trips, then none."""
+    """Return a sample of a model's objects. Two round trips, once per request."""
     known: Sample | None = getattr(request, "ormist_sample", None)
     if known is None:
         using = model._default_manager.all().db
@@ -43,7 +43,7 @@ def sample_of(request: Any, model: Any) -> Sample:
 
 
 def _sample(space: Space) -> Flow:
-    """Flow: a Sample. What cannot be read is left out: the list itself will say so."""
+    """Flow that returns a Sample, without damaged objects, which the list reports."""
     pks = yield Operation("ZRANDMEMBER", (all_key(space),), (SAMPLE,))
     found = Sample()
     for packed in (yield objects.load_many(space, pks)) if pks else []:
@@ -57,26 +57,26 @@ def _sample(space: Space) -> Flow:
 
 
 def values_of(sample: Sample, name: str) -> list[str]:
-    """The most frequent values of an indexed attribute, in the order of their texts."""
+    """Return the most frequent values of an indexed attribute, sorted by text."""
     values = [each[name] for each in sample.attrs if each.get(name) is not None]
     texts = map(text, values)
     return _frequent(Counter(each for each in texts if each is not None))
 
 
 def has_none(sample: Sample, name: str) -> bool:
-    """Whether the attribute is None in any of the objects."""
+    """Whether the attribute is None in an object of the sample."""
     return any(name in each and each[name] is None for each in sample.attrs)
 
 
 def tags_of(sample: Sample) -> list[str]:
-    """The most frequent given tags, in the order of their texts."""
+    """Return the most frequent explicit tags, sorted."""
     return _frequent(sample.tags)
 
 
-def bounds_of(sample: Sample, name: str) -> list[Any]:
-    """At most three values that part those of the sample in equal numbers.
+def quartiles_of(sample: Sample, name: str) -> list[Any]:
+    """Return up to three values that divide the sample into equal parts.
 
-    Of values of several kinds, those of the most frequent one: kinds do not compare.
+    Only values of the most frequent kind are used, because kinds do not compare.
     """
     keyed = [(sort_key(each.get(name)), each.get(name)) for each in sample.attrs]
     pairs = [(key, value) for key, value in keyed if key is not None]
@@ -94,7 +94,7 @@ def _frequent(numbers: Counter[str]) -> list[str]:
 
 
 def counts(asked: Sequence["Collection[Any]"]) -> list[int]:
-    """How many objects each collection has. One round trip for all of them."""
+    """Return the number of objects of each collection. One round trip."""
     if not asked:
         return []
     if any(each.query.pks is not None for each in asked):
@@ -104,5 +104,5 @@ def counts(asked: Sequence["Collection[Any]"]) -> list[int]:
 
 
 def _counts(asked: Iterable["Collection[Any]"]) -> Flow:
-    """Flow: the number of each collection."""
+    """Flow that returns the number of objects of each collection."""
     return (yield [search.count(each.space, each.query) for each in asked])

@@ -1,7 +1,6 @@
-"""SessionAdmin: sessions are looked at and ended, and never changed.
+"""SessionAdmin: view and end sessions. They cannot be changed.
 
-It knows a session by its attributes alone and is registered by the project, so that
-this package of pages needs nothing of the package of sessions:
+The project registers it, so that the admin does not import the session engine:
 
     from django_ormist import admin as ormist_admin
     from django_ormist.sessions import Session
@@ -23,7 +22,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from django.views.debug import get_default_exception_reporter_filter
 
 from .options import OrmistAdmin
-from .value_text import written
+from .value_text import to_text
 
 MASK = "••••••••"
 
@@ -37,7 +36,7 @@ MASKED = frozenset({HASH_SESSION_KEY, CSRF_SESSION_KEY, "_password_reset_token"}
 class SessionAdmin(OrmistAdmin):
     """Sessions by private id and user: "end session", "end all of this user".
 
-    The key in a cookie is nowhere: it is not stored.
+    The session key of the cookie is not stored, so it is not shown.
     """
 
     list_display = ("session", "user", "device", "address", "seen", "expire")
@@ -61,7 +60,7 @@ class SessionAdmin(OrmistAdmin):
     def get_search_results(
         self, request: Any, queryset: Any, search_term: str
     ) -> tuple[Any, bool]:
-        """A user's name stands for the user."""
+        """Search by the user's name as well."""
         model: Any = get_user_model()
         names = {model.USERNAME_FIELD: search_term.strip()}
         user = model._default_manager.filter(**names).first() if search_term else None
@@ -73,7 +72,7 @@ class SessionAdmin(OrmistAdmin):
         description=gettext_lazy("End selected sessions"), permissions=["delete"]
     )
     def delete_selected(self, request: Any, queryset: Any) -> Any:
-        """Django's own action, with its question, under a name that says it."""
+        """End the selected sessions, with Django's confirmation page."""
         return delete_selected(self, request, queryset)
 
     @admin.action(
@@ -93,7 +92,7 @@ class SessionAdmin(OrmistAdmin):
         self.message_user(request, text % {"number": number}, messages.SUCCESS)
 
     def get_changelist_instance(self, request: Any) -> Any:
-        """With the names of the users: one query of SQL for the page."""
+        """Return the changelist with the names of the users. One SQL query per page."""
         changelist = super().get_changelist_instance(request)
         shown = list(changelist.result_list)
         names = user_names({obj.ormist.attrs.get("user_id") for obj in shown})
@@ -105,7 +104,7 @@ class SessionAdmin(OrmistAdmin):
 
     @admin.display(description=gettext_lazy("session"), ordering="id")
     def session(self, obj: Any) -> str:
-        """The beginning of the private id, enough to tell sessions apart."""
+        """Return the beginning of the private id, which identifies the session."""
         return Truncator(obj.pk).chars(SHOWN)
 
     @admin.display(description=gettext_lazy("user"), empty_value="-")
@@ -148,12 +147,12 @@ class SessionAdmin(OrmistAdmin):
     def values(self, obj: Any) -> Any:
         """Return the session's own keys and values as a list.
 
-        A value is masked that signs somebody in, or that Django's error pages would
-        mask for its name, within dicts and lists too.
+        Values that sign a user in are masked, and values that Django's error pages
+        would mask by name, also within dicts and lists.
         """
         mask = get_default_exception_reporter_filter().cleanse_setting
         rows = (
-            (name, MASK if name in MASKED else written(mask(name, value)).text or "-")
+            (name, MASK if name in MASKED else to_text(mask(name, value)).text or "-")
             for name, value in sorted(obj.ormist.data().items(), key=str)
         )
         items = format_html_join("", "<dt>{}</dt><dd>{}</dd>", rows)
@@ -161,9 +160,9 @@ class SessionAdmin(OrmistAdmin):
 
 
 def user_names(user_ids: set[str | None]) -> dict[str, str]:
-    """Return {the text of a primary key: the user's name} of those that there are.
+    """Return ``{text of a primary key: name}`` of existing users.
 
-    An id that no row can have, as of another user model before a change, has no name.
+    An id that no row can have, such as of an earlier user model, is left out.
     """
     users: Any = get_user_model()._default_manager
     possible = {text for text in user_ids if text is not None and _is_pk(text)}
@@ -171,7 +170,7 @@ def user_names(user_ids: set[str | None]) -> dict[str, str]:
 
 
 def _is_pk(text: str) -> bool:
-    """Whether the column of the users' primary key can hold what a text says."""
+    """Whether a text is a possible primary key of a user."""
     field: Any = get_user_model()._meta.pk
     while field.remote_field:  # a user model whose key is another model's
         field = field.target_field

@@ -1,7 +1,7 @@
-"""Values of attributes as texts that a person edits, and back.
+"""Values of attributes as editable texts, and back.
 
-A value has an editor if what comes back from its text is that value, of the same type.
-Every other value (bytes, sets, a list with a date in it) is shown and kept as it is.
+A value is editable if its text gives the same value of the same type. Other values
+(bytes, sets, a list that contains a date) are shown read-only.
 """
 
 import json
@@ -32,9 +32,10 @@ _INTEGER = re.compile(r"\s*[+-]?[0-9]+\s*")
 
 
 @dataclass(frozen=True)
-class Editor:
-    """One kind of value. read raises ValueError for a text that is none; hint: what
-    the text must be.
+class ValueType:
+    """One editable type. read raises ValueError for a wrong text.
+
+    hint: the right form of the text.
     """
 
     kind: str
@@ -45,7 +46,7 @@ class Editor:
 
 
 def _write_text(value: str) -> str:
-    """With plain newlines: see read()."""
+    """Return a text with LF as line breaks."""
     return value.replace("\r\n", "\n")
 
 
@@ -79,41 +80,43 @@ def _write_json(value: Any) -> str:
 
 
 _EDITORS = (
-    Editor("text", _("text"), _write_text, str, _("Enter a text.")),
-    Editor("integer", _("integer"), str, _read_integer, _("Enter a whole number.")),
-    Editor("number", _("number"), repr, float, _("Enter a number such as 1.5.")),
-    Editor("decimal", _("decimal"), str, Decimal, _("Enter a decimal such as 9.90.")),
-    Editor(
+    ValueType("text", _("text"), _write_text, str, _("Enter a text.")),
+    ValueType("integer", _("integer"), str, _read_integer, _("Enter a whole number.")),
+    ValueType("number", _("number"), repr, float, _("Enter a number such as 1.5.")),
+    ValueType(
+        "decimal", _("decimal"), str, Decimal, _("Enter a decimal such as 9.90.")
+    ),
+    ValueType(
         "boolean",
         _("yes/no"),
         lambda value: "true" if value else "false",
         _read_boolean,
         _("Choose yes or no."),
     ),
-    Editor("none", _("none"), lambda value: "", _read_none, _("None has no value.")),
-    Editor(
+    ValueType("none", _("none"), lambda value: "", _read_none, _("None has no value.")),
+    ValueType(
         "date",
         _("date"),
         date.isoformat,
         date.fromisoformat,
         _("Enter a date such as 2030-12-31."),
     ),
-    Editor(
+    ValueType(
         "datetime",
         _("date and time"),
         datetime.isoformat,
         datetime.fromisoformat,
         _("Enter 2030-12-31T23:59:59, with +00:00 behind it if it has a zone."),
     ),
-    Editor(
+    ValueType(
         "time",
         _("time"),
         time.isoformat,
         time.fromisoformat,
         _("Enter a time such as 23:59:59."),
     ),
-    Editor("uuid", _("UUID"), str, UUID, _("Enter a UUID: 32 hexadecimal digits.")),
-    Editor(
+    ValueType("uuid", _("UUID"), str, UUID, _("Enter a UUID: 32 hexadecimal digits.")),
+    ValueType(
         "json", "JSON", _write_json, _read_json, _("Enter a list or an object in JSON.")
     ),
 )
@@ -137,42 +140,42 @@ _KIND_OF: dict[type, str] = {
 
 
 @dataclass(frozen=True)
-class Written:
-    """A value in a form: its kind, and its text with plain newlines."""
+class ValueText:
+    """A value in a form: its type, and its text with LF as line breaks."""
 
     kind: str
     text: str
 
     @property
-    def is_kept(self) -> bool:
-        """Whether the form cannot change it."""
+    def is_readonly(self) -> bool:
+        """Whether the form shows the value read-only."""
         return self.kind == KEPT
 
 
-def written(value: Any) -> Written:
-    """The value as a form shows it."""
+def to_text(value: Any) -> ValueText:
+    """Return the value as a form shows it."""
     editor = EDITORS.get(_KIND_OF.get(type(value), KEPT))
     if editor is not None:
         text = _text(editor, value)
         if text is not None:
-            return Written(editor.kind, text)
-    return Written(KEPT, _shown(value))
+            return ValueText(editor.kind, text)
+    return ValueText(KEPT, _shown(value))
 
 
-def _text(editor: Editor, value: Any) -> str | None:
-    """The text of a value, None if the value would not come back from it."""
+def _text(editor: ValueType, value: Any) -> str | None:
+    """Return the text of a value, or None if the text would give another value."""
     try:
         text = editor.write(value)
         if len(text) > LONGEST or _UNTYPEABLE.search(text):
             return None
-        is_same = is_equal(read(editor.kind, text, value), value)
+        is_same = is_equal(from_text(editor.kind, text, value), value)
     except (ArithmeticError, LookupError, RecursionError, TypeError, ValueError):
         return None
     return text if is_same else None
 
 
 def _shown(value: Any) -> str:
-    """The first characters of its repr; all of a value's bytes are not looked at."""
+    """Return the first characters of the repr. Large bytes are cut before."""
     if isinstance(value, bytes | str) and len(value) > SHOWN:
         return f"{value[:SHOWN]!r}... ({len(value)})"
     try:
@@ -183,14 +186,14 @@ def _shown(value: Any) -> str:
 
 
 def is_equal(one: Any, other: Any) -> bool:
-    """Whether both are stored as the same bytes: equal and of one type throughout."""
+    """Whether both are stored as the same bytes: equal, with equal types."""
     return type(one) is type(other) and pack_value("", one) == pack_value("", other)
 
 
-def read(kind: str, text: str, stored: Any = None) -> Any:
-    """The value of a text. Raises ValueError with the hint of the kind.
+def from_text(kind: str, text: str, stored: Any = None) -> Any:
+    """Return the value of a text. Raises ValueError with the hint of the type.
 
-    stored: what it takes the place of. A text whose lines end by CR LF keeps that.
+    stored: the value that it replaces. A stored text with CR LF line breaks keeps them.
     """
     editor = EDITORS.get(kind)
     if editor is None:
@@ -206,6 +209,6 @@ def read(kind: str, text: str, stored: Any = None) -> Any:
         raise ValueError(editor.hint) from e
 
 
-def plain_newlines(text: str) -> str:
-    """The text as it was written: a browser sends each newline as CR LF."""
+def normalize_newlines(text: str) -> str:
+    """Return a submitted text with LF as line breaks: browsers send CR LF."""
     return text.replace("\r\n", "\n").replace("\r", "\n")

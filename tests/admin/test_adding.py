@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from django_ormist.admin.value_text import written
+from django_ormist.admin.value_text import to_text
 from tests.models import City, Plain, Token
 
 from .conftest import url
@@ -55,7 +55,7 @@ def test_a_new_object_has_the_lifetime_of_its_model(root, server):
 def test_every_type_can_be_added(root, server):
     data = rendered(root, "tests_plain_add")
     for number, (name, value) in enumerate(VALUES.items()):
-        shown = written(value)
+        shown = to_text(value)
         data |= {
             f"attrs-{number}-name": name,
             f"attrs-{number}-kind": shown.kind,

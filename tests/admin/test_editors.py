@@ -10,28 +10,34 @@ from django_ormist.admin.formfields import (
     GivenTagsField,
     row_key,
 )
-from django_ormist.admin.value_text import KEPT, KINDS, plain_newlines, read, written
+from django_ormist.admin.value_text import (
+    KEPT,
+    KINDS,
+    from_text,
+    normalize_newlines,
+    to_text,
+)
 from tests.properties.test_codecs import is_same, storable, text
 
 
 def sent(shown):
     """A text as a browser sends it."""
-    return plain_newlines(shown).replace("\n", "\r\n")
+    return normalize_newlines(shown).replace("\n", "\r\n")
 
 
 @given(storable)
 def test_a_text_that_is_shown_is_read_as_its_value(value):
-    shown = written(value)
+    shown = to_text(value)
     if shown.kind != KEPT:
-        assert is_same(read(shown.kind, shown.text, value), value)
+        assert is_same(from_text(shown.kind, shown.text, value), value)
 
 
 def test_a_text_keeps_its_kind_of_newline():
-    shown = written("one\r\ntwo")
+    shown = to_text("one\r\ntwo")
     assert (shown.kind, shown.text) == ("text", "one\ntwo")
-    assert read("text", "one\ntwo\nthree", "one\r\ntwo") == "one\r\ntwo\r\nthree"
-    assert read("text", "one\ntwo\nthree", "one") == "one\ntwo\nthree"
-    assert written("one\r\ntwo\nthree").kind == KEPT
+    assert from_text("text", "one\ntwo\nthree", "one\r\ntwo") == "one\r\ntwo\r\nthree"
+    assert from_text("text", "one\ntwo\nthree", "one") == "one\ntwo\nthree"
+    assert to_text("one\r\ntwo\nthree").kind == KEPT
 
 
 @given(st.dictionaries(text, storable, max_size=5))
@@ -40,9 +46,9 @@ def test_a_form_that_nobody_changed_changes_nothing(attrs):
     field.show(attrs, ())
     data = {}
     for number, (name, value) in enumerate(attrs.items()):
-        shown = written(value)
+        shown = to_text(value)
         data[f"a-{number}-key"] = row_key(name)
-        if not shown.is_kept:
+        if not shown.is_readonly:
             data[f"a-{number}-kind"] = shown.kind
             data[f"a-{number}-value"] = sent(shown.text)
     rows = AttributesWidget().value_from_datadict(data, {}, "a")
@@ -52,12 +58,12 @@ def test_a_form_that_nobody_changed_changes_nothing(attrs):
 @given(st.sampled_from([kind for kind, _ in KINDS]), text)
 def test_any_text_is_read_or_refused_with_a_hint(kind, typed):
     try:
-        value = read(kind, typed)
+        value = from_text(kind, typed)
     except ValueError as error:
         hint = error.args[0]
         assert hint, kind
     else:
-        assert written(value).kind in (kind, KEPT)
+        assert to_text(value).kind in (kind, KEPT)
 
 
 @given(st.lists(text, unique=True, max_size=6))

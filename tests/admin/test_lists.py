@@ -166,12 +166,12 @@ def test_every_word_must_be_found(root, cities):
 
 
 def test_a_text_with_a_sorted_index_is_searched_by_its_beginning(root, server):
-    from django_ormist.admin.lookups import found_by
+    from django_ormist.admin.lookups import search
     from django_ormist.admin.proxies import admin_model_for
 
     City.objects.create(name="New York")
     City.objects.create(name="Newcastle")
-    found, _ = found_by(admin_model_for(City).objects.all(), ["^name"], "New")
+    found, _ = search(admin_model_for(City).objects.all(), ["^name"], "New")
     assert len(found) == 2
 
 

@@ -16,7 +16,7 @@ import django_ormist as ormist
 from django_ormist import admin as ormist_admin
 from django_ormist.admin import permissions
 from django_ormist.admin.permissions import create_permissions
-from django_ormist.admin.proxies import admin_model_for, all_stubs
+from django_ormist.admin.proxies import admin_model_for, all_admin_models
 from tests.models import City, Page, Plain, User
 
 from .site import CityAdmin, site
@@ -26,9 +26,9 @@ pytestmark = pytest.mark.servers("valkey91")
 
 def ids(admin_class, model=City):
     """The ids of the errors that its check finds."""
-    from django_ormist.admin.registration import declare, named_by
+    from django_ormist.admin.registration import add_fields, names_in_options
 
-    declare(admin_model_for(model), named_by(admin_class))
+    add_fields(admin_model_for(model), names_in_options(admin_class))
     return [error.id for error in admin_class(admin_model_for(model), site).check()]
 
 
@@ -60,8 +60,10 @@ def test_each_model_has_the_four_permissions_of_its_app(db):
 
 
 def test_permissions_are_made_once(db, django_assert_num_queries, monkeypatch):
-    of_the_site = [(m, s) for m, s in all_stubs() if m.__module__ == "tests.models"]
-    monkeypatch.setattr(permissions, "all_stubs", lambda: of_the_site)
+    of_the_site = [
+        (m, s) for m, s in all_admin_models() if m.__module__ == "tests.models"
+    ]
+    monkeypatch.setattr(permissions, "all_admin_models", lambda: of_the_site)
     sender = apps.get_app_config("django_ormist")
     create_permissions(sender=sender, using="default", apps=apps)
     before = Permission.objects.count()
