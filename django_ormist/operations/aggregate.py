@@ -8,7 +8,7 @@ from ..queries.query import Query
 from .compiler import QueryCompiler
 from .operation import Operation, Script
 
-TALLY = Script("tally")
+TALLY = Script("aggregate")
 
 
 class ValueCount(NamedTuple):

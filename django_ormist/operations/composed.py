@@ -9,13 +9,13 @@ from ..queries.query import CREATED, EXPIRE, Order, Query
 from .compiler import QueryCompiler
 from .operation import Operation, Script, Word
 
-ASK = Script("ask")
-GATHER = Script("gather")
-NUMBER = Script("number")
+ASK = Script("query")
+GATHER = Script("query_ids")
+NUMBER = Script("count_where")
 
 
 def page(space: Space, query: Query, limit: int, want: str, parse: Any) -> Operation:
-    """The first *limit* live objects of the query's slice: ask.lua's reply, parsed."""
+    """Return the first *limit* live objects of the slice. *parse* reads the reply."""
     plan = QueryCompiler(space)
     words = (*plan.orders(query), *plan.condition(query.condition))
     return Operation(

@@ -7,7 +7,7 @@ from ..keys import Space, all_key, expires_key, memo_key
 from .operation import Flow, Operation, Script
 from .replies import mistyped
 
-DUE = Script("due")
+DUE = Script("expired_ids")
 SWEEP = Script("sweep")
 SWEEP_GONE = Script("sweep_gone")
 

@@ -37,7 +37,7 @@ NO_COUNTERS: Mapping[str, int] = MappingProxyType({})
 SAVE = Script("save")
 DELETE = Script("delete")
 INCREMENT = Script("increment")
-RENEW = Script("renew")
+RENEW = Script("extend")
 UPDATE = Script("update")
 
 HEAD = 160

@@ -7,7 +7,7 @@ from .objects import memo_of
 from .operation import Flow, Operation, Script
 from .stats import glob_escaped
 
-FORGET = Script("forget")
+FORGET = Script("purge_index")
 
 
 def forget(

@@ -11,8 +11,8 @@ from .objects import NOTHING, Image, load_counters, pk_of, rewrite
 from .operation import Flow, Operation, Script
 from .replies import Reply
 
-MEND = Script("mend")
-PUT_ASIDE = Script("put_aside")
+MEND = Script("check_object")
+PUT_ASIDE = Script("quarantine")
 
 KEPT_ASIDE_MS = 7 * 24 * 3600 * 1000
 """So long stays what is put aside: a week."""

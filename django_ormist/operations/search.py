@@ -26,7 +26,7 @@ CHUNKS_A_TRIP = 5
 """So many MGETs go in one round trip."""
 
 PAGE = Script("page")
-COUNT = Script("count")
+COUNT = Script("count_terms")
 
 Row = tuple[bytes, bytes, dict[str, int] | None]
 """One object found: its id, its packed bytes, its counters (None if not declared)."""
@@ -63,7 +63,7 @@ def page(space: Space, query: Query, limit: int, want: str = "objects") -> Opera
     """The first *limit* live objects of the query's slice: Rows.
 
     want: "objects", "counters" (with them) or "ids" (then a list of ids). O(log n +
-    limit) where nothing is due: see page.lua; ask.lua of what is not plain.
+    limit) where nothing is due: see page.lua; query.lua of what is not plain.
     """
 
     def parse(reply: list[list[Any]]) -> list[Any]:

@@ -30,7 +30,15 @@ TAGS = ["most", "some", "few"]
 TIMES, FEW = 10, 50
 """The bound: looks for each id, condition and place of the page; and a few more."""
 
-ASKING = {"page", "count", "ask", "number", "tally", "gather", "commit"}
+ASKING = {
+    "page",
+    "count_terms",
+    "query",
+    "count_where",
+    "aggregate",
+    "query_ids",
+    "commit",
+}
 
 
 class Broad(Drawer):

@@ -23,7 +23,7 @@ local now = clock()
 local due = redis.call('ZCOUNT', KEYS[2], '-inf', now)
 
 -- The smallest set is walked; the others are probed.
--- INCLUDE smallest
+-- INCLUDE smallest_set
 
 local range = is_reversed and 'ZREVRANGE' or 'ZRANGE'
 
@@ -58,7 +58,7 @@ local function living(ids)
   return kept
 end
 
--- INCLUDE fill
+-- INCLUDE fill_page
 
 -- Where the walk begins: past what can be jumped over by rank.
 local position = 0

@@ -1,4 +1,4 @@
-"""ask.lua: one page of what meets a condition, in an order."""
+"""query.lua: one page of what meets a condition, in an order."""
 
 import pytest
 

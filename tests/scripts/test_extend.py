@@ -1,4 +1,4 @@
-"""renew.lua moves a deadline, and leaves the rest of the object where it is."""
+"""extend.lua moves a deadline, and leaves the rest of the object where it is."""
 
 import pytest
 

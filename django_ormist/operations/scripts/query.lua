@@ -21,7 +21,7 @@
 local skip, need = tonumber(ARGV[#ARGV - 2]), tonumber(ARGV[#ARGV - 1])
 local want = ARGV[#ARGV]
 
--- INCLUDE fill
+-- INCLUDE fill_page
 
 local function is_full()
   return #page >= need

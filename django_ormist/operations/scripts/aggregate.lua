@@ -1,6 +1,6 @@
 -- How many live objects that meet a condition have each value of ordered attributes.
 --
--- KEYS     as ask.lua
+-- KEYS     as query.lua
 -- ARGV     1 number of attributes, then of each the number of its key; then "1" to get
 --          an object of each value; then a condition, as conditions.lua
 -- RETURNS  {number of matches, then of each attribute a list of sort keys in no order,

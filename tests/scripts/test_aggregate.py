@@ -1,4 +1,4 @@
-"""tally.lua: how many live objects have each value of ordered attributes."""
+"""aggregate.lua: how many live objects have each value of ordered attributes."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""put_aside.lua: a key that is not what it should be, out of the way for a while."""
+"""quarantine.lua: a key that is not what it should be, out of the way for a while."""
 
 import pytest
 

@@ -44,7 +44,7 @@ local function mend(...)
   end
 end
 
--- INCLUDE aside
+-- INCLUDE quarantine_key
 
 local function lose(key)
   if mends then

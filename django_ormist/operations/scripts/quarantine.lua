@@ -10,7 +10,7 @@
 local _, now_us = clock()
 local kept_ms = tonumber(ARGV[2])
 
--- INCLUDE aside
+-- INCLUDE quarantine_key
 
 local found = redis.call('TYPE', KEYS[1])['ok']
 if found == ARGV[1] or found == 'none' then

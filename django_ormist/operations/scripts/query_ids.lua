@@ -1,6 +1,6 @@
 -- Every live id that meets a condition, with what the client sorts them by.
 --
--- KEYS     as ask.lua
+-- KEYS     as query.lua
 -- ARGV     as orders.lua, then as conditions.lua
 -- RETURNS  {ids, facts...}: of each order its facts (a sort key, a deadline or a random
 --          number; false: none), then the creation times; these not where the ids stand by creation

@@ -1,4 +1,4 @@
-"""number.lua: how many live objects meet a condition."""
+"""count_where.lua: how many live objects meet a condition."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""mend.lua: one object against its index. Each kind of fault: tests/faults."""
+"""check_object.lua: one object against its index. Each kind of fault: tests/faults."""
 
 import pytest
 

@@ -15,7 +15,7 @@ if #KEYS == 2 then
   return redis.call('ZCARD', KEYS[1]) - due
 end
 
--- INCLUDE smallest
+-- INCLUDE smallest_set
 
 -- How many of these ids are in every set of `keys`.
 local function carriers(ids, keys)

@@ -1,4 +1,4 @@
-"""gather.lua: every live id that meets a condition, with what it is sorted by."""
+"""query_ids.lua: every live id that meets a condition, with what it is sorted by."""
 
 from django_ormist.operations import composed
 from django_ormist.queries.conditions import EVERYTHING, Range, Term

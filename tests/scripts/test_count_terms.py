@@ -1,4 +1,4 @@
-"""count.lua: how many live objects carry every term."""
+"""count_terms.lua: how many live objects carry every term."""
 
 import pytest
 

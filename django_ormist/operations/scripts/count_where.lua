@@ -1,6 +1,6 @@
 -- How many live objects meet a condition, or that and each of some others.
 --
--- KEYS     as ask.lua
+-- KEYS     as query.lua
 -- ARGV     1 number of others; a condition, as conditions.lua; then the others
 -- RETURNS  the number, where there are no others; else a list, one number for each
 -- COST     O(log n) of one condition where nothing is due; of several as matching.lua,

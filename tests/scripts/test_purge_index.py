@@ -1,4 +1,4 @@
-"""forget.lua: entries of an object that is not there go, others stay."""
+"""purge_index.lua: entries of an object that is not there go, others stay."""
 
 from django_ormist.operations.objects import NOTHING, Image, memo_of
 from tests.scripts.store import ONE_VARIANT_A_SERVER
