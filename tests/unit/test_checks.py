@@ -15,7 +15,7 @@ from django_ormist.connections import redirection
 from django_ormist.models import registry
 from django_ormist.operations import stats
 
-PAGE = Path(__file__).parents[2] / "docs" / "howto" / "repair.rst"
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "checks.rst"
 
 
 @pytest.fixture
