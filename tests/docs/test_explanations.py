@@ -8,7 +8,7 @@ import django_ormist as ormist
 from django_ormist.codecs import as_msgpack, objects
 from django_ormist.connections import connections
 from django_ormist.sortkeys import sort_key
-from django_ormist.testing import assert_trips
+from django_ormist.testing import assert_round_trips
 from tests.docs.pages import DOCS, blocks, run
 
 STORAGE = "explanation/storage"
@@ -138,18 +138,18 @@ def test_the_round_trips_of_the_comparison_are_those(server):
     found = objects.find(a=1)
     for _ in range(2):
         assert (found.all().count(), len(found.all().order_by("-b")[:10])) == (500, 10)
-    with assert_trips(1):
+    with assert_round_trips(1):
         one = objects.create(a=2, b=0, c="x")
-    with assert_trips(1):
+    with assert_round_trips(1):
         one = objects.get(one.id)
-    with assert_trips(2):
+    with assert_round_trips(2):
         assert len(found.all().list()) == 500
-    with assert_trips(1):
+    with assert_round_trips(1):
         assert found.all().count() == 500
-    with assert_trips(1):
+    with assert_round_trips(1):
         assert len(found.all().order_by("-b")[:10]) == 10
     one.c = "y"
-    with assert_trips(1):
+    with assert_round_trips(1):
         one.save()
-    with assert_trips(1):
+    with assert_round_trips(1):
         one.delete()
