@@ -1,4 +1,4 @@
-"""Sessions as objects of the mapper: ``SESSION_ENGINE = "django_ormist.sessions"``."""
+"""A session engine for Django: ``SESSION_ENGINE = "django_ormist.sessions"``."""
 
 from .logout import alog_out_everywhere, log_out_everywhere
 from .model import Session, private_id

@@ -1,4 +1,4 @@
-"""What is known of the device that a session is used on."""
+"""The address and the browser of a session's device."""
 
 import re
 from collections.abc import Mapping
@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any
 
-LONGEST_AGENT = 400
-"""So many letters of a User-Agent are kept: real ones have 80 to 300."""
+AGENT_LENGTH = 400
+"""Characters kept of a User-Agent. Real ones have 80 to 300."""
 
-# The first that matches: those that name others beside themselves come first.
+# The first match counts. Browsers whose User-Agent also names others come first.
 _BROWSERS = (
     ("Edge", r"\bEdg(e|A|iOS)?/"),
     ("Opera", r"\b(OPR|Opera)/"),
@@ -32,16 +32,22 @@ _SYSTEMS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Sighting:
-    """A request, as far as a session records it, and how often it does at most."""
+class Visit:
+    """The part of a request that a session records, and the interval between records.
+
+    interval_ms: a later request within this time is not recorded.
+    """
 
     address: str | None
     agent: str
     at_ms: int
     interval_ms: int
 
-    def facts(self, attrs: Mapping[str, Any]) -> dict[str, Any]:
-        """What to record on a session with these attributes: {} before it is due."""
+    def attrs_for(self, attrs: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the attributes to set on a session with these attributes.
+
+        Return {} if a visit was recorded within the interval.
+        """
         seen_ms = attrs.get("seen_ms")
         if seen_ms is not None and self.at_ms - seen_ms < self.interval_ms:
             return {}
@@ -49,21 +55,22 @@ class Sighting:
 
 
 def device_name(agent: str | None) -> str:
-    """``Firefox on Windows``: a User-Agent in words, "" if it says nothing."""
-    browser, system = _first(_BROWSERS, agent or ""), _first(_SYSTEMS, agent or "")
+    """Return browser and system, as ``Firefox on Windows``, or "" if unknown."""
+    browser = _first_match(_BROWSERS, agent or "")
+    system = _first_match(_SYSTEMS, agent or "")
     return f"{browser} on {system}" if browser and system else browser or system
 
 
-def _first(names: tuple[tuple[str, str], ...], agent: str) -> str:
+def _first_match(names: tuple[tuple[str, str], ...], agent: str) -> str:
     return next((name for name, pattern in names if re.search(pattern, agent)), "")
 
 
 def client_address(meta: Mapping[str, str], trusted_proxies: int) -> str | None:
-    """The address of the client, None if none is known.
+    """Return the address of the client, or None if it is unknown.
 
-    meta: ``request.META``. trusted_proxies: how many proxies of ours the request came
-    through; each adds to X-Forwarded-For, so the last so many entries can be believed,
-    and the first of these is the client. What else stands there is only said.
+    meta: ``request.META``. trusted_proxies: the number of our own proxies. Each adds an
+    entry to X-Forwarded-For, so only that many entries at its end are trustworthy, and
+    the first of these is the client.
     """
     entries = [meta.get("REMOTE_ADDR", "")]
     if trusted_proxies:

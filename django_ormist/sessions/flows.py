@@ -1,7 +1,7 @@
-"""The flows of one session: load, insert, save, renew, cycle, delete.
+"""Flows of one session: load, insert, save, renew, cycle, delete.
 
-A store (``SessionStore``) holds the session as its request sees it, in
-``_session_cache``, and in ``_record`` the stored object as it was last seen.
+A store (``SessionStore``) holds the session of its request in ``_session_cache``.
+Its ``_stored`` is the object in Redis, as last seen.
 """
 
 import logging
@@ -36,8 +36,10 @@ if TYPE_CHECKING:
 ended_by_password: ContextVar[frozenset[str]] = ContextVar(
     "ended_by_password", default=frozenset()
 )
-"""Ids of the sessions that this thread or task ended by saving a password: its own
-request goes on under a new key."""
+"""Ids of sessions that this thread or task ended by saving a password.
+
+Its own request continues under a new key.
+"""
 
 LAST_DAY = datetime(9999, 12, 31)
 
@@ -46,9 +48,9 @@ logger = logging.getLogger("django.security.SuspiciousSession")
 
 
 def load(store: "SessionStore") -> Flow:
-    """Flow: what is stored under the store's key, as a dict. One round trip.
+    """Flow that returns the stored session as a dict. One round trip.
 
-    A key that nothing is stored under, or nothing that can be read, is dropped.
+    The store forgets its key if the session is missing or unreadable.
     """
     pk, using = private_id(store.session_key or ""), settings.using()
     space = Session._meta.space(using)
@@ -56,90 +58,98 @@ def load(store: "SessionStore") -> Flow:
     if packed is not None and not (yield from is_past(packed)):
         try:
             record = Session._from_row((pk.encode(), packed, None), space, using)
-            data = serialization.data(record.attrs, store.serializer)
-        except Exception as error:  # damaged bytes, and whatever a serializer raises
+            data = serialization.decode_session(record.attrs, store.serializer)
+        except Exception as error:  # damaged bytes, or any error of a serializer
             _report(pk, error)
         else:
-            store._record = record
+            store._stored = record
             return data
-    store._record = None
+    store._stored = None
     store._session_key = None
     return {}
 
 
 def exists(session_key: str | None) -> Flow:
-    """Flow: whether a session is stored under that key. One round trip."""
+    """Flow that returns whether a session is stored under this key. One round trip."""
     if not session_key:
         return False
     return (yield objects.exists(_space(), private_id(session_key)))
 
 
-def create(store: "SessionStore", own: dict[str, Any] | None = None) -> Flow:
-    """Flow: store the session under a new key. One round trip.
+def create(store: "SessionStore", own_attrs: dict[str, Any] | None = None) -> Flow:
+    """Flow that stores the session under a new key. One round trip.
 
-    own: attributes of the stored object beside the session's keys.
+    own_attrs: attributes of the stored object other than the session's keys.
     """
     while True:
         store._session_key = store._get_new_session_key()
         try:
-            yield from insert(store, own)
+            yield from insert(store, own_attrs)
         except CreateError:
             continue  # taken: one chance in 2^165
         store.modified = True
         return
 
 
-def insert(store: "SessionStore", own: dict[str, Any] | None = None) -> Flow:
-    """Flow: store the session under its key. CreateError if that is taken."""
+def insert(store: "SessionStore", own_attrs: dict[str, Any] | None = None) -> Flow:
+    """Flow that stores a new session under the store's key.
+
+    Raises CreateError if the key is taken. One round trip.
+    """
     store._get_session(no_load=True)
     record = Session(id=private_id(store.session_key or ""))
-    record.attrs.update(own or {}, created_ms=now_ms())
-    _write_into(store, record)
+    record.attrs.update(own_attrs or {}, created_ms=now_ms())
+    _fill(store, record)
     try:
         yield from save_flows.save(record, settings.using(), force_insert=True)
     except IntegrityError:
         raise CreateError from None
-    _now_stands_for(store, record)
+    _attach(store, record)
 
 
 def save(store: "SessionStore") -> Flow:
-    """Flow: store what the request changed. One round trip where nobody else wrote.
+    """Flow that stores the changes of the request.
 
-    What nothing was changed of only moves its deadline. UpdateError if it is gone.
+    An unchanged session only renews its deadline. Raises UpdateError if the session
+    is gone. One round trip, and one more for each concurrent write.
     """
-    record = _known(store)
+    record = _stored_record(store)
     if record is None or store._is_cleared:
         yield from _replace(store)
         return
     before, deadline_ms = dict(record.attrs), record._expire_at_ms
-    sent = _write_into(store, record)
+    sent = _fill(store, record)
     if sent == before and deadline_ms and remaining_ms(_deadline(store)) > 0:
-        # Equal, but for 1 and True, and for lists that the request changed in place.
+        # Equal dicts may differ in bytes: 1 and True, or a list changed in place.
         codec = connections[settings.using()].codec
         if pack(sent, (), deadline_ms, codec) == record._packed:
             yield from _renew(store, record)
             return
     yield from _update(record)
-    _now_stands_for(store, record, sent)
-    yield from _redated(store, record, sent)
+    _attach(store, record, sent)
+    yield from _renew_if_changed(store, record, sent)
 
 
 def cycle(store: "SessionStore") -> Flow:
-    """Flow: the same session under a new key, and nothing under the old one.
+    """Flow that moves the session to a new key.
 
-    What others save under the old key until it is gone comes along. Raises
-    SessionInterrupted if the session of a signed-in user was ended meanwhile, and
-    leaves nothing under the new key. Two round trips.
+    Concurrent changes under the old key are carried over. Raises SessionInterrupted,
+    and stores no session under the new key, if the session of a signed-in user was
+    ended in the meantime. Two round trips.
     """
-    old, old_key, is_cleared = _known(store), store.session_key, store._is_cleared
-    yield from create(store, serialization.own(old.attrs) if old else None)
+    old, old_key, is_cleared = (
+        _stored_record(store),
+        store.session_key,
+        store._is_cleared,
+    )
+    yield from create(store, serialization.own_attrs(old.attrs) if old else None)
     if old is None:
         if old_key is not None:
             yield from delete(store, old_key)
         return
     try:
         was_stored = yield from _end_old(store, old, is_cleared)
-    except UpdateError:  # the new one was ended, and the old one still stands
+    except UpdateError:  # the new one was ended, and the old one is still stored
         yield from save_flows.delete_stored(old, settings.using(), NOTHING)
         yield from _interrupt(store)
     is_own = old.id in ended_by_password.get()
@@ -148,10 +158,10 @@ def cycle(store: "SessionStore") -> Flow:
 
 
 def _end_old(store: "SessionStore", old: Session, is_cleared: bool) -> Flow:
-    """Flow that removes the session under the old key; whether it was stored.
+    """Flow that deletes the old session, and returns whether it was stored.
 
-    What others saved in it is first put on the session of the store, unless the
-    store was cleared. Raises UpdateError if that session is gone.
+    Concurrent changes are first copied to the new session, unless the store was
+    cleared. Raises UpdateError if the new session is gone.
     """
     using, base = settings.using(), old._packed or b""
     while True:
@@ -160,7 +170,7 @@ def _end_old(store: "SessionStore", old: Session, is_cleared: bool) -> Flow:
         if code is not Reply.REFUSED:
             break
         if not is_cleared:
-            yield from _bring_along(store, _contents(old, base), _contents(old, stored))
+            yield from _carry_over(store, _contents(old, base), _contents(old, stored))
         base = stored
     if code is Reply.ORPHAN_INDEX:
         yield from save_flows.delete_stored(old, using, NOTHING)
@@ -168,13 +178,13 @@ def _end_old(store: "SessionStore", old: Session, is_cleared: bool) -> Flow:
 
 
 def _interrupt(store: "SessionStore") -> Flow:
-    """Flow that removes the session, empties the store, and raises SessionInterrupted.
+    """Flow that deletes the session, empties the store, and raises SessionInterrupted.
 
-    An empty store is not saved, and its cookie is deleted.
+    Django does not save an empty store, and deletes its cookie.
     """
     yield from delete(store, None)
     store.clear()
-    store._session_key = store._record = None
+    store._session_key = store._stored = None
     raise SessionInterrupted(
         "The session was deleted before its key was changed. The user may have "
         "logged out in a concurrent request, for example."
@@ -182,46 +192,46 @@ def _interrupt(store: "SessionStore") -> Flow:
 
 
 def delete(store: "SessionStore", session_key: str | None) -> Flow:
-    """Flow: remove a session, whoever wrote it last. None is the store's own.
+    """Flow that deletes a session, by default the store's own.
 
-    One round trip for one that was loaded, else two.
+    One round trip for a loaded session, otherwise two.
     """
     session_key = store.session_key if session_key is None else session_key
     if session_key is None:
         return
-    record = _known(store)
+    record = _stored_record(store)
     if record is None or record.id != private_id(session_key):
         record = Session(id=private_id(session_key))
     image = _image(record, record._packed)
     yield from save_flows.delete_stored(record, settings.using(), image)
 
 
-def note(store: "SessionStore") -> Flow:
-    """Flow: store what the middleware saw of the device, if that is due, and no more.
+def record_visit(store: "SessionStore") -> Flow:
+    """Flow that stores the visit alone, unless one was recorded recently.
 
-    The deadline stays, and a session that is gone stays gone.
+    The deadline is kept. A deleted session is not stored again.
     """
-    known = _known(store)
-    if known is None or store.sighting is None:
+    stored = _stored_record(store)
+    if stored is None or store.visit is None:
         return
-    facts = store.sighting.facts(known.attrs)
-    if not facts:
+    visit_attrs = store.visit.attrs_for(stored.attrs)
+    if not visit_attrs:
         return
-    # As it is stored: of *known*, lists may have been changed that nobody saved.
-    row = known.id.encode(), known._packed or b"", None
+    # A fresh copy: lists of *stored* may have unsaved changes.
+    row = stored.id.encode(), stored._packed or b"", None
     record = Session._from_row(row, _space(), settings.using())
-    record.attrs.update(facts)
+    record.attrs.update(visit_attrs)
     sent = dict(record.attrs)
     try:
         yield from _update(record)
     except UpdateError:
-        store._record = None
+        store._stored = None
     else:
-        _now_stands_for(store, record, sent)
+        _attach(store, record, sent)
 
 
 def clear_expired() -> Flow:
-    """Flow: sweep every session whose deadline is past; how many."""
+    """Flow that removes every expired session, and returns their number."""
     total = 0
     while swept := (yield from sweep(_space())):
         total += swept
@@ -231,14 +241,14 @@ def clear_expired() -> Flow:
 # ---------------------------------------------------------------- parts
 
 
-def _write_into(store: "SessionStore", record: Session) -> dict[str, Any]:
-    """Make *record* hold what the store does; the attributes it then has."""
+def _fill(store: "SessionStore", record: Session) -> dict[str, Any]:
+    """Copy the session from *store* to *record*. Return the record's attributes."""
     before = dict(record.attrs)
-    own = serialization.own(before)
-    if store.sighting is not None:
-        own.update(store.sighting.facts(before))
-    attrs = serialization.attributes(store._session_cache, store.serializer, own)
-    serialization.keep(attrs, before, store.serializer)
+    own = serialization.own_attrs(before)
+    if store.visit is not None:
+        own.update(store.visit.attrs_for(before))
+    attrs = serialization.encode_session(store._session_cache, store.serializer, own)
+    serialization.keep_equivalent(attrs, before, store.serializer)
     record.attrs.clear()
     record.attrs.update(attrs)
     record.__dict__["_expire_at_ms"] = _deadline(store)
@@ -246,7 +256,7 @@ def _write_into(store: "SessionStore", record: Session) -> dict[str, Any]:
 
 
 def _update(record: Session) -> Flow:
-    """Flow: save a record that was loaded. UpdateError if it is gone."""
+    """Flow that saves a loaded record. Raises UpdateError if it is gone."""
     try:
         yield from save_flows.save(record, settings.using(), force_update=True)
     except Session.NotUpdated:
@@ -254,15 +264,18 @@ def _update(record: Session) -> Flow:
 
 
 def _replace(store: "SessionStore") -> Flow:
-    """Flow: put the session in the place of what is stored, whatever others wrote."""
+    """Flow that replaces the stored session, concurrent changes included.
+
+    Raises UpdateError if it is gone.
+    """
     while True:
-        if _known(store) is None:
+        if _stored_record(store) is None:
             yield from load(store)
-        record = _known(store)
+        record = _stored_record(store)
         if record is None:
             raise UpdateError
-        store._record = None
-        _write_into(store, record)
+        store._stored = None
+        _fill(store, record)
         try:
             yield from save_flows.save(
                 record, settings.using(), force_update=True, strict=True
@@ -271,12 +284,15 @@ def _replace(store: "SessionStore") -> Flow:
             raise UpdateError from None
         except ConflictError:
             continue
-        _now_stands_for(store, record)
+        _attach(store, record)
         return
 
 
 def _renew(store: "SessionStore", record: Session) -> Flow:
-    """Flow: move the deadline alone, by the lifetime that is stored."""
+    """Flow that renews the deadline alone, by the stored lifetime.
+
+    Raises UpdateError if the session is gone.
+    """
     using, space = settings.using(), _space()
     while True:
         deadline, packed = _deadline(store), record._packed or b""
@@ -297,41 +313,51 @@ def _renew(store: "SessionStore", record: Session) -> Flow:
             yield from save_flows.refresh(record, using)
         except Session.DoesNotExist:
             raise UpdateError from None
-        _take_over(store, record, sent)
+        _merge_changes(store, record, sent)
 
 
-def _bring_along(store: "SessionStore", base: Record, theirs: Record) -> Flow:
-    """Flow: put on the session what others changed in the one that it came from."""
-    record = _known(store)
-    if record is None:  # its lifetime was over as it began
+def _carry_over(store: "SessionStore", base: Record, theirs: Record) -> Flow:
+    """Flow that applies the changes from *base* to *theirs* to the new session.
+
+    Raises UpdateError if the new session is gone.
+    """
+    record = _stored_record(store)
+    if record is None:  # expired at once
         return
     sent = dict(record.attrs)
     attrs = record._contents().rebased(base, theirs).attrs
     record.attrs.clear()
     record.attrs.update(attrs, created_ms=sent["created_ms"])
     yield from _update(record)
-    _take_over(store, record, sent)
-    yield from _redated(store, record, sent)
+    _merge_changes(store, record, sent)
+    yield from _renew_if_changed(store, record, sent)
 
 
-def _redated(store: "SessionStore", record: Session, sent: dict[str, Any]) -> Flow:
-    """Flow: after a save that met another lifetime than it *sent*, end by that one."""
+def _renew_if_changed(
+    store: "SessionStore", record: Session, sent: dict[str, Any]
+) -> Flow:
+    """Flow that renews the deadline if a concurrent write changed the lifetime."""
     if record._packed is not None and record.attrs["lifetime"] != sent["lifetime"]:
         yield from _renew(store, record)
 
 
-def _now_stands_for(
+def _attach(
     store: "SessionStore", record: Session, sent: dict[str, Any] | None = None
 ) -> None:
-    """The store stands for *record*, which held *sent* before others' came to it."""
-    store._record = record
+    """Make *record* the stored object of *store*.
+
+    sent: its attributes before concurrent changes were merged.
+    """
+    store._stored = record
     store._is_cleared = False
     if sent is not None:
-        _take_over(store, record, sent)
+        _merge_changes(store, record, sent)
 
 
-def _take_over(store: "SessionStore", record: Session, sent: dict[str, Any]) -> None:
-    """Show in the store what others changed of a record that held *sent*."""
+def _merge_changes(
+    store: "SessionStore", record: Session, sent: dict[str, Any]
+) -> None:
+    """Copy concurrent changes, relative to *sent*, from *record* to *store*."""
     if len(sent) == len(record.attrs) and all(
         map(is_, sent.values(), record.attrs.values())
     ):
@@ -342,9 +368,9 @@ def _take_over(store: "SessionStore", record: Session, sent: dict[str, Any]) -> 
         if value is not sent.get(name, store)
         and not (name in sent and _is_same(name, value, sent[name]))
     }
-    gone = dict.fromkeys(name for name in sent if name not in record.attrs)
-    store._session_cache.update(serialization.data(changed, store.serializer))
-    for key in serialization.data(gone, store.serializer):
+    removed = dict.fromkeys(name for name in sent if name not in record.attrs)
+    store._session_cache.update(serialization.decode_session(changed, store.serializer))
+    for key in serialization.decode_session(removed, store.serializer):
         store._session_cache.pop(key, None)
 
 
@@ -352,9 +378,9 @@ def _is_same(name: str, value: Any, other: Any) -> bool:
     return pack_value(name, value) == pack_value(name, other)
 
 
-def _known(store: "SessionStore") -> Session | None:
-    """The stored object that the store has seen under its key."""
-    record, key = store._record, store.session_key
+def _stored_record(store: "SessionStore") -> Session | None:
+    """Return the stored object that was last seen under the store's key, or None."""
+    record, key = store._stored, store.session_key
     if record is None or record._packed is None or key is None:
         return None
     return record if record.id == private_id(key) else None
@@ -365,16 +391,16 @@ def _contents(record: Session, packed: bytes) -> Record:
 
 
 def _image(record: Session, packed: bytes | None) -> Image:
-    """What the store holds of a record with these bytes."""
+    """Return the stored image of a record with these bytes."""
     if packed is None:
         return NOTHING
     return _contents(record, packed).stored_image(packed, record._meta)
 
 
 def _deadline(store: "SessionStore") -> Deadline:
-    """Return when the session ends: by its own lifetime or by SESSION_COOKIE_AGE.
+    """Return the deadline of the session, by set_expiry() or SESSION_COOKIE_AGE.
 
-    What is farther than a store can keep becomes the last deadline.
+    A later one than can be stored becomes the last possible deadline.
     """
     own = store._session_cache.get(serialization.LIFETIME)
     if isinstance(own, str | datetime):
@@ -391,7 +417,7 @@ def _space() -> Space:
 
 def _report(pk: str, error: Exception) -> None:
     logger.warning(
-        "The session %s cannot be read, and is passed over. %s: %s",
+        "The session %s cannot be read, and is treated as missing. %s: %s",
         pk,
         type(error).__name__,
         error,

@@ -1,4 +1,4 @@
-"""Sessions of another engine, stored as ours: keys and deadlines kept."""
+"""Import of another engine's sessions, with their keys and deadlines."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -28,15 +28,15 @@ CHUNK = 500
 
 @dataclass(frozen=True, slots=True)
 class ForeignSession:
-    """A session of another engine: its public key, what it holds, when it ends."""
+    """A session of another engine: its public key, its data, its deadline."""
 
     key: str
     data: dict[Any, Any]
     deadline: Deadline | None
 
 
-class Rows:
-    """Those of an engine with a table: db, cached_db, and what derives from them."""
+class DatabaseSessions:
+    """The sessions of an engine with a table: db, cached_db, and derived engines."""
 
     def __init__(self, engine: Any) -> None:
         self.engine = engine()
@@ -54,30 +54,30 @@ class Rows:
             yield ForeignSession(row.session_key, data, moment_ms(row.expire_date))
 
 
-class Scanned:
-    """Those of an engine that keeps each under a key of Redis: names, TTLs, values.
+class RedisScan:
+    """The sessions of an engine that stores each under a Redis key.
 
-    client: a redis-py client. head: what the Redis keys begin with; the public key is
-    the rest.
+    client: a redis-py client. prefix: the prefix of the Redis keys, which the public
+    key follows.
     """
 
-    def __init__(self, client: Any, head: str) -> None:
+    def __init__(self, client: Any, prefix: str) -> None:
         self.client = client
-        self.head = head
+        self.prefix = prefix
 
     def count(self) -> int | None:
         return None
 
     def __iter__(self) -> Iterator[ForeignSession]:
         names = self.client.scan_iter(
-            match=glob_escaped(self.head.encode()) + b"*", count=1000
+            match=glob_escaped(self.prefix.encode()) + b"*", count=1000
         )
-        while some := [_text(name) for name in islice(names, CHUNK)]:
+        while batch := [_text(name) for name in islice(names, CHUNK)]:
             with self.client.pipeline(transaction=False) as pipe:
-                for name in some:
+                for name in batch:
                     pipe.pttl(name)
                 ttls = pipe.execute()
-            keys = [name[len(self.head) :] for name in some]
+            keys = [name[len(self.prefix) :] for name in batch]
             held = self.read(keys)
             for key, ttl_ms in zip(keys, ttls, strict=True):
                 if key in held and ttl_ms != -2:
@@ -85,12 +85,12 @@ class Scanned:
                     yield ForeignSession(key, held[key], lifetime)
 
     def read(self, keys: list[str]) -> dict[str, dict[Any, Any]]:
-        """What the sessions of these public keys hold, less those that are gone."""
+        """Return the data of the existing sessions by their public keys."""
         raise NotImplementedError  # pragma: no cover
 
 
-class Cached(Scanned):
-    """Those of Django's cache engine, over a cache with one redis-py client."""
+class CacheSessions(RedisScan):
+    """The sessions of Django's cache engine, in a cache with a redis-py client."""
 
     def __init__(self, engine: Any) -> None:
         alias = django_settings.SESSION_CACHE_ALIAS
@@ -102,26 +102,28 @@ class Cached(Scanned):
                 f"{type(cache).__name__}. Sessions are carried over from django-redis "
                 "and from Django's RedisCache."
             )
-        self.cache, self.prefix = cache, engine.cache_key_prefix
-        super().__init__(client, str(cache.make_key(self.prefix)))
+        self.cache, self.cache_key_prefix = cache, engine.cache_key_prefix
+        super().__init__(client, str(cache.make_key(self.cache_key_prefix)))
 
     def read(self, keys: list[str]) -> dict[str, dict[Any, Any]]:
-        found = self.cache.get_many([self.prefix + key for key in keys])
-        return {name[len(self.prefix) :]: data for name, data in found.items()}
+        found = self.cache.get_many([self.cache_key_prefix + key for key in keys])
+        return {
+            name[len(self.cache_key_prefix) :]: data for name, data in found.items()
+        }
 
 
-class RedisSessions(Scanned):
-    """Those of django-redis-sessions, on the server that its settings name."""
+class RedisSessions(RedisScan):
+    """The sessions of django-redis-sessions, on the server of its settings."""
 
     def __init__(self, engine: Any) -> None:
         self.engine = engine("")
         super().__init__(self.engine.server, self.engine.get_real_stored_key(""))
 
     def read(self, keys: list[str]) -> dict[str, dict[Any, Any]]:
-        # One by one: without a prefix of its own, keys of other types are among them.
+        # One by one: without a prefix, keys of other types may be among them.
         with self.client.pipeline(transaction=False) as pipe:
             for key in keys:
-                pipe.get(self.head + key)
+                pipe.get(self.prefix + key)
             stored = pipe.execute(raise_on_error=False)
         found = {
             key: self.engine.decode(_text(packed))
@@ -131,19 +133,19 @@ class RedisSessions(Scanned):
         return {key: data for key, data in found.items() if data}
 
 
-Source = Rows | Scanned
+Source = DatabaseSessions | RedisScan
 
 
 def source(path: str) -> Source:
-    """The live sessions of the engine at *path*, as SESSION_ENGINE names it.
+    """Return the live sessions of the engine at *path*, a value of SESSION_ENGINE.
 
     Raises ImportError, NotSupportedError.
     """
     engine: type[SessionBase] = import_module(path).SessionStore
     if hasattr(engine, "get_model_class"):
-        return Rows(engine)
+        return DatabaseSessions(engine)
     if hasattr(engine, "cache_key_prefix"):
-        return Cached(engine)
+        return CacheSessions(engine)
     if hasattr(engine, "get_real_stored_key"):
         return RedisSessions(engine)
     raise NotSupportedError(
@@ -162,7 +164,7 @@ BATCH = 500
 
 @dataclass
 class ImportProgress:
-    """How far an import has come. refused: private id and reason, of each."""
+    """The progress of an import. refused: pairs of a private id and a reason."""
 
     carried: int = 0
     present: int = 0
@@ -173,46 +175,46 @@ class ImportProgress:
         return self.carried + self.present + len(self.refused)
 
 
-def carried_over(found: Iterable[ForeignSession]) -> Iterator[ImportProgress]:
-    """Store each session that is not there yet; the tally after every 500.
+def import_sessions(found: Iterable[ForeignSession]) -> Iterator[ImportProgress]:
+    """Store each session that is not stored yet. Yield the progress after every 500.
 
-    Begun again after an interruption, it goes on: what is stored is passed over, and
-    never replaced. A session whose values SESSION_SERIALIZER refuses is left out.
+    After an interruption, a new call continues: stored sessions are skipped, never
+    replaced. A session with values that SESSION_SERIALIZER refuses is left out.
     """
-    tally, rest = ImportProgress(), iter(found)
-    while some := list(islice(rest, BATCH)):
-        made = [_made(each, tally) for each in some]
-        new = [session for session in made if session is not None]
+    progress, rest = ImportProgress(), iter(found)
+    while batch := list(islice(rest, BATCH)):
+        sessions = [_to_session(each, progress) for each in batch]
+        new = [session for session in sessions if session is not None]
         while True:
-            there = run(_there(new), settings.using())
+            there = run(_stored_ids(new), settings.using())
             missing = [each for each in new if each.id not in there]
             try:
                 Session.objects.bulk_create(missing)
             except IntegrityError:
-                continue  # somebody else stored one of them at this moment
+                continue  # one of them was stored concurrently
             break
-        tally.carried += len(missing)
-        tally.present += len(new) - len(missing)
-        yield tally
+        progress.carried += len(missing)
+        progress.present += len(new) - len(missing)
+        yield progress
 
 
-def _made(found: ForeignSession, tally: ImportProgress) -> Session | None:
-    """The session as ours, not stored; None if it cannot be, which is tallied."""
+def _to_session(found: ForeignSession, progress: ImportProgress) -> Session | None:
+    """Return an unsaved Session, or None if it is refused, noted in *progress*."""
     session = Session(id=private_id(found.key))
     serializer = import_string(django_settings.SESSION_SERIALIZER)
     own = {"created_ms": now_ms()}
     try:
-        session.attrs.update(serialization.attributes(found.data, serializer, own))
+        session.attrs.update(serialization.encode_session(found.data, serializer, own))
     except Exception as error:  # whatever a serializer raises
-        tally.refused.append((session.id, str(error)))
+        progress.refused.append((session.id, str(error)))
         return None
     age = django_settings.SESSION_COOKIE_AGE
     session.__dict__["_expire_at_ms"] = found.deadline or to_deadline(age)
     return session
 
 
-def _there(sessions: list[Session]) -> Flow:
-    """Flow: the ids of those that are stored. One round trip."""
+def _stored_ids(sessions: list[Session]) -> Flow:
+    """Flow that returns the ids of the stored sessions. One round trip."""
     space = Session._meta.space(settings.using())
     found = yield [objects.exists(space, each.id) for each in sessions]
     return {each.id for each, is_there in zip(sessions, found, strict=True) if is_there}

@@ -1,4 +1,4 @@
-"""Ending the sessions of a user: all of them, or all but one."""
+"""Logging a user out: of all sessions, or of all but one."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -16,33 +16,34 @@ from .model import Session, private_id
 
 
 def user_text(user: Any) -> str:
-    """The user's pk as ``login()`` writes it into a session."""
+    """Return the user's pk as ``login()`` writes it into a session."""
     text: str = user._meta.pk.value_to_string(user)
     return text
 
 
 def log_out_everywhere(user: Any, except_key: str | None = None) -> int:
-    """End every session of *user*; how many.
+    """End every session of *user*. Return their number.
 
-    except_key: the public key of one to keep, as ``request.session.session_key``.
+    except_key: the public key of a session to keep, such as
+    ``request.session.session_key``.
     """
     kept = except_key and private_id(except_key)
-    number: int = run(_end(user_text(user), kept), settings.using())
+    number: int = run(_end_sessions(user_text(user), kept), settings.using())
     return number
 
 
 async def alog_out_everywhere(user: Any, except_key: str | None = None) -> int:
     """See log_out_everywhere()."""
     kept = except_key and private_id(except_key)
-    number: int = await arun(_end(user_text(user), kept), settings.using())
+    number: int = await arun(_end_sessions(user_text(user), kept), settings.using())
     return number
 
 
-def _end(user_id: str, kept: str | None) -> Flow:
-    """Flow that deletes the sessions of a user but for one id; how many.
+def _end_sessions(user_id: str, kept: str | None) -> Flow:
+    """Flow that deletes the sessions of a user except *kept*. It returns their number.
 
-    It looks again until it finds none that it has not tried: a request may have moved
-    a session to a new key meanwhile.
+    It repeats the query until no new session is found, since a concurrent request may
+    move a session to a new key.
     """
     total, tried = 0, {kept}
     while True:
@@ -50,28 +51,29 @@ def _end(user_id: str, kept: str | None) -> Flow:
         untried = [pk for pk in pks if pk not in tried]
         if not untried:
             return total
-        total += yield from _delete(user_id, untried)
+        total += yield from _delete_sessions(user_id, untried)
         tried.update(untried)
 
 
-def _delete(user_id: str, pks: list[str]) -> Flow:
-    """Flow: delete those of *pks* that are the user's; how many."""
+def _delete_sessions(user_id: str, pks: list[str]) -> Flow:
+    """Flow that deletes the user's sessions among *pks*. It returns their number."""
     found = Session.objects.find(user_id=user_id, pk__in=pks)
     number, _ = yield from update.delete(found)
     return number
 
 
-# ------------------------------------------------------ what Django's signals tell
+# ---------------------------------------------------------------- Django's signals
 
-_ENDING = "_ormist_ends_sessions"
-"""Attribute of a user whose save, once it is through, ends sessions."""
+_ENDS_SESSIONS = "_ormist_ends_sessions"
+"""Attribute of a user whose sessions are ended after the save."""
 
 
 def follow_users() -> None:
-    """End sessions with a password, an activation or a user, if the setting says so.
+    """End sessions when a password changes, or a user is deactivated or deleted.
 
-    Connects to the models of users alone, so that the rows of others are deleted as
-    fast as before. Idempotent; called by ``apps.ready()``.
+    Only if END_OTHERS_ON_PASSWORD_CHANGE is set. The signals are connected for user
+    models alone, so that deleting rows of other models is not slower. Idempotent;
+    called by ``AppConfig.ready()``.
     """
     uid = "django_ormist.sessions"
     for model in apps.get_models():
@@ -90,8 +92,8 @@ def _before_saving(
     update_fields: Iterable[str] | None = None,
     **kwargs: Any,
 ) -> None:
-    """Compare the user with the stored row. One SQL query, if the setting is on."""
-    vars(instance).pop(_ENDING, None)
+    """Compare the user with the stored row. One SQL query if the setting is on."""
+    vars(instance).pop(_ENDS_SESSIONS, None)
     columns = {field.attname for field in sender._meta.concrete_fields}
     saved = columns.intersection(("password", "is_active"))
     if update_fields is not None:
@@ -109,11 +111,11 @@ def _before_saving(
         (stored.get("is_active") and not instance.is_active)
         or stored.get("password", instance.password) != instance.password
     ) and not _is_rehash(instance, update_fields):
-        vars(instance)[_ENDING] = True
+        vars(instance)[_ENDS_SESSIONS] = True
 
 
 def _is_rehash(instance: Any, update_fields: Iterable[str] | None) -> bool:
-    """Whether the same password is saved under a newer hash, by check_password()."""
+    """Return whether check_password() saves the same password with a newer hash."""
     return (
         update_fields is not None
         and set(update_fields) == {"password"}
@@ -125,18 +127,23 @@ def _is_rehash(instance: Any, update_fields: Iterable[str] | None) -> bool:
 def _after_saving(*, instance: Any, using: str, **kwargs: Any) -> None:
     """End the sessions that were open before the user was saved.
 
-    The request that changed the password goes on in a new session: see
-    ``update_session_auth_hash()``. What it opens before its transaction ends is kept.
+    The request that changed the password continues in a new session, see
+    ``update_session_auth_hash()``. Sessions that it opens before the end of its
+    transaction are kept.
     """
-    if vars(instance).pop(_ENDING, False):
+    if vars(instance).pop(_ENDS_SESSIONS, False):
         user_id, alias = user_text(instance), settings.using()
         pks = run(fetch.ids(Session.objects.find(user_id=user_id)), alias)
         ended_by_password.set(frozenset(pks))
-        transaction.on_commit(lambda: run(_delete(user_id, pks), alias), using=using)
+        transaction.on_commit(
+            lambda: run(_delete_sessions(user_id, pks), alias), using=using
+        )
 
 
 def _after_deleting(*, instance: Any, using: str, **kwargs: Any) -> None:
     """End every session of a user who was deleted."""
     if settings.current().end_others_on_password_change:
         user_id, alias = user_text(instance), settings.using()
-        transaction.on_commit(lambda: run(_end(user_id, None), alias), using=using)
+        transaction.on_commit(
+            lambda: run(_end_sessions(user_id, None), alias), using=using
+        )

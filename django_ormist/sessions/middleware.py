@@ -1,4 +1,4 @@
-"""Django's SessionMiddleware, which also records the device and awaits the store."""
+"""Django's SessionMiddleware with recorded devices and an awaited save."""
 
 import logging
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from django.http.response import HttpResponseBase
 from ..deadlines import now_ms
 from ..exceptions import ImproperlyConfigured
 from . import settings
-from .devices import LONGEST_AGENT, Sighting, client_address
+from .devices import AGENT_LENGTH, Visit, client_address
 from .store import SessionStore
 
 logger = logging.getLogger("django_ormist.sessions")
@@ -23,21 +23,21 @@ UNAVAILABLE = 503
 
 
 class SessionMiddleware(DjangosMiddleware):
-    """A drop-in for Django's.
+    """A drop-in replacement for Django's.
 
-    Where a request loads or begins a session, its address, user agent and time are
-    recorded on it, at most once an ACTIVITY_INTERVAL: with what is saved anyway, or
-    in one round trip more. Under ASGI the session is saved without a thread. With
-    OUTAGE_STATUS 503, so is answered a request whose session's server is away.
+    If a request loads or starts a session, its address, user agent and time are
+    recorded on it, at most once per ACTIVITY_INTERVAL: in the save of the session, or
+    in one more round trip. Under ASGI, the session is saved without a thread. With
+    OUTAGE_STATUS 503, that is the response while the session's server is unavailable.
     """
 
     def __init__(self, get_response: Any) -> None:
         super().__init__(get_response)
         if not issubclass(self.SessionStore, SessionStore):
             raise ImproperlyConfigured(
-                f"{type(self).__module__}.SessionMiddleware is for sessions of "
+                f"{type(self).__module__}.SessionMiddleware needs sessions of "
                 f"django_ormist, and SESSION_ENGINE is "
-                f"{django_settings.SESSION_ENGINE!r}. Make that "
+                f"{django_settings.SESSION_ENGINE!r}. Set it to "
                 "'django_ormist.sessions', or use Django's SessionMiddleware."
             )
 
@@ -46,47 +46,47 @@ class SessionMiddleware(DjangosMiddleware):
             return self.__acall__(request)
         self.process_request(request)
         response = None
-        with _outages_told(request):
+        with _log_outage(request):
             found: Any = self.get_response(request)
             response = self.process_response(request, found)
-            _noting(request).note_device()
-        return _answer(request, response)
+            _session_of(request).note_device()
+        return _outage_response(request, response)
 
     async def __acall__(self, request: HttpRequest) -> Any:
         """See __call__()."""
         self.process_request(request)
         response = None
-        with _outages_told(request):
+        with _log_outage(request):
             found: Any = self.get_response(request)
             response = await self._aprocess_response(request, await found)
-            await _noting(request).anote_device()
-        return _answer(request, response)
+            await _session_of(request).anote_device()
+        return _outage_response(request, response)
 
     def process_request(self, request: HttpRequest) -> None:
         super().process_request(request)
-        wanted = settings.current()
+        current = settings.current()
         session: Any = request.session
-        session.sighting = Sighting(
-            client_address(request.META, wanted.trusted_proxies),
-            request.META.get("HTTP_USER_AGENT", "")[:LONGEST_AGENT],
+        session.visit = Visit(
+            client_address(request.META, current.trusted_proxies),
+            request.META.get("HTTP_USER_AGENT", "")[:AGENT_LENGTH],
             now_ms(),
-            round(wanted.activity_interval.total_seconds() * 1000),
+            round(current.activity_interval.total_seconds() * 1000),
         )
 
     async def _aprocess_response(self, request: HttpRequest, response: Any) -> Any:
-        """Django's process_response(), over a session that was saved before it."""
+        """Save the session, then run Django's process_response()."""
         session = getattr(request, "session", None)
         if session is None:
             return self.process_response(request, response)
-        request.session = await _saved(session, response)
+        request.session = await _save_early(session, response)
         try:
             return self.process_response(request, response)
         finally:
             request.session = session
 
 
-class _Saved:
-    """A session of which save() only tells how the saving went."""
+class _SavedSession:
+    """A session that was saved: save() only raises the error of that save."""
 
     def __init__(self, session: SessionStore, error: UpdateError | None) -> None:
         self._session = session
@@ -100,58 +100,58 @@ class _Saved:
             raise self._error
 
 
-async def _saved(session: SessionStore, response: HttpResponseBase) -> Any:
-    """The session after what process_response() would make it do, awaited."""
+async def _save_early(session: SessionStore, response: HttpResponseBase) -> Any:
+    """Save the session as process_response() would, awaited. Return it as saved."""
     error = None
-    is_wanted = session.modified or django_settings.SESSION_SAVE_EVERY_REQUEST
+    must_save = session.modified or django_settings.SESSION_SAVE_EVERY_REQUEST
     accessed = session.accessed
-    if is_wanted and not session.is_empty():
-        await session.aget_expiry_age()  # which loads it
+    if must_save and not session.is_empty():
+        await session.aget_expiry_age()  # loads the session
         session.accessed = accessed
         if response.status_code < 500:
             try:
                 await session.asave()
             except UpdateError as gone:
                 error = gone
-    return _Saved(session, error)
+    return _SavedSession(session, error)
 
 
-def _noting(request: HttpRequest) -> SessionStore:
-    """The session to note the device on: a view may have taken it away."""
+def _session_of(request: HttpRequest) -> SessionStore:
+    """Return the session of the request, or an empty one if a view removed it."""
     session = getattr(request, "session", None)
     return session if isinstance(session, SessionStore) else SessionStore()
 
 
 @contextmanager
-def _outages_told(request: HttpRequest) -> Iterator[None]:
-    """Lets pass what _answer() has an answer to, and logs it: nobody else sees it."""
+def _log_outage(request: HttpRequest) -> Iterator[None]:
+    """Log and suppress an error that _outage_response() turns into a 503."""
     try:
         yield
     except Exception:
         if not _is_unavailable(request):
             raise
         logger.exception(
-            "The server of the sessions gave no answer to %r.",
+            "The session server was unavailable during the request to %r.",
             request.path,
             extra={"status_code": UNAVAILABLE, "request": request},
         )
 
 
 def _is_unavailable(request: HttpRequest) -> bool:
-    """Whether the session's server is away, and 503 is to say so."""
+    """Return whether the session's server is unavailable and OUTAGE_STATUS is 503."""
     is_unavailable = getattr(getattr(request, "session", None), "is_unavailable", False)
     return is_unavailable and settings.current().outage_status == UNAVAILABLE
 
 
-def _answer(request: HttpRequest, response: Any) -> Any:
-    """The response, or 503 in the place of an error that an outage made.
+def _outage_response(request: HttpRequest, response: Any) -> Any:
+    """Return the response, or 503 in place of an error caused by an outage.
 
-    The cookie stays as it is: the session is there when the server is back.
+    The cookie is kept, since the session exists when the server is back.
     """
     is_error = response is None or response.status_code >= 500
     if not (is_error and _is_unavailable(request)):
         return response
-    away = HttpResponse("Service Unavailable", content_type="text/plain")
-    away.status_code = UNAVAILABLE
-    away["Retry-After"] = "10"
-    return away
+    unavailable = HttpResponse("Service Unavailable", content_type="text/plain")
+    unavailable.status_code = UNAVAILABLE
+    unavailable["Retry-After"] = "10"
+    return unavailable

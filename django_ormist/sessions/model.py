@@ -1,4 +1,4 @@
-"""The stored session: an object of the mapper like any other."""
+"""The stored session: an ordinary model."""
 
 from datetime import datetime
 from hashlib import sha256
@@ -16,10 +16,10 @@ from .devices import device_name
 class Session(Model):
     """One session. Its id is the private id, never the key of a cookie.
 
-    Attributes: ``lifetime``, what ``set_expiry()`` set or None; ``created_ms``;
-    ``user_id``, the text of the user's pk, of one that is signed in; ``address``,
-    ``agent`` and ``seen_ms`` where the middleware records them. The session's own keys
-    stand beside them under ``k:`` and the key.
+    Attributes: ``lifetime``, the value of ``set_expiry()`` or None; ``created_ms``;
+    ``user_id``, the pk of the signed-in user as text; ``address``, ``agent`` and
+    ``seen_ms`` if the middleware records them. Each key of the session is an attribute
+    too, named ``k:`` and the key.
     """
 
     class Meta:
@@ -29,35 +29,41 @@ class Session(Model):
 
     @property
     def created(self) -> datetime | None:
-        """When it was stored under this key: signing in begins a new one."""
+        """The time when the session was stored under this key, or None.
+
+        Signing in stores it under a new key.
+        """
         return to_datetime(self.attrs.get("created_ms"))
 
     @property
     def seen(self) -> datetime | None:
-        """The last activity that was recorded; None without the middleware."""
+        """The time of the last recorded activity; None without the middleware."""
         return to_datetime(self.attrs.get("seen_ms"))
 
     @property
     def device(self) -> str:
-        """``Firefox on Windows``, "" if that is not known."""
+        """The browser and the system, as ``Firefox on Windows``; "" if unknown."""
         return device_name(self.attrs.get("agent"))
 
     def data(self) -> dict[Any, Any]:
-        """The session's own keys and values. Raises what SESSION_SERIALIZER raises."""
+        """Return the session's keys and values.
+
+        Errors of SESSION_SERIALIZER pass through.
+        """
         serializer = import_string(django_settings.SESSION_SERIALIZER)
-        return serialization.data(self.attrs, serializer)
+        return serialization.decode_session(self.attrs, serializer)
 
 
 VERSION = "2::"
-"""Says how the id is made, so that another way can stand beside it one day."""
+"""The version of the id's format, so that a later one can coexist."""
 
 
 def private_id(session_key: str) -> str:
-    """The id of the session whose cookie holds *session_key*.
+    """Return the id of the session whose cookie holds *session_key*.
 
-    Nothing leads back: who reads the store learns no key. A key has 165 random bits,
-    so neither a salt nor a slow hash would add to that. A private id that is
-    presented as a key is hashed as well, and finds nothing.
+    The hash is one-way: a reader of the store learns no key. A key has 165 random
+    bits, so a salt or a slow hash would not add security. A private id in a cookie is
+    hashed again, and matches no session.
     """
-    # A cookie may hold what no text can: it misses, and is no error.
+    # A cookie may hold lone surrogates: they match no session, without an error.
     return VERSION + sha256(session_key.encode(errors="surrogatepass")).hexdigest()

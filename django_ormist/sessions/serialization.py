@@ -1,11 +1,11 @@
-"""A session's own keys and values <-> attributes of the stored object.
+"""Conversion of a session's keys and values to attributes of the stored object.
 
-Each key is one attribute, so that two requests that change different keys both
-survive. Its name begins with ``k:``, which no attribute of the model does.
+Each key is one attribute, so that the changes of two requests to different keys both
+survive. Its name begins with ``k:``, unlike the names of the model's own attributes.
 
-A value goes through SESSION_SERIALIZER and is stored as the bytes that it made. Of
-Django's JSON serializer, what it would give back as it was (texts, numbers, booleans,
-None, lists and dicts of such) is stored itself: that reads three times as fast.
+A value is stored as the bytes that SESSION_SERIALIZER returns. With Django's JSON
+serializer, values that JSON preserves (texts, numbers, booleans, None, lists and dicts
+of these) are stored directly: they are read three times as fast.
 """
 
 import base64
@@ -16,26 +16,26 @@ from django.core.signing import JSONSerializer
 
 USER = "_auth_user_id"
 LIFETIME = "_session_expiry"
-"""Django's own keys that the model shows beside the rest."""
+"""Django's own keys that are also attributes of the model."""
 
 PREFIX = "k:"
 ODD = "x:"
-"""Begins the name of a key that is no text: what the serializer makes of it."""
+"""Prefix of the name of a key that the serializer does not return as text."""
 
 _SCALARS = frozenset((int, bool, float, type(None)))
 
 
-def attributes(
+def encode_session(
     data: Mapping[Any, Any], serializer: Any, own: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """The attributes of a stored session: what it is, its *own* ones, its keys.
+    """Return the attributes of a stored session.
 
-    serializer: a class as SESSION_SERIALIZER names. Raises what it raises, TypeError
-    for a value that it does not take. The lifetime comes first, where a renewal of
-    the deadline looks for it.
+    serializer: the class that SESSION_SERIALIZER names. own: attributes other than the
+    session's keys. The lifetime comes first, where the renewal of a deadline reads
+    it. Errors of the serializer pass through: TypeError for an unsupported value.
     """
     codec, keys = serializer(), {}
-    is_plain = _is_plain if serializer is JSONSerializer else _is_nothing
+    is_plain = _is_plain if serializer is JSONSerializer else _is_never_plain
     for key, value in data.items():
         name = PREFIX + key if _is_text(key) else _odd_name(key, codec)
         keys[name] = value if is_plain(value) else codec.dumps(value)
@@ -49,8 +49,8 @@ def attributes(
     return found
 
 
-def data(attrs: Mapping[str, Any], serializer: Any) -> dict[Any, Any]:
-    """The session that these attributes hold. Raises what the serializer raises."""
+def decode_session(attrs: Mapping[str, Any], serializer: Any) -> dict[Any, Any]:
+    """Return the session's keys and values. Errors of the serializer pass through."""
     loads, found = serializer().loads, {}
     for name, value in attrs.items():
         head = name[:2]
@@ -62,16 +62,18 @@ def data(attrs: Mapping[str, Any], serializer: Any) -> dict[Any, Any]:
     return found
 
 
-def own(attrs: Mapping[str, Any]) -> dict[str, Any]:
-    """The attributes that are not of the session's keys."""
+def own_attrs(attrs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the attributes other than the session's keys."""
     return {n: v for n, v in attrs.items() if n[:2] not in (PREFIX, ODD)}
 
 
-def keep(new: dict[str, Any], old: Mapping[str, Any], serializer: Any) -> None:
-    """Put the old bytes in *new* where they differ and hold the same value.
+def keep_equivalent(
+    new: dict[str, Any], old: Mapping[str, Any], serializer: Any
+) -> None:
+    """Replace bytes in *new* by the old bytes if both hold the same value.
 
-    A serializer may write one value in several ways, as pickle does by who else refers
-    to its parts; a key that nobody changed must not look changed.
+    A serializer may write one value in several ways, as pickle does for shared
+    references. An unchanged key must not look changed.
     """
     if serializer is JSONSerializer:
         return
@@ -86,16 +88,16 @@ def keep(new: dict[str, Any], old: Mapping[str, Any], serializer: Any) -> None:
             new[name] = before
 
 
-def _is_nothing(value: Any) -> bool:
-    """Of other serializers nobody knows what they give back."""
+def _is_never_plain(value: Any) -> bool:
+    """Return False: it is unknown which values another serializer preserves."""
     return False
 
 
 def _is_plain(value: Any, depth: int = 50) -> bool:
-    """Whether JSON gives it back as it was, and so does our own format.
+    """Return whether both JSON and our format preserve the value.
 
-    depth: of containers within each other; what is deeper goes through JSON, which
-    says so itself where it is nested in itself.
+    depth: the number of nested containers. Deeper values go through JSON, which
+    reports circular references itself.
     """
     kind = type(value)
     if kind in _SCALARS:
@@ -114,7 +116,7 @@ def _is_plain(value: Any, depth: int = 50) -> bool:
 
 
 def _is_text(value: Any) -> bool:
-    """Whether it is a plain text that has a UTF-8 form: no lone surrogates."""
+    """Return whether the value is a str without lone surrogates."""
     if type(value) is not str:
         return False
     if value.isascii():
@@ -127,7 +129,7 @@ def _is_text(value: Any) -> bool:
 
 
 def _odd_name(key: Any, codec: Any) -> str:
-    """The name of a key as the serializer would give it back: JSON makes texts."""
+    """Return the name of a key that the serializer may return as another type."""
     packed = codec.dumps({key: None})
     (plain,) = codec.loads(packed)
     if _is_text(plain):

@@ -1,12 +1,12 @@
-"""The ORMIST_SESSIONS setting: its defaults, its checks, its one reader.
+"""The ORMIST_SESSIONS setting: defaults and validation.
 
 ORMIST_SESSIONS = {
     "USING": "default",  # the alias of ORMIST
     "END_OTHERS_ON_PASSWORD_CHANGE": False,
-    "OUTAGE_STATUS": 500,  # or 503: what the middleware answers without a server
-    "ACTIVITY_INTERVAL": 300,  # seconds; the middleware records at most so often
-    "TRUSTED_PROXIES": 0,  # how many of them add to X-Forwarded-For
-    "BASE_TEMPLATE": "base.html",  # what the devices page extends
+    "OUTAGE_STATUS": 500,  # or 503: the middleware's response if the server is away
+    "ACTIVITY_INTERVAL": 300,  # seconds between two records of the middleware
+    "TRUSTED_PROXIES": 0,  # number of own proxies that add to X-Forwarded-For
+    "BASE_TEMPLATE": "base.html",  # extended by the devices page
 }
 """
 
@@ -25,7 +25,7 @@ from ..exceptions import ImproperlyConfigured
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """ORMIST_SESSIONS, checked."""
+    """The validated ORMIST_SESSIONS setting."""
 
     using: str = "default"
     end_others_on_password_change: bool = False
@@ -37,50 +37,50 @@ class Settings:
 
 @cache
 def current() -> Settings:
-    """The setting as it stands. Raises ImproperlyConfigured that names the key."""
-    setting_changed.connect(_forget, dispatch_uid="django_ormist.sessions")
+    """Return the current setting. Raises ImproperlyConfigured that names the key."""
+    setting_changed.connect(_clear_cache, dispatch_uid="django_ormist.sessions")
     given = getattr(settings, "ORMIST_SESSIONS", {})
     if not isinstance(given, Mapping):
         raise ImproperlyConfigured(
             f"ORMIST_SESSIONS is a {type(given).__name__}. Make it a dict."
         )
     for key in given:
-        if key not in _READERS:
+        if key not in _VALIDATORS:
             raise ImproperlyConfigured(
                 f"ORMIST_SESSIONS has an unknown key {key!r}. "
-                f"Use {', '.join(_READERS)}."
+                f"Use {', '.join(_VALIDATORS)}."
             )
-    return Settings(**{key.lower(): _READERS[key](given[key]) for key in given})
+    return Settings(**{key.lower(): _VALIDATORS[key](given[key]) for key in given})
 
 
 def using() -> str:
-    """The alias of ORMIST that holds the sessions."""
+    """Return the alias of ORMIST that stores the sessions."""
     return current().using
 
 
 def _text(key: str) -> Callable[[Any], str]:
-    def read(value: Any) -> str:
+    def validate(value: Any) -> str:
         if not isinstance(value, str) or not value:
-            raise _wrong(key, value, "a text of at least one character")
+            raise _invalid(key, value, "a text of at least one character")
         return value
 
-    return read
+    return validate
 
 
 def _end_others(value: Any) -> bool:
     if not isinstance(value, bool):
-        raise _wrong("END_OTHERS_ON_PASSWORD_CHANGE", value, "True or False")
+        raise _invalid("END_OTHERS_ON_PASSWORD_CHANGE", value, "True or False")
     if value and not apps.is_installed("django_ormist"):
         raise ImproperlyConfigured(
-            "ORMIST_SESSIONS['END_OTHERS_ON_PASSWORD_CHANGE'] has nobody to see a "
-            "password change. Add 'django_ormist' to INSTALLED_APPS."
+            "ORMIST_SESSIONS['END_OTHERS_ON_PASSWORD_CHANGE'] has no effect without "
+            "the app. Add 'django_ormist' to INSTALLED_APPS."
         )
     return value
 
 
 def _outage_status(value: Any) -> int:
     if isinstance(value, bool) or value not in (500, 503):
-        raise _wrong("OUTAGE_STATUS", value, "500 or 503")
+        raise _invalid("OUTAGE_STATUS", value, "500 or 503")
     return int(value)
 
 
@@ -89,16 +89,16 @@ def _activity_interval(value: Any) -> timedelta:
         return timedelta(seconds=value)
     if isinstance(value, timedelta) and value >= timedelta(0):
         return value
-    raise _wrong("ACTIVITY_INTERVAL", value, "seconds or a timedelta, 0 or more")
+    raise _invalid("ACTIVITY_INTERVAL", value, "seconds or a timedelta, 0 or more")
 
 
 def _trusted_proxies(value: Any) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise _wrong("TRUSTED_PROXIES", value, "a number of proxies, 0 or more")
+        raise _invalid("TRUSTED_PROXIES", value, "a number of proxies, 0 or more")
     return value
 
 
-_READERS: Mapping[str, Callable[[Any], Any]] = {
+_VALIDATORS: Mapping[str, Callable[[Any], Any]] = {
     "USING": _text("USING"),
     "END_OTHERS_ON_PASSWORD_CHANGE": _end_others,
     "OUTAGE_STATUS": _outage_status,
@@ -108,12 +108,12 @@ _READERS: Mapping[str, Callable[[Any], Any]] = {
 }
 
 
-def _wrong(key: str, value: Any, wanted: str) -> ImproperlyConfigured:
+def _invalid(key: str, value: Any, wanted: str) -> ImproperlyConfigured:
     return ImproperlyConfigured(
         f"ORMIST_SESSIONS[{key!r}] is {value!r}. Make it {wanted}."
     )
 
 
-def _forget(*, setting: str, **kwargs: Any) -> None:
+def _clear_cache(*, setting: str, **kwargs: Any) -> None:
     if setting in ("ORMIST_SESSIONS", "INSTALLED_APPS"):
         current.cache_clear()

@@ -1,4 +1,4 @@
-"""``SessionStore``: what Django asks of a session engine, in both colours."""
+"""``SessionStore``: Django's contract for a session engine, sync and async."""
 
 import logging
 from typing import TYPE_CHECKING, Any
@@ -11,136 +11,143 @@ from ..operations.operation import Flow
 from . import flows, settings
 
 if TYPE_CHECKING:
-    from .devices import Sighting
+    from .devices import Visit
     from .model import Session
 
-_LENGTH = 32
+_KEY_LENGTH = 32
 
 logger = logging.getLogger("django_ormist.sessions")
 
 
 class SessionStore(SessionBase):
-    """A session kept by django_ormist.
+    """A session stored by django_ormist.
 
-    load and create take one round trip, save one and one more for each time that
-    somebody else saved meanwhile. redis-py's errors pass through: a server that is
-    away is an error, not a logout.
+    load() and create() take one round trip. save() takes one, and one more for each
+    concurrent save. redis-py's errors pass through: an unavailable server is an error,
+    not a logout.
     """
 
-    sighting: "Sighting | None" = None
-    """What the middleware has seen of the device; stored when it is due."""
+    visit: "Visit | None" = None
+    """The request that the middleware records, or None."""
 
     is_unavailable = False
-    """Whether the server did not answer, or with an error."""
+    """Whether the server did not reply, or replied with an error."""
 
-    _record: "Session | None" = None
+    _stored: "Session | None" = None
     _is_cleared = False
     _session_cache: dict[Any, Any]
 
-    if TYPE_CHECKING:  # SessionBase has them, its stubs have not
+    if TYPE_CHECKING:  # missing from the stubs of SessionBase
 
         def _get_session(self, no_load: bool = False) -> dict[Any, Any]: ...
 
         async def _aget_session(self, no_load: bool = False) -> dict[Any, Any]: ...
 
     def load(self) -> dict[Any, Any]:
-        """What is stored, {} if nothing is. One round trip."""
-        data: dict[Any, Any] = run(self._watched(flows.load(self)), settings.using())
+        """Return the stored session, or {} if it is missing. One round trip."""
+        data: dict[Any, Any] = run(
+            self._flag_outage(flows.load(self)), settings.using()
+        )
         return data
 
     async def aload(self) -> dict[Any, Any]:
         """See load()."""
         data: dict[Any, Any]
-        data = await arun(self._watched(flows.load(self)), settings.using())
+        data = await arun(self._flag_outage(flows.load(self)), settings.using())
         return data
 
     def exists(self, session_key: str | None) -> bool:
-        """Whether a session is stored under this public key. One round trip."""
+        """Return whether a session is stored under this public key. One round trip."""
         there: bool
-        there = run(self._watched(flows.exists(session_key)), settings.using())
+        there = run(self._flag_outage(flows.exists(session_key)), settings.using())
         return there
 
     async def aexists(self, session_key: str | None) -> bool:
         """See exists()."""
         there: bool
-        there = await arun(self._watched(flows.exists(session_key)), settings.using())
+        there = await arun(
+            self._flag_outage(flows.exists(session_key)), settings.using()
+        )
         return there
 
     def create(self) -> None:
-        """Store it under a new key. One round trip."""
-        run(self._watched(flows.create(self)), settings.using())
+        """Store the session under a new key. One round trip."""
+        run(self._flag_outage(flows.create(self)), settings.using())
 
     async def acreate(self) -> None:
         """See create()."""
-        await arun(self._watched(flows.create(self)), settings.using())
+        await arun(self._flag_outage(flows.create(self)), settings.using())
 
     def save(self, must_create: bool = False) -> None:
-        """Store what was changed, on top of what others changed meanwhile.
+        """Store the changes, and merge them with concurrent changes.
 
-        must_create: CreateError if the key is taken. Otherwise UpdateError if the
-        session is gone. An unchanged session only moves its deadline: a few bytes are
-        sent. After clear() it takes the place of what is stored.
+        An unchanged session only renews its deadline, with a few bytes. After clear(),
+        the session replaces the stored one. Raises CreateError if *must_create* is set
+        and the key is taken. Raises UpdateError if the session is gone.
         """
         if self.session_key is None:
             return self.create()
         self._get_session(no_load=must_create)
-        run(self._watched(self._saving(must_create)), settings.using())
+        run(self._flag_outage(self._saving(must_create)), settings.using())
 
     async def asave(self, must_create: bool = False) -> None:
         """See save()."""
         if self.session_key is None:
             return await self.acreate()
         await self._aget_session(no_load=must_create)
-        await arun(self._watched(self._saving(must_create)), settings.using())
+        await arun(self._flag_outage(self._saving(must_create)), settings.using())
 
     def delete(self, session_key: str | None = None) -> None:
-        """Remove the session of this public key, its own by default."""
-        run(self._watched(flows.delete(self, session_key)), settings.using())
+        """Delete the session of this public key, by default its own."""
+        run(self._flag_outage(flows.delete(self, session_key)), settings.using())
 
     async def adelete(self, session_key: str | None = None) -> None:
         """See delete()."""
-        await arun(self._watched(flows.delete(self, session_key)), settings.using())
+        await arun(self._flag_outage(flows.delete(self, session_key)), settings.using())
 
     def cycle_key(self) -> None:
-        """Go on under a new key. What others save under the old one comes along.
+        """Move the session to a new key, with concurrent changes under the old one.
 
-        Raises SessionInterrupted, Django's 400, if the session had a user and was
-        ended meanwhile.
+        Raises SessionInterrupted (Django responds with 400) if the session had a user
+        and was ended in the meantime.
         """
         self._get_session()
-        run(self._watched(flows.cycle(self)), settings.using())
+        run(self._flag_outage(flows.cycle(self)), settings.using())
 
     async def acycle_key(self) -> None:
         """See cycle_key()."""
         await self._aget_session()
-        await arun(self._watched(flows.cycle(self)), settings.using())
+        await arun(self._flag_outage(flows.cycle(self)), settings.using())
 
     def note_device(self) -> None:
-        """Store the sighting, if it is due. The session's keys and deadline stay."""
-        run(self._watched(flows.note(self)), settings.using())
+        """Store the visit, unless one was recorded recently.
+
+        The session's keys and deadline are kept.
+        """
+        run(self._flag_outage(flows.record_visit(self)), settings.using())
 
     async def anote_device(self) -> None:
         """See note_device()."""
-        await arun(self._watched(flows.note(self)), settings.using())
+        await arun(self._flag_outage(flows.record_visit(self)), settings.using())
 
-    # Django's own return None, and nobody asks them for more.
+    # Django's own return None.
     @classmethod
     def clear_expired(cls) -> int:  # type: ignore[override]
-        """Sweep what has expired; how many sessions."""
-        return _swept(run(flows.clear_expired(), settings.using()))
+        """Remove every expired session. Return their number."""
+        return _log_swept(run(flows.clear_expired(), settings.using()))
 
     @classmethod
     async def aclear_expired(cls) -> int:  # type: ignore[override]
         """See clear_expired()."""
-        return _swept(await arun(flows.clear_expired(), settings.using()))
+        return _log_swept(await arun(flows.clear_expired(), settings.using()))
 
     def clear(self) -> None:
-        """Forget every key. The next save() leaves nothing of what is stored."""
+        """Remove every key. The next save() replaces the stored session."""
         super().clear()
         self._is_cleared = True
 
     async def adelete_test_cookie(self) -> None:
-        """As delete_test_cookie(). Django's own would not be saved."""
+        """See delete_test_cookie(). Django's async variant does not get saved."""
         await super().adelete_test_cookie()
         self.modified = True
 
@@ -148,14 +155,14 @@ class SessionStore(SessionBase):
         return flows.insert(self) if must_create else flows.save(self)
 
     def _get_new_session_key(self) -> str:
-        """A key that is free by chance; the insert makes sure of it."""
-        return get_random_string(VALID_KEY_CHARS, _LENGTH)
+        """Return a random key. The insert checks that it is free."""
+        return get_random_string(VALID_KEY_CHARS, _KEY_LENGTH)
 
     async def _aget_new_session_key(self) -> str:
         return self._get_new_session_key()
 
-    def _watched(self, flow: Flow) -> Flow:
-        """The same flow, which says if it was ended from outside before its end."""
+    def _flag_outage(self, flow: Flow) -> Flow:
+        """Flow that runs *flow*, and sets is_unavailable if it was closed early."""
         try:
             return (yield from flow)
         except GeneratorExit:
@@ -163,6 +170,6 @@ class SessionStore(SessionBase):
             raise
 
 
-def _swept(number: int) -> int:
+def _log_swept(number: int) -> int:
     logger.info("Swept %d expired sessions.", number)
     return number

@@ -1,4 +1,7 @@
-"""``path("devices/", include("django_ormist.sessions.urls"))``: the devices page."""
+"""URLs of the devices page.
+
+Use: ``path("devices/", include("django_ormist.sessions.urls"))``.
+"""
 
 from django.urls import path
 

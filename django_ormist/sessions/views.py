@@ -1,4 +1,4 @@
-"""Where a user is signed in, and how to end it. Of one's own sessions alone."""
+"""Views of the devices page: users see and end their own sessions."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,13 +22,13 @@ from .devices import device_name
 from .logout import log_out_everywhere, user_text
 from .model import Session, private_id
 
-BARE = "django_ormist/sessions/base.html"
-"""What the page extends in a site without the template that BASE_TEMPLATE names."""
+DEFAULT_BASE_TEMPLATE = "django_ormist/sessions/base.html"
+"""Extended by the page if the template that BASE_TEMPLATE names does not exist."""
 
 
 @dataclass(frozen=True)
 class Device:
-    """One session, as the page shows it. name: "" if its User-Agent says nothing."""
+    """One session on the devices page. name: "" if the User-Agent is unknown."""
 
     pk: str
     name: str
@@ -39,7 +39,7 @@ class Device:
 
     @classmethod
     def of(cls, session: Session, this: str | None) -> "Device":
-        """this: the private id of the session that asks."""
+        """Return the device of a session. this: the private id of the current one."""
         return cls(
             session.id,
             device_name(session.attrs.get("agent")),
@@ -54,12 +54,12 @@ class Device:
 @login_required
 @never_cache
 def devices(request: HttpRequest) -> HttpResponse:
-    """Every session of the user: this one first, then the one used last."""
-    this = _this(request)
-    found = [Device.of(session, this) for session in _own(request)]
+    """Show every session of the user: this one first, then the one used last."""
+    this = _current_id(request)
+    found = [Device.of(session, this) for session in _sessions_of_user(request)]
     found.sort(key=_last_used, reverse=True)
     found.sort(key=lambda each: not each.is_this)
-    base = select_template([settings.current().base_template, BARE])
+    base = select_template([settings.current().base_template, DEFAULT_BASE_TEMPLATE])
     return render(
         request,
         "django_ormist/sessions/devices.html",
@@ -70,15 +70,15 @@ def devices(request: HttpRequest) -> HttpResponse:
 @require_POST
 @login_required
 def end(request: HttpRequest, pk: str) -> HttpResponse:
-    """End one session of the user. 404 for another's, and for one that is gone."""
-    if pk == _this(request):
+    """End one session of the user. 404 if it is another user's, or missing."""
+    if pk == _current_id(request):
         logout(request)
         after = django_settings.LOGOUT_REDIRECT_URL or django_settings.LOGIN_URL
         return redirect(resolve_url(after))
-    number, _label = _own(request).find(pk=pk).delete()
+    number, _label = _sessions_of_user(request).find(pk=pk).delete()
     if not number:
         raise Http404("No such session.")
-    _say(request, _("That device is signed out."))
+    _add_message(request, _("That device is signed out."))
     return redirect("ormist_sessions:devices")
 
 
@@ -90,15 +90,15 @@ def end_others(request: HttpRequest) -> HttpResponse:
     text = ngettext(
         "%d other device is signed out.", "%d other devices are signed out.", number
     )
-    _say(request, text % number)
+    _add_message(request, text % number)
     return redirect("ormist_sessions:devices")
 
 
-def _own(request: HttpRequest) -> "Collection[Session]":
+def _sessions_of_user(request: HttpRequest) -> "Collection[Session]":
     return Session.objects.find(user_id=user_text(request.user))
 
 
-def _this(request: HttpRequest) -> str | None:
+def _current_id(request: HttpRequest) -> str | None:
     key = request.session.session_key
     return private_id(key) if key else None
 
@@ -108,6 +108,6 @@ def _last_used(device: Device) -> float:
     return moment.timestamp() if moment else 0
 
 
-def _say(request: HttpRequest, text: str) -> None:
-    """As a message, in a site that has django.contrib.messages."""
+def _add_message(request: HttpRequest, text: str) -> None:
+    """Add a message, if django.contrib.messages is installed."""
     messages.success(request, text, fail_silently=True)

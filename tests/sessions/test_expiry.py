@@ -228,12 +228,12 @@ def test_a_renewal_counts_from_the_servers_clock(ask, server, clock, stored, is_
     session = SessionStore(stored(a=1))
     assert ask(session.get, "a") == 1
     for _ in range(2):
-        server.client.pexpire(session._record._key(), 1000_000)
+        server.client.pexpire(session._stored._key(), 1000_000)
         ask(session.save)
         assert 1209500 < stored_ttl(server, session.session_key) <= 1209600
-        found = Session.objects.get(session._record.id)
-        assert session._record.expire == found.expire
-        assert session._record._packed == found._packed
+        found = Session.objects.get(session._stored.id)
+        assert session._stored.expire == found.expire
+        assert session._stored._packed == found._packed
     assert is_sound()
 
 

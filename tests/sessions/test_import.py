@@ -223,14 +223,14 @@ import django; django.setup()
 from django.core.management import call_command
 from django_ormist.sessions import importing
 importing.BATCH = 20
-real = importing.carried_over
+real = importing.import_sessions
 def slow(found):
     for tally in real(found):
         print(tally.carried, flush=True)
         sys.stdin.readline()
         yield tally
 from django_ormist.management.commands import ormist_import_sessions as command
-command.carried_over = slow
+command.import_sessions = slow
 call_command("ormist_import_sessions", "--from", sys.argv[3])
 """
 

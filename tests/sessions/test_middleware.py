@@ -244,7 +244,7 @@ def test_the_middleware_is_native_in_both_colours(server):
 
 def test_the_middleware_refuses_another_engine(settings):
     settings.SESSION_ENGINE = "django.contrib.sessions.backends.cache"
-    with pytest.raises(ImproperlyConfigured, match="Make that 'django_ormist"):
+    with pytest.raises(ImproperlyConfigured, match="Set it to 'django_ormist"):
         SessionMiddleware(lambda request: None)
 
 

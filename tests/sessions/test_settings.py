@@ -64,7 +64,7 @@ from importlib import import_module
 session = import_module(settings.SESSION_ENGINE).SessionStore()
 session["a"] = 1
 session.save()
-print(type(session)(session.session_key).load(), session._record._meta.label)
+print(type(session)(session.session_key).load(), session._stored._meta.label)
 """
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from ...sessions.importing import ImportProgress, carried_over, source
+from ...sessions.importing import ImportProgress, import_sessions, source
 from ..command import OrmistCommand, Progress, pluralize, printable
 
 SHOWN = 10
@@ -45,7 +45,7 @@ class Command(OrmistCommand):
             ) from error
         total = found.count()
         with Progress(self, verbosity) as progress:
-            for tally in carried_over(found):
+            for tally in import_sessions(found):
                 of = "" if total is None else f" of {total}"
                 progress.show(f"{tally.seen}{of} sessions")
         if verbosity > 0:
