@@ -52,7 +52,7 @@ def test_the_panel_shows_each_trip_of_the_request(site, client):
     assert "3 round trips, 3 operations, " in shown
     for word in ("save", "count", "tests/debug/urls.py", "in page"):
         assert word in shown
-    assert "How many live objects" in shown  # what count_terms.lua says it does
+    assert "Count the live objects" in shown  # what count_terms.lua says it does
     assert "t:&lt;b&gt;" in shown
     assert "t:<b>" not in shown
 

@@ -56,7 +56,7 @@ def test_every_kind_of_fault_is_explained():
         re.findall(r"(?m)^``([a-z-]+)``", (DOCS / "howto" / "repair.rst").read_text())
     )
     script = (PACKAGE / "operations" / "scripts" / "check_object.lua").read_text()
-    said = set(re.findall(r"say\([^()]*?'([a-z]+-[a-z]+)'", script))
+    said = set(re.findall(r"report\([^()]*?'([a-z]+-[a-z]+)'", script))
     said |= set(re.findall(r"or '([a-z]+-[a-z]+)'", script))
     python = "".join(path.read_text() for path in PACKAGE.rglob("*.py"))
     said |= set(re.findall(r"Fault\(\s*\"([a-z-]+)\"", python))

@@ -75,21 +75,21 @@ def test_an_entry_is_sort_key_creation_time_id_and_its_length(store):
     assert made == b"\x21" + moment + b"x" * 300 + (300).to_bytes(3, "big")
 
 
-def test_forget_frees_only_values_that_the_id_holds(store):
+def test_purge_frees_only_values_that_the_id_holds(store):
     store.client.hset(store.key("u:code"), mapping={"t:1": "one", "t:2": "two"})
     memo = memo_of(unique={("code",): b"t:2"}) + memo_of(unique={("code",): b"t:1"})
-    body = "forget(ARGV[1], 'one', ARGV[2], false)"
+    body = "purge(ARGV[1], 'one', ARGV[2], false)"
     store.lua(body, "all", args=[store.space.base, memo])
     assert store.hash("u:code") == {b"t:2": b"two"}
 
 
-def test_forget_takes_one_id_out_of_each_set_of_a_memo(store):
+def test_purge_takes_one_id_out_of_each_set_of_a_memo(store):
     for rest in ("t:a", "t:b", "t:c"):
         store.client.zadd(store.key(rest), {"one": 1, "two": 2})
     store.mistype("t:wrong")
     memo = image("a", "wrong", "none", "b", expire=1).memo
     base = store.space.base
-    store.lua("forget(ARGV[1], 'one', ARGV[2], '5')", "all", args=[base, memo])
+    store.lua("purge(ARGV[1], 'one', ARGV[2], '5')", "all", args=[base, memo])
     assert store.ids("t:a") == store.ids("t:b") == ["two"]
     assert store.ids("t:c") == ["one", "two"]
 

@@ -1,8 +1,8 @@
--- What refuses one deletion: delete.lua and commit.lua include it.
+-- Check whether one deletion is refused: delete.lua and commit.lua include it.
 --
 -- KEYS     those of delete.lua
 -- ARGV     those of delete.lua
--- RETURNS  a refusal of delete.lua; where nothing refuses it, what includes it goes on
+-- RETURNS  a refusal of delete.lua; else the including script goes on
 -- COST     O(entries)
 
 local pk = ARGV[1]

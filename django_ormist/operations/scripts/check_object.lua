@@ -1,4 +1,4 @@
--- Compare one object with everything that the index says of it; mend what differs.
+-- Compare one object with its index entries, and repair the differences.
 --
 -- KEYS     1 object (string)  2 all (sorted set)  3 expires (sorted set)
 --          4 memos (hash)  5 counters (hash)  6.. sorted sets of the terms it carries;
@@ -6,24 +6,24 @@
 --          (hash); then the values of each unique one (hash); then the key of each
 --          entry that was seen
 -- ARGV     1 id  2 the bytes that must be stored now
---          3 what they are: "object", "unreadable" or "none"  4 "1" to mend
+--          3 their state: "object", "unreadable" or "none"  4 "1" to repair
 --          5 deadline in ms, "" for none  6 memo, "" for none
 --          7 number of terms  8 of ordered attributes  9 of unique ones
---          10 of declared counters  11 for how many ms what is put aside is kept
+--          10 of declared counters  11 for how many ms a quarantined key is kept
 --          12.. a sort key for each ordered attribute, a value for each unique one, ""
 --          for none; the counters' names; then of each entry that was seen and that
 --          these bytes do not explain: "member" (of a sorted set) or "value" (of a hash,
 --          held by this id), and the member or the value
--- RETURNS  {1, fault, ...}: each {kind, key, 1 if mended else 0, detail or ""}
+-- RETURNS  {1, fault, ...}: each {kind, key, 1 if repaired else 0, detail or ""}
 --          {0, stored} the stored bytes are others (false: none are stored)
 -- COST     O(entries log n)
--- DERIVED  what a memo names; the object that holds a unique value; the key under
---          "lost:" to which what cannot be read is moved
+-- DERIVED  the entries in the memo; the object that holds a unique value; the key under
+--          "lost:" to which an unreadable object is moved
 
 local TTL_SLACK_MS = 20
 
 local base = string.sub(KEYS[2], 1, -4)
-local pk, state, mends = ARGV[1], ARGV[3], ARGV[4] == '1'
+local pk, state, is_repairing = ARGV[1], ARGV[3], ARGV[4] == '1'
 local deadline, memo = tonumber(ARGV[5]), ARGV[6]
 local terms, ordered = tonumber(ARGV[7]), tonumber(ARGV[8])
 local uniques, declared = tonumber(ARGV[9]), tonumber(ARGV[10])
@@ -34,31 +34,31 @@ local first_seen = first_unique + uniques
 local now, now_us = clock()
 local found = {1}
 
-local function say(kind, key, detail, is_left)
-  found[#found + 1] = {kind, key, (mends and not is_left) and 1 or 0, detail or ''}
+local function report(kind, key, detail, is_left)
+  found[#found + 1] = {kind, key, (is_repairing and not is_left) and 1 or 0, detail or ''}
 end
 
-local function mend(...)
-  if mends then
+local function repair(...)
+  if is_repairing then
     redis.call(...)
   end
 end
 
 -- INCLUDE quarantine_key
 
-local function lose(key)
-  if mends then
+local function quarantine(key)
+  if is_repairing then
     local brace = string.find(base, '{', 1, true)
-    put_aside(key, string.sub(key, 1, brace - 1) .. 'lost:' .. string.sub(key, brace))
+    quarantine_key(key, string.sub(key, 1, brace - 1) .. 'lost:' .. string.sub(key, brace))
   end
 end
 
--- What a read answers; a key of another type is put aside and answers nothing.
+-- Return the reply of a read. A key of another type is quarantined, and gives false.
 local function read(command, key, ...)
   local reply = redis.pcall(command, key, ...)
   if type(reply) == 'table' and reply['err'] then
-    say('mistyped-key', key)
-    lose(key)
+    report('mistyped-key', key)
+    quarantine(key)
     return false
   end
   return reply
@@ -91,7 +91,7 @@ local function is_same_memo(one, other)
 end
 
 local function check_ttl(key)
-  -- The moment itself; before Redis 7.0 it can only be reckoned from the clock.
+  -- The expiration time; before Redis 7.0 it can only be computed from the clock.
   local at, slack = redis.pcall('PEXPIRETIME', key), 0
   if type(at) == 'table' then
     local ttl = redis.call('PTTL', key)
@@ -99,12 +99,12 @@ local function check_ttl(key)
   end
   if not deadline then
     if at >= 0 then
-      say('wrong-ttl', key)
-      mend('PERSIST', key)
+      report('wrong-ttl', key)
+      repair('PERSIST', key)
     end
   elseif at < 0 or math.abs(at + 1 - deadline) > slack then
-    say('wrong-ttl', key)
-    mend('PEXPIREAT', key, digits(deadline - 1))
+    report('wrong-ttl', key)
+    repair('PEXPIREAT', key, digits(deadline - 1))
   end
 end
 
@@ -116,46 +116,46 @@ local created = tonumber(read('ZSCORE', KEYS[2], pk) or nil)
 local kept_deadline = tonumber(read('ZSCORE', KEYS[3], pk) or nil)
 local kept_memo = read('HGET', KEYS[4], pk) or ''
 
--- The entries that were seen and that nothing explains. rights: {member = true}
-local function check_seen(rights)
+-- Report the seen entries that are not expected. expected: {key and member = true}
+local function check_seen(expected)
   local at = 12 + ordered + uniques + declared
   for i = first_seen, #KEYS do
     local what, member = ARGV[at], ARGV[at + 1]
     at = at + 2
-    if rights[KEYS[i] .. '\0' .. member] then
-      -- it became right meanwhile, or is of an object that is due
+    if expected[KEYS[i] .. '\0' .. member] then
+      -- it became right meanwhile, or is of an expired object
     elseif what == 'member' then
       if read('ZSCORE', KEYS[i], member) then
-        say('surplus-entry', KEYS[i])
-        mend('ZREM', KEYS[i], member)
+        report('surplus-entry', KEYS[i])
+        repair('ZREM', KEYS[i], member)
       end
     elseif read('HGET', KEYS[i], member) == pk then
-      say('surplus-value', KEYS[i], member)
-      mend('HDEL', KEYS[i], member)
+      report('surplus-value', KEYS[i], member)
+      repair('HDEL', KEYS[i], member)
     end
   end
 end
 
--- What the memo of a due object explains: it is swept with the object.
-local function explained()
-  local rights, name = {}, nil
+-- Return the entries in the memo of an expired object, which are swept with it.
+local function explained_entries()
+  local expected, name = {}, nil
   each_part(kept_memo, function(part)
     local kind = string.sub(part, 1, 2)
     if name then
-      rights[base .. name .. '\0' .. part] = true
+      expected[base .. name .. '\0' .. part] = true
       name = nil
     elseif kind == 'u:' then
       name = part
     elseif kind == 'by' then
       local sort_key = read('HGET', base .. 'of:' .. string.sub(part, 4), pk)
       if sort_key and is_whole(created) then
-        rights[base .. part .. '\0' .. entry(sort_key, created, pk)] = true
+        expected[base .. part .. '\0' .. entry(sort_key, created, pk)] = true
       end
     else
-      rights[base .. part .. '\0' .. pk] = true
+      expected[base .. part .. '\0' .. pk] = true
     end
   end)
-  return rights
+  return expected
 end
 
 local function is_sound_memo(text)
@@ -173,116 +173,116 @@ local function is_sound_memo(text)
   return is_whole and is_known and not is_value
 end
 
--- There is no object: nothing may name it, unless it is due and will be swept.
+-- Check that no entry names an object that does not exist, unless it is to be swept.
 local function check_nothing()
-  local is_due = created and kept_deadline and kept_deadline <= now
-  if is_due and is_sound_memo(kept_memo) then
-    check_seen(explained())
+  local is_expired = created and kept_deadline and kept_deadline <= now
+  if is_expired and is_sound_memo(kept_memo) then
+    check_seen(explained_entries())
     return
   end
   local has_counters = redis.call('EXISTS', KEYS[5]) == 1
-  if is_due then
-    say('wrong-memo', KEYS[4])
+  if is_expired then
+    report('wrong-memo', KEYS[4])
   elseif created then
-    say('missing-object', KEYS[1])
+    report('missing-object', KEYS[1])
   else
     if kept_deadline then
-      say('wrong-deadline', KEYS[3])
+      report('wrong-deadline', KEYS[3])
     end
     if kept_memo ~= '' then
-      say('wrong-memo', KEYS[4])
+      report('wrong-memo', KEYS[4])
     end
     if has_counters then
-      say('surplus-counter', KEYS[5])
+      report('surplus-counter', KEYS[5])
     end
   end
-  if mends and kept_memo ~= '' then
-    forget(base, pk, kept_memo, is_whole(created) and created or nil)
+  if is_repairing and kept_memo ~= '' then
+    purge(base, pk, kept_memo, is_whole(created) and created or nil)
   end
   for i = first_ordered, first_unique - 1, 2 do
     local sort_key = read('HGET', KEYS[i + 1], pk)
     if sort_key then
       if not created then
-        say('wrong-sort-key', KEYS[i + 1])
+        report('wrong-sort-key', KEYS[i + 1])
       end
       if is_whole(created) then
-        mend('ZREM', KEYS[i], entry(sort_key, created, pk))
+        repair('ZREM', KEYS[i], entry(sort_key, created, pk))
       end
-      mend('HDEL', KEYS[i + 1], pk)
+      repair('HDEL', KEYS[i + 1], pk)
     end
   end
   check_seen({})
-  mend('ZREM', KEYS[2], pk)
-  mend('ZREM', KEYS[3], pk)
-  mend('HDEL', KEYS[4], pk)
-  mend('DEL', KEYS[5])
+  repair('ZREM', KEYS[2], pk)
+  repair('ZREM', KEYS[3], pk)
+  repair('HDEL', KEYS[4], pk)
+  repair('DEL', KEYS[5])
 end
 
--- Its place in the order of creation: what all says, if no other has that; else what
--- its terms remember; else the end.
-local function creation()
+-- Return the creation time: the score in `all`, if no other object has it; else the score
+-- in one of its terms; else a new one.
+local function resolve_created()
   if is_whole(created) and redis.call('ZCOUNT', KEYS[2], digits(created),
     digits(created)) == 1 then
     return created
   end
-  say(created and 'wrong-creation' or 'unlisted-object', KEYS[2])
-  local right
+  report(created and 'wrong-creation' or 'unlisted-object', KEYS[2])
+  local true_created
   for i = 6, 5 + terms do
     local score = tonumber(read('ZSCORE', KEYS[i], pk) or nil)
     if is_whole(score) and is_free(score) then
-      right = score
+      true_created = score
       break
     end
   end
   for step = 1, is_whole(created) and 1000 or 0 do
-    right = right or (is_free(created + step) and created + step)
+    true_created = true_created or (is_free(created + step) and created + step)
   end
-  right = right or tonumber(next_created(KEYS[2], now_us))
-  mend('ZADD', KEYS[2], digits(right), pk)
-  return right
+  true_created = true_created or tonumber(next_created(KEYS[2], now_us))
+  repair('ZADD', KEYS[2], digits(true_created), pk)
+  return true_created
 end
 
-local function check_ordered(right, rights)
+local function check_ordered(true_created, expected)
   for j = 0, ordered - 1 do
     local entries, sort_keys = KEYS[first_ordered + 2 * j], KEYS[first_ordered + 2 * j + 1]
     local sort_key = ARGV[12 + j]
     local was = read('HGET', sort_keys, pk) or ''
-    if was ~= '' and is_whole(created) and (was ~= sort_key or created ~= right) then
+    if was ~= '' and is_whole(created) and (was ~= sort_key or created ~= true_created) then
       read('ZSCORE', entries, '')
-      mend('ZREM', entries, entry(was, created, pk))
+      repair('ZREM', entries, entry(was, created, pk))
     end
     if was ~= sort_key then
-      say('wrong-sort-key', sort_keys)
-      mend('HDEL', sort_keys, pk)
+      report('wrong-sort-key', sort_keys)
+      repair('HDEL', sort_keys, pk)
     end
     if sort_key ~= '' then
-      local wanted = entry(sort_key, right, pk)
-      rights[entries .. '\0' .. wanted] = true
-      local score = read('ZSCORE', entries, wanted)
+      local expected_entry = entry(sort_key, true_created, pk)
+      expected[entries .. '\0' .. expected_entry] = true
+      local score = read('ZSCORE', entries, expected_entry)
       if tonumber(score or nil) ~= 0 then
-        if created == right then
-          say(score and 'wrong-score' or 'missing-entry', entries)
+        if created == true_created then
+          report(score and 'wrong-score' or 'missing-entry', entries)
         end
-        mend('ZADD', entries, 0, wanted)
+        repair('ZADD', entries, 0, expected_entry)
       end
       if was ~= sort_key then
-        mend('HSET', sort_keys, pk, sort_key)
+        repair('HSET', sort_keys, pk, sort_key)
       end
     end
   end
 end
 
-local function check_unique(rights)
+local function check_unique(expected)
   for j = 0, uniques - 1 do
     local key, value = KEYS[first_unique + j], ARGV[12 + ordered + j]
-    rights[key .. '\0' .. value] = true
+    expected[key .. '\0' .. value] = true
     local holder = value ~= '' and read('HGET', key, value)
     if value ~= '' and holder ~= pk then
       if holder and redis.call('EXISTS', base .. 'o:' .. holder) == 1 then
-        say('duplicate-value', key, holder, true)
+        report('duplicate-value', key, holder, true)
       else
-        say(holder and 'wrong-owner' or 'missing-value', key, holder)
-        mend('HSET', key, value, pk)
+        report(holder and 'wrong-owner' or 'missing-value', key, holder)
+        repair('HSET', key, value, pk)
       end
     end
   end
@@ -295,11 +295,11 @@ local function check_counters()
   end
   for i = 1, #flat, 2 do
     if not names[flat[i]] then
-      say('surplus-counter', KEYS[5], flat[i])
-      mend('HDEL', KEYS[5], flat[i])
+      report('surplus-counter', KEYS[5], flat[i])
+      repair('HDEL', KEYS[5], flat[i])
     elseif #flat[i + 1] > 20 or not string.find(flat[i + 1], '^%-?%d+$') then
-      say('wrong-counter', KEYS[5], flat[i])
-      mend('HDEL', KEYS[5], flat[i])
+      report('wrong-counter', KEYS[5], flat[i])
+      repair('HDEL', KEYS[5], flat[i])
     end
   end
   if #flat > 0 and redis.call('EXISTS', KEYS[5]) == 1 then
@@ -308,34 +308,34 @@ local function check_counters()
 end
 
 local function check_object()
-  local right, rights = creation(), {}
+  local true_created, expected = resolve_created(), {}
   for i = 6, 5 + terms do
     local score = tonumber(read('ZSCORE', KEYS[i], pk) or nil)
-    rights[KEYS[i] .. '\0' .. pk] = true
-    if score ~= right then
-      if created == right then
-        say(score and 'wrong-score' or 'missing-entry', KEYS[i])
+    expected[KEYS[i] .. '\0' .. pk] = true
+    if score ~= true_created then
+      if created == true_created then
+        report(score and 'wrong-score' or 'missing-entry', KEYS[i])
       end
-      mend('ZADD', KEYS[i], digits(right), pk)
+      repair('ZADD', KEYS[i], digits(true_created), pk)
     end
   end
-  check_ordered(right, rights)
-  check_unique(rights)
-  check_seen(rights)
+  check_ordered(true_created, expected)
+  check_unique(expected)
+  check_seen(expected)
   if kept_deadline ~= deadline then
-    say('wrong-deadline', KEYS[3])
+    report('wrong-deadline', KEYS[3])
     if deadline then
-      mend('ZADD', KEYS[3], digits(deadline), pk)
+      repair('ZADD', KEYS[3], digits(deadline), pk)
     else
-      mend('ZREM', KEYS[3], pk)
+      repair('ZREM', KEYS[3], pk)
     end
   end
   if not is_same_memo(kept_memo, memo) then
-    say('wrong-memo', KEYS[4])
+    report('wrong-memo', KEYS[4])
     if memo ~= '' then
-      mend('HSET', KEYS[4], pk, memo)
+      repair('HSET', KEYS[4], pk, memo)
     else
-      mend('HDEL', KEYS[4], pk)
+      repair('HDEL', KEYS[4], pk)
     end
   end
   check_counters()
@@ -343,11 +343,11 @@ local function check_object()
 end
 
 if state == 'unreadable' then
-  say('unreadable-object', KEYS[1])
-  if not mends then
+  report('unreadable-object', KEYS[1])
+  if not is_repairing then
     return found
   end
-  lose(KEYS[1])
+  quarantine(KEYS[1])
 end
 if state == 'object' then
   check_object()

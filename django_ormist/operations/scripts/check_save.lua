@@ -1,13 +1,13 @@
--- What refuses one save: save.lua and commit.lua include it.
+-- Check whether one save is refused: save.lua and commit.lua include it.
 --
 -- KEYS     those of save.lua
 -- ARGV     those of save.lua
--- RETURNS  a refusal of save.lua; where nothing refuses it, what includes it goes on
+-- RETURNS  a refusal of save.lua; else the including script goes on
 -- COST     O(entries)
 -- DERIVED  the objects that hold unique values
 --
--- It needs `now`, in ms, and `is_free`: false, or what tells of a unique value and its
--- holder whether it is given up in this step.
+-- It needs `now`, in ms, and `is_free`: false, or a function that returns whether the
+-- holder of a unique value gives it up in this step.
 
 local base = string.sub(KEYS[2], 1, -4)
 local pk = ARGV[1]
@@ -30,18 +30,18 @@ if deadline and deadline <= now then
   return {3}
 end
 
--- Every call costs: what is read anyway says by itself if its key has another type.
+-- Every call costs: reads fail by themselves if the key has another type.
 local was_created, memo = redis.pcall('ZSCORE', KEYS[2], pk), nil
 if type(was_created) == 'table' then
   return refusal(was_created, KEYS[2], 'zset')
 end
-local due = peek(KEYS[3], now, ARGV[7])
-if due['err'] then
-  return refusal(due, KEYS[3], 'zset')
+local expired = peek_expired(KEYS[3], now, ARGV[7])
+if expired['err'] then
+  return refusal(expired, KEYS[3], 'zset')
 end
 local leftover = was_created and not stored
 local was_expiring = ARGV[6] == '1' or leftover
-local wrong = (deadline or was_expiring or #due > 0) and mistyped(KEYS, 4, 4, 'hash')
+local wrong = (deadline or was_expiring or #expired > 0) and mistyped(KEYS, 4, 4, 'hash')
   or ARGV[9] == '1' and mistyped(KEYS, 5, 5, 'hash')
   or mistyped(KEYS, 6, 5 + lost, 'zset')
   or mistyped_ordered(KEYS, first_ordered, ordered)

@@ -6,11 +6,11 @@
 --          "delete_strict", "absent"), how many keys it has, how many arguments; then the
 --          arguments of each part: of save.lua, of delete.lua, or of "absent" a condition,
 --          as conditions.lua
--- RETURNS  {1, now, ...} all is written; {0, now, ...} nothing is. Now is in ms, by
---          which lifetimes are counted. Then {number, answer} of each
---          part that refused, or of which delete.lua would not answer 1: what save.lua
---          or delete.lua would answer, of "delete_strict" {0, false} too: nothing is
---          stored; and of "absent" {6, id}: this live object meets the condition
+-- RETURNS  {1, now, ...} all is written; {0, now, ...} nothing is. Now is in ms: lifetimes
+--          count from it. Then {number, answer} of each part that was refused, or for
+--          which delete.lua would not answer 1: the answer of save.lua or delete.lua;
+--          of "delete_strict" also {0, false}: the object does not exist; and of
+--          "absent" {6, id}: this live object meets the condition
 -- COST     O((entries + swept) log n); "absent": as matching.lua
 -- DERIVED  as save.lua and delete.lua; the objects that meet the condition of "absent"
 
@@ -34,8 +34,8 @@ for i = 1, count do
   args[i], next_word = slice(ARGV, next_word, tonumber(ARGV[3 * i + 1]))
 end
 
--- Unique values that change hands in this step: by key, then by value, whose it was and
--- whose it will be.
+-- Unique values that change hands in this step: by key, then by value, the old holder and
+-- the new one.
 local given_up, claimed = {}, {}
 
 local function note(where, key, field, pk)
@@ -49,7 +49,8 @@ local function is_free(key, field, holder)
   return given_up[key] and given_up[key][field] == holder
 end
 
--- The refusal where two parts claim one value, or nil.
+-- Note the values that a part gives up and claims. Return the refusal where two parts
+-- claim one value, or nil.
 local function exchange(kind, keys, args)
   local refused
   if SAVES[kind] then
@@ -73,7 +74,7 @@ local function exchange(kind, keys, args)
   return refused
 end
 
--- Each of these answers a refusal, or nil and what writes the part.
+-- Each of these returns a refusal, or nil and a function that writes the part.
 local CHECKS = {}
 
 function CHECKS.save(KEYS, ARGV, is_anew)
@@ -113,7 +114,7 @@ function CHECKS.absent(KEYS, ARGV)
   -- INCLUDE matching
   local found
   each_of(condition(1), function(ids)
-    for _, pk in ipairs(living(ids)) do
+    for _, pk in ipairs(keep_alive(ids)) do
       if type(redis.pcall('GET', base .. 'o:' .. pk)) == 'string' then
         found = pk
         return true
@@ -157,7 +158,7 @@ for i = 1, count do
   local limit = SAVES[kinds[i]] and args[i][7] or args[i][3]
   if kinds[i] ~= 'absent' and not swept[keys[i][2]] then
     swept[keys[i][2]] = true
-    sweep(string.sub(keys[i][2], 1, -4), peek(keys[i][3], now, limit))
+    sweep(string.sub(keys[i][2], 1, -4), peek_expired(keys[i][3], now, limit))
   end
 end
 return answers

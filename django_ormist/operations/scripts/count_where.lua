@@ -1,31 +1,31 @@
--- How many live objects meet a condition, or that and each of some others.
+-- Count the live objects that meet a condition, or it and each of some others.
 --
 -- KEYS     as query.lua
 -- ARGV     1 number of others; a condition, as conditions.lua; then the others
 -- RETURNS  the number, where there are no others; else a list, one number for each
--- COST     O(log n) of one condition where nothing is due; of several as matching.lua,
---          1 us an id; with d objects due the less of d and of reading the condition
+-- COST     O(log n) for one condition where nothing is expired; for several as matching.lua,
+--          1 us an id; with d expired objects the lesser of d and of reading the condition
 -- DERIVED  none
 
 -- INCLUDE conditions
 -- INCLUDE matching
 
-local number
+local count_matches
 
--- Of all terms: as ZINTERCARD counts them, which came with Redis 7.0. Else nil.
-local function met(kids)
-  local command = {'ZINTERCARD', #kids}
-  for i, kid in ipairs(kids) do
-    if kid.kind ~= 'T' then
+-- Count the ids that carry all terms by ZINTERCARD, which came with Redis 7.0. Else nil.
+local function count_intersection(children)
+  local command = {'ZINTERCARD', #children}
+  for i, child in ipairs(children) do
+    if child.kind ~= 'T' then
       return nil
     end
-    command[i + 2] = kid.key
+    command[i + 2] = child.key
   end
   local count = redis.pcall(unpack(command))
   return type(count) == 'number' and count or nil
 end
 
-local function looked_at(node)
+local function count_by_reading(node)
   local count = 0
   if node.known and node.kind ~= 'I' then
     for _ in pairs(node.known) do
@@ -39,81 +39,83 @@ local function looked_at(node)
   return count
 end
 
--- Of any of several ranges of one attribute: the sum of those, joined where they meet.
--- Else nil.
-local function in_ranges(kids)
+-- Count the ids in any of several ranges of one attribute: the sum of the joined ranges.
+-- nil for other conditions.
+local function count_ranges(children)
   local ranges = {}
-  for i, kid in ipairs(kids) do
-    if kid.kind ~= 'R' or kid.key ~= kids[1].key then
+  for i, child in ipairs(children) do
+    if child.kind ~= 'R' or child.key ~= children[1].key then
       return nil
     end
-    ranges[i] = kid
+    ranges[i] = child
   end
   table.sort(ranges, function(a, b) return is_before(a.low, b.low) end)
   local count, low, high = 0, nil, nil
-  for _, kid in ipairs(ranges) do
-    if not low or is_before(high, kid.low) then
-      count = count + (low and between(kid.key, low, high) or 0)
-      low, high = kid.low, kid.high
-    elseif is_before(high, kid.high) then
-      high = kid.high
+  for _, child in ipairs(ranges) do
+    if not low or is_before(high, child.low) then
+      count = count + (low and range_size(child.key, low, high) or 0)
+      low, high = child.low, child.high
+    elseif is_before(high, child.high) then
+      high = child.high
     end
   end
-  return count + between(kids[1].key, low, high)
+  return count + range_size(children[1].key, low, high)
 end
 
--- All less those that are negated, where that is less to read. Else nil.
-local function less_negated(node)
+-- Count the matches without the negation, less those that it excludes. nil where that
+-- reads more.
+local function subtract_negated(node)
   local rest, negated = {}, nil
-  for _, kid in ipairs(node.kids) do
-    if kid.kind == 'N' then
-      negated = kid.kids[1]
+  for _, child in ipairs(node.children) do
+    if child.kind == 'N' then
+      negated = child.children[1]
     else
-      rest[#rest + 1] = kid
+      rest[#rest + 1] = child
     end
   end
   if negated then
     local others = all_of(rest)
     local less = both(negated, others)
     if 2 * source(less).cost < source(node).cost then
-      return number(others) - number(less)
+      return count_matches(others) - count_matches(less)
     end
   end
 end
 
--- How many, those that are due among them.
-function number(node)
+-- Count the matches, expired ones among them.
+function count_matches(node)
   if node.kind == 'T' or node.kind == 'R' or node == everything then
     return node.size
   elseif node.kind == 'N' then
-    return total - number(node.kids[1])
+    return total - count_matches(node.children[1])
   elseif node.kind == 'A' then
-    return #node.kids < CHUNK and met(node.kids) or less_negated(node) or looked_at(node)
-  elseif node.kind == 'O' and #node.kids > 0 and in_ranges(node.kids) then
-    return in_ranges(node.kids)
-  elseif node.kids and #node.kids == 2 and not node.known then
-    local shared = both(node.kids[1], node.kids[2])
+    return #node.children < CHUNK and count_intersection(node.children)
+      or subtract_negated(node) or count_by_reading(node)
+  elseif node.kind == 'O' and #node.children > 0 and count_ranges(node.children) then
+    return count_ranges(node.children)
+  elseif node.children and #node.children == 2 and not node.known then
+    local shared = both(node.children[1], node.children[2])
     if 2 * source(shared).cost < node.cost then
-      local twice = number(shared) * (node.kind == 'X' and 2 or 1)
-      return number(node.kids[1]) + number(node.kids[2]) - twice
+      local twice = count_matches(shared) * (node.kind == 'X' and 2 or 1)
+      return count_matches(node.children[1]) + count_matches(node.children[2]) - twice
     end
   end
-  return looked_at(node)
+  return count_by_reading(node)
 end
 
--- How many of those that are not due.
-local function number_living(node)
-  if due == 0 then
-    return number(node)
+-- Count the matches that are not expired.
+local function count_alive(node)
+  if expired_count == 0 then
+    return count_matches(node)
   elseif node.kind == 'N' then
-    return total - due - number_living(node.kids[1])
-  elseif node ~= everything and source(node).cost < due then
-    return #gathered(node)
+    return total - expired_count - count_alive(node.children[1])
+  elseif node ~= everything and source(node).cost < expired_count then
+    return #find_all(node)
   end
-  local count = number(node)
-  for from = 0, due - 1, CHUNK do
-    local till = math.min(from + CHUNK, due) - 1
-    count = count - #meets(node, redis.call('ZRANGE', KEYS[2], from, till))
+  local count = count_matches(node)
+  for from = 0, expired_count - 1, CHUNK do
+    local to = math.min(from + CHUNK, expired_count) - 1
+    count = count - #filter(node, redis.call('ZRANGE', KEYS[2], from, to))
   end
   return count
 end
@@ -121,11 +123,11 @@ end
 local others = tonumber(ARGV[1])
 local node, following = condition(2)
 if others == 0 then
-  return number_living(node)
+  return count_alive(node)
 end
 local counts, other = {}, nil
 for i = 1, others do
   other, following = condition(following)
-  counts[i] = number_living(both(other, node))
+  counts[i] = count_alive(both(other, node))
 end
 return counts

@@ -10,8 +10,8 @@
 --          7.. its value of each unique one
 -- RETURNS  1 deleted
 --          {0, stored} the stored bytes are others: nothing was deleted
---          {2} there was no such object; what was left of it is gone
---          {2, 1} no object, but index entries that nothing explains: they stay
+--          {2} the object did not exist; its leftovers are removed
+--          {2, 1} no object, but index entries without a memo: they stay
 --          {-1, key} the key holds another type: nothing was deleted
 -- COST     O((entries + swept) log n)
 -- DERIVED  what a memo names, for an object that expired and was not yet swept
@@ -19,5 +19,5 @@
 local now = clock()
 -- INCLUDE check_delete
 -- INCLUDE write_delete
-sweep(string.sub(KEYS[2], 1, -4), peek(KEYS[3], now, ARGV[3]))
+sweep(string.sub(KEYS[2], 1, -4), peek_expired(KEYS[3], now, ARGV[3]))
 return stored and 1 or {2}

@@ -1,4 +1,4 @@
--- Remove many objects and every entry they have, each if its bytes are what is expected.
+-- Remove many objects with every entry they have, each if its bytes are the expected ones.
 --
 -- KEYS     1 all (sorted set)  2 expires (sorted set)  3 memos (hash)
 --          4.. the objects (strings); then the sorted sets of their terms; then of
@@ -90,5 +90,5 @@ end
 redis.call('ZREM', KEYS[1], unpack(pks))
 redis.call('ZREM', KEYS[2], unpack(pks))
 redis.call('HDEL', KEYS[3], unpack(pks))
-sweep(base, peek(KEYS[2], now, ARGV[2]))
+sweep(base, peek_expired(KEYS[2], now, ARGV[2]))
 return others

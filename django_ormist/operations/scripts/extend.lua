@@ -1,10 +1,10 @@
--- Move the deadline of one object, whose bytes stay on the server but for the last.
+-- Move the deadline of one object. Only the last bytes of the object change.
 --
 -- KEYS     1 object (string)  2 expires (sorted set)  3 counters (hash), of a model
 --          that has any
--- ARGV     1 id  2 what the stored bytes must begin with
+-- ARGV     1 id  2 the bytes with which the stored ones must begin
 --          3 deadline in ms, or "+" and a lifetime in ms
---          4 what the bytes are to end with  5 how many bytes of that must stand there
+--          4 the new trailing bytes  5 how many of these must be stored there now
 --          6 most objects to sweep
 -- RETURNS  1 moved; {1, now} the same of a lifetime, now in ms; {0} there is no such object
 --          {0, 1} the stored bytes begin otherwise, or hold no deadline
@@ -36,9 +36,9 @@ end
 if deadline <= now then
   return {3}
 end
-local due = peek(KEYS[2], now, ARGV[6])
+local expired = peek_expired(KEYS[2], now, ARGV[6])
 local wrong = KEYS[3] and mistyped(KEYS, 3, 3, 'hash')
-  or unsweepable(base, KEYS[2], due)
+  or unsweepable(base, KEYS[2], expired)
 if wrong then
   return wrong
 end
@@ -51,8 +51,8 @@ redis.call('SETRANGE', KEYS[1], at, tail)
 for _, key in ipairs({KEYS[1], KEYS[3]}) do
   redis.call('PEXPIREAT', key, digits(deadline - 1))
 end
-if #due > 0 then
-  due = peek(KEYS[2], now, ARGV[6])  -- its own deadline may have been among them
+if #expired > 0 then
+  expired = peek_expired(KEYS[2], now, ARGV[6])  -- its own deadline may have been among them
 end
-sweep(base, due)
+sweep(base, expired)
 return is_lifetime and {1, digits(now)} or 1

@@ -1,4 +1,4 @@
--- The page that is filled, with live ids in their order.
+-- Fill a page with live ids in their order.
 --
 -- KEYS     those of the script, whose `base`, `CHUNK`, `skip`, `need` and `want` it uses
 -- ARGV     none of its own
@@ -8,8 +8,8 @@
 
 local page, objects, counters = {}, {}, {}
 
--- Put live ids on the page; what is gone from under its index entry is left out.
-local function fill(ids)
+-- Add live ids to the page. An id whose object is missing is left out.
+local function fill_page(ids)
   if skip >= #ids then
     skip = skip - #ids
     return

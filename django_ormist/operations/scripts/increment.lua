@@ -1,17 +1,17 @@
--- Add to one counter of an object that is there.
+-- Add to one counter of an object that exists.
 --
 -- KEYS     1 object (string)  2 counters (hash)  3 expires (sorted set)
 -- ARGV     1 id  2 counter  3 how much, an integer  4 most objects to sweep
 -- RETURNS  the new value as text; false if there is no such object;
 --          {-1, key} the key holds another type; {-2} past 64 bits: not added;
---          {-3} what is stored there is no integer
+--          {-3} the stored value is not an integer
 -- COST     O(log n + swept entries * log n)
 -- DERIVED  of objects that are swept, as sweep.lua
 
 local base = string.sub(KEYS[3], 1, -8)
-local due = peek_now(KEYS[3], ARGV[4])
+local expired = peek_now(KEYS[3], ARGV[4])
 local wrong = mistyped(KEYS, 1, 1, 'string') or mistyped(KEYS, 2, 2, 'hash')
-  or unsweepable(base, KEYS[3], due)
+  or unsweepable(base, KEYS[3], expired)
 if wrong then
   return wrong
 end
@@ -33,5 +33,5 @@ if deadline then
   redis.call('PEXPIREAT', KEYS[2], digits(tonumber(deadline) - 1))
 end
 local count = redis.call('HGET', KEYS[2], ARGV[2])
-sweep(base, due)
+sweep(base, expired)
 return count

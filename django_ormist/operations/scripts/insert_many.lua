@@ -7,22 +7,22 @@
 --          (string), if ARGV 4 is not ""
 -- ARGV     1 number of objects  2 most objects to sweep
 --          3 "1" if the model is indexed
---          4 how many batches of this request go before it, "" if it stands alone
+--          4 how many batches of this request go before it, "" if it is the only one
 --          5 "1" if it is the last of the request
 --          6 number of ordered attributes  7 number of unique ones
---          8 "0" to pass over objects whose id or unique value is taken, "" to refuse;
---          a number to do so and look at that unique value first, before the id
+--          8 "0" to skip objects whose id or unique value is taken, "" to refuse;
+--          a number to skip them and check that unique value before the id
 --          then for each object: id, bytes, deadline in ms, "+" and a lifetime in ms,
 --          or "", memo or "",
 --          a sort key for each ordered attribute, a value for each unique one, ""
 --          for none, number of counters, counter names and values
 --          then for each term: how many of the objects carry it, their numbers
 -- RETURNS  1 written
---          {1, now, ...} written, now in ms, where any has a lifetime or was passed
---          over: of each of these {number} its id is taken, or
+--          {1, now, ...} written, now in ms, if any has a lifetime or was skipped:
+--          of each of these {number} its id is taken, or
 --          {number, which, id} its unique value is held by this object
 --          {0, number} that object's id is taken
---          {2, number} no such object, but index entries that nothing explains
+--          {2, number} no such object, but index entries without a memo
 --          {3, number, ...} the deadlines of these objects are past
 --          {4} the batch before it was not written
 --          {5, number, which, id} that object's unique value is held by this one
@@ -73,7 +73,7 @@ for i = 1, count do
   end
 end
 
--- Read the arguments, and refuse what cannot be, before anything is written.
+-- Read the arguments, and check all of them before the first write.
 local pks, packed, deadlines, memos, counters = {}, {}, {}, {}, {}
 local sort_keys, fields, claimed = {}, {}, {}
 local has_lifetimes, past = false, {3}
@@ -81,7 +81,7 @@ for j = 1, uniques do
   claimed[j] = {}
 end
 
--- The live object that holds this value of a unique attribute, one of these too, or nil.
+-- Return the live object that holds this unique value, one of these included, or nil.
 local function holder_of(j, field)
   local holder = field ~= '' and (claimed[j][field]
     or redis.call('HGET', KEYS[first_unique + j - 1], field))
@@ -174,7 +174,7 @@ for _, i in ipairs(written) do
   end
 end
 for i, memo in pairs(leftovers) do
-  forget(base, pks[i], memo, was_created[i])
+  purge(base, pks[i], memo, was_created[i])
   redis.call('ZREM', KEYS[2], pks[i])
   redis.call('HDEL', KEYS[3], pks[i])
   redis.call('DEL', base .. 'c:' .. pks[i])
@@ -237,5 +237,5 @@ for _, i in ipairs(written) do
     end
   end
 end
-sweep(base, peek(KEYS[2], now, ARGV[2]))
+sweep(base, peek_expired(KEYS[2], now, ARGV[2]))
 return (#answer > 2 or has_lifetimes) and answer or 1

@@ -1,7 +1,7 @@
--- The orders of a query, and the sorting of some ids by them.
+-- Parse the orders of a query, and sort ids by them.
 --
 -- KEYS     as conditions.lua
--- ARGV     1 "1" for the whole list the other way round  2 number of orders, then of
+-- ARGV     1 "1" for the reversed list  2 number of orders, then of
 --          each: a (attribute), e (expire), c (created) or ?; the number of its key
 --          (the hash of sort keys is the next); "1" for descending. Then the condition.
 -- RETURNS  nothing
@@ -25,10 +25,10 @@ for _ = 1, tonumber(ARGV[2]) do
   end
   condition_at = condition_at + 3
 end
--- A script's random numbers would be the same ones each time.
+-- Without a seed, a script's random numbers are the same each time.
 math.randomseed(now_us % 2147483647)
 
-local function turned(list)
+local function reverse(list)
   local other = {}
   for i = #list, 1, -1 do
     other[#other + 1] = list[i]
@@ -36,10 +36,10 @@ local function turned(list)
   return other
 end
 
--- The ids by creation. One that is in an index and not in `all` is none.
-local function by_creation(ids)
+-- Return the ids in order of creation, without those that are not in `all`.
+local function sort_by_creation(ids)
   local times, holders = {}, {}
-  for i, score in ipairs(asked('ZMSCORE', KEYS[1], ids)) do
+  for i, score in ipairs(call_chunked('ZMSCORE', KEYS[1], ids)) do
     local time = tonumber(score or nil)
     if time then
       times[#times + 1] = time
@@ -50,10 +50,10 @@ local function by_creation(ids)
   for i, time in ipairs(times) do
     times[i] = holders[time]
   end
-  return created_down and turned(times) or times
+  return created_down and reverse(times) or times
 end
 
-local function shuffled(ids)
+local function shuffle(ids)
   for i = #ids, 2, -1 do
     local other = math.random(i)
     ids[i], ids[other] = ids[other], ids[i]
@@ -61,8 +61,8 @@ local function shuffled(ids)
   return ids
 end
 
--- What an order says of each id: its sort key, its deadline, or a random number.
--- false: nothing.
+-- Return the fact of each id by an order: a sort key, a deadline, or a random number.
+-- false: it has none.
 local function facts_of(order, ids)
   if order.kind == '?' then
     local numbers = {}
@@ -71,30 +71,30 @@ local function facts_of(order, ids)
     end
     return numbers
   elseif order.kind == 'e' then
-    return asked('ZMSCORE', KEYS[2], ids)
+    return call_chunked('ZMSCORE', KEYS[2], ids)
   end
-  return asked('HMGET', order.sort_keys, ids)
+  return call_chunked('HMGET', order.sort_keys, ids)
 end
 
--- Call with the places of each fact, one fact after the other in byte order, until it
--- returns true. Numbers of six bytes are sorted, which is far faster than texts.
-local function in_order(places, facts, number_of, at, is_down, visit)
-  local leads, held = {}, {}
+-- Call `visit` with the places of each fact, in byte order of the facts, until it returns
+-- true. Sorts numbers of six bytes, which is far faster than texts.
+local function each_in_order(places, facts, number_of, at, is_down, visit)
+  local numbers, held = {}, {}
   for _, place in ipairs(places) do
     local number = number_of(facts[place], at)
     local others = held[number]
     if not others then
       held[number] = place
-      leads[#leads + 1] = number
+      numbers[#numbers + 1] = number
     elseif type(others) == 'number' then
       held[number] = {others, place}
     else
       others[#others + 1] = place
     end
   end
-  table.sort(leads)
-  for i = 1, #leads do
-    local found = held[leads[is_down and #leads + 1 - i or i]]
+  table.sort(numbers)
+  for i = 1, #numbers do
+    local found = held[numbers[is_down and #numbers + 1 - i or i]]
     local is_one = true
     if type(found) == 'number' then
       found = {found}
@@ -104,21 +104,21 @@ local function in_order(places, facts, number_of, at, is_down, visit)
       end
     end
     if is_one and visit(found)
-      or not is_one and in_order(found, facts, number_of, at + 6, is_down, visit) then
+      or not is_one and each_in_order(found, facts, number_of, at + 6, is_down, visit) then
       return true
     end
   end
 end
 
--- At least the first `most` of the ids by the orders from orders[at] on.
-local function sorted(ids, at, most)
+-- Return at least the first `most` of the ids by the orders from orders[at] on.
+local function sort_ids(ids, at, most)
   local order = orders[at]
   if #ids < 2 then
     return ids
   elseif not order then
-    return by_creation(ids)
+    return sort_by_creation(ids)
   elseif order.kind == '?' then
-    return shuffled(ids)
+    return shuffle(ids)
   end
   local facts, places, without, done = facts_of(order, ids), {}, {}, {}
   for i, pk in ipairs(ids) do
@@ -129,7 +129,7 @@ local function sorted(ids, at, most)
     end
   end
   local function add(group)
-    for _, pk in ipairs(sorted(group, at + 1, most - #done)) do
+    for _, pk in ipairs(sort_ids(group, at + 1, most - #done)) do
       done[#done + 1] = pk
     end
     return #done >= most
@@ -137,10 +137,10 @@ local function sorted(ids, at, most)
   if is_reversed and add(without) then
     return done
   end
-  local number_of = order.kind == 'a' and lead or function(fact)
+  local number_of = order.kind == 'a' and prefix_number or function(fact)
     return tonumber(fact)
   end
-  local is_full = in_order(places, facts, number_of, 1, order.is_down,
+  local is_full = each_in_order(places, facts, number_of, 1, order.is_down,
     function(found)
       local group = {}
       for i, place in ipairs(found) do

@@ -1,18 +1,18 @@
--- One page of the objects that carry every term, in order of creation.
+-- Return one page of the objects that carry every term, in order of creation.
 --
 -- KEYS     1 all (sorted set)  2 expires (sorted set)  3.. sorted sets of the terms
--- ARGV     1 "1" for newest first  2 how many live matches to pass over
+-- ARGV     1 "1" for newest first  2 how many live matches to skip
 --          3 the size of the page  4 "ids", "objects" or "counters"
--- RETURNS  {ids, objects, counters}: the last two only when asked for; counters
---          are flat lists of names and values. What is due or gone is left out,
---          and the page filled with what comes after it.
--- COST     O(log n + size) where nothing is due; else at most one step more for each due
---          object, 1 us; where nearly all of the set are due, after 5000 of them 0.1 us.
---          Two or more terms: a walk of 1000 steps, then ZINTER.
+-- RETURNS  {ids, objects, counters}: the last two only on request; counters
+--          are flat lists of names and values. Expired and missing objects are left out,
+--          and the page is filled with the next ones.
+-- COST     O(log n + size) where nothing is expired; else at most one more step for each expired
+--          object, 1 us; where nearly all of the set are expired, 0.1 us after 5000.
+--          Two or more terms: a scan of 1000 ids, then ZINTER.
 -- DERIVED  the objects and counters of the page
 
-local LONGEST_WALK = 1000
-local MOST_LATE = 5000
+local LONGEST_SCAN = 1000
+local MOST_EXPIRED = 5000
 -- unpack() fails near 8000 values: Lua 5.1's C stack.
 local CHUNK = 1000
 
@@ -20,15 +20,15 @@ local base = string.sub(KEYS[1], 1, -4)
 local is_reversed = ARGV[1] == '1'
 local skip, need, want = tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
 local now = clock()
-local due = redis.call('ZCOUNT', KEYS[2], '-inf', now)
+local expired_count = redis.call('ZCOUNT', KEYS[2], '-inf', now)
 
--- The smallest set is walked; the others are probed.
+-- The smallest set is scanned; its ids are looked up in the others.
 -- INCLUDE smallest_set
 
 local range = is_reversed and 'ZREVRANGE' or 'ZRANGE'
 
--- The ids that every other set has too.
-local function matching(ids)
+-- Return the ids that every other set has, too.
+local function keep_matching(ids)
   for _, key in ipairs(others) do
     if #ids == 0 then
       return ids
@@ -44,9 +44,9 @@ local function matching(ids)
   return ids
 end
 
--- The ids that are not due.
-local function living(ids)
-  if due == 0 or #ids == 0 then
+-- Return the ids that are not expired.
+local function keep_alive(ids)
+  if expired_count == 0 or #ids == 0 then
     return ids
   end
   local kept = {}
@@ -60,16 +60,16 @@ end
 
 -- INCLUDE fill_page
 
--- Where the walk begins: past what can be jumped over by rank.
+-- The scan begins after the ids that can be skipped by rank.
 local position = 0
 if #others == 0 and skip > 0 then
-  if due == 0 then
+  if expired_count == 0 then
     position, skip = skip, 0
-  elseif due <= skip then
+  elseif expired_count <= skip then
     local rank, ranks = is_reversed and 'ZREVRANK' or 'ZRANK', {}
-    for from = 0, due - 1, CHUNK do
-      local till = math.min(from + CHUNK, due) - 1
-      for _, pk in ipairs(redis.call('ZRANGE', KEYS[2], from, till)) do
+    for from = 0, expired_count - 1, CHUNK do
+      local to = math.min(from + CHUNK, expired_count) - 1
+      for _, pk in ipairs(redis.call('ZRANGE', KEYS[2], from, to)) do
         local place = redis.call(rank, source, pk)
         if place then
           ranks[#ranks + 1] = place
@@ -87,13 +87,13 @@ if #others == 0 and skip > 0 then
   end
 end
 
--- Where nearly all of a source is due: the few others, in the order of the page, found by
--- the server in a tenth of the time that we take to pass over the rest. Else nil.
-local function survivors()
+-- Return the ids that are not expired, in the order of the page, where nearly all of a
+-- source are expired. The server finds them in a tenth of the time of a scan. Else nil.
+local function find_alive()
   local size, expiring = redis.call('ZCARD', source), redis.call('ZCARD', KEYS[2])
   -- ZINTERCARD came with Redis 7.0.
   local shared = redis.pcall('ZINTERCARD', 2, source, KEYS[2])
-  if type(shared) ~= 'number' or 20 * (size - shared + expiring - due) > size then
+  if type(shared) ~= 'number' or 20 * (size - shared + expiring - expired_count) > size then
     return nil
   end
   local times, holders = {}, {}
@@ -108,7 +108,7 @@ local function survivors()
   for i = 1, #lasting, 2 do
     add(lasting[i], lasting[i + 1])
   end
-  for from = due, expiring - 1, CHUNK do
+  for from = expired_count, expiring - 1, CHUNK do
     local ids = redis.call('ZRANGE', KEYS[2], from, from + CHUNK - 1)
     for i, score in ipairs(redis.call('ZMSCORE', source, unpack(ids))) do
       add(ids[i], score)
@@ -123,17 +123,17 @@ local function survivors()
 end
 
 -- Fill the page anew from a list of ids.
-local function fill_anew(ids, passing)
+local function refill(ids, passing)
   skip, page, objects, counters = tonumber(ARGV[2]), {}, {}, {}
   for from = 1, #ids, CHUNK do
-    fill(passing({unpack(ids, from, math.min(from + CHUNK - 1, #ids))}))
+    fill_page(passing({unpack(ids, from, math.min(from + CHUNK - 1, #ids))}))
     if #page >= need then
       break
     end
   end
 end
 
-local walked, late, is_searched = 0, 0, false
+local scanned, expired_seen, is_searched = 0, 0, false
 while #page < need do
   local size = math.min(math.max(skip + need - #page, 20), CHUNK)
   local ids = redis.call(range, source, position, position + size - 1)
@@ -141,25 +141,25 @@ while #page < need do
     break
   end
   position = position + #ids
-  walked = walked + #ids
+  scanned = scanned + #ids
   local is_last = #ids < size
-  local met = matching(ids)
-  local alive = living(met)
-  late = late + #met - #alive
-  fill(alive)
+  local met = keep_matching(ids)
+  local alive = keep_alive(met)
+  expired_seen = expired_seen + #met - #alive
+  fill_page(alive)
   if is_last then
     break
   end
-  if late >= MOST_LATE and not is_searched and #page < need then
+  if expired_seen >= MOST_EXPIRED and not is_searched and #page < need then
     is_searched = true
-    local ids = survivors()
+    local ids = find_alive()
     if ids then
-      fill_anew(ids, matching)
+      refill(ids, keep_matching)
       break
     end
   end
-  if #others > 0 and #others < CHUNK and walked >= LONGEST_WALK and #page < need then
-    -- Too few meet: let the server intersect, and fill the page anew.
+  if #others > 0 and #others < CHUNK and scanned >= LONGEST_SCAN and #page < need then
+    -- Few match: let the server intersect, and refill the page.
     local command = {'ZINTER', #KEYS - 2}
     for i = 3, #KEYS do
       command[#command + 1] = KEYS[i]
@@ -167,11 +167,11 @@ while #page < need do
     -- The default SUM would pass 2^53 with six terms and lose the order.
     command[#command + 1] = 'AGGREGATE'
     command[#command + 1] = 'MIN'
-    local all, turned = redis.call(unpack(command)), {}
+    local all, reversed = redis.call(unpack(command)), {}
     for i = #all, 1, -1 do
-      turned[#turned + 1] = is_reversed and all[i] or nil
+      reversed[#reversed + 1] = is_reversed and all[i] or nil
     end
-    fill_anew(is_reversed and turned or all, living)
+    refill(is_reversed and reversed or all, keep_alive)
     break
   end
 end

@@ -1,4 +1,4 @@
--- What several scripts share; it stands before each of them.
+-- Share functions among the scripts; it is prepended to each of them.
 --
 -- KEYS     none of its own: a base is passed, "{prefix}:{model}:"
 -- ARGV     none of its own
@@ -7,20 +7,20 @@
 -- DERIVED  base .. "o:" .. id, base .. "c:" .. id, and the indexes that a memo
 --          names. All of them carry the hash tag of the declared keys.
 
--- Two numbers: the server's clock in ms and in microseconds. A script asks it once: up
--- to Redis 7.0 it does not stand still inside a script, though no key expires there.
+-- Return the server's clock in ms and in microseconds. A script reads it once: up to
+-- Redis 7.0 it runs on during a script, though no key expires there.
 local function clock()
   local time = redis.call('TIME')
   local seconds, micros = tonumber(time[1]), tonumber(time[2])
   return seconds * 1000 + math.floor(micros / 1000), seconds * 1000000 + micros
 end
 
--- An integer as text: `..` prints 170000000012345 as 1.7000000001234e+14.
+-- Return an integer as text: `..` prints 170000000012345 as 1.7000000001234e+14.
 local function digits(number)
   return string.format('%.0f', number)
 end
 
--- The deadline that an argument says, in ms, and whether it is counted from `now`:
+-- Return the deadline of an argument, in ms, and whether it counts from `now`:
 -- "+60000" is a lifetime, "" is nil. The last one is the last day of the year 9999.
 local function deadline_from(word, now)
   if string.byte(word) == 43 then  -- "+"
@@ -29,18 +29,18 @@ local function deadline_from(word, now)
   return tonumber(word), false
 end
 
--- What to answer where a call failed: {-1, key} if the key holds another type, else the
--- failure itself, which the client gets as an error.
+-- Return the answer for a call that failed: {-1, key} if the key holds another type, else
+-- the failure itself, which the client gets as an error.
 local function refusal(failure, key, kind)
   local found = redis.call('TYPE', key)['ok']
   return (found ~= kind and found ~= 'none') and {-1, key} or failure
 end
 
--- What asks a key of each type for its length. TYPE costs half as much again.
+-- The command for the length of each type. TYPE costs half as much again.
 local LENGTHS = {string = 'STRLEN', zset = 'ZCARD', hash = 'HLEN'}
 
--- The refusal for the first key from keys[first] to keys[last] that holds another type,
--- or nil. Lua does not roll back, so this comes before the first write.
+-- Return the refusal for the first key from keys[first] to keys[last] that holds another
+-- type, or nil. Lua does not roll back, so this comes before the first write.
 local function mistyped(keys, first, last, kind)
   for i = first, last do
     local length = redis.pcall(LENGTHS[kind], keys[i])
@@ -60,31 +60,31 @@ local function mistyped_ordered(keys, first, pairs_of)
   end
 end
 
--- At most `limit` ids that are due; where that cannot be read, a table with `err`.
-local function peek(expires, now, limit)
+-- Return at most `limit` expired ids, or a table with `err` if the key holds another type.
+local function peek_expired(expires, now, limit)
   return redis.pcall('ZRANGEBYSCORE', expires, '-inf', now, 'LIMIT', 0, limit)
 end
 
--- The same for a script that has not asked for the time: nothing expires in most models.
+-- The same for a script that has not read the clock: nothing expires in most models.
 local function peek_now(expires, limit)
   local number = redis.pcall('ZCARD', expires)
-  return number == 0 and {} or peek(expires, clock(), limit)
+  return number == 0 and {} or peek_expired(expires, clock(), limit)
 end
 
--- Creation times in microseconds are whole numbers below this: the year 2255.
+-- Creation times in microseconds are integers below this: the year 2255.
 local LAST_CREATED = 2 ^ 53
 
--- Whether a stored object is past its deadline: somebody moved its TTL. It is asked only
--- where the object is in the way.
+-- Whether a stored object is past its deadline because its TTL was moved by hand. Called
+-- only where the object is in the way.
 local function is_past(expires, pk, now)
   local deadline = redis.pcall('ZSCORE', expires, pk)
   return type(deadline) == 'string' and tonumber(deadline) <= now
 end
 
--- The creation time of the next object: later than every other in the set.
+-- Return the creation time of the next object: later than every other in the set.
 local function next_created(all, now_us)
   local last = redis.call('ZREVRANGE', all, 0, 0, 'WITHSCORES')[2]
-  if last and tonumber(last) >= LAST_CREATED then  -- it is none of ours
+  if last and tonumber(last) >= LAST_CREATED then  -- not written by us
     last = redis.call('ZREVRANGEBYSCORE', all, '(' .. digits(LAST_CREATED), '-inf',
       'WITHSCORES', 'LIMIT', 0, 1)[2]
   end
@@ -94,7 +94,7 @@ local function next_created(all, now_us)
   return now_us
 end
 
--- A number below 2^53 in `size` bytes, the most significant first.
+-- Return a number below 2^53 in `size` bytes, the most significant first.
 local function bytes_of(number, size)
   local bytes = {}
   for i = size, 1, -1 do
@@ -104,8 +104,8 @@ local function bytes_of(number, size)
   return string.char(unpack(bytes))
 end
 
--- The bytes of an object, or the end of them, with another deadline. It is the end of
--- msgpack, in eight bytes, and of JSON, where a brace follows the digits.
+-- Return the bytes of an object, or their end, with another deadline. It is the last eight
+-- bytes of msgpack, and the last digits of JSON, before a brace.
 local function with_deadline(packed, deadline)
   local first = string.byte(packed)
   if first == 123 or first == 34 then  -- "{", and the mark before the digits
@@ -115,21 +115,21 @@ local function with_deadline(packed, deadline)
   return string.sub(packed, 1, -9) .. bytes_of(deadline, 8)
 end
 
--- The entry of an object in the sorted set of an ordered attribute: its sort key, its
--- creation time in seven bytes, its id, and in three bytes how long the id is.
+-- Return the entry of an object in the sorted set of an ordered attribute: its sort key,
+-- its creation time in seven bytes, its id, and the length of the id in three bytes.
 local function entry(sort_key, created, pk)
   local moment = math.floor(tonumber(created))
   if not (moment >= 0 and moment < LAST_CREATED) then
-    moment = 0  -- no entry of ours has it
+    moment = 0  -- not the time of any entry of ours
   end
   return sort_key .. bytes_of(moment, 7) .. pk .. bytes_of(#pk, 3)
 end
 
--- A memo is read so far: a client writes no longer one.
+-- The most parts of a memo that are read. Clients do not write more.
 local MOST_PARTS = 16384
 
--- Call back with each part of a memo: each stands after a byte that is its length. Return
--- whether it was read to its end, whole.
+-- Call `visit` with each part of a memo: each follows a byte that is its length. Return
+-- whether the memo was read completely.
 local function each_part(memo, visit)
   local at, parts = 1, 0
   while at <= #memo and parts < MOST_PARTS do
@@ -148,10 +148,10 @@ local function release(key, field, pk)
   end
 end
 
--- Take one id out of every index that its memo names: terms ("t:home"; `drop` is called
+-- Remove one id from every index that its memo names: terms ("t:home"; `drop` is called
 -- with them), ordered attributes ("by:age"), unique ones ("u:email", and the value).
 -- Return how many parts the memo has.
--- pcall: nobody checked these keys, and one that somebody gave another type holds no
+-- pcall: these keys were not checked, and one that was given another type by hand holds no
 -- entry of ours.
 local function unindex(base, pk, memo, created, drop)
   local unique, parts = nil, 0
@@ -177,19 +177,19 @@ local function unindex(base, pk, memo, created, drop)
   return parts
 end
 
--- Take one id out of every index that its memo names, now.
-local function forget(base, pk, memo, created)
+-- Remove one id from every index that its memo names, now.
+local function purge(base, pk, memo, created)
   unindex(base, pk, memo, created, function(suffix)
     redis.pcall('ZREM', base .. suffix, pk)
   end)
 end
 
--- The refusal for a key that sweep() needs for what peek() found; or nil. This comes before
--- the first write of a script.
-local function unsweepable(base, expires, due)
-  if due['err'] then
-    return refusal(due, expires, 'zset')
-  elseif #due > 0 then
+-- Return the refusal for a key that sweep() needs for these ids, or nil. Called before the
+-- first write of a script.
+local function unsweepable(base, expires, expired)
+  if expired['err'] then
+    return refusal(expired, expires, 'zset')
+  elseif #expired > 0 then
     local all, memos = base .. 'all', base .. 'idx'
     return mistyped({all}, 1, 1, 'zset') or mistyped({memos}, 1, 1, 'hash')
   end
@@ -199,20 +199,20 @@ end
 -- holds the server for less than two ms.
 local MOST_SWEPT = 400
 
--- Remove the first of these objects, which are due, with all their entries, as many as
--- MOST_SWEPT allows; how many.
-local function sweep(base, due)
-  if #due == 0 then
+-- Remove the first of these expired objects with all their entries, as many as MOST_SWEPT
+-- allows. Return how many.
+local function sweep(base, expired)
+  if #expired == 0 then
     return 0
   end
   local memos = base .. 'idx'
   local keys, gone, suffixes = {}, {}, {}
-  local known = redis.call('HMGET', memos, unpack(due))
-  local created = redis.call('ZMSCORE', base .. 'all', unpack(due))
+  local known = redis.call('HMGET', memos, unpack(expired))
+  local created = redis.call('ZMSCORE', base .. 'all', unpack(expired))
   local work = 0
-  for i, pk in ipairs(due) do
+  for i, pk in ipairs(expired) do
     if work >= MOST_SWEPT then
-      due = {unpack(due, 1, i - 1)}
+      expired = {unpack(expired, 1, i - 1)}
       break
     end
     keys[2 * i - 1], keys[2 * i] = base .. 'o:' .. pk, base .. 'c:' .. pk
@@ -225,7 +225,7 @@ local function sweep(base, due)
           gone[suffix] = pks
           suffixes[#suffixes + 1] = suffix
         end
-        if pks[#pks] ~= pk then  -- a memo may name a term twice, if it is none of ours
+        if pks[#pks] ~= pk then  -- a foreign memo may name a term twice
           pks[#pks + 1] = pk
         end
       end)
@@ -235,8 +235,8 @@ local function sweep(base, due)
   for _, suffix in ipairs(suffixes) do
     redis.pcall('ZREM', base .. suffix, unpack(gone[suffix]))
   end
-  redis.call('ZREM', base .. 'all', unpack(due))
-  redis.call('HDEL', memos, unpack(due))
-  redis.call('ZREM', base .. 'expires', unpack(due))
-  return #due
+  redis.call('ZREM', base .. 'all', unpack(expired))
+  redis.call('HDEL', memos, unpack(expired))
+  redis.call('ZREM', base .. 'expires', unpack(expired))
+  return #expired
 end

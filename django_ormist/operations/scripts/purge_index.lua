@@ -1,16 +1,16 @@
--- Take an id out of indexes that a memo names, where there is no such object.
+-- Remove an id from the indexes that a memo names, if the object does not exist.
 --
 -- KEYS     1 object (string)  2 all (sorted set)
--- ARGV     1 id  2 memo  3 "1" to take it out of all, too
--- RETURNS  1 done; 0 there is such an object: nothing was done
+-- ARGV     1 id  2 memo  3 "1" to remove it from `all`, too
+-- RETURNS  1 done; 0 the object exists: nothing was done
 -- COST     O(entries log n)
--- DERIVED  what the memo names
+-- DERIVED  the indexes that the memo names
 
 if redis.call('EXISTS', KEYS[1]) == 1 then
   return 0
 end
 local created = redis.call('ZSCORE', KEYS[2], ARGV[1])
-forget(string.sub(KEYS[2], 1, -4), ARGV[1], ARGV[2], created)
+purge(string.sub(KEYS[2], 1, -4), ARGV[1], ARGV[2], created)
 if ARGV[3] == '1' then
   redis.call('ZREM', KEYS[2], ARGV[1])
 end

@@ -1,7 +1,7 @@
--- Move a key that is not what it should be out of the way.
+-- Move a key of the wrong type to quarantine.
 --
 -- KEYS     1 the key  2 its new name
--- ARGV     1 the type that it should have, "" for a name that is none of ours
+-- ARGV     1 the type that it should have, "" for a name that django_ormist does not use
 --          2 for how many ms it is kept
 -- RETURNS  1 moved; 0 it has that type by now, or is gone
 -- COST     O(1)
@@ -16,5 +16,5 @@ local found = redis.call('TYPE', KEYS[1])['ok']
 if found == ARGV[1] or found == 'none' then
   return 0
 end
-put_aside(KEYS[1], KEYS[2])
+quarantine_key(KEYS[1], KEYS[2])
 return 1

@@ -1,4 +1,4 @@
--- A key put out of the way, so that whoever knows what it was can still look.
+-- Move a key to quarantine, where it is kept for a while.
 --
 -- KEYS     none of its own
 -- ARGV     none of its own: uses the script's `now_us` and `kept_ms`
@@ -6,8 +6,8 @@
 -- COST     O(1)
 -- DERIVED  the new name with the time appended, where that name is taken
 
--- What stands there already stays; what would end sooner than in `kept_ms` still does.
-local function put_aside(key, target)
+-- A key of that name stays. A TTL of less than `kept_ms` stays, too.
+local function quarantine_key(key, target)
   if redis.call('EXISTS', target) == 1 then
     target = target .. ':' .. digits(now_us)
   end

@@ -1,18 +1,18 @@
--- One page of the objects that meet a condition, in an order.
+-- Return one page of the objects that meet a condition, in an order.
 --
 -- KEYS     1 all (sorted set)  2 expires (sorted set)  3.. as the conditions and the
 --          orders number them: of a term its sorted set, of an ordered attribute the
 --          entries (sorted set) and the sort keys (hash)
 -- ARGV     1.. as orders.lua, then as conditions.lua; the last three are how many live
---          matches to pass over, the size of the page, and "ids", "objects", "counters"
+--          matches to skip, the size of the page, and "ids", "objects", "counters"
 --          or "explain"
--- RETURNS  {ids, objects, counters}: the last two only when asked for; counters
---          are flat lists of names and values. What is due or gone is left out,
---          and the page filled with what comes after it. explain: a flat list of what
---          was done, its key or its kind, its size; and how many ids were looked at. Of
---          a page of none, what a list looks at
--- COST     the least by estimate of: walking the order's index until the page is full,
---          1 us an id; or looking at all that the cheapest condition needs, 2 us an id
+-- RETURNS  {ids, objects, counters}: the last two only on request; counters
+--          are flat lists of names and values. Expired and missing objects are left out,
+--          and the page is filled with the next ones. explain: a flat list of step,
+--          key or kind, and size; then how many ids were examined. For a page of size
+--          0, the steps of a full list
+-- COST     the lower estimate of: scanning the order's index until the page is full,
+--          1 us an id; or reading all ids of the cheapest condition, 2 us an id
 -- DERIVED  the objects and counters of the page
 
 -- INCLUDE conditions
@@ -27,7 +27,7 @@ local function is_full()
   return #page >= need
 end
 
--- A function that undoes what was put on the page since.
+-- Return a function that undoes later changes of the page.
 local function mark()
   local size, rest = #page, skip
   return function()
@@ -38,130 +38,132 @@ local function mark()
   end
 end
 
-local SHORTEST_WALK = 20
-local LONGEST_WALK = 1000
+local SHORTEST_SCAN = 20
+local LONGEST_SCAN = 1000
 
-local told = {}
+local plan = {}
 
--- For explain(): what is done with which sorted set.
-local function tell(how, node)
+-- Add a step and its sorted set to the plan, for explain().
+local function report(how, node)
   if want == 'explain' then
     local name = node.key or (node == everything and KEYS[1]) or node.kind
     for _, fact in ipairs({how, name, node.size}) do
-      told[#told + 1] = fact
+      plan[#plan + 1] = fact
     end
   end
 end
 
--- Look at every match, and sort them.
+-- Fill the page from all matches, sorted.
 local function sort_all(node, at)
-  tell('sort', source(node))
-  fill(sorted(gathered(node), at, skip + need - #page))
+  report('sort', source(node))
+  fill_page(sort_ids(find_all(node), at, skip + need - #page))
 end
 
--- The smallest condition of those that must be met whose ids stand by creation.
+-- Return the smallest required condition whose ids are in order of creation.
 local function smallest_by_creation(node)
   local smallest = everything
-  for _, kid in ipairs(conjuncts(node)) do
-    if (kid.kind == 'T' or kid.is_single) and kid.cost <= smallest.cost then
-      smallest = kid
+  for _, child in ipairs(conjuncts(node)) do
+    if (child.kind == 'T' or child.is_single) and child.cost <= smallest.cost then
+      smallest = child
     end
   end
   return smallest
 end
 
--- Let the server intersect several terms, and look at those that meet. By creation.
-local function meet(node)
-  local met, rest, key = intersected(node)
+-- Fill the page by creation from an intersection of terms by the server.
+local function scan_intersection(node)
+  local met, rest, key = intersect(node)
   if not met then
     return false
   end
-  tell('intersect', {key = key, size = #met})
-  chunked(created_down and turned(met) or met, function(_, ids)
-    fill(living(meets(rest, ids)))
+  report('intersect', {key = key, size = #met})
+  each_chunk(created_down and reverse(met) or met, function(_, ids)
+    fill_page(keep_alive(filter(rest, ids)))
     return is_full()
   end)
   return true
 end
 
--- How many ids must probably be looked at in an index until the page is full.
-local function steps(node, index)
+-- Estimate how many ids of an index must be scanned to fill the page.
+local function expected_scan(node, index)
   local matches = math.max(node.share * total, 0.01)
   return (skip + need - #page) * math.max(index.size, 1) / matches
 end
 
--- Whether an index holds the matches and no other id.
+-- Whether an index holds exactly the matches.
 local function is_alone(node, index)
   return node == index or #conjuncts(node) == 0
 end
 
--- Walk what stands by creation until the page is full.
-local function walk_created(node, index, budget)
-  tell('walk', index)
-  local position, walked, met = 0, 0, 0
-  if due == 0 and is_alone(node, index) then
+-- Scan an index that is in order of creation until the page is full. Return false if
+-- the budget is spent first.
+local function scan_created(node, index, budget)
+  report('walk', index)
+  local position, scanned, met = 0, 0, 0
+  if expired_count == 0 and is_alone(node, index) then
     position = math.min(skip, index.size)
     skip = skip - position
   end
   while position < index.size and met < (node.most or total) and not is_full() do
-    if walked >= budget then
+    if scanned >= budget then
       return false
     end
-    local size = math.min(math.max(skip + need - #page, walked, 20), CHUNK)
-    local ids = stretch_of_ids(index, position, size, created_down)
+    local size = math.min(math.max(skip + need - #page, scanned, 20), CHUNK)
+    local ids = id_slice(index, position, size, created_down)
     if #ids == 0 then
       break
     end
-    position, walked = position + #ids, walked + #ids
-    local found = meets(node, ids, index)
+    position, scanned = position + #ids, scanned + #ids
+    local found = filter(node, ids, index)
     met = met + #found
-    fill(living(found))
+    fill_page(keep_alive(found))
   end
   return true
 end
 
--- The page by creation alone.
-local function by_created(node)
+-- Fill the page in order of creation.
+local function fill_by_created(node)
   local from, index = source(node), smallest_by_creation(node)
   local undo, budget = mark(), math.huge
   if from ~= index then
-    if from.cost < steps(node, index) then
+    if from.cost < expected_scan(node, index) then
       return sort_all(node, #orders + 1)
     end
-    budget = math.max(SHORTEST_WALK, from.cost / 2)
+    budget = math.max(SHORTEST_SCAN, from.cost / 2)
   elseif index.kind == 'T' and #conjuncts(node) > 1 then
-    budget = LONGEST_WALK
+    budget = LONGEST_SCAN
   end
-  if walk_created(node, index, budget) then
+  if scan_created(node, index, budget) then
     return
   end
   undo()
-  if not meet(node) then
+  if not scan_intersection(node) then
     if from == index then
-      walk_created(node, index, math.huge)
+      scan_created(node, index, math.huge)
     else
       sort_all(node, #orders + 1)
     end
   end
 end
 
--- What has a fact that is ordered by: all of it, or the part that a condition wants.
+-- Return the index of an order, or the range of it that a condition requires, and
+-- whether a condition does.
 local function index_of(node, order)
   if order.kind == 'e' then
-    local size = redis.call('ZCARD', KEYS[2]) - due
+    local size = redis.call('ZCARD', KEYS[2]) - expired_count
     local index = leaf('T', KEYS[2], size)
-    index.first = due
+    index.first = expired_count
     return index
   end
-  for _, kid in ipairs(conjuncts(node)) do
-    if kid.kind == 'R' and kid.key == order.key then
-      return kid, true
+  for _, child in ipairs(conjuncts(node)) do
+    if child.kind == 'R' and child.key == order.key then
+      return child, true
     end
   end
   return range(order.key, order.sort_keys, '', HIGHEST)
 end
 
--- Those that have one fact: a run of equal ones in the index of an order.
+-- Return the condition of having one fact: a run of equals in the index of an order.
 local function run_of(order, fact)
   if order.kind == 'a' then
     return equal(order.key, order.sort_keys, fact)
@@ -172,39 +174,39 @@ local function run_of(order, fact)
   return run
 end
 
--- A stretch of an order's index: ids, and {id: fact}.
+-- Return a slice of an order's index: ids, and {id: fact}.
 local function read_facts(order, index, position, size)
-  local ids, facts = stretch(index, position, size, order.is_down), {}
+  local ids, facts = index_slice(index, position, size, order.is_down), {}
   if order.kind == 'e' then
-    for i, score in ipairs(asked('ZMSCORE', KEYS[2], ids)) do
+    for i, score in ipairs(call_chunked('ZMSCORE', KEYS[2], ids)) do
       facts[ids[i]] = score
     end
   else
     for i, entry in ipairs(ids) do
-      local pk, sort_key = split(entry)
+      local pk, sort_key = split_entry(entry)
       ids[i], facts[pk] = pk, sort_key
     end
   end
   return ids, facts
 end
 
--- Put what matches of whole runs on the page, each run by the orders from at on.
+-- Fill the page from complete runs, each sorted by the orders from `at` on.
 local function fill_runs(found, facts, at)
   local from = 1
   while from <= #found and not is_full() do
-    local till = from
-    while found[till + 1] and facts[found[till + 1]] == facts[found[from]] do
-      till = till + 1
+    local to = from
+    while found[to + 1] and facts[found[to + 1]] == facts[found[from]] do
+      to = to + 1
     end
-    fill(sorted({unpack(found, from, till)}, at, skip + need - #page))
-    from = till + 1
+    fill_page(sort_ids({unpack(found, from, to)}, at, skip + need - #page))
+    from = to + 1
   end
 end
 
--- Where what is due stands in the index of an order, in its direction.
-local function due_places(order, index)
-  local ids = redis.call('ZRANGE', KEYS[2], 0, due - 1)
-  local sort_keys, created = facts_of(order, ids), asked('ZMSCORE', KEYS[1], ids)
+-- Return the positions of expired ids in the index of an order, in its direction.
+local function expired_places(order, index)
+  local ids = redis.call('ZRANGE', KEYS[2], 0, expired_count - 1)
+  local sort_keys, created = facts_of(order, ids), call_chunked('ZMSCORE', KEYS[1], ids)
   local first, places = rank_of(order.key, index.low), {}
   for i, pk in ipairs(ids) do
     local rank = sort_keys[i] and created[i]
@@ -218,25 +220,25 @@ local function due_places(order, index)
   return places
 end
 
--- Whether a walk may begin past what is passed over: nothing else must be probed.
+-- Whether a scan may begin after the skipped ids: no other condition must be checked.
 local function can_jump(node, order, index)
-  return skip > 0 and due <= CHUNK and order.kind == 'a' and is_alone(node, index)
+  return skip > 0 and expired_count <= CHUNK and order.kind == 'a' and is_alone(node, index)
 end
 
--- The place of the first run that is not passed over whole; what to skip is less then.
+-- Return the position of the first run that is not skipped completely. Lowers `skip`.
 local function jump(order, index)
-  local places, position = due > 0 and due_places(order, index) or {}, skip
+  local places, position = expired_count > 0 and expired_places(order, index) or {}, skip
   for _, place in ipairs(places) do
     position = place <= position and position + 1 or position
   end
   position = math.min(position, index.size)
-  local at_place = stretch(index, position, 1, order.is_down)[1]
+  local at_place = index_slice(index, position, 1, order.is_down)[1]
   if at_place then
-    local _, sort_key = split(at_place)
+    local _, sort_key = split_entry(at_place)
     if order.is_down then
-      position = between(order.key, sort_key .. HIGHEST, index.high)
+      position = range_size(order.key, sort_key .. HIGHEST, index.high)
     else
-      position = between(order.key, index.low, sort_key)
+      position = range_size(order.key, index.low, sort_key)
     end
   end
   skip = skip - position
@@ -246,23 +248,23 @@ local function jump(order, index)
   return position
 end
 
--- Ids drawn from all over a large source until the page is full.
-local function draw(node, at)
+-- Fill the page from random positions of a large source.
+local function sample(node, at)
   local from = source(node)
-  local tries = steps(node, from)
+  local tries = expected_scan(node, from)
   if not (from.kind == 'T' or from.kind == 'R' or from == everything)
-    or from.cost < LONGEST_WALK or from.cost < 8 * tries then
+    or from.cost < LONGEST_SCAN or from.cost < 8 * tries then
     return sort_all(node, at)
   end
-  tell('draw', from)
+  report('draw', from)
   local seen, undo = {}, mark()
-  for _ = 1, 4 * tries + SHORTEST_WALK do
+  for _ = 1, 4 * tries + SHORTEST_SCAN do
     local place = math.random(from.size) - 1
     if is_full() then
       return
     elseif not seen[place] then
       seen[place] = true
-      fill(living(meets(node, stretch_of_ids(from, place, 1, false), from)))
+      fill_page(keep_alive(filter(node, id_slice(from, place, 1, false), from)))
     end
   end
   if not is_full() then
@@ -271,28 +273,28 @@ local function draw(node, at)
   end
 end
 
-local ask
+local fill_by_orders
 
--- Walk the index of an order until the page is full: run by run, as equal ones are in
--- an order of their own. A run too long to be sorted is asked by itself.
-local function walk(node, at, index, budget)
-  local order, position, walked = orders[at], 0, 0
+-- Scan the index of an order until the page is full: run by run, as equal ones are
+-- sorted by the next orders. A run too long to be sorted is a query of its own.
+local function scan_order(node, at, index, budget)
+  local order, position, scanned = orders[at], 0, 0
   local is_straight = order.kind == 'a' and not orders[at + 1]
     and order.is_down == created_down
-  tell('walk', index)
+  report('walk', index)
   if can_jump(node, order, index) then
     position = jump(order, index)
   end
   while position < index.size and not is_full() do
-    if walked >= budget then
+    if scanned >= budget then
       return false
     end
-    local size = math.min(math.max(skip + need - #page, walked, 20), CHUNK)
+    local size = math.min(math.max(skip + need - #page, scanned, 20), CHUNK)
     local ids, facts = read_facts(order, index, position, size)
     if #ids == 0 then
       break
     end
-    position, walked, looked = position + #ids, walked + #ids, looked + #ids
+    position, scanned, examined = position + #ids, scanned + #ids, examined + #ids
     local run
     if not is_straight and position < index.size then
       local last, held = facts[ids[#ids]], 0
@@ -312,48 +314,48 @@ local function walk(node, at, index, budget)
       end
       position = position + missing
     end
-    local found = living(meets(node, ids, index))
+    local found = keep_alive(filter(node, ids, index))
     if is_straight then
-      fill(found)
+      fill_page(found)
     else
       fill_runs(found, facts, at + 1)
     end
     if run and not is_full() then
-      local before = looked
-      ask(both(run, node), at + 1)
-      walked = walked + looked - before
+      local before = examined
+      fill_by_orders(both(run, node), at + 1)
+      scanned = scanned + examined - before
     end
   end
   return true
 end
 
--- Those without the fact that is ordered by: last, or first of a list turned round.
+-- Fill the page with objects that lack the fact: last, or first of a reversed list.
 local function fill_without(node, at, index)
-  if index.size < total - (orders[at].kind == 'e' and due or 0) and not is_full() then
-    local rest = both(opposite(index), node)
+  if index.size < total - (orders[at].kind == 'e' and expired_count or 0) and not is_full() then
+    local rest = both(negate(index), node)
     rest.most = total - index.size
-    ask(rest, at + 1)
+    fill_by_orders(rest, at + 1)
   end
 end
 
--- Fill the page with what meets a condition, by the orders from orders[at] on.
-function ask(node, at)
+-- Fill the page with the matches of a condition, by the orders from orders[at] on.
+function fill_by_orders(node, at)
   local order = orders[at]
   if not order then
-    return by_created(node)
+    return fill_by_created(node)
   elseif order.kind == '?' then
-    return draw(node, at)
+    return sample(node, at)
   end
   local from = source(node)
   local index, is_required = index_of(node, order)
-  if from.cost < steps(node, index) and not can_jump(node, order, index) then
+  if from.cost < expected_scan(node, index) and not can_jump(node, order, index) then
     return sort_all(node, at)
   end
   local undo = mark()
   if is_reversed and not is_required then
     fill_without(node, at, index)
   end
-  if not walk(node, at, index, math.max(SHORTEST_WALK, from.cost / 2)) then
+  if not scan_order(node, at, index, math.max(SHORTEST_SCAN, from.cost / 2)) then
     undo()
     return sort_all(node, at)
   end
@@ -362,17 +364,17 @@ function ask(node, at)
   end
 end
 
-local asked_for = condition(condition_at)
+local root = condition(condition_at)
 if need > 0 then
-  ask(asked_for, 1)
+  fill_by_orders(root, 1)
 elseif want == 'explain' then
-  tell('list', source(asked_for))
+  report('list', source(root))
 end
 if want == 'explain' then
-  for _, node in ipairs(whole) do
-    tell('read', node)
+  for _, node in ipairs(read_nodes) do
+    report('read', node)
   end
-  return {told, looked}
+  return {plan, examined}
 elseif want == 'ids' then
   return {page}
 elseif want == 'objects' then

@@ -17,24 +17,24 @@
 --          counters: those that must have them, then those that get them
 -- RETURNS  1 written; {1, now} the same of a lifetime, now in ms
 --          {0, stored} the stored bytes are others (false: none are stored)
---          {2} no object, but index entries that nothing explains
+--          {2} no object, but index entries without a memo
 --          {3} the deadline is past: nothing was written
 --          {5, number, id} that unique value is held by this object
 --          {7} a counter has another value
 --          {-1, key} the key holds another type: nothing was written
 -- COST     O((entries + swept) log n)
--- DERIVED  the objects that hold unique values; what a memo names, for an object that
+-- DERIVED  the objects that hold unique values; the entries in the memo of an object that
 --          expired and was not yet swept
 
-local is_free = false  -- nothing is, beside what nobody holds
+local is_free = false  -- no value that is held is given up
 local is_anew = false
 local now, now_us = clock()
 -- INCLUDE check_save
 -- INCLUDE write_save
-if was_expiring and #due > 0 then
-  -- It may be among them itself: up to Redis 7.0 its bytes are there still where its old
-  -- deadline passes by the clock, which does not stand still in a script.
-  due = peek(KEYS[3], now, ARGV[7])
+if was_expiring and #expired > 0 then
+  -- The object may be among them: up to Redis 7.0 the clock runs on during a script, and
+  -- the bytes stay when the old deadline passes.
+  expired = peek_expired(KEYS[3], now, ARGV[7])
 end
-sweep(base, due)
+sweep(base, expired)
 return is_lifetime and {1, digits(now)} or 1

@@ -1,11 +1,11 @@
--- The smallest of the sets of terms, and the others.
+-- Find the smallest of the sets of terms.
 --
 -- KEYS     1 all (sorted set)  2 expires (sorted set)  3.. sorted sets of the terms
 -- ARGV     none
 -- RETURNS  nothing
 -- COST     O(terms)
 
--- Without a term all is the source; its size is not asked.
+-- Without a term, `all` is the source, and its size is not read.
 local source, others, smallest = KEYS[1], {}, nil
 for i = 3, #KEYS do
   local size = redis.call('ZCARD', KEYS[i])

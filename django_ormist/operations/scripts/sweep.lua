@@ -10,4 +10,4 @@ local wrong = mistyped(KEYS, 1, 2, 'zset') or mistyped(KEYS, 3, 3, 'hash')
 if wrong then
   return wrong
 end
-return sweep(string.sub(KEYS[2], 1, -4), peek(KEYS[1], clock(), ARGV[1]))
+return sweep(string.sub(KEYS[2], 1, -4), peek_expired(KEYS[1], clock(), ARGV[1]))

@@ -1,4 +1,4 @@
--- Remove what is left of objects that the server removed before their deadline.
+-- Remove the leftovers of objects that the server removed before their deadline.
 --
 -- KEYS     1 expires (sorted set)  2 all (sorted set)  3 memos (hash)
 -- ARGV     ids, 1 to 500; of objects that are stored, or never expired, nothing is done

@@ -1,4 +1,4 @@
--- Put new bytes in the place of an object's, where no index entry but its deadline moves.
+-- Replace the bytes of an object whose index entries, except its deadline, do not change.
 --
 -- KEYS     1 object (string)  2 expires (sorted set)
 -- ARGV     1 id  2 the bytes that must be stored now  3 new bytes
@@ -18,18 +18,18 @@ if type(stored) == 'table' then
 elseif stored ~= ARGV[2] then
   return {0, stored}
 end
-local now, deadline, is_lifetime, due
+local now, deadline, is_lifetime, expired
 if ARGV[4] == '' then
-  due = peek_now(KEYS[2], ARGV[5])
+  expired = peek_now(KEYS[2], ARGV[5])
 else
   now = clock()
   deadline, is_lifetime = deadline_from(ARGV[4], now)
   if deadline <= now then
     return {3}
   end
-  due = peek(KEYS[2], now, ARGV[5])
+  expired = peek_expired(KEYS[2], now, ARGV[5])
 end
-local wrong = unsweepable(base, KEYS[2], due)
+local wrong = unsweepable(base, KEYS[2], expired)
 if wrong then
   return wrong
 end
@@ -44,8 +44,8 @@ if deadline then
 else
   redis.call('SET', KEYS[1], ARGV[3])
 end
-if deadline and #due > 0 then
-  due = peek(KEYS[2], now, ARGV[5])  -- its own deadline may have been among them
+if deadline and #expired > 0 then
+  expired = peek_expired(KEYS[2], now, ARGV[5])  -- its own deadline may have been among them
 end
-sweep(base, due)
+sweep(base, expired)
 return is_lifetime and {1, digits(now)} or 1

@@ -1,8 +1,8 @@
--- What is removed by one deletion, after check_delete.lua, whose locals it uses.
+-- Remove one object, after check_delete.lua, whose locals it uses.
 --
 -- KEYS     those of delete.lua
 -- ARGV     those of delete.lua
--- RETURNS  {2, 1} as delete.lua; else what includes it goes on
+-- RETURNS  {2, 1} as delete.lua; else the including script goes on
 -- COST     O(entries log n)
 -- DERIVED  what a memo names, for an object that expired and was not yet swept
 
@@ -14,7 +14,7 @@ if ARGV[4] == '1' and not stored and not memo and created
   return {2, 1}
 end
 if memo then
-  forget(string.sub(KEYS[2], 1, -4), pk, memo, created)
+  purge(string.sub(KEYS[2], 1, -4), pk, memo, created)
   redis.call('HDEL', KEYS[4], pk)
 end
 for i = 6, 5 + terms do

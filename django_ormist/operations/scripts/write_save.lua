@@ -1,4 +1,4 @@
--- What is written of one save, after check_save.lua, whose locals it uses.
+-- Write one save, after check_save.lua, whose locals it uses.
 --
 -- KEYS     those of save.lua
 -- ARGV     those of save.lua
@@ -6,8 +6,8 @@
 -- COST     O(entries log n)
 -- DERIVED  what a memo names, for an object that expired and was not yet swept
 --
--- It needs `now_us`, in microseconds, and `is_anew`: whether the object is created anew,
--- though it is there; then it gains all its terms and ordered values.
+-- It needs `now_us`, in microseconds, and `is_anew`: whether the object is created anew
+-- though it exists; then it gains all its terms and ordered values.
 
 local is_new = is_anew or not stored or not was_created
 local created = was_created
@@ -15,8 +15,8 @@ if is_new then
   created = digits(next_created(KEYS[2], now_us))
 end
 
--- These come first, and are taken back, so that none needs to be asked for its type
--- before. Out of memory, the first write of a script is refused, and no later one.
+-- These come first and are undone on failure, so that their types need no check before.
+-- Out of memory, the first write of a script is refused, and no later one.
 for i = 6 + lost, 5 + lost + gained do
   local added = redis.pcall('ZADD', KEYS[i], created, pk)
   if type(added) == 'table' then
@@ -28,14 +28,14 @@ for i = 6 + lost, 5 + lost + gained do
 end
 local packed = is_lifetime and with_deadline(ARGV[3], deadline) or ARGV[3]
 if deadline then
-  -- One ms early: a server keeps a key through the last ms, we end as it begins.
+  -- One ms early: a server keeps a key through the last ms, ours ends as it begins.
   redis.call('SET', KEYS[1], packed, 'PXAT', digits(deadline - 1))
 else
   redis.call('SET', KEYS[1], packed)
 end
 if memo then
-  forget(base, pk, memo, was_created)
-  -- What expired may have carried the same terms, which were just taken out again.
+  purge(base, pk, memo, was_created)
+  -- The expired object may have carried the same terms, which were just removed again.
   for i = 6 + lost, 5 + lost + gained do
     redis.call('ZADD', KEYS[i], created, pk)
   end
