@@ -38,7 +38,7 @@ def test_1_a_sound_object_has_no_fault_and_stays(store, look):
     assert store.everything() == before
 
 
-def test_0_other_bytes_are_answered_and_nothing_is_mended(store, look):
+def test_conflict_other_bytes_are_answered_and_nothing_is_mended(store, look):
     store.save("one", NOTHING, OLD)
     store.client.delete(store.key("t:a"))
     before = store.everything()

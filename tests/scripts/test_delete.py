@@ -25,39 +25,39 @@ def test_1_nothing_of_another_object_is_deleted(store):
 
 
 @pytest.mark.parametrize("expected", [NOTHING, image("a", packed=b"others")])
-def test_0_other_bytes_are_answered_and_stay(store, expected):
+def test_conflict_other_bytes_are_answered_and_stay(store, expected):
     store.save("one", NOTHING, OLD)
     before = store.everything()
     assert store.delete("one", expected) == [0, b"old"]
     assert store.everything() == before
 
 
-def test_0_an_object_without_bytes_is_not_taken_for_none(store):
+def test_conflict_an_object_without_bytes_is_not_taken_for_none(store):
     store.client.set(store.key("o:one"), b"")
     assert store.delete("one", NOTHING) == [0, b""]
     assert store.names() == ["o:one"]
 
 
-def test_2_there_is_no_such_object(store):
+def test_missing_there_is_no_such_object(store):
     assert store.delete("one", OLD) == [2]
     assert store.names() == []
 
 
-def test_2_what_is_left_of_an_expired_object_goes(store):
+def test_missing_what_is_left_of_an_expired_object_goes(store):
     store.save("one", NOTHING, OLD, {"n": 1})
     store.expire_now("one")
     assert store.delete("one", NOTHING) == [2]
     assert store.names() == []
 
 
-def test_2_what_is_left_of_an_object_that_is_not_indexed_goes(store):
+def test_missing_what_is_left_of_an_object_that_is_not_indexed_goes(store):
     store.save("one", NOTHING, image(), {"n": 1}, is_indexed=False)
     store.client.delete(store.key("o:one"))
     assert store.delete("one", NOTHING, is_indexed=False) == [2]
     assert store.names() == []
 
 
-def test_2_1_entries_that_nothing_explains_stay(store):
+def test_orphan_index_entries_that_nothing_explains_stay(store):
     store.save("one", NOTHING, image("a"), {"n": 1})
     store.client.delete(store.key("o:one"))
     assert store.delete("one", image("a")) == [2, 1]
@@ -65,7 +65,7 @@ def test_2_1_entries_that_nothing_explains_stay(store):
 
 
 @pytest.mark.parametrize("rest", ["o:one", "all", "expires", "idx", "c:one", "t:a"])
-def test_minus_1_names_the_key_of_another_type_and_deletes_nothing(store, rest):
+def test_mistyped_names_the_key_of_another_type_and_deletes_nothing(store, rest):
     store.save("one", NOTHING, OLD, {"n": 1})
     key = store.mistype(rest)
     before = store.everything()

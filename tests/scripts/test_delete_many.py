@@ -71,7 +71,7 @@ def test_a_value_that_another_took_is_not_freed(store):
 @pytest.mark.parametrize(
     "rest", ["all", "expires", "idx", "t:b", "by:rank", "of:rank", "u:code"]
 )
-def test_minus_1_names_the_key_of_another_type_and_deletes_nothing(store, rest):
+def test_mistyped_names_the_key_of_another_type_and_deletes_nothing(store, rest):
     store.save("one", NOTHING, ONE)
     key = store.mistype(rest)
     before = store.everything()

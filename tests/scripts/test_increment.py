@@ -21,7 +21,7 @@ def test_false_if_there_is_no_such_object(store):
 
 
 @pytest.mark.parametrize("rest", ["o:one", "c:one", "expires"])
-def test_minus_1_names_the_key_of_another_type_and_adds_nothing(store, rest):
+def test_mistyped_names_the_key_of_another_type_and_adds_nothing(store, rest):
     store.save("one", NOTHING, image(expire=FAR), {"n": 1})
     key = store.mistype(rest)
     before = store.everything()
@@ -30,7 +30,7 @@ def test_minus_1_names_the_key_of_another_type_and_adds_nothing(store, rest):
 
 
 @pytest.mark.parametrize("by", [1, -1])
-def test_minus_2_past_64_bits_nothing_is_added(store, by):
+def test_overflow_past_64_bits_nothing_is_added(store, by):
     full = {"n": 2**63 - 1 if by > 0 else -(2**63)}
     store.save("one", NOTHING, image(), full)
     assert store.increment("one", "n", by) == [-2]
@@ -38,7 +38,7 @@ def test_minus_2_past_64_bits_nothing_is_added(store, by):
 
 
 @pytest.mark.parametrize("held", [b"x", b"", b"1.5", b" 1", b"1e3"])
-def test_minus_3_what_is_stored_is_no_integer(store, held):
+def test_not_an_integer_what_is_stored_is_no_integer(store, held):
     store.fill("one")
     store.client.hset(store.key("c:one"), "n", held)
     assert store.increment("one", "n", 1) == [-3]

@@ -46,14 +46,14 @@ def test_1_a_hundred_objects_of_many_terms_are_one_call(store):
     assert store.ids("t:all") == store.ids("t:t19") == [each.pk for each in many]
 
 
-def test_0_the_number_of_the_object_whose_id_is_taken(store):
+def test_id_taken_answers_the_number_of_the_object(store):
     store.fill("two")
     before = store.everything()
     assert store.insert_many(*TWO) == [0, 2]
     assert store.everything() == before
 
 
-def test_2_the_number_of_an_object_with_entries_that_nothing_explains(store):
+def test_orphan_index_the_number_of_an_object_with_entries_that_nothing_explains(store):
     store.fill("two", terms=["a"])
     store.client.delete(store.key("o:two"))
     before = store.everything()
@@ -126,7 +126,7 @@ def test_4_two_requests_of_the_same_objects_do_not_meet(store):
 @pytest.mark.parametrize(
     "rest", ["o:two", "all", "expires", "idx", "c:two", "t:a", "t:b"]
 )
-def test_minus_1_names_the_key_of_another_type_and_writes_nothing(store, rest):
+def test_mistyped_names_the_key_of_another_type_and_writes_nothing(store, rest):
     key = store.mistype(rest)
     before = store.everything()
     assert store.insert_many(*TWO) == [-1, key]

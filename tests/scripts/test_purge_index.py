@@ -10,7 +10,7 @@ HELD = Image(
 )
 
 
-def test_0_an_object_that_is_there_keeps_its_entries(store):
+def test_not_done_an_object_that_is_there_keeps_its_entries(store):
     store.save("one", NOTHING, HELD)
     before = store.everything()
     memo = memo_of(HELD.suffixes, HELD.sort_keys, HELD.unique)

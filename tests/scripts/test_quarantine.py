@@ -42,7 +42,7 @@ def test_1_what_was_moved_before_stays(store, aside):
         assert KEPT_ASIDE_MS - 60_000 < store.client.pttl(each) <= KEPT_ASIDE_MS
 
 
-def test_0_a_key_of_the_right_type_stays(store, aside):
+def test_not_done_a_key_of_the_right_type_stays(store, aside):
     store.client.zadd(store.key("t:a"), {"one": 1})
     assert aside("t:a", b"zset") == 0
     assert aside("t:none", b"zset") == 0

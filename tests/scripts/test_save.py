@@ -37,26 +37,26 @@ def test_creation_times_increase_even_if_the_clock_stands_back(store):
 
 
 @pytest.mark.parametrize("expected", [NOTHING, image("a", packed=b"others")])
-def test_0_other_bytes_are_answered_and_stay(store, expected):
+def test_conflict_other_bytes_are_answered_and_stay(store, expected):
     store.save("one", NOTHING, OLD)
     before = store.everything()
     assert store.save("one", expected, image("c", packed=b"new")) == [0, b"old"]
     assert store.everything() == before
 
 
-def test_0_false_where_bytes_are_expected_and_none_are_stored(store):
+def test_conflict_false_where_bytes_are_expected_and_none_are_stored(store):
     assert store.save("one", OLD, image("c", packed=b"new")) == [0, None]
     assert store.names() == []
 
 
-def test_0_an_object_without_bytes_is_not_taken_for_none(store):
+def test_conflict_an_object_without_bytes_is_not_taken_for_none(store):
     store.client.set(store.key("o:one"), b"")
     assert store.save("one", NOTHING, OLD) == [0, b""]
     assert store.names() == ["o:one"]
 
 
 @pytest.mark.parametrize("is_left", [image(), image("a")])
-def test_2_entries_that_nothing_explains_are_left(store, is_left):
+def test_orphan_index_entries_that_nothing_explains_are_left(store, is_left):
     store.save("one", NOTHING, is_left)
     store.client.delete(store.key("o:one"))
     before = store.everything()
@@ -84,7 +84,7 @@ def test_3_a_deadline_that_is_past_writes_nothing(store, old):
 @pytest.mark.parametrize(
     "rest", ["o:one", "all", "expires", "idx", "c:one", "t:a", "t:c"]
 )
-def test_minus_1_names_the_key_of_another_type_and_writes_nothing(store, rest):
+def test_mistyped_names_the_key_of_another_type_and_writes_nothing(store, rest):
     store.save("one", NOTHING, OLD)
     key = store.mistype(rest)
     before = store.everything()

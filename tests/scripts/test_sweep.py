@@ -51,7 +51,7 @@ def test_bytes_that_the_server_has_not_removed_yet_go_too(store):
 
 
 @pytest.mark.parametrize("rest", ["expires", "all", "idx"])
-def test_minus_1_names_the_key_of_another_type_and_sweeps_nothing(store, rest):
+def test_mistyped_names_the_key_of_another_type_and_sweeps_nothing(store, rest):
     store.fill("one", terms=["a"], expire=FAR)
     store.expire_now("one")
     key = store.mistype(rest)

@@ -30,7 +30,7 @@ def test_what_is_stored_and_what_never_expired_is_left_alone(store):
 
 
 @pytest.mark.parametrize("rest", ["expires", "all", "idx"])
-def test_minus_1_names_the_key_of_another_type_and_sweeps_nothing(store, rest):
+def test_mistyped_names_the_key_of_another_type_and_sweeps_nothing(store, rest):
     store.fill("one", terms=["a"], expire=FAR)
     remove(store, "one")
     key = store.mistype(rest)

@@ -31,14 +31,14 @@ def test_it_leaves_what_save_would_have_left(store, update, old, new):
     assert store.everything() == updated
 
 
-def test_0_comes_with_the_bytes_that_are_stored(store, update):
+def test_conflict_comes_with_the_bytes_that_are_stored(store, update):
     store.save("one", NOTHING, image(packed=b"other", expire=FAR))
     before = store.everything()
     assert update() == [0, b"other"]
     assert store.everything() == before
 
 
-def test_0_alone_if_there_is_no_such_object(store, update):
+def test_conflict_alone_if_there_is_no_such_object(store, update):
     assert update() == [0, None]
     assert store.names() == []
 
@@ -51,7 +51,7 @@ def test_3_if_the_deadline_is_past_and_nothing_is_written(store, update):
 
 
 @pytest.mark.parametrize("rest", ["o:one", "expires"])
-def test_minus_1_names_the_key_of_another_type_and_writes_nothing(store, update, rest):
+def test_mistyped_names_the_key_of_another_type_and_writes_nothing(store, update, rest):
     store.save("one", NOTHING, OLD)
     key = store.mistype(rest)
     before = store.everything()
