@@ -8,8 +8,7 @@ import pytest
 from django.core.management import call_command, load_command_class
 
 from django_ormist import conf
-from django_ormist.connections import instrumentation, urls
-from django_ormist.models import options
+from django_ormist.connections import urls
 from tests.architecture.house import PACKAGE
 from tests.docs.pages import DOCS, blocks, run
 from tests.faults.test_repair import KINDS
@@ -17,17 +16,11 @@ from tests.faults.test_repair import KINDS
 PAGES = ("howto/repair", "howto/upgrading", "howto/deployment")
 
 
-@pytest.mark.skipif(
-    "pending_indexes" not in options._DEFAULTS, reason="has another name yet"
-)
 def test_the_code_of_the_guide_to_upgrades_runs(server):
     run("howto/upgrading")
     call_command("ormist_reindex", "Device", verbosity=0)
 
 
-@pytest.mark.skipif(
-    not hasattr(instrumentation, "listening"), reason="has another name yet"
-)
 def test_the_code_of_the_guide_to_deployment_runs(server):
     run("howto/deployment", skip=("ORMIST =",))
 
