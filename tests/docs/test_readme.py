@@ -7,6 +7,7 @@ import pytest
 
 import django_ormist as ormist
 from django_ormist import conf
+from tests.docs.pages import DOCS
 
 README = Path(__file__).parents[2] / "README.rst"
 
@@ -39,6 +40,13 @@ def test_the_readme_fits_on_two_screens_and_has_no_link_that_breaks_on_pypi():
     text = README.read_text()
     assert len(text.splitlines()) <= 110
     assert not re.search(r"`_|\.\. (image|include|_)|:(doc|ref):", text)
+
+
+def test_the_pages_that_the_readme_names_exist():
+    titles = {page.read_text().splitlines()[0] for page in DOCS.rglob("*.rst")}
+    named = set(re.findall(r"(?<!\*)\*([A-Z][^*]+)\*", README.read_text()))
+    assert len(named) == 4
+    assert {" ".join(each.split()) for each in named} <= titles
 
 
 def test_the_commands_of_the_readme_exist():
