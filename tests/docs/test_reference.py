@@ -124,7 +124,7 @@ def test_every_signal_is_described():
 
 
 def test_every_key_of_the_settings_is_described():
-    assert missing({*conf._KEYS, *conf._TEST_KEYS, *session_settings._READERS}) == []
+    assert missing({*conf._KEYS, *conf._TEST_KEYS, *session_settings._VALIDATORS}) == []
 
 
 def test_every_command_is_described():

@@ -44,7 +44,7 @@ def test_every_setting_of_the_guide_is_valid(settings):
 def test_the_reference_has_every_setting_and_its_default(settings):
     ((value,),) = [each.values() for each in settings_of(REFERENCE)]
     settings.ORMIST_SESSIONS = value
-    assert set(value) == set(ours._READERS)
+    assert set(value) == set(ours._VALIDATORS)
     assert ours.current() == ours.Settings()
 
 
