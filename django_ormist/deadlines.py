@@ -69,7 +69,7 @@ def remaining_ms(deadline: Deadline) -> int:
     return deadline.ms if isinstance(deadline, Lifetime) else deadline - now_ms()
 
 
-def is_past(packed: bytes) -> Flow:
+def is_past(packed: bytes) -> Flow[bool]:
     """Flow that returns whether the deadline of a stored object is past on the server.
 
     The server removes objects itself, but for those whose TTL somebody set by hand. So
@@ -78,7 +78,8 @@ def is_past(packed: bytes) -> Flow:
     deadline_ms = deadline_of(packed)
     if deadline_ms is None or deadline_ms > now_ms():
         return False
-    return deadline_ms <= (yield CLOCK)
+    server_ms: float = yield CLOCK
+    return deadline_ms <= server_ms
 
 
 def moment_ms(moment: datetime) -> int:

@@ -42,7 +42,7 @@ def sample_of(request: Any, model: Any) -> Sample:
     return known
 
 
-def _sample(space: Space) -> Flow:
+def _sample(space: Space) -> Flow[Any]:
     """Flow that returns a Sample, without damaged objects, which the list reports."""
     pks = yield Operation("ZRANDMEMBER", (all_key(space),), (SAMPLE,))
     found = Sample()
@@ -103,6 +103,6 @@ def counts(asked: Sequence["Collection[Any]"]) -> list[int]:
     return numbers
 
 
-def _counts(asked: Iterable["Collection[Any]"]) -> Flow:
+def _counts(asked: Iterable["Collection[Any]"]) -> Flow[Any]:
     """Flow that returns the number of objects of each collection."""
     return (yield [search.count(each.space, each.query) for each in asked])

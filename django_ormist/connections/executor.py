@@ -2,7 +2,7 @@
 
 from collections.abc import Generator
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from redis.exceptions import NoScriptError
 
@@ -10,10 +10,12 @@ from ..operations.operation import Call, Flow, Operation, SignalEvent
 from . import connections, instrumentation
 from .instrumentation import has_listeners
 
+T = TypeVar("T")
+
 Batch = list[Operation] | SignalEvent | Call
 
 
-def run(flow: Flow, using: str) -> Any:
+def run(flow: Flow[T], using: str) -> T:
     """The answer of *flow*, carried over the connection *using*."""
     connection, dialogue = connections[using], _dialogue(flow)
     replies: list[Any] | Exception | None = None
@@ -31,12 +33,13 @@ def run(flow: Flow, using: str) -> Any:
                 parcel.signal.send(parcel.sender, **parcel.arguments)
                 replies = None
     except StopIteration as done:
-        return done.value
+        answer: T = done.value
+        return answer
     finally:
         dialogue.close()
 
 
-async def arun(flow: Flow, using: str) -> Any:
+async def arun(flow: Flow[T], using: str) -> T:
     """See run()."""
     connection, dialogue = connections[using], _dialogue(flow)
     replies: list[Any] | Exception | None = None
@@ -54,7 +57,8 @@ async def arun(flow: Flow, using: str) -> Any:
                 await parcel.signal.asend(parcel.sender, **parcel.arguments)
                 replies = None
     except StopIteration as done:
-        return done.value
+        answer: T = done.value
+        return answer
     finally:
         dialogue.close()
 
@@ -77,7 +81,7 @@ async def _araised_by(call: Call) -> Exception | None:
     return None
 
 
-def _dialogue(flow: Flow) -> Generator[Batch, Any, Any]:
+def _dialogue(flow: Flow[T]) -> Generator[Batch, Any, T]:
     """What *flow* wants sent, one parcel at a time; takes the raw replies."""
     answer: Any = None
     raised: Exception | None = None
@@ -100,7 +104,8 @@ def _dialogue(flow: Flow) -> Generator[Batch, Any, Any]:
             else:
                 answer = []
     except StopIteration as done:
-        return done.value
+        result: T = done.value
+        return result
     finally:
         flow.close()
 

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from ..models.collection import Collection
 
 
-def facets(asked: "Collection[Any]", name: str, values: Iterable[Any] | None) -> Flow:
+def facets(
+    asked: "Collection[Any]", name: str, values: Iterable[Any] | None
+) -> Flow[dict[Any, int]]:
     """Flow: {value: how many have it}, the lowest value first. One round trip.
 
     values: count these alone, of an indexed attribute or of ``tags``.
@@ -54,7 +56,7 @@ def facets(asked: "Collection[Any]", name: str, values: Iterable[Any] | None) ->
     return {_value(name, entry): entry.number for entry in counted}
 
 
-def distinct(asked: "Collection[Any]", name: str) -> Flow:
+def distinct(asked: "Collection[Any]", name: str) -> Flow[list[Any]]:
     """Flow: each value of an ordered attribute once, in its order; None if any lacks
     it. One round trip."""
     if asked.query.is_empty:
@@ -110,7 +112,7 @@ class _Wanted(NamedTuple):
 
 def aggregate(
     asked: "Collection[Any]", given: tuple[Any, ...], named: dict[str, Any]
-) -> Flow:
+) -> Flow[dict[str, Any]]:
     """Flow: {alias: result} of Django's aggregates. One round trip."""
     check_unsliced(asked, "aggregate")
     wanted = [_wanted(asked, None, each) for each in given]

@@ -131,12 +131,12 @@ class SaveAttempt:
         """In place of the write, when the deadline is past: of these bytes alone."""
         return objects.delete(self.space, self.pk, self.old, self.meta.is_indexed)
 
-    def forgetting(self) -> Flow:
+    def forgetting(self) -> Flow[None]:
         """Flow: remove index entries of an object that is not there."""
         meta = self.meta
         return forget(self.space, self.pk, meta.ordered, meta.unique)
 
-    def settle(self, reply: tuple[Reply, Any]) -> Flow:
+    def settle(self, reply: tuple[Reply, Any]) -> Flow[bool]:
         """Flow: from the first reply to the end; False if its deadline was past."""
         while True:
             code, stored = reply

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from string import ascii_letters
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from .. import signals
 from ..connections import connections
@@ -26,12 +26,14 @@ if TYPE_CHECKING:
     from ..models.base import Model
     from ..models.collection import Collection
 
+M = TypeVar("M", bound="Model")
+
 BATCHES_A_TRIP = 10
 
 
 def create(
-    asked: "Collection[Any]", objs: Iterable["Model"], batch_size: int | None
-) -> Flow:
+    asked: "Collection[M]", objs: Iterable[M], batch_size: int | None
+) -> Flow[list[M]]:
     """Flow: insert new objects in batches, each all or none; the objects."""
     size = checked_size(batch_size)
     instances = checked_objects(asked, objs)
@@ -55,7 +57,7 @@ def create(
 
 
 def batches_of(
-    asked: "Collection[Any]", instances: list["Model"], size: int
+    asked: "Collection[Any]", instances: Sequence["Model"], size: int
 ) -> list[tuple[list["Model"], list[NewObject]]]:
     """The objects in batches, each with what is to be inserted."""
     codec, batches = connections[asked.db].codec, []
@@ -113,7 +115,7 @@ def settled(
     reply: tuple[Reply, Any],
     passes_over: bool = False,
     arbiter: tuple[str, ...] | None = None,
-) -> Flow:
+) -> Flow[tuple[list["Model"], list[NewObject], tuple[Reply, Any]]]:
     """Flow: a batch without what is past its deadline, and its last answer.
 
     Sent again where it waited for another, and where what was in its way is removed.
@@ -155,7 +157,7 @@ def _new(instance: "Model", codec: str) -> NewObject:
     return NewObject(instance.id, image, counters)
 
 
-def checked_objects(asked: "Collection[Any]", objs: Iterable["Model"]) -> list["Model"]:
+def checked_objects(asked: "Collection[M]", objs: Iterable[M]) -> list[M]:
     """The objects as a list. Raises TypeError for one of another model."""
     model = asked.model
     instances = [each if type(each) is model else unwrapped(each) for each in objs]
@@ -168,7 +170,7 @@ def checked_objects(asked: "Collection[Any]", objs: Iterable["Model"]) -> list["
     return instances
 
 
-def _check_ids(asked: "Collection[Any]", instances: list["Model"]) -> None:
+def _check_ids(asked: "Collection[Any]", instances: Sequence["Model"]) -> None:
     """Raises IntegrityError for a double id."""
     seen = set()
     for instance in instances:
@@ -196,7 +198,7 @@ def _so_far(written: int) -> str:
 
 def save(
     asked: "Collection[Any]", objs: Iterable["Model"], batch_size: int | None
-) -> Flow:
+) -> Flow[int]:
     """Flow: save objects that exist or not, many a trip; how many."""
     size = checked_size(batch_size)
     instances, number = checked_objects(asked, objs), 0
@@ -224,7 +226,7 @@ def update(
     objs: Iterable["Model"],
     fields: Iterable[str],
     batch_size: int | None = None,
-) -> Flow:
+) -> Flow[int]:
     """Flow: store these fields of objects that are stored, and no other; how many."""
     refuse(asked.db, "bulk_update()")
     names = checked_fields(asked.model, fields)
@@ -283,7 +285,7 @@ def save_fields(
     force_insert: bool = False,
     force_update: bool = False,
     strict: bool = False,
-) -> Flow:
+) -> Flow[None]:
     """Flow that stores these fields of an object that is stored, and no others.
 
     One round trip, or two if the object was not loaded. Raises NotUpdated if it is
@@ -305,7 +307,7 @@ def save_fields(
         yield from save_flows.save(instance, using, force_update=force_update)
 
 
-def _store_fields(instance: "Model", using: str, names: set[str]) -> Flow:
+def _store_fields(instance: "Model", using: str, names: set[str]) -> Flow[None]:
     """Flow that stores the fields *names* of one object. See save_fields()."""
     model, guard = type(instance), guard_of(instance, using)
     refuse(using, "save(update_fields=...)")
@@ -366,7 +368,7 @@ def put(instance: "Model", found: StoredObject, names: Iterable[str]) -> None:
 
 
 def _are_collected(
-    asked: "Collection[Any]", instances: list["Model"], force_insert: bool = False
+    asked: "Collection[Any]", instances: Sequence["Model"], force_insert: bool = False
 ) -> bool:
     """Whether an atomic() block has taken them, to save them on its end."""
     block = current(asked.db)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..connections import connections
 from ..exceptions import FieldError, IntegrityError
@@ -19,6 +19,8 @@ from .update import Action, BatchUpdate, StoredObject
 if TYPE_CHECKING:
     from ..models.base import Model
     from ..models.collection import Collection
+
+M = TypeVar("M", bound="Model")
 
 PRIMARY_KEY = ("id",)
 
@@ -77,11 +79,11 @@ def on_conflict(
 
 
 def created(
-    asked: "Collection[Any]",
-    objs: Iterable["Model"],
+    asked: "Collection[M]",
+    objs: Iterable[M],
     batch_size: int | None,
     options: tuple[Any, ...],
-) -> Flow:
+) -> Flow[list[M]]:
     """Flow: bulk_create() with the options of on_conflict()."""
     on = on_conflict(asked, *options)
     if on is None:
@@ -93,16 +95,16 @@ Refused = list[tuple["Model", Obstacle]]
 
 
 def create(
-    asked: "Collection[Any]",
-    objs: Iterable["Model"],
+    asked: "Collection[M]",
+    objs: Iterable[M],
     batch_size: int | None,
     on: OnConflict,
-) -> Flow:
+) -> Flow[list[M]]:
     """Flow: insert new objects, and do as *on* says with the others; all objects."""
     refuse(asked.db, "bulk_create() with conflicts")
     size = bulk.checked_size(batch_size)
     instances = bulk.checked_objects(asked, objs)
-    waiting = instances
+    waiting: Sequence[Model] = instances
     disagreements = CorruptionGuard(asked.model._meta)
     while waiting:
         refused = yield from _insert(asked, waiting, size, on)
@@ -112,7 +114,7 @@ def create(
     return instances
 
 
-def _apart(instances: list["Model"]) -> Iterator[list["Model"]]:
+def _apart(instances: Sequence["Model"]) -> Iterator[list["Model"]]:
     """The objects in their order, in lists that hold no id twice.
 
     The second of an id then meets what became of the first, as any other object does.
@@ -127,8 +129,8 @@ def _apart(instances: list["Model"]) -> Iterator[list["Model"]]:
 
 
 def _insert(
-    asked: "Collection[Any]", instances: list["Model"], size: int, on: OnConflict
-) -> Flow:
+    asked: "Collection[Any]", instances: Sequence["Model"], size: int, on: OnConflict
+) -> Flow[Refused]:
     """Flow: insert what can be; the others in order, each with what is in its way."""
     refused: Refused = []
     batches = [
@@ -144,8 +146,9 @@ def _insert(
             )
             against = {each.number: each for each in obstacles}
             written = [i for i in range(len(some)) if i not in against]
-            instances_of, images_of = ([x[i] for i in written] for x in (some, new))
-            bulk.stored(asked, instances_of, images_of, now_ms)
+            bulk.stored(
+                asked, [some[i] for i in written], [new[i] for i in written], now_ms
+            )
             refused += [(some[number], against[number]) for number in sorted(against)]
     return refused
 
@@ -155,7 +158,7 @@ def _update(
     refused: Refused,
     on: OnConflict,
     disagreements: CorruptionGuard,
-) -> Flow:
+) -> Flow[list["Model"]]:
     """Flow: update what is in the way; the objects of which it is gone by then."""
     wanted: dict[str, list[Model]] = {}
     for instance, obstacle in refused:

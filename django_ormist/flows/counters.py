@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ..models.base import Model
 
 
-def increment(instance: "Model", using: str, name: str, by: Any) -> Flow:
+def increment(instance: "Model", using: str, name: str, by: Any) -> Flow[Any]:
     """Flow: add *by* to a counter or an attribute as it is stored; the new value."""
     refuse(using, "increment()")
     if name not in instance._meta.counters:
@@ -36,7 +36,9 @@ def increment(instance: "Model", using: str, name: str, by: Any) -> Flow:
     return value
 
 
-def _increment_attribute(instance: "Model", using: str, name: str, by: Any) -> Flow:
+def _increment_attribute(
+    instance: "Model", using: str, name: str, by: Any
+) -> Flow[Any]:
     meta, space = instance._meta, instance._meta.space(using)
     key, codec = object_key(space, instance.id), connections[using].codec
     stored = instance._packed if instance._using == using else None

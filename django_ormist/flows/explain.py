@@ -38,7 +38,7 @@ def explain(
     asked: "Collection[Any]",
     format: str | None = None,
     options: Mapping[str, Any] | None = None,
-) -> Flow:
+) -> Flow[str]:
     """Flow: the text. One round trip, none of a query that cannot match.
 
     Of a page it is what the server did; of a list what it would look at. Raises

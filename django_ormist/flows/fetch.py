@@ -1,7 +1,7 @@
 """The flows that read: from a query to instances, or to parts of objects."""
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..codecs import unpack
 from ..deadlines import is_past
@@ -17,40 +17,42 @@ if TYPE_CHECKING:
     from ..models.collection import Collection
     from ..models.results import LazyResults
 
+T = TypeVar("T")
+
 _SHOWN = 20
 
 CHUNK = 1000
 """Objects in memory at a time, where iterator() is not told how many."""
 
 
-def parts(asked: "LazyResults[Any]", query: Query) -> Flow:
+def parts(asked: "LazyResults[T]", query: Query) -> Flow[list[T]]:
     """Flow: what is made of each object of a query, in order."""
     rows = yield from search.rows(asked.space, query, asked._has_counters)
     return asked._made(rows)
 
 
-def parts_of(asked: "LazyResults[Any]", pks: Sequence[bytes]) -> Flow:
+def parts_of(asked: "LazyResults[T]", pks: Sequence[bytes]) -> Flow[list[T]]:
     """Flow: what is made of those ids that are stored. One round trip."""
     rows = yield from search.rows_of(asked.space, pks, asked._has_counters)
     return asked._made(rows)
 
 
 def get(
-    asked: "LazyResults[Any]", pk: tuple[Any, ...], lookups: dict[str, Any]
-) -> Flow:
+    asked: "LazyResults[T]", pk: tuple[Any, ...], lookups: dict[str, Any]
+) -> Flow[T]:
     """Flow: the one object, or DoesNotExist, or MultipleObjectsReturned."""
     return _there(asked, (yield from _at_most_one(asked, pk, lookups)))
 
 
 def get_or_none(
-    asked: "LazyResults[Any]", pk: tuple[Any, ...], lookups: dict[str, Any]
-) -> Flow:
+    asked: "LazyResults[T]", pk: tuple[Any, ...], lookups: dict[str, Any]
+) -> Flow[T | None]:
     """Flow: the one object or None. Raises MultipleObjectsReturned."""
     found = yield from _at_most_one(asked, pk, lookups)
     return found[0] if found else None
 
 
-def of_id(asked: "LazyResults[Any]", pk: str) -> Flow:
+def of_id(asked: "LazyResults[T]", pk: str) -> Flow[T | None]:
     """Flow: the object of this id, if it is found in the collection, or None."""
     if asked.query.pks is None and _is_by_pk(asked.query):
         found = yield from _by_pk(asked, pk)
@@ -59,8 +61,8 @@ def of_id(asked: "LazyResults[Any]", pk: str) -> Flow:
 
 
 def _at_most_one(
-    asked: "LazyResults[Any]", pk: tuple[Any, ...], lookups: dict[str, Any]
-) -> Flow:
+    asked: "LazyResults[T]", pk: tuple[Any, ...], lookups: dict[str, Any]
+) -> Flow[list[T]]:
     """Flow: a list of the one object or of none. Raises MultipleObjectsReturned."""
     query = _one(asked, pk, lookups)
     if query.pks is not None and len(query.pks) == 1 and _is_by_pk(query):
@@ -78,7 +80,7 @@ def _at_most_one(
     return found
 
 
-def _there(asked: "LazyResults[Any]", found: list[Any]) -> Any:
+def _there(asked: "LazyResults[T]", found: list[T]) -> T:
     """The first of what was found. Raises DoesNotExist."""
     if not found:
         model = asked.model
@@ -111,7 +113,7 @@ def _is_by_pk(query: Query) -> bool:
     return not (query.terms or query.conditions or query.is_sliced)
 
 
-def _by_pk(asked: "LazyResults[Any]", pk: str) -> Flow:
+def _by_pk(asked: "LazyResults[T]", pk: str) -> Flow[list[T]]:
     """Flow: a list of the object of this id: a bare GET if there are no counters."""
     space = asked.space
     if asked._has_counters:
@@ -126,7 +128,7 @@ def _by_pk(asked: "LazyResults[Any]", pk: str) -> Flow:
     return asked._made([(pk.encode(), packed, counters)])
 
 
-def first(asked: "LazyResults[Any]") -> Flow:
+def first(asked: "LazyResults[T]") -> Flow[T | None]:
     """Flow: the first object or None."""
     if asked._cache is not None:
         return asked._cache[0] if asked._cache else None
@@ -134,12 +136,12 @@ def first(asked: "LazyResults[Any]") -> Flow:
     return found[0] if found else None
 
 
-def the_first(asked: "LazyResults[Any]") -> Flow:
+def the_first(asked: "LazyResults[T]") -> Flow[T]:
     """Flow: the first object. Raises DoesNotExist."""
     return _there(asked, (yield from asked._parts(asked.query.slice(0, 1))))
 
 
-def last(asked: "LazyResults[Any]") -> Flow:
+def last(asked: "LazyResults[T]") -> Flow[T | None]:
     """Flow: the last object or None. Raises TypeError for a slice."""
     if asked._cache is not None:
         return asked._cache[-1] if asked._cache else None
@@ -149,14 +151,14 @@ def last(asked: "LazyResults[Any]") -> Flow:
     return found[0] if found else None
 
 
-def count(asked: "LazyResults[Any]") -> Flow:
+def count(asked: "LazyResults[Any]") -> Flow[int]:
     """Flow: how many. No round trip where the collection was evaluated."""
     if asked._cache is not None:
         return len(asked._cache)
     return (yield from search.size(asked.space, asked.query))
 
 
-def exists(asked: "LazyResults[Any]") -> Flow:
+def exists(asked: "LazyResults[Any]") -> Flow[bool]:
     """Flow: whether there is any, in whatever order. No trip where it was evaluated."""
     if asked._cache is not None:
         return bool(asked._cache)
@@ -165,7 +167,7 @@ def exists(asked: "LazyResults[Any]") -> Flow:
     return bool(rows)
 
 
-def contains(asked: "Collection[Any]", obj: "Model") -> Flow:
+def contains(asked: "Collection[Any]", obj: "Model") -> Flow[bool]:
     """Flow: whether this object is stored and matches."""
     obj = unwrapped(obj)
     if not hasattr(type(obj), "_meta"):
@@ -181,12 +183,12 @@ def contains(asked: "Collection[Any]", obj: "Model") -> Flow:
     return bool((yield from search.rows(asked.space, query, False)))
 
 
-def raw_ids(asked: "LazyResults[Any]") -> Flow:
+def raw_ids(asked: "LazyResults[Any]") -> Flow[list[bytes]]:
     """Flow: the ids as they are stored."""
     return search.ids(asked.space, asked.query)
 
 
-def ids(asked: "Collection[Any]") -> Flow:
+def ids(asked: "Collection[Any]") -> Flow[list[str]]:
     """Flow: the ids."""
     if asked._cache is not None:
         return [instance.id for instance in asked._cache]
@@ -195,8 +197,8 @@ def ids(asked: "Collection[Any]") -> Flow:
 
 
 def in_bulk(
-    asked: "LazyResults[Any]", id_list: Iterable[Any] | None, name: str
-) -> Flow:
+    asked: "LazyResults[T]", id_list: Iterable[Any] | None, name: str
+) -> Flow[dict[Any, T]]:
     """Flow that returns what is asked for by id, or by a value that is unique."""
     query, is_by_pk = asked.query, name in ("pk", "id")
     if query.is_sliced:

@@ -28,7 +28,7 @@ def save(
     force_insert: bool = False,
     force_update: bool = False,
     strict: bool = False,
-) -> Flow:
+) -> Flow[None]:
     """Flow: write the instance. One round trip where nobody wrote it meanwhile."""
     if force_insert and (force_update or strict):
         raise ValueError("Cannot force both an insert and an update: choose one.")
@@ -57,7 +57,7 @@ def save(
         yield SignalEvent(signals.post_save, model, arguments)
 
 
-def delete(instance: "Model", using: str) -> Flow:
+def delete(instance: "Model", using: str) -> Flow[tuple[int, dict[str, int]]]:
     """Flow: delete the instance: how many, and of which label. One round trip."""
     model = type(instance)
     arguments = {"instance": instance, "using": using}
@@ -78,7 +78,7 @@ def delete(instance: "Model", using: str) -> Flow:
     return (1, {instance._meta.label: 1}) if deleted else (0, {})
 
 
-def delete_stored(instance: "Model", using: str, old: Image) -> Flow:
+def delete_stored(instance: "Model", using: str, old: Image) -> Flow[bool]:
     """Flow: delete what is stored, whoever wrote it; whether anything was."""
     space = instance._meta.space(using)
     while True:
@@ -101,7 +101,7 @@ def refresh(
     using: str,
     fields: Iterable[str] | None = None,
     source: "Collection[Any] | Manager[Any] | None" = None,
-) -> Flow:
+) -> Flow[None]:
     """Flow that reads the instance anew, as it is found in *source*.
 
     One round trip; none if *fields* is empty. Raises DoesNotExist.

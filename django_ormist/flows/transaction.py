@@ -118,7 +118,7 @@ def atomic(using: Any = None, durable: bool = False) -> Any:
     return Atomic(using or "default", durable)
 
 
-def commit(block: Transaction) -> Flow:
+def commit(block: Transaction) -> Flow[None]:
     """Flow: apply what a block has collected. One round trip without a conflict."""
     chains = object_writes(block.entries)
     if len(chains) > MOST_OBJECTS:
@@ -257,7 +257,7 @@ class ObjectWrites:
             commit_operations.absent(self.space, each) for each in conditions if each
         ]
 
-    def take(self, code: Reply, fact: Any) -> Flow:
+    def take(self, code: Reply, fact: Any) -> Flow[None]:
         """Flow: go by the answer to the part. Raises IntegrityError."""
         last = self.entries[-1]
         if code is Reply.REFUSED:

@@ -92,7 +92,7 @@ class BatchUpdate:
     error: Exception | None = None
     _overdue: set[str] = field(default_factory=set)
 
-    def made(self, pks: Iterable[bytes], known: Iterable[Row] = ()) -> Flow:
+    def made(self, pks: Iterable[bytes], known: Iterable[Row] = ()) -> Flow[int]:
         """Flow: change those of these ids that are stored; how many.
 
         known: more objects, as they were read before.
@@ -205,7 +205,7 @@ def _rows(pks: list[bytes], replies: list[Any]) -> list[Row]:
     return [row for row in rows if row[1] is not None]
 
 
-def delete(asked: "Collection[Any]") -> Flow:
+def delete(asked: "Collection[Any]") -> Flow[tuple[int, dict[str, int]]]:
     """Flow: delete what matches; (number, {label: number}).
 
     2 + ceil(N / 100) round trips. Raises TypeError for a slice.
@@ -216,7 +216,7 @@ def delete(asked: "Collection[Any]") -> Flow:
     return number, ({asked.model._meta.label: number} if number else {})
 
 
-def set_expire(asked: "Collection[Any]", expire: Expire) -> Flow:
+def set_expire(asked: "Collection[Any]", expire: Expire) -> Flow[int]:
     """Flow: give what matches another deadline; how many. As delete()."""
     check_unsliced(asked, "set_expire")
     refuse(asked.db, "A collection's set_expire()")
@@ -229,7 +229,7 @@ def set_expire(asked: "Collection[Any]", expire: Expire) -> Flow:
     return (yield from _change(asked, rewrite, moves=False))
 
 
-def update(asked: "Collection[Any]", values: dict[str, Any]) -> Flow:
+def update(asked: "Collection[Any]", values: dict[str, Any]) -> Flow[int]:
     """Flow: set values of what matches, computed of each; how many. As delete()."""
     refuse(asked.db, "update()")
     if asked.query.is_sliced:
@@ -254,7 +254,7 @@ def _change(
     rewrite: Updater,
     has_counters: bool = False,
     moves: bool = True,
-) -> Flow:
+) -> Flow[int]:
     """Flow: rewrite each object that matches, as it is stored; how many."""
     asked._cache = None
     meta, meets = asked.model._meta, matcher(asked.query.condition)

@@ -1,7 +1,7 @@
 """The flows of get_or_create and update_or_create: one winner, whatever races."""
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..exceptions import FieldError, IntegrityError
 from ..operations.operation import Call, Flow
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from ..models.base import Model
     from ..models.collection import Collection
 
+M = TypeVar("M", bound="Model")
+
 ATTEMPTS = 3
 """So often an insert is tried whose obstacle is gone when it is looked for."""
 
@@ -24,11 +26,11 @@ Values = Mapping[str, Any]
 
 
 def get_or_create(
-    asked: "Collection[Any]",
+    asked: "Collection[M]",
     defaults: Values | None,
     tags: tuple[str, ...],
     lookups: dict[str, Any],
-) -> Flow:
+) -> Flow[tuple[M, bool]]:
     """Flow: (the one object of these lookups, or a new one; whether it is new).
 
     One round trip where it is there, two where it is made. The step that inserts is
@@ -61,12 +63,12 @@ def get_or_create(
 
 
 def update_or_create(
-    asked: "Collection[Any]",
+    asked: "Collection[M]",
     defaults: Values | None,
     create_defaults: Values | None,
     tags: tuple[str, ...],
     lookups: dict[str, Any],
-) -> Flow:
+) -> Flow[tuple[M, bool]]:
     """Flow: as get_or_create(), but one that is there gets the defaults.
 
     Two round trips. What others change meanwhile is kept; if they change it so that it
@@ -94,7 +96,7 @@ def update_or_create(
         disagreements.note(key, packed)
 
 
-def _save(instance: "Model", guard: Guard, **options: Any) -> Flow:
+def _save(instance: "Model", guard: Guard, **options: Any) -> Flow[bool]:
     """Flow: call the model's own save(); False if the guard refused its write."""
     with guarded(instance, guard):
         try:
@@ -124,7 +126,7 @@ def _query(
     return filter_query(asked.query, asked.model._meta, tags, lookups, asked.db)
 
 
-def _found(asked: "Collection[Any]", query: Query) -> Flow:
+def _found(asked: "Collection[M]", query: Query) -> Flow[M | None]:
     """Flow: the one object of the query, or None."""
     return fetch.get_or_none(asked._chained(query), (), {})
 
@@ -147,14 +149,11 @@ def _values(lookups: Values, defaults: Values) -> Values:
     return _called({**given, **defaults})
 
 
-def _new(
-    model: "type[Model]", tags: tuple[str, ...], lookups: Values, values: Values
-) -> "Model":
+def _new(model: type[M], tags: tuple[str, ...], lookups: Values, values: Values) -> M:
     """Return what is created. ``tags`` of the lookups and of the values are tags."""
     more = [*_listed(lookups.get("tags", ())), *_listed(values.get("tags", ()))]
     attrs = {name: value for name, value in values.items() if name != "tags"}
-    instance: Model = model(*tags, *more, **attrs)
-    return instance
+    return model(*tags, *more, **attrs)
 
 
 def _listed(tags: Any) -> list[Any]:

@@ -59,7 +59,7 @@ def row_class(names: tuple[str, ...]) -> Any:
     return type("Row", (row,), {"__reduce__": __reduce__, "__slots__": ()})
 
 
-def parts(asked: "ValuesCollection[Any]", query: Query) -> Flow:
+def parts(asked: "ValuesCollection[T]", query: Query) -> Flow[list[T]]:
     """Flow: what is asked for, in order; distinct ones are sliced here."""
     if not asked.is_distinct:
         return (yield from fetch.parts(asked, query))
@@ -78,21 +78,21 @@ def parts(asked: "ValuesCollection[Any]", query: Query) -> Flow:
     return found[query.start : query.stop]
 
 
-def count(asked: "ValuesCollection[Any]") -> Flow:
+def count(asked: "ValuesCollection[Any]") -> Flow[int]:
     """Flow: how many. The order, which may keep from an index, is left out."""
     if asked._cache is None and asked.is_distinct:
         return len((yield from parts(asked, asked.query.clear_ordering())))
     return (yield from fetch.count(asked))
 
 
-def exists(asked: "ValuesCollection[Any]") -> Flow:
+def exists(asked: "ValuesCollection[Any]") -> Flow[bool]:
     """Flow: whether there is any."""
     if asked._cache is None and asked.is_distinct and asked.query.start:
         return bool((yield from parts(asked, asked.query.slice(0, 1))))
     return (yield from fetch.exists(asked))
 
 
-def last(asked: "ValuesCollection[Any]") -> Flow:
+def last(asked: "ValuesCollection[T]") -> Flow[T | None]:
     """Flow: the last or None. Raises TypeError for a slice."""
     if asked._cache is None and asked.is_distinct and not asked.query.is_sliced:
         found = yield from parts(asked, asked.query)
@@ -100,14 +100,14 @@ def last(asked: "ValuesCollection[Any]") -> Flow:
     return (yield from fetch.last(asked))
 
 
-def beginnings(asked: "ValuesCollection[Any]") -> Flow:
+def beginnings(asked: "ValuesCollection[Any]") -> Flow[list[Any]]:
     """Flow: what chunks are made of: ids, or the distinct parts."""
     if asked.is_distinct:
         return (yield from parts(asked, asked.query))
     return (yield from fetch.raw_ids(asked))
 
 
-def chunk(asked: "ValuesCollection[Any]", some: Sequence[Any]) -> Flow:
+def chunk(asked: "ValuesCollection[T]", some: Sequence[Any]) -> Flow[Sequence[T]]:
     """Flow: the parts of a chunk of beginnings()."""
     if asked.is_distinct:
         return some
@@ -116,7 +116,7 @@ def chunk(asked: "ValuesCollection[Any]", some: Sequence[Any]) -> Flow:
 
 def aggregate(
     asked: "ValuesCollection[Any]", given: tuple[Any, ...], named: dict[str, Any]
-) -> Flow:
+) -> Flow[dict[str, Any]]:
     """Flow: the aggregates of the objects. NotSupportedError of distinct parts."""
     if asked.is_distinct:
         raise NotSupportedError(
@@ -128,7 +128,7 @@ def aggregate(
 
 def explain(
     asked: "ValuesCollection[Any]", format: str | None, options: Mapping[str, Any]
-) -> Flow:
+) -> Flow[str]:
     """Flow: how the objects are found, and whether they are at all."""
     if not asked.is_distinct:
         return (yield from explain_flows.explain(asked.asked, format, options))

@@ -43,7 +43,7 @@ def object_to_line(
     return json.dumps({**head, **content, "counters": dict(counters)})
 
 
-def read_lines(model: type[Model], using: str, after: float, number: int) -> Flow:
+def read_lines(model: type[Model], using: str, after: float, number: int) -> Flow[Any]:
     """Flow that returns (lines, damaged keys, creation time of the last or None).
 
     It reads *number* objects after the creation time *after*, oldest first. Two round

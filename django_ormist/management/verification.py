@@ -232,18 +232,18 @@ class Verification:
             verdicts.append(verdict)
         return verdicts
 
-    def ask(self, flow: Flow) -> Any:
+    def ask(self, flow: Flow[Any]) -> Any:
         return run(flow, self.using)
 
     def ask_one(self, operation: Any) -> Any:
         return run(_one(operation), self.using)
 
 
-def _one(operation: Any) -> Flow:
+def _one(operation: Any) -> Flow[Any]:
     return (yield operation)
 
 
-def _all_put_aside(space: Any, keys: Sequence[bytes]) -> Flow:
+def _all_put_aside(space: Any, keys: Sequence[bytes]) -> Flow[Any]:
     # Each key has its own slot in a Cluster, and its place aside the same.
     return (yield [put_aside(space, key, b"") for key in keys])
 

@@ -360,7 +360,7 @@ class Model(Altering, metaclass=ModelBase):
 
     def _saving(
         self, alias: str, update_fields: Iterable[str] | None, *flags: bool
-    ) -> Flow:
+    ) -> Flow[None]:
         """Return the flow of save(), or of save(update_fields=...)."""
         if update_fields is None:
             return save_flows.save(self, alias, *flags)
@@ -370,16 +370,13 @@ class Model(Altering, metaclass=ModelBase):
     def delete(self, using: str | None = None) -> tuple[int, dict[str, int]]:
         """Delete the object, as (1, {label: 1}) or (0, {}). One round trip."""
         alias = self._alias(using)
-        deleted: tuple[int, dict[str, int]] = run(save_flows.delete(self, alias), alias)
-        return deleted
+        return run(save_flows.delete(self, alias), alias)
 
     @alters_data
     async def adelete(self, using: str | None = None) -> tuple[int, dict[str, int]]:
         """See delete()."""
         alias = self._alias(using)
-        deleted: tuple[int, dict[str, int]]
-        deleted = await arun(save_flows.delete(self, alias), alias)
-        return deleted
+        return await arun(save_flows.delete(self, alias), alias)
 
     @alters_data
     def refresh_from_db(

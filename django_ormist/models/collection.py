@@ -217,7 +217,7 @@ class Collection(Asking[M], LazyResults[M]):
         restore, space, alias = self.model._from_row, self.space, self.db
         return [restore(row, space, alias) for row in rows]
 
-    def _parts(self, query: Query) -> Flow:
+    def _parts(self, query: Query) -> Flow[list[M]]:
         return fetch.parts(self, query)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -243,16 +243,12 @@ class Collection(Asking[M], LazyResults[M]):
 
         A round trip for 100 objects, and two. Sends no signals.
         """
-        deleted: tuple[int, dict[str, int]]
-        deleted = run(update.delete(self), self.db)
-        return deleted
+        return run(update.delete(self), self.db)
 
     @alters_data
     async def adelete(self) -> tuple[int, dict[str, int]]:
         """See delete()."""
-        deleted: tuple[int, dict[str, int]]
-        deleted = await arun(update.delete(self), self.db)
-        return deleted
+        return await arun(update.delete(self), self.db)
 
     @alters_data
     def set_expire(self, expire: Expire) -> int:
@@ -260,14 +256,12 @@ class Collection(Asking[M], LazyResults[M]):
 
         A round trip for 100 objects, and two. Sends no signals.
         """
-        number: int = run(update.set_expire(self, expire), self.db)
-        return number
+        return run(update.set_expire(self, expire), self.db)
 
     @alters_data
     async def aset_expire(self, expire: Expire) -> int:
         """See set_expire()."""
-        number: int = await arun(update.set_expire(self, expire), self.db)
-        return number
+        return await arun(update.set_expire(self, expire), self.db)
 
 
 Manager.collection_class = Collection

@@ -35,103 +35,86 @@ class Asking(Writing[M], Answers[M]):
         Raises DoesNotExist, MultipleObjectsReturned.
         """
         asked = self._collection()
-        found: M = run(fetch.get(asked, pk, lookups), asked.db)
-        return found
+        return run(fetch.get(asked, pk, lookups), asked.db)
 
     async def aget(self, /, *pk: "str | int | UUID | Q", **lookups: Any) -> M:
         """See get()."""
         asked = self._collection()
-        found: M = await arun(fetch.get(asked, pk, lookups), asked.db)
-        return found
+        return await arun(fetch.get(asked, pk, lookups), asked.db)
 
     def get_or_none(self, /, *pk: "str | int | UUID | Q", **lookups: Any) -> M | None:
         """As get(), but None where get() raises DoesNotExist."""
         asked = self._collection()
-        found: M | None = run(fetch.get_or_none(asked, pk, lookups), asked.db)
-        return found
+        return run(fetch.get_or_none(asked, pk, lookups), asked.db)
 
     async def aget_or_none(
         self, /, *pk: "str | int | UUID | Q", **lookups: Any
     ) -> M | None:
         """See get_or_none()."""
         asked = self._collection()
-        found: M | None
-        found = await arun(fetch.get_or_none(asked, pk, lookups), asked.db)
-        return found
+        return await arun(fetch.get_or_none(asked, pk, lookups), asked.db)
 
     def first(self) -> M | None:
         """The first object, None where there is none. One round trip."""
         asked = self._collection()
-        found: M | None = run(fetch.first(asked), asked.db)
-        return found
+        return run(fetch.first(asked), asked.db)
 
     async def afirst(self) -> M | None:
         """See first()."""
         asked = self._collection()
-        found: M | None = await arun(fetch.first(asked), asked.db)
-        return found
+        return await arun(fetch.first(asked), asked.db)
 
     def last(self) -> M | None:
         """The last object, None where there is none. One round trip."""
         asked = self._collection()
-        found: M | None = run(fetch.last(asked), asked.db)
-        return found
+        return run(fetch.last(asked), asked.db)
 
     async def alast(self) -> M | None:
         """See last()."""
         asked = self._collection()
-        found: M | None = await arun(fetch.last(asked), asked.db)
-        return found
+        return await arun(fetch.last(asked), asked.db)
 
     # Facts about many
 
     def count(self) -> int:
         """How many live objects there are. One round trip, nothing is loaded."""
         asked = self._collection()
-        number: int = run(fetch.count(asked), asked.db)
-        return number
+        return run(fetch.count(asked), asked.db)
 
     async def acount(self) -> int:
         """See count()."""
         asked = self._collection()
-        number: int = await arun(fetch.count(asked), asked.db)
-        return number
+        return await arun(fetch.count(asked), asked.db)
 
     def exists(self) -> bool:
         """Whether there is any object. One round trip."""
         asked = self._collection()
-        is_there: bool = run(fetch.exists(asked), asked.db)
-        return is_there
+        return run(fetch.exists(asked), asked.db)
 
     async def aexists(self) -> bool:
         """See exists()."""
         asked = self._collection()
-        is_there: bool = await arun(fetch.exists(asked), asked.db)
-        return is_there
+        return await arun(fetch.exists(asked), asked.db)
 
     def contains(self, obj: "Model") -> bool:
         """Whether *obj* is among them, as it is stored. One round trip."""
         asked = self._collection()
-        is_there: bool = run(fetch.contains(asked, obj), asked.db)
-        return is_there
+        return run(fetch.contains(asked, obj), asked.db)
 
     async def acontains(self, obj: "Model") -> bool:
         """See contains()."""
         asked = self._collection()
-        is_there: bool = await arun(fetch.contains(asked, obj), asked.db)
-        return is_there
+        return await arun(fetch.contains(asked, obj), asked.db)
 
     def ids(self) -> list[str]:
         """The ids alone, in order. One round trip."""
         asked = self._collection()
-        pks: list[str] = run(fetch.ids(asked), asked.db)
-        return pks
+        return run(fetch.ids(asked), asked.db)
 
     async def aids(self) -> list[str]:
         """See ids()."""
         asked = self._collection()
-        pks: list[str] = await arun(fetch.ids(asked), asked.db)
-        return pks
+        return await arun(fetch.ids(asked), asked.db)
 
     def in_bulk(
         self, id_list: Iterable[Any] | None = None, *, field_name: str = "pk"
@@ -142,18 +125,14 @@ class Asking(Writing[M], Answers[M]):
         ValueError for another.
         """
         asked = self._collection()
-        found: dict[Any, M]
-        found = run(fetch.in_bulk(asked, id_list, field_name), asked.db)
-        return found
+        return run(fetch.in_bulk(asked, id_list, field_name), asked.db)
 
     async def ain_bulk(
         self, id_list: Iterable[Any] | None = None, *, field_name: str = "pk"
     ) -> dict[Any, M]:
         """See in_bulk()."""
         asked = self._collection()
-        found: dict[Any, M]
-        found = await arun(fetch.in_bulk(asked, id_list, field_name), asked.db)
-        return found
+        return await arun(fetch.in_bulk(asked, id_list, field_name), asked.db)
 
     def iterator(self, chunk_size: int | None = None) -> Iterator[M]:
         """Return each object once, *chunk_size* (1000) in memory at a time, none kept.

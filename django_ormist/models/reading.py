@@ -136,14 +136,12 @@ class Answers(Asked[M], Values):
         names: as those of order_by().
         """
         asked = self._collection()._first_by(names)
-        found: M = run(fetch.the_first(asked), asked.db)
-        return found
+        return run(fetch.the_first(asked), asked.db)
 
     async def aearliest(self, *names: Any) -> M:
         """See earliest()."""
         asked = self._collection()._first_by(names)
-        found: M = await arun(fetch.the_first(asked), asked.db)
-        return found
+        return await arun(fetch.the_first(asked), asked.db)
 
     def latest(self, *names: Any) -> M:
         """The last by these names, or by creation. Raises DoesNotExist. One trip.
@@ -152,14 +150,12 @@ class Answers(Asked[M], Values):
         has it.
         """
         asked = self._collection()._first_by(names, is_last=True)
-        found: M = run(fetch.the_first(asked), asked.db)
-        return found
+        return run(fetch.the_first(asked), asked.db)
 
     async def alatest(self, *names: Any) -> M:
         """See latest()."""
         asked = self._collection()._first_by(names, is_last=True)
-        found: M = await arun(fetch.the_first(asked), asked.db)
-        return found
+        return await arun(fetch.the_first(asked), asked.db)
 
     # Numbers
 
@@ -170,19 +166,14 @@ class Answers(Asked[M], Values):
         ``tags``. Raises FieldError.
         """
         asked = self._collection()
-        counted: dict[Any, int] = run(
-            aggregate_flows.facets(asked, name, values), asked.db
-        )
-        return counted
+        return run(aggregate_flows.facets(asked, name, values), asked.db)
 
     async def afacets(
         self, name: str, values: Iterable[Any] | None = None
     ) -> dict[Any, int]:
         """See facets()."""
         asked = self._collection()
-        counted: dict[Any, int]
-        counted = await arun(aggregate_flows.facets(asked, name, values), asked.db)
-        return counted
+        return await arun(aggregate_flows.facets(asked, name, values), asked.db)
 
     def aggregate(self, *given: Any, **named: Any) -> dict[str, Any]:
         """Django's Count, Min, Max, Sum, Avg over ordered attributes. One round trip.
@@ -190,16 +181,12 @@ class Answers(Asked[M], Values):
         Of no value None, or the aggregate's default. Raises FieldError.
         """
         asked = self._collection()
-        results: dict[str, Any]
-        results = run(aggregate_flows.aggregate(asked, given, named), asked.db)
-        return results
+        return run(aggregate_flows.aggregate(asked, given, named), asked.db)
 
     async def aaggregate(self, *given: Any, **named: Any) -> dict[str, Any]:
         """See aggregate()."""
         asked = self._collection()
-        results: dict[str, Any]
-        results = await arun(aggregate_flows.aggregate(asked, given, named), asked.db)
-        return results
+        return await arun(aggregate_flows.aggregate(asked, given, named), asked.db)
 
     def explain(self, *, format: str | None = None, **options: Any) -> str:
         """Return how the server answers: what it walks or sorts, and its sizes.
@@ -208,11 +195,9 @@ class Answers(Asked[M], Values):
         an option: there are none.
         """
         asked = self._collection()
-        text: str = run(explain_flows.explain(asked, format, options), asked.db)
-        return text
+        return run(explain_flows.explain(asked, format, options), asked.db)
 
     async def aexplain(self, *, format: str | None = None, **options: Any) -> str:
         """See explain()."""
         asked = self._collection()
-        text: str = await arun(explain_flows.explain(asked, format, options), asked.db)
-        return text
+        return await arun(explain_flows.explain(asked, format, options), asked.db)

@@ -10,7 +10,7 @@ from ..operations.operation import Flow
 from ..operations.search import Row
 from ..queries.query import RANDOM, Query
 
-T = TypeVar("T")
+T = TypeVar("T", covariant=True)
 
 _SHOWN = 20
 
@@ -69,7 +69,7 @@ class LazyResults(Generic[T]):
         """What is held of each of these rows."""
         raise NotImplementedError  # pragma: no cover
 
-    def _parts(self, query: Query) -> Flow:
+    def _parts(self, query: Query) -> Flow[builtins.list[T]]:
         """Flow: what is held of each row of a query, in order."""
         raise NotImplementedError  # pragma: no cover
 

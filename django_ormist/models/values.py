@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from .collection import Collection
 
-T = TypeVar("T")
+T = TypeVar("T", covariant=True)
 
 
 class ValuesCollection(LazyResults[T], Values):
@@ -127,7 +127,7 @@ class ValuesCollection(LazyResults[T], Values):
     def _made(self, rows: Iterable[Row]) -> builtins.list[T]:
         return values_flows.made(self, rows)
 
-    def _parts(self, query: Query) -> Flow:
+    def _parts(self, query: Query) -> Flow[list[T]]:
         return values_flows.parts(self, query)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -152,94 +152,77 @@ class ValuesCollection(LazyResults[T], Values):
 
         One round trip. Raises DoesNotExist, MultipleObjectsReturned.
         """
-        found: T = run(fetch.get(self, pk, lookups), self.db)
-        return found
+        return run(fetch.get(self, pk, lookups), self.db)
 
     async def aget(self, /, *pk: "str | int | UUID | Q", **lookups: Any) -> T:
         """See get()."""
-        found: T = await arun(fetch.get(self, pk, lookups), self.db)
-        return found
+        return await arun(fetch.get(self, pk, lookups), self.db)
 
     def first(self) -> T | None:
         """The first, None where there is none. One round trip."""
-        found: T | None = run(fetch.first(self), self.db)
-        return found
+        return run(fetch.first(self), self.db)
 
     async def afirst(self) -> T | None:
         """See first()."""
-        found: T | None = await arun(fetch.first(self), self.db)
-        return found
+        return await arun(fetch.first(self), self.db)
 
     def last(self) -> T | None:
         """The last, None where there is none. One round trip, unless distinct."""
-        found: T | None = run(values_flows.last(self), self.db)
-        return found
+        return run(values_flows.last(self), self.db)
 
     async def alast(self) -> T | None:
         """See last()."""
-        found: T | None = await arun(values_flows.last(self), self.db)
-        return found
+        return await arun(values_flows.last(self), self.db)
 
     def earliest(self, *names: Any) -> T:
         """See Collection.earliest()."""
         asked = self._of(self.asked._first_by(names))
-        found: T = run(fetch.the_first(asked), self.db)
-        return found
+        return run(fetch.the_first(asked), self.db)
 
     async def aearliest(self, *names: Any) -> T:
         """See earliest()."""
         asked = self._of(self.asked._first_by(names))
-        found: T = await arun(fetch.the_first(asked), self.db)
-        return found
+        return await arun(fetch.the_first(asked), self.db)
 
     def latest(self, *names: Any) -> T:
         """See Collection.latest()."""
         asked = self._of(self.asked._first_by(names, is_last=True))
-        found: T = run(fetch.the_first(asked), self.db)
-        return found
+        return run(fetch.the_first(asked), self.db)
 
     async def alatest(self, *names: Any) -> T:
         """See latest()."""
         asked = self._of(self.asked._first_by(names, is_last=True))
-        found: T = await arun(fetch.the_first(asked), self.db)
-        return found
+        return await arun(fetch.the_first(asked), self.db)
 
     # Facts about many
 
     def count(self) -> int:
         """How many. One round trip, unless they are distinct: then as list()."""
-        number: int = run(values_flows.count(self), self.db)
-        return number
+        return run(values_flows.count(self), self.db)
 
     async def acount(self) -> int:
         """See count()."""
-        number: int = await arun(values_flows.count(self), self.db)
-        return number
+        return await arun(values_flows.count(self), self.db)
 
     def exists(self) -> bool:
         """Whether there is any. One round trip."""
-        is_there: bool = run(values_flows.exists(self), self.db)
-        return is_there
+        return run(values_flows.exists(self), self.db)
 
     async def aexists(self) -> bool:
         """See exists()."""
-        is_there: bool = await arun(values_flows.exists(self), self.db)
-        return is_there
+        return await arun(values_flows.exists(self), self.db)
 
     def in_bulk(
         self, id_list: Iterable[Any] | None = None, *, field_name: str = "pk"
     ) -> dict[Any, T]:
         """See Collection.in_bulk(). Objects are told apart by their ids."""
-        found: dict[Any, T] = run(fetch.in_bulk(self, id_list, field_name), self.db)
-        return found
+        return run(fetch.in_bulk(self, id_list, field_name), self.db)
 
     async def ain_bulk(
         self, id_list: Iterable[Any] | None = None, *, field_name: str = "pk"
     ) -> dict[Any, T]:
         """See in_bulk()."""
-        found: dict[Any, T]
-        found = await arun(fetch.in_bulk(self, id_list, field_name), self.db)
-        return found
+        return await arun(fetch.in_bulk(self, id_list, field_name), self.db)
 
     def iterator(self, chunk_size: int | None = None) -> Iterator[T]:
         """See Collection.iterator(). Distinct ones are all read first."""
@@ -263,27 +246,19 @@ class ValuesCollection(LazyResults[T], Values):
 
     def aggregate(self, *given: Any, **named: Any) -> dict[str, Any]:
         """See Collection.aggregate(). NotSupportedError of distinct ones."""
-        results: dict[str, Any] = run(
-            values_flows.aggregate(self, given, named), self.db
-        )
-        return results
+        return run(values_flows.aggregate(self, given, named), self.db)
 
     async def aaggregate(self, *given: Any, **named: Any) -> dict[str, Any]:
         """See aggregate()."""
-        results: dict[str, Any] = await arun(
-            values_flows.aggregate(self, given, named), self.db
-        )
-        return results
+        return await arun(values_flows.aggregate(self, given, named), self.db)
 
     def explain(self, *, format: str | None = None, **options: Any) -> str:
         """See Collection.explain(): how the objects are found. One round trip."""
-        text: str = run(values_flows.explain(self, format, options), self.db)
-        return text
+        return run(values_flows.explain(self, format, options), self.db)
 
     async def aexplain(self, *, format: str | None = None, **options: Any) -> str:
         """See explain()."""
-        text: str = await arun(values_flows.explain(self, format, options), self.db)
-        return text
+        return await arun(values_flows.explain(self, format, options), self.db)
 
     # What is of objects alone
 

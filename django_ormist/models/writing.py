@@ -82,8 +82,7 @@ class Writing(Altering, Asked[M]):
         asked = self._collection()
         options = (ignore_conflicts, update_conflicts, update_fields, unique_fields)
         flow = bulk_upsert.created(asked, objs, batch_size, options)
-        stored: list[M] = run(flow, asked.db)
-        return stored
+        return run(flow, asked.db)
 
     @alters_data
     async def abulk_create(
@@ -99,8 +98,7 @@ class Writing(Altering, Asked[M]):
         asked = self._collection()
         options = (ignore_conflicts, update_conflicts, update_fields, unique_fields)
         flow = bulk_upsert.created(asked, objs, batch_size, options)
-        stored: list[M] = await arun(flow, asked.db)
-        return stored
+        return await arun(flow, asked.db)
 
     @alters_data
     def bulk_save(self, objs: Iterable[M], batch_size: int | None = None) -> int:
@@ -110,15 +108,13 @@ class Writing(Altering, Asked[M]):
         signal sent.
         """
         asked = self._collection()
-        number: int = run(bulk.save(asked, objs, batch_size), asked.db)
-        return number
+        return run(bulk.save(asked, objs, batch_size), asked.db)
 
     @alters_data
     async def abulk_save(self, objs: Iterable[M], batch_size: int | None = None) -> int:
         """See bulk_save()."""
         asked = self._collection()
-        number: int = await arun(bulk.save(asked, objs, batch_size), asked.db)
-        return number
+        return await arun(bulk.save(asked, objs, batch_size), asked.db)
 
     @alters_data
     def bulk_update(
@@ -131,8 +127,7 @@ class Writing(Altering, Asked[M]):
         save() is not called, and no signal sent.
         """
         asked = self._collection()
-        number: int = run(bulk.update(asked, objs, fields, batch_size), asked.db)
-        return number
+        return run(bulk.update(asked, objs, fields, batch_size), asked.db)
 
     @alters_data
     async def abulk_update(
@@ -140,8 +135,7 @@ class Writing(Altering, Asked[M]):
     ) -> int:
         """See bulk_update()."""
         asked = self._collection()
-        number: int = await arun(bulk.update(asked, objs, fields, batch_size), asked.db)
-        return number
+        return await arun(bulk.update(asked, objs, fields, batch_size), asked.db)
 
     @alters_data
     def get_or_create(
@@ -155,9 +149,7 @@ class Writing(Altering, Asked[M]):
         A new one is stored by ``save(force_insert=True, using=...)`` of the model.
         """
         asked = self._collection()
-        found: tuple[M, bool]
-        found = run(upsert.get_or_create(asked, defaults, tags, lookups), asked.db)
-        return found
+        return run(upsert.get_or_create(asked, defaults, tags, lookups), asked.db)
 
     @alters_data
     async def aget_or_create(
@@ -165,11 +157,9 @@ class Writing(Altering, Asked[M]):
     ) -> tuple[M, bool]:
         """See get_or_create()."""
         asked = self._collection()
-        found: tuple[M, bool]
-        found = await arun(
+        return await arun(
             upsert.get_or_create(asked, defaults, tags, lookups), asked.db
         )
-        return found
 
     @alters_data
     def update_or_create(
@@ -187,9 +177,7 @@ class Writing(Altering, Asked[M]):
         """
         asked = self._collection()
         given = (defaults, create_defaults, tags, lookups)
-        found: tuple[M, bool]
-        found = run(upsert.update_or_create(asked, *given), asked.db)
-        return found
+        return run(upsert.update_or_create(asked, *given), asked.db)
 
     @alters_data
     async def aupdate_or_create(
@@ -203,9 +191,7 @@ class Writing(Altering, Asked[M]):
         """See update_or_create()."""
         asked = self._collection()
         given = (defaults, create_defaults, tags, lookups)
-        found: tuple[M, bool]
-        found = await arun(upsert.update_or_create(asked, *given), asked.db)
-        return found
+        return await arun(upsert.update_or_create(asked, *given), asked.db)
 
     @alters_data
     def update(self, /, **values: Any) -> int:
@@ -217,12 +203,10 @@ class Writing(Altering, Asked[M]):
         100 objects, and two. save() is not called, and no signal sent.
         """
         asked = self._collection()
-        number: int = run(update_flows.update(asked, values), asked.db)
-        return number
+        return run(update_flows.update(asked, values), asked.db)
 
     @alters_data
     async def aupdate(self, /, **values: Any) -> int:
         """See update()."""
         asked = self._collection()
-        number: int = await arun(update_flows.update(asked, values), asked.db)
-        return number
+        return await arun(update_flows.update(asked, values), asked.db)

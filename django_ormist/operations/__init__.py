@@ -1,5 +1,5 @@
 """PLAN. What to ask of the server, as data; nothing here waits."""
 
-from .operation import Call, Flow, Operation, Script, SignalEvent, Step
+from .operation import Call, Flow, FlowItem, Operation, Script, SignalEvent
 
-__all__ = ["Call", "Flow", "Operation", "Script", "SignalEvent", "Step"]
+__all__ = ["Call", "Flow", "FlowItem", "Operation", "Script", "SignalEvent"]

@@ -26,7 +26,7 @@ CLOCK = Operation("TIME", (), parse=_time_ms)
 """The server's clock in ms."""
 
 
-def sweep(space: Space, limit: int = 50) -> Flow:
+def sweep(space: Space, limit: int = 50) -> Flow[Any]:
     """Flow: remove at most *limit* due objects; how many. One round trip.
 
     limit: 1 to 500. Fifty with eight terms each hold the server 1 to 3 ms.

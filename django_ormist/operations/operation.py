@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import sha1
 from importlib.resources import files
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 Word = bytes | str | int
 """What goes over the wire."""
@@ -103,8 +103,10 @@ class Call(NamedTuple):
     arguments: dict[str, Any]
 
 
-Step = Operation | list[Operation] | SignalEvent | Call
-"""What a flow may yield: one operation, several in one trip, a notice, or a call."""
+FlowItem = Operation | list[Operation] | SignalEvent | Call
+"""One operation, several for one round trip, a signal to send, or a method to call."""
 
-Flow = Generator[Step, Any, Any]
-"""A generator of steps that returns the answer."""
+T = TypeVar("T")
+
+Flow = Generator[FlowItem, Any, T]
+"""A generator that yields items, receives their answers, and returns a T."""

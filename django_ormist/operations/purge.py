@@ -1,6 +1,7 @@
 """Index entries whose object somebody removed behind our back."""
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from ..keys import Space, all_key, object_key, pk_bytes, unique_key
 from .objects import memo_of
@@ -15,7 +16,7 @@ def forget(
     pk: str,
     ordered: Iterable[str] = (),
     unique: Sequence[tuple[str, ...]] = (),
-) -> Flow:
+) -> Flow[None]:
     """Flow: take *pk* out of every index of its model; nothing else knows which.
 
     Called only where a write met entries of an object that is not there and that
@@ -56,7 +57,7 @@ def forget_parts(
     )
 
 
-def _values_held(space: Space, pk: str, names: tuple[str, ...]) -> Flow:
+def _values_held(space: Space, pk: str, names: tuple[str, ...]) -> Flow[Any]:
     """Flow: the values of one unique attribute that this id holds: one, or none."""
     key, cursor, found = unique_key(space, names), b"0", []
     while True:

@@ -110,7 +110,7 @@ class Doubt:
     seen: list[Seen] = field(default_factory=list)
 
 
-def examine(subject: Subject, doubts: Iterable[Doubt], is_mending: bool) -> Flow:
+def examine(subject: Subject, doubts: Iterable[Doubt], is_mending: bool) -> Flow[Any]:
     """Flow: the Faults of these ids, each looked at, and mended, in one step.
 
     Where the bytes that were read are not those that are stored by now, that id is
@@ -158,7 +158,7 @@ def _told(
     remarked: Sequence[tuple[Doubt, Image, Remarks]],
     waiting: list[Doubt],
     is_mending: bool,
-) -> Flow:
+) -> Flow[Any]:
     """Flow: the Faults that remarks tell of, repaired where there is a way.
 
     waiting: gets those that somebody wrote meanwhile.
@@ -182,7 +182,7 @@ def _told(
 
 def _renewed(
     subject: Subject, remarked: Sequence[tuple[Doubt, Image, Remarks]]
-) -> Flow:
+) -> Flow[Any]:
     """Flow: {id: the outcome} of writing what repairs. One round trip, or two."""
     space = subject.space
     able = [each for each in remarked if each[2].renewed is not None]

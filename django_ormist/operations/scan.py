@@ -11,7 +11,7 @@ from .stats import glob_escaped
 CHUNK = 1000
 
 
-def by_creation(space: Space, after: float, number: int) -> Flow:
+def by_creation(space: Space, after: float, number: int) -> Flow[Any]:
     """Flow: [(id, creation time)] of the next ids after that time, oldest first.
 
     At most *number* of them, [] at the end. Whatever is written meanwhile, each id that
@@ -41,7 +41,7 @@ def _after(space: Space, least: str, most: str, number: int) -> Operation:
     )
 
 
-def scores_of(space: Space, pks: Sequence[bytes]) -> Flow:
+def scores_of(space: Space, pks: Sequence[bytes]) -> Flow[Any]:
     """Flow: the creation time of each id, None where all has none."""
     operations = [
         Operation("ZMSCORE", (all_key(space),), tuple(pks[at : at + CHUNK]))
@@ -53,7 +53,7 @@ def scores_of(space: Space, pks: Sequence[bytes]) -> Flow:
     ]
 
 
-def loaded(space: Space, pks: Sequence[bytes]) -> Flow:
+def loaded(space: Space, pks: Sequence[bytes]) -> Flow[Any]:
     """Flow: [(id, its bytes or None)]."""
     replies = yield [
         load_many(space, pks[at : at + CHUNK]) for at in range(0, len(pks), CHUNK)
@@ -73,7 +73,7 @@ STEP = 5000
 
 def ids_beginning(
     space: Space, start: str, most: int = 50_000, limit: int = 100
-) -> Flow:
+) -> Flow[Any]:
     """Flow: ids that begin with *start*, and whether every id was looked at.
 
     No index knows how ids begin: at most *most* are looked at, in no order, and at

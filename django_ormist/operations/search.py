@@ -43,7 +43,7 @@ def count(space: Space, query: Query) -> Operation:
     )
 
 
-def counts(space: Space, query: Query, others: Sequence[Query]) -> Flow:
+def counts(space: Space, query: Query, others: Sequence[Query]) -> Flow[list[int]]:
     """Flow: how many live objects match the query and each of the others, in one trip.
 
     Where it asks for terms alone each is counted apart, so other clients come between.
@@ -54,9 +54,11 @@ def counts(space: Space, query: Query, others: Sequence[Query]) -> Flow:
         from . import composed
 
         conditions = [other.condition for other in others]
-        return (yield composed.counts(space, query, conditions))
+        numbers: list[int] = yield composed.counts(space, query, conditions)
+        return numbers
     every = [all_of((query.condition, other.condition)) for other in others]
-    return (yield [count(space, query.where(condition)) for condition in every])
+    numbers = yield [count(space, query.where(condition)) for condition in every]
+    return numbers
 
 
 def page(space: Space, query: Query, limit: int, want: str = "objects") -> Operation:
@@ -97,15 +99,17 @@ def members(space: Space, query: Query) -> Operation:
     return Operation("ZRANGE", keys or (all_key(space),), (0, -1))
 
 
-def ids(space: Space, query: Query) -> Flow:
+def ids(space: Space, query: Query) -> Flow[list[bytes]]:
     """Flow: the live ids of the query, slice applied. One round trip."""
     if query.is_empty:
         return []
+    found: list[bytes]
     if query.pks is not None and query.is_plain:
         rows = yield from _chosen(space, query, has_counters=False)
         return [pk for pk, _, _ in rows]
     if query.limit is not None and query.limit <= LARGEST_PAGE:
-        return (yield page(space, query, query.limit, "ids"))
+        found = yield page(space, query, query.limit, "ids")
+        return found
     if not query.is_plain:
         from . import composed
 
@@ -120,26 +124,28 @@ def ids(space: Space, query: Query) -> Flow:
     return found[query.start : query.stop] if query.is_sliced else found
 
 
-def rows(space: Space, query: Query, has_counters: bool) -> Flow:
+def rows(space: Space, query: Query, has_counters: bool) -> Flow[list[Row]]:
     """Flow: a Row for each live object of the query, in order.
 
     One round trip for a slice of 1000 or less, else 1 + ceil(N / 5000).
     """
     if query.is_empty:
         return []
+    found: list[Row]
     if query.pks is not None and query.is_plain:
         return (yield from _chosen(space, query, has_counters))
     if query.limit is not None and query.limit <= LARGEST_PAGE:
         want = "counters" if has_counters else "objects"
-        return (yield page(space, query, query.limit, want))
+        found = yield page(space, query, query.limit, want)
+        return found
     pks = yield from ids(space, query)
-    found: list[Row] = []
+    found = []
     for some in _cut(pks, CHUNK * CHUNKS_A_TRIP):
         found += yield from rows_of(space, some, has_counters)
     return found
 
 
-def rows_of(space: Space, pks: Sequence[bytes], has_counters: bool) -> Flow:
+def rows_of(space: Space, pks: Sequence[bytes], has_counters: bool) -> Flow[list[Row]]:
     """Flow: a Row for each of these ids that is stored. One round trip.
 
     One more where half of them or more are gone: what is left of those that expire is
@@ -160,18 +166,18 @@ def rows_of(space: Space, pks: Sequence[bytes], has_counters: bool) -> Flow:
     ]
 
 
-def size(space: Space, query: Query) -> Flow:
+def size(space: Space, query: Query) -> Flow[int]:
     """Flow: how many live objects the query's slice holds. One round trip."""
     if query.is_empty:
         return 0
     if query.pks is not None and not query.conditions:
         return len((yield from _chosen(space, query, has_counters=False)))
-    total = yield count(space, query)
+    total: int = yield count(space, query)
     stop = total if query.stop is None else min(query.stop, total)
     return max(stop - query.start, 0)
 
 
-def _chosen(space: Space, query: Query, has_counters: bool) -> Flow:
+def _chosen(space: Space, query: Query, has_counters: bool) -> Flow[list[Row]]:
     """Flow: the Rows of a query that names its ids, slice applied. One round trip."""
     pks = sorted(pk_bytes(pk) for pk in query.pks or ())
     probes = [

@@ -62,7 +62,7 @@ class Sample:
         return [pk for pk, _ in self.rows]
 
 
-def tally(space: Space) -> Flow:
+def tally(space: Space) -> Flow[Any]:
     """Flow: the Tally of a model. One round trip, O(log n)."""
     live, stored, deadlines = yield [
         search.count(space, Query()),
@@ -74,7 +74,9 @@ def tally(space: Space) -> Flow:
     return ModelCounts(live, max(deadlines - due, 0), due)
 
 
-def sample(space: Space, indexed: Callable[[str], bool], size: int = SAMPLE) -> Flow:
+def sample(
+    space: Space, indexed: Callable[[str], bool], size: int = SAMPLE
+) -> Flow[Any]:
     """Flow: a Sample of at most *size* objects, all of them where there are no more.
 
     indexed: whether the attribute of that name is. size: 1 to 1000. Two round trips.
@@ -96,7 +98,7 @@ def sample(space: Space, indexed: Callable[[str], bool], size: int = SAMPLE) -> 
     return Sample(rows, unreadable)
 
 
-def largest_tags(space: Space, seen: Sample, most: int = 5) -> Flow:
+def largest_tags(space: Space, seen: Sample, most: int = 5) -> Flow[Any]:
     """Flow: [(tag, how many live objects carry it)], the largest first.
 
     Chosen among those of the sample, so that no key is scanned; counted exactly. One
@@ -111,7 +113,7 @@ def largest_tags(space: Space, seen: Sample, most: int = 5) -> Flow:
 
 def size_bytes(
     space: Space, seen: Sample, has_counters: bool, indexes: Sequence[bytes] = ()
-) -> Flow:
+) -> Flow[Any]:
     """Flow: the bytes of memory that a model takes, extrapolated from a sample.
 
     Exact where the sample holds every object. Each object stands for its own bytes
@@ -149,7 +151,7 @@ def _memory(key: bytes) -> Operation:
     return Operation("MEMORY USAGE", (key,), parse=lambda reply: reply or 0)
 
 
-def _in_trips(operations: Iterable[Operation]) -> Flow:
+def _in_trips(operations: Iterable[Operation]) -> Flow[Any]:
     """Flow: the replies of any number of operations."""
     replies: list[Any] = []
     rest = iter(operations)
@@ -175,7 +177,7 @@ class Stored:
     expire_at_ms: int | None
 
 
-def stored(space: Space, pk: str) -> Flow:
+def stored(space: Space, pk: str) -> Flow[Any]:
     """Flow: what is Stored of one id. One round trip."""
     packed, counters, created_us, expire_at_ms = yield [
         objects.load(space, pk),
@@ -186,7 +188,7 @@ def stored(space: Space, pk: str) -> Flow:
     return Stored(packed, counters, created_us, expire_at_ms)
 
 
-def object_size_bytes(space: Space, pk: str) -> Flow:
+def object_size_bytes(space: Space, pk: str) -> Flow[Any]:
     """Flow: the bytes that one object takes with its counters, without the index.
 
     Raises ResponseError on a server without MEMORY USAGE. One round trip.
@@ -203,7 +205,7 @@ def _whole(score: Any) -> int | None:
 # ---------------------------------------------------------------- the server
 
 
-def server() -> Flow:
+def server() -> Flow[Any]:
     """Flow: what the server says of itself, as INFO names it: {field: text}."""
     return (yield Operation("INFO", (), parse=read_info))
 
@@ -284,7 +286,7 @@ def root(prefix: str) -> bytes:
     return Space(prefix, "").base.removesuffix(b"}:")
 
 
-def keys_by_model(start: bytes, prefix: str) -> Flow:
+def keys_by_model(start: bytes, prefix: str) -> Flow[Any]:
     """Flow: {model label: (objects, keys)} of the keys that begin with *start*.
 
     Registered models and others alike. O(keys of the database), in steps of 1000. A
@@ -304,7 +306,7 @@ def keys_by_model(start: bytes, prefix: str) -> Flow:
             return {label: (objects_of[label], keys_of[label]) for label in keys_of}
 
 
-def put_aside(start: bytes, prefix: str) -> Flow:
+def put_aside(start: bytes, prefix: str) -> Flow[Any]:
     """Flow: the keys that a repair put aside of those that begin with *start*."""
     head, found, cursor = prefix.encode() + b":", [], b"0"
     lost = head + b"lost:" + start.removeprefix(head)
@@ -315,12 +317,12 @@ def put_aside(start: bytes, prefix: str) -> Flow:
             return list(dict.fromkeys(found))
 
 
-def unlink(key: bytes) -> Flow:
+def unlink(key: bytes) -> Flow[Any]:
     """Flow: remove one key; how many there were."""
     return (yield Operation("UNLINK", (key,), is_write=True))
 
 
-def unlink_some(start: bytes, cursor: bytes, only_objects: bool = False) -> Flow:
+def unlink_some(start: bytes, cursor: bytes, only_objects: bool = False) -> Flow[Any]:
     """Flow: remove keys that begin with *start*: (next cursor, keys removed).
 
     Begins with the cursor ``b"0"``, and is through when that comes back. only_objects:
@@ -335,7 +337,7 @@ def unlink_some(start: bytes, cursor: bytes, only_objects: bool = False) -> Flow
     return (b"0" if int(cursor) == 0 else cursor), removed
 
 
-def copy_some(start: bytes, new: bytes, cursor: bytes) -> Flow:
+def copy_some(start: bytes, new: bytes, cursor: bytes) -> Flow[Any]:
     """Flow: copy keys that begin with *start* to keys that begin with *new*.
 
     Returns the next cursor, as unlink_some() does; expiration times are kept. Keys that

@@ -8,6 +8,7 @@ after the first. Memory is bounded by a page, whatever the store holds.
 
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from ..codecs import too_deep
 from ..exceptions import CorruptDataError
@@ -57,7 +58,7 @@ def kind_of(rest: bytes) -> bytes | None:
 # ---------------------------------------------------------------- keys
 
 
-def main_keys(subject: Subject, is_mending: bool) -> Flow:
+def main_keys(subject: Subject, is_mending: bool) -> Flow[Any]:
     """Flow: the Faults of the keys that every walk reads. One round trip, or two."""
     space = subject.space
     keys = [all_key(space), expires_key(space), memo_key(space)]
@@ -65,13 +66,13 @@ def main_keys(subject: Subject, is_mending: bool) -> Flow:
     return faults
 
 
-def keys(start: bytes, cursor: bytes) -> Flow:
+def keys(start: bytes, cursor: bytes) -> Flow[Any]:
     """Flow: a page of the keys that begin so: (next cursor, keys); it ends at b"0"."""
     cursor, found = yield scan(start, cursor)
     return (b"0" if int(cursor) == 0 else cursor), found
 
 
-def sort_out(subject: Subject, found: Iterable[bytes], is_mending: bool) -> Flow:
+def sort_out(subject: Subject, found: Iterable[bytes], is_mending: bool) -> Flow[Any]:
     """Flow: (Faults of these keys of a model, those whose entries are to be walked).
 
     Objects and counters that all does not know are examined; keys of another type and
@@ -107,7 +108,7 @@ def sort_out(subject: Subject, found: Iterable[bytes], is_mending: bool) -> Flow
     return faults + more, [key for key in sound if key != all_key(subject.space)]
 
 
-def _typed(subject: Subject, keys: Sequence[bytes], is_mending: bool) -> Flow:
+def _typed(subject: Subject, keys: Sequence[bytes], is_mending: bool) -> Flow[Any]:
     """Flow: (Faults of those of another Redis type, the others)."""
     types = yield [Operation("TYPE", (key,)) for key in keys]
     faults, sound = [], []
@@ -126,7 +127,7 @@ def _typed(subject: Subject, keys: Sequence[bytes], is_mending: bool) -> Flow:
 
 def _unlisted(
     subject: Subject, own: dict[bytes, list[bytes]], is_mending: bool
-) -> Flow:
+) -> Flow[Any]:
     """Flow: the Faults of objects, and of counters, that all does not know."""
     pks = list(dict.fromkeys((*own[b"o:"], *own[b"c:"])))
     if not pks:
@@ -151,7 +152,7 @@ def _unlisted(
     ]
 
 
-def _listed(space: Space, pks: Sequence[bytes]) -> Flow:
+def _listed(space: Space, pks: Sequence[bytes]) -> Flow[Any]:
     """Flow: those of the ids that all has."""
     scores = yield from scores_of(space, pks)
     return [pk for pk, score in zip(pks, scores, strict=True) if score is not None]
@@ -195,7 +196,7 @@ class Known:
         return self.packed is None and self.created is None
 
 
-def step(subject: Subject, walks: Sequence[Walk], is_mending: bool) -> Flow:
+def step(subject: Subject, walks: Sequence[Walk], is_mending: bool) -> Flow[Any]:
     """Flow: one Step over at most KEYS_A_TRIP walks."""
     done = Step()
     size = ENTRIES_A_STEP // max(len(walks), 1)
@@ -239,7 +240,9 @@ def _too_deep(subject: Subject, known: Mapping[bytes, Known]) -> Iterator[Fault]
             yield Fault("too-deep", subject.space.objects + pk, pk, name.encode())
 
 
-def _known(subject: Subject, pks: Sequence[bytes], imagined: Container[bytes]) -> Flow:
+def _known(
+    subject: Subject, pks: Sequence[bytes], imagined: Container[bytes]
+) -> Flow[Any]:
     """Flow: {id: what is Known of it}, the image of *imagined* alone: it costs."""
     found = yield from loaded(subject.space, pks)
     created = yield from scores_of(subject.space, pks)
@@ -321,7 +324,7 @@ def _named(
     pages: Iterable[Page],
     done: Step,
     is_mending: bool,
-) -> Flow:
+) -> Flow[Any]:
     """Flow: the ids that entries name; entries that name none are Faults at once."""
     ids: dict[bytes, None] = {}
     for walk, pairs in pages:
@@ -352,7 +355,7 @@ def _page(space: Space, walk: Walk, size: int) -> Operation:
     return Operation(verb, (walk.key,), (walk.cursor, "COUNT", size))
 
 
-def examine_all(subject: Subject, pks: Sequence[bytes], is_mending: bool) -> Flow:
+def examine_all(subject: Subject, pks: Sequence[bytes], is_mending: bool) -> Flow[Any]:
     """Flow: the Faults of these ids and of what their index entries lack."""
     doubts = [Doubt(*each) for each in (yield from loaded(subject.space, pks))]
     return (yield from examine(subject, doubts, is_mending))

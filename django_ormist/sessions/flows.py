@@ -47,7 +47,7 @@ LAST_DAY = datetime(9999, 12, 31)
 logger = logging.getLogger("django.security.SuspiciousSession")
 
 
-def load(store: "SessionStore") -> Flow:
+def load(store: "SessionStore") -> Flow[Any]:
     """Flow that returns the stored session as a dict. One round trip.
 
     The store forgets its key if the session is missing or unreadable.
@@ -69,14 +69,15 @@ def load(store: "SessionStore") -> Flow:
     return {}
 
 
-def exists(session_key: str | None) -> Flow:
+def exists(session_key: str | None) -> Flow[bool]:
     """Flow that returns whether a session is stored under this key. One round trip."""
     if not session_key:
         return False
-    return (yield objects.exists(_space(), private_id(session_key)))
+    is_stored: bool = yield objects.exists(_space(), private_id(session_key))
+    return is_stored
 
 
-def create(store: "SessionStore", own_attrs: dict[str, Any] | None = None) -> Flow:
+def create(store: "SessionStore", own_attrs: dict[str, Any] | None = None) -> Flow[Any]:
     """Flow that stores the session under a new key. One round trip.
 
     own_attrs: attributes of the stored object other than the session's keys.
@@ -91,7 +92,7 @@ def create(store: "SessionStore", own_attrs: dict[str, Any] | None = None) -> Fl
         return
 
 
-def insert(store: "SessionStore", own_attrs: dict[str, Any] | None = None) -> Flow:
+def insert(store: "SessionStore", own_attrs: dict[str, Any] | None = None) -> Flow[Any]:
     """Flow that stores a new session under the store's key.
 
     Raises CreateError if the key is taken. One round trip.
@@ -107,7 +108,7 @@ def insert(store: "SessionStore", own_attrs: dict[str, Any] | None = None) -> Fl
     _attach(store, record)
 
 
-def save(store: "SessionStore") -> Flow:
+def save(store: "SessionStore") -> Flow[None]:
     """Flow that stores the changes of the request.
 
     An unchanged session only renews its deadline. Raises UpdateError if the session
@@ -130,7 +131,7 @@ def save(store: "SessionStore") -> Flow:
     yield from _renew_if_changed(store, record, sent)
 
 
-def cycle(store: "SessionStore") -> Flow:
+def cycle(store: "SessionStore") -> Flow[Any]:
     """Flow that moves the session to a new key.
 
     Concurrent changes under the old key are carried over. Raises SessionInterrupted,
@@ -157,7 +158,7 @@ def cycle(store: "SessionStore") -> Flow:
         yield from _interrupt(store)
 
 
-def _end_old(store: "SessionStore", old: Session, is_cleared: bool) -> Flow:
+def _end_old(store: "SessionStore", old: Session, is_cleared: bool) -> Flow[Any]:
     """Flow that deletes the old session, and returns whether it was stored.
 
     Concurrent changes are first copied to the new session, unless the store was
@@ -177,7 +178,7 @@ def _end_old(store: "SessionStore", old: Session, is_cleared: bool) -> Flow:
     return code is Reply.DONE
 
 
-def _interrupt(store: "SessionStore") -> Flow:
+def _interrupt(store: "SessionStore") -> Flow[Any]:
     """Flow that deletes the session, empties the store, and raises SessionInterrupted.
 
     Django does not save an empty store, and deletes its cookie.
@@ -191,7 +192,7 @@ def _interrupt(store: "SessionStore") -> Flow:
     )
 
 
-def delete(store: "SessionStore", session_key: str | None) -> Flow:
+def delete(store: "SessionStore", session_key: str | None) -> Flow[Any]:
     """Flow that deletes a session, by default the store's own.
 
     One round trip for a loaded session, otherwise two.
@@ -206,7 +207,7 @@ def delete(store: "SessionStore", session_key: str | None) -> Flow:
     yield from save_flows.delete_stored(record, settings.using(), image)
 
 
-def record_visit(store: "SessionStore") -> Flow:
+def record_visit(store: "SessionStore") -> Flow[Any]:
     """Flow that stores the visit alone, unless one was recorded recently.
 
     The deadline is kept. A deleted session is not stored again.
@@ -230,7 +231,7 @@ def record_visit(store: "SessionStore") -> Flow:
         _attach(store, record, sent)
 
 
-def clear_expired() -> Flow:
+def clear_expired() -> Flow[int]:
     """Flow that removes every expired session, and returns their number."""
     total = 0
     while swept := (yield from sweep(_space())):
@@ -255,7 +256,7 @@ def _fill(store: "SessionStore", record: Session) -> dict[str, Any]:
     return attrs
 
 
-def _update(record: Session) -> Flow:
+def _update(record: Session) -> Flow[Any]:
     """Flow that saves a loaded record. Raises UpdateError if it is gone."""
     try:
         yield from save_flows.save(record, settings.using(), force_update=True)
@@ -263,7 +264,7 @@ def _update(record: Session) -> Flow:
         raise UpdateError from None
 
 
-def _replace(store: "SessionStore") -> Flow:
+def _replace(store: "SessionStore") -> Flow[Any]:
     """Flow that replaces the stored session, concurrent changes included.
 
     Raises UpdateError if it is gone.
@@ -288,7 +289,7 @@ def _replace(store: "SessionStore") -> Flow:
         return
 
 
-def _renew(store: "SessionStore", record: Session) -> Flow:
+def _renew(store: "SessionStore", record: Session) -> Flow[Any]:
     """Flow that renews the deadline alone, by the stored lifetime.
 
     Raises UpdateError if the session is gone.
@@ -316,7 +317,7 @@ def _renew(store: "SessionStore", record: Session) -> Flow:
         _merge_changes(store, record, sent)
 
 
-def _carry_over(store: "SessionStore", base: Record, theirs: Record) -> Flow:
+def _carry_over(store: "SessionStore", base: Record, theirs: Record) -> Flow[Any]:
     """Flow that applies the changes from *base* to *theirs* to the new session.
 
     Raises UpdateError if the new session is gone.
@@ -335,7 +336,7 @@ def _carry_over(store: "SessionStore", base: Record, theirs: Record) -> Flow:
 
 def _renew_if_changed(
     store: "SessionStore", record: Session, sent: dict[str, Any]
-) -> Flow:
+) -> Flow[Any]:
     """Flow that renews the deadline if a concurrent write changed the lifetime."""
     if record._packed is not None and record.attrs["lifetime"] != sent["lifetime"]:
         yield from _renew(store, record)

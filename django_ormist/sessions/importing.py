@@ -213,7 +213,7 @@ def _to_session(found: ForeignSession, progress: ImportProgress) -> Session | No
     return session
 
 
-def _stored_ids(sessions: list[Session]) -> Flow:
+def _stored_ids(sessions: list[Session]) -> Flow[Any]:
     """Flow that returns the ids of the stored sessions. One round trip."""
     space = Session._meta.space(settings.using())
     found = yield [objects.exists(space, each.id) for each in sessions]

@@ -39,7 +39,7 @@ async def alog_out_everywhere(user: Any, except_key: str | None = None) -> int:
     return number
 
 
-def _end_sessions(user_id: str, kept: str | None) -> Flow:
+def _end_sessions(user_id: str, kept: str | None) -> Flow[Any]:
     """Flow that deletes the sessions of a user except *kept*. It returns their number.
 
     It repeats the query until no new session is found, since a concurrent request may
@@ -55,7 +55,7 @@ def _end_sessions(user_id: str, kept: str | None) -> Flow:
         tried.update(untried)
 
 
-def _delete_sessions(user_id: str, pks: list[str]) -> Flow:
+def _delete_sessions(user_id: str, pks: list[str]) -> Flow[Any]:
     """Flow that deletes the user's sessions among *pks*. It returns their number."""
     found = Session.objects.find(user_id=user_id, pk__in=pks)
     number, _ = yield from update.delete(found)

@@ -151,7 +151,7 @@ class SessionStore(SessionBase):
         await super().adelete_test_cookie()
         self.modified = True
 
-    def _saving(self, must_create: bool) -> Flow:
+    def _saving(self, must_create: bool) -> Flow[Any]:
         return flows.insert(self) if must_create else flows.save(self)
 
     def _get_new_session_key(self) -> str:
@@ -161,7 +161,7 @@ class SessionStore(SessionBase):
     async def _aget_new_session_key(self) -> str:
         return self._get_new_session_key()
 
-    def _flag_outage(self, flow: Flow) -> Flow:
+    def _flag_outage(self, flow: Flow[Any]) -> Flow[Any]:
         """Flow that runs *flow*, and sets is_unavailable if it was closed early."""
         try:
             return (yield from flow)

@@ -110,7 +110,7 @@ class Command(OrmistCommand):
             self.progress.show(f"{label}: {pace.text('objects')}")
 
 
-def _size(model: type[Model], using: str) -> Flow:
+def _size(model: type[Model], using: str) -> Flow[Any]:
     return (yield scan.size(model._meta.space(using)))
 
 

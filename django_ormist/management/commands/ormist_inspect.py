@@ -141,7 +141,7 @@ class Command(OrmistCommand):
         persistence["last_snapshot"] = moment(saved and saved * 1_000_000)
         return {"alias": alias, "location": safe_url(alias), **facts}
 
-    def told(self, flow: Flow, using: str) -> Any:
+    def told(self, flow: Flow[Any], using: str) -> Any:
         """Return the answer of *flow*, or None with a line that says why.
 
         fakeredis has neither INFO nor MEMORY; an ACL or a host may forbid them.
