@@ -1,4 +1,4 @@
-"""The flows that answer with numbers and values, not objects: facets, aggregates."""
+"""Flows of facets(), distinct() and aggregate()."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 def facets(
     asked: "Collection[Any]", name: str, values: Iterable[Any] | None
 ) -> Flow[dict[Any, int]]:
-    """Flow: {value: how many have it}, the lowest value first. One round trip.
+    """Flow that returns ``{value: number of objects}``, sorted. One round trip.
 
-    values: count these alone, of an indexed attribute or of ``tags``.
+    values: count only these values of an indexed attribute or of ``tags``.
     """
     check_unsliced(asked, "facets")
     if not isinstance(name, str):
@@ -57,8 +57,10 @@ def facets(
 
 
 def distinct(asked: "Collection[Any]", name: str) -> Flow[list[Any]]:
-    """Flow: each value of an ordered attribute once, in its order; None if any lacks
-    it. One round trip."""
+    """Flow that returns the distinct values of an ordered attribute, sorted.
+
+    None is among them if an object lacks the attribute. One round trip.
+    """
     if asked.query.is_empty:
         return []
     matches, (counted,) = yield tally(asked.space, asked.query, [name])
@@ -79,7 +81,7 @@ def _check_ordered(asked: "Collection[Any]", name: str, verb: str) -> None:
 
 
 def _value(name: str, entry: ValueCount) -> Any:
-    """The value as an object holds it; by its sort key where that object is gone."""
+    """Return the value that an object has, or that of its sort key."""
     if entry.packed is not None:
         attrs, _, _ = unpack(entry.packed, b"")
         value = attrs.get(name)
@@ -98,7 +100,7 @@ def _value(name: str, entry: ValueCount) -> Any:
 
 
 class _Wanted(NamedTuple):
-    """One aggregate: of which matches, of which attribute (None: of the objects).
+    """One aggregate. name: its attribute, or None for the objects themselves.
 
     kind: the name of Django's own class, such as Sum.
     """
@@ -113,7 +115,7 @@ class _Wanted(NamedTuple):
 def aggregate(
     asked: "Collection[Any]", given: tuple[Any, ...], named: dict[str, Any]
 ) -> Flow[dict[str, Any]]:
-    """Flow: {alias: result} of Django's aggregates. One round trip."""
+    """Flow that returns ``{alias: result}`` of Django's aggregates. One round trip."""
     check_unsliced(asked, "aggregate")
     wanted = [_wanted(asked, None, each) for each in given]
     wanted += [_wanted(asked, alias, each) for alias, each in named.items()]
@@ -167,13 +169,13 @@ def _wanted(asked: "Collection[Any]", alias: str | None, given: Any) -> _Wanted:
 
 
 def _computes_as(given: type, kind: type) -> bool:
-    """Return whether a class derived from an aggregate is the same SQL function."""
+    """Whether a class derived from an aggregate is the same SQL function."""
     names = ("function", "template", "as_sql")
     return all(getattr(given, name) == getattr(kind, name) for name in names)
 
 
 def _filtered(asked: "Collection[Any]", given: "Aggregate") -> Query:
-    """The query of the objects that an aggregate is of. Raises FieldError."""
+    """Return the query of the objects that an aggregate covers. Raises FieldError."""
     narrower = filter_of(given)
     if narrower is None:
         return asked.query
@@ -204,7 +206,7 @@ def _result(wanted: _Wanted, counted: ValueCounts) -> Any:
 
 
 def _sum(name: str, pairs: list[tuple[Any, int]]) -> Any:
-    """As Python adds them: with a Decimal among them a Decimal, else a float or int."""
+    """Return the sum: a Decimal if one is among the values, else a float or int."""
     kinds = {type(value) for value, _ in pairs}
     if not all(issubclass(kind, int | float | Decimal) for kind in kinds):
         if all(hasattr(value, "total_seconds") for value, _ in pairs):

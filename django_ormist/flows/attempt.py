@@ -1,4 +1,4 @@
-"""One save under way."""
+"""The attempt to save one object by compare-and-swap."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
 
 class CorruptionGuard:
-    """What indexes said of objects that these do not say, in one call.
+    """The mismatches between indexes and objects in one call.
 
-    Somebody who writes meanwhile makes one; the same again and again is damage.
+    A concurrent write causes a mismatch once. The same mismatch again is damage.
     """
 
     def __init__(self, meta: Schema) -> None:
@@ -35,9 +35,9 @@ class CorruptionGuard:
         self.seen: Counter[tuple[bytes, bytes | None]] = Counter()
 
     def note(self, key: bytes, packed: bytes | None) -> None:
-        """An object with these bytes was not what it was found for.
+        """Note that an object with these bytes does not match its index entries.
 
-        Raises CorruptDataError where the same was seen three times.
+        Raises CorruptDataError at the third identical mismatch.
         """
         self.seen[key, packed] += 1
         if self.seen[key, packed] == 3:
@@ -48,11 +48,11 @@ class CorruptionGuard:
 
 
 class SaveAttempt:
-    """One save under way: what must be stored now, and what is to be.
+    """One attempt to save an object: the expected bytes and the new ones.
 
-    guard: what else must hold. Else Overtaken is raised. sent: the counters that were
-    assigned, as the write sets them. merged: the instance's attributes as they were
-    merged.
+    guard: a further condition; StaleMatch is raised if it fails. sent: the assigned
+    counters that the write sets. merged: the attributes of the instance after merging.
+    PendingSave derives from it for saves in a block.
     """
 
     def __init__(
@@ -82,9 +82,9 @@ class SaveAttempt:
         self.expect(self.loaded)
 
     def expect(self, stored: bytes | None, found: Record | None = None) -> None:
-        """*stored* is what is there: plan the write that goes on top of it.
+        """Plan the write on top of the bytes *stored*.
 
-        found: what these bytes hold, if that is known.
+        found: the contents of these bytes, if known.
         """
         self.stored = stored
         self.contents = self.mine
@@ -102,7 +102,7 @@ class SaveAttempt:
         self.new = self.contents.image(self.meta, self.codec)
 
     def operation(self) -> Operation:
-        """The write, refused by the server if something else is stored."""
+        """Return the write, which the server refuses if other bytes are stored."""
         if self.assigned:
             self.sent = {name: self.values[name] for name in self.assigned}
         write = objects.rewrite(
@@ -119,7 +119,7 @@ class SaveAttempt:
         return commit.unless(commit.absent(self.space, condition), write)
 
     def condition(self) -> Condition | None:
-        """What no live object may meet when it is written, if anything."""
+        """Return the condition that no live object may meet at the write, or None."""
         guard = self.guard
         if guard is None or not guard.is_insert:
             return None
@@ -128,16 +128,19 @@ class SaveAttempt:
         return guard.query.condition
 
     def removal(self) -> Operation:
-        """In place of the write, when the deadline is past: of these bytes alone."""
+        """Return the deletion that replaces a write whose expiration time is past."""
         return objects.delete(self.space, self.pk, self.old, self.meta.is_indexed)
 
     def forgetting(self) -> Flow[None]:
-        """Flow: remove index entries of an object that is not there."""
+        """Flow that removes index entries of an object that does not exist."""
         meta = self.meta
         return forget(self.space, self.pk, meta.ordered, meta.unique)
 
     def settle(self, reply: tuple[Reply, Any]) -> Flow[bool]:
-        """Flow: from the first reply to the end; False if its deadline was past."""
+        """Flow that retries from the first reply on.
+
+        Returns False if it was expired.
+        """
         while True:
             code, stored = reply
             if code is Reply.DONE:
@@ -163,7 +166,7 @@ class SaveAttempt:
             reply = yield self.operation()
 
     def done(self, now_ms: bytes | None) -> None:
-        """Tell the instance what is stored. What it was given meanwhile it keeps.
+        """Set the stored state on the instance, which keeps later assignments.
 
         now_ms: see Image.written_at().
         """
@@ -197,7 +200,7 @@ class SaveAttempt:
             instance._assigned.update(late)
 
     def refusal(self, stored: bytes | None) -> Exception | None:
-        """Why it cannot be done where this is stored; None if it can."""
+        """Return the error of a save on top of these bytes, or None."""
         if self.force_insert and stored is not None:
             return self.taken()
         if self.guard is not None and not self.guard.admits(
@@ -237,23 +240,23 @@ class SaveAttempt:
 
     @property
     def is_loaded(self) -> bool:
-        """Whether it merges with what is stored, or replaces it."""
+        """Whether the save merges with the stored object. Otherwise it replaces it."""
         return self.loaded is not None
 
     def base(self) -> Record | None:
-        """What its changes are changes of; None where it replaces what is stored."""
+        """Return the bytes that its changes refer to. None if it replaces all."""
         return None if self.loaded is None else self.read(self.loaded)
 
     def is_base(self, stored: bytes) -> bool:
-        """Whether its changes are changes of just this."""
+        """Whether its changes refer to exactly these bytes."""
         return stored == self.loaded
 
     def expected(self) -> bytes | None:
-        """The bytes that are stored if nobody else wrote the object."""
+        """Return the bytes that are stored unless another client wrote the object."""
         return self.loaded
 
     def counters(self) -> dict[str, int] | None:
-        """The counters to set: of a new or replaced object all, else the assigned."""
+        """Return the counters to set: all if new or replaced, else assigned ones."""
         if not self.meta.counters:
             return None
         if self.stored is None:
@@ -265,14 +268,14 @@ class SaveAttempt:
         return {name: self.values[name] for name in sorted(self.assigned)}
 
     def read(self, packed: bytes) -> Record:
-        """What these bytes of the object hold."""
+        """Return the contents of these bytes."""
         return Record.of(packed, object_key(self.space, self.pk))
 
 
 def held_by_another(
     model: str, pk: str, attrs: Mapping[str, Any], holder: Holder
 ) -> IntegrityError:
-    """The error where an object with *attrs* wants a unique value that another has."""
+    """Return the error for a unique value in *attrs* that another object has."""
     pairs = ", ".join(f"{name}={_shown(attrs.get(name))}" for name in holder.names)
     return IntegrityError(
         f"Cannot save {model} {pk!r}: {pairs} is taken by {model} "

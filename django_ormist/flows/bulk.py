@@ -1,4 +1,4 @@
-"""The flows that write many objects: bulk_create, bulk_save, bulk_update."""
+"""Flows of bulk_create(), bulk_save(), bulk_update() and save(update_fields=...)."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
@@ -34,7 +34,7 @@ BATCHES_A_TRIP = 10
 def create(
     asked: "Collection[M]", objs: Iterable[M], batch_size: int | None
 ) -> Flow[list[M]]:
-    """Flow: insert new objects in batches, each all or none; the objects."""
+    """Flow that inserts new objects in atomic batches, and returns the objects."""
     size = checked_size(batch_size)
     instances = checked_objects(asked, objs)
     _check_ids(asked, instances)
@@ -59,7 +59,7 @@ def create(
 def batches_of(
     asked: "Collection[Any]", instances: Sequence["Model"], size: int
 ) -> list[tuple[list["Model"], list[NewObject]]]:
-    """The objects in batches, each with what is to be inserted."""
+    """Return the objects in batches, each with its insertions."""
     codec, batches = connections[asked.db].codec, []
     for some in cut(instances, size):
         for instance in some:
@@ -74,9 +74,9 @@ def insertions(
     passes_over: bool = False,
     arbiter: tuple[str, ...] | None = None,
 ) -> list[Operation]:
-    """Return the insertions of one round trip: each needs all that go before it.
+    """Return the insertions of one round trip. Each requires those before it.
 
-    The nonce tells this request from any other that inserts the same objects.
+    The nonce distinguishes this request from others that insert the same objects.
     """
     if len(group) == 1:
         return [insertion(asked, group[0][1], None, passes_over, arbiter)]
@@ -116,9 +116,9 @@ def settled(
     passes_over: bool = False,
     arbiter: tuple[str, ...] | None = None,
 ) -> Flow[tuple[list["Model"], list[NewObject], tuple[Reply, Any]]]:
-    """Flow: a batch without what is past its deadline, and its last answer.
+    """Flow that returns a batch without expired objects, and its last answer.
 
-    Sent again where it waited for another, and where what was in its way is removed.
+    The batch is sent again if it waited for another one, or if a conflict is gone.
     """
     meta = asked.model._meta
     while reply[0] in (Reply.ORPHAN_INDEX, Reply.EXPIRED, Reply.NOT_RUN):
@@ -143,7 +143,7 @@ def stored(
     new: Iterable[NewObject],
     now_ms: bytes | None,
 ) -> None:
-    """Tell the instances that they are stored. now_ms: see Image.written_at()."""
+    """Mark the instances as stored. now_ms: see Image.written_at()."""
     for instance, each in zip(some, new, strict=True):
         contents, image = instance._contents(), each.image.written_at(now_ms)
         if contents.expire_at_ms == each.image.expire_at_ms:
@@ -158,7 +158,7 @@ def _new(instance: "Model", codec: str) -> NewObject:
 
 
 def checked_objects(asked: "Collection[M]", objs: Iterable[M]) -> list[M]:
-    """The objects as a list. Raises TypeError for one of another model."""
+    """Return the objects as a list. Raises TypeError for one of another model."""
     model = asked.model
     instances = [each if type(each) is model else unwrapped(each) for each in objs]
     for instance in instances:
@@ -171,7 +171,7 @@ def checked_objects(asked: "Collection[M]", objs: Iterable[M]) -> list[M]:
 
 
 def _check_ids(asked: "Collection[Any]", instances: Sequence["Model"]) -> None:
-    """Raises IntegrityError for a double id."""
+    """Raise IntegrityError if an id occurs twice."""
     seen = set()
     for instance in instances:
         if instance.id in seen:
@@ -199,7 +199,7 @@ def _so_far(written: int) -> str:
 def save(
     asked: "Collection[Any]", objs: Iterable["Model"], batch_size: int | None
 ) -> Flow[int]:
-    """Flow: save objects that exist or not, many a trip; how many."""
+    """Flow that saves new and stored objects in batches, and returns their number."""
     size = checked_size(batch_size)
     instances, number = checked_objects(asked, objs), 0
     if _are_collected(asked, instances):
@@ -227,7 +227,7 @@ def update(
     fields: Iterable[str],
     batch_size: int | None = None,
 ) -> Flow[int]:
-    """Flow: store these fields of objects that are stored, and no other; how many."""
+    """Flow that stores only these fields of stored objects, and returns the number."""
     refuse(asked.db, "bulk_update()")
     names = checked_fields(asked.model, fields)
     instances = {each.id: each for each in checked_objects(asked, objs)}
@@ -246,9 +246,9 @@ def _store(
     size: int = 1,
     guard: Guard | None = None,
 ) -> BatchUpdate:
-    """The changes that store these fields of instances, by id.
+    """Return the batch update that stores these fields of instances, given by id.
 
-    Those that the collection does not find are left alone.
+    Objects that the collection does not find are left unchanged.
     """
     matches = matcher(asked.query.condition)
 
@@ -337,7 +337,10 @@ def _store_fields(instance: "Model", using: str, names: set[str]) -> Flow[None]:
 
 
 def checked_fields(model: "type[Model]", fields: Iterable[str]) -> set[str]:
-    """Names of attributes, counters, "tags" or "expire". TypeError, ValueError."""
+    """Return the names of attributes, counters, "tags" or "expire".
+
+    Raises TypeError, ValueError.
+    """
     if isinstance(fields, str):
         raise TypeError(f"fields is a list of names, not the text {fields!r}.")
     names = set(fields)
@@ -351,7 +354,7 @@ def checked_fields(model: "type[Model]", fields: Iterable[str]) -> set[str]:
 
 
 def put(instance: "Model", found: StoredObject, names: Iterable[str]) -> None:
-    """Give what was found these fields of an instance; one without it loses it."""
+    """Copy these fields from an instance to a stored object, and remove absent ones."""
     contents = found.contents
     for name in names:
         if name in instance._meta.counters:
@@ -370,7 +373,7 @@ def put(instance: "Model", found: StoredObject, names: Iterable[str]) -> None:
 def _are_collected(
     asked: "Collection[Any]", instances: Sequence["Model"], force_insert: bool = False
 ) -> bool:
-    """Whether an atomic() block has taken them, to save them on its end."""
+    """Whether an atomic() block took the objects, to save them at its end."""
     block = current(asked.db)
     if block is None:
         return False
@@ -383,7 +386,7 @@ def _are_collected(
 
 
 def checked_size(batch_size: int | None) -> int:
-    """How many objects a batch. Raises ValueError."""
+    """Return the number of objects per batch. Raises ValueError."""
     if batch_size is None:
         return 100
     if not isinstance(batch_size, int) or not 1 <= batch_size <= 1000:
@@ -392,7 +395,7 @@ def checked_size(batch_size: int | None) -> int:
 
 
 def cut(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
-    """The items in lists of *size*, the last one shorter."""
+    """Yield the items in lists of *size*. The last one may be shorter."""
     rest = iter(items)
     while some := list(islice(rest, size)):
         yield some

@@ -1,4 +1,4 @@
-"""The flow of bulk_create() where an id or a unique value may be taken."""
+"""The flow of bulk_create() with ignore_conflicts or update_conflicts."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -27,10 +27,10 @@ PRIMARY_KEY = ("id",)
 
 @dataclass(frozen=True, slots=True)
 class OnConflict:
-    """What becomes of an object whose id or unique value is taken.
+    """The action for an object whose id or unique value is taken.
 
-    fields: those that the stored object gets from it; without any it is left out.
-    unique: what is taken then: PRIMARY_KEY, or names that are unique together.
+    fields: copied to the stored object; without any the object is left out. unique:
+    the taken value, PRIMARY_KEY or names that are unique together.
     """
 
     fields: frozenset[str] = frozenset()
@@ -38,7 +38,10 @@ class OnConflict:
 
     @property
     def arbiter(self) -> tuple[str, ...] | None:
-        """The unique value that decides, before any other obstacle; None for the id."""
+        """Return the unique value that decides before other conflicts.
+
+        None for the id.
+        """
         return None if self.unique == PRIMARY_KEY else self.unique
 
 
@@ -49,7 +52,7 @@ def on_conflict(
     update_fields: Iterable[str] | None,
     unique_fields: Sequence[str] | None,
 ) -> OnConflict | None:
-    """The options of bulk_create(), None to raise. ValueError where Django has it."""
+    """Return the options of bulk_create(), None to raise. ValueError as in Django."""
     if ignore_conflicts and update_conflicts:
         raise ValueError(
             "ignore_conflicts and update_conflicts are mutually exclusive."
@@ -84,7 +87,7 @@ def created(
     batch_size: int | None,
     options: tuple[Any, ...],
 ) -> Flow[list[M]]:
-    """Flow: bulk_create() with the options of on_conflict()."""
+    """Flow of bulk_create() with the options of on_conflict()."""
     on = on_conflict(asked, *options)
     if on is None:
         return bulk.create(asked, objs, batch_size)
@@ -100,7 +103,10 @@ def create(
     batch_size: int | None,
     on: OnConflict,
 ) -> Flow[list[M]]:
-    """Flow: insert new objects, and do as *on* says with the others; all objects."""
+    """Flow that inserts new objects and handles conflicts by *on*.
+
+    Returns all objects.
+    """
     refuse(asked.db, "bulk_create() with conflicts")
     size = bulk.checked_size(batch_size)
     instances = bulk.checked_objects(asked, objs)
@@ -115,9 +121,9 @@ def create(
 
 
 def _apart(instances: Sequence["Model"]) -> Iterator[list["Model"]]:
-    """The objects in their order, in lists that hold no id twice.
+    """Return the objects in order, in lists without duplicate ids.
 
-    The second of an id then meets what became of the first, as any other object does.
+    A second object of an id then conflicts with the first, like any stored object.
     """
     some: dict[str, Model] = {}
     for instance in instances:
@@ -131,7 +137,7 @@ def _apart(instances: Sequence["Model"]) -> Iterator[list["Model"]]:
 def _insert(
     asked: "Collection[Any]", instances: Sequence["Model"], size: int, on: OnConflict
 ) -> Flow[Refused]:
-    """Flow: insert what can be; the others in order, each with what is in its way."""
+    """Flow that inserts objects. Returns the others in order, with their conflicts."""
     refused: Refused = []
     batches = [
         batch
@@ -159,7 +165,10 @@ def _update(
     on: OnConflict,
     disagreements: CorruptionGuard,
 ) -> Flow[list["Model"]]:
-    """Flow: update what is in the way; the objects of which it is gone by then."""
+    """Flow that updates conflicting objects.
+
+    Returns the objects whose conflict is gone.
+    """
     wanted: dict[str, list[Model]] = {}
     for instance, obstacle in refused:
         wanted.setdefault(_target(asked.space, instance, obstacle, on), []).append(
@@ -191,7 +200,10 @@ def _update(
 
 
 def _target(space: Space, instance: "Model", obstacle: Obstacle, on: OnConflict) -> str:
-    """The id of what is to be updated. Raises IntegrityError if *on* is no reason."""
+    """Return the id of the object to update.
+
+    Raises IntegrityError if *on* excludes it.
+    """
     holder, model = obstacle.holder, instance._meta.object_name
     if holder is None and on.unique != PRIMARY_KEY:
         raise IntegrityError(
@@ -204,14 +216,14 @@ def _target(space: Space, instance: "Model", obstacle: Obstacle, on: OnConflict)
 
 
 def _value(instance: "Model", on: OnConflict) -> bytes | None:
-    """What stands for the value that is unique; None for an id."""
+    """Return the unique value as it is indexed, or None for an id."""
     if on.unique == PRIMARY_KEY:
         return None
     return instance._contents().stored_image(b"", instance._meta).unique.get(on.unique)
 
 
 def _become(instance: "Model", found: StoredObject, asked: "Collection[Any]") -> None:
-    """The instance stands for the object that was updated in its place."""
+    """Give the instance the id and state of the object that was updated."""
     instance.__dict__["id"] = found.pk
     if found.new is None:
         instance._forget()

@@ -1,4 +1,4 @@
-"""The flows of increment()."""
+"""The flow of increment()."""
 
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def increment(instance: "Model", using: str, name: str, by: Any) -> Flow[Any]:
-    """Flow: add *by* to a counter or an attribute as it is stored; the new value."""
+    """Flow that adds *by* to a stored counter or attribute. Returns the new value."""
     refuse(using, "increment()")
     if name not in instance._meta.counters:
         why = instance._meta.refusal(name)

@@ -1,4 +1,4 @@
-"""explain(): a query and the plan that the server chose, as text."""
+"""The flow of explain(): a query and the plan of the server, as text."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -39,9 +39,9 @@ def explain(
     format: str | None = None,
     options: Mapping[str, Any] | None = None,
 ) -> Flow[str]:
-    """Flow: the text. One round trip, none of a query that cannot match.
+    """Flow that returns the text. One round trip, or none if the query cannot match.
 
-    Of a page it is what the server did; of a list what it would look at. Raises
+    For a page it describes what the server did, for a list what it would read. Raises
     ValueError for a format or an option.
     """
     if format is not None:
@@ -107,7 +107,7 @@ def _condition(condition: Condition, is_inner: bool = False) -> str:
 
 
 def _range(name: str, low: bytes, high: bytes) -> str:
-    """A range in words: of sort keys to values, where a bound is one."""
+    """Return a range of sort keys in words, with values as bounds where possible."""
     if not low and high == AFTER:
         return f"has {name}"
     if high == low + AFTER:

@@ -1,4 +1,4 @@
-"""The flows that read: from a query to instances, or to parts of objects."""
+"""Flows that read objects, numbers and ids of a query."""
 
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -22,17 +22,20 @@ T = TypeVar("T")
 _SHOWN = 20
 
 CHUNK = 1000
-"""Objects in memory at a time, where iterator() is not told how many."""
+"""The default of iterator(chunk_size=...): objects in memory at a time."""
 
 
 def parts(asked: "LazyResults[T]", query: Query) -> Flow[list[T]]:
-    """Flow: what is made of each object of a query, in order."""
+    """Flow that returns a result for each object of a query, in order."""
     rows = yield from search.rows(asked.space, query, asked._has_counters)
     return asked._made(rows)
 
 
 def parts_of(asked: "LazyResults[T]", pks: Sequence[bytes]) -> Flow[list[T]]:
-    """Flow: what is made of those ids that are stored. One round trip."""
+    """Flow that returns a result for each of these ids that is stored.
+
+    One round trip.
+    """
     rows = yield from search.rows_of(asked.space, pks, asked._has_counters)
     return asked._made(rows)
 
@@ -40,20 +43,23 @@ def parts_of(asked: "LazyResults[T]", pks: Sequence[bytes]) -> Flow[list[T]]:
 def get(
     asked: "LazyResults[T]", pk: tuple[Any, ...], lookups: dict[str, Any]
 ) -> Flow[T]:
-    """Flow: the one object, or DoesNotExist, or MultipleObjectsReturned."""
+    """Flow that returns the one object.
+
+    Raises DoesNotExist, MultipleObjectsReturned.
+    """
     return _there(asked, (yield from _at_most_one(asked, pk, lookups)))
 
 
 def get_or_none(
     asked: "LazyResults[T]", pk: tuple[Any, ...], lookups: dict[str, Any]
 ) -> Flow[T | None]:
-    """Flow: the one object or None. Raises MultipleObjectsReturned."""
+    """Flow that returns the one object or None. Raises MultipleObjectsReturned."""
     found = yield from _at_most_one(asked, pk, lookups)
     return found[0] if found else None
 
 
 def of_id(asked: "LazyResults[T]", pk: str) -> Flow[T | None]:
-    """Flow: the object of this id, if it is found in the collection, or None."""
+    """Flow that returns the object of this id if the collection has it, or None."""
     if asked.query.pks is None and _is_by_pk(asked.query):
         found = yield from _by_pk(asked, pk)
         return found[0] if found else None
@@ -63,7 +69,10 @@ def of_id(asked: "LazyResults[T]", pk: str) -> Flow[T | None]:
 def _at_most_one(
     asked: "LazyResults[T]", pk: tuple[Any, ...], lookups: dict[str, Any]
 ) -> Flow[list[T]]:
-    """Flow: a list of the one object or of none. Raises MultipleObjectsReturned."""
+    """Flow that returns a list of at most one object.
+
+    Raises MultipleObjectsReturned.
+    """
     query = _one(asked, pk, lookups)
     if query.pks is not None and len(query.pks) == 1 and _is_by_pk(query):
         return (yield from _by_pk(asked, next(iter(query.pks))))
@@ -81,7 +90,7 @@ def _at_most_one(
 
 
 def _there(asked: "LazyResults[T]", found: list[T]) -> T:
-    """The first of what was found. Raises DoesNotExist."""
+    """Return the first object found. Raises DoesNotExist."""
     if not found:
         model = asked.model
         raise model.DoesNotExist(
@@ -114,7 +123,7 @@ def _is_by_pk(query: Query) -> bool:
 
 
 def _by_pk(asked: "LazyResults[T]", pk: str) -> Flow[list[T]]:
-    """Flow: a list of the object of this id: a bare GET if there are no counters."""
+    """Flow that returns a list of the object of this id. A GET without counters."""
     space = asked.space
     if asked._has_counters:
         packed, counters = yield [
@@ -129,7 +138,7 @@ def _by_pk(asked: "LazyResults[T]", pk: str) -> Flow[list[T]]:
 
 
 def first(asked: "LazyResults[T]") -> Flow[T | None]:
-    """Flow: the first object or None."""
+    """Flow that returns the first object or None."""
     if asked._cache is not None:
         return asked._cache[0] if asked._cache else None
     found = yield from asked._parts(asked.query.slice(0, 1))
@@ -137,12 +146,12 @@ def first(asked: "LazyResults[T]") -> Flow[T | None]:
 
 
 def the_first(asked: "LazyResults[T]") -> Flow[T]:
-    """Flow: the first object. Raises DoesNotExist."""
+    """Flow that returns the first object. Raises DoesNotExist."""
     return _there(asked, (yield from asked._parts(asked.query.slice(0, 1))))
 
 
 def last(asked: "LazyResults[T]") -> Flow[T | None]:
-    """Flow: the last object or None. Raises TypeError for a slice."""
+    """Flow that returns the last object or None. Raises TypeError for a slice."""
     if asked._cache is not None:
         return asked._cache[-1] if asked._cache else None
     if asked.query.is_sliced:
@@ -152,14 +161,14 @@ def last(asked: "LazyResults[T]") -> Flow[T | None]:
 
 
 def count(asked: "LazyResults[Any]") -> Flow[int]:
-    """Flow: how many. No round trip where the collection was evaluated."""
+    """Flow that returns the number of objects. No round trip if evaluated."""
     if asked._cache is not None:
         return len(asked._cache)
     return (yield from search.size(asked.space, asked.query))
 
 
 def exists(asked: "LazyResults[Any]") -> Flow[bool]:
-    """Flow: whether there is any, in whatever order. No trip where it was evaluated."""
+    """Flow that returns whether an object matches. No round trip if evaluated."""
     if asked._cache is not None:
         return bool(asked._cache)
     query = asked.query.clear_ordering().slice(0, 1)
@@ -168,7 +177,7 @@ def exists(asked: "LazyResults[Any]") -> Flow[bool]:
 
 
 def contains(asked: "Collection[Any]", obj: "Model") -> Flow[bool]:
-    """Flow: whether this object is stored and matches."""
+    """Flow that returns whether this object is stored and matches."""
     obj = unwrapped(obj)
     if not hasattr(type(obj), "_meta"):
         raise TypeError("'obj' must be a model instance.")
@@ -184,12 +193,12 @@ def contains(asked: "Collection[Any]", obj: "Model") -> Flow[bool]:
 
 
 def raw_ids(asked: "LazyResults[Any]") -> Flow[list[bytes]]:
-    """Flow: the ids as they are stored."""
+    """Flow that returns the ids as bytes."""
     return search.ids(asked.space, asked.query)
 
 
 def ids(asked: "Collection[Any]") -> Flow[list[str]]:
-    """Flow: the ids."""
+    """Flow that returns the ids."""
     if asked._cache is not None:
         return [instance.id for instance in asked._cache]
     pks = yield from search.ids(asked.space, asked.query)
@@ -199,7 +208,7 @@ def ids(asked: "Collection[Any]") -> Flow[list[str]]:
 def in_bulk(
     asked: "LazyResults[T]", id_list: Iterable[Any] | None, name: str
 ) -> Flow[dict[Any, T]]:
-    """Flow that returns what is asked for by id, or by a value that is unique."""
+    """Flow that returns a dict of objects by id, or by a unique value."""
     query, is_by_pk = asked.query, name in ("pk", "id")
     if query.is_sliced:
         raise TypeError("Cannot use 'limit' or 'offset' with in_bulk().")
@@ -221,7 +230,7 @@ def in_bulk(
 
 
 def checked_chunk_size(chunk_size: int | None) -> int:
-    """Return the objects of a chunk. Raises ValueError for a size below 1."""
+    """Return the size of a chunk. Raises ValueError for a size below 1."""
     if chunk_size is None:
         return CHUNK
     if not isinstance(chunk_size, int) or chunk_size < 1:
@@ -230,6 +239,6 @@ def checked_chunk_size(chunk_size: int | None) -> int:
 
 
 def check_unsliced(asked: "Collection[Any]", verb: str) -> None:
-    """Raises TypeError for a slice."""
+    """Raise TypeError for a slice."""
     if asked.query.is_sliced:
         raise TypeError(f"Cannot use 'limit' or 'offset' with {verb}().")

@@ -1,7 +1,7 @@
-"""What get_or_create() and update_or_create() ask of the save that they call.
+"""The guard of a save that get_or_create() or update_or_create() calls.
 
-A model's own save() may do anything before it writes, so no argument carries this: it
-stands on the instance until a write has met it.
+A model's own save() may do anything before it writes, so no argument can carry the
+guard. It is kept on the instance until a write has met it.
 """
 
 from collections.abc import Iterator, Mapping
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 
 
 class StaleMatch(IntegrityError):
-    """The object that is asked for has changed meanwhile."""
+    """The matching object changed meanwhile."""
 
 
 @dataclass(eq=False, slots=True)
 class Guard:
-    """What must hold when an instance is first written to this alias.
+    """A condition on the first write of an instance to an alias.
 
-    query: no live object meets it (is_insert), or the object that is written does.
-    lookups: what the query was made of. is_met: whether a write has met it.
-    is_refused: whether one was refused for it.
+    query: no live object may match it (is_insert), or the written object must match.
+    lookups: the lookups of the query. is_met: whether a write has met the guard.
+    is_refused: whether the server refused a write because of it.
     """
 
     using: str
@@ -41,15 +41,15 @@ class Guard:
     is_refused: bool = False
 
     def admits(self, pk: str, stored: Image | None) -> bool:
-        """Whether what is stored may be updated."""
+        """Whether the stored object may be updated."""
         if self.is_insert:
             return True
         return stored is not None and matcher(self.query.condition)(pk, stored)
 
     def is_arbitrated(self, instance: "Model", force_insert: bool) -> bool:
-        """Whether what meets the query has the id, or a unique value, of the instance.
+        """Whether any matching object has the id or a unique value of the instance.
 
-        Then the insert is refused by that alone.
+        The insert is then refused without a further check.
         """
         pks = self.query.pks
         if force_insert and pks is not None and pks <= {instance.id}:
@@ -78,7 +78,7 @@ class Guard:
 
 
 def guard_of(instance: "Model", using: str) -> Guard | None:
-    """The guard that the next write of this instance to this alias must meet."""
+    """Return the guard of the next write of this instance to this alias, or None."""
     guard: Guard | None = instance.__dict__.get("_guard")
     if guard is None or guard.is_met or guard.using != using:
         return None
@@ -87,7 +87,7 @@ def guard_of(instance: "Model", using: str) -> Guard | None:
 
 @contextmanager
 def guarded(instance: "Model", guard: Guard) -> Iterator[None]:
-    """The first write within the block must meet the guard."""
+    """Require that the first write within the block meets the guard."""
     instance.__dict__["_guard"] = guard
     try:
         yield

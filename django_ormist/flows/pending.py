@@ -1,8 +1,7 @@
-"""What an atomic() block has collected, and which block one is in.
+"""The writes that an atomic() block has collected, and the open block.
 
-A block belongs to a context, as contextvars have it: neither threads nor tasks share
-one, but a task started within a block collects into it. One that outlives its block
-writes at once.
+A block belongs to a context of contextvars: threads and tasks do not share one, but a
+task started within a block adds to it. A task that outlives its block writes at once.
 """
 
 from collections.abc import Mapping
@@ -24,9 +23,9 @@ _blocks: ContextVar[Mapping[str, "Transaction"]] = ContextVar("django_ormist_blo
 
 @dataclass(eq=False)
 class Transaction:
-    """The saves and deletions of one alias, in the order of the calls.
+    """The saves and deletions of one alias, in order of the calls.
 
-    outer: the block that takes them over when this one ends well, or None.
+    outer: the block that receives them when this one succeeds, or None.
     """
 
     using: str
@@ -35,7 +34,7 @@ class Transaction:
     is_open: bool = True
 
     def end(self) -> bool:
-        """Leave the block; whether what it holds is now to be committed."""
+        """Leave the block. Return whether its writes are to be committed now."""
         self.is_open = False
         around = dict(_blocks.get())
         del around[self.using]
@@ -48,20 +47,20 @@ class Transaction:
         return False
 
     def discard(self) -> None:
-        """Leave the block, and forget what it holds."""
+        """Leave the block and discard its writes."""
         self.entries = []
         self.end()
 
 
 def begin(using: str) -> Transaction:
-    """Enter a block of this alias, within the one that there is."""
+    """Enter a block of this alias, within the open one if there is one."""
     block = Transaction(using, current(using))
     _blocks.set({**_blocks.get({}), using: block})
     return block
 
 
 def current(using: str) -> Transaction | None:
-    """The open block of this alias and context, or None."""
+    """Return the open block of this alias and context, or None."""
     blocks = _blocks.get(None)
     if blocks is None:
         return None
@@ -72,7 +71,7 @@ def current(using: str) -> Transaction | None:
 
 
 def innermost(using: str) -> Transaction:
-    """The block that was entered last in this context."""
+    """Return the block that was entered last in this context, or None."""
     return _blocks.get()[using]
 
 
@@ -88,7 +87,7 @@ def refuse(using: str, verb: str) -> None:
 def refuse_refresh(instance: "Model", using: str) -> None:
     """Raise NotSupportedError if an open block holds a save of this instance.
 
-    What would be read is older than that save, and would be taken for changes since.
+    The data read would be older than that save, and would look like later changes.
     """
     block = current(using)
     while block is not None:
@@ -103,11 +102,11 @@ def refuse_refresh(instance: "Model", using: str) -> None:
 
 
 class PendingSave(SaveAttempt):
-    """A save that waits for the end of its block: what it holds is what it was then.
+    """A save that waits for the end of its block, with the contents at its call.
 
-    before: the save of the same instance that precedes it in the block, or None.
-    known: the counters that were assigned then, whichever save sets them.
-    is_silent: its signals are not sent. is_stored: not if its deadline is past.
+    before: the preceding save of the same instance in the block, or None. known: the
+    counters assigned then, whichever save sets them. is_silent: sends no signals.
+    is_stored: False if its expiration time is past.
     """
 
     before: "PendingSave | None" = None
@@ -123,9 +122,9 @@ class PendingSave(SaveAttempt):
         self.known = self.assigned = set(self.instance._assigned)
 
     def follow(self, before: "Entry") -> None:
-        """Come after another entry of the same instance.
+        """Follow another entry of the same instance.
 
-        What a save has set is not set anew; a deletion leaves what was never loaded.
+        Counters of that save are not set again; after a deletion nothing is loaded.
         """
         if isinstance(before, PendingDelete):
             self.loaded = None
@@ -154,18 +153,18 @@ class PendingSave(SaveAttempt):
         return stored == self.before.new.packed and not is_merged
 
     def expected(self) -> bytes | None:
-        """The bytes that a strict save wants to find."""
+        """Return the bytes that a strict save expects."""
         if self.before is None:
             return self.loaded
         return self.before.new.packed if self.before.is_stored else None
 
     def is_due(self) -> bool:
-        """Whether its deadline is past: it removes what it would write."""
+        """Whether its expiration time is past. It then deletes the object."""
         deadline = self.contents.expire_at_ms
         return deadline is not None and remaining_ms(deadline) <= 0
 
     def applied(self, now_ms: bytes) -> None:
-        """Tell the instance what is stored; what it changed since, it keeps.
+        """Set the stored state on the instance, which keeps its later changes.
 
         now_ms: see Image.written_at().
         """
@@ -201,13 +200,13 @@ class PendingDelete:
 
     @classmethod
     def of(cls, instance: "Model", using: str) -> "PendingDelete":
-        """The deletion of this instance, by the id that it has now."""
+        """Return the deletion of this instance by its present id."""
         loaded = instance._packed if instance._using == using else None
         space = instance._meta.space(using)
         return cls(instance, using, instance.id, space, loaded)
 
     def applied(self, now_ms: bytes) -> None:
-        """Tell the instance that it is not stored."""
+        """Mark the instance as not stored."""
         if self.instance.id == self.pk:
             self.instance._forget()
 

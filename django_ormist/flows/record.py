@@ -1,4 +1,4 @@
-"""What an object holds, between its Python attributes and its stored image."""
+"""The contents of an object, between its Python attributes and its stored image."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from ..terms import (
 
 @dataclass(slots=True)
 class Record:
-    """Attributes, given tags, and deadline or lifetime of one object."""
+    """The attributes, explicit tags, and expiration time or lifetime of one object."""
 
     attrs: dict[str, Any]
     tags: list[str]
@@ -29,24 +29,27 @@ class Record:
 
     @classmethod
     def of(cls, packed: bytes, key: bytes) -> "Record":
-        """What these stored bytes hold. Raises CorruptDataError that names *key*."""
+        """Return the contents of stored bytes.
+
+        Raises CorruptDataError that names *key*.
+        """
         return cls(*unpack(packed, key))
 
     def all_tags(self, meta: Schema) -> list[str]:
-        """Return the given tags, then ``name:text`` of each indexed attribute."""
+        """Return the explicit tags, then ``name:text`` of each indexed attribute."""
         return object_tags(self._indexed(meta), self.tags, meta.indexes)
 
     def terms(self, meta: Schema) -> list[str]:
-        """Return the index terms: of the given tags, then of indexed attributes.
+        """Return the index terms of explicit tags, then of indexed attributes.
 
-        Raises ValueError for an indexed attribute whose name no lookup could say.
+        Raises ValueError for an indexed attribute whose name no lookup can contain.
         """
         if not meta.is_indexed:
             return []
         return object_terms(self._indexed(meta), self.tags, meta.indexes)
 
     def _indexed(self, meta: Schema) -> dict[str, Any]:
-        """Return the attributes among which the indexed ones are. Raises ValueError."""
+        """Return the attributes that may be indexed. Raises ValueError."""
         if meta.indexes_all:  # the names in Meta.index_attrs were checked there
             for name in self.attrs:
                 if (":" in name or "__" in name) and meta.indexes(name):
@@ -62,7 +65,7 @@ class Record:
         return {name: self.attrs[name] for name in self.attrs if name in named}
 
     def image(self, meta: Schema, codec: str) -> Image:
-        """What the store is to hold. Raises TypeError, ValueError."""
+        """Return the image to store. Raises TypeError, ValueError."""
         packed = self.packed(codec)
         for names in meta.unique:
             self._check_unique(meta, names)
@@ -72,14 +75,14 @@ class Record:
         return self._image(packed, terms, meta)
 
     def stored_image(self, packed: bytes, meta: Schema) -> Image:
-        """The image that these bytes have in the store."""
+        """Return the stored image of these bytes."""
         terms = self.terms(meta)
         if not says_marked(packed) and any_marked(terms):  # of 0.1.0
             terms = list(dict.fromkeys(map(unmarked, terms)))
         return self._image(packed, terms, meta)
 
     def renewed(self, packed: bytes, meta: Schema) -> Image | None:
-        """Return the image by today's layout of these bytes; None if they have it."""
+        """Return the image in the present layout, or None if these bytes have it."""
         terms = self.terms(meta)
         if says_marked(packed) or not any_marked(terms):
             return None
@@ -88,10 +91,10 @@ class Record:
     def without_counters(
         self, packed: bytes, meta: Schema
     ) -> tuple[Image | None, dict[str, int]]:
-        """Return what becomes of attributes that are counters by now: image, counters.
+        """Return the image without attributes that are counters now, and the counters.
 
-        The image is None where one is no number that a counter can have, or where the
-        object cannot be written.
+        The image is None if a value cannot be a counter, or if the object cannot be
+        written.
         """
         moved = {name: self.attrs[name] for name in meta.counters & self.attrs.keys()}
         attrs = {name: self.attrs[name] for name in self.attrs if name not in moved}
@@ -122,18 +125,18 @@ class Record:
         )
 
     def image_like(self, old: Image, codec: str) -> Image:
-        """The image, where it is known to have the same index entries as *old*."""
+        """Return the image if its index entries are known to be those of *old*."""
         packed = self.packed(codec)
         if says_marked(old.packed):
             packed = marked(packed)
         return Image(packed, old.suffixes, self.expire_at_ms, old.sort_keys, old.unique)
 
     def packed(self, codec: str) -> bytes:
-        """Return the bytes that hold all of it."""
+        """Return the contents as bytes."""
         return pack(self.attrs, self.tags, self.expire_at_ms, codec)
 
     def equals(self, other: "Record") -> bool:
-        """Return whether both hold the same, in whatever order."""
+        """Whether both have the same contents. Their order is ignored."""
         return (
             self.attrs.keys() == other.attrs.keys()
             and set(self.tags) == set(other.tags)
@@ -145,7 +148,7 @@ class Record:
         )
 
     def take(self, other: "Record", names: Iterable[str]) -> None:
-        """Take what *other* has under these names: attributes, "tags" or "expire"."""
+        """Copy these names from *other*: attributes, "tags" or "expire"."""
         for name in names:
             if name in other.attrs:
                 self.attrs[name] = other.attrs[name]
@@ -167,9 +170,10 @@ class Record:
                 )
 
     def rebased(self, base: "Record", stored: "Record") -> "Record":
-        """What *self* changed since *base*, on top of what is stored now.
+        """Return the changes of *self* since *base*, applied to the stored contents.
 
-        Attributes one by one, tags as a set, the deadline as one attribute.
+        Attributes are merged one by one, tags as a set, the expiration like an
+        attribute.
         """
         attrs = dict(stored.attrs)
         for name, value in self.attrs.items():

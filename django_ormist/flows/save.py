@@ -1,4 +1,4 @@
-"""The flows of one instance: save, delete, refresh."""
+"""Flows of one instance: save(), delete(), refresh_from_db()."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
@@ -29,7 +29,7 @@ def save(
     force_update: bool = False,
     strict: bool = False,
 ) -> Flow[None]:
-    """Flow: write the instance. One round trip where nobody wrote it meanwhile."""
+    """Flow that writes the instance. One round trip without a concurrent write."""
     if force_insert and (force_update or strict):
         raise ValueError("Cannot force both an insert and an update: choose one.")
     model = type(instance)
@@ -58,7 +58,7 @@ def save(
 
 
 def delete(instance: "Model", using: str) -> Flow[tuple[int, dict[str, int]]]:
-    """Flow: delete the instance: how many, and of which label. One round trip."""
+    """Flow that deletes the instance. Returns the number and labels. One round trip."""
     model = type(instance)
     arguments = {"instance": instance, "using": using}
     if signals.are_heard(signals.pre_delete, model):
@@ -79,7 +79,7 @@ def delete(instance: "Model", using: str) -> Flow[tuple[int, dict[str, int]]]:
 
 
 def delete_stored(instance: "Model", using: str, old: Image) -> Flow[bool]:
-    """Flow: delete what is stored, whoever wrote it; whether anything was."""
+    """Flow that deletes the stored object. Returns whether it existed."""
     space = instance._meta.space(using)
     while True:
         is_indexed = instance._meta.is_indexed
@@ -102,9 +102,9 @@ def refresh(
     fields: Iterable[str] | None = None,
     source: "Collection[Any] | Manager[Any] | None" = None,
 ) -> Flow[None]:
-    """Flow that reads the instance anew, as it is found in *source*.
+    """Flow that reads the instance again from *source*.
 
-    One round trip; none if *fields* is empty. Raises DoesNotExist.
+    One round trip, or none if *fields* is empty. Raises DoesNotExist.
     """
     if isinstance(fields, str):
         raise TypeError(f"fields is a list of names, not the text {fields!r}.")
@@ -138,9 +138,9 @@ def refresh(
 def _renew(
     instance: "Model", stored: Record, packed: bytes, using: str, names: set[str]
 ) -> None:
-    """Give the instance these names as they are stored, and none of the others.
+    """Set these names of the instance to their stored values.
 
-    Of the others it stands for what it was loaded with, as a later save compares.
+    The other names keep the values they were loaded with as the base of later saves.
     """
     key = object_key(instance._meta.space(using), instance.id)
     base = Record({}, [], None)
@@ -163,10 +163,9 @@ def rebase(
     using: str,
     fields: set[str],
 ) -> None:
-    """The instance takes what is stored now, and keeps its own unsaved changes.
+    """Set the stored state on the instance, and keep its unsaved changes.
 
-    fields: attributes, "tags" or "expire", of which it takes what is stored whatever
-    it changed.
+    fields: attributes, "tags" or "expire" whose unsaved changes are overwritten.
     """
     base, assigned = Record({}, [], None), set(instance._assigned)
     if instance._packed is not None and instance._using == using:
@@ -185,6 +184,7 @@ def rebase(
 
 
 def gone(instance: "Model") -> Exception:
+    """Return the error for an object that does not exist."""
     return type(instance).DoesNotExist(
         f"{instance._meta.object_name} {instance.id!r} does not exist."
     )

@@ -1,4 +1,4 @@
-"""atomic(): the saves and deletions of a block in one step, or none of them."""
+"""atomic(): the saves and deletions of a block, applied in one step or not at all."""
 
 import inspect
 from collections.abc import Callable, Iterable, Iterator
@@ -31,13 +31,13 @@ from .pending import (
 from .record import Record
 
 MOST_OBJECTS = 10_000
-"""So many objects a block may write: they hold the server for 0.5 s."""
+"""Objects that a block may write. They hold the server for 0.5 s."""
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Atomic:
-    """What ``with`` and ``async with`` enter, and what decorates a function."""
+    """The context manager, sync and async, and decorator of atomic()."""
 
     def __init__(self, using: str, durable: bool = False) -> None:
         self.using = using
@@ -80,7 +80,7 @@ class Atomic:
                 await arun(commit(block), self.using)
 
     def __call__(self, function: F) -> F:
-        """The function, sync or async, within a block of its own."""
+        """Return the function, sync or async, wrapped in a block of its own."""
         if inspect.iscoroutinefunction(function):
 
             @wraps(function)
@@ -103,15 +103,15 @@ def atomic(using: F) -> F: ...
 @overload
 def atomic(using: str | None = None, durable: bool = False) -> Atomic: ...
 def atomic(using: Any = None, durable: bool = False) -> Any:
-    """Save and delete several objects in one step, or none: with, async with, @atomic.
+    """Return a context manager or decorator that applies several writes in one step.
 
-    Within the block save(), delete(), create(), bulk_create() and bulk_save() only
-    collect; on leaving it all of it is applied in one round trip, or nothing where one
-    is refused: then the error of that one is raised. An exception discards it. Reads
-    see what was stored before the block. Signals post_* follow the step. An inner block
-    joins the outer one; durable: it must not have one.
+    In the block, save(), delete(), create(), bulk_create() and bulk_save() only collect
+    their writes. At its end all are applied in one round trip. If one is refused,
+    nothing is applied and its error is raised. An exception discards the writes. Reads
+    see the data from before the block. Signals post_* are sent after the step. An inner
+    block joins the outer one; a durable block must be the outermost.
 
-    using: an alias, "default" if not given; blocks of two aliases are two steps.
+    using: an alias, by default "default". Blocks of two aliases are two steps.
     """
     if callable(using):
         return Atomic("default")(using)
@@ -119,7 +119,7 @@ def atomic(using: Any = None, durable: bool = False) -> Any:
 
 
 def commit(block: Transaction) -> Flow[None]:
-    """Flow: apply what a block has collected. One round trip without a conflict."""
+    """Flow that applies the writes of a block. One round trip without a conflict."""
     chains = object_writes(block.entries)
     if len(chains) > MOST_OBJECTS:
         raise NotSupportedError(
@@ -164,7 +164,7 @@ def _notice(entry: PendingSave | PendingDelete) -> SignalEvent | None:
 
 @contextmanager
 def _explained(block: Transaction) -> Iterator[None]:
-    """Say in our words that a Cluster keeps these objects in several slots."""
+    """Raise NotSupportedError if a Cluster keeps the objects in several slots."""
     try:
         yield
     except ClusterCrossSlotError as error:
@@ -177,11 +177,11 @@ def _explained(block: Transaction) -> Iterator[None]:
 
 
 class ObjectWrites:
-    """The saves and deletions of one object, one upon the other.
+    """The saves and deletions of one object in a block, in order.
 
-    stored: the bytes that are taken to be there now. is_known: whether the server
-    said so, and not only an instance. place: of the save, among all entries, that makes
-    the object anew.
+    stored: the bytes that are assumed to be stored. is_known: whether the server
+    confirmed them. place: the position of the save that creates the object, among all
+    entries.
     """
 
     def __init__(self, first: Entry) -> None:
@@ -197,7 +197,7 @@ class ObjectWrites:
         """By instance: the one that says what is stored of it in the end."""
 
     def add(self, entry: Entry, place: int) -> None:
-        """One entry more, which is the *place*-th of the block."""
+        """Add an entry, the *place*-th of the block."""
         before = self.latest.get(id(entry.instance))
         if isinstance(entry, PendingSave) and before is not None:
             entry.follow(before)
@@ -206,11 +206,10 @@ class ObjectWrites:
         self.places.append(place)
 
     def is_planned(self) -> bool:
-        """Plan each entry upon the one before it; False if *stored* must be known.
+        """Plan each entry on top of the one before. Return False if *stored* is needed.
 
-        A deadline is past by this machine's clock; of the last save by the server's.
-        Raises what the save of an entry would: IntegrityError, NotUpdated,
-        ConflictError.
+        Expiration is decided by the local clock, for the last save by the server's.
+        Raises the errors of save(): IntegrityError, NotUpdated, ConflictError.
         """
         if self.is_folded:
             return True
@@ -234,7 +233,7 @@ class ObjectWrites:
         return True
 
     def part(self) -> Operation:
-        """All of it as one save or one deletion."""
+        """Return all entries as one save or one deletion."""
         last, old, meta = self.entries[-1], self._old(), self.meta
         if isinstance(last, PendingSave) and last.is_stored:
             is_same = all(entry.is_stored for entry in self.entries)
@@ -247,7 +246,7 @@ class ObjectWrites:
         return delete(self.space, self.pk, old, meta.is_indexed)
 
     def guards(self) -> list[Operation]:
-        """Return what else must hold: see Guard."""
+        """Return the further conditions of the step, see Guard."""
         conditions = [
             entry.condition()
             for entry in self.entries
@@ -258,7 +257,7 @@ class ObjectWrites:
         ]
 
     def take(self, code: Reply, fact: Any) -> Flow[None]:
-        """Flow: go by the answer to the part. Raises IntegrityError."""
+        """Flow that handles the reply to the part. Raises IntegrityError."""
         last = self.entries[-1]
         if code is Reply.REFUSED:
             self.know(fact)
@@ -275,11 +274,11 @@ class ObjectWrites:
             yield from forget(self.space, self.pk, meta.ordered, meta.unique)
 
     def know(self, stored: bytes | None) -> None:
-        """The server says that this is stored."""
+        """Set the stored bytes, as the server reported them."""
         self.stored, self.is_known, self.is_folded = stored, True, False
 
     def applied(self, now_ms: bytes) -> None:
-        """Tell the instances what is stored of them since *now_ms* of the server."""
+        """Set the stored state on the instances. now_ms: the time of the server."""
         for entry in self.latest.values():
             entry.applied(now_ms)
 
@@ -290,7 +289,7 @@ class ObjectWrites:
         return contents.stored_image(self.stored, self.meta)
 
     def _counters(self) -> dict[str, int] | None:
-        """Those to set after all entries; of an object that was removed all."""
+        """Return the counters to set after all entries: all if it was deleted."""
         counters: dict[str, int] = {}
         for entry in self.entries:
             if isinstance(entry, PendingSave) and entry.is_stored:
@@ -301,7 +300,7 @@ class ObjectWrites:
 
 
 def object_writes(entries: Iterable[Entry]) -> list[ObjectWrites]:
-    """The entries by the object that they write, in the order of the first of each."""
+    """Return the entries grouped by object, in order of their first entry."""
     chains: dict[tuple[bytes, str], ObjectWrites] = {}
     for place, entry in enumerate(entries):
         key = (entry.space.base, entry.pk)

@@ -1,4 +1,4 @@
-"""The flows that change all that a collection asks for: update, set_expire, delete."""
+"""Flows of update(), set_expire() and delete() of a collection."""
 
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -37,12 +37,12 @@ if TYPE_CHECKING:
 
 
 CHANGED_A_TRIP = 100
-"""So many objects are written in one trip: 2 to 4 ms of the server's time, between
+"""Objects written per round trip: 2 to 4 ms of the server's time, between
 which it serves others."""
 
 
 class Action(Enum):
-    """What is to become of one object."""
+    """The action for one object."""
 
     LEAVE = auto()
     WRITE = auto()
@@ -51,10 +51,10 @@ class Action(Enum):
 
 @dataclass(slots=True)
 class StoredObject:
-    """One object as it is stored: a Rewrite changes *contents* and *assigned*.
+    """One stored object. An Updater changes its *contents* and *assigned*.
 
-    counters: as they are stored. counted: those that must not have changed when it is
-    written. assigned: those to set. new: what was written in the end.
+    counters: the stored ones. counted: those that must be unchanged at the write.
+    assigned: those to set. new: the written image.
     """
 
     pk: str
@@ -68,16 +68,15 @@ class StoredObject:
 
 
 Updater = Callable[[StoredObject], Action]
-"""Called again with what is stored then, if somebody wrote the object meanwhile."""
+"""Called again with the new contents if another client wrote the object meanwhile."""
 
 
 @dataclass
 class BatchUpdate:
-    """The changes of some objects of one model.
+    """A change of many objects of one model, by compare-and-swap.
 
-    has_counters: whether *rewrite* reads counters. done: called with each that was
-    written, *new* being what is stored. moves: whether it may change index entries.
-    size: so many objects a trip.
+    has_counters: whether *rewrite* reads counters. done: called with each written
+    object. moves: whether index entries may change. size: objects per round trip.
     """
 
     space: Space
@@ -93,11 +92,11 @@ class BatchUpdate:
     _overdue: set[str] = field(default_factory=set)
 
     def made(self, pks: Iterable[bytes], known: Iterable[Row] = ()) -> Flow[int]:
-        """Flow: change those of these ids that are stored; how many.
+        """Flow that changes the stored objects of these ids. Returns their number.
 
-        known: more objects, as they were read before.
-        1 + ceil(N / size) round trips: each writes what the one before it has read.
-        Raises IntegrityError for a taken value: what was changed before it stays.
+        known: further objects, already read. 1 + ceil(N / size) round trips: each
+        writes the objects that the one before has read. Raises IntegrityError for a
+        taken value; earlier changes stay.
         """
         rest, waiting = deque(pks), list(known)
         while rest or waiting:
@@ -121,9 +120,9 @@ class BatchUpdate:
     def _writing(
         self, planned: list[tuple[StoredObject, Operation | None]]
     ) -> tuple[list[Operation], list[StoredObject]]:
-        """What writes all that is planned, and what it is of, in the order of answers.
+        """Return the writes of all planned changes, and their objects, in order.
 
-        Deletions are one step together: half the work of as many steps.
+        All deletions are one step, which halves their cost.
         """
         saved = [(found, write) for found, write in planned if write is not None]
         gone = [found for found, write in planned if write is None]
@@ -136,14 +135,14 @@ class BatchUpdate:
         return writing, [*(found for found, _ in saved), *gone]
 
     def _reading(self, pks: list[bytes]) -> list[Operation]:
-        """What reads these objects: their bytes, and their counters if asked for."""
+        """Return operations that read these objects, with counters if needed."""
         counters = [
             objects.load_counters(self.space, pk) for pk in pks if self.has_counters
         ]
         return [objects.load_many(self.space, pks), *counters] if pks else []
 
     def _planned(self, row: Row) -> tuple[StoredObject, Operation | None] | None:
-        """What is to be written of one object: None to delete it. None for nothing."""
+        """Return the write of one object, or None."""
         pk = objects.pk_of(row[0], self.space)
         packed, counters = row[1], row[2] or {}
         contents = Record.of(packed, object_key(self.space, pk))
@@ -165,7 +164,7 @@ class BatchUpdate:
         )
 
     def _settled(self, found: StoredObject, answer: tuple[Reply, Any]) -> Row | None:
-        """Take one answer; the object as it is to be planned anew, or None."""
+        """Handle one answer. Return the object if it must be planned again, or None."""
         code, fact = answer
         if code is Reply.DONE:
             self.changed += 1
@@ -189,7 +188,7 @@ class BatchUpdate:
 
 
 def _flat(replies: list[Any]) -> list[tuple[Reply, Any]]:
-    """The answers to single writes, and those to many, in one list."""
+    """Return the answers to single writes and to batches in one list."""
     answers: list[tuple[Reply, Any]] = []
     for reply in replies:
         answers += reply if isinstance(reply, list) else [reply]
@@ -197,7 +196,7 @@ def _flat(replies: list[Any]) -> list[tuple[Reply, Any]]:
 
 
 def _rows(pks: list[bytes], replies: list[Any]) -> list[Row]:
-    """A Row for each of these ids that is stored."""
+    """Return a row for each of these ids that is stored."""
     if not pks:
         return []
     packed, *counters = replies
@@ -206,7 +205,7 @@ def _rows(pks: list[bytes], replies: list[Any]) -> list[Row]:
 
 
 def delete(asked: "Collection[Any]") -> Flow[tuple[int, dict[str, int]]]:
-    """Flow: delete what matches; (number, {label: number}).
+    """Flow that deletes all matches. Returns ``(number, {label: number})``.
 
     2 + ceil(N / 100) round trips. Raises TypeError for a slice.
     """
@@ -217,7 +216,10 @@ def delete(asked: "Collection[Any]") -> Flow[tuple[int, dict[str, int]]]:
 
 
 def set_expire(asked: "Collection[Any]", expire: Expire) -> Flow[int]:
-    """Flow: give what matches another deadline; how many. As delete()."""
+    """Flow that sets the expiration of all matches.
+
+    Returns their number. See delete().
+    """
     check_unsliced(asked, "set_expire")
     refuse(asked.db, "A collection's set_expire()")
     deadline = to_deadline(expire)
@@ -230,7 +232,7 @@ def set_expire(asked: "Collection[Any]", expire: Expire) -> Flow[int]:
 
 
 def update(asked: "Collection[Any]", values: dict[str, Any]) -> Flow[int]:
-    """Flow: set values of what matches, computed of each; how many. As delete()."""
+    """Flow that updates all matches, and returns their number. See delete()."""
     refuse(asked.db, "update()")
     if asked.query.is_sliced:
         raise TypeError("Cannot update a query once a slice has been taken.")
@@ -255,7 +257,7 @@ def _change(
     has_counters: bool = False,
     moves: bool = True,
 ) -> Flow[int]:
-    """Flow: rewrite each object that matches, as it is stored; how many."""
+    """Flow that rewrites each matching object. Returns their number."""
     asked._cache = None
     meta, meets = asked.model._meta, matcher(asked.query.condition)
 
@@ -273,7 +275,10 @@ def _change(
 
 
 def _names_read(meta: Schema, values: dict[str, Any]) -> set[str]:
-    """The names that the values are computed from. Raises FieldError, TypeError."""
+    """Return the names that the values are computed from.
+
+    Raises FieldError, TypeError.
+    """
     read: set[str] = set()
     for name, value in values.items():
         if name in ("id", "pk", "tags") or not can_be_attribute(name):
@@ -296,7 +301,7 @@ def _names_read(meta: Schema, values: dict[str, Any]) -> set[str]:
 
 
 def _assign(meta: Schema, found: StoredObject, values: dict[str, Computed]) -> None:
-    """Set the values of one object, all computed from what it held before."""
+    """Set the values of one object, all computed from its previous contents."""
     contents, counters = found.contents, found.counters
 
     def held(name: str) -> Any:

@@ -1,4 +1,9 @@
-"""The flows of get_or_create and update_or_create: one winner, whatever races."""
+"""Flows of get_or_create() and update_or_create(): one winner in every race.
+
+An optimistic loop: search, then write with a Guard that the server checks in the same
+step. StaleMatch means that the match changed, so search again; a CorruptionGuard stops
+the loop if index and object disagree again and again.
+"""
 
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -20,7 +25,7 @@ if TYPE_CHECKING:
 M = TypeVar("M", bound="Model")
 
 ATTEMPTS = 3
-"""So often an insert is tried whose obstacle is gone when it is looked for."""
+"""Attempts of an insert whose conflict is gone when it is looked up."""
 
 Values = Mapping[str, Any]
 
@@ -31,11 +36,11 @@ def get_or_create(
     tags: tuple[str, ...],
     lookups: dict[str, Any],
 ) -> Flow[tuple[M, bool]]:
-    """Flow: (the one object of these lookups, or a new one; whether it is new).
+    """Flow that returns (the object of these lookups or a new one, whether it is new).
 
-    One round trip where it is there, two where it is made. The step that inserts is
-    refused if any live object meets the lookups by then. Raises FieldError,
-    MultipleObjectsReturned, and IntegrityError if what is in the way is another object.
+    One round trip if it exists, two if it is created. The insert is refused if a live
+    object matches the lookups by then. Raises FieldError, MultipleObjectsReturned, and
+    IntegrityError if another object has the id or a unique value.
     """
     refuse(asked.db, "get_or_create()")
     defaults = _checked("get_or_create", "defaults", defaults)
@@ -69,10 +74,10 @@ def update_or_create(
     tags: tuple[str, ...],
     lookups: dict[str, Any],
 ) -> Flow[tuple[M, bool]]:
-    """Flow: as get_or_create(), but one that is there gets the defaults.
+    """Flow like get_or_create() that updates an existing object with the defaults.
 
-    Two round trips. What others change meanwhile is kept; if they change it so that it
-    does not meet the lookups any more, or delete it, all is asked anew.
+    Two round trips. Concurrent changes are kept. If the object stops matching or is
+    deleted meanwhile, the flow starts again.
     """
     refuse(asked.db, "update_or_create()")
     defaults = _checked("update_or_create", "defaults", defaults)
@@ -97,7 +102,10 @@ def update_or_create(
 
 
 def _save(instance: "Model", guard: Guard, **options: Any) -> Flow[bool]:
-    """Flow: call the model's own save(); False if the guard refused its write."""
+    """Flow that calls the model's save().
+
+    Returns False if the guard refused the write.
+    """
     with guarded(instance, guard):
         try:
             yield Call(instance, "save", {"using": guard.using, **options})
@@ -108,7 +116,7 @@ def _save(instance: "Model", guard: Guard, **options: Any) -> Flow[bool]:
 
 
 def _are_stored(instance: "Model", names: Iterable[str]) -> bool:
-    """Whether each of these is stored, and not what the class defines."""
+    """Whether all of these names are stored, and not defined by the class."""
     meta = instance._meta
     return all(
         name in meta.counters
@@ -127,12 +135,12 @@ def _query(
 
 
 def _found(asked: "Collection[M]", query: Query) -> Flow[M | None]:
-    """Flow: the one object of the query, or None."""
+    """Flow that returns the one object of the query, or None."""
     return fetch.get_or_none(asked._chained(query), (), {})
 
 
 def _checked(verb: str, argument: str, values: Values | None) -> Values:
-    """The values. Raises TypeError for a tag in their place."""
+    """Return the values. Raises TypeError for a tag in their place."""
     if values is None:
         return {}
     if not isinstance(values, Mapping):
@@ -144,13 +152,13 @@ def _checked(verb: str, argument: str, values: Values | None) -> Values:
 
 
 def _values(lookups: Values, defaults: Values) -> Values:
-    """What a new object holds: the defaults, then lookups without ``__``."""
+    """Return the values of a new object: the defaults, and lookups without ``__``."""
     given = {name: value for name, value in lookups.items() if "__" not in name}
     return _called({**given, **defaults})
 
 
 def _new(model: type[M], tags: tuple[str, ...], lookups: Values, values: Values) -> M:
-    """Return what is created. ``tags`` of the lookups and of the values are tags."""
+    """Return the new instance. ``tags`` in the lookups and the values are tags."""
     more = [*_listed(lookups.get("tags", ())), *_listed(values.get("tags", ()))]
     attrs = {name: value for name, value in values.items() if name != "tags"}
     return model(*tags, *more, **attrs)
@@ -162,7 +170,7 @@ def _listed(tags: Any) -> list[Any]:
 
 
 def _put(found: "Model", values: Values) -> None:
-    """Set the values of an object that is there."""
+    """Set the values of an existing object."""
     for name, value in values.items():
         if name in ("id", "pk"):
             raise FieldError(
@@ -178,7 +186,7 @@ def _put(found: "Model", values: Values) -> None:
 
 
 def _called(values: Values) -> dict[str, Any]:
-    """The values, callables called, as Django does."""
+    """Return the values with callables called, as in Django."""
     return {
         name: value() if callable(value) else value for name, value in values.items()
     }

@@ -1,4 +1,4 @@
-"""The flows of a projection: from a query to parts of its objects, or to each once."""
+"""Flows of values() and values_list(), distinct or not."""
 
 from collections import namedtuple
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -25,32 +25,32 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 Shape = Callable[[tuple[str, ...], list[Any]], T]
-"""Makes of names and their values what a projection holds."""
+"""A function from names and values to a row."""
 
 
 def as_dict(names: tuple[str, ...], values: list[Any]) -> dict[str, Any]:
-    """The shape of values()."""
+    """Return a row of values()."""
     return dict(zip(names, values, strict=True))
 
 
 def as_tuple(names: tuple[str, ...], values: list[Any]) -> tuple[Any, ...]:
-    """The shape of values_list()."""
+    """Return a row of values_list()."""
     return tuple(values)
 
 
 def flat(names: tuple[str, ...], values: list[Any]) -> Any:
-    """The shape of values_list(name, flat=True)."""
+    """Return a row of values_list(name, flat=True)."""
     return values[0]
 
 
 def as_row(names: tuple[str, ...], values: Iterable[Any]) -> Any:
-    """The shape of values_list(*names, named=True)."""
+    """Return a row of values_list(*names, named=True)."""
     return row_class(names)._make(values)
 
 
 @lru_cache
 def row_class(names: tuple[str, ...]) -> Any:
-    """The class of named rows, which pickle. Raises ValueError for what is no name."""
+    """Return the class of named rows, which can be pickled. Raises ValueError."""
 
     def __reduce__(self: Any) -> tuple[Any, ...]:
         return as_row, (names, tuple(self))
@@ -60,7 +60,7 @@ def row_class(names: tuple[str, ...]) -> Any:
 
 
 def parts(asked: "ValuesCollection[T]", query: Query) -> Flow[list[T]]:
-    """Flow: what is asked for, in order; distinct ones are sliced here."""
+    """Flow that returns the rows in order. Distinct rows are sliced here."""
     if not asked.is_distinct:
         return (yield from fetch.parts(asked, query))
     if query.is_empty:
@@ -79,21 +79,21 @@ def parts(asked: "ValuesCollection[T]", query: Query) -> Flow[list[T]]:
 
 
 def count(asked: "ValuesCollection[Any]") -> Flow[int]:
-    """Flow: how many. The order, which may keep from an index, is left out."""
+    """Flow that returns the number of rows. The order is left out."""
     if asked._cache is None and asked.is_distinct:
         return len((yield from parts(asked, asked.query.clear_ordering())))
     return (yield from fetch.count(asked))
 
 
 def exists(asked: "ValuesCollection[Any]") -> Flow[bool]:
-    """Flow: whether there is any."""
+    """Flow that returns whether there is a row."""
     if asked._cache is None and asked.is_distinct and asked.query.start:
         return bool((yield from parts(asked, asked.query.slice(0, 1))))
     return (yield from fetch.exists(asked))
 
 
 def last(asked: "ValuesCollection[T]") -> Flow[T | None]:
-    """Flow: the last or None. Raises TypeError for a slice."""
+    """Flow that returns the last row or None. Raises TypeError for a slice."""
     if asked._cache is None and asked.is_distinct and not asked.query.is_sliced:
         found = yield from parts(asked, asked.query)
         return found[-1] if found else None
@@ -101,14 +101,14 @@ def last(asked: "ValuesCollection[T]") -> Flow[T | None]:
 
 
 def beginnings(asked: "ValuesCollection[Any]") -> Flow[list[Any]]:
-    """Flow: what chunks are made of: ids, or the distinct parts."""
+    """Flow that returns the ids for chunks, or the distinct rows."""
     if asked.is_distinct:
         return (yield from parts(asked, asked.query))
     return (yield from fetch.raw_ids(asked))
 
 
 def chunk(asked: "ValuesCollection[T]", some: Sequence[Any]) -> Flow[Sequence[T]]:
-    """Flow: the parts of a chunk of beginnings()."""
+    """Flow that returns the rows of a chunk of beginnings()."""
     if asked.is_distinct:
         return some
     return (yield from fetch.parts_of(asked, some))
@@ -117,7 +117,7 @@ def chunk(asked: "ValuesCollection[T]", some: Sequence[Any]) -> Flow[Sequence[T]
 def aggregate(
     asked: "ValuesCollection[Any]", given: tuple[Any, ...], named: dict[str, Any]
 ) -> Flow[dict[str, Any]]:
-    """Flow: the aggregates of the objects. NotSupportedError of distinct parts."""
+    """Flow that returns aggregates. Raises NotSupportedError for distinct rows."""
     if asked.is_distinct:
         raise NotSupportedError(
             "aggregate() is of objects, not of distinct values. Ask the collection for "
@@ -129,7 +129,7 @@ def aggregate(
 def explain(
     asked: "ValuesCollection[Any]", format: str | None, options: Mapping[str, Any]
 ) -> Flow[str]:
-    """Flow: how the objects are found, and whether they are at all."""
+    """Flow that returns how the objects are found, and whether they are loaded."""
     if not asked.is_distinct:
         return (yield from explain_flows.explain(asked.asked, format, options))
     whole = asked.asked._chained(_whole(asked.query))
@@ -145,7 +145,7 @@ def _whole(query: Query) -> Query:
 
 
 def _indexed_name(asked: "ValuesCollection[Any]", query: Query) -> str | None:
-    """The one name whose index holds each value once, if one is asked for so."""
+    """Return the name whose index gives the distinct values, or None."""
     if asked.shape is not flat:
         return None
     (name,) = asked.names or ("",)
@@ -158,7 +158,7 @@ def _indexed_name(asked: "ValuesCollection[Any]", query: Query) -> str | None:
 
 
 def _each_once(found: list[T]) -> list[T]:
-    """Equal ones but the first left out; those that cannot be hashed one by one."""
+    """Return the rows without duplicates. Unhashable rows are compared one by one."""
     seen, unhashed, kept = set(), [], []
     for part in found:
         fact: Any = tuple(part.items()) if isinstance(part, dict) else part
@@ -177,7 +177,7 @@ def _each_once(found: list[T]) -> list[T]:
 
 
 def made(asked: "ValuesCollection[Any]", rows: Iterable[Row]) -> list[Any]:
-    """What is asked for of each row."""
+    """Return the requested values of each row."""
     names, shape, start = asked.names, asked.shape, asked.space.objects
     found = []
     for pk, packed, counters in rows:

@@ -1,4 +1,4 @@
-"""DECLARE. Models, their managers and their collections."""
+"""The public classes: models, managers and collections."""
 
 from ..flows.transaction import atomic
 from .base import Model, TaggedAttrsModel, TaggedModel, Verbose

@@ -1,4 +1,4 @@
-"""The models: Model, TaggedModel, TaggedAttrsModel."""
+"""Model, TaggedModel, TaggedAttrsModel and the mix-in Verbose."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -39,9 +39,9 @@ _is_private = methodcaller("startswith", "_")
 class Model(Altering, metaclass=ModelBase):
     """An object in Redis with any attributes, without tags.
 
-    id, pk: its id, drawn when None is given. expire: its deadline; seconds, a
-    timedelta or a datetime, ``Meta.expire`` if not given. tags: a list, beside those
-    given by position. The name of a property sets it. Every other keyword is an
+    id, pk: the id, random if it is None. expire: the expiration time as seconds, a
+    timedelta or a datetime; ``Meta.expire`` if not given. tags: a list, in addition to
+    positional tags. The name of a property sets it. Every other keyword is an
     attribute. Nothing is stored before ``save()``.
 
     Raises TypeError for tags of a model without them, ValueError for an empty id,
@@ -57,7 +57,7 @@ class Model(Altering, metaclass=ModelBase):
     objects: ClassVar[Manager[Self]] = Manager()
 
     class DoesNotExist(exceptions.OrmistError, exceptions.ObjectDoesNotExist):
-        """No object of this model has that id, or matches."""
+        """The requested object does not exist."""
 
     class MultipleObjectsReturned(
         exceptions.OrmistError, exceptions.MultipleObjectsReturned
@@ -103,7 +103,7 @@ class Model(Altering, metaclass=ModelBase):
 
     @classmethod
     def _from_row(cls, row: Row, space: "Space", using: str) -> Self:
-        """The instance of one stored object. Raises CorruptDataError."""
+        """Return the instance of a stored object. Raises CorruptDataError."""
         pk, packed, counters = row
         attrs, tags, expire_at_ms = unpack(packed, space.objects + pk)
         instance = cls.__new__(cls)
@@ -161,9 +161,9 @@ class Model(Altering, metaclass=ModelBase):
         return sorted({*super().__dir__(), *self.attrs, *self._meta.counters})
 
     def _put(self, attrs: dict[str, Any]) -> None:
-        """Set attributes and properties, all or none. AttributeError for other names.
+        """Set attributes and properties, all or nothing. Counters are not among them.
 
-        No counters are among them.
+        Raises AttributeError for other names.
         """
         meta = self._meta
         if meta.own_names.isdisjoint(attrs) and not any(map(_is_private, attrs)):
@@ -185,7 +185,7 @@ class Model(Altering, metaclass=ModelBase):
 
     @property
     def id(self) -> str:
-        """The id. Another id makes another object: one that was never loaded."""
+        """The id. Assigning another id makes it an object that was never loaded."""
         pk: str = self.__dict__["id"]
         return pk
 
@@ -202,8 +202,8 @@ class Model(Altering, metaclass=ModelBase):
     def tags(self) -> list[str]:
         """The explicit tags, then ``name:text`` of each indexed attribute.
 
-        What is appended, removed and so on changes the explicit ones, as assigning a
-        list does. ValueError for removing what an attribute says.
+        Changes of this list, and assigning a list, change the explicit tags. Removing
+        the text of an attribute is a ValueError.
         """
         return Tags(self, is_whole=True)
 
@@ -217,7 +217,7 @@ class Model(Altering, metaclass=ModelBase):
 
     @property
     def own_tags(self) -> list[str]:
-        """The explicit tags alone: those that are stored as tags, and assigned."""
+        """The explicit tags only: those that are stored as tags, and assigned."""
         return Tags(self, is_whole=False)
 
     @own_tags.setter
@@ -226,11 +226,11 @@ class Model(Altering, metaclass=ModelBase):
 
     @property
     def expire(self) -> datetime | None:
-        """The deadline, aware and in UTC; None without one.
+        """The expiration time, aware and in UTC, or None.
 
-        Seconds and timedeltas count from the server's clock as the object is saved.
-        Until then it is the deadline that a save at this moment would give, by this
-        machine's clock; after it the one that is stored.
+        Seconds and timedeltas count from the server's clock when the object is saved.
+        Before that, it is the time that a save at this moment would set, by the local
+        clock.
         """
         return to_datetime(self._expire_at_ms)
 
@@ -242,8 +242,8 @@ class Model(Altering, metaclass=ModelBase):
     def set(self, /, **attrs: Any) -> None:
         """Set attributes, counters and properties. Nothing is stored before save().
 
-        TypeError for id, pk, tags and expire, which are assigned; AttributeError for
-        other names of the class, and for those that begin with ``_``.
+        Raises TypeError for id, pk, tags and expire, which are assigned, and
+        AttributeError for other names of the class and names that begin with ``_``.
         """
         given = validate_set(attrs)
         counters = self._meta.counters & given.keys()
@@ -255,29 +255,35 @@ class Model(Altering, metaclass=ModelBase):
 
     @alters_data
     def unset(self, /, *names: str) -> None:
-        """Remove attributes; one that is not there is none. Stored by save()."""
+        """Remove attributes.
+
+        Absent ones are ignored. Nothing is stored before save().
+        """
         for name in names:
             self.attrs.pop(name, None)
 
     @alters_data
     def set_expire(self, expire: Expire) -> None:
-        """Give it another deadline, or none. Stored by save()."""
+        """Set the expiration, or None for never. Nothing is stored before save()."""
         self.__dict__["_expire_at_ms"] = to_deadline(expire)
 
     def ttl(self) -> float | None:
-        """Seconds to the deadline by this machine's clock, 0.0 past it, or None.
+        """Return the seconds to the expiration time by the local clock, or None.
 
-        Of seconds or a timedelta that were not saved yet all of them.
+        0.0 if it is past; all seconds of an expiration that is not saved yet.
         """
         if self._expire_at_ms is None:
             return None
         return max(remaining_ms(self._expire_at_ms), 0) / 1000
 
     def validate(self) -> None:
-        """Called before each save. Raise ValidationError here to refuse it."""
+        """Raise ValidationError to refuse a save.
+
+        Called before each save; override it.
+        """
 
     def serializable_value(self, field_name: str) -> Any:
-        """Return the attribute of that name, as Django's form fields ask for it."""
+        """Return the attribute of this name, for Django's form fields."""
         return getattr(self, field_name)
 
     # Identity
@@ -302,7 +308,7 @@ class Model(Altering, metaclass=ModelBase):
         return f"<{type(self).__name__}: {self}>"
 
     def __getstate__(self) -> dict[str, Any]:
-        """For copy and pickle: a copy does not share attributes with its model."""
+        """Return the state for copy and pickle. A copy shares no attributes."""
         return marked(
             {
                 name: value.copy() if isinstance(value, dict | list | set) else value
@@ -329,15 +335,15 @@ class Model(Altering, metaclass=ModelBase):
         using: str | None = None,
         update_fields: Iterable[str] | None = None,
     ) -> None:
-        """Store the object with its index entries, in one step. One round trip.
+        """Store the object with its index entries in one step. One round trip.
 
-        Attributes that others changed meanwhile are kept. force_insert: IntegrityError
-        if the id is taken. force_update: NotUpdated if the object is gone. strict:
-        ConflictError if anybody changed it since it was loaded. In all three cases
-        nothing is written.
+        Attributes that others changed meanwhile are kept. force_insert: raises
+        IntegrityError if the id is taken. force_update: raises NotUpdated if the object
+        is gone. strict: raises ConflictError if the object changed since it was loaded.
+        In these cases nothing is written.
 
-        update_fields: names of attributes or counters, "tags", "expire": these alone
-        are stored. NotUpdated if it is gone, a round trip more if it was not loaded.
+        update_fields: store only these attributes, counters, "tags" or "expire". Raises
+        NotUpdated if the object is gone. One more round trip if it was not loaded.
         """
         alias = self._alias(using)
         flags = (force_insert, force_update, strict)
@@ -368,7 +374,10 @@ class Model(Altering, metaclass=ModelBase):
 
     @alters_data
     def delete(self, using: str | None = None) -> tuple[int, dict[str, int]]:
-        """Delete the object, as (1, {label: 1}) or (0, {}). One round trip."""
+        """Delete the object.
+
+        Return ``(1, {label: 1})`` or ``(0, {})``. One round trip.
+        """
         alias = self._alias(using)
         return run(save_flows.delete(self, alias), alias)
 
@@ -385,10 +394,10 @@ class Model(Altering, metaclass=ModelBase):
         fields: Iterable[str] | None = None,
         from_queryset: "Collection[Self] | Manager[Self] | None" = None,
     ) -> None:
-        """Read everything anew; unsaved changes are lost. One round trip.
+        """Read the object again. Unsaved changes are lost. One round trip.
 
-        fields: names of attributes or counters, "tags", "expire": these alone are read
-        anew. from_queryset: where it must be found. Raises DoesNotExist.
+        fields: read only these attributes, counters, "tags" or "expire". from_queryset:
+        the collection that must contain the object. Raises DoesNotExist.
         """
         alias = self._alias(using or getattr(from_queryset, "db", None))
         run(save_flows.refresh(self, alias, fields, from_queryset), alias)
@@ -406,13 +415,11 @@ class Model(Altering, metaclass=ModelBase):
 
     @alters_data
     def increment(self, name: str, by: Any = 1) -> Any:
-        """Add to a number as it is stored, and return the new value.
+        """Add to the stored number, and return the new value.
 
-        A counter of Meta: one round trip. Another attribute: one, and one more for
-        each time that somebody else wrote the object meanwhile; absent or None
-        counts as 0.
-        Raises DoesNotExist if the object is gone, OverflowError past a counter's 64
-        bits.
+        A counter in Meta takes one round trip. Another attribute takes one, and one
+        more per concurrent write; an absent one or None counts as 0. Raises
+        DoesNotExist if the object is gone, OverflowError beyond 64 bits of a counter.
         """
         alias = self._alias(None)
         return run(counters_flows.increment(self, alias, name, by), alias)
@@ -432,7 +439,7 @@ class Model(Altering, metaclass=ModelBase):
         return Record(self.attrs, self._tags, self._expire_at_ms)
 
     def _take(self, contents: Record, packed: bytes, using: str) -> None:
-        """The instance stands for what is stored now."""
+        """Set the stored state of the instance."""
         state = self.__dict__
         if contents.attrs is not self.attrs:
             self.attrs.clear()
@@ -444,16 +451,16 @@ class Model(Altering, metaclass=ModelBase):
         self._assigned.clear()
 
     def _forget(self) -> None:
-        """Nothing is stored of this instance."""
+        """Mark the instance as not stored."""
         self.__dict__["_packed"] = None
 
     def _key(self, using: str | None = None) -> bytes:
-        """The Redis key of the object."""
+        """Return the Redis key of the object."""
         return object_key(self._meta.space(self._alias(using)), self.id)
 
 
 class TaggedModel(Model):
-    """A model whose objects carry tags: positional texts, found by find()."""
+    """A model whose objects have tags: positional texts, found by find()."""
 
     is_tagged = True
 
@@ -462,9 +469,9 @@ class TaggedModel(Model):
 
 
 class TaggedAttrsModel(TaggedModel):
-    """A tagged model of which every attribute is searchable, as ``name:text``.
+    """A tagged model whose attributes are all indexed, as ``name:text``.
 
-    ``Meta.exclude_attrs`` leaves some out, ``Meta.index_attrs`` names the only ones.
+    ``Meta.exclude_attrs`` excludes some, ``Meta.index_attrs`` limits them to a list.
     """
 
     indexes_attributes = True

@@ -1,4 +1,4 @@
-"""The lazy collection: a question, and its answer once it was asked."""
+"""Collection: a lazy query, and its result once it was evaluated."""
 
 import builtins
 from collections.abc import Callable, Iterable, Mapping
@@ -32,11 +32,11 @@ M = TypeVar("M", bound="Model")
 
 
 class Collection(Asking[M], LazyResults[M]):
-    """Objects of one model that match a question, oldest first.
+    """The objects of one model that match a query, oldest first.
 
-    Chainable and never changed: every chain gives a new one. It is evaluated once, by
-    iteration, ``len``, ``bool``, ``in`` or ``list()``, and keeps the answer; a slice
-    of an evaluated one is evaluated.
+    Immutable: each method that refines it returns a new collection. It is evaluated
+    once, by iteration, ``len``, ``bool``, ``in`` or ``list()``, and keeps the result. A
+    slice of an evaluated collection is evaluated.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Collection(Asking[M], LazyResults[M]):
 
     @property
     def db(self) -> str:
-        """The alias that is asked."""
+        """The alias of the connection."""
         return self._using or self.model._meta.using
 
     # Chains
@@ -73,16 +73,15 @@ class Collection(Asking[M], LazyResults[M]):
         return self._chained()
 
     def none(self) -> Self:
-        """Return no object at all, at the cost of no round trip."""
+        """Return an empty collection. No round trip."""
         return self._chained(self.query.nothing())
 
     def find(self, /, *tags: "str | Q", **lookups: Any) -> Self:
-        """Return the objects that carry all these tags and attribute values.
+        """Return the objects that have all these tags and attribute values.
 
         ``name=value`` compares the texts of indexed attributes; ``id``, ``pk``,
         ``id__in`` and ``pk__in`` compare ids. The manual lists the other lookups.
-        Raises FieldError for a lookup that no index answers, here and not when the
-        collection is evaluated.
+        Raises FieldError at once for a lookup without an index.
         """
         if (tags or lookups) and self.query.is_sliced:
             raise TypeError("Cannot filter a query once a slice has been taken.")
@@ -93,13 +92,13 @@ class Collection(Asking[M], LazyResults[M]):
     filter = find
 
     def complex_filter(self, filter_obj: "Q | Mapping[str, Any]") -> Self:
-        """Return filter() of a Q or of a dict of lookups, as Django's forms call it."""
+        """Return filter() with a Q or a dict of lookups, for Django's forms."""
         if isinstance(filter_obj, Mapping):
             return self.filter(**filter_obj)
         return self.filter(filter_obj)
 
     def exclude(self, /, *tags: "str | Q", **lookups: Any) -> Self:
-        """Return the objects that find() of the same arguments would leave out."""
+        """Return the objects that find() with these arguments excludes."""
         if self.query.is_sliced:
             raise TypeError("Cannot filter a query once a slice has been taken.")
         return self._chained(
@@ -109,22 +108,22 @@ class Collection(Asking[M], LazyResults[M]):
     def order_by(self, /, *names: Any) -> Self:
         """Return the same objects in another order.
 
-        names: ordered attributes, ``created``, ``expire``, ``?``; after ``-``
-        descending. Equal ones stay in the order of creation; those without the
-        attribute come last. Without names: by creation. Raises FieldError.
+        names: ordered attributes, ``created``, ``expire`` or ``?``, descending with
+        ``-``. Equal objects stay in order of creation. Objects without the attribute
+        come last. Without names: by creation. Raises FieldError.
         """
         if self.query.is_sliced:
             raise TypeError("Cannot reorder a query once a slice has been taken.")
         return self._chained(ordered(self.query, self.model._meta, names))
 
     def reverse(self) -> Self:
-        """Return the same objects, the whole list the other way round."""
+        """Return the same objects in reverse order."""
         if self.query.is_sliced:
             raise TypeError("Cannot reverse a query once a slice has been taken.")
         return self._chained(self.query.reverse())
 
     def distinct(self, *names: str) -> Self:
-        """Return the same objects: each is there once. NotSupportedError with names."""
+        """Return the same objects, which are distinct. NotSupportedError with names."""
         if names:
             raise NotSupportedError(
                 "distinct() takes no names. Ask for distinct values: "
@@ -133,11 +132,11 @@ class Collection(Asking[M], LazyResults[M]):
         return self._chained()
 
     def using(self, alias: str) -> Self:
-        """Return the same question to the connection *alias*."""
+        """Return the same query on the connection *alias*."""
         return type(self)(self.model, self.query, alias)
 
     def _first_by(self, names: tuple[Any, ...], is_last: bool = False) -> Self:
-        """As earliest() orders, or with is_last latest(): by each name the other way.
+        """Return the order of earliest(), or with is_last of latest().
 
         In both, objects without the attribute come last.
         """
@@ -147,11 +146,11 @@ class Collection(Asking[M], LazyResults[M]):
         return self._chained(ordered(self.query, self.model._meta, names, is_last))
 
     def __and__(self, other: "Collection[M]") -> Self:
-        """The objects of both; in this one's order, else in the other's."""
+        """Return the objects in both, in this order or else in the other's."""
         return self._combined(all_of, other)
 
     def __or__(self, other: "Collection[M]") -> Self:
-        """The objects of either, in an order as of ``&``."""
+        """Return the objects in either, in an order as of ``&``."""
         if isinstance(other, Collection) and self._is_beside(other):
             if other.query == other.query.nothing():
                 return self._chained()
@@ -160,17 +159,17 @@ class Collection(Asking[M], LazyResults[M]):
         return self._combined(any_of, other)
 
     def __xor__(self, other: "Collection[M]") -> Self:
-        """The objects of one of them alone, in an order as of ``&``."""
+        """Return the objects in only one of them, in an order as of ``&``."""
         return self._combined(odd_of, other)
 
     def __sub__(self, other: "Collection[M]") -> Self:
-        """The objects of this one that are not of the other, in this one's order."""
+        """Return the objects that are not in the other one, in this order."""
         return self._combined(
             lambda both: all_of((both[0], negated(both[1]))), other, keeps_order=True
         )
 
     def _is_beside(self, other: "Collection[M]") -> bool:
-        """Whether both are of one model and one alias."""
+        """Whether both are collections of the same model and alias."""
         return other.model is self.model and other.db == self.db
 
     def _combined(
@@ -221,12 +220,12 @@ class Collection(Asking[M], LazyResults[M]):
         return fetch.parts(self, query)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Pickled with its answer, as Django's QuerySet is."""
+        """Return the state for pickle, with the result, as Django's QuerySet does."""
         self._fetched()
         return self._described()
 
     def _described(self) -> dict[str, Any]:
-        """What is pickled of it, evaluated or not."""
+        """Return the pickled attributes."""
         # By name, for a later version whose questions have more words.
         asked = {each.name: getattr(self.query, each.name) for each in fields(Query)}
         return marked({**self.__dict__, "query": asked})
@@ -239,9 +238,9 @@ class Collection(Asking[M], LazyResults[M]):
 
     @alters_data
     def delete(self) -> tuple[int, dict[str, int]]:
-        """Delete the objects, as (number, {label: number}). Each is one step.
+        """Delete the objects. Return ``(number, {label: number})``.
 
-        A round trip for 100 objects, and two. Sends no signals.
+        Each object is one step. 2 + ceil(N / 100) round trips. Sends no signals.
         """
         return run(update.delete(self), self.db)
 
@@ -252,9 +251,9 @@ class Collection(Asking[M], LazyResults[M]):
 
     @alters_data
     def set_expire(self, expire: Expire) -> int:
-        """Give each object another deadline, or none, at once; how many.
+        """Set the expiration of each stored object. Return their number.
 
-        A round trip for 100 objects, and two. Sends no signals.
+        2 + ceil(N / 100) round trips. Sends no signals.
         """
         return run(update.set_expire(self, expire), self.db)
 

@@ -1,4 +1,4 @@
-"""Managers: the verbs of a model as a whole, and where a collection begins."""
+"""Managers: the methods of a model as a whole, which start with a collection."""
 
 import inspect
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
@@ -25,12 +25,12 @@ R = TypeVar("R", covariant=True)
 
 
 class Asking(Writing[M], Answers[M]):
-    """The verbs that a manager and a collection share, each with its async twin."""
+    """The methods of managers and collections that read, with async variants."""
 
     # One object
 
     def get(self, /, *pk: "str | int | UUID | Q", **lookups: Any) -> M:
-        """The one object of this id, or of these Q and lookups. One round trip.
+        """Return the object of this id, or of these Q and lookups. One round trip.
 
         Raises DoesNotExist, MultipleObjectsReturned.
         """
@@ -43,7 +43,7 @@ class Asking(Writing[M], Answers[M]):
         return await arun(fetch.get(asked, pk, lookups), asked.db)
 
     def get_or_none(self, /, *pk: "str | int | UUID | Q", **lookups: Any) -> M | None:
-        """As get(), but None where get() raises DoesNotExist."""
+        """Return get(), or None if the object does not exist."""
         asked = self._collection()
         return run(fetch.get_or_none(asked, pk, lookups), asked.db)
 
@@ -55,7 +55,7 @@ class Asking(Writing[M], Answers[M]):
         return await arun(fetch.get_or_none(asked, pk, lookups), asked.db)
 
     def first(self) -> M | None:
-        """The first object, None where there is none. One round trip."""
+        """Return the first object or None. One round trip."""
         asked = self._collection()
         return run(fetch.first(asked), asked.db)
 
@@ -65,7 +65,7 @@ class Asking(Writing[M], Answers[M]):
         return await arun(fetch.first(asked), asked.db)
 
     def last(self) -> M | None:
-        """The last object, None where there is none. One round trip."""
+        """Return the last object or None. One round trip."""
         asked = self._collection()
         return run(fetch.last(asked), asked.db)
 
@@ -77,7 +77,7 @@ class Asking(Writing[M], Answers[M]):
     # Facts about many
 
     def count(self) -> int:
-        """How many live objects there are. One round trip, nothing is loaded."""
+        """Return the number of objects, without loading them. One round trip."""
         asked = self._collection()
         return run(fetch.count(asked), asked.db)
 
@@ -87,7 +87,7 @@ class Asking(Writing[M], Answers[M]):
         return await arun(fetch.count(asked), asked.db)
 
     def exists(self) -> bool:
-        """Whether there is any object. One round trip."""
+        """Return whether there is an object. One round trip."""
         asked = self._collection()
         return run(fetch.exists(asked), asked.db)
 
@@ -97,7 +97,7 @@ class Asking(Writing[M], Answers[M]):
         return await arun(fetch.exists(asked), asked.db)
 
     def contains(self, obj: "Model") -> bool:
-        """Whether *obj* is among them, as it is stored. One round trip."""
+        """Return whether the stored *obj* is among the objects. One round trip."""
         asked = self._collection()
         return run(fetch.contains(asked, obj), asked.db)
 
@@ -107,7 +107,7 @@ class Asking(Writing[M], Answers[M]):
         return await arun(fetch.contains(asked, obj), asked.db)
 
     def ids(self) -> list[str]:
-        """The ids alone, in order. One round trip."""
+        """Return the ids in order. One round trip."""
         asked = self._collection()
         return run(fetch.ids(asked), asked.db)
 
@@ -119,10 +119,10 @@ class Asking(Writing[M], Answers[M]):
     def in_bulk(
         self, id_list: Iterable[Any] | None = None, *, field_name: str = "pk"
     ) -> dict[Any, M]:
-        """{id: object} of those ids that are there; all of them without a list.
+        """Return ``{id: object}`` of the ids that exist, or of all without a list.
 
-        field_name: an attribute that is unique by itself, in place of the id. Raises
-        ValueError for another.
+        field_name: a unique attribute to use instead of the id. Raises ValueError for
+        another attribute. At most two round trips for 5000 objects.
         """
         asked = self._collection()
         return run(fetch.in_bulk(asked, id_list, field_name), asked.db)
@@ -135,10 +135,10 @@ class Asking(Writing[M], Answers[M]):
         return await arun(fetch.in_bulk(asked, id_list, field_name), asked.db)
 
     def iterator(self, chunk_size: int | None = None) -> Iterator[M]:
-        """Return each object once, *chunk_size* (1000) in memory at a time, none kept.
+        """Yield each object once, with *chunk_size* (1000) in memory at a time.
 
-        The ids are those of the start: what is created later is not among them, and
-        what is deleted meanwhile is left out. 1 + ceil(N / chunk_size) round trips.
+        The ids are read at the start: objects created later are not included, and
+        objects deleted meanwhile are left out. 1 + ceil(N / chunk_size) round trips.
         """
         return self._chunks(fetch.checked_chunk_size(chunk_size))
 
@@ -161,7 +161,7 @@ class Asking(Writing[M], Answers[M]):
 
 
 class Manager(Asking[M]):
-    """``Model.objects``: the way from the class to its stored objects."""
+    """``Model.objects``: access from the class to its stored objects."""
 
     collection_class: "type[Collection[Any]]"  # set where Collection is defined
 
@@ -180,7 +180,7 @@ class Manager(Asking[M]):
         return self.bound(owner)
 
     def bound(self, owner: "type[Any]") -> Self:
-        """This manager, of that model."""
+        """Return a copy of this manager for a model."""
         if self.__dict__.get("model") is owner:
             return self
         manager = self.__class__.__new__(self.__class__)
@@ -189,15 +189,18 @@ class Manager(Asking[M]):
 
     @property
     def db(self) -> str:
-        """The alias that is asked."""
+        """The alias of the connection."""
         return self._collection().db
 
     def get_collection(self) -> "Collection[M]":
-        """The collection that every verb begins with; override it to narrow all."""
+        """Return the collection that every method starts with.
+
+        Override it to filter.
+        """
         return self.collection_class(self.model)
 
     def get_queryset(self) -> "Collection[M]":
-        """Django's name for get_collection(); either may be overridden."""
+        """Return get_collection(), by Django's name. Either may be overridden."""
         return self.get_collection()
 
     def _collection(self) -> "Collection[M]":
@@ -249,13 +252,13 @@ class Manager(Asking[M]):
     def from_collection(
         cls, collection_class: "CollectionClass[R]", class_name: str | None = None
     ) -> type[R]:
-        """Return a manager class with the public methods of your Collection class."""
+        """Return a manager class with the public methods of a Collection class."""
         base: Any = get_origin(collection_class) or collection_class
         name = class_name or f"{cls.__name__}From{base.__name__}"
         return type(name, (cls,), {"collection_class": base})
 
     def __init_subclass__(cls) -> None:
-        """Give the manager what its Collection class adds, or does in its own way."""
+        """Add the methods that the Collection class adds or overrides."""
         super().__init_subclass__()
         own = cls.__dict__.get("collection_class")
         if own is None:
@@ -297,9 +300,9 @@ if TYPE_CHECKING:
         def as_manager(self) -> R: ...
 
     class CollectionManager(Manager[M], Generic[M, C]):
-        """A manager of from_collection(): it begins chains of that class.
+        """A manager of from_collection(), which starts with that class.
 
-        It has the methods of that class too, whose types are not known.
+        It also has the methods of that class, whose types are unknown.
         """
 
         def __getattr__(self, name: str) -> Any: ...
@@ -316,7 +319,7 @@ if TYPE_CHECKING:
 
 
 def _forwarded(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
-    """A manager's method that calls the namesake of its collection."""
+    """Return a manager's method that calls the same method of its collection."""
 
     @wraps(method)
     def forward(self: Manager[Any], *args: Any, **kwargs: Any) -> Any:

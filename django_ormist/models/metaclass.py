@@ -1,4 +1,4 @@
-"""What happens when a model is declared."""
+"""The metaclass of models."""
 
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class ModelBase(type):
-    """Gives each model its ``_meta`` and its own error classes."""
+    """The metaclass that adds ``_meta`` and the exceptions of a model."""
 
     def __new__(
         mcs,
@@ -53,8 +53,7 @@ class ModelBase(type):
         return cls
 
     def __iter__(cls) -> NoReturn:
-        """Raise TypeError: Django's admin.site.register() iterates what it does not
-        know."""
+        """Raise TypeError: Django's admin.site.register() iterates unknown classes."""
         raise TypeError(
             f"{cls.__name__} is not iterable. List its objects by "
             f"{cls.__name__}.objects.all(); register it with django_ormist.admin, "
@@ -63,7 +62,7 @@ class ModelBase(type):
 
     @property
     def _default_manager(cls) -> "Manager[Any]":
-        """The first manager of the class: ``objects`` where no other is declared."""
+        """The first manager of the class, ``objects`` by default."""
         for base in cls.__mro__:
             for name, value in base.__dict__.items():
                 if isinstance(value, Manager):

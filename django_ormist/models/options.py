@@ -1,4 +1,4 @@
-"""A model's Meta, read once and checked: what stands at ``Model._meta``."""
+"""Options: a model's Meta, read and checked, at ``Model._meta``."""
 
 import string
 from collections.abc import Callable, Iterable, Mapping
@@ -52,12 +52,12 @@ _NOT_INHERITED = {"abstract", "model_name", "verbose_name", "verbose_name_plural
 
 
 class Options(Schema):
-    """Everything that the class says of its objects as a whole.
+    """The options of a model.
 
-    label: ``app_label.Model``, outside any app ``Model``: the name of the key space
-    and the name on a command line. expire: the lifetime of a new object, None for
-    ever. counters: names kept as atomic integers. ordered: attributes with a sorted
-    index. unique: names of attributes that are unique, or unique together.
+    label: ``app_label.Model``, or ``Model`` outside any app: the name of the key space
+    and on a command line. expire: the lifetime of a new object, None for ever.
+    counters: names kept as atomic integers. ordered: attributes with a sorted index.
+    unique: names of attributes that are unique, or unique together.
     pending_indexes: names whose index is written and not yet read: see
     refuse_pending().
     """
@@ -100,19 +100,19 @@ class Options(Schema):
 
     @property
     def using(self) -> str:
-        """The alias that is asked where none is named."""
+        """The default alias of the model."""
         using: str | Callable[[], str] = self._given["using"]
         return using() if callable(using) else using
 
     @property
     def concrete_model(self) -> "type[Model]":
-        """The model itself: ours have no proxies."""
+        """The model itself: there are no proxy models."""
         model: type[Model] = self.model
         return model
 
     @cached_property
     def app_label(self) -> str | None:
-        """Meta's, else that of the app whose module holds the class, else None."""
+        """The label in Meta, else of the app that contains the class, else None."""
         if self._given["app_label"] is not None:
             label: str = self._given["app_label"]
             return label
@@ -125,23 +125,23 @@ class Options(Schema):
 
     @cached_property
     def label(self) -> str:
-        """``app_label.Model``, outside any app ``Model``."""
+        """``app_label.Model``, or ``Model`` outside any app."""
         name = self._given["model_name"] or self.object_name
         return f"{self.app_label}.{name}" if self.app_label else name
 
     @property
     def label_lower(self) -> str:
-        """The label in lower case, as Django's."""
+        """The label in lower case, as in Django."""
         return self.label.lower()
 
     @cached_property
     def own_names(self) -> frozenset[str]:
-        """Names that are the class's own: no attribute is set under them."""
+        """The names that the class defines. Attributes cannot have them."""
         return frozenset({*dir(self.model), *_STATE})
 
     @cached_property
     def own_setters(self) -> frozenset[str]:
-        """Those of them that are properties to be set."""
+        """The names of properties with a setter."""
         return frozenset(
             name
             for name in self.own_names
@@ -151,13 +151,13 @@ class Options(Schema):
 
     @cached_property
     def private_names(self) -> frozenset[str]:
-        """Names that are ours alone: the state of an instance, and what has a ``_``."""
+        """The names of the state of an instance, and of private methods."""
         bases = [base for base in self.model.__mro__ if _is_ours(base)]
         ours = {name for base in bases for name in dir(base) if name.startswith("_")}
         return frozenset({"id", "_meta", *_STATE, *ours})
 
     def refusal(self, name: str) -> str | None:
-        """Return why no attribute is written under *name*; None if one may be."""
+        """Return why an attribute cannot have this name, or None."""
         if name in RESERVED:
             return f"{name!r} of {self.object_name} is no attribute. Assign it."
         if name in self.own_names:
@@ -173,7 +173,7 @@ class Options(Schema):
         return None
 
     def space(self, using: str) -> Space:
-        """The key space of this model on the alias *using*."""
+        """Return the key space of this model on the alias *using*."""
         prefix = connections[using].key_prefix
         space = self._spaces.get(prefix)
         if space is None:
@@ -181,11 +181,11 @@ class Options(Schema):
         return space
 
     def new_pk(self) -> str:
-        """A random id: letters and digits, each with the same chance."""
+        """Return a random id of letters and digits, uniformly distributed."""
         return get_random_string(_ALPHABET, self.id_length)
 
     def _read(self, meta: type | None) -> dict[str, Any]:
-        """What Meta says, over what the bases' Metas say, over the defaults."""
+        """Return the options of Meta, else of the bases, else the defaults."""
         given = dict(_DEFAULTS)
         own = {} if meta is None else _public(meta)
         if meta is None:
@@ -241,7 +241,7 @@ class Options(Schema):
         self._check_expire()
 
     def _check_sorted(self) -> None:
-        """Read ordered and unique: names that stand in keys and in memos."""
+        """Read ordered and unique, whose names are part of keys and memos."""
         self.ordered = tuple(dict.fromkeys(self._given["ordered"]))
         unique = self._given["unique"]
         if isinstance(unique, str | Mapping) or not isinstance(unique, Iterable):
@@ -300,7 +300,7 @@ class Options(Schema):
             raise self._wrong(option, f"holds {name!r}, which is a counter")
 
     def _check_names(self, option: str) -> None:
-        """Make a list of names of what Meta says: it may be an iterator."""
+        """Replace an iterable of names in Meta by a list."""
         names = self._given[option]
         if names is not None or option != "index_attrs":
             self._given[option] = self._names(option, names)
@@ -349,12 +349,12 @@ class Options(Schema):
 
 
 def _public(meta: type) -> dict[str, Any]:
-    """The options of a Meta class, its bases included."""
+    """Return the options of a Meta class and its bases."""
     return {name: getattr(meta, name) for name in dir(meta) if not name.startswith("_")}
 
 
 def _is_ours(base: type) -> bool:
-    """Whether it is a TaggedModel, say, whose Meta has nothing to hand on."""
+    """Whether it is a class of this package, whose Meta is not inherited."""
     return base.__module__.rpartition(".")[0] == __package__
 
 

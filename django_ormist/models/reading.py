@@ -1,4 +1,4 @@
-"""What the verbs of a manager and of a collection stand on."""
+"""The methods of managers and collections that return values and numbers."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Generic, Literal, Never, TypeVar, overload
@@ -27,17 +27,17 @@ M = TypeVar("M", bound="Model")
 
 
 class Asked(Generic[M]):
-    """A model, and the collection of it that is asked."""
+    """The base of the methods: a model and its collection."""
 
     model: "type[M]"
 
     def _collection(self) -> "Collection[M]":
-        """The collection that is asked."""
+        """Return the collection."""
         raise NotImplementedError  # pragma: no cover
 
 
 class Values:
-    """The verbs that ask for parts of objects: no round trip."""
+    """values() and values_list(). No round trip."""
 
     if not TYPE_CHECKING:  # a type checker is to report what is absent
 
@@ -49,17 +49,17 @@ class Values:
     def _projected(
         self, names: tuple[str, ...] | None, shape: "Shape[Any]"
     ) -> "ValuesCollection[Any]":
-        """What is held under these names, in this shape."""
+        """Return the values under these names as rows of this shape."""
         raise NotImplementedError  # pragma: no cover
 
     def values(
         self, *names: str, **expressions: "Never"
     ) -> "ValuesCollection[dict[str, Any]]":
-        """``{name: value}`` of each object, without making instances.
+        """Return ``{name: value}`` of each object, without instances.
 
-        names: attributes, counters, ``id``, ``tags``, ``expire``; without any, ``id``
-        and every attribute that the object has. What it has not is None.
-        Raises FieldError for expressions.
+        names: attributes, counters, ``id``, ``tags``, ``expire``. Without names: ``id``
+        and every attribute of the object. Absent ones are None. Raises FieldError for
+        expressions.
         """
         _check("values", (*names, *expressions.values()))
         return self._projected(names or None, values_flows.as_dict)
@@ -75,7 +75,7 @@ class Values:
     def values_list(
         self, *names: str, flat: bool = False, named: bool = False
     ) -> "ValuesCollection[Any]":
-        """A tuple of each object's values; flat: the one value; named: with names.
+        """Return a tuple of values of each object. flat: the value; named: with names.
 
         Raises TypeError without names.
         """
@@ -103,7 +103,7 @@ class Values:
 
 
 def _check(verb: str, names: tuple[Any, ...]) -> None:
-    """Raise FieldError for an expression and a name of no attribute, or TypeError."""
+    """Raise FieldError for an expression or a wrong name, TypeError for other types."""
     for name in names:
         if not isinstance(name, str):
             kind = FieldError if is_expression(name) else TypeError
@@ -119,7 +119,7 @@ def _check(verb: str, names: tuple[Any, ...]) -> None:
 
 
 class Answers(Asked[M], Values):
-    """What a manager and a collection share beside the verbs of objects."""
+    """Methods that return values, numbers or text."""
 
     # Parts of objects: no round trip
 
@@ -131,9 +131,9 @@ class Answers(Asked[M], Values):
     # One object
 
     def earliest(self, *names: Any) -> M:
-        """The first by these names, or by creation. Raises DoesNotExist. One trip.
+        """Return the first object by these names, or by creation. One round trip.
 
-        names: as those of order_by().
+        names: as of order_by(). Raises DoesNotExist.
         """
         asked = self._collection()._first_by(names)
         return run(fetch.the_first(asked), asked.db)
@@ -144,10 +144,10 @@ class Answers(Asked[M], Values):
         return await arun(fetch.the_first(asked), asked.db)
 
     def latest(self, *names: Any) -> M:
-        """The last by these names, or by creation. Raises DoesNotExist. One trip.
+        """Return the last object by these names, or by creation. One round trip.
 
-        names: as those of order_by(). An object without the attribute only where none
-        has it.
+        names: as of order_by(). Objects without the attribute come after all others.
+        Raises DoesNotExist.
         """
         asked = self._collection()._first_by(names, is_last=True)
         return run(fetch.the_first(asked), asked.db)
@@ -160,10 +160,10 @@ class Answers(Asked[M], Values):
     # Numbers
 
     def facets(self, name: str, values: Iterable[Any] | None = None) -> dict[Any, int]:
-        """``{value: how many have it}``, the lowest value first. One round trip.
+        """Return ``{value: number of objects}``, sorted by value. One round trip.
 
-        name: an ordered attribute; with *values* to count, also an indexed one, or
-        ``tags``. Raises FieldError.
+        name: an ordered attribute. With *values*, which are then counted, also an
+        indexed attribute or ``tags``. Raises FieldError.
         """
         asked = self._collection()
         return run(aggregate_flows.facets(asked, name, values), asked.db)
@@ -176,9 +176,10 @@ class Answers(Asked[M], Values):
         return await arun(aggregate_flows.facets(asked, name, values), asked.db)
 
     def aggregate(self, *given: Any, **named: Any) -> dict[str, Any]:
-        """Django's Count, Min, Max, Sum, Avg over ordered attributes. One round trip.
+        """Return Django's Count, Min, Max, Sum, Avg over ordered attributes.
 
-        Of no value None, or the aggregate's default. Raises FieldError.
+        Without values the result is None, or the aggregate's default. Raises
+        FieldError. One round trip.
         """
         asked = self._collection()
         return run(aggregate_flows.aggregate(asked, given, named), asked.db)
@@ -189,10 +190,10 @@ class Answers(Asked[M], Values):
         return await arun(aggregate_flows.aggregate(asked, given, named), asked.db)
 
     def explain(self, *, format: str | None = None, **options: Any) -> str:
-        """Return how the server answers: what it walks or sorts, and its sizes.
+        """Return the plan of the query as text: indexes read or sorted, with sizes.
 
-        The query is sent for that. One round trip. Raises ValueError for a format or
-        an option: there are none.
+        The query is run for that. One round trip. Raises ValueError for a format or an
+        option, as there are none.
         """
         asked = self._collection()
         return run(explain_flows.explain(asked, format, options), asked.db)

@@ -1,4 +1,4 @@
-"""Every concrete model that was declared."""
+"""The registry of concrete models."""
 
 from typing import TYPE_CHECKING
 
@@ -9,25 +9,25 @@ _models: "list[type[Model]]" = []
 
 
 def register(model: "type[Model]") -> None:
-    """Remember a concrete model. Declared again (a reload), the later one stands."""
+    """Register a concrete model. The later of two with the same label counts."""
     _models.append(model)
 
 
 def declared() -> "list[type[Model]]":
-    """Every concrete model, those that another one of the same label stands for too."""
+    """Return every concrete model, also those replaced by one of the same label."""
     return list(_models)
 
 
 def all_models() -> "list[type[Model]]":
-    """The concrete models, by label; of two with one label the later."""
+    """Return the concrete models, sorted by label."""
     by_label = {model._meta.label: model for model in _models}
     return [by_label[label] for label in sorted(by_label)]
 
 
 def get_model(label: str) -> "type[Model]":
-    """The model of this label (``app_label.Model`` or ``Model``, in any case).
+    """Return the model of this label: ``app_label.Model`` or ``Model``, in any case.
 
-    Raises LookupError that names the label and those that there are.
+    Raises LookupError with the existing labels.
     """
     models = all_models()
     for model in models:

@@ -1,4 +1,4 @@
-"""What a lazy answer has, whatever it holds: objects, or parts of them."""
+"""The base of lazy results, of objects or of values."""
 
 import builtins
 from collections.abc import AsyncIterator, Iterable, Iterator
@@ -16,9 +16,9 @@ _SHOWN = 20
 
 
 class LazyResults(Generic[T]):
-    """The answer to a query, asked for once and then kept; and slices of it.
+    """The result of a query, evaluated once and then kept, and its slices.
 
-    A subclass says what is made of rows, and how another query is asked.
+    A subclass defines the items made of rows, and copies with another query.
     """
 
     model: "type[Any]"
@@ -27,60 +27,63 @@ class LazyResults(Generic[T]):
     _prefetch_related_lookups: tuple[str, ...] = ()  # read by Django's form fields
 
     def __get__(self, instance: object, owner: type | None = None) -> Self:
-        """Return an unevaluated copy where this is an attribute of a class.
+        """Return an unevaluated copy if this is an attribute of a class.
 
         A class lives as long as its process: the ``queryset`` of a view or of a
-        serializer field must not keep the answer of the first request.
+        serializer field must not keep the result of the first request.
         """
         return self._chained()
 
     @property
     def db(self) -> str:
-        """The alias that is asked."""
+        """The alias of the connection."""
         raise NotImplementedError  # pragma: no cover
 
     @property
     def space(self) -> Space:
-        """The key space that is asked."""
+        """The key space."""
         space: Space = self.model._meta.space(self.db)
         return space
 
     @property
     def ordered(self) -> bool:
-        """Always: by creation, where no other order is asked for."""
+        """True: the order is that of creation by default."""
         return True
 
     @property
     def totally_ordered(self) -> bool:
-        """Whether the order is the same each time: not if it is random."""
+        """Whether the order is the same each time. A random one is not."""
         return all(order.name != RANDOM for order in self.query.order)
 
     @property
     def _has_counters(self) -> bool:
-        """Whether a row has to bring counters."""
+        """Whether rows include counters."""
         raise NotImplementedError  # pragma: no cover
 
     @property
     def _holds_ids(self) -> bool:
-        """Whether it says no more than which objects there are."""
+        """Whether it can be used as a set of ids in a lookup."""
         raise NotImplementedError  # pragma: no cover
 
     def _made(self, rows: Iterable[Row]) -> builtins.list[T]:
-        """What is held of each of these rows."""
+        """Return the items of these rows."""
         raise NotImplementedError  # pragma: no cover
 
     def _parts(self, query: Query) -> Flow[builtins.list[T]]:
-        """Flow: what is held of each row of a query, in order."""
+        """Flow that returns the items of a query, in order."""
         raise NotImplementedError  # pragma: no cover
 
     def _chained(self, query: Query | None = None) -> Self:
-        """The same of another query, or of this one: not evaluated."""
+        """Return an unevaluated copy with another query, or with the same."""
         raise NotImplementedError  # pragma: no cover
 
     # All of it
 
     def list(self) -> builtins.list[T]:
-        """All as a list; asked once. Two round trips for 5000 or fewer."""
+        """Return all items as a list, evaluated once.
+
+        Two round trips for up to 5000.
+        """
         return list(self._fetched())
 
     async def alist(self) -> builtins.list[T]:
@@ -123,10 +126,10 @@ class LazyResults(Generic[T]):
     @overload
     def __getitem__(self, key: slice) -> Self: ...  # with a step it is a list
     def __getitem__(self, key: int | slice) -> "T | Self | builtins.list[T]":
-        """One, or a slice: pushed to the server unless already evaluated.
+        """Return an item or a slice, from the server unless already evaluated.
 
-        A step evaluates it. Raises IndexError past the end, ValueError for a
-        negative index.
+        A step evaluates it. Raises IndexError past the end, ValueError for a negative
+        index.
         """
         if isinstance(key, slice):
             return self._sliced(key)
@@ -167,5 +170,5 @@ class LazyResults(Generic[T]):
         return f"<{type(self).__name__} [{', '.join(text)}]>"
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        """A copy that is not evaluated."""
+        """Return an unevaluated copy."""
         return self._chained()

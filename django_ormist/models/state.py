@@ -1,4 +1,4 @@
-"""What an instance says of itself to Django and to pickle."""
+"""The state of an instance for Django and for pickle."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ _MARK = "django_ormist"
 
 
 class ModelState:
-    """Django's ``_state``: whether the object was never stored, and its alias."""
+    """Django's ``_state``: whether the object is new, and its alias."""
 
     __slots__ = ("_instance",)
 
@@ -23,7 +23,7 @@ class ModelState:
 
     @property
     def adding(self) -> bool:
-        """Whether it stands for nothing that is stored. To copy an object, set it."""
+        """Whether the object is not stored. Set it to True to copy an object."""
         return self._instance._packed is None
 
     @adding.setter
@@ -35,7 +35,7 @@ class ModelState:
 
     @property
     def db(self) -> str | None:
-        """The alias that it was loaded from or stored to."""
+        """The alias that the object was loaded from or stored to."""
         return self._instance._using
 
     def __eq__(self, other: object) -> bool:
@@ -48,12 +48,12 @@ class ModelState:
 
 
 def marked(state: dict[str, Any]) -> dict[str, Any]:
-    """What to pickle of an instance or a collection."""
+    """Return the state to pickle, marked with the version."""
     return {**state, _MARK: VERSION}
 
 
 def unmarked(kind: type, pickled: dict[str, Any]) -> dict[str, Any]:
-    """The state that was pickled. NotSupportedError if another version did it."""
+    """Return the pickled state. NotSupportedError if it is of another version."""
     state = dict(pickled)
     version = state.pop(_MARK, None)
     if version != VERSION:

@@ -1,4 +1,4 @@
-"""The tags of an instance as a list, through which they are changed."""
+"""The tags of an instance as a list that changes them."""
 
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Self, SupportsIndex
@@ -11,12 +11,12 @@ if TYPE_CHECKING:
 
 
 class Tags(list[str]):
-    """The tags of an instance: what changes this list changes its explicit tags.
+    """The tags of an instance. Changes of this list change its explicit tags.
 
-    is_whole: ``name:text`` of each indexed attribute stands after the explicit tags,
-    and cannot be taken away here: ValueError. Two such lists of one instance may differ
-    until either is changed: a change begins with what the instance says by then. A copy
-    of it, by slicing, ``copy()`` or pickle, is a plain list.
+    is_whole: ``name:text`` of each indexed attribute follows the explicit tags, and
+    removing one is a ValueError. Two such lists of an instance may differ until one is
+    changed, because a change starts from the present tags. A copy, by slicing,
+    ``copy()`` or pickle, is a plain list.
     """
 
     __slots__ = ("_instance", "_is_whole")
@@ -27,7 +27,7 @@ class Tags(list[str]):
         super().__init__(self._now())
 
     def is_of(self, instance: "Model") -> bool:
-        """Whether this list changes the tags of just this instance."""
+        """Whether this list is that of this instance."""
         return self._instance is instance
 
     def _now(self) -> list[str]:
@@ -37,7 +37,7 @@ class Tags(list[str]):
         return instance._contents().all_tags(instance._meta)
 
     def _change(self, change: Callable[[list[str]], Any], drops: bool = False) -> Any:
-        """Change what the instance says now. drops: nothing is asked to stay."""
+        """Apply a change to the present tags. drops: allow removing the attributes."""
         instance, new = self._instance, self._now()
         answer = change(new)
         if self._is_whole and _indexes_attributes(instance):
@@ -81,7 +81,7 @@ class Tags(list[str]):
         return popped
 
     def clear(self) -> None:
-        """Remove every explicit tag; those of attributes stay."""
+        """Remove every explicit tag. Those of attributes stay."""
         self._change(lambda new: new.clear(), drops=True)
 
     def sort(self, /, **how: Any) -> None:
@@ -108,7 +108,7 @@ class Tags(list[str]):
         return self
 
     def _is_all(self, index: Any) -> bool:
-        """Whether it is a slice of the whole list, as in ``tags[:] = [...]``."""
+        """Whether it is a slice of the full list, as in ``tags[:] = [...]``."""
         if not isinstance(index, slice):
             return False
         size = len(self._now())
@@ -119,7 +119,7 @@ class Tags(list[str]):
 
 
 def _each_once(tags: list[str]) -> list[str]:
-    """Return the tags without duplicates. What is no text is refused by a save."""
+    """Return the tags without duplicates. save() refuses other types than str."""
     try:
         return list(dict.fromkeys(tags))
     except TypeError:

@@ -1,6 +1,6 @@
-"""Names of Django's API that ours lacks, and what to use in their place.
+"""Names of Django's API that are missing here, with their replacement.
 
-They are no methods: ``hasattr()`` says that they are absent.
+They are not methods: ``hasattr()`` is False.
 """
 
 from collections.abc import Mapping

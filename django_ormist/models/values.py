@@ -1,4 +1,4 @@
-"""values() and values_list(): parts of objects, without instances of the model."""
+"""ValuesCollection: the lazy result of values() and values_list()."""
 
 import builtins
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
@@ -27,11 +27,11 @@ T = TypeVar("T", covariant=True)
 
 
 class ValuesCollection(LazyResults[T], Values):
-    """What a collection's objects hold under some names: lazy as the collection is.
+    """The values of a collection's objects under some names, lazy like a collection.
 
-    It is evaluated once and keeps the answer. An attribute that an object has not is
-    None. names: None for ``id`` and whatever each object has. Where it is distinct, a
-    slice is of the distinct ones.
+    It is evaluated once and keeps the result. An absent attribute is None. names: None
+    for ``id`` and all attributes. A slice of distinct rows is taken after removing
+    duplicates.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class ValuesCollection(LazyResults[T], Values):
 
     @property
     def db(self) -> str:
-        """The alias that is asked."""
+        """The alias of the connection."""
         return self.asked.db
 
     # Chains
@@ -82,7 +82,7 @@ class ValuesCollection(LazyResults[T], Values):
         return self._of(self.asked.using(alias))
 
     def all(self) -> Self:
-        """The same, not evaluated."""
+        """Return an unevaluated copy."""
         return self._of(self.asked.all())
 
     def none(self) -> Self:
@@ -90,11 +90,11 @@ class ValuesCollection(LazyResults[T], Values):
         return self._of(self.asked.none())
 
     def distinct(self, *names: str) -> Self:
-        """Each once, where the first of the objects with it stands.
+        """Return each row once, at the position of its first object.
 
-        flat, of one ordered attribute, and no order was asked for, or its own: in its
-        order, from its index; None, or what has no place in the order, is a last None.
-        A slice of others is taken here.
+        A flat list of an ordered attribute without another order is read from its
+        index, in its order; values without an order become a final None. Other rows are
+        compared and sliced by the client.
         """
         if self.asked.query.is_sliced:
             raise TypeError(
@@ -131,7 +131,7 @@ class ValuesCollection(LazyResults[T], Values):
         return values_flows.parts(self, query)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Pickled with its answer, as Django's QuerySet is, and without the objects."""
+        """Return the state for pickle, with the result, as Django's QuerySet does."""
         self._fetched()
         asked = self.asked.all()
         state = {**self.__dict__, "asked": (type(asked), asked._described())}
@@ -148,7 +148,7 @@ class ValuesCollection(LazyResults[T], Values):
     # One of them
 
     def get(self, /, *pk: "str | int | UUID | Q", **lookups: Any) -> T:
-        """What the one object of this id, or of these Q and lookups, holds.
+        """Return the row of the object of this id, or of these Q and lookups.
 
         One round trip. Raises DoesNotExist, MultipleObjectsReturned.
         """
@@ -159,7 +159,7 @@ class ValuesCollection(LazyResults[T], Values):
         return await arun(fetch.get(self, pk, lookups), self.db)
 
     def first(self) -> T | None:
-        """The first, None where there is none. One round trip."""
+        """Return the first row or None. One round trip."""
         return run(fetch.first(self), self.db)
 
     async def afirst(self) -> T | None:
@@ -167,7 +167,7 @@ class ValuesCollection(LazyResults[T], Values):
         return await arun(fetch.first(self), self.db)
 
     def last(self) -> T | None:
-        """The last, None where there is none. One round trip, unless distinct."""
+        """Return the last row or None. One round trip, unless distinct."""
         return run(values_flows.last(self), self.db)
 
     async def alast(self) -> T | None:
@@ -197,7 +197,7 @@ class ValuesCollection(LazyResults[T], Values):
     # Facts about many
 
     def count(self) -> int:
-        """How many. One round trip, unless they are distinct: then as list()."""
+        """Return the number of rows. One round trip; if distinct, as list()."""
         return run(values_flows.count(self), self.db)
 
     async def acount(self) -> int:
@@ -205,7 +205,7 @@ class ValuesCollection(LazyResults[T], Values):
         return await arun(values_flows.count(self), self.db)
 
     def exists(self) -> bool:
-        """Whether there is any. One round trip."""
+        """Return whether there is a row. One round trip."""
         return run(values_flows.exists(self), self.db)
 
     async def aexists(self) -> bool:
@@ -215,7 +215,7 @@ class ValuesCollection(LazyResults[T], Values):
     def in_bulk(
         self, id_list: Iterable[Any] | None = None, *, field_name: str = "pk"
     ) -> dict[Any, T]:
-        """See Collection.in_bulk(). Objects are told apart by their ids."""
+        """See Collection.in_bulk(). The keys are ids."""
         return run(fetch.in_bulk(self, id_list, field_name), self.db)
 
     async def ain_bulk(
@@ -225,7 +225,7 @@ class ValuesCollection(LazyResults[T], Values):
         return await arun(fetch.in_bulk(self, id_list, field_name), self.db)
 
     def iterator(self, chunk_size: int | None = None) -> Iterator[T]:
-        """See Collection.iterator(). Distinct ones are all read first."""
+        """See Collection.iterator(). Distinct rows are all read first."""
         return self._chunks(fetch.checked_chunk_size(chunk_size))
 
     def _chunks(self, size: int) -> Iterator[T]:
@@ -245,7 +245,7 @@ class ValuesCollection(LazyResults[T], Values):
                 yield part
 
     def aggregate(self, *given: Any, **named: Any) -> dict[str, Any]:
-        """See Collection.aggregate(). NotSupportedError of distinct ones."""
+        """See Collection.aggregate(). Raises NotSupportedError for distinct rows."""
         return run(values_flows.aggregate(self, given, named), self.db)
 
     async def aaggregate(self, *given: Any, **named: Any) -> dict[str, Any]:
@@ -264,7 +264,7 @@ class ValuesCollection(LazyResults[T], Values):
 
     @alters_data
     def delete(self) -> NoReturn:
-        """TypeError, as all of these: ask the collection."""
+        """Raise TypeError, like the following methods: call it on the collection."""
         raise _refusal("delete")
 
     @alters_data

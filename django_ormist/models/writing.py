@@ -1,4 +1,4 @@
-"""The verbs of a manager and a collection that write, each with its async twin."""
+"""The methods of managers and collections that write, with async variants."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from inspect import isfunction
@@ -17,13 +17,13 @@ V = TypeVar("V", bound=Callable[..., Any])
 
 
 def alters_data(verb: V) -> V:
-    """Mark a verb as one that writes, in the way that Django's templates know."""
+    """Mark a method as writing, so that Django's templates do not call it."""
     verb.__dict__["alters_data"] = True
     return verb
 
 
 class Altering:
-    """Marks the verbs that a subclass has in place of marked ones."""
+    """A base that marks the overrides of marked methods too."""
 
     def __init_subclass__(cls, **arguments: Any) -> None:
         super().__init_subclass__(**arguments)
@@ -39,11 +39,11 @@ M = TypeVar("M", bound="Model")
 
 
 class Writing(Altering, Asked[M]):
-    """create() and all that writes many."""
+    """create() and the methods that write many objects."""
 
     @alters_data
     def create(self, /, *tags: str, **attrs: Any) -> M:
-        """Make an object and store it by its save(). One round trip.
+        """Create an object and store it by its save(). One round trip.
 
         Raises IntegrityError if the id is taken.
         """
@@ -70,14 +70,15 @@ class Writing(Altering, Asked[M]):
         update_fields: Iterable[str] | None = None,
         unique_fields: Sequence[str] | None = None,
     ) -> list[M]:
-        """Store new objects, *batch_size* (1 to 1000, 100) in one step; returns all.
+        """Store new objects in atomic batches of *batch_size* (1 to 1000, default 100).
 
-        Ten batches a round trip. A taken id or unique value raises IntegrityError:
-        nothing of that batch or after it is written, earlier ones stay, and the message
-        says how many objects they hold. ignore_conflicts: such an object is left out,
-        and is not stored. update_conflicts: the stored object gets its *update_fields*
-        if what is taken is *unique_fields* (["id"] or names of Meta.unique); it then
-        stands for that object, with its id. save() is not called, and no signal sent.
+        Return all objects. Ten batches per round trip. A taken id or unique value
+        raises IntegrityError: nothing of that batch or later ones is written, earlier
+        ones stay, and the message says how many objects were stored. ignore_conflicts:
+        such an object is left out. update_conflicts: the stored object gets its
+        *update_fields* if the taken value is that of *unique_fields* (["id"] or names
+        in Meta.unique); the instance then has the id of the stored object. save() is
+        not called, and no signal is sent.
         """
         asked = self._collection()
         options = (ignore_conflicts, update_conflicts, update_fields, unique_fields)
@@ -102,10 +103,10 @@ class Writing(Altering, Asked[M]):
 
     @alters_data
     def bulk_save(self, objs: Iterable[M], batch_size: int | None = None) -> int:
-        """Save each object as save() does, *batch_size* a round trip; how many.
+        """Save each object, with *batch_size* per round trip. Return their number.
 
-        Each object is one step of its own. A model's own save() is not called, and no
-        signal sent.
+        Each object is one step. A model's own save() is not called, and no signal is
+        sent.
         """
         asked = self._collection()
         return run(bulk.save(asked, objs, batch_size), asked.db)
@@ -120,11 +121,11 @@ class Writing(Altering, Asked[M]):
     def bulk_update(
         self, objs: Iterable[M], fields: Iterable[str], batch_size: int | None = None
     ) -> int:
-        """Store these fields of objects that are stored, and no other; how many.
+        """Store only these fields of stored objects. Return their number.
 
-        fields: names of attributes or counters, "tags", "expire". A round trip for
-        *batch_size* objects (1 to 1000, 100), and one; each is one step of its own.
-        save() is not called, and no signal sent.
+        fields: names of attributes or counters, "tags", "expire". Each object is one
+        step. 1 + ceil(N / batch_size) round trips; batch_size: 1 to 1000, default 100.
+        save() is not called, and no signal is sent.
         """
         asked = self._collection()
         return run(bulk.update(asked, objs, fields, batch_size), asked.db)
@@ -141,12 +142,12 @@ class Writing(Altering, Asked[M]):
     def get_or_create(
         self, /, defaults: Mapping[str, Any] | None = None, *tags: str, **lookups: Any
     ) -> tuple[M, bool]:
-        """The one object of these tags and lookups, or a new one; whether it is new.
+        """Return (the object of these lookups or a new one, whether it is new).
 
-        defaults: attributes of a new one beside the lookups; callables are called. One
-        round trip, two for a new one. Of all who ask at once, one makes it. Raises
-        MultipleObjectsReturned, FieldError, and IntegrityError for what another holds.
-        A new one is stored by ``save(force_insert=True, using=...)`` of the model.
+        defaults: further attributes of a new object; callables are called. One round
+        trip, two for a new object. Of concurrent calls, one creates it. It is stored by
+        ``save(force_insert=True, using=...)`` of the model. Raises FieldError,
+        MultipleObjectsReturned, and IntegrityError for a value that another object has.
         """
         asked = self._collection()
         return run(upsert.get_or_create(asked, defaults, tags, lookups), asked.db)
@@ -170,10 +171,10 @@ class Writing(Altering, Asked[M]):
         *tags: str,
         **lookups: Any,
     ) -> tuple[M, bool]:
-        """As get_or_create(), but one that is there gets the *defaults*.
+        """Update an existing object with *defaults*, or create one.
 
-        create_defaults: for a new one, in place of *defaults*. They are stored by
-        ``save(using=..., update_fields=...)`` of the model. Two round trips.
+        create_defaults: used for a new object instead of *defaults*. The defaults are
+        stored by ``save(using=..., update_fields=...)`` of the model. Two round trips.
         """
         asked = self._collection()
         given = (defaults, create_defaults, tags, lookups)
@@ -195,12 +196,12 @@ class Writing(Altering, Asked[M]):
 
     @alters_data
     def update(self, /, **values: Any) -> int:
-        """Set attributes, counters or ``expire`` of every object; how many.
+        """Set attributes, counters or ``expire`` of every object. Return their number.
 
-        A value may be computed of what each object holds, by F and Value of
-        django.db.models. Each object is one step, compared and tried again if somebody
-        else wrote it; one that does not match any more is left alone. A round trip for
-        100 objects, and two. save() is not called, and no signal sent.
+        A value may be an expression of F and Value of django.db.models, computed for
+        each object. Each object is one step, repeated if another client wrote it; one
+        that no longer matches is left unchanged. 2 + ceil(N / 100) round trips. save()
+        is not called, and no signal is sent.
         """
         asked = self._collection()
         return run(update_flows.update(asked, values), asked.db)
