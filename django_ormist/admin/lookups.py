@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy
 from ..connections.executor import run
 from ..models.options import Options
 from ..operations.objects import pk_of
-from ..operations.scan import ids_beginning
+from ..operations.scan import ids_with_prefix
 
 COMPARING = ("gt", "gte", "lt", "lte")
 
@@ -162,7 +162,7 @@ def lookup(name: str, word: str) -> dict[str, Any]:
 
 def _beginning_with(queryset: Any, word: str, notes: list[str]) -> Any:
     asked = queryset.asked
-    pks, is_complete = run(ids_beginning(asked.space, word), asked.db)
+    pks, is_complete = run(ids_with_prefix(asked.space, word), asked.db)
     if not is_complete:
         notes.append(
             _(

@@ -111,7 +111,7 @@ def line(model_admin: OrmistAdmin) -> ModelLine:
     meta = model._meta
     space = meta.space(using)
     try:
-        tally = run(stats.tally(space), using)
+        tally = run(stats.model_counts(space), using)
         seen = run(stats.sample(space, meta.indexes), using)
         indexes = index_keys(space, meta.ordered, meta.unique)
         flow = stats.size_bytes(space, seen, bool(meta.counters), indexes)

@@ -13,8 +13,8 @@ _RESP3 = (dict, float, bool, set, frozenset)
 def packed(operations: Sequence[Operation]) -> list[bytes]:
     """The request for all *operations*, in one piece so that it is one system call."""
     if len(operations) == 1:
-        return [_command(operations[0].words())]
-    return [b"".join([_command(operation.words()) for operation in operations])]
+        return [_command(operations[0].wire_args())]
+    return [b"".join([_command(operation.wire_args()) for operation in operations])]
 
 
 def _command(words: tuple[Any, ...]) -> bytes:

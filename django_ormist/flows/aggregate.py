@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ..codecs import unpack
 from ..exceptions import CorruptDataError, FieldError
 from ..operations import search
-from ..operations.aggregate import ValueCount, ValueCounts, tally
+from ..operations.aggregate import ValueCount, ValueCounts, count_values
 from ..operations.operation import Flow
 from ..queries.expressions import filter_of, is_expression, name_of
 from ..queries.lookups import checked_values, filter_query, is_q
@@ -52,7 +52,7 @@ def facets(
     _check_ordered(asked, name, "facets")
     if asked.query.is_empty:
         return {}
-    _, (counted,) = yield tally(asked.space, asked.query, [name])
+    _, (counted,) = yield count_values(asked.space, asked.query, [name])
     return {_value(name, entry): entry.number for entry in counted}
 
 
@@ -63,7 +63,7 @@ def distinct(asked: "Collection[Any]", name: str) -> Flow[list[Any]]:
     """
     if asked.query.is_empty:
         return []
-    matches, (counted,) = yield tally(asked.space, asked.query, [name])
+    matches, (counted,) = yield count_values(asked.space, asked.query, [name])
     values = [_value(name, entry) for entry in counted]
     if sum(entry.number for entry in counted) < matches:
         values.append(None)
@@ -126,7 +126,9 @@ def aggregate(
             known[each.name] = None
     sent = {query: list(n) for query, n in names.items() if not query.is_empty}
     replies = yield [
-        tally(asked.space, query, known) if known else search.count(asked.space, query)
+        count_values(asked.space, query, known)
+        if known
+        else search.count(asked.space, query)
         for query, known in sent.items()
     ]
     found: dict[tuple[Query, str | None], Any] = {}

@@ -11,7 +11,7 @@ from ..keys import object_key
 from ..operations import commit, objects
 from ..operations.objects import NOTHING, Image
 from ..operations.operation import Flow, Operation
-from ..operations.purge import forget
+from ..operations.repair import purge_index
 from ..operations.replies import Holder, Reply
 from ..queries.conditions import Condition
 from ..schema import Schema
@@ -134,7 +134,7 @@ class SaveAttempt:
     def forgetting(self) -> Flow[None]:
         """Flow that removes index entries of an object that does not exist."""
         meta = self.meta
-        return forget(self.space, self.pk, meta.ordered, meta.unique)
+        return purge_index(self.space, self.pk, meta.ordered, meta.unique)
 
     def settle(self, reply: tuple[Reply, Any]) -> Flow[bool]:
         """Flow that retries from the first reply on.

@@ -12,7 +12,7 @@ from ..exceptions import FieldError, IntegrityError
 from ..keys import object_key
 from ..operations.batches import Link, NewObject, insert_many
 from ..operations.operation import Flow, Operation, SignalEvent
-from ..operations.purge import forget
+from ..operations.repair import purge_index
 from ..operations.replies import Reply, mistyped
 from ..queries.matching import matcher
 from ..storable import unwrapped
@@ -124,7 +124,9 @@ def settled(
     while reply[0] in (Reply.ORPHAN_INDEX, Reply.EXPIRED, Reply.NOT_RUN):
         code, fact = reply
         if code is Reply.ORPHAN_INDEX:
-            yield from forget(asked.space, new[fact - 1].pk, meta.ordered, meta.unique)
+            yield from purge_index(
+                asked.space, new[fact - 1].pk, meta.ordered, meta.unique
+            )
         elif code is Reply.EXPIRED:
             past = {number - 1 for number in fact}
             some = [each for i, each in enumerate(some) if i not in past]

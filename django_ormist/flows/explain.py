@@ -3,9 +3,8 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ..operations import composed
 from ..operations.operation import Flow
-from ..operations.search import LARGEST_PAGE
+from ..operations.search import LARGEST_PAGE, query_page
 from ..queries.conditions import (
     EVERYTHING,
     And,
@@ -54,7 +53,7 @@ def explain(
         return "\n".join((*lines, "Nothing can match: the server is not asked."))
     is_page = query.limit is not None and query.limit <= LARGEST_PAGE
     limit = query.limit or 0 if is_page else 0
-    told, looked = yield composed.page(space, query, limit, "explain", tuple)
+    told, looked = yield query_page(space, query, limit, "explain", tuple)
     for how, name, size in zip(told[::3], told[1::3], told[2::3], strict=True):
         short = name.removeprefix(space.base).decode(errors="backslashreplace")
         lines.append(f"  {_WORDS[how]}: {_NAMES.get(short, short)} ({size})")

@@ -9,7 +9,7 @@ from ..keys import object_key
 from ..operations import objects
 from ..operations.objects import NOTHING, Image
 from ..operations.operation import Flow, SignalEvent
-from ..operations.purge import forget
+from ..operations.repair import purge_index
 from ..operations.replies import Reply
 from . import fetch
 from .attempt import SaveAttempt
@@ -90,7 +90,7 @@ def delete_stored(instance: "Model", using: str, old: Image) -> Flow[bool]:
         old = contents.stored_image(stored, instance._meta)
     if code is Reply.ORPHAN_INDEX and stored:
         meta = instance._meta
-        yield from forget(space, instance.id, meta.ordered, meta.unique)
+        yield from purge_index(space, instance.id, meta.ordered, meta.unique)
     if instance._using == using:
         instance._forget()
     return code is Reply.DONE

@@ -17,7 +17,7 @@ from ..operations import commit as commit_operations
 from ..operations import objects
 from ..operations.objects import NOTHING, Image
 from ..operations.operation import Flow, Operation, SignalEvent
-from ..operations.purge import forget
+from ..operations.repair import purge_index
 from ..operations.replies import Reply
 from .pending import (
     Entry,
@@ -271,7 +271,7 @@ class ObjectWrites:
             raise last.held_by(fact)
         elif code is Reply.ORPHAN_INDEX and (fact or last.is_stored):
             meta = self.meta
-            yield from forget(self.space, self.pk, meta.ordered, meta.unique)
+            yield from purge_index(self.space, self.pk, meta.ordered, meta.unique)
 
     def know(self, stored: bytes | None) -> None:
         """Set the stored bytes, as the server reported them."""

@@ -50,10 +50,10 @@ def read_lines(model: type[Model], using: str, after: float, number: int) -> Flo
     trips.
     """
     meta, space = model._meta, model._meta.space(using)
-    page = yield from scan.by_creation(space, after, number)
+    page = yield from scan.ids_by_creation(space, after, number)
     if not page:
         return [], [], None
-    stored = yield from scan.loaded(space, [pk for pk, _ in page])
+    stored = yield from scan.load_objects(space, [pk for pk, _ in page])
     counters: Sequence[Any] = [{}] * len(page)
     if meta.counters:
         counters = yield [load_counters(space, pk) for pk, _ in page]

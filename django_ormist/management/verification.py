@@ -16,9 +16,16 @@ from ..models import Model
 from ..operations import scan, verify
 from ..operations.objects import Image
 from ..operations.operation import Flow
-from ..operations.repair import NO_REMARKS, NOTES, Fault, Remarks, Subject, put_aside
+from ..operations.repair import (
+    NO_REMARKS,
+    NOTES,
+    CheckedModel,
+    Fault,
+    Remarks,
+    quarantine,
+)
 from ..operations.stats import root
-from ..operations.verify import KEYS_A_TRIP, Walk
+from ..operations.verify import KEYS_PER_ROUND_TRIP, IndexCursor
 from .command import (
     OrmistCommand,
     Progress,
@@ -34,12 +41,12 @@ MOST_SHOWN = 1000
 
 def checked_model(
     model: type[Model], using: str, spares_unreadable: bool = False
-) -> Subject:
+) -> CheckedModel:
     """Return a model on an alias as the verification reads it."""
     meta = model._meta
     refusal = meta.refusal
 
-    def imagine(packed: bytes, key: bytes) -> tuple[Image, Remarks]:
+    def read_image(packed: bytes, key: bytes) -> tuple[Image, Remarks]:
         contents = Record.of(packed, key)
         image = contents.stored_image(packed, meta)
         renewed = contents.renewed(packed, meta)
@@ -54,10 +61,10 @@ def checked_model(
         faults += [("packed-counter", name) for name in sorted(moved)]
         return image, Remarks(faults, *contents.without_counters(packed, meta))
 
-    return Subject(
+    return CheckedModel(
         meta.label,
         meta.space(using),
-        imagine,
+        read_image,
         meta.ordered,
         meta.unique,
         meta.counters,
@@ -111,7 +118,7 @@ class Verification:
         using: str,
         progress: Progress,
         tell: Callable[[Verdict, Fault], None],
-        is_mending: bool = False,
+        is_repairing: bool = False,
         is_whole: bool = False,
         takes_orphans: bool = False,
         spares_unreadable: bool = False,
@@ -119,7 +126,7 @@ class Verification:
         self.using = using
         self.progress = progress
         self.tell = tell
-        self.is_mending = is_mending
+        self.is_repairing = is_repairing
         self.is_whole = is_whole
         self.takes_orphans = takes_orphans
         self.prefix = connections[using].key_prefix
@@ -134,7 +141,7 @@ class Verification:
     def run_command(self) -> list[Verdict]:
         """Check all models and return their verdicts."""
         for subject in self.subjects.values():
-            self.note(subject, self.ask(verify.main_keys(subject, self.is_mending)))
+            self.note(subject, self.ask(verify.main_keys(subject, self.is_repairing)))
         self.look_at_keys()
         for subject in self.subjects.values():
             if subject.label not in self.closed:
@@ -152,9 +159,9 @@ class Verification:
             cursor = None
             while cursor != b"0":
                 cursor, keys = self.ask(verify.keys(start, cursor or b"0"))
-                self.sort_out(keys, pace)
+                self.check_keys(keys, pace)
 
-    def sort_out(self, keys: Sequence[bytes], pace: Rate) -> None:
+    def check_keys(self, keys: Sequence[bytes], pace: Rate) -> None:
         head, by_label = len(root(self.prefix)), dict[str, list[bytes]]()
         for key in dict.fromkeys(keys):
             label = key[head:].partition(b"}:")[0].decode(errors="replace")
@@ -163,25 +170,25 @@ class Verification:
             subject = self.subjects.get(label)
             if subject is None:
                 self.orphans[label] += len(some)
-                self.put_aside(some)
+                self.quarantine(some)
             if subject is None or label in self.closed:
                 continue
-            flow = verify.sort_out(subject, some, self.is_mending)
+            flow = verify.check_keys(subject, some, self.is_repairing)
             faults, indexes = self.ask(flow)
             self.note(subject, faults)
-            self.walk(subject, [Walk(key) for key in indexes], pace)
+            self.walk(subject, [IndexCursor(key) for key in indexes], pace)
         pace.count(len(keys))
         self.progress.show(pace.text("keys"))
 
-    def put_aside(self, keys: Sequence[bytes]) -> None:
-        if self.is_mending and self.takes_orphans:
+    def quarantine(self, keys: Sequence[bytes]) -> None:
+        if self.is_repairing and self.takes_orphans:
             space = next(iter(self.subjects.values())).space
-            run(_all_put_aside(space, keys), self.using)
+            run(_quarantine_all(space, keys), self.using)
 
-    def walk(self, subject: Subject, walks: list[Walk], pace: Rate) -> None:
+    def walk(self, subject: CheckedModel, walks: list[IndexCursor], pace: Rate) -> None:
         while walks:
-            some, walks = walks[:KEYS_A_TRIP], walks[KEYS_A_TRIP:]
-            done = self.ask(verify.step(subject, some, self.is_mending))
+            some, walks = walks[:KEYS_PER_ROUND_TRIP], walks[KEYS_PER_ROUND_TRIP:]
+            done = self.ask(verify.scan_entries(subject, some, self.is_repairing))
             self.note(subject, done.faults)
             self.verdicts[subject.label].entries += done.entries
             self.progress.show(f"{pace.text('keys')}; {printable(subject.label)}")
@@ -189,12 +196,12 @@ class Verification:
 
     # Second round: from the objects to the index
 
-    def look_at_objects(self, subject: Subject) -> None:
+    def look_at_objects(self, subject: CheckedModel) -> None:
         verdict = self.verdicts[subject.label]
-        pace = Rate(self.ask_one(scan.size(subject.space)))
-        walks = [Walk(all_key(subject.space))]
+        pace = Rate(self.ask_one(scan.count_ids(subject.space)))
+        walks = [IndexCursor(all_key(subject.space))]
         while walks:
-            done = self.ask(verify.step(subject, walks, self.is_mending))
+            done = self.ask(verify.scan_entries(subject, walks, self.is_repairing))
             self.note(subject, done.faults)
             verdict.objects += done.entries
             pace.count(done.entries)
@@ -203,16 +210,16 @@ class Verification:
 
     # What was found
 
-    def note(self, subject: Subject, faults: Iterable[Fault]) -> None:
+    def note(self, subject: CheckedModel, faults: Iterable[Fault]) -> None:
         verdict = self.verdicts[subject.label]
         for fault in faults:
             if fault.kind in NOTES:
                 verdict.notes[fault.kind] += 1
             else:
                 verdict.found[fault.kind] += 1
-            verdict.mended[fault.kind] += fault.is_mended
+            verdict.mended[fault.kind] += fault.is_repaired
             if fault.key == all_key(subject.space) and (
-                (fault.kind, fault.is_mended) == ("mistyped-key", False)
+                (fault.kind, fault.is_repaired) == ("mistyped-key", False)
             ):  # nothing can be said of what it should hold
                 self.closed.add(subject.label)
             self.tell(verdict, fault)
@@ -222,12 +229,12 @@ class Verification:
         verdicts = []
         for label, number in sorted(self.orphans.items()):
             verdict = Verdict(label, self.using)
-            is_mended = self.is_mending and self.takes_orphans
+            is_repaired = self.is_repairing and self.takes_orphans
             verdict.found["unknown-model"] = number
-            verdict.mended["unknown-model"] = number * is_mended
+            verdict.mended["unknown-model"] = number * is_repaired
             key = root(self.prefix) + label.encode(errors="replace") + b"}:"
             detail = f"{number} keys".encode()
-            fault = Fault("unknown-model", key, b"", detail, is_mended)
+            fault = Fault("unknown-model", key, b"", detail, is_repaired)
             self.tell(verdict, fault)
             verdicts.append(verdict)
         return verdicts
@@ -243,9 +250,9 @@ def _one(operation: Any) -> Flow[Any]:
     return (yield operation)
 
 
-def _all_put_aside(space: Any, keys: Sequence[bytes]) -> Flow[Any]:
+def _quarantine_all(space: Any, keys: Sequence[bytes]) -> Flow[Any]:
     # Each key has its own slot in a Cluster, and its place aside the same.
-    return (yield [put_aside(space, key, b"") for key in keys])
+    return (yield [quarantine(space, key, b"") for key in keys])
 
 
 def fault_json(verdict: Verdict, fault: Fault) -> dict[str, Any]:
@@ -257,7 +264,7 @@ def fault_json(verdict: Verdict, fault: Fault) -> dict[str, Any]:
         "key": _text(fault.key),
         "id": _text(fault.pk) or None,
         "detail": _text(fault.detail) or None,
-        "mended": fault.is_mended,
+        "mended": fault.is_repaired,
     }
 
 
@@ -270,7 +277,7 @@ def fault_line(verdict: Verdict, fault: Fault) -> str:
         parts.append(f"id {printable(_text(fault.pk))}")
     if fault.detail:
         parts.append(printable(_text(fault.detail)))
-    if fault.is_mended:
+    if fault.is_repaired:
         parts.append("mended")
     return ", ".join(parts)
 
@@ -285,7 +292,7 @@ class Inspection:
     def __init__(self, command: OrmistCommand, options: dict[str, Any]) -> None:
         self.command = command
         self.options = options
-        self.is_mending: bool = options["repair"]
+        self.is_repairing: bool = options["repair"]
         self.is_json = options["format"] == "json"
         self.format_value: list[dict[str, Any]] = []
         self.progress = Progress(command, options["verbosity"], to_errors=self.is_json)
@@ -300,7 +307,7 @@ class Inspection:
                     using,
                     self.progress,
                     self.tell,
-                    self.is_mending,
+                    self.is_repairing,
                     is_whole=self.options["model"] is None,
                     takes_orphans=self.options["orphans"],
                 )
@@ -335,12 +342,12 @@ class Inspection:
     def end(self, verdicts: Sequence[Verdict]) -> None:
         faults = sum(verdict.faults for verdict in verdicts)
         left = sum(verdict.left for verdict in verdicts)
-        if self.is_mending and left:
+        if self.is_repairing and left:
             raise CommandError(
                 f"{left} of {faults} faults are left: docs/howto/repair.rst says what "
                 "to do about each kind."
             )
-        if faults and not self.is_mending:
+        if faults and not self.is_repairing:
             raise CommandError(f"Faults found: {faults}. --repair mends what it can.")
 
 

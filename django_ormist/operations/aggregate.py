@@ -8,7 +8,7 @@ from ..queries.query import Query
 from .compiler import QueryCompiler
 from .operation import Operation, Script
 
-TALLY = Script("aggregate")
+AGGREGATE = Script("aggregate")
 
 
 class ValueCount(NamedTuple):
@@ -23,7 +23,7 @@ ValueCounts = list[ValueCount]
 """The values of one attribute, the lowest first."""
 
 
-def tally(
+def count_values(
     space: Space, query: Query, names: Sequence[str], wants_objects: bool = True
 ) -> Operation:
     """Answers (number of matches, [a Tally of each name]); slices are not looked at."""
@@ -42,4 +42,4 @@ def tally(
         return reply[0], tallies
 
     condition = plan.condition(query.condition)
-    return Operation(TALLY, tuple(plan.keys), (*words, *condition), parse=parse)
+    return Operation(AGGREGATE, tuple(plan.keys), (*words, *condition), parse=parse)

@@ -79,7 +79,7 @@ def save_anew(
     counters: all that it has, those that are 0 too.
     """
     # Every entry that stays must move too: to the time at which it is created.
-    suffixes = objects.without(old.suffixes, new.suffixes)
+    suffixes = objects.difference(old.suffixes, new.suffixes)
     was = replace(old, suffixes=suffixes, sort_keys=dict.fromkeys(old.sort_keys, b""))
     write = objects.save(space, pk, was, new, counters, is_indexed)
     return replace(write, command=SAVE_ANEW)

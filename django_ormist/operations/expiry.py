@@ -7,14 +7,14 @@ from ..keys import Space, all_key, expires_key, memo_key
 from .operation import Flow, Operation, Script
 from .replies import mistyped
 
-DUE = Script("expired_ids")
+EXPIRED_IDS = Script("expired_ids")
 SWEEP = Script("sweep")
 SWEEP_GONE = Script("sweep_gone")
 
 
-def due(space: Space) -> Operation:
+def expired_ids(space: Space) -> Operation:
     """The ids that are due and not swept yet. O(log n + due)."""
-    return Operation(DUE, (expires_key(space),))
+    return Operation(EXPIRED_IDS, (expires_key(space),))
 
 
 def _time_ms(reply: list[bytes]) -> int:

@@ -37,7 +37,7 @@ NO_COUNTERS: Mapping[str, int] = MappingProxyType({})
 SAVE = Script("save")
 DELETE = Script("delete")
 INCREMENT = Script("increment")
-RENEW = Script("extend")
+EXTEND = Script("extend")
 UPDATE = Script("update")
 
 HEAD = 160
@@ -68,7 +68,7 @@ class Image:
 
     @property
     def memo(self) -> bytes:
-        """What sweeping must know of it, owed only with a deadline: memo_of().
+        """What sweeping must know of it, owed only with a deadline: build_memo().
 
         Raises ValueError for more than MOST_MEMO_PARTS index entries.
         """
@@ -81,7 +81,7 @@ class Image:
                 f"{MOST_MEMO_PARTS} are the most. Give it fewer tags and indexed "
                 "attributes, or no expiration."
             )
-        return memo_of(self.suffixes, self.sort_keys, self.unique)
+        return build_memo(self.suffixes, self.sort_keys, self.unique)
 
     def written_at(self, now_ms: bytes | None) -> "Image":
         """Return what is stored, if it was written at *now_ms* of the server's clock.
@@ -103,7 +103,7 @@ def deadline_word(expire_at_ms: Deadline) -> bytes:
     return b"%d" % expire_at_ms
 
 
-def without(suffixes: Iterable[bytes], others: Iterable[bytes]) -> tuple[bytes, ...]:
+def difference(suffixes: Iterable[bytes], others: Iterable[bytes]) -> tuple[bytes, ...]:
     """Return the suffixes, in their order, that are not among the others. O(both)."""
     left_out = frozenset(others)
     if not left_out:
@@ -111,7 +111,7 @@ def without(suffixes: Iterable[bytes], others: Iterable[bytes]) -> tuple[bytes, 
     return tuple([each for each in suffixes if each not in left_out])
 
 
-def memo_of(
+def build_memo(
     suffixes: Iterable[bytes] = (),
     ordered: Iterable[str] = (),
     unique: Mapping[tuple[str, ...], bytes] = NONE,
@@ -170,8 +170,8 @@ def save(
     old: NOTHING to insert. counters: those to set; None for a model without any.
     counted: those that must have these values now; COUNTED if one has not.
     """
-    lost = without(old.suffixes, new.suffixes)
-    gained = without(new.suffixes, old.suffixes)
+    lost = difference(old.suffixes, new.suffixes)
+    gained = difference(new.suffixes, old.suffixes)
     ordered = _changes(old.sort_keys, new.sort_keys)
     unique = _changes(old.unique, new.unique)
     return Operation(
@@ -266,7 +266,7 @@ def delete(space: Space, pk: str, stored: Image, is_indexed: bool = True) -> Ope
     )
 
 
-def renew(
+def extend(
     space: Space,
     pk: str,
     packed: bytes,
@@ -285,7 +285,7 @@ def renew(
         tail, marked = deadline_tail(packed, expire_at_ms)
     counters = (counters_key(space, pk),) if has_counters else ()
     return Operation(
-        RENEW,
+        EXTEND,
         (object_key(space, pk), expires_key(space), *counters),
         (
             pk_bytes(pk),

@@ -16,7 +16,7 @@ _FOR_DRAGONFLY = b"--!df flags=allow-undeclared-keys\n"
 in the middle of the script, when half of its writes are done."""
 
 
-def as_is(reply: Any) -> Any:
+def identity(reply: Any) -> Any:
     """The reply, unread."""
     return reply
 
@@ -48,9 +48,9 @@ class Script:
         """The hexadecimal SHA-1 by which EVALSHA names this script."""
         return sha1(self.source, usedforsecurity=False).hexdigest()
 
-    def spelled(self, out: bool) -> tuple[str, Word]:
+    def command_for(self, with_source: bool) -> tuple[str, Word]:
         """The command that runs it: EVAL with its source, or EVALSHA with its name."""
-        return ("EVAL", self.source) if out else ("EVALSHA", self.sha)
+        return ("EVAL", self.source) if with_source else ("EVALSHA", self.sha)
 
 
 def _lua(name: str) -> bytes:
@@ -72,14 +72,14 @@ class Operation:
     command: "str | Script"
     keys: tuple[bytes, ...]
     args: tuple[Word, ...] = ()
-    parse: Callable[[Any], Any] = field(default=as_is, compare=False)
+    parse: Callable[[Any], Any] = field(default=identity, compare=False)
     is_write: bool = False
     with_source: bool = False
 
-    def words(self) -> tuple[Word, ...]:
+    def wire_args(self) -> tuple[Word, ...]:
         """The command as it goes over the wire."""
         if isinstance(self.command, Script):
-            verb, name = self.command.spelled(self.with_source)
+            verb, name = self.command.command_for(self.with_source)
             return (verb, name, len(self.keys), *self.keys, *self.args)
         return (self.command, *self.keys, *self.args)
 

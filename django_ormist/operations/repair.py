@@ -6,21 +6,33 @@ from typing import Any
 
 from ..codecs import is_later
 from ..exceptions import CorruptDataError
-from ..keys import Space, all_key, expires_key, index_keys, memo_key, term_key
-from .objects import NOTHING, Image, load_counters, pk_of, rewrite
+from ..keys import (
+    Space,
+    all_key,
+    expires_key,
+    index_keys,
+    memo_key,
+    object_key,
+    pk_bytes,
+    term_key,
+    unique_key,
+)
+from .objects import NOTHING, Image, build_memo, load_counters, pk_of, rewrite
 from .operation import Flow, Operation, Script
 from .replies import Reply
+from .stats import glob_escaped
 
-MEND = Script("check_object")
-PUT_ASIDE = Script("quarantine")
+CHECK_OBJECT = Script("check_object")
+QUARANTINE = Script("quarantine")
+PURGE_INDEX = Script("purge_index")
 
-KEPT_ASIDE_MS = 7 * 24 * 3600 * 1000
+QUARANTINE_MS = 7 * 24 * 3600 * 1000
 """So long stays what is put aside: a week."""
 
 NOTES = frozenset({"reserved-name"})
 """Kinds that are no damage, and that no repair changes: only told of."""
 
-OPERATIONS_A_TRIP = 200
+OPERATIONS_PER_ROUND_TRIP = 200
 """One script an object: other clients have their turn between two of them."""
 
 
@@ -29,18 +41,18 @@ class Fault:
     """Something that is stored and should not be so, or the other way round.
 
     kind: a name that docs/howto/repair.rst explains. detail: the member, field or id
-    that it is about. is_mended: whether it was put right.
+    that it is about. is_repaired: whether it was put right.
     """
 
     kind: str
     key: bytes
     pk: bytes = b""
     detail: bytes = b""
-    is_mended: bool = False
+    is_repaired: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class IndexEntry:
     """An entry that names an id: a member of a sorted set, or a value of a hash."""
 
     key: bytes
@@ -65,17 +77,17 @@ NO_REMARKS = Remarks()
 
 
 @dataclass(frozen=True)
-class Subject:
+class CheckedModel:
     """A model as its index is checked: what Meta says, and how to read an object.
 
-    imagine: the Image of stored bytes, and Remarks; called with them and their key;
+    read_image: the Image of stored bytes, and Remarks; called with them and their key;
     raises CorruptDataError, or ValueError for what cannot be indexed.
     spares_unreadable: what cannot be read is found and left where it is.
     """
 
     label: str
     space: Space
-    imagine: Callable[[bytes, bytes], tuple[Image, "Remarks"]]
+    read_image: Callable[[bytes, bytes], tuple[Image, "Remarks"]]
     ordered: tuple[str, ...] = ()
     unique: tuple[tuple[str, ...], ...] = ()
     counters: frozenset[str] = frozenset()
@@ -86,9 +98,9 @@ class Subject:
 
         Nobody can read an object whose id is not UTF-8.
         """
-        return self.imagined(pk, packed)[0]
+        return self.examine_bytes(pk, packed)[0]
 
-    def imagined(
+    def examine_bytes(
         self, pk: bytes, packed: bytes | None
     ) -> tuple[Image | None, "Remarks"]:
         """Return the image and the remarks of what is stored, if anything is."""
@@ -96,21 +108,23 @@ class Subject:
             return NOTHING, NO_REMARKS
         try:
             pk_of(pk, self.space)
-            return self.imagine(packed, self.space.objects + pk)
+            return self.read_image(packed, self.space.objects + pk)
         except CorruptDataError:
             return None, NO_REMARKS
 
 
 @dataclass(slots=True)
-class Doubt:
+class Suspect:
     """An id to look at: the bytes that were read, and entries that named it."""
 
     pk: bytes
     packed: bytes | None
-    seen: list[Seen] = field(default_factory=list)
+    seen: list[IndexEntry] = field(default_factory=list)
 
 
-def examine(subject: Subject, doubts: Iterable[Doubt], is_mending: bool) -> Flow[Any]:
+def examine(
+    subject: CheckedModel, suspects: Iterable[Suspect], is_repairing: bool
+) -> Flow[Any]:
     """Flow: the Faults of these ids, each looked at, and mended, in one step.
 
     Where the bytes that were read are not those that are stored by now, that id is
@@ -118,85 +132,88 @@ def examine(subject: Subject, doubts: Iterable[Doubt], is_mending: bool) -> Flow
     round trip for 200 ids.
     """
     faults: list[Fault] = []
-    waiting = list(doubts)
+    waiting = list(suspects)
     while waiting:
-        some, waiting = waiting[:OPERATIONS_A_TRIP], waiting[OPERATIONS_A_TRIP:]
+        some, waiting = (
+            waiting[:OPERATIONS_PER_ROUND_TRIP],
+            waiting[OPERATIONS_PER_ROUND_TRIP:],
+        )
         operations: list[Operation] = []
-        sent: list[tuple[Doubt, Image | None, Remarks]] = []
-        for doubt in some:
-            key = subject.space.objects + doubt.pk
+        sent: list[tuple[Suspect, Image | None, Remarks]] = []
+        for suspect in some:
+            key = subject.space.objects + suspect.pk
             try:
-                image, remarks = subject.imagined(doubt.pk, doubt.packed)
-                operation = mend(subject, doubt, image, is_mending)
+                image, remarks = subject.examine_bytes(suspect.pk, suspect.packed)
+                operation = check_object(subject, suspect, image, is_repairing)
             except ValueError as error:
                 why = str(error).encode()
-                faults.append(Fault("unindexable-object", key, doubt.pk, why))
+                faults.append(Fault("unindexable-object", key, suspect.pk, why))
                 continue
-            kind = None if image is not None else _kind_to_leave(subject, doubt)
+            kind = None if image is not None else _kind_to_leave(subject, suspect)
             if kind is not None:
-                faults.append(Fault(kind, key, doubt.pk))
+                faults.append(Fault(kind, key, suspect.pk))
                 continue
             operations.append(operation)
-            sent.append((doubt, image, remarks))
+            sent.append((suspect, image, remarks))
         remarked = []
         replies = yield operations
-        for (doubt, image, remarks), reply in zip(sent, replies, strict=True):
+        for (suspect, image, remarks), reply in zip(sent, replies, strict=True):
             is_sure, answer = reply
             if is_sure:
                 faults += answer
             else:
-                doubt.packed = answer
-                waiting.append(doubt)
+                suspect.packed = answer
+                waiting.append(suspect)
             if is_sure and image is not None and remarks is not NO_REMARKS:
-                remarked.append((doubt, image, remarks))
-        faults += yield from _told(subject, remarked, waiting, is_mending)
+                remarked.append((suspect, image, remarks))
+        faults += yield from _told(subject, remarked, waiting, is_repairing)
     return faults
 
 
 def _told(
-    subject: Subject,
-    remarked: Sequence[tuple[Doubt, Image, Remarks]],
-    waiting: list[Doubt],
-    is_mending: bool,
+    subject: CheckedModel,
+    remarked: Sequence[tuple[Suspect, Image, Remarks]],
+    waiting: list[Suspect],
+    is_repairing: bool,
 ) -> Flow[Any]:
     """Flow: the Faults that remarks tell of, repaired where there is a way.
 
     waiting: gets those that somebody wrote meanwhile.
     """
     answers: dict[bytes, tuple[Reply, Any]] = {}
-    if is_mending:
+    if is_repairing:
         answers = yield from _renewed(subject, remarked)
     faults = []
-    for doubt, _, remarks in remarked:
-        code, stored = answers.get(doubt.pk, (None, None))
+    for suspect, _, remarks in remarked:
+        code, stored = answers.get(suspect.pk, (None, None))
         if code in (Reply.REFUSED, Reply.COUNTER_CHANGED):
-            doubt.packed = stored if code is Reply.REFUSED else doubt.packed
-            waiting.append(doubt)
+            suspect.packed = stored if code is Reply.REFUSED else suspect.packed
+            waiting.append(suspect)
             continue
-        key = subject.space.objects + doubt.pk
+        key = subject.space.objects + suspect.pk
         for kind, detail in remarks.faults:
-            is_mended = code is Reply.DONE and kind not in NOTES
-            faults.append(Fault(kind, key, doubt.pk, detail.encode(), is_mended))
+            is_repaired = code is Reply.DONE and kind not in NOTES
+            faults.append(Fault(kind, key, suspect.pk, detail.encode(), is_repaired))
     return faults
 
 
 def _renewed(
-    subject: Subject, remarked: Sequence[tuple[Doubt, Image, Remarks]]
+    subject: CheckedModel, remarked: Sequence[tuple[Suspect, Image, Remarks]]
 ) -> Flow[Any]:
     """Flow: {id: the outcome} of writing what repairs. One round trip, or two."""
     space = subject.space
     able = [each for each in remarked if each[2].renewed is not None]
-    counting = [doubt.pk for doubt, _, remarks in able if remarks.counters]
+    counting = [suspect.pk for suspect, _, remarks in able if remarks.counters]
     loads = [load_counters(space, pk.decode()) for pk in counting]
     held = dict(zip(counting, (yield loads) if loads else [], strict=True))
     writes: dict[bytes, Operation] = {}
-    for doubt, image, remarks in able:
-        now = {name: held[doubt.pk].get(name, 0) for name in remarks.counters}
+    for suspect, image, remarks in able:
+        now = {name: held[suspect.pk].get(name, 0) for name in remarks.counters}
         new = {name: now[name] + value for name, value in remarks.counters.items()}
         if all(-(2**63) <= value < 2**63 for value in new.values()):
-            writes[doubt.pk] = rewrite(
+            writes[suspect.pk] = rewrite(
                 space,
-                doubt.pk.decode(),
+                suspect.pk.decode(),
                 image,
                 remarks.renewed or image,
                 new if subject.counters else None,
@@ -207,26 +224,26 @@ def _renewed(
     )
 
 
-def _kind_to_leave(subject: Subject, doubt: Doubt) -> str | None:
+def _kind_to_leave(subject: CheckedModel, suspect: Suspect) -> str | None:
     """The kind of fault where unreadable bytes are left alone; None where not."""
-    if is_later(doubt.packed or b""):
+    if is_later(suspect.packed or b""):
         return "later-format"
     return "unreadable-object" if subject.spares_unreadable else None
 
 
-def mend(
-    subject: Subject, doubt: Doubt, image: Image | None, is_mending: bool
+def check_object(
+    subject: CheckedModel, suspect: Suspect, image: Image | None, is_repairing: bool
 ) -> Operation:
-    space, pk, packed = subject.space, doubt.pk, doubt.packed
+    space, pk, packed = subject.space, suspect.pk, suspect.packed
     state = "none" if packed is None else "object" if image else "unreadable"
     image = image or NOTHING
     seen_words = [
         word
-        for each in doubt.seen
+        for each in suspect.seen
         for word in ("value" if each.is_value else "member", each.member)
     ]
     return Operation(
-        MEND,
+        CHECK_OBJECT,
         (
             space.objects + pk,
             all_key(space),
@@ -235,27 +252,27 @@ def mend(
             space.base + b"c:" + pk,
             *(term_key(space, suffix) for suffix in image.suffixes),
             *index_keys(space, subject.ordered, subject.unique),
-            *(each.key for each in doubt.seen),
+            *(each.key for each in suspect.seen),
         ),
         (
             pk,
             packed or b"",
             state,
-            int(is_mending),
+            int(is_repairing),
             image.deadline,
             image.memo,
             len(image.suffixes),
             len(subject.ordered),
             len(subject.unique),
             len(subject.counters),
-            KEPT_ASIDE_MS,
+            QUARANTINE_MS,
             *(image.sort_keys.get(name, b"") for name in subject.ordered),
             *(image.unique.get(names, b"") for names in subject.unique),
             *sorted(subject.counters),
             *seen_words,
         ),
         parse=lambda reply: _found(reply, pk),
-        is_write=is_mending,
+        is_write=is_repairing,
     )
 
 
@@ -264,26 +281,26 @@ def _found(reply: list[Any], pk: bytes) -> tuple[bool, Any]:
     if reply[0] == 0:
         return False, reply[1] if len(reply) > 1 else None
     return True, [
-        Fault(kind.decode(), key, pk, detail, bool(is_mended))
-        for kind, key, is_mended, detail in reply[1:]
+        Fault(kind.decode(), key, pk, detail, bool(is_repaired))
+        for kind, key, is_repaired, detail in reply[1:]
     ]
 
 
-def lost_key(space: Space, key: bytes) -> bytes:
+def quarantine_key(space: Space, key: bytes) -> bytes:
     """Where a key is put aside: ``ormist:lost:{app.Model}:…``, in the same slot."""
     head = space.prefix.encode() + b":"
     return head + b"lost:" + key.removeprefix(head)
 
 
-def put_aside(space: Space, key: bytes, kind: bytes) -> Operation:
+def quarantine(space: Space, key: bytes, kind: bytes) -> Operation:
     """Move a key away if it is not of this Redis type; whether it was.
 
     What was put aside of it before stays beside it.
     """
     return Operation(
-        PUT_ASIDE,
-        (key, lost_key(space, key)),
-        (kind, KEPT_ASIDE_MS),
+        QUARANTINE,
+        (key, quarantine_key(space, key)),
+        (kind, QUARANTINE_MS),
         parse=bool,
         is_write=True,
     )
@@ -314,15 +331,75 @@ def pk_in_entry(entry: bytes) -> bytes | None:
     return entry[-3 - size : -3]
 
 
+# Index entries of objects that were removed by hand
+
+
+def purge_index(
+    space: Space,
+    pk: str,
+    ordered: Iterable[str] = (),
+    unique: Sequence[tuple[str, ...]] = (),
+) -> Flow[Any]:
+    """Flow: take *pk* out of every index of its model; nothing else knows which.
+
+    Called only where a write met entries of an object that is not there and that
+    left no memo (DEL by hand, eviction). It scans the keys of the whole database and
+    the values of the unique attributes, so it costs O(keys), in steps of 1000. Does
+    nothing to an object that is there again meanwhile.
+    """
+    pattern = glob_escaped(space.base)
+    cursor = b"0"
+    while True:
+        cursor, keys = yield Operation(
+            "SCAN", (), (cursor, "MATCH", pattern + b"[th]:*", "COUNT", 1000)
+        )
+        ours = [key for key in keys if key.startswith(space.base)]
+        if ours:
+            suffixes = [key[len(space.base) :] for key in ours]
+            yield purge_entries(space, pk, build_memo(suffixes))
+        if int(cursor) == 0:
+            break
+    for names in unique:
+        for value in (yield from _values_held(space, pk, names)):
+            yield purge_entries(space, pk, build_memo(unique={names: value}))
+    yield purge_entries(space, pk, build_memo(ordered=ordered), is_last=True)
+
+
+def purge_entries(
+    space: Space, pk: str, memo: bytes, is_last: bool = False
+) -> Operation:
+    """Take *pk* out of what a memo names, if there is no such object. Answers 1 or 0.
+
+    is_last: out of all, too: nothing else is known to have it.
+    """
+    return Operation(
+        PURGE_INDEX,
+        (object_key(space, pk), all_key(space)),
+        (pk_bytes(pk), memo, int(is_last)),
+        is_write=True,
+    )
+
+
+def _values_held(space: Space, pk: str, names: tuple[str, ...]) -> Flow[Any]:
+    """Flow: the values of one unique attribute that this id holds: one, or none."""
+    key, cursor, found = unique_key(space, names), b"0", []
+    while True:
+        cursor, flat = yield Operation("HSCAN", (key,), (cursor, "COUNT", 1000))
+        pairs = zip(flat[::2], flat[1::2], strict=True)
+        found += [value for value, holder in pairs if holder == pk_bytes(pk)]
+        if int(cursor) == 0:
+            return found
+
+
 __all__: Sequence[str] = (
-    "Doubt",
+    "CheckedModel",
     "Fault",
-    "Seen",
-    "Subject",
+    "IndexEntry",
+    "Suspect",
     "examine",
     "image_entry_is_right",
-    "lost_key",
     "ordered_entry",
     "pk_in_entry",
-    "put_aside",
+    "quarantine",
+    "quarantine_key",
 )

@@ -11,7 +11,7 @@ from .stats import glob_escaped
 CHUNK = 1000
 
 
-def by_creation(space: Space, after: float, number: int) -> Flow[Any]:
+def ids_by_creation(space: Space, after: float, number: int) -> Flow[Any]:
     """Flow: [(id, creation time)] of the next ids after that time, oldest first.
 
     At most *number* of them, [] at the end. Whatever is written meanwhile, each id that
@@ -41,7 +41,7 @@ def _after(space: Space, least: str, most: str, number: int) -> Operation:
     )
 
 
-def scores_of(space: Space, pks: Sequence[bytes]) -> Flow[Any]:
+def creation_times(space: Space, pks: Sequence[bytes]) -> Flow[Any]:
     """Flow: the creation time of each id, None where all has none."""
     operations = [
         Operation("ZMSCORE", (all_key(space),), tuple(pks[at : at + CHUNK]))
@@ -53,7 +53,7 @@ def scores_of(space: Space, pks: Sequence[bytes]) -> Flow[Any]:
     ]
 
 
-def loaded(space: Space, pks: Sequence[bytes]) -> Flow[Any]:
+def load_objects(space: Space, pks: Sequence[bytes]) -> Flow[Any]:
     """Flow: [(id, its bytes or None)]."""
     replies = yield [
         load_many(space, pks[at : at + CHUNK]) for at in range(0, len(pks), CHUNK)
@@ -62,7 +62,7 @@ def loaded(space: Space, pks: Sequence[bytes]) -> Flow[Any]:
     return list(zip(pks, packed, strict=True))
 
 
-def size(space: Space) -> Operation:
+def count_ids(space: Space) -> Operation:
     """How many ids all has."""
     return Operation("ZCARD", (all_key(space),))
 
@@ -71,7 +71,7 @@ STEP = 5000
 """Ids looked at in one step: one to two milliseconds of the server."""
 
 
-def ids_beginning(
+def ids_with_prefix(
     space: Space, start: str, most: int = 50_000, limit: int = 100
 ) -> Flow[Any]:
     """Flow: ids that begin with *start*, and whether every id was looked at.

@@ -5,12 +5,13 @@ from typing import Any
 
 from ..codecs import deadline_of
 from ..keys import Space, all_key, expires_key, pk_bytes, term_key
-from ..queries.conditions import all_of
-from ..queries.query import Query
+from ..queries.conditions import Condition, all_of
+from ..queries.query import CREATED, EXPIRE, Order, Query
 from ..terms import term_suffix
-from .expiry import CLOCK, due, sweep_gone
+from .compiler import QueryCompiler
+from .expiry import CLOCK, expired_ids, sweep_gone
 from .objects import load_counters, load_many
-from .operation import Flow, Operation, Script
+from .operation import Flow, Operation, Script, Word
 from .replies import counters as read_counters
 
 LARGEST_PAGE = 1000
@@ -19,14 +20,17 @@ LARGEST_PAGE = 1000
 CHUNK = 1000
 """So many objects an MGET: another client then waits two milliseconds at worst."""
 
-MOST_HEALED = 1000
+MOST_SWEPT = 1000
 """So many objects that are gone a list may sweep: ten steps of two milliseconds."""
 
-CHUNKS_A_TRIP = 5
+CHUNKS_PER_ROUND_TRIP = 5
 """So many MGETs go in one round trip."""
 
 PAGE = Script("page")
-COUNT = Script("count_terms")
+COUNT_TERMS = Script("count_terms")
+QUERY = Script("query")
+QUERY_IDS = Script("query_ids")
+COUNT_WHERE = Script("count_where")
 
 Row = tuple[bytes, bytes, dict[str, int] | None]
 """One object found: its id, its packed bytes, its counters (None if not declared)."""
@@ -35,11 +39,9 @@ Row = tuple[bytes, bytes, dict[str, int] | None]
 def count(space: Space, query: Query) -> Operation:
     """How many live objects match, of the whole query: slices are not looked at."""
     if query.conditions or query.pks is not None:
-        from . import composed  # here: most questions need none of it
-
-        return composed.count(space, query)
+        return count_where(space, query)
     return Operation(
-        COUNT, (all_key(space), expires_key(space), *_term_keys(space, query))
+        COUNT_TERMS, (all_key(space), expires_key(space), *_term_keys(space, query))
     )
 
 
@@ -51,10 +53,8 @@ def counts(space: Space, query: Query, others: Sequence[Query]) -> Flow[list[int
     if not others:
         return []
     if query.conditions or query.pks is not None:
-        from . import composed
-
         conditions = [other.condition for other in others]
-        numbers: list[int] = yield composed.counts(space, query, conditions)
+        numbers: list[int] = yield counts_where(space, query, conditions)
         return numbers
     every = [all_of((query.condition, other.condition)) for other in others]
     numbers = yield [count(space, query.where(condition)) for condition in every]
@@ -79,9 +79,7 @@ def page(space: Space, query: Query, limit: int, want: str = "objects") -> Opera
         ]
 
     if not query.is_plain:
-        from . import composed
-
-        return composed.page(space, query, limit, want, parse)
+        return query_page(space, query, limit, want, parse)
     return Operation(
         PAGE,
         (all_key(space), expires_key(space), *_term_keys(space, query)),
@@ -90,7 +88,7 @@ def page(space: Space, query: Query, limit: int, want: str = "objects") -> Opera
     )
 
 
-def members(space: Space, query: Query) -> Operation:
+def term_members(space: Space, query: Query) -> Operation:
     """Every id that carries all terms, oldest first, due ones among them."""
     keys = _term_keys(space, query)
     if len(keys) > 1:
@@ -105,20 +103,18 @@ def ids(space: Space, query: Query) -> Flow[list[bytes]]:
         return []
     found: list[bytes]
     if query.pks is not None and query.is_plain:
-        rows = yield from _chosen(space, query, has_counters=False)
+        rows = yield from _rows_by_id(space, query, has_counters=False)
         return [pk for pk, _, _ in rows]
     if query.limit is not None and query.limit <= LARGEST_PAGE:
         found = yield page(space, query, query.limit, "ids")
         return found
     if not query.is_plain:
-        from . import composed
-
-        found = yield composed.ids(space, query)
+        found = yield query_ids(space, query)
         return found[query.start : query.stop] if query.is_sliced else found
-    late, found = yield [due(space), members(space, query)]
-    if late:
-        late = set(late)
-        found = [pk for pk in found if pk not in late]
+    expired, found = yield [expired_ids(space), term_members(space, query)]
+    if expired:
+        gone = set(expired)
+        found = [pk for pk in found if pk not in gone]
     if query.is_reversed:
         found.reverse()
     return found[query.start : query.stop] if query.is_sliced else found
@@ -133,14 +129,14 @@ def rows(space: Space, query: Query, has_counters: bool) -> Flow[list[Row]]:
         return []
     found: list[Row]
     if query.pks is not None and query.is_plain:
-        return (yield from _chosen(space, query, has_counters))
+        return (yield from _rows_by_id(space, query, has_counters))
     if query.limit is not None and query.limit <= LARGEST_PAGE:
         want = "counters" if has_counters else "objects"
         found = yield page(space, query, query.limit, want)
         return found
     pks = yield from ids(space, query)
     found = []
-    for some in _cut(pks, CHUNK * CHUNKS_A_TRIP):
+    for some in _batched(pks, CHUNK * CHUNKS_PER_ROUND_TRIP):
         found += yield from rows_of(space, some, has_counters)
     return found
 
@@ -151,7 +147,7 @@ def rows_of(space: Space, pks: Sequence[bytes], has_counters: bool) -> Flow[list
     One more where half of them or more are gone: what is left of those that expire is
     swept then. The server's clock was ahead, and removed them.
     """
-    chunks = list(_cut(pks, CHUNK))
+    chunks = list(_batched(pks, CHUNK))
     replies = yield (
         [load_many(space, some) for some in chunks]
         + [load_counters(space, pk) for pk in pks if has_counters]
@@ -160,7 +156,7 @@ def rows_of(space: Space, pks: Sequence[bytes], has_counters: bool) -> Flow[list
     counters = replies[len(chunks) :] or [None] * len(pks)
     gone = [pk for pk, each in zip(pks, packed, strict=True) if each is None]
     if gone and 2 * len(gone) >= len(pks):
-        yield [sweep_gone(space, some) for some in _cut(gone[:MOST_HEALED], 100)]
+        yield [sweep_gone(space, some) for some in _batched(gone[:MOST_SWEPT], 100)]
     return [
         row for row in zip(pks, packed, counters, strict=True) if row[1] is not None
     ]
@@ -171,28 +167,28 @@ def size(space: Space, query: Query) -> Flow[int]:
     if query.is_empty:
         return 0
     if query.pks is not None and not query.conditions:
-        return len((yield from _chosen(space, query, has_counters=False)))
+        return len((yield from _rows_by_id(space, query, has_counters=False)))
     total: int = yield count(space, query)
     stop = total if query.stop is None else min(query.stop, total)
     return max(stop - query.start, 0)
 
 
-def _chosen(space: Space, query: Query, has_counters: bool) -> Flow[list[Row]]:
+def _rows_by_id(space: Space, query: Query, has_counters: bool) -> Flow[list[Row]]:
     """Flow: the Rows of a query that names its ids, slice applied. One round trip."""
     pks = sorted(pk_bytes(pk) for pk in query.pks or ())
-    probes = [
+    scores_by_term = [
         Operation("ZMSCORE", (key,), tuple(pks))
         for key in (all_key(space), *_term_keys(space, query))
     ]
     operations = [
         CLOCK,
-        *probes,
+        *scores_by_term,
         load_many(space, pks),
         *(load_counters(space, pk) for pk in pks if has_counters),
     ]
     now_ms, *replies = yield operations
-    scores, packed = replies[: len(probes)], replies[len(probes)]
-    counters = replies[len(probes) + 1 :] or [None] * len(pks)
+    scores, packed = replies[: len(scores_by_term)], replies[len(scores_by_term)]
+    counters = replies[len(scores_by_term) + 1 :] or [None] * len(pks)
     found = [
         (float(scores[0][i]), (pks[i], packed[i], counters[i]))
         for i in range(len(pks))
@@ -214,18 +210,102 @@ def _term_keys(space: Space, query: Query) -> tuple[bytes, ...]:
     return tuple(term_key(space, term_suffix(term)) for term in query.terms)
 
 
-def _cut(items: Sequence[bytes], size: int) -> Iterator[Sequence[bytes]]:
+def _batched(items: Sequence[bytes], size: int) -> Iterator[Sequence[bytes]]:
     for start in range(0, len(items), size):
         yield items[start : start + size]
+
+
+# Queries by conditions and orders: more than terms and creation
+
+
+def query_page(
+    space: Space, query: Query, limit: int, want: str, parse: Any
+) -> Operation:
+    """Return the first *limit* live objects of the slice. *parse* reads the reply."""
+    compiler = QueryCompiler(space)
+    args = (*compiler.orders(query), *compiler.condition(query.condition))
+    return Operation(
+        QUERY, tuple(compiler.keys), (*args, query.start, limit, want), parse=parse
+    )
+
+
+def query_ids(space: Space, query: Query) -> Operation:
+    """Every live id of the query in order, slices not looked at.
+
+    Sorted here, by what the server says of each.
+    """
+    compiler = QueryCompiler(space)
+    args = (*compiler.orders(query), *compiler.condition(query.condition))
+
+    def parse(reply: list[list[Any]]) -> list[bytes]:
+        return _sort_ids(query, reply[0], reply[1:])
+
+    return Operation(QUERY_IDS, tuple(compiler.keys), args, parse=parse)
+
+
+def count_where(space: Space, query: Query) -> Operation:
+    """How many live objects match, of the whole query: slices are not looked at."""
+    compiler = QueryCompiler(space)
+    args = (0, *compiler.condition(query.condition))
+    return Operation(COUNT_WHERE, tuple(compiler.keys), args)
+
+
+def counts_where(space: Space, query: Query, others: Sequence[Condition]) -> Operation:
+    """Answer how many live objects meet the query and each of these conditions.
+
+    Conditions that the query names are read once, whatever the number of the others.
+    """
+    compiler = QueryCompiler(space)
+    args: list[Word] = [len(others), *compiler.condition(query.condition)]
+    for other in others:
+        args += compiler.condition(other)
+    return Operation(COUNT_WHERE, tuple(compiler.keys), tuple(args))
+
+
+def _sort_ids(
+    query: Query, pks: list[bytes], columns: Sequence[Sequence[Any]]
+) -> list[bytes]:
+    """The ids by what the columns say of each: one an order, then creation."""
+    orders = [order for order in query.order if order.name != CREATED]
+    is_down = query.is_reversed
+    if len(orders) < len(query.order):
+        is_down ^= query.order[-1].is_descending
+    places = list(range(len(pks)))
+    if len(columns) > len(orders):
+        created = columns[len(orders)]
+        places = [place for place in places if created[place] is not None]
+        places.sort(key=lambda place: float(created[place]))
+    if is_down:
+        places.reverse()
+    for order, column in reversed(list(zip(orders, columns, strict=False))):
+        places = _sort_places(places, order, column, query.is_reversed)
+    return [pks[place] for place in places]
+
+
+def _sort_places(
+    places: list[int], order: Order, column: Sequence[Any], is_reversed: bool
+) -> list[int]:
+    """Places by one order: equal ones as they are, those without a fact last."""
+    if order.name == EXPIRE:
+        column = [None if fact is None else float(fact) for fact in column]
+    there = [place for place in places if column[place] is not None]
+    without = [place for place in places if column[place] is None]
+    there.sort(
+        key=lambda place: column[place], reverse=order.is_descending ^ is_reversed
+    )
+    return without + there if is_reversed else there + without
 
 
 __all__ = [
     "Row",
     "count",
+    "count_where",
     "ids",
-    "members",
     "page",
+    "query_ids",
+    "query_page",
     "rows",
     "rows_of",
     "size",
+    "term_members",
 ]

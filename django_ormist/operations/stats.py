@@ -62,7 +62,7 @@ class Sample:
         return [pk for pk, _ in self.rows]
 
 
-def tally(space: Space) -> Flow[Any]:
+def model_counts(space: Space) -> Flow[Any]:
     """Flow: the Tally of a model. One round trip, O(log n)."""
     live, stored, deadlines = yield [
         search.count(space, Query()),
@@ -306,7 +306,7 @@ def keys_by_model(start: bytes, prefix: str) -> Flow[Any]:
             return {label: (objects_of[label], keys_of[label]) for label in keys_of}
 
 
-def put_aside(start: bytes, prefix: str) -> Flow[Any]:
+def list_quarantined(start: bytes, prefix: str) -> Flow[Any]:
     """Flow: the keys that a repair put aside of those that begin with *start*."""
     head, found, cursor = prefix.encode() + b":", [], b"0"
     lost = head + b"lost:" + start.removeprefix(head)

@@ -16,20 +16,20 @@ from ..keys import Space, all_key, expires_key, memo_key, unique_key
 from .objects import Image
 from .operation import Flow, Operation
 from .repair import (
-    Doubt,
+    CheckedModel,
     Fault,
-    Seen,
-    Subject,
+    IndexEntry,
+    Suspect,
     examine,
     image_entry_is_right,
     pk_in_entry,
-    put_aside,
+    quarantine,
 )
-from .scan import loaded, scores_of
+from .scan import creation_times, load_objects
 from .stats import scan
 
-ENTRIES_A_STEP = 1000
-KEYS_A_TRIP = 40
+ENTRIES_PER_STEP = 1000
+KEYS_PER_ROUND_TRIP = 40
 """So many keys are walked at once, and about a thousand entries of them together. A
 small set comes whole: with the servers' defaults at most 40 * 128."""
 
@@ -58,11 +58,11 @@ def kind_of(rest: bytes) -> bytes | None:
 # ---------------------------------------------------------------- keys
 
 
-def main_keys(subject: Subject, is_mending: bool) -> Flow[Any]:
-    """Flow: the Faults of the keys that every walk reads. One round trip, or two."""
+def main_keys(subject: CheckedModel, is_repairing: bool) -> Flow[Any]:
+    """Flow that returns the Faults of the main keys. One round trip, or two."""
     space = subject.space
     keys = [all_key(space), expires_key(space), memo_key(space)]
-    faults, _ = yield from _typed(subject, keys, is_mending)
+    faults, _ = yield from _typed(subject, keys, is_repairing)
     return faults
 
 
@@ -72,7 +72,9 @@ def keys(start: bytes, cursor: bytes) -> Flow[Any]:
     return (b"0" if int(cursor) == 0 else cursor), found
 
 
-def sort_out(subject: Subject, found: Iterable[bytes], is_mending: bool) -> Flow[Any]:
+def check_keys(
+    subject: CheckedModel, found: Iterable[bytes], is_repairing: bool
+) -> Flow[Any]:
     """Flow: (Faults of these keys of a model, those whose entries are to be walked).
 
     Objects and counters that all does not know are examined; keys of another type and
@@ -95,20 +97,22 @@ def sort_out(subject: Subject, found: Iterable[bytes], is_mending: bool) -> Flow
             unknown.append(key)
         else:
             indexes.append(key)
-    faults = yield from _unlisted(subject, own, is_mending)
+    faults = yield from _unlisted(subject, own, is_repairing)
     for key in strange:
-        is_moved = is_mending and not subject.spares_unreadable
-        is_mended = is_moved and (yield put_aside(subject.space, key, b""))
-        faults.append(Fault("foreign-key", key, is_mended=bool(is_mended)))
+        is_moved = is_repairing and not subject.spares_unreadable
+        is_repaired = is_moved and (yield quarantine(subject.space, key, b""))
+        faults.append(Fault("foreign-key", key, is_repaired=bool(is_repaired)))
     for key in unknown:
-        if is_mending:
+        if is_repairing:
             yield Operation("UNLINK", (key,), is_write=True)
-        faults.append(Fault("undeclared-index", key, is_mended=is_mending))
-    more, sound = yield from _typed(subject, indexes, is_mending)
+        faults.append(Fault("undeclared-index", key, is_repaired=is_repairing))
+    more, sound = yield from _typed(subject, indexes, is_repairing)
     return faults + more, [key for key in sound if key != all_key(subject.space)]
 
 
-def _typed(subject: Subject, keys: Sequence[bytes], is_mending: bool) -> Flow[Any]:
+def _typed(
+    subject: CheckedModel, keys: Sequence[bytes], is_repairing: bool
+) -> Flow[Any]:
     """Flow: (Faults of those of another Redis type, the others)."""
     types = yield [Operation("TYPE", (key,)) for key in keys]
     faults, sound = [], []
@@ -119,42 +123,44 @@ def _typed(subject: Subject, keys: Sequence[bytes], is_mending: bool) -> Flow[An
         if name == _TYPES[kind]:
             sound.append(key)
         elif name != b"none":
-            is_moved = is_mending and not subject.spares_unreadable
-            is_mended = is_moved and (yield put_aside(subject.space, key, _TYPES[kind]))
-            faults.append(Fault("mistyped-key", key, is_mended=bool(is_mended)))
+            is_moved = is_repairing and not subject.spares_unreadable
+            is_repaired = is_moved and (
+                yield quarantine(subject.space, key, _TYPES[kind])
+            )
+            faults.append(Fault("mistyped-key", key, is_repaired=bool(is_repaired)))
     return faults, sound
 
 
 def _unlisted(
-    subject: Subject, own: dict[bytes, list[bytes]], is_mending: bool
+    subject: CheckedModel, own: dict[bytes, list[bytes]], is_repairing: bool
 ) -> Flow[Any]:
     """Flow: the Faults of objects, and of counters, that all does not know."""
     pks = list(dict.fromkeys((*own[b"o:"], *own[b"c:"])))
     if not pks:
         return []
     listed = set((yield from _listed(subject.space, pks)))
-    doubts = [
-        Doubt(pk, packed)
+    suspects = [
+        Suspect(pk, packed)
         for pk, packed in (
-            yield from loaded(subject.space, [p for p in pks if p not in listed])
+            yield from load_objects(subject.space, [p for p in pks if p not in listed])
         )
     ]
-    faults = yield from examine(subject, doubts, is_mending)
+    faults = yield from examine(subject, suspects, is_repairing)
     counters = subject.space.base + b"c:"
-    absent = {doubt.pk for doubt in doubts if doubt.packed is None}
+    absent = {suspect.pk for suspect in suspects if suspect.packed is None}
     return [
         fault
         for fault in faults
-        # The others are found by whoever walks that index, or by the second round.
-        if fault.is_mended
-        or (not is_mending and fault.pk not in absent)
+        # The others are found by whoever positions that index, or by the second round.
+        if fault.is_repaired
+        or (not is_repairing and fault.pk not in absent)
         or fault.key.startswith((counters, subject.space.objects))
     ]
 
 
 def _listed(space: Space, pks: Sequence[bytes]) -> Flow[Any]:
     """Flow: those of the ids that all has."""
-    scores = yield from scores_of(space, pks)
+    scores = yield from creation_times(space, pks)
     return [pk for pk, score in zip(pks, scores, strict=True) if score is not None]
 
 
@@ -162,28 +168,28 @@ def _listed(space: Space, pks: Sequence[bytes]) -> Flow[Any]:
 
 
 @dataclass(frozen=True, slots=True)
-class Walk:
+class IndexCursor:
     """An index key under way: its entries from *cursor* on."""
 
     key: bytes
     cursor: bytes = b"0"
 
 
-Page = tuple[Walk, list[tuple[bytes, bytes]]]
-"""Some entries of a walk: members with scores, or fields with values."""
+Page = tuple[IndexCursor, list[tuple[bytes, bytes]]]
+"""Some entries of a position: members with scores, or fields with values."""
 
 
 @dataclass(slots=True)
-class Step:
-    """What one step over some walks found: faults, entries seen, walks to go on."""
+class ScanResult:
+    """The result of one step: faults, entries read, positions to continue from."""
 
-    rest: list[Walk] = field(default_factory=list)
+    rest: list[IndexCursor] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
     entries: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class KnownObject:
     """What was read of an id that entries name."""
 
     packed: bytes | None
@@ -196,32 +202,36 @@ class Known:
         return self.packed is None and self.created is None
 
 
-def step(subject: Subject, walks: Sequence[Walk], is_mending: bool) -> Flow[Any]:
-    """Flow: one Step over at most KEYS_A_TRIP walks."""
-    done = Step()
-    size = ENTRIES_A_STEP // max(len(walks), 1)
-    replies = yield [_page(subject.space, walk, size) for walk in walks]
+def scan_entries(
+    subject: CheckedModel, positions: Sequence[IndexCursor], is_repairing: bool
+) -> Flow[Any]:
+    """Flow: one ScanResult over at most KEYS_PER_ROUND_TRIP positions."""
+    done = ScanResult()
+    size = ENTRIES_PER_STEP // max(len(positions), 1)
+    replies = yield [_page(subject.space, position, size) for position in positions]
     pages: list[Page] = []
-    for walk, (cursor, flat) in zip(walks, replies, strict=True):
+    for position, (cursor, flat) in zip(positions, replies, strict=True):
         pairs = list(zip(flat[::2], flat[1::2], strict=True))
-        pages.append((walk, pairs))
+        pages.append((position, pairs))
         done.entries += len(pairs)
         if int(cursor) != 0:
-            done.rest.append(Walk(walk.key, cursor))
-    ids = yield from _named(subject, pages, done, is_mending)
+            done.rest.append(IndexCursor(position.key, cursor))
+    ids = yield from _named(subject, pages, done, is_repairing)
     known = yield from _known(subject, ids, _named_by_entries(subject, pages))
-    doubts: dict[bytes, Doubt] = {}
-    for walk, pairs in pages:
-        for pk, seen in _entries_of(subject, walk, pairs, known, is_mending):
-            doubts.setdefault(pk, Doubt(pk, known[pk].packed)).seen += seen
-    faults = yield from examine(subject, doubts.values(), is_mending)
-    walked = {walk.key for walk in walks}
+    suspects: dict[bytes, Suspect] = {}
+    for position, pairs in pages:
+        for pk, seen in _entries_of(subject, position, pairs, known, is_repairing):
+            suspects.setdefault(pk, Suspect(pk, known[pk].packed)).seen += seen
+    faults = yield from examine(subject, suspects.values(), is_repairing)
+    walked = {position.key for position in positions}
     done.faults += [
         fault
         for fault in faults
-        if (is_mending and fault.is_mended)  # what is left is found by the second round
+        if (
+            is_repairing and fault.is_repaired
+        )  # what is left is found by the second round
         or all_key(subject.space) in walked
-        or (not is_mending and fault.kind in ("surplus-entry", "surplus-value"))
+        or (not is_repairing and fault.kind in ("surplus-entry", "surplus-value"))
         or (fault.key in walked and known[fault.pk].is_nowhere)
     ]
     if all_key(subject.space) in walked:
@@ -229,7 +239,9 @@ def step(subject: Subject, walks: Sequence[Walk], is_mending: bool) -> Flow[Any]
     return done
 
 
-def _too_deep(subject: Subject, known: Mapping[bytes, Known]) -> Iterator[Fault]:
+def _too_deep(
+    subject: CheckedModel, known: Mapping[bytes, KnownObject]
+) -> Iterator[Fault]:
     """Yield a Fault for each attribute that is read, and refused when it is written."""
     for pk, facts in known.items():
         try:
@@ -241,24 +253,26 @@ def _too_deep(subject: Subject, known: Mapping[bytes, Known]) -> Iterator[Fault]
 
 
 def _known(
-    subject: Subject, pks: Sequence[bytes], imagined: Container[bytes]
+    subject: CheckedModel, pks: Sequence[bytes], imaged: Container[bytes]
 ) -> Flow[Any]:
-    """Flow: {id: what is Known of it}, the image of *imagined* alone: it costs."""
-    found = yield from loaded(subject.space, pks)
-    created = yield from scores_of(subject.space, pks)
+    """Flow that returns {id: KnownObject}. Only the ids in *imaged* get an image."""
+    found = yield from load_objects(subject.space, pks)
+    created = yield from creation_times(subject.space, pks)
     return {
-        pk: Known(
-            packed, _imagined(subject, pk, packed) if pk in imagined else None, score
+        pk: KnownObject(
+            packed,
+            _image_of(subject, pk, packed) if pk in imaged else None,
+            score,
         )
         for (pk, packed), score in zip(found, created, strict=True)
     }
 
 
-def _named_by_entries(subject: Subject, pages: Iterable[Page]) -> set[bytes]:
+def _named_by_entries(subject: CheckedModel, pages: Iterable[Page]) -> set[bytes]:
     """The ids that are to be compared with their objects."""
     named: set[bytes] = set()
-    for walk, pairs in pages:
-        kind = kind_of(walk.key.removeprefix(subject.space.base))
+    for position, pairs in pages:
+        kind = kind_of(position.key.removeprefix(subject.space.base))
         if kind not in (b"all", b"expires", b"idx", b"of:"):
             ids = (_holder(kind, member, value) for member, value in pairs)
             named.update(pk for pk in ids if pk is not None)
@@ -266,18 +280,18 @@ def _named_by_entries(subject: Subject, pages: Iterable[Page]) -> set[bytes]:
 
 
 def _entries_of(
-    subject: Subject,
-    walk: Walk,
+    subject: CheckedModel,
+    position: IndexCursor,
     pairs: Iterable[tuple[bytes, bytes]],
-    known: Mapping[bytes, Known],
-    is_mending: bool,
-) -> Iterator[tuple[bytes, list[Seen]]]:
+    known: Mapping[bytes, KnownObject],
+    is_repairing: bool,
+) -> Iterator[tuple[bytes, list[IndexEntry]]]:
     """Each id to examine because of an entry, with the entry if it is in question.
 
     An id that all or a key of its own leads to is left to those, so that each fault is
     found once.
     """
-    rest = walk.key.removeprefix(subject.space.base)
+    rest = position.key.removeprefix(subject.space.base)
     kind = kind_of(rest)
     for member, value in pairs:
         pk = _holder(kind, member, value)
@@ -291,9 +305,9 @@ def _entries_of(
                 yield pk, []
         elif facts.image is not None:
             if not _is_right(facts.image, kind, rest, pk, member, facts.created):
-                yield pk, [Seen(walk.key, member, is_value=kind == b"u:")]
-        elif facts.packed is None or is_mending:
-            yield pk, [Seen(walk.key, member, is_value=kind == b"u:")]
+                yield pk, [IndexEntry(position.key, member, is_value=kind == b"u:")]
+        elif facts.packed is None or is_repairing:
+            yield pk, [IndexEntry(position.key, member, is_value=kind == b"u:")]
 
 
 def _is_right(
@@ -312,7 +326,7 @@ def _is_right(
     return rest in image.suffixes
 
 
-def _imagined(subject: Subject, pk: bytes, packed: bytes | None) -> Image | None:
+def _image_of(subject: CheckedModel, pk: bytes, packed: bytes | None) -> Image | None:
     try:
         return None if packed is None else subject.image(pk, packed)
     except ValueError:
@@ -320,24 +334,24 @@ def _imagined(subject: Subject, pk: bytes, packed: bytes | None) -> Image | None
 
 
 def _named(
-    subject: Subject,
+    subject: CheckedModel,
     pages: Iterable[Page],
-    done: Step,
-    is_mending: bool,
+    done: ScanResult,
+    is_repairing: bool,
 ) -> Flow[Any]:
     """Flow: the ids that entries name; entries that name none are Faults at once."""
     ids: dict[bytes, None] = {}
-    for walk, pairs in pages:
-        kind = kind_of(walk.key.removeprefix(subject.space.base))
+    for position, pairs in pages:
+        kind = kind_of(position.key.removeprefix(subject.space.base))
         for member, value in pairs:
             pk = _holder(kind, member, value)
             if pk is not None:
                 ids[pk] = None
                 continue
-            if is_mending:  # no script ever wrote it: nobody can be writing it now
-                yield Operation("ZREM", (walk.key,), (member,), is_write=True)
+            if is_repairing:  # no script ever wrote it: nobody can be writing it now
+                yield Operation("ZREM", (position.key,), (member,), is_write=True)
             done.faults.append(
-                Fault("surplus-entry", walk.key, b"", member, is_mending)
+                Fault("surplus-entry", position.key, b"", member, is_repairing)
             )
     return list(ids)
 
@@ -349,21 +363,25 @@ def _holder(kind: bytes | None, member: bytes, value: bytes) -> bytes | None:
     return value if kind == b"u:" else member
 
 
-def _page(space: Space, walk: Walk, size: int) -> Operation:
-    kind = kind_of(walk.key.removeprefix(space.base)) or b""
+def _page(space: Space, position: IndexCursor, size: int) -> Operation:
+    kind = kind_of(position.key.removeprefix(space.base)) or b""
     verb = "ZSCAN" if _TYPES[kind] == b"zset" else "HSCAN"
-    return Operation(verb, (walk.key,), (walk.cursor, "COUNT", size))
+    return Operation(verb, (position.key,), (position.cursor, "COUNT", size))
 
 
-def examine_all(subject: Subject, pks: Sequence[bytes], is_mending: bool) -> Flow[Any]:
+def examine_all(
+    subject: CheckedModel, pks: Sequence[bytes], is_repairing: bool
+) -> Flow[Any]:
     """Flow: the Faults of these ids and of what their index entries lack."""
-    doubts = [Doubt(*each) for each in (yield from loaded(subject.space, pks))]
-    return (yield from examine(subject, doubts, is_mending))
+    suspects = [
+        Suspect(*each) for each in (yield from load_objects(subject.space, pks))
+    ]
+    return (yield from examine(subject, suspects, is_repairing))
 
 
-def unique_walks(subject: Subject) -> list[Walk]:
-    """A walk over each unique attribute."""
-    return [Walk(unique_key(subject.space, names)) for names in subject.unique]
+def unique_cursors(subject: CheckedModel) -> list[IndexCursor]:
+    """A position over each unique attribute."""
+    return [IndexCursor(unique_key(subject.space, names)) for names in subject.unique]
 
 
 def database_size() -> Operation:
@@ -372,15 +390,15 @@ def database_size() -> Operation:
 
 
 __all__ = [
-    "KEYS_A_TRIP",
-    "Step",
-    "Walk",
+    "KEYS_PER_ROUND_TRIP",
+    "IndexCursor",
+    "ScanResult",
+    "check_keys",
     "database_size",
     "examine_all",
     "keys",
     "kind_of",
     "main_keys",
-    "sort_out",
-    "step",
-    "unique_walks",
+    "scan_entries",
+    "unique_cursors",
 ]

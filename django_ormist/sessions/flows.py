@@ -297,7 +297,7 @@ def _renew(store: "SessionStore", record: Session) -> Flow[Any]:
     using, space = settings.using(), _space()
     while True:
         deadline, packed = _deadline(store), record._packed or b""
-        code, fact = yield objects.renew(space, record.id, packed, deadline)
+        code, fact = yield objects.extend(space, record.id, packed, deadline)
         if code is Reply.DONE:
             if isinstance(deadline, Lifetime):
                 deadline = deadline.deadline_ms(int(fact))

@@ -189,7 +189,7 @@ def test_a_glob_in_a_search_is_only_text(root, cities):
 def test_a_search_among_very_many_says_what_it_did_not_see(root, server, monkeypatch):
     monkeypatch.setattr("django_ormist.operations.scan.STEP", 10)
     monkeypatch.setattr(
-        "django_ormist.operations.scan.ids_beginning.__defaults__", (10, 100)
+        "django_ormist.operations.scan.ids_with_prefix.__defaults__", (10, 100)
     )
     City.objects.bulk_create(City(name=f"C{n}", country="XX") for n in range(2000))
     response = root.get(url(CITIES), {"q": "nothing"})

@@ -28,11 +28,11 @@ def answer(flow, *replies):
 
 
 def test_tally_counts_the_due_ones_apart():
-    assert answer(stats.tally(SPACE), [7, 10, 5])[0] == ModelCounts(7, 2, 3)
+    assert answer(stats.model_counts(SPACE), [7, 10, 5])[0] == ModelCounts(7, 2, 3)
 
 
 def test_tally_is_never_below_zero_when_others_write_meanwhile():
-    assert answer(stats.tally(SPACE), [11, 10, 0])[0] == ModelCounts(11, 0, 0)
+    assert answer(stats.model_counts(SPACE), [11, 10, 0])[0] == ModelCounts(11, 0, 0)
 
 
 def test_a_sample_tells_terms_and_damaged_bytes():
@@ -125,7 +125,7 @@ def test_only_keys_that_begin_so_are_unlinked(only_objects):
     scan = flow.send(None)
     read = scan.parse([b"5", [*ours, b"p:{app.Mx}:o:1", b"else"]])
     unlink = flow.send(read)
-    assert unlink.words() == ("UNLINK", *(ours[:1] if only_objects else ours))
+    assert unlink.wire_args() == ("UNLINK", *(ours[:1] if only_objects else ours))
     assert unlink.is_write
     with pytest.raises(StopIteration) as done:
         flow.send(2)

@@ -12,7 +12,7 @@ from django.db.models import Max
 
 import django_ormist as ormist
 from django_ormist.codecs import pack
-from django_ormist.operations.objects import memo_of
+from django_ormist.operations.objects import build_memo
 from tests.models import City, Page, User
 
 pytestmark = pytest.mark.servers("valkey91", "valkey91-resp3", "redis62", "fakeredis")
@@ -175,7 +175,7 @@ def test_an_id_that_is_no_text_and_no_object_is_removed(
     store.zadd(key(model, "all"), {pk: 5})
     store.zadd(key(model, "expires"), {pk: 2**45})
     store.zadd(key(model, "t:red"), {pk: 5})
-    store.hset(key(model, "idx"), pk, memo_of([b"t:red", b"t:\xff"]))
+    store.hset(key(model, "idx"), pk, build_memo([b"t:red", b"t:\xff"]))
     everything(model)
     if faults():  # a list that finds them gone sweeps what is left of some
         works(server, faults, model)

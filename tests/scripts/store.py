@@ -14,7 +14,7 @@ import redis
 from django_ormist.exceptions import CorruptDataError
 from django_ormist.keys import Space
 from django_ormist.operations import commit as commit_module
-from django_ormist.operations import expiry, objects, purge, repair, search
+from django_ormist.operations import expiry, objects, repair, search
 from django_ormist.operations.batches import Link, NewObject, delete_many, insert_many
 from django_ormist.operations.objects import NOTHING, Image
 from django_ormist.operations.operation import Operation
@@ -52,7 +52,7 @@ class Store:
     def run(self, operation: Operation) -> Any:
         """The raw reply of a script."""
         spelled_out = replace(operation, with_source=True)
-        return self.client.execute_command(*spelled_out.words())
+        return self.client.execute_command(*spelled_out.wire_args())
 
     def save(
         self,
@@ -109,11 +109,11 @@ class Store:
     def count(self, *terms: str) -> Any:
         return self.run(search.count(self.space, Query(terms=terms)))
 
-    def due(self) -> Any:
-        return self.run(expiry.due(self.space))
+    def expired_ids(self) -> Any:
+        return self.run(expiry.expired_ids(self.space))
 
-    def forget(self, pk: str, memo: bytes, is_last: bool = False) -> Any:
-        return self.run(purge.forget_parts(self.space, pk, memo, is_last))
+    def purge_index(self, pk: str, memo: bytes, is_last: bool = False) -> Any:
+        return self.run(repair.purge_entries(self.space, pk, memo, is_last))
 
     def sweep_gone(self, *pks: str) -> Any:
         gone = [pk.encode() for pk in pks]
@@ -122,36 +122,36 @@ class Store:
     def sweep(self, limit: int = 50) -> Any:
         return self.run(next(expiry.sweep(self.space, limit)))
 
-    def mend(
+    def check_object(
         self,
         pk: str,
         found: Image | str | None,
-        *seen: repair.Seen,
-        is_mending: bool = False,
+        *seen: repair.IndexEntry,
+        is_repairing: bool = False,
     ) -> Any:
         """found: what the object is, None for none, "unreadable" for bytes that are."""
         image = found if isinstance(found, Image) else None
         packed = image.packed if image else found and self.get(pk)
 
-        def imagine(packed: bytes, key: bytes) -> tuple[Image, repair.Remarks]:
+        def read_image(packed: bytes, key: bytes) -> tuple[Image, repair.Remarks]:
             if image is None:
                 raise CorruptDataError(key)
             return image, repair.NO_REMARKS
 
         unique, counters = (("code",),), frozenset({"n"})
-        subject = repair.Subject(
-            "tests.Script", self.space, imagine, ("age",), unique, counters
+        subject = repair.CheckedModel(
+            "tests.Script", self.space, read_image, ("age",), unique, counters
         )
-        doubt = repair.Doubt(pk.encode(), packed or None, list(seen))
-        (operation,) = next(repair.examine(subject, [doubt], is_mending))
+        suspect = repair.Suspect(pk.encode(), packed or None, list(seen))
+        (operation,) = next(repair.examine(subject, [suspect], is_repairing))
         return self.run(operation)
 
-    def put_aside(self, rest: str, kind: bytes) -> Any:
-        return self.run(repair.put_aside(self.space, self.key(rest), kind))
+    def quarantine(self, rest: str, kind: bytes) -> Any:
+        return self.run(repair.quarantine(self.space, self.key(rest), kind))
 
     def lost(self, rest: str) -> bytes:
         """Where a key is put aside."""
-        return repair.lost_key(self.space, self.key(rest))
+        return repair.quarantine_key(self.space, self.key(rest))
 
     def lua(self, body: str, *keys: str, args: Iterable[Any] = ()) -> Any:
         """What *body* answers with the prelude before it."""

@@ -2,7 +2,7 @@
 
 import pytest
 
-from django_ormist.operations.aggregate import tally
+from django_ormist.operations.aggregate import count_values
 from django_ormist.queries.conditions import EVERYTHING, Term
 from django_ormist.queries.query import Query
 from django_ormist.sortkeys import sort_key
@@ -13,7 +13,7 @@ pytestmark = ONE_VARIANT_A_SERVER
 
 def counts(store, *names, where=EVERYTHING, wants_objects=False):
     """(number of matches, [{sort key: (count, object)} of each name])."""
-    asked = tally(store.space, Query().where(where), names, wants_objects)
+    asked = count_values(store.space, Query().where(where), names, wants_objects)
     number, tallies = asked.parse(store.run(asked))
     return number, [{e.sort_key: (e.number, e.packed) for e in t} for t in tallies]
 

@@ -3,7 +3,13 @@
 import pytest
 
 from django_ormist.operations.objects import NOTHING, Image
-from django_ormist.operations.repair import NO_REMARKS, Doubt, Seen, Subject, mend
+from django_ormist.operations.repair import (
+    NO_REMARKS,
+    CheckedModel,
+    IndexEntry,
+    Suspect,
+    check_object,
+)
 from tests.scripts.store import FAR, ONE_VARIANT_A_SERVER, image
 
 pytestmark = ONE_VARIANT_A_SERVER
@@ -13,10 +19,10 @@ OLD = Image(b"old", (b"t:a",), None, {"age": b"A"}, {("code",): b"t:1"})
 
 @pytest.fixture
 def look(store):
-    """``look("one", OLD)``: the raw reply; mends with ``mends=True``."""
+    """``look("one", OLD)``: the raw reply; repairs with ``repairs=True``."""
 
-    def called(pk, known, mends=False, seen=()):
-        subject = Subject(
+    def called(pk, known, repairs=False, seen=()):
+        subject = CheckedModel(
             "tests.Script",
             store.space,
             lambda packed, key: (known, NO_REMARKS),
@@ -25,8 +31,8 @@ def look(store):
             frozenset({"n"}),
         )
         packed = None if known is NOTHING else known.packed
-        doubt = Doubt(pk.encode(), packed, list(seen))
-        return store.run(mend(subject, doubt, known, mends))
+        suspect = Suspect(pk.encode(), packed, list(seen))
+        return store.run(check_object(subject, suspect, known, repairs))
 
     return called
 
@@ -34,27 +40,27 @@ def look(store):
 def test_1_a_sound_object_has_no_fault_and_stays(store, look):
     store.save("one", NOTHING, OLD, {"n": 1})
     before = store.everything()
-    assert look("one", OLD, mends=True) == [1]
+    assert look("one", OLD, repairs=True) == [1]
     assert store.everything() == before
 
 
-def test_conflict_other_bytes_are_answered_and_nothing_is_mended(store, look):
+def test_conflict_other_bytes_are_answered_and_nothing_is_repaired(store, look):
     store.save("one", NOTHING, OLD)
     store.client.delete(store.key("t:a"))
     before = store.everything()
-    assert look("one", image("a", packed=b"others"), mends=True) == [0, b"old"]
-    assert look("one", NOTHING, mends=True) == [0, b"old"]
-    assert look("none", OLD, mends=True) == [0, None]
+    assert look("one", image("a", packed=b"others"), repairs=True) == [0, b"old"]
+    assert look("one", NOTHING, repairs=True) == [0, b"old"]
+    assert look("none", OLD, repairs=True) == [0, None]
     assert store.everything() == before
 
 
-def test_1_a_fault_is_told_and_stays_unless_it_is_to_be_mended(store, look):
+def test_1_a_fault_is_reported_and_stays_unless_it_is_to_be_repaired(store, look):
     store.save("one", NOTHING, OLD)
     store.client.zrem(store.key("t:a"), "one")
     fault = [b"missing-entry", store.key("t:a")]
     assert look("one", OLD) == [1, [*fault, 0, b""]]
     assert store.ids("t:a") == []
-    assert look("one", OLD, mends=True) == [1, [*fault, 1, b""]]
+    assert look("one", OLD, repairs=True) == [1, [*fault, 1, b""]]
     assert look("one", OLD) == [1]
     assert store.ids("t:a") == ["one"]
 
@@ -62,7 +68,7 @@ def test_1_a_fault_is_told_and_stays_unless_it_is_to_be_mended(store, look):
 def test_1_of_no_object_nothing_is_left(store, look):
     store.save("one", NOTHING, Image(b"old", (b"t:a",), FAR, {"age": b"A"}), {"n": 1})
     store.client.delete(store.key("o:one"))
-    found = look("one", NOTHING, mends=True)
+    found = look("one", NOTHING, repairs=True)
     assert found == [1, [b"missing-object", store.key("o:one"), 1, b""]]
     assert store.names() == []
 
@@ -71,8 +77,8 @@ def test_1_what_is_due_keeps_what_its_memo_names_and_no_more(store, look):
     store.save("one", NOTHING, Image(b"old", (b"t:a",), FAR))
     store.expire_now("one")
     store.client.zadd(store.key("t:b"), {"one": 1})
-    seen = [Seen(store.key("t:a"), b"one"), Seen(store.key("t:b"), b"one")]
-    found = look("one", NOTHING, mends=True, seen=seen)
+    seen = [IndexEntry(store.key("t:a"), b"one"), IndexEntry(store.key("t:b"), b"one")]
+    found = look("one", NOTHING, repairs=True, seen=seen)
     assert found == [1, [b"surplus-entry", store.key("t:b"), 1, b""]]
     assert store.ids("t:a") == ["one"]
 
@@ -80,10 +86,10 @@ def test_1_what_is_due_keeps_what_its_memo_names_and_no_more(store, look):
 def test_1_an_entry_that_became_right_meanwhile_stays(store, look):
     store.save("one", NOTHING, OLD)
     seen = [
-        Seen(store.key("t:a"), b"one"),
-        Seen(store.key("u:code"), b"t:1", is_value=True),
+        IndexEntry(store.key("t:a"), b"one"),
+        IndexEntry(store.key("u:code"), b"t:1", is_value=True),
     ]
-    assert look("one", OLD, mends=True, seen=seen) == [1]
+    assert look("one", OLD, repairs=True, seen=seen) == [1]
     assert store.hash("u:code") == {b"t:1": b"one"}
 
 
@@ -91,5 +97,5 @@ def test_1_a_value_that_another_object_holds_is_left(store, look):
     store.save("one", NOTHING, OLD)
     store.save("two", NOTHING, Image(b"two", (b"t:a",), None, {"age": b"A"}))
     two = Image(b"two", (b"t:a",), None, {"age": b"A"}, {("code",): b"t:1"})
-    found = look("two", two, mends=True)
+    found = look("two", two, repairs=True)
     assert found == [1, [b"duplicate-value", store.key("u:code"), 0, b"one"]]

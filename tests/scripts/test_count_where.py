@@ -2,7 +2,7 @@
 
 import pytest
 
-from django_ormist.operations import composed
+from django_ormist.operations import search
 from django_ormist.queries.conditions import (
     EVERYTHING,
     And,
@@ -49,7 +49,7 @@ SMALL = sizes(0, 1)
     ],
 )
 def test_the_number_is_of_live_ones(sized, where, all_of_them, without_due):
-    query = composed.count(sized.space, Query().where(where))
+    query = search.count_where(sized.space, Query().where(where))
     assert sized.run(query) == all_of_them
     sized.expire_now("n00", "n03", "n10")
     assert sized.run(query) == without_due

@@ -9,9 +9,9 @@ def test_the_ids_of_what_is_due_the_longest_due_first(store):
     deadlines = {"two": 2, "one": 1, "never": FAR}
     store.client.zadd(store.key("expires"), deadlines)
     before = store.everything()
-    assert store.due() == [b"one", b"two"]
+    assert store.expired_ids() == [b"one", b"two"]
     assert store.everything() == before
 
 
 def test_of_an_empty_store_there_are_none(store):
-    assert store.due() == []
+    assert store.expired_ids() == []

@@ -28,7 +28,7 @@ def renewed(instance, packed=None, by_ms=LATER_MS):
 
     def flow():
         counters = bool(instance._meta.counters)
-        return (yield objects.renew(space, instance.id, packed, deadline_ms, counters))
+        return (yield objects.extend(space, instance.id, packed, deadline_ms, counters))
 
     return run(flow(), "default")
 
@@ -49,7 +49,7 @@ def test_the_bytes_are_those_that_a_save_would_have_written(token, server):
 
 
 def test_the_operation_carries_no_payload(token):
-    operation = objects.renew(
+    operation = objects.extend(
         token._meta.space("default"), token.id, token._packed, now_ms() + LATER_MS
     )
     words = operation.keys + operation.args

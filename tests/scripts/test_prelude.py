@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from django_ormist.operations.objects import MOST_MEMO_PARTS, memo_of
+from django_ormist.operations.objects import MOST_MEMO_PARTS, build_memo
 from tests.conftest import scripts
 from tests.scripts.store import ONE_VARIANT_A_SERVER, image
 
@@ -77,7 +77,9 @@ def test_an_entry_is_sort_key_creation_time_id_and_its_length(store):
 
 def test_purge_frees_only_values_that_the_id_holds(store):
     store.client.hset(store.key("u:code"), mapping={"t:1": "one", "t:2": "two"})
-    memo = memo_of(unique={("code",): b"t:2"}) + memo_of(unique={("code",): b"t:1"})
+    memo = build_memo(unique={("code",): b"t:2"}) + build_memo(
+        unique={("code",): b"t:1"}
+    )
     body = "purge(ARGV[1], 'one', ARGV[2], false)"
     store.lua(body, "all", args=[store.space.base, memo])
     assert store.hash("u:code") == {b"t:2": b"two"}

@@ -1,6 +1,6 @@
 """purge_index.lua: entries of an object that is not there go, others stay."""
 
-from django_ormist.operations.objects import NOTHING, Image, memo_of
+from django_ormist.operations.objects import NOTHING, Image, build_memo
 from tests.scripts.store import ONE_VARIANT_A_SERVER
 
 pytestmark = ONE_VARIANT_A_SERVER
@@ -13,8 +13,8 @@ HELD = Image(
 def test_not_done_an_object_that_is_there_keeps_its_entries(store):
     store.save("one", NOTHING, HELD)
     before = store.everything()
-    memo = memo_of(HELD.suffixes, HELD.sort_keys, HELD.unique)
-    assert store.forget("one", memo, is_last=True) == 0
+    memo = build_memo(HELD.suffixes, HELD.sort_keys, HELD.unique)
+    assert store.purge_index("one", memo, is_last=True) == 0
     assert store.everything() == before
 
 
@@ -22,11 +22,11 @@ def test_1_what_the_memo_names_is_gone(store):
     store.save("one", NOTHING, HELD)
     store.save("two", NOTHING, Image(b"2", (b"t:a",), None, {"age": b"A"}))
     store.client.delete(store.key("o:one"))
-    assert store.forget("one", memo_of(HELD.suffixes)) == 1
+    assert store.purge_index("one", build_memo(HELD.suffixes)) == 1
     assert store.ids("t:a") == ["two"]
     assert store.ids("all") == ["one", "two"]
-    memo = memo_of(ordered=["age", "none"], unique=HELD.unique)
-    assert store.forget("one", memo, is_last=True) == 1
+    memo = build_memo(ordered=["age", "none"], unique=HELD.unique)
+    assert store.purge_index("one", memo, is_last=True) == 1
     assert store.ids("all") == ["two"]
     assert store.hash("of:age") == {b"two": b"A"}
     assert store.names() == ["all", "by:age", "o:two", "of:age", "t:a"]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from django_ormist.operations.repair import KEPT_ASIDE_MS, lost_key, put_aside
+from django_ormist.operations.repair import QUARANTINE_MS, quarantine, quarantine_key
 from tests.scripts.store import ONE_VARIANT_A_SERVER
 
 pytestmark = ONE_VARIANT_A_SERVER
@@ -11,7 +11,7 @@ pytestmark = ONE_VARIANT_A_SERVER
 @pytest.fixture
 def aside(store):
     def called(rest, kind):
-        return store.run(put_aside(store.space, store.key(rest), kind))
+        return store.run(quarantine(store.space, store.key(rest), kind))
 
     return called
 
@@ -19,16 +19,16 @@ def aside(store):
 def test_1_a_key_of_another_type_is_moved_for_a_week(store, aside):
     store.client.set(store.key("t:a"), "x")
     assert aside("t:a", b"zset") == 1
-    lost = lost_key(store.space, store.key("t:a"))
+    lost = quarantine_key(store.space, store.key("t:a"))
     assert store.client.keys() == [lost]
     assert store.client.get(lost) == b"x"
-    assert KEPT_ASIDE_MS - 60_000 < store.client.pttl(lost) <= KEPT_ASIDE_MS
+    assert QUARANTINE_MS - 60_000 < store.client.pttl(lost) <= QUARANTINE_MS
 
 
 def test_1_a_life_that_is_shorter_stays_so(store, aside):
     store.client.set(store.key("z"), "x", ex=60)
     assert aside("z", b"") == 1
-    assert store.client.pttl(lost_key(store.space, store.key("z"))) <= 60_000
+    assert store.client.pttl(quarantine_key(store.space, store.key("z"))) <= 60_000
 
 
 def test_1_what_was_moved_before_stays(store, aside):
@@ -37,9 +37,9 @@ def test_1_what_was_moved_before_stays(store, aside):
         assert aside("t:a", b"zset") == 1
     kept = store.client.keys()
     assert {store.client.get(each) for each in kept} == {b"first", b"second"}
-    assert lost_key(store.space, store.key("t:a")) in kept
+    assert quarantine_key(store.space, store.key("t:a")) in kept
     for each in kept:
-        assert KEPT_ASIDE_MS - 60_000 < store.client.pttl(each) <= KEPT_ASIDE_MS
+        assert QUARANTINE_MS - 60_000 < store.client.pttl(each) <= QUARANTINE_MS
 
 
 def test_not_done_a_key_of_the_right_type_stays(store, aside):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from django_ormist.operations import composed
+from django_ormist.operations import search
 from django_ormist.queries.conditions import (
     EVERYTHING,
     Holds,
@@ -27,7 +27,7 @@ SMALL = Range("size", sort_key(0), sort_key(1) + AFTER)
 
 def page(store, *order, where=EVERYTHING, start=0, size=100, want="ids", back=False):
     query = Query(order=order, start=start, is_reversed=back).where(where)
-    return store.run(composed.page(store.space, query, size, want, None))
+    return store.run(search.query_page(store.space, query, size, want, None))
 
 
 def numbers(reply):
@@ -118,7 +118,7 @@ def test_a_unique_value_is_met_by_its_holder_alone(sized):
     assert len(numbers(page(sized, where=Not(holds(b"t:x"))))) == 10
     for value in (b"t:none", b"t:late", b"t:gone"):
         assert numbers(page(sized, where=holds(value))) == []
-        assert sized.run(composed.count(sized.space, ALL.where(holds(value)))) == 0
+        assert sized.run(search.count_where(sized.space, ALL.where(holds(value)))) == 0
     told, _ = page(sized, where=holds(b"t:x"), want="explain")
     assert told == [b"sort", sized.key("u:code"), 1]
 

@@ -1,6 +1,6 @@
 """query_ids.lua: every live id that meets a condition, with what it is sorted by."""
 
-from django_ormist.operations import composed
+from django_ormist.operations import search
 from django_ormist.queries.conditions import EVERYTHING, Range, Term
 from django_ormist.queries.query import Order, Query
 from django_ormist.sortkeys import sort_key
@@ -10,7 +10,7 @@ pytestmark = ONE_VARIANT_A_SERVER
 
 
 def gather(store, *order, where=EVERYTHING):
-    return store.run(composed.ids(store.space, Query(order=order).where(where)))
+    return store.run(search.query_ids(store.space, Query(order=order).where(where)))
 
 
 def test_ids_that_stand_by_creation_come_alone(sized):

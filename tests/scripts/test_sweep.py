@@ -69,7 +69,7 @@ def test_a_term_whose_key_has_another_type_stops_nothing(store):
 
 
 def _renew(store, packed):
-    operation = objects.renew(store.space, "one", packed, FAR + 1000)
+    operation = objects.extend(store.space, "one", packed, FAR + 1000)
     return store.run(operation)
 
 

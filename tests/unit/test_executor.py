@@ -21,7 +21,7 @@ class Wire:
         self.replies, self.sent = list(replies), []
 
     def send(self, parcel):
-        self.sent.append([operation.words()[0] for operation in parcel])
+        self.sent.append([operation.wire_args()[0] for operation in parcel])
         return self.replies.pop(0)
 
     async def asend(self, parcel):
@@ -101,5 +101,5 @@ def test_a_notice_is_sent_as_a_signal_and_costs_no_trip(carry):
 def test_an_operation_prints_and_compares():
     assert Operation("GET", (b"one",)) == Operation("GET", (b"one",), parse=int)
     assert "GET" in repr(ONE)
-    assert SWEEP.words()[2:] == (1, b"k", 5)
+    assert SWEEP.wire_args()[2:] == (1, b"k", 5)
     assert repr(Script("sweep")) == "<Script sweep>"

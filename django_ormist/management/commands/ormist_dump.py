@@ -111,7 +111,7 @@ class Command(OrmistCommand):
 
 
 def _size(model: type[Model], using: str) -> Flow[Any]:
-    return (yield scan.size(model._meta.space(using)))
+    return (yield scan.count_ids(model._meta.space(using)))
 
 
 def open_file(path: Path, is_there: bool) -> IO[str]:

@@ -12,7 +12,13 @@ from ...connections.executor import run
 from ...exceptions import OrmistError
 from ...models import Collection, Model, registry
 from ...operations.expiry import sweep
-from ...operations.stats import keys_by_model, put_aside, root, unlink, unlink_some
+from ...operations.stats import (
+    keys_by_model,
+    list_quarantined,
+    root,
+    unlink,
+    unlink_some,
+)
 from ..command import (
     OrmistCommand,
     Progress,
@@ -114,7 +120,7 @@ class Command(OrmistCommand):
             )
             for label, (objects, keys) in sorted(found.items())
         ]
-        lost = run(put_aside(start, prefix), using)
+        lost = run(list_quarantined(start, prefix), using)
         if lost:
             lines.append(("in quarantine", pluralize(len(lost), "key")))
         total = sum(keys for _, keys in found.values()) + len(lost)

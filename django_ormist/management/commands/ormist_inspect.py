@@ -113,7 +113,7 @@ class Command(OrmistCommand):
 
     def one_model(self, model: type[Model], using: str) -> dict[str, Any]:
         meta, space = model._meta, model._meta.space(using)
-        tally = run(stats.tally(space), using)
+        tally = run(stats.model_counts(space), using)
         seen = run(stats.sample(space, meta.indexes), using)
         for key in seen.unreadable:
             self.stderr.write(

@@ -65,14 +65,16 @@ class Command(OrmistCommand):
             using,
             self.progress,
             self.tell,
-            is_mending=True,
+            is_repairing=True,
             spares_unreadable=True,
         )
         subject, verdict = work.subjects[label], work.verdicts[label]
-        unique = verify.unique_walks(subject)
+        unique = verify.unique_cursors(subject)
         work.walk(subject, unique, Rate(len(unique)))
-        pace = Rate(work.ask_one(scan.size(subject.space)))
-        while page := work.ask(scan.by_creation(subject.space, after, OBJECTS_A_STEP)):
+        pace = Rate(work.ask_one(scan.count_ids(subject.space)))
+        while page := work.ask(
+            scan.ids_by_creation(subject.space, after, OBJECTS_A_STEP)
+        ):
             pks = [pk for pk, _ in page]
             work.note(subject, work.ask(verify.examine_all(subject, pks, True)))
             after = page[-1][1]
@@ -88,9 +90,9 @@ class Command(OrmistCommand):
 
     def tell(self, verdict: Verdict, fault: Fault) -> None:
         """Report remaining faults, and at verbosity 2 each change."""
-        if not fault.is_mended or self.verbosity > 1:
+        if not fault.is_repaired or self.verbosity > 1:
             self.progress.clear()
-            (self.stdout if fault.is_mended else self.stderr).write(
+            (self.stdout if fault.is_repaired else self.stderr).write(
                 fault_line(verdict, fault)
             )
 

@@ -12,7 +12,7 @@ from redis.exceptions import RedisError
 from ...connections.executor import run
 from ...models import Model
 from ...operations.expiry import sweep
-from ...operations.stats import tally
+from ...operations.stats import model_counts
 from ..command import OrmistCommand, Progress, find_models, pluralize, printable
 
 
@@ -89,7 +89,7 @@ class Command(OrmistCommand):
     ) -> int:
         """Sweep one model until no expired object is left. Return the number swept."""
         space = model._meta.space(using)
-        due, swept = run(tally(space), using).due, 0
+        due, swept = run(model_counts(space), using).due, 0
         while not self.end.is_set() and (removed := run(sweep(space, size), using)):
             swept += removed
             label = printable(model._meta.label)
