@@ -1,6 +1,6 @@
-"""Values <-> bytes. Nobody else packs a value; nothing is ever unpickled.
+"""Convert values to bytes and back. No other package does, and pickle is never used.
 
-An object is stored as one string, whose first byte tells the format and its version:
+An object is stored as one string. Its first byte gives the format and its version:
 0x01 and 0x02 are msgpack (as_msgpack.py), "{" is JSON (as_json.py).
 """
 
@@ -9,12 +9,12 @@ from .objects import (
     as_plain,
     deadline_of,
     deadline_tail,
+    find_too_deep,
     is_later,
-    marked,
+    is_marked,
+    mark,
     pack,
     pack_value,
-    says_marked,
-    too_deep,
     unpack,
     with_deadline,
 )
@@ -25,12 +25,12 @@ __all__ = [
     "as_plain",
     "deadline_of",
     "deadline_tail",
+    "find_too_deep",
     "is_later",
-    "marked",
+    "is_marked",
+    "mark",
     "pack",
     "pack_value",
-    "says_marked",
-    "too_deep",
     "unpack",
     "with_deadline",
 ]

@@ -1,8 +1,7 @@
 """The JSON format: {"v": 1, "attrs": {..}, "tags": [..], "expire": ms or null}.
 
-"v" is 2 where the index entries stand by marked terms: see terms.py.
-
-Exotic values are {"$": [name, body]}.
+"v" is 2 if the index entries use marked terms: see terms.py. Values that JSON lacks
+are stored as {"$": [name, body]}: see extension_types.py.
 """
 
 import base64
@@ -13,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..storable import unwrapped
-from .extension_types import BUILDERS, SETS, Pairs, base, exotic
+from .extension_types import BUILDERS, SETS, PairList, encode_extension, plain_value
 
 BEGINNING, MARKED = b'{"v": 1,', b'{"v": 2,'
 
@@ -28,25 +27,27 @@ _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 def deadline_tail(expire_at_ms: int) -> tuple[bytes, int]:
-    """The end of an object with this deadline, and how much of it is the same for all.
+    """Return the trailing bytes for a deadline, and the size of their constant prefix.
 
-    Thirteen digits, from 2001 to 2286.
+    Their length is constant from 2001 to 2286: the deadline has thirteen digits.
     """
     mark = b'"expire": '
     return b"%b%d}" % (mark, expire_at_ms), len(mark)
 
 
 def pack(attrs: Any, tags: list[str], expire_at_ms: int | None) -> bytes:
-    """One object."""
-    content = plain(attrs, tags, expire_at_ms)
+    """Return the bytes of one object."""
+    content = object_to_json(attrs, tags, expire_at_ms)
     text = json.dumps(
         content, ensure_ascii=False, allow_nan=False, check_circular=False
     )
     return text.encode()
 
 
-def plain(attrs: Any, tags: list[str], expire_at_ms: int | None) -> dict[str, Any]:
-    """One object as JSON's own values."""
+def object_to_json(
+    attrs: Any, tags: list[str], expire_at_ms: int | None
+) -> dict[str, Any]:
+    """Return one object as values that JSON has."""
     return {
         "v": 1,
         "attrs": {name: to_json(value) for name, value in attrs.items()},
@@ -56,19 +57,20 @@ def plain(attrs: Any, tags: list[str], expire_at_ms: int | None) -> dict[str, An
 
 
 def unpack(data: bytes) -> list[Any]:
-    """[attributes, tags, deadline]. ValueError, TypeError, KeyError."""
+    """Return [attributes, tags, deadline]. Raises ValueError, TypeError or KeyError."""
     plain = json.loads(data)
-    if _SURROGATE.search(data):  # as an escape; two that belong together are fine
+    if _SURROGATE.search(data):  # an escape; a valid pair of them passes
         json.dumps(plain, ensure_ascii=False).encode()
     version = 2 if data.startswith(MARKED) else 1
     if plain.keys() != {"v", "attrs", "tags", "expire"} or plain["v"] != version:
         raise ValueError("not an object")
-    # Names of attributes may begin with "$": only their values are read as such.
+    # Attribute names may begin with "$": only their values may be extension types.
     attrs = {name: _from_json(value) for name, value in plain["attrs"].items()}
     return [attrs, plain["tags"], plain["expire"]]
 
 
 def to_json(value: Any) -> Any:
+    """Return a value as JSON has it. Raises TypeError if it is not storable."""
     value = unwrapped(value)
     kind = type(value)
     if value is None or kind is bool or kind is str:
@@ -85,12 +87,12 @@ def to_json(value: Any) -> Any:
         pairs = [(unwrapped(key), item) for key, item in value.items()]
         if all(type(key) is str and not key.startswith("$") for key, _ in pairs):
             return {key: to_json(item) for key, item in pairs}
-        value = Pairs(item for pair in pairs for item in pair)
+        value = PairList(item for pair in pairs for item in pair)
     elif isinstance(value, int) and not -(2**63) <= value < 2**64:
         value = int.__pos__(value)
     elif isinstance(value, int | str | float | dict | bytes | list):
-        return to_json(base(value))
-    name, body = exotic(value)
+        return to_json(plain_value(value))
+    name, body = encode_extension(value)
     if name in SETS:
         return {"$": [name, sorted(map(to_json, body), key=_canonical)]}
     return {"$": [name, to_json(body)]}

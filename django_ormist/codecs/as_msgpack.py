@@ -1,6 +1,7 @@
 """The msgpack format: 0x01 or 0x02, then an array [attributes, tags, deadline in ms].
 
-What ends the array and is empty is left out. Exotic values are extensions.
+Empty items at the end of the array are left out. Values that msgpack lacks are stored
+as extensions: see extension_types.py.
 """
 
 from datetime import datetime, timedelta
@@ -11,13 +12,20 @@ import ormsgpack
 
 from ..storable import unwrapped
 from .depth import READABLE, count_heads, count_levels
-from .extension_types import BUILDERS, EPOCH_UTC, SETS, Pairs, base, exotic
+from .extension_types import (
+    BUILDERS,
+    EPOCH_UTC,
+    SETS,
+    PairList,
+    encode_extension,
+    plain_value,
+)
 
 VERSION, MARKED = b"\x01", b"\x02"
-"""The first byte. Of MARKED the index entries stand by marked terms: see terms.py."""
+"""The first byte. MARKED: the index entries use marked terms, see terms.py."""
 
 BUFFERS = frozenset((bytearray, memoryview))
-"""Which ormsgpack would store as bytes: they are refused."""
+"""Types that ormsgpack would store as bytes: they are refused."""
 
 _PASS = (
     ormsgpack.OPT_PASSTHROUGH_BIG_INT
@@ -28,9 +36,9 @@ _PASS = (
     | ormsgpack.OPT_PASSTHROUGH_TUPLE
     | ormsgpack.OPT_PASSTHROUGH_UUID
 )
-# The code of an extension is 1 + the place of its name here, 0 a moment in UTC as eight
-# bytes. They are in stored objects: names are only ever added at the end. "apart" is a
-# container that release 0.1.0 packed by itself, because it was deeper than 100 others.
+# The code of an extension is 1 + the place of its name here, 0 a datetime in UTC as
+# eight bytes. Stored objects contain them: only add names at the end. "apart" is a
+# container that release 0.1.0 packed separately, because it was nested in 100 others.
 _NAMES = (
     "utc",
     "datetime",
@@ -49,31 +57,35 @@ _NAMES = (
 _CODES = {name: code for code, name in enumerate(_NAMES, start=1)}
 
 
-def packed(value: Any) -> bytes:
-    """One value. TypeError for what msgpack and our extensions do not carry."""
+def encode(value: Any) -> bytes:
+    """Return the bytes of one value. Raises TypeError if it is not storable."""
     return ormsgpack.packb(value, _default, _PASS)
 
 
 def deadline_tail(expire_at_ms: int) -> tuple[bytes, int]:
-    """The end of an object with this deadline: an integer of eight bytes, marked.
+    """Return the trailing bytes for a deadline, and the size of their constant prefix.
 
-    So it is from 2^32 ms on, February 1970; nothing that lives has an earlier one.
+    msgpack uses an integer of eight bytes from 2^32 ms on, which is February 1970. A
+    live object never has an earlier deadline.
     """
     return b"\xcf" + expire_at_ms.to_bytes(8, "big"), 1
 
 
 def pack(attrs: Any, tags: list[str], expire_at_ms: int | None) -> bytes:
-    """One object."""
+    """Return the bytes of one object."""
     content = [attrs]
     if tags or expire_at_ms is not None:
         content.append(tags)
     if expire_at_ms is not None:
         content.append(expire_at_ms)
-    return VERSION + packed(content)
+    return VERSION + encode(content)
 
 
 def unpack(data: bytes) -> list[Any]:
-    """[attributes], [.., tags] or [.., tags, deadline]. ValueError, TypeError."""
+    """Return [attributes], [.., tags] or [.., tags, deadline].
+
+    Raises ValueError or TypeError.
+    """
     content = ormsgpack.unpackb(data[1:], ext_hook=_build)
     if type(content) is not list or not 1 <= len(content) <= 3:
         raise ValueError("not an object")
@@ -81,57 +93,58 @@ def unpack(data: bytes) -> list[Any]:
 
 
 def _default(value: Any) -> Any:
-    """What ormsgpack asks for each value that it does not know."""
+    """Return a value that ormsgpack can pack, for a value of a type unknown to it."""
     real = unwrapped(value)
     if real is not value:
         return real
     if isinstance(value, int) and not -(2**63) <= value < 2**64:
         value = int.__pos__(value)
     elif isinstance(value, int | str | float | dict | bytes | list) and not isinstance(
-        value, Pairs
+        value, PairList
     ):
-        return base(value)
-    name, body = exotic(value)
+        return plain_value(value)
+    name, body = encode_extension(value)
     if name == "utc":
         return ormsgpack.Ext(0, body.to_bytes(8, "big", signed=True))
     if name in SETS:
-        return ormsgpack.Ext(_CODES[name], _array(sorted(map(packed, body))))
-    return ormsgpack.Ext(_CODES[name], packed(body))
+        return ormsgpack.Ext(_CODES[name], _join_array(sorted(map(encode, body))))
+    return ormsgpack.Ext(_CODES[name], encode(body))
 
 
-def _array(members: list[bytes]) -> bytes:
-    """The array of members that are packed already."""
-    nils = ormsgpack.packb([None] * len(members))  # one byte each, behind the head
+def _join_array(members: list[bytes]) -> bytes:
+    """Return the array of members that are already packed."""
+    nils = ormsgpack.packb([None] * len(members))  # one byte each, after the header
     return nils[: len(nils) - len(members)] + b"".join(members)
 
 
-def careful(value: Any) -> Any:
-    """The same value in terms that ormsgpack takes; TypeError names the type.
+def normalize(value: Any) -> Any:
+    """Return the value built of types that ormsgpack takes.
 
-    The slow path: dicts whose keys are not texts, and what ormsgpack takes for bytes.
+    The slow path, for dicts with keys other than str, and to refuse buffers, which
+    ormsgpack would store as bytes. Raises TypeError with the name of the type.
     """
     value = unwrapped(value)
     kind = type(value)
     if kind in BUFFERS:
         raise TypeError(kind.__name__)
     if isinstance(value, dict):
-        pairs = [(unwrapped(key), careful(item)) for key, item in value.items()]
+        pairs = [(unwrapped(key), normalize(item)) for key, item in value.items()]
         if all(type(key) is str for key, _ in pairs):
             return dict(pairs)
-        return Pairs(each for key, item in pairs for each in (careful(key), item))
+        return PairList(each for key, item in pairs for each in (normalize(key), item))
     if isinstance(value, list | tuple | set | frozenset):
-        members = [careful(item) for item in value]
+        members = [normalize(item) for item in value]
         if isinstance(value, list):
             return members
         return tuple(members) if isinstance(value, tuple) else value
     return value
 
 
-def _build(code: int, body: bytes, room: int = READABLE) -> Any:
+def _build(code: int, body: bytes, levels: int = READABLE) -> Any:
     """Return the value of an extension.
 
-    room: how many levels may nest in it. They are counted only where the body has bytes
-    enough for more: what is nested without end would take the whole C stack.
+    levels: how many levels may nest in it. They are counted only if the body has enough
+    bytes to exceed them. Without this limit, hostile data could exhaust the C stack.
     """
     if code == 0:
         return _utc(body)
@@ -140,20 +153,20 @@ def _build(code: int, body: bytes, room: int = READABLE) -> Any:
         return BUILDERS[name](ormsgpack.unpackb(body))
     if name == "apart":
         body = ormsgpack.unpackb(body)
-    if len(body) > room and count_heads(body) > room:
-        room -= max(count_levels(body), 1) + 1
-        if room < 0:
+    if len(body) > levels and count_heads(body) > levels:
+        levels -= max(count_levels(body), 1) + 1
+        if levels < 0:
             raise ValueError("nested too deep")
-    hook = _build if room == READABLE else partial(_build, room=room)
+    hook = _build if levels == READABLE else partial(_build, levels=levels)
     value = ormsgpack.unpackb(body, ext_hook=hook)
     return value if name == "apart" else BUILDERS[name](value)
 
 
 def _utc(body: bytes) -> datetime:
-    """The commonest exotic value: its body is a bare integer, eight bytes."""
+    """Return a datetime in UTC, the most common extension: its body is an integer."""
     return EPOCH_UTC + timedelta(0, 0, int.from_bytes(body, "big", signed=True))
 
 
 _BY_CODE = {code: name for name, code in _CODES.items()}
 _NESTED = frozenset(("dict", "tuple", "frozenset", "set", "apart"))
-"""The names whose bodies hold other values."""
+"""The names of extensions whose bodies contain other values."""

@@ -1,6 +1,7 @@
-"""How deep values nest: refused when written, bounded when read.
+"""The limits of nesting: one for values that are written, one for those that are read.
 
-A value may nest DEEPEST containers. Release 0.1.0 stored more: those are still read.
+A value may nest DEEPEST containers. Release 0.1.0 stored deeper values, which can
+still be read.
 """
 
 from collections.abc import Callable
@@ -13,17 +14,17 @@ from typing import Any
 import ormsgpack
 
 DEEPEST = 100
-"""Containers within each other that a value may have."""
+"""The number of containers that a value may nest."""
 
 READABLE = 640
-"""Levels that are read within an extension, each extension counted as two.
+"""Levels that are read within an extension, which itself counts as two.
 
-Enough for 300 tuples within each other. It bounds the C stack: a level of ormsgpack
-takes half a kilobyte there, an extension two.
+This is enough for 300 nested tuples. It limits the C stack: ormsgpack takes half a
+kilobyte for a level and two for an extension.
 """
 
 FULL = 100
-"""Frames on a stack that may be too full for the deepest values."""
+"""Frames on a stack that may have too little room for the deepest values."""
 
 _OPTIONS = ormsgpack.OPT_NON_STR_KEYS | ormsgpack.OPT_PASSTHROUGH_BIG_INT
 _CONTAINERS = (dict, list, tuple, set, frozenset)
@@ -35,26 +36,27 @@ _HEADS = bytes(
 
 
 def is_deeper(value: Any) -> bool:
-    """Return whether more than DEEPEST containers nest in a value, or it is in itself.
+    """Return whether a value nests more than DEEPEST containers, or contains itself.
 
-    It looks at one level after the other, so it needs no stack.
+    Goes through it level by level, so it does not recurse.
     """
     if not isinstance(value, _CONTAINERS) or _is_packed_within(value):
         return False
     level, depth = [value], 0
     while level and depth <= DEEPEST:
         depth += 1
-        below = {id(each): each for each in _members_of(level)}  # one of each, once
+        below = {id(each): each for each in _members_of(level)}  # each one once
         level = [each for each in below.values() if isinstance(each, _CONTAINERS)]
     return depth > DEEPEST
 
 
 def _is_packed_within(value: Any) -> bool:
-    """Return whether ormsgpack packs a value where DEEPEST levels are left to it.
+    """Return whether ormsgpack packs a value with DEEPEST levels left.
 
-    Ten times as fast as looking at each member; False says nothing.
+    Ten times as fast as checking each member. The value may still be valid if this
+    returns False.
     """
-    for _ in range(_levels_too_many()):
+    for _ in range(_extra_levels()):
         value = [value]
     try:
         ormsgpack.packb(value, _as_list, _OPTIONS)
@@ -64,8 +66,8 @@ def _is_packed_within(value: Any) -> bool:
 
 
 @cache
-def _levels_too_many() -> int:
-    """Return how many levels ormsgpack packs besides DEEPEST."""
+def _extra_levels() -> int:
+    """Return how many levels ormsgpack packs in addition to DEEPEST."""
     value: Any = None
     for levels in range(5000):
         try:
@@ -77,7 +79,7 @@ def _levels_too_many() -> int:
 
 
 def _as_list(value: Any) -> Any:
-    """Return what has as many levels as *value*, for ormsgpack."""
+    """Return a list with as many levels as *value*, for ormsgpack."""
     return list(value) if isinstance(value, _CONTAINERS) else None
 
 
@@ -96,37 +98,37 @@ def _members_of(containers: list[Any]) -> list[Any]:
 
 
 def may_be_deep(packed: bytes) -> bool:
-    """Return whether bytes of either format have enough containers to nest too deep."""
+    """Return whether a packed object has enough containers to be nested too deep."""
     if packed[:1] == b"{":
         return packed.count(b"[") + packed.count(b"{") > DEEPEST
     return count_heads(packed) > DEEPEST
 
 
 def count_heads(packed: bytes) -> int:
-    """Return how many bytes of msgpack may begin a container or an extension."""
+    """Return how many bytes of msgpack may be headers of containers or extensions."""
     return len(packed) - len(packed.translate(None, _HEADS))
 
 
 def count_levels(packed: bytes) -> int:
     """Return how many arrays and maps nest in msgpack, without those in extensions.
 
-    Raises ValueError or IndexError for bytes that end too early. O(items).
+    Raises ValueError or IndexError if the bytes are truncated. O(items).
     """
-    deepest, at, open_ = 0, 0, [1]
-    while open_:
-        if not open_[-1]:
-            open_.pop()
+    deepest, at, remaining = 0, 0, [1]
+    while remaining:
+        if not remaining[-1]:
+            remaining.pop()
             continue
-        open_[-1] -= 1
-        at, members = _after_head(packed, at)
+        remaining[-1] -= 1
+        at, members = _read_header(packed, at)
         if members:
-            open_.append(members)
-            deepest = max(deepest, len(open_) - 1)
+            remaining.append(members)
+            deepest = max(deepest, len(remaining) - 1)
     return deepest
 
 
-def _after_head(packed: bytes, at: int) -> tuple[int, int]:
-    """Return where the next head is, and how many items this one opens."""
+def _read_header(packed: bytes, at: int) -> tuple[int, int]:
+    """Return the position after the header at *at*, and how many items follow it."""
     head = packed[at]
     if head < 0x80 or head >= 0xE0:
         return at + 1, 0
@@ -146,8 +148,8 @@ def _after_head(packed: bytes, at: int) -> tuple[int, int]:
 
 
 _HEADERS = (
-    # What stands behind each head from 0xC0 on: bytes besides those that its size,
-    # of so many bytes, says.
+    # For each header from 0xC0 on: the bytes that follow it in addition to those that
+    # its size counts, and the number of bytes of that size.
     *((0, 0),) * 4,  # nil, unused, false, true
     (0, 1), (0, 2), (0, 4),  # bytes
     (1, 1), (1, 2), (1, 4),  # extensions: the code
@@ -162,22 +164,22 @@ _HEADERS = (
 
 
 def with_room(function: Callable[..., Any], *args: Any) -> Any:
-    """Call a pure function; once more on an empty stack if it fails on a full one.
+    """Call a pure function, and retry it on an empty stack if the stack is deep.
 
-    So a value is stored and read whatever the stack of the caller holds. What fails on
-    an empty stack too is raised.
+    Values are stored and read independently of the depth of the caller's stack. Raises
+    the error of the retry if that fails too.
     """
     try:
         return function(*args)
-    except Exception:  # ormsgpack hides a RecursionError of ours in one of its own
+    except Exception:  # ormsgpack wraps our RecursionError in its own error
         if not _is_stack_deep():
             raise
-    answers: list[Any] = []
+    results: list[Any] = []
     errors: list[Exception] = []
 
     def call() -> None:
         try:
-            answers.append(function(*args))
+            results.append(function(*args))
         except Exception as error:
             errors.append(error)
 
@@ -186,7 +188,7 @@ def with_room(function: Callable[..., Any], *args: Any) -> Any:
     thread.join()
     if errors:
         raise errors[0]
-    return answers[0]
+    return results[0]
 
 
 def _is_stack_deep() -> bool:

@@ -1,4 +1,4 @@
-"""Types that the formats lack, each as a name and a body of plain values."""
+"""Types that the formats lack: each value becomes a name and a body of plain values."""
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
@@ -13,15 +13,18 @@ _EPOCH = datetime(1970, 1, 1)
 _MICROSECOND = timedelta(microseconds=1)
 
 SETS = frozenset(("set", "frozenset"))
-"""The names whose body is the set itself: its codec packs the members, in order."""
+"""The names whose body is the set itself: the codec packs and sorts its members."""
 
 
-class Pairs(list[Any]):
-    """A dict with keys that are not plain texts: key, value, key, value."""
+class PairList(list[Any]):
+    """The items of a dict with keys other than str: key, value, key, value."""
 
 
-def exotic(value: Any) -> tuple[str, Any]:
-    """The name and body of a value that the formats lack; TypeError if it is none."""
+def encode_extension(value: Any) -> tuple[str, Any]:
+    """Return the name and body of a value of an extension type.
+
+    Raises TypeError with the name of any other type.
+    """
     if isinstance(value, datetime):
         if value.tzinfo is UTC:
             return "utc", (value - EPOCH_UTC) // _MICROSECOND
@@ -38,7 +41,7 @@ def exotic(value: Any) -> tuple[str, Any]:
         return "decimal", Decimal.__str__(value)
     if isinstance(value, UUID):
         return "uuid", value.hex
-    if isinstance(value, Pairs):
+    if isinstance(value, PairList):
         return "dict", list(value)
     if isinstance(value, tuple):
         return "tuple", list(value)
@@ -50,7 +53,7 @@ def exotic(value: Any) -> tuple[str, Any]:
 
 
 def _zone(value: datetime | time) -> Any:
-    """None (naive), the key of a ZoneInfo, or an offset in microseconds."""
+    """Return None (naive), the key of a ZoneInfo, or an offset in microseconds."""
     if isinstance(value.tzinfo, ZoneInfo) and value.tzinfo.key:
         return value.tzinfo.key
     offset = value.utcoffset()
@@ -65,15 +68,15 @@ def _tzinfo(zone: str | int | None) -> tzinfo | None:
         try:
             return ZoneInfo(zone)
         except (LookupError, OSError, ValueError):
-            # Python's own error shows the name as it is, to a terminal or a log.
+            # Python's own error does not escape the name for a terminal or a log.
             raise ValueError(f"There is no time zone {zone!r}.") from None
     return timezone(timedelta(microseconds=zone)) if zone else UTC
 
 
 def _datetime(body: Any) -> datetime:
     wall, fold, zone = body
-    moment = _EPOCH + timedelta(microseconds=wall)
-    return moment.replace(fold=fold, tzinfo=_tzinfo(zone))
+    naive = _EPOCH + timedelta(microseconds=wall)
+    return naive.replace(fold=fold, tzinfo=_tzinfo(zone))
 
 
 def _time(body: Any) -> time:
@@ -99,9 +102,9 @@ BUILDERS: dict[str, Callable[[Any], Any]] = {
     "set": set,
     "int": lambda body: int(body, 16),
 }
-"""From the body back to the value."""
+"""Functions that build the value from the body."""
 
-_BASES: tuple[tuple[type, Callable[[Any], Any]], ...] = (
+_PLAIN_TYPES: tuple[tuple[type, Callable[[Any], Any]], ...] = (
     (str, str.__str__),
     (int, int.__pos__),
     (float, float.__pos__),
@@ -111,9 +114,12 @@ _BASES: tuple[tuple[type, Callable[[Any], Any]], ...] = (
 )
 
 
-def base(value: Any) -> Any:
-    """A subclass of a plain type as that type; TypeError for what is not storable."""
-    for kind, plain in _BASES:
+def plain_value(value: Any) -> Any:
+    """Return an instance of a subclass of a plain type as that type.
+
+    Raises TypeError with the name of any other type.
+    """
+    for kind, convert in _PLAIN_TYPES:
         if isinstance(value, kind) and type(value) is not kind:
-            return plain(value)
+            return convert(value)
     raise TypeError(type(value).__name__)

@@ -1,4 +1,4 @@
-"""Lifetimes: the expiration time of an object that is not written yet."""
+"""The lifetime that an object gets its expiration time from when it is written."""
 
 from dataclasses import dataclass
 
@@ -10,10 +10,10 @@ _PLACEHOLDER_MS = 2**40
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Lifetime:
-    """How long an object lives, counted from the server's clock when it is written.
+    """The lifetime of an object, from the server's time when it is written.
 
-    ms: 0 or less removes it. Two of the same length are not equal: each one that is
-    assigned counts anew.
+    ms: 0 or less removes the object. Two lifetimes of the same length are not equal:
+    each assignment starts a new one.
     """
 
     ms: int
@@ -24,12 +24,12 @@ class Lifetime:
 
     @property
     def placeholder_ms(self) -> int:
-        """What stands in the packed bytes until the server puts the deadline there.
+        """A deadline for the packed bytes, which the server replaces by the real one.
 
-        It is another for each lifetime, and a deadline in November 2004 or later.
+        It differs for each length, and is in November 2004 or later.
         """
         return _PLACEHOLDER_MS + max(self.ms, 0)
 
 
 Deadline = int | Lifetime
-"""The expiration time in ms since 1970, or the lifetime that will give it."""
+"""The expiration time in ms since 1970, or a lifetime, from which it is computed."""

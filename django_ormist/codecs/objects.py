@@ -1,4 +1,4 @@
-"""One object <-> its bytes, in either format; what cannot be stored is named."""
+"""Convert an object to bytes and back, in either format."""
 
 import json
 import re
@@ -12,7 +12,7 @@ from .depth import DEEPEST, is_deeper, may_be_deep, with_room
 from .lifetimes import Deadline, Lifetime
 
 LARGEST = 512 * 1024 * 1024
-"""Bytes of an object that a server takes: the largest string it can hold."""
+"""The maximum size of an object in bytes: the largest string that a server stores."""
 
 LAST_MS = 253_402_300_799_999
 """The last deadline: the end of the year 9999, in ms since 1970."""
@@ -24,39 +24,41 @@ def pack(
     expire_at_ms: Deadline | None = None,
     codec: str = "msgpack",
 ) -> bytes:
-    """One object as bytes. codec: "msgpack" or "json".
+    """Return the bytes of one object. codec: "msgpack" or "json".
 
-    For a Lifetime its placeholder stands where the server puts the deadline.
+    A Lifetime is packed as its placeholder, which the server replaces.
 
-    Raises TypeError that names the attribute and the type that cannot be stored,
-    ValueError that names an attribute with a lone surrogate, or nested more than
-    DEEPEST levels.
+    Raises TypeError if the type of a value is not storable, ValueError if an attribute
+    has a lone surrogate or more than DEEPEST levels, or the object is too large. The
+    message names the attribute.
     """
-    packed = as_json.pack if codec == "json" else as_msgpack.pack
+    pack_as = as_json.pack if codec == "json" else as_msgpack.pack
     if isinstance(expire_at_ms, Lifetime):
         expire_at_ms = expire_at_ms.placeholder_ms
     try:
         if as_msgpack.BUFFERS.isdisjoint(map(type, attrs.values())):
-            data = packed(attrs, list(tags), expire_at_ms)
+            data = pack_as(attrs, list(tags), expire_at_ms)
             if not (may_be_deep(data) and any(map(is_deeper, attrs.values()))):
-                return _small_enough(data)
+                return _check_size(data)
     except (TypeError, ValueError, RecursionError):
-        pass  # once more, with care and with the name of what cannot be stored
-    return with_room(_pack_with_care, attrs, tags, expire_at_ms, codec)  # type: ignore[no-any-return]
+        pass  # the slow path packs it, or names the attribute
+    return with_room(_pack_slowly, attrs, tags, expire_at_ms, codec)  # type: ignore[no-any-return]
 
 
-def _pack_with_care(
+def _pack_slowly(
     attrs: Mapping[str, Any], tags: Sequence[str], expire_at_ms: int | None, codec: str
 ) -> bytes:
-    packed = as_json.pack if codec == "json" else as_msgpack.pack
-    careful = {_name(name): _checked(name, attrs[name], codec) for name in attrs}
+    pack_as = as_json.pack if codec == "json" else as_msgpack.pack
+    checked = {
+        _check_name(name): _check_value(name, attrs[name], codec) for name in attrs
+    }
     for tag in tags:
-        _valid(f"The tag {tag!r}", tag)
-    return _small_enough(packed(careful, list(tags), expire_at_ms))
+        _check_text(f"The tag {tag!r}", tag)
+    return _check_size(pack_as(checked, list(tags), expire_at_ms))
 
 
-def _small_enough(data: bytes) -> bytes:
-    """Return the bytes. Raises ValueError for more than a server takes."""
+def _check_size(data: bytes) -> bytes:
+    """Return the bytes. Raises ValueError if they are more than LARGEST."""
     if len(data) > LARGEST:
         raise ValueError(
             f"Cannot store an object of {len(data)} bytes: a server takes {LARGEST} "
@@ -69,16 +71,16 @@ def _small_enough(data: bytes) -> bytes:
 def as_plain(
     attrs: Mapping[str, Any], tags: Sequence[str] = (), expire_at_ms: int | None = None
 ) -> dict[str, Any]:
-    """Return one object in the plain values of the JSON format, however deep it is."""
-    return with_room(as_json.plain, attrs, list(tags), expire_at_ms)  # type: ignore[no-any-return]
+    """Return one object as values that JSON has, at any depth."""
+    return with_room(as_json.object_to_json, attrs, list(tags), expire_at_ms)  # type: ignore[no-any-return]
 
 
 def unpack(
     data: bytes, key: bytes = b""
 ) -> tuple[dict[str, Any], list[str], int | None]:
-    """Attributes, tags and deadline in ms of one object.
+    """Return the attributes, tags and deadline in ms of one object.
 
-    Raises CorruptDataError that names *key* for anything that pack() did not make.
+    Raises CorruptDataError, which names *key*, if pack() did not make these bytes.
     """
     try:
         return with_room(_unpack, data)  # type: ignore[no-any-return]
@@ -111,19 +113,19 @@ def _unpack(data: bytes) -> tuple[dict[str, Any], list[str], int | None]:
     if expire_at_ms is not None and not (
         type(expire_at_ms) is int and 0 <= expire_at_ms <= LAST_MS
     ):
-        raise ValueError("a deadline that is no moment")
-    # A TypeError unless all are texts, and faster than asking each.
+        raise ValueError("the deadline is not a valid time")
+    # Raises TypeError unless all are str, faster than isinstance() for each.
     "".join(tags), "".join(attrs)
     return attrs, tags, expire_at_ms
 
 
 def _escaped(text: str) -> str:
-    """Return a text that stored bytes had a part in, without what a terminal obeys."""
+    """Return a text that may contain stored bytes, with control characters escaped."""
     return text if text.isprintable() else repr(text)
 
 
-def too_deep(data: bytes) -> list[str]:
-    """Return the names of attributes that are stored and nested too deep to be written.
+def find_too_deep(data: bytes) -> list[str]:
+    """Return the names of stored attributes that are nested too deep to be written.
 
     Raises CorruptDataError.
     """
@@ -134,34 +136,34 @@ def too_deep(data: bytes) -> list[str]:
 
 
 def is_later(data: bytes) -> bool:
-    """Whether bytes say that they are of a format that a later release brought."""
+    """Return whether the first bytes are those of a later release's format."""
     return b"\x03" <= data[:1] <= b"\x08" or (
         re.match(rb'\{"v": ([3-9]|1\d)', data) is not None
     )
 
 
-def marked(packed: bytes) -> bytes:
-    """Return the bytes of an object whose index entries stand by marked terms.
+def mark(packed: bytes) -> bytes:
+    """Return the bytes of the same object with the mark for marked terms.
 
-    The content is the same. Other objects stay as 0.1.0 wrote them.
+    Objects without marked terms keep the format of 0.1.0.
     """
     if packed[:1] == b"{":
-        if not packed.startswith(as_json.BEGINNING):  # somebody wrote it by hand
+        if not packed.startswith(as_json.BEGINNING):  # written by hand
             packed = as_json.pack(*unpack(packed))
         return as_json.MARKED + packed[len(as_json.BEGINNING) :]
     return as_msgpack.MARKED + packed[1:]
 
 
-def says_marked(packed: bytes) -> bool:
-    """Whether the index entries of this object stand by marked terms."""
+def is_marked(packed: bytes) -> bool:
+    """Return whether the index entries of this object use marked terms."""
     return packed.startswith((as_msgpack.MARKED, as_json.MARKED))
 
 
 def deadline_tail(packed: bytes, expire_at_ms: int) -> tuple[bytes, int]:
-    """What *packed*, which has a deadline, ends with for another one; how many of the
-    first of these bytes are the same for every deadline.
+    """Return the trailing bytes for a deadline, and the size of their constant prefix.
 
-    It is as long as the end whose place it takes, for deadlines from 2001 to 2286.
+    packed: an object that has a deadline. The new bytes are as long as those that they
+    replace, for deadlines from 2001 to 2286.
     """
     if packed[:1] == b"{":
         return as_json.deadline_tail(expire_at_ms)
@@ -169,9 +171,9 @@ def deadline_tail(packed: bytes, expire_at_ms: int) -> tuple[bytes, int]:
 
 
 def deadline_of(packed: bytes) -> int | None:
-    """Return the deadline at the end of these bytes in ms, None without one.
+    """Return the deadline at the end of these bytes in ms, or None.
 
-    Nothing else of them is read, and nothing is raised.
+    Does not read the other bytes, and never raises.
     """
     if packed[:1] in (as_msgpack.VERSION, as_msgpack.MARKED):
         is_there = packed[1:2] == b"\x93" and packed[-9:-8] == b"\xcf"
@@ -181,62 +183,65 @@ def deadline_of(packed: bytes) -> int | None:
 
 
 def with_deadline(packed: bytes, expire_at_ms: int) -> bytes:
-    """Return *packed*, which has a deadline, with another one."""
-    tail, marked = deadline_tail(packed, expire_at_ms)
+    """Return *packed*, which has a deadline, with a new one."""
+    tail, constant = deadline_tail(packed, expire_at_ms)
     if packed[:1] != b"{":
         return packed[: -len(tail)] + tail
-    return packed[: packed.rindex(tail[:marked])] + tail
+    return packed[: packed.rindex(tail[:constant])] + tail
 
 
 def pack_value(name: str, value: Any) -> bytes:
-    """Bytes that equal values of equal types share: sets in any order, dicts in one."""
+    """Return bytes that are the same for equal values of the same type.
+
+    Sets compare in any order, dicts in the order of their keys.
+    """
     try:
-        return as_msgpack.packed(value)
+        return as_msgpack.encode(value)
     except (TypeError, ValueError, RecursionError):
-        return with_room(_pack_value_with_care, name, value)  # type: ignore[no-any-return]
+        return with_room(_pack_value_slowly, name, value)  # type: ignore[no-any-return]
 
 
-def _pack_value_with_care(name: str, value: Any) -> bytes:
+def _pack_value_slowly(name: str, value: Any) -> bytes:
     if not is_deeper(value):
-        return as_msgpack.packed(_checked(name, value, "msgpack"))
-    try:  # as release 0.1.0 stored it, or nested in itself
+        return as_msgpack.encode(_check_value(name, value, "msgpack"))
+    try:  # release 0.1.0 stored it, or it contains itself
         return json.dumps(as_json.to_json(value)).encode()
     except RecursionError as error:
-        raise _too_deep(name) from error
+        raise _too_deep_error(name) from error
 
 
-def _checked(name: str, value: Any, codec: str) -> Any:
-    """A value that the codec takes, or the error that names its attribute."""
+def _check_value(name: str, value: Any, codec: str) -> Any:
+    """Return a value that the codec takes. Raises an error that names the attribute."""
     if is_deeper(value):
-        raise _too_deep(name)
+        raise _too_deep_error(name)
     try:
         if codec == "json":
             json.dumps(as_json.to_json(value), ensure_ascii=False).encode()
             return value
-        careful = as_msgpack.careful(value)
-        as_msgpack.packed(careful)
-        return careful
+        normalized = as_msgpack.normalize(value)
+        as_msgpack.encode(normalized)
+        return normalized
     except UnicodeEncodeError as error:
-        raise _surrogate(name) from error
+        raise _surrogate_error(name) from error
     except TypeError as error:
-        culprit = _culprit(value)
+        culprit = _find_culprit(value)
         if isinstance(culprit, str):
-            raise _surrogate(name) from error
+            raise _surrogate_error(name) from error
         raise TypeError(
             f"Cannot store attribute {name!r}: {type(culprit).__name__} is not a "
             f"storable type. Store {replacement(culprit)}."
         ) from error
 
 
-def _too_deep(name: str) -> ValueError:
+def _too_deep_error(name: str) -> ValueError:
     return ValueError(
         f"Cannot store attribute {name!r}: it is nested more than {DEEPEST} deep, or "
         "in itself. Flatten it, or store its parts as objects of their own."
     )
 
 
-def _culprit(value: Any) -> Any:
-    """The innermost member of *value* that cannot be stored."""
+def _find_culprit(value: Any) -> Any:
+    """Return the innermost member of *value* that cannot be stored."""
     value = unwrapped(value)
     members: list[Any] = []
     if isinstance(value, dict):
@@ -245,32 +250,32 @@ def _culprit(value: Any) -> Any:
         members = list(value)
     for member in members:
         try:
-            as_msgpack.packed(as_msgpack.careful(member))
+            as_msgpack.encode(as_msgpack.normalize(member))
         except (TypeError, ValueError):
-            return _culprit(member)
+            return _find_culprit(member)
     return value
 
 
-def _surrogate(name: str) -> ValueError:
+def _surrogate_error(name: str) -> ValueError:
     return ValueError(
         f"Cannot store attribute {name!r}: it holds a lone surrogate, which no text "
         "can carry. Store valid Unicode, or bytes."
     )
 
 
-def _name(name: Any) -> str:
+def _check_name(name: Any) -> str:
     if not isinstance(name, str):
         raise TypeError(
             f"The name of an attribute is a str, not {type(name).__name__}: {name!r}."
         )
-    _valid(f"The attribute's name {name!r}", name)
+    _check_text(f"The attribute's name {name!r}", name)
     return str.__str__(name)
 
 
-def _valid(what: str, text: str) -> None:
+def _check_text(subject: str, text: str) -> None:
     try:
         text.encode()
     except UnicodeEncodeError as error:
         raise ValueError(
-            f"{what} holds a lone surrogate, which no text can carry."
+            f"{subject} holds a lone surrogate, which no text can carry."
         ) from error

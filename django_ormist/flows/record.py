@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from ..codecs import Deadline, marked, pack, pack_value, says_marked, unpack
+from ..codecs import Deadline, is_marked, mark, pack, pack_value, unpack
 from ..operations.objects import Image
 from ..schema import Schema
 from ..sortkeys import sort_key
@@ -71,22 +71,22 @@ class Record:
             self._check_unique(meta, names)
         terms = self.terms(meta)
         if any_marked(terms):
-            packed = marked(packed)
+            packed = mark(packed)
         return self._image(packed, terms, meta)
 
     def stored_image(self, packed: bytes, meta: Schema) -> Image:
         """Return the stored image of these bytes."""
         terms = self.terms(meta)
-        if not says_marked(packed) and any_marked(terms):  # of 0.1.0
+        if not is_marked(packed) and any_marked(terms):  # of 0.1.0
             terms = list(dict.fromkeys(map(unmarked, terms)))
         return self._image(packed, terms, meta)
 
     def renewed(self, packed: bytes, meta: Schema) -> Image | None:
         """Return the image in the present layout, or None if these bytes have it."""
         terms = self.terms(meta)
-        if says_marked(packed) or not any_marked(terms):
+        if is_marked(packed) or not any_marked(terms):
             return None
-        return self._image(marked(packed), terms, meta)
+        return self._image(mark(packed), terms, meta)
 
     def without_counters(
         self, packed: bytes, meta: Schema
@@ -127,8 +127,8 @@ class Record:
     def image_like(self, old: Image, codec: str) -> Image:
         """Return the image if its index entries are known to be those of *old*."""
         packed = self.packed(codec)
-        if says_marked(old.packed):
-            packed = marked(packed)
+        if is_marked(old.packed):
+            packed = mark(packed)
         return Image(packed, old.suffixes, self.expire_at_ms, old.sort_keys, old.unique)
 
     def packed(self, codec: str) -> bytes:

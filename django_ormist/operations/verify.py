@@ -10,7 +10,7 @@ from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..codecs import too_deep
+from ..codecs import find_too_deep
 from ..exceptions import CorruptDataError
 from ..keys import Space, all_key, expires_key, memo_key, unique_key
 from .objects import Image
@@ -245,7 +245,7 @@ def _too_deep(
     """Yield a Fault for each attribute that is read, and refused when it is written."""
     for pk, facts in known.items():
         try:
-            names = too_deep(facts.packed or b"")
+            names = find_too_deep(facts.packed or b"")
         except CorruptDataError:
             continue  # the object is a fault already
         for name in names:

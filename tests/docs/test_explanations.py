@@ -78,7 +78,7 @@ def text(data):
 def test_the_json_of_the_page_is_that_object(server):
     (code,) = blocks(STORAGE, "json")
     attrs, tags, expire_at_ms = objects.unpack(code.strip().encode())
-    packed = objects.marked(objects.pack(attrs, tags, expire_at_ms, "json"))
+    packed = objects.mark(objects.pack(attrs, tags, expire_at_ms, "json"))
     assert packed == code.strip().encode()
     assert json.loads(code)["expire"] == expire_at_ms
     assert objects.unpack(objects.pack(attrs, tags, expire_at_ms))[0] == attrs

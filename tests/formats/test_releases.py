@@ -9,7 +9,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 import django_ormist as ormist
-from django_ormist.codecs import marked, pack, unpack, with_deadline
+from django_ormist.codecs import mark, pack, unpack, with_deadline
 from tests.checker import raw_faults
 from tests.formats.store import DEEPEST, OBJECTS, Everything, deep, put
 
@@ -112,17 +112,17 @@ def test_the_first_byte_tells_the_format_and_its_version(codec):
     first = {"msgpack": (b"\x01", b"\x02"), "json": (b'{"v": 1,', b'{"v": 2,')}
     packed, (one, two) = pack({"a": 1}, codec=codec), first[codec]
     assert packed.startswith(one)
-    assert marked(packed).startswith(two)
-    assert unpack(marked(packed)) == unpack(packed)
+    assert mark(packed).startswith(two)
+    assert unpack(mark(packed)) == unpack(packed)
     if codec == "json":
-        assert marked(packed.replace(b": ", b":")) == marked(packed)
+        assert mark(packed.replace(b": ", b":")) == mark(packed)
 
 
 @pytest.mark.parametrize("codec", ["msgpack", "json"])
 def test_a_deadline_moves_whatever_the_version(codec):
     deadline = int.from_bytes(b"\x00\x00\x02\x01\xcf\xcf\xcf\xcf")
     packed = pack({"a": 1}, ["b"], deadline, codec)
-    for each in (packed, marked(packed)):
+    for each in (packed, mark(packed)):
         moved = with_deadline(with_deadline(each, deadline + 1), deadline)
         assert moved == each
 

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 import ormsgpack
 
-from django_ormist.codecs import as_plain, pack, pack_value, too_deep, unpack
+from django_ormist.codecs import as_plain, find_too_deep, pack, pack_value, unpack
 from django_ormist.exceptions import CorruptDataError
 from django_ormist.sortkeys import sort_key, value_of
 from django_ormist.terms import object_terms
@@ -217,7 +217,7 @@ def main(codec, seed, seconds):
         except CorruptDataError:
             damaged += 1
         else:
-            if not too_deep(data):
+            if not find_too_deep(data):
                 use(codec, *found)
                 read += 1
         assert clock_of.monotonic() - began < 20, data[:2000]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from django_ormist.codecs import (
     deadline_of,
-    marked,
+    mark,
     objects,
     pack,
     pack_value,
@@ -242,11 +242,11 @@ def test_the_json_codec_is_readable():
 )
 def test_the_deadline_stands_at_the_end(codec, expire_at_ms, tags, attrs):
     packed = pack(attrs, tags, expire_at_ms, codec)
-    assert deadline_of(packed) == deadline_of(marked(packed)) == expire_at_ms
+    assert deadline_of(packed) == deadline_of(mark(packed)) == expire_at_ms
     if expire_at_ms is not None:
         other = with_deadline(packed, 2_000_000_000_000)
         assert other == pack(attrs, tags, 2_000_000_000_000, codec)
-        assert with_deadline(marked(packed), 2_000_000_000_000) == marked(other)
+        assert with_deadline(mark(packed), 2_000_000_000_000) == mark(other)
 
 
 @given(st.binary(max_size=60))

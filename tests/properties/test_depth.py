@@ -7,7 +7,14 @@ import sys
 import ormsgpack
 import pytest
 
-from django_ormist.codecs import as_plain, depth, pack, pack_value, too_deep, unpack
+from django_ormist.codecs import (
+    as_plain,
+    depth,
+    find_too_deep,
+    pack,
+    pack_value,
+    unpack,
+)
 from django_ormist.codecs.depth import count_levels, is_deeper
 from django_ormist.exceptions import CorruptDataError
 
@@ -94,7 +101,7 @@ def test_what_an_earlier_release_nested_deeper_is_read_and_named(levels):
     data = stored_by_0_1_0(levels)
     attrs, _, _ = unpack(data)
     assert count_down(attrs["deep"]) == levels
-    assert too_deep(data) == ["deep"]
+    assert find_too_deep(data) == ["deep"]
     assert pack_value("deep", attrs["deep"]) == pack_value("deep", attrs["deep"])
     assert as_plain(attrs)["attrs"] == attrs
     with pytest.raises(ValueError, match="100 deep"):
