@@ -24,7 +24,7 @@ from .options import Options
 from .state import ModelState, marked, unmarked
 from .tags import Tags
 from .unsupported import MODEL, missing
-from .writing import Altering, alters_data
+from .writing import AltersData, alters_data
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 _is_private = methodcaller("startswith", "_")
 
 
-class Model(Altering, metaclass=ModelBase):
+class Model(AltersData, metaclass=ModelBase):
     """An object in Redis with any attributes, without tags.
 
     id, pk: the id, random if it is None. expire: the expiration time as seconds, a

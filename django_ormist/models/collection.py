@@ -15,11 +15,11 @@ from ..queries.conditions import Condition, all_of, any_of, negated, odd_of
 from ..queries.lookups import filter_query, without
 from ..queries.ordering import ordered
 from ..queries.query import CREATED, Query
-from .manager import Asking, Manager
+from .reading import ReadMethods
 from .results import LazyResults
 from .state import marked, unmarked
 from .values import ValuesCollection
-from .writing import alters_data
+from .writing import WriteMethods, alters_data
 
 if TYPE_CHECKING:
     from django.db.models import Q
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 M = TypeVar("M", bound="Model")
 
 
-class Collection(Asking[M], LazyResults[M]):
+class Collection(ReadMethods[M], WriteMethods[M], LazyResults[M]):
     """The objects of one model that match a query, oldest first.
 
     Immutable: each method that refines it returns a new collection. It is evaluated
@@ -50,6 +50,8 @@ class Collection(Asking[M], LazyResults[M]):
     @classmethod
     def as_manager(cls) -> "CollectionManager[M, Self]":
         """Return a manager with the public methods of this class."""
+        from .manager import Manager
+
         manager: Any = Manager.from_collection(cast("Any", cls))()
         return manager  # type: ignore[no-any-return]
 
@@ -207,7 +209,7 @@ class Collection(Asking[M], LazyResults[M]):
     def _holds_ids(self) -> bool:
         return True
 
-    def _projected(
+    def _with_values(
         self, names: tuple[str, ...] | None, shape: "Shape[Any]"
     ) -> ValuesCollection[Any]:
         return ValuesCollection(self.all(), names, shape)
@@ -261,6 +263,3 @@ class Collection(Asking[M], LazyResults[M]):
     async def aset_expire(self, expire: Expire) -> int:
         """See set_expire()."""
         return await arun(update.set_expire(self, expire), self.db)
-
-
-Manager.collection_class = Collection

@@ -1,169 +1,29 @@
 """Managers: the methods of a model as a whole, which start with a collection."""
 
 import inspect
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar, get_origin
 
-from ..connections.executor import arun, run
-from ..flows import fetch
+from .collection import Collection
 from .options import Options
-from .reading import Answers
-from .writing import Writing
+from .reading import ReadMethods
+from .writing import WriteMethods
 
 if TYPE_CHECKING:
-    from uuid import UUID
-
     from django.db.models import Q
 
     from .base import Model
-    from .collection import Collection
 
 M = TypeVar("M", bound="Model")
-C = TypeVar("C", bound="Collection[Any]")
+C = TypeVar("C", bound=Collection[Any])
 R = TypeVar("R", covariant=True)
 
 
-class Asking(Writing[M], Answers[M]):
-    """The methods of managers and collections that read, with async variants."""
-
-    # One object
-
-    def get(self, /, *pk: "str | int | UUID | Q", **lookups: Any) -> M:
-        """Return the object of this id, or of these Q and lookups. One round trip.
-
-        Raises DoesNotExist, MultipleObjectsReturned.
-        """
-        asked = self._collection()
-        return run(fetch.get(asked, pk, lookups), asked.db)
-
-    async def aget(self, /, *pk: "str | int | UUID | Q", **lookups: Any) -> M:
-        """See get()."""
-        asked = self._collection()
-        return await arun(fetch.get(asked, pk, lookups), asked.db)
-
-    def get_or_none(self, /, *pk: "str | int | UUID | Q", **lookups: Any) -> M | None:
-        """Return get(), or None if the object does not exist."""
-        asked = self._collection()
-        return run(fetch.get_or_none(asked, pk, lookups), asked.db)
-
-    async def aget_or_none(
-        self, /, *pk: "str | int | UUID | Q", **lookups: Any
-    ) -> M | None:
-        """See get_or_none()."""
-        asked = self._collection()
-        return await arun(fetch.get_or_none(asked, pk, lookups), asked.db)
-
-    def first(self) -> M | None:
-        """Return the first object or None. One round trip."""
-        asked = self._collection()
-        return run(fetch.first(asked), asked.db)
-
-    async def afirst(self) -> M | None:
-        """See first()."""
-        asked = self._collection()
-        return await arun(fetch.first(asked), asked.db)
-
-    def last(self) -> M | None:
-        """Return the last object or None. One round trip."""
-        asked = self._collection()
-        return run(fetch.last(asked), asked.db)
-
-    async def alast(self) -> M | None:
-        """See last()."""
-        asked = self._collection()
-        return await arun(fetch.last(asked), asked.db)
-
-    # Facts about many
-
-    def count(self) -> int:
-        """Return the number of objects, without loading them. One round trip."""
-        asked = self._collection()
-        return run(fetch.count(asked), asked.db)
-
-    async def acount(self) -> int:
-        """See count()."""
-        asked = self._collection()
-        return await arun(fetch.count(asked), asked.db)
-
-    def exists(self) -> bool:
-        """Return whether there is an object. One round trip."""
-        asked = self._collection()
-        return run(fetch.exists(asked), asked.db)
-
-    async def aexists(self) -> bool:
-        """See exists()."""
-        asked = self._collection()
-        return await arun(fetch.exists(asked), asked.db)
-
-    def contains(self, obj: "Model") -> bool:
-        """Return whether the stored *obj* is among the objects. One round trip."""
-        asked = self._collection()
-        return run(fetch.contains(asked, obj), asked.db)
-
-    async def acontains(self, obj: "Model") -> bool:
-        """See contains()."""
-        asked = self._collection()
-        return await arun(fetch.contains(asked, obj), asked.db)
-
-    def ids(self) -> list[str]:
-        """Return the ids in order. One round trip."""
-        asked = self._collection()
-        return run(fetch.ids(asked), asked.db)
-
-    async def aids(self) -> list[str]:
-        """See ids()."""
-        asked = self._collection()
-        return await arun(fetch.ids(asked), asked.db)
-
-    def in_bulk(
-        self, id_list: Iterable[Any] | None = None, *, field_name: str = "pk"
-    ) -> dict[Any, M]:
-        """Return ``{id: object}`` of the ids that exist, or of all without a list.
-
-        field_name: a unique attribute to use instead of the id. Raises ValueError for
-        another attribute. At most two round trips for 5000 objects.
-        """
-        asked = self._collection()
-        return run(fetch.in_bulk(asked, id_list, field_name), asked.db)
-
-    async def ain_bulk(
-        self, id_list: Iterable[Any] | None = None, *, field_name: str = "pk"
-    ) -> dict[Any, M]:
-        """See in_bulk()."""
-        asked = self._collection()
-        return await arun(fetch.in_bulk(asked, id_list, field_name), asked.db)
-
-    def iterator(self, chunk_size: int | None = None) -> Iterator[M]:
-        """Yield each object once, with *chunk_size* (1000) in memory at a time.
-
-        The ids are read at the start: objects created later are not included, and
-        objects deleted meanwhile are left out. 1 + ceil(N / chunk_size) round trips.
-        """
-        return self._chunks(fetch.checked_chunk_size(chunk_size))
-
-    def _chunks(self, size: int) -> Iterator[M]:
-        asked = self._collection()
-        pks = run(fetch.raw_ids(asked), asked.db)
-        for start in range(0, len(pks), size):
-            some = pks[start : start + size]
-            yield from run(fetch.parts_of(asked, some), asked.db)
-
-    async def aiterator(self, chunk_size: int | None = None) -> AsyncIterator[M]:
-        """See iterator()."""
-        size = fetch.checked_chunk_size(chunk_size)
-        asked = self._collection()
-        pks = await arun(fetch.raw_ids(asked), asked.db)
-        for start in range(0, len(pks), size):
-            some = pks[start : start + size]
-            for instance in await arun(fetch.parts_of(asked, some), asked.db):
-                yield instance
-
-
-class Manager(Asking[M]):
+class Manager(ReadMethods[M], WriteMethods[M]):
     """``Model.objects``: access from the class to its stored objects."""
 
-    collection_class: "type[Collection[Any]]"  # set where Collection is defined
+    collection_class: type[Collection[Any]] = Collection
 
     def __get__(self, instance: object, owner: type[Any]) -> Self:
         meta = getattr(owner, "_meta", None)
@@ -192,59 +52,59 @@ class Manager(Asking[M]):
         """The alias of the connection."""
         return self._collection().db
 
-    def get_collection(self) -> "Collection[M]":
+    def get_collection(self) -> Collection[M]:
         """Return the collection that every method starts with.
 
         Override it to filter.
         """
         return self.collection_class(self.model)
 
-    def get_queryset(self) -> "Collection[M]":
+    def get_queryset(self) -> Collection[M]:
         """Return get_collection(), by Django's name. Either may be overridden."""
         return self.get_collection()
 
-    def _collection(self) -> "Collection[M]":
+    def _collection(self) -> Collection[M]:
         return self.get_queryset()
 
     # Chains: no round trip
 
-    def all(self) -> "Collection[M]":
+    def all(self) -> Collection[M]:
         """See Collection.all()."""
         return self._collection().all()
 
-    def none(self) -> "Collection[M]":
+    def none(self) -> Collection[M]:
         """See Collection.none()."""
         return self._collection().none()
 
-    def find(self, /, *tags: "str | Q", **lookups: Any) -> "Collection[M]":
+    def find(self, /, *tags: "str | Q", **lookups: Any) -> Collection[M]:
         """See Collection.find()."""
         return self._collection().find(*tags, **lookups)
 
-    def filter(self, /, *tags: "str | Q", **lookups: Any) -> "Collection[M]":
+    def filter(self, /, *tags: "str | Q", **lookups: Any) -> Collection[M]:
         """See Collection.find()."""
         return self._collection().filter(*tags, **lookups)
 
-    def complex_filter(self, filter_obj: "Q | Mapping[str, Any]") -> "Collection[M]":
+    def complex_filter(self, filter_obj: "Q | Mapping[str, Any]") -> Collection[M]:
         """See Collection.complex_filter()."""
         return self._collection().complex_filter(filter_obj)
 
-    def exclude(self, /, *tags: "str | Q", **lookups: Any) -> "Collection[M]":
+    def exclude(self, /, *tags: "str | Q", **lookups: Any) -> Collection[M]:
         """See Collection.exclude()."""
         return self._collection().exclude(*tags, **lookups)
 
-    def order_by(self, /, *names: Any) -> "Collection[M]":
+    def order_by(self, /, *names: Any) -> Collection[M]:
         """See Collection.order_by()."""
         return self._collection().order_by(*names)
 
-    def reverse(self) -> "Collection[M]":
+    def reverse(self) -> Collection[M]:
         """See Collection.reverse()."""
         return self._collection().reverse()
 
-    def distinct(self, *names: str) -> "Collection[M]":
+    def distinct(self, *names: str) -> Collection[M]:
         """See Collection.distinct()."""
         return self._collection().distinct(*names)
 
-    def using(self, alias: str) -> "Collection[M]":
+    def using(self, alias: str) -> Collection[M]:
         """See Collection.using()."""
         return self._collection().using(alias)
 
@@ -263,8 +123,6 @@ class Manager(Asking[M]):
         own = cls.__dict__.get("collection_class")
         if own is None:
             return
-        from .collection import Collection
-
         if not (isinstance(own, type) and issubclass(own, Collection)):
             raise TypeError(f"{own!r} is not a Collection class.")
         for name, method in inspect.getmembers(own, inspect.isfunction):

@@ -1,6 +1,6 @@
-"""The methods of managers and collections that return values and numbers."""
+"""The methods of managers and collections that read."""
 
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Generic, Literal, Never, TypeVar, overload
 
 from ..connections.executor import arun, run
@@ -13,31 +13,20 @@ from ..queries.expressions import can_be_attribute, is_expression
 from .unsupported import COLLECTION, missing
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
+    from django.db.models import Q
+
     from ..flows.values import Shape
     from .base import Model
-    from .values import ValuesCollection
-if TYPE_CHECKING:
-    from .values import ValuesCollection
-
-if TYPE_CHECKING:
-    from .base import Model
     from .collection import Collection
+    from .values import ValuesCollection
 
 M = TypeVar("M", bound="Model")
 
 
-class Asked(Generic[M]):
-    """The base of the methods: a model and its collection."""
-
-    model: "type[M]"
-
-    def _collection(self) -> "Collection[M]":
-        """Return the collection."""
-        raise NotImplementedError  # pragma: no cover
-
-
-class Values:
-    """values() and values_list(). No round trip."""
+class ValuesMethods:
+    """values() and values_list(), of values collections too. No round trip."""
 
     if not TYPE_CHECKING:  # a type checker is to report what is absent
 
@@ -46,7 +35,7 @@ class Values:
                 raise missing(type(self).__name__, name, COLLECTION)
             return object.__getattribute__(self, name)  # a property that raised
 
-    def _projected(
+    def _with_values(
         self, names: tuple[str, ...] | None, shape: "Shape[Any]"
     ) -> "ValuesCollection[Any]":
         """Return the values under these names as rows of this shape."""
@@ -62,7 +51,7 @@ class Values:
         expressions.
         """
         _check("values", (*names, *expressions.values()))
-        return self._projected(names or None, values_flows.as_dict)
+        return self._with_values(names or None, values_flows.as_dict)
 
     @overload
     def values_list(
@@ -94,10 +83,10 @@ class Values:
             )
         _check("values_list", names)
         if flat:
-            return self._projected(names, values_flows.flat)
+            return self._with_values(names, values_flows.flat)
         if named:
             values_flows.row_class(names)
-        return self._projected(
+        return self._with_values(
             names, values_flows.as_row if named else values_flows.as_tuple
         )
 
@@ -118,17 +107,66 @@ def _check(verb: str, names: tuple[Any, ...]) -> None:
             )
 
 
-class Answers(Asked[M], Values):
-    """Methods that return values, numbers or text."""
+class ReadMethods(ValuesMethods, Generic[M]):
+    """The methods that read, of managers and collections, with async variants."""
 
-    # Parts of objects: no round trip
+    model: "type[M]"
 
-    def _projected(
+    def _collection(self) -> "Collection[M]":
+        """Return the collection that the methods read and write."""
+        raise NotImplementedError  # pragma: no cover
+
+    def _with_values(
         self, names: tuple[str, ...] | None, shape: "Shape[Any]"
     ) -> "ValuesCollection[Any]":
-        return self._collection()._projected(names, shape)
+        return self._collection()._with_values(names, shape)
 
     # One object
+
+    def get(self, /, *pk: "str | int | UUID | Q", **lookups: Any) -> M:
+        """Return the object of this id, or of these Q and lookups. One round trip.
+
+        Raises DoesNotExist, MultipleObjectsReturned.
+        """
+        asked = self._collection()
+        return run(fetch.get(asked, pk, lookups), asked.db)
+
+    async def aget(self, /, *pk: "str | int | UUID | Q", **lookups: Any) -> M:
+        """See get()."""
+        asked = self._collection()
+        return await arun(fetch.get(asked, pk, lookups), asked.db)
+
+    def get_or_none(self, /, *pk: "str | int | UUID | Q", **lookups: Any) -> M | None:
+        """Return get(), or None if the object does not exist."""
+        asked = self._collection()
+        return run(fetch.get_or_none(asked, pk, lookups), asked.db)
+
+    async def aget_or_none(
+        self, /, *pk: "str | int | UUID | Q", **lookups: Any
+    ) -> M | None:
+        """See get_or_none()."""
+        asked = self._collection()
+        return await arun(fetch.get_or_none(asked, pk, lookups), asked.db)
+
+    def first(self) -> M | None:
+        """Return the first object or None. One round trip."""
+        asked = self._collection()
+        return run(fetch.first(asked), asked.db)
+
+    async def afirst(self) -> M | None:
+        """See first()."""
+        asked = self._collection()
+        return await arun(fetch.first(asked), asked.db)
+
+    def last(self) -> M | None:
+        """Return the last object or None. One round trip."""
+        asked = self._collection()
+        return run(fetch.last(asked), asked.db)
+
+    async def alast(self) -> M | None:
+        """See last()."""
+        asked = self._collection()
+        return await arun(fetch.last(asked), asked.db)
 
     def earliest(self, *names: Any) -> M:
         """Return the first object by these names, or by creation. One round trip.
@@ -156,6 +194,91 @@ class Answers(Asked[M], Values):
         """See latest()."""
         asked = self._collection()._first_by(names, is_last=True)
         return await arun(fetch.the_first(asked), asked.db)
+
+    # Many objects
+
+    def count(self) -> int:
+        """Return the number of objects, without loading them. One round trip."""
+        asked = self._collection()
+        return run(fetch.count(asked), asked.db)
+
+    async def acount(self) -> int:
+        """See count()."""
+        asked = self._collection()
+        return await arun(fetch.count(asked), asked.db)
+
+    def exists(self) -> bool:
+        """Return whether there is an object. One round trip."""
+        asked = self._collection()
+        return run(fetch.exists(asked), asked.db)
+
+    async def aexists(self) -> bool:
+        """See exists()."""
+        asked = self._collection()
+        return await arun(fetch.exists(asked), asked.db)
+
+    def contains(self, obj: "Model") -> bool:
+        """Return whether the stored *obj* is among the objects. One round trip."""
+        asked = self._collection()
+        return run(fetch.contains(asked, obj), asked.db)
+
+    async def acontains(self, obj: "Model") -> bool:
+        """See contains()."""
+        asked = self._collection()
+        return await arun(fetch.contains(asked, obj), asked.db)
+
+    def ids(self) -> list[str]:
+        """Return the ids in order. One round trip."""
+        asked = self._collection()
+        return run(fetch.ids(asked), asked.db)
+
+    async def aids(self) -> list[str]:
+        """See ids()."""
+        asked = self._collection()
+        return await arun(fetch.ids(asked), asked.db)
+
+    def in_bulk(
+        self, id_list: Iterable[Any] | None = None, *, field_name: str = "pk"
+    ) -> dict[Any, M]:
+        """Return ``{id: object}`` of the ids that exist, or of all without a list.
+
+        field_name: a unique attribute to use instead of the id. Raises ValueError for
+        another attribute. At most two round trips for 5000 objects.
+        """
+        asked = self._collection()
+        return run(fetch.in_bulk(asked, id_list, field_name), asked.db)
+
+    async def ain_bulk(
+        self, id_list: Iterable[Any] | None = None, *, field_name: str = "pk"
+    ) -> dict[Any, M]:
+        """See in_bulk()."""
+        asked = self._collection()
+        return await arun(fetch.in_bulk(asked, id_list, field_name), asked.db)
+
+    def iterator(self, chunk_size: int | None = None) -> Iterator[M]:
+        """Yield each object once, with *chunk_size* (1000) in memory at a time.
+
+        The ids are read at the start: objects created later are not included, and
+        objects deleted meanwhile are left out. 1 + ceil(N / chunk_size) round trips.
+        """
+        return self._chunks(fetch.checked_chunk_size(chunk_size))
+
+    def _chunks(self, size: int) -> Iterator[M]:
+        asked = self._collection()
+        pks = run(fetch.raw_ids(asked), asked.db)
+        for start in range(0, len(pks), size):
+            some = pks[start : start + size]
+            yield from run(fetch.parts_of(asked, some), asked.db)
+
+    async def aiterator(self, chunk_size: int | None = None) -> AsyncIterator[M]:
+        """See iterator()."""
+        size = fetch.checked_chunk_size(chunk_size)
+        asked = self._collection()
+        pks = await arun(fetch.raw_ids(asked), asked.db)
+        for start in range(0, len(pks), size):
+            some = pks[start : start + size]
+            for instance in await arun(fetch.parts_of(asked, some), asked.db):
+                yield instance
 
     # Numbers
 

@@ -11,7 +11,7 @@ from ..flows.values import Shape
 from ..operations.operation import Flow
 from ..operations.search import Row
 from ..queries.query import Query
-from .reading import Values
+from .reading import ValuesMethods
 from .results import LazyResults
 from .state import marked, unmarked
 from .writing import alters_data
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 T = TypeVar("T", covariant=True)
 
 
-class ValuesCollection(LazyResults[T], Values):
+class ValuesCollection(LazyResults[T], ValuesMethods):
     """The values of a collection's objects under some names, lazy like a collection.
 
     It is evaluated once and keeps the result. An absent attribute is None. names: None
@@ -103,7 +103,7 @@ class ValuesCollection(LazyResults[T], Values):
         asked = self.asked.distinct(*names)
         return type(self)(asked, self.names, self.shape, is_distinct=True)
 
-    def _projected(
+    def _with_values(
         self, names: tuple[str, ...] | None, shape: Shape[Any]
     ) -> "ValuesCollection[Any]":
         return ValuesCollection(self.asked, names, shape, self.is_distinct)

@@ -2,16 +2,15 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from inspect import isfunction
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ..connections.executor import arun, run
 from ..flows import bulk, bulk_upsert, upsert
 from ..flows import update as update_flows
-from .reading import Asked
 
 if TYPE_CHECKING:
     from .base import Model
-
+    from .collection import Collection
 
 V = TypeVar("V", bound=Callable[..., Any])
 
@@ -22,7 +21,7 @@ def alters_data(verb: V) -> V:
     return verb
 
 
-class Altering:
+class AltersData:
     """A base that marks the overrides of marked methods too."""
 
     def __init_subclass__(cls, **arguments: Any) -> None:
@@ -38,8 +37,14 @@ class Altering:
 M = TypeVar("M", bound="Model")
 
 
-class Writing(Altering, Asked[M]):
-    """create() and the methods that write many objects."""
+class WriteMethods(AltersData, Generic[M]):
+    """The methods that write, of managers and collections, with async variants."""
+
+    model: "type[M]"
+
+    if TYPE_CHECKING:
+
+        def _collection(self) -> "Collection[M]": ...  # that of ReadMethods
 
     @alters_data
     def create(self, /, *tags: str, **attrs: Any) -> M:
