@@ -207,7 +207,7 @@ def check_servers(app_configs: Any, **kwargs: Any) -> list[checks.CheckMessage]:
     """W002, W003, W005, W006: what the servers say of themselves. Opens sockets."""
     found: list[checks.CheckMessage] = []
     for name in _sound_aliases():
-        place = connections[name].endpoint.place
+        place = connections[name].endpoint.safe_url
         if place.startswith("fakeredis:"):
             continue
         try:

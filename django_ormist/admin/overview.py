@@ -126,7 +126,7 @@ def line(model_admin: OrmistAdmin) -> ModelLine:
 
 def server_line(using: str) -> ServerLine:
     """Return the facts of the server of an alias. One round trip."""
-    place = connections[using].endpoint.place
+    place = connections[using].endpoint.safe_url
     try:
         facts = stats.server_facts(run(stats.server(), using))
     except RedisError as error:

@@ -1,4 +1,4 @@
-"""Where the bytes go: ``connections["default"]``, over pools that outlive a request."""
+"""The connections to servers: ``connections["default"]``."""
 
 from .connection import Connection
 from .handler import ConnectionHandler, UnknownAlias, connect_signals, connections

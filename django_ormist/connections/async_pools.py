@@ -1,4 +1,4 @@
-"""The pools of async connections: they belong to an event loop and end with it."""
+"""Pools of async connections. They belong to an event loop and are closed with it."""
 
 import asyncio
 import builtins
@@ -19,11 +19,11 @@ _ATTRIBUTE = "_django_ormist_pools"
 
 
 class LoopPool(redis.asyncio.ConnectionPool):
-    """At most *max_connections*, and *timeout* seconds of waiting for one.
+    """A pool of *max_connections*. Tasks wait *timeout* seconds for a free one.
 
-    In place of redis-py's BlockingConnectionPool, whose asyncio.Condition loses
-    wake-ups when waiting tasks are cancelled (Python 3.11): with all connections free,
-    others then wait until they time out. A semaphore does not, and costs less.
+    It replaces redis-py's BlockingConnectionPool. The asyncio.Condition of that loses
+    wake-ups when waiting tasks are cancelled (Python 3.11): other tasks then time out
+    although connections are free. A semaphore does not, and costs less.
     """
 
     def __init__(self, timeout: float | None, **arguments: Any) -> None:
@@ -37,7 +37,7 @@ class LoopPool(redis.asyncio.ConnectionPool):
     ) -> Any:
         """Return a connection that is connected and healthy.
 
-        Raises MaxConnectionsError if none came free in time.
+        Raises MaxConnectionsError after *timeout* seconds.
         """
         if self._slots.locked():
             await self._wait()
@@ -52,7 +52,7 @@ class LoopPool(redis.asyncio.ConnectionPool):
         return connection
 
     async def release(self, connection: Any) -> None:
-        """Give a connection back. It is closed unless it can be used again."""
+        """Give a connection back. Close it if it cannot be used again."""
         try:
             if (
                 connection.era == self.era
@@ -78,12 +78,12 @@ class LoopPool(redis.asyncio.ConnectionPool):
             await self.close_idle(nowait=True)
 
     async def close_idle(self, nowait: bool = False) -> None:
-        """Close the connections that nobody uses."""
+        """Close the idle connections."""
         while self._available_connections:
             await self._available_connections.pop().disconnect(nowait=nowait)
 
     async def re_auth_callback(self, token: Any) -> None:
-        """Follow the new token of a credential provider: by new connections."""
+        """Replace all connections, since a credential provider has a new token."""
         self.era += 1
         await self.close_idle()
 
@@ -98,7 +98,7 @@ class LoopPool(redis.asyncio.ConnectionPool):
             ) from None
 
     async def _take_idle(self) -> Any:
-        """Return the healthy connection that was used last; None if there is none."""
+        """Return the healthy idle connection that was used last, or None."""
         while self._available_connections:
             connection: Any = self._available_connections.pop()
             try:
@@ -111,11 +111,11 @@ class LoopPool(redis.asyncio.ConnectionPool):
         return None
 
     async def _is_healthy(self, connection: Any) -> bool:
-        """Whether it is open, without unread bytes, and answers if a check is due."""
+        """Return whether it is open, has no unread bytes, and passes a health check."""
         if _is_closing(connection):
             return False
-        if _has_news(connection):
-            await asyncio.sleep(0)  # in which the stream reads it
+        if _is_readable(connection):
+            await asyncio.sleep(0)  # lets the stream read
         try:
             if await connection.can_read() and not self._has_notifications():
                 return False
@@ -125,13 +125,13 @@ class LoopPool(redis.asyncio.ConnectionPool):
         return bool(connection.is_connected)
 
     def _has_notifications(self) -> bool:
-        """Whether servers push notifications to these connections at any time."""
-        # redis-py 8.0 has them for its sync pools alone.
+        """Return whether servers push notifications to these connections."""
+        # redis-py 8.0 supports them for sync pools only.
         enabled = getattr(self, "maint_notifications_enabled", None)
         return enabled is not None and bool(enabled())
 
     async def _connect(self) -> Any:
-        """Return a new connection. Tries twice, since nothing has been sent by then."""
+        """Return a new connection. Try twice: no command has been sent yet."""
         try:
             return await self._connect_once()
         except ConnectionError as error:
@@ -151,16 +151,16 @@ class LoopPool(redis.asyncio.ConnectionPool):
 
 
 def _is_closing(connection: Any) -> bool:
-    """Whether the transport is closing, which its stream learns of only later."""
+    """Return whether the transport is closing. Its stream is notified later."""
     transport: Any = getattr(getattr(connection, "_writer", None), "transport", None)
     return hasattr(transport, "is_closing") and bool(transport.is_closing())
 
 
-def _has_news(connection: Any) -> bool:
-    """Whether bytes, or the end, may have come to an idle connection.
+def _is_readable(connection: Any) -> bool:
+    """Return whether an idle connection may have unread bytes, or be closed.
 
-    Its stream learns of that from the loop, which may not have run since: a server
-    that was restarted between two calls would cost the second one its command.
+    Its stream does not know before the loop runs. Without this check, a restart of the
+    server between two calls would make the second call fail.
     """
     transport = getattr(getattr(connection, "_writer", None), "transport", None)
     if transport is None:
@@ -169,26 +169,26 @@ def _has_news(connection: Any) -> bool:
     if not hasattr(sock, "fileno"):
         return False  # a transport without a socket, such as fakeredis's
     if not hasattr(select, "poll") or sock.fileno() < 0:
-        return True  # nobody can tell, or it was closed: the loop knows
+        return True  # unknown, or closed: the loop knows
     poller = select.poll()
     poller.register(sock, select.POLLIN)
     return bool(poller.poll(0))
 
 
 class LoopPools:
-    """The pools of one event loop, kept by the loop itself and closed by its close().
+    """The pools of one event loop, stored on the loop and closed by its close().
 
-    A map by loop that the process keeps would never lose an entry, even a weak one:
-    the streams of a pool refer to their loop. Kept by the loop, both go together. And
+    A global map by loop would never lose an entry, even a weak one, since the streams
+    of a pool refer to their loop. Stored on the loop, both are collected together.
     asyncio.run(), its Runner, async_to_sync() and every server end with loop.close(),
-    which is where the pools still can be closed in order.
+    where the pools can still be closed in order.
     """
 
     def __init__(self, loop: Any, inherited: "LoopPools | None" = None) -> None:
         self.pid = os.getpid()
         self._loop = loop
-        # After a fork: the parent's sockets. Kept, because dropping them would take
-        # them from the selector that both processes share.
+        # After a fork, the parent's sockets. They are kept, because dropping them would
+        # remove them from the selector that both processes share.
         self._inherited = inherited
         self._pools: dict[str, LoopPool] = {}
         self._retired: list[LoopPool] = []
@@ -201,7 +201,7 @@ class LoopPools:
         setattr(loop, _ATTRIBUTE, self)
 
     def get(self, endpoint: Endpoint) -> LoopPool:
-        """The pool of *endpoint* in this loop."""
+        """Return the pool of *endpoint* in this loop."""
         try:
             return self._pools[endpoint.key]
         except KeyError:
@@ -216,7 +216,7 @@ class LoopPools:
             return pool
 
     def client(self, endpoint: Endpoint) -> redis.asyncio.Redis:
-        """redis-py's own client over the pool of *endpoint*."""
+        """Return redis-py's client over the pool of *endpoint*."""
         if endpoint.key not in self._clients:
             self._clients[endpoint.key] = redis.asyncio.Redis(
                 connection_pool=self.get(endpoint)
@@ -224,11 +224,11 @@ class LoopPools:
         return self._clients[endpoint.key]
 
     async def retire(self, endpoint: Endpoint) -> None:
-        """Close what is idle of one pool. The next use makes a new one."""
+        """Close the idle connections of a pool, and drop it."""
         self._clients.pop(endpoint.key, None)
         pool = self._pools.pop(endpoint.key, None)
         if pool is not None:
-            self._retired.append(pool)  # for those that are in use
+            self._retired.append(pool)  # some connections may be in use
             await pool.close_idle()
 
     async def _disconnect(self) -> None:
@@ -241,14 +241,14 @@ class LoopPools:
                 )
 
     def _close(self) -> None:
-        """Stands in for the loop's close(): the pools first, then the loop."""
+        """Close the pools, then the loop. It replaces the loop's close()."""
         loop = self._loop
         if loop.is_running():
-            self._close_loop()  # which raises, and the loop goes on
+            self._close_loop()  # raises, and the loop continues
             return
         try:
             # Another loop may run in this thread when the garbage collector closes
-            # a forgotten one: then the streams are collected with it.
+            # this one. Then the streams are collected with it.
             if asyncio._get_running_loop() is None and not loop.is_closed():
                 loop.run_until_complete(self._disconnect())
         finally:
@@ -257,8 +257,8 @@ class LoopPools:
             self._close_loop()
 
 
-def of_running_loop() -> LoopPools:
-    """The pools of the running event loop. RuntimeError if none is running."""
+def pools_of_running_loop() -> LoopPools:
+    """Return the pools of the running event loop. Raises RuntimeError without one."""
     loop = asyncio.get_running_loop()
     found: LoopPools | None = getattr(loop, _ATTRIBUTE, None)
     if found is None or found.pid != os.getpid():

@@ -1,4 +1,4 @@
-"""``{"CACHE": alias}``: the connections of a cache of settings.CACHES."""
+"""Connections of a cache in settings.CACHES, for ``{"CACHE": alias}``."""
 
 from queue import Empty
 from typing import Any
@@ -11,22 +11,22 @@ from redis.retry import Retry
 
 from ..conf import Alias
 from ..exceptions import ImproperlyConfigured
-from .endpoints import TIMEOUT, Endpoint, checked, copied_arguments
+from .endpoints import TIMEOUT, Endpoint, copy_arguments, validate_options
 from .thread_pools import Lease, is_broken
-from .urls import TWINS, place
+from .urls import ASYNC_CLASSES, safe_url
 
 _NO_LIMIT = (100, 2**31)
-"""What redis-py's ConnectionPool says when no limit was given: since 8.0, before."""
+"""The default of redis-py's ConnectionPool since 8.0, and before."""
 
 NO_RETRY = Retry(NoBackoff(), 0)
 
 
 def endpoint(alias: Alias) -> Endpoint:
-    """Where the cache ``alias.cache`` connects to. Nothing connects.
+    """Return the endpoint of the cache ``alias.cache``. No connection is opened.
 
-    The pool of django-redis, one a process, is lent as it is. Django's own RedisCache
-    has one a thread and request: its connection arguments are copied instead. Raises
-    ImproperlyConfigured for a cache without a pool, or with one that decodes.
+    django-redis has one pool per process, which is shared. Django's own RedisCache has
+    one per thread and request, so its connection arguments are copied. Raises
+    ImproperlyConfigured for a cache without a pool, or with one that decodes replies.
     """
     where = f"ORMIST[{alias.name!r}]['CACHE']"
     pool, is_shared = _pool(where, alias)
@@ -36,30 +36,30 @@ def endpoint(alias: Alias) -> Endpoint:
             "decode_responses, and objects are packed bytes. Remove it there, or give "
             f"ORMIST[{alias.name!r}] a LOCATION."
         )
-    arguments = copied_arguments(pool)
+    arguments = copy_arguments(pool)
     if arguments.get("protocol") is None:  # unset is RESP3 to redis-py 8, 2 to us
         arguments.pop("protocol", None)
-    fields = checked(where, pool.connection_class, arguments)
-    server = place(pool.connection_class, fields["arguments"])
+    fields = validate_options(where, pool.connection_class, arguments)
+    server = safe_url(pool.connection_class, fields["arguments"])
     if pool.max_connections not in _NO_LIMIT:
         fields["max_connections"] = pool.max_connections
     fields["timeout"] = getattr(pool, "timeout", TIMEOUT)
     return Endpoint(
         connection_class=pool.connection_class,
-        async_class=_twin(pool.connection_class),
-        place=f"CACHES[{alias.cache!r}] ({server})",
-        lent=pool if is_shared else None,
+        async_class=_async_class(pool.connection_class),
+        safe_url=f"CACHES[{alias.cache!r}] ({server})",
+        shared_pool=pool if is_shared else None,
         **fields,
     )
 
 
 def _pool(where: str, alias: Alias) -> tuple[Any, bool]:
-    """The pool of the cache, and whether the whole process shares it."""
+    """Return the pool of the cache, and whether the process shares it."""
     try:
         cache: Any = caches[alias.cache or ""]
     except InvalidCacheBackendError as error:
         if alias.cache in caches.settings:
-            wrong = f"{error}. Install it, or mend CACHES[{alias.cache!r}]."
+            wrong = f"{error}. Install it, or correct CACHES[{alias.cache!r}]."
         else:
             wrong = "there is no such cache. Name an alias of settings.CACHES."
         raise ImproperlyConfigured(f"{where} is {alias.cache!r}: {wrong}") from error
@@ -85,14 +85,14 @@ def _pool(where: str, alias: Alias) -> tuple[Any, bool]:
 
 
 def _is_of_redis_py(connection_class: Any) -> bool:
-    """Whether connections are redis-py's; django-valkey's are of a fork of it."""
+    """Return whether connections are redis-py's. django-valkey's are of a fork."""
     return isinstance(connection_class, type) and issubclass(
         connection_class, AbstractConnection
     )
 
 
 def client_of(cache: Any, write: bool = True) -> Any:
-    """The redis-py client that a cache asks; None where it has none, or several."""
+    """Return the redis-py client of a cache, or None unless it has exactly one."""
     if _is_django_redis(cache):
         try:
             return cache.client.get_client(write=write)
@@ -107,25 +107,25 @@ def client_of(cache: Any, write: bool = True) -> Any:
 
 
 def _is_django_redis(cache: Any) -> bool:
-    """Alone it has pools that the whole process shares, not one a cache object."""
+    """Return whether the cache is django-redis's, whose pools the process shares."""
     return hasattr(getattr(cache, "client", None), "get_client")
 
 
-def _twin(connection_class: type[Any]) -> type[Any] | None:
-    """The async class of the same kind; None for one that we do not know."""
+def _async_class(connection_class: type[Any]) -> type[Any] | None:
+    """Return the async variant of a connection class, or None if it is unknown."""
     if connection_class.__module__.partition(".")[0] == "fakeredis":
         import fakeredis
 
-        twin: type[Any] = fakeredis.FakeAsyncRedisConnection
-        return twin
-    return TWINS.get(connection_class)
+        found: type[Any] = fakeredis.FakeAsyncRedisConnection
+        return found
+    return ASYNC_CLASSES.get(connection_class)
 
 
 class NoRetryPool:
-    """A lent pool whose connections do not send a command again while we hold them.
+    """A shared pool whose connections do not retry commands while we use them.
 
-    redis-py's clients retry by the policy of the connection, and the owner's may send
-    a write ten times more, each time after it may have been applied.
+    redis-py's clients retry by the policy of the connection. The owner's policy may
+    repeat a write ten times, although each attempt may have been applied.
     """
 
     def __init__(self, pool: Any) -> None:
@@ -153,7 +153,7 @@ class NoRetryPool:
         self._pool.disconnect(inuse_connections=False)
 
     def get_connection(self, *args: Any, **options: Any) -> Any:
-        """A connection of the pool; connecting goes by its owner's policy."""
+        """Return a connection of the pool. Connecting follows its owner's policy."""
         try:
             connection = self._connected()
             _check_health(connection)
@@ -162,29 +162,29 @@ class NoRetryPool:
         except RedisError:
             raise
         except BaseException:
-            # Interrupted: it may have left one half connected among the idle ones.
+            # Interrupted: an idle connection may be half connected.
             self._pool.disconnect(inuse_connections=False)
             raise
         return connection
 
     def _connected(self) -> Any:
-        """A connection. Tries to connect twice, since nothing has been sent by then."""
+        """Return a connection. Try to connect twice: no command has been sent yet."""
         try:
             return self._pool.get_connection()
         except ConnectionError as error:
-            # redis-py's blocking pool says so too where none came free in time.
+            # redis-py's blocking pool raises this too after its timeout.
             if not is_broken(error) or isinstance(error.__context__, Empty):
                 raise
         return self._pool.get_connection()
 
     def release(self, connection: Any) -> None:
-        """Give it back with the policy that it came with."""
+        """Give the connection back with its owner's policy."""
         connection.retry = vars(connection).pop("owners_retry", connection.retry)
         self._pool.release(connection)
 
 
 def _check_health(connection: Any) -> None:
-    """Check it apart, if a check is due: it is connected anew where that fails."""
+    """Run the periodic health check. Reconnect if it fails."""
     try:
         connection.check_health()
     except (ConnectionError, TimeoutError):

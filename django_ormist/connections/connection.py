@@ -1,4 +1,4 @@
-"""One alias in use: sends operations and returns their raw replies, in both colours."""
+"""The connection of one alias: send operations, return replies, sync and async."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,21 +17,21 @@ from redis.exceptions import (
 from ..conf import Alias
 from ..exceptions import NotSupportedError
 from ..operations.operation import Operation
-from .async_pools import LoopPool, of_running_loop
+from .async_pools import LoopPool, pools_of_running_loop
 from .endpoints import Endpoint
 from .pools import pools
-from .protocol import packed, resp2
-from .refusals import is_of_cluster, is_refusal, to_repeat, typed
+from .protocol import encode, normalize_reply
+from .refusals import is_of_cluster, is_refusal, positions_to_repeat, unwrap_error
 from .thread_pools import is_broken
 
-_WHO_AM_I = Operation("CLIENT ID", keys=())
+_CLIENT_ID = Operation("CLIENT ID", keys=())
 
 
 class Connection:
-    """Carries operations to the server of one alias. Threads and loops may share it.
+    """The connection to the server of one alias. Threads and loops may share it.
 
-    Commands go over a connection of the pool, not through redis-py's client, which
-    retries by the policy of the connection and reshapes replies by command.
+    Commands use a connection of the pool, not redis-py's client, which retries by the
+    policy of the connection and reshapes replies by command.
     """
 
     def __init__(self, alias: Alias) -> None:
@@ -48,9 +48,9 @@ class Connection:
 
     @property
     def endpoint(self) -> Endpoint:
-        """What the alias names, read on first use. Raises ImproperlyConfigured."""
+        """The endpoint of the alias, read on first use. Raises ImproperlyConfigured."""
         if self._endpoint is None:
-            # Here: each alias needs one of the two, and no import needs any.
+            # Imported here: an alias needs only one of the two.
             if self.alias.cache is not None:
                 from .cache_pools import endpoint
             else:
@@ -63,13 +63,13 @@ class Connection:
     def send(self, operations: Sequence[Operation]) -> list[Any]:
         """Return the raw replies of *operations*, in order. One round trip.
 
-        Replies are bytes in RESP2's shapes, whatever protocol is spoken. An error that
-        the server replied stands in its place in the list, with a note that names the
-        alias, as those of redis-py have it that are raised if the connection fails.
+        Replies are bytes in RESP2's shapes, also with RESP3. An error reply is an item
+        of the list. It has a note that names the alias, as have the errors of redis-py
+        that are raised if the connection fails.
 
-        If the connection breaks, reads alone are sent once more, and anything with a
-        write is not. Operations that a replica refused, or a server that is loading,
-        wrote nothing: they are sent once more, over a new connection.
+        If the connection breaks, the operations are sent once more if all are reads.
+        Operations refused by a replica, or by a server that is loading, had no effect:
+        they are sent once more, over a new connection.
         """
         pool = self._pool or self._open()
         try:
@@ -81,21 +81,21 @@ class Connection:
                 replies, errors = _exchange(pool, operations)
             self._has_answered = True
             if errors:
-                if again := to_repeat(operations, replies):
+                if again := positions_to_repeat(operations, replies):
                     repeated, _ = _exchange(pool, [operations[i] for i in again])
-                    _put(repeated, again, replies)
+                    _replace_replies(repeated, again, replies)
                 self._explain(replies)
         except RedisError as error:
             self._annotate(error)
             if is_broken(error) and not self._has_answered:
                 with self._only_refusals(error):
-                    _exchange(pool, [_WHO_AM_I])
+                    _exchange(pool, [_CLIENT_ID])
             raise
         return replies
 
     async def asend(self, operations: Sequence[Operation]) -> list[Any]:
         """See send()."""
-        pool = of_running_loop().get(self._endpoint or self.endpoint)
+        pool = pools_of_running_loop().get(self._endpoint or self.endpoint)
         try:
             try:
                 replies, errors = await _aexchange(pool, operations)
@@ -105,56 +105,58 @@ class Connection:
                 replies, errors = await _aexchange(pool, operations)
             self._has_answered = True
             if errors:
-                if again := to_repeat(operations, replies):
+                if again := positions_to_repeat(operations, replies):
                     repeated, _ = await _aexchange(pool, [operations[i] for i in again])
-                    _put(repeated, again, replies)
+                    _replace_replies(repeated, again, replies)
                 self._explain(replies)
         except RedisError as error:
             self._annotate(error)
             if is_broken(error) and not self._has_answered:
                 with self._only_refusals(error):
-                    await _aexchange(pool, [_WHO_AM_I])
+                    await _aexchange(pool, [_CLIENT_ID])
             raise
         return replies
 
     @property
     def client(self) -> redis.Redis:
-        """redis-py's client over the same pool, for commands of one's own."""
+        """redis-py's client over the same pool, for your own commands."""
         if self._client is None:
             self._client = redis.Redis(connection_pool=self._pool or self._open())
         return self._client
 
     @property
     def aclient(self) -> redis.asyncio.Redis:
-        """See client: that of the running event loop."""
-        return of_running_loop().client(self.endpoint)
+        """redis-py's async client of the running event loop."""
+        return pools_of_running_loop().client(self.endpoint)
 
     def close(self) -> None:
-        """Close the sync connections that are idle. A cache's pool is left alone."""
-        if self._pool is not None and self.endpoint.lent is None:
+        """Close the idle sync connections, except those of a cache's pool."""
+        if self._pool is not None and self.endpoint.shared_pool is None:
             self._pool.close_idle()
 
     async def aclose(self) -> None:
         """Close the idle connections of the running loop."""
-        await of_running_loop().retire(self.endpoint)
+        await pools_of_running_loop().retire(self.endpoint)
 
     def _open(self) -> Any:
-        if self.endpoint.lent is None:
+        if self.endpoint.shared_pool is None:
             self._pool = pools.get(self.endpoint)
         else:
             from .cache_pools import NoRetryPool
 
-            self._pool = NoRetryPool(self.endpoint.lent)
+            self._pool = NoRetryPool(self.endpoint.shared_pool)
         return self._pool
 
     def _annotate(self, error: RedisError) -> None:
-        error.add_note(f"ORMIST alias {self.alias.name!r} at {self.endpoint.place}")
+        where = f"at {self.endpoint.safe_url}"
+        error.add_note(f"ORMIST alias {self.alias.name!r} {where}")
 
     @contextmanager
     def _only_refusals(self, cause: RedisError) -> Iterator[None]:
-        """Raise what a server that has never answered says of a missing password.
+        """Raise the AuthenticationError of a server that has not replied yet.
 
-        Redis hangs up on a long request before the password, and its reply may be lost.
+        Redis closes the connection on a long request without a password, and its error
+        reply may be lost.
         """
         try:
             yield
@@ -165,7 +167,7 @@ class Connection:
             pass  # the cause is raised
 
     def _explain(self, replies: list[Any]) -> None:
-        """Name the alias in the errors among *replies*, or say that it is a Cluster."""
+        """Add the alias to the errors in *replies*. Replace those of a Cluster."""
         for i, reply in enumerate(replies):
             if is_of_cluster(reply):
                 replies[i] = self._not_supported(reply)
@@ -174,9 +176,9 @@ class Connection:
 
     def _not_supported(self, error: RedisError) -> NotSupportedError:
         explained = NotSupportedError(
-            f"ORMIST alias {self.alias.name!r} at {self.endpoint.place} is one node of "
-            f"a Cluster, and the keys asked for are not on it ({_code(error)}). This "
-            "version does not support Clusters: name a server that runs without "
+            f"ORMIST alias {self.alias.name!r} at {self.endpoint.safe_url} is one node "
+            f"of a Cluster, and the keys are not on it ({_code(error)}). This version "
+            "does not support Clusters: name a server that runs without "
             "cluster-enabled in LOCATION."
         )
         explained.__cause__ = error
@@ -184,7 +186,7 @@ class Connection:
 
 
 def _is_repeatable(operations: Sequence[Operation], error: BaseException) -> bool:
-    """Whether these may be sent once more: reads, whose connection broke."""
+    """Return whether to send the operations again: reads on a broken connection."""
     is_write = any(operation.is_write for operation in operations)
     return is_broken(error) and not is_write
 
@@ -194,10 +196,10 @@ def _exchange(
 ) -> tuple[list[Any], list[Any]]:
     """Return the replies of one round trip, and the errors among them.
 
-    A connection is used again after an exchange that ended well alone: a reply that was
-    not read must not meet the next command.
+    The connection is reused only after a complete exchange, so that an unread reply is
+    never taken for that of the next command.
     """
-    request = packed(operations)
+    request = encode(operations)
     lease = pool.lease()
     try:
         connection = lease.connection
@@ -219,7 +221,7 @@ async def _aexchange(
     pool: LoopPool, operations: Sequence[Operation]
 ) -> tuple[list[Any], list[Any]]:
     """See _exchange()."""
-    request = packed(operations)
+    request = encode(operations)
     connection = await pool.get_connection()
     try:
         await connection.send_packed_command(request, check_health=False)
@@ -238,24 +240,28 @@ async def _aexchange(
 
 def _reply(connection: Any) -> Any:
     try:
-        return resp2(connection.read_response(disconnect_on_error=False))
+        return normalize_reply(connection.read_response(disconnect_on_error=False))
     except (ResponseError, BusyLoadingError) as error:
         # without a traceback, whose frames would keep the connection
-        return typed(error.with_traceback(None))
+        return unwrap_error(error.with_traceback(None))
 
 
 async def _areply(connection: Any) -> Any:
     try:
-        return resp2(await connection.read_response(disconnect_on_error=False))
+        return normalize_reply(
+            await connection.read_response(disconnect_on_error=False)
+        )
     except (ResponseError, BusyLoadingError) as error:
-        return typed(error.with_traceback(None))
+        return unwrap_error(error.with_traceback(None))
 
 
-def _put(repeated: list[Any], positions: list[int], replies: list[Any]) -> None:
+def _replace_replies(
+    repeated: list[Any], positions: list[int], replies: list[Any]
+) -> None:
     for i, reply in zip(positions, repeated, strict=True):
         replies[i] = reply
 
 
 def _code(error: RedisError) -> str:
-    """The word by which the server names an error: MOVED, CLUSTERDOWN."""
+    """Return the server's code of an error, such as MOVED or CLUSTERDOWN."""
     return str(error.status_code)

@@ -1,4 +1,4 @@
-"""What a pool is built from: the connection classes, their arguments, the limits."""
+"""Endpoints: the connection classes of a pool, their arguments, its limits."""
 
 import inspect
 from collections.abc import Mapping
@@ -11,11 +11,11 @@ from ..exceptions import ImproperlyConfigured
 
 MAX_CONNECTIONS = 50
 TIMEOUT = 20.0
-"""So many seconds to wait for a connection when all are in use."""
+"""Seconds to wait for a connection while all are in use."""
 
 PROTOCOL = 2
 
-# redis-py and its pools hand these to each other; nobody writes them in settings.
+# Arguments that redis-py and its pools pass to each other. They are no settings.
 _INTERNAL = {
     "event_dispatcher",
     "himport_registry",
@@ -34,8 +34,8 @@ _RETRY = ("retry", "retry_on_error", "retry_on_timeout")
 _IN_LOCATION = "Write it in LOCATION, as in 'redis://host:6379/0'."
 _ITSELF = "Write its entries in OPTIONS themselves."
 _OF_POOL = "A pool is made of LOCATION and OPTIONS, or borrowed: name a cache in CACHE."
-_OF_CACHE = "It is an option of a cache, and nothing of it is used here. Leave it out."
-# Options of other libraries, and of redis-py's clients and pools: what to write here.
+_OF_CACHE = "It is an option of a cache, and is not used here. Leave it out."
+# Options of other libraries and of redis-py's clients and pools, with a suggestion.
 _INSTEAD = {
     "ssl": "Write rediss:// in LOCATION instead; the ssl_ options stay in OPTIONS.",
     "connection_pool_kwargs": _ITSELF,
@@ -55,38 +55,38 @@ _INSTEAD = {
     "pickle_version": _OF_CACHE,
     "ignore_exceptions": _OF_CACHE,
 }
-_SYNC_ONLY = {"parser_class", "command_packer"}  # how bytes are cut, not what is sent
+_SYNC_ONLY = {"parser_class", "command_packer"}  # they do not change the request
 
 
 @dataclass(frozen=True, eq=False)
 class Endpoint:
-    """A place to connect to, in both colours.
+    """The server and the options of connections, sync and async.
 
-    async_class: None if there is no twin of *connection_class*. place: the same for
-    people, without user and password. lent: the pool of a cache, used as it is for
-    sync calls.
+    async_class: None if *connection_class* has no async variant. safe_url: for
+    messages, without user and password. shared_pool: the pool of a cache, used for
+    sync calls, or None.
     """
 
     connection_class: type[Any]
     async_class: type[Any] | None
     arguments: Mapping[str, Any] = field(repr=False)
-    place: str
+    safe_url: str
     max_connections: int = MAX_CONNECTIONS
     timeout: float | None = TIMEOUT
-    lent: Any = None
+    shared_pool: Any = None
 
     @cached_property
     def key(self) -> str:
-        """Equal for endpoints that may share a pool: those with all options alike."""
+        """A text that is equal for endpoints with equal options. They share a pool."""
         return _text(
             (self.connection_class, self.arguments, self.max_connections, self.timeout)
         )
 
     @cached_property
     def address(self) -> tuple[str, int | None] | None:
-        """Host and port; a path (a socket's, or an embedded server's folder) and None.
+        """The host and port. For a unix socket or an embedded server, a path and None.
 
-        None for fakeredis, which has neither.
+        None for fakeredis.
         """
         if "server" in self.arguments:
             return None
@@ -97,28 +97,34 @@ class Endpoint:
         return host, int(self.arguments.get("port", 6379))
 
     def async_arguments(self) -> dict[str, Any]:
-        """The arguments for *async_class*. ImproperlyConfigured if one is missing."""
+        """Return the arguments for *async_class*.
+
+        Raises ImproperlyConfigured if it, or one of its arguments, does not exist.
+        """
         if self.async_class is None:
             raise ImproperlyConfigured(
-                f"Cannot make async connections to {self.place}: redis.asyncio has no "
-                f"twin of {self.connection_class.__name__}. Give the alias a LOCATION."
+                f"Cannot make async connections to {self.safe_url}: redis.asyncio has "
+                f"no variant of {self.connection_class.__name__}. Give the alias a "
+                "LOCATION."
             )
         known = arguments_of(self.async_class)
         arguments = {k: v for k, v in self.arguments.items() if k not in _SYNC_ONLY}
         for name, value in arguments.items():
             if name not in known and value:  # TLS with OCSP, say: never dropped
                 raise ImproperlyConfigured(
-                    f"Cannot make async connections to {self.place}: redis.asyncio "
+                    f"Cannot make async connections to {self.safe_url}: redis.asyncio "
                     f"does not know {name!r}. Use sync calls, or remove the option."
                 )
         return {k: v for k, v in arguments.items() if k in known}
 
 
-def checked(where: str, connection_class: type[Any], given: Mapping[str, Any]) -> Any:
-    """The fields of an Endpoint that stand in options: a dict for its constructor.
+def validate_options(
+    where: str, connection_class: type[Any], given: Mapping[str, Any]
+) -> Any:
+    """Return the fields of an Endpoint that are options, as a dict.
 
     where: the setting, for errors ("ORMIST['default']"). Raises ImproperlyConfigured
-    for an option that redis-py does not know, and for those that cannot be ours.
+    for options that redis-py does not know, and for those that are not supported.
     """
     arguments = dict(given)
     max_connections = arguments.pop("max_connections", MAX_CONNECTIONS)
@@ -131,7 +137,7 @@ def checked(where: str, connection_class: type[Any], given: Mapping[str, Any]) -
         isinstance(timeout, int | float) and not isinstance(timeout, bool)
     ):
         raise ImproperlyConfigured(
-            f"{where} has timeout {timeout!r}. Make it seconds, or None for no end."
+            f"{where} has timeout {timeout!r}. Make it seconds, or None for no limit."
         )
     if arguments.pop("decode_responses", False):
         raise ImproperlyConfigured(
@@ -172,18 +178,22 @@ def _check_name(where: str, name: str, connection_class: type[Any]) -> None:
 
 
 def check_arguments(where: str, endpoint: Endpoint) -> Endpoint:
-    """*endpoint*, if redis-py accepts it; ImproperlyConfigured. Nothing connects."""
+    """Return *endpoint*. Raise ImproperlyConfigured if redis-py refuses its arguments.
+
+    No connection is opened.
+    """
     try:
         endpoint.connection_class(**endpoint.arguments)
     except Exception as error:
         raise ImproperlyConfigured(
-            f"{where} cannot be used: redis-py says {error}. Mend LOCATION or OPTIONS."
+            f"{where} cannot be used: redis-py says {error}. "
+            "Correct LOCATION or OPTIONS."
         ) from error
     return endpoint
 
 
-def copied_arguments(pool: Any) -> dict[str, Any]:
-    """The connection arguments of someone else's *pool*, less retries and plumbing."""
+def copy_arguments(pool: Any) -> dict[str, Any]:
+    """Return the connection arguments of another library's *pool*, without retries."""
     known = arguments_of(pool.connection_class) - {"maint_notifications_config"}
     return {
         name: value
@@ -193,7 +203,7 @@ def copied_arguments(pool: Any) -> dict[str, Any]:
 
 
 def arguments_of(connection_class: type[Any]) -> set[str]:
-    """The names that a connection class of redis-py takes, its bases included."""
+    """Return the arguments of a redis-py connection class and its bases."""
     names: set[str] = set()
     for base in connection_class.__mro__:
         if "__init__" in vars(base) and base is not object:
@@ -206,7 +216,7 @@ _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
 def _text(value: Any) -> str:
-    """A text that equal options share; an object that has no text is itself alone."""
+    """Return a text that is equal for equal options. Other objects equal themselves."""
     if isinstance(value, Mapping):
         pairs = sorted((_text(k), _text(v)) for k, v in value.items())
         return "{" + ",".join(map(":".join, pairs)) + "}"

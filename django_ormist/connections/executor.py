@@ -1,4 +1,4 @@
-"""The only code that waits: carries the steps of a flow, in either colour."""
+"""Run flows, sync or async. The only code that waits for I/O."""
 
 from collections.abc import Generator
 from dataclasses import replace
@@ -16,55 +16,55 @@ Batch = list[Operation] | SignalEvent | Call
 
 
 def run(flow: Flow[T], using: str) -> T:
-    """The answer of *flow*, carried over the connection *using*."""
-    connection, dialogue = connections[using], _dialogue(flow)
+    """Return the result of *flow*, run over the connection *using*."""
+    connection, steps = connections[using], _steps(flow)
     replies: list[Any] | Exception | None = None
     try:
         while True:
-            parcel = dialogue.send(replies)
-            if isinstance(parcel, list):
+            batch = steps.send(replies)
+            if isinstance(batch, list):
                 if has_listeners():
-                    replies = instrumentation.send(connection, parcel)
+                    replies = instrumentation.send(connection, batch)
                 else:
-                    replies = connection.send(parcel)
-            elif isinstance(parcel, Call):
-                replies = _raised_by(parcel)
+                    replies = connection.send(batch)
+            elif isinstance(batch, Call):
+                replies = _call(batch)
             else:
-                parcel.signal.send(parcel.sender, **parcel.arguments)
+                batch.signal.send(batch.sender, **batch.arguments)
                 replies = None
     except StopIteration as done:
-        answer: T = done.value
-        return answer
+        value: T = done.value
+        return value
     finally:
-        dialogue.close()
+        steps.close()
 
 
 async def arun(flow: Flow[T], using: str) -> T:
     """See run()."""
-    connection, dialogue = connections[using], _dialogue(flow)
+    connection, steps = connections[using], _steps(flow)
     replies: list[Any] | Exception | None = None
     try:
         while True:
-            parcel = dialogue.send(replies)
-            if isinstance(parcel, list):
+            batch = steps.send(replies)
+            if isinstance(batch, list):
                 if has_listeners():
-                    replies = await instrumentation.asend(connection, parcel)
+                    replies = await instrumentation.asend(connection, batch)
                 else:
-                    replies = await connection.asend(parcel)
-            elif isinstance(parcel, Call):
-                replies = await _araised_by(parcel)
+                    replies = await connection.asend(batch)
+            elif isinstance(batch, Call):
+                replies = await _acall(batch)
             else:
-                await parcel.signal.asend(parcel.sender, **parcel.arguments)
+                await batch.signal.asend(batch.sender, **batch.arguments)
                 replies = None
     except StopIteration as done:
-        answer: T = done.value
-        return answer
+        value: T = done.value
+        return value
     finally:
-        dialogue.close()
+        steps.close()
 
 
-def _raised_by(call: Call) -> Exception | None:
-    """Make the call, and return what it raised, which the flow is to meet."""
+def _call(call: Call) -> Exception | None:
+    """Make the call. Return the exception to throw into the flow, or None."""
     try:
         getattr(call.target, call.method)(**call.arguments)
     except Exception as error:
@@ -72,8 +72,8 @@ def _raised_by(call: Call) -> Exception | None:
     return None
 
 
-async def _araised_by(call: Call) -> Exception | None:
-    """See _raised_by()."""
+async def _acall(call: Call) -> Exception | None:
+    """See _call()."""
     try:
         await getattr(call.target, f"a{call.method}")(**call.arguments)
     except Exception as error:
@@ -81,42 +81,43 @@ async def _araised_by(call: Call) -> Exception | None:
     return None
 
 
-def _dialogue(flow: Flow[T]) -> Generator[Batch, Any, T]:
-    """What *flow* wants sent, one parcel at a time; takes the raw replies."""
-    answer: Any = None
+def _steps(flow: Flow[T]) -> Generator[Batch, Any, T]:
+    """Yield the batches of *flow*, receive their raw replies, and return its result."""
+    result: Any = None
     raised: Exception | None = None
     try:
         while True:
-            step = flow.send(answer) if raised is None else flow.throw(raised)
+            step = flow.send(result) if raised is None else flow.throw(raised)
             raised = None
             if isinstance(step, Operation):
                 replies = yield [step]
                 if isinstance(replies[0], Exception):
-                    replies = yield from _settled([step], replies)
-                answer = step.parse(replies[0])
+                    replies = yield from _reload_scripts([step], replies)
+                result = step.parse(replies[0])
             elif isinstance(step, SignalEvent):
-                answer = yield step
+                result = yield step
             elif isinstance(step, Call):
-                raised, answer = (yield step), None
+                raised, result = (yield step), None
             elif step:
-                replies = yield from _settled(step, (yield step))
-                answer = [each.parse(r) for each, r in zip(step, replies, strict=True)]
+                replies = yield from _reload_scripts(step, (yield step))
+                result = [each.parse(r) for each, r in zip(step, replies, strict=True)]
             else:
-                answer = []
+                result = []
     except StopIteration as done:
-        result: T = done.value
-        return result
+        value: T = done.value
+        return value
     finally:
         flow.close()
 
 
-def _settled(
+def _reload_scripts(
     operations: list[Operation], replies: list[Any]
 ) -> Generator[Batch, Any, list[Any]]:
-    """The replies, after one trip more if the server did not know a script.
+    """Return the replies. Send unknown scripts again, in one more round trip.
 
-    Operations sent together do not depend on each other, and one that met
-    NOSCRIPT did nothing: only those are sent again, with the script's source.
+    Operations in a batch do not depend on each other, and one that failed with
+    NOSCRIPT had no effect. Only those are sent again, with the script's source. Raises
+    the first error among the replies.
     """
     unknown = [i for i, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
     if unknown:

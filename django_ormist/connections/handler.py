@@ -29,10 +29,10 @@ else:
 
 
 class ConnectionHandler(_Handler):
-    """Looks aliases up. One Connection an alias and process, made on first use.
+    """The connections by alias, one per process, made on first use.
 
-    A Connection keeps nothing of a request, so threads and contexts share it, where
-    Django's handlers make one for each.
+    A Connection has no state of a request. So threads and contexts share it, unlike
+    those of Django's other handlers.
     """
 
     settings_name = "ORMIST"
@@ -44,10 +44,10 @@ class ConnectionHandler(_Handler):
         self._space: str | None = None
 
     def __getitem__(self, alias: str) -> Connection:
-        # Called several times for each operation, so production pays one look-up.
+        # Called several times per operation: one look-up in production.
         if redirection.has_begun or "django.test.utils" in sys.modules:
             space = redirection.space()
-            if space != self._space:  # a test run began since
+            if space != self._space:  # a test run has begun
                 self._space, self._connections = space, SimpleNamespace()
         try:
             found: Connection = self._connections.__dict__[alias]
@@ -64,18 +64,18 @@ class ConnectionHandler(_Handler):
         return redirection.connect(conf.read(alias, self.settings))
 
     def reset(self) -> None:
-        """Read the settings anew on the next use, and close the pools made of them."""
+        """Drop the connections and their pools. The next use reads the settings."""
         self.__dict__.pop("settings", None)
         self._settings: Any = None
         self._connections = SimpleNamespace()
-        pools.forget()
+        pools.drop()
 
 
 connections = ConnectionHandler()
 
 
 def connect_signals() -> None:
-    """Follow changes of ORMIST and CACHES, as override_settings makes. Idempotent."""
+    """Follow changes of ORMIST and CACHES by override_settings(). Idempotent."""
     setting_changed.connect(_reset, dispatch_uid="django_ormist.connections")
 
 

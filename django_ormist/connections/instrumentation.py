@@ -1,6 +1,6 @@
-"""Who looks on while operations travel: a log, spans, and whoever asks to.
+"""Round trips for the log, for OpenTelemetry's spans and for listeners.
 
-Where nobody does, a trip costs a look at three places, half a microsecond at most.
+Without these, a round trip costs three checks, at most half a microsecond.
 """
 
 import logging
@@ -19,14 +19,14 @@ logger = logging.getLogger("django_ormist.operations")
 
 
 class RoundTrip(NamedTuple):
-    """One round trip: what was sent to which alias, when, and how long it took.
+    """One round trip: its operations, its alias, its start and its duration.
 
-    address: as Endpoint's. began_ns: since 1970. error: what came in place of replies,
-    None if they came.
+    url: the server, without user and password. address: as Endpoint.address. began_ns:
+    nanoseconds since 1970. error: the exception raised in place of replies, or None.
     """
 
     using: str
-    place: str
+    url: str
     address: tuple[str, int | None] | None
     operations: Sequence[Operation]
     began_ns: int
@@ -40,75 +40,78 @@ class RoundTrip(NamedTuple):
 
     @property
     def summary(self) -> str:
-        """The names in short: ``GET, ZSCORE x5``."""
+        """The names, with repeated ones counted: ``GET, ZSCORE x5``."""
         counted = ((name, len(list(same))) for name, same in groupby(self.names))
         return ", ".join(name if n == 1 else f"{name} x{n}" for name, n in counted)
 
     @property
     def keys(self) -> int:
-        """How many keys were named."""
+        """The number of keys in all operations."""
         return sum(len(operation.keys) for operation in self.operations)
 
     @property
     def milliseconds(self) -> float:
+        """The duration in milliseconds."""
         return self.duration_ns / 1_000_000
 
     @property
     def is_first_load(self) -> bool:
-        """Whether it only told the server scripts that it did not know."""
+        """Whether the round trip only sends the source of unknown scripts."""
         return all(operation.with_source for operation in self.operations)
 
 
 Listener = Callable[[RoundTrip], None]
 
-_watchers: ContextVar[tuple[Listener, ...]] = ContextVar("ormist_watchers", default=())
+_listeners: ContextVar[tuple[Listener, ...]] = ContextVar(
+    "ormist_listeners", default=()
+)
 
 
-def add_listener(watcher: Listener) -> None:
-    """Call *watcher* with each trip of this thread, or task and what it starts."""
-    _watchers.set((*_watchers.get(), watcher))
+def add_listener(listener: Listener) -> None:
+    """Call *listener* with each round trip of this thread, or task and its children."""
+    _listeners.set((*_listeners.get(), listener))
 
 
-def remove_listener(watcher: Listener) -> None:
-    """Call it no more."""
-    _watchers.set(tuple(each for each in _watchers.get() if each != watcher))
+def remove_listener(listener: Listener) -> None:
+    """Stop calling *listener*."""
+    _listeners.set(tuple(each for each in _listeners.get() if each != listener))
 
 
 @contextmanager
-def listening(watcher: Listener) -> Iterator[None]:
-    """Call *watcher* with each trip of the block."""
-    add_listener(watcher)
+def listening(listener: Listener) -> Iterator[None]:
+    """Call *listener* with each round trip of the block."""
+    add_listener(listener)
     try:
         yield
     finally:
-        remove_listener(watcher)
+        remove_listener(listener)
 
 
 def has_listeners() -> bool:
-    """Whether anybody looks on."""
+    """Return whether there is a listener, a DEBUG log, or a tracer."""
     return bool(
-        _watchers.get()
+        _listeners.get()
         or logger.isEnabledFor(logging.DEBUG)
         or ("opentelemetry.trace" in sys.modules and _tracer() is not None)
     )
 
 
 def send(connection: Any, operations: Sequence[Operation]) -> list[Any]:
-    """``connection.send()``, and whoever looks on is told."""
-    with _told(connection, operations):
+    """Call ``connection.send()``, and pass the round trip to the listeners."""
+    with _timed(connection, operations):
         replies: list[Any] = connection.send(operations)
         return replies
 
 
 async def asend(connection: Any, operations: Sequence[Operation]) -> list[Any]:
     """See send()."""
-    with _told(connection, operations):
+    with _timed(connection, operations):
         replies: list[Any] = await connection.asend(operations)
         return replies
 
 
 @contextmanager
-def _told(connection: Any, operations: Sequence[Operation]) -> Iterator[None]:
+def _timed(connection: Any, operations: Sequence[Operation]) -> Iterator[None]:
     began_ns, start = time.time_ns(), time.perf_counter_ns()
     error: BaseException | None = None
     try:
@@ -117,17 +120,17 @@ def _told(connection: Any, operations: Sequence[Operation]) -> Iterator[None]:
         error = raised
         raise
     finally:
-        trip = RoundTrip(
+        round_trip = RoundTrip(
             connection.alias.name,
-            connection.endpoint.place,
+            connection.endpoint.safe_url,
             connection.endpoint.address,
             operations,
             began_ns,
             time.perf_counter_ns() - start,
             error,
         )
-        for tell in (_log, _span, *_watchers.get()):
-            tell(trip)
+        for listener in (_log, _span, *_listeners.get()):
+            listener(round_trip)
 
 
 def _name(operation: Operation) -> str:
@@ -135,27 +138,27 @@ def _name(operation: Operation) -> str:
     return command.name if isinstance(command, Script) else command
 
 
-def _log(trip: RoundTrip) -> None:
+def _log(round_trip: RoundTrip) -> None:
     if logger.isEnabledFor(logging.DEBUG):
         logger.debug(
             "%s: %s; %d keys, %.3f ms",
-            trip.using,
-            trip.summary,
-            trip.keys,
-            trip.milliseconds,
+            round_trip.using,
+            round_trip.summary,
+            round_trip.keys,
+            round_trip.milliseconds,
             extra={
-                "alias": trip.using,
-                "operations": trip.names,
-                "keys": trip.keys,
-                "duration_ms": trip.milliseconds,
+                "alias": round_trip.using,
+                "operations": round_trip.names,
+                "keys": round_trip.keys,
+                "duration_ms": round_trip.milliseconds,
             },
         )
 
 
 def _tracer() -> Any:
-    """OpenTelemetry's tracer; None where no provider is configured, or not for us.
+    """Return OpenTelemetry's tracer; None if there is no provider, or we are disabled.
 
-    It is never imported here: a process that has a provider has imported it.
+    OpenTelemetry is not imported here: a process with a provider has imported it.
     """
     trace: Any = sys.modules["opentelemetry.trace"]
     if isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
@@ -165,32 +168,32 @@ def _tracer() -> Any:
     return trace.get_tracer("django_ormist")
 
 
-def _span(trip: RoundTrip) -> None:
-    """A span of one trip, in the words of OpenTelemetry for databases. No values."""
+def _span(round_trip: RoundTrip) -> None:
+    """Create a span, by OpenTelemetry's conventions for databases. No values."""
     tracer = "opentelemetry.trace" in sys.modules and _tracer()
     if not tracer:
         return
     trace: Any = sys.modules["opentelemetry.trace"]
     attributes = {
         "db.system.name": "redis",
-        "db.operation.name": trip.summary,
-        "db.operation.batch.size": len(trip.operations),
-        "ormist.alias": trip.using,
-        "ormist.place": trip.place,
-        "ormist.keys": trip.keys,
+        "db.operation.name": round_trip.summary,
+        "db.operation.batch.size": len(round_trip.operations),
+        "ormist.alias": round_trip.using,
+        "ormist.url": round_trip.url,
+        "ormist.keys": round_trip.keys,
     }
-    if trip.address is not None:
-        host, port = trip.address
+    if round_trip.address is not None:
+        host, port = round_trip.address
         attributes["server.address"] = host
         if port is not None:
             attributes["server.port"] = port
     span = tracer.start_span(
-        f"ormist {trip.summary}",
+        f"ormist {round_trip.summary}",
         kind=trace.SpanKind.CLIENT,
         attributes=attributes,
-        start_time=trip.began_ns,
+        start_time=round_trip.began_ns,
     )
-    if trip.error is not None:
-        span.record_exception(trip.error)
-        span.set_status(trace.Status(trace.StatusCode.ERROR, str(trip.error)))
-    span.end(trip.began_ns + trip.duration_ns)
+    if round_trip.error is not None:
+        span.record_exception(round_trip.error)
+        span.set_status(trace.Status(trace.StatusCode.ERROR, str(round_trip.error)))
+    span.end(round_trip.began_ns + round_trip.duration_ns)

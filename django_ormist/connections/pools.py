@@ -1,4 +1,4 @@
-"""The pools of sync connections: one a process for all that share every option."""
+"""The sync pools of this process: one for each set of equal options."""
 
 import os
 import threading
@@ -11,11 +11,11 @@ from .thread_pools import BytesPacker, ThreadPool
 
 
 class Pools:
-    """Makes each pool once, whatever number of threads asks first.
+    """The pools by endpoint. Each is made once, even if threads race for it.
 
-    lock: also held while a cache is asked for its pool. After a fork the child has a
-    new one, since a thread that is not in the child may hold the old; the pools
-    themselves notice a fork and connect anew.
+    lock: also held while a cache's pool is looked up. After a fork the child has a new
+    lock, since a thread that does not exist in the child may hold the old one. The
+    pools themselves detect a fork and connect anew.
     """
 
     def __init__(self) -> None:
@@ -34,11 +34,11 @@ class Pools:
                 pool = self._pools[endpoint.key] = _pool(endpoint)
             return pool
 
-    def forget(self) -> None:
-        """Close what is idle of every pool of ours. The next use makes new ones."""
+    def drop(self) -> None:
+        """Close idle connections and drop our pools. They are recreated on next use."""
         with self.lock:
-            forgotten, self._pools = self._pools, {}
-        for pool in forgotten.values():
+            dropped, self._pools = self._pools, {}
+        for pool in dropped.values():
             pool.close_idle()
 
     def _renew_lock(self) -> None:

@@ -1,4 +1,4 @@
-"""Operations as the bytes of a request, and RESP3's replies in the shapes of RESP2."""
+"""Encoding of operations as requests, and RESP3's replies in the shapes of RESP2."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,8 +10,8 @@ from ..operations.operation import Operation
 _RESP3 = (dict, float, bool, set, frozenset)
 
 
-def packed(operations: Sequence[Operation]) -> list[bytes]:
-    """The request for all *operations*, in one piece so that it is one system call."""
+def encode(operations: Sequence[Operation]) -> list[bytes]:
+    """Return the request for all *operations*, in one piece for one system call."""
     if len(operations) == 1:
         return [_command(operations[0].wire_args())]
     return [b"".join([_command(operation.wire_args()) for operation in operations])]
@@ -20,9 +20,9 @@ def packed(operations: Sequence[Operation]) -> list[bytes]:
 def _command(words: tuple[Any, ...]) -> bytes:
     if " " in words[0]:  # "MEMORY USAGE" is two words to the server
         words = (*words[0].split(), *words[1:])
-    # hiredis makes the text of an int in the middle of its work, where a signal handler
-    # may run, and ends the process if that raises: it is given bytes alone.
-    # The types that words have are told apart here: a call for each costs more.
+    # hiredis converts an int in the middle of its work, where a signal handler may run,
+    # and ends the process if that raises. So all words are converted to bytes first.
+    # The common types are checked inline, since a call for each word costs more.
     sent: list[Any] = [
         word
         if (kind := type(word)) is bytes
@@ -46,11 +46,11 @@ def as_bytes(word: Any) -> Any:
     return word
 
 
-def resp2(reply: Any) -> Any:
-    """*reply* as RESP2 would have it: a map is a flat list, a double is its text.
+def normalize_reply(reply: Any) -> Any:
+    """Return *reply* in its RESP2 shape: a map as a flat list, a double as text.
 
-    Only the outermost shape is looked at, for speed. The one operation of ours that is
-    answered by lists of doubles, ZRANGEBYSCORE with its scores, reads both shapes.
+    Only the outermost shape is converted, for speed. Our one operation with a list of
+    doubles in its reply, ZRANGEBYSCORE with scores, reads both shapes.
     """
     if type(reply) not in _RESP3:
         return reply

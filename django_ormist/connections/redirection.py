@@ -1,13 +1,13 @@
-"""Test runs: every alias writes to a key space of the run's own.
+"""Redirection of every alias to a separate key space in test runs.
 
-In a test run an alias keeps its server, or goes to its TEST LOCATION, and every key
-begins with ``KEY_PREFIX:test-RUN``. A run is recognized by pytest's plugin, which calls
-begin(), by Django's setup_test_environment(), and by ``manage.py test``. A process that
-has been in a test run stays in it until it ends: what comes late, from a thread or at
-exit, is a test's too.
+In a test run an alias keeps its server, or uses its TEST LOCATION, and every key begins
+with ``KEY_PREFIX:test-RUN``. A run is recognized by the pytest plugin, which calls
+begin(), by Django's setup_test_environment(), and by ``manage.py test``. A process
+stays in its test run until it ends, so that late writes, from a thread or at exit, are
+redirected too.
 
-The process that began the run removes its keys at the end. A run that was killed leaves
-them; a later one removes what is older than a day.
+The process that began the run removes its keys at the end. A killed run leaves its
+keys, and a later run removes them after a day.
 """
 
 import glob
@@ -35,26 +35,26 @@ STALE_AFTER = 24 * 60 * 60
 """Seconds after which the keys of another run are removed."""
 
 ENVIRONMENT_VARIABLE = "DJANGO_ORMIST_TEST_RUN"
-"""``WORKER@PATH``: tells the children that multiprocessing spawns their run."""
+"""``WORKER@PATH``: the run, for child processes that multiprocessing spawns."""
 
 _NAME = re.compile(rb"([0-9a-f]{8})-[0-9a-f]{12}(?=[-:])")
 
 _lock = threading.Lock()
 has_begun = False
-"""Whether this process has been in a test run. It stays so."""
+"""Whether this process is, or has been, in a test run."""
 
 _run: "Run | None" = None
 
 
 def begin() -> None:
-    """Declare that this process runs tests, before Django can tell."""
+    """Declare that this process runs tests."""
     global has_begun
     has_begun = True
     current()  # for children
 
 
 def end() -> None:
-    """Remove the keys of the run that this process began. Harmless otherwise."""
+    """Remove the keys of the run that this process began, if any."""
     if _run is not None and _run.is_own:
         _run.empty()
 
@@ -77,7 +77,7 @@ def current() -> "Run":
 
 
 def connect(alias: conf.Alias) -> Connection:
-    """Return the connection of *alias*, redirected in a test run. Nothing connects."""
+    """Return the connection of *alias*, redirected in a test run. No I/O."""
     if _is_test_command() or _is_child_of_run():
         begin()
     if space() is None:
@@ -90,7 +90,7 @@ def connect(alias: conf.Alias) -> Connection:
 
 
 def _is_test_environment() -> bool:
-    """Whether Django was told that tests run, now or earlier."""
+    """Return whether Django's test environment is, or has been, set up."""
     global has_begun
     utils = sys.modules.get("django.test.utils")
     if utils is not None and (
@@ -101,7 +101,7 @@ def _is_test_environment() -> bool:
 
 
 def _is_test_command() -> bool:
-    """Whether this is ``manage.py test``, whose apps start before its runner does."""
+    """Return whether this is ``manage.py test``, whose apps load before its runner."""
     program = os.path.basename(sys.argv[0]) if sys.argv else ""
     is_django = program in ("manage.py", "django-admin", "django-admin.exe") or (
         sys.argv[0:1] and sys.argv[0].endswith(os.path.join("django", "__main__.py"))
@@ -110,7 +110,7 @@ def _is_test_command() -> bool:
 
 
 def _is_child_of_run() -> bool:
-    """Whether multiprocessing started this process, from one in a test run.
+    """Return whether multiprocessing started this process from one in a test run.
 
     Other programs that a test starts are not redirected: they might outlive it.
     """
@@ -122,7 +122,7 @@ def _is_child_of_run() -> bool:
 
 
 def _worker_number() -> int:
-    """Return the number of this worker of ``manage.py test --parallel``, else 0."""
+    """Return the number of this worker of ``manage.py test --parallel``, or 0."""
     return getattr(sys.modules.get("django.test.runner"), "_worker_id", 0)
 
 
@@ -139,11 +139,11 @@ def _make_run() -> "Run":
 
 
 class Run:
-    """The key spaces of one run of tests: of its process and of its workers.
+    """The key spaces of one test run: of its process and of its workers.
 
-    path: what the names of its files begin with. A process that did not begin the run,
-    and may be terminated, writes the aliases it uses to one. worker: the name of this
-    worker, or "". owner: the pid of the process that began it.
+    path: the prefix of the names of its files. A child process may be terminated, so it
+    writes the aliases that it uses to such a file. worker: the name of this worker, or
+    "". owner: the pid of the process that began the run.
     """
 
     def __init__(self, path: str, worker: str, owner: int) -> None:
@@ -156,12 +156,12 @@ class Run:
 
     @property
     def is_own(self) -> bool:
-        """Whether this process began it."""
+        """Whether this process began the run."""
         return os.getpid() == self._owner
 
     @property
     def space(self) -> str:
-        """The name of the space of this process: the run's, and the worker's."""
+        """The name of this process's key space: the run's, and the worker's."""
         worker = self._worker_name
         return f"test-{self.name}-{worker}" if worker else f"test-{self.name}"
 
@@ -171,7 +171,7 @@ class Run:
         return f"w{number}" if number else self._worker
 
     def export(self) -> None:
-        """Tell the processes that this one starts."""
+        """Set the environment variable for child processes."""
         os.environ[ENVIRONMENT_VARIABLE] = f"{self._worker_name}@{self._path}"
 
     def prefix(self, base: str, *parts: object) -> str:
@@ -181,20 +181,20 @@ class Run:
         return f"{base}:{name.translate(str.maketrans('{}:', '()_'))}"
 
     def use(self, connection: "RedirectedConnection") -> None:
-        """Remember that *connection* was used, so that its keys are removed."""
+        """Record that *connection* was used, so that its keys are removed."""
         if connection.endpoint.address is None:  # fakeredis ends with its process
             return
         if self.is_own or _worker_number():
-            place = (connection.endpoint.key, connection.base)
-            self._used.setdefault(place, connection)
+            server = (connection.endpoint.key, connection.base)
+            self._used.setdefault(server, connection)
             self.empty_at_exit()
         if not self.is_own:
             with open(f"{self._path}.{os.getpid()}", "a") as file:
                 file.write(f"{connection.alias.name}\n")
 
     def empty_at_exit(self) -> None:
-        """Let this process call empty() when it ends. Idempotent."""
-        # Not atexit, which multiprocessing's children do not run.
+        """Call empty() at the end of this process. Idempotent."""
+        # Not with atexit, which multiprocessing's children do not run.
         from multiprocessing.util import Finalize
 
         if self._emptied_by != os.getpid():
@@ -202,7 +202,7 @@ class Run:
             Finalize(None, self.empty, exitpriority=-10)
 
     def empty(self) -> None:
-        """Remove the keys of this process; in the one that began the run, all keys."""
+        """Remove the keys of this process, or of the run if this process began it."""
         used, self._used = self._used, {}
         start = self.name if self.is_own else self.space.removeprefix("test-")
         for connection in (*used.values(), *self._used_by_others()):
@@ -216,7 +216,7 @@ class Run:
         return [f"{self._path}.{os.getpid()}"]
 
     def _used_by_others(self) -> Iterator[Connection]:
-        """Yield a connection for each alias that a process used which was ended."""
+        """Yield a connection for each alias that a child process has used."""
         if not self.is_own:
             return
         names = {name for path in self._files() for name in _lines(path)}
@@ -231,7 +231,7 @@ def _lines(path: str) -> list[str]:
 class RedirectedConnection(Connection):
     """The connection of an alias in a test run.
 
-    base: what its KEY_PREFIX begins with, before the name of the run.
+    base: the beginning of its KEY_PREFIX, before the name of the run.
     """
 
     def __init__(self, alias: conf.Alias, run: Run) -> None:
@@ -265,7 +265,7 @@ class RedirectedConnection(Connection):
 
 
 def _remove(connection: Any, start: bytes) -> None:
-    """Remove the keys of the space *start*, and those that a killed run left."""
+    """Remove the keys of the space *start*, and stale keys of killed runs."""
     from ..operations.stats import scan
 
     root = f"{connection.base}:test-".encode()
@@ -282,7 +282,7 @@ def _remove(connection: Any, start: bytes) -> None:
             if int(cursor) == 0:
                 return
     except (ConnectionError, TimeoutError):
-        return  # a server of the tests that has ended, or one for a later run to tidy
+        return  # the server has ended, or a later run removes the keys
     except RedisError as error:
         warnings.warn(
             f"The keys under {root.decode()!r} of ORMIST[{connection.alias.name!r}] "
@@ -293,7 +293,7 @@ def _remove(connection: Any, start: bytes) -> None:
 
 
 def _is_over(rest: bytes, start: bytes) -> bool:
-    """Whether a key, after ``KEY_PREFIX:test-``, is of the space *start*, or stale."""
+    """Return whether a key, after ``KEY_PREFIX:test-``, is of *start*, or stale."""
     if rest.startswith((start + b"-", start + b":")):
         return True
     found = _NAME.match(rest)

@@ -1,4 +1,4 @@
-"""Errors that the server replied: their kind, and what to send again."""
+"""Error replies: their types, and which operations to send again."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -30,11 +30,11 @@ _UNAUTHENTICATED = "Protocol error: unauthenticated"
 _REFUSED = (ReadOnlyError, MasterDownError, BusyLoadingError)
 
 
-def typed(error: RedisError) -> RedisError:
-    """Return *error* as redis-py types it where the server says the same plainly.
+def unwrap_error(error: RedisError) -> RedisError:
+    """Return *error* with redis-py's type for its code, also if a script wrapped it.
 
-    Raises AuthenticationError for the protocol error by which Redis up to 7.0 refuses a
-    long request before the password; it closes the connection then.
+    Raises AuthenticationError for the protocol error of Redis up to 7.0 on a long
+    request without a password. The server then closes the connection.
     """
     text = str(error)
     if text.startswith(_UNAUTHENTICATED):
@@ -47,19 +47,21 @@ def typed(error: RedisError) -> RedisError:
 
 
 def is_refusal(reply: Any) -> bool:
-    """Whether a server refused because it is none to write to, or not ready.
+    """Return whether the server refused since it is a replica, or not ready.
 
-    It has written nothing then: a script is refused at its first write, and whether the
-    server is a replica cannot change within it.
+    Then the operation had no effect: a script is refused at its first write, and a
+    server does not become a replica during a script.
     """
     return isinstance(reply, _REFUSED)
 
 
-def to_repeat(operations: Sequence[Operation], replies: Sequence[Any]) -> list[int]:
-    """Return the positions of what to send again, once the name was resolved anew.
+def positions_to_repeat(
+    operations: Sequence[Operation], replies: Sequence[Any]
+) -> list[int]:
+    """Return the positions of the operations to send again over a new connection.
 
-    None without a refusal; else the refused ones, and the reads, which a server that is
-    the primary no more may have answered from the past.
+    Without a refusal the list is empty. Otherwise it has the refused operations, and
+    all reads, since a former primary may have replied with old data.
     """
     if not any(map(is_refusal, replies)):
         return []
@@ -75,5 +77,5 @@ def _refused_or_read(
 
 
 def is_of_cluster(error: Any) -> bool:
-    """Whether only a node of a Cluster replies so."""
+    """Return whether this is an error of a Cluster node."""
     return isinstance(error, AskError | ClusterDownError) and not is_refusal(error)

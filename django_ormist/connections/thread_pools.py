@@ -1,14 +1,13 @@
-"""The pools of sync connections: shared by threads, safe where signal handlers raise.
+"""Pools of sync connections, shared by threads and safe if signal handlers raise.
 
 A signal handler (Ctrl-C, an alarm, Celery's soft time limit) may raise between any two
-steps of Python, within redis-py's pools too. A lock of theirs then stays locked, a slot
-is never given back, or a connection that is half connected goes to the next caller. So
-here
+bytecodes, also within redis-py's pools. Then a lock stays locked, a slot is never
+returned, or the next caller gets a half-connected connection. To avoid this:
 
-* nothing is locked: idle connections are a list, free slots a queue, whose methods are
-  each one step of C;
-* a slot is an object that comes back when it is lost;
-* a connection is idle only after a connect and an exchange that ended well.
+* There are no locks. Idle connections are a list and free slots a queue, whose methods
+  are atomic.
+* A slot that is garbage collected adds a new one to the queue.
+* A connection becomes idle only after a complete connect or exchange.
 """
 
 import builtins
@@ -32,24 +31,24 @@ from redis.exceptions import (
 
 from .protocol import as_bytes
 
-# redis-py puts these below ConnectionError, but the server has answered, or nobody
-# has been asked. Trying again would not help.
+# redis-py derives these from ConnectionError, but the server has replied, or no command
+# was sent. A retry would not help.
 _FINAL = (AuthenticationError, AuthorizationError, MaxConnectionsError)
 
 
 def is_broken(error: BaseException) -> bool:
-    """Whether the connection broke, so that it is unknown if a command arrived."""
+    """Return whether the connection broke. A command may or may not have arrived."""
     return isinstance(error, ConnectionError) and not isinstance(error, _FINAL)
 
 
-def _nothing() -> None:
-    """A weak reference to nothing."""
+def _dead_reference() -> None:
+    """Return None, as a dead weak reference does."""
 
 
 class Slot:
-    """The right to use one connection. A slot that is lost puts another in its place.
+    """The right to use one connection. If it is garbage collected, a new one is made.
 
-    generation: tells the slots of a parent process from those of its child.
+    generation: distinguishes the slots of a parent process from those of its child.
     """
 
     __slots__ = ("__weakref__", "_free", "generation")
@@ -59,13 +58,14 @@ class Slot:
         self.generation = generation
 
     def __del__(self) -> None:
-        free = getattr(self, "_free", _nothing)()  # it may be half made
+        # __init__() may have been interrupted.
+        free = getattr(self, "_free", _dead_reference)()
         if free is not None:
             free.put(Slot(free, self.generation))
 
 
 class Lease:
-    """One use of a connection. Its slot is None once it was given back."""
+    """One use of a connection. Its slot is None after give_back()."""
 
     __slots__ = ("connection", "handled", "slot")
 
@@ -76,9 +76,9 @@ class Lease:
 
 
 class ThreadPool(redis.ConnectionPool):
-    """At most *max_connections*, and *timeout* seconds of waiting for one.
+    """A pool of *max_connections*. Threads wait *timeout* seconds for a free one.
 
-    era: counts renewals. Connections of an earlier era are closed, not used again.
+    era: the number of renewals. Connections of an earlier era are closed, not reused.
     """
 
     def __init__(self, timeout: float | None, **arguments: Any) -> None:
@@ -87,36 +87,36 @@ class ThreadPool(redis.ConnectionPool):
         super().__init__(**arguments)
 
     def __del__(self) -> None:
-        pass  # redis-py's subtracts from counts that are not kept here
+        pass  # redis-py's own updates counts that do not exist here
 
     def reset(self) -> None:
-        """Start anew, without the connections of before: a child shares them."""
+        """Drop all connections, since a child process shares them with its parent."""
         free: SimpleQueue[Slot] = SimpleQueue()
         generation = object()
         for _ in range(self.max_connections):
             free.put(Slot(free, generation))
-        self._made: weakref.WeakSet[Any] = weakref.WeakSet()
+        self._connections: weakref.WeakSet[Any] = weakref.WeakSet()
         self._available_connections: list[Any] = []
         self._free, self._generation = free, generation
         self.pid = os.getpid()
 
     @property
     def _in_use_connections(self) -> set[Any]:  # type: ignore[override]
-        """The connections that redis-py looks for under this name."""
-        return set(self._made).difference(self._available_connections)
+        """The connections in use, under redis-py's name."""
+        return set(self._connections).difference(self._available_connections)
 
     def _checkpid(self) -> None:
-        # Threads of a child that come here at once may each reset. A slot that the
-        # first has taken is then of another generation, and dropped.
+        # Several threads of a child may reset at once. A slot that the first has
+        # taken is then of another generation, and dropped.
         if self.pid != os.getpid():
             self.reset()
 
-    # For us
+    # For Connection
 
     def lease(self) -> Lease:
         """Return a lease of a connection that is connected and healthy.
 
-        Raises MaxConnectionsError if none came free in time.
+        Raises MaxConnectionsError after *timeout* seconds.
         """
         self._checkpid()
         free = self._free
@@ -128,9 +128,9 @@ class ThreadPool(redis.ConnectionPool):
             raise
 
     def give_back(self, lease: Lease, is_sound: bool = True) -> None:
-        """End a lease; the connection is closed unless it *is_sound*.
+        """End a lease. Close the connection unless it *is_sound*.
 
-        Does nothing the second time, so an interrupted call may be repeated.
+        A second call has no effect, so an interrupted call may be repeated.
         """
         connection, free, generation = lease.connection, self._free, self._generation
         slot, lease.slot = lease.slot, None
@@ -146,17 +146,17 @@ class ThreadPool(redis.ConnectionPool):
                 free.put(slot)
 
     def renew(self, connection: Any) -> None:
-        """Close the siblings of *connection*: idle ones now, others once given back.
+        """Close all connections: idle ones now, others when they are given back.
 
-        The next ones resolve the name of the server anew. Does nothing if that was done
-        since *connection* was made.
+        New ones resolve the name of the server again. A call has no effect if the pool
+        was renewed after *connection* was made.
         """
         if connection.era == self.era:
             self.era += 1
             self.close_idle()
 
     def close_idle(self) -> None:
-        """Close the connections that nobody uses."""
+        """Close the idle connections."""
         with suppress(IndexError):
             while True:
                 self._available_connections.pop().disconnect()
@@ -175,8 +175,8 @@ class ThreadPool(redis.ConnectionPool):
     def release(self, connection: Any) -> None:
         """See give_back().
 
-        A client calls it in a `finally`: an exception on its way, other than redis-py's
-        own, may have come between a command and its reply.
+        A client calls it in a `finally`. An exception in progress, other than
+        redis-py's own, may have been raised between a command and its reply.
         """
         lease: Lease | None = vars(connection).pop("lease", None)
         if lease is not None:
@@ -185,7 +185,7 @@ class ThreadPool(redis.ConnectionPool):
             self.give_back(lease, is_read)
 
     def disconnect(self, inuse_connections: bool = True) -> None:
-        """Close all connections, or the idle ones."""
+        """Close all connections, or only the idle ones."""
         self._checkpid()
         self.close_idle()
         if inuse_connections:
@@ -193,11 +193,11 @@ class ThreadPool(redis.ConnectionPool):
                 connection.disconnect()
 
     def re_auth_callback(self, token: Any) -> None:
-        """Follow the new token of a credential provider: by new connections."""
+        """Replace all connections, since a credential provider has a new token."""
         self.era += 1
         self.close_idle()
 
-    # The steps
+    # Steps of lease() and give_back()
 
     def _take_slot(self, free: "SimpleQueue[Slot]") -> Slot:
         try:
@@ -213,25 +213,25 @@ class ThreadPool(redis.ConnectionPool):
             ) from None
 
     def _take_idle(self) -> Any:
-        """Return the healthy connection that was used last; None if there is none."""
+        """Return the healthy idle connection that was used last, or None."""
         while self._available_connections:
             try:
                 connection = self._available_connections.pop()
             except IndexError:
-                break  # another thread was faster
+                break  # taken by another thread
             if connection.era == self.era and self._is_healthy(connection):
                 return connection
             connection.disconnect()
         return None
 
     def _is_healthy(self, connection: Any) -> bool:
-        """Whether it is open, without unread bytes, and answers if a check is due."""
+        """Return whether it is open, has no unread bytes, and passes a health check."""
         try:
             if connection.can_read() and not self._has_notifications():
                 return False
         except ConnectionError as error:
             if isinstance(error.__context__, builtins.TimeoutError):
-                raise  # a signal handler's: nothing is waited for here
+                raise  # of a signal handler: this call does not wait
             return False
         try:
             connection.check_health()
@@ -240,7 +240,7 @@ class ThreadPool(redis.ConnectionPool):
         return True
 
     def _has_notifications(self) -> bool:
-        """Whether servers push notifications to these connections at any time."""
+        """Return whether servers push notifications to these connections."""
         return bool(self.maint_notifications_enabled())  # type: ignore[no-untyped-call]
 
     def _is_ours(self, connection: Any) -> bool:
@@ -252,7 +252,7 @@ class ThreadPool(redis.ConnectionPool):
         )
 
     def _connect(self) -> Any:
-        """Return a new connection. Tries twice, since nothing has been sent by then."""
+        """Return a new connection. Try twice: no command has been sent yet."""
         try:
             return self._connect_once()
         except ConnectionError as error:
@@ -263,7 +263,7 @@ class ThreadPool(redis.ConnectionPool):
     def _connect_once(self) -> Any:
         connection: Any = self.connection_class(**self.connection_kwargs)
         connection.era = self.era  # before the name is resolved
-        self._made.add(connection)
+        self._connections.add(connection)
         try:
             connection.connect()
         except BaseException:
@@ -273,7 +273,7 @@ class ThreadPool(redis.ConnectionPool):
 
 
 class BytesPacker(HiredisRespSerializer):
-    """redis-py's packer, which is given bytes alone; see wire.py."""
+    """redis-py's packer with arguments converted to bytes first; see protocol.py."""
 
     def pack(self, *args: Any) -> Any:
         """Return the request of one command, in pieces."""

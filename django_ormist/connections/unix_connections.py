@@ -1,8 +1,8 @@
-"""Connections over a unix socket: redis-py's async one mended, and the embedded ones.
+"""Connections over a unix socket: a repaired async one, and the embedded ones.
 
-Those to the embedded server start it, or join it, as they connect. So nothing starts
-before the first command, and a server that has stopped for want of clients, or died,
-is there again for the next one.
+Connections to the embedded server start it, or join it, when they connect. So it
+starts with the first command. If it stopped for lack of clients, or died, the next
+connection starts it again.
 """
 
 import asyncio
@@ -13,7 +13,10 @@ from redis.connection import UnixDomainSocketConnection, parse_url
 
 
 class AsyncUnixConnection(redis_asyncio.UnixDomainSocketConnection):
-    """redis-py's, which shakes hands twice, and hides a wrong password in the first."""
+    """redis-py's connection with one handshake, so that a wrong password is reported.
+
+    redis-py's own sends it twice, and hides the error of the first.
+    """
 
     async def _connect(self) -> None:
         async with asyncio.timeout(self.socket_connect_timeout):
@@ -21,7 +24,7 @@ class AsyncUnixConnection(redis_asyncio.UnixDomainSocketConnection):
 
 
 class EmbeddedConnection(UnixDomainSocketConnection):
-    """A connection to the server whose data is in *folder*."""
+    """A connection to the embedded server of *folder*."""
 
     def __init__(self, folder: str, **arguments: Any) -> None:
         super().__init__(**arguments)  # type: ignore[no-untyped-call]
@@ -33,16 +36,16 @@ class EmbeddedConnection(UnixDomainSocketConnection):
 
 
 class AsyncEmbeddedConnection(AsyncUnixConnection):
-    """See EmbeddedConnection."""
+    """The async variant of EmbeddedConnection."""
 
     def __init__(self, folder: str, **arguments: Any) -> None:
         super().__init__(**arguments)
         self.folder = folder
 
     async def connect(self) -> None:
-        # Not in _connect(), whose errors redis-py makes ConnectionErrors of.
+        # Not in _connect(): redis-py turns its errors into ConnectionErrors.
         if not self.is_connected:
-            # In a thread, since the first start takes a few hundred milliseconds.
+            # In a thread, since a start takes a few hundred milliseconds.
             self.path = await asyncio.to_thread(_socket_path, self.folder)
         await super().connect()  # type: ignore[no-untyped-call]
 

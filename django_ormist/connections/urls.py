@@ -1,4 +1,4 @@
-"""LOCATION, a URL, to the endpoint that it names."""
+"""Parsing of LOCATION, a URL, into an endpoint."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -15,20 +15,20 @@ from redis.connection import (
 
 from ..conf import Alias
 from ..exceptions import ImproperlyConfigured
-from .endpoints import Endpoint, check_arguments, checked
+from .endpoints import Endpoint, check_arguments, validate_options
 from .unix_connections import (
     AsyncEmbeddedConnection,
     AsyncUnixConnection,
     EmbeddedConnection,
 )
 
-TWINS: Mapping[type[Any], type[Any]] = {
+ASYNC_CLASSES: Mapping[type[Any], type[Any]] = {
     Connection: redis.asyncio.Connection,
     SSLConnection: redis.asyncio.SSLConnection,
     UnixDomainSocketConnection: AsyncUnixConnection,
 }
 
-_LATER = {
+_UNSUPPORTED = {
     "redis+sentinel": "the URL of the master, such as 'redis://host:6379/0'",
     "redis+cluster": "the URL of one server, without cluster-enabled, such as "
     "'redis://host:6379/0'",
@@ -38,7 +38,7 @@ _fake_servers: dict[str, Any] = {}
 
 
 def endpoint(alias: Alias) -> Endpoint:
-    """What ``alias.location`` and ``alias.options`` name. Nothing connects.
+    """Return the endpoint of ``alias.location`` and ``alias.options``. No connection.
 
     Raises ImproperlyConfigured, which never shows the URL: it may hold a password.
     """
@@ -46,11 +46,11 @@ def endpoint(alias: Alias) -> Endpoint:
     location = alias.location or ""
     scheme = location.partition("://")[0].lower() if "://" in location else ""
     if not re.fullmatch(r"[a-z][a-z0-9+.-]*", scheme):
-        scheme = ""  # a user and a password may stand there
-    if scheme in _LATER:
+        scheme = ""  # it may hold a user and a password
+    if scheme in _UNSUPPORTED:
         raise ImproperlyConfigured(
             f"{where}['LOCATION'] has the scheme {scheme!r}, which this version does "
-            f"not support. Give {_LATER[scheme]}."
+            f"not support. Give {_UNSUPPORTED[scheme]}."
         )
     if scheme not in _SCHEMES:
         found = f"an unknown scheme {scheme!r}" if scheme else "no scheme"
@@ -60,7 +60,7 @@ def endpoint(alias: Alias) -> Endpoint:
         )
     try:
         url = urlsplit(location)
-        _ = url.port  # read here, since a password may stand where it is looked for
+        _ = url.port  # read here, since its error may show a password
     except ValueError:
         raise _unreadable(where) from None
     if url.fragment or _is_user_elsewhere(scheme, url):
@@ -69,9 +69,10 @@ def endpoint(alias: Alias) -> Endpoint:
 
 
 def _is_user_elsewhere(scheme: str, url: SplitResult) -> bool:
-    """Return whether a part of user and password may stand where no error may show it.
+    """Return whether a part of user and password may be in the path or the query.
 
-    An unescaped ``/`` or ``?`` in them ends the place of the host too early.
+    An unescaped ``/`` or ``?`` in them ends the network location too early. No error
+    may show them.
     """
     if scheme in ("embedded", "fakeredis"):
         return False
@@ -84,13 +85,13 @@ def _is_user_elsewhere(scheme: str, url: SplitResult) -> bool:
 
 def _unreadable(where: str) -> ImproperlyConfigured:
     return ImproperlyConfigured(
-        f"{where}['LOCATION'] is not a URL that redis-py can read. Percent-encode what "
-        "is special in the user and the password, or move them to OPTIONS."
+        f"{where}['LOCATION'] is not a URL that redis-py can read. Percent-encode "
+        "special characters in the user and the password, or move them to OPTIONS."
     )
 
 
 def _of_server(where: str, url: SplitResult, options: Mapping[str, Any]) -> Endpoint:
-    """redis, rediss, unix and their valkey names: redis-py reads these itself."""
+    """Return the endpoint of a redis, rediss or unix URL, or their valkey names."""
     scheme = url.scheme.replace("valkey", "redis")
     if scheme != "unix":
         _check_database(where, url.path)
@@ -101,42 +102,45 @@ def _of_server(where: str, url: SplitResult, options: Mapping[str, Any]) -> Endp
     except ValueError as error:
         # redis-py's own words name the argument, not its value.
         raise ImproperlyConfigured(
-            f"{where}['LOCATION'] cannot be read: {error} Mend its query."
+            f"{where}['LOCATION'] cannot be read: {error} Correct its query."
         ) from None
     connection_class = named.pop("connection_class", Connection)
     if scheme == "unix" and not named.get("path"):
         raise ImproperlyConfigured(
             f"{where}['LOCATION'] has no path. Write 'unix:///path/of/server.sock'."
         )
-    fields = checked(where, connection_class, {**options, **named})
+    fields = validate_options(where, connection_class, {**options, **named})
     return Endpoint(
         connection_class=connection_class,
-        async_class=TWINS[connection_class],
-        place=place(connection_class, fields["arguments"]),
+        async_class=ASYNC_CLASSES[connection_class],
+        safe_url=safe_url(connection_class, fields["arguments"]),
         **fields,
     )
 
 
 def _of_embedded(where: str, url: SplitResult, options: Mapping[str, Any]) -> Endpoint:
-    """A folder: the server in it is started, or joined, when a connection is made."""
+    """Return the endpoint of an embedded server's folder. It starts on connect."""
     folder = unquote(url.netloc + url.path)
     if not folder:
         raise ImproperlyConfigured(
             f"{where}['LOCATION'] has no folder. Write 'embedded:///path/of/a/folder'."
         )
     given = {**options, **_database_in(where, url.query)}
-    fields = checked(where, UnixDomainSocketConnection, given)
+    fields = validate_options(where, UnixDomainSocketConnection, given)
     fields["arguments"]["folder"] = folder
     return Endpoint(
         connection_class=EmbeddedConnection,
         async_class=AsyncEmbeddedConnection,
-        place=f"embedded://{folder}",
+        safe_url=f"embedded://{folder}",
         **fields,
     )
 
 
 def _of_fake(where: str, url: SplitResult, options: Mapping[str, Any]) -> Endpoint:
-    """``fakeredis://[name][/database]``: one fake server a name and process."""
+    """Return the endpoint of ``fakeredis://[name][/database]``.
+
+    There is one fake server for each name and process.
+    """
     try:
         import fakeredis
     except ImportError as error:
@@ -147,14 +151,14 @@ def _of_fake(where: str, url: SplitResult, options: Mapping[str, Any]) -> Endpoi
     _check_database(where, url.path)
     number = url.path.strip("/")
     database = {"db": int(number)} if number else _database_in(where, url.query)
-    fields = checked(where, Connection, {**options, **database})
+    fields = validate_options(where, Connection, {**options, **database})
     fields["arguments"]["server"] = _fake_servers.setdefault(
         url.netloc, fakeredis.FakeServer()
     )
     return Endpoint(
         connection_class=fakeredis.FakeRedisConnection,
         async_class=fakeredis.FakeAsyncRedisConnection,
-        place=f"fakeredis://{url.netloc.rpartition('@')[2]}{url.path}",
+        safe_url=f"fakeredis://{url.netloc.rpartition('@')[2]}{url.path}",
         **fields,
     )
 
@@ -168,7 +172,7 @@ def _check_database(where: str, path: str) -> None:
 
 
 def _database_in(where: str, query: str) -> dict[str, int]:
-    """``{"db": n}`` of ``?db=n``, {} without a query."""
+    """Return ``{"db": n}`` for the query ``?db=n``, and {} for an empty one."""
     found = parse_qs(query, keep_blank_values=True)
     number = found.pop("db", [""])[0]
     if found or (query and not number.isdecimal()):
@@ -179,8 +183,8 @@ def _database_in(where: str, query: str) -> dict[str, int]:
     return {"db": int(number)} if number else {}
 
 
-def place(connection_class: type[Any], arguments: Mapping[str, Any]) -> str:
-    """The server of a connection for people: no user, no password."""
+def safe_url(connection_class: type[Any], arguments: Mapping[str, Any]) -> str:
+    """Return the URL of a connection's server, without user and password."""
     database = arguments.get("db") or 0
     if "path" in arguments:
         return f"unix://{arguments['path']}?db={database}"

@@ -101,7 +101,7 @@ def find_models(label: str | None) -> list[type[Model]]:
 
 def safe_url(alias: str) -> str:
     """Return the URL of an alias without user and password."""
-    return connections[alias].endpoint.place
+    return connections[alias].endpoint.safe_url
 
 
 def printable(text: str) -> str:

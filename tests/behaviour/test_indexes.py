@@ -7,7 +7,7 @@ import pytest
 
 from django_ormist.connections import connections
 from django_ormist.connections.executor import run
-from django_ormist.connections.protocol import packed
+from django_ormist.connections.protocol import encode
 from django_ormist.exceptions import IntegrityError
 from django_ormist.flows.attempt import SaveAttempt
 from django_ormist.operations.expiry import sweep
@@ -237,7 +237,7 @@ def test_what_is_saved_in_the_last_moment_is_not_swept(server, is_sound):
         token = Token.objects.create(id=f"t{number}", expire=0.05)
         late_s = token._expire_at_ms / 1000
         token.blob, token.expire = b"x" * 1_000_000, None
-        request = packed([SaveAttempt(token, "default").operation()])
+        request = encode([SaveAttempt(token, "default").operation()])
         while time.time() < late_s - lead_s:
             pass
         connection.send_packed_command(request)

@@ -268,7 +268,7 @@ class WithoutSocket:
 @pytest.mark.parametrize("sock", [None, object()])
 def test_a_transport_without_a_socket_has_no_news(sock):
     writer = types.SimpleNamespace(transport=WithoutSocket(sock))
-    assert not async_pools._has_news(types.SimpleNamespace(_writer=writer))
+    assert not async_pools._is_readable(types.SimpleNamespace(_writer=writer))
 
 
 class Closed:
@@ -280,7 +280,7 @@ class Closed:
 
 def test_a_closed_socket_may_have_news():
     writer = types.SimpleNamespace(transport=WithoutSocket(Closed()))
-    assert async_pools._has_news(types.SimpleNamespace(_writer=writer))
+    assert async_pools._is_readable(types.SimpleNamespace(_writer=writer))
 
 
 def test_without_poll_the_loop_is_asked(monkeypatch):
@@ -288,11 +288,11 @@ def test_without_poll_the_loop_is_asked(monkeypatch):
     monkeypatch.delattr("select.poll")
     with socket.socket() as sock:
         writer = types.SimpleNamespace(transport=WithoutSocket(sock))
-        assert async_pools._has_news(types.SimpleNamespace(_writer=writer))
+        assert async_pools._is_readable(types.SimpleNamespace(_writer=writer))
 
 
 def test_a_connection_that_is_not_connected_has_no_news():
-    assert not async_pools._has_news(types.SimpleNamespace(_writer=None))
+    assert not async_pools._is_readable(types.SimpleNamespace(_writer=None))
 
 
 @pytest.mark.usefixtures("tidy")

@@ -77,7 +77,7 @@ def test_a_cache_of_either_kind_carries_both_colours(ask, borrow, backend, proto
 def test_the_pool_of_django_redis_is_shared(borrow):
     connection = borrow(DJANGO_REDIS)
     theirs = caches["shop"].client.get_client(write=True).connection_pool
-    assert connection.endpoint.lent is theirs
+    assert connection.endpoint.shared_pool is theirs
     assert isinstance(connection.client.connection_pool, NoRetryPool)
     assert connection.client.ping()
     connection.close()  # which leaves it to its owner
@@ -86,7 +86,7 @@ def test_the_pool_of_django_redis_is_shared(borrow):
 
 def test_twenty_threads_that_ask_first_share_the_pool_of_django_redis(borrow):
     borrow(DJANGO_REDIS)
-    found = in_threads(20, lambda: connections["default"].endpoint.lent)
+    found = in_threads(20, lambda: connections["default"].endpoint.shared_pool)
     assert len(set(map(id, found))) == 1
 
 
@@ -200,7 +200,7 @@ def test_a_cache_whose_backend_is_not_installed_is_named(configure):
     connection = configure(caches={"shop": absent}, CACHE="shop")
     with pytest.raises(ImproperlyConfigured, match="no_such_package") as caught:
         connection.send(PING)
-    assert "Install it, or mend CACHES['shop']." in str(caught.value)
+    assert "Install it, or correct CACHES['shop']." in str(caught.value)
 
 
 def test_a_cache_over_fakeredis_works_in_both_colours(ask, configure):

@@ -10,7 +10,7 @@ import redis
 
 import django_ormist as ormist
 from django_ormist.connections import connections
-from django_ormist.connections.refusals import to_repeat, typed
+from django_ormist.connections.refusals import positions_to_repeat, unwrap_error
 from django_ormist.operations.operation import Operation
 from tests.proxy import Proxy
 
@@ -153,7 +153,7 @@ READ, WRITE = Operation("GET", (b"k",)), Operation("INCR", (b"k",), is_write=Tru
 def test_what_was_refused_is_sent_again_and_the_reads_beside_it(
     operations, replies, again
 ):
-    assert to_repeat(operations, replies) == again
+    assert positions_to_repeat(operations, replies) == again
 
 
 @pytest.mark.parametrize(
@@ -181,4 +181,4 @@ def test_what_was_refused_is_sent_again_and_the_reads_beside_it(
     ],
 )
 def test_an_error_of_a_script_is_typed_as_that_of_a_command(text, kind):
-    assert type(typed(redis.ResponseError(text))) is kind
+    assert type(unwrap_error(redis.ResponseError(text))) is kind

@@ -75,7 +75,7 @@ def test_a_script_without_django_settings_gets_localhost():
     said = run(
         """
         from django_ormist.connections import connections
-        print(connections["default"].endpoint.place)
+        print(connections["default"].endpoint.safe_url)
         """
     )
     assert said.strip() == "redis://localhost:6379/0"
@@ -93,8 +93,8 @@ def test_without_the_app_installed_it_works_and_follows_settings():
         from django_ormist.operations.operation import Operation
         print(connections["default"].send([Operation("PING", keys=())]))
         with override_settings(ORMIST={"default": {"LOCATION": "fakeredis://b"}}):
-            print(connections["default"].endpoint.place)
-        print(connections["default"].endpoint.place)
+            print(connections["default"].endpoint.safe_url)
+        print(connections["default"].endpoint.safe_url)
         """
     )
     assert said.split() == ["[b'PONG']", "fakeredis://b", "fakeredis://"]

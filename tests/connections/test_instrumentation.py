@@ -46,7 +46,7 @@ def test_no_value_and_no_id_is_logged(server, log):
 
 
 def test_nothing_is_told_where_nobody_looks(server, monkeypatch):
-    monkeypatch.setattr(instrumentation_module, "_told", None)  # nobody may call it
+    monkeypatch.setattr(instrumentation_module, "_timed", None)  # nobody may call it
     monkeypatch.delitem(sys.modules, "opentelemetry.trace", raising=False)
     logging.getLogger(LOGGER).setLevel(logging.INFO)
     try:
@@ -139,7 +139,7 @@ def test_a_failed_trip_is_a_span_with_an_error(settings, spans):
     (span,) = spans.get_finished_spans()
     assert span.attributes["server.address"] == "127.0.0.1"
     assert span.attributes["server.port"] == 1
-    assert span.attributes["ormist.place"] == "redis://127.0.0.1:1/0"
+    assert span.attributes["ormist.url"] == "redis://127.0.0.1:1/0"
     assert not span.status.is_ok
     assert span.events[0].name == "exception"
 
@@ -151,7 +151,7 @@ def test_a_span_of_a_unix_socket_has_its_path_and_no_port(settings, spans):
     (span,) = spans.get_finished_spans()
     assert span.attributes["server.address"] == "/nowhere/s.sock"
     assert "server.port" not in span.attributes
-    assert span.attributes["ormist.place"] == "unix:///nowhere/s.sock?db=2"
+    assert span.attributes["ormist.url"] == "unix:///nowhere/s.sock?db=2"
 
 
 def test_spans_can_be_turned_off(server, spans, monkeypatch):

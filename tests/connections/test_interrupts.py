@@ -138,13 +138,13 @@ def test_an_interruption_harms_no_later_call_over_a_pool_of_django_redis(
     stride = 1 if RUNS >= 500 else 11
     for step in range(random.randrange(1, stride + 1), 10**6, stride):
         if is_new:
-            connection.endpoint.lent.disconnect()
+            connection.endpoint.shared_pool.disconnect()
         if not interrupted_at(step, echo):
             break
         echo()
         echo()
     assert step > 50
-    connection.endpoint.lent.disconnect()
+    connection.endpoint.shared_pool.disconnect()
 
 
 # ---------------------------------------------------------------- by real signals

@@ -109,7 +109,7 @@ def test_a_lent_connection_goes_back_with_its_own_policy(configure, breaking):
     connection = django_redis(configure, breaking.url)
     with pytest.raises(redis.ConnectionError):
         connection.client.incr("k")
-    taken = connection.endpoint.lent.get_connection()
+    taken = connection.endpoint.shared_pool.get_connection()
     assert taken.retry.get_retries() == 3
-    connection.endpoint.lent.release(taken)
-    connection.endpoint.lent.disconnect()
+    connection.endpoint.shared_pool.release(taken)
+    connection.endpoint.shared_pool.disconnect()

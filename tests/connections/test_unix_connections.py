@@ -25,7 +25,7 @@ def asked(monkeypatch, real):
 
 def test_the_first_command_asks_for_the_server(ask, configure, asked):
     connection = configure(LOCATION="embedded:///a%20folder/x?db=3")
-    assert connection.endpoint.place == "embedded:///a folder/x"
+    assert connection.endpoint.safe_url == "embedded:///a folder/x"
     assert asked == []
     assert ask(connection.send, PING) == [b"PONG"]
     assert asked == ["/a folder/x"]

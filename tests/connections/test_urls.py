@@ -33,7 +33,7 @@ def test_a_url_names_the_server_and_hides_its_password(
     location, connection_class, place
 ):
     found = endpoint(location)
-    assert (found.connection_class, found.place) == (connection_class, place)
+    assert (found.connection_class, found.safe_url) == (connection_class, place)
     assert "secret" not in repr(found)
 
 
@@ -149,7 +149,7 @@ def test_nothing_of_user_and_password_is_shown(location):
 )
 def test_a_place_has_neither_user_nor_password(location):
     found = endpoint(location)
-    for text in (found.place, repr(found), str(found.address)):
+    for text in (found.safe_url, repr(found), str(found.address)):
         assert "SEC" not in text
 
 

@@ -75,7 +75,7 @@ def test_nothing_is_watched_after_the_request(site, client):
     from django_ormist.connections import instrumentation
 
     client.get("/page/")
-    assert instrumentation._watchers.get() == ()
+    assert instrumentation._listeners.get() == ()
 
 
 def test_a_script_is_explained_by_its_header_and_a_command_is_not():

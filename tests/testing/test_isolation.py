@@ -138,7 +138,7 @@ def test_trips_are_counted_and_named():
         with assert_round_trips(2) as trips:
             todo.save()
             assert Todo.objects.count() == 1
-        assert [trip.summary for trip in trips] == ["update", "count"]
+        assert [trip.summary for trip in trips] == ["update", "count_terms"]
         with assert_round_trips(0, using="other"):
             todo.save()
         with (
