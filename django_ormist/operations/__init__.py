@@ -1,4 +1,4 @@
-"""PLAN. What to ask of the server, as data; nothing here waits."""
+"""Commands and scripts as plain data; nothing here waits."""
 
 from .operation import Call, Flow, FlowItem, Operation, Script, SignalEvent
 

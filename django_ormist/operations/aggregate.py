@@ -1,4 +1,4 @@
-"""How many objects have each value of ordered attributes."""
+"""Counts of objects by value of ordered attributes."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -12,7 +12,7 @@ AGGREGATE = Script("aggregate")
 
 
 class ValueCount(NamedTuple):
-    """One value: its sort key, how many have it, and the bytes of one of them."""
+    """One value: its sort key, how many objects have it, and the bytes of one."""
 
     sort_key: bytes
     number: int
@@ -26,20 +26,18 @@ ValueCounts = list[ValueCount]
 def count_values(
     space: Space, query: Query, names: Sequence[str], wants_objects: bool = True
 ) -> Operation:
-    """Answers (number of matches, [a Tally of each name]); slices are not looked at."""
+    """Return (number of matches, [the ValueCounts of each name]). Ignores slices."""
     plan = QueryCompiler(space)
     places = [plan.ordered(name) for name in names]
     words = (len(places), *places, int(wants_objects))
 
     def parse(reply: list[Any]) -> tuple[int, list[ValueCounts]]:
-        tallies = []
+        facets = []
         for at in range(1, len(reply), 3):
             keys, counts, objects = reply[at : at + 3]
             rows = zip(keys, counts, objects or [None] * len(keys), strict=True)
-            tallies.append(
-                sorted(map(ValueCount._make, rows), key=lambda e: e.sort_key)
-            )
-        return reply[0], tallies
+            facets.append(sorted(map(ValueCount._make, rows), key=lambda e: e.sort_key))
+        return reply[0], facets
 
     condition = plan.condition(query.condition)
     return Operation(AGGREGATE, tuple(plan.keys), (*words, *condition), parse=parse)

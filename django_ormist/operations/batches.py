@@ -1,4 +1,4 @@
-"""Many new objects in one step."""
+"""Insertion and deletion of many objects in one step."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,7 +21,7 @@ from .replies import Holder, Reply, mistyped, outcome_among
 
 
 def objects_by_term(images: Iterable[Image]) -> tuple[list[bytes], list[int]]:
-    """The terms' suffixes, and of each in turn how many carry it and which, from 1."""
+    """Return the suffixes of all terms, and the count and numbers of their objects."""
     carriers: dict[bytes, list[int]] = {}
     for number, image in enumerate(images, start=1):
         for suffix in image.suffixes:
@@ -42,10 +42,10 @@ def delete_many(
     ordered: Sequence[str] = (),
     unique: Sequence[tuple[str, ...]] = (),
 ) -> Operation:
-    """Remove each object of which this image is what is stored. Answers a list.
+    """Remove each object whose stored bytes are those of its image. Answers a list.
 
-    stored: ids and images, at most some 100: the server does nothing else meanwhile,
-    1.5 ms. Of each (DONE, None), or (REFUSED, what is stored or None).
+    stored: ids and images, at most some 100: the server is blocked meanwhile,
+    1.5 ms. For each (DONE, None), or (REFUSED, the stored bytes or None).
     """
     suffixes, carriers = objects_by_term(image for _, image in stored)
     words: list[Word] = []
@@ -99,9 +99,9 @@ class NewObject:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """The place of a batch among those of one request: each needs the one before it.
+    """The place of a batch in one request. Each batch needs the one before it.
 
-    nonce: of this request alone. place: how many batches go before.
+    nonce: unique to this request. place: how many batches go before.
     """
 
     nonce: str
@@ -111,9 +111,9 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Obstacle:
-    """Why an object was not inserted. number: which of them, from 0.
+    """Why an object was not inserted. number: its position, from 0.
 
-    holder: who holds its unique value; None if its id is taken.
+    holder: the object that holds its unique value; None if its id is taken.
     """
 
     number: int
@@ -130,15 +130,15 @@ def insert_many(
     passes_over: bool = False,
     arbiter: tuple[str, ...] | None = None,
 ) -> Operation:
-    """Write new objects, all or none. Answers (Reply, 1-based number of one).
+    """Write new objects, all or none. Answers (Reply, number of an object from 1).
 
-    Of DUE the fact is the numbers of all whose deadline is past.
-    Of DONE the fact is (now in ms or None, Obstacles): see Image.written_at().
-    link: SKIPPED unless the batch before it was written by this request. MISTYPED is
-    answered and not raised, with the key: batches before it may have been written.
-    passes_over: write all but those whose id or unique value is taken: the Obstacles.
-    arbiter: the unique value that is looked at before the id.
-    At most some 100 objects: the server does nothing else meanwhile, 1.5 ms.
+    With EXPIRED the fact is the numbers of all objects whose deadline is past. With
+    DONE it is (now in ms or None, Obstacles): see Image.written_at().
+    link: NOT_RUN unless this request wrote the batch before it. MISTYPED is answered
+    and not raised, with the key: earlier batches may have been written.
+    passes_over: skip objects whose id or unique value is taken; they are the Obstacles.
+    arbiter: the unique value that is checked before the id.
+    At most some 100 objects: the server is blocked meanwhile, 1.5 ms.
     """
 
     def parse(reply: Any) -> Any:

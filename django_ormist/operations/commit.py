@@ -1,4 +1,4 @@
-"""Several saves and deletions in one step, or none of them."""
+"""Transactions: several saves and deletions in one step, or none of them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -24,15 +24,15 @@ KINDS: dict[str | Script, str] = {
 """The word of commit.lua for the parts of each command."""
 
 Answers = dict[int, tuple[Reply, Any]]
-"""Of parts by their place, from 0: what objects.save() or delete() answers."""
+"""The answers of objects.save() or delete(), by the position of the part, from 0."""
 
 
 def commit(parts: Sequence[Operation]) -> Operation:
     """Do these parts in one step, or none: objects.save(), objects.delete(), or below.
 
-    Of one object one part at most. Answers (whether all was written, Answers of the
-    parts that refused, or found nothing to delete, now in ms). A unique value may
-    change hands within the step. Of 100 parts the server is held some 4 ms.
+    At most one part for each object. Answers (whether all was written, Answers of the
+    parts that were refused or found no object to delete, now in ms). A unique value
+    may change hands within the step. 100 parts block the server for some 4 ms.
     """
 
     def parse(reply: list[Any]) -> tuple[bool, Answers, bytes]:
@@ -55,7 +55,7 @@ def commit(parts: Sequence[Operation]) -> Operation:
 
 
 def unless(guard: Operation, write: Operation) -> Operation:
-    """The *write*, refused where the *guard*, an absent(), is. The answer of either."""
+    """Return the *write*, refused if its *guard*, an absent(), is refused."""
     both = commit([guard, write])
 
     def parse(reply: list[Any]) -> Any:
@@ -74,11 +74,11 @@ def save_anew(
     counters: Mapping[str, int] | None = None,
     is_indexed: bool = True,
 ) -> Operation:
-    """A part of commit(): objects.save() of an object that is created anew.
+    """Return a part of commit(): objects.save() of an object that is created anew.
 
-    counters: all that it has, those that are 0 too.
+    counters: all of its counters, also those that are 0.
     """
-    # Every entry that stays must move too: to the time at which it is created.
+    # Entries that stay must move, too: to the new creation time.
     suffixes = objects.difference(old.suffixes, new.suffixes)
     was = replace(old, suffixes=suffixes, sort_keys=dict.fromkeys(old.sort_keys, b""))
     write = objects.save(space, pk, was, new, counters, is_indexed)
@@ -88,16 +88,16 @@ def save_anew(
 def delete_strict(
     space: Space, pk: str, stored: Image, is_indexed: bool = True
 ) -> Operation:
-    """A part of commit(): objects.delete(), refused too where nothing is stored."""
+    """Return a part of commit(): objects.delete(), refused also without an object."""
     deletion = objects.delete(space, pk, stored, is_indexed)
     return replace(deletion, command=DELETE_STRICT)
 
 
 def absent(space: Space, condition: Condition) -> Operation:
-    """A part of commit(): refuses if a live object meets the condition.
+    """Return a part of commit() that is refused if a live object meets the condition.
 
-    Answers (MATCHED, id). A microsecond an id of the smallest of its parts.
+    Answers (GUARD_FAILED, id). A microsecond for each id of its smallest part.
     """
-    plan = QueryCompiler(space)
-    words = tuple(plan.condition(condition))
-    return Operation(ABSENT, tuple(plan.keys), words, parse=outcome)
+    compiler = QueryCompiler(space)
+    words = tuple(compiler.condition(condition))
+    return Operation(ABSENT, tuple(compiler.keys), words, parse=outcome)

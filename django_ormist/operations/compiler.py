@@ -1,4 +1,4 @@
-"""A query -> the keys and words by which the asking scripts take it."""
+"""Translation of a query into the keys and arguments of the query scripts."""
 
 from dataclasses import dataclass, field
 
@@ -22,7 +22,7 @@ _KINDS = {CREATED: "c", EXPIRE: "e", RANDOM: "?"}
 
 @dataclass(slots=True)
 class QueryCompiler:
-    """Keys as they are met, each once, and the words that number them from 1."""
+    """A collector of keys, each once, that refers to them by number, from 1."""
 
     space: Space
     keys: list[bytes] = field(default_factory=list)
@@ -33,14 +33,14 @@ class QueryCompiler:
         self._place(expires_key(self.space))
 
     def orders(self, query: Query) -> list[Word]:
-        """The words of orders.lua."""
+        """Return the arguments of orders.lua."""
         words: list[Word] = [int(query.is_reversed), len(query.order)]
         for order in query.order:
             words += self._order(order)
         return words
 
     def condition(self, condition: Condition) -> list[Word]:
-        """The words of conditions.lua."""
+        """Return the arguments of conditions.lua."""
         match condition:
             case Term(term):
                 return ["T", self._place(term_key(self.space, term_suffix(term)))]
@@ -64,7 +64,7 @@ class QueryCompiler:
         return [kind or "a", place, int(order.is_descending)]
 
     def ordered(self, name: str) -> int:
-        """The place of an ordered attribute's entries; its sort keys come next."""
+        """Return the number of the entries of an attribute. Its sort keys come next."""
         entries = ordered_key(self.space, name)
         known = self.places.get(entries)
         if known is None:

@@ -1,4 +1,4 @@
-"""Objects whose deadline is past: which they are, and taking them away."""
+"""Expired objects: finding and sweeping them."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,7 +13,7 @@ SWEEP_GONE = Script("sweep_gone")
 
 
 def expired_ids(space: Space) -> Operation:
-    """The ids that are due and not swept yet. O(log n + due)."""
+    """Return the expired ids that are not swept yet. O(log n + expired)."""
     return Operation(EXPIRED_IDS, (expires_key(space),))
 
 
@@ -27,20 +27,20 @@ CLOCK = Operation("TIME", (), parse=_time_ms)
 
 
 def sweep(space: Space, limit: int = 50) -> Flow[Any]:
-    """Flow: remove at most *limit* due objects; how many. One round trip.
+    """Flow that removes at most *limit* expired objects and returns how many.
 
-    limit: 1 to 500. Fifty with eight terms each hold the server 1 to 3 ms.
+    limit: 1 to 500. Fifty with eight terms each block the server for 1 to 3 ms. Raises
+    ValueError. One round trip.
     """
-
     if not 1 <= limit <= 500:
         raise ValueError(f"A sweep takes 1 to 500 objects a batch, not {limit}.")
     return (yield Operation(SWEEP, _keys(space), (limit,), parse=_swept, is_write=True))
 
 
 def sweep_gone(space: Space, pks: Sequence[bytes]) -> Operation:
-    """Remove what is left of those of 1 to 500 objects that expire and are not stored.
+    """Remove the leftovers of 1 to 500 objects that had a deadline and are not stored.
 
-    Answers how many. Nothing is done to others.
+    Answers how many. Other objects are not touched.
     """
     args = tuple(pks)
     return Operation(SWEEP_GONE, _keys(space), args, parse=_swept, is_write=True)

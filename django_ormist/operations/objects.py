@@ -1,4 +1,4 @@
-"""One object in the store: load it, write it, delete it, add to its counters."""
+"""Operations on one object: load, save, delete, extend, increment."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -41,17 +41,17 @@ EXTEND = Script("extend")
 UPDATE = Script("update")
 
 HEAD = 160
-"""So many bytes of an object are compared where its deadline alone is moved: the first
-attribute is among them, whatever the codec, if its value has 80 bytes or fewer."""
+"""Bytes of an object that are compared if only its deadline moves. They include the
+first attribute, in every codec, if its value has 80 bytes or fewer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """An object as it stands in the store, or will: bytes and index entries.
+    """The stored form of an object: bytes and index entries.
 
-    packed: what ``codecs.pack`` made. suffixes: one for each index term, from
+    packed: the result of ``codecs.pack``. suffixes: one for each index term, from
     ``terms.term_suffix``. expire_at_ms: its deadline or its lifetime, None without one.
-    sort_keys: of each ordered attribute that it has. unique: what stands for its value
+    sort_keys: of each ordered attribute that it has. unique: the ``terms.unique_value``
     of each unique one, by their names.
     """
 
@@ -63,12 +63,12 @@ class Image:
 
     @property
     def deadline(self) -> bytes:
-        """The deadline or the lifetime as the scripts take it."""
+        """The deadline or the lifetime as an argument of the scripts."""
         return b"" if self.expire_at_ms is None else deadline_word(self.expire_at_ms)
 
     @property
     def memo(self) -> bytes:
-        """What sweeping must know of it, owed only with a deadline: build_memo().
+        """The index entries that a sweep must remove, b"" without a deadline.
 
         Raises ValueError for more than MOST_MEMO_PARTS index entries.
         """
@@ -84,9 +84,9 @@ class Image:
         return build_memo(self.suffixes, self.sort_keys, self.unique)
 
     def written_at(self, now_ms: bytes | None) -> "Image":
-        """Return what is stored, if it was written at *now_ms* of the server's clock.
+        """Return the image that is stored if it was written at *now_ms* of the server.
 
-        now_ms: as the scripts answer it, None where no lifetime was sent.
+        now_ms: the answer of the scripts, None if no lifetime was sent.
         """
         lifetime = self.expire_at_ms
         if now_ms is None or not isinstance(lifetime, Lifetime):
@@ -116,10 +116,11 @@ def build_memo(
     ordered: Iterable[str] = (),
     unique: Mapping[tuple[str, ...], bytes] = NONE,
 ) -> bytes:
-    """Where an object has index entries: parts, each after a byte that is its length.
+    """Return the places of index entries: parts, each after its length byte.
 
-    A part is a term's suffix, the name of an ordered attribute after ``by:``, or that
-    of a unique one after ``u:`` and then its value. Meta keeps names short enough.
+    A part is a term's suffix, or ``by:`` and the name of an ordered attribute, or
+    ``u:`` and the name of a unique one; its value is the next part. Meta keeps names
+    short enough.
     """
     parts = [*suffixes, *(b"by:" + name.encode() for name in ordered)]
     for names, value in unique.items():
@@ -128,29 +129,29 @@ def build_memo(
 
 
 NOTHING = Image(b"")
-"""What is stored where no object is."""
+"""The image of an object that does not exist."""
 
 
 def load(space: Space, pk: str) -> Operation:
-    """The packed bytes of one object, or None. O(1)."""
+    """Return the packed bytes of one object, or None. O(1)."""
     return Operation("GET", (object_key(space, pk),))
 
 
 def exists(space: Space, pk: str) -> Operation:
-    """Whether there is such an object. O(1)."""
+    """Return whether the object exists. O(1)."""
     return Operation("EXISTS", (object_key(space, pk),), parse=bool)
 
 
 def load_counters(space: Space, pk: str | bytes) -> Operation:
-    """The stored counters of one object: {name: int}. O(counters)."""
+    """Return the stored counters of one object: {name: int}. O(counters)."""
     key = counters_key(space, pk)
     return Operation("HGETALL", (key,), parse=lambda reply: read_counters(reply, key))
 
 
 def load_many(space: Space, pks: Sequence[bytes]) -> Operation:
-    """The packed bytes of each id, None where none is. O(ids).
+    """Return the packed bytes of each id, or None. O(ids).
 
-    At most 1000 ids: MGET holds the server 0.2 ms for so many, 2 ms for 10 000.
+    At most 1000 ids: their MGET blocks the server for 0.2 ms, and 10 000 for 2 ms.
     """
     return Operation("MGET", tuple([space.objects + pk for pk in pks]))
 
@@ -164,11 +165,11 @@ def save(
     is_indexed: bool = True,
     counted: Mapping[str, int] = NO_COUNTERS,
 ) -> Operation:
-    """Write *new* if *old* is what is stored. Answers (Reply, stored bytes).
+    """Write *new* if *old* is stored. Answers (Reply, stored bytes).
 
-    (DONE, now in ms) where *new* has a lifetime: see Image.written_at().
-    old: NOTHING to insert. counters: those to set; None for a model without any.
-    counted: those that must have these values now; COUNTED if one has not.
+    (DONE, now in ms) if *new* has a lifetime: see Image.written_at().
+    old: NOTHING to insert. counters: the values to set; None for a model without
+    counters. counted: the values that are required now; else COUNTER_CHANGED.
     """
     lost = difference(old.suffixes, new.suffixes)
     gained = difference(new.suffixes, old.suffixes)
@@ -214,7 +215,7 @@ def rewrite(
     is_indexed: bool = True,
     counted: Mapping[str, int] = NO_COUNTERS,
 ) -> Operation:
-    """As save(): update() where that does the same, in half the time."""
+    """Return save(), or update() if that does the same in half the time."""
     if (
         not counters
         and not counted
@@ -230,7 +231,7 @@ def rewrite(
 
 
 def update(space: Space, pk: str, old: Image, new: Image) -> Operation:
-    """As save(), where no index entry but the deadline moves, is gained or lost."""
+    """Write an object whose index entries, except the deadline, stay; as save()."""
     return Operation(
         UPDATE,
         (object_key(space, pk), expires_key(space)),
@@ -241,9 +242,9 @@ def update(space: Space, pk: str, old: Image, new: Image) -> Operation:
 
 
 def delete(space: Space, pk: str, stored: Image, is_indexed: bool = True) -> Operation:
-    """Remove the object if *stored* is what is stored. Answers (Reply, bytes).
+    """Remove the object if *stored* is stored. Answers (Reply, bytes).
 
-    (UNEXPLAINED, 1): there is no object, and healing.forget() must follow.
+    (ORPHAN_INDEX, 1): there is no object, and repair.purge_index() must follow.
     """
     return Operation(
         DELETE,
@@ -275,9 +276,9 @@ def extend(
 ) -> Operation:
     """Move the deadline of an object that begins as *packed*. Answers (Reply, fact).
 
-    packed: as it was loaded, with a deadline. It stays where it is: a few bytes are
-    sent, whatever its size. (DONE, now in ms): of a lifetime. (REFUSED, None): there
-    is no such object. (REFUSED, 1): it begins otherwise, in the first HEAD bytes.
+    packed: as it was loaded, with a deadline. Only a few bytes are sent, whatever its
+    size. (DONE, now in ms): a lifetime was set. (REFUSED, None): the object does not
+    exist. (REFUSED, 1): its first HEAD bytes are others.
     """
     if isinstance(expire_at_ms, Lifetime):
         tail, marked = deadline_tail(packed, expire_at_ms.placeholder_ms)
@@ -301,11 +302,10 @@ def extend(
 
 
 def increment(space: Space, pk: str, name: str, by: int) -> Operation:
-    """Add *by* to a counter. Answers the new value, None if the object is gone.
+    """Add *by* to a counter. Answers the new value, None if the object does not exist.
 
     Raises OverflowError past 64 bits.
     """
-
     key = counters_key(space, pk)
     past_64_bits = OverflowError(
         f"Cannot add {by} to the counter {name!r} of {pk!r}: a counter holds 64 bits. "
@@ -331,13 +331,13 @@ def increment(space: Space, pk: str, name: str, by: int) -> Operation:
 
 
 def pk_of(stored: bytes, space: Space) -> str:
-    """The id that stands in a sorted set. Raises CorruptDataError."""
+    """Return the id of a member of a sorted set. Raises CorruptDataError."""
     try:
         return stored.decode()
     except UnicodeDecodeError as error:
         raise CorruptDataError(
             f"The key {all_key(space)!r} holds the id {stored!r}, which is not UTF-8. "
-            "ormist_inspect --repair puts it aside."
+            "ormist_inspect --repair quarantines it."
         ) from error
 
 
@@ -352,13 +352,13 @@ def _own_keys(space: Space, pk: str) -> tuple[bytes, ...]:
 
 
 def _index_words(ordered: _Changes, unique: _Changes) -> list[bytes]:
-    """The new sort keys, then the old and the new value of each unique attribute."""
+    """Return the new sort keys, then the old and new value of each unique attribute."""
     words = [now for _, now in ordered.values()]
     return words + [value for change in unique.values() for value in change]
 
 
 def _changes(old: Mapping[Any, bytes], new: Mapping[Any, bytes]) -> _Changes:
-    """{name: (old bytes, new bytes)} where they differ, b"" where there are none."""
+    """Return {name: (old bytes, new bytes)} where they differ, b"" for no value."""
     if old == new:
         return {}
     return {
@@ -369,6 +369,7 @@ def _changes(old: Mapping[Any, bytes], new: Mapping[Any, bytes]) -> _Changes:
 
 
 def counter_words(counters: Mapping[str, int]) -> Iterable[str | int]:
+    """Yield names and values of counters, as arguments of a script."""
     for name, value in counters.items():
         yield name
         yield value

@@ -1,4 +1,4 @@
-"""What an operation is: plain data that prints and compares."""
+"""Operations and flows: plain data that prints and compares, and its generators."""
 
 import re
 from collections.abc import Callable, Generator
@@ -9,15 +9,15 @@ from importlib.resources import files
 from typing import Any, NamedTuple, TypeVar
 
 Word = bytes | str | int
-"""What goes over the wire."""
+"""An argument of a command."""
 
 _FOR_DRAGONFLY = b"--!df flags=allow-undeclared-keys\n"
-"""A comment to other servers. Without it Dragonfly refuses keys that a script computes,
-in the middle of the script, when half of its writes are done."""
+"""A comment to other servers. Without it, Dragonfly refuses keys that a script
+computes, when half of its writes may be done."""
 
 
 def identity(reply: Any) -> Any:
-    """The reply, unread."""
+    """Return the reply as it is."""
     return reply
 
 
@@ -34,8 +34,8 @@ class Script:
     def source(self) -> bytes:
         """The text that the server runs: a flag, the prelude, the file and its parts.
 
-        A line ``-- INCLUDE part`` stands for the file of that name: what two scripts
-        share without the price of a function, a fifth of a microsecond a call.
+        A line ``-- INCLUDE part`` is replaced by the file of that name. So scripts
+        share code without the cost of a function, a fifth of a microsecond a call.
         """
         include = re.compile(rb"^ *-- INCLUDE (\w+)$", re.MULTILINE)
         return include.sub(
@@ -49,24 +49,24 @@ class Script:
         return sha1(self.source, usedforsecurity=False).hexdigest()
 
     def command_for(self, with_source: bool) -> tuple[str, Word]:
-        """The command that runs it: EVAL with its source, or EVALSHA with its name."""
+        """Return EVAL and the source, or EVALSHA and its name."""
         return ("EVAL", self.source) if with_source else ("EVALSHA", self.sha)
 
 
 def _lua(name: str) -> bytes:
-    """The text of one file of scripts/."""
+    """Return the text of one file of scripts/."""
     return (files(__package__) / "scripts" / f"{name}.lua").read_bytes()
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One command or script: what to call, on which keys, with what.
+    """One command or script: its name, keys and arguments.
 
     command: a Redis command ("GET") or a Script. keys come before args on the
     wire. parse reads the raw reply (RESP2 shapes, bytes) and is not compared.
     is_write: a write is sent once; a read may be sent again after a broken
-    connection. is_spelled_out: send a script's source, for a server that does not know
-    it; it does afterwards.
+    connection. with_source: send a script's source, for a server that does not have
+    it yet.
     """
 
     command: "str | Script"
@@ -77,7 +77,7 @@ class Operation:
     with_source: bool = False
 
     def wire_args(self) -> tuple[Word, ...]:
-        """The command as it goes over the wire."""
+        """Return the command and its arguments as they are sent."""
         if isinstance(self.command, Script):
             verb, name = self.command.command_for(self.with_source)
             return (verb, name, len(self.keys), *self.keys, *self.args)
@@ -95,7 +95,7 @@ class SignalEvent(NamedTuple):
 class Call(NamedTuple):
     """A method to call: itself in sync code, its async variant in async code.
 
-    What it raises is raised in the flow.
+    Its exceptions are raised in the flow.
     """
 
     target: Any

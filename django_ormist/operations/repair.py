@@ -1,4 +1,4 @@
-"""One object against its index: what differs, found and mended in one atomic step."""
+"""Check and repair of one object and its index entries, in one atomic step."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,21 +27,21 @@ QUARANTINE = Script("quarantine")
 PURGE_INDEX = Script("purge_index")
 
 QUARANTINE_MS = 7 * 24 * 3600 * 1000
-"""So long stays what is put aside: a week."""
+"""How long a quarantined key is kept: a week."""
 
 NOTES = frozenset({"reserved-name"})
-"""Kinds that are no damage, and that no repair changes: only told of."""
+"""Kinds that are only reported: they are not damage, and a repair leaves them."""
 
 OPERATIONS_PER_ROUND_TRIP = 200
-"""One script an object: other clients have their turn between two of them."""
+"""One script for each object: other clients can run between two of them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Something that is stored and should not be so, or the other way round.
+    """A stored value that is wrong, or a missing one.
 
-    kind: a name that docs/howto/repair.rst explains. detail: the member, field or id
-    that it is about. is_repaired: whether it was put right.
+    kind: a name that docs/howto/repair.rst explains. detail: its member, field or id.
+    is_repaired: whether it was repaired.
     """
 
     kind: str
@@ -62,10 +62,10 @@ class IndexEntry:
 
 @dataclass(frozen=True, slots=True)
 class Remarks:
-    """What is to be said of an object, though its index says what its bytes do.
+    """Findings about an object whose index entries are right.
 
-    faults: the kind and the detail of each. renewed: what repairs those, written in
-    place of the object; None where nothing does. counters: to be added with it.
+    faults: the kind and the detail of each. renewed: the image that repairs them, None
+    if they cannot be repaired. counters: values to add with it.
     """
 
     faults: Sequence[tuple[str, str]] = ()
@@ -78,11 +78,11 @@ NO_REMARKS = Remarks()
 
 @dataclass(frozen=True)
 class CheckedModel:
-    """A model as its index is checked: what Meta says, and how to read an object.
+    """The schema by which an index is checked, and a reader of objects.
 
-    read_image: the Image of stored bytes, and Remarks; called with them and their key;
-    raises CorruptDataError, or ValueError for what cannot be indexed.
-    spares_unreadable: what cannot be read is found and left where it is.
+    read_image: returns the Image of stored bytes, and Remarks; called with the bytes
+    and their key. Raises CorruptDataError, or ValueError if they cannot be indexed.
+    spares_unreadable: report unreadable objects and leave them.
     """
 
     label: str
@@ -94,16 +94,13 @@ class CheckedModel:
     spares_unreadable: bool = False
 
     def image(self, pk: bytes, packed: bytes) -> Image | None:
-        """What these bytes are to have in the index; None if nobody can read them.
-
-        Nobody can read an object whose id is not UTF-8.
-        """
+        """Return the image of these bytes, None if they or the id are unreadable."""
         return self.examine_bytes(pk, packed)[0]
 
     def examine_bytes(
         self, pk: bytes, packed: bytes | None
     ) -> tuple[Image | None, "Remarks"]:
-        """Return the image and the remarks of what is stored, if anything is."""
+        """Return the image and the remarks of the stored bytes."""
         if packed is None:
             return NOTHING, NO_REMARKS
         try:
@@ -115,7 +112,7 @@ class CheckedModel:
 
 @dataclass(slots=True)
 class Suspect:
-    """An id to look at: the bytes that were read, and entries that named it."""
+    """An id to check: the bytes that were read, and the entries that name it."""
 
     pk: bytes
     packed: bytes | None
@@ -125,11 +122,10 @@ class Suspect:
 def examine(
     subject: CheckedModel, suspects: Iterable[Suspect], is_repairing: bool
 ) -> Flow[Any]:
-    """Flow: the Faults of these ids, each looked at, and mended, in one step.
+    """Flow that returns the Faults of these ids, each checked and repaired in one step.
 
-    Where the bytes that were read are not those that are stored by now, that id is
-    looked at once more: a fault is true of what was stored when it was found. One
-    round trip for 200 ids.
+    An id whose stored bytes changed since they were read is checked again, so that a
+    fault is true of the bytes at that time. One round trip for 200 ids.
     """
     faults: list[Fault] = []
     waiting = list(suspects)
@@ -166,23 +162,23 @@ def examine(
                 waiting.append(suspect)
             if is_sure and image is not None and remarks is not NO_REMARKS:
                 remarked.append((suspect, image, remarks))
-        faults += yield from _told(subject, remarked, waiting, is_repairing)
+        faults += yield from _remark_faults(subject, remarked, waiting, is_repairing)
     return faults
 
 
-def _told(
+def _remark_faults(
     subject: CheckedModel,
     remarked: Sequence[tuple[Suspect, Image, Remarks]],
     waiting: list[Suspect],
     is_repairing: bool,
 ) -> Flow[Any]:
-    """Flow: the Faults that remarks tell of, repaired where there is a way.
+    """Flow that returns the Faults of remarks, repaired where that is possible.
 
-    waiting: gets those that somebody wrote meanwhile.
+    waiting: receives the ids that were written meanwhile.
     """
     answers: dict[bytes, tuple[Reply, Any]] = {}
     if is_repairing:
-        answers = yield from _renewed(subject, remarked)
+        answers = yield from _write_renewed(subject, remarked)
     faults = []
     for suspect, _, remarks in remarked:
         code, stored = answers.get(suspect.pk, (None, None))
@@ -197,10 +193,10 @@ def _told(
     return faults
 
 
-def _renewed(
+def _write_renewed(
     subject: CheckedModel, remarked: Sequence[tuple[Suspect, Image, Remarks]]
 ) -> Flow[Any]:
-    """Flow: {id: the outcome} of writing what repairs. One round trip, or two."""
+    """Flow that writes repaired images: {id: outcome}. One round trip, or two."""
     space = subject.space
     able = [each for each in remarked if each[2].renewed is not None]
     counting = [suspect.pk for suspect, _, remarks in able if remarks.counters]
@@ -225,7 +221,7 @@ def _renewed(
 
 
 def _kind_to_leave(subject: CheckedModel, suspect: Suspect) -> str | None:
-    """The kind of fault where unreadable bytes are left alone; None where not."""
+    """Return the kind of fault of unreadable bytes that are left, else None."""
     if is_later(suspect.packed or b""):
         return "later-format"
     return "unreadable-object" if subject.spares_unreadable else None
@@ -234,6 +230,7 @@ def _kind_to_leave(subject: CheckedModel, suspect: Suspect) -> str | None:
 def check_object(
     subject: CheckedModel, suspect: Suspect, image: Image | None, is_repairing: bool
 ) -> Operation:
+    """Compare one id with its index entries, and repair them. O(entries log n)."""
     space, pk, packed = subject.space, suspect.pk, suspect.packed
     state = "none" if packed is None else "object" if image else "unreadable"
     image = image or NOTHING
@@ -277,7 +274,7 @@ def check_object(
 
 
 def _found(reply: list[Any], pk: bytes) -> tuple[bool, Any]:
-    """(True, Faults), or (False, the bytes that are stored by now)."""
+    """Return (True, Faults), or (False, the bytes that are stored by now)."""
     if reply[0] == 0:
         return False, reply[1] if len(reply) > 1 else None
     return True, [
@@ -287,15 +284,15 @@ def _found(reply: list[Any], pk: bytes) -> tuple[bool, Any]:
 
 
 def quarantine_key(space: Space, key: bytes) -> bytes:
-    """Where a key is put aside: ``ormist:lost:{app.Model}:…``, in the same slot."""
+    """Return the name of a quarantined key: ``ormist:lost:{app.Model}:…``."""
     head = space.prefix.encode() + b":"
     return head + b"lost:" + key.removeprefix(head)
 
 
 def quarantine(space: Space, key: bytes, kind: bytes) -> Operation:
-    """Move a key away if it is not of this Redis type; whether it was.
+    """Move a key to quarantine if it is not of this Redis type. Answers whether it was.
 
-    What was put aside of it before stays beside it.
+    A key that was quarantined before under its name is kept, too.
     """
     return Operation(
         QUARANTINE,
@@ -309,7 +306,7 @@ def quarantine(space: Space, key: bytes, kind: bytes) -> Operation:
 def image_entry_is_right(
     image: Image, name: str, entry: bytes, pk: bytes, created: float | None
 ) -> bool:
-    """Whether the object is to have this entry of an ordered attribute."""
+    """Return whether the object must have this entry of an ordered attribute."""
     sort_key = image.sort_keys.get(name)
     if sort_key is None or created is None:
         return False
@@ -317,14 +314,14 @@ def image_entry_is_right(
 
 
 def ordered_entry(sort_key: bytes, created: float, pk: bytes) -> bytes | None:
-    """The entry that the scripts write; None for a creation time that has none."""
+    """Return the entry that the scripts write, None for an invalid creation time."""
     if not (created.is_integer() and 0 <= created < 2**53):
         return None
     return sort_key + int(created).to_bytes(7, "big") + pk + len(pk).to_bytes(3, "big")
 
 
 def pk_in_entry(entry: bytes) -> bytes | None:
-    """The id in an entry of an ordered attribute, None if it is no such entry."""
+    """Return the id in an entry of an ordered attribute, None if it is invalid."""
     size = int.from_bytes(entry[-3:], "big")
     if len(entry) < size + 11:
         return None
@@ -340,12 +337,12 @@ def purge_index(
     ordered: Iterable[str] = (),
     unique: Sequence[tuple[str, ...]] = (),
 ) -> Flow[Any]:
-    """Flow: take *pk* out of every index of its model; nothing else knows which.
+    """Flow that removes *pk* from every index of its model.
 
-    Called only where a write met entries of an object that is not there and that
-    left no memo (DEL by hand, eviction). It scans the keys of the whole database and
-    the values of the unique attributes, so it costs O(keys), in steps of 1000. Does
-    nothing to an object that is there again meanwhile.
+    Called only if a write found entries of an object that does not exist and left no
+    memo (DEL by hand, eviction). It scans all keys of the database and the values of
+    the unique attributes. Leaves an object that exists again. O(keys), in steps of
+    1000.
     """
     pattern = glob_escaped(space.base)
     cursor = b"0"
@@ -368,9 +365,9 @@ def purge_index(
 def purge_entries(
     space: Space, pk: str, memo: bytes, is_last: bool = False
 ) -> Operation:
-    """Take *pk* out of what a memo names, if there is no such object. Answers 1 or 0.
+    """Remove *pk* from the indexes of a memo if it does not exist. Answers 1 or 0.
 
-    is_last: out of all, too: nothing else is known to have it.
+    is_last: remove it from ``all``, too: no other index has it.
     """
     return Operation(
         PURGE_INDEX,
@@ -381,7 +378,7 @@ def purge_entries(
 
 
 def _values_held(space: Space, pk: str, names: tuple[str, ...]) -> Flow[Any]:
-    """Flow: the values of one unique attribute that this id holds: one, or none."""
+    """Flow that returns the values of one unique attribute that this id holds."""
     key, cursor, found = unique_key(space, names), b"0", []
     while True:
         cursor, flat = yield Operation("HSCAN", (key,), (cursor, "COUNT", 1000))

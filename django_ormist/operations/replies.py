@@ -1,4 +1,4 @@
-"""Reading the facts that scripts answer."""
+"""Parsers of the answers of scripts."""
 
 from collections.abc import Callable, Iterable
 from enum import IntEnum
@@ -22,10 +22,10 @@ class Reply(IntEnum):
 
 
 def outcome(reply: Any) -> tuple[Reply, Any]:
-    """A script's answer as (outcome, the fact that comes with it or None).
+    """Return a script's answer as (Reply, its fact or None).
 
-    Of TAKEN the fact is a list: outcome_among() reads it.
-    Raises CorruptDataError that names the key, if one holds another type.
+    With UNIQUE_TAKEN the fact is a list: outcome_among() reads it. Raises
+    CorruptDataError that names the key if one holds another type.
     """
     if reply == 1:
         return Reply.DONE, None
@@ -39,9 +39,9 @@ def outcome(reply: Any) -> tuple[Reply, Any]:
 
 
 class Holder(NamedTuple):
-    """Who holds a unique value: pk, and the names of the attributes that are unique.
+    """The holder of a unique value: names of the unique attributes, and its id.
 
-    number: which of many objects was refused for it, from 1.
+    number: the position of the refused object among many, from 1.
     """
 
     names: tuple[str, ...]
@@ -50,7 +50,7 @@ class Holder(NamedTuple):
 
 
 def outcome_among(unique: Iterable[tuple[str, ...]]) -> Callable[[Any], Any]:
-    """outcome() where these are written: of TAKEN the fact is a Holder."""
+    """Return outcome() with a Holder for UNIQUE_TAKEN, by these unique attributes."""
     names = list(unique)
 
     def read(reply: Any) -> tuple[Reply, Any]:
@@ -64,7 +64,7 @@ def outcome_among(unique: Iterable[tuple[str, ...]]) -> Callable[[Any], Any]:
 
 
 def mistyped(key: bytes) -> CorruptDataError:
-    """The error for a key of ours that somebody gave another type."""
+    """Return the error for a key that holds another Redis type."""
     return CorruptDataError(
         f"The key {key!r} holds another Redis type than django_ormist stores there. "
         "Nothing was written. Move that key away, or choose another KEY_PREFIX."
@@ -72,7 +72,7 @@ def mistyped(key: bytes) -> CorruptDataError:
 
 
 def counters(reply: Any, key: bytes) -> dict[str, int]:
-    """The stored counters of one object, by name. CorruptDataError names *key*."""
+    """Return the counters of one object by name. Raises CorruptDataError with *key*."""
     try:
         pairs = zip(reply[::2], reply[1::2], strict=True)
         return {name.decode(): int(value) for name, value in pairs}
@@ -81,8 +81,8 @@ def counters(reply: Any, key: bytes) -> dict[str, int]:
 
 
 def not_a_counter(key: bytes) -> CorruptDataError:
-    """The error for a counter that is no integer."""
+    """Return the error for a counter that is not an integer."""
     return CorruptDataError(
-        f"The key {key!r} holds a counter that is no integer. "
+        f"The key {key!r} holds a counter that is not an integer. "
         "Delete the key, or set the counter to a number."
     )

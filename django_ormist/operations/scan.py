@@ -1,4 +1,4 @@
-"""All objects of a model in bounded memory, in order of creation, beside writers."""
+"""Scans of all objects of a model, in order of creation and in bounded memory."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,17 +12,17 @@ CHUNK = 1000
 
 
 def ids_by_creation(space: Space, after: float, number: int) -> Flow[Any]:
-    """Flow: [(id, creation time)] of the next ids after that time, oldest first.
+    """Flow that returns [(id, creation time)] of the next ids, oldest first.
 
-    At most *number* of them, [] at the end. Whatever is written meanwhile, each id that
-    stays is seen once. One round trip.
+    At most *number* of them, [] at the end. Each id that stays is returned once,
+    whatever is written meanwhile. One round trip.
     """
     found = yield _after(space, f"({after:.17g}", "+inf", number + 1)
     if len(found) <= number:
         return found
     last = found[-1][1]
     earlier = [each for each in found if each[1] != last]
-    # Only in a damaged store have two ids one creation time: they come together.
+    # Two ids have one creation time only in a damaged store: they come together.
     return earlier or (yield _after(space, f"{last:.17g}", f"{last:.17g}", -1))
 
 
@@ -42,7 +42,7 @@ def _after(space: Space, least: str, most: str, number: int) -> Operation:
 
 
 def creation_times(space: Space, pks: Sequence[bytes]) -> Flow[Any]:
-    """Flow: the creation time of each id, None where all has none."""
+    """Flow that returns the creation time of each id, None if ``all`` lacks it."""
     operations = [
         Operation("ZMSCORE", (all_key(space),), tuple(pks[at : at + CHUNK]))
         for at in range(0, len(pks), CHUNK)
@@ -54,7 +54,7 @@ def creation_times(space: Space, pks: Sequence[bytes]) -> Flow[Any]:
 
 
 def load_objects(space: Space, pks: Sequence[bytes]) -> Flow[Any]:
-    """Flow: [(id, its bytes or None)]."""
+    """Flow that returns [(id, its bytes or None)]. One round trip."""
     replies = yield [
         load_many(space, pks[at : at + CHUNK]) for at in range(0, len(pks), CHUNK)
     ]
@@ -63,20 +63,20 @@ def load_objects(space: Space, pks: Sequence[bytes]) -> Flow[Any]:
 
 
 def count_ids(space: Space) -> Operation:
-    """How many ids all has."""
+    """Return the number of ids in ``all``."""
     return Operation("ZCARD", (all_key(space),))
 
 
 STEP = 5000
-"""Ids looked at in one step: one to two milliseconds of the server."""
+"""Ids examined in one step: one to two milliseconds of the server."""
 
 
 def ids_with_prefix(
     space: Space, start: str, most: int = 50_000, limit: int = 100
 ) -> Flow[Any]:
-    """Flow: ids that begin with *start*, and whether every id was looked at.
+    """Flow that returns ids that begin with *start*, and whether all ids were examined.
 
-    No index knows how ids begin: at most *most* are looked at, in no order, and at
+    There is no index of prefixes: at most *most* ids are examined, in no order, and at
     most about *limit* returned. One round trip for 5000 ids.
     """
     pattern = glob_escaped(start.encode()) + b"*"

@@ -1,4 +1,4 @@
-"""Which objects, how many, and their bytes."""
+"""Queries: the matching ids, their number, and their objects."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -15,16 +15,16 @@ from .operation import Flow, Operation, Script, Word
 from .replies import counters as read_counters
 
 LARGEST_PAGE = 1000
-"""A slice of so many objects is one script; a longer one is listed, in two trips."""
+"""Largest slice that one script reads. A longer one takes two round trips."""
 
 CHUNK = 1000
-"""So many objects an MGET: another client then waits two milliseconds at worst."""
+"""Objects per MGET: another client then waits at most two milliseconds."""
 
 MOST_SWEPT = 1000
-"""So many objects that are gone a list may sweep: ten steps of two milliseconds."""
+"""Missing objects that a list may sweep: ten steps of two milliseconds."""
 
 CHUNKS_PER_ROUND_TRIP = 5
-"""So many MGETs go in one round trip."""
+"""MGETs per round trip."""
 
 PAGE = Script("page")
 COUNT_TERMS = Script("count_terms")
@@ -33,11 +33,11 @@ QUERY_IDS = Script("query_ids")
 COUNT_WHERE = Script("count_where")
 
 Row = tuple[bytes, bytes, dict[str, int] | None]
-"""One object found: its id, its packed bytes, its counters (None if not declared)."""
+"""One matching object: its id, packed bytes and counters (None if not declared)."""
 
 
 def count(space: Space, query: Query) -> Operation:
-    """How many live objects match, of the whole query: slices are not looked at."""
+    """Return the number of live matches. Ignores slices."""
     if query.conditions or query.pks is not None:
         return count_where(space, query)
     return Operation(
@@ -46,9 +46,10 @@ def count(space: Space, query: Query) -> Operation:
 
 
 def counts(space: Space, query: Query, others: Sequence[Query]) -> Flow[list[int]]:
-    """Flow: how many live objects match the query and each of the others, in one trip.
+    """Flow that returns the number of live matches of the query and each other one.
 
-    Where it asks for terms alone each is counted apart, so other clients come between.
+    A query by terms alone is counted in separate commands, so that other clients can
+    run in between. One round trip.
     """
     if not others:
         return []
@@ -62,10 +63,10 @@ def counts(space: Space, query: Query, others: Sequence[Query]) -> Flow[list[int
 
 
 def page(space: Space, query: Query, limit: int, want: str = "objects") -> Operation:
-    """The first *limit* live objects of the query's slice: Rows.
+    """Return the first *limit* live objects of the query's slice: Rows.
 
     want: "objects", "counters" (with them) or "ids" (then a list of ids). O(log n +
-    limit) where nothing is due: see page.lua; query.lua of what is not plain.
+    limit) if nothing is expired: see page.lua, and query.lua for other queries.
     """
 
     def parse(reply: list[list[Any]]) -> list[Any]:
@@ -89,7 +90,7 @@ def page(space: Space, query: Query, limit: int, want: str = "objects") -> Opera
 
 
 def term_members(space: Space, query: Query) -> Operation:
-    """Every id that carries all terms, oldest first, due ones among them."""
+    """Return every id that carries all terms, oldest first, also expired ones."""
     keys = _term_keys(space, query)
     if len(keys) > 1:
         # The default SUM would pass 2^53 with six terms and lose the order.
@@ -98,7 +99,7 @@ def term_members(space: Space, query: Query) -> Operation:
 
 
 def ids(space: Space, query: Query) -> Flow[list[bytes]]:
-    """Flow: the live ids of the query, slice applied. One round trip."""
+    """Flow that returns the live ids of the query's slice. One round trip."""
     if query.is_empty:
         return []
     found: list[bytes]
@@ -121,7 +122,7 @@ def ids(space: Space, query: Query) -> Flow[list[bytes]]:
 
 
 def rows(space: Space, query: Query, has_counters: bool) -> Flow[list[Row]]:
-    """Flow: a Row for each live object of the query, in order.
+    """Flow that returns a Row for each live object of the query, in order.
 
     One round trip for a slice of 1000 or less, else 1 + ceil(N / 5000).
     """
@@ -142,10 +143,10 @@ def rows(space: Space, query: Query, has_counters: bool) -> Flow[list[Row]]:
 
 
 def rows_of(space: Space, pks: Sequence[bytes], has_counters: bool) -> Flow[list[Row]]:
-    """Flow: a Row for each of these ids that is stored. One round trip.
+    """Flow that returns a Row for each of these ids that is stored. One round trip.
 
-    One more where half of them or more are gone: what is left of those that expire is
-    swept then. The server's clock was ahead, and removed them.
+    One more if half of them or more are missing: then the leftovers of those that had a
+    deadline are swept. The server's clock was ahead, and removed them.
     """
     chunks = list(_batched(pks, CHUNK))
     replies = yield (
@@ -163,7 +164,7 @@ def rows_of(space: Space, pks: Sequence[bytes], has_counters: bool) -> Flow[list
 
 
 def size(space: Space, query: Query) -> Flow[int]:
-    """Flow: how many live objects the query's slice holds. One round trip."""
+    """Flow that returns the number of live objects in the slice. One round trip."""
     if query.is_empty:
         return 0
     if query.pks is not None and not query.conditions:
@@ -174,7 +175,7 @@ def size(space: Space, query: Query) -> Flow[int]:
 
 
 def _rows_by_id(space: Space, query: Query, has_counters: bool) -> Flow[list[Row]]:
-    """Flow: the Rows of a query that names its ids, slice applied. One round trip."""
+    """Flow that returns the Rows of a query by ids, sliced. One round trip."""
     pks = sorted(pk_bytes(pk) for pk in query.pks or ())
     scores_by_term = [
         Operation("ZMSCORE", (key,), tuple(pks))
@@ -199,7 +200,7 @@ def _rows_by_id(space: Space, query: Query, has_counters: bool) -> Flow[list[Row
 
 
 def _is_live(packed: bytes | None, now_ms: int) -> bool:
-    """Whether an object is stored and its deadline ahead, whatever its TTL."""
+    """Return whether an object is stored and not expired, whatever its TTL."""
     if packed is None:
         return False
     deadline_ms = deadline_of(packed)
@@ -230,9 +231,9 @@ def query_page(
 
 
 def query_ids(space: Space, query: Query) -> Operation:
-    """Every live id of the query in order, slices not looked at.
+    """Return every live id of the query in order. Ignores slices.
 
-    Sorted here, by what the server says of each.
+    Sorts here, by the facts that the server answers for each id.
     """
     compiler = QueryCompiler(space)
     args = (*compiler.orders(query), *compiler.condition(query.condition))
@@ -244,14 +245,14 @@ def query_ids(space: Space, query: Query) -> Operation:
 
 
 def count_where(space: Space, query: Query) -> Operation:
-    """How many live objects match, of the whole query: slices are not looked at."""
+    """Return the number of live matches of a query with conditions. Ignores slices."""
     compiler = QueryCompiler(space)
     args = (0, *compiler.condition(query.condition))
     return Operation(COUNT_WHERE, tuple(compiler.keys), args)
 
 
 def counts_where(space: Space, query: Query, others: Sequence[Condition]) -> Operation:
-    """Answer how many live objects meet the query and each of these conditions.
+    """Return how many live objects meet the query and each of these conditions.
 
     Conditions that the query names are read once, whatever the number of the others.
     """
@@ -265,7 +266,7 @@ def counts_where(space: Space, query: Query, others: Sequence[Condition]) -> Ope
 def _sort_ids(
     query: Query, pks: list[bytes], columns: Sequence[Sequence[Any]]
 ) -> list[bytes]:
-    """The ids by what the columns say of each: one an order, then creation."""
+    """Return the ids sorted by the columns: one for each order, then creation."""
     orders = [order for order in query.order if order.name != CREATED]
     is_down = query.is_reversed
     if len(orders) < len(query.order):
@@ -285,7 +286,7 @@ def _sort_ids(
 def _sort_places(
     places: list[int], order: Order, column: Sequence[Any], is_reversed: bool
 ) -> list[int]:
-    """Places by one order: equal ones as they are, those without a fact last."""
+    """Return the places sorted by one order: stable, those without a fact last."""
     if order.name == EXPIRE:
         column = [None if fact is None else float(fact) for fact in column]
     there = [place for place in places if column[place] is not None]

@@ -1,7 +1,6 @@
-"""What is stored, seen from outside: sizes, samples, the server, raw keys.
+"""Statistics of the store: sizes, samples, the server, raw keys.
 
-Management commands and the overview of the admin ask this. Nothing else of a request
-does.
+Only management commands and the overview of the admin use them.
 """
 
 import math
@@ -29,8 +28,8 @@ from . import objects, search
 from .operation import Flow, Operation
 
 SAMPLE = 500
-"""So many objects are looked at: a tag that one in a hundred carries is missed once
-in 150 inspections, and the mean size is within a few per cent."""
+"""Objects in a sample. A tag of one object in a hundred is missed once in 150
+inspections, and the mean size is within a few per cent."""
 
 KEYS_A_STEP = 1000
 OPERATIONS_A_TRIP = 1000
@@ -40,7 +39,7 @@ OPERATIONS_A_TRIP = 1000
 
 @dataclass(frozen=True)
 class ModelCounts:
-    """count: live objects. expiring: those with a deadline. due: past it, unswept."""
+    """Numbers of objects: live, live with a deadline, and expired but not swept."""
 
     count: int
     expiring: int
@@ -59,17 +58,18 @@ class Sample:
 
     @property
     def pks(self) -> list[bytes]:
+        """The ids of the sample."""
         return [pk for pk, _ in self.rows]
 
 
 def model_counts(space: Space) -> Flow[Any]:
-    """Flow: the Tally of a model. One round trip, O(log n)."""
+    """Flow that returns the ModelCounts of a model. One round trip. O(log n)."""
     live, stored, deadlines = yield [
         search.count(space, Query()),
         Operation("ZCARD", (all_key(space),)),
         Operation("ZCARD", (expires_key(space),)),
     ]
-    # Others may write between the three: no number is below zero for that.
+    # Other clients may write in between: no number may get below zero.
     due = max(stored - live, 0)
     return ModelCounts(live, max(deadlines - due, 0), due)
 
@@ -77,9 +77,10 @@ def model_counts(space: Space) -> Flow[Any]:
 def sample(
     space: Space, indexed: Callable[[str], bool], size: int = SAMPLE
 ) -> Flow[Any]:
-    """Flow: a Sample of at most *size* objects, all of them where there are no more.
+    """Flow that returns a Sample of at most *size* objects.
 
-    indexed: whether the attribute of that name is. size: 1 to 1000. Two round trips.
+    indexed: returns whether the attribute of that name is indexed. size: 1 to
+    1000. Two round trips.
     """
     pks = yield Operation("ZRANDMEMBER", (all_key(space),), (size,))
     stored = (yield objects.load_many(space, pks)) if pks else []
@@ -99,10 +100,10 @@ def sample(
 
 
 def largest_tags(space: Space, seen: Sample, most: int = 5) -> Flow[Any]:
-    """Flow: [(tag, how many live objects carry it)], the largest first.
+    """Flow that returns [(tag, number of live objects that carry it)], largest first.
 
-    Chosen among those of the sample, so that no key is scanned; counted exactly. One
-    round trip.
+    The tags are those of the sample, so that no key is scanned. Their counts are exact.
+    One round trip.
     """
     carried = Counter(term for _, terms in seen.rows for term in terms)
     likely = [term for term, _ in carried.most_common(4 * most)]
@@ -114,11 +115,11 @@ def largest_tags(space: Space, seen: Sample, most: int = 5) -> Flow[Any]:
 def size_bytes(
     space: Space, seen: Sample, has_counters: bool, indexes: Sequence[bytes] = ()
 ) -> Flow[Any]:
-    """Flow: the bytes of memory that a model takes, extrapolated from a sample.
+    """Flow that returns the bytes of memory of a model, extrapolated from a sample.
 
-    Exact where the sample holds every object. Each object stands for its own bytes
-    and its share of each term. indexes: more keys, of the model as a whole. A trip for
-    1000 keys; raises ResponseError on a server without MEMORY USAGE.
+    Exact if the sample holds every object. Each object accounts for its own bytes and
+    its share of each term. indexes: more keys of the model. Raises ResponseError on a
+    server without MEMORY USAGE. One round trip for 1000 keys.
     """
     whole = [all_key(space), expires_key(space), memo_key(space), *indexes]
     own = [space.objects + pk for pk in seen.pks]
@@ -147,12 +148,12 @@ def size_bytes(
 
 
 def _memory(key: bytes) -> Operation:
-    """The bytes that a key takes, 0 if there is none. O(1)."""
+    """Return the bytes of memory of a key, 0 if it does not exist. O(1)."""
     return Operation("MEMORY USAGE", (key,), parse=lambda reply: reply or 0)
 
 
 def _in_trips(operations: Iterable[Operation]) -> Flow[Any]:
-    """Flow: the replies of any number of operations."""
+    """Flow that returns the replies of any number of operations."""
     replies: list[Any] = []
     rest = iter(operations)
     while some := list(islice(rest, OPERATIONS_A_TRIP)):
@@ -178,7 +179,7 @@ class Stored:
 
 
 def stored(space: Space, pk: str) -> Flow[Any]:
-    """Flow: what is Stored of one id. One round trip."""
+    """Flow that returns the Stored facts of one id. One round trip."""
     packed, counters, created_us, expire_at_ms = yield [
         objects.load(space, pk),
         objects.load_counters(space, pk),
@@ -189,7 +190,7 @@ def stored(space: Space, pk: str) -> Flow[Any]:
 
 
 def object_size_bytes(space: Space, pk: str) -> Flow[Any]:
-    """Flow: the bytes that one object takes with its counters, without the index.
+    """Flow that returns the bytes of memory of one object and its counters.
 
     Raises ResponseError on a server without MEMORY USAGE. One round trip.
     """
@@ -206,12 +207,12 @@ def _whole(score: Any) -> int | None:
 
 
 def server() -> Flow[Any]:
-    """Flow: what the server says of itself, as INFO names it: {field: text}."""
+    """Flow that returns the fields of INFO: {field: text}. One round trip."""
     return (yield Operation("INFO", (), parse=read_info))
 
 
 def read_info(reply: bytes | str) -> dict[str, str]:
-    """INFO's lines ``field:text``, without the headings."""
+    """Return the lines ``field:text`` of INFO as a dict."""
     text = reply.decode(errors="replace") if isinstance(reply, bytes) else reply
     pairs = (line.partition(":") for line in text.splitlines() if line[:1] != "#")
     return {name: value for name, colon, value in pairs if colon}
@@ -228,10 +229,9 @@ DIFFERING = {
 
 
 def product_of(info: Mapping[str, str]) -> str | None:
-    """The product that INFO names; "redis" if it names none, None if it is silent.
+    """Return the product that INFO names, "redis" by default, None without INFO.
 
-    Each has a field of its own, as ``dragonfly_version``, but KeyDB, whose program has
-    its name.
+    Each has its own field, as ``dragonfly_version``. KeyDB is known by its program.
     """
     if not info:
         return None
@@ -243,7 +243,7 @@ def product_of(info: Mapping[str, str]) -> str | None:
 
 
 def server_facts(info: Mapping[str, str]) -> dict[str, Any]:
-    """The facts of INFO that an operator asks for; None where it is silent."""
+    """Return the facts of INFO that an operator needs, None for missing ones."""
 
     def number(name: str) -> int | None:
         return int(info[name]) if info.get(name, "").isdigit() else None
@@ -279,18 +279,18 @@ def server_facts(info: Mapping[str, str]) -> dict[str, Any]:
 
 
 def root(prefix: str) -> bytes:
-    """What every key of ours under a KEY_PREFIX starts with, and no other key does.
+    """Return the start of all of our keys under a KEY_PREFIX, and of no others.
 
-    A KEY_PREFIX holds no brace, so "shop" does not meet the keys of "shop:eu".
+    A KEY_PREFIX holds no brace, so "shop" does not match the keys of "shop:eu".
     """
     return Space(prefix, "").base.removesuffix(b"}:")
 
 
 def keys_by_model(start: bytes, prefix: str) -> Flow[Any]:
-    """Flow: {model label: (objects, keys)} of the keys that begin with *start*.
+    """Flow that returns {model label: (objects, keys)} of keys that begin with *start*.
 
-    Registered models and others alike. O(keys of the database), in steps of 1000. A
-    key may be counted twice while the server resizes its table.
+    Includes models that are not registered. A key may be counted twice while the server
+    resizes its table. O(keys of the database), in steps of 1000.
     """
     head = len(root(prefix))
     keys_of: Counter[str] = Counter()
@@ -307,7 +307,7 @@ def keys_by_model(start: bytes, prefix: str) -> Flow[Any]:
 
 
 def list_quarantined(start: bytes, prefix: str) -> Flow[Any]:
-    """Flow: the keys that a repair put aside of those that begin with *start*."""
+    """Flow that returns the quarantined keys of those that begin with *start*."""
     head, found, cursor = prefix.encode() + b":", [], b"0"
     lost = head + b"lost:" + start.removeprefix(head)
     while True:
@@ -318,15 +318,15 @@ def list_quarantined(start: bytes, prefix: str) -> Flow[Any]:
 
 
 def unlink(key: bytes) -> Flow[Any]:
-    """Flow: remove one key; how many there were."""
+    """Flow that removes one key and returns how many there were. One round trip."""
     return (yield Operation("UNLINK", (key,), is_write=True))
 
 
 def unlink_some(start: bytes, cursor: bytes, only_objects: bool = False) -> Flow[Any]:
-    """Flow: remove keys that begin with *start*: (next cursor, keys removed).
+    """Flow that removes keys that begin with *start*: (next cursor, keys removed).
 
-    Begins with the cursor ``b"0"``, and is through when that comes back. only_objects:
-    leave the index. O(1000), at most two round trips.
+    Start with the cursor ``b"0"``. The scan is complete when that is returned.
+    only_objects: leave the index. O(1000), at most two round trips.
     """
     cursor, keys = yield scan(start, cursor)
     if only_objects:
@@ -338,10 +338,10 @@ def unlink_some(start: bytes, cursor: bytes, only_objects: bool = False) -> Flow
 
 
 def copy_some(start: bytes, new: bytes, cursor: bytes) -> Flow[Any]:
-    """Flow: copy keys that begin with *start* to keys that begin with *new*.
+    """Flow that copies keys that begin with *start* to keys that begin with *new*.
 
-    Returns the next cursor, as unlink_some() does; expiration times are kept. Keys that
-    are there already stay. O(1000 keys and their sizes), at most two round trips.
+    Returns the next cursor, as unlink_some() does. Expiration times are kept. Existing
+    keys stay. O(1000 keys and their sizes), at most two round trips.
     """
     cursor, keys = yield scan(start, cursor)
     yield [
@@ -352,10 +352,10 @@ def copy_some(start: bytes, new: bytes, cursor: bytes) -> Flow[Any]:
 
 
 def scan(start: bytes, cursor: bytes) -> Operation:
-    """One step over the keys of the database: (cursor, those that begin so)."""
+    """Return one step of a SCAN: (cursor, keys that begin with *start*)."""
 
     def parse(reply: Any) -> tuple[bytes, list[bytes]]:
-        # Checked once more: what is removed by it must be ours, whatever MATCH takes.
+        # Checked again: keys are removed by it, whatever MATCH accepts.
         return reply[0], [key for key in reply[1] if key.startswith(start)]
 
     pattern = glob_escaped(start) + b"*"
@@ -365,7 +365,7 @@ def scan(start: bytes, cursor: bytes) -> Operation:
 
 
 def glob_escaped(text: bytes) -> bytes:
-    r"""The pattern that matches *text* alone: \\ before \\ * ? [ and ]."""
+    r"""Return the pattern that matches only *text*: \\ before \\ * ? [ and ]."""
     return b"".join(
         b"\\" + bytes((byte,)) if byte in b"\\*?[]" else bytes((byte,)) for byte in text
     )

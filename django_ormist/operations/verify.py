@@ -1,9 +1,9 @@
-"""Every key of a model, looked at in pages: what the index says of whom.
+"""Check of every key of a model, in pages.
 
-Two rounds find all there is to find. The first scans keys and looks from each index
-entry to its object, for entries that should not be; the second looks from each object
-to its entries. In this order, because a unique value that a wrong one holds is free
-after the first. Memory is bounded by a page, whatever the store holds.
+Two rounds find all faults. The first scans keys and checks each index entry against
+its object, for surplus entries; the second checks each object against its entries. In
+this order, because the first frees unique values that a wrong object holds. Memory is
+bounded by a page.
 """
 
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
@@ -30,8 +30,8 @@ from .stats import scan
 
 ENTRIES_PER_STEP = 1000
 KEYS_PER_ROUND_TRIP = 40
-"""So many keys are walked at once, and about a thousand entries of them together. A
-small set comes whole: with the servers' defaults at most 40 * 128."""
+"""Keys scanned at once, about a thousand entries of them together. A small set comes
+in one piece: with the servers' defaults at most 40 * 128."""
 
 _TYPES = {
     b"t:": b"zset",
@@ -43,13 +43,13 @@ _TYPES = {
     b"expires": b"zset",
     b"idx": b"hash",
 }
-_WHOLE = (b"all", b"expires", b"idx")
+_SINGLE_KEYS = (b"all", b"expires", b"idx")
 _OWN = (b"o:", b"c:")
 
 
 def kind_of(rest: bytes) -> bytes | None:
-    """What a key of a model is, by its name behind the base; None if none of ours."""
-    if rest in _WHOLE:
+    """Return the kind of a model's key by its name after the base, or None."""
+    if rest in _SINGLE_KEYS:
         return rest
     starts = (b"o:", b"c:", b"t:", b"h:", b"by:", b"of:", b"u:")
     return next((start for start in starts if rest.startswith(start)), None)
@@ -67,7 +67,7 @@ def main_keys(subject: CheckedModel, is_repairing: bool) -> Flow[Any]:
 
 
 def keys(start: bytes, cursor: bytes) -> Flow[Any]:
-    """Flow: a page of the keys that begin so: (next cursor, keys); it ends at b"0"."""
+    """Flow that returns a page of keys: (next cursor, keys). It ends at b"0"."""
     cursor, found = yield scan(start, cursor)
     return (b"0" if int(cursor) == 0 else cursor), found
 
@@ -75,10 +75,10 @@ def keys(start: bytes, cursor: bytes) -> Flow[Any]:
 def check_keys(
     subject: CheckedModel, found: Iterable[bytes], is_repairing: bool
 ) -> Flow[Any]:
-    """Flow: (Faults of these keys of a model, those whose entries are to be walked).
+    """Flow that returns (Faults of these keys of a model, keys whose entries to scan).
 
-    Objects and counters that all does not know are examined; keys of another type and
-    names that are none of ours are put aside; indexes that Meta has not are removed.
+    Objects and counters that are not in ``all`` are examined. Keys of another type and
+    unknown names are quarantined. Indexes that Meta does not declare are removed.
     """
     own: dict[bytes, list[bytes]] = {b"o:": [], b"c:": []}
     indexes, strange, unknown = [], [], []
@@ -113,7 +113,7 @@ def check_keys(
 def _typed(
     subject: CheckedModel, keys: Sequence[bytes], is_repairing: bool
 ) -> Flow[Any]:
-    """Flow: (Faults of those of another Redis type, the others)."""
+    """Flow that returns (Faults of keys of another Redis type, the other keys)."""
     types = yield [Operation("TYPE", (key,)) for key in keys]
     faults, sound = [], []
     for key, found in zip(keys, types, strict=True):
@@ -134,7 +134,7 @@ def _typed(
 def _unlisted(
     subject: CheckedModel, own: dict[bytes, list[bytes]], is_repairing: bool
 ) -> Flow[Any]:
-    """Flow: the Faults of objects, and of counters, that all does not know."""
+    """Flow that returns the Faults of objects and counters that are not in ``all``."""
     pks = list(dict.fromkeys((*own[b"o:"], *own[b"c:"])))
     if not pks:
         return []
@@ -151,7 +151,7 @@ def _unlisted(
     return [
         fault
         for fault in faults
-        # The others are found by whoever positions that index, or by the second round.
+        # The others are found by the scan of that index, or by the second round.
         if fault.is_repaired
         or (not is_repairing and fault.pk not in absent)
         or fault.key.startswith((counters, subject.space.objects))
@@ -159,7 +159,7 @@ def _unlisted(
 
 
 def _listed(space: Space, pks: Sequence[bytes]) -> Flow[Any]:
-    """Flow: those of the ids that all has."""
+    """Flow that returns the ids that are in ``all``."""
     scores = yield from creation_times(space, pks)
     return [pk for pk, score in zip(pks, scores, strict=True) if score is not None]
 
@@ -169,14 +169,14 @@ def _listed(space: Space, pks: Sequence[bytes]) -> Flow[Any]:
 
 @dataclass(frozen=True, slots=True)
 class IndexCursor:
-    """An index key under way: its entries from *cursor* on."""
+    """A position in an index key: its entries from *cursor* on."""
 
     key: bytes
     cursor: bytes = b"0"
 
 
 Page = tuple[IndexCursor, list[tuple[bytes, bytes]]]
-"""Some entries of a position: members with scores, or fields with values."""
+"""Some entries of an index key: members with scores, or fields with values."""
 
 
 @dataclass(slots=True)
@@ -190,7 +190,7 @@ class ScanResult:
 
 @dataclass(frozen=True, slots=True)
 class KnownObject:
-    """What was read of an id that entries name."""
+    """The stored facts of an id that entries name."""
 
     packed: bytes | None
     image: Image | None
@@ -198,14 +198,14 @@ class KnownObject:
 
     @property
     def is_nowhere(self) -> bool:
-        """Whether neither an object nor all has it."""
+        """Whether it is neither stored nor in ``all``."""
         return self.packed is None and self.created is None
 
 
 def scan_entries(
     subject: CheckedModel, positions: Sequence[IndexCursor], is_repairing: bool
 ) -> Flow[Any]:
-    """Flow: one ScanResult over at most KEYS_PER_ROUND_TRIP positions."""
+    """Flow that returns the ScanResult of one step over at most 40 positions."""
     done = ScanResult()
     size = ENTRIES_PER_STEP // max(len(positions), 1)
     replies = yield [_page(subject.space, position, size) for position in positions]
@@ -223,18 +223,16 @@ def scan_entries(
         for pk, seen in _entries_of(subject, position, pairs, known, is_repairing):
             suspects.setdefault(pk, Suspect(pk, known[pk].packed)).seen += seen
     faults = yield from examine(subject, suspects.values(), is_repairing)
-    walked = {position.key for position in positions}
+    scanned = {position.key for position in positions}
     done.faults += [
         fault
         for fault in faults
-        if (
-            is_repairing and fault.is_repaired
-        )  # what is left is found by the second round
-        or all_key(subject.space) in walked
+        if (is_repairing and fault.is_repaired)  # others are found by the second round
+        or all_key(subject.space) in scanned
         or (not is_repairing and fault.kind in ("surplus-entry", "surplus-value"))
-        or (fault.key in walked and known[fault.pk].is_nowhere)
+        or (fault.key in scanned and known[fault.pk].is_nowhere)
     ]
-    if all_key(subject.space) in walked:
+    if all_key(subject.space) in scanned:
         done.faults += _too_deep(subject, known)
     return done
 
@@ -242,7 +240,7 @@ def scan_entries(
 def _too_deep(
     subject: CheckedModel, known: Mapping[bytes, KnownObject]
 ) -> Iterator[Fault]:
-    """Yield a Fault for each attribute that is read, and refused when it is written."""
+    """Yield a Fault for each attribute that is too deep to be written again."""
     for pk, facts in known.items():
         try:
             names = find_too_deep(facts.packed or b"")
@@ -269,7 +267,7 @@ def _known(
 
 
 def _named_by_entries(subject: CheckedModel, pages: Iterable[Page]) -> set[bytes]:
-    """The ids that are to be compared with their objects."""
+    """Return the ids that are to be compared with their objects."""
     named: set[bytes] = set()
     for position, pairs in pages:
         kind = kind_of(position.key.removeprefix(subject.space.base))
@@ -286,9 +284,9 @@ def _entries_of(
     known: Mapping[bytes, KnownObject],
     is_repairing: bool,
 ) -> Iterator[tuple[bytes, list[IndexEntry]]]:
-    """Each id to examine because of an entry, with the entry if it is in question.
+    """Yield each id to examine because of an entry, with the entry if it is doubtful.
 
-    An id that all or a key of its own leads to is left to those, so that each fault is
+    An id that is found by ``all`` or by its own key is skipped, so that each fault is
     found once.
     """
     rest = position.key.removeprefix(subject.space.base)
@@ -318,7 +316,7 @@ def _is_right(
     member: bytes,
     created: float | None,
 ) -> bool:
-    """Whether the object is to have this entry."""
+    """Return whether the object must have this entry."""
     if kind == b"by:":
         return image_entry_is_right(image, rest[3:].decode(), member, pk, created)
     if kind == b"u:":
@@ -339,7 +337,7 @@ def _named(
     done: ScanResult,
     is_repairing: bool,
 ) -> Flow[Any]:
-    """Flow: the ids that entries name; entries that name none are Faults at once."""
+    """Flow that returns the ids that entries name. Other entries are Faults."""
     ids: dict[bytes, None] = {}
     for position, pairs in pages:
         kind = kind_of(position.key.removeprefix(subject.space.base))
@@ -348,7 +346,7 @@ def _named(
             if pk is not None:
                 ids[pk] = None
                 continue
-            if is_repairing:  # no script ever wrote it: nobody can be writing it now
+            if is_repairing:  # no script writes it: no client can be writing it now
                 yield Operation("ZREM", (position.key,), (member,), is_write=True)
             done.faults.append(
                 Fault("surplus-entry", position.key, b"", member, is_repairing)
@@ -357,7 +355,7 @@ def _named(
 
 
 def _holder(kind: bytes | None, member: bytes, value: bytes) -> bytes | None:
-    """The id that an entry names, None for one that is no entry of ours."""
+    """Return the id that an entry names, None for an invalid entry."""
     if kind == b"by:":
         return pk_in_entry(member)
     return value if kind == b"u:" else member
@@ -372,7 +370,7 @@ def _page(space: Space, position: IndexCursor, size: int) -> Operation:
 def examine_all(
     subject: CheckedModel, pks: Sequence[bytes], is_repairing: bool
 ) -> Flow[Any]:
-    """Flow: the Faults of these ids and of what their index entries lack."""
+    """Flow that returns the Faults of these ids and of their missing index entries."""
     suspects = [
         Suspect(*each) for each in (yield from load_objects(subject.space, pks))
     ]
@@ -380,12 +378,12 @@ def examine_all(
 
 
 def unique_cursors(subject: CheckedModel) -> list[IndexCursor]:
-    """A position over each unique attribute."""
+    """Return the start of a scan of each unique attribute."""
     return [IndexCursor(unique_key(subject.space, names)) for names in subject.unique]
 
 
 def database_size() -> Operation:
-    """How many keys the database has, ours and others'."""
+    """Return the number of keys of the database, ours and others'."""
     return Operation("DBSIZE", ())
 
 
