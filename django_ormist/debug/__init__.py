@@ -1,4 +1,4 @@
-"""For django-debug-toolbar: ``"django_ormist.debug.OrmistPanel"``."""
+"""A panel for django-debug-toolbar: ``"django_ormist.debug.OrmistPanel"``."""
 
 from .panel import OrmistPanel
 

@@ -1,4 +1,4 @@
-"""The panel: each round trip of a request, what it asked, and what that costs."""
+"""The panel: the round trips of a request, their operations and costs."""
 
 import os
 import re
@@ -15,7 +15,7 @@ from ..operations.operation import Operation, Script
 
 
 def explanation(operation: Operation) -> dict[str, str]:
-    """{"does": one sentence, "cost": what it takes}; empty for a plain command."""
+    """Return {"does": a sentence, "cost": its cost} of a script, {} of a command."""
     if not isinstance(operation.command, Script):
         return {}
     header = _header(operation.command)
@@ -27,7 +27,7 @@ def explanation(operation: Operation) -> dict[str, str]:
 
 @cache
 def _header(script: Script) -> str:
-    """The comment that the script's own file begins with, without its dashes."""
+    """Return the comment at the top of the script's file, without its dashes."""
     source = files("django_ormist.operations") / "scripts" / f"{script.name}.lua"
     lines = []
     for line in source.read_text().splitlines():
@@ -38,11 +38,11 @@ def _header(script: Script) -> str:
 
 
 _PACKAGE = str(Path(__file__).resolve().parents[1]) + os.sep
-MOST_KEYS = 10
+MAX_KEYS = 10
 
 
 class OrmistPanel(Panel):  # type: ignore[misc]
-    """Trips, operations, keys and time of one request, with what each script does."""
+    """The round trips, operations, keys and time of a request, scripts explained."""
 
     title = "Redis objects"
     nav_title = "Ormist"
@@ -51,14 +51,14 @@ class OrmistPanel(Panel):  # type: ignore[misc]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._trips: list[dict[str, Any]] = []
+        self._round_trips: list[dict[str, Any]] = []
 
     @property
     def nav_subtitle(self) -> str:
         stats = self.get_stats()
-        number = len(stats.get("trips", ()))
-        trips = "1 trip" if number == 1 else f"{number} trips"
-        return f"{trips} in {stats.get('milliseconds', 0):.2f} ms"
+        number = len(stats.get("round_trips", ()))
+        text = "1 round trip" if number == 1 else f"{number} round trips"
+        return f"{text} in {stats.get('milliseconds', 0):.2f} ms"
 
     def enable_instrumentation(self) -> None:
         add_listener(self._note)
@@ -69,21 +69,23 @@ class OrmistPanel(Panel):  # type: ignore[misc]
     def generate_stats(self, request: Any, response: Any) -> None:
         self.record_stats(
             {
-                "trips": self._trips,
-                "operations": sum(len(each["operations"]) for each in self._trips),
-                "keys": sum(each["keys"] for each in self._trips),
-                "milliseconds": sum(each["milliseconds"] for each in self._trips),
+                "round_trips": self._round_trips,
+                "operations": sum(
+                    len(each["operations"]) for each in self._round_trips
+                ),
+                "keys": sum(each["keys"] for each in self._round_trips),
+                "milliseconds": sum(each["milliseconds"] for each in self._round_trips),
             }
         )
 
-    def _note(self, trip: RoundTrip) -> None:
-        self._trips.append(
+    def _note(self, round_trip: RoundTrip) -> None:
+        self._round_trips.append(
             {
-                "using": trip.using,
-                "summary": trip.summary,
-                "keys": trip.keys,
-                "milliseconds": round(trip.milliseconds, 3),
-                "error": "" if trip.error is None else repr(trip.error),
+                "using": round_trip.using,
+                "summary": round_trip.summary,
+                "keys": round_trip.keys,
+                "milliseconds": round(round_trip.milliseconds, 3),
+                "error": "" if round_trip.error is None else repr(round_trip.error),
                 "caller": caller(),
                 "operations": [
                     {
@@ -91,20 +93,22 @@ class OrmistPanel(Panel):  # type: ignore[misc]
                         "keys": _shown(operation.keys),
                         "explanation": explanation(operation),
                     }
-                    for name, operation in zip(trip.names, trip.operations, strict=True)
+                    for name, operation in zip(
+                        round_trip.names, round_trip.operations, strict=True
+                    )
                 ],
             }
         )
 
 
 def _shown(keys: tuple[bytes, ...]) -> list[str]:
-    texts = [key.decode(errors="backslashreplace") for key in keys[:MOST_KEYS]]
+    texts = [key.decode(errors="backslashreplace") for key in keys[:MAX_KEYS]]
     more = len(keys) - len(texts)
     return [*texts, f"and {more} more"] if more else texts
 
 
 def caller() -> str:
-    """The line of the project that asked: the nearest outside of this package."""
+    """Return the line of the project that made the query."""
     frame = sys._getframe()
     while frame is not None:
         name = frame.f_code.co_filename

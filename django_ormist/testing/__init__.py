@@ -1,6 +1,6 @@
-"""For the tests of a project: an empty key space a test, counted trips, moved time.
+"""Tools for the tests of a project: isolation, counted round trips, time travel.
 
-pytest finds ``plugin.py`` by itself; ``IsolatedOrmist`` is for unittest's classes.
+pytest loads ``plugin.py`` by itself. ``IsolatedOrmist`` is for classes of unittest.
 """
 
 from .cases import IsolatedOrmist

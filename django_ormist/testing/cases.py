@@ -1,4 +1,4 @@
-"""For unittest: a mix-in."""
+"""A mix-in for unittest."""
 
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -13,10 +13,10 @@ else:
 
 
 class IsolatedOrmist(_Case):
-    """Mix in before a TestCase: each test has a key space of its own, ``self.ormist``.
+    """A mix-in before TestCase: each test has a separate key space, ``self.ormist``.
 
-    It begins with what setUpClass and setUpTestData stored, and is removed with what
-    the test did to it. ormist_server: "fakeredis", "embedded" or "configured".
+    It starts with the objects that setUpClass and setUpTestData stored, and is removed
+    after the test. ormist_server: "fakeredis", "embedded" or "configured".
     """
 
     ormist_server: ClassVar[str] = "fakeredis"
@@ -45,7 +45,7 @@ class IsolatedOrmist(_Case):
             super().debug()
 
     def _isolated(self) -> AbstractContextManager[Isolated]:
-        """The space of this test: a copy of its class's, if that was set up."""
+        """Return the key space of this test, a copy of the class's if there is one."""
         return isolated(self.ormist_server, copy_of=vars(type(self)).get("ormist"))
 
     def assertRoundTrips(self, number: int, using: str | None = None) -> Any:

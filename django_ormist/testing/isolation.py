@@ -1,4 +1,4 @@
-"""A key space of its own for one test."""
+"""A separate key space for one test, and counted round trips."""
 
 import atexit
 import os
@@ -43,16 +43,17 @@ class Isolated:
 
     @property
     def prefix(self) -> str:
-        """What the keys of the alias "default" begin with."""
+        """The KEY_PREFIX of the alias "default"."""
         return str(self.aliases["default"]["KEY_PREFIX"])
 
     def travel(self, seconds: float) -> None:
-        """Let so much time pass at once, until the end of the test.
+        """Move the time forward, until the end of the test.
 
-        Deadlines are judged by the server's clock, so this takes fakeredis, whose clock
-        is Python's ``time.time()``. That and ``time.time_ns()`` are moved, and
-        ``datetime.now()`` is not. freezegun and time-machine move all of them, and
-        expiry with them.
+        The server's clock decides about expiration. fakeredis uses Python's
+        ``time.time()``, which is moved together with ``time.time_ns()``.
+        ``datetime.now()`` is not moved. freezegun and time-machine move all of them,
+        and expiration too.
+
         Raises NotSupportedError on a real server.
         """
         if self.server != "fakeredis":
@@ -92,15 +93,16 @@ class Isolated:
 def isolated(
     server: str = "fakeredis", *, copy_of: Isolated | None = None
 ) -> Iterator[Isolated]:
-    """Point every alias of ORMIST at keys of its own, which are none, and clean up.
+    """Give every alias of ORMIST an empty key space, and remove it at the end.
 
-    server: "fakeredis", in this process and without expense; "embedded", a real Valkey
-    that one process shares; "configured", the servers of the settings, or of TEST,
-    under another KEY_PREFIX. Processes (xdist) do not meet. Not for two tests at once
-    in one process. copy_of: begin with what this one holds, on its server; it stays as
-    it is. O(keys).
+    server: "fakeredis", in this process; "embedded", a real Valkey server for this
+    process; "configured", the servers of the settings, or of TEST, under another
+    KEY_PREFIX. Parallel processes (xdist) are separate. Two tests at once in a process
+    are not supported. copy_of: start with a copy of this key space, on its server.
+    O(keys).
     """
-    # Here, for pytest imports this at its start: django.test is half of Django.
+    # Imported here, since pytest loads this module at its start, and django.test is
+    # large.
     from django.test.utils import override_settings
 
     if copy_of is not None:
@@ -131,9 +133,9 @@ def isolated(
 
 @contextmanager
 def _some_settings() -> Iterator[None]:
-    """Have Django's settings configured: override_settings() goes on top of them.
+    """Configure Django's settings, as override_settings() requires.
 
-    Where the project has none, they are Django's defaults, until the end of the test.
+    A project without settings gets Django's defaults until the end of the test.
     """
     if settings.configured or os.environ.get(ENVIRONMENT_VARIABLE):
         yield
@@ -147,7 +149,7 @@ def _some_settings() -> Iterator[None]:
 
 
 def _aliases(server: str) -> dict[str, dict[str, Any]]:
-    """The aliases of the settings, on the *server* of the tests."""
+    """Return the aliases of the settings, on the *server* of the tests."""
     entries = {**conf.DEFAULT, **conf.setting()}
     return {name: _moved(conf.read(name, entries), server) for name in entries}
 
@@ -166,7 +168,7 @@ def _moved(alias: conf.Alias, server: str) -> dict[str, Any]:
 
 @cache
 def _folder(pid: int) -> str:
-    """The folder of this process's embedded server, removed as the process ends."""
+    """Return the folder of this process's embedded server, removed at its exit."""
     folder = tempfile.mkdtemp(prefix="ormist-test-")
     atexit.register(_remove, folder, pid)
     return folder
@@ -182,24 +184,25 @@ def _remove(folder: str, pid: int) -> None:
 def assert_round_trips(
     number: int, using: str | None = None
 ) -> Iterator[list[RoundTrip]]:
-    """Fail unless the block makes exactly so many round trips; gives the Trips.
+    """Fail unless the block makes *number* round trips. Yield the list of them.
 
-    Counts those of this thread, or of this task and what it starts. using: of this
-    alias alone. A trip that only tells the server a script it does not know is not
-    counted.
+    Counts the round trips of this thread, or of this task and its children. using:
+    count only this alias. A round trip that only sends the source of unknown scripts is
+    not counted.
     """
-    trips: list[RoundTrip] = []
+    round_trips: list[RoundTrip] = []
 
-    def count(trip: RoundTrip) -> None:
-        if not trip.is_first_load and using in (None, trip.using):
-            trips.append(trip)
+    def count(round_trip: RoundTrip) -> None:
+        if not round_trip.is_first_load and using in (None, round_trip.using):
+            round_trips.append(round_trip)
 
     with listening(count):
-        yield trips
-    if len(trips) != number:
+        yield round_trips
+    if len(round_trips) != number:
         lines = [
-            f"{n}. {trip.using}: {trip.summary}" for n, trip in enumerate(trips, 1)
+            f"{n}. {round_trip.using}: {round_trip.summary}"
+            for n, round_trip in enumerate(round_trips, 1)
         ]
         raise AssertionError(
-            "\n".join([f"{len(trips)} round trips, {number} expected.", *lines])
+            "\n".join([f"{len(round_trips)} round trips, {number} expected.", *lines])
         )

@@ -1,6 +1,6 @@
 """The pytest plugin: the test run's key space, ``ormist`` and ``assert_round_trips``.
 
-pytest imports this before any settings are there: nothing that it imports reads one.
+pytest imports it before settings are configured, so no import here may read one.
 """
 
 from collections.abc import Callable, Generator, Iterator
@@ -15,12 +15,13 @@ _configs: list[pytest.Config] = []
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add --ormist-server and the ini options."""
     group = parser.getgroup("django_ormist")
     group.addoption(
         "--ormist-server",
         choices=SERVERS,
-        help="Where the tests' objects are: in fakeredis, on an embedded server, or on "
-        "the servers of the settings under a prefix of their own.",
+        help="Where to store the tests' objects: in fakeredis, on an embedded server, "
+        "or on the servers of the settings under a separate prefix.",
     )
     parser.addini("ormist_server", "See --ormist-server.", default="fakeredis")
     parser.addini("ormist_autouse", "Isolate every test.", type="bool", default=False)
@@ -34,7 +35,7 @@ def pytest_load_initial_conftests() -> Generator[None, object, object]:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Begin the test run, where a conftest.py loads this plugin."""
+    """Begin the test run, if a conftest.py loads this plugin."""
     redirection.begin()
     _configs.append(config)
 
@@ -49,9 +50,9 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 @pytest.fixture
 def ormist(request: pytest.FixtureRequest) -> Iterator[Any]:
-    """An empty key space for this test: every alias of ORMIST has its own.
+    """Give the test an empty key space, separate for every alias of ORMIST.
 
-    ``ormist.travel(seconds)`` lets time pass, on fakeredis.
+    ``ormist.travel(seconds)`` moves the time, on fakeredis.
     """
     server = request.config.getoption("--ormist-server") or request.config.getini(
         "ormist_server"
@@ -68,7 +69,7 @@ def _ormist_for_all(request: pytest.FixtureRequest) -> None:
 
 @pytest.fixture
 def assert_round_trips() -> Callable[..., Any]:
-    """``with assert_round_trips(1): ...`` fails if there are more or fewer."""
+    """Return the function that fails unless a block makes that many round trips."""
     from .isolation import assert_round_trips
 
     return assert_round_trips

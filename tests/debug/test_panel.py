@@ -47,7 +47,7 @@ def content(client, response):
 
 def test_the_panel_shows_each_trip_of_the_request(site, client):
     response = client.get("/page/")
-    assert "3 trips in " in response.content.decode()
+    assert "3 round trips in " in response.content.decode()
     shown = content(client, response)
     assert "3 round trips, 3 operations, " in shown
     for word in ("save", "count", "tests/debug/urls.py", "in page"):
@@ -59,7 +59,7 @@ def test_the_panel_shows_each_trip_of_the_request(site, client):
 
 def test_the_panel_shows_the_trips_of_an_async_view(site, async_client):
     response = asyncio.run(async_client.get("/apage/"))
-    assert "1 trip in " in response.content.decode()
+    assert "1 round trip in " in response.content.decode()
 
 
 def test_a_folder_beside_the_package_is_of_the_project():
