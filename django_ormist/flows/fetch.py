@@ -47,14 +47,23 @@ def get(
 
     Raises DoesNotExist, MultipleObjectsReturned.
     """
-    return _there(asked, (yield from _at_most_one(asked, pk, lookups)))
+    query = _get_query(asked, pk, lookups)
+    return _there(asked, (yield from _at_most_one(asked, query)))
 
 
 def get_or_none(
     asked: "LazyResults[T]", pk: tuple[Any, ...], lookups: dict[str, Any]
 ) -> Flow[T | None]:
     """Flow that returns the one object or None. Raises MultipleObjectsReturned."""
-    found = yield from _at_most_one(asked, pk, lookups)
+    return (yield from one_or_none(asked, _get_query(asked, pk, lookups)))
+
+
+def one_or_none(asked: "LazyResults[T]", query: Query) -> Flow[T | None]:
+    """Flow that returns the one match of a query or None.
+
+    Raises MultipleObjectsReturned.
+    """
+    found = yield from _at_most_one(asked, query)
     return found[0] if found else None
 
 
@@ -66,14 +75,11 @@ def of_id(asked: "LazyResults[T]", pk: str) -> Flow[T | None]:
     return (yield from get_or_none(asked, (pk,), {}))
 
 
-def _at_most_one(
-    asked: "LazyResults[T]", pk: tuple[Any, ...], lookups: dict[str, Any]
-) -> Flow[list[T]]:
+def _at_most_one(asked: "LazyResults[T]", query: Query) -> Flow[list[T]]:
     """Flow that returns a list of at most one object.
 
     Raises MultipleObjectsReturned.
     """
-    query = _one(asked, pk, lookups)
     if query.pks is not None and len(query.pks) == 1 and _is_by_pk(query):
         return (yield from _by_pk(asked, next(iter(query.pks))))
     if query.is_sliced:
@@ -99,9 +105,10 @@ def _there(asked: "LazyResults[T]", found: list[T]) -> T:
     return found[0]
 
 
-def _one(
+def _get_query(
     asked: "LazyResults[Any]", given: tuple[Any, ...], lookups: dict[str, Any]
 ) -> Query:
+    """Return the query of get() with these arguments."""
     qs = tuple(each for each in given if asked_lookups.is_q(each))
     pk = tuple(each for each in given if not asked_lookups.is_q(each))
     if len(pk) > 1:

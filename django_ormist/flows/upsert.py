@@ -45,7 +45,18 @@ def get_or_create(
     refuse(asked.db, "get_or_create()")
     defaults = _checked("get_or_create", "defaults", defaults)
     query = _query(asked, tags, lookups)
-    found = yield from _found(asked, query)
+    return (yield from _get_or_create(asked, query, defaults, tags, lookups))
+
+
+def _get_or_create(
+    asked: "Collection[M]",
+    query: Query,
+    defaults: Values,
+    tags: tuple[str, ...],
+    lookups: dict[str, Any],
+) -> Flow[tuple[M, bool]]:
+    """Flow of get_or_create(). query: that of the tags and lookups."""
+    found = yield from fetch.one_or_none(asked, query)
     if found is not None:
         return found, False
     values = _values(lookups, defaults)
@@ -60,7 +71,7 @@ def get_or_create(
             if guard.is_met:  # of what the model's save() did after it
                 raise
             refusal, attempts = error, attempts + 1
-        found = yield from _found(asked, query)
+        found = yield from fetch.one_or_none(asked, query)
         if found is not None:
             return found, False
         if refusal is not None and attempts == ATTEMPTS:
@@ -87,7 +98,7 @@ def update_or_create(
     query = _query(asked, tags, lookups)
     disagreements = CorruptionGuard(asked.model._meta)
     while True:
-        found, is_new = yield from get_or_create(asked, new, tags, lookups)
+        found, is_new = yield from _get_or_create(asked, query, new, tags, lookups)
         if is_new:
             return found, True
         key, packed = found._key(asked.db), found._packed
@@ -132,11 +143,6 @@ def _query(
     if asked.query.is_sliced:
         raise TypeError("Cannot filter a query once a slice has been taken.")
     return filter_query(asked.query, asked.model._meta, tags, lookups, asked.db)
-
-
-def _found(asked: "Collection[M]", query: Query) -> Flow[M | None]:
-    """Flow that returns the one object of the query, or None."""
-    return fetch.get_or_none(asked._chained(query), (), {})
 
 
 def _checked(verb: str, argument: str, values: Values | None) -> Values:
