@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..connections import connections
 from ..exceptions import ConflictError, CorruptDataError, IntegrityError
@@ -22,6 +22,24 @@ from .record import Record
 
 if TYPE_CHECKING:
     from ..models.base import Model
+
+
+class SaveOptions(NamedTuple):
+    """The options of save(): which stored object it accepts.
+
+    force_insert: no object. force_update: any object. strict: the object that was
+    loaded. Without any of them it merges with a stored object, or inserts.
+    """
+
+    force_insert: bool = False
+    force_update: bool = False
+    strict: bool = False
+
+
+UPSERT = SaveOptions()
+INSERT = SaveOptions(force_insert=True)
+UPDATE = SaveOptions(force_update=True)
+STRICT_UPDATE = SaveOptions(force_update=True, strict=True)
 
 
 class CorruptionGuard:
@@ -59,15 +77,11 @@ class SaveAttempt:
         self,
         instance: "Model",
         using: str,
-        force_insert: bool = False,
-        force_update: bool = False,
-        strict: bool = False,
+        options: SaveOptions = UPSERT,
     ) -> None:
         self.instance = instance
         self.using = using
-        self.force_insert = force_insert
-        self.force_update = force_update
-        self.strict = strict
+        self.options = options
         self.guard = guard_of(instance, using)
         self.sent: Mapping[str, int] = {}
         self.merged: dict[str, Any] = {}
@@ -75,7 +89,7 @@ class SaveAttempt:
         self.meta = instance._meta
         self.space = self.meta.space(using)
         self.codec = connections[using].codec
-        is_loaded = instance._using == using and not force_insert
+        is_loaded = instance._using == using and not options.force_insert
         self.loaded = instance._packed if is_loaded else None
         self.contents = self.mine = instance._contents()
         self.values, self.assigned = instance._counters, instance._assigned
@@ -123,7 +137,7 @@ class SaveAttempt:
         guard = self.guard
         if guard is None or not guard.is_insert:
             return None
-        if guard.is_arbitrated(self.instance, self.force_insert):
+        if guard.is_arbitrated(self.instance, self.options.force_insert):
             return None
         return guard.query.condition
 
@@ -201,15 +215,17 @@ class SaveAttempt:
 
     def refusal(self, stored: bytes | None) -> Exception | None:
         """Return the error of a save on top of these bytes, or None."""
-        if self.force_insert and stored is not None:
+        if self.options.force_insert and stored is not None:
             return self.taken()
         if self.guard is not None and not self.guard.admits(
             self.pk, self._image(stored)
         ):
             return self.guard.overtaken(self.instance)
-        if self.force_update and stored is None:
+        if self.options.force_update and stored is None:
             return self.not_updated()
-        return self.conflict() if self.strict and stored != self.expected() else None
+        if self.options.strict and stored != self.expected():
+            return self.conflict()
+        return None
 
     def _image(self, stored: bytes | None) -> Image | None:
         if stored is None:

@@ -17,7 +17,7 @@ from ..operations.replies import Reply, mistyped
 from ..queries.matching import matcher
 from ..storable import unwrapped
 from . import save as save_flows
-from .attempt import SaveAttempt, held_by_another
+from .attempt import INSERT, UPSERT, SaveAttempt, SaveOptions, held_by_another
 from .guards import Guard, guard_of
 from .pending import PendingSave, current, refuse
 from .update import Action, BatchUpdate, StoredObject
@@ -38,7 +38,7 @@ def create(
     size = checked_size(batch_size)
     instances = checked_objects(asked, objs)
     _check_ids(asked, instances)
-    if _are_collected(asked, instances, force_insert=True):
+    if _are_collected(asked, instances, INSERT):
         return instances
     written = 0
     for group in cut(batches_of(asked, instances, size), BATCHES_A_TRIP):
@@ -284,16 +284,14 @@ def save_fields(
     instance: "Model",
     using: str,
     update_fields: Iterable[str],
-    force_insert: bool = False,
-    force_update: bool = False,
-    strict: bool = False,
+    options: SaveOptions = UPSERT,
 ) -> Flow[None]:
     """Flow that stores these fields of an object that is stored, and no others.
 
     One round trip, or two if the object was not loaded. Raises NotUpdated if it is
     gone, ValueError for an option that contradicts.
     """
-    if force_insert or strict:
+    if options.force_insert or options.strict:
         raise ValueError(
             "update_fields goes with neither force_insert nor strict: it stores "
             "fields of an object that is there, whatever others changed of it."
@@ -306,7 +304,7 @@ def save_fields(
     else:
         # Of update_or_create(), in a block of the model's own save(): a save that
         # merges stores these fields too, and can wait for the end of the block.
-        yield from save_flows.save(instance, using, force_update=force_update)
+        yield from save_flows.save(instance, using, options)
 
 
 def _store_fields(instance: "Model", using: str, names: set[str]) -> Flow[None]:
@@ -373,7 +371,9 @@ def put(instance: "Model", found: StoredObject, names: Iterable[str]) -> None:
 
 
 def _are_collected(
-    asked: "Collection[Any]", instances: Sequence["Model"], force_insert: bool = False
+    asked: "Collection[Any]",
+    instances: Sequence["Model"],
+    options: SaveOptions = UPSERT,
 ) -> bool:
     """Whether an atomic() block took the objects, to save them at its end."""
     block = current(asked.db)
@@ -381,9 +381,7 @@ def _are_collected(
         return False
     for instance in instances:
         instance.validate()
-        block.entries.append(
-            PendingSave(instance, asked.db, force_insert, is_silent=True)
-        )
+        block.entries.append(PendingSave(instance, asked.db, options, is_silent=True))
     return True
 
 

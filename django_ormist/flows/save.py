@@ -12,7 +12,7 @@ from ..operations.operation import Flow, SignalEvent
 from ..operations.repair import purge_index
 from ..operations.replies import Reply
 from . import fetch
-from .attempt import SaveAttempt
+from .attempt import UPSERT, SaveAttempt, SaveOptions
 from .pending import PendingDelete, PendingSave, current, refuse_refresh
 from .record import Record
 
@@ -25,12 +25,10 @@ if TYPE_CHECKING:
 def save(
     instance: "Model",
     using: str,
-    force_insert: bool = False,
-    force_update: bool = False,
-    strict: bool = False,
+    options: SaveOptions = UPSERT,
 ) -> Flow[None]:
     """Flow that writes the instance. One round trip without a concurrent write."""
-    if force_insert and (force_update or strict):
+    if options.force_insert and (options.force_update or options.strict):
         raise ValueError("Cannot force both an insert and an update: choose one.")
     model = type(instance)
     instance.validate()
@@ -40,11 +38,10 @@ def save(
         )
     block = current(using)
     if block is not None:
-        flags = (force_insert, force_update, strict)
-        block.entries.append(PendingSave(instance, using, *flags))
+        block.entries.append(PendingSave(instance, using, options))
         return
-    effort = SaveAttempt(instance, using, force_insert, force_update, strict)
-    if force_update and effort.loaded is None:
+    effort = SaveAttempt(instance, using, options)
+    if options.force_update and effort.loaded is None:
         effort.expect((yield objects.load(effort.space, instance.id)))
         if effort.stored is None:
             raise effort.not_updated()

@@ -12,10 +12,10 @@ from ..deadlines import Expire, remaining_ms, to_datetime, to_deadline
 from ..flows import bulk
 from ..flows import counters as counters_flows
 from ..flows import save as save_flows
+from ..flows.attempt import SaveOptions
 from ..flows.record import Record
 from ..keys import object_key
 from ..operations.objects import pk_of
-from ..operations.operation import Flow
 from ..operations.search import Row
 from ..validators import validate_counter, validate_pk, validate_set, validate_tags
 from .manager import Manager
@@ -346,8 +346,11 @@ class Model(AltersData, metaclass=ModelBase):
         NotUpdated if the object is gone. One more round trip if it was not loaded.
         """
         alias = self._alias(using)
-        flags = (force_insert, force_update, strict)
-        run(self._saving(alias, update_fields, *flags), alias)
+        options = SaveOptions(force_insert, force_update, strict)
+        if update_fields is None:
+            run(save_flows.save(self, alias, options), alias)
+        else:
+            run(bulk.save_fields(self, alias, update_fields, options), alias)
 
     @alters_data
     async def asave(
@@ -361,16 +364,11 @@ class Model(AltersData, metaclass=ModelBase):
     ) -> None:
         """See save()."""
         alias = self._alias(using)
-        flags = (force_insert, force_update, strict)
-        await arun(self._saving(alias, update_fields, *flags), alias)
-
-    def _saving(
-        self, alias: str, update_fields: Iterable[str] | None, *flags: bool
-    ) -> Flow[None]:
-        """Return the flow of save(), or of save(update_fields=...)."""
+        options = SaveOptions(force_insert, force_update, strict)
         if update_fields is None:
-            return save_flows.save(self, alias, *flags)
-        return bulk.save_fields(self, alias, update_fields, *flags)
+            await arun(save_flows.save(self, alias, options), alias)
+        else:
+            await arun(bulk.save_fields(self, alias, update_fields, options), alias)
 
     @alters_data
     def delete(self, using: str | None = None) -> tuple[int, dict[str, int]]:

@@ -20,6 +20,7 @@ from ..connections import connections
 from ..deadlines import is_past, moment_ms, now_ms, remaining_ms
 from ..exceptions import ConflictError, IntegrityError
 from ..flows import save as save_flows
+from ..flows.attempt import INSERT, STRICT_UPDATE, UPDATE
 from ..flows.record import Record
 from ..keys import Space
 from ..operations import objects
@@ -102,7 +103,7 @@ def insert(store: "SessionStore", own_attrs: dict[str, Any] | None = None) -> Fl
     record.attrs.update(own_attrs or {}, created_ms=now_ms())
     _fill(store, record)
     try:
-        yield from save_flows.save(record, settings.using(), force_insert=True)
+        yield from save_flows.save(record, settings.using(), INSERT)
     except IntegrityError:
         raise CreateError from None
     _attach(store, record)
@@ -259,7 +260,7 @@ def _fill(store: "SessionStore", record: Session) -> dict[str, Any]:
 def _update(record: Session) -> Flow[Any]:
     """Flow that saves a loaded record. Raises UpdateError if it is gone."""
     try:
-        yield from save_flows.save(record, settings.using(), force_update=True)
+        yield from save_flows.save(record, settings.using(), UPDATE)
     except Session.NotUpdated:
         raise UpdateError from None
 
@@ -278,9 +279,7 @@ def _replace(store: "SessionStore") -> Flow[Any]:
         store._stored = None
         _fill(store, record)
         try:
-            yield from save_flows.save(
-                record, settings.using(), force_update=True, strict=True
-            )
+            yield from save_flows.save(record, settings.using(), STRICT_UPDATE)
         except Session.NotUpdated:
             raise UpdateError from None
         except ConflictError:

@@ -5,6 +5,7 @@ import pytest
 import django_ormist as ormist
 from django_ormist.codecs import pack
 from django_ormist.flows import save
+from django_ormist.flows.attempt import INSERT, SaveOptions
 from django_ormist.operations.replies import Reply
 from tests.models import Todo
 
@@ -33,13 +34,13 @@ def test_a_save_after_the_deadline_removes_what_it_would_have_replaced():
 
 
 def test_an_insert_after_the_deadline_leaves_what_another_inserted_meanwhile():
-    flow = save.save(Todo("mine", expire=-1), "default", force_insert=True)
+    flow = save.save(Todo("mine", expire=-1), "default", INSERT)
     with pytest.raises(ormist.IntegrityError, match="is taken"):
         answered(flow, DUE, (Reply.REFUSED, OTHERS))
 
 
 def test_a_strict_save_after_the_deadline_leaves_what_another_wrote_meanwhile():
-    flow = save.save(Todo("mine", expire=-1), "default", strict=True)
+    flow = save.save(Todo("mine", expire=-1), "default", SaveOptions(strict=True))
     with pytest.raises(ormist.ConflictError):
         answered(flow, DUE, (Reply.REFUSED, OTHERS))
 
