@@ -1,4 +1,4 @@
-"""What Django calls at start."""
+"""The app configuration, which Django loads at startup."""
 
 from django.apps import AppConfig
 from django.conf import settings
@@ -6,14 +6,14 @@ from django.utils.translation import gettext_lazy as _
 
 
 class OrmistConfig(AppConfig):
-    """The app ``django_ormist``. Its start opens no connection."""
+    """The app ``django_ormist``. It opens no connection at startup."""
 
     name = "django_ormist"
     label = "django_ormist"
     verbose_name = _("Ormist")
 
     def ready(self) -> None:
-        """Register the checks; follow changes of the settings, and of users."""
+        """Register the checks, and connect signals for settings and users."""
         from .checks import register
         from .connections import connect_signals
 
@@ -21,7 +21,7 @@ class OrmistConfig(AppConfig):
         register()
         engine = getattr(settings, "SESSION_ENGINE", "")
         if engine == "django_ormist.sessions" or hasattr(settings, "ORMIST_SESSIONS"):
-            # Here, so that commands know its model too.
+            # Imported here, so that commands find the session model too.
             from .sessions.logout import follow_users
 
             follow_users()

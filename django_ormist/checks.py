@@ -1,7 +1,7 @@
-"""System checks: what is wrong with the settings and the models, before it hurts.
+"""System checks of the settings and the models.
 
-None opens a socket, but for those that run with ``check --deploy`` alone. A table is in
-docs/reference/checks.rst.
+Only the checks that run with ``check --deploy`` open sockets. docs/reference/checks.rst
+lists all of them.
 """
 
 from collections.abc import Iterator, Mapping
@@ -25,7 +25,7 @@ SESSION_ENGINE = "django_ormist.sessions"
 
 
 def register() -> None:
-    """Let ``manage.py check`` run them. Called at start."""
+    """Register the checks with ``manage.py check``. Called at startup."""
     for check in (check_aliases, check_models, check_caches):
         checks.register(check, TAG)
     checks.register(check_servers, TAG, deploy=True)
@@ -35,7 +35,7 @@ def register() -> None:
 
 
 def check_aliases(app_configs: Any, **kwargs: Any) -> list[checks.CheckMessage]:
-    """E001, E004, E005: the ORMIST setting, and the caches that it borrows from."""
+    """Return E001, E004, E005: faults of ORMIST, and of the caches that it names."""
     try:
         names = list(conf.setting())
     except ImproperlyConfigured as error:
@@ -61,15 +61,15 @@ def _alias_error(name: str) -> checks.CheckMessage | None:
         if not text.startswith(f"ORMIST[{name!r}]['CACHE']"):
             return _error(text, "E001")
         return _error(text, "E005" if "decode_responses" in text else "E004")
-    except Exception as error:  # a cache's backend may raise what it likes
+    except Exception as error:  # a cache backend may raise anything
         return _error(f"ORMIST[{name!r}]: {error}", "E004")
     return None
 
 
 def _check_test(name: str) -> None:
-    """Raise ImproperlyConfigured if the LOCATION in TEST is wrong.
+    """Raise ImproperlyConfigured if the LOCATION in TEST is invalid.
 
-    That fakeredis is not installed is no fault here: production needs none.
+    Production does not need fakeredis, so it may be missing.
     """
     alias = conf.read(name)
     if alias.test.location is None:
@@ -85,7 +85,7 @@ def _check_test(name: str) -> None:
 
 
 def check_models(app_configs: Any, **kwargs: Any) -> list[checks.CheckMessage]:
-    """E002, E003, W004: the alias of each model, its keys, and what it overrides."""
+    """Return E002, E003, W004: unknown aliases, shared keys, incomplete overrides."""
     return [*_unknown_aliases(), *_shared_namespaces(), *_half_overridden()]
 
 
@@ -98,9 +98,9 @@ def _unknown_aliases() -> Iterator[checks.CheckMessage]:
         using = _using(model)
         if using is not None and using not in names and using != "default":
             yield _error(
-                f"{model._meta.label} uses the alias {using!r}, which ORMIST has not.",
+                f"{model._meta.label} uses the alias {using!r}, missing in ORMIST.",
                 "E002",
-                f"Add it to ORMIST, or mend {model.__name__}.Meta.using. There are: "
+                f"Add it to ORMIST, or change {model.__name__}.Meta.using to one of: "
                 f"{', '.join(map(str, names))}.",
                 model,
             )
@@ -111,7 +111,7 @@ def _shared_namespaces() -> Iterator[checks.CheckMessage]:
     for model in _models():
         space = (_place(_using(model)), model._meta.label)
         owner = owners.setdefault(space, model)
-        if _full_name(owner) != _full_name(model):  # else it was loaded again
+        if _full_name(owner) != _full_name(model):  # not the same one, reloaded
             yield _error(
                 f"{_full_name(owner)} and {_full_name(model)} are both "
                 f"{model._meta.label}: they share every key.",
@@ -122,7 +122,7 @@ def _shared_namespaces() -> Iterator[checks.CheckMessage]:
 
 
 def _half_overridden() -> Iterator[checks.CheckMessage]:
-    """Warnings for models that override a method and not its async variant."""
+    """Yield W004 for models that override a method and not its async variant."""
     names = [name for name in vars(Model) if hasattr(Model, f"a{name}")]
     for model in _models():
         for name in names:
@@ -133,7 +133,7 @@ def _half_overridden() -> Iterator[checks.CheckMessage]:
                 yield checks.Warning(
                     f"{model._meta.label} overrides {own[0]}() and not {other}(), "
                     "which does not call it.",
-                    hint=f"Override {other}() too. If nobody ever calls that, silence "
+                    hint=f"Override {other}() too. If it is never called, silence "
                     "ormist.W004.",
                     obj=model,
                     id="ormist.W004",
@@ -141,11 +141,11 @@ def _half_overridden() -> Iterator[checks.CheckMessage]:
 
 
 def _place(using: str | None) -> Any:
-    """The server, database and prefix of an alias; itself if it is wrong."""
+    """Return the server, database and prefix of an alias, or *using* if invalid."""
     try:
         connection = connections[using or "default"]
         return (connection.endpoint.key, connection.key_prefix)
-    except Exception:  # check_aliases says what
+    except Exception:  # check_aliases reports it
         return using
 
 
@@ -157,14 +157,14 @@ def _full_name(model: type[Model]) -> str:
 
 
 def check_caches(app_configs: Any, **kwargs: Any) -> list[checks.CheckMessage]:
-    """W001: a cache in the same database, whose clear() is FLUSHDB."""
+    """Return W001: a cache in the same database, whose clear() is FLUSHDB."""
     found: list[checks.CheckMessage] = []
-    for name in _sound_aliases():
-        ours = _database(connections[name].endpoint)
+    for name in _valid_aliases():
+        ours = _database_id(connections[name].endpoint)
         sharing = [
             cache
             for cache in settings.CACHES
-            if ours is not None and _database_of_cache(cache) == ours
+            if ours is not None and _cache_database_id(cache) == ours
         ]
         if sharing:
             found.append(
@@ -172,16 +172,16 @@ def check_caches(app_configs: Any, **kwargs: Any) -> list[checks.CheckMessage]:
                     f"ORMIST[{name!r}] is in the database of the cache "
                     f"{', '.join(map(repr, sharing))}, whose clear() removes "
                     "everything in it (FLUSHDB).",
-                    hint="Give one of them a database of its own. If nobody ever calls "
-                    "clear(), silence ormist.W001.",
+                    hint="Give one of them its own database. If clear() is never "
+                    "called, silence ormist.W001.",
                     id="ormist.W001",
                 )
             )
     return found
 
 
-def _database(endpoint: Endpoint) -> Any:
-    """What tells one database from another: the server and the number."""
+def _database_id(endpoint: Endpoint) -> Any:
+    """Return the server and the number, which identify a database."""
     arguments = endpoint.arguments
     number = arguments.get("db") or 0
     for name in ("server", "folder", "path"):  # fakeredis, embedded, unix socket
@@ -192,11 +192,11 @@ def _database(endpoint: Endpoint) -> Any:
     return (local.get(host, host), arguments.get("port", 6379), number)
 
 
-def _database_of_cache(name: str) -> Any:
+def _cache_database_id(name: str) -> Any:
     try:
         _ = caches[name]
-        return _database(cache_pools.endpoint(conf.Alias(name, cache=name)))
-    except Exception:  # no Redis cache, or one that is wrong: Django's to say
+        return _database_id(cache_pools.endpoint(conf.Alias(name, cache=name)))
+    except Exception:  # no Redis cache, or an invalid one, which Django reports
         return None
 
 
@@ -204,9 +204,9 @@ def _database_of_cache(name: str) -> Any:
 
 
 def check_servers(app_configs: Any, **kwargs: Any) -> list[checks.CheckMessage]:
-    """W002, W003, W005, W006: what the servers say of themselves. Opens sockets."""
+    """Return W002, W003, W005, W006: problems of servers. One round trip for each."""
     found: list[checks.CheckMessage] = []
-    for name in _sound_aliases():
+    for name in _valid_aliases():
         place = connections[name].endpoint.safe_url
         if place.startswith("fakeredis:"):
             continue
@@ -215,16 +215,16 @@ def check_servers(app_configs: Any, **kwargs: Any) -> list[checks.CheckMessage]:
         except (RedisError, ImproperlyConfigured) as error:
             found.append(
                 checks.Warning(
-                    f"The server of ORMIST[{name!r}] at {place} gives no answer: "
+                    f"The server of ORMIST[{name!r}] at {place} does not answer: "
                     f"{error}",
-                    hint="Start it, mend LOCATION, or allow INFO to this user.",
+                    hint="Start it, correct LOCATION, or allow INFO to this user.",
                     id="ormist.W003",
                 )
             )
             continue
-        found.extend(_differing(name, info))
+        found.extend(_product_warnings(name, info))
         policy = info.get("maxmemory_policy", "")
-        if policy.startswith("allkeys-") and name == _alias_of_sessions():
+        if policy.startswith("allkeys-") and name == _session_alias():
             found.append(
                 checks.Warning(
                     f"Sessions are in ORMIST[{name!r}], whose server evicts any key "
@@ -237,15 +237,17 @@ def check_servers(app_configs: Any, **kwargs: Any) -> list[checks.CheckMessage]:
     return found
 
 
-def _differing(name: str, info: Mapping[str, str]) -> Iterator[checks.CheckMessage]:
-    """W005, W006: a product that differs from Redis and Valkey; a node of a Cluster."""
+def _product_warnings(
+    name: str, info: Mapping[str, str]
+) -> Iterator[checks.CheckMessage]:
+    """Yield W005, W006: not Redis or Valkey, or a node of a Cluster."""
     product = stats.product_of(info)
     if product in stats.DIFFERING:
         yield checks.Warning(
             f"The server of ORMIST[{name!r}] is {product}, which django_ormist is not "
             f"tested on: {stats.DIFFERING[product]}.",
             hint="Read docs/howto/managed-services.rst, and run ormist_inspect "
-            "--verify on data of yours before you rely on it.",
+            "--verify on your own data before you rely on it.",
             id="ormist.W005",
         )
     if stats.server_facts(info)["mode"] == "cluster":
@@ -257,7 +259,7 @@ def _differing(name: str, info: Mapping[str, str]) -> Iterator[checks.CheckMessa
         )
 
 
-def _alias_of_sessions() -> str | None:
+def _session_alias() -> str | None:
     if settings.SESSION_ENGINE != SESSION_ENGINE:
         return None
     try:
@@ -266,11 +268,11 @@ def _alias_of_sessions() -> str | None:
         return None
 
 
-# ---------------------------------------------------------------- what they share
+# ---------------------------------------------------------------- shared helpers
 
 
-def _sound_aliases() -> list[str]:
-    """The aliases of which nothing is wrong."""
+def _valid_aliases() -> list[str]:
+    """Return the aliases that have no error."""
     try:
         return [name for name in conf.setting() if _alias_error(name) is None]
     except ImproperlyConfigured:
@@ -282,7 +284,7 @@ def _models() -> list[type[Model]]:
 
 
 def _using(model: type[Model]) -> str | None:
-    """The alias of a model; None if the setting that tells it is wrong."""
+    """Return the alias of a model, or None if the setting that gives it is invalid."""
     try:
         return model._meta.using
     except ImproperlyConfigured:

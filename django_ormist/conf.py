@@ -1,4 +1,4 @@
-"""The ORMIST setting: its defaults, its checks, its one reader.
+"""Read and check the ORMIST setting. No other module reads it.
 
     ORMIST = {
         "default": {
@@ -6,11 +6,11 @@
             "KEY_PREFIX": "ormist",
             "CODEC": "msgpack",  # or "json"
             "OPTIONS": {},  # redis-py's connection arguments, max_connections, timeout
-            "TEST": {},  # in a test run, instead: LOCATION with OPTIONS, KEY_PREFIX
+            "TEST": {},  # LOCATION, OPTIONS and KEY_PREFIX for a test run
         },
     }
 
-What stands in LOCATION and OPTIONS is read in ``connections``, which knows redis-py.
+``connections`` interprets LOCATION and OPTIONS, because that depends on redis-py.
 """
 
 import os
@@ -35,7 +35,7 @@ _TEST_KEYS = ("LOCATION", "KEY_PREFIX", "OPTIONS")
 
 @dataclass(frozen=True, slots=True)
 class Test:
-    """TEST of an alias: what is different in a test run. None: the alias's own."""
+    """The TEST settings of an alias. The alias's own value replaces None."""
 
     location: str | None = field(default=None, repr=False)
     key_prefix: str | None = None
@@ -44,9 +44,9 @@ class Test:
 
 @dataclass(frozen=True, slots=True)
 class Alias:
-    """One entry of ORMIST: exactly one of *location* (a URL) and *cache* is set.
+    """One alias of ORMIST. Either *location*, a URL, or *cache* is set.
 
-    is_in_test: whether *location* and *options* are those of TEST.
+    is_in_test: whether *location* and *options* come from TEST.
     """
 
     name: str
@@ -60,11 +60,11 @@ class Alias:
 
     @property
     def where(self) -> str:
-        """The setting that *location* and *options* stand in, for errors."""
+        """The setting that contains *location* and *options*, for error messages."""
         return f"ORMIST[{self.name!r}]" + ("['TEST']" if self.is_in_test else "")
 
     def in_tests(self, key_prefix: str) -> "Alias":
-        """Return the alias as a test run uses it, under *key_prefix*."""
+        """Return the alias with its TEST settings and *key_prefix*."""
         if self.test.location is None:
             return replace(self, key_prefix=key_prefix)
         return replace(
@@ -78,10 +78,10 @@ class Alias:
 
 
 def setting() -> Mapping[str, Any]:
-    """``settings.ORMIST`` as it stands; localhost:6379/0 if it is missing.
+    """Return ``settings.ORMIST``, or localhost:6379/0 if it is missing.
 
-    A plain script without any Django settings is served too. Raises
-    ImproperlyConfigured if the setting is not a dict.
+    Also works in a script without Django settings. Raises ImproperlyConfigured if the
+    setting is not a dict.
     """
     if not settings.configured and not os.environ.get(ENVIRONMENT_VARIABLE):
         return DEFAULT
@@ -95,14 +95,15 @@ def setting() -> Mapping[str, Any]:
 
 
 def read(name: str, entries: Mapping[str, Any] | None = None) -> Alias:
-    """The alias *name* of *entries* (None: of the setting), checked.
+    """Return the alias *name* of *entries*, or of the setting if that is None.
 
-    Raises ImproperlyConfigured, which names the alias, the key and the mend.
+    Raises ImproperlyConfigured if a setting of the alias is invalid. The message names
+    the alias and the key, and suggests a fix.
     """
     entries = setting() if entries is None else entries
     if name not in entries:
         raise ImproperlyConfigured(
-            f"ORMIST has no alias {name!r}. Add it; there are: {_listed(entries)}."
+            f"ORMIST has no alias {name!r}. Add it, or use one of: {_join(entries)}."
         )
     entry = entries[name]
     if not isinstance(name, str) or not name:
@@ -116,7 +117,7 @@ def read(name: str, entries: Mapping[str, Any] | None = None) -> Alias:
         )
     where = f"ORMIST[{name!r}]"
     _check_keys(where, entry, _KEYS)
-    _check_place(where, entry)
+    _check_location(where, entry)
     _check_key_prefix(where, entry.get("KEY_PREFIX", "ormist"))
     _check_codec(name, entry.get("CODEC", "msgpack"))
     _check_options(where, entry)
@@ -132,15 +133,15 @@ def read(name: str, entries: Mapping[str, Any] | None = None) -> Alias:
 
 
 def _read_test(where: str, entry: Any) -> Test:
-    """Return the TEST of an alias, checked."""
+    """Return the TEST settings of an alias."""
     if not isinstance(entry, Mapping):
         raise ImproperlyConfigured(
             f"{where} is a {type(entry).__name__}. "
-            f"Make it a dict with any of {_listed(_TEST_KEYS)}."
+            f"Make it a dict with any of {_join(_TEST_KEYS)}."
         )
     _check_keys(where, entry, _TEST_KEYS)
     if "LOCATION" in entry:
-        _check_place(where, entry)
+        _check_location(where, entry)
     elif "OPTIONS" in entry:
         raise ImproperlyConfigured(
             f"{where} has OPTIONS without LOCATION. Add the LOCATION that they are for."
@@ -160,11 +161,11 @@ def _check_keys(where: str, entry: Mapping[str, Any], known: tuple[str, ...]) ->
         if key not in known:
             raise ImproperlyConfigured(
                 f"{where} has an unknown key {key!r}. "
-                f"Use {_listed(known)}; redis-py's own arguments go in OPTIONS."
+                f"Use {_join(known)}; redis-py's own arguments go in OPTIONS."
             )
 
 
-def _check_place(where: str, entry: Mapping[str, Any]) -> None:
+def _check_location(where: str, entry: Mapping[str, Any]) -> None:
     given = [key for key in ("LOCATION", "CACHE") if key in entry]
     if len(given) != 1:
         found = "both LOCATION and CACHE" if given else "neither LOCATION nor CACHE"
@@ -175,8 +176,9 @@ def _check_place(where: str, entry: Mapping[str, Any]) -> None:
     value = entry[given[0]]
     if not isinstance(value, str) or not value:
         raise ImproperlyConfigured(
-            f"{where}[{given[0]!r}] is not a text of at least one character "
-            f"but of type {type(value).__name__}. Make it a str, such as "
+            f"{where}[{given[0]!r}] is "
+            + ("empty" if value == "" else f"a {type(value).__name__}")
+            + ". Make it a str that is not empty, such as "
             + ("'redis://localhost:6379/0'." if given == ["LOCATION"] else "'default'.")
         )
 
@@ -186,18 +188,18 @@ def _check_key_prefix(where: str, prefix: Any) -> None:
         raise ImproperlyConfigured(
             f"{where}['KEY_PREFIX'] is {prefix!r}. Make it a str that is not empty."
         )
-    # { and } would move the hash tag of a Cluster; the rest would hide in a terminal.
-    bad = next((c for c in prefix if c in "{}" or _is_control(c)), None)
-    if bad is not None:
+    # { and } would change the hash tag of a Cluster. Control characters are invisible.
+    invalid = next((c for c in prefix if c in "{}" or _is_control(c)), None)
+    if invalid is not None:
         raise ImproperlyConfigured(
-            f"{where}['KEY_PREFIX'] contains {bad!r}. "
-            "Leave out { and } and control characters."
+            f"{where}['KEY_PREFIX'] contains {invalid!r}. "
+            "Remove { and } and control characters."
         )
     if prefix.endswith(":lost"):
         raise ImproperlyConfigured(
-            f"{where}['KEY_PREFIX'] is {prefix!r}. Choose another end than "
-            f"':lost': there a repair of {prefix.removesuffix(':lost')!r} puts things "
-            "aside, and a flush removes them."
+            f"{where}['KEY_PREFIX'] is {prefix!r}. Choose one that does not end with "
+            f"':lost'. There, a repair of {prefix.removesuffix(':lost')!r} quarantines "
+            "keys, and a flush removes them."
         )
 
 
@@ -209,7 +211,7 @@ def _is_control(character: str) -> bool:
 def _check_codec(name: str, codec: Any) -> None:
     if codec not in CODECS:
         raise ImproperlyConfigured(
-            f"ORMIST[{name!r}]['CODEC'] is {codec!r}. Use {_listed(CODECS)}."
+            f"ORMIST[{name!r}]['CODEC'] is {codec!r}. Use {_join(CODECS)}."
         )
 
 
@@ -222,10 +224,10 @@ def _check_options(where: str, entry: Mapping[str, Any]) -> None:
         )
     if options and "CACHE" in entry:
         raise ImproperlyConfigured(
-            f"{where} has OPTIONS beside CACHE. Move them to "
+            f"{where} has both OPTIONS and CACHE. Move the options to "
             f"CACHES[{entry['CACHE']!r}], whose connections are used."
         )
 
 
-def _listed(names: Any) -> str:
+def _join(names: Any) -> str:
     return ", ".join(map(str, names)) or "none"

@@ -76,7 +76,10 @@ def test_in_tests_an_alias_is_what_test_says(settings):
         ({"LOCATION": REDIS, "CODEC": "pickle"}, ["'CODEC'", "msgpack, json"]),
         ({"LOCATION": REDIS, "CODEC": ["json"]}, ["'CODEC'", "msgpack, json"]),
         ({"LOCATION": REDIS, "OPTIONS": []}, ["'OPTIONS'", "dict"]),
-        ({"CACHE": "c", "OPTIONS": {"db": 1}}, ["OPTIONS beside CACHE", "CACHES['c']"]),
+        (
+            {"CACHE": "c", "OPTIONS": {"db": 1}},
+            ["both OPTIONS and CACHE", "CACHES['c']"],
+        ),
         ({"CACHE": "c", "TEST": None}, ["'TEST'", "NoneType", "a dict"]),
         ({"CACHE": "c", "TEST": {"NAME": "x"}}, ["['TEST']", "'NAME'", "KEY_PREFIX"]),
         ({"CACHE": "c", "TEST": {"CACHE": "c"}}, ["['TEST']", "'CACHE'"]),
@@ -89,7 +92,7 @@ def test_in_tests_an_alias_is_what_test_says(settings):
         ),
     ],
 )
-def test_a_wrong_entry_is_named_with_its_mend(settings, entry, named):
+def test_a_wrong_entry_is_named_with_its_fix(settings, entry, named):
     settings.ORMIST = {"shop": entry}
     with pytest.raises(ImproperlyConfigured) as caught:
         conf.read("shop")
