@@ -39,7 +39,7 @@ TERM = re.compile(
 )  # of a definition list, or a table's first cell
 
 
-class Thing(ormist.Model):
+class Documented(ormist.Model):
     pass
 
 
@@ -104,7 +104,7 @@ def test_what_a_manager_lacks_is_named():
 def test_the_methods_of_a_values_collection_are_listed():
     page = (REFERENCE / "values.rst").read_text()
     attributes = {"db", "ordered", "space", "totally_ordered"}
-    names = public(type(Thing.objects.values())) - attributes
+    names = public(type(Documented.objects.values())) - attributes
     assert [name for name in sorted(names) if f"``{name}()``" not in page] == []
 
 

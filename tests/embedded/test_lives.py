@@ -25,11 +25,11 @@ sys.stdin.readline()
 # A watch whose socket goes between the moment it is ready and its first look.
 BEREFT = """
 import os, sys
-from django_ormist.embedded import folder, watch
+from django_ormist.embedded import folder, supervisor
 os.chdir(sys.argv[1])
-alone = watch.Watch(60)
-print(alone.begin(watch.SOCKET, folder.binary_path(), 60), flush=True)
-os.unlink(watch.SOCKET)
+alone = supervisor.Watch(60)
+print(alone.begin(supervisor.SOCKET, folder.binary_path(), 60), flush=True)
+os.unlink(supervisor.SOCKET)
 try:
     alone.keep(alone.line)
 except EOFError:
