@@ -1,4 +1,4 @@
-"""Deadlines: what users pass as ``expire``, and milliseconds since 1970."""
+"""Conversion of ``expire`` into deadlines in milliseconds since 1970, and back."""
 
 import math
 import time
@@ -13,14 +13,14 @@ from .operations.operation import Flow
 from .storable import unwrapped
 
 Expire = int | float | timedelta | datetime | None
-"""Seconds or a timedelta from the write on, a moment, or None for no expiry."""
+"""Seconds or a timedelta from the write on, a datetime, or None for no expiration."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 
 
 def now_ms() -> int:
-    """This machine's clock, in ms since 1970."""
+    """Return the time by this machine's clock, in ms since 1970."""
     return time.time_ns() // 1_000_000
 
 
@@ -55,7 +55,7 @@ def to_deadline(expire: Expire) -> Deadline | None:
 def to_datetime(deadline: Deadline | None) -> datetime | None:
     """Return a deadline as an aware datetime in UTC. None stays None.
 
-    Of a Lifetime it is what a write at this moment would give, by this machine's clock.
+    For a Lifetime, the deadline of a write now, by this machine's clock.
     """
     if deadline is None:
         return None
@@ -72,8 +72,8 @@ def remaining_ms(deadline: Deadline) -> int:
 def is_past(packed: bytes) -> Flow[bool]:
     """Flow that returns whether the deadline of a stored object is past on the server.
 
-    The server removes objects itself, but for those whose TTL somebody set by hand. So
-    it is asked only where the deadline is past by this machine's clock.
+    The server removes expired objects, except those whose TTL was set by hand. So its
+    clock is read only if the deadline is past by this machine's clock.
     """
     deadline_ms = deadline_of(packed)
     if deadline_ms is None or deadline_ms > now_ms():

@@ -1,4 +1,4 @@
-"""Every error that django_ormist raises, under Django's own word for it.
+"""Exceptions of django_ormist, named as Django's.
 
     OrmistError
     ├── ImproperlyConfigured      django.core.exceptions.ImproperlyConfigured
@@ -38,46 +38,46 @@ __all__ = [
     "ValidationError",
 ]
 
-# Django 5.2 has no ObjectNotUpdated: there the family ends at DatabaseError.
+# Django 5.2 has no ObjectNotUpdated: there the base class is DatabaseError.
 _NOT_UPDATED: type[Exception] = getattr(
     django_exceptions, "ObjectNotUpdated", django_db.DatabaseError
 )
 
 
 class OrmistError(Exception):
-    """The root of the family: ``except OrmistError`` catches all of ours."""
+    """The base class of all exceptions of django_ormist."""
 
 
 class ImproperlyConfigured(OrmistError, django_exceptions.ImproperlyConfigured):
-    """A setting or a Meta that cannot be: names the thing and the mend."""
+    """An invalid setting or Meta. The message names it and suggests a fix."""
 
 
 class FieldError(OrmistError, django_exceptions.FieldError):
-    """A lookup that no index answers: names the Meta line that would allow it."""
+    """A lookup without an index. The message names the Meta option that allows it."""
 
 
 class IntegrityError(OrmistError, django_db.IntegrityError):
-    """An id or a unique value that is taken. Nothing of that step was written."""
+    """An id or a unique value that is taken. That step wrote nothing."""
 
 
 class ConflictError(OrmistError, django_db.DatabaseError):
-    """``save(strict=True)`` met an object that changed since it was loaded."""
+    """``save(strict=True)`` of an object that was changed since it was loaded."""
 
 
 if issubclass(_NOT_UPDATED, django_db.DatabaseError):
 
     class NotUpdated(OrmistError, _NOT_UPDATED):  # type: ignore[misc,valid-type]
-        """``save(force_update=True)`` found no object. Nothing was written."""
+        """``save(force_update=True)`` of an object that does not exist."""
 
 else:
 
     class NotUpdated(OrmistError, _NOT_UPDATED, django_db.DatabaseError):  # type: ignore[misc,valid-type,no-redef]
-        """``save(force_update=True)`` found no object. Nothing was written."""
+        """``save(force_update=True)`` of an object that does not exist."""
 
 
 class CorruptDataError(OrmistError):
-    """Stored bytes that cannot be read: names the key that holds them."""
+    """Stored bytes that cannot be read. The message names their key."""
 
 
 class NotSupportedError(OrmistError, django_db.NotSupportedError):
-    """Something that this kind of model, collection or connection cannot do."""
+    """An operation that this model, collection or connection does not support."""

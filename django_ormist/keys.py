@@ -1,8 +1,8 @@
-"""The name of every Redis key. Nobody else joins a key.
+"""The names of all Redis keys. Other modules do not build key names.
 
 All keys of one model share the Cluster hash tag ``{model}``, so they live in one
 slot. Ids and terms are the last part of a name: nothing needs escaping, and no
-text of a user can meet another key.
+text of a user can name another key.
 """
 
 from collections.abc import Iterable, Sequence
@@ -22,72 +22,72 @@ class Space:
 
     @cached_property
     def base(self) -> bytes:
-        """What every key of the model starts with: ``b"ormist:{app.Model}:"``."""
+        """The start of every key of the model: ``b"ormist:{app.Model}:"``."""
         return f"{self.prefix}:{{{self.model}}}:".encode()
 
     @cached_property
     def objects(self) -> bytes:
-        """What the key of every object starts with."""
+        """The start of the key of every object."""
         return self.base + b"o:"
 
 
 def object_key(space: Space, pk: str) -> bytes:
-    """String: one object, packed. ValueError if *pk* is not valid Unicode."""
+    """Return the key of one packed object (string). Raises ValueError."""
     return space.objects + pk_bytes(pk)
 
 
 def counters_key(space: Space, pk: str | bytes) -> bytes:
-    """Hash: the declared counters of one object."""
+    """Return the key of the counters of one object (hash)."""
     return space.base + b"c:" + pk_bytes(pk)
 
 
 def all_key(space: Space) -> bytes:
-    """Sorted set: every id by creation time in microseconds."""
+    """Return the key of every id by creation time in microseconds (sorted set)."""
     return space.base + b"all"
 
 
 def expires_key(space: Space) -> bytes:
-    """Sorted set: the id of each object that expires, by deadline in ms."""
+    """Return the key of ids with a deadline, by deadline in ms (sorted set)."""
     return space.base + b"expires"
 
 
 def memo_key(space: Space) -> bytes:
-    """Hash: id -> where an object that expires has index entries: ``Image.memo``."""
+    """Return the key of memos by id (hash). See ``Image.memo``."""
     return space.base + b"idx"
 
 
 def term_key(space: Space, suffix: bytes) -> bytes:
-    """Sorted set: the ids that carry a term, by creation time.
+    """Return the key of the ids that carry a term, by creation time (sorted set).
 
-    suffix: what ``terms.term_suffix`` made of the term.
+    suffix: the ``terms.term_suffix`` of the term.
     """
     return space.base + suffix
 
 
 def ordered_key(space: Space, name: str) -> bytes:
-    """Sorted set: an entry for each object that has this ordered attribute, by LEX.
+    """Return the key of the entries of an ordered attribute (sorted set, by LEX).
 
     An entry is the sort key of the value, the creation time in seven bytes, the id, and
-    in three bytes how long the id is.
+    the length of the id in three bytes.
     """
     return space.base + b"by:" + name.encode()
 
 
 def sort_keys_key(space: Space, name: str) -> bytes:
-    """Hash: id -> the sort key of this ordered attribute."""
+    """Return the key of the sort keys of an ordered attribute, by id (hash)."""
     return space.base + b"of:" + name.encode()
 
 
 def unique_key(space: Space, names: Sequence[str]) -> bytes:
-    """Hash: value -> the id that holds it, of attributes that are unique together."""
+    """Return the key of the holders of unique values, by value (hash)."""
     return space.base + b"u:" + ":".join(names).encode()
 
 
 def marker_key(space: Space, nonce: str) -> bytes:
-    """String: how many batches of one request were written, while it goes on.
+    """Return the key that counts the written batches of one request (string).
 
     ``ormist:batch:{app.Model}:NONCE``, in the same slot and outside the model's keys.
-    It is gone with the last batch, and by itself if that never comes.
+    The last batch removes it. Without that, it expires.
     """
     return f"{space.prefix}:batch:{{{space.model}}}:{nonce}".encode()
 
@@ -95,7 +95,7 @@ def marker_key(space: Space, nonce: str) -> bytes:
 def index_keys(
     space: Space, ordered: Iterable[str] = (), unique: Iterable[Sequence[str]] = ()
 ) -> list[bytes]:
-    """Of each ordered attribute its two keys, then of each unique one its key."""
+    """Return both keys of each ordered attribute, then the key of each unique one."""
     if not (ordered or unique):
         return []
     keys: list[bytes] = []
@@ -105,7 +105,7 @@ def index_keys(
 
 
 def pk_bytes(pk: str | bytes) -> bytes:
-    """The id as it stands in keys and in sorted sets. Bytes already stand there."""
+    """Return the id as bytes. Raises ValueError if it is not valid Unicode."""
     if isinstance(pk, bytes):
         return pk
     try:

@@ -1,4 +1,4 @@
-"""What a model stores and indexes: all that queries and records need to know of it."""
+"""The schema of a model: the names that it stores and indexes."""
 
 from functools import cached_property
 from typing import Any
@@ -8,17 +8,17 @@ from .keys import Space
 from .queries.query import CREATED
 
 NO_ATTRIBUTES = ("id", "pk", "expire")
-"""Names that every object has, and that no attribute is looked up by."""
+"""Names that every object has. A lookup by them never means an attribute."""
 
 RESERVED = (*NO_ATTRIBUTES, "tags")
-"""Names that are assigned to, or looked up, otherwise than an attribute's."""
+"""Names that are not assigned or looked up as attributes."""
 
 
 class Schema:
     """The names that a model indexes, and how. ``Options`` reads them from Meta.
 
     index_attrs: indexed attributes, None for those of the class. exclude_attrs: those
-    that are not. counters: names kept as atomic integers. ordered: attributes with a
+    that are not. counters: names stored as atomic integers. ordered: attributes with a
     sorted index. unique: attributes that are unique, alone or together.
     pending_indexes: names whose index is written and not yet read: see
     refuse_pending().
@@ -39,7 +39,7 @@ class Schema:
         raise NotImplementedError  # pragma: no cover
 
     def refusal(self, name: str) -> str | None:
-        """Return why no attribute is written under *name*; None if one may be."""
+        """Return why an attribute cannot be written under *name*, None if it can."""
         raise NotImplementedError  # pragma: no cover
 
     def space(self, using: str) -> Space:
@@ -48,7 +48,7 @@ class Schema:
 
     @cached_property
     def is_indexed(self) -> bool:
-        """Whether any object may have an index entry beside its place in all."""
+        """Whether objects of this model have index entries other than ``all``."""
         return bool(
             self.model.is_tagged
             or self.index_attrs
@@ -59,17 +59,17 @@ class Schema:
 
     @cached_property
     def indexes_all(self) -> bool:
-        """Whether every attribute is indexed, but for those in exclude_attrs."""
+        """Whether every attribute is indexed, except for those in exclude_attrs."""
         return self.model.indexes_attributes and self.index_attrs is None
 
     def indexes(self, name: str) -> bool:
-        """Whether the attribute *name* is indexed."""
+        """Return whether the attribute *name* is indexed."""
         if self.index_attrs is not None:
             return name in self.index_attrs
         return self.model.indexes_attributes and name not in self.exclude_attrs
 
     def has_index(self, name: str) -> bool:
-        """Whether any index, by terms, in order or unique, holds this attribute."""
+        """Return whether an index of any kind holds this attribute."""
         return (
             self.indexes(name)
             or name in self.ordered
@@ -77,17 +77,17 @@ class Schema:
         )
 
     def advice_for_order(self, name: str) -> str:
-        """What to do to have *name* in a sorted index, as a sentence."""
+        """Return a sentence on how to get *name* into a sorted index."""
         if name in self.counters:
-            return "It is a counter, and no index holds those."
+            return "It is a counter, and counters are not indexed."
         if name in (*RESERVED, CREATED) or "__" in name or ":" in name:
             return "No index of that kind holds it."
         return f"Add it to {self.object_name}.Meta.ordered."
 
     def refuse_pending(self, name: str) -> None:
-        """Raises FieldError if the index of this attribute is still being built.
+        """Raise FieldError if the index of this attribute is pending.
 
-        Until ormist_reindex is through, an answer from it could be short.
+        Until ormist_reindex is done, its answers could be incomplete.
         """
         if name in self.pending_indexes:
             raise FieldError(

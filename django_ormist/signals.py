@@ -4,8 +4,9 @@ pre_save, post_save      sender, instance, using; post_save also created
 pre_delete, post_delete  sender, instance, using
 class_prepared           sender
 
-Async verbs send them with ``asend``. Bulk verbs (``bulk_create``, ``bulk_save``,
-``bulk_update``, a collection's ``update``, ``delete`` and ``set_expire``) send none.
+Async methods send them with ``asend``. Bulk methods do not send them:
+``bulk_create``, ``bulk_save``, ``bulk_update``, and a collection's ``update``,
+``delete`` and ``set_expire``.
 """
 
 from typing import Any
@@ -20,5 +21,5 @@ class_prepared = Signal()
 
 
 def are_heard(signal: Signal, sender: Any) -> bool:
-    """Whether anybody listens: has_listeners(), at once where nobody does at all."""
+    """Return has_listeners(), with a shortcut for a signal without receivers."""
     return bool(signal.receivers) and signal.has_listeners(sender)

@@ -1,10 +1,10 @@
-"""Values of ordered attributes -> bytes that sort as the values do.
+r"""Sort keys: bytes that sort as the values of ordered attributes do.
 
-A sort key begins with a byte that tells the kind: kinds never compare. No key is the
-beginning of another, so what stands behind it in an index entry does not disturb the
-order, and ``key + b"\\xff"`` is after every entry of that value, before those of the
-next. Equal values of one kind have equal keys (1, 1.0, True and Decimal("1.00")), and
-different ones different keys, however close and however large.
+A sort key begins with a byte for the kind of value: kinds are never compared. A key is
+never a prefix of another, so the rest of an index entry does not disturb the order, and
+``key + b"\xff"`` is after every entry of that value, before those of the next. Equal
+values of one kind have equal keys (1, 1.0, True and Decimal("1.00")), and different
+ones different keys, however close and however large.
 """
 
 import math
@@ -28,14 +28,13 @@ KINDS = {
 """The first byte of each kind's keys, in the order in which kinds are sorted."""
 
 AFTER = b"\xff"
-"""What no entry of a value has behind its key: the creation time, in seven bytes."""
+"""A byte above the one after the key in each entry: that of the creation time."""
 
 _MICROSECOND = timedelta(microseconds=1)
 _EPOCH = datetime(1970, 1, 1)
 _EPOCH_UTC = datetime(1970, 1, 1, tzinfo=UTC)
 _LONGEST_INT = 10_000
-"""Digits: of a number with more, which only a Decimal's exponent says briefly, no int
-is made."""
+"""Most digits of an int that is made from a Decimal, whose exponent can be huge."""
 
 _SHORT_BITS = 1024
 _WHOLE_NUMBERS = Context(prec=MAX_PREC, Emin=MIN_EMIN, Emax=MAX_EMAX)
@@ -44,10 +43,10 @@ _EXACT, _MORE = b"\x00", b"\x01"
 
 
 def sort_key(value: Any) -> bytes | None:
-    """The sort key of a value; None for what has no order: None, nan, containers.
+    """Return the sort key of a value, None for one without an order (None, nan, list).
 
     str sorts by code point; int, float, bool and Decimal as numbers; naive and aware
-    datetimes apart. ValueError for a lone surrogate.
+    datetimes apart. Raises ValueError for a lone surrogate.
     """
     value = unwrapped(value)
     if isinstance(value, str):
@@ -56,21 +55,24 @@ def sort_key(value: Any) -> bytes | None:
         return None if _is_nan(value) else _number(value)
     if isinstance(value, datetime):
         if value.tzinfo is None:
-            return b"\x41" + _whole((value - _EPOCH) // _MICROSECOND)
-        return b"\x42" + _whole((value - _EPOCH_UTC) // _MICROSECOND)
+            return b"\x41" + _sortable_int((value - _EPOCH) // _MICROSECOND)
+        return b"\x42" + _sortable_int((value - _EPOCH_UTC) // _MICROSECOND)
     if isinstance(value, date):
-        return b"\x40" + _whole(value.toordinal())
+        return b"\x40" + _sortable_int(value.toordinal())
     if isinstance(value, timedelta):
-        return b"\x30" + _whole(value // _MICROSECOND, size=9)
+        return b"\x30" + _sortable_int(value // _MICROSECOND, size=9)
     if isinstance(value, time) and value.tzinfo is None:
         since = timedelta(0, value.second, value.microsecond, 0, value.minute)
-        return b"\x43" + _whole((since + timedelta(hours=value.hour)) // _MICROSECOND)
+        return b"\x43" + _sortable_int(
+            (since + timedelta(hours=value.hour)) // _MICROSECOND
+        )
     return None
 
 
 def decimal_of(value: int) -> Decimal:
-    """Return an int as a Decimal, exactly. Python's own takes minutes for a million
-    digits: it is quadratic in C. Almost O(digits).
+    """Return an int as an exact Decimal. Almost O(digits).
+
+    Decimal() is quadratic, and takes minutes for a million digits.
     """
     powers: dict[int, Decimal] = {}
 
@@ -100,7 +102,7 @@ def decimal_of(value: int) -> Decimal:
 
 
 def text_prefix(text: str) -> bytes:
-    """What the keys of all texts that start with *text* begin with, and no other."""
+    """Return the common prefix of the keys of all texts that start with *text*."""
     try:
         return b"\x50" + text.encode().replace(b"\x00", b"\x00\xff")
     except UnicodeEncodeError as error:
@@ -111,15 +113,15 @@ def text_prefix(text: str) -> bytes:
 
 
 def kind_of(key: bytes) -> str:
-    """The kind of value that has this key: a name in KINDS."""
+    """Return the kind of value of this key: a name in KINDS."""
     return next(name for name, firsts in KINDS.items() if key[:1] in firsts)
 
 
 def value_of(key: bytes) -> Any:
-    """A value that has this sort key.
+    """Return a value that has this sort key.
 
-    Of equal numbers the int where there is one, else the float, else the Decimal.
-    ``aware datetime`` comes in UTC, or by an offset where UTC has no such year.
+    Of equal numbers it is the int if there is one, else the float, else the Decimal.
+    An aware datetime is in UTC, or has an offset outside the years 1 to 9999 in UTC.
     """
     kind, rest = kind_of(key), key[1:]
     if kind == "str":
@@ -138,7 +140,7 @@ def value_of(key: bytes) -> Any:
 
 
 def _moment(since: timedelta) -> datetime:
-    """The moment so long after 1970: in UTC, or as far from it as an offset goes."""
+    """Return the datetime *since* 1970, in UTC or with the largest offset."""
     try:
         return _EPOCH_UTC + since
     except OverflowError:
@@ -165,8 +167,8 @@ def _number_of(sign: bytes, rest: bytes) -> int | float | Decimal:
     return int(more) if is_whole else more
 
 
-def _whole(number: int, size: int = 8) -> bytes:
-    """A whole number of less than *size* bytes in so many bytes that sort."""
+def _sortable_int(number: int, size: int = 8) -> bytes:
+    """Return an integer of less than *size* bytes as that many sortable bytes."""
     return (number + (1 << 8 * size - 1)).to_bytes(size, "big")
 
 
@@ -179,13 +181,13 @@ def _number(value: int | float | Decimal) -> bytes:
         return b"\x21"
     if value > 0:
         return b"\x22" + _magnitude(value)
-    # Copied: a context would round it, or trap on what it is.
+    # Copied: a context would round it, or raise.
     size = value.copy_abs() if isinstance(value, Decimal) else -value
     return b"\x20" + bytes(255 - byte for byte in _magnitude(size))
 
 
 def _magnitude(value: int | float | Decimal) -> bytes:
-    """A number above zero: the double at or below it, then how much more it is."""
+    """Return a number above zero as the double at or below it, and the difference."""
     if isinstance(value, float):
         return struct.pack(">d", value) + _EXACT
     if isinstance(value, Decimal) and value.is_infinite():
@@ -197,7 +199,7 @@ def _magnitude(value: int | float | Decimal) -> bytes:
 
 
 def _double_below(value: int | Decimal) -> float:
-    """The largest finite double that is not above *value*."""
+    """Return the largest finite double that is not above *value*."""
     try:
         nearest = float(value)
     except OverflowError:
@@ -208,23 +210,23 @@ def _double_below(value: int | Decimal) -> float:
 
 
 def _difference(value: int | Decimal, below: float) -> Decimal:
-    """value - below, exactly. Beyond the doubles the value itself: it sorts as well."""
+    """Return value - below, exactly. Beyond the doubles, return the value itself."""
     if below == sys.float_info.max:
         return decimal_of(value) if isinstance(value, int) else value
     if isinstance(value, int):
         return Decimal(value - int(below))
     if below == 0.0:
         return value
-    # As many digits as both can have: nothing is rounded.
+    # As many digits as both can have: the result is exact.
     precision = len(value.as_tuple().digits) + 1500
     exact = Context(prec=precision, Emin=-(10**9), Emax=10**9)
     return exact.subtract(value, Decimal(below))
 
 
 def _digits(value: Decimal) -> bytes:
-    """A Decimal above zero as its order of magnitude and its digits."""
+    """Return a Decimal above zero as its order of magnitude and its digits."""
     _, digits, exponent = value.as_tuple()
     size = len(digits) + int(exponent)
     text = "".join(map(str, digits))
     leading = len(text) - len(text.lstrip("0"))
-    return _whole(size - leading) + text.strip("0").encode() + b"\x00"
+    return _sortable_int(size - leading) + text.strip("0").encode() + b"\x00"

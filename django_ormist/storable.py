@@ -1,4 +1,4 @@
-"""Values of Django's and of Python's that are stored as others, or not at all."""
+"""Values of Django and Python that are stored as others, or cannot be stored."""
 
 from collections.abc import Iterable
 from dataclasses import is_dataclass
@@ -17,10 +17,10 @@ _PLAIN = frozenset((*_STORED, type(None)))
 
 
 def unwrapped(value: Any) -> Any:
-    """Return what a lazy object stands for; any other value as it is.
+    """Return the value of a lazy object, and any other value as it is.
 
-    Lazy are gettext_lazy(), reverse_lazy(), lazy() and SimpleLazyObject, such as
-    request.user.
+    Lazy objects are those of gettext_lazy(), reverse_lazy(), lazy() and
+    SimpleLazyObject, such as request.user.
     """
     kind = type(value)
     if kind in _PLAIN:
@@ -35,7 +35,7 @@ def unwrapped(value: Any) -> Any:
 
 
 def replacement(value: Any) -> str:
-    """Return in words what to pass in place of a value that cannot be stored."""
+    """Return a description of a storable replacement for a value."""
     if hasattr(type(value), "_meta"):
         return "its primary key, .pk"
     if hasattr(value, "model") and hasattr(value, "values_list"):

@@ -1,10 +1,9 @@
-"""Attributes and tags -> index terms, and the key suffix of a term.
+"""Index terms of attributes and tags, and the key suffix of a term.
 
-A term is a given tag, or ``name:text`` of an indexed attribute. Whoever chooses a tag
-must not forge an attribute, so two kinds of term begin with a mark that no text can
-carry: a lone surrogate here, a byte that is not UTF-8 in a key. They are a given tag
-that reads like the term of an indexed attribute, and the text "None", whose plain term
-is that of None.
+A term is a tag, or ``name:text`` of an indexed attribute. A tag must not forge an
+attribute, so two kinds of terms begin with a mark that valid text cannot hold: a lone
+surrogate here, a byte that is not UTF-8 in a key. They are a tag that reads like the
+term of an indexed attribute, and the text "None", whose plain term is that of None.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -18,7 +17,7 @@ from .sortkeys import decimal_of
 from .storable import unwrapped
 
 LONGEST = 64
-"""Bytes that a term may have to stand in a key as it is."""
+"""The longest term in bytes that is a part of a key as it is."""
 
 TAG_MARK, TEXT_MARK = "\udcff", "\udcfe"
 _MARKS = {TAG_MARK: b"\xff", TEXT_MARK: b"\xfe"}
@@ -28,7 +27,7 @@ _LONG = 1 << 2048
 
 
 def text(value: Any) -> str | None:
-    """The text that equality compares; None for bytes and containers.
+    """Return the text that equality compares, None for bytes and containers.
 
     ``str()`` of str, int, float, bool, None, Decimal and UUID; ``isoformat()`` of
     dates and times, aware ones in UTC. A subclass has the text of its plain base.
@@ -59,14 +58,14 @@ def text(value: Any) -> str | None:
 
 
 def _digits(value: int) -> str:
-    """Return all of them: Python refuses more than 4300, or takes minutes for them."""
+    """Return all digits. Python refuses more than 4300, or takes minutes."""
     if -_LONG < value < _LONG:
         return int.__repr__(value)
     return str(decimal_of(value))
 
 
 def _moment(value: datetime) -> datetime:
-    """In UTC if it is aware; as it is where that lies beyond the years 1 to 9999."""
+    """Return an aware datetime in UTC, or as it is outside the years 1 to 9999."""
     if value.tzinfo is None:
         return value
     try:
@@ -76,7 +75,7 @@ def _moment(value: datetime) -> datetime:
 
 
 def attribute_text(name: str, value: Any) -> str | None:
-    """Return ``name:text`` of an attribute; None if it has no text, as None itself."""
+    """Return ``name:text`` of an attribute; None for None or no text."""
     plain = text(value)
     return None if plain is None or _is_none(plain, value) else f"{name}:{plain}"
 
@@ -92,39 +91,39 @@ def attribute_term(name: str, value: Any) -> str | None:
 
 
 def _is_none(plain: str, value: Any) -> bool:
-    """Whether the value of this text is None, be it behind a lazy object."""
+    """Return whether the value of this text is None, also as a lazy object."""
     return plain == "None" and unwrapped(value) is None
 
 
 def tag_term(tag: str, indexed: Callable[[str], bool]) -> str:
-    """Return the term of a given tag. indexed: whether that attribute is indexed."""
+    """Return the term of a given tag. indexed: a test of attributes."""
     return TAG_MARK + tag if reads_like_attribute(tag, indexed) else tag
 
 
 def reads_like_attribute(tag: str, indexed: Callable[[str], bool]) -> bool:
-    """Whether *tag* could be the term of an indexed attribute."""
+    """Return whether *tag* could be the term of an indexed attribute."""
     name, colon, _ = tag.partition(":")
     return bool(colon) and indexed(name)
 
 
 def is_marked(term: str) -> bool:
-    """Whether *term* begins with a mark."""
+    """Return whether *term* begins with a mark."""
     return term[:1] in _MARKS
 
 
 def any_marked(terms: Iterable[str]) -> bool:
-    """Whether any of the terms begins with a mark. Within a term there is none."""
+    """Return whether any term begins with a mark. Marks are only at the start."""
     joined = "".join(terms)
     return TAG_MARK in joined or TEXT_MARK in joined
 
 
 def unmarked(term: str) -> str:
-    """Return the text of a term, without its mark: what 0.1.0 stored it under."""
+    """Return the text of a term without its mark. 0.1.0 stored it under this."""
     return term[1:] if is_marked(term) else term
 
 
 def encoded(plain: str) -> bytes:
-    """Return a text in UTF-8. ValueError that names one with a lone surrogate."""
+    """Return a text in UTF-8. Raises ValueError for a lone surrogate."""
     try:
         return plain.encode()
     except UnicodeEncodeError as error:
@@ -135,14 +134,14 @@ def encoded(plain: str) -> bytes:
 
 
 def term_suffix(term: str) -> bytes:
-    """What stands for *term* in the name of its key: the term, or its digest.
+    """Return the last part of the key of *term*: the term, or its digest.
 
-    Both kinds begin differently, and SHA-256 is not made to collide: two terms never
-    share a suffix. Raises ValueError that names a term with a lone surrogate.
+    The two kinds begin differently, and SHA-256 does not collide: two terms never share
+    a suffix. Raises ValueError that names a term with a lone surrogate.
     """
     try:
         plain = term.encode()
-    except UnicodeEncodeError:  # for a mark, or a surrogate that is none
+    except UnicodeEncodeError:  # for a mark, or for another surrogate
         plain = _MARKS.get(term[:1], b"") + encoded(unmarked(term))
     return b"t:" + plain if len(plain) <= LONGEST else _suffix(plain)
 
@@ -154,9 +153,9 @@ def _suffix(plain: bytes) -> bytes:
 
 
 def unique_value(values: Sequence[Any]) -> bytes | None:
-    """What stands for values that are unique together: their texts, or a digest.
+    """Return the stored form of unique values: their texts, or a digest.
 
-    None where one of them is None or has no text: those are not kept unique.
+    None if one of them is None or has no text: such values are not kept unique.
     """
     texts = [None if value is None else text(value) for value in values]
     if len(texts) == 1:
@@ -171,7 +170,7 @@ def object_terms(
 ) -> list[str]:
     """Return the terms of the given tags, then those of indexed attributes, each once.
 
-    The texts are valid Unicode: whoever packs them has checked it.
+    The texts must be valid Unicode: packing checks that.
     """
     terms = dict.fromkeys([tag_term(tag, indexed) for tag in tags])
     for name, value in attrs.items():

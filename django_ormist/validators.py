@@ -1,4 +1,4 @@
-"""Ids, tags and counters as users pass them."""
+"""Validation of ids, tags and counters that users pass."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -11,17 +11,19 @@ from .terms import text
 
 
 def validate_pk(model: str, pk: object) -> str | None:
-    """*pk* as a plain str if it can be an id, None for None. TypeError, ValueError."""
+    """Return *pk* as a plain str, None for None. Raises TypeError, ValueError."""
     if pk is None:
         return None
     plain = clean_pk(model, pk)
     if not plain:
-        raise ValueError(f"An id of {model} cannot be empty. Pass None to draw one.")
+        raise ValueError(
+            f"An id of {model} cannot be empty. Pass None to generate one."
+        )
     return plain
 
 
 def validate_set(attrs: dict[str, Any]) -> dict[str, Any]:
-    """What set() is given. Raises TypeError for a name that is no attribute's."""
+    """Return the arguments of set(). Raise TypeError for a reserved name."""
     for name in attrs.keys() & RESERVED:
         raise TypeError(
             f"set() takes attributes, not {name!r}: assign it. An attribute of that "
@@ -31,7 +33,7 @@ def validate_set(attrs: dict[str, Any]) -> dict[str, Any]:
 
 
 def clean_pk(model: str, pk: object) -> str:
-    """Return *pk* as a plain str that may be asked for: an int or a UUID as its text.
+    """Return *pk* as a plain str for a lookup: an int or a UUID as its text.
 
     Raises TypeError, ValueError.
     """
@@ -54,7 +56,7 @@ def clean_pk(model: str, pk: object) -> str:
 
 
 def validate_tags(model: Any, tags: Iterable[str]) -> list[str]:
-    """The tags without duplicates. Raises TypeError that says what is wrong."""
+    """Return the tags without duplicates. Raises TypeError."""
     if type(tags) in (tuple, list) and {str}.issuperset(map(type, tags)):
         given = dict.fromkeys(tags)
     else:
@@ -68,7 +70,7 @@ def validate_tags(model: Any, tags: Iterable[str]) -> list[str]:
 
 
 def _plain_tags(tags: Any) -> dict[str, None]:
-    """Return tags of any kinds of texts as plain ones. Raises TypeError."""
+    """Return tags of any subclass of str as plain ones. Raises TypeError."""
     tags = unwrapped(tags)
     if isinstance(tags, str):
         raise TypeError(
@@ -85,7 +87,7 @@ def _plain_tags(tags: Any) -> dict[str, None]:
 
 
 def validate_counter(model: str, name: str, value: Any) -> int:
-    """*value* if a counter can have it. Raises TypeError, OverflowError."""
+    """Return *value* if a counter can have it. Raises TypeError, OverflowError."""
     value = unwrapped(value)
     if not isinstance(value, int) or isinstance(value, bool):
         hint = ""

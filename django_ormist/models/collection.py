@@ -12,8 +12,8 @@ from ..flows import fetch, update
 from ..operations.operation import Flow
 from ..operations.search import Row
 from ..queries.conditions import Condition, all_of, any_of, negated, odd_of
-from ..queries.lookups import filter_query, without
-from ..queries.ordering import ordered
+from ..queries.lookups import exclude_query, filter_query
+from ..queries.ordering import order_query
 from ..queries.query import CREATED, Query
 from .reading import ReadMethods
 from .results import LazyResults
@@ -104,7 +104,7 @@ class Collection(ReadMethods[M], WriteMethods[M], LazyResults[M]):
         if self.query.is_sliced:
             raise TypeError("Cannot filter a query once a slice has been taken.")
         return self._chained(
-            without(self.query, self.model._meta, tags, lookups, self.db)
+            exclude_query(self.query, self.model._meta, tags, lookups, self.db)
         )
 
     def order_by(self, /, *names: Any) -> Self:
@@ -116,7 +116,7 @@ class Collection(ReadMethods[M], WriteMethods[M], LazyResults[M]):
         """
         if self.query.is_sliced:
             raise TypeError("Cannot reorder a query once a slice has been taken.")
-        return self._chained(ordered(self.query, self.model._meta, names))
+        return self._chained(order_query(self.query, self.model._meta, names))
 
     def reverse(self) -> Self:
         """Return the same objects in reverse order."""
@@ -145,7 +145,7 @@ class Collection(ReadMethods[M], WriteMethods[M], LazyResults[M]):
         if self.query.is_sliced:
             raise TypeError("Cannot change a query once a slice has been taken.")
         names = names or (CREATED,)
-        return self._chained(ordered(self.query, self.model._meta, names, is_last))
+        return self._chained(order_query(self.query, self.model._meta, names, is_last))
 
     def __and__(self, other: "Collection[M]") -> Self:
         """Return the objects in both, in this order or else in the other's."""

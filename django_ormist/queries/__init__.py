@@ -1,1 +1,1 @@
-"""ASK: which objects, in what order, which slice. Pure descriptions."""
+"""Queries as plain data: conditions, ordering and slice."""

@@ -1,4 +1,4 @@
-"""Which objects: a tree of conditions over what the indexes hold. Plain data."""
+"""Conditions of a query: a tree over the entries of the indexes. Plain data."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,14 +9,14 @@ LOWEST, HIGHEST = b"", b"\xff"
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """Carries this index term: ``"home"``, ``"name:John"``."""
+    """The condition of carrying an index term: ``"home"``, ``"name:John"``."""
 
     term: str
 
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """Has an ordered attribute whose sort key is ``low <= key < high``."""
+    """The condition of an ordered attribute with ``low <= sort key < high``."""
 
     name: str
     low: bytes = LOWEST
@@ -25,14 +25,14 @@ class Range:
 
 @dataclass(frozen=True, slots=True)
 class Ids:
-    """Is one of these."""
+    """The condition of having one of these ids."""
 
     pks: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
 class Holds:
-    """Holds this value of an attribute that is unique, or of several together."""
+    """The condition of holding this value of one or more unique attributes."""
 
     names: tuple[str, ...]
     value: bytes
@@ -40,28 +40,28 @@ class Holds:
 
 @dataclass(frozen=True, slots=True)
 class And:
-    """Meets all of them; without any, every object does."""
+    """The conjunction of its parts. Without parts, every object meets it."""
 
     parts: "tuple[Condition, ...]" = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Or:
-    """Meets one of them; without any, no object does."""
+    """The disjunction of its parts. Without parts, it matches no object."""
 
     parts: "tuple[Condition, ...]" = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Xor:
-    """Meets an odd number of them."""
+    """The condition that an odd number of the parts are met."""
 
     parts: "tuple[Condition, ...]" = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Not:
-    """Does not meet it."""
+    """The negation of its part."""
 
     part: "Condition"
 
@@ -73,31 +73,31 @@ NOTHING = Or()
 
 
 def all_of(parts: Iterable[Condition]) -> Condition:
-    """The condition that all of these are met, without needless nesting.
+    """Return the conjunction of the parts, without needless nesting.
 
-    Ranges of one attribute are one, and so are lists of ids.
+    Ranges of one attribute are merged into one, and so are lists of ids.
     """
     known: dict[object, Condition] = {}
     for part in parts:
         for each in part.parts if isinstance(part, And) else (part,):
-            place = _place(each)
-            each = _both(known[place], each) if place in known else each
+            key = _merge_key(each)
+            each = _merge(known[key], each) if key in known else each
             if each == NOTHING:
                 return NOTHING
-            known[place] = each
+            known[key] = each
     conjuncts = tuple(known.values())
     return conjuncts[0] if len(conjuncts) == 1 else And(conjuncts)
 
 
-def _place(part: Condition) -> object:
-    """What a conjunct is about: of one thing there is one."""
+def _merge_key(part: Condition) -> object:
+    """Return the key by which conjuncts are merged."""
     if isinstance(part, Range):
         return (Range, part.name)
     return Ids if isinstance(part, Ids) else part
 
 
-def _both(one: Condition, other: Condition) -> Condition:
-    """Two conjuncts about one thing as one."""
+def _merge(one: Condition, other: Condition) -> Condition:
+    """Return two conjuncts with the same key as one."""
     if isinstance(one, Range) and isinstance(other, Range):
         low, high = max(one.low, other.low), min(one.high, other.high)
         return Range(one.name, low, high) if low < high else NOTHING
@@ -107,7 +107,7 @@ def _both(one: Condition, other: Condition) -> Condition:
 
 
 def any_of(parts: Iterable[Condition]) -> Condition:
-    """The condition that one of these is met, without needless nesting."""
+    """Return the disjunction of the parts, without needless nesting."""
     known: dict[Condition, None] = {}
     for part in parts:
         if part == EVERYTHING:
@@ -117,13 +117,13 @@ def any_of(parts: Iterable[Condition]) -> Condition:
 
 
 def odd_of(parts: Iterable[Condition]) -> Condition:
-    """The condition that an odd number of these is met, as Django's XOR."""
+    """Return the condition that an odd number of parts are met, as Django's XOR."""
     given = tuple(parts)
     return given[0] if len(given) == 1 else Xor(given) if given else NOTHING
 
 
 def negated(part: Condition) -> Condition:
-    """The opposite condition."""
+    """Return the negation of a condition."""
     if part == EVERYTHING:
         return NOTHING
     if part == NOTHING:

@@ -1,6 +1,6 @@
 """Expressions of django.db.models, as update() takes them: F, Value and arithmetic.
 
-They are imported where one is met, because that takes longer than all of ours.
+They are imported on first use, because that takes longer than all of our package.
 """
 
 import operator
@@ -10,10 +10,10 @@ from typing import Any
 from ..exceptions import FieldError
 
 Held = Callable[[str], Any]
-"""The value that one object has of a name."""
+"""A function that returns the value of a name for one object."""
 
 Computed = Callable[[Held], Any]
-"""The value of an expression of that object."""
+"""A function that returns the value of an expression for that object."""
 
 _OPERATIONS: dict[str, Callable[[Any, Any], Any]] = {
     "+": operator.add,
@@ -26,26 +26,26 @@ _OPERATIONS: dict[str, Callable[[Any, Any], Any]] = {
 
 
 def is_expression(value: Any) -> bool:
-    """Whether this is computed by the database in Django's ORM: no QuerySet is."""
+    """Return whether it is an expression of Django's ORM, and not a QuerySet."""
     return hasattr(value, "resolve_expression") and not hasattr(value, "values_list")
 
 
 def filter_of(aggregate: Any) -> Any:
-    """Return the filter of an aggregate as it was given: Django 6.1 wraps it."""
+    """Return the filter of an aggregate as it was passed: Django 6.1 wraps it."""
     given = aggregate.filter
-    if not hasattr(given, "get_source_expressions"):  # Q, F, or none
+    if not hasattr(given, "get_source_expressions"):  # Q, F or None
         return given
     sources = given.get_source_expressions()
     return sources[0] if sources else given
 
 
 def can_be_attribute(name: str) -> bool:
-    """Whether an attribute, a counter, or what an object has besides, is named so."""
+    """Return whether it can be the name of an attribute or a counter."""
     return bool(name) and not name.startswith("_") and "__" not in name
 
 
 def names_in(expression: Any) -> Iterator[str]:
-    """The names that an expression reads. Raises FieldError for what none can do."""
+    """Yield the names that an expression reads. Raise FieldError."""
     if not is_expression(expression):
         return
     from django.db.models import F, Value
@@ -63,10 +63,10 @@ def names_in(expression: Any) -> Iterator[str]:
 
 
 def value_of(expression: Any) -> Computed:
-    """What gives the value of an expression, one that names_in() takes, of an object.
+    """Return a function that computes an expression which names_in() accepts.
 
-    None where a part of it is None, as SQL's NULL. It raises what Python's arithmetic
-    raises; a quotient is Python's.
+    Its value is None if an operand is None, as SQL's NULL. It raises the errors of
+    Python's arithmetic, and divides as Python does.
     """
     if not is_expression(expression):
         return lambda held: expression
@@ -94,12 +94,12 @@ def name_of(f: Any) -> str:
 
 
 def _name(f: Any) -> str:
-    """Return the name of an F. Raises FieldError for what can be no attribute."""
+    """Return the name of an F. Raise FieldError if it cannot be an attribute."""
     name = name_of(f)
     if name == "tags" or not can_be_attribute(name):
         raise FieldError(
-            f"Cannot compute {f!r}: {name!r} is no attribute. Name an attribute or a "
-            "counter, without a lookup."
+            f"Cannot compute {f!r}: {name!r} is not an attribute. Name an attribute or "
+            "a counter, without a lookup."
         )
     return name
 

@@ -1,4 +1,4 @@
-"""From the arguments of find() to a query, refusing what no index answers."""
+"""Translation of the arguments of find() into a query. Needs an index for each."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -34,28 +34,32 @@ _IDS = ("id", "pk", "id__in", "pk__in")
 def filter_query(
     query: Query,
     schema: Schema,
-    asked: tuple[Any, ...],
+    given_args: tuple[Any, ...],
     lookups: dict[str, Any],
     alias: str,
 ) -> Query:
-    """*query* among objects with all these tags, Q objects and attribute values.
+    """Return *query* filtered by all of these tags, Q objects and lookups.
 
-    alias: that is asked; no other may answer a part. Raises FieldError for a lookup
-    without an index, TypeError for a wrong type, ValueError for another alias.
+    alias: the alias of the query; subqueries must be on it, too. Raises FieldError for
+    a lookup without an index, TypeError for a wrong type, ValueError for another alias.
     """
-    terms, conditions = _asked_for(schema, asked, lookups, alias)
+    terms, conditions = _split_arguments(schema, given_args, lookups, alias)
     query = query.narrow(tuple(terms)) if terms else query
     return query.where(all_of((query.condition, *conditions))) if conditions else query
 
 
-def _asked_for(
-    schema: Schema, asked: tuple[Any, ...], lookups: dict[str, Any], alias: str
+def _split_arguments(
+    schema: Schema, given_args: tuple[Any, ...], lookups: dict[str, Any], alias: str
 ) -> tuple[list[str], list[Condition]]:
-    """Terms and other conditions, all of which must be met."""
+    """Return the terms and the other conditions, all of which must be met."""
     terms: list[str] = []
     conditions: list[Condition] = []
-    for each in asked:
-        condition = _of_q(schema, each, alias) if is_q(each) else _tag(schema, each)
+    for each in given_args:
+        condition = (
+            _q_condition(schema, each, alias)
+            if is_q(each)
+            else _tag_condition(schema, each)
+        )
         if isinstance(condition, Term):
             terms.append(condition.term)
         elif condition is not None:
@@ -64,12 +68,12 @@ def _asked_for(
         if _is_indexed(schema, name):
             terms.append(_attribute(schema, name, value))
         else:
-            conditions.append(_of_lookup(schema, name, value, alias))
+            conditions.append(_lookup_condition(schema, name, value, alias))
     return terms, conditions
 
 
 def _is_indexed(schema: Schema, name: str) -> bool:
-    """Whether this is the name of an indexed attribute, without a lookup."""
+    """Return whether this is the name of an indexed attribute, without a lookup."""
     return (
         "__" not in name
         and name not in RESERVED
@@ -78,46 +82,46 @@ def _is_indexed(schema: Schema, name: str) -> bool:
     )
 
 
-def without(
+def exclude_query(
     query: Query,
     schema: Schema,
-    asked: tuple[Any, ...],
+    given_args: tuple[Any, ...],
     lookups: dict[str, Any],
     alias: str,
 ) -> Query:
-    """*query* among objects that narrowed() would leave out. Raises as it does.
+    """Return *query* without the matches of filter_query(). Raises as it does.
 
-    Where nothing is asked, nothing is left out: as Django's exclude() has it.
+    Without arguments, all objects stay: as with Django's exclude().
     """
-    terms, conditions = _asked_for(schema, asked, lookups, alias)
+    terms, conditions = _split_arguments(schema, given_args, lookups, alias)
     if not terms and not conditions:
         return query
     met = all_of([*map(Term, terms), *conditions])
     return query.where(all_of((query.condition, negated(met))))
 
 
-def is_q(asked: Any) -> "TypeGuard[Q]":
-    """Whether it is a Q. Who has one has imported it: it takes longer than all ours."""
-    if isinstance(asked, str):
+def is_q(given_args: Any) -> "TypeGuard[Q]":
+    """Return whether it is a Q."""
+    if isinstance(given_args, str):
         return False
     from django.db.models import Q
 
-    return isinstance(asked, Q)
+    return isinstance(given_args, Q)
 
 
-def _of_q(schema: Schema, q: "Q", alias: str) -> Condition | None:
-    """The condition of a Q of any nesting, a text in it being a tag.
+def _q_condition(schema: Schema, q: "Q", alias: str) -> Condition | None:
+    """Return the condition of a Q of any nesting. A text in it is a tag.
 
-    None of one that asks nothing, negated or not: it is no part of what it stands in.
+    None for an empty Q, negated or not: it is not a part of the outer condition.
     """
     parts: list[Condition] = []
     for child in q.children:
         if isinstance(child, tuple):
             name, value = child
-            parts.append(_of_lookup(schema, name, value, alias))
+            parts.append(_lookup_condition(schema, name, value, alias))
         elif not is_q(child):
-            parts.append(_tag(schema, child))
-        elif (condition := _of_q(schema, child, alias)) is not None:
+            parts.append(_tag_condition(schema, child))
+        elif (condition := _q_condition(schema, child, alias)) is not None:
             parts.append(condition)
     if not parts:
         return None
@@ -125,9 +129,9 @@ def _of_q(schema: Schema, q: "Q", alias: str) -> Condition | None:
     return negated(joined) if q.negated else joined
 
 
-def _of_lookup(schema: Schema, name: str, value: Any, alias: str) -> Condition:
+def _lookup_condition(schema: Schema, name: str, value: Any, alias: str) -> Condition:
     if name.removesuffix("__exact") in _IDS:
-        return _chosen(schema, name.removesuffix("__exact"), value, alias)
+        return _id_lookup(schema, name.removesuffix("__exact"), value, alias)
     attribute, _, lookup = name.rpartition("__")
     if not attribute:
         attribute, lookup = name, "exact"
@@ -140,7 +144,7 @@ def _of_lookup(schema: Schema, name: str, value: Any, alias: str) -> Condition:
     if _is_foreign(value):
         raise _unstorable(schema, name, value)
     if attribute == "tags" and lookup in ("exact", "in"):
-        return _of_tags(schema, lookup, value)
+        return _tags_condition(schema, lookup, value)
     if attribute in schema.counters or attribute == "expire":
         raise FieldError(
             f"Cannot filter {schema.object_name} by {name!r}: it is not an indexed "
@@ -162,77 +166,77 @@ def _of_lookup(schema: Schema, name: str, value: Any, alias: str) -> Condition:
 
 
 def _is_foreign(value: Any) -> bool:
-    """Whether it is an instance of a model, a QuerySet or an expression."""
+    """Return whether it is an instance of a model, a QuerySet or an expression."""
     return hasattr(type(value), "_meta") or hasattr(value, "resolve_expression")
 
 
 def _unstorable(schema: Schema, name: str, value: Any) -> FieldError:
     """Return the error for a value that no object can have."""
-    what = f"Cannot filter {schema.object_name} by {name!r}"
+    refusal = f"Cannot filter {schema.object_name} by {name!r}"
     if is_expression(value):  # F("other"), as Django compares two columns
         return FieldError(
-            f"{what}: no index compares two attributes, as {value!r} asks. Pass a "
+            f"{refusal}: no index compares two attributes, as {value!r} does. Pass a "
             "value."
         )
     kind = type(value).__name__
     return FieldError(
-        f"{what}: {kind} is not a storable type. Pass {replacement(value)}."
+        f"{refusal}: {kind} is not a storable type. Pass {replacement(value)}."
     )
 
 
 def _equal(schema: Schema, name: str, value: Any) -> Condition:
-    """By the text where the attribute is indexed, else by the value if it is sorted.
+    """Return the condition of an equal value.
 
-    By the text too where it is only unique.
+    It compares texts if the attribute is indexed or only unique, else sort keys.
     """
     if compares_text(schema, name):
         if schema.indexes(name):
             return Term(_attribute(schema, name, value))
-        return _held(schema, name, value)
+        return _unique_lookup(schema, name, value)
     if name in schema.ordered:
         return ranges.equal(schema, name, value)
     return Term(_attribute(schema, name, value))
 
 
 def compares_text(schema: Schema, name: str) -> bool:
-    """Whether equality of this attribute is that of its texts, as of unique values."""
+    """Return whether equality of this attribute compares texts, as unique values do."""
     return schema.indexes(name) or (
         name not in schema.ordered and (name,) in schema.unique
     )
 
 
-def _held(schema: Schema, name: str, value: Any) -> Condition:
-    """By the one object that holds the value of an attribute that is unique."""
+def _unique_lookup(schema: Schema, name: str, value: Any) -> Condition:
+    """Return the condition of the one object that holds a unique value."""
     schema.refuse_pending(name)
     field = unique_value([value])
     if field is None:
         what = "None" if value is None else f"a value of type {type(value).__name__}"
         raise FieldError(
             f"Cannot filter {schema.object_name} by {name!r}: {what} is not kept "
-            f"unique, so no index holds it. {_mend(schema, name)}"
+            f"unique, so no index holds it. {_index_advice(schema, name)}"
         )
     return Holds((name,), field)
 
 
-def _of_tags(schema: Schema, lookup: str, value: Any) -> Condition:
-    """All of these tags, or with ``in`` one of them."""
+def _tags_condition(schema: Schema, lookup: str, value: Any) -> Condition:
+    """Return the condition of all of these tags, or with ``in`` of one of them."""
     if lookup == "in":
         given = checked_values("tags__in", value)
-        return any_of(_tag(schema, each) for each in given)
+        return any_of(_tag_condition(schema, each) for each in given)
     tags = [value] if isinstance(value, str) else checked_values("tags", value)
-    return all_of(_tag(schema, each) for each in tags)
+    return all_of(_tag_condition(schema, each) for each in tags)
 
 
 def checked_values(name: str, value: Any) -> list[Any]:
-    """What is asked for by a list. Raises TypeError for a text."""
+    """Return the values of a list. Raise TypeError for a text."""
     value = unwrapped(value)
     if isinstance(value, str | bytes) or not isinstance(value, Iterable):
         raise TypeError(f"{name} takes a list of values, not {value!r}.")
     return list(value)
 
 
-def _chosen(schema: Schema, name: str, value: Any, alias: str) -> Condition:
-    """By ids, or by what another collection of the same model asks for."""
+def _id_lookup(schema: Schema, name: str, value: Any, alias: str) -> Condition:
+    """Return the condition of ids, or of another collection of the same model."""
     value = unwrapped(value)
     query = getattr(value, "query", None)
     if not isinstance(query, Query):
@@ -253,8 +257,8 @@ def _chosen(schema: Schema, name: str, value: Any, alias: str) -> Condition:
     return query.condition
 
 
-def _tag(schema: Schema, tag: Any) -> Condition:
-    """Carries this tag, or has the indexed attribute that it reads like."""
+def _tag_condition(schema: Schema, tag: Any) -> Condition:
+    """Return the condition of a tag, or of the indexed attribute that it reads like."""
     tag = unwrapped(tag)
     if not isinstance(tag, str):
         kind = FieldError if hasattr(tag, "resolve_expression") else TypeError
@@ -282,12 +286,12 @@ def _pks(schema: Schema, name: str, value: Any) -> frozenset[str]:
     return frozenset(
         clean_pk(schema.object_name, pk)
         for pk in values
-        if pk is not None  # as SQL has it: nothing has the id None
+        if pk is not None  # as in SQL: no id equals None
     )
 
 
 def checked_ids(name: str, value: Any) -> list[Any]:
-    """Return a list of ids, or of values. Raises TypeError for a single one."""
+    """Return a list of ids or values. Raise TypeError for a single one."""
     value = unwrapped(value)
     if isinstance(value, str | bytes):
         raise TypeError(
@@ -303,7 +307,7 @@ def _attribute(schema: Schema, name: str, value: Any) -> str:
     if ":" in name or not schema.indexes(name):
         raise FieldError(
             f"Cannot filter {schema.object_name} by {name!r}: it is not indexed. "
-            f"{_near(schema, name)}{_mend(schema, name)}"
+            f"{_suggestion(schema, name)}{_index_advice(schema, name)}"
         )
     schema.refuse_pending(name)
     value = unwrapped(value)
@@ -320,8 +324,8 @@ def _attribute(schema: Schema, name: str, value: Any) -> str:
     return term
 
 
-def _near(schema: Schema, name: str) -> str:
-    """Return the question after the index that a misspelt name may mean, or ""."""
+def _suggestion(schema: Schema, name: str) -> str:
+    """Return a suggestion for a misspelt name, or ""."""
     indexed = {*(schema.index_attrs or ()), *schema.ordered}
     attribute, _, lookup = name.rpartition("_")
     if attribute in indexed and lookup in ranges.LOOKUPS:
@@ -330,7 +334,7 @@ def _near(schema: Schema, name: str) -> str:
     return f"Did you mean {near[0]!r}? " if near else ""
 
 
-def _mend(schema: Schema, name: str) -> str:
+def _index_advice(schema: Schema, name: str) -> str:
     if ":" in name:
         return "No index holds an attribute with ':' in its name."
     if name in schema.exclude_attrs:

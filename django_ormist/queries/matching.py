@@ -1,4 +1,4 @@
-"""Whether one object meets a condition, by what it is found by. Plain data."""
+"""Matching of one object with a condition, by its index entries."""
 
 from bisect import bisect_right
 from collections import defaultdict
@@ -10,10 +10,10 @@ from .conditions import And, Condition, Holds, Ids, Not, Or, Range, Term, Xor, a
 
 
 class Entries(Protocol):
-    """What one object is found by, besides its id.
+    """The index entries of one object.
 
     suffixes: one for each index term, from ``terms.term_suffix``. sort_keys: of each
-    ordered attribute that it has. unique: what stands for its value of each unique
+    ordered attribute that it has. unique: the ``terms.unique_value`` of each unique
     one, by their names.
     """
 
@@ -28,13 +28,13 @@ class Entries(Protocol):
 
 
 Matcher = Callable[[str, Entries], bool]
-"""Tells whether the object with this id and these entries meets a condition."""
+"""A function: whether the object with this id and these entries meets a condition."""
 
 
 def matcher(condition: Condition) -> Matcher:
-    """Return what tells whether an object meets the condition.
+    """Return the Matcher of a condition.
 
-    It asks for each entry of the object once, however many values the condition has.
+    It looks up each entry of the object once, however many values the condition has.
     """
     match condition:
         case Not(part):
@@ -54,7 +54,7 @@ def matcher(condition: Condition) -> Matcher:
 
 
 def _counter(parts: Iterable[Condition]) -> Callable[[str, Entries], int]:
-    """Return what counts how many of the parts an object meets."""
+    """Return a function that counts how many of the parts an object meets."""
     terms: defaultdict[bytes, int] = defaultdict(int)
     pks: defaultdict[str, int] = defaultdict(int)
     held: defaultdict[tuple[tuple[str, ...], bytes], int] = defaultdict(int)

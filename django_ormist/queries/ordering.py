@@ -1,4 +1,4 @@
-"""From the arguments of order_by() to the order of a query."""
+"""Translation of the arguments of order_by() into the order of a query."""
 
 from dataclasses import replace
 from typing import Any
@@ -9,12 +9,12 @@ from .expressions import is_expression, name_of
 from .query import CREATED, EXPIRE, RANDOM, Order, Query
 
 
-def ordered(
+def order_query(
     query: Query, schema: Schema, names: tuple[Any, ...], is_flipped: bool = False
 ) -> Query:
-    """*query* in this order and no other. Raises FieldError for what has no order.
+    """Return *query* in this order. Raises FieldError for a name without an order.
 
-    is_flipped: descending by each name that is ascending here, and the other way.
+    is_flipped: reverse the direction of each name.
     """
     orders: list[Order] = []
     for each in names:
@@ -44,7 +44,7 @@ def _order(schema: Schema, given: Any) -> Order:
     if isinstance(given, str):
         name, is_descending = given.removeprefix("-"), given.startswith("-")
     else:
-        name, is_descending = _expressed(schema, given)
+        name, is_descending = _parse_expression(schema, given)
     schema.refuse_pending(name)
     if name in schema.ordered or name in (CREATED, EXPIRE):
         return Order(name, is_descending)
@@ -52,7 +52,7 @@ def _order(schema: Schema, given: Any) -> Order:
         return Order(RANDOM)
     if name in ("id", "pk"):
         raise FieldError(
-            f"Cannot order {schema.object_name} by {name!r}: ids are drawn, not "
+            f"Cannot order {schema.object_name} by {name!r}: ids are random, not "
             f"counted. Order by {CREATED!r}."
         )
     raise FieldError(
@@ -62,8 +62,8 @@ def _order(schema: Schema, given: Any) -> Order:
     )
 
 
-def _expressed(schema: Schema, given: Any) -> tuple[str, bool]:
-    """The name, and whether it is descending, of F("name") or F("name").desc()."""
+def _parse_expression(schema: Schema, given: Any) -> tuple[str, bool]:
+    """Return the name of F("name") or F("name").desc(), and if it is descending."""
     from django.db.models import F  # which takes longer to import than all of ours
     from django.db.models.expressions import OrderBy
 

@@ -1,4 +1,4 @@
-"""A question as data: which objects, in what order, which slice of them."""
+"""A query as plain data: conditions, order and slice."""
 
 from dataclasses import dataclass, replace
 from typing import NamedTuple, Self
@@ -6,14 +6,14 @@ from typing import NamedTuple, Self
 from .conditions import NOTHING, And, Condition, Ids, Term, all_of
 
 CREATED, EXPIRE, RANDOM = "created", "expire", "?"
-"""Orders that are no attributes. No two objects have one creation time."""
+"""Orders that are not attributes. No two objects have the same creation time."""
 
 FARTHEST = 2**53
-"""No slice begins here: Lua's numbers skip some after it, and Redis refuses 10**17."""
+"""A slice must begin before this: Lua's numbers are not exact beyond it."""
 
 
 class Order(NamedTuple):
-    """By an ordered attribute, or by CREATED, EXPIRE or RANDOM."""
+    """An ordering by an ordered attribute, or by CREATED, EXPIRE or RANDOM."""
 
     name: str
     is_descending: bool = False
@@ -21,13 +21,13 @@ class Order(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """Objects that meet all of it, in an order, and a slice of those.
+    """The objects that meet all conditions, in an order, and a slice of them.
 
     terms: index terms (``"home"``, ``"name:John"``), all of which must be carried.
-    pks: only these ids; None means any. conditions: all of which must be met too.
-    order: what comes first; objects without the attribute after those with it, equal
-    ones as they were created. is_reversed: the whole list the other way round.
-    is_ordered: whether an order was asked for, be it that of creation.
+    pks: only these ids; None means any. conditions: all of these must be met, too.
+    order: objects without the attribute come after those with it, equal ones in order
+    of creation. is_reversed: the complete list is reversed. is_ordered: whether an
+    order was requested, including that of creation.
     start, stop: the slice of the ordered matches; stop None means to the end.
     """
 
@@ -42,17 +42,17 @@ class Query:
 
     @property
     def is_sliced(self) -> bool:
-        """Whether a slice was taken: nothing may narrow the query after that."""
+        """Whether it is sliced. A sliced query cannot be filtered."""
         return self.start > 0 or self.stop is not None
 
     @property
     def is_plain(self) -> bool:
-        """Whether it asks for terms, ids and the order of creation alone."""
+        """Whether it has only terms and ids, and the order of creation."""
         return not (self.conditions or self.order)
 
     @property
     def is_empty(self) -> bool:
-        """Whether it cannot match, whatever is stored: it costs no round trip."""
+        """Whether it cannot match any object. Such a query needs no round trip."""
         return (
             self.start >= FARTHEST
             or (self.stop is not None and self.stop <= self.start)
@@ -61,12 +61,12 @@ class Query:
 
     @property
     def limit(self) -> int | None:
-        """At most so many objects; None means all."""
+        """The size of the slice, None for all objects."""
         return None if self.stop is None else max(self.stop - self.start, 0)
 
     @property
     def condition(self) -> Condition:
-        """All that an object must meet, as one condition."""
+        """All of its conditions as one."""
         if self.pks == frozenset():
             return NOTHING
         parts: list[Condition] = [Term(term) for term in self.terms]
@@ -80,7 +80,7 @@ class Query:
         pks: frozenset[str] | None = None,
         conditions: tuple[Condition, ...] = (),
     ) -> Self:
-        """The same question of fewer objects."""
+        """Return this query with more terms, ids and conditions."""
         known = dict.fromkeys((*self.terms, *terms))
         if self.pks is not None:
             pks = self.pks if pks is None else self.pks & pks
@@ -91,7 +91,7 @@ class Query:
         return replace(self, terms=tuple(known), pks=pks, conditions=conditions)
 
     def where(self, condition: Condition) -> Self:
-        """The same question of the objects that meet *condition*, and no other."""
+        """Return this query with *condition* in place of its own."""
         bare = replace(self, terms=(), pks=None, conditions=())
         if condition == NOTHING:
             return bare.nothing()
@@ -106,11 +106,11 @@ class Query:
         return query
 
     def nothing(self) -> Self:
-        """The question that matches nothing."""
+        """Return a query that does not match any object."""
         return replace(self, pks=frozenset())
 
     def reverse(self) -> Self:
-        """The same objects in the opposite order."""
+        """Return this query in the opposite order."""
         return replace(self, is_reversed=not self.is_reversed)
 
     def clear_ordering(self) -> Self:
@@ -118,7 +118,7 @@ class Query:
         return replace(self, order=(), is_reversed=False, is_ordered=False)
 
     def slice(self, start: int, stop: int | None) -> Self:
-        """The slice [start:stop] of this query's own slice."""
+        """Return the slice [start:stop] of this query's slice."""
         new_start = self.start + start
         new_stop = self.stop if stop is None else self.start + stop
         if self.stop is not None:

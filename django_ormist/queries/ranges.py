@@ -11,7 +11,7 @@ from .conditions import Condition, Range, negated
 
 
 def of_lookup(schema: Schema, name: str, lookup: str, value: Any) -> Condition:
-    """The condition of ``name__lookup=value``. Raises FieldError, ValueError."""
+    """Return the condition of ``name__lookup=value``. Raises FieldError, ValueError."""
     if name not in schema.ordered:
         raise FieldError(
             f"Cannot filter {schema.object_name} by {name}__{lookup}: {name!r} has no "
@@ -22,7 +22,7 @@ def of_lookup(schema: Schema, name: str, lookup: str, value: Any) -> Condition:
 
 
 def equal(schema: Schema, name: str, value: Any) -> Condition:
-    """Has a value that is equal by order: 1, 1.0 and True are one."""
+    """Return the condition of an equal sort key: 1, 1.0 and True are equal."""
     schema.refuse_pending(name)
     if value is None:
         return negated(Range(name))
@@ -31,13 +31,13 @@ def equal(schema: Schema, name: str, value: Any) -> Condition:
 
 
 def key_of(schema: Schema, name: str, lookup: str, value: Any) -> bytes:
-    """The sort key of a value that is looked up. ValueError, FieldError without one."""
+    """Return the sort key of a value. Raises ValueError, FieldError."""
     key = sort_key(value)
     if key is None:
         what = f"{schema.object_name} by {name}__{lookup}={value!r}"
         if value is None:
             raise ValueError(
-                f"Cannot filter {what}: None has no order. Ask for {name}__isnull=True."
+                f"Cannot filter {what}: None has no order. Use {name}__isnull=True."
             )
         raise FieldError(
             f"Cannot filter {what}: this {type(value).__name__} has no order. Pass a "
@@ -47,7 +47,7 @@ def key_of(schema: Schema, name: str, lookup: str, value: Any) -> bytes:
 
 
 def _kind_bounds(key: bytes) -> tuple[bytes, bytes]:
-    """What all keys of the kind of this one lie between: kinds never compare."""
+    """Return the bounds of the sort keys of this kind: kinds are never compared."""
     firsts = KINDS[kind_of(key)]
     return firsts[:1], bytes((firsts[-1] + 1,))
 
@@ -108,4 +108,4 @@ LOOKUPS: dict[str, Callable[[Schema, str, Any], Condition]] = {
     "startswith": _beginning,
     "isnull": _absent,
 }
-"""What a sorted index answers, beside equality."""
+"""The lookups of a sorted index, in addition to equality."""

@@ -86,7 +86,7 @@ def test_what_cannot_be_computed_is_refused_before_anything(ask, server, wrong):
 def test_what_can_be_no_attribute_is_not_computed_from(ask, server, name):
     ask(User.objects.create, id="one", n=1)
     for expression in (F(name), F(name) + 1, 1 - F("n") * F(name)):
-        with pytest.raises(ormist.FieldError, match=f"{name!r} is no attribute"):
+        with pytest.raises(ormist.FieldError, match=f"{name!r} is not an attribute"):
             ask(User.objects.update, n=expression)
     assert ask(User.objects.get, "one").n == 1
 
