@@ -28,7 +28,7 @@ MANY = 100
 
 
 class Item(ormist.TaggedModel):
-    """What is asked for: a thousand of each kind, two tags of a tenth each."""
+    """The stored objects: a thousand of each kind, two tags on a tenth each."""
 
     class Meta:
         index_attrs = ("kind", "color")
@@ -65,7 +65,7 @@ def rows(total: int) -> Iterator[Row]:
 
 @dataclass(frozen=True)
 class Question:
-    """What every store is asked. ours: of the number of the call.
+    """A query of every store. ours: takes the number of the call.
 
     most_us: the most of our server's time that the project promises, None for none.
     """
@@ -123,7 +123,7 @@ def unions(kinds: int) -> list[tuple[Question, int]]:
 
 
 def kind_of(number: int, kinds: int) -> int:
-    """Another kind each call, so that nobody answers from what is still warm."""
+    """Return another kind for each call, so that no store answers from a warm cache."""
     return number * 37 % kinds
 
 

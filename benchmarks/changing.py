@@ -92,7 +92,7 @@ Prepare = Callable[[Side], Callable[[int], list[Any]]]
 
 
 def _verbs() -> Iterator[tuple[str, str, int, Prepare]]:
-    """What is timed: its name, the verb, how often in a turn, what is there before."""
+    """A timed operation: its name, the method, calls per turn, the data before it."""
     groups = iter(range(10**9))
 
     def many(side: Side) -> Callable[[int], list[str]]:

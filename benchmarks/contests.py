@@ -268,12 +268,12 @@ def _bulk(arena: Arena, colour: str) -> Contest:
 
 
 def _mine(colour: str) -> Callable[[str], Work]:
-    """Our function of that name, in that colour."""
+    """Return our function of this name, sync or async."""
     return lambda name: getattr(ours, f"a{name}" if colour else name)
 
 
 def _with(work: Any, *arguments: Any) -> Work:
-    """*work* with fixed arguments, in its own colour; the number of the call unused."""
+    """Return *work* with fixed arguments, sync or async; it ignores the call number."""
     if inspect.iscoroutinefunction(work):
 
         async def awaited(_: Any) -> Any:
@@ -288,7 +288,7 @@ def _some(pks: list[str], count: int) -> list[str]:
 
 
 def _new(count: int) -> Iterable[Held]:
-    """Objects that nobody stored yet."""
+    """Return objects that are not stored yet."""
     for _ in range(count):
         number = random.randrange(1_000_000)
         yield Held("", attributes(number), tags(number, EVERYTHING))

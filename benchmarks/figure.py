@@ -6,7 +6,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Figure:
-    """What was measured, beside what it is compared with.
+    """A measured figure and the one it is compared with.
 
     unit: "us", "ms" or "B". beside: what other is. target: the most that the ratio
     may be; of a figure without one, the most that ours may be; None: nothing asked.

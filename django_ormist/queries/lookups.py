@@ -100,13 +100,13 @@ def exclude_query(
     return query.where(all_of((query.condition, negated(met))))
 
 
-def is_q(given_args: Any) -> "TypeGuard[Q]":
-    """Return whether it is a Q."""
-    if isinstance(given_args, str):
+def is_q(value: Any) -> "TypeGuard[Q]":
+    """Return whether *value* is a Q."""
+    if isinstance(value, str):
         return False
     from django.db.models import Q
 
-    return isinstance(given_args, Q)
+    return isinstance(value, Q)
 
 
 def _q_condition(schema: Schema, q: "Q", alias: str) -> Condition | None:

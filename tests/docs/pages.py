@@ -74,3 +74,17 @@ def written(signature):
     scope = {}
     exec(compile(ast.parse(f"def f{signature}: ..."), "<page>", "exec"), scope)
     return parameters(scope["f"])
+
+
+def use_site(settings, urls, templates):
+    """Serve the views of the module *urls* with these templates, without middleware."""
+    settings.ROOT_URLCONF = urls
+    settings.MIDDLEWARE = []
+    settings.ALLOWED_HOSTS = ["testserver"]
+    loader = ("django.template.loaders.locmem.Loader", templates)
+    settings.TEMPLATES = [
+        {
+            "BACKEND": "django.template.backends.django.DjangoTemplates",
+            "OPTIONS": {"loaders": [loader]},
+        }
+    ]

@@ -7,7 +7,7 @@ import pytest
 from django.test import AsyncClient
 
 from django_ormist.testing import assert_round_trips
-from tests.docs.pages import run
+from tests.docs.pages import run, use_site
 
 TEMPLATES = {"devices.html": "{% for each in devices %}{{ each.name }} {% endfor %}"}
 
@@ -16,16 +16,7 @@ TEMPLATES = {"devices.html": "{% for each in devices %}{{ each.name }} {% endfor
 def names(server, settings):
     """What the page's code defines; its views are those of the site."""
     urls = ModuleType("page")
-    settings.ROOT_URLCONF = urls
-    settings.MIDDLEWARE = []
-    settings.ALLOWED_HOSTS = ["testserver"]
-    loader = ("django.template.loaders.locmem.Loader", TEMPLATES)
-    settings.TEMPLATES = [
-        {
-            "BACKEND": "django.template.backends.django.DjangoTemplates",
-            "OPTIONS": {"loaders": [loader]},
-        }
-    ]
+    use_site(settings, urls, TEMPLATES)
     return run("howto/async-views", vars(urls))
 
 

@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 
 from django_ormist.testing import assert_round_trips
-from tests.docs.pages import run
+from tests.docs.pages import run, use_site
 
 TEMPLATES = {
     "city_form.html": "{{ form.errors.as_text }}",
@@ -22,16 +22,7 @@ NEEDS_REST = (REST, "class JourneySerializer")
 def site(server, settings):
     """Settings for the views of the page; returns the module of its URLs."""
     urls = ModuleType("page")
-    settings.ROOT_URLCONF = urls
-    settings.MIDDLEWARE = []
-    settings.ALLOWED_HOSTS = ["testserver"]
-    loader = ("django.template.loaders.locmem.Loader", TEMPLATES)
-    settings.TEMPLATES = [
-        {
-            "BACKEND": "django.template.backends.django.DjangoTemplates",
-            "OPTIONS": {"loaders": [loader]},
-        }
-    ]
+    use_site(settings, urls, TEMPLATES)
     settings.REST_FRAMEWORK = {
         "DEFAULT_AUTHENTICATION_CLASSES": [],
         "UNAUTHENTICATED_USER": None,
