@@ -46,9 +46,10 @@ SHORT = [
     *(f"tests/{folder}" for folder in ("admin", "commands", "connections", "debug")),
     *(f"tests/{folder}" for folder in ("docs", "sessions", "testing", "unit")),
     "tests/properties/test_fuzz.py",
-    *(f"tests/behaviour/test_{name}.py" for name in ("asking", "atomic", "django")),
-    *(f"tests/behaviour/test_{name}.py" for name in ("expiry", "forms", "instances")),
-    *(f"tests/behaviour/test_{name}.py" for name in ("trips", "updates", "upserts")),
+    *(f"tests/behaviour/test_{name}.py" for name in ("atomic", "django", "expiry")),
+    *(f"tests/behaviour/test_{name}.py" for name in ("forms", "instances", "queries")),
+    *(f"tests/behaviour/test_{name}.py" for name in ("updates", "upserts")),
+    "tests/behaviour/test_round_trips.py",
 ]
 
 # Django's own tests that sign in, keep messages or save sessions.

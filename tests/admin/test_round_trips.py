@@ -68,7 +68,7 @@ def test_one_object_is_changed_in_two_trips(root, trips):
 
 
 def test_a_page_of_edited_rows_is_loaded_at_once(root, trips):
-    from .test_editable import edited
+    from .test_list_editable import edited
 
     for n in range(20):
         User.objects.create(name=f"U{n}", age=n)

@@ -7,7 +7,7 @@ import textwrap
 
 import pytest
 
-from tests.architecture.house import PACKAGE, modules
+from tests.architecture.source import PACKAGE, modules
 
 PICKLES = {"pickle", "_pickle", "marshal", "shelve", "dill", "cloudpickle"}
 

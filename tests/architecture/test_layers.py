@@ -4,7 +4,7 @@ import ast
 
 import pytest
 
-from tests.architecture.house import modules, room_of
+from tests.architecture.source import modules, room_of
 
 FLOORS = {
     "apps": 7,

@@ -8,7 +8,7 @@ import pytest
 from lupa import lua51
 
 from django_ormist.operations.operation import Script
-from tests.architecture.house import SCRIPTS
+from tests.architecture.source import SCRIPTS
 
 GETGLOBAL, SETGLOBAL = 5, 7
 STRING, SIZES = 4, {0: 0, 1: 1, 3: 8}  # of constants: nil, boolean, number

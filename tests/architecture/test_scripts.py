@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.architecture.house import SCRIPTS, modules
+from tests.architecture.source import SCRIPTS, modules
 
 TESTS = Path(__file__).resolve().parents[1] / "scripts"
 

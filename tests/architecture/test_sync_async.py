@@ -7,7 +7,7 @@ from importlib import import_module
 
 import pytest
 
-from tests.architecture.house import Module, modules
+from tests.architecture.source import Module, modules
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 

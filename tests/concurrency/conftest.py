@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.checker import raw_faults
-from tests.concurrency.crew import Crew
+from tests.concurrency.workers import Crew
 from tests.conftest import ServerInTest
 
 

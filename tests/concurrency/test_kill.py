@@ -14,7 +14,7 @@ from django_ormist.connections.executor import run
 from django_ormist.operations.expiry import sweep
 from tests.checker import api_faults, raw_faults
 from tests.concurrency import writer
-from tests.concurrency.crew import PATIENCE, PROCESSES
+from tests.concurrency.workers import PATIENCE, PROCESSES
 
 WRITERS = 8
 SECONDS = float(os.environ.get("ORMIST_SOAK_SECONDS", "8"))

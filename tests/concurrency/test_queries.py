@@ -16,8 +16,8 @@ from time import time
 import pytest
 
 from tests.models import City
-from tests.plain import Drawer, Question, Thing, rank
 from tests.properties.test_queries import TAGS, VALUES, drawer, thing
+from tests.python_queries import Drawer, Question, Thing, rank
 
 QUERIES = int(os.environ.get("ORMIST_QUERIES", "12"))
 

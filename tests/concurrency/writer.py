@@ -11,7 +11,7 @@ from django.db.models import F
 
 import django_ormist as ormist
 from django_ormist.exceptions import ConflictError, IntegrityError
-from tests.concurrency.crew import configure
+from tests.concurrency.workers import configure
 from tests.models import City, Page, Plain, Session, Token, User
 
 MODELS = (City, Page, Plain, Session, Token, User)

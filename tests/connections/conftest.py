@@ -7,7 +7,7 @@ import pytest
 
 from django_ormist.connections import Connection, connections
 from tests import servers
-from tests.connections.breaking import BreakingServer
+from tests.connections.broken_servers import BreakingServer
 
 
 @pytest.fixture

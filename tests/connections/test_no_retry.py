@@ -12,7 +12,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from django_ormist.operations.operation import Operation
-from tests.connections.breaking import SilentServer
+from tests.connections.broken_servers import SilentServer
 
 WRITE = Operation("INCR", keys=(b"k",), is_write=True)
 READ = Operation("GET", keys=(b"k",))

@@ -7,7 +7,7 @@ from django.core.management import CommandError, call_command
 import django_ormist as ormist
 from django_ormist.connections import connections
 from django_ormist.operations.operation import Operation
-from tests.connections.breaking import BreakingServer
+from tests.connections.broken_servers import BreakingServer
 from tests.proxy import Requests
 from tests.servers import find, free_port
 

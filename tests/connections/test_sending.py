@@ -7,7 +7,7 @@ from redis.exceptions import NoScriptError, ResponseError
 from django_ormist.connections import connection as connection_module
 from django_ormist.connections import connections
 from django_ormist.operations.operation import Operation
-from tests.connections.breaking import LateServer
+from tests.connections.broken_servers import LateServer
 
 
 def op(command, *args, is_write=False):

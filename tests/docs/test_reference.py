@@ -12,7 +12,7 @@ from django_ormist.connections.connection import Connection
 from django_ormist.connections.instrumentation import RoundTrip
 from django_ormist.models import options
 from django_ormist.sessions import settings as session_settings
-from tests.architecture.house import PACKAGE
+from tests.architecture.source import PACKAGE
 from tests.docs.pages import DOCS, blocks, run
 
 REFERENCE = DOCS / "reference"

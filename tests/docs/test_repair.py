@@ -9,7 +9,7 @@ from django.core.management import call_command, load_command_class
 
 from django_ormist import conf
 from django_ormist.connections import urls
-from tests.architecture.house import PACKAGE
+from tests.architecture.source import PACKAGE
 from tests.docs.pages import DOCS, blocks, run
 from tests.faults.test_repair import KINDS
 

@@ -19,9 +19,9 @@ from django_ormist.operations import commit
 from django_ormist.queries.conditions import And, Holds, Ids, Not, Or, Range, Term, Xor
 from django_ormist.terms import term_suffix
 from tests.conftest import scripts
-from tests.counted import counting
 from tests.models import City
-from tests.plain import Drawer, Thing
+from tests.python_queries import Drawer, Thing
+from tests.script_costs import counting
 
 QUERIES = int(os.environ.get("ORMIST_QUERIES", "20"))
 SIZE = 2500

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from django_ormist.keys import expires_key, object_key
 from tests.models import City
-from tests.plain import Drawer, Thing
+from tests.python_queries import Drawer, Thing
 
 IS_SOAK = "ORMIST_QUERIES" in os.environ
 QUERIES = int(os.environ.get("ORMIST_QUERIES", "60"))

@@ -20,7 +20,7 @@ from django_ormist.operations.objects import NOTHING, Image
 from django_ormist.operations.operation import Operation
 from django_ormist.queries.query import Query
 from django_ormist.terms import term_suffix
-from tests.architecture.house import SCRIPTS
+from tests.architecture.source import SCRIPTS
 
 FAR = 4_000_000_000_000
 """A deadline in ms that no test lives to see; 1 is one that is past."""

@@ -86,7 +86,7 @@ def session_table(db, django_db_blocker):
     """The table of django.contrib.sessions, whose app is not installed here."""
     from django.db import connection
 
-    from tests.sessions.rows import Row
+    from tests.sessions.database_store import Row
 
     with connection.schema_editor() as editor:
         editor.create_model(Row)
@@ -101,7 +101,7 @@ def check_sound(server):
 
 @pytest.mark.django_db(transaction=True)
 def test_sessions_of_the_database_come_over(carry, server, session_table):
-    check("tests.sessions.rows", carry)
+    check("tests.sessions.database_store", carry)
     check_sound(server)
 
 

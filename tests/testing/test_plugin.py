@@ -4,7 +4,7 @@ from importlib.metadata import entry_points
 
 import pytest
 
-from tests.architecture.house import PACKAGE
+from tests.architecture.source import PACKAGE
 
 pytest_plugins = ("pytester",)
 
