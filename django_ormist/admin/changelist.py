@@ -48,15 +48,17 @@ class OrmistChangeList(ChangeList):
     def get_results(self, request: Any) -> None:
         super().get_results(request)
         shown: Any = self.result_list
-        if not shown.asked.query.is_sliced:  # one page: a slice is one trip, not two
+        if not shown.collection.query.is_sliced:
+            # One page. A slice takes one round trip, a list takes two.
             shown = shown[: max(self.list_per_page, self.list_max_show_all)]
         self.result_list = shown.fetched()
         model_admin: Any = self.model_admin
         model_admin.withhold(request, None, self.result_list)
         # "3 results (1000 total)", where a filter or a search left any out.
         root: Any = self.root_queryset
-        asked: Any = self.queryset
-        is_all = asked.asked.query.condition == root.asked.query.condition
+        queryset: Any = self.queryset
+        everything = root.collection.query.condition
+        is_all = queryset.collection.query.condition == everything
         self.full_result_count = self.result_count if is_all else root.count()
         self.show_full_result_count = True
         self.show_admin_actions = bool(self.full_result_count)

@@ -78,12 +78,12 @@ def unanswered_lookups(admin_obj: Any) -> Iterator[CheckMessage]:
         for name in given:
             if not isinstance(name, str) or (option, name) in _ALWAYS:
                 continue
-            asked = lookup(name, "x")
+            lookups = lookup(name, "x")
             is_range = meta.has_index(name) and not meta.indexes(name)
             if option == "list_filter" and is_range:
-                asked = {f"{name}__gte": "x"}
+                lookups = {f"{name}__gte": "x"}
             try:
-                ProxyQuerySet(admin_obj.model).filter(**asked)
+                ProxyQuerySet(admin_obj.model).filter(**lookups)
             except FieldError as error:
                 yield _unanswered(admin_obj, option, name, str(error))
 

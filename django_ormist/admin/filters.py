@@ -80,8 +80,9 @@ class AttributeFilter(FieldListFilter):
         others = changelist.get_queryset(
             self.request, exclude_parameters=self.expected_parameters()
         )
-        asked = [others.filter(**self.lookups(chosen)).asked for _, chosen in offered]
-        return counts(asked)
+        return counts(
+            [others.filter(**self.lookups(each)).collection for _, each in offered]
+        )
 
 
 class TagFilter(AttributeFilter):

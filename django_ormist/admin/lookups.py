@@ -161,8 +161,8 @@ def lookup(name: str, word: str) -> dict[str, Any]:
 
 
 def _beginning_with(queryset: Any, word: str, notes: list[str]) -> Any:
-    asked = queryset.asked
-    pks, is_complete = run(ids_with_prefix(asked.space, word), asked.db)
+    collection = queryset.collection
+    pks, is_complete = run(ids_with_prefix(collection.space, word), collection.db)
     if not is_complete:
         notes.append(
             _(
@@ -171,4 +171,4 @@ def _beginning_with(queryset: Any, word: str, notes: list[str]) -> Any:
             )
             % {"word": word}
         )
-    return queryset.filter(pk__in=[pk_of(pk, asked.space) for pk in pks])
+    return queryset.filter(pk__in=[pk_of(pk, collection.space) for pk in pks])

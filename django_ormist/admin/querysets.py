@@ -31,22 +31,24 @@ class ProxyQuerySet:
     totally_ordered = True
     _prefetch_related_lookups = ()
 
-    def __init__(self, stub: Any, asked: "Collection[Any] | None" = None) -> None:
+    def __init__(self, stub: Any, collection: "Collection[Any] | None" = None) -> None:
         self.model = stub
-        self.asked: Collection[Any] = (
-            stub.ormist_model._default_manager.all() if asked is None else asked
+        self.collection: Collection[Any] = (
+            stub.ormist_model._default_manager.all()
+            if collection is None
+            else collection
         )
         self._result_cache: list[Any] | None = None
         self._is_of_sql = False
 
     def __repr__(self) -> str:
-        return f"<StubQuerySet of {self.asked!r}>"
+        return f"<StubQuerySet of {self.collection!r}>"
 
     def __getattr__(self, name: str) -> Any:
         """Return another method of the collection, such as update()."""
-        if name == "asked" or name.startswith("_"):
+        if name == "collection" or name.startswith("_"):
             raise AttributeError(name)
-        return getattr(self.asked, name)
+        return getattr(self.collection, name)
 
     # Django's delete_selected takes both for the name of what it deletes.
 
@@ -65,15 +67,17 @@ class ProxyQuerySet:
 
     # Chains
 
-    def _chain(self, asked: "Collection[Any] | None" = None) -> Self:
-        clone = type(self)(self.model, self.asked.all() if asked is None else asked)
+    def _chain(self, collection: "Collection[Any] | None" = None) -> Self:
+        clone = type(self)(
+            self.model, self.collection.all() if collection is None else collection
+        )
         clone._is_of_sql = self._is_of_sql
         return clone
 
     _clone = all = _chain
 
     def none(self) -> Self:
-        return self._chain(self.asked.none())
+        return self._chain(self.collection.none())
 
     def using(self, alias: str | None) -> Self:
         """Return the same queryset, because the objects are in no SQL database."""
@@ -90,7 +94,7 @@ class ProxyQuerySet:
         meta = self.model.ormist_model._meta
         given = [translate(meta, each) for each in conditions]
         given += [typed(meta, name, plain(value)) for name, value in lookups.items()]
-        return self._chain(self.asked.filter(*given))
+        return self._chain(self.collection.filter(*given))
 
     complex_filter = filter
 
@@ -99,7 +103,7 @@ class ProxyQuerySet:
 
     def order_by(self, *names: Any) -> Self:
         """Order by "id" (creation), "expire" or an ordered attribute."""
-        return self._chain(self.asked.order_by(*map(order_argument, names)))
+        return self._chain(self.collection.order_by(*map(order_argument, names)))
 
     # Answers
 
@@ -110,7 +114,7 @@ class ProxyQuerySet:
 
     def _fetch(self) -> list[Any]:
         if self._result_cache is None:
-            self._result_cache = [self.model(each) for each in self.asked]
+            self._result_cache = [self.model(each) for each in self.collection]
         return self._result_cache
 
     def __iter__(self) -> Iterator[Any]:
@@ -118,7 +122,7 @@ class ProxyQuerySet:
 
     def __len__(self) -> int:
         """Return the number of objects. Counts if they are not loaded."""
-        if self._result_cache is None and not self.asked.query.is_sliced:
+        if self._result_cache is None and not self.collection.query.is_sliced:
             return self.count()
         return len(self._fetch())
 
@@ -129,29 +133,29 @@ class ProxyQuerySet:
         if self._result_cache is not None:
             return self._result_cache[key]
         if isinstance(key, slice) and key.step is None:
-            return self._chain(self.asked[key])
-        found = self.asked[key]
+            return self._chain(self.collection[key])
+        found = self.collection[key]
         return self.model(found) if isinstance(found, Model) else list(self)[key]
 
     def iterator(self, chunk_size: int | None = None) -> Iterator[Any]:
         if not self._is_of_sql:
-            for each in self.asked.iterator(chunk_size or 1000):
+            for each in self.collection.iterator(chunk_size or 1000):
                 yield self.model(each)
 
     def count(self) -> int:
         if self._result_cache is not None:
             return len(self._result_cache)
-        return 0 if self._is_of_sql else self.asked.count()
+        return 0 if self._is_of_sql else self.collection.count()
 
     def exists(self) -> bool:
-        return self.asked.exists()
+        return self.collection.exists()
 
     def get(self, *conditions: Q, **lookups: Any) -> Any:
         pk = lookups.get("pk", lookups.get("id"))
         if len(lookups) == 1 and not conditions and isinstance(pk, str):
-            found = self.asked.get_or_none(pk)
+            found = self.collection.get_or_none(pk)
         else:
-            found = self.filter(*conditions, **lookups).asked.get_or_none()
+            found = self.filter(*conditions, **lookups).collection.get_or_none()
         if found is None:
             raise self.model.DoesNotExist(
                 f"{self.model._meta.object_name} matching query does not exist."
@@ -159,13 +163,13 @@ class ProxyQuerySet:
         return self.model(found)
 
     def first(self) -> Any:
-        found = self.asked.first()
+        found = self.collection.first()
         return None if found is None else self.model(found)
 
     def aggregate(self, **wanted: Any) -> dict[str, int]:
         """Return filtered counts, as facets of a filter need them. One round trip."""
-        asked = [self._counted(aggregate) for aggregate in wanted.values()]
-        return dict(zip(wanted, counts(asked), strict=True))
+        collections = [self._counted(aggregate) for aggregate in wanted.values()]
+        return dict(zip(wanted, counts(collections), strict=True))
 
     def _counted(self, aggregate: Any) -> "Collection[Any]":
         """Return the collection that a Count counts."""
@@ -178,14 +182,14 @@ class ProxyQuerySet:
             )
         for name, value in condition.children:  # type: ignore[misc]
             if name == "pk__in" and isinstance(value, ProxyQuerySet):
-                return value.asked
-        return self.filter(condition).asked
+                return value.collection
+        return self.filter(condition).collection
 
     # Changes
 
     def delete(self) -> tuple[int, dict[str, int]]:
         self._result_cache = None
-        return self.asked.delete()
+        return self.collection.delete()
 
 
 class ProxyManager(AnyManager):
@@ -197,4 +201,4 @@ class ProxyManager(AnyManager):
 
 def plain(value: Any) -> Any:
     """Return the collection of a proxy queryset, to be used as a lookup value."""
-    return value.asked if isinstance(value, ProxyQuerySet) else value
+    return value.collection if isinstance(value, ProxyQuerySet) else value

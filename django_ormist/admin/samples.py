@@ -93,16 +93,16 @@ def _frequent(numbers: Counter[str]) -> list[str]:
     return sorted(each for each, _ in numbers.most_common(CHOICES))
 
 
-def counts(asked: Sequence["Collection[Any]"]) -> list[int]:
+def counts(collections: Sequence["Collection[Any]"]) -> list[int]:
     """Return the number of objects of each collection. One round trip."""
-    if not asked:
+    if not collections:
         return []
-    if any(each.query.pks is not None for each in asked):
-        return [each.count() for each in asked]
-    numbers: list[int] = run(_counts(asked), asked[0].db)
+    if any(each.query.pks is not None for each in collections):
+        return [each.count() for each in collections]
+    numbers: list[int] = run(_counts(collections), collections[0].db)
     return numbers
 
 
-def _counts(asked: Iterable["Collection[Any]"]) -> Flow[Any]:
+def _counts(collections: Iterable["Collection[Any]"]) -> Flow[Any]:
     """Flow that returns the number of objects of each collection."""
-    return (yield [search.count(each.space, each.query) for each in asked])
+    return (yield [search.count(each.space, each.query) for each in collections])

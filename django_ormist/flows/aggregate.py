@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
 
 def facets(
-    asked: "Collection[Any]", name: str, values: Iterable[Any] | None
+    collection: "Collection[Any]", name: str, values: Iterable[Any] | None
 ) -> Flow[dict[Any, int]]:
     """Flow that returns ``{value: number of objects}``, sorted. One round trip.
 
     values: count only these values of an indexed attribute or of ``tags``.
     """
-    check_unsliced(asked, "facets")
+    check_unsliced(collection, "facets")
     if not isinstance(name, str):
         kind = FieldError if is_expression(name) else TypeError
         raise kind(f"facets() takes a name, which is a text, not {name!r}.")
@@ -40,38 +40,40 @@ def facets(
             raise FieldError(
                 f"Cannot count by {name!r}: facets() takes a name, not a lookup."
             )
-        if asked.query.is_empty:
+        if collection.query.is_empty:
             return dict.fromkeys(given, 0)
-        everything = replace(asked.query, terms=(), pks=None, conditions=())
+        everything = replace(collection.query, terms=(), pks=None, conditions=())
         queries = [
-            filter_query(everything, asked.model._meta, (), {name: v}, asked.db)
+            filter_query(
+                everything, collection.model._meta, (), {name: v}, collection.db
+            )
             for v in given
         ]
-        counts = yield from search.counts(asked.space, asked.query, queries)
+        counts = yield from search.counts(collection.space, collection.query, queries)
         return dict(zip(given, counts, strict=True))
-    _check_ordered(asked, name, "facets")
-    if asked.query.is_empty:
+    _check_ordered(collection, name, "facets")
+    if collection.query.is_empty:
         return {}
-    _, (counted,) = yield count_values(asked.space, asked.query, [name])
+    _, (counted,) = yield count_values(collection.space, collection.query, [name])
     return {_value(name, entry): entry.number for entry in counted}
 
 
-def distinct(asked: "Collection[Any]", name: str) -> Flow[list[Any]]:
+def distinct(collection: "Collection[Any]", name: str) -> Flow[list[Any]]:
     """Flow that returns the distinct values of an ordered attribute, sorted.
 
     None is among them if an object lacks the attribute. One round trip.
     """
-    if asked.query.is_empty:
+    if collection.query.is_empty:
         return []
-    matches, (counted,) = yield count_values(asked.space, asked.query, [name])
+    matches, (counted,) = yield count_values(collection.space, collection.query, [name])
     values = [_value(name, entry) for entry in counted]
     if sum(entry.number for entry in counted) < matches:
         values.append(None)
     return values
 
 
-def _check_ordered(asked: "Collection[Any]", name: str, verb: str) -> None:
-    meta = asked.model._meta
+def _check_ordered(collection: "Collection[Any]", name: str, verb: str) -> None:
+    meta = collection.model._meta
     meta.refuse_pending(name)
     if name not in meta.ordered:
         raise FieldError(
@@ -113,12 +115,12 @@ class _Wanted(NamedTuple):
 
 
 def aggregate(
-    asked: "Collection[Any]", given: tuple[Any, ...], named: dict[str, Any]
+    collection: "Collection[Any]", given: tuple[Any, ...], named: dict[str, Any]
 ) -> Flow[dict[str, Any]]:
     """Flow that returns ``{alias: result}`` of Django's aggregates. One round trip."""
-    check_unsliced(asked, "aggregate")
-    wanted = [_wanted(asked, None, each) for each in given]
-    wanted += [_wanted(asked, alias, each) for alias, each in named.items()]
+    check_unsliced(collection, "aggregate")
+    wanted = [_wanted(collection, None, each) for each in given]
+    wanted += [_wanted(collection, alias, each) for alias, each in named.items()]
     names: dict[Query, dict[str, None]] = {}
     for each in wanted:
         known = names.setdefault(each.query, {})
@@ -126,9 +128,9 @@ def aggregate(
             known[each.name] = None
     sent = {query: list(n) for query, n in names.items() if not query.is_empty}
     replies = yield [
-        count_values(asked.space, query, known)
+        count_values(collection.space, query, known)
         if known
-        else search.count(asked.space, query)
+        else search.count(collection.space, query)
         for query, known in sent.items()
     ]
     found: dict[tuple[Query, str | None], Any] = {}
@@ -143,7 +145,7 @@ def aggregate(
     }
 
 
-def _wanted(asked: "Collection[Any]", alias: str | None, given: Any) -> _Wanted:
+def _wanted(collection: "Collection[Any]", alias: str | None, given: Any) -> _Wanted:
     # Here, because it takes longer to import than all of ours.
     from django.db.models import Avg, Count, F, Max, Min, Sum, Value
     from django.db.models.expressions import Star
@@ -152,8 +154,8 @@ def _wanted(asked: "Collection[Any]", alias: str | None, given: Any) -> _Wanted:
     if kind is None or not _computes_as(type(given), kind):
         error = FieldError if is_expression(given) else TypeError
         raise error(
-            f"{asked.model.__name__}.objects.aggregate() takes Django's Count, Min, "
-            f"Max, Sum and Avg, not {given!r}."
+            f"{collection.model.__name__}.objects.aggregate() takes Django's Count, "
+            f"Min, Max, Sum and Avg, not {given!r}."
         )
     source = given.get_source_expressions()[0]
     if not isinstance(source, Star) and type(source) is not F:
@@ -162,11 +164,11 @@ def _wanted(asked: "Collection[Any]", alias: str | None, given: Any) -> _Wanted:
     default = getattr(given, "default", None)
     if is_expression(default) and type(default) is not Value:
         raise FieldError(f"Cannot compute the default {default!r}: pass a value.")
-    query = _filtered(asked, given)
+    query = _filtered(collection, given)
     alias = alias or f"{name}__{str(given.name).lower()}"
     if kind is Count and name in ("*", "id", "pk"):
         return _Wanted(alias, "Count", given, query, None)
-    _check_ordered(asked, name, "aggregate")
+    _check_ordered(collection, name, "aggregate")
     return _Wanted(alias, kind.__name__, given, query, name)
 
 
@@ -176,14 +178,16 @@ def _computes_as(given: type, kind: type) -> bool:
     return all(getattr(given, name) == getattr(kind, name) for name in names)
 
 
-def _filtered(asked: "Collection[Any]", given: "Aggregate") -> Query:
+def _filtered(collection: "Collection[Any]", given: "Aggregate") -> Query:
     """Return the query of the objects that an aggregate covers. Raises FieldError."""
     narrower = filter_of(given)
     if narrower is None:
-        return asked.query
+        return collection.query
     if not is_q(narrower):
         raise FieldError(f"Cannot filter {given!r}: its filter is no Q. Pass a Q.")
-    return filter_query(asked.query, asked.model._meta, (narrower,), {}, asked.db)
+    return filter_query(
+        collection.query, collection.model._meta, (narrower,), {}, collection.db
+    )
 
 
 def _result(wanted: _Wanted, counted: ValueCounts) -> Any:

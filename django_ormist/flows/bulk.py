@@ -32,35 +32,35 @@ BATCHES_A_TRIP = 10
 
 
 def create(
-    asked: "Collection[M]", objs: Iterable[M], batch_size: int | None
+    collection: "Collection[M]", objs: Iterable[M], batch_size: int | None
 ) -> Flow[list[M]]:
     """Flow that inserts new objects in atomic batches, and returns the objects."""
     size = checked_size(batch_size)
-    instances = checked_objects(asked, objs)
-    _check_ids(asked, instances)
-    if _are_collected(asked, instances, INSERT):
+    instances = checked_objects(collection, objs)
+    _check_ids(collection, instances)
+    if _are_collected(collection, instances, INSERT):
         return instances
     written = 0
-    for group in cut(batches_of(asked, instances, size), BATCHES_A_TRIP):
-        replies = yield insertions(asked, group)
+    for group in cut(batches_of(collection, instances, size), BATCHES_A_TRIP):
+        replies = yield insertions(collection, group)
         for (some, new), reply in zip(group, replies, strict=True):
-            some, new, (code, fact) = yield from settled(asked, some, new, reply)
+            some, new, (code, fact) = yield from settled(collection, some, new, reply)
             if code is Reply.REFUSED:
-                raise _taken(asked, new[fact - 1].pk, written)
+                raise _taken(collection, new[fact - 1].pk, written)
             if code is Reply.UNIQUE_TAKEN:
-                refused, model = some[fact.number - 1], asked.model.__name__
+                refused, model = some[fact.number - 1], collection.model.__name__
                 error = held_by_another(model, refused.id, refused.attrs, fact)
                 raise IntegrityError(f"{error} {_so_far(written)}")
-            stored(asked, some, new, fact[0])
+            stored(collection, some, new, fact[0])
             written += len(some)
     return instances
 
 
 def batches_of(
-    asked: "Collection[Any]", instances: Sequence["Model"], size: int
+    collection: "Collection[Any]", instances: Sequence["Model"], size: int
 ) -> list[tuple[list["Model"], list[NewObject]]]:
     """Return the objects in batches, each with its insertions."""
-    codec, batches = connections[asked.db].codec, []
+    codec, batches = connections[collection.db].codec, []
     for some in cut(instances, size):
         for instance in some:
             instance.validate()
@@ -69,7 +69,7 @@ def batches_of(
 
 
 def insertions(
-    asked: "Collection[Any]",
+    collection: "Collection[Any]",
     group: Sequence[tuple[Any, list[NewObject]]],
     passes_over: bool = False,
     arbiter: tuple[str, ...] | None = None,
@@ -79,25 +79,27 @@ def insertions(
     The nonce distinguishes this request from others that insert the same objects.
     """
     if len(group) == 1:
-        return [insertion(asked, group[0][1], None, passes_over, arbiter)]
+        return [insertion(collection, group[0][1], None, passes_over, arbiter)]
     nonce, last = get_random_string(ascii_letters, 16), len(group) - 1
     return [
-        insertion(asked, new, Link(nonce, place, place == last), passes_over, arbiter)
+        insertion(
+            collection, new, Link(nonce, place, place == last), passes_over, arbiter
+        )
         for place, (_, new) in enumerate(group)
     ]
 
 
 def insertion(
-    asked: "Collection[Any]",
+    collection: "Collection[Any]",
     new: list[NewObject],
     link: Link | None = None,
     passes_over: bool = False,
     arbiter: tuple[str, ...] | None = None,
 ) -> Operation:
     """Return the insertion of a batch."""
-    meta = asked.model._meta
+    meta = collection.model._meta
     return insert_many(
-        asked.space,
+        collection.space,
         new,
         link,
         meta.is_indexed,
@@ -109,7 +111,7 @@ def insertion(
 
 
 def settled(
-    asked: "Collection[Any]",
+    collection: "Collection[Any]",
     some: list["Model"],
     new: list[NewObject],
     reply: tuple[Reply, Any],
@@ -120,12 +122,12 @@ def settled(
 
     The batch is sent again if it waited for another one, or if a conflict is gone.
     """
-    meta = asked.model._meta
+    meta = collection.model._meta
     while reply[0] in (Reply.ORPHAN_INDEX, Reply.EXPIRED, Reply.NOT_RUN):
         code, fact = reply
         if code is Reply.ORPHAN_INDEX:
             yield from purge_index(
-                asked.space, new[fact - 1].pk, meta.ordered, meta.unique
+                collection.space, new[fact - 1].pk, meta.ordered, meta.unique
             )
         elif code is Reply.EXPIRED:
             past = {number - 1 for number in fact}
@@ -133,14 +135,14 @@ def settled(
             new = [each for i, each in enumerate(new) if i not in past]
             if not new:
                 return some, new, (Reply.DONE, (None, []))
-        reply = yield insertion(asked, new, None, passes_over, arbiter)
+        reply = yield insertion(collection, new, None, passes_over, arbiter)
     if reply[0] is Reply.MISTYPED:
         raise mistyped(reply[1])
     return some, new, reply
 
 
 def stored(
-    asked: "Collection[Any]",
+    collection: "Collection[Any]",
     some: Iterable["Model"],
     new: Iterable[NewObject],
     now_ms: bytes | None,
@@ -150,7 +152,7 @@ def stored(
         contents, image = instance._contents(), each.image.written_at(now_ms)
         if contents.expire_at_ms == each.image.expire_at_ms:
             contents.expire_at_ms = image.expire_at_ms
-        instance._take(contents, image.packed, asked.db)
+        instance._take(contents, image.packed, collection.db)
 
 
 def _new(instance: "Model", codec: str) -> NewObject:
@@ -159,34 +161,34 @@ def _new(instance: "Model", codec: str) -> NewObject:
     return NewObject(instance.id, image, counters)
 
 
-def checked_objects(asked: "Collection[M]", objs: Iterable[M]) -> list[M]:
+def checked_objects(collection: "Collection[M]", objs: Iterable[M]) -> list[M]:
     """Return the objects as a list. Raises TypeError for one of another model."""
-    model = asked.model
+    model = collection.model
     instances = [each if type(each) is model else unwrapped(each) for each in objs]
     for instance in instances:
         if type(instance) is not model:
             raise TypeError(
-                f"{asked.model.__name__}.objects takes {asked.model.__name__} objects, "
-                f"not {type(instance).__name__}."
+                f"{model.__name__}.objects takes {model.__name__} objects, not "
+                f"{type(instance).__name__}."
             )
     return instances
 
 
-def _check_ids(asked: "Collection[Any]", instances: Sequence["Model"]) -> None:
+def _check_ids(collection: "Collection[Any]", instances: Sequence["Model"]) -> None:
     """Raise IntegrityError if an id occurs twice."""
     seen = set()
     for instance in instances:
         if instance.id in seen:
             raise IntegrityError(
-                f"Cannot insert {asked.model.__name__} {instance.id!r} twice: "
+                f"Cannot insert {collection.model.__name__} {instance.id!r} twice: "
                 "two of the objects have this id. Nothing was written."
             )
         seen.add(instance.id)
 
 
-def _taken(asked: "Collection[Any]", pk: str, written: int) -> IntegrityError:
+def _taken(collection: "Collection[Any]", pk: str, written: int) -> IntegrityError:
     return IntegrityError(
-        f"Cannot insert {asked.model.__name__} {pk!r}: the id is taken. "
+        f"Cannot insert {collection.model.__name__} {pk!r}: the id is taken. "
         f"{_so_far(written)} Leave it out, and go on from there."
     )
 
@@ -199,17 +201,17 @@ def _so_far(written: int) -> str:
 
 
 def save(
-    asked: "Collection[Any]", objs: Iterable["Model"], batch_size: int | None
+    collection: "Collection[Any]", objs: Iterable["Model"], batch_size: int | None
 ) -> Flow[int]:
     """Flow that saves new and stored objects in batches, and returns their number."""
     size = checked_size(batch_size)
-    instances, number = checked_objects(asked, objs), 0
-    if _are_collected(asked, instances):
+    instances, number = checked_objects(collection, objs), 0
+    if _are_collected(collection, instances):
         return len(instances)
     for instance in instances:
         instance.validate()
     for some in cut(instances, size):
-        efforts = [SaveAttempt(instance, asked.db) for instance in some]
+        efforts = [SaveAttempt(instance, collection.db) for instance in some]
         replies = yield [effort.operation() for effort in efforts]
         errors = []
         for effort, reply in zip(efforts, replies, strict=True):
@@ -224,25 +226,25 @@ def save(
 
 
 def update(
-    asked: "Collection[Any]",
+    collection: "Collection[Any]",
     objs: Iterable["Model"],
     fields: Iterable[str],
     batch_size: int | None = None,
 ) -> Flow[int]:
     """Flow that stores only these fields of stored objects, and returns the number."""
-    refuse(asked.db, "bulk_update()")
-    names = checked_fields(asked.model, fields)
-    instances = {each.id: each for each in checked_objects(asked, objs)}
+    refuse(collection.db, "bulk_update()")
+    names = checked_fields(collection.model, fields)
+    instances = {each.id: each for each in checked_objects(collection, objs)}
     if not names:
         raise ValueError("Field names must be given to bulk_update().")
-    if asked.query.is_sliced:
+    if collection.query.is_sliced:
         raise TypeError("Cannot filter a query once a slice has been taken.")
     pks, size = [pk.encode() for pk in instances], checked_size(batch_size)
-    return (yield from _store(asked, instances, names, size).made(pks))
+    return (yield from _store(collection, instances, names, size).made(pks))
 
 
 def _store(
-    asked: "Collection[Any]",
+    collection: "Collection[Any]",
     instances: dict[str, "Model"],
     names: set[str],
     size: int = 1,
@@ -252,7 +254,7 @@ def _store(
 
     Objects that the collection does not find are left unchanged.
     """
-    matches = matcher(asked.query.condition)
+    matches = matcher(collection.query.condition)
 
     def rewrite(found: StoredObject) -> Action:
         if not matches(found.pk, found.old):
@@ -267,16 +269,16 @@ def _store(
         if found.new is None:
             instance._forget()
             return
-        key = object_key(asked.space, found.pk)
+        key = object_key(collection.space, found.pk)
         save_flows.rebase(
-            instance, found.contents, found.new.packed, key, asked.db, names
+            instance, found.contents, found.new.packed, key, collection.db, names
         )
         instance._assigned.difference_update(names)
 
-    meta, codec = asked.model._meta, connections[asked.db].codec
+    meta, codec = collection.model._meta, connections[collection.db].codec
     moves = "tags" in names or any(map(meta.has_index, names))
     return BatchUpdate(
-        asked.space, meta, codec, rewrite, done=done, moves=moves, size=size
+        collection.space, meta, codec, rewrite, done=done, moves=moves, size=size
     )
 
 
@@ -316,8 +318,8 @@ def _store_fields(instance: "Model", using: str, names: set[str]) -> Flow[None]:
         yield SignalEvent(
             signals.pre_save, model, {"instance": instance, "using": using}
         )
-    asked, pk = model._base_manager.using(using), instance.id.encode()
-    changes = _store(asked, {instance.id: instance}, names, guard=guard)
+    collection, pk = model._base_manager.using(using), instance.id.encode()
+    changes = _store(collection, {instance.id: instance}, names, guard=guard)
     if instance._packed is not None and instance._using == using:
         number = yield from changes.made([], [(pk, instance._packed, None)])
     else:
@@ -371,17 +373,19 @@ def put(instance: "Model", found: StoredObject, names: Iterable[str]) -> None:
 
 
 def _are_collected(
-    asked: "Collection[Any]",
+    collection: "Collection[Any]",
     instances: Sequence["Model"],
     options: SaveOptions = UPSERT,
 ) -> bool:
     """Whether an atomic() block took the objects, to save them at its end."""
-    block = current(asked.db)
+    block = current(collection.db)
     if block is None:
         return False
     for instance in instances:
         instance.validate()
-        block.entries.append(PendingSave(instance, asked.db, options, is_silent=True))
+        block.entries.append(
+            PendingSave(instance, collection.db, options, is_silent=True)
+        )
     return True
 
 

@@ -46,7 +46,7 @@ class OnConflict:
 
 
 def on_conflict(
-    asked: "Collection[Any]",
+    collection: "Collection[Any]",
     ignore_conflicts: bool,
     update_conflicts: bool,
     update_fields: Iterable[str] | None,
@@ -68,9 +68,9 @@ def on_conflict(
         )
     if not unique_fields:
         raise ValueError("Unique fields that can trigger the upsert must be provided.")
-    fields = bulk.checked_fields(asked.model, update_fields)
+    fields = bulk.checked_fields(collection.model, update_fields)
     names = tuple("id" if name == "pk" else name for name in unique_fields)
-    meta = asked.model._meta
+    meta = collection.model._meta
     known = {frozenset(each): each for each in (PRIMARY_KEY, *meta.unique)}
     if frozenset(names) not in known:
         raise FieldError(
@@ -82,23 +82,23 @@ def on_conflict(
 
 
 def created(
-    asked: "Collection[M]",
+    collection: "Collection[M]",
     objs: Iterable[M],
     batch_size: int | None,
     options: tuple[Any, ...],
 ) -> Flow[list[M]]:
     """Flow of bulk_create() with the options of on_conflict()."""
-    on = on_conflict(asked, *options)
+    on = on_conflict(collection, *options)
     if on is None:
-        return bulk.create(asked, objs, batch_size)
-    return create(asked, objs, batch_size, on)
+        return bulk.create(collection, objs, batch_size)
+    return create(collection, objs, batch_size, on)
 
 
 Refused = list[tuple["Model", Obstacle]]
 
 
 def create(
-    asked: "Collection[M]",
+    collection: "Collection[M]",
     objs: Iterable[M],
     batch_size: int | None,
     on: OnConflict,
@@ -107,16 +107,16 @@ def create(
 
     Returns all objects.
     """
-    refuse(asked.db, "bulk_create() with conflicts")
+    refuse(collection.db, "bulk_create() with conflicts")
     size = bulk.checked_size(batch_size)
-    instances = bulk.checked_objects(asked, objs)
+    instances = bulk.checked_objects(collection, objs)
     waiting: Sequence[Model] = instances
-    disagreements = CorruptionGuard(asked.model._meta)
+    disagreements = CorruptionGuard(collection.model._meta)
     while waiting:
-        refused = yield from _insert(asked, waiting, size, on)
+        refused = yield from _insert(collection, waiting, size, on)
         if not on.fields:
             break
-        waiting = yield from _update(asked, refused, on, disagreements)
+        waiting = yield from _update(collection, refused, on, disagreements)
     return instances
 
 
@@ -135,32 +135,38 @@ def _apart(instances: Sequence["Model"]) -> Iterator[list["Model"]]:
 
 
 def _insert(
-    asked: "Collection[Any]", instances: Sequence["Model"], size: int, on: OnConflict
+    collection: "Collection[Any]",
+    instances: Sequence["Model"],
+    size: int,
+    on: OnConflict,
 ) -> Flow[Refused]:
     """Flow that inserts objects. Returns the others in order, with their conflicts."""
     refused: Refused = []
     batches = [
         batch
         for some in _apart(instances)
-        for batch in bulk.batches_of(asked, some, size)
+        for batch in bulk.batches_of(collection, some, size)
     ]
     for group in bulk.cut(batches, bulk.BATCHES_A_TRIP):
-        replies = yield bulk.insertions(asked, group, True, on.arbiter)
+        replies = yield bulk.insertions(collection, group, True, on.arbiter)
         for (some, new), reply in zip(group, replies, strict=True):
             some, new, (_, (now_ms, obstacles)) = yield from bulk.settled(
-                asked, some, new, reply, True, on.arbiter
+                collection, some, new, reply, True, on.arbiter
             )
             against = {each.number: each for each in obstacles}
             written = [i for i in range(len(some)) if i not in against]
             bulk.stored(
-                asked, [some[i] for i in written], [new[i] for i in written], now_ms
+                collection,
+                [some[i] for i in written],
+                [new[i] for i in written],
+                now_ms,
             )
             refused += [(some[number], against[number]) for number in sorted(against)]
     return refused
 
 
 def _update(
-    asked: "Collection[Any]",
+    collection: "Collection[Any]",
     refused: Refused,
     on: OnConflict,
     disagreements: CorruptionGuard,
@@ -171,7 +177,7 @@ def _update(
     """
     wanted: dict[str, list[Model]] = {}
     for instance, obstacle in refused:
-        wanted.setdefault(_target(asked.space, instance, obstacle, on), []).append(
+        wanted.setdefault(_target(collection.space, instance, obstacle, on), []).append(
             instance
         )
     rest = {id(instance): instance for instance, _ in refused}
@@ -183,18 +189,18 @@ def _update(
         for instance in mine:
             bulk.put(instance, found, on.fields)
         if not mine:
-            disagreements.note(object_key(asked.space, found.pk), found.packed)
+            disagreements.note(object_key(collection.space, found.pk), found.packed)
         return Action.WRITE if mine else Action.LEAVE
 
     def done(found: StoredObject) -> None:
         for instance in wanted[found.pk]:
             if values[id(instance)] == found.old.unique.get(on.unique):
-                _become(instance, found, asked)
+                _become(instance, found, collection)
                 del rest[id(instance)]
 
-    meta, codec = asked.model._meta, connections[asked.db].codec
+    meta, codec = collection.model._meta, connections[collection.db].codec
     has_counters = bool(meta.counters)
-    changes = BatchUpdate(asked.space, meta, codec, rewrite, has_counters, done)
+    changes = BatchUpdate(collection.space, meta, codec, rewrite, has_counters, done)
     yield from changes.made([pk.encode() for pk in wanted])
     return list(rest.values())
 
@@ -222,15 +228,17 @@ def _value(instance: "Model", on: OnConflict) -> bytes | None:
     return instance._contents().stored_image(b"", instance._meta).unique.get(on.unique)
 
 
-def _become(instance: "Model", found: StoredObject, asked: "Collection[Any]") -> None:
+def _become(
+    instance: "Model", found: StoredObject, collection: "Collection[Any]"
+) -> None:
     """Give the instance the id and state of the object that was updated."""
     instance.__dict__["id"] = found.pk
     if found.new is None:
         instance._forget()
         return
     packed = found.new.packed
-    contents = Record.of(packed, object_key(asked.space, found.pk))
-    instance._take(contents, packed, asked.db)
+    contents = Record.of(packed, object_key(collection.space, found.pk))
+    instance._take(contents, packed, collection.db)
     if instance._meta.counters:
         instance._counters.clear()
         instance._counters.update(found.counters | found.assigned)

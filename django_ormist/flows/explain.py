@@ -34,7 +34,7 @@ _WORDS = {
 
 
 def explain(
-    asked: "Collection[Any]",
+    collection: "Collection[Any]",
     format: str | None = None,
     options: Mapping[str, Any] | None = None,
 ) -> Flow[str]:
@@ -47,10 +47,13 @@ def explain(
         raise ValueError(f"{format} is not a recognized format: there is one, a text.")
     if options:
         raise ValueError(f"Unknown options: {', '.join(sorted(options))}")
-    query, space = asked.query, asked.space
-    lines = [f"{asked.model._meta.label}: {_condition(query.condition)}", _order(query)]
+    query, space = collection.query, collection.space
+    lines = [
+        f"{collection.model._meta.label}: {_condition(query.condition)}",
+        _order(query),
+    ]
     if query.is_empty:
-        return "\n".join((*lines, "Nothing can match: the server is not asked."))
+        return "\n".join((*lines, "Nothing can match: the server is not collection."))
     is_page = query.limit is not None and query.limit <= LARGEST_PAGE
     limit = query.limit or 0 if is_page else 0
     told, looked = yield query_page(space, query, limit, "explain", tuple)

@@ -7,7 +7,7 @@ from ..codecs import unpack
 from ..deadlines import is_past
 from ..operations import objects, search
 from ..operations.operation import Flow
-from ..queries import lookups as asked_lookups
+from ..queries.lookups import checked_ids, filter_query, is_q
 from ..queries.query import Query
 from ..storable import unwrapped
 from ..validators import clean_pk
@@ -25,80 +25,80 @@ CHUNK = 1000
 """The default of iterator(chunk_size=...): objects in memory at a time."""
 
 
-def parts(asked: "LazyResults[T]", query: Query) -> Flow[list[T]]:
+def parts(collection: "LazyResults[T]", query: Query) -> Flow[list[T]]:
     """Flow that returns a result for each object of a query, in order."""
-    rows = yield from search.rows(asked.space, query, asked._has_counters)
-    return asked._made(rows)
+    rows = yield from search.rows(collection.space, query, collection._has_counters)
+    return collection._made(rows)
 
 
-def parts_of(asked: "LazyResults[T]", pks: Sequence[bytes]) -> Flow[list[T]]:
+def parts_of(collection: "LazyResults[T]", pks: Sequence[bytes]) -> Flow[list[T]]:
     """Flow that returns a result for each of these ids that is stored.
 
     One round trip.
     """
-    rows = yield from search.rows_of(asked.space, pks, asked._has_counters)
-    return asked._made(rows)
+    rows = yield from search.rows_of(collection.space, pks, collection._has_counters)
+    return collection._made(rows)
 
 
 def get(
-    asked: "LazyResults[T]", pk: tuple[Any, ...], lookups: dict[str, Any]
+    collection: "LazyResults[T]", pk: tuple[Any, ...], lookups: dict[str, Any]
 ) -> Flow[T]:
     """Flow that returns the one object.
 
     Raises DoesNotExist, MultipleObjectsReturned.
     """
-    query = _get_query(asked, pk, lookups)
-    return _there(asked, (yield from _at_most_one(asked, query)))
+    query = _get_query(collection, pk, lookups)
+    return _there(collection, (yield from _at_most_one(collection, query)))
 
 
 def get_or_none(
-    asked: "LazyResults[T]", pk: tuple[Any, ...], lookups: dict[str, Any]
+    collection: "LazyResults[T]", pk: tuple[Any, ...], lookups: dict[str, Any]
 ) -> Flow[T | None]:
     """Flow that returns the one object or None. Raises MultipleObjectsReturned."""
-    return (yield from one_or_none(asked, _get_query(asked, pk, lookups)))
+    return (yield from one_or_none(collection, _get_query(collection, pk, lookups)))
 
 
-def one_or_none(asked: "LazyResults[T]", query: Query) -> Flow[T | None]:
+def one_or_none(collection: "LazyResults[T]", query: Query) -> Flow[T | None]:
     """Flow that returns the one match of a query or None.
 
     Raises MultipleObjectsReturned.
     """
-    found = yield from _at_most_one(asked, query)
+    found = yield from _at_most_one(collection, query)
     return found[0] if found else None
 
 
-def of_id(asked: "LazyResults[T]", pk: str) -> Flow[T | None]:
+def of_id(collection: "LazyResults[T]", pk: str) -> Flow[T | None]:
     """Flow that returns the object of this id if the collection has it, or None."""
-    if asked.query.pks is None and _is_by_pk(asked.query):
-        found = yield from _by_pk(asked, pk)
+    if collection.query.pks is None and _is_by_pk(collection.query):
+        found = yield from _by_pk(collection, pk)
         return found[0] if found else None
-    return (yield from get_or_none(asked, (pk,), {}))
+    return (yield from get_or_none(collection, (pk,), {}))
 
 
-def _at_most_one(asked: "LazyResults[T]", query: Query) -> Flow[list[T]]:
+def _at_most_one(collection: "LazyResults[T]", query: Query) -> Flow[list[T]]:
     """Flow that returns a list of at most one object.
 
     Raises MultipleObjectsReturned.
     """
     if query.pks is not None and len(query.pks) == 1 and _is_by_pk(query):
-        return (yield from _by_pk(asked, next(iter(query.pks))))
+        return (yield from _by_pk(collection, next(iter(query.pks))))
     if query.is_sliced:
-        found = yield from asked._parts(query)
+        found = yield from collection._parts(query)
     else:
-        found = yield from asked._parts(query.slice(0, _SHOWN + 1))
+        found = yield from collection._parts(query.slice(0, _SHOWN + 1))
     if len(found) > 1:
         number = len(found) if len(found) <= _SHOWN else f"more than {_SHOWN}"
-        name = asked.model._meta.object_name
-        raise asked.model.MultipleObjectsReturned(
+        name = collection.model._meta.object_name
+        raise collection.model.MultipleObjectsReturned(
             f"get() returned more than one {name} -- it returned {number}!"
         )
     return found
 
 
-def _there(asked: "LazyResults[T]", found: list[T]) -> T:
+def _there(collection: "LazyResults[T]", found: list[T]) -> T:
     """Return the first object found. Raises DoesNotExist."""
     if not found:
-        model = asked.model
+        model = collection.model
         raise model.DoesNotExist(
             f"{model._meta.object_name} matching query does not exist."
         )
@@ -106,21 +106,21 @@ def _there(asked: "LazyResults[T]", found: list[T]) -> T:
 
 
 def _get_query(
-    asked: "LazyResults[Any]", given: tuple[Any, ...], lookups: dict[str, Any]
+    collection: "LazyResults[Any]", given: tuple[Any, ...], lookups: dict[str, Any]
 ) -> Query:
     """Return the query of get() with these arguments."""
-    qs = tuple(each for each in given if asked_lookups.is_q(each))
-    pk = tuple(each for each in given if not asked_lookups.is_q(each))
+    qs = tuple(each for each in given if is_q(each))
+    pk = tuple(each for each in given if not is_q(each))
     if len(pk) > 1:
         raise TypeError(
             f"get() takes one id, or Q and lookups by name; not {len(pk)} ids. "
             "Find by tags with find(...).get()."
         )
-    pks = frozenset(clean_pk(asked.model.__name__, each) for each in pk)
-    if asked.query.is_sliced and (given or lookups):
+    pks = frozenset(clean_pk(collection.model.__name__, each) for each in pk)
+    if collection.query.is_sliced and (given or lookups):
         raise TypeError("Cannot filter a query once a slice has been taken.")
-    query = asked_lookups.filter_query(
-        asked.query, asked.model._meta, qs, lookups, asked.db
+    query = filter_query(
+        collection.query, collection.model._meta, qs, lookups, collection.db
     )
     return query.narrow((), pks) if pk else query
 
@@ -129,10 +129,10 @@ def _is_by_pk(query: Query) -> bool:
     return not (query.terms or query.conditions or query.is_sliced)
 
 
-def _by_pk(asked: "LazyResults[T]", pk: str) -> Flow[list[T]]:
+def _by_pk(collection: "LazyResults[T]", pk: str) -> Flow[list[T]]:
     """Flow that returns a list of the object of this id. A GET without counters."""
-    space = asked.space
-    if asked._has_counters:
+    space = collection.space
+    if collection._has_counters:
         packed, counters = yield [
             objects.load(space, pk),
             objects.load_counters(space, pk),
@@ -141,95 +141,95 @@ def _by_pk(asked: "LazyResults[T]", pk: str) -> Flow[list[T]]:
         packed, counters = (yield objects.load(space, pk)), None
     if packed is None or (yield from is_past(packed)):
         return []
-    return asked._made([(pk.encode(), packed, counters)])
+    return collection._made([(pk.encode(), packed, counters)])
 
 
-def first(asked: "LazyResults[T]") -> Flow[T | None]:
+def first(collection: "LazyResults[T]") -> Flow[T | None]:
     """Flow that returns the first object or None."""
-    if asked._cache is not None:
-        return asked._cache[0] if asked._cache else None
-    found = yield from asked._parts(asked.query.slice(0, 1))
+    if collection._cache is not None:
+        return collection._cache[0] if collection._cache else None
+    found = yield from collection._parts(collection.query.slice(0, 1))
     return found[0] if found else None
 
 
-def the_first(asked: "LazyResults[T]") -> Flow[T]:
+def the_first(collection: "LazyResults[T]") -> Flow[T]:
     """Flow that returns the first object. Raises DoesNotExist."""
-    return _there(asked, (yield from asked._parts(asked.query.slice(0, 1))))
+    return _there(
+        collection, (yield from collection._parts(collection.query.slice(0, 1)))
+    )
 
 
-def last(asked: "LazyResults[T]") -> Flow[T | None]:
+def last(collection: "LazyResults[T]") -> Flow[T | None]:
     """Flow that returns the last object or None. Raises TypeError for a slice."""
-    if asked._cache is not None:
-        return asked._cache[-1] if asked._cache else None
-    if asked.query.is_sliced:
+    if collection._cache is not None:
+        return collection._cache[-1] if collection._cache else None
+    if collection.query.is_sliced:
         raise TypeError("Cannot reverse a query once a slice has been taken.")
-    found = yield from asked._parts(asked.query.reverse().slice(0, 1))
+    found = yield from collection._parts(collection.query.reverse().slice(0, 1))
     return found[0] if found else None
 
 
-def count(asked: "LazyResults[Any]") -> Flow[int]:
+def count(collection: "LazyResults[Any]") -> Flow[int]:
     """Flow that returns the number of objects. No round trip if evaluated."""
-    if asked._cache is not None:
-        return len(asked._cache)
-    return (yield from search.size(asked.space, asked.query))
+    if collection._cache is not None:
+        return len(collection._cache)
+    return (yield from search.size(collection.space, collection.query))
 
 
-def exists(asked: "LazyResults[Any]") -> Flow[bool]:
+def exists(collection: "LazyResults[Any]") -> Flow[bool]:
     """Flow that returns whether an object matches. No round trip if evaluated."""
-    if asked._cache is not None:
-        return bool(asked._cache)
-    query = asked.query.clear_ordering().slice(0, 1)
-    rows = yield from search.rows(asked.space, query, False)
+    if collection._cache is not None:
+        return bool(collection._cache)
+    query = collection.query.clear_ordering().slice(0, 1)
+    rows = yield from search.rows(collection.space, query, False)
     return bool(rows)
 
 
-def contains(asked: "Collection[Any]", obj: "Model") -> Flow[bool]:
+def contains(collection: "Collection[Any]", obj: "Model") -> Flow[bool]:
     """Flow that returns whether this object is stored and matches."""
     obj = unwrapped(obj)
     if not hasattr(type(obj), "_meta"):
         raise TypeError("'obj' must be a model instance.")
-    if type(obj) is not asked.model:
+    if type(obj) is not collection.model:
         return False
-    if asked._cache is not None:
-        return obj in asked._cache
-    if asked.query.is_sliced:
-        pks = yield from search.ids(asked.space, asked.query)
+    if collection._cache is not None:
+        return obj in collection._cache
+    if collection.query.is_sliced:
+        pks = yield from search.ids(collection.space, collection.query)
         return obj.id.encode() in pks
-    query = asked.query.narrow((), frozenset((obj.id,)))
-    return bool((yield from search.rows(asked.space, query, False)))
+    query = collection.query.narrow((), frozenset((obj.id,)))
+    return bool((yield from search.rows(collection.space, query, False)))
 
 
-def raw_ids(asked: "LazyResults[Any]") -> Flow[list[bytes]]:
+def raw_ids(collection: "LazyResults[Any]") -> Flow[list[bytes]]:
     """Flow that returns the ids as bytes."""
-    return search.ids(asked.space, asked.query)
+    return search.ids(collection.space, collection.query)
 
 
-def ids(asked: "Collection[Any]") -> Flow[list[str]]:
+def ids(collection: "Collection[Any]") -> Flow[list[str]]:
     """Flow that returns the ids."""
-    if asked._cache is not None:
-        return [instance.id for instance in asked._cache]
-    pks = yield from search.ids(asked.space, asked.query)
-    return [objects.pk_of(pk, asked.space) for pk in pks]
+    if collection._cache is not None:
+        return [instance.id for instance in collection._cache]
+    pks = yield from search.ids(collection.space, collection.query)
+    return [objects.pk_of(pk, collection.space) for pk in pks]
 
 
 def in_bulk(
-    asked: "LazyResults[T]", id_list: Iterable[Any] | None, name: str
+    collection: "LazyResults[T]", id_list: Iterable[Any] | None, name: str
 ) -> Flow[dict[Any, T]]:
     """Flow that returns a dict of objects by id, or by a unique value."""
-    query, is_by_pk = asked.query, name in ("pk", "id")
+    query, is_by_pk = collection.query, name in ("pk", "id")
     if query.is_sliced:
         raise TypeError("Cannot use 'limit' or 'offset' with in_bulk().")
-    if not is_by_pk and (name,) not in asked.model._meta.unique:
+    if not is_by_pk and (name,) not in collection.model._meta.unique:
         raise ValueError(
             f"in_bulk()'s field_name must be a unique field but {name!r} isn't."
         )
     if id_list is not None:
-        lookups = {f"{name}__in": asked_lookups.checked_ids("in_bulk()", id_list)}
-        query = asked_lookups.filter_query(
-            query, asked.model._meta, (), lookups, asked.db
-        )
-    rows = yield from search.rows(asked.space, query, asked._has_counters)
-    found = zip(rows, asked._made(rows), strict=True)
+        lookups = {f"{name}__in": checked_ids("in_bulk()", id_list)}
+        query = filter_query(query, collection.model._meta, (), lookups, collection.db)
+    rows = yield from search.rows(collection.space, query, collection._has_counters)
+    found = zip(rows, collection._made(rows), strict=True)
     if is_by_pk:
         return {pk.decode(): part for (pk, _, _), part in found}
     keyed = ((unpack(packed)[0], part) for (_, packed, _), part in found)
@@ -245,7 +245,7 @@ def checked_chunk_size(chunk_size: int | None) -> int:
     return chunk_size
 
 
-def check_unsliced(asked: "Collection[Any]", verb: str) -> None:
+def check_unsliced(collection: "Collection[Any]", verb: str) -> None:
     """Raise TypeError for a slice."""
-    if asked.query.is_sliced:
+    if collection.query.is_sliced:
         raise TypeError(f"Cannot use 'limit' or 'offset' with {verb}().")

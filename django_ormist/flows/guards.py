@@ -71,9 +71,9 @@ class Guard:
         """Note that a write was refused, and return the error."""
         self.is_refused = True
         return StaleMatch(
-            f"Cannot save {instance._meta.object_name} {instance.id!r}: what "
-            "get_or_create() or update_or_create() asks for was changed meanwhile. Let "
-            "this error pass through save(): it is asked anew."
+            f"Cannot save {instance._meta.object_name} {instance.id!r}: the match of "
+            "get_or_create() or update_or_create() was changed meanwhile. Let this "
+            "error pass through save(): the search is repeated."
         )
 
 

@@ -116,8 +116,8 @@ def refresh(
             f"{source.model._meta.object_name}. Pass one of its own model."
         )
     refuse_refresh(instance, using)
-    asked = source.using(using)
-    found = yield from fetch.of_id(asked, instance.id)
+    collection = source.using(using)
+    found = yield from fetch.of_id(collection, instance.id)
     if found is None:
         raise gone(instance)
     contents = Record(found.attrs, found._tags, found._expire_at_ms)

@@ -204,39 +204,39 @@ def _rows(pks: list[bytes], replies: list[Any]) -> list[Row]:
     return [row for row in rows if row[1] is not None]
 
 
-def delete(asked: "Collection[Any]") -> Flow[tuple[int, dict[str, int]]]:
+def delete(collection: "Collection[Any]") -> Flow[tuple[int, dict[str, int]]]:
     """Flow that deletes all matches. Returns ``(number, {label: number})``.
 
     2 + ceil(N / 100) round trips. Raises TypeError for a slice.
     """
-    check_unsliced(asked, "delete")
-    refuse(asked.db, "A collection's delete()")
-    number = yield from _change(asked, lambda found: Action.DELETE)
-    return number, ({asked.model._meta.label: number} if number else {})
+    check_unsliced(collection, "delete")
+    refuse(collection.db, "A collection's delete()")
+    number = yield from _change(collection, lambda found: Action.DELETE)
+    return number, ({collection.model._meta.label: number} if number else {})
 
 
-def set_expire(asked: "Collection[Any]", expire: Expire) -> Flow[int]:
+def set_expire(collection: "Collection[Any]", expire: Expire) -> Flow[int]:
     """Flow that sets the expiration of all matches.
 
     Returns their number. See delete().
     """
-    check_unsliced(asked, "set_expire")
-    refuse(asked.db, "A collection's set_expire()")
+    check_unsliced(collection, "set_expire")
+    refuse(collection.db, "A collection's set_expire()")
     deadline = to_deadline(expire)
 
     def rewrite(found: StoredObject) -> Action:
         found.contents.expire_at_ms = deadline
         return Action.WRITE
 
-    return (yield from _change(asked, rewrite, moves=False))
+    return (yield from _change(collection, rewrite, moves=False))
 
 
-def update(asked: "Collection[Any]", values: dict[str, Any]) -> Flow[int]:
+def update(collection: "Collection[Any]", values: dict[str, Any]) -> Flow[int]:
     """Flow that updates all matches, and returns their number. See delete()."""
-    refuse(asked.db, "update()")
-    if asked.query.is_sliced:
+    refuse(collection.db, "update()")
+    if collection.query.is_sliced:
         raise TypeError("Cannot update a query once a slice has been taken.")
-    meta = asked.model._meta
+    meta = collection.model._meta
     counted = _names_read(meta, values) & meta.counters
     if not values:
         return 0
@@ -248,28 +248,28 @@ def update(asked: "Collection[Any]", values: dict[str, Any]) -> Flow[int]:
         return Action.WRITE
 
     moves = any(map(meta.has_index, values))
-    return (yield from _change(asked, rewrite, bool(counted), moves))
+    return (yield from _change(collection, rewrite, bool(counted), moves))
 
 
 def _change(
-    asked: "Collection[Any]",
+    collection: "Collection[Any]",
     rewrite: Updater,
     has_counters: bool = False,
     moves: bool = True,
 ) -> Flow[int]:
     """Flow that rewrites each matching object. Returns their number."""
-    asked._cache = None
-    meta, meets = asked.model._meta, matcher(asked.query.condition)
+    collection._cache = None
+    meta, meets = collection.model._meta, matcher(collection.query.condition)
 
     def rewrite_if_asked(found: StoredObject) -> Action:
         if not meets(found.pk, found.old):
             return Action.LEAVE
         return rewrite(found)
 
-    pks = yield from search.ids(asked.space, asked.query)
-    codec = connections[asked.db].codec
+    pks = yield from search.ids(collection.space, collection.query)
+    codec = connections[collection.db].codec
     changes = BatchUpdate(
-        asked.space, meta, codec, rewrite_if_asked, has_counters, moves=moves
+        collection.space, meta, codec, rewrite_if_asked, has_counters, moves=moves
     )
     return (yield from changes.made(pks))
 

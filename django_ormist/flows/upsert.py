@@ -31,7 +31,7 @@ Values = Mapping[str, Any]
 
 
 def get_or_create(
-    asked: "Collection[M]",
+    collection: "Collection[M]",
     defaults: Values | None,
     tags: tuple[str, ...],
     lookups: dict[str, Any],
@@ -42,28 +42,28 @@ def get_or_create(
     object matches the lookups by then. Raises FieldError, MultipleObjectsReturned, and
     IntegrityError if another object has the id or a unique value.
     """
-    refuse(asked.db, "get_or_create()")
+    refuse(collection.db, "get_or_create()")
     defaults = _checked("get_or_create", "defaults", defaults)
-    query = _query(asked, tags, lookups)
-    return (yield from _get_or_create(asked, query, defaults, tags, lookups))
+    query = _query(collection, tags, lookups)
+    return (yield from _get_or_create(collection, query, defaults, tags, lookups))
 
 
 def _get_or_create(
-    asked: "Collection[M]",
+    collection: "Collection[M]",
     query: Query,
     defaults: Values,
     tags: tuple[str, ...],
     lookups: dict[str, Any],
 ) -> Flow[tuple[M, bool]]:
     """Flow of get_or_create(). query: that of the tags and lookups."""
-    found = yield from fetch.one_or_none(asked, query)
+    found = yield from fetch.one_or_none(collection, query)
     if found is not None:
         return found, False
     values = _values(lookups, defaults)
     attempts = 0
     while True:
-        instance = _new(asked.model, tags, lookups, values)
-        guard, refusal = Guard(asked.db, query, lookups, is_insert=True), None
+        instance = _new(collection.model, tags, lookups, values)
+        guard, refusal = Guard(collection.db, query, lookups, is_insert=True), None
         try:
             if (yield from _save(instance, guard, force_insert=True)):
                 return instance, True
@@ -71,7 +71,7 @@ def _get_or_create(
             if guard.is_met:  # of what the model's save() did after it
                 raise
             refusal, attempts = error, attempts + 1
-        found = yield from fetch.one_or_none(asked, query)
+        found = yield from fetch.one_or_none(collection, query)
         if found is not None:
             return found, False
         if refusal is not None and attempts == ATTEMPTS:
@@ -79,7 +79,7 @@ def _get_or_create(
 
 
 def update_or_create(
-    asked: "Collection[M]",
+    collection: "Collection[M]",
     defaults: Values | None,
     create_defaults: Values | None,
     tags: tuple[str, ...],
@@ -90,20 +90,20 @@ def update_or_create(
     Two round trips. Concurrent changes are kept. If the object stops matching or is
     deleted meanwhile, the flow starts again.
     """
-    refuse(asked.db, "update_or_create()")
+    refuse(collection.db, "update_or_create()")
     defaults = _checked("update_or_create", "defaults", defaults)
     new = defaults
     if create_defaults is not None:
         new = _checked("update_or_create", "create_defaults", create_defaults)
-    query = _query(asked, tags, lookups)
-    disagreements = CorruptionGuard(asked.model._meta)
+    query = _query(collection, tags, lookups)
+    disagreements = CorruptionGuard(collection.model._meta)
     while True:
-        found, is_new = yield from _get_or_create(asked, query, new, tags, lookups)
+        found, is_new = yield from _get_or_create(collection, query, new, tags, lookups)
         if is_new:
             return found, True
-        key, packed = found._key(asked.db), found._packed
+        key, packed = found._key(collection.db), found._packed
         _put(found, _called(defaults))
-        guard = Guard(asked.db, query, lookups, is_insert=False)
+        guard = Guard(collection.db, query, lookups, is_insert=False)
         fields: dict[str, Any] = {}
         if _are_stored(found, defaults):
             fields["update_fields"] = set(defaults)
@@ -138,11 +138,13 @@ def _are_stored(instance: "Model", names: Iterable[str]) -> bool:
 
 
 def _query(
-    asked: "Collection[Any]", tags: tuple[str, ...], lookups: dict[str, Any]
+    collection: "Collection[Any]", tags: tuple[str, ...], lookups: dict[str, Any]
 ) -> Query:
-    if asked.query.is_sliced:
+    if collection.query.is_sliced:
         raise TypeError("Cannot filter a query once a slice has been taken.")
-    return filter_query(asked.query, asked.model._meta, tags, lookups, asked.db)
+    return filter_query(
+        collection.query, collection.model._meta, tags, lookups, collection.db
+    )
 
 
 def _checked(verb: str, argument: str, values: Values | None) -> Values:

@@ -59,82 +59,82 @@ def row_class(names: tuple[str, ...]) -> Any:
     return type("Row", (row,), {"__reduce__": __reduce__, "__slots__": ()})
 
 
-def parts(asked: "ValuesCollection[T]", query: Query) -> Flow[list[T]]:
+def parts(values: "ValuesCollection[T]", query: Query) -> Flow[list[T]]:
     """Flow that returns the rows in order. Distinct rows are sliced here."""
-    if not asked.is_distinct:
-        return (yield from fetch.parts(asked, query))
+    if not values.is_distinct:
+        return (yield from fetch.parts(values, query))
     if query.is_empty:
         return []
-    name = _indexed_name(asked, query)
+    name = _indexed_name(values, query)
     if name is not None:
-        found = yield from aggregate_flows.distinct(asked.asked, name)
+        found = yield from aggregate_flows.distinct(values.collection, name)
         if query.is_reversed:
             found.reverse()
     elif query.start == 0 and query.limit == 1:
-        return (yield from fetch.parts(asked, query))
+        return (yield from fetch.parts(values, query))
     else:
-        found = yield from fetch.parts(asked, _whole(query))
+        found = yield from fetch.parts(values, _whole(query))
         found = _each_once(found)
     return found[query.start : query.stop]
 
 
-def count(asked: "ValuesCollection[Any]") -> Flow[int]:
+def count(values: "ValuesCollection[Any]") -> Flow[int]:
     """Flow that returns the number of rows. The order is left out."""
-    if asked._cache is None and asked.is_distinct:
-        return len((yield from parts(asked, asked.query.clear_ordering())))
-    return (yield from fetch.count(asked))
+    if values._cache is None and values.is_distinct:
+        return len((yield from parts(values, values.query.clear_ordering())))
+    return (yield from fetch.count(values))
 
 
-def exists(asked: "ValuesCollection[Any]") -> Flow[bool]:
+def exists(values: "ValuesCollection[Any]") -> Flow[bool]:
     """Flow that returns whether there is a row."""
-    if asked._cache is None and asked.is_distinct and asked.query.start:
-        return bool((yield from parts(asked, asked.query.slice(0, 1))))
-    return (yield from fetch.exists(asked))
+    if values._cache is None and values.is_distinct and values.query.start:
+        return bool((yield from parts(values, values.query.slice(0, 1))))
+    return (yield from fetch.exists(values))
 
 
-def last(asked: "ValuesCollection[T]") -> Flow[T | None]:
+def last(values: "ValuesCollection[T]") -> Flow[T | None]:
     """Flow that returns the last row or None. Raises TypeError for a slice."""
-    if asked._cache is None and asked.is_distinct and not asked.query.is_sliced:
-        found = yield from parts(asked, asked.query)
+    if values._cache is None and values.is_distinct and not values.query.is_sliced:
+        found = yield from parts(values, values.query)
         return found[-1] if found else None
-    return (yield from fetch.last(asked))
+    return (yield from fetch.last(values))
 
 
-def beginnings(asked: "ValuesCollection[Any]") -> Flow[list[Any]]:
+def beginnings(values: "ValuesCollection[Any]") -> Flow[list[Any]]:
     """Flow that returns the ids for chunks, or the distinct rows."""
-    if asked.is_distinct:
-        return (yield from parts(asked, asked.query))
-    return (yield from fetch.raw_ids(asked))
+    if values.is_distinct:
+        return (yield from parts(values, values.query))
+    return (yield from fetch.raw_ids(values))
 
 
-def chunk(asked: "ValuesCollection[T]", some: Sequence[Any]) -> Flow[Sequence[T]]:
+def chunk(values: "ValuesCollection[T]", some: Sequence[Any]) -> Flow[Sequence[T]]:
     """Flow that returns the rows of a chunk of beginnings()."""
-    if asked.is_distinct:
+    if values.is_distinct:
         return some
-    return (yield from fetch.parts_of(asked, some))
+    return (yield from fetch.parts_of(values, some))
 
 
 def aggregate(
-    asked: "ValuesCollection[Any]", given: tuple[Any, ...], named: dict[str, Any]
+    values: "ValuesCollection[Any]", given: tuple[Any, ...], named: dict[str, Any]
 ) -> Flow[dict[str, Any]]:
     """Flow that returns aggregates. Raises NotSupportedError for distinct rows."""
-    if asked.is_distinct:
+    if values.is_distinct:
         raise NotSupportedError(
             "aggregate() is of objects, not of distinct values. Ask the collection for "
             "Count(name, distinct=True), Sum(name, distinct=True) or the like."
         )
-    return (yield from aggregate_flows.aggregate(asked.asked, given, named))
+    return (yield from aggregate_flows.aggregate(values.collection, given, named))
 
 
 def explain(
-    asked: "ValuesCollection[Any]", format: str | None, options: Mapping[str, Any]
+    values: "ValuesCollection[Any]", format: str | None, options: Mapping[str, Any]
 ) -> Flow[str]:
     """Flow that returns how the objects are found, and whether they are loaded."""
-    if not asked.is_distinct:
-        return (yield from explain_flows.explain(asked.asked, format, options))
-    whole = asked.asked._chained(_whole(asked.query))
+    if not values.is_distinct:
+        return (yield from explain_flows.explain(values.collection, format, options))
+    whole = values.collection._chained(_whole(values.query))
     text = yield from explain_flows.explain(whole, format, options)
-    name = _indexed_name(asked, asked.query)
+    name = _indexed_name(values, values.query)
     if name is None:
         return text
     return f"{text}\nDistinct values come from the index of {name}, not from these."
@@ -144,12 +144,12 @@ def _whole(query: Query) -> Query:
     return replace(query, start=0, stop=None)
 
 
-def _indexed_name(asked: "ValuesCollection[Any]", query: Query) -> str | None:
+def _indexed_name(values: "ValuesCollection[Any]", query: Query) -> str | None:
     """Return the name whose index gives the distinct values, or None."""
-    if asked.shape is not flat:
+    if values.shape is not flat:
         return None
-    (name,) = asked.names or ("",)
-    meta = asked.model._meta
+    (name,) = values.names or ("",)
+    meta = values.model._meta
     if name not in meta.ordered or name in meta.pending_indexes:
         return None
     if query.is_ordered:
@@ -176,31 +176,31 @@ def _each_once(found: list[T]) -> list[T]:
 # ---------------------------------------------------------------- one object
 
 
-def made(asked: "ValuesCollection[Any]", rows: Iterable[Row]) -> list[Any]:
+def made(values: "ValuesCollection[Any]", rows: Iterable[Row]) -> list[Any]:
     """Return the requested values of each row."""
-    names, shape, start = asked.names, asked.shape, asked.space.objects
+    names, shape, start = values.names, values.shape, values.space.objects
     found = []
     for pk, packed, counters in rows:
         attrs, tags, expire_at_ms = unpack(packed, start + pk)
         contents = Record(attrs, tags, expire_at_ms)
         own = ("id", *attrs) if names is None else names
-        values = [_value(asked, name, pk, contents, counters) for name in own]
-        found.append(shape(own, values))
+        row = [_value(values, name, pk, contents, counters) for name in own]
+        found.append(shape(own, row))
     return found
 
 
 def _value(
-    asked: "ValuesCollection[Any]",
+    values: "ValuesCollection[Any]",
     name: str,
     pk: bytes,
     contents: Record,
     counters: dict[str, int] | None,
 ) -> Any:
     if name in ("id", "pk"):
-        return pk_of(pk, asked.space)
+        return pk_of(pk, values.space)
     if name == "expire":
         return to_datetime(contents.expire_at_ms)
-    meta = asked.model._meta
+    meta = values.model._meta
     if name == "tags":
         return contents.all_tags(meta)
     if counters is not None and name in meta.counters:

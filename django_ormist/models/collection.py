@@ -229,8 +229,8 @@ class Collection(ReadMethods[M], WriteMethods[M], LazyResults[M]):
     def _described(self) -> dict[str, Any]:
         """Return the pickled attributes."""
         # By name, for a later version whose questions have more words.
-        asked = {each.name: getattr(self.query, each.name) for each in fields(Query)}
-        return marked({**self.__dict__, "query": asked})
+        query = {each.name: getattr(self.query, each.name) for each in fields(Query)}
+        return marked({**self.__dict__, "query": query})
 
     def __setstate__(self, pickled: dict[str, Any]) -> None:
         state = unmarked(type(self), pickled)

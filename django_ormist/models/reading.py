@@ -128,58 +128,58 @@ class ReadMethods(ValuesMethods, Generic[M]):
 
         Raises DoesNotExist, MultipleObjectsReturned.
         """
-        asked = self._collection()
-        return run(fetch.get(asked, pk, lookups), asked.db)
+        collection = self._collection()
+        return run(fetch.get(collection, pk, lookups), collection.db)
 
     async def aget(self, /, *pk: "str | int | UUID | Q", **lookups: Any) -> M:
         """See get()."""
-        asked = self._collection()
-        return await arun(fetch.get(asked, pk, lookups), asked.db)
+        collection = self._collection()
+        return await arun(fetch.get(collection, pk, lookups), collection.db)
 
     def get_or_none(self, /, *pk: "str | int | UUID | Q", **lookups: Any) -> M | None:
         """Return get(), or None if the object does not exist."""
-        asked = self._collection()
-        return run(fetch.get_or_none(asked, pk, lookups), asked.db)
+        collection = self._collection()
+        return run(fetch.get_or_none(collection, pk, lookups), collection.db)
 
     async def aget_or_none(
         self, /, *pk: "str | int | UUID | Q", **lookups: Any
     ) -> M | None:
         """See get_or_none()."""
-        asked = self._collection()
-        return await arun(fetch.get_or_none(asked, pk, lookups), asked.db)
+        collection = self._collection()
+        return await arun(fetch.get_or_none(collection, pk, lookups), collection.db)
 
     def first(self) -> M | None:
         """Return the first object or None. One round trip."""
-        asked = self._collection()
-        return run(fetch.first(asked), asked.db)
+        collection = self._collection()
+        return run(fetch.first(collection), collection.db)
 
     async def afirst(self) -> M | None:
         """See first()."""
-        asked = self._collection()
-        return await arun(fetch.first(asked), asked.db)
+        collection = self._collection()
+        return await arun(fetch.first(collection), collection.db)
 
     def last(self) -> M | None:
         """Return the last object or None. One round trip."""
-        asked = self._collection()
-        return run(fetch.last(asked), asked.db)
+        collection = self._collection()
+        return run(fetch.last(collection), collection.db)
 
     async def alast(self) -> M | None:
         """See last()."""
-        asked = self._collection()
-        return await arun(fetch.last(asked), asked.db)
+        collection = self._collection()
+        return await arun(fetch.last(collection), collection.db)
 
     def earliest(self, *names: Any) -> M:
         """Return the first object by these names, or by creation. One round trip.
 
         names: as of order_by(). Raises DoesNotExist.
         """
-        asked = self._collection()._first_by(names)
-        return run(fetch.the_first(asked), asked.db)
+        collection = self._collection()._first_by(names)
+        return run(fetch.the_first(collection), collection.db)
 
     async def aearliest(self, *names: Any) -> M:
         """See earliest()."""
-        asked = self._collection()._first_by(names)
-        return await arun(fetch.the_first(asked), asked.db)
+        collection = self._collection()._first_by(names)
+        return await arun(fetch.the_first(collection), collection.db)
 
     def latest(self, *names: Any) -> M:
         """Return the last object by these names, or by creation. One round trip.
@@ -187,55 +187,55 @@ class ReadMethods(ValuesMethods, Generic[M]):
         names: as of order_by(). Objects without the attribute come after all others.
         Raises DoesNotExist.
         """
-        asked = self._collection()._first_by(names, is_last=True)
-        return run(fetch.the_first(asked), asked.db)
+        collection = self._collection()._first_by(names, is_last=True)
+        return run(fetch.the_first(collection), collection.db)
 
     async def alatest(self, *names: Any) -> M:
         """See latest()."""
-        asked = self._collection()._first_by(names, is_last=True)
-        return await arun(fetch.the_first(asked), asked.db)
+        collection = self._collection()._first_by(names, is_last=True)
+        return await arun(fetch.the_first(collection), collection.db)
 
     # Many objects
 
     def count(self) -> int:
         """Return the number of objects, without loading them. One round trip."""
-        asked = self._collection()
-        return run(fetch.count(asked), asked.db)
+        collection = self._collection()
+        return run(fetch.count(collection), collection.db)
 
     async def acount(self) -> int:
         """See count()."""
-        asked = self._collection()
-        return await arun(fetch.count(asked), asked.db)
+        collection = self._collection()
+        return await arun(fetch.count(collection), collection.db)
 
     def exists(self) -> bool:
         """Return whether there is an object. One round trip."""
-        asked = self._collection()
-        return run(fetch.exists(asked), asked.db)
+        collection = self._collection()
+        return run(fetch.exists(collection), collection.db)
 
     async def aexists(self) -> bool:
         """See exists()."""
-        asked = self._collection()
-        return await arun(fetch.exists(asked), asked.db)
+        collection = self._collection()
+        return await arun(fetch.exists(collection), collection.db)
 
     def contains(self, obj: "Model") -> bool:
         """Return whether the stored *obj* is among the objects. One round trip."""
-        asked = self._collection()
-        return run(fetch.contains(asked, obj), asked.db)
+        collection = self._collection()
+        return run(fetch.contains(collection, obj), collection.db)
 
     async def acontains(self, obj: "Model") -> bool:
         """See contains()."""
-        asked = self._collection()
-        return await arun(fetch.contains(asked, obj), asked.db)
+        collection = self._collection()
+        return await arun(fetch.contains(collection, obj), collection.db)
 
     def ids(self) -> list[str]:
         """Return the ids in order. One round trip."""
-        asked = self._collection()
-        return run(fetch.ids(asked), asked.db)
+        collection = self._collection()
+        return run(fetch.ids(collection), collection.db)
 
     async def aids(self) -> list[str]:
         """See ids()."""
-        asked = self._collection()
-        return await arun(fetch.ids(asked), asked.db)
+        collection = self._collection()
+        return await arun(fetch.ids(collection), collection.db)
 
     def in_bulk(
         self, id_list: Iterable[Any] | None = None, *, field_name: str = "pk"
@@ -245,15 +245,15 @@ class ReadMethods(ValuesMethods, Generic[M]):
         field_name: a unique attribute to use instead of the id. Raises ValueError for
         another attribute. At most two round trips for 5000 objects.
         """
-        asked = self._collection()
-        return run(fetch.in_bulk(asked, id_list, field_name), asked.db)
+        collection = self._collection()
+        return run(fetch.in_bulk(collection, id_list, field_name), collection.db)
 
     async def ain_bulk(
         self, id_list: Iterable[Any] | None = None, *, field_name: str = "pk"
     ) -> dict[Any, M]:
         """See in_bulk()."""
-        asked = self._collection()
-        return await arun(fetch.in_bulk(asked, id_list, field_name), asked.db)
+        collection = self._collection()
+        return await arun(fetch.in_bulk(collection, id_list, field_name), collection.db)
 
     def iterator(self, chunk_size: int | None = None) -> Iterator[M]:
         """Yield each object once, with *chunk_size* (1000) in memory at a time.
@@ -264,20 +264,20 @@ class ReadMethods(ValuesMethods, Generic[M]):
         return self._chunks(fetch.checked_chunk_size(chunk_size))
 
     def _chunks(self, size: int) -> Iterator[M]:
-        asked = self._collection()
-        pks = run(fetch.raw_ids(asked), asked.db)
+        collection = self._collection()
+        pks = run(fetch.raw_ids(collection), collection.db)
         for start in range(0, len(pks), size):
             some = pks[start : start + size]
-            yield from run(fetch.parts_of(asked, some), asked.db)
+            yield from run(fetch.parts_of(collection, some), collection.db)
 
     async def aiterator(self, chunk_size: int | None = None) -> AsyncIterator[M]:
         """See iterator()."""
         size = fetch.checked_chunk_size(chunk_size)
-        asked = self._collection()
-        pks = await arun(fetch.raw_ids(asked), asked.db)
+        collection = self._collection()
+        pks = await arun(fetch.raw_ids(collection), collection.db)
         for start in range(0, len(pks), size):
             some = pks[start : start + size]
-            for instance in await arun(fetch.parts_of(asked, some), asked.db):
+            for instance in await arun(fetch.parts_of(collection, some), collection.db):
                 yield instance
 
     # Numbers
@@ -288,15 +288,17 @@ class ReadMethods(ValuesMethods, Generic[M]):
         name: an ordered attribute. With *values*, which are then counted, also an
         indexed attribute or ``tags``. Raises FieldError.
         """
-        asked = self._collection()
-        return run(aggregate_flows.facets(asked, name, values), asked.db)
+        collection = self._collection()
+        return run(aggregate_flows.facets(collection, name, values), collection.db)
 
     async def afacets(
         self, name: str, values: Iterable[Any] | None = None
     ) -> dict[Any, int]:
         """See facets()."""
-        asked = self._collection()
-        return await arun(aggregate_flows.facets(asked, name, values), asked.db)
+        collection = self._collection()
+        return await arun(
+            aggregate_flows.facets(collection, name, values), collection.db
+        )
 
     def aggregate(self, *given: Any, **named: Any) -> dict[str, Any]:
         """Return Django's Count, Min, Max, Sum, Avg over ordered attributes.
@@ -304,13 +306,15 @@ class ReadMethods(ValuesMethods, Generic[M]):
         Without values the result is None, or the aggregate's default. Raises
         FieldError. One round trip.
         """
-        asked = self._collection()
-        return run(aggregate_flows.aggregate(asked, given, named), asked.db)
+        collection = self._collection()
+        return run(aggregate_flows.aggregate(collection, given, named), collection.db)
 
     async def aaggregate(self, *given: Any, **named: Any) -> dict[str, Any]:
         """See aggregate()."""
-        asked = self._collection()
-        return await arun(aggregate_flows.aggregate(asked, given, named), asked.db)
+        collection = self._collection()
+        return await arun(
+            aggregate_flows.aggregate(collection, given, named), collection.db
+        )
 
     def explain(self, *, format: str | None = None, **options: Any) -> str:
         """Return the plan of the query as text: indexes read or sorted, with sizes.
@@ -318,10 +322,12 @@ class ReadMethods(ValuesMethods, Generic[M]):
         The query is run for that. One round trip. Raises ValueError for a format or an
         option, as there are none.
         """
-        asked = self._collection()
-        return run(explain_flows.explain(asked, format, options), asked.db)
+        collection = self._collection()
+        return run(explain_flows.explain(collection, format, options), collection.db)
 
     async def aexplain(self, *, format: str | None = None, **options: Any) -> str:
         """See explain()."""
-        asked = self._collection()
-        return await arun(explain_flows.explain(asked, format, options), asked.db)
+        collection = self._collection()
+        return await arun(
+            explain_flows.explain(collection, format, options), collection.db
+        )

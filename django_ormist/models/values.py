@@ -36,13 +36,13 @@ class ValuesCollection(LazyResults[T], ValuesMethods):
 
     def __init__(
         self,
-        asked: "Collection[Any]",
+        collection: "Collection[Any]",
         names: tuple[str, ...] | None,
         shape: Shape[T],
         is_distinct: bool = False,
     ) -> None:
-        self.asked = asked
-        self.model, self.query = asked.model, asked.query
+        self.collection = collection
+        self.model, self.query = collection.model, collection.query
         self.names = names
         self.shape = shape
         self.is_distinct = is_distinct
@@ -51,43 +51,43 @@ class ValuesCollection(LazyResults[T], ValuesMethods):
     @property
     def db(self) -> str:
         """The alias of the connection."""
-        return self.asked.db
+        return self.collection.db
 
     # Chains
 
     def find(self, /, *tags: Any, **lookups: Any) -> Self:
         """See Collection.find()."""
-        return self._of(self.asked.find(*tags, **lookups))
+        return self._of(self.collection.find(*tags, **lookups))
 
     filter = find
 
     def complex_filter(self, filter_obj: "Q | Mapping[str, Any]") -> Self:
         """See Collection.complex_filter()."""
-        return self._of(self.asked.complex_filter(filter_obj))
+        return self._of(self.collection.complex_filter(filter_obj))
 
     def exclude(self, /, *tags: Any, **lookups: Any) -> Self:
         """See Collection.exclude()."""
-        return self._of(self.asked.exclude(*tags, **lookups))
+        return self._of(self.collection.exclude(*tags, **lookups))
 
     def order_by(self, /, *names: Any) -> Self:
         """See Collection.order_by()."""
-        return self._of(self.asked.order_by(*names))
+        return self._of(self.collection.order_by(*names))
 
     def reverse(self) -> Self:
         """See Collection.reverse()."""
-        return self._of(self.asked.reverse())
+        return self._of(self.collection.reverse())
 
     def using(self, alias: str) -> Self:
         """See Collection.using()."""
-        return self._of(self.asked.using(alias))
+        return self._of(self.collection.using(alias))
 
     def all(self) -> Self:
         """Return an unevaluated copy."""
-        return self._of(self.asked.all())
+        return self._of(self.collection.all())
 
     def none(self) -> Self:
         """See Collection.none()."""
-        return self._of(self.asked.none())
+        return self._of(self.collection.none())
 
     def distinct(self, *names: str) -> Self:
         """Return each row once, at the position of its first object.
@@ -96,23 +96,23 @@ class ValuesCollection(LazyResults[T], ValuesMethods):
         index, in its order; values without an order become a final None. Other rows are
         compared and sliced by the client.
         """
-        if self.asked.query.is_sliced:
+        if self.collection.query.is_sliced:
             raise TypeError(
                 "Cannot create distinct fields once a slice has been taken."
             )
-        asked = self.asked.distinct(*names)
-        return type(self)(asked, self.names, self.shape, is_distinct=True)
+        collection = self.collection.distinct(*names)
+        return type(self)(collection, self.names, self.shape, is_distinct=True)
 
     def _with_values(
         self, names: tuple[str, ...] | None, shape: Shape[Any]
     ) -> "ValuesCollection[Any]":
-        return ValuesCollection(self.asked, names, shape, self.is_distinct)
+        return ValuesCollection(self.collection, names, shape, self.is_distinct)
 
-    def _of(self, asked: "Collection[Any]") -> Self:
-        return type(self)(asked, self.names, self.shape, self.is_distinct)
+    def _of(self, collection: "Collection[Any]") -> Self:
+        return type(self)(collection, self.names, self.shape, self.is_distinct)
 
     def _chained(self, query: Query | None = None) -> Self:
-        return self._of(self.asked._chained(query))
+        return self._of(self.collection._chained(query))
 
     # The answer
 
@@ -133,17 +133,20 @@ class ValuesCollection(LazyResults[T], ValuesMethods):
     def __getstate__(self) -> dict[str, Any]:
         """Return the state for pickle, with the result, as Django's QuerySet does."""
         self._fetched()
-        asked = self.asked.all()
-        state = {**self.__dict__, "asked": (type(asked), asked._described())}
+        collection = self.collection.all()
+        state = {
+            **self.__dict__,
+            "collection": (type(collection), collection._described()),
+        }
         del state["query"]
         return marked(state)
 
     def __setstate__(self, pickled: dict[str, Any]) -> None:
         state = unmarked(type(self), pickled)
-        kind, described = state["asked"]
-        asked = kind.__new__(kind)
-        asked.__setstate__(described)
-        self.__dict__.update(state, asked=asked, query=asked.query)
+        kind, described = state["collection"]
+        collection = kind.__new__(kind)
+        collection.__setstate__(described)
+        self.__dict__.update(state, collection=collection, query=collection.query)
 
     # One of them
 
@@ -176,23 +179,23 @@ class ValuesCollection(LazyResults[T], ValuesMethods):
 
     def earliest(self, *names: Any) -> T:
         """See Collection.earliest()."""
-        asked = self._of(self.asked._first_by(names))
-        return run(fetch.the_first(asked), self.db)
+        values = self._of(self.collection._first_by(names))
+        return run(fetch.the_first(values), self.db)
 
     async def aearliest(self, *names: Any) -> T:
         """See earliest()."""
-        asked = self._of(self.asked._first_by(names))
-        return await arun(fetch.the_first(asked), self.db)
+        values = self._of(self.collection._first_by(names))
+        return await arun(fetch.the_first(values), self.db)
 
     def latest(self, *names: Any) -> T:
         """See Collection.latest()."""
-        asked = self._of(self.asked._first_by(names, is_last=True))
-        return run(fetch.the_first(asked), self.db)
+        values = self._of(self.collection._first_by(names, is_last=True))
+        return run(fetch.the_first(values), self.db)
 
     async def alatest(self, *names: Any) -> T:
         """See latest()."""
-        asked = self._of(self.asked._first_by(names, is_last=True))
-        return await arun(fetch.the_first(asked), self.db)
+        values = self._of(self.collection._first_by(names, is_last=True))
+        return await arun(fetch.the_first(values), self.db)
 
     # Facts about many
 

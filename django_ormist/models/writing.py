@@ -85,10 +85,10 @@ class WriteMethods(AltersData, Generic[M]):
         in Meta.unique); the instance then has the id of the stored object. save() is
         not called, and no signal is sent.
         """
-        asked = self._collection()
+        collection = self._collection()
         options = (ignore_conflicts, update_conflicts, update_fields, unique_fields)
-        flow = bulk_upsert.created(asked, objs, batch_size, options)
-        return run(flow, asked.db)
+        flow = bulk_upsert.created(collection, objs, batch_size, options)
+        return run(flow, collection.db)
 
     @alters_data
     async def abulk_create(
@@ -101,10 +101,10 @@ class WriteMethods(AltersData, Generic[M]):
         unique_fields: Sequence[str] | None = None,
     ) -> list[M]:
         """See bulk_create()."""
-        asked = self._collection()
+        collection = self._collection()
         options = (ignore_conflicts, update_conflicts, update_fields, unique_fields)
-        flow = bulk_upsert.created(asked, objs, batch_size, options)
-        return await arun(flow, asked.db)
+        flow = bulk_upsert.created(collection, objs, batch_size, options)
+        return await arun(flow, collection.db)
 
     @alters_data
     def bulk_save(self, objs: Iterable[M], batch_size: int | None = None) -> int:
@@ -113,14 +113,14 @@ class WriteMethods(AltersData, Generic[M]):
         Each object is one step. A model's own save() is not called, and no signal is
         sent.
         """
-        asked = self._collection()
-        return run(bulk.save(asked, objs, batch_size), asked.db)
+        collection = self._collection()
+        return run(bulk.save(collection, objs, batch_size), collection.db)
 
     @alters_data
     async def abulk_save(self, objs: Iterable[M], batch_size: int | None = None) -> int:
         """See bulk_save()."""
-        asked = self._collection()
-        return await arun(bulk.save(asked, objs, batch_size), asked.db)
+        collection = self._collection()
+        return await arun(bulk.save(collection, objs, batch_size), collection.db)
 
     @alters_data
     def bulk_update(
@@ -132,16 +132,18 @@ class WriteMethods(AltersData, Generic[M]):
         step. 1 + ceil(N / batch_size) round trips; batch_size: 1 to 1000, default 100.
         save() is not called, and no signal is sent.
         """
-        asked = self._collection()
-        return run(bulk.update(asked, objs, fields, batch_size), asked.db)
+        collection = self._collection()
+        return run(bulk.update(collection, objs, fields, batch_size), collection.db)
 
     @alters_data
     async def abulk_update(
         self, objs: Iterable[M], fields: Iterable[str], batch_size: int | None = None
     ) -> int:
         """See bulk_update()."""
-        asked = self._collection()
-        return await arun(bulk.update(asked, objs, fields, batch_size), asked.db)
+        collection = self._collection()
+        return await arun(
+            bulk.update(collection, objs, fields, batch_size), collection.db
+        )
 
     @alters_data
     def get_or_create(
@@ -154,17 +156,19 @@ class WriteMethods(AltersData, Generic[M]):
         ``save(force_insert=True, using=...)`` of the model. Raises FieldError,
         MultipleObjectsReturned, and IntegrityError for a value that another object has.
         """
-        asked = self._collection()
-        return run(upsert.get_or_create(asked, defaults, tags, lookups), asked.db)
+        collection = self._collection()
+        return run(
+            upsert.get_or_create(collection, defaults, tags, lookups), collection.db
+        )
 
     @alters_data
     async def aget_or_create(
         self, /, defaults: Mapping[str, Any] | None = None, *tags: str, **lookups: Any
     ) -> tuple[M, bool]:
         """See get_or_create()."""
-        asked = self._collection()
+        collection = self._collection()
         return await arun(
-            upsert.get_or_create(asked, defaults, tags, lookups), asked.db
+            upsert.get_or_create(collection, defaults, tags, lookups), collection.db
         )
 
     @alters_data
@@ -181,9 +185,9 @@ class WriteMethods(AltersData, Generic[M]):
         create_defaults: used for a new object instead of *defaults*. The defaults are
         stored by ``save(using=..., update_fields=...)`` of the model. Two round trips.
         """
-        asked = self._collection()
+        collection = self._collection()
         given = (defaults, create_defaults, tags, lookups)
-        return run(upsert.update_or_create(asked, *given), asked.db)
+        return run(upsert.update_or_create(collection, *given), collection.db)
 
     @alters_data
     async def aupdate_or_create(
@@ -195,9 +199,9 @@ class WriteMethods(AltersData, Generic[M]):
         **lookups: Any,
     ) -> tuple[M, bool]:
         """See update_or_create()."""
-        asked = self._collection()
+        collection = self._collection()
         given = (defaults, create_defaults, tags, lookups)
-        return await arun(upsert.update_or_create(asked, *given), asked.db)
+        return await arun(upsert.update_or_create(collection, *given), collection.db)
 
     @alters_data
     def update(self, /, **values: Any) -> int:
@@ -208,11 +212,11 @@ class WriteMethods(AltersData, Generic[M]):
         that no longer matches is left unchanged. 2 + ceil(N / 100) round trips. save()
         is not called, and no signal is sent.
         """
-        asked = self._collection()
-        return run(update_flows.update(asked, values), asked.db)
+        collection = self._collection()
+        return run(update_flows.update(collection, values), collection.db)
 
     @alters_data
     async def aupdate(self, /, **values: Any) -> int:
         """See update()."""
-        asked = self._collection()
-        return await arun(update_flows.update(asked, values), asked.db)
+        collection = self._collection()
+        return await arun(update_flows.update(collection, values), collection.db)

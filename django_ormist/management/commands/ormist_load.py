@@ -147,27 +147,29 @@ class Command(OrmistCommand):
     def insert(self, some: list[Numbered]) -> None:
         """Insert objects of one model together, or one by one if any is refused."""
         model = type(some[0][2])
-        asked = Collection(model, using=self.options["using"] or model._meta.using)
+        collection = Collection(model, using=self.options["using"] or model._meta.using)
         try:
-            asked.bulk_create([each for _, _, each in some], batch_size=LINES_A_STEP)
+            collection.bulk_create(
+                [each for _, _, each in some], batch_size=LINES_A_STEP
+            )
         except REFUSALS:
             for number, line, each in some:
-                self.settle(number, line, each, asked)
+                self.settle(number, line, each, collection)
         else:
             for _, _, each in some:
                 self.count(each)
 
     def settle(
-        self, number: int, line: str, each: Model, asked: Collection[Model]
+        self, number: int, line: str, each: Model, collection: Collection[Model]
     ) -> None:
         """Insert one object. If its id is taken, do what the options say."""
         existing = self.options["existing"]
         try:
-            known = asked.in_bulk([each.id]).get(each.id)
+            known = collection.in_bulk([each.id]).get(each.id)
             if known is not None and (existing == "skip" or is_same(known, each)):
                 self.there += 1
                 return
-            each.save(force_insert=existing != "replace", using=asked.db)
+            each.save(force_insert=existing != "replace", using=collection.db)
         except REFUSALS as error:
             self.reject(number, line, str(error))
         else:
