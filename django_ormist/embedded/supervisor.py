@@ -1,14 +1,14 @@
-"""The process beside an embedded server: starts it, watches, stops it when idle.
+"""The supervisor of an embedded server: starts it, monitors it, stops it when idle.
 
-A script of its own, run in the folder with ``python -I -S``, so it imports nothing of
-ours: a Python with Django in it would take ten times the memory for as long as the
-server runs. The server is its child, and neither is a child of who started them.
+This is a script, run in the folder with ``python -I -S``. It does not import Django or
+this package, because that would need ten times the memory. The server is its child.
+Neither is a child of the process that started them.
 
-    watch.py FOLDER SOCKET BINARY IDLE_SECONDS START_SECONDS
+    supervisor.py FOLDER SOCKET BINARY IDLE_SECONDS START_SECONDS
 
-It says READY on stdout, or what went wrong, and from then on writes to the log only.
-SIGTERM stops the server, and saves. Killed harder, it leaves the server as it is, and
-the next process that joins brings another watch.
+It writes READY or an error to stdout, and from then on only to the log. SIGTERM makes
+it save the data and stop the server. SIGKILL leaves the server running, and the next
+process that joins starts another supervisor.
 """
 
 import contextlib
@@ -24,20 +24,20 @@ import time
 from collections.abc import Iterator
 from typing import NoReturn
 
-DOOR, WATCH, SERVER = "door.lock", "watch.lock", "server.lock"
+DOOR_LOCK, SUPERVISOR_LOCK, SERVER_LOCK = "door.lock", "watch.lock", "server.lock"
 SOCKET, ADDRESS, LOG = "server.sock", "address", "server.log"
 READY = "ready"
 
 LOG_BYTES = 1_000_000
-LOOK_SECONDS = 5.0  # between two looks at the clients; less when idle is soon
-ANSWER_SECONDS = 5.0  # for PING: a server may be in the middle of a long script
+CHECK_SECONDS = 5.0  # between two checks of the clients; less for a short idle time
+ANSWER_SECONDS = 5.0  # for PING: a script may keep the server busy
 
 
 # ------------------------------------------------------------------------------ locks
 
 
 def lock(path: str, mode: int) -> int | None:
-    """A descriptor that holds the lock of *path*, or None where another holds it."""
+    """Return a descriptor that holds the lock of *path*, or None if it is taken."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, mode | fcntl.LOCK_NB)
@@ -51,14 +51,15 @@ def lock(path: str, mode: int) -> int | None:
 
 
 def unlock(descriptor: int) -> None:
-    # Closing alone would not do, if a fork in another thread copied the descriptor.
+    """Release a lock, and close its descriptor."""
+    # Closing it would not be enough: a fork in another thread may have copied it.
     fcntl.flock(descriptor, fcntl.LOCK_UN)
     os.close(descriptor)
 
 
 @contextlib.contextmanager
-def locked(path: str, mode: int, seconds: float = 0) -> Iterator[bool]:
-    """Hold the lock of *path*; False if it could not be had within *seconds*."""
+def hold_lock(path: str, mode: int, seconds: float = 0) -> Iterator[bool]:
+    """Hold the lock of *path*. Yields False if it is not free within *seconds*."""
     deadline = time.monotonic() + seconds
     while (descriptor := lock(path, mode)) is None:
         if time.monotonic() >= deadline:
@@ -72,23 +73,23 @@ def locked(path: str, mode: int, seconds: float = 0) -> Iterator[bool]:
 
 
 def is_locked(path: str) -> bool:
-    """Whether another process holds the lock of *path* for itself."""
-    with locked(path, fcntl.LOCK_SH) as was_free:
+    """Return whether another process holds the lock of *path* exclusively."""
+    with hold_lock(path, fcntl.LOCK_SH) as was_free:
         return not was_free
 
 
 # ---------------------------------------------------------------------------- address
 
 
-def address(folder: str) -> str | None:
-    """The path of the socket, as the one who started the server wrote it down.
+def read_address(folder: str) -> str | None:
+    """Return the path of the socket, as stored by the process that started the server.
 
-    Not worked out anew: TMPDIR differs between processes. None if there is none, or
-    it is in a directory that another user may have put there.
+    It is not computed again, because TMPDIR may differ between processes. None if it is
+    missing, or in a directory that another user may have created.
     """
     try:
-        with open(os.path.join(folder, ADDRESS)) as written:
-            path = os.path.join(folder, written.read())
+        with open(os.path.join(folder, ADDRESS)) as file:
+            path = os.path.join(folder, file.read())
     except FileNotFoundError:
         return None
     inside = os.path.dirname(path) == folder
@@ -96,16 +97,17 @@ def address(folder: str) -> str | None:
 
 
 def is_private(directory: str) -> bool:
-    """Whether it is a directory, no link to one, that this user alone can enter."""
+    """Return whether this is a directory, not a link, that only this user can enter."""
     try:
-        found = os.lstat(directory)
+        info = os.lstat(directory)
     except FileNotFoundError:
         return False
-    is_ours = found.st_uid == os.geteuid() and not found.st_mode & 0o077
-    return is_ours and stat.S_ISDIR(found.st_mode)
+    is_ours = info.st_uid == os.geteuid() and not info.st_mode & 0o077
+    return is_ours and stat.S_ISDIR(info.st_mode)
 
 
 def write_address(path: str) -> None:
+    """Store the path of the socket in the folder."""
     with open(f"{ADDRESS}.new", "w") as new:
         new.write(path)
     os.replace(f"{ADDRESS}.new", ADDRESS)
@@ -114,8 +116,8 @@ def write_address(path: str) -> None:
 # ------------------------------------------------------------------------- connection
 
 
-class Line:
-    """A connection that speaks as much of the protocol as a watch needs."""
+class RespClient:
+    """A connection that speaks the part of RESP that the supervisor needs."""
 
     def __init__(self, path: str, timeout: float | None = None) -> None:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -127,8 +129,8 @@ class Line:
             raise
         self._replies = self._socket.makefile("rb")
 
-    def ask(self, command: str) -> bytes:
-        """The reply, an error too, without its length. EOFError at the end."""
+    def execute(self, command: str) -> bytes:
+        """Return the reply, which may be an error. Raises EOFError if it is closed."""
         self._socket.sendall(f"{command}\r\n".encode())
         first = self._replies.readline()
         if not first:
@@ -137,8 +139,8 @@ class Line:
             return self._replies.read(int(first[1:]) + 2)
         return first.strip()
 
-    def ends_within(self, seconds: float) -> bool:
-        """Wait, and tell whether the other side has hung up meanwhile."""
+    def is_closed_within(self, seconds: float) -> bool:
+        """Wait, and return whether the server has closed the connection."""
         return bool(select.select([self._socket], [], [], seconds)[0])
 
     def close(self) -> None:
@@ -146,52 +148,54 @@ class Line:
         self._socket.close()
 
 
-def answers(path: str) -> bool:
-    """Whether a server that has loaded its data answers at *path*."""
+def is_answering(path: str) -> bool:
+    """Return whether a server answers at *path* and has loaded its data."""
     try:
-        with contextlib.closing(Line(path, ANSWER_SECONDS)) as line:
-            return line.ask("PING") == b"+PONG"
+        with contextlib.closing(RespClient(path, ANSWER_SECONDS)) as client:
+            return client.execute("PING") == b"+PONG"
     except (OSError, EOFError):
         return False
 
 
-# ------------------------------------------------------------------------------ watch
+# ------------------------------------------------------------------------- supervisor
 
 
-class Watch:
-    """The watch over the server of the folder that is the working directory."""
+class Supervisor:
+    """The supervisor of the server in the working directory."""
 
     def __init__(self, idle_seconds: float) -> None:
         self.idle_seconds = idle_seconds
-        self.is_first = False  # nobody else watches
-        self.line: Line | None = None  # the one it watches on
+        self.is_first = False  # whether it is the only supervisor
+        self.client: RespClient | None = None
         self.server: subprocess.Popen[bytes] | None = None  # None: it is not our child
 
-    def begin(self, new_socket: str, binary: str, start_seconds: float) -> str:
-        """READY when a server answers, started here or not, else what went wrong."""
+    def start_or_adopt(self, new_socket: str, binary: str, start_seconds: float) -> str:
+        """Start a server, or adopt the one that runs. Return READY or an error."""
         deadline = time.monotonic() + start_seconds
         while True:
             if not self.is_first:  # the lock is held until this process ends
-                self.is_first = lock(WATCH, fcntl.LOCK_EX) is not None
+                self.is_first = lock(SUPERVISOR_LOCK, fcntl.LOCK_EX) is not None
             if self.is_first and self.server is None:
-                alone = lock(SERVER, fcntl.LOCK_EX)
-                if alone is not None:
-                    self.server = self.start(new_socket, binary, alone)
-                    os.close(alone)  # the server has it now
-            path = address("")
-            if path is not None and answers(path):
-                # Now, not once READY is said: whoever hears it may move the socket.
-                self.line = Line(path)
+                descriptor = lock(SERVER_LOCK, fcntl.LOCK_EX)
+                if descriptor is not None:
+                    self.server = self.start(new_socket, binary, descriptor)
+                    os.close(descriptor)  # the server has a copy
+            path = read_address("")
+            if path is not None and is_answering(path):
+                # Before READY is written: its reader may move the socket.
+                self.client = RespClient(path)
                 return READY
             if self.server is None and time.monotonic() >= deadline:
-                return f"It runs, and did not answer for {start_seconds:g} seconds."
+                return f"It runs, but did not answer for {start_seconds:g} seconds."
             if self.server is not None and self.server.poll() is not None:
                 code = self.server.returncode
-                return f"It ended with {code} as it started: {last_lines(LOG)}."
+                return f"It ended with {code} as it started: {read_last_lines(LOG)}."
             time.sleep(0.005)
 
-    def start(self, path: str, binary: str, alone: int) -> "subprocess.Popen[bytes]":
-        """Start a server that listens at *path* and holds the lock *alone*."""
+    def start(
+        self, path: str, binary: str, lock_descriptor: int
+    ) -> "subprocess.Popen[bytes]":
+        """Start a server that listens at *path* and keeps the lock."""
         write_address(path)
         options = {
             "port": "0",
@@ -205,109 +209,118 @@ class Watch:
         with contextlib.suppress(FileNotFoundError):
             if os.stat(LOG).st_size > LOG_BYTES:
                 os.replace(LOG, f"{LOG}.1")
-        with open(LOG, "ab") as log:
-            return subprocess.Popen(  # noqa: S603 - no shell, and every word is ours
+        with open(LOG, "ab") as file:
+            return subprocess.Popen(  # noqa: S603 - no shell, and no foreign argument
                 [binary, *words],
                 stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                pass_fds=[alone],
+                stdout=file,
+                stderr=file,
+                pass_fds=[lock_descriptor],
             )
 
-    def keep(self, line: Line) -> None:
-        """Watch until the server has ended (EOFError), and end it when it is time."""
-        pause = min(LOOK_SECONDS, self.idle_seconds / 10)
-        line.ask("CLIENT SETNAME ormist-watch")
-        seen, since = connections(line), time.monotonic()
-        while not line.ends_within(pause):
-            path = address("")
+    def run(self, client: RespClient) -> None:
+        """Monitor the server, and stop it when it is idle or its socket is missing.
+
+        Raises EOFError when the server has ended.
+        """
+        pause = min(CHECK_SECONDS, self.idle_seconds / 10)
+        client.execute("CLIENT SETNAME ormist-watch")
+        seen, since = count_connections(client), time.monotonic()
+        while not client.is_closed_within(pause):
+            path = read_address("")
             if path is None or not os.path.exists(path):
-                # Removed, or the folder was: nobody else can come in.
-                stop(line, "its socket is gone")
-            elif (now := connections(line)) != seen or now[0] > 1:
+                # It or the folder was removed: no client can connect any more.
+                stop(client, "its socket is missing")
+            elif (now := count_connections(client)) != seen or now[0] > 1:
                 seen, since = now, time.monotonic()
             elif time.monotonic() - since >= self.idle_seconds:
-                self.stop_unless_joined(line, seen)
-                since = time.monotonic()  # somebody has come, or it refused
+                self.stop_unless_joined(client, seen)
+                since = time.monotonic()  # a client has connected, or it refused
 
-    def stop_unless_joined(self, line: Line, seen: tuple[int, int]) -> None:
-        # Who joins, under this lock, leaves one connection more than was seen.
-        with locked(DOOR, fcntl.LOCK_EX) as is_alone:
-            if is_alone and connections(line) == seen:
-                stop(line, f"nobody has been here for {self.idle_seconds:g} seconds")
+    def stop_unless_joined(self, client: RespClient, seen: tuple[int, int]) -> None:
+        """Stop the server unless a process has joined since *seen* was counted."""
+        # A process that joins under this lock adds a connection to the count.
+        with hold_lock(DOOR_LOCK, fcntl.LOCK_EX) as is_alone:
+            if is_alone and count_connections(client) == seen:
+                stop(client, f"it was idle for {self.idle_seconds:g} seconds")
 
-    def end(self) -> None:
-        """Stop the server, on a line of its own: the other's may be half read."""
+    def terminate(self) -> None:
+        """Stop the server, on a new connection: the other may have an unread reply."""
         if self.server is not None:
-            say("Stopping the server: its watch was told to end.")
-            self.server.terminate()  # which saves, and needs no socket
+            log("Stopping the server: its supervisor was terminated.")
+            self.server.terminate()  # it saves the data, and needs no socket
             return
-        with contextlib.closing(Line(address("") or SOCKET)) as line:
-            stop(line, "its watch was told to end")
+        with contextlib.closing(RespClient(read_address("") or SOCKET)) as client:
+            stop(client, "its supervisor was terminated")
 
 
-def stop(line: Line, why: str) -> None:
-    """Stop the server, which saves. EOFError when it has ended."""
-    say(f"Stopping the server: {why}.")
-    refusal = line.ask("SHUTDOWN")
-    say(f"The server did not stop: {refusal.decode(errors='replace')}")
+def stop(client: RespClient, why: str) -> None:
+    """Stop the server, which saves its data. Raises EOFError when it has ended."""
+    log(f"Stopping the server: {why}.")
+    refusal = client.execute("SHUTDOWN")
+    log(f"The server did not stop: {refusal.decode(errors='replace')}")
 
 
-def connections(line: Line) -> tuple[int, int]:
-    """How many clients are connected, and how many ever were; the watch is one."""
-    rows = line.ask("INFO clients stats").decode(errors="replace").splitlines()
+def count_connections(client: RespClient) -> tuple[int, int]:
+    """Return the number of clients, and of all connections so far, with our own."""
+    rows = client.execute("INFO clients stats").decode(errors="replace").splitlines()
     facts = dict(row.split(":", 1) for row in rows if ":" in row)
     return int(facts["connected_clients"]), int(facts["total_connections_received"])
 
 
-def last_lines(path: str) -> str:
-    with open(path, errors="replace") as log:
-        lines = [line.strip() for line in log]
+def read_last_lines(path: str) -> str:
+    """Return the last three lines of a file."""
+    with open(path, errors="replace") as file:
+        lines = [line.strip() for line in file]
     return " / ".join([line for line in lines if line][-3:])
 
 
-def say(line: str) -> None:
-    sys.stderr.write(f"{os.getpid()}:W {time.strftime('%d %b %Y %H:%M:%S')} {line}\n")
+def log(message: str) -> None:
+    """Write a line to the log, in the server's format."""
+    now = time.strftime("%d %b %Y %H:%M:%S")
+    sys.stderr.write(f"{os.getpid()}:W {now} {message}\n")
     sys.stderr.flush()
 
 
-class Ended(Exception):
-    """SIGTERM came."""
+class Terminated(Exception):
+    """The signal SIGTERM."""
 
 
-def end(signum: int, frame: object) -> NoReturn:
-    raise Ended
+def raise_terminated(signum: int, frame: object) -> NoReturn:
+    """Raise Terminated, as the handler of SIGTERM."""
+    raise Terminated
 
 
 def main(folder: str, path: str, binary: str, idle: str, start: str) -> None:
+    """Run the supervisor in a process of its own until the server has ended."""
     if os.fork():
-        os._exit(0)  # so that who started us has no child to wait for
+        os._exit(0)  # so that the process that started us has no child to wait for
     os.umask(0o077)
-    watch = Watch(float(idle))
+    supervisor = Supervisor(float(idle))
     try:
-        outcome = watch.begin(path, binary, float(start))
+        outcome = supervisor.start_or_adopt(path, binary, float(start))
     except OSError as error:
         outcome = f"It cannot start: {error}."
     detach(outcome)
-    if watch.line is not None and watch.is_first:
+    if supervisor.client is not None and supervisor.is_first:
         with contextlib.suppress(OSError, EOFError):  # the server has ended
             try:
-                signal.signal(signal.SIGTERM, end)
-                watch.keep(watch.line)
-            except Ended:
-                watch.end()
-    if watch.server is not None:
-        watch.server.wait()
+                signal.signal(signal.SIGTERM, raise_terminated)
+                supervisor.run(supervisor.client)
+            except Terminated:
+                supervisor.terminate()
+    if supervisor.server is not None:
+        supervisor.server.wait()
 
 
 def detach(outcome: str) -> None:
-    """Tell who started us, and write to the log from here on."""
-    with contextlib.suppress(BrokenPipeError):  # it may have been killed
+    """Report the outcome to the process that started us, then write to the log only."""
+    with contextlib.suppress(BrokenPipeError):  # that process may have been killed
         os.write(sys.stdout.fileno(), outcome.encode(errors="replace"))
-    log = os.open(LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    os.dup2(log, sys.stdout.fileno())
-    os.dup2(log, sys.stderr.fileno())
-    os.close(log)
+    file = os.open(LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    os.dup2(file, sys.stdout.fileno())
+    os.dup2(file, sys.stderr.fileno())
+    os.close(file)
 
 
 if __name__ == "__main__":

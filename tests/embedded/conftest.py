@@ -54,7 +54,7 @@ class Home:
         return redis.Redis.from_url(url or self.url(), retry=retry)
 
     def server_facts(self) -> tuple[str, int, int]:
-        """The server's run id, its process id and its watch's, as far as it has one."""
+        """Return the server's run id, its process id, and its supervisor's, if any."""
         with self.client() as client:
             facts = client.info("server")
         pid = int(facts["process_id"])
@@ -69,17 +69,17 @@ class Home:
         return self.path.exists() and supervisor.is_locked(str(self.path / name))
 
     def has_stopped(self) -> bool:
-        return not self.is_locked(supervisor.SERVER) and not self.is_locked(
-            supervisor.WATCH
+        return not self.is_locked(supervisor.SERVER_LOCK) and not self.is_locked(
+            supervisor.SUPERVISOR_LOCK
         )
 
     def log(self) -> str:
         return (self.path / supervisor.LOG).read_text()
 
     def end(self) -> None:
-        """Stop the server and its watch, if they run."""
-        if self.is_locked(supervisor.SERVER):
-            address = supervisor.address(str(self.path))
+        """Stop the server and its supervisor, if they run."""
+        if self.is_locked(supervisor.SERVER_LOCK):
+            address = supervisor.read_address(str(self.path))
             if address is not None and os.path.exists(address):
                 with self.client(f"unix://{quote(address)}") as client:
                     client.shutdown(nosave=True)

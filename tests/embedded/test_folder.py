@@ -120,17 +120,17 @@ def test_the_directory_of_another_user_is_refused(homes, temporary):
 
 def socket_directory(home: Home) -> Path:
     """The directory for the socket, made as a first start does."""
-    prepared = folder_module.Folder.prepared(str(home.path))
-    return Path(prepared.new_socket()).parent
+    prepared = folder_module.Folder.prepare(str(home.path))
+    return Path(prepared.choose_socket()).parent
 
 
 def test_a_directory_that_changes_hands_is_not_connected_to(homes, temporary):
     home = homes(LONG)
     directory = Path(home.url().removeprefix("unix://")).parent
-    assert supervisor.address(str(home.path)) is not None
+    assert supervisor.read_address(str(home.path)) is not None
     directory.chmod(0o777)
     try:
-        assert supervisor.address(str(home.path)) is None
+        assert supervisor.read_address(str(home.path)) is None
     finally:
         directory.chmod(0o700)
 
@@ -182,7 +182,7 @@ def test_a_folder_that_others_may_write_to_is_refused(short_folder, mode):
 def test_every_folder_that_is_made_is_this_user_s_alone(short_folder, umask):
     kept = os.umask(umask)
     try:
-        folder_module.Folder.prepared(str(short_folder / "a" / "b" / "c"))
+        folder_module.Folder.prepare(str(short_folder / "a" / "b" / "c"))
     finally:
         os.umask(kept)
     for path in ("a", "a/b", "a/b/c"):
@@ -223,7 +223,7 @@ def test_a_server_that_cannot_load_its_data_says_why(home):
 def test_a_binary_that_does_not_run_is_an_error(home, short_folder, monkeypatch):
     (short_folder / "valkey-server").touch(mode=0o600)
     binary = str(short_folder / "valkey-server")
-    monkeypatch.setattr(folder_module, "binary_path", lambda: binary)
+    monkeypatch.setattr(folder_module, "find_binary", lambda: binary)
     with pytest.raises(
         redis.ConnectionError, match=r"cannot start:.*Permission denied"
     ):
@@ -255,14 +255,14 @@ def test_a_program_that_embeds_python_uses_the_interpreter_beside_it(monkeypatch
     monkeypatch.setattr(sys, "executable", "/usr/sbin/uwsgi")
     monkeypatch.setattr(os, "access", lambda path, mode: True)
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
-    assert folder_module.python_path() == f"{sys.exec_prefix}/bin/{version}"
+    assert folder_module.find_python() == f"{sys.exec_prefix}/bin/{version}"
 
 
 def test_a_program_without_an_interpreter_is_an_error(monkeypatch):
     monkeypatch.setattr(sys, "executable", None)
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     with pytest.raises(ImproperlyConfigured, match="needs a Python interpreter"):
-        folder_module.python_path()
+        folder_module.find_python()
 
 
 def test_another_system_is_an_error(home, monkeypatch):
@@ -281,11 +281,11 @@ print("imported", flush=True)
     assert child(source).hear() == "imported"
 
 
-def test_the_watch_imports_no_more_than_the_standard_library(child):
+def test_the_supervisor_imports_no_more_than_the_standard_library(child):
     source = """
 import runpy, sys
 before = set(sys.modules)
-runpy.run_path(sys.argv[1], run_name="watch")
+runpy.run_path(sys.argv[1], run_name="supervisor")
 print(*sorted(n for n in sys.modules if n.startswith(("django", "redis", "site"))))
 """
     file = supervisor.__file__

@@ -9,11 +9,11 @@ from django_ormist.exceptions import ImproperlyConfigured
 
 from .conftest import SOON, wait_until
 
-LOOKS = 40  # the watch looks ten times in its idle time
+LOOKS = 40  # the supervisor checks ten times in its idle time
 
 
 def looks(client):
-    """How often the watch has looked, and it looks with INFO."""
+    """Return how often the supervisor has checked, which it does with INFO."""
     return client.info("commandstats")["cmdstat_info"]["calls"]
 
 
@@ -76,14 +76,14 @@ def test_a_time_in_the_environment_that_is_none_is_refused(home, monkeypatch):
 # ---------------------------------------------------------------- the last moment
 
 
-class FakeLine:
-    """The watch's connection to a server that *ever* connections have been made to."""
+class FakeClient:
+    """The supervisor's connection to a server with *ever* connections so far."""
 
     def __init__(self, ever):
         self.ever = ever
         self.is_stopped = False
 
-    def ask(self, command):
+    def execute(self, command):
         if command == "SHUTDOWN":
             self.is_stopped = True
             raise EOFError
@@ -98,21 +98,21 @@ def in_folder(short_folder, monkeypatch):
 
 
 def test_it_stops_if_nobody_has_come(in_folder):
-    line = FakeLine(ever=7)
+    client = FakeClient(ever=7)
     with pytest.raises(EOFError):
-        supervisor.Watch(SOON).stop_unless_joined(line, seen=(1, 7))
-    assert line.is_stopped
-    assert not supervisor.is_locked(supervisor.DOOR)
+        supervisor.Supervisor(SOON).stop_unless_joined(client, seen=(1, 7))
+    assert client.is_stopped
+    assert not supervisor.is_locked(supervisor.DOOR_LOCK)
 
 
 def test_it_stays_if_somebody_came_and_went_at_the_last_moment(in_folder):
-    line = FakeLine(ever=8)
-    supervisor.Watch(SOON).stop_unless_joined(line, seen=(1, 7))
-    assert not line.is_stopped
+    client = FakeClient(ever=8)
+    supervisor.Supervisor(SOON).stop_unless_joined(client, seen=(1, 7))
+    assert not client.is_stopped
 
 
 def test_it_stays_while_somebody_is_joining(in_folder):
-    line = FakeLine(ever=7)
-    with supervisor.locked(supervisor.DOOR, supervisor.fcntl.LOCK_SH):
-        supervisor.Watch(SOON).stop_unless_joined(line, seen=(1, 7))
-    assert not line.is_stopped
+    client = FakeClient(ever=7)
+    with supervisor.hold_lock(supervisor.DOOR_LOCK, supervisor.fcntl.LOCK_SH):
+        supervisor.Supervisor(SOON).stop_unless_joined(client, seen=(1, 7))
+    assert not client.is_stopped

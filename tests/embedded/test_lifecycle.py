@@ -22,16 +22,16 @@ print(client.info("server")["run_id"], flush=True)
 sys.stdin.readline()
 """
 
-# A watch whose socket goes between the moment it is ready and its first look.
+# A supervisor whose socket goes between the moment it is ready and its first check.
 BEREFT = """
 import os, sys
 from django_ormist.embedded import folder, supervisor
 os.chdir(sys.argv[1])
-alone = supervisor.Watch(60)
-print(alone.begin(supervisor.SOCKET, folder.binary_path(), 60), flush=True)
+alone = supervisor.Supervisor(60)
+print(alone.start_or_adopt(supervisor.SOCKET, folder.find_binary(), 60), flush=True)
 os.unlink(supervisor.SOCKET)
 try:
-    alone.keep(alone.line)
+    alone.run(alone.client)
 except EOFError:
     print("ended", alone.server.wait(), flush=True)
 """
@@ -81,12 +81,14 @@ def test_a_server_whose_socket_goes_at_once_is_stopped(home, child):
 
 def test_who_started_it_may_be_killed_in_the_middle(home, child):
     home.path.mkdir(mode=0o700)
-    with supervisor.locked(str(home.path / supervisor.WATCH), supervisor.fcntl.LOCK_EX):
+    with supervisor.hold_lock(
+        str(home.path / supervisor.SUPERVISOR_LOCK), supervisor.fcntl.LOCK_EX
+    ):
         starter = child(JOINER, str(home.path))
         starter.say("go")
-        wait_until(lambda: home.is_locked(supervisor.DOOR))
+        wait_until(lambda: home.is_locked(supervisor.DOOR_LOCK))
         starter.end()
-        wait_until(lambda: not home.is_locked(supervisor.DOOR))
+        wait_until(lambda: not home.is_locked(supervisor.DOOR_LOCK))
     assert home.run_id()
     assert home.log().count("Ready to accept connections") == 1
 
@@ -115,26 +117,26 @@ def test_a_server_that_crashed_comes_back_with_what_it_acknowledged(home):
 
 
 def test_a_machine_that_crashed_leaves_a_socket_that_is_replaced(home):
-    _, pid, watch_pid = home.server_facts()
-    os.kill(watch_pid, signal.SIGKILL)
+    _, pid, supervisor_pid = home.server_facts()
+    os.kill(supervisor_pid, signal.SIGKILL)
     os.kill(pid, signal.SIGKILL)
     wait_until(home.has_stopped)
     assert (home.path / supervisor.SOCKET).is_socket()
     assert home.client().ping()
 
 
-def test_a_server_whose_watch_was_killed_gets_another(home):
-    run_id, pid, watch_pid = home.server_facts()
-    os.kill(watch_pid, signal.SIGKILL)
-    wait_until(lambda: not home.is_locked(supervisor.WATCH))
+def test_a_server_whose_supervisor_was_killed_gets_another(home):
+    run_id, pid, supervisor_pid = home.server_facts()
+    os.kill(supervisor_pid, signal.SIGKILL)
+    wait_until(lambda: not home.is_locked(supervisor.SUPERVISOR_LOCK))
     assert is_running(pid)
     with home.client(home.url(idle_seconds=SOON)) as client:
         assert client.info("server")["run_id"] == run_id
-        assert home.is_locked(supervisor.WATCH)
-    wait_until(home.has_stopped)  # as the new watch sees to
+        assert home.is_locked(supervisor.SUPERVISOR_LOCK)
+    wait_until(home.has_stopped)  # the new supervisor stops it
 
 
-def test_sigterm_to_the_watch_stops_the_server_which_saves(home):
+def test_sigterm_to_the_supervisor_stops_the_server_which_saves(home):
     home.client().set("a", "1")
     os.kill(home.server_facts()[2], signal.SIGTERM)
     wait_until(home.has_stopped)
@@ -155,19 +157,19 @@ def test_a_server_whose_socket_was_removed_is_started_anew(home):
 
 def test_a_folder_that_was_removed_takes_its_server_along(home):
     home.url(idle_seconds=SOON)
-    _, pid, watch_pid = home.server_facts()
+    _, pid, supervisor_pid = home.server_facts()
     shutil.rmtree(home.path)
-    wait_until(lambda: not is_running(pid) and not is_running(watch_pid))
+    wait_until(lambda: not is_running(pid) and not is_running(supervisor_pid))
     assert not home.path.exists()
 
 
 def test_a_folder_that_is_made_again_starts_empty_and_stays(home):
     home.url(idle_seconds=SOON)
-    _, old_pid, old_watch_pid = home.server_facts()
+    _, old_pid, old_supervisor_pid = home.server_facts()
     home.client().set("a", "1")
     shutil.rmtree(home.path)
     run_id = home.run_id()
-    wait_until(lambda: not is_running(old_pid) and not is_running(old_watch_pid))
+    wait_until(lambda: not is_running(old_pid) and not is_running(old_supervisor_pid))
     assert home.run_id() == run_id
     assert home.client().get("a") is None
 
@@ -191,13 +193,13 @@ def test_a_connection_brings_the_server_back(ask, home, settings):
     with home.client() as client:
         client.execute_command("WAITAOF", 1, 0, 60_000)
     os.kill(home.server_facts()[1], signal.SIGKILL)
-    wait_until(lambda: not home.is_locked(supervisor.SERVER))
+    wait_until(lambda: not home.is_locked(supervisor.SERVER_LOCK))
     assert ask(connections["default"].send, [Operation("GET", keys=(b"a",))]) == [b"1"]
 
 
 @pytest.mark.slow
 def test_who_asks_at_the_moment_it_stops_gets_one_that_answers(home):
-    """Joining holds the door, which the watch must have to stop it."""
+    """Joining holds the door, which the supervisor needs to stop it."""
     for number in range(5):
         home.url(idle_seconds=SOON)
         wait_until(lambda: not (home.path / supervisor.SOCKET).exists())
