@@ -5,31 +5,36 @@ Its ``_stored`` is the object in Redis, as last seen.
 """
 
 import logging
-import math
 from contextvars import ContextVar
-from datetime import datetime
-from operator import is_
 from typing import TYPE_CHECKING, Any
 
 from django.contrib.sessions.backends.base import CreateError, UpdateError
 from django.contrib.sessions.exceptions import SessionInterrupted
 
-from ..codecs import Deadline, Lifetime, pack, pack_value, with_deadline
-from ..codecs.lifetimes import LAST_MS
+from ..codecs import Lifetime, pack, with_deadline
 from ..connections import connections
-from ..deadlines import is_past, moment_ms, now_ms, remaining_ms
+from ..deadlines import is_past, now_ms, remaining_ms
 from ..exceptions import ConflictError, IntegrityError
 from ..flows import save as save_flows
 from ..flows.attempt import INSERT, STRICT_UPDATE, UPDATE
 from ..flows.record import Record
-from ..keys import Space
 from ..operations import objects
 from ..operations.expiry import sweep
-from ..operations.objects import NOTHING, Image
+from ..operations.objects import NOTHING
 from ..operations.operation import Flow
 from ..operations.replies import Reply
 from . import serialization, settings
 from .model import Session, private_id
+from .records import (
+    attach,
+    build_image,
+    compute_deadline,
+    fill,
+    find_record,
+    get_space,
+    merge_changes,
+    unpack,
+)
 
 if TYPE_CHECKING:
     from .store import SessionStore
@@ -41,8 +46,6 @@ ended_by_password: ContextVar[frozenset[str]] = ContextVar(
 
 Its own request continues under a new key.
 """
-
-LAST_DAY = datetime(9999, 12, 31)
 
 # Django's own name for a session that it cannot read.
 logger = logging.getLogger("django.security.SuspiciousSession")
@@ -74,7 +77,7 @@ def exists(session_key: str | None) -> Flow[bool]:
     """Flow that returns whether a session is stored under this key. One round trip."""
     if not session_key:
         return False
-    is_stored: bool = yield objects.exists(_space(), private_id(session_key))
+    is_stored: bool = yield objects.exists(get_space(), private_id(session_key))
     return is_stored
 
 
@@ -101,12 +104,12 @@ def insert(store: "SessionStore", own_attrs: dict[str, Any] | None = None) -> Fl
     store._get_session(no_load=True)
     record = Session(id=private_id(store.session_key or ""))
     record.attrs.update(own_attrs or {}, created_ms=now_ms())
-    _fill(store, record)
+    fill(store, record)
     try:
         yield from save_flows.save(record, settings.using(), INSERT)
     except IntegrityError:
         raise CreateError from None
-    _attach(store, record)
+    attach(store, record)
 
 
 def save(store: "SessionStore") -> Flow[None]:
@@ -115,20 +118,20 @@ def save(store: "SessionStore") -> Flow[None]:
     An unchanged session only renews its deadline. Raises UpdateError if the session
     is gone. One round trip, and one more for each concurrent write.
     """
-    record = _stored_record(store)
+    record = find_record(store)
     if record is None or store._is_cleared:
         yield from _replace(store)
         return
     before, deadline_ms = dict(record.attrs), record._expire_at_ms
-    sent = _fill(store, record)
-    if sent == before and deadline_ms and remaining_ms(_deadline(store)) > 0:
+    sent = fill(store, record)
+    if sent == before and deadline_ms and remaining_ms(compute_deadline(store)) > 0:
         # Equal dicts may differ in bytes: 1 and True, or a list changed in place.
         codec = connections[settings.using()].codec
         if pack(sent, (), deadline_ms, codec) == record._packed:
             yield from _renew(store, record)
             return
     yield from _update(record)
-    _attach(store, record, sent)
+    attach(store, record, sent)
     yield from _renew_if_changed(store, record, sent)
 
 
@@ -140,7 +143,7 @@ def cycle(store: "SessionStore") -> Flow[Any]:
     ended in the meantime. Two round trips.
     """
     old, old_key, is_cleared = (
-        _stored_record(store),
+        find_record(store),
         store.session_key,
         store._is_cleared,
     )
@@ -167,12 +170,12 @@ def _end_old(store: "SessionStore", old: Session, is_cleared: bool) -> Flow[Any]
     """
     using, base = settings.using(), old._packed or b""
     while True:
-        image = _image(old, base)
-        code, stored = yield objects.delete(_space(), old.id, image)
+        image = build_image(old, base)
+        code, stored = yield objects.delete(get_space(), old.id, image)
         if code is not Reply.REFUSED:
             break
         if not is_cleared:
-            yield from _carry_over(store, _contents(old, base), _contents(old, stored))
+            yield from _carry_over(store, unpack(old, base), unpack(old, stored))
         base = stored
     if code is Reply.ORPHAN_INDEX:
         yield from save_flows.delete_stored(old, using, NOTHING)
@@ -201,10 +204,10 @@ def delete(store: "SessionStore", session_key: str | None) -> Flow[Any]:
     session_key = store.session_key if session_key is None else session_key
     if session_key is None:
         return
-    record = _stored_record(store)
+    record = find_record(store)
     if record is None or record.id != private_id(session_key):
         record = Session(id=private_id(session_key))
-    image = _image(record, record._packed)
+    image = build_image(record, record._packed)
     yield from save_flows.delete_stored(record, settings.using(), image)
 
 
@@ -213,7 +216,7 @@ def record_visit(store: "SessionStore") -> Flow[Any]:
 
     The deadline is kept. A deleted session is not stored again.
     """
-    stored = _stored_record(store)
+    stored = find_record(store)
     if stored is None or store.visit is None:
         return
     visit_attrs = store.visit.attrs_for(stored.attrs)
@@ -221,7 +224,7 @@ def record_visit(store: "SessionStore") -> Flow[Any]:
         return
     # A fresh copy: lists of *stored* may have unsaved changes.
     row = stored.id.encode(), stored._packed or b"", None
-    record = Session._from_row(row, _space(), settings.using())
+    record = Session._from_row(row, get_space(), settings.using())
     record.attrs.update(visit_attrs)
     sent = dict(record.attrs)
     try:
@@ -229,32 +232,18 @@ def record_visit(store: "SessionStore") -> Flow[Any]:
     except UpdateError:
         store._stored = None
     else:
-        _attach(store, record, sent)
+        attach(store, record, sent)
 
 
 def clear_expired() -> Flow[int]:
     """Flow that removes every expired session, and returns their number."""
     total = 0
-    while swept := (yield from sweep(_space())):
+    while swept := (yield from sweep(get_space())):
         total += swept
     return total
 
 
 # ---------------------------------------------------------------- parts
-
-
-def _fill(store: "SessionStore", record: Session) -> dict[str, Any]:
-    """Copy the session from *store* to *record*. Return the record's attributes."""
-    before = dict(record.attrs)
-    own = serialization.own_attrs(before)
-    if store.visit is not None:
-        own.update(store.visit.attrs_for(before))
-    attrs = serialization.encode_session(store._session_cache, store.serializer, own)
-    serialization.keep_equivalent(attrs, before, store.serializer)
-    record.attrs.clear()
-    record.attrs.update(attrs)
-    record.__dict__["_expire_at_ms"] = _deadline(store)
-    return attrs
 
 
 def _update(record: Session) -> Flow[Any]:
@@ -271,20 +260,20 @@ def _replace(store: "SessionStore") -> Flow[Any]:
     Raises UpdateError if it is gone.
     """
     while True:
-        if _stored_record(store) is None:
+        if find_record(store) is None:
             yield from load(store)
-        record = _stored_record(store)
+        record = find_record(store)
         if record is None:
             raise UpdateError
         store._stored = None
-        _fill(store, record)
+        fill(store, record)
         try:
             yield from save_flows.save(record, settings.using(), STRICT_UPDATE)
         except Session.NotUpdated:
             raise UpdateError from None
         except ConflictError:
             continue
-        _attach(store, record)
+        attach(store, record)
         return
 
 
@@ -293,9 +282,9 @@ def _renew(store: "SessionStore", record: Session) -> Flow[Any]:
 
     Raises UpdateError if the session is gone.
     """
-    using, space = settings.using(), _space()
+    using, space = settings.using(), get_space()
     while True:
-        deadline, packed = _deadline(store), record._packed or b""
+        deadline, packed = compute_deadline(store), record._packed or b""
         code, fact = yield objects.extend(space, record.id, packed, deadline)
         if code is Reply.DONE:
             if isinstance(deadline, Lifetime):
@@ -313,7 +302,7 @@ def _renew(store: "SessionStore", record: Session) -> Flow[Any]:
             yield from save_flows.refresh(record, using)
         except Session.DoesNotExist:
             raise UpdateError from None
-        _merge_changes(store, record, sent)
+        merge_changes(store, record, sent)
 
 
 def _carry_over(store: "SessionStore", base: Record, theirs: Record) -> Flow[Any]:
@@ -321,7 +310,7 @@ def _carry_over(store: "SessionStore", base: Record, theirs: Record) -> Flow[Any
 
     Raises UpdateError if the new session is gone.
     """
-    record = _stored_record(store)
+    record = find_record(store)
     if record is None:  # expired at once
         return
     sent = dict(record.attrs)
@@ -329,7 +318,7 @@ def _carry_over(store: "SessionStore", base: Record, theirs: Record) -> Flow[Any
     record.attrs.clear()
     record.attrs.update(attrs, created_ms=sent["created_ms"])
     yield from _update(record)
-    _merge_changes(store, record, sent)
+    merge_changes(store, record, sent)
     yield from _renew_if_changed(store, record, sent)
 
 
@@ -339,80 +328,6 @@ def _renew_if_changed(
     """Flow that renews the deadline if a concurrent write changed the lifetime."""
     if record._packed is not None and record.attrs["lifetime"] != sent["lifetime"]:
         yield from _renew(store, record)
-
-
-def _attach(
-    store: "SessionStore", record: Session, sent: dict[str, Any] | None = None
-) -> None:
-    """Make *record* the stored object of *store*.
-
-    sent: its attributes before concurrent changes were merged.
-    """
-    store._stored = record
-    store._is_cleared = False
-    if sent is not None:
-        _merge_changes(store, record, sent)
-
-
-def _merge_changes(
-    store: "SessionStore", record: Session, sent: dict[str, Any]
-) -> None:
-    """Copy concurrent changes, relative to *sent*, from *record* to *store*."""
-    if len(sent) == len(record.attrs) and all(
-        map(is_, sent.values(), record.attrs.values())
-    ):
-        return
-    changed = {
-        name: value
-        for name, value in record.attrs.items()
-        if value is not sent.get(name, store)
-        and not (name in sent and _is_same(name, value, sent[name]))
-    }
-    removed = dict.fromkeys(name for name in sent if name not in record.attrs)
-    store._session_cache.update(serialization.decode_session(changed, store.serializer))
-    for key in serialization.decode_session(removed, store.serializer):
-        store._session_cache.pop(key, None)
-
-
-def _is_same(name: str, value: Any, other: Any) -> bool:
-    return pack_value(name, value) == pack_value(name, other)
-
-
-def _stored_record(store: "SessionStore") -> Session | None:
-    """Return the stored object that was last seen under the store's key, or None."""
-    record, key = store._stored, store.session_key
-    if record is None or record._packed is None or key is None:
-        return None
-    return record if record.id == private_id(key) else None
-
-
-def _contents(record: Session, packed: bytes) -> Record:
-    return Record.of(packed, record._key(settings.using()))
-
-
-def _image(record: Session, packed: bytes | None) -> Image:
-    """Return the stored image of a record with these bytes."""
-    if packed is None:
-        return NOTHING
-    return _contents(record, packed).stored_image(packed, record._meta)
-
-
-def _deadline(store: "SessionStore") -> Deadline:
-    """Return the deadline of the session, by set_expiry() or SESSION_COOKIE_AGE.
-
-    A later one than can be stored becomes the last possible deadline.
-    """
-    own = store._session_cache.get(serialization.LIFETIME)
-    if isinstance(own, str | datetime):
-        moment = store.get_expiry_date(expiry=own)
-        is_far = moment.replace(tzinfo=None) >= LAST_DAY  # datetime.max, anywhere
-        return LAST_MS if is_far else moment_ms(moment)
-    seconds = store.get_expiry_age(expiry=own)
-    return Lifetime(math.ceil(min(seconds * 1000, LAST_MS)))
-
-
-def _space() -> Space:
-    return Session._meta.space(settings.using())
 
 
 def _report(pk: str, error: Exception) -> None:
