@@ -1,7 +1,7 @@
 """Values for filters, from a sample of the objects."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -99,10 +99,8 @@ def counts(collections: Sequence["Collection[Any]"]) -> list[int]:
         return []
     if any(each.query.pks is not None for each in collections):
         return [each.count() for each in collections]
-    numbers: list[int] = run(_counts(collections), collections[0].db)
+    numbers: list[int] = run(
+        [search.count(each.space, each.query) for each in collections],
+        collections[0].db,
+    )
     return numbers
-
-
-def _counts(collections: Iterable["Collection[Any]"]) -> Flow[Any]:
-    """Flow that returns the number of objects of each collection."""
-    return (yield [search.count(each.space, each.query) for each in collections])

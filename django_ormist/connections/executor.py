@@ -2,7 +2,7 @@
 
 from collections.abc import Generator
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 from redis.exceptions import NoScriptError
 
@@ -15,8 +15,15 @@ T = TypeVar("T")
 Batch = list[Operation] | SignalEvent | Call
 
 
-def run(flow: Flow[T], using: str) -> T:
-    """Return the result of *flow*, run over the connection *using*."""
+@overload
+def run(flow: Flow[T], using: str) -> T: ...
+@overload
+def run(flow: Operation | list[Operation], using: str) -> Any: ...
+def run(flow: Flow[T] | Operation | list[Operation], using: str) -> T:
+    """Return the result of *flow*, run over the connection *using*.
+
+    An operation gives its answer. Several give a list of them, in one round trip.
+    """
     connection, steps = connections[using], _steps(flow)
     replies: list[Any] | Exception | None = None
     try:
@@ -39,7 +46,11 @@ def run(flow: Flow[T], using: str) -> T:
         steps.close()
 
 
-async def arun(flow: Flow[T], using: str) -> T:
+@overload
+async def arun(flow: Flow[T], using: str) -> T: ...
+@overload
+async def arun(flow: Operation | list[Operation], using: str) -> Any: ...
+async def arun(flow: Flow[T] | Operation | list[Operation], using: str) -> T:
     """See run()."""
     connection, steps = connections[using], _steps(flow)
     replies: list[Any] | Exception | None = None
@@ -81,8 +92,17 @@ async def _acall(call: Call) -> Exception | None:
     return None
 
 
-def _steps(flow: Flow[T]) -> Generator[Batch, Any, T]:
+def _flow_of(operations: Operation | list[Operation]) -> Flow[Any]:
+    """Flow that returns the answer of an operation, or a list of those of several."""
+    return (yield operations)
+
+
+def _steps(
+    flow: Flow[T] | Operation | list[Operation],
+) -> Generator[Batch, Any, T]:
     """Yield the batches of *flow*, receive their raw replies, and return its result."""
+    if isinstance(flow, Operation | list):
+        flow = _flow_of(flow)
     result: Any = None
     raised: Exception | None = None
     try:

@@ -15,7 +15,7 @@ from ..keys import all_key
 from ..models import Model
 from ..operations import scan, verify
 from ..operations.objects import Image
-from ..operations.operation import Flow
+from ..operations.operation import Flow, Operation
 from ..operations.repair import (
     NO_REMARKS,
     NOTES,
@@ -155,7 +155,7 @@ class Verification:
         if self.is_whole:
             starts = [root(self.prefix)]
         for start in starts:
-            pace = Rate(self.ask_one(verify.database_size()))
+            pace = Rate(self.ask(verify.database_size()))
             cursor = None
             while cursor != b"0":
                 cursor, keys = self.ask(verify.keys(start, cursor or b"0"))
@@ -183,7 +183,8 @@ class Verification:
     def quarantine(self, keys: Sequence[bytes]) -> None:
         if self.is_repairing and self.takes_orphans:
             space = next(iter(self.subjects.values())).space
-            run(_quarantine_all(space, keys), self.using)
+            # Each key has its own slot in a Cluster, and its quarantine the same.
+            run([quarantine(space, key, b"") for key in keys], self.using)
 
     def walk(self, subject: CheckedModel, walks: list[IndexCursor], pace: Rate) -> None:
         while walks:
@@ -198,7 +199,7 @@ class Verification:
 
     def look_at_objects(self, subject: CheckedModel) -> None:
         verdict = self.verdicts[subject.label]
-        pace = Rate(self.ask_one(scan.count_ids(subject.space)))
+        pace = Rate(self.ask(scan.count_ids(subject.space)))
         walks = [IndexCursor(all_key(subject.space))]
         while walks:
             done = self.ask(verify.scan_entries(subject, walks, self.is_repairing))
@@ -239,20 +240,8 @@ class Verification:
             verdicts.append(verdict)
         return verdicts
 
-    def ask(self, flow: Flow[Any]) -> Any:
+    def ask(self, flow: Flow[Any] | Operation) -> Any:
         return run(flow, self.using)
-
-    def ask_one(self, operation: Any) -> Any:
-        return run(_one(operation), self.using)
-
-
-def _one(operation: Any) -> Flow[Any]:
-    return (yield operation)
-
-
-def _quarantine_all(space: Any, keys: Sequence[bytes]) -> Flow[Any]:
-    # Each key has its own slot in a Cluster, and its place aside the same.
-    return (yield [quarantine(space, key, b"") for key in keys])
 
 
 def fault_json(verdict: Verdict, fault: Fault) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..keys import Space, all_key, expires_key, memo_key
-from .operation import Flow, Operation, Script
+from .operation import Operation, Script
 from .replies import mistyped
 
 EXPIRED_IDS = Script("expired_ids")
@@ -26,15 +26,15 @@ CLOCK = Operation("TIME", (), parse=_time_ms)
 """The server's clock in ms."""
 
 
-def sweep(space: Space, limit: int = 50) -> Flow[Any]:
-    """Flow that removes at most *limit* expired objects and returns how many.
+def sweep(space: Space, limit: int = 50) -> Operation:
+    """Remove at most *limit* expired objects. Answers their number.
 
     limit: 1 to 500. Fifty with eight terms each block the server for 1 to 3 ms. Raises
-    ValueError. One round trip.
+    ValueError.
     """
     if not 1 <= limit <= 500:
         raise ValueError(f"A sweep takes 1 to 500 objects a batch, not {limit}.")
-    return (yield Operation(SWEEP, _keys(space), (limit,), parse=_swept, is_write=True))
+    return Operation(SWEEP, _keys(space), (limit,), parse=_swept, is_write=True)
 
 
 def sweep_gone(space: Space, pks: Sequence[bytes]) -> Operation:

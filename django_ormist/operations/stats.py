@@ -206,9 +206,9 @@ def _whole(score: Any) -> int | None:
 # ---------------------------------------------------------------- the server
 
 
-def server() -> Flow[Any]:
-    """Flow that returns the fields of INFO: {field: text}. One round trip."""
-    return (yield Operation("INFO", (), parse=read_info))
+def server() -> Operation:
+    """Return the fields of INFO: {field: text}."""
+    return Operation("INFO", (), parse=read_info)
 
 
 def read_info(reply: bytes | str) -> dict[str, str]:
@@ -317,9 +317,9 @@ def list_quarantined(start: bytes, prefix: str) -> Flow[Any]:
             return list(dict.fromkeys(found))
 
 
-def unlink(key: bytes) -> Flow[Any]:
-    """Flow that removes one key and returns how many there were. One round trip."""
-    return (yield Operation("UNLINK", (key,), is_write=True))
+def unlink(*keys: bytes) -> Operation:
+    """Remove the keys. Answers the number of those that existed. O(their sizes)."""
+    return Operation("UNLINK", keys, is_write=True)
 
 
 def unlink_some(start: bytes, cursor: bytes, only_objects: bool = False) -> Flow[Any]:
@@ -333,7 +333,7 @@ def unlink_some(start: bytes, cursor: bytes, only_objects: bool = False) -> Flow
         keys = [key for key in keys if key.partition(b"}:")[2][:2] in (b"o:", b"c:")]
     removed = 0
     if keys:
-        removed = yield Operation("UNLINK", tuple(keys), is_write=True)
+        removed = yield unlink(*keys)
     return (b"0" if int(cursor) == 0 else cursor), removed
 
 

@@ -26,7 +26,7 @@ from .repair import (
     quarantine,
 )
 from .scan import creation_times, load_objects
-from .stats import scan
+from .stats import scan, unlink
 
 ENTRIES_PER_STEP = 1000
 KEYS_PER_ROUND_TRIP = 40
@@ -104,7 +104,7 @@ def check_keys(
         faults.append(Fault("foreign-key", key, is_repaired=bool(is_repaired)))
     for key in unknown:
         if is_repairing:
-            yield Operation("UNLINK", (key,), is_write=True)
+            yield unlink(key)
         faults.append(Fault("undeclared-index", key, is_repaired=is_repairing))
     more, sound = yield from _typed(subject, indexes, is_repairing)
     return faults + more, [key for key in sound if key != all_key(subject.space)]

@@ -238,7 +238,7 @@ def record_visit(store: "SessionStore") -> Flow[Any]:
 def clear_expired() -> Flow[int]:
     """Flow that removes every expired session, and returns their number."""
     total = 0
-    while swept := (yield from sweep(get_space())):
+    while swept := (yield sweep(get_space())):
         total += swept
     return total
 

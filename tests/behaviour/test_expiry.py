@@ -239,4 +239,4 @@ def test_an_expiring_memo_follows_the_tags(ask, server):
 @pytest.mark.parametrize("limit", [0, 501])
 def test_a_sweep_takes_a_bounded_batch(limit):
     with pytest.raises(ValueError, match="1 to 500"):
-        next(sweep(Space("ormist", "Todo"), limit))
+        sweep(Space("ormist", "Todo"), limit)

@@ -120,7 +120,7 @@ class Store:
         return self.run(expiry.sweep_gone(self.space, gone))
 
     def sweep(self, limit: int = 50) -> Any:
-        return self.run(next(expiry.sweep(self.space, limit)))
+        return self.run(expiry.sweep(self.space, limit))
 
     def check_object(
         self,

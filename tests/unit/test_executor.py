@@ -52,6 +52,11 @@ def test_an_operation_gets_its_parsed_reply_and_a_list_those_of_one_trip(carry):
     )
 
 
+def test_operations_run_without_a_flow(carry):
+    assert carry(ONE, [b"1"]) == (1, [["GET"]])
+    assert carry([ONE, TWO], [b"1", b"2"]) == ([1, b"2"], [["GET", "GET"]])
+
+
 def test_an_empty_list_costs_no_trip(carry):
     def flow():
         return (yield [])

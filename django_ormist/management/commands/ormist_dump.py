@@ -9,7 +9,6 @@ from django.core.management.base import CommandError, CommandParser
 from ...connections.executor import run
 from ...models import Model
 from ...operations import scan
-from ...operations.operation import Flow
 from ..command import (
     OrmistCommand,
     Progress,
@@ -92,7 +91,7 @@ class Command(OrmistCommand):
         self, model: type[Model], using: str, after: float | None, file: IO[str] | None
     ) -> int:
         label, number = printable(model._meta.label), 0
-        pace = Rate(run(_size(model, using), using))
+        pace = Rate(run(scan.count_ids(model._meta.space(using)), using))
         while True:
             flow = read_lines(model, using, after or 0, OBJECTS_A_STEP)
             lines, unreadable, after = run(flow, using)
@@ -108,10 +107,6 @@ class Command(OrmistCommand):
             number += len(lines)
             pace.count(len(lines))
             self.progress.show(f"{label}: {pace.text('objects')}")
-
-
-def _size(model: type[Model], using: str) -> Flow[Any]:
-    return (yield scan.count_ids(model._meta.space(using)))
 
 
 def open_file(path: Path, is_there: bool) -> IO[str]:

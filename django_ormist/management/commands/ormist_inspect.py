@@ -14,7 +14,7 @@ from ...connections.executor import run
 from ...keys import index_keys
 from ...models import Model
 from ...operations import stats
-from ...operations.operation import Flow
+from ...operations.operation import Flow, Operation
 from ..command import (
     OrmistCommand,
     align_columns,
@@ -141,7 +141,7 @@ class Command(OrmistCommand):
         persistence["last_snapshot"] = moment(saved and saved * 1_000_000)
         return {"alias": alias, "location": safe_url(alias), **facts}
 
-    def told(self, flow: Flow[Any], using: str) -> Any:
+    def told(self, flow: Flow[Any] | Operation, using: str) -> Any:
         """Return the answer of *flow*, or None with a line that says why.
 
         fakeredis has neither INFO nor MEMORY; an ACL or a host may forbid them.

@@ -71,7 +71,7 @@ class Command(OrmistCommand):
         subject, verdict = work.subjects[label], work.verdicts[label]
         unique = verify.unique_cursors(subject)
         work.walk(subject, unique, Rate(len(unique)))
-        pace = Rate(work.ask_one(scan.count_ids(subject.space)))
+        pace = Rate(work.ask(scan.count_ids(subject.space)))
         while page := work.ask(
             scan.ids_by_creation(subject.space, after, OBJECTS_A_STEP)
         ):
