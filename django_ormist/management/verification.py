@@ -82,7 +82,7 @@ class Verdict:
     entries: int = 0
     found: Counter[str] = field(default_factory=Counter)
     notes: Counter[str] = field(default_factory=Counter)
-    mended: Counter[str] = field(default_factory=Counter)
+    repaired: Counter[str] = field(default_factory=Counter)
 
     @property
     def faults(self) -> int:
@@ -90,7 +90,7 @@ class Verdict:
 
     @property
     def left(self) -> int:
-        return self.found.total() - self.mended.total()
+        return self.found.total() - self.repaired.total()
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -100,7 +100,7 @@ class Verdict:
             "entries": self.entries,
             "faults": dict(+self.found),
             "notes": dict(+self.notes),
-            "mended": dict(+self.mended),
+            "repaired": dict(+self.repaired),
             "left": self.left,
         }
 
@@ -218,7 +218,7 @@ class Verification:
                 verdict.notes[fault.kind] += 1
             else:
                 verdict.found[fault.kind] += 1
-            verdict.mended[fault.kind] += fault.is_repaired
+            verdict.repaired[fault.kind] += fault.is_repaired
             if fault.key == all_key(subject.space) and (
                 (fault.kind, fault.is_repaired) == ("mistyped-key", False)
             ):  # nothing can be said of what it should hold
@@ -232,7 +232,7 @@ class Verification:
             verdict = Verdict(label, self.using)
             is_repaired = self.is_repairing and self.takes_orphans
             verdict.found["unknown-model"] = number
-            verdict.mended["unknown-model"] = number * is_repaired
+            verdict.repaired["unknown-model"] = number * is_repaired
             key = root(self.prefix) + label.encode(errors="replace") + b"}:"
             detail = f"{number} keys".encode()
             fault = Fault("unknown-model", key, b"", detail, is_repaired)
@@ -253,7 +253,7 @@ def fault_json(verdict: Verdict, fault: Fault) -> dict[str, Any]:
         "key": _text(fault.key),
         "id": _text(fault.pk) or None,
         "detail": _text(fault.detail) or None,
-        "mended": fault.is_repaired,
+        "repaired": fault.is_repaired,
     }
 
 
@@ -267,7 +267,7 @@ def fault_line(verdict: Verdict, fault: Fault) -> str:
     if fault.detail:
         parts.append(printable(_text(fault.detail)))
     if fault.is_repaired:
-        parts.append("mended")
+        parts.append("repaired")
     return ", ".join(parts)
 
 
@@ -342,9 +342,9 @@ class Inspection:
 
 def verdict_lines(verdicts: Sequence[Verdict]) -> list[str]:
     """Return the verdicts as lines of a table."""
-    names = ("model", "using", "objects", "entries", "faults", "mended")
+    names = ("model", "using", "objects", "entries", "faults", "repaired")
     rows: list[tuple[str, ...]] = [names]
     for each in verdicts:
-        numbers = (each.objects, each.entries, each.faults, each.mended.total())
+        numbers = (each.objects, each.entries, each.faults, each.repaired.total())
         rows.append((printable(each.model), each.using, *map(str, numbers)))
     return align_columns(rows, numeric=(2, 3, 4, 5))

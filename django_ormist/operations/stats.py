@@ -43,7 +43,7 @@ class ModelCounts:
 
     count: int
     expiring: int
-    due: int
+    expired: int
 
 
 @dataclass(frozen=True)
@@ -70,8 +70,8 @@ def model_counts(space: Space) -> Flow[Any]:
         Operation("ZCARD", (expires_key(space),)),
     ]
     # Other clients may write in between: no number may get below zero.
-    due = max(stored - live, 0)
-    return ModelCounts(live, max(deadlines - due, 0), due)
+    expired = max(stored - live, 0)
+    return ModelCounts(live, max(deadlines - expired, 0), expired)
 
 
 def sample(

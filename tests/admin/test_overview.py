@@ -31,7 +31,7 @@ def test_it_counts_the_objects_of_each_model(root, server):
 def test_it_counts_what_is_due(root, server):
     plain = Plain.objects.create(expire=60)
     server.client.zadd(expires_key(Plain._meta.space("default")), {plain.pk: 1})
-    assert lines(overview(root))["tests.Plain"].tally.due == 1
+    assert lines(overview(root))["tests.Plain"].tally.expired == 1
 
 
 def test_it_says_what_the_server_is(root, server):

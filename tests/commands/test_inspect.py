@@ -32,7 +32,7 @@ def test_inspect_counts_live_expiring_and_due_objects(as_json, let_expire):
     late = Todo.objects.create("x", expire=3600)
     let_expire(late)
     found = one_of(as_json("tests.Todo"), "tests.Todo")
-    assert (found["count"], found["expiring"], found["due"]) == (2, 1, 1)
+    assert (found["count"], found["expiring"], found["expired"]) == (2, 1, 1)
     assert found["tags"] == [{"tag": "x", "count": 2}, {"tag": "y", "count": 1}]
     assert found["using"] == "default"
 
@@ -106,7 +106,7 @@ def test_inspect_of_nothing_has_no_tags_and_no_objects(as_json):
 def test_inspect_shows_a_table_to_people(command, server):
     Todo.objects.create("x", "line\nbreak")
     lines = command("ormist_inspect", "tests.Todo").splitlines()
-    head = "model using count expiring due bytes largest tags"
+    head = "model using count expiring expired bytes largest tags"
     assert lines[0].split() == head.split()
     assert lines[1].split()[:5] == ["tests.Todo", "default", "1", "0", "0"]
     assert "x (1)" in lines[1]

@@ -74,10 +74,10 @@ VANDALS = (
 
 @pytest.mark.slow
 def test_repair_mends_what_is_damaged_beside_writers(busy, server):
-    turns, mended = random.Random(5), 0
+    turns, repaired = random.Random(5), 0
     with busy(writer.VERBS_BESIDE_DAMAGE) as client:
         end = time.monotonic() + SECONDS
-        while time.monotonic() < end or mended <= 20:
+        while time.monotonic() < end or repaired <= 20:
             for _ in range(20):
                 model = turns.choice(writer.MODELS[:2])
                 pk = f"id{turns.randrange(writer.IDS)}"
@@ -86,8 +86,8 @@ def test_repair_mends_what_is_damaged_beside_writers(busy, server):
                     verb, model._meta.space("default").base.decode() + rest, *words
                 )
             report = inspected(repair=True)
-            assert all(fault["mended"] for fault in report["faults"])
-            mended += len(report["faults"])
+            assert all(fault["repaired"] for fault in report["faults"])
+            repaired += len(report["faults"])
     connections["default"].close()
     settle(client)
     inspected(repair=True)

@@ -1,4 +1,4 @@
-"""ormist_inspect --verify finds every kind of damage, --repair mends it."""
+"""ormist_inspect --verify finds every kind of damage, --repair repairs it."""
 
 import json
 from io import StringIO
@@ -106,7 +106,7 @@ KINDS = {
 
 
 @pytest.mark.parametrize("name", ALL_DAMAGE)
-def test_damage_is_found_and_mended(name, server, pages, inspect, faults, key):
+def test_damage_is_found_and_repaired(name, server, pages, inspect, faults, key):
     model, (command, rest, *words) = ALL_DAMAGE[name]
     if command == "SET":
         server.client.delete(key(model, rest))
@@ -114,10 +114,10 @@ def test_damage_is_found_and_mended(name, server, pages, inspect, faults, key):
     code, report = inspect("verify")
     assert code == 1
     assert kinds(report) == KINDS[name]
-    assert not any(fault["mended"] for fault in report["faults"])
+    assert not any(fault["repaired"] for fault in report["faults"])
     code, report = inspect("repair")
     assert code == 0, report
-    assert all(fault["mended"] for fault in report["faults"])
+    assert all(fault["repaired"] for fault in report["faults"])
     assert faults() == []
     assert inspect("verify")[0] == 0
 
@@ -221,7 +221,7 @@ def test_a_value_that_two_objects_have_is_left_and_named(server, inspect, key):
     for _ in range(2):
         code, report = inspect("repair")
         assert code == 1
-        (left,) = [each for each in report["faults"] if not each["mended"]]
+        (left,) = [each for each in report["faults"] if not each["repaired"]]
         assert (left["kind"], left["id"], left["detail"]) == (
             "duplicate-value",
             "two",
@@ -291,7 +291,7 @@ def test_keys_of_no_model_are_left_unless_asked_for(server, pages, inspect, faul
     assert faults() == []
 
 
-def test_a_hostile_store_is_mended(server, inspect, key, faults):
+def test_a_hostile_store_is_repaired(server, inspect, key, faults):
     """Ids and terms that are no text, and names that would be patterns."""
     hostile = b"\xff*[]{}:\n"
     Page.objects.create("*[a]{x}\n", id="*[]{}:\n", site="?")

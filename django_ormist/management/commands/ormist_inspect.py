@@ -127,7 +127,7 @@ class Command(OrmistCommand):
             "using": using,
             "count": tally.count,
             "expiring": tally.expiring,
-            "due": tally.due,
+            "expired": tally.expired,
             "bytes": self.told(size, using),
             "sampled": len(seen.rows),
             "unreadable": len(seen.unreadable),
@@ -252,13 +252,13 @@ def format_value(value: Any) -> str:
 
 def report_lines(found: dict[str, Any]) -> list[str]:
     """Return the models as a table, then a line for each server."""
-    names = ("model", "using", "count", "expiring", "due", "bytes", "largest tags")
+    names = ("model", "using", "count", "expiring", "expired", "bytes", "largest tags")
     rows = [names]
     for each in found["models"]:
         estimated = each["sampled"] < each["count"] and each["bytes"] is not None
         size = ("about " if estimated else "") + size_text(each["bytes"])
         tags = ", ".join(f"{shorten(t['tag'])} ({t['count']})" for t in each["tags"])
-        numbers = (str(each[name]) for name in ("count", "expiring", "due"))
+        numbers = (str(each[name]) for name in ("count", "expiring", "expired"))
         rows.append((printable(each["model"]), each["using"], *numbers, size, tags))
     lines = align_columns(rows, numeric=(2, 3, 4, 5))
     return [*lines, "", *(server_line(facts) for facts in found["servers"])]

@@ -99,7 +99,7 @@ class Command(OrmistCommand):
 
 def summary(verdict: Verdict) -> str:
     """Return a summary in one line."""
-    done: Counter[str] = verdict.mended
+    done: Counter[str] = verdict.repaired
     added = sum(done[kind] for kind in ADDED)
     removed = sum(done[kind] for kind in REMOVED)
     other = done.total() - added - removed

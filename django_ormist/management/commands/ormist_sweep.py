@@ -89,11 +89,11 @@ class Command(OrmistCommand):
     ) -> int:
         """Sweep one model until no expired object is left. Return the number swept."""
         space = model._meta.space(using)
-        due, swept = run(model_counts(space), using).due, 0
+        expired, swept = run(model_counts(space), using).expired, 0
         while not self.end.is_set() and (removed := run(sweep(space, size), using)):
             swept += removed
             label = printable(model._meta.label)
-            progress.show(f"{label}: {swept} of {max(due, swept)} swept")
+            progress.show(f"{label}: {swept} of {max(expired, swept)} swept")
         return swept
 
 
