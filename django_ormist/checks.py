@@ -280,7 +280,7 @@ def _valid_aliases() -> list[str]:
 
 
 def _models() -> list[type[Model]]:
-    return registry.declared()
+    return registry.declared_models()
 
 
 def _using(model: type[Model]) -> str | None:

@@ -21,6 +21,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from ..exceptions import OrmistError
+from ..operations.batches import batched
 from .changelist import OrmistChangeList
 from .checks import OrmistAdminChecks
 from .errors import may_delete, may_open_form, may_view, show_store_errors
@@ -294,9 +295,9 @@ class OrmistAdmin(AnyAdmin):
     def log_deletions(self, request: Any, queryset: Any) -> Any:
         """Log the deletions, with at most 1000 objects in memory at a time."""
         is_list = isinstance(queryset, list)
-        rest = iter(queryset) if is_list else queryset.iterator()
+        rest = queryset if is_list else queryset.iterator()
         log: Any = super().log_deletions
-        while some := list(islice(rest, LOGGED_AT_ONCE)):
+        for some in batched(rest, LOGGED_AT_ONCE):
             log(request, some)
         return None
 

@@ -101,7 +101,7 @@ def _value(name: str, entry: ValueCount) -> Any:
 # ---------------------------------------------------------------- aggregates
 
 
-class _Wanted(NamedTuple):
+class _Planned(NamedTuple):
     """One aggregate. name: its attribute, or None for the objects themselves.
 
     kind: the name of Django's own class, such as Sum.
@@ -119,10 +119,10 @@ def aggregate(
 ) -> Flow[dict[str, Any]]:
     """Flow that returns ``{alias: result}`` of Django's aggregates. One round trip."""
     check_unsliced(collection, "aggregate")
-    wanted = [_wanted(collection, None, each) for each in given]
-    wanted += [_wanted(collection, alias, each) for alias, each in named.items()]
+    planned = [_plan(collection, None, each) for each in given]
+    planned += [_plan(collection, alias, each) for alias, each in named.items()]
     names: dict[Query, dict[str, None]] = {}
-    for each in wanted:
+    for each in planned:
         known = names.setdefault(each.query, {})
         if each.name is not None:
             known[each.name] = None
@@ -140,18 +140,18 @@ def aggregate(
     return {
         each.alias: found.get((each.query, None), 0)
         if each.name is None
-        else _result(each, found.get((each.query, each.name), []))
-        for each in wanted
+        else _compute(each, found.get((each.query, each.name), []))
+        for each in planned
     }
 
 
-def _wanted(collection: "Collection[Any]", alias: str | None, given: Any) -> _Wanted:
+def _plan(collection: "Collection[Any]", alias: str | None, given: Any) -> _Planned:
     # Here, because it takes longer to import than all of ours.
     from django.db.models import Avg, Count, F, Max, Min, Sum, Value
     from django.db.models.expressions import Star
 
     kind = next((k for k in (Count, Min, Max, Sum, Avg) if isinstance(given, k)), None)
-    if kind is None or not _computes_as(type(given), kind):
+    if kind is None or not _is_same_function(type(given), kind):
         error = FieldError if is_expression(given) else TypeError
         raise error(
             f"{collection.model.__name__}.objects.aggregate() takes Django's Count, "
@@ -164,21 +164,21 @@ def _wanted(collection: "Collection[Any]", alias: str | None, given: Any) -> _Wa
     default = getattr(given, "default", None)
     if is_expression(default) and type(default) is not Value:
         raise FieldError(f"Cannot compute the default {default!r}: pass a value.")
-    query = _filtered(collection, given)
+    query = _filter_query(collection, given)
     alias = alias or f"{name}__{str(given.name).lower()}"
     if kind is Count and name in ("*", "id", "pk"):
-        return _Wanted(alias, "Count", given, query, None)
+        return _Planned(alias, "Count", given, query, None)
     _check_ordered(collection, name, "aggregate")
-    return _Wanted(alias, kind.__name__, given, query, name)
+    return _Planned(alias, kind.__name__, given, query, name)
 
 
-def _computes_as(given: type, kind: type) -> bool:
+def _is_same_function(given: type, kind: type) -> bool:
     """Whether a class derived from an aggregate is the same SQL function."""
     names = ("function", "template", "as_sql")
     return all(getattr(given, name) == getattr(kind, name) for name in names)
 
 
-def _filtered(collection: "Collection[Any]", given: "Aggregate") -> Query:
+def _filter_query(collection: "Collection[Any]", given: "Aggregate") -> Query:
     """Return the query of the objects that an aggregate covers. Raises FieldError."""
     narrower = filter_of(given)
     if narrower is None:
@@ -190,23 +190,23 @@ def _filtered(collection: "Collection[Any]", given: "Aggregate") -> Query:
     )
 
 
-def _result(wanted: _Wanted, counted: ValueCounts) -> Any:
-    given, name = wanted.aggregate, wanted.name or ""
-    if wanted.kind == "Count":
+def _compute(planned: _Planned, counted: ValueCounts) -> Any:
+    given, name = planned.aggregate, planned.name or ""
+    if planned.kind == "Count":
         if getattr(given, "distinct", False):
             return len(counted)
         return sum(entry.number for entry in counted)
     if not counted:
         default = getattr(given, "default", None)
         return getattr(default, "value", default)
-    if wanted.kind == "Min":
+    if planned.kind == "Min":
         return _value(name, counted[0])
-    if wanted.kind == "Max":
+    if planned.kind == "Max":
         return _value(name, counted[-1])
     is_distinct = bool(getattr(given, "distinct", False))
     pairs = [(_value(name, e), 1 if is_distinct else e.number) for e in counted]
     total = _sum(name, pairs)
-    if wanted.kind == "Sum":
+    if planned.kind == "Sum":
         return total
     return total / sum(count for _, count in pairs)
 

@@ -93,9 +93,9 @@ class SaveAttempt:
         self.loaded = instance._packed if is_loaded else None
         self.contents = self.mine = instance._contents()
         self.values, self.assigned = instance._counters, instance._assigned
-        self.expect(self.loaded)
+        self.rebase_on(self.loaded)
 
-    def expect(self, stored: bytes | None, found: Record | None = None) -> None:
+    def rebase_on(self, stored: bytes | None, found: Record | None = None) -> None:
         """Plan the write on top of the bytes *stored*.
 
         found: the contents of these bytes, if known.
@@ -108,7 +108,7 @@ class SaveAttempt:
             self.old = found.stored_image(stored, self.meta)
             base = None if self.is_base(stored) else self.base()
             if base is not None:
-                self.contents = self.mine.rebased(base, found)
+                self.contents = self.mine.rebase_on(base, found)
                 self.merged = dict(self.mine.attrs)
         for name in self.assigned & self.contents.attrs.keys():  # no counter then
             self.contents = replace(self.contents, attrs=dict(self.contents.attrs))
@@ -141,16 +141,16 @@ class SaveAttempt:
             return None
         return guard.query.condition
 
-    def removal(self) -> Operation:
+    def delete_operation(self) -> Operation:
         """Return the deletion that replaces a write whose expiration time is past."""
         return objects.delete(self.space, self.pk, self.old, self.meta.is_indexed)
 
-    def forgetting(self) -> Flow[None]:
+    def purge_index(self) -> Flow[None]:
         """Flow that removes index entries of an object that does not exist."""
         meta = self.meta
         return purge_index(self.space, self.pk, meta.ordered, meta.unique)
 
-    def settle(self, reply: tuple[Reply, Any]) -> Flow[bool]:
+    def resolve(self, reply: tuple[Reply, Any]) -> Flow[bool]:
         """Flow that retries from the first reply on.
 
         Returns False if it was expired.
@@ -158,28 +158,28 @@ class SaveAttempt:
         while True:
             code, stored = reply
             if code is Reply.DONE:
-                self.done(stored)
+                self.apply(stored)
                 return True
             if code is Reply.EXPIRED:
-                code, stored = yield self.removal()
+                code, stored = yield self.delete_operation()
                 if code is not Reply.REFUSED:
                     if code is Reply.ORPHAN_INDEX and stored:
-                        yield from self.forgetting()
+                        yield from self.purge_index()
                     self.instance._forget()
                     return False
             if code is Reply.UNIQUE_TAKEN:
-                raise self.held_by(stored)
+                raise self.unique_error(stored)
             if code is Reply.GUARD_FAILED and self.guard is not None:
-                raise self.guard.overtaken(self.instance)
+                raise self.guard.refuse(self.instance)
             if code is Reply.ORPHAN_INDEX:
-                yield from self.forgetting()
-            elif refusal := self.refusal(stored):
-                raise refusal
+                yield from self.purge_index()
+            elif error := self.error_for(stored):
+                raise error
             else:
-                self.expect(stored)
+                self.rebase_on(stored)
             reply = yield self.operation()
 
-    def done(self, now_ms: bytes | None) -> None:
+    def apply(self, now_ms: bytes | None) -> None:
         """Set the stored state on the instance, which keeps later assignments.
 
         now_ms: see Image.written_at().
@@ -213,18 +213,18 @@ class SaveAttempt:
         if late:
             instance._assigned.update(late)
 
-    def refusal(self, stored: bytes | None) -> Exception | None:
+    def error_for(self, stored: bytes | None) -> Exception | None:
         """Return the error of a save on top of these bytes, or None."""
         if self.options.force_insert and stored is not None:
-            return self.taken()
+            return self.id_taken_error()
         if self.guard is not None and not self.guard.admits(
             self.pk, self._image(stored)
         ):
-            return self.guard.overtaken(self.instance)
+            return self.guard.refuse(self.instance)
         if self.options.force_update and stored is None:
-            return self.not_updated()
-        if self.options.strict and stored != self.expected():
-            return self.conflict()
+            return self.not_updated_error()
+        if self.options.strict and stored != self.expected_bytes():
+            return self.conflict_error()
         return None
 
     def _image(self, stored: bytes | None) -> Image | None:
@@ -232,23 +232,23 @@ class SaveAttempt:
             return None
         return self.read(stored).stored_image(stored, self.meta)
 
-    def taken(self) -> IntegrityError:
+    def id_taken_error(self) -> IntegrityError:
         return IntegrityError(
             f"Cannot insert {self.meta.object_name} {self.pk!r}: the id is "
             "taken. Save without force_insert to replace it, or choose another id."
         )
 
-    def held_by(self, holder: Holder) -> IntegrityError:
+    def unique_error(self, holder: Holder) -> IntegrityError:
         model = self.meta.object_name
-        return held_by_another(model, self.pk, self.contents.attrs, holder)
+        return unique_conflict_error(model, self.pk, self.contents.attrs, holder)
 
-    def conflict(self) -> ConflictError:
+    def conflict_error(self) -> ConflictError:
         return ConflictError(
             f"Cannot save {self.meta.object_name} {self.pk!r}: it is not the "
             "object that was loaded. Call refresh_from_db() and try again."
         )
 
-    def not_updated(self) -> Exception:
+    def not_updated_error(self) -> Exception:
         return type(self.instance).NotUpdated(
             f"Cannot update {self.meta.object_name} {self.pk!r}: there is no "
             "such object. Save without force_update to write it anew."
@@ -267,7 +267,7 @@ class SaveAttempt:
         """Whether its changes refer to exactly these bytes."""
         return stored == self.loaded
 
-    def expected(self) -> bytes | None:
+    def expected_bytes(self) -> bytes | None:
         """Return the bytes that are stored unless another client wrote the object."""
         return self.loaded
 
@@ -288,11 +288,13 @@ class SaveAttempt:
         return Record.of(packed, object_key(self.space, self.pk))
 
 
-def held_by_another(
+def unique_conflict_error(
     model: str, pk: str, attrs: Mapping[str, Any], holder: Holder
 ) -> IntegrityError:
     """Return the error for a unique value in *attrs* that another object has."""
-    pairs = ", ".join(f"{name}={_shown(attrs.get(name))}" for name in holder.names)
+    pairs = ", ".join(
+        f"{name}={_format_value(attrs.get(name))}" for name in holder.names
+    )
     return IntegrityError(
         f"Cannot save {model} {pk!r}: {pairs} is taken by {model} "
         f"{holder.pk.decode(errors='replace')!r}. Choose another value, or change that "
@@ -300,7 +302,7 @@ def held_by_another(
     )
 
 
-def _shown(value: Any) -> str | None:
+def _format_value(value: Any) -> str | None:
     # The repr() of an int has 4300 digits at most.
     value = unwrapped(value)
     return text(value) if isinstance(value, int) else repr(value)

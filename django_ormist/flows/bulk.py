@@ -1,7 +1,6 @@
 """Flows of bulk_create(), bulk_save(), bulk_update() and save(update_fields=...)."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Iterable, Sequence
 from string import ascii_letters
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -10,14 +9,14 @@ from ..connections import connections
 from ..crypto import get_random_string
 from ..exceptions import FieldError, IntegrityError
 from ..keys import object_key
-from ..operations.batches import Link, NewObject, insert_many
+from ..operations.batches import Link, NewObject, batched, insert_many
 from ..operations.operation import Flow, Operation, SignalEvent
 from ..operations.repair import purge_index
 from ..operations.replies import Reply, mistyped
 from ..queries.matching import matcher
 from ..storable import unwrapped
 from . import save as save_flows
-from .attempt import INSERT, UPSERT, SaveAttempt, SaveOptions, held_by_another
+from .attempt import INSERT, UPSERT, SaveAttempt, SaveOptions, unique_conflict_error
 from .guards import Guard, guard_of
 from .pending import PendingSave, current, refuse
 from .update import Action, BatchUpdate, StoredObject
@@ -28,50 +27,54 @@ if TYPE_CHECKING:
 
 M = TypeVar("M", bound="Model")
 
-BATCHES_A_TRIP = 10
+BATCHES_PER_ROUND_TRIP = 10
 
 
 def create(
     collection: "Collection[M]", objs: Iterable[M], batch_size: int | None
 ) -> Flow[list[M]]:
     """Flow that inserts new objects in atomic batches, and returns the objects."""
-    size = checked_size(batch_size)
-    instances = checked_objects(collection, objs)
+    size = validate_batch_size(batch_size)
+    instances = validate_objects(collection, objs)
     _check_ids(collection, instances)
-    if _are_collected(collection, instances, INSERT):
+    if _defer_saves(collection, instances, INSERT):
         return instances
     written = 0
-    for group in cut(batches_of(collection, instances, size), BATCHES_A_TRIP):
-        replies = yield insertions(collection, group)
+    for group in batched(
+        build_batches(collection, instances, size), BATCHES_PER_ROUND_TRIP
+    ):
+        replies = yield insert_operations(collection, group)
         for (some, new), reply in zip(group, replies, strict=True):
-            some, new, (code, fact) = yield from settled(collection, some, new, reply)
+            some, new, (code, fact) = yield from resolve_batch(
+                collection, some, new, reply
+            )
             if code is Reply.REFUSED:
-                raise _taken(collection, new[fact - 1].pk, written)
+                raise _id_taken_error(collection, new[fact - 1].pk, written)
             if code is Reply.UNIQUE_TAKEN:
                 refused, model = some[fact.number - 1], collection.model.__name__
-                error = held_by_another(model, refused.id, refused.attrs, fact)
-                raise IntegrityError(f"{error} {_so_far(written)}")
-            stored(collection, some, new, fact[0])
+                error = unique_conflict_error(model, refused.id, refused.attrs, fact)
+                raise IntegrityError(f"{error} {_progress(written)}")
+            mark_stored(collection, some, new, fact[0])
             written += len(some)
     return instances
 
 
-def batches_of(
+def build_batches(
     collection: "Collection[Any]", instances: Sequence["Model"], size: int
 ) -> list[tuple[list["Model"], list[NewObject]]]:
     """Return the objects in batches, each with its insertions."""
     codec, batches = connections[collection.db].codec, []
-    for some in cut(instances, size):
+    for some in batched(instances, size):
         for instance in some:
             instance.validate()
-        batches.append((some, [_new(instance, codec) for instance in some]))
+        batches.append((some, [_new_object(instance, codec) for instance in some]))
     return batches
 
 
-def insertions(
+def insert_operations(
     collection: "Collection[Any]",
     group: Sequence[tuple[Any, list[NewObject]]],
-    passes_over: bool = False,
+    skips_conflicts: bool = False,
     arbiter: tuple[str, ...] | None = None,
 ) -> list[Operation]:
     """Return the insertions of one round trip. Each requires those before it.
@@ -79,21 +82,23 @@ def insertions(
     The nonce distinguishes this request from others that insert the same objects.
     """
     if len(group) == 1:
-        return [insertion(collection, group[0][1], None, passes_over, arbiter)]
+        return [
+            insert_operation(collection, group[0][1], None, skips_conflicts, arbiter)
+        ]
     nonce, last = get_random_string(ascii_letters, 16), len(group) - 1
     return [
-        insertion(
-            collection, new, Link(nonce, place, place == last), passes_over, arbiter
+        insert_operation(
+            collection, new, Link(nonce, place, place == last), skips_conflicts, arbiter
         )
         for place, (_, new) in enumerate(group)
     ]
 
 
-def insertion(
+def insert_operation(
     collection: "Collection[Any]",
     new: list[NewObject],
     link: Link | None = None,
-    passes_over: bool = False,
+    skips_conflicts: bool = False,
     arbiter: tuple[str, ...] | None = None,
 ) -> Operation:
     """Return the insertion of a batch."""
@@ -105,20 +110,20 @@ def insertion(
         meta.is_indexed,
         meta.ordered,
         meta.unique,
-        passes_over,
+        skips_conflicts,
         arbiter,
     )
 
 
-def settled(
+def resolve_batch(
     collection: "Collection[Any]",
     some: list["Model"],
     new: list[NewObject],
     reply: tuple[Reply, Any],
-    passes_over: bool = False,
+    skips_conflicts: bool = False,
     arbiter: tuple[str, ...] | None = None,
 ) -> Flow[tuple[list["Model"], list[NewObject], tuple[Reply, Any]]]:
-    """Flow that returns a batch without expired objects, and its last answer.
+    """Flow that returns a batch without expired objects, and the last reply.
 
     The batch is sent again if it waited for another one, or if a conflict is gone.
     """
@@ -135,13 +140,13 @@ def settled(
             new = [each for i, each in enumerate(new) if i not in past]
             if not new:
                 return some, new, (Reply.DONE, (None, []))
-        reply = yield insertion(collection, new, None, passes_over, arbiter)
+        reply = yield insert_operation(collection, new, None, skips_conflicts, arbiter)
     if reply[0] is Reply.MISTYPED:
         raise mistyped(reply[1])
     return some, new, reply
 
 
-def stored(
+def mark_stored(
     collection: "Collection[Any]",
     some: Iterable["Model"],
     new: Iterable[NewObject],
@@ -155,13 +160,13 @@ def stored(
         instance._take(contents, image.packed, collection.db)
 
 
-def _new(instance: "Model", codec: str) -> NewObject:
+def _new_object(instance: "Model", codec: str) -> NewObject:
     image = instance._contents().image(instance._meta, codec)
     counters = {name: value for name, value in instance._counters.items() if value}
     return NewObject(instance.id, image, counters)
 
 
-def checked_objects(collection: "Collection[M]", objs: Iterable[M]) -> list[M]:
+def validate_objects(collection: "Collection[M]", objs: Iterable[M]) -> list[M]:
     """Return the objects as a list. Raises TypeError for one of another model."""
     model = collection.model
     instances = [each if type(each) is model else unwrapped(each) for each in objs]
@@ -186,14 +191,16 @@ def _check_ids(collection: "Collection[Any]", instances: Sequence["Model"]) -> N
         seen.add(instance.id)
 
 
-def _taken(collection: "Collection[Any]", pk: str, written: int) -> IntegrityError:
+def _id_taken_error(
+    collection: "Collection[Any]", pk: str, written: int
+) -> IntegrityError:
     return IntegrityError(
         f"Cannot insert {collection.model.__name__} {pk!r}: the id is taken. "
-        f"{_so_far(written)} Leave it out, and go on from there."
+        f"{_progress(written)} Leave it out, and go on from there."
     )
 
 
-def _so_far(written: int) -> str:
+def _progress(written: int) -> str:
     return (
         f"Nothing of its batch was written; {written} objects of the batches before it "
         "were."
@@ -204,19 +211,19 @@ def save(
     collection: "Collection[Any]", objs: Iterable["Model"], batch_size: int | None
 ) -> Flow[int]:
     """Flow that saves new and stored objects in batches, and returns their number."""
-    size = checked_size(batch_size)
-    instances, number = checked_objects(collection, objs), 0
-    if _are_collected(collection, instances):
+    size = validate_batch_size(batch_size)
+    instances, number = validate_objects(collection, objs), 0
+    if _defer_saves(collection, instances):
         return len(instances)
     for instance in instances:
         instance.validate()
-    for some in cut(instances, size):
-        efforts = [SaveAttempt(instance, collection.db) for instance in some]
-        replies = yield [effort.operation() for effort in efforts]
+    for some in batched(instances, size):
+        attempts = [SaveAttempt(instance, collection.db) for instance in some]
+        replies = yield [attempt.operation() for attempt in attempts]
         errors = []
-        for effort, reply in zip(efforts, replies, strict=True):
+        for attempt, reply in zip(attempts, replies, strict=True):
             try:
-                yield from effort.settle(reply)
+                yield from attempt.resolve(reply)
             except IntegrityError as error:
                 errors.append(error)
         number += len(some) - len(errors)
@@ -233,17 +240,17 @@ def update(
 ) -> Flow[int]:
     """Flow that stores only these fields of stored objects, and returns the number."""
     refuse(collection.db, "bulk_update()")
-    names = checked_fields(collection.model, fields)
-    instances = {each.id: each for each in checked_objects(collection, objs)}
+    names = validate_fields(collection.model, fields)
+    instances = {each.id: each for each in validate_objects(collection, objs)}
     if not names:
         raise ValueError("Field names must be given to bulk_update().")
     if collection.query.is_sliced:
         raise TypeError("Cannot filter a query once a slice has been taken.")
-    pks, size = [pk.encode() for pk in instances], checked_size(batch_size)
-    return (yield from _store(collection, instances, names, size).made(pks))
+    pks, size = [pk.encode() for pk in instances], validate_batch_size(batch_size)
+    return (yield from _field_update(collection, instances, names, size).run(pks))
 
 
-def _store(
+def _field_update(
     collection: "Collection[Any]",
     instances: dict[str, "Model"],
     names: set[str],
@@ -260,8 +267,8 @@ def _store(
         if not matches(found.pk, found.old):
             return Action.LEAVE
         if guard is not None and not guard.admits(found.pk, found.old):
-            raise guard.overtaken(instances[found.pk])
-        put(instances[found.pk], found, names)
+            raise guard.refuse(instances[found.pk])
+        copy_fields(instances[found.pk], found, names)
         return Action.WRITE
 
     def done(found: StoredObject) -> None:
@@ -276,9 +283,15 @@ def _store(
         instance._assigned.difference_update(names)
 
     meta, codec = collection.model._meta, connections[collection.db].codec
-    moves = "tags" in names or any(map(meta.has_index, names))
+    changes_index = "tags" in names or any(map(meta.has_index, names))
     return BatchUpdate(
-        collection.space, meta, codec, rewrite, done=done, moves=moves, size=size
+        collection.space,
+        meta,
+        codec,
+        rewrite,
+        done=done,
+        changes_index=changes_index,
+        size=size,
     )
 
 
@@ -298,7 +311,7 @@ def save_fields(
             "update_fields goes with neither force_insert nor strict: it stores "
             "fields of an object that is there, whatever others changed of it."
         )
-    names = checked_fields(type(instance), update_fields)
+    names = validate_fields(type(instance), update_fields)
     if not names:
         return
     if guard_of(instance, using) is None or current(using) is None:
@@ -319,14 +332,14 @@ def _store_fields(instance: "Model", using: str, names: set[str]) -> Flow[None]:
             signals.pre_save, model, {"instance": instance, "using": using}
         )
     collection, pk = model._base_manager.using(using), instance.id.encode()
-    changes = _store(collection, {instance.id: instance}, names, guard=guard)
+    batch = _field_update(collection, {instance.id: instance}, names, guard=guard)
     if instance._packed is not None and instance._using == using:
-        number = yield from changes.made([], [(pk, instance._packed, None)])
+        number = yield from batch.run([], [(pk, instance._packed, None)])
     else:
-        number = yield from changes.made([pk])
+        number = yield from batch.run([pk])
     if guard is not None:
         if not number:
-            raise guard.overtaken(instance)
+            raise guard.refuse(instance)
         guard.is_met = True
     if not number:
         raise model.NotUpdated(
@@ -338,7 +351,7 @@ def _store_fields(instance: "Model", using: str, names: set[str]) -> Flow[None]:
         yield SignalEvent(signals.post_save, model, arguments)
 
 
-def checked_fields(model: "type[Model]", fields: Iterable[str]) -> set[str]:
+def validate_fields(model: "type[Model]", fields: Iterable[str]) -> set[str]:
     """Return the names of attributes, counters, "tags" or "expire".
 
     Raises TypeError, ValueError.
@@ -355,7 +368,7 @@ def checked_fields(model: "type[Model]", fields: Iterable[str]) -> set[str]:
     return names
 
 
-def put(instance: "Model", found: StoredObject, names: Iterable[str]) -> None:
+def copy_fields(instance: "Model", found: StoredObject, names: Iterable[str]) -> None:
     """Copy these fields from an instance to a stored object, and remove absent ones."""
     contents = found.contents
     for name in names:
@@ -372,7 +385,7 @@ def put(instance: "Model", found: StoredObject, names: Iterable[str]) -> None:
             contents.attrs.pop(name, None)
 
 
-def _are_collected(
+def _defer_saves(
     collection: "Collection[Any]",
     instances: Sequence["Model"],
     options: SaveOptions = UPSERT,
@@ -389,17 +402,10 @@ def _are_collected(
     return True
 
 
-def checked_size(batch_size: int | None) -> int:
+def validate_batch_size(batch_size: int | None) -> int:
     """Return the number of objects per batch. Raises ValueError."""
     if batch_size is None:
         return 100
     if not isinstance(batch_size, int) or not 1 <= batch_size <= 1000:
         raise ValueError(f"batch_size must be 1 to 1000, not {batch_size!r}.")
     return batch_size
-
-
-def cut(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
-    """Yield the items in lists of *size*. The last one may be shorter."""
-    rest = iter(items)
-    while some := list(islice(rest, size)):
-        yield some

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ..connections import connections
 from ..exceptions import FieldError, IntegrityError
 from ..keys import Space, object_key
-from ..operations.batches import Obstacle
+from ..operations.batches import Obstacle, batched
 from ..operations.objects import pk_of
 from ..operations.operation import Flow
 from . import bulk
-from .attempt import CorruptionGuard, held_by_another
+from .attempt import CorruptionGuard, unique_conflict_error
 from .pending import refuse
 from .record import Record
 from .update import Action, BatchUpdate, StoredObject
@@ -68,7 +68,7 @@ def on_conflict(
         )
     if not unique_fields:
         raise ValueError("Unique fields that can trigger the upsert must be provided.")
-    fields = bulk.checked_fields(collection.model, update_fields)
+    fields = bulk.validate_fields(collection.model, update_fields)
     names = tuple("id" if name == "pk" else name for name in unique_fields)
     meta = collection.model._meta
     known = {frozenset(each): each for each in (PRIMARY_KEY, *meta.unique)}
@@ -81,13 +81,13 @@ def on_conflict(
     return OnConflict(frozenset(fields), known[frozenset(names)])
 
 
-def created(
+def bulk_create(
     collection: "Collection[M]",
     objs: Iterable[M],
     batch_size: int | None,
     options: tuple[Any, ...],
 ) -> Flow[list[M]]:
-    """Flow of bulk_create() with the options of on_conflict()."""
+    """Flow that inserts new objects. options: see on_conflict()."""
     on = on_conflict(collection, *options)
     if on is None:
         return bulk.create(collection, objs, batch_size)
@@ -108,19 +108,19 @@ def create(
     Returns all objects.
     """
     refuse(collection.db, "bulk_create() with conflicts")
-    size = bulk.checked_size(batch_size)
-    instances = bulk.checked_objects(collection, objs)
-    waiting: Sequence[Model] = instances
-    disagreements = CorruptionGuard(collection.model._meta)
-    while waiting:
-        refused = yield from _insert(collection, waiting, size, on)
+    size = bulk.validate_batch_size(batch_size)
+    instances = bulk.validate_objects(collection, objs)
+    rest: Sequence[Model] = instances
+    corruption = CorruptionGuard(collection.model._meta)
+    while rest:
+        refused = yield from _insert(collection, rest, size, on)
         if not on.fields:
             break
-        waiting = yield from _update(collection, refused, on, disagreements)
+        rest = yield from _update(collection, refused, on, corruption)
     return instances
 
 
-def _apart(instances: Sequence["Model"]) -> Iterator[list["Model"]]:
+def _unique_runs(instances: Sequence["Model"]) -> Iterator[list["Model"]]:
     """Return the objects in order, in lists without duplicate ids.
 
     A second object of an id then conflicts with the first, like any stored object.
@@ -144,18 +144,18 @@ def _insert(
     refused: Refused = []
     batches = [
         batch
-        for some in _apart(instances)
-        for batch in bulk.batches_of(collection, some, size)
+        for some in _unique_runs(instances)
+        for batch in bulk.build_batches(collection, some, size)
     ]
-    for group in bulk.cut(batches, bulk.BATCHES_A_TRIP):
-        replies = yield bulk.insertions(collection, group, True, on.arbiter)
+    for group in batched(batches, bulk.BATCHES_PER_ROUND_TRIP):
+        replies = yield bulk.insert_operations(collection, group, True, on.arbiter)
         for (some, new), reply in zip(group, replies, strict=True):
-            some, new, (_, (now_ms, obstacles)) = yield from bulk.settled(
+            some, new, (_, (now_ms, obstacles)) = yield from bulk.resolve_batch(
                 collection, some, new, reply, True, on.arbiter
             )
             against = {each.number: each for each in obstacles}
             written = [i for i in range(len(some)) if i not in against]
-            bulk.stored(
+            bulk.mark_stored(
                 collection,
                 [some[i] for i in written],
                 [new[i] for i in written],
@@ -169,7 +169,7 @@ def _update(
     collection: "Collection[Any]",
     refused: Refused,
     on: OnConflict,
-    disagreements: CorruptionGuard,
+    corruption: CorruptionGuard,
 ) -> Flow[list["Model"]]:
     """Flow that updates conflicting objects.
 
@@ -177,35 +177,37 @@ def _update(
     """
     wanted: dict[str, list[Model]] = {}
     for instance, obstacle in refused:
-        wanted.setdefault(_target(collection.space, instance, obstacle, on), []).append(
-            instance
-        )
+        wanted.setdefault(
+            _target_id(collection.space, instance, obstacle, on), []
+        ).append(instance)
     rest = {id(instance): instance for instance, _ in refused}
-    values = {id(each): _value(each, on) for each, _ in refused}
+    values = {id(each): _unique_value(each, on) for each, _ in refused}
 
     def rewrite(found: StoredObject) -> Action:
         held = found.old.unique.get(on.unique)
         mine = [each for each in wanted[found.pk] if values[id(each)] == held]
         for instance in mine:
-            bulk.put(instance, found, on.fields)
+            bulk.copy_fields(instance, found, on.fields)
         if not mine:
-            disagreements.note(object_key(collection.space, found.pk), found.packed)
+            corruption.note(object_key(collection.space, found.pk), found.packed)
         return Action.WRITE if mine else Action.LEAVE
 
     def done(found: StoredObject) -> None:
         for instance in wanted[found.pk]:
             if values[id(instance)] == found.old.unique.get(on.unique):
-                _become(instance, found, collection)
+                _adopt(instance, found, collection)
                 del rest[id(instance)]
 
     meta, codec = collection.model._meta, connections[collection.db].codec
     has_counters = bool(meta.counters)
-    changes = BatchUpdate(collection.space, meta, codec, rewrite, has_counters, done)
-    yield from changes.made([pk.encode() for pk in wanted])
+    batch = BatchUpdate(collection.space, meta, codec, rewrite, has_counters, done)
+    yield from batch.run([pk.encode() for pk in wanted])
     return list(rest.values())
 
 
-def _target(space: Space, instance: "Model", obstacle: Obstacle, on: OnConflict) -> str:
+def _target_id(
+    space: Space, instance: "Model", obstacle: Obstacle, on: OnConflict
+) -> str:
     """Return the id of the object to update.
 
     Raises IntegrityError if *on* excludes it.
@@ -217,18 +219,18 @@ def _target(space: Space, instance: "Model", obstacle: Obstacle, on: OnConflict)
             f"unique_fields is {list(on.unique)}. Choose another id."
         )
     if holder is not None and on.unique != holder.names:
-        raise held_by_another(model, instance.id, instance.attrs, holder)
+        raise unique_conflict_error(model, instance.id, instance.attrs, holder)
     return instance.id if holder is None else pk_of(holder.pk, space)
 
 
-def _value(instance: "Model", on: OnConflict) -> bytes | None:
+def _unique_value(instance: "Model", on: OnConflict) -> bytes | None:
     """Return the unique value as it is indexed, or None for an id."""
     if on.unique == PRIMARY_KEY:
         return None
     return instance._contents().stored_image(b"", instance._meta).unique.get(on.unique)
 
 
-def _become(
+def _adopt(
     instance: "Model", found: StoredObject, collection: "Collection[Any]"
 ) -> None:
     """Give the instance the id and state of the object that was updated."""

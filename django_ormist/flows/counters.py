@@ -8,10 +8,10 @@ from ..keys import object_key
 from ..operations import objects
 from ..operations.operation import Flow
 from ..operations.replies import Reply
-from .attempt import held_by_another
+from .attempt import unique_conflict_error
 from .pending import refuse
 from .record import Record
-from .save import gone, rebase
+from .save import does_not_exist, rebase
 
 if TYPE_CHECKING:
     from ..models.base import Model
@@ -30,7 +30,7 @@ def increment(instance: "Model", using: str, name: str, by: Any) -> Flow[Any]:
     space = instance._meta.space(using)
     value = yield objects.increment(space, instance.id, name, by)
     if value is None:
-        raise gone(instance)
+        raise does_not_exist(instance)
     instance._counters[name] = value
     instance._assigned.discard(name)
     return value
@@ -47,7 +47,7 @@ def _increment_attribute(
     while stored is not None:
         found = Record.of(stored, key)
         held = found.attrs.get(name)
-        value = _sum(meta.object_name, name, 0 if held is None else held, by)
+        value = _add(meta.object_name, name, 0 if held is None else held, by)
         old = found.stored_image(stored, meta)
         new = Record({**found.attrs, name: value}, found.tags, found.expire_at_ms)
         image = new.image(meta, codec)
@@ -63,12 +63,12 @@ def _increment_attribute(
             rebase(instance, new, image.packed, key, using, {name})
             return value
         if code is Reply.UNIQUE_TAKEN:
-            raise held_by_another(meta.object_name, instance.id, new.attrs, seen)
+            raise unique_conflict_error(meta.object_name, instance.id, new.attrs, seen)
         stored = seen if code is Reply.REFUSED else None
-    raise gone(instance)
+    raise does_not_exist(instance)
 
 
-def _sum(model: str, name: str, value: Any, by: Any) -> Any:
+def _add(model: str, name: str, value: Any, by: Any) -> Any:
     is_number = isinstance(value, int | float | Decimal) and not isinstance(value, bool)
     if not is_number:
         raise TypeError(

@@ -49,19 +49,19 @@ def explain(
         raise ValueError(f"Unknown options: {', '.join(sorted(options))}")
     query, space = collection.query, collection.space
     lines = [
-        f"{collection.model._meta.label}: {_condition(query.condition)}",
-        _order(query),
+        f"{collection.model._meta.label}: {_describe(query.condition)}",
+        _describe_order(query),
     ]
     if query.is_empty:
         return "\n".join((*lines, "Nothing can match: the server is not collection."))
     is_page = query.limit is not None and query.limit <= LARGEST_PAGE
     limit = query.limit or 0 if is_page else 0
-    told, looked = yield query_page(space, query, limit, "explain", tuple)
-    for how, name, size in zip(told[::3], told[1::3], told[2::3], strict=True):
+    steps, examined = yield query_page(space, query, limit, "explain", tuple)
+    for how, name, size in zip(steps[::3], steps[1::3], steps[2::3], strict=True):
         short = name.removeprefix(space.base).decode(errors="backslashreplace")
         lines.append(f"  {_WORDS[how]}: {_NAMES.get(short, short)} ({size})")
     if is_page:
-        lines.append(f"{looked} ids were looked at.")
+        lines.append(f"{examined} ids were looked at.")
     else:
         lines.append(f"A list: its ids first, then {LARGEST_PAGE} objects a command.")
     return "\n".join(lines)
@@ -77,7 +77,7 @@ _NAMES = {
 }
 
 
-def _order(query: Query) -> str:
+def _describe_order(query: Query) -> str:
     names = [("-" if o.is_descending else "") + o.name for o in query.order]
     text = "Order: " + (", ".join(names) or "created")
     if query.is_reversed:
@@ -87,28 +87,28 @@ def _order(query: Query) -> str:
     return text
 
 
-def _condition(condition: Condition, is_inner: bool = False) -> str:
+def _describe(condition: Condition, is_inner: bool = False) -> str:
     match condition:
         case Term(term):
             return f"{_MARKS.get(term[:1], '')}{unmarked(term)!r}"
         case Range(name, low, high):
-            return _range(name, low, high)
+            return _describe_range(name, low, high)
         case Ids(pks):
             return f"{len(pks)} ids"
         case Holds(names, value):
             text = value[2:].decode() if value.startswith(b"t:") else "a long value"
             return f"{', '.join(names)} = {text!r}"
         case Not(part):
-            return f"not {_condition(part, True)}"
+            return f"not {_describe(part, True)}"
     if condition == EVERYTHING:
         return "everything"
     joins = {And: " and ", Or: " or "}
     join = joins.get(type(condition), " xor ")
-    text = join.join(_condition(part, True) for part in condition.parts)
+    text = join.join(_describe(part, True) for part in condition.parts)
     return f"({text})" if is_inner else text or "nothing"
 
 
-def _range(name: str, low: bytes, high: bytes) -> str:
+def _describe_range(name: str, low: bytes, high: bytes) -> str:
     """Return a range of sort keys in words, with values as bounds where possible."""
     if not low and high == AFTER:
         return f"has {name}"

@@ -25,19 +25,19 @@ CHUNK = 1000
 """The default of iterator(chunk_size=...): objects in memory at a time."""
 
 
-def parts(collection: "LazyResults[T]", query: Query) -> Flow[list[T]]:
+def fetch(collection: "LazyResults[T]", query: Query) -> Flow[list[T]]:
     """Flow that returns a result for each object of a query, in order."""
     rows = yield from search.rows(collection.space, query, collection._has_counters)
-    return collection._made(rows)
+    return collection._build(rows)
 
 
-def parts_of(collection: "LazyResults[T]", pks: Sequence[bytes]) -> Flow[list[T]]:
+def fetch_by_ids(collection: "LazyResults[T]", pks: Sequence[bytes]) -> Flow[list[T]]:
     """Flow that returns a result for each of these ids that is stored.
 
     One round trip.
     """
     rows = yield from search.rows_of(collection.space, pks, collection._has_counters)
-    return collection._made(rows)
+    return collection._build(rows)
 
 
 def get(
@@ -48,7 +48,7 @@ def get(
     Raises DoesNotExist, MultipleObjectsReturned.
     """
     query = _get_query(collection, pk, lookups)
-    return _there(collection, (yield from _at_most_one(collection, query)))
+    return _require(collection, (yield from _fetch_at_most_one(collection, query)))
 
 
 def get_or_none(
@@ -63,29 +63,29 @@ def one_or_none(collection: "LazyResults[T]", query: Query) -> Flow[T | None]:
 
     Raises MultipleObjectsReturned.
     """
-    found = yield from _at_most_one(collection, query)
+    found = yield from _fetch_at_most_one(collection, query)
     return found[0] if found else None
 
 
-def of_id(collection: "LazyResults[T]", pk: str) -> Flow[T | None]:
+def get_by_id(collection: "LazyResults[T]", pk: str) -> Flow[T | None]:
     """Flow that returns the object of this id if the collection has it, or None."""
-    if collection.query.pks is None and _is_by_pk(collection.query):
-        found = yield from _by_pk(collection, pk)
+    if collection.query.pks is None and _is_unfiltered(collection.query):
+        found = yield from _load(collection, pk)
         return found[0] if found else None
     return (yield from get_or_none(collection, (pk,), {}))
 
 
-def _at_most_one(collection: "LazyResults[T]", query: Query) -> Flow[list[T]]:
+def _fetch_at_most_one(collection: "LazyResults[T]", query: Query) -> Flow[list[T]]:
     """Flow that returns a list of at most one object.
 
     Raises MultipleObjectsReturned.
     """
-    if query.pks is not None and len(query.pks) == 1 and _is_by_pk(query):
-        return (yield from _by_pk(collection, next(iter(query.pks))))
+    if query.pks is not None and len(query.pks) == 1 and _is_unfiltered(query):
+        return (yield from _load(collection, next(iter(query.pks))))
     if query.is_sliced:
-        found = yield from collection._parts(query)
+        found = yield from collection._fetch(query)
     else:
-        found = yield from collection._parts(query.slice(0, _SHOWN + 1))
+        found = yield from collection._fetch(query.slice(0, _SHOWN + 1))
     if len(found) > 1:
         number = len(found) if len(found) <= _SHOWN else f"more than {_SHOWN}"
         name = collection.model._meta.object_name
@@ -95,7 +95,7 @@ def _at_most_one(collection: "LazyResults[T]", query: Query) -> Flow[list[T]]:
     return found
 
 
-def _there(collection: "LazyResults[T]", found: list[T]) -> T:
+def _require(collection: "LazyResults[T]", found: list[T]) -> T:
     """Return the first object found. Raises DoesNotExist."""
     if not found:
         model = collection.model
@@ -125,11 +125,11 @@ def _get_query(
     return query.narrow((), pks) if pk else query
 
 
-def _is_by_pk(query: Query) -> bool:
+def _is_unfiltered(query: Query) -> bool:
     return not (query.terms or query.conditions or query.is_sliced)
 
 
-def _by_pk(collection: "LazyResults[T]", pk: str) -> Flow[list[T]]:
+def _load(collection: "LazyResults[T]", pk: str) -> Flow[list[T]]:
     """Flow that returns a list of the object of this id. A GET without counters."""
     space = collection.space
     if collection._has_counters:
@@ -141,21 +141,21 @@ def _by_pk(collection: "LazyResults[T]", pk: str) -> Flow[list[T]]:
         packed, counters = (yield objects.load(space, pk)), None
     if packed is None or (yield from is_past(packed)):
         return []
-    return collection._made([(pk.encode(), packed, counters)])
+    return collection._build([(pk.encode(), packed, counters)])
 
 
 def first(collection: "LazyResults[T]") -> Flow[T | None]:
     """Flow that returns the first object or None."""
     if collection._cache is not None:
         return collection._cache[0] if collection._cache else None
-    found = yield from collection._parts(collection.query.slice(0, 1))
+    found = yield from collection._fetch(collection.query.slice(0, 1))
     return found[0] if found else None
 
 
-def the_first(collection: "LazyResults[T]") -> Flow[T]:
+def first_or_raise(collection: "LazyResults[T]") -> Flow[T]:
     """Flow that returns the first object. Raises DoesNotExist."""
-    return _there(
-        collection, (yield from collection._parts(collection.query.slice(0, 1)))
+    return _require(
+        collection, (yield from collection._fetch(collection.query.slice(0, 1)))
     )
 
 
@@ -165,7 +165,7 @@ def last(collection: "LazyResults[T]") -> Flow[T | None]:
         return collection._cache[-1] if collection._cache else None
     if collection.query.is_sliced:
         raise TypeError("Cannot reverse a query once a slice has been taken.")
-    found = yield from collection._parts(collection.query.reverse().slice(0, 1))
+    found = yield from collection._fetch(collection.query.reverse().slice(0, 1))
     return found[0] if found else None
 
 
@@ -229,14 +229,14 @@ def in_bulk(
         lookups = {f"{name}__in": checked_ids("in_bulk()", id_list)}
         query = filter_query(query, collection.model._meta, (), lookups, collection.db)
     rows = yield from search.rows(collection.space, query, collection._has_counters)
-    found = zip(rows, collection._made(rows), strict=True)
+    found = zip(rows, collection._build(rows), strict=True)
     if is_by_pk:
         return {pk.decode(): part for (pk, _, _), part in found}
     keyed = ((unpack(packed)[0], part) for (_, packed, _), part in found)
     return {attrs[name]: part for attrs, part in keyed if name in attrs}
 
 
-def checked_chunk_size(chunk_size: int | None) -> int:
+def validate_chunk_size(chunk_size: int | None) -> int:
     """Return the size of a chunk. Raises ValueError for a size below 1."""
     if chunk_size is None:
         return CHUNK

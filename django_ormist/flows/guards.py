@@ -67,7 +67,7 @@ class Guard:
             and text(value) == text(instance.attrs.get(name))
         )
 
-    def overtaken(self, instance: "Model") -> StaleMatch:
+    def refuse(self, instance: "Model") -> StaleMatch:
         """Note that a write was refused, and return the error."""
         self.is_refused = True
         return StaleMatch(
@@ -86,7 +86,7 @@ def guard_of(instance: "Model", using: str) -> Guard | None:
 
 
 @contextmanager
-def guarded(instance: "Model", guard: Guard) -> Iterator[None]:
+def guard_first_write(instance: "Model", guard: Guard) -> Iterator[None]:
     """Require that the first write within the block meets the guard."""
     instance.__dict__["_guard"] = guard
     try:

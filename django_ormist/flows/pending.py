@@ -152,18 +152,18 @@ class PendingSave(SaveAttempt):
         is_merged = self.before.contents is not self.before.mine
         return stored == self.before.new.packed and not is_merged
 
-    def expected(self) -> bytes | None:
+    def expected_bytes(self) -> bytes | None:
         """Return the bytes that a strict save expects."""
         if self.before is None:
             return self.loaded
         return self.before.new.packed if self.before.is_stored else None
 
-    def is_due(self) -> bool:
+    def is_expired(self) -> bool:
         """Whether its expiration time is past. It then deletes the object."""
         deadline = self.contents.expire_at_ms
         return deadline is not None and remaining_ms(deadline) <= 0
 
-    def applied(self, now_ms: bytes) -> None:
+    def apply(self, now_ms: bytes | None) -> None:
         """Set the stored state on the instance, which keeps its later changes.
 
         now_ms: see Image.written_at().
@@ -180,7 +180,7 @@ class PendingSave(SaveAttempt):
         stored = replace(self.contents, expire_at_ms=new.expire_at_ms)
         now, assigned = instance._contents(), set(instance._assigned)
         if self.contents is not self.mine or new is not self.new:
-            now = now.rebased(self.mine, stored)
+            now = now.rebase_on(self.mine, stored)
         instance._take(now, new.packed, self.using)
         for name in assigned:
             if instance._counters[name] != self.values.get(name):
@@ -205,7 +205,7 @@ class PendingDelete:
         space = instance._meta.space(using)
         return cls(instance, using, instance.id, space, loaded)
 
-    def applied(self, now_ms: bytes) -> None:
+    def apply(self, now_ms: bytes) -> None:
         """Mark the instance as not stored."""
         if self.instance.id == self.pk:
             self.instance._forget()

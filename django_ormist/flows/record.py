@@ -37,7 +37,7 @@ class Record:
 
     def all_tags(self, meta: Schema) -> list[str]:
         """Return the explicit tags, then ``name:text`` of each indexed attribute."""
-        return object_tags(self._indexed(meta), self.tags, meta.indexes)
+        return object_tags(self._select_indexed(meta), self.tags, meta.indexes)
 
     def terms(self, meta: Schema) -> list[str]:
         """Return the index terms of explicit tags, then of indexed attributes.
@@ -46,9 +46,9 @@ class Record:
         """
         if not meta.is_indexed:
             return []
-        return object_terms(self._indexed(meta), self.tags, meta.indexes)
+        return object_terms(self._select_indexed(meta), self.tags, meta.indexes)
 
-    def _indexed(self, meta: Schema) -> dict[str, Any]:
+    def _select_indexed(self, meta: Schema) -> dict[str, Any]:
         """Return the attributes that may be indexed. Raises ValueError."""
         if meta.indexes_all:  # the names in Meta.index_attrs were checked there
             for name in self.attrs:
@@ -66,7 +66,7 @@ class Record:
 
     def image(self, meta: Schema, codec: str) -> Image:
         """Return the image to store. Raises TypeError, ValueError."""
-        packed = self.packed(codec)
+        packed = self.pack(codec)
         for names in meta.unique:
             self._check_unique(meta, names)
         terms = self.terms(meta)
@@ -81,14 +81,14 @@ class Record:
             terms = list(dict.fromkeys(map(unmarked, terms)))
         return self._image(packed, terms, meta)
 
-    def renewed(self, packed: bytes, meta: Schema) -> Image | None:
+    def upgrade_image(self, packed: bytes, meta: Schema) -> Image | None:
         """Return the image in the present layout, or None if these bytes have it."""
         terms = self.terms(meta)
         if is_marked(packed) or not any_marked(terms):
             return None
         return self._image(mark(packed), terms, meta)
 
-    def without_counters(
+    def split_counters(
         self, packed: bytes, meta: Schema
     ) -> tuple[Image | None, dict[str, int]]:
         """Return the image without attributes that are counters now, and the counters.
@@ -126,12 +126,12 @@ class Record:
 
     def image_like(self, old: Image, codec: str) -> Image:
         """Return the image if its index entries are known to be those of *old*."""
-        packed = self.packed(codec)
+        packed = self.pack(codec)
         if is_marked(old.packed):
             packed = mark(packed)
         return Image(packed, old.suffixes, self.expire_at_ms, old.sort_keys, old.unique)
 
-    def packed(self, codec: str) -> bytes:
+    def pack(self, codec: str) -> bytes:
         """Return the contents as bytes."""
         return pack(self.attrs, self.tags, self.expire_at_ms, codec)
 
@@ -147,7 +147,7 @@ class Record:
             )
         )
 
-    def take(self, other: "Record", names: Iterable[str]) -> None:
+    def copy_fields(self, other: "Record", names: Iterable[str]) -> None:
         """Copy these names from *other*: attributes, "tags" or "expire"."""
         for name in names:
             if name in other.attrs:
@@ -169,7 +169,7 @@ class Record:
                     "number, a date or a UUID."
                 )
 
-    def rebased(self, base: "Record", stored: "Record") -> "Record":
+    def rebase_on(self, base: "Record", stored: "Record") -> "Record":
         """Return the changes of *self* since *base*, applied to the stored contents.
 
         Attributes are merged one by one, tags as a set, the expiration like an

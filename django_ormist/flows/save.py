@@ -40,16 +40,16 @@ def save(
     if block is not None:
         block.entries.append(PendingSave(instance, using, options))
         return
-    effort = SaveAttempt(instance, using, options)
-    if options.force_update and effort.loaded is None:
-        effort.expect((yield objects.load(effort.space, instance.id)))
-        if effort.stored is None:
-            raise effort.not_updated()
-    if effort.guard is not None and (refusal := effort.refusal(effort.loaded)):
-        raise refusal
-    is_stored = yield from effort.settle((yield effort.operation()))
+    attempt = SaveAttempt(instance, using, options)
+    if options.force_update and attempt.loaded is None:
+        attempt.rebase_on((yield objects.load(attempt.space, instance.id)))
+        if attempt.stored is None:
+            raise attempt.not_updated_error()
+    if attempt.guard is not None and (error := attempt.error_for(attempt.loaded)):
+        raise error
+    is_stored = yield from attempt.resolve((yield attempt.operation()))
     if is_stored and signals.are_heard(signals.post_save, model):
-        is_new = effort.stored is None
+        is_new = attempt.stored is None
         arguments = {"instance": instance, "using": using, "created": is_new}
         yield SignalEvent(signals.post_save, model, arguments)
 
@@ -117,22 +117,22 @@ def refresh(
         )
     refuse_refresh(instance, using)
     collection = source.using(using)
-    found = yield from fetch.of_id(collection, instance.id)
+    found = yield from fetch.get_by_id(collection, instance.id)
     if found is None:
-        raise gone(instance)
+        raise does_not_exist(instance)
     contents = Record(found.attrs, found._tags, found._expire_at_ms)
     if names is None:
         instance._take(contents, found._packed, using)
         renewed = meta.counters
     else:
-        _renew(instance, contents, found._packed, using, names)
+        _refresh_fields(instance, contents, found._packed, using, names)
         renewed = meta.counters & names
     for name in renewed:
         instance._counters[name] = found._counters.get(name, 0)
     instance._assigned.difference_update(renewed)
 
 
-def _renew(
+def _refresh_fields(
     instance: "Model", stored: Record, packed: bytes, using: str, names: set[str]
 ) -> None:
     """Set these names of the instance to their stored values.
@@ -145,9 +145,9 @@ def _renew(
         base = Record.of(instance._packed, key)
     mine, assigned = instance._contents(), set(instance._assigned)
     for contents in (base, mine):
-        contents.take(stored, names)
+        contents.copy_fields(stored, names)
     if not base.equals(stored):
-        packed = base.packed(connections[using].codec)
+        packed = base.pack(connections[using].codec)
     instance._take(mine, packed, using)
     instance._assigned.update(assigned)
 
@@ -167,7 +167,7 @@ def rebase(
     base, assigned = Record({}, [], None), set(instance._assigned)
     if instance._packed is not None and instance._using == using:
         base = Record.of(instance._packed, key)
-    mine = instance._contents().rebased(base, new)
+    mine = instance._contents().rebase_on(base, new)
     for name in fields & new.attrs.keys():
         mine.attrs[name] = new.attrs[name]
     for name in fields - new.attrs.keys():
@@ -180,7 +180,7 @@ def rebase(
     instance._assigned.update(assigned)
 
 
-def gone(instance: "Model") -> Exception:
+def does_not_exist(instance: "Model") -> Exception:
     """Return the error for an object that does not exist."""
     return type(instance).DoesNotExist(
         f"{instance._meta.object_name} {instance.id!r} does not exist."

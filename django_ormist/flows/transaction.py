@@ -60,7 +60,7 @@ class Atomic:
         if kind is not None:
             block.discard()
         elif block.end():
-            with _explained(block):
+            with _explain_cross_slot(block):
                 run(commit(block), self.using)
 
     async def __aenter__(self) -> None:
@@ -76,7 +76,7 @@ class Atomic:
         if kind is not None:
             block.discard()
         elif block.end():
-            with _explained(block):
+            with _explain_cross_slot(block):
                 await arun(commit(block), self.using)
 
     def __call__(self, function: F) -> F:
@@ -120,36 +120,36 @@ def atomic(using: Any = None, durable: bool = False) -> Any:
 
 def commit(block: Transaction) -> Flow[None]:
     """Flow that applies the writes of a block. One round trip without a conflict."""
-    chains = object_writes(block.entries)
-    if len(chains) > MOST_OBJECTS:
+    groups = group_by_object(block.entries)
+    if len(groups) > MOST_OBJECTS:
         raise NotSupportedError(
             f"An atomic() block writes at most {MOST_OBJECTS} objects, not "
-            f"{len(chains)}: the server does nothing else meanwhile. Write fewer, or "
+            f"{len(groups)}: the server does nothing else meanwhile. Write fewer, or "
             "use bulk_create() outside a block."
         )
-    is_applied, now_ms = not chains, b""
+    is_applied, now_ms = not groups, b""
     while not is_applied:
-        doubtful = [chain for chain in chains if not chain.is_planned()]
-        found = yield [objects.load(chain.space, chain.pk) for chain in doubtful]
-        for chain, stored in zip(doubtful, found, strict=True):
-            chain.know(stored)
-            chain.is_planned()
-        chains.sort(key=lambda chain: chain.place)  # objects are new in this order
-        parts = [(chain, chain.part()) for chain in chains]
-        parts += [(chain, guard) for chain in chains for guard in chain.guards()]
+        unknown = [writes for writes in groups if not writes.plan()]
+        found = yield [objects.load(writes.space, writes.pk) for writes in unknown]
+        for writes, stored in zip(unknown, found, strict=True):
+            writes.set_stored(stored)
+            writes.plan()
+        groups.sort(key=lambda writes: writes.position)  # objects are new in this order
+        parts = [(writes, writes.operation()) for writes in groups]
+        parts += [(writes, guard) for writes in groups for guard in writes.guards()]
         step = commit_operations.commit([part for _, part in parts])
         is_applied, answers, now_ms = yield step
-        for place, (code, fact) in answers.items():
-            yield from parts[place][0].take(code, fact)
-    for chain in chains:
-        chain.applied(now_ms)
+        for position, (code, fact) in answers.items():
+            yield from parts[position][0].handle_reply(code, fact)
+    for writes in groups:
+        writes.apply(now_ms)
     for entry in block.entries:
-        notice = _notice(entry)
-        if notice is not None:
-            yield notice
+        event = _post_signal(entry)
+        if event is not None:
+            yield event
 
 
-def _notice(entry: PendingSave | PendingDelete) -> SignalEvent | None:
+def _post_signal(entry: PendingSave | PendingDelete) -> SignalEvent | None:
     model = type(entry.instance)
     arguments: dict[str, Any] = {"instance": entry.instance, "using": entry.using}
     if isinstance(entry, PendingDelete):
@@ -163,7 +163,7 @@ def _notice(entry: PendingSave | PendingDelete) -> SignalEvent | None:
 
 
 @contextmanager
-def _explained(block: Transaction) -> Iterator[None]:
+def _explain_cross_slot(block: Transaction) -> Iterator[None]:
     """Raise NotSupportedError if a Cluster keeps the objects in several slots."""
     try:
         yield
@@ -180,8 +180,8 @@ class ObjectWrites:
     """The saves and deletions of one object in a block, in order.
 
     stored: the bytes that are assumed to be stored. is_known: whether the server
-    confirmed them. place: the position of the save that creates the object, among all
-    entries.
+    confirmed them. position: that of the save that creates the object, among all
+    entries of the block.
     """
 
     def __init__(self, first: Entry) -> None:
@@ -189,58 +189,58 @@ class ObjectWrites:
         self.meta = first.instance._meta
         self.stored = first.loaded
         self.is_known = False
-        self.is_folded = False
-        self.place = 0
+        self.is_planned = False
+        self.position = 0
         self.entries: list[Entry] = []
-        self.places: list[int] = []
+        self.positions: list[int] = []
         self.latest: dict[int, Entry] = {}
         """By instance: the one that says what is stored of it in the end."""
 
-    def add(self, entry: Entry, place: int) -> None:
-        """Add an entry, the *place*-th of the block."""
+    def add(self, entry: Entry, position: int) -> None:
+        """Add an entry, the *position*-th of the block."""
         before = self.latest.get(id(entry.instance))
         if isinstance(entry, PendingSave) and before is not None:
             entry.follow(before)
         self.latest[id(entry.instance)] = entry
         self.entries.append(entry)
-        self.places.append(place)
+        self.positions.append(position)
 
-    def is_planned(self) -> bool:
+    def plan(self) -> bool:
         """Plan each entry on top of the one before. Return False if *stored* is needed.
 
         Expiration is decided by the local clock, for the last save by the server's.
         Raises the errors of save(): IntegrityError, NotUpdated, ConflictError.
         """
-        if self.is_folded:
+        if self.is_planned:
             return True
         stored, found, last = self.stored, None, self.entries[-1]
-        for entry, place in zip(self.entries, self.places, strict=True):
+        for entry, position in zip(self.entries, self.positions, strict=True):
             if not isinstance(entry, PendingSave):
                 stored = found = None
                 continue
             if stored is None:
-                self.place = place
-            refusal = entry.refusal(stored)
-            if refusal is not None and not self.is_known:
+                self.position = position
+            error = entry.error_for(stored)
+            if error is not None and not self.is_known:
                 return False
-            if refusal is not None:
-                raise refusal
-            entry.expect(stored, found)
-            entry.is_stored = entry is last or not entry.is_due()
+            if error is not None:
+                raise error
+            entry.rebase_on(stored, found)
+            entry.is_stored = entry is last or not entry.is_expired()
             stored = entry.new.packed if entry.is_stored else None
             found = entry.contents
-        self.is_folded = True
+        self.is_planned = True
         return True
 
-    def part(self) -> Operation:
+    def operation(self) -> Operation:
         """Return all entries as one save or one deletion."""
-        last, old, meta = self.entries[-1], self._old(), self.meta
+        last, old, meta = self.entries[-1], self._stored_image(), self.meta
         if isinstance(last, PendingSave) and last.is_stored:
             is_same = all(entry.is_stored for entry in self.entries)
             save = objects.save if is_same else commit_operations.save_anew
             counters = self._counters()
             return save(self.space, self.pk, old, last.new, counters, meta.is_indexed)
-        # A save that goes before was planned upon what is taken to be there.
+        # An earlier save was planned on top of the bytes that are assumed to be stored.
         is_strict = self.stored is not None and isinstance(self.entries[0], PendingSave)
         delete = commit_operations.delete_strict if is_strict else objects.delete
         return delete(self.space, self.pk, old, meta.is_indexed)
@@ -256,33 +256,33 @@ class ObjectWrites:
             commit_operations.absent(self.space, each) for each in conditions if each
         ]
 
-    def take(self, code: Reply, fact: Any) -> Flow[None]:
-        """Flow that handles the reply to the part. Raises IntegrityError."""
+    def handle_reply(self, code: Reply, fact: Any) -> Flow[None]:
+        """Flow that handles the reply to operation(). Raises IntegrityError."""
         last = self.entries[-1]
         if code is Reply.REFUSED:
-            self.know(fact)
+            self.set_stored(fact)
         elif code is Reply.GUARD_FAILED:
             for entry in self.entries:
                 if isinstance(entry, PendingSave) and entry.guard is not None:
-                    raise entry.guard.overtaken(entry.instance)
+                    raise entry.guard.refuse(entry.instance)
         elif code is Reply.EXPIRED and isinstance(last, PendingSave):
             last.is_stored = False
         elif code is Reply.UNIQUE_TAKEN and isinstance(last, PendingSave):
-            raise last.held_by(fact)
+            raise last.unique_error(fact)
         elif code is Reply.ORPHAN_INDEX and (fact or last.is_stored):
             meta = self.meta
             yield from purge_index(self.space, self.pk, meta.ordered, meta.unique)
 
-    def know(self, stored: bytes | None) -> None:
+    def set_stored(self, stored: bytes | None) -> None:
         """Set the stored bytes, as the server reported them."""
-        self.stored, self.is_known, self.is_folded = stored, True, False
+        self.stored, self.is_known, self.is_planned = stored, True, False
 
-    def applied(self, now_ms: bytes) -> None:
+    def apply(self, now_ms: bytes) -> None:
         """Set the stored state on the instances. now_ms: the time of the server."""
         for entry in self.latest.values():
-            entry.applied(now_ms)
+            entry.apply(now_ms)
 
-    def _old(self) -> Image:
+    def _stored_image(self) -> Image:
         if self.stored is None:
             return NOTHING
         contents = Record.of(self.stored, object_key(self.space, self.pk))
@@ -299,12 +299,12 @@ class ObjectWrites:
         return counters if self.meta.counters else None
 
 
-def object_writes(entries: Iterable[Entry]) -> list[ObjectWrites]:
+def group_by_object(entries: Iterable[Entry]) -> list[ObjectWrites]:
     """Return the entries grouped by object, in order of their first entry."""
-    chains: dict[tuple[bytes, str], ObjectWrites] = {}
-    for place, entry in enumerate(entries):
+    groups: dict[tuple[bytes, str], ObjectWrites] = {}
+    for position, entry in enumerate(entries):
         key = (entry.space.base, entry.pk)
-        if key not in chains:
-            chains[key] = ObjectWrites(entry)
-        chains[key].add(entry, place)
-    return list(chains.values())
+        if key not in groups:
+            groups[key] = ObjectWrites(entry)
+        groups[key].add(entry, position)
+    return list(groups.values())

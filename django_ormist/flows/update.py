@@ -27,7 +27,7 @@ from ..queries.expressions import (
 from ..queries.matching import matcher
 from ..schema import Schema
 from ..validators import validate_counter
-from .attempt import held_by_another
+from .attempt import unique_conflict_error
 from .fetch import check_unsliced
 from .pending import refuse
 from .record import Record
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from ..models.collection import Collection
 
 
-CHANGED_A_TRIP = 100
+OBJECTS_PER_ROUND_TRIP = 100
 """Objects written per round trip: 2 to 4 ms of the server's time, between
 which it serves others."""
 
@@ -53,7 +53,7 @@ class Action(Enum):
 class StoredObject:
     """One stored object. An Updater changes its *contents* and *assigned*.
 
-    counters: the stored ones. counted: those that must be unchanged at the write.
+    counters: the stored ones. expected: those that must be unchanged at the write.
     assigned: those to set. new: the written image.
     """
 
@@ -62,7 +62,7 @@ class StoredObject:
     contents: Record
     counters: dict[str, int]
     old: Image
-    counted: dict[str, int] = field(default_factory=dict)
+    expected: dict[str, int] = field(default_factory=dict)
     assigned: dict[str, int] = field(default_factory=dict)
     new: Image | None = None
 
@@ -76,7 +76,8 @@ class BatchUpdate:
     """A change of many objects of one model, by compare-and-swap.
 
     has_counters: whether *rewrite* reads counters. done: called with each written
-    object. moves: whether index entries may change. size: objects per round trip.
+    object. changes_index: whether index entries may change. size: objects per round
+    trip.
     """
 
     space: Space
@@ -85,13 +86,13 @@ class BatchUpdate:
     rewrite: Updater
     has_counters: bool = False
     done: Callable[[StoredObject], None] | None = None
-    moves: bool = True
-    size: int = CHANGED_A_TRIP
+    changes_index: bool = True
+    size: int = OBJECTS_PER_ROUND_TRIP
     changed: int = 0
     error: Exception | None = None
-    _overdue: set[str] = field(default_factory=set)
+    _expired: set[str] = field(default_factory=set)
 
-    def made(self, pks: Iterable[bytes], known: Iterable[Row] = ()) -> Flow[int]:
+    def run(self, pks: Iterable[bytes], known: Iterable[Row] = ()) -> Flow[int]:
         """Flow that changes the stored objects of these ids. Returns their number.
 
         known: further objects, already read. 1 + ceil(N / size) round trips: each
@@ -100,24 +101,24 @@ class BatchUpdate:
         """
         rest, waiting = deque(pks), list(known)
         while rest or waiting:
-            planned = [each for each in map(self._planned, waiting) if each]
+            planned = [each for each in map(self._plan, waiting) if each]
             some = [rest.popleft() for _ in range(min(len(rest), self.size))]
-            writing, written = self._writing(planned)
-            replies = yield writing + self._reading(some)
-            answers = _flat(replies[: len(writing)])
-            refused = list(map(self._settled, written, answers))
+            writes, written = self._write_operations(planned)
+            replies = yield writes + self._read_operations(some)
+            outcomes = _flatten(replies[: len(writes)])
+            refused = list(map(self._resolve, written, outcomes))
             if self.error is not None:
-                told = f" {self.changed} others were changed." if self.changed else ""
-                raise IntegrityError(f"{self.error}{told}")
-            again = [row for row in refused if row is not None]
-            waiting = _rows(some, replies[len(writing) :])
-            if self.has_counters:  # which the refusal does not tell
-                rest.extendleft(pk for pk, _, _ in again)
+                others = f" {self.changed} others were changed." if self.changed else ""
+                raise IntegrityError(f"{self.error}{others}")
+            changed = [row for row in refused if row is not None]
+            waiting = _rows(some, replies[len(writes) :])
+            if self.has_counters:  # which a refusal does not include
+                rest.extendleft(pk for pk, _, _ in changed)
             else:
-                waiting += again
+                waiting += changed
         return self.changed
 
-    def _writing(
+    def _write_operations(
         self, planned: list[tuple[StoredObject, Operation | None]]
     ) -> tuple[list[Operation], list[StoredObject]]:
         """Return the writes of all planned changes, and their objects, in order.
@@ -126,46 +127,46 @@ class BatchUpdate:
         """
         saved = [(found, write) for found, write in planned if write is not None]
         gone = [found for found, write in planned if write is None]
-        writing = [write for _, write in saved]
+        writes = [write for _, write in saved]
         if gone:
             meta = self.meta
             stored = [(found.pk, found.old) for found in gone]
             indexes = (bool(meta.counters), meta.ordered, meta.unique)
-            writing.append(delete_many(self.space, stored, *indexes))
-        return writing, [*(found for found, _ in saved), *gone]
+            writes.append(delete_many(self.space, stored, *indexes))
+        return writes, [*(found for found, _ in saved), *gone]
 
-    def _reading(self, pks: list[bytes]) -> list[Operation]:
+    def _read_operations(self, pks: list[bytes]) -> list[Operation]:
         """Return operations that read these objects, with counters if needed."""
         counters = [
             objects.load_counters(self.space, pk) for pk in pks if self.has_counters
         ]
         return [objects.load_many(self.space, pks), *counters] if pks else []
 
-    def _planned(self, row: Row) -> tuple[StoredObject, Operation | None] | None:
+    def _plan(self, row: Row) -> tuple[StoredObject, Operation | None] | None:
         """Return the write of one object, or None."""
         pk = objects.pk_of(row[0], self.space)
         packed, counters = row[1], row[2] or {}
         contents = Record.of(packed, object_key(self.space, pk))
         old = contents.stored_image(packed, self.meta)
         found = StoredObject(pk, packed, contents, counters, old)
-        verdict = self.rewrite(found)
-        if verdict is Action.LEAVE:
+        action = self.rewrite(found)
+        if action is Action.LEAVE:
             return None
-        if verdict is Action.DELETE or pk in self._overdue:
+        if action is Action.DELETE or pk in self._expired:
             return found, None
-        if self.moves:
+        if self.changes_index:
             found.new = contents.image(self.meta, self.codec)
         else:
             found.new = contents.image_like(old, self.codec)
         assigned = found.assigned if self.meta.counters else None
-        is_indexed, counted = self.meta.is_indexed, found.counted
+        is_indexed, counted = self.meta.is_indexed, found.expected
         return found, objects.rewrite(
             self.space, pk, old, found.new, assigned, is_indexed, counted
         )
 
-    def _settled(self, found: StoredObject, answer: tuple[Reply, Any]) -> Row | None:
-        """Handle one answer. Return the object if it must be planned again, or None."""
-        code, fact = answer
+    def _resolve(self, found: StoredObject, reply: tuple[Reply, Any]) -> Row | None:
+        """Handle one reply. Return the object if it must be planned again, or None."""
+        code, fact = reply
         if code is Reply.DONE:
             self.changed += 1
             if found.new is not None:
@@ -174,25 +175,25 @@ class BatchUpdate:
             if self.done is not None:
                 self.done(found)
         elif code is Reply.EXPIRED:
-            self._overdue.add(found.pk)
+            self._expired.add(found.pk)
         elif code is Reply.UNIQUE_TAKEN and self.error is None:
             attrs, model = found.contents.attrs, self.meta.object_name
-            taken = held_by_another(model, found.pk, attrs, fact)
+            taken = unique_conflict_error(model, found.pk, attrs, fact)
             self.error = IntegrityError(taken)
         elif code is Reply.REFUSED:
-            self._overdue.discard(found.pk)
-        is_again = code is Reply.REFUSED and fact is not None
-        if is_again or code in (Reply.EXPIRED, Reply.COUNTER_CHANGED):
+            self._expired.discard(found.pk)
+        is_changed = code is Reply.REFUSED and fact is not None
+        if is_changed or code in (Reply.EXPIRED, Reply.COUNTER_CHANGED):
             return (found.pk.encode(), fact or found.packed, None)
         return None
 
 
-def _flat(replies: list[Any]) -> list[tuple[Reply, Any]]:
-    """Return the answers to single writes and to batches in one list."""
-    answers: list[tuple[Reply, Any]] = []
+def _flatten(replies: list[Any]) -> list[tuple[Reply, Any]]:
+    """Return the replies to single writes and to batches in one list."""
+    outcomes: list[tuple[Reply, Any]] = []
     for reply in replies:
-        answers += reply if isinstance(reply, list) else [reply]
-    return answers
+        outcomes += reply if isinstance(reply, list) else [reply]
+    return outcomes
 
 
 def _rows(pks: list[bytes], replies: list[Any]) -> list[Row]:
@@ -228,7 +229,7 @@ def set_expire(collection: "Collection[Any]", expire: Expire) -> Flow[int]:
         found.contents.expire_at_ms = deadline
         return Action.WRITE
 
-    return (yield from _change(collection, rewrite, moves=False))
+    return (yield from _change(collection, rewrite, changes_index=False))
 
 
 def update(collection: "Collection[Any]", values: dict[str, Any]) -> Flow[int]:
@@ -243,35 +244,40 @@ def update(collection: "Collection[Any]", values: dict[str, Any]) -> Flow[int]:
     computed = {name: value_of(value) for name, value in values.items()}
 
     def rewrite(found: StoredObject) -> Action:
-        found.counted = {name: found.counters.get(name, 0) for name in counted}
+        found.expected = {name: found.counters.get(name, 0) for name in counted}
         _assign(meta, found, computed)
         return Action.WRITE
 
-    moves = any(map(meta.has_index, values))
-    return (yield from _change(collection, rewrite, bool(counted), moves))
+    changes_index = any(map(meta.has_index, values))
+    return (yield from _change(collection, rewrite, bool(counted), changes_index))
 
 
 def _change(
     collection: "Collection[Any]",
     rewrite: Updater,
     has_counters: bool = False,
-    moves: bool = True,
+    changes_index: bool = True,
 ) -> Flow[int]:
     """Flow that rewrites each matching object. Returns their number."""
     collection._cache = None
-    meta, meets = collection.model._meta, matcher(collection.query.condition)
+    meta, matches = collection.model._meta, matcher(collection.query.condition)
 
-    def rewrite_if_asked(found: StoredObject) -> Action:
-        if not meets(found.pk, found.old):
+    def rewrite_match(found: StoredObject) -> Action:
+        if not matches(found.pk, found.old):
             return Action.LEAVE
         return rewrite(found)
 
     pks = yield from search.ids(collection.space, collection.query)
     codec = connections[collection.db].codec
-    changes = BatchUpdate(
-        collection.space, meta, codec, rewrite_if_asked, has_counters, moves=moves
+    batch = BatchUpdate(
+        collection.space,
+        meta,
+        codec,
+        rewrite_match,
+        has_counters,
+        changes_index=changes_index,
     )
-    return (yield from changes.made(pks))
+    return (yield from batch.run(pks))
 
 
 def _names_read(meta: Schema, values: dict[str, Any]) -> set[str]:
@@ -304,7 +310,7 @@ def _assign(meta: Schema, found: StoredObject, values: dict[str, Computed]) -> N
     """Set the values of one object, all computed from its previous contents."""
     contents, counters = found.contents, found.counters
 
-    def held(name: str) -> Any:
+    def current_value(name: str) -> Any:
         if name in meta.counters:
             return counters.get(name, 0)
         if name == "expire":
@@ -312,7 +318,7 @@ def _assign(meta: Schema, found: StoredObject, values: dict[str, Computed]) -> N
         return found.pk if name in ("id", "pk") else contents.attrs.get(name)
 
     try:
-        new = {name: value(held) for name, value in values.items()}
+        new = {name: value(current_value) for name, value in values.items()}
         if "expire" in new:
             contents.expire_at_ms = to_deadline(new.pop("expire"))
     except (TypeError, ValueError, ArithmeticError) as error:
@@ -321,7 +327,7 @@ def _assign(meta: Schema, found: StoredObject, values: dict[str, Computed]) -> N
     for name, value in new.items():
         if name in meta.counters:
             found.assigned[name] = validate_counter(meta.object_name, name, value)
-            if name not in found.counted:
+            if name not in found.expected:
                 contents.attrs.pop(name, None)  # stored before it was a counter
         else:
             contents.attrs[name] = value

@@ -15,7 +15,7 @@ from ..queries.query import Query
 from ..storable import unwrapped
 from . import fetch
 from .attempt import CorruptionGuard
-from .guards import Guard, StaleMatch, guarded
+from .guards import Guard, StaleMatch, guard_first_write
 from .pending import refuse
 
 if TYPE_CHECKING:
@@ -43,8 +43,8 @@ def get_or_create(
     IntegrityError if another object has the id or a unique value.
     """
     refuse(collection.db, "get_or_create()")
-    defaults = _checked("get_or_create", "defaults", defaults)
-    query = _query(collection, tags, lookups)
+    defaults = _validate_mapping("get_or_create", "defaults", defaults)
+    query = _build_query(collection, tags, lookups)
     return (yield from _get_or_create(collection, query, defaults, tags, lookups))
 
 
@@ -59,23 +59,23 @@ def _get_or_create(
     found = yield from fetch.one_or_none(collection, query)
     if found is not None:
         return found, False
-    values = _values(lookups, defaults)
+    values = _initial_values(lookups, defaults)
     attempts = 0
     while True:
-        instance = _new(collection.model, tags, lookups, values)
-        guard, refusal = Guard(collection.db, query, lookups, is_insert=True), None
+        instance = _build(collection.model, tags, lookups, values)
+        guard, refused = Guard(collection.db, query, lookups, is_insert=True), None
         try:
             if (yield from _save(instance, guard, force_insert=True)):
                 return instance, True
         except IntegrityError as error:
             if guard.is_met:  # of what the model's save() did after it
                 raise
-            refusal, attempts = error, attempts + 1
+            refused, attempts = error, attempts + 1
         found = yield from fetch.one_or_none(collection, query)
         if found is not None:
             return found, False
-        if refusal is not None and attempts == ATTEMPTS:
-            raise refusal
+        if refused is not None and attempts == ATTEMPTS:
+            raise refused
 
 
 def update_or_create(
@@ -91,25 +91,25 @@ def update_or_create(
     deleted meanwhile, the flow starts again.
     """
     refuse(collection.db, "update_or_create()")
-    defaults = _checked("update_or_create", "defaults", defaults)
+    defaults = _validate_mapping("update_or_create", "defaults", defaults)
     new = defaults
     if create_defaults is not None:
-        new = _checked("update_or_create", "create_defaults", create_defaults)
-    query = _query(collection, tags, lookups)
-    disagreements = CorruptionGuard(collection.model._meta)
+        new = _validate_mapping("update_or_create", "create_defaults", create_defaults)
+    query = _build_query(collection, tags, lookups)
+    corruption = CorruptionGuard(collection.model._meta)
     while True:
         found, is_new = yield from _get_or_create(collection, query, new, tags, lookups)
         if is_new:
             return found, True
         key, packed = found._key(collection.db), found._packed
-        _put(found, _called(defaults))
+        _set_values(found, _resolve_callables(defaults))
         guard = Guard(collection.db, query, lookups, is_insert=False)
         fields: dict[str, Any] = {}
         if _are_stored(found, defaults):
             fields["update_fields"] = set(defaults)
         if (yield from _save(found, guard, **fields)):
             return found, False
-        disagreements.note(key, packed)
+        corruption.note(key, packed)
 
 
 def _save(instance: "Model", guard: Guard, **options: Any) -> Flow[bool]:
@@ -117,7 +117,7 @@ def _save(instance: "Model", guard: Guard, **options: Any) -> Flow[bool]:
 
     Returns False if the guard refused the write.
     """
-    with guarded(instance, guard):
+    with guard_first_write(instance, guard):
         try:
             yield Call(instance, "save", {"using": guard.using, **options})
         except StaleMatch:
@@ -137,7 +137,7 @@ def _are_stored(instance: "Model", names: Iterable[str]) -> bool:
     )
 
 
-def _query(
+def _build_query(
     collection: "Collection[Any]", tags: tuple[str, ...], lookups: dict[str, Any]
 ) -> Query:
     if collection.query.is_sliced:
@@ -147,7 +147,7 @@ def _query(
     )
 
 
-def _checked(verb: str, argument: str, values: Values | None) -> Values:
+def _validate_mapping(verb: str, argument: str, values: Values | None) -> Values:
     """Return the values. Raises TypeError for a tag in their place."""
     if values is None:
         return {}
@@ -159,25 +159,25 @@ def _checked(verb: str, argument: str, values: Values | None) -> Values:
     return values
 
 
-def _values(lookups: Values, defaults: Values) -> Values:
+def _initial_values(lookups: Values, defaults: Values) -> Values:
     """Return the values of a new object: the defaults, and lookups without ``__``."""
     given = {name: value for name, value in lookups.items() if "__" not in name}
-    return _called({**given, **defaults})
+    return _resolve_callables({**given, **defaults})
 
 
-def _new(model: type[M], tags: tuple[str, ...], lookups: Values, values: Values) -> M:
+def _build(model: type[M], tags: tuple[str, ...], lookups: Values, values: Values) -> M:
     """Return the new instance. ``tags`` in the lookups and the values are tags."""
-    more = [*_listed(lookups.get("tags", ())), *_listed(values.get("tags", ()))]
+    more = [*_as_list(lookups.get("tags", ())), *_as_list(values.get("tags", ()))]
     attrs = {name: value for name, value in values.items() if name != "tags"}
     return model(*tags, *more, **attrs)
 
 
-def _listed(tags: Any) -> list[Any]:
+def _as_list(tags: Any) -> list[Any]:
     tags = unwrapped(tags)
     return [tags] if isinstance(tags, str) else list(tags)
 
 
-def _put(found: "Model", values: Values) -> None:
+def _set_values(found: "Model", values: Values) -> None:
     """Set the values of an existing object."""
     for name, value in values.items():
         if name in ("id", "pk"):
@@ -186,14 +186,14 @@ def _put(found: "Model", values: Values) -> None:
                 "makes another object. Pass it in create_defaults."
             )
         if name == "tags":
-            found.tags = _listed(value)
+            found.tags = _as_list(value)
         elif name == "expire":
             found.expire = value
         else:
             found.set(**{name: value})
 
 
-def _called(values: Values) -> dict[str, Any]:
+def _resolve_callables(values: Values) -> dict[str, Any]:
     """Return the values with callables called, as in Django."""
     return {
         name: value() if callable(value) else value for name, value in values.items()

@@ -59,59 +59,61 @@ def row_class(names: tuple[str, ...]) -> Any:
     return type("Row", (row,), {"__reduce__": __reduce__, "__slots__": ()})
 
 
-def parts(values: "ValuesCollection[T]", query: Query) -> Flow[list[T]]:
+def fetch_rows(values: "ValuesCollection[T]", query: Query) -> Flow[list[T]]:
     """Flow that returns the rows in order. Distinct rows are sliced here."""
     if not values.is_distinct:
-        return (yield from fetch.parts(values, query))
+        return (yield from fetch.fetch(values, query))
     if query.is_empty:
         return []
-    name = _indexed_name(values, query)
+    name = _index_name(values, query)
     if name is not None:
         found = yield from aggregate_flows.distinct(values.collection, name)
         if query.is_reversed:
             found.reverse()
     elif query.start == 0 and query.limit == 1:
-        return (yield from fetch.parts(values, query))
+        return (yield from fetch.fetch(values, query))
     else:
-        found = yield from fetch.parts(values, _whole(query))
-        found = _each_once(found)
+        found = yield from fetch.fetch(values, _remove_slice(query))
+        found = _remove_duplicates(found)
     return found[query.start : query.stop]
 
 
 def count(values: "ValuesCollection[Any]") -> Flow[int]:
     """Flow that returns the number of rows. The order is left out."""
     if values._cache is None and values.is_distinct:
-        return len((yield from parts(values, values.query.clear_ordering())))
+        return len((yield from fetch_rows(values, values.query.clear_ordering())))
     return (yield from fetch.count(values))
 
 
 def exists(values: "ValuesCollection[Any]") -> Flow[bool]:
     """Flow that returns whether there is a row."""
     if values._cache is None and values.is_distinct and values.query.start:
-        return bool((yield from parts(values, values.query.slice(0, 1))))
+        return bool((yield from fetch_rows(values, values.query.slice(0, 1))))
     return (yield from fetch.exists(values))
 
 
 def last(values: "ValuesCollection[T]") -> Flow[T | None]:
     """Flow that returns the last row or None. Raises TypeError for a slice."""
     if values._cache is None and values.is_distinct and not values.query.is_sliced:
-        found = yield from parts(values, values.query)
+        found = yield from fetch_rows(values, values.query)
         return found[-1] if found else None
     return (yield from fetch.last(values))
 
 
-def beginnings(values: "ValuesCollection[Any]") -> Flow[list[Any]]:
+def list_items(values: "ValuesCollection[Any]") -> Flow[list[Any]]:
     """Flow that returns the ids for chunks, or the distinct rows."""
     if values.is_distinct:
-        return (yield from parts(values, values.query))
+        return (yield from fetch_rows(values, values.query))
     return (yield from fetch.raw_ids(values))
 
 
-def chunk(values: "ValuesCollection[T]", some: Sequence[Any]) -> Flow[Sequence[T]]:
-    """Flow that returns the rows of a chunk of beginnings()."""
+def fetch_chunk(
+    values: "ValuesCollection[T]", some: Sequence[Any]
+) -> Flow[Sequence[T]]:
+    """Flow that returns the rows of a chunk of list_items()."""
     if values.is_distinct:
         return some
-    return (yield from fetch.parts_of(values, some))
+    return (yield from fetch.fetch_by_ids(values, some))
 
 
 def aggregate(
@@ -132,19 +134,19 @@ def explain(
     """Flow that returns how the objects are found, and whether they are loaded."""
     if not values.is_distinct:
         return (yield from explain_flows.explain(values.collection, format, options))
-    whole = values.collection._chained(_whole(values.query))
+    whole = values.collection._chain(_remove_slice(values.query))
     text = yield from explain_flows.explain(whole, format, options)
-    name = _indexed_name(values, values.query)
+    name = _index_name(values, values.query)
     if name is None:
         return text
     return f"{text}\nDistinct values come from the index of {name}, not from these."
 
 
-def _whole(query: Query) -> Query:
+def _remove_slice(query: Query) -> Query:
     return replace(query, start=0, stop=None)
 
 
-def _indexed_name(values: "ValuesCollection[Any]", query: Query) -> str | None:
+def _index_name(values: "ValuesCollection[Any]", query: Query) -> str | None:
     """Return the name whose index gives the distinct values, or None."""
     if values.shape is not flat:
         return None
@@ -157,26 +159,26 @@ def _indexed_name(values: "ValuesCollection[Any]", query: Query) -> str | None:
     return None if query.is_reversed else name
 
 
-def _each_once(found: list[T]) -> list[T]:
+def _remove_duplicates(found: list[T]) -> list[T]:
     """Return the rows without duplicates. Unhashable rows are compared one by one."""
     seen, unhashed, kept = set(), [], []
-    for part in found:
-        fact: Any = tuple(part.items()) if isinstance(part, dict) else part
+    for row in found:
+        key: Any = tuple(row.items()) if isinstance(row, dict) else row
         try:
-            is_new = fact not in seen
-            seen.add(fact)
+            is_new = key not in seen
+            seen.add(key)
         except TypeError:
-            is_new = fact not in unhashed
-            unhashed.append(fact)
+            is_new = key not in unhashed
+            unhashed.append(key)
         if is_new:
-            kept.append(part)
+            kept.append(row)
     return kept
 
 
 # ---------------------------------------------------------------- one object
 
 
-def made(values: "ValuesCollection[Any]", rows: Iterable[Row]) -> list[Any]:
+def build_rows(values: "ValuesCollection[Any]", rows: Iterable[Row]) -> list[Any]:
     """Return the requested values of each row."""
     names, shape, start = values.names, values.shape, values.space.objects
     found = []

@@ -49,7 +49,7 @@ def checked_model(
     def read_image(packed: bytes, key: bytes) -> tuple[Image, Remarks]:
         contents = Record.of(packed, key)
         image = contents.stored_image(packed, meta)
-        renewed = contents.renewed(packed, meta)
+        renewed = contents.upgrade_image(packed, meta)
         faults = [("reserved-name", name) for name in contents.attrs if refusal(name)]
         moved = meta.counters & contents.attrs.keys()
         if renewed is None and not faults and not moved:
@@ -59,7 +59,7 @@ def checked_model(
         if not moved:
             return image, Remarks(faults, renewed)
         faults += [("packed-counter", name) for name in sorted(moved)]
-        return image, Remarks(faults, *contents.without_counters(packed, meta))
+        return image, Remarks(faults, *contents.split_counters(packed, meta))
 
     return CheckedModel(
         meta.label,

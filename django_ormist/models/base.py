@@ -21,9 +21,9 @@ from ..validators import validate_counter, validate_pk, validate_set, validate_t
 from .manager import Manager
 from .metaclass import ModelBase
 from .options import Options
-from .state import ModelState, marked, unmarked
+from .state import ModelState, add_version, remove_version
 from .tags import Tags
-from .unsupported import MODEL, missing
+from .unsupported import MODEL, missing_name
 from .writing import AltersData, alters_data
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ class Model(AltersData, metaclass=ModelBase):
             self.__dict__.update(_counters={}, _assigned=set())
             for name in meta.counters & attrs.keys():
                 self._set_counter(name, attrs.pop(name))
-        self._put(attrs)
+        self._set_attributes(attrs)
 
     @classmethod
     def _from_row(cls, row: Row, space: "Space", using: str) -> Self:
@@ -125,13 +125,13 @@ class Model(AltersData, metaclass=ModelBase):
         if name in self._meta.own_names:  # a property or a manager that raised
             return object.__getattribute__(self, name)
         if name[:2] == "__" == name[-2:]:  # Python's own: who asks does not mean data
-            raise missing(type(self).__name__, name, {})
+            raise missing_name(type(self).__name__, name, {})
         attrs = self.__dict__.get("attrs", {})  # none yet while it is unpickled
         if name in attrs and name not in self._meta.counters:
             return attrs[name]
         if name in self._meta.counters:
             return self._counters.get(name, 0)
-        raise missing(type(self).__name__, name, MODEL)
+        raise missing_name(type(self).__name__, name, MODEL)
 
     def __setattr__(self, name: str, value: Any) -> None:
         meta = self._meta
@@ -155,12 +155,12 @@ class Model(AltersData, metaclass=ModelBase):
         elif name in self.attrs:
             del self.attrs[name]
         else:
-            raise missing(type(self).__name__, name, {})
+            raise missing_name(type(self).__name__, name, {})
 
     def __dir__(self) -> Iterable[str]:
         return sorted({*super().__dir__(), *self.attrs, *self._meta.counters})
 
-    def _put(self, attrs: dict[str, Any]) -> None:
+    def _set_attributes(self, attrs: dict[str, Any]) -> None:
         """Set attributes and properties, all or nothing. Counters are not among them.
 
         Raises AttributeError for other names.
@@ -205,11 +205,11 @@ class Model(AltersData, metaclass=ModelBase):
         Changes of this list, and assigning a list, change the explicit tags. Removing
         the text of an attribute is a ValueError.
         """
-        return Tags(self, is_whole=True)
+        return Tags(self, has_attributes=True)
 
     @tags.setter
     def tags(self, value: Iterable[str]) -> None:
-        if isinstance(value, Tags) and value.is_of(self) and value == self.tags:
+        if isinstance(value, Tags) and value.belongs_to(self) and value == self.tags:
             return  # as after tags += [...], which has changed them
         own = set(Record(self.attrs, [], None).all_tags(self._meta))
         given = validate_tags(type(self), value)
@@ -218,7 +218,7 @@ class Model(AltersData, metaclass=ModelBase):
     @property
     def own_tags(self) -> list[str]:
         """The explicit tags only: those that are stored as tags, and assigned."""
-        return Tags(self, is_whole=False)
+        return Tags(self, has_attributes=False)
 
     @own_tags.setter
     def own_tags(self, value: Iterable[str]) -> None:
@@ -249,7 +249,9 @@ class Model(AltersData, metaclass=ModelBase):
         counters = self._meta.counters & given.keys()
         for name in counters:
             validate_counter(self._meta.object_name, name, given[name])
-        self._put({name: given[name] for name in given if name not in counters})
+        self._set_attributes(
+            {name: given[name] for name in given if name not in counters}
+        )
         for name in counters:
             self._set_counter(name, given[name])
 
@@ -309,7 +311,7 @@ class Model(AltersData, metaclass=ModelBase):
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the state for copy and pickle. A copy shares no attributes."""
-        return marked(
+        return add_version(
             {
                 name: value.copy() if isinstance(value, dict | list | set) else value
                 for name, value in self.__dict__.items()
@@ -318,7 +320,7 @@ class Model(AltersData, metaclass=ModelBase):
         )
 
     def __setstate__(self, pickled: dict[str, Any]) -> None:
-        self.__dict__.update(unmarked(type(self), pickled))
+        self.__dict__.update(remove_version(type(self), pickled))
         if self._meta.counters:  # it may have been pickled before there were any
             self.__dict__.setdefault("_counters", {})
             self.__dict__.setdefault("_assigned", set())

@@ -17,7 +17,7 @@ from ..queries.ordering import order_query
 from ..queries.query import CREATED, Query
 from .reading import ReadMethods
 from .results import LazyResults
-from .state import marked, unmarked
+from .state import add_version, remove_version
 from .values import ValuesCollection
 from .writing import WriteMethods, alters_data
 
@@ -65,18 +65,18 @@ class Collection(ReadMethods[M], WriteMethods[M], LazyResults[M]):
     def _collection(self) -> Self:
         return self
 
-    def _chained(self, query: Query | None = None) -> Self:
+    def _chain(self, query: Query | None = None) -> Self:
         return type(self)(
             self.model, self.query if query is None else query, self._using
         )
 
     def all(self) -> Self:
         """Return the same objects, oldest first, not evaluated."""
-        return self._chained()
+        return self._chain()
 
     def none(self) -> Self:
         """Return an empty collection. No round trip."""
-        return self._chained(self.query.nothing())
+        return self._chain(self.query.nothing())
 
     def find(self, /, *tags: "str | Q", **lookups: Any) -> Self:
         """Return the objects that have all these tags and attribute values.
@@ -87,7 +87,7 @@ class Collection(ReadMethods[M], WriteMethods[M], LazyResults[M]):
         """
         if (tags or lookups) and self.query.is_sliced:
             raise TypeError("Cannot filter a query once a slice has been taken.")
-        return self._chained(
+        return self._chain(
             filter_query(self.query, self.model._meta, tags, lookups, self.db)
         )
 
@@ -103,7 +103,7 @@ class Collection(ReadMethods[M], WriteMethods[M], LazyResults[M]):
         """Return the objects that find() with these arguments excludes."""
         if self.query.is_sliced:
             raise TypeError("Cannot filter a query once a slice has been taken.")
-        return self._chained(
+        return self._chain(
             exclude_query(self.query, self.model._meta, tags, lookups, self.db)
         )
 
@@ -116,13 +116,13 @@ class Collection(ReadMethods[M], WriteMethods[M], LazyResults[M]):
         """
         if self.query.is_sliced:
             raise TypeError("Cannot reorder a query once a slice has been taken.")
-        return self._chained(order_query(self.query, self.model._meta, names))
+        return self._chain(order_query(self.query, self.model._meta, names))
 
     def reverse(self) -> Self:
         """Return the same objects in reverse order."""
         if self.query.is_sliced:
             raise TypeError("Cannot reverse a query once a slice has been taken.")
-        return self._chained(self.query.reverse())
+        return self._chain(self.query.reverse())
 
     def distinct(self, *names: str) -> Self:
         """Return the same objects, which are distinct. NotSupportedError with names."""
@@ -131,7 +131,7 @@ class Collection(ReadMethods[M], WriteMethods[M], LazyResults[M]):
                 "distinct() takes no names. Ask for distinct values: "
                 f"values_list({names[0]!r}, flat=True).distinct()."
             )
-        return self._chained()
+        return self._chain()
 
     def using(self, alias: str) -> Self:
         """Return the same query on the connection *alias*."""
@@ -145,28 +145,28 @@ class Collection(ReadMethods[M], WriteMethods[M], LazyResults[M]):
         if self.query.is_sliced:
             raise TypeError("Cannot change a query once a slice has been taken.")
         names = names or (CREATED,)
-        return self._chained(order_query(self.query, self.model._meta, names, is_last))
+        return self._chain(order_query(self.query, self.model._meta, names, is_last))
 
     def __and__(self, other: "Collection[M]") -> Self:
         """Return the objects in both, in this order or else in the other's."""
-        return self._combined(all_of, other)
+        return self._combine(all_of, other)
 
     def __or__(self, other: "Collection[M]") -> Self:
         """Return the objects in either, in an order as of ``&``."""
         if isinstance(other, Collection) and self._is_beside(other):
             if other.query == other.query.nothing():
-                return self._chained()
+                return self._chain()
             if self.query == self.query.nothing():
-                return self._chained(other.query)
-        return self._combined(any_of, other)
+                return self._chain(other.query)
+        return self._combine(any_of, other)
 
     def __xor__(self, other: "Collection[M]") -> Self:
         """Return the objects in only one of them, in an order as of ``&``."""
-        return self._combined(odd_of, other)
+        return self._combine(odd_of, other)
 
     def __sub__(self, other: "Collection[M]") -> Self:
         """Return the objects that are not in the other one, in this order."""
-        return self._combined(
+        return self._combine(
             lambda both: all_of((both[0], negated(both[1]))), other, keeps_order=True
         )
 
@@ -174,7 +174,7 @@ class Collection(ReadMethods[M], WriteMethods[M], LazyResults[M]):
         """Whether both are collections of the same model and alias."""
         return other.model is self.model and other.db == self.db
 
-    def _combined(
+    def _combine(
         self,
         how: Callable[[tuple[Condition, Condition]], Condition],
         other: "Collection[M]",
@@ -197,7 +197,7 @@ class Collection(ReadMethods[M], WriteMethods[M], LazyResults[M]):
                 is_reversed=other.query.is_reversed,
                 is_ordered=other.query.is_ordered,
             )
-        return self._chained(query)
+        return self._chain(query)
 
     # The answer
 
@@ -214,26 +214,26 @@ class Collection(ReadMethods[M], WriteMethods[M], LazyResults[M]):
     ) -> ValuesCollection[Any]:
         return ValuesCollection(self.all(), names, shape)
 
-    def _made(self, rows: Iterable[Row]) -> list[M]:
+    def _build(self, rows: Iterable[Row]) -> list[M]:
         restore, space, alias = self.model._from_row, self.space, self.db
         return [restore(row, space, alias) for row in rows]
 
-    def _parts(self, query: Query) -> Flow[list[M]]:
-        return fetch.parts(self, query)
+    def _fetch(self, query: Query) -> Flow[list[M]]:
+        return fetch.fetch(self, query)
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the state for pickle, with the result, as Django's QuerySet does."""
-        self._fetched()
-        return self._described()
+        self._evaluate()
+        return self._picklable()
 
-    def _described(self) -> dict[str, Any]:
+    def _picklable(self) -> dict[str, Any]:
         """Return the pickled attributes."""
         # By name, for a later version whose questions have more words.
         query = {each.name: getattr(self.query, each.name) for each in fields(Query)}
-        return marked({**self.__dict__, "query": query})
+        return add_version({**self.__dict__, "query": query})
 
     def __setstate__(self, pickled: dict[str, Any]) -> None:
-        state = unmarked(type(self), pickled)
+        state = remove_version(type(self), pickled)
         self.__dict__.update(state, query=Query(**state["query"]))
 
     # Changes

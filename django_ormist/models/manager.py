@@ -37,9 +37,9 @@ class Manager(ReadMethods[M], WriteMethods[M]):
             raise AttributeError(
                 f"Manager isn't available; {owner.__name__} is abstract"
             )
-        return self.bound(owner)
+        return self.bind(owner)
 
-    def bound(self, owner: "type[Any]") -> Self:
+    def bind(self, owner: "type[Any]") -> Self:
         """Return a copy of this manager for a model."""
         if self.__dict__.get("model") is owner:
             return self
@@ -128,7 +128,7 @@ class Manager(ReadMethods[M], WriteMethods[M]):
         for name, method in inspect.getmembers(own, inspect.isfunction):
             is_own = getattr(Collection, name, None) is not method
             if is_own and not name.startswith("_") and name not in cls.__dict__:
-                setattr(cls, name, _forwarded(name, method))
+                setattr(cls, name, _forward(name, method))
 
     def __eq__(self, other: object) -> bool:
         return (
@@ -176,7 +176,7 @@ if TYPE_CHECKING:
         def using(self, alias: str) -> C: ...
 
 
-def _forwarded(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
+def _forward(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
     """Return a manager's method that calls the same method of its collection."""
 
     @wraps(method)

@@ -72,4 +72,4 @@ class ModelBase(type):
 
     @property
     def _base_manager(cls) -> "Manager[Any]":
-        return Manager[Any]().bound(cls)
+        return Manager[Any]().bind(cls)

@@ -17,7 +17,7 @@ from ..exceptions import ImproperlyConfigured
 from ..keys import Space
 from ..queries.query import CREATED
 from ..schema import NO_ATTRIBUTES, RESERVED, Schema
-from .unsupported import OPTIONS, missing
+from .unsupported import OPTIONS, missing_name
 
 if TYPE_CHECKING:
     from .base import Model
@@ -95,7 +95,7 @@ class Options(Schema):
 
         def __getattr__(self, name: str) -> Any:
             if name in OPTIONS:
-                raise missing(f"{self.object_name}._meta", name, OPTIONS)
+                raise missing_name(f"{self.object_name}._meta", name, OPTIONS)
             return object.__getattribute__(self, name)  # a property that raised
 
     @property

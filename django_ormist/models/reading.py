@@ -9,8 +9,9 @@ from ..flows import aggregate as aggregate_flows
 from ..flows import explain as explain_flows
 from ..flows import fetch
 from ..flows import values as values_flows
+from ..operations.batches import batched
 from ..queries.expressions import can_be_attribute, is_expression
-from .unsupported import COLLECTION, missing
+from .unsupported import COLLECTION, missing_name
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -32,7 +33,7 @@ class ValuesMethods:
 
         def __getattr__(self, name: str) -> Any:
             if name in COLLECTION:
-                raise missing(type(self).__name__, name, COLLECTION)
+                raise missing_name(type(self).__name__, name, COLLECTION)
             return object.__getattribute__(self, name)  # a property that raised
 
     def _with_values(
@@ -174,12 +175,12 @@ class ReadMethods(ValuesMethods, Generic[M]):
         names: as of order_by(). Raises DoesNotExist.
         """
         collection = self._collection()._first_by(names)
-        return run(fetch.the_first(collection), collection.db)
+        return run(fetch.first_or_raise(collection), collection.db)
 
     async def aearliest(self, *names: Any) -> M:
         """See earliest()."""
         collection = self._collection()._first_by(names)
-        return await arun(fetch.the_first(collection), collection.db)
+        return await arun(fetch.first_or_raise(collection), collection.db)
 
     def latest(self, *names: Any) -> M:
         """Return the last object by these names, or by creation. One round trip.
@@ -188,12 +189,12 @@ class ReadMethods(ValuesMethods, Generic[M]):
         Raises DoesNotExist.
         """
         collection = self._collection()._first_by(names, is_last=True)
-        return run(fetch.the_first(collection), collection.db)
+        return run(fetch.first_or_raise(collection), collection.db)
 
     async def alatest(self, *names: Any) -> M:
         """See latest()."""
         collection = self._collection()._first_by(names, is_last=True)
-        return await arun(fetch.the_first(collection), collection.db)
+        return await arun(fetch.first_or_raise(collection), collection.db)
 
     # Many objects
 
@@ -261,23 +262,23 @@ class ReadMethods(ValuesMethods, Generic[M]):
         The ids are read at the start: objects created later are not included, and
         objects deleted meanwhile are left out. 1 + ceil(N / chunk_size) round trips.
         """
-        return self._chunks(fetch.checked_chunk_size(chunk_size))
+        return self._chunks(fetch.validate_chunk_size(chunk_size))
 
     def _chunks(self, size: int) -> Iterator[M]:
         collection = self._collection()
         pks = run(fetch.raw_ids(collection), collection.db)
-        for start in range(0, len(pks), size):
-            some = pks[start : start + size]
-            yield from run(fetch.parts_of(collection, some), collection.db)
+        for some in batched(pks, size):
+            yield from run(fetch.fetch_by_ids(collection, some), collection.db)
 
     async def aiterator(self, chunk_size: int | None = None) -> AsyncIterator[M]:
         """See iterator()."""
-        size = fetch.checked_chunk_size(chunk_size)
+        size = fetch.validate_chunk_size(chunk_size)
         collection = self._collection()
         pks = await arun(fetch.raw_ids(collection), collection.db)
-        for start in range(0, len(pks), size):
-            some = pks[start : start + size]
-            for instance in await arun(fetch.parts_of(collection, some), collection.db):
+        for some in batched(pks, size):
+            for instance in await arun(
+                fetch.fetch_by_ids(collection, some), collection.db
+            ):
                 yield instance
 
     # Numbers

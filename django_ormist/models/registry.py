@@ -13,7 +13,7 @@ def register(model: "type[Model]") -> None:
     _models.append(model)
 
 
-def declared() -> "list[type[Model]]":
+def declared_models() -> "list[type[Model]]":
     """Return every concrete model, also those replaced by one of the same label."""
     return list(_models)
 

@@ -32,7 +32,7 @@ class LazyResults(Generic[T]):
         A class lives as long as its process: the ``queryset`` of a view or of a
         serializer field must not keep the result of the first request.
         """
-        return self._chained()
+        return self._chain()
 
     @property
     def db(self) -> str:
@@ -65,15 +65,15 @@ class LazyResults(Generic[T]):
         """Whether it can be used as a set of ids in a lookup."""
         raise NotImplementedError  # pragma: no cover
 
-    def _made(self, rows: Iterable[Row]) -> builtins.list[T]:
+    def _build(self, rows: Iterable[Row]) -> builtins.list[T]:
         """Return the items of these rows."""
         raise NotImplementedError  # pragma: no cover
 
-    def _parts(self, query: Query) -> Flow[builtins.list[T]]:
+    def _fetch(self, query: Query) -> Flow[builtins.list[T]]:
         """Flow that returns the items of a query, in order."""
         raise NotImplementedError  # pragma: no cover
 
-    def _chained(self, query: Query | None = None) -> Self:
+    def _chain(self, query: Query | None = None) -> Self:
         """Return an unevaluated copy with another query, or with the same."""
         raise NotImplementedError  # pragma: no cover
 
@@ -84,40 +84,40 @@ class LazyResults(Generic[T]):
 
         Two round trips for up to 5000.
         """
-        return list(self._fetched())
+        return list(self._evaluate())
 
     async def alist(self) -> builtins.list[T]:
         """See list()."""
-        return list(await self._afetched())
+        return list(await self._aevaluate())
 
-    def _fetched(self) -> builtins.list[T]:
+    def _evaluate(self) -> builtins.list[T]:
         if self._cache is None:
-            self._cache = run(self._parts(self.query), self.db)
+            self._cache = run(self._fetch(self.query), self.db)
         return self._cache
 
-    async def _afetched(self) -> builtins.list[T]:
+    async def _aevaluate(self) -> builtins.list[T]:
         if self._cache is None:
-            self._cache = await arun(self._parts(self.query), self.db)
+            self._cache = await arun(self._fetch(self.query), self.db)
         return self._cache
 
     def __iter__(self) -> Iterator[T]:
-        return iter(self._fetched())
+        return iter(self._evaluate())
 
     def __aiter__(self) -> AsyncIterator[T]:
         async def each() -> AsyncIterator[T]:
-            for one in await self._afetched():
+            for one in await self._aevaluate():
                 yield one
 
         return each()
 
     def __len__(self) -> int:
-        return len(self._fetched())
+        return len(self._evaluate())
 
     def __bool__(self) -> bool:
-        return bool(self._fetched())
+        return bool(self._evaluate())
 
     def __contains__(self, one: object) -> bool:
-        return one in self._fetched()
+        return one in self._evaluate()
 
     # Some of it
 
@@ -132,7 +132,7 @@ class LazyResults(Generic[T]):
         index.
         """
         if isinstance(key, slice):
-            return self._sliced(key)
+            return self._slice(key)
         if not isinstance(key, int):
             raise TypeError(
                 f"{type(self).__name__} indices must be integers or slices, "
@@ -143,18 +143,18 @@ class LazyResults(Generic[T]):
         if self._cache is not None:
             return self._cache[key]
         query = self.query.slice(key, key + 1)
-        found: builtins.list[T] = run(self._parts(query), self.db)
+        found: builtins.list[T] = run(self._fetch(query), self.db)
         if not found:
             raise IndexError(f"{type(self).__name__} index out of range")
         return found[0]
 
-    def _sliced(self, key: slice) -> "Self | builtins.list[T]":
+    def _slice(self, key: slice) -> "Self | builtins.list[T]":
         for bound in (key.start, key.stop):
             if bound is not None and bound < 0:
                 raise ValueError("Negative indexing is not supported.")
         start = 0 if key.start is None else int(key.start)
         stop = None if key.stop is None else int(key.stop)
-        part = self._chained(self.query.slice(start, stop))
+        part = self._chain(self.query.slice(start, stop))
         if self._cache is not None:
             part._cache = self._cache[start:stop]
         return part.list()[:: key.step] if key.step else part
@@ -163,7 +163,7 @@ class LazyResults(Generic[T]):
         if self._cache is not None:
             shown = self._cache[: _SHOWN + 1]
         else:
-            shown = run(self._parts(self.query.slice(0, _SHOWN + 1)), self.db)
+            shown = run(self._fetch(self.query.slice(0, _SHOWN + 1)), self.db)
         text = [repr(one) for one in shown[:_SHOWN]]
         if len(shown) > _SHOWN:
             text.append("'...(remaining elements truncated)...'")
@@ -171,4 +171,4 @@ class LazyResults(Generic[T]):
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         """Return an unevaluated copy."""
-        return self._chained()
+        return self._chain()

@@ -47,12 +47,12 @@ class ModelState:
         return f"<ModelState: adding={self.adding}, db={self.db!r}>"
 
 
-def marked(state: dict[str, Any]) -> dict[str, Any]:
+def add_version(state: dict[str, Any]) -> dict[str, Any]:
     """Return the state to pickle, marked with the version."""
     return {**state, _MARK: VERSION}
 
 
-def unmarked(kind: type, pickled: dict[str, Any]) -> dict[str, Any]:
+def remove_version(kind: type, pickled: dict[str, Any]) -> dict[str, Any]:
     """Return the pickled state. NotSupportedError if it is of another version."""
     state = dict(pickled)
     version = state.pop(_MARK, None)

@@ -13,34 +13,34 @@ if TYPE_CHECKING:
 class Tags(list[str]):
     """The tags of an instance. Changes of this list change its explicit tags.
 
-    is_whole: ``name:text`` of each indexed attribute follows the explicit tags, and
-    removing one is a ValueError. Two such lists of an instance may differ until one is
+    has_attributes: ``name:text`` of each indexed attribute follows the explicit tags.
+    Removing one is a ValueError. Two such lists of an instance may differ until one is
     changed, because a change starts from the present tags. A copy, by slicing,
     ``copy()`` or pickle, is a plain list.
     """
 
-    __slots__ = ("_instance", "_is_whole")
+    __slots__ = ("_has_attributes", "_instance")
 
-    def __init__(self, instance: "Model", is_whole: bool) -> None:
+    def __init__(self, instance: "Model", has_attributes: bool) -> None:
         self._instance = instance
-        self._is_whole = is_whole
-        super().__init__(self._now())
+        self._has_attributes = has_attributes
+        super().__init__(self._current())
 
-    def is_of(self, instance: "Model") -> bool:
+    def belongs_to(self, instance: "Model") -> bool:
         """Whether this list is that of this instance."""
         return self._instance is instance
 
-    def _now(self) -> list[str]:
+    def _current(self) -> list[str]:
         instance = self._instance
-        if not (self._is_whole and _indexes_attributes(instance)):
+        if not (self._has_attributes and _indexes_attributes(instance)):
             return list(instance._tags)
         return instance._contents().all_tags(instance._meta)
 
     def _change(self, change: Callable[[list[str]], Any], drops: bool = False) -> Any:
         """Apply a change to the present tags. drops: allow removing the attributes."""
-        instance, new = self._instance, self._now()
+        instance, new = self._instance, self._current()
         answer = change(new)
-        if self._is_whole and _indexes_attributes(instance):
+        if self._has_attributes and _indexes_attributes(instance):
             before = set(instance._tags)
             shown = Record(instance.attrs, [], None).all_tags(instance._meta)
             for text in shown:
@@ -52,13 +52,13 @@ class Tags(list[str]):
             new = validate_tags(type(instance), new)
             own = [tag for tag in new if tag not in shown or tag in before]
         else:
-            own = _each_once(new)
+            own = _remove_duplicates(new)
         instance.__dict__["_tags"] = own
-        super().__setitem__(slice(None), self._now())
+        super().__setitem__(slice(None), self._current())
         return answer
 
     def append(self, tag: str, /) -> None:
-        if self._is_whole and tag in self._now():
+        if self._has_attributes and tag in self._current():
             self._change(lambda new: None)
         else:
             at = len(self._instance._tags)
@@ -111,14 +111,14 @@ class Tags(list[str]):
         """Whether it is a slice of the full list, as in ``tags[:] = [...]``."""
         if not isinstance(index, slice):
             return False
-        size = len(self._now())
+        size = len(self._current())
         return range(*index.indices(size)) == range(size)
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> tuple[Any, ...]:
         return list, (list(self),)
 
 
-def _each_once(tags: list[str]) -> list[str]:
+def _remove_duplicates(tags: list[str]) -> list[str]:
     """Return the tags without duplicates. save() refuses other types than str."""
     try:
         return list(dict.fromkeys(tags))

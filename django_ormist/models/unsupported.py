@@ -63,7 +63,7 @@ OPTIONS = {
 """Of ``Model._meta``, by what of Django's reads them first."""
 
 
-def missing(owner: str, name: str, advice: Mapping[str, str]) -> AttributeError:
+def missing_name(owner: str, name: str, advice: Mapping[str, str]) -> AttributeError:
     """Return the error for a name that *owner* lacks, with advice if there is any."""
     if name in advice:
         return AttributeError(f"{owner} has no {name!r}. {advice[name]}", name=name)

@@ -8,12 +8,13 @@ from ..connections.executor import arun, run
 from ..flows import fetch
 from ..flows import values as values_flows
 from ..flows.values import Shape
+from ..operations.batches import batched
 from ..operations.operation import Flow
 from ..operations.search import Row
 from ..queries.query import Query
 from .reading import ValuesMethods
 from .results import LazyResults
-from .state import marked, unmarked
+from .state import add_version, remove_version
 from .writing import alters_data
 
 if TYPE_CHECKING:
@@ -111,8 +112,8 @@ class ValuesCollection(LazyResults[T], ValuesMethods):
     def _of(self, collection: "Collection[Any]") -> Self:
         return type(self)(collection, self.names, self.shape, self.is_distinct)
 
-    def _chained(self, query: Query | None = None) -> Self:
-        return self._of(self.collection._chained(query))
+    def _chain(self, query: Query | None = None) -> Self:
+        return self._of(self.collection._chain(query))
 
     # The answer
 
@@ -124,25 +125,25 @@ class ValuesCollection(LazyResults[T], ValuesMethods):
     def _holds_ids(self) -> bool:
         return self.names in (("id",), ("pk",)) and not self.is_distinct
 
-    def _made(self, rows: Iterable[Row]) -> builtins.list[T]:
-        return values_flows.made(self, rows)
+    def _build(self, rows: Iterable[Row]) -> builtins.list[T]:
+        return values_flows.build_rows(self, rows)
 
-    def _parts(self, query: Query) -> Flow[list[T]]:
-        return values_flows.parts(self, query)
+    def _fetch(self, query: Query) -> Flow[list[T]]:
+        return values_flows.fetch_rows(self, query)
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the state for pickle, with the result, as Django's QuerySet does."""
-        self._fetched()
+        self._evaluate()
         collection = self.collection.all()
         state = {
             **self.__dict__,
-            "collection": (type(collection), collection._described()),
+            "collection": (type(collection), collection._picklable()),
         }
         del state["query"]
-        return marked(state)
+        return add_version(state)
 
     def __setstate__(self, pickled: dict[str, Any]) -> None:
-        state = unmarked(type(self), pickled)
+        state = remove_version(type(self), pickled)
         kind, described = state["collection"]
         collection = kind.__new__(kind)
         collection.__setstate__(described)
@@ -180,22 +181,22 @@ class ValuesCollection(LazyResults[T], ValuesMethods):
     def earliest(self, *names: Any) -> T:
         """See Collection.earliest()."""
         values = self._of(self.collection._first_by(names))
-        return run(fetch.the_first(values), self.db)
+        return run(fetch.first_or_raise(values), self.db)
 
     async def aearliest(self, *names: Any) -> T:
         """See earliest()."""
         values = self._of(self.collection._first_by(names))
-        return await arun(fetch.the_first(values), self.db)
+        return await arun(fetch.first_or_raise(values), self.db)
 
     def latest(self, *names: Any) -> T:
         """See Collection.latest()."""
         values = self._of(self.collection._first_by(names, is_last=True))
-        return run(fetch.the_first(values), self.db)
+        return run(fetch.first_or_raise(values), self.db)
 
     async def alatest(self, *names: Any) -> T:
         """See latest()."""
         values = self._of(self.collection._first_by(names, is_last=True))
-        return await arun(fetch.the_first(values), self.db)
+        return await arun(fetch.first_or_raise(values), self.db)
 
     # Facts about many
 
@@ -229,22 +230,19 @@ class ValuesCollection(LazyResults[T], ValuesMethods):
 
     def iterator(self, chunk_size: int | None = None) -> Iterator[T]:
         """See Collection.iterator(). Distinct rows are all read first."""
-        return self._chunks(fetch.checked_chunk_size(chunk_size))
+        return self._chunks(fetch.validate_chunk_size(chunk_size))
 
     def _chunks(self, size: int) -> Iterator[T]:
-        found = run(values_flows.beginnings(self), self.db)
-        for start in range(0, len(found), size):
-            yield from run(
-                values_flows.chunk(self, found[start : start + size]), self.db
-            )
+        found = run(values_flows.list_items(self), self.db)
+        for some in batched(found, size):
+            yield from run(values_flows.fetch_chunk(self, some), self.db)
 
     async def aiterator(self, chunk_size: int | None = None) -> AsyncIterator[T]:
         """See iterator()."""
-        size = fetch.checked_chunk_size(chunk_size)
-        found = await arun(values_flows.beginnings(self), self.db)
-        for start in range(0, len(found), size):
-            some = found[start : start + size]
-            for part in await arun(values_flows.chunk(self, some), self.db):
+        size = fetch.validate_chunk_size(chunk_size)
+        found = await arun(values_flows.list_items(self), self.db)
+        for some in batched(found, size):
+            for part in await arun(values_flows.fetch_chunk(self, some), self.db):
                 yield part
 
     def aggregate(self, *given: Any, **named: Any) -> dict[str, Any]:

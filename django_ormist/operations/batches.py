@@ -1,8 +1,9 @@
 """Insertion and deletion of many objects in one step."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from itertools import islice
+from typing import Any, TypeVar
 
 from ..keys import (
     Space,
@@ -18,6 +19,15 @@ from ..keys import (
 from .objects import SWEPT_BY_A_WRITE, Image, counter_words
 from .operation import Operation, Script, Word
 from .replies import Holder, Reply, mistyped, outcome_among
+
+T = TypeVar("T")
+
+
+def batched(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Yield the items in lists of *size*. The last one may be shorter."""
+    rest = iter(items)  # itertools.batched exists only from Python 3.12
+    while some := list(islice(rest, size)):
+        yield some
 
 
 def objects_by_term(images: Iterable[Image]) -> tuple[list[bytes], list[int]]:

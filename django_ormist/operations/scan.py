@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..keys import Space, all_key
+from .batches import batched
 from .objects import load_many
 from .operation import Flow, Operation
 from .stats import glob_escaped
@@ -44,8 +45,8 @@ def _after(space: Space, least: str, most: str, number: int) -> Operation:
 def creation_times(space: Space, pks: Sequence[bytes]) -> Flow[Any]:
     """Flow that returns the creation time of each id, None if ``all`` lacks it."""
     operations = [
-        Operation("ZMSCORE", (all_key(space),), tuple(pks[at : at + CHUNK]))
-        for at in range(0, len(pks), CHUNK)
+        Operation("ZMSCORE", (all_key(space),), tuple(some))
+        for some in batched(pks, CHUNK)
     ]
     replies = yield operations
     return [
@@ -55,9 +56,7 @@ def creation_times(space: Space, pks: Sequence[bytes]) -> Flow[Any]:
 
 def load_objects(space: Space, pks: Sequence[bytes]) -> Flow[Any]:
     """Flow that returns [(id, its bytes or None)]. One round trip."""
-    replies = yield [
-        load_many(space, pks[at : at + CHUNK]) for at in range(0, len(pks), CHUNK)
-    ]
+    replies = yield [load_many(space, some) for some in batched(pks, CHUNK)]
     packed = [each for reply in replies for each in reply]
     return list(zip(pks, packed, strict=True))
 

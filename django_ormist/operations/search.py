@@ -1,6 +1,6 @@
 """Queries: the matching ids, their number, and their objects."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from ..codecs import deadline_of
@@ -8,6 +8,7 @@ from ..keys import Space, all_key, expires_key, pk_bytes, term_key
 from ..queries.conditions import Condition, all_of
 from ..queries.query import CREATED, EXPIRE, Order, Query
 from ..terms import term_suffix
+from .batches import batched
 from .compiler import QueryCompiler
 from .expiry import CLOCK, expired_ids, sweep_gone
 from .objects import load_counters, load_many
@@ -137,7 +138,7 @@ def rows(space: Space, query: Query, has_counters: bool) -> Flow[list[Row]]:
         return found
     pks = yield from ids(space, query)
     found = []
-    for some in _batched(pks, CHUNK * CHUNKS_PER_ROUND_TRIP):
+    for some in batched(pks, CHUNK * CHUNKS_PER_ROUND_TRIP):
         found += yield from rows_of(space, some, has_counters)
     return found
 
@@ -148,7 +149,7 @@ def rows_of(space: Space, pks: Sequence[bytes], has_counters: bool) -> Flow[list
     One more if half of them or more are missing: then the leftovers of those that had a
     deadline are swept. The server's clock was ahead, and removed them.
     """
-    chunks = list(_batched(pks, CHUNK))
+    chunks = list(batched(pks, CHUNK))
     replies = yield (
         [load_many(space, some) for some in chunks]
         + [load_counters(space, pk) for pk in pks if has_counters]
@@ -157,7 +158,7 @@ def rows_of(space: Space, pks: Sequence[bytes], has_counters: bool) -> Flow[list
     counters = replies[len(chunks) :] or [None] * len(pks)
     gone = [pk for pk, each in zip(pks, packed, strict=True) if each is None]
     if gone and 2 * len(gone) >= len(pks):
-        yield [sweep_gone(space, some) for some in _batched(gone[:MOST_SWEPT], 100)]
+        yield [sweep_gone(space, some) for some in batched(gone[:MOST_SWEPT], 100)]
     return [
         row for row in zip(pks, packed, counters, strict=True) if row[1] is not None
     ]
@@ -209,11 +210,6 @@ def _is_live(packed: bytes | None, now_ms: int) -> bool:
 
 def _term_keys(space: Space, query: Query) -> tuple[bytes, ...]:
     return tuple(term_key(space, term_suffix(term)) for term in query.terms)
-
-
-def _batched(items: Sequence[bytes], size: int) -> Iterator[Sequence[bytes]]:
-    for start in range(0, len(items), size):
-        yield items[start : start + size]
 
 
 # Queries by conditions and orders: more than terms and creation

@@ -7,7 +7,6 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import Any
 
 from ..codecs import unpack
@@ -25,6 +24,7 @@ from ..keys import (
 from ..queries.query import Query
 from ..terms import object_terms, term_suffix, unmarked
 from . import objects, search
+from .batches import batched
 from .operation import Flow, Operation
 
 SAMPLE = 500
@@ -155,8 +155,7 @@ def _memory(key: bytes) -> Operation:
 def _in_trips(operations: Iterable[Operation]) -> Flow[Any]:
     """Flow that returns the replies of any number of operations."""
     replies: list[Any] = []
-    rest = iter(operations)
-    while some := list(islice(rest, OPERATIONS_A_TRIP)):
+    for some in batched(operations, OPERATIONS_A_TRIP):
         replies += yield some
     return replies
 

@@ -314,7 +314,7 @@ def _carry_over(store: "SessionStore", base: Record, theirs: Record) -> Flow[Any
     if record is None:  # expired at once
         return
     sent = dict(record.attrs)
-    attrs = record._contents().rebased(base, theirs).attrs
+    attrs = record._contents().rebase_on(base, theirs).attrs
     record.attrs.clear()
     record.attrs.update(attrs, created_ms=sent["created_ms"])
     yield from _update(record)

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from importlib import import_module
-from itertools import islice
 from typing import Any
 
 from django.conf import settings as django_settings
@@ -18,6 +17,7 @@ from ..connections.executor import run
 from ..deadlines import moment_ms, now_ms, to_deadline
 from ..exceptions import IntegrityError, NotSupportedError
 from ..operations import objects
+from ..operations.batches import batched
 from ..operations.operation import Flow
 from ..operations.stats import glob_escaped
 from . import serialization, settings
@@ -72,7 +72,7 @@ class RedisScan:
         names = self.client.scan_iter(
             match=glob_escaped(self.prefix.encode()) + b"*", count=1000
         )
-        while batch := [_text(name) for name in islice(names, CHUNK)]:
+        for batch in batched(map(_text, names), CHUNK):
             with self.client.pipeline(transaction=False) as pipe:
                 for name in batch:
                     pipe.pttl(name)
@@ -181,8 +181,8 @@ def import_sessions(found: Iterable[ForeignSession]) -> Iterator[ImportProgress]
     After an interruption, a new call continues: stored sessions are skipped, never
     replaced. A session with values that SESSION_SERIALIZER refuses is left out.
     """
-    progress, rest = ImportProgress(), iter(found)
-    while batch := list(islice(rest, BATCH)):
+    progress = ImportProgress()
+    for batch in batched(found, BATCH):
         sessions = [_to_session(each, progress) for each in batch]
         new = [session for session in sessions if session is not None]
         while True:

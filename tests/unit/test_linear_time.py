@@ -26,13 +26,13 @@ def merged(number):
     base, mine, theirs = (
         Record({}, [f"{kind}{i}" for i in range(number)], None) for kind in "abc"
     )
-    return mine.rebased(base, theirs)
+    return mine.rebase_on(base, theirs)
 
 
 WORK = {
     "save": lambda number: objects.save(SPACE, "one", *images(number)),
     "save_anew": lambda number: commit.save_anew(SPACE, "one", *images(number)),
-    "rebased": merged,
+    "rebase_on": merged,
 }
 
 
@@ -66,4 +66,4 @@ def test_tags_merge_as_a_set_and_keep_their_order():
     base = Record({}, ["a", "b", "c"], None)
     mine = Record({}, ["c", "d", "a", "e"], None)
     theirs = Record({}, ["x", "c", "b", "a", "e"], None)
-    assert mine.rebased(base, theirs).tags == ["x", "c", "a", "e", "d"]
+    assert mine.rebase_on(base, theirs).tags == ["x", "c", "a", "e", "d"]

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
-from itertools import groupby, islice
+from itertools import groupby
 from pathlib import Path
 from typing import IO, Any
 
@@ -11,6 +11,7 @@ from django.core.management.base import CommandError, CommandParser
 
 from ...exceptions import OrmistError, ValidationError
 from ...models import Collection, Model
+from ...operations.batches import batched
 from ..command import (
     OrmistCommand,
     Progress,
@@ -210,5 +211,4 @@ def steps(file: IO[str], first: int) -> Iterator[list[tuple[int, str]]]:
     """Yield the lines of a file from a number on, 100 at a time, without empty ones."""
     lines = ((n, line) for n, line in enumerate(file, start=1) if n >= first)
     filled = ((n, line) for n, line in lines if line.strip())
-    while some := list(islice(filled, LINES_A_STEP)):
-        yield some
+    yield from batched(filled, LINES_A_STEP)
