@@ -19,7 +19,7 @@ def act(root, action, chosen, page=CITIES, **more):
     )
 
 
-def test_an_action_gets_the_selected(root, cities):
+def test_an_action_gets_the_selected_objects(root, cities):
     response = act(root, "double", [cities[1].pk])
     assert response.status_code == 302
     assert City.objects.get(cities[1].pk).population == 180_000
@@ -27,13 +27,13 @@ def test_an_action_gets_the_selected(root, cities):
     assert "1 doubled." in told(response)
 
 
-def test_select_across_reaches_the_other_pages(root, server):
+def test_select_across_selects_the_other_pages(root, server):
     City.objects.bulk_create(City(name=f"C{n}", population=1) for n in range(25))
     act(root, "double", [City.objects.first().pk], select_across=1)
     assert {city.population for city in City.objects.all()} == {2}
 
 
-def test_select_across_keeps_to_the_filter(root, cities):
+def test_select_across_respects_the_filter(root, cities):
     root.post(
         url(CITIES) + "?country=IT",
         {"action": "double", "_selected_action": "x", "index": 0, "select_across": 1},
@@ -49,7 +49,7 @@ def test_an_id_that_a_browser_would_alter_cannot_be_selected(root, server):
     assert 'id="action-toggle"' in content
 
 
-def test_delete_selected_asks_first(root, cities):
+def test_delete_selected_asks_for_confirmation(root, cities):
     chosen = [cities[0].pk, cities[1].pk]
     response = act(root, "delete_selected", chosen)
     content = response.content.decode()
@@ -68,7 +68,7 @@ def test_delete_selected_deletes_and_logs(root, cities):
     assert {entry.object_id for entry in logged} == set(chosen)
 
 
-def test_delete_selected_of_all_pages_names_some_and_counts_the_rest(root, server):
+def test_deleting_all_pages_names_some_objects_and_counts_the_rest(root, server):
     City.objects.bulk_create(City(name=f"C{n}") for n in range(250))
     response = act(root, "delete_selected", ["x"], select_across=1)
     assert "and 150 more" in response.content.decode()
@@ -76,7 +76,7 @@ def test_delete_selected_of_all_pages_names_some_and_counts_the_rest(root, serve
     assert City.objects.count() == 0
 
 
-def test_a_queryset_does_what_its_collection_does(root, cities):
+def test_a_queryset_behaves_like_its_collection(root, cities):
     from django_ormist.admin.proxies import admin_model_for
 
     stubs = admin_model_for(City).objects.filter(country="IT")
@@ -84,7 +84,7 @@ def test_a_queryset_does_what_its_collection_does(root, cities):
     assert stubs.ids() == [cities[0].pk, cities[1].pk]
 
 
-def test_an_action_on_what_is_gone_does_nothing(root, cities):
+def test_an_action_on_deleted_objects_does_nothing(root, cities):
     pk = cities[0].pk
     cities[0].delete()
     assert act(root, "double", [pk]).status_code == 302

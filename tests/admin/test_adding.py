@@ -36,7 +36,7 @@ def test_an_id_can_be_chosen(root, server):
     assert Plain.objects.get("my/id_1").attrs == {}
 
 
-def test_an_id_that_is_taken_is_an_error_and_what_was_typed_stays(root, server):
+def test_a_taken_id_is_an_error_and_the_input_stays(root, server):
     Plain.objects.create(id="taken", a=1)
     data = with_row(
         rendered(root, "tests_plain_add") | {"id": "taken"}, "b", "text", "x"
@@ -47,7 +47,7 @@ def test_an_id_that_is_taken_is_an_error_and_what_was_typed_stays(root, server):
     assert Plain.objects.get("taken").attrs == {"a": 1}
 
 
-def test_a_new_object_has_the_lifetime_of_its_model(root, server):
+def test_a_new_object_gets_the_expiration_of_its_model(root, server):
     root.post(url("tests_token_add"), rendered(root, "tests_token_add"))
     assert 3500 < Token.objects.get().ttl() <= 3600
 
@@ -103,14 +103,14 @@ def test_a_value_without_a_name_is_an_error(root, server):
 
 
 @pytest.mark.parametrize("name", ["save", "_x", "tags", "objects"])
-def test_a_name_that_is_no_attribute_is_an_error(root, server, name):
+def test_an_invalid_attribute_name_is_an_error(root, server, name):
     data = with_row(rendered(root, "tests_plain_add"), name, "text", "x")
     response = root.post(url("tests_plain_add"), data)
     assert f"An attribute cannot be named “{name}”" in errors(response)
     assert Plain.objects.count() == 0
 
 
-def test_an_attribute_twice_is_an_error(root, server):
+def test_a_duplicate_attribute_is_an_error(root, server):
     data = with_row(rendered(root, "tests_plain_add"), "a", "text", "x")
     data |= {"attrs-901-name": "a", "attrs-901-value": "y"}
     assert "already" in errors(root.post(url("tests_plain_add"), data))

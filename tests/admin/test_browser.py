@@ -153,7 +153,7 @@ def test_a_person_adds_changes_finds_and_deletes(open_browser, pages, server):
     assert_silent(driver)
 
 
-def test_a_browser_sends_back_what_it_got(open_browser, pages, server):
+def test_a_browser_returns_values_unchanged(open_browser, pages, server):
     """Saved without a change, every type and every name stays as it was."""
     from .pages import KEPT, NAMES, VALUES
 

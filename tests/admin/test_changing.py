@@ -13,7 +13,7 @@ from .pages import KEPT, NAMES, VALUES, errors, rendered, with_row
 pytestmark = pytest.mark.servers("valkey91")
 
 
-def test_what_nobody_changes_stays_as_it_is(root, server):
+def test_unchanged_values_stay_as_they_are(root, server):
     """Every type and every name, whether the form can express it or not."""
     attrs = {**VALUES, **KEPT, **dict.fromkeys(NAMES, "x")}
     plain = Plain(expire=datetime(2030, 12, 31, 12, 0, 0, 7000, tzinfo=UTC))
@@ -26,7 +26,7 @@ def test_what_nobody_changes_stays_as_it_is(root, server):
     assert server.client.get(plain._key()) == packed
 
 
-def test_a_change_touches_what_was_changed_alone(root, server):
+def test_a_change_writes_only_changed_values(root, server):
     plain = Plain.objects.create(**{**VALUES, **KEPT})
     data = rendered(root, "tests_plain_change", plain.pk)
     data = with_row(data, "integer", "integer", "8")
@@ -62,7 +62,7 @@ def test_an_attribute_of_any_name_is_changed(root, server):
     assert Plain.objects.get(plain.pk).attrs == dict.fromkeys(NAMES, "y")
 
 
-def test_tags_are_changed_and_those_that_a_line_cannot_show_stay(root, server):
+def test_tags_are_changed_and_those_a_line_cannot_show_stay(root, server):
     city = City.objects.create("a", "b", "two\nlines", " spaced", name="Rome")
     data = rendered(root, "tests_city_change", city.pk)
     assert data["tags"] == "a\nb"
@@ -70,7 +70,7 @@ def test_tags_are_changed_and_those_that_a_line_cannot_show_stay(root, server):
     assert City.objects.get(city.pk)._tags == ["b", "c:d", "two\nlines", " spaced"]
 
 
-def test_expiry_is_changed_and_taken_away(root, server):
+def test_the_expiration_time_is_changed_and_removed(root, server):
     plain = Plain.objects.create(expire=600)
     page = url("tests_plain_change", plain.pk)
     data = rendered(root, "tests_plain_change", plain.pk)
@@ -81,7 +81,7 @@ def test_expiry_is_changed_and_taken_away(root, server):
     assert Plain.objects.get(plain.pk).expire is None
 
 
-def test_a_deadline_in_the_past_is_refused(root, server):
+def test_an_expiration_time_in_the_past_is_refused(root, server):
     plain = Plain.objects.create()
     data = rendered(root, "tests_plain_change", plain.pk)
     data |= {"expire_0": "2001-01-01", "expire_1": "00:00:00"}
@@ -90,7 +90,7 @@ def test_a_deadline_in_the_past_is_refused(root, server):
     assert Plain.objects.exists()
 
 
-def test_expiry_without_time_zones_is_local(root, server, settings):
+def test_without_time_zones_the_expiration_time_is_local(root, server, settings):
     settings.USE_TZ = False
     plain = Plain.objects.create(expire=datetime(2031, 1, 1, 10, 30))
     data = rendered(root, "tests_plain_change", plain.pk)
@@ -108,7 +108,7 @@ def test_counters_are_changed(root, server):
     assert (stored.views, stored.votes, stored.attrs) == (10, 0, {"title": "t"})
 
 
-def test_one_attribute_has_a_field_of_its_own_where_fields_names_it(root, server):
+def test_an_attribute_named_in_fields_has_its_own_form_field(root, server):
     page = Page.objects.create(title="t", other=1)
     data = rendered(root, "tests_page_change", page.pk)
     assert (data["title-kind"], data["title-value"]) == ("text", "t")
@@ -119,7 +119,7 @@ def test_one_attribute_has_a_field_of_its_own_where_fields_names_it(root, server
     assert Page.objects.get(page.pk).attrs == {"other": 1}
 
 
-def test_a_read_only_attribute_is_shown_and_not_taken(root, server):
+def test_a_read_only_attribute_is_shown_and_cannot_be_changed(root, server):
     user = User.objects.create(rank=7, name="Ann")
     response = root.get(url("tests_user_change", user.pk))
     assert '<div class="readonly">7</div>' in response.content.decode()
@@ -132,7 +132,7 @@ def test_a_read_only_attribute_is_shown_and_not_taken(root, server):
     assert User.objects.get(user.pk).rank == 7
 
 
-def test_an_excluded_attribute_is_neither_shown_nor_taken(root, server):
+def test_an_excluded_attribute_is_neither_shown_nor_changed(root, server):
     user = User.objects.create(name="Ann", secret="hush")
     response = root.get(url("tests_user_change", user.pk))
     assert "hush" not in response.content.decode()
@@ -144,7 +144,7 @@ def test_an_excluded_attribute_is_neither_shown_nor_taken(root, server):
     assert User.objects.get(user.pk).secret == "hush"
 
 
-def test_an_attribute_named_as_a_part_of_the_form_is_one_as_any(root, server):
+def test_an_attribute_may_be_named_like_a_part_of_the_form(root, server):
     plain = Plain.objects.create(version="1", action="2", index="3", post="4")
     data = rendered(root, "tests_plain_change", plain.pk)
     data = with_row(data, "version", "text", "new")

@@ -42,13 +42,13 @@ def test_a_cell_keeps_its_type(root, users):
     assert User.objects.get(users[0].pk).age == 30
 
 
-def test_a_wrong_cell_is_an_error_of_its_row(root, users):
+def test_an_invalid_cell_is_an_error_of_its_row(root, users):
     response = root.post(url(USERS), edited(root, **{"0-age": "many"}))
     assert "Enter a whole number." in response.content.decode()
     assert User.objects.get(users[1].pk).age == 40
 
 
-def test_a_cell_changed_meanwhile_is_refused(root, users):
+def test_a_cell_that_was_changed_concurrently_is_refused(root, users):
     data = edited(root, **{"0-age": "41"})
     users[1].age = 50
     users[1].save()
@@ -57,7 +57,7 @@ def test_a_cell_changed_meanwhile_is_refused(root, users):
     assert User.objects.get(users[1].pk).age == 50
 
 
-def test_another_attribute_changed_meanwhile_survives(root, users):
+def test_a_concurrent_change_of_another_attribute_survives(root, users):
     data = edited(root, **{"0-age": "41"})
     users[1].bio = "new"
     users[1].save()
@@ -69,7 +69,7 @@ def test_another_attribute_changed_meanwhile_survives(root, users):
     }
 
 
-def test_a_row_deleted_meanwhile_is_refused(root, users):
+def test_a_row_that_was_deleted_concurrently_is_refused(root, users):
     data = edited(root, **{"0-age": "41"})
     users[1].delete()
     response = root.post(url(USERS), data)
@@ -77,16 +77,14 @@ def test_a_row_deleted_meanwhile_is_refused(root, users):
     assert User.objects.count() == 1
 
 
-def test_a_row_deleted_meanwhile_and_not_changed_is_no_error(root, users):
+def test_an_unchanged_row_may_be_deleted_concurrently(root, users):
     data = edited(root, **{"1-age": "31"})
     users[1].delete()
     assert root.post(url(USERS), data).status_code == 302
     assert User.objects.get(users[0].pk).age == 31
 
 
-def test_what_the_store_refuses_is_told_and_what_it_took_is_logged(
-    root, users, monkeypatch
-):
+def test_refused_rows_are_reported_and_saved_rows_are_logged(root, users, monkeypatch):
     from django.contrib.admin.models import LogEntry
 
     save = User.save
@@ -105,7 +103,7 @@ def test_what_the_store_refuses_is_told_and_what_it_took_is_logged(
     assert [entry.object_id for entry in LogEntry.objects.all()] == [users[1].pk]
 
 
-def test_what_validate_refuses_is_an_error_of_the_row(root, users, monkeypatch):
+def test_an_error_of_validate_is_an_error_of_the_row(root, users, monkeypatch):
     def validate(user):
         if user.age > 100:
             raise ValidationError({"age": "Too old.", "bio": "Odd."})
@@ -134,7 +132,7 @@ def test_a_counter_is_edited_in_a_list(root, server):
     assert Page.objects.get(page.pk).views == 9
 
 
-def test_a_popup_list_opens_no_form(root, users):
+def test_a_list_in_a_popup_has_no_form(root, users):
     content = root.get(url(USERS), {"_popup": "1"}).content.decode()
     assert "data-popup-opener" in content
     assert "form-0-name" not in content

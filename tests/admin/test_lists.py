@@ -40,7 +40,7 @@ def test_a_method_of_the_admin_is_a_column(root, cities):
     assert content.count("icon-no") == 2
 
 
-def test_pages_are_counted_not_loaded(root, server):
+def test_other_pages_are_counted_and_not_loaded(root, server):
     City.objects.bulk_create(City(name=f"C{n}", country="XX") for n in range(25))
     response = root.get(url(CITIES), {"p": 3})
     assert names(response) == ["C4", "C3", "C2", "C1", "C0"]
@@ -57,7 +57,7 @@ def test_all_are_shown_on_request(root, server):
     assert len(listed(root, all="")) == 25
 
 
-def test_a_filter_offers_none_which_no_text_finds(root, cities):
+def test_a_filter_offers_none_apart_from_the_text(root, cities):
     City.objects.create(name="Nowhere", country=None)
     City.objects.create(name="Text", country="None")
     content = root.get(url(CITIES), {"_facets": "True"}).content.decode()
@@ -68,7 +68,7 @@ def test_a_filter_offers_none_which_no_text_finds(root, cities):
     assert listed(root, country__isnull="True", tags="old") == []
 
 
-def test_a_filter_offers_the_values_there_are(root, cities):
+def test_a_filter_offers_the_stored_values(root, cities):
     content = root.get(url(CITIES)).content.decode()
     assert re.search(r'href="\?country=FR"[^>]*>\s*FR\s*<', content)
     assert 'href="?tags=old"' in content
@@ -86,7 +86,7 @@ def test_a_filter_of_the_project_works_with_its_facets(root, cities):
     assert "with R (1)" in content
 
 
-def test_several_values_are_a_choice(root, cities):
+def test_a_filter_accepts_several_values(root, cities):
     address = f"{url(CITIES)}?country__in=FR,IT&name__in=Rome,Lyon"
     assert names(root.get(address)) == ["Lyon", "Rome"]
 
@@ -102,13 +102,13 @@ def test_a_range_is_offered_in_quarters(root, server):
     assert re.search(r'<li class="selected">\s*<a[^>]*>\s*2 to 4', content)
 
 
-def test_a_range_may_be_any(root, cities):
+def test_any_range_can_be_entered(root, cities):
     assert listed(root, population__gte="500000.5") == ["Lyon", "Rome"]
     assert listed(root, name__gte="M") == ["Pisa", "Rome"]
     assert listed(root, population__lt="many") == []
 
 
-def test_columns_with_an_index_sort_the_list(root, cities):
+def test_indexed_columns_sort_the_list(root, cities):
     content = root.get(url(CITIES)).content.decode()
     assert 'href="?o=1"' in content
     assert 'href="?o=3"' in content
@@ -119,7 +119,7 @@ def test_columns_with_an_index_sort_the_list(root, cities):
     assert listed(root, o="2") == ["Lyon", "Pisa", "Rome"]
 
 
-def test_the_id_sorts_by_creation_and_the_deadline_by_itself(root, server):
+def test_the_id_sorts_by_creation_and_expire_by_expiration_time(root, server):
     from django_ormist.admin.proxies import admin_model_for
 
     one, two = Plain.objects.create(expire=90), Plain.objects.create(expire=60)
@@ -139,7 +139,7 @@ def test_facets_count_each_value_within_the_other_filters(root, cities):
     assert "old (2)" in content
 
 
-def test_a_value_that_no_sample_saw_is_still_shown_as_chosen(root, cities):
+def test_a_chosen_value_is_shown_even_if_the_sample_lacks_it(root, cities):
     content = root.get(url(CITIES), {"country": "QQ"}).content.decode()
     assert re.search(r'<li class="selected">\s*<a href="\?country=QQ"', content)
 
@@ -160,12 +160,12 @@ def test_a_word_may_be_a_tag_here_and_a_value_there(root, cities):
     assert listed(root, q="Rome") == ["Latium", "Rome"]
 
 
-def test_every_word_must_be_found(root, cities):
+def test_a_search_must_match_every_word(root, cities):
     assert listed(root, q="old Lyon") == ["Lyon"]
     assert listed(root, q="old Nowhere") == []
 
 
-def test_a_text_with_a_sorted_index_is_searched_by_its_beginning(root, server):
+def test_a_text_with_a_sorted_index_is_searched_by_prefix(root, server):
     from django_ormist.admin.lookups import search
     from django_ormist.admin.proxies import admin_model_for
 
@@ -181,12 +181,14 @@ def test_quotes_make_one_word(root, server):
     assert listed(root, q='"New York"') == ["New York"]
 
 
-def test_a_glob_in_a_search_is_only_text(root, cities):
+def test_a_glob_pattern_in_a_search_is_plain_text(root, cities):
     assert listed(root, q="***") == []
     assert listed(root, q="[a-z]?*") == []
 
 
-def test_a_search_among_very_many_says_what_it_did_not_see(root, server, monkeypatch):
+def test_a_search_of_very_many_objects_says_that_it_is_incomplete(
+    root, server, monkeypatch
+):
     monkeypatch.setattr("django_ormist.operations.scan.STEP", 10)
     monkeypatch.setattr(
         "django_ormist.operations.scan.ids_with_prefix.__defaults__", (10, 100)
@@ -196,7 +198,7 @@ def test_a_search_among_very_many_says_what_it_did_not_see(root, server, monkeyp
     assert "Enter the whole id" in response.content.decode()
 
 
-def test_a_lookup_without_an_index_says_which_line_is_missing(root, cities):
+def test_a_lookup_without_an_index_names_the_missing_option(root, cities):
     response = root.get(url(CITIES), {"mayor": "Ro"})
     assert response.status_code == 302
     assert "City.Meta.index_attrs" in told(response)[0]
@@ -227,7 +229,7 @@ def test_a_lookup_without_an_index_says_which_line_is_missing(root, cities):
         "e=1",
     ],
 )
-def test_no_query_string_is_an_error_of_ours(root, cities, query):
+def test_a_malformed_query_string_does_not_fail(root, cities, query):
     response = root.get(f"{url(CITIES)}?{query}")
     assert response.status_code in (200, 302, 400)
 
@@ -238,7 +240,7 @@ def test_a_list_of_a_model_without_an_index(root, server):
     assert "Plain object" in response.content.decode()
 
 
-def test_hostile_texts_are_only_text(root, server):
+def test_hostile_texts_are_escaped(root, server):
     name = "<script>alert(1)</script>"
     City.objects.create(name, id=f"id/_{name}?#%", name=name, country=name)
     content = root.get(url(CITIES), {"_facets": "True"}).content.decode()

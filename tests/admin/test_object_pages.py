@@ -10,7 +10,7 @@ from .pages import errors, rendered, told, with_row
 pytestmark = pytest.mark.servers("valkey91")
 
 
-def test_the_other_buttons_work(root, server):
+def test_the_other_save_buttons_work(root, server):
     data = rendered(root, "tests_plain_add") | {"id": "one"}
     response = root.post(url("tests_plain_add"), data | {"_addanother": "1"})
     assert response.url.endswith("/add/")
@@ -19,14 +19,14 @@ def test_the_other_buttons_work(root, server):
     assert response.url == url("tests_plain_change", "one")
 
 
-def test_a_popup_hands_the_new_object_back(root, server):
+def test_a_popup_returns_the_new_object(root, server):
     data = rendered(root, "tests_plain_add") | {"id": "new", "_popup": "1"}
     response = root.post(url("tests_plain_add"), data)
     assert "popup_response" in response.content.decode()
     assert "&quot;new&quot;" in response.content.decode()
 
 
-def test_a_popup_hands_a_changed_and_a_deleted_object_back(root, server):
+def test_a_popup_returns_a_changed_and_a_deleted_object(root, server):
     Plain.objects.create(id="one", a=1)
     data = rendered(root, "tests_plain_change", "one") | {"_popup": "1"}
     response = root.post(url("tests_plain_change", "one"), data)
@@ -36,7 +36,9 @@ def test_a_popup_hands_a_changed_and_a_deleted_object_back(root, server):
     assert "&quot;action&quot;: &quot;delete&quot;" in response.content.decode()
 
 
-def test_an_object_with_an_address_has_a_link_to_the_site(root, server, monkeypatch):
+def test_an_object_with_get_absolute_url_has_a_link_to_the_site(
+    root, server, monkeypatch
+):
     plain = Plain.objects.create(id="one")
     content = root.get(url("tests_plain_change", plain.pk)).content.decode()
     assert "View on site" not in content
@@ -45,7 +47,7 @@ def test_an_object_with_an_address_has_a_link_to_the_site(root, server, monkeypa
     assert "View on site" in content
 
 
-def test_an_object_is_deleted_after_a_question(root, server):
+def test_an_object_is_deleted_after_confirmation(root, server):
     plain = Plain.objects.create(id="a/b")
     content = root.get(url("tests_plain_delete", "a/b")).content.decode()
     assert "Are you sure" in content
@@ -53,7 +55,7 @@ def test_an_object_is_deleted_after_a_question(root, server):
     assert not Plain.objects.contains(plain)
 
 
-def test_the_history_names_what_was_changed(root, server):
+def test_the_history_names_the_changed_attributes(root, server):
     user = User.objects.create(name="Ann", age=30)
     data = with_row(
         rendered(root, "tests_user_change", user.pk), "age", "integer", "31"
@@ -63,7 +65,7 @@ def test_the_history_names_what_was_changed(root, server):
     assert "Changed age and tags." in content
 
 
-def test_a_logged_object_can_be_found_from_its_entry(root, server):
+def test_a_log_entry_links_to_its_object(root, server):
     from django.contrib.admin.models import LogEntry
 
     root.post(url("tests_plain_add"), rendered(root, "tests_plain_add") | {"id": "x"})
@@ -89,7 +91,7 @@ IDS = [
 
 
 @pytest.mark.parametrize("pk", IDS)
-def test_an_object_of_any_id_is_opened_changed_and_deleted(root, server, pk):
+def test_an_object_with_any_id_is_opened_changed_and_deleted(root, server, pk):
     Plain.objects.create(id=pk, a=1)
     data = with_row(rendered(root, "tests_plain_change", pk), "a", "integer", "2")
     response = root.post(url("tests_plain_change", pk), data)
@@ -100,7 +102,7 @@ def test_an_object_of_any_id_is_opened_changed_and_deleted(root, server, pk):
     assert not Plain.objects.exists()
 
 
-def test_an_object_that_is_gone_is_a_message(root, server):
+def test_a_deleted_object_gives_a_message(root, server):
     for page in ("change", "delete", "history"):
         response = root.get(url(f"tests_plain_{page}", "gone"))
         assert response.status_code == 302

@@ -28,19 +28,19 @@ def test_it_counts_the_objects_of_each_model(root, server):
     assert url("tests_city_changelist") in overview(root).content.decode()
 
 
-def test_it_counts_what_is_due(root, server):
+def test_it_counts_expired_objects_that_are_not_swept(root, server):
     plain = Plain.objects.create(expire=60)
     server.client.zadd(expires_key(Plain._meta.space("default")), {plain.pk: 1})
     assert lines(overview(root))["tests.Plain"].tally.expired == 1
 
 
-def test_it_says_what_the_server_is(root, server):
+def test_it_describes_the_server(root, server):
     content = overview(root).content.decode()
     assert "valkey 9.1" in content
     assert "noeviction" in content
 
 
-def test_it_says_what_cannot_be_read(root, server):
+def test_it_names_unreadable_objects(root, server):
     plain = Plain.objects.create(a=1)
     server.client.set(plain._key(), b"\xff damaged")
     assert "1 object of the sample cannot be read" in overview(root).content.decode()
@@ -53,7 +53,7 @@ def test_it_opens_while_a_server_is_down(root, server):
     assert "errornote" in response.content.decode()
 
 
-def test_it_takes_no_other_address(root, server):
+def test_other_urls_below_it_are_not_found(root, server):
     assert root.get(url("django_ormist_overview_changelist") + "add/").status_code in (
         301,
         302,

@@ -53,7 +53,7 @@ def test_a_superuser_may_do_everything(root, ann):
         (VERBS, EVERYTHING - {"overview"}),
     ],
 )
-def test_staff_may_do_what_its_permissions_say(staff, ann, verbs, may):
+def test_staff_may_do_what_their_permissions_allow(staff, ann, verbs, may):
     client = staff(*(f"{verb}_user" for verb in verbs))
     assert allowed(client, ann) == may
 
@@ -65,14 +65,14 @@ def test_the_overview_has_a_permission_of_its_own(staff, ann):
     assert "tests.User" not in content
 
 
-def test_who_is_not_staff_is_sent_to_the_login(client, ann):
+def test_users_who_are_not_staff_are_sent_to_the_login(client, ann):
     response = client.get(url("tests_user_change", ann.pk))
     assert response.status_code == 302
     assert "/login/" in response.url
 
 
 @pytest.mark.parametrize("verb", VERBS)
-def test_nothing_is_posted_without_its_permission(staff, ann, verb):
+def test_each_post_needs_its_permission(staff, ann, verb):
     client = staff(*(f"{each}_user" for each in VERBS if each != verb))
     data = {"attrs-0-name": "age", "attrs-0-kind": "integer", "attrs-0-value": "9"}
     posts = {
@@ -89,7 +89,7 @@ def test_nothing_is_posted_without_its_permission(staff, ann, verb):
     assert User.objects.get(ann.pk).age == 30
 
 
-def test_who_may_only_see_gets_no_field_to_write_in(staff, ann):
+def test_users_who_may_only_view_get_no_input_fields(staff, ann):
     client = staff("view_user")
     content = client.get(url("tests_user_change", ann.pk)).content.decode()
     assert "<dt>age</dt><dd>30</dd>" in content
@@ -100,7 +100,7 @@ def test_who_may_only_see_gets_no_field_to_write_in(staff, ann):
     assert "delete_selected" not in listed
 
 
-def test_who_may_only_see_is_not_shown_what_its_request_excludes(
+def test_excluded_fields_are_hidden_from_users_who_may_only_view(
     staff, ann, monkeypatch
 ):
     def get_exclude(self, request, obj=None):
@@ -113,7 +113,7 @@ def test_who_may_only_see_is_not_shown_what_its_request_excludes(
     assert "<dt>age</dt>" not in content
 
 
-def test_who_may_change_alone_cannot_delete_selected(staff, ann):
+def test_users_who_may_only_change_cannot_delete_selected(staff, ann):
     client = staff("change_user")
     client.post(
         url("tests_user_changelist"),
@@ -122,7 +122,9 @@ def test_who_may_change_alone_cannot_delete_selected(staff, ann):
     assert User.objects.exists()
 
 
-def test_who_may_not_delete_one_of_them_deletes_none(staff, ann, monkeypatch):
+def test_one_object_without_delete_permission_stops_the_deletion(
+    staff, ann, monkeypatch
+):
     def has_delete_permission(self, request, obj=None):
         return obj is None or obj.pk != ann.pk
 
@@ -150,7 +152,7 @@ def test_list_editable_needs_the_change_permission(staff, ann):
     assert User.objects.get(ann.pk).name == "Ann"
 
 
-def test_the_index_lists_what_one_may_see(staff, ann):
+def test_the_index_lists_what_the_user_may_view(staff, ann):
     content = staff("view_user").get("/admin/").content.decode()
     assert url("tests_user_changelist") in content
     assert url("tests_city_changelist") not in content
@@ -180,7 +182,7 @@ def age_is_excluded(request, monkeypatch):
 
 @pytest.mark.usefixtures("age_is_excluded")
 @pytest.mark.parametrize("verb", ["view", "change"])
-def test_no_page_shows_an_excluded_attribute(staff, ann, verb):
+def test_an_excluded_attribute_is_not_shown_on_any_page(staff, ann, verb):
     client = staff(f"{verb}_user")
     for page in (url("tests_user_changelist"), url("tests_user_change", ann.pk)):
         content = client.get(page).text
@@ -205,14 +207,14 @@ def test_no_page_shows_an_excluded_attribute(staff, ann, verb):
         {"tags__exact": "age:99"},
     ],
 )
-def test_no_lookup_tells_of_an_excluded_attribute(staff, ann, asked):
+def test_a_lookup_does_not_reveal_an_excluded_attribute(staff, ann, asked):
     response = staff("view_user").get(url("tests_user_changelist"), asked)
     assert response.status_code == 400
 
 
 @pytest.mark.usefixtures("age_is_excluded")
 @pytest.mark.parametrize("word", ["30", "age:30", "'age:30'"])
-def test_no_search_tells_of_an_excluded_attribute(staff, ann, word):
+def test_a_search_does_not_reveal_an_excluded_attribute(staff, ann, word):
     client = staff("view_user")
     response = client.get(url("tests_user_changelist"), {"q": word})
     assert response.context["cl"].result_count == 0
@@ -222,14 +224,16 @@ def test_no_search_tells_of_an_excluded_attribute(staff, ann, word):
 @pytest.mark.parametrize(
     "asked", [{"name": "Ann"}, {"tags": "staff"}, {"q": "staff"}, {"q": "name:Ann"}]
 )
-def test_other_lookups_find_as_ever(staff, ann, asked):
+def test_other_lookups_still_work(staff, ann, asked):
     response = staff("view_user").get(url("tests_user_changelist"), asked)
     assert response.context["cl"].result_count == 1
 
 
 @pytest.mark.parametrize("verb", ["view", "change"])
 @pytest.mark.parametrize("name", ["votes", "tags", "expire", "attrs"])
-def test_no_form_has_an_excluded_field(staff, admin_settings, monkeypatch, verb, name):
+def test_forms_do_not_have_excluded_fields(
+    staff, admin_settings, monkeypatch, verb, name
+):
     page = Page.objects.create("news", title="Home", votes=4711, expire=3600)
     monkeypatch.setattr(PageAdmin, "fields", None)
     monkeypatch.setattr(PageAdmin, "exclude", [name])
@@ -246,7 +250,7 @@ def test_no_form_has_an_excluded_field(staff, admin_settings, monkeypatch, verb,
     assert ("4711" in content) is (name != "votes")
 
 
-def test_tags_are_the_explicit_ones(root, ann, monkeypatch):
+def test_only_explicit_tags_are_shown(root, ann, monkeypatch):
     monkeypatch.setattr(UserAdmin, "list_display", ["tags"])
     monkeypatch.setattr(UserAdmin, "list_editable", [])
     content = root.get(url("tests_user_changelist")).text
@@ -266,7 +270,7 @@ def test_tags_are_the_explicit_ones(root, ann, monkeypatch):
         (VERBS, {503}),
     ],
 )
-def test_damage_is_told_to_those_alone_who_may_see(staff, ann, server, verbs, codes):
+def test_damage_is_shown_only_to_users_who_may_view(staff, ann, server, verbs, codes):
     client = staff(*(f"{verb}_user" for verb in verbs))
     server.client.set(object_key(User._meta.space("default"), ann.pk), b"\xc1")
     answers = [

@@ -12,7 +12,7 @@ from .pages import errors, rendered, told, with_row
 pytestmark = pytest.mark.servers("valkey91")
 
 
-def test_an_object_changed_meanwhile_is_not_overwritten(root, server):
+def test_a_concurrent_change_is_not_overwritten(root, server):
     plain = Plain.objects.create(a=1, b=2)
     data = with_row(rendered(root, "tests_plain_change", plain.pk), "a", "integer", "9")
     plain.b = 3
@@ -22,7 +22,7 @@ def test_an_object_changed_meanwhile_is_not_overwritten(root, server):
     assert Plain.objects.get(plain.pk).attrs == {"a": 1, "b": 3}
 
 
-def test_an_object_changed_between_reading_and_writing_is_not_overwritten(
+def test_a_change_between_reading_and_writing_is_not_overwritten(
     root, server, monkeypatch
 ):
     plain = Plain.objects.create(a=1)
@@ -41,7 +41,7 @@ def test_an_object_changed_between_reading_and_writing_is_not_overwritten(
     assert Plain.objects.get(plain.pk).attrs == {"a": 1, "b": 3}
 
 
-def test_an_object_deleted_meanwhile_does_not_come_back(root, server):
+def test_an_object_that_was_deleted_concurrently_stays_deleted(root, server):
     plain = Plain.objects.create(a=1)
     data = rendered(root, "tests_plain_change", plain.pk)
     plain.delete()
@@ -51,7 +51,7 @@ def test_an_object_deleted_meanwhile_does_not_come_back(root, server):
     assert not Plain.objects.exists()
 
 
-def test_a_counter_changed_meanwhile_is_no_conflict_unless_it_is_the_one(root, server):
+def test_a_changed_counter_conflicts_only_if_the_form_changes_it(root, server):
     page = Page.objects.create(title="t", views=3)
     data = rendered(root, "tests_page_change", page.pk)
     page.increment("views")
@@ -80,7 +80,7 @@ def test_a_name_that_cannot_be_indexed_is_an_error(root, server):
     )
 
 
-def test_what_validate_refuses_is_an_error_of_the_form(root, server, monkeypatch):
+def test_an_error_of_validate_is_an_error_of_the_form(root, server, monkeypatch):
     def validate(instance):
         if instance.attrs.get("age") == 7:
             raise ValidationError({"age": "Too young.", "tags": "Odd."})
@@ -94,7 +94,7 @@ def test_what_validate_refuses_is_an_error_of_the_form(root, server, monkeypatch
     assert not User.objects.exists()
 
 
-def test_a_version_of_somebody_is_refused(root, server):
+def test_a_forged_version_is_refused(root, server):
     plain = Plain.objects.create(a=1)
     data = rendered(root, "tests_plain_change", plain.pk)
     del data["_version"]

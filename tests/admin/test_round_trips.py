@@ -25,7 +25,7 @@ def fill(number):
 
 
 @pytest.mark.parametrize("parameters", [{}, {"country": "X1"}, {"p": 2}, {"q": "X2"}])
-def test_a_list_costs_the_same_whatever_it_holds(root, trips, parameters):
+def test_a_list_costs_the_same_for_any_number_of_objects(root, trips, parameters):
     fill(40)
     few = cost(trips, root, url("tests_city_changelist"), **parameters)
     fill(2000)
@@ -39,24 +39,24 @@ def test_a_list_is_counted_loaded_and_sampled(root, trips):
     assert cost(trips, root, url("tests_city_changelist")) == 4
 
 
-def test_a_list_without_filters_takes_two_trips(root, trips):
+def test_a_list_without_filters_takes_two_round_trips(root, trips):
     User.objects.create(name="Ann")
     assert cost(trips, root, url("tests_user_changelist")) == 2
 
 
-def test_facets_cost_one_trip_for_each_filter(root, trips):
+def test_facets_take_one_round_trip_per_filter(root, trips):
     """Of Django's SimpleListFilter too, whatever it offers."""
     fill(40)
     page = url("tests_city_changelist")
     assert cost(trips, root, page, _facets="True") == 4 + 3
 
 
-def test_one_object_is_loaded_in_one_trip(root, trips):
+def test_an_object_is_loaded_in_one_round_trip(root, trips):
     page = Page.objects.create(title="t")
     assert cost(trips, root, url("tests_page_change", page.pk)) == 1
 
 
-def test_one_object_is_changed_in_two_trips(root, trips):
+def test_an_object_is_changed_in_two_round_trips(root, trips):
     from .pages import rendered
 
     page = Page.objects.create(title="t")
@@ -79,7 +79,7 @@ def test_a_page_of_edited_rows_is_loaded_at_once(root, trips):
     assert seen.count == 2 + 1 + 2  # the list as of before, the rows, two saves
 
 
-def test_the_overview_costs_the_same_whatever_there_is(root, trips):
+def test_the_overview_costs_the_same_for_any_number_of_objects(root, trips):
     fill(600)
     few = cost(trips, root, url("django_ormist_overview_changelist"))
     fill(3000)

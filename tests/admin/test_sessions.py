@@ -63,7 +63,7 @@ def test_sessions_are_listed_without_the_key_of_a_cookie(root, sign_in, ann):
     assert key not in content
 
 
-def test_a_session_is_shown_and_not_changed(root, sign_in, ann):
+def test_a_session_is_shown_and_cannot_be_changed(root, sign_in, ann):
     key = sign_in(ann, cart=["book"], note="<b>")
     [session] = stored(ann)
     response = root.get(url("django_ormist_session_change", session.pk))
@@ -100,7 +100,7 @@ def act(client, action, sessions, **more):
     return client.post(url(LIST), data)
 
 
-def test_selected_sessions_are_ended_after_a_question(root, sign_in, ann, bob):
+def test_selected_sessions_are_ended_after_confirmation(root, sign_in, ann, bob):
     sign_in(ann)
     sign_in(bob)
     assert "Are you sure" in act(root, "delete_selected", stored(ann)).content.decode()
@@ -118,7 +118,7 @@ def test_all_sessions_of_a_user_are_ended(root, sign_in, ann, bob):
     assert LogEntry.objects.count() == 3
 
 
-def test_who_may_only_see_ends_nothing(staff, sign_in, ann):
+def test_users_who_may_only_view_cannot_end_sessions(staff, sign_in, ann):
     sign_in(ann)
     client = staff("view_session")
     assert client.get(url(LIST)).status_code == 200
@@ -127,7 +127,7 @@ def test_who_may_only_see_ends_nothing(staff, sign_in, ann):
 
 
 @pytest.mark.parametrize("user_id", ["no number", "9" * 23, "-1", "9" * 5000, "\0", ""])
-def test_a_session_of_a_user_who_is_gone_is_listed(root, sign_in, ann, bob, user_id):
+def test_a_session_of_a_deleted_user_is_listed(root, sign_in, ann, bob, user_id):
     sign_in(ann)
     sign_in(bob)
     session = stored(ann)[0]
@@ -140,13 +140,13 @@ def test_a_session_of_a_user_who_is_gone_is_listed(root, sign_in, ann, bob, user
 
 
 @pytest.mark.parametrize("word", ["9" * 23, "9" * 5000])
-def test_a_search_for_what_no_user_can_be_finds_nothing(root, sign_in, ann, word):
+def test_a_search_for_an_impossible_user_id_finds_nothing(root, sign_in, ann, word):
     sign_in(ann)
     response = root.get(url(LIST), {"q": word})
     assert response.context["cl"].result_count == 0
 
 
-def test_values_that_sign_somebody_in_are_masked(root, sign_in, ann):
+def test_values_that_could_sign_in_are_masked(root, sign_in, ann):
     secret = "s3cr3t-value"
     key = sign_in(
         ann,

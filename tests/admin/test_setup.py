@@ -33,16 +33,16 @@ def ids(admin_class, model=City):
 
 
 @pytest.mark.parametrize("labels", [(), ("tests", "django_ormist")])
-def test_no_migration_is_wanted(db, admin_settings, labels):
+def test_migrations_are_not_needed(db, admin_settings, labels):
     options = {"check": True, "dry_run": True, "stdout": StringIO()}
     call_command("makemigrations", *labels, **options)
 
 
-def test_the_checks_of_django_find_nothing(admin_settings):
+def test_checks_of_django_report_nothing(admin_settings):
     call_command("check", fail_level="WARNING", stderr=StringIO())
 
 
-def test_django_lists_no_stub_and_finds_each(admin_settings):
+def test_django_does_not_list_proxies_and_finds_each(admin_settings):
     stub = admin_model_for(City)
     assert apps.get_model("tests.City") is stub
     listed = [model.__module__ for model in apps.get_models()]
@@ -59,7 +59,7 @@ def test_each_model_has_the_four_permissions_of_its_app(db):
     assert "django_ormist.add_overview" not in names
 
 
-def test_permissions_are_made_once(db, django_assert_num_queries, monkeypatch):
+def test_permissions_are_created_once(db, django_assert_num_queries, monkeypatch):
     of_the_site = [
         (m, s) for m, s in all_admin_models() if m.__module__ == "tests.models"
     ]
@@ -85,7 +85,9 @@ def own_content_types(db):
     ContentType.objects.clear_cache()
 
 
-def test_grants_and_history_of_the_old_place_move_along(own_content_types, superuser):
+def test_granted_permissions_and_history_move_with_the_model(
+    own_content_types, superuser
+):
     ContentType.objects.filter(app_label="tests", model="city").delete()
     old = ContentType.objects.create(app_label="django_ormist", model="tests_city")
     granted = Permission.objects.create(
@@ -104,7 +106,7 @@ def test_grants_and_history_of_the_old_place_move_along(own_content_types, super
     assert Permission.objects.filter(**wanted).count() == 4
 
 
-def test_stale_content_types_are_not_ours(own_content_types):
+def test_remove_stale_contenttypes_keeps_ours(own_content_types):
     out = StringIO()
     call_command(
         "remove_stale_contenttypes", interactive=False, stdout=out, verbosity=2
@@ -135,7 +137,9 @@ def test_a_model_can_be_unregistered():
         ormist_admin.unregister(City, site=other)
 
 
-def test_no_table_is_made_or_asked(db, server, django_assert_num_queries):
+def test_sql_tables_are_neither_created_nor_queried(
+    db, server, django_assert_num_queries
+):
     from django.db import connection
 
     assert not [t for t in connection.introspection.table_names() if "city" in t]
@@ -146,14 +150,14 @@ def test_no_table_is_made_or_asked(db, server, django_assert_num_queries):
 
 
 @pytest.mark.parametrize("options", [{}, {"use_base_manager": True}])
-def test_dumpdata_takes_nothing_of_redis(db, server, options):
+def test_dumpdata_does_not_dump_redis(db, server, options):
     City.objects.create(name="Rome")
     out = StringIO()
     call_command("dumpdata", "django_ormist", stdout=out, **options)
     assert out.getvalue().strip() == "[]"
 
 
-def test_a_stub_stands_for_its_object(server):
+def test_a_proxy_represents_its_object(server):
     stub = admin_model_for(City)(City.objects.create("old", name="Rome", population=1))
     assert (stub.pk, stub.name, stub.tags[0]) == (stub.ormist.id, "Rome", "old")
     stub.population = 2
@@ -163,7 +167,7 @@ def test_a_stub_stands_for_its_object(server):
     assert not hasattr(stub, "nothing")
 
 
-def test_a_stub_can_be_pickled_and_copied(server):
+def test_a_proxy_can_be_pickled_and_copied(server):
     import copy
     import pickle
 
@@ -181,14 +185,14 @@ def test_a_stub_can_be_pickled_and_copied(server):
         (None, "Nowhere", "django_ormist.Nowhere"),
     ],
 )
-def test_a_stub_has_a_place_of_its_own(app_label, name, place):
+def test_the_label_of_a_proxy_is_its_app_and_name(app_label, name, place):
     meta = type("Meta", (), {"app_label": app_label} if app_label else {})
     body = {"__module__": "nowhere", "Meta": meta}
     model = type(ormist.Model)(name, (ormist.Model,), body)
     assert admin_model_for(model)._meta.label == place
 
 
-def test_two_models_that_would_share_a_stub_are_refused():
+def test_two_models_with_one_proxy_name_are_refused():
     class Item(ormist.Model):
         class Meta:
             app_label = "one_two"
@@ -202,7 +206,7 @@ def test_two_models_that_would_share_a_stub_are_refused():
         admin_model_for(two_Item)
 
 
-def test_only_models_of_ours_and_an_ormist_admin_are_registered():
+def test_register_refuses_other_models_and_admins():
     with pytest.raises(ValueError, match="At least one model"):
         ormist_admin.register()
     with pytest.raises(TypeError, match="no model of django_ormist"):
@@ -230,7 +234,7 @@ def test_the_admin_of_the_tests_has_no_errors():
         ("save_as", True),
     ],
 )
-def test_an_option_that_cannot_work_is_refused_by_name(option, value):
+def test_an_unsupported_option_is_refused_by_name(option, value):
     odd = type("OddAdmin", (ormist_admin.OrmistAdmin,), {option: value})
     assert "ormist.E201" in ids(odd)
 
@@ -243,27 +247,27 @@ def test_an_option_that_cannot_work_is_refused_by_name(option, value):
         ("ordering", ["-code"], "Add it to City.Meta.ordered"),
     ],
 )
-def test_what_no_index_answers_is_refused_with_the_line_to_add(option, value, mend):
+def test_an_option_without_an_index_is_refused_with_a_fix(option, value, mend):
     odd = type("OddAdmin", (ormist_admin.OrmistAdmin,), {option: value})
     [error] = odd(admin_model_for(City), site).check()
     assert error.id == "ormist.E203"
     assert mend in error.hint
 
 
-def test_a_form_of_django_is_refused():
+def test_a_django_form_is_refused():
     from django.forms import ModelForm
 
     odd = type("OddAdmin", (ormist_admin.OrmistAdmin,), {"form": ModelForm})
     assert ids(odd) == ["ormist.E202"]
 
 
-def test_tags_of_a_model_without_tags_are_no_filter():
+def test_a_model_without_tags_cannot_be_filtered_by_tags():
     odd = type("OddAdmin", (ormist_admin.OrmistAdmin,), {"list_filter": ["tags"]})
     assert ids(odd, Plain)
 
 
 @pytest.mark.parametrize("name", ["ordering", "form", "media", "check", "objects"])
-def test_an_attribute_may_have_a_name_of_djangos(root, server, name):
+def test_an_attribute_may_have_a_name_that_django_uses(root, server, name):
     page = Page()
     page.attrs[name] = "value"
     page.save()
@@ -274,7 +278,7 @@ def test_an_attribute_may_have_a_name_of_djangos(root, server, name):
     del other
 
 
-def test_what_the_model_defines_is_a_column(server):
+def test_members_of_the_model_can_be_columns(server):
     class Shown(ormist.Model):
         def double(self):
             return self.n * 2
@@ -294,7 +298,7 @@ def test_what_the_model_defines_is_a_column(server):
     assert type(stub).double.short_description == "twice"
 
 
-def test_a_model_declared_again_keeps_its_stub_name():
+def test_a_redeclared_model_keeps_its_proxy_name():
     def declared():
         class Again(ormist.Model):
             class Meta:
@@ -311,5 +315,5 @@ def test_a_model_declared_again_keeps_its_stub_name():
     assert one.__name__ == two.__name__
 
 
-def test_users_of_two_sites_share_a_stub():
+def test_two_admin_sites_share_a_proxy():
     assert admin_model_for(User) is admin_model_for(User)

@@ -23,7 +23,7 @@ def addresses(plain):
     return [url("tests_plain_changelist"), *pages]
 
 
-def test_damaged_bytes_are_named_with_the_command_that_mends_them(root, damaged):
+def test_damaged_bytes_are_shown_with_the_command_that_repairs_them(root, damaged):
     for address in addresses(damaged):
         response = root.get(address)
         assert response.status_code == 503

@@ -32,7 +32,7 @@ def test_a_text_that_is_shown_is_read_as_its_value(value):
         assert is_same(from_text(shown.kind, shown.text, value), value)
 
 
-def test_a_text_keeps_its_kind_of_newline():
+def test_a_text_keeps_its_newline_characters():
     shown = to_text("one\r\ntwo")
     assert (shown.kind, shown.text) == ("text", "one\ntwo")
     assert from_text("text", "one\ntwo\nthree", "one\r\ntwo") == "one\r\ntwo\r\nthree"
@@ -41,7 +41,7 @@ def test_a_text_keeps_its_kind_of_newline():
 
 
 @given(st.dictionaries(text, storable, max_size=5))
-def test_a_form_that_nobody_changed_changes_nothing(attrs):
+def test_an_unchanged_form_changes_nothing(attrs):
     field = AttributesField()
     field.show(attrs, ())
     data = {}
@@ -56,7 +56,7 @@ def test_a_form_that_nobody_changed_changes_nothing(attrs):
 
 
 @given(st.sampled_from([kind for kind, _ in KINDS]), text)
-def test_any_text_is_read_or_refused_with_a_hint(kind, typed):
+def test_any_text_is_parsed_or_refused_with_a_hint(kind, typed):
     try:
         value = from_text(kind, typed)
     except ValueError as error:
@@ -67,7 +67,7 @@ def test_any_text_is_read_or_refused_with_a_hint(kind, typed):
 
 
 @given(st.lists(text, unique=True, max_size=6))
-def test_tags_that_nobody_changed_stay(tags):
+def test_unchanged_tags_stay(tags):
     field = GivenTagsField()
     field.show(tags)
     typed = sent(field.prepare_value(None))

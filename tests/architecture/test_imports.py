@@ -68,7 +68,7 @@ def test_nothing_is_pickled_or_run_as_code():
         assert not called & {"eval", "exec", "compile"}, module
 
 
-def test_the_front_door_imports_nothing_optional():
+def test_importing_the_package_does_not_import_optional_dependencies():
     code = f"""
         import sys
         import django_ormist
@@ -77,7 +77,7 @@ def test_the_front_door_imports_nothing_optional():
     assert outcome(code) == "[]"
 
 
-def test_the_front_door_imports_no_sql_model():
+def test_importing_the_package_does_not_import_an_sql_model():
     """django.db.models, which a site without SQL never imports, takes 60 ms."""
     code = """
         import sys
@@ -87,7 +87,7 @@ def test_the_front_door_imports_no_sql_model():
     assert outcome(code) == "False"
 
 
-def test_importing_connects_no_signal():
+def test_importing_does_not_connect_signals():
     code = """
         from django.core.signals import request_finished, setting_changed
         import django_ormist
@@ -98,7 +98,7 @@ def test_importing_connects_no_signal():
     assert outcome(code) == "[]"
 
 
-def test_the_front_door_names_all_that_it_exports():
+def test_all_lists_every_public_name():
     code = """
         import django_ormist
         names = django_ormist.__all__

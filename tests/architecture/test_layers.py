@@ -77,13 +77,13 @@ def floor(room: str) -> int:
     return FLOORS[room] if room else FRONT_DOOR
 
 
-def test_every_room_has_a_floor():
+def test_every_module_has_a_layer():
     unknown = {module.room for module in modules()} - {"", *FLOORS}
     assert not unknown, f"Give each a floor in STYLE and here: {sorted(unknown)}"
 
 
 @every_module
-def test_imports_go_down_or_stay_on_the_floor(module):
+def test_imports_go_down_or_stay_in_the_layer(module):
     upward = [
         f"{module}:{each.line} imports {each.name}"
         for each in module.imports
@@ -95,7 +95,7 @@ def test_imports_go_down_or_stay_on_the_floor(module):
 
 
 @every_module
-def test_no_edge_room_imports_another(module):
+def test_modules_of_the_top_layer_do_not_import_each_other(module):
     if floor(module.room) != EDGE:
         return
     sideways = [
@@ -113,7 +113,7 @@ pure_modules = [m for m in modules() if floor(m.room) <= HIGHEST_PURE]
 
 
 @pytest.mark.parametrize("module", pure_modules, ids=str)
-def test_the_lower_floors_import_nothing_that_acts(module):
+def test_pure_layers_import_only_pure_modules(module):
     impure = [
         f"{module}:{each.line} imports {each.name}"
         for each in module.imports
@@ -124,7 +124,7 @@ def test_the_lower_floors_import_nothing_that_acts(module):
 
 
 @pytest.mark.parametrize("module", pure_modules, ids=str)
-def test_the_lower_floors_read_no_clock_and_draw_no_id(module):
+def test_pure_layers_do_not_read_the_clock_or_generate_ids(module):
     calls = [
         f"{module}:{node.lineno} calls {ast.unparse(node.func)}"
         for node in ast.walk(module.tree)
@@ -136,6 +136,6 @@ def test_the_lower_floors_read_no_clock_and_draw_no_id(module):
 
 
 @pytest.mark.parametrize("module", pure_modules, ids=str)
-def test_the_lower_floors_do_not_wait(module):
+def test_pure_layers_do_not_await(module):
     waiting = (ast.AsyncFunctionDef, ast.Await, ast.AsyncFor, ast.AsyncWith)
     assert not [n.lineno for n in ast.walk(module.tree) if isinstance(n, waiting)]

@@ -103,14 +103,14 @@ def test_the_lint_finds_globals():
 
 
 @pytest.mark.parametrize("name", scripts)
-def test_a_script_compiles_and_has_no_globals_of_its_own(name):
+def test_a_script_compiles_and_defines_no_globals(name):
     found = used_globals(Script(name).source)
     assert not {name for kind, name in found if kind == SETGLOBAL}
     assert not {name for kind, name in found if kind == GETGLOBAL} - GLOBALS
 
 
 @every_file
-def test_a_local_is_used(path):
+def test_every_local_is_used(path):
     """In its file, in one that includes it, or in one that is included with it."""
     users = [each for each in FILES if path.stem in {*included(each), "prelude"}]
     names = set().union(*map(included, users))

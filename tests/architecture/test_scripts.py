@@ -45,12 +45,12 @@ def includes(path, part):
     return re.search(rf"(?m)^ *-- INCLUDE {part}$", path.read_text()) is not None
 
 
-def test_there_are_scripts():
+def test_scripts_are_found():
     assert list(SCRIPTS.glob("*.lua"))
 
 
 @every_script
-def test_a_script_begins_with_what_it_does(path):
+def test_a_script_begins_with_a_description(path):
     first, second, *_ = header(path)
     assert re.fullmatch(r"[A-Z].*\.", first), "one sentence"
     assert second == "", "then an empty comment line"
@@ -68,7 +68,7 @@ def test_a_header_has_its_sections_in_order(path):
 
 
 @every_script
-def test_a_key_made_in_a_script_is_declared_as_derived(path):
+def test_a_key_that_a_script_builds_is_declared_as_derived(path):
     """Both that base is used and that the header says so."""
     has_line = any(line.startswith("DERIVED") for line in header(path))
     code = "\n".join(line.partition("--")[0] for line in path.read_text().splitlines())
@@ -77,20 +77,20 @@ def test_a_key_made_in_a_script_is_declared_as_derived(path):
 
 
 @every_script
-def test_a_script_calls_no_command_beyond_its_keys(path):
+def test_a_script_calls_only_commands_on_keys(path):
     called = set(re.findall(r"redis\.p?call\(\s*['\"](\w+)", path.read_text()))
     assert not {name.upper() for name in called} & FORBIDDEN
 
 
 @every_script
-def test_a_script_asks_the_clock_once(path):
+def test_a_script_reads_the_clock_once(path):
     """Up to Redis 7.0 it does not stand still inside a script."""
     called = re.findall(r"(?<!function )\bclock\(\)", path.read_text())
     assert len(called) <= 1
 
 
 @every_script
-def test_a_script_is_run_alone(path):
+def test_a_script_is_tested_alone(path):
     """tests/scripts shows each of its replies; a part is run in what includes it."""
     if any(includes(script, path.stem) for script in SCRIPTS.glob("*.lua")):
         return
@@ -98,7 +98,7 @@ def test_a_script_is_run_alone(path):
 
 
 @every_script
-def test_a_script_leaves_no_text_to_match(path):
+def test_a_script_does_not_leave_an_error_text_to_match(path):
     """Lua answers facts, Python raises (rule 14)."""
     assert "error_reply" not in path.read_text()
 

@@ -62,7 +62,7 @@ def named(rows: Iterator[tuple]) -> list:
 RUN = named(verbs_that_run())
 
 
-def test_there_are_twins_to_compare():
+def test_async_variants_are_found():
     names = {name.rpartition(".")[2] for name, _, _ in twins()}
     assert {"save", "delete", "get", "create", "list", "send"} <= names
 
@@ -72,7 +72,7 @@ def is_async(function: object) -> bool:
 
 
 @pytest.mark.parametrize(("verb", "twin"), named(twins()))
-def test_twins_take_the_same_arguments(verb, twin):
+def test_async_variants_take_the_same_arguments(verb, twin):
     mine, other = inspect.signature(verb), inspect.signature(twin)
     assert [str(p) for p in mine.parameters.values()] == [
         str(p) for p in other.parameters.values()
@@ -80,25 +80,25 @@ def test_twins_take_the_same_arguments(verb, twin):
 
 
 @pytest.mark.parametrize(("verb", "twin"), named(twins()))
-def test_twins_return_the_same(verb, twin):
+def test_async_variants_return_the_same_type(verb, twin):
     mine = str(inspect.signature(verb).return_annotation)
     other = str(inspect.signature(twin).return_annotation)
     assert mine == other.replace("AsyncIterator", "Iterator")
 
 
 @pytest.mark.parametrize(("verb", "twin"), named(twins()))
-def test_the_twin_alone_is_async(verb, twin):
+def test_only_the_async_variant_is_async(verb, twin):
     assert is_async(twin)
     assert not is_async(verb)
 
 
 @pytest.mark.parametrize(("verb", "twin"), RUN)
-def test_a_verb_that_does_io_has_a_twin(verb, twin):
+def test_a_method_that_does_io_has_an_async_variant(verb, twin):
     assert isinstance(twin, ast.AsyncFunctionDef)
 
 
 @pytest.mark.parametrize(("verb", "twin"), [p for p in RUN if p.values[1]])
-def test_twins_carry_the_same_flow(verb, twin):
+def test_async_variants_run_the_same_flow(verb, twin):
     mine = [ast.unparse(argument) for c in of_kind(verb, "run") for argument in c.args]
     other = [
         ast.unparse(argument) for c in of_kind(twin, "arun") for argument in c.args
@@ -116,5 +116,5 @@ def uses(module: Module) -> list[str]:
 
 
 @pytest.mark.parametrize("module", modules(), ids=str)
-def test_no_colour_is_made_from_the_other(module):
+def test_sync_and_async_do_not_wrap_each_other(module):
     assert not uses(module)

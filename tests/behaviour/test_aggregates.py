@@ -39,7 +39,7 @@ def cities(server):
     return City.objects
 
 
-def test_values_are_dicts_of_the_names_asked_for(ask, cities):
+def test_values_gives_dicts_of_the_requested_names(ask, cities):
     asked = cities.find("a").values("name", "population", "code")
     assert ask(asked.list) == [
         {"name": "Bern", "population": 134_000, "code": None},
@@ -55,7 +55,7 @@ def test_values_are_dicts_of_the_names_asked_for(ask, cities):
     }
 
 
-def test_values_lists_are_tuples_flat_or_named(ask, cities):
+def test_values_list_gives_tuples_flat_or_named(ask, cities):
     asked = cities.order_by("-population")
     assert ask(asked[:2].values_list("name", "country").list) == [
         ("Köln", "DE"),
@@ -76,7 +76,7 @@ def test_values_lists_are_tuples_flat_or_named(ask, cities):
     assert ask(cities.none().values("name").first) is None
 
 
-def test_counters_are_values_too(ask, server):
+def test_values_includes_counters(ask, server):
     page = ask(Page.objects.create, site="x", views=3)
     assert ask(Page.objects.values("views", "votes", "site").list) == [
         {"views": 3, "votes": 0, "site": "x"}
@@ -103,14 +103,14 @@ def test_values_list_refuses_what_django_refuses(names, options, message):
 
 
 @pytest.mark.parametrize("wrong", [None, 5, b"name", ["name"]])
-def test_values_takes_names_alone(wrong):
+def test_values_accepts_only_names(wrong):
     for asked in (City.objects, City.objects.all(), City.objects.values("slug")):
         with pytest.raises(TypeError, match="values.. takes names, which are texts"):
             asked.values("name", wrong)
 
 
 @pytest.mark.parametrize("wrong", ["class", "not a name"])
-def test_a_named_row_has_names_that_python_takes(wrong):
+def test_a_named_row_has_valid_python_names(wrong):
     with pytest.raises(ValueError, match="[Ff]ield names"):
         City.objects.values_list("name", wrong, named=True)
 
@@ -159,7 +159,7 @@ def test_facets_hold_values_of_their_own_type(ask, server):
     ]
 
 
-def test_aggregates(ask, cities):
+def test_aggregates_are_computed(ask, cities):
     results = ask(
         cities.aggregate,
         Count("pk"),
@@ -185,7 +185,7 @@ def test_aggregates(ask, cities):
     }
 
 
-def test_aggregates_of_nothing_and_of_mixed_numbers(ask, server):
+def test_aggregates_of_an_empty_collection_and_of_mixed_numbers(ask, server):
     nothing = City.objects.all()
     assert ask(nothing.aggregate, Sum("population"), Count("pk")) == {
         "population__sum": None,
@@ -198,7 +198,7 @@ def test_aggregates_of_nothing_and_of_mixed_numbers(ask, server):
     assert (total, type(total)) == (Decimal("1.3"), Decimal)
 
 
-def test_numbers_are_of_the_ids_asked_for(ask, cities):
+def test_aggregates_cover_only_the_given_ids(ask, cities):
     two = cities.find(pk__in=["Ur", "Ulm", "Oz"])
     counted = {"pk__count": 2, "population__sum": 134_000}
     assert ask(two.aggregate, Count("pk"), Sum("population")) == counted
@@ -207,7 +207,7 @@ def test_numbers_are_of_the_ids_asked_for(ask, cities):
     assert ask(two.facets, "name") == {"Ulm": 1, "Ur": 1}
 
 
-def test_numbers_of_nothing_cost_no_trip(ask, trips, server):
+def test_aggregates_of_none_take_no_round_trip(ask, trips, server):
     nothing = City.objects.none()
     with trips() as seen:
         assert ask(nothing.facets, "name") == {}
@@ -274,7 +274,7 @@ def test_explain_says_what_the_server_does(ask, cities):
     assert "not asked" in ask(cities.none().explain)
 
 
-def test_explain_tells_every_condition(ask, cities):
+def test_explain_describes_every_condition(ask, cities):
     q = (
         Q(pk="x")
         | Q(name__startswith="K") ^ Q(name="Bern")
@@ -289,7 +289,7 @@ def test_explain_tells_every_condition(ask, cities):
     assert "Order: created, reversed" in text
 
 
-def test_each_answer_is_one_trip(ask, server, trips, cities):
+def test_each_aggregate_takes_one_round_trip(ask, server, trips, cities):
     asked = cities.find("b", population__gt=1).order_by("-name")
     for verb, arguments in (
         (asked.ids, ()),
@@ -326,7 +326,7 @@ def test_each_answer_is_one_trip(ask, server, trips, cities):
         Count("pk"),
     ],
 )
-def test_an_expression_that_is_not_understood_is_a_field_error(ask, cities, expression):
+def test_an_unsupported_expression_is_a_field_error(ask, cities, expression):
     for asking in (
         lambda: cities.order_by(expression),
         lambda: ask(cities.latest, expression),
@@ -346,7 +346,7 @@ def test_an_expression_that_is_not_understood_is_a_field_error(ask, cities, expr
 
 
 @pytest.mark.parametrize("name", ["a__b", "name__lower", "_x", ""])
-def test_what_can_be_no_attribute_has_no_values(cities, name):
+def test_names_that_cannot_be_attributes_are_refused(cities, name):
     for asked in (cities, cities.all(), cities.values("name")):
         with pytest.raises(ormist.FieldError, match="no lookup is followed"):
             asked.values(name)

@@ -6,7 +6,7 @@ import django_ormist as ormist
 from tests.models import City, Page, Plain, Todo, User
 
 
-def test_nothing_is_stored_before_the_end_and_all_of_it_after(ask, block, is_sound):
+def test_everything_is_stored_at_the_end_and_nothing_before(ask, block, is_sound):
     old = ask(User.objects.create, name="old")
     gone = ask(Todo.objects.create, "tag", text="gone")
 
@@ -31,7 +31,7 @@ def test_nothing_is_stored_before_the_end_and_all_of_it_after(ask, block, is_sou
     assert is_sound()
 
 
-def test_reads_within_see_what_was_before(server):
+def test_reads_inside_see_the_state_before_the_block(server):
     with ormist.atomic():
         made = User.objects.create(name="new")
         assert User.objects.count() == 0
@@ -39,7 +39,7 @@ def test_reads_within_see_what_was_before(server):
     assert User.objects.count() == 1
 
 
-def test_an_exception_discards_all(ask, block, is_sound):
+def test_an_exception_discards_all_writes(ask, block, is_sound):
     old = ask(User.objects.create, name="old")
 
     def work(do):
@@ -57,7 +57,7 @@ def test_an_exception_discards_all(ask, block, is_sound):
     assert is_sound()
 
 
-def test_a_block_costs_one_trip(ask, block, trips):
+def test_a_block_takes_one_round_trip(ask, block, trips):
     old = ask(User.objects.create, name="old")
 
     def work(do):
@@ -77,7 +77,7 @@ def test_a_block_costs_one_trip(ask, block, trips):
 # ---------------------------------------------------------------- refusals
 
 
-def test_a_taken_id_refuses_all(ask, block, is_sound):
+def test_a_taken_id_refuses_the_transaction(ask, block, is_sound):
     ask(Plain.objects.create, id="taken", n=1)
     made = []
 
@@ -93,7 +93,7 @@ def test_a_taken_id_refuses_all(ask, block, is_sound):
     assert is_sound()
 
 
-def test_a_taken_value_refuses_all(ask, block, is_sound):
+def test_a_taken_unique_value_refuses_the_transaction(ask, block, is_sound):
     ask(City.objects.create, id="bern", code="BE")
 
     def work(do):
@@ -106,7 +106,7 @@ def test_a_taken_value_refuses_all(ask, block, is_sound):
     assert is_sound()
 
 
-def test_a_value_claimed_twice_refuses_all(ask, block, is_sound):
+def test_a_unique_value_claimed_twice_refuses_the_transaction(ask, block, is_sound):
     def work(do):
         do(City.objects.create, id="a", code="BE")
         do(City.objects.create, id="b", code="BE")
@@ -117,7 +117,9 @@ def test_a_value_claimed_twice_refuses_all(ask, block, is_sound):
     assert is_sound()
 
 
-def test_a_forced_update_of_what_is_gone_refuses_all(ask, block, is_sound):
+def test_a_forced_update_of_a_missing_object_refuses_the_transaction(
+    ask, block, is_sound
+):
     old = ask(User.objects.create, name="old")
     ask(ask(User.objects.get, old.id).delete)
 
@@ -133,14 +135,16 @@ def test_a_forced_update_of_what_is_gone_refuses_all(ask, block, is_sound):
     assert is_sound()
 
 
-def test_a_forced_update_of_an_id_that_is_stored_replaces(ask, block, is_sound):
+def test_a_forced_update_of_a_stored_id_replaces_the_object(ask, block, is_sound):
     ask(User.objects.create, id="x", name="old")
     block(lambda do: do(User(id="x", age=1).save, force_update=True))
     assert ask(User.objects.get, "x").attrs == {"age": 1}
     assert is_sound()
 
 
-def test_a_strict_save_of_what_changed_refuses_all(ask, block, is_sound):
+def test_a_strict_save_of_a_changed_object_refuses_the_transaction(
+    ask, block, is_sound
+):
     old = ask(User.objects.create, name="old")
     other = ask(User.objects.get, old.id)
     other.age = 1
@@ -156,7 +160,7 @@ def test_a_strict_save_of_what_changed_refuses_all(ask, block, is_sound):
     assert is_sound()
 
 
-def test_strict_saves_of_one_instance_follow_each_other(ask, block, is_sound):
+def test_one_instance_can_be_saved_strictly_several_times(ask, block, is_sound):
     old = ask(User.objects.create, name="old")
 
     def work(do):

@@ -23,7 +23,7 @@ def test_an_inner_block_joins_the_outer(server, is_sound):
     assert is_sound()
 
 
-def test_an_exception_discards_the_inner_block_alone(server, is_sound):
+def test_an_exception_discards_only_the_inner_block(server, is_sound):
     with ormist.atomic():
         User.objects.create(id="outer")
         with suppress(LookupError), ormist.atomic():
@@ -45,7 +45,7 @@ def test_a_durable_block_is_the_outermost(server):
     assert User.objects.ids() == ["x"]
 
 
-def test_it_decorates(ask, server):
+def test_atomic_works_as_a_decorator(ask, server):
     @ormist.atomic
     def both(fails):
         User.objects.create(id="a")
@@ -70,7 +70,7 @@ def test_it_decorates(ask, server):
     assert ask(User.objects.ids) == ["a"]
 
 
-def test_threads_do_not_meet(server):
+def test_each_thread_has_its_own_block(server):
     with ormist.atomic():
         User.objects.create(id="mine")
         thread = threading.Thread(target=User.objects.create, kwargs={"id": "theirs"})
@@ -80,7 +80,7 @@ def test_threads_do_not_meet(server):
     assert User.objects.ids() == ["theirs", "mine"]
 
 
-def test_tasks_with_blocks_of_their_own_do_not_meet(server):
+def test_each_task_has_its_own_block(server):
     async def task(name, fails):
         async with ormist.atomic():
             await User.objects.acreate(id=f"{name}1")
@@ -98,7 +98,7 @@ def test_tasks_with_blocks_of_their_own_do_not_meet(server):
     assert sorted(User.objects.ids()) == ["a1", "a2", "c1", "c2"]
 
 
-def test_tasks_started_within_collect_and_later_ones_write_at_once(server):
+def test_only_tasks_that_start_inside_join_the_block(server):
     async def work():
         leave = asyncio.Event()
 
@@ -117,7 +117,7 @@ def test_tasks_started_within_collect_and_later_ones_write_at_once(server):
     assert User.objects.ids() == ["a", "b", "later"]
 
 
-def test_a_block_holds_for_its_alias_alone(server, settings):
+def test_a_block_applies_only_to_its_alias(server, settings):
     default = settings.ORMIST["default"]
     settings.ORMIST = {
         "default": default,
@@ -153,7 +153,7 @@ def heard():
         getattr(signals, name).disconnect(receiver)
 
 
-def test_signals_of_what_was_done_follow_the_step(server, heard):
+def test_signals_are_sent_after_the_commit(server, heard):
     User.objects.create(id="old")
     del heard[:]
     with ormist.atomic():
@@ -174,7 +174,7 @@ def test_signals_of_what_was_done_follow_the_step(server, heard):
     assert [name for name, _, _ in heard] == ["pre_save"]
 
 
-def test_bulk_verbs_collect(ask, block, is_sound):
+def test_bulk_methods_join_the_block(ask, block, is_sound):
     old = ask(User.objects.create, id="old", n=0)
 
     def work(do):
@@ -192,7 +192,7 @@ def test_bulk_verbs_collect(ask, block, is_sound):
 
 
 @pytest.mark.parametrize("verb", ["increment", "delete", "set_expire"])
-def test_what_cannot_wait_is_refused(ask, block, server, verb):
+def test_methods_that_need_a_result_are_refused(ask, block, server, verb):
     page = ask(Page.objects.create, views=1)
     verbs = {
         "increment": (page.increment, "views"),
@@ -204,7 +204,7 @@ def test_what_cannot_wait_is_refused(ask, block, server, verb):
     assert ask(Page.objects.get, page.id).views == 1
 
 
-def test_a_block_of_too_many_objects_writes_nothing(server, monkeypatch):
+def test_a_block_with_too_many_objects_writes_nothing(server, monkeypatch):
     monkeypatch.setattr(transaction, "MOST_OBJECTS", 2)
     with pytest.raises(ormist.NotSupportedError, match="at most 2"), ormist.atomic():
         User.objects.bulk_create([User(), User(), User()])
@@ -212,7 +212,9 @@ def test_a_block_of_too_many_objects_writes_nothing(server, monkeypatch):
 
 
 @pytest.mark.servers("valkey91", "redis70")
-def test_two_slots_of_a_cluster_are_refused_in_words(server, start_server, settings):
+def test_two_cluster_slots_are_refused_with_a_clear_message(
+    server, start_server, settings
+):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])

@@ -6,7 +6,7 @@ from django_ormist import NotSupportedError
 from tests.models import City, Page, User
 
 
-def test_what_others_changed_meanwhile_is_kept(ask, block, is_sound):
+def test_concurrent_changes_are_kept(ask, block, is_sound):
     pks = [ask(User.objects.create, name="old", n=i).id for i in range(3)]
     mine = [ask(User.objects.get, pk) for pk in pks]
     for pk in pks[:2]:
@@ -31,7 +31,7 @@ def test_what_others_changed_meanwhile_is_kept(ask, block, is_sound):
     assert is_sound()
 
 
-def test_conflicts_cost_one_trip_more_together(ask, block, trips):
+def test_all_conflicts_together_take_one_more_round_trip(ask, block, trips):
     made = [ask(User.objects.create, n=i) for i in range(5)]
     for each in made:
         other = ask(User.objects.get, each.id)
@@ -63,7 +63,7 @@ def test_two_stale_copies_in_one_block_both_survive(ask, block, is_sound):
     assert is_sound()
 
 
-def test_a_save_stores_what_the_object_held_when_it_was_called(ask, block, is_sound):
+def test_a_save_stores_the_state_at_the_time_of_the_call(ask, block, is_sound):
     made = User("tag", list=[1], name="x")
 
     def work(do):
@@ -84,7 +84,7 @@ def test_a_save_stores_what_the_object_held_when_it_was_called(ask, block, is_so
     assert is_sound()
 
 
-def test_the_last_of_several_saves_stands(ask, block, is_sound):
+def test_the_last_of_several_saves_wins(ask, block, is_sound):
     made = ask(User.objects.create, a=1, b=1)
 
     def work(do):
@@ -98,7 +98,7 @@ def test_the_last_of_several_saves_stands(ask, block, is_sound):
     assert is_sound()
 
 
-def test_new_objects_are_in_the_order_of_their_saves(ask, block, is_sound):
+def test_new_objects_keep_the_order_of_their_saves(ask, block, is_sound):
     def work(do):
         do(User(id="a").delete)
         for pk in ("b", "a", "c"):
@@ -109,7 +109,7 @@ def test_new_objects_are_in_the_order_of_their_saves(ask, block, is_sound):
     assert is_sound()
 
 
-def test_a_stale_copy_that_is_saved_twice_loses_nothing(ask, block, is_sound):
+def test_a_stale_copy_can_be_saved_twice_without_losing_changes(ask, block, is_sound):
     made = ask(User.objects.create, a=1)
     other = ask(User.objects.get, made.id)
     other.b = 1
@@ -125,7 +125,7 @@ def test_a_stale_copy_that_is_saved_twice_loses_nothing(ask, block, is_sound):
     assert is_sound()
 
 
-def test_saved_and_deleted_is_gone_and_deleted_and_saved_is_there(ask, block, is_sound):
+def test_the_last_of_save_and_delete_wins(ask, block, is_sound):
     one = ask(City.objects.create, id="one", code="1", population=1)
     two = ask(City.objects.create, id="two", code="2", population=2)
     new = City(id="new", code="3")
@@ -149,7 +149,7 @@ def test_saved_and_deleted_is_gone_and_deleted_and_saved_is_there(ask, block, is
     assert is_sound()
 
 
-def test_values_change_hands(ask, block, is_sound):
+def test_unique_values_can_be_swapped(ask, block, is_sound):
     one = ask(City.objects.create, id="one", code="1")
     two = ask(City.objects.create, id="two", code="2")
 
@@ -186,7 +186,7 @@ def test_counters_are_set_if_they_were_assigned(ask, block, is_sound):
 
 
 @pytest.mark.parametrize("times", [1, 2])
-def test_a_counter_that_another_copy_set_later_stands(ask, block, is_sound, times):
+def test_the_last_copy_that_sets_a_counter_wins(ask, block, is_sound, times):
     one = ask(Page.objects.create, views=1)
     two = ask(Page.objects.get, one.id)
 
@@ -203,7 +203,7 @@ def test_a_counter_that_another_copy_set_later_stands(ask, block, is_sound, time
     assert is_sound()
 
 
-def test_counters_of_what_was_deleted_do_not_come_back(ask, block, is_sound):
+def test_counters_of_a_deleted_object_do_not_come_back(ask, block, is_sound):
     page = ask(Page.objects.create, id="x", views=3)
 
     def work(do):
@@ -217,7 +217,7 @@ def test_counters_of_what_was_deleted_do_not_come_back(ask, block, is_sound):
 
 
 @pytest.mark.parametrize("is_stored", [True, False])
-def test_an_object_past_its_deadline_is_removed(ask, block, is_sound, is_stored):
+def test_an_expired_object_is_removed(ask, block, is_sound, is_stored):
     late = User(name="late")
     if is_stored:
         ask(late.save)
@@ -233,7 +233,7 @@ def test_an_object_past_its_deadline_is_removed(ask, block, is_sound, is_stored)
     assert is_sound()
 
 
-def test_an_object_removed_behind_our_back_is_written_anew(
+def test_an_object_that_the_server_removed_is_written_again(
     ask, block, server, is_sound
 ):
     ask(User.objects.create, "tag", id="x", name="old")
@@ -248,7 +248,9 @@ def test_an_object_removed_behind_our_back_is_written_anew(
 
 
 @pytest.mark.parametrize("fields", [None, ["n"]])
-def test_an_object_whose_save_waits_is_not_refreshed(ask, block, is_sound, fields):
+def test_an_object_with_a_pending_save_cannot_be_refreshed(
+    ask, block, is_sound, fields
+):
     mine = ask(Page.objects.create, n=1, views=1)
 
     def work(do):

@@ -11,7 +11,7 @@ from tests.models import City, Page, User
     ("flag", "error"),
     [("force_update", User.NotUpdated), ("strict", ormist.ConflictError)],
 )
-def test_a_deletion_does_not_drop_the_refusal_of_the_save_before_it(
+def test_a_refused_save_is_still_refused_if_a_deletion_follows(
     ask, block, is_sound, flag, error
 ):
     gone = ask(User.objects.create, id="gone", n=1)
@@ -31,7 +31,7 @@ def test_a_deletion_does_not_drop_the_refusal_of_the_save_before_it(
     assert is_sound()
 
 
-def test_what_is_gone_is_saved_and_deleted_all_the_same(ask, block, is_sound):
+def test_a_missing_object_can_be_saved_and_deleted(ask, block, is_sound):
     gone = ask(User.objects.create, "tag", id="gone", n=1)
     ask(ask(User.objects.get, "gone").delete)
 
@@ -49,7 +49,7 @@ def test_what_is_gone_is_saved_and_deleted_all_the_same(ask, block, is_sound):
 # ---------------------------------------------------------------- after a deletion
 
 
-def test_what_was_deleted_is_saved_strictly(ask, block, is_sound):
+def test_a_deleted_object_can_be_saved_strictly(ask, block, is_sound):
     mine = ask(User.objects.create, id="x", n=1)
 
     def work(do):
@@ -62,7 +62,7 @@ def test_what_was_deleted_is_saved_strictly(ask, block, is_sound):
     assert is_sound()
 
 
-def test_a_save_of_what_was_deleted_replaces_what_another_copy_stored(
+def test_a_save_after_a_deletion_replaces_what_another_copy_stored(
     ask, block, is_sound
 ):
     mine = ask(Page.objects.create, id="x", n=1, old=1, views=1, votes=1)
@@ -82,7 +82,7 @@ def test_a_save_of_what_was_deleted_replaces_what_another_copy_stored(
     assert is_sound()
 
 
-def test_a_strict_save_of_what_was_deleted_refuses_what_another_copy_stored(
+def test_a_strict_save_after_a_deletion_conflicts_with_another_copy(
     ask, block, is_sound
 ):
     mine = ask(User.objects.create, id="x", n=1)
@@ -102,7 +102,7 @@ def test_a_strict_save_of_what_was_deleted_refuses_what_another_copy_stored(
 
 
 @pytest.mark.parametrize("is_there", [True, False])
-def test_an_id_whose_deadline_is_past_is_free(ask, block, is_sound, is_there):
+def test_the_id_of_an_expired_object_is_free(ask, block, is_sound, is_there):
     late = City(id="x", code="1", population=1)
     if is_there:
         ask(late.save)
@@ -118,7 +118,7 @@ def test_an_id_whose_deadline_is_past_is_free(ask, block, is_sound, is_there):
     assert is_sound()
 
 
-def test_a_copy_of_what_is_past_its_deadline_is_saved_as_it_is(ask, block, is_sound):
+def test_a_copy_of_an_expired_object_is_saved_as_it_is(ask, block, is_sound):
     late = ask(Page.objects.create, id="x", n=1, views=1, votes=1)
     copy = ask(Page.objects.get, "x")
 
@@ -135,7 +135,7 @@ def test_a_copy_of_what_is_past_its_deadline_is_saved_as_it_is(ask, block, is_so
     assert is_sound()
 
 
-def test_what_was_past_its_deadline_is_saved_as_a_new_object(ask, block, is_sound):
+def test_an_expired_object_is_saved_as_a_new_one(ask, block, is_sound):
     late = ask(User.objects.create, id="x", n=1)
 
     def work(do):
@@ -150,7 +150,9 @@ def test_what_was_past_its_deadline_is_saved_as_a_new_object(ask, block, is_soun
     assert is_sound()
 
 
-def test_a_forced_update_of_what_is_past_its_deadline_refuses_all(ask, block, is_sound):
+def test_a_forced_update_of_an_expired_object_refuses_the_transaction(
+    ask, block, is_sound
+):
     late = ask(User.objects.create, id="x", n=1)
 
     def work(do):
@@ -165,9 +167,7 @@ def test_a_forced_update_of_what_is_past_its_deadline_refuses_all(ask, block, is
     assert is_sound()
 
 
-def test_a_copy_keeps_what_it_was_where_a_later_save_is_past_its_deadline(
-    ask, block, is_sound
-):
+def test_a_copy_keeps_its_state_if_a_later_save_has_expired(ask, block, is_sound):
     mine = ask(User.objects.create, id="x", n=1)
     late = ask(User.objects.get, "x")
 
@@ -185,7 +185,7 @@ def test_a_copy_keeps_what_it_was_where_a_later_save_is_past_its_deadline(
     assert is_sound()
 
 
-def test_of_saves_past_their_deadline_no_signal_is_sent(ask, block, server):
+def test_saves_that_have_expired_do_not_send_signals(ask, block, server):
     heard = []
 
     def hear(sender, instance, created, **kwargs):
@@ -210,7 +210,7 @@ def test_of_saves_past_their_deadline_no_signal_is_sent(ask, block, server):
 
 
 @pytest.mark.parametrize("is_overdue", [False, True])
-def test_what_is_removed_and_saved_is_a_new_object(ask, block, is_sound, is_overdue):
+def test_a_removed_object_is_saved_as_a_new_one(ask, block, is_sound, is_overdue):
     for pk in "abc":
         ask(City.objects.create, "t", id=pk, country="CH", name="x", population=1)
     mine = ask(City.objects.get, "a")
@@ -235,7 +235,7 @@ def test_what_is_removed_and_saved_is_a_new_object(ask, block, is_sound, is_over
     assert is_sound()
 
 
-def test_counters_and_deadline_of_a_new_object_are_its_own(ask, block, is_sound):
+def test_a_new_object_does_not_inherit_counters_or_expiration(ask, block, is_sound):
     mine = ask(Page.objects.create, id="x", site="s", expire=600, views=1, votes=1)
     ask(Page.objects.create, id="y", site="s")
 
@@ -250,7 +250,7 @@ def test_counters_and_deadline_of_a_new_object_are_its_own(ask, block, is_sound)
     assert is_sound()
 
 
-def test_what_is_saved_and_not_removed_keeps_its_place(ask, block, is_sound):
+def test_an_object_that_is_not_removed_keeps_its_creation_order(ask, block, is_sound):
     for pk in "abc":
         ask(City.objects.create, id=pk, population=1)
     mine = ask(City.objects.get, "a")

@@ -87,7 +87,7 @@ WRITES = {
 @pytest.mark.parametrize("write", WRITES)
 @pytest.mark.parametrize("name", [*OWN, *PRIVATE])
 @pytest.mark.servers("valkey91", "fakeredis")
-def test_a_name_that_is_no_attribute_is_written_nowhere(ask, server, write, name):
+def test_a_reserved_name_is_refused_by_every_write(ask, server, write, name):
     ask(Order.objects.create, id="there", code="there", price=1)
     with pytest.raises((AttributeError, ormist.FieldError), match=f"'{name}'"):
         WRITES[write](ask, name)
@@ -96,7 +96,7 @@ def test_a_name_that_is_no_attribute_is_written_nowhere(ask, server, write, name
 
 
 @pytest.mark.parametrize("name", OWN)
-def test_assignment_refuses_the_same(name):
+def test_assignment_refuses_the_same_names(name):
     order = Order()
     with pytest.raises(AttributeError, match="defines") as assigned:
         setattr(order, name, 1)
@@ -125,7 +125,7 @@ def test_a_property_with_a_setter_is_set(ask, server):
     assert found.price == 11
 
 
-def test_a_class_attribute_is_what_the_class_says(ask, server):
+def test_a_class_attribute_keeps_its_value(ask, server):
     assert ask(Order.objects.create, owner=1).status == "new"
 
 
@@ -150,7 +150,7 @@ def test_a_name_that_begins_with_an_underscore_is_never_stored(ask, server):
 
 
 @pytest.mark.parametrize("twin", [copy.copy, copy.deepcopy, lambda o: pickle.loads(pickle.dumps(o))])  # fmt: skip  # noqa: E501
-def test_what_is_its_own_goes_with_a_copy(twin):
+def test_private_attributes_are_copied_with_the_instance(twin):
     plain = Plain(a=1)
     plain._note = "x"
     other = twin(plain)
@@ -160,14 +160,14 @@ def test_what_is_its_own_goes_with_a_copy(twin):
 
 
 @pytest.mark.parametrize("name", ["_packed", "_tags", "_using", "_meta", "_state"])
-def test_what_is_ours_is_not_assigned(name):
+def test_names_of_the_library_cannot_be_assigned(name):
     with pytest.raises(AttributeError):
         setattr(Plain(), name, 1)
     with pytest.raises(AttributeError):
         delattr(Plain(), name)
 
 
-def test_a_cached_property_is_computed_anew_once_it_is_deleted():
+def test_a_deleted_cached_property_is_computed_again():
     order = Order(id="a")
     first = order.slow
     assert order.slow is first
@@ -178,7 +178,7 @@ def test_a_cached_property_is_computed_anew_once_it_is_deleted():
 # ---------------------------------------------------------------- what Python asks
 
 
-def test_no_stored_name_answers_for_a_method_of_pythons(ask, server):
+def test_a_stored_name_does_not_replace_a_special_method(ask, server):
     user = User(id="u")
     for name in ("__html__", "__deepcopy__", "__len__", "__iter__", "__reduce_ex__"):
         user.attrs[name] = lambda *args: "taken"
@@ -211,14 +211,14 @@ def test_tags_are_a_list(wrong):
         Todo(tags="work")
 
 
-def test_a_model_without_tags_takes_none_by_name():
+def test_a_model_without_tags_refuses_them_by_name():
     with pytest.raises(TypeError, match="Plain takes no tags"):
         Plain(tags=["a"])
     assert Plain(tags=[]).attrs == {}
 
 
 @pytest.mark.parametrize("name", ["id", "pk", "tags", "expire"])
-def test_what_is_no_number_is_not_incremented(ask, server, name):
+def test_a_value_that_is_not_a_number_is_not_incremented(ask, server, name):
     page = ask(Page.objects.create, id="p")
     with pytest.raises(AttributeError, match=f"Cannot increment '{name}'"):
         ask(page.increment, name)
@@ -237,7 +237,7 @@ def old(ask, server):
     return order
 
 
-def test_what_is_stored_under_such_a_name_is_read_and_kept(ask, old):
+def test_a_value_stored_under_a_reserved_name_is_read_and_kept(ask, old):
     found = ask(Order.objects.get, "old")
     assert (found.status, found._x, found.tags) == ("new", 1, ["owner:4"])
     found.owner = 5
@@ -250,7 +250,7 @@ def test_what_is_stored_under_such_a_name_is_read_and_kept(ask, old):
 
 
 @pytest.mark.parametrize("action", ["verify", "repair"])
-def test_it_is_noted_and_is_no_damage(ask, old, action):
+def test_verify_reports_a_reserved_name_and_does_not_call_it_damage(ask, old, action):
     out = io.StringIO()
     call_command("ormist_inspect", "tests.Order", stdout=out, format="json", **{action: True})  # fmt: skip  # noqa: E501
     found = json.loads(out.getvalue())
@@ -262,7 +262,7 @@ def test_it_is_noted_and_is_no_damage(ask, old, action):
     call_command("ormist_reindex", "tests.Order", verbosity=0, stderr=io.StringIO())
 
 
-def test_a_line_with_such_a_name_is_named_and_not_stored(ask, old, tmp_path):
+def test_a_dump_line_with_a_reserved_name_is_rejected(ask, old, tmp_path):
     dump = tmp_path / "orders.jsonl"
     call_command("ormist_dump", "tests.Order", output=str(dump), verbosity=0)
     ask(old.delete)

@@ -24,7 +24,7 @@ def stored_of(objs):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("earlier", [100, 1, 150, 300])
-def test_what_an_earlier_call_stored_refuses_all_that_follows(ask, is_sound, earlier):
+def test_an_id_stored_earlier_refuses_all_later_batches(ask, is_sound, earlier):
     objs = made(1000)
     ask(Todo.objects.bulk_create, objs[:earlier])
     again = made(1000)
@@ -37,7 +37,7 @@ def test_what_an_earlier_call_stored_refuses_all_that_follows(ask, is_sound, ear
 
 @pytest.mark.slow
 @pytest.mark.parametrize("taken", [0, 99, 100, 950, 999, 1000, 1100, 1499])
-def test_the_error_says_how_many_objects_were_written(ask, is_sound, taken):
+def test_the_error_states_the_number_of_written_objects(ask, is_sound, taken):
     objs = made(1500)
     ask(Todo.objects.create, id=objs[taken].id, n=taken)
     with pytest.raises(ormist.IntegrityError) as refused:
@@ -49,7 +49,7 @@ def test_the_error_says_how_many_objects_were_written(ask, is_sound, taken):
     assert is_sound()
 
 
-def test_a_taken_value_refuses_all_that_follows(ask, is_sound):
+def test_a_taken_value_refuses_all_later_batches(ask, is_sound):
     ask(City.objects.create, id="old", code=250)
     cities = [City(id=f"c{i}", code=i) for i in range(500)]
     with pytest.raises(ormist.IntegrityError, match="code=250 is taken.*; 200 objects"):
@@ -60,7 +60,7 @@ def test_a_taken_value_refuses_all_that_follows(ask, is_sound):
 
 
 @pytest.mark.parametrize("size", [1, 7, 30])
-def test_what_an_earlier_call_left_of_any_batch_does_not_matter(ask, is_sound, size):
+def test_an_object_stored_earlier_in_any_batch_stops_the_call(ask, is_sound, size):
     objs = made(60)
     ask(Todo.objects.bulk_create, [objs[size - 1], *objs[size:]], batch_size=size)
     with pytest.raises(
@@ -72,7 +72,7 @@ def test_what_an_earlier_call_left_of_any_batch_does_not_matter(ask, is_sound, s
 
 
 @pytest.mark.parametrize("options", [{}, *OPTIONS])
-def test_nothing_is_left_behind(ask, server, options):
+def test_batch_markers_are_removed(ask, server, options):
     ask(Todo.objects.bulk_create, made(250))
     with pytest.raises(ormist.IntegrityError):
         ask(Todo.objects.bulk_create, made(250))
@@ -83,7 +83,7 @@ def test_nothing_is_left_behind(ask, server, options):
 
 
 @pytest.mark.parametrize("options", [{}, *OPTIONS])
-def test_a_batch_that_cannot_be_written_ends_it(ask, server, options):
+def test_a_batch_that_cannot_be_written_ends_the_call(ask, server, options):
     """A key of the third batch holds another type: two batches are stored."""
     key = Page(id="n00250")._key().replace(b":o:", b":c:")
     server.client.lpush(key, "x")
@@ -96,7 +96,9 @@ def test_a_batch_that_cannot_be_written_ends_it(ask, server, options):
 
 
 @pytest.mark.parametrize("options", [{}, OPTIONS[0]])
-def test_what_waited_for_a_repair_is_written_in_order(ask, server, options, is_sound):
+def test_batches_with_orphan_index_entries_are_written_in_order(
+    ask, server, options, is_sound
+):
     """Of the second batch one object has entries that nothing explains."""
     ask(Todo.objects.create, "x", id="n00150")
     server.client.delete(Todo(id="n00150")._key())
@@ -107,7 +109,7 @@ def test_what_waited_for_a_repair_is_written_in_order(ask, server, options, is_s
     assert is_sound()
 
 
-def test_all_that_is_past_its_deadline_is_left_out_at_once(ask, trips):
+def test_all_expired_objects_are_left_out_at_once(ask, trips):
     objs = made(1000)
     for each in objs[1:]:
         each.expire = -1
@@ -117,7 +119,7 @@ def test_all_that_is_past_its_deadline_is_left_out_at_once(ask, trips):
     assert ask(Todo.objects.ids) == ["n00000"]
 
 
-def test_past_deadlines_do_not_break_the_chain(ask, is_sound):
+def test_expired_objects_do_not_stop_later_batches(ask, is_sound):
     objs = made(300)
     for each in objs[100:200]:
         each.expire = -1
@@ -126,12 +128,12 @@ def test_past_deadlines_do_not_break_the_chain(ask, is_sound):
     assert is_sound()
 
 
-def test_ten_thousand_are_ten_round_trips(ask, trips):
+def test_ten_thousand_objects_take_ten_round_trips(ask, trips):
     with trips() as seen:
         ask(Plain.objects.bulk_create, [Plain() for _ in range(10_000)])
     assert seen.count <= 10
 
 
-def test_one_batch_needs_no_marker(server):
+def test_a_single_batch_does_not_need_a_marker(server):
     Todo.objects.bulk_create(made(100))
     assert server.client.zcard(all_key(Todo._meta.space("default"))) == 100

@@ -30,7 +30,7 @@ def test_find_keeps_only_objects_with_every_tag(ask, alias):
     assert ask(Todo.objects.find("urgent", "nothing").list) == []
 
 
-def test_objects_come_oldest_first(ask, todos):
+def test_objects_are_ordered_by_creation(ask, todos):
     assert ask(Todo.objects.all().list) == todos
     assert ask(Todo.objects.find("all").reverse().list) == todos[::-1]
     assert ask(Todo.objects.find("even", "third").list) == todos[::6]
@@ -44,7 +44,7 @@ def test_an_attribute_is_a_tag_and_compares_its_text(ask, alias):
     assert ask(User.objects.find(age=30.0).list) == []
 
 
-def test_only_named_attributes_are_indexed(ask, alias):
+def test_only_attributes_in_index_attrs_are_indexed(ask, alias):
     session = ask(Session.objects.create, user_id=7, address="::1")
     assert ask(Session.objects.find(user_id=7).get) == session
     with pytest.raises(ormist.FieldError, match=r"Session\.Meta\.index_attrs"):
@@ -72,12 +72,12 @@ def test_only_named_attributes_are_indexed(ask, alias):
         (lambda: Plain.objects.find(pk__in=["a", "\ud800"]), ValueError, "surrogate"),
     ],
 )
-def test_a_lookup_that_cannot_be_answered_is_refused_at_once(ask_for, error, message):
+def test_a_lookup_without_an_index_is_refused_at_once(ask_for, error, message):
     with pytest.raises(error, match=message):
         ask_for()
 
 
-def test_ids_are_lookups_too(ask, todos):
+def test_ids_can_be_looked_up(ask, todos):
     assert ask(Todo.objects.find("even", pk="t04").list) == [todos[4]]
     assert ask(Todo.objects.find("even", pk="t05").list) == []
     assert ask(Todo.objects.find(id__exact="t04", pk__exact="t04").ids) == ["t04"]
@@ -90,7 +90,7 @@ def test_ids_are_lookups_too(ask, todos):
     assert ask(Todo.objects.find(pk__in=[]).list) == []
 
 
-def test_first_last_and_the_rest(ask, todos):
+def test_first_last_exists_and_count(ask, todos):
     even = Todo.objects.find("even")
     assert ask(even.first) == todos[0]
     assert ask(even.last) == todos[28]
@@ -110,7 +110,7 @@ def test_first_last_and_the_rest(ask, todos):
         ask(Todo.objects.in_bulk, [1], field_name="n")
 
 
-def test_in_bulk_takes_values_that_are_unique(ask, alias):
+def test_in_bulk_accepts_unique_values(ask, alias):
     first, second, _ = ask(
         City.objects.bulk_create, [City(code="x"), City(code=2), City(name="n")]
     )
@@ -119,7 +119,7 @@ def test_in_bulk_takes_values_that_are_unique(ask, alias):
     assert every == {"x": first, 2: second}
 
 
-def test_none_asks_nothing(ask, settings):
+def test_none_does_not_query(ask, settings):
     settings.ORMIST = {"default": {"LOCATION": "redis://127.0.0.1:1"}}
     nothing = Todo.objects.none()
     assert ask(nothing.list) == []
@@ -128,7 +128,7 @@ def test_none_asks_nothing(ask, settings):
     assert ask(nothing[:5].ids) == []
 
 
-def test_get_says_what_it_missed(ask, todos):
+def test_get_names_what_it_did_not_find(ask, todos):
     assert ask(Todo.objects.get, "t03") == todos[3]
     assert ask(Todo.objects.get, pk="t03") == todos[3]
     assert ask(Todo.objects.find("even").get, "t04") == todos[4]
@@ -156,7 +156,7 @@ def test_get_takes_one_id_or_lookups(ask, todos):
         ask(Todo.objects.all()[:5].get, "t01")
 
 
-def test_contains_asks_for_an_instance_and_knows_slices(ask, todos):
+def test_contains_needs_an_instance_and_respects_slices(ask, todos):
     assert ask(Todo.objects.all()[3:5].contains, todos[3]) is True
     assert ask(Todo.objects.all()[3:5].contains, todos[5]) is False
     assert ask(Todo.objects.contains, Todo()) is False
@@ -180,7 +180,7 @@ def test_an_enumeration_is_looked_up_by_its_plain_value(ask, alias):
     assert (type(found.level), type(found.ratio)) == (int, float)
 
 
-def test_delete_removes_what_matches_and_nothing_else(ask, todos, server):
+def test_delete_removes_only_matches(ask, todos, server):
     assert ask(Todo.objects.find("even").delete) == (15, {"tests.Todo": 15})
     assert ask(Todo.objects.all().list) == todos[1::2]
     assert ask(Todo.objects.find("even").delete) == (0, {})
@@ -188,7 +188,7 @@ def test_delete_removes_what_matches_and_nothing_else(ask, todos, server):
     assert server.keys() == []
 
 
-def test_set_expire_acts_at_once(ask, todos):
+def test_set_expire_takes_effect_at_once(ask, todos):
     assert ask(Todo.objects.find("even").set_expire, 60) == 15
     assert 50 < ask(Todo.objects.get, "t04").ttl() <= 60
     assert ask(Todo.objects.get, "t05").ttl() is None
@@ -224,13 +224,13 @@ def test_a_batch_is_of_1_to_1000(ask, alias, wrong):
     assert ask(Todo.objects.count) == 0
 
 
-def test_bulk_create_leaves_out_what_is_past_its_deadline(ask, alias):
+def test_bulk_create_leaves_out_expired_objects(ask, alias):
     objs = [Page("x", views=i, expire=-1 if i % 2 else 60) for i in range(6)]
     assert ask(Page.objects.bulk_create, objs) == objs
     assert [each.views for each in ask(Page.objects.find("x").list)] == [0, 2, 4]
 
 
-def test_bulk_save_saves_the_others_where_one_is_refused(ask, alias):
+def test_bulk_save_saves_the_others_if_one_is_refused(ask, alias):
     ask(City.objects.create, code="x")
     made = [City(code="x"), City(code="y"), City(code="z")]
     with pytest.raises(ormist.IntegrityError, match="code='x' is taken.* 2 objects of"):
@@ -258,7 +258,7 @@ def test_bulk_save_saves_each(ask, alias):
 
 
 @pytest.mark.slow
-def test_a_large_list_comes_whole_and_in_order(ask, alias):
+def test_a_large_list_is_complete_and_in_order(ask, alias):
     made = ask(Todo.objects.bulk_create, [Todo("x", n=i) for i in range(6200)])
     assert numbers_of(ask(Todo.objects.find("x").list)) == list(range(6200))
     assert numbers_of(ask(Todo.objects.all()[100:5900].list)) == list(range(100, 5900))
@@ -298,7 +298,7 @@ def test_a_custom_manager_and_collection(ask, alias):
         _ = ormist.TaggedModel.objects
 
 
-def test_a_collection_class_makes_its_manager(ask, alias):
+def test_a_collection_class_provides_a_manager(ask, alias):
     class Urgent(ormist.Collection[M]):
         def urgent(self):
             return self.find("urgent")
@@ -331,7 +331,7 @@ def test_a_collection_class_makes_its_manager(ask, alias):
 
 
 @pytest.mark.parametrize("is_made", [True, False])
-def test_a_manager_does_as_its_collection_does(ask, alias, is_made):
+def test_a_manager_forwards_to_its_collection(ask, alias, is_made):
     class Audited(ormist.Collection):
         def update(self, /, **values):
             return super().update(**values, audited=True)
@@ -357,7 +357,7 @@ def test_a_manager_does_as_its_collection_does(ask, alias, is_made):
     assert ask(Task.objects.get, task.id).attrs == {"n": 1, "audited": True}
 
 
-def test_a_manager_says_what_it_is_and_is_not():
+def test_a_manager_has_a_repr_and_compares_by_model():
     assert repr(Todo.objects) == "<Manager of Todo>"
     assert repr(ormist.Manager()) == "<Manager of no model>"
     assert Todo.objects == Todo.objects != User.objects
@@ -369,7 +369,7 @@ def test_a_manager_says_what_it_is_and_is_not():
 
 
 @pytest.mark.parametrize("name", ["get_collection", "get_queryset"])
-def test_a_manager_narrows_by_either_name(ask, alias, name):
+def test_a_manager_may_override_get_collection_or_get_queryset(ask, alias, name):
     class Urgent(ormist.Collection):
         def urgent(self):
             return self.find("urgent")

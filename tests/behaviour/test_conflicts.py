@@ -19,7 +19,7 @@ def test_taken_ids_are_left_out(ask, is_sound):
     assert is_sound()
 
 
-def test_taken_values_are_left_out_within_the_list_too(ask, is_sound):
+def test_taken_values_within_the_list_are_left_out(ask, is_sound):
     ask(City.objects.create, id="old", code=1, country="ch", slug="a")
     new = [
         City(id="a", code=2, population=1, name="n"),
@@ -36,7 +36,7 @@ def test_taken_values_are_left_out_within_the_list_too(ask, is_sound):
     assert is_sound()
 
 
-def test_where_all_are_taken_nothing_is_written(ask, is_sound):
+def test_if_all_are_taken_nothing_is_written(ask, is_sound):
     ask(Plain.objects.bulk_create, [Plain(id="a", n=1), Plain(id="b", n=1)])
     ask(
         Plain.objects.bulk_create,
@@ -47,7 +47,7 @@ def test_where_all_are_taken_nothing_is_written(ask, is_sound):
     assert is_sound()
 
 
-def test_stored_objects_get_the_fields_of_those_with_a_taken_id(ask, is_sound):
+def test_objects_with_a_taken_id_update_the_stored_ones(ask, is_sound):
     ask(Page.objects.create, "old", id="a", site="s", x=1, y=1, views=5, votes=5)
     new = [
         Page("new", id="a", site="t", x=2, y=2, views=7, votes=7),
@@ -71,7 +71,7 @@ def test_stored_objects_get_the_fields_of_those_with_a_taken_id(ask, is_sound):
     assert is_sound()
 
 
-def test_those_with_a_taken_value_become_its_holder(ask, is_sound):
+def test_objects_with_a_taken_value_update_its_holder(ask, is_sound):
     ask(City.objects.bulk_create, [City(id=f"c{i}", code=i, n=0) for i in range(150)])
     new = [City(code=i, n=1, population=i) for i in range(100, 250)]
     ask(
@@ -89,7 +89,7 @@ def test_those_with_a_taken_value_become_its_holder(ask, is_sound):
     assert is_sound()
 
 
-def test_the_last_of_several_in_a_list_stands(ask, is_sound):
+def test_the_last_of_several_in_a_list_wins(ask, is_sound):
     new = [User(id="a", n=i) for i in range(5)]
     ask(
         User.objects.bulk_create,
@@ -102,7 +102,7 @@ def test_the_last_of_several_in_a_list_stands(ask, is_sound):
     assert is_sound()
 
 
-def test_another_conflict_than_the_one_that_is_named_is_refused(ask, is_sound):
+def test_a_conflict_that_is_not_named_is_refused(ask, is_sound):
     ask(City.objects.create, id="a", code=1, country="ch", slug="s")
     options = {"update_conflicts": True, "update_fields": ["n"]}
     with pytest.raises(ormist.IntegrityError, match="code=1 is taken"):
@@ -162,13 +162,13 @@ FIELDS = {"update_fields": ["n"], "unique_fields": ["id"]}
         ),
     ],
 )
-def test_options_that_django_refuses_are_refused(ask, server, options, error, match):
+def test_options_that_django_rejects_are_rejected(ask, server, options, error, match):
     with pytest.raises(error, match=match):
         ask(User.objects.bulk_create, [User(n=1)], **options)
     assert ask(User.objects.count) == 0
 
 
-def test_past_deadlines_are_left_out(ask, is_sound):
+def test_expired_objects_are_left_out(ask, is_sound):
     ask(User.objects.create, id="b")
     new = [User(id="a", expire=-1), User(id="b"), User(id="c")]
     ask(User.objects.bulk_create, new, ignore_conflicts=True)
@@ -176,7 +176,7 @@ def test_past_deadlines_are_left_out(ask, is_sound):
     assert is_sound()
 
 
-def test_it_costs_a_trip_for_ten_batches_and_two_to_update(ask, trips):
+def test_ignored_conflicts_take_one_round_trip_and_updates_three(ask, trips):
     ask(Plain.objects.bulk_create, [Plain(id=f"n{i}") for i in range(0, 1000, 10)])
     new = [Plain(id=f"n{i}", n=1) for i in range(1000)]
     with trips() as seen:
@@ -187,7 +187,7 @@ def test_it_costs_a_trip_for_ten_batches_and_two_to_update(ask, trips):
     assert seen.count == 3
 
 
-def test_the_second_of_an_id_is_stored_where_the_first_is_refused(ask, is_sound):
+def test_a_duplicate_id_is_stored_if_the_first_is_refused(ask, is_sound):
     ask(City.objects.create, id="old", code=1)
     new = [City(id="x", code=1), City(id="x", code=2), City(id="x", code=3)]
     ask(City.objects.bulk_create, new, ignore_conflicts=True)
@@ -195,7 +195,7 @@ def test_the_second_of_an_id_is_stored_where_the_first_is_refused(ask, is_sound)
     assert is_sound()
 
 
-def test_a_value_whose_holder_has_another_ends_in_an_error(ask, server):
+def test_a_wrong_unique_entry_ends_in_an_error(ask, server):
     city = ask(City.objects.create, code="x")
     key = unique_key(City._meta.space("default"), ["code"])
     server.client.hset(key, "t:y", city.id)
@@ -209,7 +209,7 @@ def test_a_value_whose_holder_has_another_ends_in_an_error(ask, server):
         )
 
 
-def test_two_of_one_id_are_taken_in_their_order(ask, is_sound):
+def test_duplicate_ids_are_applied_in_order(ask, is_sound):
     ask(City.objects.create, id="z", code=1)
     made = [City(id="b", code=1), City(id="b", n=2), City(id="b", n=3), City(id="a")]
     ask(City.objects.bulk_create, made, ignore_conflicts=True)
@@ -226,14 +226,14 @@ BY_CODE = {
 }
 
 
-def test_the_value_that_is_named_decides_before_the_id(ask, is_sound):
+def test_the_named_value_takes_precedence_over_the_id(ask, is_sound):
     ask(City.objects.create, id="a", code=1, n=0)
     ask(City.objects.bulk_create, [City(id="a", code=1, n=5)], **BY_CODE)
     assert ask(City.objects.get, "a").attrs == {"code": 1, "n": 5}
     assert is_sound()
 
 
-def test_the_value_that_is_named_decides_before_every_other(ask, is_sound):
+def test_the_named_value_takes_precedence_over_other_values(ask, is_sound):
     """As PostgreSQL and SQLite have it: what decides is looked at first."""
     ask(City.objects.create, id="a", code=1, country="x", slug="y", n=0)
     ask(City.objects.create, id="b", code=2, n=0)
@@ -256,7 +256,7 @@ def test_the_value_that_is_named_decides_before_every_other(ask, is_sound):
     assert is_sound()
 
 
-def test_the_id_that_is_named_decides_before_a_value(ask, is_sound):
+def test_the_named_id_takes_precedence_over_a_value(ask, is_sound):
     ask(City.objects.create, id="a", code=1, n=0)
     ask(City.objects.create, id="b", code=2, n=0)
     by_id = {**BY_CODE, "unique_fields": ["id"]}
@@ -266,7 +266,7 @@ def test_the_id_that_is_named_decides_before_a_value(ask, is_sound):
     assert is_sound()
 
 
-def test_stored_and_new_objects_in_one_list(ask, is_sound):
+def test_one_list_may_hold_stored_and_new_objects(ask, is_sound):
     ask(City.objects.bulk_create, [City(id=f"c{i}", code=i, n=0) for i in range(250)])
     new = [City(id=f"c{i}", code=i, n=1) for i in range(300)]
     ask(City.objects.bulk_create, new, **BY_CODE)

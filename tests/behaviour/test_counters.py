@@ -29,14 +29,14 @@ def test_a_plain_save_sets_a_counter_only_if_it_was_assigned(ask, alias):
     assert (found.views, found.votes) == (11, 3)
 
 
-def test_a_replaced_object_begins_with_the_counters_it_was_given(ask, alias):
+def test_a_replaced_object_starts_with_the_given_counters(ask, alias):
     page = ask(Page.objects.create, site="x", views=5, votes=6)
     ask(Page(id=page.id, votes=1).save)
     found = ask(Page.objects.get, page.id)
     assert (found.views, found.votes, found.attrs) == (0, 1, {})
 
 
-def test_a_counter_is_set_by_name_and_takes_an_int_of_64_bits(ask, alias):
+def test_a_counter_set_by_name_must_be_a_64_bit_int(ask, alias):
     page = Page()
     page.set(views=2**63 - 1, site="x")
     assert (page.views, page.attrs) == (2**63 - 1, {"site": "x"})
@@ -54,7 +54,7 @@ def test_a_counter_is_set_by_name_and_takes_an_int_of_64_bits(ask, alias):
     assert ask(Page.objects.get, page.id).views == 2**63 - 1
 
 
-def test_a_counter_takes_64_bits_of_int(ask, alias):
+def test_a_counter_accepts_every_64_bit_int(ask, alias):
     page = ask(Page.objects.create, views=2**63 - 2)
     assert ask(page.increment, "views") == 2**63 - 1
     with pytest.raises(OverflowError, match="64 bits"):
@@ -88,7 +88,7 @@ def test_increment_of_an_attribute_keeps_an_assigned_counter(ask, alias):
     assert ask(Page.objects.get, page.id).views == 50
 
 
-def test_increment_by_what_cannot_be_added_names_the_attribute(ask, alias):
+def test_increment_by_an_invalid_value_names_the_attribute(ask, alias):
     user = ask(User.objects.create, age=30)
     with pytest.raises(
         TypeError, match="Cannot increment 'age' of User, a int, by '1'"
@@ -96,7 +96,7 @@ def test_increment_by_what_cannot_be_added_names_the_attribute(ask, alias):
         ask(user.increment, "age", "1")
 
 
-def test_increment_of_a_deleted_object_is_does_not_exist(ask, alias):
+def test_increment_of_a_deleted_object_raises_does_not_exist(ask, alias):
     page = ask(Page.objects.create, size=1)
     ask(ask(Page.objects.get, page.id).delete)
     for name in ("views", "size"):
@@ -105,7 +105,7 @@ def test_increment_of_a_deleted_object_is_does_not_exist(ask, alias):
     assert ask(Page.objects.count) == 0
 
 
-def test_a_counter_is_read_as_one_whatever_an_attribute_of_its_name_holds(ask, server):
+def test_a_counter_hides_a_stored_attribute_of_its_name(ask, server):
     Before, After = (
         type(ormist.Model)("Doc", (ormist.Model,), {"Meta": type("Meta", (), meta)})
         for meta in ({}, {"counters": ["views"]})
@@ -121,7 +121,7 @@ def test_a_counter_is_read_as_one_whatever_an_attribute_of_its_name_holds(ask, s
     assert (read.views, read.attrs) == (7, {})
 
 
-def test_a_counter_that_is_created_as_zero_is_set_no_more(ask, server):
+def test_a_counter_created_as_zero_is_not_set_again(ask, server):
     page = ask(Page.objects.create, views=0, n=1)
     other = ask(Page.objects.get, page.id)
     ask(other.increment, "views")

@@ -34,7 +34,7 @@ def test_the_shortcuts_find_objects_or_raise_404(todo):
         get_list_or_404(Todo.objects.find("none"))
 
 
-def test_the_async_shortcuts_do_so_too(todo):
+def test_the_async_shortcuts_find_objects_or_raise_404(todo):
     async def found():
         assert await aget_object_or_404(Todo, pk="one") == todo
         assert await aget_list_or_404(Todo.objects.find("home")) == [todo]
@@ -78,7 +78,7 @@ def test_a_generic_view_takes_a_collection(todo):
 
 @pytest.mark.parametrize("is_a_list", [False, True])
 @pytest.mark.parametrize("pages_of", [None, 10])
-def test_a_list_view_asks_anew_for_each_request(todo, is_a_list, pages_of):
+def test_a_list_view_queries_again_for_each_request(todo, is_a_list, pages_of):
     """Of a class that lives as long as its process, and says what it lists."""
 
     class Homes(ListView):
@@ -119,7 +119,7 @@ def test_an_attribute_of_a_class_is_a_fresh_collection(todo):
         assert owner.every.model is Todo
 
 
-def test_an_attribute_of_an_instance_keeps_its_answer(todo):
+def test_an_attribute_of_an_instance_keeps_its_result(todo):
     class Holder:
         pass
 
@@ -183,13 +183,13 @@ WRITES = ["set", "unset", *VERBS, *(f"a{name}" for name in VERBS)]
 
 
 @pytest.mark.parametrize("owner", [ormist.Model, ormist.Manager, ormist.Collection])
-def test_every_verb_that_writes_is_marked_for_templates(owner):
+def test_every_method_that_writes_has_alters_data(owner):
     for name in WRITES:
         verb = getattr(owner, name, None)
         assert verb is None or verb.alters_data, name
 
 
-def test_a_template_writes_nothing(todo):
+def test_a_template_does_not_write(todo):
     class Tidied(ormist.Collection):
         def tidy(self):
             return self.delete()

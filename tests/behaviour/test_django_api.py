@@ -56,7 +56,7 @@ def cities(alias):
     ]
 
 
-def test_explain_takes_no_format_and_no_option(ask, cities):
+def test_explain_refuses_formats_and_options(ask, cities):
     for asked in (City.objects, City.objects.all(), City.objects.values("name")):
         assert ask(asked.explain, format=None) == ask(asked.explain)
         with pytest.raises(ValueError, match="YAML is not a recognized format"):
@@ -65,7 +65,7 @@ def test_explain_takes_no_format_and_no_option(ask, cities):
             ask(asked.explain, verbose=True, analyze=True)
 
 
-def test_iterator_has_a_chunk_size_of_its_own(cities):
+def test_iterator_accepts_a_chunk_size_of_none(cities):
     for asked in (City.objects, City.objects.all(), City.objects.values("name")):
         assert list(asked.iterator(None)) == list(asked.iterator(chunk_size=2))
         assert len(list(asked.iterator(chunk_size=None))) == 3
@@ -78,7 +78,7 @@ def test_iterator_refuses_a_chunk_size_at_once(wrong):
             asked.iterator(chunk_size=wrong)
 
 
-def test_in_bulk_of_a_projection_gives_its_parts(ask, cities):
+def test_in_bulk_of_values_gives_rows(ask, cities):
     one, two, three = (city.id for city in cities)
     assert ask(City.objects.values("name").in_bulk, [one, three, "none"]) == {
         one: {"name": "Bern"},
@@ -111,7 +111,7 @@ def test_in_bulk_refuses_slices_and_names_that_are_not_unique(ask, cities):
             ask(asked.in_bulk, ["Bern"], field_name="name")
 
 
-def test_an_order_is_total_unless_it_is_random(cities):
+def test_totally_ordered_is_false_only_for_a_random_order(cities):
     for asked in (City.objects.all(), City.objects.values("name")):
         assert asked.totally_ordered
         assert asked.order_by("name").reverse()[:2].totally_ordered
@@ -120,7 +120,7 @@ def test_an_order_is_total_unless_it_is_random(cities):
         assert asked.order_by("?").ordered
 
 
-def test_callables_of_get_or_create_are_called_where_they_are_needed(ask, alias):
+def test_callables_of_get_or_create_are_called_only_if_needed(ask, alias):
     called = []
 
     def text():
@@ -138,7 +138,7 @@ def test_callables_of_get_or_create_are_called_where_they_are_needed(ask, alias)
 
 
 @pytest.mark.parametrize("by", [2, 2.5, Decimal("0.1")])
-def test_none_counts_as_nothing_in_increment(ask, alias, by):
+def test_increment_counts_none_as_zero(ask, alias, by):
     plain = ask(Plain.objects.create, n=None)
     assert ask(plain.increment, "n", by) == by
     assert ask(Plain.objects.get, plain.id).n == by
@@ -146,7 +146,7 @@ def test_none_counts_as_nothing_in_increment(ask, alias, by):
     assert ask(Plain.objects.get, plain.id).m is None
 
 
-def test_bulk_update_counts_what_it_finds_and_changes_no_other(ask, is_sound):
+def test_bulk_update_changes_and_counts_only_matches(ask, is_sound):
     users = [User(id=f"u{i}", n=i, team="ab"[i % 2]) for i in range(6)]
     ask(User.objects.bulk_create, users)
     for user in users:
@@ -165,7 +165,7 @@ def test_bulk_update_counts_what_it_finds_and_changes_no_other(ask, is_sound):
     assert is_sound()
 
 
-def test_a_manager_that_narrows_updates_its_own_in_bulk(ask, alias):
+def test_bulk_update_of_a_filtering_manager_respects_its_filter(ask, alias):
     class Mine(ormist.Manager):
         def get_collection(self):
             return super().get_collection().find("mine")
@@ -201,7 +201,7 @@ class Median(Avg):
     function = "MEDIAN"
 
 
-def test_an_aggregate_derived_from_one_of_django_is_computed_as_it(ask, cities):
+def test_an_aggregate_derived_from_djangos_is_computed(ask, cities):
     class Least(Min):
         pass
 
@@ -226,12 +226,12 @@ def test_an_aggregate_derived_from_one_of_django_is_computed_as_it(ask, cities):
 
 
 @pytest.mark.parametrize("aggregate", [Spread, Median])
-def test_an_aggregate_that_is_another_function_is_refused(cities, aggregate):
+def test_an_aggregate_with_another_function_is_refused(cities, aggregate):
     with pytest.raises(ormist.FieldError, match="takes Django's Count, Min, Max, Sum"):
         City.objects.aggregate(aggregate("population"))
 
 
-def test_a_default_of_an_aggregate_is_a_value(ask, alias):
+def test_the_default_of_an_aggregate_must_be_a_value(ask, alias):
     for given in (0, V(0)):
         assert ask(City.objects.aggregate, n=Sum("population", default=given)) == {
             "n": 0
@@ -241,7 +241,7 @@ def test_a_default_of_an_aggregate_is_a_value(ask, alias):
             ask(City.objects.aggregate, n=Sum("population", default=computed))
 
 
-def test_nothing_is_answered_as_django_does(ask, cities):
+def test_empty_collections_behave_as_in_django(ask, cities):
     none = City.objects.none()
     assert ask(none.delete) == (0, {})
     assert ask(none.update, name="x") == 0

@@ -84,7 +84,7 @@ def test_pages_of_live_objects_have_no_gaps(half_expired, tags, is_reversed):
             assert part.count() == len(live[start : start + size])
 
 
-def test_sweeping_leaves_nothing(ask, server):
+def test_a_sweep_leaves_no_keys(ask, server):
     space = User._meta.space("default")
     made = [
         ask(User.objects.create, "tag", name=f"n{i}", expire=1000) for i in range(5)
@@ -97,7 +97,7 @@ def test_sweeping_leaves_nothing(ask, server):
     assert server.keys() == []
 
 
-def test_a_write_sweeps_some_of_what_is_due(ask, server):
+def test_a_write_sweeps_some_expired_objects(ask, server):
     late = Todo.objects.bulk_create([Todo("x", expire=1000) for _ in range(130)])
     expire_now(server, *late)
     todo = ask(Todo.objects.create, "x")
@@ -106,7 +106,7 @@ def test_a_write_sweeps_some_of_what_is_due(ask, server):
     assert server.keys() == []
 
 
-def test_an_id_is_free_again_when_its_object_expired(ask, server):
+def test_the_id_of_an_expired_object_is_free(ask, server):
     late = ask(Todo.objects.create, "old", id="one", expire=0.25)
     other = ask(Todo.objects.create, "old", id="two", expire=0.25)
     pass_deadline(server, other)
@@ -120,7 +120,7 @@ def test_an_id_is_free_again_when_its_object_expired(ask, server):
     assert server.keys() == []
 
 
-def test_expiry_can_be_prolonged_and_cleared(ask, server):
+def test_the_expiration_time_can_be_extended_and_cleared(ask, server):
     page = ask(Page.objects.create, "x", site="s", views=1, expire=0.5)
     page.expire = 1000
     ask(page.save)
@@ -137,12 +137,12 @@ def test_expiry_can_be_prolonged_and_cleared(ask, server):
     assert server.keys() == []
 
 
-def test_the_deadline_comes_back_to_the_millisecond(ask, alias):
+def test_the_expiration_time_is_kept_to_the_millisecond(ask, alias):
     todo = ask(Todo.objects.create, expire=1234.5678)
     assert ask(Todo.objects.get, todo.id).expire == todo.expire
 
 
-def test_saving_after_the_deadline_removes_the_object(ask, server):
+def test_saving_with_a_past_expiration_time_removes_the_object(ask, server):
     todo = ask(Todo.objects.create, "x", expire=60)
     todo.expire = -5
     ask(todo.save)
@@ -154,7 +154,9 @@ def test_saving_after_the_deadline_removes_the_object(ask, server):
 
 
 @pytest.mark.parametrize("expire", [0, -0.001, -5, timedelta(0), timedelta(-1), EPOCH])
-def test_what_is_created_past_its_deadline_is_not_stored(ask, server, expire):
+def test_an_object_created_with_a_past_expiration_time_is_not_stored(
+    ask, server, expire
+):
     todo = ask(Todo.objects.create, "x", expire=expire)
     assert todo._state.adding
     assert todo.ttl() == 0.0
@@ -171,7 +173,7 @@ def test_what_is_created_past_its_deadline_is_not_stored(ask, server, expire):
     "expire",
     [timedelta.max, timedelta.min, datetime.max, datetime.max.replace(tzinfo=UTC)],
 )
-def test_a_deadline_outside_the_calendar_is_refused(ask, alias, expire):
+def test_an_expiration_time_outside_the_calendar_is_refused(ask, alias, expire):
     with pytest.raises(ValueError, match="before the year 9999"):
         ask(Todo.objects.create, expire=expire)
     with pytest.raises(ValueError, match="before the year 9999"):
@@ -179,14 +181,14 @@ def test_a_deadline_outside_the_calendar_is_refused(ask, alias, expire):
 
 
 @pytest.mark.parametrize("moment", [datetime(9999, 12, 30, 23, 59, tzinfo=UTC), EPOCH])
-def test_the_ends_of_the_calendar_are_deadlines(ask, alias, moment):
+def test_the_ends_of_the_calendar_are_valid_expiration_times(ask, alias, moment):
     ask(Todo(id="one", expire=moment).save)
     found = ask(Todo.objects.get_or_none, "one")
     assert found is None if moment == EPOCH else found.expire == moment
 
 
 @pytest.mark.parametrize("hours", [-5, 5])
-def test_the_servers_clock_says_what_is_due(ask, server, hours, monkeypatch):
+def test_expiration_follows_the_servers_clock(ask, server, hours, monkeypatch):
     """Of a client whose own clock is slow, or fast."""
     now = datetime.now(UTC).replace(microsecond=0)
     live, late = now + timedelta(hours=1), now - timedelta(hours=1)
@@ -203,7 +205,7 @@ def test_the_servers_clock_says_what_is_due(ask, server, hours, monkeypatch):
     assert ask(Todo.objects.find("x").count) == 1
 
 
-def test_an_expired_object_is_gone_for_a_forced_update(ask, server):
+def test_a_forced_update_of_an_expired_object_is_refused(ask, server):
     plain = ask(Plain.objects.create, a=1, expire=0.25)
     pass_deadline(server, plain)
     plain.expire = None
@@ -212,7 +214,7 @@ def test_an_expired_object_is_gone_for_a_forced_update(ask, server):
     assert ask(Plain.objects.count) == 0
 
 
-def test_a_model_without_tags_keeps_no_memo(ask, server):
+def test_a_model_without_tags_does_not_keep_a_memo(ask, server):
     plain = ask(Plain.objects.create, a=1, expire=60)
     todo = ask(Todo.objects.create, expire=60)
     assert server.keys("*:idx") == []
@@ -226,7 +228,7 @@ def test_the_server_deletes_the_data_by_itself(server):
     assert server.client.exists(todo._key()) == 0
 
 
-def test_an_expiring_memo_follows_the_tags(ask, server):
+def test_the_memo_of_an_expiring_object_follows_its_tags(ask, server):
     todo = ask(Todo.objects.create, "a", "b", expire=60)
     todo.tags = ["b", "c"]
     todo.expire = 1000
@@ -237,6 +239,6 @@ def test_an_expiring_memo_follows_the_tags(ask, server):
 
 
 @pytest.mark.parametrize("limit", [0, 501])
-def test_a_sweep_takes_a_bounded_batch(limit):
+def test_a_sweep_removes_a_bounded_batch(limit):
     with pytest.raises(ValueError, match="1 to 500"):
         sweep(Space("ormist", "Todo"), limit)

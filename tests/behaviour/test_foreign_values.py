@@ -72,7 +72,7 @@ LAZY = [
 
 @pytest.mark.parametrize("codec", ["msgpack", "json"])
 @pytest.mark.parametrize(("value", "stored"), LAZY)
-def test_a_lazy_value_is_stored_as_what_it_stands_for(server, value, stored, codec):
+def test_a_lazy_value_is_stored_as_its_result(server, value, stored, codec):
     server.connect(CODEC=codec)
     pk = Plain.objects.create(value=value).id
     found = Plain.objects.get(pk).value
@@ -85,7 +85,7 @@ def test_a_lazy_value_is_stored_as_what_it_stands_for(server, value, stored, cod
     assert Plain.objects.get(pk).value == stored
 
 
-def test_a_lazy_text_is_stored_in_the_language_of_the_moment(alias):
+def test_a_lazy_text_is_stored_in_the_active_language(alias):
     plain = Plain.objects.create(day=gettext_lazy("Monday"))
     with override("de"):
         other = Plain.objects.create(day=gettext_lazy("Monday"))
@@ -94,7 +94,7 @@ def test_a_lazy_text_is_stored_in_the_language_of_the_moment(alias):
     assert Plain.objects.get(other.id).day == "Montag"
 
 
-def test_a_lazy_value_is_indexed_by_what_it_stands_for(is_sound):
+def test_a_lazy_value_is_indexed_by_its_result(is_sound):
     day = gettext_lazy("Monday")
     city = City.objects.create(
         gettext_lazy("tag"), name=day, population=no(5), code=no("be"), country=no(True)
@@ -124,7 +124,7 @@ def test_a_lazy_value_is_indexed_by_what_it_stands_for(is_sound):
     assert is_sound()
 
 
-def test_ids_tags_counters_and_deadlines_may_be_lazy(alias):
+def test_ids_tags_counters_and_expire_may_be_lazy(alias):
     page = Page(gettext_lazy("tag"), id=no("one"), views=no(3), expire=no(600))
     page.tags = [*page.tags, no("other")]
     page.save()
@@ -137,7 +137,7 @@ def test_ids_tags_counters_and_deadlines_may_be_lazy(alias):
     assert type(page.views) is int
 
 
-def test_get_or_create_takes_lazy_values(alias):
+def test_get_or_create_accepts_lazy_values(alias):
     todo, is_new = Todo.objects.get_or_create(
         {"text": gettext_lazy("Monday")}, tags=no("home")
     )
@@ -186,7 +186,7 @@ REFUSED = [
 
 @pytest.mark.parametrize("codec", ["msgpack", "json"])
 @pytest.mark.parametrize(("make", "kind", "instead"), REFUSED)
-def test_what_cannot_be_stored_says_what_to_store(server, make, kind, instead, codec):
+def test_a_value_that_cannot_be_stored_gets_a_hint(server, make, kind, instead, codec):
     server.connect(CODEC=codec)
     message = f"attribute 'a': {kind} is not a storable type. Store .*{instead}"
     with pytest.raises(TypeError, match=message):
@@ -199,7 +199,7 @@ def test_what_cannot_be_stored_says_what_to_store(server, make, kind, instead, c
 
 
 @pytest.mark.parametrize(("make", "kind", "instead"), REFUSED)
-def test_update_says_so_too(alias, make, kind, instead):
+def test_update_gives_the_same_hint(alias, make, kind, instead):
     if kind in ("F", "CombinedExpression", "Value", "Case", "Q"):
         return
     Plain.objects.create(a=1)
@@ -208,7 +208,7 @@ def test_update_says_so_too(alias, make, kind, instead):
 
 
 @pytest.mark.parametrize(("make", "kind", "instead"), REFUSED)
-def test_a_lookup_by_what_cannot_be_stored_says_what_to_pass(make, kind, instead):
+def test_a_lookup_by_an_unsupported_value_gets_a_hint(make, kind, instead):
     value = make()
     if isinstance(value, list | dict):
         return
@@ -226,12 +226,12 @@ def test_a_lookup_by_what_cannot_be_stored_says_what_to_pass(make, kind, instead
         {"population__gt": Account.objects.all()},
     ],
 )
-def test_a_query_of_another_database_is_to_be_a_list(lookups):
+def test_a_queryset_of_django_must_be_passed_as_a_list(lookups):
     with pytest.raises(ormist.FieldError, match=r"QuerySet .* Pass a list, list\("):
         City.objects.find(**lookups)
 
 
-def test_a_list_of_models_is_to_be_one_of_keys():
+def test_a_list_of_instances_must_be_passed_as_ids():
     for users in ([Account(pk=5)], [no(Account(pk=5))]):
         with pytest.raises(ormist.FieldError, match=r"User is not .*Pass its .*\.pk"):
             User.objects.find(name__in=users)
@@ -241,7 +241,7 @@ def test_a_list_of_models_is_to_be_one_of_keys():
         Plain.objects.get(Plain(id="x"))
 
 
-def test_a_lazy_object_stands_for_an_object_of_ours(alias):
+def test_a_lazy_object_works_as_the_object_it_wraps(alias):
     plain, other = Plain.objects.create(n=1), Plain.objects.create(n=1)
     assert plain == no(plain) == plain
     assert plain != no(other)
@@ -256,7 +256,7 @@ def test_a_lazy_object_stands_for_an_object_of_ours(alias):
     assert Plain.objects.get(plain.id).n == 2
 
 
-def test_an_expression_in_a_counter_names_increment(alias):
+def test_an_expression_in_a_counter_suggests_increment(alias):
     page = Page.objects.create(views=1)
     with pytest.raises(
         TypeError, match=r"Call increment\('views'\), or update\(views="
@@ -264,7 +264,7 @@ def test_an_expression_in_a_counter_names_increment(alias):
         page.views = F("views") + 1
 
 
-def test_numbers_of_numpy_name_their_python_number(alias):
+def test_a_numpy_number_suggests_the_python_number(alias):
     class Int64:
         """As numpy.int64, which is no int."""
 

@@ -34,7 +34,7 @@ QUESTIONS = {
 
 
 @pytest.mark.parametrize("question", QUESTIONS)
-def test_an_attribute_is_found_by_itself_alone(ask, forged, value, question):
+def test_a_lookup_by_attribute_ignores_tags(ask, forged, value, question):
     asked = QUESTIONS[question](value)
     assert ask(asked.ids) == ["holder"]
     assert ask(asked.count) == 1
@@ -52,7 +52,7 @@ TAGGED = {
 
 
 @pytest.mark.parametrize("question", TAGGED)
-def test_a_tag_is_found_with_the_attribute_that_reads_like_it(
+def test_a_lookup_by_tag_finds_the_attribute_that_reads_like_it(
     ask, forged, value, question
 ):
     asked = TAGGED[question](f"site:{value}")
@@ -74,13 +74,13 @@ NAMED = {
 
 
 @pytest.mark.parametrize("question", NAMED)
-def test_a_name_with_a_colon_asks_for_no_other_attribute(server, question):
+def test_a_name_with_a_colon_does_not_query_another_attribute(server, question):
     User.objects.create(site="a:b")
     with pytest.raises(ormist.FieldError, match="':' in its name"):
         NAMED[question]()
 
 
-def test_one_question_may_ask_for_both(ask, forged, value):
+def test_one_query_may_use_tags_and_attributes(ask, forged, value):
     tag = f"site:{value}"
     assert ask(Page.objects.find(tag, site="own").ids) == ["forger"]
     assert ask(Page.objects.find(tag).exclude(site=value).ids) == ["forger"]
@@ -88,7 +88,7 @@ def test_one_question_may_ask_for_both(ask, forged, value):
     assert ask(Page.objects.facets, "tags", [tag]) == {tag: 2}
 
 
-def test_what_is_changed_by_a_query_is_only_what_it_means(ask, forged, value, is_sound):
+def test_a_bulk_change_applies_only_to_the_attribute(ask, forged, value, is_sound):
     assert ask(Page.objects.find(site=value).update, n=1) == 1
     assert ask(Page.objects.get, "forger").attrs == {"site": "own"}
     assert ask(Page.objects.find(f"site:{value}").update, m=1) == 2
@@ -98,7 +98,7 @@ def test_what_is_changed_by_a_query_is_only_what_it_means(ask, forged, value, is
     assert is_sound()
 
 
-def test_an_upsert_does_not_take_a_forger_for_what_it_asks(ask, server, is_sound):
+def test_an_upsert_does_not_find_a_forged_tag(ask, server, is_sound):
     forger = ask(Page.objects.create, "site:7")
     made, is_new = ask(Page.objects.get_or_create, site=7)
     assert is_new
@@ -110,7 +110,7 @@ def test_an_upsert_does_not_take_a_forger_for_what_it_asks(ask, server, is_sound
 
 
 @pytest.mark.parametrize("expire", [None, 1000])
-def test_tag_and_attribute_come_and_go_by_themselves(ask, server, expire, is_sound):
+def test_tag_and_attribute_change_independently(ask, server, expire, is_sound):
     page = ask(Page.objects.create, "site:1", "site:1", expire=expire, site=1)
     assert page.tags == ["site:1"]
     page.site = 2
@@ -126,7 +126,7 @@ def test_tag_and_attribute_come_and_go_by_themselves(ask, server, expire, is_sou
     assert server.keys() == []
 
 
-def test_one_that_expired_leaves_nothing(ask, server, is_sound):
+def test_an_expired_object_leaves_no_keys(ask, server, is_sound):
     page = ask(Page.objects.create, "site:1", f"site:{LONG}", expire=1000, site="None")
     assert ask(Page.objects.find("site:1").set_expire, 2000) == 1
     space = Page._meta.space("default")
@@ -138,7 +138,7 @@ def test_one_that_expired_leaves_nothing(ask, server, is_sound):
     assert is_sound()
 
 
-def test_others_merge_their_tags_and_attributes(ask, server, is_sound):
+def test_concurrent_changes_of_tags_and_attributes_are_merged(ask, server, is_sound):
     page = ask(Page.objects.create, id="p", site="x")
     mine, theirs = ask(Page.objects.get, "p"), ask(Page.objects.get, "p")
     mine.tags = ["site:None", "site:x"]
@@ -152,7 +152,7 @@ def test_others_merge_their_tags_and_attributes(ask, server, is_sound):
     assert is_sound()
 
 
-def test_a_block_and_batches_store_the_same(ask, block, server, is_sound):
+def test_atomic_and_bulk_methods_store_the_same(ask, block, server, is_sound):
     def save(ask):
         ask(Page(f"site:{LONG}", id="b", site=None).save)
 
@@ -164,14 +164,14 @@ def test_a_block_and_batches_store_the_same(ask, block, server, is_sound):
     assert is_sound()
 
 
-def test_explain_says_which_is_meant(ask, server):
+def test_explain_distinguishes_tag_and_attribute(ask, server):
     assert "'site:1' or the tag 'site:1'" in ask(Page.objects.find("site:1").explain)
     assert "the tag" not in ask(Page.objects.find(site=1).explain)
     assert "the text 'site:None'" in ask(Page.objects.find(site="None").explain)
     assert "the tag" not in ask(Page.objects.find("other:1").explain)
 
 
-def test_a_tag_that_names_no_indexed_attribute_costs_what_any_tag_does(ask, server):
+def test_a_tag_without_an_indexed_attribute_costs_no_more(ask, server):
     ask(Todo.objects.create, "site:1", id="t")
     ask(User.objects.create, "bio:1", id="u")
     for model, tag in ((Todo, "site:1"), (User, "bio:1")):
@@ -203,7 +203,7 @@ def people(request, ask, server):
     return model
 
 
-def test_no_text_finds_none(ask, people):
+def test_a_text_does_not_find_none(ask, people):
     name = next(iter(by(people, v=1)))
     find = people.objects.find
     assert ask(find(**{name: "None"}).ids) == ["text"]
@@ -237,7 +237,7 @@ def test_an_object_goes_from_none_to_the_text_and_back(ask, people, is_sound):
         assert is_sound()
 
 
-def test_the_one_without_a_token_is_not_made_twice(ask, server):
+def test_get_or_create_finds_the_object_without_a_token(ask, server):
     first = ask(User.objects.create, reset=None)
     assert ask(User.objects.get_or_create, reset=None) == (first, False)
     assert ask(User.objects.get_or_create, reset="None")[1]

@@ -39,7 +39,7 @@ class RoundTrip(forms.Form):
     )
 
 
-def test_a_choice_field_renders_the_objects_of_each_moment(cities):
+def test_a_choice_field_renders_the_current_objects(cities):
     assert list(RoundTrip()["to"].field.choices) == [
         ("", "nowhere"),
         ("c-be", "Bern"),
@@ -55,7 +55,7 @@ def test_a_choice_field_renders_the_objects_of_each_moment(cities):
     assert 'value="c-pa"' not in str(RoundTrip()["radio"])
 
 
-def test_a_choice_field_finds_the_object_that_was_chosen(cities):
+def test_a_choice_field_returns_the_chosen_object(cities):
     form = RoundTrip({"to": "c-be", "by_code": "zh", "over": ["c-pa", "c-be"]})
     assert form.is_valid(), form.errors
     assert form.cleaned_data["to"] == cities[0]
@@ -78,13 +78,13 @@ def test_a_choice_field_finds_the_object_that_was_chosen(cities):
         ({"to": "\ud800"}, "to"),
     ],
 )
-def test_a_choice_field_refuses_what_is_not_among_them(cities, data, field):
+def test_a_choice_field_refuses_an_unknown_choice(cities, data, field):
     form = RoundTrip(data)
     assert not form.is_valid()
     assert list(form.errors) == [field]
 
 
-def test_a_choice_field_says_what_was_changed(cities):
+def test_a_choice_field_detects_changes(cities):
     initial = {"to": cities[0], "by_code": cities[1], "over": City.objects.all()}
     chosen = {"to": "c-be", "by_code": "zh", "over": ["c-be", "c-zh", "c-pa"]}
     assert RoundTrip(chosen, initial=initial).changed_data == []
@@ -92,20 +92,20 @@ def test_a_choice_field_says_what_was_changed(cities):
     assert RoundTrip(chosen, initial=initial).changed_data == ["to", "over"]
 
 
-def test_a_choice_field_without_a_choice_is_an_empty_collection(cities):
+def test_an_empty_choice_gives_an_empty_collection(cities):
     form = RoundTrip({"to": "c-be"})
     assert form.is_valid()
     assert isinstance(form.cleaned_data["over"], ormist.Collection)
     assert list(form.cleaned_data["over"]) == []
 
 
-def test_a_choice_field_takes_another_collection_later(cities):
+def test_the_collection_of_a_choice_field_can_be_replaced(cities):
     form = RoundTrip({"to": "c-pa"})
     form.fields["to"].queryset = City.objects.find(population__lt=1000)
     assert list(form.errors) == ["to"]
 
 
-def test_complex_filter_takes_a_q_or_a_dict(cities):
+def test_complex_filter_accepts_a_q_or_a_dict(cities):
     for asked in (City.objects, City.objects.all(), City.objects.values("id")):
         assert asked.complex_filter({"name": "Bern"}).count() == 1
         assert asked.complex_filter(Q(name="Bern") | Q(name="Paris")).count() == 2
@@ -135,7 +135,7 @@ ABSENT = [
 
 
 @pytest.mark.parametrize(("name", "instead"), ABSENT)
-def test_what_a_queryset_has_beside_says_what_to_use(name, instead):
+def test_queryset_methods_that_we_lack_suggest_alternatives(name, instead):
     for owner in (Todo.objects, Todo.objects.all(), Todo.objects.values()):
         kind = type(owner).__name__
         with pytest.raises(AttributeError, match=f"^{kind} has no '{name}'.*{instead}"):
@@ -144,7 +144,7 @@ def test_what_a_queryset_has_beside_says_what_to_use(name, instead):
         assert name not in dir(owner)
 
 
-def test_a_name_that_nobody_has_is_reported_as_python_does():
+def test_an_unknown_name_is_an_ordinary_attribute_error():
     for owner in (Todo.objects, Todo.objects.all(), Todo.objects.values()):
         message = f"'{type(owner).__name__}' object has no attribute 'fliter'"
         with pytest.raises(AttributeError, match=message) as caught:
@@ -165,7 +165,7 @@ def test_a_property_that_raises_keeps_its_own_error():
 
 
 @pytest.mark.parametrize("name", ["full_clean", "clean_fields", "validate_unique"])
-def test_an_object_that_is_to_be_cleaned_names_validate(name):
+def test_full_clean_suggests_validate(name):
     with pytest.raises(AttributeError, match=r"Plain has no .*validate\(\)"):
         getattr(Plain(), name)
     setattr(plain := Plain(), name, "x")  # it is an attribute as any other
@@ -199,12 +199,12 @@ DJANGO_S_OWN = [
 
 
 @pytest.mark.parametrize(("use", "error", "instead"), DJANGO_S_OWN)
-def test_what_needs_a_schema_is_told_what_to_use(use, error, instead):
+def test_classes_that_need_a_schema_are_refused_with_a_hint(use, error, instead):
     with pytest.raises(error, match=rf"Page.*{instead}"):
         use()
 
 
 @pytest.mark.parametrize("name", ["fields", "pk", "swapped", "is_composite_pk"])
-def test_meta_has_no_schema_to_ask_for(name):
+def test_meta_refuses_questions_about_a_schema(name):
     assert not hasattr(Page._meta, name)
     assert getattr(Page._meta, name, None) is None

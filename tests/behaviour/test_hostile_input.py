@@ -36,7 +36,7 @@ IDS = [text for text in HOSTILE if text]
 
 
 @pytest.mark.parametrize("make", ["create", "bulk_create"])
-def test_hostile_ids_and_tags_do_not_meet(ask, server, make):
+def test_hostile_ids_and_tags_do_not_collide(ask, server, make):
     objects = [Todo(text, text + "!", id=text, n=n) for n, text in enumerate(IDS)]
     if make == "create":
         for each in objects:
@@ -54,7 +54,7 @@ def test_hostile_ids_and_tags_do_not_meet(ask, server, make):
 
 
 @pytest.mark.servers("valkey91", "valkey91-json", "redis62", "fakeredis")
-def test_hostile_ids_and_tags_go_through_every_verb(ask, server):
+def test_hostile_ids_and_tags_work_in_every_method(ask, server):
     for text in IDS:
         bystander = ask(Page.objects.create, text, id=text + "2", site=text, views=1)
         page = ask(Page.objects.create, text, id=text, site=text, views=1)
@@ -87,7 +87,7 @@ def test_hostile_ids_and_tags_go_through_every_verb(ask, server):
 
 
 @pytest.mark.servers("valkey91", "valkey91-json", "redis62", "fakeredis")
-def test_hostile_names_are_attributes_like_others(ask, server):
+def test_hostile_names_are_ordinary_attributes(ask, server):
     attrs = {text: number for number, text in enumerate([*HOSTILE, "$", "$x", "a__"])}
     plain = ask(Plain.objects.create, **attrs)
     assert ask(Plain.objects.get, plain.id).attrs == attrs
@@ -120,7 +120,7 @@ class Shouting(str):
 
 
 @pytest.mark.parametrize("kind", [SafeString, Shouting, lambda _: Place.HOME])
-def test_a_subclass_of_str_is_the_text_that_it_holds(ask, alias, kind):
+def test_a_subclass_of_str_is_stored_as_its_text(ask, alias, kind):
     text = kind("home")
     todo = ask(Todo.objects.create, text, id=text, at=text)
     assert [type(each) for each in (todo.id, *todo.tags)] == [str, str]
@@ -148,7 +148,7 @@ def test_hostile_values_find_only_themselves(ask, server):
     assert server.keys() == []
 
 
-def test_more_tags_may_be_asked_for_than_lua_passes_to_a_command(ask, server):
+def test_a_query_may_have_more_tags_than_lua_can_unpack(ask, server):
     tags = [f"t{number}" for number in range(9000)]
     ask(Todo.objects.create, *tags, id="all")
     ask(Todo.objects.create, *tags[1:], id="most")
@@ -160,7 +160,7 @@ def test_more_tags_may_be_asked_for_than_lua_passes_to_a_command(ask, server):
     assert ask(asked[:5].ids) == ask(asked.ids) == ["all"]
 
 
-def test_different_terms_never_share_an_entry(ask, alias):
+def test_different_terms_do_not_share_an_index_entry(ask, alias):
     one = ask(User.objects.create, "a:b", **{"a": "c"})
     two = ask(User.objects.create, **{"a": "b"})
     assert ask(User.objects.find("a:b").list) == [one, two]
@@ -174,7 +174,7 @@ text = st.text(st.characters(exclude_categories=["Cs"]), max_size=80)
 @pytest.mark.servers("valkey91", "redis62")
 @settings(max_examples=40)
 @given(pks=st.lists(text.filter(bool), unique=True, max_size=6), tags=st.lists(text))
-def test_any_text_is_an_id_and_a_tag(server, pks, tags):
+def test_any_text_can_be_an_id_and_a_tag(server, pks, tags):
     Todo.objects.all().delete()
     made = [Todo.objects.create(*tags[i:], id=pk, i=i) for i, pk in enumerate(pks)]
     assert Todo.objects.all().list() == made

@@ -7,7 +7,7 @@ import pytest
 from tests.models import City, Page, Plain, Todo, Token
 
 
-def test_a_drawn_id_is_as_long_as_meta_says():
+def test_a_generated_id_has_the_length_in_meta():
     assert len(Plain().id) == 16
     assert Token().id.isalnum()
     assert len(Token().id) == 32
@@ -43,21 +43,21 @@ def test_equality_and_hash_are_by_class_and_id():
     assert len({Plain(id="x"), Plain(id="x"), Plain(id="y")}) == 2
 
 
-def test_state_says_what_djangos_would(ask, alias):
+def test_state_has_the_attributes_of_djangos(ask, alias):
     plain = Plain()
     assert (plain._state.adding, plain._state.db) == (True, None)
     ask(plain.save)
     assert (plain._state.adding, plain._state.db) == (False, "default")
 
 
-def test_another_id_makes_another_object(ask, alias):
+def test_assigning_an_id_makes_another_object(ask, alias):
     plain = ask(Plain.objects.create, id="one", a=1)
     plain.pk = "two"
     ask(plain.save)
     assert sorted(ask(Plain.objects.ids)) == ["one", "two"]
 
 
-def test_an_object_is_copied_as_django_says(ask, server):
+def test_an_object_is_copied_as_django_documents(ask, server):
     city = ask(City.objects.create, "old", name="Bern")
     first = city.id
     assert repr(city._state) == "<ModelState: adding=False, db='default'>"
@@ -71,7 +71,7 @@ def test_an_object_is_copied_as_django_says(ask, server):
         City()._state.adding = False
 
 
-def test_what_was_pickled_before_there_were_counters_has_its_own(ask, server):
+def test_a_pickle_from_before_counters_can_be_read(ask, server):
     first, second = ask(Page.objects.create), ask(Page.objects.create)
     for each in (first, second):
         del each.__dict__["_counters"], each.__dict__["_assigned"]

@@ -37,7 +37,7 @@ def case(request):
 
 
 @pytest.mark.servers("valkey91", "fakeredis")
-def test_an_id_is_the_text_of_what_is_given_everywhere(ask, server, case):
+def test_numbers_and_uuids_are_ids_by_their_text(ask, server, case):
     given, text = case
     page = ask(Page.objects.create, "t", id=given, site="x")
     assert (page.id, page.pk) == (text, text)
@@ -74,7 +74,7 @@ def test_an_assigned_id_is_a_text_and_makes_another_object(ask, server):
         Plain(id=5, pk=6)
 
 
-def test_a_number_in_an_address_finds_its_object(ask, server):
+def test_a_number_in_a_url_finds_its_object(ask, server):
     ask(Plain.objects.create, id=7)
     view = path("plain/<int:pk>/", lambda request, pk: pk, name="plain")
     found = view.resolve("plain/7/")
@@ -85,7 +85,7 @@ WRONG = [True, 5.0, Decimal(5), b"5", ("5",), ["5"], {"5": 1}, object()]
 
 
 @pytest.mark.parametrize("wrong", WRONG, ids=lambda wrong: type(wrong).__name__)
-def test_what_is_no_id_is_refused_with_the_fix(ask, server, wrong):
+def test_an_invalid_id_is_refused_with_a_fix(ask, server, wrong):
     fix = "Decode it" if isinstance(wrong, bytes) else "Pass a str, an int or a UUID"
     match = f"An id of Todo is a str, not {type(wrong).__name__}.*{fix}"
     with pytest.raises(TypeError, match=match):
@@ -102,7 +102,7 @@ def test_what_is_no_id_is_refused_with_the_fix(ask, server, wrong):
 
 
 @pytest.mark.parametrize("wrong", ["01", b"01", 5, ONE])
-def test_a_list_of_ids_is_no_single_one(ask, server, wrong):
+def test_a_list_of_ids_is_not_accepted_as_an_id(ask, server, wrong):
     ask(Plain.objects.bulk_create, [Plain(id=i) for i in (0, 1, 5, 48, 49)])
     with pytest.raises(TypeError, match=r"in_bulk\(\) takes a list of ids.*Pass \["):
         ask(Plain.objects.in_bulk, wrong)
@@ -113,7 +113,7 @@ def test_a_list_of_ids_is_no_single_one(ask, server, wrong):
     assert len(ask(Plain.objects.in_bulk, range(6))) == 3
 
 
-def test_none_has_no_object(ask, server):
+def test_an_id_of_none_finds_no_object(ask, server):
     ask(Plain.objects.create, id=1)
     assert ask(Plain.objects.filter(pk=None).count) == 0
     assert ask(Plain.objects.in_bulk, [None, 1]).keys() == {"1"}

@@ -38,7 +38,7 @@ def test_an_ordered_attribute_has_an_entry_and_a_sort_key(ask, server, is_sound)
     assert is_sound()
 
 
-def test_a_save_moves_the_entries_of_what_changed(ask, server, is_sound):
+def test_a_save_moves_only_changed_entries(ask, server, is_sound):
     bern = ask(City.objects.create, name="Bern", population=1, founded=1191)
     bern.population, bern.name = 2.5, "Berne"
     bern.unset("founded")
@@ -48,7 +48,7 @@ def test_a_save_moves_the_entries_of_what_changed(ask, server, is_sound):
     assert is_sound()
 
 
-def test_stale_copies_merge_their_ordered_attributes(ask, is_sound):
+def test_saves_of_stale_copies_merge_ordered_attributes(ask, is_sound):
     one = ask(City.objects.create, name="Bern", population=1, code="BE")
     other = ask(City.objects.get, one.id)
     one.population = 2
@@ -67,13 +67,13 @@ def test_objects_of_a_batch_have_their_entries(ask, server, is_sound):
     assert is_sound()
 
 
-def test_what_has_no_order_has_no_entry(ask, server, is_sound):
+def test_a_value_without_an_order_has_no_entry(ask, server, is_sound):
     ask(City.objects.create, population=float("nan"), founded=[1], name="x")
     assert held(server, b"of:population") == held(server, b"of:founded") == {}
     assert is_sound()
 
 
-def test_nothing_is_left_of_what_was_deleted(ask, server):
+def test_a_deleted_object_leaves_no_keys(ask, server):
     made = [City(name="n", population=i, code=i) for i in range(5)]
     ask(City.objects.bulk_create, made)
     ask(made[0].delete)
@@ -81,7 +81,7 @@ def test_nothing_is_left_of_what_was_deleted(ask, server):
     assert server.keys() == []
 
 
-def test_nothing_is_left_of_what_expired(ask, server, is_sound):
+def test_an_expired_object_leaves_no_keys(ask, server, is_sound):
     made = [City("t", population=i, code=i, name="n" * 90, expire=1000) for i in "ab"]
     ask(City.objects.bulk_create, made)
     expire_now(server, *made)
@@ -90,7 +90,7 @@ def test_nothing_is_left_of_what_expired(ask, server, is_sound):
     assert server.keys() == []
 
 
-def test_saving_anew_what_expired_leaves_no_old_entry(ask, server, is_sound):
+def test_saving_an_expired_object_removes_its_old_entries(ask, server, is_sound):
     old = ask(City.objects.create, id="x", population=1, code="A", expire=0.1)
     passed(old)
     ask(City(id="x", founded=datetime(1191, 1, 1, tzinfo=UTC)).save)
@@ -99,9 +99,7 @@ def test_saving_anew_what_expired_leaves_no_old_entry(ask, server, is_sound):
 
 
 @pytest.mark.parametrize("expire", [None, 1000])
-def test_saving_anew_what_expired_keeps_the_entries_that_both_have(
-    ask, server, is_sound, expire
-):
+def test_saving_an_expired_object_keeps_common_entries(ask, server, is_sound, expire):
     attrs = {"id": "x", "population": 1, "code": "A", "name": "Bern"}
     old = ask(City.objects.create, "red", expire=0.1, **attrs)
     passed(old)
@@ -111,7 +109,9 @@ def test_saving_anew_what_expired_keeps_the_entries_that_both_have(
 
 
 @pytest.mark.parametrize("expire", [None, 1000])
-def test_an_object_removed_behind_our_back_is_forgotten(ask, server, is_sound, expire):
+def test_entries_of_an_object_that_the_server_removed_are_purged(
+    ask, server, is_sound, expire
+):
     City.objects.create(id="x", population=1, code="A", slug=1, expire=expire)
     server.client.delete(City._meta.space("default").base + b"o:x")
     ask(City(id="x", founded=5).save)
@@ -122,7 +122,7 @@ def test_an_object_removed_behind_our_back_is_forgotten(ask, server, is_sound, e
 # ---------------------------------------------------------------- unique
 
 
-def test_a_taken_value_is_named_with_who_holds_it(ask, is_sound):
+def test_a_taken_value_is_named_with_its_holder(ask, is_sound):
     ask(City.objects.create, id="bern", code="BE")
     with pytest.raises(IntegrityError, match=r"'x': code='BE' is taken by City 'bern'"):
         ask(City.objects.create, id="x", code="BE")
@@ -141,7 +141,7 @@ def test_a_taken_number_of_any_size_is_named(ask, server):
         ask(City.objects.create, id="x", code=10**5000)
 
 
-def test_values_that_are_unique_together_may_be_alike_apart(ask, is_sound):
+def test_one_value_of_a_unique_pair_may_repeat(ask, is_sound):
     ask(City.objects.create, country="ch", slug="bern")
     ask(City.objects.create, country="us", slug="bern")
     ask(City.objects.create, country="ch", slug="chur")
@@ -150,13 +150,13 @@ def test_values_that_are_unique_together_may_be_alike_apart(ask, is_sound):
     assert is_sound()
 
 
-def test_texts_that_would_run_together_are_two_values(ask, is_sound):
+def test_unique_pairs_are_not_confused_by_concatenation(ask, is_sound):
     ask(City.objects.create, country="a", slug="1:b")
     ask(City.objects.create, country="a1:", slug="b")
     assert is_sound()
 
 
-def test_none_and_absent_are_not_kept_unique(ask, is_sound):
+def test_none_and_absent_values_are_not_unique(ask, is_sound):
     ask(City.objects.create, code=None)
     ask(City.objects.create, code=None, country="ch", slug=None)
     ask(City.objects.create, country="ch")
@@ -177,7 +177,7 @@ def test_a_value_without_a_text_is_refused(ask, server):
 
 @pytest.mark.parametrize("code", ["short", "long" * 50])
 @pytest.mark.parametrize("how", ["delete", "change", "unset", "expiry", "eviction"])
-def test_a_value_is_free_again_at_once(ask, server, is_sound, code, how):
+def test_a_unique_value_is_free_after_deletion(ask, server, is_sound, code, how):
     one = ask(City.objects.create, id="one", code=code)
     if how == "delete":
         ask(one.delete)
@@ -219,7 +219,7 @@ def test_a_batch_that_holds_a_value_twice_writes_nothing(ask, is_sound):
     assert is_sound()
 
 
-def test_increment_does_not_take_a_held_value(ask, is_sound):
+def test_increment_cannot_take_a_unique_value(ask, is_sound):
     ask(City.objects.create, code=2)
     one = ask(City.objects.create, code=1)
     with pytest.raises(IntegrityError, match="code=2 is taken"):
@@ -229,7 +229,7 @@ def test_increment_does_not_take_a_held_value(ask, is_sound):
 
 @pytest.mark.slow
 @pytest.mark.servers("redis62", "redis70", "redis82", "valkey91")
-def test_what_is_saved_in_the_last_moment_is_not_swept(server, is_sound):
+def test_an_object_saved_just_before_its_expiration_is_not_swept(server, is_sound):
     """Up to Redis 7.0 a script sees bytes whose deadline passes by its own clock."""
     connection = connections["default"]._open().get_connection()
     lead_s = 0.003

@@ -34,7 +34,7 @@ def test_assigned_attributes_are_saved(ask, alias):
     assert ask(User.objects.find("name:John").count) == 0
 
 
-def test_set_and_unset_take_any_name(ask, alias):
+def test_set_and_unset_accept_any_name(ask, alias):
     plain = ask(Plain.objects.create, **{"class": 1, "self": 2, "a b\0": 3})
     plain.set(values=4, **{"with:colon": 5})
     plain.unset("self", "never there")
@@ -44,7 +44,7 @@ def test_set_and_unset_take_any_name(ask, alias):
 
 
 @pytest.mark.parametrize("name", ["save", "attrs", "objects", "_packed", "ttl"])
-def test_a_name_of_the_class_is_reached_through_attrs_alone(name):
+def test_names_of_the_class_are_reached_only_through_attrs(name):
     plain = Plain()
     plain.attrs[name] = 1
     with pytest.raises(AttributeError, match=rf"attrs\['{name}'\]"):
@@ -54,13 +54,13 @@ def test_a_name_of_the_class_is_reached_through_attrs_alone(name):
     assert plain.attrs == {name: 1}
 
 
-def test_a_name_of_the_metaclass_is_an_ordinary_attribute():
+def test_names_of_the_metaclass_are_ordinary_attributes():
     plain = Plain()
     plain.mro = 1
     assert plain.attrs == {"mro": 1}
 
 
-def test_an_absent_attribute_is_an_attribute_error():
+def test_an_absent_attribute_raises_attribute_error():
     with pytest.raises(AttributeError, match="'Plain' object has no attribute 'age'"):
         _ = Plain().age
     with pytest.raises(AttributeError, match="no attribute 'age'"):
@@ -84,7 +84,7 @@ def test_stale_copies_that_change_different_attributes_both_survive(ask, alias):
     assert ask(User.objects.find("old").count) == 0
 
 
-def test_a_change_inside_a_nested_list_counts(ask, alias):
+def test_a_change_inside_a_nested_list_is_saved(ask, alias):
     plain = ask(Plain.objects.create, cart={"items": [1, [2]]}, note="a")
     other = ask(Plain.objects.get, plain.id)
     plain.cart["items"][1].append(3)
@@ -97,14 +97,14 @@ def test_a_change_inside_a_nested_list_counts(ask, alias):
     }
 
 
-def test_a_change_of_type_alone_is_a_change(ask, alias):
+def test_a_change_of_type_is_a_change(ask, alias):
     plain = ask(Plain.objects.create, flag=1)
     plain.flag = True
     ask(plain.save)
     assert ask(Plain.objects.get, plain.id).flag is True
 
 
-def test_strict_refuses_what_another_changed(ask, alias):
+def test_a_strict_save_refuses_a_concurrent_change(ask, alias):
     plain = ask(Plain.objects.create, a=1)
     other = ask(Plain.objects.get, plain.id)
     other.b = 2
@@ -145,7 +145,7 @@ def test_force_update_of_an_object_never_loaded_replaces_one_that_is_there(ask, 
         ask(Page(id="none", expire=-1).save, force_update=True)
 
 
-def test_a_plain_save_of_a_deleted_object_writes_it_whole(ask, alias):
+def test_a_plain_save_of_a_deleted_object_writes_all_of_it(ask, alias):
     user = ask(User.objects.create, "tag", name="John", age=30)
     ask(ask(User.objects.get, user.id).delete)
     user.age = 31
@@ -154,7 +154,7 @@ def test_a_plain_save_of_a_deleted_object_writes_it_whole(ask, alias):
     assert ask(User.objects.find("tag", name="John", age=31).count) == 1
 
 
-def test_saving_an_object_never_loaded_replaces_it_and_keeps_its_place(ask, alias):
+def test_saving_an_object_never_loaded_keeps_its_creation_order(ask, alias):
     first = ask(User.objects.create, "tag", id="first", name="John")
     second = ask(User.objects.create, id="second")
     ask(User("new", id="first", age=3).save)
@@ -169,7 +169,7 @@ def test_force_insert_with_force_update_is_a_contradiction():
         Plain().save(force_insert=True, force_update=True)
 
 
-def test_delete_says_what_it_deleted(ask, server):
+def test_delete_returns_what_it_deleted(ask, server):
     todo = ask(Todo.objects.create, "home", text="milk")
     assert ask(todo.delete) == (1, {"tests.Todo": 1})
     assert ask(todo.delete) == (0, {})
@@ -220,7 +220,7 @@ def test_tags_can_be_changed_in_place(ask, alias):
     assert ask(Todo.objects.find("b").count) == 0
 
 
-def test_what_is_put_into_tags_in_place_is_looked_at_when_it_is_saved(ask, alias):
+def test_tags_changed_in_place_are_validated_on_save(ask, alias):
     todo = ask(Todo.objects.create, "a")
     tags = todo.tags
     tags.append("a")
@@ -249,7 +249,7 @@ def test_a_model_without_tags_refuses_them():
         Todo().tags = "home"
 
 
-def test_expire_takes_seconds_a_timedelta_and_a_moment():
+def test_expire_accepts_seconds_a_timedelta_and_a_datetime():
     now = datetime.now(UTC)
     moment = datetime(2100, 1, 1, tzinfo=UTC)
     for given in (60, 60.0, timedelta(minutes=1)):
@@ -270,7 +270,7 @@ def test_another_type_of_expire_is_refused(expire):
 
 
 @pytest.mark.parametrize("expire", [float("nan"), float("inf"), 1e300, 10**30])
-def test_an_expire_that_is_no_moment_is_refused(expire):
+def test_an_impossible_expire_is_refused(expire):
     with pytest.raises(ValueError, match="not a moment"):
         Todo(expire=expire)
 
@@ -283,7 +283,7 @@ def test_an_indexed_name_with_a_colon_or_two_underscores_is_refused(ask, alias):
     assert ask(User.objects.count) == 0
 
 
-def test_a_value_of_no_storable_type_is_refused_whole(ask, alias):
+def test_an_unstorable_value_is_refused_and_nothing_is_written(ask, alias):
     with pytest.raises(TypeError, match="'thing'"):
         ask(User.objects.create, name="x", thing=object())
     with pytest.raises(ValueError, match="'name'"):
@@ -292,16 +292,14 @@ def test_a_value_of_no_storable_type_is_refused_whole(ask, alias):
 
 
 @pytest.mark.parametrize("name", ["id", "pk", "tags", "expire"])
-def test_set_takes_attributes_alone(name):
+def test_set_accepts_only_attributes(name):
     todo = Todo(text="milk")
     with pytest.raises(TypeError, match=f"not {name!r}: assign it"):
         todo.set(**{"text": "bread", name: "x"})
     assert todo.attrs == {"text": "milk"}
 
 
-def test_what_is_deleted_on_another_alias_is_still_that_of_its_own(
-    ask, server, settings
-):
+def test_deleting_on_another_alias_keeps_the_object_on_its_own(ask, server, settings):
     default = settings.ORMIST["default"]
     other = {**default, "KEY_PREFIX": f"{server.key_prefix}-b"}
     settings.ORMIST = {**settings.ORMIST, "other": other}
@@ -318,7 +316,7 @@ def test_what_is_deleted_on_another_alias_is_still_that_of_its_own(
 
 
 @pytest.mark.parametrize("is_merged", [False, True])
-def test_what_an_instance_is_given_while_it_is_saved_stays(server, is_merged):
+def test_changes_made_during_a_save_stay(server, is_merged):
     """A task that waits for asave() lets others at the instance."""
 
     async def saved_beside_changes():

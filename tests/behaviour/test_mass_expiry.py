@@ -120,7 +120,7 @@ def crowded(server, seconds=PREPARATION):
 
 
 @pytest.mark.slow
-def test_many_that_expire_at_once_are_gone_at_once(server):
+def test_many_objects_expire_at_the_same_moment(server):
     client, space = server.client, Todo._meta.space("default")
     crowd, deadline_ms = crowded(server)
     asking = Asking(client, Model(crowd, deadline_ms))

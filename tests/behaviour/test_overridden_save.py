@@ -130,7 +130,7 @@ def test_it_is_called_as_django_calls_it(ask, server, db, monkeypatch):
     assert {name for name, *_ in Called.calls} == {"asave" if ask.is_async else "save"}
 
 
-def test_what_it_sets_is_stored(ask, is_sound):
+def test_attributes_that_save_sets_are_stored(ask, is_sound):
     made, is_new = ask(Called.objects.get_or_create, {"hits": 3}, "tag", name="Bob")
     assert (is_new, made.slug, made.hits) == (True, "bob", 3)
     found, is_new = ask(Called.objects.update_or_create, {"name": "Eve"}, name="Bob")
@@ -150,7 +150,7 @@ def test_the_arguments_of_djangos_save_are_enough(ask, is_sound):
     assert is_sound()
 
 
-def test_what_is_no_attribute_is_saved_whole(ask, is_sound, monkeypatch):
+def test_defaults_that_are_not_attributes_are_saved_too(ask, is_sound, monkeypatch):
     """As Django does where a default is no field, but what a property sets."""
     ask(Called.objects.create, name="x")
     Called.calls.clear()
@@ -169,7 +169,7 @@ def test_without_defaults_nothing_is_written(ask, server):
     assert Called.calls[-1][2] == {"using": "default", "update_fields": set()}
 
 
-def test_one_that_saves_twice(ask, hook, is_sound):
+def test_save_may_write_twice(ask, hook, is_sound):
     def again(self):
         if not self.attrs.get("url"):
             self.url = f"/{self.id}/"
@@ -185,7 +185,7 @@ def test_one_that_saves_twice(ask, hook, is_sound):
     assert is_sound()
 
 
-def test_one_that_saves_others(ask, hook, is_sound):
+def test_save_may_save_other_objects(ask, hook, is_sound):
     def count(self):
         Todo.objects.get_or_create(id=f"todo-{self.name}")
         ormist.TaggedAttrsModel.save(Hooked(id="log", name=f"log of {self.name}"))
@@ -199,7 +199,7 @@ def test_one_that_saves_others(ask, hook, is_sound):
     assert is_sound()
 
 
-def test_one_that_stores_what_is_asked_for_elsewhere_finds_that(ask, hook, is_sound):
+def test_save_may_store_the_match_under_another_id(ask, hook, is_sound):
     def elsewhere(self):
         ormist.TaggedAttrsModel.save(Hooked(id="other", name=self.name))
 
@@ -209,7 +209,7 @@ def test_one_that_stores_what_is_asked_for_elsewhere_finds_that(ask, hook, is_so
     assert ask(Hooked.objects.ids) == ["other"]
 
 
-def test_one_that_raises_stores_nothing(ask, hook, server):
+def test_a_save_that_raises_stores_nothing(ask, hook, server):
     def fail(self):
         raise ValueError("no")
 
@@ -248,7 +248,7 @@ def test_a_value_that_save_changes_is_the_one_that_is_kept_unique(ask, hook, is_
     assert is_sound()
 
 
-def test_one_that_does_not_save_is_not_stored(ask, server, monkeypatch):
+def test_a_save_that_does_not_write_stores_nothing(ask, server, monkeypatch):
     monkeypatch.setattr(Named, "save", lambda self, **options: None)
 
     async def nothing(self, **options):
@@ -260,7 +260,7 @@ def test_one_that_does_not_save_is_not_stored(ask, server, monkeypatch):
     assert server.keys() == []
 
 
-def test_one_that_saves_in_a_block(ask, monkeypatch, is_sound):
+def test_save_may_use_atomic(ask, monkeypatch, is_sound):
     def save(self, **options):
         with ormist.atomic():
             Todo(id=f"of-{self.name}").save()
@@ -285,7 +285,9 @@ def test_one_that_saves_in_a_block(ask, monkeypatch, is_sound):
 
 @pytest.mark.parametrize("lookups", [{"name": "x"}, {"email": "e"}, {"id": "i"}])
 @pytest.mark.parametrize("in_block", [False, True])
-def test_somebody_else_made_it_while_save_ran(ask, hook, is_sound, lookups, in_block):
+def test_an_object_created_while_save_ran_is_found(
+    ask, hook, is_sound, lookups, in_block
+):
     """Between the search and the write: found, and not made twice."""
 
     def race(self):
@@ -301,7 +303,9 @@ def test_somebody_else_made_it_while_save_ran(ask, hook, is_sound, lookups, in_b
     assert is_sound()
 
 
-def test_an_object_that_stops_matching_while_save_runs_is_asked_anew(ask, hook, server):
+def test_an_object_that_stops_matching_while_save_runs_is_queried_again(
+    ask, hook, server
+):
     ask(Hooked.objects.create, id="one", name="x")
     seen = []
 
@@ -319,7 +323,7 @@ def test_an_object_that_stops_matching_while_save_runs_is_asked_anew(ask, hook, 
     assert ask(Hooked.objects.get, "one").attrs == {"name": "y"}
 
 
-def test_an_error_that_save_swallows_is_no_success(ask, monkeypatch, is_sound):
+def test_an_error_that_save_swallows_is_not_a_success(ask, monkeypatch, is_sound):
     """It catches what tells get_or_create() that somebody was faster."""
 
     def save(self, **options):
@@ -340,7 +344,7 @@ def test_an_error_that_save_swallows_is_no_success(ask, monkeypatch, is_sound):
     assert (found.id, is_new) == ("theirs", False)
 
 
-def test_of_many_that_race_one_makes_it(ask, is_sound, server):
+def test_one_of_many_racing_calls_creates_the_object(ask, is_sound, server):
     def race(index):
         return Called.objects.get_or_create({"n": index}, name="x")
 
@@ -371,7 +375,7 @@ def test_of_many_that_race_one_makes_it(ask, is_sound, server):
     assert is_sound()
 
 
-def test_the_trips_are_those_of_a_model_without_its_own_save(ask, trips):
+def test_an_overridden_save_takes_no_more_round_trips(ask, trips):
     with trips() as seen:
         ask(Called.objects.get_or_create, name="x")
     assert seen.count == 2
@@ -380,7 +384,7 @@ def test_the_trips_are_those_of_a_model_without_its_own_save(ask, trips):
     assert seen.count == 2
 
 
-def test_fields_of_a_loaded_object_are_one_trip(ask, trips):
+def test_saving_fields_of_a_loaded_object_takes_one_round_trip(ask, trips):
     made = ask(Called.objects.create, name="x")
     made.n = 1
     with trips() as seen:
@@ -409,7 +413,7 @@ def test_bulk_methods_do_not_call_it(ask, server):
 
 @pytest.mark.parametrize("verb", ["save", "asave"])
 @pytest.mark.parametrize("given", [(False,), (False, False, "other"), (True,)])
-def test_the_options_of_save_are_given_by_name(ask, server, verb, given):
+def test_the_options_of_save_are_keyword_only(ask, server, verb, given):
     """As Django 6.1 has it: of five options nobody can tell the places."""
     todo = Todo()
     with pytest.raises(TypeError, match="positional argument"):

@@ -44,7 +44,7 @@ def test_an_instance_survives_pickling(ask, alias, protocol):
     assert ask(Session.objects.find(user_id=1).count) == 0
 
 
-def test_what_is_not_saved_is_pickled_too(alias):
+def test_unsaved_changes_are_pickled(alias):
     page = Page.objects.create("a", site="x", views=1)
     page.site, page.views, page.tags = "y", 5, ["b"]
     pickle.loads(pickle.dumps(page)).save()
@@ -53,7 +53,7 @@ def test_what_is_not_saved_is_pickled_too(alias):
 
 
 @pytest.mark.parametrize("protocol", [2, pickle.HIGHEST_PROTOCOL])
-def test_a_collection_is_pickled_with_its_answer(alias, protocol):
+def test_a_collection_is_pickled_with_its_result(alias, protocol):
     todos = Todo.objects.bulk_create(Todo("x", n=n) for n in range(5))
     asked = Todo.objects.find("x").reverse()[1:4]
     twin = pickle.loads(pickle.dumps(asked, protocol))
@@ -63,7 +63,7 @@ def test_a_collection_is_pickled_with_its_answer(alias, protocol):
     assert (twin.all().list(), twin.db) == ([], "default")
 
 
-def test_a_pickle_of_fewer_words_is_read_and_one_of_others_is_not(alias):
+def test_a_pickle_with_fewer_fields_is_read_but_not_one_with_unknown_fields(alias):
     Todo.objects.create("x", id="one")
     pickled = Todo.objects.find("x").__getstate__()
     del pickled["query"]["is_reversed"]  # of a version that knew no reverse()
@@ -88,7 +88,7 @@ def test_a_pickle_of_fewer_words_is_read_and_one_of_others_is_not(alias):
         lambda asked: asked.values_list("n", flat=True).distinct(),
     ],
 )
-def test_a_projection_is_pickled_with_its_answer_alone(alias, shaped, protocol):
+def test_a_values_collection_is_pickled_only_with_its_result(alias, shaped, protocol):
     Todo.objects.bulk_create(Todo("x", n=n, secret="s3cret") for n in range(5))
     asked = shaped(Todo.objects.find("x").reverse())[1:4]
     pickled = pickle.dumps(asked, protocol)
@@ -111,7 +111,7 @@ def test_a_named_row_is_pickled_and_copied(alias):
         assert row._replace(n=2)._asdict() == {"n": 2, "done": None}
 
 
-def test_a_copy_of_a_projection_is_as_djangos(alias):
+def test_a_values_collection_is_copied_as_in_django(alias):
     Todo.objects.create("x")
     asked = Todo.objects.values("id").distinct()
     assert copy.copy(asked).list() == asked.list()
@@ -134,7 +134,7 @@ def test_a_pickle_of_another_version_is_refused_by_name(alias, monkeypatch, make
         pickle.loads(pickled)
 
 
-def test_a_copy_of_a_collection_is_as_djangos(alias):
+def test_a_collection_is_copied_as_in_django(alias):
     Todo.objects.create("x")
     asked = Todo.objects.find("x")
     assert copy.copy(asked).list() == asked.list()

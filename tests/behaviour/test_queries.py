@@ -103,12 +103,12 @@ def test_q_nests(ask, cities, q, names):
         (~Q(Q(), country="CH"), ["Köln", "Rom", "Ur"]),
     ],
 )
-def test_a_q_that_asks_nothing_is_no_part_of_what_it_stands_in(ask, cities, q, names):
+def test_an_empty_q_is_ignored(ask, cities, q, names):
     names = ask(cities.all().ids) if names == "all" else names
     assert ask(cities.find(q).ids) == names
 
 
-def test_exclude_of_nothing_leaves_nothing_out(ask, cities):
+def test_exclude_without_conditions_excludes_nothing(ask, cities):
     assert ask(cities.exclude().count) == 5
     assert ask(cities.exclude(Q()).count) == 5
     assert ask(cities.exclude(~Q(), Q(Q())).count) == 5
@@ -116,7 +116,7 @@ def test_exclude_of_nothing_leaves_nothing_out(ask, cities):
     assert ask(cities.exclude(~Q(pk__in=[])).count) == 0
 
 
-def test_nothing_has_the_id_none(ask, cities):
+def test_an_id_of_none_matches_nothing(ask, cities):
     assert ask(cities.filter(pk=None).first) is None
     assert ask(cities.filter(id__in=[None, "Ur"]).ids) == ["Ur"]
     assert ask(cities.exclude(pk=None).count) == 5
@@ -175,7 +175,7 @@ def test_collections_of_two_aliases_do_not_combine(cities, other):
                 combine(one, two)
 
 
-def test_what_a_condition_takes_is_of_the_same_alias(ask, cities, other):
+def test_a_collection_in_a_condition_must_use_the_same_alias(ask, cities, other):
     there = cities.using(other)
     assert ask(there.find(pk__in=there.find(country="CH")).count) == 2
     for asking in (
@@ -192,7 +192,7 @@ def test_what_a_condition_takes_is_of_the_same_alias(ask, cities, other):
             asking()
 
 
-def test_a_unique_attribute_is_found_by_who_holds_the_value(ask, cities):
+def test_a_lookup_by_a_unique_value_finds_its_holder(ask, cities):
     ask(City.objects.bulk_create, [City(id="a", code=1), City(id="b", code="x" * 99)])
     assert ask(City.objects.get, code="1").id == "a"
     assert ask(cities.find(code="x" * 99).ids) == ["b"]
@@ -212,7 +212,7 @@ def test_a_unique_attribute_is_found_by_who_holds_the_value(ask, cities):
     assert "code = 'x'" in ask(cities.find(code="x").explain)
 
 
-def test_a_unique_value_of_one_that_expired_is_held_by_nobody(ask, server):
+def test_an_expired_object_does_not_hold_its_unique_value(ask, server):
     expire_now(server, ask(City.objects.create, code=1, expire=1000))
     assert ask(City.objects.get_or_none, code=1) is None
     assert ask(City.objects.find(code=1).count) == 0
@@ -230,7 +230,7 @@ def test_a_unique_value_of_one_that_expired_is_held_by_nobody(ask, server):
         ({"code__gt": 1}, r"City\.Meta\.ordered"),
     ],
 )
-def test_what_no_unique_index_answers_is_refused(lookups, message):
+def test_a_lookup_that_a_unique_index_cannot_serve_is_refused(lookups, message):
     with pytest.raises(ormist.FieldError, match=message):
         City.objects.find(**lookups)
 
@@ -252,7 +252,7 @@ def test_what_no_unique_index_answers_is_refused(lookups, message):
         ([], ["Bern", "Basel", "Köln", "Rom", "Ur"]),
     ],
 )
-def test_an_order_is_kept_in_slices_and_turned_round_whole(ask, cities, order, names):
+def test_slices_keep_the_order_and_reverse_inverts_it(ask, cities, order, names):
     asked = cities.order_by(*order)
     assert ask(asked.ids) == names
     assert ask(asked[1:3].ids) == names[1:3]
@@ -262,12 +262,12 @@ def test_an_order_is_kept_in_slices_and_turned_round_whole(ask, cities, order, n
     assert ask(asked.reverse()[1:3].ids) == names[::-1][1:3]
 
 
-def test_another_order_replaces_the_one_before(ask, cities):
+def test_a_second_order_by_replaces_the_first(ask, cities):
     asked = cities.order_by("name").reverse().order_by("population")
     assert ask(asked.ids) == ["Bern", "Basel", "Köln", "Rom", "Ur"]
 
 
-def test_the_random_order_holds_each_once(ask, cities):
+def test_a_random_order_contains_each_object_once(ask, cities):
     assert sorted(ask(cities.order_by("?").ids)) == sorted(ask(cities.all().ids))
     orders = {tuple(ask(cities.order_by("?")[:5].ids)) for _ in range(40)}
     assert len(orders) > 1
@@ -283,7 +283,7 @@ def test_earliest_and_latest(ask, cities):
         ask(cities.find("sea").latest, "population")
 
 
-def test_the_latest_is_of_what_order_by_takes(ask, cities):
+def test_latest_takes_what_order_by_takes(ask, cities):
     assert ask(cities.latest, F("population")).id == "Rom"
     assert ask(cities.latest, F("population").desc()).id == "Bern"
     assert ask(cities.earliest, F("population").desc(nulls_last=True)).id == "Rom"
@@ -295,7 +295,7 @@ def test_the_latest_is_of_what_order_by_takes(ask, cities):
             ask(cities.latest, wrong)
 
 
-def test_bulk_changes_are_of_what_the_whole_query_asks_for(ask, cities):
+def test_bulk_changes_apply_to_every_match_of_the_query(ask, cities):
     assert ask(cities.find(population__gt=10**6).set_expire, 1000) == 2
     assert ask(cities.exclude("old").delete) == (3, {"tests.City": 3})
     assert ask(cities.all().ids) == ["Rom", "Ur"]
@@ -359,17 +359,17 @@ def test_bulk_changes_are_of_what_the_whole_query_asks_for(ask, cities):
         (lambda: City.objects.all() | 3, TypeError, "unsupported operand"),
     ],
 )
-def test_what_no_index_answers_is_refused_at_once(ask_for, error, message):
+def test_a_query_without_an_index_is_refused_at_once(ask_for, error, message):
     with pytest.raises(error, match=message):
         ask_for()
 
 
-def test_an_unknown_value_is_no_reason_to_match(ask, cities):
+def test_an_absent_value_does_not_match(ask, cities):
     """Two values of truth, not three: exclude() is what find() leaves out."""
     assert ask(cities.exclude(population__gt=10**6).ids) == ["Bern", "Basel", "Ur"]
 
 
-def test_a_question_is_pickled_with_its_answer(ask, cities):
+def test_a_query_is_pickled_with_its_result(ask, cities):
     asked = cities.find(Q(country="CH") | ~Q("old"), population__gt=1).order_by("-name")
     again = pickle.loads(pickle.dumps(asked))
     assert again.query == asked.query

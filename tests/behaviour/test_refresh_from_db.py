@@ -6,7 +6,7 @@ import django_ormist as ormist
 from tests.models import Page, Todo
 
 
-def test_refresh_reads_everything_anew(ask, alias):
+def test_refresh_reads_everything_again(ask, alias):
     page = ask(Page.objects.create, "a", site="x", views=2)
     other = ask(Page.objects.get, page.id)
     other.site, other.tags, other.expire = "y", ["b"], 60
@@ -31,7 +31,7 @@ def changed_elsewhere(ask, page):
     return other
 
 
-def test_refresh_of_named_fields_reads_these_alone(ask, alias):
+def test_refresh_of_named_fields_reads_only_these(ask, alias):
     page = ask(Page.objects.create, "a", site="x", size=1, gone=1, views=2)
     other = changed_elsewhere(ask, page)
     page.site, page.mine, page.views, page.votes = "lost", 5, 50, 60
@@ -48,7 +48,7 @@ def test_refresh_of_named_fields_reads_these_alone(ask, alias):
         ask(page.refresh_from_db, fields="site")
 
 
-def test_a_save_after_a_refresh_of_some_keeps_what_others_changed(ask, is_sound):
+def test_a_save_after_a_partial_refresh_keeps_concurrent_changes(ask, is_sound):
     page = ask(Page.objects.create, "a", site="x", size=1, gone=1, views=2)
     other = changed_elsewhere(ask, page)
     page.mine = 5
@@ -64,7 +64,7 @@ def test_a_save_after_a_refresh_of_some_keeps_what_others_changed(ask, is_sound)
     assert is_sound()
 
 
-def test_a_refresh_of_all_that_others_changed_ends_the_conflict(ask, alias):
+def test_refreshing_the_changed_fields_ends_the_conflict(ask, alias):
     page = ask(Page.objects.create, "a", site="x", size=1, gone=1)
     changed_elsewhere(ask, page)
     ask(page.refresh_from_db, fields=["tags", "expire", "site"])
@@ -78,7 +78,7 @@ def test_a_refresh_of_all_that_others_changed_ends_the_conflict(ask, alias):
 
 
 @pytest.mark.parametrize("codec", ["msgpack", "json"])
-def test_what_was_refreshed_is_no_change_of_ones_own(ask, server, codec):
+def test_a_refreshed_value_is_not_a_change(ask, server, codec):
     server.connect(CODEC=codec)
     page = ask(Page.objects.create, n=1, m=1)
     other = ask(Page.objects.get, page.id)
@@ -112,7 +112,7 @@ def test_a_refreshed_object_is_incremented_updated_and_deleted(ask, is_sound):
     assert is_sound()
 
 
-def test_a_refresh_of_no_field_asks_nothing(ask, alias):
+def test_a_refresh_of_no_fields_does_not_query(ask, alias):
     page = Page(id="never stored", n=1)
     ask(page.refresh_from_db, fields=[])
     ask(page.refresh_from_db, fields=iter(()))

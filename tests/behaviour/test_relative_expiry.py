@@ -54,26 +54,26 @@ def lives(server, ask, codec, clock):
 
 
 @pytest.mark.parametrize("expire", [2, 2.0, timedelta(seconds=2)])
-def test_a_short_life_is_not_over_before_it_begins(ask, codec, clock, expire):
+def test_a_short_lifetime_does_not_end_before_the_write(ask, codec, clock, expire):
     todo = ask(Todo.objects.create, "x", expire=expire)
     assert ask(Todo.objects.find("x").list) == [todo]
 
 
-def test_create(ask, lives):
+def test_create_counts_from_the_servers_clock(ask, lives):
     lives(ask(Todo.objects.create, "x", n=1, expire=600), 600)
     lives(ask(Plain.objects.create, n=1, expire=timedelta(hours=1)), 3600)
     lives(ask(Page.objects.create, "x", site="s", views=1, expire=600), 600)
     lives(ask(City.objects.create, code="c", population=1, expire=600), 600)
 
 
-def test_meta_expire(ask, lives):
+def test_meta_expire_counts_from_the_servers_clock(ask, lives):
     lives(ask(Token.objects.create, n=1), 3600)
     token = Token(n=1)
     ask(token.save)
     lives(token, 3600)
 
 
-def test_a_save_that_moves_no_entry_and_one_that_does(ask, lives):
+def test_saves_with_and_without_index_changes_count_from_the_servers_clock(ask, lives):
     todo = ask(Todo.objects.create, "x", expire=100)
     todo.expire = 600
     ask(todo.save)
@@ -84,14 +84,14 @@ def test_a_save_that_moves_no_entry_and_one_that_does(ask, lives):
     lives(todo, 1200)
 
 
-def test_an_object_that_never_expired(ask, lives):
+def test_an_object_without_expiration_can_get_a_lifetime(ask, lives):
     page = ask(Page.objects.create, "x", views=1)
     page.expire = 600
     ask(page.save)
     lives(page, 600)
 
 
-def test_a_save_of_its_fields(ask, lives):
+def test_save_with_update_fields_counts_from_the_servers_clock(ask, lives):
     todo = ask(Todo.objects.create, "x", n=1)
     todo.expire = 600
     todo.n = 2
@@ -100,14 +100,14 @@ def test_a_save_of_its_fields(ask, lives):
     assert todo.expire == ask(Todo.objects.get, todo.id).expire
 
 
-def test_set_expire_of_a_collection(ask, lives):
+def test_set_expire_counts_from_the_servers_clock(ask, lives):
     todo = ask(Todo.objects.create, "x")
     assert ask(Todo.objects.find("x").set_expire, 600) == 1
     lives(ask(Todo.objects.get, todo.id), 600)
 
 
 @pytest.mark.parametrize("expire", [600, timedelta(minutes=10)])
-def test_update(ask, lives, expire):
+def test_update_counts_from_the_servers_clock(ask, lives, expire):
     todo = ask(Todo.objects.create, "x")
     page = ask(Page.objects.create, "x", site="a")
     assert ask(Todo.objects.find("x").update, expire=expire) == 1
@@ -116,13 +116,13 @@ def test_update(ask, lives, expire):
     lives(ask(Page.objects.get, page.id), 600)
 
 
-def test_an_update_computed_of_a_lifetime_that_is_stored(ask, lives):
+def test_an_update_computes_from_the_stored_expiration_time(ask, lives):
     todo = ask(Todo.objects.create, "x", seconds=300)
     assert ask(Todo.objects.all().update, expire=F("seconds") * 2) == 1
     lives(ask(Todo.objects.get, todo.id), 600)
 
 
-def test_bulk_create(ask, lives):
+def test_bulk_create_counts_from_the_servers_clock(ask, lives):
     todos = [Todo("x", n=i, expire=600 + 60 * i) for i in range(3)]
     ask(Todo.objects.bulk_create, [*todos, Todo("x", id="ever")])
     for i, todo in enumerate(todos):
@@ -130,7 +130,7 @@ def test_bulk_create(ask, lives):
     assert ask(Todo.objects.get, "ever").expire is None
 
 
-def test_bulk_create_that_leaves_some_out(ask, lives):
+def test_bulk_create_with_ignored_conflicts_counts_from_the_servers_clock(ask, lives):
     ask(Todo.objects.create, id="one")
     todos = [Todo(id="one", expire=600), Todo(id="two", expire=600)]
     ask(Todo.objects.bulk_create, todos, ignore_conflicts=True)
@@ -138,7 +138,7 @@ def test_bulk_create_that_leaves_some_out(ask, lives):
     assert ask(Todo.objects.get, "one").expire is None
 
 
-def test_bulk_create_that_updates(ask, lives):
+def test_bulk_create_with_updated_conflicts_counts_from_the_servers_clock(ask, lives):
     ask(City.objects.create, id="one", code="c")
     city = City(code="c", expire=600)
     ask(
@@ -152,7 +152,7 @@ def test_bulk_create_that_updates(ask, lives):
     lives(city, 600)
 
 
-def test_bulk_save_and_bulk_update(ask, lives):
+def test_bulk_save_and_bulk_update_count_from_the_servers_clock(ask, lives):
     todos = ask(Todo.objects.bulk_create, [Todo("x", n=i) for i in range(3)])
     for todo in todos:
         todo.expire = 600
@@ -165,7 +165,7 @@ def test_bulk_save_and_bulk_update(ask, lives):
         lives(todo, 900)
 
 
-def test_get_or_create_and_update_or_create(ask, lives):
+def test_get_or_create_and_update_or_create_count_from_the_servers_clock(ask, lives):
     todo, _ = ask(Todo.objects.get_or_create, {"expire": 600}, id="one")
     lives(todo, 600)
     todo, _ = ask(Todo.objects.update_or_create, {"expire": 900}, id="one")
@@ -188,7 +188,7 @@ def within(ask, work):
     ask.wait(around())
 
 
-def test_a_block(ask, lives):
+def test_atomic_counts_from_the_commit(ask, lives):
     old = ask(Todo.objects.create, "x", n=1, expire=50)
     todo, page = Todo("x", expire=600), Page("x", site="s", views=2, expire=900)
 
@@ -204,7 +204,7 @@ def test_a_block(ask, lives):
     lives(old, 1200)
 
 
-def test_several_saves_of_one_object_in_a_block(ask, lives):
+def test_several_saves_in_a_block_keep_the_lifetime_of_the_last(ask, lives):
     todo = Todo("x", expire=600)
 
     def work():
@@ -222,7 +222,7 @@ def test_several_saves_of_one_object_in_a_block(ask, lives):
     assert ask(Todo.objects.get, todo.id).attrs == {"n": 2}
 
 
-def test_the_last_of_several_instances_says_how_long(ask, lives):
+def test_the_last_of_several_instances_sets_the_lifetime(ask, lives):
     one, two = Todo("x", id="one", expire=600), Todo("x", id="one", n=1, expire=900)
 
     def work():
@@ -236,7 +236,7 @@ def test_the_last_of_several_instances_says_how_long(ask, lives):
     lives(one, 900)
 
 
-def test_what_is_given_in_a_block_after_the_save_waits_for_the_next(ask, lives):
+def test_a_lifetime_set_after_a_save_in_a_block_waits_for_the_next_save(ask, lives):
     todo = Todo("x", expire=600)
 
     def work():
@@ -248,7 +248,7 @@ def test_what_is_given_in_a_block_after_the_save_waits_for_the_next(ask, lives):
     lives(todo, 900)
 
 
-def test_a_conflict_does_not_make_it_longer(ask, lives):
+def test_a_conflict_does_not_extend_the_lifetime(ask, lives):
     todo = ask(Todo.objects.create, "x", n=1)
     ask(Todo.objects.find("x").update, m=1)
     todo.expire = 600
@@ -257,7 +257,7 @@ def test_a_conflict_does_not_make_it_longer(ask, lives):
     assert ask(Todo.objects.get, todo.id).attrs == {"n": 1, "m": 1}
 
 
-def test_a_later_save_that_changes_something_else_leaves_it(ask, lives):
+def test_a_later_save_of_other_attributes_keeps_the_expiration_time(ask, lives):
     todo = ask(Todo.objects.create, "x", expire=600)
     before = todo.expire
     todo.n = 1
@@ -279,7 +279,7 @@ def test_a_lifetime_merges_as_an_attribute(ask, lives):
     lives(theirs, 300)
 
 
-def test_an_object_that_waits_before_it_is_saved_lives_as_long(ask, lives, monkeypatch):
+def test_a_delay_before_the_save_does_not_shorten_the_lifetime(ask, lives, monkeypatch):
     todo = Todo("x", expire=600)
     real_ms = deadlines.now_ms
     monkeypatch.setattr(deadlines, "now_ms", lambda: real_ms() + HOURS)
@@ -294,7 +294,7 @@ def test_a_copy_that_was_not_saved_keeps_its_lifetime(ask, lives, remade):
     lives(todo, 600)
 
 
-def test_a_moment_is_as_it_says(ask, lives):
+def test_a_datetime_is_kept_as_given(ask, lives):
     moment = datetime.now(UTC).replace(microsecond=5000) + timedelta(hours=1)
     todo = ask(Todo.objects.create, "x", expire=moment)
     assert ask(Todo.objects.get, todo.id).expire == todo.expire == moment
@@ -303,7 +303,7 @@ def test_a_moment_is_as_it_says(ask, lives):
 
 
 @pytest.mark.parametrize("expire", [0, -1, timedelta(seconds=-1)])
-def test_no_lifetime_removes_the_object(ask, codec, clock, server, expire):
+def test_a_lifetime_that_is_over_removes_the_object(ask, codec, clock, server, expire):
     todo = ask(Todo.objects.create, "x", expire=600)
     todo.expire = expire
     ask(todo.save)
@@ -314,7 +314,7 @@ def test_no_lifetime_removes_the_object(ask, codec, clock, server, expire):
     assert server.keys() == []
 
 
-def test_before_the_save_it_says_what_is_known(ask, codec, clock):
+def test_before_the_save_expire_is_an_estimate(ask, codec, clock):
     todo = Todo("x", expire=600)
     by_this_clock = deadlines.to_datetime(deadlines.now_ms() + 600_000)
     assert abs(todo.expire - by_this_clock) < timedelta(seconds=5)
@@ -324,7 +324,9 @@ def test_before_the_save_it_says_what_is_known(ask, codec, clock):
 
 
 @pytest.mark.parametrize("years", [20, 250, 290, 7000])
-def test_a_long_life_has_a_deadline_of_more_digits(ask, codec, server, years):
+def test_a_long_lifetime_has_an_expiration_time_of_more_digits(
+    ask, codec, server, years
+):
     expire = timedelta(days=365 * years)
     todo = ask(Todo.objects.create, "x", expire=expire)
     found = ask(Todo.objects.get, todo.id)
@@ -333,7 +335,7 @@ def test_a_long_life_has_a_deadline_of_more_digits(ask, codec, server, years):
     assert raw_faults(server.client, server.key_prefix) == []
 
 
-def test_the_last_deadline_is_in_the_year_9999(ask, codec, server, monkeypatch):
+def test_the_last_expiration_time_is_in_the_year_9999(ask, codec, server, monkeypatch):
     """Of a client that believes that it is earlier than it is."""
     monkeypatch.setattr(deadlines, "now_ms", lambda: 0)
     expire = timedelta(days=365 * 8020)
@@ -370,7 +372,7 @@ def server_ms(server):
 
 
 @pytest.mark.parametrize("model", [Plain, Page, Todo])
-def test_an_object_with_a_later_ttl_is_absent_from_its_deadline_on(
+def test_an_object_with_a_later_ttl_is_absent_once_expired(
     ask, outlived, server, model
 ):
     ask(model.objects.create, id="live", expire=60)
@@ -392,7 +394,7 @@ def test_an_object_with_a_later_ttl_is_absent_from_its_deadline_on(
     assert ask(chosen.values_list("id", flat=True).get, "live") == "live"
 
 
-def test_so_is_one_whose_tags_read_like_an_attribute(ask, outlived, server):
+def test_an_object_with_a_forged_tag_is_absent_once_expired(ask, outlived, server):
     (late,) = outlived(City, City("country:x", id="late", country="y", name="None"))
     assert server.client.exists(late._key())
     assert ask(City.objects.get_or_none, "late") is None
@@ -401,7 +403,7 @@ def test_so_is_one_whose_tags_read_like_an_attribute(ask, outlived, server):
 
 
 @pytest.mark.parametrize("verb", ["create", "bulk_create", "get_or_create", "block"])
-def test_its_id_and_its_values_are_free(ask, outlived, server, verb):
+def test_the_id_and_values_of_an_expired_object_are_free(ask, outlived, server, verb):
     old = City(id="old", code="c", country="x", population=3)
     outlived(City, old, City(id="new", code="d", name="n", population=4))
     new = {"code": "c", "country": "y", "population": 5}
@@ -421,13 +423,13 @@ def test_its_id_and_its_values_are_free(ask, outlived, server, verb):
     assert raw_faults(server.client, server.key_prefix) == []
 
 
-def test_a_live_object_is_found_by_a_clock_that_is_fast(ask, codec, clock):
+def test_a_fast_local_clock_does_not_hide_a_live_object(ask, codec, clock):
     todo = ask(Todo.objects.create, id="live", expire=60)
     assert ask(Todo.objects.get, "live") == todo
     assert ask(Todo.objects.filter(pk="live").exists) is True
 
 
-def test_looking_at_the_deadline_costs_no_trip(ask, trips):
+def test_reading_the_expiration_time_takes_no_round_trip(ask, trips):
     ask(Todo.objects.create, id="live", expire=60)
     with trips() as seen:
         ask(Todo.objects.get, "live")
@@ -436,7 +438,7 @@ def test_looking_at_the_deadline_costs_no_trip(ask, trips):
     assert seen.count == 3
 
 
-def test_verify_finds_such_a_ttl_and_repair_sets_it(outlived, server, capsys):
+def test_verify_finds_a_wrong_ttl_and_repair_sets_it(outlived, server, capsys):
     todo = Todo(id="one", expire=600)
     todo.save()
     server.client.pexpire(todo._key(), 1_000_000)

@@ -14,7 +14,7 @@ def counted(trips, ask, verb, *args, **kwargs):
     return seen.count, answer
 
 
-def test_one_object_costs_one_trip(ask, trips):
+def test_methods_of_one_object_take_one_round_trip(ask, trips):
     def of(verb, *args, **kwargs):
         return counted(trips, ask, verb, *args, **kwargs)[0]
 
@@ -38,7 +38,7 @@ def test_one_object_costs_one_trip(ask, trips):
     assert of(page.refresh_from_db) == 1
 
 
-def test_a_conflict_costs_one_trip_more(ask, trips):
+def test_a_conflict_takes_one_more_round_trip(ask, trips):
     user = ask(User.objects.create, name="x")
     stale = ask(User.objects.get, user.id)
     user.age = 3
@@ -47,7 +47,7 @@ def test_a_conflict_costs_one_trip_more(ask, trips):
     assert counted(trips, ask, stale.save)[0] == 2
 
 
-def test_a_question_costs_one_trip(ask, trips):
+def test_a_query_takes_one_round_trip(ask, trips):
     ask(Todo.objects.bulk_create, [Todo("a", "b", n=i) for i in range(50)])
 
     def of(verb, *args, **kwargs):
@@ -75,7 +75,7 @@ def test_a_question_costs_one_trip(ask, trips):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("size", "most"), [(1, 2), (5000, 2), (5001, 3), (10_000, 3)])
-def test_a_list_costs_two_trips_to_5000(ask, trips, size, most):
+def test_a_list_of_up_to_5000_takes_two_round_trips(ask, trips, size, most):
     ask(Todo.objects.bulk_create, [Todo("a") for _ in range(size)])
     count, found = counted(trips, ask, Todo.objects.find("a").list)
     assert len(found) == size
@@ -83,12 +83,12 @@ def test_a_list_costs_two_trips_to_5000(ask, trips, size, most):
 
 
 @pytest.mark.slow
-def test_bulk_create_of_10_000_costs_ten_trips(ask, trips):
+def test_bulk_create_of_10_000_takes_ten_round_trips(ask, trips):
     objs = [Todo("a") for _ in range(10_000)]
     assert counted(trips, ask, Todo.objects.bulk_create, objs)[0] == 10
 
 
-def test_a_chain_costs_no_trip(trips):
+def test_chaining_takes_no_round_trip(trips):
     with trips() as seen:
         asked = Todo.objects.find("a").reverse()[5:10]
         Todo("a", expire=5).ttl()

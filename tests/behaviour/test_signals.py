@@ -42,14 +42,14 @@ def test_saving_and_deleting_send_signals(ask, alias, seen):
     ]
 
 
-def test_bulk_verbs_and_other_models_send_none(ask, alias, seen):
+def test_bulk_methods_and_other_models_do_not_send_signals(ask, alias, seen):
     ask(Todo.objects.create)
     ask(Plain.objects.bulk_create, [Plain(), Plain()])
     ask(Plain.objects.all().delete)
     assert seen == []
 
 
-def test_a_refused_save_sends_no_post_save(ask, alias, seen):
+def test_a_refused_save_does_not_send_post_save(ask, alias, seen):
     ask(Plain.objects.create, id="one")
     seen.clear()
     with pytest.raises(ormist.IntegrityError):

@@ -52,7 +52,7 @@ def test_an_index_gives_one_object(todos):
 
 
 @pytest.mark.parametrize("far", [2**53 - 1, 2**53, 2**63, 10**30])
-def test_an_index_past_what_a_server_takes_is_past_the_end(ask, todos, far):
+def test_a_huge_index_is_past_the_end(ask, todos, far):
     for asked in (
         Todo.objects.all(),
         Todo.objects.find("even"),
@@ -68,7 +68,7 @@ def test_an_index_past_what_a_server_takes_is_past_the_end(ask, todos, far):
         assert ask(asked[:far].count) == ask(asked.count)
 
 
-def test_a_slice_cannot_be_narrowed(todos):
+def test_a_slice_cannot_be_filtered(todos):
     part = Todo.objects.all()[:5]
     for narrow in (
         lambda: part.find("even"),
@@ -101,7 +101,7 @@ def test_a_collection_is_evaluated_once(todos):
     assert len(even.all()) == 16
 
 
-def test_iteration_in_both_colours(ask, todos):
+def test_sync_and_async_iteration(ask, todos):
     assert ask(list, Todo.objects.find("third")) == todos[::3]
     assert ask(list, Todo.objects.none()) == []
 

@@ -62,7 +62,7 @@ def test_a_change_of_the_list_is_stored(ask, server, model, change, view):
         assert ask(model.objects.find(tag).exists) is (tag in expected)
 
 
-def test_sorting_and_reversing_order_the_explicit_ones(ask, server):
+def test_sort_and_reverse_order_the_explicit_tags(ask, server):
     page = Page("b", "c", "a", site=1)
     page.tags.sort()
     assert page.tags == ["a", "b", "c", "site:1"]
@@ -82,14 +82,14 @@ def test_sorting_and_reversing_order_the_explicit_ones(ask, server):
         lambda page: page.tags.__setitem__(1, "x"),
     ],
 )
-def test_what_an_attribute_says_is_not_taken_away(change):
+def test_the_tag_of_an_attribute_cannot_be_removed(change):
     page = Page("a", site=1)
     with pytest.raises(ValueError, match=r"'site:1' is an attribute's.*'site'"):
         change(page)
     assert (page.tags, page.attrs) == (["a", "site:1"], {"site": 1})
 
 
-def test_a_tag_that_reads_like_the_attribute_is_taken_away_alone():
+def test_removing_a_tag_that_reads_like_the_attribute_keeps_the_attribute():
     page = Page("site:1", "a", site=1)
     assert page.tags == ["site:1", "a"]
     page.tags.remove("site:1")
@@ -102,7 +102,7 @@ def test_a_tag_that_reads_like_the_attribute_is_taken_away_alone():
     assert page.own_tags == ["a", "site:1", "b"]
 
 
-def test_a_list_that_was_kept_changes_what_is_there_by_now(ask, server):
+def test_a_kept_list_changes_the_current_tags(ask, server):
     page = Page("a", site=1)
     one, other = page.tags, page.tags
     one.append("b")
@@ -119,7 +119,7 @@ def test_a_list_that_was_kept_changes_what_is_there_by_now(ask, server):
     assert page.own_tags == ["a", "b", "site:1"]
 
 
-def test_own_tags_are_assigned_as_they_are(ask, server):
+def test_own_tags_are_assigned_unchanged(ask, server):
     page = ask(Page.objects.create, own_tags=["a", "site:1", "a"], site=1)
     assert page.own_tags == ["a", "site:1"]
     page.own_tags += ["b"]
@@ -143,7 +143,7 @@ def test_a_model_without_tags_shows_its_attributes(ask, server):
 
 
 @pytest.mark.parametrize("wrong", [5, None, b"x", ["x"]])
-def test_what_is_no_text_is_refused_before_anything_is_stored(ask, server, wrong):
+def test_a_tag_that_is_not_a_text_is_refused_before_the_write(ask, server, wrong):
     page = ask(Page.objects.create, "a", id="p", site=1)
     with pytest.raises(TypeError, match="A tag is a str"):
         page.tags.append(wrong)
@@ -168,7 +168,7 @@ def test_a_copy_of_the_list_is_a_plain_list(twin):
     assert page.tags == ["a", "site:1"]
 
 
-def test_it_is_a_list_to_everybody(ask, server):
+def test_the_list_is_a_python_list(ask, server):
     page = Page("a", site=1)
     tags = page.tags
     assert isinstance(tags, list)
@@ -189,7 +189,7 @@ def test_it_is_a_list_to_everybody(ask, server):
 
 
 @pytest.mark.parametrize("twin", [copy.copy, copy.deepcopy])
-def test_copies_of_an_object_have_lists_of_their_own(twin):
+def test_copies_of_an_object_have_separate_lists(twin):
     page = Page("a", site=1)
     other = twin(page)
     other.tags.append("b")
@@ -209,7 +209,7 @@ def test_changes_of_two_copies_are_merged(ask, server):
         ask(one.save, strict=True)
 
 
-def test_what_is_appended_is_in_a_block_and_in_batches(ask, block, server):
+def test_appended_tags_are_stored_by_atomic_and_bulk_methods(ask, block, server):
     page = ask(Page.objects.create, "a", id="p", site=1)
 
     def save(ask):

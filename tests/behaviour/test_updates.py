@@ -55,7 +55,7 @@ def test_an_instance_that_was_loaded_merges_with_an_update(ask, is_sound):
         (Value([1]), [1]),
     ],
 )
-def test_a_value_is_computed_of_each_object(ask, is_sound, expression, value):
+def test_a_value_is_computed_for_each_object(ask, is_sound, expression, value):
     at = datetime(2020, 1, 1, tzinfo=UTC)
     attrs = {"n": 7, "m": 3, "d": Decimal("1.1"), "text": "x", "at": at, "none": None}
     ask(User.objects.create, id="one", **attrs)
@@ -66,7 +66,7 @@ def test_a_value_is_computed_of_each_object(ask, is_sound, expression, value):
     assert is_sound()
 
 
-def test_expressions_read_what_was_before_the_update(ask, is_sound):
+def test_expressions_read_the_state_before_the_update(ask, is_sound):
     ask(User.objects.create, id="one", a=1, b=2)
     ask(User.objects.update, a=F("b"), b=F("a"))
     assert ask(User.objects.get, "one").attrs == {"a": 2, "b": 1}
@@ -76,14 +76,14 @@ def test_expressions_read_what_was_before_the_update(ask, is_sound):
 @pytest.mark.parametrize(
     "wrong", [Avg("n"), Lower("a"), OuterRef("n"), F("n").bitand(1), F("n") + Avg("n")]
 )
-def test_what_cannot_be_computed_is_refused_before_anything(ask, server, wrong):
+def test_an_invalid_expression_is_refused_before_any_write(ask, server, wrong):
     ask(User.objects.create, id="one", n=1)
     with pytest.raises(ormist.FieldError, match="Cannot compute"):
         ask(User.objects.update, n=wrong)
 
 
 @pytest.mark.parametrize("name", ["tags", "name__lower", "_n", ""])
-def test_what_can_be_no_attribute_is_not_computed_from(ask, server, name):
+def test_an_expression_of_an_invalid_name_is_refused(ask, server, name):
     ask(User.objects.create, id="one", n=1)
     for expression in (F(name), F(name) + 1, 1 - F("n") * F(name)):
         with pytest.raises(ormist.FieldError, match=f"{name!r} is not an attribute"):
@@ -92,7 +92,7 @@ def test_what_can_be_no_attribute_is_not_computed_from(ask, server, name):
 
 
 @pytest.mark.parametrize("name", ["id", "pk", "tags", "a__b", "_n", ""])
-def test_what_is_no_attribute_is_refused(ask, server, name):
+def test_a_name_that_cannot_be_an_attribute_is_refused(ask, server, name):
     with pytest.raises(ormist.FieldError, match=f"Cannot update '{name}'"):
         ask(User.objects.update, **{name: "x"})
 
@@ -118,7 +118,7 @@ def test_without_values_nothing_is_written(ask, trips):
     assert seen.count == 0
 
 
-def test_counters_are_set_and_computed(ask, is_sound):
+def test_counters_can_be_set_and_computed(ask, is_sound):
     ask(Page.objects.create, id="a", views=1, site="s")
     ask(Page.objects.create, id="b", views=5, votes=2, site="s")
     assert ask(Page.objects.find(site="s").update, views=F("views") + 10) == 2
@@ -130,7 +130,7 @@ def test_counters_are_set_and_computed(ask, is_sound):
 
 
 @pytest.mark.parametrize("wrong", ["x", None, 1.5, True])
-def test_a_counter_takes_an_int(ask, server, wrong):
+def test_a_counter_must_be_an_int(ask, server, wrong):
     ask(Page.objects.create, id="a")
     with pytest.raises(TypeError, match="'views'"):
         ask(Page.objects.update, views=wrong)
@@ -140,7 +140,7 @@ def test_a_counter_takes_an_int(ask, server, wrong):
         ask(Page.objects.update, views=2**63)
 
 
-def test_deadlines_are_set_and_computed(ask, is_sound):
+def test_expiration_times_can_be_set_and_computed(ask, is_sound):
     ask(User.objects.create, id="a", expire=1000)
     ask(User.objects.create, id="b")
     later = F("expire") + timedelta(seconds=1000)
@@ -157,7 +157,7 @@ def test_deadlines_are_set_and_computed(ask, is_sound):
     assert is_sound()
 
 
-def test_ordered_and_unique_attributes_follow(ask, is_sound):
+def test_ordered_and_unique_indexes_follow_an_update(ask, is_sound):
     made = [City(name="n", population=i, code=i) for i in range(5)]
     ask(City.objects.bulk_create, made)
     assert ask(City.objects.update, population=F("population") * -1) == 5
@@ -174,7 +174,7 @@ def test_ordered_and_unique_attributes_follow(ask, is_sound):
     assert ask(City.objects.update) == 0
 
 
-def test_conditions_and_ranges_choose_what_is_updated(ask, is_sound):
+def test_conditions_and_ranges_select_what_is_updated(ask, is_sound):
     made = [City(name=f"n{i % 3}", population=i) for i in range(30)]
     ask(City.objects.bulk_create, made)
     some = City.objects.filter(population__gte=10).exclude(name="n0")
@@ -190,7 +190,7 @@ def test_conditions_and_ranges_choose_what_is_updated(ask, is_sound):
 
 @pytest.mark.parametrize("verb", ["update", "delete", "set_expire"])
 @pytest.mark.parametrize("size", [0, 1, 100, 250])
-def test_a_hundred_objects_are_a_trip_and_two(ask, trips, verb, size):
+def test_one_round_trip_changes_a_hundred_objects(ask, trips, verb, size):
     ask(Todo.objects.bulk_create, [Todo("a", n=i) for i in range(size)])
     asked = Todo.objects.find("a")
     arguments = {"update": {"n": F("n") + 1}, "set_expire": {"expire": 100}}
@@ -199,7 +199,7 @@ def test_a_hundred_objects_are_a_trip_and_two(ask, trips, verb, size):
     assert seen.count == (2 + -(-size // 100) if size else 1)
 
 
-def test_bulk_update_stores_these_fields_alone(ask, is_sound):
+def test_bulk_update_stores_only_the_named_fields(ask, is_sound):
     made = [Page("old", id=f"p{i}", site="s", a=1, b=1, views=1) for i in range(150)]
     ask(Page.objects.bulk_create, made)
     other = ask(Page.objects.get, "p3")
@@ -224,7 +224,7 @@ def test_bulk_update_stores_these_fields_alone(ask, is_sound):
     assert is_sound()
 
 
-def test_bulk_update_wants_fields(ask, server):
+def test_bulk_update_requires_fields(ask, server):
     for wrong, error in (([], ValueError), (["id"], ValueError), ("name", TypeError)):
         with pytest.raises(error):
             ask(Plain.objects.bulk_update, [Plain()], wrong)
@@ -233,7 +233,9 @@ def test_bulk_update_wants_fields(ask, server):
 # ---------------------------------------------------------------- save(update_fields)
 
 
-def test_save_stores_some_fields_alone_and_keeps_the_other_changes(ask, is_sound):
+def test_save_with_update_fields_stores_only_these_and_keeps_other_changes(
+    ask, is_sound
+):
     page = ask(Page.objects.create, "a", title="old", site="s", views=1, n=1)
     other = ask(Page.objects.get, page.id)
     other.n = 2
@@ -250,7 +252,7 @@ def test_save_stores_some_fields_alone_and_keeps_the_other_changes(ask, is_sound
     assert is_sound()
 
 
-def test_save_of_some_fields_needs_an_object_and_fields(ask, server, trips):
+def test_save_with_update_fields_needs_a_stored_object_and_fields(ask, server, trips):
     gone = ask(Page.objects.create, n=1)
     ask(Page.objects.all().delete)
     with pytest.raises(Page.NotUpdated, match="there is no such object"):
@@ -266,7 +268,7 @@ def test_save_of_some_fields_needs_an_object_and_fields(ask, server, trips):
         ask(gone.save, update_fields="n")
 
 
-def test_bulk_update_takes_as_many_a_trip_as_it_is_told(ask, server, trips):
+def test_bulk_update_respects_its_batch_size(ask, server, trips):
     made = ask(User.objects.bulk_create, [User(n=i) for i in range(30)])
     with trips() as seen:
         assert ask(User.objects.bulk_update, made, ["n"], batch_size=10) == 30

@@ -8,7 +8,7 @@ from django_ormist.keys import object_key, term_key
 from tests.models import City, Page, Todo, Token, User
 
 
-def test_one_is_made_and_then_found(ask, is_sound):
+def test_the_first_call_creates_and_the_second_finds(ask, is_sound):
     made, is_new = ask(
         User.objects.get_or_create, {"age": 3}, "tag", name="x", email="e"
     )
@@ -26,7 +26,7 @@ def test_one_is_made_and_then_found(ask, is_sound):
     assert is_sound()
 
 
-def test_callables_are_called_for_a_new_one_alone(ask, is_sound):
+def test_callables_are_called_only_for_a_new_object(ask, is_sound):
     calls = []
 
     def age():
@@ -40,12 +40,12 @@ def test_callables_are_called_for_a_new_one_alone(ask, is_sound):
     assert is_sound()
 
 
-def test_defaults_stand_over_lookups_as_djangos(ask, server):
+def test_defaults_override_lookups_as_in_django(ask, server):
     made, _ = ask(User.objects.get_or_create, defaults={"name": "X"}, name="x")
     assert made.name == "X"
 
 
-def test_by_tags_alone(ask, is_sound):
+def test_lookups_may_be_tags(ask, is_sound):
     made, is_new = ask(Todo.objects.get_or_create, None, "a", "b")
     assert (is_new, made.tags) == (True, ["a", "b"])
     assert ask(Todo.objects.get_or_create, None, "b") == (made, False)
@@ -53,7 +53,7 @@ def test_by_tags_alone(ask, is_sound):
     assert is_sound()
 
 
-def test_by_id(ask, is_sound):
+def test_lookups_may_be_an_id(ask, is_sound):
     made, is_new = ask(Page.objects.get_or_create, {"views": 3}, id="x")
     assert (is_new, made.id, made.views) == (True, "x", 3)
     found, is_new = ask(Page.objects.get_or_create, {"views": 9}, pk="x")
@@ -61,14 +61,14 @@ def test_by_id(ask, is_sound):
     assert is_sound()
 
 
-def test_an_id_that_another_object_has_is_refused(ask, is_sound):
+def test_a_taken_id_is_refused(ask, is_sound):
     ask(Page.objects.create, id="x", site="a")
     with pytest.raises(ormist.IntegrityError, match="'x': the id is taken"):
         ask(Page.objects.get_or_create, id="x", site="b")
     assert is_sound()
 
 
-def test_a_value_that_another_object_holds_is_refused(ask, is_sound):
+def test_a_taken_unique_value_is_refused(ask, is_sound):
     ask(City.objects.create, name="a", code="A")
     with pytest.raises(ormist.IntegrityError, match="code='A' is taken"):
         ask(City.objects.get_or_create, {"code": "A"}, name="b")
@@ -76,7 +76,7 @@ def test_a_value_that_another_object_holds_is_refused(ask, is_sound):
     assert is_sound()
 
 
-def test_lookups_narrow_and_are_not_set(ask, is_sound):
+def test_lookups_with_a_suffix_filter_and_are_not_set(ask, is_sound):
     ask(City.objects.create, name="small", population=1)
     made, is_new = ask(
         City.objects.get_or_create, {"population": 50}, name="big", population__gt=10
@@ -87,7 +87,7 @@ def test_lookups_narrow_and_are_not_set(ask, is_sound):
     assert is_sound()
 
 
-def test_a_collection_narrows_what_is_found_and_not_what_is_made(ask, is_sound):
+def test_a_collection_filters_what_is_found_and_not_what_is_created(ask, is_sound):
     ask(User.objects.create, "other", name="x")
     made, is_new = ask(User.objects.find("mine").get_or_create, name="x")
     assert is_new
@@ -95,7 +95,7 @@ def test_a_collection_narrows_what_is_found_and_not_what_is_made(ask, is_sound):
     assert is_sound()
 
 
-def test_several_matches_are_no_answer(ask, is_sound):
+def test_several_matches_are_refused(ask, is_sound):
     for _ in range(2):
         ask(User.objects.create, name="x")
     with pytest.raises(User.MultipleObjectsReturned):
@@ -105,7 +105,7 @@ def test_several_matches_are_no_answer(ask, is_sound):
     assert is_sound()
 
 
-def test_what_no_index_answers_is_refused(ask, server):
+def test_a_lookup_without_an_index_is_refused(ask, server):
     with pytest.raises(ormist.FieldError, match=r"Page\.Meta\.index_attrs"):
         ask(Page.objects.get_or_create, title="x")
     with pytest.raises(ormist.FieldError, match=r"Page\.Meta\.index_attrs"):
@@ -113,7 +113,7 @@ def test_what_no_index_answers_is_refused(ask, server):
     assert server.keys() == []
 
 
-def test_an_expired_object_is_made_anew(ask, is_sound):
+def test_an_expired_object_is_created_again(ask, is_sound):
     old = ask(Token.objects.create, "t", n=1, expire=0.05)
     while ask(Token.objects.get_or_none, old.id):
         pass
@@ -122,7 +122,7 @@ def test_an_expired_object_is_made_anew(ask, is_sound):
     assert is_sound()
 
 
-def test_an_object_removed_behind_our_back_is_made_anew(ask, server):
+def test_an_object_that_the_server_removed_is_created_again(ask, server):
     ask(Todo.objects.create, "t", id="x")
     server.client.delete(Todo._meta.space("default").base + b"o:x")
     assert ask(Todo.objects.get_or_create, None, "t")[1]
@@ -155,7 +155,7 @@ def test_update_or_create(ask, is_sound):
     assert is_sound()
 
 
-def test_it_costs_one_trip_to_find_and_two_to_make(ask, trips):
+def test_finding_takes_one_round_trip_and_creating_two(ask, trips):
     for asked, lookups in ((User, {"name": "x"}), (User, {"id": "x"})):
         with trips() as seen:
             assert ask(asked.objects.get_or_create, **lookups)[1]
@@ -168,7 +168,7 @@ def test_it_costs_one_trip_to_find_and_two_to_make(ask, trips):
         assert seen.count == 2
 
 
-def test_signals_are_sent_of_what_is_made_or_saved(ask, server):
+def test_signals_are_sent_for_created_and_saved_objects(ask, server):
     heard = []
 
     def hear(sender, instance, created, **kwargs):
@@ -189,7 +189,7 @@ def test_a_slice_is_refused(ask, server):
         ask(User.objects.all()[:3].get_or_create, name="x")
 
 
-def test_within_a_block_they_are_refused(server):
+def test_upserts_are_refused_inside_atomic(server):
     with ormist.atomic():
         for verb in (User.objects.get_or_create, User.objects.update_or_create):
             with pytest.raises(ormist.NotSupportedError, match="at once"):
@@ -207,7 +207,7 @@ def test_tags_among_lookups_and_defaults_are_tags(ask, server):
 
 
 @pytest.mark.parametrize("verb", ["get_or_create", "update_or_create"])
-def test_a_tag_in_the_place_of_defaults_is_refused(ask, server, verb):
+def test_defaults_must_not_be_a_tag(ask, server, verb):
     ask(Todo.objects.create, id="x", text="milk")
     with pytest.raises(TypeError, match=f"{verb}.. takes a dict as defaults, not"):
         ask(getattr(Todo.objects, verb), "home", tags="x")
@@ -216,7 +216,7 @@ def test_a_tag_in_the_place_of_defaults_is_refused(ask, server, verb):
             ask(Todo.objects.update_or_create, {}, "big", tags="x")
 
 
-def test_an_id_is_not_among_what_is_updated(ask, server):
+def test_an_id_cannot_be_updated(ask, server):
     ask(Todo.objects.create, id="x", text="milk")
     with pytest.raises(ormist.FieldError, match="Cannot update 'pk' of Todo"):
         ask(Todo.objects.update_or_create, {"pk": "y"}, id="x")
@@ -224,7 +224,7 @@ def test_an_id_is_not_among_what_is_updated(ask, server):
     assert (is_new, made.id) == (True, "y")
 
 
-def test_an_index_that_says_what_no_object_does_ends_in_an_error(ask, server):
+def test_an_index_that_contradicts_its_object_ends_in_an_error(ask, server):
     city = ask(City.objects.create, name="Bern")
     key = term_key(City._meta.space("default"), b"t:name:Oz")
     server.client.zadd(key, {city.id: 1})
@@ -232,7 +232,7 @@ def test_an_index_that_says_what_no_object_does_ends_in_an_error(ask, server):
         ask(City.objects.update_or_create, {"n": 1}, name="Oz")
 
 
-def test_a_key_of_another_type_is_no_object_that_is_found(ask, server):
+def test_a_key_of_another_type_is_not_found_as_an_object(ask, server):
     space = City._meta.space("default")
     city = ask(City.objects.create, name="Bern")
     server.client.delete(object_key(space, city.id))
@@ -243,6 +243,6 @@ def test_a_key_of_another_type_is_no_object_that_is_found(ask, server):
 
 
 @pytest.mark.parametrize("verb", ["get_or_create", "update_or_create"])
-def test_any_name_is_a_lookup(ask, server, verb):
+def test_any_name_can_be_a_lookup(ask, server, verb):
     made, is_new = ask(getattr(User.objects, verb), self="x")
     assert (is_new, made.attrs) == (True, {"self": "x"})

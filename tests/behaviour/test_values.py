@@ -26,7 +26,7 @@ def cities(server):
     return City.objects
 
 
-def test_an_evaluated_projection_answers_from_what_it_has(ask, trips, cities):
+def test_an_evaluated_values_collection_does_not_query_again(ask, trips, cities):
     for asked in (
         cities.values_list("name", flat=True),
         cities.values_list("id", flat=True).distinct(),
@@ -46,7 +46,7 @@ def test_an_evaluated_projection_answers_from_what_it_has(ask, trips, cities):
         assert seen.count == 0
 
 
-def test_a_list_of_it_is_the_users_own(ask, cities):
+def test_list_returns_a_new_list(ask, cities):
     asked = cities.values_list("name", flat=True)
     ask(asked.list).clear()
     assert len(asked) == 5
@@ -54,7 +54,7 @@ def test_a_list_of_it_is_the_users_own(ask, cities):
 
 @pytest.mark.parametrize("is_distinct", [False, True])
 @pytest.mark.parametrize("is_evaluated", [False, True])
-def test_indices_are_those_of_a_collection(cities, is_distinct, is_evaluated):
+def test_values_are_indexed_like_a_collection(cities, is_distinct, is_evaluated):
     asked = cities.values_list("name", flat=True)
     asked = asked.distinct() if is_distinct else asked
     if is_evaluated:
@@ -108,7 +108,7 @@ def test_a_slice_of_distinct_values_is_lazy(ask, trips, cities):
         (["population", "-created"], [134_000, 173_000, 1_073_000, None]),
     ],
 )
-def test_distinct_values_come_in_the_order_asked_for(ask, cities, order, sizes):
+def test_distinct_values_keep_the_requested_order(ask, cities, order, sizes):
     asked = cities.order_by(*order).values_list("population", flat=True).distinct()
     assert ask(asked.list) == sizes
     assert ask(asked[1:3].list) == sizes[1:3]
@@ -117,7 +117,7 @@ def test_distinct_values_come_in_the_order_asked_for(ask, cities, order, sizes):
     assert ask(asked.all().order_by("-created").first) is None
 
 
-def test_distinct_values_in_no_order_come_in_their_own(ask, cities):
+def test_distinct_values_without_an_order_are_sorted(ask, cities):
     """An explicit order of creation is another than none, and so is one reversed."""
     names = cities.values_list("name", flat=True).distinct()
     assert ask(names.list) == ["Basel", "Bern", "Köln", "Ulm", "Ur"]
@@ -133,7 +133,7 @@ def test_distinct_values_in_no_order_come_in_their_own(ask, cities):
     assert ask(names.list) == ["Ur", "Köln", "Basel", "Bern"]
 
 
-def test_the_first_distinct_value_is_one_trip(ask, trips, cities):
+def test_the_first_distinct_value_takes_one_round_trip(ask, trips, cities):
     countries = cities.order_by("-name").values_list("country", flat=True).distinct()
     for answer, verb in (("IQ", countries.first), (True, countries.exists)):
         with trips() as seen:
@@ -165,7 +165,9 @@ def test_repr_shows_the_first_twenty_rows(trips, cities):
         lambda asked: asked.values("name").values("pk"),
     ],
 )
-def test_ids_alone_are_a_condition_and_are_not_asked_for(ask, trips, cities, held):
+def test_a_values_list_of_ids_is_a_condition_and_is_not_evaluated(
+    ask, trips, cities, held
+):
     with trips() as seen:
         found = cities.find("b", pk__in=held(cities.find(country="DE")))
         either = cities.find(Q(id__in=held(cities.find("a"))) | Q(name="Ur"))
@@ -193,7 +195,7 @@ def test_ids_alone_are_a_condition_and_are_not_asked_for(ask, trips, cities, hel
         lambda: Page.objects.values("pk"),
     ],
 )
-def test_other_parts_are_no_condition(ask, trips, cities, held):
+def test_a_values_list_of_attributes_is_not_a_condition(ask, trips, cities, held):
     with trips() as seen:
         for asking in (
             lambda: cities.find(pk__in=held()),
@@ -207,13 +209,13 @@ def test_other_parts_are_no_condition(ask, trips, cities, held):
     assert seen.count == 0
 
 
-def test_ids_of_another_alias_are_no_condition(cities):
+def test_ids_of_another_alias_are_not_a_condition(cities):
     there = cities.using("other")
     with pytest.raises(ValueError, match="across different databases"):
         cities.find(pk__in=there.values("pk"))
 
 
-def test_a_projection_is_projected_anew(ask, cities):
+def test_values_can_be_called_again(ask, cities):
     asked = cities.find("b").values("name").order_by("-name")
     assert ask(asked.values_list("country", flat=True).list) == ["IQ", "DE", "CH"]
     assert ask(asked.values_list("id", "country", named=True).first).country == "IQ"
@@ -224,7 +226,7 @@ def test_a_projection_is_projected_anew(ask, cities):
     assert ask(countries[1:].values_list("country", flat=True).list) == ["DE", "IQ"]
 
 
-def test_one_of_them(ask, trips, cities):
+def test_get_first_last_earliest_and_latest_return_one_row(ask, trips, cities):
     asked = cities.order_by("-population").values_list("name", flat=True)
     for verb, arguments, answer in (
         (asked.get, ("Ulm",), "Ulm"),
@@ -249,7 +251,7 @@ def test_one_of_them(ask, trips, cities):
         assert seen.count == 1
 
 
-def test_get_tells_none_from_no_object(ask, cities):
+def test_get_distinguishes_none_from_a_missing_object(ask, cities):
     sizes = cities.values_list("population", flat=True)
     assert ask(sizes.get, pk="Ur") is None
     assert ask(sizes.find(name="Ur").get) is None
@@ -261,7 +263,7 @@ def test_get_tells_none_from_no_object(ask, cities):
         ask(sizes[:2].get, pk="Ur")
 
 
-def test_get_or_404_takes_a_projection(ask, cities):
+def test_get_or_404_accepts_a_values_collection(ask, cities):
     asked = cities.values("pk")
     if ask.is_async:
         found = ask.wait(aget_object_or_404(asked, pk="Ur"))
@@ -272,7 +274,7 @@ def test_get_or_404_takes_a_projection(ask, cities):
         get_object_or_404(asked, pk="Oz")
 
 
-def test_counters_are_parts_of_the_one_object_too(ask, server):
+def test_get_returns_counters(ask, server):
     page = ask(Page.objects.create, site="x", views=3)
     assert ask(Page.objects.values("views", "votes").get, page.id) == {
         "views": 3,
@@ -295,7 +297,7 @@ def test_the_last_distinct_value_is_that_of_the_list(ask, cities):
         ask(cities.values("name")[1:].last)
 
 
-def test_get_of_distinct_values_is_of_one_value(ask, cities):
+def test_get_of_distinct_values_needs_one_value(ask, cities):
     countries = cities.values_list("country", flat=True).distinct()
     assert ask(countries.find("a").get) == "CH"
     assert ask(countries.find(population=134_000).get, country="DE") == "DE"
@@ -307,7 +309,7 @@ def test_get_of_distinct_values_is_of_one_value(ask, cities):
         ask(countries.get)
 
 
-def test_none_of_it_costs_no_trip(ask, trips, cities):
+def test_none_takes_no_round_trip(ask, trips, cities):
     nothing = cities.values("name").none()
     with trips() as seen:
         assert ask(nothing.list) == []
@@ -340,7 +342,7 @@ async def collected(iterator):
     return [each async for each in iterator]
 
 
-def test_numbers_and_plans_are_those_of_the_objects(ask, cities):
+def test_count_aggregate_and_explain_are_those_of_the_objects(ask, cities):
     asked = cities.find("b").values("name")
     counted = {"population__sum": 1_246_000, "pk__count": 3}
     assert ask(asked.aggregate, Sum("population"), Count("pk")) == counted
@@ -366,7 +368,7 @@ def test_numbers_and_plans_are_those_of_the_objects(ask, cities):
         ("contains", ["x"]),
     ],
 )
-def test_what_is_of_objects_is_refused_after_values(ask, cities, verb, arguments):
+def test_methods_of_objects_are_refused_after_values(ask, cities, verb, arguments):
     message = rf"Cannot call {verb}\(\) after \.values\(\) or \.values_list\(\)"
     for asked in (cities.values("name"), cities.values_list("name").distinct()):
         with pytest.raises(TypeError, match=message):

@@ -62,7 +62,7 @@ def stored(server):
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
-def test_a_command_whose_output_is_closed_ends_without_a_word(words, manage, stored):
+def test_a_command_with_a_closed_output_ends_quietly(words, manage, stored):
     reading, writing = os.pipe()
     os.close(reading)
     ended = manage(*words, stdout=writing)
@@ -71,7 +71,9 @@ def test_a_command_whose_output_is_closed_ends_without_a_word(words, manage, sto
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
-def test_what_an_encoding_cannot_say_is_escaped(words, manage, server, stored):
+def test_text_that_the_encoding_cannot_express_is_escaped(
+    words, manage, server, stored
+):
     damaged = f"{server.key_prefix}:{{tests.Todo}}:t:日本"
     server.client.zadd(damaged, {"日本 gone": 5})
     ended = manage(*words, PYTHONIOENCODING="ascii")

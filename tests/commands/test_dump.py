@@ -78,9 +78,7 @@ def facts(model, using):
     ]
 
 
-def test_a_dump_loaded_elsewhere_is_equal_in_order(
-    stored, other, command, server, tmp_path
-):
+def test_a_loaded_dump_is_equal_and_in_order(stored, other, command, server, tmp_path):
     file = str(tmp_path / "dump")
     said = command("ormist_dump", "--output", file)
     assert f"Wrote 705 objects to {file}." in said
@@ -94,7 +92,7 @@ def test_a_dump_loaded_elsewhere_is_equal_in_order(
     assert again == "Stored 0 objects; 705 were there.\n"
 
 
-def test_a_dump_goes_to_the_output_and_a_load_takes_the_input(stored, other, command):
+def test_dump_writes_to_stdout_and_load_reads_stdin(stored, other, command):
     lines = command("ormist_dump", "tests.Todo")
     assert [json.loads(line)["id"] for line in lines.splitlines()] == ["1", "2"]
     assert lines.isascii()
@@ -120,7 +118,9 @@ BROKEN = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", BROKEN)
-def test_a_broken_line_is_named_and_loses_nothing(name, other, command, tmp_path):
+def test_an_invalid_line_is_named_and_the_others_are_loaded(
+    name, other, command, tmp_path
+):
     for n in range(250):
         Todo.objects.create("x", id=f"{n}")
     lines = command("ormist_dump", "tests.Todo").splitlines()
@@ -143,7 +143,7 @@ def test_a_broken_line_is_named_and_loses_nothing(name, other, command, tmp_path
 
 
 @pytest.mark.parametrize("text", [b'"\\ud800"', b'"\xff"'])
-def test_what_is_no_utf8_is_said_in_words(text, other, command, tmp_path):
+def test_a_line_that_is_not_utf8_gives_a_clear_error(text, other, command, tmp_path):
     Todo.objects.create(id="one", text="here")
     line = command("ormist_dump", "tests.Todo").encode()
     file, err = tmp_path / "dump", io.StringIO()
@@ -210,7 +210,7 @@ def test_a_taken_unique_value_is_named(other, command):
         command("ormist_load", "-", using="other", stdin=lines)
 
 
-def test_what_expired_since_the_dump_is_counted(other, command):
+def test_objects_that_expired_since_the_dump_are_counted(other, command):
     Todo.objects.create("x", id="one", expire=1000)
     line = json.loads(command("ormist_dump", "tests.Todo"))
     line["expire"] = 1000
@@ -218,7 +218,7 @@ def test_what_expired_since_the_dump_is_counted(other, command):
     assert said == "Stored 0 objects; 1 expired since the dump.\n"
 
 
-def test_an_interrupted_dump_goes_on(stored, command, monkeypatch, tmp_path):
+def test_an_interrupted_dump_can_be_resumed(stored, command, monkeypatch, tmp_path):
     file, whole = tmp_path / "dump", tmp_path / "whole"
     command("ormist_dump", "--output", str(whole))
     real, calls = ormist_dump.run, []
@@ -241,7 +241,9 @@ def test_an_interrupted_dump_goes_on(stored, command, monkeypatch, tmp_path):
     assert file.read_text() == whole.read_text()
 
 
-def test_an_interrupted_load_says_where_to_go_on(stored, other, command, monkeypatch):
+def test_an_interrupted_load_names_the_line_to_resume_from(
+    stored, other, command, monkeypatch
+):
     lines = command("ormist_dump", "tests.Page")
     real, calls = ormist_load.Command.load, []
 
@@ -260,7 +262,7 @@ def test_an_interrupted_load_says_where_to_go_on(stored, other, command, monkeyp
     assert facts(Page, "other") == facts(Page, "default")
 
 
-def test_what_cannot_be_read_is_named_and_the_rest_is_dumped(command, server):
+def test_an_unreadable_object_is_named_and_the_others_are_dumped(command, server):
     Todo.objects.create(id="good")
     Todo.objects.create(id="bad")
     server.client.set(Todo._meta.space("default").objects + b"bad", b"garbage")
@@ -271,7 +273,7 @@ def test_what_cannot_be_read_is_named_and_the_rest_is_dumped(command, server):
     assert ":o:bad" in err.getvalue()
 
 
-def test_files_that_are_not_there_are_named(command, tmp_path):
+def test_missing_files_are_named(command, tmp_path):
     with pytest.raises(CommandError, match="Cannot open"):
         command("ormist_load", str(tmp_path / "none"))
     with pytest.raises(CommandError, match="Cannot write"):
@@ -282,7 +284,7 @@ def test_files_that_are_not_there_are_named(command, tmp_path):
         command("ormist_dump", "--resume")
 
 
-def test_dump_shows_progress_on_a_terminal_alone(stored, command, tmp_path):
+def test_dump_shows_progress_only_on_a_terminal(stored, command, tmp_path):
     said = command("ormist_dump", "--output", str(tmp_path / "a"), terminal=True)
     assert "\rtests.Page: " in said or "\rtests.City: " in said
     assert "\r" not in command("ormist_dump", "--output", str(tmp_path / "b"))
@@ -307,7 +309,7 @@ def line_of(**changes):
 
 
 @pytest.mark.parametrize("through", ["itself", "a link", "another name"])
-def test_rejects_overwrite_no_file(through, command, server, tmp_path):
+def test_rejects_do_not_overwrite_a_file(through, command, server, tmp_path):
     dump = tmp_path / "dump"
     dump.write_text(line_of() + "\nbroken\n")
     kept = dump.read_bytes()
@@ -324,7 +326,7 @@ def test_rejects_overwrite_no_file(through, command, server, tmp_path):
     assert Plain.objects.count() == 0
 
 
-def test_a_link_to_nothing_is_not_followed(command, server, tmp_path):
+def test_a_dangling_link_is_not_followed(command, server, tmp_path):
     dump, link = tmp_path / "dump", tmp_path / "link"
     dump.write_text("broken\n")
     link.symlink_to(tmp_path / "new")
@@ -335,7 +337,7 @@ def test_a_link_to_nothing_is_not_followed(command, server, tmp_path):
     assert not (tmp_path / "new").exists()
 
 
-def test_files_are_for_this_user_alone(command, server, tmp_path):
+def test_only_this_user_can_read_the_files(command, server, tmp_path):
     Plain.objects.create(secret=1)
     dump, rejects = tmp_path / "dump", tmp_path / "rejects"
     kept = os.umask(0)
@@ -351,7 +353,7 @@ def test_files_are_for_this_user_alone(command, server, tmp_path):
     assert modes == {0o600}
 
 
-def test_no_rejects_leave_no_file(command, server, tmp_path):
+def test_without_rejects_the_file_is_not_created(command, server, tmp_path):
     dump, rejects = tmp_path / "dump", tmp_path / "rejects"
     dump.write_text(line_of() + "\n")
     command("ormist_load", str(dump), rejects=str(rejects))
@@ -359,7 +361,7 @@ def test_no_rejects_leave_no_file(command, server, tmp_path):
 
 
 @pytest.mark.parametrize("text", ["secret", "a\nb", "a\nb\n", '{"model"\n', "\x00\n"])
-def test_what_is_no_dump_is_not_resumed_into(text, command, server, tmp_path):
+def test_a_file_that_is_not_a_dump_is_not_resumed(text, command, server, tmp_path):
     file = tmp_path / "file"
     file.write_text(text)
     with pytest.raises(CommandError, match="Cannot go on"):
@@ -395,7 +397,7 @@ HOSTILE_LINES = {
 
 
 @pytest.mark.parametrize("name", HOSTILE_LINES)
-def test_a_hostile_line_is_named_and_the_others_are_stored(
+def test_a_hostile_line_is_named_and_the_others_are_loaded(
     name, command, server, tmp_path
 ):
     dump = tmp_path / "dump"
@@ -409,9 +411,7 @@ def test_a_hostile_line_is_named_and_the_others_are_stored(
     assert Plain.objects.all().ids() == ["first", "last"]
 
 
-def test_what_is_stored_damaged_under_an_id_rejects_its_line_alone(
-    command, server, tmp_path
-):
+def test_a_damaged_stored_object_rejects_only_its_own_line(command, server, tmp_path):
     server.client.set(Plain(id="bad")._key(), b"\x01garbage")
     dump = tmp_path / "dump"
     dump.write_text("\n".join(line_of(id=pk) for pk in ("a", "bad", "b")))
@@ -423,7 +423,7 @@ def test_what_is_stored_damaged_under_an_id_rejects_its_line_alone(
 SESSION = line_of(model="django_ormist.Session", id="2::" + "a" * 64)
 
 
-def test_sessions_are_stored_for_whoever_asks_alone(command, server, tmp_path):
+def test_sessions_are_loaded_only_on_request(command, server, tmp_path):
     from django_ormist.sessions.model import Session
 
     dump = tmp_path / "dump"
@@ -438,7 +438,7 @@ def test_sessions_are_stored_for_whoever_asks_alone(command, server, tmp_path):
     assert Session.objects.all().delete()[0] == 1
 
 
-def test_a_load_of_some_models_leaves_out_the_others(command, server, tmp_path):
+def test_a_load_of_some_models_skips_the_others(command, server, tmp_path):
     dump, rejects = tmp_path / "dump", tmp_path / "rejects"
     lines = [line_of(), line_of(model="tests.Todo"), line_of(model="tests.Page")]
     dump.write_text("\n".join(lines) + "\n")

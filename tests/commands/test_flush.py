@@ -49,7 +49,7 @@ def is_sound(server, model):
     )
 
 
-def test_flush_of_a_model_leaves_the_others(command, stored, server):
+def test_flush_of_a_model_keeps_the_others(command, stored, server):
     printed = command("ormist_flush", "tests.Todo", interactive=False)
     assert printed == "Deleted 12 objects.\n"
     assert not server.keys("*{tests.Todo}*")
@@ -57,15 +57,13 @@ def test_flush_of_a_model_leaves_the_others(command, stored, server):
     assert len(server.keys("*{old.Thing}*")) == 5
 
 
-def test_flush_without_a_model_takes_every_key_of_the_prefix(command, stored, server):
+def test_flush_without_a_model_removes_every_key_of_the_prefix(command, stored, server):
     printed = command("ormist_flush", "--noinput")
     assert printed == "Deleted 14 objects and 5 keys without an object.\n"
     assert server.keys() == []
 
 
-def test_flush_says_what_it_will_delete_and_takes_a_literal_yes(
-    command, stored, server
-):
+def test_flush_describes_the_deletion_and_needs_a_literal_yes(command, stored, server):
     printed = command("ormist_flush", stdin="yes\n")
     for word in ("default", server.key_prefix, "tests.Todo", "old.Thing (no model)"):
         assert word in printed
@@ -76,7 +74,7 @@ def test_flush_says_what_it_will_delete_and_takes_a_literal_yes(
 
 
 @pytest.mark.parametrize("answer", ["", "y\n", "YES\n", "no\n", "\n"])
-def test_flush_deletes_nothing_at_any_other_answer(command, stored, server, answer):
+def test_any_other_answer_cancels_the_flush(command, stored, server, answer):
     before = server.keys()
     with pytest.raises(CommandError, match="Nothing was deleted"):
         command("ormist_flush", stdin=answer)
@@ -94,7 +92,7 @@ def test_flush_without_a_terminal_names_the_option(
     assert server.keys() == before
 
 
-def test_a_dry_run_says_it_and_deletes_nothing(command, stored, server):
+def test_a_dry_run_describes_the_deletion_and_deletes_nothing(command, stored, server):
     before = server.keys()
     printed = command("ormist_flush", "tests.Todo", "--dry-run")
     assert "12 objects, 17 keys" in printed
@@ -102,7 +100,7 @@ def test_a_dry_run_says_it_and_deletes_nothing(command, stored, server):
     assert server.keys() == before
 
 
-def test_flush_of_nothing_asks_nothing(command, server):
+def test_flush_of_an_empty_store_needs_no_confirmation(command, server):
     assert command("ormist_flush") == "There is nothing to delete.\n"
     assert command("ormist_flush", "tests.Todo", "--tag", "x").startswith("There is no")
 
@@ -112,7 +110,7 @@ def test_flush_is_silent_at_verbosity_0(command, stored, server):
     assert server.keys() == []
 
 
-def test_flush_by_tags_deletes_those_that_have_all(command, stored, server):
+def test_flush_by_tags_deletes_objects_with_all_of_them(command, stored, server):
     words = ("ormist_flush", "tests.Todo", "--tag", "x", "--tag", "t1", "--noinput")
     assert command(*words) == "Deleted 4 objects.\n"
     assert Todo.objects.count() == 8
@@ -128,20 +126,20 @@ def test_flush_by_the_tag_of_an_attribute(command, stored):
     assert Session.objects.all().list() == [kept]
 
 
-def test_flush_by_a_tag_says_what_it_will_delete(command, stored):
+def test_flush_by_a_tag_describes_the_deletion(command, stored):
     printed = command("ormist_flush", "tests.Todo", tags=["t1"], stdin="yes\n")
     assert "tests.Todo" in printed
     assert "t1" in printed
     assert "Deleted 4 objects." in printed
 
 
-def test_an_empty_list_of_tags_is_not_the_whole_model(command, stored):
+def test_an_empty_list_of_tags_does_not_flush_the_model(command, stored):
     with pytest.raises(CommandError, match="Leave it out"):
         command("ormist_flush", "tests.Todo", tags=[], interactive=False)
     assert Todo.objects.count() == 12
 
 
-def test_a_tag_needs_a_model_that_has_some(command):
+def test_a_tag_needs_a_model_with_tags(command):
     with pytest.raises(CommandError, match="--tag needs a model"):
         command("ormist_flush", "--tag", "x")
     with pytest.raises(CommandError, match="TaggedModel"):
@@ -150,7 +148,7 @@ def test_a_tag_needs_a_model_that_has_some(command):
         command("ormist_flush", "tests.Session", "--tag", "age:3", "--noinput")
 
 
-def test_flush_takes_what_expired_and_counters_with_it(command, server, let_expire):
+def test_flush_removes_expired_objects_and_counters(command, server, let_expire):
     Page.objects.create("x", views=3)
     late = Page.objects.create("x", views=3, expire=3600)
     let_expire(late)
@@ -195,7 +193,7 @@ def test_flush_never_passes_its_prefix(command, server, prefix):
     assert server.keys() == sorted(key.encode() for key in near)
 
 
-def test_flush_takes_thousands_of_keys(command, server):
+def test_flush_removes_thousands_of_keys(command, server):
     old = f"{server.key_prefix}:{{old.Thing}}:"
     server.client.mset({f"{old}o:{i}": "x" for i in range(3500)})
     server.client.mset({f"{old}t:{i}": "x" for i in range(1500)})
@@ -232,13 +230,13 @@ def test_an_interrupted_flush_leaves_a_sound_store(command, server, monkeypatch)
     assert server.keys() == []
 
 
-def test_flush_shows_progress_on_a_terminal_alone(command, stored):
+def test_flush_shows_progress_only_on_a_terminal(command, stored):
     printed = command("ormist_flush", terminal=True, interactive=False)
     assert "\rtests.Todo: 12 of 12 deleted" in printed
     assert "\r" not in command("ormist_flush", interactive=False)
 
 
-def test_flush_goes_to_the_alias_it_is_given(command, stored, server, settings):
+def test_flush_uses_the_given_alias(command, stored, server, settings):
     other = dict(settings.ORMIST["default"], KEY_PREFIX=f"{server.key_prefix}:2")
     settings.ORMIST = {**settings.ORMIST, "second": other}
     Todo.objects.using("second").create("x")
@@ -250,7 +248,7 @@ def test_flush_goes_to_the_alias_it_is_given(command, stored, server, settings):
         command("ormist_flush", "--using", "nope", interactive=False)
 
 
-def test_flush_takes_what_a_repair_put_aside(command, stored, server):
+def test_flush_removes_quarantined_keys(command, stored, server):
     for label in ("tests.Todo", "tests.User"):
         server.client.set(f"{server.key_prefix}:lost:{{{label}}}:o:x", "x")
     printed = command("ormist_flush", "tests.Todo", stdin="yes\n")

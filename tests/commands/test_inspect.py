@@ -26,7 +26,7 @@ def one_of(found, label):
     return next(each for each in found["models"] if each["model"] == label)
 
 
-def test_inspect_counts_live_expiring_and_due_objects(as_json, let_expire):
+def test_inspect_counts_live_expiring_and_expired_objects(as_json, let_expire):
     Todo.objects.create("x")
     Todo.objects.create("x", "y", expire=3600)
     late = Todo.objects.create("x", expire=3600)
@@ -48,7 +48,7 @@ def test_inspect_without_a_model_shows_all_registered_ones(as_json):
 
 
 @pytest.mark.servers("valkey*", "redis*")
-def test_inspect_tells_the_server(as_json, server):
+def test_inspect_describes_the_server(as_json, server):
     told = as_json("tests.Todo")["server"]
     assert told["alias"] == "default"
     assert told["product"] == ("valkey" if "valkey" in server.name else "redis")
@@ -61,7 +61,7 @@ def test_inspect_tells_the_server(as_json, server):
 
 
 @pytest.mark.servers("fakeredis")
-def test_inspect_says_what_a_server_does_not_tell(command):
+def test_inspect_names_facts_that_the_server_does_not_give(command):
     Todo.objects.create("x")
     printed = command("ormist_inspect", "tests.Todo", format="json")
     found = json.loads(printed)
@@ -73,7 +73,7 @@ def test_inspect_says_what_a_server_does_not_tell(command):
 
 
 @pytest.mark.servers("valkey*", "redis*")
-def test_bytes_are_those_of_every_key_where_all_were_looked_at(as_json, server):
+def test_the_size_is_exact_if_every_key_was_read(as_json, server):
     Page.objects.bulk_create(
         Page("t", f"t{i % 7}", site=f"s{i % 3}", views=i, text="x" * i, expire=3600)
         for i in range(200)
@@ -86,7 +86,9 @@ def test_bytes_are_those_of_every_key_where_all_were_looked_at(as_json, server):
 
 
 @pytest.mark.servers("valkey*", "redis*")
-def test_bytes_of_many_are_told_from_a_sample(as_json, command, server, monkeypatch):
+def test_the_size_of_many_objects_is_estimated_from_a_sample(
+    as_json, command, server, monkeypatch
+):
     monkeypatch.setattr(stats.sample, "__defaults__", (100,))
     User.objects.bulk_create(User(n=i % 10, text="x" * 100) for i in range(1000))
     keys = server.keys("*{tests.User}*")
@@ -97,13 +99,13 @@ def test_bytes_of_many_are_told_from_a_sample(as_json, command, server, monkeypa
     assert "about " in command("ormist_inspect", "tests.User")
 
 
-def test_inspect_of_nothing_has_no_tags_and_no_objects(as_json):
+def test_inspect_of_an_empty_store_shows_zero_objects(as_json):
     found = as_json("tests.Plain")["models"][0]
     assert (found["count"], found["tags"], found["sampled"]) == (0, [], 0)
     assert found["bytes"] in (0, None)
 
 
-def test_inspect_shows_a_table_to_people(command, server):
+def test_inspect_shows_a_table_by_default(command, server):
     Todo.objects.create("x", "line\nbreak")
     lines = command("ormist_inspect", "tests.Todo").splitlines()
     head = "model using count expiring expired bytes largest tags"
@@ -125,7 +127,7 @@ def test_inspect_names_damaged_bytes_and_goes_on(as_json, command, server):
         command("ormist_inspect", "tests.Todo", "bad")
 
 
-def test_inspect_of_one_object_tells_all_of_it(as_json, server):
+def test_inspect_of_one_object_shows_everything_stored(as_json, server):
     when = datetime(2040, 1, 2, 3, 4, 5, tzinfo=UTC)
     page = Page.objects.create(
         "b",
@@ -169,7 +171,7 @@ def test_inspect_shows_hostile_text_escaped(command, as_json):
     assert as_json("tests.Todo", pk)["attrs"] == {"na\x07me": "va\x1b\nlue"}
 
 
-def test_inspect_names_an_unknown_model_and_the_mend(command):
+def test_inspect_names_an_unknown_model_and_a_fix(command):
     with pytest.raises(CommandError, match=r"'tests\.Nope'.*INSTALLED_APPS") as error:
         command("ormist_inspect", "tests.Nope")
     assert error.value.returncode == 1
@@ -187,12 +189,12 @@ def test_an_error_is_one_line_and_exit_code_1(server, capsys):
     assert line.startswith("CommandError: There is no tests.Todo")
 
 
-def test_a_table_cuts_a_long_tag(command):
+def test_a_table_truncates_a_long_tag(command):
     Todo.objects.create("x" * 10_000)
     assert f"{'x' * 37}... (1)" in command("ormist_inspect", "tests.Todo")
 
 
-def test_inspect_names_an_unknown_id_and_why(command, server, let_expire):
+def test_inspect_explains_an_unknown_id(command, server, let_expire):
     with pytest.raises(CommandError, match=r"no tests\.Todo with the id 'nope'"):
         command("ormist_inspect", "tests.Todo", "nope")
     late = Todo.objects.create("x", expire=3600)
@@ -207,7 +209,7 @@ def test_inspect_names_an_unknown_id_and_why(command, server, let_expire):
         command("ormist_inspect", "tests.Todo", "\ud800")
 
 
-def test_inspect_names_the_alias_of_a_server_that_is_not_there(command, server):
+def test_inspect_names_the_alias_of_an_unreachable_server(command, server):
     server.connect("redis://127.0.0.1:1/0") if not server.variant.is_fake else None
     if server.variant.is_fake:
         with pytest.raises(CommandError, match="nope"):
@@ -217,7 +219,7 @@ def test_inspect_names_the_alias_of_a_server_that_is_not_there(command, server):
             command("ormist_inspect", "tests.Todo")
 
 
-def test_inspect_writes_nothing(command, server):
+def test_inspect_does_not_write(command, server):
     Session.objects.create(user_id=1)
     before = {key: server.client.dump(key) for key in server.keys("*")}
     command("ormist_inspect")
@@ -230,7 +232,9 @@ def test_inspect_of_a_key_of_another_type_is_a_clear_error(command, server):
         command("ormist_inspect", "tests.Todo")
 
 
-def test_inspect_of_models_on_two_aliases_tells_both_servers(as_json, server, settings):
+def test_inspect_of_models_on_two_aliases_describes_both_servers(
+    as_json, server, settings
+):
     settings.ORMIST = {
         **settings.ORMIST,
         "second": dict(settings.ORMIST["default"], KEY_PREFIX=f"{server.key_prefix}:2"),

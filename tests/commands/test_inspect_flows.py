@@ -27,15 +27,15 @@ def answer(flow, *replies):
         return done.value, steps
 
 
-def test_tally_counts_the_due_ones_apart():
+def test_expired_objects_are_counted_separately():
     assert answer(stats.model_counts(SPACE), [7, 10, 5])[0] == ModelCounts(7, 2, 3)
 
 
-def test_tally_is_never_below_zero_when_others_write_meanwhile():
+def test_counts_are_never_negative_during_concurrent_writes():
     assert answer(stats.model_counts(SPACE), [11, 10, 0])[0] == ModelCounts(11, 0, 0)
 
 
-def test_a_sample_tells_terms_and_damaged_bytes():
+def test_a_sample_reports_terms_and_damaged_bytes():
     packed = [pack({"a": 1}, ["x"]), None, b"\x00"]
     flow = stats.sample(SPACE, lambda name: name == "a", 3)
     seen, _ = answer(flow, [b"1", b"2", b"3"], packed)
@@ -43,7 +43,7 @@ def test_a_sample_tells_terms_and_damaged_bytes():
     assert seen.unreadable == [object_key(SPACE, "3")]
 
 
-def test_a_sample_of_nothing_asks_once():
+def test_a_sample_of_an_empty_model_takes_one_query():
     seen, steps = answer(stats.sample(SPACE, lambda name: True), [])
     assert seen == Sample([])
     assert len(steps) == 1
@@ -55,7 +55,7 @@ def test_the_largest_tags_are_counted_and_ordered():
     assert answer(flow, [10, 30, 0])[0] == [("y", 30), ("x", 10)]
 
 
-def test_size_is_own_bytes_and_a_share_of_each_entry_times_all_objects():
+def test_the_size_adds_own_bytes_and_a_share_of_each_entry():
     seen = Sample([(b"1", ["x"]), (b"2", ["x", "y"])])
     memory = [1000, 0, 0, 100, 200, 400, 30]
     numbers = [10, 8, 3]
@@ -64,13 +64,13 @@ def test_size_is_own_bytes_and_a_share_of_each_entry_times_all_objects():
     assert size == 1000 + 2050
 
 
-def test_size_passes_over_an_entry_that_is_not_there():
+def test_the_size_ignores_a_missing_entry():
     seen = Sample([(b"1", ["x"])])
     flow = stats.size_bytes(SPACE, seen, False)
     assert answer(flow, [10, 0, 0, 5, 0], [1, 0])[0] == 15
 
 
-def test_size_asks_a_thousand_keys_a_trip():
+def test_the_size_reads_a_thousand_keys_per_round_trip():
     seen = Sample([(b"%d" % i, []) for i in range(1500)])
     flow = stats.size_bytes(SPACE, seen, True)
     _, steps = answer(flow, [1] * 1000, [1] * 1000, [1] * 1000, [1] * 3, [1500])
@@ -92,14 +92,14 @@ def test_info_is_read_by_field():
     assert facts["role"] is None
 
 
-def test_facts_of_a_silent_server_are_none():
+def test_facts_that_the_server_does_not_give_are_none():
     facts = stats.server_facts({})
     assert facts["product"] is facts["version"] is facts["uptime_seconds"] is None
     assert set(facts["persistence"].values()) == {None}
 
 
 @given(st.binary(max_size=12), st.binary(max_size=12))
-def test_an_escaped_glob_matches_its_text_alone(text, other):
+def test_an_escaped_glob_matches_only_its_text(text, other):
     pattern = stats.glob_escaped(text)
     assert matched(pattern, text)
     assert matched(pattern, other) == (text == other)
@@ -113,13 +113,13 @@ def matched(pattern, text):
     return re.fullmatch(regexp, text, re.DOTALL) is not None and b"[" not in tokens
 
 
-def test_the_root_of_a_prefix_meets_no_longer_prefix():
+def test_a_prefix_does_not_match_a_longer_one():
     assert SPACE.base.startswith(stats.root("p"))
     assert not Space("p:q", "app.M").base.startswith(stats.root("p"))
 
 
 @pytest.mark.parametrize("only_objects", [False, True])
-def test_only_keys_that_begin_so_are_unlinked(only_objects):
+def test_only_keys_with_the_prefix_are_unlinked(only_objects):
     ours = [object_key(SPACE, "1"), all_key(SPACE)]
     flow = stats.unlink_some(SPACE.base, b"0", only_objects)
     scan = flow.send(None)

@@ -40,7 +40,7 @@ def test_its_number_is_moved_once(server, base, command):
         assert raw_faults(server.client, server.key_prefix) == []
 
 
-def test_what_was_counted_meanwhile_is_added(server):
+def test_concurrent_increments_are_added(server):
     stored(views=5)
     with declared(**NEW) as Thing:
         assert Thing.objects.get("a").increment("views") == 1
@@ -49,7 +49,7 @@ def test_what_was_counted_meanwhile_is_added(server):
 
 
 @pytest.mark.parametrize("way", ["save", "update", "bulk_update"])
-def test_what_was_assigned_meanwhile_stands(server, way):
+def test_a_concurrent_assignment_wins(server, way):
     stored(views=5)
     with declared(**NEW) as Thing:
         each = Thing.objects.get("a")
@@ -66,7 +66,7 @@ def test_what_was_assigned_meanwhile_stands(server, way):
 
 
 @pytest.mark.parametrize("value", ["many", 1.5, True, None, 2**64])
-def test_what_no_counter_can_have_is_left_and_named(server, value):
+def test_a_value_that_a_counter_cannot_have_is_kept_and_named(server, value):
     stored(views=value)
     with declared(**NEW) as Thing:
         out = io.StringIO()

@@ -22,7 +22,7 @@ def clock(monkeypatch):
     return move
 
 
-def test_a_pace_tells_rate_and_remaining_time(clock):
+def test_progress_shows_rate_and_remaining_time(clock):
     pace = Rate(1000)
     assert pace.text("objects") == "0 of 1000 objects"
     clock(2)
@@ -30,7 +30,7 @@ def test_a_pace_tells_rate_and_remaining_time(clock):
     assert pace.text("objects") == "100 of 1000 objects, 50 a second, 18 s left"
 
 
-def test_a_pace_that_goes_past_its_total_is_never_behind_it(clock):
+def test_progress_never_exceeds_its_total(clock):
     pace = Rate(10)
     clock(10)
     pace.count(100)
@@ -40,12 +40,12 @@ def test_a_pace_that_goes_past_its_total_is_never_behind_it(clock):
 @pytest.mark.parametrize(
     ("seconds", "text"), [(5, "5 s"), (99, "99 s"), (600, "10 min"), (9000, "2.5 h")]
 )
-def test_a_span_is_told_in_its_own_unit(seconds, text):
+def test_a_duration_is_shown_in_a_suitable_unit(seconds, text):
     assert format_duration(seconds) == text
 
 
 @pytest.mark.parametrize("stream", [StringIO, Terminal])
-def test_progress_is_for_terminals(stream, clock):
+def test_progress_is_shown_only_on_a_terminal(stream, clock):
     out = stream()
     with Progress(BaseCommand(stdout=out), 1) as progress:
         clock(1)
@@ -53,7 +53,7 @@ def test_progress_is_for_terminals(stream, clock):
     assert ("half" in out.getvalue()) == (stream is Terminal)
 
 
-def test_progress_goes_beside_output_for_programs(clock):
+def test_progress_does_not_mix_with_output_for_programs(clock):
     out, err = StringIO(), Terminal()
     with Progress(BaseCommand(stdout=out, stderr=err), 1, to_errors=True) as progress:
         clock(1)

@@ -43,7 +43,7 @@ NEW = {"index_attrs": ["city"], "ordered": ["size"], "unique": ["code"]}
 
 
 @pytest.mark.parametrize("verbosity", [1, 2])
-def test_each_change_is_told_at_verbosity_2(command, server, verbosity):
+def test_verbosity_2_prints_each_change(command, server, verbosity):
     things(2)
     with declared(index_attrs=["city"]):
         said = command("ormist_reindex", "tests.Thing", verbosity=verbosity)
@@ -51,7 +51,7 @@ def test_each_change_is_told_at_verbosity_2(command, server, verbosity):
 
 
 @pytest.mark.slow
-def test_what_meta_gained_is_added_and_what_it_lost_is_removed(command, server):
+def test_new_indexes_are_added_and_old_ones_removed(command, server):
     things()
     with declared(**NEW) as Thing:
         assert Thing.objects.find(city="c1").count() == 0
@@ -71,7 +71,7 @@ def test_what_meta_gained_is_added_and_what_it_lost_is_removed(command, server):
         assert Thing.objects.find("t").count() == 600
 
 
-def test_what_two_objects_share_cannot_be_unique_and_is_named(command, server):
+def test_a_shared_value_that_should_be_unique_is_named(command, server):
     with declared() as Thing:
         Thing.objects.create(id="one", code="x")
         Thing.objects.create(id="two", code="x")
@@ -86,7 +86,7 @@ def test_what_two_objects_share_cannot_be_unique_and_is_named(command, server):
         assert raw_faults(server.client, server.key_prefix) == []
 
 
-def test_an_interrupted_run_says_where_to_go_on(command, server, monkeypatch):
+def test_an_interrupted_run_says_how_to_resume(command, server, monkeypatch):
     from django_ormist.management import verification
 
     things(1500)
@@ -112,7 +112,7 @@ def test_an_interrupted_run_says_where_to_go_on(command, server, monkeypatch):
         assert raw_faults(server.client, server.key_prefix) == []
 
 
-def test_what_cannot_be_read_is_named_and_left(command, server):
+def test_an_unreadable_object_is_named_and_kept(command, server):
     with declared(index_attrs=["city"]) as Thing:
         Thing.objects.create(id="bad", city="c")
         key = Thing._meta.space("default").objects + b"bad"
@@ -122,7 +122,7 @@ def test_what_cannot_be_read_is_named_and_left(command, server):
         assert server.client.get(key) == b"garbage"
 
 
-def test_an_index_under_construction_refuses_to_answer(command, server):
+def test_a_pending_index_refuses_queries(command, server):
     things(10)
     with declared(**NEW, pending_indexes=["city", "size", "code"]) as Thing:
         for ask in (
@@ -150,7 +150,7 @@ def test_an_index_under_construction_refuses_to_answer(command, server):
         assert Thing.objects.find(city="c1").count() == 4
 
 
-def test_only_what_has_an_index_can_be_under_construction():
+def test_only_an_index_can_be_pending():
     with (
         pytest.raises(ormist.ImproperlyConfigured, match="'x', which has no index"),
         declared(pending_indexes=["x"]),

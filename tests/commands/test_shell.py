@@ -41,7 +41,7 @@ def add_app(settings, tmp_path, monkeypatch):
         del sys.modules[module]
 
 
-def test_our_models_are_imported_and_all_of_them_can_be():
+def test_our_models_are_imported_automatically():
     found, printed = imported()
     assert found["Todo"] is models.Todo
     assert "from tests.models import" in printed
@@ -54,11 +54,11 @@ def test_a_command_given_to_the_shell_sees_them(capsys):
     assert capsys.readouterr().out == "tests.Todo\n"
 
 
-def test_no_imports_are_none():
+def test_no_imports_imports_nothing():
     assert imported(no_imports=True) == ({}, "")
 
 
-def test_of_two_models_with_one_name_that_of_the_earlier_app_wins(settings):
+def test_the_model_of_the_earlier_app_wins_a_shared_name(settings):
     from django.contrib.auth.models import User
 
     assert imported()[0]["User"] is User
@@ -67,7 +67,7 @@ def test_of_two_models_with_one_name_that_of_the_earlier_app_wins(settings):
     assert imported()[0]["User"] is models.User
 
 
-def test_a_model_that_no_module_has_is_left_out():
+def test_a_model_that_cannot_be_imported_is_left_out():
     class Hidden(ormist.Model):
         pass
 
@@ -103,7 +103,7 @@ def test_the_shell_of_an_app_may_derive_from_ours(add_app, is_first):
     assert printed.count("tests.models") == 1
 
 
-def test_a_shell_that_imports_nothing_stays_so(add_app):
+def test_a_shell_without_imports_stays_so(add_app):
     add_app(
         "shell_of_none",
         "from django.core.management.commands import shell\n"
@@ -114,7 +114,7 @@ def test_a_shell_that_imports_nothing_stays_so(add_app):
     assert imported() == ({}, "")
 
 
-def test_a_shell_of_another_kind_is_left_as_it_is(add_app):
+def test_an_unrelated_shell_command_is_left_alone(add_app):
     add_app(
         "shell_of_another_kind",
         "from django.core.management.base import BaseCommand\n"

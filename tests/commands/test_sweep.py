@@ -23,20 +23,20 @@ def late(let_expire):
     return made
 
 
-def test_sweep_leaves_nothing_of_what_is_due(command, late, server):
+def test_sweep_removes_every_expired_object(command, late, server):
     assert "Swept 121 expired objects." in command("ormist_sweep")
     assert server.keys("*") == server.keys("*{tests.User}*")
     assert User.objects.count() == 1
     assert "Swept 0 expired objects." in command("ormist_sweep")
 
 
-def test_sweep_of_one_model_leaves_the_others(command, late, server):
+def test_sweep_of_one_model_keeps_the_others(command, late, server):
     assert command("ormist_sweep", "tests.page") == "Swept 1 expired object.\n"
     assert server.keys("*{tests.Todo}*")
     assert not server.keys("*{tests.Page}*")
 
 
-def test_sweep_goes_on_in_batches_until_nothing_is_due(command, late):
+def test_sweep_works_in_batches_until_everything_expired_is_removed(command, late):
     assert "121" in command("ormist_sweep", "--batch-size", "7")
 
 
@@ -46,12 +46,12 @@ def test_sweep_refuses_a_batch_that_would_hold_the_server(command, size):
         command("ormist_sweep", "--batch-size", size)
 
 
-def test_sweep_says_each_model_where_asked_and_nothing_at_verbosity_0(command, late):
+def test_sweep_respects_the_verbosity(command, late):
     assert "tests.Todo (default): 120\n" in command("ormist_sweep", verbosity=2)
     assert command("ormist_sweep", verbosity=0) == ""
 
 
-def test_sweep_shows_progress_on_a_terminal_alone(command, late):
+def test_sweep_shows_progress_only_on_a_terminal(command, late):
     printed = command("ormist_sweep", "--batch-size", "10", terminal=True)
     assert "\rtests.Page: 1 of 1 swept" in printed
     assert printed.endswith("Swept 121 expired objects.\n")
@@ -65,7 +65,7 @@ def test_sweep_names_an_unknown_model_and_an_unknown_alias(command):
         command("ormist_sweep", "tests.Todo", "--using", "nope")
 
 
-def test_an_interrupted_sweep_says_how_to_go_on(command, late, monkeypatch, server):
+def test_an_interrupted_sweep_says_how_to_resume(command, late, monkeypatch, server):
     from django_ormist.management.commands import ormist_sweep
 
     real, calls = ormist_sweep.run, []
@@ -86,7 +86,7 @@ def test_an_interrupted_sweep_says_how_to_go_on(command, late, monkeypatch, serv
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_loop_sweeps_until_a_signal_ends_it(command, late, server, number):
+def test_a_loop_sweeps_until_a_signal_stops_it(command, late, server, number):
     timer = Timer(1, os.kill, (os.getpid(), number))
     timer.start()
     before = signal.getsignal(number)
@@ -96,7 +96,7 @@ def test_a_loop_sweeps_until_a_signal_ends_it(command, late, server, number):
 
 
 @pytest.mark.servers("valkey91")
-def test_a_loop_outlives_an_outage_of_its_server(command, server, start_server):
+def test_a_loop_survives_a_server_outage(command, server, start_server):
     own = start_server(server)
     server.connect(own.unix_url)
     own.kill()
@@ -133,6 +133,6 @@ call_command("ormist_sweep", loop=True, interval=0.1, verbosity=2)
         assert process.wait(10) == 0
 
 
-def test_a_loop_wants_an_interval(command):
+def test_a_loop_needs_an_interval(command):
     with pytest.raises(CommandError, match="more than 0"):
         command("ormist_sweep", loop=True, interval=0)

@@ -109,7 +109,7 @@ def settle(client):
 
 @pytest.mark.slow
 @pytest.mark.servers("valkey91")
-def test_writers_killed_at_random_leave_no_fault(server, start_server, tmp_path):
+def test_writers_killed_at_random_leave_a_sound_store(server, start_server, tmp_path):
     own = start_server(server)  # nobody else is connected to it
     server.connect(own.unix_url)
     alias = {"LOCATION": own.unix_url, "KEY_PREFIX": server.key_prefix}

@@ -58,7 +58,7 @@ def test_two_stale_copies_that_change_different_attributes_both_survive(
     assert is_sound()
 
 
-def test_of_one_attribute_one_writer_is_the_last(users, together, is_sound):
+def test_one_writer_of_an_attribute_is_the_last(users, together, is_sound):
     together(8, jobs.change_the_same, users(50))
     names = {f"name{number}" for number in range(8)}
     assert {each.name for each in User.objects.all()} <= names
@@ -67,7 +67,7 @@ def test_of_one_attribute_one_writer_is_the_last(users, together, is_sound):
     assert api_faults(User, ["name:old"]) == []
 
 
-def test_of_strict_saves_exactly_one_goes_through(users, together, is_sound):
+def test_exactly_one_strict_save_succeeds(users, together, is_sound):
     pks = users(50)
     done = together(8, jobs.save_strictly, pks)
     assert sorted(pk for some in done for pk in some) == pks
@@ -87,7 +87,7 @@ def test_twenty_processes_increment_without_losing_one(server, together, is_soun
 
 
 @pytest.mark.parametrize("is_bulk", [False, True])
-def test_of_twenty_inserts_of_one_id_exactly_one_wins(
+def test_exactly_one_of_twenty_inserts_of_an_id_succeeds(
     server, together, is_sound, is_bulk
 ):
     rounds = 50
@@ -110,7 +110,7 @@ def test_a_forced_update_never_brings_a_deleted_object_back(users, together, is_
     assert is_sound()
 
 
-def test_a_save_brings_a_deleted_object_back_whole_or_not_at_all(
+def test_a_save_restores_a_deleted_object_completely_or_not_at_all(
     users, together, is_sound
 ):
     together(4, jobs.delete_or_save, users(200))

@@ -166,7 +166,7 @@ def sizes(things: list[Thing]) -> Counter:
 
 @pytest.mark.servers("valkey91*", "redis*")
 @pytest.mark.parametrize("seed", range(max(QUERIES // 200, 1)))
-def test_an_answer_is_that_of_one_moment(ask, server, seed):
+def test_a_result_is_a_consistent_snapshot(ask, server, seed):
     writer = Writer(seed)
     draws: Drawer = drawer(writer.random)
     draws = replace(draws, random=Random(1000 + seed))

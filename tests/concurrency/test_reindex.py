@@ -49,7 +49,7 @@ def write(model, end, seed):
 
 
 @pytest.mark.slow
-def test_no_question_is_answered_wrong_meanwhile(server):
+def test_every_result_during_a_reindex_is_right(server):
     with declared(index_attrs=["kind"]) as Thing:
         for start in range(0, NUMBER, 10_000):
             Thing.objects.bulk_create(

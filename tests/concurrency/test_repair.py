@@ -46,7 +46,7 @@ def inspected(**options):
 
 
 @pytest.mark.slow
-def test_verify_raises_no_false_alarm_beside_writers(busy, server):
+def test_verify_during_writes_raises_no_false_alarm(busy, server):
     with busy():
         end, rounds, objects = time.monotonic() + SECONDS, 0, 0
         # On a loaded machine it takes longer until there is something to look at.
@@ -73,7 +73,7 @@ VANDALS = (
 
 
 @pytest.mark.slow
-def test_repair_mends_what_is_damaged_beside_writers(busy, server):
+def test_repair_during_writes_repairs_only_damage(busy, server):
     turns, repaired = random.Random(5), 0
     with busy(writer.VERBS_BESIDE_DAMAGE) as client:
         end = time.monotonic() + SECONDS

@@ -56,7 +56,7 @@ def test_two_requests_that_change_different_keys_both_survive(
     assert is_sound()
 
 
-def test_a_session_that_was_logged_out_is_never_alive_again(server, at_once, is_sound):
+def test_a_session_that_was_logged_out_never_comes_back(server, at_once, is_sound):
     keys = stored(ROUNDS, n=1, _auth_user_id="7")
     at_once(2, jobs.log_out_or_save, keys)
     assert Session.objects.count() == 0
@@ -111,7 +111,7 @@ def test_a_login_under_twenty_parallel_tasks_loses_nothing(server, is_sound):
     assert is_sound()
 
 
-def test_three_that_save_do_not_outlive_one_that_logs_out(server, together, is_sound):
+def test_concurrent_saves_do_not_undo_a_logout(server, together, is_sound):
     keys = stored(50, n=1, _auth_user_id="7")
     together(4, jobs.log_out_or_save, keys)
     assert not Session.objects.find(user_id=7).exists()
@@ -120,7 +120,7 @@ def test_three_that_save_do_not_outlive_one_that_logs_out(server, together, is_s
 
 
 @pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
-def test_no_session_survives_log_out_everywhere_by_changing_its_key(
+def test_log_out_everywhere_ends_sessions_that_change_their_key(
     server, together, is_sound, is_async
 ):
     keys = [stored(1, _auth_user_id=str(user))[0] for user in range(300)]

@@ -44,7 +44,7 @@ def test_threads_share_one_pool(server, is_sound):
     assert is_sound()
 
 
-def test_of_eight_threads_exactly_one_inserts_an_id(server, is_sound):
+def test_exactly_one_of_eight_threads_inserts_an_id(server, is_sound):
     barrier = threading.Barrier(THREADS, timeout=60)
 
     def insert(number):
@@ -101,7 +101,7 @@ def test_tasks_share_one_pool(server, is_sound):
     assert is_sound()
 
 
-def test_of_fifty_tasks_exactly_one_inserts_an_id(server, is_sound):
+def test_exactly_one_of_fifty_tasks_inserts_an_id(server, is_sound):
     async def insert(number):
         try:
             await User.objects.acreate(f"of{number}", id="one")
@@ -134,7 +134,7 @@ def test_tasks_increment_without_losing_one(server, is_sound):
     assert is_sound()
 
 
-def test_cancelled_tasks_leave_whole_objects_and_a_clean_pool(server, is_sound):
+def test_cancelled_tasks_leave_complete_objects_and_a_clean_pool(server, is_sound):
     """A reply that nobody read must not answer the next question."""
 
     async def work():

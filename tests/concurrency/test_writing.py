@@ -19,7 +19,7 @@ MODELS = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("how", MODELS)
-def test_of_twenty_that_get_or_create_one_creates(server, together, is_sound, how):
+def test_one_of_twenty_get_or_create_calls_creates(server, together, is_sound, how):
     rounds = 300
     seen = together(20, jobs.get_or_create, rounds, how)
     for each in range(rounds):
@@ -31,7 +31,7 @@ def test_of_twenty_that_get_or_create_one_creates(server, together, is_sound, ho
 
 
 @pytest.mark.slow
-def test_of_twenty_that_update_or_create_one_creates_and_all_are_kept(
+def test_one_of_twenty_update_or_create_calls_creates_and_all_apply(
     server, together, is_sound
 ):
     rounds = 150
@@ -47,7 +47,7 @@ def test_of_twenty_that_update_or_create_one_creates_and_all_are_kept(
     assert is_sound()
 
 
-def test_what_is_deleted_meanwhile_is_made_anew_and_never_twice(
+def test_an_object_deleted_concurrently_is_created_again_once(
     server, together, is_sound
 ):
     together(20, jobs.get_or_create_or_delete, 200)
@@ -56,9 +56,7 @@ def test_what_is_deleted_meanwhile_is_made_anew_and_never_twice(
     assert is_sound()
 
 
-def test_an_update_never_reaches_what_does_not_match_any_more(
-    server, together, is_sound
-):
+def test_an_update_skips_objects_that_no_longer_match(server, together, is_sound):
     rounds = 150
     together(8, jobs.update_or_change, rounds)
     for each in range(rounds):
@@ -70,7 +68,7 @@ def test_an_update_never_reaches_what_does_not_match_any_more(
     assert is_sound()
 
 
-def test_no_addition_of_an_update_is_lost(server, together, is_sound):
+def test_concurrent_additions_by_update_are_kept(server, together, is_sound):
     Page.objects.bulk_create(Page(id=f"p{i}", n=0) for i in range(120))
     changed = together(8, jobs.add, 5)
     assert changed == [[120] * 5] * 8
@@ -78,7 +76,7 @@ def test_no_addition_of_an_update_is_lost(server, together, is_sound):
     assert is_sound()
 
 
-def test_an_update_reads_a_counter_as_it_is(server, together, is_sound):
+def test_an_update_reads_the_current_counter(server, together, is_sound):
     Page.objects.create(id="p", views=0)
     grown = sum(together(8, jobs.increment_beside, "p", 100))
     page = Page.objects.get("p")
@@ -87,7 +85,7 @@ def test_an_update_reads_a_counter_as_it_is(server, together, is_sound):
     assert is_sound()
 
 
-def test_each_object_is_updated_by_one(server, together, is_sound):
+def test_each_object_is_updated_by_one_process(server, together, is_sound):
     rounds, size = 30, 20
     made = [User(name=f"old{i}") for i in range(rounds) for _ in range(size)]
     User.objects.bulk_create(made)
@@ -99,13 +97,13 @@ def test_each_object_is_updated_by_one(server, together, is_sound):
     assert is_sound()
 
 
-def test_each_object_is_deleted_by_one(server, together, is_sound):
+def test_each_object_is_deleted_by_one_process(server, together, is_sound):
     User.objects.bulk_create(User("tag", n=i) for i in range(2000))
     assert sum(together(8, jobs.delete_all)) == 2000
     assert server.keys() == []
 
 
-def test_what_a_block_writes_is_seen_whole_or_not_at_all(server, together, is_sound):
+def test_a_transaction_is_visible_completely_or_not_at_all(server, together, is_sound):
     assert together(8, jobs.sign_pairs, 100) == [0] * 8
     (mark,) = {each.mark for each in Plain.objects.all()}
     assert Todo.objects.get("todo").tags == [f"mark {mark}"]
@@ -113,7 +111,7 @@ def test_what_a_block_writes_is_seen_whole_or_not_at_all(server, together, is_so
 
 
 @pytest.mark.slow
-def test_of_twenty_blocks_with_one_id_one_is_applied(server, together, is_sound):
+def test_one_of_twenty_transactions_with_one_id_is_applied(server, together, is_sound):
     rounds = 100
     won = together(20, jobs.insert_in_blocks, rounds)
     assert sorted(each for some in won for each in some) == list(range(rounds))
@@ -126,7 +124,7 @@ def test_of_twenty_blocks_with_one_id_one_is_applied(server, together, is_sound)
     assert is_sound()
 
 
-def test_unique_values_are_swapped_by_strict_blocks(server, together, is_sound):
+def test_strict_transactions_can_swap_unique_values(server, together, is_sound):
     City.objects.bulk_create([City(id="one", code="1"), City(id="two", code="2")])
     done = sum(together(8, jobs.swap_codes, 50))
     assert done > 0
@@ -136,7 +134,7 @@ def test_unique_values_are_swapped_by_strict_blocks(server, together, is_sound):
 
 
 @pytest.mark.slow
-def test_stale_blocks_lose_nothing_of_each_other(server, together, is_sound):
+def test_stale_transactions_keep_each_others_changes(server, together, is_sound):
     made = User.objects.bulk_create(User("start", n=i) for i in range(50))
     together(20, jobs.change_in_blocks, [each.id for each in made])
     for each in User.objects.all():
@@ -146,7 +144,7 @@ def test_stale_blocks_lose_nothing_of_each_other(server, together, is_sound):
 
 
 @pytest.mark.slow
-def test_bulk_upserts_of_the_same_values_make_each_once(server, together, is_sound):
+def test_concurrent_bulk_upserts_create_each_value_once(server, together, is_sound):
     rounds = 30
     together(8, jobs.bulk_upsert, rounds)
     assert City.objects.count() == rounds * 5
@@ -155,7 +153,7 @@ def test_bulk_upserts_of_the_same_values_make_each_once(server, together, is_sou
     assert is_sound()
 
 
-def test_bulk_inserts_that_ignore_conflicts_store_each_once(server, together, is_sound):
+def test_concurrent_bulk_inserts_store_each_object_once(server, together, is_sound):
     rounds = 50
     assert sum(together(8, jobs.bulk_ignore, rounds)) == rounds * 5
     assert City.objects.count() == rounds * 5

@@ -53,7 +53,7 @@ def tidy(server, connection):
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("tidy")
-def test_fifty_event_loops_leave_nothing_open(connection):
+def test_fifty_event_loops_leave_no_open_sockets(connection):
     async def main():
         return await asyncio.gather(*(connection.asend(PING) for _ in range(3)))
 
@@ -62,7 +62,7 @@ def test_fifty_event_loops_leave_nothing_open(connection):
 
 
 @pytest.mark.usefixtures("tidy")
-def test_a_loop_that_is_only_closed_leaves_nothing_open(connection):
+def test_a_closed_loop_leaves_no_open_sockets(connection):
     for _ in range(5):
         loop = asyncio.new_event_loop()
         loop.run_until_complete(connection.asend(PING))
@@ -72,7 +72,7 @@ def test_a_loop_that_is_only_closed_leaves_nothing_open(connection):
 
 
 @pytest.mark.usefixtures("tidy")
-def test_a_runner_and_async_to_sync_leave_nothing_open(connection):
+def test_a_runner_and_async_to_sync_leave_no_open_sockets(connection):
     with asyncio.Runner() as runner:
         runner.run(connection.asend(PING))
         runner.run(connection.asend(PING))
@@ -81,7 +81,7 @@ def test_a_runner_and_async_to_sync_leave_nothing_open(connection):
 
 
 @pytest.mark.usefixtures("tidy")
-def test_a_failing_main_leaves_nothing_open(connection):
+def test_a_failing_main_leaves_no_open_sockets(connection):
     async def main():
         await connection.asend(PING)
         raise LookupError
@@ -91,7 +91,7 @@ def test_a_failing_main_leaves_nothing_open(connection):
 
 
 @pytest.mark.usefixtures("tidy")
-def test_a_running_loop_refuses_to_close_and_goes_on(connection):
+def test_a_running_loop_refuses_to_close_and_keeps_working(connection):
     async def main():
         await connection.asend(PING)
         with pytest.raises(RuntimeError):
@@ -101,7 +101,7 @@ def test_a_running_loop_refuses_to_close_and_goes_on(connection):
     assert asyncio.run(main()) == [b"PONG"]
 
 
-def test_a_closed_loop_is_not_kept(connection):
+def test_a_closed_loop_is_not_kept_in_memory(connection):
     loop = asyncio.new_event_loop()
     loop.run_until_complete(connection.asend(PING))
     loop.close()
@@ -157,7 +157,7 @@ def test_tasks_wait_for_a_connection(configure, server):
     assert asyncio.run(main()) == ([[b"PONG"]] * 100, 2)
 
 
-def test_no_free_connection_in_time_is_an_error_that_names_the_alias(configure, server):
+def test_a_timeout_waiting_for_a_connection_names_the_alias(configure, server):
     connection = configure(
         LOCATION=server.unix_url, OPTIONS={"max_connections": 1, "timeout": 0.01}
     )
@@ -176,7 +176,7 @@ def test_no_free_connection_in_time_is_an_error_that_names_the_alias(configure, 
 
 
 @pytest.mark.usefixtures("tidy")
-def test_cancelled_tasks_lose_no_connection_and_leave_no_reply(configure, server):
+def test_cancelled_tasks_leave_neither_lost_connections_nor_replies(configure, server):
     """Each is cancelled at another step, some twice; echoes tell replies apart."""
     connection = configure(LOCATION=server.unix_url, OPTIONS={"max_connections": 2})
 
@@ -232,7 +232,7 @@ def test_a_changed_setting_is_used_by_a_running_loop(configure, connection, serv
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="This system does not fork.")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.parametrize("is_same_loop", [False, True])
-def test_a_child_makes_connections_of_its_own(connection, is_same_loop):
+def test_a_forked_child_opens_its_own_connections(connection, is_same_loop):
     identity = [Operation("CLIENT ID", keys=())]
     loop = asyncio.new_event_loop()
     (parents,) = loop.run_until_complete(connection.asend(identity))
@@ -250,7 +250,7 @@ def test_a_child_makes_connections_of_its_own(connection, is_same_loop):
     loop.close()
 
 
-def test_outside_a_loop_there_is_no_async_client(connection):
+def test_the_async_client_needs_a_running_loop(connection):
     with pytest.raises(RuntimeError, match="no running event loop"):
         _ = connection.aclient
 
@@ -266,7 +266,7 @@ class WithoutSocket:
 
 
 @pytest.mark.parametrize("sock", [None, object()])
-def test_a_transport_without_a_socket_has_no_news(sock):
+def test_a_transport_without_a_socket_is_not_readable(sock):
     writer = types.SimpleNamespace(transport=WithoutSocket(sock))
     assert not async_pools._is_readable(types.SimpleNamespace(_writer=writer))
 
@@ -278,12 +278,12 @@ class Closed:
         return -1
 
 
-def test_a_closed_socket_may_have_news():
+def test_a_closed_socket_counts_as_readable():
     writer = types.SimpleNamespace(transport=WithoutSocket(Closed()))
     assert async_pools._is_readable(types.SimpleNamespace(_writer=writer))
 
 
-def test_without_poll_the_loop_is_asked(monkeypatch):
+def test_without_poll_the_loop_is_checked(monkeypatch):
     """Windows has none, and gevent and eventlet take it away."""
     monkeypatch.delattr("select.poll")
     with socket.socket() as sock:
@@ -291,7 +291,7 @@ def test_without_poll_the_loop_is_asked(monkeypatch):
         assert async_pools._is_readable(types.SimpleNamespace(_writer=writer))
 
 
-def test_a_connection_that_is_not_connected_has_no_news():
+def test_a_connection_that_is_not_connected_is_not_readable():
     assert not async_pools._is_readable(types.SimpleNamespace(_writer=None))
 
 
@@ -309,7 +309,7 @@ def test_a_connection_whose_transport_was_closed_is_replaced(connection):
 
 
 @pytest.mark.usefixtures("tidy")
-def test_a_cancelled_connect_leaves_no_half_connected_one(configure, server):
+def test_a_cancelled_connect_leaves_no_half_open_connection(configure, server):
     """Cancelled at each step in turn, before a database is selected, say."""
     connection = configure(LOCATION=f"{server.tcp_url[:-1]}3", OPTIONS={"protocol": 3})
     server.client(db=3).set("test:k", "three")

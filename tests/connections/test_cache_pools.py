@@ -56,7 +56,7 @@ def _forget_pools():
 
 @pytest.mark.parametrize("backend", [CORE, DJANGO_REDIS])
 @pytest.mark.parametrize("protocol", [None, 2, 3])
-def test_a_cache_of_either_kind_carries_both_colours(ask, borrow, backend, protocol):
+def test_a_cache_of_either_kind_works_sync_and_async(ask, borrow, backend, protocol):
     options = {} if protocol is None else {"protocol": protocol}
     if backend == DJANGO_REDIS:
         options = {"CONNECTION_POOL_KWARGS": options}
@@ -84,13 +84,13 @@ def test_the_pool_of_django_redis_is_shared(borrow):
     assert theirs._available_connections[0].is_connected
 
 
-def test_twenty_threads_that_ask_first_share_the_pool_of_django_redis(borrow):
+def test_twenty_threads_that_start_together_share_the_pool_of_django_redis(borrow):
     borrow(DJANGO_REDIS)
     found = in_threads(20, lambda: connections["default"].endpoint.shared_pool)
     assert len(set(map(id, found))) == 1
 
 
-def test_djangos_own_cache_gives_its_arguments_and_not_its_pool(
+def test_djangos_own_cache_shares_its_arguments_and_not_its_pool(
     configure, start_server
 ):
     """It has a pool for each thread and request; twenty requests are twenty pools."""
@@ -119,7 +119,7 @@ def test_the_limit_of_the_cache_is_kept(borrow):
     assert borrow(CORE).endpoint.max_connections == 50
 
 
-def test_async_requests_share_one_pool_made_of_the_same_arguments(borrow):
+def test_async_requests_share_one_pool_with_the_same_arguments(borrow):
     connection = borrow(DJANGO_REDIS)
 
     async def request():
@@ -203,7 +203,7 @@ def test_a_cache_whose_backend_is_not_installed_is_named(configure):
     assert "Install it, or correct CACHES['shop']." in str(caught.value)
 
 
-def test_a_cache_over_fakeredis_works_in_both_colours(ask, configure):
+def test_a_cache_over_fakeredis_works_sync_and_async(ask, configure):
     cache = {
         "BACKEND": CORE,
         "LOCATION": "redis://ormist-fake:6379/0",
@@ -219,7 +219,7 @@ def _fake_class():
     return fakeredis.FakeRedisConnection
 
 
-def test_a_failure_names_the_cache_and_no_password(configure):
+def test_an_error_names_the_cache_and_hides_the_password(configure):
     cache = {"BACKEND": DJANGO_REDIS, "LOCATION": "redis://u:s3cret@127.0.0.1:1/2"}
     connection = configure(caches={"shop": cache}, CACHE="shop")
     with pytest.raises(Exception, match="refused") as caught:

@@ -38,7 +38,7 @@ def test_every_key_is_read(settings):
     assert dict(c.options) == {"socket_timeout": 3}
 
 
-def test_in_tests_an_alias_is_what_test_says(settings):
+def test_in_tests_the_key_test_overrides_the_alias(settings):
     test = {"LOCATION": "unix:///test", "OPTIONS": {"db": 3}, "KEY_PREFIX": "t"}
     options = {"password": "x"}
     settings.ORMIST = {
@@ -92,7 +92,7 @@ def test_in_tests_an_alias_is_what_test_says(settings):
         ),
     ],
 )
-def test_a_wrong_entry_is_named_with_its_fix(settings, entry, named):
+def test_an_invalid_entry_is_named_with_a_fix(settings, entry, named):
     settings.ORMIST = {"shop": entry}
     with pytest.raises(ImproperlyConfigured) as caught:
         conf.read("shop")
@@ -100,18 +100,18 @@ def test_a_wrong_entry_is_named_with_its_fix(settings, entry, named):
         assert words in str(caught.value)
 
 
-def test_a_wrong_setting_is_named(settings):
+def test_an_invalid_setting_is_named(settings):
     settings.ORMIST = "redis://localhost"
     with pytest.raises(DjangoImproperlyConfigured, match="ORMIST is a str"):
         conf.setting()
 
 
-def test_a_wrong_alias_leaves_the_others_usable(settings):
+def test_an_invalid_alias_does_not_affect_the_others(settings):
     settings.ORMIST = {"good": {"LOCATION": REDIS}, "bad": {}}
     assert conf.read("good").location == REDIS
 
 
-def test_no_password_in_the_repr_of_an_alias():
+def test_the_repr_of_an_alias_hides_the_password():
     alias = conf.Alias("a", location="redis://:secret@h", options={"password": "p4ss"})
     assert "secret" not in repr(alias)
     assert "p4ss" not in repr(alias)
@@ -130,7 +130,7 @@ def test_no_password_in_the_repr_of_an_alias():
         ("SOCKET_TIMEOUT", "Did you mean 'socket_timeout'?"),
     ],
 )
-def test_an_option_of_another_library_says_what_to_write(settings, option, words):
+def test_an_option_of_another_library_suggests_ours(settings, option, words):
     options = {option: True}
     settings.ORMIST = {"default": {"LOCATION": "unix:///x", "OPTIONS": options}}
     with pytest.raises(ImproperlyConfigured, match=words) as caught:

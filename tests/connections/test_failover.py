@@ -92,7 +92,7 @@ def test_writes_and_reads_go_to_the_new_primary(ask, name, settings, using):
         client.flushall()
 
 
-def test_every_idle_connection_goes_to_the_new_primary(name, settings):
+def test_idle_connections_are_replaced_after_a_failover(name, settings):
     settings.ORMIST = own(name.proxy.url)["ORMIST"]
     connection = connections["default"]
     pool = connection.client.connection_pool
@@ -109,7 +109,7 @@ def test_every_idle_connection_goes_to_the_new_primary(name, settings):
         assert client.keys("*:o:one")
 
 
-def test_a_replica_that_stays_one_refuses_by_its_own_name(ask, name, settings):
+def test_a_write_to_a_permanent_replica_raises_its_error(ask, name, settings):
     """Its text has been typed as redis-py types it, whatever a script makes of it."""
     settings.ORMIST = own(name.new.unix_url)["ORMIST"]
     with pytest.raises(redis.ReadOnlyError) as caught:
@@ -118,9 +118,7 @@ def test_a_replica_that_stays_one_refuses_by_its_own_name(ask, name, settings):
     assert ask(Note.objects.find("a").list) == []
 
 
-def test_a_replica_without_its_primary_refuses_and_the_next_server_serves(
-    ask, name, settings
-):
+def test_after_masterdown_the_next_server_is_used(ask, name, settings):
     settings.ORMIST = own(name.proxy.url)["ORMIST"]
     name.proxy.target = name.new.socket_path
     assert ask(Note.objects.all().count) == 0
@@ -150,7 +148,7 @@ READ, WRITE = Operation("GET", (b"k",)), Operation("INCR", (b"k",), is_write=Tru
         ([WRITE, WRITE], [redis.exceptions.MasterDownError(""), 2], [0]),
     ],
 )
-def test_what_was_refused_is_sent_again_and_the_reads_beside_it(
+def test_refused_writes_are_sent_again_with_the_reads_of_their_batch(
     operations, replies, again
 ):
     assert positions_to_repeat(operations, replies) == again
@@ -180,5 +178,5 @@ def test_what_was_refused_is_sent_again_and_the_reads_beside_it(
         ("READONLYNESS is no code", redis.ResponseError),
     ],
 )
-def test_an_error_of_a_script_is_typed_as_that_of_a_command(text, kind):
+def test_an_error_inside_a_script_has_the_type_of_a_command_error(text, kind):
     assert type(unwrap_error(redis.ResponseError(text))) is kind

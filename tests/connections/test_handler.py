@@ -35,26 +35,26 @@ def run(code, **environment):
 @pytest.mark.parametrize(
     "family", [OrmistError, ConnectionDoesNotExist, DjangoImproperlyConfigured]
 )
-def test_an_unknown_alias_is_named_with_the_mend(configure, family):
+def test_an_unknown_alias_is_named_with_a_fix(configure, family):
     configure(LOCATION="fakeredis://")
     with pytest.raises(family, match=r"'other'.*Add it to settings\.ORMIST"):
         connections["other"]
 
 
-def test_a_wrong_alias_fails_at_its_own_first_use(settings):
+def test_an_invalid_alias_fails_at_its_first_use(settings):
     settings.ORMIST = {"default": {"LOCATION": "fakeredis://"}, "bad": {}}
     assert connections["default"].send(PING) == [b"PONG"]
     with pytest.raises(DjangoImproperlyConfigured, match="'bad'"):
         connections["bad"]
 
 
-def test_a_handler_takes_settings_of_its_own():
+def test_a_handler_accepts_its_own_settings():
     handler = ConnectionHandler({"x": {"LOCATION": "fakeredis://"}})
     assert handler["x"].send(PING) == [b"PONG"]
     assert list(handler) == ["x"]
 
 
-def test_importing_reads_no_setting_and_connects_no_signal():
+def test_importing_does_not_read_settings_or_connect_signals():
     said = run(
         """
         from django.core.signals import setting_changed
@@ -100,7 +100,7 @@ def test_without_the_app_installed_it_works_and_follows_settings():
     assert said.split() == ["[b'PONG']", "fakeredis://b", "fakeredis://"]
 
 
-def test_fakeredis_that_is_not_installed_is_said():
+def test_a_missing_fakeredis_is_reported():
     said = run(
         """
         import sys

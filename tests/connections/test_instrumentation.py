@@ -23,7 +23,7 @@ def log(caplog):
     return caplog
 
 
-def test_one_record_a_trip_says_what_and_how_long(server, ask, log):
+def test_each_round_trip_logs_its_operations_and_duration(server, ask, log):
     todo = ask(Todo.objects.create, "x", "y")
     ask(todo.save)
     record = log.records[-1]
@@ -38,14 +38,14 @@ def test_one_record_a_trip_says_what_and_how_long(server, ask, log):
     assert len(log.records) >= 2
 
 
-def test_no_value_and_no_id_is_logged(server, log):
+def test_values_and_ids_are_not_logged(server, log):
     Todo.objects.create("secret-tag", id="secret-id", text="secret-text")
     Todo.objects.find("secret-tag").list()
     assert log.records
     assert "secret" not in log.text
 
 
-def test_nothing_is_told_where_nobody_looks(server, monkeypatch):
+def test_without_listeners_nothing_is_recorded(server, monkeypatch):
     monkeypatch.setattr(instrumentation_module, "_timed", None)  # nobody may call it
     monkeypatch.delitem(sys.modules, "opentelemetry.trace", raising=False)
     logging.getLogger(LOGGER).setLevel(logging.INFO)
@@ -55,7 +55,7 @@ def test_nothing_is_told_where_nobody_looks(server, monkeypatch):
         logging.getLogger(LOGGER).setLevel(logging.NOTSET)
 
 
-def test_a_watcher_sees_the_trips_of_its_own_context_alone(server):
+def test_a_listener_sees_only_the_round_trips_of_its_context(server):
     mine, theirs = [], []
 
     async def work(seen, tag, number):
@@ -71,7 +71,7 @@ def test_a_watcher_sees_the_trips_of_its_own_context_alone(server):
     assert len([trip for trip in theirs if not trip.is_first_load]) == 3
 
 
-def test_a_trip_that_fails_is_told_with_its_error(settings):
+def test_a_failed_round_trip_is_reported_with_its_error(settings):
     settings.ORMIST = {"default": {"LOCATION": "redis://127.0.0.1:1/0"}}
     seen = []
     with (
@@ -82,7 +82,7 @@ def test_a_trip_that_fails_is_told_with_its_error(settings):
     assert [trip.error for trip in seen] == [error.value]
 
 
-def test_names_are_counted_in_short(server):
+def test_repeated_names_are_abbreviated_with_a_count(server):
     seen = []
 
     def flow():
@@ -114,7 +114,7 @@ def spans():
 
 
 @pytest.mark.parametrize("is_async", [False, True])
-def test_a_trip_is_a_span_below_the_current_one(server, is_async, spans):
+def test_a_round_trip_is_a_child_of_the_current_span(server, is_async, spans):
     from opentelemetry import trace
 
     todo = Todo.objects.create("x")
@@ -132,7 +132,7 @@ def test_a_trip_is_a_span_below_the_current_one(server, is_async, spans):
     assert trip.attributes["ormist.alias"] == "default"
 
 
-def test_a_failed_trip_is_a_span_with_an_error(settings, spans):
+def test_a_failed_round_trip_is_a_span_with_an_error(settings, spans):
     settings.ORMIST = {"default": {"LOCATION": "redis://u:secret@127.0.0.1:1/0"}}
     with pytest.raises(redis.ConnectionError):
         Todo.objects.count()
@@ -144,7 +144,7 @@ def test_a_failed_trip_is_a_span_with_an_error(settings, spans):
     assert span.events[0].name == "exception"
 
 
-def test_a_span_of_a_unix_socket_has_its_path_and_no_port(settings, spans):
+def test_a_span_of_a_unix_socket_has_a_path_and_no_port(settings, spans):
     settings.ORMIST = {"default": {"LOCATION": "unix:///nowhere/s.sock?db=2"}}
     with pytest.raises(redis.ConnectionError):
         Todo.objects.count()
@@ -160,7 +160,7 @@ def test_spans_can_be_turned_off(server, spans, monkeypatch):
     assert spans.get_finished_spans() == ()
 
 
-def test_instrumentation_of_redis_py_alone_sees_nothing_of_us(server, spans):
+def test_the_instrumentation_of_redis_py_does_not_see_our_commands(server, spans):
     """Why we make spans ourselves, and why nothing is counted twice."""
     instrumentation = pytest.importorskip("opentelemetry.instrumentation.redis")
     instrumentor = instrumentation.RedisInstrumentor()

@@ -184,7 +184,7 @@ def interrupted_once(call, within):
         signal.setitimer(signal.ITIMER_REAL, HANGS)
 
 
-def test_saves_that_an_alarm_interrupts_harm_no_later_save(configure, real):
+def test_saves_interrupted_by_an_alarm_harm_no_later_save(configure, real):
     configure(
         LOCATION=real.tcp_url,
         KEY_PREFIX="interrupts",
@@ -214,7 +214,7 @@ def test_saves_that_an_alarm_interrupts_harm_no_later_save(configure, real):
     assert ends == {0: RUNS}
 
 
-def test_threads_that_an_exception_is_sent_to_harm_no_later_call(configure, real):
+def test_an_exception_sent_to_a_thread_harms_no_later_call(configure, real):
     """PyThreadState_SetAsyncExc, by which job runners end a thread's work."""
     connection = configure(
         LOCATION=real.unix_url, OPTIONS={"max_connections": 1, "timeout": 5}
@@ -245,7 +245,7 @@ def test_threads_that_an_exception_is_sent_to_harm_no_later_call(configure, real
 # ---------------------------------------------------------------- what is packed
 
 
-def test_the_packer_is_given_bytes_alone(configure, real, monkeypatch):
+def test_the_packer_gets_only_bytes(configure, real, monkeypatch):
     """hiredis crashes if a handler raises while it makes the text of an int."""
     given = []
 

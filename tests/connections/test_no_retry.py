@@ -66,7 +66,7 @@ def test_a_write_arrives_once(ask, connection, breaking):
     assert "ORMIST alias 'default'" in caught.value.__notes__[0]
 
 
-def test_reads_beside_a_write_arrive_once(ask, connection, breaking):
+def test_reads_in_a_batch_with_a_write_arrive_once(ask, connection, breaking):
     with pytest.raises(redis.ConnectionError):
         ask(connection.send, [READ, WRITE, READ])
     assert breaking.arrived.count((b"INCR", b"k")) == 1
@@ -105,7 +105,9 @@ def test_a_write_of_the_async_client_arrives_once(connection, breaking):
     assert breaking.arrived == [(b"INCRBY", b"k", b"1")]
 
 
-def test_a_lent_connection_goes_back_with_its_own_policy(configure, breaking):
+def test_a_borrowed_connection_is_returned_with_its_own_retry_policy(
+    configure, breaking
+):
     connection = django_redis(configure, breaking.url)
     with pytest.raises(redis.ConnectionError):
         connection.client.incr("k")

@@ -37,7 +37,7 @@ def in_threads(count, work):
     return results
 
 
-def test_twenty_threads_that_ask_first_share_one_pool(configure, real):
+def test_twenty_threads_that_start_together_share_one_pool(configure, real):
     configure(LOCATION=real.unix_url)
     found = in_threads(20, lambda: connections["default"].client.connection_pool)
     assert len(set(map(id, found))) == 1
@@ -68,7 +68,7 @@ def test_threads_wait_for_a_connection_and_none_is_lost(configure, start_server)
     assert sockets(server) <= 2
 
 
-def test_no_free_connection_in_time_is_an_error_that_names_the_alias(configure, real):
+def test_a_timeout_waiting_for_a_connection_names_the_alias(configure, real):
     connection = configure(
         LOCATION=real.unix_url, OPTIONS={"max_connections": 1, "timeout": 0.01}
     )
@@ -83,7 +83,7 @@ def test_no_free_connection_in_time_is_an_error_that_names_the_alias(configure, 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="This system does not fork.")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # fork beside threads, 3.12
-def test_a_child_makes_connections_of_its_own(configure, real):
+def test_a_forked_child_opens_its_own_connections(configure, real):
     connection = configure(LOCATION=real.unix_url)
     identity = [Operation("CLIENT ID", keys=())]
     (parents,) = connection.send(identity)
@@ -104,7 +104,7 @@ def test_a_child_makes_connections_of_its_own(configure, real):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="This system does not fork.")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_the_lock_is_free_in_a_child_whose_parent_held_it_elsewhere(configure, real):
+def test_the_lock_is_free_in_a_forked_child(configure, real):
     connection = configure(LOCATION=real.unix_url)
     connection.send(PING)
     held, done = threading.Event(), threading.Event()
@@ -138,7 +138,7 @@ def test_close_ends_the_idle_connections_and_the_next_use_connects(
     assert connection.send(PING) == [b"PONG"]
 
 
-def test_close_leaves_a_connection_that_is_in_use(configure, real):
+def test_close_keeps_a_connection_that_is_in_use(configure, real):
     connection = configure(LOCATION=real.unix_url)
     pool = connection.client.connection_pool
     used = pool.get_connection()

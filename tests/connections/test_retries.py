@@ -63,7 +63,7 @@ def test_a_write_is_sent_when_the_second_attempt_to_connect_succeeds(
 
 
 @pytest.mark.servers("valkey91")
-def test_connecting_is_tried_twice_and_no_more(ask, server, proxy, configure):
+def test_connecting_is_tried_exactly_twice(ask, server, proxy, configure):
     connection = configure(LOCATION=proxy.url)
     proxy.refuse()
     with pytest.raises(redis.ConnectionError) as caught:
@@ -75,9 +75,7 @@ def test_connecting_is_tried_twice_and_no_more(ask, server, proxy, configure):
 
 @pytest.mark.servers("valkey91")
 @pytest.mark.parametrize("ends", ["cut", "lost"])
-def test_a_write_is_sent_after_a_check_of_health_that_failed(
-    ask, server, proxy, use, ends
-):
+def test_a_write_is_sent_after_a_failed_health_check(ask, server, proxy, use, ends):
     """A NAT or a load balancer has forgotten the connection, and tells nobody."""
     options = {"socket_timeout": 0.3} if ends == "lost" else {}
     connection = use(proxy.url, health_check_interval=1, **options)
@@ -99,7 +97,7 @@ def test_a_write_is_sent_after_a_check_of_health_that_failed(
 @pytest.mark.parametrize("kind", ["valkey91", "redis82", "redis70", "redis62"])
 @pytest.mark.parametrize("size", [SMALL, LARGE])
 @pytest.mark.parametrize("address", ["unix_url", "tcp_url"])
-def test_without_its_password_a_server_asks_for_it(
+def test_a_missing_password_is_an_authentication_error(
     ask, start_server, configure, kind, size, address
 ):
     """Redis up to 7.0 calls a long request a protocol error, and hangs up."""
@@ -135,7 +133,7 @@ class Unauthenticated(BreakingServer):
 
 
 @pytest.mark.parametrize("is_heard", [True, False])
-def test_a_request_of_many_words_without_the_password_asks_for_it(
+def test_a_long_request_without_the_password_is_an_authentication_error(
     ask, configure, is_heard
 ):
     with Unauthenticated() as server:
@@ -148,7 +146,7 @@ def test_a_request_of_many_words_without_the_password_asks_for_it(
     assert "ORMIST alias 'default'" in caught.value.__notes__[0]
 
 
-def test_an_error_that_a_server_replied_names_the_alias(ask, start_server, configure):
+def test_an_error_reply_names_the_alias(ask, start_server, configure):
     server = start_server("valkey91", "--maxmemory", "1mb")
     configure(LOCATION=server.unix_url)
     with pytest.raises(redis.OutOfMemoryError) as caught:
@@ -171,7 +169,7 @@ def cluster_node(start_server):
     )
 
 
-def test_a_node_that_has_not_the_keys_says_that_it_is_of_a_cluster(
+def test_a_node_without_the_keys_is_reported_as_a_cluster_node(
     ask, start_server, configure
 ):
     one, two = cluster_node(start_server), cluster_node(start_server)
@@ -199,7 +197,7 @@ def test_a_node_that_has_not_the_keys_says_that_it_is_of_a_cluster(
     assert ask(Cart.objects.create, "a").tags == ["a"]
 
 
-def test_a_node_without_slots_says_that_it_is_of_a_cluster(start_server, configure):
+def test_a_node_without_slots_is_reported_as_a_cluster_node(start_server, configure):
     configure(LOCATION=cluster_node(start_server).unix_url)
     with pytest.raises(ormist.NotSupportedError, match="CLUSTERDOWN"):
         Cart.objects.create("a")

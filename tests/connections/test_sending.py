@@ -29,7 +29,7 @@ def test_replies_come_in_order(server, ask, key):
     ]
 
 
-def test_several_operations_are_one_trip(server, ask, key, trips):
+def test_several_operations_take_one_round_trip(server, ask, key, trips):
     send = connections["default"].send
     with trips() as counted:
         ask(send, [op("SET", key, b"x" * 100_000), op("GET", key), op("PING")])
@@ -37,13 +37,13 @@ def test_several_operations_are_one_trip(server, ask, key, trips):
     assert [words[0] for words in counted.commands] == [b"SET", b"GET", b"PING"]
 
 
-def test_nothing_to_send_is_no_trip(server, ask, trips):
+def test_an_empty_batch_takes_no_round_trip(server, ask, trips):
     with trips() as counted:
         assert ask(connections["default"].send, []) == []
     assert counted.count == 0
 
 
-def test_an_error_stands_in_its_place(server, ask, key):
+def test_an_error_is_returned_in_its_place(server, ask, key):
     replies = ask(
         connections["default"].send,
         [
@@ -59,7 +59,7 @@ def test_an_error_stands_in_its_place(server, ask, key):
     assert replies[3] == b"v"
 
 
-def test_the_connection_is_sound_after_an_error(server, ask, key):
+def test_the_connection_works_after_an_error(server, ask, key):
     for _ in range(3):
         (reply,) = ask(connections["default"].send, [op("NOSUCHCOMMAND")])
         assert isinstance(reply, ResponseError)
@@ -88,12 +88,12 @@ def test_replies_have_the_shapes_of_resp2(server, ask, key):
     assert types == [1, b"x", None, [2], b"S"]
 
 
-def test_a_command_of_two_words_is_split(server, ask):
+def test_a_two_word_command_is_split(server, ask):
     (sha,) = ask(connections["default"].send, [op("SCRIPT LOAD", b"return 1")])
     assert ask(connections["default"].send, [op("EVALSHA", sha, 0)]) == [1]
 
 
-def test_words_are_bytes_text_or_numbers(server, ask, key):
+def test_arguments_are_bytes_text_or_numbers(server, ask, key):
     values = [b"\0\r\n", "äß\U0001f600", -(2**63), ""]
     echoes = ask(connections["default"].send, [op("ECHO", value) for value in values])
     assert echoes == [b"\0\r\n", "äß\U0001f600".encode(), b"-9223372036854775808", b""]
@@ -127,14 +127,14 @@ def test_a_write_is_not_repeated_after_a_broken_connection(server, ask, proxy, k
     assert ask(send, [op("INCR", key, is_write=True)]) == [2]
 
 
-def test_a_connection_that_was_cut_while_idle_is_replaced(server, ask, proxy, key):
+def test_a_connection_that_broke_while_idle_is_replaced(server, ask, proxy, key):
     send = connections["default"].send
     ask(send, [op("PING")])
     proxy.cut()
     assert ask(send, [op("INCR", key, is_write=True)]) == [1]
 
 
-def test_a_reply_that_was_not_read_meets_no_other_command(ask, configure, monkeypatch):
+def test_an_unread_reply_is_not_taken_for_the_next_command(ask, configure, monkeypatch):
     """Ctrl-C, say, between a command and its reply, which comes only later."""
 
     def interrupted(connection):
@@ -152,7 +152,7 @@ def test_a_reply_that_was_not_read_meets_no_other_command(ask, configure, monkey
         connection.close()
 
 
-def test_a_failure_names_the_alias_and_no_password(ask, configure):
+def test_an_error_names_the_alias_and_hides_the_password(ask, configure):
     connection = configure(LOCATION="redis://user:s3cret@127.0.0.1:1/4")
     with pytest.raises(redis.ConnectionError) as caught:
         ask(connection.send, [op("PING")])
@@ -160,7 +160,7 @@ def test_a_failure_names_the_alias_and_no_password(ask, configure):
     assert "s3cret" not in str(caught.value)
 
 
-def test_a_wrong_password_is_said_at_once(start_server, ask, configure):
+def test_a_wrong_password_is_reported_at_once(start_server, ask, configure):
     server = start_server("valkey91", "--requirepass", "right")
     connection = configure(LOCATION=server.unix_url, OPTIONS={"password": "wr0ng"})
     with pytest.raises(redis.AuthenticationError) as caught:

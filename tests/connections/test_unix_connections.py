@@ -23,7 +23,7 @@ def asked(monkeypatch, real):
     return folders
 
 
-def test_the_first_command_asks_for_the_server(ask, configure, asked):
+def test_the_first_command_starts_the_server(ask, configure, asked):
     connection = configure(LOCATION="embedded:///a%20folder/x?db=3")
     assert connection.endpoint.safe_url == "embedded:///a folder/x"
     assert asked == []
@@ -38,7 +38,7 @@ def test_a_folder_may_be_relative(ask, configure, asked):
     assert asked == ["some/folder"]
 
 
-def test_a_new_connection_asks_again(configure, asked):
+def test_a_new_connection_starts_the_server_again(configure, asked):
     connection = configure(LOCATION="embedded:///x", OPTIONS={"protocol": 3})
     connection.send(PING)
     connection.send(PING)
@@ -47,7 +47,7 @@ def test_a_new_connection_asks_again(configure, asked):
     assert asked == ["/x", "/x"]
 
 
-def test_what_must_be_mended_is_said_in_both_colours(ask, configure, monkeypatch):
+def test_sync_and_async_errors_suggest_a_fix(ask, configure, monkeypatch):
     def server_url(folder):
         raise ImproperlyConfigured("The folder belongs to another user.")
 
@@ -65,7 +65,7 @@ def test_a_real_embedded_server_answers(ask, configure, monkeypatch, tmp_path):
 
 
 @pytest.mark.servers("valkey91")
-def test_an_async_connection_shakes_hands_once(server, proxy, ask, configure):
+def test_an_async_connection_does_one_handshake(server, proxy, ask, configure):
     configure(LOCATION=proxy.url, OPTIONS={"client_name": "once"})
     with proxy.counting() as counted:
         ask(connections["default"].send, PING)

@@ -52,7 +52,7 @@ def test_a_url_names_host_and_port_or_a_path(location, address):
     assert endpoint(location).address == address
 
 
-def test_user_and_password_stand_in_the_url_or_in_options():
+def test_user_and_password_may_be_in_the_url_or_in_options():
     for found in (
         endpoint("redis://us%40er:p%2Fss@h"),
         endpoint("redis://h", username="us@er", password="p/ss"),
@@ -95,7 +95,7 @@ def test_protocol_is_2_unless_given():
         ("fakeredis://x/y", ["'/y'"]),
     ],
 )
-def test_a_wrong_location_is_named_with_its_mend(location, named):
+def test_an_invalid_location_is_named_with_a_fix(location, named):
     with pytest.raises(ImproperlyConfigured) as caught:
         endpoint(location)
     for words in ["shop", *named]:
@@ -129,7 +129,7 @@ def test_a_wrong_location_is_named_with_its_mend(location, named):
         "fakeredis://SECRET:SECRET@x/y",
     ],
 )
-def test_nothing_of_user_and_password_is_shown(location):
+def test_user_and_password_are_never_shown(location):
     with pytest.raises(ImproperlyConfigured) as caught:
         endpoint(location)
     shown = "".join(traceback.format_exception(caught.value)[-1:])
@@ -147,13 +147,13 @@ def test_nothing_of_user_and_password_is_shown(location):
         "fakeredis://SECRET:SECRET@x/1",
     ],
 )
-def test_a_place_has_neither_user_nor_password(location):
+def test_the_displayed_url_hides_user_and_password(location):
     found = endpoint(location)
     for text in (found.safe_url, repr(found), str(found.address)):
         assert "SEC" not in text
 
 
-def test_a_path_of_a_socket_may_have_any_sign():
+def test_a_socket_path_may_contain_any_character():
     assert endpoint("unix:///a@b/s.sock").arguments["path"] == "/a@b/s.sock"
 
 
@@ -173,14 +173,14 @@ def test_a_path_of_a_socket_may_have_any_sign():
         ({"himport_registry": 1}, ["'himport_registry'"]),
     ],
 )
-def test_a_wrong_option_is_named_with_the_alias(options, named):
+def test_an_invalid_option_is_named_with_the_alias(options, named):
     with pytest.raises(ImproperlyConfigured) as caught:
         endpoint("redis://h", **options)
     for words in ["shop", *named]:
         assert words in str(caught.value)
 
 
-def test_equal_options_share_a_pool_and_others_do_not():
+def test_only_equal_options_share_a_pool():
     first = endpoint("redis://h/1", socket_timeout=3, socket_keepalive_options={1: 2})
     again = endpoint("redis://h/1", socket_keepalive_options={1: 2}, socket_timeout=3)
     assert first.key == again.key
@@ -193,14 +193,14 @@ def test_equal_options_share_a_pool_and_others_do_not():
         assert other.key != first.key
 
 
-def test_an_option_that_async_cannot_keep_is_an_error_only_there():
+def test_an_option_without_async_support_fails_only_in_async_code():
     found = endpoint("rediss://h", ssl_validate_ocsp=True)
     with pytest.raises(ImproperlyConfigured, match="ssl_validate_ocsp"):
         found.async_arguments()
     assert "ssl_validate_ocsp" not in endpoint("rediss://h").async_arguments()
 
 
-def test_fake_servers_are_one_a_name():
+def test_each_name_has_its_own_fake_server():
     assert (
         endpoint("fakeredis://a/1").arguments["server"]
         is endpoint("fakeredis://a").arguments["server"]

@@ -45,7 +45,7 @@ def content(client, response):
     ).json()["content"]
 
 
-def test_the_panel_shows_each_trip_of_the_request(site, client):
+def test_the_panel_shows_each_round_trip_of_the_request(site, client):
     response = client.get("/page/")
     assert "3 round trips in " in response.content.decode()
     shown = content(client, response)
@@ -57,12 +57,12 @@ def test_the_panel_shows_each_trip_of_the_request(site, client):
     assert "t:<b>" not in shown
 
 
-def test_the_panel_shows_the_trips_of_an_async_view(site, async_client):
+def test_the_panel_shows_the_round_trips_of_an_async_view(site, async_client):
     response = asyncio.run(async_client.get("/apage/"))
     assert "1 round trip in " in response.content.decode()
 
 
-def test_a_folder_beside_the_package_is_of_the_project():
+def test_a_folder_next_to_the_package_belongs_to_the_project():
     ours = str(Path(django_ormist.__file__).parent)
     source = "def ask(): return caller()"
     for folder, shown in ((f"{ours}_site", True), (f"{ours}/models", False)):
@@ -71,14 +71,14 @@ def test_a_folder_beside_the_package_is_of_the_project():
         assert names["ask"]().startswith(f"{folder}/views.py") == shown
 
 
-def test_nothing_is_watched_after_the_request(site, client):
+def test_listening_ends_with_the_request(site, client):
     from django_ormist.connections import instrumentation
 
     client.get("/page/")
     assert instrumentation._listeners.get() == ()
 
 
-def test_a_script_is_explained_by_its_header_and_a_command_is_not():
+def test_only_scripts_are_explained_by_their_header():
     from django_ormist.debug.panel import explanation
 
     told = explanation(Operation(SAVE, ()))

@@ -19,7 +19,7 @@ def test_the_code_of_the_explanations_runs(server):
     run("explanation/expiry")
 
 
-def test_the_worked_example_is_what_is_stored(server):
+def test_the_worked_example_matches_the_store(server):
     Cart = run(STORAGE)["Cart"]
     base = Cart._meta.space("default").base
     example = blocks(STORAGE, "text")[0]
@@ -75,7 +75,7 @@ def text(data):
     return repr(data)[2:-1]
 
 
-def test_the_json_of_the_page_is_that_object(server):
+def test_the_json_of_the_page_matches_the_store(server):
     (code,) = blocks(STORAGE, "json")
     attrs, tags, expire_at_ms = objects.unpack(code.strip().encode())
     packed = objects.mark(objects.pack(attrs, tags, expire_at_ms, "json"))
@@ -91,7 +91,7 @@ def test_every_extension_is_in_the_table():
     assert rows == [(str(code), name) for name, code in as_msgpack._CODES.items()]
 
 
-def test_the_sort_keys_of_the_page_are_those():
+def test_the_sort_keys_of_the_page_are_right():
     shown = dict(
         line.split(": ") for line in blocks(STORAGE, "text")[1].split("\n") if line
     )
@@ -123,7 +123,7 @@ def test_every_key_of_a_model_is_in_the_table():
     assert shown == {name + colon for name, colon, _ in parts}
 
 
-def test_the_round_trips_of_the_comparison_are_those(server):
+def test_the_round_trips_of_the_comparison_are_right(server):
     class Compared(ormist.TaggedModel):
         class Meta:
             index_attrs = ["a"]

@@ -22,7 +22,7 @@ def names(server):
 
 @pytest.mark.servers("valkey91", "redis62")
 @pytest.mark.parametrize("verb", ["claim", "claim_strictly"])
-def test_of_all_workers_exactly_one_gets_each_job(names, verb):
+def test_exactly_one_worker_gets_each_job(names, verb):
     Job, barrier = names["Job"], Barrier(WORKERS, timeout=60)
     Job.objects.bulk_create(Job(state="waiting") for _ in range(JOBS))
 
@@ -42,7 +42,7 @@ def test_of_all_workers_exactly_one_gets_each_job(names, verb):
 
 
 @pytest.mark.parametrize(("verb", "number"), [("claim", 5), ("claim_strictly", 2)])
-def test_a_claim_takes_as_many_round_trips_as_the_page_says(names, verb, number):
+def test_a_claim_takes_the_documented_number_of_round_trips(names, verb, number):
     names["Job"].objects.create(state="waiting")
     with assert_round_trips(number):
         assert names[verb]("worker")

@@ -113,7 +113,7 @@ def test_the_commands_work_as_the_user_of_the_acl_line(user, tmp_path, capsys):
     assert user() == set()
 
 
-def test_the_acl_line_allows_no_command_that_is_not_used():
+def test_the_acl_line_allows_only_commands_that_are_used():
     folder = Path(import_module("django_ormist.operations").__path__[0])
     files = [*folder.rglob("*.py"), *folder.rglob("*.lua")]
     quoted = re.findall(r"""['"]([A-Z]+(?: [A-Z]+)?)['"]""", "".join(map(_text, files)))

@@ -87,12 +87,12 @@ def test_every_method_of_a_class_is_described(cls):
     assert missing(f"{cls.__name__}.{name}" for name in public(cls)) == []
 
 
-def test_what_a_manager_has_and_a_collection_has_not_is_described():
+def test_methods_that_only_a_manager_has_are_described():
     own = public(ormist.Manager) - public(ormist.Collection)
     assert missing(f"Manager.{name}" for name in own) == []
 
 
-def test_what_a_manager_lacks_is_named():
+def test_methods_that_a_manager_lacks_are_named():
     page = (REFERENCE / "collections.rst").read_text()
     start = page.index("A manager has every method of a collection except")
     lacking = page[start : page.index(";", start)]
@@ -109,7 +109,7 @@ def test_the_methods_of_a_values_collection_are_listed():
 
 
 @pytest.mark.parametrize("cls", [Connection, RoundTrip])
-def test_what_connections_and_round_trips_have_is_described(cls):
+def test_attributes_of_connections_and_round_trips_are_described(cls):
     assert missing(public(cls) - public(tuple)) == []
 
 

@@ -74,7 +74,7 @@ def test_every_scheme_is_on_the_page():
         {"LOCATION": "redis://localhost", "TEST": {"OPTIONS": {"db": 1}}},
     ],
 )
-def test_what_the_page_calls_an_error_is_one(entry):
+def test_errors_named_on_the_page_are_raised(entry):
     with pytest.raises(ImproperlyConfigured, match="ORMIST"):
         conf.read("default", {"default": entry})
 
@@ -118,7 +118,7 @@ def test_every_check_is_on_the_page():
     assert sorted(shown) == sorted(ids)
 
 
-def test_the_versions_are_those_of_the_package():
+def test_the_versions_match_the_package():
     text = text_of("reference/compatibility")
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     for words in project["classifiers"]:

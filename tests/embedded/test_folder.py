@@ -41,7 +41,7 @@ def test_only_this_user_can_enter(home):
 
 
 @pytest.mark.parametrize("name", ["a b", "50%25", "what?", "no#1", "ж", "it's", '"'])
-def test_any_name_will_do(homes, name):
+def test_any_name_works(homes, name):
     assert homes(name).client().ping()
 
 
@@ -56,7 +56,7 @@ def test_a_name_may_be_bytes_or_relative_or_linked(home, short_folder, monkeypat
 # ---------------------------------------------------------------- a long path
 
 
-def test_a_long_path_has_its_socket_among_the_temporary_files(homes, temporary):
+def test_the_socket_of_a_long_path_is_in_the_temporary_directory(homes, temporary):
     home = homes(LONG)
     path = Path(home.url().removeprefix("unix://"))
     assert len(os.fsencode(path)) <= 100
@@ -67,7 +67,7 @@ def test_a_long_path_has_its_socket_among_the_temporary_files(homes, temporary):
     assert (home.path / "appendonlydir").is_dir()
 
 
-def test_a_long_path_is_joined_wherever_the_temporary_files_of_others_are(
+def test_processes_with_another_tmpdir_find_the_socket_of_a_long_path(
     homes, temporary, child
 ):
     home = homes(LONG)
@@ -124,7 +124,7 @@ def socket_directory(home: Home) -> Path:
     return Path(prepared.choose_socket()).parent
 
 
-def test_a_directory_that_changes_hands_is_not_connected_to(homes, temporary):
+def test_a_directory_that_changes_its_owner_is_refused(homes, temporary):
     home = homes(LONG)
     directory = Path(home.url().removeprefix("unix://")).parent
     assert supervisor.read_address(str(home.path)) is not None
@@ -138,14 +138,14 @@ def test_a_directory_that_changes_hands_is_not_connected_to(homes, temporary):
 # ---------------------------------------------------------------- what is wrong
 
 
-def test_a_file_in_its_place_is_an_error(short_folder):
+def test_a_file_in_place_of_the_folder_is_an_error(short_folder):
     (short_folder / "file").touch()
     for name in ("file", "file/below"):
         with pytest.raises(ImproperlyConfigured, match=r"cannot be made.*may create"):
             server_url(short_folder / name)
 
 
-def test_a_name_that_no_folder_can_have_is_an_error():
+def test_an_impossible_folder_name_is_an_error():
     with pytest.raises(ImproperlyConfigured, match=r"cannot be made.*null"):
         server_url("/a\0b")
 
@@ -179,7 +179,7 @@ def test_a_folder_that_others_may_write_to_is_refused(short_folder, mode):
 
 
 @pytest.mark.parametrize("umask", [0, 0o002, 0o022])
-def test_every_folder_that_is_made_is_this_user_s_alone(short_folder, umask):
+def test_created_folders_are_private_to_the_user(short_folder, umask):
     kept = os.umask(umask)
     try:
         folder_module.Folder.prepare(str(short_folder / "a" / "b" / "c"))
@@ -189,7 +189,7 @@ def test_every_folder_that_is_made_is_this_user_s_alone(short_folder, umask):
         assert mode_of(short_folder / path) == 0o700
 
 
-def test_a_file_in_the_place_of_a_folder_is_named(short_folder):
+def test_a_file_in_place_of_a_parent_folder_is_named(short_folder):
     (short_folder / "file").touch()
     for path in (short_folder / "file", short_folder / "file" / "below"):
         with pytest.raises(ImproperlyConfigured, match="cannot be made"):
@@ -239,7 +239,7 @@ def test_without_the_wheel_the_error_names_the_command(home, monkeypatch):
         home.url()
 
 
-def test_a_machine_that_the_wheel_does_not_know_is_an_error(home, monkeypatch):
+def test_a_machine_without_a_wheel_is_an_error(home, monkeypatch):
     monkeypatch.setattr("platform.machine", lambda: "riscv64")
     with pytest.raises(ImproperlyConfigured, match=r"riscv64.*give its URL"):
         home.url()
@@ -251,7 +251,7 @@ def test_joining_needs_no_wheel(home, monkeypatch):
     assert home.url() == url
 
 
-def test_a_program_that_embeds_python_uses_the_interpreter_beside_it(monkeypatch):
+def test_a_program_that_embeds_python_uses_the_interpreter_next_to_it(monkeypatch):
     monkeypatch.setattr(sys, "executable", "/usr/sbin/uwsgi")
     monkeypatch.setattr(os, "access", lambda path, mode: True)
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
@@ -265,13 +265,13 @@ def test_a_program_without_an_interpreter_is_an_error(monkeypatch):
         folder_module.find_python()
 
 
-def test_another_system_is_an_error(home, monkeypatch):
+def test_an_unsupported_operating_system_is_an_error(home, monkeypatch):
     monkeypatch.setattr(sys, "platform", "win32")
     with pytest.raises(ImproperlyConfigured, match=r"Linux and macOS.*win32.*URL"):
         home.url()
 
 
-def test_the_front_door_imports_where_there_is_no_fcntl(child):
+def test_the_package_can_be_imported_without_fcntl(child):
     source = """
 import sys
 sys.modules["fcntl"] = None

@@ -17,7 +17,7 @@ def looks(client):
     return client.info("commandstats")["cmdstat_info"]["calls"]
 
 
-def test_it_stops_and_comes_back_with_its_data(home):
+def test_an_idle_server_stops_and_restarts_with_its_data(home):
     with home.client(home.url(idle_seconds=SOON)) as client:
         client.set("a", "1")
         run_id = client.info("server")["run_id"]
@@ -27,7 +27,7 @@ def test_it_stops_and_comes_back_with_its_data(home):
     assert home.run_id() != run_id
 
 
-def test_one_connection_in_a_pool_keeps_it(home):
+def test_a_pooled_connection_keeps_the_server_running(home):
     with home.client(home.url(idle_seconds=SOON)) as client:
         client.ping()  # the connection goes back to the pool, and stays
         with client.monitor() as monitor:  # wakes up with each look, and asks nothing
@@ -38,7 +38,7 @@ def test_one_connection_in_a_pool_keeps_it(home):
     wait_until(home.has_stopped)
 
 
-def test_who_asks_for_it_again_and_again_keeps_it(home):
+def test_repeated_use_keeps_the_server_running(home):
     with home.client(home.url(idle_seconds=SOON)) as client:
         run_id = client.info("server")["run_id"]
     wait_until(lambda: looks_of(home) >= LOOKS)
@@ -50,24 +50,24 @@ def looks_of(home):
         return looks(client)
 
 
-def test_the_environment_says_how_long(home, monkeypatch):
+def test_the_environment_sets_the_idle_time(home, monkeypatch):
     monkeypatch.setenv("ORMIST_EMBEDDED_IDLE_SECONDS", str(SOON))
     home.url()
     wait_until(home.has_stopped)
 
 
-def test_it_may_never_stop(home):
+def test_the_idle_time_may_be_unlimited(home):
     with home.client(home.url(idle_seconds=math.inf)) as client:
         assert client.ping()
 
 
 @pytest.mark.parametrize("seconds", [0, -1, math.nan])
-def test_a_time_that_is_none_is_refused(home, seconds):
+def test_an_invalid_idle_time_is_refused(home, seconds):
     with pytest.raises(ImproperlyConfigured, match=r"idle_seconds is .*above 0"):
         home.url(idle_seconds=seconds)
 
 
-def test_a_time_in_the_environment_that_is_none_is_refused(home, monkeypatch):
+def test_an_invalid_idle_time_in_the_environment_is_refused(home, monkeypatch):
     monkeypatch.setenv("ORMIST_EMBEDDED_IDLE_SECONDS", "soon")
     with pytest.raises(ImproperlyConfigured, match=r"IDLE_SECONDS is 'soon'\. Give"):
         home.url()
@@ -97,7 +97,7 @@ def in_folder(short_folder, monkeypatch):
     return short_folder
 
 
-def test_it_stops_if_nobody_has_come(in_folder):
+def test_a_server_without_clients_stops(in_folder):
     client = FakeClient(ever=7)
     with pytest.raises(EOFError):
         supervisor.Supervisor(SOON).stop_unless_joined(client, seen=(1, 7))
@@ -105,13 +105,13 @@ def test_it_stops_if_nobody_has_come(in_folder):
     assert not supervisor.is_locked(supervisor.DOOR_LOCK)
 
 
-def test_it_stays_if_somebody_came_and_went_at_the_last_moment(in_folder):
+def test_a_client_at_the_last_moment_keeps_the_server_running(in_folder):
     client = FakeClient(ever=8)
     supervisor.Supervisor(SOON).stop_unless_joined(client, seen=(1, 7))
     assert not client.is_stopped
 
 
-def test_it_stays_while_somebody_is_joining(in_folder):
+def test_a_connecting_client_keeps_the_server_running(in_folder):
     client = FakeClient(ever=7)
     with supervisor.hold_lock(supervisor.DOOR_LOCK, supervisor.fcntl.LOCK_SH):
         supervisor.Supervisor(SOON).stop_unless_joined(client, seen=(1, 7))

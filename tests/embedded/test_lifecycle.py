@@ -37,7 +37,7 @@ except EOFError:
 """
 
 
-def test_the_first_call_makes_the_folder_and_starts_the_server(home):
+def test_the_first_call_creates_the_folder_and_starts_the_server(home):
     url = home.url()
     assert url == f"unix://{home.path}/server.sock"
     with home.client(url) as client:
@@ -46,12 +46,12 @@ def test_the_first_call_makes_the_folder_and_starts_the_server(home):
         assert client.info("persistence")["aof_enabled"] == 1
 
 
-def test_the_second_call_joins_it(home):
+def test_the_second_call_uses_the_running_server(home):
     assert home.url() == home.url()
     assert home.run_id() == home.run_id()
 
 
-def test_of_eight_processes_at_once_one_starts_it(home, child):
+def test_one_of_eight_processes_starts_the_server(home, child):
     children = [child(JOINER, str(home.path)) for _ in range(8)]
     assert {joiner.hear() for joiner in children} == {"ready"}
     for joiner in children:
@@ -60,7 +60,7 @@ def test_of_eight_processes_at_once_one_starts_it(home, child):
     assert home.log().count("Ready to accept connections") == 1
 
 
-def test_who_started_it_may_be_killed_with_all_its_group(home, child):
+def test_killing_the_process_group_of_the_starter_leaves_the_server(home, child):
     starter = child(JOINER, str(home.path))
     starter.say("go")
     assert starter.hear() == "ready"
@@ -79,7 +79,7 @@ def test_a_server_whose_socket_goes_at_once_is_stopped(home, child):
     assert bereft.hear() == "ended 0"
 
 
-def test_who_started_it_may_be_killed_in_the_middle(home, child):
+def test_killing_the_starter_during_the_start_does_no_harm(home, child):
     home.path.mkdir(mode=0o700)
     with supervisor.hold_lock(
         str(home.path / supervisor.SUPERVISOR_LOCK), supervisor.fcntl.LOCK_EX
@@ -93,7 +93,7 @@ def test_who_started_it_may_be_killed_in_the_middle(home, child):
     assert home.log().count("Ready to accept connections") == 1
 
 
-def test_it_is_no_child_of_who_started_it(home, child):
+def test_the_server_is_not_a_child_of_its_starter(home, child):
     source = """
 import os, sys
 from django_ormist.embedded import server_url
@@ -106,7 +106,7 @@ except ChildProcessError:
     assert child(source, str(home.path)).hear() == "no child"
 
 
-def test_a_server_that_crashed_comes_back_with_what_it_acknowledged(home):
+def test_a_crashed_server_restarts_with_everything_acknowledged(home):
     run_id, pid, _ = home.server_facts()
     with home.client() as client:
         client.set("a", "1")
@@ -116,7 +116,7 @@ def test_a_server_that_crashed_comes_back_with_what_it_acknowledged(home):
     assert home.client().get("a") == b"1"
 
 
-def test_a_machine_that_crashed_leaves_a_socket_that_is_replaced(home):
+def test_a_stale_socket_is_replaced(home):
     _, pid, supervisor_pid = home.server_facts()
     os.kill(supervisor_pid, signal.SIGKILL)
     os.kill(pid, signal.SIGKILL)
@@ -144,7 +144,7 @@ def test_sigterm_to_the_supervisor_stops_the_server_which_saves(home):
     assert home.client().get("a") == b"1"
 
 
-def test_a_server_whose_socket_was_removed_is_started_anew(home):
+def test_a_server_whose_socket_was_removed_is_started_again(home):
     run_id = home.run_id()
     home.end()
     home.url(idle_seconds=SOON)  # it looks often
@@ -155,7 +155,7 @@ def test_a_server_whose_socket_was_removed_is_started_anew(home):
     assert home.run_id() != run_id
 
 
-def test_a_folder_that_was_removed_takes_its_server_along(home):
+def test_removing_the_folder_stops_its_server(home):
     home.url(idle_seconds=SOON)
     _, pid, supervisor_pid = home.server_facts()
     shutil.rmtree(home.path)
@@ -163,7 +163,7 @@ def test_a_folder_that_was_removed_takes_its_server_along(home):
     assert not home.path.exists()
 
 
-def test_a_folder_that_is_made_again_starts_empty_and_stays(home):
+def test_a_recreated_folder_starts_empty(home):
     home.url(idle_seconds=SOON)
     _, old_pid, old_supervisor_pid = home.server_facts()
     home.client().set("a", "1")
@@ -174,7 +174,7 @@ def test_a_folder_that_is_made_again_starts_empty_and_stays(home):
     assert home.client().get("a") is None
 
 
-def test_threads_may_ask_at_once(home):
+def test_threads_may_start_the_server_at_once(home):
     from concurrent.futures import ThreadPoolExecutor
 
     with ThreadPoolExecutor(8) as pool:
@@ -183,7 +183,7 @@ def test_threads_may_ask_at_once(home):
     assert home.log().count("Ready to accept connections") == 1
 
 
-def test_a_connection_brings_the_server_back(ask, home, settings):
+def test_a_connection_restarts_the_server(ask, home, settings):
     from django_ormist.connections import connections
     from django_ormist.operations.operation import Operation
 
@@ -198,7 +198,7 @@ def test_a_connection_brings_the_server_back(ask, home, settings):
 
 
 @pytest.mark.slow
-def test_who_asks_at_the_moment_it_stops_gets_one_that_answers(home):
+def test_a_client_that_arrives_while_the_server_stops_gets_a_running_one(home):
     """Joining holds the door, which the supervisor needs to stop it."""
     for number in range(5):
         home.url(idle_seconds=SOON)

@@ -57,5 +57,5 @@ def test_the_overview_counts_the_cities(ada, stored):
     assert "cities.City" in page(ada, "django_ormist/overview/")
 
 
-def test_the_site_has_nothing_to_mend(ada):
+def test_the_site_passes_all_checks(ada):
     call_command("check", fail_level="WARNING")

@@ -50,7 +50,7 @@ def test_the_demo_loads_every_city_without_a_bar_in_a_pipe(first):
     assert "\r" not in first
 
 
-def test_the_demo_prints_queries_answers_and_times(first):
+def test_the_demo_prints_queries_results_and_times(first):
     assert re.search(r">>> City\.objects\.count\(\)\n3\d{4}\n    [\d.]+ ms\n", first)
     assert "\n['Berlin', 'Hamburg', 'Munich'" in first
     assert first.count(">>> ") == first.count(" ms\n") > 10

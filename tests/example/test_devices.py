@@ -23,7 +23,7 @@ def browsers(site, db):
     return both
 
 
-def test_the_devices_page_stands_in_the_sites_own_frame(browsers):
+def test_the_devices_page_uses_the_base_template_of_the_site(browsers):
     text = browsers[0].get("/devices/").text
     assert "Firefox on Linux" in text
     assert "Unknown device" in text
@@ -45,7 +45,7 @@ def test_everything_else_is_signed_out_at_once(browsers):
     assert browsers[0].get("/devices/").status_code == 302
 
 
-def test_a_wrong_password_signs_nobody_in(site, db):
+def test_a_wrong_password_is_rejected(site, db):
     client = Client()
     answer = client.post("/sign-in/", {"username": "ada", "password": "wrong"})
     assert "Please enter a correct username" in answer.text

@@ -53,7 +53,7 @@ def test_every_city_is_stored_the_largest_first(load):
     }
 
 
-def test_a_country_knows_its_areas_and_time_zones(load):
+def test_a_country_has_its_areas_and_time_zones(load):
     from cities.models import Country
 
     load()
@@ -73,12 +73,12 @@ def test_a_country_knows_its_areas_and_time_zones(load):
     assert Country.objects.get("VA").areas == {}
 
 
-def test_loading_again_stores_nothing(load):
+def test_a_second_load_stores_nothing(load):
     load()
     assert load() == "5 cities are there. Nothing to do.\n"
 
 
-def test_loading_goes_on_where_it_stopped(load):
+def test_an_interrupted_load_resumes(load):
     from cities.models import City
 
     load()
@@ -87,7 +87,7 @@ def test_loading_goes_on_where_it_stopped(load):
     assert City.objects.all().ids() == ["1", "4", "2", "3", "5"]
 
 
-def test_replacing_writes_every_city_anew(load):
+def test_replace_writes_every_city_again(load):
     from cities.models import City
 
     load()

@@ -17,7 +17,7 @@ def shown(response):
     return [city.name for city, country in response.context["rows"]]
 
 
-def test_the_first_page_counts_what_is_stored(site):
+def test_the_first_page_counts_stored_objects(site):
     response = site.get("/")
     assert response.status_code == 200
     counts = {name: response.context[name] for name in ("cities", "millions", "items")}
@@ -39,11 +39,11 @@ def test_the_first_page_counts_what_is_stored(site):
         ("country=%00*<b>", []),
     ],
 )
-def test_the_list_is_narrowed_by_its_filters(site, query, names):
+def test_the_list_applies_its_filters(site, query, names):
     assert shown(site.get(f"/cities/?{query}")) == names
 
 
-def test_the_list_comes_in_pages(site, monkeypatch):
+def test_the_list_is_paginated(site, monkeypatch):
     monkeypatch.setattr("cities.views.PAGE", 2)
     assert shown(site.get("/cities/?page=2")) == ["Denver", "Aurora"]
     assert shown(site.get("/cities/?page=99")) == ["Vatican City"]
@@ -52,7 +52,7 @@ def test_the_list_comes_in_pages(site, monkeypatch):
     assert 'href="?country=US&amp;page=2"' in response.text
 
 
-def test_the_list_says_what_it_asked(site):
+def test_the_list_shows_its_query(site):
     asked = site.get("/cities/?country=US&tag=million").context["asked"]
     assert asked[0] == "City.objects.find('million', country='US').count()"
 
@@ -72,7 +72,7 @@ def test_a_city_page_counts_its_views(site):
     assert City.objects.get("2").views == 2
 
 
-def test_a_city_page_shows_its_area_and_who_else_is_there(site):
+def test_a_city_page_shows_its_area_and_other_cities_there(site):
     response = site.get("/cities/2/")
     assert "Also in Colorado" in response.text
     assert [city.name for city in response.context["near"]] == ["Aurora"]
@@ -86,7 +86,7 @@ def test_an_unknown_city_is_not_found(site):
     assert site.get("/cities/nowhere/").status_code == 404
 
 
-def test_countries_stand_under_their_continents(site):
+def test_countries_are_grouped_by_continent(site):
     continents = site.get("/cities/countries/").context["continents"]
     assert [(name, [each.id for each in some]) for name, some in continents] == [
         ("Europe", ["DE", "VA"]),
@@ -130,5 +130,5 @@ def test_the_json_view_gives_a_page_of_a_country(get, monkeypatch):
     ("path", "status"),
     [("US.json?page=2", 404), ("XX.json", 404), ("US.json?page=a", 400)],
 )
-def test_the_json_view_refuses_a_page_that_is_not_there(get, path, status):
+def test_the_json_view_refuses_a_missing_page(get, path, status):
     assert get(f"/cities/countries/{path}").status_code == status

@@ -32,7 +32,7 @@ def shown(response):
         ),
     ],
 )
-def test_the_form_is_answered(site, query, names):
+def test_the_form_shows_results(site, query, names):
     assert shown(site.get(f"/cities/search/?{query}")) == names
 
 
@@ -53,13 +53,13 @@ def test_cities_are_counted_by_country_and_time_zone(site):
         ("order=id", "is not one of the available choices"),
     ],
 )
-def test_what_cannot_be_is_said_beside_its_field(site, query, error):
+def test_errors_are_shown_next_to_their_field(site, query, error):
     response = site.get(f"/cities/search/?{query}")
     assert shown(response) == []
     assert error in response.text
 
 
-def test_the_answer_comes_in_pages_that_keep_the_question(site, monkeypatch):
+def test_pages_of_results_keep_the_query(site, monkeypatch):
     monkeypatch.setattr("cities.search.PAGE", 2)
     response = site.get("/cities/search/?order=name&page=2")
     assert shown(response) == ["Denver", "New York City"]

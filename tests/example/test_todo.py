@@ -61,7 +61,7 @@ def test_items_are_found_by_all_the_tags_of_the_url_newest_first(site, todos):
     assert texts(site.get("/todo/?tag=project4")) == []
 
 
-def test_more_tags_are_offered_with_their_numbers(site, todos):
+def test_further_tags_are_offered_with_counts(site, todos):
     todos.create("a", "b & c", text="one")
     todos.create("a", text="two")
     assert site.get("/todo/").context["more_tags"] == [
@@ -73,7 +73,7 @@ def test_more_tags_are_offered_with_their_numbers(site, todos):
     ]
 
 
-def test_what_is_done_is_deleted_and_the_tags_stay_chosen(site, todos):
+def test_a_finished_item_is_deleted_and_the_tags_stay_selected(site, todos):
     item = todos.create("a", text="one")
     kept = todos.create("a", text="two")
     response = site.post(f"/todo/{item.id}/done/", {"tag": ["a", "b&c"]})
@@ -81,7 +81,7 @@ def test_what_is_done_is_deleted_and_the_tags_stay_chosen(site, todos):
     assert todos.all().list() == [kept]
 
 
-def test_an_item_that_is_gone_can_be_done(site):
+def test_a_deleted_item_can_be_finished(site):
     assert site.post("/todo/gone/done/").status_code == 302
 
 
@@ -112,7 +112,7 @@ def test_the_text_of_an_item_is_escaped(site, todos):
         (604799.0, "6 d 23 h"),
     ],
 )
-def test_a_lifetime_is_said_in_two_units(seconds, words):
+def test_a_lifetime_is_shown_in_two_units(seconds, words):
     from todo.templatetags.lifetimes import lifetime
 
     assert lifetime(seconds) == words

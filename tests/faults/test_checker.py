@@ -20,7 +20,7 @@ def pages(server):
     return one, two
 
 
-def test_a_sound_store_has_no_fault(pages, faults):
+def test_a_sound_store_has_no_faults(pages, faults):
     assert faults() == []
     assert api_faults(Page, ["red", "blue", "green"]) == []
     assert api_faults(User) == api_faults(Session) == []
@@ -77,14 +77,14 @@ INDEX_DAMAGE = {
 
 
 @pytest.mark.parametrize("damage", INDEX_DAMAGE.values(), ids=INDEX_DAMAGE)
-def test_the_raw_checker_sees_a_wrong_index(server, pages, faults, key, damage):
+def test_the_raw_checker_finds_a_wrong_index(server, pages, faults, key, damage):
     command, rest, *words = damage
     server.client.execute_command(command, key(City, rest), *words)
     assert len(faults()) >= 1
 
 
 @pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
-def test_the_raw_checker_sees(server, pages, faults, key, damage):
+def test_the_raw_checker_finds_damage(server, pages, faults, key, damage):
     command, rest, *words = damage
     if command == "SET":
         server.client.delete(key(Page, rest))
@@ -92,7 +92,7 @@ def test_the_raw_checker_sees(server, pages, faults, key, damage):
     assert len(faults()) >= 1
 
 
-def test_the_raw_checker_sees_a_model_that_nobody_declared(server, faults):
+def test_the_raw_checker_finds_an_undeclared_model(server, faults):
     server.client.set(f"{server.key_prefix}:{{tests.Nobody}}:all", 1)
     server.client.set(f"{server.key_prefix}:{{no", 1)
     assert len(faults()) == 2
@@ -101,7 +101,7 @@ def test_the_raw_checker_sees_a_model_that_nobody_declared(server, faults):
 @pytest.mark.parametrize(
     "name", ["term that no object has", "entry missing", "all at another time"]
 )
-def test_the_api_checker_sees(server, pages, key, name):
+def test_the_api_checker_finds_damage(server, pages, key, name):
     command, rest, *words = DAMAGE[name]
     server.client.execute_command(command, key(Page, rest), *words)
     assert api_faults(Page, ["red", "blue", "green"])

@@ -18,7 +18,7 @@ def removed(server):
 
 
 @pytest.mark.parametrize("model", [Plain, Todo, User, City])
-def test_a_list_heals_the_counts(ask, server, removed, model):
+def test_a_list_corrects_the_counts(ask, server, removed, model):
     attrs = {} if model is Todo else {"name": "n"}
     objs = [model(expire=3600, **attrs) for _ in range(51)]
     ask(model.objects.bulk_create, objs)
@@ -30,7 +30,7 @@ def test_a_list_heals_the_counts(ask, server, removed, model):
     assert server.keys() == []
 
 
-def test_what_is_left_is_kept(ask, server, removed):
+def test_remaining_objects_are_kept(ask, server, removed):
     lost = ask(Todo.objects.bulk_create, [Todo("x", expire=60) for _ in range(1500)])
     kept = ask(Todo.objects.bulk_create, [Todo("x", expire=9000) for _ in range(100)])
     ever = ask(Todo.objects.create, "x")
@@ -41,7 +41,7 @@ def test_what_is_left_is_kept(ask, server, removed):
     assert raw_faults(server.client, server.key_prefix) == []
 
 
-def test_a_few_that_are_gone_cost_no_trip(ask, trips, server):
+def test_a_few_missing_objects_take_no_extra_round_trip(ask, trips, server):
     objs = ask(Todo.objects.bulk_create, [Todo("x", expire=60) for _ in range(20)])
     server.client.delete(objs[0]._key())
     with trips() as seen:
@@ -49,7 +49,7 @@ def test_a_few_that_are_gone_cost_no_trip(ask, trips, server):
     assert seen.count == 2
 
 
-def test_verify_says_so_and_repair_removes_the_entries(server, removed, capsys):
+def test_verify_reports_it_and_repair_removes_the_entries(server, removed, capsys):
     objs = Todo.objects.bulk_create([Todo("x", expire=3600) for _ in range(5)])
     removed(*objs)
     with pytest.raises(CommandError):

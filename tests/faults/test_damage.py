@@ -80,7 +80,7 @@ TOUCHED = [
 
 
 @pytest.mark.parametrize(("write", "rest"), TOUCHED)
-def test_a_write_that_meets_another_type_names_the_key_and_writes_nothing(
+def test_a_write_to_a_key_of_another_type_names_it_and_writes_nothing(
     server, page, key, snapshot, write, rest
 ):
     page.tags = ["new"]
@@ -95,7 +95,9 @@ def test_a_write_that_meets_another_type_names_the_key_and_writes_nothing(
 
 
 @pytest.mark.parametrize("rest", ["t:a", "t:site:s"])
-def test_a_sweep_that_meets_another_type_leaves_writes_whole(server, key, faults, rest):
+def test_a_sweep_that_meets_another_type_does_not_affect_writes(
+    server, key, faults, rest
+):
     """A write sweeps what is due, whose terms only the memo names."""
     Page.objects.create("a", id="old", site="s", expire=0.1)
     give_another_type(server, key(Page, rest))
@@ -125,7 +127,9 @@ READS = {
 
 
 @pytest.mark.parametrize("read", READS)
-def test_a_read_that_meets_another_type_says_so(server, page, key, snapshot, read):
+def test_a_read_of_a_key_of_another_type_raises_a_clear_error(
+    server, page, key, snapshot, read
+):
     verb, args, rest = READS[read]()
     give_another_type(server, key(Page, rest))
     before = snapshot()
@@ -169,9 +173,7 @@ GARBAGE = {
 
 
 @pytest.mark.parametrize("stored", GARBAGE.values(), ids=GARBAGE)
-def test_bytes_that_nobody_packed_are_named_everywhere(
-    server, page, key, snapshot, stored
-):
+def test_foreign_bytes_are_named_everywhere(server, page, key, snapshot, stored):
     name = key(Page, "o:one")
     fresh = Page("z", id="one", name="x")
     server.client.set(name, stored)
@@ -198,7 +200,7 @@ def test_bytes_that_nobody_packed_are_named_everywhere(
     assert Page.objects.get("other").site == "s"
 
 
-def test_a_counter_that_is_no_number_is_named(ask, server, page, key):
+def test_a_counter_that_is_not_a_number_is_named(ask, server, page, key):
     name = key(Page, "c:one")
     server.client.hset(name, "views", "many")
     for verb, args in (
@@ -213,7 +215,7 @@ def test_a_counter_that_is_no_number_is_named(ask, server, page, key):
     assert server.client.hget(name, "views") == b"many"
 
 
-def test_an_id_that_is_no_text_is_named(server, key):
+def test_an_id_that_is_not_text_is_named(server, key):
     server.client.zadd(key(Todo, "all"), {b"\xff\xfe": 1})
     with pytest.raises(CorruptDataError, match="xff"):
         Todo.objects.all().ids()
@@ -247,7 +249,7 @@ def test_an_evicted_object_is_absent(ask, evicted):
     assert set(ask(User.objects.in_bulk, ["u2", "u3"])) == {"u2"}
 
 
-def test_an_evicted_object_is_gone_for_writes(ask, server, evicted, key):
+def test_writes_treat_an_evicted_object_as_missing(ask, server, evicted, key):
     stale = ask(User.objects.get, "u5")
     server.client.delete(key(User, "o:u5"))
     with pytest.raises(User.NotUpdated):
@@ -259,7 +261,7 @@ def test_an_evicted_object_is_gone_for_writes(ask, server, evicted, key):
 
 
 @pytest.mark.parametrize("how", ["create", "save", "bulk"])
-def test_creating_it_anew_heals_its_entries(ask, evicted, faults, how):
+def test_creating_it_again_repairs_its_entries(ask, evicted, faults, how):
     new = [User("b", id=pk, name="new") for pk in ("u3", "u7")]
     if how == "bulk":
         ask(User.objects.bulk_create, new)
@@ -273,7 +275,7 @@ def test_creating_it_anew_heals_its_entries(ask, evicted, faults, how):
     assert api_faults(User, ["a", "b", "name:n0", "name:n1", "name:new"]) == []
 
 
-def test_saving_a_stale_copy_of_it_heals_its_entries(ask, server, faults, key):
+def test_saving_a_stale_copy_repairs_its_entries(ask, server, faults, key):
     user = ask(User.objects.create, "a", id="one", name="x", expire=1000)
     stale = ask(User.objects.get, "one")
     user.tags, user.name = ["b"], "y"
@@ -285,7 +287,7 @@ def test_saving_a_stale_copy_of_it_heals_its_entries(ask, server, faults, key):
     assert api_faults(User, ["a", "b", "name:x", "name:y", "name:z"]) == []
 
 
-def test_deleting_a_stale_copy_of_it_leaves_nothing(ask, server, faults, key):
+def test_deleting_a_stale_copy_leaves_no_keys(ask, server, faults, key):
     user = ask(User.objects.create, "a", id="one", name="x")
     stale = ask(User.objects.get, "one")
     user.tags, user.name = ["b"], "y"
@@ -297,9 +299,7 @@ def test_deleting_a_stale_copy_of_it_leaves_nothing(ask, server, faults, key):
     assert faults() == []
 
 
-def test_an_object_evicted_with_its_deadline_ahead_is_swept_in_time(
-    server, key, faults
-):
+def test_an_evicted_object_is_swept_after_its_expiration_time(server, key, faults):
     todo = Todo.objects.create("a", id="one", expire=0.2)
     Todo.objects.create("a", id="two")
     server.client.delete(key(Todo, "o:one"))
@@ -314,7 +314,7 @@ def test_an_object_evicted_with_its_deadline_ahead_is_swept_in_time(
 
 
 @pytest.mark.servers("valkey91")
-def test_a_server_that_evicts_gives_no_hollow_object(server, start_server):
+def test_eviction_does_not_give_partial_objects(server, start_server):
     own = start_server(server, "--maxmemory", "5mb")
     own.client().config_set("maxmemory-policy", "volatile-random")
     server.connect(own.unix_url)

@@ -137,7 +137,7 @@ def works(server, faults, model):
 @pytest.mark.slow
 @pytest.mark.parametrize("model", [Page, City])
 @pytest.mark.parametrize("name", OBJECTS)
-def test_bytes_that_nobody_wrote_are_put_aside(name, model, store, server, key, faults):
+def test_foreign_bytes_are_quarantined(name, model, store, server, key, faults):
     store.set(key(model, "o:x"), OBJECTS[name])
     store.zadd(key(model, "all"), {"x": 5})
     store.zadd(key(model, "t:big"), {"x": 5})
@@ -154,7 +154,7 @@ IDS = [b"\xff", b"\xff\x00\n", b"a\xc3", b"\xed\xa0\x80", b"\x80" * 300]
 
 @pytest.mark.parametrize("model", [Page, City])
 @pytest.mark.parametrize("pk", IDS)
-def test_an_id_that_is_no_text_is_put_aside(pk, model, store, server, key, faults):
+def test_an_id_that_is_not_text_is_quarantined(pk, model, store, server, key, faults):
     store.set(key(model, "o:") + pk, FINE)
     store.zadd(key(model, "all"), {pk: 5})
     store.zadd(key(model, "t:red"), {pk: 5})
@@ -169,7 +169,7 @@ def test_an_id_that_is_no_text_is_put_aside(pk, model, store, server, key, fault
 
 @pytest.mark.parametrize("model", [Page, City])
 @pytest.mark.parametrize("pk", IDS)
-def test_an_id_that_is_no_text_and_no_object_is_removed(
+def test_an_id_that_is_not_text_and_has_no_object_is_removed(
     pk, model, store, server, key, faults
 ):
     store.zadd(key(model, "all"), {pk: 5})
@@ -186,7 +186,7 @@ NAMES = [b"t:\xff", b"h:\xff", b"by:\xff", b"of:\xff", b"u:\xff", b"c:\xff", b"\
 
 @pytest.mark.parametrize("model", [Page, City])
 @pytest.mark.parametrize("name", NAMES)
-def test_a_key_that_is_no_text_is_found(name, model, store, server, key, faults):
+def test_a_key_that_is_not_text_is_found(name, model, store, server, key, faults):
     name = key(model, "") + name
     if name.split(b"}:")[1][:2] in (b"of", b"u:", b"c:"):
         store.hset(name, b"\xff", b"\xff")
@@ -197,7 +197,7 @@ def test_a_key_that_is_no_text_is_found(name, model, store, server, key, faults)
 
 
 @pytest.mark.parametrize("label", [b"{\xff}", b"{tests.Page", b"{}", b"{{a}}", b"{a}x"])
-def test_a_key_of_no_model_is_named_and_kept(label, store, server, faults):
+def test_an_unknown_key_is_named_and_kept(label, store, server, faults):
     name = server.key_prefix.encode() + b":" + label + b":o:1"
     store.set(name, b"x")
     everything(Page)
@@ -233,7 +233,7 @@ def test_a_score_that_is_no_moment_is_repaired(
 @pytest.mark.parametrize(
     "counter", [b"9" * 5000, b"1_0", b" 5", b"+5", b"5.0", b"\xff"]
 )
-def test_a_counter_that_is_none_is_removed(counter, store, server, key, faults):
+def test_an_invalid_counter_is_removed(counter, store, server, key, faults):
     store.hset(key(Page, "c:one"), "views", counter)
     everything(Page)
     works(server, faults, Page)
@@ -283,9 +283,7 @@ MEMOS = {
 
 @pytest.mark.parametrize("model", [Page, City])
 @pytest.mark.parametrize("name", MEMOS)
-def test_a_memo_that_nobody_wrote_fails_no_write(
-    name, model, store, server, key, faults
-):
+def test_a_foreign_memo_does_not_stop_a_write(name, model, store, server, key, faults):
     pk = "two" if model is Page else "soon"
 
     def expire():
@@ -317,7 +315,7 @@ def test_a_memo_that_nobody_wrote_fails_no_write(
 
 
 @pytest.mark.servers("valkey91")
-def test_an_object_that_expires_has_as_many_tags_as_a_memo_holds(store, server, key):
+def test_an_expiring_object_may_fill_its_memo(store, server, key):
     tags = [f"{number:09d}" + "x" * 80 for number in range(16_384)]
     made = Page.objects.create(*tags, id="x", expire=1000)
     assert Page.objects.find(tags[-1]).list() == [made]
@@ -328,7 +326,7 @@ def test_an_object_that_expires_has_as_many_tags_as_a_memo_holds(store, server, 
 
 
 @pytest.mark.servers("valkey91")
-def test_one_tag_more_is_refused_before_anything_is_written(ask, store, snapshot):
+def test_one_more_tag_is_refused_before_the_write(ask, store, snapshot):
     before = snapshot()
     tags = [str(number) for number in range(16_385)]
     with pytest.raises(ValueError, match=r"16385 index entries.*no expiration"):

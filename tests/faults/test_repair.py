@@ -44,7 +44,7 @@ def kinds(report):
     return {fault["kind"] for fault in report["faults"]}
 
 
-def test_a_sound_store_is_found_sound_and_left_alone(pages, inspect, snapshot):
+def test_a_sound_store_passes_and_is_left_alone(pages, inspect, snapshot):
     before = snapshot()
     code, report = inspect("verify")
     assert (code, report["sound"], report["faults"]) == (0, True, [])
@@ -122,7 +122,7 @@ def test_damage_is_found_and_repaired(name, server, pages, inspect, faults, key)
     assert inspect("verify")[0] == 0
 
 
-def test_what_cannot_be_read_is_kept_for_a_week(server, pages, inspect, key, faults):
+def test_unreadable_keys_are_kept_for_a_week(server, pages, inspect, key, faults):
     server.client.set(key(Page, "o:one"), b"garbage")
     server.client.delete(key(Page, "t:red"))
     server.client.set(key(Page, "t:red"), b"theirs", ex=60)
@@ -136,7 +136,7 @@ def test_what_cannot_be_read_is_kept_for_a_week(server, pages, inspect, key, fau
     assert faults() == []
 
 
-def test_what_was_put_aside_before_is_not_overwritten(server, pages, inspect, key):
+def test_quarantined_keys_are_not_overwritten(server, pages, inspect, key):
     for text in (b"first", b"second"):
         server.client.set(key(Page, "o:one"), text)
         assert inspect("repair")[0] == 0
@@ -145,7 +145,7 @@ def test_what_was_put_aside_before_is_not_overwritten(server, pages, inspect, ke
 
 
 @pytest.mark.parametrize("rest", ["all", "expires", "idx", "by:name", "of:name"])
-def test_a_main_key_of_another_type_is_made_anew(
+def test_a_main_key_of_another_type_is_rebuilt(
     rest, server, pages, inspect, key, faults
 ):
     model = Page if ":" not in rest else City
@@ -199,7 +199,7 @@ def test_each_fault_is_found_once(server, inspect, key):
     assert inspect("verify")[0] == 0
 
 
-def test_two_objects_of_one_creation_time_are_parted(server, inspect, key, faults):
+def test_equal_creation_times_are_made_distinct(server, inspect, key, faults):
     Todo.objects.bulk_create(Todo("x", id=f"{n}") for n in range(4))
     score = server.client.zscore(key(Todo, "all"), "1")
     server.client.zadd(key(Todo, "all"), {"2": score, "3": 0.5})
@@ -210,7 +210,7 @@ def test_two_objects_of_one_creation_time_are_parted(server, inspect, key, fault
     assert set(Todo.objects.find("x").ids()) == {"0", "1", "2", "3"}
 
 
-def test_a_value_that_two_objects_have_is_left_and_named(server, inspect, key):
+def test_a_duplicate_unique_value_is_kept_and_named(server, inspect, key):
     City.objects.create(id="one", code="A")
     City.objects.create(id="two", code="B")
     two = City._meta.space("default").objects + b"two"
@@ -234,7 +234,7 @@ def test_a_value_that_two_objects_have_is_left_and_named(server, inspect, key):
     assert City.objects.get("one").code == one.code
 
 
-def test_an_attribute_that_no_index_can_name_is_left_and_named(server, inspect, key):
+def test_an_attribute_that_cannot_be_indexed_is_kept_and_named(server, inspect, key):
     User.objects.create(id="one", name="x")
     server.client.set(key(User, "o:one"), pack({"a:b": 1}))
     code, report = inspect("repair")
@@ -244,7 +244,7 @@ def test_an_attribute_that_no_index_can_name_is_left_and_named(server, inspect, 
 
 
 @pytest.mark.parametrize("command", ["ormist_inspect", "ormist_reindex"])
-def test_one_with_more_entries_than_expire_today_is_left_and_ends_no_run(
+def test_an_object_with_too_many_entries_is_kept_and_does_not_stop_the_run(
     server, inspect, key, faults, monkeypatch, command
 ):
     """As 0.1.0 stored them, which had no bound."""
@@ -263,7 +263,9 @@ def test_one_with_more_entries_than_expire_today_is_left_and_ends_no_run(
     assert faults() == []
 
 
-def test_an_object_that_is_due_and_unswept_is_no_fault(server, inspect, key, faults):
+def test_an_expired_object_that_is_not_swept_is_not_a_fault(
+    server, inspect, key, faults
+):
     made = City.objects.create(id="x", code="X", name="Nox", expire=1000)
     Page.objects.create("red", id="y", site="s", views=1, expire=1000)
     for model, pk in ((City, "x"), (Page, "y")):
@@ -277,7 +279,7 @@ def test_an_object_that_is_due_and_unswept_is_no_fault(server, inspect, key, fau
     assert City.objects.create(code=made.code)
 
 
-def test_keys_of_no_model_are_left_unless_asked_for(server, pages, inspect, faults):
+def test_unknown_keys_are_kept_unless_requested(server, pages, inspect, faults):
     stray = f"{server.key_prefix}:{{tests.Nobody}}:o:1"
     server.client.set(stray, "x")
     code, report = inspect("verify")
@@ -306,7 +308,7 @@ def test_a_hostile_store_is_repaired(server, inspect, key, faults):
     assert Page.objects.find("*[a]{x}\n").ids() == ["*[]{}:\n"]
 
 
-def test_people_read_lines_and_a_table(server, pages, key):
+def test_the_default_output_is_lines_and_a_table(server, pages, key):
     server.client.delete(key(Page, "o:one"))
     out = StringIO()
     with pytest.raises(CommandError, match="Faults found: 4") as error:
@@ -319,7 +321,7 @@ def test_people_read_lines_and_a_table(server, pages, key):
         call_command("ormist_inspect", "tests.Page", "one", verify=True)
 
 
-def test_an_interrupted_repair_says_how_to_go_on(server, pages, monkeypatch):
+def test_an_interrupted_repair_says_how_to_resume(server, pages, monkeypatch):
     from django_ormist.management import verification
 
     def interrupted(flow, using):

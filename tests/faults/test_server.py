@@ -24,9 +24,7 @@ def notes(caught):
 
 
 @ORDINARY
-def test_a_server_killed_and_started_again_serves_the_next_call(
-    ask, server, start_server
-):
+def test_a_restarted_server_serves_the_next_call(ask, server, start_server):
     own = start_server(server, "--appendonly", "yes", "--appendfsync", "always")
     server.connect(own.unix_url)
     made = ask(Todo.objects.create, "home", text="milk")
@@ -50,7 +48,7 @@ def test_a_server_killed_and_started_again_serves_the_next_call(
 
 
 @ORDINARY
-def test_reads_outlive_a_restart_that_nobody_noticed(ask, server, start_server):
+def test_reads_survive_an_unnoticed_restart(ask, server, start_server):
     own = start_server(server, "--appendonly", "yes", "--appendfsync", "always")
     server.connect(own.unix_url)
     made = ask(Todo.objects.create, "home")
@@ -80,7 +78,7 @@ def test_a_write_after_a_restart_fails_once_at_most(ask, server, start_server):
 
 @pytest.mark.slow
 @pytest.mark.servers("valkey91", "valkey91-django-redis", "redis62", "fakeredis")
-def test_scripts_forgotten_between_calls_are_loaded_again(ask, server, faults):
+def test_scripts_flushed_between_calls_are_loaded_again(ask, server, faults):
     def forgotten(verb, *args, **kwargs):
         server.client.script_flush()
         return ask(verb, *args, **kwargs)
@@ -101,7 +99,7 @@ def test_scripts_forgotten_between_calls_are_loaded_again(ask, server, faults):
 
 
 @pytest.mark.servers("valkey91", "redis62")
-def test_scripts_forgotten_within_pipelines_are_loaded_again(ask, server, faults):
+def test_scripts_flushed_during_pipelines_are_loaded_again(ask, server, faults):
     """Another client forgets them all the time, between any two commands."""
     client, enough = server.client, threading.Event()
 
@@ -132,7 +130,7 @@ def test_scripts_forgotten_within_pipelines_are_loaded_again(ask, server, faults
 
 
 @REAL
-def test_a_full_server_refuses_clearly_and_keeps_nothing_half_written(
+def test_a_full_server_refuses_clearly_and_without_partial_writes(
     ask, server, start_server, snapshot
 ):
     own = start_server(server, "--maxmemory-policy", "noeviction")
@@ -231,7 +229,9 @@ def test_a_replica_answers_reads_and_refuses_writes(ask, server, start_server):
 
 
 @ORDINARY
-def test_a_wrong_password_is_said_and_the_right_one_serves(ask, server, start_server):
+def test_a_wrong_password_is_reported_and_the_right_one_works(
+    ask, server, start_server
+):
     own = start_server(server, "--requirepass", "right")
     for url in (own.unix_url, f"unix://:wrong@{own.socket_path}?db=0"):
         server.connect(url)
@@ -250,7 +250,7 @@ def test_a_wrong_password_is_said_and_the_right_one_serves(ask, server, start_se
 
 
 @ONE
-def test_a_write_cut_before_its_answer_was_applied_once(
+def test_a_write_is_applied_once_if_the_connection_breaks_before_the_reply(
     ask, server, trips, proxy, faults
 ):  # trips: every script is known, so the answer cut is not NOSCRIPT
     page = ask(Page.objects.create, "a", id="one", views=1)
@@ -282,7 +282,9 @@ def test_a_write_cut_before_its_answer_was_applied_once(
 
 
 @ONE
-def test_a_write_cut_before_it_arrived_did_nothing(ask, server, trips, proxy, snapshot):
+def test_a_write_is_not_applied_if_the_connection_breaks_before_it_arrives(
+    ask, server, trips, proxy, snapshot
+):
     page = ask(Page.objects.create, "a", id="one", views=1)
     before = snapshot()
     page.tags = ["b"]
@@ -301,7 +303,7 @@ def test_a_write_cut_before_it_arrived_did_nothing(ask, server, trips, proxy, sn
 
 
 @ONE
-def test_many_batches_cut_before_their_answers_are_whole(
+def test_batches_are_complete_if_the_connection_breaks_before_the_reply(
     ask, server, trips, proxy, faults
 ):
     ask(Todo.objects.create, "warm")
@@ -322,7 +324,7 @@ def test_a_read_is_repeated_once(ask, server, proxy):
 
 
 @pytest.mark.servers("valkey91", "valkey91-resp3")
-def test_a_black_hole_ends_with_the_time_out(ask, server, proxy, faults):
+def test_an_unresponsive_network_ends_with_the_timeout(ask, server, proxy, faults):
     server.connect(proxy.url, OPTIONS={"socket_timeout": 0.5})
     page = ask(Page.objects.create, "a", views=1)
     proxy.swallow()
@@ -341,7 +343,7 @@ def test_a_black_hole_ends_with_the_time_out(ask, server, proxy, faults):
 
 
 @ONE
-def test_a_server_that_stands_still_ends_with_the_time_out(ask, server, start_server):
+def test_a_frozen_server_ends_with_the_timeout(ask, server, start_server):
     own = start_server(server)
     server.connect(own.unix_url, OPTIONS={"socket_timeout": 0.5})
     made = ask(Plain.objects.create, n=1)

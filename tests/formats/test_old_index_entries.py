@@ -78,20 +78,20 @@ def test_every_old_object_is_read(old):
     assert are_read()
 
 
-def test_what_is_stored_since_is_sound_and_told_apart(new, is_sound):
+def test_objects_stored_since_are_sound_and_distinct(new, is_sound):
     assert are_read()
     assert is_sound()
     assert is_told_apart()
     assert "old-format" not in inspected(verify=True)
 
 
-def test_until_it_is_moved_none_is_found_whole_and_no_text_finds_it(old):
+def test_before_the_move_none_is_found_and_a_text_does_not_find_it(old):
     assert Lookalike.objects.find(reset=None).ids() == ["long", "both", "text", "none"]
     assert Lookalike.objects.find("owner:1").ids() == ["tag", "none"]
     assert Lookalike.objects.find(reset="None").ids() == []
 
 
-def test_verify_names_each_that_stands_in_the_old_place(old, is_sound):
+def test_verify_names_each_old_entry(old, is_sound):
     out = io.StringIO()
     with pytest.raises(CommandError, match="Faults found: 4"):
         call_command("ormist_inspect", LABEL, stdout=out, verify=True, format="json")
@@ -102,7 +102,7 @@ def test_verify_names_each_that_stands_in_the_old_place(old, is_sound):
 
 
 @pytest.mark.parametrize("command", ["ormist_reindex", "ormist_inspect"])
-def test_they_are_moved_once_and_whole(old, is_sound, server, command):
+def test_old_entries_are_moved_once_and_completely(old, is_sound, server, command):
     options = {"repair": True} if command == "ormist_inspect" else {}
     call_command(command, LABEL, verbosity=0, **options)
     assert is_sound()
@@ -152,7 +152,7 @@ CHANGES = {
 @pytest.mark.parametrize("change", CHANGES)
 @pytest.mark.parametrize("pk", OBJECTS)
 @pytest.mark.servers("valkey91")
-def test_what_changes_an_old_object_leaves_no_entry_behind(old, is_sound, pk, change):
+def test_changing_an_old_object_leaves_no_old_entry(old, is_sound, pk, change):
     CHANGES[change](pk)
     assert is_sound()
     with ormist.atomic():
@@ -162,12 +162,12 @@ def test_what_changes_an_old_object_leaves_no_entry_behind(old, is_sound, pk, ch
     assert Lookalike.objects.count() == 0
 
 
-def test_they_are_all_deleted_without_a_trace(old, server):
+def test_old_objects_are_deleted_without_a_trace(old, server):
     assert Lookalike.objects.all().delete()[0] == len(OBJECTS)
     assert server.keys() == []
 
 
-def test_one_that_expires_is_swept_without_a_trace(old, server):
+def test_an_old_object_that_expires_is_swept_without_a_trace(old, server):
     space = Lookalike._meta.space("default")
     for pk in ("long", "both", "text"):
         server.client.zadd(space.base + b"expires", {pk: 1})

@@ -74,7 +74,7 @@ def test_every_index_is_what_this_release_would_write(old, release, server):
     assert faults_of_the_models() == noted + refused
 
 
-def test_what_is_nested_deeper_than_is_written_now_is_read_and_refused(old, release):
+def test_deeper_nesting_is_read_and_cannot_be_written(old, release):
     if release["release"] not in DEEPEST:
         pytest.skip("this release refused it too")
     each = Everything.objects.get("plain")
@@ -84,7 +84,7 @@ def test_what_is_nested_deeper_than_is_written_now_is_read_and_refused(old, rele
     assert Everything.objects.get("plain").attrs["nested"] == each.attrs["nested"]
 
 
-def test_it_is_found_by_every_kind_of_index(old):
+def test_every_kind_of_index_finds_the_objects(old):
     objects = Everything.objects
     assert objects.all().ids() == list(OBJECTS)
     assert objects.find("home").ids() == ["tagged", "soon"]
@@ -95,7 +95,7 @@ def test_it_is_found_by_every_kind_of_index(old):
         objects.create(code="B")
 
 
-def test_it_is_changed_and_deleted_without_a_trace(old, server):
+def test_old_objects_are_changed_and_deleted_without_a_trace(old, server):
     for each in Everything.objects.all():
         each.n = 9
         each.city = each.id
@@ -107,7 +107,7 @@ def test_it_is_changed_and_deleted_without_a_trace(old, server):
 
 
 @pytest.mark.parametrize("codec", ["msgpack", "json"])
-def test_the_first_byte_tells_the_format_and_its_version(codec):
+def test_the_first_byte_gives_the_format_and_its_version(codec):
     """Raise it with the format: what stands here is what all releases can read."""
     first = {"msgpack": (b"\x01", b"\x02"), "json": (b'{"v": 1,', b'{"v": 2,')}
     packed, (one, two) = pack({"a": 1}, codec=codec), first[codec]
@@ -119,7 +119,7 @@ def test_the_first_byte_tells_the_format_and_its_version(codec):
 
 
 @pytest.mark.parametrize("codec", ["msgpack", "json"])
-def test_a_deadline_moves_whatever_the_version(codec):
+def test_the_expiration_time_can_be_changed_in_every_version(codec):
     deadline = int.from_bytes(b"\x00\x00\x02\x01\xcf\xcf\xcf\xcf")
     packed = pack({"a": 1}, ["b"], deadline, codec)
     for each in (packed, mark(packed)):
@@ -131,13 +131,13 @@ LATER = [b"\x03\x91\x80", b'{"v": 3, "attrs": {}}']
 
 
 @pytest.mark.parametrize("data", LATER)
-def test_a_format_of_a_later_release_is_named_and_not_guessed(data):
+def test_a_format_of_a_later_release_is_named(data):
     with pytest.raises(ormist.CorruptDataError, match="later release"):
         unpack(data, b"key")
 
 
 @pytest.mark.parametrize("data", LATER)
-def test_a_repair_leaves_a_format_of_a_later_release_alone(server, data):
+def test_repair_keeps_a_format_of_a_later_release(server, data):
     each = Everything.objects.create("home", id="new", city="Bern")
     server.client.set(each._key(), data)
     out = io.StringIO()

@@ -15,7 +15,7 @@ NAMES = re.findall(r"``([\w./]+(?:\.\w+|/))``", TEXT)
 
 
 @pytest.mark.parametrize("name", re.findall(r"\S+(?:\.py|/)(?=\s)", MAP))
-def test_each_name_of_the_map_is_there(name):
+def test_each_name_of_the_map_exists(name):
     assert (PACKAGE / name).exists()
 
 
@@ -26,13 +26,13 @@ def test_the_map_names_each_folder_and_module_of_the_package():
 
 
 @pytest.mark.parametrize("name", sorted(set(NAMES)))
-def test_each_file_that_is_named_is_there(name):
+def test_each_named_file_exists(name):
     if name.startswith((".venvs/", "build/")) or "name." in name:  # an example
         return
     assert any((folder / name).exists() for folder in (ROOT, PACKAGE, SCRIPTS))
 
 
-def test_each_target_that_is_named_is_in_the_makefile():
+def test_each_named_target_is_in_the_makefile():
     makefile = (ROOT / "Makefile").read_text()
     for target in re.findall(r"(?:``|  )make ([a-z-]+)", TEXT):
         assert f"\n{target}:" in makefile, target

@@ -23,7 +23,7 @@ def requirements(lock):
     return re.split(r"\n(?=\S)", text.rstrip("\n"))
 
 
-def test_what_is_locked():
+def test_every_lock_is_known():
     names = ["build", "dev", "docs", "nox", "servers", "test"]
     assert [lock.stem for lock in LOCKS] == names
 
@@ -35,7 +35,7 @@ def test_each_requirement_is_exact_and_has_hashes(lock):
 
 
 @every_lock
-def test_no_host_url_or_path_stands_in_a_lock(lock):
+def test_locks_do_not_contain_hosts_urls_or_paths(lock):
     # A host's name or a path that no rule above lets through could stand in a comment.
     comments = [line for line in lock.read_text().splitlines() if "#" in line]
     assert comments == [
@@ -45,6 +45,6 @@ def test_no_host_url_or_path_stands_in_a_lock(lock):
     assert not re.search(r"/|://|@|--(index|find-links|extra)", lock.read_text())
 
 
-def test_the_tests_and_the_tools_agree():
+def test_versions_for_tests_and_tools_agree():
     dev = requirements(ROOT / "requirements" / "dev.txt")
     assert set(requirements(ROOT / "requirements" / "test.txt")) <= set(dev)

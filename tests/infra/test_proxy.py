@@ -21,7 +21,7 @@ def client(proxy):
         yield client
 
 
-def test_requests_are_cut_where_they_end_however_they_arrive():
+def test_requests_are_split_correctly_in_any_fragmentation():
     data = b"*2\r\n$3\r\nGET\r\n$4\r\n\r\n*1\r\n*1\r\n$4\r\nPING\r\n"
     whole = Requests().feed(data)
     assert whole == [(b"GET", b"\r\n*1"), (b"PING",)]
@@ -31,14 +31,14 @@ def test_requests_are_cut_where_they_end_however_they_arrive():
     assert by_byte.is_between_commands
 
 
-def test_a_handshake_is_not_a_trip(client, proxy):
+def test_a_handshake_is_not_a_round_trip(client, proxy):
     with proxy.counting() as trips:
         client.ping()
     assert trips.commands == [(b"PING",)]
     assert len(trips.all) > 1  # the handshake was seen
 
 
-def test_a_pipeline_is_one_trip_however_long(client, proxy, server):
+def test_a_pipeline_of_any_length_is_one_round_trip(client, proxy, server):
     client.ping()
     key = f"{server.key_prefix}:k"
     client.set(key, b"x" * 2000)
@@ -52,7 +52,7 @@ def test_a_pipeline_is_one_trip_however_long(client, proxy, server):
     assert len(trips.commands) == 5001
 
 
-def test_a_pipeline_is_one_trip_in_asyncio_too(proxy, server):
+def test_an_async_pipeline_is_one_round_trip(proxy, server):
     async def exchange():
         client = redis.asyncio.Redis.from_url(proxy.url)
         async with client:
@@ -70,7 +70,7 @@ def test_a_pipeline_is_one_trip_in_asyncio_too(proxy, server):
     assert asyncio.run(exchange()) == 2
 
 
-def test_two_commands_are_two_trips(client, proxy):
+def test_two_commands_are_two_round_trips(client, proxy):
     client.ping()
     with proxy.counting() as trips:
         client.ping()
@@ -86,7 +86,7 @@ def test_cut_ends_connections_and_the_next_one_is_served(client, proxy):
     assert proxy.connections == 1
 
 
-def test_cut_next_request_does_nothing(client, proxy, server):
+def test_cut_next_request_does_not_execute(client, proxy, server):
     client.ping()
     proxy.cut_next_request()
     key = f"{server.key_prefix}:k"
@@ -96,7 +96,7 @@ def test_cut_next_request_does_nothing(client, proxy, server):
     assert client.incr(key) == 1
 
 
-def test_cut_next_reply_does_the_work_and_loses_the_answer(client, proxy, server):
+def test_cut_next_reply_executes_and_drops_the_reply(client, proxy, server):
     client.ping()
     proxy.cut_next_reply()
     key = f"{server.key_prefix}:k"
@@ -114,7 +114,7 @@ def test_refuse_turns_clients_away_until_resume(client, proxy):
     assert client.ping()
 
 
-def test_swallow_answers_nothing(proxy):
+def test_swallow_does_not_reply(proxy):
     options = {"socket_timeout": 0.05, "retry": Retry(NoBackoff(), 0)}
     with redis.Redis.from_url(proxy.url, **options) as client:
         client.ping()
@@ -125,7 +125,7 @@ def test_swallow_answers_nothing(proxy):
         assert client.ping()
 
 
-def test_trips_knows_every_script_beforehand(trips, server):
+def test_the_fixture_trips_loads_every_script_beforehand(trips, server):
     from django_ormist.operations.operation import Script
 
     assert server.client.script_exists(Script("save").sha) == [True]

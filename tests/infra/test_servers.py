@@ -26,7 +26,7 @@ def test_the_alias_of_a_variant_reaches_its_server(server):
 
 
 @pytest.mark.stray_keys
-def test_keys_outside_the_prefix_are_told_apart(server):
+def test_keys_outside_the_prefix_are_detected(server):
     server.client.set(f"{server.key_prefix}:k", 1)
     server.client.set("elsewhere", 1)
     assert server.clean() == [b"elsewhere"]

@@ -10,7 +10,7 @@ import django_ormist
 ROOT = Path(__file__).parents[2]
 
 
-def test_the_installed_version_is_that_of_the_package():
+def test_the_installed_version_matches_the_package():
     assert version("django-ormist") == django_ormist.__version__
 
 

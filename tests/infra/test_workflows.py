@@ -9,7 +9,7 @@ WORKFLOWS = ROOT / ".github" / "workflows"
 TARGETS = re.compile(r"(?m)^ *(?:- run: )?(make [^<\n]*[^<\s])")
 
 
-def test_the_workflow_makes_what_the_ci_script_makes():
+def test_the_workflow_makes_the_same_targets_as_the_ci_script():
     script = (ROOT / ".ci" / "run").read_text()
     workflow = (WORKFLOWS / "ci.yml").read_text()
     assert TARGETS.findall(workflow) == TARGETS.findall(script) != []

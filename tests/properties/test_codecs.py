@@ -87,7 +87,7 @@ def is_same(one, two):
     tags=st.lists(text, max_size=3),
     expire_at_ms=st.none() | st.integers(0, 253_402_300_799_999),
 )
-def test_what_was_packed_comes_back(codec, attrs, tags, expire_at_ms):
+def test_packed_values_are_unpacked_unchanged(codec, attrs, tags, expire_at_ms):
     found = unpack(pack(attrs, tags, expire_at_ms, codec), b"key")
     assert is_same(found, (attrs, tags, expire_at_ms))
 
@@ -128,14 +128,14 @@ def test_a_member_of_nested_sets_is_packed_once(codec):
         ),
     ],
 )
-def test_members_of_a_set_stand_in_the_order_of_their_bytes(codec, packed):
+def test_members_of_a_set_are_ordered_by_their_bytes(codec, packed):
     members = {b"", 300, "b", 1, "a", frozenset({2, 1}), None}
     assert packed in pack({"x": members}, codec=codec)
 
 
 @pytest.mark.parametrize("codec", CODECS)
 @given(st.binary(max_size=60), st.sampled_from([b"", b"\x01", b"{", b"\x01\x91\x81"]))
-def test_any_bytes_are_an_object_or_a_corrupt_one(codec, data, head):
+def test_any_bytes_are_an_object_or_raise_corrupt_data(codec, data, head):
     try:
         attrs, tags, expire_at_ms = unpack(head + data, b"the key")
     except CorruptDataError as damage:
@@ -178,7 +178,7 @@ def test_a_subclass_comes_back_as_its_plain_base(codec):
         enum.Enum("E", "a"),
     ],
 )
-def test_another_type_is_refused_by_the_name_of_its_attribute(codec, value):
+def test_an_unsupported_type_is_refused_with_its_attribute(codec, value):
     with pytest.raises(TypeError, match="'thing'"):
         pack({"fine": 1, "thing": value}, codec=codec)
 
@@ -187,13 +187,13 @@ def test_another_type_is_refused_by_the_name_of_its_attribute(codec, value):
 @pytest.mark.parametrize(
     "value", ["\ud800", ["\udfff"], {"\ud800": 1}, {1: {"\ud800"}}]
 )
-def test_a_lone_surrogate_is_refused_by_the_name_of_its_attribute(codec, value):
+def test_a_lone_surrogate_is_refused_with_its_attribute(codec, value):
     with pytest.raises(ValueError, match="'thing'"):
         pack({"thing": value}, codec=codec)
 
 
 @pytest.mark.parametrize("codec", CODECS)
-def test_a_value_within_itself_is_refused(codec):
+def test_a_value_that_contains_itself_is_refused(codec):
     loop = []
     loop.append(loop)
     with pytest.raises(ValueError, match=r"'loop'.*in itself"):
@@ -240,7 +240,7 @@ def test_the_json_codec_is_readable():
     tags=st.lists(st.text(max_size=5), max_size=3),
     attrs=st.dictionaries(st.text(max_size=5), st.text() | st.binary(), max_size=3),
 )
-def test_the_deadline_stands_at_the_end(codec, expire_at_ms, tags, attrs):
+def test_the_expiration_time_is_at_the_end(codec, expire_at_ms, tags, attrs):
     packed = pack(attrs, tags, expire_at_ms, codec)
     assert deadline_of(packed) == deadline_of(mark(packed)) == expire_at_ms
     if expire_at_ms is not None:
@@ -250,14 +250,14 @@ def test_the_deadline_stands_at_the_end(codec, expire_at_ms, tags, attrs):
 
 
 @given(st.binary(max_size=60))
-def test_the_deadline_of_any_bytes_raises_nothing(data):
+def test_reading_the_expiration_time_of_any_bytes_does_not_raise(data):
     for start in (b"", b"\x01\x93", b"{", b'{"expire": 1'):
         deadline_of(start + data)
 
 
 @pytest.mark.parametrize("codec", CODECS)
 @pytest.mark.parametrize("key", ["a", 1])
-def test_more_bytes_than_a_server_takes_are_refused(codec, key, monkeypatch):
+def test_more_bytes_than_the_server_accepts_are_refused(codec, key, monkeypatch):
     """At 512 MB, which no test shall need."""
     size = len(pack({"a": {key: "x" * 100}}, codec=codec))
     monkeypatch.setattr(objects, "LARGEST", size)

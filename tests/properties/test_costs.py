@@ -196,7 +196,7 @@ def is_bounded(condition):
 @pytest.mark.servers("valkey91", "redis62")
 @settings(max_examples=QUERIES)
 @given(st.randoms(use_true_random=False))
-def test_a_question_costs_at_most_the_sum_of_its_sizes(server, crowd, counter, random):
+def test_a_query_costs_at_most_the_sum_of_its_sizes(server, crowd, counter, random):
     question = crowd.drawer(random).question()
     asked = question.put(City.objects.all())
     cut, end = question.cut(asked), question.stop or 0
@@ -289,7 +289,7 @@ def test_every_kind_of_condition_is_read_once(server, counter):
 
 @pytest.mark.stray_keys
 @pytest.mark.servers("valkey91", "redis62", "fakeredis")
-def test_each_value_is_counted_without_a_look_at_all_that_expired(server, counter):
+def test_counting_values_does_not_read_every_expired_object(server, counter):
     City.objects.bulk_create(
         City(
             id=f"c{i}", country=i % 300, name=str(i % 300), population=i % 600, expire=9
@@ -307,7 +307,7 @@ def test_each_value_is_counted_without_a_look_at_all_that_expired(server, counte
 
 @pytest.mark.stray_keys
 @pytest.mark.servers("valkey91", "fakeredis")
-def test_an_update_and_a_deletion_cost_as_much_as_a_list(server, counter):
+def test_update_and_delete_cost_as_much_as_a_list(server, counter):
     City.objects.bulk_create(City(id=f"c{i}", country=i) for i in range(1000))
     counter.take()
     asked = City.objects.find(country__in=range(1000)).exclude(pk="c0")

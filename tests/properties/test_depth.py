@@ -55,7 +55,7 @@ def frames_left(left):
 @pytest.mark.parametrize("left", [900, 400, 60])
 @pytest.mark.parametrize("codec", CODECS)
 @pytest.mark.parametrize("kind", NESTS)
-def test_a_hundred_levels_come_back_whatever_the_stack_holds(kind, codec, left):
+def test_a_hundred_levels_are_stored_with_a_full_stack(kind, codec, left):
     value = nested(kind, 100)
     frames = frames_left(left)
     data = at_depth(frames, pack, {"deep": value}, codec=codec)
@@ -68,7 +68,7 @@ def test_a_hundred_levels_come_back_whatever_the_stack_holds(kind, codec, left):
 @pytest.mark.parametrize("left", [900, 60])
 @pytest.mark.parametrize("codec", CODECS)
 @pytest.mark.parametrize("kind", NESTS)
-def test_one_level_more_is_refused_whatever_the_stack_holds(kind, codec, left):
+def test_one_more_level_is_refused_with_a_full_stack(kind, codec, left):
     attrs = {"fine": 1, "deep": nested(kind, 101)}
     with pytest.raises(ValueError, match=r"'deep'.*more than 100 deep"):
         at_depth(frames_left(left), pack, attrs, codec=codec)
@@ -97,7 +97,7 @@ def stored_by_0_1_0(levels):
 
 
 @pytest.mark.parametrize("levels", [101, 199, 250, 300])
-def test_what_an_earlier_release_nested_deeper_is_read_and_named(levels):
+def test_deeper_nesting_of_an_earlier_release_is_read_and_named(levels):
     data = stored_by_0_1_0(levels)
     attrs, _, _ = unpack(data)
     assert count_down(attrs["deep"]) == levels
@@ -116,7 +116,7 @@ def count_down(value):
 
 
 @pytest.mark.parametrize("width", [0, 400])
-def test_tuples_of_an_earlier_release_are_read_too(width):
+def test_tuples_of_an_earlier_release_are_read(width):
     body = ormsgpack.packb("bottom")
     for _ in range(300):
         heads = b"\x92" + body + ormsgpack.packb("å" * width)
@@ -126,7 +126,7 @@ def test_tuples_of_an_earlier_release_are_read_too(width):
 
 
 @pytest.mark.parametrize("kind", NESTS)
-def test_the_quick_look_at_the_levels_finds_what_the_long_one_finds(kind, monkeypatch):
+def test_the_fast_and_the_exact_count_of_levels_agree(kind, monkeypatch):
     values = [nested(kind, levels) for levels in (1, 50, 99, 100, 101, 200)]
     quick = [is_deeper(value) for value in values]
     monkeypatch.setattr(depth, "_is_packed_within", lambda _: False)
@@ -135,7 +135,7 @@ def test_the_quick_look_at_the_levels_finds_what_the_long_one_finds(kind, monkey
 
 
 @pytest.mark.parametrize("value", [[], [1, [2]], {"a": [{}, {"b": [1]}]}, "x" * 70000])
-def test_levels_are_counted_without_a_stack(value):
+def test_counting_levels_does_not_recurse(value):
     def levels(each):
         if not isinstance(each, list | dict) or not each:
             return 0
@@ -187,7 +187,7 @@ print("alive")
 """
 
 
-def test_bytes_nested_without_end_are_damaged_ones_and_crash_nobody():
+def test_endlessly_nested_bytes_are_corrupt_data():
     """In a process of its own: what is wrong here is a segmentation fault."""
     lines = b"\n".join(map(base64.b64encode, packed_bombs()))
     done = subprocess.run(
@@ -197,7 +197,7 @@ def test_bytes_nested_without_end_are_damaged_ones_and_crash_nobody():
 
 
 @pytest.mark.parametrize("code", [-1, -5, -13, -128, 14, 99, 127])
-def test_an_extension_that_is_none_of_ours_is_damage(code):
+def test_an_unknown_extension_type_is_corrupt_data(code):
     for body in (b"\x90", b"\xc0", b"\x00" * 8, b"\xa1a"):
         size = bytes((0xC7, len(body), code % 256))
         with pytest.raises(CorruptDataError):

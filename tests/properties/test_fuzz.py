@@ -12,7 +12,7 @@ import pytest
 
 @pytest.mark.parametrize("seed", [1, 2])
 @pytest.mark.parametrize("codec", ["msgpack", "json"])
-def test_bytes_that_nobody_packed_crash_hang_and_exhaust_nothing(codec, seed):
+def test_foreign_bytes_do_not_crash_hang_or_exhaust_the_process(codec, seed):
     done = subprocess.run(
         [sys.executable, "-m", "tests.properties.fuzzer", codec, str(seed), "3"],
         capture_output=True,

@@ -76,24 +76,24 @@ def test_values_of_a_kind_sort_exactly(kind, data):
 
 
 @given(anything, st.binary(min_size=7, max_size=30))
-def test_an_entry_stands_between_its_value_and_what_is_after_it(value, behind):
+def test_an_entry_sorts_between_its_value_and_the_next_one(value, behind):
     key = sort_key(value)
     assert key < key + behind[:6] < key + AFTER or behind[:1] == AFTER
 
 
 @given(anything, anything)
-def test_no_key_begins_another(a, b):
+def test_a_key_is_never_a_prefix_of_another(a, b):
     one, other = sort_key(a), sort_key(b)
     assert one == other or not other.startswith(one)
 
 
 @given(st.text(max_size=3), st.text())
-def test_a_prefix_is_of_the_texts_that_start_with_it(start, text):
+def test_a_prefix_range_covers_exactly_the_texts_that_start_with_it(start, text):
     low = text_prefix(start)
     assert (low <= sort_key(text) < low + AFTER) == text.startswith(start)
 
 
-def test_moments_beyond_the_years_of_utc_sort_exactly():
+def test_datetimes_at_the_ends_of_the_calendar_sort_exactly():
     offsets = [timezone(thirds * OFFSET / 3) for thirds in range(-3, 4)]
     ends = [
         end.replace(tzinfo=o) for end in (datetime.min, datetime.max) for o in offsets
@@ -103,7 +103,7 @@ def test_moments_beyond_the_years_of_utc_sort_exactly():
             assert order(sort_key(a), sort_key(b)) == order(a, b)
 
 
-def test_infinities_are_at_the_ends():
+def test_infinities_sort_at_the_ends():
     values = [-math.inf, -(10**400), -1e308, -5e-324, 0, 5e-324, 1e308, 10**400]
     keys = [sort_key(value) for value in [*values, Decimal("Infinity")]]
     assert keys == sorted(keys)
@@ -111,7 +111,7 @@ def test_infinities_are_at_the_ends():
     assert sort_key(-math.inf) == sort_key(Decimal("-Infinity"))
 
 
-def test_a_decimal_of_an_enormous_exponent_is_not_written_out():
+def test_a_decimal_with_an_enormous_exponent_is_not_expanded():
     tiny, huge = Decimal("1E-999999"), Decimal("1E+999999")
     keys = [sort_key(v) for v in (-huge, -1, -tiny, 0, tiny, 5e-324, huge)]
     assert keys == sorted(keys)
@@ -131,11 +131,11 @@ def test_a_decimal_of_an_enormous_exponent_is_not_written_out():
         time(1, tzinfo=UTC),
     ],
 )
-def test_what_has_no_order_has_no_key(value):
+def test_a_value_without_an_order_has_no_key(value):
     assert sort_key(value) is None
 
 
-def test_kinds_sort_one_after_the_other():
+def test_kinds_of_values_sort_separately():
     values = [5, timedelta(5), date(2020, 1, 1), datetime(2020, 1, 1), "5"]
     keys = [sort_key(value) for value in values]
     assert keys == sorted(keys)
@@ -155,7 +155,7 @@ def test_a_lone_surrogate_is_refused():
 @example(Decimal("-461505916293413.53958020916954"))
 @example(datetime.min.replace(tzinfo=timezone(OFFSET)))
 @example(datetime.max.replace(tzinfo=timezone(-OFFSET)))
-def test_a_value_that_has_the_key_comes_back(value):
+def test_a_value_can_be_recovered_from_its_key(value):
     key = sort_key(value)
     if key is not None:
         again = value_of(key)

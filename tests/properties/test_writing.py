@@ -321,7 +321,7 @@ class Writes(RuleBasedStateMachine):
 
 
 @pytest.mark.servers("valkey91", "redis70")
-def test_any_sequence_of_writes_leaves_what_the_model_has(server):
+def test_any_sequence_of_writes_matches_the_python_model(server):
     Writes.server = server
     settings = hypothesis.settings(
         max_examples=40, stateful_step_count=25, phases=PHASES

@@ -33,7 +33,7 @@ def test_each_value_is_counted(sized):
 
 
 @pytest.mark.parametrize("where", [EVERYTHING, Term("a")])
-def test_what_is_due_is_not_counted(sized, where):
+def test_expired_objects_are_not_counted(sized, where):
     sized.expire_now("n00", "n09", "n10", "n11")
     assert counts(sized, "size", where=where) == (8, [sizes(_0=2, _1=3, _2=3)])
 
@@ -45,7 +45,7 @@ def test_each_value_comes_with_an_object_that_has_it(sized):
     assert held == {sort_key(0): 0, sort_key(1): None, sort_key(2): 2, sort_key(3): 3}
 
 
-def test_long_runs_are_stepped_over_and_many_values_read(store):
+def test_long_runs_are_skipped_and_many_values_read(store):
     """The lowest and the highest of more than 1000 values have their objects."""
     rows = [(size, n) for size in range(1500) for n in range(100 if size == 7 else 1)]
     entries = {}

@@ -37,14 +37,14 @@ def look(store):
     return called
 
 
-def test_1_a_sound_object_has_no_fault_and_stays(store, look):
+def test_a_sound_object_has_no_faults_and_stays(store, look):
     store.save("one", NOTHING, OLD, {"n": 1})
     before = store.everything()
     assert look("one", OLD, repairs=True) == [1]
     assert store.everything() == before
 
 
-def test_conflict_other_bytes_are_answered_and_nothing_is_repaired(store, look):
+def test_conflict_returns_the_stored_bytes_and_repairs_nothing(store, look):
     store.save("one", NOTHING, OLD)
     store.client.delete(store.key("t:a"))
     before = store.everything()
@@ -54,7 +54,7 @@ def test_conflict_other_bytes_are_answered_and_nothing_is_repaired(store, look):
     assert store.everything() == before
 
 
-def test_1_a_fault_is_reported_and_stays_unless_it_is_to_be_repaired(store, look):
+def test_a_fault_is_reported_and_repaired_only_on_request(store, look):
     store.save("one", NOTHING, OLD)
     store.client.zrem(store.key("t:a"), "one")
     fault = [b"missing-entry", store.key("t:a")]
@@ -65,7 +65,7 @@ def test_1_a_fault_is_reported_and_stays_unless_it_is_to_be_repaired(store, look
     assert store.ids("t:a") == ["one"]
 
 
-def test_1_of_no_object_nothing_is_left(store, look):
+def test_a_missing_object_leaves_no_entries(store, look):
     store.save("one", NOTHING, Image(b"old", (b"t:a",), FAR, {"age": b"A"}), {"n": 1})
     store.client.delete(store.key("o:one"))
     found = look("one", NOTHING, repairs=True)
@@ -73,7 +73,7 @@ def test_1_of_no_object_nothing_is_left(store, look):
     assert store.names() == []
 
 
-def test_1_what_is_due_keeps_what_its_memo_names_and_no_more(store, look):
+def test_an_expired_object_keeps_only_the_entries_of_its_memo(store, look):
     store.save("one", NOTHING, Image(b"old", (b"t:a",), FAR))
     store.expire_now("one")
     store.client.zadd(store.key("t:b"), {"one": 1})
@@ -83,7 +83,7 @@ def test_1_what_is_due_keeps_what_its_memo_names_and_no_more(store, look):
     assert store.ids("t:a") == ["one"]
 
 
-def test_1_an_entry_that_became_right_meanwhile_stays(store, look):
+def test_an_entry_that_became_right_meanwhile_stays(store, look):
     store.save("one", NOTHING, OLD)
     seen = [
         IndexEntry(store.key("t:a"), b"one"),
@@ -93,7 +93,7 @@ def test_1_an_entry_that_became_right_meanwhile_stays(store, look):
     assert store.hash("u:code") == {b"t:1": b"one"}
 
 
-def test_1_a_value_that_another_object_holds_is_left(store, look):
+def test_a_value_of_another_object_stays(store, look):
     store.save("one", NOTHING, OLD)
     store.save("two", NOTHING, Image(b"two", (b"t:a",), None, {"age": b"A"}))
     two = Image(b"two", (b"t:a",), None, {"age": b"A"}, {("code",): b"t:1"})

@@ -23,7 +23,7 @@ def holding(value=None, packed=b"old", rank=None):
     )
 
 
-def test_saves_and_deletions_are_done_together(store):
+def test_saves_and_deletions_are_applied_together(store):
     store.save("one", NOTHING, OLD)
     store.save("two", NOTHING, OLD)
     answer = store.commit(
@@ -38,7 +38,7 @@ def test_saves_and_deletions_are_done_together(store):
     assert store.get("one") == b"new"
 
 
-def test_of_two_models(store):
+def test_writes_of_two_models_are_applied_together(store):
     other = Space(store.space.prefix, "tests.Other")
     store.commit(
         save(store.space, "one", NOTHING, OLD), save(other, "one", NOTHING, NEW)
@@ -48,7 +48,7 @@ def test_of_two_models(store):
 
 
 @pytest.mark.parametrize("place", [0, 1, 2])
-def test_one_that_is_refused_refuses_all(store, place):
+def test_one_refused_write_refuses_all(store, place):
     store.fill("there")
     parts = [
         save(store.space, "one", NOTHING, NEW),
@@ -60,7 +60,7 @@ def test_one_that_is_refused_refuses_all(store, place):
     assert store.everything() == before
 
 
-def test_each_that_is_refused_is_named_with_its_answer(store):
+def test_each_refused_write_is_named_with_its_reply(store):
     store.fill("there")
     key = store.mistype("t:a")
     before = store.everything()
@@ -82,7 +82,7 @@ def test_each_that_is_refused_is_named_with_its_answer(store):
     assert store.everything() == before
 
 
-def test_entries_that_nothing_explains_refuse_a_save_and_not_a_deletion(store):
+def test_orphan_index_refuses_a_save_and_not_a_deletion(store):
     for pk in ("one", "two"):
         store.save(pk, NOTHING, image("a"))
         store.client.delete(store.key(f"o:{pk}"))
@@ -94,7 +94,7 @@ def test_entries_that_nothing_explains_refuse_a_save_and_not_a_deletion(store):
     ) == [1, [2, [2, 1]]]
 
 
-def test_what_was_not_there_to_delete_is_said(store):
+def test_missing_objects_to_delete_are_reported(store):
     assert store.commit(
         save(store.space, "one", NOTHING, NEW), delete(store.space, "two", NOTHING)
     ) == [1, [2, [2]]]
@@ -103,7 +103,7 @@ def test_what_was_not_there_to_delete_is_said(store):
 # ---------------------------------------------------------------- unique values
 
 
-def test_values_change_hands_in_any_order(store):
+def test_unique_values_can_be_swapped_in_any_order(store):
     store.save("one", NOTHING, holding(b"x"))
     store.save("two", NOTHING, holding(b"y"))
     for parts in (
@@ -116,7 +116,7 @@ def test_values_change_hands_in_any_order(store):
     assert store.hash("u:code") == {b"t:x": b"one", b"t:y": b"two"}
 
 
-def test_a_value_of_what_is_deleted_is_free(store):
+def test_a_value_of_a_deleted_object_is_free(store):
     store.save("one", NOTHING, holding(b"x"))
     assert store.commit(
         save(store.space, "two", NOTHING, holding(b"x")),
@@ -125,7 +125,7 @@ def test_a_value_of_what_is_deleted_is_free(store):
     assert store.hash("u:code") == {b"t:x": b"two"}
 
 
-def test_a_value_that_another_holds_is_refused(store):
+def test_a_taken_value_is_refused(store):
     store.save("one", NOTHING, holding(b"x"))
     assert store.commit(
         save(store.space, "two", NOTHING, holding(b"y")),
@@ -134,7 +134,7 @@ def test_a_value_that_another_holds_is_refused(store):
     assert store.hash("u:code") == {b"t:x": b"one"}
 
 
-def test_a_value_that_two_claim_is_refused(store):
+def test_a_value_claimed_twice_is_refused(store):
     assert store.commit(
         save(store.space, "one", NOTHING, holding(b"x")),
         save(store.space, "two", NOTHING, holding(b"x")),
@@ -164,7 +164,7 @@ A, B = Term("a"), Term("b")
 
 
 @pytest.mark.parametrize("conditions", [(A,), (A, B), (Not(Term("d")), B)])
-def test_absent_refuses_where_a_live_object_meets_it(store, conditions):
+def test_absent_refuses_if_a_live_object_matches(store, conditions):
     store.fill("two", terms=["b", "d"])
     store.fill("three", terms=["c"])
     part = save(store.space, "new", NOTHING, NEW)
@@ -176,7 +176,7 @@ def test_absent_refuses_where_a_live_object_meets_it(store, conditions):
     assert store.everything() == before
 
 
-def test_absent_passes_over_what_is_gone(store):
+def test_absent_ignores_missing_objects(store):
     store.fill("late", terms=["a"], expire=FAR)
     store.fill("gone", terms=["a"])
     store.expire_now("late")
@@ -184,7 +184,7 @@ def test_absent_passes_over_what_is_gone(store):
     assert store.commit(asked(store, A)) == [1]
 
 
-def test_absent_by_values_that_are_ordered(store):
+def test_absent_works_with_ordered_values(store):
     def rank(value):
         return Range("rank", sort_key(value), sort_key(value) + AFTER)
 
@@ -198,14 +198,14 @@ def test_absent_by_values_that_are_ordered(store):
     assert store.commit(asked(store, A, rank(4))) == [1]
 
 
-def test_absent_of_every_object(store):
+def test_absent_may_match_every_object(store):
     assert store.commit(asked(store)) == [1]
     store.fill("one")
     assert store.commit(asked(store)) == [0, [1, [6, b"one"]]]
 
 
 @pytest.mark.parametrize("is_there", [True, False])
-def test_absent_looks_at_more_than_a_thousand(store, is_there):
+def test_absent_reads_more_than_a_thousand_objects(store, is_there):
     gone = {f"gone{i:04}": 1.0 + i for i in range(2500)}
     for rest in (b"t:a", b"t:b"):
         store.client.zadd(store.space.base + rest, gone)

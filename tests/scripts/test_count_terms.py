@@ -12,7 +12,7 @@ def members(store, rest, numbers):
         store.client.zadd(store.key(rest), {f"n{each:04}": each for each in numbers})
 
 
-def test_the_number_of_all_of_one_term_and_of_several(store):
+def test_objects_are_counted_by_zero_one_or_several_terms(store):
     members(store, "all", range(10))
     members(store, "t:a", range(8))
     members(store, "t:b", range(6, 10))
@@ -32,7 +32,7 @@ def test_the_number_of_all_of_one_term_and_of_several(store):
         (10, range(20, 50)),  # due ones of other terms
     ],
 )
-def test_what_is_due_is_not_counted(store, size, late):
+def test_expired_objects_are_not_counted(store, size, late):
     members(store, "all", range(5000))
     members(store, "t:a", range(size))
     members(store, "t:b", range(0, 5000, 2))

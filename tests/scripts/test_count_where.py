@@ -48,7 +48,7 @@ SMALL = sizes(0, 1)
         (Not(Range("size")), 1, 1),
     ],
 )
-def test_the_number_is_of_live_ones(sized, where, all_of_them, without_due):
+def test_only_live_objects_are_counted(sized, where, all_of_them, without_due):
     query = search.count_where(sized.space, Query().where(where))
     assert sized.run(query) == all_of_them
     sized.expire_now("n00", "n03", "n10")

@@ -10,13 +10,13 @@ pytestmark = ONE_VARIANT_A_SERVER
 OLD = image("a", "b" * 65, packed=b"old", expire=FAR)
 
 
-def test_1_the_object_and_all_its_entries_are_deleted(store):
+def test_done_deletes_the_object_and_all_its_entries(store):
     store.save("one", NOTHING, OLD, {"n": 1})
     assert store.delete("one", OLD) == 1
     assert store.names() == []
 
 
-def test_1_nothing_of_another_object_is_deleted(store):
+def test_done_keeps_keys_of_other_objects(store):
     store.fill("two", terms=["a"], expire=FAR)
     before = store.everything()
     store.save("one", NOTHING, OLD)
@@ -25,39 +25,39 @@ def test_1_nothing_of_another_object_is_deleted(store):
 
 
 @pytest.mark.parametrize("expected", [NOTHING, image("a", packed=b"others")])
-def test_conflict_other_bytes_are_answered_and_stay(store, expected):
+def test_conflict_returns_other_bytes_and_keeps_them(store, expected):
     store.save("one", NOTHING, OLD)
     before = store.everything()
     assert store.delete("one", expected) == [0, b"old"]
     assert store.everything() == before
 
 
-def test_conflict_an_object_without_bytes_is_not_taken_for_none(store):
+def test_conflict_if_the_stored_bytes_are_empty(store):
     store.client.set(store.key("o:one"), b"")
     assert store.delete("one", NOTHING) == [0, b""]
     assert store.names() == ["o:one"]
 
 
-def test_missing_there_is_no_such_object(store):
+def test_missing_if_the_object_is_not_stored(store):
     assert store.delete("one", OLD) == [2]
     assert store.names() == []
 
 
-def test_missing_what_is_left_of_an_expired_object_goes(store):
+def test_missing_removes_entries_of_an_expired_object(store):
     store.save("one", NOTHING, OLD, {"n": 1})
     store.expire_now("one")
     assert store.delete("one", NOTHING) == [2]
     assert store.names() == []
 
 
-def test_missing_what_is_left_of_an_object_that_is_not_indexed_goes(store):
+def test_missing_removes_keys_of_an_object_without_indexes(store):
     store.save("one", NOTHING, image(), {"n": 1}, is_indexed=False)
     store.client.delete(store.key("o:one"))
     assert store.delete("one", NOTHING, is_indexed=False) == [2]
     assert store.names() == []
 
 
-def test_orphan_index_entries_that_nothing_explains_stay(store):
+def test_orphan_index_keeps_unexplained_entries(store):
     store.save("one", NOTHING, image("a"), {"n": 1})
     store.client.delete(store.key("o:one"))
     assert store.delete("one", image("a")) == [2, 1]
@@ -65,7 +65,7 @@ def test_orphan_index_entries_that_nothing_explains_stay(store):
 
 
 @pytest.mark.parametrize("rest", ["o:one", "all", "expires", "idx", "c:one", "t:a"])
-def test_mistyped_names_the_key_of_another_type_and_deletes_nothing(store, rest):
+def test_mistyped_names_the_key_and_deletes_nothing(store, rest):
     store.save("one", NOTHING, OLD, {"n": 1})
     key = store.mistype(rest)
     before = store.everything()
@@ -73,7 +73,7 @@ def test_mistyped_names_the_key_of_another_type_and_deletes_nothing(store, rest)
     assert store.everything() == before
 
 
-def test_a_delete_sweeps_a_hundred_that_are_due(store):
+def test_a_delete_sweeps_a_hundred_expired_objects(store):
     pks = [f"due{number:03}" for number in range(130)]
     store.fill(*pks, terms=["a"], expire=FAR)
     store.expire_now(*pks)

@@ -22,14 +22,14 @@ def ranked(pk, rank, code):
     return pk, replace(new, sort_keys=keys, unique={("code",): b"t:" + code})
 
 
-def test_the_objects_and_all_their_entries_are_deleted(store):
+def test_done_deletes_the_objects_and_all_their_entries(store):
     store.save("one", NOTHING, ONE, {"n": 1})
     store.save("two", NOTHING, TWO, {"n": 1})
     assert store.delete_many(*BOTH, has_counters=True) == []
     assert store.names() == []
 
 
-def test_ordered_and_unique_attributes_go_too(store):
+def test_done_removes_ordered_and_unique_entries(store):
     some = [ranked(f"pk{i}", i % 2, b"%d" % i) for i in range(4)]
     for each in some:
         store.save(each[0], NOTHING, each[1])
@@ -43,7 +43,7 @@ def test_ordered_and_unique_attributes_go_too(store):
     assert store.names() == []
 
 
-def test_other_bytes_are_answered_and_stay(store):
+def test_conflict_returns_other_bytes_and_keeps_them(store):
     store.save("one", NOTHING, ONE)
     store.save("two", NOTHING, TWO)
     before = store.everything()
@@ -60,7 +60,7 @@ def _digest(store):
     return [name for name in store.names() if name.startswith("h:")]
 
 
-def test_a_value_that_another_took_is_not_freed(store):
+def test_a_unique_value_of_another_object_is_not_freed(store):
     pk, stored = ranked("one", 1, b"1")
     store.save(pk, NOTHING, stored)
     store.client.hset(store.key("u:code"), b"t:1", b"another")
@@ -71,7 +71,7 @@ def test_a_value_that_another_took_is_not_freed(store):
 @pytest.mark.parametrize(
     "rest", ["all", "expires", "idx", "t:b", "by:rank", "of:rank", "u:code"]
 )
-def test_mistyped_names_the_key_of_another_type_and_deletes_nothing(store, rest):
+def test_mistyped_names_the_key_and_deletes_nothing(store, rest):
     store.save("one", NOTHING, ONE)
     key = store.mistype(rest)
     before = store.everything()
@@ -79,7 +79,7 @@ def test_mistyped_names_the_key_of_another_type_and_deletes_nothing(store, rest)
     assert store.everything() == before
 
 
-def test_it_sweeps_a_hundred_that_are_due(store):
+def test_a_deletion_sweeps_a_hundred_expired_objects(store):
     pks = [f"due{number:03}" for number in range(130)]
     store.save("one", NOTHING, TWO)
     store.fill(*pks, expire=FAR)

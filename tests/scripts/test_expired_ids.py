@@ -5,7 +5,7 @@ from tests.scripts.store import FAR, ONE_VARIANT_A_SERVER
 pytestmark = ONE_VARIANT_A_SERVER
 
 
-def test_the_ids_of_what_is_due_the_longest_due_first(store):
+def test_ids_are_returned_earliest_expiration_first(store):
     deadlines = {"two": 2, "one": 1, "never": FAR}
     store.client.zadd(store.key("expires"), deadlines)
     before = store.everything()
@@ -13,5 +13,5 @@ def test_the_ids_of_what_is_due_the_longest_due_first(store):
     assert store.everything() == before
 
 
-def test_of_an_empty_store_there_are_none(store):
+def test_an_empty_store_gives_an_empty_list(store):
     assert store.expired_ids() == []

@@ -33,7 +33,7 @@ def renewed(instance, packed=None, by_ms=LATER_MS):
     return run(flow(), "default")
 
 
-def test_the_deadline_is_moved_in_the_bytes_the_ttl_and_the_index(token, server):
+def test_the_expiration_time_changes_in_the_bytes_the_ttl_and_the_index(token, server):
     assert renewed(token) == (Reply.DONE, None)
     found = Token.objects.get(token.id)
     assert found.ttl() > 7100
@@ -41,7 +41,7 @@ def test_the_deadline_is_moved_in_the_bytes_the_ttl_and_the_index(token, server)
     assert raw_faults(server.client, server.key_prefix) == []
 
 
-def test_the_bytes_are_those_that_a_save_would_have_written(token, server):
+def test_the_bytes_are_the_same_as_after_a_save(token, server):
     renewed(token)
     found = Token.objects.get(token.id)
     codec = "json" if found._packed[:1] == b"{" else "msgpack"
@@ -56,14 +56,14 @@ def test_the_operation_carries_no_payload(token):
     assert sum(len(word) for word in words if isinstance(word, bytes)) < 500
 
 
-def test_what_is_gone_stays_gone(token, server):
+def test_a_missing_object_stays_missing(token, server):
     before = token._packed
     token.delete()
     assert renewed(token, packed=before) == (Reply.REFUSED, None)
     assert server.keys() == []
 
 
-def test_an_object_that_begins_otherwise_is_left_alone(token, server):
+def test_an_object_with_another_beginning_is_left_alone(token, server):
     other = Token.objects.get(token.id)
     other.first = "two"
     other.save()
@@ -72,7 +72,7 @@ def test_an_object_that_begins_otherwise_is_left_alone(token, server):
     assert raw_faults(server.client, server.key_prefix) == []
 
 
-def test_what_was_changed_behind_its_head_is_kept(token, server):
+def test_changes_after_the_compared_beginning_are_kept(token, server):
     other = Token.objects.get(token.id)
     other.last = "added"
     other.attrs["big"] = "x" * 500
@@ -87,7 +87,7 @@ def test_what_was_changed_behind_its_head_is_kept(token, server):
     assert raw_faults(server.client, server.key_prefix) == []
 
 
-def test_an_object_without_a_deadline_gets_none(token, server):
+def test_an_object_without_expiration_stays_without(token, server):
     before = token._packed
     token.expire = None
     token.save()
@@ -95,12 +95,12 @@ def test_an_object_without_a_deadline_gets_none(token, server):
     assert Token.objects.get(token.id).expire is None
 
 
-def test_a_past_deadline_is_refused(token):
+def test_a_past_expiration_time_is_refused(token):
     assert renewed(token, by_ms=-1) == (Reply.EXPIRED, None)
     assert Token.objects.get(token.id).ttl() > 3500
 
 
-def test_counters_live_as_long(server):
+def test_counters_get_the_same_expiration_time(server):
     page = Page("tag", views=3, expire=60)
     page.save()
     assert renewed(page) == (Reply.DONE, None)
@@ -109,7 +109,7 @@ def test_counters_live_as_long(server):
 
 
 @pytest.mark.parametrize("rest", ["o:", "expires", "c:"])
-def test_a_key_of_another_type_is_named_and_nothing_is_written(server, rest):
+def test_mistyped_names_the_key_and_writes_nothing(server, rest):
     page = Page("tag", views=3, expire=60)
     page.save()
     key = page._meta.space("default").base + rest.encode()

@@ -18,7 +18,7 @@ def new(pk, *terms, counters=None, **facts):
 TWO = (new("one", "a", "b"), new("two", "b", counters={"n": 2}, expire=FAR))
 
 
-def test_1_all_are_written_in_their_order(store):
+def test_done_writes_all_in_order(store):
     assert store.insert_many(*TWO) == 1
     assert (store.get("one"), store.get("two")) == (b"one", b"two")
     assert store.ids("all") == store.ids("t:b") == ["one", "two"]
@@ -34,26 +34,26 @@ def test_1_all_are_written_in_their_order(store):
     assert not store.client.exists(store.key("c:one"))
 
 
-def test_1_they_come_after_all_others_even_if_the_clock_stands_back(store):
+def test_done_appends_even_if_the_clock_went_back(store):
     store.client.zadd(store.key("all"), {"late": FAR * 1000})
     assert store.insert_many(*TWO) == 1
     assert store.ids("all") == ["late", "one", "two"]
 
 
-def test_1_a_hundred_objects_of_many_terms_are_one_call(store):
+def test_done_for_a_hundred_objects_with_many_terms(store):
     many = [new(f"n{i:03}", *(f"t{j}" for j in range(20)), "all") for i in range(100)]
     assert store.insert_many(*many) == 1
     assert store.ids("t:all") == store.ids("t:t19") == [each.pk for each in many]
 
 
-def test_id_taken_answers_the_number_of_the_object(store):
+def test_id_taken_returns_the_position_of_the_object(store):
     store.fill("two")
     before = store.everything()
     assert store.insert_many(*TWO) == [0, 2]
     assert store.everything() == before
 
 
-def test_orphan_index_the_number_of_an_object_with_entries_that_nothing_explains(store):
+def test_orphan_index_returns_the_position_of_the_object(store):
     store.fill("two", terms=["a"])
     store.client.delete(store.key("o:two"))
     before = store.everything()
@@ -62,7 +62,7 @@ def test_orphan_index_the_number_of_an_object_with_entries_that_nothing_explains
     assert store.insert_many(new("two"), is_indexed=False) == 1
 
 
-def test_3_the_number_of_the_object_whose_deadline_is_past(store):
+def test_expired_returns_the_position_of_the_object(store):
     assert store.insert_many(TWO[0], new("late", "a", expire=1)) == [3, 2]
     assert store.names() == []
 
@@ -74,7 +74,7 @@ def markers(store):
     return {key[-1:]: store.client.get(key) for key in keys}
 
 
-def test_4_the_batch_before_was_refused(store):
+def test_not_run_if_the_previous_batch_was_refused(store):
     store.fill("zero")
     assert store.insert_many(new("zero"), link=Link("a", 0, False)) == [0, 1]
     assert store.insert_many(*TWO, link=Link("a", 1, False)) == [4]
@@ -83,7 +83,7 @@ def test_4_the_batch_before_was_refused(store):
     assert markers(store) == {}
 
 
-def test_4_nothing_follows_a_batch_that_was_refused(store):
+def test_not_run_for_every_batch_after_a_refused_one(store):
     store.fill("two")
     assert store.insert_many(new("zero"), link=Link("a", 0, False)) == 1
     assert store.insert_many(*TWO, link=Link("a", 1, False)) == [0, 2]
@@ -95,7 +95,7 @@ def test_4_nothing_follows_a_batch_that_was_refused(store):
 
 
 @pytest.mark.parametrize("is_taken", [False, True])
-def test_the_last_batch_removes_the_marker_whatever_it_answers(store, is_taken):
+def test_the_last_batch_removes_the_marker_with_any_reply(store, is_taken):
     assert store.insert_many(new("zero"), link=Link("a", 0, False)) == 1
     assert store.insert_many(new("one"), link=Link("a", 1, False)) == 1
     assert markers(store) == {b"a": b"2"}
@@ -106,7 +106,7 @@ def test_the_last_batch_removes_the_marker_whatever_it_answers(store, is_taken):
     assert markers(store) == {}
 
 
-def test_a_batch_of_which_all_was_passed_over_is_done(store):
+def test_done_if_every_object_of_the_batch_is_skipped(store):
     store.fill("zero")
     code, *_ = store.insert_many(
         new("zero"), link=Link("a", 0, False), passes_over=True
@@ -115,7 +115,7 @@ def test_a_batch_of_which_all_was_passed_over_is_done(store):
     assert store.insert_many(*TWO, link=Link("a", 1, True), passes_over=True) == 1
 
 
-def test_4_two_requests_of_the_same_objects_do_not_meet(store):
+def test_not_run_markers_of_two_calls_are_separate(store):
     assert store.insert_many(new("zero"), link=Link("a", 0, False)) == 1
     assert store.insert_many(new("zero"), link=Link("b", 0, False)) == [0, 1]
     assert store.insert_many(new("one"), link=Link("b", 1, True)) == [4]
@@ -126,14 +126,14 @@ def test_4_two_requests_of_the_same_objects_do_not_meet(store):
 @pytest.mark.parametrize(
     "rest", ["o:two", "all", "expires", "idx", "c:two", "t:a", "t:b"]
 )
-def test_mistyped_names_the_key_of_another_type_and_writes_nothing(store, rest):
+def test_mistyped_names_the_key_and_writes_nothing(store, rest):
     key = store.mistype(rest)
     before = store.everything()
     assert store.insert_many(*TWO) == [-1, key]
     assert store.everything() == before
 
 
-def test_the_places_of_expired_objects_are_taken_and_their_entries_go(store):
+def test_ids_of_expired_objects_are_reused_and_old_entries_removed(store):
     store.save("one", NOTHING, image("x", expire=FAR), {"n": 1})
     store.save("two", NOTHING, image("x", expire=FAR), {"m": 1})
     store.expire_now("one", "two")
@@ -145,7 +145,7 @@ def test_the_places_of_expired_objects_are_taken_and_their_entries_go(store):
     assert store.hash("c:two") == {b"n": b"2"}
 
 
-def test_an_insert_sweeps_a_hundred_that_are_due(store):
+def test_an_insert_sweeps_a_hundred_expired_objects(store):
     pks = [f"due{number:03}" for number in range(130)]
     store.fill(*pks, terms=["x"], expire=FAR)
     store.expire_now(*pks)
@@ -153,7 +153,7 @@ def test_an_insert_sweeps_a_hundred_that_are_due(store):
     assert len(store.ids("t:x")) == 30
 
 
-def test_1_with_what_was_passed_over(store):
+def test_done_with_the_positions_of_skipped_objects(store):
     store.fill("two", terms=["c"])
     before = store.everything()
     code, _, *passed = store.insert_many(*TWO, passes_over=True)
@@ -166,7 +166,7 @@ def test_1_with_what_was_passed_over(store):
     assert store.everything() == before
 
 
-def test_1_with_who_holds_a_value(store):
+def test_done_with_the_holders_of_taken_values(store):
     def holding(pk, value, *terms):
         held = replace(image(*terms, packed=b"x"), unique={("code",): b"t:" + value})
         return NewObject(pk, held)

@@ -28,7 +28,7 @@ def ids(reply):
     return [pk.decode() for pk in found]
 
 
-def test_ids_alone_come_in_their_order(dozen):
+def test_ids_are_returned_in_order(dozen):
     assert ids(dozen.page()) == ids(dozen.page("a")) == PKS
     assert ids(dozen.page("a", "b")) == ids(dozen.page("b", "a")) == PKS[::2]
     assert ids(dozen.page("a", "none")) == ids(dozen.page("none")) == []
@@ -36,7 +36,7 @@ def test_ids_alone_come_in_their_order(dozen):
 
 @pytest.mark.parametrize("terms", [(), ("a",), ("b",), ("a", "b")])
 @pytest.mark.parametrize("is_reversed", [False, True])
-def test_a_page_is_the_slice_of_the_whole(dozen, terms, is_reversed):
+def test_a_page_is_a_slice_of_the_complete_list(dozen, terms, is_reversed):
     whole = PKS[::2] if "b" in terms else PKS
     whole = whole[::-1] if is_reversed else whole
     for start in range(14):
@@ -45,11 +45,11 @@ def test_a_page_is_the_slice_of_the_whole(dozen, terms, is_reversed):
             assert ids(page) == whole[start : start + size]
 
 
-def test_objects_come_beside_their_ids(dozen):
+def test_objects_are_returned_with_their_ids(dozen):
     assert dozen.page("b", size=2, want="objects") == [[b"n00", b"n02"]] * 2
 
 
-def test_counters_come_as_flat_lists(dozen):
+def test_counters_are_returned_as_flat_lists(dozen):
     pks, objects, counters = dozen.page(start=1, size=2, want="counters")
     assert pks == objects == [b"n01", b"n02"]
     assert counters == [[b"n", b"1"], []]
@@ -58,7 +58,9 @@ def test_counters_come_as_flat_lists(dozen):
 @pytest.mark.parametrize("terms", [(), ("a",), ("a", "b")])
 @pytest.mark.parametrize("is_reversed", [False, True])
 @pytest.mark.parametrize("late", [["n00"], ["n03", "n04", "n10"], PKS[:9]])
-def test_what_is_due_is_left_out_and_the_page_is_full(dozen, terms, is_reversed, late):
+def test_expired_objects_are_left_out_and_the_page_is_full(
+    dozen, terms, is_reversed, late
+):
     dozen.expire_now(*late)
     whole = PKS[::2] if "b" in terms else PKS
     live = [pk for pk in whole if pk not in late]
@@ -70,7 +72,7 @@ def test_what_is_due_is_left_out_and_the_page_is_full(dozen, terms, is_reversed,
     assert dozen.everything() == before
 
 
-def test_what_is_gone_is_left_out_of_objects_and_the_page_is_full(dozen):
+def test_missing_objects_are_left_out_and_the_page_is_full(dozen):
     dozen.client.delete(dozen.key("o:n01"), dozen.key("o:n02"))
     assert dozen.page(size=3, want="objects") == [[b"n00", b"n03", b"n04"]] * 2
     pks, objects, counters = dozen.page("a", start=1, size=2, want="counters")
@@ -78,7 +80,7 @@ def test_what_is_gone_is_left_out_of_objects_and_the_page_is_full(dozen):
     assert len(counters) == 2
 
 
-def test_few_that_meet_in_large_sets_are_found_by_an_intersection(store):
+def test_few_matches_in_large_sets_are_found_by_an_intersection(store):
     """Past 1000 steps the walk gives way to ZINTER: the answer is the same."""
     many = {f"m{number:04}": number for number in range(4000)}
     left = {pk: score for pk, score in many.items() if score % 2 == 0 or score > 3900}
@@ -100,7 +102,7 @@ def test_few_that_meet_in_large_sets_are_found_by_an_intersection(store):
 
 
 @pytest.mark.parametrize("lives", [50, 500, 4000])
-def test_few_that_live_among_many_that_are_due_are_found(store, lives):
+def test_few_live_objects_among_many_expired_ones_are_found(store, lives):
     """Past 5000 that are due the server is asked for the others, if they are few."""
     many = {f"m{number:05}": number for number in range(12_000)}
     live = [f"m{number:05}" for number in range(11_950 - lives, 11_950)]

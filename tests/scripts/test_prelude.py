@@ -11,7 +11,7 @@ from tests.scripts.store import ONE_VARIANT_A_SERVER, image
 pytestmark = ONE_VARIANT_A_SERVER
 
 
-def test_the_clock_tells_ms_and_microseconds_of_one_moment(store):
+def test_the_clock_gives_ms_and_microseconds_of_one_moment(store):
     body = "local ms, us = clock() return {digits(ms), digits(us)}"
     now_ms, now_us = map(int, store.lua(body, "all"))
     assert now_us // 1000 == now_ms
@@ -19,7 +19,7 @@ def test_the_clock_tells_ms_and_microseconds_of_one_moment(store):
 
 
 @pytest.mark.parametrize("number", [0, -1, 1_700_000_000_123_456, 2**53])
-def test_digits_are_all_of_them(store, number):
+def test_digits_formats_every_digit(store, number):
     assert store.lua("return digits(tonumber(ARGV[1]))", "all", args=[number]) == (
         b"%d" % number
     )
@@ -37,7 +37,7 @@ def test_mistyped_is_the_first_key_of_another_type(store, kind):
     assert store.lua(body, kind, kind, *others, args=[kind]) == refusal
 
 
-def test_mistyped_ordered_looks_at_pairs_of_keys(store):
+def test_mistyped_ordered_checks_pairs_of_keys(store):
     body = "return mistyped_ordered(KEYS, 1, (#KEYS - #KEYS % 2) / 2)"
     store.client.zadd(store.key("zset"), {"x": 1})
     store.client.hset(store.key("hash"), "x", 1)
@@ -46,7 +46,7 @@ def test_mistyped_ordered_looks_at_pairs_of_keys(store):
     assert store.lua(body, "zset", "zset") == [-1, store.key("zset")]
 
 
-def test_the_next_creation_time_is_later_than_every_other(store):
+def test_the_next_creation_time_is_the_latest(store):
     body = "return digits(next_created(KEYS[1], 1000))"
     assert store.lua(body, "all") == b"1000"
     store.client.zadd(store.key("all"), {"one": 999})
@@ -58,7 +58,7 @@ def test_the_next_creation_time_is_later_than_every_other(store):
 @pytest.mark.parametrize(
     "terms", [(), ("a",), ("", "\0", "a" * 64, "a" * 65, "é" * 32, "x:y")]
 )
-def test_a_memo_is_read_as_python_writes_it(store, terms):
+def test_a_memo_is_decoded_as_python_encodes_it(store, terms):
     written = image(*terms, expire=1)
     body = """
       local found = {}
@@ -68,14 +68,14 @@ def test_a_memo_is_read_as_python_writes_it(store, terms):
     assert store.lua(body, "all", args=[written.memo]) == list(written.suffixes)
 
 
-def test_an_entry_is_sort_key_creation_time_id_and_its_length(store):
+def test_an_entry_consists_of_sort_key_creation_time_id_and_length(store):
     body = "return entry(ARGV[1], ARGV[2], ARGV[3])"
     made = store.lua(body, "all", args=[b"\x21", 1_764_093_600_123_456, b"x" * 300])
     moment = (1_764_093_600_123_456).to_bytes(7, "big")
     assert made == b"\x21" + moment + b"x" * 300 + (300).to_bytes(3, "big")
 
 
-def test_purge_frees_only_values_that_the_id_holds(store):
+def test_purge_frees_only_unique_values_of_the_id(store):
     store.client.hset(store.key("u:code"), mapping={"t:1": "one", "t:2": "two"})
     memo = build_memo(unique={("code",): b"t:2"}) + build_memo(
         unique={("code",): b"t:1"}
@@ -85,7 +85,7 @@ def test_purge_frees_only_values_that_the_id_holds(store):
     assert store.hash("u:code") == {b"t:2": b"two"}
 
 
-def test_purge_takes_one_id_out_of_each_set_of_a_memo(store):
+def test_purge_removes_one_id_from_each_set_of_a_memo(store):
     for rest in ("t:a", "t:b", "t:c"):
         store.client.zadd(store.key(rest), {"one": 1, "two": 2})
     store.mistype("t:wrong")

@@ -10,7 +10,7 @@ HELD = Image(
 )
 
 
-def test_not_done_an_object_that_is_there_keeps_its_entries(store):
+def test_not_done_if_the_object_is_stored(store):
     store.save("one", NOTHING, HELD)
     before = store.everything()
     memo = build_memo(HELD.suffixes, HELD.sort_keys, HELD.unique)
@@ -18,7 +18,7 @@ def test_not_done_an_object_that_is_there_keeps_its_entries(store):
     assert store.everything() == before
 
 
-def test_1_what_the_memo_names_is_gone(store):
+def test_done_removes_the_entries_of_the_memo(store):
     store.save("one", NOTHING, HELD)
     store.save("two", NOTHING, Image(b"2", (b"t:a",), None, {"age": b"A"}))
     store.client.delete(store.key("o:one"))

@@ -16,7 +16,7 @@ def aside(store):
     return called
 
 
-def test_1_a_key_of_another_type_is_moved_for_a_week(store, aside):
+def test_done_moves_a_key_of_another_type_for_a_week(store, aside):
     store.client.set(store.key("t:a"), "x")
     assert aside("t:a", b"zset") == 1
     lost = quarantine_key(store.space, store.key("t:a"))
@@ -25,13 +25,13 @@ def test_1_a_key_of_another_type_is_moved_for_a_week(store, aside):
     assert QUARANTINE_MS - 60_000 < store.client.pttl(lost) <= QUARANTINE_MS
 
 
-def test_1_a_life_that_is_shorter_stays_so(store, aside):
+def test_done_keeps_a_shorter_ttl(store, aside):
     store.client.set(store.key("z"), "x", ex=60)
     assert aside("z", b"") == 1
     assert store.client.pttl(quarantine_key(store.space, store.key("z"))) <= 60_000
 
 
-def test_1_what_was_moved_before_stays(store, aside):
+def test_done_does_not_overwrite_quarantined_keys(store, aside):
     for text in (b"first", b"second"):
         store.client.set(store.key("t:a"), text)
         assert aside("t:a", b"zset") == 1
@@ -42,7 +42,7 @@ def test_1_what_was_moved_before_stays(store, aside):
         assert QUARANTINE_MS - 60_000 < store.client.pttl(each) <= QUARANTINE_MS
 
 
-def test_not_done_a_key_of_the_right_type_stays(store, aside):
+def test_not_done_if_the_key_has_the_right_type(store, aside):
     store.client.zadd(store.key("t:a"), {"one": 1})
     assert aside("t:a", b"zset") == 0
     assert aside("t:none", b"zset") == 0

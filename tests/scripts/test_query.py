@@ -45,7 +45,7 @@ def numbers(reply):
         (Xor((SMALL, Term("b"))), [1, 3, 5, 6, 8, 10]),
     ],
 )
-def test_a_page_is_the_slice_of_what_meets_the_condition(sized, where, found):
+def test_a_page_is_a_slice_of_the_matches(sized, where, found):
     for start in range(13):
         assert (
             numbers(page(sized, where=where, start=start, size=3))
@@ -66,7 +66,9 @@ def test_a_page_is_the_slice_of_what_meets_the_condition(sized, where, found):
         ((Order("expire"),), [0, 5, 10, 1, 6, 11, 2, 7, 3, 8, 4, 9]),
     ],
 )
-def test_equal_ones_stand_by_creation_and_those_without_last(sized, order, found):
+def test_equal_values_are_ordered_by_creation_and_absent_values_are_last(
+    sized, order, found
+):
     for size in (1, 2, 5, 12):
         for start in range(12):
             asked = numbers(page(sized, *order, start=start, size=size))
@@ -74,12 +76,12 @@ def test_equal_ones_stand_by_creation_and_those_without_last(sized, order, found
     assert numbers(page(sized, *order, back=True)) == found[::-1]
 
 
-def test_the_random_order_holds_each_once(sized):
+def test_a_random_order_contains_each_object_once(sized):
     assert sorted(numbers(page(sized, Order("?")))) == [*range(12)]
     assert len({*numbers(page(sized, Order("?"), size=5))}) == 5
 
 
-def test_what_is_due_or_gone_is_left_out_and_the_page_is_full(sized):
+def test_expired_and_missing_objects_are_left_out_and_the_page_is_full(sized):
     sized.expire_now("n00", "n04", "n10")
     sized.client.delete(sized.key("o:n03"))
     before = sized.everything()
@@ -93,7 +95,7 @@ def test_what_is_due_or_gone_is_left_out_and_the_page_is_full(sized):
 
 @pytest.mark.parametrize("late", [["n05"], ["n00", "n01", "n02", "n09", "n11"]])
 @pytest.mark.parametrize("order", [Order("size"), Order("size", True)])
-def test_a_walk_that_begins_far_in_passes_over_live_ones_alone(sized, late, order):
+def test_an_offset_counts_only_live_objects(sized, late, order):
     for back in (False, True):
         whole = numbers(page(sized, order, back=back))
         live = [number for number in whole if f"n{number:02}" not in late]
@@ -104,7 +106,7 @@ def test_a_walk_that_begins_far_in_passes_over_live_ones_alone(sized, late, orde
         sized.client.zadd(sized.key("expires"), dict.fromkeys(late, FAR))
 
 
-def test_a_unique_value_is_met_by_its_holder_alone(sized):
+def test_only_the_holder_matches_a_unique_value(sized):
     held = {"t:x": "n03", "t:late": "n04", "t:gone": "never"}
     sized.client.hset(sized.key("u:code"), mapping=held)
     sized.expire_now("n04")
@@ -123,7 +125,7 @@ def test_a_unique_value_is_met_by_its_holder_alone(sized):
     assert told == [b"sort", sized.key("u:code"), 1]
 
 
-def test_it_tells_what_it_did(sized):
+def test_the_reply_describes_the_work(sized):
     told, looked = page(sized, Order("size"), size=3, want="explain")
     assert told == [b"walk", sized.key("by:size"), 11]
     assert looked == 11

@@ -13,12 +13,12 @@ def gather(store, *order, where=EVERYTHING):
     return store.run(search.query_ids(store.space, Query(order=order).where(where)))
 
 
-def test_ids_that_stand_by_creation_come_alone(sized):
+def test_ids_in_creation_order_are_returned_without_values(sized):
     sized.expire_now("n02")
     assert gather(sized, where=Term("b")) == [[b"n00", b"n04", b"n06", b"n08", b"n10"]]
 
 
-def test_facts_come_beside_the_ids(sized):
+def test_ids_are_returned_with_the_values_that_sort_them(sized):
     some = Range("size", sort_key(3), sort_key(4))
     pks, created = gather(sized, where=some)
     assert (pks, len(created)) == ([b"n09", b"n10"], 2)

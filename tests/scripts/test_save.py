@@ -12,7 +12,7 @@ pytestmark = ONE_VARIANT_A_SERVER
 OLD = image("a", "b", packed=b"old")
 
 
-def test_1_an_object_that_was_not_there_is_written(store):
+def test_done_writes_a_new_object(store):
     assert store.save("one", NOTHING, OLD) == 1
     assert store.get("one") == b"old"
     assert store.names() == ["all", "o:one", "t:a", "t:b"]
@@ -21,7 +21,7 @@ def test_1_an_object_that_was_not_there_is_written(store):
     assert store.scores("t:a") == store.scores("t:b") == {"one": created}
 
 
-def test_1_the_bytes_that_are_expected_are_replaced(store):
+def test_done_replaces_the_expected_bytes(store):
     store.save("one", NOTHING, OLD)
     created = store.scores("all")
     assert store.save("one", OLD, image("b", "c", packed=b"new")) == 1
@@ -30,33 +30,33 @@ def test_1_the_bytes_that_are_expected_are_replaced(store):
     assert store.scores("all") == store.scores("t:b") == store.scores("t:c") == created
 
 
-def test_creation_times_increase_even_if_the_clock_stands_back(store):
+def test_creation_times_increase_even_if_the_clock_went_back(store):
     store.client.zadd(store.key("all"), {"late": FAR * 1000})
     store.save("one", NOTHING, OLD)
     assert store.scores("all")["one"] == FAR * 1000 + 1
 
 
 @pytest.mark.parametrize("expected", [NOTHING, image("a", packed=b"others")])
-def test_conflict_other_bytes_are_answered_and_stay(store, expected):
+def test_conflict_returns_other_bytes_and_keeps_them(store, expected):
     store.save("one", NOTHING, OLD)
     before = store.everything()
     assert store.save("one", expected, image("c", packed=b"new")) == [0, b"old"]
     assert store.everything() == before
 
 
-def test_conflict_false_where_bytes_are_expected_and_none_are_stored(store):
+def test_conflict_with_false_if_the_object_is_not_stored(store):
     assert store.save("one", OLD, image("c", packed=b"new")) == [0, None]
     assert store.names() == []
 
 
-def test_conflict_an_object_without_bytes_is_not_taken_for_none(store):
+def test_conflict_if_the_stored_bytes_are_empty(store):
     store.client.set(store.key("o:one"), b"")
     assert store.save("one", NOTHING, OLD) == [0, b""]
     assert store.names() == ["o:one"]
 
 
 @pytest.mark.parametrize("is_left", [image(), image("a")])
-def test_orphan_index_entries_that_nothing_explains_are_left(store, is_left):
+def test_orphan_index_keeps_unexplained_entries(store, is_left):
     store.save("one", NOTHING, is_left)
     store.client.delete(store.key("o:one"))
     before = store.everything()
@@ -64,7 +64,7 @@ def test_orphan_index_entries_that_nothing_explains_are_left(store, is_left):
     assert store.everything() == before
 
 
-def test_a_model_that_is_not_indexed_has_no_other_entries(store):
+def test_a_model_without_indexes_has_only_the_entry_in_all(store):
     store.save("one", NOTHING, image(), is_indexed=False)
     store.client.delete(store.key("o:one"))
     store.fill("two")
@@ -73,7 +73,7 @@ def test_a_model_that_is_not_indexed_has_no_other_entries(store):
 
 
 @pytest.mark.parametrize("old", [NOTHING, OLD])
-def test_3_a_deadline_that_is_past_writes_nothing(store, old):
+def test_expired_writes_nothing(store, old):
     if old is OLD:
         store.save("one", NOTHING, OLD)
     before = store.everything()
@@ -84,7 +84,7 @@ def test_3_a_deadline_that_is_past_writes_nothing(store, old):
 @pytest.mark.parametrize(
     "rest", ["o:one", "all", "expires", "idx", "c:one", "t:a", "t:c"]
 )
-def test_mistyped_names_the_key_of_another_type_and_writes_nothing(store, rest):
+def test_mistyped_names_the_key_and_writes_nothing(store, rest):
     store.save("one", NOTHING, OLD)
     key = store.mistype(rest)
     before = store.everything()
@@ -93,7 +93,7 @@ def test_mistyped_names_the_key_of_another_type_and_writes_nothing(store, rest):
     assert store.everything() == before
 
 
-def test_5_a_unique_value_that_another_holds(store):
+def test_unique_taken_if_another_object_holds_the_value(store):
     held = Image(b"old", unique={("a",): b"t:1", ("b", "c"): b"t:2"})
     assert store.save("one", NOTHING, held) == 1
     assert store.hash("u:b:c") == {b"t:2": b"one"}
@@ -121,7 +121,7 @@ def test_an_ordered_attribute_moves_with_its_value(store):
     assert store.names() == ["all", "by:age", "o:one", "of:age"]
 
 
-def test_a_deadline_is_kept_by_the_server_by_the_index_and_in_a_memo(store):
+def test_an_expiration_time_is_in_the_ttl_the_index_and_the_memo(store):
     deadline = time.time_ns() // 1_000_000 + 3_600_000
     new = image("a", "b" * 65, expire=deadline)
     assert store.save("one", NOTHING, new, {"n": 5}) == 1
@@ -140,19 +140,19 @@ def test_without_terms_an_expiring_object_has_no_memo(store):
     assert store.names() == ["all", "expires", "o:one"]
 
 
-def test_counters_are_set_and_those_not_named_are_kept(store):
+def test_named_counters_are_set_and_others_kept(store):
     store.save("one", NOTHING, OLD, {"n": 1, "m": -(2**63)})
     assert store.save("one", OLD, OLD, {"n": 2}) == 1
     assert store.hash("c:one") == {b"n": b"2", b"m": b"-9223372036854775808"}
 
 
-def test_a_new_object_begins_without_the_counters_of_the_old(store):
+def test_a_new_object_starts_without_old_counters(store):
     store.client.hset(store.key("c:one"), "n", 7)
     assert store.save("one", NOTHING, OLD, {"m": 1}) == 1
     assert store.hash("c:one") == {b"m": b"1"}
 
 
-def test_the_place_of_an_expired_object_is_taken_and_its_entries_go(store):
+def test_the_id_of_an_expired_object_is_reused_and_old_entries_removed(store):
     store.save("one", NOTHING, image("a", "b", expire=FAR), {"n": 1})
     store.fill("two")
     store.expire_now("one")
@@ -169,7 +169,7 @@ def test_a_memo_whose_key_has_another_type_does_not_stop_the_write(store):
     assert store.names() == ["all", "o:one", "t:a", "t:c"]
 
 
-def test_a_write_sweeps_a_hundred_that_are_due(store):
+def test_a_write_sweeps_a_hundred_expired_objects(store):
     pks = [f"due{number:03}" for number in range(130)]
     store.fill(*pks, terms=["a"], expire=FAR)
     store.expire_now(*pks)
@@ -180,7 +180,7 @@ def test_a_write_sweeps_a_hundred_that_are_due(store):
 
 
 @pytest.mark.parametrize("held", [b"5", b"005", b"-5", b"0", None])
-def test_7_a_counter_that_must_have_a_value_has_another(store, held):
+def test_counter_changed_if_a_guarded_counter_has_another_value(store, held):
     store.save("one", NOTHING, OLD, {"n": 1})
     if held is not None:
         store.client.hset(store.key("c:one"), "votes", held)

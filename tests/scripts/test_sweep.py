@@ -13,7 +13,7 @@ from tests.scripts.store import FAR, ONE_VARIANT_A_SERVER, image
 pytestmark = ONE_VARIANT_A_SERVER
 
 
-def test_how_many_were_swept_and_nothing_is_left(store):
+def test_the_reply_is_the_number_of_swept_objects_and_no_keys_are_left(store):
     store.save("one", NOTHING, image("a", "b" * 65, expire=FAR), {"n": 1})
     store.save("two", NOTHING, image(expire=FAR))
     store.expire_now("one", "two")
@@ -22,7 +22,7 @@ def test_how_many_were_swept_and_nothing_is_left(store):
     assert store.sweep() == 0
 
 
-def test_what_is_not_due_stays(store):
+def test_live_objects_stay(store):
     store.fill("live", "far", terms=["a"], expire=FAR)
     store.fill("ever", terms=["a"])
     before = store.everything()
@@ -33,7 +33,7 @@ def test_what_is_not_due_stays(store):
     assert store.everything() == before
 
 
-def test_at_most_so_many_are_swept_those_first_that_were_due_first(store):
+def test_a_limited_sweep_begins_with_the_earliest_expiration(store):
     pks = [f"n{number}" for number in range(5)]
     store.fill(*pks, terms=["a"], expire=FAR)
     store.expire_now(*pks)
@@ -43,7 +43,7 @@ def test_at_most_so_many_are_swept_those_first_that_were_due_first(store):
     assert store.sweep(500) == 3
 
 
-def test_bytes_that_the_server_has_not_removed_yet_go_too(store):
+def test_expired_bytes_that_the_server_still_has_are_removed(store):
     store.fill("one", expire=FAR)
     store.client.zadd(store.key("expires"), {"one": 1})
     assert store.sweep() == 1
@@ -51,7 +51,7 @@ def test_bytes_that_the_server_has_not_removed_yet_go_too(store):
 
 
 @pytest.mark.parametrize("rest", ["expires", "all", "idx"])
-def test_mistyped_names_the_key_of_another_type_and_sweeps_nothing(store, rest):
+def test_mistyped_names_the_key_and_sweeps_nothing(store, rest):
     store.fill("one", terms=["a"], expire=FAR)
     store.expire_now("one")
     key = store.mistype(rest)
@@ -60,7 +60,7 @@ def test_mistyped_names_the_key_of_another_type_and_sweeps_nothing(store, rest):
     assert store.everything() == before
 
 
-def test_a_term_whose_key_has_another_type_stops_nothing(store):
+def test_a_term_key_of_another_type_does_not_stop_the_sweep(store):
     store.fill("one", terms=["a", "b"], expire=FAR)
     store.expire_now("one")
     store.mistype("t:a")
@@ -92,7 +92,7 @@ WRITES = {
 
 
 @pytest.mark.parametrize("name", WRITES)
-def test_every_write_sweeps_as_many_as_a_millisecond_or_two_allow(store, name):
+def test_a_write_sweeps_for_at_most_two_milliseconds(store, name):
     packed = pack({"k": 1}, [], FAR, "msgpack")
     old = image("a", packed=packed, expire=FAR)
     store.save("one", NOTHING, old)
@@ -106,7 +106,7 @@ def test_every_write_sweeps_as_many_as_a_millisecond_or_two_allow(store, name):
 
 @pytest.mark.parametrize("name", ["update", "increment", "renew"])
 @pytest.mark.parametrize("rest", ["all", "idx"])
-def test_a_key_that_a_sweep_needs_refuses_the_write_if_any_is_due(store, name, rest):
+def test_a_mistyped_sweep_key_refuses_the_write_if_objects_expired(store, name, rest):
     packed = pack({"k": 1}, [], FAR, "msgpack")
     old = image(packed=packed, expire=FAR)
     store.save("one", NOTHING, old)
@@ -118,7 +118,7 @@ def test_a_key_that_a_sweep_needs_refuses_the_write_if_any_is_due(store, name, r
     assert store.everything() == before
 
 
-def test_few_are_swept_where_they_have_many_entries(store):
+def test_fewer_objects_with_many_entries_are_swept(store):
     terms = [f"t{number}" for number in range(98)]
     pks = [f"n{number}" for number in range(10)]
     store.fill(*pks, terms=terms, expire=FAR)

@@ -12,7 +12,7 @@ def remove(store, *pks):
     store.client.delete(*(store.key(f"o:{pk}") for pk in pks))
 
 
-def test_how_many_were_swept_and_nothing_is_left(store):
+def test_the_reply_is_the_number_of_swept_objects_and_no_keys_are_left(store):
     store.fill("one", "two", terms=["a"], expire=FAR)
     remove(store, "one", "two")
     assert store.sweep_gone("one", "two", "three") == 2
@@ -20,7 +20,7 @@ def test_how_many_were_swept_and_nothing_is_left(store):
     assert store.sweep_gone("one") == 0
 
 
-def test_what_is_stored_and_what_never_expired_is_left_alone(store):
+def test_stored_objects_and_objects_without_expiration_are_left_alone(store):
     store.fill("live", terms=["a"], expire=FAR)
     store.fill("ever", terms=["a"])
     remove(store, "ever")
@@ -30,7 +30,7 @@ def test_what_is_stored_and_what_never_expired_is_left_alone(store):
 
 
 @pytest.mark.parametrize("rest", ["expires", "all", "idx"])
-def test_mistyped_names_the_key_of_another_type_and_sweeps_nothing(store, rest):
+def test_mistyped_names_the_key_and_sweeps_nothing(store, rest):
     store.fill("one", terms=["a"], expire=FAR)
     remove(store, "one")
     key = store.mistype(rest)

@@ -22,7 +22,7 @@ def update(store):
 
 
 @pytest.mark.parametrize(("old", "new"), [(OLD, NEW), LASTING])
-def test_it_leaves_what_save_would_have_left(store, update, old, new):
+def test_the_result_is_the_same_as_after_save(store, update, old, new):
     store.save("one", NOTHING, old)
     assert update(old, new) == 1
     updated = store.everything()
@@ -31,19 +31,19 @@ def test_it_leaves_what_save_would_have_left(store, update, old, new):
     assert store.everything() == updated
 
 
-def test_conflict_comes_with_the_bytes_that_are_stored(store, update):
+def test_conflict_returns_the_stored_bytes(store, update):
     store.save("one", NOTHING, image(packed=b"other", expire=FAR))
     before = store.everything()
     assert update() == [0, b"other"]
     assert store.everything() == before
 
 
-def test_conflict_alone_if_there_is_no_such_object(store, update):
+def test_conflict_without_bytes_if_the_object_is_not_stored(store, update):
     assert update() == [0, None]
     assert store.names() == []
 
 
-def test_3_if_the_deadline_is_past_and_nothing_is_written(store, update):
+def test_expired_writes_nothing(store, update):
     store.save("one", NOTHING, OLD)
     before = store.everything()
     assert update(new=image("a", packed=b"new", expire=1)) == [3]
@@ -51,7 +51,7 @@ def test_3_if_the_deadline_is_past_and_nothing_is_written(store, update):
 
 
 @pytest.mark.parametrize("rest", ["o:one", "expires"])
-def test_mistyped_names_the_key_of_another_type_and_writes_nothing(store, update, rest):
+def test_mistyped_names_the_key_and_writes_nothing(store, update, rest):
     store.save("one", NOTHING, OLD)
     key = store.mistype(rest)
     before = store.everything()
@@ -75,11 +75,13 @@ def test_mistyped_names_the_key_of_another_type_and_writes_nothing(store, update
         (LASTING[0], Image(b"new", (b"t:a",), None, {}, {("x",): b"1"}), None, False),
     ],
 )
-def test_a_rewrite_is_one_where_nothing_else_moves(store, old, new, counters, is_small):
+def test_update_is_used_only_if_no_index_entry_changes(
+    store, old, new, counters, is_small
+):
     write = objects.rewrite(store.space, "one", old, new, counters)
     assert write.command is (objects.UPDATE if is_small else objects.SAVE)
 
 
-def test_a_rewrite_that_must_find_counters_as_they_were_is_a_save(store):
+def test_a_write_that_guards_counters_is_a_save(store):
     write = objects.rewrite(store.space, "one", *LASTING, {}, counted={"n": 1})
     assert write.command is objects.SAVE

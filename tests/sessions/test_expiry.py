@@ -46,7 +46,7 @@ def test_set_expiry_is_kept(ask, stored, lifetime, seconds):
 
 
 @pytest.mark.parametrize("use_tz", [True, False])
-def test_a_moment_is_kept_to_the_millisecond(ask, server, settings, use_tz):
+def test_a_datetime_is_kept_to_the_millisecond(ask, server, settings, use_tz):
     settings.USE_TZ = use_tz
     moment = timezone.now() + dt.timedelta(days=2)
     session = SessionStore()
@@ -66,7 +66,9 @@ def test_a_moment_is_kept_to_the_millisecond(ask, server, settings, use_tz):
         math.inf,
     ],
 )
-def test_what_is_too_far_becomes_the_last_deadline(ask, stored, lifetime, is_sound):
+def test_a_time_too_far_ahead_becomes_the_last_expiration_time(
+    ask, stored, lifetime, is_sound
+):
     session = SessionStore(stored(a=1))
     ask(session.set_expiry, lifetime)
     ask(session.save)
@@ -89,9 +91,7 @@ def test_a_negative_lifetime_ends_it_at_once(ask, stored, server):
     assert not ask(new.exists, new.session_key)
 
 
-def test_a_save_of_what_is_unchanged_moves_the_deadline(
-    ask, stored, settings, is_sound
-):
+def test_saving_an_unchanged_session_extends_it(ask, stored, settings, is_sound):
     session = SessionStore(stored(a=[1], _auth_user_id="1"))
     assert session["a"] == [1]
     settings.SESSION_COOKIE_AGE = 2 * 1209600
@@ -103,7 +103,7 @@ def test_a_save_of_what_is_unchanged_moves_the_deadline(
     assert is_sound()
 
 
-def test_a_renewal_does_not_undo_what_others_saved(ask, stored, is_sound):
+def test_a_renewal_does_not_undo_concurrent_saves(ask, stored, is_sound):
     key = stored(a=1, b=1)
     late = SessionStore(key)
     assert late["a"] == 1
@@ -118,7 +118,7 @@ def test_a_renewal_does_not_undo_what_others_saved(ask, stored, is_sound):
     assert is_sound()
 
 
-def test_a_renewal_goes_by_the_lifetime_that_is_stored(ask, stored, is_sound):
+def test_a_renewal_uses_the_stored_lifetime(ask, stored, is_sound):
     key = stored(a=1)
     late = SessionStore(key)
     assert late["a"] == 1
@@ -131,7 +131,7 @@ def test_a_renewal_goes_by_the_lifetime_that_is_stored(ask, stored, is_sound):
     assert is_sound()
 
 
-def test_a_renewal_moves_what_a_renewal_moved(ask, stored, settings, is_sound):
+def test_a_renewal_can_follow_a_renewal(ask, stored, settings, is_sound):
     key = stored(a=1)
     one, two = SessionStore(key), SessionStore(key)
     assert one["a"] == two["a"] == 1
@@ -155,14 +155,14 @@ def test_a_change_inside_a_value_is_saved_and_not_only_renewed(ask, stored):
 
 
 @pytest.mark.parametrize(("old", "new"), [(1, True), (1, 1.0), (0.0, -0.0), ("1", 1)])
-def test_a_change_of_type_alone_is_saved(ask, stored, old, new):
+def test_a_change_of_type_is_saved(ask, stored, old, new):
     session = SessionStore(stored(a=old))
     session["a"] = new
     ask(session.save)
     assert repr(ask(SessionStore(session.session_key).load)) == repr({"a": new})
 
 
-def test_an_expired_session_is_missed_and_cannot_be_saved(ask, stored, server):
+def test_an_expired_session_is_missing_and_cannot_be_saved(ask, stored, server):
     from django_ormist.keys import object_key
 
     key = stored(a=1)
@@ -178,7 +178,7 @@ def test_an_expired_session_is_missed_and_cannot_be_saved(ask, stored, server):
 
 
 @pytest.mark.parametrize("verb", ["save", "cycle_key"])
-def test_a_change_ends_by_the_lifetime_that_another_set(ask, stored, is_sound, verb):
+def test_a_save_uses_the_lifetime_that_another_request_set(ask, stored, is_sound, verb):
     key = stored(a=1)
     late = SessionStore(key)
     assert late["a"] == 1
@@ -237,7 +237,7 @@ def test_a_renewal_counts_from_the_servers_clock(ask, server, clock, stored, is_
     assert is_sound()
 
 
-def test_a_moment_is_the_same_by_any_clock(ask, server, clock, is_sound):
+def test_a_datetime_does_not_depend_on_the_local_clock(ask, server, clock, is_sound):
     moment = timezone.now().replace(microsecond=0) + dt.timedelta(days=2)
     session = SessionStore()
     session.set_expiry(moment)

@@ -100,26 +100,26 @@ def check_sound(server):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_sessions_of_the_database_come_over(carry, server, session_table):
+def test_sessions_of_the_database_are_imported(carry, server, session_table):
     check("tests.sessions.database_store", carry)
     check_sound(server)
 
 
 @pytest.mark.stray_keys
-def test_sessions_of_django_redis_come_over(carry, server, caches):
+def test_sessions_of_django_redis_are_imported(carry, server, caches):
     check(CACHE, carry)
     check_sound(server)
 
 
 @pytest.mark.stray_keys
-def test_sessions_of_djangos_own_redis_cache_come_over(carry, caches, settings):
+def test_sessions_of_djangos_own_redis_cache_are_imported(carry, caches, settings):
     settings.SESSION_CACHE_ALIAS = "own"
     check(CACHE, carry)
 
 
 @pytest.mark.stray_keys
 @pytest.mark.parametrize("prefix", ["old", ""])
-def test_sessions_of_django_redis_sessions_come_over(
+def test_sessions_of_django_redis_sessions_are_imported(
     carry, server, monkeypatch, prefix
 ):
     monkeypatch.setattr("tests.sessions.old_redis.PREFIX", prefix)
@@ -167,7 +167,7 @@ def test_an_engine_that_cannot_be_read_is_named(carry, engine, message):
 
 
 @pytest.mark.stray_keys
-def test_what_the_serializer_refuses_is_told_and_the_rest_comes_over(carry, caches):
+def test_sessions_that_the_serializer_refuses_are_reported(carry, caches):
     good, bad = made(CACHE, a=1), made(CACHE, when=timezone.now())
     with pytest.raises(CommandError, match="1 session could not be carried over"):
         carry(CACHE)
@@ -176,7 +176,7 @@ def test_what_the_serializer_refuses_is_told_and_the_rest_comes_over(carry, cach
 
 
 @pytest.mark.stray_keys
-def test_a_session_that_is_there_is_not_replaced(carry, caches):
+def test_a_stored_session_is_not_replaced(carry, caches):
     key = made(CACHE, a="old")
     carry(CACHE)
     session = SessionStore(key)
@@ -187,7 +187,7 @@ def test_a_session_that_is_there_is_not_replaced(carry, caches):
 
 
 @pytest.mark.stray_keys
-def test_a_session_without_a_deadline_gets_that_of_the_cookie(carry, caches):
+def test_a_session_without_expiration_gets_that_of_the_cookie(carry, caches):
     from django.core.cache import cache
 
     cache.set(f"{CACHE.replace('.backends', '')}some-old-key", {"a": 1}, timeout=None)
@@ -199,7 +199,7 @@ def test_a_session_without_a_deadline_gets_that_of_the_cookie(carry, caches):
 
 
 @pytest.mark.stray_keys
-def test_progress_is_shown_on_a_terminal_alone(caches, server):
+def test_progress_is_shown_only_on_a_terminal(caches, server):
     from tests.commands.conftest import Terminal
 
     made(CACHE, a=1)
@@ -237,7 +237,7 @@ call_command("ormist_import_sessions", "--from", sys.argv[3])
 
 @pytest.mark.slow
 @pytest.mark.stray_keys
-def test_an_import_that_was_killed_goes_on(carry, caches, settings, server):
+def test_a_killed_import_can_be_resumed(carry, caches, settings, server):
     import json
 
     keys = [made(CACHE, n=n, _auth_user_id=str(n % 7)) for n in range(400)]

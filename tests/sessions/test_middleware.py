@@ -62,7 +62,7 @@ def test_a_session_is_kept_by_its_cookie(browser, is_sound):
     assert is_sound()
 
 
-def test_a_request_that_does_not_look_at_its_session_costs_no_trip(browser):
+def test_a_request_that_ignores_its_session_takes_no_round_trip(browser):
     browser.get(path(browser, "put", "?a=1"))
     response = browser.get("/untouched/")
     assert COOKIE not in response.cookies
@@ -76,7 +76,7 @@ def test_an_unknown_key_loses_its_cookie_and_stores_nothing(browser, server):
     assert server.keys() == []
 
 
-def test_a_view_that_fails_saves_nothing(browser):
+def test_a_failing_view_does_not_save(browser):
     browser.get(path(browser, "put", "?a=1"))
     assert browser.get("/fail/").status_code == 500
     assert browser.stored().data() == {"a": "1"}
@@ -100,7 +100,7 @@ def test_a_session_that_ended_meanwhile_answers_400(browser, monkeypatch):
     assert Session.objects.count() == 0
 
 
-def test_save_every_request_moves_the_deadline(browser, settings):
+def test_save_every_request_extends_the_session(browser, settings):
     browser.get(path(browser, "put", "?a=1"))
     settings.SESSION_SAVE_EVERY_REQUEST = True
     settings.SESSION_COOKIE_AGE = 3 * 1209600
@@ -113,7 +113,7 @@ def test_save_every_request_moves_the_deadline(browser, settings):
 # ---------------------------------------------------------------- the device
 
 
-def test_the_device_is_recorded_with_what_is_saved(browser, is_sound):
+def test_the_device_is_saved_with_the_session(browser, is_sound):
     browser.get(path(browser, "put", "?a=1"), user_agent="Agent/1")
     stored = browser.stored()
     assert (stored.address, stored.agent) == ("127.0.0.1", "Agent/1")
@@ -122,7 +122,7 @@ def test_the_device_is_recorded_with_what_is_saved(browser, is_sound):
     assert is_sound()
 
 
-def test_the_device_is_recorded_once_an_interval(browser, settings):
+def test_the_device_is_recorded_once_per_interval(browser, settings):
     browser.get(path(browser, "put", "?a=1"), user_agent="Agent/1")
     first = browser.stored()
     browser.get(path(browser, "show"), user_agent="Agent/2")
@@ -137,7 +137,7 @@ def test_the_device_is_recorded_once_an_interval(browser, settings):
     assert browser.stored().seen >= first.seen
 
 
-def test_recording_moves_no_deadline_and_sets_no_cookie(browser, settings):
+def test_recording_does_not_extend_the_session_or_set_a_cookie(browser, settings):
     browser.get(path(browser, "put", "?a=1"))
     before = browser.stored()
     settings.ORMIST_SESSIONS = {"ACTIVITY_INTERVAL": 0}
@@ -147,7 +147,7 @@ def test_recording_moves_no_deadline_and_sets_no_cookie(browser, settings):
     assert browser.stored().data() == {"a": "1"}
 
 
-def test_recording_saves_nothing_that_the_view_did_not(browser, settings):
+def test_recording_does_not_save_changes_of_the_view(browser, settings):
     settings.ORMIST_SESSIONS = {"ACTIVITY_INTERVAL": 0}
     browser.get(path(browser, "put", "?a=1"))
     browser.get("/fail/", user_agent="Agent/9")
@@ -155,7 +155,7 @@ def test_recording_saves_nothing_that_the_view_did_not(browser, settings):
     assert browser.stored().agent == "Agent/9"
 
 
-def test_a_login_takes_the_device_along(browser, ann):
+def test_a_login_keeps_the_device(browser, ann):
     browser.get("/untouched/")
     browser.get(path(browser, "put", "?a=1"), user_agent="Agent/1")
     browser.get("/in/?name=ann", user_agent="Agent/1")
@@ -183,7 +183,7 @@ def test_a_login_takes_the_device_along(browser, ann):
         (0, {"REMOTE_ADDR": ""}, None),  # a unix socket
     ],
 )
-def test_the_address_is_believed_as_far_as_proxies_are_ours(proxies, meta, address):
+def test_the_address_is_trusted_only_from_configured_proxies(proxies, meta, address):
     if "XFF" in meta:
         meta["HTTP_X_FORWARDED_FOR"] = meta.pop("XFF")
     assert client_address(meta, proxies) == address
@@ -222,16 +222,16 @@ def test_the_address_is_believed_as_far_as_proxies_are_ours(proxies, meta, addre
         ("<script>alert(1)</script>", ""),
     ],
 )
-def test_a_user_agent_is_named_in_words(agent, name):
+def test_a_user_agent_has_a_readable_name(agent, name):
     assert device_name(agent) == name
 
 
-def test_a_user_agent_is_cut(browser):
+def test_a_long_user_agent_is_truncated(browser):
     browser.get(path(browser, "put", "?a=1"), user_agent="x" * 5000)
     assert len(browser.stored().agent) == 400
 
 
-def test_the_middleware_is_native_in_both_colours(server):
+def test_the_middleware_is_natively_sync_and_async(server):
     async def answer(request):
         raise AssertionError
 
@@ -267,7 +267,7 @@ def fragile(start_server, server):
     [({}, 500), ({"OUTAGE_STATUS": 500}, 500), ({"OUTAGE_STATUS": 503}, 503)],
 )
 @pytest.mark.parametrize("saves_always", [False, True])
-def test_an_outage_is_an_error_and_no_logout(
+def test_an_outage_is_an_error_and_not_a_logout(
     fragile, browser, ann, settings, options, status, saves_always
 ):
     settings.ORMIST_SESSIONS = options
@@ -289,7 +289,7 @@ def test_an_outage_is_an_error_and_no_logout(
 
 
 @pytest.mark.servers("valkey91")
-def test_an_outage_while_saving_is_told_too(
+def test_an_outage_while_saving_is_an_error(
     fragile, browser, settings, monkeypatch, caplog
 ):
     settings.ORMIST_SESSIONS = {"OUTAGE_STATUS": 503}
@@ -314,7 +314,7 @@ def test_an_error_of_the_view_stays_an_error(browser, settings):
     assert browser.get("/fail/").status_code == 500
 
 
-def test_djangos_own_middleware_does_as_well(browser, ann, settings):
+def test_djangos_own_middleware_works_as_well(browser, ann, settings):
     own = django_settings.MIDDLEWARE[1:]
     settings.MIDDLEWARE = ["django.contrib.sessions.middleware.SessionMiddleware", *own]
     browser = Browser(browser.is_async)

@@ -47,7 +47,9 @@ def bob(site, django_user_model):
     return signed_in("bob", FIREFOX)
 
 
-def test_the_page_shows_ones_own_devices_this_one_first(laptop, phone, bob):
+def test_the_page_shows_the_users_devices_with_the_current_one_first(
+    laptop, phone, bob
+):
     response = laptop.get(DEVICES)
     devices = response.context["devices"]
     assert [(each.name, each.is_this) for each in devices] == [
@@ -91,7 +93,7 @@ def test_everything_else_is_signed_out(laptop, phone, bob):
     assert bob.get("/show/").json()["user"] == "bob"
 
 
-def test_anothers_session_is_not_found(laptop, bob):
+def test_a_session_of_another_user_is_not_found(laptop, bob):
     assert end(laptop, pk(bob)).status_code == 404
     assert bob.get("/show/").json()["user"] == "bob"
 
@@ -101,7 +103,7 @@ def test_an_unknown_session_is_not_found(laptop, session):
     assert end(laptop, session).status_code == 404
 
 
-def test_a_get_ends_nothing(laptop, phone):
+def test_a_get_request_does_not_end_a_session(laptop, phone):
     assert (
         laptop.get(reverse("ormist_sessions:end", args=[pk(phone)])).status_code == 405
     )
@@ -109,21 +111,21 @@ def test_a_get_ends_nothing(laptop, phone):
     assert Session.objects.count() == 2
 
 
-def test_a_post_without_a_csrf_token_ends_nothing(ann):
+def test_a_post_without_a_csrf_token_does_not_end_a_session(ann):
     client = signed_in("ann", FIREFOX, enforce_csrf_checks=True)
     assert end(client, pk(client)).status_code == 403
     assert client.post(reverse("ormist_sessions:end_others")).status_code == 403
     assert Session.objects.count() == 1
 
 
-def test_the_page_asks_strangers_to_sign_in(site, phone):
+def test_the_page_requires_login(site, phone):
     stranger = Client()
     assert stranger.get(DEVICES).url.startswith("/in/?next=")
     assert end(stranger, pk(phone)).url.startswith("/in/")
     assert Session.objects.count() == 1
 
 
-def test_the_page_extends_the_sites_own_base(laptop, settings):
+def test_the_page_extends_the_base_template_of_the_site(laptop, settings):
     assert "<!doctype html>" in laptop.get(DEVICES).text  # none here: the bare one
     settings.TEMPLATES = [
         {
@@ -144,7 +146,7 @@ def test_the_page_extends_the_sites_own_base(laptop, settings):
     assert "<b>mine</b>" in laptop.get(DEVICES).text
 
 
-def test_what_a_client_says_of_itself_is_escaped(ann):
+def test_client_data_is_escaped(ann):
     client = signed_in("ann", "<script>alert(1)</script> Firefox/1 on Linux")
     text = client.get(DEVICES).text
     assert "<script>alert" not in text

@@ -33,7 +33,7 @@ def dump(client):
             raise AssertionError((key, kind))
 
 
-def test_a_dump_of_the_server_holds_no_public_key(ask, stored, server):
+def test_a_dump_of_the_server_does_not_contain_public_keys(ask, stored, server):
     keys = {stored(a=number, _auth_user_id="7") for number in range(20)}
     for key in list(keys)[:10]:
         session = SessionStore(key)
@@ -58,7 +58,7 @@ def test_the_private_id_is_the_digest_of_the_key():
 
 @pytest.mark.slow
 @pytest.mark.django_db
-def test_a_stolen_private_id_logs_nobody_in(ask, server, django_user_model):
+def test_a_stolen_private_id_cannot_log_in(ask, server, django_user_model):
     from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 
     user = django_user_model.objects.create_user("ann", password="x")
@@ -74,7 +74,7 @@ def test_a_stolen_private_id_logs_nobody_in(ask, server, django_user_model):
         assert ask(SessionStore(said).load) == {}
 
 
-def test_a_key_that_a_client_chose_is_never_adopted(ask, server):
+def test_a_key_chosen_by_a_client_is_never_used(ask, server):
     session = SessionStore("a-key-that-a-client-chose-by-itself")
     session["a"] = 1
     ask(session.save)

@@ -19,7 +19,7 @@ def of(trips, ask):
     return counted
 
 
-def test_load_and_create_cost_one_trip(of, ask):
+def test_load_and_create_take_one_round_trip(of, ask):
     session = SessionStore()
     session["a"] = 1
     ask(session.exists, "opens-a-connection")
@@ -29,7 +29,7 @@ def test_load_and_create_cost_one_trip(of, ask):
     assert of(session.exists, session.session_key) == 1
 
 
-def test_load_change_and_save_cost_two_trips(of, ask, stored):
+def test_load_change_and_save_take_two_round_trips(of, ask, stored):
     session = SessionStore(stored(a=1))
     assert of(session.get, "a") == 1
     session["a"] = 2
@@ -39,7 +39,7 @@ def test_load_change_and_save_cost_two_trips(of, ask, stored):
     assert of(session.flush) == 1
 
 
-def test_an_unchanged_session_costs_two_trips_without_its_payload(
+def test_an_unchanged_session_takes_two_round_trips_without_its_payload(
     of, ask, stored, trips
 ):
     session = SessionStore(stored(big="x" * 200_000))
@@ -50,7 +50,7 @@ def test_an_unchanged_session_costs_two_trips_without_its_payload(
     assert sum(len(word) for words in seen.commands for word in words) < 1000
 
 
-def test_a_save_that_meets_another_costs_one_trip_more(of, ask, stored):
+def test_a_conflicting_save_takes_one_more_round_trip(of, ask, stored):
     key = stored(a=1)
     one, two = SessionStore(key), SessionStore(key)
     for session in (one, two):
@@ -60,7 +60,7 @@ def test_a_save_that_meets_another_costs_one_trip_more(of, ask, stored):
     assert of(two.save) == 2
 
 
-def test_a_login_costs_three_trips(of, ask, stored):
+def test_a_login_takes_three_round_trips(of, ask, stored):
     session = SessionStore(stored(a=1))
     assert of(session.cycle_key) == 3
     session["_auth_user_id"] = "1"

@@ -16,7 +16,7 @@ def test_every_key_has_a_default(settings):
     assert current().activity_interval == timedelta(minutes=5)
 
 
-def test_a_change_is_seen_at_once(settings):
+def test_a_changed_setting_applies_at_once(settings):
     current()
     settings.ORMIST_SESSIONS = {"ACTIVITY_INTERVAL": 1.5, "TRUSTED_PROXIES": 2}
     assert current().activity_interval == timedelta(seconds=1.5)
@@ -37,13 +37,13 @@ def test_a_change_is_seen_at_once(settings):
         ({"BASE_TEMPLATE": None}, "a text of at least one"),
     ],
 )
-def test_a_wrong_setting_is_named_with_its_mend(settings, value, message):
+def test_an_invalid_setting_is_named_with_a_fix(settings, value, message):
     settings.ORMIST_SESSIONS = value
     with pytest.raises(ImproperlyConfigured, match=message):
         current()
 
 
-def test_an_alias_that_is_not_there_is_named(settings):
+def test_an_unknown_alias_is_named(settings):
     from django_ormist.sessions import SessionStore
 
     settings.ORMIST_SESSIONS = {"USING": "nope"}

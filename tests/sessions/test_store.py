@@ -19,7 +19,7 @@ def held(ask, key):
     return ask(SessionStore(key).load)
 
 
-def test_the_engine_works_with_no_other_setting(ask, stored, is_sound):
+def test_the_engine_works_without_other_settings(ask, stored, is_sound):
     key = stored(cart=[1, 2], name="é")
     assert held(ask, key) == {"cart": [1, 2], "name": "é"}
     assert is_sound()
@@ -38,7 +38,7 @@ def test_two_requests_that_change_different_keys_both_survive(ask, stored, is_so
     assert is_sound()
 
 
-def test_a_save_shows_what_others_changed_and_the_next_one_keeps_it(ask, stored):
+def test_a_save_returns_concurrent_changes_and_the_next_one_keeps_them(ask, stored):
     key = stored(a=0, b=0, gone=0)
     one, two = SessionStore(key), SessionStore(key)
     for session in (one, two):
@@ -54,7 +54,7 @@ def test_a_save_shows_what_others_changed_and_the_next_one_keeps_it(ask, stored)
     assert held(ask, key) == {"a": 2, "b": 1, "new": [True]}
 
 
-def test_of_one_key_the_last_writer_wins(ask, stored):
+def test_the_last_writer_of_a_key_wins(ask, stored):
     key = stored(a=0)
     one, two = SessionStore(key), SessionStore(key)
     one["a"], two["a"] = 1, 2
@@ -84,7 +84,7 @@ def test_an_unchanged_session_that_ended_never_comes_back(ask, stored, server):
     assert server.keys() == []
 
 
-def test_clear_and_save_leave_nothing_of_what_others_saved(ask, stored, is_sound):
+def test_clear_and_save_discard_concurrent_changes(ask, stored, is_sound):
     key = stored(a=1, b=2)
     session, other = SessionStore(key), SessionStore(key)
     assert session["a"] == 1
@@ -110,7 +110,7 @@ def test_clear_and_save_of_a_session_that_ended_is_refused(ask, stored):
         ask(session.save)
 
 
-def test_flush_leaves_nothing_and_begins_anew(ask, stored, server):
+def test_flush_removes_everything_and_starts_a_new_session(ask, stored, server):
     session = SessionStore(stored(a=1))
     session["b"] = 2
     ask(session.flush)
@@ -128,7 +128,7 @@ def test_must_create_refuses_a_key_that_is_taken(ask, stored):
     assert held(ask, key) == {"a": 1}
 
 
-def test_create_draws_again_where_a_key_is_taken(ask, stored, monkeypatch):
+def test_create_generates_another_key_if_one_is_taken(ask, stored, monkeypatch):
     keys = [stored(a=1), "another-key-that-is-free"]
     session = SessionStore()
     monkeypatch.setattr(session, "_get_new_session_key", lambda: keys.pop(0))
@@ -136,14 +136,14 @@ def test_create_draws_again_where_a_key_is_taken(ask, stored, monkeypatch):
     assert session.session_key == "another-key-that-is-free"
 
 
-def test_keys_are_32_letters_of_djangos_own():
+def test_keys_are_32_characters_of_djangos_alphabet():
     keys = {SessionStore()._get_new_session_key() for _ in range(200)}
     assert len(keys) == 200
     assert {len(key) for key in keys} == {32}
     assert len(set("".join(keys))) == 36
 
 
-def test_a_key_that_nobody_stored_is_dropped_and_creates_nothing(ask, server):
+def test_an_unknown_key_is_dropped_and_creates_nothing(ask, server):
     for key in ("1", "unknown-session-key", "x" * 1240, "\ud800" * 8, "k\0:*{}" * 3):
         session = SessionStore(key)
         assert ask(session.load) == {}
@@ -154,7 +154,7 @@ def test_a_key_that_nobody_stored_is_dropped_and_creates_nothing(ask, server):
     assert server.keys() == []
 
 
-def test_json_semantics_are_those_of_the_db_engine(ask, server):
+def test_json_values_are_converted_as_by_the_db_engine(ask, server):
     data = {
         1: "int key",
         None: "null key",
@@ -179,7 +179,7 @@ def test_json_semantics_are_those_of_the_db_engine(ask, server):
     assert repr(found) == repr(wanted)
 
 
-def test_what_json_refuses_is_refused_and_nothing_is_written(ask, server):
+def test_values_that_json_refuses_are_refused_and_not_written(ask, server):
     session = SessionStore()
     session["x"] = object()
     with pytest.raises(TypeError, match="not JSON serializable"):
@@ -227,7 +227,7 @@ def test_by_default_nothing_is_pickled(ask, stored, server):
 
 
 @pytest.mark.parametrize("change", ["bytes", "serializer"])
-def test_a_session_that_cannot_be_read_is_missed_and_logged(
+def test_an_unreadable_session_is_missing_and_logged(
     ask, stored, server, settings, caplog, change
 ):
     key = stored(a=(1, 2))
@@ -265,7 +265,7 @@ def test_adelete_test_cookie_is_saved(ask, stored):
     assert held(ask, session.session_key) == {}
 
 
-def test_cycle_key_keeps_what_is_stored_and_ends_the_old_key(ask, stored, is_sound):
+def test_cycle_key_keeps_the_data_and_ends_the_old_key(ask, stored, is_sound):
     old = stored(a=1, _auth_user_id="5")
     session = SessionStore(old)
     ask(session.cycle_key)
@@ -275,7 +275,7 @@ def test_cycle_key_keeps_what_is_stored_and_ends_the_old_key(ask, stored, is_sou
     assert is_sound()
 
 
-def test_cycle_key_brings_along_what_others_saved_meanwhile(ask, stored, is_sound):
+def test_cycle_key_keeps_concurrent_changes(ask, stored, is_sound):
     old = stored(a=1, b=1)
     session, other = SessionStore(old), SessionStore(old)
     assert session["a"] == 1
@@ -289,7 +289,7 @@ def test_cycle_key_brings_along_what_others_saved_meanwhile(ask, stored, is_soun
     assert is_sound()
 
 
-def test_cycle_key_after_clear_takes_nothing_along(ask, stored, server):
+def test_cycle_key_after_clear_drops_the_data(ask, stored, server):
     old = stored(a=1)
     session = SessionStore(old)
     session.clear()
@@ -306,7 +306,7 @@ def test_cycle_key_of_a_new_session_creates_one(ask, server):
 
 
 @pytest.mark.parametrize("is_cleared", [False, True])
-def test_cycle_key_of_a_session_that_was_ended(ask, stored, server, is_cleared):
+def test_cycle_key_of_an_ended_session_is_interrupted(ask, stored, server, is_cleared):
     session = SessionStore(stored(a=1, _auth_user_id="5"))
     assert session["a"] == 1
     ask(SessionStore().delete, session.session_key)
@@ -322,7 +322,7 @@ def test_cycle_key_of_a_session_that_was_ended(ask, stored, server, is_cleared):
     assert server.keys() == []
 
 
-def test_cycle_key_of_an_anonymous_session_that_was_ended_goes_on(ask, stored, server):
+def test_cycle_key_of_an_ended_anonymous_session_creates_one(ask, stored, server):
     session = SessionStore(stored(a=1))
     assert session["a"] == 1
     ask(SessionStore().delete, session.session_key)
@@ -365,7 +365,7 @@ def test_sessions_are_kept_on_the_alias_of_the_setting(ask, server, settings):
     assert server.keys(f"{server.key_prefix}:o:*") == server.keys()
 
 
-def test_clearsessions_sweeps_and_tells_how_many(stored, server, capsys, is_sound):
+def test_clearsessions_sweeps_and_prints_the_number(stored, server, capsys, is_sound):
     from django.core.management import call_command
 
     for number in range(3):
@@ -380,14 +380,14 @@ def test_clearsessions_sweeps_and_tells_how_many(stored, server, capsys, is_soun
     assert is_sound()
 
 
-def test_clear_expired_answers_in_both_colours(ask, stored):
+def test_clear_expired_works_sync_and_async(ask, stored):
     stored(a=1)
     assert ask(SessionStore.clear_expired) == 0
 
 
 @pytest.mark.servers("valkey91")
 @pytest.mark.parametrize("signs_in", [True, False])
-def test_a_save_after_one_that_failed_leaves_a_sound_store(
+def test_a_save_after_a_failed_one_leaves_a_sound_store(
     ask, stored, server, is_sound, signs_in
 ):
     from redis.exceptions import ConnectionError

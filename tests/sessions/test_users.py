@@ -83,13 +83,13 @@ def test_log_out_everywhere_ends_all_of_one_user(ask, user, sign_in, log_out, is
     assert is_sound()
 
 
-def test_log_out_everywhere_may_keep_one(ask, user, sign_in, log_out):
+def test_log_out_everywhere_may_keep_one_session(ask, user, sign_in, log_out):
     keys = [sign_in(user) for _ in range(3)]
     assert log_out(user, except_key=keys[1]) == 2
     assert [bool(ask(SessionStore(key).load)) for key in keys] == [False, True, False]
 
 
-def test_a_session_moves_to_the_user_who_signs_in_on_it(ask, stored, is_sound):
+def test_a_session_moves_to_the_user_who_signs_in(ask, stored, is_sound):
     session = SessionStore(stored(_auth_user_id="1"))
     session["_auth_user_id"] = "2"
     ask(session.save)
@@ -219,7 +219,7 @@ def delete_by_a_queryset(user):
     ],
 )
 @pytest.mark.django_db(transaction=True)
-def test_what_takes_a_users_sign_in_away_ends_the_sessions(
+def test_changes_that_prevent_a_login_end_the_sessions(
     end_others, signed_in, ann, stored, change
 ):
     other = stored(_auth_user_id="other")
@@ -276,13 +276,13 @@ def save_an_inactive_user(user):
     ],
 )
 @pytest.mark.django_db(transaction=True)
-def test_other_saves_of_a_user_end_nothing(end_others, signed_in, ann, change):
+def test_other_saves_of_a_user_keep_the_sessions(end_others, signed_in, ann, change):
     change(ann)
     assert Session.objects.find(user_id=ann.pk).count() == 3
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_deletion_that_is_rolled_back_ends_nothing(end_others, signed_in, ann):
+def test_a_rolled_back_deletion_keeps_the_sessions(end_others, signed_in, ann):
     with transaction.atomic():
         type(ann).objects.get(pk=ann.pk).delete()
         transaction.set_rollback(True)
@@ -303,7 +303,7 @@ def test_a_user_is_compared_by_one_query_and_only_with_the_setting(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_without_the_setting_django_alone_ends_them(signed_in, ann, settings):
+def test_without_the_setting_only_django_ends_sessions(signed_in, ann, settings):
     settings.ORMIST_SESSIONS = {}
     signed_in[0].get("/password/")
     assert Session.objects.find(user_id=ann.pk).count() == 3
@@ -311,7 +311,7 @@ def test_without_the_setting_django_alone_ends_them(signed_in, ann, settings):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_changepassword_ends_all(end_others, signed_in, ann, monkeypatch):
+def test_changepassword_ends_all_sessions(end_others, signed_in, ann, monkeypatch):
     monkeypatch.setattr("getpass.getpass", lambda prompt="": "Long-enough-9")
     call_command("changepassword", "ann", stdout=io.StringIO())
     assert Session.objects.find(user_id=ann.pk).count() == 0

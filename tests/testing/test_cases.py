@@ -76,7 +76,7 @@ def outcome(case):
     return result
 
 
-def test_the_objects_of_a_class_are_gone_after_it():
+def test_objects_of_a_class_are_removed_after_it():
     class Tests(IsolatedOrmist, SimpleTestCase):
         @classmethod
         def setUpClass(cls):
@@ -92,7 +92,7 @@ def test_the_objects_of_a_class_are_gone_after_it():
         assert outcome(Tests).testsRun == 1
 
 
-def test_the_objects_of_a_class_that_fails_to_start_are_gone_too():
+def test_objects_of_a_class_that_fails_to_start_are_removed():
     class Tests(IsolatedOrmist, SimpleTestCase):
         @classmethod
         def setUpClass(cls):
@@ -110,7 +110,7 @@ def test_the_objects_of_a_class_that_fails_to_start_are_gone_too():
         assert Todo.objects.count() == 0
 
 
-def test_a_test_alone_and_one_under_a_debugger_are_isolated():
+def test_single_tests_and_debugged_tests_are_isolated():
     class Tests(IsolatedOrmist, SimpleTestCase):
         def test_it(self):
             Todo.objects.create("x")
@@ -133,7 +133,7 @@ def test_a_mix_in_after_the_test_case_is_refused(case):
 
 
 @pytest.mark.parametrize("place", ["fakeredis", "embedded", "configured"])
-def test_a_copy_holds_the_objects_and_leaves_the_original(place, settings):
+def test_a_copy_contains_the_objects_and_keeps_the_original(place, settings):
     if place == "configured":
         settings.ORMIST = {"default": {"LOCATION": "fakeredis://mine"}}
     with isolated(place) as original:

@@ -17,7 +17,7 @@ from django_ormist.testing import IsolatedOrmist, assert_round_trips, isolated
 from tests.models import Page, Todo, Token
 
 
-def test_a_test_begins_with_nothing_and_leaves_nothing():
+def test_a_test_starts_empty_and_leaves_nothing():
     with isolated() as first:
         Todo.objects.create("x")
         assert Todo.objects.count() == 1
@@ -49,7 +49,7 @@ with isolated():
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_every_alias_has_keys_of_its_own(settings):
+def test_every_alias_has_its_own_keys(settings):
     settings.ORMIST = {
         "default": {"LOCATION": "redis://127.0.0.1:1/0", "CODEC": "json"},
         "other": {"LOCATION": "redis://127.0.0.1:1/0"},
@@ -63,7 +63,7 @@ def test_every_alias_has_keys_of_its_own(settings):
 
 
 @pytest.mark.servers("valkey91")
-def test_the_configured_server_is_left_as_it_was(server):
+def test_the_configured_server_is_not_touched(server):
     Todo.objects.create("ours")
     before = server.keys()
     with isolated("configured") as test:
@@ -90,7 +90,7 @@ def test_an_unknown_server_is_named():
         pass
 
 
-def test_travelling_lets_objects_expire_and_ends_with_the_test():
+def test_travel_lets_objects_expire_and_ends_with_the_test():
     before = time.time()
     with isolated() as test:
         token = Token.objects.create(expire=3600)
@@ -132,7 +132,7 @@ def test_freezegun_moves_expiry():
         assert Token.objects.count() == 0
 
 
-def test_trips_are_counted_and_named():
+def test_round_trips_are_counted_and_named():
     with isolated():
         todo = Todo.objects.create("x")
         with assert_round_trips(2) as trips:
@@ -150,7 +150,7 @@ def test_trips_are_counted_and_named():
             todo.save()
 
 
-def test_trips_of_tasks_are_counted():
+def test_round_trips_of_tasks_are_counted():
     async def work():
         await asyncio.gather(*(Todo.objects.acreate("x") for _ in range(3)))
 

@@ -57,18 +57,18 @@ def test_isolated(ormist, assert_round_trips, n):
 """
 
 
-def test_each_test_has_an_empty_space(run):
+def test_each_test_starts_with_an_empty_store(run):
     result = run(TESTS.format("ormist.travel(61); assert Cart.objects.count() == 0"))
     result.assert_outcomes(passed=6)
 
 
 @pytest.mark.slow
-def test_workers_do_not_meet_on_one_server(run):
+def test_workers_are_isolated_on_one_server(run):
     result = run(TESTS.format(""), "-n", "2", "--ormist-server", "embedded")
     result.assert_outcomes(passed=6)
 
 
-def test_every_test_is_isolated_where_the_ini_file_says_so(run, pytester):
+def test_the_ini_option_isolates_every_test(run, pytester):
     pytester.makeini("[pytest]\normist_autouse = true\normist_server = fakeredis\n")
     result = run("""
 def test_without_asking():
@@ -81,7 +81,7 @@ def test_again():
     result.assert_outcomes(passed=2)
 
 
-def test_a_test_that_does_not_ask_is_left_alone(run):
+def test_a_test_without_the_fixture_is_left_alone(run):
     result = run("""
 def test_without_asking():
     with pytest.raises(Exception, match="127.0.0.1:1"):
@@ -90,7 +90,7 @@ def test_without_asking():
     result.assert_outcomes(passed=1)
 
 
-def test_too_many_trips_fail_and_are_named(run):
+def test_too_many_round_trips_fail_and_are_named(run):
     result = run("""
 def test_trips(ormist, assert_round_trips):
     with assert_round_trips(1):

@@ -105,7 +105,7 @@ def passed(done):
 # ---------------------------------------------------------------- Django's runner
 
 
-def test_a_run_of_djangos_runner_leaves_the_store_as_it_was(project):
+def test_a_run_of_djangos_runner_does_not_touch_the_store(project):
     assert "Ran 6 tests" in passed(project.manage("test"))
 
 
@@ -114,7 +114,7 @@ METHODS = ["fork", "spawn", *(["forkserver"] if django.VERSION >= (6,) else [])]
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_so_do_parallel_workers(project, method):
+def test_parallel_workers_do_not_touch_the_store(project, method):
     said = passed(project.manage("test", "--parallel", "2", START_METHOD=method))
     assert "Ran 6 tests" in said
 
@@ -177,7 +177,7 @@ def prefixes(project):
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn"])
-def test_parallel_workers_have_a_space_each(project, method):
+def test_each_parallel_worker_has_its_own_space(project, method):
     for name in ("One", "Two"):
         project.write(f"shop/test_{name}.py", PREFIXES.format(name))
     project.write("shop/tests.py", "")
@@ -209,7 +209,7 @@ class Failing(SimpleTestCase):
 """
 
 
-def test_what_terminated_workers_stored_is_removed_too(project, store):
+def test_keys_of_terminated_workers_are_removed(project, store):
     project.write("shop/tests.py", TERMINATED)
     done = project.manage("test", "--parallel", "2", "--failfast")
     assert done.returncode
@@ -229,7 +229,7 @@ def test_an_app_that_writes_at_its_start_is_redirected(project, store):
     passed(project.pytest("shop/tests.py"))
 
 
-def test_what_comes_after_the_run_is_redirected(project):
+def test_writes_after_the_run_are_redirected(project):
     project.write(
         "shop/tests.py",
         TESTS + "\n\nimport atexit\n"
@@ -251,11 +251,11 @@ def test_without_the_app_installed_a_run_is_redirected(project):
 
 
 @pytest.mark.parametrize("words", [(), ("-n", "2")], ids=["plain", "xdist"])
-def test_a_run_of_pytest_leaves_the_store_as_it_was(project, words):
+def test_a_run_of_pytest_does_not_touch_the_store(project, words):
     assert "6 passed" in passed(project.pytest("shop/tests.py", *words))
 
 
-def test_pytest_without_pytest_django_does_so(project):
+def test_pytest_without_pytest_django_does_not_touch_the_store(project):
     project.write("conftest.py", "import django\ndjango.setup()\n")
     project.write(
         "test_plain.py",
@@ -270,7 +270,7 @@ def test_pytest_without_pytest_django_does_so(project):
     passed(project.pytest("-p", "no:django", "-n", "2", "test_plain.py"))
 
 
-def test_workers_of_xdist_have_a_space_each(project):
+def test_each_xdist_worker_has_its_own_space(project):
     for name in ("One", "Two"):
         project.write(f"test_{name}.py", PREFIXES.format(name))
     passed(project.pytest("-n", "2", "--dist", "loadfile"))
@@ -320,7 +320,7 @@ class Tests(SimpleTestCase):
     passed(project.manage("test"))
 
 
-def test_a_run_that_stores_nothing_needs_no_server(tmp_path):
+def test_a_run_without_writes_does_not_need_a_server(tmp_path):
     project = Project(tmp_path, {"default": {"LOCATION": "redis://127.0.0.1:1/0"}})
     project.write(
         "shop/tests.py",
@@ -356,7 +356,7 @@ class Tests(SimpleTestCase):
 """
 
 
-def test_a_later_run_removes_what_a_killed_one_left(project, store):
+def test_a_later_run_removes_keys_of_a_killed_one(project, store):
     project.write("shop/test_killed.py", KILLED)
     project.manage("test", "shop.test_killed")
     left = store.keys("ormist:test-*")

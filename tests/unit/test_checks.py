@@ -54,7 +54,7 @@ DECODING = {"decode_responses": True}
 CORE = "django.core.cache.backends.redis.RedisCache"
 
 
-def test_sound_settings_have_nothing_to_find(found):
+def test_valid_settings_give_no_messages(found):
     assert found(ORMIST={"default": REDIS, "more": {"LOCATION": "fakeredis://"}}) == []
 
 
@@ -77,7 +77,7 @@ def test_e001_a_malformed_setting(found, setting):
     assert found(ORMIST=setting) == ["E001"]
 
 
-def test_fakeredis_for_tests_alone_need_not_be_installed(found, monkeypatch):
+def test_fakeredis_only_for_tests_need_not_be_installed(found, monkeypatch):
     monkeypatch.setitem(sys.modules, "fakeredis", None)
     monkeypatch.setattr(redirection, "has_begun", False)  # production
     monkeypatch.setattr(redirection, "_is_test_environment", lambda: False)
@@ -85,17 +85,17 @@ def test_fakeredis_for_tests_alone_need_not_be_installed(found, monkeypatch):
     assert found(ORMIST={"default": {**REDIS, "TEST": test}}) == []
 
 
-def test_e001_an_option_that_decodes_is_no_fault_of_a_cache(found):
+def test_e001_is_not_reported_for_decoding_options_of_a_cache(found):
     assert found(ORMIST={"default": REDIS | {"OPTIONS": DECODING}}) == ["E001"]
 
 
-def test_e001_no_default_though_a_model_uses_it(found):
+def test_e001_a_missing_default_that_a_model_uses(found):
     ormist.Model.__class__("Thing", (ormist.Model,), {"__module__": "x"})
     assert found(ORMIST={"other": REDIS}) == ["E001"]
     assert "no alias 'default'" in found.text
 
 
-def test_e002_an_alias_that_is_not_there(found):
+def test_e002_an_unknown_alias(found):
     class Lost(ormist.Model):
         class Meta:
             using = "nope"
@@ -128,18 +128,18 @@ def test_e003_two_models_with_the_same_keys(found):
 
 
 @pytest.mark.parametrize("backend", ["locmem.LocMemCache", "dummy.DummyCache"])
-def test_e004_a_cache_that_is_no_redis_cache(found, backend):
+def test_e004_a_cache_that_is_not_a_redis_cache(found, backend):
     cache = {"BACKEND": f"django.core.cache.backends.{backend}"}
     assert found(
         CACHES={"default": cache}, ORMIST={"default": {"CACHE": "default"}}
     ) == ["E004"]
 
 
-def test_e004_a_cache_that_is_not_there(found):
+def test_e004_an_unknown_cache(found):
     assert found(ORMIST={"default": {"CACHE": "nope"}}) == ["E004"]
 
 
-def test_e005_a_borrowed_pool_that_decodes(found):
+def test_e005_a_cache_pool_that_decodes(found):
     cache = {
         "BACKEND": "django_redis.cache.RedisCache",
         "LOCATION": "redis://localhost:6379/7",
@@ -166,7 +166,7 @@ class TestServers:
     def _no_sockets(self):
         """Here sockets are opened."""
 
-    def test_w003_a_server_that_gives_no_answer(self, found):
+    def test_w003_an_unreachable_server(self, found):
         location = {"LOCATION": "redis://127.0.0.1:1/0"}
         assert found(ORMIST={"default": location}) == []
         assert found(deploy=True) == ["W003"]
@@ -174,12 +174,12 @@ class TestServers:
             found(ORMIST={"default": {"LOCATION": "fakeredis://"}}, deploy=True) == []
         )
 
-    def test_w003_an_embedded_server_without_a_folder_to_write_to(self, found):
+    def test_w003_an_embedded_server_without_a_writable_folder(self, found):
         location = {"LOCATION": "embedded:///proc/nobody"}
         assert found(ORMIST={"default": location}, deploy=True) == ["W003"]
 
     @pytest.mark.servers("valkey91")
-    def test_w002_sessions_on_a_server_that_evicts_any_key(
+    def test_w002_sessions_on_a_server_with_eviction(
         self, found, start_server, settings, server
     ):
         from django_ormist.sessions import Session
@@ -195,7 +195,7 @@ class TestServers:
         assert found(ORMIST={"default": evicting}, deploy=True) == []
 
 
-def test_every_check_stands_in_the_docs_and_here():
+def test_every_check_is_documented_and_tested():
     source = Path(checks.__file__).read_text()
     ids = set(re.findall(r'"(?:ormist\.)?([EW]\d{3})"', source))
     assert ids == set(re.findall(r"``ormist\.([EW]0\d\d)``", PAGE.read_text()))
@@ -232,7 +232,7 @@ def test_a_mix_in_before_the_model_counts(found):
     assert "Half overrides save()" in found.text
 
 
-def test_both_or_none_are_fine(found):
+def test_overriding_both_or_neither_is_fine(found):
     both = {"save": lambda self: None, "asave": lambda self: None}
     type("Both", (ormist.TaggedAttrsModel,), both)
     type("None_", (ormist.TaggedAttrsModel,), {})
@@ -256,7 +256,7 @@ def told(monkeypatch, info):
         ("redis_version:6.2.6\r\nupstash_version:1.17.8", "upstash"),
     ],
 )
-def test_w005_a_product_that_is_not_tested(found, monkeypatch, info, product):
+def test_w005_an_untested_server_product(found, monkeypatch, info, product):
     facts = told(monkeypatch, info)
     assert facts["product"] == product
     assert facts["version"]
@@ -272,13 +272,13 @@ def test_w005_a_product_that_is_not_tested(found, monkeypatch, info, product):
         ("redis_version:7.2.4\r\nvalkey_version:9.1.0", "valkey"),
     ],
 )
-def test_a_product_that_is_tested_is_not_named(found, monkeypatch, info, product):
+def test_a_tested_server_product_is_not_reported(found, monkeypatch, info, product):
     assert told(monkeypatch, info)["product"] == product
     assert found(deploy=True, ORMIST={"default": REDIS}) == []
 
 
 @pytest.mark.parametrize("field", ["redis_mode", "server_mode"])
-def test_w006_a_node_of_a_cluster(found, monkeypatch, field):
+def test_w006_a_cluster_node(found, monkeypatch, field):
     told(monkeypatch, f"redis_version:8.2.1\r\n{field}:cluster")
     assert found(deploy=True, ORMIST={"default": REDIS}) == ["W006"]
     assert "NotSupportedError" in found.text

@@ -40,7 +40,7 @@ def carry(request, monkeypatch):
     return carried
 
 
-def test_an_operation_gets_its_parsed_reply_and_a_list_those_of_one_trip(carry):
+def test_an_operation_gets_its_parsed_reply_and_a_list_takes_one_round_trip(carry):
     def flow():
         first = yield ONE
         both = yield [ONE, TWO]
@@ -57,14 +57,14 @@ def test_operations_run_without_a_flow(carry):
     assert carry([ONE, TWO], [b"1", b"2"]) == ([1, b"2"], [["GET", "GET"]])
 
 
-def test_an_empty_list_costs_no_trip(carry):
+def test_an_empty_list_takes_no_round_trip(carry):
     def flow():
         return (yield [])
 
     assert carry(flow()) == ([], [])
 
 
-def test_an_unknown_script_is_spelled_out_and_only_it_is_sent_again(carry):
+def test_only_an_unknown_script_is_sent_again_with_its_source(carry):
     def flow():
         return (yield [ONE, SWEEP])
 
@@ -87,7 +87,7 @@ def test_an_error_of_the_server_ends_the_flow(carry):
     assert ended == [True]
 
 
-def test_a_notice_is_sent_as_a_signal_and_costs_no_trip(carry):
+def test_a_signal_event_is_sent_and_takes_no_round_trip(carry):
     signal, seen = Signal(), []
 
     def receiver(sender, **arguments):
@@ -103,7 +103,7 @@ def test_a_notice_is_sent_as_a_signal_and_costs_no_trip(carry):
     assert seen == [(Wire, "default")]
 
 
-def test_an_operation_prints_and_compares():
+def test_operations_have_a_repr_and_compare_equal():
     assert Operation("GET", (b"one",)) == Operation("GET", (b"one",), parse=int)
     assert "GET" in repr(ONE)
     assert SWEEP.wire_args()[2:] == (1, b"k", 5)

@@ -76,12 +76,12 @@ founds = st.builds(
 
 @settings(max_examples=500)
 @given(st.recursive(leaves, joined), st.sampled_from("123"), founds)
-def test_a_tree_of_conditions_is_met_as_its_parts_are(condition, pk, found):
+def test_a_tree_of_conditions_matches_as_its_parts_do(condition, pk, found):
     assert matcher(condition)(pk, found) is is_met(condition, pk, found)
 
 
 @pytest.mark.parametrize("kind", [Or, Xor])
-def test_an_entry_is_asked_for_once_whatever_the_number_of_values(kind):
+def test_an_index_entry_is_read_once_for_any_number_of_values(kind):
     class Counted(dict):
         asked = 0
 

@@ -66,17 +66,17 @@ def declared(base=ormist.TaggedAttrsModel, **meta):
         ({"model_name": "\ud800"}, "must be printable"),
     ],
 )
-def test_a_wrong_meta_is_refused_at_class_creation(meta, message):
+def test_an_invalid_meta_is_refused_at_class_creation(meta, message):
     with pytest.raises(ormist.ImproperlyConfigured, match=message):
         declared(**meta)
 
 
-def test_exclude_attrs_has_a_meaning_for_attribute_models_alone():
+def test_exclude_attrs_is_allowed_only_for_attribute_models():
     with pytest.raises(ormist.ImproperlyConfigured, match="index_attrs"):
         declared(ormist.TaggedModel, exclude_attrs=["a"])
 
 
-def test_the_label_is_that_of_the_app_and_the_class():
+def test_the_label_is_app_and_class_name():
     assert Page._meta.label == "tests.Page"
     assert Page._meta.app_label == "tests"
     assert (Page._meta.object_name, Page._meta.model_name) == ("Page", "page")
@@ -91,7 +91,7 @@ def test_outside_any_app_the_label_is_the_class():
     assert (loose._meta.label, loose._meta.app_label) == ("Loose", None)
 
 
-def test_meta_is_inherited_as_djangos():
+def test_meta_is_inherited_as_in_django():
     class Base(ormist.TaggedModel):
         class Meta:
             abstract = True
@@ -113,7 +113,7 @@ def test_meta_is_inherited_as_djangos():
         Base()
 
 
-def test_meta_is_inherited_over_several_levels_and_beside_our_bases():
+def test_meta_is_inherited_over_several_levels_and_mixins():
     class Base(ormist.Model):
         class Meta:
             abstract = True
@@ -139,7 +139,7 @@ def test_meta_is_inherited_over_several_levels_and_beside_our_bases():
         assert model("tag").views == 0
 
 
-def test_a_class_takes_arguments_as_others_do():
+def test_a_class_may_take_keyword_arguments():
     class Named:
         def __init_subclass__(cls, /, named="", **arguments):
             super().__init_subclass__(**arguments)
@@ -178,13 +178,13 @@ def test_every_letter_has_the_same_chance(alphabet, share, monkeypatch):
     ) == dict.fromkeys(alphabet, share)
 
 
-def test_an_id_is_drawn_again_until_it_is_long_enough(monkeypatch):
+def test_random_characters_are_generated_until_the_id_is_long_enough(monkeypatch):
     draws = iter([b"\xff" * 24, b"\xff" * 20 + b"abcd", bytes(24)])
     monkeypatch.setattr(crypto.secrets, "token_bytes", lambda length: next(draws))
     assert Plain._meta.new_pk() == "JKLM" + "a" * 12
 
 
-def test_using_may_be_a_function_that_is_asked_each_time():
+def test_using_may_be_a_function_that_is_called_each_time():
     aliases = ["one"]
     model = declared(using=lambda: aliases[-1])
     assert model._meta.using == "one"
@@ -192,7 +192,7 @@ def test_using_may_be_a_function_that_is_asked_each_time():
     assert model._meta.using == "default"
 
 
-def test_a_field_of_django_is_refused_in_the_class():
+def test_a_django_field_in_the_class_is_refused():
     with pytest.raises(TypeError, match=r"Cart\.name is a field of django\.db\.models"):
 
         class Cart(ormist.Model):
@@ -202,7 +202,7 @@ def test_a_field_of_django_is_refused_in_the_class():
 @pytest.mark.parametrize(
     ("name", "meant"), [("price_gt", "price__gt"), ("ownr", "'owner'")]
 )
-def test_a_misspelt_lookup_asks_what_was_meant(name, meant):
+def test_a_misspelt_lookup_gets_a_suggestion(name, meant):
     class Misspelt(ormist.TaggedModel):
         class Meta:
             index_attrs = ["owner"]

@@ -19,7 +19,7 @@ def test_slices_of_slices_are_those_of_a_list(cuts):
     assert list(range(10))[query.start : query.stop] == plain
 
 
-def test_narrowing_joins_terms_once_and_ids_by_intersection():
+def test_filtering_joins_terms_once_and_intersects_ids():
     query = Query().narrow(("a", "b")).narrow(("b", "c"), frozenset("xy"))
     assert query.terms == ("a", "b", "c")
     assert query.narrow((), frozenset("yz")).pks == frozenset("y")
@@ -27,7 +27,7 @@ def test_narrowing_joins_terms_once_and_ids_by_intersection():
     assert Query().pks is None
 
 
-def test_nothing_is_empty_and_stays_so():
+def test_an_empty_query_stays_empty():
     assert Query().nothing().is_empty
     assert Query().nothing().reverse().narrow(("a",), frozenset("x")).is_empty
     assert Query().slice(3, 3).is_empty
@@ -36,7 +36,7 @@ def test_nothing_is_empty_and_stays_so():
     assert not Query().slice(2**53 - 1, None).is_empty
 
 
-def test_reverse_twice_is_the_same_question():
+def test_reverse_twice_is_the_same_query():
     assert Query().reverse().reverse() == Query()
     assert Query().reverse().is_reversed
 
@@ -48,7 +48,7 @@ def test_limit_is_the_size_of_the_slice():
     assert Query().slice(3, 9).slice(4, 99).limit == 2
 
 
-def test_whether_there_is_any_is_asked_without_the_order():
+def test_exists_ignores_the_order():
     def operation(cities):
         found = next(fetch.exists(cities))
         return found.command, found.keys, found.args

@@ -26,26 +26,26 @@ def answered(flow, *replies):
         return done.value, asked
 
 
-def test_a_save_after_the_deadline_removes_what_it_would_have_replaced():
+def test_a_save_after_its_expiration_time_removes_the_object():
     todo = Todo("mine", expire=-1)
     flow = save.save(todo, "default")
     assert answered(flow, DUE, GONE) == (None, ["save", "delete"])
     assert todo._state.adding
 
 
-def test_an_insert_after_the_deadline_leaves_what_another_inserted_meanwhile():
+def test_an_insert_after_its_expiration_time_keeps_a_concurrent_insert():
     flow = save.save(Todo("mine", expire=-1), "default", INSERT)
     with pytest.raises(ormist.IntegrityError, match="is taken"):
         answered(flow, DUE, (Reply.REFUSED, OTHERS))
 
 
-def test_a_strict_save_after_the_deadline_leaves_what_another_wrote_meanwhile():
+def test_a_strict_save_after_its_expiration_time_keeps_a_concurrent_write():
     flow = save.save(Todo("mine", expire=-1), "default", SaveOptions(strict=True))
     with pytest.raises(ormist.ConflictError):
         answered(flow, DUE, (Reply.REFUSED, OTHERS))
 
 
-def test_a_save_after_a_deadline_that_another_prolonged_keeps_the_object():
+def test_a_save_after_its_expiration_time_respects_a_concurrent_extension():
     todo = Todo("mine", text="a", expire=4_000_000_000)
     loaded = pack({"text": "a"}, ["mine"], 1)
     todo._take(save.Record.of(loaded, b""), loaded, "default")

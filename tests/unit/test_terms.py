@@ -60,7 +60,7 @@ def test_bytes_and_containers_have_no_text(value):
     assert attribute_term("n", value) is None
 
 
-def test_long_terms_stand_as_digests_that_no_short_one_meets():
+def test_long_terms_are_stored_as_digests_that_do_not_collide():
     short, long = "é" * 32, "é" * 33
     assert term_suffix(short) == b"t:" + short.encode()
     assert term_suffix(long)[:2] == b"h:"
@@ -68,13 +68,13 @@ def test_long_terms_stand_as_digests_that_no_short_one_meets():
     assert term_suffix(long) != term_suffix(long + "x")
 
 
-def test_object_terms_are_the_tags_then_the_indexed_attributes_once():
+def test_terms_are_the_tags_then_the_indexed_attributes_without_duplicates():
     attrs = {"a": 1, "b": [2], "c": "x", "d": 4}
     terms = object_terms(attrs, ["t", "c:1", "t"], lambda name: name != "c")
     assert terms == ["t", "c:1", "a:1", "d:4"]
 
 
-def test_a_tag_that_reads_like_an_indexed_attribute_has_a_term_of_its_own():
+def test_a_tag_that_reads_like_an_indexed_attribute_has_its_own_term():
     tag = tag_term("a:1", lambda name: name == "a")
     assert tag != attribute_term("a", 1) == "a:1"
     assert term_suffix(tag) == b"t:\xffa:1"
@@ -82,18 +82,18 @@ def test_a_tag_that_reads_like_an_indexed_attribute_has_a_term_of_its_own():
     assert term_suffix(tag_term("a:" + "x" * 99, bool)) != term_suffix("a:" + "x" * 99)
 
 
-def test_no_text_has_the_term_of_none():
+def test_a_text_never_has_the_term_of_none():
     assert term_suffix(attribute_term("n", None)) == b"t:n:None"
     assert term_suffix(attribute_term("n", "None")) == b"t:\xfen:None"
 
 
 @pytest.mark.parametrize("text", ["\udcffa:1", "\udcfea:None", "a\udcff"])
-def test_no_text_that_can_be_stored_has_a_mark(text):
+def test_a_storable_text_never_contains_a_mark(text):
     with pytest.raises(ValueError, match="lone surrogate"):
         encoded(text)
 
 
-def test_tags_are_shown_with_the_texts_of_attributes_and_none_has_no_text():
+def test_tags_include_texts_of_attributes_except_none():
     attrs = {"a": 1, "b": None, "c": "None", "d": [1], "e": 2}
     assert object_tags(attrs, ["x", "a:1"], lambda name: name != "e") == [
         *("x", "a:1", "c:None"),

@@ -39,21 +39,21 @@ every_change = pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
 
 
 @every_change
-def test_what_another_wrote_meanwhile_is_changed_as_it_is_now(change):
+def test_a_concurrent_write_is_read_again_before_the_update(change):
     assert changed(change(), (Reply.REFUSED, THEIRS), DONE) == 1
 
 
 @every_change
-def test_what_another_took_out_of_the_question_is_left_alone(change):
+def test_an_object_that_no_longer_matches_is_left_alone(change):
     assert changed(change(), (Reply.REFUSED, LEFT)) == 0
 
 
 @every_change
-def test_what_another_deleted_meanwhile_is_not_counted(change):
+def test_an_object_deleted_concurrently_is_not_counted(change):
     assert changed(change(), GONE) == 0
 
 
-def test_a_deadline_that_is_past_removes_what_is_stored_now():
+def test_a_past_expiration_time_removes_the_current_object():
     past = update.set_expire(Todo.objects.find("x"), 1)
     assert changed(past, DUE, DONE) == 1
     past = update.set_expire(Todo.objects.find("x"), 1)
