@@ -14,8 +14,8 @@ RESERVED = (*NO_ATTRIBUTES, "tags")
 """Names that are not assigned or looked up as attributes."""
 
 
-class Schema:
-    """The names that a model indexes, and how. ``Options`` reads them from Meta.
+class BaseOptions:
+    """The options of a model that queries need. ``Options`` reads them from Meta.
 
     index_attrs: indexed attributes, None for those of the class. exclude_attrs: those
     that are not. counters: names stored as atomic integers. ordered: attributes with a

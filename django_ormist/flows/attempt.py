@@ -14,7 +14,7 @@ from ..operations.operation import Flow, Operation
 from ..operations.repair import purge_index
 from ..operations.replies import Holder, Reply
 from ..queries.conditions import Condition
-from ..schema import Schema
+from ..schema import BaseOptions
 from ..storable import unwrapped
 from ..terms import text
 from .guards import guard_of
@@ -48,7 +48,7 @@ class CorruptionGuard:
     A concurrent write causes a mismatch once. The same mismatch again is damage.
     """
 
-    def __init__(self, meta: Schema) -> None:
+    def __init__(self, meta: BaseOptions) -> None:
         self.meta = meta
         self.seen: Counter[tuple[bytes, bytes | None]] = Counter()
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from ..codecs import Deadline, is_marked, mark, pack, pack_value, unpack
 from ..operations.objects import Image
-from ..schema import Schema
+from ..schema import BaseOptions
 from ..sortkeys import sort_key
 from ..terms import (
     any_marked,
@@ -35,11 +35,11 @@ class Record:
         """
         return cls(*unpack(packed, key))
 
-    def all_tags(self, meta: Schema) -> list[str]:
+    def all_tags(self, meta: BaseOptions) -> list[str]:
         """Return the explicit tags, then ``name:text`` of each indexed attribute."""
         return object_tags(self._select_indexed(meta), self.tags, meta.indexes)
 
-    def terms(self, meta: Schema) -> list[str]:
+    def terms(self, meta: BaseOptions) -> list[str]:
         """Return the index terms of explicit tags, then of indexed attributes.
 
         Raises ValueError for an indexed attribute whose name no lookup can contain.
@@ -48,7 +48,7 @@ class Record:
             return []
         return object_terms(self._select_indexed(meta), self.tags, meta.indexes)
 
-    def _select_indexed(self, meta: Schema) -> dict[str, Any]:
+    def _select_indexed(self, meta: BaseOptions) -> dict[str, Any]:
         """Return the attributes that may be indexed. Raises ValueError."""
         if meta.indexes_all:  # the names in Meta.index_attrs were checked there
             for name in self.attrs:
@@ -64,7 +64,7 @@ class Record:
         named = meta.index_attrs or ()
         return {name: self.attrs[name] for name in self.attrs if name in named}
 
-    def image(self, meta: Schema, codec: str) -> Image:
+    def image(self, meta: BaseOptions, codec: str) -> Image:
         """Return the image to store. Raises TypeError, ValueError."""
         packed = self.pack(codec)
         for names in meta.unique:
@@ -74,14 +74,14 @@ class Record:
             packed = mark(packed)
         return self._image(packed, terms, meta)
 
-    def stored_image(self, packed: bytes, meta: Schema) -> Image:
+    def stored_image(self, packed: bytes, meta: BaseOptions) -> Image:
         """Return the stored image of these bytes."""
         terms = self.terms(meta)
         if not is_marked(packed) and any_marked(terms):  # of 0.1.0
             terms = list(dict.fromkeys(map(unmarked, terms)))
         return self._image(packed, terms, meta)
 
-    def upgrade_image(self, packed: bytes, meta: Schema) -> Image | None:
+    def upgrade_image(self, packed: bytes, meta: BaseOptions) -> Image | None:
         """Return the image in the present layout, or None if these bytes have it."""
         terms = self.terms(meta)
         if is_marked(packed) or not any_marked(terms):
@@ -89,7 +89,7 @@ class Record:
         return self._image(mark(packed), terms, meta)
 
     def split_counters(
-        self, packed: bytes, meta: Schema
+        self, packed: bytes, meta: BaseOptions
     ) -> tuple[Image | None, dict[str, int]]:
         """Return the image without attributes that are counters now, and the counters.
 
@@ -107,7 +107,7 @@ class Record:
         except ValueError:  # nested deeper than is written today: a fault of its own
             return None, {}
 
-    def _image(self, packed: bytes, terms: list[str], meta: Schema) -> Image:
+    def _image(self, packed: bytes, terms: list[str], meta: BaseOptions) -> Image:
         suffixes = tuple(map(term_suffix, terms))
         if not (meta.ordered or meta.unique):
             return Image(packed, suffixes, self.expire_at_ms)
@@ -159,7 +159,7 @@ class Record:
         if "expire" in names:
             self.expire_at_ms = other.expire_at_ms
 
-    def _check_unique(self, meta: Schema, names: tuple[str, ...]) -> None:
+    def _check_unique(self, meta: BaseOptions, names: tuple[str, ...]) -> None:
         for name in names:
             value = self.attrs.get(name)
             if value is not None and text(value) is None:

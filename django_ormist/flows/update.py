@@ -25,7 +25,7 @@ from ..queries.expressions import (
     value_of,
 )
 from ..queries.matching import matcher
-from ..schema import Schema
+from ..schema import BaseOptions
 from ..validators import validate_counter
 from .attempt import unique_conflict_error
 from .fetch import check_unsliced
@@ -81,7 +81,7 @@ class BatchUpdate:
     """
 
     space: Space
-    meta: Schema
+    meta: BaseOptions
     codec: str
     rewrite: Updater
     has_counters: bool = False
@@ -280,7 +280,7 @@ def _change(
     return (yield from batch.run(pks))
 
 
-def _names_read(meta: Schema, values: dict[str, Any]) -> set[str]:
+def _names_read(meta: BaseOptions, values: dict[str, Any]) -> set[str]:
     """Return the names that the values are computed from.
 
     Raises FieldError, TypeError.
@@ -306,7 +306,9 @@ def _names_read(meta: Schema, values: dict[str, Any]) -> set[str]:
     return read
 
 
-def _assign(meta: Schema, found: StoredObject, values: dict[str, Computed]) -> None:
+def _assign(
+    meta: BaseOptions, found: StoredObject, values: dict[str, Computed]
+) -> None:
     """Set the values of one object, all computed from its previous contents."""
     contents, counters = found.contents, found.counters
 

@@ -16,7 +16,7 @@ from ..deadlines import to_deadline
 from ..exceptions import ImproperlyConfigured
 from ..keys import Space
 from ..queries.query import CREATED
-from ..schema import NO_ATTRIBUTES, RESERVED, Schema
+from ..schema import NO_ATTRIBUTES, RESERVED, BaseOptions
 from .unsupported import OPTIONS, missing_name
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ _LISTS = ("pending_indexes", "counters", "exclude_attrs", "index_attrs", "ordere
 _NOT_INHERITED = {"abstract", "model_name", "verbose_name", "verbose_name_plural"}
 
 
-class Options(Schema):
+class Options(BaseOptions):
     """The options of a model.
 
     label: ``app_label.Model``, or ``Model`` outside any app: the name of the key space

@@ -5,7 +5,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from ..exceptions import FieldError
-from ..schema import RESERVED, Schema
+from ..schema import RESERVED, BaseOptions
 from ..storable import replacement, unwrapped
 from ..terms import (
     attribute_term,
@@ -33,7 +33,7 @@ _IDS = ("id", "pk", "id__in", "pk__in")
 
 def filter_query(
     query: Query,
-    schema: Schema,
+    meta: BaseOptions,
     given_args: tuple[Any, ...],
     lookups: dict[str, Any],
     alias: str,
@@ -43,48 +43,48 @@ def filter_query(
     alias: the alias of the query; subqueries must be on it, too. Raises FieldError for
     a lookup without an index, TypeError for a wrong type, ValueError for another alias.
     """
-    terms, conditions = _split_arguments(schema, given_args, lookups, alias)
+    terms, conditions = _split_arguments(meta, given_args, lookups, alias)
     query = query.narrow(tuple(terms)) if terms else query
     return query.where(all_of((query.condition, *conditions))) if conditions else query
 
 
 def _split_arguments(
-    schema: Schema, given_args: tuple[Any, ...], lookups: dict[str, Any], alias: str
+    meta: BaseOptions, given_args: tuple[Any, ...], lookups: dict[str, Any], alias: str
 ) -> tuple[list[str], list[Condition]]:
     """Return the terms and the other conditions, all of which must be met."""
     terms: list[str] = []
     conditions: list[Condition] = []
     for each in given_args:
         condition = (
-            _q_condition(schema, each, alias)
+            _q_condition(meta, each, alias)
             if is_q(each)
-            else _tag_condition(schema, each)
+            else _tag_condition(meta, each)
         )
         if isinstance(condition, Term):
             terms.append(condition.term)
         elif condition is not None:
             conditions.append(condition)
     for name, value in lookups.items():
-        if _is_indexed(schema, name):
-            terms.append(_attribute(schema, name, value))
+        if _is_indexed(meta, name):
+            terms.append(_attribute(meta, name, value))
         else:
-            conditions.append(_lookup_condition(schema, name, value, alias))
+            conditions.append(_lookup_condition(meta, name, value, alias))
     return terms, conditions
 
 
-def _is_indexed(schema: Schema, name: str) -> bool:
+def _is_indexed(meta: BaseOptions, name: str) -> bool:
     """Return whether this is the name of an indexed attribute, without a lookup."""
     return (
         "__" not in name
         and name not in RESERVED
-        and name not in schema.counters
-        and schema.indexes(name)
+        and name not in meta.counters
+        and meta.indexes(name)
     )
 
 
 def exclude_query(
     query: Query,
-    schema: Schema,
+    meta: BaseOptions,
     given_args: tuple[Any, ...],
     lookups: dict[str, Any],
     alias: str,
@@ -93,7 +93,7 @@ def exclude_query(
 
     Without arguments, all objects stay: as with Django's exclude().
     """
-    terms, conditions = _split_arguments(schema, given_args, lookups, alias)
+    terms, conditions = _split_arguments(meta, given_args, lookups, alias)
     if not terms and not conditions:
         return query
     met = all_of([*map(Term, terms), *conditions])
@@ -109,7 +109,7 @@ def is_q(value: Any) -> "TypeGuard[Q]":
     return isinstance(value, Q)
 
 
-def _q_condition(schema: Schema, q: "Q", alias: str) -> Condition | None:
+def _q_condition(meta: BaseOptions, q: "Q", alias: str) -> Condition | None:
     """Return the condition of a Q of any nesting. A text in it is a tag.
 
     None for an empty Q, negated or not: it is not a part of the outer condition.
@@ -118,10 +118,10 @@ def _q_condition(schema: Schema, q: "Q", alias: str) -> Condition | None:
     for child in q.children:
         if isinstance(child, tuple):
             name, value = child
-            parts.append(_lookup_condition(schema, name, value, alias))
+            parts.append(_lookup_condition(meta, name, value, alias))
         elif not is_q(child):
-            parts.append(_tag_condition(schema, child))
-        elif (condition := _q_condition(schema, child, alias)) is not None:
+            parts.append(_tag_condition(meta, child))
+        elif (condition := _q_condition(meta, child, alias)) is not None:
             parts.append(condition)
     if not parts:
         return None
@@ -129,38 +129,40 @@ def _q_condition(schema: Schema, q: "Q", alias: str) -> Condition | None:
     return negated(joined) if q.negated else joined
 
 
-def _lookup_condition(schema: Schema, name: str, value: Any, alias: str) -> Condition:
+def _lookup_condition(
+    meta: BaseOptions, name: str, value: Any, alias: str
+) -> Condition:
     if name.removesuffix("__exact") in _IDS:
-        return _id_lookup(schema, name.removesuffix("__exact"), value, alias)
+        return _id_lookup(meta, name.removesuffix("__exact"), value, alias)
     attribute, _, lookup = name.rpartition("__")
     if not attribute:
         attribute, lookup = name, "exact"
     if attribute in ("id", "pk"):
         raise FieldError(
-            f"Cannot filter {schema.object_name} by {name}: ids have no order. "
+            f"Cannot filter {meta.object_name} by {name}: ids have no order. "
             "Look one up by id=..., several by id__in=[...]."
         )
     value = unwrapped(value)
     if _is_foreign(value):
-        raise _unstorable(schema, name, value)
+        raise _unstorable(meta, name, value)
     if attribute == "tags" and lookup in ("exact", "in"):
-        return _tags_condition(schema, lookup, value)
-    if attribute in schema.counters or attribute == "expire":
+        return _tags_condition(meta, lookup, value)
+    if attribute in meta.counters or attribute == "expire":
         raise FieldError(
-            f"Cannot filter {schema.object_name} by {name!r}: it is not an indexed "
+            f"Cannot filter {meta.object_name} by {name!r}: it is not an indexed "
             "attribute, and cannot be one."
         )
     if lookup == "exact":
-        return _equal(schema, attribute, value)
+        return _equal(meta, attribute, value)
     if lookup == "in":
         values = checked_values(name, value)
-        return any_of(_equal(schema, attribute, each) for each in values)
+        return any_of(_equal(meta, attribute, each) for each in values)
     if lookup in ranges.LOOKUPS:
-        return ranges.of_lookup(schema, attribute, lookup, value)
+        return ranges.of_lookup(meta, attribute, lookup, value)
     raise FieldError(
-        f"Cannot filter {schema.object_name} by {name}: no index answers the lookup "
+        f"Cannot filter {meta.object_name} by {name}: no index answers the lookup "
         f"{lookup!r}. Look {attribute!r} up by an equal value, find({attribute}=...), "
-        f"or if it is in {schema.object_name}.Meta.ordered by "
+        f"or if it is in {meta.object_name}.Meta.ordered by "
         f"{', '.join(ranges.LOOKUPS)}."
     )
 
@@ -170,9 +172,9 @@ def _is_foreign(value: Any) -> bool:
     return hasattr(type(value), "_meta") or hasattr(value, "resolve_expression")
 
 
-def _unstorable(schema: Schema, name: str, value: Any) -> FieldError:
+def _unstorable(meta: BaseOptions, name: str, value: Any) -> FieldError:
     """Return the error for a value that no object can have."""
-    refusal = f"Cannot filter {schema.object_name} by {name!r}"
+    refusal = f"Cannot filter {meta.object_name} by {name!r}"
     if is_expression(value):  # F("other"), as Django compares two columns
         return FieldError(
             f"{refusal}: no index compares two attributes, as {value!r} does. Pass a "
@@ -184,47 +186,45 @@ def _unstorable(schema: Schema, name: str, value: Any) -> FieldError:
     )
 
 
-def _equal(schema: Schema, name: str, value: Any) -> Condition:
+def _equal(meta: BaseOptions, name: str, value: Any) -> Condition:
     """Return the condition of an equal value.
 
     It compares texts if the attribute is indexed or only unique, else sort keys.
     """
-    if compares_text(schema, name):
-        if schema.indexes(name):
-            return Term(_attribute(schema, name, value))
-        return _unique_lookup(schema, name, value)
-    if name in schema.ordered:
-        return ranges.equal(schema, name, value)
-    return Term(_attribute(schema, name, value))
+    if compares_text(meta, name):
+        if meta.indexes(name):
+            return Term(_attribute(meta, name, value))
+        return _unique_lookup(meta, name, value)
+    if name in meta.ordered:
+        return ranges.equal(meta, name, value)
+    return Term(_attribute(meta, name, value))
 
 
-def compares_text(schema: Schema, name: str) -> bool:
+def compares_text(meta: BaseOptions, name: str) -> bool:
     """Return whether equality of this attribute compares texts, as unique values do."""
-    return schema.indexes(name) or (
-        name not in schema.ordered and (name,) in schema.unique
-    )
+    return meta.indexes(name) or (name not in meta.ordered and (name,) in meta.unique)
 
 
-def _unique_lookup(schema: Schema, name: str, value: Any) -> Condition:
+def _unique_lookup(meta: BaseOptions, name: str, value: Any) -> Condition:
     """Return the condition of the one object that holds a unique value."""
-    schema.refuse_pending(name)
+    meta.refuse_pending(name)
     field = unique_value([value])
     if field is None:
         what = "None" if value is None else f"a value of type {type(value).__name__}"
         raise FieldError(
-            f"Cannot filter {schema.object_name} by {name!r}: {what} is not kept "
-            f"unique, so no index holds it. {_index_advice(schema, name)}"
+            f"Cannot filter {meta.object_name} by {name!r}: {what} is not kept "
+            f"unique, so no index holds it. {_index_advice(meta, name)}"
         )
     return Holds((name,), field)
 
 
-def _tags_condition(schema: Schema, lookup: str, value: Any) -> Condition:
+def _tags_condition(meta: BaseOptions, lookup: str, value: Any) -> Condition:
     """Return the condition of all of these tags, or with ``in`` of one of them."""
     if lookup == "in":
         given = checked_values("tags__in", value)
-        return any_of(_tag_condition(schema, each) for each in given)
+        return any_of(_tag_condition(meta, each) for each in given)
     tags = [value] if isinstance(value, str) else checked_values("tags", value)
-    return all_of(_tag_condition(schema, each) for each in tags)
+    return all_of(_tag_condition(meta, each) for each in tags)
 
 
 def checked_values(name: str, value: Any) -> list[Any]:
@@ -235,16 +235,16 @@ def checked_values(name: str, value: Any) -> list[Any]:
     return list(value)
 
 
-def _id_lookup(schema: Schema, name: str, value: Any, alias: str) -> Condition:
+def _id_lookup(meta: BaseOptions, name: str, value: Any, alias: str) -> Condition:
     """Return the condition of ids, or of another collection of the same model."""
     value = unwrapped(value)
     query = getattr(value, "query", None)
     if not isinstance(query, Query):
-        return Ids(_pks(schema, name, value))
+        return Ids(_pks(meta, name, value))
     is_whole = value._holds_ids and not query.is_sliced
-    if value.model is not schema.model or not is_whole or not name.endswith("__in"):
+    if value.model is not meta.model or not is_whole or not name.endswith("__in"):
         raise TypeError(
-            f"{name} takes a list of ids, a whole collection of {schema.object_name}, "
+            f"{name} takes a list of ids, a whole collection of {meta.object_name}, "
             "or its whole values('pk'). Pass others evaluated: list(collection.ids()), "
             "list(collection.values_list(name, flat=True))."
         )
@@ -257,34 +257,34 @@ def _id_lookup(schema: Schema, name: str, value: Any, alias: str) -> Condition:
     return query.condition
 
 
-def _tag_condition(schema: Schema, tag: Any) -> Condition:
+def _tag_condition(meta: BaseOptions, tag: Any) -> Condition:
     """Return the condition of a tag, or of the indexed attribute that it reads like."""
     tag = unwrapped(tag)
     if not isinstance(tag, str):
         kind = FieldError if hasattr(tag, "resolve_expression") else TypeError
         raise kind(
-            f"{schema.object_name}.objects.find() takes tags, which are texts, and "
+            f"{meta.object_name}.objects.find() takes tags, which are texts, and "
             f"lookups by name; not {type(tag).__name__}: {tag!r}."
         )
-    if not schema.model.is_tagged:
+    if not meta.model.is_tagged:
         raise FieldError(
-            f"Cannot find {schema.object_name} by the tag {tag!r}: it has no tags. "
-            f"Derive {schema.object_name} from TaggedModel."
+            f"Cannot find {meta.object_name} by the tag {tag!r}: it has no tags. "
+            f"Derive {meta.object_name} from TaggedModel."
         )
     plain = str.__str__(tag)
     name, _, text = plain.partition(":")
-    schema.refuse_pending(name)
+    meta.refuse_pending(name)
     encoded(plain)
-    given = Term(tag_term(plain, schema.indexes))
-    if not reads_like_attribute(plain, schema.indexes):
+    given = Term(tag_term(plain, meta.indexes))
+    if not reads_like_attribute(plain, meta.indexes):
         return given
-    return any_of((Term(_attribute(schema, name, text)), given))
+    return any_of((Term(_attribute(meta, name, text)), given))
 
 
-def _pks(schema: Schema, name: str, value: Any) -> frozenset[str]:
+def _pks(meta: BaseOptions, name: str, value: Any) -> frozenset[str]:
     values = checked_ids(name, value) if name.endswith("__in") else [value]
     return frozenset(
-        clean_pk(schema.object_name, pk)
+        clean_pk(meta.object_name, pk)
         for pk in values
         if pk is not None  # as in SQL: no id equals None
     )
@@ -302,21 +302,21 @@ def checked_ids(name: str, value: Any) -> list[Any]:
     return list(value)
 
 
-def _attribute(schema: Schema, name: str, value: Any) -> str:
+def _attribute(meta: BaseOptions, name: str, value: Any) -> str:
     # Of "a:b" the term would be that of an attribute "a".
-    if ":" in name or not schema.indexes(name):
+    if ":" in name or not meta.indexes(name):
         raise FieldError(
-            f"Cannot filter {schema.object_name} by {name!r}: it is not indexed. "
-            f"{_suggestion(schema, name)}{_index_advice(schema, name)}"
+            f"Cannot filter {meta.object_name} by {name!r}: it is not indexed. "
+            f"{_suggestion(meta, name)}{_index_advice(meta, name)}"
         )
-    schema.refuse_pending(name)
+    meta.refuse_pending(name)
     value = unwrapped(value)
     term = attribute_term(name, value)
     if term is None and not isinstance(value, _TEXTLESS):
-        raise _unstorable(schema, name, value)
+        raise _unstorable(meta, name, value)
     if term is None:
         raise FieldError(
-            f"Cannot filter {schema.object_name} by {name!r}: a value of type "
+            f"Cannot filter {meta.object_name} by {name!r}: a value of type "
             f"{type(value).__name__} has no text, so it is stored but not indexed."
         )
     encoded(name)
@@ -324,9 +324,9 @@ def _attribute(schema: Schema, name: str, value: Any) -> str:
     return term
 
 
-def _suggestion(schema: Schema, name: str) -> str:
+def _suggestion(meta: BaseOptions, name: str) -> str:
     """Return a suggestion for a misspelt name, or ""."""
-    indexed = {*(schema.index_attrs or ()), *schema.ordered}
+    indexed = {*(meta.index_attrs or ()), *meta.ordered}
     attribute, _, lookup = name.rpartition("_")
     if attribute in indexed and lookup in ranges.LOOKUPS:
         return f"Did you mean {attribute}__{lookup}? "
@@ -334,9 +334,9 @@ def _suggestion(schema: Schema, name: str) -> str:
     return f"Did you mean {near[0]!r}? " if near else ""
 
 
-def _index_advice(schema: Schema, name: str) -> str:
+def _index_advice(meta: BaseOptions, name: str) -> str:
     if ":" in name:
         return "No index holds an attribute with ':' in its name."
-    if name in schema.exclude_attrs:
-        return f"Remove it from {schema.object_name}.Meta.exclude_attrs."
-    return f"Add it to {schema.object_name}.Meta.index_attrs."
+    if name in meta.exclude_attrs:
+        return f"Remove it from {meta.object_name}.Meta.exclude_attrs."
+    return f"Add it to {meta.object_name}.Meta.index_attrs."

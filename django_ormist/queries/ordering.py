@@ -4,13 +4,13 @@ from dataclasses import replace
 from typing import Any
 
 from ..exceptions import FieldError
-from ..schema import Schema
+from ..schema import BaseOptions
 from .expressions import is_expression, name_of
 from .query import CREATED, EXPIRE, RANDOM, Order, Query
 
 
 def order_query(
-    query: Query, schema: Schema, names: tuple[Any, ...], is_flipped: bool = False
+    query: Query, meta: BaseOptions, names: tuple[Any, ...], is_flipped: bool = False
 ) -> Query:
     """Return *query* in this order. Raises FieldError for a name without an order.
 
@@ -18,7 +18,7 @@ def order_query(
     """
     orders: list[Order] = []
     for each in names:
-        order = _order(schema, each)
+        order = _order(meta, each)
         if is_flipped and order.name != RANDOM:
             order = order._replace(is_descending=not order.is_descending)
         if order.name not in [known.name for known in orders]:
@@ -40,29 +40,29 @@ def order_query(
     )
 
 
-def _order(schema: Schema, given: Any) -> Order:
+def _order(meta: BaseOptions, given: Any) -> Order:
     if isinstance(given, str):
         name, is_descending = given.removeprefix("-"), given.startswith("-")
     else:
-        name, is_descending = _parse_expression(schema, given)
-    schema.refuse_pending(name)
-    if name in schema.ordered or name in (CREATED, EXPIRE):
+        name, is_descending = _parse_expression(meta, given)
+    meta.refuse_pending(name)
+    if name in meta.ordered or name in (CREATED, EXPIRE):
         return Order(name, is_descending)
     if name == RANDOM and not is_descending:
         return Order(RANDOM)
     if name in ("id", "pk"):
         raise FieldError(
-            f"Cannot order {schema.object_name} by {name!r}: ids are random, not "
+            f"Cannot order {meta.object_name} by {name!r}: ids are random, not "
             f"counted. Order by {CREATED!r}."
         )
     raise FieldError(
-        f"Cannot order {schema.object_name} by {name!r}: it has no sorted index. "
-        f"{schema.advice_for_order(name)} {CREATED!r}, {EXPIRE!r} and {RANDOM!r} are "
+        f"Cannot order {meta.object_name} by {name!r}: it has no sorted index. "
+        f"{meta.advice_for_order(name)} {CREATED!r}, {EXPIRE!r} and {RANDOM!r} are "
         "orders too."
     )
 
 
-def _parse_expression(schema: Schema, given: Any) -> tuple[str, bool]:
+def _parse_expression(meta: BaseOptions, given: Any) -> tuple[str, bool]:
     """Return the name of F("name") or F("name").desc(), and if it is descending."""
     from django.db.models import F  # which takes longer to import than all of ours
     from django.db.models.expressions import OrderBy
@@ -72,12 +72,12 @@ def _parse_expression(schema: Schema, given: Any) -> tuple[str, bool]:
     if not isinstance(given, OrderBy):
         kind = FieldError if is_expression(given) else TypeError
         raise kind(
-            f"The order of {schema.object_name} takes names, not "
+            f"The order of {meta.object_name} takes names, not "
             f"{type(given).__name__}: {given!r}."
         )
     if type(given.expression) is not F or given.nulls_first:
         raise FieldError(
-            f"Cannot order {schema.object_name} by {given!r}: only a name is "
+            f"Cannot order {meta.object_name} by {given!r}: only a name is "
             "ordered by, and objects without it come last."
         )
     return name_of(given.expression), given.descending

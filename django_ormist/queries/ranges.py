@@ -4,37 +4,37 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from ..exceptions import FieldError
-from ..schema import Schema
+from ..schema import BaseOptions
 from ..sortkeys import AFTER, KINDS, kind_of, sort_key, text_prefix
 from ..storable import unwrapped
 from .conditions import Condition, Range, negated
 
 
-def of_lookup(schema: Schema, name: str, lookup: str, value: Any) -> Condition:
+def of_lookup(meta: BaseOptions, name: str, lookup: str, value: Any) -> Condition:
     """Return the condition of ``name__lookup=value``. Raises FieldError, ValueError."""
-    if name not in schema.ordered:
+    if name not in meta.ordered:
         raise FieldError(
-            f"Cannot filter {schema.object_name} by {name}__{lookup}: {name!r} has no "
-            f"sorted index. {schema.advice_for_order(name)}"
+            f"Cannot filter {meta.object_name} by {name}__{lookup}: {name!r} has no "
+            f"sorted index. {meta.advice_for_order(name)}"
         )
-    schema.refuse_pending(name)
-    return LOOKUPS[lookup](schema, name, value)
+    meta.refuse_pending(name)
+    return LOOKUPS[lookup](meta, name, value)
 
 
-def equal(schema: Schema, name: str, value: Any) -> Condition:
+def equal(meta: BaseOptions, name: str, value: Any) -> Condition:
     """Return the condition of an equal sort key: 1, 1.0 and True are equal."""
-    schema.refuse_pending(name)
+    meta.refuse_pending(name)
     if value is None:
         return negated(Range(name))
-    key = key_of(schema, name, "exact", value)
+    key = key_of(meta, name, "exact", value)
     return Range(name, key, key + AFTER)
 
 
-def key_of(schema: Schema, name: str, lookup: str, value: Any) -> bytes:
+def key_of(meta: BaseOptions, name: str, lookup: str, value: Any) -> bytes:
     """Return the sort key of a value. Raises ValueError, FieldError."""
     key = sort_key(value)
     if key is None:
-        what = f"{schema.object_name} by {name}__{lookup}={value!r}"
+        what = f"{meta.object_name} by {name}__{lookup}={value!r}"
         if value is None:
             raise ValueError(
                 f"Cannot filter {what}: None has no order. Use {name}__isnull=True."
@@ -52,31 +52,31 @@ def _kind_bounds(key: bytes) -> tuple[bytes, bytes]:
     return firsts[:1], bytes((firsts[-1] + 1,))
 
 
-def _above(schema: Schema, name: str, value: Any) -> Condition:
-    key = key_of(schema, name, "gt", value)
+def _above(meta: BaseOptions, name: str, value: Any) -> Condition:
+    key = key_of(meta, name, "gt", value)
     return Range(name, key + AFTER, _kind_bounds(key)[1])
 
 
-def _from(schema: Schema, name: str, value: Any) -> Condition:
-    key = key_of(schema, name, "gte", value)
+def _from(meta: BaseOptions, name: str, value: Any) -> Condition:
+    key = key_of(meta, name, "gte", value)
     return Range(name, key, _kind_bounds(key)[1])
 
 
-def _below(schema: Schema, name: str, value: Any) -> Condition:
-    key = key_of(schema, name, "lt", value)
+def _below(meta: BaseOptions, name: str, value: Any) -> Condition:
+    key = key_of(meta, name, "lt", value)
     return Range(name, _kind_bounds(key)[0], key)
 
 
-def _to(schema: Schema, name: str, value: Any) -> Condition:
-    key = key_of(schema, name, "lte", value)
+def _to(meta: BaseOptions, name: str, value: Any) -> Condition:
+    key = key_of(meta, name, "lte", value)
     return Range(name, _kind_bounds(key)[0], key + AFTER)
 
 
-def _between(schema: Schema, name: str, value: Any) -> Condition:
+def _between(meta: BaseOptions, name: str, value: Any) -> Condition:
     bounds = list(value) if isinstance(value, Iterable) else []
     if isinstance(value, str) or len(bounds) != 2:
         raise ValueError(f"{name}__range takes two bounds, not {value!r}.")
-    low, high = (key_of(schema, name, "range", bound) for bound in bounds)
+    low, high = (key_of(meta, name, "range", bound) for bound in bounds)
     if kind_of(low) != kind_of(high):
         raise ValueError(
             f"{name}__range takes bounds of one kind, not a {kind_of(low)} and a "
@@ -85,7 +85,7 @@ def _between(schema: Schema, name: str, value: Any) -> Condition:
     return Range(name, low, high + AFTER)
 
 
-def _beginning(schema: Schema, name: str, value: Any) -> Condition:
+def _beginning(meta: BaseOptions, name: str, value: Any) -> Condition:
     value = unwrapped(value)
     if not isinstance(value, str):
         raise ValueError(f"{name}__startswith takes a text, not {value!r}.")
@@ -93,13 +93,13 @@ def _beginning(schema: Schema, name: str, value: Any) -> Condition:
     return Range(name, prefix, prefix + AFTER)
 
 
-def _absent(schema: Schema, name: str, value: Any) -> Condition:
+def _absent(meta: BaseOptions, name: str, value: Any) -> Condition:
     if not isinstance(value, bool):
         raise ValueError(f"{name}__isnull takes True or False, not {value!r}.")
     return negated(Range(name)) if value else Range(name)
 
 
-LOOKUPS: dict[str, Callable[[Schema, str, Any], Condition]] = {
+LOOKUPS: dict[str, Callable[[BaseOptions, str, Any], Condition]] = {
     "gt": _above,
     "gte": _from,
     "lt": _below,
