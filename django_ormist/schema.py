@@ -1,10 +1,11 @@
 """The schema of a model: the names that it stores and indexes."""
 
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from .exceptions import FieldError
-from .keys import Space
+from .keys import Space, index_keys
 from .queries.query import CREATED
 
 NO_ATTRIBUTES = ("id", "pk", "expire")
@@ -12,6 +13,26 @@ NO_ATTRIBUTES = ("id", "pk", "expire")
 
 RESERVED = (*NO_ATTRIBUTES, "tags")
 """Names that are not assigned or looked up as attributes."""
+
+
+@dataclass(frozen=True)
+class Schema:
+    """The key space and the indexes of a model on one alias, for operations.
+
+    is_indexed: whether objects may have index entries other than ``all``. ordered,
+    unique, counters: as in Meta.
+    """
+
+    space: Space
+    is_indexed: bool = True
+    ordered: tuple[str, ...] = ()
+    unique: tuple[tuple[str, ...], ...] = ()
+    counters: frozenset[str] = frozenset()
+
+    @cached_property
+    def index_keys(self) -> tuple[bytes, ...]:
+        """Both keys of each ordered attribute, then the key of each unique one."""
+        return tuple(index_keys(self.space, self.ordered, self.unique))
 
 
 class BaseOptions:
@@ -40,6 +61,10 @@ class BaseOptions:
 
     def refusal(self, name: str) -> str | None:
         """Return why an attribute cannot be written under *name*, None if it can."""
+        raise NotImplementedError  # pragma: no cover
+
+    def schema(self, using: str) -> Schema:
+        """Return the Schema of this model on the alias *using*."""
         raise NotImplementedError  # pragma: no cover
 
     def space(self, using: str) -> Space:

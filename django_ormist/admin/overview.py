@@ -19,7 +19,6 @@ from redis.exceptions import RedisError, ResponseError
 
 from ..connections import connections
 from ..connections.executor import run
-from ..keys import index_keys
 from ..operations import stats
 from .options import OrmistAdmin
 from .proxies import APP_LABEL
@@ -113,8 +112,7 @@ def line(model_admin: OrmistAdmin) -> ModelLine:
     try:
         tally = run(stats.model_counts(space), using)
         seen = run(stats.sample(space, meta.indexes), using)
-        indexes = index_keys(space, meta.ordered, meta.unique)
-        flow = stats.size_bytes(space, seen, bool(meta.counters), indexes)
+        flow = stats.size_bytes(meta.schema(using), seen)
         try:
             size = run(flow, using)
         except ResponseError:  # no MEMORY USAGE there, or not for this user

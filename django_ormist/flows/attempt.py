@@ -9,7 +9,7 @@ from ..connections import connections
 from ..exceptions import ConflictError, CorruptDataError, IntegrityError
 from ..keys import object_key
 from ..operations import commit, objects
-from ..operations.objects import NOTHING, Image
+from ..operations.objects import NO_COUNTERS, NOTHING, Image
 from ..operations.operation import Flow, Operation
 from ..operations.repair import purge_index
 from ..operations.replies import Holder, Reply
@@ -87,7 +87,8 @@ class SaveAttempt:
         self.merged: dict[str, Any] = {}
         self.pk = instance.id
         self.meta = instance._meta
-        self.space = self.meta.space(using)
+        self.schema = self.meta.schema(using)
+        self.space = self.schema.space
         self.codec = connections[using].codec
         is_loaded = instance._using == using and not options.force_insert
         self.loaded = instance._packed if is_loaded else None
@@ -120,12 +121,7 @@ class SaveAttempt:
         if self.assigned:
             self.sent = {name: self.values[name] for name in self.assigned}
         write = objects.rewrite(
-            self.space,
-            self.pk,
-            self.old,
-            self.new,
-            self.counters(),
-            self.meta.is_indexed,
+            self.schema, self.pk, self.old, self.new, self.counters()
         )
         condition = self.condition()
         if condition is None:
@@ -143,12 +139,11 @@ class SaveAttempt:
 
     def delete_operation(self) -> Operation:
         """Return the deletion that replaces a write whose expiration time is past."""
-        return objects.delete(self.space, self.pk, self.old, self.meta.is_indexed)
+        return objects.delete(self.schema, self.pk, self.old)
 
     def purge_index(self) -> Flow[None]:
         """Flow that removes index entries of an object that does not exist."""
-        meta = self.meta
-        return purge_index(self.space, self.pk, meta.ordered, meta.unique)
+        return purge_index(self.schema, self.pk)
 
     def resolve(self, reply: tuple[Reply, Any]) -> Flow[bool]:
         """Flow that retries from the first reply on.
@@ -271,10 +266,10 @@ class SaveAttempt:
         """Return the bytes that are stored unless another client wrote the object."""
         return self.loaded
 
-    def counters(self) -> dict[str, int] | None:
+    def counters(self) -> Mapping[str, int]:
         """Return the counters to set: all if new or replaced, else assigned ones."""
         if not self.meta.counters:
-            return None
+            return NO_COUNTERS
         if self.stored is None:
             return {name: value for name, value in self.values.items() if value}
         if not self.is_loaded:

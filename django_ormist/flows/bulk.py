@@ -102,17 +102,8 @@ def insert_operation(
     arbiter: tuple[str, ...] | None = None,
 ) -> Operation:
     """Return the insertion of a batch."""
-    meta = collection.model._meta
-    return insert_many(
-        collection.space,
-        new,
-        link,
-        meta.is_indexed,
-        meta.ordered,
-        meta.unique,
-        skips_conflicts,
-        arbiter,
-    )
+    schema = collection.model._meta.schema(collection.db)
+    return insert_many(schema, new, link, skips_conflicts, arbiter)
 
 
 def resolve_batch(
@@ -127,13 +118,11 @@ def resolve_batch(
 
     The batch is sent again if it waited for another one, or if a conflict is gone.
     """
-    meta = collection.model._meta
     while reply[0] in (Reply.ORPHAN_INDEX, Reply.EXPIRED, Reply.NOT_RUN):
         code, fact = reply
         if code is Reply.ORPHAN_INDEX:
-            yield from purge_index(
-                collection.space, new[fact - 1].pk, meta.ordered, meta.unique
-            )
+            schema = collection.model._meta.schema(collection.db)
+            yield from purge_index(schema, new[fact - 1].pk)
         elif code is Reply.EXPIRED:
             past = {number - 1 for number in fact}
             some = [each for i, each in enumerate(some) if i not in past]
@@ -285,7 +274,7 @@ def _field_update(
     meta, codec = collection.model._meta, connections[collection.db].codec
     changes_index = "tags" in names or any(map(meta.has_index, names))
     return BatchUpdate(
-        collection.space,
+        meta.schema(collection.db),
         meta,
         codec,
         rewrite,

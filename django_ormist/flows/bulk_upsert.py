@@ -199,8 +199,8 @@ def _update(
                 del rest[id(instance)]
 
     meta, codec = collection.model._meta, connections[collection.db].codec
-    has_counters = bool(meta.counters)
-    batch = BatchUpdate(collection.space, meta, codec, rewrite, has_counters, done)
+    schema, has_counters = meta.schema(collection.db), bool(meta.counters)
+    batch = BatchUpdate(schema, meta, codec, rewrite, has_counters, done)
     yield from batch.run([pk.encode() for pk in wanted])
     return list(rest.values())
 

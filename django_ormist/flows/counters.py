@@ -39,7 +39,8 @@ def increment(instance: "Model", using: str, name: str, by: Any) -> Flow[Any]:
 def _increment_attribute(
     instance: "Model", using: str, name: str, by: Any
 ) -> Flow[Any]:
-    meta, space = instance._meta, instance._meta.space(using)
+    meta, schema = instance._meta, instance._meta.schema(using)
+    space = schema.space
     key, codec = object_key(space, instance.id), connections[using].codec
     stored = instance._packed if instance._using == using else None
     if stored is None:
@@ -51,14 +52,7 @@ def _increment_attribute(
         old = found.stored_image(stored, meta)
         new = Record({**found.attrs, name: value}, found.tags, found.expire_at_ms)
         image = new.image(meta, codec)
-        code, seen = yield objects.rewrite(
-            space,
-            instance.id,
-            old,
-            image,
-            {} if meta.counters else None,
-            meta.is_indexed,
-        )
+        code, seen = yield objects.rewrite(schema, instance.id, old, image)
         if code is Reply.DONE:
             rebase(instance, new, image.packed, key, using, {name})
             return value

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Union
 
 from ..deadlines import remaining_ms
 from ..exceptions import NotSupportedError
-from ..keys import Space
+from ..schema import Schema
 from .attempt import SaveAttempt
 from .record import Record
 
@@ -195,15 +195,15 @@ class PendingDelete:
     instance: "Model"
     using: str
     pk: str
-    space: Space
+    schema: Schema
     loaded: bytes | None
 
     @classmethod
     def of(cls, instance: "Model", using: str) -> "PendingDelete":
         """Return the deletion of this instance by its present id."""
         loaded = instance._packed if instance._using == using else None
-        space = instance._meta.space(using)
-        return cls(instance, using, instance.id, space, loaded)
+        schema = instance._meta.schema(using)
+        return cls(instance, using, instance.id, schema, loaded)
 
     def apply(self, now_ms: bytes) -> None:
         """Mark the instance as not stored."""

@@ -77,17 +77,15 @@ def delete(instance: "Model", using: str) -> Flow[tuple[int, dict[str, int]]]:
 
 def delete_stored(instance: "Model", using: str, old: Image) -> Flow[bool]:
     """Flow that deletes the stored object. Returns whether it existed."""
-    space = instance._meta.space(using)
+    schema = instance._meta.schema(using)
     while True:
-        is_indexed = instance._meta.is_indexed
-        code, stored = yield objects.delete(space, instance.id, old, is_indexed)
+        code, stored = yield objects.delete(schema, instance.id, old)
         if code is not Reply.REFUSED:
             break
-        contents = Record.of(stored, object_key(space, instance.id))
+        contents = Record.of(stored, object_key(schema.space, instance.id))
         old = contents.stored_image(stored, instance._meta)
     if code is Reply.ORPHAN_INDEX and stored:
-        meta = instance._meta
-        yield from purge_index(space, instance.id, meta.ordered, meta.unique)
+        yield from purge_index(schema, instance.id)
     if instance._using == using:
         instance._forget()
     return code is Reply.DONE

@@ -1,7 +1,7 @@
 """atomic(): the saves and deletions of a block, applied in one step or not at all."""
 
 import inspect
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import wraps
 from types import TracebackType
@@ -130,7 +130,9 @@ def commit(block: Transaction) -> Flow[None]:
     is_applied, now_ms = not groups, b""
     while not is_applied:
         unknown = [writes for writes in groups if not writes.plan()]
-        found = yield [objects.load(writes.space, writes.pk) for writes in unknown]
+        found = yield [
+            objects.load(writes.schema.space, writes.pk) for writes in unknown
+        ]
         for writes, stored in zip(unknown, found, strict=True):
             writes.set_stored(stored)
             writes.plan()
@@ -185,7 +187,7 @@ class ObjectWrites:
     """
 
     def __init__(self, first: Entry) -> None:
-        self.pk, self.space = first.pk, first.space
+        self.pk, self.schema = first.pk, first.schema
         self.meta = first.instance._meta
         self.stored = first.loaded
         self.is_known = False
@@ -234,16 +236,16 @@ class ObjectWrites:
 
     def operation(self) -> Operation:
         """Return all entries as one save or one deletion."""
-        last, old, meta = self.entries[-1], self._stored_image(), self.meta
+        last, old = self.entries[-1], self._stored_image()
         if isinstance(last, PendingSave) and last.is_stored:
             is_same = all(entry.is_stored for entry in self.entries)
             save = objects.save if is_same else commit_operations.save_anew
             counters = self._counters()
-            return save(self.space, self.pk, old, last.new, counters, meta.is_indexed)
+            return save(self.schema, self.pk, old, last.new, counters)
         # An earlier save was planned on top of the bytes that are assumed to be stored.
         is_strict = self.stored is not None and isinstance(self.entries[0], PendingSave)
         delete = commit_operations.delete_strict if is_strict else objects.delete
-        return delete(self.space, self.pk, old, meta.is_indexed)
+        return delete(self.schema, self.pk, old)
 
     def guards(self) -> list[Operation]:
         """Return the further conditions of the step, see Guard."""
@@ -252,9 +254,8 @@ class ObjectWrites:
             for entry in self.entries
             if isinstance(entry, PendingSave)
         ]
-        return [
-            commit_operations.absent(self.space, each) for each in conditions if each
-        ]
+        space = self.schema.space
+        return [commit_operations.absent(space, each) for each in conditions if each]
 
     def handle_reply(self, code: Reply, fact: Any) -> Flow[None]:
         """Flow that handles the reply to operation(). Raises IntegrityError."""
@@ -270,8 +271,7 @@ class ObjectWrites:
         elif code is Reply.UNIQUE_TAKEN and isinstance(last, PendingSave):
             raise last.unique_error(fact)
         elif code is Reply.ORPHAN_INDEX and (fact or last.is_stored):
-            meta = self.meta
-            yield from purge_index(self.space, self.pk, meta.ordered, meta.unique)
+            yield from purge_index(self.schema, self.pk)
 
     def set_stored(self, stored: bytes | None) -> None:
         """Set the stored bytes, as the server reported them."""
@@ -285,25 +285,25 @@ class ObjectWrites:
     def _stored_image(self) -> Image:
         if self.stored is None:
             return NOTHING
-        contents = Record.of(self.stored, object_key(self.space, self.pk))
+        contents = Record.of(self.stored, object_key(self.schema.space, self.pk))
         return contents.stored_image(self.stored, self.meta)
 
-    def _counters(self) -> dict[str, int] | None:
+    def _counters(self) -> Mapping[str, int]:
         """Return the counters to set after all entries: all if it was deleted."""
         counters: dict[str, int] = {}
         for entry in self.entries:
             if isinstance(entry, PendingSave) and entry.is_stored:
-                counters |= entry.counters() or {}
+                counters |= entry.counters()
             else:
                 counters = dict.fromkeys(sorted(self.meta.counters), 0)
-        return counters if self.meta.counters else None
+        return counters
 
 
 def group_by_object(entries: Iterable[Entry]) -> list[ObjectWrites]:
     """Return the entries grouped by object, in order of their first entry."""
     groups: dict[tuple[bytes, str], ObjectWrites] = {}
     for position, entry in enumerate(entries):
-        key = (entry.space.base, entry.pk)
+        key = (entry.schema.space.base, entry.pk)
         if key not in groups:
             groups[key] = ObjectWrites(entry)
         groups[key].add(entry, position)

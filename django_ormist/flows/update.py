@@ -10,7 +10,7 @@ from ..codecs import pack_value
 from ..connections import connections
 from ..deadlines import Expire, to_datetime, to_deadline
 from ..exceptions import FieldError, IntegrityError
-from ..keys import Space, object_key
+from ..keys import object_key
 from ..operations import objects, search
 from ..operations.batches import delete_many
 from ..operations.objects import Image
@@ -25,7 +25,7 @@ from ..queries.expressions import (
     value_of,
 )
 from ..queries.matching import matcher
-from ..schema import BaseOptions
+from ..schema import BaseOptions, Schema
 from ..validators import validate_counter
 from .attempt import unique_conflict_error
 from .fetch import check_unsliced
@@ -80,7 +80,7 @@ class BatchUpdate:
     trip.
     """
 
-    space: Space
+    schema: Schema
     meta: BaseOptions
     codec: str
     rewrite: Updater
@@ -129,24 +129,21 @@ class BatchUpdate:
         gone = [found for found, write in planned if write is None]
         writes = [write for _, write in saved]
         if gone:
-            meta = self.meta
             stored = [(found.pk, found.old) for found in gone]
-            indexes = (bool(meta.counters), meta.ordered, meta.unique)
-            writes.append(delete_many(self.space, stored, *indexes))
+            writes.append(delete_many(self.schema, stored))
         return writes, [*(found for found, _ in saved), *gone]
 
     def _read_operations(self, pks: list[bytes]) -> list[Operation]:
         """Return operations that read these objects, with counters if needed."""
-        counters = [
-            objects.load_counters(self.space, pk) for pk in pks if self.has_counters
-        ]
-        return [objects.load_many(self.space, pks), *counters] if pks else []
+        space = self.schema.space
+        counters = [objects.load_counters(space, pk) for pk in pks if self.has_counters]
+        return [objects.load_many(space, pks), *counters] if pks else []
 
     def _plan(self, row: Row) -> tuple[StoredObject, Operation | None] | None:
         """Return the write of one object, or None."""
-        pk = objects.pk_of(row[0], self.space)
+        pk = objects.pk_of(row[0], self.schema.space)
         packed, counters = row[1], row[2] or {}
-        contents = Record.of(packed, object_key(self.space, pk))
+        contents = Record.of(packed, object_key(self.schema.space, pk))
         old = contents.stored_image(packed, self.meta)
         found = StoredObject(pk, packed, contents, counters, old)
         action = self.rewrite(found)
@@ -158,10 +155,8 @@ class BatchUpdate:
             found.new = contents.image(self.meta, self.codec)
         else:
             found.new = contents.image_like(old, self.codec)
-        assigned = found.assigned if self.meta.counters else None
-        is_indexed, counted = self.meta.is_indexed, found.expected
         return found, objects.rewrite(
-            self.space, pk, old, found.new, assigned, is_indexed, counted
+            self.schema, pk, old, found.new, found.assigned, found.expected
         )
 
     def _resolve(self, found: StoredObject, reply: tuple[Reply, Any]) -> Row | None:
@@ -270,7 +265,7 @@ def _change(
     pks = yield from search.ids(collection.space, collection.query)
     codec = connections[collection.db].codec
     batch = BatchUpdate(
-        collection.space,
+        meta.schema(collection.db),
         meta,
         codec,
         rewrite_match,

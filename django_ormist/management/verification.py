@@ -61,15 +61,7 @@ def checked_model(
         faults += [("packed-counter", name) for name in sorted(moved)]
         return image, Remarks(faults, *contents.split_counters(packed, meta))
 
-    return CheckedModel(
-        meta.label,
-        meta.space(using),
-        read_image,
-        meta.ordered,
-        meta.unique,
-        meta.counters,
-        spares_unreadable,
-    )
+    return CheckedModel(meta.schema(using), read_image, spares_unreadable)
 
 
 @dataclass

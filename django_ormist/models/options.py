@@ -16,7 +16,7 @@ from ..deadlines import to_deadline
 from ..exceptions import ImproperlyConfigured
 from ..keys import Space
 from ..queries.query import CREATED
-from ..schema import NO_ATTRIBUTES, RESERVED, BaseOptions
+from ..schema import NO_ATTRIBUTES, RESERVED, BaseOptions, Schema
 from .unsupported import OPTIONS, missing_name
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ class Options(BaseOptions):
         self.verbose_name_plural: str = (
             self._given["verbose_name_plural"] or f"{self.verbose_name}s"
         )
-        self._spaces: dict[str, Space] = {}
+        self._schemas: dict[str, Schema] = {}
         self._check()
 
     def __repr__(self) -> str:
@@ -172,13 +172,26 @@ class Options(BaseOptions):
             )
         return None
 
+    def schema(self, using: str) -> Schema:
+        """Return the Schema of this model on the alias *using*."""
+        prefix = connections[using].key_prefix
+        return self._schemas.get(prefix) or self._new_schema(prefix)
+
     def space(self, using: str) -> Space:
         """Return the key space of this model on the alias *using*."""
         prefix = connections[using].key_prefix
-        space = self._spaces.get(prefix)
-        if space is None:
-            space = self._spaces[prefix] = Space(prefix, self.label)
-        return space
+        return (self._schemas.get(prefix) or self._new_schema(prefix)).space
+
+    def _new_schema(self, prefix: str) -> Schema:
+        """Return a Schema, and keep it for this KEY_PREFIX."""
+        schema = self._schemas[prefix] = Schema(
+            Space(prefix, self.label),
+            self.is_indexed,
+            self.ordered,
+            self.unique,
+            self.counters,
+        )
+        return schema
 
     def new_pk(self) -> str:
         """Return a random id of letters and digits, uniformly distributed."""

@@ -2,20 +2,20 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from typing import Any, TypeVar
 
 from ..keys import (
-    Space,
     all_key,
     expires_key,
-    index_keys,
     marker_key,
     memo_key,
     object_key,
     pk_bytes,
     term_key,
 )
+from ..schema import Schema
 from .objects import SWEPT_BY_A_WRITE, Image, counter_words
 from .operation import Operation, Script, Word
 from .replies import Holder, Reply, mistyped, outcome_among
@@ -45,18 +45,13 @@ def objects_by_term(images: Iterable[Image]) -> tuple[list[bytes], list[int]]:
 DELETE_MANY = Script("delete_many")
 
 
-def delete_many(
-    space: Space,
-    stored: Sequence[tuple[str, Image]],
-    has_counters: bool = False,
-    ordered: Sequence[str] = (),
-    unique: Sequence[tuple[str, ...]] = (),
-) -> Operation:
+def delete_many(schema: Schema, stored: Sequence[tuple[str, Image]]) -> Operation:
     """Remove each object whose stored bytes are those of its image. Answers a list.
 
     stored: ids and images, at most some 100: the server is blocked meanwhile,
     1.5 ms. For each (DONE, None), or (REFUSED, the stored bytes or None).
     """
+    space, unique = schema.space, schema.unique
     suffixes, carriers = objects_by_term(image for _, image in stored)
     words: list[Word] = []
     for pk, image in stored:
@@ -79,13 +74,13 @@ def delete_many(
             memo_key(space),
             *(object_key(space, pk) for pk, _ in stored),
             *(term_key(space, suffix) for suffix in suffixes),
-            *index_keys(space, ordered, unique),
+            *schema.index_keys,
         ),
         (
             len(stored),
             SWEPT_BY_A_WRITE,
-            int(has_counters),
-            len(ordered),
+            int(bool(schema.counters)),
+            len(schema.ordered),
             len(unique),
             *words,
             *carriers,
@@ -131,12 +126,9 @@ class Obstacle:
 
 
 def insert_many(
-    space: Space,
+    schema: Schema,
     objects: Sequence[NewObject],
     link: Link | None = None,
-    is_indexed: bool = True,
-    ordered: Sequence[str] = (),
-    unique: Sequence[tuple[str, ...]] = (),
     passes_over: bool = False,
     arbiter: tuple[str, ...] | None = None,
 ) -> Operation:
@@ -150,28 +142,9 @@ def insert_many(
     arbiter: the unique value that is checked before the id.
     At most some 100 objects: the server is blocked meanwhile, 1.5 ms.
     """
-
-    def parse(reply: Any) -> Any:
-        if reply == 1:
-            return Reply.DONE, (None, [])
-        if reply[0] == Reply.MISTYPED:
-            return Reply.MISTYPED, reply[1]
-        if reply[0] == Reply.EXPIRED:
-            return Reply.EXPIRED, reply[1:]
-        if reply[0] != 1:
-            return outcome_among(unique)(reply)
-        _, now_ms, *passed = reply
-        return Reply.DONE, (now_ms, [_obstacle(unique, *each) for each in passed])
-
-    first = 0 if arbiter is None else list(unique).index(arbiter) + 1
+    space = schema.space
+    first = 0 if arbiter is None else schema.unique.index(arbiter) + 1
     suffixes, carriers = objects_by_term(new.image for new in objects)
-    words: list[Word] = []
-    for new in objects:
-        image = new.image
-        words += (pk_bytes(new.pk), image.packed, image.deadline, image.memo)
-        words += [image.sort_keys.get(name, b"") for name in ordered]
-        words += [image.unique.get(names, b"") for names in unique]
-        words += (len(new.counters), *counter_words(new.counters))
     return Operation(
         INSERT_MANY,
         (
@@ -180,24 +153,50 @@ def insert_many(
             memo_key(space),
             *(object_key(space, new.pk) for new in objects),
             *(term_key(space, suffix) for suffix in suffixes),
-            *index_keys(space, ordered, unique),
+            *schema.index_keys,
             *(() if link is None else (marker_key(space, link.nonce),)),
         ),
         (
             len(objects),
             SWEPT_BY_A_WRITE,
-            int(is_indexed),
+            int(schema.is_indexed),
             "" if link is None else link.place,
             int(link is not None and link.is_last),
-            len(ordered),
-            len(unique),
+            len(schema.ordered),
+            len(schema.unique),
             first if passes_over else "",
-            *words,
+            *_object_words(schema, objects),
             *carriers,
         ),
-        parse=parse,
+        parse=partial(_insertion_answer, schema.unique),
         is_write=True,
     )
+
+
+def _object_words(schema: Schema, objects: Iterable[NewObject]) -> list[Word]:
+    """Return the arguments of insert_many.lua for these objects."""
+    words: list[Word] = []
+    for new in objects:
+        image = new.image
+        words += (pk_bytes(new.pk), image.packed, image.deadline, image.memo)
+        words += [image.sort_keys.get(name, b"") for name in schema.ordered]
+        words += [image.unique.get(names, b"") for names in schema.unique]
+        words += (len(new.counters), *counter_words(new.counters))
+    return words
+
+
+def _insertion_answer(unique: Sequence[tuple[str, ...]], reply: Any) -> Any:
+    """Return the answer of insert_many() from the reply of the script."""
+    if reply == 1:
+        return Reply.DONE, (None, [])
+    if reply[0] == Reply.MISTYPED:
+        return Reply.MISTYPED, reply[1]
+    if reply[0] == Reply.EXPIRED:
+        return Reply.EXPIRED, reply[1:]
+    if reply[0] != 1:
+        return outcome_among(unique)(reply)
+    _, now_ms, *passed = reply
+    return Reply.DONE, (now_ms, [_obstacle(unique, *each) for each in passed])
 
 
 def _obstacle(

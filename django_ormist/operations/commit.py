@@ -6,9 +6,10 @@ from typing import Any
 
 from ..keys import Space
 from ..queries.conditions import Condition
+from ..schema import Schema
 from . import objects
 from .compiler import QueryCompiler
-from .objects import DELETE, SAVE, Image
+from .objects import DELETE, NO_COUNTERS, SAVE, Image
 from .operation import Operation, Script, Word
 from .replies import Reply, outcome
 
@@ -67,12 +68,11 @@ def unless(guard: Operation, write: Operation) -> Operation:
 
 
 def save_anew(
-    space: Space,
+    schema: Schema,
     pk: str,
     old: Image,
     new: Image,
-    counters: Mapping[str, int] | None = None,
-    is_indexed: bool = True,
+    counters: Mapping[str, int] = NO_COUNTERS,
 ) -> Operation:
     """Return a part of commit(): objects.save() of an object that is created anew.
 
@@ -81,15 +81,13 @@ def save_anew(
     # Entries that stay must move, too: to the new creation time.
     suffixes = objects.difference(old.suffixes, new.suffixes)
     was = replace(old, suffixes=suffixes, sort_keys=dict.fromkeys(old.sort_keys, b""))
-    write = objects.save(space, pk, was, new, counters, is_indexed)
+    write = objects.save(schema, pk, was, new, counters)
     return replace(write, command=SAVE_ANEW)
 
 
-def delete_strict(
-    space: Space, pk: str, stored: Image, is_indexed: bool = True
-) -> Operation:
+def delete_strict(schema: Schema, pk: str, stored: Image) -> Operation:
     """Return a part of commit(): objects.delete(), refused also without an object."""
-    deletion = objects.delete(space, pk, stored, is_indexed)
+    deletion = objects.delete(schema, pk, stored)
     return replace(deletion, command=DELETE_STRICT)
 
 

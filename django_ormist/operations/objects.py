@@ -18,6 +18,7 @@ from ..keys import (
     pk_bytes,
     term_key,
 )
+from ..schema import Schema
 from .operation import Operation, Script
 from .replies import counters as read_counters
 from .replies import mistyped, not_a_counter, outcome, outcome_among
@@ -157,20 +158,20 @@ def load_many(space: Space, pks: Sequence[bytes]) -> Operation:
 
 
 def save(
-    space: Space,
+    schema: Schema,
     pk: str,
     old: Image,
     new: Image,
-    counters: Mapping[str, int] | None = None,
-    is_indexed: bool = True,
+    counters: Mapping[str, int] = NO_COUNTERS,
     counted: Mapping[str, int] = NO_COUNTERS,
 ) -> Operation:
     """Write *new* if *old* is stored. Answers (Reply, stored bytes).
 
     (DONE, now in ms) if *new* has a lifetime: see Image.written_at().
-    old: NOTHING to insert. counters: the values to set; None for a model without
-    counters. counted: the values that are required now; else COUNTER_CHANGED.
+    old: NOTHING to insert. counters: the values to set. counted: the values that are
+    required now; else COUNTER_CHANGED.
     """
+    space = schema.space
     lost = difference(old.suffixes, new.suffixes)
     gained = difference(new.suffixes, old.suffixes)
     ordered = _changes(old.sort_keys, new.sort_keys)
@@ -190,8 +191,8 @@ def save(
             new.memo,
             0 if old.expire_at_ms is None else 1,
             SWEPT_BY_A_WRITE,
-            int(is_indexed),
-            0 if counters is None else 1,
+            int(schema.is_indexed),
+            int(bool(schema.counters)),
             len(lost),
             len(gained),
             len(ordered),
@@ -207,12 +208,11 @@ def save(
 
 
 def rewrite(
-    space: Space,
+    schema: Schema,
     pk: str,
     old: Image,
     new: Image,
-    counters: Mapping[str, int] | None = None,
-    is_indexed: bool = True,
+    counters: Mapping[str, int] = NO_COUNTERS,
     counted: Mapping[str, int] = NO_COUNTERS,
 ) -> Operation:
     """Return save(), or update() if that does the same in half the time."""
@@ -221,13 +221,13 @@ def rewrite(
         and not counted
         and old.packed
         and (old.expire_at_ms is None) is (new.expire_at_ms is None)
-        and (counters is None or old.expire_at_ms == new.expire_at_ms)
+        and (not schema.counters or old.expire_at_ms == new.expire_at_ms)
         and old.suffixes == new.suffixes
         and old.sort_keys == new.sort_keys
         and old.unique == new.unique
     ):
-        return update(space, pk, old, new)
-    return save(space, pk, old, new, counters, is_indexed, counted)
+        return update(schema.space, pk, old, new)
+    return save(schema, pk, old, new, counters, counted)
 
 
 def update(space: Space, pk: str, old: Image, new: Image) -> Operation:
@@ -241,11 +241,12 @@ def update(space: Space, pk: str, old: Image, new: Image) -> Operation:
     )
 
 
-def delete(space: Space, pk: str, stored: Image, is_indexed: bool = True) -> Operation:
+def delete(schema: Schema, pk: str, stored: Image) -> Operation:
     """Remove the object if *stored* is stored. Answers (Reply, bytes).
 
     (ORPHAN_INDEX, 1): there is no object, and repair.purge_index() must follow.
     """
+    space = schema.space
     return Operation(
         DELETE,
         (
@@ -257,7 +258,7 @@ def delete(space: Space, pk: str, stored: Image, is_indexed: bool = True) -> Ope
             pk_bytes(pk),
             stored.packed,
             SWEPT_BY_A_WRITE,
-            int(is_indexed),
+            int(schema.is_indexed),
             len(stored.suffixes),
             len(stored.sort_keys),
             *stored.unique.values(),
@@ -267,13 +268,7 @@ def delete(space: Space, pk: str, stored: Image, is_indexed: bool = True) -> Ope
     )
 
 
-def extend(
-    space: Space,
-    pk: str,
-    packed: bytes,
-    expire_at_ms: Deadline,
-    has_counters: bool = False,
-) -> Operation:
+def extend(schema: Schema, pk: str, packed: bytes, expire_at_ms: Deadline) -> Operation:
     """Move the deadline of an object that begins as *packed*. Answers (Reply, fact).
 
     packed: as it was loaded, with a deadline. Only a few bytes are sent, whatever its
@@ -284,7 +279,8 @@ def extend(
         tail, marked = deadline_tail(packed, expire_at_ms.placeholder_ms)
     else:
         tail, marked = deadline_tail(packed, expire_at_ms)
-    counters = (counters_key(space, pk),) if has_counters else ()
+    space = schema.space
+    counters = (counters_key(space, pk),) if schema.counters else ()
     return Operation(
         EXTEND,
         (object_key(space, pk), expires_key(space), *counters),

@@ -10,13 +10,13 @@ from ..keys import (
     Space,
     all_key,
     expires_key,
-    index_keys,
     memo_key,
     object_key,
     pk_bytes,
     term_key,
     unique_key,
 )
+from ..schema import Schema
 from .objects import NOTHING, Image, build_memo, load_counters, pk_of, rewrite
 from .operation import Flow, Operation, Script
 from .replies import Reply
@@ -85,13 +85,19 @@ class CheckedModel:
     spares_unreadable: report unreadable objects and leave them.
     """
 
-    label: str
-    space: Space
+    schema: Schema
     read_image: Callable[[bytes, bytes], tuple[Image, "Remarks"]]
-    ordered: tuple[str, ...] = ()
-    unique: tuple[tuple[str, ...], ...] = ()
-    counters: frozenset[str] = frozenset()
     spares_unreadable: bool = False
+
+    @property
+    def space(self) -> Space:
+        """The key space of the model."""
+        return self.schema.space
+
+    @property
+    def label(self) -> str:
+        """``app_label.Model``, or ``Model`` outside any app."""
+        return self.schema.space.model
 
     def image(self, pk: bytes, packed: bytes) -> Image | None:
         """Return the image of these bytes, None if they or the id are unreadable."""
@@ -208,11 +214,11 @@ def _write_renewed(
         new = {name: now[name] + value for name, value in remarks.counters.items()}
         if all(-(2**63) <= value < 2**63 for value in new.values()):
             writes[suspect.pk] = rewrite(
-                space,
+                subject.schema,
                 suspect.pk.decode(),
                 image,
                 remarks.renewed or image,
-                new if subject.counters else None,
+                new,
                 counted=now,
             )
     return dict(
@@ -231,7 +237,8 @@ def check_object(
     subject: CheckedModel, suspect: Suspect, image: Image | None, is_repairing: bool
 ) -> Operation:
     """Compare one id with its index entries, and repair them. O(entries log n)."""
-    space, pk, packed = subject.space, suspect.pk, suspect.packed
+    schema, pk, packed = subject.schema, suspect.pk, suspect.packed
+    space = schema.space
     state = "none" if packed is None else "object" if image else "unreadable"
     image = image or NOTHING
     seen_words = [
@@ -248,7 +255,7 @@ def check_object(
             memo_key(space),
             space.base + b"c:" + pk,
             *(term_key(space, suffix) for suffix in image.suffixes),
-            *index_keys(space, subject.ordered, subject.unique),
+            *schema.index_keys,
             *(each.key for each in suspect.seen),
         ),
         (
@@ -259,13 +266,13 @@ def check_object(
             image.deadline,
             image.memo,
             len(image.suffixes),
-            len(subject.ordered),
-            len(subject.unique),
-            len(subject.counters),
+            len(schema.ordered),
+            len(schema.unique),
+            len(schema.counters),
             QUARANTINE_MS,
-            *(image.sort_keys.get(name, b"") for name in subject.ordered),
-            *(image.unique.get(names, b"") for names in subject.unique),
-            *sorted(subject.counters),
+            *(image.sort_keys.get(name, b"") for name in schema.ordered),
+            *(image.unique.get(names, b"") for names in schema.unique),
+            *sorted(schema.counters),
             *seen_words,
         ),
         parse=lambda reply: _found(reply, pk),
@@ -331,12 +338,7 @@ def pk_in_entry(entry: bytes) -> bytes | None:
 # Index entries of objects that were removed by hand
 
 
-def purge_index(
-    space: Space,
-    pk: str,
-    ordered: Iterable[str] = (),
-    unique: Sequence[tuple[str, ...]] = (),
-) -> Flow[Any]:
+def purge_index(schema: Schema, pk: str) -> Flow[None]:
     """Flow that removes *pk* from every index of its model.
 
     Called only if a write found entries of an object that does not exist and left no
@@ -344,6 +346,7 @@ def purge_index(
     the unique attributes. Leaves an object that exists again. O(keys), in steps of
     1000.
     """
+    space = schema.space
     pattern = glob_escaped(space.base)
     cursor = b"0"
     while True:
@@ -356,10 +359,10 @@ def purge_index(
             yield purge_entries(space, pk, build_memo(suffixes))
         if int(cursor) == 0:
             break
-    for names in unique:
+    for names in schema.unique:
         for value in (yield from _values_held(space, pk, names)):
             yield purge_entries(space, pk, build_memo(unique={names: value}))
-    yield purge_entries(space, pk, build_memo(ordered=ordered), is_last=True)
+    yield purge_entries(space, pk, build_memo(ordered=schema.ordered), is_last=True)
 
 
 def purge_entries(

@@ -5,7 +5,7 @@ Only management commands and the overview of the admin use them.
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,6 +22,7 @@ from ..keys import (
     term_key,
 )
 from ..queries.query import Query
+from ..schema import Schema
 from ..terms import object_terms, term_suffix, unmarked
 from . import objects, search
 from .batches import batched
@@ -112,18 +113,17 @@ def largest_tags(space: Space, seen: Sample, most: int = 5) -> Flow[Any]:
     return [(unmarked(term), number) for term, number in ranked[:most] if number]
 
 
-def size_bytes(
-    space: Space, seen: Sample, has_counters: bool, indexes: Sequence[bytes] = ()
-) -> Flow[Any]:
+def size_bytes(schema: Schema, seen: Sample) -> Flow[Any]:
     """Flow that returns the bytes of memory of a model, extrapolated from a sample.
 
     Exact if the sample holds every object. Each object accounts for its own bytes and
-    its share of each term. indexes: more keys of the model. Raises ResponseError on a
-    server without MEMORY USAGE. One round trip for 1000 keys.
+    its share of each term. Raises ResponseError on a server without MEMORY USAGE. One
+    round trip for 1000 keys.
     """
-    whole = [all_key(space), expires_key(space), memo_key(space), *indexes]
+    space = schema.space
+    whole = [all_key(space), expires_key(space), memo_key(space), *schema.index_keys]
     own = [space.objects + pk for pk in seen.pks]
-    if has_counters:
+    if schema.counters:
         own += [counters_key(space, pk) for pk in seen.pks]
     carried = Counter(
         term_key(space, term_suffix(term)) for _, terms in seen.rows for term in terms

@@ -82,8 +82,8 @@ def check_keys(
     """
     own: dict[bytes, list[bytes]] = {b"o:": [], b"c:": []}
     indexes, strange, unknown = [], [], []
-    ordered = {name.encode() for name in subject.ordered}
-    unique = {":".join(names).encode() for names in subject.unique}
+    ordered = {name.encode() for name in subject.schema.ordered}
+    unique = {":".join(names).encode() for names in subject.schema.unique}
     for key in found:
         rest = key.removeprefix(subject.space.base)
         kind = kind_of(rest)
@@ -379,7 +379,8 @@ def examine_all(
 
 def unique_cursors(subject: CheckedModel) -> list[IndexCursor]:
     """Return the start of a scan of each unique attribute."""
-    return [IndexCursor(unique_key(subject.space, names)) for names in subject.unique]
+    schema = subject.schema
+    return [IndexCursor(unique_key(schema.space, names)) for names in schema.unique]
 
 
 def database_size() -> Operation:

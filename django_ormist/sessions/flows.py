@@ -31,6 +31,7 @@ from .records import (
     compute_deadline,
     fill,
     find_record,
+    get_schema,
     get_space,
     merge_changes,
     unpack,
@@ -171,7 +172,7 @@ def _end_old(store: "SessionStore", old: Session, is_cleared: bool) -> Flow[Any]
     using, base = settings.using(), old._packed or b""
     while True:
         image = build_image(old, base)
-        code, stored = yield objects.delete(get_space(), old.id, image)
+        code, stored = yield objects.delete(get_schema(), old.id, image)
         if code is not Reply.REFUSED:
             break
         if not is_cleared:
@@ -282,10 +283,10 @@ def _renew(store: "SessionStore", record: Session) -> Flow[Any]:
 
     Raises UpdateError if the session is gone.
     """
-    using, space = settings.using(), get_space()
+    using, schema = settings.using(), get_schema()
     while True:
         deadline, packed = compute_deadline(store), record._packed or b""
-        code, fact = yield objects.extend(space, record.id, packed, deadline)
+        code, fact = yield objects.extend(schema, record.id, packed, deadline)
         if code is Reply.DONE:
             if isinstance(deadline, Lifetime):
                 deadline = deadline.deadline_ms(int(fact))

@@ -15,6 +15,7 @@ from ..deadlines import moment_ms
 from ..flows.record import Record
 from ..keys import Space
 from ..operations.objects import NOTHING, Image
+from ..schema import Schema
 from . import serialization, settings
 from .model import Session, private_id
 
@@ -22,6 +23,11 @@ if TYPE_CHECKING:
     from .store import SessionStore
 
 LAST_DAY = datetime(9999, 12, 31)
+
+
+def get_schema() -> Schema:
+    """Return the schema of sessions on their alias."""
+    return Session._meta.schema(settings.using())
 
 
 def get_space() -> Space:

@@ -10,6 +10,7 @@ from django_ormist.codecs import pack
 from django_ormist.keys import Space, all_key, object_key
 from django_ormist.operations import stats
 from django_ormist.operations.stats import ModelCounts, Sample
+from django_ormist.schema import Schema
 
 SPACE = Space("p", "app.M")
 
@@ -60,19 +61,20 @@ def test_the_size_adds_own_bytes_and_a_share_of_each_entry():
     memory = [1000, 0, 0, 100, 200, 400, 30]
     numbers = [10, 8, 3]
     # (100 + 200 + 2 * 400/8 + 30/3) / 2 = 205 an object, ten objects, and the index
-    size, _ = answer(stats.size_bytes(SPACE, seen, False), memory, numbers)
+    size, _ = answer(stats.size_bytes(Schema(SPACE), seen), memory, numbers)
     assert size == 1000 + 2050
 
 
 def test_the_size_ignores_a_missing_entry():
     seen = Sample([(b"1", ["x"])])
-    flow = stats.size_bytes(SPACE, seen, False)
+    flow = stats.size_bytes(Schema(SPACE), seen)
     assert answer(flow, [10, 0, 0, 5, 0], [1, 0])[0] == 15
 
 
 def test_the_size_reads_a_thousand_keys_per_round_trip():
     seen = Sample([(b"%d" % i, []) for i in range(1500)])
-    flow = stats.size_bytes(SPACE, seen, True)
+    schema = Schema(SPACE, counters=frozenset({"n"}))
+    flow = stats.size_bytes(schema, seen)
     _, steps = answer(flow, [1] * 1000, [1] * 1000, [1] * 1000, [1] * 3, [1500])
     assert [len(step) for step in steps] == [1000, 1000, 1000, 3, 1]
 

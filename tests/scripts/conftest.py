@@ -25,5 +25,5 @@ def sized(store: Store) -> Store:
         suffixes = (b"t:a",) if number % 2 else (b"t:a", b"t:b")
         sizes = {"size": sort_key(number // 3)} if number < 11 else {}
         new = Image(b"%d" % number, suffixes, FAR + number % 5, sizes)
-        store.run(objects.save(store.space, f"n{number:02}", NOTHING, new))
+        store.run(objects.save(store.schema, f"n{number:02}", NOTHING, new))
     return store

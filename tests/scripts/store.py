@@ -19,6 +19,7 @@ from django_ormist.operations.batches import Link, NewObject, delete_many, inser
 from django_ormist.operations.objects import NOTHING, Image
 from django_ormist.operations.operation import Operation
 from django_ormist.queries.query import Query
+from django_ormist.schema import Schema
 from django_ormist.terms import term_suffix
 from tests.architecture.source import SCRIPTS
 
@@ -46,6 +47,7 @@ class Store:
     def __init__(self, client: redis.Redis, prefix: str) -> None:
         self.client = client
         self.space = Space(prefix, "tests.Script")
+        self.schema = Schema(self.space)
 
     # The scripts
 
@@ -63,23 +65,32 @@ class Store:
         is_indexed: bool = True,
         **more: Any,
     ) -> Any:
-        write = objects.save(self.space, pk, old, new, counters, is_indexed, **more)
-        return self.run(write)
+        """counters: those to set, None for a model without counters."""
+        schema = replace(
+            self.schema,
+            is_indexed=is_indexed,
+            counters=frozenset() if counters is None else frozenset({"n"}),
+        )
+        return self.run(objects.save(schema, pk, old, new, counters or {}, **more))
 
     def delete(self, pk: str, old: Image, is_indexed: bool = True) -> Any:
-        return self.run(objects.delete(self.space, pk, old, is_indexed))
+        schema = replace(self.schema, is_indexed=is_indexed)
+        return self.run(objects.delete(schema, pk, old))
 
     def insert_many(
         self,
         *new: NewObject,
         link: Link | None = None,
-        is_indexed: bool = True,
-        **more: Any,
+        passes_over: bool = False,
+        arbiter: tuple[str, ...] | None = None,
+        **facts: Any,
     ) -> Any:
-        return self.run(insert_many(self.space, new, link, is_indexed, **more))
+        """facts: those of the schema."""
+        schema = replace(self.schema, **facts)
+        return self.run(insert_many(schema, new, link, passes_over, arbiter))
 
-    def delete_many(self, *stored: tuple[str, Image], **more: Any) -> Any:
-        return self.run(delete_many(self.space, stored, **more))
+    def delete_many(self, *stored: tuple[str, Image], **facts: Any) -> Any:
+        return self.run(delete_many(replace(self.schema, **facts), stored))
 
     def commit(self, *parts: Operation) -> Any:
         """The reply without the time, which is looked at here."""
@@ -138,10 +149,13 @@ class Store:
                 raise CorruptDataError(key)
             return image, repair.NO_REMARKS
 
-        unique, counters = (("code",),), frozenset({"n"})
-        subject = repair.CheckedModel(
-            "tests.Script", self.space, read_image, ("age",), unique, counters
+        schema = replace(
+            self.schema,
+            ordered=("age",),
+            unique=(("code",),),
+            counters=frozenset({"n"}),
         )
+        subject = repair.CheckedModel(schema, read_image)
         suspect = repair.Suspect(pk.encode(), packed or None, list(seen))
         (operation,) = next(repair.examine(subject, [suspect], is_repairing))
         return self.run(operation)

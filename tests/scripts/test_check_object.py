@@ -10,6 +10,7 @@ from django_ormist.operations.repair import (
     Suspect,
     check_object,
 )
+from django_ormist.schema import Schema
 from tests.scripts.store import FAR, ONE_VARIANT_A_SERVER, image
 
 pytestmark = ONE_VARIANT_A_SERVER
@@ -22,14 +23,9 @@ def look(store):
     """``look("one", OLD)``: the raw reply; repairs with ``repairs=True``."""
 
     def called(pk, known, repairs=False, seen=()):
-        subject = CheckedModel(
-            "tests.Script",
-            store.space,
-            lambda packed, key: (known, NO_REMARKS),
-            ("age",),
-            (("code",),),
-            frozenset({"n"}),
-        )
+        counters = frozenset({"n"})
+        schema = Schema(store.space, True, ("age",), (("code",),), counters)
+        subject = CheckedModel(schema, lambda packed, key: (known, NO_REMARKS))
         packed = None if known is NOTHING else known.packed
         suspect = Suspect(pk.encode(), packed, list(seen))
         return store.run(check_object(subject, suspect, known, repairs))

@@ -6,6 +6,7 @@ from django_ormist.keys import Space
 from django_ormist.operations.commit import absent
 from django_ormist.operations.objects import NOTHING, Image, delete, save
 from django_ormist.queries.conditions import Not, Range, Term, all_of
+from django_ormist.schema import Schema
 from django_ormist.sortkeys import AFTER, sort_key
 from tests.scripts.store import FAR, ONE_VARIANT_A_SERVER, image
 
@@ -27,10 +28,10 @@ def test_saves_and_deletions_are_applied_together(store):
     store.save("one", NOTHING, OLD)
     store.save("two", NOTHING, OLD)
     answer = store.commit(
-        save(store.space, "one", OLD, NEW),
-        delete(store.space, "two", OLD),
-        save(store.space, "three", NOTHING, NEW),
-        save(store.space, "four", NOTHING, NEW),
+        save(store.schema, "one", OLD, NEW),
+        delete(store.schema, "two", OLD),
+        save(store.schema, "three", NOTHING, NEW),
+        save(store.schema, "four", NOTHING, NEW),
     )
     assert answer == [1]
     assert store.names() == ["all", "o:four", "o:one", "o:three", "t:b"]
@@ -39,11 +40,11 @@ def test_saves_and_deletions_are_applied_together(store):
 
 
 def test_writes_of_two_models_are_applied_together(store):
-    other = Space(store.space.prefix, "tests.Other")
+    other = Schema(Space(store.space.prefix, "tests.Other"))
     store.commit(
-        save(store.space, "one", NOTHING, OLD), save(other, "one", NOTHING, NEW)
+        save(store.schema, "one", NOTHING, OLD), save(other, "one", NOTHING, NEW)
     )
-    assert store.client.get(other.objects + b"one") == b"new"
+    assert store.client.get(other.space.objects + b"one") == b"new"
     assert store.get("one") == b"old"
 
 
@@ -51,10 +52,10 @@ def test_writes_of_two_models_are_applied_together(store):
 def test_one_refused_write_refuses_all(store, place):
     store.fill("there")
     parts = [
-        save(store.space, "one", NOTHING, NEW),
-        delete(store.space, "two", NOTHING),
+        save(store.schema, "one", NOTHING, NEW),
+        delete(store.schema, "two", NOTHING),
     ]
-    parts.insert(place, save(store.space, "there", NOTHING, NEW))
+    parts.insert(place, save(store.schema, "there", NOTHING, NEW))
     before = store.everything()
     assert store.commit(*parts) == [0, [place + 1, [0, b"there"]]]
     assert store.everything() == before
@@ -65,12 +66,12 @@ def test_each_refused_write_is_named_with_its_reply(store):
     key = store.mistype("t:a")
     before = store.everything()
     assert store.commit(
-        save(store.space, "there", NOTHING, NEW),
-        delete(store.space, "there", NOTHING),
-        save(store.space, "late", NOTHING, image(packed=b"x", expire=1)),
-        save(store.space, "gained", NOTHING, OLD),
-        save(store.space, "fine", NOTHING, NEW),
-        save(store.space, "gone", OLD, NEW),
+        save(store.schema, "there", NOTHING, NEW),
+        delete(store.schema, "there", NOTHING),
+        save(store.schema, "late", NOTHING, image(packed=b"x", expire=1)),
+        save(store.schema, "gained", NOTHING, OLD),
+        save(store.schema, "fine", NOTHING, NEW),
+        save(store.schema, "gone", OLD, NEW),
     ) == [
         0,
         [1, [0, b"there"]],
@@ -87,16 +88,16 @@ def test_orphan_index_refuses_a_save_and_not_a_deletion(store):
         store.save(pk, NOTHING, image("a"))
         store.client.delete(store.key(f"o:{pk}"))
     assert store.commit(
-        save(store.space, "one", NOTHING, NEW), delete(store.space, "two", NOTHING)
+        save(store.schema, "one", NOTHING, NEW), delete(store.schema, "two", NOTHING)
     ) == [0, [1, [2]]]
     assert store.commit(
-        save(store.space, "three", NOTHING, NEW), delete(store.space, "two", NOTHING)
+        save(store.schema, "three", NOTHING, NEW), delete(store.schema, "two", NOTHING)
     ) == [1, [2, [2, 1]]]
 
 
 def test_missing_objects_to_delete_are_reported(store):
     assert store.commit(
-        save(store.space, "one", NOTHING, NEW), delete(store.space, "two", NOTHING)
+        save(store.schema, "one", NOTHING, NEW), delete(store.schema, "two", NOTHING)
     ) == [1, [2, [2]]]
 
 
@@ -111,7 +112,7 @@ def test_unique_values_can_be_swapped_in_any_order(store):
         [("two", b"x", b"y"), ("one", b"y", b"x")],
     ):
         assert store.commit(
-            *[save(store.space, pk, holding(o), holding(n)) for pk, o, n in parts]
+            *[save(store.schema, pk, holding(o), holding(n)) for pk, o, n in parts]
         ) == [1]
     assert store.hash("u:code") == {b"t:x": b"one", b"t:y": b"two"}
 
@@ -119,8 +120,8 @@ def test_unique_values_can_be_swapped_in_any_order(store):
 def test_a_value_of_a_deleted_object_is_free(store):
     store.save("one", NOTHING, holding(b"x"))
     assert store.commit(
-        save(store.space, "two", NOTHING, holding(b"x")),
-        delete(store.space, "one", holding(b"x")),
+        save(store.schema, "two", NOTHING, holding(b"x")),
+        delete(store.schema, "one", holding(b"x")),
     ) == [1]
     assert store.hash("u:code") == {b"t:x": b"two"}
 
@@ -128,16 +129,16 @@ def test_a_value_of_a_deleted_object_is_free(store):
 def test_a_taken_value_is_refused(store):
     store.save("one", NOTHING, holding(b"x"))
     assert store.commit(
-        save(store.space, "two", NOTHING, holding(b"y")),
-        save(store.space, "three", NOTHING, holding(b"x")),
+        save(store.schema, "two", NOTHING, holding(b"y")),
+        save(store.schema, "three", NOTHING, holding(b"x")),
     ) == [0, [2, [5, 1, b"one"]]]
     assert store.hash("u:code") == {b"t:x": b"one"}
 
 
 def test_a_value_claimed_twice_is_refused(store):
     assert store.commit(
-        save(store.space, "one", NOTHING, holding(b"x")),
-        save(store.space, "two", NOTHING, holding(b"x")),
+        save(store.schema, "one", NOTHING, holding(b"x")),
+        save(store.schema, "two", NOTHING, holding(b"x")),
     ) == [0, [2, [5, 1, b"one"]]]
     assert store.names() == []
 
@@ -147,8 +148,8 @@ def test_a_value_left_by_an_expired_object_that_comes_back_is_free(store):
     store.save("one", NOTHING, gone)
     store.expire_now("one")
     assert store.commit(
-        save(store.space, "two", NOTHING, holding(b"x")),
-        save(store.space, "one", NOTHING, holding(b"y")),
+        save(store.schema, "two", NOTHING, holding(b"x")),
+        save(store.schema, "one", NOTHING, holding(b"y")),
     ) == [1]
     assert store.hash("u:code") == {b"t:x": b"two", b"t:y": b"one"}
 
@@ -167,7 +168,7 @@ A, B = Term("a"), Term("b")
 def test_absent_refuses_if_a_live_object_matches(store, conditions):
     store.fill("two", terms=["b", "d"])
     store.fill("three", terms=["c"])
-    part = save(store.space, "new", NOTHING, NEW)
+    part = save(store.schema, "new", NOTHING, NEW)
     assert store.commit(asked(store, *conditions), part) == [1]
     store.delete("new", NEW)
     store.fill("both", terms=["c", "a", "b"])
@@ -219,6 +220,6 @@ def test_a_commit_sweeps_a_hundred_of_each_model(store):
     store.fill(*(f"due{number:03}" for number in range(130)), expire=FAR)
     store.expire_now(*(f"due{number:03}" for number in range(130)))
     store.commit(
-        save(store.space, "one", NOTHING, NEW), save(store.space, "two", NOTHING, NEW)
+        save(store.schema, "one", NOTHING, NEW), save(store.schema, "two", NOTHING, NEW)
     )
     assert len(store.ids("expires")) == 30

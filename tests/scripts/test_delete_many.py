@@ -13,7 +13,7 @@ pytestmark = ONE_VARIANT_A_SERVER
 ONE = image("a", "b", packed=b"one", expire=FAR)
 TWO = image("b", "c" * 65, packed=b"two")
 BOTH = (("one", ONE), ("two", TWO))
-ALIKE = {"ordered": ["rank"], "unique": [("code",)]}
+ALIKE = {"ordered": ("rank",), "unique": (("code",),)}
 
 
 def ranked(pk, rank, code):
@@ -25,7 +25,7 @@ def ranked(pk, rank, code):
 def test_done_deletes_the_objects_and_all_their_entries(store):
     store.save("one", NOTHING, ONE, {"n": 1})
     store.save("two", NOTHING, TWO, {"n": 1})
-    assert store.delete_many(*BOTH, has_counters=True) == []
+    assert store.delete_many(*BOTH, counters=frozenset("n")) == []
     assert store.names() == []
 
 

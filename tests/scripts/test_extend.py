@@ -23,14 +23,9 @@ def token(request, server):
 
 def renewed(instance, packed=None, by_ms=LATER_MS):
     """What the operation answers that moves the deadline to *by_ms* from now."""
-    space, packed = instance._meta.space("default"), packed or instance._packed
+    schema, packed = instance._meta.schema("default"), packed or instance._packed
     deadline_ms = now_ms() + by_ms
-
-    def flow():
-        counters = bool(instance._meta.counters)
-        return (yield objects.extend(space, instance.id, packed, deadline_ms, counters))
-
-    return run(flow(), "default")
+    return run(objects.extend(schema, instance.id, packed, deadline_ms), "default")
 
 
 def test_the_expiration_time_changes_in_the_bytes_the_ttl_and_the_index(token, server):
@@ -50,7 +45,7 @@ def test_the_bytes_are_the_same_as_after_a_save(token, server):
 
 def test_the_operation_carries_no_payload(token):
     operation = objects.extend(
-        token._meta.space("default"), token.id, token._packed, now_ms() + LATER_MS
+        token._meta.schema("default"), token.id, token._packed, now_ms() + LATER_MS
     )
     words = operation.keys + operation.args
     assert sum(len(word) for word in words if isinstance(word, bytes)) < 500

@@ -171,12 +171,12 @@ def test_done_with_the_holders_of_taken_values(store):
         held = replace(image(*terms, packed=b"x"), unique={("code",): b"t:" + value})
         return NewObject(pk, held)
 
-    store.insert_many(holding("old", b"1"), unique=[("code",)])
+    store.insert_many(holding("old", b"1"), unique=(("code",),))
     code, _, *passed = store.insert_many(
         holding("a", b"1", "t"),
         holding("b", b"2", "t"),
         holding("c", b"2", "t"),
-        unique=[("code",)],
+        unique=(("code",),),
         passes_over=True,
     )
     assert (code, passed) == (1, [[1, 1, b"old"], [3, 1, b"b"]])

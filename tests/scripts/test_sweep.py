@@ -69,7 +69,7 @@ def test_a_term_key_of_another_type_does_not_stop_the_sweep(store):
 
 
 def _renew(store, packed):
-    operation = objects.extend(store.space, "one", packed, FAR + 1000)
+    operation = objects.extend(store.schema, "one", packed, FAR + 1000)
     return store.run(operation)
 
 
@@ -86,7 +86,7 @@ WRITES = {
     ),
     "delete_many": lambda store, old: store.delete_many(("one", old)),
     "commit": lambda store, old: store.commit(
-        objects.save(store.space, "one", old, image("b", expire=FAR))
+        objects.save(store.schema, "one", old, image("b", expire=FAR))
     ),
 }
 

@@ -4,6 +4,7 @@ import pytest
 
 from django_ormist.operations import objects
 from django_ormist.operations.objects import NOTHING, Image
+from django_ormist.schema import Schema
 from tests.scripts.store import FAR, ONE_VARIANT_A_SERVER, image
 
 pytestmark = ONE_VARIANT_A_SERVER
@@ -78,10 +79,13 @@ def test_mistyped_names_the_key_and_writes_nothing(store, update, rest):
 def test_update_is_used_only_if_no_index_entry_changes(
     store, old, new, counters, is_small
 ):
-    write = objects.rewrite(store.space, "one", old, new, counters)
+    has_counters = counters is not None
+    schema = Schema(store.space, counters=frozenset({"n"} if has_counters else ()))
+    write = objects.rewrite(schema, "one", old, new, counters or {})
     assert write.command is (objects.UPDATE if is_small else objects.SAVE)
 
 
 def test_a_write_that_guards_counters_is_a_save(store):
-    write = objects.rewrite(store.space, "one", *LASTING, {}, counted={"n": 1})
+    schema = Schema(store.space, counters=frozenset({"n"}))
+    write = objects.rewrite(schema, "one", *LASTING, counted={"n": 1})
     assert write.command is objects.SAVE

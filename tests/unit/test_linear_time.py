@@ -8,8 +8,9 @@ from django_ormist.flows.record import Record
 from django_ormist.keys import Space
 from django_ormist.operations import commit, objects
 from django_ormist.operations.objects import Image
+from django_ormist.schema import Schema
 
-SPACE = Space("ormist", "Todo")
+SCHEMA = Schema(Space("ormist", "Todo"))
 FEW, MANY = 500, 8000
 
 
@@ -30,8 +31,8 @@ def merged(number):
 
 
 WORK = {
-    "save": lambda number: objects.save(SPACE, "one", *images(number)),
-    "save_anew": lambda number: commit.save_anew(SPACE, "one", *images(number)),
+    "save": lambda number: objects.save(SCHEMA, "one", *images(number)),
+    "save_anew": lambda number: commit.save_anew(SCHEMA, "one", *images(number)),
     "rebase_on": merged,
 }
 
@@ -55,7 +56,7 @@ def test_changing_all_tags_takes_linear_time(name):
 
 def test_removed_and_added_tags_keep_their_order():
     old, new = images(3)
-    write = objects.save(SPACE, "one", old, new)
+    write = objects.save(SCHEMA, "one", old, new)
     assert [key[-4:] for key in write.keys[5:]] == [
         *(b"t:a0", b"t:a1", b"t:a2"),
         *(b"t:b0", b"t:b1", b"t:b2"),

@@ -11,7 +11,6 @@ from redis.exceptions import ResponseError
 
 from ...codecs import as_plain
 from ...connections.executor import run
-from ...keys import index_keys
 from ...models import Model
 from ...operations import stats
 from ...operations.operation import Flow, Operation
@@ -120,8 +119,7 @@ class Command(OrmistCommand):
                 f"{printable(meta.label)}: the bytes at {key!r} are damaged."
             )
         tags = run(stats.largest_tags(space, seen), using)
-        indexes = index_keys(space, meta.ordered, meta.unique)
-        size = stats.size_bytes(space, seen, bool(meta.counters), indexes)
+        size = stats.size_bytes(meta.schema(using), seen)
         return {
             "model": meta.label,
             "using": using,
