@@ -122,12 +122,12 @@ def all_of(arena: Arena) -> Iterator[Contest]:
 # ---------------------------------------------------------------- reading
 
 
-def _reads(arena: Arena, colour: str) -> Iterator[Contest]:
-    bare: Any = arena.async_read if colour else arena.read
-    mine = _mine(colour)
+def _reads(arena: Arena, mode: str) -> Iterator[Contest]:
+    bare: Any = arena.async_read if mode else arena.read
+    mine = _mine(mode)
     pks = partial(_some, arena.pks)
     yield Contest(
-        f"{colour}get",
+        f"{mode}get",
         1.5,
         Contestant("django_ormist", mine("get"), pks, _attrs),
         [Contestant("GET", bare.get, pks, _as_it_is)],
@@ -138,19 +138,19 @@ def _reads(arena: Arena, colour: str) -> Iterator[Contest]:
         ("myriad", 10_000, None),
     ):
         if size <= arena.total:
-            yield _listing(arena, colour, tag, size, target)
+            yield _listing(arena, mode, tag, size, target)
     last = arena.total - PAGE * 2
     for name, start in (("first", 0), ("deep", last // 2), ("deepest", last)):
-        yield _paging(arena, f"{colour}page of {PAGE}, {name}", colour, start)
+        yield _paging(arena, f"{mode}page of {PAGE}, {name}", mode, start)
     both = ("thousand", "seventh")
     yield Contest(
-        f"{colour}find by two tags",
+        f"{mode}find by two tags",
         None,
         Contestant("django_ormist", _with(mine("meet"), both), facts=_rows),
         [Contestant("ZINTER+MGET", _with(bare.meet, both), facts=_as_it_is)],
     )
     yield Contest(
-        f"{colour}count of {arena.total}",
+        f"{mode}count of {arena.total}",
         1.5,
         Contestant("django_ormist", _with(mine("count"), "everyone"), facts=_as_it_is),
         [Contestant("ZCARD", _with(bare.count, "everyone"), facts=_as_it_is)],
@@ -158,13 +158,13 @@ def _reads(arena: Arena, colour: str) -> Iterator[Contest]:
 
 
 def _listing(
-    arena: Arena, colour: str, tag: str, size: int, target: float | None
+    arena: Arena, mode: str, tag: str, size: int, target: float | None
 ) -> Contest:
-    bare: Any = arena.async_read if colour else arena.read
+    bare: Any = arena.async_read if mode else arena.read
     return Contest(
-        f"{colour}list {size}",
+        f"{mode}list {size}",
         target,
-        Contestant("django_ormist", _with(_mine(colour)("listed"), tag), facts=_rows),
+        Contestant("django_ormist", _with(_mine(mode)("listed"), tag), facts=_rows),
         _allowed(
             arena.read,
             Contestant("SORT GET", _with(bare.list_by_sort, tag), facts=_as_it_is),
@@ -173,13 +173,13 @@ def _listing(
     )
 
 
-def _paging(arena: Arena, name: str, colour: str, start: int) -> Contest:
-    bare: Any = arena.async_read if colour else arena.read
+def _paging(arena: Arena, name: str, mode: str, start: int) -> Contest:
+    bare: Any = arena.async_read if mode else arena.read
     where = ("everyone", start, PAGE)
     return Contest(
         name,
         1.6,
-        Contestant("django_ormist", _with(_mine(colour)("page"), *where), facts=_rows),
+        Contestant("django_ormist", _with(_mine(mode)("page"), *where), facts=_rows),
         _allowed(
             arena.read,
             Contestant("SORT GET", _with(bare.page_by_sort, *where), facts=_as_it_is),
@@ -202,26 +202,26 @@ def _allowed(bare: Bare, by_sort: Contestant, by_mget: Contestant) -> list[Conte
 # ---------------------------------------------------------------- writing
 
 
-def _writes(arena: Arena, colour: str) -> Iterator[Contest]:
-    bare: Any = arena.async_written if colour else arena.written
-    mine = _mine(colour)
+def _writes(arena: Arena, mode: str) -> Iterator[Contest]:
+    bare: Any = arena.async_written if mode else arena.written
+    mine = _mine(mode)
     plain = arena.written
     blind_create = [Contestant("SET", plain.create_without_index, _new)]
     blind_save = [Contestant("SET", plain.save_blindly, partial(_stored, plain))]
     yield Contest(
-        f"{colour}create",
+        f"{mode}create",
         1.5,
         Contestant("django_ormist", mine("create"), _new),
-        [Contestant("EVALSHA", bare.create, _new), *([] if colour else blind_create)],
+        [Contestant("EVALSHA", bare.create, _new), *([] if mode else blind_create)],
         is_settled=True,
     )
     yield Contest(
-        f"{colour}save one attribute",
+        f"{mode}save one attribute",
         None,
         Contestant("django_ormist", mine("save"), _created),
         [
             Contestant("EVALSHA", bare.save, partial(_stored, plain)),
-            *([] if colour else blind_save),
+            *([] if mode else blind_save),
         ],
         is_settled=True,
     )
@@ -229,19 +229,19 @@ def _writes(arena: Arena, colour: str) -> Iterator[Contest]:
         Contestant("DEL, ZREMs", plain.delete_plainly, partial(_stored, plain))
     ]
     yield Contest(
-        f"{colour}delete",
+        f"{mode}delete",
         None,
         Contestant("django_ormist", mine("delete"), _created),
         [
             Contestant("EVALSHA", bare.delete, partial(_stored, plain)),
-            *([] if colour else blind_delete),
+            *([] if mode else blind_delete),
         ],
     )
-    yield _bulk(arena, colour)
+    yield _bulk(arena, mode)
 
 
-def _bulk(arena: Arena, colour: str) -> Contest:
-    bare: Any = arena.async_written if colour else arena.written
+def _bulk(arena: Arena, mode: str) -> Contest:
+    bare: Any = arena.async_written if mode else arena.written
     after = arena.clear_arrivals
 
     def many(calls: int) -> list[list[Held]]:
@@ -251,12 +251,12 @@ def _bulk(arena: Arena, colour: str) -> Contest:
         "SET, grouped ZADD", arena.written.bulk_create_grouped, many, after=after
     )
     return Contest(
-        f"{colour}bulk_create {arena.bulk}",
+        f"{mode}bulk_create {arena.bulk}",
         1.2,
-        Contestant("django_ormist", _mine(colour)("bulk_create"), many, after=after),
+        Contestant("django_ormist", _mine(mode)("bulk_create"), many, after=after),
         [
             Contestant("SET, ZADD", bare.bulk_create, many, after=after),
-            *([] if colour else [grouped]),
+            *([] if mode else [grouped]),
         ],
         is_settled=True,
         rounds=7,
@@ -267,9 +267,9 @@ def _bulk(arena: Arena, colour: str) -> Contest:
 # ---------------------------------------------------------------- things and facts
 
 
-def _mine(colour: str) -> Callable[[str], Work]:
+def _mine(mode: str) -> Callable[[str], Work]:
     """Return our function of this name, sync or async."""
-    return lambda name: getattr(ours, f"a{name}" if colour else name)
+    return lambda name: getattr(ours, f"a{name}" if mode else name)
 
 
 def _with(work: Any, *arguments: Any) -> Work:

@@ -1,4 +1,4 @@
-"""The work by django_ormist, as its manual says to do it: each with its async twin."""
+"""The work by django_ormist, as its manual says to do it: each sync and async."""
 
 from typing import Any
 

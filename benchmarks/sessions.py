@@ -42,11 +42,11 @@ def figures(server: Measured, clock: Clock) -> Iterator[Figure]:
 
 
 def all_of() -> Iterator[Contest]:
-    for colour in ("", "async "):
-        for name, work in WORK[colour].items():
+    for mode in ("", "async "):
+        for name, work in WORK[mode].items():
             # A renewal is what the cache engine has no name for: it saves it all.
             yield Contest(
-                f"session {colour}{name}",
+                f"session {mode}{name}",
                 SLOWEST,
                 _contestant("django_ormist", SessionStore, work),
                 [_contestant(BESIDE, CacheStore, work)],

@@ -1,9 +1,9 @@
-"""The fixtures of the whole suite: a server, both colours, and counted trips.
+"""The fixtures of all tests: a server, sync and async calls, counted round trips.
 
 The folders in EVERY_SERVER, and tests marked ``every_server``, run on every variant
 that is found; the others run on the three in FEW. With ``--quick`` all run on these
-three, and tests marked ``slow`` are left out: so does `make test`, and `make test-all`
-does not. What runs sync and async does both on the variants in BOTH alone.
+three, without the tests marked ``slow``. `make test` uses it, `make test-all` does not.
+Tests that run sync and async run both only on the variants in BOTH.
 
 Environment: ORMIST_SERVERS ("valkey91,fakeredis", patterns allowed) runs the tests on
 those variants alone, sync and async, and fails if one is missing.
@@ -29,7 +29,7 @@ import pytest
 import redis
 
 from tests import servers
-from tests.proxy import Proxy, Trips
+from tests.proxy import Proxy, RoundTrips
 from tests.servers import VARIANTS, Server, Variant
 
 hypothesis.settings.register_profile(
@@ -51,14 +51,14 @@ hypothesis.settings.load_profile("ormist")
 
 # ---------------------------------------------------------------- which servers
 
-# What these test is done by scripts and servers, or depends on how they are reached.
+# Their behaviour depends on the scripts, the server, or the connection.
 EVERY_SERVER = ("behaviour", "connections", "faults", "properties", "scripts")
 
-# Ours, the oldest, and the one that is none.
+# The newest, the oldest, and the emulation.
 FEW = ("valkey91", "redis62", "fakeredis")
 
-# A test that runs sync and async does both on these. On other variants it does one of
-# both; which one depends on the test, so that each variant sees both.
+# A test that runs sync and async does both on these. On other variants it runs only
+# one of them, which depends on the test, so that each variant runs both kinds.
 BOTH = ("valkey91", "fakeredis")
 
 
@@ -66,17 +66,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--quick",
         action="store_true",
-        help=f"leave out tests marked slow; run on {', '.join(FEW)} alone",
+        help=f"leave out tests marked slow; run only on {', '.join(FEW)}",
     )
     parser.addoption(
         "--once-a-server",
         action="store_true",
-        help="reach each server in one way alone: no other protocol, pool or codec",
+        help="connect to each server in one way: no other protocol, pool or codec",
     )
 
 
 def names_in(variable: str) -> list[str]:
-    """The names in an environment variable, separated by commas or spaces."""
+    """Return the names in an environment variable, separated by commas or spaces."""
     return os.environ.get(variable, "").replace(",", " ").split()
 
 
@@ -102,13 +102,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def variants() -> list[Variant]:
-    """The variants to run on: those found, less what ORMIST_SERVERS leaves out."""
+    """Return the variants that are found and that ORMIST_SERVERS does not leave out."""
     wanted = names_in("ORMIST_SERVERS") or ["*"]
     return [v for v in VARIANTS if v.is_found() and matches(v, wanted)]
 
 
 def variants_of(metafunc: pytest.Metafunc) -> list[Variant]:
-    """The variants that a test with the fixture ``server`` runs on."""
+    """Return the variants on which a test with the fixture ``server`` runs."""
     chosen, definition = variants(), metafunc.definition
     restrictions = list(definition.iter_markers("servers"))
     folder = definition.path.relative_to(Path(__file__).parent).parts[0]
@@ -121,13 +121,13 @@ def variants_of(metafunc: pytest.Metafunc) -> list[Variant]:
             chosen = [variant for variant in chosen if variant.name in BOTH]
     for marker in restrictions:
         chosen = [variant for variant in chosen if matches(variant, marker.args)]
-    if "proxy" in metafunc.fixturenames:  # fakeredis has no socket to stand before
+    if "proxy" in metafunc.fixturenames:  # fakeredis has no socket
         chosen = [variant for variant in chosen if not variant.is_fake]
     return chosen
 
 
 def is_default() -> bool:
-    """Whether ORMIST_SERVERS leaves it to us on which variants to run."""
+    """Whether ORMIST_SERVERS is not set."""
     return not names_in("ORMIST_SERVERS")
 
 
@@ -151,31 +151,31 @@ def pytest_collection_modifyitems(
 
 
 def is_left_out(item: pytest.Item) -> bool:
-    """Whether it is sync and async, and the other one of both runs on this variant."""
+    """Whether only the other one of sync and async runs on this variant."""
     parameters = item.callspec.params if hasattr(item, "callspec") else {}
-    variant, colour = parameters.get("server"), parameters.get("ask")
-    if not is_default() or variant is None or colour is None or variant.name in BOTH:
+    variant, mode = parameters.get("server"), parameters.get("ask")
+    if not is_default() or variant is None or mode is None or variant.name in BOTH:
         return False
     if item.get_closest_marker("servers"):  # it may run on this variant alone
         return False
-    places = item.callspec.indices.items()
-    others = sorted((name, i) for name, i in places if name not in ("server", "ask"))
+    indices = item.callspec.indices.items()
+    others = sorted((name, i) for name, i in indices if name not in ("server", "ask"))
     words = (item.nodeid.partition("[")[0], variant.name, others)
-    return zlib.crc32(repr(words).encode()) % 2 == (colour == "sync")
+    return zlib.crc32(repr(words).encode()) % 2 == (mode == "sync")
 
 
 def pytest_collection_finish() -> None:
-    """Fix the labels of all models, which a test with other INSTALLED_APPS must not."""
+    """Compute the labels of all models before a test changes INSTALLED_APPS."""
     from django_ormist.models import registry
 
     registry.all_models()
 
 
-# ---------------------------------------------------------------- what runs, what not
+# ---------------------------------------------------------------- reports
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Print what will run, and where; with -q too, which leaves out pytest's header."""
+    """Print the variants and versions, also with -q, which hides pytest's header."""
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if reporter is None or hasattr(session.config, "workerinput"):
         return
@@ -196,7 +196,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 
 def left_out(config: pytest.Config) -> list[str]:
-    """What this run leaves out, and why."""
+    """Return what this run leaves out, and why."""
     lines = []
     if config.getoption("quick"):
         lines.append("tests marked slow: `make test-all` runs them")
@@ -215,7 +215,7 @@ def left_out(config: pytest.Config) -> list[str]:
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Leave nothing to tidy at the end: the servers of the suite end with it."""
+    """Skip the cleanup of redirected stores: the servers of the tests end now."""
     from django_ormist.connections import redirection
 
     redirection.current()._used.clear()
@@ -230,10 +230,10 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
 
 
 class ServerInTest:
-    """The server under test, and how the alias "default" reaches it.
+    """The server under test, and the connection of the alias "default" to it.
 
-    name: of the variant. key_prefix: this test's own. client: plain bytes client,
-    for looking at raw keys and doing damage behind the package's back.
+    name: the name of the variant. key_prefix: the prefix of this test. client: a plain
+    client of bytes, to read raw keys and to damage them.
     """
 
     def __init__(self, variant: Variant, settings: Any, key_prefix: str) -> None:
@@ -262,7 +262,7 @@ class ServerInTest:
         return connections["default"].client
 
     def keys(self, pattern: str = "*") -> list[bytes]:
-        """The keys on the server that match, sorted."""
+        """Return the keys on the server that match, sorted."""
         return sorted(self.client.scan_iter(match=pattern, count=1000))
 
     def clean(self) -> list[bytes]:
@@ -281,8 +281,8 @@ _numbers = count(1)
 def server(request: pytest.FixtureRequest, settings: Any) -> Iterator[ServerInTest]:
     """A server found on this machine, with the alias "default" on it.
 
-    A test that asks for it, or for anything built on it, runs once a variant. Keys
-    outside the test's own prefix fail it, unless it is marked ``stray_keys``.
+    A test that uses it, directly or not, runs once per variant. Keys outside the
+    prefix of the test fail it, unless it is marked ``stray_keys``.
     """
     from django_ormist.connections import redirection
 
@@ -306,10 +306,10 @@ def alias(server: ServerInTest) -> str:
 
 @pytest.fixture
 def start_server(request: pytest.FixtureRequest) -> Iterator[Callable[..., Server]]:
-    """Starts a server for this test alone: ``start_server("redis62", "--port", "0")``.
+    """A function that starts a server of this test: ``start_server("redis62")``.
 
-    The first argument may be a ``server``, for one of the same kind. It may be killed,
-    frozen and started again.
+    The first argument may be a ``server``, for one of the same kind. The others are
+    options of its command line. The server may be killed, frozen and started again.
     """
     with ExitStack() as started:
 
@@ -322,34 +322,35 @@ def start_server(request: pytest.FixtureRequest) -> Iterator[Callable[..., Serve
         yield start
 
 
-# ---------------------------------------------------------------- both colours
+# ---------------------------------------------------------------- sync and async
 
 
 class Ask:
-    """Calls a verb in one colour: itself, or its ``a`` twin in the test's own loop."""
+    """A caller of methods: sync, or their async variants in the loop of the test."""
 
-    def __init__(self, colour: str) -> None:
-        self.colour = colour
+    def __init__(self, mode: str) -> None:
+        self.mode = mode
         self._runner = asyncio.Runner()
 
     def __repr__(self) -> str:
-        return f"<Ask {self.colour}>"
+        return f"<Ask {self.mode}>"
 
     @property
     def is_async(self) -> bool:
-        return self.colour == "async"
+        return self.mode == "async"
 
-    def __call__(self, verb: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-        """What the bound method *verb* returns; ``list`` iterates in either colour."""
+    def __call__(self, method: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        """Return the result of a bound method; ``list`` iterates, sync or async."""
         if not self.is_async:
-            return verb(*args, **kwargs)
-        if verb is list:
+            return method(*args, **kwargs)
+        if method is list:
             return self.wait(_listed(*args))
-        twin = getattr(verb.__self__, f"a{verb.__name__}")  # type: ignore[attr-defined]
-        return self.wait(twin(*args, **kwargs))
+        name = f"a{method.__name__}"  # type: ignore[attr-defined]
+        variant = getattr(method.__self__, name)  # type: ignore[attr-defined]
+        return self.wait(variant(*args, **kwargs))
 
     def wait(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
-        """The result of *coroutine* in this test's event loop."""
+        """Return the result of *coroutine* in the event loop of this test."""
         return self._runner.run(_awaited(coroutine))
 
     def close(self) -> None:
@@ -366,7 +367,7 @@ async def _listed(iterable: Any) -> list[Any]:
 
 @pytest.fixture(params=["sync", "async"])
 def ask(request: pytest.FixtureRequest) -> Iterator[Ask]:
-    """Calls verbs in one colour: ``ask(todos.create, "home", text="milk")``."""
+    """Calls methods, sync or async: ``ask(todos.create, "home", text="milk")``."""
     if "server" in request.fixturenames:
         request.getfixturevalue("server")  # so that the loop ends before the server's
     with closing(Ask(request.param)) as asking:
@@ -378,7 +379,7 @@ def ask(request: pytest.FixtureRequest) -> Iterator[Ask]:
 
 @pytest.fixture
 def proxy(server: ServerInTest) -> Iterator[Proxy]:
-    """A proxy before ``server``, with the alias "default" on it. See tests/proxy.py."""
+    """A proxy in front of ``server``, to which the alias "default" connects."""
     target = servers.shared(server.variant.server)
     with Proxy(target.socket_path) as between:
         server.connect(between.url)
@@ -387,7 +388,7 @@ def proxy(server: ServerInTest) -> Iterator[Proxy]:
 
 
 def scripts() -> Iterator[Any]:
-    """Every script of the package."""
+    """Yield every script of the package."""
     from django_ormist import operations
     from django_ormist.operations.operation import Script
 
@@ -397,16 +398,16 @@ def scripts() -> Iterator[Any]:
 
 
 @pytest.fixture
-def trips(server: ServerInTest, proxy: Proxy) -> Callable[[], Any]:
-    """Counts round trips at the socket: ``with trips() as seen: ...; seen.count == 1``.
+def round_trips(server: ServerInTest, proxy: Proxy) -> Callable[[], Any]:
+    """Counts round trips at the socket: ``with round_trips() as seen: ...``.
 
-    Handshakes do not count, and every script is known to the server beforehand.
+    Handshakes do not count. The server knows every script beforehand.
     """
     for script in scripts():
         server.client.script_load(script.source)
 
     @contextmanager
-    def counting() -> Iterator[Trips]:
+    def counting() -> Iterator[RoundTrips]:
         with proxy.counting() as counted:
             yield counted
 

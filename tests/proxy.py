@@ -27,7 +27,7 @@ _INCOMPLETE = object()
 
 
 class Requests:
-    """Cuts the client's bytes into commands."""
+    """A parser that splits the bytes of a client into commands."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()
@@ -37,7 +37,7 @@ class Requests:
         return not self._buffer
 
     def feed(self, data: bytes) -> list[Words]:
-        """The commands that *data* completes."""
+        """Return the commands that *data* completes."""
         self._buffer += data
         commands = []
         while (found := self._next()) is not None:
@@ -47,7 +47,7 @@ class Requests:
         return commands
 
     def _next(self) -> tuple[Words, int] | None:
-        """The first command of the buffer and where it ends; None if incomplete."""
+        """Return the first command of the buffer and its end, or None if incomplete."""
         head = self._line(0)
         if head is None:
             return None
@@ -64,41 +64,41 @@ class Requests:
         return tuple(words), position
 
     def _line(self, start: int) -> tuple[int, int] | None:
-        """The number of a line like ``*3`` or ``$5``, and where the next one begins."""
+        """Return the number in a line like ``*3``, and the start of the next line."""
         end = self._buffer.find(b"\r\n", start)
         return None if end < 0 else (int(self._buffer[start + 1 : end]), end + 2)
 
 
 @dataclass
-class Trips:
-    """The round trips of a ``with`` block, each a list of the commands it carried."""
+class RoundTrips:
+    """The round trips of a ``with`` block, each a list of its commands."""
 
     all: list[list[Words]] = field(default_factory=list)
 
     @property
-    def trips(self) -> list[list[Words]]:
-        """Those that carry more than a connection's handshake."""
+    def round_trips(self) -> list[list[Words]]:
+        """The round trips that are not only the handshake of a connection."""
         return [
-            trip
-            for trip in self.all
-            if any(words[0].upper() not in HANDSHAKE for words in trip)
+            each
+            for each in self.all
+            if any(words[0].upper() not in HANDSHAKE for words in each)
         ]
 
     @property
     def count(self) -> int:
-        return len(self.trips)
+        return len(self.round_trips)
 
     @property
     def commands(self) -> list[Words]:
-        """Every command of every trip, in order."""
-        return [words for trip in self.trips for words in trip]
+        """Every command of every round trip, in order."""
+        return [words for each in self.round_trips for words in each]
 
 
 class _End:
-    """One side of a link: its socket, and what waits to be sent there.
+    """One side of a link: its socket, and the bytes that wait to be sent there.
 
-    A server keeps replies for a client that sends on without reading, and so must we:
-    to wait for that client here would be a deadlock.
+    A server keeps replies for a client that sends without reading, and so must the
+    proxy: waiting for that client here would be a deadlock.
     """
 
     def __init__(self, connected: socket.socket) -> None:
@@ -107,7 +107,7 @@ class _End:
         self.waiting = bytearray()
 
     def receive(self) -> bytes:
-        """All that there is to read now, b"" at the end of the stream."""
+        """Return everything that can be read now, b"" at the end of the stream."""
         parts = []
         with suppress(BlockingIOError):
             while part := self.socket.recv(1 << 20):
@@ -115,7 +115,7 @@ class _End:
         return b"".join(parts)
 
     def send(self, data: bytes = b"") -> None:
-        """Send what waits and *data*, as far as the other side takes it now."""
+        """Send waiting bytes and *data*, as far as the other side accepts them now."""
         self.waiting += data
         with suppress(BlockingIOError):
             while self.waiting:
@@ -123,7 +123,7 @@ class _End:
 
     @property
     def is_read(self) -> bool:
-        """Whether the other side has read all; only Linux knows what it has not."""
+        """Whether the other side has read everything; only Linux can tell."""
         if self.waiting:
             return False
         if not sys.platform.startswith("linux"):
@@ -132,53 +132,56 @@ class _End:
         return bool(unread == 0)
 
     def close(self) -> None:
-        """Close, for any forked child that holds a copy too."""
+        """Close the connection, also for forked children that hold a copy."""
         with suppress(OSError):
             self.socket.shutdown(socket.SHUT_RDWR)
         self.socket.close()
 
 
 class _Link:
-    """One client's connection and the server's end of it."""
+    """The connection of one client, and the one to the server that belongs to it."""
 
     def __init__(self, client: socket.socket, server: socket.socket) -> None:
         self.client, self.server = _End(client), _End(server)
         self.requests = Requests()
         self.replies = hiredis.Reader(notEnoughData=_INCOMPLETE)
-        self.trip: list[Words] = []
+        self.commands: list[Words] = []
         self.open = 0  # commands that the server has not answered
         self.held = b""  # answers that the client has not been given
         self.is_answered = True
 
     def record(self, data: bytes) -> None:
-        """Note what the client sent."""
+        """Record the requests of the client."""
         commands = self.requests.feed(data)
-        self.trip += commands
+        self.commands += commands
         self.open += len(commands)
 
     def hold(self, data: bytes) -> None:
-        """Note what the server answered, and keep it for the client."""
+        """Keep the replies of the server for the client."""
         self.held += data
         self.replies.feed(data)
         while (reply := self.replies.gets()) is not _INCOMPLETE:
             self.open -= not isinstance(reply, hiredis.PushNotification)
 
     def deliver(self) -> None:
-        """Give the client its answers once it has sent all that it wants to send.
+        """Send the client its replies once it has sent its complete request.
 
-        It sends a long pipeline in pieces of whole commands. To answer the first of
-        them before it has sent the last would look like two trips, so they wait.
+        It sends a long pipeline in several pieces. A reply to the first before the
+        last was sent would look like two round trips, so the replies wait.
         """
         if self.open > 0 or not self.held:
             return
-        if len(self.trip) > 1 and select([self.client.socket], [], [], QUIET)[0]:
+        if len(self.commands) > 1 and select([self.client.socket], [], [], QUIET)[0]:
             return
         self.is_answered = True
         self.client.send(self.held)
         self.held = b""
 
-    def starts_a_trip(self) -> bool:
-        """Whether the client, if it sends now, does so in knowledge of all answers."""
+    def starts_round_trip(self) -> bool:
+        """Whether a request that the client sends now begins a round trip.
+
+        It does if the client has read all replies to its earlier requests.
+        """
         return (
             self.is_answered
             and self.requests.is_between_commands
@@ -193,8 +196,8 @@ class _Link:
 class Proxy:
     """Passes bytes between clients of ``url`` and the server at a unix socket.
 
-    All work is done by one thread. What is asked of it (cut, refuse ...) holds from
-    the moment the call returns.
+    One thread does all the work. A method (cut, refuse ...) takes effect before it
+    returns.
     """
 
     def __init__(self, target: Path) -> None:
@@ -206,7 +209,7 @@ class Proxy:
         self._selector = selectors.DefaultSelector()
         self._links: set[_Link] = set()
         self._lost: set[_Link] = set()
-        self._counters: list[Trips] = []
+        self._counters: list[RoundTrips] = []
         self._is_refusing = self._is_swallowing = False
         self._cuts_at = ""
         self._listener = socket.socket(socket.AF_UNIX)
@@ -229,19 +232,19 @@ class Proxy:
             each.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    # What a test asks for
+    # Methods for tests
 
     @contextmanager
-    def counting(self) -> Iterator[Trips]:
-        """The round trips that begin within the block."""
-        trips = Trips()
+    def counting(self) -> Iterator[RoundTrips]:
+        """Count the round trips that begin inside the block."""
+        counter = RoundTrips()
         with self._lock:
-            self._counters.append(trips)
+            self._counters.append(counter)
         try:
-            yield trips
+            yield counter
         finally:
             with self._lock:
-                self._counters.remove(trips)
+                self._counters.remove(counter)
 
     @property
     def connections(self) -> int:
@@ -250,18 +253,18 @@ class Proxy:
             return len(self._links)
 
     def cut(self) -> None:
-        """Close every connection; new ones are served."""
+        """Close every connection; new ones are accepted."""
         with self._lock:
             for link in list(self._links):
                 self._close(link)
 
     def cut_next_reply(self) -> None:
-        """Close the connection at the next reply: what was asked has been done."""
+        """Close the connection at the next reply, after the server has executed."""
         with self._lock:
             self._cuts_at = "reply"
 
     def cut_next_request(self) -> None:
-        """Close the connection at the next request, which the server never sees."""
+        """Close the connection at the next request, before the server gets it."""
         with self._lock:
             self._cuts_at = "request"
 
@@ -272,17 +275,17 @@ class Proxy:
             self.cut()
 
     def swallow(self) -> None:
-        """Pass nothing on, either way, with connections open, until resume()."""
+        """Drop all bytes in both directions, with open connections, until resume()."""
         with self._lock:
             self._is_swallowing = True
 
     def lose(self) -> None:
-        """Pass nothing on over the connections there are; new ones are served."""
+        """Drop all bytes of the present connections; new ones are accepted."""
         with self._lock:
             self._lost |= self._links
 
     def resume(self) -> None:
-        """Work as at first. What was swallowed stays so."""
+        """Work normally again. Dropped bytes stay lost."""
         with self._lock:
             self._is_refusing = self._is_swallowing = False
             self._cuts_at = ""
@@ -344,10 +347,10 @@ class Proxy:
             link.hold(data)
             link.deliver()
             return
-        if link.starts_a_trip():
-            link.trip = []
+        if link.starts_round_trip():
+            link.commands = []
             for counter in self._counters:
-                counter.all.append(link.trip)
+                counter.all.append(link.commands)
         link.is_answered = False
         link.record(data)
         link.server.send(data)

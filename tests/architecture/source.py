@@ -1,4 +1,4 @@
-"""The package as its source reads: its modules, their rooms, and what they import."""
+"""The source of the package: its modules, and their imports."""
 
 import ast
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ SCRIPTS = PACKAGE / "operations" / "scripts"
 
 @dataclass(frozen=True)
 class Import:
-    """What one statement imports, as an absolute name, and where it stands."""
+    """The absolute name that a statement imports, and its line."""
 
     name: str
     line: int
@@ -31,13 +31,13 @@ class Module:
 
     @property
     def parts(self) -> tuple[str, ...]:
-        """Its dotted name below the package: ("models", "base"); () for the door."""
+        """The dotted name below the package: ("models", "base"); () for __init__.py."""
         parts = self.path.relative_to(PACKAGE).with_suffix("").parts
         return parts[:-1] if parts[-1] == "__init__" else parts
 
     @property
-    def room(self) -> str:
-        """The top-level module or folder that it is, or is in; "" for the door."""
+    def top(self) -> str:
+        """The name of its top-level module or folder; "" for __init__.py."""
         return self.parts[0] if self.parts else ""
 
     @property
@@ -50,7 +50,7 @@ class Module:
 
     @cached_property
     def imports(self) -> list[Import]:
-        """Every import, wherever it stands: in a function, or for types alone."""
+        """All imports, also those in functions and those only for types."""
         for_types = {
             node
             for block in ast.walk(self.tree)
@@ -73,7 +73,7 @@ class Module:
                 yield f"{source}.{alias.name}"
 
     def _source(self, node: ast.ImportFrom) -> str:
-        """The absolute name of what ``from ... import`` takes from."""
+        """Return the absolute name of the module in ``from ... import``."""
         if not node.level:
             return node.module or ""
         is_folder = self.path.name == "__init__.py"
@@ -83,19 +83,22 @@ class Module:
 
 
 def modules() -> list[Module]:
-    """Every Python file of the package."""
+    """Return every Python file of the package."""
     return [Module(path) for path in sorted(PACKAGE.rglob("*.py"))]
 
 
-def rooms() -> set[str]:
-    """The top-level modules and folders of the package, without the door."""
+def tops() -> set[str]:
+    """Return the top-level modules and folders of the package."""
     found = {path.stem for path in PACKAGE.iterdir() if path.suffix in ("", ".py")}
     return found - {"__init__", "__pycache__"}
 
 
-def room_of(name: str) -> str | None:
-    """The room that an absolute name is in; "" for the door, None for others' code."""
+def top_of(name: str) -> str | None:
+    """Return the top-level module of an absolute name, or None if it is not ours.
+
+    Returns "" for __init__.py.
+    """
     head, *rest = name.split(".")
     if head != NAME:
         return None
-    return rest[0] if rest and rest[0] in rooms() else ""
+    return rest[0] if rest and rest[0] in tops() else ""

@@ -37,7 +37,7 @@ def test_every_module_imports_without_settings_sockets_or_processes():
     names = [
         module.dotted
         for module in modules()
-        if module.path.name != "__main__.py" and module.room not in OF_OTHERS
+        if module.path.name != "__main__.py" and module.top not in OF_OTHERS
     ]
     code = f"""
         import sys

@@ -1,12 +1,12 @@
-"""Imports go down or stay on the floor (rule 1); floors 0 to 2 are pure (rule 2)."""
+"""Imports go down or stay in their layer; the layers 0 to 2 are pure."""
 
 import ast
 
 import pytest
 
-from tests.architecture.source import modules, room_of
+from tests.architecture.source import modules, top_of
 
-FLOORS = {
+LAYERS = {
     "apps": 7,
     "checks": 7,
     "sessions": 7,
@@ -33,11 +33,11 @@ FLOORS = {
     "storable": 0,
     "exceptions": 0,
 }
-FRONT_DOOR = 8
-EDGE, HIGHEST_PURE = 7, 2
+PACKAGE_LAYER = 8
+TOP_LAYER, HIGHEST_PURE = 7, 2
 
-# Django asks of apps.py that it registers the checks and connects signals, and looks
-# for commands in management/ alone: those that are the sessions' own import them.
+# Django expects apps.py to register checks and connect signals. It finds commands only
+# in management/, so commands about sessions import sessions/.
 ALLOWED = {("apps", "checks"), ("apps", "sessions")}
 COMMANDS_OF_SESSIONS = {
     ("management", "commands", "clearsessions"),
@@ -66,20 +66,20 @@ IMPURE_MODULES = {
     "uuid.uuid4",
     "valkey",
 }
-# A thread is a stack of its own there: its caller waits, and nothing runs beside it.
+# The thread only gives its caller, which waits, a second stack.
 STACKS = {("codecs", "depth"): {"threading.Thread"}}
 IMPURE_METHODS = {"now", "utcnow", "today", "uuid1", "uuid4"}
 
 every_module = pytest.mark.parametrize("module", modules(), ids=str)
 
 
-def floor(room: str) -> int:
-    return FLOORS[room] if room else FRONT_DOOR
+def layer(top: str) -> int:
+    return LAYERS[top] if top else PACKAGE_LAYER
 
 
 def test_every_module_has_a_layer():
-    unknown = {module.room for module in modules()} - {"", *FLOORS}
-    assert not unknown, f"Give each a floor in STYLE and here: {sorted(unknown)}"
+    unknown = {module.top for module in modules()} - {"", *LAYERS}
+    assert not unknown, f"Give each a layer in CONTRIBUTING and here: {sorted(unknown)}"
 
 
 @every_module
@@ -87,29 +87,29 @@ def test_imports_go_down_or_stay_in_the_layer(module):
     upward = [
         f"{module}:{each.line} imports {each.name}"
         for each in module.imports
-        if (room := room_of(each.name)) is not None
-        and floor(room) > floor(module.room)
-        and not (each.is_for_types and (module.room, room) == ("flows", "models"))
+        if (top := top_of(each.name)) is not None
+        and layer(top) > layer(module.top)
+        and not (each.is_for_types and (module.top, top) == ("flows", "models"))
     ]
     assert not upward
 
 
 @every_module
 def test_modules_of_the_top_layer_do_not_import_each_other(module):
-    if floor(module.room) != EDGE:
+    if layer(module.top) != TOP_LAYER:
         return
     sideways = [
         f"{module}:{each.line} imports {each.name}"
         for each in module.imports
-        if (room := room_of(each.name)) not in (None, "", module.room)
-        and floor(room) == EDGE
-        and (module.room, room) not in ALLOWED
-        and not (room == "sessions" and module.parts in COMMANDS_OF_SESSIONS)
+        if (top := top_of(each.name)) not in (None, "", module.top)
+        and layer(top) == TOP_LAYER
+        and (module.top, top) not in ALLOWED
+        and not (top == "sessions" and module.parts in COMMANDS_OF_SESSIONS)
     ]
     assert not sideways
 
 
-pure_modules = [m for m in modules() if floor(m.room) <= HIGHEST_PURE]
+pure_modules = [m for m in modules() if layer(m.top) <= HIGHEST_PURE]
 
 
 @pytest.mark.parametrize("module", pure_modules, ids=str)

@@ -1,4 +1,4 @@
-"""A verb and its async twin differ in colour alone (rule 8)."""
+"""A method and its async variant differ only in being async."""
 
 import ast
 import inspect
@@ -11,26 +11,26 @@ from tests.architecture.source import Module, modules
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
-# What a person starts from a command line, and what the toolbar calls, has one colour.
+# Commands, the toolbar and the app configuration are only called by sync code.
 SYNC_ONLY = ("management", "debug", "apps")
 
 
-def twins() -> Iterator[tuple[str, object, object]]:
-    """Each verb of a class of ours that has a twin: (name, verb, twin)."""
+def variants() -> Iterator[tuple[str, object, object]]:
+    """Yield (name, method, async variant) of each method that has one."""
     for module in modules():
-        if module.room in SYNC_ONLY:
+        if module.top in SYNC_ONLY:
             continue
         for owner in vars(import_module(module.dotted)).values():
             if not inspect.isclass(owner) or owner.__module__ != module.dotted:
                 continue
-            for name, verb in vars(owner).items():
-                twin = vars(owner).get(f"a{name}")
-                if inspect.isfunction(verb) and inspect.isfunction(twin):
-                    yield f"{module.dotted}.{owner.__name__}.{name}", verb, twin
+            for name, method in vars(owner).items():
+                variant = vars(owner).get(f"a{name}")
+                if inspect.isfunction(method) and inspect.isfunction(variant):
+                    yield f"{module.dotted}.{owner.__name__}.{name}", method, variant
 
 
-def of_kind(functions: ast.AST, name: str) -> list[ast.Call]:
-    """The calls of a plain *name* within a function."""
+def calls_of(functions: ast.AST, name: str) -> list[ast.Call]:
+    """Return the calls of a plain *name* inside a function."""
     return [
         node
         for node in ast.walk(functions)
@@ -40,30 +40,30 @@ def of_kind(functions: ast.AST, name: str) -> list[ast.Call]:
     ]
 
 
-def verbs_that_run() -> Iterator[tuple[str, Function, Function | None]]:
-    """Each public verb that calls run(), with its twin: (name, verb, twin or None)."""
+def methods_that_run() -> Iterator[tuple[str, Function, Function | None]]:
+    """Yield (name, method, async variant or None) of each public method with run()."""
     for module in modules():
-        if module.room in SYNC_ONLY:
+        if module.top in SYNC_ONLY:
             continue
         for owner in ast.walk(module.tree):
             if not isinstance(owner, ast.ClassDef):
                 continue
             functions = {n.name: n for n in owner.body if isinstance(n, Function)}
-            for name, verb in functions.items():
-                if not name.startswith("_") and of_kind(verb, "run"):
-                    twin = functions.get(f"a{name}")
-                    yield f"{module.dotted}.{owner.name}.{name}", verb, twin
+            for name, method in functions.items():
+                if not name.startswith("_") and calls_of(method, "run"):
+                    variant = functions.get(f"a{name}")
+                    yield f"{module.dotted}.{owner.name}.{name}", method, variant
 
 
 def named(rows: Iterator[tuple]) -> list:
     return [pytest.param(*row[1:], id=row[0]) for row in rows]
 
 
-RUN = named(verbs_that_run())
+RUN = named(methods_that_run())
 
 
 def test_async_variants_are_found():
-    names = {name.rpartition(".")[2] for name, _, _ in twins()}
+    names = {name.rpartition(".")[2] for name, _, _ in variants()}
     assert {"save", "delete", "get", "create", "list", "send"} <= names
 
 
@@ -71,39 +71,41 @@ def is_async(function: object) -> bool:
     return inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
 
 
-@pytest.mark.parametrize(("verb", "twin"), named(twins()))
-def test_async_variants_take_the_same_arguments(verb, twin):
-    mine, other = inspect.signature(verb), inspect.signature(twin)
+@pytest.mark.parametrize(("method", "variant"), named(variants()))
+def test_async_variants_take_the_same_arguments(method, variant):
+    mine, other = inspect.signature(method), inspect.signature(variant)
     assert [str(p) for p in mine.parameters.values()] == [
         str(p) for p in other.parameters.values()
     ]
 
 
-@pytest.mark.parametrize(("verb", "twin"), named(twins()))
-def test_async_variants_return_the_same_type(verb, twin):
-    mine = str(inspect.signature(verb).return_annotation)
-    other = str(inspect.signature(twin).return_annotation)
+@pytest.mark.parametrize(("method", "variant"), named(variants()))
+def test_async_variants_return_the_same_type(method, variant):
+    mine = str(inspect.signature(method).return_annotation)
+    other = str(inspect.signature(variant).return_annotation)
     assert mine == other.replace("AsyncIterator", "Iterator")
 
 
-@pytest.mark.parametrize(("verb", "twin"), named(twins()))
-def test_only_the_async_variant_is_async(verb, twin):
-    assert is_async(twin)
-    assert not is_async(verb)
+@pytest.mark.parametrize(("method", "variant"), named(variants()))
+def test_only_the_async_variant_is_async(method, variant):
+    assert is_async(variant)
+    assert not is_async(method)
 
 
-@pytest.mark.parametrize(("verb", "twin"), RUN)
-def test_a_method_that_does_io_has_an_async_variant(verb, twin):
-    assert isinstance(twin, ast.AsyncFunctionDef)
+@pytest.mark.parametrize(("method", "variant"), RUN)
+def test_a_method_that_does_io_has_an_async_variant(method, variant):
+    assert isinstance(variant, ast.AsyncFunctionDef)
 
 
-@pytest.mark.parametrize(("verb", "twin"), [p for p in RUN if p.values[1]])
-def test_async_variants_run_the_same_flow(verb, twin):
-    mine = [ast.unparse(argument) for c in of_kind(verb, "run") for argument in c.args]
-    other = [
-        ast.unparse(argument) for c in of_kind(twin, "arun") for argument in c.args
+@pytest.mark.parametrize(("method", "variant"), [p for p in RUN if p.values[1]])
+def test_async_variants_run_the_same_flow(method, variant):
+    mine = [
+        ast.unparse(argument) for c in calls_of(method, "run") for argument in c.args
     ]
-    assert mine == other or not other  # a verb may also build on another's twin
+    other = [
+        ast.unparse(argument) for c in calls_of(variant, "arun") for argument in c.args
+    ]
+    assert mine == other or not other  # it may also build on another async variant
 
 
 def uses(module: Module) -> list[str]:

@@ -1,10 +1,13 @@
-"""atomic() in either colour."""
+"""atomic(), sync and async."""
 
 import django_ormist as ormist
 
 
 class Block:
-    """Runs a function in a block of either colour; the function asks by itself."""
+    """A runner of functions inside atomic(), sync or async.
+
+    The function gets a caller of methods, as ``ask`` is one.
+    """
 
     def __init__(self, ask):
         self.ask = ask
@@ -12,18 +15,18 @@ class Block:
     def __call__(self, function, *args, **kwargs):
         if not self.ask.is_async:
             with ormist.atomic(*args, **kwargs):
-                return function(lambda verb, *a, **k: verb(*a, **k))
+                return function(lambda method, *a, **k: method(*a, **k))
         return self.ask.wait(self._awaited(function, *args, **kwargs))
 
     async def _awaited(self, function, *args, **kwargs):
         async with ormist.atomic(*args, **kwargs):
             return function(self._drive)
 
-    def _drive(self, verb, *args, **kwargs):
-        """A verb that collects asks nobody: its coroutine ends without waiting."""
-        twin = getattr(verb.__self__, f"a{verb.__name__}")(*args, **kwargs)
+    def _drive(self, method, *args, **kwargs):
+        """Run an async variant that only queues a write: it ends without waiting."""
+        coroutine = getattr(method.__self__, f"a{method.__name__}")(*args, **kwargs)
         try:
-            twin.send(None)
+            coroutine.send(None)
         except StopIteration as done:
             return done.value
-        raise AssertionError(f"{verb} waits within a block.")
+        raise AssertionError(f"{method} waits inside atomic().")

@@ -20,7 +20,7 @@ def is_sound(server):
 
 @pytest.fixture
 def block(ask):
-    """Runs a function in an atomic() block of the colour of ``ask``."""
+    """Runs a function inside atomic(), sync or async like ``ask``."""
     return Block(ask)
 
 

@@ -207,9 +207,9 @@ def test_aggregates_cover_only_the_given_ids(ask, cities):
     assert ask(two.facets, "name") == {"Ulm": 1, "Ur": 1}
 
 
-def test_aggregates_of_none_take_no_round_trip(ask, trips, server):
+def test_aggregates_of_none_take_no_round_trip(ask, round_trips, server):
     nothing = City.objects.none()
-    with trips() as seen:
+    with round_trips() as seen:
         assert ask(nothing.facets, "name") == {}
         assert ask(nothing.facets, "country", ["CH"]) == {"CH": 0}
         assert ask(nothing.values_list("name", flat=True).distinct().list) == []
@@ -289,7 +289,7 @@ def test_explain_describes_every_condition(ask, cities):
     assert "Order: created, reversed" in text
 
 
-def test_each_aggregate_takes_one_round_trip(ask, server, trips, cities):
+def test_each_aggregate_takes_one_round_trip(ask, server, round_trips, cities):
     asked = cities.find("b", population__gt=1).order_by("-name")
     for verb, arguments in (
         (asked.ids, ()),
@@ -306,11 +306,11 @@ def test_each_aggregate_takes_one_round_trip(ask, server, trips, cities):
         (asked.explain, ()),
     ):
         before = server.client.dbsize()
-        with trips() as seen:
+        with round_trips() as seen:
             ask(verb, *arguments)
         assert seen.count == 1, verb
         assert server.client.dbsize() == before
-    with trips() as seen:
+    with round_trips() as seen:
         ask(asked.list)
     assert seen.count == 2
 

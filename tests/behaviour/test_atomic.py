@@ -57,7 +57,7 @@ def test_an_exception_discards_all_writes(ask, block, is_sound):
     assert is_sound()
 
 
-def test_a_block_takes_one_round_trip(ask, block, trips):
+def test_a_block_takes_one_round_trip(ask, block, round_trips):
     old = ask(User.objects.create, name="old")
 
     def work(do):
@@ -66,10 +66,10 @@ def test_a_block_takes_one_round_trip(ask, block, trips):
             do(Page.objects.create, "tag", views=i)
         do(old.delete)
 
-    with trips() as seen:
+    with round_trips() as seen:
         block(work)
     assert seen.count == 1
-    with trips() as seen:
+    with round_trips() as seen:
         block(lambda do: None)
     assert seen.count == 0
 

@@ -31,7 +31,7 @@ def test_concurrent_changes_are_kept(ask, block, is_sound):
     assert is_sound()
 
 
-def test_all_conflicts_together_take_one_more_round_trip(ask, block, trips):
+def test_all_conflicts_together_take_one_more_round_trip(ask, block, round_trips):
     made = [ask(User.objects.create, n=i) for i in range(5)]
     for each in made:
         other = ask(User.objects.get, each.id)
@@ -43,7 +43,7 @@ def test_all_conflicts_together_take_one_more_round_trip(ask, block, trips):
             each.name = "new"
             do(each.save)
 
-    with trips() as seen:
+    with round_trips() as seen:
         block(work)
     assert seen.count == 2
 

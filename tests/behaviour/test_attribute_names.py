@@ -149,11 +149,11 @@ def test_a_name_that_begins_with_an_underscore_is_never_stored(ask, server):
     assert not hasattr(ask(Order.objects.get, "o"), "_flag")
 
 
-@pytest.mark.parametrize("twin", [copy.copy, copy.deepcopy, lambda o: pickle.loads(pickle.dumps(o))])  # fmt: skip  # noqa: E501
-def test_private_attributes_are_copied_with_the_instance(twin):
+@pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, lambda o: pickle.loads(pickle.dumps(o))])  # fmt: skip  # noqa: E501
+def test_private_attributes_are_copied_with_the_instance(duplicate):
     plain = Plain(a=1)
     plain._note = "x"
-    other = twin(plain)
+    other = duplicate(plain)
     assert other._note == "x"
     other._note = "y"
     assert (plain._note, other.attrs) == ("x", {"a": 1})

@@ -109,11 +109,11 @@ def test_batches_with_orphan_index_entries_are_written_in_order(
     assert is_sound()
 
 
-def test_all_expired_objects_are_left_out_at_once(ask, trips):
+def test_all_expired_objects_are_left_out_at_once(ask, round_trips):
     objs = made(1000)
     for each in objs[1:]:
         each.expire = -1
-    with trips() as seen:
+    with round_trips() as seen:
         ask(Todo.objects.bulk_create, objs, batch_size=1000)
     assert seen.count == 2
     assert ask(Todo.objects.ids) == ["n00000"]
@@ -128,8 +128,8 @@ def test_expired_objects_do_not_stop_later_batches(ask, is_sound):
     assert is_sound()
 
 
-def test_ten_thousand_objects_take_ten_round_trips(ask, trips):
-    with trips() as seen:
+def test_ten_thousand_objects_take_ten_round_trips(ask, round_trips):
+    with round_trips() as seen:
         ask(Plain.objects.bulk_create, [Plain() for _ in range(10_000)])
     assert seen.count <= 10
 

@@ -176,13 +176,13 @@ def test_expired_objects_are_left_out(ask, is_sound):
     assert is_sound()
 
 
-def test_ignored_conflicts_take_one_round_trip_and_updates_three(ask, trips):
+def test_ignored_conflicts_take_one_round_trip_and_updates_three(ask, round_trips):
     ask(Plain.objects.bulk_create, [Plain(id=f"n{i}") for i in range(0, 1000, 10)])
     new = [Plain(id=f"n{i}", n=1) for i in range(1000)]
-    with trips() as seen:
+    with round_trips() as seen:
         ask(Plain.objects.bulk_create, new, ignore_conflicts=True)
     assert seen.count == 1
-    with trips() as seen:
+    with round_trips() as seen:
         ask(Plain.objects.bulk_create, new[:100], update_conflicts=True, **FIELDS)
     assert seen.count == 3
 

@@ -63,7 +63,7 @@ class Named(ormist.TaggedAttrsModel):
 
 
 class Hooked(ormist.TaggedAttrsModel):
-    """Its save() does what the test says, in either colour."""
+    """A model whose save() and asave() do what the test says."""
 
     class Meta:
         unique = ["email"]
@@ -375,24 +375,24 @@ def test_one_of_many_racing_calls_creates_the_object(ask, is_sound, server):
     assert is_sound()
 
 
-def test_an_overridden_save_takes_no_more_round_trips(ask, trips):
-    with trips() as seen:
+def test_an_overridden_save_takes_no_more_round_trips(ask, round_trips):
+    with round_trips() as seen:
         ask(Called.objects.get_or_create, name="x")
     assert seen.count == 2
-    with trips() as seen:
+    with round_trips() as seen:
         ask(Called.objects.update_or_create, {"n": 1}, name="x")
     assert seen.count == 2
 
 
-def test_saving_fields_of_a_loaded_object_takes_one_round_trip(ask, trips):
+def test_saving_fields_of_a_loaded_object_takes_one_round_trip(ask, round_trips):
     made = ask(Called.objects.create, name="x")
     made.n = 1
-    with trips() as seen:
+    with round_trips() as seen:
         ask(made.save, update_fields=["n"])
     assert seen.count == 1
     ask(Called.objects.filter(name="x").update, m=2)
     made.n = 2
-    with trips() as seen:
+    with round_trips() as seen:
         ask(made.save, update_fields=["n"])
     assert seen.count == 2
     assert ask(Called.objects.get, made.id).attrs == {

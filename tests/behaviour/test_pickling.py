@@ -16,10 +16,10 @@ pytestmark = pytest.mark.servers("valkey91", "fakeredis")
 @pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy])
 def test_a_copy_shares_no_attributes(duplicate):
     page = Page("t", site="x", views=1)
-    twin = duplicate(page)
-    twin.site, twin.views = "y", 2
-    twin.tags.append("u")
-    assert twin == page
+    restored = duplicate(page)
+    restored.site, restored.views = "y", 2
+    restored.tags.append("u")
+    assert restored == page
     assert (page.site, page.views, page.tags) == ("x", 1, ["t", "site:x"])
 
 
@@ -34,12 +34,12 @@ def test_a_deep_copy_shares_no_member_of_an_attribute():
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
 def test_an_instance_survives_pickling(ask, alias, protocol):
     session = ask(Session.objects.create, user_id=1, expire=60)
-    twin = pickle.loads(pickle.dumps(session, protocol))
-    assert twin == session
-    assert (twin.attrs, twin.expire) == (session.attrs, session.expire)
-    assert twin._state == session._state
-    twin.user_id = 2
-    ask(twin.save)
+    restored = pickle.loads(pickle.dumps(session, protocol))
+    assert restored == session
+    assert (restored.attrs, restored.expire) == (session.attrs, session.expire)
+    assert restored._state == session._state
+    restored.user_id = 2
+    ask(restored.save)
     assert ask(Session.objects.find(user_id=2).count) == 1
     assert ask(Session.objects.find(user_id=1).count) == 0
 
@@ -56,11 +56,11 @@ def test_unsaved_changes_are_pickled(alias):
 def test_a_collection_is_pickled_with_its_result(alias, protocol):
     todos = Todo.objects.bulk_create(Todo("x", n=n) for n in range(5))
     asked = Todo.objects.find("x").reverse()[1:4]
-    twin = pickle.loads(pickle.dumps(asked, protocol))
+    restored = pickle.loads(pickle.dumps(asked, protocol))
     Todo.objects.all().delete()
-    assert twin.list() == todos[3:0:-1]
-    assert twin.query == asked.query
-    assert (twin.all().list(), twin.db) == ([], "default")
+    assert restored.list() == todos[3:0:-1]
+    assert restored.query == asked.query
+    assert (restored.all().list(), restored.db) == ([], "default")
 
 
 def test_a_pickle_with_fewer_fields_is_read_but_not_one_with_unknown_fields(alias):
@@ -94,20 +94,32 @@ def test_a_values_collection_is_pickled_only_with_its_result(alias, shaped, prot
     pickled = pickle.dumps(asked, protocol)
     rows = asked.list()
     Todo.objects.all().delete()
-    twin = pickle.loads(pickled)
-    assert (twin.list(), twin.count(), twin.first()) == (rows, 3, rows[0])
-    assert (twin.query, twin.db, twin.model) == (asked.query, "default", Todo)
-    assert twin.all().list() == []
-    assert list(map(type, twin)) == list(map(type, rows))
+    restored = pickle.loads(pickled)
+    assert (restored.list(), restored.count(), restored.first()) == (rows, 3, rows[0])
+    assert (restored.query, restored.db, restored.model) == (
+        asked.query,
+        "default",
+        Todo,
+    )
+    assert restored.all().list() == []
+    assert list(map(type, restored)) == list(map(type, rows))
     assert (b"s3cret" in pickled) == (asked.names is None)
 
 
 def test_a_named_row_is_pickled_and_copied(alias):
     Todo.objects.create(n=1, done=None)
     (row,) = Todo.objects.values_list("n", "done", named=True)
-    for twin in (pickle.loads(pickle.dumps(row)), copy.copy(row), copy.deepcopy(row)):
-        assert (twin, type(twin)) == (row, type(row))
-        assert (twin.n, twin.done, repr(twin)) == (1, None, "Row(n=1, done=None)")
+    for restored in (
+        pickle.loads(pickle.dumps(row)),
+        copy.copy(row),
+        copy.deepcopy(row),
+    ):
+        assert (restored, type(restored)) == (row, type(row))
+        assert (restored.n, restored.done, repr(restored)) == (
+            1,
+            None,
+            "Row(n=1, done=None)",
+        )
         assert row._replace(n=2)._asdict() == {"n": 2, "done": None}
 
 

@@ -138,12 +138,12 @@ def test_an_object_is_refreshed_from_a_collection(ask, alias):
 
 def test_an_object_never_loaded_is_refreshed_in_part(ask, alias):
     page = ask(Page.objects.create, "a", site="x", size=1, views=2)
-    twin = Page("mine", id=page.id, note="n")
-    ask(twin.refresh_from_db, fields=["size"])
-    assert (twin.attrs, twin.tags) == ({"size": 1, "note": "n"}, ["mine"])
-    twin.size = 5
-    ask(twin.save)
+    unloaded = Page("mine", id=page.id, note="n")
+    ask(unloaded.refresh_from_db, fields=["size"])
+    assert (unloaded.attrs, unloaded.tags) == ({"size": 1, "note": "n"}, ["mine"])
+    unloaded.size = 5
+    ask(unloaded.save)
     found = ask(Page.objects.get, page.id)
-    assert found.attrs == twin.attrs == {"site": "x", "size": 5, "note": "n"}
+    assert found.attrs == unloaded.attrs == {"site": "x", "size": 5, "note": "n"}
     assert found.tags == ["a", "mine", "site:x"]
     assert found.views == 2

@@ -429,9 +429,9 @@ def test_a_fast_local_clock_does_not_hide_a_live_object(ask, codec, clock):
     assert ask(Todo.objects.filter(pk="live").exists) is True
 
 
-def test_reading_the_expiration_time_takes_no_round_trip(ask, trips):
+def test_reading_the_expiration_time_takes_no_round_trip(ask, round_trips):
     ask(Todo.objects.create, id="live", expire=60)
-    with trips() as seen:
+    with round_trips() as seen:
         ask(Todo.objects.get, "live")
         ask(Todo.objects.in_bulk, ["live"])
         ask(Todo.objects.filter(pk="live").exists)

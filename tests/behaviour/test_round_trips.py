@@ -4,19 +4,19 @@ import pytest
 
 from tests.models import Page, Plain, Todo, User
 
-# The number of trips does not depend on the server, but may on the connection.
+# The number of round trips does not depend on the server, but may on the connection.
 pytestmark = pytest.mark.servers("valkey91", "valkey91-resp3", "valkey91-django-redis")
 
 
-def counted(trips, ask, verb, *args, **kwargs):
-    with trips() as seen:
+def counted(round_trips, ask, verb, *args, **kwargs):
+    with round_trips() as seen:
         answer = ask(verb, *args, **kwargs)
     return seen.count, answer
 
 
-def test_methods_of_one_object_take_one_round_trip(ask, trips):
+def test_methods_of_one_object_take_one_round_trip(ask, round_trips):
     def of(verb, *args, **kwargs):
-        return counted(trips, ask, verb, *args, **kwargs)[0]
+        return counted(round_trips, ask, verb, *args, **kwargs)[0]
 
     ask(Plain.objects.create)
     user = User("a", "b", name="x", expire=60)
@@ -38,20 +38,20 @@ def test_methods_of_one_object_take_one_round_trip(ask, trips):
     assert of(page.refresh_from_db) == 1
 
 
-def test_a_conflict_takes_one_more_round_trip(ask, trips):
+def test_a_conflict_takes_one_more_round_trip(ask, round_trips):
     user = ask(User.objects.create, name="x")
     stale = ask(User.objects.get, user.id)
     user.age = 3
     ask(user.save)
     stale.name = "y"
-    assert counted(trips, ask, stale.save)[0] == 2
+    assert counted(round_trips, ask, stale.save)[0] == 2
 
 
-def test_a_query_takes_one_round_trip(ask, trips):
+def test_a_query_takes_one_round_trip(ask, round_trips):
     ask(Todo.objects.bulk_create, [Todo("a", "b", n=i) for i in range(50)])
 
     def of(verb, *args, **kwargs):
-        return counted(trips, ask, verb, *args, **kwargs)[0]
+        return counted(round_trips, ask, verb, *args, **kwargs)[0]
 
     for asked in (
         Todo.objects.all(),
@@ -75,21 +75,21 @@ def test_a_query_takes_one_round_trip(ask, trips):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("size", "most"), [(1, 2), (5000, 2), (5001, 3), (10_000, 3)])
-def test_a_list_of_up_to_5000_takes_two_round_trips(ask, trips, size, most):
+def test_a_list_of_up_to_5000_takes_two_round_trips(ask, round_trips, size, most):
     ask(Todo.objects.bulk_create, [Todo("a") for _ in range(size)])
-    count, found = counted(trips, ask, Todo.objects.find("a").list)
+    count, found = counted(round_trips, ask, Todo.objects.find("a").list)
     assert len(found) == size
     assert count == most
 
 
 @pytest.mark.slow
-def test_bulk_create_of_10_000_takes_ten_round_trips(ask, trips):
+def test_bulk_create_of_10_000_takes_ten_round_trips(ask, round_trips):
     objs = [Todo("a") for _ in range(10_000)]
-    assert counted(trips, ask, Todo.objects.bulk_create, objs)[0] == 10
+    assert counted(round_trips, ask, Todo.objects.bulk_create, objs)[0] == 10
 
 
-def test_chaining_takes_no_round_trip(trips):
-    with trips() as seen:
+def test_chaining_takes_no_round_trip(round_trips):
+    with round_trips() as seen:
         asked = Todo.objects.find("a").reverse()[5:10]
         Todo("a", expire=5).ttl()
         assert asked.ordered

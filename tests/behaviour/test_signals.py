@@ -1,4 +1,4 @@
-"""Signals, in both colours."""
+"""Signals, sync and async."""
 
 import pytest
 

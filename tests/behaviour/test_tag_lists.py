@@ -157,11 +157,12 @@ def test_a_tag_that_is_not_a_text_is_refused_before_the_write(ask, server, wrong
 
 
 @pytest.mark.parametrize(
-    "twin", [copy.copy, copy.deepcopy, lambda it: pickle.loads(pickle.dumps(it)), list]
+    "duplicate",
+    [copy.copy, copy.deepcopy, lambda it: pickle.loads(pickle.dumps(it)), list],
 )
-def test_a_copy_of_the_list_is_a_plain_list(twin):
+def test_a_copy_of_the_list_is_a_plain_list(duplicate):
     page = Page("a", site=1)
-    other = twin(page.tags)
+    other = duplicate(page.tags)
     assert type(other) is list
     other.append("b")
     assert other == ["a", "site:1", "b"]
@@ -188,10 +189,10 @@ def test_the_list_is_a_python_list(ask, server):
     assert plain.kept == tags
 
 
-@pytest.mark.parametrize("twin", [copy.copy, copy.deepcopy])
-def test_copies_of_an_object_have_separate_lists(twin):
+@pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy])
+def test_copies_of_an_object_have_separate_lists(duplicate):
     page = Page("a", site=1)
-    other = twin(page)
+    other = duplicate(page)
     other.tags.append("b")
     assert (page.own_tags, other.own_tags) == (["a"], ["a", "b"])
 

@@ -111,9 +111,9 @@ def test_a_slice_is_refused(ask, server):
         ask(User.objects.all()[:5].update, n=1)
 
 
-def test_without_values_nothing_is_written(ask, trips):
+def test_without_values_nothing_is_written(ask, round_trips):
     ask(User.objects.create)
-    with trips() as seen:
+    with round_trips() as seen:
         assert ask(User.objects.update) == 0
     assert seen.count == 0
 
@@ -185,16 +185,16 @@ def test_conditions_and_ranges_select_what_is_updated(ask, is_sound):
     assert is_sound()
 
 
-# ---------------------------------------------------------------- trips, bulk_update
+# ----------------------------------------------------------- round trips, bulk_update
 
 
 @pytest.mark.parametrize("verb", ["update", "delete", "set_expire"])
 @pytest.mark.parametrize("size", [0, 1, 100, 250])
-def test_one_round_trip_changes_a_hundred_objects(ask, trips, verb, size):
+def test_one_round_trip_changes_a_hundred_objects(ask, round_trips, verb, size):
     ask(Todo.objects.bulk_create, [Todo("a", n=i) for i in range(size)])
     asked = Todo.objects.find("a")
     arguments = {"update": {"n": F("n") + 1}, "set_expire": {"expire": 100}}
-    with trips() as seen:
+    with round_trips() as seen:
         ask(getattr(asked, verb), **arguments.get(verb, {}))
     assert seen.count == (2 + -(-size // 100) if size else 1)
 
@@ -252,12 +252,14 @@ def test_save_with_update_fields_stores_only_these_and_keeps_other_changes(
     assert is_sound()
 
 
-def test_save_with_update_fields_needs_a_stored_object_and_fields(ask, server, trips):
+def test_save_with_update_fields_needs_a_stored_object_and_fields(
+    ask, server, round_trips
+):
     gone = ask(Page.objects.create, n=1)
     ask(Page.objects.all().delete)
     with pytest.raises(Page.NotUpdated, match="there is no such object"):
         ask(gone.save, update_fields=["n"])
-    with trips() as seen:
+    with round_trips() as seen:
         ask(gone.save, update_fields=[])
     assert seen.count == 0
     with pytest.raises(ValueError, match="neither force_insert nor strict"):
@@ -268,9 +270,9 @@ def test_save_with_update_fields_needs_a_stored_object_and_fields(ask, server, t
         ask(gone.save, update_fields="n")
 
 
-def test_bulk_update_respects_its_batch_size(ask, server, trips):
+def test_bulk_update_respects_its_batch_size(ask, server, round_trips):
     made = ask(User.objects.bulk_create, [User(n=i) for i in range(30)])
-    with trips() as seen:
+    with round_trips() as seen:
         assert ask(User.objects.bulk_update, made, ["n"], batch_size=10) == 30
     assert seen.count == 4
     with pytest.raises(ValueError, match="batch_size"):

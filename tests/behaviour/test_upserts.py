@@ -155,15 +155,15 @@ def test_update_or_create(ask, is_sound):
     assert is_sound()
 
 
-def test_finding_takes_one_round_trip_and_creating_two(ask, trips):
+def test_finding_takes_one_round_trip_and_creating_two(ask, round_trips):
     for asked, lookups in ((User, {"name": "x"}), (User, {"id": "x"})):
-        with trips() as seen:
+        with round_trips() as seen:
             assert ask(asked.objects.get_or_create, **lookups)[1]
         assert seen.count == 2
-        with trips() as seen:
+        with round_trips() as seen:
             assert not ask(asked.objects.get_or_create, **lookups)[1]
         assert seen.count == 1
-        with trips() as seen:
+        with round_trips() as seen:
             assert not ask(asked.objects.update_or_create, {"a": 1}, **lookups)[1]
         assert seen.count == 2
 

@@ -26,13 +26,13 @@ def cities(server):
     return City.objects
 
 
-def test_an_evaluated_values_collection_does_not_query_again(ask, trips, cities):
+def test_an_evaluated_values_collection_does_not_query_again(ask, round_trips, cities):
     for asked in (
         cities.values_list("name", flat=True),
         cities.values_list("id", flat=True).distinct(),
     ):
         assert ask(asked.list) == ["Bern", "Ulm", "Basel", "Köln", "Ur"]
-        with trips() as seen:
+        with round_trips() as seen:
             assert ask(asked.list) == ask(list, asked)
             assert ask(asked.count) == len(asked) == 5
             assert ask(asked.exists) is True
@@ -75,9 +75,9 @@ def test_values_are_indexed_like_a_collection(cities, is_distinct, is_evaluated)
     assert asked[::2] == asked.list()[::2]
 
 
-def test_a_slice_of_distinct_values_is_lazy(ask, trips, cities):
+def test_a_slice_of_distinct_values_is_lazy(ask, round_trips, cities):
     countries = cities.order_by("-created").values_list("country", flat=True).distinct()
-    with trips() as seen:
+    with round_trips() as seen:
         part = countries[1:]
         last = part[1:2]
     assert seen.count == 0
@@ -133,17 +133,17 @@ def test_distinct_values_without_an_order_are_sorted(ask, cities):
     assert ask(names.list) == ["Ur", "Köln", "Basel", "Bern"]
 
 
-def test_the_first_distinct_value_takes_one_round_trip(ask, trips, cities):
+def test_the_first_distinct_value_takes_one_round_trip(ask, round_trips, cities):
     countries = cities.order_by("-name").values_list("country", flat=True).distinct()
     for answer, verb in (("IQ", countries.first), (True, countries.exists)):
-        with trips() as seen:
+        with round_trips() as seen:
             assert ask(verb) == answer
         assert seen.count == 1
 
 
-def test_repr_shows_the_first_twenty_rows(trips, cities):
+def test_repr_shows_the_first_twenty_rows(round_trips, cities):
     asked = cities.values("name", "population")
-    with trips() as seen:
+    with round_trips() as seen:
         assert repr(asked[3:]) == (
             "<ValuesCollection [{'name': 'Köln', 'population': 1073000}, "
             "{'name': 'Ur', 'population': None}]>"
@@ -166,13 +166,13 @@ def test_repr_shows_the_first_twenty_rows(trips, cities):
     ],
 )
 def test_a_values_list_of_ids_is_a_condition_and_is_not_evaluated(
-    ask, trips, cities, held
+    ask, round_trips, cities, held
 ):
-    with trips() as seen:
+    with round_trips() as seen:
         found = cities.find("b", pk__in=held(cities.find(country="DE")))
         either = cities.find(Q(id__in=held(cities.find("a"))) | Q(name="Ur"))
     assert seen.count == 0
-    with trips() as seen:
+    with round_trips() as seen:
         assert ask(found.ids) == ["Köln"]
         assert ask(either.ids) == ["Bern", "Basel", "Ur"]
         assert ask(cities.get, pk__in=held(cities.find("b", "a"))).id == "Basel"
@@ -195,8 +195,8 @@ def test_a_values_list_of_ids_is_a_condition_and_is_not_evaluated(
         lambda: Page.objects.values("pk"),
     ],
 )
-def test_a_values_list_of_attributes_is_not_a_condition(ask, trips, cities, held):
-    with trips() as seen:
+def test_a_values_list_of_attributes_is_not_a_condition(ask, round_trips, cities, held):
+    with round_trips() as seen:
         for asking in (
             lambda: cities.find(pk__in=held()),
             lambda: cities.exclude(id__in=held()),
@@ -226,7 +226,7 @@ def test_values_can_be_called_again(ask, cities):
     assert ask(countries[1:].values_list("country", flat=True).list) == ["DE", "IQ"]
 
 
-def test_get_first_last_earliest_and_latest_return_one_row(ask, trips, cities):
+def test_get_first_last_earliest_and_latest_return_one_row(ask, round_trips, cities):
     asked = cities.order_by("-population").values_list("name", flat=True)
     for verb, arguments, answer in (
         (asked.get, ("Ulm",), "Ulm"),
@@ -242,7 +242,7 @@ def test_get_first_last_earliest_and_latest_return_one_row(ask, trips, cities):
         (asked.earliest, ("population",), "Bern"),
         (asked.latest, (F("population").desc(),), "Bern"),
     ):
-        with trips() as seen:
+        with round_trips() as seen:
             if answer is None and verb.__name__ == "get":
                 with pytest.raises(City.MultipleObjectsReturned, match="returned 2!"):
                     ask(verb, *arguments)
@@ -309,28 +309,28 @@ def test_get_of_distinct_values_needs_one_value(ask, cities):
         ask(countries.get)
 
 
-def test_none_takes_no_round_trip(ask, trips, cities):
+def test_none_takes_no_round_trip(ask, round_trips, cities):
     nothing = cities.values("name").none()
-    with trips() as seen:
+    with round_trips() as seen:
         assert ask(nothing.list) == []
         assert ask(nothing.distinct().last) is ask(nothing.first) is None
         assert ask(nothing.count) == 0
     assert seen.count == 0
 
 
-def test_an_iterator_gives_each_once(ask, trips, cities):
+def test_an_iterator_gives_each_once(ask, round_trips, cities):
     def iterated(asked, *size):
         if ask.is_async:
             return ask.wait(collected(asked.aiterator(*size)))
         return list(asked.iterator(*size))
 
     names = cities.order_by("-name").values_list("name", flat=True)
-    with trips() as seen:
+    with round_trips() as seen:
         assert iterated(names, 2) == ["Ur", "Ulm", "Köln", "Bern", "Basel"]
     assert seen.count == 4
     assert iterated(names[1:3]) == ["Ulm", "Köln"]
     countries = cities.values_list("country", flat=True).distinct()
-    with trips() as seen:
+    with round_trips() as seen:
         assert iterated(countries, 2) == ["CH", "DE", "IQ"]
         assert iterated(countries[1:], 1) == ["DE", "IQ"]
     assert seen.count == 4

@@ -1,6 +1,6 @@
 """Every answer is that of one moment, while others write and objects expire.
 
-ORMIST_QUERIES=10000 asks so many on each server and in each colour, in place of some.
+ORMIST_QUERIES=10000 asks so many on each server and sync and async, in place of some.
 """
 
 import os
@@ -133,7 +133,7 @@ def deadline_ms(each: Thing) -> int:
 
 
 def check(ask, writer: Writer, question: Question) -> None:
-    """Each verb that answers in one trip, against every moment of its call."""
+    """Compare each method of one round trip with every moment of its call."""
     asked = question.put(City.objects.all())
     cut = question.cut(asked)
     page = cut[:1000]

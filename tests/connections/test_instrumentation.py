@@ -1,4 +1,4 @@
-"""What may be seen of trips: a log, spans, watchers; and nothing where nobody looks."""
+"""What can be observed of round trips: log records, spans and listeners."""
 
 import asyncio
 import logging
@@ -67,8 +67,8 @@ def test_a_listener_sees_only_the_round_trips_of_its_context(server):
         await asyncio.gather(work(mine, "a", 2), work(theirs, "b", 3))
 
     asyncio.run(both())
-    assert len([trip for trip in mine if not trip.is_first_load]) == 2
-    assert len([trip for trip in theirs if not trip.is_first_load]) == 3
+    assert len([each for each in mine if not each.is_first_load]) == 2
+    assert len([each for each in theirs if not each.is_first_load]) == 3
 
 
 def test_a_failed_round_trip_is_reported_with_its_error(settings):
@@ -79,7 +79,7 @@ def test_a_failed_round_trip_is_reported_with_its_error(settings):
         pytest.raises(redis.ConnectionError) as error,
     ):
         Todo.objects.count()
-    assert [trip.error for trip in seen] == [error.value]
+    assert [each.error for each in seen] == [error.value]
 
 
 def test_repeated_names_are_abbreviated_with_a_count(server):
@@ -122,14 +122,14 @@ def test_a_round_trip_is_a_child_of_the_current_span(server, is_async, spans):
     spans.clear()
     with trace.get_tracer("test").start_as_current_span("view"):
         asyncio.run(todo.asave()) if is_async else todo.save()
-    trip, view = spans.get_finished_spans()
-    assert trip.name == "ormist update"
-    assert trip.kind is trace.SpanKind.CLIENT
-    assert trip.parent.span_id == view.context.span_id
-    assert trip.start_time < trip.end_time
-    assert trip.attributes["db.system.name"] == "redis"
-    assert trip.attributes["db.operation.name"] == "update"
-    assert trip.attributes["ormist.alias"] == "default"
+    span, view = spans.get_finished_spans()
+    assert span.name == "ormist update"
+    assert span.kind is trace.SpanKind.CLIENT
+    assert span.parent.span_id == view.context.span_id
+    assert span.start_time < span.end_time
+    assert span.attributes["db.system.name"] == "redis"
+    assert span.attributes["db.operation.name"] == "update"
+    assert span.attributes["ormist.alias"] == "default"
 
 
 def test_a_failed_round_trip_is_a_span_with_an_error(settings, spans):

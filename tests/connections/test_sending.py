@@ -1,4 +1,4 @@
-"""Operations go over in one trip, and raw replies come back in RESP2's shapes."""
+"""Operations are sent in one round trip; raw replies have the shapes of RESP2."""
 
 import pytest
 import redis
@@ -29,16 +29,16 @@ def test_replies_come_in_order(server, ask, key):
     ]
 
 
-def test_several_operations_take_one_round_trip(server, ask, key, trips):
+def test_several_operations_take_one_round_trip(server, ask, key, round_trips):
     send = connections["default"].send
-    with trips() as counted:
+    with round_trips() as counted:
         ask(send, [op("SET", key, b"x" * 100_000), op("GET", key), op("PING")])
     assert counted.count == 1
     assert [words[0] for words in counted.commands] == [b"SET", b"GET", b"PING"]
 
 
-def test_an_empty_batch_takes_no_round_trip(server, ask, trips):
-    with trips() as counted:
+def test_an_empty_batch_takes_no_round_trip(server, ask, round_trips):
+    with round_trips() as counted:
         assert ask(connections["default"].send, []) == []
     assert counted.count == 0
 

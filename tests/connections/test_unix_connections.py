@@ -69,5 +69,5 @@ def test_an_async_connection_does_one_handshake(server, proxy, ask, configure):
     configure(LOCATION=proxy.url, OPTIONS={"client_name": "once"})
     with proxy.counting() as counted:
         ask(connections["default"].send, PING)
-    names = [words for trip in counted.all for words in trip if b"SETNAME" in words]
+    names = [words for each in counted.all for words in each if b"SETNAME" in words]
     assert len(names) == 1

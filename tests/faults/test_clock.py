@@ -41,10 +41,10 @@ def test_remaining_objects_are_kept(ask, server, removed):
     assert raw_faults(server.client, server.key_prefix) == []
 
 
-def test_a_few_missing_objects_take_no_extra_round_trip(ask, trips, server):
+def test_a_few_missing_objects_take_no_extra_round_trip(ask, round_trips, server):
     objs = ask(Todo.objects.bulk_create, [Todo("x", expire=60) for _ in range(20)])
     server.client.delete(objs[0]._key())
-    with trips() as seen:
+    with round_trips() as seen:
         assert ask(Todo.objects.find("x").list) == objs[1:]
     assert seen.count == 2
 

@@ -251,8 +251,8 @@ def test_a_wrong_password_is_reported_and_the_right_one_works(
 
 @ONE
 def test_a_write_is_applied_once_if_the_connection_breaks_before_the_reply(
-    ask, server, trips, proxy, faults
-):  # trips: every script is known, so the answer cut is not NOSCRIPT
+    ask, server, round_trips, proxy, faults
+):  # round_trips loads every script, so the lost reply is not NOSCRIPT
     page = ask(Page.objects.create, "a", id="one", views=1)
     proxy.cut_next_reply()
     with pytest.raises(redis.ConnectionError) as caught:
@@ -283,7 +283,7 @@ def test_a_write_is_applied_once_if_the_connection_breaks_before_the_reply(
 
 @ONE
 def test_a_write_is_not_applied_if_the_connection_breaks_before_it_arrives(
-    ask, server, trips, proxy, snapshot
+    ask, server, round_trips, proxy, snapshot
 ):
     page = ask(Page.objects.create, "a", id="one", views=1)
     before = snapshot()
@@ -304,7 +304,7 @@ def test_a_write_is_not_applied_if_the_connection_breaks_before_it_arrives(
 
 @ONE
 def test_batches_are_complete_if_the_connection_breaks_before_the_reply(
-    ask, server, trips, proxy, faults
+    ask, server, round_trips, proxy, faults
 ):
     ask(Todo.objects.create, "warm")
     proxy.cut_next_reply()

@@ -32,24 +32,24 @@ def test_requests_are_split_correctly_in_any_fragmentation():
 
 
 def test_a_handshake_is_not_a_round_trip(client, proxy):
-    with proxy.counting() as trips:
+    with proxy.counting() as seen:
         client.ping()
-    assert trips.commands == [(b"PING",)]
-    assert len(trips.all) > 1  # the handshake was seen
+    assert seen.commands == [(b"PING",)]
+    assert len(seen.all) > 1  # the handshake was seen
 
 
 def test_a_pipeline_of_any_length_is_one_round_trip(client, proxy, server):
     client.ping()
     key = f"{server.key_prefix}:k"
     client.set(key, b"x" * 2000)
-    with proxy.counting() as trips:
+    with proxy.counting() as seen:
         pipeline = client.pipeline(transaction=False)
         for _ in range(5000):  # 10 MB of replies while requests are still sent
             pipeline.get(key)
         assert len(pipeline.execute()) == 5000
         client.mget([key] * 3_000)
-    assert trips.count == 2
-    assert len(trips.commands) == 5001
+    assert seen.count == 2
+    assert len(seen.commands) == 5001
 
 
 def test_an_async_pipeline_is_one_round_trip(proxy, server):
@@ -58,24 +58,24 @@ def test_an_async_pipeline_is_one_round_trip(proxy, server):
         async with client:
             await client.ping()
             key = f"{server.key_prefix}:k"
-            with proxy.counting() as trips:
+            with proxy.counting() as seen:
                 pipeline = client.pipeline(transaction=False)
                 for number in range(2000):
                     pipeline.set(key, b"%d" % number * 500)
                     pipeline.get(key)
                 await pipeline.execute()
                 await client.get(key)
-            return trips.count
+            return seen.count
 
     assert asyncio.run(exchange()) == 2
 
 
 def test_two_commands_are_two_round_trips(client, proxy):
     client.ping()
-    with proxy.counting() as trips:
+    with proxy.counting() as seen:
         client.ping()
         client.echo("x")
-    assert trips.trips == [[(b"PING",)], [(b"ECHO", b"x")]]
+    assert seen.round_trips == [[(b"PING",)], [(b"ECHO", b"x")]]
 
 
 def test_cut_ends_connections_and_the_next_one_is_served(client, proxy):
@@ -125,7 +125,7 @@ def test_swallow_does_not_reply(proxy):
         assert client.ping()
 
 
-def test_the_fixture_trips_loads_every_script_beforehand(trips, server):
+def test_the_fixture_round_trips_loads_every_script_beforehand(round_trips, server):
     from django_ormist.operations.operation import Script
 
     assert server.client.script_exists(Script("save").sha) == [True]

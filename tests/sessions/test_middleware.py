@@ -50,7 +50,7 @@ def browser(request, site):
 
 
 def path(browser, name, query=""):
-    """The sync view through WSGI, its async twin through ASGI."""
+    """The sync view through WSGI, the async one through ASGI."""
     return f"/{'a' if browser.is_async else ''}{name}/{query}"
 
 

@@ -8,11 +8,11 @@ pytestmark = pytest.mark.servers("valkey91", "valkey91-resp3", "valkey91-django-
 
 
 @pytest.fixture
-def of(trips, ask):
+def of(round_trips, ask):
     """The round trips of a verb."""
 
     def counted(verb, *args, **kwargs):
-        with trips() as seen:
+        with round_trips() as seen:
             ask(verb, *args, **kwargs)
         return seen.count
 
@@ -40,11 +40,11 @@ def test_load_change_and_save_take_two_round_trips(of, ask, stored):
 
 
 def test_an_unchanged_session_takes_two_round_trips_without_its_payload(
-    of, ask, stored, trips
+    of, ask, stored, round_trips
 ):
     session = SessionStore(stored(big="x" * 200_000))
     assert of(session.get, "big") == 1
-    with trips() as seen:
+    with round_trips() as seen:
         ask(session.save)
     assert seen.count == 1
     assert sum(len(word) for words in seen.commands for word in words) < 1000

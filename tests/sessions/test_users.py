@@ -54,7 +54,7 @@ def sign_in(stored):
 
 @pytest.fixture
 def log_out(ask):
-    """log_out_everywhere() in one colour."""
+    """Call log_out_everywhere(), sync or async."""
 
     def called(user, **options):
         if ask.is_async:

@@ -1,4 +1,4 @@
-"""Helpers for users' tests: isolation, moved time, counted trips."""
+"""Helpers for users' tests: isolation, moved time, counted round trips."""
 
 import asyncio
 import datetime
@@ -135,10 +135,10 @@ def test_freezegun_moves_expiry():
 def test_round_trips_are_counted_and_named():
     with isolated():
         todo = Todo.objects.create("x")
-        with assert_round_trips(2) as trips:
+        with assert_round_trips(2) as seen:
             todo.save()
             assert Todo.objects.count() == 1
-        assert [trip.summary for trip in trips] == ["update", "count_terms"]
+        assert [each.summary for each in seen] == ["update", "count_terms"]
         with assert_round_trips(0, using="other"):
             todo.save()
         with (

@@ -141,7 +141,7 @@ def projections_are_asked_as_collections() -> None:
     City.objects.find(pk__in=City.objects.values("pk"))
 
 
-async def twins_have_the_same() -> None:
+async def async_variants_have_the_same() -> None:
     assert_type(await City.objects.aget("x"), City)
     assert_type(await City.objects.find("x").alist(), list[City])
     assert_type([city async for city in City.objects.all()], list[City])

@@ -114,7 +114,7 @@ def declare(name, module, **meta):
 def test_e003_two_models_with_the_same_keys(found):
     aliases = {
         "default": REDIS,
-        "twin": dict(REDIS),
+        "second": dict(REDIS),
         "apart": {"LOCATION": "redis://b"},
     }
     declare("Cart", "shop.models")
@@ -122,7 +122,7 @@ def test_e003_two_models_with_the_same_keys(found):
     declare("Cart", "shop.models")  # loaded again
     declare("Cart", "other.models", using="apart")
     assert found() == []
-    declare("Cart", "other.models", using="twin")
+    declare("Cart", "other.models", using="second")
     assert found() == ["E003"]
     assert "shop.models.Cart and other.models.Cart" in found.text
 

@@ -15,7 +15,7 @@ GONE = (Reply.REFUSED, None)
 
 
 def changed(flow, *replies):
-    """How many *flow* changes of one object: each reply is to one trip of scripts."""
+    """Return how many objects *flow* changes; each reply answers one round trip."""
     waiting = list(replies)
     step = flow.send(None)
     step = flow.send([[], [b"one"]])  # what is due, and the ids
