@@ -16,10 +16,10 @@ from ..exceptions import OrmistError
 from ..models import Model, registry
 
 EXIT_INTERRUPTED = 130
-"""The exit code of a program that Ctrl-C ended."""
+"""The exit code after Ctrl-C."""
 
 EXIT_CLOSED = 141
-"""The exit code of a program whose output was closed, as by ``| head``."""
+"""The exit code after the output was closed, as by ``| head``."""
 
 
 class CommandLine(BaseCommand):
@@ -37,7 +37,7 @@ class CommandLine(BaseCommand):
             super().run_from_argv(argv)
             sys.stdout.flush()
         except BrokenPipeError:
-            # Python flushes once more at its end, and would complain.
+            # Python flushes once more at exit, which would raise again.
             nowhere = os.open(os.devnull, os.O_WRONLY)
             for stream in (sys.stdout, sys.stderr):
                 os.dup2(nowhere, stream.fileno())
@@ -158,7 +158,7 @@ def align_columns(
 
 
 class Progress:
-    """A line on a terminal that shows progress. It prints nothing into a pipe.
+    """A line on a terminal that shows progress. It is not written to a pipe.
 
     It leaves an empty line for the next output. to_errors: write to standard error,
     for commands whose output is read by programs.
@@ -200,7 +200,7 @@ class Progress:
 
 
 class Rate:
-    """The progress of an operation: number done, rate, time left."""
+    """The progress of an operation: the number done, the rate, the time left."""
 
     def __init__(self, total: int) -> None:
         self.total = total

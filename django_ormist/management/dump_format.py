@@ -70,7 +70,7 @@ def read_lines(model: type[Model], using: str, after: float, number: int) -> Flo
     return lines, unreadable, page[-1][1]
 
 
-def position(line: str) -> tuple[str, int]:
+def read_position(line: str) -> tuple[str, int]:
     """Return the model and creation time of a line. Raises InvalidLine."""
     content = _read(line)
     return content["model"], content["created"]
@@ -96,15 +96,17 @@ def line_to_object(line: str) -> Model:
             if name not in model._meta.counters:
                 raise InvalidLine(
                     f"{model._meta.label} has no counter {name!r}: add it to "
-                    "Meta.counters, or take it out of the line."
+                    "Meta.counters, or remove it from the line."
                 )
             instance._set_counter(name, value)
     except UnicodeEncodeError as error:
-        raise InvalidLine("it holds what is no UTF-8, or a lone surrogate.") from error
+        raise InvalidLine(
+            "it has bytes that are not UTF-8, or a lone surrogate."
+        ) from error
     except CorruptDataError as error:
-        raise InvalidLine(f"it is no object ({error.__cause__}).") from error
+        raise InvalidLine(f"it is not an object ({error.__cause__}).") from error
     except RecursionError as error:
-        raise InvalidLine("it is nested too deep.") from error
+        raise InvalidLine("it is nested too deeply.") from error
     except (TypeError, ValueError, LookupError, OverflowError) as error:
         raise InvalidLine(str(error.args[0] if error.args else error)) from error
     return instance
@@ -114,9 +116,11 @@ def _read(line: str) -> dict[str, Any]:
     try:
         content = json.loads(line)
     except (ValueError, RecursionError) as error:
-        raise InvalidLine(f"it is no JSON that can be read ({error}).") from error
+        raise InvalidLine(f"it is not readable JSON ({error}).") from error
     if not isinstance(content, dict) or content.keys() != _KEYS:
-        raise InvalidLine(f"it is no object with the keys {', '.join(sorted(_KEYS))}.")
+        raise InvalidLine(
+            f"it is not an object with the keys {', '.join(sorted(_KEYS))}."
+        )
     kinds = {"model": str, "id": str, "created": int, "counters": dict}
     for name, kind in kinds.items():
         if type(content[name]) is not kind:
@@ -125,7 +129,7 @@ def _read(line: str) -> dict[str, Any]:
 
 
 def is_same(one: Model, other: Model) -> bool:
-    """Whether two objects have the same contents and types. Their order is ignored."""
+    """Return whether two objects are equal, types included, in any order."""
     mine, theirs = one._contents(), other._contents()
     return (
         set(mine.tags) == set(theirs.tags)
@@ -137,7 +141,7 @@ def is_same(one: Model, other: Model) -> bool:
 
 
 def _is_alike(one: Any, other: Any) -> bool:
-    """Whether two values and their types are equal. The order of dicts is ignored."""
+    """Return whether two values are equal, types included. Dicts are not ordered."""
     if type(one) is not type(other):
         return False
     if isinstance(one, dict):

@@ -39,10 +39,10 @@ MOST_SHOWN = 1000
 """Faults described in the report. All of them are counted."""
 
 
-def checked_model(
+def build_checked_model(
     model: type[Model], using: str, spares_unreadable: bool = False
 ) -> CheckedModel:
-    """Return a model on an alias as the verification reads it."""
+    """Return the facts of a model on an alias that the verification needs."""
     meta = model._meta
     refusal = meta.refusal
 
@@ -84,7 +84,7 @@ class Verdict:
     def left(self) -> int:
         return self.found.total() - self.repaired.total()
 
-    def as_json(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         return {
             "model": self.model,
             "using": self.using,
@@ -100,8 +100,9 @@ class Verdict:
 class Verification:
     """The verification of some models on one alias.
 
-    tell: called with a Verdict and each Fault when it is found. whole: check every key
-    under the prefix, also those without a model. orphans: repair these, too.
+    report: called with a Verdict and each Fault as it is found. includes_orphans:
+    check every key under the prefix, also keys without a model. repairs_orphans: move
+    those to the quarantine.
     """
 
     def __init__(
@@ -109,51 +110,51 @@ class Verification:
         models: Iterable[type[Model]],
         using: str,
         progress: Progress,
-        tell: Callable[[Verdict, Fault], None],
+        report: Callable[[Verdict, Fault], None],
         is_repairing: bool = False,
-        is_whole: bool = False,
-        takes_orphans: bool = False,
+        includes_orphans: bool = False,
+        repairs_orphans: bool = False,
         spares_unreadable: bool = False,
     ) -> None:
         self.using = using
         self.progress = progress
-        self.tell = tell
+        self.report = report
         self.is_repairing = is_repairing
-        self.is_whole = is_whole
-        self.takes_orphans = takes_orphans
+        self.includes_orphans = includes_orphans
+        self.repairs_orphans = repairs_orphans
         self.prefix = connections[using].key_prefix
         self.subjects = {
-            model._meta.label: checked_model(model, using, spares_unreadable)
+            model._meta.label: build_checked_model(model, using, spares_unreadable)
             for model in models
         }
         self.verdicts = {label: Verdict(label, using) for label in self.subjects}
         self.orphans: Counter[str] = Counter()
-        self.closed: set[str] = set()
+        self.skipped: set[str] = set()
 
-    def run_command(self) -> list[Verdict]:
+    def check_all(self) -> list[Verdict]:
         """Check all models and return their verdicts."""
         for subject in self.subjects.values():
-            self.note(subject, self.ask(verify.main_keys(subject, self.is_repairing)))
-        self.look_at_keys()
+            self.record(subject, self.run(verify.main_keys(subject, self.is_repairing)))
+        self.check_index()
         for subject in self.subjects.values():
-            if subject.label not in self.closed:
-                self.look_at_objects(subject)
-        return [*self.verdicts.values(), *self.unknown()]
+            if subject.label not in self.skipped:
+                self.check_objects(subject)
+        return [*self.verdicts.values(), *self.report_orphans()]
 
     # First round: from the index to the objects
 
-    def look_at_keys(self) -> None:
+    def check_index(self) -> None:
         starts = [subject.space.base for subject in self.subjects.values()]
-        if self.is_whole:
+        if self.includes_orphans:
             starts = [root(self.prefix)]
         for start in starts:
-            pace = Rate(self.ask(verify.database_size()))
+            rate = Rate(self.run(verify.database_size()))
             cursor = None
             while cursor != b"0":
-                cursor, keys = self.ask(verify.keys(start, cursor or b"0"))
-                self.check_keys(keys, pace)
+                cursor, keys = self.run(verify.keys(start, cursor or b"0"))
+                self.check_keys(keys, rate)
 
-    def check_keys(self, keys: Sequence[bytes], pace: Rate) -> None:
+    def check_keys(self, keys: Sequence[bytes], rate: Rate) -> None:
         head, by_label = len(root(self.prefix)), dict[str, list[bytes]]()
         for key in dict.fromkeys(keys):
             label = key[head:].partition(b"}:")[0].decode(errors="replace")
@@ -163,47 +164,49 @@ class Verification:
             if subject is None:
                 self.orphans[label] += len(some)
                 self.quarantine(some)
-            if subject is None or label in self.closed:
+            if subject is None or label in self.skipped:
                 continue
             flow = verify.check_keys(subject, some, self.is_repairing)
-            faults, indexes = self.ask(flow)
-            self.note(subject, faults)
-            self.walk(subject, [IndexCursor(key) for key in indexes], pace)
-        pace.count(len(keys))
-        self.progress.show(pace.text("keys"))
+            faults, indexes = self.run(flow)
+            self.record(subject, faults)
+            self.check_entries(subject, [IndexCursor(key) for key in indexes], rate)
+        rate.count(len(keys))
+        self.progress.show(rate.text("keys"))
 
     def quarantine(self, keys: Sequence[bytes]) -> None:
-        if self.is_repairing and self.takes_orphans:
+        if self.is_repairing and self.repairs_orphans:
             space = next(iter(self.subjects.values())).space
             # Each key has its own slot in a Cluster, and its quarantine the same.
             run([quarantine(space, key, b"") for key in keys], self.using)
 
-    def walk(self, subject: CheckedModel, walks: list[IndexCursor], pace: Rate) -> None:
-        while walks:
-            some, walks = walks[:KEYS_PER_ROUND_TRIP], walks[KEYS_PER_ROUND_TRIP:]
-            done = self.ask(verify.scan_entries(subject, some, self.is_repairing))
-            self.note(subject, done.faults)
+    def check_entries(
+        self, subject: CheckedModel, cursors: list[IndexCursor], rate: Rate
+    ) -> None:
+        while cursors:
+            some, cursors = cursors[:KEYS_PER_ROUND_TRIP], cursors[KEYS_PER_ROUND_TRIP:]
+            done = self.run(verify.scan_entries(subject, some, self.is_repairing))
+            self.record(subject, done.faults)
             self.verdicts[subject.label].entries += done.entries
-            self.progress.show(f"{pace.text('keys')}; {printable(subject.label)}")
-            walks = done.rest + walks
+            self.progress.show(f"{rate.text('keys')}; {printable(subject.label)}")
+            cursors = done.rest + cursors
 
     # Second round: from the objects to the index
 
-    def look_at_objects(self, subject: CheckedModel) -> None:
+    def check_objects(self, subject: CheckedModel) -> None:
         verdict = self.verdicts[subject.label]
-        pace = Rate(self.ask(scan.count_ids(subject.space)))
-        walks = [IndexCursor(all_key(subject.space))]
-        while walks:
-            done = self.ask(verify.scan_entries(subject, walks, self.is_repairing))
-            self.note(subject, done.faults)
+        rate = Rate(self.run(scan.count_ids(subject.space)))
+        cursors = [IndexCursor(all_key(subject.space))]
+        while cursors:
+            done = self.run(verify.scan_entries(subject, cursors, self.is_repairing))
+            self.record(subject, done.faults)
             verdict.objects += done.entries
-            pace.count(done.entries)
-            self.progress.show(f"{printable(subject.label)}: {pace.text('objects')}")
-            walks = done.rest
+            rate.count(done.entries)
+            self.progress.show(f"{printable(subject.label)}: {rate.text('objects')}")
+            cursors = done.rest
 
-    # What was found
+    # The faults
 
-    def note(self, subject: CheckedModel, faults: Iterable[Fault]) -> None:
+    def record(self, subject: CheckedModel, faults: Iterable[Fault]) -> None:
         verdict = self.verdicts[subject.label]
         for fault in faults:
             if fault.kind in NOTES:
@@ -213,57 +216,57 @@ class Verification:
             verdict.repaired[fault.kind] += fault.is_repaired
             if fault.key == all_key(subject.space) and (
                 (fault.kind, fault.is_repaired) == ("mistyped-key", False)
-            ):  # nothing can be said of what it should hold
-                self.closed.add(subject.label)
-            self.tell(verdict, fault)
+            ):  # its entries cannot be checked
+                self.skipped.add(subject.label)
+            self.report(verdict, fault)
 
-    def unknown(self) -> list[Verdict]:
+    def report_orphans(self) -> list[Verdict]:
         """Return a verdict for each label under the prefix that has no model."""
         verdicts = []
         for label, number in sorted(self.orphans.items()):
             verdict = Verdict(label, self.using)
-            is_repaired = self.is_repairing and self.takes_orphans
+            is_repaired = self.is_repairing and self.repairs_orphans
             verdict.found["unknown-model"] = number
             verdict.repaired["unknown-model"] = number * is_repaired
             key = root(self.prefix) + label.encode(errors="replace") + b"}:"
             detail = f"{number} keys".encode()
             fault = Fault("unknown-model", key, b"", detail, is_repaired)
-            self.tell(verdict, fault)
+            self.report(verdict, fault)
             verdicts.append(verdict)
         return verdicts
 
-    def ask(self, flow: Flow[Any] | Operation) -> Any:
+    def run(self, flow: Flow[Any] | Operation) -> Any:
         return run(flow, self.using)
 
 
-def fault_json(verdict: Verdict, fault: Fault) -> dict[str, Any]:
+def fault_to_dict(verdict: Verdict, fault: Fault) -> dict[str, Any]:
     """Return a fault as a dict for JSON, with bytes that are not text escaped."""
     return {
         "model": verdict.model,
         "using": verdict.using,
         "kind": fault.kind,
-        "key": _text(fault.key),
-        "id": _text(fault.pk) or None,
-        "detail": _text(fault.detail) or None,
+        "key": _decode(fault.key),
+        "id": _decode(fault.pk) or None,
+        "detail": _decode(fault.detail) or None,
         "repaired": fault.is_repaired,
     }
 
 
-def fault_line(verdict: Verdict, fault: Fault) -> str:
+def format_fault(verdict: Verdict, fault: Fault) -> str:
     """Return a fault as a line for people."""
     parts = [
-        f"{printable(verdict.model)}: {fault.kind} at {printable(_text(fault.key))}"
+        f"{printable(verdict.model)}: {fault.kind} at {printable(_decode(fault.key))}"
     ]
     if fault.pk:
-        parts.append(f"id {printable(_text(fault.pk))}")
+        parts.append(f"id {printable(_decode(fault.pk))}")
     if fault.detail:
-        parts.append(printable(_text(fault.detail)))
+        parts.append(printable(_decode(fault.detail)))
     if fault.is_repaired:
         parts.append("repaired")
     return ", ".join(parts)
 
 
-def _text(data: bytes) -> str:
+def _decode(data: bytes) -> str:
     return data.decode(errors="backslashreplace")
 
 
@@ -275,36 +278,36 @@ class Inspection:
         self.options = options
         self.is_repairing: bool = options["repair"]
         self.is_json = options["format"] == "json"
-        self.format_value: list[dict[str, Any]] = []
+        self.shown: list[dict[str, Any]] = []
         self.progress = Progress(command, options["verbosity"], to_errors=self.is_json)
 
-    def run_command(self) -> None:
-        """Run, and raise CommandError (exit code 1) if faults were found or remain."""
+    def run(self) -> None:
+        """Run it. Raises CommandError (exit code 1) if faults were found or remain."""
         verdicts: list[Verdict] = []
         with self.progress:
-            for using, models in self.by_alias().items():
+            for using, models in self.group_by_alias().items():
                 verification = Verification(
                     models,
                     using,
                     self.progress,
-                    self.tell,
+                    self.report,
                     self.is_repairing,
-                    is_whole=self.options["model"] is None,
-                    takes_orphans=self.options["orphans"],
+                    includes_orphans=self.options["model"] is None,
+                    repairs_orphans=self.options["orphans"],
                 )
-                verdicts += verification.run_command()
+                verdicts += verification.check_all()
         if self.is_json:
             found = {
                 "sound": not any(verdict.faults for verdict in verdicts),
-                "models": [verdict.as_json() for verdict in verdicts],
-                "faults": self.format_value,
+                "models": [verdict.to_dict() for verdict in verdicts],
+                "faults": self.shown,
             }
             self.command.stdout.write(json.dumps(found, indent=2))
         elif self.options["verbosity"] > 0:
-            self.command.stdout.write("\n".join(verdict_lines(verdicts)))
-        self.end(verdicts)
+            self.command.stdout.write("\n".join(format_verdicts(verdicts)))
+        self.raise_for(verdicts)
 
-    def by_alias(self) -> dict[str, list[type[Model]]]:
+    def group_by_alias(self) -> dict[str, list[type[Model]]]:
         """Return the requested models, by their alias."""
         chosen: dict[str, list[type[Model]]] = {}
         for model in find_models(self.options["model"]):
@@ -312,27 +315,27 @@ class Inspection:
             chosen.setdefault(using, []).append(model)
         return chosen
 
-    def tell(self, verdict: Verdict, fault: Fault) -> None:
-        if len(self.format_value) >= MOST_SHOWN:
+    def report(self, verdict: Verdict, fault: Fault) -> None:
+        if len(self.shown) >= MOST_SHOWN:
             return
-        self.format_value.append(fault_json(verdict, fault))
+        self.shown.append(fault_to_dict(verdict, fault))
         if not self.is_json and self.options["verbosity"] > 0:
             self.progress.clear()
-            self.command.stdout.write(fault_line(verdict, fault))
+            self.command.stdout.write(format_fault(verdict, fault))
 
-    def end(self, verdicts: Sequence[Verdict]) -> None:
+    def raise_for(self, verdicts: Sequence[Verdict]) -> None:
         faults = sum(verdict.faults for verdict in verdicts)
         left = sum(verdict.left for verdict in verdicts)
         if self.is_repairing and left:
             raise CommandError(
-                f"{left} of {faults} faults are left: docs/howto/repair.rst says what "
-                "to do about each kind."
+                f"{left} of {faults} faults are left. docs/howto/repair.rst says how "
+                "to repair each kind."
             )
         if faults and not self.is_repairing:
-            raise CommandError(f"Faults found: {faults}. --repair mends what it can.")
+            raise CommandError(f"Faults found: {faults}. Repair them with --repair.")
 
 
-def verdict_lines(verdicts: Sequence[Verdict]) -> list[str]:
+def format_verdicts(verdicts: Sequence[Verdict]) -> list[str]:
     """Return the verdicts as lines of a table."""
     names = ("model", "using", "objects", "entries", "faults", "repaired")
     rows: list[tuple[str, ...]] = [names]

@@ -89,7 +89,7 @@ def test_a_loaded_dump_is_equal_and_in_order(stored, other, command, server, tmp
     assert Plain.objects.using("other").first().attrs == EVERY_TYPE
     assert raw_faults(server.client, other) == []
     again = command("ormist_load", file, "--using", "other")
-    assert again == "Stored 0 objects; 705 were there.\n"
+    assert again == "Stored 0 objects; 705 were stored already.\n"
 
 
 def test_dump_writes_to_stdout_and_load_reads_stdin(stored, other, command):
@@ -150,7 +150,7 @@ def test_a_line_that_is_not_utf8_gives_a_clear_error(text, other, command, tmp_p
     file.write_bytes(line.replace(b'"one"', text))
     with pytest.raises(CommandError, match="line 1"):
         call_command("ormist_load", str(file), using="other", stderr=err)
-    said = "Line 1: it holds what is no UTF-8, or a lone surrogate.\n"
+    said = "Line 1: it has bytes that are not UTF-8, or a lone surrogate.\n"
     assert err.getvalue() == said
 
 
@@ -169,9 +169,9 @@ def test_an_id_that_holds_another_object_is_refused_skipped_or_replaced(
     with pytest.raises(CommandError, match="line 1"):
         load()
     assert Todo.objects.using("other").get("one").text == "newer"
-    assert load(existing="skip") == "Stored 0 objects; 2 were there.\n"
+    assert load(existing="skip") == "Stored 0 objects; 2 were stored already.\n"
     assert Todo.objects.using("other").get("one").text == "newer"
-    assert load(existing="replace") == "Stored 1 object; 1 were there.\n"
+    assert load(existing="replace") == "Stored 1 object; 1 were stored already.\n"
     assert Todo.objects.using("other").get("one").text == "dumped"
 
 
@@ -196,7 +196,7 @@ def test_an_object_is_equal_whatever_the_order_of_its_dicts(
     Plain.objects.using("other").create(id="one", **stored)
     if is_equal:
         said = command("ormist_load", "-", using="other", stdin=line)
-        assert said == "Stored 0 objects; 1 were there.\n"
+        assert said == "Stored 0 objects; 1 were stored already.\n"
     else:
         with pytest.raises(CommandError, match="line 1"):
             command("ormist_load", "-", using="other", stdin=line)

@@ -76,7 +76,7 @@ def test_flush_describes_the_deletion_and_needs_a_literal_yes(command, stored, s
 @pytest.mark.parametrize("answer", ["", "y\n", "YES\n", "no\n", "\n"])
 def test_any_other_answer_cancels_the_flush(command, stored, server, answer):
     before = server.keys()
-    with pytest.raises(CommandError, match="Nothing was deleted"):
+    with pytest.raises(CommandError, match="Not deleted"):
         command("ormist_flush", stdin=answer)
     assert server.keys() == before
 
@@ -96,12 +96,12 @@ def test_a_dry_run_describes_the_deletion_and_deletes_nothing(command, stored, s
     before = server.keys()
     printed = command("ormist_flush", "tests.Todo", "--dry-run")
     assert "12 objects, 17 keys" in printed
-    assert "Dry run: nothing was deleted." in printed
+    assert "Dry run: the data was not deleted." in printed
     assert server.keys() == before
 
 
 def test_flush_of_an_empty_store_needs_no_confirmation(command, server):
-    assert command("ormist_flush") == "There is nothing to delete.\n"
+    assert command("ormist_flush") == "There is no data to delete.\n"
     assert command("ormist_flush", "tests.Todo", "--tag", "x").startswith("There is no")
 
 

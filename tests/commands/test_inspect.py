@@ -67,7 +67,7 @@ def test_inspect_names_facts_that_the_server_does_not_give(command):
     found = json.loads(printed)
     assert found["models"][0]["bytes"] is None
     assert found["server"]["version"] is None
-    assert "does not tell all" in printed.errors
+    assert "does not show everything" in printed.errors
     table = command("ormist_inspect", "tests.Todo")
     assert "  -  " in table
 

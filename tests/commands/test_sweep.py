@@ -106,7 +106,7 @@ def test_a_loop_survives_a_server_outage(command, server, start_server):
     said = command("ormist_sweep", "tests.Todo", loop=True, interval=0.1)
     again.join()
     assert said == "Ended.\n"
-    assert "Asked again later." in said.errors
+    assert "It is tried again later." in said.errors
     server.connect()
 
 

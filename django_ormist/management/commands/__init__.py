@@ -1,1 +1,1 @@
-"""The commands: their help says what they do."""
+"""The commands. The help of each describes it."""

@@ -18,29 +18,30 @@ from ..command import (
     pluralize,
     printable,
 )
-from ..dump_format import InvalidLine, position, read_lines
+from ..dump_format import InvalidLine, read_lines, read_position
 
 OBJECTS_A_STEP = 500
 BEGIN = b'{"model": "'
-"""What every line begins with."""
+"""The beginning of every line."""
 
 
 class Command(OrmistCommand):
     help = (
-        "Writes every object of a model, or of all, as lines of JSON: types, tags, "
-        "expiry and counters, in the order of creation. ormist_load reads them. Runs "
-        "while others write: each object is written as it is when it is read."
+        "Writes every object of a model, or of all models, as lines of JSON: types, "
+        "tags, expiration times and counters, in the order of creation. ormist_load "
+        "reads them. Others may write meanwhile: each object is written as it is when "
+        "it is read."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
         parser.add_argument(
-            "--output", metavar="FILE", help="Write to this file, which must be new."
+            "--output", metavar="FILE", help="Write to this file. It must be new."
         )
         parser.add_argument(
             "--resume",
             action="store_true",
-            help="Go on with the file of an interrupted dump after its last line.",
+            help="Go on after the last line in the file of an interrupted dump.",
         )
 
     def run_command(self, **options: Any) -> None:
@@ -49,7 +50,7 @@ class Command(OrmistCommand):
         if options["resume"]:
             if output is None:
                 raise CommandError("--resume needs --output, the file to go on with.")
-            label, after = last_position(Path(output))
+            label, after = find_last_position(Path(output))
             models = [model for model in models if model._meta.label >= label]
         self.unreadable = number = 0
         self.resume = "Run the same command again."
@@ -66,7 +67,7 @@ class Command(OrmistCommand):
             self.stdout.write(self.style.SUCCESS(text))
         if self.unreadable:
             raise CommandError(
-                f"Not written, because nobody can read them: "
+                f"Not written because their bytes are damaged: "
                 f"{pluralize(self.unreadable, 'object')}."
             )
 
@@ -79,7 +80,7 @@ class Command(OrmistCommand):
     ) -> int:
         """Write the objects of these models, and return their number.
 
-        The first model starts after the creation time of *start*.
+        The first model starts after the creation time *after*.
         """
         number = 0
         for model in models:
@@ -91,7 +92,7 @@ class Command(OrmistCommand):
         self, model: type[Model], using: str, after: float | None, file: IO[str] | None
     ) -> int:
         label, number = printable(model._meta.label), 0
-        pace = Rate(run(scan.count_ids(model._meta.space(using)), using))
+        rate = Rate(run(scan.count_ids(model._meta.space(using)), using))
         while True:
             flow = read_lines(model, using, after or 0, OBJECTS_A_STEP)
             lines, unreadable, after = run(flow, using)
@@ -105,8 +106,8 @@ class Command(OrmistCommand):
             elif lines:
                 self.stdout.write("\n".join(lines))
             number += len(lines)
-            pace.count(len(lines))
-            self.progress.show(f"{label}: {pace.text('objects')}")
+            rate.count(len(lines))
+            self.progress.show(f"{label}: {rate.text('objects')}")
 
 
 def open_file(path: Path, is_there: bool) -> IO[str]:
@@ -119,20 +120,20 @@ def open_file(path: Path, is_there: bool) -> IO[str]:
         raise CommandError(f"Cannot write {path}: {error}") from error
 
 
-def last_position(path: Path) -> tuple[str, float]:
+def find_last_position(path: Path) -> tuple[str, float]:
     """Return the last position in a dump file, after removing an incomplete line."""
     try:
         with path.open("rb+") as file:
-            # A file that is no dump stays as it is.
+            # A file that is not a dump stays as it is.
             begin = file.read(len(BEGIN))
             if begin != BEGIN[: len(begin)]:
-                raise InvalidLine("it is no dump.")
+                raise InvalidLine("it is not a dump.")
             end = _end_of_last_line(file)
             last: tuple[str, float] = ("", -1)
             if end > 0:
                 start = _end_of_last_line(file, end - 1)
                 file.seek(start)
-                last = position(file.read(end - start).decode())
+                last = read_position(file.read(end - start).decode())
             file.truncate(end)
             return last
     except (OSError, InvalidLine, ValueError) as error:
@@ -140,7 +141,7 @@ def last_position(path: Path) -> tuple[str, float]:
 
 
 def _end_of_last_line(file: IO[bytes], before: int | None = None) -> int:
-    """Return the offset after the last line break of a file before *end*."""
+    """Return the offset after the last line break of a file before *before*."""
     at = file.seek(0, os.SEEK_END) if before is None else before
     while at > 0:
         start = max(at - 65536, 0)

@@ -34,16 +34,16 @@ IDS_A_STEP = 500
 
 class Command(OrmistCommand):
     help = (
-        "Deletes every object of a model, those that carry the given tags, or, "
-        "without a model, every key under the alias's KEY_PREFIX, registered model or "
-        "not. Keys outside the prefix are never touched. Says what it will delete and "
-        "asks before. Stop those who write first: an object that is written meanwhile "
-        "may lose its index entries."
+        "Deletes the objects of a model, or those with the given tags. Without a "
+        "model, deletes every key under the alias's KEY_PREFIX, also those of "
+        "unregistered models. Keys outside the prefix are never deleted. Lists the "
+        "data and requires a confirmation. Stop all writers first: an object that is "
+        "written at the same time may lose its index entries."
     )
     stealth_options = ("stdin",)
     resume = (
         "Objects deleted so far are gone with their index entries, the others are "
-        "whole. Run the same command again to go on."
+        "complete. Run the same command again to go on."
     )
     using_help = (
         "The alias of settings.ORMIST. Without it: the model's own, or default when no "
@@ -65,24 +65,24 @@ class Command(OrmistCommand):
             "--no-input",
             action="store_false",
             dest="interactive",
-            help="Do not ask.",
+            help="Delete without a confirmation.",
         )
         parser.add_argument(
             "--dry-run",
             action="store_true",
-            help="Say what would be deleted, and end.",
+            help="Only list the data that would be deleted.",
         )
 
     def run_command(self, **options: Any) -> None:
         label, tags = options["model"], options["tags"]
         if tags is not None and label is None:
             raise CommandError("--tag needs a model: ormist_flush app.Model --tag ...")
-        if tags is not None and not tags:  # a list that a program computed, and erred
+        if tags is not None and not tags:  # a list that a program computed wrongly
             raise CommandError("tags is empty. Leave it out to delete the whole model.")
         model = None if label is None else find_model(label)
         using = options["using"] or (model._meta.using if model else "default")
         if model is not None and tags:
-            self.flush_tagged(matching(model, using, tags), tags, options)
+            self.flush_tagged(find_tagged(model, using, tags), tags, options)
         else:
             self.flush_keys(model, using, options)
 
@@ -99,7 +99,7 @@ class Command(OrmistCommand):
         ]
         if self.should_proceed(chosen.db, lines, len(ids), options):
             with Progress(self, options["verbosity"]) as progress:
-                number = sum(deletions(chosen, ids, progress))
+                number = sum(delete_in_batches(chosen, ids, progress))
             self.report(f"Deleted {pluralize(number, 'object')}.", options)
 
     # Everything under a prefix
@@ -149,7 +149,7 @@ class Command(OrmistCommand):
             while run(sweep(space, 500), using):
                 pass
             everything: Collection[Any] = Collection(model, using=using)
-            for each in deletions(everything, everything.ids(), progress):
+            for each in delete_in_batches(everything, everything.ids(), progress):
                 number += each
         except (OrmistError, ResponseError, ValueError) as error:
             progress.clear()
@@ -158,7 +158,7 @@ class Command(OrmistCommand):
             )
         return number
 
-    # Asking and telling
+    # Confirmation and report
 
     def should_proceed(
         self,
@@ -167,13 +167,13 @@ class Command(OrmistCommand):
         number: int,
         options: dict[str, Any],
     ) -> bool:
-        """Whether there is something to delete, it is no dry run, and it is confirmed.
+        """Return whether to delete: there is data, no dry run, and a confirmation.
 
         Raises CommandError if the answer is not "yes", or without a terminal.
         """
         is_dry = options["dry_run"]
         if number == 0:
-            self.report("There is nothing to delete.", options)
+            self.report("There is no data to delete.", options)
             return False
         if is_dry or options["interactive"] or options["verbosity"] > 1:
             verb = "would be" if is_dry else "will be"
@@ -186,7 +186,7 @@ class Command(OrmistCommand):
             for line in align_columns([*where, *lines]):
                 self.stdout.write(f"  {line}")
         if is_dry:
-            self.report("Dry run: nothing was deleted.", options)
+            self.report("Dry run: the data was not deleted.", options)
             return False
         return not options["interactive"] or self.is_confirmed(options)
 
@@ -194,14 +194,14 @@ class Command(OrmistCommand):
         source = options.get("stdin") or sys.stdin
         if not source.isatty():
             raise CommandError(
-                "Nothing was deleted: there is no terminal to ask on. "
-                "Say --noinput to delete it without a question."
+                "Not deleted: a confirmation needs a terminal. "
+                "Use --noinput to delete without a confirmation."
             )
         self.stdout.write("Type 'yes' to go on: ", ending="")
         self.stdout.flush()
         answer = source.readline()
         if answer.strip() != "yes":
-            raise CommandError("Nothing was deleted: the answer was not 'yes'.")
+            raise CommandError("Not deleted: the answer was not 'yes'.")
         return True
 
     def report(self, text: str, options: dict[str, Any]) -> None:
@@ -209,8 +209,8 @@ class Command(OrmistCommand):
             self.stdout.write(self.style.SUCCESS(text))
 
 
-def matching(model: type[Model], using: str, tags: list[str]) -> "Collection[Any]":
-    """Return the objects with all these tags. Raises CommandError, FieldError.
+def find_tagged(model: type[Model], using: str, tags: list[str]) -> "Collection[Any]":
+    """Return the objects with all these tags. Raises CommandError or FieldError.
 
     For a model without tags: those with these indexed attributes, ``name:text``.
     """
@@ -225,7 +225,7 @@ def matching(model: type[Model], using: str, tags: list[str]) -> "Collection[Any
     return chosen
 
 
-def deletions(
+def delete_in_batches(
     chosen: "Collection[Any]", ids: list[str], progress: Progress
 ) -> Iterator[int]:
     """Delete the objects of *ids* that still match, and yield the number by 500.
@@ -241,11 +241,11 @@ def deletions(
 
 
 def unlink_keys(start: bytes, using: str, progress: Progress) -> int:
-    """Remove every key that begins with *start*, objects first, and yield the number.
+    """Remove every key that begins with *start*, objects first. Return the number.
 
     An interruption then leaves index entries without objects, which reads skip, and
     never objects without index entries. One scan for each is enough: SCAN returns all
-    keys that exist from its start to its end, whatever is removed meanwhile.
+    keys that exist from its start to its end, even if others are removed meanwhile.
     """
     removed = 0
     for only_objects in (True, False):

@@ -12,11 +12,11 @@ SHOWN = 10
 
 class Command(OrmistCommand):
     help = (
-        "Stores the live sessions of another engine as those of django_ormist: users "
-        "stay signed in, keys and deadlines are kept, and nothing is taken from the "
-        "other engine. What is stored already is left as it is. Run it while nobody is "
-        "served, between the old SESSION_ENGINE and the new: what somebody does in the "
-        "old one afterwards is not carried over."
+        "Copies the live sessions of another engine to django_ormist. Users stay "
+        "signed in, and sessions keep their keys and deadlines. The other engine is "
+        "not changed, and sessions that are stored already are skipped. Run it while "
+        "the site is down, between the old SESSION_ENGINE and the new one: later "
+        "changes in the old engine are not copied."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -25,13 +25,13 @@ class Command(OrmistCommand):
             dest="engine",
             required=True,
             metavar="ENGINE",
-            help="The engine's module, as SESSION_ENGINE named it: "
+            help="The engine's module, as in SESSION_ENGINE: "
             "django.contrib.sessions.backends.db, cached_db or cache (over a Redis "
             "cache), or redis_sessions.session.",
         )
 
     def run_command(self, **options: Any) -> None:
-        engine, verbosity, tally = (
+        engine, verbosity, result = (
             options["engine"],
             options["verbosity"],
             ImportProgress(),
@@ -41,26 +41,26 @@ class Command(OrmistCommand):
         except (ImportError, AttributeError) as error:
             raise CommandError(
                 f"There is no session engine {engine!r}: {error}. "
-                "Name it as SESSION_ENGINE did."
+                "Name it as in SESSION_ENGINE."
             ) from error
         total = found.count()
         with Progress(self, verbosity) as progress:
-            for tally in import_sessions(found):
+            for result in import_sessions(found):
                 of = "" if total is None else f" of {total}"
-                progress.show(f"{tally.seen}{of} sessions")
+                progress.show(f"{result.seen}{of} sessions")
         if verbosity > 0:
-            text = f"Carried over {pluralize(tally.carried, 'session')}."
-            if tally.present:
-                text += f" {pluralize(tally.present, 'session')} were there already."
+            text = f"Carried over {pluralize(result.carried, 'session')}."
+            if result.present:
+                text += f" {pluralize(result.present, 'session')} were stored already."
             self.stdout.write(self.style.SUCCESS(text))
-        if tally.refused:
-            self.tell_refused(tally)
+        if result.refused:
+            self.report_refused(result)
 
-    def tell_refused(self, tally: ImportProgress) -> None:
-        for pk, reason in tally.refused[:SHOWN]:
+    def report_refused(self, result: ImportProgress) -> None:
+        for pk, reason in result.refused[:SHOWN]:
             self.stderr.write(f"{pk}: {printable(reason)}")
         raise CommandError(
-            f"{pluralize(len(tally.refused), 'session')} could not be carried over: "
-            "SESSION_SERIALIZER refuses what they hold. Let its owners sign in again, "
-            "or choose a serializer that takes it, and run this again."
+            f"{pluralize(len(result.refused), 'session')} could not be carried over: "
+            "SESSION_SERIALIZER refuses their values. Let the users sign in again, or "
+            "choose a serializer that accepts them, and run this again."
         )

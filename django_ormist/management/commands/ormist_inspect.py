@@ -28,7 +28,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
-class StoredObject:
+class InspectedObject:
     """One object with its facts in the store. size_bytes: None if unknown."""
 
     instance: Model
@@ -39,13 +39,13 @@ class StoredObject:
 
 class Command(OrmistCommand):
     help = (
-        "Shows what each model has stored (objects, how many expire, how many are due "
-        "and not swept yet, bytes, the largest tags) and how its server does; with an "
-        "id, one object whole. With --verify it compares every object with every index "
-        "entry, while others read and write, and ends with 1 if anything is wrong; "
-        "with --repair it mends that, and ends with 1 if anything is left."
+        "Shows the stored data of each model (objects, objects that expire, expired "
+        "objects that are not swept yet, bytes, the largest tags) and its server. With "
+        "an id, shows one object. --verify compares every object with every index "
+        "entry, and ends with 1 if it finds a fault. --repair repairs the faults, and "
+        "ends with 1 if any is left. Both may run while others read and write."
     )
-    resume = "What was mended stays mended; run the same command again to go on."
+    resume = "Repaired faults stay repaired; run the same command again to go on."
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
@@ -54,13 +54,13 @@ class Command(OrmistCommand):
             "--format",
             choices=("table", "json"),
             default="table",
-            help="For people, or for programs. Default: table.",
+            help="A table for people, or JSON for programs. Default: table.",
         )
         action = parser.add_mutually_exclusive_group()
         action.add_argument(
             "--verify",
             action="store_true",
-            help="Find damage. Reads only, and may run while others write.",
+            help="Find damage. It only reads, and may run while others write.",
         )
         action.add_argument(
             "--repair",
@@ -76,7 +76,7 @@ class Command(OrmistCommand):
         )
 
     def run_command(self, **options: Any) -> None:
-        self.is_quiet, self.silent = options["verbosity"] == 0, set[str]()
+        self.is_quiet, self.warned = options["verbosity"] == 0, set[str]()
         label, pk, using = options["model"], options["id"], options["using"]
         if pk is not None and label is None:
             raise CommandError("An id needs a model: ormist_inspect app.Model ID")
@@ -84,35 +84,41 @@ class Command(OrmistCommand):
         if options["verify"] or options["repair"]:
             if pk is not None:
                 raise CommandError("An id cannot be verified alone: leave it out.")
-            Inspection(self, options).run_command()
+            Inspection(self, options).run()
             return
         if options["orphans"]:
             raise CommandError("--orphans needs --repair.")
         if pk is None:
-            found = self.everything(label, using)
-            lines = as_json(found) if is_json else report_lines(found)
+            found = self.collect(label, using)
+            lines = to_json_lines(found) if is_json else format_report(found)
         else:
             model = find_model(label)
-            whole = self.one_object(model, pk, using or model._meta.using)
-            lines = as_json(object_json(whole)) if is_json else object_lines(whole)
+            shown = self.inspect_object(model, pk, using or model._meta.using)
+            lines = (
+                to_json_lines(object_to_dict(shown))
+                if is_json
+                else format_object(shown)
+            )
         self.stdout.write("\n".join(lines))
 
     # Models and servers
 
-    def everything(self, label: str | None, using: str | None) -> dict[str, Any]:
+    def collect(self, label: str | None, using: str | None) -> dict[str, Any]:
         """Return the facts of the models and of each of their servers."""
         models = [
-            self.one_model(model, using or model._meta.using)
+            self.inspect_model(model, using or model._meta.using)
             for model in find_models(label)
         ]
         aliases = list(dict.fromkeys(each["using"] for each in models))
-        servers = [self.one_server(alias) for alias in aliases or [using or "default"]]
+        servers = [
+            self.inspect_server(alias) for alias in aliases or [using or "default"]
+        ]
         main = next((s for s in servers if s["alias"] == "default"), servers[0])
         return {"models": models, "server": main, "servers": servers}
 
-    def one_model(self, model: type[Model], using: str) -> dict[str, Any]:
+    def inspect_model(self, model: type[Model], using: str) -> dict[str, Any]:
         meta, space = model._meta, model._meta.space(using)
-        tally = run(stats.model_counts(space), using)
+        counts = run(stats.model_counts(space), using)
         seen = run(stats.sample(space, meta.indexes), using)
         for key in seen.unreadable:
             self.stderr.write(
@@ -123,38 +129,42 @@ class Command(OrmistCommand):
         return {
             "model": meta.label,
             "using": using,
-            "count": tally.count,
-            "expiring": tally.expiring,
-            "expired": tally.expired,
-            "bytes": self.told(size, using),
+            "count": counts.count,
+            "expiring": counts.expiring,
+            "expired": counts.expired,
+            "bytes": self.run_or_warn(size, using),
             "sampled": len(seen.rows),
             "unreadable": len(seen.unreadable),
             "tags": [{"tag": tag, "count": number} for tag, number in tags],
         }
 
-    def one_server(self, alias: str) -> dict[str, Any]:
-        facts = stats.server_facts(self.told(stats.server(), alias) or {})
+    def inspect_server(self, alias: str) -> dict[str, Any]:
+        facts = stats.server_facts(self.run_or_warn(stats.server(), alias) or {})
         persistence = facts["persistence"]
         saved = persistence["last_snapshot"]
-        persistence["last_snapshot"] = moment(saved and saved * 1_000_000)
+        persistence["last_snapshot"] = format_moment(saved and saved * 1_000_000)
         return {"alias": alias, "location": safe_url(alias), **facts}
 
-    def told(self, flow: Flow[Any] | Operation, using: str) -> Any:
-        """Return the answer of *flow*, or None with a line that says why.
+    def run_or_warn(self, flow: Flow[Any] | Operation, using: str) -> Any:
+        """Return the result of *flow*. Print a refusal of the server and return None.
 
-        fakeredis has neither INFO nor MEMORY; an ACL or a host may forbid them.
+        fakeredis has neither INFO nor MEMORY. An ACL or a host may forbid them.
         """
         try:
             return run(flow, using)
         except ResponseError as error:
-            if not self.is_quiet and using not in self.silent:
-                self.stderr.write(f"The server of {using!r} does not tell all: {error}")
-            self.silent.add(using)
+            if not self.is_quiet and using not in self.warned:
+                self.stderr.write(
+                    f"The server of {using!r} does not show everything: {error}"
+                )
+            self.warned.add(using)
             return None
 
     # One object
 
-    def one_object(self, model: type[Model], pk: str, using: str) -> StoredObject:
+    def inspect_object(
+        self, model: type[Model], pk: str, using: str
+    ) -> InspectedObject:
         """Return the facts of one object. Raises CommandError if it does not exist."""
         space = model._meta.space(using)
         try:
@@ -162,29 +172,31 @@ class Command(OrmistCommand):
         except ValueError as error:
             raise CommandError(str(error)) from error
         if stored.packed is None:
-            raise CommandError(absence(model._meta.label, pk, using, stored))
+            raise CommandError(explain_absence(model._meta.label, pk, using, stored))
         row = (pk.encode(), stored.packed, stored.counters)
         instance = model._from_row(row, space, using)
-        size = self.told(stats.object_size_bytes(space, pk), using)
-        return StoredObject(instance, stored, size, using)
+        size = self.run_or_warn(stats.object_size_bytes(space, pk), using)
+        return InspectedObject(instance, stored, size, using)
 
 
-def absence(label: str, pk: str, using: str, stored: stats.Stored) -> str:
+def explain_absence(label: str, pk: str, using: str, stored: stats.Stored) -> str:
     """Return the reason why an object is absent, as far as the index shows it."""
     text = f"There is no {label} with the id {pk!r} on {using!r}."
     if stored.expire_at_ms is not None:
-        deadline = moment(stored.expire_at_ms * 1000)
-        return f"{text} It expired at {deadline}; ormist_sweep removes what is left."
+        deadline = format_moment(stored.expire_at_ms * 1000)
+        return (
+            f"{text} It expired at {deadline}; ormist_sweep removes its index entries."
+        )
     if stored.created_us is not None:
         return (
             f"{text} The index still has it: its bytes were evicted, or removed by "
-            "somebody else. ormist_inspect --repair mends the index."
+            "another client. ormist_inspect --repair removes its entries."
         )
     return f"{text} Ids are case-sensitive; --using chooses another alias."
 
 
-def moment(since_epoch_us: int | None) -> str | None:
-    """Return microseconds since 1970 as ISO 8601 in UTC. None stays None."""
+def format_moment(since_epoch_us: int | None) -> str | None:
+    """Return microseconds since 1970, if given, as ISO 8601 in UTC."""
     if since_epoch_us is None:
         return None
     try:
@@ -193,40 +205,40 @@ def moment(since_epoch_us: int | None) -> str | None:
         return f"{since_epoch_us} microseconds after 1970"
 
 
-def as_json(found: dict[str, Any]) -> list[str]:
-    """Return JSON for programs, in ASCII, which every terminal and pipe takes."""
+def to_json_lines(found: dict[str, Any]) -> list[str]:
+    """Return JSON as lines of ASCII, which every terminal and pipe can show."""
     return [json.dumps(found, indent=2)]
 
 
-def object_json(whole: StoredObject) -> dict[str, Any]:
-    """Return an object as a dict for JSON. attrs are written as by the "json" codec."""
-    instance, stored = whole.instance, whole.stored
+def object_to_dict(shown: InspectedObject) -> dict[str, Any]:
+    """Return an object as a dict for JSON. The "json" codec converts attrs."""
+    instance, stored = shown.instance, shown.stored
     return {
         "model": instance._meta.label,
-        "using": whole.using,
+        "using": shown.using,
         "id": instance.id,
         "attrs": as_plain(instance.attrs)["attrs"],
         "tags": instance._tags,
         "expire": instance.expire and instance.expire.isoformat(),
         "ttl": instance.ttl(),
         "counters": stored.counters,
-        "created": moment(stored.created_us),
-        "bytes": whole.size_bytes,
+        "created": format_moment(stored.created_us),
+        "bytes": shown.size_bytes,
     }
 
 
-def object_lines(whole: StoredObject) -> list[str]:
+def format_object(shown: InspectedObject) -> list[str]:
     """Return an object as lines for people. Values are shown as Python writes them."""
-    instance, stored = whole.instance, whole.stored
+    instance, stored = shown.instance, shown.stored
     expire = "never"
     if instance.expire is not None:
         expire = f"{instance.expire.isoformat()}, in {instance.ttl():.0f} seconds"
     pairs = [
-        ("model", f"{printable(instance._meta.label)} ({whole.using})"),
+        ("model", f"{printable(instance._meta.label)} ({shown.using})"),
         ("id", printable(instance.id)),
-        ("created", moment(stored.created_us) or "not in the index"),
+        ("created", format_moment(stored.created_us) or "not in the index"),
         ("expires", expire),
-        ("bytes", size_text(whole.size_bytes)),
+        ("bytes", format_size(shown.size_bytes)),
         ("tags", ", ".join(map(printable, instance._tags)) or "none"),
         *(
             (f"counter {printable(name)}", str(n))
@@ -248,18 +260,18 @@ def format_value(value: Any) -> str:
         return json.dumps(as_plain({"": value})["attrs"][""])
 
 
-def report_lines(found: dict[str, Any]) -> list[str]:
+def format_report(found: dict[str, Any]) -> list[str]:
     """Return the models as a table, then a line for each server."""
     names = ("model", "using", "count", "expiring", "expired", "bytes", "largest tags")
     rows = [names]
     for each in found["models"]:
         estimated = each["sampled"] < each["count"] and each["bytes"] is not None
-        size = ("about " if estimated else "") + size_text(each["bytes"])
+        size = ("about " if estimated else "") + format_size(each["bytes"])
         tags = ", ".join(f"{shorten(t['tag'])} ({t['count']})" for t in each["tags"])
         numbers = (str(each[name]) for name in ("count", "expiring", "expired"))
         rows.append((printable(each["model"]), each["using"], *numbers, size, tags))
     lines = align_columns(rows, numeric=(2, 3, 4, 5))
-    return [*lines, "", *(server_line(facts) for facts in found["servers"])]
+    return [*lines, "", *(format_server(facts) for facts in found["servers"])]
 
 
 def shorten(tag: str) -> str:
@@ -267,7 +279,7 @@ def shorten(tag: str) -> str:
     return printable(tag if len(tag) <= 40 else f"{tag[:37]}...")
 
 
-def server_line(facts: dict[str, Any]) -> str:
+def format_server(facts: dict[str, Any]) -> str:
     """Return the facts of a server as one line."""
     memory, persistence = facts["memory"], facts["persistence"]
     parts = [f"{facts['alias']}: {facts['location']}"]
@@ -276,8 +288,8 @@ def server_line(facts: dict[str, Any]) -> str:
         parts.append(f"{facts['role']}, {facts['replicas']} replicas")
         limit = memory["limit_bytes"]
         parts.append(
-            f"memory {size_text(memory['used_bytes'])} of "
-            f"{size_text(limit) if limit else 'no limit'}, "
+            f"memory {format_size(memory['used_bytes'])} of "
+            f"{format_size(limit) if limit else 'no limit'}, "
             f"{memory['eviction_policy']}"
         )
         parts.append(
@@ -287,7 +299,7 @@ def server_line(facts: dict[str, Any]) -> str:
     return "; ".join(parts)
 
 
-def size_text(size_bytes: int | None) -> str:
+def format_size(size_bytes: int | None) -> str:
     """Return a number of bytes for people, or a dash if unknown."""
     return (
         "-" if size_bytes is None else filesizeformat(size_bytes).replace("\xa0", " ")

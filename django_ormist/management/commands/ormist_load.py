@@ -33,85 +33,87 @@ Numbered = tuple[int, str, Model]
 class Command(OrmistCommand):
     help = (
         "Stores the objects of a file that ormist_dump wrote, in its order. A line "
-        "that cannot be stored is named by its number and left out; all others are "
-        "stored. An equal object that is there already is passed over, so the same "
-        "file may be loaded again."
+        "that cannot be stored is reported by its number, and the others are stored. "
+        "An equal object that is stored already is skipped, so the same file may be "
+        "loaded again."
     )
     stealth_options = ("stdin",)
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("file", metavar="FILE", help="The file; - is the input.")
+        parser.add_argument(
+            "file", metavar="FILE", help="The file, or - for the standard input."
+        )
         parser.add_argument("--using", metavar="ALIAS", help=self.using_help)
         parser.add_argument(
             "--existing",
             choices=("refuse", "skip", "replace"),
             default="refuse",
-            help="What to do with a line whose id holds another object by now. "
-            "Default: refuse, that is name the line.",
+            help="How to treat a line if its id has a different object now. Default: "
+            "refuse, that is report the line.",
         )
         parser.add_argument(
             "--from-line",
             type=int,
             default=1,
             metavar="N",
-            help="Begin at this line, as an interrupted run said.",
+            help="Begin at this line, which an interrupted run prints.",
         )
         parser.add_argument(
             "--rejects",
             metavar="FILE",
-            help="Write the lines that cannot be stored to this file, as they are. It "
-            "must be new.",
+            help="Write lines that cannot be stored to this file, unchanged. It must "
+            "be new.",
         )
         parser.add_argument(
             "--model",
             action="append",
             metavar="app_label.Model",
-            help="Store lines of this model alone; may be given several times. Lines "
-            "of others are named and left out.",
+            help="Store only lines of this model; may be given several times. Lines of "
+            "others are reported and left out.",
         )
         parser.add_argument(
             "--sessions",
             action="store_true",
-            help="Store sessions, too. Whoever wrote such a line can be logged in by "
-            "it as anybody.",
+            help="Store sessions, too. The author of such a line can use it to log in "
+            "as any user.",
         )
 
     def run_command(self, **options: Any) -> None:
         self.options = options
-        self.stored = self.there = self.expired = 0
+        self.stored = self.skipped = self.expired = 0
         self.broken: list[int] = []
         labels = options["model"]
         self.models = labels and {find_model(label) for label in labels}
         with ExitStack() as stack:
-            self.rejects = self.rejected(stack, options["rejects"])
+            self.rejects = self.open_rejects(stack, options["rejects"])
             progress = stack.enter_context(Progress(self, options["verbosity"]))
             name = options["file"]
             if name == "-":
                 file = options.get("stdin") or sys.stdin
-                pace = Rate(0)
+                rate = Rate(0)
             else:
-                file = self.opened(stack, name)
-                pace = Rate(Path(name).stat().st_size)
-            for some in steps(file, options["from_line"]):
+                file = self.open_file(stack, name)
+                rate = Rate(Path(name).stat().st_size)
+            for some in read_batches(file, options["from_line"]):
                 self.load(some)
                 last = some[-1][0]
                 self.resume = (
                     f"Lines up to {last} are done; go on with --from-line {last + 1}."
                 )
-                pace.count(sum(len(line) for _, line in some))
-                progress.show(f"line {last}: {pace.text('bytes')}")
+                rate.count(sum(len(line) for _, line in some))
+                progress.show(f"line {last}: {rate.text('bytes')}")
         self.report()
 
-    def opened(self, stack: ExitStack, name: str) -> Any:
+    def open_file(self, stack: ExitStack, name: str) -> Any:
         try:
             return stack.enter_context(
-                # What is no UTF-8 goes to the rejects as it came.
+                # Bytes that are not UTF-8 go to the rejects unchanged.
                 Path(name).open(encoding="utf-8", errors="surrogateescape")
             )
         except (OSError, ValueError) as error:
             raise CommandError(f"Cannot open {name}: {error}") from error
 
-    def rejected(self, stack: ExitStack, name: str | None) -> Any:
+    def open_rejects(self, stack: ExitStack, name: str | None) -> Any:
         """Return the file for rejected lines. It is removed if it stays empty."""
         if name is None:
             return None
@@ -155,28 +157,28 @@ class Command(OrmistCommand):
             )
         except REFUSALS:
             for number, line, each in some:
-                self.settle(number, line, each, collection)
+                self.insert_one(number, line, each, collection)
         else:
             for _, _, each in some:
-                self.count(each)
+                self.count_stored(each)
 
-    def settle(
+    def insert_one(
         self, number: int, line: str, each: Model, collection: Collection[Model]
     ) -> None:
-        """Insert one object. If its id is taken, do what the options say."""
+        """Insert one object. If its id is taken, follow the option --existing."""
         existing = self.options["existing"]
         try:
             known = collection.in_bulk([each.id]).get(each.id)
             if known is not None and (existing == "skip" or is_same(known, each)):
-                self.there += 1
+                self.skipped += 1
                 return
             each.save(force_insert=existing != "replace", using=collection.db)
         except REFUSALS as error:
             self.reject(number, line, str(error))
         else:
-            self.count(each)
+            self.count_stored(each)
 
-    def count(self, each: Model) -> None:
+    def count_stored(self, each: Model) -> None:
         if each._state.adding:  # its deadline passed between the dump and now
             self.expired += 1
         else:
@@ -191,8 +193,8 @@ class Command(OrmistCommand):
     def report(self) -> None:
         if self.options["verbosity"] > 0:
             text = f"Stored {pluralize(self.stored, 'object')}"
-            if self.there:
-                text += f"; {self.there} were there"
+            if self.skipped:
+                text += f"; {self.skipped} were stored already"
             if self.expired:
                 text += f"; {self.expired} expired since the dump"
             self.stdout.write(self.style.SUCCESS(f"{text}."))
@@ -202,12 +204,12 @@ class Command(OrmistCommand):
                 "" if len(self.broken) <= 20 else f" and {len(self.broken) - 20} more"
             )
             raise CommandError(
-                f"Not stored: line {shown}{more}. Fix them and load again: what is "
-                "stored is passed over."
+                f"Not stored: line {shown}{more}. Fix them and load again: stored "
+                "objects are skipped."
             )
 
 
-def steps(file: IO[str], first: int) -> Iterator[list[tuple[int, str]]]:
+def read_batches(file: IO[str], first: int) -> Iterator[list[tuple[int, str]]]:
     """Yield the lines of a file from a number on, 100 at a time, without empty ones."""
     lines = ((n, line) for n, line in enumerate(file, start=1) if n >= first)
     filled = ((n, line) for n, line in lines if line.strip())

@@ -9,7 +9,7 @@ from ...models import Model
 from ...operations import scan, verify
 from ...operations.repair import Fault
 from ..command import OrmistCommand, Progress, Rate, find_models, pluralize, printable
-from ..verification import Verdict, Verification, fault_line
+from ..verification import Verdict, Verification, format_fault
 
 OBJECTS_A_STEP = 500
 
@@ -19,12 +19,12 @@ REMOVED = ("surplus-entry", "surplus-value", "undeclared-index")
 
 class Command(OrmistCommand):
     help = (
-        "Brings the index entries of every stored object to what the model's Meta says "
-        "now, after index_attrs, exclude_attrs, ordered or unique changed: adds those "
-        "that are missing, removes those of attributes that are no longer indexed. "
-        "Runs while others read and write; each object is one atomic step. Every "
-        "process must run the new Meta before it starts; until it is through, name "
-        "the attributes in Meta.pending_indexes, so that nobody is answered short."
+        "Updates the index entries of every stored object after a change of "
+        "index_attrs, exclude_attrs, ordered or unique in Meta. Adds missing entries, "
+        "and removes those of attributes that are no longer indexed. Each object is "
+        "one atomic step, while others read and write. Every process must run "
+        "the new Meta before it starts. Until it has ended, name the attributes in "
+        "Meta.pending_indexes, so that queries do not return incomplete results."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -33,8 +33,8 @@ class Command(OrmistCommand):
             "--after",
             type=int,
             metavar="TIME",
-            help="Go on after the object of this creation time, as an interrupted run "
-            "said. Needs a model.",
+            help="Go on after the object with this creation time, which an interrupted "
+            "run prints. Needs a model.",
         )
 
     def run_command(self, **options: Any) -> None:
@@ -50,11 +50,11 @@ class Command(OrmistCommand):
                 verdict = self.reindex(model, using, options["after"] or -1)
             left += verdict.left
             if self.verbosity > 0:
-                self.stdout.write(self.style.SUCCESS(summary(verdict)))
+                self.stdout.write(self.style.SUCCESS(summarize(verdict)))
         if left:
             raise CommandError(
-                f"Left as they are: {left}. docs/howto/repair.rst says what to do "
-                "about each kind; then run the same command again."
+                f"Left as they are: {left}. docs/howto/repair.rst says how to repair "
+                "each kind. Then run the same command again."
             )
 
     def reindex(self, model: type[Model], using: str, after: float) -> Verdict:
@@ -64,40 +64,40 @@ class Command(OrmistCommand):
             [model],
             using,
             self.progress,
-            self.tell,
+            self.report,
             is_repairing=True,
             spares_unreadable=True,
         )
         subject, verdict = work.subjects[label], work.verdicts[label]
         unique = verify.unique_cursors(subject)
-        work.walk(subject, unique, Rate(len(unique)))
-        pace = Rate(work.ask(scan.count_ids(subject.space)))
-        while page := work.ask(
+        work.check_entries(subject, unique, Rate(len(unique)))
+        rate = Rate(work.run(scan.count_ids(subject.space)))
+        while page := work.run(
             scan.ids_by_creation(subject.space, after, OBJECTS_A_STEP)
         ):
             pks = [pk for pk, _ in page]
-            work.note(subject, work.ask(verify.examine_all(subject, pks, True)))
+            work.record(subject, work.run(verify.examine_all(subject, pks, True)))
             after = page[-1][1]
             self.resume = (
                 f"Run ormist_reindex {label} --using {using} --after {after:.0f} "
                 "to go on."
             )
             verdict.objects += len(page)
-            pace.count(len(page))
-            self.progress.show(f"{printable(label)}: {pace.text('objects')}")
-        work.look_at_keys()
+            rate.count(len(page))
+            self.progress.show(f"{printable(label)}: {rate.text('objects')}")
+        work.check_index()
         return verdict
 
-    def tell(self, verdict: Verdict, fault: Fault) -> None:
+    def report(self, verdict: Verdict, fault: Fault) -> None:
         """Report remaining faults, and at verbosity 2 each change."""
         if not fault.is_repaired or self.verbosity > 1:
             self.progress.clear()
             (self.stdout if fault.is_repaired else self.stderr).write(
-                fault_line(verdict, fault)
+                format_fault(verdict, fault)
             )
 
 
-def summary(verdict: Verdict) -> str:
+def summarize(verdict: Verdict) -> str:
     """Return a summary in one line."""
     done: Counter[str] = verdict.repaired
     added = sum(done[kind] for kind in ADDED)

@@ -18,10 +18,9 @@ from ..command import OrmistCommand, Progress, find_models, pluralize, printable
 
 class Command(OrmistCommand):
     help = (
-        "Removes objects whose deadline is past, with all their index entries, until "
-        "none is due. Reads never show such objects, and every write that may move an "
-        "index entry removes some; this empties the rest of a store that is written "
-        "seldom."
+        "Removes every expired object with all its index entries. Reads never return "
+        "expired objects, and every write that may move an index entry removes some of "
+        "them. This command removes the rest, in a store with few writes."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -30,21 +29,21 @@ class Command(OrmistCommand):
             "--batch-size",
             type=int,
             default=50,
-            help="Objects a step, 1 to 500. The server does nothing else meanwhile: "
-            "50 take 1 to 3 ms. Default: 50.",
+            help="Objects per step, 1 to 500. A step blocks the server: 50 objects for "
+            "1 to 3 ms. Default: 50.",
         )
         parser.add_argument(
             "--loop",
             action="store_true",
-            help="Go on for ever, a round each --interval; SIGTERM and SIGINT end it "
-            "after the batch at hand. A server that does not answer is asked again.",
+            help="Repeat after each --interval, until SIGTERM or SIGINT ends it after "
+            "the current step. If the server does not answer, try again later.",
         )
         parser.add_argument(
             "--interval",
             type=float,
             default=10.0,
             metavar="SECONDS",
-            help="From the end of a round to the next. Default: 10.",
+            help="Time from the end of a round to the next. Default: 10.",
         )
 
     def run_command(self, **options: Any) -> None:
@@ -55,25 +54,27 @@ class Command(OrmistCommand):
             raise CommandError("--interval takes more than 0 seconds.")
         self.end = Event()
         if not options["loop"]:
-            self.round(**options)
+            self.sweep_models(**options)
             return
-        with ended_by_signals(self.end):
+        with set_on_signals(self.end):
             while not self.end.is_set():
                 try:
-                    self.round(**{**options, "verbosity": options["verbosity"] - 1})
+                    self.sweep_models(
+                        **{**options, "verbosity": options["verbosity"] - 1}
+                    )
                 except RedisError as error:
-                    self.stderr.write(f"{error} Asked again later.")
+                    self.stderr.write(f"{error} It is tried again later.")
                 self.end.wait(options["interval"])
         if options["verbosity"] > 0:
             self.stdout.write(self.style.SUCCESS("Ended."))
 
-    def round(self, **options: Any) -> None:
+    def sweep_models(self, **options: Any) -> None:
         """Sweep each model until no expired object is left."""
         size, verbosity, total = options["batch_size"], options["verbosity"], 0
         with Progress(self, verbosity) as progress:
             for model in find_models(options["model"]):
                 using = options["using"] or model._meta.using
-                swept = self.sweep(model, using, size, progress)
+                swept = self.sweep_model(model, using, size, progress)
                 total += swept
                 if verbosity > 1:
                     progress.clear()
@@ -84,7 +85,7 @@ class Command(OrmistCommand):
             text = f"Swept {pluralize(total, 'expired object')}."
             self.stdout.write(self.style.SUCCESS(text))
 
-    def sweep(
+    def sweep_model(
         self, model: type[Model], using: str, size: int, progress: Progress
     ) -> int:
         """Sweep one model until no expired object is left. Return the number swept."""
@@ -98,8 +99,8 @@ class Command(OrmistCommand):
 
 
 @contextmanager
-def ended_by_signals(end: Event) -> Iterator[None]:
-    """Set *end* on SIGTERM and SIGINT. Only in the main thread, which gets signals."""
+def set_on_signals(end: Event) -> Iterator[None]:
+    """Set *end* on SIGTERM and SIGINT, if this is the main thread, which gets them."""
     if current_thread() is not main_thread():
         yield
         return

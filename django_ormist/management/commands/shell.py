@@ -18,11 +18,12 @@ NAME = "django_ormist"
 class Command(shell.Command):
     """The shell of Django, or of an app that comes later in INSTALLED_APPS.
 
-    Django takes the first of two apps with the same command. Ours hides no other's.
+    Django uses the first of two apps with the same command. This one extends the
+    other.
     """
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
-        later = later_shell()
+        later = find_later_shell()
         if later is None or issubclass(cls, later):
             return super().__new__(cls)
         if not issubclass(later, shell.Command) or issubclass(later, Command):
@@ -40,11 +41,11 @@ class Command(shell.Command):
         merged = list(paths)
         for model in reversed(registry.all_models()):
             if is_importable(model):
-                merged.insert(position(merged, model), path_of(model))
+                merged.insert(find_position(merged, model), path_of(model))
         return merged
 
 
-def later_shell() -> type[BaseCommand] | None:
+def find_later_shell() -> type[BaseCommand] | None:
     """Return the command ``shell`` that Django would take without this app."""
     configs = list(apps.get_app_configs())
     names = [config.name for config in configs]
@@ -57,7 +58,7 @@ def later_shell() -> type[BaseCommand] | None:
 
 
 def is_importable(model: type[Model]) -> bool:
-    """Whether a model is found in its module under its name. A local class is not."""
+    """Return whether a model is in its module under its name, unlike a local class."""
     module = sys.modules.get(model.__module__)
     return getattr(module, model.__name__, None) is model
 
@@ -67,15 +68,15 @@ def path_of(model: type[Model]) -> str:
     return f"{model.__module__}.{model.__name__}"
 
 
-def position(paths: list[str], model: type[Model]) -> int:
+def find_position(paths: list[str], model: type[Model]) -> int:
     """Return the position of *model* among the paths, where later ones win.
 
     Models of earlier apps come later. The first paths are Django's own.
     """
-    own = rank(path_of(model))
+    own = rank_of(path_of(model))
     place = 0
     for index, path in enumerate(paths):
-        other = rank(path)
+        other = rank_of(path)
         if other is None:
             if place == index:
                 place = index + 1
@@ -84,7 +85,7 @@ def position(paths: list[str], model: type[Model]) -> int:
     return place
 
 
-def rank(path: str) -> int | None:
+def rank_of(path: str) -> int | None:
     """Return the place in INSTALLED_APPS of the app of an import path."""
     config = apps.get_containing_app_config(path)
     return None if config is None else list(apps.get_app_configs()).index(config)
