@@ -5,8 +5,10 @@
 -- RETURNS  a refusal of delete.lua; else the including script goes on
 -- COST     O(entries)
 
-local pk = ARGV[1]
+local pk, expected, is_indexed = ARGV[1], ARGV[2], ARGV[4] == '1'
 local terms, ordered = tonumber(ARGV[5]), tonumber(ARGV[6])
+local first_value = 7
+
 local first_ordered = 6 + terms
 local first_unique = first_ordered + 2 * ordered
 
@@ -18,6 +20,6 @@ if wrong then
   return wrong
 end
 local stored = redis.call('GET', KEYS[1])
-if stored and (stored ~= ARGV[2] or stored == '') then
+if stored and (stored ~= expected or stored == '') then
   return {0, stored}
 end

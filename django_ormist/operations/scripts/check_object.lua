@@ -22,12 +22,17 @@
 
 local TTL_SLACK_MS = 20
 
-local base = string.sub(KEYS[2], 1, -4)
-local pk, state, is_repairing = ARGV[1], ARGV[3], ARGV[4] == '1'
+local pk, packed, state, is_repairing = ARGV[1], ARGV[2], ARGV[3], ARGV[4] == '1'
 local deadline, memo = tonumber(ARGV[5]), ARGV[6]
 local terms, ordered = tonumber(ARGV[7]), tonumber(ARGV[8])
 local uniques, declared = tonumber(ARGV[9]), tonumber(ARGV[10])
 local kept_ms = tonumber(ARGV[11])
+local first_sort_key = 12
+local first_value = first_sort_key + ordered
+local first_counter = first_value + uniques
+local first_entry = first_counter + declared
+
+local base = string.sub(KEYS[2], 1, -4)
 local first_ordered = 6 + terms
 local first_unique = first_ordered + 2 * ordered
 local first_seen = first_unique + uniques
@@ -109,7 +114,7 @@ local function check_ttl(key)
 end
 
 local stored = read('GET', KEYS[1])
-if (state == 'none') == (stored ~= false) or (stored and stored ~= ARGV[2]) then
+if (state == 'none') == (stored ~= false) or (stored and stored ~= packed) then
   return {0, stored}
 end
 local created = tonumber(read('ZSCORE', KEYS[2], pk) or nil)
@@ -118,13 +123,13 @@ local kept_memo = read('HGET', KEYS[4], pk) or ''
 
 -- Report the seen entries that are not expected. expected: {key and member = true}
 local function check_seen(expected)
-  local at = 12 + ordered + uniques + declared
+  local at = first_entry
   for i = first_seen, #KEYS do
-    local what, member = ARGV[at], ARGV[at + 1]
+    local kind, member = ARGV[at], ARGV[at + 1]
     at = at + 2
     if expected[KEYS[i] .. '\0' .. member] then
       -- it became right meanwhile, or is of an expired object
-    elseif what == 'member' then
+    elseif kind == 'member' then
       if read('ZSCORE', KEYS[i], member) then
         report('surplus-entry', KEYS[i])
         repair('ZREM', KEYS[i], member)
@@ -245,7 +250,7 @@ end
 local function check_ordered(true_created, expected)
   for j = 0, ordered - 1 do
     local entries, sort_keys = KEYS[first_ordered + 2 * j], KEYS[first_ordered + 2 * j + 1]
-    local sort_key = ARGV[12 + j]
+    local sort_key = ARGV[first_sort_key + j]
     local was = read('HGET', sort_keys, pk) or ''
     if was ~= '' and is_whole(created) and (was ~= sort_key or created ~= true_created) then
       read('ZSCORE', entries, '')
@@ -274,7 +279,7 @@ end
 
 local function check_unique(expected)
   for j = 0, uniques - 1 do
-    local key, value = KEYS[first_unique + j], ARGV[12 + ordered + j]
+    local key, value = KEYS[first_unique + j], ARGV[first_value + j]
     expected[key .. '\0' .. value] = true
     local holder = value ~= '' and read('HGET', key, value)
     if value ~= '' and holder ~= pk then
@@ -290,8 +295,8 @@ end
 
 local function check_counters()
   local flat, names = read('HGETALL', KEYS[5]) or {}, {}
-  for i = 1, declared do
-    names[ARGV[11 + ordered + uniques + i]] = true
+  for i = first_counter, first_entry - 1 do
+    names[ARGV[i]] = true
   end
   for i = 1, #flat, 2 do
     if not names[flat[i]] then

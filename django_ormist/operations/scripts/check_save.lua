@@ -9,20 +9,28 @@
 -- It needs `now`, in ms, and `is_free`: false, or a function that returns whether the
 -- holder of a unique value gives it up in this step.
 
-local base = string.sub(KEYS[2], 1, -4)
-local pk = ARGV[1]
+local pk, expected, packed = ARGV[1], ARGV[2], ARGV[3]
 local deadline, is_lifetime = deadline_from(ARGV[4], now)
+local new_memo, had_deadline = ARGV[5], ARGV[6] == '1'
+local sweep_limit, is_indexed, has_counters = ARGV[7], ARGV[8] == '1', ARGV[9] == '1'
 local lost, gained = tonumber(ARGV[10]), tonumber(ARGV[11])
 local ordered, uniques = tonumber(ARGV[12]), tonumber(ARGV[13])
+local required = tonumber(ARGV[14])
+local first_sort_key = 15
+local first_value = first_sort_key + ordered
+local first_required = first_value + 2 * uniques
+local first_counter = first_required + 2 * required
+
+local base = string.sub(KEYS[2], 1, -4)
 local first_ordered = 6 + lost + gained
 local first_unique = first_ordered + 2 * ordered
 
 local stored = redis.pcall('GET', KEYS[1])
 if type(stored) == 'table' then
   return refusal(stored, KEYS[1], 'string')
-elseif (stored or '') ~= ARGV[2] or stored == '' then
+elseif (stored or '') ~= expected or stored == '' then
   stored = stored and not is_past(KEYS[3], pk, now) and stored
-  if (stored or '') ~= ARGV[2] or stored == '' then
+  if (stored or '') ~= expected or stored == '' then
     return {0, stored}
   end
 end
@@ -35,14 +43,14 @@ local was_created, memo = redis.pcall('ZSCORE', KEYS[2], pk), nil
 if type(was_created) == 'table' then
   return refusal(was_created, KEYS[2], 'zset')
 end
-local expired = peek_expired(KEYS[3], now, ARGV[7])
+local expired = peek_expired(KEYS[3], now, sweep_limit)
 if expired['err'] then
   return refusal(expired, KEYS[3], 'zset')
 end
 local leftover = was_created and not stored
-local was_expiring = ARGV[6] == '1' or leftover
+local was_expiring = had_deadline or leftover
 local wrong = (deadline or was_expiring or #expired > 0) and mistyped(KEYS, 4, 4, 'hash')
-  or ARGV[9] == '1' and mistyped(KEYS, 5, 5, 'hash')
+  or has_counters and mistyped(KEYS, 5, 5, 'hash')
   or mistyped(KEYS, 6, 5 + lost, 'zset')
   or mistyped_ordered(KEYS, first_ordered, ordered)
   or mistyped(KEYS, first_unique, #KEYS, 'hash')
@@ -51,13 +59,12 @@ if wrong then
 end
 if leftover then
   memo = redis.call('HGET', KEYS[4], pk)
-  if not memo and ARGV[8] == '1' and not redis.call('ZSCORE', KEYS[3], pk) then
+  if not memo and is_indexed and not redis.call('ZSCORE', KEYS[3], pk) then
     return {2}
   end
 end
-local next_arg = 15 + ordered
 for i = 0, uniques - 1 do
-  local key, field = KEYS[first_unique + i], ARGV[next_arg + 2 * i + 1]
+  local key, field = KEYS[first_unique + i], ARGV[first_value + 2 * i + 1]
   local holder = field ~= '' and redis.call('HGET', key, field)
   if holder and holder ~= pk and not (is_free and is_free(key, field, holder))
     and redis.call('EXISTS', base .. 'o:' .. holder) == 1
@@ -65,13 +72,9 @@ for i = 0, uniques - 1 do
     return {5, i + 1, holder}
   end
 end
-local next_counter = next_arg + 2 * uniques
-if ARGV[14] ~= '0' then
-  for _ = 1, tonumber(ARGV[14]) do
-    local held = redis.call('HGET', KEYS[5], ARGV[next_counter]) or '0'
-    if string.gsub(held, '^(-?)0+(%d)', '%1%2') ~= ARGV[next_counter + 1] then
-      return {7}
-    end
-    next_counter = next_counter + 2
+for i = first_required, first_counter - 1, 2 do
+  local held = redis.call('HGET', KEYS[5], ARGV[i]) or '0'
+  if string.gsub(held, '^(-?)0+(%d)', '%1%2') ~= ARGV[i + 1] then
+    return {7}
   end
 end

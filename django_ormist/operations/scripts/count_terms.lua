@@ -17,22 +17,7 @@ end
 
 -- INCLUDE smallest_set
 
--- Count the ids that are in every set of `keys`.
-local function count_carriers(ids, keys)
-  for _, key in ipairs(keys) do
-    if #ids == 0 then
-      return 0
-    end
-    local kept = {}
-    for i, score in ipairs(redis.call('ZMSCORE', key, unpack(ids))) do
-      if score then
-        kept[#kept + 1] = ids[i]
-      end
-    end
-    ids = kept
-  end
-  return #ids
-end
+-- INCLUDE keep_matching
 
 -- Count the ids that are in all of the sets, in one command unless the sets are too many
 -- for Lua's unpack().
@@ -45,8 +30,8 @@ local function count_intersection()
   end
   local number = 0
   for from = 0, smallest - 1, CHUNK do
-    number = number + count_carriers(redis.call('ZRANGE', source, from, from + CHUNK - 1),
-      others)
+    local ids = redis.call('ZRANGE', source, from, from + CHUNK - 1)
+    number = number + #keep_matching(ids, others)
   end
   return number
 end
@@ -68,7 +53,7 @@ local function count_expiring(first, last)
   local number = 0
   for from = first, last, CHUNK do
     local ids = redis.call('ZRANGE', KEYS[2], from, math.min(from + CHUNK - 1, last))
-    number = number + count_carriers(ids, terms)
+    number = number + #keep_matching(ids, terms)
   end
   return number
 end
@@ -94,6 +79,6 @@ for from = 0, smallest - 1, CHUNK do
       expired[#expired + 1] = ids[i]
     end
   end
-  total = total - count_carriers(expired, others)
+  total = total - #keep_matching(expired, others)
 end
 return total

@@ -16,8 +16,9 @@
 -- COST     O((entries + swept) log n)
 -- DERIVED  what a memo names, for an object that expired and was not yet swept
 
+local sweep_limit = ARGV[3]
 local now = clock()
 -- INCLUDE check_delete
 -- INCLUDE write_delete
-sweep(string.sub(KEYS[2], 1, -4), peek_expired(KEYS[3], now, ARGV[3]))
+sweep(string.sub(KEYS[2], 1, -4), peek_expired(KEYS[3], now, sweep_limit))
 return stored and 1 or {2}

@@ -15,8 +15,11 @@
 -- COST     O((entries + swept) log n): half the time of as many delete.lua
 -- DERIVED  the counters of each object
 
+local count, sweep_limit, has_counters = tonumber(ARGV[1]), ARGV[2], ARGV[3] == '1'
+local ordered, uniques = tonumber(ARGV[4]), tonumber(ARGV[5])
+local at = 6  -- of the first object
+
 local base = string.sub(KEYS[1], 1, -4)
-local count, ordered, uniques = tonumber(ARGV[1]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local first_unique = #KEYS - uniques + 1
 local first_ordered = first_unique - 2 * ordered
 
@@ -30,20 +33,19 @@ end
 
 local now = clock()
 local stored = redis.call('MGET', unpack(KEYS, 4, 3 + count))
-local others, pks, keys, is_gone, values = {}, {}, {}, {}, {}
+local refused, pks, keys, is_gone, values = {}, {}, {}, {}, {}
 for j = 1, uniques do
   values[j] = {}
 end
-local at = 6
 for i = 1, count do
   local pk = ARGV[at]
   if stored[i] ~= ARGV[at + 1] then
-    others[#others + 1] = {i, stored[i]}
+    refused[#refused + 1] = {i, stored[i]}
   else
     is_gone[i] = pk
     pks[#pks + 1] = pk
     keys[#keys + 1] = KEYS[3 + i]
-    if ARGV[3] == '1' then
+    if has_counters then
       keys[#keys + 1] = base .. 'c:' .. pk
     end
     for j = 1, uniques do
@@ -55,7 +57,7 @@ for i = 1, count do
   at = at + 2 + uniques
 end
 if #pks == 0 then
-  return others
+  return refused
 end
 
 local created = redis.call('ZMSCORE', KEYS[1], unpack(pks))
@@ -90,5 +92,5 @@ end
 redis.call('ZREM', KEYS[1], unpack(pks))
 redis.call('ZREM', KEYS[2], unpack(pks))
 redis.call('HDEL', KEYS[3], unpack(pks))
-sweep(base, peek_expired(KEYS[2], now, ARGV[2]))
-return others
+sweep(base, peek_expired(KEYS[2], now, sweep_limit))
+return refused

@@ -13,10 +13,12 @@
 -- COST     O(log n + swept entries * log n), whatever the size of the object
 -- DERIVED  of objects that are swept, as sweep.lua
 
-local base = string.sub(KEYS[2], 1, -8)
-local pk, head, tail = ARGV[1], ARGV[2], ARGV[4]
 local now = clock()
+local pk, head = ARGV[1], ARGV[2]
 local deadline, is_lifetime = deadline_from(ARGV[3], now)
+local tail, mark_size, sweep_limit = ARGV[4], tonumber(ARGV[5]), ARGV[6]
+
+local base = string.sub(KEYS[2], 1, -8)
 if is_lifetime and deadline > now then
   tail = with_deadline(tail, deadline)
 end
@@ -28,7 +30,7 @@ elseif size == 0 then
   return {0}
 end
 local at = size - #tail
-local mark = string.sub(tail, 1, tonumber(ARGV[5]))
+local mark = string.sub(tail, 1, mark_size)
 if at < #head or redis.call('GETRANGE', KEYS[1], 0, #head - 1) ~= head
   or redis.call('GETRANGE', KEYS[1], at, at + #mark - 1) ~= mark then
   return {0, 1}
@@ -36,7 +38,7 @@ end
 if deadline <= now then
   return {3}
 end
-local expired = peek_expired(KEYS[2], now, ARGV[6])
+local expired = peek_expired(KEYS[2], now, sweep_limit)
 local wrong = KEYS[3] and mistyped(KEYS, 3, 3, 'hash')
   or unsweepable(base, KEYS[2], expired)
 if wrong then
@@ -52,7 +54,7 @@ for _, key in ipairs({KEYS[1], KEYS[3]}) do
   redis.call('PEXPIREAT', key, digits(deadline - 1))
 end
 if #expired > 0 then
-  expired = peek_expired(KEYS[2], now, ARGV[6])  -- its own deadline may have been among them
+  expired = peek_expired(KEYS[2], now, sweep_limit)  -- its own deadline may have been among them
 end
 sweep(base, expired)
 return is_lifetime and {1, digits(now)} or 1

@@ -8,8 +8,9 @@
 -- COST     O(log n + swept entries * log n)
 -- DERIVED  of objects that are swept, as sweep.lua
 
+local pk, name, by, sweep_limit = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local base = string.sub(KEYS[3], 1, -8)
-local expired = peek_now(KEYS[3], ARGV[4])
+local expired = peek_now(KEYS[3], sweep_limit)
 local wrong = mistyped(KEYS, 1, 1, 'string') or mistyped(KEYS, 2, 2, 'hash')
   or unsweepable(base, KEYS[3], expired)
 if wrong then
@@ -19,19 +20,19 @@ if redis.call('EXISTS', KEYS[1]) == 0 then
   return false
 end
 -- HINCRBY checks the sum itself; its number would lose digits past 2^53 in Lua.
-if type(redis.pcall('HINCRBY', KEYS[2], ARGV[2], ARGV[3])) == 'table' then
-  local held = redis.call('HGET', KEYS[2], ARGV[2])
+if type(redis.pcall('HINCRBY', KEYS[2], name, by)) == 'table' then
+  local held = redis.call('HGET', KEYS[2], name)
   if held and not string.find(held, '^%-?%d+$') then
     return {-3}
   end
   -- Full memory or a replica refuses to add nothing as well; a sum does not.
-  local refused = redis.pcall('HINCRBY', KEYS[2], ARGV[2], 0)
+  local refused = redis.pcall('HINCRBY', KEYS[2], name, 0)
   return type(refused) == 'table' and refused or {-2}
 end
-local deadline = redis.call('ZSCORE', KEYS[3], ARGV[1])
+local deadline = redis.call('ZSCORE', KEYS[3], pk)
 if deadline then
   redis.call('PEXPIREAT', KEYS[2], digits(tonumber(deadline) - 1))
 end
-local count = redis.call('HGET', KEYS[2], ARGV[2])
+local count = redis.call('HGET', KEYS[2], name)
 sweep(base, expired)
 return count

@@ -33,20 +33,23 @@
 -- DERIVED  the counters of each object; the objects that hold unique values; what the
 --          memo of an expired one names
 
-local base = string.sub(KEYS[1], 1, -4)
-local count = tonumber(ARGV[1])
+local count, sweep_limit, is_indexed = tonumber(ARGV[1]), ARGV[2], ARGV[3] == '1'
+local batches_before, is_last = tonumber(ARGV[4]), ARGV[5] == '1'
 local ordered, uniques = tonumber(ARGV[6]), tonumber(ARGV[7])
-local place, is_last = tonumber(ARGV[4]), ARGV[5] == '1'
-local last = place and #KEYS - 1 or #KEYS
+local skips_conflicts, arbiter = ARGV[8] ~= '', tonumber(ARGV[8]) or 0
+local at = 9  -- of the first object
+
+local base = string.sub(KEYS[1], 1, -4)
+local last = batches_before and #KEYS - 1 or #KEYS
 local first_unique = last - uniques + 1
 local first_ordered = first_unique - 2 * ordered
 
-if place and place > 0 then
+if batches_before and batches_before > 0 then
   local before = redis.call('GET', KEYS[#KEYS])
   if is_last then
     redis.call('DEL', KEYS[#KEYS])
   end
-  if before ~= ARGV[4] then
+  if tonumber(before or nil) ~= batches_before then
     return {4}
   end
 end
@@ -58,25 +61,24 @@ if wrong then
   return wrong
 end
 local now, now_us = clock()
-local passes_over, passed = ARGV[8] ~= '', {}
-local arbiter = tonumber(ARGV[8]) or 0
+local skipped = {}
 for i = 1, count do
   local found = redis.call('TYPE', KEYS[3 + i])['ok']
   if found ~= 'string' and found ~= 'none' then
     return {-1, KEYS[3 + i]}
   elseif found == 'string'
     and not is_past(KEYS[2], string.sub(KEYS[3 + i], #base + 3), now) then
-    if not passes_over then
+    if not skips_conflicts then
       return {0, i}
     end
-    passed[i] = {i}
+    skipped[i] = {i}
   end
 end
 
 -- Read the arguments, and check all of them before the first write.
 local pks, packed, deadlines, memos, counters = {}, {}, {}, {}, {}
 local sort_keys, fields, claimed = {}, {}, {}
-local has_lifetimes, past = false, {3}
+local has_lifetimes, expired = false, {3}
 for j = 1, uniques do
   claimed[j] = {}
 end
@@ -92,13 +94,12 @@ local function holder_of(j, field)
   end
 end
 
-local at = 9
 for i = 1, count do
   pks[i], packed[i], memos[i] = ARGV[at], ARGV[at + 1], ARGV[at + 3]
   local deadline, is_lifetime = deadline_from(ARGV[at + 2], now)
-  local is_past = deadline and deadline <= now
-  if is_past then
-    past[#past + 1] = i
+  local is_expired = deadline and deadline <= now
+  if is_expired then
+    expired[#expired + 1] = i
   elseif is_lifetime then
     packed[i], has_lifetimes = with_deadline(packed[i], deadline), true
   end
@@ -108,20 +109,20 @@ for i = 1, count do
   at = at + ordered
   fields[i] = {unpack(ARGV, at, at + uniques - 1)}
   at = at + uniques
-  local holder = arbiter > 0 and not is_past and holder_of(arbiter, fields[i][arbiter])
+  local holder = arbiter > 0 and not is_expired and holder_of(arbiter, fields[i][arbiter])
   if holder then
-    passed[i] = {i, arbiter, holder}
+    skipped[i] = {i, arbiter, holder}
   end
-  for j, field in ipairs((passed[i] or is_past) and {} or fields[i]) do
+  for j, field in ipairs((skipped[i] or is_expired) and {} or fields[i]) do
     holder = holder_of(j, field)
-    if holder and passes_over then
-      passed[i] = {i, j, holder}
+    if holder and skips_conflicts then
+      skipped[i] = {i, j, holder}
       break
     elseif holder then
       return {5, i, j, holder}
     end
   end
-  for j, field in ipairs((passed[i] or is_past) and {} or fields[i]) do
+  for j, field in ipairs((skipped[i] or is_expired) and {} or fields[i]) do
     if field ~= '' then
       claimed[j][field] = pks[i]
     end
@@ -138,21 +139,21 @@ for i = 1, count do
   at = at + 1 + 2 * pairs_of
 end
 
-if #past > 1 then
-  return past
+if #expired > 1 then
+  return expired
 end
 
 local leftovers, was_created = {}, redis.call('ZMSCORE', KEYS[1], unpack(pks))
-local written, answer = {}, {1, digits(now)}
+local inserted, answer = {}, {1, digits(now)}
 for i = 1, count do
-  if passed[i] then
-    answer[#answer + 1] = passed[i]
+  if skipped[i] then
+    answer[#answer + 1] = skipped[i]
   else
-    written[#written + 1] = i
+    inserted[#inserted + 1] = i
   end
-  if was_created[i] and not passed[i] then
+  if was_created[i] and not skipped[i] then
     local memo = redis.call('HGET', KEYS[3], pks[i])
-    if not memo and ARGV[3] == '1' and not redis.call('ZSCORE', KEYS[2], pks[i]) then
+    if not memo and is_indexed and not redis.call('ZSCORE', KEYS[2], pks[i]) then
       return {2, i}
     end
     leftovers[i] = memo or ''
@@ -160,13 +161,13 @@ for i = 1, count do
 end
 
 -- A SET comes first: out of memory, it is refused before anything is written.
-if place and not is_last then
-  redis.call('SET', KEYS[#KEYS], place + 1, 'PX', 10000)
+if batches_before and not is_last then
+  redis.call('SET', KEYS[#KEYS], batches_before + 1, 'PX', 10000)
 end
-if #written == 0 then
+if #inserted == 0 then
   return answer
 end
-for _, i in ipairs(written) do
+for _, i in ipairs(inserted) do
   if deadlines[i] then
     redis.call('SET', KEYS[3 + i], packed[i], 'PXAT', digits(deadlines[i] - 1))
   else
@@ -182,9 +183,9 @@ end
 
 local first = next_created(KEYS[1], now_us)
 local created, entries = {}, {}
-for place, i in ipairs(written) do
-  created[i] = digits(first + place - 1)
-  entries[2 * place - 1], entries[2 * place] = created[i], pks[i]
+for position, i in ipairs(inserted) do
+  created[i] = digits(first + position - 1)
+  entries[2 * position - 1], entries[2 * position] = created[i], pks[i]
 end
 redis.call('ZADD', KEYS[1], unpack(entries))
 for key = 4 + count, first_ordered - 1 do
@@ -204,7 +205,7 @@ end
 for j = 1, ordered do
   local values = {}
   entries = {}
-  for _, i in ipairs(written) do
+  for _, i in ipairs(inserted) do
     local sort_key = sort_keys[i][j]
     if sort_key ~= '' then
       entries[#entries + 1] = 0
@@ -223,7 +224,7 @@ for j = 1, uniques do
     redis.call('HSET', KEYS[first_unique + j - 1], field, pk)
   end
 end
-for _, i in ipairs(written) do
+for _, i in ipairs(inserted) do
   if deadlines[i] then
     redis.call('ZADD', KEYS[2], digits(deadlines[i]), pks[i])
     if memos[i] ~= '' then
@@ -237,5 +238,5 @@ for _, i in ipairs(written) do
     end
   end
 end
-sweep(base, peek_expired(KEYS[2], now, ARGV[2]))
+sweep(base, peek_expired(KEYS[2], now, sweep_limit))
 return (#answer > 2 or has_lifetimes) and answer or 1

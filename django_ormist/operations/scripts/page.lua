@@ -16,9 +16,10 @@ local MOST_EXPIRED = 5000
 -- unpack() fails near 8000 values: Lua 5.1's C stack.
 local CHUNK = 1000
 
-local base = string.sub(KEYS[1], 1, -4)
-local is_reversed = ARGV[1] == '1'
-local skip, need, want = tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
+local is_reversed, start = ARGV[1] == '1', tonumber(ARGV[2])
+local need, want = tonumber(ARGV[3]), ARGV[4]
+
+local base, skip = string.sub(KEYS[1], 1, -4), start
 local now = clock()
 local expired_count = redis.call('ZCOUNT', KEYS[2], '-inf', now)
 
@@ -27,22 +28,7 @@ local expired_count = redis.call('ZCOUNT', KEYS[2], '-inf', now)
 
 local range = is_reversed and 'ZREVRANGE' or 'ZRANGE'
 
--- Return the ids that every other set has, too.
-local function keep_matching(ids)
-  for _, key in ipairs(others) do
-    if #ids == 0 then
-      return ids
-    end
-    local kept = {}
-    for i, score in ipairs(redis.call('ZMSCORE', key, unpack(ids))) do
-      if score then
-        kept[#kept + 1] = ids[i]
-      end
-    end
-    ids = kept
-  end
-  return ids
-end
+-- INCLUDE keep_matching
 
 -- Return the ids that are not expired.
 local function keep_alive(ids)
@@ -124,7 +110,7 @@ end
 
 -- Fill the page anew from a list of ids.
 local function refill(ids, passing)
-  skip, page, objects, counters = tonumber(ARGV[2]), {}, {}, {}
+  skip, page, objects, counters = start, {}, {}, {}
   for from = 1, #ids, CHUNK do
     fill_page(passing({unpack(ids, from, math.min(from + CHUNK - 1, #ids))}))
     if #page >= need then
@@ -143,7 +129,7 @@ while #page < need do
   position = position + #ids
   scanned = scanned + #ids
   local is_last = #ids < size
-  local met = keep_matching(ids)
+  local met = keep_matching(ids, others)
   local alive = keep_alive(met)
   expired_seen = expired_seen + #met - #alive
   fill_page(alive)
@@ -154,7 +140,9 @@ while #page < need do
     is_searched = true
     local ids = find_alive()
     if ids then
-      refill(ids, keep_matching)
+      refill(ids, function(some)
+        return keep_matching(some, others)
+      end)
       break
     end
   end

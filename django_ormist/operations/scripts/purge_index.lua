@@ -6,12 +6,14 @@
 -- COST     O(entries log n)
 -- DERIVED  the indexes that the memo names
 
+local pk, memo, is_last = ARGV[1], ARGV[2], ARGV[3] == '1'
+
 if redis.call('EXISTS', KEYS[1]) == 1 then
   return 0
 end
-local created = redis.call('ZSCORE', KEYS[2], ARGV[1])
-purge(string.sub(KEYS[2], 1, -4), ARGV[1], ARGV[2], created)
-if ARGV[3] == '1' then
-  redis.call('ZREM', KEYS[2], ARGV[1])
+local created = redis.call('ZSCORE', KEYS[2], pk)
+purge(string.sub(KEYS[2], 1, -4), pk, memo, created)
+if is_last then
+  redis.call('ZREM', KEYS[2], pk)
 end
 return 1

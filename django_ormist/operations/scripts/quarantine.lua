@@ -7,13 +7,13 @@
 -- COST     O(1)
 -- DERIVED  the new name with the time appended, where that name is taken
 
+local kind, kept_ms = ARGV[1], tonumber(ARGV[2])
 local _, now_us = clock()
-local kept_ms = tonumber(ARGV[2])
 
 -- INCLUDE quarantine_key
 
 local found = redis.call('TYPE', KEYS[1])['ok']
-if found == ARGV[1] or found == 'none' then
+if found == kind or found == 'none' then
   return 0
 end
 quarantine_key(KEYS[1], KEYS[2])

@@ -34,7 +34,7 @@ local now, now_us = clock()
 if was_expiring and #expired > 0 then
   -- The object may be among them: up to Redis 7.0 the clock runs on during a script, and
   -- the bytes stay when the old deadline passes.
-  expired = peek_expired(KEYS[3], now, ARGV[7])
+  expired = peek_expired(KEYS[3], now, sweep_limit)
 end
 sweep(base, expired)
 return is_lifetime and {1, digits(now)} or 1

@@ -11,23 +11,26 @@
 -- COST     O(log n + swept entries * log n): half the time of save.lua
 -- DERIVED  of objects that are swept, as sweep.lua
 
+local pk, expected, packed = ARGV[1], ARGV[2], ARGV[3]
+local deadline_word, sweep_limit = ARGV[4], ARGV[5]
+
 local base = string.sub(KEYS[2], 1, -8)
 local stored = redis.pcall('GET', KEYS[1])
 if type(stored) == 'table' then
   return refusal(stored, KEYS[1], 'string')
-elseif stored ~= ARGV[2] then
+elseif stored ~= expected then
   return {0, stored}
 end
 local now, deadline, is_lifetime, expired
-if ARGV[4] == '' then
-  expired = peek_now(KEYS[2], ARGV[5])
+if deadline_word == '' then
+  expired = peek_now(KEYS[2], sweep_limit)
 else
   now = clock()
-  deadline, is_lifetime = deadline_from(ARGV[4], now)
+  deadline, is_lifetime = deadline_from(deadline_word, now)
   if deadline <= now then
     return {3}
   end
-  expired = peek_expired(KEYS[2], now, ARGV[5])
+  expired = peek_expired(KEYS[2], now, sweep_limit)
 end
 local wrong = unsweepable(base, KEYS[2], expired)
 if wrong then
@@ -35,17 +38,17 @@ if wrong then
 end
 -- Out of memory, the first write of a script is refused, and no later one.
 if deadline then
-  local moved = redis.pcall('ZADD', KEYS[2], digits(deadline), ARGV[1])
+  local moved = redis.pcall('ZADD', KEYS[2], digits(deadline), pk)
   if type(moved) == 'table' then
     return refusal(moved, KEYS[2], 'zset')
   end
-  local packed = is_lifetime and with_deadline(ARGV[3], deadline) or ARGV[3]
+  packed = is_lifetime and with_deadline(packed, deadline) or packed
   redis.call('SET', KEYS[1], packed, 'PXAT', digits(deadline - 1))
 else
-  redis.call('SET', KEYS[1], ARGV[3])
+  redis.call('SET', KEYS[1], packed)
 end
 if deadline and #expired > 0 then
-  expired = peek_expired(KEYS[2], now, ARGV[5])  -- its own deadline may have been among them
+  expired = peek_expired(KEYS[2], now, sweep_limit)  -- its own deadline may have been among them
 end
 sweep(base, expired)
 return is_lifetime and {1, digits(now)} or 1

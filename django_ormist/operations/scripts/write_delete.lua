@@ -9,7 +9,7 @@
 local memo = redis.call('HGET', KEYS[4], pk)
 local created = redis.call('ZSCORE', KEYS[2], pk)
 redis.call('DEL', KEYS[1], KEYS[5])
-if ARGV[4] == '1' and not stored and not memo and created
+if is_indexed and not stored and not memo and created
   and not redis.call('ZSCORE', KEYS[3], pk) then
   return {2, 1}
 end
@@ -28,7 +28,7 @@ for i = first_ordered, first_unique - 1, 2 do
   end
 end
 for i = first_unique, #KEYS do
-  release(KEYS[i], ARGV[7 + i - first_unique], pk)
+  release(KEYS[i], ARGV[first_value + i - first_unique], pk)
 end
 redis.call('ZREM', KEYS[2], pk)
 redis.call('ZREM', KEYS[3], pk)

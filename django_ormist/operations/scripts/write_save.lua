@@ -26,8 +26,8 @@ for i = 6 + lost, 5 + lost + gained do
     return refusal(added, KEYS[i], 'zset')
   end
 end
-local packed = is_lifetime and with_deadline(ARGV[3], deadline) or ARGV[3]
 if deadline then
+  packed = is_lifetime and with_deadline(packed, deadline) or packed
   -- One ms early: a server keeps a key through the last ms, ours ends as it begins.
   redis.call('SET', KEYS[1], packed, 'PXAT', digits(deadline - 1))
 else
@@ -48,7 +48,7 @@ if is_new then
 end
 for i = 0, ordered - 1 do
   local entries, sort_keys = KEYS[first_ordered + 2 * i], KEYS[first_ordered + 2 * i + 1]
-  local was, sort_key = redis.call('HGET', sort_keys, pk), ARGV[15 + i]
+  local was, sort_key = redis.call('HGET', sort_keys, pk), ARGV[first_sort_key + i]
   if was and was_created then
     redis.call('ZREM', entries, entry(was, was_created, pk))
   end
@@ -60,7 +60,7 @@ for i = 0, ordered - 1 do
   end
 end
 for i = 0, uniques - 1 do
-  local was, field = ARGV[next_arg + 2 * i], ARGV[next_arg + 2 * i + 1]
+  local was, field = ARGV[first_value + 2 * i], ARGV[first_value + 2 * i + 1]
   if was ~= '' then
     release(KEYS[first_unique + i], was, pk)
   end
@@ -74,17 +74,17 @@ if deadline then
 elseif was_expiring then
   redis.call('ZREM', KEYS[3], pk)
 end
-if ARGV[5] ~= '' then
-  redis.call('HSET', KEYS[4], pk, ARGV[5])
+if new_memo ~= '' then
+  redis.call('HSET', KEYS[4], pk, new_memo)
 elseif was_expiring then
   redis.call('HDEL', KEYS[4], pk)
 end
 
-if ARGV[9] == '1' then
+if has_counters then
   if not stored then
     redis.call('DEL', KEYS[5])
   end
-  for i = next_counter, #ARGV, 2 do
+  for i = first_counter, #ARGV, 2 do
     redis.call('HSET', KEYS[5], ARGV[i], ARGV[i + 1])
   end
   if deadline then
