@@ -6,7 +6,7 @@ from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ORDER_VAR, ChangeList
 
 from ..exceptions import OrmistError
-from .lookups import orders
+from .lookups import sortable_names
 
 
 class OrmistChangeList(ChangeList):
@@ -21,19 +21,19 @@ class OrmistChangeList(ChangeList):
     def get_ordering_field(self, field_name: Any) -> Any:
         """Return the attribute if it has a sorted index. "id" orders by creation."""
         word = super().get_ordering_field(field_name)
-        can = orders(self.model.ormist_model._meta)  # type: ignore[attr-defined]
+        can = sortable_names(self.model.ormist_model._meta)  # type: ignore[attr-defined]
         return word if isinstance(word, str) and word.lstrip("-") in can else None
 
     def get_ordering(self, request: Any, queryset: Any) -> list[Any]:
         """Return the chosen columns, else those of the admin, else the newest first."""
         if self.params.get(ORDER_VAR):
-            words = [word for word in self._chosen() if word]
+            words = [word for word in self._chosen_columns() if word]
         else:
             given: Any = self.model_admin.get_ordering(request)
             words = list(given)
         return words or ["-id"]
 
-    def _chosen(self) -> list[str]:
+    def _chosen_columns(self) -> list[str]:
         words = []
         for part in str(self.params[ORDER_VAR]).split("."):
             minus, number = part[:1] == "-", part.lstrip("-")
@@ -51,10 +51,10 @@ class OrmistChangeList(ChangeList):
         if not shown.collection.query.is_sliced:
             # One page. A slice takes one round trip, a list takes two.
             shown = shown[: max(self.list_per_page, self.list_max_show_all)]
-        self.result_list = shown.fetched()
+        self.result_list = shown.evaluate()
         model_admin: Any = self.model_admin
         model_admin.withhold(request, None, self.result_list)
-        # "3 results (1000 total)", where a filter or a search left any out.
+        # "3 results (1000 total)", if a filter or a search excluded any.
         root: Any = self.root_queryset
         queryset: Any = self.queryset
         everything = root.collection.query.condition

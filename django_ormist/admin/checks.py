@@ -7,13 +7,13 @@ from django.contrib.admin.checks import ModelAdminChecks
 from django.core.checks import CheckMessage, Error
 
 from ..exceptions import FieldError
-from .lookups import lookup
+from .lookups import build_lookup
 from .querysets import ProxyQuerySet
 
 REFUSED = {
-    "date_hierarchy": "No index answers it. Remove it.",
+    "date_hierarchy": "It has no index. Remove it.",
     "inlines": "An object has no related rows. Remove it.",
-    "list_select_related": "There is nothing to join. Remove it.",
+    "list_select_related": "An object has no relations. Remove it.",
     "raw_id_fields": "An object has no foreign keys. Remove it.",
     "autocomplete_fields": "An object has no foreign keys. Remove it.",
     "filter_horizontal": "An object has no many-to-many fields. Remove it.",
@@ -30,32 +30,32 @@ class OrmistAdminChecks(ModelAdminChecks):
     def _check_ordering_item(
         self, obj: Any, field_name: Any, label: str
     ) -> list[CheckMessage]:
-        """Return nothing: unanswered_orders() checks the ordering."""
+        """Return []: check_ordering() checks it."""
         return []
 
     def check(self, admin_obj: Any, **kwargs: Any) -> list[CheckMessage]:
         return [
             *super().check(admin_obj, **kwargs),
-            *refused_options(admin_obj),
-            *wrong_form(admin_obj),
-            *unanswered_lookups(admin_obj),
-            *unanswered_orders(admin_obj),
+            *check_options(admin_obj),
+            *check_form(admin_obj),
+            *check_lookups(admin_obj),
+            *check_ordering(admin_obj),
         ]
 
 
-def refused_options(admin_obj: Any) -> Iterator[CheckMessage]:
+def check_options(admin_obj: Any) -> Iterator[CheckMessage]:
     """Return an error for each option of Django's that is not supported."""
-    for option, mend in REFUSED.items():
+    for option, hint in REFUSED.items():
         if getattr(admin_obj, option, None):
             yield Error(
                 f"An OrmistAdmin has no {option!r}.",
-                hint=mend,
+                hint=hint,
                 obj=type(admin_obj),
                 id="ormist.E201",
             )
 
 
-def wrong_form(admin_obj: Any) -> Iterator[CheckMessage]:
+def check_form(admin_obj: Any) -> Iterator[CheckMessage]:
     """Return an error if the form does not derive from OrmistForm."""
     from .forms import OrmistForm
 
@@ -68,31 +68,31 @@ def wrong_form(admin_obj: Any) -> Iterator[CheckMessage]:
         )
 
 
-def unanswered_lookups(admin_obj: Any) -> Iterator[CheckMessage]:
+def check_lookups(admin_obj: Any) -> Iterator[CheckMessage]:
     """Return an error for each filter and search field without an index."""
     meta = admin_obj.model.ormist_model._meta
     for option in ("list_filter", "search_fields"):
         given = getattr(admin_obj, option)
         if not isinstance(given, list | tuple):
-            continue  # Django's own check says so
+            continue  # Django's own check reports it
         for name in given:
             if not isinstance(name, str) or (option, name) in _ALWAYS:
                 continue
-            lookups = lookup(name, "x")
+            lookups = build_lookup(name, "x")
             is_range = meta.has_index(name) and not meta.indexes(name)
             if option == "list_filter" and is_range:
                 lookups = {f"{name}__gte": "x"}
             try:
                 ProxyQuerySet(admin_obj.model).filter(**lookups)
             except FieldError as error:
-                yield _unanswered(admin_obj, option, name, str(error))
+                yield _no_index_error(admin_obj, option, name, str(error))
 
 
-# Searched by id always; by tag where there are tags.
+# "id" is always searched, and "tags" if the model is tagged.
 _ALWAYS = {("search_fields", name) for name in ("id", "tags")}
 
 
-def unanswered_orders(admin_obj: Any) -> Iterator[CheckMessage]:
+def check_ordering(admin_obj: Any) -> Iterator[CheckMessage]:
     """Return an error for each name in ordering without a sorted index."""
     given = admin_obj.ordering
     if not isinstance(given, list | tuple):
@@ -101,12 +101,12 @@ def unanswered_orders(admin_obj: Any) -> Iterator[CheckMessage]:
         try:
             ProxyQuerySet(admin_obj.model).order_by(word)
         except (FieldError, TypeError) as error:
-            yield _unanswered(admin_obj, "ordering", str(word), str(error))
+            yield _no_index_error(admin_obj, "ordering", str(word), str(error))
 
 
-def _unanswered(admin_obj: Any, option: str, name: str, why: str) -> CheckMessage:
+def _no_index_error(admin_obj: Any, option: str, name: str, why: str) -> CheckMessage:
     return Error(
-        f"The value of {option!r} has {name!r}, which no index answers.",
+        f"The value of {option!r} has {name!r}, which has no index.",
         hint=why,
         obj=type(admin_obj),
         id="ormist.E203",

@@ -24,39 +24,39 @@ def show_store_errors(may: Callable[..., bool]) -> Callable[..., Any]:
 
     def decorate(view: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(view)
-        def readable_facts(self: Any, request: Any, *args: Any, **kwargs: Any) -> Any:
+        def wrapper(self: Any, request: Any, *args: Any, **kwargs: Any) -> Any:
             try:
                 return view(self, request, *args, **kwargs)
             except (CorruptDataError, RedisError) as error:
                 if not may(self, request, *args, **kwargs):
                     raise PermissionDenied from error
-                return _page(self, request, error)
+                return _render_error(self, request, error)
 
-        return readable_facts
+        return wrapper
 
     return decorate
 
 
 def may_view(model_admin: Any, request: Any, *args: Any, **kwargs: Any) -> bool:
-    """Whether the user may view objects."""
+    """Return whether the user may view objects."""
     return bool(model_admin.has_view_or_change_permission(request))
 
 
 def may_open_form(
     model_admin: Any, request: Any, object_id: str | None = None, *args: Any, **kw: Any
 ) -> bool:
-    """Whether the user may view the form of an object, or of a new one."""
+    """Return whether the user may view the form of an object, or of a new one."""
     if object_id is None:
         return bool(model_admin.has_add_permission(request))
     return may_view(model_admin, request)
 
 
 def may_delete(model_admin: Any, request: Any, *args: Any, **kwargs: Any) -> bool:
-    """Whether the user may delete objects."""
+    """Return whether the user may delete objects."""
     return bool(model_admin.has_delete_permission(request))
 
 
-def _page(model_admin: Any, request: Any, error: Exception) -> TemplateResponse:
+def _render_error(model_admin: Any, request: Any, error: Exception) -> TemplateResponse:
     notes = "".join(f" ({note})" for note in getattr(error, "__notes__", ()))
     request.current_app = model_admin.admin_site.name
     context = {

@@ -16,32 +16,32 @@ else:
     AnyField, AnyDateTimeField = models.Field, models.DateTimeField
 
 
-class _Reading:
+class _Descriptor:
     """The descriptor of a field. It reads and writes the wrapped object."""
 
     def __init__(self, field: Any) -> None:
         self.field = field
 
-    def __get__(self, stub: Any, owner: type) -> Any:
-        return self if stub is None else self.field.of(stub.ormist)
+    def __get__(self, proxy: Any, owner: type) -> Any:
+        return self if proxy is None else self.field.get_value(proxy.ormist)
 
-    def __set__(self, stub: Any, value: Any) -> None:
-        self.field.put(stub.ormist, value)
+    def __set__(self, proxy: Any, value: Any) -> None:
+        self.field.set_value(proxy.ormist, value)
 
 
 class ProxyField(AnyField):
     """A field without a column."""
 
-    descriptor_class = _Reading
+    descriptor_class = _Descriptor
 
     def db_type(self, connection: Any) -> None:
         """Return None: the field has no column."""
 
-    def of(self, ormist: Any) -> Any:
+    def get_value(self, ormist: Any) -> Any:
         """Return the value of the object."""
         return getattr(ormist, self.name)
 
-    def put(self, ormist: Any, value: Any) -> None:
+    def set_value(self, ormist: Any, value: Any) -> None:
         """Set the value of the object."""
         setattr(ormist, self.name, value)
 
@@ -54,24 +54,24 @@ class IdField(ProxyField):
             required=False,
             strip=False,
             label=_("Id"),
-            help_text=_("Leave it empty to have one drawn."),
+            help_text=_("Leave it empty for a random one."),
         )
 
 
 class TagsField(ProxyField):
     """The explicit tags. Lists show the tags of indexed attributes too."""
 
-    def of(self, ormist: Any) -> list[str]:
+    def get_value(self, ormist: Any) -> list[str]:
         return list(ormist._tags)
 
 
 class AttributeField(ProxyField):
-    """One attribute of any type. None if the object does not have it."""
+    """One attribute of any type. None if it is missing."""
 
-    def of(self, ormist: Any) -> Any:
+    def get_value(self, ormist: Any) -> Any:
         return ormist.attrs.get(self.name)
 
-    def put(self, ormist: Any, value: Any) -> None:
+    def set_value(self, ormist: Any, value: Any) -> None:
         ormist.attrs[self.name] = value
 
     def formfield(self, **kwargs: Any) -> Any:
@@ -97,7 +97,7 @@ class CounterField(ProxyField):
 class ExpireField(ProxyField, AnyDateTimeField):
     """The expiration time, in the time zone that forms and templates expect."""
 
-    def of(self, ormist: Any) -> datetime | None:
+    def get_value(self, ormist: Any) -> datetime | None:
         deadline: datetime | None = ormist.expire
         if deadline is None or settings.USE_TZ:
             return deadline

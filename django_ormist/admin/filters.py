@@ -8,22 +8,29 @@ from django.contrib.admin.filters import FieldListFilter
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from .samples import counts, has_none, quartiles_of, sample_of, tags_of, values_of
+from .samples import (
+    compute_quartiles,
+    count_each,
+    find_tags,
+    find_values,
+    get_sample,
+    has_none,
+)
 from .value_text import to_text
 
 
 class AttributeFilter(FieldListFilter):
     """A filter by the values of an indexed attribute that occur in a sample.
 
-    The chosen value is always among them. With facets each value has its count within
-    the other filters: one round trip for all counts.
+    The chosen value is always offered. With facets, each value has its count within the
+    other filters: one round trip for all counts.
     """
 
     def __init__(self, field: Any, request: Any, *args: Any, **kwargs: Any) -> None:
         self.name = kwargs["field_path"]
         self.request = request
-        _params, stub, _model_admin = args
-        self.ormist_model = stub.ormist_model
+        _params, proxy, _model_admin = args
+        self.ormist_model = proxy.ormist_model
         super().__init__(field, request, *args, **kwargs)
         given: dict[str, Any] = self.used_parameters
         self.chosen = {name: values[-1] for name, values in given.items() if values}
@@ -33,35 +40,37 @@ class AttributeFilter(FieldListFilter):
 
     @property
     def null(self) -> str:
-        """Return the parameter of a filter by None."""
+        """The query parameter of a filter by None."""
         return f"{self.name}__isnull"
 
     def queryset(self, request: Any, queryset: Any) -> Any:
-        return queryset.filter(**self.lookups(self.chosen))
+        return queryset.filter(**self.build_lookups(self.chosen))
 
-    def lookups(self, parameters: dict[str, Any]) -> dict[str, Any]:
+    def build_lookups(self, parameters: dict[str, Any]) -> dict[str, Any]:
         """Return the lookups of these query parameters."""
         if parameters.get(self.null) is not True:
             return dict(parameters)
         others = {k: v for k, v in parameters.items() if k != self.null}
         return {self.name: None, **others}
 
-    def offered(self) -> list[tuple[str, dict[str, Any]]]:
+    def find_choices(self) -> list[tuple[str, dict[str, Any]]]:
         """Return the choices: pairs of a text and its query parameters."""
-        sample = sample_of(self.request, self.ormist_model)
+        sample = get_sample(self.request, self.ormist_model)
         found: list[tuple[str, dict[str, Any]]] = [
             (value or _("(empty)"), {self.name: value})
-            for value in values_of(sample, self.name)
+            for value in find_values(sample, self.name)
         ]
         if has_none(sample, self.name):
             found.append((_("None"), {self.null: True}))
         return found
 
     def choices(self, changelist: Any) -> Iterator[Any]:
-        offered = self.offered()
+        offered = self.find_choices()
         if self.chosen and self.chosen not in [chosen for _, chosen in offered]:
             offered.append((", ".join(map(str, self.chosen.values())), self.chosen))
-        numbers = self._numbers(changelist, offered) if changelist.add_facets else None
+        numbers = (
+            self._count_choices(changelist, offered) if changelist.add_facets else None
+        )
         names = self.expected_parameters()
         yield {
             "selected": not self.chosen,
@@ -76,12 +85,15 @@ class AttributeFilter(FieldListFilter):
                 "display": text if numbers is None else f"{text} ({numbers[index]})",
             }
 
-    def _numbers(self, changelist: Any, offered: list[Any]) -> list[int]:
+    def _count_choices(self, changelist: Any, offered: list[Any]) -> list[int]:
         others = changelist.get_queryset(
             self.request, exclude_parameters=self.expected_parameters()
         )
-        return counts(
-            [others.filter(**self.lookups(each)).collection for _, each in offered]
+        return count_each(
+            [
+                others.filter(**self.build_lookups(each)).collection
+                for _, each in offered
+            ]
         )
 
 
@@ -91,9 +103,9 @@ class TagFilter(AttributeFilter):
     def expected_parameters(self) -> list[str | None]:
         return [self.name]
 
-    def offered(self) -> list[tuple[str, dict[str, Any]]]:
-        sample = sample_of(self.request, self.ormist_model)
-        tags = tags_of(sample)
+    def find_choices(self) -> list[tuple[str, dict[str, Any]]]:
+        sample = get_sample(self.request, self.ormist_model)
+        tags = find_tags(sample)
         return [(tag or _("(empty)"), {self.name: tag}) for tag in tags]
 
 
@@ -103,17 +115,17 @@ class RangeFilter(AttributeFilter):
     def expected_parameters(self) -> list[str | None]:
         return [f"{self.name}__gte", f"{self.name}__lt"]
 
-    def lookups(self, parameters: dict[str, Any]) -> dict[str, Any]:
+    def build_lookups(self, parameters: dict[str, Any]) -> dict[str, Any]:
         """Return the lookups with the values of the sample instead of their texts.
 
-        A text that is not in the sample may mean values of several kinds, which take
-        longer to count.
+        A text that is not in the sample may have several types, which take longer to
+        count.
         """
-        known = {to_text(value).text: value for value in self._bounds()}
+        known = {to_text(value).text: value for value in self._find_bounds()}
         return {name: known.get(text, text) for name, text in parameters.items()}
 
-    def offered(self) -> list[tuple[str, dict[str, Any]]]:
-        texts = [to_text(value).text for value in self._bounds()]
+    def find_choices(self) -> list[tuple[str, dict[str, Any]]]:
+        texts = [to_text(value).text for value in self._find_bounds()]
         low, high = f"{self.name}__gte", f"{self.name}__lt"
         if not texts:
             return []
@@ -126,5 +138,5 @@ class RangeFilter(AttributeFilter):
             (_("from %(bound)s") % {"bound": texts[-1]}, {low: texts[-1]}),
         ]
 
-    def _bounds(self) -> list[Any]:
-        return quartiles_of(sample_of(self.request, self.ormist_model), self.name)
+    def _find_bounds(self) -> list[Any]:
+        return compute_quartiles(get_sample(self.request, self.ormist_model), self.name)

@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy
 
 from .value_text import KINDS, ValueText, from_text, normalize_newlines, to_text
 
-# What a line cannot carry, or nobody would see in it.
+# Characters that a line cannot contain, or that are invisible in it.
 _UNTYPEABLE = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029\ufffe\uffff]|^\s|\s$|^$")
 
 
@@ -21,7 +21,7 @@ class GivenTagsField(forms.Field):
     """The explicit tags of an object, one per line. The cleaned value is a list.
 
     A tag that does not fit in a line (it has a newline or begins with a space) is not
-    shown and is kept. show() sets the stored tags.
+    shown, and stays. show() sets the stored tags.
     """
 
     widget = forms.Textarea(attrs={"rows": 4, "cols": 40})
@@ -30,11 +30,11 @@ class GivenTagsField(forms.Field):
         kwargs.setdefault("required", False)
         super().__init__(**kwargs)
         self.shown: list[str] = []
-        self.kept: list[str] = []
+        self.hidden: list[str] = []
 
     def show(self, tags: Iterable[str]) -> None:
         given = list(tags)
-        self.kept = [tag for tag in given if _UNTYPEABLE.search(tag)]
+        self.hidden = [tag for tag in given if _UNTYPEABLE.search(tag)]
         self.shown = [tag for tag in given if not _UNTYPEABLE.search(tag)]
 
     def prepare_value(self, value: Any) -> str:
@@ -44,7 +44,7 @@ class GivenTagsField(forms.Field):
         return self._lines(data) != self.shown
 
     def clean(self, value: Any) -> list[str]:
-        return [*self._lines(value), *self.kept]
+        return [*self._lines(value), *self.hidden]
 
     def _lines(self, value: Any) -> list[str]:
         lines = (line.strip() for line in normalize_newlines(value or "").split("\n"))
@@ -105,7 +105,7 @@ class AttributesWidget(forms.Widget):
 
     def value_from_datadict(self, data: Any, files: Any, name: str) -> list[Row]:
         rows = []
-        for index in _indexes(data, name):
+        for index in _find_row_numbers(data, name):
             part = f"{name}-{index}"
             rows.append(
                 Row(
@@ -119,7 +119,7 @@ class AttributesWidget(forms.Widget):
         return rows
 
     def value_omitted_from_data(self, data: Any, files: Any, name: str) -> bool:
-        return not _indexes(data, name)
+        return not _find_row_numbers(data, name)
 
     def get_context(self, name: str, value: Any, attrs: Any) -> dict[str, Any]:
         context = super().get_context(name, None, attrs)
@@ -143,7 +143,7 @@ class AttributesWidget(forms.Widget):
                     "name": attribute,
                     "kind": row.kind if row and not now.is_readonly else now.kind,
                     "text": row.text if row and not now.is_readonly else now.text,
-                    "is_kept": now.is_readonly,
+                    "is_readonly": now.is_readonly,
                     "is_removed": bool(row and row.is_removed),
                 }
             )
@@ -156,7 +156,7 @@ class AttributesWidget(forms.Widget):
         return [{**line, "part": f"{name}-{i}"} for i, line in enumerate(lines)]
 
 
-def _indexes(data: Any, name: str) -> list[int]:
+def _find_row_numbers(data: Any, name: str) -> list[int]:
     """Return the numbers of the submitted rows, in order."""
     found = {
         int(number)
@@ -168,8 +168,8 @@ def _indexes(data: Any, name: str) -> list[int]:
     return sorted(found)
 
 
-def _refuse_none(name: str) -> str | None:
-    """Return None: any name is allowed."""
+def _allow_any(name: str) -> str | None:
+    """Return None: every name is allowed."""
     return None
 
 
@@ -186,13 +186,13 @@ class AttributesField(forms.Field):
         super().__init__(**kwargs)
         self.stored: dict[str, Any] = {}
         self.refused: frozenset[str] = frozenset()
-        self.refusal: Callable[[str], str | None] = _refuse_none
+        self.refusal: Callable[[str], str | None] = _allow_any
 
     def show(
         self,
         stored: Mapping[str, Any],
         elsewhere: Iterable[str],
-        refusal: Callable[[str], str | None] = _refuse_none,
+        refusal: Callable[[str], str | None] = _allow_any,
     ) -> None:
         self.refusal = refusal
         self.refused = frozenset(elsewhere)
@@ -231,7 +231,7 @@ class AttributesField(forms.Field):
         now = to_text(self.stored[stored_name])
         if now.is_readonly or (row.kind, row.text) == (now.kind, now.text):
             return
-        value = _value(stored_name, row.kind, row.text, self.stored[stored_name])
+        value = _parse_value(stored_name, row.kind, row.text, self.stored[stored_name])
         changes.values[stored_name] = value
 
     def _read_new(self, row: Row, changes: Changes) -> None:
@@ -240,20 +240,20 @@ class AttributesField(forms.Field):
             raise ValidationError(_("Enter the name of the attribute to add."))
         if name in self.refused:
             raise ValidationError(
-                _("“%(name)s” is not changed here."), params={"name": name}
+                _("“%(name)s” cannot be changed here."), params={"name": name}
             )
         if name in self.stored or name in changes.values:
             raise ValidationError(
-                _("There is an attribute “%(name)s” already."), params={"name": name}
+                _("The attribute “%(name)s” exists already."), params={"name": name}
             )
         if self.refusal(name) is not None:
             raise ValidationError(
                 _("An attribute cannot be named “%(name)s”."), params={"name": name}
             )
-        changes.values[name] = _value(name, row.kind, row.text)
+        changes.values[name] = _parse_value(name, row.kind, row.text)
 
 
-def _value(name: str, kind: str, text: str, stored: Any = None) -> Any:
+def _parse_value(name: str, kind: str, text: str, stored: Any = None) -> Any:
     try:
         return from_text(kind, text, stored)
     except ValueError as error:
@@ -281,7 +281,7 @@ class OneAttributeWidget(AttributesWidget):
         line = {"kind": shown.kind, "text": shown.text, "part": name}
         kinds = [("", gettext_lazy("not set")), *KINDS]
         context["widget"].update(
-            row={**line, "is_kept": shown.is_readonly}, kinds=kinds
+            row={**line, "is_readonly": shown.is_readonly}, kinds=kinds
         )
         return context
 
@@ -357,7 +357,7 @@ class CellField(forms.Field):
         return normalize_newlines(value or "")
 
     def was_rendered_from(self, shown: Any) -> bool:
-        """Whether the cell showed the value that is stored now."""
+        """Return whether the cell showed the value that is stored now."""
         return self.to_python(shown) == self.now.text
 
     def clean(self, value: Any) -> Changes:

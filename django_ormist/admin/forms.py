@@ -27,7 +27,7 @@ else:
     AnyForm = forms.ModelForm
 
 
-def version_of(ormist: Model) -> str:
+def compute_version(ormist: Model) -> str:
     """Return a digest of the stored object without its counters.
 
     Counters change often and are compared one by one.
@@ -39,7 +39,7 @@ class ProxyForm(AnyForm):
     """The base of both forms, over the wrapped object."""
 
     refusal: str | None = None
-    """Why the store refused what was sent: the form is then shown with it."""
+    """Why the store refused the submitted values. The form shows it."""
 
     @property
     def ormist(self) -> Model:
@@ -47,10 +47,10 @@ class ProxyForm(AnyForm):
         return ormist
 
     def validate_unique(self) -> None:
-        """Do nothing: the store checks unique values when it writes."""
+        """Skip it: the store checks unique values when it writes."""
 
     def validate_constraints(self) -> None:
-        """Do nothing: there are no constraints."""
+        """Skip it: proxy models have no constraints."""
 
     def _post_clean(self) -> None:
         if self.refusal:
@@ -62,20 +62,20 @@ class ProxyForm(AnyForm):
         try:
             self.ormist.validate()
         except ValidationError as error:
-            self._take(error)
+            self._add_validation_error(error)
 
     def _check_counters(self) -> None:
-        """Refuse a counter that was changed here and meanwhile elsewhere."""
+        """Refuse a counter that was changed here and concurrently elsewhere."""
         for name in self.ormist._meta.counters.intersection(self.changed_data):
             shown = self[name].field.clean(self.data.get(self[name].html_initial_name))
-            if not self.instance._state.adding and shown != self._counter(name):
+            if not self.instance._state.adding and shown != self._read_counter(name):
                 self.add_error(
                     name,
-                    _("It is %(now)s now. Nothing was saved.")
-                    % {"now": self._counter(name)},
+                    _("It is %(now)s now. Your changes were not saved.")
+                    % {"now": self._read_counter(name)},
                 )
 
-    def _counter(self, name: str) -> int:
+    def _read_counter(self, name: str) -> int:
         return int(getattr(self.ormist, name, 0))
 
     def _apply(self) -> None:
@@ -88,7 +88,7 @@ class ProxyForm(AnyForm):
             elif name in self.ormist._meta.counters:
                 self.ormist.set(**{name: value or 0})
 
-    def _take(self, error: ValidationError) -> None:
+    def _add_validation_error(self, error: ValidationError) -> None:
         """Add an error of validate() to its field, if the form has that field."""
         if not hasattr(error, "error_dict"):
             self.add_error(None, error)
@@ -99,20 +99,20 @@ class ProxyForm(AnyForm):
             elif name == NON_FIELD_ERRORS:
                 self.add_error(None, errors)
             else:
-                place = "attrs" if "attrs" in self.fields else None
+                target = "attrs" if "attrs" in self.fields else None
                 for message in ValidationError(errors).messages:
-                    self.add_error(place, f"{name}: {message}")
+                    self.add_error(target, f"{name}: {message}")
 
 
 class OrmistForm(ProxyForm):
     """The add and change form: id, attributes, counters, tags, expiration.
 
-    It holds a digest of the version it was rendered from, and refuses any other.
+    It contains a digest of the displayed version, and refuses to change another one.
     """
 
     attrs = AttributesField(label=gettext_lazy("Attributes"))
     tags = GivenTagsField(
-        label=gettext_lazy("Tags"), help_text=gettext_lazy("One in each line.")
+        label=gettext_lazy("Tags"), help_text=gettext_lazy("One per line.")
     )
     _version = forms.CharField(required=False, widget=forms.HiddenInput)
     read_only: tuple[str, ...] = ()
@@ -125,15 +125,15 @@ class OrmistForm(ProxyForm):
                 each.show(stored)
         if "attrs" in self.fields:
             self.fields["attrs"].show(  # type: ignore[attr-defined]
-                stored, self._elsewhere(), self.ormist._meta.refusal
+                stored, self._names_of_other_fields(), self.ormist._meta.refusal
             )
         if "tags" in self.fields:
             self.fields["tags"].show(self.ormist._tags)  # type: ignore[attr-defined]
         if "expire" in self.fields and self.instance._state.adding:
             self.initial.setdefault("expire", self.instance.expire)
-        self.initial["_version"] = version_of(self.ormist)
+        self.initial["_version"] = compute_version(self.ormist)
 
-    def _elsewhere(self) -> Iterable[str]:
+    def _names_of_other_fields(self) -> Iterable[str]:
         """Return the attributes that other fields edit, or that are read-only."""
         fields = {
             f.name for f in self.fields.values() if isinstance(f, OneAttributeField)
@@ -146,20 +146,20 @@ class OrmistForm(ProxyForm):
         if "expire" in self.changed_data and expire and _is_past(expire):
             self.add_error(
                 "expire",
-                _("It is past: the object would be gone at once. Delete it instead."),
+                _("It is past: the object would expire at once. Delete it instead."),
             )
         return self.cleaned_data
 
     def _check_version(self) -> None:
         if self.instance._state.adding or self.refusal:
             return
-        if self.cleaned_data.get("_version") != version_of(self.ormist):
+        if self.cleaned_data.get("_version") != compute_version(self.ormist):
             self.add_error(
                 None,
                 _(
-                    "Somebody else changed this %(name)s after this page was opened. "
-                    "Nothing was saved. Open the page again to see what is stored now, "
-                    "and make your change there."
+                    "Another user changed this %(name)s after this page was opened. "
+                    "Your changes were not saved. Open the page again to see the "
+                    "current values, and change them there."
                 )
                 % {"name": self.ormist._meta.verbose_name},
             )
@@ -210,20 +210,20 @@ class RowForm(ProxyForm):
             if not each.was_rendered_from(self.data.get(self[name].html_initial_name)):
                 self.add_error(
                     name,
-                    _("Somebody else changed it to %(now)s. Nothing was saved.")
+                    _("Another user changed it to %(now)s. Your change was not saved.")
                     % {"now": each.now.text or "-"},
                 )
         return self.cleaned_data
 
 
-def cell(field: Any, **kwargs: Any) -> Any:
+def build_cell(field: Any, **kwargs: Any) -> Any:
     """Return the form field of a model field in an editable list."""
     is_typed = isinstance(field, CounterField)
     return field.formfield(**kwargs) if is_typed else CellField(field.name)
 
 
 def _is_past(moment: datetime) -> bool:
-    """Whether a moment is past. A naive one is in local time."""
+    """Return whether a moment is past. A naive one is in local time."""
     return moment <= datetime.now(UTC if timezone.is_aware(moment) else None)
 
 
@@ -245,4 +245,4 @@ class RowFormSet(AnyFormSet):
         forms.BaseFormSet.add_fields(self, form, index)
 
     def validate_unique(self) -> None:
-        """Do nothing: the store checks unique values when it writes."""
+        """Skip it: the store checks unique values when it writes."""

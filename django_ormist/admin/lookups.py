@@ -18,11 +18,11 @@ COMPARING = ("gt", "gte", "lt", "lte")
 
 
 def translate(meta: Options, condition: Q) -> Q:
-    """Return a condition in which a text may be a number or a date too. See typed()."""
+    """Return a condition with the lookups of convert_lookup()."""
     children = [
         translate(meta, child)
         if isinstance(child, Q)
-        else typed(meta, *child)
+        else convert_lookup(meta, *child)
         if isinstance(child, tuple)
         else child
         for child in condition.children
@@ -30,8 +30,8 @@ def translate(meta: Options, condition: Q) -> Q:
     return Q(*children, _connector=condition.connector, _negated=condition.negated)
 
 
-def typed(meta: Options, name: str, value: Any) -> Q:
-    """Return the condition of one lookup, for each type that its text may mean.
+def convert_lookup(meta: Options, name: str, value: Any) -> Q:
+    """Return the condition of one lookup, for each type that its text may have.
 
     A sorted index compares values of one kind, but query parameters are texts: "5"
     finds numbers of at least 5, and texts of at least "5".
@@ -40,12 +40,12 @@ def typed(meta: Options, name: str, value: Any) -> Q:
     is_sorted = attribute in meta.ordered and isinstance(value, str)
     is_equal = lookup in ("", "exact") and not meta.indexes(attribute)
     if is_sorted and (is_equal or lookup in COMPARING):
-        return any_of(Q((name, reading)) for reading in readings(value))
+        return any_of(Q((name, reading)) for reading in parse_values(value))
     return Q((name, value))
 
 
 def reveals(excluded: Collection[str], lookup: str, value: Any) -> bool:
-    """Whether the answer to a lookup reveals an excluded attribute.
+    """Return whether the result of a lookup reveals an excluded attribute.
 
     A tag like ``name:text`` also finds by the attribute.
     """
@@ -56,7 +56,7 @@ def reveals(excluded: Collection[str], lookup: str, value: Any) -> bool:
     return any(tag.partition(":")[0] in excluded for tag in tags)
 
 
-def readings(text: str) -> list[Any]:
+def parse_values(text: str) -> list[Any]:
     """Return the possible values of a text: itself, a number, a date, a datetime."""
     found: list[Any] = [text]
     for read in (int, float, date.fromisoformat, datetime.fromisoformat):
@@ -70,7 +70,7 @@ def readings(text: str) -> list[Any]:
 
 
 def any_of(conditions: Iterable[Q]) -> Q:
-    """Return a condition that is met if one of the conditions is met."""
+    """Return the conditions joined by OR."""
     joined = Q()
     for condition in conditions:
         joined |= condition
@@ -88,13 +88,13 @@ def order_argument(name: Any) -> str:
     return minus + ("created" if word in ("id", "pk") else word)
 
 
-def orders(meta: Options) -> frozenset[str]:
+def sortable_names(meta: Options) -> frozenset[str]:
     """Return the columns that a list can be sorted by."""
     return frozenset({"id", "pk", "created", "expire", *meta.ordered})
 
 
 SHORTEST_BEGINNING = 3
-"""Characters of an id from which on it is looked for by how it begins."""
+"""Minimal characters of a word that is compared with the beginnings of ids."""
 
 
 def search(
@@ -103,14 +103,14 @@ def search(
     """Return the objects that every word finds, and a message about the search.
 
     A word finds by id, by tag, by the value of an indexed attribute in *fields*, and
-    by the beginning of a text if the name starts with "^". If one word finds nothing,
-    it is compared with the beginnings of ids. Attributes in *excluded* are not
+    by the beginning of a text if the name starts with "^". A single word without
+    results is compared with the beginnings of ids. Attributes in *excluded* are not
     searched, not even by a tag like ``name:text``.
     """
-    entered_words = words(entered)
+    entered_words = split_words(entered)
     model = queryset.model.ormist_model
     found = queryset.filter(
-        *(_word(model, fields, word, excluded) for word in entered_words)
+        *(_match_word(model, fields, word, excluded) for word in entered_words)
     )
     notes: list[str] = []
     is_beginning = (
@@ -119,7 +119,7 @@ def search(
         and len(entered_words[0]) >= SHORTEST_BEGINNING
     )
     if is_beginning and not found.exists():
-        found = _beginning_with(queryset, entered_words[0], notes)
+        found = _find_by_prefix(queryset, entered_words[0], notes)
     return found, notes
 
 
@@ -134,7 +134,7 @@ def describe_search(fields: Iterable[str], is_tagged: bool) -> str:
     return capfirst(", ".join(map(str, known)))
 
 
-def words(entered: str) -> list[str]:
+def split_words(entered: str) -> list[str]:
     """Return the words of a search. Quoted words are one."""
     found = []
     for bit in smart_split(entered):
@@ -143,9 +143,11 @@ def words(entered: str) -> list[str]:
     return [word for word in found if word]
 
 
-def _word(model: Any, fields: list[str], word: str, excluded: Collection[str]) -> Q:
+def _match_word(
+    model: Any, fields: list[str], word: str, excluded: Collection[str]
+) -> Q:
     known = [name for name in fields if name != "tags" or model.is_tagged]
-    lookups = [lookup(name, word) for name in known]
+    lookups = [build_lookup(name, word) for name in known]
     return any_of(
         Q(**each)
         for each in lookups
@@ -153,21 +155,21 @@ def _word(model: Any, fields: list[str], word: str, excluded: Collection[str]) -
     )
 
 
-def lookup(name: str, word: str) -> dict[str, Any]:
+def build_lookup(name: str, word: str) -> dict[str, Any]:
     """Return the lookup of a word by one of search_fields."""
     if name.startswith("^"):
         return {f"{name[1:]}__startswith": word}
     return {name.removeprefix("="): word}
 
 
-def _beginning_with(queryset: Any, word: str, notes: list[str]) -> Any:
+def _find_by_prefix(queryset: Any, word: str, notes: list[str]) -> Any:
     collection = queryset.collection
     pks, is_complete = run(ids_with_prefix(collection.space, word), collection.db)
     if not is_complete:
         notes.append(
             _(
-                "There are too many objects to look at every id: others may begin "
-                "with “%(word)s” too. Enter the whole id."
+                "There are too many objects to compare every id: others may begin "
+                "with “%(word)s” too. Enter the complete id."
             )
             % {"word": word}
         )

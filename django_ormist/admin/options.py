@@ -26,8 +26,8 @@ from .changelist import OrmistChangeList
 from .checks import OrmistAdminChecks
 from .errors import may_delete, may_open_form, may_view, show_store_errors
 from .filters import AttributeFilter, RangeFilter, TagFilter
-from .forms import OrmistForm, RowForm, RowFormSet, cell
-from .lookups import describe_search, orders, reveals, search
+from .forms import OrmistForm, RowForm, RowFormSet, build_cell
+from .lookups import describe_search, reveals, search, sortable_names
 from .proxies import OWN_FIELDS
 from .value_text import to_text
 
@@ -37,7 +37,7 @@ else:
     AnyAdmin = admin.ModelAdmin
 
 LISTED = 100
-"""Objects that a page which confirms a deletion names; it counts the others."""
+"""Objects that the confirmation of a deletion lists. Others are counted."""
 
 LOGGED_AT_ONCE = 1000
 
@@ -80,15 +80,15 @@ class OrmistAdmin(AnyAdmin):
             raise
 
     def get_list_filter(self, request: Any) -> list[Any]:
-        excluded = self._excluded(request)
+        excluded = self._excluded_names(request)
         given = super().get_list_filter(request)
         return [
-            self._filter(each)
+            self._choose_filter(each)
             for each in given
             if (each[0] if isinstance(each, list | tuple) else each) not in excluded
         ]
 
-    def _filter(self, each: Any) -> Any:
+    def _choose_filter(self, each: Any) -> Any:
         """Return the filter of a name, which Django chooses by the type of a column."""
         if not isinstance(each, str):
             return each
@@ -99,22 +99,22 @@ class OrmistAdmin(AnyAdmin):
 
     def get_sortable_by(self, request: Any) -> Any:
         chosen = super().get_sortable_by(request)
-        can = orders(self.model.ormist_model._meta)
+        can = sortable_names(self.model.ormist_model._meta)
         return [name for name in chosen if not isinstance(name, str) or name in can]
 
     def get_search_fields(self, request: Any) -> list[str]:
-        excluded = self._excluded(request)
+        excluded = self._excluded_names(request)
         given = map(str, super().get_search_fields(request))
         return [name for name in given if name.lstrip("^=") not in excluded]
 
     def lookup_allowed(self, lookup: str, value: Any, request: Any) -> bool:
         """Return False for a lookup that reveals an excluded attribute."""
-        if reveals(self._excluded(request), lookup, value):
+        if reveals(self._excluded_names(request), lookup, value):
             return False
         return super().lookup_allowed(lookup, value, request)
 
-    def _excluded(self, request: Any) -> frozenset[str]:
-        """Return the names that lists neither filter nor search by."""
+    def _excluded_names(self, request: Any) -> frozenset[str]:
+        """Return the names that lists do not filter or search by."""
         return frozenset(self.get_exclude(request) or ()) - {"id", "pk"}
 
     def get_search_results(
@@ -123,7 +123,7 @@ class OrmistAdmin(AnyAdmin):
         fields = self.get_search_fields(request)
         if not search_term.strip() or not fields:
             return queryset, False
-        excluded = self._excluded(request)
+        excluded = self._excluded_names(request)
         found, notes = search(queryset, fields, search_term, excluded)
         for note in notes:
             self.message_user(request, note, messages.WARNING)
@@ -134,7 +134,7 @@ class OrmistAdmin(AnyAdmin):
             self.model,
             form=RowForm,
             fields=self.list_editable,
-            formfield_callback=cell,
+            formfield_callback=build_cell,
         )
 
     def get_changelist_formset(self, request: Any, **kwargs: Any) -> Any:
@@ -144,7 +144,7 @@ class OrmistAdmin(AnyAdmin):
             formset=RowFormSet,
             extra=0,
             fields=self.list_editable,
-            formfield_callback=cell,
+            formfield_callback=build_cell,
         )
 
     @show_store_errors(may_view)
@@ -153,7 +153,7 @@ class OrmistAdmin(AnyAdmin):
         try:
             return super().changelist_view(request, extra_context)
         except Refused as refusal:
-            # What was saved before it is saved; only its history was rolled back.
+            # Earlier rows stay saved. Only their history was rolled back.
             del request.ormist_logged
             for obj, message in logged:
                 self.log_change(request, obj, message)
@@ -198,7 +198,7 @@ class OrmistAdmin(AnyAdmin):
         return form
 
     def withhold(self, request: Any, obj: Any, shown: Iterable[Any]) -> set[str]:
-        """Return the names of attributes that "attrs" neither shows nor accepts.
+        """Return the names of attributes that "attrs" does not show or accept.
 
         Set them on each shown object, because attrs() gets no request.
         """
@@ -220,7 +220,7 @@ class OrmistAdmin(AnyAdmin):
         try:
             return view(extra_context)
         except Refused as refusal:
-            # The page once more, with what was typed and why it was refused.
+            # Show the page again with the submitted values and the refusal.
             request.ormist_refusal = str(refusal)
             return view(extra_context)
 
@@ -230,10 +230,10 @@ class OrmistAdmin(AnyAdmin):
     def save_related(
         self, request: Any, form: Any, formsets: Any, change: bool
     ) -> None:
-        """Do nothing: there are no related objects."""
+        """Skip it: there are no related objects."""
 
     def save_model(self, request: Any, obj: Any, form: Any, change: bool) -> None:
-        with refusing(obj):
+        with raise_refused(obj):
             if change:
                 obj.save(force_update=True, strict=True)
             else:
@@ -311,7 +311,7 @@ class OrmistAdmin(AnyAdmin):
     # ------------------------------------------------------------ columns
 
     def action_checkbox(self, obj: Any) -> Any:
-        """Return None for an id with a line break, which a browser would change."""
+        """Return "" for an id with a line break, which a browser would change."""
         return "" if set(obj.pk) & set("\r\n\0") else super().action_checkbox(obj)
 
     @admin.display(description=gettext_lazy("attributes"))
@@ -331,7 +331,7 @@ class OrmistAdmin(AnyAdmin):
 
 
 @contextmanager
-def refusing(obj: Any) -> Iterator[None]:
+def raise_refused(obj: Any) -> Iterator[None]:
     """Raise Refused for errors of the store and the codec."""
     try:
         yield

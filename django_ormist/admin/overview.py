@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 else:
     AnyAdmin, AnyManager = admin.ModelAdmin, models.Manager
 
-_stubs: list[type[models.Model]] = []
+_proxies: list[type[models.Model]] = []
 
 
 class NoRows(AnyManager):
@@ -41,12 +41,12 @@ class NoRows(AnyManager):
 
 @dataclass(frozen=True)
 class ModelLine:
-    """One model. error: why the numbers are missing. size_bytes: None if unknown."""
+    """One model. error: why the counts are missing. size_bytes: None if unknown."""
 
     label: str
-    address: str
+    url: str
     using: str
-    tally: stats.ModelCounts | None = None
+    counts: stats.ModelCounts | None = None
     size_bytes: int | None = None
     unreadable: int = 0
     error: str = ""
@@ -57,7 +57,7 @@ class ServerLine:
     """One alias. facts: pairs of a name and a value as text."""
 
     using: str
-    place: str
+    location: str
     facts: list[tuple[Any, Any]]
     error: str = ""
 
@@ -86,31 +86,33 @@ class OverviewAdmin(AnyAdmin):
             for each in self.admin_site._registry.values()
             if isinstance(each, OrmistAdmin) and each.has_view_permission(request)
         ]
-        lines = sorted(map(line, shown), key=lambda each: each.label)
+        lines = sorted(map(describe_model, shown), key=lambda each: each.label)
         request.current_app = self.admin_site.name
         context = {
             **self.admin_site.each_context(request),
             "title": _("Overview"),
             "opts": self.opts,
             "lines": lines,
-            "servers": [server_line(u) for u in sorted({each.using for each in lines})],
+            "servers": [
+                describe_server(u) for u in sorted({each.using for each in lines})
+            ],
             "media": self.media,
         }
         return TemplateResponse(request, "django_ormist/admin/overview.html", context)
 
 
-def line(model_admin: OrmistAdmin) -> ModelLine:
+def describe_model(model_admin: OrmistAdmin) -> ModelLine:
     """Return the facts of one model. Six round trips."""
     model, opts = model_admin.model.ormist_model, model_admin.opts
     using = model._default_manager.all().db
-    address = reverse(
+    url = reverse(
         f"admin:{opts.app_label}_{opts.model_name}_changelist",
         current_app=model_admin.admin_site.name,
     )
     meta = model._meta
     space = meta.space(using)
     try:
-        tally = run(stats.model_counts(space), using)
+        counts = run(stats.model_counts(space), using)
         seen = run(stats.sample(space, meta.indexes), using)
         flow = stats.size_bytes(meta.schema(using), seen)
         try:
@@ -118,57 +120,57 @@ def line(model_admin: OrmistAdmin) -> ModelLine:
         except ResponseError:  # no MEMORY USAGE there, or not for this user
             size = None
     except RedisError as error:
-        return ModelLine(meta.label, address, using, error=str(error))
-    return ModelLine(meta.label, address, using, tally, size, len(seen.unreadable))
+        return ModelLine(meta.label, url, using, error=str(error))
+    return ModelLine(meta.label, url, using, counts, size, len(seen.unreadable))
 
 
-def server_line(using: str) -> ServerLine:
+def describe_server(using: str) -> ServerLine:
     """Return the facts of the server of an alias. One round trip."""
-    place = connections[using].endpoint.safe_url
+    location = connections[using].endpoint.safe_url
     try:
         facts = stats.server_facts(run(stats.server(), using))
     except RedisError as error:
-        return ServerLine(using, place, [], str(error))
-    return ServerLine(using, place, list(readable_facts(facts)))
+        return ServerLine(using, location, [], str(error))
+    return ServerLine(using, location, list(format_facts(facts)))
 
 
-def readable_facts(facts: dict[str, Any]) -> Iterable[tuple[Any, Any]]:
-    """Return the known facts as texts."""
+def format_facts(facts: dict[str, Any]) -> Iterable[tuple[Any, Any]]:
+    """Yield the known facts as pairs of texts."""
     memory, persistence = facts["memory"], facts["persistence"]
     pairs = [
         (_("server"), " ".join(filter(None, (facts["product"], facts["version"])))),
         (_("mode"), facts["mode"]),
         (_("role"), facts["role"]),
         (_("replicas"), facts["replicas"]),
-        (_("memory in use"), _size(memory["used_bytes"])),
-        (_("memory limit"), _size(memory["limit_bytes"]) or _("none")),
+        (_("memory in use"), _format_size(memory["used_bytes"])),
+        (_("memory limit"), _format_size(memory["limit_bytes"]) or _("none")),
         (_("when memory is full"), memory["eviction_policy"]),
-        (_("append-only file"), _flag(persistence["append_only"])),
+        (_("append-only file"), _format_flag(persistence["append_only"])),
         (_("last snapshot"), persistence["last_snapshot_status"]),
     ]
     return ((name, value) for name, value in pairs if value not in (None, ""))
 
 
-def _size(number: int | None) -> str:
+def _format_size(number: int | None) -> str:
     from django.template.defaultfilters import filesizeformat
 
     return filesizeformat(number) if number else ""
 
 
-def _flag(value: bool | None) -> Any:
+def _format_flag(value: bool | None) -> Any:
     return None if value is None else _("on") if value else _("off")
 
 
 def overview_model() -> type[models.Model]:
     """Return the proxy model of the page. It is created at the first call."""
-    if not _stubs:
+    if not _proxies:
         meta = type(
             "Meta",
             (),
             {
                 "app_label": APP_LABEL,
                 "managed": False,
-                "auto_created": True,  # see stubs.py
+                "auto_created": True,  # see proxies.py
                 "base_manager_name": "objects",
                 "default_permissions": ("view",),
                 "verbose_name": gettext_lazy("overview"),
@@ -181,12 +183,12 @@ def overview_model() -> type[models.Model]:
             "objects": NoRows(),
             "id": models.CharField(max_length=1, primary_key=True),
         }
-        _stubs.append(type("Overview", (models.Model,), body))
-    return _stubs[0]
+        _proxies.append(type("Overview", (models.Model,), body))
+    return _proxies[0]
 
 
 def add_overview(site: admin.AdminSite) -> None:
     """Add the overview page to a site, once."""
-    stub = overview_model()
-    if not site.is_registered(stub):
-        site.register(stub, OverviewAdmin)
+    proxy = overview_model()
+    if not site.is_registered(proxy):
+        site.register(proxy, OverviewAdmin)

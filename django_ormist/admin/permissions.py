@@ -19,7 +19,7 @@ def create_permissions(*, using: str, apps: Any = global_apps, **kwargs: Any) ->
     try:
         apps.get_model("auth", "Permission")
         apps.get_model("contenttypes", "ContentType")
-    except LookupError:  # migrated back to before they were
+    except LookupError:  # migrated back to a state without them
         return
     from django.contrib.auth.models import Permission
     from django.contrib.contenttypes.models import ContentType
@@ -27,9 +27,9 @@ def create_permissions(*, using: str, apps: Any = global_apps, **kwargs: Any) ->
     if not router.allow_migrate_model(using, Permission):
         return
     _rename(using)
-    stubs = [overview_model(), *(stub for _, stub in all_admin_models())]
+    proxies = [overview_model(), *(proxy for _, proxy in all_admin_models())]
     types = ContentType.objects.db_manager(using).get_for_models(
-        *stubs, for_concrete_models=False
+        *proxies, for_concrete_models=False
     )
     permissions = Permission.objects.using(using)
     known = set(
@@ -39,8 +39,8 @@ def create_permissions(*, using: str, apps: Any = global_apps, **kwargs: Any) ->
     )
     permissions.bulk_create(
         Permission(content_type=kind, codename=codename, name=name[:255])
-        for stub, kind in types.items()
-        for codename, name in _get_all_permissions(stub._meta)
+        for proxy, kind in types.items()
+        for codename, name in _get_all_permissions(proxy._meta)
         if (kind.pk, codename) not in known
     )
 
@@ -53,21 +53,21 @@ def _rename(using: str) -> None:
     from django.contrib.auth.models import Permission
     from django.contrib.contenttypes.models import ContentType
 
-    stubs = {
-        admin_model_name(model._meta.label).lower(): stub
-        for model, stub in all_admin_models()
+    proxies = {
+        admin_model_name(model._meta.label).lower(): proxy
+        for model, proxy in all_admin_models()
     }
     here = {
-        stub._meta.model_name
-        for _, stub in all_admin_models()
-        if stub._meta.app_label == APP_LABEL
+        proxy._meta.model_name
+        for _, proxy in all_admin_models()
+        if proxy._meta.app_label == APP_LABEL
     }
-    moved = {old: stub._meta for old, stub in stubs.items() if old not in here}
+    moved = {old: proxy._meta for old, proxy in proxies.items() if old not in here}
     types = ContentType.objects.db_manager(using)
     for kind in types.filter(app_label=APP_LABEL, model__in=moved):
         opts = moved[kind.model]
         new = {"app_label": opts.app_label, "model": opts.model_name}
-        if types.filter(**new).exists():  # made by a visit meanwhile
+        if types.filter(**new).exists():  # created by a concurrent visit
             continue
         for permission in Permission.objects.using(using).filter(content_type=kind):
             verb = permission.codename.removesuffix(f"_{kind.model}")

@@ -7,7 +7,7 @@ of its model, but no table and no migration. Its instances wrap one object each,
 A proxy model is ``auto_created`` for Django, as the model of a ManyToManyField is:
 ``apps.get_model()`` finds it, so its content type is never stale; ``get_models()`` does
 not list it, so ``makemigrations``, ``dumpdata`` and ``shell`` do not see it. Its
-permissions are therefore made by ``permissions.py``.
+permissions are therefore created by ``permissions.py``.
 """
 
 import re
@@ -28,7 +28,7 @@ from .querysets import ProxyManager
 APP_LABEL = "django_ormist"
 OWN_FIELDS = frozenset({"id", "pk", "tags", "expire", "attrs", "__str__"})
 
-_stubs: dict[type[Model], type[models.Model]] = {}
+_proxies: dict[type[Model], type[models.Model]] = {}
 
 
 class AdminModel:
@@ -63,7 +63,7 @@ class AdminModel:
         return str(self.ormist)
 
     def __repr__(self) -> str:
-        return f"<Stub of {self.ormist!r}>"
+        return f"<Proxy of {self.ormist!r}>"
 
     def __eq__(self, other: object) -> bool:
         return type(self) is type(other) and self.ormist == other.ormist
@@ -92,7 +92,7 @@ class AdminModel:
 
     @classmethod
     def check(cls, **kwargs: Any) -> list[CheckMessage]:
-        """Return nothing: there is no table, and Meta was checked with the class."""
+        """Return []: it has no table, and Meta was checked with the class."""
         return []
 
 
@@ -103,41 +103,41 @@ def unpickle(ormist: Model) -> Any:
 
 def admin_model_for(model: type[Model]) -> type[models.Model]:
     """Return the proxy model of a model. It is created at the first call."""
-    stub = _stubs.get(model)
-    if stub is None:
-        stub = _stubs[model] = _made(model)
-    return stub
+    proxy = _proxies.get(model)
+    if proxy is None:
+        proxy = _proxies[model] = _create_proxy(model)
+    return proxy
 
 
 def all_admin_models() -> list[tuple[type[Model], type[models.Model]]]:
-    """Return each model that has a proxy model, with it."""
-    return list(_stubs.items())
+    """Return the models that have a proxy model: pairs of both."""
+    return list(_proxies.items())
 
 
 def admin_model_name(text: str) -> str:
-    """Return a name for a class that Django takes: ``shop.Cart`` -> ``shop_Cart``."""
+    """Return a class name that Django accepts: ``shop.Cart`` -> ``shop_Cart``."""
     return re.sub("_+", "_", text.replace(".", "_")).strip("_")
 
 
-def place(model: type[Model]) -> tuple[str, str]:
+def choose_label(model: type[Model]) -> tuple[str, str]:
     """Return the app label and the name of a model's proxy model.
 
-    They are those of the model. Outside any installed app, or where a Django model has
-    this name, they are ``django_ormist`` and a name made of the model's label.
+    They are those of the model. Outside any installed app, or if a Django model has
+    this name, they are ``django_ormist`` and a name built from the model's label.
     """
     label = model._meta.label
     app_label, _, name = label.rpartition(".")
     if app_label in apps.app_configs:
         name = admin_model_name(name)
-        there = apps.all_models[app_label].get(name.lower())
-        if there is None or issubclass(there, AdminModel):
+        existing = apps.all_models[app_label].get(name.lower())
+        if existing is None or issubclass(existing, AdminModel):
             return app_label, name
     return APP_LABEL, admin_model_name(label)
 
 
-def _made(model: type[Model]) -> type[models.Model]:
-    app_label, name = place(model)
-    for other, known in _stubs.items():
+def _create_proxy(model: type[Model]) -> type[models.Model]:
+    app_label, name = choose_label(model)
+    for other, known in _proxies.items():
         if known._meta.label_lower == f"{app_label}.{name}".lower():
             if other._meta.label == model._meta.label:  # declared again
                 continue
@@ -157,13 +157,13 @@ def _made(model: type[Model]) -> type[models.Model]:
     }
     if model.is_tagged:
         body["tags"] = TagsField(blank=True)
-    stub: type[models.Model] = type(name, (AdminModel, models.Model), body)
+    proxy: type[models.Model] = type(name, (AdminModel, models.Model), body)
     names = {*model._meta.ordered, *(n for each in model._meta.unique for n in each)}
-    add_fields(stub, sorted({*names, *(model._meta.index_attrs or ())}))
+    add_fields(proxy, sorted({*names, *(model._meta.index_attrs or ())}))
     for counter in sorted(model._meta.counters):
-        if _can_be_field(stub, counter):
-            CounterField(blank=True).contribute_to_class(stub, counter)
-    return stub
+        if _can_be_field(proxy, counter):
+            CounterField(blank=True).contribute_to_class(proxy, counter)
+    return proxy
 
 
 def _options(model: type[Model], app_label: str) -> dict[str, Any]:
@@ -178,43 +178,43 @@ def _options(model: type[Model], app_label: str) -> dict[str, Any]:
     }
 
 
-def add_fields(stub: Any, names: Iterable[str]) -> None:
-    """Add a field for each attribute that Django's admin is to know.
+def add_fields(proxy: Any, names: Iterable[str]) -> None:
+    """Add a field for each attribute that Django's admin uses.
 
-    Methods and properties of the model become those of the proxy model. A name that
-    can be neither is left out, and reported by Django's checks.
+    Methods and properties of the model become those of the proxy model. Other names are
+    left out, and Django's checks report them.
     """
-    model = stub.ormist_model
+    model = proxy.ormist_model
     for name in names:
-        if name in OWN_FIELDS or hasattr(stub, name):
+        if name in OWN_FIELDS or hasattr(proxy, name):
             continue
         if name in model._meta.own_names:
-            setattr(stub, name, _forward(name, getattr(model, name, None)))
-        elif _can_be_field(stub, name):
-            AttributeField(blank=True, null=True).contribute_to_class(stub, name)
+            setattr(proxy, name, _forward(name, getattr(model, name, None)))
+        elif _can_be_field(proxy, name):
+            AttributeField(blank=True, null=True).contribute_to_class(proxy, name)
 
 
-def _can_be_field(stub: Any, name: str) -> bool:
-    """Whether a Django model can have a field of this name."""
+def _can_be_field(proxy: Any, name: str) -> bool:
+    """Return whether a Django model can have a field of this name."""
     return (
         name.isidentifier()
         and "__" not in name
         and not name.startswith("_")
         and not name.endswith("_")
         and name not in OWN_FIELDS
-        and not hasattr(stub, name)
+        and not hasattr(proxy, name)
     )
 
 
 def _forward(name: str, own: Any) -> Any:
     """Return a method or property that calls the object's, with its description."""
     if isinstance(own, property):
-        return property(lambda stub: getattr(stub.ormist, name))
+        return property(lambda proxy: getattr(proxy.ormist, name))
     if not callable(own):
         return own
 
     @wraps(own)
-    def forward(stub: Any, *args: Any, **kwargs: Any) -> Any:
-        return getattr(stub.ormist, name)(*args, **kwargs)
+    def forward(proxy: Any, *args: Any, **kwargs: Any) -> Any:
+        return getattr(proxy.ormist, name)(*args, **kwargs)
 
     return forward

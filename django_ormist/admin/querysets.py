@@ -11,8 +11,8 @@ from django.db.models import Q
 from ..exceptions import FieldError
 from ..models import Collection, Model
 from ..queries.expressions import filter_of
-from .lookups import order_argument, translate, typed
-from .samples import counts
+from .lookups import convert_lookup, order_argument, translate
+from .samples import count_each
 
 if TYPE_CHECKING:
     AnyManager = models.Manager[Any]
@@ -31,10 +31,10 @@ class ProxyQuerySet:
     totally_ordered = True
     _prefetch_related_lookups = ()
 
-    def __init__(self, stub: Any, collection: "Collection[Any] | None" = None) -> None:
-        self.model = stub
+    def __init__(self, proxy: Any, collection: "Collection[Any] | None" = None) -> None:
+        self.model = proxy
         self.collection: Collection[Any] = (
-            stub.ormist_model._default_manager.all()
+            proxy.ormist_model._default_manager.all()
             if collection is None
             else collection
         )
@@ -42,7 +42,7 @@ class ProxyQuerySet:
         self._is_of_sql = False
 
     def __repr__(self) -> str:
-        return f"<StubQuerySet of {self.collection!r}>"
+        return f"<ProxyQuerySet of {self.collection!r}>"
 
     def __getattr__(self, name: str) -> Any:
         """Return another method of the collection, such as update()."""
@@ -50,7 +50,7 @@ class ProxyQuerySet:
             raise AttributeError(name)
         return getattr(self.collection, name)
 
-    # Django's delete_selected takes both for the name of what it deletes.
+    # Django's delete_selected names the deleted objects with these.
 
     @property
     def verbose_name(self) -> str:
@@ -80,7 +80,7 @@ class ProxyQuerySet:
         return self._chain(self.collection.none())
 
     def using(self, alias: str | None) -> Self:
-        """Return the same queryset, because the objects are in no SQL database."""
+        """Return the same queryset, because the objects are not in an SQL database."""
         clone = self._chain()
         clone._is_of_sql = True
         return clone
@@ -93,7 +93,9 @@ class ProxyQuerySet:
     def filter(self, *conditions: Q, **lookups: Any) -> Self:
         meta = self.model.ormist_model._meta
         given = [translate(meta, each) for each in conditions]
-        given += [typed(meta, name, plain(value)) for name, value in lookups.items()]
+        given += [
+            convert_lookup(meta, name, unwrap(value)) for name, value in lookups.items()
+        ]
         return self._chain(self.collection.filter(*given))
 
     complex_filter = filter
@@ -105,9 +107,9 @@ class ProxyQuerySet:
         """Order by "id" (creation), "expire" or an ordered attribute."""
         return self._chain(self.collection.order_by(*map(order_argument, names)))
 
-    # Answers
+    # Results
 
-    def fetched(self) -> Self:
+    def evaluate(self) -> Self:
         """Return the same queryset, evaluated: len() and bool() need no round trip."""
         self._fetch()
         return self
@@ -167,11 +169,11 @@ class ProxyQuerySet:
         return None if found is None else self.model(found)
 
     def aggregate(self, **wanted: Any) -> dict[str, int]:
-        """Return filtered counts, as facets of a filter need them. One round trip."""
-        collections = [self._counted(aggregate) for aggregate in wanted.values()]
-        return dict(zip(wanted, counts(collections), strict=True))
+        """Return filtered counts, which the facets of a filter need. One round trip."""
+        collections = [self._collection_of(aggregate) for aggregate in wanted.values()]
+        return dict(zip(wanted, count_each(collections), strict=True))
 
-    def _counted(self, aggregate: Any) -> "Collection[Any]":
+    def _collection_of(self, aggregate: Any) -> "Collection[Any]":
         """Return the collection that a Count counts."""
         is_count = isinstance(aggregate, models.Count)
         condition = filter_of(aggregate) if is_count else None
@@ -199,6 +201,6 @@ class ProxyManager(AnyManager):
         return ProxyQuerySet(self.model)
 
 
-def plain(value: Any) -> Any:
-    """Return the collection of a proxy queryset, to be used as a lookup value."""
+def unwrap(value: Any) -> Any:
+    """Return the collection of a proxy queryset, for use as a lookup value."""
     return value.collection if isinstance(value, ProxyQuerySet) else value

@@ -22,30 +22,30 @@ def register(
 ) -> Callable[[A], A]:
     """Register the models with the decorated OrmistAdmin, as Django's decorator does.
 
-    Raises TypeError for a class that is no OrmistAdmin, ValueError without a model.
+    Raises TypeError unless the class is an OrmistAdmin, ValueError without a model.
     """
     if not models:
         raise ValueError("At least one model must be passed to register.")
     for model in models:
         if not (isinstance(model, type) and issubclass(model, Model)):
             raise TypeError(
-                f"{model!r} is no model of django_ormist. Register Django's models "
+                f"{model!r} is not a model of django_ormist. Register Django's models "
                 "with django.contrib.admin.register()."
             )
 
-    def registered(admin_class: A) -> A:
+    def decorate(admin_class: A) -> A:
         if not issubclass(admin_class, OrmistAdmin):
             raise TypeError(f"{admin_class.__name__} must derive from OrmistAdmin.")
         for model in models:
-            stub = admin_model_for(model)
-            add_fields(stub, names_in_options(admin_class))
-            (site or admin.site).register(stub, admin_class)
+            proxy = admin_model_for(model)
+            add_fields(proxy, names_in_options(admin_class))
+            (site or admin.site).register(proxy, admin_class)
         add_overview(site or admin.site)
         sender = apps.get_app_config(APP_LABEL)
         post_migrate.connect(create_permissions, sender=sender, dispatch_uid=__name__)
         return admin_class
 
-    return registered
+    return decorate
 
 
 def unregister(*models: type[Model], site: admin.AdminSite | None = None) -> None:
@@ -78,7 +78,7 @@ def names_in_options(admin_class: type[OrmistAdmin]) -> list[str]:
 
 
 def _is_method(admin_class: type[OrmistAdmin], name: str) -> bool:
-    """Whether a name is a column that the class itself defines.
+    """Return whether a name is a column that the class itself defines.
 
     Names of Django's ModelAdmin ("ordering", "form") may be names of attributes.
     """

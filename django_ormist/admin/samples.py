@@ -32,7 +32,7 @@ class Sample:
     attrs: list[dict[str, Any]] = field(default_factory=list)
 
 
-def sample_of(request: Any, model: Any) -> Sample:
+def get_sample(request: Any, model: Any) -> Sample:
     """Return a sample of a model's objects. Two round trips, once per request."""
     known: Sample | None = getattr(request, "ormist_sample", None)
     if known is None:
@@ -43,7 +43,7 @@ def sample_of(request: Any, model: Any) -> Sample:
 
 
 def _sample(space: Space) -> Flow[Any]:
-    """Flow that returns a Sample, without damaged objects, which the list reports."""
+    """Flow that returns a Sample without damaged objects."""
     pks = yield Operation("ZRANDMEMBER", (all_key(space),), (SAMPLE,))
     found = Sample()
     for packed in (yield objects.load_many(space, pks)) if pks else []:
@@ -56,24 +56,24 @@ def _sample(space: Space) -> Flow[Any]:
     return found
 
 
-def values_of(sample: Sample, name: str) -> list[str]:
+def find_values(sample: Sample, name: str) -> list[str]:
     """Return the most frequent values of an indexed attribute, sorted by text."""
     values = [each[name] for each in sample.attrs if each.get(name) is not None]
     texts = map(text, values)
-    return _frequent(Counter(each for each in texts if each is not None))
+    return _most_frequent(Counter(each for each in texts if each is not None))
 
 
 def has_none(sample: Sample, name: str) -> bool:
-    """Whether the attribute is None in an object of the sample."""
+    """Return whether the attribute is None in an object of the sample."""
     return any(name in each and each[name] is None for each in sample.attrs)
 
 
-def tags_of(sample: Sample) -> list[str]:
+def find_tags(sample: Sample) -> list[str]:
     """Return the most frequent explicit tags, sorted."""
-    return _frequent(sample.tags)
+    return _most_frequent(sample.tags)
 
 
-def quartiles_of(sample: Sample, name: str) -> list[Any]:
+def compute_quartiles(sample: Sample, name: str) -> list[Any]:
     """Return up to three values that divide the sample into equal parts.
 
     Only values of the most frequent kind are used, because kinds do not compare.
@@ -89,11 +89,11 @@ def quartiles_of(sample: Sample, name: str) -> list[Any]:
     return list({key: value for key, value in parts if key > lowest}.values())
 
 
-def _frequent(numbers: Counter[str]) -> list[str]:
+def _most_frequent(numbers: Counter[str]) -> list[str]:
     return sorted(each for each, _ in numbers.most_common(CHOICES))
 
 
-def counts(collections: Sequence["Collection[Any]"]) -> list[int]:
+def count_each(collections: Sequence["Collection[Any]"]) -> list[int]:
     """Return the number of objects of each collection. One round trip."""
     if not collections:
         return []

@@ -30,7 +30,7 @@ SHOWN = 16
 """Characters of a private id in a list."""
 
 MASKED = frozenset({HASH_SESSION_KEY, CSRF_SESSION_KEY, "_password_reset_token"})
-"""Django's own keys of a session whose values sign somebody in."""
+"""Django's own keys of a session whose values sign a user in."""
 
 
 class SessionAdmin(OrmistAdmin):
@@ -65,7 +65,7 @@ class SessionAdmin(OrmistAdmin):
         names = {model.USERNAME_FIELD: search_term.strip()}
         user = model._default_manager.filter(**names).first() if search_term else None
         if user is not None:
-            return queryset.filter(user_id=user_text(user)), False
+            return queryset.filter(user_id=format_user_pk(user)), False
         return super().get_search_results(request, queryset, search_term)
 
     @admin.action(
@@ -95,7 +95,7 @@ class SessionAdmin(OrmistAdmin):
         """Return the changelist with the names of the users. One SQL query per page."""
         changelist = super().get_changelist_instance(request)
         shown = list(changelist.result_list)
-        names = user_names({obj.ormist.attrs.get("user_id") for obj in shown})
+        names = load_user_names({obj.ormist.attrs.get("user_id") for obj in shown})
         for obj in shown:
             vars(obj)["user_name"] = names.get(obj.ormist.attrs.get("user_id"))
         return changelist
@@ -159,18 +159,18 @@ class SessionAdmin(OrmistAdmin):
         return format_html('<dl class="ormist-attrs">{}</dl>', items)
 
 
-def user_names(user_ids: set[str | None]) -> dict[str, str]:
+def load_user_names(user_ids: set[str | None]) -> dict[str, str]:
     """Return ``{text of a primary key: name}`` of existing users.
 
     An id that no row can have, such as of an earlier user model, is left out.
     """
     users: Any = get_user_model()._default_manager
     possible = {text for text in user_ids if text is not None and _is_pk(text)}
-    return {user_text(user): str(user) for user in users.filter(pk__in=possible)}
+    return {format_user_pk(user): str(user) for user in users.filter(pk__in=possible)}
 
 
 def _is_pk(text: str) -> bool:
-    """Whether a text is a possible primary key of a user."""
+    """Return whether a text is a possible primary key of a user."""
     field: Any = get_user_model()._meta.pk
     while field.remote_field:  # a user model whose key is another model's
         field = field.target_field
@@ -181,7 +181,7 @@ def _is_pk(text: str) -> bool:
     return "\0" not in text
 
 
-def user_text(user: Any) -> str:
-    """Return the user's primary key as a session holds it."""
+def format_user_pk(user: Any) -> str:
+    """Return the user's primary key as a session stores it."""
     text: str = user._meta.pk.value_to_string(user)
     return text

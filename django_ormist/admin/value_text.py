@@ -17,14 +17,14 @@ from django.utils.translation import gettext_lazy as _
 
 from ..codecs import pack_value
 
-KEPT = "kept"
+READ_ONLY = "read-only"
 """The kind of a value without an editor."""
 
 LONGEST = 50_000
-"""Characters of a text that a form takes; a longer one is kept."""
+"""Characters of a text that a form accepts. A longer one is read-only."""
 
 SHOWN = 300
-"""Characters that are shown of a value that is kept."""
+"""Characters that are shown of a read-only value."""
 
 # A browser cannot send them back: it drops or replaces them.
 _UNTYPEABLE = re.compile("[\0-\x08\x0b-\x1f\x7f\ufffe\uffff]")
@@ -106,7 +106,7 @@ _EDITORS = (
         _("date and time"),
         datetime.isoformat,
         datetime.fromisoformat,
-        _("Enter 2030-12-31T23:59:59, with +00:00 behind it if it has a zone."),
+        _("Enter 2030-12-31T23:59:59, followed by +00:00 if it has a zone."),
     ),
     ValueType(
         "time",
@@ -149,20 +149,20 @@ class ValueText:
     @property
     def is_readonly(self) -> bool:
         """Whether the form shows the value read-only."""
-        return self.kind == KEPT
+        return self.kind == READ_ONLY
 
 
 def to_text(value: Any) -> ValueText:
-    """Return the value as a form shows it."""
-    editor = EDITORS.get(_KIND_OF.get(type(value), KEPT))
+    """Return the type and text of a value for a form."""
+    editor = EDITORS.get(_KIND_OF.get(type(value), READ_ONLY))
     if editor is not None:
-        text = _text(editor, value)
+        text = _write_or_none(editor, value)
         if text is not None:
             return ValueText(editor.kind, text)
-    return ValueText(KEPT, _shown(value))
+    return ValueText(READ_ONLY, _shorten(value))
 
 
-def _text(editor: ValueType, value: Any) -> str | None:
+def _write_or_none(editor: ValueType, value: Any) -> str | None:
     """Return the text of a value, or None if the text would give another value."""
     try:
         text = editor.write(value)
@@ -174,8 +174,8 @@ def _text(editor: ValueType, value: Any) -> str | None:
     return text if is_same else None
 
 
-def _shown(value: Any) -> str:
-    """Return the first characters of the repr. Large bytes are cut before."""
+def _shorten(value: Any) -> str:
+    """Return the first characters of the repr. Large values are shortened before."""
     if isinstance(value, bytes | str) and len(value) > SHOWN:
         return f"{value[:SHOWN]!r}... ({len(value)})"
     try:
@@ -186,7 +186,7 @@ def _shown(value: Any) -> str:
 
 
 def is_equal(one: Any, other: Any) -> bool:
-    """Whether both are stored as the same bytes: equal, with equal types."""
+    """Return whether both are stored as the same bytes: equal, with equal types."""
     return type(one) is type(other) and pack_value("", one) == pack_value("", other)
 
 

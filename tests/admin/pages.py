@@ -69,7 +69,7 @@ def rendered(client, page, *args):
                     data[f"{part}-key"] = row["key"]
                 else:
                     data[f"{part}-name"] = row["name"]
-                if not row.get("is_kept"):
+                if not row.get("is_readonly"):
                     data[f"{part}-kind"] = row["kind"]
                     data[f"{part}-value"] = row["text"].replace("\n", "\r\n")
         elif bound.name == "expire":

@@ -79,9 +79,9 @@ def test_deleting_all_pages_names_some_objects_and_counts_the_rest(root, server)
 def test_a_queryset_behaves_like_its_collection(root, cities):
     from django_ormist.admin.proxies import admin_model_for
 
-    stubs = admin_model_for(City).objects.filter(country="IT")
-    assert stubs.set_expire(60) == 2
-    assert stubs.ids() == [cities[0].pk, cities[1].pk]
+    proxies = admin_model_for(City).objects.filter(country="IT")
+    assert proxies.set_expire(60) == 2
+    assert proxies.ids() == [cities[0].pk, cities[1].pk]
 
 
 def test_an_action_on_deleted_objects_does_nothing(root, cities):

@@ -181,7 +181,7 @@ def test_two_people_do_not_overwrite_each_other(open_browser, pages, server):
     type_in(bob, f"[name={row_of(bob, 'name')}-value]", "Rom")
     follow(ann, "[name=_save]")
     follow(bob, "[name=_save]")
-    assert "Somebody else changed this city" in body(bob)
+    assert "Another user changed this city" in body(bob)
     assert City.objects.get("rome").name == "Roma"
 
 

@@ -53,7 +53,7 @@ def test_a_cell_that_was_changed_concurrently_is_refused(root, users):
     users[1].age = 50
     users[1].save()
     response = root.post(url(USERS), data)
-    assert "Somebody else changed it to 50" in response.content.decode()
+    assert "Another user changed it to 50" in response.content.decode()
     assert User.objects.get(users[1].pk).age == 50
 
 

@@ -123,9 +123,9 @@ def test_the_id_sorts_by_creation_and_expire_by_expiration_time(root, server):
     from django_ormist.admin.proxies import admin_model_for
 
     one, two = Plain.objects.create(expire=90), Plain.objects.create(expire=60)
-    stubs = admin_model_for(Plain).objects.all()
-    assert [each.ormist for each in stubs.order_by("-id")] == [two, one]
-    assert [each.ormist for each in stubs.order_by("expire")] == [two, one]
+    proxies = admin_model_for(Plain).objects.all()
+    assert [each.ormist for each in proxies.order_by("-id")] == [two, one]
+    assert [each.ormist for each in proxies.order_by("expire")] == [two, one]
 
 
 def test_facets_count_each_value_within_the_other_filters(root, cities):
@@ -195,7 +195,7 @@ def test_a_search_of_very_many_objects_says_that_it_is_incomplete(
     )
     City.objects.bulk_create(City(name=f"C{n}", country="XX") for n in range(2000))
     response = root.get(url(CITIES), {"q": "nothing"})
-    assert "Enter the whole id" in response.content.decode()
+    assert "Enter the complete id" in response.content.decode()
 
 
 def test_a_lookup_without_an_index_names_the_missing_option(root, cities):

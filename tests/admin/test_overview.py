@@ -22,16 +22,16 @@ def test_it_counts_the_objects_of_each_model(root, server):
     City.objects.bulk_create(City(name=f"C{n}", country="XX") for n in range(30))
     Token.objects.create()
     shown = lines(overview(root))
-    assert shown["tests.City"].tally.count == 30
+    assert shown["tests.City"].counts.count == 30
     assert shown["tests.City"].size_bytes > 1000
-    assert shown["tests.Token"].tally.expiring == 1
+    assert shown["tests.Token"].counts.expiring == 1
     assert url("tests_city_changelist") in overview(root).content.decode()
 
 
 def test_it_counts_expired_objects_that_are_not_swept(root, server):
     plain = Plain.objects.create(expire=60)
     server.client.zadd(expires_key(Plain._meta.space("default")), {plain.pk: 1})
-    assert lines(overview(root))["tests.Plain"].tally.expired == 1
+    assert lines(overview(root))["tests.Plain"].counts.expired == 1
 
 
 def test_it_describes_the_server(root, server):

@@ -3,7 +3,7 @@
 import pytest
 from django.core.exceptions import ValidationError
 
-from django_ormist.admin.forms import version_of
+from django_ormist.admin.forms import compute_version
 from tests.models import City, Page, Plain, User
 
 from .conftest import url
@@ -18,7 +18,7 @@ def test_a_concurrent_change_is_not_overwritten(root, server):
     plain.b = 3
     plain.save()
     response = root.post(url("tests_plain_change", plain.pk), data)
-    assert "Somebody else changed this plain" in errors(response)
+    assert "Another user changed this plain" in errors(response)
     assert Plain.objects.get(plain.pk).attrs == {"a": 1, "b": 3}
 
 
@@ -58,7 +58,7 @@ def test_a_changed_counter_conflicts_only_if_the_form_changes_it(root, server):
     response = root.post(url("tests_page_change", page.pk), data | {"title-value": "u"})
     assert response.status_code == 302
     assert Page.objects.get(page.pk).views == 4
-    data["_version"] = version_of(Page.objects.get(page.pk))
+    data["_version"] = compute_version(Page.objects.get(page.pk))
     response = root.post(url("tests_page_change", page.pk), data | {"views": "9"})
     assert "It is 4 now" in errors(response)
     assert Page.objects.get(page.pk).views == 4
@@ -98,6 +98,6 @@ def test_a_forged_version_is_refused(root, server):
     plain = Plain.objects.create(a=1)
     data = rendered(root, "tests_plain_change", plain.pk)
     del data["_version"]
-    assert "Somebody else" in errors(
+    assert "Another user" in errors(
         root.post(url("tests_plain_change", plain.pk), data)
     )

@@ -1,4 +1,4 @@
-"""Registration, stubs, checks: nothing of SQL is touched."""
+"""Registration, proxies, checks: nothing of SQL is touched."""
 
 from io import StringIO
 
@@ -43,8 +43,8 @@ def test_checks_of_django_report_nothing(admin_settings):
 
 
 def test_django_does_not_list_proxies_and_finds_each(admin_settings):
-    stub = admin_model_for(City)
-    assert apps.get_model("tests.City") is stub
+    proxy = admin_model_for(City)
+    assert apps.get_model("tests.City") is proxy
     listed = [model.__module__ for model in apps.get_models()]
     assert not [module for module in listed if module.startswith("django_ormist")]
 
@@ -145,8 +145,8 @@ def test_sql_tables_are_neither_created_nor_queried(
     assert not [t for t in connection.introspection.table_names() if "city" in t]
     with django_assert_num_queries(0):
         City.objects.create(name="Rome")
-        [stub] = admin_model_for(City)._default_manager.all()
-        assert stub.name == "Rome"
+        [proxy] = admin_model_for(City)._default_manager.all()
+        assert proxy.name == "Rome"
 
 
 @pytest.mark.parametrize("options", [{}, {"use_base_manager": True}])
@@ -158,22 +158,22 @@ def test_dumpdata_does_not_dump_redis(db, server, options):
 
 
 def test_a_proxy_represents_its_object(server):
-    stub = admin_model_for(City)(City.objects.create("old", name="Rome", population=1))
-    assert (stub.pk, stub.name, stub.tags[0]) == (stub.ormist.id, "Rome", "old")
-    stub.population = 2
-    stub.save()
-    assert City.objects.get(stub.pk).population == 2
-    assert stub == admin_model_for(City)(City.objects.get(stub.pk))
-    assert not hasattr(stub, "nothing")
+    proxy = admin_model_for(City)(City.objects.create("old", name="Rome", population=1))
+    assert (proxy.pk, proxy.name, proxy.tags[0]) == (proxy.ormist.id, "Rome", "old")
+    proxy.population = 2
+    proxy.save()
+    assert City.objects.get(proxy.pk).population == 2
+    assert proxy == admin_model_for(City)(City.objects.get(proxy.pk))
+    assert not hasattr(proxy, "nothing")
 
 
 def test_a_proxy_can_be_pickled_and_copied(server):
     import copy
     import pickle
 
-    stub = admin_model_for(City)(City.objects.create(name="Rome"))
-    assert pickle.loads(pickle.dumps(stub)) == stub
-    assert copy.copy(stub).name == "Rome"
+    proxy = admin_model_for(City)(City.objects.create(name="Rome"))
+    assert pickle.loads(pickle.dumps(proxy)) == proxy
+    assert copy.copy(proxy).name == "Rome"
 
 
 @pytest.mark.parametrize(
@@ -209,7 +209,7 @@ def test_two_models_with_one_proxy_name_are_refused():
 def test_register_refuses_other_models_and_admins():
     with pytest.raises(ValueError, match="At least one model"):
         ormist_admin.register()
-    with pytest.raises(TypeError, match="no model of django_ormist"):
+    with pytest.raises(TypeError, match="not a model of django_ormist"):
         ormist_admin.register(Permission)
     with pytest.raises(TypeError, match="must derive from OrmistAdmin"):
         ormist_admin.register(City)(admin.ModelAdmin)
@@ -293,9 +293,9 @@ def test_members_of_the_model_can_be_columns(server):
         "OddAdmin", (ormist_admin.OrmistAdmin,), {"list_display": ["double", "half"]}
     )
     assert ids(odd, Shown) == []
-    stub = admin_model_for(Shown)(Shown(n=4))
-    assert (stub.double(), stub.half) == (8, 2)
-    assert type(stub).double.short_description == "twice"
+    proxy = admin_model_for(Shown)(Shown(n=4))
+    assert (proxy.double(), proxy.half) == (8, 2)
+    assert type(proxy).double.short_description == "twice"
 
 
 def test_a_redeclared_model_keeps_its_proxy_name():

@@ -11,8 +11,8 @@ from django_ormist.admin.formfields import (
     row_key,
 )
 from django_ormist.admin.value_text import (
-    KEPT,
     KINDS,
+    READ_ONLY,
     from_text,
     normalize_newlines,
     to_text,
@@ -28,7 +28,7 @@ def sent(shown):
 @given(storable)
 def test_a_text_that_is_shown_is_read_as_its_value(value):
     shown = to_text(value)
-    if shown.kind != KEPT:
+    if shown.kind != READ_ONLY:
         assert is_same(from_text(shown.kind, shown.text, value), value)
 
 
@@ -37,7 +37,7 @@ def test_a_text_keeps_its_newline_characters():
     assert (shown.kind, shown.text) == ("text", "one\ntwo")
     assert from_text("text", "one\ntwo\nthree", "one\r\ntwo") == "one\r\ntwo\r\nthree"
     assert from_text("text", "one\ntwo\nthree", "one") == "one\ntwo\nthree"
-    assert to_text("one\r\ntwo\nthree").kind == KEPT
+    assert to_text("one\r\ntwo\nthree").kind == READ_ONLY
 
 
 @given(st.dictionaries(text, storable, max_size=5))
@@ -63,7 +63,7 @@ def test_any_text_is_parsed_or_refused_with_a_hint(kind, typed):
         hint = error.args[0]
         assert hint, kind
     else:
-        assert to_text(value).kind in (kind, KEPT)
+        assert to_text(value).kind in (kind, READ_ONLY)
 
 
 @given(st.lists(text, unique=True, max_size=6))

@@ -21,10 +21,10 @@ def scope(monkeypatch):
 
 
 def test_the_code_runs_and_its_admins_have_no_errors(scope):
-    site, stub = scope["site"], admin_model_for(scope["Article"])
-    assert isinstance(site.get_model_admin(stub), scope["ArrangedArticleAdmin"])
-    assert site.get_model_admin(stub).check() == []
-    assert scope["ArticleAdmin"](stub, site).check() == []
+    site, proxy = scope["site"], admin_model_for(scope["Article"])
+    assert isinstance(site.get_model_admin(proxy), scope["ArrangedArticleAdmin"])
+    assert site.get_model_admin(proxy).check() == []
+    assert scope["ArticleAdmin"](proxy, site).check() == []
     assert site.get_model_admin(admin_model_for(scope["Session"])).check() == []
 
 
