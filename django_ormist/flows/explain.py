@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from ..models.collection import Collection
 
 _WORDS = {
-    b"walk": "walk",
-    b"sort": "look at all, and sort",
-    b"intersect": "intersect the terms",
-    b"draw": "draw from",
-    b"list": "look at all",
-    b"read": "read whole",
+    b"scan": "scan",
+    b"sort": "read and sort",
+    b"intersect": "intersect terms",
+    b"sample": "sample",
+    b"read": "read",
+    b"load": "read into memory",
 }
 
 
@@ -53,7 +53,7 @@ def explain(
         _describe_order(query),
     ]
     if query.is_empty:
-        return "\n".join((*lines, "Nothing can match: the server is not collection."))
+        return "\n".join((*lines, "Nothing can match: no query is sent."))
     is_page = query.limit is not None and query.limit <= LARGEST_PAGE
     limit = query.limit or 0 if is_page else 0
     steps, examined = yield query_page(space, query, limit, "explain", tuple)
@@ -61,9 +61,9 @@ def explain(
         short = name.removeprefix(space.base).decode(errors="backslashreplace")
         lines.append(f"  {_WORDS[how]}: {_NAMES.get(short, short)} ({size})")
     if is_page:
-        lines.append(f"{examined} ids were looked at.")
+        lines.append(f"{examined} ids were examined.")
     else:
-        lines.append(f"A list: its ids first, then {LARGEST_PAGE} objects a command.")
+        lines.append(f"A list: its ids first, then {LARGEST_PAGE} objects per command.")
     return "\n".join(lines)
 
 

@@ -262,16 +262,16 @@ def test_explain_says_what_the_server_does(ask, cities):
         "Order: -name; slice 0:2\n"
     )
     assert "t:a (2)" in text
-    assert text.endswith("2 ids were looked at.")
+    assert text.endswith("2 ids were examined.")
     listed = ask(cities.find("a").order_by("name").explain)
     assert listed.endswith(
-        "  look at all: t:a (2)\nA list: its ids first, then 1000 objects a command."
+        "  read: t:a (2)\nA list: its ids first, then 1000 objects per command."
     )
     assert listed == ask(cities.find("a").order_by("name")[:1001].explain).replace(
         "; slice 0:1001", ""
     )
-    assert "look at all: all (5)" in ask(cities.all().explain)
-    assert "not asked" in ask(cities.none().explain)
+    assert "  read: all (5)" in ask(cities.all().explain)
+    assert "no query is sent" in ask(cities.none().explain)
 
 
 def test_explain_describes_every_condition(ask, cities):

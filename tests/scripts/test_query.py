@@ -127,7 +127,7 @@ def test_only_the_holder_matches_a_unique_value(sized):
 
 def test_the_reply_describes_the_work(sized):
     told, looked = page(sized, Order("size"), size=3, want="explain")
-    assert told == [b"walk", sized.key("by:size"), 11]
+    assert told == [b"scan", sized.key("by:size"), 11]
     assert looked == 11
     told, _ = page(sized, Order("size"), where=Term("none"), want="explain")
     assert told == [b"sort", sized.key("t:none"), 0]

@@ -98,7 +98,7 @@ end
 -- Scan an index that is in order of creation until the page is full. Return false if
 -- the budget is spent first.
 local function scan_created(node, index, budget)
-  report('walk', index)
+  report('scan', index)
   local position, scanned, met = 0, 0, 0
   if expired_count == 0 and is_alone(node, index) then
     position = math.min(skip, index.size)
@@ -256,7 +256,7 @@ local function sample(node, at)
     or from.cost < LONGEST_SCAN or from.cost < 8 * tries then
     return sort_all(node, at)
   end
-  report('draw', from)
+  report('sample', from)
   local seen, undo = {}, mark()
   for _ = 1, 4 * tries + SHORTEST_SCAN do
     local place = math.random(from.size) - 1
@@ -281,7 +281,7 @@ local function scan_order(node, at, index, budget)
   local order, position, scanned = orders[at], 0, 0
   local is_straight = order.kind == 'a' and not orders[at + 1]
     and order.is_down == created_down
-  report('walk', index)
+  report('scan', index)
   if can_jump(node, order, index) then
     position = jump(order, index)
   end
@@ -368,11 +368,11 @@ local root = condition(condition_at)
 if need > 0 then
   fill_by_orders(root, 1)
 elseif want == 'explain' then
-  report('list', source(root))
+  report('read', source(root))
 end
 if want == 'explain' then
   for _, node in ipairs(read_nodes) do
-    report('read', node)
+    report('load', node)
   end
   return {plan, examined}
 elseif want == 'ids' then
