@@ -37,11 +37,11 @@ def register() -> None:
 def check_aliases(app_configs: Any, **kwargs: Any) -> list[checks.CheckMessage]:
     """Return E001, E004, E005: faults of ORMIST, and of the caches that it names."""
     try:
-        names = list(conf.setting())
+        names = list(conf.get_setting())
     except ImproperlyConfigured as error:
         return [_error(str(error), "E001")]
-    found = [_alias_error(name) for name in names]
-    if "default" not in names and any(_using(m) == "default" for m in _models()):
+    found = [_check_alias(name) for name in names]
+    if "default" not in names and any(_alias_of(m) == "default" for m in _models()):
         found.append(
             _error(
                 "ORMIST has no alias 'default', and models use it.",
@@ -52,7 +52,7 @@ def check_aliases(app_configs: Any, **kwargs: Any) -> list[checks.CheckMessage]:
     return [each for each in found if each is not None]
 
 
-def _alias_error(name: str) -> checks.CheckMessage | None:
+def _check_alias(name: str) -> checks.CheckMessage | None:
     try:
         _ = connections[name].endpoint
         _check_test(name)
@@ -71,7 +71,7 @@ def _check_test(name: str) -> None:
 
     Production does not need fakeredis, so it may be missing.
     """
-    alias = conf.read(name)
+    alias = conf.read_alias(name)
     if alias.test.location is None:
         return
     try:
@@ -91,11 +91,11 @@ def check_models(app_configs: Any, **kwargs: Any) -> list[checks.CheckMessage]:
 
 def _unknown_aliases() -> Iterator[checks.CheckMessage]:
     try:
-        names = list(conf.setting())
+        names = list(conf.get_setting())
     except ImproperlyConfigured:
         return
     for model in _models():
-        using = _using(model)
+        using = _alias_of(model)
         if using is not None and using not in names and using != "default":
             yield _error(
                 f"{model._meta.label} uses the alias {using!r}, missing in ORMIST.",
@@ -109,7 +109,7 @@ def _unknown_aliases() -> Iterator[checks.CheckMessage]:
 def _shared_namespaces() -> Iterator[checks.CheckMessage]:
     owners: dict[Any, type[Model]] = {}
     for model in _models():
-        space = (_place(_using(model)), model._meta.label)
+        space = (_identify_space(_alias_of(model)), model._meta.label)
         owner = owners.setdefault(space, model)
         if _full_name(owner) != _full_name(model):  # not the same one, reloaded
             yield _error(
@@ -140,7 +140,7 @@ def _half_overridden() -> Iterator[checks.CheckMessage]:
                 )
 
 
-def _place(using: str | None) -> Any:
+def _identify_space(using: str | None) -> Any:
     """Return the server, database and prefix of an alias, or *using* if invalid."""
     try:
         connection = connections[using or "default"]
@@ -196,7 +196,7 @@ def _cache_database_id(name: str) -> Any:
     try:
         _ = caches[name]
         return _database_id(cache_pools.endpoint(conf.Alias(name, cache=name)))
-    except Exception:  # no Redis cache, or an invalid one, which Django reports
+    except Exception:  # not a Redis cache, or an invalid one, which Django reports
         return None
 
 
@@ -207,16 +207,15 @@ def check_servers(app_configs: Any, **kwargs: Any) -> list[checks.CheckMessage]:
     """Return W002, W003, W005, W006: problems of servers. One round trip for each."""
     found: list[checks.CheckMessage] = []
     for name in _valid_aliases():
-        place = connections[name].endpoint.safe_url
-        if place.startswith("fakeredis:"):
+        url = connections[name].endpoint.safe_url
+        if url.startswith("fakeredis:"):
             continue
         try:
             info = run(stats.server(), name)
         except (RedisError, ImproperlyConfigured) as error:
             found.append(
                 checks.Warning(
-                    f"The server of ORMIST[{name!r}] at {place} does not answer: "
-                    f"{error}",
+                    f"The server of ORMIST[{name!r}] at {url} does not answer: {error}",
                     hint="Start it, correct LOCATION, or allow INFO to this user.",
                     id="ormist.W003",
                 )
@@ -263,7 +262,7 @@ def _session_alias() -> str | None:
     if settings.SESSION_ENGINE != SESSION_ENGINE:
         return None
     try:
-        return _using(registry.get_model("django_ormist.Session"))
+        return _alias_of(registry.get_model("django_ormist.Session"))
     except LookupError:
         return None
 
@@ -274,7 +273,7 @@ def _session_alias() -> str | None:
 def _valid_aliases() -> list[str]:
     """Return the aliases that have no error."""
     try:
-        return [name for name in conf.setting() if _alias_error(name) is None]
+        return [name for name in conf.get_setting() if _check_alias(name) is None]
     except ImproperlyConfigured:
         return []
 
@@ -283,8 +282,8 @@ def _models() -> list[type[Model]]:
     return registry.declared_models()
 
 
-def _using(model: type[Model]) -> str | None:
-    """Return the alias of a model, or None if the setting that gives it is invalid."""
+def _alias_of(model: type[Model]) -> str | None:
+    """Return the alias of a model, or None if its setting is invalid."""
     try:
         return model._meta.using
     except ImproperlyConfigured:

@@ -23,7 +23,7 @@ from django.conf import ENVIRONMENT_VARIABLE, settings
 
 from .exceptions import ImproperlyConfigured
 
-__all__ = ["Alias", "read", "setting"]
+__all__ = ["Alias", "get_setting", "read_alias"]
 
 DEFAULT: Mapping[str, Any] = MappingProxyType(
     {"default": {"LOCATION": "redis://localhost:6379/0"}}
@@ -35,7 +35,7 @@ _TEST_KEYS = ("LOCATION", "KEY_PREFIX", "OPTIONS")
 
 @dataclass(frozen=True, slots=True)
 class Test:
-    """The TEST settings of an alias. The alias's own value replaces None."""
+    """The TEST settings of an alias. A missing one is that of the alias."""
 
     location: str | None = field(default=None, repr=False)
     key_prefix: str | None = None
@@ -77,7 +77,7 @@ class Alias:
         )
 
 
-def setting() -> Mapping[str, Any]:
+def get_setting() -> Mapping[str, Any]:
     """Return ``settings.ORMIST``, or localhost:6379/0 if it is missing.
 
     Also works in a script without Django settings. Raises ImproperlyConfigured if the
@@ -94,13 +94,13 @@ def setting() -> Mapping[str, Any]:
     return value
 
 
-def read(name: str, entries: Mapping[str, Any] | None = None) -> Alias:
-    """Return the alias *name* of *entries*, or of the setting if that is None.
+def read_alias(name: str, entries: Mapping[str, Any] | None = None) -> Alias:
+    """Return the alias *name* of *entries*, by default of the setting.
 
     Raises ImproperlyConfigured if a setting of the alias is invalid. The message names
     the alias and the key, and suggests a fix.
     """
-    entries = setting() if entries is None else entries
+    entries = get_setting() if entries is None else entries
     if name not in entries:
         raise ImproperlyConfigured(
             f"ORMIST has no alias {name!r}. Add it, or use one of: {_join(entries)}."

@@ -11,7 +11,7 @@ def get_random_string(alphabet: str, length: int) -> str:
     times as long.
     """
     letters, (table, surplus) = b"", _tables(alphabet)
-    while len(letters) < length:  # surplus bytes are dropped: it rarely runs twice
+    while len(letters) < length:  # surplus bytes are dropped, so it rarely runs twice
         letters += secrets.token_bytes(length + 8).translate(table, surplus)
     return letters[:length].decode()
 

@@ -25,11 +25,11 @@ def now_ms() -> int:
 
 
 def to_deadline(expire: Expire) -> Deadline | None:
-    """Return a datetime in ms since 1970, anything else as a Lifetime; None stays None.
+    """Return a datetime in ms since 1970, and any other *expire* as a Lifetime.
 
     Both are rounded up. A naive datetime is in the current time zone with USE_TZ, else
-    local time.
-    Raises TypeError for another type, ValueError outside the years 1 to 9999.
+    in local time. Raises TypeError for another type, ValueError outside the years 1 to
+    9999.
     """
     expire = unwrapped(expire)
     if expire is None:
@@ -38,9 +38,9 @@ def to_deadline(expire: Expire) -> Deadline | None:
         if isinstance(expire, datetime):
             return moment_ms(expire)
         if isinstance(expire, timedelta):
-            return _lifetime(-(-expire // _MILLISECOND))
+            return _to_lifetime(-(-expire // _MILLISECOND))
         if isinstance(expire, int | float) and not isinstance(expire, bool):
-            return _lifetime(math.ceil(expire * 1000))
+            return _to_lifetime(math.ceil(expire * 1000))
     except (OverflowError, ValueError) as error:
         raise ValueError(
             f"expire={expire!r} is not a moment that can be stored. "
@@ -53,7 +53,7 @@ def to_deadline(expire: Expire) -> Deadline | None:
 
 
 def to_datetime(deadline: Deadline | None) -> datetime | None:
-    """Return a deadline as an aware datetime in UTC. None stays None.
+    """Return a deadline, if any, as an aware datetime in UTC.
 
     For a Lifetime, the deadline of a write now, by this machine's clock.
     """
@@ -86,7 +86,7 @@ def moment_ms(moment: datetime) -> int:
     """Return a datetime in ms since 1970, rounded up. See to_deadline()."""
     if timezone.is_naive(moment):
         moment = moment.astimezone() if not _uses_tz() else timezone.make_aware(moment)
-    return _checked(-((_EPOCH - moment) // _MILLISECOND))
+    return _check_range(-((_EPOCH - moment) // _MILLISECOND))
 
 
 def _uses_tz() -> bool:
@@ -95,12 +95,12 @@ def _uses_tz() -> bool:
     return settings.configured and settings.USE_TZ
 
 
-def _lifetime(ms: int) -> Lifetime:
-    _checked(now_ms() + ms)
+def _to_lifetime(ms: int) -> Lifetime:
+    _check_range(now_ms() + ms)
     return Lifetime(ms)
 
 
-def _checked(deadline_ms: int) -> int:
+def _check_range(deadline_ms: int) -> int:
     if abs(deadline_ms) > LAST_MS:
         raise OverflowError
     return deadline_ms

@@ -11,7 +11,7 @@ from .terms import text
 
 
 def validate_pk(model: str, pk: object) -> str | None:
-    """Return *pk* as a plain str, None for None. Raises TypeError, ValueError."""
+    """Return *pk*, if given, as a plain str. Raises TypeError or ValueError."""
     if pk is None:
         return None
     plain = clean_pk(model, pk)
@@ -35,7 +35,7 @@ def validate_set(attrs: dict[str, Any]) -> dict[str, Any]:
 def clean_pk(model: str, pk: object) -> str:
     """Return *pk* as a plain str for a lookup: an int or a UUID as its text.
 
-    Raises TypeError, ValueError.
+    Raises TypeError or ValueError.
     """
     if type(pk) is str:
         pk_bytes(pk)
@@ -60,7 +60,7 @@ def validate_tags(model: Any, tags: Iterable[str]) -> list[str]:
     if type(tags) in (tuple, list) and {str}.issuperset(map(type, tags)):
         given = dict.fromkeys(tags)
     else:
-        given = _plain_tags(tags)
+        given = _clean_tags(tags)
     if given and not model.is_tagged:
         raise TypeError(
             f"{model.__name__} takes no tags: it got {next(iter(given))!r}. "
@@ -69,7 +69,7 @@ def validate_tags(model: Any, tags: Iterable[str]) -> list[str]:
     return list(given)
 
 
-def _plain_tags(tags: Any) -> dict[str, None]:
+def _clean_tags(tags: Any) -> dict[str, None]:
     """Return tags of any subclass of str as plain ones. Raises TypeError."""
     tags = unwrapped(tags)
     if isinstance(tags, str):
@@ -77,7 +77,7 @@ def _plain_tags(tags: Any) -> dict[str, None]:
             f"Tags are a list of texts, not the text {tags!r}. Pass [{tags!r}]."
         )
     if isinstance(tags, bytes) or not isinstance(tags, Iterable):
-        raise TypeError(f"Tags are a list of texts, not {tags!r}. Pass [] for none.")
+        raise TypeError(f"Tags are a list of texts, not {tags!r}. Pass [] for no tags.")
     given: dict[str, None] = {}
     for tag in map(unwrapped, tags):
         if not isinstance(tag, str):
@@ -87,7 +87,7 @@ def _plain_tags(tags: Any) -> dict[str, None]:
 
 
 def validate_counter(model: str, name: str, value: Any) -> int:
-    """Return *value* if a counter can have it. Raises TypeError, OverflowError."""
+    """Return *value* if a counter can have it. Raises TypeError or OverflowError."""
     value = unwrapped(value)
     if not isinstance(value, int) or isinstance(value, bool):
         hint = ""

@@ -58,10 +58,10 @@ class ConnectionHandler(_Handler):
     def configure_settings(self, settings: Any) -> Any:
         # Here, on first use, for projects without django_ormist in INSTALLED_APPS.
         connect_signals()
-        return conf.setting() if settings is None else settings
+        return conf.get_setting() if settings is None else settings
 
     def create_connection(self, alias: str) -> Connection:
-        return redirection.connect(conf.read(alias, self.settings))
+        return redirection.connect(conf.read_alias(alias, self.settings))
 
     def reset(self) -> None:
         """Drop the connections and their pools. The next use reads the settings."""

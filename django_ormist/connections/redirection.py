@@ -220,8 +220,8 @@ class Run:
         if not self.is_own:
             return
         names = {name for path in self._files() for name in _lines(path)}
-        for name in sorted(names & set(conf.setting())):
-            yield RedirectedConnection(conf.read(name), self)
+        for name in sorted(names & set(conf.get_setting())):
+            yield RedirectedConnection(conf.read_alias(name), self)
 
 
 def _lines(path: str) -> list[str]:

@@ -14,11 +14,11 @@ from ..connections.instrumentation import RoundTrip, add_listener, remove_listen
 from ..operations.operation import Operation, Script
 
 
-def explanation(operation: Operation) -> dict[str, str]:
+def explain(operation: Operation) -> dict[str, str]:
     """Return {"does": a sentence, "cost": its cost} of a script, {} of a command."""
     if not isinstance(operation.command, Script):
         return {}
-    header = _header(operation.command)
+    header = _read_header(operation.command)
     does = header.partition("\n\n")[0].replace("\n", " ")
     found = re.search(r"^COST +(.*(?:\n {2,}.*)*)", header, re.MULTILINE)
     cost = re.sub(r"\s+", " ", found[1]) if found else ""
@@ -26,7 +26,7 @@ def explanation(operation: Operation) -> dict[str, str]:
 
 
 @cache
-def _header(script: Script) -> str:
+def _read_header(script: Script) -> str:
     """Return the comment at the top of the script's file, without its dashes."""
     source = files("django_ormist.operations") / "scripts" / f"{script.name}.lua"
     lines = []
@@ -61,10 +61,10 @@ class OrmistPanel(Panel):  # type: ignore[misc]
         return f"{text} in {stats.get('milliseconds', 0):.2f} ms"
 
     def enable_instrumentation(self) -> None:
-        add_listener(self._note)
+        add_listener(self._record)
 
     def disable_instrumentation(self) -> None:
-        remove_listener(self._note)
+        remove_listener(self._record)
 
     def generate_stats(self, request: Any, response: Any) -> None:
         self.record_stats(
@@ -78,7 +78,7 @@ class OrmistPanel(Panel):  # type: ignore[misc]
             }
         )
 
-    def _note(self, round_trip: RoundTrip) -> None:
+    def _record(self, round_trip: RoundTrip) -> None:
         self._round_trips.append(
             {
                 "using": round_trip.using,
@@ -86,12 +86,12 @@ class OrmistPanel(Panel):  # type: ignore[misc]
                 "keys": round_trip.keys,
                 "milliseconds": round(round_trip.milliseconds, 3),
                 "error": "" if round_trip.error is None else repr(round_trip.error),
-                "caller": caller(),
+                "caller": find_caller(),
                 "operations": [
                     {
                         "name": name,
-                        "keys": _shown(operation.keys),
-                        "explanation": explanation(operation),
+                        "keys": _format_keys(operation.keys),
+                        "explanation": explain(operation),
                     }
                     for name, operation in zip(
                         round_trip.names, round_trip.operations, strict=True
@@ -101,13 +101,13 @@ class OrmistPanel(Panel):  # type: ignore[misc]
         )
 
 
-def _shown(keys: tuple[bytes, ...]) -> list[str]:
+def _format_keys(keys: tuple[bytes, ...]) -> list[str]:
     texts = [key.decode(errors="backslashreplace") for key in keys[:MAX_KEYS]]
     more = len(keys) - len(texts)
     return [*texts, f"and {more} more"] if more else texts
 
 
-def caller() -> str:
+def find_caller() -> str:
     """Return the line of the project that made the query."""
     frame = sys._getframe()
     while frame is not None:

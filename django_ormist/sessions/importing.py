@@ -78,11 +78,11 @@ class RedisScan:
                     pipe.pttl(name)
                 ttls = pipe.execute()
             keys = [name[len(self.prefix) :] for name in batch]
-            held = self.read(keys)
+            found = self.read(keys)
             for key, ttl_ms in zip(keys, ttls, strict=True):
-                if key in held and ttl_ms != -2:
+                if key in found and ttl_ms != -2:
                     lifetime = Lifetime(ttl_ms) if ttl_ms >= 0 else None
-                    yield ForeignSession(key, held[key], lifetime)
+                    yield ForeignSession(key, found[key], lifetime)
 
     def read(self, keys: list[str]) -> dict[str, dict[Any, Any]]:
         """Return the data of the existing sessions by their public keys."""
@@ -136,7 +136,7 @@ class RedisSessions(RedisScan):
 Source = DatabaseSessions | RedisScan
 
 
-def source(path: str) -> Source:
+def find_source(path: str) -> Source:
     """Return the live sessions of the engine at *path*, a value of SESSION_ENGINE.
 
     Raises ImportError, NotSupportedError.
@@ -166,13 +166,13 @@ BATCH = 500
 class ImportProgress:
     """The progress of an import. refused: pairs of a private id and a reason."""
 
-    carried: int = 0
+    imported: int = 0
     present: int = 0
     refused: list[tuple[str, str]] = field(default_factory=list)
 
     @property
     def seen(self) -> int:
-        return self.carried + self.present + len(self.refused)
+        return self.imported + self.present + len(self.refused)
 
 
 def import_sessions(found: Iterable[ForeignSession]) -> Iterator[ImportProgress]:
@@ -186,14 +186,14 @@ def import_sessions(found: Iterable[ForeignSession]) -> Iterator[ImportProgress]
         sessions = [_to_session(each, progress) for each in batch]
         new = [session for session in sessions if session is not None]
         while True:
-            there = run(_stored_ids(new), settings.using())
-            missing = [each for each in new if each.id not in there]
+            stored = run(_stored_ids(new), settings.using())
+            missing = [each for each in new if each.id not in stored]
             try:
                 Session.objects.bulk_create(missing)
             except IntegrityError:
                 continue  # one of them was stored concurrently
             break
-        progress.carried += len(missing)
+        progress.imported += len(missing)
         progress.present += len(new) - len(missing)
         yield progress
 

@@ -78,12 +78,12 @@ def follow_users() -> None:
     uid = "django_ormist.sessions"
     for model in apps.get_models():
         if hasattr(model, "get_session_auth_hash"):
-            pre_save.connect(_before_saving, sender=model, dispatch_uid=uid)
-            post_save.connect(_after_saving, sender=model, dispatch_uid=uid)
-            post_delete.connect(_after_deleting, sender=model, dispatch_uid=uid)
+            pre_save.connect(_before_save, sender=model, dispatch_uid=uid)
+            post_save.connect(_after_save, sender=model, dispatch_uid=uid)
+            post_delete.connect(_after_delete, sender=model, dispatch_uid=uid)
 
 
-def _before_saving(
+def _before_save(
     *,
     sender: Any,
     instance: Any,
@@ -124,7 +124,7 @@ def _is_rehash(instance: Any, update_fields: Iterable[str] | None) -> bool:
     )
 
 
-def _after_saving(*, instance: Any, using: str, **kwargs: Any) -> None:
+def _after_save(*, instance: Any, using: str, **kwargs: Any) -> None:
     """End the sessions that were open before the user was saved.
 
     The request that changed the password continues in a new session, see
@@ -140,7 +140,7 @@ def _after_saving(*, instance: Any, using: str, **kwargs: Any) -> None:
         )
 
 
-def _after_deleting(*, instance: Any, using: str, **kwargs: Any) -> None:
+def _after_delete(*, instance: Any, using: str, **kwargs: Any) -> None:
     """End every session of a user who was deleted."""
     if settings.current().end_others_on_password_change:
         user_id, alias = user_text(instance), settings.using()

@@ -73,7 +73,7 @@ def keep_equivalent(
     """Replace bytes in *new* by the old bytes if both hold the same value.
 
     A serializer may write one value in several ways, as pickle does for shared
-    references. An unchanged key must not look changed.
+    references. An unchanged key must not appear changed.
     """
     if serializer is JSONSerializer:
         return

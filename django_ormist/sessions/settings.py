@@ -58,18 +58,18 @@ def using() -> str:
     return current().using
 
 
-def _text(key: str) -> Callable[[Any], str]:
+def _validate_text(key: str) -> Callable[[Any], str]:
     def validate(value: Any) -> str:
         if not isinstance(value, str) or not value:
-            raise _invalid(key, value, "a text of at least one character")
+            raise _setting_error(key, value, "a text of at least one character")
         return value
 
     return validate
 
 
-def _end_others(value: Any) -> bool:
+def _validate_end_others(value: Any) -> bool:
     if not isinstance(value, bool):
-        raise _invalid("END_OTHERS_ON_PASSWORD_CHANGE", value, "True or False")
+        raise _setting_error("END_OTHERS_ON_PASSWORD_CHANGE", value, "True or False")
     if value and not apps.is_installed("django_ormist"):
         raise ImproperlyConfigured(
             "ORMIST_SESSIONS['END_OTHERS_ON_PASSWORD_CHANGE'] has no effect without "
@@ -78,37 +78,39 @@ def _end_others(value: Any) -> bool:
     return value
 
 
-def _outage_status(value: Any) -> int:
+def _validate_outage_status(value: Any) -> int:
     if isinstance(value, bool) or value not in (500, 503):
-        raise _invalid("OUTAGE_STATUS", value, "500 or 503")
+        raise _setting_error("OUTAGE_STATUS", value, "500 or 503")
     return int(value)
 
 
-def _activity_interval(value: Any) -> timedelta:
+def _validate_activity_interval(value: Any) -> timedelta:
     if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0:
         return timedelta(seconds=value)
     if isinstance(value, timedelta) and value >= timedelta(0):
         return value
-    raise _invalid("ACTIVITY_INTERVAL", value, "seconds or a timedelta, 0 or more")
+    raise _setting_error(
+        "ACTIVITY_INTERVAL", value, "seconds or a timedelta, 0 or more"
+    )
 
 
-def _trusted_proxies(value: Any) -> int:
+def _validate_trusted_proxies(value: Any) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise _invalid("TRUSTED_PROXIES", value, "a number of proxies, 0 or more")
+        raise _setting_error("TRUSTED_PROXIES", value, "a number of proxies, 0 or more")
     return value
 
 
 _VALIDATORS: Mapping[str, Callable[[Any], Any]] = {
-    "USING": _text("USING"),
-    "END_OTHERS_ON_PASSWORD_CHANGE": _end_others,
-    "OUTAGE_STATUS": _outage_status,
-    "ACTIVITY_INTERVAL": _activity_interval,
-    "TRUSTED_PROXIES": _trusted_proxies,
-    "BASE_TEMPLATE": _text("BASE_TEMPLATE"),
+    "USING": _validate_text("USING"),
+    "END_OTHERS_ON_PASSWORD_CHANGE": _validate_end_others,
+    "OUTAGE_STATUS": _validate_outage_status,
+    "ACTIVITY_INTERVAL": _validate_activity_interval,
+    "TRUSTED_PROXIES": _validate_trusted_proxies,
+    "BASE_TEMPLATE": _validate_text("BASE_TEMPLATE"),
 }
 
 
-def _invalid(key: str, value: Any, wanted: str) -> ImproperlyConfigured:
+def _setting_error(key: str, value: Any, wanted: str) -> ImproperlyConfigured:
     return ImproperlyConfigured(
         f"ORMIST_SESSIONS[{key!r}] is {value!r}. Make it {wanted}."
     )

@@ -88,14 +88,14 @@ class SessionStore(SessionBase):
         if self.session_key is None:
             return self.create()
         self._get_session(no_load=must_create)
-        run(self._flag_outage(self._saving(must_create)), settings.using())
+        run(self._flag_outage(self._save_flow(must_create)), settings.using())
 
     async def asave(self, must_create: bool = False) -> None:
         """See save()."""
         if self.session_key is None:
             return await self.acreate()
         await self._aget_session(no_load=must_create)
-        await arun(self._flag_outage(self._saving(must_create)), settings.using())
+        await arun(self._flag_outage(self._save_flow(must_create)), settings.using())
 
     def delete(self, session_key: str | None = None) -> None:
         """Delete the session of this public key, by default its own."""
@@ -151,7 +151,7 @@ class SessionStore(SessionBase):
         await super().adelete_test_cookie()
         self.modified = True
 
-    def _saving(self, must_create: bool) -> Flow[Any]:
+    def _save_flow(self, must_create: bool) -> Flow[Any]:
         return flows.insert(self) if must_create else flows.save(self)
 
     def _get_new_session_key(self) -> str:

@@ -37,15 +37,15 @@ class IsolatedOrmist(_Case):
         super().setUpClass()
 
     def run(self, result: TestResult | None = None) -> TestResult | None:
-        with self._isolated() as self.ormist:
+        with self._isolate() as self.ormist:
             return super().run(result)
 
     def debug(self) -> None:
-        with self._isolated() as self.ormist:
+        with self._isolate() as self.ormist:
             super().debug()
 
-    def _isolated(self) -> AbstractContextManager[Isolated]:
-        """Return the key space of this test, a copy of the class's if there is one."""
+    def _isolate(self) -> AbstractContextManager[Isolated]:
+        """Return the key space of this test, with a copy of the class's keys."""
         return isolated(self.ormist_server, copy_of=vars(type(self)).get("ormist"))
 
     def assertRoundTrips(self, number: int, using: str | None = None) -> Any:

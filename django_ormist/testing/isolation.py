@@ -109,7 +109,7 @@ def isolated(
         server = copy_of.server
     if server not in SERVERS:
         raise ValueError(f"No server {server!r}. Choose among {', '.join(SERVERS)}.")
-    aliases = _aliases(server) if copy_of is None else copy_of.aliases
+    aliases = _read_aliases(server) if copy_of is None else copy_of.aliases
     number, run_of_tests = next(_numbers), redirection.current()
     test = Isolated(
         server,
@@ -121,7 +121,7 @@ def isolated(
             for name, alias in aliases.items()
         },
     )
-    with _some_settings(), override_settings(ORMIST=test.aliases):
+    with _ensure_settings(), override_settings(ORMIST=test.aliases):
         try:
             if copy_of is not None:
                 test._copy(copy_of)
@@ -132,7 +132,7 @@ def isolated(
 
 
 @contextmanager
-def _some_settings() -> Iterator[None]:
+def _ensure_settings() -> Iterator[None]:
     """Configure Django's settings, as override_settings() requires.
 
     A project without settings gets Django's defaults until the end of the test.
@@ -148,26 +148,29 @@ def _some_settings() -> Iterator[None]:
         settings._wrapped = empty
 
 
-def _aliases(server: str) -> dict[str, dict[str, Any]]:
+def _read_aliases(server: str) -> dict[str, dict[str, Any]]:
     """Return the aliases of the settings, on the *server* of the tests."""
-    entries = {**conf.DEFAULT, **conf.setting()}
-    return {name: _moved(conf.read(name, entries), server) for name in entries}
+    entries = {**conf.DEFAULT, **conf.get_setting()}
+    return {
+        name: _read_for_tests(conf.read_alias(name, entries), server)
+        for name in entries
+    }
 
 
-def _moved(alias: conf.Alias, server: str) -> dict[str, Any]:
+def _read_for_tests(alias: conf.Alias, server: str) -> dict[str, Any]:
     moved = alias.in_tests(alias.test.key_prefix or alias.key_prefix)
     kept = {"KEY_PREFIX": moved.key_prefix, "CODEC": moved.codec}
     if server == "fakeredis":
         return {**kept, "LOCATION": "fakeredis://django-ormist-testing"}
     if server == "embedded":
-        return {**kept, "LOCATION": f"embedded://{_folder(os.getpid())}"}
+        return {**kept, "LOCATION": f"embedded://{_make_folder(os.getpid())}"}
     if moved.cache is not None:
         return {**kept, "CACHE": moved.cache}
     return {**kept, "LOCATION": moved.location, "OPTIONS": moved.options}
 
 
 @cache
-def _folder(pid: int) -> str:
+def _make_folder(pid: int) -> str:
     """Return the folder of this process's embedded server, removed at its exit."""
     folder = tempfile.mkdtemp(prefix="ormist-test-")
     atexit.register(_remove, folder, pid)

@@ -12,8 +12,8 @@ REDIS = "redis://localhost:6379/0"
 
 def test_a_missing_setting_is_localhost(settings):
     del settings.ORMIST
-    assert list(conf.setting()) == ["default"]
-    assert conf.read("default") == conf.Alias("default", location=REDIS)
+    assert list(conf.get_setting()) == ["default"]
+    assert conf.read_alias("default") == conf.Alias("default", location=REDIS)
 
 
 def test_every_key_is_read(settings):
@@ -22,7 +22,7 @@ def test_every_key_is_read(settings):
         "b": {"CACHE": "default"},
         "c": {"LOCATION": REDIS, "OPTIONS": {"socket_timeout": 3}},
     }
-    a, b, c = map(conf.read, "abc")
+    a, b, c = map(conf.read_alias, "abc")
     assert (a.name, a.location, a.key_prefix, a.codec) == (
         "a",
         REDIS,
@@ -46,7 +46,7 @@ def test_in_tests_the_key_test_overrides_the_alias(settings):
         "b": {"CACHE": "default", "TEST": {"LOCATION": REDIS}},
         "c": {"LOCATION": REDIS, "OPTIONS": options},
     }
-    a, b, c = (conf.read(name).in_tests("x") for name in "abc")
+    a, b, c = (conf.read_alias(name).in_tests("x") for name in "abc")
     assert (a.location, dict(a.options), a.codec) == ("unix:///test", {"db": 3}, "json")
     assert (b.location, b.cache, dict(b.options)) == (REDIS, None, {})
     assert (c.location, dict(c.options)) == (REDIS, options)
@@ -95,7 +95,7 @@ def test_in_tests_the_key_test_overrides_the_alias(settings):
 def test_an_invalid_entry_is_named_with_a_fix(settings, entry, named):
     settings.ORMIST = {"shop": entry}
     with pytest.raises(ImproperlyConfigured) as caught:
-        conf.read("shop")
+        conf.read_alias("shop")
     for words in ["shop", *named]:
         assert words in str(caught.value)
 
@@ -103,12 +103,12 @@ def test_an_invalid_entry_is_named_with_a_fix(settings, entry, named):
 def test_an_invalid_setting_is_named(settings):
     settings.ORMIST = "redis://localhost"
     with pytest.raises(DjangoImproperlyConfigured, match="ORMIST is a str"):
-        conf.setting()
+        conf.get_setting()
 
 
 def test_an_invalid_alias_does_not_affect_the_others(settings):
     settings.ORMIST = {"good": {"LOCATION": REDIS}, "bad": {}}
-    assert conf.read("good").location == REDIS
+    assert conf.read_alias("good").location == REDIS
 
 
 def test_the_repr_of_an_alias_hides_the_password():

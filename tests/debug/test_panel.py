@@ -13,7 +13,7 @@ from tests.models import Todo
 
 pytest.importorskip("debug_toolbar")
 
-from django_ormist.debug.panel import caller
+from django_ormist.debug.panel import find_caller
 
 pytestmark = pytest.mark.servers("valkey91")
 
@@ -64,9 +64,9 @@ def test_the_panel_shows_the_round_trips_of_an_async_view(site, async_client):
 
 def test_a_folder_next_to_the_package_belongs_to_the_project():
     ours = str(Path(django_ormist.__file__).parent)
-    source = "def ask(): return caller()"
+    source = "def ask(): return find_caller()"
     for folder, shown in ((f"{ours}_site", True), (f"{ours}/models", False)):
-        names = {"caller": caller}
+        names = {"find_caller": find_caller}
         exec(compile(source, f"{folder}/views.py", "exec"), names)
         assert names["ask"]().startswith(f"{folder}/views.py") == shown
 
@@ -79,9 +79,9 @@ def test_listening_ends_with_the_request(site, client):
 
 
 def test_only_scripts_are_explained_by_their_header():
-    from django_ormist.debug.panel import explanation
+    from django_ormist.debug.panel import explain
 
-    told = explanation(Operation(SAVE, ()))
+    told = explain(Operation(SAVE, ()))
     assert told["does"].endswith(".")
     assert told["cost"].startswith("O(")
-    assert explanation(Operation("GET", (b"a",))) == {}
+    assert explain(Operation("GET", (b"a",))) == {}

@@ -33,7 +33,7 @@ def test_the_settings_of_the_readme_are_valid(settings):
     names = {}
     exec(code, names)
     settings.ORMIST = names["ORMIST"]
-    assert [conf.read(name).name for name in conf.setting()] == ["default"]
+    assert [conf.read_alias(name).name for name in conf.get_setting()] == ["default"]
 
 
 def test_the_readme_fits_on_two_screens_and_has_no_link_that_breaks_on_pypi():

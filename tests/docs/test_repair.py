@@ -30,7 +30,7 @@ def test_the_settings_of_the_guide_to_deployment_are_valid():
     assert len(found) == 2
     for code in found:
         exec(code, names := {})
-        assert urls.endpoint(conf.read("default", names["ORMIST"]))
+        assert urls.endpoint(conf.read_alias("default", names["ORMIST"]))
 
 
 @pytest.mark.parametrize("page", PAGES)

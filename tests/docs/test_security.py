@@ -15,7 +15,7 @@ def names(server):
 
 def test_the_code_runs_and_its_setting_is_valid(names, settings):
     settings.ORMIST = names["ORMIST"]
-    assert [conf.read(name).name for name in conf.setting()] == ["default"]
+    assert [conf.read_alias(name).name for name in conf.get_setting()] == ["default"]
 
 
 def test_the_debug_page_masks_a_password_in_options_and_not_in_location():

@@ -35,7 +35,7 @@ def test_the_settings_of_the_page_are_valid(settings):
     names = {}
     exec(code, names)
     settings.ORMIST = names["ORMIST"]
-    names = {conf.read(name).name for name in conf.setting()}
+    names = {conf.read_alias(name).name for name in conf.get_setting()}
     assert names == {"default", "shared", "secure", "dev", "tests"}
 
 
@@ -76,7 +76,7 @@ def test_every_scheme_is_on_the_page():
 )
 def test_errors_named_on_the_page_are_raised(entry):
     with pytest.raises(ImproperlyConfigured, match="ORMIST"):
-        conf.read("default", {"default": entry})
+        conf.read_alias("default", {"default": entry})
 
 
 def test_every_command_and_option_is_on_the_page():

@@ -226,7 +226,7 @@ importing.BATCH = 20
 real = importing.import_sessions
 def slow(found):
     for tally in real(found):
-        print(tally.carried, flush=True)
+        print(tally.imported, flush=True)
         sys.stdin.readline()
         yield tally
 from django_ormist.management.commands import ormist_import_sessions as command

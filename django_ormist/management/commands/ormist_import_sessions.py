@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from ...sessions.importing import ImportProgress, import_sessions, source
+from ...sessions.importing import ImportProgress, find_source, import_sessions
 from ..command import OrmistCommand, Progress, pluralize, printable
 
 SHOWN = 10
@@ -37,7 +37,7 @@ class Command(OrmistCommand):
             ImportProgress(),
         )
         try:
-            found = source(engine)
+            found = find_source(engine)
         except (ImportError, AttributeError) as error:
             raise CommandError(
                 f"There is no session engine {engine!r}: {error}. "
@@ -49,7 +49,7 @@ class Command(OrmistCommand):
                 of = "" if total is None else f" of {total}"
                 progress.show(f"{result.seen}{of} sessions")
         if verbosity > 0:
-            text = f"Carried over {pluralize(result.carried, 'session')}."
+            text = f"Carried over {pluralize(result.imported, 'session')}."
             if result.present:
                 text += f" {pluralize(result.present, 'session')} were stored already."
             self.stdout.write(self.style.SUCCESS(text))
