@@ -230,3 +230,21 @@ def _digits(value: Decimal) -> bytes:
     text = "".join(map(str, digits))
     leading = len(text) - len(text.lstrip("0"))
     return _sortable_int(size - leading) + text.strip("0").encode() + b"\x00"
+
+
+def build_entry(sort_key: bytes, created: float, pk: bytes) -> bytes | None:
+    """Return the entry of an ordered attribute, None for an invalid creation time.
+
+    See keys.ordered_key(). The scripts build the same entry.
+    """
+    if not (created.is_integer() and 0 <= created < 2**53):
+        return None
+    return sort_key + int(created).to_bytes(7, "big") + pk + len(pk).to_bytes(3, "big")
+
+
+def pk_of_entry(entry: bytes) -> bytes | None:
+    """Return the id in an entry of an ordered attribute, None if it is invalid."""
+    size = int.from_bytes(entry[-3:], "big")
+    if len(entry) < size + 11:
+        return None
+    return entry[-3 - size : -3]

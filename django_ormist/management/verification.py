@@ -17,11 +17,11 @@ from ..operations import scan, verify
 from ..operations.objects import Image
 from ..operations.operation import Flow, Operation
 from ..operations.repair import (
-    NO_REMARKS,
+    NO_FINDINGS,
     NOTES,
     CheckedModel,
     Fault,
-    Remarks,
+    Findings,
     quarantine,
 )
 from ..operations.stats import root
@@ -46,20 +46,20 @@ def build_checked_model(
     meta = model._meta
     refusal = meta.refusal
 
-    def read_image(packed: bytes, key: bytes) -> tuple[Image, Remarks]:
+    def read_image(packed: bytes, key: bytes) -> tuple[Image, Findings]:
         contents = Record.of(packed, key)
         image = contents.stored_image(packed, meta)
         renewed = contents.upgrade_image(packed, meta)
         faults = [("reserved-name", name) for name in contents.attrs if refusal(name)]
         moved = meta.counters & contents.attrs.keys()
         if renewed is None and not faults and not moved:
-            return image, NO_REMARKS
+            return image, NO_FINDINGS
         if renewed is not None:
             faults.append(("old-format", ""))
         if not moved:
-            return image, Remarks(faults, renewed)
+            return image, Findings(faults, renewed)
         faults += [("packed-counter", name) for name in sorted(moved)]
-        return image, Remarks(faults, *contents.split_counters(packed, meta))
+        return image, Findings(faults, *contents.split_counters(packed, meta))
 
     return CheckedModel(meta.schema(using), read_image, spares_unreadable)
 
@@ -134,7 +134,9 @@ class Verification:
     def check_all(self) -> list[Verdict]:
         """Check all models and return their verdicts."""
         for subject in self.subjects.values():
-            self.record(subject, self.run(verify.main_keys(subject, self.is_repairing)))
+            self.record(
+                subject, self.run(verify.check_main_keys(subject, self.is_repairing))
+            )
         self.check_index()
         for subject in self.subjects.values():
             if subject.label not in self.skipped:
@@ -151,7 +153,7 @@ class Verification:
             rate = Rate(self.run(verify.database_size()))
             cursor = None
             while cursor != b"0":
-                cursor, keys = self.run(verify.keys(start, cursor or b"0"))
+                cursor, keys = self.run(verify.scan_keys(start, cursor or b"0"))
                 self.check_keys(keys, rate)
 
     def check_keys(self, keys: Sequence[bytes], rate: Rate) -> None:

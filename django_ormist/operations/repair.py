@@ -38,7 +38,7 @@ OPERATIONS_PER_ROUND_TRIP = 200
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A stored value that is wrong, or a missing one.
+    """A wrong or missing stored value.
 
     kind: a name that docs/howto/repair.rst explains. detail: its member, field or id.
     is_repaired: whether it was repaired.
@@ -61,32 +61,32 @@ class IndexEntry:
 
 
 @dataclass(frozen=True, slots=True)
-class Remarks:
-    """Findings about an object whose index entries are right.
+class Findings:
+    """The faults of an object apart from its index entries, and their repair.
 
-    faults: the kind and the detail of each. renewed: the image that repairs them, None
-    if they cannot be repaired. counters: values to add with it.
+    faults: the kind and the detail of each. repaired: the image that repairs them, or
+    None. counters: values to add with it.
     """
 
     faults: Sequence[tuple[str, str]] = ()
-    renewed: Image | None = None
+    repaired: Image | None = None
     counters: Mapping[str, int] = field(default_factory=dict)
 
 
-NO_REMARKS = Remarks()
+NO_FINDINGS = Findings()
 
 
 @dataclass(frozen=True)
 class CheckedModel:
-    """The schema by which an index is checked, and a reader of objects.
+    """The schema of a model to check, and a function that reads its objects.
 
-    read_image: returns the Image of stored bytes, and Remarks; called with the bytes
-    and their key. Raises CorruptDataError, or ValueError if they cannot be indexed.
+    read_image: a function of stored bytes and their key. Returns their Image and
+    Findings. Raises CorruptDataError, or ValueError if they cannot be indexed.
     spares_unreadable: report unreadable objects and leave them.
     """
 
     schema: Schema
-    read_image: Callable[[bytes, bytes], tuple[Image, "Remarks"]]
+    read_image: Callable[[bytes, bytes], tuple[Image, "Findings"]]
     spares_unreadable: bool = False
 
     @property
@@ -99,39 +99,36 @@ class CheckedModel:
         """``app_label.Model``, or ``Model`` outside any app."""
         return self.schema.space.model
 
-    def image(self, pk: bytes, packed: bytes) -> Image | None:
-        """Return the image of these bytes, None if they or the id are unreadable."""
-        return self.examine_bytes(pk, packed)[0]
+    def read(self, pk: bytes, packed: bytes | None) -> tuple[Image | None, "Findings"]:
+        """Return the image of stored bytes, and their Findings.
 
-    def examine_bytes(
-        self, pk: bytes, packed: bytes | None
-    ) -> tuple[Image | None, "Remarks"]:
-        """Return the image and the remarks of the stored bytes."""
+        The image is None if the bytes or the id are unreadable. Raises ValueError.
+        """
         if packed is None:
-            return NOTHING, NO_REMARKS
+            return NOTHING, NO_FINDINGS
         try:
             pk_of(pk, self.space)
             return self.read_image(packed, self.space.objects + pk)
         except CorruptDataError:
-            return None, NO_REMARKS
+            return None, NO_FINDINGS
 
 
 @dataclass(slots=True)
 class Suspect:
-    """An id to check: the bytes that were read, and the entries that name it."""
+    """An id to check: its stored bytes, and the entries that name it."""
 
     pk: bytes
     packed: bytes | None
     seen: list[IndexEntry] = field(default_factory=list)
 
 
-def examine(
-    subject: CheckedModel, suspects: Iterable[Suspect], is_repairing: bool
-) -> Flow[Any]:
-    """Flow that returns the Faults of these ids, each checked and repaired in one step.
+def check_suspects(
+    model: CheckedModel, suspects: Iterable[Suspect], is_repairing: bool
+) -> Flow[list[Fault]]:
+    """Flow that checks these ids, each in one atomic step, and returns their Faults.
 
-    An id whose stored bytes changed since they were read is checked again, so that a
-    fault is true of the bytes at that time. One round trip for 200 ids.
+    An id whose bytes were changed by another client is checked again. One round trip
+    per 200 ids.
     """
     faults: list[Fault] = []
     waiting = list(suspects)
@@ -141,83 +138,83 @@ def examine(
             waiting[OPERATIONS_PER_ROUND_TRIP:],
         )
         operations: list[Operation] = []
-        sent: list[tuple[Suspect, Image | None, Remarks]] = []
+        sent: list[tuple[Suspect, Image | None, Findings]] = []
         for suspect in some:
-            key = subject.space.objects + suspect.pk
+            key = model.space.objects + suspect.pk
             try:
-                image, remarks = subject.examine_bytes(suspect.pk, suspect.packed)
-                operation = check_object(subject, suspect, image, is_repairing)
+                image, findings = model.read(suspect.pk, suspect.packed)
+                operation = check_object(model, suspect, image, is_repairing)
             except ValueError as error:
                 why = str(error).encode()
                 faults.append(Fault("unindexable-object", key, suspect.pk, why))
                 continue
-            kind = None if image is not None else _kind_to_leave(subject, suspect)
+            kind = None if image is not None else _kind_to_leave(model, suspect)
             if kind is not None:
                 faults.append(Fault(kind, key, suspect.pk))
                 continue
             operations.append(operation)
-            sent.append((suspect, image, remarks))
-        remarked = []
+            sent.append((suspect, image, findings))
+        flawed = []
         replies = yield operations
-        for (suspect, image, remarks), reply in zip(sent, replies, strict=True):
+        for (suspect, image, findings), reply in zip(sent, replies, strict=True):
             is_sure, answer = reply
             if is_sure:
                 faults += answer
             else:
                 suspect.packed = answer
                 waiting.append(suspect)
-            if is_sure and image is not None and remarks is not NO_REMARKS:
-                remarked.append((suspect, image, remarks))
-        faults += yield from _remark_faults(subject, remarked, waiting, is_repairing)
+            if is_sure and image is not None and findings is not NO_FINDINGS:
+                flawed.append((suspect, image, findings))
+        faults += yield from _report_findings(model, flawed, waiting, is_repairing)
     return faults
 
 
-def _remark_faults(
-    subject: CheckedModel,
-    remarked: Sequence[tuple[Suspect, Image, Remarks]],
+def _report_findings(
+    model: CheckedModel,
+    flawed: Sequence[tuple[Suspect, Image, Findings]],
     waiting: list[Suspect],
     is_repairing: bool,
-) -> Flow[Any]:
-    """Flow that returns the Faults of remarks, repaired where that is possible.
+) -> Flow[list[Fault]]:
+    """Flow that repairs these Findings if possible, and returns them as Faults.
 
-    waiting: receives the ids that were written meanwhile.
+    waiting: receives the ids that other clients have changed.
     """
     answers: dict[bytes, tuple[Reply, Any]] = {}
     if is_repairing:
-        answers = yield from _write_renewed(subject, remarked)
+        answers = yield from _write_repaired(model, flawed)
     faults = []
-    for suspect, _, remarks in remarked:
+    for suspect, _, findings in flawed:
         code, stored = answers.get(suspect.pk, (None, None))
         if code in (Reply.REFUSED, Reply.COUNTER_CHANGED):
             suspect.packed = stored if code is Reply.REFUSED else suspect.packed
             waiting.append(suspect)
             continue
-        key = subject.space.objects + suspect.pk
-        for kind, detail in remarks.faults:
+        key = model.space.objects + suspect.pk
+        for kind, detail in findings.faults:
             is_repaired = code is Reply.DONE and kind not in NOTES
             faults.append(Fault(kind, key, suspect.pk, detail.encode(), is_repaired))
     return faults
 
 
-def _write_renewed(
-    subject: CheckedModel, remarked: Sequence[tuple[Suspect, Image, Remarks]]
-) -> Flow[Any]:
-    """Flow that writes repaired images: {id: outcome}. One round trip, or two."""
-    space = subject.space
-    able = [each for each in remarked if each[2].renewed is not None]
-    counting = [suspect.pk for suspect, _, remarks in able if remarks.counters]
+def _write_repaired(
+    model: CheckedModel, flawed: Sequence[tuple[Suspect, Image, Findings]]
+) -> Flow[dict[bytes, tuple[Reply, Any]]]:
+    """Flow that writes repaired images. Returns {id: reply}. One or two round trips."""
+    space = model.space
+    able = [each for each in flawed if each[2].repaired is not None]
+    counting = [suspect.pk for suspect, _, findings in able if findings.counters]
     loads = [load_counters(space, pk.decode()) for pk in counting]
     held = dict(zip(counting, (yield loads) if loads else [], strict=True))
     writes: dict[bytes, Operation] = {}
-    for suspect, image, remarks in able:
-        now = {name: held[suspect.pk].get(name, 0) for name in remarks.counters}
-        new = {name: now[name] + value for name, value in remarks.counters.items()}
+    for suspect, image, findings in able:
+        now = {name: held[suspect.pk].get(name, 0) for name in findings.counters}
+        new = {name: now[name] + value for name, value in findings.counters.items()}
         if all(-(2**63) <= value < 2**63 for value in new.values()):
             writes[suspect.pk] = rewrite(
-                subject.schema,
+                model.schema,
                 suspect.pk.decode(),
                 image,
-                remarks.renewed or image,
+                findings.repaired or image,
                 new,
                 counted=now,
             )
@@ -226,18 +223,22 @@ def _write_renewed(
     )
 
 
-def _kind_to_leave(subject: CheckedModel, suspect: Suspect) -> str | None:
-    """Return the kind of fault of unreadable bytes that are left, else None."""
+def _kind_to_leave(model: CheckedModel, suspect: Suspect) -> str | None:
+    """Return the kind of fault of unreadable bytes to leave, None to repair them."""
     if is_later(suspect.packed or b""):
         return "later-format"
-    return "unreadable-object" if subject.spares_unreadable else None
+    return "unreadable-object" if model.spares_unreadable else None
 
 
 def check_object(
-    subject: CheckedModel, suspect: Suspect, image: Image | None, is_repairing: bool
+    model: CheckedModel, suspect: Suspect, image: Image | None, is_repairing: bool
 ) -> Operation:
-    """Compare one id with its index entries, and repair them. O(entries log n)."""
-    schema, pk, packed = subject.schema, suspect.pk, suspect.packed
+    """Compare one id with its index entries, and repair them.
+
+    Answers (True, Faults), or (False, the stored bytes) if these have changed.
+    O(entries log n).
+    """
+    schema, pk, packed = model.schema, suspect.pk, suspect.packed
     space = schema.space
     state = "none" if packed is None else "object" if image else "unreadable"
     image = image or NOTHING
@@ -275,13 +276,13 @@ def check_object(
             *sorted(schema.counters),
             *seen_words,
         ),
-        parse=lambda reply: _found(reply, pk),
+        parse=lambda reply: _parse_faults(reply, pk),
         is_write=is_repairing,
     )
 
 
-def _found(reply: list[Any], pk: bytes) -> tuple[bool, Any]:
-    """Return (True, Faults), or (False, the bytes that are stored by now)."""
+def _parse_faults(reply: list[Any], pk: bytes) -> tuple[bool, Any]:
+    """Return the answer of check_object()."""
     if reply[0] == 0:
         return False, reply[1] if len(reply) > 1 else None
     return True, [
@@ -297,9 +298,9 @@ def quarantine_key(space: Space, key: bytes) -> bytes:
 
 
 def quarantine(space: Space, key: bytes, kind: bytes) -> Operation:
-    """Move a key to quarantine if it is not of this Redis type. Answers whether it was.
+    """Move a key to quarantine if it has another Redis type. Answers whether it did.
 
-    A key that was quarantined before under its name is kept, too.
+    A key that was quarantined earlier under the same name stays. O(1).
     """
     return Operation(
         QUARANTINE,
@@ -310,41 +311,15 @@ def quarantine(space: Space, key: bytes, kind: bytes) -> Operation:
     )
 
 
-def image_entry_is_right(
-    image: Image, name: str, entry: bytes, pk: bytes, created: float | None
-) -> bool:
-    """Return whether the object must have this entry of an ordered attribute."""
-    sort_key = image.sort_keys.get(name)
-    if sort_key is None or created is None:
-        return False
-    return entry == ordered_entry(sort_key, created, pk)
-
-
-def ordered_entry(sort_key: bytes, created: float, pk: bytes) -> bytes | None:
-    """Return the entry that the scripts write, None for an invalid creation time."""
-    if not (created.is_integer() and 0 <= created < 2**53):
-        return None
-    return sort_key + int(created).to_bytes(7, "big") + pk + len(pk).to_bytes(3, "big")
-
-
-def pk_in_entry(entry: bytes) -> bytes | None:
-    """Return the id in an entry of an ordered attribute, None if it is invalid."""
-    size = int.from_bytes(entry[-3:], "big")
-    if len(entry) < size + 11:
-        return None
-    return entry[-3 - size : -3]
-
-
-# Index entries of objects that were removed by hand
+# Index entries of objects that were deleted by hand
 
 
 def purge_index(schema: Schema, pk: str) -> Flow[None]:
-    """Flow that removes *pk* from every index of its model.
+    """Flow that removes *pk* from every index of its model, unless the object exists.
 
-    Called only if a write found entries of an object that does not exist and left no
-    memo (DEL by hand, eviction). It scans all keys of the database and the values of
-    the unique attributes. Leaves an object that exists again. O(keys), in steps of
-    1000.
+    Needed only after a DEL by hand or an eviction: there are index entries, but neither
+    the object nor a memo. Scans all keys of the database and the values of the unique
+    attributes. O(keys), in steps of 1000.
     """
     space = schema.space
     pattern = glob_escaped(space.base)
@@ -360,7 +335,7 @@ def purge_index(schema: Schema, pk: str) -> Flow[None]:
         if int(cursor) == 0:
             break
     for names in schema.unique:
-        for value in (yield from _values_held(space, pk, names)):
+        for value in (yield from _find_values(space, pk, names)):
             yield purge_entries(space, pk, build_memo(unique={names: value}))
     yield purge_entries(space, pk, build_memo(ordered=schema.ordered), is_last=True)
 
@@ -368,9 +343,9 @@ def purge_index(schema: Schema, pk: str) -> Flow[None]:
 def purge_entries(
     space: Space, pk: str, memo: bytes, is_last: bool = False
 ) -> Operation:
-    """Remove *pk* from the indexes of a memo if it does not exist. Answers 1 or 0.
+    """Remove *pk* from the indexes of a memo, unless it exists. Answers 1 or 0.
 
-    is_last: remove it from ``all``, too: no other index has it.
+    is_last: remove it from ``all``, too, after all other indexes. O(entries log n).
     """
     return Operation(
         PURGE_INDEX,
@@ -380,8 +355,11 @@ def purge_entries(
     )
 
 
-def _values_held(space: Space, pk: str, names: tuple[str, ...]) -> Flow[Any]:
-    """Flow that returns the values of one unique attribute that this id holds."""
+def _find_values(space: Space, pk: str, names: tuple[str, ...]) -> Flow[list[bytes]]:
+    """Flow that returns the values that this id holds of a unique attribute.
+
+    One round trip per 1000 values.
+    """
     key, cursor, found = unique_key(space, names), b"0", []
     while True:
         cursor, flat = yield Operation("HSCAN", (key,), (cursor, "COUNT", 1000))
@@ -389,17 +367,3 @@ def _values_held(space: Space, pk: str, names: tuple[str, ...]) -> Flow[Any]:
         found += [value for value, holder in pairs if holder == pk_bytes(pk)]
         if int(cursor) == 0:
             return found
-
-
-__all__: Sequence[str] = (
-    "CheckedModel",
-    "Fault",
-    "IndexEntry",
-    "Suspect",
-    "examine",
-    "image_entry_is_right",
-    "ordered_entry",
-    "pk_in_entry",
-    "quarantine",
-    "quarantine_key",
-)

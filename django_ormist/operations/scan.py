@@ -12,18 +12,21 @@ from .stats import glob_escaped
 CHUNK = 1000
 
 
-def ids_by_creation(space: Space, after: float, number: int) -> Flow[Any]:
-    """Flow that returns [(id, creation time)] of the next ids, oldest first.
+def ids_by_creation(
+    space: Space, after: float, number: int
+) -> Flow[list[tuple[bytes, float]]]:
+    """Flow that returns [(id, creation time)] of the next *number* ids, oldest first.
 
-    At most *number* of them, [] at the end. Each id that stays is returned once,
-    whatever is written meanwhile. One round trip.
+    Returns [] at the end. Concurrent writes do not make it repeat or skip an id. One
+    round trip.
     """
+    found: list[tuple[bytes, float]]
     found = yield _after(space, f"({after:.17g}", "+inf", number + 1)
     if len(found) <= number:
         return found
     last = found[-1][1]
     earlier = [each for each in found if each[1] != last]
-    # Two ids have one creation time only in a damaged store: they come together.
+    # Only in a damaged store do ids share a creation time. They are returned together.
     return earlier or (yield _after(space, f"{last:.17g}", f"{last:.17g}", -1))
 
 
@@ -42,8 +45,11 @@ def _after(space: Space, least: str, most: str, number: int) -> Operation:
     )
 
 
-def creation_times(space: Space, pks: Sequence[bytes]) -> Flow[Any]:
-    """Flow that returns the creation time of each id, None if ``all`` lacks it."""
+def creation_times(space: Space, pks: Sequence[bytes]) -> Flow[list[float | None]]:
+    """Flow that returns the creation time of each id, None if it is not in ``all``.
+
+    One round trip.
+    """
     operations = [
         Operation("ZMSCORE", (all_key(space),), tuple(some))
         for some in batched(pks, CHUNK)
@@ -54,7 +60,9 @@ def creation_times(space: Space, pks: Sequence[bytes]) -> Flow[Any]:
     ]
 
 
-def load_objects(space: Space, pks: Sequence[bytes]) -> Flow[Any]:
+def load_objects(
+    space: Space, pks: Sequence[bytes]
+) -> Flow[list[tuple[bytes, bytes | None]]]:
     """Flow that returns [(id, its bytes or None)]. One round trip."""
     replies = yield [load_many(space, some) for some in batched(pks, CHUNK)]
     packed = [each for reply in replies for each in reply]
@@ -62,7 +70,7 @@ def load_objects(space: Space, pks: Sequence[bytes]) -> Flow[Any]:
 
 
 def count_ids(space: Space) -> Operation:
-    """Return the number of ids in ``all``."""
+    """Return the number of ids in ``all``, expired ones included. O(1)."""
     return Operation("ZCARD", (all_key(space),))
 
 
@@ -72,11 +80,11 @@ STEP = 5000
 
 def ids_with_prefix(
     space: Space, start: str, most: int = 50_000, limit: int = 100
-) -> Flow[Any]:
+) -> Flow[tuple[list[bytes], bool]]:
     """Flow that returns ids that begin with *start*, and whether all ids were examined.
 
-    There is no index of prefixes: at most *most* ids are examined, in no order, and at
-    most about *limit* returned. One round trip for 5000 ids.
+    Prefixes are not indexed: it examines at most *most* ids, in arbitrary order, and
+    returns at most *limit*. One round trip per 5000 ids.
     """
     pattern = glob_escaped(start.encode()) + b"*"
     found: dict[bytes, None] = {}

@@ -1,18 +1,18 @@
-"""Check of every key of a model, in pages.
+"""Verification of all keys of a model, in pages.
 
-Two rounds find all faults. The first scans keys and checks each index entry against
-its object, for surplus entries; the second checks each object against its entries. In
-this order, because the first frees unique values that a wrong object holds. Memory is
+It takes two rounds. The first scans the keys, and checks each index entry against its
+object, to find surplus entries. The second checks each object against its entries. The
+first frees the unique values that wrong objects hold, so the order matters. Memory is
 bounded by a page.
 """
 
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from ..codecs import find_too_deep
 from ..exceptions import CorruptDataError
 from ..keys import Space, all_key, expires_key, memo_key, unique_key
+from ..sortkeys import build_entry, pk_of_entry
 from .objects import Image
 from .operation import Flow, Operation
 from .repair import (
@@ -20,9 +20,7 @@ from .repair import (
     Fault,
     IndexEntry,
     Suspect,
-    examine,
-    image_entry_is_right,
-    pk_in_entry,
+    check_suspects,
     quarantine,
 )
 from .scan import creation_times, load_objects
@@ -47,8 +45,8 @@ _SINGLE_KEYS = (b"all", b"expires", b"idx")
 _OWN = (b"o:", b"c:")
 
 
-def kind_of(rest: bytes) -> bytes | None:
-    """Return the kind of a model's key by its name after the base, or None."""
+def find_kind(rest: bytes) -> bytes | None:
+    """Return the kind of a key by its name after the base, None for a foreign one."""
     if rest in _SINGLE_KEYS:
         return rest
     starts = (b"o:", b"c:", b"t:", b"h:", b"by:", b"of:", b"u:")
@@ -58,35 +56,38 @@ def kind_of(rest: bytes) -> bytes | None:
 # ---------------------------------------------------------------- keys
 
 
-def main_keys(subject: CheckedModel, is_repairing: bool) -> Flow[Any]:
+def check_main_keys(model: CheckedModel, is_repairing: bool) -> Flow[list[Fault]]:
     """Flow that returns the Faults of the main keys. One round trip, or two."""
-    space = subject.space
+    space = model.space
     keys = [all_key(space), expires_key(space), memo_key(space)]
-    faults, _ = yield from _typed(subject, keys, is_repairing)
+    faults, _ = yield from _check_types(model, keys, is_repairing)
     return faults
 
 
-def keys(start: bytes, cursor: bytes) -> Flow[Any]:
-    """Flow that returns a page of keys: (next cursor, keys). It ends at b"0"."""
+def scan_keys(start: bytes, cursor: bytes) -> Flow[tuple[bytes, list[bytes]]]:
+    """Flow that returns a page of keys: (next cursor, keys). The last cursor is b"0".
+
+    O(1000). One round trip.
+    """
     cursor, found = yield scan(start, cursor)
     return (b"0" if int(cursor) == 0 else cursor), found
 
 
 def check_keys(
-    subject: CheckedModel, found: Iterable[bytes], is_repairing: bool
-) -> Flow[Any]:
-    """Flow that returns (Faults of these keys of a model, keys whose entries to scan).
+    model: CheckedModel, found: Iterable[bytes], is_repairing: bool
+) -> Flow[tuple[list[Fault], list[bytes]]]:
+    """Flow that returns the Faults of some keys, and the keys whose entries to scan.
 
-    Objects and counters that are not in ``all`` are examined. Keys of another type and
-    unknown names are quarantined. Indexes that Meta does not declare are removed.
+    Checks objects and counters that are not in ``all``. Quarantines keys of another
+    type and with unknown names. Removes indexes that Meta does not declare.
     """
     own: dict[bytes, list[bytes]] = {b"o:": [], b"c:": []}
     indexes, strange, unknown = [], [], []
-    ordered = {name.encode() for name in subject.schema.ordered}
-    unique = {":".join(names).encode() for names in subject.schema.unique}
+    ordered = {name.encode() for name in model.schema.ordered}
+    unique = {":".join(names).encode() for names in model.schema.unique}
     for key in found:
-        rest = key.removeprefix(subject.space.base)
-        kind = kind_of(rest)
+        rest = key.removeprefix(model.space.base)
+        kind = find_kind(rest)
         if kind is None:
             strange.append(key)
         elif kind in _OWN:
@@ -97,56 +98,56 @@ def check_keys(
             unknown.append(key)
         else:
             indexes.append(key)
-    faults = yield from _unlisted(subject, own, is_repairing)
+    faults = yield from _check_unlisted(model, own, is_repairing)
     for key in strange:
-        is_moved = is_repairing and not subject.spares_unreadable
-        is_repaired = is_moved and (yield quarantine(subject.space, key, b""))
+        is_moved = is_repairing and not model.spares_unreadable
+        is_repaired = is_moved and (yield quarantine(model.space, key, b""))
         faults.append(Fault("foreign-key", key, is_repaired=bool(is_repaired)))
     for key in unknown:
         if is_repairing:
             yield unlink(key)
         faults.append(Fault("undeclared-index", key, is_repaired=is_repairing))
-    more, sound = yield from _typed(subject, indexes, is_repairing)
-    return faults + more, [key for key in sound if key != all_key(subject.space)]
+    more, sound = yield from _check_types(model, indexes, is_repairing)
+    return faults + more, [key for key in sound if key != all_key(model.space)]
 
 
-def _typed(
-    subject: CheckedModel, keys: Sequence[bytes], is_repairing: bool
-) -> Flow[Any]:
-    """Flow that returns (Faults of keys of another Redis type, the other keys)."""
+def _check_types(
+    model: CheckedModel, keys: Sequence[bytes], is_repairing: bool
+) -> Flow[tuple[list[Fault], list[bytes]]]:
+    """Flow that returns the Faults of keys of another Redis type, and the other keys.
+
+    One round trip, and one more to quarantine each of these.
+    """
     types = yield [Operation("TYPE", (key,)) for key in keys]
     faults, sound = [], []
     for key, found in zip(keys, types, strict=True):
-        kind = kind_of(key.removeprefix(subject.space.base)) or b""
+        kind = find_kind(key.removeprefix(model.space.base)) or b""
         # redis-py's parser may give a status as text.
         name = found.encode() if isinstance(found, str) else found
         if name == _TYPES[kind]:
             sound.append(key)
         elif name != b"none":
-            is_moved = is_repairing and not subject.spares_unreadable
+            is_moved = is_repairing and not model.spares_unreadable
             is_repaired = is_moved and (
-                yield quarantine(subject.space, key, _TYPES[kind])
+                yield quarantine(model.space, key, _TYPES[kind])
             )
             faults.append(Fault("mistyped-key", key, is_repaired=bool(is_repaired)))
     return faults, sound
 
 
-def _unlisted(
-    subject: CheckedModel, own: dict[bytes, list[bytes]], is_repairing: bool
-) -> Flow[Any]:
+def _check_unlisted(
+    model: CheckedModel, own: dict[bytes, list[bytes]], is_repairing: bool
+) -> Flow[list[Fault]]:
     """Flow that returns the Faults of objects and counters that are not in ``all``."""
     pks = list(dict.fromkeys((*own[b"o:"], *own[b"c:"])))
     if not pks:
         return []
-    listed = set((yield from _listed(subject.space, pks)))
-    suspects = [
-        Suspect(pk, packed)
-        for pk, packed in (
-            yield from load_objects(subject.space, [p for p in pks if p not in listed])
-        )
-    ]
-    faults = yield from examine(subject, suspects, is_repairing)
-    counters = subject.space.base + b"c:"
+    scores = yield from creation_times(model.space, pks)
+    unlisted = [pk for pk, score in zip(pks, scores, strict=True) if score is None]
+    rows = yield from load_objects(model.space, unlisted)
+    suspects = [Suspect(pk, packed) for pk, packed in rows]
+    faults = yield from check_suspects(model, suspects, is_repairing)
+    counters = model.space.base + b"c:"
     absent = {suspect.pk for suspect in suspects if suspect.packed is None}
     return [
         fault
@@ -154,14 +155,8 @@ def _unlisted(
         # The others are found by the scan of that index, or by the second round.
         if fault.is_repaired
         or (not is_repairing and fault.pk not in absent)
-        or fault.key.startswith((counters, subject.space.objects))
+        or fault.key.startswith((counters, model.space.objects))
     ]
-
-
-def _listed(space: Space, pks: Sequence[bytes]) -> Flow[Any]:
-    """Flow that returns the ids that are in ``all``."""
-    scores = yield from creation_times(space, pks)
-    return [pk for pk, score in zip(pks, scores, strict=True) if score is not None]
 
 
 # ---------------------------------------------------------------- entries
@@ -169,7 +164,7 @@ def _listed(space: Space, pks: Sequence[bytes]) -> Flow[Any]:
 
 @dataclass(frozen=True, slots=True)
 class IndexCursor:
-    """A position in an index key: its entries from *cursor* on."""
+    """A position in a scan of the entries of an index key."""
 
     key: bytes
     cursor: bytes = b"0"
@@ -181,7 +176,7 @@ Page = tuple[IndexCursor, list[tuple[bytes, bytes]]]
 
 @dataclass(slots=True)
 class ScanResult:
-    """The result of one step: faults, entries read, positions to continue from."""
+    """The result of one step: faults, number of entries, where to continue."""
 
     rest: list[IndexCursor] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
@@ -203,12 +198,16 @@ class KnownObject:
 
 
 def scan_entries(
-    subject: CheckedModel, positions: Sequence[IndexCursor], is_repairing: bool
-) -> Flow[Any]:
-    """Flow that returns the ScanResult of one step over at most 40 positions."""
+    model: CheckedModel, positions: Sequence[IndexCursor], is_repairing: bool
+) -> Flow[ScanResult]:
+    """Flow that checks the next entries of at most 40 keys against their objects.
+
+    Returns the ScanResult. O(1000 entries). Three round trips and those of
+    check_suspects().
+    """
     done = ScanResult()
     size = ENTRIES_PER_STEP // max(len(positions), 1)
-    replies = yield [_page(subject.space, position, size) for position in positions]
+    replies = yield [_scan_step(model.space, position, size) for position in positions]
     pages: list[Page] = []
     for position, (cursor, flat) in zip(positions, replies, strict=True):
         pairs = list(zip(flat[::2], flat[1::2], strict=True))
@@ -216,83 +215,82 @@ def scan_entries(
         done.entries += len(pairs)
         if int(cursor) != 0:
             done.rest.append(IndexCursor(position.key, cursor))
-    ids = yield from _named(subject, pages, done, is_repairing)
-    known = yield from _known(subject, ids, _named_by_entries(subject, pages))
+    ids = yield from _collect_ids(model, pages, done, is_repairing)
+    known = yield from _load_known(model, ids, _collect_compared(model, pages))
     suspects: dict[bytes, Suspect] = {}
     for position, pairs in pages:
-        for pk, seen in _entries_of(subject, position, pairs, known, is_repairing):
+        for pk, seen in _find_suspects(model, position, pairs, known, is_repairing):
             suspects.setdefault(pk, Suspect(pk, known[pk].packed)).seen += seen
-    faults = yield from examine(subject, suspects.values(), is_repairing)
+    faults = yield from check_suspects(model, suspects.values(), is_repairing)
     scanned = {position.key for position in positions}
     done.faults += [
         fault
         for fault in faults
         if (is_repairing and fault.is_repaired)  # others are found by the second round
-        or all_key(subject.space) in scanned
+        or all_key(model.space) in scanned
         or (not is_repairing and fault.kind in ("surplus-entry", "surplus-value"))
         or (fault.key in scanned and known[fault.pk].is_nowhere)
     ]
-    if all_key(subject.space) in scanned:
-        done.faults += _too_deep(subject, known)
+    if all_key(model.space) in scanned:
+        done.faults += _find_deep(model, known)
     return done
 
 
-def _too_deep(
-    subject: CheckedModel, known: Mapping[bytes, KnownObject]
+def _find_deep(
+    model: CheckedModel, known: Mapping[bytes, KnownObject]
 ) -> Iterator[Fault]:
-    """Yield a Fault for each attribute that is too deep to be written again."""
+    """Yield a Fault for each attribute that nests too deep to be saved again."""
     for pk, facts in known.items():
         try:
             names = find_too_deep(facts.packed or b"")
         except CorruptDataError:
             continue  # the object is a fault already
         for name in names:
-            yield Fault("too-deep", subject.space.objects + pk, pk, name.encode())
+            yield Fault("too-deep", model.space.objects + pk, pk, name.encode())
 
 
-def _known(
-    subject: CheckedModel, pks: Sequence[bytes], imaged: Container[bytes]
-) -> Flow[Any]:
+def _load_known(
+    model: CheckedModel, pks: Sequence[bytes], imaged: Container[bytes]
+) -> Flow[dict[bytes, KnownObject]]:
     """Flow that returns {id: KnownObject}. Only the ids in *imaged* get an image."""
-    found = yield from load_objects(subject.space, pks)
-    created = yield from creation_times(subject.space, pks)
+    found = yield from load_objects(model.space, pks)
+    created = yield from creation_times(model.space, pks)
     return {
         pk: KnownObject(
             packed,
-            _image_of(subject, pk, packed) if pk in imaged else None,
+            _read_image(model, pk, packed) if pk in imaged else None,
             score,
         )
         for (pk, packed), score in zip(found, created, strict=True)
     }
 
 
-def _named_by_entries(subject: CheckedModel, pages: Iterable[Page]) -> set[bytes]:
-    """Return the ids that are to be compared with their objects."""
+def _collect_compared(model: CheckedModel, pages: Iterable[Page]) -> set[bytes]:
+    """Return the ids whose entries are compared with the images of their objects."""
     named: set[bytes] = set()
     for position, pairs in pages:
-        kind = kind_of(position.key.removeprefix(subject.space.base))
+        kind = find_kind(position.key.removeprefix(model.space.base))
         if kind not in (b"all", b"expires", b"idx", b"of:"):
-            ids = (_holder(kind, member, value) for member, value in pairs)
+            ids = (_read_pk(kind, member, value) for member, value in pairs)
             named.update(pk for pk in ids if pk is not None)
     return named
 
 
-def _entries_of(
-    subject: CheckedModel,
+def _find_suspects(
+    model: CheckedModel,
     position: IndexCursor,
     pairs: Iterable[tuple[bytes, bytes]],
     known: Mapping[bytes, KnownObject],
     is_repairing: bool,
 ) -> Iterator[tuple[bytes, list[IndexEntry]]]:
-    """Yield each id to examine because of an entry, with the entry if it is doubtful.
+    """Yield each id that an entry makes suspect, with the entry if it may be wrong.
 
-    An id that is found by ``all`` or by its own key is skipped, so that each fault is
-    found once.
+    Skips ids that are found by ``all`` or by their own key, to find each fault once.
     """
-    rest = position.key.removeprefix(subject.space.base)
-    kind = kind_of(rest)
+    rest = position.key.removeprefix(model.space.base)
+    kind = find_kind(rest)
     for member, value in pairs:
-        pk = _holder(kind, member, value)
+        pk = _read_pk(kind, member, value)
         if pk is None:
             continue
         facts = known[pk]
@@ -302,13 +300,13 @@ def _entries_of(
             if facts.is_nowhere:
                 yield pk, []
         elif facts.image is not None:
-            if not _is_right(facts.image, kind, rest, pk, member, facts.created):
+            if not _is_expected(facts.image, kind, rest, pk, member, facts.created):
                 yield pk, [IndexEntry(position.key, member, is_value=kind == b"u:")]
         elif facts.packed is None or is_repairing:
             yield pk, [IndexEntry(position.key, member, is_value=kind == b"u:")]
 
 
-def _is_right(
+def _is_expected(
     image: Image,
     kind: bytes | None,
     rest: bytes,
@@ -318,35 +316,41 @@ def _is_right(
 ) -> bool:
     """Return whether the object must have this entry."""
     if kind == b"by:":
-        return image_entry_is_right(image, rest[3:].decode(), member, pk, created)
+        sort_key = image.sort_keys.get(rest[3:].decode())
+        if sort_key is None or created is None:
+            return False
+        return member == build_entry(sort_key, created, pk)
     if kind == b"u:":
         return image.unique.get(tuple(rest[2:].decode().split(":"))) == member
     return rest in image.suffixes
 
 
-def _image_of(subject: CheckedModel, pk: bytes, packed: bytes | None) -> Image | None:
+def _read_image(model: CheckedModel, pk: bytes, packed: bytes | None) -> Image | None:
     try:
-        return None if packed is None else subject.image(pk, packed)
+        return None if packed is None else model.read(pk, packed)[0]
     except ValueError:
         return None
 
 
-def _named(
-    subject: CheckedModel,
+def _collect_ids(
+    model: CheckedModel,
     pages: Iterable[Page],
     done: ScanResult,
     is_repairing: bool,
-) -> Flow[Any]:
-    """Flow that returns the ids that entries name. Other entries are Faults."""
+) -> Flow[list[bytes]]:
+    """Flow that returns the ids in entries. An entry without one is a Fault of *done*.
+
+    One round trip for each of these, which it removes.
+    """
     ids: dict[bytes, None] = {}
     for position, pairs in pages:
-        kind = kind_of(position.key.removeprefix(subject.space.base))
+        kind = find_kind(position.key.removeprefix(model.space.base))
         for member, value in pairs:
-            pk = _holder(kind, member, value)
+            pk = _read_pk(kind, member, value)
             if pk is not None:
                 ids[pk] = None
                 continue
-            if is_repairing:  # no script writes it: no client can be writing it now
+            if is_repairing:  # scripts do not write such an entry: it cannot be new
                 yield Operation("ZREM", (position.key,), (member,), is_write=True)
             done.faults.append(
                 Fault("surplus-entry", position.key, b"", member, is_repairing)
@@ -354,50 +358,37 @@ def _named(
     return list(ids)
 
 
-def _holder(kind: bytes | None, member: bytes, value: bytes) -> bytes | None:
-    """Return the id that an entry names, None for an invalid entry."""
+def _read_pk(kind: bytes | None, member: bytes, value: bytes) -> bytes | None:
+    """Return the id in an entry, None if the entry is invalid."""
     if kind == b"by:":
-        return pk_in_entry(member)
+        return pk_of_entry(member)
     return value if kind == b"u:" else member
 
 
-def _page(space: Space, position: IndexCursor, size: int) -> Operation:
-    kind = kind_of(position.key.removeprefix(space.base)) or b""
+def _scan_step(space: Space, position: IndexCursor, size: int) -> Operation:
+    kind = find_kind(position.key.removeprefix(space.base)) or b""
     verb = "ZSCAN" if _TYPES[kind] == b"zset" else "HSCAN"
     return Operation(verb, (position.key,), (position.cursor, "COUNT", size))
 
 
-def examine_all(
-    subject: CheckedModel, pks: Sequence[bytes], is_repairing: bool
-) -> Flow[Any]:
-    """Flow that returns the Faults of these ids and of their missing index entries."""
-    suspects = [
-        Suspect(*each) for each in (yield from load_objects(subject.space, pks))
-    ]
-    return (yield from examine(subject, suspects, is_repairing))
+def check_ids(
+    model: CheckedModel, pks: Sequence[bytes], is_repairing: bool
+) -> Flow[list[Fault]]:
+    """Flow that returns the Faults of these objects and of their index entries.
+
+    One round trip and those of check_suspects().
+    """
+    rows = yield from load_objects(model.space, pks)
+    suspects = [Suspect(pk, packed) for pk, packed in rows]
+    return (yield from check_suspects(model, suspects, is_repairing))
 
 
-def unique_cursors(subject: CheckedModel) -> list[IndexCursor]:
+def unique_cursors(model: CheckedModel) -> list[IndexCursor]:
     """Return the start of a scan of each unique attribute."""
-    schema = subject.schema
+    schema = model.schema
     return [IndexCursor(unique_key(schema.space, names)) for names in schema.unique]
 
 
 def database_size() -> Operation:
-    """Return the number of keys of the database, ours and others'."""
+    """Return the number of keys of the database, foreign ones included. O(1)."""
     return Operation("DBSIZE", ())
-
-
-__all__ = [
-    "KEYS_PER_ROUND_TRIP",
-    "IndexCursor",
-    "ScanResult",
-    "check_keys",
-    "database_size",
-    "examine_all",
-    "keys",
-    "kind_of",
-    "main_keys",
-    "scan_entries",
-    "unique_cursors",
-]

@@ -144,10 +144,10 @@ class Store:
         image = found if isinstance(found, Image) else None
         packed = image.packed if image else found and self.get(pk)
 
-        def read_image(packed: bytes, key: bytes) -> tuple[Image, repair.Remarks]:
+        def read_image(packed: bytes, key: bytes) -> tuple[Image, repair.Findings]:
             if image is None:
                 raise CorruptDataError(key)
-            return image, repair.NO_REMARKS
+            return image, repair.NO_FINDINGS
 
         schema = replace(
             self.schema,
@@ -157,7 +157,7 @@ class Store:
         )
         subject = repair.CheckedModel(schema, read_image)
         suspect = repair.Suspect(pk.encode(), packed or None, list(seen))
-        (operation,) = next(repair.examine(subject, [suspect], is_repairing))
+        (operation,) = next(repair.check_suspects(subject, [suspect], is_repairing))
         return self.run(operation)
 
     def quarantine(self, rest: str, kind: bytes) -> Any:

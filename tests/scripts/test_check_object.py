@@ -4,7 +4,7 @@ import pytest
 
 from django_ormist.operations.objects import NOTHING, Image
 from django_ormist.operations.repair import (
-    NO_REMARKS,
+    NO_FINDINGS,
     CheckedModel,
     IndexEntry,
     Suspect,
@@ -25,7 +25,7 @@ def look(store):
     def called(pk, known, repairs=False, seen=()):
         counters = frozenset({"n"})
         schema = Schema(store.space, True, ("age",), (("code",),), counters)
-        subject = CheckedModel(schema, lambda packed, key: (known, NO_REMARKS))
+        subject = CheckedModel(schema, lambda packed, key: (known, NO_FINDINGS))
         packed = None if known is NOTHING else known.packed
         suspect = Suspect(pk.encode(), packed, list(seen))
         return store.run(check_object(subject, suspect, known, repairs))
