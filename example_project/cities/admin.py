@@ -27,7 +27,7 @@ class CityAdmin(ormist_admin.OrmistAdmin):
 
 @ormist_admin.register(Country)
 class CountryAdmin(ormist_admin.OrmistAdmin):
-    """Nothing of a plain Model is indexed: it is found by its id alone."""
+    """A plain Model without indexes, which is only found by its id."""
 
     list_display = ["id", "name", "continent", "capital", "cities"]
     search_fields = ["id"]

@@ -12,7 +12,7 @@ ORDERS = {
 
 
 class SearchForm(forms.Form):
-    """What to look for: all of it is optional, and all of it must be met."""
+    """The conditions of a search; all of them are optional."""
 
     name = forms.CharField(label="Name begins with", max_length=100, required=False)
     country = forms.ChoiceField(label="Country", required=False)
@@ -37,7 +37,7 @@ class SearchForm(forms.Form):
             self.add_error("at_most", f"is less than {least:,}, the least")
 
     def lookups(self):
-        """What find() takes, of valid data."""
+        """Return the lookups for find(); the data must be valid."""
         asked = {
             "name__startswith": self.cleaned_data["name"],
             "country": self.cleaned_data["country"],
@@ -48,5 +48,5 @@ class SearchForm(forms.Form):
         return {name: value for name, value in asked.items() if value not in ("", None)}
 
     def order_by(self):
-        """What order_by() takes, of valid data."""
+        """Return the argument of order_by(); the data must be valid."""
         return (self.cleaned_data["order"] or "-population").split(",")

@@ -8,7 +8,7 @@ from .models import City, Country
 
 
 def read():
-    """``(countries, cities)``: by name; by population, the largest first.
+    """Return ``(countries, cities)``: by name; by population, the largest first.
 
     The default order of a model is that of creation, so that is how they are listed.
     """
@@ -36,7 +36,7 @@ def city_of(row):
 
 
 def countries_of(source, cities):
-    """The countries that have a city, with the sums over their cities."""
+    """Return the countries that have a city, with the sums over their cities."""
     continents = source.get_continents()
     states = source.get_us_states()
     by_country = {}
@@ -60,7 +60,7 @@ def countries_of(source, cities):
 
 
 def areas_of(cities, states):
-    """``{code: {"name", "cities"}}``, most cities first.
+    """Return ``{code: {"name", "cities"}}``, most cities first.
 
     Only the areas of the USA have names in the data. Another one is named by its
     largest city, the first in *cities*.

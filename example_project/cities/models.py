@@ -23,7 +23,7 @@ class City(ormist.Verbose, ormist.TaggedAttrsModel):
 
 
 class Country(ormist.Verbose, ormist.Model):
-    """A country by its ISO code, with what its cities add up to.
+    """A country by its ISO code, with sums over its cities.
 
     Attributes: name, continent, capital, cities (their number), timezones
     ({name: cities}), areas ({code: {"name", "cities"}}).

@@ -4,7 +4,7 @@ import time
 
 
 class Progress:
-    """A bar with rate and remaining time on a terminal; nothing in a pipe.
+    """A bar with rate and remaining time, shown only on a terminal.
 
     ``with Progress(out, total) as progress: ... progress.show(done)``. Takes its line
     away at the end.

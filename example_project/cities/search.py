@@ -9,12 +9,12 @@ from .models import City, Country
 
 PAGE = 25
 FACETS = 12
-"""So many countries and time zones are offered, those with the most cities."""
+"""The number of countries and time zones on offer, those with the most cities."""
 
 
 @require_safe
 def search(request):
-    """A page of the cities that match the form in the URL, and what they add up to."""
+    """Show a page of the cities that match the form in the URL, and their facets."""
     countries = Country.objects.all().list()
     form = SearchForm(request.GET, countries)
     found, asked = City.objects.none(), ["Country.objects.all()"]
@@ -52,7 +52,7 @@ def search(request):
 
 
 def _most(found, name, labels):
-    """The values that most cities have: (value, its label, number of cities)."""
+    """Return the values of most cities: (value, its label, number of cities)."""
     counted = sorted(found.facets(name).items(), key=lambda pair: -pair[1])
     return [
         (value, labels.get(value, value), number) for value, number in counted[:FACETS]

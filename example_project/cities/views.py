@@ -13,7 +13,7 @@ FILTERS = ("country", "area", "timezone")
 
 @require_safe
 def cities(request):
-    """A page of the cities that match the filters in the URL, any of them together.
+    """Show a page of the cities that match all filters in the URL.
 
     country, area, timezone: equal values. tag=million, order=smallest.
     """
@@ -55,7 +55,7 @@ def cities(request):
 
 @require_safe
 def city(request, pk):
-    """One city. Its views are counted on the server, however many look at once."""
+    """Show one city. Concurrent views are counted on the server."""
     found = get_object_or_404(City, pk=pk)
     found.increment("views")
     country = Country.objects.get_or_none(found.country)
@@ -80,7 +80,7 @@ def city(request, pk):
 
 @require_safe
 def countries(request):
-    """All countries, by continent."""
+    """Show all countries, by continent."""
     by_continent = {}
     for each in Country.objects.all():
         by_continent.setdefault(each.continent, []).append(each)
@@ -95,7 +95,7 @@ def countries(request):
 
 
 async def country_json(request, code):
-    """A page of a country's cities as JSON, asked without blocking the event loop."""
+    """Return a page of a country's cities as JSON, without blocking the event loop."""
     try:
         number = int(request.GET.get("page", 1))
     except ValueError:
@@ -121,14 +121,14 @@ async def country_json(request, code):
 
 
 def _find(tags, chosen):
-    """The call, as one would write it: ``find("million", country="DE")``."""
+    """Return the call as source code: ``find("million", country="DE")``."""
     arguments = [repr(tag) for tag in tags]
     arguments += [f"{name}={value!r}" for name, value in chosen.items()]
     return f"find({', '.join(arguments)})" if arguments else "all()"
 
 
 def _label(name, value, by_code):
-    """A filter's value in words."""
+    """Return the value of a filter in words."""
     code = value if name == "country" else value.partition(".")[0]
     country = by_code.get(code)
     if name == "timezone" or country is None:
@@ -139,7 +139,7 @@ def _label(name, value, by_code):
 
 
 def _without(request, name):
-    """The query string of this page without the filter *name*, from its first page."""
+    """Return the query string of the first page without the filter *name*."""
     query = request.GET.copy()
     query.pop(name, None)
     query.pop("page", None)

@@ -1,4 +1,4 @@
-"""Sessions in the admin: seen, and ended."""
+"""Sessions in the admin."""
 
 from django_ormist import admin as ormist_admin
 from django_ormist.sessions import Session

@@ -1,4 +1,4 @@
-"""Settings for one's own machine: objects in ``data/``, users alone in SQLite."""
+"""Settings for local use: objects in ``data/``, users in SQLite."""
 
 import os
 from pathlib import Path

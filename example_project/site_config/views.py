@@ -8,7 +8,7 @@ from django_ormist.sessions import Session
 
 
 def index(request):
-    """What is shown where, and how many objects there are."""
+    """Show links to the pages, and the number of objects."""
     return render(
         request,
         "index.html",

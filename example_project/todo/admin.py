@@ -10,7 +10,7 @@ from todo.models import TodoItem
 
 @ormist_admin.register(TodoItem)
 class TodoItemAdmin(ormist_admin.OrmistAdmin):
-    """The texts are edited in the list."""
+    """To-do items, whose texts are edited in the list."""
 
     list_display = ["id", "text", "tags", "expire"]
     list_editable = ["text"]

@@ -28,11 +28,11 @@ class TodoForm(forms.Form):
     )
 
     def clean_tags(self):
-        """The tags as a list, each once."""
+        """Return the tags as a list without duplicates."""
         return list(dict.fromkeys(self.cleaned_data["tags"].replace(",", " ").split()))
 
     def save(self):
-        """The new item, stored. With a lifetime, it removes itself."""
+        """Store and return the new item, which expires after its lifetime."""
         return TodoItem.objects.create(
             *self.cleaned_data["tags"],
             text=self.cleaned_data["text"],

@@ -4,7 +4,7 @@ import django_ormist as ormist
 
 
 class TodoItem(ormist.Verbose, ormist.TaggedModel):
-    """Something to do, found by its tags. Attribute: text."""
+    """One item, found by its tags. Attribute: text."""
 
     def __str__(self):
         return self.text

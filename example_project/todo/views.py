@@ -17,7 +17,7 @@ NEWEST = 500
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def items(request):
-    """The items that carry every tag of the URL, newest first, and a form for more."""
+    """Show the items with every tag of the URL, newest first, and a form."""
     tags = list(filter(None, request.GET.getlist("tag")))
     form = TodoForm(
         request.POST or None, label_suffix="", initial={"tags": " ".join(tags)}
@@ -54,16 +54,16 @@ def items(request):
 
 @require_POST
 def done(request, pk):
-    """Remove the item, if it has not removed itself; back to the same tags."""
+    """Delete the item unless it has expired, and return to the same tags."""
     TodoItem.objects.find(pk=pk).delete()
     return redirect(reverse("todo:list") + _link(request.POST.getlist("tag")))
 
 
 def _tags_of(found):
-    """``[(tag, number of items)]``, most first."""
+    """Return ``[(tag, number of items)]``, most first."""
     return Counter(tag for item in found for tag in item.tags).most_common()
 
 
 def _link(tags):
-    """The query string of these tags."""
+    """Return the query string of these tags."""
     return f"?{urlencode([('tag', tag) for tag in tags])}"

@@ -9,7 +9,7 @@ UNITS = [("d", 86400), ("h", 3600), ("min", 60), ("s", 1)]
 
 @register.filter
 def lifetime(seconds):
-    """``"9 min 58 s"``: whole seconds in the two largest units that are not 0."""
+    """Return seconds in their two largest units that are not 0: ``"9 min 58 s"``."""
     left, words = int(seconds), []
     for unit, size in UNITS:
         number, left = divmod(left, size)

@@ -61,13 +61,13 @@ class Command(BaseCommand):
 
 
 def is_complete():
-    """Whether all cities are there: as many as their countries say."""
+    """Whether all cities are stored: as many as their countries count."""
     return (
         0 < City.objects.count() == sum(each.cities for each in Country.objects.all())
     )
 
 
 def remove_others(model, objects):
-    """Remove what an earlier version of the data had and this one has not."""
+    """Remove cities and countries that this version of the data does not have."""
     gone = set(model.objects.ids()) - {each.id for each in objects}
     model.objects.find(id__in=gone).delete()

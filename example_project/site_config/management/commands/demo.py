@@ -1,4 +1,4 @@
-"""``manage.py demo``: load, ask, serve."""
+"""``manage.py demo``: load cities, print queries, and serve."""
 
 import time
 from statistics import median
@@ -9,7 +9,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand
 from todo.models import TodoItem
 
-# Run as they are printed. The to-do items have ids of their own, so that another demo
+# These lines are printed and run. The to-do items have fixed ids, so that another demo
 # writes the same ones again.
 WRITES = [
     'TodoItem("project1", "project2", id="demo1", '
@@ -33,11 +33,11 @@ QUERIES = [
     'TodoItem.objects.get("demo2").ttl()',
 ]
 USERS = ("ada", "bob")
-PASSWORD = "demo"  # noqa: S105 - of a site for this machine alone
+PASSWORD = "demo"  # noqa: S105 - only for a local site
 
 
 def sign_up(name):
-    """Make sure that there is a user of that name; the first may use the admin."""
+    """Create the user unless it exists; the first one may use the admin."""
     users = get_user_model().objects
     if not users.filter(username=name).exists():
         is_first = name == USERS[0]
@@ -61,7 +61,7 @@ class Command(BaseCommand):
         call_command("migrate", verbosity=0)
         for name in USERS:
             sign_up(name)
-        # Not self.stdout: it would end each step of the progress bar by a new line.
+        # self.stdout would end each step of the progress bar with a new line.
         call_command("load_cities", stdout=options.get("stdout"))
         self.say("\nEach query, its answer, and the median time of five calls:\n\n")
         for code in WRITES + QUERIES:
@@ -74,7 +74,7 @@ class Command(BaseCommand):
         call_command("runserver", addrport, use_reloader=False)
 
     def answer(self, code):
-        """Run *code* and print it, what it returns, and the median of five times."""
+        """Run *code*, and print it with its result and the median of five times."""
         names = {"City": City, "Country": Country, "TodoItem": TodoItem}
         times_ms = []
         for _ in range(6):
