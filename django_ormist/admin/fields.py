@@ -62,7 +62,7 @@ class TagsField(ProxyField):
     """The explicit tags. Lists show the tags of indexed attributes too."""
 
     def get_value(self, ormist: Any) -> list[str]:
-        return list(ormist._tags)
+        return list(ormist._state.tags)
 
 
 class AttributeField(ProxyField):

@@ -32,7 +32,7 @@ def compute_version(ormist: Model) -> str:
 
     Counters change often and are compared one by one.
     """
-    return sha256(ormist._packed or b"").hexdigest()[:32]
+    return sha256(ormist._state.packed or b"").hexdigest()[:32]
 
 
 class ProxyForm(AnyForm):
@@ -128,7 +128,7 @@ class OrmistForm(ProxyForm):
                 stored, self._names_of_other_fields(), self.ormist._meta.refusal
             )
         if "tags" in self.fields:
-            self.fields["tags"].show(self.ormist._tags)  # type: ignore[attr-defined]
+            self.fields["tags"].show(self.ormist._state.tags)  # type: ignore[attr-defined]
         if "expire" in self.fields and self.instance._state.adding:
             self.initial.setdefault("expire", self.instance.expire)
         self.initial["_version"] = compute_version(self.ormist)

@@ -90,10 +90,10 @@ class SaveAttempt:
         self.schema = self.meta.schema(using)
         self.space = self.schema.space
         self.codec = connections[using].codec
-        is_loaded = instance._using == using and not options.force_insert
-        self.loaded = instance._packed if is_loaded else None
+        state = instance._state
+        self.loaded = None if options.force_insert else state.packed_on(using)
         self.contents = self.mine = instance._contents()
-        self.values, self.assigned = instance._counters, instance._assigned
+        self.values, self.assigned = state.counters, state.assigned
         self.rebase_on(self.loaded)
 
     def rebase_on(self, stored: bytes | None, found: Record | None = None) -> None:
@@ -123,7 +123,7 @@ class SaveAttempt:
         write = objects.rewrite(
             self.schema, self.pk, self.old, self.new, self.counters()
         )
-        condition = self.condition()
+        condition = None if self.guard is None else self.condition()
         if condition is None:
             return write
         return commit.unless(commit.absent(self.space, condition), write)
@@ -160,7 +160,7 @@ class SaveAttempt:
                 if code is not Reply.REFUSED:
                     if code is Reply.ORPHAN_INDEX and stored:
                         yield from self.purge_index()
-                    self.instance._forget()
+                    self.instance._state.mark_unsaved()
                     return False
             if code is Reply.UNIQUE_TAKEN:
                 raise self.unique_error(stored)
@@ -183,6 +183,7 @@ class SaveAttempt:
         if self.guard is not None:
             self.guard.is_met = True
         instance, contents, mine = self.instance, self.contents, self.mine
+        state = instance._state
         if instance.id != self.pk:
             return
         if contents is not mine:  # else the attributes are the instance's own
@@ -192,21 +193,21 @@ class SaveAttempt:
             for name in old.keys() - now.keys():
                 attrs.pop(name, None)
             contents = replace(contents, attrs=attrs)
-        if instance._tags is not mine.tags:
-            contents = replace(contents, tags=instance._tags)
+        if state.tags is not mine.tags:
+            contents = replace(contents, tags=state.tags)
         expire_at_ms = self.new.expire_at_ms
-        if instance._expire_at_ms != mine.expire_at_ms:
-            expire_at_ms = instance._expire_at_ms
+        if state.expire_at_ms != mine.expire_at_ms:
+            expire_at_ms = state.expire_at_ms
         if contents.expire_at_ms != expire_at_ms:
             contents = replace(contents, expire_at_ms=expire_at_ms)
         late: set[str] = set()
-        if instance._assigned:
+        if state.assigned:
             sent = self.sent
             same = {name for name in sent if self.values[name] == sent[name]}
-            late = instance._assigned - same
-        instance._take(contents, self.new.packed, self.using)
+            late = state.assigned - same
+        instance._mark_stored(contents, self.new.packed, self.using)
         if late:
-            instance._assigned.update(late)
+            state.assigned.update(late)
 
     def error_for(self, stored: bytes | None) -> Exception | None:
         """Return the error of a save on top of these bytes, or None."""

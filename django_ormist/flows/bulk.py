@@ -146,13 +146,14 @@ def mark_stored(
         contents, image = instance._contents(), each.image.written_at(now_ms)
         if contents.expire_at_ms == each.image.expire_at_ms:
             contents.expire_at_ms = image.expire_at_ms
-        instance._take(contents, image.packed, collection.db)
+        instance._mark_stored(contents, image.packed, collection.db)
 
 
 def _new_object(instance: "Model", codec: str) -> NewObject:
     image = instance._contents().image(instance._meta, codec)
-    counters = {name: value for name, value in instance._counters.items() if value}
-    return NewObject(instance.id, image, counters)
+    counters = instance._state.counters
+    set_counters = {name: counters[name] for name in counters if counters[name]}
+    return NewObject(instance.id, image, set_counters)
 
 
 def validate_objects(collection: "Collection[M]", objs: Iterable[M]) -> list[M]:
@@ -263,13 +264,13 @@ def _field_update(
     def done(found: StoredObject) -> None:
         instance = instances[found.pk]
         if found.new is None:
-            instance._forget()
+            instance._state.mark_unsaved()
             return
         key = object_key(collection.space, found.pk)
         save_flows.rebase(
             instance, found.contents, found.new.packed, key, collection.db, names
         )
-        instance._assigned.difference_update(names)
+        instance._state.assigned.difference_update(names)
 
     meta, codec = collection.model._meta, connections[collection.db].codec
     changes_index = "tags" in names or any(map(meta.has_index, names))
@@ -303,17 +304,20 @@ def save_fields(
     names = validate_fields(type(instance), update_fields)
     if not names:
         return
-    if guard_of(instance, using) is None or current(using) is None:
-        yield from _store_fields(instance, using, names)
+    guard = guard_of(instance, using)
+    if guard is None or current(using) is None:
+        yield from _store_fields(instance, using, names, guard)
     else:
         # Of update_or_create(), in a block of the model's own save(): a save that
         # merges stores these fields too, and can wait for the end of the block.
         yield from save_flows.save(instance, using, options)
 
 
-def _store_fields(instance: "Model", using: str, names: set[str]) -> Flow[None]:
+def _store_fields(
+    instance: "Model", using: str, names: set[str], guard: Guard | None
+) -> Flow[None]:
     """Flow that stores the fields *names* of one object. See save_fields()."""
-    model, guard = type(instance), guard_of(instance, using)
+    model = type(instance)
     refuse(using, "save(update_fields=...)")
     instance.validate()
     if signals.are_heard(signals.pre_save, model):
@@ -322,8 +326,9 @@ def _store_fields(instance: "Model", using: str, names: set[str]) -> Flow[None]:
         )
     collection, pk = model._base_manager.using(using), instance.id.encode()
     batch = _field_update(collection, {instance.id: instance}, names, guard=guard)
-    if instance._packed is not None and instance._using == using:
-        number = yield from batch.run([], [(pk, instance._packed, None)])
+    packed = instance._state.packed_on(using)
+    if packed is not None:
+        number = yield from batch.run([], [(pk, packed, None)])
     else:
         number = yield from batch.run([pk])
     if guard is not None:
@@ -362,12 +367,12 @@ def copy_fields(instance: "Model", found: StoredObject, names: Iterable[str]) ->
     contents = found.contents
     for name in names:
         if name in instance._meta.counters:
-            found.assigned[name] = instance._counters.get(name, 0)
+            found.assigned[name] = instance._state.counters.get(name, 0)
             contents.attrs.pop(name, None)  # stored before it was a counter
         elif name == "tags":
             contents.tags = list(instance._contents().tags)
         elif name == "expire":
-            contents.expire_at_ms = instance._expire_at_ms
+            contents.expire_at_ms = instance._state.expire_at_ms
         elif name in instance.attrs:
             contents.attrs[name] = instance.attrs[name]
         else:

@@ -236,11 +236,12 @@ def _adopt(
     """Give the instance the id and state of the object that was updated."""
     instance.__dict__["id"] = found.pk
     if found.new is None:
-        instance._forget()
+        instance._state.mark_unsaved()
         return
     packed = found.new.packed
     contents = Record.of(packed, object_key(collection.space, found.pk))
-    instance._take(contents, packed, collection.db)
+    instance._mark_stored(contents, packed, collection.db)
     if instance._meta.counters:
-        instance._counters.clear()
-        instance._counters.update(found.counters | found.assigned)
+        counters = instance._state.counters
+        counters.clear()
+        counters.update(found.counters | found.assigned)

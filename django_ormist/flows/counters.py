@@ -31,8 +31,8 @@ def increment(instance: "Model", using: str, name: str, by: Any) -> Flow[Any]:
     value = yield objects.increment(space, instance.id, name, by)
     if value is None:
         raise does_not_exist(instance)
-    instance._counters[name] = value
-    instance._assigned.discard(name)
+    instance._state.counters[name] = value
+    instance._state.assigned.discard(name)
     return value
 
 
@@ -42,7 +42,7 @@ def _increment_attribute(
     meta, schema = instance._meta, instance._meta.schema(using)
     space = schema.space
     key, codec = object_key(space, instance.id), connections[using].codec
-    stored = instance._packed if instance._using == using else None
+    stored = instance._state.packed_on(using)
     if stored is None:
         stored = yield objects.load(space, instance.id)
     while stored is not None:

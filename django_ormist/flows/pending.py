@@ -118,8 +118,9 @@ class PendingSave(SaveAttempt):
         expire_at_ms = self.new.expire_at_ms
         held = replace(self.read(self.new.packed), expire_at_ms=expire_at_ms)
         self.mine = self.contents = held
-        self.values = dict(self.instance._counters)
-        self.known = self.assigned = set(self.instance._assigned)
+        state = self.instance._state
+        self.values = dict(state.counters)
+        self.known = self.assigned = set(state.assigned)
 
     def follow(self, before: "Entry") -> None:
         """Follow another entry of the same instance.
@@ -174,17 +175,18 @@ class PendingSave(SaveAttempt):
         if instance.id != self.pk:
             return
         if not self.is_stored:
-            instance._forget()
+            instance._state.mark_unsaved()
             return
         new = self.new.written_at(now_ms)
         stored = replace(self.contents, expire_at_ms=new.expire_at_ms)
-        now, assigned = instance._contents(), set(instance._assigned)
+        state = instance._state
+        now, assigned = instance._contents(), set(state.assigned)
         if self.contents is not self.mine or new is not self.new:
             now = now.rebase_on(self.mine, stored)
-        instance._take(now, new.packed, self.using)
+        instance._mark_stored(now, new.packed, self.using)
         for name in assigned:
-            if instance._counters[name] != self.values.get(name):
-                instance._assigned.add(name)
+            if state.counters[name] != self.values.get(name):
+                state.assigned.add(name)
 
 
 @dataclass(eq=False)
@@ -201,14 +203,14 @@ class PendingDelete:
     @classmethod
     def of(cls, instance: "Model", using: str) -> "PendingDelete":
         """Return the deletion of this instance by its present id."""
-        loaded = instance._packed if instance._using == using else None
+        loaded = instance._state.packed_on(using)
         schema = instance._meta.schema(using)
         return cls(instance, using, instance.id, schema, loaded)
 
     def apply(self, now_ms: bytes) -> None:
         """Mark the instance as not stored."""
         if self.instance.id == self.pk:
-            self.instance._forget()
+            self.instance._state.mark_unsaved()
 
 
 Entry = Union[PendingSave, PendingDelete]  # noqa: UP007  (one names the other)

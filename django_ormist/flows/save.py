@@ -65,10 +65,10 @@ def delete(instance: "Model", using: str) -> Flow[tuple[int, dict[str, int]]]:
         block.entries.append(PendingDelete.of(instance, using))
         return (1, {instance._meta.label: 1})
     old = NOTHING
-    if instance._packed is not None and instance._using == using:
+    packed = instance._state.packed_on(using)
+    if packed is not None:
         key = object_key(instance._meta.space(using), instance.id)
-        contents = Record.of(instance._packed, key)
-        old = contents.stored_image(instance._packed, instance._meta)
+        old = Record.of(packed, key).stored_image(packed, instance._meta)
     deleted = yield from delete_stored(instance, using, old)
     if signals.are_heard(signals.post_delete, model):
         yield SignalEvent(signals.post_delete, model, arguments)
@@ -86,8 +86,9 @@ def delete_stored(instance: "Model", using: str, old: Image) -> Flow[bool]:
         old = contents.stored_image(stored, instance._meta)
     if code is Reply.ORPHAN_INDEX and stored:
         yield from purge_index(schema, instance.id)
-    if instance._using == using:
-        instance._forget()
+    state = instance._state
+    if state.db == using:
+        state.mark_unsaved()
     return code is Reply.DONE
 
 
@@ -118,16 +119,17 @@ def refresh(
     found = yield from fetch.get_by_id(collection, instance.id)
     if found is None:
         raise does_not_exist(instance)
-    contents = Record(found.attrs, found._tags, found._expire_at_ms)
+    state, now = instance._state, found._state
+    contents = Record(found.attrs, now.tags, now.expire_at_ms)
     if names is None:
-        instance._take(contents, found._packed, using)
+        instance._mark_stored(contents, now.packed, using)
         renewed = meta.counters
     else:
-        _refresh_fields(instance, contents, found._packed, using, names)
+        _refresh_fields(instance, contents, now.packed, using, names)
         renewed = meta.counters & names
     for name in renewed:
-        instance._counters[name] = found._counters.get(name, 0)
-    instance._assigned.difference_update(renewed)
+        state.counters[name] = now.counters.get(name, 0)
+    state.assigned.difference_update(renewed)
 
 
 def _refresh_fields(
@@ -137,17 +139,16 @@ def _refresh_fields(
 
     The other names keep the values they were loaded with as the base of later saves.
     """
-    key = object_key(instance._meta.space(using), instance.id)
-    base = Record({}, [], None)
-    if instance._packed is not None and instance._using == using:
-        base = Record.of(instance._packed, key)
-    mine, assigned = instance._contents(), set(instance._assigned)
+    key, state = object_key(instance._meta.space(using), instance.id), instance._state
+    loaded = state.packed_on(using)
+    base = Record({}, [], None) if loaded is None else Record.of(loaded, key)
+    mine, assigned = instance._contents(), set(state.assigned)
     for contents in (base, mine):
         contents.copy_fields(stored, names)
     if not base.equals(stored):
         packed = base.pack(connections[using].codec)
-    instance._take(mine, packed, using)
-    instance._assigned.update(assigned)
+    instance._mark_stored(mine, packed, using)
+    state.assigned.update(assigned)
 
 
 def rebase(
@@ -162,9 +163,9 @@ def rebase(
 
     fields: attributes, "tags" or "expire" whose unsaved changes are overwritten.
     """
-    base, assigned = Record({}, [], None), set(instance._assigned)
-    if instance._packed is not None and instance._using == using:
-        base = Record.of(instance._packed, key)
+    state = instance._state
+    loaded, assigned = state.packed_on(using), set(state.assigned)
+    base = Record({}, [], None) if loaded is None else Record.of(loaded, key)
     mine = instance._contents().rebase_on(base, new)
     for name in fields & new.attrs.keys():
         mine.attrs[name] = new.attrs[name]
@@ -174,8 +175,8 @@ def rebase(
         mine.tags = new.tags
     if "expire" in fields:
         mine.expire_at_ms = new.expire_at_ms
-    instance._take(mine, packed, using)
-    instance._assigned.update(assigned)
+    instance._mark_stored(mine, packed, using)
+    state.assigned.update(assigned)
 
 
 def does_not_exist(instance: "Model") -> Exception:

@@ -101,7 +101,7 @@ def update_or_create(
         found, is_new = yield from _get_or_create(collection, query, new, tags, lookups)
         if is_new:
             return found, True
-        key, packed = found._key(collection.db), found._packed
+        key, packed = found._key(collection.db), found._state.packed
         _set_values(found, _resolve_callables(defaults))
         guard = Guard(collection.db, query, lookups, is_insert=False)
         fields: dict[str, Any] = {}

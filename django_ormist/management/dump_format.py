@@ -91,7 +91,7 @@ def line_to_object(line: str) -> Model:
             if why is not None:
                 raise InvalidLine(why)
         instance.attrs.update(attrs)
-        instance.__dict__["_expire_at_ms"] = expire_at_ms
+        instance._state.expire_at_ms = expire_at_ms
         for name, value in content["counters"].items():
             if name not in model._meta.counters:
                 raise InvalidLine(
@@ -135,8 +135,8 @@ def is_same(one: Model, other: Model) -> bool:
         set(mine.tags) == set(theirs.tags)
         and mine.expire_at_ms == theirs.expire_at_ms
         and _is_alike(mine.attrs, theirs.attrs)
-        and {k: v for k, v in one._counters.items() if v}
-        == {k: v for k, v in other._counters.items() if v}
+        and {k: v for k, v in one._state.counters.items() if v}
+        == {k: v for k, v in other._state.counters.items() if v}
     )
 
 

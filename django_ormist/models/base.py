@@ -6,7 +6,7 @@ from operator import methodcaller
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from .. import exceptions
-from ..codecs import Deadline, unpack
+from ..codecs import unpack
 from ..connections.executor import arun, run
 from ..deadlines import Expire, remaining_ms, to_datetime, to_deadline
 from ..flows import bulk
@@ -21,7 +21,7 @@ from ..validators import validate_counter, validate_pk, validate_set, validate_t
 from .manager import Manager
 from .metaclass import ModelBase
 from .options import Options
-from .state import ModelState, add_version, remove_version
+from .state import CountersState, ModelState, add_version, remove_version
 from .tags import Tags
 from .unsupported import MODEL, missing_name
 from .writing import AltersData, alters_data
@@ -68,13 +68,7 @@ class Model(AltersData, metaclass=ModelBase):
         """save(force_update=True) found no object."""
 
     attrs: dict[str, Any]
-    _tags: list[str]
-    _expire_at_ms: Deadline | None
-    _packed: bytes | None
-    _using: str | None
-    # Of a model with counters each instance has its own.
-    _counters: dict[str, int] = {}  # noqa: RUF012
-    _assigned: set[str] = set()  # noqa: RUF012
+    _state: ModelState
 
     def __init__(self, /, *tags: str, **attrs: Any) -> None:
         meta = self._meta
@@ -87,18 +81,19 @@ class Model(AltersData, metaclass=ModelBase):
         if pk is not None and other is not None and pk != other:
             raise ValueError(f"id={pk!r} and pk={other!r} name one thing: pass one.")
         expire = attrs.pop("expire", meta.expire)
-        self.__dict__.update(
-            id=pk or other or meta.new_pk(),
-            attrs={},
-            _tags=validate_tags(type(self), tags),
-            _expire_at_ms=to_deadline(expire),
-            _packed=None,
-            _using=None,
-        )
         if meta.counters:
-            self.__dict__.update(_counters={}, _assigned=set())
-            for name in meta.counters & attrs.keys():
-                self._set_counter(name, attrs.pop(name))
+            counted = CountersState()
+            counted.counters, counted.assigned = {}, set()
+            state: ModelState = counted
+        else:
+            state = ModelState()
+        state.tags = validate_tags(type(self), tags)
+        state.expire_at_ms = to_deadline(expire)
+        state.packed = state.db = None
+        pk = pk or other or meta.new_pk()
+        self.__dict__.update(id=pk, attrs={}, _state=state)
+        for name in meta.counters & attrs.keys():
+            self._set_counter(name, attrs.pop(name))
         self._set_attributes(attrs)
 
     @classmethod
@@ -107,16 +102,22 @@ class Model(AltersData, metaclass=ModelBase):
         pk, packed, counters = row
         attrs, tags, expire_at_ms = unpack(packed, space.objects + pk)
         instance = cls.__new__(cls)
-        state = instance.__dict__
-        state["id"] = pk_of(pk, space)
-        state["attrs"] = attrs
-        state["_tags"] = tags
-        state["_expire_at_ms"] = expire_at_ms
-        state["_packed"] = packed
-        state["_using"] = using
-        if counters is not None:
-            state["_counters"] = counters
-            state["_assigned"] = set()
+        if counters is None:
+            state = ModelState()
+        else:
+            state = CountersState()
+            state.counters, state.assigned = counters, set()
+        state.tags = tags
+        state.expire_at_ms = expire_at_ms
+        state.packed = packed
+        state.db = using
+        own = instance.__dict__
+        try:
+            own["id"] = pk.decode()
+        except UnicodeDecodeError:
+            own["id"] = pk_of(pk, space)  # raises CorruptDataError
+        own["attrs"] = attrs
+        own["_state"] = state
         return instance
 
     # Attributes
@@ -130,7 +131,7 @@ class Model(AltersData, metaclass=ModelBase):
         if name in attrs and name not in self._meta.counters:
             return attrs[name]
         if name in self._meta.counters:
-            return self._counters.get(name, 0)
+            return self._state.counters.get(name, 0)
         raise missing_name(type(self).__name__, name, MODEL)
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -180,8 +181,9 @@ class Model(AltersData, metaclass=ModelBase):
             object.__setattr__(self, name, value)
 
     def _set_counter(self, name: str, value: Any) -> None:
-        self._counters[name] = validate_counter(self._meta.object_name, name, value)
-        self._assigned.add(name)
+        state = self._state
+        state.counters[name] = validate_counter(self._meta.object_name, name, value)
+        state.assigned.add(name)
 
     @property
     def id(self) -> str:
@@ -194,7 +196,7 @@ class Model(AltersData, metaclass=ModelBase):
         pk = validate_pk(self._meta.object_name, value) or self._meta.new_pk()
         if pk != self.id:
             self.__dict__["id"] = pk
-            self._forget()
+            self._state.mark_unsaved()
 
     pk = id
 
@@ -213,7 +215,7 @@ class Model(AltersData, metaclass=ModelBase):
             return  # as after tags += [...], which has changed them
         own = set(Record(self.attrs, [], None).all_tags(self._meta))
         given = validate_tags(type(self), value)
-        self.__dict__["_tags"] = [tag for tag in given if tag not in own]
+        self._state.tags = [tag for tag in given if tag not in own]
 
     @property
     def own_tags(self) -> list[str]:
@@ -222,7 +224,7 @@ class Model(AltersData, metaclass=ModelBase):
 
     @own_tags.setter
     def own_tags(self, value: Iterable[str]) -> None:
-        self.__dict__["_tags"] = validate_tags(type(self), value)
+        self._state.tags = validate_tags(type(self), value)
 
     @property
     def expire(self) -> datetime | None:
@@ -232,11 +234,11 @@ class Model(AltersData, metaclass=ModelBase):
         Before that, it is the time that a save at this moment would set, by the local
         clock.
         """
-        return to_datetime(self._expire_at_ms)
+        return to_datetime(self._state.expire_at_ms)
 
     @expire.setter
     def expire(self, value: Expire) -> None:
-        self.__dict__["_expire_at_ms"] = to_deadline(value)
+        self._state.expire_at_ms = to_deadline(value)
 
     @alters_data
     def set(self, /, **attrs: Any) -> None:
@@ -267,16 +269,15 @@ class Model(AltersData, metaclass=ModelBase):
     @alters_data
     def set_expire(self, expire: Expire) -> None:
         """Set the expiration, or None for never. Nothing is stored before save()."""
-        self.__dict__["_expire_at_ms"] = to_deadline(expire)
+        self._state.expire_at_ms = to_deadline(expire)
 
     def ttl(self) -> float | None:
         """Return the seconds to the expiration time by the local clock, or None.
 
         0.0 if it is past; all seconds of an expiration that is not saved yet.
         """
-        if self._expire_at_ms is None:
-            return None
-        return max(remaining_ms(self._expire_at_ms), 0) / 1000
+        deadline = self._state.expire_at_ms
+        return None if deadline is None else max(remaining_ms(deadline), 0) / 1000
 
     def validate(self) -> None:
         """Raise ValidationError to refuse a save.
@@ -289,10 +290,6 @@ class Model(AltersData, metaclass=ModelBase):
         return getattr(self, field_name)
 
     # Identity
-
-    @property
-    def _state(self) -> ModelState:
-        return ModelState(self)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Model):
@@ -311,19 +308,20 @@ class Model(AltersData, metaclass=ModelBase):
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the state for copy and pickle. A copy shares no attributes."""
+        own = {**self.__dict__, **self._state.to_pickle()}
         return add_version(
             {
                 name: value.copy() if isinstance(value, dict | list | set) else value
-                for name, value in self.__dict__.items()
-                if name != "_guard"
+                for name, value in own.items()
+                if name not in ("_guard", "_state")
             }
         )
 
     def __setstate__(self, pickled: dict[str, Any]) -> None:
-        self.__dict__.update(remove_version(type(self), pickled))
-        if self._meta.counters:  # it may have been pickled before there were any
-            self.__dict__.setdefault("_counters", {})
-            self.__dict__.setdefault("_assigned", set())
+        own = remove_version(type(self), pickled)
+        kind = CountersState if self._meta.counters else ModelState
+        state = kind.from_pickle(own)
+        self.__dict__.update(own, _state=state)
 
     # The store
 
@@ -431,28 +429,25 @@ class Model(AltersData, metaclass=ModelBase):
         return await arun(counters_flows.increment(self, alias, name, by), alias)
 
     def _alias(self, using: str | None) -> str:
-        return using or self._using or self._meta.using
+        return using or self._state.db or self._meta.using
 
     def _contents(self) -> Record:
-        if self._tags:  # which may have been changed in place
-            self._tags[:] = validate_tags(type(self), self._tags)
-        return Record(self.attrs, self._tags, self._expire_at_ms)
+        state = self._state
+        if state.tags:  # which may have been changed in place
+            state.tags[:] = validate_tags(type(self), state.tags)
+        return Record(self.attrs, state.tags, state.expire_at_ms)
 
-    def _take(self, contents: Record, packed: bytes, using: str) -> None:
-        """Set the stored state of the instance."""
-        state = self.__dict__
+    def _mark_stored(self, contents: Record, packed: bytes, using: str) -> None:
+        """Set the contents, and the bytes that are stored on the alias *using*."""
+        state = self._state
         if contents.attrs is not self.attrs:
             self.attrs.clear()
             self.attrs.update(contents.attrs)
-        state["_tags"] = contents.tags
-        state["_expire_at_ms"] = contents.expire_at_ms
-        state["_packed"] = packed
-        state["_using"] = using
-        self._assigned.clear()
-
-    def _forget(self) -> None:
-        """Mark the instance as not stored."""
-        self.__dict__["_packed"] = None
+        state.tags = contents.tags
+        state.expire_at_ms = contents.expire_at_ms
+        state.packed = packed
+        state.db = using
+        state.assigned.clear()
 
     def _key(self, using: str | None = None) -> bytes:
         """Return the Redis key of the object."""

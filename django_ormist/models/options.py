@@ -43,8 +43,8 @@ _DEFAULTS: dict[str, Any] = {
 _LONGEST_NAME = 200
 """Bytes that the names of an ordered or unique attribute may have: a memo's limit."""
 
-_STATE = ("attrs", "_tags", "_expire_at_ms", "_packed", "_using")
-"""What each instance has, and no class: _counters and _assigned are a class's too."""
+_STATE = ("attrs", "_state")
+"""The names that instances have, and their class does not."""
 
 _INDEXING = ("index_attrs", "ordered", "unique")
 _LISTS = ("pending_indexes", "counters", "exclude_attrs", "index_attrs", "ordered")

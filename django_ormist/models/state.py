@@ -1,42 +1,80 @@
 """The state of an instance for Django and for pickle."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any, Self
 
+from ..codecs import Deadline
 from ..exceptions import NotSupportedError
-
-if TYPE_CHECKING:
-    from .base import Model
 
 VERSION = 1
 """Of what is pickled: raised with a name in it that goes or changes its meaning."""
 
 _MARK = "django_ormist"
 
+_PICKLED = {
+    "_tags": "tags",
+    "_expire_at_ms": "expire_at_ms",
+    "_packed": "packed",
+    "_using": "db",
+}
+"""Attributes of a ModelState by the names under which they are pickled."""
+
 
 class ModelState:
-    """Django's ``_state``: whether the object is new, and its alias."""
+    """The state of an instance besides its id and attributes, as Django's ``_state``.
 
-    __slots__ = ("_instance",)
+    packed: the bytes under the id that were last read from the alias *db*, or written
+    to it. None if the object is not stored. A save sends the changes since these bytes,
+    so they are set together with the contents, and only by _mark_stored(), by reading,
+    and by mark_unsaved().
 
-    def __init__(self, instance: "Model") -> None:
-        self._instance = instance
+    tags, expire_at_ms: the explicit tags, and the deadline or lifetime. They may have
+    unsaved changes. counters: the values last read or assigned. assigned: the names of
+    counters assigned since then. A model without
+    counters shares both, and they stay empty.
+    """
+
+    # There is no __init__(): a list of objects makes a thousand states.
+    __slots__ = ("db", "expire_at_ms", "packed", "tags")
+
+    tags: list[str]
+    expire_at_ms: Deadline | None
+    packed: bytes | None
+    db: str | None
+    counters: dict[str, int] = {}  # noqa: RUF012
+    assigned: set[str] = set()  # noqa: RUF012
 
     @property
     def adding(self) -> bool:
         """Whether the object is not stored. Set it to True to copy an object."""
-        return self._instance._packed is None
+        return self.packed is None
 
     @adding.setter
     def adding(self, value: bool) -> None:
         if value:
-            self._instance._forget()
+            self.mark_unsaved()
         elif self.adding:
             raise ValueError("An object is stored by save(), not by its state.")
 
-    @property
-    def db(self) -> str | None:
-        """The alias that the object was loaded from or stored to."""
-        return self._instance._using
+    def packed_on(self, using: str) -> bytes | None:
+        """Return the bytes that are stored on this alias, or None if unknown."""
+        return self.packed if self.db == using else None
+
+    def mark_unsaved(self) -> None:
+        """Mark the object as not stored."""
+        self.packed = None
+
+    def to_pickle(self) -> dict[str, Any]:
+        """Return the state by pickled name."""
+        return {name: getattr(self, key) for name, key in _PICKLED.items()}
+
+    @classmethod
+    def from_pickle(cls, pickled: dict[str, Any]) -> Self:
+        """Return the state, and remove it from *pickled*."""
+        state = cls()
+        for name, key in _PICKLED.items():
+            if name in pickled:
+                setattr(state, key, pickled.pop(name))
+        return state
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, ModelState):
@@ -45,6 +83,27 @@ class ModelState:
 
     def __repr__(self) -> str:
         return f"<ModelState: adding={self.adding}, db={self.db!r}>"
+
+
+class CountersState(ModelState):
+    """The state of an instance of a model with counters."""
+
+    __slots__ = ("assigned", "counters")
+
+    counters: dict[str, int]
+    assigned: set[str]
+
+    def to_pickle(self) -> dict[str, Any]:
+        own = {"_counters": self.counters, "_assigned": self.assigned}
+        return {**super().to_pickle(), **own}
+
+    @classmethod
+    def from_pickle(cls, pickled: dict[str, Any]) -> Self:
+        state = super().from_pickle(pickled)
+        # The instance may have been pickled before its model had counters.
+        state.counters = pickled.pop("_counters", {})
+        state.assigned = pickled.pop("_assigned", set())
+        return state
 
 
 def add_version(state: dict[str, Any]) -> dict[str, Any]:

@@ -33,7 +33,7 @@ class Tags(list[str]):
     def _current(self) -> list[str]:
         instance = self._instance
         if not (self._has_attributes and _indexes_attributes(instance)):
-            return list(instance._tags)
+            return list(instance._state.tags)
         return instance._contents().all_tags(instance._meta)
 
     def _change(self, change: Callable[[list[str]], Any], drops: bool = False) -> Any:
@@ -41,7 +41,7 @@ class Tags(list[str]):
         instance, new = self._instance, self._current()
         answer = change(new)
         if self._has_attributes and _indexes_attributes(instance):
-            before = set(instance._tags)
+            before = set(instance._state.tags)
             shown = Record(instance.attrs, [], None).all_tags(instance._meta)
             for text in shown:
                 if not drops and text not in before and text not in new:
@@ -53,7 +53,7 @@ class Tags(list[str]):
             own = [tag for tag in new if tag not in shown or tag in before]
         else:
             own = _remove_duplicates(new)
-        instance.__dict__["_tags"] = own
+        instance._state.tags = own
         super().__setitem__(slice(None), self._current())
         return answer
 
@@ -61,13 +61,13 @@ class Tags(list[str]):
         if self._has_attributes and tag in self._current():
             self._change(lambda new: None)
         else:
-            at = len(self._instance._tags)
+            at = len(self._instance._state.tags)
             self._change(lambda new: new.insert(at, tag))
 
     def extend(self, tags: Iterable[str], /) -> None:
         if isinstance(tags, str | bytes):
             tags = validate_tags(type(self._instance), tags)  # which refuses it
-        more, at = list(tags), len(self._instance._tags)
+        more, at = list(tags), len(self._instance._state.tags)
         self._change(lambda new: new.__setitem__(slice(at, at), more))
 
     def insert(self, index: SupportsIndex, tag: str, /) -> None:

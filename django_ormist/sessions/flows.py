@@ -123,12 +123,12 @@ def save(store: "SessionStore") -> Flow[None]:
     if record is None or store._is_cleared:
         yield from _replace(store)
         return
-    before, deadline_ms = dict(record.attrs), record._expire_at_ms
+    before, deadline_ms = dict(record.attrs), record._state.expire_at_ms
     sent = fill(store, record)
     if sent == before and deadline_ms and remaining_ms(compute_deadline(store)) > 0:
         # Equal dicts may differ in bytes: 1 and True, or a list changed in place.
         codec = connections[settings.using()].codec
-        if pack(sent, (), deadline_ms, codec) == record._packed:
+        if pack(sent, (), deadline_ms, codec) == record._state.packed:
             yield from _renew(store, record)
             return
     yield from _update(record)
@@ -169,7 +169,7 @@ def _end_old(store: "SessionStore", old: Session, is_cleared: bool) -> Flow[Any]
     Concurrent changes are first copied to the new session, unless the store was
     cleared. Raises UpdateError if the new session is gone.
     """
-    using, base = settings.using(), old._packed or b""
+    using, base = settings.using(), old._state.packed or b""
     while True:
         image = build_image(old, base)
         code, stored = yield objects.delete(get_schema(), old.id, image)
@@ -208,7 +208,7 @@ def delete(store: "SessionStore", session_key: str | None) -> Flow[Any]:
     record = find_record(store)
     if record is None or record.id != private_id(session_key):
         record = Session(id=private_id(session_key))
-    image = build_image(record, record._packed)
+    image = build_image(record, record._state.packed)
     yield from save_flows.delete_stored(record, settings.using(), image)
 
 
@@ -224,7 +224,7 @@ def record_visit(store: "SessionStore") -> Flow[Any]:
     if not visit_attrs:
         return
     # A fresh copy: lists of *stored* may have unsaved changes.
-    row = stored.id.encode(), stored._packed or b"", None
+    row = stored.id.encode(), stored._state.packed or b"", None
     record = Session._from_row(row, get_space(), settings.using())
     record.attrs.update(visit_attrs)
     sent = dict(record.attrs)
@@ -285,13 +285,13 @@ def _renew(store: "SessionStore", record: Session) -> Flow[Any]:
     """
     using, schema = settings.using(), get_schema()
     while True:
-        deadline, packed = compute_deadline(store), record._packed or b""
+        deadline, packed = compute_deadline(store), record._state.packed or b""
         code, fact = yield objects.extend(schema, record.id, packed, deadline)
         if code is Reply.DONE:
             if isinstance(deadline, Lifetime):
                 deadline = deadline.deadline_ms(int(fact))
             contents = Record(record.attrs, [], deadline)
-            record._take(contents, with_deadline(packed, deadline), using)
+            record._mark_stored(contents, with_deadline(packed, deadline), using)
             return
         if code is Reply.EXPIRED:
             yield from save_flows.delete_stored(record, using, NOTHING)
@@ -327,7 +327,10 @@ def _renew_if_changed(
     store: "SessionStore", record: Session, sent: dict[str, Any]
 ) -> Flow[Any]:
     """Flow that renews the deadline if a concurrent write changed the lifetime."""
-    if record._packed is not None and record.attrs["lifetime"] != sent["lifetime"]:
+    if (
+        record._state.packed is not None
+        and record.attrs["lifetime"] != sent["lifetime"]
+    ):
         yield from _renew(store, record)
 
 

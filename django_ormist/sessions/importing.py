@@ -209,7 +209,7 @@ def _to_session(found: ForeignSession, progress: ImportProgress) -> Session | No
         progress.refused.append((session.id, str(error)))
         return None
     age = django_settings.SESSION_COOKIE_AGE
-    session.__dict__["_expire_at_ms"] = found.deadline or to_deadline(age)
+    session._state.expire_at_ms = found.deadline or to_deadline(age)
     return session
 
 

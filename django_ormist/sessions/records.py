@@ -38,7 +38,7 @@ def get_space() -> Space:
 def find_record(store: "SessionStore") -> Session | None:
     """Return the stored object that was last seen under the store's key, or None."""
     record, key = store._stored, store.session_key
-    if record is None or record._packed is None or key is None:
+    if record is None or record._state.packed is None or key is None:
         return None
     return record if record.id == private_id(key) else None
 
@@ -79,7 +79,7 @@ def fill(store: "SessionStore", record: Session) -> dict[str, Any]:
     serialization.keep_equivalent(attrs, before, store.serializer)
     record.attrs.clear()
     record.attrs.update(attrs)
-    record.__dict__["_expire_at_ms"] = compute_deadline(store)
+    record._state.expire_at_ms = compute_deadline(store)
     return attrs
 
 

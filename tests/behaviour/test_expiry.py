@@ -17,7 +17,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 def pass_deadline(server, instance):
     """Wait until the server's own clock is past the instance's deadline."""
-    deadline_ms = instance._expire_at_ms
+    deadline_ms = instance._state.expire_at_ms
     while True:
         if server.variant.is_fake:
             now_ms = time.time_ns() // 1_000_000

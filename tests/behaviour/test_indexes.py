@@ -235,7 +235,7 @@ def test_an_object_saved_just_before_its_expiration_is_not_swept(server, is_soun
     lead_s = 0.003
     for number in range(120):
         token = Token.objects.create(id=f"t{number}", expire=0.05)
-        late_s = token._expire_at_ms / 1000
+        late_s = token._state.expire_at_ms / 1000
         token.blob, token.expire = b"x" * 1_000_000, None
         request = encode([SaveAttempt(token, "default").operation()])
         while time.time() < late_s - lead_s:

@@ -162,7 +162,9 @@ def test_a_sweep_alone_empties_the_store(server):
         Todo("all", f"n{i % 50}", expire=1 + number * 0.0004) for i in range(number)
     )
     last = Todo.objects.create("all", expire=1)
-    end = max(each._expire_at_ms for each in [last, *Todo.objects.find("all")[:1]])
+    end = max(
+        each._state.expire_at_ms for each in [last, *Todo.objects.find("all")[:1]]
+    )
     while Todo.objects.exists() or now_ms(server.client) < end:
         pass
     assert server.client.zcard(Todo._meta.space("default").base + b"all") > 0

@@ -45,9 +45,9 @@ def lives(server, ask, codec, clock):
         left = deadline_ms - (micros_s * 1000 + micros // 1000)
         assert seconds * 1000 - 20_000 < left <= seconds * 1000
         found = ask(model.objects.get, instance.id)
-        assert found._expire_at_ms == deadline_ms
+        assert found._state.expire_at_ms == deadline_ms
         assert instance.expire == found.expire
-        assert instance._packed == found._packed
+        assert instance._state.packed == found._state.packed
         assert raw_faults(client, server.key_prefix) == []
 
     return check
@@ -330,7 +330,7 @@ def test_a_long_lifetime_has_an_expiration_time_of_more_digits(
     expire = timedelta(days=365 * years)
     todo = ask(Todo.objects.create, "x", expire=expire)
     found = ask(Todo.objects.get, todo.id)
-    assert found._packed == todo._packed
+    assert found._state.packed == todo._state.packed
     assert abs(found.expire - (datetime.now(UTC) + expire)) < timedelta(minutes=1)
     assert raw_faults(server.client, server.key_prefix) == []
 
@@ -356,7 +356,7 @@ def outlived(server, codec):
         for each in made:
             each.expire = 600
             each.save()
-            packed = with_deadline(each._packed, late_ms)
+            packed = with_deadline(each._state.packed, late_ms)
             server.client.set(each._key(), packed, px=60_000)
             server.client.zadd(base + b"expires", {each.id: late_ms})
         return made

@@ -69,7 +69,7 @@ def is_told_apart():
 def are_read():
     for pk, (tags, attrs, expire) in OBJECTS.items():
         found = Lookalike.objects.get(pk)
-        assert (found._tags, found.attrs, found.expire) == (tags, attrs, expire)
+        assert (found._state.tags, found.attrs, found.expire) == (tags, attrs, expire)
         assert found.views == 3
     return True
 

@@ -47,7 +47,7 @@ def test_every_value_comes_back_equal_and_of_its_type(old, release, pk):
         attrs = {**attrs, "nested": deep(DEEPEST[release["release"]])}
     found = Everything.objects.get(pk)
     assert typed(found.attrs) == typed(attrs)
-    assert found._tags == tags
+    assert found._state.tags == tags
     assert found.expire == expire
     assert found.views == counters.get("views", 0)
 

@@ -144,7 +144,9 @@ class Crowd:
             for name in ("country", "name")
             if name in city.attrs
         ]
-        return Thing(city.id, dict(city.attrs), (*city._tags, *terms), created, expire)
+        return Thing(
+            city.id, dict(city.attrs), (*city._state.tags, *terms), created, expire
+        )
 
     def size(self, condition):
         """The size of a condition, and how many it is made of."""

@@ -59,7 +59,9 @@ def thing(city, created):
     expire = None if city.expire is None else city.expire.timestamp()
     named = [(name, city.attrs) for name in ("country", "name", "code")]
     terms = [f"{n}:{attrs[n]}" for n, attrs in named if attrs.get(n) is not None]
-    return Thing(city.id, dict(city.attrs), (*city._tags, *terms), created, expire)
+    return Thing(
+        city.id, dict(city.attrs), (*city._state.tags, *terms), created, expire
+    )
 
 
 def stored(random, size, number):

@@ -23,7 +23,7 @@ def token(request, server):
 
 def renewed(instance, packed=None, by_ms=LATER_MS):
     """What the operation answers that moves the deadline to *by_ms* from now."""
-    schema, packed = instance._meta.schema("default"), packed or instance._packed
+    schema, packed = instance._meta.schema("default"), packed or instance._state.packed
     deadline_ms = now_ms() + by_ms
     return run(objects.extend(schema, instance.id, packed, deadline_ms), "default")
 
@@ -39,20 +39,25 @@ def test_the_expiration_time_changes_in_the_bytes_the_ttl_and_the_index(token, s
 def test_the_bytes_are_the_same_as_after_a_save(token, server):
     renewed(token)
     found = Token.objects.get(token.id)
-    codec = "json" if found._packed[:1] == b"{" else "msgpack"
-    assert found._packed == pack(found.attrs, ["tag"], found._expire_at_ms, codec)
+    codec = "json" if found._state.packed[:1] == b"{" else "msgpack"
+    assert found._state.packed == pack(
+        found.attrs, ["tag"], found._state.expire_at_ms, codec
+    )
 
 
 def test_the_operation_carries_no_payload(token):
     operation = objects.extend(
-        token._meta.schema("default"), token.id, token._packed, now_ms() + LATER_MS
+        token._meta.schema("default"),
+        token.id,
+        token._state.packed,
+        now_ms() + LATER_MS,
     )
     words = operation.keys + operation.args
     assert sum(len(word) for word in words if isinstance(word, bytes)) < 500
 
 
 def test_a_missing_object_stays_missing(token, server):
-    before = token._packed
+    before = token._state.packed
     token.delete()
     assert renewed(token, packed=before) == (Reply.REFUSED, None)
     assert server.keys() == []
@@ -72,7 +77,7 @@ def test_changes_after_the_compared_beginning_are_kept(token, server):
     other.last = "added"
     other.attrs["big"] = "x" * 500
     other.attrs["first"] = "one"
-    before = other._packed
+    before = other._state.packed
     other.save()
     code, _ = renewed(token, packed=before)
     found = Token.objects.get(token.id)
@@ -83,7 +88,7 @@ def test_changes_after_the_compared_beginning_are_kept(token, server):
 
 
 def test_an_object_without_expiration_stays_without(token, server):
-    before = token._packed
+    before = token._state.packed
     token.expire = None
     token.save()
     assert renewed(token, packed=before) == (Reply.REFUSED, 1)

@@ -233,7 +233,7 @@ def test_a_renewal_counts_from_the_servers_clock(ask, server, clock, stored, is_
         assert 1209500 < stored_ttl(server, session.session_key) <= 1209600
         found = Session.objects.get(session._stored.id)
         assert session._stored.expire == found.expire
-        assert session._stored._packed == found._packed
+        assert session._stored._state.packed == found._state.packed
     assert is_sound()
 
 

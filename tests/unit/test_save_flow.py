@@ -48,7 +48,7 @@ def test_a_strict_save_after_its_expiration_time_keeps_a_concurrent_write():
 def test_a_save_after_its_expiration_time_respects_a_concurrent_extension():
     todo = Todo("mine", text="a", expire=4_000_000_000)
     loaded = pack({"text": "a"}, ["mine"], 1)
-    todo._take(save.Record.of(loaded, b""), loaded, "default")
+    todo._mark_stored(save.Record.of(loaded, b""), loaded, "default")
     todo.text = "b"
     flow = save.save(todo, "default")
     prolonged = pack({"text": "a"}, ["mine"])

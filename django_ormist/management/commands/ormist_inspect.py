@@ -218,7 +218,7 @@ def object_to_dict(shown: InspectedObject) -> dict[str, Any]:
         "using": shown.using,
         "id": instance.id,
         "attrs": as_plain(instance.attrs)["attrs"],
-        "tags": instance._tags,
+        "tags": instance._state.tags,
         "expire": instance.expire and instance.expire.isoformat(),
         "ttl": instance.ttl(),
         "counters": stored.counters,
@@ -239,7 +239,7 @@ def format_object(shown: InspectedObject) -> list[str]:
         ("created", format_moment(stored.created_us) or "not in the index"),
         ("expires", expire),
         ("bytes", format_size(shown.size_bytes)),
-        ("tags", ", ".join(map(printable, instance._tags)) or "none"),
+        ("tags", ", ".join(map(printable, instance._state.tags)) or "none"),
         *(
             (f"counter {printable(name)}", str(n))
             for name, n in stored.counters.items()
