@@ -211,7 +211,7 @@ def check_servers(app_configs: Any, **kwargs: Any) -> list[checks.CheckMessage]:
         if url.startswith("fakeredis:"):
             continue
         try:
-            info = run(stats.server(), name)
+            info = run(stats.server_info(), name)
         except (RedisError, ImproperlyConfigured) as error:
             found.append(
                 checks.Warning(

@@ -10,7 +10,7 @@ from .codecs import deadline_of
 from .codecs.lifetimes import LAST_MS, Deadline, Lifetime
 from .operations.expiry import CLOCK
 from .operations.operation import Flow
-from .storable import unwrapped
+from .storable import unwrap
 
 Expire = int | float | timedelta | datetime | None
 """Seconds or a timedelta from the write on, a datetime, or None for no expiration."""
@@ -31,7 +31,7 @@ def to_deadline(expire: Expire) -> Deadline | None:
     in local time. Raises TypeError for another type, ValueError outside the years 1 to
     9999.
     """
-    expire = unwrapped(expire)
+    expire = unwrap(expire)
     if expire is None:
         return None
     try:

@@ -14,7 +14,7 @@ from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context, Decimal
 from typing import Any
 
-from .storable import unwrapped
+from .storable import unwrap
 
 KINDS = {
     "number": b"\x20\x21\x22",  # below zero, zero, above
@@ -48,7 +48,7 @@ def sort_key(value: Any) -> bytes | None:
     str sorts by code point; int, float, bool and Decimal as numbers; naive and aware
     datetimes apart. Raises ValueError for a lone surrogate.
     """
-    value = unwrapped(value)
+    value = unwrap(value)
     if isinstance(value, str):
         return text_prefix(value) + b"\x00\x00"
     if isinstance(value, int | float | Decimal):

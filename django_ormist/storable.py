@@ -16,7 +16,7 @@ _STORED = (str, int, float, bool, bytes, *_CONTAINERS, *_EXOTIC)
 _PLAIN = frozenset((*_STORED, type(None)))
 
 
-def unwrapped(value: Any) -> Any:
+def unwrap(value: Any) -> Any:
     """Return the value of a lazy object, and any other value as it is.
 
     Lazy objects are those of gettext_lazy(), reverse_lazy(), lazy() and
@@ -26,11 +26,11 @@ def unwrapped(value: Any) -> Any:
     if kind in _PLAIN:
         return value
     if issubclass(kind, Promise):
-        return unwrapped(value._proxy____cast())
+        return unwrap(value._proxy____cast())
     if issubclass(kind, LazyObject):
         if value._wrapped is empty:
             value._setup()
-        return unwrapped(value._wrapped)
+        return unwrap(value._wrapped)
     return value
 
 

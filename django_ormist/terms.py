@@ -14,7 +14,7 @@ from typing import Any
 from uuid import UUID
 
 from .sortkeys import decimal_of
-from .storable import unwrapped
+from .storable import unwrap
 
 LONGEST = 64
 """The longest term in bytes that is a part of a key as it is."""
@@ -39,7 +39,7 @@ def text(value: Any) -> str | None:
         return repr(value) if -_LONG < value < _LONG else _digits(value)
     if kind is bool or kind is float or value is None:
         return str(value)
-    real = unwrapped(value)
+    real = unwrap(value)
     if real is not value:
         return text(real)
     if isinstance(value, str):
@@ -92,7 +92,7 @@ def attribute_term(name: str, value: Any) -> str | None:
 
 def _is_none(plain: str, value: Any) -> bool:
     """Return whether the value of this text is None, also as a lazy object."""
-    return plain == "None" and unwrapped(value) is None
+    return plain == "None" and unwrap(value) is None
 
 
 def tag_term(tag: str, indexed: Callable[[str], bool]) -> str:
@@ -117,12 +117,12 @@ def any_marked(terms: Iterable[str]) -> bool:
     return TAG_MARK in joined or TEXT_MARK in joined
 
 
-def unmarked(term: str) -> str:
+def unmark(term: str) -> str:
     """Return the text of a term without its mark. 0.1.0 stored it under this."""
     return term[1:] if is_marked(term) else term
 
 
-def encoded(plain: str) -> bytes:
+def encode_text(plain: str) -> bytes:
     """Return a text in UTF-8. Raises ValueError for a lone surrogate."""
     try:
         return plain.encode()
@@ -142,7 +142,7 @@ def term_suffix(term: str) -> bytes:
     try:
         plain = term.encode()
     except UnicodeEncodeError:  # for a mark, or for another surrogate
-        plain = _MARKS.get(term[:1], b"") + encoded(unmarked(term))
+        plain = _MARKS.get(term[:1], b"") + encode_text(unmark(term))
     return b"t:" + plain if len(plain) <= LONGEST else _suffix(plain)
 
 
@@ -159,10 +159,10 @@ def unique_value(values: Sequence[Any]) -> bytes | None:
     """
     texts = [None if value is None else text(value) for value in values]
     if len(texts) == 1:
-        return None if texts[0] is None else _suffix(encoded(texts[0]))
+        return None if texts[0] is None else _suffix(encode_text(texts[0]))
     if None in texts:
         return None
-    return _suffix(encoded("".join([f"{len(str(each))}:{each}" for each in texts])))
+    return _suffix(encode_text("".join([f"{len(str(each))}:{each}" for each in texts])))
 
 
 def object_terms(

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from .keys import pk_bytes
 from .schema import RESERVED
-from .storable import unwrapped
+from .storable import unwrap
 from .terms import text
 
 
@@ -40,7 +40,7 @@ def clean_pk(model: str, pk: object) -> str:
     if type(pk) is str:
         pk_bytes(pk)
         return pk
-    pk = unwrapped(pk)
+    pk = unwrap(pk)
     if isinstance(pk, bool) or not isinstance(pk, str | int | UUID):
         hint = "Pass a str, an int or a UUID."
         if hasattr(type(pk), "_meta"):
@@ -71,7 +71,7 @@ def validate_tags(model: Any, tags: Iterable[str]) -> list[str]:
 
 def _clean_tags(tags: Any) -> dict[str, None]:
     """Return tags of any subclass of str as plain ones. Raises TypeError."""
-    tags = unwrapped(tags)
+    tags = unwrap(tags)
     if isinstance(tags, str):
         raise TypeError(
             f"Tags are a list of texts, not the text {tags!r}. Pass [{tags!r}]."
@@ -79,7 +79,7 @@ def _clean_tags(tags: Any) -> dict[str, None]:
     if isinstance(tags, bytes) or not isinstance(tags, Iterable):
         raise TypeError(f"Tags are a list of texts, not {tags!r}. Pass [] for no tags.")
     given: dict[str, None] = {}
-    for tag in map(unwrapped, tags):
+    for tag in map(unwrap, tags):
         if not isinstance(tag, str):
             raise TypeError(f"A tag is a str, not {type(tag).__name__}: {tag!r}.")
         given[str.__str__(tag)] = None
@@ -88,7 +88,7 @@ def _clean_tags(tags: Any) -> dict[str, None]:
 
 def validate_counter(model: str, name: str, value: Any) -> int:
     """Return *value* if a counter can have it. Raises TypeError or OverflowError."""
-    value = unwrapped(value)
+    value = unwrap(value)
     if not isinstance(value, int) or isinstance(value, bool):
         hint = ""
         if hasattr(value, "resolve_expression"):

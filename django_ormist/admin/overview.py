@@ -128,7 +128,7 @@ def describe_server(using: str) -> ServerLine:
     """Return the facts of the server of an alias. One round trip."""
     location = connections[using].endpoint.safe_url
     try:
-        facts = stats.server_facts(run(stats.server(), using))
+        facts = stats.server_facts(run(stats.server_info(), using))
     except RedisError as error:
         return ServerLine(using, location, [], str(error))
     return ServerLine(using, location, list(format_facts(facts)))

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from ..storable import unwrapped
+from ..storable import unwrap
 from .extension_types import BUILDERS, SETS, PairList, encode_extension, plain_value
 
 BEGINNING, MARKED = b'{"v": 1,', b'{"v": 2,'
@@ -71,7 +71,7 @@ def unpack(data: bytes) -> list[Any]:
 
 def to_json(value: Any) -> Any:
     """Return a value as JSON has it. Raises TypeError if it is not storable."""
-    value = unwrapped(value)
+    value = unwrap(value)
     kind = type(value)
     if value is None or kind is bool or kind is str:
         return value
@@ -84,7 +84,7 @@ def to_json(value: Any) -> Any:
     if kind is list:
         return [to_json(item) for item in value]
     if kind is dict:
-        pairs = [(unwrapped(key), item) for key, item in value.items()]
+        pairs = [(unwrap(key), item) for key, item in value.items()]
         if all(type(key) is str and not key.startswith("$") for key, _ in pairs):
             return {key: to_json(item) for key, item in pairs}
         value = PairList(item for pair in pairs for item in pair)

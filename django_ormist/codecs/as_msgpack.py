@@ -10,7 +10,7 @@ from typing import Any
 
 import ormsgpack
 
-from ..storable import unwrapped
+from ..storable import unwrap
 from .depth import READABLE, count_heads, count_levels
 from .extension_types import (
     BUILDERS,
@@ -94,7 +94,7 @@ def unpack(data: bytes) -> list[Any]:
 
 def _default(value: Any) -> Any:
     """Return a value that ormsgpack can pack, for a value of a type unknown to it."""
-    real = unwrapped(value)
+    real = unwrap(value)
     if real is not value:
         return real
     if isinstance(value, int) and not -(2**63) <= value < 2**64:
@@ -123,12 +123,12 @@ def normalize(value: Any) -> Any:
     The slow path, for dicts with keys other than str, and to refuse buffers, which
     ormsgpack would store as bytes. Raises TypeError with the name of the type.
     """
-    value = unwrapped(value)
+    value = unwrap(value)
     kind = type(value)
     if kind in BUFFERS:
         raise TypeError(kind.__name__)
     if isinstance(value, dict):
-        pairs = [(unwrapped(key), normalize(item)) for key, item in value.items()]
+        pairs = [(unwrap(key), normalize(item)) for key, item in value.items()]
         if all(type(key) is str for key, _ in pairs):
             return dict(pairs)
         return PairList(each for key, item in pairs for each in (normalize(key), item))

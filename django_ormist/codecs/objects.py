@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..exceptions import CorruptDataError
-from ..storable import replacement, unwrapped
+from ..storable import replacement, unwrap
 from . import as_json, as_msgpack
 from .depth import DEEPEST, is_deeper, may_be_deep, with_room
 from .lifetimes import Deadline, Lifetime
@@ -90,7 +90,7 @@ def unpack(
                 f"The key {key!r} holds an object in the format of a later release of "
                 f"django_ormist: it begins with {data[:16]!r}. Upgrade to that release."
             ) from error
-        why = f"{type(error).__name__}: {_escaped(str(error))}"
+        why = f"{type(error).__name__}: {_escape(str(error))}"
         raise CorruptDataError(
             f"The key {key!r} holds bytes that are no object of django_ormist "
             f"({why}). They begin with {data[:16]!r}. "
@@ -119,7 +119,7 @@ def _unpack(data: bytes) -> tuple[dict[str, Any], list[str], int | None]:
     return attrs, tags, expire_at_ms
 
 
-def _escaped(text: str) -> str:
+def _escape(text: str) -> str:
     """Return a text that may contain stored bytes, with control characters escaped."""
     return text if text.isprintable() else repr(text)
 
@@ -242,7 +242,7 @@ def _too_deep_error(name: str) -> ValueError:
 
 def _find_culprit(value: Any) -> Any:
     """Return the innermost member of *value* that cannot be stored."""
-    value = unwrapped(value)
+    value = unwrap(value)
     members: list[Any] = []
     if isinstance(value, dict):
         members = [item for pair in value.items() for item in pair]

@@ -98,20 +98,20 @@ def has_listeners() -> bool:
 
 def send(connection: Any, operations: Sequence[Operation]) -> list[Any]:
     """Call ``connection.send()``, and pass the round trip to the listeners."""
-    with _timed(connection, operations):
+    with _measure(connection, operations):
         replies: list[Any] = connection.send(operations)
         return replies
 
 
 async def asend(connection: Any, operations: Sequence[Operation]) -> list[Any]:
     """See send()."""
-    with _timed(connection, operations):
+    with _measure(connection, operations):
         replies: list[Any] = await connection.asend(operations)
         return replies
 
 
 @contextmanager
-def _timed(connection: Any, operations: Sequence[Operation]) -> Iterator[None]:
+def _measure(connection: Any, operations: Sequence[Operation]) -> Iterator[None]:
     began_ns, start = time.time_ns(), time.perf_counter_ns()
     error: BaseException | None = None
     try:

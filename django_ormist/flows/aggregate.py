@@ -12,7 +12,7 @@ from ..operations import search
 from ..operations.aggregate import ValueCount, ValueCounts, count_values
 from ..operations.operation import Flow
 from ..queries.expressions import filter_of, is_expression, name_of
-from ..queries.lookups import checked_values, filter_query, is_q
+from ..queries.lookups import clean_values, filter_query, is_q
 from ..queries.query import Query
 from ..sortkeys import sort_key, value_of
 from .fetch import check_unsliced
@@ -35,7 +35,7 @@ def facets(
         kind = FieldError if is_expression(name) else TypeError
         raise kind(f"facets() takes a name, which is a text, not {name!r}.")
     if values is not None:
-        given = checked_values("facets()", values)
+        given = clean_values("facets()", values)
         if "__" in name:
             raise FieldError(
                 f"Cannot count by {name!r}: facets() takes a name, not a lookup."

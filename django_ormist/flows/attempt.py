@@ -15,7 +15,7 @@ from ..operations.repair import purge_index
 from ..operations.replies import Holder, Reply
 from ..queries.conditions import Condition
 from ..schema import BaseOptions
-from ..storable import unwrapped
+from ..storable import unwrap
 from ..terms import text
 from .guards import guard_of
 from .record import Record
@@ -177,9 +177,9 @@ class SaveAttempt:
     def apply(self, now_ms: bytes | None) -> None:
         """Set the stored state on the instance, which keeps later assignments.
 
-        now_ms: see Image.written_at().
+        now_ms: see Image.resolve_deadline().
         """
-        self.new = self.new.written_at(now_ms)
+        self.new = self.new.resolve_deadline(now_ms)
         if self.guard is not None:
             self.guard.is_met = True
         instance, contents, mine = self.instance, self.contents, self.mine
@@ -300,5 +300,5 @@ def unique_conflict_error(
 
 def _format_value(value: Any) -> str | None:
     # The repr() of an int has 4300 digits at most.
-    value = unwrapped(value)
+    value = unwrap(value)
     return text(value) if isinstance(value, int) else repr(value)

@@ -12,9 +12,9 @@ from ..keys import object_key
 from ..operations.batches import Link, NewObject, batched, insert_many
 from ..operations.operation import Flow, Operation, SignalEvent
 from ..operations.repair import purge_index
-from ..operations.replies import Reply, mistyped
+from ..operations.replies import Reply, mistyped_error
 from ..queries.matching import matcher
-from ..storable import unwrapped
+from ..storable import unwrap
 from . import save as save_flows
 from .attempt import INSERT, UPSERT, SaveAttempt, SaveOptions, unique_conflict_error
 from .guards import Guard, guard_of
@@ -131,7 +131,7 @@ def resolve_batch(
                 return some, new, (Reply.DONE, (None, []))
         reply = yield insert_operation(collection, new, None, skips_conflicts, arbiter)
     if reply[0] is Reply.MISTYPED:
-        raise mistyped(reply[1])
+        raise mistyped_error(reply[1])
     return some, new, reply
 
 
@@ -141,9 +141,9 @@ def mark_stored(
     new: Iterable[NewObject],
     now_ms: bytes | None,
 ) -> None:
-    """Mark the instances as stored. now_ms: see Image.written_at()."""
+    """Mark the instances as stored. now_ms: see Image.resolve_deadline()."""
     for instance, each in zip(some, new, strict=True):
-        contents, image = instance._contents(), each.image.written_at(now_ms)
+        contents, image = instance._contents(), each.image.resolve_deadline(now_ms)
         if contents.expire_at_ms == each.image.expire_at_ms:
             contents.expire_at_ms = image.expire_at_ms
         instance._mark_stored(contents, image.packed, collection.db)
@@ -159,7 +159,7 @@ def _new_object(instance: "Model", codec: str) -> NewObject:
 def validate_objects(collection: "Collection[M]", objs: Iterable[M]) -> list[M]:
     """Return the objects as a list. Raises TypeError for one of another model."""
     model = collection.model
-    instances = [each if type(each) is model else unwrapped(each) for each in objs]
+    instances = [each if type(each) is model else unwrap(each) for each in objs]
     for instance in instances:
         if type(instance) is not model:
             raise TypeError(

@@ -18,7 +18,7 @@ from ..queries.conditions import (
 )
 from ..queries.query import Query
 from ..sortkeys import AFTER, kind_of, value_of
-from ..terms import TAG_MARK, TEXT_MARK, unmarked
+from ..terms import TAG_MARK, TEXT_MARK, unmark
 
 if TYPE_CHECKING:
     from ..models.collection import Collection
@@ -90,7 +90,7 @@ def _describe_order(query: Query) -> str:
 def _describe(condition: Condition, is_inner: bool = False) -> str:
     match condition:
         case Term(term):
-            return f"{_MARKS.get(term[:1], '')}{unmarked(term)!r}"
+            return f"{_MARKS.get(term[:1], '')}{unmark(term)!r}"
         case Range(name, low, high):
             return _describe_range(name, low, high)
         case Ids(pks):

@@ -7,9 +7,9 @@ from ..codecs import unpack
 from ..deadlines import is_past
 from ..operations import objects, search
 from ..operations.operation import Flow
-from ..queries.lookups import checked_ids, filter_query, is_q
+from ..queries.lookups import clean_ids, filter_query, is_q
 from ..queries.query import Query
-from ..storable import unwrapped
+from ..storable import unwrap
 from ..validators import clean_pk
 
 if TYPE_CHECKING:
@@ -187,7 +187,7 @@ def exists(collection: "LazyResults[Any]") -> Flow[bool]:
 
 def contains(collection: "Collection[Any]", obj: "Model") -> Flow[bool]:
     """Flow that returns whether this object is stored and matches."""
-    obj = unwrapped(obj)
+    obj = unwrap(obj)
     if not hasattr(type(obj), "_meta"):
         raise TypeError("'obj' must be a model instance.")
     if type(obj) is not collection.model:
@@ -226,7 +226,7 @@ def in_bulk(
             f"in_bulk()'s field_name must be a unique field but {name!r} isn't."
         )
     if id_list is not None:
-        lookups = {f"{name}__in": checked_ids("in_bulk()", id_list)}
+        lookups = {f"{name}__in": clean_ids("in_bulk()", id_list)}
         query = filter_query(query, collection.model._meta, (), lookups, collection.db)
     rows = yield from search.rows(collection.space, query, collection._has_counters)
     found = zip(rows, collection._build(rows), strict=True)

@@ -167,7 +167,7 @@ class PendingSave(SaveAttempt):
     def apply(self, now_ms: bytes | None) -> None:
         """Set the stored state on the instance, which keeps its later changes.
 
-        now_ms: see Image.written_at().
+        now_ms: see Image.resolve_deadline().
         """
         instance = self.instance
         if self.guard is not None and self.is_stored:
@@ -177,7 +177,7 @@ class PendingSave(SaveAttempt):
         if not self.is_stored:
             instance._state.mark_unsaved()
             return
-        new = self.new.written_at(now_ms)
+        new = self.new.resolve_deadline(now_ms)
         stored = replace(self.contents, expire_at_ms=new.expire_at_ms)
         state = instance._state
         now, assigned = instance._contents(), set(state.assigned)

@@ -15,7 +15,7 @@ from ..terms import (
     term_suffix,
     text,
     unique_value,
-    unmarked,
+    unmark,
 )
 
 
@@ -78,7 +78,7 @@ class Record:
         """Return the stored image of these bytes."""
         terms = self.terms(meta)
         if not is_marked(packed) and any_marked(terms):  # of 0.1.0
-            terms = list(dict.fromkeys(map(unmarked, terms)))
+            terms = list(dict.fromkeys(map(unmark, terms)))
         return self._image(packed, terms, meta)
 
     def upgrade_image(self, packed: bytes, meta: BaseOptions) -> Image | None:

@@ -165,7 +165,7 @@ class BatchUpdate:
         if code is Reply.DONE:
             self.changed += 1
             if found.new is not None:
-                found.new = found.new.written_at(fact)
+                found.new = found.new.resolve_deadline(fact)
                 found.contents.expire_at_ms = found.new.expire_at_ms
             if self.done is not None:
                 self.done(found)

@@ -12,7 +12,7 @@ from ..exceptions import FieldError, IntegrityError
 from ..operations.operation import Call, Flow
 from ..queries.lookups import filter_query
 from ..queries.query import Query
-from ..storable import unwrapped
+from ..storable import unwrap
 from . import fetch
 from .attempt import CorruptionGuard
 from .guards import Guard, StaleMatch, guard_first_write
@@ -173,7 +173,7 @@ def _build(model: type[M], tags: tuple[str, ...], lookups: Values, values: Value
 
 
 def _as_list(tags: Any) -> list[Any]:
-    tags = unwrapped(tags)
+    tags = unwrap(tags)
     return [tags] if isinstance(tags, str) else list(tags)
 
 

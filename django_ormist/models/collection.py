@@ -11,7 +11,7 @@ from ..exceptions import NotSupportedError
 from ..flows import fetch, update
 from ..operations.operation import Flow
 from ..operations.search import Row
-from ..queries.conditions import Condition, all_of, any_of, negated, odd_of
+from ..queries.conditions import Condition, all_of, any_of, negate, odd_of
 from ..queries.lookups import exclude_query, filter_query
 from ..queries.ordering import order_query
 from ..queries.query import CREATED, Query
@@ -76,7 +76,7 @@ class Collection(ReadMethods[M], WriteMethods[M], LazyResults[M]):
 
     def none(self) -> Self:
         """Return an empty collection. No round trip."""
-        return self._chain(self.query.nothing())
+        return self._chain(self.query.none())
 
     def find(self, /, *tags: "str | Q", **lookups: Any) -> Self:
         """Return the objects that have all these tags and attribute values.
@@ -154,9 +154,9 @@ class Collection(ReadMethods[M], WriteMethods[M], LazyResults[M]):
     def __or__(self, other: "Collection[M]") -> Self:
         """Return the objects in either, in an order as of ``&``."""
         if isinstance(other, Collection) and self._is_beside(other):
-            if other.query == other.query.nothing():
+            if other.query == other.query.none():
                 return self._chain()
-            if self.query == self.query.nothing():
+            if self.query == self.query.none():
                 return self._chain(other.query)
         return self._combine(any_of, other)
 
@@ -167,7 +167,7 @@ class Collection(ReadMethods[M], WriteMethods[M], LazyResults[M]):
     def __sub__(self, other: "Collection[M]") -> Self:
         """Return the objects that are not in the other one, in this order."""
         return self._combine(
-            lambda both: all_of((both[0], negated(both[1]))), other, keeps_order=True
+            lambda both: all_of((both[0], negate(both[1]))), other, keeps_order=True
         )
 
     def _is_beside(self, other: "Collection[M]") -> bool:

@@ -27,8 +27,8 @@ def count_values(
     space: Space, query: Query, names: Sequence[str], wants_objects: bool = True
 ) -> Operation:
     """Return (number of matches, [the ValueCounts of each name]). Ignores slices."""
-    plan = QueryCompiler(space)
-    places = [plan.ordered(name) for name in names]
+    compiler = QueryCompiler(space)
+    places = [compiler.add_ordered(name) for name in names]
     words = (len(places), *places, int(wants_objects))
 
     def parse(reply: list[Any]) -> tuple[int, list[ValueCounts]]:
@@ -39,5 +39,5 @@ def count_values(
             facets.append(sorted(map(ValueCount._make, rows), key=lambda e: e.sort_key))
         return reply[0], facets
 
-    condition = plan.condition(query.condition)
-    return Operation(AGGREGATE, tuple(plan.keys), (*words, *condition), parse=parse)
+    condition = compiler.compile_condition(query.condition)
+    return Operation(AGGREGATE, tuple(compiler.keys), (*words, *condition), parse=parse)

@@ -18,7 +18,7 @@ from ..keys import (
 from ..schema import Schema
 from .objects import SWEPT_BY_A_WRITE, Image, counter_words
 from .operation import Operation, Script, Word
-from .replies import Holder, Reply, mistyped, outcome_among
+from .replies import Holder, Reply, mistyped_error, reply_parser
 
 T = TypeVar("T")
 
@@ -62,7 +62,7 @@ def delete_many(schema: Schema, stored: Sequence[tuple[str, Image]]) -> Operatio
         answers: list[tuple[Reply, Any]] = [(Reply.DONE, None)] * len(stored)
         for number, fact in reply:
             if number == Reply.MISTYPED:
-                raise mistyped(fact)
+                raise mistyped_error(fact)
             answers[number - 1] = (Reply.REFUSED, fact)
         return answers
 
@@ -135,7 +135,7 @@ def insert_many(
     """Write new objects, all or none. Answers (Reply, number of an object from 1).
 
     With EXPIRED the fact is the numbers of all objects whose deadline is past. With
-    DONE it is (now in ms or None, Obstacles): see Image.written_at().
+    DONE it is (now in ms or None, Obstacles): see Image.resolve_deadline().
     link: NOT_RUN unless this request wrote the batch before it. MISTYPED is answered
     and not raised, with the key: earlier batches may have been written.
     passes_over: skip objects whose id or unique value is taken; they are the Obstacles.
@@ -194,7 +194,7 @@ def _insertion_answer(unique: Sequence[tuple[str, ...]], reply: Any) -> Any:
     if reply[0] == Reply.EXPIRED:
         return Reply.EXPIRED, reply[1:]
     if reply[0] != 1:
-        return outcome_among(unique)(reply)
+        return reply_parser(unique)(reply)
     _, now_ms, *passed = reply
     return Reply.DONE, (now_ms, [_obstacle(unique, *each) for each in passed])
 

@@ -11,7 +11,7 @@ from . import objects
 from .compiler import QueryCompiler
 from .objects import DELETE, NO_COUNTERS, SAVE, Image
 from .operation import Operation, Script, Word
-from .replies import Reply, outcome
+from .replies import Reply, parse_reply
 
 COMMIT = Script("commit")
 SAVE_ANEW, DELETE_STRICT, ABSENT = "save_anew", "delete_strict", "absent"
@@ -79,7 +79,7 @@ def save_anew(
     counters: all of its counters, also those that are 0.
     """
     # Entries that stay must move, too: to the new creation time.
-    suffixes = objects.difference(old.suffixes, new.suffixes)
+    suffixes = objects.subtract_suffixes(old.suffixes, new.suffixes)
     was = replace(old, suffixes=suffixes, sort_keys=dict.fromkeys(old.sort_keys, b""))
     write = objects.save(schema, pk, was, new, counters)
     return replace(write, command=SAVE_ANEW)
@@ -97,5 +97,5 @@ def absent(space: Space, condition: Condition) -> Operation:
     Answers (GUARD_FAILED, id). A microsecond for each id of its smallest part.
     """
     compiler = QueryCompiler(space)
-    words = tuple(compiler.condition(condition))
-    return Operation(ABSENT, tuple(compiler.keys), words, parse=outcome)
+    words = tuple(compiler.compile_condition(condition))
+    return Operation(ABSENT, tuple(compiler.keys), words, parse=parse_reply)

@@ -26,55 +26,55 @@ class QueryCompiler:
 
     space: Space
     keys: list[bytes] = field(default_factory=list)
-    places: dict[bytes, int] = field(default_factory=dict)
+    numbers: dict[bytes, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._place(all_key(self.space))
-        self._place(expires_key(self.space))
+        self._add_key(all_key(self.space))
+        self._add_key(expires_key(self.space))
 
-    def orders(self, query: Query) -> list[Word]:
+    def compile_orders(self, query: Query) -> list[Word]:
         """Return the arguments of orders.lua."""
         words: list[Word] = [int(query.is_reversed), len(query.order)]
         for order in query.order:
-            words += self._order(order)
+            words += self._compile_order(order)
         return words
 
-    def condition(self, condition: Condition) -> list[Word]:
+    def compile_condition(self, condition: Condition) -> list[Word]:
         """Return the arguments of conditions.lua."""
         match condition:
             case Term(term):
-                return ["T", self._place(term_key(self.space, term_suffix(term)))]
+                return ["T", self._add_key(term_key(self.space, term_suffix(term)))]
             case Range(name, low, high):
-                return ["R", self.ordered(name), low, high]
+                return ["R", self.add_ordered(name), low, high]
             case Ids(pks):
                 return ["I", len(pks), *sorted(pk_bytes(pk) for pk in pks)]
             case Holds(names, value):
-                return ["U", self._place(unique_key(self.space, names)), value]
+                return ["U", self._add_key(unique_key(self.space, names)), value]
             case Not(part):
-                return ["N", *self.condition(part)]
+                return ["N", *self.compile_condition(part)]
             case And(parts) | Or(parts) | Xor(parts):
                 words: list[Word] = [type(condition).__name__[0], len(parts)]
                 for each in parts:
-                    words += self.condition(each)
+                    words += self.compile_condition(each)
                 return words
 
-    def _order(self, order: Order) -> list[Word]:
+    def _compile_order(self, order: Order) -> list[Word]:
         kind = _KINDS.get(order.name)
-        place = 0 if kind else self.ordered(order.name)
-        return [kind or "a", place, int(order.is_descending)]
+        number = 0 if kind else self.add_ordered(order.name)
+        return [kind or "a", number, int(order.is_descending)]
 
-    def ordered(self, name: str) -> int:
+    def add_ordered(self, name: str) -> int:
         """Return the number of the entries of an attribute. Its sort keys come next."""
         entries = ordered_key(self.space, name)
-        known = self.places.get(entries)
+        known = self.numbers.get(entries)
         if known is None:
-            known = self._place(entries)
+            known = self._add_key(entries)
             self.keys.append(sort_keys_key(self.space, name))
         return known
 
-    def _place(self, key: bytes) -> int:
-        place = self.places.get(key)
-        if place is None:
+    def _add_key(self, key: bytes) -> int:
+        number = self.numbers.get(key)
+        if number is None:
             self.keys.append(key)
-            place = self.places[key] = len(self.keys)
-        return place
+            number = self.numbers[key] = len(self.keys)
+        return number

@@ -5,7 +5,7 @@ from typing import Any
 
 from ..keys import Space, all_key, expires_key, memo_key
 from .operation import Operation, Script
-from .replies import mistyped
+from .replies import mistyped_error
 
 EXPIRED_IDS = Script("expired_ids")
 SWEEP = Script("sweep")
@@ -34,7 +34,7 @@ def sweep(space: Space, limit: int = 50) -> Operation:
     """
     if not 1 <= limit <= 500:
         raise ValueError(f"A sweep takes 1 to 500 objects a batch, not {limit}.")
-    return Operation(SWEEP, _keys(space), (limit,), parse=_swept, is_write=True)
+    return Operation(SWEEP, _keys(space), (limit,), parse=_parse_swept, is_write=True)
 
 
 def sweep_gone(space: Space, pks: Sequence[bytes]) -> Operation:
@@ -43,14 +43,14 @@ def sweep_gone(space: Space, pks: Sequence[bytes]) -> Operation:
     Answers how many. Other objects are not touched.
     """
     args = tuple(pks)
-    return Operation(SWEEP_GONE, _keys(space), args, parse=_swept, is_write=True)
+    return Operation(SWEEP_GONE, _keys(space), args, parse=_parse_swept, is_write=True)
 
 
 def _keys(space: Space) -> tuple[bytes, ...]:
     return (expires_key(space), all_key(space), memo_key(space))
 
 
-def _swept(reply: Any) -> int:
+def _parse_swept(reply: Any) -> int:
     if isinstance(reply, list):
-        raise mistyped(reply[1])
+        raise mistyped_error(reply[1])
     return int(reply)

@@ -20,8 +20,13 @@ from ..keys import (
 )
 from ..schema import Schema
 from .operation import Operation, Script
-from .replies import counters as read_counters
-from .replies import mistyped, not_a_counter, outcome, outcome_among
+from .replies import (
+    counter_error,
+    mistyped_error,
+    parse_counters,
+    parse_reply,
+    reply_parser,
+)
 
 _Changes = dict[Any, tuple[bytes, bytes]]
 
@@ -65,7 +70,7 @@ class Image:
     @property
     def deadline(self) -> bytes:
         """The deadline or the lifetime as an argument of the scripts."""
-        return b"" if self.expire_at_ms is None else deadline_word(self.expire_at_ms)
+        return b"" if self.expire_at_ms is None else encode_deadline(self.expire_at_ms)
 
     @property
     def memo(self) -> bytes:
@@ -84,7 +89,7 @@ class Image:
             )
         return build_memo(self.suffixes, self.sort_keys, self.unique)
 
-    def written_at(self, now_ms: bytes | None) -> "Image":
+    def resolve_deadline(self, now_ms: bytes | None) -> "Image":
         """Return the image that is stored if it was written at *now_ms* of the server.
 
         now_ms: the answer of the scripts, None if no lifetime was sent.
@@ -97,19 +102,21 @@ class Image:
         return Image(packed, self.suffixes, deadline_ms, self.sort_keys, self.unique)
 
 
-def deadline_word(expire_at_ms: Deadline) -> bytes:
+def encode_deadline(expire_at_ms: Deadline) -> bytes:
     """Return a deadline in ms, or a lifetime after ``+``, as the scripts take them."""
     if isinstance(expire_at_ms, Lifetime):
         return b"+%d" % expire_at_ms.ms
     return b"%d" % expire_at_ms
 
 
-def difference(suffixes: Iterable[bytes], others: Iterable[bytes]) -> tuple[bytes, ...]:
-    """Return the suffixes, in their order, that are not among the others. O(both)."""
-    left_out = frozenset(others)
-    if not left_out:
+def subtract_suffixes(
+    suffixes: Iterable[bytes], others: Iterable[bytes]
+) -> tuple[bytes, ...]:
+    """Return the suffixes that are not among the others, in their order. O(both)."""
+    excluded = frozenset(others)
+    if not excluded:
         return tuple(suffixes)
-    return tuple([each for each in suffixes if each not in left_out])
+    return tuple([each for each in suffixes if each not in excluded])
 
 
 def build_memo(
@@ -146,7 +153,7 @@ def exists(space: Space, pk: str) -> Operation:
 def load_counters(space: Space, pk: str | bytes) -> Operation:
     """Return the stored counters of one object: {name: int}. O(counters)."""
     key = counters_key(space, pk)
-    return Operation("HGETALL", (key,), parse=lambda reply: read_counters(reply, key))
+    return Operation("HGETALL", (key,), parse=lambda reply: parse_counters(reply, key))
 
 
 def load_many(space: Space, pks: Sequence[bytes]) -> Operation:
@@ -167,15 +174,15 @@ def save(
 ) -> Operation:
     """Write *new* if *old* is stored. Answers (Reply, stored bytes).
 
-    (DONE, now in ms) if *new* has a lifetime: see Image.written_at().
+    (DONE, now in ms) if *new* has a lifetime: see Image.resolve_deadline().
     old: NOTHING to insert. counters: the values to set. counted: the values that are
     required now; else COUNTER_CHANGED.
     """
     space = schema.space
-    lost = difference(old.suffixes, new.suffixes)
-    gained = difference(new.suffixes, old.suffixes)
-    ordered = _changes(old.sort_keys, new.sort_keys)
-    unique = _changes(old.unique, new.unique)
+    lost = subtract_suffixes(old.suffixes, new.suffixes)
+    gained = subtract_suffixes(new.suffixes, old.suffixes)
+    ordered = _find_changes(old.sort_keys, new.sort_keys)
+    unique = _find_changes(old.unique, new.unique)
     return Operation(
         SAVE,
         (
@@ -202,7 +209,7 @@ def save(
             *(counter_words(counted) if counted else ()),
             *(counter_words(counters) if counters else ()),
         ),
-        parse=outcome_among(unique) if unique else outcome,
+        parse=reply_parser(unique) if unique else parse_reply,
         is_write=True,
     )
 
@@ -236,7 +243,7 @@ def update(space: Space, pk: str, old: Image, new: Image) -> Operation:
         UPDATE,
         (object_key(space, pk), expires_key(space)),
         (pk_bytes(pk), old.packed, new.packed, new.deadline, SWEPT_BY_A_WRITE),
-        parse=outcome,
+        parse=parse_reply,
         is_write=True,
     )
 
@@ -263,7 +270,7 @@ def delete(schema: Schema, pk: str, stored: Image) -> Operation:
             len(stored.sort_keys),
             *stored.unique.values(),
         ),
-        parse=outcome,
+        parse=parse_reply,
         is_write=True,
     )
 
@@ -287,12 +294,12 @@ def extend(schema: Schema, pk: str, packed: bytes, expire_at_ms: Deadline) -> Op
         (
             pk_bytes(pk),
             packed[: min(HEAD, len(packed) - len(tail))],
-            deadline_word(expire_at_ms),
+            encode_deadline(expire_at_ms),
             tail,
             marked,
             SWEPT_BY_A_WRITE,
         ),
-        parse=outcome,
+        parse=parse_reply,
         is_write=True,
     )
 
@@ -311,8 +318,8 @@ def increment(space: Space, pk: str, name: str, by: int) -> Operation:
     def parse(reply: Any) -> int | None:
         if isinstance(reply, list):
             if reply[0] == -1:
-                raise mistyped(reply[1])
-            raise past_64_bits if reply[0] == -2 else not_a_counter(key)
+                raise mistyped_error(reply[1])
+            raise past_64_bits if reply[0] == -2 else counter_error(key)
         return None if reply is None else int(reply)
 
     if not -(2**63) <= by < 2**63:
@@ -353,7 +360,7 @@ def _index_words(ordered: _Changes, unique: _Changes) -> list[bytes]:
     return words + [value for change in unique.values() for value in change]
 
 
-def _changes(old: Mapping[Any, bytes], new: Mapping[Any, bytes]) -> _Changes:
+def _find_changes(old: Mapping[Any, bytes], new: Mapping[Any, bytes]) -> _Changes:
     """Return {name: (old bytes, new bytes)} where they differ, b"" for no value."""
     if old == new:
         return {}

@@ -20,7 +20,7 @@ from ..schema import Schema
 from .objects import NOTHING, Image, build_memo, load_counters, pk_of, rewrite
 from .operation import Flow, Operation, Script
 from .replies import Reply
-from .stats import glob_escaped
+from .stats import escape_glob
 
 CHECK_OBJECT = Script("check_object")
 QUARANTINE = Script("quarantine")
@@ -322,7 +322,7 @@ def purge_index(schema: Schema, pk: str) -> Flow[None]:
     attributes. O(keys), in steps of 1000.
     """
     space = schema.space
-    pattern = glob_escaped(space.base)
+    pattern = escape_glob(space.base)
     cursor = b"0"
     while True:
         cursor, keys = yield Operation(

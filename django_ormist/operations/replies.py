@@ -21,10 +21,10 @@ class Reply(IntEnum):
     COUNTER_CHANGED = 7
 
 
-def outcome(reply: Any) -> tuple[Reply, Any]:
+def parse_reply(reply: Any) -> tuple[Reply, Any]:
     """Return a script's answer as (Reply, its fact or None).
 
-    With UNIQUE_TAKEN the fact is a list: outcome_among() reads it. Raises
+    With UNIQUE_TAKEN the fact is a list: reply_parser() reads it. Raises
     CorruptDataError that names the key if one holds another type.
     """
     if reply == 1:
@@ -34,7 +34,7 @@ def outcome(reply: Any) -> tuple[Reply, Any]:
     if code is Reply.UNIQUE_TAKEN:
         fact = reply[1:]
     if code is Reply.MISTYPED:
-        raise mistyped(fact)
+        raise mistyped_error(fact)
     return code, fact
 
 
@@ -49,21 +49,24 @@ class Holder(NamedTuple):
     number: int = 1
 
 
-def outcome_among(unique: Iterable[tuple[str, ...]]) -> Callable[[Any], Any]:
-    """Return outcome() with a Holder for UNIQUE_TAKEN, by these unique attributes."""
+def reply_parser(unique: Iterable[tuple[str, ...]]) -> Callable[[Any], Any]:
+    """Return a parse_reply() that gives a Holder with UNIQUE_TAKEN.
+
+    unique: the names of the unique attributes, in the order that the script got.
+    """
     names = list(unique)
 
     def read(reply: Any) -> tuple[Reply, Any]:
-        code, fact = outcome(reply)
+        code, fact = parse_reply(reply)
         if code is Reply.UNIQUE_TAKEN:
             *number, which, pk = fact
             fact = Holder(names[which - 1], pk, *number)
         return code, fact
 
-    return read if names else outcome
+    return read if names else parse_reply
 
 
-def mistyped(key: bytes) -> CorruptDataError:
+def mistyped_error(key: bytes) -> CorruptDataError:
     """Return the error for a key that holds another Redis type."""
     return CorruptDataError(
         f"The key {key!r} holds another Redis type than django_ormist stores there. "
@@ -71,16 +74,16 @@ def mistyped(key: bytes) -> CorruptDataError:
     )
 
 
-def counters(reply: Any, key: bytes) -> dict[str, int]:
+def parse_counters(reply: Any, key: bytes) -> dict[str, int]:
     """Return the counters of one object by name. Raises CorruptDataError with *key*."""
     try:
         pairs = zip(reply[::2], reply[1::2], strict=True)
         return {name.decode(): int(value) for name, value in pairs}
     except ValueError as error:
-        raise not_a_counter(key) from error
+        raise counter_error(key) from error
 
 
-def not_a_counter(key: bytes) -> CorruptDataError:
+def counter_error(key: bytes) -> CorruptDataError:
     """Return the error for a counter that is not an integer."""
     return CorruptDataError(
         f"The key {key!r} holds a counter that is not an integer. "

@@ -7,7 +7,7 @@ from ..keys import Space, all_key
 from .batches import batched
 from .objects import load_many
 from .operation import Flow, Operation
-from .stats import glob_escaped
+from .stats import escape_glob
 
 CHUNK = 1000
 
@@ -21,16 +21,16 @@ def ids_by_creation(
     round trip.
     """
     found: list[tuple[bytes, float]]
-    found = yield _after(space, f"({after:.17g}", "+inf", number + 1)
+    found = yield _read_ids(space, f"({after:.17g}", "+inf", number + 1)
     if len(found) <= number:
         return found
     last = found[-1][1]
     earlier = [each for each in found if each[1] != last]
     # Only in a damaged store do ids share a creation time. They are returned together.
-    return earlier or (yield _after(space, f"{last:.17g}", f"{last:.17g}", -1))
+    return earlier or (yield _read_ids(space, f"{last:.17g}", f"{last:.17g}", -1))
 
 
-def _after(space: Space, least: str, most: str, number: int) -> Operation:
+def _read_ids(space: Space, least: str, most: str, number: int) -> Operation:
     def parse(reply: list[Any]) -> list[tuple[bytes, float]]:
         if reply and isinstance(reply[0], list):  # RESP3 pairs them
             return [(pk, float(score)) for pk, score in reply]
@@ -86,7 +86,7 @@ def ids_with_prefix(
     Prefixes are not indexed: it examines at most *most* ids, in arbitrary order, and
     returns at most *limit*. One round trip per 5000 ids.
     """
-    pattern = glob_escaped(start.encode()) + b"*"
+    pattern = escape_glob(start.encode()) + b"*"
     found: dict[bytes, None] = {}
     cursor = b"0"
     for _ in range(max(most // STEP, 1)):

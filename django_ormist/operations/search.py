@@ -13,7 +13,7 @@ from .compiler import QueryCompiler
 from .expiry import CLOCK, expired_ids, sweep_gone
 from .objects import load_counters, load_many
 from .operation import Flow, Operation, Script, Word
-from .replies import counters as read_counters
+from .replies import parse_counters
 
 LARGEST_PAGE = 1000
 """Largest slice that one script reads. A longer one takes two round trips."""
@@ -76,7 +76,7 @@ def page(space: Space, query: Query, limit: int, want: str = "objects") -> Opera
         if want == "objects":
             return [(pk, packed, None) for pk, packed in zip(*reply, strict=True)]
         return [
-            (pk, packed, read_counters(flat, space.base + b"c:" + pk))
+            (pk, packed, parse_counters(flat, space.base + b"c:" + pk))
             for pk, packed, flat in zip(*reply, strict=True)
         ]
 
@@ -220,7 +220,10 @@ def query_page(
 ) -> Operation:
     """Return the first *limit* live objects of the slice. *parse* reads the reply."""
     compiler = QueryCompiler(space)
-    args = (*compiler.orders(query), *compiler.condition(query.condition))
+    args = (
+        *compiler.compile_orders(query),
+        *compiler.compile_condition(query.condition),
+    )
     return Operation(
         QUERY, tuple(compiler.keys), (*args, query.start, limit, want), parse=parse
     )
@@ -232,7 +235,10 @@ def query_ids(space: Space, query: Query) -> Operation:
     Sorts here, by the facts that the server answers for each id.
     """
     compiler = QueryCompiler(space)
-    args = (*compiler.orders(query), *compiler.condition(query.condition))
+    args = (
+        *compiler.compile_orders(query),
+        *compiler.compile_condition(query.condition),
+    )
 
     def parse(reply: list[list[Any]]) -> list[bytes]:
         return _sort_ids(query, reply[0], reply[1:])
@@ -243,7 +249,7 @@ def query_ids(space: Space, query: Query) -> Operation:
 def count_where(space: Space, query: Query) -> Operation:
     """Return the number of live matches of a query with conditions. Ignores slices."""
     compiler = QueryCompiler(space)
-    args = (0, *compiler.condition(query.condition))
+    args = (0, *compiler.compile_condition(query.condition))
     return Operation(COUNT_WHERE, tuple(compiler.keys), args)
 
 
@@ -253,9 +259,9 @@ def counts_where(space: Space, query: Query, others: Sequence[Condition]) -> Ope
     Conditions that the query names are read once, whatever the number of the others.
     """
     compiler = QueryCompiler(space)
-    args: list[Word] = [len(others), *compiler.condition(query.condition)]
+    args: list[Word] = [len(others), *compiler.compile_condition(query.condition)]
     for other in others:
-        args += compiler.condition(other)
+        args += compiler.compile_condition(other)
     return Operation(COUNT_WHERE, tuple(compiler.keys), tuple(args))
 
 
@@ -291,18 +297,3 @@ def _sort_places(
         key=lambda place: column[place], reverse=order.is_descending ^ is_reversed
     )
     return without + there if is_reversed else there + without
-
-
-__all__ = [
-    "Row",
-    "count",
-    "count_where",
-    "ids",
-    "page",
-    "query_ids",
-    "query_page",
-    "rows",
-    "rows_of",
-    "size",
-    "term_members",
-]

@@ -23,7 +23,7 @@ from ..keys import (
 )
 from ..queries.query import Query
 from ..schema import Schema
-from ..terms import object_terms, term_suffix, unmarked
+from ..terms import object_terms, term_suffix, unmark
 from . import objects, search
 from .batches import batched
 from .operation import Flow, Operation
@@ -32,8 +32,8 @@ SAMPLE = 500
 """Objects in a sample. A tag of one object in a hundred is missed once in 150
 inspections, and the mean size is within a few per cent."""
 
-KEYS_A_STEP = 1000
-OPERATIONS_A_TRIP = 1000
+KEYS_PER_STEP = 1000
+OPERATIONS_PER_ROUND_TRIP = 1000
 
 # ---------------------------------------------------------------- one model
 
@@ -110,7 +110,7 @@ def largest_tags(space: Space, seen: Sample, most: int = 5) -> Flow[Any]:
     likely = [term for term, _ in carried.most_common(4 * most)]
     counts = yield [search.count(space, Query(terms=(term,))) for term in likely]
     ranked = sorted(zip(likely, counts, strict=True), key=lambda each: -each[1])
-    return [(unmarked(term), number) for term, number in ranked[:most] if number]
+    return [(unmark(term), number) for term, number in ranked[:most] if number]
 
 
 def size_bytes(schema: Schema, seen: Sample) -> Flow[Any]:
@@ -128,8 +128,9 @@ def size_bytes(schema: Schema, seen: Sample) -> Flow[Any]:
     carried = Counter(
         term_key(space, term_suffix(term)) for _, terms in seen.rows for term in terms
     )
-    sizes = yield from _in_trips(_memory(key) for key in (*whole, *own, *carried))
-    numbers = yield from _in_trips(
+    keys = (*whole, *own, *carried)
+    sizes = yield from _send_in_batches(map(_memory_usage, keys))
+    numbers = yield from _send_in_batches(
         Operation("ZCARD", (key,)) for key in (all_key(space), *carried)
     )
     stored, term_numbers = numbers[0], numbers[1:]
@@ -147,15 +148,15 @@ def size_bytes(schema: Schema, seen: Sample) -> Flow[Any]:
     return fixed + round(per_object * stored)
 
 
-def _memory(key: bytes) -> Operation:
+def _memory_usage(key: bytes) -> Operation:
     """Return the bytes of memory of a key, 0 if it does not exist. O(1)."""
     return Operation("MEMORY USAGE", (key,), parse=lambda reply: reply or 0)
 
 
-def _in_trips(operations: Iterable[Operation]) -> Flow[Any]:
+def _send_in_batches(operations: Iterable[Operation]) -> Flow[Any]:
     """Flow that returns the replies of any number of operations."""
     replies: list[Any] = []
-    for some in batched(operations, OPERATIONS_A_TRIP):
+    for some in batched(operations, OPERATIONS_PER_ROUND_TRIP):
         replies += yield some
     return replies
 
@@ -177,13 +178,13 @@ class Stored:
     expire_at_ms: int | None
 
 
-def stored(space: Space, pk: str) -> Flow[Any]:
+def load_stored(space: Space, pk: str) -> Flow[Any]:
     """Flow that returns the Stored facts of one id. One round trip."""
     packed, counters, created_us, expire_at_ms = yield [
         objects.load(space, pk),
         objects.load_counters(space, pk),
-        Operation("ZSCORE", (all_key(space),), (pk_bytes(pk),), parse=_whole),
-        Operation("ZSCORE", (expires_key(space),), (pk_bytes(pk),), parse=_whole),
+        Operation("ZSCORE", (all_key(space),), (pk_bytes(pk),), parse=_to_int),
+        Operation("ZSCORE", (expires_key(space),), (pk_bytes(pk),), parse=_to_int),
     ]
     return Stored(packed, counters, created_us, expire_at_ms)
 
@@ -193,11 +194,12 @@ def object_size_bytes(space: Space, pk: str) -> Flow[Any]:
 
     Raises ResponseError on a server without MEMORY USAGE. One round trip.
     """
-    sizes = yield [_memory(object_key(space, pk)), _memory(counters_key(space, pk))]
+    keys = (object_key(space, pk), counters_key(space, pk))
+    sizes = yield list(map(_memory_usage, keys))
     return sum(sizes)
 
 
-def _whole(score: Any) -> int | None:
+def _to_int(score: Any) -> int | None:
     number = None if score is None else float(score)
     return None if number is None or not math.isfinite(number) else int(number)
 
@@ -205,7 +207,7 @@ def _whole(score: Any) -> int | None:
 # ---------------------------------------------------------------- the server
 
 
-def server() -> Operation:
+def server_info() -> Operation:
     """Return the fields of INFO: {field: text}."""
     return Operation("INFO", (), parse=read_info)
 
@@ -357,13 +359,13 @@ def scan(start: bytes, cursor: bytes) -> Operation:
         # Checked again: keys are removed by it, whatever MATCH accepts.
         return reply[0], [key for key in reply[1] if key.startswith(start)]
 
-    pattern = glob_escaped(start) + b"*"
+    pattern = escape_glob(start) + b"*"
     return Operation(
-        "SCAN", (), (cursor, "MATCH", pattern, "COUNT", KEYS_A_STEP), parse=parse
+        "SCAN", (), (cursor, "MATCH", pattern, "COUNT", KEYS_PER_STEP), parse=parse
     )
 
 
-def glob_escaped(text: bytes) -> bytes:
+def escape_glob(text: bytes) -> bytes:
     r"""Return the pattern that matches only *text*: \\ before \\ * ? [ and ]."""
     return b"".join(
         b"\\" + bytes((byte,)) if byte in b"\\*?[]" else bytes((byte,)) for byte in text

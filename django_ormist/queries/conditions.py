@@ -122,7 +122,7 @@ def odd_of(parts: Iterable[Condition]) -> Condition:
     return given[0] if len(given) == 1 else Xor(given) if given else NOTHING
 
 
-def negated(part: Condition) -> Condition:
+def negate(part: Condition) -> Condition:
     """Return the negation of a condition."""
     if part == EVERYTHING:
         return NOTHING

@@ -55,11 +55,11 @@ def names_in(expression: Any) -> Iterator[str]:
         yield _name(expression)
     elif type(expression) is CombinedExpression:
         if expression.connector not in _OPERATIONS:
-            raise _unknown(expression)
+            raise _expression_error(expression)
         yield from names_in(expression.lhs)
         yield from names_in(expression.rhs)
     elif not isinstance(expression, Value):
-        raise _unknown(expression)
+        raise _expression_error(expression)
 
 
 def value_of(expression: Any) -> Computed:
@@ -80,11 +80,11 @@ def value_of(expression: Any) -> Computed:
     operation = _OPERATIONS[expression.connector]
     lhs, rhs = value_of(expression.lhs), value_of(expression.rhs)
 
-    def computed(held: Held) -> Any:
+    def compute(held: Held) -> Any:
         left, right = lhs(held), rhs(held)
         return None if left is None or right is None else operation(left, right)
 
-    return computed
+    return compute
 
 
 def name_of(f: Any) -> str:
@@ -104,7 +104,7 @@ def _name(f: Any) -> str:
     return name
 
 
-def _unknown(expression: Any) -> FieldError:
+def _expression_error(expression: Any) -> FieldError:
     return FieldError(
         f"Cannot compute {expression!r}: use F() and Value() of django.db.models with "
         "+ - * / % and **, or values."

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 
 from ..exceptions import FieldError
 from ..schema import RESERVED, BaseOptions
-from ..storable import replacement, unwrapped
+from ..storable import replacement, unwrap
 from ..terms import (
     attribute_term,
-    encoded,
+    encode_text,
     reads_like_attribute,
     tag_term,
     term_suffix,
@@ -17,7 +17,7 @@ from ..terms import (
 )
 from ..validators import clean_pk
 from . import ranges
-from .conditions import Condition, Holds, Ids, Term, all_of, any_of, negated, odd_of
+from .conditions import Condition, Holds, Ids, Term, all_of, any_of, negate, odd_of
 from .expressions import is_expression
 from .query import Query
 
@@ -66,7 +66,7 @@ def _split_arguments(
             conditions.append(condition)
     for name, value in lookups.items():
         if _is_indexed(meta, name):
-            terms.append(_attribute(meta, name, value))
+            terms.append(_attribute_term(meta, name, value))
         else:
             conditions.append(_lookup_condition(meta, name, value, alias))
     return terms, conditions
@@ -97,7 +97,7 @@ def exclude_query(
     if not terms and not conditions:
         return query
     met = all_of([*map(Term, terms), *conditions])
-    return query.where(all_of((query.condition, negated(met))))
+    return query.where(all_of((query.condition, negate(met))))
 
 
 def is_q(value: Any) -> "TypeGuard[Q]":
@@ -126,7 +126,7 @@ def _q_condition(meta: BaseOptions, q: "Q", alias: str) -> Condition | None:
     if not parts:
         return None
     joined = {q.AND: all_of, q.OR: any_of, q.XOR: odd_of}[q.connector](parts)
-    return negated(joined) if q.negated else joined
+    return negate(joined) if q.negated else joined
 
 
 def _lookup_condition(
@@ -142,9 +142,9 @@ def _lookup_condition(
             f"Cannot filter {meta.object_name} by {name}: ids have no order. "
             "Look one up by id=..., several by id__in=[...]."
         )
-    value = unwrapped(value)
+    value = unwrap(value)
     if _is_foreign(value):
-        raise _unstorable(meta, name, value)
+        raise _unstorable_error(meta, name, value)
     if attribute == "tags" and lookup in ("exact", "in"):
         return _tags_condition(meta, lookup, value)
     if attribute in meta.counters or attribute == "expire":
@@ -153,12 +153,12 @@ def _lookup_condition(
             "attribute, and cannot be one."
         )
     if lookup == "exact":
-        return _equal(meta, attribute, value)
+        return _exact(meta, attribute, value)
     if lookup == "in":
-        values = checked_values(name, value)
-        return any_of(_equal(meta, attribute, each) for each in values)
+        values = clean_values(name, value)
+        return any_of(_exact(meta, attribute, each) for each in values)
     if lookup in ranges.LOOKUPS:
-        return ranges.of_lookup(meta, attribute, lookup, value)
+        return ranges.build_condition(meta, attribute, lookup, value)
     raise FieldError(
         f"Cannot filter {meta.object_name} by {name}: no index answers the lookup "
         f"{lookup!r}. Look {attribute!r} up by an equal value, find({attribute}=...), "
@@ -172,7 +172,7 @@ def _is_foreign(value: Any) -> bool:
     return hasattr(type(value), "_meta") or hasattr(value, "resolve_expression")
 
 
-def _unstorable(meta: BaseOptions, name: str, value: Any) -> FieldError:
+def _unstorable_error(meta: BaseOptions, name: str, value: Any) -> FieldError:
     """Return the error for a value that no object can have."""
     refusal = f"Cannot filter {meta.object_name} by {name!r}"
     if is_expression(value):  # F("other"), as Django compares two columns
@@ -186,18 +186,18 @@ def _unstorable(meta: BaseOptions, name: str, value: Any) -> FieldError:
     )
 
 
-def _equal(meta: BaseOptions, name: str, value: Any) -> Condition:
+def _exact(meta: BaseOptions, name: str, value: Any) -> Condition:
     """Return the condition of an equal value.
 
     It compares texts if the attribute is indexed or only unique, else sort keys.
     """
     if compares_text(meta, name):
         if meta.indexes(name):
-            return Term(_attribute(meta, name, value))
+            return Term(_attribute_term(meta, name, value))
         return _unique_lookup(meta, name, value)
     if name in meta.ordered:
         return ranges.equal(meta, name, value)
-    return Term(_attribute(meta, name, value))
+    return Term(_attribute_term(meta, name, value))
 
 
 def compares_text(meta: BaseOptions, name: str) -> bool:
@@ -221,15 +221,15 @@ def _unique_lookup(meta: BaseOptions, name: str, value: Any) -> Condition:
 def _tags_condition(meta: BaseOptions, lookup: str, value: Any) -> Condition:
     """Return the condition of all of these tags, or with ``in`` of one of them."""
     if lookup == "in":
-        given = checked_values("tags__in", value)
+        given = clean_values("tags__in", value)
         return any_of(_tag_condition(meta, each) for each in given)
-    tags = [value] if isinstance(value, str) else checked_values("tags", value)
+    tags = [value] if isinstance(value, str) else clean_values("tags", value)
     return all_of(_tag_condition(meta, each) for each in tags)
 
 
-def checked_values(name: str, value: Any) -> list[Any]:
+def clean_values(name: str, value: Any) -> list[Any]:
     """Return the values of a list. Raise TypeError for a text."""
-    value = unwrapped(value)
+    value = unwrap(value)
     if isinstance(value, str | bytes) or not isinstance(value, Iterable):
         raise TypeError(f"{name} takes a list of values, not {value!r}.")
     return list(value)
@@ -237,7 +237,7 @@ def checked_values(name: str, value: Any) -> list[Any]:
 
 def _id_lookup(meta: BaseOptions, name: str, value: Any, alias: str) -> Condition:
     """Return the condition of ids, or of another collection of the same model."""
-    value = unwrapped(value)
+    value = unwrap(value)
     query = getattr(value, "query", None)
     if not isinstance(query, Query):
         return Ids(_pks(meta, name, value))
@@ -259,7 +259,7 @@ def _id_lookup(meta: BaseOptions, name: str, value: Any, alias: str) -> Conditio
 
 def _tag_condition(meta: BaseOptions, tag: Any) -> Condition:
     """Return the condition of a tag, or of the indexed attribute that it reads like."""
-    tag = unwrapped(tag)
+    tag = unwrap(tag)
     if not isinstance(tag, str):
         kind = FieldError if hasattr(tag, "resolve_expression") else TypeError
         raise kind(
@@ -274,15 +274,15 @@ def _tag_condition(meta: BaseOptions, tag: Any) -> Condition:
     plain = str.__str__(tag)
     name, _, text = plain.partition(":")
     meta.refuse_pending(name)
-    encoded(plain)
+    encode_text(plain)
     given = Term(tag_term(plain, meta.indexes))
     if not reads_like_attribute(plain, meta.indexes):
         return given
-    return any_of((Term(_attribute(meta, name, text)), given))
+    return any_of((Term(_attribute_term(meta, name, text)), given))
 
 
 def _pks(meta: BaseOptions, name: str, value: Any) -> frozenset[str]:
-    values = checked_ids(name, value) if name.endswith("__in") else [value]
+    values = clean_ids(name, value) if name.endswith("__in") else [value]
     return frozenset(
         clean_pk(meta.object_name, pk)
         for pk in values
@@ -290,9 +290,9 @@ def _pks(meta: BaseOptions, name: str, value: Any) -> frozenset[str]:
     )
 
 
-def checked_ids(name: str, value: Any) -> list[Any]:
+def clean_ids(name: str, value: Any) -> list[Any]:
     """Return a list of ids or values. Raise TypeError for a single one."""
-    value = unwrapped(value)
+    value = unwrap(value)
     if isinstance(value, str | bytes):
         raise TypeError(
             f"{name} takes a list of ids, not the text {value!r}. Pass [{value!r}]."
@@ -302,7 +302,7 @@ def checked_ids(name: str, value: Any) -> list[Any]:
     return list(value)
 
 
-def _attribute(meta: BaseOptions, name: str, value: Any) -> str:
+def _attribute_term(meta: BaseOptions, name: str, value: Any) -> str:
     # Of "a:b" the term would be that of an attribute "a".
     if ":" in name or not meta.indexes(name):
         raise FieldError(
@@ -310,16 +310,16 @@ def _attribute(meta: BaseOptions, name: str, value: Any) -> str:
             f"{_suggestion(meta, name)}{_index_advice(meta, name)}"
         )
     meta.refuse_pending(name)
-    value = unwrapped(value)
+    value = unwrap(value)
     term = attribute_term(name, value)
     if term is None and not isinstance(value, _TEXTLESS):
-        raise _unstorable(meta, name, value)
+        raise _unstorable_error(meta, name, value)
     if term is None:
         raise FieldError(
             f"Cannot filter {meta.object_name} by {name!r}: a value of type "
             f"{type(value).__name__} has no text, so it is stored but not indexed."
         )
-    encoded(name)
+    encode_text(name)
     term_suffix(term)
     return term
 

@@ -94,7 +94,7 @@ class Query:
         """Return this query with *condition* in place of its own."""
         bare = replace(self, terms=(), pks=None, conditions=())
         if condition == NOTHING:
-            return bare.nothing()
+            return bare.none()
         conjuncts = condition.parts if isinstance(condition, And) else (condition,)
         terms = tuple(each.term for each in conjuncts if isinstance(each, Term))
         query = bare.narrow(terms)
@@ -105,7 +105,7 @@ class Query:
                 query = query.narrow((), None, (each,))
         return query
 
-    def nothing(self) -> Self:
+    def none(self) -> Self:
         """Return a query that does not match any object."""
         return replace(self, pks=frozenset())
 

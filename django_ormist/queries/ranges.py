@@ -6,11 +6,11 @@ from typing import Any
 from ..exceptions import FieldError
 from ..schema import BaseOptions
 from ..sortkeys import AFTER, KINDS, kind_of, sort_key, text_prefix
-from ..storable import unwrapped
-from .conditions import Condition, Range, negated
+from ..storable import unwrap
+from .conditions import Condition, Range, negate
 
 
-def of_lookup(meta: BaseOptions, name: str, lookup: str, value: Any) -> Condition:
+def build_condition(meta: BaseOptions, name: str, lookup: str, value: Any) -> Condition:
     """Return the condition of ``name__lookup=value``. Raises FieldError, ValueError."""
     if name not in meta.ordered:
         raise FieldError(
@@ -25,12 +25,12 @@ def equal(meta: BaseOptions, name: str, value: Any) -> Condition:
     """Return the condition of an equal sort key: 1, 1.0 and True are equal."""
     meta.refuse_pending(name)
     if value is None:
-        return negated(Range(name))
-    key = key_of(meta, name, "exact", value)
+        return negate(Range(name))
+    key = build_sort_key(meta, name, "exact", value)
     return Range(name, key, key + AFTER)
 
 
-def key_of(meta: BaseOptions, name: str, lookup: str, value: Any) -> bytes:
+def build_sort_key(meta: BaseOptions, name: str, lookup: str, value: Any) -> bytes:
     """Return the sort key of a value. Raises ValueError, FieldError."""
     key = sort_key(value)
     if key is None:
@@ -52,31 +52,31 @@ def _kind_bounds(key: bytes) -> tuple[bytes, bytes]:
     return firsts[:1], bytes((firsts[-1] + 1,))
 
 
-def _above(meta: BaseOptions, name: str, value: Any) -> Condition:
-    key = key_of(meta, name, "gt", value)
+def _greater_than(meta: BaseOptions, name: str, value: Any) -> Condition:
+    key = build_sort_key(meta, name, "gt", value)
     return Range(name, key + AFTER, _kind_bounds(key)[1])
 
 
-def _from(meta: BaseOptions, name: str, value: Any) -> Condition:
-    key = key_of(meta, name, "gte", value)
+def _greater_or_equal(meta: BaseOptions, name: str, value: Any) -> Condition:
+    key = build_sort_key(meta, name, "gte", value)
     return Range(name, key, _kind_bounds(key)[1])
 
 
-def _below(meta: BaseOptions, name: str, value: Any) -> Condition:
-    key = key_of(meta, name, "lt", value)
+def _less_than(meta: BaseOptions, name: str, value: Any) -> Condition:
+    key = build_sort_key(meta, name, "lt", value)
     return Range(name, _kind_bounds(key)[0], key)
 
 
-def _to(meta: BaseOptions, name: str, value: Any) -> Condition:
-    key = key_of(meta, name, "lte", value)
+def _less_or_equal(meta: BaseOptions, name: str, value: Any) -> Condition:
+    key = build_sort_key(meta, name, "lte", value)
     return Range(name, _kind_bounds(key)[0], key + AFTER)
 
 
-def _between(meta: BaseOptions, name: str, value: Any) -> Condition:
+def _range(meta: BaseOptions, name: str, value: Any) -> Condition:
     bounds = list(value) if isinstance(value, Iterable) else []
     if isinstance(value, str) or len(bounds) != 2:
         raise ValueError(f"{name}__range takes two bounds, not {value!r}.")
-    low, high = (key_of(meta, name, "range", bound) for bound in bounds)
+    low, high = (build_sort_key(meta, name, "range", bound) for bound in bounds)
     if kind_of(low) != kind_of(high):
         raise ValueError(
             f"{name}__range takes bounds of one kind, not a {kind_of(low)} and a "
@@ -85,27 +85,27 @@ def _between(meta: BaseOptions, name: str, value: Any) -> Condition:
     return Range(name, low, high + AFTER)
 
 
-def _beginning(meta: BaseOptions, name: str, value: Any) -> Condition:
-    value = unwrapped(value)
+def _startswith(meta: BaseOptions, name: str, value: Any) -> Condition:
+    value = unwrap(value)
     if not isinstance(value, str):
         raise ValueError(f"{name}__startswith takes a text, not {value!r}.")
     prefix = text_prefix(value)
     return Range(name, prefix, prefix + AFTER)
 
 
-def _absent(meta: BaseOptions, name: str, value: Any) -> Condition:
+def _isnull(meta: BaseOptions, name: str, value: Any) -> Condition:
     if not isinstance(value, bool):
         raise ValueError(f"{name}__isnull takes True or False, not {value!r}.")
-    return negated(Range(name)) if value else Range(name)
+    return negate(Range(name)) if value else Range(name)
 
 
 LOOKUPS: dict[str, Callable[[BaseOptions, str, Any], Condition]] = {
-    "gt": _above,
-    "gte": _from,
-    "lt": _below,
-    "lte": _to,
-    "range": _between,
-    "startswith": _beginning,
-    "isnull": _absent,
+    "gt": _greater_than,
+    "gte": _greater_or_equal,
+    "lt": _less_than,
+    "lte": _less_or_equal,
+    "range": _range,
+    "startswith": _startswith,
+    "isnull": _isnull,
 }
 """The lookups of a sorted index, in addition to equality."""

@@ -19,7 +19,7 @@ from ..exceptions import IntegrityError, NotSupportedError
 from ..operations import objects
 from ..operations.batches import batched
 from ..operations.operation import Flow
-from ..operations.stats import glob_escaped
+from ..operations.stats import escape_glob
 from . import serialization, settings
 from .model import Session, private_id
 
@@ -70,7 +70,7 @@ class RedisScan:
 
     def __iter__(self) -> Iterator[ForeignSession]:
         names = self.client.scan_iter(
-            match=glob_escaped(self.prefix.encode()) + b"*", count=1000
+            match=escape_glob(self.prefix.encode()) + b"*", count=1000
         )
         for batch in batched(map(_text, names), CHUNK):
             with self.client.pipeline(transaction=False) as pipe:

@@ -102,7 +102,7 @@ def test_facts_that_the_server_does_not_give_are_none():
 
 @given(st.binary(max_size=12), st.binary(max_size=12))
 def test_an_escaped_glob_matches_only_its_text(text, other):
-    pattern = stats.glob_escaped(text)
+    pattern = stats.escape_glob(text)
     assert matched(pattern, text)
     assert matched(pattern, other) == (text == other)
 

@@ -15,7 +15,7 @@ from django_ormist.queries.conditions import (
     Range,
     Term,
     Xor,
-    negated,
+    negate,
 )
 from django_ormist.queries.matching import matcher
 from django_ormist.terms import term_suffix
@@ -61,7 +61,7 @@ def joined(parts):
         st.builds(And, several),
         st.builds(Or, several),
         st.builds(Xor, several),
-        parts.map(negated),
+        parts.map(negate),
         parts.map(Not),
     )
 

@@ -28,8 +28,8 @@ def test_filtering_joins_terms_once_and_intersects_ids():
 
 
 def test_an_empty_query_stays_empty():
-    assert Query().nothing().is_empty
-    assert Query().nothing().reverse().narrow(("a",), frozenset("x")).is_empty
+    assert Query().none().is_empty
+    assert Query().none().reverse().narrow(("a",), frozenset("x")).is_empty
     assert Query().slice(3, 3).is_empty
     assert not Query().slice(3, 4).is_empty
     assert Query().slice(2**53, None).is_empty

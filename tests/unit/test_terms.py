@@ -9,7 +9,7 @@ import pytest
 
 from django_ormist.terms import (
     attribute_term,
-    encoded,
+    encode_text,
     object_tags,
     object_terms,
     tag_term,
@@ -90,7 +90,7 @@ def test_a_text_never_has_the_term_of_none():
 @pytest.mark.parametrize("text", ["\udcffa:1", "\udcfea:None", "a\udcff"])
 def test_a_storable_text_never_contains_a_mark(text):
     with pytest.raises(ValueError, match="lone surrogate"):
-        encoded(text)
+        encode_text(text)
 
 
 def test_tags_include_texts_of_attributes_except_none():

@@ -139,7 +139,7 @@ class Command(OrmistCommand):
         }
 
     def inspect_server(self, alias: str) -> dict[str, Any]:
-        facts = stats.server_facts(self.run_or_warn(stats.server(), alias) or {})
+        facts = stats.server_facts(self.run_or_warn(stats.server_info(), alias) or {})
         persistence = facts["persistence"]
         saved = persistence["last_snapshot"]
         persistence["last_snapshot"] = format_moment(saved and saved * 1_000_000)
@@ -168,7 +168,7 @@ class Command(OrmistCommand):
         """Return the facts of one object. Raises CommandError if it does not exist."""
         space = model._meta.space(using)
         try:
-            stored = run(stats.stored(space, pk), using)
+            stored = run(stats.load_stored(space, pk), using)
         except ValueError as error:
             raise CommandError(str(error)) from error
         if stored.packed is None:
