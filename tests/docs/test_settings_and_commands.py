@@ -1,12 +1,13 @@
 """The reference of settings, commands, checks and versions says what there is."""
 
+import json
 import re
 import tomllib
 from pathlib import Path
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
-from django.core.management import get_commands, load_command_class
+from django.core.management import call_command, get_commands, load_command_class
 from django.core.management.base import BaseCommand
 
 from django_ormist import conf
@@ -18,6 +19,7 @@ from django_ormist.connections.endpoints import (
     TIMEOUT,
 )
 from tests.docs.pages import DOCS, blocks
+from tests.models import Todo
 from tests.servers import ROOT
 
 
@@ -105,6 +107,26 @@ def test_the_samples_of_the_page_are_accepted():
             continue
         command = load_command_class("django_ormist", words[0])
         command.create_parser("manage.py", words[0]).parse_args(words[1:])
+
+
+def test_every_json_key_of_inspect_is_on_the_page(capsys, ormist):
+    todo = Todo.objects.create("home", expire=60)
+    call_command("ormist_inspect", "tests.Todo", format="json")
+    shown = json.loads(capsys.readouterr().out)
+    call_command("ormist_inspect", "tests.Todo", todo.id, format="json")
+    one = json.loads(capsys.readouterr().out)
+    assert keys_of([shown, one]) <= set(
+        re.findall(r"``(\w+)``", text_of("reference/commands"))
+    )
+
+
+def keys_of(found):
+    """Return every key of nested dicts and lists."""
+    if isinstance(found, list):
+        return {key for each in found for key in keys_of(each)}
+    if isinstance(found, dict):
+        return {*found, *keys_of(list(found.values()))}
+    return set()
 
 
 def test_every_check_is_on_the_page():
