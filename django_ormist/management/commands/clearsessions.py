@@ -11,6 +11,8 @@ from ..command import CommandLine, pluralize
 
 
 class Command(CommandLine, clearsessions.Command):
+    """Django's command. It sweeps the sessions of django_ormist by their index."""
+
     help = "Sweeps expired sessions with their index entries; other engines as Django."
 
     def handle(self, **options: Any) -> None:

@@ -26,6 +26,8 @@ BEGIN = b'{"model": "'
 
 
 class Command(OrmistCommand):
+    """A dump of objects, 500 per round, that can be resumed."""
+
     help = (
         "Writes every object of a model, or of all models, as lines of JSON: types, "
         "tags, expiration times and counters, in the order of creation. ormist_load "

@@ -33,6 +33,8 @@ IDS_A_STEP = 500
 
 
 class Command(OrmistCommand):
+    """A deletion with a confirmation. It deletes 500 objects at a time."""
+
     help = (
         "Deletes the objects of a model, or those with the given tags. Without a "
         "model, deletes every key under the alias's KEY_PREFIX, also those of "

@@ -11,6 +11,8 @@ SHOWN = 10
 
 
 class Command(OrmistCommand):
+    """An import of sessions. It may be repeated: stored sessions are skipped."""
+
     help = (
         "Copies the live sessions of another engine to django_ormist. Users stay "
         "signed in, and sessions keep their keys and deadlines. The other engine is "

@@ -38,6 +38,8 @@ class InspectedObject:
 
 
 class Command(OrmistCommand):
+    """A report of stored data, or of the faults in it."""
+
     help = (
         "Shows the stored data of each model (objects, objects that expire, expired "
         "objects that are not swept yet, bytes, the largest tags) and its server. With "

@@ -31,6 +31,8 @@ Numbered = tuple[int, str, Model]
 
 
 class Command(OrmistCommand):
+    """A load of dumped objects, 100 lines at a time."""
+
     help = (
         "Stores the objects of a file that ormist_dump wrote, in its order. A line "
         "that cannot be stored is reported by its number, and the others are stored. "

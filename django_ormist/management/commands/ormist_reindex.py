@@ -18,6 +18,8 @@ REMOVED = ("surplus-entry", "surplus-value", "undeclared-index")
 
 
 class Command(OrmistCommand):
+    """An update of index entries, 500 objects per step."""
+
     help = (
         "Updates the index entries of every stored object after a change of "
         "index_attrs, exclude_attrs, ordered or unique in Meta. Adds missing entries, "

@@ -17,6 +17,8 @@ from ..command import OrmistCommand, Progress, find_models, pluralize, printable
 
 
 class Command(OrmistCommand):
+    """A sweep of expired objects, once or in a loop."""
+
     help = (
         "Removes every expired object with all its index entries. Reads never return "
         "expired objects, and every write that may move an index entry removes some of "
