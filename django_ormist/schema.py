@@ -59,6 +59,11 @@ class BaseOptions:
         """``app_label.Model``, or ``Model`` outside any app."""
         raise NotImplementedError  # pragma: no cover
 
+    @property
+    def own_names(self) -> frozenset[str]:
+        """The names that the class defines. Attributes cannot have them."""
+        raise NotImplementedError  # pragma: no cover
+
     def refusal(self, name: str) -> str | None:
         """Return why an attribute cannot be written under *name*, None if it can."""
         raise NotImplementedError  # pragma: no cover

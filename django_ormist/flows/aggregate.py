@@ -16,15 +16,14 @@ from ..queries.lookups import clean_values, filter_query, is_q
 from ..queries.query import Query
 from ..sortkeys import sort_key, value_of
 from .fetch import check_unsliced
+from .types import Results
 
 if TYPE_CHECKING:
     from django.db.models import Aggregate
 
-    from ..models.collection import Collection
-
 
 def facets(
-    collection: "Collection[Any]", name: str, values: Iterable[Any] | None
+    collection: Results[Any], name: str, values: Iterable[Any] | None
 ) -> Flow[dict[Any, int]]:
     """Flow that returns ``{value: number of objects}``, sorted. One round trip.
 
@@ -58,7 +57,7 @@ def facets(
     return {_value(name, entry): entry.number for entry in counted}
 
 
-def distinct(collection: "Collection[Any]", name: str) -> Flow[list[Any]]:
+def distinct(collection: Results[Any], name: str) -> Flow[list[Any]]:
     """Flow that returns the distinct values of an ordered attribute, sorted.
 
     None is among them if an object lacks the attribute. One round trip.
@@ -72,7 +71,7 @@ def distinct(collection: "Collection[Any]", name: str) -> Flow[list[Any]]:
     return values
 
 
-def _check_ordered(collection: "Collection[Any]", name: str, verb: str) -> None:
+def _check_ordered(collection: Results[Any], name: str, verb: str) -> None:
     meta = collection.model._meta
     meta.refuse_pending(name)
     if name not in meta.ordered:
@@ -115,7 +114,7 @@ class _Planned(NamedTuple):
 
 
 def aggregate(
-    collection: "Collection[Any]", given: tuple[Any, ...], named: dict[str, Any]
+    collection: Results[Any], given: tuple[Any, ...], named: dict[str, Any]
 ) -> Flow[dict[str, Any]]:
     """Flow that returns ``{alias: result}`` of Django's aggregates. One round trip."""
     check_unsliced(collection, "aggregate")
@@ -145,7 +144,7 @@ def aggregate(
     }
 
 
-def _plan(collection: "Collection[Any]", alias: str | None, given: Any) -> _Planned:
+def _plan(collection: Results[Any], alias: str | None, given: Any) -> _Planned:
     # Here, because it takes longer to import than all of ours.
     from django.db.models import Avg, Count, F, Max, Min, Sum, Value
     from django.db.models.expressions import Star
@@ -178,7 +177,7 @@ def _is_same_function(given: type, kind: type) -> bool:
     return all(getattr(given, name) == getattr(kind, name) for name in names)
 
 
-def _filter_query(collection: "Collection[Any]", given: "Aggregate") -> Query:
+def _filter_query(collection: Results[Any], given: "Aggregate") -> Query:
     """Return the query of the objects that an aggregate covers. Raises FieldError."""
     narrower = filter_of(given)
     if narrower is None:

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from ..connections import connections
 from ..exceptions import ConflictError, CorruptDataError, IntegrityError
@@ -19,9 +19,7 @@ from ..storable import unwrap
 from ..terms import text
 from .guards import guard_of
 from .record import Record
-
-if TYPE_CHECKING:
-    from ..models.base import Model
+from .types import Instance
 
 
 class SaveOptions(NamedTuple):
@@ -75,7 +73,7 @@ class SaveAttempt:
 
     def __init__(
         self,
-        instance: "Model",
+        instance: Instance,
         using: str,
         options: SaveOptions = UPSERT,
     ) -> None:
@@ -245,7 +243,7 @@ class SaveAttempt:
         )
 
     def not_updated_error(self) -> Exception:
-        return type(self.instance).NotUpdated(
+        return self.instance.NotUpdated(
             f"Cannot update {self.meta.object_name} {self.pk!r}: there is no "
             "such object. Save without force_update to write it anew."
         )

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from string import ascii_letters
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from .. import signals
 from ..connections import connections
@@ -19,19 +19,16 @@ from . import save as save_flows
 from .attempt import INSERT, UPSERT, SaveAttempt, SaveOptions, unique_conflict_error
 from .guards import Guard, guard_of
 from .pending import PendingSave, current, refuse
+from .types import Instance, Results
 from .update import Action, BatchUpdate, StoredObject
 
-if TYPE_CHECKING:
-    from ..models.base import Model
-    from ..models.collection import Collection
-
-M = TypeVar("M", bound="Model")
+M = TypeVar("M", bound=Instance)
 
 BATCHES_PER_ROUND_TRIP = 10
 
 
 def create(
-    collection: "Collection[M]", objs: Iterable[M], batch_size: int | None
+    collection: Results[M], objs: Iterable[M], batch_size: int | None
 ) -> Flow[list[M]]:
     """Flow that inserts new objects in atomic batches, and returns the objects."""
     size = validate_batch_size(batch_size)
@@ -60,8 +57,8 @@ def create(
 
 
 def build_batches(
-    collection: "Collection[Any]", instances: Sequence["Model"], size: int
-) -> list[tuple[list["Model"], list[NewObject]]]:
+    collection: Results[Any], instances: Sequence[Instance], size: int
+) -> list[tuple[list[Instance], list[NewObject]]]:
     """Return the objects in batches, each with its insertions."""
     codec, batches = connections[collection.db].codec, []
     for some in batched(instances, size):
@@ -72,7 +69,7 @@ def build_batches(
 
 
 def insert_operations(
-    collection: "Collection[Any]",
+    collection: Results[Any],
     group: Sequence[tuple[Any, list[NewObject]]],
     skips_conflicts: bool = False,
     arbiter: tuple[str, ...] | None = None,
@@ -95,7 +92,7 @@ def insert_operations(
 
 
 def insert_operation(
-    collection: "Collection[Any]",
+    collection: Results[Any],
     new: list[NewObject],
     link: Link | None = None,
     skips_conflicts: bool = False,
@@ -107,13 +104,13 @@ def insert_operation(
 
 
 def resolve_batch(
-    collection: "Collection[Any]",
-    some: list["Model"],
+    collection: Results[Any],
+    some: list[Instance],
     new: list[NewObject],
     reply: tuple[Reply, Any],
     skips_conflicts: bool = False,
     arbiter: tuple[str, ...] | None = None,
-) -> Flow[tuple[list["Model"], list[NewObject], tuple[Reply, Any]]]:
+) -> Flow[tuple[list[Instance], list[NewObject], tuple[Reply, Any]]]:
     """Flow that returns a batch without expired objects, and the last reply.
 
     The batch is sent again if it waited for another one, or if a conflict is gone.
@@ -136,8 +133,8 @@ def resolve_batch(
 
 
 def mark_stored(
-    collection: "Collection[Any]",
-    some: Iterable["Model"],
+    collection: Results[Any],
+    some: Iterable[Instance],
     new: Iterable[NewObject],
     now_ms: bytes | None,
 ) -> None:
@@ -149,14 +146,14 @@ def mark_stored(
         instance._mark_stored(contents, image.packed, collection.db)
 
 
-def _new_object(instance: "Model", codec: str) -> NewObject:
+def _new_object(instance: Instance, codec: str) -> NewObject:
     image = instance._contents().image(instance._meta, codec)
     counters = instance._state.counters
     set_counters = {name: counters[name] for name in counters if counters[name]}
     return NewObject(instance.id, image, set_counters)
 
 
-def validate_objects(collection: "Collection[M]", objs: Iterable[M]) -> list[M]:
+def validate_objects(collection: Results[M], objs: Iterable[M]) -> list[M]:
     """Return the objects as a list. Raises TypeError for one of another model."""
     model = collection.model
     instances = [each if type(each) is model else unwrap(each) for each in objs]
@@ -169,7 +166,7 @@ def validate_objects(collection: "Collection[M]", objs: Iterable[M]) -> list[M]:
     return instances
 
 
-def _check_ids(collection: "Collection[Any]", instances: Sequence["Model"]) -> None:
+def _check_ids(collection: Results[Any], instances: Sequence[Instance]) -> None:
     """Raise IntegrityError if an id occurs twice."""
     seen = set()
     for instance in instances:
@@ -181,9 +178,7 @@ def _check_ids(collection: "Collection[Any]", instances: Sequence["Model"]) -> N
         seen.add(instance.id)
 
 
-def _id_taken_error(
-    collection: "Collection[Any]", pk: str, written: int
-) -> IntegrityError:
+def _id_taken_error(collection: Results[Any], pk: str, written: int) -> IntegrityError:
     return IntegrityError(
         f"Cannot insert {collection.model.__name__} {pk!r}: the id is taken. "
         f"{_progress(written)} Leave it out, and go on from there."
@@ -198,7 +193,7 @@ def _progress(written: int) -> str:
 
 
 def save(
-    collection: "Collection[Any]", objs: Iterable["Model"], batch_size: int | None
+    collection: Results[Any], objs: Iterable[Instance], batch_size: int | None
 ) -> Flow[int]:
     """Flow that saves new and stored objects in batches, and returns their number."""
     size = validate_batch_size(batch_size)
@@ -223,8 +218,8 @@ def save(
 
 
 def update(
-    collection: "Collection[Any]",
-    objs: Iterable["Model"],
+    collection: Results[Any],
+    objs: Iterable[Instance],
     fields: Iterable[str],
     batch_size: int | None = None,
 ) -> Flow[int]:
@@ -241,8 +236,8 @@ def update(
 
 
 def _field_update(
-    collection: "Collection[Any]",
-    instances: dict[str, "Model"],
+    collection: Results[Any],
+    instances: dict[str, Instance],
     names: set[str],
     size: int = 1,
     guard: Guard | None = None,
@@ -286,7 +281,7 @@ def _field_update(
 
 
 def save_fields(
-    instance: "Model",
+    instance: Instance,
     using: str,
     update_fields: Iterable[str],
     options: SaveOptions = UPSERT,
@@ -314,10 +309,10 @@ def save_fields(
 
 
 def _store_fields(
-    instance: "Model", using: str, names: set[str], guard: Guard | None
+    instance: Instance, using: str, names: set[str], guard: Guard | None
 ) -> Flow[None]:
     """Flow that stores the fields *names* of one object. See save_fields()."""
-    model = type(instance)
+    model: Any = type(instance)
     refuse(using, "save(update_fields=...)")
     instance.validate()
     if signals.are_heard(signals.pre_save, model):
@@ -345,7 +340,7 @@ def _store_fields(
         yield SignalEvent(signals.post_save, model, arguments)
 
 
-def validate_fields(model: "type[Model]", fields: Iterable[str]) -> set[str]:
+def validate_fields(model: type[Any], fields: Iterable[str]) -> set[str]:
     """Return the names of attributes, counters, "tags" or "expire".
 
     Raises TypeError, ValueError.
@@ -362,7 +357,7 @@ def validate_fields(model: "type[Model]", fields: Iterable[str]) -> set[str]:
     return names
 
 
-def copy_fields(instance: "Model", found: StoredObject, names: Iterable[str]) -> None:
+def copy_fields(instance: Instance, found: StoredObject, names: Iterable[str]) -> None:
     """Copy these fields from an instance to a stored object, and remove absent ones."""
     contents = found.contents
     for name in names:
@@ -380,8 +375,8 @@ def copy_fields(instance: "Model", found: StoredObject, names: Iterable[str]) ->
 
 
 def _defer_saves(
-    collection: "Collection[Any]",
-    instances: Sequence["Model"],
+    collection: Results[Any],
+    instances: Sequence[Instance],
     options: SaveOptions = UPSERT,
 ) -> bool:
     """Whether an atomic() block took the objects, to save them at its end."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from ..connections import connections
 from ..exceptions import FieldError, IntegrityError
@@ -14,13 +14,10 @@ from . import bulk
 from .attempt import CorruptionGuard, unique_conflict_error
 from .pending import refuse
 from .record import Record
+from .types import Instance, Results
 from .update import Action, BatchUpdate, StoredObject
 
-if TYPE_CHECKING:
-    from ..models.base import Model
-    from ..models.collection import Collection
-
-M = TypeVar("M", bound="Model")
+M = TypeVar("M", bound=Instance)
 
 PRIMARY_KEY = ("id",)
 
@@ -46,7 +43,7 @@ class OnConflict:
 
 
 def on_conflict(
-    collection: "Collection[Any]",
+    collection: Results[Any],
     ignore_conflicts: bool,
     update_conflicts: bool,
     update_fields: Iterable[str] | None,
@@ -82,7 +79,7 @@ def on_conflict(
 
 
 def bulk_create(
-    collection: "Collection[M]",
+    collection: Results[M],
     objs: Iterable[M],
     batch_size: int | None,
     options: tuple[Any, ...],
@@ -94,11 +91,11 @@ def bulk_create(
     return create(collection, objs, batch_size, on)
 
 
-Refused = list[tuple["Model", Obstacle]]
+Refused = list[tuple[Instance, Obstacle]]
 
 
 def create(
-    collection: "Collection[M]",
+    collection: Results[M],
     objs: Iterable[M],
     batch_size: int | None,
     on: OnConflict,
@@ -110,7 +107,7 @@ def create(
     refuse(collection.db, "bulk_create() with conflicts")
     size = bulk.validate_batch_size(batch_size)
     instances = bulk.validate_objects(collection, objs)
-    rest: Sequence[Model] = instances
+    rest: Sequence[Instance] = instances
     corruption = CorruptionGuard(collection.model._meta)
     while rest:
         refused = yield from _insert(collection, rest, size, on)
@@ -120,12 +117,12 @@ def create(
     return instances
 
 
-def _unique_runs(instances: Sequence["Model"]) -> Iterator[list["Model"]]:
+def _unique_runs(instances: Sequence[Instance]) -> Iterator[list[Instance]]:
     """Return the objects in order, in lists without duplicate ids.
 
     A second object of an id then conflicts with the first, like any stored object.
     """
-    some: dict[str, Model] = {}
+    some: dict[str, Instance] = {}
     for instance in instances:
         if instance.id in some:
             yield list(some.values())
@@ -135,8 +132,8 @@ def _unique_runs(instances: Sequence["Model"]) -> Iterator[list["Model"]]:
 
 
 def _insert(
-    collection: "Collection[Any]",
-    instances: Sequence["Model"],
+    collection: Results[Any],
+    instances: Sequence[Instance],
     size: int,
     on: OnConflict,
 ) -> Flow[Refused]:
@@ -166,16 +163,16 @@ def _insert(
 
 
 def _update(
-    collection: "Collection[Any]",
+    collection: Results[Any],
     refused: Refused,
     on: OnConflict,
     corruption: CorruptionGuard,
-) -> Flow[list["Model"]]:
+) -> Flow[list[Instance]]:
     """Flow that updates conflicting objects.
 
     Returns the objects whose conflict is gone.
     """
-    wanted: dict[str, list[Model]] = {}
+    wanted: dict[str, list[Instance]] = {}
     for instance, obstacle in refused:
         wanted.setdefault(
             _target_id(collection.space, instance, obstacle, on), []
@@ -206,7 +203,7 @@ def _update(
 
 
 def _target_id(
-    space: Space, instance: "Model", obstacle: Obstacle, on: OnConflict
+    space: Space, instance: Instance, obstacle: Obstacle, on: OnConflict
 ) -> str:
     """Return the id of the object to update.
 
@@ -223,16 +220,14 @@ def _target_id(
     return instance.id if holder is None else pk_of(holder.pk, space)
 
 
-def _unique_value(instance: "Model", on: OnConflict) -> bytes | None:
+def _unique_value(instance: Instance, on: OnConflict) -> bytes | None:
     """Return the unique value as it is indexed, or None for an id."""
     if on.unique == PRIMARY_KEY:
         return None
     return instance._contents().stored_image(b"", instance._meta).unique.get(on.unique)
 
 
-def _adopt(
-    instance: "Model", found: StoredObject, collection: "Collection[Any]"
-) -> None:
+def _adopt(instance: Instance, found: StoredObject, collection: Results[Any]) -> None:
     """Give the instance the id and state of the object that was updated."""
     instance.__dict__["id"] = found.pk
     if found.new is None:

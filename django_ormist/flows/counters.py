@@ -1,7 +1,7 @@
 """The flow of increment()."""
 
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..connections import connections
 from ..keys import object_key
@@ -12,12 +12,10 @@ from .attempt import unique_conflict_error
 from .pending import refuse
 from .record import Record
 from .save import does_not_exist, rebase
-
-if TYPE_CHECKING:
-    from ..models.base import Model
+from .types import Instance
 
 
-def increment(instance: "Model", using: str, name: str, by: Any) -> Flow[Any]:
+def increment(instance: Instance, using: str, name: str, by: Any) -> Flow[Any]:
     """Flow that adds *by* to a stored counter or attribute. Returns the new value."""
     refuse(using, "increment()")
     if name not in instance._meta.counters:
@@ -37,7 +35,7 @@ def increment(instance: "Model", using: str, name: str, by: Any) -> Flow[Any]:
 
 
 def _increment_attribute(
-    instance: "Model", using: str, name: str, by: Any
+    instance: Instance, using: str, name: str, by: Any
 ) -> Flow[Any]:
     meta, schema = instance._meta, instance._meta.schema(using)
     space = schema.space

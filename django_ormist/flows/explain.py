@@ -1,7 +1,7 @@
 """The flow of explain(): a query and the plan of the server, as text."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..operations.operation import Flow
 from ..operations.search import LARGEST_PAGE, query_page
@@ -19,9 +19,7 @@ from ..queries.conditions import (
 from ..queries.query import Query
 from ..sortkeys import AFTER, kind_of, value_of
 from ..terms import TAG_MARK, TEXT_MARK, unmark
-
-if TYPE_CHECKING:
-    from ..models.collection import Collection
+from .types import Results
 
 _WORDS = {
     b"scan": "scan",
@@ -34,7 +32,7 @@ _WORDS = {
 
 
 def explain(
-    collection: "Collection[Any]",
+    collection: Results[Any],
     format: str | None = None,
     options: Mapping[str, Any] | None = None,
 ) -> Flow[str]:

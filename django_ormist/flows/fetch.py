@@ -1,7 +1,7 @@
 """Flows that read objects, numbers and ids of a query."""
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from ..codecs import unpack
 from ..deadlines import is_past
@@ -11,11 +11,7 @@ from ..queries.lookups import clean_ids, filter_query, is_q
 from ..queries.query import Query
 from ..storable import unwrap
 from ..validators import clean_pk
-
-if TYPE_CHECKING:
-    from ..models.base import Model
-    from ..models.collection import Collection
-    from ..models.results import LazyResults
+from .types import Instance, Results
 
 T = TypeVar("T")
 
@@ -25,23 +21,25 @@ CHUNK = 1000
 """The default of iterator(chunk_size=...): objects in memory at a time."""
 
 
-def fetch(collection: "LazyResults[T]", query: Query) -> Flow[list[T]]:
+def fetch(collection: Results[T], query: Query) -> Flow[list[T]]:
     """Flow that returns a result for each object of a query, in order."""
     rows = yield from search.rows(collection.space, query, collection._has_counters)
-    return collection._build(rows)
+    items: list[T] = collection._build(rows)
+    return items
 
 
-def fetch_by_ids(collection: "LazyResults[T]", pks: Sequence[bytes]) -> Flow[list[T]]:
+def fetch_by_ids(collection: Results[T], pks: Sequence[bytes]) -> Flow[list[T]]:
     """Flow that returns a result for each of these ids that is stored.
 
     One round trip.
     """
     rows = yield from search.rows_of(collection.space, pks, collection._has_counters)
-    return collection._build(rows)
+    items: list[T] = collection._build(rows)
+    return items
 
 
 def get(
-    collection: "LazyResults[T]", pk: tuple[Any, ...], lookups: dict[str, Any]
+    collection: Results[T], pk: tuple[Any, ...], lookups: dict[str, Any]
 ) -> Flow[T]:
     """Flow that returns the one object.
 
@@ -52,13 +50,13 @@ def get(
 
 
 def get_or_none(
-    collection: "LazyResults[T]", pk: tuple[Any, ...], lookups: dict[str, Any]
+    collection: Results[T], pk: tuple[Any, ...], lookups: dict[str, Any]
 ) -> Flow[T | None]:
     """Flow that returns the one object or None. Raises MultipleObjectsReturned."""
     return (yield from one_or_none(collection, _get_query(collection, pk, lookups)))
 
 
-def one_or_none(collection: "LazyResults[T]", query: Query) -> Flow[T | None]:
+def one_or_none(collection: Results[T], query: Query) -> Flow[T | None]:
     """Flow that returns the one match of a query or None.
 
     Raises MultipleObjectsReturned.
@@ -67,7 +65,7 @@ def one_or_none(collection: "LazyResults[T]", query: Query) -> Flow[T | None]:
     return found[0] if found else None
 
 
-def get_by_id(collection: "LazyResults[T]", pk: str) -> Flow[T | None]:
+def get_by_id(collection: Results[T], pk: str) -> Flow[T | None]:
     """Flow that returns the object of this id if the collection has it, or None."""
     if collection.query.pks is None and _is_unfiltered(collection.query):
         found = yield from _load(collection, pk)
@@ -75,7 +73,7 @@ def get_by_id(collection: "LazyResults[T]", pk: str) -> Flow[T | None]:
     return (yield from get_or_none(collection, (pk,), {}))
 
 
-def _fetch_at_most_one(collection: "LazyResults[T]", query: Query) -> Flow[list[T]]:
+def _fetch_at_most_one(collection: Results[T], query: Query) -> Flow[Sequence[T]]:
     """Flow that returns a list of at most one object.
 
     Raises MultipleObjectsReturned.
@@ -95,7 +93,7 @@ def _fetch_at_most_one(collection: "LazyResults[T]", query: Query) -> Flow[list[
     return found
 
 
-def _require(collection: "LazyResults[T]", found: list[T]) -> T:
+def _require(collection: Results[T], found: Sequence[T]) -> T:
     """Return the first object found. Raises DoesNotExist."""
     if not found:
         model = collection.model
@@ -106,7 +104,7 @@ def _require(collection: "LazyResults[T]", found: list[T]) -> T:
 
 
 def _get_query(
-    collection: "LazyResults[Any]", given: tuple[Any, ...], lookups: dict[str, Any]
+    collection: Results[Any], given: tuple[Any, ...], lookups: dict[str, Any]
 ) -> Query:
     """Return the query of get() with these arguments."""
     qs = tuple(each for each in given if is_q(each))
@@ -129,7 +127,7 @@ def _is_unfiltered(query: Query) -> bool:
     return not (query.terms or query.conditions or query.is_sliced)
 
 
-def _load(collection: "LazyResults[T]", pk: str) -> Flow[list[T]]:
+def _load(collection: Results[T], pk: str) -> Flow[list[T]]:
     """Flow that returns a list of the object of this id. A GET without counters."""
     space = collection.space
     if collection._has_counters:
@@ -141,10 +139,11 @@ def _load(collection: "LazyResults[T]", pk: str) -> Flow[list[T]]:
         packed, counters = (yield objects.load(space, pk)), None
     if packed is None or (yield from is_past(packed)):
         return []
-    return collection._build([(pk.encode(), packed, counters)])
+    items: list[T] = collection._build([(pk.encode(), packed, counters)])
+    return items
 
 
-def first(collection: "LazyResults[T]") -> Flow[T | None]:
+def first(collection: Results[T]) -> Flow[T | None]:
     """Flow that returns the first object or None."""
     if collection._cache is not None:
         return collection._cache[0] if collection._cache else None
@@ -152,14 +151,14 @@ def first(collection: "LazyResults[T]") -> Flow[T | None]:
     return found[0] if found else None
 
 
-def first_or_raise(collection: "LazyResults[T]") -> Flow[T]:
+def first_or_raise(collection: Results[T]) -> Flow[T]:
     """Flow that returns the first object. Raises DoesNotExist."""
     return _require(
         collection, (yield from collection._fetch(collection.query.slice(0, 1)))
     )
 
 
-def last(collection: "LazyResults[T]") -> Flow[T | None]:
+def last(collection: Results[T]) -> Flow[T | None]:
     """Flow that returns the last object or None. Raises TypeError for a slice."""
     if collection._cache is not None:
         return collection._cache[-1] if collection._cache else None
@@ -169,14 +168,14 @@ def last(collection: "LazyResults[T]") -> Flow[T | None]:
     return found[0] if found else None
 
 
-def count(collection: "LazyResults[Any]") -> Flow[int]:
+def count(collection: Results[Any]) -> Flow[int]:
     """Flow that returns the number of objects. No round trip if evaluated."""
     if collection._cache is not None:
         return len(collection._cache)
     return (yield from search.size(collection.space, collection.query))
 
 
-def exists(collection: "LazyResults[Any]") -> Flow[bool]:
+def exists(collection: Results[Any]) -> Flow[bool]:
     """Flow that returns whether an object matches. No round trip if evaluated."""
     if collection._cache is not None:
         return bool(collection._cache)
@@ -185,7 +184,7 @@ def exists(collection: "LazyResults[Any]") -> Flow[bool]:
     return bool(rows)
 
 
-def contains(collection: "Collection[Any]", obj: "Model") -> Flow[bool]:
+def contains(collection: Results[Any], obj: Instance) -> Flow[bool]:
     """Flow that returns whether this object is stored and matches."""
     obj = unwrap(obj)
     if not hasattr(type(obj), "_meta"):
@@ -201,12 +200,12 @@ def contains(collection: "Collection[Any]", obj: "Model") -> Flow[bool]:
     return bool((yield from search.rows(collection.space, query, False)))
 
 
-def raw_ids(collection: "LazyResults[Any]") -> Flow[list[bytes]]:
+def raw_ids(collection: Results[Any]) -> Flow[list[bytes]]:
     """Flow that returns the ids as bytes."""
     return search.ids(collection.space, collection.query)
 
 
-def ids(collection: "Collection[Any]") -> Flow[list[str]]:
+def ids(collection: Results[Any]) -> Flow[list[str]]:
     """Flow that returns the ids."""
     if collection._cache is not None:
         return [instance.id for instance in collection._cache]
@@ -215,7 +214,7 @@ def ids(collection: "Collection[Any]") -> Flow[list[str]]:
 
 
 def in_bulk(
-    collection: "LazyResults[T]", id_list: Iterable[Any] | None, name: str
+    collection: Results[T], id_list: Iterable[Any] | None, name: str
 ) -> Flow[dict[Any, T]]:
     """Flow that returns a dict of objects by id, or by a unique value."""
     query, is_by_pk = collection.query, name in ("pk", "id")
@@ -245,7 +244,7 @@ def validate_chunk_size(chunk_size: int | None) -> int:
     return chunk_size
 
 
-def check_unsliced(collection: "Collection[Any]", verb: str) -> None:
+def check_unsliced(collection: Results[Any], verb: str) -> None:
     """Raise TypeError for a slice."""
     if collection.query.is_sliced:
         raise TypeError(f"Cannot use 'limit' or 'offset' with {verb}().")

@@ -7,7 +7,7 @@ guard. It is kept on the instance until a write has met it.
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..exceptions import IntegrityError
 from ..operations.objects import Image
@@ -15,9 +15,7 @@ from ..queries.lookups import compares_text
 from ..queries.matching import matcher
 from ..queries.query import Query
 from ..terms import text
-
-if TYPE_CHECKING:
-    from ..models.base import Model
+from .types import Instance
 
 
 class StaleMatch(IntegrityError):
@@ -46,7 +44,7 @@ class Guard:
             return True
         return stored is not None and matcher(self.query.condition)(pk, stored)
 
-    def is_arbitrated(self, instance: "Model", force_insert: bool) -> bool:
+    def is_arbitrated(self, instance: Instance, force_insert: bool) -> bool:
         """Whether any matching object has the id or a unique value of the instance.
 
         The insert is then refused without a further check.
@@ -59,7 +57,7 @@ class Guard:
             for names in instance._meta.unique
         )
 
-    def _has_text_of(self, instance: "Model", name: str) -> bool:
+    def _has_text_of(self, instance: Instance, name: str) -> bool:
         value = self.lookups.get(name)
         return (
             value is not None
@@ -67,7 +65,7 @@ class Guard:
             and text(value) == text(instance.attrs.get(name))
         )
 
-    def refuse(self, instance: "Model") -> StaleMatch:
+    def refuse(self, instance: Instance) -> StaleMatch:
         """Note that a write was refused, and return the error."""
         self.is_refused = True
         return StaleMatch(
@@ -77,7 +75,7 @@ class Guard:
         )
 
 
-def guard_of(instance: "Model", using: str) -> Guard | None:
+def guard_of(instance: Instance, using: str) -> Guard | None:
     """Return the guard of the next write of this instance to this alias, or None."""
     guard: Guard | None = instance.__dict__.get("_guard")
     if guard is None or guard.is_met or guard.using != using:
@@ -86,7 +84,7 @@ def guard_of(instance: "Model", using: str) -> Guard | None:
 
 
 @contextmanager
-def guard_first_write(instance: "Model", guard: Guard) -> Iterator[None]:
+def guard_first_write(instance: Instance, guard: Guard) -> Iterator[None]:
     """Require that the first write within the block meets the guard."""
     instance.__dict__["_guard"] = guard
     try:

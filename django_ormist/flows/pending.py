@@ -7,16 +7,14 @@ task started within a block adds to it. A task that outlives its block writes at
 from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Union
+from typing import Any, ClassVar, Union
 
 from ..deadlines import remaining_ms
 from ..exceptions import NotSupportedError
 from ..schema import Schema
 from .attempt import SaveAttempt
 from .record import Record
-
-if TYPE_CHECKING:
-    from ..models.base import Model
+from .types import Instance
 
 _blocks: ContextVar[Mapping[str, "Transaction"]] = ContextVar("django_ormist_blocks")
 
@@ -84,7 +82,7 @@ def refuse(using: str, verb: str) -> None:
         )
 
 
-def refuse_refresh(instance: "Model", using: str) -> None:
+def refuse_refresh(instance: Instance, using: str) -> None:
     """Raise NotSupportedError if an open block holds a save of this instance.
 
     The data read would be older than that save, and would look like later changes.
@@ -194,14 +192,14 @@ class PendingDelete:
     """A deletion that waits for the end of its block."""
 
     is_stored: ClassVar[bool] = False
-    instance: "Model"
+    instance: Instance
     using: str
     pk: str
     schema: Schema
     loaded: bytes | None
 
     @classmethod
-    def of(cls, instance: "Model", using: str) -> "PendingDelete":
+    def of(cls, instance: Instance, using: str) -> "PendingDelete":
         """Return the deletion of this instance by its present id."""
         loaded = instance._state.packed_on(using)
         schema = instance._meta.schema(using)

@@ -1,7 +1,7 @@
 """Flows of one instance: save(), delete(), refresh_from_db()."""
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .. import signals
 from ..connections import connections
@@ -15,15 +15,11 @@ from . import fetch
 from .attempt import UPSERT, SaveAttempt, SaveOptions
 from .pending import PendingDelete, PendingSave, current, refuse_refresh
 from .record import Record
-
-if TYPE_CHECKING:
-    from ..models.base import Model
-    from ..models.collection import Collection
-    from ..models.manager import Manager
+from .types import Instance, Source
 
 
 def save(
-    instance: "Model",
+    instance: Instance,
     using: str,
     options: SaveOptions = UPSERT,
 ) -> Flow[None]:
@@ -54,7 +50,7 @@ def save(
         yield SignalEvent(signals.post_save, model, arguments)
 
 
-def delete(instance: "Model", using: str) -> Flow[tuple[int, dict[str, int]]]:
+def delete(instance: Instance, using: str) -> Flow[tuple[int, dict[str, int]]]:
     """Flow that deletes the instance. Returns the number and labels. One round trip."""
     model = type(instance)
     arguments = {"instance": instance, "using": using}
@@ -75,7 +71,7 @@ def delete(instance: "Model", using: str) -> Flow[tuple[int, dict[str, int]]]:
     return (1, {instance._meta.label: 1}) if deleted else (0, {})
 
 
-def delete_stored(instance: "Model", using: str, old: Image) -> Flow[bool]:
+def delete_stored(instance: Instance, using: str, old: Image) -> Flow[bool]:
     """Flow that deletes the stored object. Returns whether it existed."""
     schema = instance._meta.schema(using)
     while True:
@@ -93,10 +89,10 @@ def delete_stored(instance: "Model", using: str, old: Image) -> Flow[bool]:
 
 
 def refresh(
-    instance: "Model",
+    instance: Instance,
     using: str,
     fields: Iterable[str] | None = None,
-    source: "Collection[Any] | Manager[Any] | None" = None,
+    source: Source[Any] | None = None,
 ) -> Flow[None]:
     """Flow that reads the instance again from *source*.
 
@@ -107,7 +103,8 @@ def refresh(
     names = None if fields is None else set(fields)
     if names is not None and not names:
         return
-    model, meta = type(instance), instance._meta
+    model: Any = type(instance)
+    meta = instance._meta
     source = model._base_manager if source is None else source
     if source.model is not model:
         raise TypeError(
@@ -133,7 +130,7 @@ def refresh(
 
 
 def _refresh_fields(
-    instance: "Model", stored: Record, packed: bytes, using: str, names: set[str]
+    instance: Instance, stored: Record, packed: bytes, using: str, names: set[str]
 ) -> None:
     """Set these names of the instance to their stored values.
 
@@ -152,7 +149,7 @@ def _refresh_fields(
 
 
 def rebase(
-    instance: "Model",
+    instance: Instance,
     new: Record,
     packed: bytes,
     key: bytes,
@@ -179,8 +176,8 @@ def rebase(
     state.assigned.update(assigned)
 
 
-def does_not_exist(instance: "Model") -> Exception:
+def does_not_exist(instance: Instance) -> Exception:
     """Return the error for an object that does not exist."""
-    return type(instance).DoesNotExist(
+    return instance.DoesNotExist(
         f"{instance._meta.object_name} {instance.id!r} does not exist."
     )

@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..codecs import pack_value
 from ..connections import connections
@@ -31,10 +31,7 @@ from .attempt import unique_conflict_error
 from .fetch import check_unsliced
 from .pending import refuse
 from .record import Record
-
-if TYPE_CHECKING:
-    from ..models.collection import Collection
-
+from .types import Results
 
 OBJECTS_PER_ROUND_TRIP = 100
 """Objects written per round trip: 2 to 4 ms of the server's time, between
@@ -200,7 +197,7 @@ def _rows(pks: list[bytes], replies: list[Any]) -> list[Row]:
     return [row for row in rows if row[1] is not None]
 
 
-def delete(collection: "Collection[Any]") -> Flow[tuple[int, dict[str, int]]]:
+def delete(collection: Results[Any]) -> Flow[tuple[int, dict[str, int]]]:
     """Flow that deletes all matches. Returns ``(number, {label: number})``.
 
     2 + ceil(N / 100) round trips. Raises TypeError for a slice.
@@ -211,7 +208,7 @@ def delete(collection: "Collection[Any]") -> Flow[tuple[int, dict[str, int]]]:
     return number, ({collection.model._meta.label: number} if number else {})
 
 
-def set_expire(collection: "Collection[Any]", expire: Expire) -> Flow[int]:
+def set_expire(collection: Results[Any], expire: Expire) -> Flow[int]:
     """Flow that sets the expiration of all matches.
 
     Returns their number. See delete().
@@ -227,7 +224,7 @@ def set_expire(collection: "Collection[Any]", expire: Expire) -> Flow[int]:
     return (yield from _change(collection, rewrite, changes_index=False))
 
 
-def update(collection: "Collection[Any]", values: dict[str, Any]) -> Flow[int]:
+def update(collection: Results[Any], values: dict[str, Any]) -> Flow[int]:
     """Flow that updates all matches, and returns their number. See delete()."""
     refuse(collection.db, "update()")
     if collection.query.is_sliced:
@@ -248,7 +245,7 @@ def update(collection: "Collection[Any]", values: dict[str, Any]) -> Flow[int]:
 
 
 def _change(
-    collection: "Collection[Any]",
+    collection: Results[Any],
     rewrite: Updater,
     has_counters: bool = False,
     changes_index: bool = True,

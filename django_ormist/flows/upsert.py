@@ -6,7 +6,7 @@ the loop if index and object disagree again and again.
 """
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from ..exceptions import FieldError, IntegrityError
 from ..operations.operation import Call, Flow
@@ -17,12 +17,9 @@ from . import fetch
 from .attempt import CorruptionGuard
 from .guards import Guard, StaleMatch, guard_first_write
 from .pending import refuse
+from .types import Instance, Results
 
-if TYPE_CHECKING:
-    from ..models.base import Model
-    from ..models.collection import Collection
-
-M = TypeVar("M", bound="Model")
+M = TypeVar("M", bound=Instance)
 
 ATTEMPTS = 3
 """Attempts of an insert whose conflict is gone when it is looked up."""
@@ -31,7 +28,7 @@ Values = Mapping[str, Any]
 
 
 def get_or_create(
-    collection: "Collection[M]",
+    collection: Results[M],
     defaults: Values | None,
     tags: tuple[str, ...],
     lookups: dict[str, Any],
@@ -49,7 +46,7 @@ def get_or_create(
 
 
 def _get_or_create(
-    collection: "Collection[M]",
+    collection: Results[M],
     query: Query,
     defaults: Values,
     tags: tuple[str, ...],
@@ -79,7 +76,7 @@ def _get_or_create(
 
 
 def update_or_create(
-    collection: "Collection[M]",
+    collection: Results[M],
     defaults: Values | None,
     create_defaults: Values | None,
     tags: tuple[str, ...],
@@ -112,7 +109,7 @@ def update_or_create(
         corruption.note(key, packed)
 
 
-def _save(instance: "Model", guard: Guard, **options: Any) -> Flow[bool]:
+def _save(instance: Instance, guard: Guard, **options: Any) -> Flow[bool]:
     """Flow that calls the model's save().
 
     Returns False if the guard refused the write.
@@ -126,7 +123,7 @@ def _save(instance: "Model", guard: Guard, **options: Any) -> Flow[bool]:
     return guard.is_met or not guard.is_refused
 
 
-def _are_stored(instance: "Model", names: Iterable[str]) -> bool:
+def _are_stored(instance: Instance, names: Iterable[str]) -> bool:
     """Whether all of these names are stored, and not defined by the class."""
     meta = instance._meta
     return all(
@@ -138,7 +135,7 @@ def _are_stored(instance: "Model", names: Iterable[str]) -> bool:
 
 
 def _build_query(
-    collection: "Collection[Any]", tags: tuple[str, ...], lookups: dict[str, Any]
+    collection: Results[Any], tags: tuple[str, ...], lookups: dict[str, Any]
 ) -> Query:
     if collection.query.is_sliced:
         raise TypeError("Cannot filter a query once a slice has been taken.")
@@ -177,7 +174,7 @@ def _as_list(tags: Any) -> list[Any]:
     return [tags] if isinstance(tags, str) else list(tags)
 
 
-def _set_values(found: "Model", values: Values) -> None:
+def _set_values(found: Instance, values: Values) -> None:
     """Set the values of an existing object."""
     for name, value in values.items():
         if name in ("id", "pk"):

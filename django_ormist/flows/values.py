@@ -1,10 +1,10 @@
 """Flows of values() and values_list(), distinct or not."""
 
 from collections import namedtuple
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from ..codecs import unpack
 from ..deadlines import to_datetime
@@ -17,15 +17,9 @@ from . import aggregate as aggregate_flows
 from . import explain as explain_flows
 from . import fetch
 from .record import Record
-
-if TYPE_CHECKING:
-    from ..models.values import ValuesCollection
-
+from .types import ValuesResults
 
 T = TypeVar("T")
-
-Shape = Callable[[tuple[str, ...], list[Any]], T]
-"""A function from names and values to a row."""
 
 
 def as_dict(names: tuple[str, ...], values: list[Any]) -> dict[str, Any]:
@@ -59,7 +53,7 @@ def row_class(names: tuple[str, ...]) -> Any:
     return type("Row", (row,), {"__reduce__": __reduce__, "__slots__": ()})
 
 
-def fetch_rows(values: "ValuesCollection[T]", query: Query) -> Flow[list[T]]:
+def fetch_rows(values: ValuesResults[T], query: Query) -> Flow[list[T]]:
     """Flow that returns the rows in order. Distinct rows are sliced here."""
     if not values.is_distinct:
         return (yield from fetch.fetch(values, query))
@@ -78,21 +72,21 @@ def fetch_rows(values: "ValuesCollection[T]", query: Query) -> Flow[list[T]]:
     return found[query.start : query.stop]
 
 
-def count(values: "ValuesCollection[Any]") -> Flow[int]:
+def count(values: ValuesResults[Any]) -> Flow[int]:
     """Flow that returns the number of rows. The order is left out."""
     if values._cache is None and values.is_distinct:
         return len((yield from fetch_rows(values, values.query.clear_ordering())))
     return (yield from fetch.count(values))
 
 
-def exists(values: "ValuesCollection[Any]") -> Flow[bool]:
+def exists(values: ValuesResults[Any]) -> Flow[bool]:
     """Flow that returns whether there is a row."""
     if values._cache is None and values.is_distinct and values.query.start:
         return bool((yield from fetch_rows(values, values.query.slice(0, 1))))
     return (yield from fetch.exists(values))
 
 
-def last(values: "ValuesCollection[T]") -> Flow[T | None]:
+def last(values: ValuesResults[T]) -> Flow[T | None]:
     """Flow that returns the last row or None. Raises TypeError for a slice."""
     if values._cache is None and values.is_distinct and not values.query.is_sliced:
         found = yield from fetch_rows(values, values.query)
@@ -100,16 +94,14 @@ def last(values: "ValuesCollection[T]") -> Flow[T | None]:
     return (yield from fetch.last(values))
 
 
-def list_items(values: "ValuesCollection[Any]") -> Flow[list[Any]]:
+def list_items(values: ValuesResults[Any]) -> Flow[list[Any]]:
     """Flow that returns the ids for chunks, or the distinct rows."""
     if values.is_distinct:
         return (yield from fetch_rows(values, values.query))
     return (yield from fetch.raw_ids(values))
 
 
-def fetch_chunk(
-    values: "ValuesCollection[T]", some: Sequence[Any]
-) -> Flow[Sequence[T]]:
+def fetch_chunk(values: ValuesResults[T], some: Sequence[Any]) -> Flow[Sequence[T]]:
     """Flow that returns the rows of a chunk of list_items()."""
     if values.is_distinct:
         return some
@@ -117,7 +109,7 @@ def fetch_chunk(
 
 
 def aggregate(
-    values: "ValuesCollection[Any]", given: tuple[Any, ...], named: dict[str, Any]
+    values: ValuesResults[Any], given: tuple[Any, ...], named: dict[str, Any]
 ) -> Flow[dict[str, Any]]:
     """Flow that returns aggregates. Raises NotSupportedError for distinct rows."""
     if values.is_distinct:
@@ -129,7 +121,7 @@ def aggregate(
 
 
 def explain(
-    values: "ValuesCollection[Any]", format: str | None, options: Mapping[str, Any]
+    values: ValuesResults[Any], format: str | None, options: Mapping[str, Any]
 ) -> Flow[str]:
     """Flow that returns how the objects are found, and whether they are loaded."""
     if not values.is_distinct:
@@ -146,7 +138,7 @@ def _remove_slice(query: Query) -> Query:
     return replace(query, start=0, stop=None)
 
 
-def _index_name(values: "ValuesCollection[Any]", query: Query) -> str | None:
+def _index_name(values: ValuesResults[Any], query: Query) -> str | None:
     """Return the name whose index gives the distinct values, or None."""
     if values.shape is not flat:
         return None
@@ -178,7 +170,7 @@ def _remove_duplicates(found: list[T]) -> list[T]:
 # ---------------------------------------------------------------- one object
 
 
-def build_rows(values: "ValuesCollection[Any]", rows: Iterable[Row]) -> list[Any]:
+def build_rows(values: ValuesResults[Any], rows: Iterable[Row]) -> list[Any]:
     """Return the requested values of each row."""
     names, shape, start = values.names, values.shape, values.space.objects
     found = []
@@ -192,7 +184,7 @@ def build_rows(values: "ValuesCollection[Any]", rows: Iterable[Row]) -> list[Any
 
 
 def _value(
-    values: "ValuesCollection[Any]",
+    values: ValuesResults[Any],
     name: str,
     pk: bytes,
     contents: Record,

@@ -24,7 +24,7 @@ from .writing import WriteMethods, alters_data
 if TYPE_CHECKING:
     from django.db.models import Q
 
-    from ..flows.values import Shape
+    from ..flows.types import Shape
     from .base import Model
     from .manager import CollectionManager
 

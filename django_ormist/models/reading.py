@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from django.db.models import Q
 
-    from ..flows.values import Shape
+    from ..flows.types import Shape
     from .base import Model
     from .collection import Collection
     from .values import ValuesCollection

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
 from ..connections.executor import arun, run
 from ..flows import fetch
 from ..flows import values as values_flows
-from ..flows.values import Shape
+from ..flows.types import Shape
 from ..operations.batches import batched
 from ..operations.operation import Flow
 from ..operations.search import Row

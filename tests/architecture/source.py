@@ -17,7 +17,6 @@ class Import:
 
     name: str
     line: int
-    is_for_types: bool = False
 
 
 @dataclass(frozen=True)
@@ -51,14 +50,8 @@ class Module:
     @cached_property
     def imports(self) -> list[Import]:
         """All imports, also those in functions and those only for types."""
-        for_types = {
-            node
-            for block in ast.walk(self.tree)
-            if isinstance(block, ast.If) and ast.unparse(block.test) == "TYPE_CHECKING"
-            for node in block.body
-        }
         return [
-            Import(name, node.lineno, node in for_types)
+            Import(name, node.lineno)
             for node in ast.walk(self.tree)
             for name in self._imported(node)
         ]

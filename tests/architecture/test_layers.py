@@ -87,9 +87,7 @@ def test_imports_go_down_or_stay_in_the_layer(module):
     upward = [
         f"{module}:{each.line} imports {each.name}"
         for each in module.imports
-        if (top := top_of(each.name)) is not None
-        and layer(top) > layer(module.top)
-        and not (each.is_for_types and (module.top, top) == ("flows", "models"))
+        if (top := top_of(each.name)) is not None and layer(top) > layer(module.top)
     ]
     assert not upward
 

@@ -1,0 +1,135 @@
+"""What flows need of instances, collections and managers, as protocols.
+
+The classes are in ``models``, which flows do not import. A type variable bound to
+Instance lets a flow return the objects of the model that it was given.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from typing import Any, Protocol, Self, TypeVar
+
+from ..codecs import Deadline
+from ..deadlines import Expire
+from ..keys import Space
+from ..operations.operation import Flow
+from ..operations.search import Row
+from ..queries.query import Query
+from ..schema import BaseOptions
+from .record import Record
+
+T = TypeVar("T")
+R = TypeVar("R", covariant=True)
+
+Shape = Callable[[tuple[str, ...], list[Any]], T]
+"""A function from names and values to a row."""
+
+
+class State(Protocol):
+    """The state of an instance. See ModelState, which keeps the invariant."""
+
+    tags: list[str]
+    expire_at_ms: Deadline | None
+    packed: bytes | None
+    db: str | None
+    counters: dict[str, int]
+    assigned: set[str]
+
+    def packed_on(self, using: str) -> bytes | None:
+        """Return the bytes that are stored on this alias, or None if unknown."""
+
+    def mark_unsaved(self) -> None:
+        """Mark the object as not stored."""
+
+
+class Instance(Protocol):
+    """An instance of a model."""
+
+    attrs: dict[str, Any]
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def tags(self) -> list[str]: ...
+    @tags.setter
+    def tags(self, value: Iterable[str]) -> None: ...
+    @property
+    def expire(self) -> datetime | None: ...
+    @expire.setter
+    def expire(self, value: Expire) -> None: ...
+    @property
+    def _state(self) -> State: ...
+    @property
+    def _meta(self) -> BaseOptions: ...
+    @property
+    def DoesNotExist(self) -> type[Exception]: ...
+    @property
+    def NotUpdated(self) -> type[Exception]: ...
+
+    def set(self, /, **attrs: Any) -> None:
+        """Set attributes, counters and properties."""
+
+    def validate(self) -> None:
+        """Raise ValidationError to refuse a save."""
+
+    def _contents(self) -> Record:
+        """Return the contents to save."""
+        ...
+
+    def _key(self, using: str) -> bytes:
+        """Return the Redis key of the object."""
+        ...
+
+    def _mark_stored(self, contents: Record, packed: bytes, using: str) -> None:
+        """Set the contents, and the bytes that are stored on the alias *using*."""
+
+
+class Source(Protocol[R]):
+    """A collection or a manager of one model."""
+
+    @property
+    def model(self) -> type[Any]: ...
+
+    def using(self, alias: str) -> "Results[R]":
+        """Return the same objects on another alias."""
+        ...
+
+
+class Results(Protocol[R]):
+    """A collection, or the values of one: a query, and its result if evaluated."""
+
+    query: Query
+    _cache: Any
+
+    @property
+    def model(self) -> type[Any]: ...
+    @property
+    def db(self) -> str: ...
+    @property
+    def space(self) -> Space: ...
+    @property
+    def _has_counters(self) -> bool: ...
+
+    def _build(self, rows: Iterable[Row]) -> Any:
+        """Return a list of the items of these rows."""
+        ...
+
+    def _fetch(self, query: Query) -> Flow[Sequence[R]]:
+        """Flow that returns the items of a query, in order."""
+        ...
+
+    def _chain(self, query: Query | None = None) -> Self:
+        """Return an unevaluated copy with another query, or with the same."""
+        ...
+
+
+class ValuesResults(Results[R], Protocol[R]):
+    """The values of a collection."""
+
+    names: tuple[str, ...] | None
+    is_distinct: bool
+
+    @property
+    def shape(self) -> Shape[R]: ...
+
+    @property
+    def collection(self) -> Results[Any]: ...
