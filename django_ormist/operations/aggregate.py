@@ -1,4 +1,4 @@
-"""Counts of objects by value of ordered attributes."""
+"""Counts of objects by the values of ordered attributes."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -12,7 +12,7 @@ AGGREGATE = Script("aggregate")
 
 
 class ValueCount(NamedTuple):
-    """One value: its sort key, how many objects have it, and the bytes of one."""
+    """One value: its sort key, the number of its objects, and the bytes of one."""
 
     sort_key: bytes
     number: int
@@ -26,7 +26,10 @@ ValueCounts = list[ValueCount]
 def count_values(
     space: Space, query: Query, names: Sequence[str], wants_objects: bool = True
 ) -> Operation:
-    """Return (number of matches, [the ValueCounts of each name]). Ignores slices."""
+    """Return (number of matches, [the ValueCounts of each name]). Ignores slices.
+
+    O(matches): 0.5 to 2 us each.
+    """
     compiler = QueryCompiler(space)
     places = [compiler.add_ordered(name) for name in names]
     words = (len(places), *places, int(wants_objects))

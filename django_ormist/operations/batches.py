@@ -1,4 +1,4 @@
-"""Insertion and deletion of many objects in one step."""
+"""Insertion and deletion of many objects in one atomic step."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -31,7 +31,10 @@ def batched(items: Iterable[T], size: int) -> Iterator[list[T]]:
 
 
 def objects_by_term(images: Iterable[Image]) -> tuple[list[bytes], list[int]]:
-    """Return the suffixes of all terms, and the count and numbers of their objects."""
+    """Return the suffixes of all terms, and their objects as arguments of a script.
+
+    The arguments of each term are the count and the numbers, from 1, of its objects.
+    """
     carriers: dict[bytes, list[int]] = {}
     for number, image in enumerate(images, start=1):
         for suffix in image.suffixes:
@@ -48,8 +51,9 @@ DELETE_MANY = Script("delete_many")
 def delete_many(schema: Schema, stored: Sequence[tuple[str, Image]]) -> Operation:
     """Remove each object whose stored bytes are those of its image. Answers a list.
 
-    stored: ids and images, at most some 100: the server is blocked meanwhile,
-    1.5 ms. For each (DONE, None), or (REFUSED, the stored bytes or None).
+    stored: ids and images, about 100 at most: they block the server for 1.5 ms. The
+    answer for each is ``(DONE, None)``, or ``(REFUSED, bytes)`` with the stored bytes.
+    Raises CorruptDataError.
     """
     space, unique = schema.space, schema.unique
     suffixes, carriers = objects_by_term(image for _, image in stored)
@@ -95,7 +99,7 @@ INSERT_MANY = Script("insert_many")
 
 @dataclass(frozen=True, slots=True)
 class NewObject:
-    """An object to insert: its id, its image and its counters' first values."""
+    """An object to insert: its id, its image and the initial values of its counters."""
 
     pk: str
     image: Image
@@ -104,9 +108,9 @@ class NewObject:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """The place of a batch in one request. Each batch needs the one before it.
+    """The place of a batch in its request. Each batch requires the previous one.
 
-    nonce: unique to this request. place: how many batches go before.
+    nonce: unique to this request. place: the number of previous batches.
     """
 
     nonce: str
@@ -116,9 +120,10 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Obstacle:
-    """Why an object was not inserted. number: its position, from 0.
+    """The conflict because of which an object was not inserted.
 
-    holder: the object that holds its unique value; None if its id is taken.
+    number: the position of the object, from 0. holder: the object that has its unique
+    value, if the id is not taken.
     """
 
     number: int
@@ -129,18 +134,20 @@ def insert_many(
     schema: Schema,
     objects: Sequence[NewObject],
     link: Link | None = None,
-    passes_over: bool = False,
+    skips_conflicts: bool = False,
     arbiter: tuple[str, ...] | None = None,
 ) -> Operation:
-    """Write new objects, all or none. Answers (Reply, number of an object from 1).
+    """Write all of these new objects, or refuse all. Answers (Reply, fact).
 
-    With EXPIRED the fact is the numbers of all objects whose deadline is past. With
-    DONE it is (now in ms or None, Obstacles): see Image.resolve_deadline().
-    link: NOT_RUN unless this request wrote the batch before it. MISTYPED is answered
-    and not raised, with the key: earlier batches may have been written.
-    passes_over: skip objects whose id or unique value is taken; they are the Obstacles.
-    arbiter: the unique value that is checked before the id.
-    At most some 100 objects: the server is blocked meanwhile, 1.5 ms.
+    The fact is the number of the refused object, from 1. With DONE it is (now in ms or
+    None, Obstacles): see Image.resolve_deadline(). With EXPIRED it is the numbers of
+    all expired objects. With MISTYPED, which is not raised because earlier batches may
+    have been written, it is the key.
+
+    link: the batch is NOT_RUN unless the previous one of the request was written.
+    skips_conflicts: skip objects whose id or unique value is taken; they become
+    Obstacles. arbiter: a unique value to check before the id. About 100 objects at
+    most: they block the server for 1.5 ms.
     """
     space = schema.space
     first = 0 if arbiter is None else schema.unique.index(arbiter) + 1
@@ -164,7 +171,7 @@ def insert_many(
             int(link is not None and link.is_last),
             len(schema.ordered),
             len(schema.unique),
-            first if passes_over else "",
+            first if skips_conflicts else "",
             *_object_words(schema, objects),
             *carriers,
         ),
@@ -186,7 +193,7 @@ def _object_words(schema: Schema, objects: Iterable[NewObject]) -> list[Word]:
 
 
 def _insertion_answer(unique: Sequence[tuple[str, ...]], reply: Any) -> Any:
-    """Return the answer of insert_many() from the reply of the script."""
+    """Return the answer of insert_many()."""
     if reply == 1:
         return Reply.DONE, (None, [])
     if reply[0] == Reply.MISTYPED:

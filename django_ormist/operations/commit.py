@@ -1,4 +1,4 @@
-"""Transactions: several saves and deletions in one step, or none of them."""
+"""Transactions: several saves and deletions in one atomic step."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -29,11 +29,12 @@ Answers = dict[int, tuple[Reply, Any]]
 
 
 def commit(parts: Sequence[Operation]) -> Operation:
-    """Do these parts in one step, or none: objects.save(), objects.delete(), or below.
+    """Write all of these parts in one atomic step, or refuse all.
 
-    At most one part for each object. Answers (whether all was written, Answers of the
-    parts that were refused or found no object to delete, now in ms). A unique value
-    may change hands within the step. 100 parts block the server for some 4 ms.
+    parts: objects.save(), objects.delete(), or the functions below, one for each object
+    at most. Answers (whether they were written, Answers, now in ms): those of refused
+    parts and of deletions without an object. Two parts may exchange a unique value. 100
+    parts block the server for about 4 ms.
     """
 
     def parse(reply: list[Any]) -> tuple[bool, Answers, bytes]:
@@ -56,7 +57,7 @@ def commit(parts: Sequence[Operation]) -> Operation:
 
 
 def unless(guard: Operation, write: Operation) -> Operation:
-    """Return the *write*, refused if its *guard*, an absent(), is refused."""
+    """Return a commit() of *write* that is refused if *guard*, an absent(), is."""
     both = commit([guard, write])
 
     def parse(reply: list[Any]) -> Any:
@@ -74,7 +75,7 @@ def save_anew(
     new: Image,
     counters: Mapping[str, int] = NO_COUNTERS,
 ) -> Operation:
-    """Return a part of commit(): objects.save() of an object that is created anew.
+    """Return a part of commit(): a save() that deletes and creates the object.
 
     counters: all of its counters, also those that are 0.
     """
@@ -86,7 +87,7 @@ def save_anew(
 
 
 def delete_strict(schema: Schema, pk: str, stored: Image) -> Operation:
-    """Return a part of commit(): objects.delete(), refused also without an object."""
+    """Return a part of commit(): a delete() that is refused without an object."""
     deletion = objects.delete(schema, pk, stored)
     return replace(deletion, command=DELETE_STRICT)
 
@@ -94,7 +95,7 @@ def delete_strict(schema: Schema, pk: str, stored: Image) -> Operation:
 def absent(space: Space, condition: Condition) -> Operation:
     """Return a part of commit() that is refused if a live object meets the condition.
 
-    Answers (GUARD_FAILED, id). A microsecond for each id of its smallest part.
+    Answers (GUARD_FAILED, id). One microsecond per id of the smallest part.
     """
     compiler = QueryCompiler(space)
     words = tuple(compiler.compile_condition(condition))

@@ -22,7 +22,7 @@ _KINDS = {CREATED: "c", EXPIRE: "e", RANDOM: "?"}
 
 @dataclass(slots=True)
 class QueryCompiler:
-    """A collector of keys, each once, that refers to them by number, from 1."""
+    """The keys of a query script, each once, and arguments that name them by number."""
 
     space: Space
     keys: list[bytes] = field(default_factory=list)
@@ -64,7 +64,7 @@ class QueryCompiler:
         return [kind or "a", number, int(order.is_descending)]
 
     def add_ordered(self, name: str) -> int:
-        """Return the number of the entries of an attribute. Its sort keys come next."""
+        """Return the number of the key of entries. That of sort keys is the next."""
         entries = ordered_key(self.space, name)
         known = self.numbers.get(entries)
         if known is None:

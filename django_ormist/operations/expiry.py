@@ -1,4 +1,4 @@
-"""Expired objects: finding and sweeping them."""
+"""Operations that find expired objects and sweep them."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,7 +13,7 @@ SWEEP_GONE = Script("sweep_gone")
 
 
 def expired_ids(space: Space) -> Operation:
-    """Return the expired ids that are not swept yet. O(log n + expired)."""
+    """Return the ids of expired objects that are not swept. O(log n + expired)."""
     return Operation(EXPIRED_IDS, (expires_key(space),))
 
 
@@ -29,8 +29,8 @@ CLOCK = Operation("TIME", (), parse=_time_ms)
 def sweep(space: Space, limit: int = 50) -> Operation:
     """Remove at most *limit* expired objects. Answers their number.
 
-    limit: 1 to 500. Fifty with eight terms each block the server for 1 to 3 ms. Raises
-    ValueError.
+    limit: 1 to 500. Raises ValueError. Fifty objects with eight terms each block the
+    server for 1 to 3 ms.
     """
     if not 1 <= limit <= 500:
         raise ValueError(f"A sweep takes 1 to 500 objects a batch, not {limit}.")
@@ -38,9 +38,10 @@ def sweep(space: Space, limit: int = 50) -> Operation:
 
 
 def sweep_gone(space: Space, pks: Sequence[bytes]) -> Operation:
-    """Remove the leftovers of 1 to 500 objects that had a deadline and are not stored.
+    """Remove the index entries of objects whose bytes the server has removed.
 
-    Answers how many. Other objects are not touched.
+    pks: 1 to 500 ids. Others than those of missing objects with a deadline are left
+    alone. Answers the number of swept objects.
     """
     args = tuple(pks)
     return Operation(SWEEP_GONE, _keys(space), args, parse=_parse_swept, is_write=True)

@@ -31,7 +31,7 @@ from .replies import (
 _Changes = dict[Any, tuple[bytes, bytes]]
 
 SWEPT_BY_A_WRITE = 100
-"""Objects swept by each write at most, fewer where they have many index entries."""
+"""Expired objects swept by each write, or fewer if they have many index entries."""
 
 MOST_MEMO_PARTS = 16_384
 """Index entries that an object with a deadline may have: a sweep removes them in one
@@ -55,10 +55,10 @@ first attribute, in every codec, if its value has 80 bytes or fewer."""
 class Image:
     """The stored form of an object: bytes and index entries.
 
-    packed: the result of ``codecs.pack``. suffixes: one for each index term, from
-    ``terms.term_suffix``. expire_at_ms: its deadline or its lifetime, None without one.
-    sort_keys: of each ordered attribute that it has. unique: the ``terms.unique_value``
-    of each unique one, by their names.
+    packed: the result of ``codecs.pack``. suffixes: the ``terms.term_suffix`` of each
+    index term. expire_at_ms: the deadline or the lifetime, if any. sort_keys: one for
+    each ordered attribute that it has. unique: the ``terms.unique_value`` of each
+    unique constraint, by the names of its attributes.
     """
 
     packed: bytes
@@ -74,9 +74,10 @@ class Image:
 
     @property
     def memo(self) -> bytes:
-        """The index entries that a sweep must remove, b"" without a deadline.
+        """The memo: the index entries that a sweep must remove.
 
-        Raises ValueError for more than MOST_MEMO_PARTS index entries.
+        It is empty without a deadline. Raises ValueError for more than MOST_MEMO_PARTS
+        index entries.
         """
         if self.expire_at_ms is None:
             return b""
@@ -90,9 +91,10 @@ class Image:
         return build_memo(self.suffixes, self.sort_keys, self.unique)
 
     def resolve_deadline(self, now_ms: bytes | None) -> "Image":
-        """Return the image that is stored if it was written at *now_ms* of the server.
+        """Return this image with its lifetime replaced by the stored deadline.
 
-        now_ms: the answer of the scripts, None if no lifetime was sent.
+        now_ms: the server's time of the write, as the scripts answer it; None if the
+        image has no lifetime.
         """
         lifetime = self.expire_at_ms
         if now_ms is None or not isinstance(lifetime, Lifetime):
@@ -103,7 +105,7 @@ class Image:
 
 
 def encode_deadline(expire_at_ms: Deadline) -> bytes:
-    """Return a deadline in ms, or a lifetime after ``+``, as the scripts take them."""
+    """Return a deadline in ms, or ``+`` and a lifetime in ms, for the scripts."""
     if isinstance(expire_at_ms, Lifetime):
         return b"+%d" % expire_at_ms.ms
     return b"%d" % expire_at_ms
@@ -124,11 +126,11 @@ def build_memo(
     ordered: Iterable[str] = (),
     unique: Mapping[tuple[str, ...], bytes] = NONE,
 ) -> bytes:
-    """Return the places of index entries: parts, each after its length byte.
+    """Return the memo of these index entries: parts, each after its length byte.
 
-    A part is a term's suffix, or ``by:`` and the name of an ordered attribute, or
-    ``u:`` and the name of a unique one; its value is the next part. Meta keeps names
-    short enough.
+    A part is the suffix of a term, or ``by:`` and the name of an ordered attribute, or
+    ``u:`` and the name of a unique one. The value of that is the next part. Meta limits
+    the length of names.
     """
     parts = [*suffixes, *(b"by:" + name.encode() for name in ordered)]
     for names, value in unique.items():
@@ -159,7 +161,7 @@ def load_counters(space: Space, pk: str | bytes) -> Operation:
 def load_many(space: Space, pks: Sequence[bytes]) -> Operation:
     """Return the packed bytes of each id, or None. O(ids).
 
-    At most 1000 ids: their MGET blocks the server for 0.2 ms, and 10 000 for 2 ms.
+    At most 1000 ids, which block the server for 0.2 ms. 10 000 would for 2 ms.
     """
     return Operation("MGET", tuple([space.objects + pk for pk in pks]))
 
@@ -172,11 +174,12 @@ def save(
     counters: Mapping[str, int] = NO_COUNTERS,
     counted: Mapping[str, int] = NO_COUNTERS,
 ) -> Operation:
-    """Write *new* if *old* is stored. Answers (Reply, stored bytes).
+    """Write *new* if the bytes of *old* are stored. Answers (Reply, fact).
 
-    (DONE, now in ms) if *new* has a lifetime: see Image.resolve_deadline().
-    old: NOTHING to insert. counters: the values to set. counted: the values that are
-    required now; else COUNTER_CHANGED.
+    old: NOTHING to insert. counters: the values to set. counted: the values that must
+    be stored, else the reply is COUNTER_CHANGED. The fact of REFUSED is the stored
+    bytes. That of DONE is now in ms if *new* has a lifetime: see
+    Image.resolve_deadline(). O((entries + swept) log n).
     """
     space = schema.space
     lost = subtract_suffixes(old.suffixes, new.suffixes)
@@ -222,7 +225,7 @@ def rewrite(
     counters: Mapping[str, int] = NO_COUNTERS,
     counted: Mapping[str, int] = NO_COUNTERS,
 ) -> Operation:
-    """Return save(), or update() if that does the same in half the time."""
+    """Return save(), or update() if that has the same effect in half the time."""
     if (
         not counters
         and not counted
@@ -238,7 +241,7 @@ def rewrite(
 
 
 def update(space: Space, pk: str, old: Image, new: Image) -> Operation:
-    """Write an object whose index entries, except the deadline, stay; as save()."""
+    """Do a save() that changes no index entry except the deadline. O(log n)."""
     return Operation(
         UPDATE,
         (object_key(space, pk), expires_key(space)),
@@ -249,9 +252,10 @@ def update(space: Space, pk: str, old: Image, new: Image) -> Operation:
 
 
 def delete(schema: Schema, pk: str, stored: Image) -> Operation:
-    """Remove the object if *stored* is stored. Answers (Reply, bytes).
+    """Remove the object if the bytes of *stored* are stored. Answers (Reply, fact).
 
-    (ORPHAN_INDEX, 1): there is no object, and repair.purge_index() must follow.
+    After (ORPHAN_INDEX, 1) call repair.purge_index(): index entries without an object
+    are left. O((entries + swept) log n).
     """
     space = schema.space
     return Operation(
@@ -276,11 +280,11 @@ def delete(schema: Schema, pk: str, stored: Image) -> Operation:
 
 
 def extend(schema: Schema, pk: str, packed: bytes, expire_at_ms: Deadline) -> Operation:
-    """Move the deadline of an object that begins as *packed*. Answers (Reply, fact).
+    """Change the deadline of an object that begins as *packed*. Answers (Reply, fact).
 
-    packed: as it was loaded, with a deadline. Only a few bytes are sent, whatever its
-    size. (DONE, now in ms): a lifetime was set. (REFUSED, None): the object does not
-    exist. (REFUSED, 1): its first HEAD bytes are others.
+    packed: the object as it was loaded, with a deadline. The request is short, whatever
+    its size. The fact of DONE is now in ms if a lifetime was set. That of REFUSED is 1
+    if the first HEAD bytes differ, or None if the object does not exist. O(log n).
     """
     if isinstance(expire_at_ms, Lifetime):
         tail, marked = deadline_tail(packed, expire_at_ms.placeholder_ms)
@@ -305,9 +309,9 @@ def extend(schema: Schema, pk: str, packed: bytes, expire_at_ms: Deadline) -> Op
 
 
 def increment(space: Space, pk: str, name: str, by: int) -> Operation:
-    """Add *by* to a counter. Answers the new value, None if the object does not exist.
+    """Add *by* to a counter. Answers the new value, if the object exists.
 
-    Raises OverflowError past 64 bits.
+    Raises OverflowError past 64 bits. O(log n).
     """
     key = counters_key(space, pk)
     past_64_bits = OverflowError(
@@ -361,7 +365,7 @@ def _index_words(ordered: _Changes, unique: _Changes) -> list[bytes]:
 
 
 def _find_changes(old: Mapping[Any, bytes], new: Mapping[Any, bytes]) -> _Changes:
-    """Return {name: (old bytes, new bytes)} where they differ, b"" for no value."""
+    """Return {name: (old bytes, new bytes)} where they differ. b"" is no value."""
     if old == new:
         return {}
     return {

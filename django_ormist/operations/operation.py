@@ -1,4 +1,9 @@
-"""Operations and flows: plain data that prints and compares, and its generators."""
+"""Operations and flows.
+
+An operation is plain data: it compares, prints, and does no I/O. A flow is a generator
+that yields operations and receives their answers. ``run()`` and ``arun()`` in
+``connections/executor.py`` send them.
+"""
 
 import re
 from collections.abc import Callable, Generator
@@ -17,12 +22,12 @@ computes, when half of its writes may be done."""
 
 
 def identity(reply: Any) -> Any:
-    """Return the reply as it is."""
+    """Return the reply unchanged."""
     return reply
 
 
 class Script:
-    """One atomic step: a file of ``operations/scripts``, read on first use."""
+    """An atomic step in Lua: a file of ``operations/scripts``, read on first use."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -32,10 +37,10 @@ class Script:
 
     @cached_property
     def source(self) -> bytes:
-        """The text that the server runs: a flag, the prelude, the file and its parts.
+        """The text that the server runs: a flag, the prelude and the file.
 
-        A line ``-- INCLUDE part`` is replaced by the file of that name. So scripts
-        share code without the cost of a function, a fifth of a microsecond a call.
+        A line ``-- INCLUDE part`` is replaced by the file of that name. Scripts share
+        code in this way, because a call of a function takes 0.2 microseconds.
         """
         include = re.compile(rb"^ *-- INCLUDE (\w+)$", re.MULTILINE)
         return include.sub(
@@ -60,13 +65,13 @@ def _lua(name: str) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One command or script: its name, keys and arguments.
+    """One command or script with its keys and arguments.
 
-    command: a Redis command ("GET") or a Script. keys come before args on the
-    wire. parse reads the raw reply (RESP2 shapes, bytes) and is not compared.
-    is_write: a write is sent once; a read may be sent again after a broken
-    connection. with_source: send a script's source, for a server that does not have
-    it yet.
+    command: a Redis command ("GET") or a Script. args: sent after the keys. parse: a
+    function that returns the answer from the raw reply (bytes, in the shape of RESP2).
+    is_write: whether to send it once only. Reads may be sent again over a new
+    connection. with_source: whether to send the source of the script, for a server that
+    does not have it.
     """
 
     command: "str | Script"
@@ -93,9 +98,9 @@ class SignalEvent(NamedTuple):
 
 
 class Call(NamedTuple):
-    """A method to call: itself in sync code, its async variant in async code.
+    """A method to call, or its async variant in async code.
 
-    Its exceptions are raised in the flow.
+    The flow gets its exceptions.
     """
 
     target: Any

@@ -64,8 +64,8 @@ class IndexEntry:
 class Findings:
     """The faults of an object apart from its index entries, and their repair.
 
-    faults: the kind and the detail of each. repaired: the image that repairs them, or
-    None. counters: values to add with it.
+    faults: the kind and the detail of each. repaired: the image that repairs them, if
+    that is possible. counters: values to add with it.
     """
 
     faults: Sequence[tuple[str, str]] = ()
@@ -100,9 +100,9 @@ class CheckedModel:
         return self.schema.space.model
 
     def read(self, pk: bytes, packed: bytes | None) -> tuple[Image | None, "Findings"]:
-        """Return the image of stored bytes, and their Findings.
+        """Return the image of stored bytes, and their Findings. Raises ValueError.
 
-        The image is None if the bytes or the id are unreadable. Raises ValueError.
+        Without the image if the bytes or the id are unreadable.
         """
         if packed is None:
             return NOTHING, NO_FINDINGS
@@ -224,7 +224,7 @@ def _write_repaired(
 
 
 def _kind_to_leave(model: CheckedModel, suspect: Suspect) -> str | None:
-    """Return the kind of fault of unreadable bytes to leave, None to repair them."""
+    """Return the kind of the fault if its unreadable bytes are to be left."""
     if is_later(suspect.packed or b""):
         return "later-format"
     return "unreadable-object" if model.spares_unreadable else None

@@ -1,4 +1,4 @@
-"""Parsers of the answers of scripts."""
+"""Parsers of the replies of scripts."""
 
 from collections.abc import Callable, Iterable
 from enum import IntEnum
@@ -8,7 +8,7 @@ from ..exceptions import CorruptDataError
 
 
 class Reply(IntEnum):
-    """The first number of a script's answer."""
+    """The code at the start of a script's reply."""
 
     MISTYPED = -1
     REFUSED = 0
@@ -22,10 +22,10 @@ class Reply(IntEnum):
 
 
 def parse_reply(reply: Any) -> tuple[Reply, Any]:
-    """Return a script's answer as (Reply, its fact or None).
+    """Return (Reply, fact) of the reply of a script. The fact may be absent.
 
-    With UNIQUE_TAKEN the fact is a list: reply_parser() reads it. Raises
-    CorruptDataError that names the key if one holds another type.
+    That of UNIQUE_TAKEN is a list: see reply_parser(). Raises CorruptDataError for a
+    key of another Redis type, and names it.
     """
     if reply == 1:
         return Reply.DONE, None
@@ -39,9 +39,9 @@ def parse_reply(reply: Any) -> tuple[Reply, Any]:
 
 
 class Holder(NamedTuple):
-    """The holder of a unique value: names of the unique attributes, and its id.
+    """The object that has a unique value: its id, and the names of the attributes.
 
-    number: the position of the refused object among many, from 1.
+    number: the position of the refused object, from 1.
     """
 
     names: tuple[str, ...]
@@ -50,9 +50,9 @@ class Holder(NamedTuple):
 
 
 def reply_parser(unique: Iterable[tuple[str, ...]]) -> Callable[[Any], Any]:
-    """Return a parse_reply() that gives a Holder with UNIQUE_TAKEN.
+    """Return a parse_reply() whose fact of UNIQUE_TAKEN is a Holder.
 
-    unique: the names of the unique attributes, in the order that the script got.
+    unique: the names of each unique constraint, in the order of the script's keys.
     """
     names = list(unique)
 
@@ -75,7 +75,7 @@ def mistyped_error(key: bytes) -> CorruptDataError:
 
 
 def parse_counters(reply: Any, key: bytes) -> dict[str, int]:
-    """Return the counters of one object by name. Raises CorruptDataError with *key*."""
+    """Return {name: value} of the counters at *key*. Raises CorruptDataError."""
     try:
         pairs = zip(reply[::2], reply[1::2], strict=True)
         return {name.decode(): int(value) for name, value in pairs}

@@ -46,7 +46,7 @@ def _read_ids(space: Space, least: str, most: str, number: int) -> Operation:
 
 
 def creation_times(space: Space, pks: Sequence[bytes]) -> Flow[list[float | None]]:
-    """Flow that returns the creation time of each id, None if it is not in ``all``.
+    """Flow that returns the creation time of each id, if it is in ``all``.
 
     One round trip.
     """

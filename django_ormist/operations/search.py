@@ -1,4 +1,4 @@
-"""Queries: the matching ids, their number, and their objects."""
+"""Queries: the number, the ids and the objects of the live matches."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -38,7 +38,11 @@ Row = tuple[bytes, bytes, dict[str, int] | None]
 
 
 def count(space: Space, query: Query) -> Operation:
-    """Return the number of live matches. Ignores slices."""
+    """Return the number of live matches. Ignores slices.
+
+    O(log n) for one term if no object is expired: see count_terms.lua, and
+    count_where.lua for other queries.
+    """
     if query.conditions or query.pks is not None:
         return count_where(space, query)
     return Operation(
@@ -47,10 +51,10 @@ def count(space: Space, query: Query) -> Operation:
 
 
 def counts(space: Space, query: Query, others: Sequence[Query]) -> Flow[list[int]]:
-    """Flow that returns the number of live matches of the query and each other one.
+    """Flow that returns how many live objects match the query and each other query.
 
-    A query by terms alone is counted in separate commands, so that other clients can
-    run in between. One round trip.
+    Queries by terms alone are counted in separate commands, so that the server can
+    serve other clients in between. One round trip.
     """
     if not others:
         return []
@@ -64,10 +68,11 @@ def counts(space: Space, query: Query, others: Sequence[Query]) -> Flow[list[int
 
 
 def page(space: Space, query: Query, limit: int, want: str = "objects") -> Operation:
-    """Return the first *limit* live objects of the query's slice: Rows.
+    """Return Rows of the first *limit* live objects of the query's slice.
 
-    want: "objects", "counters" (with them) or "ids" (then a list of ids). O(log n +
-    limit) if nothing is expired: see page.lua, and query.lua for other queries.
+    want: "objects", "counters" (objects with counters) or "ids" (a list of ids in place
+    of Rows). O(log n + limit) if no object is expired: see page.lua, and query.lua for
+    other queries.
     """
 
     def parse(reply: list[list[Any]]) -> list[Any]:
@@ -91,7 +96,7 @@ def page(space: Space, query: Query, limit: int, want: str = "objects") -> Opera
 
 
 def term_members(space: Space, query: Query) -> Operation:
-    """Return every id that carries all terms, oldest first, also expired ones."""
+    """Return all ids that carry all terms, oldest first. They may be expired. O(n)."""
     keys = _term_keys(space, query)
     if len(keys) > 1:
         # The default SUM would pass 2^53 with six terms and lose the order.
@@ -125,7 +130,7 @@ def ids(space: Space, query: Query) -> Flow[list[bytes]]:
 def rows(space: Space, query: Query, has_counters: bool) -> Flow[list[Row]]:
     """Flow that returns a Row for each live object of the query, in order.
 
-    One round trip for a slice of 1000 or less, else 1 + ceil(N / 5000).
+    One round trip for a slice of at most 1000, else 1 + ceil(N / 5000).
     """
     if query.is_empty:
         return []
@@ -146,8 +151,8 @@ def rows(space: Space, query: Query, has_counters: bool) -> Flow[list[Row]]:
 def rows_of(space: Space, pks: Sequence[bytes], has_counters: bool) -> Flow[list[Row]]:
     """Flow that returns a Row for each of these ids that is stored. One round trip.
 
-    One more if half of them or more are missing: then the leftovers of those that had a
-    deadline are swept. The server's clock was ahead, and removed them.
+    If half of them are missing, expired objects were removed by the server's TTL. Then
+    their index entries are swept, in one more round trip.
     """
     chunks = list(batched(pks, CHUNK))
     replies = yield (
@@ -176,7 +181,7 @@ def size(space: Space, query: Query) -> Flow[int]:
 
 
 def _rows_by_id(space: Space, query: Query, has_counters: bool) -> Flow[list[Row]]:
-    """Flow that returns the Rows of a query by ids, sliced. One round trip."""
+    """Flow that returns the Rows of the slice of a query by ids. One round trip."""
     pks = sorted(pk_bytes(pk) for pk in query.pks or ())
     scores_by_term = [
         Operation("ZMSCORE", (key,), tuple(pks))
@@ -218,7 +223,7 @@ def _term_keys(space: Space, query: Query) -> tuple[bytes, ...]:
 def query_page(
     space: Space, query: Query, limit: int, want: str, parse: Any
 ) -> Operation:
-    """Return the first *limit* live objects of the slice. *parse* reads the reply."""
+    """Return page() of a query with conditions or orders. *parse* reads the reply."""
     compiler = QueryCompiler(space)
     args = (
         *compiler.compile_orders(query),
@@ -230,9 +235,10 @@ def query_page(
 
 
 def query_ids(space: Space, query: Query) -> Operation:
-    """Return every live id of the query in order. Ignores slices.
+    """Return all live ids of the query in order. Ignores slices.
 
-    Sorts here, by the facts that the server answers for each id.
+    The server returns the facts of each id, and the client sorts by them. O(ids of the
+    smallest condition).
     """
     compiler = QueryCompiler(space)
     args = (
@@ -256,7 +262,7 @@ def count_where(space: Space, query: Query) -> Operation:
 def counts_where(space: Space, query: Query, others: Sequence[Condition]) -> Operation:
     """Return how many live objects meet the query and each of these conditions.
 
-    Conditions that the query names are read once, whatever the number of the others.
+    The conditions of the query itself are read only once.
     """
     compiler = QueryCompiler(space)
     args: list[Word] = [len(others), *compiler.compile_condition(query.condition)]
@@ -268,7 +274,7 @@ def counts_where(space: Space, query: Query, others: Sequence[Condition]) -> Ope
 def _sort_ids(
     query: Query, pks: list[bytes], columns: Sequence[Sequence[Any]]
 ) -> list[bytes]:
-    """Return the ids sorted by the columns: one for each order, then creation."""
+    """Return the ids sorted by the columns: one per order, then the creation times."""
     orders = [order for order in query.order if order.name != CREATED]
     is_down = query.is_reversed
     if len(orders) < len(query.order):
@@ -288,7 +294,7 @@ def _sort_ids(
 def _sort_places(
     places: list[int], order: Order, column: Sequence[Any], is_reversed: bool
 ) -> list[int]:
-    """Return the places sorted by one order: stable, those without a fact last."""
+    """Return the places in a stable sort by one order, those without a fact last."""
     if order.name == EXPIRE:
         column = [None if fact is None else float(fact) for fact in column]
     there = [place for place in places if column[place] is not None]

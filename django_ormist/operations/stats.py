@@ -1,6 +1,6 @@
-"""Statistics of the store: sizes, samples, the server, raw keys.
+"""Statistics of the store: counts, samples, sizes, the server, raw keys.
 
-Only management commands and the overview of the admin use them.
+They serve management commands and the overview of the admin.
 """
 
 import math
@@ -40,7 +40,7 @@ OPERATIONS_PER_ROUND_TRIP = 1000
 
 @dataclass(frozen=True)
 class ModelCounts:
-    """Numbers of objects: live, live with a deadline, and expired but not swept."""
+    """Numbers of objects: live, live with a deadline, expired and not yet swept."""
 
     count: int
     expiring: int
@@ -49,9 +49,9 @@ class ModelCounts:
 
 @dataclass(frozen=True)
 class Sample:
-    """Some objects of a model: the id and the index terms of each.
+    """Some objects of a model, as rows of an id and its index terms.
 
-    unreadable: the keys of objects whose bytes cannot be read.
+    unreadable: the keys of objects with unreadable bytes.
     """
 
     rows: list[tuple[bytes, list[str]]]
@@ -80,8 +80,8 @@ def sample(
 ) -> Flow[Any]:
     """Flow that returns a Sample of at most *size* objects.
 
-    indexed: returns whether the attribute of that name is indexed. size: 1 to
-    1000. Two round trips.
+    indexed: a function that returns whether an attribute is indexed, by its name.
+    size: 1 to 1000. Two round trips.
     """
     pks = yield Operation("ZRANDMEMBER", (all_key(space),), (size,))
     stored = (yield objects.load_many(space, pks)) if pks else []
@@ -103,8 +103,7 @@ def sample(
 def largest_tags(space: Space, seen: Sample, most: int = 5) -> Flow[Any]:
     """Flow that returns [(tag, number of live objects that carry it)], largest first.
 
-    The tags are those of the sample, so that no key is scanned. Their counts are exact.
-    One round trip.
+    It takes the tags from the sample, and counts them exactly. One round trip.
     """
     carried = Counter(term for _, terms in seen.rows for term in terms)
     likely = [term for term, _ in carried.most_common(4 * most)]
@@ -114,11 +113,10 @@ def largest_tags(space: Space, seen: Sample, most: int = 5) -> Flow[Any]:
 
 
 def size_bytes(schema: Schema, seen: Sample) -> Flow[Any]:
-    """Flow that returns the bytes of memory of a model, extrapolated from a sample.
+    """Flow that returns the memory of a model in bytes, extrapolated from a sample.
 
-    Exact if the sample holds every object. Each object accounts for its own bytes and
-    its share of each term. Raises ResponseError on a server without MEMORY USAGE. One
-    round trip for 1000 keys.
+    The size of an object includes its share of each term. Raises ResponseError on a
+    server without MEMORY USAGE. One round trip per 1000 keys.
     """
     space = schema.space
     whole = [all_key(space), expires_key(space), memo_key(space), *schema.index_keys]
@@ -149,12 +147,12 @@ def size_bytes(schema: Schema, seen: Sample) -> Flow[Any]:
 
 
 def _memory_usage(key: bytes) -> Operation:
-    """Return the bytes of memory of a key, 0 if it does not exist. O(1)."""
+    """Return the memory of a key in bytes, 0 if it does not exist. O(1)."""
     return Operation("MEMORY USAGE", (key,), parse=lambda reply: reply or 0)
 
 
 def _send_in_batches(operations: Iterable[Operation]) -> Flow[Any]:
-    """Flow that returns the replies of any number of operations."""
+    """Flow that returns the answers of any number of operations."""
     replies: list[Any] = []
     for some in batched(operations, OPERATIONS_PER_ROUND_TRIP):
         replies += yield some
@@ -166,10 +164,9 @@ def _send_in_batches(operations: Iterable[Operation]) -> Flow[Any]:
 
 @dataclass(frozen=True)
 class Stored:
-    """One object as it is stored.
+    """One object as it is stored. Missing facts are None.
 
-    packed: None if there are no bytes. created_us: its place in the order of
-    creation. expire_at_ms: its deadline by the index. Both None if the index has none.
+    created_us: its creation time in the index. expire_at_ms: its deadline there.
     """
 
     packed: bytes | None
@@ -179,7 +176,7 @@ class Stored:
 
 
 def load_stored(space: Space, pk: str) -> Flow[Any]:
-    """Flow that returns the Stored facts of one id. One round trip."""
+    """Flow that returns the Stored facts of one object. One round trip."""
     packed, counters, created_us, expire_at_ms = yield [
         objects.load(space, pk),
         objects.load_counters(space, pk),
@@ -190,7 +187,7 @@ def load_stored(space: Space, pk: str) -> Flow[Any]:
 
 
 def object_size_bytes(space: Space, pk: str) -> Flow[Any]:
-    """Flow that returns the bytes of memory of one object and its counters.
+    """Flow that returns the memory of one object and its counters in bytes.
 
     Raises ResponseError on a server without MEMORY USAGE. One round trip.
     """
@@ -208,7 +205,7 @@ def _to_int(score: Any) -> int | None:
 
 
 def server_info() -> Operation:
-    """Return the fields of INFO: {field: text}."""
+    """Return the fields of INFO: {field: text}. O(1)."""
     return Operation("INFO", (), parse=read_info)
 
 
@@ -230,9 +227,10 @@ DIFFERING = {
 
 
 def product_of(info: Mapping[str, str]) -> str | None:
-    """Return the product that INFO names, "redis" by default, None without INFO.
+    """Return the product that INFO names, by default "redis". Without INFO: None.
 
-    Each has its own field, as ``dragonfly_version``. KeyDB is known by its program.
+    Each has a field of its own, as ``dragonfly_version``. KeyDB is recognized by the
+    name of its program.
     """
     if not info:
         return None
@@ -244,7 +242,7 @@ def product_of(info: Mapping[str, str]) -> str | None:
 
 
 def server_facts(info: Mapping[str, str]) -> dict[str, Any]:
-    """Return the facts of INFO that an operator needs, None for missing ones."""
+    """Return the fields of INFO that an operator needs. Missing ones are None."""
 
     def number(name: str) -> int | None:
         return int(info[name]) if info.get(name, "").isdigit() else None
@@ -280,9 +278,9 @@ def server_facts(info: Mapping[str, str]) -> dict[str, Any]:
 
 
 def root(prefix: str) -> bytes:
-    """Return the start of all of our keys under a KEY_PREFIX, and of no others.
+    """Return the common start of all keys under a KEY_PREFIX, and only of these.
 
-    A KEY_PREFIX holds no brace, so "shop" does not match the keys of "shop:eu".
+    A KEY_PREFIX cannot contain a brace, so "shop" does not match keys of "shop:eu".
     """
     return Space(prefix, "").base.removesuffix(b"}:")
 
@@ -290,7 +288,7 @@ def root(prefix: str) -> bytes:
 def keys_by_model(start: bytes, prefix: str) -> Flow[Any]:
     """Flow that returns {model label: (objects, keys)} of keys that begin with *start*.
 
-    Includes models that are not registered. A key may be counted twice while the server
+    Unregistered models are included. A key may be counted twice while the server
     resizes its table. O(keys of the database), in steps of 1000.
     """
     head = len(root(prefix))
@@ -308,7 +306,10 @@ def keys_by_model(start: bytes, prefix: str) -> Flow[Any]:
 
 
 def list_quarantined(start: bytes, prefix: str) -> Flow[Any]:
-    """Flow that returns the quarantined keys of those that begin with *start*."""
+    """Flow that returns the quarantined keys whose former names begin with *start*.
+
+    O(keys of the database), in steps of 1000.
+    """
     head, found, cursor = prefix.encode() + b":", [], b"0"
     lost = head + b"lost:" + start.removeprefix(head)
     while True:
@@ -319,15 +320,16 @@ def list_quarantined(start: bytes, prefix: str) -> Flow[Any]:
 
 
 def unlink(*keys: bytes) -> Operation:
-    """Remove the keys. Answers the number of those that existed. O(their sizes)."""
+    """Remove the keys. Answers the number of those that existed. O(keys)."""
     return Operation("UNLINK", keys, is_write=True)
 
 
 def unlink_some(start: bytes, cursor: bytes, only_objects: bool = False) -> Flow[Any]:
-    """Flow that removes keys that begin with *start*: (next cursor, keys removed).
+    """Flow that removes the next keys that begin with *start*.
 
-    Start with the cursor ``b"0"``. The scan is complete when that is returned.
-    only_objects: leave the index. O(1000), at most two round trips.
+    Returns (next cursor, number of removed keys). The first cursor is ``b"0"``, and so
+    is the last one that is returned. only_objects: keep the index. O(1000), at most two
+    round trips.
     """
     cursor, keys = yield scan(start, cursor)
     if only_objects:
@@ -339,10 +341,11 @@ def unlink_some(start: bytes, cursor: bytes, only_objects: bool = False) -> Flow
 
 
 def copy_some(start: bytes, new: bytes, cursor: bytes) -> Flow[Any]:
-    """Flow that copies keys that begin with *start* to keys that begin with *new*.
+    """Flow that copies the next keys that begin with *start* to others with *new*.
 
-    Returns the next cursor, as unlink_some() does. Expiration times are kept. Existing
-    keys stay. O(1000 keys and their sizes), at most two round trips.
+    Returns the next cursor, as unlink_some() does. Expiration times are copied too.
+    Existing keys are not replaced. O(1000 keys and their sizes), at most two round
+    trips.
     """
     cursor, keys = yield scan(start, cursor)
     yield [
@@ -353,7 +356,7 @@ def copy_some(start: bytes, new: bytes, cursor: bytes) -> Flow[Any]:
 
 
 def scan(start: bytes, cursor: bytes) -> Operation:
-    """Return one step of a SCAN: (cursor, keys that begin with *start*)."""
+    """Return (next cursor, some keys that begin with *start*), by a SCAN. O(1000)."""
 
     def parse(reply: Any) -> tuple[bytes, list[bytes]]:
         # Checked again: keys are removed by it, whatever MATCH accepts.

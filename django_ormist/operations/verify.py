@@ -46,7 +46,7 @@ _OWN = (b"o:", b"c:")
 
 
 def find_kind(rest: bytes) -> bytes | None:
-    """Return the kind of a key by its name after the base, None for a foreign one."""
+    """Return the kind of a key by its name after the base, if it is one of ours."""
     if rest in _SINGLE_KEYS:
         return rest
     starts = (b"o:", b"c:", b"t:", b"h:", b"by:", b"of:", b"u:")
@@ -359,7 +359,7 @@ def _collect_ids(
 
 
 def _read_pk(kind: bytes | None, member: bytes, value: bytes) -> bytes | None:
-    """Return the id in an entry, None if the entry is invalid."""
+    """Return the id in an entry, if the entry is valid."""
     if kind == b"by:":
         return pk_of_entry(member)
     return value if kind == b"u:" else member

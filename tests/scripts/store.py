@@ -81,13 +81,13 @@ class Store:
         self,
         *new: NewObject,
         link: Link | None = None,
-        passes_over: bool = False,
+        skips_conflicts: bool = False,
         arbiter: tuple[str, ...] | None = None,
         **facts: Any,
     ) -> Any:
         """facts: those of the schema."""
         schema = replace(self.schema, **facts)
-        return self.run(insert_many(schema, new, link, passes_over, arbiter))
+        return self.run(insert_many(schema, new, link, skips_conflicts, arbiter))
 
     def delete_many(self, *stored: tuple[str, Image], **facts: Any) -> Any:
         return self.run(delete_many(replace(self.schema, **facts), stored))

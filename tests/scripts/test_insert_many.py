@@ -109,10 +109,10 @@ def test_the_last_batch_removes_the_marker_with_any_reply(store, is_taken):
 def test_done_if_every_object_of_the_batch_is_skipped(store):
     store.fill("zero")
     code, *_ = store.insert_many(
-        new("zero"), link=Link("a", 0, False), passes_over=True
+        new("zero"), link=Link("a", 0, False), skips_conflicts=True
     )
     assert code == 1
-    assert store.insert_many(*TWO, link=Link("a", 1, True), passes_over=True) == 1
+    assert store.insert_many(*TWO, link=Link("a", 1, True), skips_conflicts=True) == 1
 
 
 def test_not_run_markers_of_two_calls_are_separate(store):
@@ -156,11 +156,11 @@ def test_an_insert_sweeps_a_hundred_expired_objects(store):
 def test_done_with_the_positions_of_skipped_objects(store):
     store.fill("two", terms=["c"])
     before = store.everything()
-    code, _, *passed = store.insert_many(*TWO, passes_over=True)
+    code, _, *passed = store.insert_many(*TWO, skips_conflicts=True)
     assert (code, passed) == (1, [[2]])
     assert store.get("one") == b"one"
     assert store.ids("all") == ["two", "one"]
-    code, _, *passed = store.insert_many(*TWO, passes_over=True)
+    code, _, *passed = store.insert_many(*TWO, skips_conflicts=True)
     assert (code, passed) == (1, [[1], [2]])
     store.delete("one", TWO[0].image)
     assert store.everything() == before
@@ -177,7 +177,7 @@ def test_done_with_the_holders_of_taken_values(store):
         holding("b", b"2", "t"),
         holding("c", b"2", "t"),
         unique=(("code",),),
-        passes_over=True,
+        skips_conflicts=True,
     )
     assert (code, passed) == (1, [[1, 1, b"old"], [3, 1, b"b"]])
     assert store.ids("t:t") == ["b"]
