@@ -27,25 +27,27 @@ def log_out_everywhere(user: Any, except_key: str | None = None) -> int:
     except_key: the public key of a session to keep, such as
     ``request.session.session_key``.
     """
-    kept = except_key and private_id(except_key)
-    number: int = run(_end_sessions(user_text(user), kept), settings.using())
+    except_pk = except_key and private_id(except_key)
+    number: int = run(_end_sessions(user_text(user), except_pk), settings.using())
     return number
 
 
 async def alog_out_everywhere(user: Any, except_key: str | None = None) -> int:
     """See log_out_everywhere()."""
-    kept = except_key and private_id(except_key)
-    number: int = await arun(_end_sessions(user_text(user), kept), settings.using())
+    except_pk = except_key and private_id(except_key)
+    number: int = await arun(
+        _end_sessions(user_text(user), except_pk), settings.using()
+    )
     return number
 
 
-def _end_sessions(user_id: str, kept: str | None) -> Flow[Any]:
-    """Flow that deletes the sessions of a user except *kept*. It returns their number.
+def _end_sessions(user_id: str, except_pk: str | None) -> Flow[Any]:
+    """Flow that deletes the other sessions of a user, and returns their number.
 
     It repeats the query until no new session is found, since a concurrent request may
     move a session to a new key.
     """
-    total, tried = 0, {kept}
+    total, tried = 0, {except_pk}
     while True:
         pks = yield from fetch.ids(Session.objects.find(user_id=user_id))
         untried = [pk for pk in pks if pk not in tried]

@@ -57,7 +57,7 @@ def devices(request: HttpRequest) -> HttpResponse:
     """Show every session of the user: this one first, then the one used last."""
     this = _current_id(request)
     found = [Device.of(session, this) for session in _sessions_of_user(request)]
-    found.sort(key=_last_used, reverse=True)
+    found.sort(key=_get_last_use, reverse=True)
     found.sort(key=lambda each: not each.is_this)
     base = select_template([settings.current().base_template, DEFAULT_BASE_TEMPLATE])
     return render(
@@ -103,7 +103,7 @@ def _current_id(request: HttpRequest) -> str | None:
     return private_id(key) if key else None
 
 
-def _last_used(device: Device) -> float:
+def _get_last_use(device: Device) -> float:
     moment = device.seen or device.since
     return moment.timestamp() if moment else 0
 

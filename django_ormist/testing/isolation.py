@@ -159,14 +159,14 @@ def _read_aliases(server: str) -> dict[str, dict[str, Any]]:
 
 def _read_for_tests(alias: conf.Alias, server: str) -> dict[str, Any]:
     moved = alias.in_tests(alias.test.key_prefix or alias.key_prefix)
-    kept = {"KEY_PREFIX": moved.key_prefix, "CODEC": moved.codec}
+    common = {"KEY_PREFIX": moved.key_prefix, "CODEC": moved.codec}
     if server == "fakeredis":
-        return {**kept, "LOCATION": "fakeredis://django-ormist-testing"}
+        return {**common, "LOCATION": "fakeredis://django-ormist-testing"}
     if server == "embedded":
-        return {**kept, "LOCATION": f"embedded://{_make_folder(os.getpid())}"}
+        return {**common, "LOCATION": f"embedded://{_make_folder(os.getpid())}"}
     if moved.cache is not None:
-        return {**kept, "CACHE": moved.cache}
-    return {**kept, "LOCATION": moved.location, "OPTIONS": moved.options}
+        return {**common, "CACHE": moved.cache}
+    return {**common, "LOCATION": moved.location, "OPTIONS": moved.options}
 
 
 @cache

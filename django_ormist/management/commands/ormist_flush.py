@@ -80,7 +80,7 @@ class Command(OrmistCommand):
         if tags is not None and label is None:
             raise CommandError("--tag needs a model: ormist_flush app.Model --tag ...")
         if tags is not None and not tags:  # a list that a program computed wrongly
-            raise CommandError("tags is empty. Leave it out to delete the whole model.")
+            raise CommandError("tags is empty. Leave it out to delete all objects.")
         model = None if label is None else find_model(label)
         using = options["using"] or (model._meta.using if model else "default")
         if model is not None and tags:
@@ -122,10 +122,10 @@ class Command(OrmistCommand):
             )
             for label, (objects, keys) in sorted(found.items())
         ]
-        lost = run(list_quarantined(start, prefix), using)
-        if lost:
-            lines.append(("in quarantine", pluralize(len(lost), "key")))
-        total = sum(keys for _, keys in found.values()) + len(lost)
+        quarantined = run(list_quarantined(start, prefix), using)
+        if quarantined:
+            lines.append(("in quarantine", pluralize(len(quarantined), "key")))
+        total = sum(keys for _, keys in found.values()) + len(quarantined)
         lines.append(("in all", pluralize(total, "key")))
         if not self.should_proceed(using, lines, total, options):
             return
@@ -134,7 +134,7 @@ class Command(OrmistCommand):
             for label in sorted(found.keys() & registered.keys()):
                 number += self.delete_all(registered[label], using, progress)
             keys = unlink_keys(start, using, progress)
-            for key in lost:
+            for key in quarantined:
                 keys += run(unlink(key), using)
         rest = f" and {pluralize(keys, 'key')} without an object" if keys else ""
         self.report(f"Deleted {pluralize(number, 'object')}{rest}.", options)

@@ -106,11 +106,11 @@ def set_on_signals(end: Event) -> Iterator[None]:
     if current_thread() is not main_thread():
         yield
         return
-    kept = {}
+    previous = {}
     try:
         for number in (signal.SIGTERM, signal.SIGINT):
-            kept[number] = signal.signal(number, lambda *_: end.set())
+            previous[number] = signal.signal(number, lambda *_: end.set())
         yield
     finally:
-        for number, handler in kept.items():
+        for number, handler in previous.items():
             signal.signal(number, handler)
