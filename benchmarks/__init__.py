@@ -1,1 +1,1 @@
-"""Figures of django_ormist beside bare redis-py: ``python -m benchmarks``."""
+"""Benchmarks of django_ormist and bare redis-py: ``python -m benchmarks``."""

@@ -1,4 +1,4 @@
-"""Measures django_ormist beside bare redis-py: see ``python -m benchmarks --help``."""
+"""Measure django_ormist and bare redis-py: see ``python -m benchmarks --help``."""
 
 import argparse
 import os
@@ -32,7 +32,7 @@ APART = ("asking", "bytes", "changing", "growth", "import", "session")
 
 @dataclass(frozen=True)
 class Scale:
-    """How much is stored: to read from, at once, to weigh, to see growth, to ask."""
+    """The numbers of objects: to read, at once, for memory, for growth, for queries."""
 
     total: int
     bulk: int
@@ -46,7 +46,7 @@ QUICK = Scale(10_000, 1_000, 5_000, growth.SIZES[:3], 50_000)
 
 
 def main() -> int:
-    """Measure, print, write the file."""
+    """Measure, print and write the file."""
     options = _options()
     with started(options.server) as server:
         _configure(server)
@@ -103,7 +103,7 @@ def _options() -> argparse.Namespace:
 
 
 def _configure(server: Measured) -> None:
-    """Set Django up: our side writes under one prefix, the bare side under another."""
+    """Configure Django: ours writes under one prefix, the bare side under another."""
     grown = {growth.alias_of(n): f"{PREFIXES[0]}{n}" for n in growth.SIZES}
     aliases = {"default": PREFIXES[0], **grown}
     settings.configure(
@@ -136,7 +136,7 @@ def _heading(around: dict[str, Any]) -> str:
 
 
 def _figures(server: Measured, options: argparse.Namespace) -> Iterator[Figure]:
-    """Every figure that is wanted, as it is measured."""
+    """Yield every requested figure when it is measured."""
     scale = QUICK if options.quick else WHOLE
     only = tuple(options.only or ("",))
     clock = Clock(options.rounds)

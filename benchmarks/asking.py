@@ -1,4 +1,4 @@
-"""Asking by ranges, tags and orders: ours, Django's ORM and redis-om side by side."""
+"""Queries by ranges, tags and orders: ours, Django's ORM and redis-om."""
 
 import random
 from collections.abc import Callable, Iterator
@@ -36,7 +36,7 @@ class Item(ormist.TaggedModel):
 
 
 class Row(NamedTuple):
-    """One item, as each store is given it; number is its place by creation."""
+    """One item as each store gets it; number is its position by creation."""
 
     number: int
     kind: int
@@ -48,7 +48,7 @@ class Row(NamedTuple):
 
 
 def rows(total: int) -> Iterator[Row]:
-    """*total* items, the same ones each time."""
+    """Return *total* items, always the same ones."""
     drawn = random.Random(total)
     prices = drawn.sample(range(DEAREST), total)  # no two, as not all break ties alike
     for number in range(total):
@@ -67,7 +67,7 @@ def rows(total: int) -> Iterator[Row]:
 class Question:
     """A query of every store. ours: takes the number of the call.
 
-    most_us: the most of our server's time that the project promises, None for none.
+    most_us: the largest server time in our promise, or None.
     """
 
     name: str
@@ -76,7 +76,7 @@ class Question:
 
 
 def questions(kinds: int) -> list[Question]:
-    """The questions, with our way to ask them."""
+    """Return the queries, with our method for each."""
     items = Item.objects
 
     def found(number: int) -> Any:
@@ -100,7 +100,7 @@ def questions(kinds: int) -> list[Question]:
 
 
 def unions(kinds: int) -> list[tuple[Question, int]]:
-    """Questions of many values beside another condition, and how many ids they hold."""
+    """Return queries of many values with another condition, and their number of ids."""
     items, values = Item.objects, min(kinds, MANY)
     dear = Q(price__gte=DEAREST // 2)
     some = [Q(kind=kind) for kind in range(values)]
@@ -130,7 +130,7 @@ def kind_of(number: int, kinds: int) -> int:
 def figures(
     server: Measured, clock: Clock, total: int, show: Callable[[str], None]
 ) -> Iterator[Figure]:
-    """Server time of each question, then its whole time beside each peer's."""
+    """Yield the server time of each query, then its total time and each peer's."""
     source = rows(total)
     stored = 0
     while some := list(islice(source, 10_000)):
@@ -168,7 +168,7 @@ def _item(row: Row) -> Item:
 
 
 def _server_us(question: Question, calls: int = SERVER_CALLS) -> float:
-    """The median of what the server says that the script took."""
+    """Return the median of the server's own times of the script."""
     client = connections["default"].client
 
     def spent_us() -> int:

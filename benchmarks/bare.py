@@ -43,7 +43,7 @@ return 1
 
 @dataclass(slots=True)
 class Held:
-    """An object in the hands of somebody without a mapper."""
+    """An object of code without a mapper."""
 
     pk: str
     attrs: dict[str, Any]
@@ -52,17 +52,17 @@ class Held:
 
 
 def now_us() -> int:
-    """The time of a creation."""
+    """Return the current time in microseconds."""
     return time.time_ns() // 1000
 
 
 def new_pk() -> str:
-    """An id as long as ours: sixteen characters."""
+    """Return an id as long as ours: sixteen characters."""
     return secrets.token_hex(8)
 
 
 def rows(reply: list[bytes]) -> list[tuple[bytes, dict[str, Any]]]:
-    """What SORT ... GET # GET answers, decoded."""
+    """Decode the reply of SORT ... GET # GET."""
     return [
         (pk, unpack(packed)[0])
         for pk, packed in zip(reply[::2], reply[1::2], strict=True)
@@ -70,7 +70,7 @@ def rows(reply: list[bytes]) -> list[tuple[bytes, dict[str, Any]]]:
 
 
 class Keys:
-    """Names of keys, joined as one joins them by hand."""
+    """Names of keys, built by hand."""
 
     def __init__(self, space: Space) -> None:
         self.base = space.base.decode()
@@ -79,7 +79,7 @@ class Keys:
         self.terms = self.base + "t:"
 
     def entries(self, held: Held) -> list[str]:
-        """The sorted sets that hold an object: all, its tags, city and age."""
+        """Return the sorted sets of an object: all, its tags, city and age."""
         terms = self.terms
         return [
             self.everything,
@@ -89,7 +89,7 @@ class Keys:
         ]
 
     def sort(self, tag: str, start: int = 0, count: int = -1) -> tuple[Any, ...]:
-        """SORT as the fastest way to read objects in the order of an index."""
+        """Read objects in the order of an index by SORT, the fastest way."""
         key, objects = self.terms + tag, self.objects + "*"
         limit = ("LIMIT", start, count) if count >= 0 else ()
         return "SORT", key, "BY", "nosort", *limit, "GET", "#", "GET", objects
@@ -131,7 +131,7 @@ class Bare:
         held.packed = packed
 
     def save_blindly(self, held: Held) -> None:
-        """One SET: another's change is lost."""
+        """One SET, which loses concurrent changes."""
         held.attrs["visits"] += 1
         self.client.set(self.keys.objects + held.pk, pack(held.attrs, held.tags))
 
@@ -218,6 +218,6 @@ class Bare:
 
 
 def _lots(many: list[Held]) -> Iterator[list[Held]]:
-    """A thousand objects a pipeline."""
+    """Yield batches of a thousand objects."""
     for start in range(0, len(many), 1000):
         yield many[start : start + 1000]

@@ -1,7 +1,7 @@
-"""Write verbs over many, or decided by what is there, beside the same by hand.
+"""Methods that write many objects, or after a read, and the same by hand.
 
-By hand: redis-py that reads, decodes, and writes by one EVALSHA each, which compares
-the bytes, in pipelines of 100. Django's ORM on a SQLite file computes in place.
+By hand means redis-py that reads, decodes, and writes by one EVALSHA each, which
+compares the bytes, in pipelines of 100. Django's ORM on SQLite computes in place.
 """
 
 import tempfile
@@ -41,7 +41,7 @@ return 0
 
 
 class Account(ormist.TaggedModel):
-    """Found by its unique address; many of them by a group."""
+    """A model with a unique address and a group of many."""
 
     class Meta:
         index_attrs = ("group",)
@@ -49,14 +49,14 @@ class Account(ormist.TaggedModel):
 
 
 def values(number: int, group: str) -> dict[str, Any]:
-    """What every side stores."""
+    """Return the attributes that every side stores."""
     email = f"{group}-{number:06}@example.org"
     return {"email": email, "group": group, "name": f"account-{number}", "visits": 7}
 
 
 @dataclass(frozen=True)
 class Side:
-    """One way to do it all. store: *count* accounts of a group."""
+    """One implementation of all methods. store: stores *count* accounts of a group."""
 
     name: str
     store: Callable[[str, int], None]
@@ -67,7 +67,7 @@ class Side:
 
 
 def figures(server: Measured, clock: Clock) -> Iterator[Figure]:
-    """Each verb of ours beside each other side's."""
+    """Yield each of our methods, compared with each other side."""
     with _sqlite() as table:
         sides = [_ours(), ByHand(server).side(), _django("SQLite", table)]
         for name, verb, count, prepare in _verbs():
@@ -190,7 +190,7 @@ def _django(name: str, table: Any) -> Side:
 
 
 class ByHand:
-    """The same by redis-py: the same bytes, the same index entries."""
+    """The same by redis-py: the same bytes and index entries."""
 
     def __init__(self, server: Measured) -> None:
         bare = Bare(server.url, Space(PREFIXES[1], Account._meta.label))

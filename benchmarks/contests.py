@@ -1,4 +1,4 @@
-"""The contests: what is timed, ours and the bare ways to do the same."""
+"""The contests: ours and the bare ways to do the same work."""
 
 import inspect
 import random
@@ -26,9 +26,9 @@ PAGE = 20
 
 @dataclass(frozen=True)
 class Contest:
-    """Ours against bare ways: the first of them where is_settled, else the fastest.
+    """A comparison with bare ways: the first one if is_settled, else the fastest.
 
-    target: the most that the ratio may be.
+    target: the largest allowed ratio.
     """
 
     name: str
@@ -40,7 +40,7 @@ class Contest:
     calls: int | None = None
 
     def held(self, clock: Clock) -> Figure:
-        """The figure, measured."""
+        """Measure and return the figure."""
         mine, *theirs = clock.contest([self.ours, *self.bare], self.rounds, self.calls)
         best = theirs[0]
         if not self.is_settled:
@@ -68,10 +68,10 @@ class Contest:
 
 @dataclass
 class Arena:
-    """What the contests need: the bare sides over their stores, and how much is read.
+    """The stores and sizes of the contests.
 
-    read: the bare side over the objects that ours stored. written: over a key space
-    of its own. total: how many visitors are stored. pks: some of their ids.
+    read: the bare side over our objects. written: the bare side over its own key space.
+    total: the number of stored visitors. pks: some of their ids.
     """
 
     read: Bare
@@ -88,7 +88,7 @@ class Arena:
 def arena(
     server: Measured, clock: Clock, total: int, bulk: int, pks: list[str]
 ) -> Iterator[Arena]:
-    """The bare sides over *server*, closed at the end."""
+    """Open the bare sides over *server*, and close them at the end."""
     read = Bare(server.url, Visitor._meta.space("default"))
     written = Bare(server.url, Space(PREFIXES[1], Arrival._meta.label))
     arrivals = f"*:{{{Arrival._meta.label}}}:*"
@@ -112,7 +112,7 @@ def arena(
 
 
 def all_of(arena: Arena) -> Iterator[Contest]:
-    """Every contest, the sync ones first."""
+    """Yield every contest, the sync ones first."""
     yield from _reads(arena, "")
     yield from _writes(arena, "")
     yield from _reads(arena, "async ")
@@ -191,7 +191,7 @@ def _paging(arena: Arena, name: str, mode: str, start: int) -> Contest:
 
 
 def _allowed(bare: Bare, by_sort: Contestant, by_mget: Contestant) -> list[Contestant]:
-    """Both ways, or one: SORT ... GET is refused to users with a key prefix."""
+    """Return both ways, or one: users with a key prefix may not use SORT ... GET."""
     try:
         bare.page_by_sort("hundred", 0, 1)
     except ResponseError:
@@ -295,13 +295,13 @@ def _new(count: int) -> Iterable[Held]:
 
 
 def _created(count: int) -> list[Arrival]:
-    """Objects that ours stored."""
+    """Return objects that ours stored."""
     many = [Arrival(*held.tags, **held.attrs) for held in _new(count)]
     return Arrival.objects.bulk_create(many)
 
 
 def _stored(bare: Bare, count: int) -> list[Held]:
-    """Objects that the bare side stored."""
+    """Return objects that the bare side stored."""
     many = list(_new(count))
     for held in many:
         bare.create(held)

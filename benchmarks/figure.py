@@ -1,4 +1,4 @@
-"""One figure of the report, and whether it is what it should be."""
+"""One figure of the report, and its target."""
 
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -6,11 +6,11 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Figure:
-    """A measured figure and the one it is compared with.
+    """A measured figure, and the one that it is compared with.
 
-    unit: "us", "ms" or "B". beside: what other is. target: the most that the ratio
-    may be; of a figure without one, the most that ours may be; None: nothing asked.
-    details: everything that was measured, for the JSON file.
+    unit: "us", "ms" or "B". beside: the name of the other. target: the largest allowed
+    ratio, or our largest figure without one; None without a target. details: all
+    measurements, for the JSON file.
     """
 
     name: str
@@ -24,14 +24,14 @@ class Figure:
 
     @property
     def judged(self) -> float:
-        """What the target is about."""
+        """The value that the target limits."""
         return self.ours if self.ratio is None else self.ratio
 
     @property
     def is_met(self) -> bool | None:
-        """None where nothing is asked."""
+        """Whether the target is met; None without a target."""
         return None if self.target is None else self.judged <= self.target
 
     def as_json(self) -> dict[str, Any]:
-        """The figure as plain values."""
+        """Return the figure as plain values."""
         return {**asdict(self), "is_met": self.is_met}

@@ -1,4 +1,4 @@
-"""How the cost of a page, a count, a get and a save grows with the store."""
+"""The cost of a page, a count, a get and a save as the store grows."""
 
 import random
 from collections.abc import Callable, Iterator
@@ -17,16 +17,16 @@ KEPT = 2000
 
 
 def alias_of(size: int) -> str:
-    """The alias whose store holds so many objects."""
+    """Return the alias of the store with this number of objects."""
     return f"of{size}"
 
 
 def figures(
     clock: Clock, sizes: tuple[int, ...], show: Callable[[str], None]
 ) -> Iterator[Figure]:
-    """A figure for each kind of work and size, beside the size of BASE objects.
+    """Yield a figure for each kind of work and size, compared with BASE objects.
 
-    All stores are there at once, and are measured in turns.
+    All stores exist at once, and are measured in turns.
     """
     pks = {}
     for size in sizes:

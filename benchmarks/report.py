@@ -1,4 +1,4 @@
-"""The report: a table for people, a JSON file for programs, progress for the eye."""
+"""The report: a table, a JSON file, and progress on a terminal."""
 
 import json
 import os
@@ -21,14 +21,14 @@ HEAD = ("", "ours", "beside", "", "ratio", "asked", "")
 
 
 def show(text: str) -> None:
-    """What is under way, in the last line of a terminal; nothing in a pipe."""
+    """Show the current work in the last line of a terminal."""
     if sys.stderr.isatty():
         sys.stderr.write(f"\r\033[K{text}\r")
         sys.stderr.flush()
 
 
 def table(figures: Iterable[Figure]) -> str:
-    """The figures as aligned text."""
+    """Return the figures as aligned text."""
     lines = [HEAD, *(_cells(figure) for figure in figures)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(HEAD))]
     return "\n".join(_aligned(line, widths) for line in lines)
@@ -61,7 +61,7 @@ def _cells(figure: Figure) -> tuple[str, ...]:
 
 
 def _others(figure: Figure) -> str:
-    """The other bare ways, each with the ratio of ours to it."""
+    """Return the other bare ways, each with our ratio to it."""
     return "".join(
         f" ({name}: {measured['ours_to_it']:.2f})"
         for name, measured in figure.details.items()
@@ -77,7 +77,7 @@ def _amount(figure: Figure, value: float) -> str:
 
 
 def surroundings(server: str, rounds: int, is_quick: bool) -> dict[str, Any]:
-    """What the figures depend on."""
+    """Return the machine and the versions."""
     return {
         "measured": datetime.now(UTC).isoformat(timespec="seconds"),
         "server": server,
@@ -93,7 +93,7 @@ def surroundings(server: str, rounds: int, is_quick: bool) -> dict[str, Any]:
 
 
 def write_json(path: Path, around: dict[str, Any], figures: Iterable[Figure]) -> None:
-    """Everything that was measured."""
+    """Write all measurements."""
     path.parent.mkdir(parents=True, exist_ok=True)
     whole = {**around, "figures": [figure.as_json() for figure in figures]}
     path.write_text(json.dumps(whole, indent=1) + "\n")

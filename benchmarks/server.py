@@ -1,4 +1,4 @@
-"""The server that is measured: one of our own, on a core of its own, or a given one."""
+"""The measured server: our own, on a core of its own, or a given one."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -16,18 +16,18 @@ PREFIXES = ("obench", "rbench")
 
 @dataclass(frozen=True)
 class Measured:
-    """A running server. is_ours: started here, so all that it holds may go."""
+    """A running server. is_ours: started here, so its data may be deleted."""
 
     name: str
     url: str
     is_ours: bool
 
     def client(self) -> redis.Redis:
-        """A bytes client of redis-py, RESP2."""
+        """Return a redis-py client of bytes, RESP2."""
         return redis.Redis.from_url(self.url, protocol=2)
 
     def clear(self) -> None:
-        """Remove what the benchmarks stored; on a server of our own, everything."""
+        """Remove the keys of the benchmarks; on our own server, all keys."""
         with self.client() as client:
             if self.is_ours:
                 client.flushall(asynchronous=False)
@@ -45,7 +45,7 @@ class Measured:
                     client.unlink(*keys)
 
     def version(self) -> str:
-        """Name and version as the server says them."""
+        """Return name and version of the server."""
         with self.client() as client:
             facts: Any = client.info("server")
         if "valkey_version" in facts:
@@ -54,16 +54,16 @@ class Measured:
 
 
 def known() -> list[str]:
-    """The servers that can be started by name on this machine."""
+    """Return the names of servers that can be started on this machine."""
     return [name for name in PRODUCTS if find(name) is not None]
 
 
 @contextmanager
 def started(wanted: str) -> Iterator[Measured]:
-    """The server *wanted*: a name of PRODUCTS, or the URL of one that runs.
+    """Start or connect to *wanted*: a name of PRODUCTS, or a URL.
 
-    Two cores or more: a server of our own keeps to the first, this process to the
-    second, so that neither takes turns with the other.
+    With two cores or more, our own server runs on the first and this process on the
+    second, so that they do not compete.
     """
     if "://" in wanted:
         measured = Measured(wanted, wanted, is_ours=False)
@@ -85,7 +85,7 @@ def started(wanted: str) -> Iterator[Measured]:
 
 @contextmanager
 def _cores() -> Iterator[Callable[[int], None]]:
-    """A function that keeps this process to one of two cores, undone at the end."""
+    """Return a function that keeps this process on one of two cores."""
     if not hasattr(os, "sched_setaffinity"):
         yield lambda number: None
         return

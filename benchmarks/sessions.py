@@ -1,4 +1,4 @@
-"""The session engine beside Django's cache engine over django-redis, in one run."""
+"""The session engine and Django's cache engine over django-redis, in one run."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -35,7 +35,7 @@ HELD = {
 
 
 def figures(server: Measured, clock: Clock) -> Iterator[Figure]:
-    """Load, change, create and renew, the sync ones first."""
+    """Yield load, change, create and renew, the sync ones first."""
     for contest in all_of():
         yield contest.held(clock)
     server.clear()
@@ -59,7 +59,7 @@ def _contestant(name: str, engine: Any, work: Any) -> Contestant:
 
 
 def _stored(engine: Any, count: int) -> list[tuple[Any, str]]:
-    """The engine and the key of a stored session, as a request has them."""
+    """Return the engine and the key of a stored session."""
     session = engine()
     session.update(HELD)
     session.save()

@@ -1,4 +1,4 @@
-"""What is stored: the models, and objects of eight attributes in 109 packed bytes."""
+"""The stored models, and objects of eight attributes in 109 packed bytes."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -14,36 +14,36 @@ _SEEN = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 
 
 class Visitor(ormist.TaggedModel):
-    """What is read: tags, and two indexed attributes."""
+    """Objects to read: tags, and two indexed attributes."""
 
     class Meta:
         index_attrs = ("city", "age")
 
 
 class Arrival(ormist.TaggedModel):
-    """What is written: as Visitor, in a key space of its own."""
+    """Objects to write: like Visitor, in another key space."""
 
     class Meta:
         index_attrs = ("city", "age")
 
 
 class Nothing(ormist.Model):
-    """No attribute indexed."""
+    """A model without indexed attributes."""
 
 
 class Couple(ormist.Model):
-    """Two of eight attributes indexed."""
+    """A model with two of eight attributes indexed."""
 
     class Meta:
         index_attrs = ("city", "age")
 
 
 class Everything(ormist.TaggedAttrsModel):
-    """All eight attributes indexed."""
+    """A model with all eight attributes indexed."""
 
 
 def attributes(number: int) -> dict[str, Any]:
-    """The eight attributes of object *number*."""
+    """Return the eight attributes of object *number*."""
     return {
         "name": f"visitor-{number % 1_000_000:06}",
         "city": f"City{number % CITIES:02}",
@@ -57,7 +57,7 @@ def attributes(number: int) -> dict[str, Any]:
 
 
 def tags(number: int, total: int) -> list[str]:
-    """The tags of object *number* of *total*.
+    """Return the tags of object *number* of *total*.
 
     "everyone" is on all; "hundred", "thousand" and "myriad" are on as many, evenly
     spread; "seventh" is on each seventh, for intersections.
@@ -72,7 +72,7 @@ def tags(number: int, total: int) -> list[str]:
 
 
 def visitors(total: int, using: str = "default") -> Iterator[list[Visitor]]:
-    """Store *total* visitors, 10 000 at a time: yields each lot as it is stored."""
+    """Store *total* visitors, 10 000 at a time, and yield each batch."""
     numbers = iter(range(total))
     while some := list(islice(numbers, 10_000)):
         lot = [Visitor(*tags(n, total), **attributes(n)) for n in some]

@@ -1,4 +1,4 @@
-"""Times taken in turns: in each round every contestant once, the first one rotating."""
+"""Times taken in turns: each round runs every contestant once, in rotating order."""
 
 import asyncio
 import gc
@@ -19,7 +19,7 @@ MOST = 200
 
 
 def same_again(count: int) -> Iterable[Any]:
-    """The arguments of work that takes none of its own: the numbers of the calls."""
+    """Return the numbers of the calls, for work without arguments."""
     return range(count)
 
 
@@ -27,9 +27,9 @@ def same_again(count: int) -> Iterable[Any]:
 class Contestant:
     """One way to do the work.
 
-    work: called with each of the things that prepare(count) made, which is not timed;
-    a coroutine function is awaited. facts: from an answer to what must be equal among
-    all contestants of a contest. after: called after each turn, not timed.
+    work: called with each object of prepare(count), which is not timed; a coroutine
+    function is awaited. facts: returns the part of a result that all contestants must
+    share. after: called after each turn, not timed.
     """
 
     name: str
@@ -41,7 +41,7 @@ class Contestant:
 
 @dataclass
 class Times:
-    """Microseconds of a call of one contestant, one figure for each round."""
+    """Microseconds per call of one contestant, one figure for each round."""
 
     name: str
     rounds_us: list[float] = field(default_factory=list)
@@ -51,19 +51,19 @@ class Times:
         return median(self.rounds_us)
 
     def ratio_to(self, other: "Times") -> float:
-        """The median of the ratios round by round."""
+        """Return the median of the ratios of each round."""
         pairs = zip(self.rounds_us, other.rounds_us, strict=True)
         return median(mine / theirs for mine, theirs in pairs)
 
     def quartiles_us(self) -> list[float]:
-        """The first and the third quartile."""
+        """Return the first and the third quartile."""
         if len(self.rounds_us) < 2:
             return self.rounds_us * 2
         return quantiles(self.rounds_us, n=4)[::2]
 
 
 class Clock:
-    """Measures contestants in one event loop, which the async ones share."""
+    """A timer of contestants in one event loop, which the async ones share."""
 
     def __init__(self, rounds: int) -> None:
         self.rounds = rounds
@@ -75,10 +75,10 @@ class Clock:
         rounds: int | None = None,
         calls: int | None = None,
     ) -> list[Times]:
-        """The times of all contestants, in their order.
+        """Return the times of all contestants, in order.
 
-        calls: how often the work is called in a turn; None: as fits SLICE_NS. The
-        answers are compared first. Raises AssertionError if they differ.
+        calls: the number of calls per turn; None: as fits SLICE_NS. The results are
+        compared first. Raises AssertionError if they differ.
         """
         self._compare(contestants)
         if calls is None:
@@ -98,7 +98,7 @@ class Clock:
         self.runner.close()
 
     def _turn(self, contestant: Contestant, calls: int) -> float:
-        """Microseconds of a call, the median: one that was interrupted counts less."""
+        """Return the median microseconds per call, so that interruptions count less."""
         things = list(contestant.prepare(calls))
         gc.collect()  # nobody pays for what another left
         if inspect.iscoroutinefunction(contestant.work):

@@ -1,7 +1,7 @@
-"""Two checkers of a store: one reads raw keys only, one asks the public API only.
+"""Two checkers of a store: one reads raw keys, one uses the public API.
 
-Both want a store that nobody writes to; objects may expire meanwhile. They return
-sentences, none if all is well.
+Others must not write to the store; objects may expire meanwhile. The checkers return
+a sentence for each fault.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -24,7 +24,7 @@ CHUNK = 1000
 
 
 def raw_faults(client: redis.Redis, prefix: str) -> list[str]:
-    """What is wrong with the keys under *prefix*. Reads Redis, not our API."""
+    """Return the faults of the keys under *prefix*, without using our API."""
     faults = []
     stores: dict[str, Store] = {}
     for key in sorted(client.scan_iter(match="*", count=CHUNK)):
@@ -44,13 +44,13 @@ def raw_faults(client: redis.Redis, prefix: str) -> list[str]:
 
 
 def registered(label: str) -> Any:
-    """The model of that label, None if there is none."""
+    """Return the model with this label, or None."""
     return next((m for m in registry.all_models() if m._meta.label == label), None)
 
 
 @dataclass
 class Store:
-    """The keys of one model, by what their names say they are."""
+    """The keys of one model, by kind."""
 
     client: redis.Redis
     base: bytes
@@ -70,7 +70,7 @@ class Store:
         self.found.append(f"{self.base.decode()} {fault}")
 
     def faults(self) -> list[str]:
-        """Compare what the objects say with what every index says."""
+        """Compare the objects with every index."""
         try:
             self._compare()
         except redis.ResponseError as error:  # WRONGTYPE
@@ -122,7 +122,7 @@ class Store:
         expires: dict[bytes, float],
         memos: dict[bytes, bytes],
     ) -> list[bytes]:
-        """Find faults of one object's expiry; the suffixes of its terms."""
+        """Find faults of one object's expiration; return the suffixes of its terms."""
         try:
             attrs, tags, deadline = unpack(packed, self.base + b"o:" + pk)
         except CorruptDataError as error:
@@ -171,7 +171,7 @@ class Store:
                     self.say(f"has {pk!r} in {suffix!r} at another time than in 'all'.")
 
     def _index_parts(self, attrs: dict[str, Any]) -> list[bytes]:
-        """What a memo names of ordered and unique attributes."""
+        """Return the entries of ordered and unique attributes in a memo."""
         meta, parts = self.model._meta, []
         for name in meta.ordered:
             if sort_key(attrs.get(name)) is not None:
@@ -188,7 +188,7 @@ class Store:
         unswept: set[bytes],
         scores: dict[bytes, float],
     ) -> None:
-        """The entries and the sort keys of each ordered attribute."""
+        """Compare the entries and the sort keys of each ordered attribute."""
         ordered = {name.encode() for name in self.model._meta.ordered}
         names = self.kinds.get(b"by:", set()) | self.kinds.get(b"of:", set())
         for name in names - ordered:
@@ -218,7 +218,7 @@ class Store:
     def _compare_unique(
         self, readable: dict[bytes, bytes], unswept: set[bytes]
     ) -> None:
-        """Who holds each unique value."""
+        """Compare the holder of each unique value."""
         unique = {":".join(names).encode(): names for names in self.model._meta.unique}
         for name in self.kinds.get(b"u:", set()) - unique.keys():
             self.say(f"has a unique attribute {name!r}, which Meta has not.")
@@ -253,7 +253,7 @@ class Store:
         return dict(self.client.zrange(key, 0, -1, withscores=True))
 
     def _objects(self, pks: Iterable[bytes]) -> dict[bytes, bytes]:
-        """The bytes of each object that is there, in 'all' or not."""
+        """Return the bytes of each stored object, listed in 'all' or not."""
         found = {}
         everyone = list({*pks, *self.kinds.get(b"o:", set())})
         for some in _cut(everyone, CHUNK):
@@ -273,10 +273,10 @@ class Store:
 def _terms_of(
     attrs: dict[str, Any], tags: list[str], meta: Any, is_marked: bool
 ) -> dict[bytes, None]:
-    """The terms of an object, by the design and not by the package.
+    """Return the terms of an object, by the design and not by the package.
 
-    is_marked: its bytes say that a tag that reads like an indexed attribute, and the
-    text "None", stand under marks; 0.1.0 had none.
+    is_marked: the version of its bytes has marks for tags that read like an indexed
+    attribute, and for the text "None"; 0.1.0 did not have them.
     """
     terms: dict[bytes, None] = {}
     for tag in tags:
@@ -292,12 +292,12 @@ def _terms_of(
 
 
 def _suffix(plain: bytes) -> bytes:
-    """What stands for a term in its key, by the design."""
+    """Return the suffix of a term in its key, by the design."""
     return b"t:" + plain if len(plain) <= 64 else b"h:" + sha256(plain).digest()
 
 
 def _unique(attrs: dict[str, Any], names: Sequence[str]) -> bytes | None:
-    """What stands for values that are unique together, by the design."""
+    """Return the field of values that are unique together, by the design."""
     texts = [None if attrs.get(n) is None else text(attrs[n]) for n in names]
     if None in texts:
         return None
@@ -307,7 +307,7 @@ def _unique(attrs: dict[str, Any], names: Sequence[str]) -> bytes | None:
 
 
 def _parts(memo: bytes) -> Iterator[bytes]:
-    """The parts of a memo: each after a byte that is its length."""
+    """Return the parts of a memo: each follows a byte with its length."""
     while memo:
         size, memo = memo[0], memo[1:]
         yield memo[:size]
@@ -315,7 +315,7 @@ def _parts(memo: bytes) -> Iterator[bytes]:
 
 
 def _term_suffixes(parts: Iterable[bytes]) -> Iterator[bytes]:
-    """The parts of a memo that are terms: not the value behind a unique name."""
+    """Return the parts of a memo that are terms."""
     before = b""
     for part in parts:
         if part[:2] in (b"t:", b"h:") and before[:2] != b"u:":
@@ -332,10 +332,9 @@ def _cut(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
 
 
 def api_faults(model: Any, tags: Iterable[str] = ()) -> list[str]:
-    """What is wrong with what *model*'s public API answers.
+    """Return the faults in the results of *model*'s public API.
 
-    Objects must not expire meanwhile. tags: that may have been in use, beside those
-    that objects carry now.
+    Objects must not expire meanwhile. tags: more tags that may have been in use.
     """
     faults: list[str] = []
 
@@ -365,7 +364,7 @@ def api_faults(model: Any, tags: Iterable[str] = ()) -> list[str]:
 def _check_question(
     asked: Any, right: list[Any], what: str, same: Callable[[str, Any, Any], None]
 ) -> None:
-    """Ask one question in every way, and compare with the objects that match."""
+    """Run one query in every way, and compare it with the matching objects."""
     pks = [each.id for each in right]
     same(f"{what}.list()", [_facts(each) for each in asked.all().list()], _all(right))
     same(f"{what}.ids()", asked.all().ids(), pks)
@@ -386,7 +385,7 @@ def _all(objects: Iterable[Any]) -> list[Any]:
 
 
 def _facts(instance: Any) -> Any:
-    """What an object says of itself; None for none."""
+    """Return the facts of an object, or None without one."""
     if instance is None:
         return None
     counters = {name: getattr(instance, name) for name in instance._meta.counters}
@@ -394,13 +393,13 @@ def _facts(instance: Any) -> Any:
 
 
 def _has(instance: Any, name: str, value: str) -> bool:
-    """Whether an attribute has this text."""
+    """Return whether an attribute has this text."""
     held = instance.attrs.get(name)
     return held is not None and text(held) == value
 
 
 def _terms(instance: Any) -> list[str]:
-    """Its tags; of a model without tags, those of its indexed attributes."""
+    """Return its tags, or the tags of indexed attributes of a model without tags."""
     if instance.is_tagged or instance._meta.is_indexed:
         return list(instance.tags)
     return []

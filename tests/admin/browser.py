@@ -1,4 +1,4 @@
-"""Headless Chromium for the tests, with nothing of the one that somebody uses."""
+"""Headless Chromium for the tests, without the user's own profile."""
 
 import shutil
 from contextlib import contextmanager
@@ -20,7 +20,7 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 
 
 def found():
-    """The paths of a browser and its driver, or why there is none."""
+    """Return the paths of a browser and its driver, or the reason without one."""
     browser = next(filter(None, map(shutil.which, BROWSERS)), None)
     driver = shutil.which("chromedriver")
     if browser is None or driver is None:
@@ -30,7 +30,7 @@ def found():
 
 @contextmanager
 def chromium(folder, size=(1280, 900), *, is_dark=False):
-    """A driver whose browser keeps everything in *folder*, a new and empty one."""
+    """Return a driver whose browser keeps its files in *folder*, which is empty."""
     webdriver = pytest.importorskip(
         "selenium.webdriver", reason="selenium is not installed."
     )

@@ -1,4 +1,4 @@
-"""The admin site of site.py, and people who may do more or less in it."""
+"""The admin site of site.py, and users with different permissions."""
 
 import pytest
 from django.contrib.auth.models import Permission
@@ -75,7 +75,7 @@ def root(superuser):
 
 
 def url(page, *args):
-    """``url("tests_city_change", pk)``: the address of a page."""
+    """Return the URL of a page: ``url("tests_city_change", pk)``."""
     from django.contrib.admin.utils import quote
 
     return reverse(f"admin:{page}", args=[quote(a) for a in args])

@@ -56,7 +56,7 @@ def told(response):
 
 
 def rendered(client, page, *args):
-    """What a browser sends of a page that nobody changed, by the page's own form."""
+    """Return the data that a browser sends for an unchanged page."""
     form = client.get(url(page, *args)).context["adminform"].form
     data = {}
     for bound in form:
@@ -90,7 +90,7 @@ def rendered(client, page, *args):
 
 
 def with_row(data, name, kind, text):
-    """The data with the value of one attribute changed, or a new attribute."""
+    """Return the data with one attribute changed or added."""
     rows = {k.removesuffix("-key"): v for k, v in data.items() if k.endswith("-key")}
     for part, key in rows.items():
         if key == row_key(name):

@@ -1,4 +1,4 @@
-"""An admin site over the tests' own models, and its addresses."""
+"""An admin site over the models of the tests, and its URLs."""
 
 from django.contrib import admin
 from django.urls import path
@@ -11,7 +11,7 @@ site = admin.AdminSite()
 
 
 class BeginningFilter(admin.SimpleListFilter):
-    """A filter as Django's users write them."""
+    """A filter as Django's users write one."""
 
     title = "name"
     parameter_name = "begins"

@@ -1,7 +1,7 @@
-"""The admin as a person uses it: in a browser, from the login to the log out.
+"""The admin in a real browser, from the login to the logout.
 
-With ORMIST_SCREENSHOTS=folder each page is also kept as a picture, light and dark, wide
-and narrow.
+With ORMIST_SCREENSHOTS=folder each page is also saved as a picture, light and dark,
+wide and narrow.
 """
 
 import os
@@ -25,7 +25,7 @@ pytestmark = [pytest.mark.servers("valkey91"), pytest.mark.slow]
 
 @pytest.fixture
 def site_url(admin_settings, settings, superuser):
-    """The address of a server in a thread of this test, on the same database."""
+    """The URL of a server in a thread of this test, on the same database."""
     settings.ALLOWED_HOSTS = ["*"]
     database = connections["default"]
     database.inc_thread_sharing()
@@ -44,7 +44,7 @@ def site_url(admin_settings, settings, superuser):
 
 @pytest.fixture
 def pages(site_url):
-    """``pages("tests_city_change", pk)``: the address of a page there."""
+    """Returns the URL of a page there: ``pages("tests_city_change", pk)``."""
     return lambda page, *args: site_url + url(page, *args)
 
 
@@ -76,7 +76,7 @@ def click(driver, selector):
 
 
 def follow(driver, selector):
-    """Click, and wait for the page that follows."""
+    """Click, and wait for the next page."""
     from selenium.webdriver.support.expected_conditions import staleness_of
     from selenium.webdriver.support.wait import WebDriverWait
 
@@ -98,7 +98,7 @@ def choose(driver, selector, value):
 
 
 def row_of(driver, name):
-    """The number of the row that edits an attribute."""
+    """Return the number of the row that edits an attribute."""
     cell = driver.find_element("xpath", f"//tr[.//span[text()='{name}']]//input")
     return cell.get_attribute("name").removesuffix("-key")
 
@@ -108,7 +108,7 @@ def body(driver):
 
 
 def assert_silent(driver):
-    """The browser's console has no error and no warning of ours."""
+    """Assert that the browser's console has no errors and warnings of our pages."""
     assert [e for e in driver.get_log("browser") if "favicon" not in e["message"]] == []
 
 
@@ -154,7 +154,7 @@ def test_a_person_adds_changes_finds_and_deletes(open_browser, pages, server):
 
 
 def test_a_browser_returns_values_unchanged(open_browser, pages, server):
-    """Saved without a change, every type and every name stays as it was."""
+    """A save without a change keeps every type and name."""
     from .pages import KEPT, NAMES, VALUES
 
     plain = Plain(id="all")
@@ -219,7 +219,7 @@ VIEWS = [(1280, 900, False), (1280, 900, True), (390, 844, False), (390, 844, Tr
 
 
 def shown(driver, name):
-    """Keep a picture of the whole page, where one is wanted."""
+    """Save a picture of the complete page, if requested."""
     folder = os.environ.get("ORMIST_SCREENSHOTS")
     if folder:
         Path(folder).mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Changing an object: only what was changed is touched."""
+"""Changing an object: unchanged values are not written."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.servers("valkey91")
 
 
 def test_unchanged_values_stay_as_they_are(root, server):
-    """Every type and every name, whether the form can express it or not."""
+    """For every type and every name, whether the form can express it or not."""
     attrs = {**VALUES, **KEPT, **dict.fromkeys(NAMES, "x")}
     plain = Plain(expire=datetime(2030, 12, 31, 12, 0, 0, 7000, tzinfo=UTC))
     plain.attrs.update(attrs)

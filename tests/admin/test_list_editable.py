@@ -23,7 +23,7 @@ def users(root):
 
 
 def edited(root, **cells):
-    """The page as a browser sends it, with some cells changed: ``{"0-name": "x"}``."""
+    """Return the data of the page with some cells changed: ``{"0-name": "x"}``."""
     formset = root.get(url(USERS)).context["cl"].formset
     data = {"_save": "Save"}
     for form in [formset.management_form, *formset.forms]:

@@ -19,7 +19,7 @@ def names(response):
 
 
 def listed(root, **parameters):
-    """The names on the page with these parameters."""
+    """Return the names on the page with these parameters."""
     return names(root.get(url(CITIES), parameters))
 
 

@@ -1,4 +1,4 @@
-"""Every page, as everybody: who may do what."""
+"""Every page, for users with different permissions."""
 
 import re
 
@@ -21,7 +21,7 @@ def ann(admin_settings):
 
 
 def allowed(client, user):
-    """What this client may do: by the answers of the pages."""
+    """Return the allowed actions of this client, by the responses of the pages."""
     pages = {
         "list": client.get(url("tests_user_changelist")),
         "add": client.get(url("tests_user_add")),
@@ -164,7 +164,7 @@ def test_the_index_lists_what_the_user_may_view(staff, ann):
 
 @pytest.fixture(params=["the class", "the request"])
 def age_is_excluded(request, monkeypatch):
-    """The admin of users excludes the age, by its class or for who is no superuser."""
+    """The admin of users excludes the age, in its class or for other users."""
 
     def get_exclude(self, request, obj=None):
         return () if request.user.is_superuser else ("age",)

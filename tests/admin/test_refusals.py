@@ -1,4 +1,4 @@
-"""What a form refuses, and that nothing is written then."""
+"""Forms that are refused, and do not write."""
 
 import pytest
 from django.core.exceptions import ValidationError

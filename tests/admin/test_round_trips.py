@@ -1,4 +1,4 @@
-"""What the pages cost: round trips, whatever the model holds."""
+"""The round trips of each page, for any number of objects."""
 
 import pytest
 
@@ -10,7 +10,7 @@ pytestmark = pytest.mark.servers("valkey91")
 
 
 def cost(round_trips, client, address, **parameters):
-    """Round trips of a page, its scripts and its login known beforehand."""
+    """Return the round trips of a page, without login and loading of scripts."""
     client.get(address, parameters)
     with round_trips() as seen:
         assert client.get(address, parameters).status_code == 200
@@ -45,7 +45,7 @@ def test_a_list_without_filters_takes_two_round_trips(root, round_trips):
 
 
 def test_facets_take_one_round_trip_per_filter(root, round_trips):
-    """Of Django's SimpleListFilter too, whatever it offers."""
+    """Also for Django's SimpleListFilter."""
     fill(40)
     page = url("tests_city_changelist")
     assert cost(round_trips, root, page, _facets="True") == 4 + 3

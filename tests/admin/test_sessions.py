@@ -1,4 +1,4 @@
-"""Sessions in the admin: seen by private id and user, ended, never changed."""
+"""Sessions in the admin: found by private id and user, ended, never changed."""
 
 import pytest
 from django.contrib.admin.models import LogEntry
@@ -24,7 +24,7 @@ def bob(admin_settings, django_user_model):
 
 @pytest.fixture
 def sign_in(settings, admin_settings):
-    """Signs a user in with our engine: the client, and the stored session."""
+    """Signs a user in with our engine; returns the client and the stored session."""
     from django_ormist.sessions import SessionStore
 
     def signed_in(user, **data):

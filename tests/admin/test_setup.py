@@ -1,4 +1,4 @@
-"""Registration, proxies, checks: nothing of SQL is touched."""
+"""Registration, proxies and checks, without SQL tables."""
 
 from io import StringIO
 
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.servers("valkey91")
 
 
 def ids(admin_class, model=City):
-    """The ids of the errors that its check finds."""
+    """Return the ids of the errors that its check finds."""
     from django_ormist.admin.registration import add_fields, names_in_options
 
     add_fields(admin_model_for(model), names_in_options(admin_class))
@@ -79,7 +79,7 @@ def test_permissions_are_created_once(db, django_assert_num_queries, monkeypatch
 
 @pytest.fixture
 def own_content_types(db):
-    """Lets a test change content types: Django keeps those that it has seen."""
+    """Lets a test change content types, which Django caches."""
     ContentType.objects.clear_cache()
     yield
     ContentType.objects.clear_cache()

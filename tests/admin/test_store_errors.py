@@ -1,4 +1,4 @@
-"""A store that is damaged or does not answer is said, not a crash."""
+"""A damaged store or a missing server is reported, and does not crash."""
 
 import pytest
 

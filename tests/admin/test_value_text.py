@@ -1,4 +1,4 @@
-"""A value in a form: it comes back as it was, or the form cannot change it."""
+"""A value in a form comes back unchanged, or cannot be edited."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,7 +21,7 @@ from tests.properties.test_codecs import is_same, storable, text
 
 
 def sent(shown):
-    """A text as a browser sends it."""
+    """Return a text as a browser sends it."""
     return normalize_newlines(shown).replace("\n", "\r\n")
 
 

@@ -1,4 +1,4 @@
-"""Importing does nothing (rule 4)."""
+"""Importing has no effects."""
 
 import ast
 import subprocess
@@ -19,7 +19,7 @@ OF_OTHERS = ("debug",)
 
 
 def outcome(code: str) -> str:
-    """What a fresh Python prints that runs *code*, without any settings module."""
+    """Return the output of a fresh Python that runs *code* without settings."""
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(code)],
         cwd=PACKAGE.parent,
@@ -78,7 +78,7 @@ def test_importing_the_package_does_not_import_optional_dependencies():
 
 
 def test_importing_the_package_does_not_import_an_sql_model():
-    """django.db.models, which a site without SQL never imports, takes 60 ms."""
+    """Importing django.db.models takes 60 ms, and sites without SQL never do it."""
     code = """
         import sys
         import django_ormist

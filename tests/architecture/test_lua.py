@@ -42,7 +42,7 @@ scripts = [path.stem for path in FILES if path.stem not in PARTS]
 
 
 class Bytecode:
-    """A reader of what string.dump() returns."""
+    """A reader of the result of string.dump()."""
 
     def __init__(self, dumped: bytes) -> None:
         self.dumped = dumped
@@ -111,7 +111,7 @@ def test_a_script_compiles_and_defines_no_globals(name):
 
 @every_file
 def test_every_local_is_used(path):
-    """In its file, in one that includes it, or in one that is included with it."""
+    """In its file, in a file that includes it, or in one that is included with it."""
     users = [each for each in FILES if path.stem in {*included(each), "prelude"}]
     names = set().union(*map(included, users))
     together = "\n".join(code(SCRIPTS / f"{name}.lua") for name in sorted(names))

@@ -1,4 +1,4 @@
-"""Every script says what it takes, gives and costs (rule 13), and stays in its slot."""
+"""Every script documents its keys, arguments, replies and cost."""
 
 import re
 from pathlib import Path
@@ -32,7 +32,7 @@ every_script = pytest.mark.parametrize(
 
 
 def header(path):
-    """The comment that a script begins with, without its dashes."""
+    """Return the comment at the start of a script, without its dashes."""
     lines = []
     for line in path.read_text().splitlines():
         if not line.startswith("--"):
@@ -69,7 +69,7 @@ def test_a_header_has_its_sections_in_order(path):
 
 @every_script
 def test_a_key_that_a_script_builds_is_declared_as_derived(path):
-    """Both that base is used and that the header says so."""
+    """The script uses ``base``, and the header says so."""
     has_line = any(line.startswith("DERIVED") for line in header(path))
     code = "\n".join(line.partition("--")[0] for line in path.read_text().splitlines())
     derives = re.search(r"\bbase\b|\.\. *['\"][a-z]+:", code) is not None
@@ -84,14 +84,14 @@ def test_a_script_calls_only_commands_on_keys(path):
 
 @every_script
 def test_a_script_reads_the_clock_once(path):
-    """Up to Redis 7.0 it does not stand still inside a script."""
+    """Up to Redis 7.0 the clock moves inside a script."""
     called = re.findall(r"(?<!function )\bclock\(\)", path.read_text())
     assert len(called) <= 1
 
 
 @every_script
 def test_a_script_is_tested_alone(path):
-    """tests/scripts shows each of its replies; a part is run in what includes it."""
+    """tests/scripts covers each reply; an included part is run by its script."""
     if any(includes(script, path.stem) for script in SCRIPTS.glob("*.lua")):
         return
     assert (TESTS / f"test_{path.stem}.py").is_file()
@@ -99,13 +99,13 @@ def test_a_script_is_tested_alone(path):
 
 @every_script
 def test_a_script_does_not_leave_an_error_text_to_match(path):
-    """Lua answers facts, Python raises (rule 14)."""
+    """Lua returns facts, Python raises."""
     assert "error_reply" not in path.read_text()
 
 
 @every_script
 def test_a_script_is_used(path):
-    """A module names it, or another script includes it."""
+    """By a module, or by a script that includes it."""
     if path.stem == "prelude":
         return
     name = re.compile(rf"Script\(\s*['\"]{path.stem}['\"]")

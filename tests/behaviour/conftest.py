@@ -1,4 +1,4 @@
-"""Objects that several modules ask for."""
+"""Fixtures of several modules."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from tests.models import Todo
 
 @pytest.fixture
 def is_sound(server):
-    """A function that finds no fault in the store, whoever looks for it."""
+    """A function that asserts that the store has no faults."""
 
     def check():
         assert raw_faults(server.client, server.key_prefix) == []

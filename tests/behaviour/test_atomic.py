@@ -1,4 +1,4 @@
-"""atomic(): what is applied on leaving a block, and when nothing is."""
+"""atomic(): the writes on leaving a block, and refused blocks."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""atomic(): blocks within blocks, threads and tasks, signals, and what is refused."""
+"""atomic(): nested blocks, threads and tasks, signals, and refused methods."""
 
 import asyncio
 import socket

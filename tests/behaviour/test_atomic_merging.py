@@ -1,4 +1,4 @@
-"""atomic(): what several saves, and other writers, leave of one object."""
+"""atomic(): the result of several saves of one object and of other writers."""
 
 import pytest
 

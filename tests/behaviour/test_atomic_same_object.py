@@ -1,4 +1,4 @@
-"""atomic(): what follows a save or a deletion of one object goes on as outside."""
+"""atomic(): several saves and deletions of one object have their usual effects."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Which names are attributes, which are the class's, which the instance's own."""
+"""Names of attributes, of the class, and of the instance."""
 
 import copy
 import io
@@ -15,7 +15,7 @@ from tests.models import Page, Plain, Todo, User
 
 
 class Order(ormist.TaggedModel):
-    """Defines a name of every kind."""
+    """A class that defines a name of every kind."""
 
     status = "new"
     _cache = None

@@ -1,4 +1,4 @@
-"""bulk_create(): nothing is written after a batch that was refused."""
+"""bulk_create() does not write after a refused batch."""
 
 import re
 
@@ -84,7 +84,7 @@ def test_batch_markers_are_removed(ask, server, options):
 
 @pytest.mark.parametrize("options", [{}, *OPTIONS])
 def test_a_batch_that_cannot_be_written_ends_the_call(ask, server, options):
-    """A key of the third batch holds another type: two batches are stored."""
+    """A key of the third batch holds another type, so two batches are stored."""
     key = Page(id="n00250")._key().replace(b":o:", b":c:")
     server.client.lpush(key, "x")
     objs = made(500, Page, views=1)
@@ -99,7 +99,7 @@ def test_a_batch_that_cannot_be_written_ends_the_call(ask, server, options):
 def test_batches_with_orphan_index_entries_are_written_in_order(
     ask, server, options, is_sound
 ):
-    """Of the second batch one object has entries that nothing explains."""
+    """One object of the second batch has orphan index entries."""
     ask(Todo.objects.create, "x", id="n00150")
     server.client.delete(Todo(id="n00150")._key())
     objs = made(500)

@@ -1,4 +1,4 @@
-"""bulk_create(): taken ids and values left out, or updated."""
+"""bulk_create() that leaves out or updates taken ids and values."""
 
 import pytest
 
@@ -234,7 +234,7 @@ def test_the_named_value_takes_precedence_over_the_id(ask, is_sound):
 
 
 def test_the_named_value_takes_precedence_over_other_values(ask, is_sound):
-    """As PostgreSQL and SQLite have it: what decides is looked at first."""
+    """As in PostgreSQL and SQLite, which check the named constraint first."""
     ask(City.objects.create, id="a", code=1, country="x", slug="y", n=0)
     ask(City.objects.create, id="b", code=2, n=0)
     new = [

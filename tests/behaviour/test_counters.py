@@ -1,4 +1,4 @@
-"""Counters and increment(): numbers that many may add to at once."""
+"""Counters and increment(): numbers that many clients change at once."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What Django itself does with models, managers and collections."""
+"""Models, managers and collections in Django's own classes and functions."""
 
 import asyncio
 
@@ -47,13 +47,13 @@ def test_the_async_shortcuts_find_objects_or_raise_404(todo):
 
 
 def rendered(view, **arguments):
-    """The response of a class-based view, to GET or, with post=True, to POST."""
+    """Return the response of a class-based view to GET, or to POST with post=True."""
     method = "post" if arguments.pop("post", False) else "get"
     return view.as_view()(getattr(RequestFactory(), method)("/"), **arguments)
 
 
 def test_a_generic_detail_view_works_with_a_template_name(todo):
-    """Of which Django derives one from its own models alone."""
+    """Django derives a template name only from its own models."""
 
     class Detail(DetailView):
         model = Todo
@@ -79,7 +79,7 @@ def test_a_generic_view_takes_a_collection(todo):
 @pytest.mark.parametrize("is_a_list", [False, True])
 @pytest.mark.parametrize("pages_of", [None, 10])
 def test_a_list_view_queries_again_for_each_request(todo, is_a_list, pages_of):
-    """Of a class that lives as long as its process, and says what it lists."""
+    """The view is a class that lives as long as its process, with a queryset."""
 
     class Homes(ListView):
         allow_empty = False

@@ -1,4 +1,4 @@
-"""Methods of Django's QuerySet, and what ours return and raise beside them."""
+"""Methods of Django's QuerySet, and the results and errors of ours."""
 
 import inspect
 from decimal import Decimal
@@ -19,7 +19,7 @@ OTHERWISE = {"save", "asave", "delete", "adelete"}
 
 
 def pairs():
-    """Each public method of Django's that ours have too."""
+    """Return each public method of Django's that ours have, too."""
     for theirs, owners in OURS.items():
         for owner in owners:
             for name in dir(theirs):
@@ -30,7 +30,7 @@ def pairs():
 
 
 def by_name(method):
-    """The arguments that are passed by name, with their defaults."""
+    """Return the arguments that are passed by name, with their defaults."""
     return {
         each.name: (each.kind is each.KEYWORD_ONLY, each.default)
         for each in inspect.signature(method).parameters.values()
@@ -184,19 +184,19 @@ def test_bulk_update_of_a_filtering_manager_respects_its_filter(ask, alias):
 
 
 class Total(Sum):
-    """A sum by another name, as Django lets one derive it."""
+    """A sum by another name, as Django allows."""
 
     name = "Total"
 
 
 class Spread(Max):
-    """What is computed otherwise."""
+    """An aggregate with another computation."""
 
     template = "MAX(%(expressions)s) - MIN(%(expressions)s)"
 
 
 class Median(Avg):
-    """Another function."""
+    """An aggregate with another function."""
 
     function = "MEDIAN"
 

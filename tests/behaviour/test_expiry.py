@@ -1,4 +1,4 @@
-"""From its deadline on an object is absent everywhere, and then nothing is left."""
+"""An expired object is absent everywhere, and leaves no keys in the end."""
 
 import time
 from datetime import UTC, datetime, timedelta
@@ -16,7 +16,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def pass_deadline(server, instance):
-    """Wait until the server's own clock is past the instance's deadline."""
+    """Wait until the expiration time of the instance is past on the server."""
     deadline_ms = instance._state.expire_at_ms
     while True:
         if server.variant.is_fake:
@@ -29,7 +29,7 @@ def pass_deadline(server, instance):
 
 
 def expire_now(server, *instances):
-    """Their deadlines, far away as they are, come at once, for the server too."""
+    """Let these objects expire now, also for the server."""
     for each in instances:
         base = each._key().partition(b"}:")[0] + b"}:"
         server.client.zadd(base + b"expires", {each.id: 1})
@@ -39,7 +39,7 @@ def expire_now(server, *instances):
 
 @pytest.fixture
 def half_expired(server):
-    """Twenty objects with the tag "x", every second one past its deadline."""
+    """Twenty objects with the tag "x", of which every second has expired."""
     made = Todo.objects.bulk_create(
         Todo("x", *(["y"] if i % 3 == 0 else []), id=f"t{i:02}", n=i) for i in range(20)
     )
@@ -189,7 +189,7 @@ def test_the_ends_of_the_calendar_are_valid_expiration_times(ask, alias, moment)
 
 @pytest.mark.parametrize("hours", [-5, 5])
 def test_expiration_follows_the_servers_clock(ask, server, hours, monkeypatch):
-    """Of a client whose own clock is slow, or fast."""
+    """For a client with a slow or a fast clock."""
     now = datetime.now(UTC).replace(microsecond=0)
     live, late = now + timedelta(hours=1), now - timedelta(hours=1)
     real_ms = deadlines.now_ms

@@ -1,4 +1,4 @@
-"""Values of Django's and of other libraries: lazy ones, and those that none stores."""
+"""Values of Django and of other libraries: lazy ones, and unsupported ones."""
 
 from collections import deque
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ class Status(models.TextChoices):
 
 
 class Money(Decimal):
-    """A subclass of what is stored."""
+    """A subclass of a supported type."""
 
 
 @dataclass
@@ -41,7 +41,7 @@ class Point:
 
 
 def no(value):
-    """A lazy object that stands for this value."""
+    """Return a lazy object of this value."""
     return SimpleLazyObject(lambda: value)
 
 
@@ -266,7 +266,7 @@ def test_an_expression_in_a_counter_suggests_increment(alias):
 
 def test_a_numpy_number_suggests_the_python_number(alias):
     class Int64:
-        """As numpy.int64, which is no int."""
+        """A stand-in for numpy.int64, which is not an int."""
 
         def tolist(self):
             return 5

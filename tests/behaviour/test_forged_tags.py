@@ -1,4 +1,4 @@
-"""Whoever chooses tags cannot forge attributes, and no text means None."""
+"""Tags cannot forge attributes, and a text never means None."""
 
 import pytest
 from django.db.models import Q
@@ -17,7 +17,7 @@ def value(request):
 
 @pytest.fixture
 def forged(ask, server, value):
-    """A page whose tag reads like the attribute of another; that other."""
+    """A page whose tag reads like the attribute of another, and that other one."""
     forger = ask(Page.objects.create, f"site:{value}", id="forger", site="own")
     holder = ask(Page.objects.create, id="holder", site=value)
     return forger, holder
@@ -195,7 +195,7 @@ def by(model, **values):
 
 @pytest.fixture(params=MODELS, ids=lambda model: model.__name__)
 def people(request, ask, server):
-    """An object with None, one with the text, and one with neither."""
+    """An object with None, one with the text, and one without the attribute."""
     model = request.param
     ask(model.objects.create, id="none", **by(model, v=None))
     ask(model.objects.create, id="text", **by(model, v="None"))

@@ -1,4 +1,4 @@
-"""Django's form fields over collections, and what its other tools are told."""
+"""Django's form fields over collections, and errors of its model tools."""
 
 import pytest
 from django import forms

@@ -1,4 +1,4 @@
-"""Hostile input is only data, and nothing of one object reaches another."""
+"""Hostile input is only data, and does not affect other objects."""
 
 import pytest
 from django.db.models import TextChoices
@@ -110,7 +110,7 @@ class Place(TextChoices):
 
 
 class Shouting(str):
-    """A text that says something else wherever it is asked."""
+    """A str whose methods return another text."""
 
     def __str__(self):
         return "SHOUTED"

@@ -1,4 +1,4 @@
-"""One object: its id, what it is equal to, and what it is once it was pickled."""
+"""The id of an object, equality, state, copies and pickles."""
 
 import pickle
 

@@ -1,4 +1,4 @@
-"""Ids are texts; a number and a UUID stand for theirs, as in a URL of Django."""
+"""Ids are texts; a number and a UUID become texts, as in Django's URLs."""
 
 import enum
 from decimal import Decimal

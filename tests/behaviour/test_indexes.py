@@ -1,4 +1,4 @@
-"""What ordered and unique attributes leave in the store, and what uniques refuse."""
+"""The stored entries of ordered and unique attributes, and refused values."""
 
 import time
 from datetime import UTC, datetime, timedelta, timezone
@@ -17,7 +17,7 @@ from tests.models import City, Token
 
 
 def held(server, rest):
-    """The hash at this key of City."""
+    """Return the hash at this key of City."""
     return server.client.hgetall(City._meta.space("default").base + rest)
 
 
@@ -26,7 +26,7 @@ def swept():
 
 
 def passed(instance):
-    """Wait until the server says that its deadline is past."""
+    """Wait until the object has expired on the server."""
     while City.objects.get_or_none(instance.id):
         pass
 
@@ -230,7 +230,7 @@ def test_increment_cannot_take_a_unique_value(ask, is_sound):
 @pytest.mark.slow
 @pytest.mark.servers("redis62", "redis70", "redis82", "valkey91")
 def test_an_object_saved_just_before_its_expiration_is_not_swept(server, is_sound):
-    """Up to Redis 7.0 a script sees bytes whose deadline passes by its own clock."""
+    """Up to Redis 7.0 a script sees bytes that expire while it runs."""
     connection = connections["default"]._open().get_connection()
     lead_s = 0.003
     for number in range(120):

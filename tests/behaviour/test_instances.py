@@ -1,4 +1,4 @@
-"""One object: what it holds, and how it is stored."""
+"""The attributes of one object, and how it is stored."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -317,7 +317,7 @@ def test_deleting_on_another_alias_keeps_the_object_on_its_own(ask, server, sett
 
 @pytest.mark.parametrize("is_merged", [False, True])
 def test_changes_made_during_a_save_stay(server, is_merged):
-    """A task that waits for asave() lets others at the instance."""
+    """While a task waits for asave(), other tasks can change the instance."""
 
     async def saved_beside_changes():
         page = await Page.objects.acreate("a", n=1, m=1, views=1)

@@ -1,4 +1,4 @@
-"""Very many objects that expire at once: exact at every moment, and nothing is left.
+"""Very many objects that expire at once, with exact results at every moment.
 
 ORMIST_SOAK_SECONDS, set to anything, makes it 100 000 objects in place of 20 000.
 """
@@ -23,7 +23,7 @@ PREPARATION = int(NUMBER * 0.000_2 + 1)  # seconds, some four times what it take
 
 
 class Model:
-    """What must be found at a moment: {question: the ids, oldest first}."""
+    """The expected result at a moment: {query: the ids, oldest first}."""
 
     def __init__(self, objects, deadline_ms):
         self.deadline_ms = deadline_ms
@@ -39,7 +39,7 @@ QUESTIONS = [(), ("all",), ("even",), ("rare",), ("all", "even"), ("even", "rare
 
 
 def made(number, deadline):
-    """An object of the crowd: every second even, every 97th rare."""
+    """Return an object of the crowd: every second even, every 97th rare."""
     tags = ["all"]
     if number % 2 == 0:
         tags.append("even")
@@ -56,14 +56,14 @@ def now_ms(client):
 
 
 class Asking:
-    """Asks in every way, compares with the model, and keeps the slowest answer."""
+    """A client that queries in every way, and keeps the time of the slowest."""
 
     def __init__(self, client, model):
         self.client, self.model = client, model
         self.slowest = (0.0, "")
 
     def same(self, what, verb, right):
-        """*verb()* is what *right(ids)* makes of the ids before or after."""
+        """Assert that *verb()* is *right(ids)* for the ids before or after the call."""
         early = now_ms(self.client)
         start = time.perf_counter()
         answer = verb()
@@ -79,7 +79,7 @@ class Asking:
         assert answer in allowed, what
 
     def everything(self):
-        """Each question, counted, listed and cut into pages, either way round."""
+        """Run each query as count, list and pages, in both orders."""
         for tags in QUESTIONS:
             self.question(tags)
 
@@ -108,7 +108,7 @@ class Asking:
 
 
 def crowded(server, seconds=PREPARATION):
-    """The crowd, stored before it expires: (objects, deadline in ms)."""
+    """Store the crowd before it expires; return (objects, expiration time in ms)."""
     deadline = datetime.fromtimestamp(now_ms(server.client) // 1000 + seconds, UTC)
     crowd = [made(number, deadline) for number in range(NUMBER)]
     Todo.objects.bulk_create(crowd, batch_size=200)

@@ -1,4 +1,4 @@
-"""A model's own save() is called by every method that stores one object."""
+"""Every method that stores one object calls the model's own save()."""
 
 import asyncio
 import threading
@@ -12,7 +12,7 @@ from tests.models import Todo
 
 
 class Called(ormist.TaggedAttrsModel):
-    """Overrides both, notes how they were called, and changes what is stored."""
+    """A model that overrides both, records the calls, and changes attributes."""
 
     class Meta:
         unique = ["email"]
@@ -37,7 +37,7 @@ class Called(ormist.TaggedAttrsModel):
 
 
 class Named(ormist.TaggedAttrsModel):
-    """Overrides both with exactly the arguments that Django's have."""
+    """A model that overrides both with exactly the arguments of Django's."""
 
     def save(
         self, force_insert=False, force_update=False, using=None, update_fields=None
@@ -94,7 +94,7 @@ def fresh(monkeypatch):
 
 @pytest.fixture
 def hook(monkeypatch):
-    """``hook(before=f)``: what Hooked.save() does before or after it writes."""
+    """Sets what Hooked.save() does before or after the write: ``hook(before=f)``."""
 
     def set_hooks(**hooks):
         for name, function in hooks.items():
@@ -151,7 +151,7 @@ def test_the_arguments_of_djangos_save_are_enough(ask, is_sound):
 
 
 def test_defaults_that_are_not_attributes_are_saved_too(ask, is_sound, monkeypatch):
-    """As Django does where a default is no field, but what a property sets."""
+    """As in Django, where a default may be set by a property."""
     ask(Called.objects.create, name="x")
     Called.calls.clear()
     ask(Called.objects.update_or_create, {"expire": 60, "tags": ["t"], "hits": 2}, name="x")  # fmt: skip  # noqa: E501
@@ -221,7 +221,7 @@ def test_a_save_that_raises_stores_nothing(ask, hook, server):
 
 
 def test_an_error_after_the_write_is_raised(ask, hook, is_sound):
-    """An IntegrityError too: the object that was just made is not taken for found."""
+    """Also an IntegrityError: the new object is not taken for a found one."""
 
     def fail(self):
         raise ormist.IntegrityError("after")
@@ -288,7 +288,7 @@ def test_save_may_use_atomic(ask, monkeypatch, is_sound):
 def test_an_object_created_while_save_ran_is_found(
     ask, hook, is_sound, lookups, in_block
 ):
-    """Between the search and the write: found, and not made twice."""
+    """Between the query and the write."""
 
     def race(self):
         if not Hooked.objects.filter(**lookups).exists():
@@ -324,7 +324,7 @@ def test_an_object_that_stops_matching_while_save_runs_is_queried_again(
 
 
 def test_an_error_that_save_swallows_is_not_a_success(ask, monkeypatch, is_sound):
-    """It catches what tells get_or_create() that somebody was faster."""
+    """It catches the error by which get_or_create() learns of a faster client."""
 
     def save(self, **options):
         if not Named.objects.filter(name="x").exists():
@@ -414,7 +414,7 @@ def test_bulk_methods_do_not_call_it(ask, server):
 @pytest.mark.parametrize("verb", ["save", "asave"])
 @pytest.mark.parametrize("given", [(False,), (False, False, "other"), (True,)])
 def test_the_options_of_save_are_keyword_only(ask, server, verb, given):
-    """As Django 6.1 has it: of five options nobody can tell the places."""
+    """As in Django 6.1."""
     todo = Todo()
     with pytest.raises(TypeError, match="positional argument"):
         getattr(todo, verb)(*given)

@@ -1,4 +1,4 @@
-"""Ranges, Q, orders and set algebra, as users write them."""
+"""Ranges, Q, orders and set operations."""
 
 import pickle
 from datetime import UTC, date, datetime
@@ -17,7 +17,7 @@ from tests.models import City, Page, Plain, Todo
 
 @pytest.fixture
 def cities(server):
-    """Five cities; Ur has no population, and Rom is founded on a naive moment."""
+    """Five cities; Ur has no population, and Rom has a naive founding time."""
     rows = [
         ("Bern", "CH", 134_000, date(1191, 1, 1), ["capital"]),
         ("Basel", "CH", 173_000, date(1050, 1, 1), ["rhine"]),
@@ -365,7 +365,7 @@ def test_a_query_without_an_index_is_refused_at_once(ask_for, error, message):
 
 
 def test_an_absent_value_does_not_match(ask, cities):
-    """Two values of truth, not three: exclude() is what find() leaves out."""
+    """There are two truth values: exclude() is the complement of find()."""
     assert ask(cities.exclude(population__gt=10**6).ids) == ["Bern", "Basel", "Ur"]
 
 

@@ -1,4 +1,4 @@
-"""refresh_from_db(), of all or of some fields, and a later save."""
+"""refresh_from_db() of all or some fields, and a later save."""
 
 import pytest
 
@@ -22,7 +22,7 @@ def test_refresh_reads_everything_again(ask, alias):
 
 
 def changed_elsewhere(ask, page):
-    """Another copy of a page, saved with other values of everything."""
+    """Save another copy of a page with other values of everything."""
     other = ask(Page.objects.get, page.id)
     other.site, other.size, other.new, other.tags, other.expire = "y", 2, 2, ["b"], 60
     del other.gone

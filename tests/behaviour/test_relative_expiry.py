@@ -1,4 +1,4 @@
-"""Seconds and timedeltas count from the server's clock as the object is written."""
+"""Seconds and timedeltas count from the server's clock at the write."""
 
 import copy
 import pickle
@@ -22,7 +22,7 @@ HOURS = 3_600_000
 
 @pytest.fixture(params=[-120, 120], ids=["slow", "fast"])
 def clock(request, monkeypatch):
-    """This machine's clock, two minutes off the server's."""
+    """Moves the clock of this machine, two minutes off the server's."""
     real_ms = deadlines.now_ms
     monkeypatch.setattr(deadlines, "now_ms", lambda: real_ms() + request.param * 1000)
 
@@ -35,7 +35,7 @@ def codec(request, server):
 
 @pytest.fixture
 def lives(server, ask, codec, clock):
-    """Fails unless this object lives so many seconds from now, wherever one looks."""
+    """Asserts the remaining lifetime of an object, wherever it is stored."""
 
     def check(instance, seconds):
         model, client = type(instance), server.client
@@ -175,7 +175,7 @@ def test_get_or_create_and_update_or_create_count_from_the_servers_clock(ask, li
 
 
 def within(ask, work):
-    """Do *work* in an atomic() block."""
+    """Run *work* in an atomic() block."""
     if not ask.is_async:
         with ormist.atomic():
             work()
@@ -336,7 +336,7 @@ def test_a_long_lifetime_has_an_expiration_time_of_more_digits(
 
 
 def test_the_last_expiration_time_is_in_the_year_9999(ask, codec, server, monkeypatch):
-    """Of a client that believes that it is earlier than it is."""
+    """For a client with a slow clock."""
     monkeypatch.setattr(deadlines, "now_ms", lambda: 0)
     expire = timedelta(days=365 * 8020)
     todo = ask(Todo.objects.create, "x", expire=expire)
@@ -349,7 +349,7 @@ def test_the_last_expiration_time_is_in_the_year_9999(ask, codec, server, monkey
 
 @pytest.fixture
 def outlived(server, codec):
-    """Objects past their deadline that the server keeps: somebody moved their TTL."""
+    """Expired objects that the server keeps, because their TTL was moved."""
 
     def make(model, *made):
         base, late_ms = model._meta.space("default").base, server_ms(server) - 1000

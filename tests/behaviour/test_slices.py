@@ -1,4 +1,4 @@
-"""Parts of a collection, and when it is asked for."""
+"""Slices of a collection, and its evaluation."""
 
 import asyncio
 

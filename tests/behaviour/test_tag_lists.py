@@ -1,4 +1,4 @@
-"""obj.tags is a list whose changes are those of the explicit tags."""
+"""obj.tags is a list whose changes become changes of the explicit tags."""
 
 import copy
 import json

@@ -1,4 +1,4 @@
-"""update(): values and expressions, indexes, counters, and what it leaves alone."""
+"""update(): values, expressions, indexes and counters."""
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal

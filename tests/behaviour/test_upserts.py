@@ -1,4 +1,4 @@
-"""get_or_create() and update_or_create(): what they find, make, change and refuse."""
+"""get_or_create() and update_or_create()."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What values() and values_list() give is asked as Django's QuerySet after them."""
+"""values() and values_list() have the methods of Django's QuerySet."""
 
 import pytest
 from django.db.models import Count, F, Q, Sum
@@ -118,7 +118,7 @@ def test_distinct_values_keep_the_requested_order(ask, cities, order, sizes):
 
 
 def test_distinct_values_without_an_order_are_sorted(ask, cities):
-    """An explicit order of creation is another than none, and so is one reversed."""
+    """The order of creation, given explicitly, differs from the absence of an order."""
     names = cities.values_list("name", flat=True).distinct()
     assert ask(names.list) == ["Basel", "Bern", "Köln", "Ulm", "Ur"]
     assert ask(names.reverse().list) == ["Ur", "Köln", "Basel", "Ulm", "Bern"]

@@ -1,4 +1,4 @@
-"""What the tests of the commands share: a call that returns what was printed."""
+"""Fixtures of the tests of commands."""
 
 from io import StringIO
 
@@ -9,23 +9,23 @@ from django_ormist.keys import counters_key, expires_key, object_key
 
 
 class Terminal(StringIO):
-    """A stream that says it is a terminal."""
+    """A stream that claims to be a terminal."""
 
     def isatty(self):
         return True
 
 
 class Printed(str):
-    """What a command printed; errors: what it printed beside that."""
+    """The output of a command; errors: its error output."""
 
     errors = ""
 
 
 @pytest.fixture
 def command(server):
-    """``command("ormist_flush", "tests.Todo", stdin="yes")``: what was printed.
+    """Runs a command: ``command("ormist_flush", "tests.Todo", stdin="yes")``.
 
-    stdin: what somebody types at a terminal. terminal: print to one.
+    Returns its output. stdin: the input at a terminal. terminal: print to one.
     """
 
     def called(name, *words, stdin=None, terminal=False, **options):
@@ -42,9 +42,9 @@ def command(server):
 
 @pytest.fixture
 def let_expire(server):
-    """Lets the deadlines of stored objects pass at once: what time leaves of them.
+    """Lets stored objects expire at once.
 
-    Their own bytes go, as the server lets them go, and every index entry stays.
+    Their bytes are removed, as by the server, and every index entry stays.
     """
 
     def expired(*instances):

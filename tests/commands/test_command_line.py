@@ -1,4 +1,4 @@
-"""The commands as programs: closed pipes, encodings, what a terminal obeys."""
+"""The commands as programs: closed pipes, encodings, control characters."""
 
 import os
 import subprocess
@@ -27,7 +27,7 @@ execute_from_command_line(["manage.py", *sys.argv[3:]])
 
 @pytest.fixture
 def manage(server):
-    """``manage("ormist_dump", env={..})``: the command, ended, as a process."""
+    """Runs a command as a process: ``manage("ormist_dump", env={..})``."""
 
     def ended(*words, stdout=subprocess.PIPE, **env):
         place = (server.location, server.key_prefix)

@@ -1,4 +1,4 @@
-"""ormist_dump and ormist_load: what comes out goes in again, equal, types and all."""
+"""ormist_dump and ormist_load keep values, types and order."""
 
 import io
 import json
@@ -294,7 +294,7 @@ def test_dump_shows_progress_only_on_a_terminal(stored, command, tmp_path):
 
 
 def line_of(**changes):
-    """A line that is fine but for the changes."""
+    """Return a valid line with these changes."""
     plain = {
         "model": "tests.Plain",
         "id": "fine",

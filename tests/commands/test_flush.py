@@ -1,4 +1,4 @@
-"""ormist_flush deletes what it said, after a yes, and nothing else."""
+"""ormist_flush deletes only what it announced, after confirmation."""
 
 import os
 import sys
@@ -17,7 +17,7 @@ from tests.models import Page, Plain, Session, Todo, User
 
 @pytest.fixture
 def stored(server):
-    """Twelve to-dos, two users, and five keys of a model that nobody registered."""
+    """Twelve to-dos, two users, and five keys of an unregistered model."""
     Todo.objects.bulk_create(Todo("x", f"t{i % 3}", id=f"i{i}") for i in range(12))
     User.objects.bulk_create([User(name="Ann"), User("x", name="Bob")])
     old = f"{server.key_prefix}:{{old.Thing}}:"
@@ -27,7 +27,7 @@ def stored(server):
 
 
 def keys_of(model):
-    """The keys that a sound store of these objects has, by their public face."""
+    """Return the keys of a sound store with these objects."""
     space, keys = model._meta.space("default"), set()
     for each in model.objects.all():
         keys |= {all_key(space), object_key(space, each.id)}
@@ -36,7 +36,7 @@ def keys_of(model):
 
 
 def is_sound(server, model):
-    """Whether counts, lists and keys of a model agree."""
+    """Return whether counts, lists and keys of a model agree."""
     alive = model.objects.all().list()
     tags = {tag for each in alive for tag in each.tags}
     return (

@@ -1,4 +1,4 @@
-"""ormist_inspect shows what is stored, to people and to programs."""
+"""ormist_inspect shows the store as a table and as JSON."""
 
 import json
 from datetime import UTC, date, datetime
@@ -14,7 +14,7 @@ from tests.models import Page, Plain, Session, Todo, User
 
 @pytest.fixture
 def as_json(command):
-    """What the command says in JSON."""
+    """Return the JSON output of the command."""
 
     def told(*words, **options):
         return json.loads(command("ormist_inspect", *words, format="json", **options))

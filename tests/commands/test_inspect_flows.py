@@ -1,4 +1,4 @@
-"""The flows behind the commands, answered by hand."""
+"""The flows of the commands, with prepared replies."""
 
 import re
 
@@ -16,7 +16,7 @@ SPACE = Space("p", "app.M")
 
 
 def answer(flow, *replies):
-    """What *flow* returns when its steps get these replies; and the steps."""
+    """Return the result of *flow* with these replies, and its operations."""
     steps, reply = [], None
     replies = list(replies)
     try:
@@ -108,7 +108,7 @@ def test_an_escaped_glob_matches_only_its_text(text, other):
 
 
 def matched(pattern, text):
-    """As Redis reads a glob without sets: ? is any byte, * any bytes, \\ quotes."""
+    """Match as Redis reads a glob without sets: ? is any byte, * any, \\ quotes."""
     parts = {b"*": b".*", b"?": b"."}
     tokens = re.findall(rb"\\.|.", pattern, re.DOTALL)
     regexp = b"".join(parts.get(each, re.escape(each[-1:])) for each in tokens)

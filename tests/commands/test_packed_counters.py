@@ -1,4 +1,4 @@
-"""A name that becomes a counter over stored data: verify says so, a repair moves it."""
+"""A name that becomes a counter: verify reports stored data, a repair moves it."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""What a terminal shows: how far, how fast, how long it will take."""
+"""Progress on a terminal: position, speed, remaining time."""
 
 from io import StringIO
 
@@ -12,7 +12,7 @@ from tests.commands.conftest import Terminal
 
 @pytest.fixture
 def clock(monkeypatch):
-    """Moves the clock of progress by hand: ``clock(2)``."""
+    """Moves the clock of progress: ``clock(2)``."""
     now = [100.0]
     monkeypatch.setattr(command.time, "monotonic", lambda: now[0])
 

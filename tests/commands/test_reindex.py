@@ -1,4 +1,4 @@
-"""ormist_reindex brings stored objects to what Meta says by now."""
+"""ormist_reindex updates stored objects to the current Meta."""
 
 from contextlib import contextmanager
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.servers("valkey91", "valkey91-resp3", "fakeredis")
 
 @contextmanager
 def declared(base=ormist.TaggedModel, **options):
-    """The model ``tests.Thing`` with this Meta, for as long as it takes."""
+    """Declare the model ``tests.Thing`` with this Meta for the block."""
     meta = type("Meta", (), {"app_label": "tests", **options})
     before = list(registry._models)
     try:

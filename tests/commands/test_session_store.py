@@ -1,4 +1,4 @@
-"""The commands over sessions: objects of the mapper like any other."""
+"""The commands over sessions, which are ordinary objects."""
 
 import pytest
 from django.core.management import call_command

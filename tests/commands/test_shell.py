@@ -1,4 +1,4 @@
-"""manage.py shell: our models are imported as Django's are."""
+"""manage.py shell imports our models as it imports Django's."""
 
 import sys
 from io import StringIO
@@ -13,7 +13,7 @@ from tests import models
 
 
 def imported(**options):
-    """What the shell would import, and what it prints."""
+    """Return the imports of the shell, and its output."""
     command = load_command_class(get_commands()["shell"], "shell")
     command.stdout = OutputWrapper(StringIO())
     found = command.get_namespace(verbosity=2, **options)
@@ -22,7 +22,7 @@ def imported(**options):
 
 @pytest.fixture
 def add_app(settings, tmp_path, monkeypatch):
-    """``add_app("late", text, first=False)``: an app whose command ``shell`` is so."""
+    """Adds an app with the command ``shell``: ``add_app("late", text)``."""
     monkeypatch.syspath_prepend(tmp_path)
 
     def add(name, text, first=False):

@@ -14,7 +14,7 @@ from tests.models import Page, Todo, User
 
 @pytest.fixture
 def late(let_expire):
-    """120 to-dos and a page past their deadline, beside a live user."""
+    """120 to-dos and a page that have expired, and a live user."""
     User.objects.create(name="Ann")
     made = Todo.objects.bulk_create([Todo("x", n=i, expire=3600) for i in range(120)])
     page = Page.objects.create("x", views=1, expire=3600)
