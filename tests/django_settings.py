@@ -1,4 +1,4 @@
-"""For Django's own test suite: its usual settings, with our session engine."""
+"""Settings for Django's own tests: the usual ones, with our session engine."""
 
 import os
 

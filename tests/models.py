@@ -4,18 +4,18 @@ import django_ormist as ormist
 
 
 class Plain(ormist.Verbose, ormist.Model):
-    """Attributes alone: nothing is indexed."""
+    """Attributes without indexes."""
 
 
 class Session(ormist.Model):
-    """Without tags, with one attribute indexed."""
+    """Without tags, with one indexed attribute."""
 
     class Meta:
         index_attrs = ["user_id"]
 
 
 class Todo(ormist.Verbose, ormist.TaggedModel):
-    """Tags alone."""
+    """Only tags are indexed."""
 
 
 class User(ormist.Verbose, ormist.TaggedAttrsModel):
@@ -26,7 +26,7 @@ class User(ormist.Verbose, ormist.TaggedAttrsModel):
 
 
 class Page(ormist.TaggedModel):
-    """Counters beside attributes, one of which is indexed."""
+    """Counters, and attributes of which one is indexed."""
 
     class Meta:
         index_attrs = ["site"]
@@ -34,7 +34,7 @@ class Page(ormist.TaggedModel):
 
 
 class Token(ormist.TaggedModel):
-    """Expires by itself."""
+    """A model with Meta.expire."""
 
     class Meta:
         expire = 3600
@@ -42,7 +42,7 @@ class Token(ormist.TaggedModel):
 
 
 class City(ormist.Verbose, ormist.TaggedAttrsModel):
-    """Ordered by some attributes, unique by others."""
+    """Some ordered attributes, some unique ones."""
 
     class Meta:
         index_attrs = ["country", "name"]

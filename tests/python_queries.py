@@ -1,8 +1,7 @@
-"""A plain Python model of a store, and random questions to ask both.
+"""Random queries, answered by django_ormist and by plain Python.
 
-A question is drawn once and asked twice: of django_ormist as Django's Q objects and
-verbs, and of a list of objects as a predicate and sorted(). Nothing is shared but the
-words.
+A query is generated once and run twice: by django_ormist with Django's Q objects and
+methods, and over a list of objects with a predicate and sorted().
 """
 
 from collections.abc import Callable
@@ -19,9 +18,9 @@ from django.db.models import Q
 
 @dataclass(frozen=True)
 class Thing:
-    """One object: created is its place among all, expire a number or None.
+    """One object: created is its position among all, expire a number or None.
 
-    tags: the given ones, and ``name:text`` of each indexed attribute.
+    tags: the explicit ones, and ``name:text`` of each indexed attribute.
     """
 
     pk: str
@@ -32,7 +31,7 @@ class Thing:
     _ranks: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def rank(self, name: str) -> tuple[int, Any] | None:
-        """The rank of one attribute, which many questions ask for."""
+        """Return the rank of one attribute, cached."""
         if name not in self._ranks:
             self._ranks[name] = rank(self.attrs.get(name))
         return self._ranks[name]
@@ -42,7 +41,7 @@ Test = Callable[[Thing], bool]
 
 
 def rank(value: Any) -> tuple[int, Any] | None:
-    """What a value sorts by among all values; None for what has no order."""
+    """Return the sort key of a value among all values, or None without an order."""
     if isinstance(value, int | float | Decimal):
         return None if value != value else (0, value)
     if isinstance(value, datetime):
@@ -55,7 +54,7 @@ def rank(value: Any) -> tuple[int, Any] | None:
 
 @dataclass(frozen=True)
 class Question:
-    """Which things, in what order, which slice."""
+    """A query: conditions, order and slice."""
 
     q: Q
     test: Test
@@ -65,7 +64,7 @@ class Question:
     stop: int | None = None
 
     def put(self, collection: Any) -> Any:
-        """The collection that asks it."""
+        """Return the collection of this query."""
         asked = collection.find(self.q)
         if self.order:
             asked = asked.order_by(*self.order)
@@ -77,7 +76,7 @@ class Question:
         return collection[self.start : self.stop]
 
     def matches(self, things: list[Thing]) -> list[Thing]:
-        """All matches in order, by the plain model."""
+        """Return all matches in order, by the Python model."""
         found = sorted((t for t in things if self.test(t)), key=lambda t: t.created)
         for each in reversed(self.order):
             name, is_down = each.removeprefix("-"), each.startswith("-")
@@ -105,10 +104,10 @@ def place(thing: Thing, name: str) -> Any:
 
 @dataclass
 class Drawer:
-    """Draws questions about things whose values are known.
+    """A generator of queries about objects with known values.
 
-    values: of each attribute some values to ask for. indexed: names that compare by
-    text; ordered: names that have an order; the first of these texts alone.
+    values: some values of each attribute to query. indexed: names that compare by text.
+    ordered: names with an order; only texts of the first one.
     """
 
     random: Random

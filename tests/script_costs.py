@@ -1,8 +1,8 @@
-"""What a script asks of the server: its commands, and the ids that they look at.
+"""The cost of a script on the server: its commands, and the ids that they examine.
 
-A script is given a ``redis`` of its own that counts. A command looks at as many ids as
-it is given or answers, the larger of the two. ZINTER and ZINTERCARD look at the least
-set once for each set.
+A script gets a ``redis`` of its own that counts. A command examines as many ids as it
+is given or returns, the larger number. ZINTER and ZINTERCARD examine the smallest set
+once for each set.
 """
 
 from collections.abc import Iterator
@@ -48,20 +48,20 @@ return reply
 
 
 class Counted(NamedTuple):
-    """What the scripts did since the count was taken before."""
+    """The work of the scripts since the last count."""
 
     commands: int
     ids: int
 
 
 class Counter:
-    """Counts of the scripts that are run while counting() lasts."""
+    """A reader of the counts while counting() lasts."""
 
     def __init__(self, client: redis.Redis) -> None:
         self.client = client
 
     def take(self) -> Counted:
-        """Return the counts, and begin anew."""
+        """Return the counts, and reset them."""
         found = self.client.hgetall("counted")
         self.client.delete("counted")
         return Counted(int(found.get(b"commands", 0)), int(found.get(b"ids", 0)))
@@ -69,7 +69,7 @@ class Counter:
 
 @contextmanager
 def counting(client: redis.Redis, scripts: list[Script]) -> Iterator[Counter]:
-    """Make these scripts count. The key ``counted`` is removed in the end."""
+    """Make these scripts count. The key ``counted`` is removed at the end."""
     for script in scripts:
         source = BEFORE + Script(script.name).source + AFTER
         vars(script).pop("sha", None)

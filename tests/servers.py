@@ -24,10 +24,10 @@ START_TIMEOUT = 30  # seconds; a loaded machine needs one or two
 
 @dataclass(frozen=True)
 class Product:
-    """A server that the suite knows: the version wanted, and where it may be.
+    """A server that the tests know: its version, and where it may be.
 
-    pattern: below the site-packages of a virtual environment; None for a server of
-    the machine's own, on PATH or in /usr/bin.
+    pattern: below the site-packages of a virtual environment; None for an installed
+    server, on PATH or in /usr/bin.
     """
 
     name: str
@@ -47,14 +47,14 @@ PRODUCTS = {
 
 
 def environments() -> list[Path]:
-    """The virtual environments that may hold servers, the nearest first."""
+    """Return the virtual environments that may hold servers, the nearest first."""
     given = os.environ.get("ORMIST_SERVERS_VENV")
     folders = [Path(given)] if given else []
     return [*folders, ROOT / ".venvs" / "servers", Path(sys.prefix)]
 
 
 def candidates(product: Product) -> Iterator[Path]:
-    """The places where *product* may be."""
+    """Yield the places where *product* may be."""
     if product.pattern is None:
         for folder in (*os.get_exec_path(), "/usr/bin", "/usr/local/bin"):
             if found := shutil.which("redis-server", path=folder):
@@ -65,7 +65,7 @@ def candidates(product: Product) -> Iterator[Path]:
 
 
 def version_of(binary: Path) -> str:
-    """The version that the server *binary* says it is ("9.1.0"), "" if it says none."""
+    """Return the version of the server *binary* ("9.1.0"), or "" if it is unknown."""
     said = subprocess.run(
         [binary, "--version"], capture_output=True, text=True, check=False
     )
@@ -74,7 +74,7 @@ def version_of(binary: Path) -> str:
 
 @cache
 def find(name: str) -> tuple[Path, str] | None:
-    """The binary and exact version of a server by its name here; None if not found."""
+    """Return binary and exact version of a server by its name here, or None."""
     product = PRODUCTS[name]
     for binary in candidates(product):
         version = version_of(binary)
@@ -84,7 +84,7 @@ def find(name: str) -> tuple[Path, str] | None:
 
 
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nobody listened on a moment ago."""
+    """Return a TCP port of 127.0.0.1 that was free a moment ago."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -92,10 +92,10 @@ def free_port() -> int:
 
 @dataclass
 class Server:
-    """A server process of our own, on a unix socket and a loopback port.
+    """A server process of the tests, on a unix socket and a loopback port.
 
-    options: more of its command line, as ("--maxmemory", "5mb"). The folder, and with
-    it the data, survives kill() and start(); stop() removes it.
+    options: more of its command line, as ("--maxmemory", "5mb"). The folder with its
+    data survives kill() and start(); stop() removes it.
     """
 
     name: str
@@ -119,7 +119,7 @@ class Server:
         return f"redis://127.0.0.1:{self.port}/0"
 
     def client(self, **options: object) -> redis.Redis:
-        """A plain bytes client of this server, RESP2, that sends nothing twice."""
+        """Return a plain client of bytes, RESP2, without retries."""
         plain = {
             "protocol": 2,
             "socket_timeout": 60,  # a busy machine is not a fault
@@ -129,7 +129,7 @@ class Server:
         return redis.Redis(**(plain | options))
 
     def start(self) -> "Server":
-        """Start, and return when it answers. RuntimeError with its log if it dies."""
+        """Start, and return when it replies. RuntimeError with its log if it dies."""
         found = find(self.name)
         if found is None:
             raise RuntimeError(f"The server {self.name} is not on this machine.")
@@ -173,31 +173,31 @@ class Server:
             return False
 
     def kill(self) -> None:
-        """End it at once, as a crash does. What it kept on disk stays."""
+        """End it at once, as a crash does. Its data on disk stays."""
         if self.process is not None:
             self.process.kill()
             self.process.wait()
             self.process = None
 
     def freeze(self) -> None:
-        """Stop it from running, with its sockets open, until thaw()."""
+        """Suspend it, with its sockets open, until thaw()."""
         assert self.process is not None
         self.process.send_signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """Let it run again after freeze()."""
+        """Resume it after freeze()."""
         assert self.process is not None
         self.process.send_signal(signal.SIGCONT)
 
     def stop(self) -> None:
-        """End it for good and remove its folder. Harmless if it has ended."""
+        """End it and remove its folder, also if it has ended."""
         self.kill()
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
 @cache
 def shared(name: str) -> Server:
-    """The one server *name* of this process, started on the first call."""
+    """Return the one server *name* of this process, started on the first call."""
     server = Server(name).start()
     atexit.register(server.stop)
     return server
@@ -208,9 +208,9 @@ def shared(name: str) -> Server:
 
 @dataclass(frozen=True)
 class Variant:
-    """A server together with a way to connect to it: what a test is run on.
+    """A server together with a way to connect to it.
 
-    borrowed: the pool of a django-redis cache, in place of one of our own.
+    borrowed: use the pool of a django-redis cache, in place of one of our own.
     """
 
     name: str
@@ -228,14 +228,14 @@ class Variant:
         return self.is_fake or find(self.server) is not None
 
     def location(self) -> str:
-        """The URL of the server, which is started if it does not run yet."""
+        """Return the URL of the server, and start it if needed."""
         if self.is_fake:
             return "fakeredis://"
         server = shared(self.server)
         return server.unix_url if self.address == "unix" else server.tcp_url
 
     def settings(self, location: str, key_prefix: str) -> dict[str, object]:
-        """The Django settings that connect the alias "default" to *location*."""
+        """Return the Django settings that connect the alias "default" to *location*."""
         alias: dict[str, object] = {"KEY_PREFIX": key_prefix, "CODEC": self.codec}
         if not self.borrowed:
             alias["LOCATION"] = location

@@ -1,4 +1,4 @@
-"""The one settings module of the tests."""
+"""The settings module of all tests."""
 
 SECRET_KEY = "only-the-tests-use-this"
 USE_TZ = True

@@ -1,3 +1,3 @@
-"""No page: tests that ask for one name their own."""
+"""An empty site: tests that need pages name their own URLs."""
 
 urlpatterns: list[object] = []

@@ -1,4 +1,4 @@
-"""A crew of processes for the module, and its jobs against the server under test."""
+"""Worker processes of the module, and their jobs against the server under test."""
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -19,7 +19,7 @@ def crew() -> Iterator[Crew]:
 
 @pytest.fixture
 def together(crew: Crew, server: ServerInTest) -> Callable[..., list[Any]]:
-    """``together(20, job, *args)``: twenty processes do the job, against ``server``."""
+    """Runs a job in processes, against ``server``: ``together(20, job, *args)``."""
     settings: Any = server.variant.settings(server.location, server.key_prefix)
 
     def run(size: int, job: Callable[..., Any], *args: Any) -> list[Any]:
@@ -30,7 +30,7 @@ def together(crew: Crew, server: ServerInTest) -> Callable[..., list[Any]]:
 
 @pytest.fixture
 def is_sound(server: ServerInTest) -> Callable[[], bool]:
-    """Asserts that the raw checker finds nothing."""
+    """Asserts that the raw checker does not find faults."""
 
     def check() -> bool:
         faults = raw_faults(server.client, server.key_prefix)

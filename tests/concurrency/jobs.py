@@ -1,4 +1,4 @@
-"""What the members of a crew do. Each job takes its barrier and its number first."""
+"""Jobs of worker processes. The first arguments are a barrier and a number."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from tests.models import Page, Token, User
 
 
 def change_own_part(barrier: Any, number: int, pks: list[str]) -> None:
-    """Load at one moment with the others, then save a change of one's own part."""
+    """Load together with the others, then save a change of another attribute."""
     name = "left" if number == 0 else "right"
     for pk in pks:
         user = User.objects.get(pk)
@@ -19,7 +19,7 @@ def change_own_part(barrier: Any, number: int, pks: list[str]) -> None:
 
 
 def change_the_same(barrier: Any, number: int, pks: list[str]) -> None:
-    """All change one attribute, to values of their own."""
+    """Change one attribute in all processes, to different values."""
     for pk in pks:
         user = User.objects.get(pk)
         barrier.wait()
@@ -28,7 +28,7 @@ def change_the_same(barrier: Any, number: int, pks: list[str]) -> None:
 
 
 def save_strictly(barrier: Any, number: int, pks: list[str]) -> list[str]:
-    """Save strictly what all have loaded; the ids of those that went through."""
+    """Save strictly an object that all have loaded; return the ids of successes."""
     done = []
     for pk in pks:
         user = User.objects.get(pk)
@@ -43,7 +43,7 @@ def save_strictly(barrier: Any, number: int, pks: list[str]) -> list[str]:
 
 
 def increment(barrier: Any, number: int, pk: str, times: int) -> list[int]:
-    """Add to a counter and to an attribute; the values of the counter seen."""
+    """Add to a counter and to an attribute; return the values of the counter."""
     page = Page.objects.get(pk)
     barrier.wait()
     seen = []
@@ -54,7 +54,7 @@ def increment(barrier: Any, number: int, pk: str, times: int) -> list[int]:
 
 
 def insert(barrier: Any, number: int, rounds: int, is_bulk: bool) -> list[int]:
-    """Insert the one id of each round; the rounds that were won."""
+    """Insert the one id of each round; return the rounds that were won."""
     won = []
     for each in range(rounds):
         user = User("tag", f"of{number}", id=f"round{each}", winner=number)
@@ -71,7 +71,7 @@ def insert(barrier: Any, number: int, rounds: int, is_bulk: bool) -> list[int]:
 
 
 def delete_or_update(barrier: Any, number: int, pks: list[str]) -> list[str]:
-    """The even delete, the odd save with force_update; the ids that went through."""
+    """Delete in even workers, force an update in odd ones; return ids of successes."""
     done = []
     for pk in pks:
         user = User.objects.get(pk)
@@ -92,7 +92,7 @@ def delete_or_update(barrier: Any, number: int, pks: list[str]) -> list[str]:
 
 
 def delete_or_save(barrier: Any, number: int, pks: list[str]) -> None:
-    """The even delete, the odd save, which may bring it back: whole or not at all."""
+    """Delete in even workers, save in odd ones, which may restore the object."""
     for pk in pks:
         user = User.objects.get(pk)
         barrier.wait()
@@ -106,7 +106,7 @@ def delete_or_save(barrier: Any, number: int, pks: list[str]) -> None:
 
 
 def save_until_expired(barrier: Any, number: int, pks: list[str]) -> list[str]:
-    """Save each object again and again until it is gone; those that came back."""
+    """Save each object until it has expired; return those that came back."""
     came_back = []
     barrier.wait()
     for pk in pks:

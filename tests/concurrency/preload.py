@@ -1,4 +1,4 @@
-"""What the fork server imports once: nothing of it reads a setting or connects."""
+"""Modules that the fork server imports once, without settings or connections."""
 
 import django.apps
 import django.conf

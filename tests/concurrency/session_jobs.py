@@ -1,4 +1,4 @@
-"""What many requests do to one session. Each job takes its barrier and number first."""
+"""Jobs of many requests for one session. First arguments: a barrier and a number."""
 
 import asyncio
 from contextlib import suppress
@@ -13,7 +13,7 @@ from tests.sessions.users import User
 
 
 def change_different_keys(barrier: Any, number: int, keys: list[str]) -> None:
-    """Load, wait for the other to have loaded, then change and save."""
+    """Load, wait until the other has loaded, then change and save."""
     for key in keys:
         session = SessionStore(key)
         assert session["shared"] == "old"
@@ -24,7 +24,7 @@ def change_different_keys(barrier: Any, number: int, keys: list[str]) -> None:
 
 
 def log_out_or_save(barrier: Any, number: int, keys: list[str]) -> int:
-    """The first ends each session, the others save it; how many saves went through."""
+    """End each session in the first worker, save in others; return successful saves."""
     done = 0
     for key in keys:
         session = SessionStore(key)
@@ -46,9 +46,9 @@ def log_out_or_save(barrier: Any, number: int, keys: list[str]) -> int:
 
 
 def log_in_or_save(barrier: Any, number: int, keys: list[str]) -> list[Any]:
-    """The first goes on under a new key; the others save a key of their own.
+    """Cycle the key in the first worker; save another session key in the others.
 
-    The new keys of the first, or whether each save of the others went through.
+    Returns the new keys of the first, or whether each save of the others succeeded.
     """
     answers: list[Any] = []
     for key in keys:
@@ -72,7 +72,7 @@ def log_in_or_save(barrier: Any, number: int, keys: list[str]) -> list[Any]:
 
 
 async def alog_in_or_save(number: int, key: str, start: asyncio.Event) -> Any:
-    """One turn of log_in_or_save(), as one of many tasks of a loop."""
+    """Run one turn of log_in_or_save() as one of many tasks of a loop."""
     session = SessionStore(key)
     assert await session.aget("shared") == "old"
     await start.wait()
@@ -92,10 +92,10 @@ async def alog_in_or_save(number: int, key: str, start: asyncio.Event) -> Any:
 def log_out_everywhere_or_cycle(
     barrier: Any, number: int, keys: list[str], is_async: bool
 ) -> list[bool]:
-    """The first ends all sessions of a user; the other takes a new key and saves.
+    """End all sessions of a user in the first; cycle the key and save in the other.
 
-    The user of each session is its place in *keys*. Whether each request of the other
-    went on to its end.
+    The user of each session is its position in *keys*. Returns whether each request
+    of the other succeeded.
     """
     answers: list[bool] = []
     for user, key in enumerate(keys):

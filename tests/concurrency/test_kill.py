@@ -1,4 +1,4 @@
-"""Writers that are killed at any moment leave a store without a fault.
+"""Writers that are killed at any moment leave a sound store.
 
 ORMIST_SOAK_SECONDS: how long they write at least; eight seconds if it is not set.
 """
@@ -21,7 +21,7 @@ SECONDS = float(os.environ.get("ORMIST_SOAK_SECONDS", "8"))
 
 
 class Writers:
-    """Eight writing processes, of which now and then one is killed and replaced."""
+    """Eight writing processes, of which some are killed and replaced."""
 
     def __init__(self, alias, folder, seed, verbs=writer.VERBS):
         self.alias, self.folder, self.verbs = alias, folder, verbs
@@ -45,12 +45,12 @@ class Writers:
 
     @property
     def done(self):
-        """How often each verb was done, by the killed and by those that run."""
+        """Return how often each method was called, by killed and running writers."""
         counts = [self.done_by_killed, *(done for _, _, done in self.running)]
         return [sum(each) for each in zip(*counts, strict=True)]
 
     def _check(self):
-        """Fail, in its own words, if one has left by itself."""
+        """Fail with its own error if a writer has ended by itself."""
         for process, report, _ in self.running:
             assert process.exitcode is None, report.read_text()
 
@@ -64,7 +64,7 @@ class Writers:
         ]
 
     def _wait_for(self, verbs):
-        """Wait until that many more verbs are done."""
+        """Wait until this many more calls are done."""
         wanted = sum(self.done) + verbs
         give_up = time.monotonic() + PATIENCE
         while sum(self.done) < wanted:
@@ -76,8 +76,8 @@ class Writers:
     def work(self, seconds):
         """Let them write, and kill one after the other at random moments.
 
-        A moment comes with what is done, not with the clock: on a slow machine a
-        writer lives longer, and does as much.
+        A moment depends on the number of calls and not on the clock, so that a writer
+        does as much on a slow machine.
         """
         end = time.monotonic() + seconds
         while time.monotonic() < end or self.killed <= WRITERS or not all(self.done):
@@ -94,8 +94,9 @@ class Writers:
 
 
 def settle(client):
-    """Wait until the server has done all that the killed asked of it, and until what
-    they gave a short life is past it; then sweep."""
+    """Wait until the server has executed all requests of killed writers, and until
+    short lifetimes have ended; then sweep.
+    """
     while len(client.client_list()) > 1:
         pass
     seconds, micros = client.time()

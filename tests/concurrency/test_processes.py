@@ -1,4 +1,4 @@
-"""What many processes do to one object at one moment."""
+"""Many processes that write one object at the same moment."""
 
 import time
 
@@ -17,7 +17,7 @@ ROUNDS = 1000
 
 @pytest.fixture
 def users(server):
-    """Users for *number* rounds, with the tag "start"."""
+    """Store users for *number* rounds, with the tag "start"."""
 
     def make(number):
         made = User.objects.bulk_create(

@@ -1,6 +1,6 @@
-"""Every answer is that of one moment, while others write and objects expire.
+"""Every result is a consistent snapshot, while others write and objects expire.
 
-ORMIST_QUERIES=10000 asks so many on each server and sync and async, in place of some.
+ORMIST_QUERIES=10000 runs this many on each server, sync and async, in place of fewer.
 """
 
 import os
@@ -23,10 +23,10 @@ QUERIES = int(os.environ.get("ORMIST_QUERIES", "12"))
 
 
 class Writer:
-    """Writes one object after the other, and remembers how each left the store.
+    """A writer of one object after the other, which remembers each state of the store.
 
-    versions: the store after each write, the last one maybe not yet applied; done: the
-    number of the last that is. What it writes a short deadline to it leaves alone.
+    versions: the store after each write, of which the last one may not be applied yet.
+    done: the number of the last applied one. Objects with a short lifetime stay.
     """
 
     def __init__(self, seed: int) -> None:
@@ -83,7 +83,7 @@ class Writer:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Write in another thread, as fast as it goes."""
+        """Write in another thread, as fast as possible."""
         is_over = Event()
 
         def work() -> None:
@@ -104,7 +104,7 @@ class Writer:
 
 
 class Moments:
-    """Which states the store had between a call and its return."""
+    """The states that the store had between a call and its return."""
 
     def __init__(self, writer: Writer) -> None:
         self.writer = writer
@@ -112,7 +112,7 @@ class Moments:
         self.from_ms = int(time() * 1000)
 
     def states(self) -> Iterator[list[Thing]]:
-        """Each state that it may have had until now, by writes and by deadlines."""
+        """Return each possible state until now, by writes and by expiration times."""
         till_ms, last = int(time() * 1000), len(self.writer.versions)
         for version in self.writer.versions[self.first : last]:
             deadlines = {self.from_ms} | {

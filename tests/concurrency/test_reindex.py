@@ -1,6 +1,6 @@
-"""ormist_reindex beside writers and readers: no question is answered wrong.
+"""ormist_reindex during reads and writes: every result is right.
 
-ORMIST_REINDEX_OBJECTS: how many there are; 3000 if it is not set.
+ORMIST_REINDEX_OBJECTS: the number of objects; 3000 if it is not set.
 """
 
 import os
@@ -23,7 +23,7 @@ NEW = {"index_attrs": ["kind", "city"], "ordered": ["size"], "unique": ["code"]}
 
 
 def read(model, end):
-    """Ask for what is indexed all the while, and for what is being built."""
+    """Query an old index, and a pending one."""
     asked = 0
     while not end.is_set() or asked < 10:
         assert model.objects.find(kind="b").count() == NUMBER // 2
@@ -36,7 +36,7 @@ def read(model, end):
 
 
 def write(model, end, seed):
-    """Change what is being indexed, of objects of one's own."""
+    """Change values of the pending index, of the worker's own objects."""
     turns, written = random.Random(seed), 0
     while not end.is_set() or written < 10:
         each = model.objects.get(f"{turns.randrange(NUMBER // 2) * 2 + seed}")

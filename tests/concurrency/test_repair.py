@@ -1,4 +1,4 @@
-"""Verify and repair beside writers: no false alarm, and nothing undone."""
+"""Verify and repair during writes: without false alarms, without undoing writes."""
 
 import json
 import random
@@ -21,7 +21,7 @@ SECONDS = 4
 
 @pytest.fixture
 def busy(server, start_server, tmp_path):
-    """``with busy() as client``: eight processes write to a server of their own."""
+    """Runs eight writing processes: ``with busy() as client``, on a private server."""
     own = start_server(server)
     server.connect(own.unix_url)
     alias = {"LOCATION": own.unix_url, "KEY_PREFIX": server.key_prefix}

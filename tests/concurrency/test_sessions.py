@@ -1,4 +1,4 @@
-"""What many requests do to one session at one moment."""
+"""Many requests that write one session at the same moment."""
 
 import asyncio
 import threading
@@ -17,7 +17,7 @@ REQUESTS = 20
 
 
 def in_threads(number, job, *args):
-    """``job(barrier, number, *args)`` in so many threads; their answers."""
+    """Run ``job(barrier, number, *args)`` in threads; return their results."""
     barrier = threading.Barrier(number, timeout=60)
     with ThreadPoolExecutor(number) as pool:
         return list(pool.map(lambda each: job(barrier, each, *args), range(number)))
@@ -25,12 +25,12 @@ def in_threads(number, job, *args):
 
 @pytest.fixture(params=["threads", "processes"])
 def at_once(request, together):
-    """Runs a job in so many threads, or processes."""
+    """Runs a job in a number of threads, or processes."""
     return in_threads if request.param == "threads" else together
 
 
 def stored(number, **data):
-    """The keys of so many new sessions that hold this."""
+    """Return the keys of this number of new sessions with this content."""
     sessions = []
     for _ in range(number):
         session = SessionStore()
@@ -65,7 +65,7 @@ def test_a_session_that_was_logged_out_never_comes_back(server, at_once, is_soun
 
 
 def check_logins(old, new, others):
-    """Each old key is dead, and the new one holds all that was said to be saved."""
+    """Check that each old key is gone, and that the new one holds every saved key."""
     for turn, (old_key, new_key) in enumerate(zip(old, new, strict=True)):
         assert SessionStore(old_key).load() == {}
         saved = {f"of{n}": n for n, done in enumerate(others, 1) if done[turn]}

@@ -19,7 +19,7 @@ THREADS = 8
 
 
 def in_threads(job, number=THREADS):
-    """``job(number)`` in so many threads at one moment; their answers."""
+    """Run ``job(number)`` in threads at one moment; return their results."""
     barrier = threading.Barrier(number, timeout=60)
 
     def started(each):
@@ -135,7 +135,7 @@ def test_tasks_increment_without_losing_one(server, is_sound):
 
 
 def test_cancelled_tasks_leave_complete_objects_and_a_clean_pool(server, is_sound):
-    """A reply that nobody read must not answer the next question."""
+    """A reply that was not read must not be taken for that of the next query."""
 
     async def work():
         for turn in range(100):

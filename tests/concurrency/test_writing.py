@@ -1,4 +1,4 @@
-"""What many processes do at one moment with updates, upserts, blocks, bulk verbs."""
+"""Many processes that use updates, upserts, atomic() and bulk methods at once."""
 
 import pytest
 

@@ -1,8 +1,7 @@
-"""Processes of our own that do a job at the same moment.
+"""Processes that run a job at the same moment.
 
-They come from a fork server: a fresh interpreter, which has imported Django once and
-has never connected. So a member is there in milliseconds, and shares nothing with the
-test's process but barriers.
+They come from a fork server, a fresh interpreter that has imported Django and has never
+connected. So a worker starts in milliseconds, and shares only barriers with the test.
 """
 
 import os
@@ -22,7 +21,7 @@ Job = Callable[..., Any]
 
 
 def configure(alias: dict[str, Any]) -> None:
-    """Django's settings in a process of ours, with ORMIST's "default" as given."""
+    """Configure Django in a worker, with ORMIST's "default" as given."""
     import django
     from django.conf import settings
     from django.core.signals import setting_changed
@@ -42,7 +41,7 @@ def configure(alias: dict[str, Any]) -> None:
 
 
 def serve(pipe: Connection, number: int, barriers: dict[int, Any]) -> None:
-    """The life of a member: jobs come, answers go, until the pipe is closed."""
+    """Run jobs and return their results until the pipe is closed."""
     os.environ.pop("DJANGO_SETTINGS_MODULE", None)
     while True:
         try:
@@ -60,7 +59,7 @@ def serve(pipe: Connection, number: int, barriers: dict[int, Any]) -> None:
 
 
 class Crew:
-    """Twenty processes; a job takes as many as it wants: 2, 4, 8 or all."""
+    """Twenty processes; a job uses as many as it needs: 2, 4, 8 or all."""
 
     sizes = (2, 4, 8, 20)
 
@@ -81,7 +80,7 @@ class Crew:
             self._processes.append(process)
 
     def run(self, job: Job, size: int, alias: dict[str, Any], *args: Any) -> list[Any]:
-        """The answers of *size* members, by number. AssertionError if one raised."""
+        """Return the results of *size* workers. AssertionError if one raised."""
         self._barriers[size].reset()
         for pipe in self._pipes[:size]:
             pipe.send((job, alias, size, args))

@@ -1,4 +1,4 @@
-"""What the members of a crew do with the verbs that write many, or one of many."""
+"""Jobs of worker processes with methods that write many objects or query first."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from tests.models import City, Page, Plain, Todo, User
 
 
 class Account(ormist.TaggedAttrsModel):
-    """Found by the value that is unique: nothing else arbitrates its insert."""
+    """An object whose unique value is the only arbiter of its insert."""
 
     class Meta:
         app_label = "tests"
@@ -19,7 +19,7 @@ class Account(ormist.TaggedAttrsModel):
 def get_or_create(
     barrier: Any, number: int, rounds: int, how: str
 ) -> list[tuple[str, bool]]:
-    """Ask for the one object of each round at one moment: its id, whether it is new."""
+    """Get or create one object per round at the same moment; return ids and created."""
     seen = []
     for each in range(rounds):
         barrier.wait()
@@ -38,7 +38,7 @@ def get_or_create(
 
 
 def update_or_create(barrier: Any, number: int, rounds: int) -> list[tuple[str, bool]]:
-    """As get_or_create(), each with an attribute of its own."""
+    """Call update_or_create() in the same way, each with another attribute."""
     seen = []
     for each in range(rounds):
         barrier.wait()
@@ -48,7 +48,7 @@ def update_or_create(barrier: Any, number: int, rounds: int) -> list[tuple[str, 
 
 
 def get_or_create_or_delete(barrier: Any, number: int, rounds: int) -> int:
-    """Some make it, the others delete it: how often it was made."""
+    """Create in some workers, delete in others; return how often it was created."""
     made = 0
     for each in range(rounds):
         barrier.wait()
@@ -60,9 +60,9 @@ def get_or_create_or_delete(barrier: Any, number: int, rounds: int) -> int:
 
 
 def update_or_change(barrier: Any, number: int, rounds: int) -> None:
-    """The even update what has a name, the odd take it away and give it to a new one.
+    """Update objects with a name in even workers; move the name in odd ones.
 
-    Whoever has the name in the end has been updated, or is new.
+    In the end, the object with the name has been updated, or is new.
     """
     for each in range(rounds):
         barrier.wait()
@@ -73,7 +73,7 @@ def update_or_change(barrier: Any, number: int, rounds: int) -> None:
 
 
 def add(barrier: Any, number: int, times: int) -> list[int]:
-    """Add one to an attribute and a counter of every object; how many each time."""
+    """Add one to an attribute and a counter of every object; return the numbers."""
     barrier.wait()
     return [
         Page.objects.update(n=F("n") + 1, views=F("views") + 1) for _ in range(times)
@@ -81,8 +81,10 @@ def add(barrier: Any, number: int, times: int) -> list[int]:
 
 
 def increment_beside(barrier: Any, number: int, pk: str, times: int) -> int:
-    """The first doubles the counter by update(), the others increment it; by how much
-    it was grown by these."""
+    """Double the counter by update() in the first, increment it in the others.
+
+    Returns the sum of these increments.
+    """
     barrier.wait()
     for _ in range(times):
         if number == 0:
@@ -93,7 +95,7 @@ def increment_beside(barrier: Any, number: int, pk: str, times: int) -> int:
 
 
 def take_names(barrier: Any, number: int, rounds: int) -> int:
-    """Update what has an old name; how many, over all rounds."""
+    """Update objects with an old name; return their number over all rounds."""
     taken = 0
     for each in range(rounds):
         barrier.wait()
@@ -107,8 +109,10 @@ def delete_all(barrier: Any, number: int) -> int:
 
 
 def sign_pairs(barrier: Any, number: int, rounds: int) -> int:
-    """Write one mark to two objects of two models in a block; how often they differed
-    within one model, or came alone."""
+    """Write one mark to two objects of two models in a block.
+
+    Returns how often the marks differed within one model, or came alone.
+    """
     wrong = 0
     barrier.wait()
     for each in range(rounds):
@@ -123,7 +127,7 @@ def sign_pairs(barrier: Any, number: int, rounds: int) -> int:
 
 
 def insert_in_blocks(barrier: Any, number: int, rounds: int) -> list[int]:
-    """Of each round the blocks hold one id in common: the rounds that were won."""
+    """Insert one common id per round in blocks; return the rounds that were won."""
     won = []
     for each in range(rounds):
         barrier.wait()
@@ -139,7 +143,7 @@ def insert_in_blocks(barrier: Any, number: int, rounds: int) -> list[int]:
 
 
 def swap_codes(barrier: Any, number: int, rounds: int) -> int:
-    """Swap the unique codes of two cities in a block; how often it went through."""
+    """Swap the unique codes of two cities in a block; return how often it succeeded."""
     done = 0
     barrier.wait()
     for _ in range(rounds):
@@ -156,7 +160,7 @@ def swap_codes(barrier: Any, number: int, rounds: int) -> int:
 
 
 def change_in_blocks(barrier: Any, number: int, pks: list[str]) -> None:
-    """Each changes an attribute of its own in all objects, in one block."""
+    """Change another attribute of all objects in each worker, in one block."""
     made = [User.objects.get(pk) for pk in pks]
     barrier.wait()
     with ormist.atomic():
@@ -180,7 +184,7 @@ def bulk_upsert(barrier: Any, number: int, rounds: int) -> None:
 
 
 def bulk_ignore(barrier: Any, number: int, rounds: int) -> int:
-    """Insert the same values at one moment; how many were stored."""
+    """Insert the same values at one moment; return the number of stored ones."""
     stored = 0
     for each in range(rounds):
         new = [City(code=f"{each}-{i}", by=number) for i in range(5)]

@@ -1,4 +1,4 @@
-"""A process that writes at random until it is killed."""
+"""A process that makes random writes until it is killed."""
 
 import os
 import random
@@ -31,9 +31,9 @@ FINE = (
 def write(
     alias: dict[str, Any], seed: int, report: Path, done: Any, verbs: tuple[Any, ...]
 ) -> None:
-    """Write until killed. Leaves with a traceback in *report* if it cannot.
+    """Write until killed. On an error, end with a traceback in *report*.
 
-    done: how often each of *verbs* was done.
+    done: the number of calls of each of *verbs*.
     """
     os.environ.pop("DJANGO_SETTINGS_MODULE", None)
     try:
@@ -50,7 +50,7 @@ def write(
 
 
 def new(turns: random.Random, model: Any) -> Any:
-    """An object with one of few ids."""
+    """Return an object with one of few ids."""
     tags = turns.sample(TAGS, turns.randint(0, 3)) if model.is_tagged else []
     attrs = values(turns)
     if model is City:
@@ -62,13 +62,13 @@ def new(turns: random.Random, model: Any) -> Any:
 
 
 def values(turns: random.Random) -> dict[str, Any]:
-    """Some attributes; most models index one of them at least."""
+    """Return some attributes; most models index one of them at least."""
     names = ["site", "user_id", "name", "bio"]
     return {name: turns.randrange(3) for name in turns.sample(names, 2)}
 
 
 def ranks(turns: random.Random) -> dict[str, Any]:
-    """Ordered attributes, and values of unique ones that others may hold."""
+    """Return ordered attributes, and unique values that others may hold."""
     ranks = {"population": turns.randrange(5), "founded": turns.choice(["1", 2.5])}
     codes = {"code": turns.randrange(40), "slug": turns.randrange(5), "country": "ch"}
     names = turns.sample([*ranks, *codes], 3)
@@ -76,12 +76,12 @@ def ranks(turns: random.Random) -> dict[str, Any]:
 
 
 def some(turns: random.Random, model: Any) -> Any:
-    """A stored object, or DoesNotExist."""
+    """Return a stored object, or raise DoesNotExist."""
     return model.objects.get(f"id{turns.randrange(IDS)}")
 
 
 def changed(turns: random.Random, model: Any) -> Any:
-    """A stored object with changes that are not saved."""
+    """Return a stored object with unsaved changes."""
     found = some(turns, model)
     found.set(**values(turns))
     found.unset(turns.choice(["site", "user_id", "name", "population", "code"]))
@@ -203,7 +203,7 @@ def bulk_upsert(turns: random.Random, model: Any) -> None:
 
 
 def block(turns: random.Random, model: Any) -> None:
-    """Some of everything, of several models, in one step."""
+    """Save and delete objects of several models in one step."""
     with ormist.atomic():
         for each in turns.sample(MODELS, 3):
             with suppress(each.DoesNotExist):
@@ -221,7 +221,7 @@ def read(turns: random.Random, model: Any) -> None:
 
 
 def read_page(turns: random.Random, model: Any) -> None:
-    """Read a page in one step: all that is on it matches."""
+    """Read a page in one step, and check that all of it matches."""
     asked = question(turns, model)
     for each in asked[:5].list():
         held = {*asked.query.terms}
@@ -229,7 +229,7 @@ def read_page(turns: random.Random, model: Any) -> None:
 
 
 def question(turns: random.Random, model: Any) -> Any:
-    """A collection by a tag, by an attribute, or of all."""
+    """Return a collection by a tag, by an attribute, or of all."""
     if model.is_tagged and turns.random() < 0.5:
         return model.objects.find(*turns.sample(TAGS, turns.randint(1, 2)))
     for name in ("site", "user_id", "name"):

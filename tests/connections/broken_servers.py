@@ -8,10 +8,9 @@ from tests.proxy import HANDSHAKE, Requests, Words
 
 
 class BreakingServer:
-    """Reads each command, counts it, and closes the connection.
+    """A server that reads each command, counts it, and closes the connection.
 
-    Answers the handshake, and nothing else. arrived: the commands that came,
-    handshakes left out.
+    It only replies to the handshake. arrived: the commands, without handshakes.
     """
 
     _breaks = True
@@ -62,16 +61,16 @@ class BreakingServer:
 
 
 class SilentServer(BreakingServer):
-    """Reads each command, and leaves the connection open without an answer."""
+    """A server that reads each command, and never replies."""
 
     _breaks = False
 
 
 class LateServer(SilentServer):
-    """Answers each command with its number, the first not before the second has come.
+    """A server that replies with numbers, to the first command after the second.
 
-    So a connection whose first reply was not read has nothing to be read yet when it
-    is used again.
+    So a connection whose first reply was not read has no bytes to read when it is used
+    again.
     """
 
     def _answer(self, client: socket.socket) -> None:

@@ -1,4 +1,4 @@
-"""Connections of all kinds, made from settings as a project writes them."""
+"""Connections of all kinds, from settings as a project writes them."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -12,7 +12,7 @@ from tests.connections.broken_servers import BreakingServer
 
 @pytest.fixture
 def configure(settings: Any) -> Callable[..., Connection]:
-    """The connection of one alias: ``configure(LOCATION="fakeredis://")``."""
+    """Returns the connection of one alias: ``configure(LOCATION="fakeredis://")``."""
 
     def configured(caches: Any = None, **alias: Any) -> Connection:
         if caches is not None:
@@ -25,7 +25,7 @@ def configure(settings: Any) -> Callable[..., Connection]:
 
 @pytest.fixture
 def real() -> servers.Server:
-    """One real server, for tests of the client's side: the first one found."""
+    """One real server, for tests of the client: the first one found."""
     names = ["valkey91", "redis82", "redis70", "redis62"]
     return servers.shared(next(name for name in names if servers.find(name)))
 

@@ -1,4 +1,4 @@
-"""Async pools: one an event loop, with a limit, and they end with their loop."""
+"""Async pools: one per event loop, with a limit, closed with their loop."""
 
 import asyncio
 import contextvars
@@ -110,7 +110,7 @@ def test_a_closed_loop_is_not_kept_in_memory(connection):
 
 
 def test_a_forgotten_loop_is_collected_with_its_sockets(connection, server):
-    """Nothing of ours keeps it: the pools are the loop's own."""
+    """The pools belong to the loop, and the package does not keep it."""
     loop = asyncio.new_event_loop()
     loop.run_until_complete(connection.asend(PING))
     assert sockets(server) == 1
@@ -122,7 +122,7 @@ def test_a_forgotten_loop_is_collected_with_its_sockets(connection, server):
 
 
 def test_twenty_requests_at_once_share_one_pool(connection, server):
-    """Each in a context of its own, as a server gives every request."""
+    """Each in another context, as a server runs every request."""
 
     async def request():
         await connections["default"].asend(PING)
@@ -256,7 +256,7 @@ def test_the_async_client_needs_a_running_loop(connection):
 
 
 class WithoutSocket:
-    """A transport that has no socket, as fakeredis's and some loops' have none."""
+    """A transport without a socket, as of fakeredis and some loops."""
 
     def __init__(self, sock=None):
         self.sock = sock
@@ -272,7 +272,7 @@ def test_a_transport_without_a_socket_is_not_readable(sock):
 
 
 class Closed:
-    """A socket that was closed, as a loop of another make may still show it."""
+    """A closed socket, as another loop may still return it."""
 
     def fileno(self):
         return -1
@@ -284,7 +284,7 @@ def test_a_closed_socket_counts_as_readable():
 
 
 def test_without_poll_the_loop_is_checked(monkeypatch):
-    """Windows has none, and gevent and eventlet take it away."""
+    """Windows lacks it, and gevent and eventlet remove it."""
     monkeypatch.delattr("select.poll")
     with socket.socket() as sock:
         writer = types.SimpleNamespace(transport=WithoutSocket(sock))
@@ -310,7 +310,7 @@ def test_a_connection_whose_transport_was_closed_is_replaced(connection):
 
 @pytest.mark.usefixtures("tidy")
 def test_a_cancelled_connect_leaves_no_half_open_connection(configure, server):
-    """Cancelled at each step in turn, before a database is selected, say."""
+    """Cancelled at each step in turn, such as before a database is selected."""
     connection = configure(LOCATION=f"{server.tcp_url[:-1]}3", OPTIONS={"protocol": 3})
     server.client(db=3).set("test:k", "three")
     get = [Operation("GET", (b"test:k",))]

@@ -22,7 +22,7 @@ DJANGO_REDIS = "django_redis.cache.RedisCache"
 
 @pytest.fixture
 def borrow(configure, real):
-    """The connection over a cache: ``borrow(CORE, OPTIONS={...})``."""
+    """Returns the connection over a cache: ``borrow(CORE, OPTIONS={...})``."""
 
     def borrowed(backend, **cache):
         cache = {"BACKEND": backend, "LOCATION": real.unix_url, **cache}
@@ -34,7 +34,7 @@ def borrow(configure, real):
 
 
 class ValkeyCache(BaseCache):
-    """A cache over a fork of redis-py, as django-valkey's is."""
+    """A cache over a fork of redis-py, as of django-valkey."""
 
     def __init__(self, location, params):
         super().__init__(params)
@@ -46,7 +46,7 @@ class ValkeyCache(BaseCache):
 
 
 def _forget_pools():
-    """Those of django-redis, which knows them by their URL alone."""
+    """Forget the pools of django-redis, which knows them only by URL."""
     from django_redis.pool import ConnectionFactory
 
     for pool in ConnectionFactory._pools.values():

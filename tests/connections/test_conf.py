@@ -1,4 +1,4 @@
-"""The ORMIST setting says what is wrong with it, and what to do."""
+"""The setting ORMIST: errors name the fault and suggest a fix."""
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured as DjangoImproperlyConfigured

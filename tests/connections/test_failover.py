@@ -1,6 +1,6 @@
 """A name that leads to another server: refused operations are sent again, once.
 
-The proxy stands for the name, as DNS or a load balancer does.
+The proxy acts as the name, as DNS or a load balancer does.
 """
 
 from contextlib import ExitStack
@@ -51,7 +51,7 @@ class Name:
                 pass
 
     def fail_over(self):
-        """Swap the roles, with nothing lost, and let the name lead to the new one."""
+        """Swap the roles without losing writes, and lead the name to the new one."""
         with self.old.client() as client:
             client.set("ormist-last", "x")
             client.wait(1, 10_000)
@@ -110,7 +110,7 @@ def test_idle_connections_are_replaced_after_a_failover(name, settings):
 
 
 def test_a_write_to_a_permanent_replica_raises_its_error(ask, name, settings):
-    """Its text has been typed as redis-py types it, whatever a script makes of it."""
+    """Its text has the type that redis-py gives it, also inside a script."""
     settings.ORMIST = own(name.new.unix_url)["ORMIST"]
     with pytest.raises(redis.ReadOnlyError) as caught:
         ask(Note.objects.create, "a")

@@ -18,7 +18,7 @@ PING = [Operation("PING", keys=())]
 
 
 def run(code, **environment):
-    """What a fresh Python prints; its error if it fails."""
+    """Return the output of a fresh Python; fail with its error."""
     given = {k: v for k, v in os.environ.items() if k != "DJANGO_SETTINGS_MODULE"}
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", textwrap.dedent(code)],

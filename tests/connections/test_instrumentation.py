@@ -96,7 +96,7 @@ def test_repeated_names_are_abbreviated_with_a_count(server):
 
 @pytest.fixture
 def spans():
-    """The spans of the test: the SDK is set up once a process."""
+    """The spans of the test; the SDK is set up once per process."""
     sdk = pytest.importorskip("opentelemetry.sdk.trace")
     from opentelemetry import trace
     from opentelemetry.sdk.trace.export import SimpleSpanProcessor
@@ -161,7 +161,7 @@ def test_spans_can_be_turned_off(server, spans, monkeypatch):
 
 
 def test_the_instrumentation_of_redis_py_does_not_see_our_commands(server, spans):
-    """Why we make spans ourselves, and why nothing is counted twice."""
+    """So the package makes spans itself, and they are not counted twice."""
     instrumentation = pytest.importorskip("opentelemetry.instrumentation.redis")
     instrumentor = instrumentation.RedisInstrumentor()
     instrumentor.instrument()

@@ -1,6 +1,6 @@
-"""A signal handler that raises, at any moment of a call: the next calls are unharmed.
+"""A signal handler that raises at any moment of a call: later calls are unharmed.
 
-Ctrl-C, an alarm, Celery's soft time limit. ORMIST_INTERRUPTS=500 makes the soak as long
+Ctrl-C, an alarm, Celery's soft time limit. ORMIST_INTERRUPTS=500 makes the test as long
 as a release deserves.
 """
 
@@ -38,7 +38,7 @@ pytestmark = [
 
 
 class Interruption(BaseException):
-    """What a signal handler raises."""
+    """The exception of the signal handler."""
 
 
 def interrupt(*_):
@@ -51,7 +51,7 @@ def interrupt(*_):
 def interrupted_at(step, call):
     """Run *call* and raise an Interruption before its line or call number *step*.
 
-    Whether it was reached. Only code of ours and of redis-py counts.
+    Return whether it was reached. Only our code and redis-py's counts.
     """
     left = step
 
@@ -98,7 +98,7 @@ def ask_pipeline(connection, word):
 def test_an_interruption_at_any_step_harms_no_later_call(
     configure, real, call, protocol, is_new
 ):
-    """With one connection alone, so that one that is lost would be missed at once."""
+    """With a single connection, so that a lost one would be missed at once."""
     options = {"max_connections": 1, "timeout": 0.1, "protocol": protocol}
     connection = configure(LOCATION=f"{real.tcp_url}?db=1", OPTIONS=options)
     numbers = iter(range(10**9))
@@ -151,7 +151,7 @@ def test_an_interruption_harms_no_later_call_over_a_pool_of_django_redis(
 
 
 def in_child(work):
-    """How a forked child ended that called *work*: 0, an exit code, or -signal."""
+    """Return the exit of a forked child that ran *work*: a code, or -signal."""
     child = os.fork()
     if child == 0:  # pragma: no cover
         code = 1
@@ -167,9 +167,9 @@ def in_child(work):
 
 
 def interrupted_once(call, within):
-    """Let an alarm interrupt a loop of calls, *within* so many seconds.
+    """Let an alarm interrupt a loop of calls after at most this many seconds.
 
-    Python ignores what is raised while an object is finalised, so the loop has an end.
+    Python ignores errors raised in a finaliser, so the loop has an end.
     """
     signal.signal(signal.SIGALRM, interrupt)
     until = time.monotonic() + within + 0.1
@@ -215,7 +215,7 @@ def test_saves_interrupted_by_an_alarm_harm_no_later_save(configure, real):
 
 
 def test_an_exception_sent_to_a_thread_harms_no_later_call(configure, real):
-    """PyThreadState_SetAsyncExc, by which job runners end a thread's work."""
+    """By PyThreadState_SetAsyncExc, by which job runners end work in a thread."""
     connection = configure(
         LOCATION=real.unix_url, OPTIONS={"max_connections": 1, "timeout": 5}
     )
@@ -246,7 +246,7 @@ def test_an_exception_sent_to_a_thread_harms_no_later_call(configure, real):
 
 
 def test_the_packer_gets_only_bytes(configure, real, monkeypatch):
-    """hiredis crashes if a handler raises while it makes the text of an int."""
+    """hiredis crashes if a handler raises while it converts an int to text."""
     given = []
 
     class Spy:

@@ -1,7 +1,7 @@
-"""A write arrives once, a read at most twice, whatever the pool's own policy is.
+"""A write is sent once, a read at most twice, with any policy of the pool.
 
-redis-py sends a command again when the connection breaks before the reply, ten times
-by default: a write may then be applied eleven times.
+redis-py sends a command again when the connection breaks before the reply, ten times by
+default. A write may then be applied eleven times.
 """
 
 import asyncio
@@ -79,7 +79,7 @@ def test_a_read_arrives_twice(ask, connection, breaking):
 
 
 def test_after_a_timeout_not_even_a_read_is_repeated(ask, configure):
-    """The server may be at work on it, and a second one would add to its load."""
+    """The server may be working on it, and a second one would add to its load."""
     with SilentServer() as silent:
         connection = configure(LOCATION=silent.url, OPTIONS={"socket_timeout": 0.05})
         with pytest.raises(redis.TimeoutError) as caught:

@@ -1,4 +1,4 @@
-"""Sync pools: one a process for equal options, with a limit, safe after a fork."""
+"""Sync pools: one per process and options, with a limit, safe after a fork."""
 
 import os
 import threading
@@ -15,13 +15,13 @@ PING = [Operation("PING", keys=())]
 
 
 def sockets(server):
-    """How many clients *server* has, the one that asks left out."""
+    """Return the number of clients of *server*, without the one that queries."""
     with server.client() as client:
         return len(client.client_list()) - 1
 
 
 def in_threads(count, work):
-    """What *work* returned in each of *count* threads that start at once."""
+    """Return the results of *work* in *count* threads that start at once."""
     barrier, results = threading.Barrier(count), []
 
     def run():

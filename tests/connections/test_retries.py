@@ -1,4 +1,4 @@
-"""Where nothing was sent a write is tried again; what a server says names the alias."""
+"""Unsent writes are tried again, and error replies name the alias."""
 
 import pytest
 import redis
@@ -22,7 +22,7 @@ class Cart(ormist.TaggedAttrsModel):
 
 @pytest.fixture(params=["own", "django_redis"])
 def use(request, configure):
-    """The connection to a URL: ``use(url, **options)``, of our own or of a cache."""
+    """Returns the connection to a URL: ``use(url, **options)``, also of a cache."""
 
     def used(url, **options):
         if request.param == "own":
@@ -42,7 +42,7 @@ async def _aincr(connection):
 
 
 def idle(connection, ask):
-    """The idle connections."""
+    """Return the idle connections."""
     if not ask.is_async:
         return connection.client.connection_pool._available_connections
 
@@ -76,7 +76,7 @@ def test_connecting_is_tried_exactly_twice(ask, server, proxy, configure):
 @pytest.mark.servers("valkey91")
 @pytest.mark.parametrize("ends", ["cut", "lost"])
 def test_a_write_is_sent_after_a_failed_health_check(ask, server, proxy, use, ends):
-    """A NAT or a load balancer has forgotten the connection, and tells nobody."""
+    """A NAT or a load balancer has silently dropped the connection."""
     options = {"socket_timeout": 0.3} if ends == "lost" else {}
     connection = use(proxy.url, health_check_interval=1, **options)
     assert ask(connection.send, INCR) == [1]
@@ -100,7 +100,7 @@ def test_a_write_is_sent_after_a_failed_health_check(ask, server, proxy, use, en
 def test_a_missing_password_is_an_authentication_error(
     ask, start_server, configure, kind, size, address
 ):
-    """Redis up to 7.0 calls a long request a protocol error, and hangs up."""
+    """Redis up to 7.0 calls a long request a protocol error, and closes."""
     if find(kind) is None:
         pytest.skip(f"{kind} is not on this machine")
     server = start_server(kind, "--requirepass", "s3cret")
@@ -112,9 +112,9 @@ def test_a_missing_password_is_an_authentication_error(
 
 
 class Unauthenticated(BreakingServer):
-    """Redis up to 7.0 without the password: it hangs up on a request of many words.
+    """Redis up to 7.0 without the password: it closes after a long request.
 
-    is_heard: whether the client gets the reply, before the reset by what is unread.
+    is_heard: whether the client gets the reply before the connection is reset.
     """
 
     is_heard = True

@@ -135,7 +135,7 @@ def test_a_connection_that_broke_while_idle_is_replaced(server, ask, proxy, key)
 
 
 def test_an_unread_reply_is_not_taken_for_the_next_command(ask, configure, monkeypatch):
-    """Ctrl-C, say, between a command and its reply, which comes only later."""
+    """As after Ctrl-C between a command and its reply, which arrives later."""
 
     def interrupted(connection):
         raise KeyboardInterrupt

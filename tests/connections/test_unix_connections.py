@@ -12,7 +12,7 @@ PING = [Operation("PING", keys=())]
 
 @pytest.fixture
 def asked(monkeypatch, real):
-    """The folders that were asked for; the server of each is ``real``."""
+    """The folders whose server was requested; the server of each is ``real``."""
     folders = []
 
     def server_url(folder):

@@ -1,4 +1,4 @@
-"""LOCATION and OPTIONS name a place, or the error says why not."""
+"""LOCATION and OPTIONS name a server, or the error suggests a fix."""
 
 import traceback
 

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.servers("valkey91")
 
 @pytest.fixture
 def site(server, settings):
-    """A site with the toolbar and our panel alone."""
+    """A site with only our panel in the toolbar."""
     settings.DEBUG = True
     settings.ROOT_URLCONF = "tests.debug.urls"
     settings.STATIC_URL = "/static/"
@@ -35,7 +35,7 @@ def site(server, settings):
 
 
 def content(client, response):
-    """What the panel shows of a request, fetched as the toolbar's script does."""
+    """Return the panel of a request, fetched as by the toolbar's script."""
     text = response.content.decode()
     assert "OrmistPanel" in text
     number = re.search(r'data-(?:request-id|store-id)="([^"]+)"', text)[1]

@@ -1,4 +1,4 @@
-"""A site of one page, with the toolbar on it."""
+"""A site of one page, with the toolbar."""
 
 from django.http import HttpResponse
 from django.urls import include, path

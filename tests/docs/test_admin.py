@@ -1,4 +1,4 @@
-"""The pages about the admin: their code runs, and they name what there is."""
+"""The pages about the admin: their code runs, and they list every name."""
 
 import re
 from pathlib import Path
@@ -14,7 +14,7 @@ from tests.docs.pages import DOCS, assert_signatures, run
 
 @pytest.fixture
 def scope(monkeypatch):
-    """What the guide's code leaves behind, registered with a site of its own."""
+    """The names of the guide, registered with a site of their own."""
     site = admin.AdminSite()
     monkeypatch.setattr("django.contrib.admin.site", site)
     return run("howto/admin", {"__name__": "page", "site": site})

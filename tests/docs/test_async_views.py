@@ -1,4 +1,4 @@
-"""docs/howto/async-views.rst: its views answer."""
+"""docs/howto/async-views.rst: its views respond."""
 
 import asyncio
 from types import ModuleType
@@ -14,7 +14,7 @@ TEMPLATES = {"devices.html": "{% for each in devices %}{{ each.name }} {% endfor
 
 @pytest.fixture
 def names(server, settings):
-    """What the page's code defines; its views are those of the site."""
+    """The names of the page; its views are those of the site."""
     urls = ModuleType("page")
     use_site(settings, urls, TEMPLATES)
     return run("howto/async-views", vars(urls))

@@ -1,4 +1,4 @@
-"""docs/howto/basics.rst: its samples run, in the order in which they appear."""
+"""docs/howto/basics.rst: its samples run in their order."""
 
 from tests.docs.pages import blocks, run
 

@@ -1,4 +1,4 @@
-"""The explanations: their code runs, and their bytes, tables and figures are true."""
+"""The explanations: their code runs, and their bytes and tables are right."""
 
 import json
 import re
@@ -71,7 +71,7 @@ def entry(member, times):
 
 
 def text(data):
-    """Return bytes as text, with what is not printable escaped."""
+    """Return bytes as text, with escapes."""
     return repr(data)[2:-1]
 
 

@@ -1,4 +1,4 @@
-"""docs/howto/forms.rst: its forms, views and serializers do what it says."""
+"""docs/howto/forms.rst: its forms, views and serializers work."""
 
 from types import ModuleType
 

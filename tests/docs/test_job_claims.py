@@ -1,4 +1,4 @@
-"""docs/howto/job-claims.rst: its code runs, and of all workers exactly one wins."""
+"""docs/howto/job-claims.rst: its code runs, and exactly one worker wins."""
 
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +14,7 @@ WORKERS, JOBS = 4, 25
 
 @pytest.fixture
 def names(server):
-    """What the page's code defines, without any job."""
+    """The names of the page, without jobs."""
     names = run("howto/job-claims")
     names["Job"].objects.all().delete()
     return names

@@ -1,4 +1,4 @@
-"""howto/managed-services.rst: its ACL line is enough, and no more than is used."""
+"""howto/managed-services.rst: its ACL line allows exactly what is used."""
 
 import re
 from importlib import import_module
@@ -19,7 +19,7 @@ NOT_IN_62 = {"+pexpiretime", "+zintercard"}
 
 
 def acl():
-    """The words of the ACL line, ACL SETUSER and the name left out."""
+    """The words of the ACL line, without ACL SETUSER and the name."""
     page = (ROOT / "docs" / "howto" / "managed-services.rst").read_text()
     block = re.search(r"ACL SETUSER app (.*?)\n\n", page, re.DOTALL)
     return block[1].split()
@@ -34,7 +34,7 @@ class Batch(ormist.TaggedAttrsModel):
 
 @pytest.fixture(params=["valkey91", "redis82", "redis62"])
 def user(request, start_server, settings):
-    """Connects "default" as the user of the ACL line, and gives the denied commands."""
+    """Connects "default" as the user of the ACL line; returns denied commands."""
     if find(request.param) is None:
         pytest.skip(f"{request.param} is not on this machine")
     server = start_server(request.param)

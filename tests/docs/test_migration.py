@@ -1,4 +1,4 @@
-"""The guides to migrations: their code runs, less that of the other package."""
+"""The migration guides: their code runs, except that of the other package."""
 
 import importlib
 

@@ -1,4 +1,4 @@
-"""The code of the pages on queries runs, and their text is what it prints."""
+"""The code of the pages on queries runs, and prints the text of the page."""
 
 from tests.docs.pages import blocks, run
 

@@ -1,4 +1,4 @@
-"""The README's code runs, and it fits on two screens."""
+"""The code of the README runs, and the README fits on two screens."""
 
 import re
 from pathlib import Path
@@ -13,7 +13,7 @@ README = Path(__file__).parents[2] / "README.rst"
 
 
 def blocks(language, page=README):
-    """The code blocks of one language, without their indentation."""
+    """Return the code blocks of one language, without their indentation."""
     text = page.read_text()
     pattern = rf"\.\. code-block:: {language}\n\n((?:    .*\n|\n)+)"
     return [re.sub(r"(?m)^    ", "", code) for code in re.findall(pattern, text)]

@@ -1,4 +1,4 @@
-"""The reference: its code runs, and nothing public is missing."""
+"""The reference: its code runs, and it describes every public name."""
 
 import re
 

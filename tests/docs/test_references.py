@@ -1,4 +1,4 @@
-"""docs/howto/references.rst: its code runs, in the round trips that it says."""
+"""docs/howto/references.rst: its code runs, in the documented round trips."""
 
 from django_ormist.testing import assert_round_trips
 from tests.docs.pages import run

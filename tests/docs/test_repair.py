@@ -1,6 +1,4 @@
-"""The guides to repair, upgrades and deployment: their code runs, and what they name
-is there.
-"""
+"""The guides to repair, upgrades and deployment: their code and names are right."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""docs/security.rst: its code runs, and what it says of masking and names is true."""
+"""docs/security.rst: its code runs, and its claims on masking are right."""
 
 import pytest
 from django.views.debug import SafeExceptionReporterFilter

@@ -1,4 +1,4 @@
-"""The pages about sessions: their code runs, and what they name is there."""
+"""The pages about sessions: their code runs, and their names exist."""
 
 import re
 
@@ -13,7 +13,7 @@ HOWTO, REFERENCE = "howto/sessions", "reference/sessions"
 
 
 def settings_of(page):
-    """Return a list of what each block of settings says, as a dict."""
+    """Return the settings of each block as a list of dicts."""
     found = []
     for code in blocks(page):
         if code.startswith(SETTINGS):
@@ -24,7 +24,7 @@ def settings_of(page):
 
 @pytest.fixture
 def engine(settings):
-    """The settings of the guide's first block."""
+    """The settings of the first block of the guide."""
     settings.SESSION_ENGINE = settings_of(HOWTO)[0]["SESSION_ENGINE"]
 
 

@@ -1,4 +1,4 @@
-"""The reference of settings, commands, checks and versions says what there is."""
+"""The reference of settings, commands, checks and versions is complete."""
 
 import json
 import re
@@ -28,7 +28,7 @@ def text_of(page):
 
 
 def commands():
-    """The names of the commands of this package."""
+    """Return the names of the commands of this package."""
     return {name for name, app in get_commands().items() if app == "django_ormist"}
 
 

@@ -1,4 +1,4 @@
-"""The pages about tests: their examples are tests, and they pass."""
+"""The pages about tests: their examples are tests, and pass."""
 
 import pytest
 
@@ -26,7 +26,7 @@ def test_the_reference_has_every_fixture_option_and_setting():
     from django_ormist.testing import plugin
 
     class Recorder:
-        """Notes the names of options."""
+        """A recorder of the names of options."""
 
         def __init__(self):
             self.names = set()

@@ -1,7 +1,7 @@
 """docs/tutorial.rst: its project is built from its own blocks, in order, and works.
 
 A block with a caption is a file, or is added "at the end" of one. In a ``console``
-block ``$`` begins a command, and its output follows, where ``...`` stands for any text.
+block ``$`` begins a command; its output follows, and ``...`` matches any text.
 ``pycon`` blocks are typed into the shell that the command before them opened.
 """
 
@@ -62,7 +62,7 @@ def blocks():
 
 
 class Reader:
-    """Somebody who does what the page says, in an empty folder."""
+    """A reader who follows the page, in an empty folder."""
 
     def __init__(self, folder):
         self.folder = folder
@@ -133,7 +133,7 @@ class Reader:
         )
 
     def type(self, text):
-        """Type a block into the shell, and compare what it prints."""
+        """Type a block into the shell, and compare its output."""
         print(json.dumps(text), file=self.shell.stdin, flush=True)
         failures = json.loads(self.shell.stdout.readline())
         assert not failures, failures
@@ -184,7 +184,7 @@ class Browser:
 
 
 def use_the_site(reader, address):
-    """What the page says that one sees in the browser."""
+    """Do in the browser what the page describes."""
     reader.type("""
 >>> _ = open("token", "w").write(SignInToken.issue(ada))
 """)

@@ -1,4 +1,4 @@
-"""Folders with embedded servers in them: real processes, ended after each test."""
+"""Folders with embedded servers: real processes, ended after each test."""
 
 import os
 import shutil
@@ -24,7 +24,7 @@ SOON = 0.3  # idle_seconds of a server that shall stop
 
 
 def wait_until(condition: Callable[[], object]) -> None:
-    """Return when *condition* holds, looking again and again; fail after a minute."""
+    """Wait until *condition* holds, at most a minute."""
     deadline, clock = time.monotonic() + DEADLINE_SECONDS, threading.Event()
     while not condition():
         assert time.monotonic() < deadline, "It did not come to pass within a minute."
@@ -40,7 +40,7 @@ def is_running(pid: int) -> bool:
 
 
 class Home:
-    """A folder for an embedded server, and what a test asks about it."""
+    """A folder for an embedded server, and its state."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -49,7 +49,7 @@ class Home:
         return server_url(self.path, idle_seconds)
 
     def client(self, url: str | None = None) -> redis.Redis:
-        """A plain client that sends nothing twice, of *url* or of ``url()``."""
+        """Return a plain client without retries, of *url* or of ``url()``."""
         retry = Retry(NoBackoff(), 0)
         return redis.Redis.from_url(url or self.url(), retry=retry)
 
@@ -88,7 +88,7 @@ class Home:
 
 @pytest.fixture
 def short_folder() -> Iterator[Path]:
-    """An empty folder with a short path, which pytest's own are not."""
+    """An empty folder with a short path, unlike those of pytest."""
     path = Path(tempfile.mkdtemp(prefix="ormist-home-")).resolve()
     yield path
     shutil.rmtree(path, ignore_errors=True)
@@ -96,7 +96,7 @@ def short_folder() -> Iterator[Path]:
 
 @pytest.fixture
 def homes(short_folder: Path) -> Iterator[Callable[[str], Home]]:
-    """Homes by their path below an empty folder: ``homes("a/b")``."""
+    """Returns homes by their path below an empty folder: ``homes("a/b")``."""
     made: list[Home] = []
 
     def home_at(name: str) -> Home:
@@ -110,12 +110,12 @@ def homes(short_folder: Path) -> Iterator[Callable[[str], Home]]:
 
 @pytest.fixture
 def home(homes: Callable[[str], Home]) -> Home:
-    """A home whose folder is not there yet."""
+    """A home whose folder does not exist yet."""
     return homes("data")
 
 
 class Child:
-    """Another Python process that runs *source*, which talks on stdin and stdout."""
+    """Another Python process that runs *source* and uses stdin and stdout."""
 
     def __init__(self, source: str, *words: str, **environment: str) -> None:
         self.process = subprocess.Popen(
@@ -134,7 +134,7 @@ class Child:
         self.process.stdin.flush()
 
     def hear(self) -> str:
-        """The next line that it says, "" when it has ended."""
+        """Return its next line, or "" at its end."""
         assert self.process.stdout is not None
         return self.process.stdout.readline().strip()
 

@@ -1,4 +1,4 @@
-"""The folder: whose it is, where its socket lies, and what is wrong with it."""
+"""The folder: its owner, the place of its socket, and its faults."""
 
 import os
 import stat
@@ -119,7 +119,7 @@ def test_the_directory_of_another_user_is_refused(homes, temporary):
 
 
 def socket_directory(home: Home) -> Path:
-    """The directory for the socket, made as a first start does."""
+    """Return the directory of the socket, created as by a first start."""
     prepared = folder_module.Folder.prepare(str(home.path))
     return Path(prepared.choose_socket()).parent
 
@@ -152,7 +152,7 @@ def test_an_impossible_folder_name_is_an_error():
 
 @pytest.fixture
 def plain_user(short_folder):
-    """Root may write anywhere: for the test, it is nobody in particular."""
+    """Makes root an ordinary user for the test, since root may write anywhere."""
     if os.geteuid() != 0:
         yield
         return

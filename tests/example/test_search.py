@@ -9,7 +9,7 @@ pytestmark = [
 
 
 def shown(response):
-    """The names of the cities on the page."""
+    """Return the names of the cities on the page."""
     assert response.status_code == 200
     return [city.name for city, country in response.context["rows"]]
 

@@ -1,4 +1,4 @@
-"""What the tests of faults share."""
+"""Fixtures of the tests of faults."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,7 +11,7 @@ from tests.conftest import ServerInTest
 
 @pytest.fixture
 def snapshot(server: ServerInTest) -> Callable[..., dict[bytes, Any]]:
-    """Everything that the server under test, or *client*'s, holds: {key: DUMP}."""
+    """Returns every key of the server under test, or of *client*'s: {key: DUMP}."""
 
     def take(client: Any = None) -> dict[bytes, Any]:
         client = client or server.client
@@ -22,7 +22,7 @@ def snapshot(server: ServerInTest) -> Callable[..., dict[bytes, Any]]:
 
 @pytest.fixture
 def faults(server: ServerInTest) -> Callable[..., list[str]]:
-    """What the raw checker finds on the server under test, or on *client*'s."""
+    """Returns the faults that the raw checker finds, also on *client*'s server."""
 
     def find(client: Any = None) -> list[str]:
         return raw_faults(client or server.client, server.key_prefix)
@@ -32,7 +32,7 @@ def faults(server: ServerInTest) -> Callable[..., list[str]]:
 
 @pytest.fixture
 def key(server: ServerInTest) -> Callable[[Any, str], bytes]:
-    """``key(User, "o:x")``: a raw key of a model."""
+    """Returns a raw key of a model: ``key(User, "o:x")``."""
 
     def of(model: Any, rest: str) -> bytes:
         return f"{server.key_prefix}:{{{model._meta.label}}}:{rest}".encode()

@@ -1,4 +1,4 @@
-"""The raw checker sees every kind of damage; or its silence would prove nothing."""
+"""The raw checker finds every kind of damage; otherwise its silence is no proof."""
 
 import pytest
 
@@ -10,7 +10,7 @@ pytestmark = pytest.mark.servers("valkey91")
 
 @pytest.fixture
 def pages(server):
-    """Two pages: "one" for ever, "two" with a deadline, both with counters."""
+    """Two pages with counters: "one" without expiration, "two" with it."""
     one = Page.objects.create("red", "blue", id="one", site="s", views=1)
     two = Page.objects.create("red", id="two", site="s", views=1, expire=1000)
     User.objects.create("x" * 100, name="n", id="user")

@@ -1,4 +1,4 @@
-"""A server whose clock was ahead has removed objects whose deadline is ahead again."""
+"""A server whose clock was ahead has removed objects too early."""
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -9,7 +9,7 @@ from tests.models import City, Plain, Todo, User
 
 @pytest.fixture
 def removed(server):
-    """Removes the bytes of these objects, as the server does by such a clock."""
+    """Removes the bytes of these objects, as a server does whose clock is ahead."""
 
     def remove(*objs):
         server.client.delete(*(each._key() for each in objs))

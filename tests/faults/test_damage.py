@@ -1,4 +1,4 @@
-"""Keys that were damaged or removed behind our back."""
+"""Keys that were damaged or removed from outside."""
 
 import pickle
 import time
@@ -98,7 +98,7 @@ def test_a_write_to_a_key_of_another_type_names_it_and_writes_nothing(
 def test_a_sweep_that_meets_another_type_does_not_affect_writes(
     server, key, faults, rest
 ):
-    """A write sweeps what is due, whose terms only the memo names."""
+    """A write sweeps expired objects, whose terms are only in the memo."""
     Page.objects.create("a", id="old", site="s", expire=0.1)
     give_another_type(server, key(Page, rest))
     while Page.objects.get_or_none("old"):
@@ -142,7 +142,7 @@ def test_a_read_of_a_key_of_another_type_raises_a_clear_error(
 
 
 class Bomb:
-    """What unpickling would give away."""
+    """A class that reveals unpickling."""
 
     def __reduce__(self):
         return (exit, ("unpickled",))
@@ -226,7 +226,7 @@ def test_an_id_that_is_not_text_is_named(server, key):
 
 @pytest.fixture
 def evicted(server, key):
-    """Ten users, "u3" and "u7" removed as an eviction does."""
+    """Ten users, of which "u3" and "u7" are removed as by eviction."""
     made = [User("a", id=f"u{i}", name=f"n{i % 2}") for i in range(10)]
     User.objects.bulk_create(made)
     server.client.delete(key(User, "o:u3"), key(User, "o:u7"))

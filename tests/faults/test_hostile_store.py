@@ -1,4 +1,4 @@
-"""Whatever is stored: calls end, or raise errors of ours, and a repair heals it."""
+"""With any stored bytes, calls end or raise our errors, and a repair works."""
 
 import json
 import traceback
@@ -21,7 +21,7 @@ FINE = pack({"site": "s", "name": "n", "code": "c", "population": 5})
 
 
 def attrs(*pairs):
-    """An object whose attributes are a dict of other keys."""
+    """Return an object whose attributes are a dict with other keys."""
     body = ormsgpack.Ext(8, ormsgpack.packb(list(pairs)))
     return b"\x01" + ormsgpack.packb([body])
 
@@ -60,7 +60,7 @@ OBJECTS = {
 
 @pytest.fixture
 def store(server):
-    """Two models with objects that are fine."""
+    """Two models with sound objects."""
     Page.objects.create("red", id="one", site="s", views=1)
     Page.objects.create("red", "blue", id="two", site="s", views=1, expire=1000)
     City.objects.create("big", id="bern", code="BE", population=5, name="Bern")
@@ -69,7 +69,7 @@ def store(server):
 
 
 def everything(model, pk=None):
-    """Call all there is; only errors of the family may come of it."""
+    """Call every method; only our exceptions are allowed."""
     objects = model.objects
     calls = [
         objects.all().list,
@@ -117,7 +117,7 @@ def inspect(action):
 
 
 def works(server, faults, model):
-    """Verify names it, repair ends it, and then all of the API works again."""
+    """Assert that verify reports it, repair removes it, and everything works again."""
     assert inspect("verify")[0] == 1
     code, report = inspect("repair")
     assert code == 0, report
@@ -254,7 +254,7 @@ def test_a_sort_key_that_is_none_is_repaired(sort_key, store, server, key, fault
 
 @pytest.mark.servers("valkey91")
 def test_an_integer_of_a_million_digits_is_sound(store, server, faults):
-    """Minutes, where Python turns it into digits."""
+    """Converting it to decimal digits would take minutes."""
     number = 7 << 3_000_000
     user = User.objects.create("large", id="x", n=number)
     City.objects.create(id="x", code=-number, population=number)

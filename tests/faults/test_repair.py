@@ -16,7 +16,7 @@ pytestmark = pytest.mark.servers("valkey91", "valkey91-resp3", "redis62", "faker
 
 @pytest.fixture
 def pages(server):
-    """An object of each sort, as in test_checker.py."""
+    """An object of each kind, as in test_checker.py."""
     Page.objects.create("red", "blue", id="one", site="s", views=1)
     Page.objects.create("red", id="two", site="s", views=1, expire=1000)
     User.objects.create("x" * 100, name="n", id="user")
@@ -26,7 +26,7 @@ def pages(server):
 
 @pytest.fixture
 def inspect(server):
-    """``inspect("repair")``: (exit code, the report)."""
+    """Returns exit code and report: ``inspect("repair")``."""
 
     def called(action, *words, **options):
         out = StringIO()
@@ -247,7 +247,7 @@ def test_an_attribute_that_cannot_be_indexed_is_kept_and_named(server, inspect, 
 def test_an_object_with_too_many_entries_is_kept_and_does_not_stop_the_run(
     server, inspect, key, faults, monkeypatch, command
 ):
-    """As 0.1.0 stored them, which had no bound."""
+    """0.1.0 stored such objects, without a limit."""
     Page.objects.create(*"abcdef", id="many", expire=1000)
     Page.objects.create("red", id="other", expire=1000)
     monkeypatch.setattr(objects, "MOST_MEMO_PARTS", 5)
@@ -294,7 +294,7 @@ def test_unknown_keys_are_kept_unless_requested(server, pages, inspect, faults):
 
 
 def test_a_hostile_store_is_repaired(server, inspect, key, faults):
-    """Ids and terms that are no text, and names that would be patterns."""
+    """With ids and terms that are not text, and names that look like patterns."""
     hostile = b"\xff*[]{}:\n"
     Page.objects.create("*[a]{x}\n", id="*[]{}:\n", site="?")
     server.client.set(key(Page, "o:") + hostile, b"\x01\x91\x80")

@@ -1,4 +1,4 @@
-"""Servers that go away, forget, are full, refuse, or are cut off."""
+"""Servers that stop, forget scripts, are full, refuse, or lose connections."""
 
 import threading
 from itertools import count
@@ -100,7 +100,7 @@ def test_scripts_flushed_between_calls_are_loaded_again(ask, server, faults):
 
 @pytest.mark.servers("valkey91", "redis62")
 def test_scripts_flushed_during_pipelines_are_loaded_again(ask, server, faults):
-    """Another client forgets them all the time, between any two commands."""
+    """Another client flushes all scripts, between any two commands."""
     client, enough = server.client, threading.Event()
 
     def forget():

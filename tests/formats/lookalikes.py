@@ -1,8 +1,8 @@
-"""Objects whose tags and texts would stand where another's attribute does.
+"""Objects whose tags and texts read like an attribute of another object.
 
-``first.json`` is what 0.1.0 stored: there a tag ``owner:1`` was one entry with the
-attribute, and the text "None" one with None. ``marked.json`` is what is stored since.
-``python -m tests.formats.lookalikes NAME`` writes what is checked out stores.
+``first.json`` was stored by 0.1.0, where a tag ``owner:1`` was one entry with the
+attribute, and the text "None" one with None. ``marked.json`` is stored by later code.
+``python -m tests.formats.lookalikes NAME`` writes the file of the current code.
 """
 
 import sys
@@ -15,7 +15,7 @@ LONG = "x" * 100
 
 
 class Lookalike(ormist.TaggedModel):
-    """Tags that may be chosen by anybody, beside attributes that may not."""
+    """A model with tags that any user may choose, and attributes."""
 
     class Meta:
         app_label = "formats"

@@ -1,7 +1,7 @@
-"""What each release stored: raw keys and values, as a file.
+"""The stored objects of each release: raw keys and values, as a file.
 
-``python -m tests.formats.store 0.1.0 > tests/formats/0.1.0.json`` writes that of the
-release that is checked out. Done once a release, and never again.
+``python -m tests.formats.store 0.1.0 > tests/formats/0.1.0.json`` writes the file of
+the current release. It is written once per release, and never again.
 """
 
 import json
@@ -19,7 +19,7 @@ FAR = datetime(2100, 1, 1, tzinfo=UTC)
 
 
 class Everything(ormist.TaggedModel):
-    """Every kind of key that there is."""
+    """A model with every kind of key."""
 
     class Meta:
         app_label = "formats"
@@ -95,7 +95,7 @@ def make():
 
 
 def taken(client):
-    """[key, type, value, moment of expiry in ms or -1] of each key; bytes in base64."""
+    """Return [key, type, value, expiration in ms or -1] per key; bytes in base64."""
     rows = []
     for key in sorted(client.scan_iter(match=f"{PREFIX}:*", count=1000)):
         kind = client.type(key).decode()
@@ -111,7 +111,7 @@ def taken(client):
 
 
 def put(client, rows, prefix):
-    """Store those rows under another prefix."""
+    """Store these rows under another prefix."""
     for name, kind, value, expire_at_ms in rows:
         key = prefix.encode() + b64decode(name).removeprefix(PREFIX.encode())
         if kind == "string":
@@ -129,7 +129,7 @@ def text(data):
 
 
 def main(release, make=make):
-    """Print what this release stores, in both codecs."""
+    """Print the store of this release, in both codecs."""
     import django
     from django.conf import settings
 

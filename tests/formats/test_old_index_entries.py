@@ -1,4 +1,4 @@
-"""What 0.1.0 stored under one term with somebody's attribute is read, and moved."""
+"""Objects of 0.1.0 with shared index entries are read, and their entries moved."""
 
 import io
 import json
@@ -25,14 +25,14 @@ def stored(name, codec, server):
 
 @pytest.fixture(params=["msgpack", "json"])
 def old(request, server):
-    """The objects as 0.1.0 stored them in one of the codecs."""
+    """The objects as 0.1.0 stored them, in one of the codecs."""
     stored("first", request.param, server)
     return request.param
 
 
 @pytest.fixture(params=["msgpack", "json"])
 def new(request, server):
-    """The objects as they have been stored since."""
+    """The objects as later releases store them."""
     stored("marked", request.param, server)
 
 
@@ -52,7 +52,7 @@ def inspected(**options):
 
 
 def is_told_apart():
-    """Whether every question is answered by what it means."""
+    """Assert that every query distinguishes tag, attribute, text and None."""
     find = Lookalike.objects.find
     assert find(owner=1).ids() == ["none"]
     assert find("owner:1").ids() == ["tag", "none"]

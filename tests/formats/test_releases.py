@@ -1,4 +1,4 @@
-"""What each release stored is read by this one: values, types, every index."""
+"""This release reads the objects of each release: values, types, every index."""
 
 import io
 import json
@@ -25,12 +25,12 @@ def release(request):
 
 @pytest.fixture(params=["msgpack", "json"])
 def old(request, release, server):
-    """The objects as that release stored them in one of the codecs."""
+    """The objects as that release stored them, in one of the codecs."""
     put(server.client, release[request.param], server.key_prefix)
 
 
 def typed(value):
-    """A value that tells types apart: 1, 1.0 and True are three."""
+    """Return a value that distinguishes types: 1, 1.0 and True are three."""
     if isinstance(value, dict):
         return dict, frozenset((typed(k), typed(v)) for k, v in value.items())
     if isinstance(value, set | frozenset):
@@ -53,7 +53,7 @@ def test_every_value_comes_back_equal_and_of_its_type(old, release, pk):
 
 
 def faults_of_the_models():
-    """The kinds and details that --verify finds."""
+    """Return the kinds and details of faults that --verify finds."""
     out = io.StringIO()
     with suppress(CommandError):
         call_command(
@@ -108,7 +108,7 @@ def test_old_objects_are_changed_and_deleted_without_a_trace(old, server):
 
 @pytest.mark.parametrize("codec", ["msgpack", "json"])
 def test_the_first_byte_gives_the_format_and_its_version(codec):
-    """Raise it with the format: what stands here is what all releases can read."""
+    """Raise it with the format: all releases can read this part."""
     first = {"msgpack": (b"\x01", b"\x02"), "json": (b'{"v": 1,', b'{"v": 2,')}
     packed, (one, two) = pack({"a": 1}, codec=codec), first[codec]
     assert packed.startswith(one)

@@ -1,4 +1,4 @@
-"""CONTRIBUTING names what there is."""
+"""CONTRIBUTING names only files and targets that exist, and the complete package."""
 
 import re
 from pathlib import Path

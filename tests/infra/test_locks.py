@@ -1,4 +1,4 @@
-"""The locks in requirements/: exact, with hashes, and tied to no machine."""
+"""The locks in requirements/: exact, with hashes, and independent of the machine."""
 
 import re
 from pathlib import Path
@@ -18,7 +18,7 @@ REQUIREMENT = re.compile(
 
 
 def requirements(lock):
-    """The requirements of a lock, each with its lines of hashes; no comments."""
+    """Return the requirements of a lock, each with its hashes, without comments."""
     text = re.sub(r"(?m)^\s*#.*\n", "", lock.read_text())
     return re.split(r"\n(?=\S)", text.rstrip("\n"))
 

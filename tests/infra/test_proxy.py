@@ -1,4 +1,4 @@
-"""The proxy counts what it says, and breaks what it is told to."""
+"""The proxy counts round trips and breaks connections correctly."""
 
 import asyncio
 
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.servers("valkey91")
 
 @pytest.fixture
 def client(proxy):
-    """A client behind the proxy that sends nothing twice."""
+    """A client behind the proxy, without retries."""
     with redis.Redis.from_url(
         proxy.url, retry=Retry(NoBackoff(), 0), socket_timeout=60
     ) as client:

@@ -1,4 +1,4 @@
-"""The servers of the suite are the ones they are called, and end when told."""
+"""The servers of the tests have the right versions, and end on request."""
 
 import os
 

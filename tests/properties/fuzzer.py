@@ -1,4 +1,4 @@
-"""A program that reads bytes that nobody packed: ``python fuzzer.py json 1 3``."""
+"""A program that reads random bytes: ``python fuzzer.py json 1 3``."""
 
 import json
 import random
@@ -127,7 +127,7 @@ BODIES = [
 
 
 def built(codec, chance):
-    """An object with an extension, or an exotic value, whose body is a wrong one."""
+    """Return an object with an extension type or unusual value of invalid content."""
     body = chance.choice(BODIES)
     if codec == "json":
         name = chance.choice(
@@ -164,7 +164,7 @@ def built(codec, chance):
 
 
 def mutated(codec, chance):
-    """A good object with some of its bytes changed, cut or moved."""
+    """Return a valid object with some of its bytes changed, removed or moved."""
     attrs = {f"n{i}": chance.choice(VALUES) for i in range(chance.randrange(1, 6))}
     data = bytearray(pack(attrs, ["tag"], 2**41, codec))
     for _ in range(chance.randrange(1, 6)):
@@ -185,7 +185,7 @@ def mutated(codec, chance):
 
 
 def use(codec, attrs, tags, deadline):
-    """What is read is packed again, indexed and sorted as any other."""
+    """Pack, index and sort the unpacked object."""
     assert deadline is None or 0 <= deadline < 2**48
     object_terms(attrs, tags, lambda name: True)
     for name, value in attrs.items():

@@ -1,4 +1,4 @@
-"""A plain Python model of the store: what each write verb leaves."""
+"""A plain Python model of the store, for every method that writes."""
 
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
@@ -8,7 +8,7 @@ import django_ormist as ormist
 
 
 class Thing(ormist.TaggedAttrsModel):
-    """Something of everything: terms, an order, a unique value, a counter."""
+    """A model with terms, an order, a unique value and a counter."""
 
     class Meta:
         app_label = "tests"
@@ -20,7 +20,7 @@ class Thing(ormist.TaggedAttrsModel):
 
 @dataclass
 class Row:
-    """One stored object. lasts: whether it has no deadline. place: by creation."""
+    """One stored object. lasts: it does not expire. place: its creation order."""
 
     attrs: dict[str, Any]
     tags: set[str]
@@ -31,14 +31,14 @@ class Row:
 
 @dataclass
 class Copy:
-    """An instance, and what it was when it was loaded or saved; None if never."""
+    """An instance, and its state when it was loaded or saved, or None."""
 
     thing: Thing
     base: Row | None = None
     is_assigned: bool = False
 
     def held(self) -> Row:
-        """What it holds now."""
+        """Return its current state."""
         thing = self.thing
         tags = {tag for tag in thing.tags if ":" not in tag}
         attrs = deepcopy(thing.attrs)
@@ -46,7 +46,7 @@ class Copy:
 
 
 class Taken(Exception):
-    """A unique value, or an id, would be held twice."""
+    """A unique value or an id would be held twice."""
 
 
 @dataclass
@@ -60,7 +60,7 @@ class Rows:
         return Rows({pk: deepcopy(row) for pk, row in self.rows.items()}, self.created)
 
     def holder(self, code: Any, beside: str = "") -> str | None:
-        """Who has this code, as its text."""
+        """Return the holder of this code, by its text."""
         for pk, row in self.rows.items():
             held = row.attrs.get("code")
             if pk != beside and None not in (code, held) and str(held) == str(code):
@@ -68,7 +68,7 @@ class Rows:
         return None
 
     def check(self) -> None:
-        """Raise Taken if two have one code."""
+        """Raise Taken if two objects have one code."""
         for pk, row in self.rows.items():
             if self.holder(row.attrs.get("code"), pk):
                 raise Taken
@@ -82,7 +82,7 @@ class Rows:
         self.rows[pk] = row
 
     def saved(self, copy: Copy) -> Row:
-        """What save() stores of a copy, on top of what is there."""
+        """Return the row that save() of a copy leaves, over the stored one."""
         pk, mine, base, there = copy.thing.id, copy.held(), copy.base, None
         there = self.rows.get(pk)
         if there is None or base is None:
@@ -109,7 +109,7 @@ class Rows:
         return [pk for pk in found if self.rows[pk].attrs.get("name") == name]
 
     def ranked(self) -> list[str]:
-        """By rank, equal ones and those without as they were created."""
+        """Return them by rank; equal ones and those without a rank by creation."""
         found = self.in_order()
         ranks = {pk: self.rows[pk].attrs.get("rank") for pk in found}
         there = [pk for pk in found if ranks[pk] is not None]

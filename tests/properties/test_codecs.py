@@ -1,4 +1,4 @@
-"""What was stored comes back: equal, and of the same type, in both codecs."""
+"""Stored values come back equal and of the same type, in both codecs."""
 
 import enum
 from collections import OrderedDict, namedtuple
@@ -64,7 +64,7 @@ storable = st.recursive(
 
 
 def is_same(one, two):
-    """Equal and of equal types, all the way down; nan is nan."""
+    """Return whether values and types are equal at every level; nan is nan."""
     if type(one) is not type(two):
         return False
     if isinstance(one, list | tuple):
@@ -258,7 +258,7 @@ def test_reading_the_expiration_time_of_any_bytes_does_not_raise(data):
 @pytest.mark.parametrize("codec", CODECS)
 @pytest.mark.parametrize("key", ["a", 1])
 def test_more_bytes_than_the_server_accepts_are_refused(codec, key, monkeypatch):
-    """At 512 MB, which no test shall need."""
+    """More than 512 MB, simulated."""
     size = len(pack({"a": {key: "x" * 100}}, codec=codec))
     monkeypatch.setattr(objects, "LARGEST", size)
     assert pack({"a": {key: "x" * 100}}, codec=codec)

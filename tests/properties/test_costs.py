@@ -1,6 +1,6 @@
-"""No question costs more than the sizes of what it names, and each answer is right.
+"""A query costs at most the sum of its sizes, and its result is right.
 
-The bound is that of docs/explanation/query-cost.rst. ORMIST_QUERIES=2000 asks so many.
+docs/explanation/query-cost.rst has the bound. ORMIST_QUERIES=2000 runs that many.
 """
 
 import os
@@ -42,7 +42,7 @@ ASKING = {
 
 
 class Broad(Drawer):
-    """Draws questions of many values too."""
+    """A generator that also makes queries of many values."""
 
     def leaf(self):
         if self.random.random() < 0.4:
@@ -50,7 +50,7 @@ class Broad(Drawer):
         return super().leaf()
 
     def many(self):
-        """One of up to 1000 values of an attribute that is indexed, or only ordered."""
+        """Return a condition of up to 1000 values of an attribute."""
         name = self.random.choice(("country", "name", "population"))
         number = self.random.choice((100, 1000))
         some = {self.random.randrange(COUNTRIES) for _ in range(number)}
@@ -64,7 +64,7 @@ class Broad(Drawer):
         return Q(pk__in=list(some)), lambda thing: thing.pk in some
 
     def many_joined(self):
-        """Any, or an odd number, of many ranges that overlap."""
+        """Return any, or an odd number, of many overlapping ranges."""
         parts = []
         for _ in range(40):
             low = self.random.randrange(POPULATIONS)
@@ -102,7 +102,7 @@ def drawn_tags(random):
 
 
 class Crowd:
-    """The objects in the store, and the same as things; some are due and not swept."""
+    """The stored objects, and the same as things; some have expired unswept."""
 
     def __init__(self, server, late_share):
         random = Random(7)
@@ -149,7 +149,7 @@ class Crowd:
         )
 
     def size(self, condition):
-        """The size of a condition, and how many it is made of."""
+        """Return the size of a condition, and the number of its parts."""
         match condition:
             case Term(term):
                 return self.client.zcard(term_key(self.space, term_suffix(term))), 1
@@ -180,7 +180,7 @@ def counter(server):
 
 
 def is_bounded(condition):
-    """Whether all that meet a condition are in its indexes: it is no negation."""
+    """Whether the indexes of a condition contain all matches: it is not negated."""
     match condition:
         case Not(part):
             return not is_bounded(part)

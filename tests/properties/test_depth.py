@@ -1,4 +1,4 @@
-"""How deep values nest: 100 levels, no more; stored bytes never fill the stack."""
+"""Nesting of values: at most 100 levels; stored bytes never fill the stack."""
 
 import base64
 import subprocess
@@ -45,7 +45,7 @@ def at_depth(frames, function, *args, **kwargs):
 
 
 def frames_left(left):
-    """How many frames to add so that so many are left."""
+    """Return the number of frames to add so that this many are left."""
     frame, used = sys._getframe(), 0
     while frame:
         frame, used = frame.f_back, used + 1
@@ -87,7 +87,7 @@ def test_a_value_that_holds_itself_twice_is_refused(codec):
 
 
 def stored_by_0_1_0(levels):
-    """Lists within each other as that release packed them: every hundred apart."""
+    """Return nested lists as 0.1.0 packed them: every hundred levels apart."""
     value, inside = "bottom", levels % 100
     for level in range(levels):
         value = [value]
@@ -145,7 +145,7 @@ def test_counting_levels_does_not_recurse(value):
 
 
 def packed_bombs():
-    """Bytes that nest more than any stack holds, in every extension that nests."""
+    """Return bytes that nest deeper than any stack, in every container extension."""
     arrays = b"\x91" * 1000
     for code in (8, 9, 10, 11, 13):
         for inner in (arrays, b"\x91", b"", b"\x81\xa1a" * 900):
@@ -188,7 +188,7 @@ print("alive")
 
 
 def test_endlessly_nested_bytes_are_corrupt_data():
-    """In a process of its own: what is wrong here is a segmentation fault."""
+    """In another process, because a failure is a segmentation fault."""
     lines = b"\n".join(map(base64.b64encode, packed_bombs()))
     done = subprocess.run(
         [sys.executable, "-c", READER], input=lines, capture_output=True, timeout=300

@@ -1,7 +1,7 @@
-"""Bytes that nobody packed, thousands of them: an object or a damaged one, never more.
+"""Thousands of random bytes give an object or CorruptDataError.
 
-In a process of its own, with bounded memory: what is wrong here is a crash, a hang or
-an exhausted machine, which would end the tests.
+They run in another process with limited memory, because a failure is a crash, a hang or
+an exhausted machine.
 """
 
 import subprocess

@@ -1,6 +1,6 @@
-"""Random questions get the answers of a plain Python model: ids, order, count.
+"""Random queries have the results of plain Python: ids, order, count.
 
-ORMIST_QUERIES=20000 asks so many of real cities on each server, in place of some.
+ORMIST_QUERIES=20000 runs this many on real cities on each server.
 """
 
 import os
@@ -101,7 +101,7 @@ def real(random, size):
 
 
 def let_some_end(server, random, things):
-    """Some of the things past their deadlines, and not swept; those that are not."""
+    """Let some things expire without a sweep; return the others."""
     space = City._meta.space("default")
     late = {each.pk for each in things if random.random() < random.choice((0.05, 0.6))}
     for pk in late:
@@ -111,7 +111,7 @@ def let_some_end(server, random, things):
 
 
 def check(ask, question, things):
-    """Every verb that answers a question, against the model."""
+    """Compare every method of a query with the Python model."""
     asked = question.put(City.objects.all())
     cut = question.cut(asked)
     matches = question.matches(things)
@@ -148,7 +148,7 @@ def test_strange_values_are_found_and_ordered_as_by_python(ask, server, random, 
 @pytest.mark.servers(*("*",) if IS_SOAK else ONE_OF_EACH)
 @pytest.mark.parametrize("seed", range(QUERIES // 30))
 def test_many_objects_are_found_and_ordered_as_by_python(ask, server, seed):
-    """As many as make a script walk, jump and intersect in several chunks."""
+    """Enough objects for scripts to scan, skip and intersect in several chunks."""
     random = Random(seed)
     things = stored(random, 3000, seed)
     draws = drawer(random)
@@ -177,7 +177,7 @@ FAR = datetime(2100, 1, 1, tzinfo=UTC)
 @pytest.mark.servers(*("*",) if IS_SOAK else ("valkey91", "redis62", "fakeredis"))
 @pytest.mark.parametrize("seed", range(QUERIES // 60))
 def test_long_runs_of_equal_values_are_kept_in_order(ask, server, seed):
-    """Longer than a script sorts: each is a question of its own."""
+    """Longer than a script sorts, so that it reads each run by another query."""
     random = Random(seed)
     made = []
     for i in range(4000):

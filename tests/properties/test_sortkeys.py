@@ -1,4 +1,4 @@
-"""Sort keys: bytes sort as the values do, exactly."""
+"""Sort keys: their bytes sort exactly as the values do."""
 
 import math
 from datetime import UTC, date, datetime, time, timedelta, timezone

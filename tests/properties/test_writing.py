@@ -1,4 +1,4 @@
-"""Any sequence of write verbs leaves what a plain Python model of the store has."""
+"""Any sequence of writes leaves the store of a plain Python model."""
 
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -56,7 +56,7 @@ class Writes(RuleBasedStateMachine):
         return Copy(thing, None, n is not None)
 
     def keep(self, copy, row):
-        """The copy stands for what is stored."""
+        """Set the copy to the stored state."""
         copy.base = without_place(row)
         copy.is_assigned = False
         self.copies = [*self.copies[-7:], copy]
@@ -65,7 +65,7 @@ class Writes(RuleBasedStateMachine):
         return pytest.raises(error)
 
     def attempt(self, after, verb, *args, **kwargs):
-        """Do it, and take *after* for the store, if that holds no value twice."""
+        """Call the method, and use *after* as the store if its values are unique."""
         try:
             after.check()
         except Taken:
@@ -101,7 +101,7 @@ class Writes(RuleBasedStateMachine):
         self.keep(Copy(Thing.objects.get(pk)), self.store.rows[pk])
 
     def changed(self, place, attrs, tags, expire, n, gone):
-        """A copy with changes that are not saved."""
+        """Return a copy with unsaved changes."""
         copy = self.copies[place % len(self.copies)]
         copy.thing.attrs.update(attrs)
         copy.thing.unset(*gone)
@@ -272,7 +272,7 @@ class Writes(RuleBasedStateMachine):
         fails=st.booleans(),
     )
     def block(self, steps, fails):
-        """Saves and deletions of copies in one step, or none of them."""
+        """Save and delete copies in one step, or not at all."""
         after, rest = self.store.forked(), list(self.copies)
         before = [(copy, copy.base, copy.is_assigned) for copy in rest]
         told = {}

@@ -1,4 +1,4 @@
-"""The store that the scripts are run on."""
+"""The store of the tests of scripts."""
 
 import pytest
 
@@ -17,9 +17,9 @@ def store(server: ServerInTest) -> Store:
 
 @pytest.fixture
 def sized(store: Store) -> Store:
-    """Twelve objects with "a", the even ones with "b" too, and of a size.
+    """Twelve objects with "a", every second with "b", and with sizes.
 
-    Sizes are 0 to 3, each of three objects; the last has none.
+    Sizes are 0 to 3, each of three objects; the last one has no size.
     """
     for number in range(12):
         suffixes = (b"t:a",) if number % 2 else (b"t:a", b"t:b")

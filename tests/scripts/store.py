@@ -1,7 +1,7 @@
-"""Scripts alone: sent as redis-py sends them, and their replies as they come.
+"""Scripts without flows: sent as redis-py sends them, with raw replies.
 
-The keys are set by hand and looked at by hand, so each script is met in any state,
-those too that no other script would leave.
+Keys are set and read by hand, so that each script can be run in any state, also in
+those that other scripts do not leave.
 """
 
 from collections.abc import Iterable
@@ -33,15 +33,14 @@ ONE_VARIANT_A_SERVER = pytest.mark.servers(
 
 
 def image(*terms: str, packed: bytes = b"old", expire: int | None = None) -> Image:
-    """What an object with these index terms is in the store."""
+    """Return the image of an object with these index terms."""
     return Image(packed, tuple(map(term_suffix, terms)), expire)
 
 
 class Store:
     """The keys of one model, and the scripts that work on them.
 
-    Each script is called by the builder of its operation, in one place: what a script
-    is to take more is added here.
+    Each script has one caller here, the builder of its operation.
     """
 
     def __init__(self, client: redis.Redis, prefix: str) -> None:
@@ -52,7 +51,7 @@ class Store:
     # The scripts
 
     def run(self, operation: Operation) -> Any:
-        """The raw reply of a script."""
+        """Return the raw reply of a script."""
         spelled_out = replace(operation, with_source=True)
         return self.client.execute_command(*spelled_out.wire_args())
 
@@ -93,13 +92,13 @@ class Store:
         return self.run(delete_many(replace(self.schema, **facts), stored))
 
     def commit(self, *parts: Operation) -> Any:
-        """The reply without the time, which is looked at here."""
+        """Return the reply without its time, which is checked here."""
         code, now_ms, *answers = self.run(commit_module.commit(parts))
         assert abs(int(now_ms) - self.now_ms()) < 60_000
         return [code, *answers]
 
     def now_ms(self) -> int:
-        """The server's clock."""
+        """Return the server's clock."""
         seconds, micros = self.client.time()
         return seconds * 1000 + micros // 1000
 
@@ -140,7 +139,7 @@ class Store:
         *seen: repair.IndexEntry,
         is_repairing: bool = False,
     ) -> Any:
-        """found: what the object is, None for none, "unreadable" for bytes that are."""
+        """found: the image of the object, None, or "unreadable"."""
         image = found if isinstance(found, Image) else None
         packed = image.packed if image else found and self.get(pk)
 
@@ -164,11 +163,11 @@ class Store:
         return self.run(repair.quarantine(self.space, self.key(rest), kind))
 
     def lost(self, rest: str) -> bytes:
-        """Where a key is put aside."""
+        """Return the name of a key in quarantine."""
         return repair.quarantine_key(self.space, self.key(rest))
 
     def lua(self, body: str, *keys: str, args: Iterable[Any] = ()) -> Any:
-        """What *body* answers with the prelude before it."""
+        """Return the result of *body* after the prelude."""
         source = (SCRIPTS / "prelude.lua").read_bytes() + body.encode()
         words = (source, len(keys), *map(self.key, keys), *args)
         return self.client.execute_command("EVAL", *words)
@@ -182,7 +181,7 @@ class Store:
         return self.client.get(self.key(f"o:{pk}"))
 
     def ids(self, rest: str) -> list[str]:
-        """The members of a sorted set in their order."""
+        """Return the members of a sorted set in order."""
         return [pk.decode() for pk in self.client.zrange(self.key(rest), 0, -1)]
 
     def scores(self, rest: str) -> dict[str, float]:
@@ -193,33 +192,33 @@ class Store:
         return self.client.hgetall(self.key(rest))
 
     def names(self) -> list[str]:
-        """The keys that there are, without what all begin with."""
+        """Return the names of the stored keys, without their common beginning."""
         base = self.space.base
         names = [key.removeprefix(base) for key in self.client.scan_iter(count=1000)]
         return sorted(name.decode(errors="backslashreplace") for name in names)
 
     def everything(self) -> dict[bytes, Any]:
-        """All that is stored: {key: DUMP}."""
+        """Return everything stored: {key: DUMP}."""
         return {key: self.client.dump(key) for key in self.client.scan_iter()}
 
     def ttl_ms(self, rest: str) -> int:
-        """What is left of a key, -1 if it does not end."""
+        """Return the TTL of a key, -1 without one."""
         return self.client.pttl(self.key(rest))
 
     def expire_now(self, *pks: str) -> None:
-        """Make these due, their bytes already taken by the server's own TTL."""
+        """Let these objects expire, with their bytes removed by the server's TTL."""
         for pk in pks:
             self.client.delete(self.key(f"o:{pk}"), self.key(f"c:{pk}"))
             self.client.zadd(self.key("expires"), {pk: 1})
 
     def mistype(self, rest: str) -> bytes:
-        """Give a key a type that none of ours has; its whole name."""
+        """Give a key an unused type; return its full name."""
         self.client.delete(self.key(rest))
         self.client.lpush(self.key(rest), "x")
         return self.key(rest)
 
     def fill(self, *pks: str, terms: Iterable[str] = (), **facts: Any) -> None:
-        """Objects whose bytes are their ids, one after the other."""
+        """Save objects whose bytes are their ids, in order."""
         for pk in pks:
             new = image(*terms, packed=pk.encode(), **facts)
             assert self.save(pk, NOTHING, new) == 1

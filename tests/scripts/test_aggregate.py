@@ -1,4 +1,4 @@
-"""aggregate.lua: how many live objects have each value of ordered attributes."""
+"""aggregate.lua: the number of live objects with each value of ordered attributes."""
 
 import pytest
 
@@ -12,7 +12,7 @@ pytestmark = ONE_VARIANT_A_SERVER
 
 
 def counts(store, *names, where=EVERYTHING, wants_objects=False):
-    """(number of matches, [{sort key: (count, object)} of each name])."""
+    """Return (number of matches, [{sort key: (count, object)} of each name])."""
     asked = count_values(store.space, Query().where(where), names, wants_objects)
     number, tallies = asked.parse(store.run(asked))
     return number, [{e.sort_key: (e.number, e.packed) for e in t} for t in tallies]
@@ -46,7 +46,7 @@ def test_each_value_comes_with_an_object_that_has_it(sized):
 
 
 def test_long_runs_are_skipped_and_many_values_read(store):
-    """The lowest and the highest of more than 1000 values have their objects."""
+    """The lowest and the highest of more than 1000 values come with their objects."""
     rows = [(size, n) for size in range(1500) for n in range(100 if size == 7 else 1)]
     entries = {}
     for created, (size, number) in enumerate(rows):

@@ -1,4 +1,4 @@
-"""check_object.lua: one object against its index. Each kind of fault: tests/faults."""
+"""check_object.lua: one object and its index. Each kind of fault: tests/faults."""
 
 import pytest
 
@@ -20,7 +20,7 @@ OLD = Image(b"old", (b"t:a",), None, {"age": b"A"}, {("code",): b"t:1"})
 
 @pytest.fixture
 def look(store):
-    """``look("one", OLD)``: the raw reply; repairs with ``repairs=True``."""
+    """Returns the raw reply: ``look("one", OLD)``; repairs with ``repairs=True``."""
 
     def called(pk, known, repairs=False, seen=()):
         counters = frozenset({"n"})

@@ -17,7 +17,7 @@ NEW = image("b", packed=b"new")
 
 
 def holding(value=None, packed=b"old", rank=None):
-    """An object with a value of its own, and one to be sorted by."""
+    """Return an object with a unique value and an ordered one."""
     unique = {} if value is None else {("code",): b"t:" + value}
     return Image(
         packed, (), None, {} if rank is None else {"rank": sort_key(rank)}, unique

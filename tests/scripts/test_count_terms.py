@@ -1,4 +1,4 @@
-"""count_terms.lua: how many live objects carry every term."""
+"""count_terms.lua: the number of live objects with every term."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""count_where.lua: how many live objects meet a condition."""
+"""count_where.lua: the number of live objects that match a condition."""
 
 import pytest
 

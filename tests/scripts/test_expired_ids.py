@@ -1,4 +1,4 @@
-"""expired_ids.lua: the ids of what is past its deadline and not swept yet."""
+"""expired_ids.lua: the ids of expired objects that are not swept yet."""
 
 from tests.scripts.store import FAR, ONE_VARIANT_A_SERVER
 

@@ -1,4 +1,4 @@
-"""extend.lua moves a deadline, and leaves the rest of the object where it is."""
+"""extend.lua changes an expiration time, and keeps the rest of the object."""
 
 import pytest
 
@@ -22,7 +22,7 @@ def token(request, server):
 
 
 def renewed(instance, packed=None, by_ms=LATER_MS):
-    """What the operation answers that moves the deadline to *by_ms* from now."""
+    """Return the reply of the operation that extends the lifetime by *by_ms*."""
     schema, packed = instance._meta.schema("default"), packed or instance._state.packed
     deadline_ms = now_ms() + by_ms
     return run(objects.extend(schema, instance.id, packed, deadline_ms), "default")

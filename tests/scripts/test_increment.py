@@ -1,4 +1,4 @@
-"""increment.lua: one counter of an object that is there."""
+"""increment.lua: one counter of a stored object."""
 
 import pytest
 

@@ -68,7 +68,7 @@ def test_expired_returns_the_position_of_the_object(store):
 
 
 def markers(store):
-    """What a request that goes on has on the server: {marker: batches written}."""
+    """Return the markers of a running request: {marker: batches written}."""
     keys = store.client.keys("*:batch:*")
     assert all(0 < store.client.pttl(key) <= 10_000 for key in keys)
     return {key[-1:]: store.client.get(key) for key in keys}

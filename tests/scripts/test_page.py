@@ -1,4 +1,4 @@
-"""page.lua: one page of the objects that carry every term."""
+"""page.lua: one page of the objects with every term."""
 
 import pytest
 
@@ -12,7 +12,7 @@ PKS = [f"n{number:02}" for number in range(12)]
 
 @pytest.fixture
 def dozen(store):
-    """Twelve objects with "a", the even ones with "b" too; counters n of the odd."""
+    """Twelve objects with "a", every second with "b", the others with a counter n."""
     for number, pk in enumerate(PKS):
         is_even = number % 2 == 0
         terms = ["a", "b"] if is_even else ["a"]
@@ -23,7 +23,7 @@ def dozen(store):
 
 
 def ids(reply):
-    """The ids of a reply, of which nothing else was asked."""
+    """Return the ids of a reply that holds only ids."""
     (found,) = reply
     return [pk.decode() for pk in found]
 
@@ -81,7 +81,7 @@ def test_missing_objects_are_left_out_and_the_page_is_full(dozen):
 
 
 def test_few_matches_in_large_sets_are_found_by_an_intersection(store):
-    """Past 1000 steps the walk gives way to ZINTER: the answer is the same."""
+    """After 1000 steps the scan changes to ZINTER, with the same result."""
     many = {f"m{number:04}": number for number in range(4000)}
     left = {pk: score for pk, score in many.items() if score % 2 == 0 or score > 3900}
     right = {pk: score for pk, score in many.items() if score % 2 or score < 100}
@@ -103,7 +103,7 @@ def test_few_matches_in_large_sets_are_found_by_an_intersection(store):
 
 @pytest.mark.parametrize("lives", [50, 500, 4000])
 def test_few_live_objects_among_many_expired_ones_are_found(store, lives):
-    """Past 5000 that are due the server is asked for the others, if they are few."""
+    """After 5000 expired ids the server finds the others, if they are few."""
     many = {f"m{number:05}": number for number in range(12_000)}
     live = [f"m{number:05}" for number in range(11_950 - lives, 11_950)]
     late = [pk for pk in many if pk not in set(live)]

@@ -1,4 +1,4 @@
-"""prelude.lua: what stands before every script, function by function."""
+"""prelude.lua: the common beginning of every script, function by function."""
 
 import time
 
@@ -102,7 +102,7 @@ def test_a_memo_has_as_many_parts_as_a_client_writes(store):
 
 @pytest.mark.parametrize("script", list(scripts()), ids=lambda script: script.name)
 def test_the_first_line_of_each_script_lets_dragonfly_run_it(store, script):
-    """A comment to the others; the name of the script is that of the text sent."""
+    """For other servers it is a comment, and a part of the script's text."""
     line, _, rest = script.source.partition(b"\n")
     assert line == b"--!df flags=allow-undeclared-keys"
     assert not rest.startswith(b"#!")

@@ -1,4 +1,4 @@
-"""purge_index.lua: entries of an object that is not there go, others stay."""
+"""purge_index.lua: removes entries of a missing object and keeps others."""
 
 from django_ormist.operations.objects import NOTHING, Image, build_memo
 from tests.scripts.store import ONE_VARIANT_A_SERVER

@@ -1,4 +1,4 @@
-"""quarantine.lua: a key that is not what it should be, out of the way for a while."""
+"""quarantine.lua: moves a key of a wrong type away for a while."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""query.lua: one page of what meets a condition, in an order."""
+"""query.lua: one page of the matches of a condition, in an order."""
 
 import pytest
 

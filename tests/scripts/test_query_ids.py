@@ -1,4 +1,4 @@
-"""query_ids.lua: every live id that meets a condition, with what it is sorted by."""
+"""query_ids.lua: every live id that matches a condition, with its sort values."""
 
 from django_ormist.operations import search
 from django_ormist.queries.conditions import EVERYTHING, Range, Term

@@ -1,4 +1,4 @@
-"""save.lua: one object, its index entries, its expiry and its counters."""
+"""save.lua: one object, its index entries, its expiration and its counters."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""sweep.lua: what is past its deadline goes, with every entry it has."""
+"""sweep.lua: removes expired objects with all their entries."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""sweep_gone.lua: what is left of objects that the server removed too early."""
+"""sweep_gone.lua: removes entries of objects that the server removed too early."""
 
 import pytest
 
@@ -8,7 +8,7 @@ pytestmark = ONE_VARIANT_A_SERVER
 
 
 def remove(store, *pks):
-    """As the server does by a clock that is ahead."""
+    """Remove objects, as a server does whose clock is ahead."""
     store.client.delete(*(store.key(f"o:{pk}") for pk in pks))
 
 

@@ -1,4 +1,4 @@
-"""update.lua: new bytes and maybe a deadline, where no other index entry moves."""
+"""update.lua: new bytes and expiration, if other index entries do not change."""
 
 import pytest
 
@@ -16,7 +16,7 @@ NEW = image("a", packed=b"new", expire=FAR + 1000)
 
 @pytest.fixture
 def update(store):
-    """``update(old, new)``: the raw reply."""
+    """Returns the raw reply: ``update(old, new)``."""
     return lambda old=OLD, new=NEW: store.run(
         objects.update(store.space, "one", old, new)
     )

@@ -1,4 +1,4 @@
-"""What the tests of sessions share: the engine, a small site, a user."""
+"""Fixtures of the tests of sessions: the engine, a small site, a user."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,13 +10,13 @@ from tests.checker import raw_faults
 
 @pytest.fixture(autouse=True)
 def engine(settings: Any) -> None:
-    """SESSION_ENGINE is ours, and nothing else is set."""
+    """Sets SESSION_ENGINE to ours, without other settings."""
     settings.SESSION_ENGINE = "django_ormist.sessions"
 
 
 @pytest.fixture
 def is_sound(server: Any) -> Callable[[], bool]:
-    """Asserts that the raw checker finds nothing."""
+    """Asserts that the raw checker does not find faults."""
 
     def check() -> bool:
         faults = raw_faults(server.client, server.key_prefix)
@@ -28,7 +28,7 @@ def is_sound(server: Any) -> Callable[[], bool]:
 
 @pytest.fixture
 def stored(server: Any, ask: Any) -> Callable[..., str]:
-    """``stored(a=1)``: the public key of a new session that holds this."""
+    """Returns the public key of a new session: ``stored(a=1)``."""
     from django_ormist.sessions import SessionStore
 
     def store(**data: Any) -> str:
@@ -50,7 +50,7 @@ MIDDLEWARE = [
 
 @pytest.fixture
 def site(server: Any, settings: Any, db: None) -> None:
-    """The settings of a small site, whose views stand in site.py."""
+    """The settings of a small site, whose views are in site.py."""
     settings.ROOT_URLCONF = "tests.sessions.site"
     settings.MIDDLEWARE = MIDDLEWARE
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

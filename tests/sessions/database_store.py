@@ -1,11 +1,11 @@
-"""Django's db engine over a table of the tests' own, whose app is installed."""
+"""Django's db engine over a table of the tests, whose app is installed."""
 
 from django.contrib.sessions.backends.db import SessionStore as DatabaseStore
 from django.contrib.sessions.base_session import AbstractBaseSession
 
 
 class Row(AbstractBaseSession):
-    """As django.contrib.sessions.models.Session."""
+    """Stand-in for django.contrib.sessions.models.Session."""
 
     class Meta:
         app_label = "tests"
@@ -18,7 +18,7 @@ class Row(AbstractBaseSession):
 
 
 class SessionStore(DatabaseStore):
-    """As django.contrib.sessions.backends.db.SessionStore."""
+    """Stand-in for django.contrib.sessions.backends.db.SessionStore."""
 
     @classmethod
     def get_model_class(cls):

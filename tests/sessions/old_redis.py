@@ -1,4 +1,4 @@
-"""As django-redis-sessions 0.6 stores sessions: signed text under ``prefix:key``."""
+"""Sessions as of django-redis-sessions 0.6: signed text under ``prefix:key``."""
 
 from django.contrib.sessions.backends.base import SessionBase
 
@@ -6,7 +6,7 @@ PREFIX = "old"
 
 
 class SessionStore(SessionBase):
-    """As redis_sessions.session.SessionStore."""
+    """Stand-in for redis_sessions.session.SessionStore."""
 
     def __init__(self, session_key=None):
         super().__init__(session_key)

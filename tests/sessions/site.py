@@ -1,4 +1,4 @@
-"""A small site: what its views do to the session."""
+"""A small site whose views use the session."""
 
 from django.contrib.auth import authenticate, login, logout, update_session_auth_hash
 from django.http import HttpResponse, JsonResponse
@@ -6,7 +6,7 @@ from django.urls import include, path
 
 
 def show(request):
-    """What the session holds, and who is signed in."""
+    """Show the content of the session, and the user."""
     return JsonResponse(
         {"data": dict(request.session.items()), "user": request.user.get_username()}
     )
@@ -19,7 +19,7 @@ def put(request):
 
 
 def untouched(request):
-    """Does not look at the session."""
+    """Respond without using the session."""
     return HttpResponse("untouched")
 
 
@@ -46,13 +46,13 @@ def fail(request):
 
 
 async def aput(request):
-    """As put(), awaited."""
+    """Async variant of put()."""
     await request.session.aupdate(request.GET.dict())
     return HttpResponse("put")
 
 
 async def ashow(request):
-    """As show(), awaited."""
+    """Async variant of show()."""
     user = await request.auser()
     data = dict(await request.session.aitems())
     return JsonResponse({"data": data, "user": user.get_username()})

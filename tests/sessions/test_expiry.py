@@ -1,4 +1,4 @@
-"""When a session ends: by its lifetime, by its use, by the browser."""
+"""The end of a session: by its lifetime, by its use, by the browser."""
 
 import datetime as dt
 import math
@@ -14,12 +14,12 @@ pytestmark = pytest.mark.servers("valkey91", "valkey91-json", "redis62", "fakere
 
 
 def ttl(key):
-    """Seconds that the stored session of this key has left."""
+    """Return the remaining seconds of the stored session of this key."""
     return math.floor(Session.objects.get(private_id(key)).ttl())
 
 
 def held(ask, key):
-    """What a new request finds under *key*."""
+    """Return the content that a new request finds under *key*."""
     return ask(SessionStore(key).load)
 
 
@@ -194,13 +194,13 @@ def test_a_save_uses_the_lifetime_that_another_request_set(ask, stored, is_sound
 
 @pytest.fixture(params=[-120, 120], ids=["slow", "fast"])
 def clock(request, monkeypatch):
-    """This machine's clock, two minutes off the server's."""
+    """Moves the clock of this machine, two minutes off the server's."""
     real_ms = deadlines.now_ms
     monkeypatch.setattr(deadlines, "now_ms", lambda: real_ms() + request.param * 1000)
 
 
 def stored_ttl(server, key):
-    """Seconds that the server gives the session, by its own clock."""
+    """Return the remaining seconds of the session by the server's clock."""
     return server.client.pttl(Session(id=private_id(key))._key()) / 1000
 
 

@@ -1,4 +1,4 @@
-"""ormist_import_sessions carries live sessions over, keys and deadlines kept."""
+"""ormist_import_sessions stores live sessions with their keys and expiration times."""
 
 import os
 import re
@@ -25,7 +25,7 @@ CACHE = "django.contrib.sessions.backends.cache"
 
 @pytest.fixture
 def carry(server, capsys):
-    """``carry(engine)``: what the command printed."""
+    """Returns the output of the command: ``carry(engine)``."""
 
     def called(engine, **options):
         call_command("ormist_import_sessions", "--from", engine, **options)
@@ -50,7 +50,7 @@ def caches(server, settings):
 
 
 def made(engine, lifetime=3600, **data):
-    """The public key of a session of another engine."""
+    """Return the public key of a session of another engine."""
     session = import_module(engine).SessionStore()
     session.update(data)
     session.set_expiry(lifetime)
@@ -65,7 +65,7 @@ def found(key):
 
 
 def check(engine, carry):
-    """Two live sessions come over, an expired one does not."""
+    """Assert that two live sessions are imported, and an expired one is not."""
     keys = [made(engine, n=n, cart=[1, {"a": None}]) for n in range(2)]
     user = made(engine, 600, _auth_user_id="7")
     late = made(engine, -5, n=9)

@@ -21,7 +21,7 @@ LOGGER = "django_ormist.sessions"
 
 
 class Browser:
-    """A test client through WSGI or ASGI, with one way to ask."""
+    """A test client through WSGI or ASGI, with one interface."""
 
     def __init__(self, is_async, **defaults):
         self.client = (AsyncClient if is_async else Client)(
@@ -30,7 +30,7 @@ class Browser:
         self.is_async = is_async
 
     def get(self, path, **headers):
-        """The response; headers as ``user_agent="x"``."""
+        """Return the response; headers as ``user_agent="x"``."""
         # Not asyncio.run(): sync views then run in this thread, as the database wants.
         get = async_to_sync(self.client.get) if self.is_async else self.client.get
         return get(path, headers=headers)
@@ -40,7 +40,7 @@ class Browser:
         return self.client.cookies[COOKIE].value
 
     def stored(self):
-        """The session as it is stored; None if it is not."""
+        """Return the session as it is stored, or None."""
         return Session.objects.get_or_none(private_id(self.key))
 
 
@@ -50,7 +50,7 @@ def browser(request, site):
 
 
 def path(browser, name, query=""):
-    """The sync view through WSGI, the async one through ASGI."""
+    """Return the path of the sync view for WSGI, and of the async one for ASGI."""
     return f"/{'a' if browser.is_async else ''}{name}/{query}"
 
 
@@ -253,7 +253,7 @@ def test_the_middleware_refuses_another_engine(settings):
 
 @pytest.fixture
 def fragile(start_server, server):
-    """A server of the test's own, with the alias on it."""
+    """A private server, with the alias on it."""
     if server.variant.is_fake:
         pytest.skip("fakeredis does not go away")
     own = start_server(server, "--appendonly", "yes", "--appendfsync", "always")

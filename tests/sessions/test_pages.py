@@ -1,4 +1,4 @@
-""" "Where you are signed in": one's own sessions, and how to end them."""
+"""The devices page: the user's own sessions, and how to end them."""
 
 import pytest
 from django.test import Client
@@ -17,7 +17,7 @@ DEVICES = "/devices/"
 
 
 def signed_in(name, agent, **options):
-    """A client of a user who has signed in with that browser."""
+    """Returns a client of a user who has signed in with that browser."""
     client = Client(headers={"user-agent": agent}, **options)
     client.get(f"/in/?name={name}")
     return client

@@ -1,4 +1,4 @@
-"""What the store holds, and what a leak of it gives."""
+"""The contents of the store, and the use of a leak."""
 
 import re
 
@@ -11,14 +11,14 @@ pytestmark = pytest.mark.servers("valkey91", "valkey91-json", "redis62")
 
 
 class Request:
-    """What get_user() looks at."""
+    """The part of a request that get_user() uses."""
 
     def __init__(self, session_key):
         self.session = SessionStore(session_key)
 
 
 def dump(client):
-    """Everything that the server holds, in all databases: keys and values."""
+    """Return everything that the server holds, in all databases: keys and values."""
     for key in client.scan_iter(count=1000):
         yield key
         kind = client.type(key)

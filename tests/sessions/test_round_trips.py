@@ -9,7 +9,7 @@ pytestmark = pytest.mark.servers("valkey91", "valkey91-resp3", "valkey91-django-
 
 @pytest.fixture
 def of(round_trips, ask):
-    """The round trips of a verb."""
+    """Return the round trips of a method."""
 
     def counted(verb, *args, **kwargs):
         with round_trips() as seen:

@@ -1,4 +1,4 @@
-"""ORMIST_SESSIONS: read late, checked whole, and every wrong key named."""
+"""ORMIST_SESSIONS: read on first use, checked completely, with named errors."""
 
 import subprocess
 import sys

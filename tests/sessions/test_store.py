@@ -1,4 +1,4 @@
-"""What a session engine owes Django, and what ours promises beyond."""
+"""The contract of Django's session engines, and our further guarantees."""
 
 import datetime as dt
 import logging
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.servers("valkey91", "valkey91-json", "redis62", "fakere
 
 
 def held(ask, key):
-    """What a new request finds under *key*."""
+    """Return the content that a new request finds under *key*."""
     return ask(SessionStore(key).load)
 
 
@@ -188,7 +188,7 @@ def test_values_that_json_refuses_are_refused_and_not_written(ask, server):
 
 
 class PickleSerializer:
-    """What Django had until 4.2."""
+    """The serializer that Django had until 4.2."""
 
     def dumps(self, value):
         import pickle

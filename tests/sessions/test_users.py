@@ -1,4 +1,4 @@
-"""A user's sessions: finding them, ending them, and what a new password ends."""
+"""The sessions of a user: finding them, ending them, and password changes."""
 
 import io
 import threading
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.servers("valkey91", "redis62", "fakeredis")
 
 @pytest.fixture
 def proxy():
-    """A proxy of Django's user: its signals have another sender."""
+    """A proxy of Django's user, whose signals have another sender."""
 
     class UserProxy(DjangoUser):
         class Meta:
@@ -42,13 +42,13 @@ def proxy():
 
 @pytest.fixture(params=[7, uuid.UUID(int=7), "ann:o'hara*", "é" * 80])
 def user(request):
-    """Users whose pk is of every kind."""
+    """Users with pks of every kind."""
     return User(request.param)
 
 
 @pytest.fixture
 def sign_in(stored):
-    """``sign_in(user)``: the public key of a new session of theirs."""
+    """Returns the public key of a new session of the user: ``sign_in(user)``."""
     return lambda user: stored(_auth_user_id=User._meta.pk.value_to_string(user))
 
 
@@ -115,7 +115,7 @@ def signed_in(ann):
 
 @pytest.fixture
 def end_others(settings):
-    """END_OTHERS_ON_PASSWORD_CHANGE is on, as apps.ready() finds it."""
+    """Turns END_OTHERS_ON_PASSWORD_CHANGE on, as apps.ready() reads it."""
     settings.ORMIST_SESSIONS = {"END_OTHERS_ON_PASSWORD_CHANGE": True}
     apps.get_app_config("django_ormist").ready()
 

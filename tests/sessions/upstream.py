@@ -2,7 +2,7 @@
 
     python -m tests.sessions.upstream SOURCE LOCATION USE_TZ
 
-SOURCE: Django's unpacked source, of the installed version. Ends as unittest does.
+SOURCE: Django's unpacked source, of the installed version. It ends like unittest.
 """
 
 import sys

@@ -4,7 +4,7 @@ from typing import Any
 
 
 class User:
-    """As much of a user model as login() and log_out_everywhere() look at."""
+    """The part of a user model that login() and log_out_everywhere() use."""
 
     class _meta:
         class pk:

@@ -1,4 +1,4 @@
-"""A small project, written to a folder, whose tests run in processes of their own."""
+"""A small project in a folder, whose tests run in other processes."""
 
 import os
 import subprocess
@@ -74,7 +74,7 @@ class Cart(ormist.TaggedModel):
 
 
 class Project:
-    """The project in *folder*, whose ORMIST is *ormist*."""
+    """The project in *folder*, with *ormist* as its ORMIST."""
 
     def __init__(self, folder: Path, ormist: dict[str, Any]) -> None:
         import json
@@ -100,11 +100,11 @@ class Project:
         file.write_text(text)
 
     def manage(self, *words: str, **environment: str) -> subprocess.CompletedProcess:
-        """The end of ``manage.py`` with these words."""
+        """Run ``manage.py`` with these arguments, and return the ended process."""
         return self._run(["manage.py", *words], environment)
 
     def pytest(self, *words: str, **environment: str) -> subprocess.CompletedProcess:
-        """The end of pytest with these words, with our plugin in any case."""
+        """Run pytest with these arguments and our plugin; return the ended process."""
         from importlib.metadata import entry_points
 
         plugin = "django_ormist.testing.plugin"

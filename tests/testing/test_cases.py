@@ -10,7 +10,7 @@ from tests.models import Todo, Token
 
 
 class WithData(IsolatedOrmist, TestCase):
-    """Three tests; each finds what the class stored, whatever the others did."""
+    """Three tests; each finds the objects of the class, unchanged by the others."""
 
     @classmethod
     def setUpTestData(cls):
@@ -69,7 +69,7 @@ del WithData  # it is a base alone
 
 
 def outcome(case):
-    """The result of a class's tests."""
+    """Return the result of the tests of a class."""
     result = unittest.TestResult()
     unittest.defaultTestLoader.loadTestsFromTestCase(case).run(result)
     assert result.wasSuccessful(), (result.errors, result.failures)

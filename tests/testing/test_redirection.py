@@ -71,7 +71,7 @@ class LiveTests(LiveServerTestCase):
 
 @pytest.fixture
 def store():
-    """A server with a store in it; fails if the store changes or a key is added."""
+    """A server with objects; fails if they change or a key is added."""
     client = servers.shared("valkey91").client()
     client.flushall()
     client.mset({f"ormist:{{shop.Cart}}:o:{i}": "configured" for i in range(20)})

@@ -1,4 +1,4 @@
-"""What the types say, read by mypy and by pyright (`make types`); never run."""
+"""Expected types, read by mypy and by pyright (`make types`) and never run."""
 
 from typing import Any, Self, TypeVar, assert_type
 
@@ -13,21 +13,21 @@ Row = dict[str, Any]
 
 
 class Cities(ormist.Collection["City"]):
-    """A collection class of a user's, of one model."""
+    """A collection class of one model."""
 
     def large(self) -> Self:
         return self.find(population__gt=10**6)
 
 
 class Counted(ormist.Collection[M]):
-    """One of any model."""
+    """A collection class of any model."""
 
     def double(self) -> int:
         return 2 * self.count()
 
 
 class City(ormist.TaggedAttrsModel):
-    """A model of a user's."""
+    """A model with a manager of its own."""
 
     class Meta:
         ordered = ["population"]
@@ -37,7 +37,7 @@ class City(ormist.TaggedAttrsModel):
 
 
 class Street(ormist.Model):
-    """Another one."""
+    """Another model."""
 
     streets = ormist.Manager.from_collection(Counted["Street"])()
 
@@ -97,7 +97,7 @@ def managers_begin_chains_of_their_collection() -> None:
 
 
 class View:
-    """What a class holds is of the same type, in its instances too."""
+    """A class whose attributes have the same types in instances."""
 
     queryset = City.objects.all()
     names = City.objects.values_list("name")

@@ -1,4 +1,4 @@
-"""Each system check: what it finds, and that it opens no socket."""
+"""Each system check: its messages, and that it does not open sockets."""
 
 import re
 import sys
@@ -20,7 +20,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "reference" / "checks.rst"
 
 @pytest.fixture
 def found(settings):
-    """``found(ORMIST={...})``: the ids of what the checks find."""
+    """Returns the ids of the messages of the checks: ``found(ORMIST={...})``."""
 
     def find(deploy=False, **new):
         for name, value in new.items():
@@ -160,11 +160,11 @@ def test_w001_a_database_that_a_cache_would_flush(found):
 
 
 class TestServers:
-    """What --deploy asks the servers."""
+    """The checks of --deploy, which connect to the servers."""
 
     @pytest.fixture(autouse=True)
     def _no_sockets(self):
-        """Here sockets are opened."""
+        """Allows sockets in these tests."""
 
     def test_w003_an_unreachable_server(self, found):
         location = {"LOCATION": "redis://127.0.0.1:1/0"}
@@ -240,7 +240,7 @@ def test_overriding_both_or_neither_is_fine(found):
 
 
 def told(monkeypatch, info):
-    """Let the servers say *info* of themselves; return it as it is read."""
+    """Let the servers return *info*; return it as it is parsed."""
     facts = stats.read_info(info)
     monkeypatch.setattr(checks, "run", lambda flow, using: facts)
     return stats.server_facts(facts)

@@ -1,4 +1,4 @@
-"""run and arun carry a flow; they wait, and do nothing else."""
+"""run and arun send the operations of a flow, and do nothing else."""
 
 import asyncio
 
@@ -15,7 +15,7 @@ SWEEP = Operation(Script("sweep"), (b"k",), (5,))
 
 
 class Wire:
-    """Answers parcels with prepared replies, and remembers what was sent."""
+    """A connection with prepared replies that records the batches."""
 
     def __init__(self, *replies):
         self.replies, self.sent = list(replies), []

@@ -1,4 +1,4 @@
-"""The client's work grows as the data does, and no faster."""
+"""The work of the client grows linearly with the data."""
 
 import time
 
@@ -15,7 +15,7 @@ FEW, MANY = 500, 8000
 
 
 def images(number):
-    """What an object is before and after all of so many tags are changed."""
+    """Return the images of an object before and after all of its tags change."""
     return (
         Image(b"old", tuple(b"t:a%d" % i for i in range(number))),
         Image(b"new", tuple(b"t:b%d" % i for i in range(number))),
@@ -23,7 +23,7 @@ def images(number):
 
 
 def merged(number):
-    """The merge of so many tags that are mine with as many that are another's."""
+    """Return the merge of this many tags of mine with as many of another."""
     base, mine, theirs = (
         Record({}, [f"{kind}{i}" for i in range(number)], None) for kind in "abc"
     )
@@ -38,7 +38,7 @@ WORK = {
 
 
 def seconds(work, number):
-    """The least that it took of the processor in three attempts."""
+    """Return the shortest processor time of three attempts."""
     taken = []
     for _ in range(3):
         start = time.process_time()
@@ -49,7 +49,7 @@ def seconds(work, number):
 
 @pytest.mark.parametrize("name", WORK)
 def test_changing_all_tags_takes_linear_time(name):
-    """Sixteen times as many: 256 times the work if each were looked for in a list."""
+    """Sixteen times as many tags; searches in a list would take 256 times as long."""
     work = WORK[name]
     assert seconds(work, MANY) < 80 * seconds(work, FEW)
 

@@ -1,4 +1,4 @@
-"""Whether an object meets a condition: as each condition says by itself."""
+"""Matching objects in Python, compared with the definition of each condition."""
 
 from dataclasses import dataclass, field
 

@@ -1,4 +1,4 @@
-"""Meta: what it means, how it is inherited, and what is refused."""
+"""Meta: meaning, inheritance and refused values."""
 
 from collections import Counter
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""A Query describes and never changes."""
+"""A Query is immutable."""
 
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,4 +1,4 @@
-"""Saves are answered by hand: what no test can time on a server."""
+"""The flow of a save with prepared replies, for cases that need exact timing."""
 
 import pytest
 
@@ -14,7 +14,7 @@ OTHERS = pack({"text": "others"}, ["theirs"])
 
 
 def answered(flow, *replies):
-    """The answer of *flow*, and the scripts that it ran: each gets one reply."""
+    """Return the result of *flow* with one reply per script, and its scripts."""
     asked, waiting = [], list(replies)
     step = next(flow)
     try:

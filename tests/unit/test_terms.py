@@ -1,4 +1,4 @@
-"""Terms: the texts that equality compares, and what stands for them in keys."""
+"""Terms: the texts that equality compares, and their form in keys."""
 
 import enum
 from datetime import UTC, date, datetime, time, timedelta, timezone

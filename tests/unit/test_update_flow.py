@@ -1,4 +1,4 @@
-"""Changes of many are answered by hand: what no test can time on a server."""
+"""The flow of an update with prepared replies, for cases that need exact timing."""
 
 import pytest
 
