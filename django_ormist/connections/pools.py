@@ -6,7 +6,7 @@ import threading
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from .endpoints import Endpoint, arguments_of
+from .endpoints import Endpoint, arguments_of, with_driver
 from .thread_pools import BytesPacker, ThreadPool
 
 
@@ -46,7 +46,7 @@ class Pools:
 
 
 def _pool(endpoint: Endpoint) -> ThreadPool:
-    arguments = dict(endpoint.arguments)
+    arguments = with_driver(endpoint.connection_class, endpoint.arguments)
     if "command_packer" in arguments_of(endpoint.connection_class):
         arguments.setdefault("command_packer", BytesPacker())
     return ThreadPool(

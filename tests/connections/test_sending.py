@@ -29,6 +29,18 @@ def test_replies_come_in_order(server, ask, key):
     ]
 
 
+def test_a_new_connection_does_not_look_up_the_version_of_redis_py(
+    server, ask, monkeypatch
+):
+    def send(*operations):
+        return ask(connections["default"].send, list(operations))
+
+    send(op("PING"))
+    monkeypatch.setattr("redis.utils.get_lib_version", lambda: pytest.fail("again"))
+    connections.close_all()
+    assert send(op("EXISTS", "nothing")) == [0]
+
+
 def test_several_operations_take_one_round_trip(server, ask, key, round_trips):
     send = connections["default"].send
     with round_trips() as counted:
