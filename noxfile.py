@@ -41,6 +41,9 @@ SOURCE_FOLDERS = (
 # The Python on which coverage is measured, and how much of the branches it must be.
 MEASURED, BRANCH_FLOOR = "3.13", 95
 
+# What reads our files, and depends on neither Python nor Django.
+ANY_PYTHON = ("tests/architecture", "tests/infra")
+
 # What meets other packages: the tests for `newest` and `oldest`.
 SHORT = [
     *(f"tests/{folder}" for folder in ("admin", "commands", "connections", "debug")),
@@ -267,7 +270,8 @@ def test(session):
 def test_all(session):
     """Run all tests on every server: Django 5.2 on Python 3.11 and 6.1 on 3.13.
 
-    The other protocols, pools and codecs are those of Python 3.13.
+    Only Python 3.13 runs with other protocols, pools and codecs, runs tests both sync
+    and async, and runs what does not depend on the Python.
     """
     install(session, "test")
     fetch_django(session)
@@ -276,7 +280,8 @@ def test_all(session):
         run_tests(session, by=("coverage", "run", "-m"))
         report_coverage(session)
     else:
-        run_tests(session, "--once-a-server")
+        options = ("--once-a-server", "--sync-or-async")
+        run_tests(session, *options, *(f"--ignore={each}" for each in ANY_PYTHON))
 
 
 def report_coverage(session):
@@ -311,7 +316,8 @@ def run_short(session):
     """Print the versions, and run what shows whether our dependencies suit us."""
     session.run(uv(), "pip", "freeze", "-q", "--exclude-editable", external=True)
     session.env["ORMIST_SERVERS"] = "valkey91 fakeredis"
-    run_tests(session, "--quick", *([] if session.posargs else SHORT))
+    options = ("--quick", "--sync-or-async")
+    run_tests(session, *options, *([] if session.posargs else SHORT))
 
 
 @nox.session(venv_backend="none")

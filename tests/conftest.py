@@ -3,7 +3,8 @@
 The folders in EVERY_SERVER, and tests marked ``every_server``, run on every variant
 that is found; the others run on the three in FEW. With ``--quick`` all run on these
 three, without the tests marked ``slow``. `make test` uses it, `make test-all` does not.
-Tests that run sync and async run both only on the variants in BOTH.
+Tests that run sync and async run both only on one variant, BOTH. The folder in ONE_WAY
+runs on every server, and each test also with one other protocol, pool or codec.
 
 Environment: ORMIST_SERVERS ("valkey91,fakeredis", patterns allowed) runs the tests on
 those variants alone, sync and async, and fails if one is missing.
@@ -57,9 +58,12 @@ EVERY_SERVER = ("behaviour", "connections", "faults", "properties", "scripts")
 # The newest, the oldest, and the emulation.
 FEW = ("valkey91", "redis62", "fakeredis")
 
-# A test that runs sync and async does both on these. On other variants it runs only
-# one of them, which depends on the test, so that each variant runs both kinds.
-BOTH = ("valkey91", "fakeredis")
+# On this variant a test runs sync and async. On every other one it runs only one of
+# both, which depends on the test: each variant runs both kinds.
+BOTH = "valkey91"
+
+# Here each test runs on one of the variants with another protocol, pool or codec.
+ONE_WAY = "behaviour"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -72,6 +76,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--once-a-server",
         action="store_true",
         help="connect to each server in one way: no other protocol, pool or codec",
+    )
+    parser.addoption(
+        "--sync-or-async",
+        action="store_true",
+        help="run each test either sync or async, on every server",
     )
 
 
@@ -111,14 +120,14 @@ def variants_of(metafunc: pytest.Metafunc) -> list[Variant]:
     """Return the variants on which a test with the fixture ``server`` runs."""
     chosen, definition = variants(), metafunc.definition
     restrictions = list(definition.iter_markers("servers"))
-    folder = definition.path.relative_to(Path(__file__).parent).parts[0]
-    is_for_all = folder in EVERY_SERVER or definition.get_closest_marker("every_server")
+    is_marked = definition.get_closest_marker("every_server")
+    is_for_all = is_marked or is_in(definition, *EVERY_SERVER)
     if metafunc.config.getoption("quick") or not (restrictions or is_for_all):
         chosen = [v for v in chosen if matches(v, FEW)] if is_default() else chosen
     if metafunc.config.getoption("once_a_server"):
         chosen = [variant for variant in chosen if variant.name == variant.server]
         if is_default() and not (restrictions or is_for_all):
-            chosen = [variant for variant in chosen if variant.name in BOTH]
+            chosen = [variant for variant in chosen if variant.name == BOTH]
     for marker in restrictions:
         chosen = [variant for variant in chosen if matches(variant, marker.args)]
     if "proxy" in metafunc.fixturenames:  # fakeredis has no socket
@@ -140,28 +149,41 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def pytest_collection_modifyitems(
     config: pytest.Config, items: list[pytest.Item]
 ) -> None:
-    is_quick = config.getoption("quick")
-    rest = {
-        item
-        for item in items
-        if (is_quick and item.get_closest_marker("slow")) or is_left_out(item)
-    }
+    rest = {item for item in items if not is_chosen(item, config)}
     items[:] = [item for item in items if item not in rest]
     config.hook.pytest_deselected(items=[*rest])
 
 
-def is_left_out(item: pytest.Item) -> bool:
-    """Whether only the other one of sync and async runs on this variant."""
+def is_chosen(item: pytest.Item, config: pytest.Config) -> bool:
+    """Whether the item runs: the options and ORMIST_SERVERS leave out the others."""
+    if config.getoption("quick") and item.get_closest_marker("slow"):
+        return False
     parameters = item.callspec.params if hasattr(item, "callspec") else {}
     variant, mode = parameters.get("server"), parameters.get("ask")
-    if not is_default() or variant is None or mode is None or variant.name in BOTH:
+    if variant is None or item.get_closest_marker("servers"):
+        return True  # perhaps it can only run on this variant
+    ways = [each.name for each in variants() if each.name != each.server]
+    is_sampled = is_default() and variant.name in ways and is_in(item, ONE_WAY)
+    if is_sampled and variant.name != ways[number_of(item) % len(ways)]:
         return False
-    if item.get_closest_marker("servers"):  # it may run on this variant alone
-        return False
-    indices = item.callspec.indices.items()
+    does_both = not is_default() or variant.name == BOTH
+    if mode is None or (does_both and not config.getoption("sync_or_async")):
+        return True
+    is_sync = number_of(item, variant.name) % 2
+    return mode == ("sync" if is_sync else "async")
+
+
+def number_of(item: pytest.Item, *words: str) -> int:
+    """Return a number that is the same on every variant, sync and async."""
+    indices = item.callspec.indices.items()  # type: ignore[attr-defined]
     others = sorted((name, i) for name, i in indices if name not in ("server", "ask"))
-    words = (item.nodeid.partition("[")[0], variant.name, others)
-    return zlib.crc32(repr(words).encode()) % 2 == (mode == "sync")
+    name = item.nodeid.partition("[")[0]
+    return zlib.crc32(repr((name, others, *words)).encode())
+
+
+def is_in(item: pytest.Item, *folders: str) -> bool:
+    """Whether the test is in one of these folders of tests/."""
+    return item.path.relative_to(Path(__file__).parent).parts[0] in folders
 
 
 def pytest_collection_finish() -> None:
@@ -206,9 +228,11 @@ def left_out(config: pytest.Config) -> list[str]:
     if config.getoption("once_a_server"):
         more = [v.name for v in variants() if v.name != v.server]
         lines.append(f"{', '.join(more)}: `make test-all` runs on them on Python 3.13")
-    if is_default():
-        more = ", ".join(v.name for v in variants() if v.name not in BOTH)
-        lines.append(f"one of sync and async, test by test, on {more}")
+    if config.getoption("sync_or_async"):
+        lines.append("one of sync and async, depending on the test")
+    elif is_default():
+        more = ", ".join(v.name for v in variants() if v.name != BOTH)
+        lines.append(f"one of sync and async, depending on the test, on {more}")
     missing = [name for name in servers.PRODUCTS if not servers.find(name)]
     lines += [f"{name}: it is not on this machine" for name in missing]
     return lines
