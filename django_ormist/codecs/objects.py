@@ -80,11 +80,14 @@ def unpack(
 ) -> tuple[dict[str, Any], list[str], int | None]:
     """Return the attributes, tags and deadline in ms of one object.
 
-    Raises CorruptDataError, which names *key*, if pack() did not make these bytes.
+    Raises CorruptDataError, which names *key*, if pack() did not make these bytes, and
+    InterruptedError if a signal handler raised meanwhile and its exception is lost.
     """
     try:
         return with_room(_unpack, data)  # type: ignore[no-any-return]
     except Exception as error:
+        if (interruption := _find_interruption(data, error)) is not None:
+            raise interruption from error.__cause__
         if is_later(data):
             raise CorruptDataError(
                 f"The key {key!r} holds an object in the format of a later release of "
@@ -96,6 +99,23 @@ def unpack(
             f"({why}). They begin with {data[:16]!r}. "
             "Delete the key, or restore it from a copy."
         ) from error
+
+
+def _find_interruption(data: bytes, error: Exception) -> Exception | None:
+    """Return the exception that came from outside while valid bytes were decoded.
+
+    Celery's soft time limit raises one, for example. ormsgpack replaces an exception
+    that is raised while it decodes an extension by a ValueError.
+    """
+    if isinstance(error, MemoryError):
+        return error
+    try:
+        with_room(_unpack, data)
+    except Exception:
+        return None  # the bytes are not valid
+    if type(error) is ValueError:
+        return InterruptedError("A signal handler raised while an object was decoded.")
+    return error
 
 
 def _unpack(data: bytes) -> tuple[dict[str, Any], list[str], int | None]:

@@ -264,3 +264,44 @@ def test_more_bytes_than_the_server_accepts_are_refused(codec, key, monkeypatch)
     assert pack({"a": {key: "x" * 100}}, codec=codec)
     with pytest.raises(ValueError, match=r"512 MB.*parts"):
         pack({"a": {key: "x" * 101}}, codec=codec)
+
+
+class TimeLimit(Exception):
+    """As Celery's soft time limit, which a signal handler raises."""
+
+
+def raise_once(error, function):
+    """Return *function*, which raises *error* on its first call."""
+    errors = [error]
+
+    def raising(*args, **kwargs):
+        if errors:
+            raise errors.pop()
+        return function(*args, **kwargs)
+
+    return raising
+
+
+@pytest.mark.parametrize("error", [TimeLimit(), MemoryError()], ids=repr)
+@pytest.mark.parametrize("codec", CODECS)
+def test_valid_bytes_are_not_called_corrupt_if_reading_is_interrupted(
+    codec, error, monkeypatch
+):
+    packed = pack({"name": "Ann"}, codec=codec)
+    module = getattr(objects, f"as_{codec}")
+    monkeypatch.setattr(module, "unpack", raise_once(error, module.unpack))
+    with pytest.raises(type(error)):
+        unpack(packed)
+    assert unpack(packed)[0] == {"name": "Ann"}
+
+
+@pytest.mark.parametrize("error", [TimeLimit(), KeyboardInterrupt()], ids=repr)
+def test_an_interruption_within_an_extension_is_an_interrupted_error(
+    error, monkeypatch
+):
+    packed = pack({"number": 10**30})
+    build = objects.as_msgpack._build
+    monkeypatch.setattr(objects.as_msgpack, "_build", raise_once(error, build))
+    with pytest.raises(InterruptedError):
+        unpack(packed)
+    assert unpack(packed)[0] == {"number": 10**30}
