@@ -1,8 +1,8 @@
 """The names of all Redis keys. Other modules do not build key names.
 
-All keys of one model share the Cluster hash tag ``{model}``, so they live in one
-slot. Ids and terms are the last part of a name: nothing needs escaping, and no
-text of a user can name another key.
+All keys of one model share the Cluster hash tag ``{model}``, so they live in one slot.
+Ids and terms come last in a name. So they need no escaping, and a text of a user
+cannot name another key.
 """
 
 from collections.abc import Iterable, Sequence
@@ -86,8 +86,8 @@ def unique_key(space: Space, names: Sequence[str]) -> bytes:
 def marker_key(space: Space, nonce: str) -> bytes:
     """Return the key that counts the written batches of one request (string).
 
-    ``ormist:batch:{app.Model}:NONCE``, in the same slot and outside the model's keys.
-    The last batch removes it. Without that, it expires.
+    ``ormist:batch:{app.Model}:NONCE``, in the slot of the model, outside its key space.
+    The last batch removes it, or it expires.
     """
     return f"{space.prefix}:batch:{{{space.model}}}:{nonce}".encode()
 

@@ -38,11 +38,10 @@ class Schema:
 class BaseOptions:
     """The options of a model that queries need. ``Options`` reads them from Meta.
 
-    index_attrs: indexed attributes, None for those of the class. exclude_attrs: those
-    that are not. counters: names stored as atomic integers. ordered: attributes with a
-    sorted index. unique: attributes that are unique, alone or together.
-    pending_indexes: names whose index is written and not yet read: see
-    refuse_pending().
+    index_attrs: indexed attributes, if not those of the class. exclude_attrs: those
+    that are not indexed. counters: names stored as atomic integers. ordered: attributes
+    with a sorted index. unique: attributes that are unique, alone or together.
+    pending_indexes: names whose index is written but not read: see refuse_pending().
     """
 
     model: Any
@@ -65,7 +64,7 @@ class BaseOptions:
         raise NotImplementedError  # pragma: no cover
 
     def refusal(self, name: str) -> str | None:
-        """Return why an attribute cannot be written under *name*, None if it can."""
+        """Return the reason if an attribute cannot have this name."""
         raise NotImplementedError  # pragma: no cover
 
     def schema(self, using: str) -> Schema:
@@ -117,7 +116,7 @@ class BaseOptions:
     def refuse_pending(self, name: str) -> None:
         """Raise FieldError if the index of this attribute is pending.
 
-        Until ormist_reindex is done, its answers could be incomplete.
+        Until ormist_reindex is done, the index may be incomplete.
         """
         if name in self.pending_indexes:
             raise FieldError(

@@ -43,7 +43,7 @@ _EXACT, _MORE = b"\x00", b"\x01"
 
 
 def sort_key(value: Any) -> bytes | None:
-    """Return the sort key of a value, None for one without an order (None, nan, list).
+    """Return the sort key of a value. ``None``, nan and containers have none.
 
     str sorts by code point; int, float, bool and Decimal as numbers; naive and aware
     datetimes apart. Raises ValueError for a lone surrogate.
@@ -120,8 +120,8 @@ def kind_of(key: bytes) -> str:
 def value_of(key: bytes) -> Any:
     """Return a value that has this sort key.
 
-    Of equal numbers it is the int if there is one, else the float, else the Decimal.
-    An aware datetime is in UTC, or has an offset outside the years 1 to 9999 in UTC.
+    Of equal numbers it is the int if there is one, else the float, else the Decimal. An
+    aware datetime is in UTC, unless UTC would be outside the years 1 to 9999.
     """
     kind, rest = kind_of(key), key[1:]
     if kind == "str":
@@ -233,7 +233,7 @@ def _digits(value: Decimal) -> bytes:
 
 
 def build_entry(sort_key: bytes, created: float, pk: bytes) -> bytes | None:
-    """Return the entry of an ordered attribute, None for an invalid creation time.
+    """Return the entry of an ordered attribute, if the creation time is valid.
 
     See keys.ordered_key(). The scripts build the same entry.
     """
@@ -243,7 +243,7 @@ def build_entry(sort_key: bytes, created: float, pk: bytes) -> bytes | None:
 
 
 def pk_of_entry(entry: bytes) -> bytes | None:
-    """Return the id in an entry of an ordered attribute, None if it is invalid."""
+    """Return the id in an entry of an ordered attribute, if the entry is valid."""
     size = int.from_bytes(entry[-3:], "big")
     if len(entry) < size + 11:
         return None

@@ -1,9 +1,9 @@
 """Index terms of attributes and tags, and the key suffix of a term.
 
-A term is a tag, or ``name:text`` of an indexed attribute. A tag must not forge an
-attribute, so two kinds of terms begin with a mark that valid text cannot hold: a lone
-surrogate here, a byte that is not UTF-8 in a key. They are a tag that reads like the
-term of an indexed attribute, and the text "None", whose plain term is that of None.
+A term is a tag, or ``name:text`` of an indexed attribute. Two kinds of terms begin with
+a mark, so that a tag cannot forge an attribute: a tag that reads like the term of an
+indexed attribute, and the text ``"None"``, since ``None`` has the plain term. Valid
+text cannot contain a mark: it is a lone surrogate here, and not UTF-8 in a key.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -27,10 +27,11 @@ _LONG = 1 << 2048
 
 
 def text(value: Any) -> str | None:
-    """Return the text that equality compares, None for bytes and containers.
+    """Return the text of a value for comparisons. Bytes and containers have no text.
 
-    ``str()`` of str, int, float, bool, None, Decimal and UUID; ``isoformat()`` of
-    dates and times, aware ones in UTC. A subclass has the text of its plain base.
+    It is ``str()`` of str, int, float, bool, ``None``, Decimal and UUID, and
+    ``isoformat()`` of dates and times, aware ones in UTC. A subclass has the text of
+    its plain base.
     """
     kind = type(value)
     if kind is str:
@@ -75,13 +76,13 @@ def _moment(value: datetime) -> datetime:
 
 
 def attribute_text(name: str, value: Any) -> str | None:
-    """Return ``name:text`` of an attribute; None for None or no text."""
+    """Return ``name:text`` of an attribute, if the value has a text and is not null."""
     plain = text(value)
     return None if plain is None or _is_none(plain, value) else f"{name}:{plain}"
 
 
 def attribute_term(name: str, value: Any) -> str | None:
-    """Return the term of an indexed attribute; None if the value has no text."""
+    """Return the term of an indexed attribute, if the value has a text."""
     plain = text(value)
     if plain is None:
         return None
@@ -91,12 +92,12 @@ def attribute_term(name: str, value: Any) -> str | None:
 
 
 def _is_none(plain: str, value: Any) -> bool:
-    """Return whether the value of this text is None, also as a lazy object."""
+    """Return whether the value of this text is ``None``, or a lazy ``None``."""
     return plain == "None" and unwrap(value) is None
 
 
 def tag_term(tag: str, indexed: Callable[[str], bool]) -> str:
-    """Return the term of a given tag. indexed: a test of attributes."""
+    """Return the term of a tag. indexed: returns whether an attribute is indexed."""
     return TAG_MARK + tag if reads_like_attribute(tag, indexed) else tag
 
 
@@ -118,7 +119,7 @@ def any_marked(terms: Iterable[str]) -> bool:
 
 
 def unmark(term: str) -> str:
-    """Return the text of a term without its mark. 0.1.0 stored it under this."""
+    """Return the text of a term without its mark, as release 0.1.0 stored it."""
     return term[1:] if is_marked(term) else term
 
 
@@ -136,8 +137,8 @@ def encode_text(plain: str) -> bytes:
 def term_suffix(term: str) -> bytes:
     """Return the last part of the key of *term*: the term, or its digest.
 
-    The two kinds begin differently, and SHA-256 does not collide: two terms never share
-    a suffix. Raises ValueError that names a term with a lone surrogate.
+    Two terms never share a suffix: those of a digest begin differently. Raises
+    ValueError for a term with a lone surrogate, and names it.
     """
     try:
         plain = term.encode()
@@ -155,7 +156,8 @@ def _suffix(plain: bytes) -> bytes:
 def unique_value(values: Sequence[Any]) -> bytes | None:
     """Return the stored form of unique values: their texts, or a digest.
 
-    None if one of them is None or has no text: such values are not kept unique.
+    Values are not kept unique if one of them is null or has no text. Then there is no
+    stored form.
     """
     texts = [None if value is None else text(value) for value in values]
     if len(texts) == 1:

@@ -1,4 +1,4 @@
-"""Convert values to bytes and back. No other package does, and pickle is never used.
+"""Conversion of values to bytes and back. Only this package does it, without pickle.
 
 An object is stored as one string. Its first byte gives the format and its version:
 0x01 and 0x02 are msgpack (as_msgpack.py), "{" is JSON (as_json.py).

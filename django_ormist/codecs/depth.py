@@ -38,7 +38,7 @@ _HEADS = bytes(
 def is_deeper(value: Any) -> bool:
     """Return whether a value nests more than DEEPEST containers, or contains itself.
 
-    Goes through it level by level, so it does not recurse.
+    It does not recurse: it goes level by level.
     """
     if not isinstance(value, _CONTAINERS) or _is_packed_within(value):
         return False

@@ -1,4 +1,4 @@
-"""Convert an object to bytes and back, in either format."""
+"""Conversion of objects to bytes and back, in either format."""
 
 import json
 import re
@@ -193,7 +193,7 @@ def deadline_tail(packed: bytes, expire_at_ms: int) -> tuple[bytes, int]:
 def deadline_of(packed: bytes) -> int | None:
     """Return the deadline at the end of these bytes in ms, or None.
 
-    Does not read the other bytes, and never raises.
+    It reads only these, and never raises.
     """
     if packed[:1] in (as_msgpack.VERSION, as_msgpack.MARKED):
         is_there = packed[1:2] == b"\x93" and packed[-9:-8] == b"\xcf"

@@ -22,8 +22,8 @@ class LoopPool(redis.asyncio.ConnectionPool):
     """A pool of *max_connections*. Tasks wait *timeout* seconds for a free one.
 
     It replaces redis-py's BlockingConnectionPool. The asyncio.Condition of that loses
-    wake-ups when waiting tasks are cancelled (Python 3.11): other tasks then time out
-    although connections are free. A semaphore does not, and costs less.
+    wake-ups when waiting tasks are cancelled (Python 3.11), and other tasks time out
+    although connections are free. A semaphore has no such fault, and costs less.
     """
 
     def __init__(self, timeout: float | None, **arguments: Any) -> None:
@@ -98,7 +98,7 @@ class LoopPool(redis.asyncio.ConnectionPool):
             ) from None
 
     async def _take_idle(self) -> Any:
-        """Return the healthy idle connection that was used last, or None."""
+        """Return the healthy idle connection that was used last, if any."""
         while self._available_connections:
             connection: Any = self._available_connections.pop()
             try:
@@ -111,7 +111,7 @@ class LoopPool(redis.asyncio.ConnectionPool):
         return None
 
     async def _is_healthy(self, connection: Any) -> bool:
-        """Return whether it is open, has no unread bytes, and passes a health check."""
+        """Return whether it is open, has nothing to read, and passes a health check."""
         if _is_closing(connection):
             return False
         if _is_readable(connection):
@@ -131,7 +131,7 @@ class LoopPool(redis.asyncio.ConnectionPool):
         return enabled is not None and bool(enabled())
 
     async def _connect(self) -> Any:
-        """Return a new connection. Try twice: no command has been sent yet."""
+        """Return a new connection. Connect again if that fails."""
         try:
             return await self._connect_once()
         except ConnectionError as error:
@@ -159,8 +159,8 @@ def _is_closing(connection: Any) -> bool:
 def _is_readable(connection: Any) -> bool:
     """Return whether an idle connection may have unread bytes, or be closed.
 
-    Its stream does not know before the loop runs. Without this check, a restart of the
-    server between two calls would make the second call fail.
+    Its stream learns that only while the loop runs. Without this check, a call after a
+    restart of the server would fail.
     """
     transport = getattr(getattr(connection, "_writer", None), "transport", None)
     if transport is None:

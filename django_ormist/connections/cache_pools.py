@@ -22,7 +22,7 @@ NO_RETRY = Retry(NoBackoff(), 0)
 
 
 def endpoint(alias: Alias) -> Endpoint:
-    """Return the endpoint of the cache ``alias.cache``. No connection is opened.
+    """Return the endpoint of the cache ``alias.cache``. Opens no connection.
 
     django-redis has one pool per process, which is shared. Django's own RedisCache has
     one per thread and request, so its connection arguments are copied. Raises
@@ -85,14 +85,14 @@ def _pool(where: str, alias: Alias) -> tuple[Any, bool]:
 
 
 def _is_of_redis_py(connection_class: Any) -> bool:
-    """Return whether connections are redis-py's. django-valkey's are of a fork."""
+    """Return whether connections are redis-py's. Those of django-valkey are not."""
     return isinstance(connection_class, type) and issubclass(
         connection_class, AbstractConnection
     )
 
 
 def client_of(cache: Any, write: bool = True) -> Any:
-    """Return the redis-py client of a cache, or None unless it has exactly one."""
+    """Return the redis-py client of a cache, if it has exactly one."""
     if _is_django_redis(cache):
         try:
             return cache.client.get_client(write=write)
@@ -112,7 +112,7 @@ def _is_django_redis(cache: Any) -> bool:
 
 
 def _async_class(connection_class: type[Any]) -> type[Any] | None:
-    """Return the async variant of a connection class, or None if it is unknown."""
+    """Return the async variant of a connection class, if it is known."""
     if connection_class.__module__.partition(".")[0] == "fakeredis":
         import fakeredis
 
@@ -139,7 +139,7 @@ class NoRetryPool:
         return Lease(None, self.get_connection())
 
     def give_back(self, lease: Lease, is_sound: bool = True) -> None:
-        """End a lease; the connection is closed unless it *is_sound*."""
+        """End a lease. Close the connection unless it *is_sound*."""
         connection, lease.connection = lease.connection, None
         if connection is not None:
             if not is_sound:
@@ -155,7 +155,7 @@ class NoRetryPool:
     def get_connection(self, *args: Any, **options: Any) -> Any:
         """Return a connection of the pool. Connecting follows its owner's policy."""
         try:
-            connection = self._connected()
+            connection = self._connect()
             _check_health(connection)
             vars(connection)["owners_retry"] = connection.retry
             connection.retry = NO_RETRY
@@ -167,8 +167,8 @@ class NoRetryPool:
             raise
         return connection
 
-    def _connected(self) -> Any:
-        """Return a connection. Try to connect twice: no command has been sent yet."""
+    def _connect(self) -> Any:
+        """Return a connection of the pool. Connect again if that fails."""
         try:
             return self._pool.get_connection()
         except ConnectionError as error:

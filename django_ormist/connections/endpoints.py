@@ -65,9 +65,9 @@ _SYNC_ONLY = {"parser_class", "command_packer"}  # they do not change the reques
 class Endpoint:
     """The server and the options of connections, sync and async.
 
-    async_class: None if *connection_class* has no async variant. safe_url: for
-    messages, without user and password. shared_pool: the pool of a cache, used for
-    sync calls, or None.
+    async_class: the async variant of *connection_class*, if it has one. safe_url: for
+    messages, without user and password. shared_pool: the pool of a cache for sync
+    calls, if any.
     """
 
     connection_class: type[Any]
@@ -87,9 +87,9 @@ class Endpoint:
 
     @cached_property
     def address(self) -> tuple[str, int | None] | None:
-        """The host and port. For a unix socket or an embedded server, a path and None.
+        """The host and port, or the path of a unix socket or an embedded server.
 
-        None for fakeredis.
+        fakeredis has no address.
         """
         if "server" in self.arguments:
             return None
@@ -204,7 +204,7 @@ def _check_name(where: str, name: str, connection_class: type[Any]) -> None:
 def check_arguments(where: str, endpoint: Endpoint) -> Endpoint:
     """Return *endpoint*. Raise ImproperlyConfigured if redis-py refuses its arguments.
 
-    No connection is opened.
+    Opens no connection.
     """
     try:
         endpoint.connection_class(**endpoint.arguments)
@@ -240,7 +240,7 @@ _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
 def _text(value: Any) -> str:
-    """Return a text that is equal for equal options. Other objects equal themselves."""
+    """Return a text that is equal for equal options. Objects equal only themselves."""
     if isinstance(value, Mapping):
         pairs = sorted((_text(k), _text(v)) for k, v in value.items())
         return "{" + ",".join(map(":".join, pairs)) + "}"

@@ -22,7 +22,8 @@ def run(flow: Operation | list[Operation], using: str) -> Any: ...
 def run(flow: Flow[T] | Operation | list[Operation], using: str) -> T:
     """Return the result of *flow*, run over the connection *using*.
 
-    An operation gives its answer. Several give a list of them, in one round trip.
+    The result of an operation is its answer. That of several is a list of answers, in
+    one round trip.
     """
     connection, steps = connections[using], _steps(flow)
     replies: list[Any] | Exception | None = None
@@ -75,7 +76,7 @@ async def arun(flow: Flow[T] | Operation | list[Operation], using: str) -> T:
 
 
 def _call(call: Call) -> Exception | None:
-    """Make the call. Return the exception to throw into the flow, or None."""
+    """Make the call. Return its exception, if any, to throw it into the flow."""
     try:
         getattr(call.target, call.method)(**call.arguments)
     except Exception as error:
@@ -93,7 +94,7 @@ async def _acall(call: Call) -> Exception | None:
 
 
 def _flow_of(operations: Operation | list[Operation]) -> Flow[Any]:
-    """Flow that returns the answer of an operation, or a list of those of several."""
+    """Flow that returns the answer of an operation, or the answers of several."""
     return (yield operations)
 
 
@@ -135,9 +136,9 @@ def _reload_scripts(
 ) -> Generator[Batch, Any, list[Any]]:
     """Return the replies. Send unknown scripts again, in one more round trip.
 
-    Operations in a batch do not depend on each other, and one that failed with
-    NOSCRIPT had no effect. Only those are sent again, with the script's source. Raises
-    the first error among the replies.
+    The operations of a batch do not depend on each other, and those that failed with
+    NOSCRIPT had no effect. Only these are sent again, with the source of the script.
+    Raises the first error among the replies.
     """
     unknown = [i for i, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
     if unknown:

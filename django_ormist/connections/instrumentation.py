@@ -22,7 +22,7 @@ class RoundTrip(NamedTuple):
     """One round trip: its operations, its alias, its start and its duration.
 
     url: the server, without user and password. address: as Endpoint.address. began_ns:
-    nanoseconds since 1970. error: the exception raised in place of replies, or None.
+    nanoseconds since 1970. error: the exception that was raised in place of replies.
     """
 
     using: str
@@ -156,7 +156,7 @@ def _log(round_trip: RoundTrip) -> None:
 
 
 def _tracer() -> Any:
-    """Return OpenTelemetry's tracer; None if there is no provider, or we are disabled.
+    """Return OpenTelemetry's tracer, if there is a provider and we are enabled.
 
     OpenTelemetry is not imported here: a process with a provider has imported it.
     """

@@ -38,7 +38,7 @@ def _command(words: tuple[Any, ...]) -> bytes:
 
 
 def as_bytes(word: Any) -> Any:
-    """Return *word* as bytes, if it is a text or a number; else itself."""
+    """Return a text or a number as bytes, and other words unchanged."""
     if isinstance(word, str):
         return word.encode()
     if isinstance(word, int | float) and not isinstance(word, bool):

@@ -60,7 +60,7 @@ def end() -> None:
 
 
 def space() -> str | None:
-    """Return the name of this process's key space; None outside a test run."""
+    """Return the name of this process's key space, if it is in a test run."""
     if not has_begun and not _is_test_environment():
         return None
     return current().space

@@ -42,7 +42,7 @@ def is_broken(error: BaseException) -> bool:
 
 
 def _dead_reference() -> None:
-    """Return None, as a dead weak reference does."""
+    """Return ``None``, as a dead weak reference does."""
 
 
 class Slot:
@@ -65,7 +65,7 @@ class Slot:
 
 
 class Lease:
-    """One use of a connection. Its slot is None after give_back()."""
+    """One use of a connection. give_back() removes its slot."""
 
     __slots__ = ("connection", "handled", "slot")
 
@@ -213,7 +213,7 @@ class ThreadPool(redis.ConnectionPool):
             ) from None
 
     def _take_idle(self) -> Any:
-        """Return the healthy idle connection that was used last, or None."""
+        """Return the healthy idle connection that was used last, if any."""
         while self._available_connections:
             try:
                 connection = self._available_connections.pop()
@@ -225,7 +225,7 @@ class ThreadPool(redis.ConnectionPool):
         return None
 
     def _is_healthy(self, connection: Any) -> bool:
-        """Return whether it is open, has no unread bytes, and passes a health check."""
+        """Return whether it is open, has nothing to read, and passes a health check."""
         try:
             if connection.can_read() and not self._has_notifications():
                 return False
@@ -252,7 +252,7 @@ class ThreadPool(redis.ConnectionPool):
         )
 
     def _connect(self) -> Any:
-        """Return a new connection. Try twice: no command has been sent yet."""
+        """Return a new connection. Connect again if that fails."""
         try:
             return self._connect_once()
         except ConnectionError as error:

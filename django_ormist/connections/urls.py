@@ -38,9 +38,10 @@ _fake_servers: dict[str, Any] = {}
 
 
 def endpoint(alias: Alias) -> Endpoint:
-    """Return the endpoint of ``alias.location`` and ``alias.options``. No connection.
+    """Return the endpoint of ``alias.location`` and ``alias.options``.
 
-    Raises ImproperlyConfigured, which never shows the URL: it may hold a password.
+    Opens no connection. Raises ImproperlyConfigured, which never shows the URL: it may
+    hold a password.
     """
     where = alias.where
     location = alias.location or ""
@@ -71,8 +72,8 @@ def endpoint(alias: Alias) -> Endpoint:
 def _is_user_elsewhere(scheme: str, url: SplitResult) -> bool:
     """Return whether a part of user and password may be in the path or the query.
 
-    An unescaped ``/`` or ``?`` in them ends the network location too early. No error
-    may show them.
+    An unescaped ``/`` or ``?`` in them ends the network location too early. Errors must
+    not show them.
     """
     if scheme in ("embedded", "fakeredis"):
         return False

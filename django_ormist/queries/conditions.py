@@ -1,4 +1,4 @@
-"""Conditions of a query: a tree over the entries of the indexes. Plain data."""
+"""Conditions of a query: a tree of plain data over the index entries."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -40,14 +40,14 @@ class Holds:
 
 @dataclass(frozen=True, slots=True)
 class And:
-    """The conjunction of its parts. Without parts, every object meets it."""
+    """The conjunction of its parts. Without parts, it matches every object."""
 
     parts: "tuple[Condition, ...]" = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Or:
-    """The disjunction of its parts. Without parts, it matches no object."""
+    """The disjunction of its parts. Without parts, it does not match any object."""
 
     parts: "tuple[Condition, ...]" = ()
 
@@ -75,7 +75,7 @@ NOTHING = Or()
 def all_of(parts: Iterable[Condition]) -> Condition:
     """Return the conjunction of the parts, without needless nesting.
 
-    Ranges of one attribute are merged into one, and so are lists of ids.
+    Merges ranges of the same attribute, and lists of ids.
     """
     known: dict[object, Condition] = {}
     for part in parts:
@@ -97,7 +97,7 @@ def _merge_key(part: Condition) -> object:
 
 
 def _merge(one: Condition, other: Condition) -> Condition:
-    """Return two conjuncts with the same key as one."""
+    """Return the conjunction of two conditions with the same merge key."""
     if isinstance(one, Range) and isinstance(other, Range):
         low, high = max(one.low, other.low), min(one.high, other.high)
         return Range(one.name, low, high) if low < high else NOTHING

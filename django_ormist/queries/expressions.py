@@ -1,6 +1,6 @@
-"""Expressions of django.db.models, as update() takes them: F, Value and arithmetic.
+"""Expressions of django.db.models in update(): F, Value and arithmetic.
 
-They are imported on first use, because that takes longer than all of our package.
+They are imported on first use, because the import takes longer than all of our package.
 """
 
 import operator
@@ -65,8 +65,8 @@ def names_in(expression: Any) -> Iterator[str]:
 def value_of(expression: Any) -> Computed:
     """Return a function that computes an expression which names_in() accepts.
 
-    Its value is None if an operand is None, as SQL's NULL. It raises the errors of
-    Python's arithmetic, and divides as Python does.
+    An operand ``None`` makes the result ``None``, as NULL in SQL. Division and errors
+    are those of Python.
     """
     if not is_expression(expression):
         return lambda held: expression

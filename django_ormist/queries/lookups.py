@@ -1,4 +1,4 @@
-"""Translation of the arguments of find() into a query. Needs an index for each."""
+"""Translation of the arguments of find() into a query. Each needs an index."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -51,7 +51,7 @@ def filter_query(
 def _split_arguments(
     meta: BaseOptions, given_args: tuple[Any, ...], lookups: dict[str, Any], alias: str
 ) -> tuple[list[str], list[Condition]]:
-    """Return the terms and the other conditions, all of which must be met."""
+    """Return the terms and the other conditions of these arguments."""
     terms: list[str] = []
     conditions: list[Condition] = []
     for each in given_args:
@@ -91,7 +91,7 @@ def exclude_query(
 ) -> Query:
     """Return *query* without the matches of filter_query(). Raises as it does.
 
-    Without arguments, all objects stay: as with Django's exclude().
+    Without arguments it excludes no object, as in Django.
     """
     terms, conditions = _split_arguments(meta, given_args, lookups, alias)
     if not terms and not conditions:
@@ -110,9 +110,9 @@ def is_q(value: Any) -> "TypeGuard[Q]":
 
 
 def _q_condition(meta: BaseOptions, q: "Q", alias: str) -> Condition | None:
-    """Return the condition of a Q of any nesting. A text in it is a tag.
+    """Return the condition of a Q, at any depth. Texts in it are tags.
 
-    None for an empty Q, negated or not: it is not a part of the outer condition.
+    An empty Q has no condition, even negated: it is left out of the outer one.
     """
     parts: list[Condition] = []
     for child in q.children:
@@ -189,7 +189,7 @@ def _unstorable_error(meta: BaseOptions, name: str, value: Any) -> FieldError:
 def _exact(meta: BaseOptions, name: str, value: Any) -> Condition:
     """Return the condition of an equal value.
 
-    It compares texts if the attribute is indexed or only unique, else sort keys.
+    It compares texts if the attribute is indexed or only unique, otherwise sort keys.
     """
     if compares_text(meta, name):
         if meta.indexes(name):
@@ -201,12 +201,12 @@ def _exact(meta: BaseOptions, name: str, value: Any) -> Condition:
 
 
 def compares_text(meta: BaseOptions, name: str) -> bool:
-    """Return whether equality of this attribute compares texts, as unique values do."""
+    """Return whether a lookup by this attribute compares texts, as unique values do."""
     return meta.indexes(name) or (name not in meta.ordered and (name,) in meta.unique)
 
 
 def _unique_lookup(meta: BaseOptions, name: str, value: Any) -> Condition:
-    """Return the condition of the one object that holds a unique value."""
+    """Return the condition of holding a unique value."""
     meta.refuse_pending(name)
     field = unique_value([value])
     if field is None:
@@ -219,7 +219,7 @@ def _unique_lookup(meta: BaseOptions, name: str, value: Any) -> Condition:
 
 
 def _tags_condition(meta: BaseOptions, lookup: str, value: Any) -> Condition:
-    """Return the condition of all of these tags, or with ``in`` of one of them."""
+    """Return the condition of all of these tags, or of any of them with ``in``."""
     if lookup == "in":
         given = clean_values("tags__in", value)
         return any_of(_tag_condition(meta, each) for each in given)
@@ -258,7 +258,7 @@ def _id_lookup(meta: BaseOptions, name: str, value: Any, alias: str) -> Conditio
 
 
 def _tag_condition(meta: BaseOptions, tag: Any) -> Condition:
-    """Return the condition of a tag, or of the indexed attribute that it reads like."""
+    """Return the condition of a tag, or of an indexed attribute with the same term."""
     tag = unwrap(tag)
     if not isinstance(tag, str):
         kind = FieldError if hasattr(tag, "resolve_expression") else TypeError

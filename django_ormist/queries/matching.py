@@ -12,9 +12,9 @@ from .conditions import And, Condition, Holds, Ids, Not, Or, Range, Term, Xor, a
 class Entries(Protocol):
     """The index entries of one object.
 
-    suffixes: one for each index term, from ``terms.term_suffix``. sort_keys: of each
+    suffixes: the ``terms.term_suffix`` of each index term. sort_keys: one for each
     ordered attribute that it has. unique: the ``terms.unique_value`` of each unique
-    one, by their names.
+    constraint, by the names of its attributes.
     """
 
     @property
@@ -34,7 +34,8 @@ Matcher = Callable[[str, Entries], bool]
 def matcher(condition: Condition) -> Matcher:
     """Return the Matcher of a condition.
 
-    It looks up each entry of the object once, however many values the condition has.
+    It looks up each entry of the object once, whatever the number of values in the
+    condition.
     """
     match condition:
         case Not(part):

@@ -21,14 +21,13 @@ class Order(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """The objects that meet all conditions, in an order, and a slice of them.
+    """A query: the objects that meet all conditions, in an order, and a slice of them.
 
-    terms: index terms (``"home"``, ``"name:John"``), all of which must be carried.
-    pks: only these ids; None means any. conditions: all of these must be met, too.
-    order: objects without the attribute come after those with it, equal ones in order
-    of creation. is_reversed: the complete list is reversed. is_ordered: whether an
-    order was requested, including that of creation.
-    start, stop: the slice of the ordered matches; stop None means to the end.
+    terms: index terms that they carry (``"home"``, ``"name:John"``). pks: the ids to
+    which it is limited, if any. conditions: other conditions. order: objects without
+    the attribute come last, equal ones in order of creation. is_reversed: reverse the
+    complete list. is_ordered: whether an order was requested, that of creation
+    included. start, stop: the slice of the ordered matches.
     """
 
     terms: tuple[str, ...] = ()
@@ -47,7 +46,7 @@ class Query:
 
     @property
     def is_plain(self) -> bool:
-        """Whether it has only terms and ids, and the order of creation."""
+        """Whether it has only terms and ids, in order of creation."""
         return not (self.conditions or self.order)
 
     @property
@@ -61,7 +60,7 @@ class Query:
 
     @property
     def limit(self) -> int | None:
-        """The size of the slice, None for all objects."""
+        """The size of the slice, if it has an end."""
         return None if self.stop is None else max(self.stop - self.start, 0)
 
     @property

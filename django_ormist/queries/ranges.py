@@ -1,4 +1,4 @@
-"""Lookups by order: gt, lt, range, startswith and isnull as ranges of sort keys."""
+"""Lookups of ordered attributes: gt, lt, range, startswith, isnull."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -22,7 +22,7 @@ def build_condition(meta: BaseOptions, name: str, lookup: str, value: Any) -> Co
 
 
 def equal(meta: BaseOptions, name: str, value: Any) -> Condition:
-    """Return the condition of an equal sort key: 1, 1.0 and True are equal."""
+    """Return the condition of an equal sort key. Those of 1, 1.0 and True are equal."""
     meta.refuse_pending(name)
     if value is None:
         return negate(Range(name))
@@ -47,7 +47,7 @@ def build_sort_key(meta: BaseOptions, name: str, lookup: str, value: Any) -> byt
 
 
 def _kind_bounds(key: bytes) -> tuple[bytes, bytes]:
-    """Return the bounds of the sort keys of this kind: kinds are never compared."""
+    """Return the bounds of all sort keys of this kind. Kinds are never compared."""
     firsts = KINDS[kind_of(key)]
     return firsts[:1], bytes((firsts[-1] + 1,))
 
