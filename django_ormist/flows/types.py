@@ -41,10 +41,23 @@ class State(Protocol):
         """Mark the object as not stored."""
 
 
-class Instance(Protocol):
-    """An instance of a model."""
+class HasContents(Protocol):
+    """The contents of an instance of a model."""
 
     attrs: dict[str, Any]
+
+    @property
+    def _state(self) -> State: ...
+    @property
+    def _meta(self) -> BaseOptions: ...
+
+    def _contents(self) -> Record:
+        """Return the contents to save."""
+        ...
+
+
+class Instance(HasContents, Protocol):
+    """An instance of a model."""
 
     @property
     def id(self) -> str: ...
@@ -57,10 +70,6 @@ class Instance(Protocol):
     @expire.setter
     def expire(self, value: Expire) -> None: ...
     @property
-    def _state(self) -> State: ...
-    @property
-    def _meta(self) -> BaseOptions: ...
-    @property
     def DoesNotExist(self) -> type[Exception]: ...
     @property
     def NotUpdated(self) -> type[Exception]: ...
@@ -70,10 +79,6 @@ class Instance(Protocol):
 
     def validate(self) -> None:
         """Raise ValidationError to refuse a save."""
-
-    def _contents(self) -> Record:
-        """Return the contents to save."""
-        ...
 
     def _key(self, using: str) -> bytes:
         """Return the Redis key of the object."""

@@ -1,13 +1,11 @@
 """The tags of an instance as a list that changes them."""
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, Self, SupportsIndex
+from typing import Any, Self, SupportsIndex
 
 from ..flows.record import Record
+from ..flows.types import HasContents
 from ..validators import validate_tags
-
-if TYPE_CHECKING:
-    from .base import Model
 
 
 class Tags(list[str]):
@@ -21,12 +19,12 @@ class Tags(list[str]):
 
     __slots__ = ("_has_attributes", "_instance")
 
-    def __init__(self, instance: "Model", has_attributes: bool) -> None:
+    def __init__(self, instance: HasContents, has_attributes: bool) -> None:
         self._instance = instance
         self._has_attributes = has_attributes
         super().__init__(self._current())
 
-    def belongs_to(self, instance: "Model") -> bool:
+    def belongs_to(self, instance: HasContents) -> bool:
         """Whether this list is that of this instance."""
         return self._instance is instance
 
@@ -126,6 +124,6 @@ def _remove_duplicates(tags: list[str]) -> list[str]:
         return [tag for place, tag in enumerate(tags) if tag not in tags[:place]]
 
 
-def _indexes_attributes(instance: "Model") -> bool:
+def _indexes_attributes(instance: HasContents) -> bool:
     meta = instance._meta
     return bool(meta.index_attrs or meta.indexes_all)

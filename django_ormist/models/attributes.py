@@ -1,0 +1,195 @@
+"""Attribute access of instances: attributes, counters, tags and expiration time."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from operator import methodcaller
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from ..deadlines import Expire, remaining_ms, to_datetime, to_deadline
+from ..flows.record import Record
+from ..validators import validate_counter, validate_pk, validate_set, validate_tags
+from .options import Options
+from .state import ModelState
+from .tags import Tags
+from .unsupported import MODEL, missing_name
+from .writing import alters_data
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+_is_private = methodcaller("startswith", "_")
+
+
+class AttributeAccess:
+    """The base of Model with the names that an instance gets, sets and deletes.
+
+    Every name that the class does not define, and that does not begin with ``_``, is an
+    attribute of the object, or a counter.
+    """
+
+    attrs: dict[str, Any]
+    _state: ModelState
+    _meta: ClassVar[Options]
+
+    def __getattr__(self, name: str) -> Any:
+        if name in self._meta.own_names:  # a property or a manager that raised
+            return object.__getattribute__(self, name)
+        if name[:2] == "__" == name[-2:]:  # Python's own: who asks does not mean data
+            raise missing_name(type(self).__name__, name, {})
+        attrs = self.__dict__.get("attrs", {})  # none yet while it is unpickled
+        if name in attrs and name not in self._meta.counters:
+            return attrs[name]
+        if name in self._meta.counters:
+            return self._state.counters.get(name, 0)
+        raise missing_name(type(self).__name__, name, MODEL)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        meta = self._meta
+        if name in meta.counters:
+            self._set_counter(name, value)
+        elif name in meta.own_setters or (
+            name[:1] == "_" and name not in meta.private_names
+        ):
+            object.__setattr__(self, name, value)
+        elif name in meta.own_names:
+            raise AttributeError(meta.refusal(name))
+        else:
+            self.attrs[name] = value
+
+    def __delattr__(self, name: str) -> None:
+        meta = self._meta
+        if name in self.__dict__ and name not in meta.private_names:
+            object.__delattr__(self, name)  # its own, or what a cached_property kept
+        elif name in meta.own_names:
+            raise AttributeError(meta.refusal(name))
+        elif name in self.attrs:
+            del self.attrs[name]
+        else:
+            raise missing_name(type(self).__name__, name, {})
+
+    def __dir__(self) -> Iterable[str]:
+        return sorted({*super().__dir__(), *self.attrs, *self._meta.counters})
+
+    def _set_attributes(self, attrs: dict[str, Any]) -> None:
+        """Set attributes and properties, all or nothing. Counters are not among them.
+
+        Raises AttributeError for other names.
+        """
+        meta = self._meta
+        if meta.own_names.isdisjoint(attrs) and not any(map(_is_private, attrs)):
+            self.attrs.update(attrs)
+            return
+        own = {n: attrs[n] for n in attrs if n in meta.own_setters and n[:1] != "_"}
+        plain = {name: attrs[name] for name in attrs if name not in own}
+        for name in plain:
+            why = meta.refusal(name)
+            if why is not None:
+                raise AttributeError(why)
+        self.attrs.update(plain)
+        for name, value in own.items():
+            object.__setattr__(self, name, value)
+
+    def _set_counter(self, name: str, value: Any) -> None:
+        state = self._state
+        state.counters[name] = validate_counter(self._meta.object_name, name, value)
+        state.assigned.add(name)
+
+    @property
+    def id(self) -> str:
+        """The id. Assigning another id makes it an object that was never loaded."""
+        pk: str = self.__dict__["id"]
+        return pk
+
+    @id.setter
+    def id(self, value: "str | int | UUID | None") -> None:
+        pk = validate_pk(self._meta.object_name, value) or self._meta.new_pk()
+        if pk != self.id:
+            self.__dict__["id"] = pk
+            self._state.mark_unsaved()
+
+    pk = id
+
+    @property
+    def tags(self) -> list[str]:
+        """The explicit tags, then ``name:text`` of each indexed attribute.
+
+        Changes of this list, and assigning a list, change the explicit tags. Removing
+        the text of an attribute is a ValueError.
+        """
+        return Tags(self, has_attributes=True)
+
+    @tags.setter
+    def tags(self, value: Iterable[str]) -> None:
+        if isinstance(value, Tags) and value.belongs_to(self) and value == self.tags:
+            return  # as after tags += [...], which has changed them
+        own = set(Record(self.attrs, [], None).all_tags(self._meta))
+        given = validate_tags(type(self), value)
+        self._state.tags = [tag for tag in given if tag not in own]
+
+    @property
+    def own_tags(self) -> list[str]:
+        """The explicit tags only: those that are stored as tags, and assigned."""
+        return Tags(self, has_attributes=False)
+
+    @own_tags.setter
+    def own_tags(self, value: Iterable[str]) -> None:
+        self._state.tags = validate_tags(type(self), value)
+
+    @property
+    def expire(self) -> datetime | None:
+        """The expiration time, aware and in UTC, or None.
+
+        Seconds and timedeltas count from the server's clock when the object is saved.
+        Before that, it is the time that a save at this moment would set, by the local
+        clock.
+        """
+        return to_datetime(self._state.expire_at_ms)
+
+    @expire.setter
+    def expire(self, value: Expire) -> None:
+        self._state.expire_at_ms = to_deadline(value)
+
+    @alters_data
+    def set(self, /, **attrs: Any) -> None:
+        """Set attributes, counters and properties. Nothing is stored before save().
+
+        Raises TypeError for id, pk, tags and expire, which are assigned, and
+        AttributeError for other names of the class and names that begin with ``_``.
+        """
+        given = validate_set(attrs)
+        counters = self._meta.counters & given.keys()
+        for name in counters:
+            validate_counter(self._meta.object_name, name, given[name])
+        self._set_attributes(
+            {name: given[name] for name in given if name not in counters}
+        )
+        for name in counters:
+            self._set_counter(name, given[name])
+
+    @alters_data
+    def unset(self, /, *names: str) -> None:
+        """Remove attributes.
+
+        Absent ones are ignored. Nothing is stored before save().
+        """
+        for name in names:
+            self.attrs.pop(name, None)
+
+    @alters_data
+    def set_expire(self, expire: Expire) -> None:
+        """Set the expiration, or None for never. Nothing is stored before save()."""
+        self._state.expire_at_ms = to_deadline(expire)
+
+    def ttl(self) -> float | None:
+        """Return the seconds to the expiration time by the local clock, or None.
+
+        0.0 if it is past; all seconds of an expiration that is not saved yet.
+        """
+        deadline = self._state.expire_at_ms
+        return None if deadline is None else max(remaining_ms(deadline), 0) / 1000
+
+    def _contents(self) -> Record:
+        state = self._state
+        if state.tags:  # which may have been changed in place
+            state.tags[:] = validate_tags(type(self), state.tags)
+        return Record(self.attrs, state.tags, state.expire_at_ms)
