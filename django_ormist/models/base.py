@@ -77,10 +77,13 @@ class Model(AttributeAccess, AltersData, metaclass=ModelBase):
         state.tags = validate_tags(type(self), tags)
         state.expire_at_ms = to_deadline(expire)
         state.packed = state.db = None
-        pk = pk or other or meta.new_pk()
-        self.__dict__.update(id=pk, attrs={}, _state=state)
-        for name in meta.counters & attrs.keys():
-            self._set_counter(name, attrs.pop(name))
+        own = self.__dict__
+        own["id"] = pk or other or meta.new_pk()
+        own["attrs"] = {}
+        own["_state"] = state
+        if meta.counters:
+            for name in meta.counters & attrs.keys():
+                self._set_counter(name, attrs.pop(name))
         self._set_attributes(attrs)
 
     @classmethod
