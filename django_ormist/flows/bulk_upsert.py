@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from ..connections import connections
 from ..exceptions import FieldError, IntegrityError
 from ..keys import Space, object_key
-from ..operations.batches import Obstacle, batched
+from ..operations.batches import InsertConflict, batched
 from ..operations.objects import pk_of
 from ..operations.operation import Flow
 from . import bulk
@@ -91,7 +91,7 @@ def bulk_create(
     return create(collection, objs, batch_size, on)
 
 
-Refused = list[tuple[Instance, Obstacle]]
+Refused = list[tuple[Instance, InsertConflict]]
 
 
 def create(
@@ -147,10 +147,10 @@ def _insert(
     for group in batched(batches, bulk.BATCHES_PER_ROUND_TRIP):
         replies = yield bulk.insert_operations(collection, group, True, on.arbiter)
         for (some, new), reply in zip(group, replies, strict=True):
-            some, new, (_, (now_ms, obstacles)) = yield from bulk.resolve_batch(
+            some, new, (_, (now_ms, conflicts)) = yield from bulk.resolve_batch(
                 collection, some, new, reply, True, on.arbiter
             )
-            against = {each.number: each for each in obstacles}
+            against = {each.number: each for each in conflicts}
             written = [i for i in range(len(some)) if i not in against]
             bulk.mark_stored(
                 collection,
@@ -173,9 +173,9 @@ def _update(
     Returns the objects whose conflict is gone.
     """
     wanted: dict[str, list[Instance]] = {}
-    for instance, obstacle in refused:
+    for instance, conflict in refused:
         wanted.setdefault(
-            _target_id(collection.space, instance, obstacle, on), []
+            _target_id(collection.space, instance, conflict, on), []
         ).append(instance)
     rest = {id(instance): instance for instance, _ in refused}
     values = {id(each): _unique_value(each, on) for each, _ in refused}
@@ -203,13 +203,13 @@ def _update(
 
 
 def _target_id(
-    space: Space, instance: Instance, obstacle: Obstacle, on: OnConflict
+    space: Space, instance: Instance, conflict: InsertConflict, on: OnConflict
 ) -> str:
     """Return the id of the object to update.
 
     Raises IntegrityError if *on* excludes it.
     """
-    holder, model = obstacle.holder, instance._meta.object_name
+    holder, model = conflict.holder, instance._meta.object_name
     if holder is None and on.unique != PRIMARY_KEY:
         raise IntegrityError(
             f"Cannot insert {model} {instance.id!r}: the id is taken, and "

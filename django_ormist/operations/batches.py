@@ -119,8 +119,8 @@ class Link:
 
 
 @dataclass(frozen=True, slots=True)
-class Obstacle:
-    """The conflict because of which an object was not inserted.
+class InsertConflict:
+    """The conflict that prevented the insertion of an object.
 
     number: the position of the object, from 0. holder: the object that has its unique
     value, if the id is not taken.
@@ -140,17 +140,17 @@ def insert_many(
     """Write all of these new objects, or refuse all. Answers (Reply, fact).
 
     The fact is the number of the refused object, from 1. With DONE it is (now in ms or
-    None, Obstacles): see Image.resolve_deadline(). With EXPIRED it is the numbers of
-    all expired objects. With MISTYPED, which is not raised because earlier batches may
-    have been written, it is the key.
+    None, InsertConflicts): see Image.resolve_deadline(). With EXPIRED it is the numbers
+    of all expired objects. With MISTYPED, which is not raised because earlier batches
+    may have been written, it is the key.
 
     link: the batch is NOT_RUN unless the previous one of the request was written.
-    skips_conflicts: skip objects whose id or unique value is taken; they become
-    Obstacles. arbiter: a unique value to check before the id. About 100 objects at
-    most: they block the server for 1.5 ms.
+    skips_conflicts: skip objects whose id or unique value is taken, and answer an
+    InsertConflict for each. arbiter: a unique constraint to check before the id. About
+    100 objects at most: they block the server for 1.5 ms.
     """
     space = schema.space
-    first = 0 if arbiter is None else schema.unique.index(arbiter) + 1
+    arbiter_number = 0 if arbiter is None else schema.unique.index(arbiter) + 1
     suffixes, carriers = objects_by_term(new.image for new in objects)
     return Operation(
         INSERT_MANY,
@@ -171,11 +171,11 @@ def insert_many(
             int(link is not None and link.is_last),
             len(schema.ordered),
             len(schema.unique),
-            first if skips_conflicts else "",
+            arbiter_number if skips_conflicts else "",
             *_object_words(schema, objects),
             *carriers,
         ),
-        parse=partial(_insertion_answer, schema.unique),
+        parse=partial(_parse_insertion, schema.unique),
         is_write=True,
     )
 
@@ -192,7 +192,7 @@ def _object_words(schema: Schema, objects: Iterable[NewObject]) -> list[Word]:
     return words
 
 
-def _insertion_answer(unique: Sequence[tuple[str, ...]], reply: Any) -> Any:
+def _parse_insertion(unique: Sequence[tuple[str, ...]], reply: Any) -> Any:
     """Return the answer of insert_many()."""
     if reply == 1:
         return Reply.DONE, (None, [])
@@ -203,10 +203,10 @@ def _insertion_answer(unique: Sequence[tuple[str, ...]], reply: Any) -> Any:
     if reply[0] != 1:
         return reply_parser(unique)(reply)
     _, now_ms, *passed = reply
-    return Reply.DONE, (now_ms, [_obstacle(unique, *each) for each in passed])
+    return Reply.DONE, (now_ms, [_build_conflict(unique, *each) for each in passed])
 
 
-def _obstacle(
+def _build_conflict(
     unique: Sequence[tuple[str, ...]], number: int, which: int = 0, pk: bytes = b""
-) -> Obstacle:
-    return Obstacle(number - 1, Holder(unique[which - 1], pk) if which else None)
+) -> InsertConflict:
+    return InsertConflict(number - 1, Holder(unique[which - 1], pk) if which else None)
