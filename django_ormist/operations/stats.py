@@ -63,21 +63,21 @@ class Sample:
         return [pk for pk, _ in self.rows]
 
 
-def model_counts(space: Space) -> Flow[Any]:
+def model_counts(space: Space) -> Flow[ModelCounts]:
     """Flow that returns the ModelCounts of a model. One round trip. O(log n)."""
     live, stored, deadlines = yield [
         search.count(space, Query()),
         Operation("ZCARD", (all_key(space),)),
         Operation("ZCARD", (expires_key(space),)),
     ]
-    # Other clients may write in between: no number may get below zero.
+    # Other clients may write in between, so a difference could be negative.
     expired = max(stored - live, 0)
     return ModelCounts(live, max(deadlines - expired, 0), expired)
 
 
 def sample(
     space: Space, indexed: Callable[[str], bool], size: int = SAMPLE
-) -> Flow[Any]:
+) -> Flow[Sample]:
     """Flow that returns a Sample of at most *size* objects.
 
     indexed: a function that returns whether an attribute is indexed, by its name.
@@ -100,7 +100,9 @@ def sample(
     return Sample(rows, unreadable)
 
 
-def largest_tags(space: Space, seen: Sample, most: int = 5) -> Flow[Any]:
+def largest_tags(
+    space: Space, seen: Sample, most: int = 5
+) -> Flow[list[tuple[str, int]]]:
     """Flow that returns [(tag, number of live objects that carry it)], largest first.
 
     It takes the tags from the sample, and counts them exactly. One round trip.
@@ -112,33 +114,33 @@ def largest_tags(space: Space, seen: Sample, most: int = 5) -> Flow[Any]:
     return [(unmark(term), number) for term, number in ranked[:most] if number]
 
 
-def size_bytes(schema: Schema, seen: Sample) -> Flow[Any]:
+def size_bytes(schema: Schema, seen: Sample) -> Flow[int]:
     """Flow that returns the memory of a model in bytes, extrapolated from a sample.
 
     The size of an object includes its share of each term. Raises ResponseError on a
     server without MEMORY USAGE. One round trip per 1000 keys.
     """
     space = schema.space
-    whole = [all_key(space), expires_key(space), memo_key(space), *schema.index_keys]
+    main = [all_key(space), expires_key(space), memo_key(space), *schema.index_keys]
     own = [space.objects + pk for pk in seen.pks]
     if schema.counters:
         own += [counters_key(space, pk) for pk in seen.pks]
     carried = Counter(
         term_key(space, term_suffix(term)) for _, terms in seen.rows for term in terms
     )
-    keys = (*whole, *own, *carried)
-    sizes = yield from _send_in_batches(map(_memory_usage, keys))
-    numbers = yield from _send_in_batches(
+    keys = (*main, *own, *carried)
+    sizes: list[int] = yield from _send_in_batches(map(_memory_usage, keys))
+    numbers: list[int] = yield from _send_in_batches(
         Operation("ZCARD", (key,)) for key in (all_key(space), *carried)
     )
-    stored, term_numbers = numbers[0], numbers[1:]
-    fixed, sizes = sum(sizes[: len(whole)]), sizes[len(whole) :]
+    stored, carriers = numbers[0], numbers[1:]
+    fixed, sizes = sum(sizes[: len(main)]), sizes[len(main) :]
     if not seen.rows:
         return fixed
     shares = [
         times * size / number
         for times, size, number in zip(
-            carried.values(), sizes[len(own) :], term_numbers, strict=True
+            carried.values(), sizes[len(own) :], carriers, strict=True
         )
         if number
     ]
@@ -151,7 +153,7 @@ def _memory_usage(key: bytes) -> Operation:
     return Operation("MEMORY USAGE", (key,), parse=lambda reply: reply or 0)
 
 
-def _send_in_batches(operations: Iterable[Operation]) -> Flow[Any]:
+def _send_in_batches(operations: Iterable[Operation]) -> Flow[list[Any]]:
     """Flow that returns the answers of any number of operations."""
     replies: list[Any] = []
     for some in batched(operations, OPERATIONS_PER_ROUND_TRIP):
@@ -175,7 +177,7 @@ class Stored:
     expire_at_ms: int | None
 
 
-def load_stored(space: Space, pk: str) -> Flow[Any]:
+def load_stored(space: Space, pk: str) -> Flow[Stored]:
     """Flow that returns the Stored facts of one object. One round trip."""
     packed, counters, created_us, expire_at_ms = yield [
         objects.load(space, pk),
@@ -186,7 +188,7 @@ def load_stored(space: Space, pk: str) -> Flow[Any]:
     return Stored(packed, counters, created_us, expire_at_ms)
 
 
-def object_size_bytes(space: Space, pk: str) -> Flow[Any]:
+def object_size_bytes(space: Space, pk: str) -> Flow[int]:
     """Flow that returns the memory of one object and its counters in bytes.
 
     Raises ResponseError on a server without MEMORY USAGE. One round trip.
@@ -285,7 +287,7 @@ def root(prefix: str) -> bytes:
     return Space(prefix, "").base.removesuffix(b"}:")
 
 
-def keys_by_model(start: bytes, prefix: str) -> Flow[Any]:
+def keys_by_model(start: bytes, prefix: str) -> Flow[dict[str, tuple[int, int]]]:
     """Flow that returns {model label: (objects, keys)} of keys that begin with *start*.
 
     Unregistered models are included. A key may be counted twice while the server
@@ -305,7 +307,7 @@ def keys_by_model(start: bytes, prefix: str) -> Flow[Any]:
             return {label: (objects_of[label], keys_of[label]) for label in keys_of}
 
 
-def list_quarantined(start: bytes, prefix: str) -> Flow[Any]:
+def list_quarantined(start: bytes, prefix: str) -> Flow[list[bytes]]:
     """Flow that returns the quarantined keys whose former names begin with *start*.
 
     O(keys of the database), in steps of 1000.
@@ -324,7 +326,9 @@ def unlink(*keys: bytes) -> Operation:
     return Operation("UNLINK", keys, is_write=True)
 
 
-def unlink_some(start: bytes, cursor: bytes, only_objects: bool = False) -> Flow[Any]:
+def unlink_some(
+    start: bytes, cursor: bytes, only_objects: bool = False
+) -> Flow[tuple[bytes, int]]:
     """Flow that removes the next keys that begin with *start*.
 
     Returns (next cursor, number of removed keys). The first cursor is ``b"0"``, and so
@@ -340,7 +344,7 @@ def unlink_some(start: bytes, cursor: bytes, only_objects: bool = False) -> Flow
     return (b"0" if int(cursor) == 0 else cursor), removed
 
 
-def copy_some(start: bytes, new: bytes, cursor: bytes) -> Flow[Any]:
+def copy_some(start: bytes, new: bytes, cursor: bytes) -> Flow[bytes]:
     """Flow that copies the next keys that begin with *start* to others with *new*.
 
     Returns the next cursor, as unlink_some() does. Expiration times are copied too.

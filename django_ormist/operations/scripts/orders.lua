@@ -8,9 +8,9 @@
 -- COST     sorting n ids: O(n log n), 1 ms for 1000
 -- DERIVED  none here: base is for the scripts that include this
 
-local is_reversed = ARGV[1] == '1'
+local is_reversed, order_count = ARGV[1] == '1', tonumber(ARGV[2])
 local orders, created_down, condition_at = {}, is_reversed, 3
-for _ = 1, tonumber(ARGV[2]) do
+for _ = 1, order_count do
   local kind, place = ARGV[condition_at], tonumber(ARGV[condition_at + 1])
   local is_down = (ARGV[condition_at + 2] == '1') ~= is_reversed
   if kind == 'c' then
