@@ -184,6 +184,9 @@ def _database_id(endpoint: Endpoint) -> Any:
     """Return the server and the number, which identify a database."""
     arguments = endpoint.arguments
     number = arguments.get("db") or 0
+    if endpoint.sentinels is not None:
+        sentinels = {each.address for each in endpoint.sentinels.endpoints}
+        return ("sentinels", endpoint.sentinels.service, sentinels, number)
     for name in ("server", "folder", "path"):  # fakeredis, embedded, unix socket
         if arguments.get(name) is not None:
             return (name, str(arguments[name]), number)

@@ -33,11 +33,15 @@ _KEYS = ("LOCATION", "CACHE", "KEY_PREFIX", "CODEC", "OPTIONS", "TEST")
 _TEST_KEYS = ("LOCATION", "KEY_PREFIX", "OPTIONS")
 
 
+Location = str | tuple[str, ...]
+"""A URL, or the URLs of several sentinels."""
+
+
 @dataclass(frozen=True, slots=True)
 class Test:
     """The TEST settings of an alias. A missing one is that of the alias."""
 
-    location: str | None = field(default=None, repr=False)
+    location: Location | None = field(default=None, repr=False)
     key_prefix: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
@@ -50,13 +54,19 @@ class Alias:
     """
 
     name: str
-    location: str | None = field(default=None, repr=False)  # may hold a password
+    location: Location | None = field(default=None, repr=False)  # may hold a password
     cache: str | None = None
     key_prefix: str = "ormist"
     codec: str = "msgpack"
     options: Mapping[str, Any] = field(default_factory=dict, repr=False)
     test: Test = Test()
     is_in_test: bool = False
+
+    @property
+    def locations(self) -> tuple[str, ...]:
+        """The URLs in *location*."""
+        found = self.location or ()
+        return (found,) if isinstance(found, str) else found
 
     @property
     def where(self) -> str:
@@ -123,7 +133,7 @@ def read_alias(name: str, entries: Mapping[str, Any] | None = None) -> Alias:
     _check_options(where, entry)
     return Alias(
         name=name,
-        location=entry.get("LOCATION"),
+        location=_location(entry),
         cache=entry.get("CACHE"),
         key_prefix=entry.get("KEY_PREFIX", "ormist"),
         codec=entry.get("CODEC", "msgpack"),
@@ -150,7 +160,7 @@ def _read_test(where: str, entry: Any) -> Test:
         _check_key_prefix(where, entry["KEY_PREFIX"])
     _check_options(where, entry)
     return Test(
-        location=entry.get("LOCATION"),
+        location=_location(entry),
         key_prefix=entry.get("KEY_PREFIX"),
         options=MappingProxyType(dict(entry.get("OPTIONS", {}))),
     )
@@ -174,6 +184,14 @@ def _check_location(where: str, entry: Mapping[str, Any]) -> None:
             "an alias of settings.CACHES."
         )
     value = entry[given[0]]
+    if given == ["LOCATION"] and isinstance(value, list | tuple):
+        if not value or not all(isinstance(each, str) and each for each in value):
+            raise ImproperlyConfigured(
+                f"{where}['LOCATION'] is a {type(value).__name__} that is empty, or "
+                "holds something other than URLs. Give the URL of each sentinel, such "
+                "as 'redis+sentinel://s1:26379/mymaster/0'."
+            )
+        return
     if not isinstance(value, str) or not value:
         raise ImproperlyConfigured(
             f"{where}[{given[0]!r}] is "
@@ -181,6 +199,12 @@ def _check_location(where: str, entry: Mapping[str, Any]) -> None:
             + ". Make it a str that is not empty, such as "
             + ("'redis://localhost:6379/0'." if given == ["LOCATION"] else "'default'.")
         )
+
+
+def _location(entry: Mapping[str, Any]) -> Location | None:
+    """Return LOCATION; a list as a tuple."""
+    value = entry.get("LOCATION")
+    return tuple(value) if isinstance(value, list) else value
 
 
 def _check_key_prefix(where: str, prefix: Any) -> None:

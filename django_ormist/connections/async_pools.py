@@ -10,9 +10,15 @@ from typing import Any
 import redis.asyncio
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import ConnectionError, MaxConnectionsError, TimeoutError
+from redis.exceptions import (
+    ConnectionError,
+    MaxConnectionsError,
+    ResponseError,
+    TimeoutError,
+)
 
 from .endpoints import Endpoint
+from .refusals import refuse_replica
 from .thread_pools import is_broken
 
 _ATTRIBUTE = "_django_ormist_pools"
@@ -26,9 +32,12 @@ class LoopPool(redis.asyncio.ConnectionPool):
     although connections are free. A semaphore has no such fault, and costs less.
     """
 
-    def __init__(self, timeout: float | None, **arguments: Any) -> None:
+    def __init__(
+        self, timeout: float | None, checks_role: bool = False, **arguments: Any
+    ) -> None:
         super().__init__(**arguments)
         self.timeout = timeout
+        self.checks_role = checks_role
         self.era = 0
         self._slots = asyncio.Semaphore(self.max_connections)
 
@@ -144,10 +153,22 @@ class LoopPool(redis.asyncio.ConnectionPool):
         connection.era = self.era  # before the name is resolved
         try:
             await connection.connect()
+            if self.checks_role:
+                await _check_role(connection)
         except BaseException:
             await connection.disconnect(nowait=True)
             raise
         return connection
+
+
+async def _check_role(connection: Any) -> None:
+    """Raise ReadOnlyError if the server is a replica. Without ROLE it is unknown."""
+    await connection.send_command("ROLE", check_health=False)
+    try:
+        reply = await connection.read_response()
+    except ResponseError:
+        return
+    refuse_replica(reply)
 
 
 def _is_closing(connection: Any) -> bool:
@@ -192,6 +213,8 @@ class LoopPools:
         self._inherited = inherited
         self._pools: dict[str, LoopPool] = {}
         self._retired: list[LoopPool] = []
+        self.versions: dict[str, int] = {}
+        """By the key of an endpoint of several nodes: the version of its map."""
         self._clients: dict[str, redis.asyncio.Redis] = {}
         if inherited is None:
             self._close_loop: Callable[[], None] = loop.close
@@ -208,6 +231,7 @@ class LoopPools:
             arguments = endpoint.async_arguments()
             pool = self._pools[endpoint.key] = LoopPool(
                 timeout=endpoint.timeout,
+                checks_role=endpoint.is_primary,
                 max_connections=endpoint.max_connections,
                 connection_class=endpoint.async_class,
                 retry=Retry(NoBackoff(), 0),
@@ -215,11 +239,16 @@ class LoopPools:
             )
             return pool
 
-    def client(self, endpoint: Endpoint) -> redis.asyncio.Redis:
-        """Return redis-py's client over the pool of *endpoint*."""
+    def client(
+        self, endpoint: Endpoint, make_pool: Callable[[], LoopPool] | None = None
+    ) -> redis.asyncio.Redis:
+        """Return redis-py's client over the pool of *endpoint*, or that of make_pool().
+
+        It is made once.
+        """
         if endpoint.key not in self._clients:
             self._clients[endpoint.key] = redis.asyncio.Redis(
-                connection_pool=self.get(endpoint)
+                connection_pool=make_pool() if make_pool else self.get(endpoint)
             )
         return self._clients[endpoint.key]
 
@@ -228,6 +257,7 @@ class LoopPools:
         self._clients.pop(endpoint.key, None)
         pool = self._pools.pop(endpoint.key, None)
         if pool is not None:
+            pool.era += 1
             self._retired.append(pool)  # some connections may be in use
             await pool.close_idle()
 

@@ -1,5 +1,6 @@
 """Connections of a cache in settings.CACHES, for ``{"CACHE": alias}``."""
 
+from dataclasses import replace
 from queue import Empty
 from typing import Any
 
@@ -8,15 +9,21 @@ from redis.backoff import NoBackoff
 from redis.connection import AbstractConnection
 from redis.exceptions import ConnectionError, RedisError, TimeoutError
 from redis.retry import Retry
+from redis.sentinel import SentinelConnectionPool
 
 from ..conf import Alias
 from ..exceptions import ImproperlyConfigured
-from .endpoints import TIMEOUT, Endpoint, copy_arguments, validate_options
+from .endpoints import (
+    ASYNC_CLASSES,
+    NO_LIMIT,
+    TIMEOUT,
+    Endpoint,
+    copy_arguments,
+    validate_options,
+)
+from .sentinel_urls import endpoint_of_pool
 from .thread_pools import Lease, is_broken
-from .urls import ASYNC_CLASSES, safe_url
-
-_NO_LIMIT = (100, 2**31)
-"""The default of redis-py's ConnectionPool since 8.0, and before."""
+from .urls import safe_url
 
 NO_RETRY = Retry(NoBackoff(), 0)
 
@@ -25,7 +32,8 @@ def endpoint(alias: Alias) -> Endpoint:
     """Return the endpoint of the cache ``alias.cache``. Opens no connection.
 
     django-redis has one pool per process, which is shared. Django's own RedisCache has
-    one per thread and request, so its connection arguments are copied. Raises
+    one per thread and request, so its connection arguments are copied. So are those of
+    a Sentinel pool, whose connections may stay on a former primary. Raises
     ImproperlyConfigured for a cache without a pool, or with one that decodes replies.
     """
     where = f"ORMIST[{alias.name!r}]['CACHE']"
@@ -36,21 +44,27 @@ def endpoint(alias: Alias) -> Endpoint:
             "decode_responses, and objects are packed bytes. Remove it there, or give "
             f"ORMIST[{alias.name!r}] a LOCATION."
         )
+    if isinstance(pool, SentinelConnectionPool):
+        return _name_cache(endpoint_of_pool(where, pool), alias)
     arguments = copy_arguments(pool)
     if arguments.get("protocol") is None:  # unset is RESP3 to redis-py 8, 2 to us
         arguments.pop("protocol", None)
     fields = validate_options(where, pool.connection_class, arguments)
-    server = safe_url(pool.connection_class, fields["arguments"])
-    if pool.max_connections not in _NO_LIMIT:
+    if pool.max_connections not in NO_LIMIT:
         fields["max_connections"] = pool.max_connections
     fields["timeout"] = getattr(pool, "timeout", TIMEOUT)
-    return Endpoint(
+    found = Endpoint(
         connection_class=pool.connection_class,
         async_class=_async_class(pool.connection_class),
-        safe_url=f"CACHES[{alias.cache!r}] ({server})",
+        safe_url=safe_url(pool.connection_class, fields["arguments"]),
         shared_pool=pool if is_shared else None,
         **fields,
     )
+    return _name_cache(found, alias)
+
+
+def _name_cache(found: Endpoint, alias: Alias) -> Endpoint:
+    return replace(found, safe_url=f"CACHES[{alias.cache!r}] ({found.safe_url})")
 
 
 def _pool(where: str, alias: Alias) -> tuple[Any, bool]:

@@ -8,20 +8,19 @@ import redis
 import redis.asyncio
 from redis.exceptions import (
     AuthenticationError,
-    BusyLoadingError,
     NoScriptError,
     RedisError,
-    ResponseError,
 )
 
 from ..conf import Alias
 from ..exceptions import NotSupportedError
 from ..operations.operation import Operation
-from .async_pools import LoopPool, pools_of_running_loop
+from .async_pools import pools_of_running_loop
 from .endpoints import Endpoint
+from .exchange import aexchange, exchange
 from .pools import pools
-from .protocol import encode, normalize_reply
-from .refusals import is_of_cluster, is_refusal, positions_to_repeat, unwrap_error
+from .refusals import is_of_cluster, positions_to_repeat
+from .router import Router
 from .thread_pools import is_broken
 
 _CLIENT_ID = Operation("CLIENT ID", keys=())
@@ -41,6 +40,7 @@ class Connection:
         self._endpoint: Endpoint | None = None
         self._pool: Any = None
         self._client: redis.Redis | None = None
+        self._router: Router | None = None
         self._has_answered = False
 
     def __repr__(self) -> str:
@@ -57,8 +57,18 @@ class Connection:
                 from .urls import endpoint
             with pools.lock:
                 if self._endpoint is None:
-                    self._endpoint = endpoint(self.alias)
+                    found = endpoint(self.alias)
+                    if found.sentinels is not None:
+                        where = self.alias.where
+                        self._router = Router(where, found, found.sentinels)
+                    self._endpoint = found
         return self._endpoint
+
+    @property
+    def address(self) -> tuple[str, int | None] | None:
+        """The address of the endpoint, or of the primary that sentinels have named."""
+        found = self.endpoint.address
+        return found if self._router is None else self._router.address or found
 
     def send(self, operations: Sequence[Operation]) -> list[Any]:
         """Return the raw replies of *operations*, in order. One round trip.
@@ -72,48 +82,53 @@ class Connection:
         they are sent once more, over a new connection.
         """
         pool = self._pool or self._open()
+        if self._router is not None:
+            return self._routed(self._router, operations)
         try:
             try:
-                replies, errors = _exchange(pool, operations)
+                replies, errors = exchange(pool, operations)
             except RedisError as error:
                 if not _is_repeatable(operations, error):
                     raise
-                replies, errors = _exchange(pool, operations)
+                replies, errors = exchange(pool, operations)
             self._has_answered = True
             if errors:
                 if again := positions_to_repeat(operations, replies):
-                    repeated, _ = _exchange(pool, [operations[i] for i in again])
+                    repeated, _ = exchange(pool, [operations[i] for i in again])
                     _replace_replies(repeated, again, replies)
                 self._explain(replies)
         except RedisError as error:
             self._annotate(error)
             if is_broken(error) and not self._has_answered:
                 with self._only_refusals(error):
-                    _exchange(pool, [_CLIENT_ID])
+                    exchange(pool, [_CLIENT_ID])
             raise
         return replies
 
     async def asend(self, operations: Sequence[Operation]) -> list[Any]:
         """See send()."""
-        pool = pools_of_running_loop().get(self._endpoint or self.endpoint)
+        endpoint = self._endpoint or self.endpoint
+        if self._router is not None:
+            return await self._arouted(self._router, operations)
+        pool = pools_of_running_loop().get(endpoint)
         try:
             try:
-                replies, errors = await _aexchange(pool, operations)
+                replies, errors = await aexchange(pool, operations)
             except RedisError as error:
                 if not _is_repeatable(operations, error):
                     raise
-                replies, errors = await _aexchange(pool, operations)
+                replies, errors = await aexchange(pool, operations)
             self._has_answered = True
             if errors:
                 if again := positions_to_repeat(operations, replies):
-                    repeated, _ = await _aexchange(pool, [operations[i] for i in again])
+                    repeated, _ = await aexchange(pool, [operations[i] for i in again])
                     _replace_replies(repeated, again, replies)
                 self._explain(replies)
         except RedisError as error:
             self._annotate(error)
             if is_broken(error) and not self._has_answered:
                 with self._only_refusals(error):
-                    await _aexchange(pool, [_CLIENT_ID])
+                    await aexchange(pool, [_CLIENT_ID])
             raise
         return replies
 
@@ -127,19 +142,55 @@ class Connection:
     @property
     def aclient(self) -> redis.asyncio.Redis:
         """redis-py's async client of the running event loop."""
-        return pools_of_running_loop().client(self.endpoint)
+        endpoint = self.endpoint
+        if self._router is not None:
+            return self._router.aclient
+        return pools_of_running_loop().client(endpoint)
 
     def close(self) -> None:
         """Close the idle sync connections, except those of a cache's pool."""
-        if self._pool is not None and self.endpoint.shared_pool is None:
+        if self._router is not None:
+            self._router.close()
+        elif self._pool is not None and self.endpoint.shared_pool is None:
             self._pool.close_idle()
 
     async def aclose(self) -> None:
         """Close the idle connections of the running loop."""
-        await pools_of_running_loop().retire(self.endpoint)
+        endpoint = self.endpoint
+        if self._router is not None:
+            await self._router.aclose()
+        else:
+            await pools_of_running_loop().retire(endpoint)
+
+    def _routed(self, router: Router, operations: Sequence[Operation]) -> list[Any]:
+        """See send(). The router sends again what a failover has interrupted."""
+        try:
+            replies = router.send(operations)
+        except RedisError as error:
+            self._annotate(error)
+            raise
+        if [each for each in replies if isinstance(each, RedisError)]:
+            self._explain(replies)
+        return replies
+
+    async def _arouted(
+        self, router: Router, operations: Sequence[Operation]
+    ) -> list[Any]:
+        """See _routed()."""
+        try:
+            replies = await router.asend(operations)
+        except RedisError as error:
+            self._annotate(error)
+            raise
+        if [each for each in replies if isinstance(each, RedisError)]:
+            self._explain(replies)
+        return replies
 
     def _open(self) -> Any:
-        if self.endpoint.shared_pool is None:
+        endpoint = self.endpoint
+        if self._router is not None:
+            self._pool = self._router.pool
+        elif endpoint.shared_pool is None:
             self._pool = pools.get(self.endpoint)
         else:
             from .cache_pools import NoRetryPool
@@ -149,7 +200,8 @@ class Connection:
 
     def _annotate(self, error: RedisError) -> None:
         where = f"at {self.endpoint.safe_url}"
-        error.add_note(f"ORMIST alias {self.alias.name!r} {where}")
+        notes = [f"ORMIST alias {self.alias.name!r} {where}"]
+        error.__notes__ = [*notes, *getattr(error, "__notes__", ())]
 
     @contextmanager
     def _only_refusals(self, cause: RedisError) -> Iterator[None]:
@@ -189,70 +241,6 @@ def _is_repeatable(operations: Sequence[Operation], error: BaseException) -> boo
     """Return whether to send the operations again: reads on a broken connection."""
     is_write = any(operation.is_write for operation in operations)
     return is_broken(error) and not is_write
-
-
-def _exchange(
-    pool: Any, operations: Sequence[Operation]
-) -> tuple[list[Any], list[Any]]:
-    """Return the replies of one round trip, and the errors among them.
-
-    The connection is reused only after a complete exchange, so that an unread reply is
-    never taken for that of the next command.
-    """
-    request = encode(operations)
-    lease = pool.lease()
-    try:
-        connection = lease.connection
-        connection.send_packed_command(request, check_health=False)
-        replies = [_reply(connection) for _ in operations]
-        errors = [reply for reply in replies if isinstance(reply, RedisError)]
-        if errors and any(map(is_refusal, errors)):
-            pool.give_back(lease, is_sound=False)
-            pool.renew(connection)
-        else:
-            pool.give_back(lease)
-    except BaseException:
-        pool.give_back(lease, is_sound=False)
-        raise
-    return replies, errors
-
-
-async def _aexchange(
-    pool: LoopPool, operations: Sequence[Operation]
-) -> tuple[list[Any], list[Any]]:
-    """See _exchange()."""
-    request = encode(operations)
-    connection = await pool.get_connection()
-    try:
-        await connection.send_packed_command(request, check_health=False)
-        replies = [await _areply(connection) for _ in operations]
-        errors = [reply for reply in replies if isinstance(reply, RedisError)]
-    except BaseException:
-        await pool.discard(connection)
-        raise
-    if errors and any(map(is_refusal, errors)):
-        await pool.discard(connection)
-        await pool.renew(connection)
-    else:
-        await pool.release(connection)
-    return replies, errors
-
-
-def _reply(connection: Any) -> Any:
-    try:
-        return normalize_reply(connection.read_response(disconnect_on_error=False))
-    except (ResponseError, BusyLoadingError) as error:
-        # without a traceback, whose frames would keep the connection
-        return unwrap_error(error.with_traceback(None))
-
-
-async def _areply(connection: Any) -> Any:
-    try:
-        return normalize_reply(
-            await connection.read_response(disconnect_on_error=False)
-        )
-    except (ResponseError, BusyLoadingError) as error:
-        return unwrap_error(error.with_traceback(None))
 
 
 def _replace_replies(

@@ -2,20 +2,38 @@
 
 import inspect
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from functools import cache, cached_property
 from typing import Any
 
+import redis.asyncio
+from redis.connection import Connection, SSLConnection, UnixDomainSocketConnection
 from redis.driver_info import DriverInfo
 
 from ..exceptions import ImproperlyConfigured
+from .unix_connections import AsyncUnixConnection
+
+Address = tuple[str, int]
+"""The host and the port of a node."""
 
 MAX_CONNECTIONS = 50
 TIMEOUT = 20.0
 """Seconds to wait for a connection while all are in use."""
 
 PROTOCOL = 2
+
+NO_LIMIT = (100, 2**31)
+"""The default max_connections of redis-py's ConnectionPool since 8.0, and before."""
+
+ASYNC_CLASSES: Mapping[type[Any], type[Any]] = {
+    Connection: redis.asyncio.Connection,
+    SSLConnection: redis.asyncio.SSLConnection,
+    UnixDomainSocketConnection: AsyncUnixConnection,
+}
+
+PATIENCE = 10.0
+"""Seconds for which operations are sent again in a failover."""
 
 # Arguments that redis-py and its pools pass to each other. They are no settings.
 _INTERNAL = {
@@ -36,6 +54,7 @@ _RETRY = ("retry", "retry_on_error", "retry_on_timeout")
 _IN_LOCATION = "Write it in LOCATION, as in 'redis://host:6379/0'."
 _ITSELF = "Write its entries in OPTIONS themselves."
 _OF_POOL = "A pool is made of LOCATION and OPTIONS, or borrowed: name a cache in CACHE."
+_OF_SENTINEL = "It is for a LOCATION with redis+sentinel://. Leave it out."
 _OF_CACHE = "It is an option of a cache, and is not used here. Leave it out."
 # Options of other libraries and of redis-py's clients and pools, with a suggestion.
 _INSTEAD = {
@@ -56,6 +75,10 @@ _INSTEAD = {
     "compressor": _OF_CACHE,
     "pickle_version": _OF_CACHE,
     "ignore_exceptions": _OF_CACHE,
+    "sentinels": "Write them in LOCATION: 'redis+sentinel://s1:26379,s2:26379/name'.",
+    "service_name": "Write it in LOCATION: 'redis+sentinel://s1:26379,s2:26379/name'.",
+    "sentinel_kwargs": _OF_SENTINEL,
+    "patience": _OF_SENTINEL,
 }
 _DRIVER = {"driver_info", "lib_name", "lib_version"}
 _SYNC_ONLY = {"parser_class", "command_packer"}  # they do not change the request
@@ -67,7 +90,8 @@ class Endpoint:
 
     async_class: the async variant of *connection_class*, if it has one. safe_url: for
     messages, without user and password. shared_pool: the pool of a cache for sync
-    calls, if any.
+    calls, if any. sentinels: if set, they tell the host and the port, which are not in
+    *arguments*. is_primary: whether a replica at this address is refused.
     """
 
     connection_class: type[Any]
@@ -77,20 +101,24 @@ class Endpoint:
     max_connections: int = MAX_CONNECTIONS
     timeout: float | None = TIMEOUT
     shared_pool: Any = None
+    sentinels: "Sentinels | None" = None
+    is_primary: bool = False
 
     @cached_property
     def key(self) -> str:
         """A text that is equal for endpoints with equal options. They share a pool."""
-        return _text(
-            (self.connection_class, self.arguments, self.max_connections, self.timeout)
-        )
+        options = (self.max_connections, self.timeout, self.is_primary)
+        sentinels = self.sentinels and self.sentinels.key
+        return _text((self.connection_class, self.arguments, *options, sentinels))
 
     @cached_property
     def address(self) -> tuple[str, int | None] | None:
         """The host and port, or the path of a unix socket or an embedded server.
 
-        fakeredis has no address.
+        With sentinels, those of the first one. fakeredis has no address.
         """
+        if self.sentinels is not None:
+            return self.sentinels.endpoints[0].address
         if "server" in self.arguments:
             return None
         for name in ("folder", "path"):
@@ -98,6 +126,12 @@ class Endpoint:
                 return str(self.arguments[name]), None
         host = self.arguments.get("host", "localhost")
         return host, int(self.arguments.get("port", 6379))
+
+    def at(self, address: Address) -> "Endpoint":
+        """Return the endpoint of the primary that sentinels have found at *address*."""
+        host, port = address
+        arguments = {**self.arguments, "host": host, "port": port}
+        return replace(self, arguments=arguments, sentinels=None, is_primary=True)
 
     def async_arguments(self) -> dict[str, Any]:
         """Return the arguments for *async_class*.
@@ -140,6 +174,23 @@ def with_driver(
 def driver_info() -> DriverInfo:
     """Return what redis-py sends of itself, the same for all connections."""
     return DriverInfo()
+
+
+@dataclass(frozen=True, eq=False)
+class Sentinels:
+    """The sentinels that tell where the primary of *service* is.
+
+    patience: seconds until a failover has to be over.
+    """
+
+    service: str
+    endpoints: tuple[Endpoint, ...]
+    patience: float = PATIENCE
+
+    @property
+    def key(self) -> str:
+        """A text that is equal for equal sentinels."""
+        return _text((self.service, [e.key for e in self.endpoints], self.patience))
 
 
 def validate_options(
@@ -249,3 +300,9 @@ def _text(value: Any) -> str:
     if value is None or type(value) in (str, bytes, int, float, bool):
         return repr(value)
     return f"<{type(value).__qualname__} {id(value)}>"
+
+
+def format_address(address: Address) -> str:
+    """Return ``host:port``, with an IPv6 address in brackets."""
+    host, port = address
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -123,7 +123,7 @@ def _measure(connection: Any, operations: Sequence[Operation]) -> Iterator[None]
         round_trip = RoundTrip(
             connection.alias.name,
             connection.endpoint.safe_url,
-            connection.endpoint.address,
+            connection.address,
             operations,
             began_ns,
             time.perf_counter_ns() - start,

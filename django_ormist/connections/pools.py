@@ -34,6 +34,14 @@ class Pools:
                 pool = self._pools[endpoint.key] = _pool(endpoint)
             return pool
 
+    def retire(self, endpoint: Endpoint) -> None:
+        """Close the connections of a pool, those in use when given back. Drop it."""
+        with self.lock:
+            pool = self._pools.pop(endpoint.key, None)
+        if pool is not None:
+            pool.era += 1
+            pool.close_idle()
+
     def drop(self) -> None:
         """Close idle connections and drop our pools. They are recreated on next use."""
         with self.lock:
@@ -52,6 +60,7 @@ def _pool(endpoint: Endpoint) -> ThreadPool:
     return ThreadPool(
         max_connections=endpoint.max_connections,
         timeout=endpoint.timeout,
+        checks_role=endpoint.is_primary,
         connection_class=endpoint.connection_class,
         retry=Retry(NoBackoff(), 0),
         **arguments,

@@ -55,6 +55,12 @@ def is_refusal(reply: Any) -> bool:
     return isinstance(reply, _REFUSED)
 
 
+def refuse_replica(role: Any) -> None:
+    """Raise ReadOnlyError if *role*, a reply to ROLE, is that of a replica."""
+    if bytes(role[0]) != b"master":
+        raise ReadOnlyError("The server is a replica, by its reply to ROLE.")
+
+
 def positions_to_repeat(
     operations: Sequence[Operation], replies: Sequence[Any]
 ) -> list[int]:

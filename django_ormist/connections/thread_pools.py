@@ -26,10 +26,12 @@ from redis.exceptions import (
     ConnectionError,
     MaxConnectionsError,
     RedisError,
+    ResponseError,
     TimeoutError,
 )
 
 from .protocol import as_bytes
+from .refusals import refuse_replica
 
 # redis-py derives these from ConnectionError, but the server has replied, or no command
 # was sent. A retry would not help.
@@ -79,10 +81,14 @@ class ThreadPool(redis.ConnectionPool):
     """A pool of *max_connections*. Threads wait *timeout* seconds for a free one.
 
     era: the number of renewals. Connections of an earlier era are closed, not reused.
+    checks_role: whether connecting to a replica raises ReadOnlyError.
     """
 
-    def __init__(self, timeout: float | None, **arguments: Any) -> None:
+    def __init__(
+        self, timeout: float | None, checks_role: bool = False, **arguments: Any
+    ) -> None:
         self.timeout = timeout
+        self.checks_role = checks_role
         self.era = 0
         super().__init__(**arguments)
 
@@ -266,10 +272,22 @@ class ThreadPool(redis.ConnectionPool):
         self._connections.add(connection)
         try:
             connection.connect()
+            if self.checks_role:
+                _check_role(connection)
         except BaseException:
             connection.disconnect()
             raise
         return connection
+
+
+def _check_role(connection: Any) -> None:
+    """Raise ReadOnlyError if the server is a replica. Without ROLE it is unknown."""
+    connection.send_command("ROLE", check_health=False)
+    try:
+        reply = connection.read_response()
+    except ResponseError:
+        return
+    refuse_replica(reply)
 
 
 class BytesPacker(HiredisRespSerializer):

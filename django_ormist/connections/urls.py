@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
-import redis.asyncio
 from redis.connection import (
     Connection,
     SSLConnection,
@@ -15,21 +14,14 @@ from redis.connection import (
 
 from ..conf import Alias
 from ..exceptions import ImproperlyConfigured
-from .endpoints import Endpoint, check_arguments, validate_options
+from . import sentinel_urls
+from .endpoints import ASYNC_CLASSES, Endpoint, check_arguments, validate_options
 from .unix_connections import (
     AsyncEmbeddedConnection,
-    AsyncUnixConnection,
     EmbeddedConnection,
 )
 
-ASYNC_CLASSES: Mapping[type[Any], type[Any]] = {
-    Connection: redis.asyncio.Connection,
-    SSLConnection: redis.asyncio.SSLConnection,
-    UnixDomainSocketConnection: AsyncUnixConnection,
-}
-
 _UNSUPPORTED = {
-    "redis+sentinel": "the URL of the master, such as 'redis://host:6379/0'",
     "redis+cluster": "the URL of one server, without cluster-enabled, such as "
     "'redis://host:6379/0'",
 }
@@ -44,10 +36,13 @@ def endpoint(alias: Alias) -> Endpoint:
     hold a password.
     """
     where = alias.where
-    location = alias.location or ""
+    locations = alias.locations
+    location = locations[0] if locations else ""
     scheme = location.partition("://")[0].lower() if "://" in location else ""
     if not re.fullmatch(r"[a-z][a-z0-9+.-]*", scheme):
         scheme = ""  # it may hold a user and a password
+    if scheme in sentinel_urls.SCHEMES:
+        return sentinel_urls.endpoint(where, locations, alias.options)
     if scheme in _UNSUPPORTED:
         raise ImproperlyConfigured(
             f"{where}['LOCATION'] has the scheme {scheme!r}, which this version does "
@@ -57,7 +52,13 @@ def endpoint(alias: Alias) -> Endpoint:
         found = f"an unknown scheme {scheme!r}" if scheme else "no scheme"
         raise ImproperlyConfigured(
             f"{where}['LOCATION'] has {found}. Use one of {', '.join(_SCHEMES)}, "
+            f"{', '.join(sentinel_urls.SCHEMES)}, "
             "such as 'redis://localhost:6379/0'."
+        )
+    if len(locations) > 1:
+        raise ImproperlyConfigured(
+            f"{where}['LOCATION'] is a list of several URLs with {scheme}://. Give "
+            "one URL, or those of sentinels: redis+sentinel://."
         )
     try:
         url = urlsplit(location)

@@ -38,6 +38,12 @@ def test_every_key_is_read(settings):
     assert dict(c.options) == {"socket_timeout": 3}
 
 
+def test_several_urls_are_read(settings):
+    settings.ORMIST = {"a": {"LOCATION": ["redis+sentinel://h/m"]}, "b": {"CACHE": "c"}}
+    assert conf.read_alias("a").locations == ("redis+sentinel://h/m",)
+    assert conf.read_alias("b").locations == ()
+
+
 def test_in_tests_the_key_test_overrides_the_alias(settings):
     test = {"LOCATION": "unix:///test", "OPTIONS": {"db": 3}, "KEY_PREFIX": "t"}
     options = {"password": "x"}
@@ -61,7 +67,8 @@ def test_in_tests_the_key_test_overrides_the_alias(settings):
         ({}, ["neither LOCATION nor CACHE"]),
         ({"LOCATION": REDIS, "CACHE": "default"}, ["both LOCATION and CACHE"]),
         ({"LOCATION": ""}, ["'LOCATION'", "redis://localhost:6379/0"]),
-        ({"LOCATION": [REDIS]}, ["'LOCATION'", "list"]),
+        ({"LOCATION": []}, ["'LOCATION'", "a list that is empty"]),
+        ({"LOCATION": (REDIS, None)}, ["'LOCATION'", "tuple", "other than URLs"]),
         ({"CACHE": None}, ["'CACHE'", "NoneType"]),
         ({"LOCATION": REDIS, "PREFIX": "x"}, ["'PREFIX'", "KEY_PREFIX"]),
         ({"LOCATION": REDIS, "socket_timeout": 1}, ["'socket_timeout'", "OPTIONS"]),

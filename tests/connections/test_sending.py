@@ -4,8 +4,7 @@ import pytest
 import redis
 from redis.exceptions import NoScriptError, ResponseError
 
-from django_ormist.connections import connection as connection_module
-from django_ormist.connections import connections
+from django_ormist.connections import connections, exchange
 from django_ormist.operations.operation import Operation
 from tests.connections.broken_servers import LateServer
 
@@ -155,8 +154,8 @@ def test_an_unread_reply_is_not_taken_for_the_next_command(ask, configure, monke
     with LateServer() as late:
         connection = configure(LOCATION=late.url)
         with monkeypatch.context() as patch:
-            patch.setattr(connection_module, "_reply", interrupted)
-            patch.setattr(connection_module, "_areply", interrupted)
+            patch.setattr(exchange, "_reply", interrupted)
+            patch.setattr(exchange, "_areply", interrupted)
             with pytest.raises(KeyboardInterrupt):
                 ask(connection.send, [op("INCR", b"k")])
         assert ask(connection.send, [op("INCR", b"k")]) == [2]

@@ -80,8 +80,8 @@ def test_protocol_is_2_unless_given():
     [
         ("localhost:6379", ["no scheme", "redis://localhost:6379/0"]),
         ("http://h", ["'http'", "redis, rediss, unix"]),
-        ("redis+sentinel://a:1,b:2/m/0", ["'redis+sentinel'", "not support", "master"]),
         ("redis+cluster://a:1,b:2", ["'redis+cluster'", "not support", "one server"]),
+        (("redis://h", "redis://i"), ["several URLs", "redis+sentinel://"]),
         ("redis://h/first", ["'/first'", "number of a database"]),
         ("redis://h/0/1", ["'/0/1'", "number of a database"]),
         ("redis://h?db=x", ["'db'"]),
@@ -107,6 +107,14 @@ def test_an_invalid_location_is_named_with_a_fix(location, named):
 @pytest.mark.parametrize(
     "location",
     [
+        "redis+sentinel://SECRET:12/3SECRET@h/main",
+        "redis+sentinel://SECRET:12?3SECRET@h/main",
+        "redis+sentinel://SECRET:12#SECRET@h/main",
+        "redis+sentinel://SECRET:SECRET@h:port/main",
+        "redis+sentinel://SECRET:SECRET@h/main/SECRE",
+        "redis+sentinel://SECRET:SECRET@h/main?db=x",
+        "redis+sentinel://SECRET:SECRET@[h/main",
+        ("redis+sentinel://SECRET:SECRET@h/main", "redis+sentinel://SECRET@h/main"),
         "redis://SECRET:12/3SECRET@h",
         "redis://SECRET:12/3SECRET@h:6379/0",
         "rediss://SECRET:12?3SECRET@h",

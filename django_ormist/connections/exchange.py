@@ -1,0 +1,184 @@
+"""Exchanges: one request over one connection of a pool, and the replies to it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from redis.exceptions import BusyLoadingError, RedisError, ResponseError
+
+from ..operations.operation import Operation
+from .async_pools import LoopPool
+from .protocol import encode, normalize_reply
+from .refusals import is_refusal, unwrap_error
+from .routing import Broken, Outcome
+from .thread_pools import Lease
+
+
+def exchange(pool: Any, operations: Sequence[Operation]) -> tuple[list[Any], list[Any]]:
+    """Return the replies of one round trip, and the errors among them.
+
+    The connection is reused only after a complete exchange, so that an unread reply is
+    never taken for that of the next command.
+    """
+    request = encode(operations)
+    lease = pool.lease()
+    try:
+        connection = lease.connection
+        connection.send_packed_command(request, check_health=False)
+        replies = [_reply(connection) for _ in operations]
+        errors = [reply for reply in replies if isinstance(reply, RedisError)]
+        if errors and any(map(is_refusal, errors)):
+            pool.give_back(lease, is_sound=False)
+            pool.renew(connection)
+        else:
+            pool.give_back(lease)
+    except BaseException:
+        pool.give_back(lease, is_sound=False)
+        raise
+    return replies, errors
+
+
+async def aexchange(
+    pool: LoopPool, operations: Sequence[Operation]
+) -> tuple[list[Any], list[Any]]:
+    """See exchange()."""
+    request = encode(operations)
+    connection = await pool.get_connection()
+    try:
+        await connection.send_packed_command(request, check_health=False)
+        replies = [await _areply(connection) for _ in operations]
+        errors = [reply for reply in replies if isinstance(reply, RedisError)]
+    except BaseException:
+        await pool.discard(connection)
+        raise
+    if errors and any(map(is_refusal, errors)):
+        await pool.discard(connection)
+        await pool.renew(connection)
+    else:
+        await pool.release(connection)
+    return replies, errors
+
+
+def _reply(connection: Any) -> Any:
+    try:
+        return normalize_reply(connection.read_response(disconnect_on_error=False))
+    except (ResponseError, BusyLoadingError) as error:
+        # without a traceback, whose frames would keep the connection
+        return unwrap_error(error.with_traceback(None))
+
+
+async def _areply(connection: Any) -> Any:
+    try:
+        return normalize_reply(
+            await connection.read_response(disconnect_on_error=False)
+        )
+    except (ResponseError, BusyLoadingError) as error:
+        return unwrap_error(error.with_traceback(None))
+
+
+class Exchange:
+    """One of several exchanges that happen at once: all write before any reads.
+
+    outcome: the replies, or Broken, after read().
+    """
+
+    __slots__ = ("lease", "operations", "outcome", "pool")
+
+    def __init__(self, pool: Any, operations: Sequence[Operation]) -> None:
+        self.pool = pool
+        self.operations = operations
+        self.lease: Lease | None = None
+        self.outcome: Outcome | None = None
+
+    def open(self) -> None:
+        """Lease a connection."""
+        try:
+            self.lease = self.pool.lease()
+        except RedisError as error:
+            self.outcome = Broken(error.with_traceback(None), was_sent=False)
+
+    def write(self) -> None:
+        """Send the request."""
+        if self.lease is not None:
+            request = encode(self.operations)
+            try:
+                self.lease.connection.send_packed_command(request, check_health=False)
+            except RedisError as error:
+                self._break(error)
+
+    def read(self) -> None:
+        """Read the replies, and give the connection back."""
+        lease = self.lease
+        if lease is None:
+            return
+        try:
+            replies = [_reply(lease.connection) for _ in self.operations]
+        except RedisError as error:
+            self._break(error)
+            return
+        is_sound = not any(map(is_refusal, replies))
+        self._give_back(lease, is_sound)
+        self.outcome = replies
+
+    def abandon(self) -> None:
+        """Close the connection, if it is in use. A second call has no effect."""
+        if self.lease is not None:
+            self.pool.give_back(self.lease, is_sound=False)
+
+    def _break(self, error: RedisError) -> None:
+        """End a broken exchange. Other connections to the node may be broken too."""
+        if self.lease is not None:
+            self._give_back(self.lease, is_sound=False)
+        self.outcome = Broken(error.with_traceback(None), was_sent=True)
+
+    def _give_back(self, lease: Lease, is_sound: bool) -> None:
+        connection = lease.connection
+        self.pool.give_back(lease, is_sound)
+        if not is_sound:
+            self.pool.renew(connection)
+        self.lease = None
+
+
+class AsyncExchange:
+    """See Exchange."""
+
+    __slots__ = ("connection", "operations", "outcome", "pool")
+
+    def __init__(self, pool: LoopPool, operations: Sequence[Operation]) -> None:
+        self.pool = pool
+        self.operations = operations
+        self.connection: Any = None
+        self.outcome: Outcome | None = None
+
+    async def open(self) -> None:
+        """Take a connection."""
+        try:
+            self.connection = await self.pool.get_connection()
+        except RedisError as error:
+            self.outcome = Broken(error.with_traceback(None), was_sent=False)
+
+    async def write_and_read(self) -> None:
+        """Send the request, read the replies, and give the connection back."""
+        connection = self.connection
+        if connection is None:
+            return
+        try:
+            request = encode(self.operations)
+            await connection.send_packed_command(request, check_health=False)
+            self.outcome = [await _areply(connection) for _ in self.operations]
+        except RedisError as error:
+            self.outcome = Broken(error.with_traceback(None), was_sent=True)
+        is_sound = not (
+            isinstance(self.outcome, Broken) or any(map(is_refusal, self.outcome))
+        )
+        self.connection = None
+        if is_sound:
+            await self.pool.release(connection)
+        else:
+            await self.pool.discard(connection)
+            await self.pool.renew(connection)
+
+    async def abandon(self) -> None:
+        """See Exchange.abandon()."""
+        connection, self.connection = self.connection, None
+        if connection is not None:
+            await self.pool.discard(connection)

@@ -1,0 +1,309 @@
+"""The router of an alias with several nodes: it drives route(), sync and async."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from random import random
+from time import monotonic
+from typing import Any
+
+import redis.asyncio
+from redis.asyncio.retry import Retry as AsyncRetry
+from redis.backoff import NoBackoff
+from redis.exceptions import (
+    ConnectionError,
+    ReadOnlyError,
+    RedisError,
+    TimeoutError,
+)
+from redis.retry import Retry
+
+from ..operations.operation import Operation
+from .async_pools import LoopPool, LoopPools, pools_of_running_loop
+from .endpoints import Address, Endpoint, Sentinels
+from .exchange import AsyncExchange, Exchange, aexchange, exchange
+from .pools import pools
+from .routing import (
+    Outcome,
+    Parcel,
+    Refresh,
+    Wait,
+    route,
+)
+from .sentinels import SentinelMap
+from .thread_pools import ThreadPool
+
+_PING = Operation("PING", keys=())
+
+
+class Router:
+    """Sends operations to the nodes of one alias. Threads and loops may share it."""
+
+    def __init__(self, where: str, endpoint: Endpoint, sentinels: Sentinels) -> None:
+        self.endpoint = endpoint
+        self.map = SentinelMap(where, sentinels)
+        self._patience = sentinels.patience
+        self._sentinels = sentinels.endpoints
+        self._nodes: dict[Address, Endpoint] = {}
+        self._pools: dict[Address, ThreadPool] = {}
+        self._version = 0
+        self.pool = PrimaryPool(self)
+        """A pool for redis-py's client."""
+
+    def send(self, operations: Sequence[Operation]) -> list[Any]:
+        """Return the raw replies of *operations*, in order. See route()."""
+        steps = route(self.map, operations, self._patience, monotonic, random)
+        try:
+            step = next(steps)
+            while True:
+                if isinstance(step, list):
+                    step = steps.send(self._exchange(step))
+                else:
+                    self._perform(step)
+                    step = next(steps)
+        except StopIteration as done:
+            replies: list[Any] = done.value
+            return replies
+        finally:
+            steps.close()
+
+    async def asend(self, operations: Sequence[Operation]) -> list[Any]:
+        """See send()."""
+        loop_pools = pools_of_running_loop()
+        steps = route(self.map, operations, self._patience, monotonic, random)
+        try:
+            step = next(steps)
+            while True:
+                if isinstance(step, list):
+                    step = steps.send(await self._aexchange(step, loop_pools))
+                else:
+                    await self._aperform(step, loop_pools)
+                    step = next(steps)
+        except StopIteration as done:
+            replies: list[Any] = done.value
+            return replies
+        finally:
+            steps.close()
+
+    @property
+    def aclient(self) -> redis.asyncio.Redis:
+        """redis-py's async client of the running loop. It follows the primary."""
+        loop_pools = pools_of_running_loop()
+        return loop_pools.client(self.endpoint, lambda: AsyncPrimaryPool(self))
+
+    @property
+    def address(self) -> Address | None:
+        """The host and port of the primary, if it is known."""
+        return self.map.address
+
+    def close(self) -> None:
+        """Close the idle sync connections."""
+        for node in (*self._nodes.values(), *self._sentinels):
+            pools.get(node).close_idle()
+
+    async def aclose(self) -> None:
+        """Close the idle connections of the running loop."""
+        for node in (*self._nodes.values(), *self._sentinels):
+            await pools_of_running_loop().retire(node)
+
+    # For redis-py's clients
+
+    def primary_pool(self) -> Any:
+        """Return the pool of the primary, found with PING if it is to be looked for."""
+        if self.map.address is None or self.map.is_due(monotonic()):
+            self.send([_PING])
+        return self._pool(self.map.primary)
+
+    async def aprimary_pool(self) -> Any:
+        """See primary_pool()."""
+        if self.map.address is None or self.map.is_due(monotonic()):
+            await self.asend([_PING])
+        return pools_of_running_loop().get(self._node(self.map.primary))
+
+    # Steps, sync
+
+    def _perform(self, step: Refresh | Wait) -> None:
+        if isinstance(step, Wait):
+            time.sleep(step.seconds)
+        else:
+            self._refresh(step)
+
+    def _exchange(self, parcels: list[Parcel]) -> list[Outcome | None]:
+        if self._version != self.map.version:
+            self._drop_former_nodes()
+        calls = [
+            Exchange(self._pool(each.address), each.operations) for each in parcels
+        ]
+        try:
+            for call in calls:
+                call.open()
+            for call in calls:
+                call.write()
+            for call in calls:
+                call.read()
+        except BaseException:
+            for call in calls:
+                call.abandon()
+            raise
+        return [call.outcome for call in calls]
+
+    def _refresh(self, step: Refresh) -> None:
+        queries = self.map.refresh(step.is_urgent, monotonic)
+        replies: Any = None
+        try:
+            while True:
+                sentinel, operations = queries.send(replies)
+                try:
+                    replies, _ = exchange(pools.get(sentinel), operations)
+                except RedisError as error:
+                    replies = error.with_traceback(None)
+        except StopIteration:
+            pass
+        finally:
+            queries.close()
+
+    def _pool(self, address: Address) -> ThreadPool:
+        try:
+            return self._pools[address]
+        except KeyError:
+            pool = self._pools[address] = pools.get(self._node(address))
+            return pool
+
+    def _drop_former_nodes(self) -> None:
+        """Close the connections to nodes that are not used any more."""
+        self._version, used = self.map.version, self.map.addresses
+        for address in [each for each in self._pools if each not in used]:
+            self._pools.pop(address, None)
+            pools.retire(self._node(address))
+
+    # Steps, async
+
+    async def _aperform(self, step: Refresh | Wait, loop_pools: LoopPools) -> None:
+        if isinstance(step, Wait):
+            await asyncio.sleep(step.seconds)
+        else:
+            await self._arefresh(step, loop_pools)
+
+    async def _aexchange(
+        self, parcels: list[Parcel], loop_pools: LoopPools
+    ) -> list[Outcome | None]:
+        await self._adrop_former_nodes(loop_pools)
+        calls = [
+            AsyncExchange(loop_pools.get(self._node(each.address)), each.operations)
+            for each in parcels
+        ]
+        try:
+            for call in calls:
+                await call.open()
+            if len(calls) == 1:
+                await calls[0].write_and_read()
+            else:
+                await asyncio.gather(*(call.write_and_read() for call in calls))
+        except BaseException:
+            for call in calls:
+                await call.abandon()
+            raise
+        return [call.outcome for call in calls]
+
+    async def _arefresh(self, step: Refresh, loop_pools: LoopPools) -> None:
+        queries = self.map.refresh(step.is_urgent, monotonic)
+        replies: Any = None
+        try:
+            while True:
+                sentinel, operations = queries.send(replies)
+                try:
+                    replies, _ = await aexchange(loop_pools.get(sentinel), operations)
+                except RedisError as error:
+                    replies = error.with_traceback(None)
+        except StopIteration:
+            pass
+        finally:
+            queries.close()
+
+    async def _adrop_former_nodes(self, loop_pools: LoopPools) -> None:
+        """See _drop_former_nodes(). Each loop has pools of its own."""
+        version, used = self.map.version, self.map.addresses
+        if loop_pools.versions.get(self.endpoint.key) != version:
+            loop_pools.versions[self.endpoint.key] = version
+            for address, node in [*self._nodes.items()]:
+                if address not in used:
+                    await loop_pools.retire(node)
+
+    # Shared
+
+    def _node(self, address: Address) -> Endpoint:
+        try:
+            return self._nodes[address]
+        except KeyError:
+            node = self._nodes[address] = self.endpoint.at(address)
+            return node
+
+
+class PrimaryPool(ThreadPool):
+    """A pool for redis-py's client. Its connections are those of the primary's pool."""
+
+    def __init__(self, router: Router) -> None:
+        endpoint = router.endpoint
+        super().__init__(
+            timeout=endpoint.timeout,
+            max_connections=1,
+            connection_class=endpoint.connection_class,
+            retry=Retry(NoBackoff(), 0),
+            **endpoint.arguments,
+        )
+        self._router = router
+
+    def get_connection(
+        self, command_name: Any = None, *keys: Any, **options: Any
+    ) -> Any:
+        """Return a connection to the primary. Wait for a failover to end."""
+        try:
+            pool = self._router.primary_pool()
+            connection = pool.get_connection()
+        except (ConnectionError, TimeoutError, ReadOnlyError):
+            self._router.map.doubt()
+            pool = self._router.primary_pool()
+            connection = pool.get_connection()
+        connection.owner = pool
+        return connection
+
+    def release(self, connection: Any) -> None:
+        """Give a connection back to its pool."""
+        vars(connection).pop("owner").release(connection)
+
+    def disconnect(self, inuse_connections: bool = True) -> None:
+        """Close the idle connections."""
+        self._router.close()
+
+
+class AsyncPrimaryPool(LoopPool):
+    """See PrimaryPool."""
+
+    def __init__(self, router: Router) -> None:
+        endpoint = router.endpoint
+        super().__init__(
+            timeout=endpoint.timeout,
+            max_connections=1,
+            connection_class=endpoint.async_class,
+            retry=AsyncRetry(NoBackoff(), 0),
+            **endpoint.async_arguments(),
+        )
+        self._router = router
+
+    async def get_connection(
+        self, command_name: Any = None, *keys: Any, **options: Any
+    ) -> Any:
+        """See PrimaryPool.get_connection()."""
+        try:
+            pool = await self._router.aprimary_pool()
+            connection = await pool.get_connection()
+        except (ConnectionError, TimeoutError, ReadOnlyError):
+            self._router.map.doubt()
+            pool = await self._router.aprimary_pool()
+            connection = await pool.get_connection()
+        connection.owner = pool
+        return connection
+
+    async def release(self, connection: Any) -> None:
+        """Give a connection back to its pool."""
+        await vars(connection).pop("owner").release(connection)

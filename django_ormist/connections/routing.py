@@ -1,0 +1,331 @@
+"""Routing of operations to nodes: a generator without I/O, which router.py drives.
+
+route() yields steps and receives their results:
+
+* ``list[Parcel]``: send each parcel to its node. All are written before any is read.
+  The result has an outcome for each: its replies, or Broken.
+* ``Refresh``: find out again where the nodes are.
+* ``Wait``: sleep.
+
+What is sent again, reads and writes alike: operations that a server refused, since it
+did not run them, and those that were never sent, since connecting failed. If the
+connection broke after they were sent, reads are sent again. A write is not: it may have
+been applied, and the error says so.
+
+All this ends when the patience does. Then the last error is raised, or stands in the
+place of the reply, with a note that lists the attempts.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple, Protocol
+
+from redis.exceptions import (
+    AskError,
+    ClusterDownError,
+    MasterDownError,
+    MovedError,
+    ReadOnlyError,
+    RedisError,
+    TimeoutError,
+    TryAgainError,
+)
+
+from ..operations.operation import Operation
+from .endpoints import Address, format_address
+from .refusals import is_refusal
+from .thread_pools import is_broken
+
+FIRST_PAUSE, LONGEST_PAUSE = 0.005, 0.25
+"""Seconds between attempts: doubled each time, and varied by half."""
+
+REDIRECTIONS = 3
+"""MOVED and ASK replies to one request that are followed without a pause."""
+
+LOST = (
+    "The connection broke after a write was sent. It may have been applied, so it was "
+    "not sent again. Read the object to find out."
+)
+
+_ASKING = Operation("ASKING", keys=())
+
+
+class Parcel(NamedTuple):
+    """Operations for one node.
+
+    positions: their places among the operations to route. operations: what to send.
+    If *is_asking*, each is preceded by ASKING.
+    """
+
+    address: Address
+    positions: Sequence[int]
+    operations: Sequence[Operation]
+    is_asking: bool = False
+
+
+class Broken(NamedTuple):
+    """The outcome of a parcel without replies. Without *was_sent*, nothing was sent."""
+
+    error: RedisError
+    was_sent: bool
+
+
+class Refresh(NamedTuple):
+    """The request to update the nodes. It *is_urgent* if they have failed."""
+
+    is_urgent: bool
+
+
+class Wait(NamedTuple):
+    """The request to sleep."""
+
+    seconds: float
+
+
+Step = list[Parcel] | Refresh | Wait
+Outcome = list[Any] | Broken
+
+
+class Nodes(Protocol):
+    """What route() has to know about a topology. No method does I/O."""
+
+    is_sharded: bool
+    """Whether MOVED and ASK are followed."""
+
+    def is_due(self, now: float) -> bool:
+        """Return whether to refresh before the next request."""
+
+    def address_of(self, operation: Operation) -> Address | None:
+        """Return the node for *operation*; None if it is not known yet."""
+
+    def common_address(self, operations: Sequence[Operation]) -> Address | None:
+        """Return the node for all of *operations*; None if unknown, or if several."""
+
+    def move(self, operation: Operation, address: Address) -> None:
+        """Note that the keys of *operation* are on the node *address*."""
+
+    def doubt(self) -> None:
+        """Refresh before the next request."""
+
+    def explain(self, address: Address | None, error: RedisError | None) -> RedisError:
+        """Return the error for a node that is unknown (None) or cannot be reached."""
+
+
+def route(
+    nodes: Nodes,
+    operations: Sequence[Operation],
+    patience: float,
+    clock: Callable[[], float],
+    vary: Callable[[], float],
+) -> Generator[Step, Any, list[Any]]:
+    """Yield steps until each operation has a reply. Return the replies, in order.
+
+    An error reply that is not worth repeating is an item of the result. clock: returns
+    seconds. vary: returns a random number from 0 to 1. Raises RedisError.
+    """
+    began = clock()
+    if nodes.is_due(began):
+        yield Refresh(is_urgent=False)
+    first: tuple[Parcel, Outcome] | None = None
+    address = nodes.common_address(operations)
+    if address is not None:  # the usual case: one node, and no error
+        parcel = Parcel(address, range(len(operations)), operations)
+        (outcome,) = yield [parcel]
+        if type(outcome) is list:
+            for reply in outcome:
+                if isinstance(reply, RedisError):
+                    break
+            else:
+                return outcome
+        first = parcel, outcome
+    state = _Route(nodes, operations, began, began + patience, clock, vary)
+    return (yield from state.run(first))
+
+
+def _parcels(
+    nodes: Nodes, operations: Sequence[Operation], pending: dict[int, Address | None]
+) -> list[Parcel]:
+    """Return the *pending* operations by node, sorted by address.
+
+    The order is fixed: two threads that each hold the last connection of one pool
+    and wait for the other's would block each other. An operation whose node is not
+    known is left out.
+    """
+    by_node: dict[tuple[Address, bool], list[int]] = {}
+    for i, asked in pending.items():
+        address = asked or nodes.address_of(operations[i])
+        if address is not None:
+            by_node.setdefault((address, asked is not None), []).append(i)
+    parcels = []
+    for (address, is_asking), positions in sorted(by_node.items()):
+        chosen = [operations[i] for i in positions]
+        if is_asking:
+            chosen = [each for operation in chosen for each in (_ASKING, operation)]
+        parcels.append(Parcel(address, positions, chosen, is_asking))
+    return parcels
+
+
+class _Route:
+    """The state of route(): the replies so far, and the operations without one.
+
+    began, end: the beginning and the end of the patience, by the clock.
+    """
+
+    def __init__(
+        self,
+        nodes: Nodes,
+        operations: Sequence[Operation],
+        began: float,
+        end: float,
+        clock: Callable[[], float],
+        vary: Callable[[], float],
+    ) -> None:
+        self.nodes = nodes
+        self.operations = operations
+        self.began, self.end = began, end
+        self.clock = clock
+        self.vary = vary
+        self.replies: list[Any] = [None] * len(operations)
+        # The positions to send, each with the node that an ASK reply named.
+        self.pending: dict[int, Address | None] = dict.fromkeys(range(len(operations)))
+        self.refused: dict[int, RedisError] = {}
+        self.old: set[int] = set()
+        """Reads to repeat whose reply may be used if there is no better one."""
+        self.broken: tuple[Address | None, RedisError | None] = (None, None)
+        self.fatal: RedisError | None = None
+        self.tried: Counter[str] = Counter()
+        self.redirections = 0
+        self.needs_refresh = self.needs_wait = False
+
+    def run(
+        self, first: tuple[Parcel, Outcome] | None
+    ) -> Generator[Step, Any, list[Any]]:
+        """Return the replies. first: a parcel that was sent, and its outcome."""
+        pauses = _pauses(self.vary)
+        outcomes = [] if first is None else [first]
+        while True:
+            for parcel, outcome in outcomes:
+                self._judge(parcel, outcome)
+            if self.fatal is not None:
+                self.nodes.doubt()
+                raise self.fatal
+            if not self.pending:
+                return self.replies
+            if self.needs_refresh:
+                yield Refresh(is_urgent=True)
+            if self.needs_wait:
+                pause = next(pauses)
+                now = self.clock()
+                if now + pause > self.end:
+                    return self._give_up(now - self.began)
+                yield Wait(pause)
+            parcels = _parcels(self.nodes, self.operations, self.pending)
+            sent = sum(len(parcel.positions) for parcel in parcels)
+            self.needs_refresh = self.needs_wait = sent < len(self.pending)
+            outcomes = []
+            if parcels:
+                outcomes = list(zip(parcels, (yield parcels), strict=True))
+
+    # What an outcome means
+
+    def _judge(self, parcel: Parcel, outcome: Outcome) -> None:
+        if isinstance(outcome, Broken):
+            self._judge_broken(parcel, outcome)
+            return
+        replies = outcome[1::2] if parcel.is_asking else outcome
+        # A former primary may have replied to reads with old data.
+        is_refused = any(map(is_refusal, replies))
+        for i, reply in zip(parcel.positions, replies, strict=True):
+            if isinstance(reply, RedisError) and self._is_repeatable(i, reply, parcel):
+                self.refused[i] = reply
+            elif is_refused and not self.operations[i].is_write:
+                self.pending[i] = None
+                self.replies[i] = reply
+                self.old.add(i)
+            else:
+                self.replies[i] = reply
+                del self.pending[i]
+
+    def _judge_broken(self, parcel: Parcel, outcome: Broken) -> None:
+        error, was_sent = outcome
+        is_lost = was_sent and any(
+            self.operations[i].is_write for i in parcel.positions
+        )
+        if is_lost or not _is_transient(error):
+            if is_lost:
+                error.add_note(LOST)
+            self.fatal = self.fatal or error
+            return
+        self._note(parcel.address, error)
+        self.broken = parcel.address, error
+        self.needs_refresh = self.needs_wait = True
+        for i in parcel.positions:
+            self.pending[i] = None
+            self.refused.pop(i, None)
+            self.old.discard(i)
+
+    def _is_repeatable(self, i: int, error: RedisError, parcel: Parcel) -> bool:
+        """Return whether to send operation *i* again, and prepare it."""
+        address = parcel.address
+        if isinstance(error, TryAgainError):
+            self.needs_wait = True  # at the same node
+        elif isinstance(error, AskError):  # MovedError is one
+            if not self.nodes.is_sharded:
+                return False
+            self._redirect(i, error, address)
+        elif is_refusal(error) or isinstance(error, ClusterDownError):
+            self.pending[i] = None
+            self.needs_refresh = self.needs_wait = True
+        else:
+            return False
+        self._note(address, error)
+        return True
+
+    def _redirect(self, i: int, error: AskError, address: Address) -> None:
+        there = (error.host or address[0], int(error.port))
+        if isinstance(error, MovedError):
+            self.nodes.move(self.operations[i], there)
+            self.pending[i] = None
+            self.needs_refresh = True
+        else:
+            self.pending[i] = there
+        self.redirections += 1
+        self.needs_wait = self.needs_wait or self.redirections > REDIRECTIONS
+
+    # The end of the patience
+
+    def _note(self, address: Address, error: RedisError) -> None:
+        text = str(error).partition("\n")[0]
+        self.tried[f"{format_address(address)}: {type(error).__name__} {text}"] += 1
+
+    def _give_up(self, waited: float) -> list[Any]:
+        """Return the replies, with the last refusals. Raise if there is none."""
+        attempts = _list(f"{text} ({n} times)" for text, n in self.tried.items())
+        note = f"Gave up after {waited:.1f} seconds, OPTIONS['patience']. {attempts}"
+        if self.pending.keys() - self.refused.keys() - self.old:
+            error = self.nodes.explain(*self.broken)
+            error.add_note(note)
+            raise error from self.broken[1]
+        for i in self.pending.keys() - self.old:
+            self.replies[i] = self.refused[i]
+            self.refused[i].add_note(note)
+        return self.replies
+
+
+def _is_transient(error: RedisError) -> bool:
+    """Return whether a connection that failed with *error* may succeed later."""
+    return is_broken(error) or isinstance(
+        error, TimeoutError | ReadOnlyError | MasterDownError
+    )
+
+
+def _pauses(vary: Callable[[], float]) -> Iterator[float]:
+    pause = FIRST_PAUSE
+    while True:
+        yield pause * (0.5 + vary())
+        pause = min(2 * pause, LONGEST_PAUSE)
+
+
+def _list(texts: Iterable[str]) -> str:
+    found = list(texts)
+    return f"Tried {'; '.join(found)}." if found else "Nothing could be sent."

@@ -1,0 +1,218 @@
+"""Endpoints of services that Sentinel watches, from a URL or from redis-py's pool."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+from urllib.parse import unquote
+
+from redis.connection import Connection, SSLConnection, parse_url
+from redis.sentinel import SentinelConnectionPool, SentinelManagedSSLConnection
+
+from ..exceptions import ImproperlyConfigured
+from .endpoints import (
+    ASYNC_CLASSES,
+    NO_LIMIT,
+    PATIENCE,
+    Address,
+    Endpoint,
+    Sentinels,
+    check_arguments,
+    copy_arguments,
+    format_address,
+    validate_options,
+)
+
+SCHEMES = ("redis+sentinel", "rediss+sentinel", "valkey+sentinel", "valkeys+sentinel")
+PORT = 26379
+SENTINEL_TIMEOUT = 1.0
+"""Seconds to connect to a sentinel, and to wait for its reply, unless set."""
+
+EXAMPLE = "redis+sentinel://s1:26379,s2:26379/mymaster/0"
+
+_URL = re.compile(
+    r"(?P<scheme>[a-z+]+)://(?:(?P<user>[^@/?#]*)@)?(?P<hosts>[^@/?#]*)"
+    r"(?:/(?P<service>[^@/?#]*))?(?:/(?P<db>[^@/?#]*))?/?(?:\?(?P<query>[^@#]*))?",
+    re.IGNORECASE,
+)
+_HOST = re.compile(
+    r"(?:\[(?P<v6>[0-9A-Fa-f:.%]+)\]|(?P<host>[^:\[\]]+))(?::(?P<port>\d+))?"
+)
+_CLASSES: Mapping[bool, type[Any]] = {False: Connection, True: SSLConnection}
+
+
+def endpoint(
+    where: str, locations: Sequence[str], options: Mapping[str, Any]
+) -> Endpoint:
+    """Return the endpoint of one URL, or of several that differ in their hosts alone.
+
+    Raises ImproperlyConfigured, which never shows the URL: it may hold a password.
+    """
+    found = [_URL.fullmatch(location) for location in locations]
+    if not all(found):
+        raise ImproperlyConfigured(
+            f"{where}['LOCATION'] is not a URL of sentinels. Write it as {EXAMPLE!r}, "
+            "and percent-encode special characters in the user and the password, or "
+            "move them to OPTIONS."
+        )
+    parts = [match.groupdict() for match in found if match]
+    if len({tuple({**part, "hosts": ""}.items()) for part in parts}) > 1:
+        raise ImproperlyConfigured(
+            f"{where}['LOCATION'] is a list of URLs that differ in more than the "
+            "hosts. Give them the same scheme, user, service and database."
+        )
+    first = parts[0]
+    service = unquote(first["service"] or "")
+    if not service:
+        raise ImproperlyConfigured(
+            f"{where}['LOCATION'] does not name a service, such as 'mymaster'. "
+            f"Write it as {EXAMPLE!r}."
+        )
+    if not re.fullmatch(r"\d*", first["db"] or ""):
+        raise ImproperlyConfigured(
+            f"{where}['LOCATION'] has {first['db']!r} after the service. "
+            "Make it the number of a database, such as /0."
+        )
+    is_tls = first["scheme"].lower().startswith(("rediss", "valkeys"))
+    given = dict(options)
+    of_sentinels = given.pop("sentinel_kwargs", None)
+    patience = given.pop("patience", PATIENCE)
+    return make_endpoint(
+        where,
+        _CLASSES[is_tls],
+        {**given, **_named(where, first)},
+        service,
+        [address for part in parts for address in _addresses(where, part["hosts"])],
+        of_sentinels,
+        patience,
+    )
+
+
+def _named(where: str, parts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments of nodes that the URL gives: user, database and query."""
+    url = f"redis://{parts['user'] or ''}@h/{parts['db'] or ''}?{parts['query'] or ''}"
+    try:
+        named = parse_url(url)  # type: ignore[no-untyped-call]
+    except ValueError as error:
+        raise ImproperlyConfigured(
+            f"{where}['LOCATION'] cannot be read: {error} Correct its query."
+        ) from None
+    return {name: value for name, value in named.items() if name != "host"}
+
+
+def _addresses(where: str, hosts: str) -> Iterable[Address]:
+    for host in hosts.split(","):
+        found = _HOST.fullmatch(host)
+        if found is None or not 0 < int(found["port"] or PORT) < 65536:
+            raise ImproperlyConfigured(
+                f"{where}['LOCATION'] has a host that cannot be read. Write hosts as "
+                "'s1:26379,s2:26379', and an IPv6 address in brackets."
+            )
+        yield found["v6"] or unquote(found["host"]), int(found["port"] or PORT)
+
+
+def make_endpoint(
+    where: str,
+    connection_class: type[Any],
+    given: Mapping[str, Any],
+    service: str,
+    addresses: Sequence[Address],
+    of_sentinels: Any,
+    patience: Any = PATIENCE,
+) -> Endpoint:
+    """Return the endpoint of *service*. Raises ImproperlyConfigured.
+
+    given: the arguments of nodes. of_sentinels: those of sentinels, or None. The
+    ssl_ arguments of nodes are used for both; users, passwords and timeouts are not.
+    """
+    if isinstance(patience, bool) or not isinstance(patience, int | float):
+        raise ImproperlyConfigured(
+            f"{where} has patience {patience!r}. Make it seconds, such as 10."
+        )
+    if not isinstance(of_sentinels, Mapping | None):
+        raise ImproperlyConfigured(
+            f"{where} has sentinel_kwargs that are no dict. "
+            "Make it a dict of redis-py's connection arguments."
+        )
+    for name in ("host", "port", "path"):
+        if name in given or name in (of_sentinels or {}):
+            raise ImproperlyConfigured(
+                f"{where} has an option {name!r}. Write the addresses of sentinels in "
+                f"LOCATION, as in {EXAMPLE!r}."
+            )
+    fields = validate_options(where, connection_class, given)
+    hosts = ",".join(map(format_address, addresses))
+    database = fields["arguments"].get("db") or 0
+    is_tls = issubclass(connection_class, SSLConnection)
+    scheme = "rediss+sentinel" if is_tls else "redis+sentinel"
+    made = Endpoint(
+        connection_class=connection_class,
+        async_class=ASYNC_CLASSES[connection_class],
+        safe_url=f"{scheme}://{hosts}/{service}/{database}",
+        sentinels=Sentinels(
+            service,
+            tuple(_sentinels(where, is_tls, fields, addresses, of_sentinels or {})),
+            float(patience),
+        ),
+        **fields,
+    )
+    check_arguments(where, made.at(addresses[0]))
+    return made
+
+
+def _sentinels(
+    where: str,
+    is_tls: bool,
+    of_nodes: Mapping[str, Any],
+    addresses: Iterable[Address],
+    given: Mapping[str, Any],
+) -> Iterator[Endpoint]:
+    """Yield the endpoint of each sentinel."""
+    own = dict(given)
+    connection_class = _CLASSES[bool(own.pop("ssl", is_tls))]
+    shared = {
+        name: value
+        for name, value in of_nodes["arguments"].items()
+        if name.startswith("ssl_") and connection_class is SSLConnection
+    }
+    limits = {"socket_timeout": SENTINEL_TIMEOUT, "max_connections": 4}
+    limits |= {"socket_connect_timeout": SENTINEL_TIMEOUT, "timeout": SENTINEL_TIMEOUT}
+    fields = validate_options(
+        f"{where}, in its sentinel_kwargs,",
+        connection_class,
+        {**limits, **shared, **own, "db": 0},
+    )
+    for address in addresses:
+        host, port = address
+        arguments = {**fields["arguments"], "host": host, "port": port}
+        yield Endpoint(
+            connection_class=connection_class,
+            async_class=ASYNC_CLASSES[connection_class],
+            safe_url=f"sentinel {format_address(address)}",
+            **{**fields, "arguments": arguments},
+        )
+
+
+def endpoint_of_pool(where: str, pool: SentinelConnectionPool) -> Endpoint:
+    """Return the endpoint with the service and the parameters of redis-py's *pool*."""
+    sentinels = [each.connection_pool for each in pool.sentinel_manager.sentinels]
+    given = copy_arguments(pool)
+    of_sentinels = copy_arguments(sentinels[0])
+    of_sentinels["ssl"] = issubclass(sentinels[0].connection_class, SSLConnection)
+    for arguments in (given, of_sentinels):
+        for name in ("host", "port", "connection_pool"):
+            arguments.pop(name, None)
+        if arguments.get("protocol") is None:  # unset is RESP3 to redis-py 8, 2 to us
+            arguments.pop("protocol", None)
+    if pool.max_connections not in NO_LIMIT:
+        given["max_connections"] = pool.max_connections
+    return make_endpoint(
+        where,
+        _CLASSES[issubclass(pool.connection_class, SentinelManagedSSLConnection)],
+        given,
+        pool.service_name,
+        [
+            (each.connection_kwargs["host"], int(each.connection_kwargs["port"]))
+            for each in sentinels
+        ],
+        of_sentinels,
+    )

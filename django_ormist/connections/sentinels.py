@@ -1,0 +1,294 @@
+"""The map of a service that Sentinel watches: one node, its primary.
+
+SentinelMap does no I/O. Its refresh() is a generator that yields Query, one for each
+sentinel to ask, and receives the replies or the error; router.py drives it.
+
+The sentinels are asked on first use, after each failure, and once a second while
+operations are sent. A planned failover leaves the old primary writable for seconds,
+and what is written there is lost. So writes wait while a sentinel says that one is
+under way, from a second after its begin at the latest.
+
+During a failover sentinels may disagree. Each failover has a higher epoch, and the
+answer with the highest one counts. An answer with a lower epoch than the known one is
+used only if the primary that it would replace has failed. If no sentinel answers, the
+primary that was known stays.
+"""
+
+from collections.abc import Callable, Generator, Iterator, Sequence
+from typing import Any, NamedTuple
+
+from redis.exceptions import (
+    AuthenticationError,
+    ConnectionError,
+    NoPermissionError,
+    RedisError,
+    ResponseError,
+    TimeoutError,
+)
+
+from ..exceptions import ImproperlyConfigured
+from ..operations.operation import Operation
+from .endpoints import Address, Endpoint, Sentinels, format_address
+
+INTERVAL = 1.0
+"""Seconds between two looks at a sentinel while operations are sent."""
+
+SHORTEST_INTERVAL = 0.05
+"""Seconds between two urgent refreshes, of which every caller may want one."""
+
+LONGEST_REFRESH = 30.0
+"""Seconds after which a refresh that was interrupted no longer prevents another."""
+
+AVOIDED_FOR = 30.0
+"""Seconds for which a sentinel is asked only if no other one answers."""
+
+LONGEST_HOLD = 5.0
+"""Seconds for which writes wait for a failover that is under way. It may hang."""
+
+
+class Query(NamedTuple):
+    """Operations for one sentinel."""
+
+    endpoint: Endpoint
+    operations: list[Operation]
+
+
+class Answer(NamedTuple):
+    """The primary that a sentinel names, and the epoch of the failover to it.
+
+    is_failing_over: whether this sentinel is replacing that primary.
+    """
+
+    address: Address
+    epoch: int
+    is_failing_over: bool = False
+
+
+class SentinelMap:
+    """The address of the primary, shared by the threads and loops of a process.
+
+    where: the setting, for error messages. version: counts the changes of address.
+    """
+
+    is_sharded = False
+
+    def __init__(self, where: str, sentinels: Sentinels) -> None:
+        self.where = where
+        self.service = sentinels.service
+        self.version = 0
+        self.address: Address | None = None
+        self._epoch = -1
+        self._holds_writes = False
+        self._hold_began: float | None = None
+        self._sentinels = list(sentinels.endpoints)
+        self._avoided: dict[str, float] = {}  # by the sentinel: until when
+        self._problems: dict[str, str] = {}  # by the sentinel: why it did not answer
+        # Not locks, which an interrupted thread might leave locked. That two threads
+        # refresh at the same moment is very rare, and harmless.
+        self._check_at = 0.0
+        self._busy_until = 0.0
+
+    # What route() has to know
+
+    def is_due(self, now: float) -> bool:
+        """Return whether the sentinels have not been asked for a second."""
+        return now >= self._check_at
+
+    def address_of(self, operation: Operation) -> Address | None:
+        """Return the address of the primary. None if it is unknown, or replaced now."""
+        return None if self._holds_writes and operation.is_write else self.address
+
+    def common_address(self, operations: Sequence[Operation]) -> Address | None:
+        """Return what address_of() returns for all of *operations*, if it is one."""
+        if self._holds_writes and any(each.is_write for each in operations):
+            return None
+        return self.address
+
+    @property
+    def primary(self) -> Address:
+        """The address of the primary. Raises ConnectionError if it is unknown."""
+        if self.address is None:
+            raise self.explain(None, None)
+        return self.address
+
+    def move(self, operation: Operation, address: Address) -> None:
+        """Do nothing: a primary does not answer MOVED."""
+
+    def doubt(self) -> None:
+        """Ask the sentinels before the next request."""
+        self._check_at = 0.0
+
+    @property
+    def addresses(self) -> set[Address]:
+        """The addresses of all nodes that are used."""
+        return set() if self.address is None else {self.address}
+
+    def explain(self, address: Address | None, error: RedisError | None) -> RedisError:
+        """Return an error that says what to correct."""
+        if address is not None:
+            found = format_address(address)
+            kind = TimeoutError if isinstance(error, TimeoutError) else ConnectionError
+            return kind(
+                f"The sentinels of {self.where} name {found} as the primary of "
+                f"{self.service!r}, and it cannot be used from here: "
+                f"{str(error).rstrip('.')}. Start it, or let it announce the address "
+                f"that clients reach, with replica-announce-ip.{self._unheard()}"
+            )
+        refusals = [text for text in self._problems.values() if "Authentic" in text]
+        fix = (
+            "Give their user and password in OPTIONS['sentinel_kwargs']."
+            if refusals
+            else "Start them, or correct their addresses in LOCATION."
+        )
+        return ConnectionError(
+            f"{self.where} found no primary of {self.service!r}: no sentinel told "
+            f"its address.{self._unheard()} {fix}"
+        )
+
+    def _unheard(self) -> str:
+        """Return a text about the sentinels that did not answer, or ""."""
+        texts = [f"{name} said: {text}" for name, text in self._problems.items()]
+        return f" Of the sentinels, {'; '.join(texts)}." if texts else ""
+
+    # Asking the sentinels
+
+    def refresh(
+        self, is_urgent: bool, clock: Callable[[], float]
+    ) -> Generator[Query, Any, None]:
+        """Yield a Query for each sentinel to ask. Update the address.
+
+        One refresh at a time: while another one runs, or just ran, nothing is asked.
+        Raises ImproperlyConfigured if the sentinels do not know the service.
+        """
+        now = clock()
+        if now < self._busy_until:
+            return
+        self._busy_until = now + LONGEST_REFRESH
+        self._check_at = now + INTERVAL
+        try:
+            yield from self._ask_all(now, is_urgent)
+        finally:
+            now = clock()
+            self._check_at = now + INTERVAL
+            self._busy_until = now + (SHORTEST_INTERVAL if is_urgent else 0)
+
+    def _ask_all(self, now: float, is_urgent: bool) -> Generator[Query, Any, None]:
+        answers: list[Answer] = []
+        for sentinel in self._in_order(now):
+            if self._is_avoided(sentinel, now) and (answers or not is_urgent):
+                break
+            answer = yield from self._ask(sentinel, now)
+            if answer is None:
+                continue
+            answers.append(answer)
+            if answer.address != self.address and answer.epoch >= self._epoch:
+                break
+        if answers:
+            self._use(answers, now, is_urgent)
+            return
+        self._holds_writes = False
+        if self.address is None:
+            yield from self._explain_misconfiguration()
+
+    def _ask(self, sentinel: Endpoint, now: float) -> Generator[Query, Any, Any]:
+        """Return the Answer of *sentinel*, or None. Remember whether it answered."""
+        named = Operation("SENTINEL GET-MASTER-ADDR-BY-NAME", (), (self.service,))
+        state = Operation("SENTINEL MASTER", (), (self.service,))
+        replies = yield Query(sentinel, [named, state])
+        name = _name(sentinel)
+        problem = _problem(replies, self.service)
+        if problem is not None:
+            self._problems[name] = problem
+            self._avoided[name] = now + AVOIDED_FOR
+            return None
+        self._problems.pop(name, None)
+        self._avoided.pop(name, None)
+        (host, port), facts = replies[0], _facts(replies[1])
+        # Once the new primary is promoted, SENTINEL MASTER still gives the old one.
+        is_failing_over = b"failover_in_progress" in facts.get(b"flags", b"").split(
+            b","
+        ) and (facts.get(b"ip"), facts.get(b"port")) == (host, port)
+        epoch = int(facts.get(b"config-epoch", 0))
+        return Answer((host.decode(), int(port)), epoch, is_failing_over)
+
+    def _in_order(self, now: float) -> list[Endpoint]:
+        return sorted(self._sentinels, key=lambda each: self._is_avoided(each, now))
+
+    def _is_avoided(self, sentinel: Endpoint, now: float) -> bool:
+        return self._avoided.get(_name(sentinel), now) > now
+
+    def _use(self, answers: list[Answer], now: float, is_urgent: bool) -> None:
+        """Take over the answer with the highest epoch."""
+        best = max(answers, key=lambda answer: answer.epoch)
+        if best.epoch < self._epoch and not is_urgent:
+            return
+        is_under_way = any(
+            answer.is_failing_over and answer.address == best.address
+            for answer in answers
+        )
+        if not is_under_way:
+            self._hold_began = None
+        elif self._hold_began is None:
+            self._hold_began = now
+        began = self._hold_began
+        self._holds_writes = began is not None and now - began < LONGEST_HOLD
+        self._epoch = best.epoch
+        if best.address != self.address:
+            self.address = best.address
+            self.version += 1
+
+    def _explain_misconfiguration(self) -> Generator[Query, Any, None]:
+        """Raise ImproperlyConfigured if a sentinel does not know the service."""
+        for sentinel in self._sentinels:
+            problem = self._problems.get(_name(sentinel), "")
+            if problem == _UNKNOWN.format(self.service):
+                replies = yield Query(sentinel, [Operation("SENTINEL MASTERS", ())])
+                known = ", ".join(_services(replies)) or "none"
+                raise ImproperlyConfigured(
+                    f"{self.where} names the service {self.service!r}, which the "
+                    f"sentinel {_name(sentinel)} does not know. Correct the name in "
+                    f"the setting: the sentinel knows {known}."
+                )
+            if problem == _NO_SENTINEL:
+                raise ImproperlyConfigured(
+                    f"{self.where} names the sentinel {_name(sentinel)}, which is "
+                    "another kind of server. Give the addresses of sentinels, whose "
+                    "usual port is 26379, or the URL of the one server: redis://."
+                )
+
+
+_UNKNOWN = "it does not know the service {!r}"
+_NO_SENTINEL = "it is no sentinel"
+
+
+def _problem(replies: Any, service: str) -> str | None:
+    """Return why *replies* do not name a primary, or None if they do."""
+    error = replies if isinstance(replies, RedisError) else replies[0]
+    if error is None:
+        return _UNKNOWN.format(service)
+    if isinstance(error, AuthenticationError | NoPermissionError):
+        return f"Authentication failed, {error}"
+    if isinstance(error, ResponseError) and "unknown command" in str(error).lower():
+        return _NO_SENTINEL
+    return str(error) if isinstance(error, RedisError) else None
+
+
+def _facts(reply: Any) -> dict[bytes, bytes]:
+    """Return what a reply to SENTINEL MASTER says; {} if an ACL forbids it."""
+    if isinstance(reply, dict):  # RESP3, within a list
+        return reply
+    if not isinstance(reply, list):
+        return {}
+    return dict(zip(reply[::2], reply[1::2], strict=False))
+
+
+def _services(replies: Any) -> Iterator[str]:
+    """Yield the names in a reply to SENTINEL MASTERS."""
+    if isinstance(replies, list) and isinstance(replies[0], list):
+        for facts in map(_facts, replies[0]):
+            yield repr(facts[b"name"].decode(errors="replace"))
+
+
+def _name(sentinel: Endpoint) -> str:
+    arguments = sentinel.arguments
+    return format_address((arguments["host"], arguments["port"]))

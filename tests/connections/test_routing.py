@@ -1,0 +1,365 @@
+"""route() without servers: each refusal in each order, broken nodes, and its end."""
+
+from itertools import permutations, product
+
+import pytest
+import redis
+from redis.exceptions import (
+    AskError,
+    AuthenticationError,
+    BusyLoadingError,
+    ClusterDownError,
+    ConnectionError,
+    MasterDownError,
+    MaxConnectionsError,
+    MovedError,
+    NoScriptError,
+    ReadOnlyError,
+    ResponseError,
+    TimeoutError,
+    TryAgainError,
+)
+
+from django_ormist.connections.routing import (
+    LONGEST_PAUSE,
+    LOST,
+    Broken,
+    Parcel,
+    Refresh,
+    Wait,
+    route,
+)
+from django_ormist.operations.operation import Operation
+
+A, B, C = ("a", 1), ("b", 2), ("c", 3)
+PATIENCE = 10.0
+
+
+def read(key):
+    return Operation("GET", (key,))
+
+
+def write(key):
+    return Operation("INCR", (key,), is_write=True)
+
+
+class Nodes:
+    """A map of keys to nodes, all on A at first."""
+
+    is_sharded = True
+
+    def __init__(self, **where):
+        self.where = {name.encode(): address for name, address in where.items()}
+        self.doubted = 0
+        self.is_known = self.is_fresh = True
+
+    def is_due(self, now):
+        return not self.is_fresh
+
+    def address_of(self, operation):
+        return self.where.get(operation.keys[0], A) if self.is_known else None
+
+    def common_address(self, operations):
+        found = {self.address_of(operation) for operation in operations}
+        return found.pop() if len(found) == 1 else None
+
+    def move(self, operation, address):
+        self.where[operation.keys[0]] = address
+
+    def doubt(self):
+        self.doubted += 1
+
+    def explain(self, address, error):
+        return ConnectionError(f"at {address}: {error}")
+
+
+class World:
+    """Answers the steps of route(): *script* has the next outcomes of each key.
+
+    An outcome is a reply, or Broken for the parcel. After the last one it is b"OK".
+    """
+
+    def __init__(self, nodes=None, **script):
+        self.nodes = nodes or Nodes()
+        self.script = {name.encode(): list(replies) for name, replies in script.items()}
+        self.now = 0.0
+        self.sent, self.applied = [], []
+        self.refreshed, self.waited = [], []
+
+    def run(self, *operations, patience=PATIENCE):
+        steps = route(self.nodes, operations, patience, lambda: self.now, lambda: 0.5)
+        answer = None
+        try:
+            while True:
+                step = steps.send(answer)
+                answer = self.perform(step)
+        except StopIteration as done:
+            return done.value
+
+    def perform(self, step):
+        if isinstance(step, Wait):
+            self.waited.append(step.seconds)
+            self.now += step.seconds
+        elif isinstance(step, Refresh):
+            self.refreshed.append(step.is_urgent)
+        else:
+            assert [each.address for each in step] == sorted(p.address for p in step)
+            return [self.outcome(parcel) for parcel in step]
+        return None
+
+    def outcome(self, parcel):
+        self.sent.append(parcel._replace(positions=tuple(parcel.positions)))
+        waiting = [
+            self.script.get(key, []) for op in parcel.operations for key in op.keys
+        ]
+        for replies in waiting:
+            if replies and isinstance(replies[0], Broken) and not replies[0].was_sent:
+                return replies.pop(0)
+        replies = []
+        for operation in parcel.operations:
+            if operation.command == "ASKING":
+                replies.append(b"OK")
+                continue
+            waiting = self.script.get(operation.keys[0])
+            reply = waiting.pop(0) if waiting else b"OK"
+            if isinstance(reply, Broken):
+                return reply
+            if not isinstance(reply, Exception):
+                self.applied.append(operation)
+            replies.append(reply)
+        return replies
+
+
+def refusals():
+    """Each refusal, new: an error collects notes."""
+    return {
+        "MOVED": MovedError("1 b:2"),
+        "ASK": AskError("1 c:3"),
+        "TRYAGAIN": TryAgainError("TRYAGAIN"),
+        "CLUSTERDOWN": ClusterDownError("CLUSTERDOWN"),
+        "MASTERDOWN": MasterDownError("MASTERDOWN"),
+        "READONLY": ReadOnlyError("READONLY"),
+        "LOADING": BusyLoadingError("LOADING"),
+        "UNSENT": Broken(ConnectionError("refused"), was_sent=False),
+        "SLOW": Broken(TimeoutError("connecting"), was_sent=False),
+    }
+
+
+NAMES = list(refusals())
+
+
+def test_all_replies_of_one_node_are_one_parcel():
+    world = World()
+    assert world.run(read(b"x"), write(b"y")) == [b"OK", b"OK"]
+    assert world.sent == [Parcel(A, (0, 1), (read(b"x"), write(b"y")))]
+    assert not world.refreshed
+    assert not world.waited
+
+
+def test_operations_of_several_nodes_are_sent_at_once_by_address():
+    world = World(Nodes(x=C, y=A, z=C))
+    operations = [read(b"x"), write(b"y"), read(b"z")]
+    assert world.run(*operations) == [b"OK"] * 3
+    assert world.sent == [
+        Parcel(A, (1,), [write(b"y")]),
+        Parcel(C, (0, 2), [read(b"x"), read(b"z")]),
+    ]
+
+
+def test_nothing_to_send_is_no_step():
+    world = World()
+    assert world.run() == []
+    assert not world.sent
+
+
+def test_a_map_that_is_due_is_refreshed_first():
+    nodes = Nodes()
+    nodes.is_fresh = False
+    world = World(nodes)
+    assert world.run(read(b"x")) == [b"OK"]
+    assert world.refreshed == [False]
+
+
+@pytest.mark.parametrize("operation", [read(b"x"), write(b"x")], ids=["read", "write"])
+@pytest.mark.parametrize("length", [1, 2, 3])
+def test_each_refusal_in_each_order_is_followed_by_the_reply(operation, length):
+    for names in permutations(NAMES, length):
+        made = refusals()
+        world = World(x=[made[name] for name in names])
+        assert world.run(operation) == [b"OK"], names
+        assert world.applied == [operation], names
+
+
+@pytest.mark.parametrize("names", list(product(NAMES, NAMES)), ids="-".join)
+def test_two_operations_are_refused_apart(names):
+    """One write and one read, on one node and on two: each is applied, writes once."""
+    for nodes in (Nodes(), Nodes(y=B)):
+        first, second = refusals()[names[0]], refusals()[names[1]]
+        world = World(nodes, x=[first], y=[second])
+        assert world.run(write(b"x"), read(b"y")) == [b"OK", b"OK"]
+        assert world.applied.count(write(b"x")) == 1
+
+
+def test_moved_is_followed_at_once_and_for_good():
+    world = World(x=[MovedError("1 b:2")])
+    assert world.run(write(b"x")) == [b"OK"]
+    assert world.run(write(b"x")) == [b"OK"]
+    assert [parcel.address for parcel in world.sent] == [A, B, B]
+    assert world.refreshed == [True]
+    assert not world.waited
+
+
+def test_moved_without_a_host_is_another_port_of_the_same_host():
+    world = World(x=[MovedError("1 :7")])
+    world.run(read(b"x"))
+    assert world.sent[1].address == ("a", 7)
+
+
+def test_moved_to_and_fro_is_not_a_busy_loop():
+    world = World(x=[MovedError("1 b:2"), MovedError("1 a:1")] * 1000)
+    (reply,) = world.run(read(b"x"))
+    assert isinstance(reply, MovedError)
+    assert len(world.sent) < 60
+    assert world.now <= PATIENCE
+
+
+def test_ask_is_followed_once_and_leaves_the_map():
+    world = World(x=[AskError("1 c:3")])
+    assert world.run(write(b"x"), write(b"y")) == [b"OK", b"OK"]
+    asking = Operation("ASKING", ())
+    assert world.sent[1] == Parcel(C, (0,), [asking, write(b"x")], is_asking=True)
+    assert world.nodes.address_of(write(b"x")) == A
+    assert not world.refreshed
+
+
+def test_try_again_stays_at_the_node_that_was_asked():
+    world = World(x=[AskError("1 c:3"), TryAgainError(""), TryAgainError("")])
+    assert world.run(write(b"x")) == [b"OK"]
+    assert [parcel.address for parcel in world.sent] == [A, C, C, C]
+    assert [parcel.is_asking for parcel in world.sent] == [False, True, True, True]
+    assert len(world.waited) == 2
+    assert not world.refreshed
+
+
+@pytest.mark.parametrize("error", [MovedError("1 b:2"), AskError("1 c:3")])
+def test_one_node_does_not_follow_a_cluster(error):
+    nodes = Nodes()
+    nodes.is_sharded = False
+    world = World(nodes, x=[error])
+    assert world.run(read(b"x")) == [error]
+    assert len(world.sent) == 1
+
+
+@pytest.mark.parametrize(
+    "error", [ReadOnlyError(""), MasterDownError(""), BusyLoadingError("")]
+)
+def test_reads_beside_a_refused_write_are_repeated(error):
+    """A former primary replies to them with old data."""
+    world = World(x=[error], y=[b"old", b"new"])
+    assert world.run(read(b"y"), write(b"x")) == [b"new", b"OK"]
+
+
+def test_a_read_that_cannot_be_repeated_keeps_its_old_reply():
+    world = World(x=[ReadOnlyError("no")] * 1000, y=[b"old"] * 1000)
+    old, refusal = world.run(read(b"y"), write(b"x"))
+    assert old == b"old"
+    assert isinstance(refusal, ReadOnlyError)
+
+
+@pytest.mark.parametrize("error", [NoScriptError(""), ResponseError("WRONGTYPE")])
+def test_other_errors_stand_in_the_place_of_the_reply(error):
+    """The executor sends an unknown script again, with its source."""
+    world = World(x=[error])
+    assert world.run(write(b"x"), read(b"y")) == [error, b"OK"]
+    assert len(world.sent) == 1
+
+
+# ---------------------------------------------------------------- broken connections
+
+
+@pytest.mark.parametrize("error", [ConnectionError("reset"), TimeoutError("late")])
+def test_a_read_without_its_reply_is_repeated(error):
+    world = World(x=[Broken(error, was_sent=True)] * 2)
+    assert world.run(read(b"x")) == [b"OK"]
+    assert world.refreshed == [True, True]
+
+
+@pytest.mark.parametrize("error", [ConnectionError("reset"), TimeoutError("late")])
+def test_a_write_without_its_reply_is_raised_and_not_repeated(error):
+    world = World(Nodes(y=B), x=[Broken(error, was_sent=True)])
+    with pytest.raises(type(error)) as caught:
+        world.run(write(b"x"), write(b"y"))
+    assert caught.value.__notes__ == [LOST]
+    assert [parcel.address for parcel in world.sent] == [A, B]
+    assert world.nodes.doubted == 1
+
+
+def test_a_write_is_repeated_on_one_node_and_lost_on_another():
+    lost = Broken(ConnectionError("reset"), was_sent=True)
+    unsent = Broken(ConnectionError("refused"), was_sent=False)
+    world = World(Nodes(y=B), x=[unsent], y=[lost])
+    with pytest.raises(ConnectionError, match="reset"):
+        world.run(write(b"x"), write(b"y"))
+    assert world.applied == []
+
+
+@pytest.mark.parametrize(
+    "error", [AuthenticationError("wrong"), MaxConnectionsError("all")]
+)
+def test_what_does_not_pass_is_raised_at_once(error):
+    world = World(x=[Broken(error, was_sent=False)])
+    with pytest.raises(type(error)):
+        world.run(write(b"x"))
+    assert not world.waited
+
+
+# ---------------------------------------------------------------- patience
+
+
+@pytest.mark.parametrize("name", ["TRYAGAIN", "CLUSTERDOWN", "READONLY", "LOADING"])
+def test_the_last_refusal_stands_in_its_place_and_tells_the_attempts(name):
+    error = refusals()[name]
+    world = World(x=[error] * 1000)
+    reply, other = world.run(write(b"x"), write(b"y"))
+    assert reply is error
+    assert other == b"OK"
+    (note,) = error.__notes__
+    assert note.startswith("Gave up after 9.")
+    assert f"a:1: {type(error).__name__}" in note
+    assert f"({len(world.sent)} times)" in note
+    assert "OPTIONS['patience']" in note
+    assert PATIENCE - LONGEST_PAUSE <= world.now <= PATIENCE
+
+
+def test_a_node_that_cannot_be_reached_is_explained():
+    world = World(x=[Broken(ConnectionError("refused"), was_sent=False)] * 1000)
+    with pytest.raises(
+        redis.ConnectionError, match=r"at \('a', 1\): refused"
+    ) as caught:
+        world.run(write(b"x"))
+    assert isinstance(caught.value.__cause__, ConnectionError)
+    assert "a:1: ConnectionError refused" in caught.value.__notes__[0]
+
+
+def test_nodes_that_are_never_found_are_explained():
+    nodes = Nodes()
+    nodes.is_known = False
+    world = World(nodes)
+    with pytest.raises(ConnectionError, match="at None: None") as caught:
+        world.run(write(b"x"))
+    assert "Nothing could be sent" in caught.value.__notes__[0]
+    assert not world.sent
+
+
+def test_without_patience_one_attempt_is_made():
+    world = World(x=[ReadOnlyError("no")])
+    (reply,) = world.run(write(b"x"), patience=0)
+    assert isinstance(reply, ReadOnlyError)
+    assert len(world.sent) == 1
+
+
+def test_pauses_double_up_to_a_quarter_of_a_second():
+    world = World(x=[TryAgainError("")] * 1000)
+    world.run(write(b"x"))
+    assert world.waited[:7] == [0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.25]
+    assert set(world.waited[6:]) == {0.25}

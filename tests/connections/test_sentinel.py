@@ -1,0 +1,404 @@
+"""An alias of a service that Sentinel watches, on real processes."""
+
+import asyncio
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+
+import pytest
+import redis
+
+import django_ormist as ormist
+from django_ormist.connections import router
+from django_ormist.connections.instrumentation import listening
+from django_ormist.connections.pools import pools
+from django_ormist.exceptions import ImproperlyConfigured
+from django_ormist.operations.operation import Operation
+from tests import sentinels, servers
+from tests.sentinels import SERVICE, Sentinel, wait_until
+
+pytestmark = pytest.mark.skipif(not servers.find("valkey91"), reason="needs valkey91")
+
+PING = [Operation("PING", keys=())]
+
+
+class Note(ormist.TaggedAttrsModel):
+    class Meta:
+        counters = ["views"]
+
+
+@pytest.fixture
+def sentinel_set():
+    made = sentinels.shared()
+    yield made
+    made.heal()
+    with made.primary().client() as client:
+        client.flushall()
+
+
+@pytest.fixture
+def connection(sentinel_set, configure):
+    return configure(LOCATION=sentinel_set.url)
+
+
+@pytest.fixture
+def looks(monkeypatch):
+    """Each question to a sentinel, as the list grows."""
+    seen = []
+    exchange, aexchange = router.exchange, router.aexchange
+
+    def counted(pool, operations):
+        seen.append(operations)
+        return exchange(pool, operations)
+
+    async def acounted(pool, operations):
+        seen.append(operations)
+        return await aexchange(pool, operations)
+
+    monkeypatch.setattr(router, "exchange", counted)
+    monkeypatch.setattr(router, "aexchange", acounted)
+    return seen
+
+
+def port_of(node):
+    return "127.0.0.1", node.port
+
+
+# ---------------------------------------------------------------- a service at rest
+
+
+def test_models_live_on_the_primary(ask, connection, sentinel_set):
+    note = ask(Note.objects.create, "a", text="x")
+    note.text = "y"
+    ask(note.save)
+    ask(note.increment, "views")
+    assert ask(Note.objects.get, note.id).text == "y"
+    assert ask(Note.objects.find("a").count) == 1
+    assert connection.address == port_of(sentinel_set.primary())
+    with sentinel_set.primary().client() as client:
+        assert client.keys("*:o:*")
+
+
+def test_a_round_trip_tells_the_address_of_the_primary(connection, sentinel_set):
+    seen = []
+    connection.send(PING)
+    with listening(seen.append):
+        Note.objects.count()
+    assert [each.address for each in seen] == [port_of(sentinel_set.primary())]
+    assert seen[0].url == sentinel_set.url
+
+
+def test_the_clients_of_redis_py_reach_the_primary(ask, connection, sentinel_set):
+    assert connection.client.set("k", "v")
+
+    async def acheck():
+        assert await connection.aclient.get("k") == b"v"
+        async with connection.aclient.pipeline(transaction=True) as pipe:
+            return await pipe.get("k").incr("n").execute()
+
+    assert ask.wait(acheck()) == [b"v", 1]
+    with connection.client.pipeline() as pipe:
+        assert pipe.get("n").execute() == [b"1"]
+
+
+@pytest.mark.parametrize("protocol", [2, 3])
+def test_both_protocols_of_nodes_and_sentinels(ask, configure, sentinel_set, protocol):
+    options = {"protocol": protocol, "sentinel_kwargs": {"protocol": protocol}}
+    connection = configure(LOCATION=sentinel_set.url, OPTIONS=options)
+    assert ask(connection.send, PING) == [b"PONG"]
+    assert connection._router.map._epoch >= 0
+    unknown = sentinel_set.url.replace(SERVICE, "nope")
+    connection = configure(LOCATION=unknown, OPTIONS=options)
+    with pytest.raises(ImproperlyConfigured, match=f"knows '{SERVICE}'"):
+        ask(connection.send, PING)
+
+
+def test_a_list_of_urls_reaches_any_sentinel(ask, configure, sentinel_set):
+    dead = f"redis+sentinel://127.0.0.1:1/{SERVICE}/0"
+    connection = configure(LOCATION=[dead, sentinel_set.url])
+    assert ask(connection.send, PING) == [b"PONG"]
+
+
+def test_sentinels_are_asked_once_and_then_once_a_second(ask, connection, looks):
+    for _ in range(50):
+        ask(connection.send, PING)
+    assert len(looks) == 1
+    connection._router.map.doubt()  # as if a second had gone by
+    for _ in range(50):
+        ask(connection.send, PING)
+    assert len(looks) == 4
+
+
+def test_twenty_threads_that_ask_first_are_no_herd(connection, looks):
+    with ThreadPoolExecutor(20) as threads:
+        list(threads.map(lambda _: connection.send(PING), range(20)))
+    assert len(looks) <= 4
+
+
+def test_twenty_tasks_that_ask_first_are_no_herd(connection, looks):
+    async def main():
+        await asyncio.gather(*(connection.asend(PING) for _ in range(20)))
+
+    asyncio.run(main())
+    assert len(looks) <= 4
+
+
+def test_pools_stay_within_their_limit(configure, sentinel_set):
+    limit = {"max_connections": 3, "client_name": "bounded"}
+    connection = configure(LOCATION=sentinel_set.url, OPTIONS=limit)
+    with ThreadPoolExecutor(20) as threads:
+        list(threads.map(lambda _: connection.send(PING), range(200)))
+    with sentinel_set.primary().client() as client:
+        named = [each["name"] for each in client.client_list()]
+    assert 1 <= named.count("bounded") <= 3
+
+
+def test_a_fork_connects_anew(connection):
+    assert connection.send(PING) == [b"PONG"]
+    pid = os.fork()
+    if not pid:
+        code = 1
+        try:
+            code = 0 if connection.send(PING) == [b"PONG"] else 1
+        finally:
+            os._exit(code)
+    assert os.waitpid(pid, 0)[1] == 0
+    assert connection.send(PING) == [b"PONG"]
+
+
+def test_loops_have_pools_of_their_own_and_leave_nothing(configure, sentinel_set):
+    connection = configure(
+        LOCATION=sentinel_set.url, OPTIONS={"client_name": "looping"}
+    )
+    for _ in range(3):
+        assert asyncio.run(connection.asend(PING)) == [b"PONG"]
+    with sentinel_set.primary().client() as client:
+        wait_until(
+            lambda: "looping" not in [each["name"] for each in client.client_list()],
+            "The connections of closed loops are closed",
+        )
+
+
+def test_cancelled_tasks_return_their_connections(configure, sentinel_set):
+    limit = {"max_connections": 2}
+    connection = configure(LOCATION=sentinel_set.url, OPTIONS=limit)
+    echo = Operation("ECHO", (), (b"x" * 1000,))
+
+    async def main():
+        for turn in range(100):
+            tasks = [asyncio.create_task(connection.asend([echo])) for _ in range(4)]
+            for _ in range(turn % 7):
+                await asyncio.sleep(0)
+            for task in tasks[::2]:
+                task.cancel()
+            replies = await asyncio.gather(*tasks, return_exceptions=True)
+            assert [replies[1], replies[3]] == [[b"x" * 1000]] * 2
+        pool = await connection._router.aprimary_pool()
+        assert len(pool._in_use_connections) == 0
+        assert pool._slots._value == 2
+
+    asyncio.run(main())
+
+
+def test_close_closes_the_connections_to_nodes_and_sentinels(configure, sentinel_set):
+    names = {"client_name": "shop", "sentinel_kwargs": {"client_name": "shop"}}
+    connection = configure(LOCATION=sentinel_set.url, OPTIONS=names)
+    connection.send(PING)
+
+    async def main():
+        await connection.asend(PING)
+        assert len(named()) >= 2
+        await connection.aclose()
+        connection.close()
+
+    def named():
+        with ExitStack() as clients:
+            return [
+                each
+                for server in (sentinel_set.primary(), *sentinel_set.sentinels)
+                for each in clients.enter_context(server.client()).client_list()
+                if each["name"] == "shop"
+            ]
+
+    asyncio.run(main())
+    wait_until(lambda: not named(), "The connections are closed")
+
+
+# ---------------------------------------------------------------- a wrong setting
+
+
+def test_an_unknown_service_is_said_at_once(ask, configure, sentinel_set):
+    connection = configure(LOCATION=sentinel_set.url.replace(SERVICE, "mymastr"))
+    with pytest.raises(ImproperlyConfigured) as caught:
+        ask(connection.send, PING)
+    for words in ("ORMIST['default']", "'mymastr'", f"'{SERVICE}'", "Correct"):
+        assert words in str(caught.value)
+
+
+def test_a_server_in_the_place_of_a_sentinel_is_said_at_once(ask, configure, real):
+    connection = configure(LOCATION=f"redis+sentinel://127.0.0.1:{real.port}/main")
+    with pytest.raises(ImproperlyConfigured) as caught:
+        ask(connection.send, PING)
+    for words in ("ORMIST['default']", str(real.port), "another kind of server"):
+        assert words in str(caught.value)
+
+
+def test_sentinels_that_nobody_reaches_are_said(ask, configure):
+    location = "redis+sentinel://127.0.0.1:1,127.0.0.1:2/main"
+    connection = configure(LOCATION=location, OPTIONS={"patience": 0.1})
+    with pytest.raises(redis.ConnectionError) as caught:
+        ask(connection.send, PING)
+    for words in ("ORMIST['default']", "127.0.0.1:2", "correct their addresses"):
+        assert words in str(caught.value)
+    assert "ORMIST alias 'default'" in caught.value.__notes__[0]
+    assert "OPTIONS['patience']" in caught.value.__notes__[1]
+
+
+def test_an_address_that_nobody_reaches_is_said(ask, configure, sentinel_set):
+    sentinel = sentinel_set.sentinels[0]
+    sentinel.ask("MONITOR", "unreachable", "127.0.0.1", 1, 2)
+    try:
+        location = f"redis+sentinel://127.0.0.1:{sentinel.port}/unreachable"
+        connection = configure(LOCATION=location, OPTIONS={"patience": 0.1})
+        with pytest.raises(redis.ConnectionError) as caught:
+            ask(Note.objects.create, "a")
+        for words in ("ORMIST['default']", "127.0.0.1:1 ", "announce", "Start it"):
+            assert words in str(caught.value)
+        with pytest.raises(redis.ConnectionError):
+            connection.client.ping()
+    finally:
+        sentinel.ask("REMOVE", "unreachable")
+
+
+@pytest.fixture
+def guarded(start_server):
+    """A node and a sentinel with a password each: ``(node, sentinel)``."""
+    node = start_server("valkey91", "--requirepass", "n0de")
+    auth = f"sentinel auth-pass {SERVICE} n0de\nrequirepass s3ntinel"
+    sentinel = Sentinel("valkey91", node.port, auth)
+    sentinel.start()
+    with sentinel.client(password="s3ntinel") as client:
+        wait_until(client.ping, "The sentinel answers")
+    yield node, sentinel
+    sentinel.stop()
+
+
+def test_nodes_and_sentinels_have_passwords_of_their_own(ask, configure, guarded):
+    _, sentinel = guarded
+    connection = configure(
+        LOCATION=f"redis+sentinel://:n0de@127.0.0.1:{sentinel.port}/{SERVICE}",
+        OPTIONS={"sentinel_kwargs": {"password": "s3ntinel"}},
+    )
+    assert ask(Note.objects.create, "a").tags == ["a"]
+    assert ask(connection.send, PING) == [b"PONG"]
+
+
+def test_a_missing_password_of_sentinels_is_said(ask, configure, guarded):
+    _, sentinel = guarded
+    connection = configure(
+        LOCATION=f"redis+sentinel://:n0de@127.0.0.1:{sentinel.port}/{SERVICE}",
+        OPTIONS={"patience": 0.1},
+    )
+    with pytest.raises(redis.ConnectionError) as caught:
+        ask(connection.send, PING)
+    assert "Give their user and password in OPTIONS['sentinel_kwargs']" in str(
+        caught.value
+    )
+
+
+def test_a_missing_password_of_nodes_is_said_at_once(ask, configure, guarded):
+    _, sentinel = guarded
+    connection = configure(
+        LOCATION=f"redis+sentinel://127.0.0.1:{sentinel.port}/{SERVICE}",
+        OPTIONS={"sentinel_kwargs": {"password": "s3ntinel"}},
+    )
+    with pytest.raises(redis.AuthenticationError) as caught:
+        ask(connection.send, PING)
+    assert "ORMIST alias 'default'" in caught.value.__notes__[0]
+
+
+# ---------------------------------------------------------------- roles, failover
+
+
+def test_a_replica_is_refused_when_connecting(ask, connection, sentinel_set):
+    replica = sentinel_set.replicas()[0]
+    node = connection.endpoint.at(port_of(replica))
+    with pytest.raises(redis.ReadOnlyError, match="is a replica"):
+        pools.get(node).lease()
+
+    async def aconnect():
+        from django_ormist.connections.async_pools import pools_of_running_loop
+
+        await pools_of_running_loop().get(node).get_connection()
+
+    with pytest.raises(redis.ReadOnlyError, match="is a replica"):
+        asyncio.run(aconnect())
+
+
+def test_a_user_who_may_not_ask_for_the_role_is_served(ask, configure, sentinel_set):
+    with sentinel_set.primary().client() as client:
+        rules = {"enabled": True, "nopass": True, "keys": ["*"]}
+        client.acl_setuser("app", categories=["+@all"], commands=["-role"], **rules)
+    options = {"username": "app", "password": "x"}
+    connection = configure(LOCATION=sentinel_set.url, OPTIONS=options)
+    assert ask(connection.send, PING) == [b"PONG"]
+
+
+@pytest.mark.slow
+def test_a_planned_fail_over_is_followed_and_closes_the_former_pool(
+    ask, configure, sentinel_set
+):
+    connection = configure(LOCATION=sentinel_set.url, OPTIONS={"client_name": "moved"})
+    ask(Note.objects.create, "a", id="one")
+    client = connection.client
+    client.set("mine", 1)
+    former = sentinel_set.fail_over("COORDINATED")
+    wait_until(lambda: sentinel_set.primary() is not former, "A new primary")
+    ask(Note.objects.create, "a", id="two")
+    wait_until(
+        lambda: (
+            ask(connection.send, PING)
+            and connection.address == port_of(sentinel_set.primary())
+        ),
+        "The new primary is used",
+    )
+    assert ask(Note.objects.find("a").ids) == ["one", "two"]
+    assert client.get("mine") == b"1"
+    with former.client() as there:
+        wait_until(
+            lambda: "moved" not in [each["name"] for each in there.client_list()],
+            "The connections to the former primary are closed",
+        )
+
+
+def test_what_a_demoted_primary_refuses_goes_to_the_next(ask, configure, start_server):
+    """By hand, so that only the reply READONLY tells."""
+    at_once = ("--repl-diskless-sync-delay", "0")
+    former, heir = (start_server("valkey91", *at_once) for _ in range(2))
+    with ExitStack() as opened:
+        here, there = (opened.enter_context(each.client()) for each in (heir, former))
+        here.replicaof("127.0.0.1", former.port)
+        sentinel = Sentinel("valkey91", former.port)
+        opened.callback(sentinel.stop)
+        sentinel.start()
+        wait_until(lambda: sentinel.ask("MASTERS"), "The sentinel answers")
+        connection = configure(
+            LOCATION=f"redis+sentinel://127.0.0.1:{sentinel.port}/{SERVICE}"
+        )
+        ask(Note.objects.create, "a", id="one")
+        wait_until(lambda: here.exists(*there.keys("*:o:one")), "It is replicated")
+        connection._router.map._check_at = float("inf")  # not by a look in time
+        there.replicaof("127.0.0.1", heir.port)  # which closes no connection
+
+        def promote():
+            here.replicaof("no", "one")
+            sentinel.ask("REMOVE", SERVICE)
+            sentinel.ask("MONITOR", SERVICE, "127.0.0.1", heir.port, 2)
+
+        promoting = threading.Timer(0.3, promote)
+        promoting.start()
+        ask(Note.objects.create, "a", id="two")
+        promoting.join()
+        assert connection.address == port_of(heir)
+        assert ask(Note.objects.find("a").ids) == ["one", "two"]

@@ -1,0 +1,206 @@
+"""A primary, two replicas and three sentinels, for the tests of Sentinel."""
+
+import atexit
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import redis
+
+from tests.servers import START_TIMEOUT, Server, find, free_port
+
+SERVICE = "mymaster"
+# Seconds without an answer after which a primary counts as down: in tests of faults,
+# and in others, where a busy machine is not a fault.
+DOWN_AFTER, PATIENT = 1.0, 60.0
+
+
+def wait_until(condition: Callable[[], Any], what: str, seconds: float = 60) -> Any:
+    """The first true value of *condition*, which may fail to connect until then."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        try:
+            if found := condition():
+                return found
+        except redis.RedisError:
+            pass
+        time.sleep(0.02)
+    raise AssertionError(f"{what}: not within {seconds} seconds")
+
+
+class Sentinel:
+    """A sentinel process that watches the primary at *port_of_primary*."""
+
+    def __init__(self, kind: str, port_of_primary: int, options: str = "") -> None:
+        self.kind = kind
+        self.port = free_port()
+        self.folder = Path(tempfile.mkdtemp(prefix="ormist-"))
+        self.process: subprocess.Popen[bytes] | None = None
+        lines = (
+            f"port {self.port}",
+            "bind 127.0.0.1",
+            f"dir {self.folder}",
+            f"logfile {self.folder}/log",
+            f"sentinel monitor {SERVICE} 127.0.0.1 {port_of_primary} 2",
+            f"sentinel down-after-milliseconds {SERVICE} {int(PATIENT * 1000)}",
+            f"sentinel failover-timeout {SERVICE} 10000",
+            options,
+        )
+        (self.folder / "sentinel.conf").write_text("\n".join(lines) + "\n")
+
+    def start(self) -> None:
+        found = find(self.kind)
+        assert found is not None
+        self.process = subprocess.Popen(
+            [found[0], str(self.folder / "sentinel.conf"), "--sentinel"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
+    def client(self, **options: Any) -> redis.Redis:
+        return redis.Redis(port=self.port, protocol=2, **options)
+
+    def ask(self, *words: Any) -> Any:
+        with self.client() as client:
+            client.response_callbacks.clear()
+            return client.execute_command("SENTINEL", *words)
+
+    def facts(self) -> dict[bytes, bytes]:
+        """What it knows about the primary."""
+        found = self.ask("MASTER", SERVICE)
+        if isinstance(found, dict):
+            return found
+        return dict(zip(found[::2], found[1::2], strict=True))
+
+    def kill(self) -> None:
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+    def stop(self) -> None:
+        self.kill()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class SentinelSet:
+    """The six processes. heal() makes them whole after a fault."""
+
+    def __init__(self, kind: str = "valkey91", sentinel_options: str = "") -> None:
+        at_once = ("--repl-diskless-sync-delay", "0", "--repl-backlog-size", "10mb")
+        self.kind, self._options = kind, at_once
+        self.nodes = [Server(kind, at_once) for _ in range(3)]
+        port = self.nodes[0].port
+        self.sentinels = [Sentinel(kind, port, sentinel_options) for _ in range(3)]
+
+    def __repr__(self) -> str:
+        return f"<{self.kind}: {self.hosts}>"
+
+    @property
+    def hosts(self) -> str:
+        return ",".join(f"127.0.0.1:{each.port}" for each in self.sentinels)
+
+    @property
+    def url(self) -> str:
+        return f"redis+sentinel://{self.hosts}/{SERVICE}/0"
+
+    def start(self) -> "SentinelSet":
+        for node in self.nodes:
+            node.start()
+        for node in self.nodes[1:]:
+            with node.client() as client:
+                client.replicaof("127.0.0.1", self.nodes[0].port)
+        for sentinel in self.sentinels:
+            sentinel.start()
+        wait_until(self.is_whole, "A new sentinel set is whole", START_TIMEOUT * 2)
+        return self
+
+    def stop(self) -> None:
+        for each in (*self.sentinels, *self.nodes):
+            each.stop()
+
+    # What there is
+
+    def primary(self) -> Server:
+        """The node that the sentinels agree on."""
+        ports = {
+            int(each.ask("GET-MASTER-ADDR-BY-NAME", SERVICE)[1])
+            for each in self.sentinels
+            if each.process is not None
+        }
+        if len(ports) > 1:
+            raise redis.RedisError(f"The sentinels name {ports}.")
+        return next(node for node in self.nodes if node.port in ports)
+
+    def replicas(self) -> list[Server]:
+        primary = self.primary()
+        return [node for node in self.nodes if node is not primary]
+
+    def is_whole(self) -> bool:
+        """Whether all run, agree, and replicate."""
+        facts = [sentinel.facts() for sentinel in self.sentinels]
+        with self.primary().client() as client:
+            state = client.info("replication")
+        return (
+            all(f[b"flags"] == b"master" for f in facts)
+            and all(f[b"num-slaves"] == b"2" for f in facts)
+            and all(f[b"num-other-sentinels"] == b"2" for f in facts)
+            and state["role"] == "master"
+            and state["connected_slaves"] == 2
+            and all(state[f"slave{i}"]["state"] == "online" for i in range(2))
+        )
+
+    # Faults
+
+    def count_as_down_after(self, seconds: float) -> None:
+        """Let the sentinels replace a primary that is silent for *seconds*."""
+        for sentinel in self.sentinels:
+            name, value = "down-after-milliseconds", int(seconds * 1000)
+            sentinel.ask("SET", SERVICE, name, value)
+
+    def fail_over(self, *how: str) -> Server:
+        """Begin a planned failover. Return the former primary."""
+        former = self.primary()
+        self.sentinels[0].ask("FAILOVER", SERVICE, *how)
+        return former
+
+    def heal(self) -> None:
+        """Start and thaw what does not run. Wait until all is whole."""
+        for sentinel in self.sentinels:
+            if sentinel.process is None:
+                sentinel.start()
+        for node in self.nodes:
+            if node.process is not None:
+                node.thaw()
+        for node in self.nodes:
+            if node.process is None:
+                node.start()
+        wait_until(self._follows, "All nodes follow one primary")
+        wait_until(self.is_whole, "The sentinel set is whole")
+
+    def _follows(self) -> bool:
+        """Let the others follow the primary. Sentinels would wait for ten seconds."""
+        primary = self.primary()
+        with primary.client() as client:
+            if client.role()[0] != b"master":
+                return False
+        for node in self.nodes:
+            with node.client() as client:
+                role = client.role()
+                if node is not primary and role[2] != primary.port:
+                    client.replicaof("127.0.0.1", primary.port)
+        return True
+
+
+@cache
+def shared(kind: str = "valkey91") -> SentinelSet:
+    """The sentinel set of this process, started on the first call."""
+    made = SentinelSet(kind)
+    atexit.register(made.stop)
+    return made.start()
