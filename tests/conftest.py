@@ -130,8 +130,8 @@ def variants_of(metafunc: pytest.Metafunc) -> list[Variant]:
             chosen = [variant for variant in chosen if variant.name == BOTH]
     for marker in restrictions:
         chosen = [variant for variant in chosen if matches(variant, marker.args)]
-    if "proxy" in metafunc.fixturenames:  # fakeredis has no socket
-        chosen = [variant for variant in chosen if not variant.is_fake]
+    if "proxy" in metafunc.fixturenames:  # it stands before one socket
+        chosen = [v for v in chosen if not (v.is_fake or v.address == "sentinel")]
     return chosen
 
 
@@ -280,7 +280,7 @@ class ServerInTest:
     @cached_property
     def client(self) -> redis.Redis:
         if not self.variant.is_fake:
-            return servers.shared(self.variant.server).client()
+            return self.variant.client()
         from django_ormist.connections import connections
 
         return connections["default"].client

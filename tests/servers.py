@@ -213,7 +213,8 @@ def shared(name: str) -> Server:
 class Variant:
     """A server together with a way to connect to it.
 
-    borrowed: use the pool of a django-redis cache, in place of one of our own.
+    address: "unix", "tcp", or "sentinel" for a set of tests/sentinels.py. borrowed: use
+    the pool of a django-redis cache, in place of one of our own.
     """
 
     name: str
@@ -222,6 +223,14 @@ class Variant:
     protocol: int = 2
     codec: str = "msgpack"
     borrowed: bool = False
+
+    def client(self) -> redis.Redis:
+        """A plain bytes client of the server, which is started if need be."""
+        if self.address == "sentinel":
+            from tests import sentinels
+
+            return sentinels.shared(self.server).primary().client()
+        return shared(self.server).client()
 
     @property
     def is_fake(self) -> bool:
@@ -234,6 +243,10 @@ class Variant:
         """Return the URL of the server, and start it if needed."""
         if self.is_fake:
             return "fakeredis://"
+        if self.address == "sentinel":
+            from tests import sentinels
+
+            return sentinels.shared(self.server).url
         server = shared(self.server)
         return server.unix_url if self.address == "unix" else server.tcp_url
 
@@ -260,6 +273,7 @@ VARIANTS = (
     Variant("valkey91-resp3", "valkey91", address="tcp", protocol=3),
     Variant("valkey91-django-redis", "valkey91", borrowed=True),
     Variant("valkey91-json", "valkey91", codec="json"),
+    Variant("valkey91-sentinel", "valkey91", address="sentinel"),
     Variant("redis82", "redis82", address="tcp"),
     Variant("redis70", "redis70"),
     Variant("redis62", "redis62"),

@@ -1,0 +1,164 @@
+"""Failovers under load: four writers, two readers, and a journal of the writes."""
+
+import time
+
+import pytest
+from django.core.management import call_command
+
+from django_ormist.connections.routing import LOST
+from tests import sentinels, servers
+from tests.checker import raw_faults
+from tests.faults.load import Entry, Load
+from tests.sentinels import DOWN_AFTER, PATIENT, wait_until
+
+pytestmark = pytest.mark.skipif(not servers.find("valkey91"), reason="needs valkey91")
+
+PREFIX = "faults"
+REPLICATED_WITHIN = 1.0  # seconds in which a busy machine has replicated a write
+
+
+@pytest.fixture
+def sentinel_set(settings):
+    made = sentinels.shared()
+    made.heal()
+    made.count_as_down_after(DOWN_AFTER)
+    options = {"socket_timeout": 2, "patience": 30}
+    alias = {"LOCATION": made.url, "KEY_PREFIX": PREFIX, "OPTIONS": options}
+    settings.ORMIST = {"default": alias}
+    yield made
+    made.heal()
+    made.count_as_down_after(PATIENT)
+    with made.primary().client() as client:
+        client.flushall()
+
+
+@pytest.fixture(params=["sync", "async"])
+def load(request):
+    return Load(is_async=request.param == "async")
+
+
+def kill(sentinel_set):
+    former = sentinel_set.primary()
+    former.kill()
+    return former
+
+
+def freeze(sentinel_set):
+    former = sentinel_set.primary()
+    former.freeze()
+    return former
+
+
+def fail_over(sentinel_set):
+    return sentinel_set.fail_over()
+
+
+def fail_over_coordinated(sentinel_set):
+    return sentinel_set.fail_over("COORDINATED")
+
+
+def suffer(sentinel_set, load, fault, record):
+    """Run *load* over *fault*. Return its journal, when it began, what was lost."""
+    with load:
+        began = time.monotonic()
+        former = fault(sentinel_set)
+        wait_until(lambda: sentinel_set.primary() is not former, "A new primary")
+        load.wait_for(500)
+    sentinel_set.heal()
+    journal = load.journal
+    lost = journal.lost(set(Entry.objects.all().ids()))
+    record("seconds_without_a_write", round(journal.longest, 2))
+    record("confirmed", len(journal.confirmed))
+    record("errors", len(journal.errors))
+    record("lost", len(lost))
+    times = sorted(lost.values()) or [0.0]
+    record("seconds_of_loss", round(times[-1] - times[0], 2))
+    return journal, began, lost
+
+
+def check_store(sentinel_set):
+    """Raise unless the indexes on the new primary agree with the objects."""
+    with sentinel_set.primary().client() as client:
+        assert raw_faults(client, PREFIX) == []
+    call_command("ormist_inspect", "tests.Entry", "--verify")
+
+
+def check_journal(journal, is_complete):
+    """Raise unless each write was applied once at most; if *is_complete*, all were."""
+    for counter, confirmed in journal.hits.items():
+        unknown = journal.unknown_hits.get(counter, 0)
+        hits = Entry.objects.get(counter).hits
+        assert hits <= confirmed + unknown
+        assert hits >= confirmed or not is_complete
+    for error in journal.errors:
+        assert LOST in error.__notes__, error
+    assert journal.wrong == []
+
+
+@pytest.mark.parametrize("fault", [kill, pytest.param(freeze, marks=pytest.mark.slow)])
+def test_a_primary_that_is_gone_is_replaced(sentinel_set, load, fault, record_property):
+    """One call for each writer fails at most: that which was in flight."""
+    journal, began, lost = suffer(sentinel_set, load, fault, record_property)
+    assert all(began - REPLICATED_WITHIN < at < began + 0.5 for at in lost.values())
+    assert len(journal.errors) <= 4
+    check_journal(journal, is_complete=not lost)
+    check_store(sentinel_set)
+
+
+@pytest.mark.slow
+def test_a_planned_fail_over_loses_what_is_written_between_two_looks(
+    sentinel_set, load, record_property
+):
+    journal, began, lost = suffer(sentinel_set, load, fail_over, record_property)
+    times = sorted(lost.values())
+    assert not times or times[-1] - times[0] < 1.5  # a second, and a busy machine
+    assert all(began - REPLICATED_WITHIN < at for at in times)
+    check_journal(journal, is_complete=False)
+    check_store(sentinel_set)
+
+
+@pytest.mark.slow
+def test_a_coordinated_fail_over_loses_nothing(sentinel_set, load, record_property):
+    journal, _, lost = suffer(
+        sentinel_set, load, fail_over_coordinated, record_property
+    )
+    assert lost == {}
+    check_journal(journal, is_complete=True)
+    check_store(sentinel_set)
+
+
+@pytest.mark.slow
+def test_a_primary_that_was_gone_comes_back_as_a_replica(sentinel_set, load):
+    journal = load.journal
+    with load:
+        for _ in range(2):
+            former = kill(sentinel_set)
+            wait_until(
+                lambda gone=former: sentinel_set.primary() is not gone, "A new primary"
+            )
+            load.wait_for(200)
+            sentinel_set.heal()
+            load.wait_for(200)
+    assert len(journal.errors) <= 8
+    check_journal(journal, is_complete=False)
+    check_store(sentinel_set)
+
+
+@pytest.mark.slow
+def test_without_sentinels_the_known_primary_serves(sentinel_set, load):
+    """And the first sentinel that is back tells the next one."""
+    with load:
+        for sentinel in sentinel_set.sentinels:
+            sentinel.kill()
+        load.wait_for(500)
+        former = sentinel_set.nodes[0]
+        assert load.journal.errors == []
+        for sentinel in sentinel_set.sentinels:
+            sentinel.start()
+        wait_until(sentinel_set.is_whole, "The sentinels are back")
+        former = kill(sentinel_set)
+        wait_until(lambda: sentinel_set.primary() is not former, "A new primary")
+        load.wait_for(200)
+    assert len(load.journal.errors) <= 4
+    check_journal(load.journal, is_complete=False)
+    check_store(sentinel_set)
