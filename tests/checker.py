@@ -338,9 +338,9 @@ def api_faults(model: Any, tags: Iterable[str] = ()) -> list[str]:
     """
     faults: list[str] = []
 
-    def same(what: str, answer: Any, right: Any) -> None:
-        if answer != right:
-            faults.append(f"{model.__name__}: {what} is {answer!r}, not {right!r}.")
+    def same(what: str, result: Any, right: Any) -> None:
+        if result != right:
+            faults.append(f"{model.__name__}: {what} is {result!r}, not {right!r}.")
 
     listed = model.objects.all().list()
     _check_question(model.objects.all(), listed, "all()", same)
@@ -355,29 +355,33 @@ def api_faults(model: Any, tags: Iterable[str] = ()) -> list[str]:
         if model.is_tagged:
             _check_question(model.objects.find(tag), right, f"find({tag!r})", same)
         if colon and model._meta.indexes(name):
-            asked = model.objects.find(**{name: value})
+            collection = model.objects.find(**{name: value})
             right = [each for each in right if _has(each, name, value)]
-            _check_question(asked, right, f"find({name}={value!r})", same)
+            _check_question(collection, right, f"find({name}={value!r})", same)
     return faults
 
 
 def _check_question(
-    asked: Any, right: list[Any], what: str, same: Callable[[str, Any, Any], None]
+    collection: Any, right: list[Any], what: str, same: Callable[[str, Any, Any], None]
 ) -> None:
     """Run one query in every way, and compare it with the matching objects."""
     pks = [each.id for each in right]
-    same(f"{what}.list()", [_facts(each) for each in asked.all().list()], _all(right))
-    same(f"{what}.ids()", asked.all().ids(), pks)
-    same(f"{what}.count()", asked.all().count(), len(pks))
-    same(f"{what}.exists()", asked.all().exists(), bool(pks))
-    same(f"{what}.reverse()", asked.reverse().ids(), pks[::-1])
-    same(f"{what}.first()", asked.all().first(), right[0] if right else None)
-    same(f"{what}.last()", asked.all().last(), right[-1] if right else None)
+    same(
+        f"{what}.list()",
+        [_facts(each) for each in collection.all().list()],
+        _all(right),
+    )
+    same(f"{what}.ids()", collection.all().ids(), pks)
+    same(f"{what}.count()", collection.all().count(), len(pks))
+    same(f"{what}.exists()", collection.all().exists(), bool(pks))
+    same(f"{what}.reverse()", collection.reverse().ids(), pks[::-1])
+    same(f"{what}.first()", collection.all().first(), right[0] if right else None)
+    same(f"{what}.last()", collection.all().last(), right[-1] if right else None)
     for start in range(0, len(pks) + 1, PAGE):
-        page = [_facts(each) for each in asked[start : start + PAGE]]
+        page = [_facts(each) for each in collection[start : start + PAGE]]
         same(f"{what}[{start}:]", page, _all(right[start : start + PAGE]))
     for each in right[:PAGE]:
-        same(f"{what}.contains({each.id!r})", asked.contains(each), True)
+        same(f"{what}.contains({each.id!r})", collection.contains(each), True)
 
 
 def _all(objects: Iterable[Any]) -> list[Any]:

@@ -1,6 +1,6 @@
 """Random queries, answered by django_ormist and by plain Python.
 
-A query is generated once and run twice: by django_ormist with Django's Q objects and
+A query is query once and run twice: by django_ormist with Django's Q objects and
 methods, and over a list of objects with a predicate and sorted().
 """
 
@@ -53,7 +53,7 @@ def rank(value: Any) -> tuple[int, Any] | None:
 
 
 @dataclass(frozen=True)
-class Question:
+class RandomQuery:
     """A query: conditions, order and slice."""
 
     q: Q
@@ -63,16 +63,16 @@ class Question:
     start: int = 0
     stop: int | None = None
 
-    def put(self, collection: Any) -> Any:
+    def apply_to(self, collection: Any) -> Any:
         """Return the collection of this query."""
-        asked = collection.find(self.q)
+        found = collection.find(self.q)
         if self.order:
-            asked = asked.order_by(*self.order)
+            found = found.order_by(*self.order)
         if self.is_reversed:
-            asked = asked.reverse()
-        return asked
+            found = found.reverse()
+        return found
 
-    def cut(self, collection: Any) -> Any:
+    def slice_of(self, collection: Any) -> Any:
         return collection[self.start : self.stop]
 
     def matches(self, things: list[Thing]) -> list[Thing]:
@@ -99,11 +99,11 @@ def place(thing: Thing, name: str) -> Any:
     return thing.rank(name)
 
 
-# ---------------------------------------------------------------- drawing questions
+# ---------------------------------------------------------------- generating queries
 
 
 @dataclass
-class Drawer:
+class QueryGenerator:
     """A generator of queries about objects with known values.
 
     values: some values of each attribute to query. indexed: names that compare by text.
@@ -117,16 +117,16 @@ class Drawer:
     tags: list[str]
     pks: list[str] = field(default_factory=list)
 
-    def question(self) -> Question:
+    def random_query(self) -> RandomQuery:
         q, test = self.tree(self.random.choice((0, 1, 1, 2, 3)))
-        drawn = Question(q, test, self.order(), self.random.random() < 0.3)
+        query = RandomQuery(q, test, self.order(), self.random.random() < 0.3)
         if self.random.random() < 0.7:
             start = self.random.choice((0, 0, 1, 5, 20, 300))
-            drawn = replace(drawn, start=start)
+            query = replace(query, start=start)
             if self.random.random() < 0.9:
                 size = self.random.choice((0, 1, 3, 20, 100, 1500))
-                drawn = replace(drawn, stop=start + size)
-        return drawn
+                query = replace(query, stop=start + size)
+        return query
 
     def order(self) -> tuple[str, ...]:
         names = [*self.ordered, "created", "expire"]
@@ -136,12 +136,14 @@ class Drawer:
     def tree(self, depth: int) -> tuple[Q, Test]:
         if depth == 0:
             return self.leaf()
-        kids = [self.tree(depth - 1) for _ in range(self.random.choice((1, 2, 2, 3)))]
+        children = [
+            self.tree(depth - 1) for _ in range(self.random.choice((1, 2, 2, 3)))
+        ]
         join, are_met = self.random.choice(
             ((and_, all), (and_, all), (or_, any), (xor, is_odd))
         )
-        q = reduce(join, [kid[0] for kid in kids])
-        tests = [kid[1] for kid in kids]
+        q = reduce(join, [child[0] for child in children])
+        tests = [child[1] for child in children]
 
         def test(thing: Thing) -> bool:
             return bool(are_met(each(thing) for each in tests))

@@ -43,7 +43,7 @@ def test_a_superuser_may_do_everything(root, ann):
 
 
 @pytest.mark.parametrize(
-    ("verbs", "may"),
+    ("granted", "may"),
     [
         ((), set()),
         (("add",), {"add"}),
@@ -53,8 +53,8 @@ def test_a_superuser_may_do_everything(root, ann):
         (VERBS, EVERYTHING - {"overview"}),
     ],
 )
-def test_staff_may_do_what_their_permissions_allow(staff, ann, verbs, may):
-    client = staff(*(f"{verb}_user" for verb in verbs))
+def test_staff_may_do_what_their_permissions_allow(staff, ann, granted, may):
+    client = staff(*(f"{permission}_user" for permission in granted))
     assert allowed(client, ann) == may
 
 
@@ -71,19 +71,19 @@ def test_users_who_are_not_staff_are_sent_to_the_login(client, ann):
     assert "/login/" in response.url
 
 
-@pytest.mark.parametrize("verb", VERBS)
-def test_each_post_needs_its_permission(staff, ann, verb):
-    client = staff(*(f"{each}_user" for each in VERBS if each != verb))
+@pytest.mark.parametrize("permission", VERBS)
+def test_each_post_needs_its_permission(staff, ann, permission):
+    client = staff(*(f"{each}_user" for each in VERBS if each != permission))
     data = {"attrs-0-name": "age", "attrs-0-kind": "integer", "attrs-0-value": "9"}
     posts = {
         "add": (url("tests_user_add"), data),
         "change": (url("tests_user_change", ann.pk), data),
         "delete": (url("tests_user_delete", ann.pk), {"post": "yes"}),
     }
-    if verb == "view":  # who may change may see
+    if permission == "view":  # who may change may see
         assert client.get(url("tests_user_change", ann.pk)).status_code == 200
         return
-    page, sent = posts[verb]
+    page, sent = posts[permission]
     assert client.post(page, sent).status_code == 403
     assert User.objects.all().list() == [ann]
     assert User.objects.get(ann.pk).age == 30
@@ -132,8 +132,8 @@ def test_one_object_without_delete_permission_stops_the_deletion(
     monkeypatch.setattr(UserAdmin, "has_delete_permission", has_delete_permission)
     client, page = staff("view_user"), url("tests_user_changelist")
     selected = {"action": "delete_selected", "post": "yes"}
-    answer = client.post(page, {**selected, "_selected_action": [ann.pk, bob.pk]})
-    assert answer.status_code == 403
+    response = client.post(page, {**selected, "_selected_action": [ann.pk, bob.pk]})
+    assert response.status_code == 403
     assert User.objects.count() == 2
     client.post(page, {**selected, "_selected_action": [bob.pk]})
     assert list(User.objects.all()) == [ann]
@@ -181,9 +181,9 @@ def age_is_excluded(request, monkeypatch):
 
 
 @pytest.mark.usefixtures("age_is_excluded")
-@pytest.mark.parametrize("verb", ["view", "change"])
-def test_an_excluded_attribute_is_not_shown_on_any_page(staff, ann, verb):
-    client = staff(f"{verb}_user")
+@pytest.mark.parametrize("permission", ["view", "change"])
+def test_an_excluded_attribute_is_not_shown_on_any_page(staff, ann, permission):
+    client = staff(f"{permission}_user")
     for page in (url("tests_user_changelist"), url("tests_user_change", ann.pk)):
         content = client.get(page).text
         assert "Ann" in content
@@ -197,7 +197,7 @@ def test_an_excluded_attribute_is_not_shown_on_any_page(staff, ann, verb):
 
 @pytest.mark.usefixtures("age_is_excluded")
 @pytest.mark.parametrize(
-    "asked",
+    "parameters",
     [
         {"age": "30"},
         {"age": "99"},
@@ -207,8 +207,8 @@ def test_an_excluded_attribute_is_not_shown_on_any_page(staff, ann, verb):
         {"tags__exact": "age:99"},
     ],
 )
-def test_a_lookup_does_not_reveal_an_excluded_attribute(staff, ann, asked):
-    response = staff("view_user").get(url("tests_user_changelist"), asked)
+def test_a_lookup_does_not_reveal_an_excluded_attribute(staff, ann, parameters):
+    response = staff("view_user").get(url("tests_user_changelist"), parameters)
     assert response.status_code == 400
 
 
@@ -222,22 +222,23 @@ def test_a_search_does_not_reveal_an_excluded_attribute(staff, ann, word):
 
 @pytest.mark.usefixtures("age_is_excluded")
 @pytest.mark.parametrize(
-    "asked", [{"name": "Ann"}, {"tags": "staff"}, {"q": "staff"}, {"q": "name:Ann"}]
+    "parameters",
+    [{"name": "Ann"}, {"tags": "staff"}, {"q": "staff"}, {"q": "name:Ann"}],
 )
-def test_other_lookups_still_work(staff, ann, asked):
-    response = staff("view_user").get(url("tests_user_changelist"), asked)
+def test_other_lookups_still_work(staff, ann, parameters):
+    response = staff("view_user").get(url("tests_user_changelist"), parameters)
     assert response.context["cl"].result_count == 1
 
 
-@pytest.mark.parametrize("verb", ["view", "change"])
+@pytest.mark.parametrize("permission", ["view", "change"])
 @pytest.mark.parametrize("name", ["votes", "tags", "expire", "attrs"])
 def test_forms_do_not_have_excluded_fields(
-    staff, admin_settings, monkeypatch, verb, name
+    staff, admin_settings, monkeypatch, permission, name
 ):
     page = Page.objects.create("news", title="Home", votes=4711, expire=3600)
     monkeypatch.setattr(PageAdmin, "fields", None)
     monkeypatch.setattr(PageAdmin, "exclude", [name])
-    content = staff(f"{verb}_page").get(url("tests_page_change", page.pk)).text
+    content = staff(f"{permission}_page").get(url("tests_page_change", page.pk)).text
     fields = set(re.findall(r"field-(\w+)", content))
     assert fields - {"_version"} == {
         "id",
@@ -262,7 +263,7 @@ def test_only_explicit_tags_are_shown(root, ann, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("verbs", "codes"),
+    ("granted", "codes"),
     [
         ((), {403}),
         (("add",), {403}),
@@ -270,8 +271,8 @@ def test_only_explicit_tags_are_shown(root, ann, monkeypatch):
         (VERBS, {503}),
     ],
 )
-def test_damage_is_shown_only_to_users_who_may_view(staff, ann, server, verbs, codes):
-    client = staff(*(f"{verb}_user" for verb in verbs))
+def test_damage_is_shown_only_to_users_who_may_view(staff, ann, server, granted, codes):
+    client = staff(*(f"{permission}_user" for permission in granted))
     server.client.set(object_key(User._meta.space("default"), ann.pk), b"\xc1")
     answers = [
         client.get(url("tests_user_changelist")),

@@ -52,8 +52,8 @@ def test_django_does_not_list_proxies_and_finds_each(admin_settings):
 def test_each_model_has_the_four_permissions_of_its_app(db):
     found = Permission.objects.values_list("content_type__app_label", "codename")
     names = {f"{app_label}.{codename}" for app_label, codename in found}
-    for verb in ("add", "change", "delete", "view"):
-        assert f"tests.{verb}_city" in names
+    for action in ("add", "change", "delete", "view"):
+        assert f"tests.{action}_city" in names
     assert "django_ormist.view_session" in names
     assert "django_ormist.view_overview" in names
     assert "django_ormist.add_overview" not in names

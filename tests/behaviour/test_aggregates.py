@@ -40,8 +40,8 @@ def cities(server):
 
 
 def test_values_gives_dicts_of_the_requested_names(ask, cities):
-    asked = cities.find("a").values("name", "population", "code")
-    assert ask(asked.list) == [
+    collection = cities.find("a").values("name", "population", "code")
+    assert ask(collection.list) == [
         {"name": "Bern", "population": 134_000, "code": None},
         {"name": "Basel", "population": 173_000, "code": None},
     ]
@@ -56,22 +56,22 @@ def test_values_gives_dicts_of_the_requested_names(ask, cities):
 
 
 def test_values_list_gives_tuples_flat_or_named(ask, cities):
-    asked = cities.order_by("-population")
-    assert ask(asked[:2].values_list("name", "country").list) == [
+    collection = cities.order_by("-population")
+    assert ask(collection[:2].values_list("name", "country").list) == [
         ("Köln", "DE"),
         ("Basel", "CH"),
     ]
-    assert ask(asked.values_list("name", flat=True)[1:3].list) == ["Basel", "Bern"]
-    row = ask(asked.values_list("name", "id", named=True).first)
+    assert ask(collection.values_list("name", flat=True)[1:3].list) == ["Basel", "Bern"]
+    row = ask(collection.values_list("name", "id", named=True).first)
     assert (row.name, row.id) == ("Köln", "Köln")
-    assert ask(list, asked.values_list("name", flat=True).exclude("b")) == [
+    assert ask(list, collection.values_list("name", flat=True).exclude("b")) == [
         "Bern",
         "Ulm",
     ]
-    assert asked.values_list("name", flat=True)[0] == "Köln"
+    assert collection.values_list("name", flat=True)[0] == "Köln"
     with pytest.raises(IndexError):
-        asked.values_list("name", flat=True)[9]
-    assert ask(asked.values("name").count) == 5
+        collection.values_list("name", flat=True)[9]
+    assert ask(collection.values("name").count) == 5
     assert ask(cities.none().values("name").exists) is False
     assert ask(cities.none().values("name").first) is None
 
@@ -97,16 +97,16 @@ def test_values_includes_counters(ask, server):
     ],
 )
 def test_values_list_refuses_what_django_refuses(names, options, message):
-    for asked in (City.objects, City.objects.all(), City.objects.values("slug")):
+    for collection in (City.objects, City.objects.all(), City.objects.values("slug")):
         with pytest.raises(TypeError, match=message):
-            asked.values_list(*names, **options)
+            collection.values_list(*names, **options)
 
 
 @pytest.mark.parametrize("wrong", [None, 5, b"name", ["name"]])
 def test_values_accepts_only_names(wrong):
-    for asked in (City.objects, City.objects.all(), City.objects.values("slug")):
+    for collection in (City.objects, City.objects.all(), City.objects.values("slug")):
         with pytest.raises(TypeError, match="values.. takes names, which are texts"):
-            asked.values("name", wrong)
+            collection.values("name", wrong)
 
 
 @pytest.mark.parametrize("wrong", ["class", "not a name"])
@@ -255,8 +255,8 @@ def test_other_aggregates_are_refused(ask, cities, aggregate, error, message):
 
 
 def test_explain_says_what_the_server_does(ask, cities):
-    asked = cities.find("a", population__gt=1).exclude(country="DE")
-    text = ask(asked.order_by("-name")[:2].explain)
+    collection = cities.find("a", population__gt=1).exclude(country="DE")
+    text = ask(collection.order_by("-name")[:2].explain)
     assert text.startswith(
         "tests.City: 'a' and population > 1 and not 'country:DE'\n"
         "Order: -name; slice 0:2\n"
@@ -290,28 +290,28 @@ def test_explain_describes_every_condition(ask, cities):
 
 
 def test_each_aggregate_takes_one_round_trip(ask, server, round_trips, cities):
-    asked = cities.find("b", population__gt=1).order_by("-name")
-    for verb, arguments in (
-        (asked.ids, ()),
-        (asked[:3].list, ()),
-        (asked.count, ()),
-        (asked.exists, ()),
-        (asked.first, ()),
-        (asked.latest, ("population",)),
-        (asked.facets, ("name",)),
-        (asked.facets, ("country", ["CH", "DE"])),
-        (asked.aggregate, (Sum("population"), Count("pk", filter=Q(name="Ulm")))),
-        (asked.values_list("population", flat=True).distinct().count, ()),
-        (asked[:3].values("name").list, ()),
-        (asked.explain, ()),
+    collection = cities.find("b", population__gt=1).order_by("-name")
+    for method, arguments in (
+        (collection.ids, ()),
+        (collection[:3].list, ()),
+        (collection.count, ()),
+        (collection.exists, ()),
+        (collection.first, ()),
+        (collection.latest, ("population",)),
+        (collection.facets, ("name",)),
+        (collection.facets, ("country", ["CH", "DE"])),
+        (collection.aggregate, (Sum("population"), Count("pk", filter=Q(name="Ulm")))),
+        (collection.values_list("population", flat=True).distinct().count, ()),
+        (collection[:3].values("name").list, ()),
+        (collection.explain, ()),
     ):
         before = server.client.dbsize()
         with round_trips() as seen:
-            ask(verb, *arguments)
-        assert seen.count == 1, verb
+            ask(method, *arguments)
+        assert seen.count == 1, method
         assert server.client.dbsize() == before
     with round_trips() as seen:
-        ask(asked.list)
+        ask(collection.list)
     assert seen.count == 2
 
 
@@ -347,10 +347,10 @@ def test_an_unsupported_expression_is_a_field_error(ask, cities, expression):
 
 @pytest.mark.parametrize("name", ["a__b", "name__lower", "_x", ""])
 def test_names_that_cannot_be_attributes_are_refused(cities, name):
-    for asked in (cities, cities.all(), cities.values("name")):
+    for collection in (cities, cities.all(), cities.values("name")):
         with pytest.raises(ormist.FieldError, match="no lookup is followed"):
-            asked.values(name)
+            collection.values(name)
         with pytest.raises(ormist.FieldError, match="no lookup is followed"):
-            asked.values_list("name", name)
+            collection.values_list("name", name)
         with pytest.raises(ormist.FieldError, match="no lookup is followed"):
-            asked.values_list(name, flat=True)
+            collection.values_list(name, flat=True)

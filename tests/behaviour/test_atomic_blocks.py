@@ -191,16 +191,16 @@ def test_bulk_methods_join_the_block(ask, block, is_sound):
     assert is_sound()
 
 
-@pytest.mark.parametrize("verb", ["increment", "delete", "set_expire"])
-def test_methods_that_need_a_result_are_refused(ask, block, server, verb):
+@pytest.mark.parametrize("method", ["increment", "delete", "set_expire"])
+def test_methods_that_need_a_result_are_refused(ask, block, server, method):
     page = ask(Page.objects.create, views=1)
-    verbs = {
+    methods = {
         "increment": (page.increment, "views"),
         "delete": (Page.objects.all().delete,),
         "set_expire": (Page.objects.all().set_expire, 5),
     }
-    with pytest.raises(ormist.NotSupportedError, match=verb):
-        block(lambda do: do(*verbs[verb]))
+    with pytest.raises(ormist.NotSupportedError, match=method):
+        block(lambda do: do(*methods[method]))
     assert ask(Page.objects.get, page.id).views == 1
 
 

@@ -173,8 +173,8 @@ def test_an_enumeration_is_looked_up_by_its_plain_value(ask, alias):
             return "something else"
 
     user = ask(User.objects.create, level=Level.HIGH, ratio=Ratio(0.5))
-    for asked in ({"level": 3}, {"level": Level.HIGH}, {"ratio": 0.5}):
-        assert ask(User.objects.find(**asked).list) == [user]
+    for lookups in ({"level": 3}, {"level": Level.HIGH}, {"ratio": 0.5}):
+        assert ask(User.objects.find(**lookups).list) == [user]
     assert ask(User.objects.find(ratio=Ratio(0.5)).list) == [user]
     found = ask(User.objects.get, user.id)
     assert (type(found.level), type(found.ratio)) == (int, float)
@@ -218,9 +218,9 @@ def test_bulk_create_keeps_the_order_and_is_all_or_nothing(ask, alias):
 
 @pytest.mark.parametrize("wrong", [0, 1001, 7.5])
 def test_a_batch_is_of_1_to_1000(ask, alias, wrong):
-    for verb in (Todo.objects.bulk_create, Todo.objects.bulk_save):
+    for method in (Todo.objects.bulk_create, Todo.objects.bulk_save):
         with pytest.raises(ValueError, match=f"must be 1 to 1000, not {wrong}"):
-            ask(verb, [Todo()], batch_size=wrong)
+            ask(method, [Todo()], batch_size=wrong)
     assert ask(Todo.objects.count) == 0
 
 
@@ -251,9 +251,9 @@ def test_bulk_save_saves_each(ask, alias):
     assert ask(User.objects.find(m=1, n=1005).count) == 1
     assert ask(User.objects.find(n=5).count) == 0
     assert ask(User.objects.count) == 151
-    for verb in (User.objects.bulk_save, User.objects.bulk_create):
+    for method in (User.objects.bulk_save, User.objects.bulk_create):
         with pytest.raises(TypeError, match="takes User objects, not Plain"):
-            ask(verb, [User(), Plain()])
+            ask(method, [User(), Plain()])
     assert ask(User.objects.count) == 151
 
 

@@ -185,8 +185,8 @@ WRITES = ["set", "unset", *VERBS, *(f"a{name}" for name in VERBS)]
 @pytest.mark.parametrize("owner", [ormist.Model, ormist.Manager, ormist.Collection])
 def test_every_method_that_writes_has_alters_data(owner):
     for name in WRITES:
-        verb = getattr(owner, name, None)
-        assert verb is None or verb.alters_data, name
+        operation = getattr(owner, name, None)
+        assert operation is None or operation.alters_data, name
 
 
 def test_a_template_does_not_write(todo):

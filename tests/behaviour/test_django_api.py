@@ -57,25 +57,27 @@ def cities(alias):
 
 
 def test_explain_refuses_formats_and_options(ask, cities):
-    for asked in (City.objects, City.objects.all(), City.objects.values("name")):
-        assert ask(asked.explain, format=None) == ask(asked.explain)
+    for collection in (City.objects, City.objects.all(), City.objects.values("name")):
+        assert ask(collection.explain, format=None) == ask(collection.explain)
         with pytest.raises(ValueError, match="YAML is not a recognized format"):
-            ask(asked.explain, format="YAML")
+            ask(collection.explain, format="YAML")
         with pytest.raises(ValueError, match="Unknown options: analyze, verbose"):
-            ask(asked.explain, verbose=True, analyze=True)
+            ask(collection.explain, verbose=True, analyze=True)
 
 
 def test_iterator_accepts_a_chunk_size_of_none(cities):
-    for asked in (City.objects, City.objects.all(), City.objects.values("name")):
-        assert list(asked.iterator(None)) == list(asked.iterator(chunk_size=2))
-        assert len(list(asked.iterator(chunk_size=None))) == 3
+    for collection in (City.objects, City.objects.all(), City.objects.values("name")):
+        assert list(collection.iterator(None)) == list(
+            collection.iterator(chunk_size=2)
+        )
+        assert len(list(collection.iterator(chunk_size=None))) == 3
 
 
 @pytest.mark.parametrize("wrong", [0, -1])
 def test_iterator_refuses_a_chunk_size_at_once(wrong):
-    for asked in (City.objects, City.objects.all(), City.objects.values("name")):
+    for collection in (City.objects, City.objects.all(), City.objects.values("name")):
         with pytest.raises(ValueError, match="strictly positive"):
-            asked.iterator(chunk_size=wrong)
+            collection.iterator(chunk_size=wrong)
 
 
 def test_in_bulk_of_values_gives_rows(ask, cities):
@@ -103,21 +105,21 @@ def test_in_bulk_of_values_gives_rows(ask, cities):
 
 
 def test_in_bulk_refuses_slices_and_names_that_are_not_unique(ask, cities):
-    for asked in (City.objects.all(), City.objects.values("name")):
+    for collection in (City.objects.all(), City.objects.values("name")):
         for ids in (None, [cities[0].id], []):
             with pytest.raises(TypeError, match="Cannot use 'limit' or 'offset'"):
-                ask(asked[:2].in_bulk, ids)
+                ask(collection[:2].in_bulk, ids)
         with pytest.raises(ValueError, match="must be a unique field but 'name'"):
-            ask(asked.in_bulk, ["Bern"], field_name="name")
+            ask(collection.in_bulk, ["Bern"], field_name="name")
 
 
 def test_totally_ordered_is_false_only_for_a_random_order(cities):
-    for asked in (City.objects.all(), City.objects.values("name")):
-        assert asked.totally_ordered
-        assert asked.order_by("name").reverse()[:2].totally_ordered
-        assert not asked.order_by("?").totally_ordered
-        assert not asked.order_by("name", "?").totally_ordered
-        assert asked.order_by("?").ordered
+    for collection in (City.objects.all(), City.objects.values("name")):
+        assert collection.totally_ordered
+        assert collection.order_by("name").reverse()[:2].totally_ordered
+        assert not collection.order_by("?").totally_ordered
+        assert not collection.order_by("name", "?").totally_ordered
+        assert collection.order_by("?").ordered
 
 
 def test_callables_of_get_or_create_are_called_only_if_needed(ask, alias):

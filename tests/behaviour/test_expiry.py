@@ -53,14 +53,14 @@ def half_expired(server):
 
 def test_an_expired_object_is_absent_everywhere(ask, half_expired):
     live = half_expired[1::2]
-    asked = Todo.objects.find("x")
+    collection = Todo.objects.find("x")
     assert ask(Todo.objects.get_or_none, "t00") is None
-    assert ask(asked.list) == live
-    assert ask(asked.count) == ask(Todo.objects.count) == 10
-    assert ask(asked.ids) == [each.id for each in live]
-    assert ask(asked.first) == live[0]
-    assert ask(asked.last) == live[-1]
-    assert ask(asked.contains, half_expired[0]) is False
+    assert ask(collection.list) == live
+    assert ask(collection.count) == ask(Todo.objects.count) == 10
+    assert ask(collection.ids) == [each.id for each in live]
+    assert ask(collection.first) == live[0]
+    assert ask(collection.last) == live[-1]
+    assert ask(collection.contains, half_expired[0]) is False
     assert ask(Todo.objects.find("x", "y").count) == 3
     assert ask(Todo.objects.find("x", "y").list) == [
         each for each in live if each.n % 3 == 0
@@ -73,12 +73,12 @@ def test_an_expired_object_is_absent_everywhere(ask, half_expired):
 @pytest.mark.parametrize("tags", [(), ("x",), ("x", "y")])
 def test_pages_of_live_objects_have_no_gaps(half_expired, tags, is_reversed):
     live = [e for e in half_expired[1::2] if "y" not in tags or e.n % 3 == 0]
-    asked = Todo.objects.find(*tags)
+    collection = Todo.objects.find(*tags)
     if is_reversed:
-        live, asked = live[::-1], asked.reverse()
+        live, collection = live[::-1], collection.reverse()
     for start in range(11):
         for size in (1, 3, 10):
-            part = asked[start : start + size]
+            part = collection[start : start + size]
             assert list(part) == live[start : start + size]
             assert part.ids() == [each.id for each in live[start : start + size]]
             assert part.count() == len(live[start : start + size])

@@ -23,7 +23,7 @@ def forged(ask, server, value):
     return forger, holder
 
 
-QUESTIONS = {
+QUERIES = {
     "keyword": lambda value: Page.objects.find(site=value),
     "exact": lambda value: Page.objects.filter(site__exact=value),
     "in": lambda value: Page.objects.filter(site__in=[value, "else"]),
@@ -33,14 +33,14 @@ QUESTIONS = {
 }
 
 
-@pytest.mark.parametrize("question", QUESTIONS)
-def test_a_lookup_by_attribute_ignores_tags(ask, forged, value, question):
-    asked = QUESTIONS[question](value)
-    assert ask(asked.ids) == ["holder"]
-    assert ask(asked.count) == 1
-    assert ask(asked.get).id == "holder"
-    assert ask(asked[:5].ids) == ["holder"]
-    assert ask(asked.all().reverse().list) == [forged[1]]
+@pytest.mark.parametrize("kind", QUERIES)
+def test_a_lookup_by_attribute_ignores_tags(ask, forged, value, kind):
+    collection = QUERIES[kind](value)
+    assert ask(collection.ids) == ["holder"]
+    assert ask(collection.count) == 1
+    assert ask(collection.get).id == "holder"
+    assert ask(collection[:5].ids) == ["holder"]
+    assert ask(collection.all().reverse().list) == [forged[1]]
 
 
 TAGGED = {
@@ -51,14 +51,14 @@ TAGGED = {
 }
 
 
-@pytest.mark.parametrize("question", TAGGED)
+@pytest.mark.parametrize("kind", TAGGED)
 def test_a_lookup_by_tag_finds_the_attribute_that_reads_like_it(
-    ask, forged, value, question
+    ask, forged, value, kind
 ):
-    asked = TAGGED[question](f"site:{value}")
-    assert ask(asked.ids) == ["forger", "holder"]
-    assert ask(asked.count) == 2
-    assert ask(asked[:1].ids) == ["forger"]
+    collection = TAGGED[kind](f"site:{value}")
+    assert ask(collection.ids) == ["forger", "holder"]
+    assert ask(collection.count) == 2
+    assert ask(collection[:1].ids) == ["forger"]
     assert ask(Page.objects.exclude(f"site:{value}").count) == 0
     assert ask(Page.objects.exclude(site=value).ids) == ["forger"]
 
@@ -73,11 +73,11 @@ NAMED = {
 }
 
 
-@pytest.mark.parametrize("question", NAMED)
-def test_a_name_with_a_colon_does_not_query_another_attribute(server, question):
+@pytest.mark.parametrize("kind", NAMED)
+def test_a_name_with_a_colon_does_not_query_another_attribute(server, kind):
     User.objects.create(site="a:b")
     with pytest.raises(ormist.FieldError, match="':' in its name"):
-        NAMED[question]()
+        NAMED[kind]()
 
 
 def test_one_query_may_use_tags_and_attributes(ask, forged, value):

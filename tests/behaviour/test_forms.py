@@ -106,11 +106,11 @@ def test_the_collection_of_a_choice_field_can_be_replaced(cities):
 
 
 def test_complex_filter_accepts_a_q_or_a_dict(cities):
-    for asked in (City.objects, City.objects.all(), City.objects.values("id")):
-        assert asked.complex_filter({"name": "Bern"}).count() == 1
-        assert asked.complex_filter(Q(name="Bern") | Q(name="Paris")).count() == 2
-        assert asked.complex_filter({}).count() == 3
-        assert asked.complex_filter(Q()).count() == 3
+    for collection in (City.objects, City.objects.all(), City.objects.values("id")):
+        assert collection.complex_filter({"name": "Bern"}).count() == 1
+        assert collection.complex_filter(Q(name="Bern") | Q(name="Paris")).count() == 2
+        assert collection.complex_filter({}).count() == 3
+        assert collection.complex_filter(Q()).count() == 3
 
 
 ABSENT = [

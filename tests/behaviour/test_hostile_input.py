@@ -58,14 +58,16 @@ def test_hostile_ids_and_tags_work_in_every_method(ask, server):
     for text in IDS:
         bystander = ask(Page.objects.create, text, id=text + "2", site=text, views=1)
         page = ask(Page.objects.create, text, id=text, site=text, views=1)
-        asked = Page.objects.find(text, site=text)
-        assert ask(asked.get, text) == ask(Page.objects.get_or_none, pk=text) == page
-        assert ask(asked.find(pk=text).exists) is True
-        assert ask(asked.find(pk__in=[text]).list) == [page]
+        collection = Page.objects.find(text, site=text)
+        assert (
+            ask(collection.get, text) == ask(Page.objects.get_or_none, pk=text) == page
+        )
+        assert ask(collection.find(pk=text).exists) is True
+        assert ask(collection.find(pk__in=[text]).list) == [page]
         assert ask(Page.objects.in_bulk, [text]) == {text: page}
-        assert ask(asked.contains, page) is True
-        assert ask(asked.count) == 2
-        assert ask(asked.reverse()[:1].ids) == [text]
+        assert ask(collection.contains, page) is True
+        assert ask(collection.count) == 2
+        assert ask(collection.reverse()[:1].ids) == [text]
         assert ask(page.increment, "views") == 2
         assert ask(page.increment, "number", 3) == 3
         stale = ask(Page.objects.get, text)
@@ -81,7 +83,7 @@ def test_hostile_ids_and_tags_work_in_every_method(ask, server):
         assert (page.views, page.number) == (2, 3)
         assert raw_faults(server.client, server.key_prefix) == []
         assert ask(Page.objects.find(text + "!").delete) == (1, {"tests.Page": 1})
-        assert ask(asked.list) == [bystander]
+        assert ask(collection.list) == [bystander]
         assert ask(bystander.delete) == (1, {"tests.Page": 1})
         assert server.keys() == []
 
@@ -124,11 +126,11 @@ def test_a_subclass_of_str_is_stored_as_its_text(ask, alias, kind):
     text = kind("home")
     todo = ask(Todo.objects.create, text, id=text, at=text)
     assert [type(each) for each in (todo.id, *todo.tags)] == [str, str]
-    for asked in ("home", text):
-        assert ask(Todo.objects.get, asked) == todo
-        assert ask(Todo.objects.find(pk=asked).list) == [todo]
-        assert ask(Todo.objects.in_bulk, [asked]) == {"home": todo}
-        assert ask(Todo.objects.find(asked).list) == [todo]
+    for collection in ("home", text):
+        assert ask(Todo.objects.get, collection) == todo
+        assert ask(Todo.objects.find(pk=collection).list) == [todo]
+        assert ask(Todo.objects.in_bulk, [collection]) == {"home": todo}
+        assert ask(Todo.objects.find(collection).list) == [todo]
     found = ask(Todo.objects.get, "home")
     assert (type(found.at), found.at) == (str, "home")
     todo.tags.append(kind("home"))
@@ -153,11 +155,11 @@ def test_a_query_may_have_more_tags_than_lua_can_unpack(ask, server):
     ask(Todo.objects.create, *tags, id="all")
     ask(Todo.objects.create, *tags[1:], id="most")
     late = ask(Todo.objects.create, *tags, id="late", expire=1000)
-    asked = Todo.objects.find(*tags)
-    assert ask(asked.count) == 2
+    collection = Todo.objects.find(*tags)
+    assert ask(collection.count) == 2
     server.client.zadd(late._key().partition(b"o:")[0] + b"expires", {"late": 1})
-    assert ask(asked.count) == 1
-    assert ask(asked[:5].ids) == ask(asked.ids) == ["all"]
+    assert ask(collection.count) == 1
+    assert ask(collection[:5].ids) == ask(collection.ids) == ["all"]
 
 
 def test_different_terms_do_not_share_an_index_entry(ask, alias):

@@ -55,18 +55,18 @@ def now_ms(client):
     return seconds * 1000 + micros // 1000
 
 
-class Asking:
+class Client:
     """A client that queries in every way, and keeps the time of the slowest."""
 
     def __init__(self, client, model):
         self.client, self.model = client, model
         self.slowest = (0.0, "")
 
-    def same(self, what, verb, right):
+    def same(self, what, method, right):
         """Assert that *verb()* is *right(ids)* for the ids before or after the call."""
         early = now_ms(self.client)
         start = time.perf_counter()
-        answer = verb()
+        result = method()
         took = time.perf_counter() - start
         late = now_ms(self.client)
         self.slowest = max(self.slowest, (took, what))
@@ -76,27 +76,27 @@ class Asking:
             allowed.append(right(self.model.before))
         if late >= self.model.deadline_ms:
             allowed.append(right(self.model.after))
-        assert answer in allowed, what
+        assert result in allowed, what
 
     def everything(self):
         """Run each query as count, list and pages, in both orders."""
         for tags in QUESTIONS:
-            self.question(tags)
+            self.query(tags)
 
-    def question(self, tags):
-        asked = Todo.objects.find(*tags)
-        self.same(f"{tags} count", asked.count, lambda ids: len(ids[tags]))
-        self.same(f"{tags} ids", asked.ids, lambda ids: ids[tags])
-        self.same(f"{tags} exists", asked.exists, lambda ids: bool(ids[tags]))
+    def query(self, tags):
+        collection = Todo.objects.find(*tags)
+        self.same(f"{tags} count", collection.count, lambda ids: len(ids[tags]))
+        self.same(f"{tags} ids", collection.ids, lambda ids: ids[tags])
+        self.same(f"{tags} exists", collection.exists, lambda ids: bool(ids[tags]))
         size = len(self.model.after[tags])
         for start in (0, size // 2, size - 1, size + 5):
             self.page(tags, start, start + 10)
 
     def page(self, tags, start, stop):
-        asked = Todo.objects.find(*tags)
+        collection = Todo.objects.find(*tags)
         for is_back, part in (
-            (False, asked[start:stop]),
-            (True, asked.reverse()[start:stop]),
+            (False, collection[start:stop]),
+            (True, collection.reverse()[start:stop]),
         ):
             step = -1 if is_back else 1
             name = f"{tags}[{start}:{stop}:{step}]"
@@ -123,9 +123,9 @@ def crowded(server, seconds=PREPARATION):
 def test_many_objects_expire_at_the_same_moment(server):
     client, space = server.client, Todo._meta.space("default")
     crowd, deadline_ms = crowded(server)
-    asking = Asking(client, Model(crowd, deadline_ms))
+    asking = Client(client, Model(crowd, deadline_ms))
 
-    asking.question(("rare",))
+    asking.query(("rare",))
     while now_ms(client) < deadline_ms:  # across the very moment
         asking.page(("all",), 20, 30)
         asking.same("count", Todo.objects.count, lambda ids: len(ids[()]))

@@ -103,8 +103,8 @@ def hook(monkeypatch):
     return set_hooks
 
 
-def _called(verb, *args, **kwargs):
-    return verb(*args, **kwargs)
+def _called(method, *args, **kwargs):
+    return method(*args, **kwargs)
 
 
 def test_it_is_called_as_django_calls_it(ask, server, db, monkeypatch):
@@ -214,9 +214,9 @@ def test_a_save_that_raises_stores_nothing(ask, hook, server):
         raise ValueError("no")
 
     hook(before=fail)
-    for verb in (Hooked.objects.get_or_create, Hooked.objects.update_or_create):
+    for method in (Hooked.objects.get_or_create, Hooked.objects.update_or_create):
         with pytest.raises(ValueError, match="no"):
-            ask(verb, name="x")
+            ask(method, name="x")
     assert server.keys() == []
 
 
@@ -351,10 +351,10 @@ def test_one_of_many_racing_calls_creates_the_object(ask, is_sound, server):
     if ask.is_async:
 
         async def all_of_them():
-            verbs = (
+            methods = (
                 Called.objects.aget_or_create({"n": i}, name="x") for i in range(20)
             )
-            return await asyncio.gather(*verbs)
+            return await asyncio.gather(*methods)
 
         answers = ask.wait(all_of_them())
     else:
@@ -411,11 +411,11 @@ def test_bulk_methods_do_not_call_it(ask, server):
     assert Called.calls == []
 
 
-@pytest.mark.parametrize("verb", ["save", "asave"])
+@pytest.mark.parametrize("method", ["save", "asave"])
 @pytest.mark.parametrize("given", [(False,), (False, False, "other"), (True,)])
-def test_the_options_of_save_are_keyword_only(ask, server, verb, given):
+def test_the_options_of_save_are_keyword_only(ask, server, method, given):
     """As in Django 6.1."""
     todo = Todo()
     with pytest.raises(TypeError, match="positional argument"):
-        getattr(todo, verb)(*given)
+        getattr(todo, method)(*given)
     assert server.keys() == []

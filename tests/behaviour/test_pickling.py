@@ -55,11 +55,11 @@ def test_unsaved_changes_are_pickled(alias):
 @pytest.mark.parametrize("protocol", [2, pickle.HIGHEST_PROTOCOL])
 def test_a_collection_is_pickled_with_its_result(alias, protocol):
     todos = Todo.objects.bulk_create(Todo("x", n=n) for n in range(5))
-    asked = Todo.objects.find("x").reverse()[1:4]
-    restored = pickle.loads(pickle.dumps(asked, protocol))
+    collection = Todo.objects.find("x").reverse()[1:4]
+    restored = pickle.loads(pickle.dumps(collection, protocol))
     Todo.objects.all().delete()
     assert restored.list() == todos[3:0:-1]
-    assert restored.query == asked.query
+    assert restored.query == collection.query
     assert (restored.all().list(), restored.db) == ([], "default")
 
 
@@ -80,30 +80,30 @@ def test_a_pickle_with_fewer_fields_is_read_but_not_one_with_unknown_fields(alia
 @pytest.mark.parametrize(
     "shaped",
     [
-        lambda asked: asked.values("id", "n"),
-        lambda asked: asked.values(),
-        lambda asked: asked.values_list("id", "n"),
-        lambda asked: asked.values_list("id", "n", named=True),
-        lambda asked: asked.values_list("n", flat=True),
-        lambda asked: asked.values_list("n", flat=True).distinct(),
+        lambda collection: collection.values("id", "n"),
+        lambda collection: collection.values(),
+        lambda collection: collection.values_list("id", "n"),
+        lambda collection: collection.values_list("id", "n", named=True),
+        lambda collection: collection.values_list("n", flat=True),
+        lambda collection: collection.values_list("n", flat=True).distinct(),
     ],
 )
 def test_a_values_collection_is_pickled_only_with_its_result(alias, shaped, protocol):
     Todo.objects.bulk_create(Todo("x", n=n, secret="s3cret") for n in range(5))
-    asked = shaped(Todo.objects.find("x").reverse())[1:4]
-    pickled = pickle.dumps(asked, protocol)
-    rows = asked.list()
+    collection = shaped(Todo.objects.find("x").reverse())[1:4]
+    pickled = pickle.dumps(collection, protocol)
+    rows = collection.list()
     Todo.objects.all().delete()
     restored = pickle.loads(pickled)
     assert (restored.list(), restored.count(), restored.first()) == (rows, 3, rows[0])
     assert (restored.query, restored.db, restored.model) == (
-        asked.query,
+        collection.query,
         "default",
         Todo,
     )
     assert restored.all().list() == []
     assert list(map(type, restored)) == list(map(type, rows))
-    assert (b"s3cret" in pickled) == (asked.names is None)
+    assert (b"s3cret" in pickled) == (collection.names is None)
 
 
 def test_a_named_row_is_pickled_and_copied(alias):
@@ -125,11 +125,11 @@ def test_a_named_row_is_pickled_and_copied(alias):
 
 def test_a_values_collection_is_copied_as_in_django(alias):
     Todo.objects.create("x")
-    asked = Todo.objects.values("id").distinct()
-    assert copy.copy(asked).list() == asked.list()
-    deep = copy.deepcopy(asked)
+    collection = Todo.objects.values("id").distinct()
+    assert copy.copy(collection).list() == collection.list()
+    deep = copy.deepcopy(collection)
     Todo.objects.create("x")
-    assert (len(asked), len(deep)) == (1, 2)
+    assert (len(collection), len(deep)) == (1, 2)
     assert (deep.names, deep.is_distinct) == (("id",), True)
 
 
@@ -148,12 +148,12 @@ def test_a_pickle_of_another_version_is_refused_by_name(alias, monkeypatch, make
 
 def test_a_collection_is_copied_as_in_django(alias):
     Todo.objects.create("x")
-    asked = Todo.objects.find("x")
-    assert copy.copy(asked).list() == asked.list()
-    deep = copy.deepcopy(asked)
+    collection = Todo.objects.find("x")
+    assert copy.copy(collection).list() == collection.list()
+    deep = copy.deepcopy(collection)
     Todo.objects.create("x")
-    assert (len(asked), len(deep)) == (1, 2)
-    assert deep.query == replace(asked.query)
+    assert (len(collection), len(deep)) == (1, 2)
+    assert deep.query == replace(collection.query)
 
 
 def test_a_manager_and_an_error_survive_pickling():

@@ -253,18 +253,18 @@ def test_a_lookup_that_a_unique_index_cannot_serve_is_refused(lookups, message):
     ],
 )
 def test_slices_keep_the_order_and_reverse_inverts_it(ask, cities, order, names):
-    asked = cities.order_by(*order)
-    assert ask(asked.ids) == names
-    assert ask(asked[1:3].ids) == names[1:3]
-    assert ask(asked.first).id == names[0]
-    assert ask(asked.last).id == names[-1]
-    assert ask(asked.reverse().ids) == names[::-1]
-    assert ask(asked.reverse()[1:3].ids) == names[::-1][1:3]
+    collection = cities.order_by(*order)
+    assert ask(collection.ids) == names
+    assert ask(collection[1:3].ids) == names[1:3]
+    assert ask(collection.first).id == names[0]
+    assert ask(collection.last).id == names[-1]
+    assert ask(collection.reverse().ids) == names[::-1]
+    assert ask(collection.reverse()[1:3].ids) == names[::-1][1:3]
 
 
 def test_a_second_order_by_replaces_the_first(ask, cities):
-    asked = cities.order_by("name").reverse().order_by("population")
-    assert ask(asked.ids) == ["Bern", "Basel", "Köln", "Rom", "Ur"]
+    collection = cities.order_by("name").reverse().order_by("population")
+    assert ask(collection.ids) == ["Bern", "Basel", "Köln", "Rom", "Ur"]
 
 
 def test_a_random_order_contains_each_object_once(ask, cities):
@@ -370,10 +370,12 @@ def test_an_absent_value_does_not_match(ask, cities):
 
 
 def test_a_query_is_pickled_with_its_result(ask, cities):
-    asked = cities.find(Q(country="CH") | ~Q("old"), population__gt=1).order_by("-name")
-    again = pickle.loads(pickle.dumps(asked))
-    assert again.query == asked.query
-    assert ask(again.list) == ask(asked.list)
+    collection = cities.find(Q(country="CH") | ~Q("old"), population__gt=1).order_by(
+        "-name"
+    )
+    again = pickle.loads(pickle.dumps(collection))
+    assert again.query == collection.query
+    assert ask(again.list) == ask(collection.list)
 
 
 def test_get_takes_every_lookup(ask, cities):

@@ -96,13 +96,13 @@ def test_a_refreshed_value_is_not_a_change(ask, server, codec):
 
 
 def test_a_refreshed_object_is_incremented_updated_and_deleted(ask, is_sound):
-    for verb in ("increment", "update", "delete"):
+    for method in ("increment", "update", "delete"):
         page = ask(Page.objects.create, "a", site="x", size=1, gone=1)
         changed_elsewhere(ask, page)
         ask(page.refresh_from_db, fields=["site"])
-        if verb == "increment":
+        if method == "increment":
             assert ask(page.increment, "size") == 3
-        elif verb == "update":
+        elif method == "update":
             page.site, page.size = "z", 9
             ask(page.save, update_fields=["site"])
             assert ask(Page.objects.get, page.id).size == 2

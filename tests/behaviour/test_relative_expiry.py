@@ -402,16 +402,16 @@ def test_an_object_with_a_forged_tag_is_absent_once_expired(ask, outlived, serve
     assert ask(City.objects.filter(pk="late").exists) is False
 
 
-@pytest.mark.parametrize("verb", ["create", "bulk_create", "get_or_create", "block"])
-def test_the_id_and_values_of_an_expired_object_are_free(ask, outlived, server, verb):
+@pytest.mark.parametrize("method", ["create", "bulk_create", "get_or_create", "block"])
+def test_the_id_and_values_of_an_expired_object_are_free(ask, outlived, server, method):
     old = City(id="old", code="c", country="x", population=3)
     outlived(City, old, City(id="new", code="d", name="n", population=4))
     new = {"code": "c", "country": "y", "population": 5}
-    if verb == "bulk_create":
+    if method == "bulk_create":
         ask(City.objects.bulk_create, [City(id="new", **new)])
-    elif verb == "get_or_create":
+    elif method == "get_or_create":
         assert ask(City.objects.get_or_create, new, id="new")[1]
-    elif verb == "block":
+    elif method == "block":
         within(ask, lambda: City(id="new", **new).save(force_insert=True))
     else:
         ask(City.objects.create, id="new", **new)

@@ -8,15 +8,15 @@ from tests.models import Page, Plain, Todo, User
 pytestmark = pytest.mark.servers("valkey91", "valkey91-resp3", "valkey91-django-redis")
 
 
-def counted(round_trips, ask, verb, *args, **kwargs):
+def counted(round_trips, ask, method, *args, **kwargs):
     with round_trips() as seen:
-        answer = ask(verb, *args, **kwargs)
-    return seen.count, answer
+        result = ask(method, *args, **kwargs)
+    return seen.count, result
 
 
 def test_methods_of_one_object_take_one_round_trip(ask, round_trips):
-    def of(verb, *args, **kwargs):
-        return counted(round_trips, ask, verb, *args, **kwargs)[0]
+    def of(method, *args, **kwargs):
+        return counted(round_trips, ask, method, *args, **kwargs)[0]
 
     ask(Plain.objects.create)
     user = User("a", "b", name="x", expire=60)
@@ -50,23 +50,23 @@ def test_a_conflict_takes_one_more_round_trip(ask, round_trips):
 def test_a_query_takes_one_round_trip(ask, round_trips):
     ask(Todo.objects.bulk_create, [Todo("a", "b", n=i) for i in range(50)])
 
-    def of(verb, *args, **kwargs):
-        return counted(round_trips, ask, verb, *args, **kwargs)[0]
+    def of(method, *args, **kwargs):
+        return counted(round_trips, ask, method, *args, **kwargs)[0]
 
-    for asked in (
+    for collection in (
         Todo.objects.all(),
         Todo.objects.find("a"),
         Todo.objects.find("a", "b"),
     ):
-        assert of(asked.count) == 1
-        assert of(asked.exists) == 1
-        assert of(asked.first) == 1
-        assert of(asked.last) == 1
-        assert of(asked.ids) == 1
-        assert of(asked[10:20].list) == 1
-        assert of(asked[0:1000].list) == 1
-        assert of(asked.reverse()[5:9].list) == 1
-        assert of(asked[3:9].count) == 1
+        assert of(collection.count) == 1
+        assert of(collection.exists) == 1
+        assert of(collection.first) == 1
+        assert of(collection.last) == 1
+        assert of(collection.ids) == 1
+        assert of(collection[10:20].list) == 1
+        assert of(collection[0:1000].list) == 1
+        assert of(collection.reverse()[5:9].list) == 1
+        assert of(collection[3:9].count) == 1
     assert of(Todo.objects.find("a", pk__in=["x", "y"]).list) == 1
     assert of(Todo.objects.none().list) == 0
     assert of(Todo.objects.find(pk__in=[]).count) == 0
@@ -90,7 +90,7 @@ def test_bulk_create_of_10_000_takes_ten_round_trips(ask, round_trips):
 
 def test_chaining_takes_no_round_trip(round_trips):
     with round_trips() as seen:
-        asked = Todo.objects.find("a").reverse()[5:10]
+        collection = Todo.objects.find("a").reverse()[5:10]
         Todo("a", expire=5).ttl()
-        assert asked.ordered
+        assert collection.ordered
     assert seen.count == 0

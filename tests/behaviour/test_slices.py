@@ -24,15 +24,15 @@ from tests.models import Todo
 @pytest.mark.parametrize("is_reversed", [False, True])
 def test_slices_are_those_of_the_list(todos, tags, part, is_reversed):
     expected = [each for each in todos if set(tags) <= set(each.tags)]
-    asked = Todo.objects.find(*tags)
+    collection = Todo.objects.find(*tags)
     if is_reversed:
-        expected, asked = expected[::-1], asked.reverse()
-    assert list(asked[part]) == expected[part]
+        expected, collection = expected[::-1], collection.reverse()
+    assert list(collection[part]) == expected[part]
     if part.step is None:
-        assert asked[part].count() == len(expected[part])
-        assert asked[part].ids() == [each.id for each in expected[part]]
-        assert list(asked[part][1:3]) == expected[part][1:3]
-        assert asked[part].exists() == bool(expected[part])
+        assert collection[part].count() == len(expected[part])
+        assert collection[part].ids() == [each.id for each in expected[part]]
+        assert list(collection[part][1:3]) == expected[part][1:3]
+        assert collection[part].exists() == bool(expected[part])
 
 
 def test_an_index_gives_one_object(todos):
@@ -53,7 +53,7 @@ def test_an_index_gives_one_object(todos):
 
 @pytest.mark.parametrize("far", [2**53 - 1, 2**53, 2**63, 10**30])
 def test_a_huge_index_is_past_the_end(ask, todos, far):
-    for asked in (
+    for collection in (
         Todo.objects.all(),
         Todo.objects.find("even"),
         Todo.objects.find("even", "all").reverse(),
@@ -61,11 +61,11 @@ def test_a_huge_index_is_past_the_end(ask, todos, far):
         Todo.objects.order_by("?"),
     ):
         with pytest.raises(IndexError):
-            asked[far]
-        assert ask(asked[far : far + 5].list) == []
-        assert ask(asked[far:].count) == 0
-        assert ask(asked[far : far + 1].exists) is False
-        assert ask(asked[:far].count) == ask(asked.count)
+            collection[far]
+        assert ask(collection[far : far + 5].list) == []
+        assert ask(collection[far:].count) == 0
+        assert ask(collection[far : far + 1].exists) is False
+        assert ask(collection[:far].count) == ask(collection.count)
 
 
 def test_a_slice_cannot_be_filtered(todos):

@@ -14,8 +14,8 @@ from tests.models import City, Page, Plain, Todo, User
 def test_values_are_set_and_found(ask, is_sound):
     made = [User("tag", name=f"n{i}", kind="old", n=i) for i in range(250)]
     ask(User.objects.bulk_create, [*made, User(name="other", kind="old")])
-    asked = User.objects.find("tag", kind="old")
-    assert ask(asked.update, kind="new", extra=[1, {"a": None}]) == 250
+    collection = User.objects.find("tag", kind="old")
+    assert ask(collection.update, kind="new", extra=[1, {"a": None}]) == 250
     assert ask(User.objects.find(kind="new").count) == 250
     assert ask(User.objects.find(kind="old").count) == 1
     assert ask(User.objects.find("tag").count) == 250
@@ -188,14 +188,14 @@ def test_conditions_and_ranges_select_what_is_updated(ask, is_sound):
 # ----------------------------------------------------------- round trips, bulk_update
 
 
-@pytest.mark.parametrize("verb", ["update", "delete", "set_expire"])
+@pytest.mark.parametrize("method", ["update", "delete", "set_expire"])
 @pytest.mark.parametrize("size", [0, 1, 100, 250])
-def test_one_round_trip_changes_a_hundred_objects(ask, round_trips, verb, size):
+def test_one_round_trip_changes_a_hundred_objects(ask, round_trips, method, size):
     ask(Todo.objects.bulk_create, [Todo("a", n=i) for i in range(size)])
-    asked = Todo.objects.find("a")
+    collection = Todo.objects.find("a")
     arguments = {"update": {"n": F("n") + 1}, "set_expire": {"expire": 100}}
     with round_trips() as seen:
-        ask(getattr(asked, verb), **arguments.get(verb, {}))
+        ask(getattr(collection, method), **arguments.get(method, {}))
     assert seen.count == (2 + -(-size // 100) if size else 1)
 
 

@@ -156,15 +156,15 @@ def test_update_or_create(ask, is_sound):
 
 
 def test_finding_takes_one_round_trip_and_creating_two(ask, round_trips):
-    for asked, lookups in ((User, {"name": "x"}), (User, {"id": "x"})):
+    for collection, lookups in ((User, {"name": "x"}), (User, {"id": "x"})):
         with round_trips() as seen:
-            assert ask(asked.objects.get_or_create, **lookups)[1]
+            assert ask(collection.objects.get_or_create, **lookups)[1]
         assert seen.count == 2
         with round_trips() as seen:
-            assert not ask(asked.objects.get_or_create, **lookups)[1]
+            assert not ask(collection.objects.get_or_create, **lookups)[1]
         assert seen.count == 1
         with round_trips() as seen:
-            assert not ask(asked.objects.update_or_create, {"a": 1}, **lookups)[1]
+            assert not ask(collection.objects.update_or_create, {"a": 1}, **lookups)[1]
         assert seen.count == 2
 
 
@@ -191,9 +191,9 @@ def test_a_slice_is_refused(ask, server):
 
 def test_upserts_are_refused_inside_atomic(server):
     with ormist.atomic():
-        for verb in (User.objects.get_or_create, User.objects.update_or_create):
+        for method in (User.objects.get_or_create, User.objects.update_or_create):
             with pytest.raises(ormist.NotSupportedError, match="at once"):
-                verb(name="x")
+                method(name="x")
 
 
 def test_tags_among_lookups_and_defaults_are_tags(ask, server):
@@ -206,12 +206,12 @@ def test_tags_among_lookups_and_defaults_are_tags(ask, server):
     assert (is_new, other.tags) == (True, ["a", "b"])
 
 
-@pytest.mark.parametrize("verb", ["get_or_create", "update_or_create"])
-def test_defaults_must_not_be_a_tag(ask, server, verb):
+@pytest.mark.parametrize("method", ["get_or_create", "update_or_create"])
+def test_defaults_must_not_be_a_tag(ask, server, method):
     ask(Todo.objects.create, id="x", text="milk")
-    with pytest.raises(TypeError, match=f"{verb}.. takes a dict as defaults, not"):
-        ask(getattr(Todo.objects, verb), "home", tags="x")
-    if verb == "update_or_create":
+    with pytest.raises(TypeError, match=f"{method}.. takes a dict as defaults, not"):
+        ask(getattr(Todo.objects, method), "home", tags="x")
+    if method == "update_or_create":
         with pytest.raises(TypeError, match="a dict as create_defaults, not 'big'"):
             ask(Todo.objects.update_or_create, {}, "big", tags="x")
 
@@ -242,7 +242,7 @@ def test_a_key_of_another_type_is_not_found_as_an_object(ask, server):
     assert made.id != city.id
 
 
-@pytest.mark.parametrize("verb", ["get_or_create", "update_or_create"])
-def test_any_name_can_be_a_lookup(ask, server, verb):
-    made, is_new = ask(getattr(User.objects, verb), self="x")
+@pytest.mark.parametrize("method", ["get_or_create", "update_or_create"])
+def test_any_name_can_be_a_lookup(ask, server, method):
+    made, is_new = ask(getattr(User.objects, method), self="x")
     assert (is_new, made.attrs) == (True, {"self": "x"})

@@ -27,52 +27,52 @@ def cities(server):
 
 
 def test_an_evaluated_values_collection_does_not_query_again(ask, round_trips, cities):
-    for asked in (
+    for collection in (
         cities.values_list("name", flat=True),
         cities.values_list("id", flat=True).distinct(),
     ):
-        assert ask(asked.list) == ["Bern", "Ulm", "Basel", "Köln", "Ur"]
+        assert ask(collection.list) == ["Bern", "Ulm", "Basel", "Köln", "Ur"]
         with round_trips() as seen:
-            assert ask(asked.list) == ask(list, asked)
-            assert ask(asked.count) == len(asked) == 5
-            assert ask(asked.exists) is True
-            assert ask(asked.first) == asked[0] == "Bern"
-            assert bool(asked)
-            assert "Ulm" in asked
-            assert "Oz" not in asked
-            assert list(asked[1:3]) == asked[:4:1][1:3] == ["Ulm", "Basel"]
-            assert ask(asked[4:].count) == 1
-            assert repr(asked[:1]) == "<ValuesCollection ['Bern']>"
+            assert ask(collection.list) == ask(list, collection)
+            assert ask(collection.count) == len(collection) == 5
+            assert ask(collection.exists) is True
+            assert ask(collection.first) == collection[0] == "Bern"
+            assert bool(collection)
+            assert "Ulm" in collection
+            assert "Oz" not in collection
+            assert list(collection[1:3]) == collection[:4:1][1:3] == ["Ulm", "Basel"]
+            assert ask(collection[4:].count) == 1
+            assert repr(collection[:1]) == "<ValuesCollection ['Bern']>"
         assert seen.count == 0
 
 
 def test_list_returns_a_new_list(ask, cities):
-    asked = cities.values_list("name", flat=True)
-    ask(asked.list).clear()
-    assert len(asked) == 5
+    collection = cities.values_list("name", flat=True)
+    ask(collection.list).clear()
+    assert len(collection) == 5
 
 
 @pytest.mark.parametrize("is_distinct", [False, True])
 @pytest.mark.parametrize("is_evaluated", [False, True])
 def test_values_are_indexed_like_a_collection(cities, is_distinct, is_evaluated):
-    asked = cities.values_list("name", flat=True)
-    asked = asked.distinct() if is_distinct else asked
+    collection = cities.values_list("name", flat=True)
+    collection = collection.distinct() if is_distinct else collection
     if is_evaluated:
-        len(asked)
+        len(collection)
     for wrong in (-1, slice(-2, None), slice(None, -1)):
         with pytest.raises(ValueError, match="Negative indexing is not supported"):
-            asked[wrong]
+            collection[wrong]
     for wrong in ("name", None, 1.0):
         with pytest.raises(
             TypeError, match="ValuesCollection indices must be integers or"
         ):
-            asked[wrong]
+            collection[wrong]
     for far in (5, 2**53, 10**30):
         with pytest.raises(IndexError):
-            asked[far]
-        assert list(asked[far:]) == []
-        assert asked[far : far + 2].count() == 0
-    assert asked[::2] == asked.list()[::2]
+            collection[far]
+        assert list(collection[far:]) == []
+        assert collection[far : far + 2].count() == 0
+    assert collection[::2] == collection.list()[::2]
 
 
 def test_a_slice_of_distinct_values_is_lazy(ask, round_trips, cities):
@@ -109,12 +109,12 @@ def test_a_slice_of_distinct_values_is_lazy(ask, round_trips, cities):
     ],
 )
 def test_distinct_values_keep_the_requested_order(ask, cities, order, sizes):
-    asked = cities.order_by(*order).values_list("population", flat=True).distinct()
-    assert ask(asked.list) == sizes
-    assert ask(asked[1:3].list) == sizes[1:3]
-    assert ask(asked.count) == 4
-    assert ask(asked.first) == sizes[0]
-    assert ask(asked.all().order_by("-created").first) is None
+    collection = cities.order_by(*order).values_list("population", flat=True).distinct()
+    assert ask(collection.list) == sizes
+    assert ask(collection[1:3].list) == sizes[1:3]
+    assert ask(collection.count) == 4
+    assert ask(collection.first) == sizes[0]
+    assert ask(collection.all().order_by("-created").first) is None
 
 
 def test_distinct_values_without_an_order_are_sorted(ask, cities):
@@ -135,16 +135,16 @@ def test_distinct_values_without_an_order_are_sorted(ask, cities):
 
 def test_the_first_distinct_value_takes_one_round_trip(ask, round_trips, cities):
     countries = cities.order_by("-name").values_list("country", flat=True).distinct()
-    for answer, verb in (("IQ", countries.first), (True, countries.exists)):
+    for result, method in (("IQ", countries.first), (True, countries.exists)):
         with round_trips() as seen:
-            assert ask(verb) == answer
+            assert ask(method) == result
         assert seen.count == 1
 
 
 def test_repr_shows_the_first_twenty_rows(round_trips, cities):
-    asked = cities.values("name", "population")
+    collection = cities.values("name", "population")
     with round_trips() as seen:
-        assert repr(asked[3:]) == (
+        assert repr(collection[3:]) == (
             "<ValuesCollection [{'name': 'Köln', 'population': 1073000}, "
             "{'name': 'Ur', 'population': None}]>"
         )
@@ -157,12 +157,12 @@ def test_repr_shows_the_first_twenty_rows(round_trips, cities):
 @pytest.mark.parametrize(
     "held",
     [
-        lambda asked: asked.values("pk"),
-        lambda asked: asked.values("id"),
-        lambda asked: asked.values_list("pk"),
-        lambda asked: asked.values_list("id", flat=True),
-        lambda asked: asked.values_list("pk", named=True).order_by("-name"),
-        lambda asked: asked.values("name").values("pk"),
+        lambda collection: collection.values("pk"),
+        lambda collection: collection.values("id"),
+        lambda collection: collection.values_list("pk"),
+        lambda collection: collection.values_list("id", flat=True),
+        lambda collection: collection.values_list("pk", named=True).order_by("-name"),
+        lambda collection: collection.values("name").values("pk"),
     ],
 )
 def test_a_values_list_of_ids_is_a_condition_and_is_not_evaluated(
@@ -216,38 +216,40 @@ def test_ids_of_another_alias_are_not_a_condition(cities):
 
 
 def test_values_can_be_called_again(ask, cities):
-    asked = cities.find("b").values("name").order_by("-name")
-    assert ask(asked.values_list("country", flat=True).list) == ["IQ", "DE", "CH"]
-    assert ask(asked.values_list("id", "country", named=True).first).country == "IQ"
-    assert ask(asked[:1].values("id", "tags").first)["id"] == "Ur"
-    assert ask(asked.values()[1:].first)["population"] == 1_073_000
+    collection = cities.find("b").values("name").order_by("-name")
+    assert ask(collection.values_list("country", flat=True).list) == ["IQ", "DE", "CH"]
+    assert (
+        ask(collection.values_list("id", "country", named=True).first).country == "IQ"
+    )
+    assert ask(collection[:1].values("id", "tags").first)["id"] == "Ur"
+    assert ask(collection.values()[1:].first)["population"] == 1_073_000
     countries = cities.values("country").distinct()
     assert ask(countries.values_list("country").list) == [("CH",), ("DE",), ("IQ",)]
     assert ask(countries[1:].values_list("country", flat=True).list) == ["DE", "IQ"]
 
 
 def test_get_first_last_earliest_and_latest_return_one_row(ask, round_trips, cities):
-    asked = cities.order_by("-population").values_list("name", flat=True)
-    for verb, arguments, answer in (
-        (asked.get, ("Ulm",), "Ulm"),
-        (asked.find("a").get, (), None),
-        (asked.find(country="DE", name="Ulm").get, (), "Ulm"),
-        (asked.get, (Q(country="DE") & ~Q("b"),), "Ulm"),
-        (asked[2:3].get, (), "Bern"),
-        (asked.first, (), "Köln"),
-        (asked.last, (), "Ur"),
-        (asked.find("none").last, (), None),
-        (asked.earliest, (), "Bern"),
-        (asked.latest, (), "Ur"),
-        (asked.earliest, ("population",), "Bern"),
-        (asked.latest, (F("population").desc(),), "Bern"),
+    collection = cities.order_by("-population").values_list("name", flat=True)
+    for method, arguments, result in (
+        (collection.get, ("Ulm",), "Ulm"),
+        (collection.find("a").get, (), None),
+        (collection.find(country="DE", name="Ulm").get, (), "Ulm"),
+        (collection.get, (Q(country="DE") & ~Q("b"),), "Ulm"),
+        (collection[2:3].get, (), "Bern"),
+        (collection.first, (), "Köln"),
+        (collection.last, (), "Ur"),
+        (collection.find("none").last, (), None),
+        (collection.earliest, (), "Bern"),
+        (collection.latest, (), "Ur"),
+        (collection.earliest, ("population",), "Bern"),
+        (collection.latest, (F("population").desc(),), "Bern"),
     ):
         with round_trips() as seen:
-            if answer is None and verb.__name__ == "get":
+            if result is None and method.__name__ == "get":
                 with pytest.raises(City.MultipleObjectsReturned, match="returned 2!"):
-                    ask(verb, *arguments)
+                    ask(method, *arguments)
             else:
-                assert ask(verb, *arguments) == answer
+                assert ask(method, *arguments) == result
         assert seen.count == 1
 
 
@@ -256,22 +258,22 @@ def test_get_distinguishes_none_from_a_missing_object(ask, cities):
     assert ask(sizes.get, pk="Ur") is None
     assert ask(sizes.find(name="Ur").get) is None
     assert ask(sizes.latest) is None
-    for verb in (sizes.find(pk="Oz").get, sizes.find("none").latest):
+    for method in (sizes.find(pk="Oz").get, sizes.find("none").latest):
         with pytest.raises(City.DoesNotExist, match="City matching query does not"):
-            ask(verb)
+            ask(method)
     with pytest.raises(TypeError, match="once a slice has been taken"):
         ask(sizes[:2].get, pk="Ur")
 
 
 def test_get_or_404_accepts_a_values_collection(ask, cities):
-    asked = cities.values("pk")
+    collection = cities.values("pk")
     if ask.is_async:
-        found = ask.wait(aget_object_or_404(asked, pk="Ur"))
+        found = ask.wait(aget_object_or_404(collection, pk="Ur"))
     else:
-        found = get_object_or_404(asked, pk="Ur")
+        found = get_object_or_404(collection, pk="Ur")
     assert found == {"pk": "Ur"}
     with pytest.raises(Http404, match="No City matches the given query"):
-        get_object_or_404(asked, pk="Oz")
+        get_object_or_404(collection, pk="Oz")
 
 
 def test_get_returns_counters(ask, server):
@@ -319,10 +321,10 @@ def test_none_takes_no_round_trip(ask, round_trips, cities):
 
 
 def test_an_iterator_gives_each_once(ask, round_trips, cities):
-    def iterated(asked, *size):
+    def iterated(collection, *size):
         if ask.is_async:
-            return ask.wait(collected(asked.aiterator(*size)))
-        return list(asked.iterator(*size))
+            return ask.wait(collected(collection.aiterator(*size)))
+        return list(collection.iterator(*size))
 
     names = cities.order_by("-name").values_list("name", flat=True)
     with round_trips() as seen:
@@ -343,24 +345,27 @@ async def collected(iterator):
 
 
 def test_count_aggregate_and_explain_are_those_of_the_objects(ask, cities):
-    asked = cities.find("b").values("name")
+    collection = cities.find("b").values("name")
     counted = {"population__sum": 1_246_000, "pk__count": 3}
-    assert ask(asked.aggregate, Sum("population"), Count("pk")) == counted
-    assert ask(asked.explain) == ask(cities.find("b").explain)
-    assert (asked.db, cities.using("other").values("name").db) == ("default", "other")
+    assert ask(collection.aggregate, Sum("population"), Count("pk")) == counted
+    assert ask(collection.explain) == ask(cities.find("b").explain)
+    assert (collection.db, cities.using("other").values("name").db) == (
+        "default",
+        "other",
+    )
     names = cities.values_list("name", flat=True).distinct()
     assert "come from the index of name" in ask(names[1:].explain)
     assert "the index" not in ask(names.order_by("population").explain)
     with pytest.raises(ormist.NotSupportedError, match="distinct=True"):
         ask(names.aggregate, Count("name"))
     with pytest.raises(TypeError, match="'limit' or 'offset' with aggregate"):
-        ask(asked[:1].aggregate, Count("name"))
+        ask(collection[:1].aggregate, Count("name"))
     with pytest.raises(ormist.NotSupportedError, match="takes no names"):
-        asked.distinct("name")
+        collection.distinct("name")
 
 
 @pytest.mark.parametrize(
-    ("verb", "arguments"),
+    ("method", "arguments"),
     [
         ("delete", []),
         ("update", []),
@@ -368,9 +373,9 @@ def test_count_aggregate_and_explain_are_those_of_the_objects(ask, cities):
         ("contains", ["x"]),
     ],
 )
-def test_methods_of_objects_are_refused_after_values(ask, cities, verb, arguments):
-    message = rf"Cannot call {verb}\(\) after \.values\(\) or \.values_list\(\)"
-    for asked in (cities.values("name"), cities.values_list("name").distinct()):
+def test_methods_of_objects_are_refused_after_values(ask, cities, method, arguments):
+    message = rf"Cannot call {method}\(\) after \.values\(\) or \.values_list\(\)"
+    for collection in (cities.values("name"), cities.values_list("name").distinct()):
         with pytest.raises(TypeError, match=message):
-            ask(getattr(asked, verb), *arguments)
+            ask(getattr(collection, method), *arguments)
     assert ask(cities.count) == 5

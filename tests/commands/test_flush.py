@@ -73,11 +73,11 @@ def test_flush_describes_the_deletion_and_needs_a_literal_yes(command, stored, s
     assert server.keys() == []
 
 
-@pytest.mark.parametrize("answer", ["", "y\n", "YES\n", "no\n", "\n"])
-def test_any_other_answer_cancels_the_flush(command, stored, server, answer):
+@pytest.mark.parametrize("typed", ["", "y\n", "YES\n", "no\n", "\n"])
+def test_any_other_answer_cancels_the_flush(command, stored, server, typed):
     before = server.keys()
     with pytest.raises(CommandError, match="Not deleted"):
-        command("ormist_flush", stdin=answer)
+        command("ormist_flush", stdin=typed)
     assert server.keys() == before
 
 

@@ -15,7 +15,7 @@ from django_ormist.schema import Schema
 SPACE = Space("p", "app.M")
 
 
-def answer(flow, *replies):
+def run_flow(flow, *replies):
     """Return the result of *flow* with these replies, and its operations."""
     steps, reply = [], None
     replies = list(replies)
@@ -29,23 +29,23 @@ def answer(flow, *replies):
 
 
 def test_expired_objects_are_counted_separately():
-    assert answer(stats.model_counts(SPACE), [7, 10, 5])[0] == ModelCounts(7, 2, 3)
+    assert run_flow(stats.model_counts(SPACE), [7, 10, 5])[0] == ModelCounts(7, 2, 3)
 
 
 def test_counts_are_never_negative_during_concurrent_writes():
-    assert answer(stats.model_counts(SPACE), [11, 10, 0])[0] == ModelCounts(11, 0, 0)
+    assert run_flow(stats.model_counts(SPACE), [11, 10, 0])[0] == ModelCounts(11, 0, 0)
 
 
 def test_a_sample_reports_terms_and_damaged_bytes():
     packed = [pack({"a": 1}, ["x"]), None, b"\x00"]
     flow = stats.sample(SPACE, lambda name: name == "a", 3)
-    seen, _ = answer(flow, [b"1", b"2", b"3"], packed)
+    seen, _ = run_flow(flow, [b"1", b"2", b"3"], packed)
     assert seen.rows == [(b"1", ["x", "a:1"]), (b"2", []), (b"3", [])]
     assert seen.unreadable == [object_key(SPACE, "3")]
 
 
 def test_a_sample_of_an_empty_model_takes_one_query():
-    seen, steps = answer(stats.sample(SPACE, lambda name: True), [])
+    seen, steps = run_flow(stats.sample(SPACE, lambda name: True), [])
     assert seen == Sample([])
     assert len(steps) == 1
 
@@ -53,7 +53,7 @@ def test_a_sample_of_an_empty_model_takes_one_query():
 def test_the_largest_tags_are_counted_and_ordered():
     seen = Sample([(b"1", ["x", "y"]), (b"2", ["x", "gone"])])
     flow = stats.largest_tags(SPACE, seen, 2)
-    assert answer(flow, [10, 30, 0])[0] == [("y", 30), ("x", 10)]
+    assert run_flow(flow, [10, 30, 0])[0] == [("y", 30), ("x", 10)]
 
 
 def test_the_size_adds_own_bytes_and_a_share_of_each_entry():
@@ -61,21 +61,21 @@ def test_the_size_adds_own_bytes_and_a_share_of_each_entry():
     memory = [1000, 0, 0, 100, 200, 400, 30]
     numbers = [10, 8, 3]
     # (100 + 200 + 2 * 400/8 + 30/3) / 2 = 205 an object, ten objects, and the index
-    size, _ = answer(stats.size_bytes(Schema(SPACE), seen), memory, numbers)
+    size, _ = run_flow(stats.size_bytes(Schema(SPACE), seen), memory, numbers)
     assert size == 1000 + 2050
 
 
 def test_the_size_ignores_a_missing_entry():
     seen = Sample([(b"1", ["x"])])
     flow = stats.size_bytes(Schema(SPACE), seen)
-    assert answer(flow, [10, 0, 0, 5, 0], [1, 0])[0] == 15
+    assert run_flow(flow, [10, 0, 0, 5, 0], [1, 0])[0] == 15
 
 
 def test_the_size_reads_a_thousand_keys_per_round_trip():
     seen = Sample([(b"%d" % i, []) for i in range(1500)])
     schema = Schema(SPACE, counters=frozenset({"n"}))
     flow = stats.size_bytes(schema, seen)
-    _, steps = answer(flow, [1] * 1000, [1] * 1000, [1] * 1000, [1] * 3, [1500])
+    _, steps = run_flow(flow, [1] * 1000, [1] * 1000, [1] * 1000, [1] * 3, [1500])
     assert [len(step) for step in steps] == [1000, 1000, 1000, 3, 1]
 
 
@@ -138,5 +138,5 @@ def test_keys_are_counted_by_model_registered_or_not():
     flow = stats.keys_by_model(stats.root("p"), "p")
     first = [b"3", [object_key(SPACE, "1"), all_key(SPACE)]]
     last = [b"0", [b"p:{old}:o:{x}:o:", b"p:{old}:t:o:"]]
-    found, _ = answer(flow, first, last)
+    found, _ = run_flow(flow, first, last)
     assert found == {"app.M": (1, 2), "old": (1, 2)}

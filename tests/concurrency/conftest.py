@@ -7,23 +7,23 @@ from typing import Any
 import pytest
 
 from tests.checker import raw_faults
-from tests.concurrency.workers import Crew
+from tests.concurrency.workers import Workers
 from tests.conftest import ServerInTest
 
 
 @pytest.fixture(scope="session")
-def crew() -> Iterator[Crew]:
-    with closing(Crew()) as members:
+def workers() -> Iterator[Workers]:
+    with closing(Workers()) as members:
         yield members
 
 
 @pytest.fixture
-def together(crew: Crew, server: ServerInTest) -> Callable[..., list[Any]]:
+def together(workers: Workers, server: ServerInTest) -> Callable[..., list[Any]]:
     """Runs a job in processes, against ``server``: ``together(20, job, *args)``."""
     settings: Any = server.variant.settings(server.location, server.key_prefix)
 
     def run(size: int, job: Callable[..., Any], *args: Any) -> list[Any]:
-        return crew.run(job, size, settings["ORMIST"]["default"], *args)
+        return workers.run(job, size, settings["ORMIST"]["default"], *args)
 
     return run
 

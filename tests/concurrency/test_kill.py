@@ -23,21 +23,21 @@ SECONDS = float(os.environ.get("ORMIST_SOAK_SECONDS", "8"))
 class Writers:
     """Eight writing processes, of which some are killed and replaced."""
 
-    def __init__(self, alias, folder, seed, verbs=writer.VERBS):
-        self.alias, self.folder, self.verbs = alias, folder, verbs
+    def __init__(self, alias, folder, seed, methods=writer.VERBS):
+        self.alias, self.folder, self.methods = alias, folder, methods
         self.turns = random.Random(seed)
         self.killed = 0
-        self.done_by_killed = [0] * len(verbs)
+        self.done_by_killed = [0] * len(methods)
         self.running = [self._start() for _ in range(WRITERS)]
 
     def _start(self):
         seed = self.turns.getrandbits(32)
         report = self.folder / f"writer-{seed}"
         # Without a lock: one killed while it holds the lock would stop the others.
-        done = PROCESSES.RawArray("q", len(self.verbs))
+        done = PROCESSES.RawArray("q", len(self.methods))
         process = PROCESSES.Process(
             target=writer.write,
-            args=(self.alias, seed, report, done, self.verbs),
+            args=(self.alias, seed, report, done, self.methods),
             daemon=True,
         )
         process.start()
@@ -63,9 +63,9 @@ class Writers:
             a + b for a, b in zip(self.done_by_killed, done, strict=True)
         ]
 
-    def _wait_for(self, verbs):
+    def _wait_for(self, methods):
         """Wait until this many more calls are done."""
-        wanted = sum(self.done) + verbs
+        wanted = sum(self.done) + methods
         give_up = time.monotonic() + PATIENCE
         while sum(self.done) < wanted:
             ends = [process.sentinel for process, _, _ in self.running]

@@ -16,8 +16,8 @@ from time import time
 import pytest
 
 from tests.models import City
-from tests.properties.test_queries import TAGS, VALUES, drawer, thing
-from tests.python_queries import Drawer, Question, Thing, rank
+from tests.properties.test_queries import TAGS, VALUES, generator, thing
+from tests.python_queries import QueryGenerator, RandomQuery, Thing, rank
 
 QUERIES = int(os.environ.get("ORMIST_QUERIES", "12"))
 
@@ -76,9 +76,9 @@ class Writer:
         city.expire = datetime.now(UTC) + span
         del self.cities[city.id]
 
-    def _apply(self, things: dict[str, Thing], verb) -> None:
+    def _apply(self, things: dict[str, Thing], method) -> None:
         self.versions.append(things)
-        verb()
+        method()
         self.done = len(self.versions) - 1
 
     @contextmanager
@@ -132,30 +132,30 @@ def deadline_ms(each: Thing) -> int:
     return round(each.expire * 1000)
 
 
-def check(ask, writer: Writer, question: Question) -> None:
+def check(ask, writer: Writer, query: RandomQuery) -> None:
     """Compare each method of one round trip with every moment of its call."""
-    asked = question.put(City.objects.all())
-    cut = question.cut(asked)
-    page = cut[:1000]
-    verbs = {
-        "ids": (cut.ids, lambda things: question.sliced(things)),
-        "page": (page.list, lambda things: question.sliced(things)[:1000]),
-        "count": (asked.count, lambda things: len(question.matches(things))),
-        "exists": (cut.exists, lambda things: bool(question.sliced(things))),
+    collection = query.apply_to(City.objects.all())
+    part = query.slice_of(collection)
+    page = part[:1000]
+    methods = {
+        "ids": (part.ids, lambda things: query.sliced(things)),
+        "page": (page.list, lambda things: query.sliced(things)[:1000]),
+        "count": (collection.count, lambda things: len(query.matches(things))),
+        "exists": (part.exists, lambda things: bool(query.sliced(things))),
         "facets": (
-            lambda: ask(asked.facets, "population"),
-            lambda things: sizes(question.matches(things)),
+            lambda: ask(collection.facets, "population"),
+            lambda things: sizes(query.matches(things)),
         ),
     }
-    for name, (verb, wanted) in verbs.items():
+    for name, (method, wanted) in methods.items():
         moments = Moments(writer)
-        answer = verb() if name == "facets" else ask(verb)
+        result = method() if name == "facets" else ask(method)
         if name == "page":
-            answer = [city.id for city in answer]
+            result = [city.id for city in result]
         states = list(moments.states())
         possible = [wanted(things) for things in states]
-        assert answer in possible, (
-            f"{name} of {question} is {answer} at no moment; {possible[0]} at the first"
+        assert result in possible, (
+            f"{name} of {query} is {result} at no moment; {possible[0]} at the first"
         )
 
 
@@ -168,11 +168,11 @@ def sizes(things: list[Thing]) -> Counter:
 @pytest.mark.parametrize("seed", range(max(QUERIES // 200, 1)))
 def test_a_result_is_a_consistent_snapshot(ask, server, seed):
     writer = Writer(seed)
-    draws: Drawer = drawer(writer.random)
+    draws: QueryGenerator = generator(writer.random)
     draws = replace(draws, random=Random(1000 + seed))
     for _ in range(200):
         writer.write()
     with writer.running():
         for _ in range(min(QUERIES, 200)):
             draws.pks = list(writer.versions[-1])
-            check(ask, writer, draws.question())
+            check(ask, writer, draws.random_query())

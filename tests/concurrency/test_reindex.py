@@ -24,15 +24,15 @@ NEW = {"index_attrs": ["kind", "city"], "ordered": ["size"], "unique": ["code"]}
 
 def read(model, end):
     """Query an old index, and a pending one."""
-    asked = 0
-    while not end.is_set() or asked < 10:
+    reads = 0
+    while not end.is_set() or reads < 10:
         assert model.objects.find(kind="b").count() == NUMBER // 2
         page = model.objects.find(kind="a")[:20].list()
         assert [each.kind for each in page] == ["a"] * 20
         with pytest.raises(ormist.FieldError, match="being built"):
             model.objects.find(city="c1")
-        asked += 1
-    return asked
+        reads += 1
+    return reads
 
 
 def write(model, end, seed):
@@ -58,9 +58,9 @@ def test_every_result_during_a_reindex_is_right(server):
             )
     end = Event()
     building = declared(**NEW, pending_indexes=["city", "size", "code"])
-    with building as Thing, ThreadPoolExecutor(4) as crew:
-        jobs = [crew.submit(read, Thing, end) for _ in range(2)]
-        jobs += [crew.submit(write, Thing, end, seed) for seed in range(2)]
+    with building as Thing, ThreadPoolExecutor(4) as workers:
+        jobs = [workers.submit(read, Thing, end) for _ in range(2)]
+        jobs += [workers.submit(write, Thing, end, seed) for seed in range(2)]
         try:
             call_command("ormist_reindex", "tests.Thing", verbosity=0)
         finally:

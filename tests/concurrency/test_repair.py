@@ -27,8 +27,8 @@ def busy(server, start_server, tmp_path):
     alias = {"LOCATION": own.unix_url, "KEY_PREFIX": server.key_prefix}
 
     @contextmanager
-    def writing(verbs=writer.VERBS):
-        writers = Writers(alias, tmp_path, random.randrange(2**32), verbs)
+    def writing(methods=writer.VERBS):
+        writers = Writers(alias, tmp_path, random.randrange(2**32), methods)
         try:
             yield own.client()
             writers._check()
@@ -81,9 +81,9 @@ def test_repair_during_writes_repairs_only_damage(busy, server):
             for _ in range(20):
                 model = turns.choice(writer.MODELS[:2])
                 pk = f"id{turns.randrange(writer.IDS)}"
-                verb, rest, *words = turns.choice(VANDALS)(turns, pk)
+                method, rest, *words = turns.choice(VANDALS)(turns, pk)
                 client.execute_command(
-                    verb, model._meta.space("default").base.decode() + rest, *words
+                    method, model._meta.space("default").base.decode() + rest, *words
                 )
             report = inspected(repair=True)
             assert all(fault["repaired"] for fault in report["faults"])

@@ -51,14 +51,14 @@ def serve(pipe: Connection, number: int, barriers: dict[int, Any]) -> None:
         barrier = barriers[size]
         try:
             configure(alias)
-            answer = job(barrier, number, *args), None
+            result = job(barrier, number, *args), None
         except BaseException:
             barrier.abort()
-            answer = None, traceback.format_exc()
-        pipe.send(answer)
+            result = None, traceback.format_exc()
+        pipe.send(result)
 
 
-class Crew:
+class Workers:
     """Twenty processes; a job uses as many as it needs: 2, 4, 8 or all."""
 
     sizes = (2, 4, 8, 20)
@@ -92,7 +92,7 @@ class Crew:
         # One that fails breaks the barrier for all: its own error comes first.
         errors.sort(key=lambda error: "BrokenBarrierError" in error)
         assert not errors, errors[0]
-        return [answer for answer, _ in answers]
+        return [result for result, _ in answers]
 
     def close(self) -> None:
         for pipe in self._pipes:

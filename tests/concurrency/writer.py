@@ -29,7 +29,7 @@ FINE = (
 
 
 def write(
-    alias: dict[str, Any], seed: int, report: Path, done: Any, verbs: tuple[Any, ...]
+    alias: dict[str, Any], seed: int, report: Path, done: Any, methods: tuple[Any, ...]
 ) -> None:
     """Write until killed. On an error, end with a traceback in *report*.
 
@@ -40,9 +40,9 @@ def write(
         configure(alias)
         turns = random.Random(seed)
         while True:
-            number = turns.randrange(len(verbs))
+            number = turns.randrange(len(methods))
             with suppress(*FINE):
-                verbs[number](turns, turns.choice(MODELS))
+                methods[number](turns, turns.choice(MODELS))
             done[number] += 1
     except BaseException:
         report.write_text(traceback.format_exc())
@@ -143,29 +143,29 @@ def bulk_save(turns: random.Random, model: Any) -> None:
 
 def delete_found(turns: random.Random, model: Any) -> None:
     if turns.random() < 0.2:
-        question(turns, model).delete()
+        random_query(turns, model).delete()
 
 
 def expire_found(turns: random.Random, model: Any) -> None:
-    question(turns, model).set_expire(turns.choice([None, SHORT, LONG, LONG]))
+    random_query(turns, model).set_expire(turns.choice([None, SHORT, LONG, LONG]))
 
 
 def get_or_create(turns: random.Random, model: Any) -> None:
     wanted = new(turns, model)
-    asked = {"id": wanted.id}
+    lookups = {"id": wanted.id}
     if model in (User, City):
-        asked = {"name": turns.randrange(3)}
+        lookups = {"name": turns.randrange(3)}
     with suppress(model.MultipleObjectsReturned):
-        model.objects.get_or_create(wanted.attrs, **asked)
+        model.objects.get_or_create(wanted.attrs, **lookups)
 
 
 def update_or_create(turns: random.Random, model: Any) -> None:
     wanted = new(turns, model)
-    asked = {"population": turns.randrange(5)} if model is City else {"id": wanted.id}
+    lookups = {"population": turns.randrange(5)} if model is City else {"id": wanted.id}
     if model is User:
-        asked = {"site": turns.randrange(3), "name": turns.randrange(3)}
+        lookups = {"site": turns.randrange(3), "name": turns.randrange(3)}
     with suppress(model.MultipleObjectsReturned):
-        model.objects.update_or_create(wanted.attrs, **asked)
+        model.objects.update_or_create(wanted.attrs, **lookups)
 
 
 def update_found(turns: random.Random, model: Any) -> None:
@@ -176,7 +176,7 @@ def update_found(turns: random.Random, model: Any) -> None:
         given |= {"population": turns.randrange(5), "code": F("id")}
     if turns.random() < 0.2:
         given["expire"] = turns.choice([None, SHORT, LONG])
-    question(turns, model).update(**given)
+    random_query(turns, model).update(**given)
 
 
 def bulk_update(turns: random.Random, model: Any) -> None:
@@ -214,21 +214,21 @@ def block(turns: random.Random, model: Any) -> None:
 
 
 def read(turns: random.Random, model: Any) -> None:
-    asked = question(turns, model)
-    asked.list()
-    asked.ids()
-    assert asked.count() >= 0
+    collection = random_query(turns, model)
+    collection.list()
+    collection.ids()
+    assert collection.count() >= 0
 
 
 def read_page(turns: random.Random, model: Any) -> None:
     """Read a page in one step, and check that all of it matches."""
-    asked = question(turns, model)
-    for each in asked[:5].list():
-        held = {*asked.query.terms}
+    collection = random_query(turns, model)
+    for each in collection[:5].list():
+        held = {*collection.query.terms}
         assert held <= set(each.tags), (held, each.tags)
 
 
-def question(turns: random.Random, model: Any) -> Any:
+def random_query(turns: random.Random, model: Any) -> Any:
     """Return a collection by a tag, by an attribute, or of all."""
     if model.is_tagged and turns.random() < 0.5:
         return model.objects.find(*turns.sample(TAGS, turns.randint(1, 2)))
@@ -262,5 +262,5 @@ VERBS = (
     read_page,
 )
 
-VERBS_BESIDE_DAMAGE = tuple(verb for verb in VERBS if verb is not read_page)
+VERBS_BESIDE_DAMAGE = tuple(method for method in VERBS if method is not read_page)
 """An index entry that damage left behind may put an object on a page until repair."""

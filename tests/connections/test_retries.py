@@ -181,13 +181,13 @@ def test_a_node_without_the_keys_is_reported_as_a_cluster_node(
             while b"cluster_state:ok" not in client.execute_command("CLUSTER", "INFO"):
                 pass
     configure(LOCATION=one.tcp_url)
-    for verb, args in (
+    for method, args in (
         (Cart.objects.create, ("a",)),
         (Cart.objects.get, ("one",)),
         (Cart.objects.find("a").count, ()),
     ):
         with pytest.raises(ormist.NotSupportedError) as caught:
-            ask(verb, *args)
+            ask(method, *args)
         for words in ("'default'", "one node of a Cluster", "MOVED", "in LOCATION"):
             assert words in str(caught.value)
     if not ask.is_async:

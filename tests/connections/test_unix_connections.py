@@ -11,7 +11,7 @@ PING = [Operation("PING", keys=())]
 
 
 @pytest.fixture
-def asked(monkeypatch, real):
+def requested(monkeypatch, real):
     """The folders whose server was requested; the server of each is ``real``."""
     folders = []
 
@@ -23,28 +23,28 @@ def asked(monkeypatch, real):
     return folders
 
 
-def test_the_first_command_starts_the_server(ask, configure, asked):
+def test_the_first_command_starts_the_server(ask, configure, requested):
     connection = configure(LOCATION="embedded:///a%20folder/x?db=3")
     assert connection.endpoint.safe_url == "embedded:///a folder/x"
-    assert asked == []
+    assert requested == []
     assert ask(connection.send, PING) == [b"PONG"]
-    assert asked == ["/a folder/x"]
+    assert requested == ["/a folder/x"]
     (client,) = ask(connection.send, [Operation("CLIENT INFO", keys=())])
     assert b"db=3" in client
 
 
-def test_a_folder_may_be_relative(ask, configure, asked):
+def test_a_folder_may_be_relative(ask, configure, requested):
     ask(configure(LOCATION="embedded://some/folder").send, PING)
-    assert asked == ["some/folder"]
+    assert requested == ["some/folder"]
 
 
-def test_a_new_connection_starts_the_server_again(configure, asked):
+def test_a_new_connection_starts_the_server_again(configure, requested):
     connection = configure(LOCATION="embedded:///x", OPTIONS={"protocol": 3})
     connection.send(PING)
     connection.send(PING)
     connection.close()
     connection.send(PING)
-    assert asked == ["/x", "/x"]
+    assert requested == ["/x", "/x"]
 
 
 def test_sync_and_async_errors_suggest_a_fix(ask, configure, monkeypatch):

@@ -56,8 +56,8 @@ def test_the_serializers_of_the_page_work(site, settings):
     client = Client()
 
     def send(method, path, **data):
-        verb = getattr(client, method)
-        return verb(path, data, content_type="application/json")
+        send = getattr(client, method)
+        return send(path, data, content_type="application/json")
 
     made = send("post", "/api/cities/", code="bsl", name="Basel")
     assert made.status_code == 201
@@ -119,16 +119,16 @@ def test_the_paginators_and_the_order_filter_that_the_page_names_work(site):
     class Cursors(site.CityViewSet):
         pagination_class = ByName
 
-    def answer(view, address, **query):
+    def get_page(view, address, **query):
         request = APIRequestFactory().get(address, query)
         data = view.as_view({"get": "list"})(request).data
         return [each["name"] for each in data["results"]], data["next"]
 
-    assert answer(Offsets, "/", limit=2, ordering="-name")[0] == ["c", "a"]
-    assert answer(Offsets, "/", limit=2, offset=2)[0] == ["c"]
-    names, following = answer(Cursors, "/")
+    assert get_page(Offsets, "/", limit=2, ordering="-name")[0] == ["c", "a"]
+    assert get_page(Offsets, "/", limit=2, offset=2)[0] == ["c"]
+    names, following = get_page(Cursors, "/")
     assert names == ["Bern", "a"]
-    assert answer(Cursors, following) == (["c"], None)
+    assert get_page(Cursors, following) == (["c"], None)
 
 
 def test_the_unique_validator_works(site):

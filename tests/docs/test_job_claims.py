@@ -21,15 +21,15 @@ def names(server):
 
 
 @pytest.mark.servers("valkey91", "redis62")
-@pytest.mark.parametrize("verb", ["claim", "claim_strictly"])
-def test_exactly_one_worker_gets_each_job(names, verb):
+@pytest.mark.parametrize("method", ["claim", "claim_strictly"])
+def test_exactly_one_worker_gets_each_job(names, method):
     Job, barrier = names["Job"], Barrier(WORKERS, timeout=60)
     Job.objects.bulk_create(Job(state="waiting") for _ in range(JOBS))
 
     def work(number):
         claimed = []
         barrier.wait()
-        while job := names[verb](f"worker-{number}"):
+        while job := names[method](f"worker-{number}"):
             claimed.append(job.id)
         return claimed
 
@@ -41,11 +41,11 @@ def test_exactly_one_worker_gets_each_job(names, verb):
         assert set(Job.objects.find(worker=f"worker-{number}").ids()) == set(pks)
 
 
-@pytest.mark.parametrize(("verb", "number"), [("claim", 5), ("claim_strictly", 2)])
-def test_a_claim_takes_the_documented_number_of_round_trips(names, verb, number):
+@pytest.mark.parametrize(("method", "number"), [("claim", 5), ("claim_strictly", 2)])
+def test_a_claim_takes_the_documented_number_of_round_trips(names, method, number):
     names["Job"].objects.create(state="waiting")
     with assert_round_trips(number):
-        assert names[verb]("worker")
+        assert names[method]("worker")
 
 
 def test_a_strict_claim_of_a_deleted_job_is_refused(names, monkeypatch):

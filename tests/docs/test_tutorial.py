@@ -176,11 +176,11 @@ class Browser:
             )
         data = urlencode(form).encode() or None
         try:
-            answer = self.opener.open(self.address + path, data)
+            response = self.opener.open(self.address + path, data)
         except HTTPError as error:
-            answer = error
-        with answer:
-            return answer.status, answer.url, answer.read().decode()
+            response = error
+        with response:
+            return response.status, response.url, response.read().decode()
 
 
 def use_the_site(reader, address):

@@ -18,8 +18,8 @@ def browsers(site, db):
     both = [Client(headers={"user-agent": FIREFOX}), Client()]
     for client in both:
         assert "ada" in client.get("/sign-in/").text
-        answer = client.post("/sign-in/", {"username": "ada", "password": PASSWORD})
-        assert answer.url == "/devices/"
+        response = client.post("/sign-in/", {"username": "ada", "password": PASSWORD})
+        assert response.url == "/devices/"
     return both
 
 
@@ -33,20 +33,20 @@ def test_the_devices_page_uses_the_base_template_of_the_site(browsers):
 def test_one_browser_is_signed_out_from_the_other(browsers):
     first, second = browsers
     other = first.get("/devices/").context["devices"][1]
-    answer = first.post(f"/devices/{other.pk}/end/", follow=True)
-    assert "That device is signed out." in answer.text
+    response = first.post(f"/devices/{other.pk}/end/", follow=True)
+    assert "That device is signed out." in response.text
     assert second.get("/devices/").url == "/sign-in/?next=/devices/"
     assert "Sign in" in second.get("/").text
 
 
 def test_everything_else_is_signed_out_at_once(browsers):
-    answer = browsers[1].post("/devices/end-others/", follow=True)
-    assert "1 other device is signed out." in answer.text
+    response = browsers[1].post("/devices/end-others/", follow=True)
+    assert "1 other device is signed out." in response.text
     assert browsers[0].get("/devices/").status_code == 302
 
 
 def test_a_wrong_password_is_rejected(site, db):
     client = Client()
-    answer = client.post("/sign-in/", {"username": "ada", "password": "wrong"})
-    assert "Please enter a correct username" in answer.text
+    response = client.post("/sign-in/", {"username": "ada", "password": "wrong"})
+    assert "Please enter a correct username" in response.text
     assert "sessionid" not in client.cookies

@@ -53,8 +53,8 @@ def test_the_list_is_paginated(site, monkeypatch):
 
 
 def test_the_list_shows_its_query(site):
-    asked = site.get("/cities/?country=US&tag=million").context["asked"]
-    assert asked[0] == "City.objects.find('million', country='US').count()"
+    call = site.get("/cities/?country=US&tag=million").context["asked"]
+    assert call[0] == "City.objects.find('million', country='US').count()"
 
 
 def test_text_from_the_url_is_escaped(site):

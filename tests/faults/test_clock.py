@@ -23,8 +23,8 @@ def test_a_list_corrects_the_counts(ask, server, removed, model):
     objs = [model(expire=3600, **attrs) for _ in range(51)]
     ask(model.objects.bulk_create, objs)
     removed(*objs)
-    asked = model.objects.all()
-    assert ask(asked.count) == 51
+    collection = model.objects.all()
+    assert ask(collection.count) == 51
     assert ask(model.objects.all().list) == []
     assert ask(model.objects.all().count) == 0
     assert server.keys() == []

@@ -85,11 +85,11 @@ def test_a_write_to_a_key_of_another_type_names_it_and_writes_nothing(
 ):
     page.tags = ["new"]
     page.name = "x"
-    verb, args = WRITES[write](page)
+    method, args = WRITES[write](page)
     give_another_type(server, key(Page, rest))
     before = snapshot()
     with pytest.raises(CorruptDataError) as caught:
-        verb(*args)
+        method(*args)
     assert repr(key(Page, rest)) in str(caught.value)
     assert snapshot() == before
 
@@ -130,11 +130,11 @@ READS = {
 def test_a_read_of_a_key_of_another_type_raises_a_clear_error(
     server, page, key, snapshot, read
 ):
-    verb, args, rest = READS[read]()
+    method, args, rest = READS[read]()
     give_another_type(server, key(Page, rest))
     before = snapshot()
     with pytest.raises((CorruptDataError, redis.ResponseError), match=r"(?i)type"):
-        verb(*args)
+        method(*args)
     assert snapshot() == before
 
 
@@ -178,7 +178,7 @@ def test_foreign_bytes_are_named_everywhere(server, page, key, snapshot, stored)
     fresh = Page("z", id="one", name="x")
     server.client.set(name, stored)
     before = snapshot()
-    for verb, args in (
+    for method, args in (
         (Page.objects.get, ("one",)),
         (Page.objects.all().list, ()),
         (Page.objects.find("a").list, ()),
@@ -192,7 +192,7 @@ def test_foreign_bytes_are_named_everywhere(server, page, key, snapshot, stored)
         (Page.objects.find("a").delete, ()),
     ):
         with pytest.raises(CorruptDataError) as caught:
-            verb(*args)
+            method(*args)
         assert repr(name) in str(caught.value)
     assert snapshot() == before
     assert Page.objects.count() == 2
@@ -203,14 +203,14 @@ def test_foreign_bytes_are_named_everywhere(server, page, key, snapshot, stored)
 def test_a_counter_that_is_not_a_number_is_named(ask, server, page, key):
     name = key(Page, "c:one")
     server.client.hset(name, "views", "many")
-    for verb, args in (
+    for method, args in (
         (Page.objects.get, ("one",)),
         (Page.objects.all().list, ()),
         (Page.objects.find("a")[:5].list, ()),
         (page.increment, ("views",)),
     ):
         with pytest.raises(CorruptDataError) as caught:
-            ask(verb, *args)
+            ask(method, *args)
         assert repr(name) in str(caught.value)
     assert server.client.hget(name, "views") == b"many"
 
@@ -237,11 +237,11 @@ def test_an_evicted_object_is_absent(ask, evicted):
     assert ask(User.objects.get_or_none, "u3") is None
     with pytest.raises(User.DoesNotExist):
         ask(User.objects.get, "u7")
-    for asked in (User.objects.all(), User.objects.find("a")):
-        assert ask(asked.list) == evicted
-        assert ask(asked[:5].list) == evicted[:5]
-        assert ask(asked[:8].list) == evicted
-        assert ask(asked.reverse()[:8].list) == evicted[::-1]
+    for collection in (User.objects.all(), User.objects.find("a")):
+        assert ask(collection.list) == evicted
+        assert ask(collection[:5].list) == evicted[:5]
+        assert ask(collection[:8].list) == evicted
+        assert ask(collection.reverse()[:8].list) == evicted[::-1]
     assert ask(User.objects.find("a", name="n1").list) == evicted[1::2][:1] + [
         each for each in evicted[2:] if each.name == "n1"
     ]

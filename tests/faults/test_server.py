@@ -29,7 +29,7 @@ def test_a_restarted_server_serves_the_next_call(ask, server, start_server):
     server.connect(own.unix_url)
     made = ask(Todo.objects.create, "home", text="milk")
     own.kill()
-    for verb, arguments in (
+    for method, arguments in (
         (Todo.objects.get, (made.id,)),
         (Todo.objects.find("home").list, ()),
         (Todo.objects.create, ("work",)),
@@ -37,7 +37,7 @@ def test_a_restarted_server_serves_the_next_call(ask, server, start_server):
         (made.delete, ()),
     ):
         with pytest.raises(redis.ConnectionError) as caught:
-            ask(verb, *arguments)
+            ask(method, *arguments)
         assert NOTE in notes(caught)
     own.start()
     assert ask(Todo.objects.get, made.id).text == "milk"
@@ -79,9 +79,9 @@ def test_a_write_after_a_restart_fails_once_at_most(ask, server, start_server):
 @pytest.mark.slow
 @pytest.mark.servers("valkey91", "valkey91-django-redis", "redis62", "fakeredis")
 def test_scripts_flushed_between_calls_are_loaded_again(ask, server, faults):
-    def forgotten(verb, *args, **kwargs):
+    def forgotten(method, *args, **kwargs):
         server.client.script_flush()
-        return ask(verb, *args, **kwargs)
+        return ask(method, *args, **kwargs)
 
     made = forgotten(Page.objects.create, "a", views=1)
     made.name = "x"
@@ -155,10 +155,10 @@ def test_a_full_server_refuses_clearly_and_without_partial_writes(
         (page.increment, ("views",), {}),
         (page.increment, ("size",), {}),
     )
-    for verb, args, kwargs in attempts:
+    for method, args, kwargs in attempts:
         with pytest.raises(redis.ResponseError, match="maxmemory"):
-            ask(verb, *args, **kwargs)
-        assert snapshot(client) == before, verb
+            ask(method, *args, **kwargs)
+        assert snapshot(client) == before, method
     # Reading and deleting go on.
     assert ask(Page.objects.find("a", site="s").list) == [page]
     assert ask(page.delete)[0] == 1
@@ -209,7 +209,7 @@ def test_a_replica_answers_reads_and_refuses_writes(ask, server, start_server):
     assert len(ask(Page.objects.find("a")[10:20].list)) == 10
     assert ask(Page.objects.find("a").exists)
     page.tags = ["c"]
-    for verb, args in (
+    for method, args in (
         (page.save, ()),
         (page.delete, ()),
         (page.increment, ("views",)),
@@ -220,7 +220,7 @@ def test_a_replica_answers_reads_and_refuses_writes(ask, server, start_server):
         (Page.objects.find("a").delete, ()),
     ):
         with pytest.raises(redis.ResponseError, match="read only replica"):
-            ask(verb, *args)
+            ask(method, *args)
     assert raw_faults(replica.client(), server.key_prefix) == []
     assert raw_faults(own.client(), server.key_prefix) == []
 
@@ -288,7 +288,7 @@ def test_a_write_is_not_applied_if_the_connection_breaks_before_it_arrives(
     page = ask(Page.objects.create, "a", id="one", views=1)
     before = snapshot()
     page.tags = ["b"]
-    for verb, args in (
+    for method, args in (
         (page.increment, ("views",)),
         (page.save, ()),
         (page.delete, ()),
@@ -297,7 +297,7 @@ def test_a_write_is_not_applied_if_the_connection_breaks_before_it_arrives(
         assert ask(Page.objects.exists)  # connected: that would be tried twice
         proxy.cut_next_request()
         with pytest.raises(redis.ConnectionError):
-            ask(verb, *args)
+            ask(method, *args)
         assert snapshot() == before
     assert ask(page.increment, "views") == 2
 
@@ -328,13 +328,13 @@ def test_an_unresponsive_network_ends_with_the_timeout(ask, server, proxy, fault
     server.connect(proxy.url, OPTIONS={"socket_timeout": 0.5})
     page = ask(Page.objects.create, "a", views=1)
     proxy.swallow()
-    for verb, args in (
+    for method, args in (
         (page.save, ()),
         (page.increment, ("views",)),
         (Page.objects.find("a").list, ()),
     ):
         with pytest.raises(redis.TimeoutError) as caught:
-            ask(verb, *args)
+            ask(method, *args)
         assert NOTE in notes(caught)
     proxy.resume()
     assert ask(Page.objects.find("a").list) == [page]

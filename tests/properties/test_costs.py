@@ -20,7 +20,7 @@ from django_ormist.queries.conditions import And, Holds, Ids, Not, Or, Range, Te
 from django_ormist.terms import term_suffix
 from tests.conftest import scripts
 from tests.models import City
-from tests.python_queries import Drawer, Thing
+from tests.python_queries import QueryGenerator, Thing
 from tests.script_costs import counting
 
 QUERIES = int(os.environ.get("ORMIST_QUERIES", "20"))
@@ -41,7 +41,7 @@ ASKING = {
 }
 
 
-class Broad(Drawer):
+class Broad(QueryGenerator):
     """A generator that also makes queries of many values."""
 
     def leaf(self):
@@ -127,7 +127,7 @@ class Crowd:
             name: [t.attrs[name] for t in things if name in t.attrs]
             for name in ("country", "name", "population", "founded")
         }
-        self.drawer = lambda random: Broad(
+        self.generator = lambda random: Broad(
             random,
             values,
             indexed=("country", "name"),
@@ -199,32 +199,37 @@ def is_bounded(condition):
 @settings(max_examples=QUERIES)
 @given(st.randoms(use_true_random=False))
 def test_a_query_costs_at_most_the_sum_of_its_sizes(server, crowd, counter, random):
-    question = crowd.drawer(random).question()
-    asked = question.put(City.objects.all())
-    cut, end = question.cut(asked), question.stop or 0
-    matches = question.matches(crowd.things)
+    random_query = crowd.generator(random).random_query()
+    collection = random_query.apply_to(City.objects.all())
+    part, end = random_query.slice_of(collection), random_query.stop or 0
+    matches = random_query.matches(crowd.things)
     wanted = [each.pk for each in matches]
-    condition = asked.query.condition
+    condition = collection.query.condition
     size, number = crowd.size(condition)
     named = size + number + (0 if is_bounded(condition) else SIZE)
 
-    def same(what, answer, right, more=0):
-        assert answer == right, f"{what} of {asked.query}"
+    def same(what, result, right, more=0):
+        assert result == right, f"{what} of {collection.query}"
         counts = counter.take()
         bound = TIMES * (named + more) + FEW
-        assert sum(counts) <= bound, f"{what}: {counts} > {bound} of {asked.query}"
+        assert sum(counts) <= bound, f"{what}: {counts} > {bound} of {collection.query}"
 
     counter.take()
-    same("count", asked.count(), len(matches))
-    same("exists", asked.exists(), bool(matches))
-    same("ids", asked.ids(), wanted)
-    same("page", cut.ids(), wanted[question.start : question.stop], end)
-    same("list", [city.id for city in cut], wanted[question.start : question.stop], end)
-    same("explain", len(cut.explain()) > 0, True, end)
-    drawn = asked.order_by("?")[:20].ids()
-    same("at random", set(drawn) <= set(wanted), True, 20)
+    same("count", collection.count(), len(matches))
+    same("exists", collection.exists(), bool(matches))
+    same("ids", collection.ids(), wanted)
+    same("page", part.ids(), wanted[random_query.start : random_query.stop], end)
+    same(
+        "list",
+        [city.id for city in part],
+        wanted[random_query.start : random_query.stop],
+        end,
+    )
+    same("explain", len(part.explain()) > 0, True, end)
+    generated = collection.order_by("?")[:20].ids()
+    same("at random", set(generated) <= set(wanted), True, 20)
 
-    sizes = asked.facets("population")
+    sizes = collection.facets("population")
     same("facets", sum(sizes.values()), sum("population" in t.attrs for t in matches))
     values = range(0, COUNTRIES, 10)
     of_values = sum(crowd.size(Term(f"country:{value}"))[0] for value in values)
@@ -232,9 +237,9 @@ def test_a_query_costs_at_most_the_sum_of_its_sizes(server, crowd, counter, rand
     for each in matches:
         if each.attrs.get("country") in right:
             right[each.attrs["country"]] += 1
-    counts = asked.facets("country", values)
+    counts = collection.facets("country", values)
     same("facets of values", counts, right, of_values + len(values))
-    few = asked.aggregate(Max("name"), few=Count("pk", filter=Q("few")))["few"]
+    few = collection.aggregate(Max("name"), few=Count("pk", filter=Q("few")))["few"]
     same("aggregate", few, sum("few" in t.tags for t in matches), named)
 
     def guard():
@@ -273,20 +278,22 @@ def test_every_kind_of_condition_is_read_once(server, counter):
         City("all", id=f"c{i}", country=i, population=i, code=i) for i in range(1000)
     )
     for kind, q in EVERY_KIND.items():
-        asked = City.objects.find(q)
-        for verb in (
-            asked.count,
-            asked.exists,
-            asked.ids,
-            asked[20:40].ids,
-            asked.order_by("-population")[:20].ids,
-            asked.order_by("?")[:20].ids,
-            lambda asked=asked: asked.facets("population"),
-            lambda asked=asked: asked.facets("country", range(0, 1000, 5)),
+        collection = City.objects.find(q)
+        for method in (
+            collection.count,
+            collection.exists,
+            collection.ids,
+            collection[20:40].ids,
+            collection.order_by("-population")[:20].ids,
+            collection.order_by("?")[:20].ids,
+            lambda collection=collection: collection.facets("population"),
+            lambda collection=collection: collection.facets(
+                "country", range(0, 1000, 5)
+            ),
         ):
             counter.take()
-            verb()
-            assert sum(counter.take()) <= TIMES * 3500 + FEW, (kind, verb)
+            method()
+            assert sum(counter.take()) <= TIMES * 3500 + FEW, (kind, method)
 
 
 @pytest.mark.stray_keys
@@ -301,9 +308,9 @@ def test_counting_values_does_not_read_every_expired_object(server, counter):
     expires = expires_key(City._meta.space("default"))
     server.client.zadd(expires, {f"c{i}": 1 for i in range(700)})
     ranges = reduce(or_, (Q(population=i) for i in range(0, 600, 2)))
-    asked = City.objects.find(ranges, name="8")
+    collection = City.objects.find(ranges, name="8")
     counter.take()
-    assert asked.facets("country", range(300, -1, -1))[8] == 2
+    assert collection.facets("country", range(300, -1, -1))[8] == 2
     assert sum(counter.take()) <= TIMES * (1500 + 750 + 5 + 301 + 303) + FEW
 
 
@@ -312,9 +319,9 @@ def test_counting_values_does_not_read_every_expired_object(server, counter):
 def test_update_and_delete_cost_as_much_as_a_list(server, counter):
     City.objects.bulk_create(City(id=f"c{i}", country=i) for i in range(1000))
     counter.take()
-    asked = City.objects.find(country__in=range(1000)).exclude(pk="c0")
-    assert asked.update(name="x") == 999
+    collection = City.objects.find(country__in=range(1000)).exclude(pk="c0")
+    assert collection.update(name="x") == 999
     found = counter.take()
     assert sum(found) <= TIMES * 2001 + FEW
-    assert asked.delete()[0] == 999
+    assert collection.delete()[0] == 999
     assert sum(counter.take()) <= sum(found)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from django_ormist.keys import expires_key, object_key
 from tests.models import City
-from tests.python_queries import Drawer, Thing
+from tests.python_queries import QueryGenerator, Thing
 
 IS_SOAK = "ORMIST_QUERIES" in os.environ
 QUERIES = int(os.environ.get("ORMIST_QUERIES", "60"))
@@ -45,8 +45,8 @@ CODES = [*(f"c{i}" for i in range(0, 300, 3)), "none", "x" * 99]
 """Unique, so each object has one of its own."""
 
 
-def drawer(random, **values):
-    return Drawer(
+def generator(random, **values):
+    return QueryGenerator(
         random,
         {"code": CODES} | VALUES | values,
         indexed=("country", "name", "code"),
@@ -110,21 +110,23 @@ def let_some_end(server, random, things):
     return [each for each in things if each.pk not in late]
 
 
-def check(ask, question, things):
+def check(ask, query, things):
     """Compare every method of a query with the Python model."""
-    asked = question.put(City.objects.all())
-    cut = question.cut(asked)
-    matches = question.matches(things)
-    wanted = [each.pk for each in matches][question.start : question.stop]
-    told = f"{question} of {len(things)}"
-    assert ask(cut.ids) == wanted, told
-    assert [city.id for city in ask(cut.list)] == wanted, told
-    assert ask(cut.count) == len(wanted), told
-    assert ask(asked.count) == len(matches), told
-    assert ask(cut.exists) == bool(wanted), told
-    assert getattr(ask(cut.first), "id", None) == (wanted[0] if wanted else None), told
+    collection = query.apply_to(City.objects.all())
+    part = query.slice_of(collection)
+    matches = query.matches(things)
+    wanted = [each.pk for each in matches][query.start : query.stop]
+    message = f"{query} of {len(things)}"
+    assert ask(part.ids) == wanted, message
+    assert [city.id for city in ask(part.list)] == wanted, message
+    assert ask(part.count) == len(wanted), message
+    assert ask(collection.count) == len(matches), message
+    assert ask(part.exists) == bool(wanted), message
+    assert getattr(ask(part.first), "id", None) == (wanted[0] if wanted else None), (
+        message
+    )
     last = matches[-1].pk if matches else None
-    assert getattr(ask(asked.last), "id", None) == last, told
+    assert getattr(ask(collection.last), "id", None) == last, message
 
 
 numbers = iter(range(10**9))
@@ -135,11 +137,11 @@ numbers = iter(range(10**9))
 @given(st.randoms(use_true_random=False), st.integers(0, 40))
 def test_strange_values_are_found_and_ordered_as_by_python(ask, server, random, size):
     things = stored(random, size, next(numbers))
-    draws = drawer(random)
+    draws = generator(random)
     draws.pks = [each.pk for each in things]
     try:
         for _ in range(3):
-            check(ask, draws.question(), things)
+            check(ask, draws.random_query(), things)
     finally:
         server.clean()
 
@@ -151,17 +153,17 @@ def test_many_objects_are_found_and_ordered_as_by_python(ask, server, seed):
     """Enough objects for scripts to scan, skip and intersect in several chunks."""
     random = Random(seed)
     things = stored(random, 3000, seed)
-    draws = drawer(random)
+    draws = generator(random)
     draws.pks = [each.pk for each in things]
     if seed % 2:
         things = let_some_end(server, random, things)
     for _ in range(20):
-        question = draws.question()
-        check(ask, question, things)
-        matches = {each.pk for each in question.matches(things)}
-        drawn = ask(City.objects.find(question.q).order_by("?")[:20].ids)
-        assert len({*drawn}) == len(drawn) == min(20, len(matches))
-        assert {*drawn} <= matches
+        query = draws.random_query()
+        check(ask, query, things)
+        matches = {each.pk for each in query.matches(things)}
+        generated = ask(City.objects.find(query.q).order_by("?")[:20].ids)
+        assert len({*generated}) == len(generated) == min(20, len(matches))
+        assert {*generated} <= matches
 
 
 FEW = {
@@ -188,10 +190,10 @@ def test_long_runs_of_equal_values_are_kept_in_order(ask, server, seed):
         made.append(City(*tags, id=f"r{i}", expire=expire, **attrs))
     City.objects.bulk_create(made, batch_size=500)
     things = [thing(city, i) for i, city in enumerate(made)]
-    draws = drawer(random, **FEW)
+    draws = generator(random, **FEW)
     draws.pks = random.sample([each.pk for each in things], 100)
     for _ in range(30):
-        check(ask, draws.question(), things)
+        check(ask, draws.random_query(), things)
 
 
 @pytest.mark.servers(*("*",) if IS_SOAK else ("valkey91", "redis70"))
@@ -201,7 +203,7 @@ def test_real_cities_are_found_and_ordered_as_by_python(ask, server, seed):
     things = real(random, CITIES)
     some = random.sample(things, 500)
     values = {name: [t.attrs[name] for t in some if name in t.attrs] for name in VALUES}
-    draws = drawer(random, **values, code=[each.pk for each in some])
+    draws = generator(random, **values, code=[each.pk for each in some])
     draws.pks = [each.pk for each in some]
     for _ in range(50 if IS_SOAK else 12):
-        check(ask, draws.question(), things)
+        check(ask, draws.random_query(), things)

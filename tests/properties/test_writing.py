@@ -64,15 +64,15 @@ class Writes(RuleBasedStateMachine):
     def refused(self, error=ormist.IntegrityError):
         return pytest.raises(error)
 
-    def attempt(self, after, verb, *args, **kwargs):
+    def attempt(self, after, method, *args, **kwargs):
         """Call the method, and use *after* as the store if its values are unique."""
         try:
             after.check()
         except Taken:
             with self.refused():
-                verb(*args, **kwargs)
+                method(*args, **kwargs)
             return False
-        verb(*args, **kwargs)
+        method(*args, **kwargs)
         self.store = after
         return True
 
@@ -236,7 +236,7 @@ class Writes(RuleBasedStateMachine):
     @rule(name=st.integers(0, 2), attrs=attrs, n=counts, does_update=st.booleans())
     def upsert(self, name, attrs, n, does_update):
         found, after = self.store.named(name), self.store.forked()
-        verb = (
+        method = (
             Thing.objects.update_or_create
             if does_update
             else (Thing.objects.get_or_create)
@@ -244,7 +244,7 @@ class Writes(RuleBasedStateMachine):
         given = {**attrs, "name": name, **({} if n is None else {"n": n})}
         if len(found) > 1:
             with self.refused(Thing.MultipleObjectsReturned):
-                verb(given, name=name)
+                method(given, name=name)
             return
         if found and does_update:
             row = after.rows[found[0]]
@@ -254,7 +254,7 @@ class Writes(RuleBasedStateMachine):
             new = Row({**attrs, "name": name}, set(), True, n or 0)
             after.put("new", new)
         seen = []
-        if not self.attempt(after, lambda: seen.extend(verb(given, name=name))):
+        if not self.attempt(after, lambda: seen.extend(method(given, name=name))):
             return
         thing, is_new = seen
         assert is_new == (not found)

@@ -113,8 +113,8 @@ class Store:
         want: str = "ids",
         **query: Any,
     ) -> Any:
-        asked = Query(terms=terms, start=start, **query)
-        return self.run(search.page(self.space, asked, size, want))
+        selected = Query(terms=terms, start=start, **query)
+        return self.run(search.page(self.space, selected, size, want))
 
     def count(self, *terms: str) -> Any:
         return self.run(search.count(self.space, Query(terms=terms)))

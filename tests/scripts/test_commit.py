@@ -27,13 +27,13 @@ def holding(value=None, packed=b"old", rank=None):
 def test_saves_and_deletions_are_applied_together(store):
     store.save("one", NOTHING, OLD)
     store.save("two", NOTHING, OLD)
-    answer = store.commit(
+    result = store.commit(
         save(store.schema, "one", OLD, NEW),
         delete(store.schema, "two", OLD),
         save(store.schema, "three", NOTHING, NEW),
         save(store.schema, "four", NOTHING, NEW),
     )
-    assert answer == [1]
+    assert result == [1]
     assert store.names() == ["all", "o:four", "o:one", "o:three", "t:b"]
     assert store.ids("all") == store.ids("t:b") == ["one", "three", "four"]
     assert store.get("one") == b"new"
@@ -157,7 +157,7 @@ def test_a_value_left_by_an_expired_object_that_comes_back_is_free(store):
 # ---------------------------------------------------------------- absent
 
 
-def asked(store, *conditions):
+def no_match(store, *conditions):
     return absent(store.space, all_of(conditions))
 
 
@@ -169,11 +169,11 @@ def test_absent_refuses_if_a_live_object_matches(store, conditions):
     store.fill("two", terms=["b", "d"])
     store.fill("three", terms=["c"])
     part = save(store.schema, "new", NOTHING, NEW)
-    assert store.commit(asked(store, *conditions), part) == [1]
+    assert store.commit(no_match(store, *conditions), part) == [1]
     store.delete("new", NEW)
     store.fill("both", terms=["c", "a", "b"])
     before = store.everything()
-    assert store.commit(part, asked(store, *conditions)) == [0, [2, [6, b"both"]]]
+    assert store.commit(part, no_match(store, *conditions)) == [0, [2, [6, b"both"]]]
     assert store.everything() == before
 
 
@@ -182,7 +182,7 @@ def test_absent_ignores_missing_objects(store):
     store.fill("gone", terms=["a"])
     store.expire_now("late")
     store.client.delete(store.key("o:gone"))
-    assert store.commit(asked(store, A)) == [1]
+    assert store.commit(no_match(store, A)) == [1]
 
 
 def test_absent_works_with_ordered_values(store):
@@ -190,19 +190,19 @@ def test_absent_works_with_ordered_values(store):
         return Range("rank", sort_key(value), sort_key(value) + AFTER)
 
     store.save("one", NOTHING, holding(rank=5))
-    assert store.commit(asked(store, rank(4))) == [1]
-    assert store.commit(asked(store, rank(5))) == [0, [1, [6, b"one"]]]
-    assert store.commit(asked(store, A, rank(5))) == [1]
+    assert store.commit(no_match(store, rank(4))) == [1]
+    assert store.commit(no_match(store, rank(5))) == [0, [1, [6, b"one"]]]
+    assert store.commit(no_match(store, A, rank(5))) == [1]
     both = Image(b"both", image("a").suffixes, None, {"rank": sort_key(5)})
     store.save("both", NOTHING, both)
-    assert store.commit(asked(store, A, rank(5))) == [0, [1, [6, b"both"]]]
-    assert store.commit(asked(store, A, rank(4))) == [1]
+    assert store.commit(no_match(store, A, rank(5))) == [0, [1, [6, b"both"]]]
+    assert store.commit(no_match(store, A, rank(4))) == [1]
 
 
 def test_absent_may_match_every_object(store):
-    assert store.commit(asked(store)) == [1]
+    assert store.commit(no_match(store)) == [1]
     store.fill("one")
-    assert store.commit(asked(store)) == [0, [1, [6, b"one"]]]
+    assert store.commit(no_match(store)) == [0, [1, [6, b"one"]]]
 
 
 @pytest.mark.parametrize("is_there", [True, False])
@@ -212,8 +212,8 @@ def test_absent_reads_more_than_a_thousand_objects(store, is_there):
         store.client.zadd(store.space.base + rest, gone)
     if is_there:
         store.fill("last", terms=["a", "b"])
-    answer = [0, [1, [6, b"last"]]] if is_there else [1]
-    assert store.commit(asked(store, A, B)) == answer
+    result = [0, [1, [6, b"last"]]] if is_there else [1]
+    assert store.commit(no_match(store, A, B)) == result
 
 
 def test_a_commit_sweeps_a_hundred_of_each_model(store):

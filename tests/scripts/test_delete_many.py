@@ -48,8 +48,8 @@ def test_conflict_returns_other_bytes_and_keeps_them(store):
     store.save("two", NOTHING, TWO)
     before = store.everything()
     wrong = replace(TWO, packed=b"others")
-    answer = store.delete_many(("two", wrong), ("three", ONE))
-    assert answer == [[1, b"two"], [2, None]]
+    result = store.delete_many(("two", wrong), ("three", ONE))
+    assert result == [[1, b"two"], [2, None]]
     assert store.everything() == before
     assert store.delete_many(("two", wrong), ("one", ONE)) == [[1, b"two"]]
     assert store.ids("all") == ["two"]

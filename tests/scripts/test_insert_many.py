@@ -101,8 +101,8 @@ def test_the_last_batch_removes_the_marker_with_any_reply(store, is_taken):
     assert markers(store) == {b"a": b"2"}
     if is_taken:
         store.fill("two")
-    answer = store.insert_many(new("two"), link=Link("a", 2, True))
-    assert answer == ([0, 1] if is_taken else 1)
+    result = store.insert_many(new("two"), link=Link("a", 2, True))
+    assert result == ([0, 1] if is_taken else 1)
     assert markers(store) == {}
 
 

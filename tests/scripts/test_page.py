@@ -113,12 +113,12 @@ def test_few_live_objects_among_many_expired_ones_are_found(store, lives):
     for rest, members in {**terms, "expires": expires}.items():
         store.client.zadd(store.key(rest), members)
     before = store.everything()
-    for asked in ((), ("a",), ("even",), ("a", "even")):
-        right = [pk for pk in live if "even" not in asked or pk in even]
-        assert store.count(*asked) == len(right)
+    for terms in ((), ("a",), ("even",), ("a", "even")):
+        right = [pk for pk in live if "even" not in terms or pk in even]
+        assert store.count(*terms) == len(right)
         for start in (0, 7, lives - 3):
             for is_reversed in (False, True):
-                page = store.page(*asked, start=start, size=9, is_reversed=is_reversed)
+                page = store.page(*terms, start=start, size=9, is_reversed=is_reversed)
                 whole = right[::-1] if is_reversed else right
                 assert ids(page) == whole[start : start + 9]
     assert store.everything() == before

@@ -71,8 +71,8 @@ def test_equal_values_are_ordered_by_creation_and_absent_values_are_last(
 ):
     for size in (1, 2, 5, 12):
         for start in range(12):
-            asked = numbers(page(sized, *order, start=start, size=size))
-            assert asked == found[start : start + size]
+            shown = numbers(page(sized, *order, start=start, size=size))
+            assert shown == found[start : start + size]
     assert numbers(page(sized, *order, back=True)) == found[::-1]
 
 
@@ -121,13 +121,13 @@ def test_only_the_holder_matches_a_unique_value(sized):
     for value in (b"t:none", b"t:late", b"t:gone"):
         assert numbers(page(sized, where=holds(value))) == []
         assert sized.run(search.count_where(sized.space, ALL.where(holds(value)))) == 0
-    told, _ = page(sized, where=holds(b"t:x"), want="explain")
-    assert told == [b"sort", sized.key("u:code"), 1]
+    plan, _ = page(sized, where=holds(b"t:x"), want="explain")
+    assert plan == [b"sort", sized.key("u:code"), 1]
 
 
 def test_the_reply_describes_the_work(sized):
-    told, looked = page(sized, Order("size"), size=3, want="explain")
-    assert told == [b"scan", sized.key("by:size"), 11]
-    assert looked == 11
-    told, _ = page(sized, Order("size"), where=Term("none"), want="explain")
-    assert told == [b"sort", sized.key("t:none"), 0]
+    plan, examined = page(sized, Order("size"), size=3, want="explain")
+    assert plan == [b"scan", sized.key("by:size"), 11]
+    assert examined == 11
+    plan, _ = page(sized, Order("size"), where=Term("none"), want="explain")
+    assert plan == [b"sort", sized.key("t:none"), 0]

@@ -177,8 +177,10 @@ def test_an_expired_session_is_missing_and_cannot_be_saved(ask, stored, server):
         ask(session.save)
 
 
-@pytest.mark.parametrize("verb", ["save", "cycle_key"])
-def test_a_save_uses_the_lifetime_that_another_request_set(ask, stored, is_sound, verb):
+@pytest.mark.parametrize("method", ["save", "cycle_key"])
+def test_a_save_uses_the_lifetime_that_another_request_set(
+    ask, stored, is_sound, method
+):
     key = stored(a=1)
     late = SessionStore(key)
     assert late["a"] == 1
@@ -186,7 +188,7 @@ def test_a_save_uses_the_lifetime_that_another_request_set(ask, stored, is_sound
     ask(other.set_expiry, 300)
     ask(other.save)
     late["a"] = 2
-    ask(getattr(late, verb))
+    ask(getattr(late, method))
     assert ttl(late.session_key) <= 300
     assert ask(SessionStore(late.session_key).load) == {"a": 2, "_session_expiry": 300}
     assert is_sound()

@@ -232,11 +232,11 @@ def test_a_long_user_agent_is_truncated(browser):
 
 
 def test_the_middleware_is_natively_sync_and_async(server):
-    async def answer(request):
+    async def respond(request):
         raise AssertionError
 
     assert inspect.iscoroutinefunction(SessionMiddleware.__acall__)
-    assert SessionMiddleware(answer).async_mode
+    assert SessionMiddleware(respond).async_mode
     assert not SessionMiddleware(lambda request: None).async_mode
     assert SessionMiddleware.sync_capable
     assert SessionMiddleware.async_capable

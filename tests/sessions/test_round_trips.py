@@ -11,9 +11,9 @@ pytestmark = pytest.mark.servers("valkey91", "valkey91-resp3", "valkey91-django-
 def of(round_trips, ask):
     """Return the round trips of a method."""
 
-    def counted(verb, *args, **kwargs):
+    def counted(method, *args, **kwargs):
         with round_trips() as seen:
-            ask(verb, *args, **kwargs)
+            ask(method, *args, **kwargs)
         return seen.count
 
     return counted

@@ -68,8 +68,8 @@ def test_only_an_unknown_script_is_sent_again_with_its_source(carry):
     def flow():
         return (yield [ONE, SWEEP])
 
-    answer, sent = carry(flow(), [b"1", NoScriptError()], [7])
-    assert answer == [1, 7]
+    result, sent = carry(flow(), [b"1", NoScriptError()], [7])
+    assert result == [1, 7]
     assert sent == [["GET", "EVALSHA"], ["EVAL"]]
 
 

@@ -83,14 +83,14 @@ def test_a_tree_of_conditions_matches_as_its_parts_do(condition, pk, found):
 @pytest.mark.parametrize("kind", [Or, Xor])
 def test_an_index_entry_is_read_once_for_any_number_of_values(kind):
     class Counted(dict):
-        asked = 0
+        reads = 0
 
         def get(self, *key):
-            self.asked += 1
+            self.reads += 1
             return super().get(*key)
 
     ranges = (Range("x", b"%d" % n, b"%d\xff" % n) for n in range(1000))
     holds = (Holds(("u",), b"%d" % n) for n in range(1000))
     found = Found((b"t:7",), Counted(x=b"7"), Counted({("u",): b"7"}))
     matcher(kind((*ranges, *holds)))("1", found)
-    assert found.sort_keys.asked == found.unique.asked == 1
+    assert found.sort_keys.reads == found.unique.reads == 1

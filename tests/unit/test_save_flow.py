@@ -15,15 +15,15 @@ OTHERS = pack({"text": "others"}, ["theirs"])
 
 def answered(flow, *replies):
     """Return the result of *flow* with one reply per script, and its scripts."""
-    asked, waiting = [], list(replies)
+    names, waiting = [], list(replies)
     step = next(flow)
     try:
         while True:
-            asked.append(step.command.name)
+            names.append(step.command.name)
             step = flow.send(waiting.pop(0))
     except StopIteration as done:
         assert not waiting
-        return done.value, asked
+        return done.value, names
 
 
 def test_a_save_after_its_expiration_time_removes_the_object():
