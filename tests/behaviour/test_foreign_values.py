@@ -100,7 +100,7 @@ def test_a_lazy_value_is_indexed_by_its_result(is_sound):
         gettext_lazy("tag"), name=day, population=no(5), code=no("be"), country=no(True)
     )
     assert {"tag", "name:Monday", "country:True"} <= set(city.tags)
-    for collection in (
+    for lookups in (
         {"name": "Monday"},
         {"name": day},
         {"name__in": [day]},
@@ -116,8 +116,8 @@ def test_a_lazy_value_is_indexed_by_its_result(is_sound):
         {"tags": gettext_lazy("tag")},
         {"tags__in": [gettext_lazy("tag")]},
     ):
-        assert City.objects.find(**collection).list() == [city], collection
-        assert City.objects.find(Q(**collection)).list() == [city], collection
+        assert City.objects.find(**lookups).list() == [city], lookups
+        assert City.objects.find(Q(**lookups)).list() == [city], lookups
     assert City.objects.find(gettext_lazy("tag")).get() == city
     with pytest.raises(ormist.IntegrityError, match="code='be' is taken"):
         City.objects.create(code=no("be"))

@@ -126,11 +126,11 @@ def test_a_subclass_of_str_is_stored_as_its_text(ask, alias, kind):
     text = kind("home")
     todo = ask(Todo.objects.create, text, id=text, at=text)
     assert [type(each) for each in (todo.id, *todo.tags)] == [str, str]
-    for collection in ("home", text):
-        assert ask(Todo.objects.get, collection) == todo
-        assert ask(Todo.objects.find(pk=collection).list) == [todo]
-        assert ask(Todo.objects.in_bulk, [collection]) == {"home": todo}
-        assert ask(Todo.objects.find(collection).list) == [todo]
+    for tag in ("home", text):
+        assert ask(Todo.objects.get, tag) == todo
+        assert ask(Todo.objects.find(pk=tag).list) == [todo]
+        assert ask(Todo.objects.in_bulk, [tag]) == {"home": todo}
+        assert ask(Todo.objects.find(tag).list) == [todo]
     found = ask(Todo.objects.get, "home")
     assert (type(found.at), found.at) == (str, "home")
     todo.tags.append(kind("home"))
