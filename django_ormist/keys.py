@@ -30,6 +30,11 @@ class Space:
         """The start of the key of every object."""
         return self.base + b"o:"
 
+    @cached_property
+    def main_keys(self) -> tuple[bytes, bytes, bytes]:
+        """The all_key(), the expires_key() and the memo_key()."""
+        return all_key(self), expires_key(self), memo_key(self)
+
 
 def object_key(space: Space, pk: str) -> bytes:
     """Return the key of one packed object (string). Raises ValueError."""
@@ -62,6 +67,12 @@ def term_key(space: Space, suffix: bytes) -> bytes:
     suffix: the ``terms.term_suffix`` of the term.
     """
     return space.base + suffix
+
+
+def term_keys(space: Space, suffixes: Iterable[bytes]) -> list[bytes]:
+    """Return the term_key() of each suffix."""
+    base = space.base
+    return [base + suffix for suffix in suffixes]
 
 
 def ordered_key(space: Space, name: str) -> bytes:

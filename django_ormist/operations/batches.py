@@ -7,13 +7,10 @@ from itertools import islice
 from typing import Any, TypeVar
 
 from ..keys import (
-    all_key,
-    expires_key,
     marker_key,
-    memo_key,
     object_key,
     pk_bytes,
-    term_key,
+    term_keys,
 )
 from ..schema import Schema
 from .objects import SWEPT_BY_A_WRITE, Image, counter_words
@@ -73,11 +70,9 @@ def delete_many(schema: Schema, stored: Sequence[tuple[str, Image]]) -> Operatio
     return Operation(
         DELETE_MANY,
         (
-            all_key(space),
-            expires_key(space),
-            memo_key(space),
+            *space.main_keys,
             *(object_key(space, pk) for pk, _ in stored),
-            *(term_key(space, suffix) for suffix in suffixes),
+            *term_keys(space, suffixes),
             *schema.index_keys,
         ),
         (
@@ -155,11 +150,9 @@ def insert_many(
     return Operation(
         INSERT_MANY,
         (
-            all_key(space),
-            expires_key(space),
-            memo_key(space),
+            *space.main_keys,
             *(object_key(space, new.pk) for new in objects),
-            *(term_key(space, suffix) for suffix in suffixes),
+            *term_keys(space, suffixes),
             *schema.index_keys,
             *(() if link is None else (marker_key(space, link.nonce),)),
         ),

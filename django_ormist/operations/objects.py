@@ -13,10 +13,9 @@ from ..keys import (
     counters_key,
     expires_key,
     index_keys,
-    memo_key,
     object_key,
     pk_bytes,
-    term_key,
+    term_keys,
 )
 from ..schema import Schema
 from .operation import Operation, Script
@@ -190,7 +189,7 @@ def save(
         SAVE,
         (
             *_own_keys(space, pk),
-            *[term_key(space, suffix) for suffix in (*lost, *gained)],
+            *term_keys(space, lost + gained),
             *index_keys(space, ordered, unique),
         ),
         (
@@ -262,7 +261,7 @@ def delete(schema: Schema, pk: str, stored: Image) -> Operation:
         DELETE,
         (
             *_own_keys(space, pk),
-            *(term_key(space, suffix) for suffix in stored.suffixes),
+            *term_keys(space, stored.suffixes),
             *index_keys(space, stored.sort_keys, stored.unique),
         ),
         (
@@ -349,13 +348,7 @@ def pk_of(stored: bytes, space: Space) -> str:
 
 
 def _own_keys(space: Space, pk: str) -> tuple[bytes, ...]:
-    return (
-        object_key(space, pk),
-        all_key(space),
-        expires_key(space),
-        memo_key(space),
-        counters_key(space, pk),
-    )
+    return (object_key(space, pk), *space.main_keys, counters_key(space, pk))
 
 
 def _index_words(ordered: _Changes, unique: _Changes) -> list[bytes]:

@@ -9,11 +9,9 @@ from ..exceptions import CorruptDataError
 from ..keys import (
     Space,
     all_key,
-    expires_key,
-    memo_key,
     object_key,
     pk_bytes,
-    term_key,
+    term_keys,
     unique_key,
 )
 from ..schema import Schema
@@ -251,11 +249,9 @@ def check_object(
         CHECK_OBJECT,
         (
             space.objects + pk,
-            all_key(space),
-            expires_key(space),
-            memo_key(space),
+            *space.main_keys,
             space.base + b"c:" + pk,
-            *(term_key(space, suffix) for suffix in image.suffixes),
+            *term_keys(space, image.suffixes),
             *schema.index_keys,
             *(each.key for each in suspect.seen),
         ),

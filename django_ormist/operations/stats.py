@@ -16,7 +16,6 @@ from ..keys import (
     all_key,
     counters_key,
     expires_key,
-    memo_key,
     object_key,
     pk_bytes,
     term_key,
@@ -121,7 +120,7 @@ def size_bytes(schema: Schema, seen: Sample) -> Flow[int]:
     server without MEMORY USAGE. One round trip per 1000 keys.
     """
     space = schema.space
-    main = [all_key(space), expires_key(space), memo_key(space), *schema.index_keys]
+    main = [*space.main_keys, *schema.index_keys]
     own = [space.objects + pk for pk in seen.pks]
     if schema.counters:
         own += [counters_key(space, pk) for pk in seen.pks]

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from ..codecs import find_too_deep
 from ..exceptions import CorruptDataError
-from ..keys import Space, all_key, expires_key, memo_key, unique_key
+from ..keys import Space, all_key, unique_key
 from ..sortkeys import build_entry, pk_of_entry
 from .objects import Image
 from .operation import Flow, Operation
@@ -58,9 +58,7 @@ def find_kind(rest: bytes) -> bytes | None:
 
 def check_main_keys(model: CheckedModel, is_repairing: bool) -> Flow[list[Fault]]:
     """Flow that returns the Faults of the main keys. One round trip, or two."""
-    space = model.space
-    keys = [all_key(space), expires_key(space), memo_key(space)]
-    faults, _ = yield from _check_types(model, keys, is_repairing)
+    faults, _ = yield from _check_types(model, model.space.main_keys, is_repairing)
     return faults
 
 
