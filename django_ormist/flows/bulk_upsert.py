@@ -10,8 +10,15 @@ from ..keys import Space, object_key
 from ..operations.batches import InsertConflict, batched
 from ..operations.objects import pk_of
 from ..operations.operation import Flow
-from . import bulk
+from . import bulk, bulk_create
 from .attempt import CorruptionGuard, unique_conflict_error
+from .bulk_create import (
+    BATCHES_PER_ROUND_TRIP,
+    build_batches,
+    insert_operations,
+    mark_stored,
+    resolve_batch,
+)
 from .pending import refuse
 from .record import Record
 from .types import Instance, Results
@@ -78,7 +85,7 @@ def on_conflict(
     return OnConflict(frozenset(fields), known[frozenset(names)])
 
 
-def bulk_create(
+def create_with_options(
     collection: Results[M],
     objs: Iterable[M],
     batch_size: int | None,
@@ -87,7 +94,7 @@ def bulk_create(
     """Flow that inserts new objects. options: see on_conflict()."""
     on = on_conflict(collection, *options)
     if on is None:
-        return bulk.create(collection, objs, batch_size)
+        return bulk_create.create(collection, objs, batch_size)
     return create(collection, objs, batch_size, on)
 
 
@@ -142,17 +149,17 @@ def _insert(
     batches = [
         batch
         for some in _unique_runs(instances)
-        for batch in bulk.build_batches(collection, some, size)
+        for batch in build_batches(collection, some, size)
     ]
-    for group in batched(batches, bulk.BATCHES_PER_ROUND_TRIP):
-        replies = yield bulk.insert_operations(collection, group, True, on.arbiter)
+    for group in batched(batches, BATCHES_PER_ROUND_TRIP):
+        replies = yield insert_operations(collection, group, True, on.arbiter)
         for (some, new), reply in zip(group, replies, strict=True):
-            some, new, (_, (now_ms, conflicts)) = yield from bulk.resolve_batch(
+            some, new, (_, (now_ms, conflicts)) = yield from resolve_batch(
                 collection, some, new, reply, True, on.arbiter
             )
             against = {each.number: each for each in conflicts}
             written = [i for i in range(len(some)) if i not in against]
-            bulk.mark_stored(
+            mark_stored(
                 collection,
                 [some[i] for i in written],
                 [new[i] for i in written],

@@ -56,12 +56,18 @@ class Atomic:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        block = innermost(self.using)
-        if kind is not None:
-            block.discard()
-        elif block.end():
+        block = self._leave(is_failed=kind is not None)
+        if block is not None:
             with _explain_cross_slot(block):
                 run(commit(block), self.using)
+
+    def _leave(self, is_failed: bool) -> Transaction | None:
+        """Leave the block. Return it if its writes are to be committed now."""
+        block = innermost(self.using)
+        if is_failed:
+            block.discard()
+            return None
+        return block if block.end() else None
 
     async def __aenter__(self) -> None:
         self.__enter__()
@@ -72,10 +78,8 @@ class Atomic:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        block = innermost(self.using)
-        if kind is not None:
-            block.discard()
-        elif block.end():
+        block = self._leave(is_failed=kind is not None)
+        if block is not None:
             with _explain_cross_slot(block):
                 await arun(commit(block), self.using)
 

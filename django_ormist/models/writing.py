@@ -87,7 +87,7 @@ class WriteMethods(AltersData, Generic[M]):
         """
         collection = self._collection()
         options = (ignore_conflicts, update_conflicts, update_fields, unique_fields)
-        flow = bulk_upsert.bulk_create(collection, objs, batch_size, options)
+        flow = bulk_upsert.create_with_options(collection, objs, batch_size, options)
         return run(flow, collection.db)
 
     @alters_data
@@ -103,7 +103,7 @@ class WriteMethods(AltersData, Generic[M]):
         """See bulk_create()."""
         collection = self._collection()
         options = (ignore_conflicts, update_conflicts, update_fields, unique_fields)
-        flow = bulk_upsert.bulk_create(collection, objs, batch_size, options)
+        flow = bulk_upsert.create_with_options(collection, objs, batch_size, options)
         return await arun(flow, collection.db)
 
     @alters_data

@@ -1,0 +1,172 @@
+"""The flow of bulk_create(), and the steps that it shares with its conflict options."""
+
+from collections.abc import Iterable, Sequence
+from string import ascii_letters
+from typing import Any, TypeVar
+
+from ..connections import connections
+from ..crypto import get_random_string
+from ..exceptions import IntegrityError
+from ..operations.batches import Link, NewObject, batched, insert_many
+from ..operations.operation import Flow, Operation
+from ..operations.repair import purge_index
+from ..operations.replies import Reply, mistyped_error
+from .attempt import INSERT, unique_conflict_error
+from .bulk import defer_saves, validate_batch_size, validate_objects
+from .types import Instance, Results
+
+M = TypeVar("M", bound=Instance)
+
+BATCHES_PER_ROUND_TRIP = 10
+
+
+def create(
+    collection: Results[M], objs: Iterable[M], batch_size: int | None
+) -> Flow[list[M]]:
+    """Flow that inserts new objects in atomic batches, and returns the objects."""
+    size = validate_batch_size(batch_size)
+    instances = validate_objects(collection, objs)
+    _check_ids(collection, instances)
+    if defer_saves(collection, instances, INSERT):
+        return instances
+    written = 0
+    for group in batched(
+        build_batches(collection, instances, size), BATCHES_PER_ROUND_TRIP
+    ):
+        replies = yield insert_operations(collection, group)
+        for (some, new), reply in zip(group, replies, strict=True):
+            some, new, (code, fact) = yield from resolve_batch(
+                collection, some, new, reply
+            )
+            if code is Reply.REFUSED:
+                raise _id_taken_error(collection, new[fact - 1].pk, written)
+            if code is Reply.UNIQUE_TAKEN:
+                refused, model = some[fact.number - 1], collection.model.__name__
+                error = unique_conflict_error(model, refused.id, refused.attrs, fact)
+                raise IntegrityError(f"{error} {_progress(written)}")
+            mark_stored(collection, some, new, fact[0])
+            written += len(some)
+    return instances
+
+
+def build_batches(
+    collection: Results[Any], instances: Sequence[Instance], size: int
+) -> list[tuple[list[Instance], list[NewObject]]]:
+    """Return the objects in batches, each with its insertions."""
+    codec, batches = connections[collection.db].codec, []
+    for some in batched(instances, size):
+        for instance in some:
+            instance.validate()
+        batches.append((some, [_new_object(instance, codec) for instance in some]))
+    return batches
+
+
+def insert_operations(
+    collection: Results[Any],
+    group: Sequence[tuple[Any, list[NewObject]]],
+    skips_conflicts: bool = False,
+    arbiter: tuple[str, ...] | None = None,
+) -> list[Operation]:
+    """Return the insertions of one round trip. Each requires those before it.
+
+    The nonce distinguishes this request from others that insert the same objects.
+    """
+    if len(group) == 1:
+        return [
+            insert_operation(collection, group[0][1], None, skips_conflicts, arbiter)
+        ]
+    nonce, last = get_random_string(ascii_letters, 16), len(group) - 1
+    return [
+        insert_operation(
+            collection, new, Link(nonce, place, place == last), skips_conflicts, arbiter
+        )
+        for place, (_, new) in enumerate(group)
+    ]
+
+
+def insert_operation(
+    collection: Results[Any],
+    new: list[NewObject],
+    link: Link | None = None,
+    skips_conflicts: bool = False,
+    arbiter: tuple[str, ...] | None = None,
+) -> Operation:
+    """Return the insertion of a batch."""
+    schema = collection.model._meta.schema(collection.db)
+    return insert_many(schema, new, link, skips_conflicts, arbiter)
+
+
+def resolve_batch(
+    collection: Results[Any],
+    some: list[Instance],
+    new: list[NewObject],
+    reply: tuple[Reply, Any],
+    skips_conflicts: bool = False,
+    arbiter: tuple[str, ...] | None = None,
+) -> Flow[tuple[list[Instance], list[NewObject], tuple[Reply, Any]]]:
+    """Flow that returns a batch without expired objects, and the last reply.
+
+    The batch is sent again if it waited for another one, or if a conflict is gone.
+    """
+    while reply[0] in (Reply.ORPHAN_INDEX, Reply.EXPIRED, Reply.NOT_RUN):
+        code, fact = reply
+        if code is Reply.ORPHAN_INDEX:
+            schema = collection.model._meta.schema(collection.db)
+            yield from purge_index(schema, new[fact - 1].pk)
+        elif code is Reply.EXPIRED:
+            past = {number - 1 for number in fact}
+            some = [each for i, each in enumerate(some) if i not in past]
+            new = [each for i, each in enumerate(new) if i not in past]
+            if not new:
+                return some, new, (Reply.DONE, (None, []))
+        reply = yield insert_operation(collection, new, None, skips_conflicts, arbiter)
+    if reply[0] is Reply.MISTYPED:
+        raise mistyped_error(reply[1])
+    return some, new, reply
+
+
+def mark_stored(
+    collection: Results[Any],
+    some: Iterable[Instance],
+    new: Iterable[NewObject],
+    now_ms: bytes | None,
+) -> None:
+    """Mark the instances as stored. now_ms: see Image.resolve_deadline()."""
+    for instance, each in zip(some, new, strict=True):
+        contents, image = instance._contents(), each.image.resolve_deadline(now_ms)
+        if contents.expire_at_ms == each.image.expire_at_ms:
+            contents.expire_at_ms = image.expire_at_ms
+        instance._mark_stored(contents, image.packed, collection.db)
+
+
+def _new_object(instance: Instance, codec: str) -> NewObject:
+    image = instance._contents().image(instance._meta, codec)
+    counters = instance._state.counters
+    set_counters = {name: counters[name] for name in counters if counters[name]}
+    return NewObject(instance.id, image, set_counters)
+
+
+def _check_ids(collection: Results[Any], instances: Sequence[Instance]) -> None:
+    """Raise IntegrityError if an id occurs twice."""
+    seen = set()
+    for instance in instances:
+        if instance.id in seen:
+            raise IntegrityError(
+                f"Cannot insert {collection.model.__name__} {instance.id!r} twice: "
+                "two of the objects have this id. Nothing was written."
+            )
+        seen.add(instance.id)
+
+
+def _id_taken_error(collection: Results[Any], pk: str, written: int) -> IntegrityError:
+    return IntegrityError(
+        f"Cannot insert {collection.model.__name__} {pk!r}: the id is taken. "
+        f"{_progress(written)} Leave it out, and go on from there."
+    )
+
+
+def _progress(written: int) -> str:
+    return (
+        f"Nothing of its batch was written; {written} objects of the batches before it "
+        "were."
+    )
