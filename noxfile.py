@@ -25,14 +25,14 @@ SERVERS = ROOT / ".venvs" / "servers"
 nox.options.default_venv_backend = "uv"
 nox.options.reuse_venv = "yes"
 nox.options.download_python = "never"
-nox.options.error_on_missing_interpreters = False  # said, and left out
+nox.options.error_on_missing_interpreters = False  # reported, and left out
 nox.options.envdir = ".venvs"
 
 EXTRAS = ("debug-toolbar", "django-redis", "embedded", "fakeredis", "opentelemetry")
 PACKAGE = f".[{','.join(EXTRAS)}]"
 BUILD = ("--build-constraint", "requirements/build.txt")
 
-# What an sdist holds with the package: enough to test it and to build the manual.
+# Folders of an sdist beyond the package, for its tests and the manual.
 SOURCE_FOLDERS = (
     *(".ci", ".github", "benchmarks", "docs", "example_project", "requirements"),
     "tests",
@@ -44,7 +44,7 @@ MEASURED, BRANCH_FLOOR = "3.13", 95
 # What reads our files, and depends on neither Python nor Django.
 ANY_PYTHON = ("tests/architecture", "tests/infra")
 
-# What meets other packages: the tests for `newest` and `oldest`.
+# Tests that depend on other packages, for `newest` and `oldest`.
 SHORT = [
     *(f"tests/{folder}" for folder in ("admin", "commands", "connections", "debug")),
     *(f"tests/{folder}" for folder in ("docs", "sessions", "testing", "unit")),
@@ -63,7 +63,7 @@ DJANGO_TESTS = (
     "csrf_tests",
     "sessions_tests",
 )
-# They ask the SQL table of Django's default engine, whichever engine is in use.
+# They query the SQL table of Django's default engine with any engine.
 ABOUT_THE_TABLE = {
     "test_empty_session_saved (sessions_tests.tests.SessionMiddlewareTests",
     "test_protected_view_logged_in_performance "
@@ -361,7 +361,7 @@ def lock(session):
     """Compile requirements/*.txt anew, for every Python and system that we support."""
     extras = [word for extra in EXTRAS for word in ("--extra", extra)]
     compile = (uv(), "pip", "compile", "-q", "--universal", "--python-version", "3.11")
-    # No name of a host, URL or path stands in a lock: tests/infra/test_locks.py.
+    # Locks do not contain hosts, URLs or paths: tests/infra/test_locks.py.
     compile += ("--no-annotate", "--no-emit-index-url", "--no-emit-find-links")
     compile += ("--custom-compile-command", "make lock", "--generate-hashes")
     for name, words in {

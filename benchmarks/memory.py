@@ -41,7 +41,7 @@ def figures(server: Measured, total: int) -> Iterator[Figure]:
         whole = _beside(server, f"bytes an object, {name}", model, total, LIFETIME)
         yield whole
         if model is Nothing:
-            continue  # it has no memo
+            continue  # without a memo
         bare = _bytes_each(
             server, total, lambda m=model: _by_hand(server, m, total, LIFETIME, False)
         )
@@ -101,7 +101,7 @@ def _ours(model: type[ormist.Model], total: int, expire: timedelta | None) -> No
         model.objects.bulk_create(
             [model(expire=expire, **attributes(number)) for number in some]
         )
-    # As when somebody else looks: without the buffers of this process.
+    # As for another observer: without the buffers of this process.
     ormist.connections["default"].close()
 
 

@@ -44,7 +44,7 @@ def figures(server: Measured, clock: Clock) -> Iterator[Figure]:
 def all_of() -> Iterator[Contest]:
     for mode in ("", "async "):
         for name, work in WORK[mode].items():
-            # A renewal is what the cache engine has no name for: it saves it all.
+            # The cache engine cannot only renew: it saves everything.
             yield Contest(
                 f"session {mode}{name}",
                 SLOWEST,

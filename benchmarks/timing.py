@@ -100,7 +100,7 @@ class Clock:
     def _turn(self, contestant: Contestant, calls: int) -> float:
         """Return the median microseconds per call, so that interruptions count less."""
         things = list(contestant.prepare(calls))
-        gc.collect()  # nobody pays for what another left
+        gc.collect()  # before the turn, not during it
         if inspect.iscoroutinefunction(contestant.work):
             spent_ns = self.runner.run(_awaited_ns(contestant.work, things))
         else:

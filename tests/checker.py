@@ -87,7 +87,7 @@ class Store:
             for rest in self.kinds.get(start, ())
         }
         objects = self._objects(scores)
-        now = self._now_ms()  # after the reads: what was due is missing rightly
+        now = self._now_ms()  # after the reads: expired objects may be missing
         wanted: dict[bytes, dict[bytes, float]] = {}
         readable: dict[bytes, bytes] = {}
         unswept: set[bytes] = set()

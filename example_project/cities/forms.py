@@ -38,14 +38,16 @@ class SearchForm(forms.Form):
 
     def lookups(self):
         """Return the lookups for find(); the data must be valid."""
-        asked = {
+        lookups = {
             "name__startswith": self.cleaned_data["name"],
             "country": self.cleaned_data["country"],
             "timezone": self.cleaned_data["timezone"],
             "population__gte": self.cleaned_data["at_least"],
             "population__lte": self.cleaned_data["at_most"],
         }
-        return {name: value for name, value in asked.items() if value not in ("", None)}
+        return {
+            name: value for name, value in lookups.items() if value not in ("", None)
+        }
 
     def order_by(self):
         """Return the argument of order_by(); the data must be valid."""

@@ -17,12 +17,12 @@ def search(request):
     """Show a page of the cities that match the form in the URL, and their facets."""
     countries = Country.objects.all().list()
     form = SearchForm(request.GET, countries)
-    found, asked = City.objects.none(), ["Country.objects.all()"]
+    found, queries = City.objects.none(), ["Country.objects.all()"]
     if form.is_valid():
         lookups, order = form.lookups(), form.order_by()
         found = City.objects.find(**lookups).order_by(*order)
         question = ", ".join(f"{name}={value!r}" for name, value in lookups.items())
-        asked += [
+        queries += [
             f"found = City.objects.find({question})",
             f"found = found.order_by({', '.join(map(repr, order))})",
             "found.count()",
@@ -30,8 +30,8 @@ def search(request):
     page = Paginator(found, PAGE).get_page(request.GET.get("page"))
     if page.paginator.count:
         first = (page.number - 1) * PAGE
-        asked.append(f"found[{first}:{first + PAGE}].list()")
-        asked += ['found.facets("country")', 'found.facets("timezone")']
+        queries.append(f"found[{first}:{first + PAGE}].list()")
+        queries += ['found.facets("country")', 'found.facets("timezone")']
     names = {each.id: each.name for each in countries}
     facets = [
         ("Countries", "country", _most(found, "country", names)),
@@ -46,7 +46,7 @@ def search(request):
             "rows": [(each, names.get(each.country)) for each in page],
             "facets": [facet for facet in facets if len(facet[2]) > 1],
             "timezones": [value for value, _, _ in facets[1][2]],
-            "asked": asked,
+            "queries": queries,
         },
     )
 

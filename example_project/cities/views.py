@@ -44,7 +44,7 @@ def cities(request):
             "is_country_only": list(chosen) == ["country"],
             "is_million": bool(tags),
             "is_reversed": is_reversed,
-            "asked": [
+            "queries": [
                 f"{question}.count()",
                 f"{question}{order}[{first}:{first + len(shown)}]",
                 f"Country.objects.in_bulk({sorted(codes)})",
@@ -68,7 +68,7 @@ def city(request, pk):
             "country": country,
             "area": _label("area", found.area or "", {found.country: country}),
             "near": [each for each in near if each != found][:8],
-            "asked": [
+            "queries": [
                 f"city = City.objects.get(pk={pk!r})",
                 'city.increment("views")',
                 f"City.objects.find(area={found.area!r})[:9]",
@@ -89,7 +89,7 @@ def countries(request):
         "cities/countries.html",
         {
             "continents": sorted(by_continent.items()),
-            "asked": ["Country.objects.all()"],
+            "queries": ["Country.objects.all()"],
         },
     )
 

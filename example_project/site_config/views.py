@@ -18,7 +18,7 @@ def index(request):
             "countries": Country.objects.count(),
             "items": TodoItem.objects.count(),
             "sessions": Session.objects.count(),
-            "asked": [
+            "queries": [
                 "City.objects.count()",
                 'City.objects.find("million").count()',
                 "Country.objects.count()",

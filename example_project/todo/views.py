@@ -43,7 +43,7 @@ def items(request):
                 for tag, number in _tags_of(found[:NEWEST])
                 if tag not in tags
             ],
-            "asked": [
+            "queries": [
                 f"TodoItem.objects.{question}.count()",
                 f"TodoItem.objects.{question}.reverse()[{first}:{first + PAGE}]",
                 f"TodoItem.objects.{question}.reverse()[:{NEWEST}]",

@@ -51,7 +51,7 @@ NAMES = [
 ]
 
 
-def told(response):
+def shown_messages(response):
     return [str(message) for message in get_messages(response.wsgi_request)]
 
 

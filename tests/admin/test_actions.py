@@ -5,7 +5,7 @@ import pytest
 from tests.models import City
 
 from .conftest import url
-from .pages import told
+from .pages import shown_messages
 
 pytestmark = pytest.mark.servers("valkey91")
 
@@ -24,7 +24,7 @@ def test_an_action_gets_the_selected_objects(root, cities):
     assert response.status_code == 302
     assert City.objects.get(cities[1].pk).population == 180_000
     assert City.objects.get(cities[0].pk).population == 2_800_000
-    assert "1 doubled." in told(response)
+    assert "1 doubled." in shown_messages(response)
 
 
 def test_select_across_selects_the_other_pages(root, server):
@@ -62,7 +62,7 @@ def test_delete_selected_deletes_and_logs(root, cities):
 
     chosen = [cities[0].pk, cities[1].pk]
     response = act(root, "delete_selected", chosen, post="yes")
-    assert "Successfully deleted 2 citys." in told(response)
+    assert "Successfully deleted 2 citys." in shown_messages(response)
     assert City.objects.all().list() == [cities[2]]
     logged = LogEntry.objects.filter(action_flag=DELETION)
     assert {entry.object_id for entry in logged} == set(chosen)

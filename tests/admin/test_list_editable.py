@@ -7,7 +7,7 @@ from django_ormist import IntegrityError
 from tests.models import Page, Todo, User
 
 from .conftest import url
-from .pages import told
+from .pages import shown_messages
 
 pytestmark = pytest.mark.servers("valkey91")
 
@@ -37,7 +37,7 @@ def edited(root, **cells):
 
 def test_a_cell_keeps_its_type(root, users):
     response = root.post(url(USERS), edited(root, **{"0-age": "41"}))
-    assert told(response) == ["1 user was changed successfully."]
+    assert shown_messages(response) == ["1 user was changed successfully."]
     assert User.objects.get(users[1].pk).attrs == {"name": "Bob", "age": 41, "bio": "b"}
     assert User.objects.get(users[0].pk).age == 30
 
@@ -97,7 +97,7 @@ def test_refused_rows_are_reported_and_saved_rows_are_logged(root, users, monkey
     monkeypatch.setattr(User, "save", refusing)
     data = edited(root, **{"0-age": "41", "1-name": "Zoe"})
     response = root.post(url(USERS), data)
-    assert told(response) == ["name='Zoe' is taken."]
+    assert shown_messages(response) == ["name='Zoe' is taken."]
     assert User.objects.get(users[1].pk).age == 41
     assert User.objects.get(users[0].pk).name == "Ann"
     assert [entry.object_id for entry in LogEntry.objects.all()] == [users[1].pk]

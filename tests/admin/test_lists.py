@@ -7,7 +7,7 @@ import pytest
 from tests.models import City, Plain
 
 from .conftest import url
-from .pages import told
+from .pages import shown_messages
 
 pytestmark = pytest.mark.servers("valkey91", "redis62", "fakeredis")
 
@@ -201,7 +201,7 @@ def test_a_search_of_very_many_objects_says_that_it_is_incomplete(
 def test_a_lookup_without_an_index_names_the_missing_option(root, cities):
     response = root.get(url(CITIES), {"mayor": "Ro"})
     assert response.status_code == 302
-    assert "City.Meta.index_attrs" in told(response)[0]
+    assert "City.Meta.index_attrs" in shown_messages(response)[0]
 
 
 @pytest.mark.parametrize(

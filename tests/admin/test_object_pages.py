@@ -5,7 +5,7 @@ import pytest
 from tests.models import Plain, User
 
 from .conftest import url
-from .pages import errors, rendered, told, with_row
+from .pages import errors, rendered, shown_messages, with_row
 
 pytestmark = pytest.mark.servers("valkey91")
 
@@ -106,4 +106,4 @@ def test_a_deleted_object_gives_a_message(root, server):
     for page in ("change", "delete", "history"):
         response = root.get(url(f"tests_plain_{page}", "gone"))
         assert response.status_code == 302
-        assert "doesn’t exist" in told(response)[-1]
+        assert "doesn’t exist" in shown_messages(response)[-1]

@@ -7,7 +7,7 @@ from django_ormist.admin.forms import compute_version
 from tests.models import City, Page, Plain, User
 
 from .conftest import url
-from .pages import errors, rendered, told, with_row
+from .pages import errors, rendered, shown_messages, with_row
 
 pytestmark = pytest.mark.servers("valkey91")
 
@@ -47,7 +47,7 @@ def test_an_object_that_was_deleted_concurrently_stays_deleted(root, server):
     plain.delete()
     response = root.post(url("tests_plain_change", plain.pk), data)
     assert response.status_code == 302
-    assert "doesn’t exist" in told(response)[0]
+    assert "doesn’t exist" in shown_messages(response)[0]
     assert not Plain.objects.exists()
 
 

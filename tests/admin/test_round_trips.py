@@ -76,7 +76,7 @@ def test_a_page_of_edited_rows_is_loaded_at_once(root, round_trips):
     with round_trips() as seen:
         response = root.post(url("tests_user_changelist"), data)
     assert response.status_code == 302
-    assert seen.count == 2 + 1 + 2  # the list as of before, the rows, two saves
+    assert seen.count == 2 + 1 + 2  # the original list, the rows, two saves
 
 
 def test_the_overview_costs_the_same_for_any_number_of_objects(root, round_trips):

@@ -47,7 +47,7 @@ def stored(user):
     return Session.objects.find(user_id=str(user.pk)).list()
 
 
-def told(response):
+def shown_messages(response):
     return [str(message) for message in get_messages(response.wsgi_request)]
 
 
@@ -113,7 +113,7 @@ def test_all_sessions_of_a_user_are_ended(root, sign_in, ann, bob):
     for user in (ann, ann, ann, bob):
         sign_in(user)
     response = act(root, "end_all_of_user", stored(ann)[:1])
-    assert "3 sessions ended." in told(response)
+    assert "3 sessions ended." in shown_messages(response)
     assert (stored(ann), len(stored(bob))) == ([], 1)
     assert LogEntry.objects.count() == 3
 

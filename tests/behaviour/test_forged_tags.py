@@ -146,7 +146,7 @@ def test_concurrent_changes_of_tags_and_attributes_are_merged(ask, server, is_so
     theirs.site = None
     ask(theirs.save)
     ask(page.refresh_from_db)
-    assert page.tags == ["site:None"]  # the other was what the attribute said
+    assert page.tags == ["site:None"]  # the other one was that of the attribute
     assert ask(Page.objects.find(site=None).ids) == ["p"]
     assert ask(Page.objects.find(site="None").ids) == []
     assert is_sound()

@@ -242,7 +242,7 @@ def test_an_object_saved_just_before_its_expiration_is_not_swept(server, is_soun
             pass
         connection.send_packed_command(request)
         is_saved = connection.read_response() == 1
-        lead_s += -0.0001 if is_saved else 0.0001  # home in on the moment
+        lead_s += -0.0001 if is_saved else 0.0001  # approach the moment
         assert not is_saved or Token.objects.get_or_none(token.id)
     assert is_sound()
 

@@ -17,9 +17,9 @@ from tests.models import Todo
 pytestmark = pytest.mark.servers("valkey91")
 
 NUMBER = 100_000 if "ORMIST_SOAK_SECONDS" in os.environ else 20_000
-LIVE_EVERY = 10  # each tenth object lives for ever
+LIVE_EVERY = 10  # each tenth object does not expire
 LONGEST_READ = 10.0  # seconds: twenty times the bound in the manual, so a hang
-PREPARATION = int(NUMBER * 0.000_2 + 1)  # seconds, some four times what it takes
+PREPARATION = int(NUMBER * 0.000_2 + 1)  # seconds, about four times the usual time
 
 
 class Model:

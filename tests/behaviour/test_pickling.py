@@ -66,7 +66,7 @@ def test_a_collection_is_pickled_with_its_result(alias, protocol):
 def test_a_pickle_with_fewer_fields_is_read_but_not_one_with_unknown_fields(alias):
     Todo.objects.create("x", id="one")
     pickled = Todo.objects.find("x").__getstate__()
-    del pickled["query"]["is_reversed"]  # of a version that knew no reverse()
+    del pickled["query"]["is_reversed"]  # of a version without reverse()
     older = Todo.objects.none()
     older.__setstate__(pickled)
     assert older.query == Todo.objects.find("x").query

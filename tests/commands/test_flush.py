@@ -222,9 +222,9 @@ def test_an_interrupted_flush_leaves_a_sound_store(command, server, monkeypatch)
                 command("ormist_flush", "tests.User", interactive=False)
                 break
             except CommandError as error:
-                told = error
-        assert told.returncode == 130
-        assert "again to go on" in str(told)
+                stopped = error
+        assert stopped.returncode == 130
+        assert "again to go on" in str(stopped)
         assert is_sound(server, User)
     assert moment > 10
     assert server.keys() == []

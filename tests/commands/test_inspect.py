@@ -16,10 +16,10 @@ from tests.models import Page, Plain, Session, Todo, User
 def as_json(command):
     """Return the JSON output of the command."""
 
-    def told(*words, **options):
+    def call(*words, **options):
         return json.loads(command("ormist_inspect", *words, format="json", **options))
 
-    return told
+    return call
 
 
 def one_of(found, label):
@@ -49,15 +49,15 @@ def test_inspect_without_a_model_shows_all_registered_ones(as_json):
 
 @pytest.mark.servers("valkey*", "redis*")
 def test_inspect_describes_the_server(as_json, server):
-    told = as_json("tests.Todo")["server"]
-    assert told["alias"] == "default"
-    assert told["product"] == ("valkey" if "valkey" in server.name else "redis")
-    assert told["version"][0].isdigit()
-    assert told["role"] == "master"
-    assert told["mode"] == "standalone"
-    assert told["memory"]["used_bytes"] > 0
-    assert told["persistence"]["append_only"] is False
-    assert datetime.fromisoformat(told["persistence"]["last_snapshot"]).tzinfo
+    facts = as_json("tests.Todo")["server"]
+    assert facts["alias"] == "default"
+    assert facts["product"] == ("valkey" if "valkey" in server.name else "redis")
+    assert facts["version"][0].isdigit()
+    assert facts["role"] == "master"
+    assert facts["mode"] == "standalone"
+    assert facts["memory"]["used_bytes"] > 0
+    assert facts["persistence"]["append_only"] is False
+    assert datetime.fromisoformat(facts["persistence"]["last_snapshot"]).tzinfo
 
 
 @pytest.mark.servers("fakeredis")

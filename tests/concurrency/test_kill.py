@@ -69,7 +69,9 @@ class Writers:
         give_up = time.monotonic() + PATIENCE
         while sum(self.done) < wanted:
             ends = [process.sentinel for process, _, _ in self.running]
-            wait(ends, self.turns.uniform(0, 0.01))  # none may end: it is a time-out
+            wait(
+                ends, self.turns.uniform(0, 0.01)
+            )  # writers do not end: this is a timeout
             self._check()
             assert time.monotonic() < give_up, f"Nothing is written: {self.done}"
 
@@ -111,7 +113,7 @@ def settle(client):
 @pytest.mark.slow
 @pytest.mark.servers("valkey91")
 def test_writers_killed_at_random_leave_a_sound_store(server, start_server, tmp_path):
-    own = start_server(server)  # nobody else is connected to it
+    own = start_server(server)  # it has no other clients
     server.connect(own.unix_url)
     alias = {"LOCATION": own.unix_url, "KEY_PREFIX": server.key_prefix}
     seed = random.randrange(2**32)

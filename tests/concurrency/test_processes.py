@@ -96,7 +96,7 @@ def test_exactly_one_of_twenty_inserts_of_an_id_succeeds(
     for number, some in enumerate(won):
         assert User.objects.find(winner=number).count() == len(some)
         assert User.objects.find(f"of{number}").count() == len(some)
-    # What came in a batch with an id that was taken is not there either.
+    # The other objects of a batch with a taken id are not stored either.
     assert User.objects.count() == (2 * rounds if is_bulk else rounds)
     assert is_sound()
 
@@ -132,7 +132,9 @@ def test_a_forced_update_never_brings_an_expired_object_back(
         each.save()
     came_back = together(8, jobs.save_until_expired, [each.id for each in made])
     assert came_back == [[]] * 8
-    assert time.time_ns() // 1_000_000 - start > 1_500  # they saved up to the deadline
+    assert (
+        time.time_ns() // 1_000_000 - start > 1_500
+    )  # they saved until the expiration time
     assert Token.objects.count() == 0
     assert Token.objects.find("all").list() == []
     run(sweep(Token._meta.space("default"), 500), "default")

@@ -49,7 +49,7 @@ def inspected(**options):
 def test_verify_during_writes_raises_no_false_alarm(busy, server):
     with busy():
         end, rounds, objects = time.monotonic() + SECONDS, 0, 0
-        # On a loaded machine it takes longer until there is something to look at.
+        # On a busy machine it takes longer until objects exist.
         while time.monotonic() < end or rounds <= 3 or objects <= 10:
             report = inspected(verify=True)
             assert report["faults"] == []

@@ -46,7 +46,9 @@ def test_values_and_ids_are_not_logged(server, log):
 
 
 def test_without_listeners_nothing_is_recorded(server, monkeypatch):
-    monkeypatch.setattr(instrumentation_module, "_measure", None)  # nobody may call it
+    monkeypatch.setattr(
+        instrumentation_module, "_measure", None
+    )  # it must not be called
     monkeypatch.delitem(sys.modules, "opentelemetry.trace", raising=False)
     logging.getLogger(LOGGER).setLevel(logging.INFO)
     try:

@@ -32,7 +32,9 @@ HANGS = 20
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="This system does not fork."),
-    pytest.mark.filterwarnings("ignore::DeprecationWarning"),  # fork beside threads
+    pytest.mark.filterwarnings(
+        "ignore::DeprecationWarning"
+    ),  # fork in a process with threads
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 

@@ -82,7 +82,9 @@ def test_a_timeout_waiting_for_a_connection_names_the_alias(configure, real):
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="This system does not fork.")
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # fork beside threads, 3.12
+@pytest.mark.filterwarnings(
+    "ignore::DeprecationWarning"
+)  # fork in a process with threads, 3.12
 def test_a_forked_child_opens_its_own_connections(configure, real):
     connection = configure(LOCATION=real.unix_url)
     identity = [Operation("CLIENT ID", keys=())]

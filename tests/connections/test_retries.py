@@ -138,7 +138,7 @@ def test_a_long_request_without_the_password_is_an_authentication_error(
 ):
     with Unauthenticated() as server:
         server.is_heard = is_heard
-        # Up to 7.0 CLIENT SETINFO was unknown, and no reason to give up.
+        # Redis up to 7.0 does not know CLIENT SETINFO, which is not an error.
         configure(LOCATION=server.url, OPTIONS={"driver_info": None})
         with pytest.raises(redis.AuthenticationError) as caught:
             ask(Cart.objects.create, "a", text="x")

@@ -52,7 +52,7 @@ def test_the_panel_shows_each_round_trip_of_the_request(site, client):
     assert "3 round trips, 3 operations, " in shown
     for word in ("save", "count", "tests/debug/urls.py", "in page"):
         assert word in shown
-    assert "Count the live objects" in shown  # what count_terms.lua says it does
+    assert "Count the live objects" in shown  # the first line of count_terms.lua
     assert "t:&lt;b&gt;" in shown
     assert "t:<b>" not in shown
 
@@ -81,7 +81,7 @@ def test_listening_ends_with_the_request(site, client):
 def test_only_scripts_are_explained_by_their_header():
     from django_ormist.debug.panel import explain
 
-    told = explain(Operation(SAVE, ()))
-    assert told["does"].endswith(".")
-    assert told["cost"].startswith("O(")
+    explained = explain(Operation(SAVE, ()))
+    assert explained["does"].endswith(".")
+    assert explained["cost"].startswith("O(")
     assert explain(Operation("GET", (b"a",))) == {}

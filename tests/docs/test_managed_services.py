@@ -14,7 +14,10 @@ from django_ormist.sessions import SessionStore
 from tests.servers import ROOT, find
 
 HANDSHAKE = {"hello", "auth", "select", "ping"}  # PING: health_check_interval
-UNHEARD = {"client", "client|setinfo"}  # redis-py names itself, and goes on without
+UNHEARD = {
+    "client",
+    "client|setinfo",
+}  # redis-py names itself, and continues if that fails
 NOT_IN_62 = {"+pexpiretime", "+zintercard"}
 
 

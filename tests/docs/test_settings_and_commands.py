@@ -89,7 +89,7 @@ def test_every_command_and_option_is_on_the_page():
     assert set(described) == commands()
     base = BaseCommand().create_parser("manage.py", "x")
     known = {word for each in base._actions for word in each.option_strings}
-    known |= {"--using", "--skip-checks"}  # said once for all
+    known |= {"--using", "--skip-checks"}  # described once for all commands
     for name in commands():
         if not name.startswith("ormist_"):
             continue

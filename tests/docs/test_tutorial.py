@@ -28,13 +28,13 @@ pytest.importorskip("pytest_django", reason="pytest-django is not installed.")
 
 PAGE = ROOT / "docs" / "tutorial.rst"
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
-# What needs a network, is true of tmp_path already, or does not end.
+# Commands that need a network, are done by tmp_path, or do not end.
 NOT_RUN = ("mkdir ", "cd ", "python -m venv ", ". ", "python -m pip ")
 SHELL = "python manage.py shell"
 SERVE = "python manage.py runserver"
 
 # Run by ``manage.py shell -c``, so that its automatic imports are those of the page. It
-# reads blocks as lines of JSON, and answers what differs from what the page shows.
+# reads blocks as lines of JSON, and prints differences from the page.
 TYPED = """
 import doctest, json, sys
 for line in sys.stdin:

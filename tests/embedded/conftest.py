@@ -19,7 +19,7 @@ from redis.retry import Retry
 from django_ormist.embedded import server_url, supervisor
 from tests.servers import ROOT
 
-DEADLINE_SECONDS = 60.0  # for what takes some tens of milliseconds on an idle machine
+DEADLINE_SECONDS = 60.0  # it takes some tens of milliseconds on an idle machine
 SOON = 0.3  # idle_seconds of a server that shall stop
 
 
@@ -125,7 +125,7 @@ class Child:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            start_new_session=True,  # so that its whole group can be killed
+            start_new_session=True,  # so that its process group can be killed
         )
 
     def say(self, line: str) -> None:

@@ -30,7 +30,7 @@ def test_an_idle_server_stops_and_restarts_with_its_data(home):
 def test_a_pooled_connection_keeps_the_server_running(home):
     with home.client(home.url(idle_seconds=SOON)) as client:
         client.ping()  # the connection goes back to the pool, and stays
-        with client.monitor() as monitor:  # wakes up with each look, and asks nothing
+        with client.monitor() as monitor:  # wakes up with each check, without a query
             seen = 0
             while seen < LOOKS:
                 seen += monitor.next_command()["command"].startswith("INFO")

@@ -10,7 +10,7 @@ from django_ormist.embedded import server_url, supervisor
 
 from .conftest import SOON, is_running, wait_until
 
-# Says "ready", waits for a line, asks for the server, and says which one it got.
+# Prints "ready", waits for a line, connects, and prints the run id of the server.
 JOINER = """
 import sys, redis
 from django_ormist.embedded import server_url
@@ -22,7 +22,7 @@ print(client.info("server")["run_id"], flush=True)
 sys.stdin.readline()
 """
 
-# A supervisor whose socket goes between the moment it is ready and its first check.
+# A supervisor whose socket disappears between its start and its first check.
 BEREFT = """
 import os, sys
 from django_ormist.embedded import folder, supervisor
@@ -147,7 +147,7 @@ def test_sigterm_to_the_supervisor_stops_the_server_which_saves(home):
 def test_a_server_whose_socket_was_removed_is_started_again(home):
     run_id = home.run_id()
     home.end()
-    home.url(idle_seconds=SOON)  # it looks often
+    home.url(idle_seconds=SOON)  # it checks often
     with home.client() as client:  # who is connected does not keep it
         client.set("a", "1")
         (home.path / supervisor.SOCKET).unlink()

@@ -53,7 +53,7 @@ def test_the_list_is_paginated(site, monkeypatch):
 
 
 def test_the_list_shows_its_query(site):
-    call = site.get("/cities/?country=US&tag=million").context["asked"]
+    call = site.get("/cities/?country=US&tag=million").context["queries"]
     assert call[0] == "City.objects.find('million', country='US').count()"
 
 

@@ -64,4 +64,4 @@ def test_pages_of_results_keep_the_query(site, monkeypatch):
     response = site.get("/cities/search/?order=name&page=2")
     assert shown(response) == ["Denver", "New York City"]
     assert 'href="?order=name&amp;page=3"' in response.text
-    assert "found[2:4].list()" in response.context["asked"]
+    assert "found[2:4].list()" in response.context["queries"]

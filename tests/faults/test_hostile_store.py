@@ -177,7 +177,7 @@ def test_an_id_that_is_not_text_and_has_no_object_is_removed(
     store.zadd(key(model, "t:red"), {pk: 5})
     store.hset(key(model, "idx"), pk, build_memo([b"t:red", b"t:\xff"]))
     everything(model)
-    if faults():  # a list that finds them gone sweeps what is left of some
+    if faults():  # a list that misses them sweeps the entries of some
         works(server, faults, model)
 
 
@@ -221,7 +221,7 @@ def test_a_score_that_is_no_moment_is_repaired(
         pk = "two" if model is Page else "soon"
     store.zadd(key(model, name), {pk: score})
     is_gone = name == "expires" and float(score) < 1e12
-    if is_gone:  # it is due by what expires says
+    if is_gone:  # it has expired by the set expires
         call_command("ormist_sweep", verbosity=0)
         assert faults() == []
         return

@@ -159,7 +159,7 @@ def test_a_full_server_refuses_clearly_and_without_partial_writes(
         with pytest.raises(redis.ResponseError, match="maxmemory"):
             ask(method, *args, **kwargs)
         assert snapshot(client) == before, method
-    # Reading and deleting go on.
+    # Reading and deleting still work.
     assert ask(Page.objects.find("a", site="s").list) == [page]
     assert ask(page.delete)[0] == 1
     assert client.keys() == []
@@ -357,5 +357,5 @@ def test_a_frozen_server_ends_with_the_timeout(ask, server, start_server):
     finally:
         own.thaw()
     server.connect(own.unix_url, OPTIONS={"socket_timeout": 20})
-    assert ask(Plain.objects.get, made.id).n in {1, 2}  # nobody knows
+    assert ask(Plain.objects.get, made.id).n in {1, 2}  # unknown
     assert raw_faults(own.client(), server.key_prefix) == []

@@ -82,7 +82,7 @@ def test_cut_ends_connections_and_the_next_one_is_served(client, proxy):
     client.ping()
     proxy.cut()
     assert proxy.connections == 0
-    assert client.ping()  # redis-py looks at an idle connection before it uses it
+    assert client.ping()  # redis-py checks an idle connection before it uses it
     assert proxy.connections == 1
 
 

@@ -275,7 +275,7 @@ class Writes(RuleBasedStateMachine):
         """Save and delete copies in one step, or not at all."""
         after, rest = self.store.forked(), list(self.copies)
         before = [(copy, copy.base, copy.is_assigned) for copy in rest]
-        told = {}
+        saved_copies = {}
         with suppress(LookupError, ormist.IntegrityError), ormist.atomic():
             for is_save, place, attrs, tags, expire, n in steps:
                 copy = rest[place % len(rest)]
@@ -285,12 +285,12 @@ class Writes(RuleBasedStateMachine):
                     row = after.saved(copy)
                     mine = copy.held()
                     copy.base, copy.is_assigned = mine, False
-                    told[id(copy)] = (copy, row)
+                    saved_copies[id(copy)] = (copy, row)
                 else:
                     copy.thing.delete()
                     after.rows.pop(copy.thing.id, None)
                     copy.base = None
-                    told[id(copy)] = (copy, None)
+                    saved_copies[id(copy)] = (copy, None)
             if fails:
                 raise LookupError
         is_taken = False
@@ -301,10 +301,10 @@ class Writes(RuleBasedStateMachine):
         if fails or is_taken:
             for copy, base, is_assigned in before:
                 copy.base, copy.is_assigned = base, is_assigned or copy.is_assigned
-            self.copies = [c for c in self.copies if id(c) not in told]
+            self.copies = [c for c in self.copies if id(c) not in saved_copies]
             return
         self.store = after
-        for copy, row in told.values():
+        for copy, row in saved_copies.values():
             copy.base = None if row is None else without_place(row)
 
     @invariant()

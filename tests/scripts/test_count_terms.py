@@ -25,11 +25,11 @@ def test_objects_are_counted_by_zero_one_or_several_terms(store):
 @pytest.mark.parametrize(
     ("size", "late"),
     [
-        (10, range(3)),  # fewer due than members: each due id is looked up
-        (10, range(0, 3000)),  # more due than members: each member is
+        (10, range(3)),  # fewer expired ids than members: each expired id is looked up
+        (10, range(0, 3000)),  # more expired ids than members: each member is looked up
         (2500, range(0, 2400)),  # more than one chunk of either
         (2500, range(1200, 5000)),
-        (10, range(20, 50)),  # due ones of other terms
+        (10, range(20, 50)),  # expired ones of other terms
     ],
 )
 def test_expired_objects_are_not_counted(store, size, late):

@@ -61,7 +61,7 @@ def test_orphan_index_keeps_unexplained_entries(store):
     store.save("one", NOTHING, image("a"), {"n": 1})
     store.client.delete(store.key("o:one"))
     assert store.delete("one", image("a")) == [2, 1]
-    assert store.names() == ["all", "t:a"]  # its counters alone are known to be its
+    assert store.names() == ["all", "t:a"]  # only its counters are certainly its own
 
 
 @pytest.mark.parametrize("rest", ["o:one", "all", "expires", "idx", "c:one", "t:a"])

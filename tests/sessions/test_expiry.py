@@ -33,7 +33,7 @@ def test_a_session_lives_as_long_as_the_cookie(ask, stored, settings, is_sound):
     ("lifetime", "seconds"),
     [
         (300, 300),
-        (0, 1209600),  # until the browser closes; the store keeps it as ever
+        (0, 1209600),  # until the browser closes; the stored lifetime stays
         (dt.timedelta(hours=1), 3600),
         (None, 1209600),
     ],

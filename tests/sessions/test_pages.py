@@ -126,7 +126,9 @@ def test_the_page_requires_login(site, phone):
 
 
 def test_the_page_extends_the_base_template_of_the_site(laptop, settings):
-    assert "<!doctype html>" in laptop.get(DEVICES).text  # none here: the bare one
+    assert (
+        "<!doctype html>" in laptop.get(DEVICES).text
+    )  # without base.html the page uses its own
     settings.TEMPLATES = [
         {
             "BACKEND": "django.template.backends.django.DjangoTemplates",

@@ -46,7 +46,7 @@ def test_a_dump_of_the_server_does_not_contain_public_keys(ask, stored, server):
     assert everything.count(b"2::") >= 20
     for key in keys:
         assert key.encode() not in everything
-    # Nor does any other text of 32 letters stand there that could be one.
+    # Other texts of 32 letters, which could be keys, are not stored either.
     assert not re.search(rb"(?<![0-9a-z])[a-z0-9]{32}(?![0-9a-z])", everything)
 
 

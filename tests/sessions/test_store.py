@@ -310,7 +310,7 @@ def test_cycle_key_of_an_ended_session_is_interrupted(ask, stored, server, is_cl
     session = SessionStore(stored(a=1, _auth_user_id="5"))
     assert session["a"] == 1
     ask(SessionStore().delete, session.session_key)
-    if is_cleared:  # the user is gone from it: it may go on
+    if is_cleared:  # it does not have a user any more, so it may continue
         session.clear()
         session["a"] = 2
         ask(session.cycle_key)

@@ -20,7 +20,7 @@ def main() -> None:
         SESSION_ENGINE="django_ormist.sessions",
         ORMIST={"default": {"LOCATION": location, "KEY_PREFIX": "upstream"}},
         DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3"}},
-        INSTALLED_APPS=[  # its own are asked for by the models of its other engines
+        INSTALLED_APPS=[  # models of its other engines need the app
             "django.contrib.contenttypes",
             "django.contrib.auth",
             "django.contrib.sessions",

@@ -65,7 +65,7 @@ class TestAsyncData(IsolatedOrmist, unittest.IsolatedAsyncioTestCase):
         await self.test_deleting()
 
 
-del WithData  # it is a base alone
+del WithData  # it is only a base
 
 
 def outcome(case):

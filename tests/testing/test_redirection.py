@@ -109,7 +109,7 @@ def test_a_run_of_djangos_runner_does_not_touch_the_store(project):
     assert "Ran 6 tests" in passed(project.manage("test"))
 
 
-# Django 5.2 clones no SQLite database for a forkserver.
+# Django 5.2 cannot clone an SQLite database for a forkserver.
 METHODS = ["fork", "spawn", *(["forkserver"] if django.VERSION >= (6,) else [])]
 
 

@@ -239,7 +239,7 @@ def test_overriding_both_or_neither_is_fine(found):
     assert found(ORMIST={"default": REDIS}) == []
 
 
-def told(monkeypatch, info):
+def set_info(monkeypatch, info):
     """Let the servers return *info*; return it as it is parsed."""
     facts = stats.read_info(info)
     monkeypatch.setattr(checks, "run", lambda flow, using: facts)
@@ -257,7 +257,7 @@ def told(monkeypatch, info):
     ],
 )
 def test_w005_an_untested_server_product(found, monkeypatch, info, product):
-    facts = told(monkeypatch, info)
+    facts = set_info(monkeypatch, info)
     assert facts["product"] == product
     assert facts["version"]
     assert found(deploy=True, ORMIST={"default": REDIS}) == ["W005"]
@@ -273,13 +273,13 @@ def test_w005_an_untested_server_product(found, monkeypatch, info, product):
     ],
 )
 def test_a_tested_server_product_is_not_reported(found, monkeypatch, info, product):
-    assert told(monkeypatch, info)["product"] == product
+    assert set_info(monkeypatch, info)["product"] == product
     assert found(deploy=True, ORMIST={"default": REDIS}) == []
 
 
 @pytest.mark.parametrize("field", ["redis_mode", "server_mode"])
 def test_w006_a_cluster_node(found, monkeypatch, field):
-    told(monkeypatch, f"redis_version:8.2.1\r\n{field}:cluster")
+    set_info(monkeypatch, f"redis_version:8.2.1\r\n{field}:cluster")
     assert found(deploy=True, ORMIST={"default": REDIS}) == ["W006"]
     assert "NotSupportedError" in found.text
     assert found() == []

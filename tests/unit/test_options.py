@@ -122,7 +122,7 @@ def test_meta_is_inherited_over_several_levels_and_mixins():
     class Middle(Base):
         class Meta(Base.Meta):
             abstract = True
-            counters = (name for name in ["views"])  # even of what is read once
+            counters = (name for name in ["views"])  # also of an iterator
 
     class Before(Middle, ormist.TaggedModel):
         pass
@@ -188,7 +188,7 @@ def test_using_may_be_a_function_that_is_called_each_time():
     aliases = ["one"]
     model = declared(using=lambda: aliases[-1])
     assert model._meta.using == "one"
-    aliases.append("default")  # and stays: commands ask every model that there is
+    aliases.append("default")  # it stays callable: commands call it for every model
     assert model._meta.using == "default"
 
 

@@ -18,7 +18,7 @@ def changed(flow, *replies):
     """Return how many objects *flow* changes; each reply answers one round trip."""
     waiting = list(replies)
     step = flow.send(None)
-    step = flow.send([[], [b"one"]])  # what is due, and the ids
+    step = flow.send([[], [b"one"]])  # the expired ids, and the ids
     step = flow.send([[MINE]])
     try:
         while True:

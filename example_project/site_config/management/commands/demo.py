@@ -47,7 +47,7 @@ def sign_up(name):
 
 
 class Command(BaseCommand):
-    help = "Load the cities, print some queries with answers and times, then serve."
+    help = "Load the cities, print some queries with results and times, then serve."
 
     def add_arguments(self, parser):
         parser.add_argument(
