@@ -8,14 +8,12 @@ from typing import Any
 from ..codecs import unpack
 from ..connections.executor import run
 from ..exceptions import CorruptDataError
-from ..keys import Space, all_key
+from ..keys import Space
 from ..models import Collection
-from ..operations import objects, search
-from ..operations.operation import Flow, Operation
+from ..operations import search, stats
+from ..operations.operation import Flow
 from ..sortkeys import kind_of, sort_key
 from ..terms import text
-
-SAMPLE = 500
 
 CHOICES = 50
 """Values that one filter offers: the most frequent of the sample."""
@@ -42,11 +40,11 @@ def get_sample(request: Any, model: Any) -> Sample:
     return known
 
 
-def _sample(space: Space) -> Flow[Any]:
+def _sample(space: Space) -> Flow[Sample]:
     """Flow that returns a Sample without damaged objects."""
-    pks = yield Operation("ZRANDMEMBER", (all_key(space),), (SAMPLE,))
+    rows = yield from stats.random_objects(space)
     found = Sample()
-    for packed in (yield objects.load_many(space, pks)) if pks else []:
+    for _, packed in rows:
         try:
             attrs, tags, _ = unpack(packed or b"")
         except CorruptDataError:

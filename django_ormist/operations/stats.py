@@ -74,6 +74,18 @@ def model_counts(space: Space) -> Flow[ModelCounts]:
     return ModelCounts(live, max(deadlines - expired, 0), expired)
 
 
+def random_objects(
+    space: Space, size: int = SAMPLE
+) -> Flow[list[tuple[bytes, bytes | None]]]:
+    """Flow that returns [(id, its bytes or None)] of random objects, 1 to 1000.
+
+    Two round trips.
+    """
+    pks = yield Operation("ZRANDMEMBER", (all_key(space),), (size,))
+    packed = (yield objects.load_many(space, pks)) if pks else []
+    return list(zip(pks, packed, strict=True))
+
+
 def sample(
     space: Space, indexed: Callable[[str], bool], size: int = SAMPLE
 ) -> Flow[Sample]:
@@ -82,11 +94,10 @@ def sample(
     indexed: a function that returns whether an attribute is indexed, by its name.
     size: 1 to 1000. Two round trips.
     """
-    pks = yield Operation("ZRANDMEMBER", (all_key(space),), (size,))
-    stored = (yield objects.load_many(space, pks)) if pks else []
+    stored = yield from random_objects(space, size)
     rows: list[tuple[bytes, list[str]]] = []
     unreadable = []
-    for pk, packed in zip(pks, stored, strict=True):
+    for pk, packed in stored:
         terms: list[str] = []
         if packed is not None:
             key = space.objects + pk
