@@ -40,9 +40,9 @@ MOST_SHOWN = 1000
 
 
 def build_checked_model(
-    model: type[Model], using: str, spares_unreadable: bool = False
+    model: type[Model], using: str, is_repairing: bool, spares_unreadable: bool
 ) -> CheckedModel:
-    """Return the facts of a model on an alias that the verification needs."""
+    """Return the model as the verification reads it on the alias *using*."""
     meta = model._meta
     refusal = meta.refusal
 
@@ -61,7 +61,7 @@ def build_checked_model(
         faults += [("packed-counter", name) for name in sorted(moved)]
         return image, Findings(faults, *contents.split_counters(packed, meta))
 
-    return CheckedModel(meta.schema(using), read_image, spares_unreadable)
+    return CheckedModel(meta.schema(using), read_image, is_repairing, spares_unreadable)
 
 
 @dataclass
@@ -124,7 +124,9 @@ class Verification:
         self.repairs_orphans = repairs_orphans
         self.prefix = connections[using].key_prefix
         self.subjects = {
-            model._meta.label: build_checked_model(model, using, spares_unreadable)
+            model._meta.label: build_checked_model(
+                model, using, is_repairing, spares_unreadable
+            )
             for model in models
         }
         self.verdicts = {label: Verdict(label, using) for label in self.subjects}
@@ -134,9 +136,7 @@ class Verification:
     def check_all(self) -> list[Verdict]:
         """Check all models and return their verdicts."""
         for subject in self.subjects.values():
-            self.record(
-                subject, self.run(verify.check_main_keys(subject, self.is_repairing))
-            )
+            self.record(subject, self.run(verify.check_main_keys(subject)))
         self.check_index()
         for subject in self.subjects.values():
             if subject.label not in self.skipped:
@@ -168,7 +168,7 @@ class Verification:
                 self.quarantine(some)
             if subject is None or label in self.skipped:
                 continue
-            flow = verify.check_keys(subject, some, self.is_repairing)
+            flow = verify.check_keys(subject, some)
             faults, indexes = self.run(flow)
             self.record(subject, faults)
             self.check_entries(subject, [IndexCursor(key) for key in indexes], rate)
@@ -186,7 +186,7 @@ class Verification:
     ) -> None:
         while cursors:
             some, cursors = cursors[:KEYS_PER_ROUND_TRIP], cursors[KEYS_PER_ROUND_TRIP:]
-            done = self.run(verify.scan_entries(subject, some, self.is_repairing))
+            done = self.run(verify.scan_entries(subject, some))
             self.record(subject, done.faults)
             self.verdicts[subject.label].entries += done.entries
             self.progress.show(f"{rate.text('keys')}; {printable(subject.label)}")
@@ -199,7 +199,7 @@ class Verification:
         rate = Rate(self.run(scan.count_ids(subject.space)))
         cursors = [IndexCursor(all_key(subject.space))]
         while cursors:
-            done = self.run(verify.scan_entries(subject, cursors, self.is_repairing))
+            done = self.run(verify.scan_entries(subject, cursors))
             self.record(subject, done.faults)
             verdict.objects += done.entries
             rate.count(done.entries)

@@ -80,11 +80,12 @@ class CheckedModel:
 
     read_image: a function of stored bytes and their key. Returns their Image and
     Findings. Raises CorruptDataError, or ValueError if they cannot be indexed.
-    spares_unreadable: report unreadable objects and leave them.
+    is_repairing: whether to repair. spares_unreadable: leave unreadable objects.
     """
 
     schema: Schema
     read_image: Callable[[bytes, bytes], tuple[Image, "Findings"]]
+    is_repairing: bool = False
     spares_unreadable: bool = False
 
     @property
@@ -121,7 +122,7 @@ class Suspect:
 
 
 def check_suspects(
-    model: CheckedModel, suspects: Iterable[Suspect], is_repairing: bool
+    model: CheckedModel, suspects: Iterable[Suspect]
 ) -> Flow[list[Fault]]:
     """Flow that checks these ids, each in one atomic step, and returns their Faults.
 
@@ -141,7 +142,7 @@ def check_suspects(
             key = model.space.objects + suspect.pk
             try:
                 image, findings = model.read(suspect.pk, suspect.packed)
-                operation = check_object(model, suspect, image, is_repairing)
+                operation = check_object(model, suspect, image)
             except ValueError as error:
                 why = str(error).encode()
                 faults.append(Fault("unindexable-object", key, suspect.pk, why))
@@ -163,7 +164,7 @@ def check_suspects(
                 waiting.append(suspect)
             if is_sure and image is not None and findings is not NO_FINDINGS:
                 flawed.append((suspect, image, findings))
-        faults += yield from _report_findings(model, flawed, waiting, is_repairing)
+        faults += yield from _report_findings(model, flawed, waiting)
     return faults
 
 
@@ -171,14 +172,13 @@ def _report_findings(
     model: CheckedModel,
     flawed: Sequence[tuple[Suspect, Image, Findings]],
     waiting: list[Suspect],
-    is_repairing: bool,
 ) -> Flow[list[Fault]]:
     """Flow that repairs these Findings if possible, and returns them as Faults.
 
     waiting: receives the ids that other clients have changed.
     """
     answers: dict[bytes, tuple[Reply, Any]] = {}
-    if is_repairing:
+    if model.is_repairing:
         answers = yield from _write_repaired(model, flawed)
     faults = []
     for suspect, _, findings in flawed:
@@ -229,7 +229,7 @@ def _kind_to_leave(model: CheckedModel, suspect: Suspect) -> str | None:
 
 
 def check_object(
-    model: CheckedModel, suspect: Suspect, image: Image | None, is_repairing: bool
+    model: CheckedModel, suspect: Suspect, image: Image | None
 ) -> Operation:
     """Compare one id with its index entries, and repair them.
 
@@ -259,7 +259,7 @@ def check_object(
             pk,
             packed or b"",
             state,
-            int(is_repairing),
+            int(model.is_repairing),
             image.deadline,
             image.memo,
             len(image.suffixes),
@@ -273,7 +273,7 @@ def check_object(
             *seen_words,
         ),
         parse=lambda reply: _parse_faults(reply, pk),
-        is_write=is_repairing,
+        is_write=model.is_repairing,
     )
 
 

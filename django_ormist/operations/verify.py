@@ -56,9 +56,9 @@ def find_kind(rest: bytes) -> bytes | None:
 # ---------------------------------------------------------------- keys
 
 
-def check_main_keys(model: CheckedModel, is_repairing: bool) -> Flow[list[Fault]]:
+def check_main_keys(model: CheckedModel) -> Flow[list[Fault]]:
     """Flow that returns the Faults of the main keys. One round trip, or two."""
-    faults, _ = yield from _check_types(model, model.space.main_keys, is_repairing)
+    faults, _ = yield from _check_types(model, model.space.main_keys)
     return faults
 
 
@@ -72,7 +72,7 @@ def scan_keys(start: bytes, cursor: bytes) -> Flow[tuple[bytes, list[bytes]]]:
 
 
 def check_keys(
-    model: CheckedModel, found: Iterable[bytes], is_repairing: bool
+    model: CheckedModel, found: Iterable[bytes]
 ) -> Flow[tuple[list[Fault], list[bytes]]]:
     """Flow that returns the Faults of some keys, and the keys whose entries to scan.
 
@@ -96,21 +96,21 @@ def check_keys(
             unknown.append(key)
         else:
             indexes.append(key)
-    faults = yield from _check_unlisted(model, own, is_repairing)
+    faults = yield from _check_unlisted(model, own)
     for key in strange:
-        is_moved = is_repairing and not model.spares_unreadable
+        is_moved = model.is_repairing and not model.spares_unreadable
         is_repaired = is_moved and (yield quarantine(model.space, key, b""))
         faults.append(Fault("foreign-key", key, is_repaired=bool(is_repaired)))
     for key in unknown:
-        if is_repairing:
+        if model.is_repairing:
             yield unlink(key)
-        faults.append(Fault("undeclared-index", key, is_repaired=is_repairing))
-    more, sound = yield from _check_types(model, indexes, is_repairing)
+        faults.append(Fault("undeclared-index", key, is_repaired=model.is_repairing))
+    more, sound = yield from _check_types(model, indexes)
     return faults + more, [key for key in sound if key != all_key(model.space)]
 
 
 def _check_types(
-    model: CheckedModel, keys: Sequence[bytes], is_repairing: bool
+    model: CheckedModel, keys: Sequence[bytes]
 ) -> Flow[tuple[list[Fault], list[bytes]]]:
     """Flow that returns the Faults of keys of another Redis type, and the other keys.
 
@@ -125,7 +125,7 @@ def _check_types(
         if name == _TYPES[kind]:
             sound.append(key)
         elif name != b"none":
-            is_moved = is_repairing and not model.spares_unreadable
+            is_moved = model.is_repairing and not model.spares_unreadable
             is_repaired = is_moved and (
                 yield quarantine(model.space, key, _TYPES[kind])
             )
@@ -134,7 +134,7 @@ def _check_types(
 
 
 def _check_unlisted(
-    model: CheckedModel, own: dict[bytes, list[bytes]], is_repairing: bool
+    model: CheckedModel, own: dict[bytes, list[bytes]]
 ) -> Flow[list[Fault]]:
     """Flow that returns the Faults of objects and counters that are not in ``all``."""
     pks = list(dict.fromkeys((*own[b"o:"], *own[b"c:"])))
@@ -144,7 +144,7 @@ def _check_unlisted(
     unlisted = [pk for pk, score in zip(pks, scores, strict=True) if score is None]
     rows = yield from load_objects(model.space, unlisted)
     suspects = [Suspect(pk, packed) for pk, packed in rows]
-    faults = yield from check_suspects(model, suspects, is_repairing)
+    faults = yield from check_suspects(model, suspects)
     counters = model.space.base + b"c:"
     absent = {suspect.pk for suspect in suspects if suspect.packed is None}
     return [
@@ -152,7 +152,7 @@ def _check_unlisted(
         for fault in faults
         # The others are found by the scan of that index, or by the second round.
         if fault.is_repaired
-        or (not is_repairing and fault.pk not in absent)
+        or (not model.is_repairing and fault.pk not in absent)
         or fault.key.startswith((counters, model.space.objects))
     ]
 
@@ -196,7 +196,7 @@ class KnownObject:
 
 
 def scan_entries(
-    model: CheckedModel, positions: Sequence[IndexCursor], is_repairing: bool
+    model: CheckedModel, positions: Sequence[IndexCursor]
 ) -> Flow[ScanResult]:
     """Flow that checks the next entries of at most 40 keys against their objects.
 
@@ -213,20 +213,21 @@ def scan_entries(
         done.entries += len(pairs)
         if int(cursor) != 0:
             done.rest.append(IndexCursor(position.key, cursor))
-    ids = yield from _collect_ids(model, pages, done, is_repairing)
+    ids = yield from _collect_ids(model, pages, done)
     known = yield from _load_known(model, ids, _collect_compared(model, pages))
     suspects: dict[bytes, Suspect] = {}
     for position, pairs in pages:
-        for pk, seen in _find_suspects(model, position, pairs, known, is_repairing):
+        for pk, seen in _find_suspects(model, position, pairs, known):
             suspects.setdefault(pk, Suspect(pk, known[pk].packed)).seen += seen
-    faults = yield from check_suspects(model, suspects.values(), is_repairing)
+    faults = yield from check_suspects(model, suspects.values())
     scanned = {position.key for position in positions}
     done.faults += [
         fault
         for fault in faults
-        if (is_repairing and fault.is_repaired)  # others are found by the second round
+        # The others are found by the second round.
+        if (model.is_repairing and fault.is_repaired)
         or all_key(model.space) in scanned
-        or (not is_repairing and fault.kind in ("surplus-entry", "surplus-value"))
+        or (not model.is_repairing and fault.kind in ("surplus-entry", "surplus-value"))
         or (fault.key in scanned and known[fault.pk].is_nowhere)
     ]
     if all_key(model.space) in scanned:
@@ -279,7 +280,6 @@ def _find_suspects(
     position: IndexCursor,
     pairs: Iterable[tuple[bytes, bytes]],
     known: Mapping[bytes, KnownObject],
-    is_repairing: bool,
 ) -> Iterator[tuple[bytes, list[IndexEntry]]]:
     """Yield each id that an entry makes suspect, with the entry if it may be wrong.
 
@@ -300,7 +300,7 @@ def _find_suspects(
         elif facts.image is not None:
             if not _is_expected(facts.image, kind, rest, pk, member, facts.created):
                 yield pk, [IndexEntry(position.key, member, is_value=kind == b"u:")]
-        elif facts.packed is None or is_repairing:
+        elif facts.packed is None or model.is_repairing:
             yield pk, [IndexEntry(position.key, member, is_value=kind == b"u:")]
 
 
@@ -331,10 +331,7 @@ def _read_image(model: CheckedModel, pk: bytes, packed: bytes | None) -> Image |
 
 
 def _collect_ids(
-    model: CheckedModel,
-    pages: Iterable[Page],
-    done: ScanResult,
-    is_repairing: bool,
+    model: CheckedModel, pages: Iterable[Page], done: ScanResult
 ) -> Flow[list[bytes]]:
     """Flow that returns the ids in entries. An entry without one is a Fault of *done*.
 
@@ -348,10 +345,10 @@ def _collect_ids(
             if pk is not None:
                 ids[pk] = None
                 continue
-            if is_repairing:  # scripts do not write such an entry: it cannot be new
+            if model.is_repairing:  # scripts do not write it, so it cannot be new
                 yield Operation("ZREM", (position.key,), (member,), is_write=True)
             done.faults.append(
-                Fault("surplus-entry", position.key, b"", member, is_repairing)
+                Fault("surplus-entry", position.key, b"", member, model.is_repairing)
             )
     return list(ids)
 
@@ -369,16 +366,14 @@ def _scan_step(space: Space, position: IndexCursor, size: int) -> Operation:
     return Operation(verb, (position.key,), (position.cursor, "COUNT", size))
 
 
-def check_ids(
-    model: CheckedModel, pks: Sequence[bytes], is_repairing: bool
-) -> Flow[list[Fault]]:
+def check_ids(model: CheckedModel, pks: Sequence[bytes]) -> Flow[list[Fault]]:
     """Flow that returns the Faults of these objects and of their index entries.
 
     One round trip and those of check_suspects().
     """
     rows = yield from load_objects(model.space, pks)
     suspects = [Suspect(pk, packed) for pk, packed in rows]
-    return (yield from check_suspects(model, suspects, is_repairing))
+    return (yield from check_suspects(model, suspects))
 
 
 def unique_cursors(model: CheckedModel) -> list[IndexCursor]:

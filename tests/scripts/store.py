@@ -154,9 +154,9 @@ class Store:
             unique=(("code",),),
             counters=frozenset({"n"}),
         )
-        subject = repair.CheckedModel(schema, read_image)
+        subject = repair.CheckedModel(schema, read_image, is_repairing)
         suspect = repair.Suspect(pk.encode(), packed or None, list(seen))
-        (operation,) = next(repair.check_suspects(subject, [suspect], is_repairing))
+        (operation,) = next(repair.check_suspects(subject, [suspect]))
         return self.run(operation)
 
     def quarantine(self, rest: str, kind: bytes) -> Any:

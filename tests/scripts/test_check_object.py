@@ -25,10 +25,11 @@ def look(store):
     def called(pk, known, repairs=False, seen=()):
         counters = frozenset({"n"})
         schema = Schema(store.space, True, ("age",), (("code",),), counters)
-        subject = CheckedModel(schema, lambda packed, key: (known, NO_FINDINGS))
+        findings = known, NO_FINDINGS
+        subject = CheckedModel(schema, lambda packed, key: findings, repairs)
         packed = None if known is NOTHING else known.packed
         suspect = Suspect(pk.encode(), packed, list(seen))
-        return store.run(check_object(subject, suspect, known, repairs))
+        return store.run(check_object(subject, suspect, known))
 
     return called
 

@@ -78,7 +78,7 @@ class Command(OrmistCommand):
             scan.ids_by_creation(subject.space, after, OBJECTS_A_STEP)
         ):
             pks = [pk for pk, _ in page]
-            work.record(subject, work.run(verify.check_ids(subject, pks, True)))
+            work.record(subject, work.run(verify.check_ids(subject, pks)))
             after = page[-1][1]
             self.resume = (
                 f"Run ormist_reindex {label} --using {using} --after {after:.0f} "
