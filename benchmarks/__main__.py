@@ -12,22 +12,22 @@ import django
 from django.conf import settings
 
 from . import (
-    asking,
-    changing,
     contests,
     growth,
     imports,
     memory,
+    queries,
     report,
     sessions,
     subjects,
+    writes,
 )
 from .figure import Figure
 from .server import PREFIXES, Measured, known, started
 from .timing import Clock
 
-APART = ("asking", "bytes", "changing", "growth", "import", "session")
-"""What the names of figures begin with that are no contests."""
+APART = ("bytes", "growth", "import", "query", "session", "write")
+"""The beginnings of the names of figures that are not contests."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Scale:
     bulk: int
     remembered: int
     sizes: tuple[int, ...]
-    asked: int
+    queried: int
 
 
 WHOLE = Scale(100_000, 10_000, 50_000, growth.SIZES, 1_000_000)
@@ -79,8 +79,8 @@ def _options() -> argparse.Namespace:
         "--only",
         nargs="+",
         metavar="NAME",
-        help="figures whose name begins so, as: get list growth bytes session "
-        "changing async",
+        help="figures whose name begins like this: get list growth bytes session "
+        "write async",
     )
     parser.add_argument("--rounds", type=int, metavar="N", help="default: 21")
     parser.add_argument(
@@ -131,7 +131,7 @@ def _heading(around: dict[str, Any]) -> str:
     )
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0
     if load > 1:
-        line += f"\nThe machine is busy (load {load:.1f}): trust ratios alone."
+        line += f"\nThe machine is busy (load {load:.1f}): trust only ratios."
     return line + "\n"
 
 
@@ -145,8 +145,8 @@ def _figures(server: Measured, options: argparse.Namespace) -> Iterator[Figure]:
             yield from _contests(server, clock, scale, only)
         if _is_wanted("session", only):
             yield from sessions.figures(server, clock)
-        if _is_wanted("changing", only):
-            yield from changing.figures(server, clock)
+        if _is_wanted("write", only):
+            yield from writes.figures(server, clock)
         if _is_wanted("bytes", only):
             for figure in memory.figures(server, scale.remembered):
                 yield figure
@@ -155,8 +155,8 @@ def _figures(server: Measured, options: argparse.Namespace) -> Iterator[Figure]:
         if _is_wanted("growth", only):
             yield from growth.figures(clock, scale.sizes, report.show)
             server.clear()
-        if _is_wanted("asking", only):
-            yield from asking.figures(server, clock, scale.asked, report.show)
+        if _is_wanted("query", only):
+            yield from queries.figures(server, clock, scale.queried, report.show)
             server.clear()
         if _is_wanted("import", only):
             yield from imports.figures(options.rounds)
@@ -169,8 +169,8 @@ def _contests(
 ) -> Iterator[Figure]:
     server.clear()
     pks = []
-    for lot in subjects.visitors(scale.total):
-        pks += [visitor.id for visitor in lot]
+    for batch in subjects.visitors(scale.total):
+        pks += [visitor.id for visitor in batch]
         report.show(f"storing {scale.total} objects: {len(pks) * 100 // scale.total} %")
     with contests.arena(server, clock, scale.total, scale.bulk, pks) as arena:
         for contest in contests.all_of(arena):

@@ -189,7 +189,7 @@ class Bare:
 
     def bulk_create(self, many: list[Held]) -> None:
         """Pipelines of plain commands: SET and a ZADD for each entry."""
-        for some in _lots(many):
+        for some in _batches(many):
             with self.client.pipeline(transaction=False) as pipe:
                 created = now_us()
                 for number, held in enumerate(some):
@@ -202,7 +202,7 @@ class Bare:
 
     def bulk_create_grouped(self, many: list[Held]) -> None:
         """The same with one ZADD for each sorted set of a pipeline."""
-        for some in _lots(many):
+        for some in _batches(many):
             entries: dict[str, list[Any]] = {}
             with self.client.pipeline(transaction=False) as pipe:
                 created = now_us()
@@ -217,7 +217,7 @@ class Bare:
                 pipe.execute()
 
 
-def _lots(many: list[Held]) -> Iterator[list[Held]]:
+def _batches(many: list[Held]) -> Iterator[list[Held]]:
     """Yield batches of a thousand objects."""
     for start in range(0, len(many), 1000):
         yield many[start : start + 1000]

@@ -308,8 +308,8 @@ def _stored(bare: Bare, count: int) -> list[Held]:
     return many
 
 
-def _as_it_is(answer: Any) -> Any:
-    return answer if isinstance(answer, dict | list | int) else None
+def _as_it_is(result: Any) -> Any:
+    return result if isinstance(result, dict | list | int) else None
 
 
 def _attrs(visitor: Visitor) -> dict[str, Any]:

@@ -31,9 +31,9 @@ def figures(
     pks = {}
     for size in sizes:
         chosen: list[str] = []
-        for lot in visitors(size, alias_of(size)):
-            share = max(min(KEPT, size) * len(lot) // size, 1)
-            chosen += [visitor.id for visitor in random.sample(lot, share)]
+        for batch in visitors(size, alias_of(size)):
+            share = max(min(KEPT, size) * len(batch) // size, 1)
+            chosen += [visitor.id for visitor in random.sample(batch, share)]
             show(f"growth: storing {size} objects")
         pks[size] = chosen
     for name, contestant in _works().items():
@@ -63,10 +63,10 @@ def _works() -> dict[str, Callable[[int, list[str]], Contestant]]:
     return {
         "get": _get,
         "save": _save,
-        "count of one tag": partial(_asked, ask=lambda found, size: found.count()),
-        "first page": partial(_asked, ask=lambda found, size: found[:20].list()),
+        "count of one tag": partial(_query, ask=lambda found, size: found.count()),
+        "first page": partial(_query, ask=lambda found, size: found[:20].list()),
         "deep page": partial(
-            _asked, ask=lambda found, size: found[size // 2 : size // 2 + 20].list()
+            _query, ask=lambda found, size: found[size // 2 : size // 2 + 20].list()
         ),
     }
 
@@ -91,6 +91,6 @@ def _save(size: int, pks: list[str]) -> Contestant:
     return Contestant(str(size), save, prepare=loaded)
 
 
-def _asked(size: int, pks: list[str], ask: Callable[[Any, int], Any]) -> Contestant:
+def _query(size: int, pks: list[str], ask: Callable[[Any, int], Any]) -> Contestant:
     stored = Visitor.objects.using(alias_of(size))
     return Contestant(str(size), lambda _: ask(stored.find("everyone"), size))

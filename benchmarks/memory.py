@@ -30,7 +30,7 @@ MODELS: dict[str, type[ormist.Model]] = {
 }
 LIFETIME = timedelta(days=30)
 PATIENCE = 100
-"""So often is the server asked, at most, until it has settled."""
+"""The most attempts until the memory is stable."""
 
 
 def figures(server: Measured, total: int) -> Iterator[Figure]:

@@ -27,10 +27,10 @@ Answers = dict[str, Callable[[int], Any]]
 
 @dataclass(frozen=True)
 class Peer:
-    """A store and its queries: asked(rows) is a context with the filled store."""
+    """A store and its queries: filled(rows) is a context with the filled store."""
 
     name: str
-    asked: Callable[[list[Any]], AbstractContextManager[Answers]]
+    filled: Callable[[list[Any]], AbstractContextManager[Answers]]
 
 
 def found() -> Iterator[Peer]:
@@ -171,8 +171,8 @@ def _filled(rows: list[Any]) -> Answers:
             price__lte=DEAREST * 9 // 10,
         )
 
-    def page(asked: Any) -> list[float]:
-        return [item.stamp for item in asked[:PAGE]]
+    def page(found: Any) -> list[float]:
+        return [item.stamp for item in found[:PAGE]]
 
     both = objects.filter(left=True, right=True)
     return {
@@ -240,9 +240,9 @@ def _indexed(rows: list[Any]) -> Answers:
             & (Item.price <= DEAREST * 9 // 10)
         )
 
-    def page(asked: Any, order: str) -> list[float]:
-        asked = asked.sort_by(order)
-        return [item.stamp for item in asked.copy(offset=0, limit=PAGE).execute(False)]
+    def page(found: Any, order: str) -> list[float]:
+        found = found.sort_by(order)
+        return [item.stamp for item in found.copy(offset=0, limit=PAGE).execute(False)]
 
     both = (Item.left == 1) & (Item.right == 1)
     return {

@@ -49,22 +49,24 @@ class Row(NamedTuple):
 
 def rows(total: int) -> Iterator[Row]:
     """Return *total* items, always the same ones."""
-    drawn = random.Random(total)
-    prices = drawn.sample(range(DEAREST), total)  # no two, as not all break ties alike
+    generator = random.Random(total)
+    prices = generator.sample(
+        range(DEAREST), total
+    )  # no two, as not all break ties alike
     for number in range(total):
         yield Row(
             number,
-            drawn.randrange(max(total // 1000, 1)),
-            drawn.randrange(COLORS),
+            generator.randrange(max(total // 1000, 1)),
+            generator.randrange(COLORS),
             prices[number],
-            drawn.random(),
-            drawn.random() < 0.1,
-            drawn.random() < 0.1,
+            generator.random(),
+            generator.random() < 0.1,
+            generator.random() < 0.1,
         )
 
 
 @dataclass(frozen=True)
-class Question:
+class Query:
     """A query of every store. ours: takes the number of the call.
 
     most_us: the largest server time in our promise, or None.
@@ -75,7 +77,7 @@ class Question:
     most_us: int | None = None
 
 
-def questions(kinds: int) -> list[Question]:
+def build_queries(kinds: int) -> list[Query]:
     """Return the queries, with our method for each."""
     items = Item.objects
 
@@ -86,35 +88,35 @@ def questions(kinds: int) -> list[Question]:
             price__lte=DEAREST * 9 // 10,
         )
 
-    def page(asked: Any) -> list[float]:
-        return [item.stamp for item in asked[:PAGE]]
+    def page(found: Any) -> list[float]:
+        return [item.stamp for item in found[:PAGE]]
 
     return [
-        Question("by stamp", lambda n: page(found(n).order_by("-stamp")), 2000),
-        Question("by price", lambda n: page(found(n).order_by("price")), 2000),
-        Question("by creation", lambda n: page(found(n)), 2000),
-        Question("two tags", lambda n: page(items.find("left", "right")), 1000),
-        Question("all by price", lambda n: page(items.order_by("price"))),
-        Question("count", lambda n: found(n).count()),
+        Query("by stamp", lambda n: page(found(n).order_by("-stamp")), 2000),
+        Query("by price", lambda n: page(found(n).order_by("price")), 2000),
+        Query("by creation", lambda n: page(found(n)), 2000),
+        Query("two tags", lambda n: page(items.find("left", "right")), 1000),
+        Query("all by price", lambda n: page(items.order_by("price"))),
+        Query("count", lambda n: found(n).count()),
     ]
 
 
-def unions(kinds: int) -> list[tuple[Question, int]]:
+def unions(kinds: int) -> list[tuple[Query, int]]:
     """Return queries of many values with another condition, and their number of ids."""
     items, values = Item.objects, min(kinds, MANY)
     dear = Q(price__gte=DEAREST // 2)
     some = [Q(kind=kind) for kind in range(values)]
     held = items.find(kind__in=range(values)).count() + items.find(dear).count()
-    asked = {
+    collections = {
         "in": items.find(dear, kind__in=range(values)),
         "not in": items.find(dear).exclude(kind__in=range(values)),
         "or": items.find(dear, reduce(or_, some)),
         "xor": items.find(dear, reduce(xor, some)),
     }
     return [
-        (Question(f"{name} of {values}, {verb}, an id held", ask), held)
-        for name, found in asked.items()
-        for verb, ask in (
+        (Query(f"{name} of {values}, {method}, an id held", ask), held)
+        for name, found in collections.items()
+        for method, ask in (
             ("count", lambda n, found=found: found.count()),
             ("a page", lambda n, found=found: found[:PAGE].ids()),
             ("by price", lambda n, found=found: found.order_by("-price")[:PAGE].ids()),
@@ -136,27 +138,27 @@ def figures(
     while some := list(islice(source, 10_000)):
         Item.objects.bulk_create(map(_item, some))
         stored += len(some)
-        show(f"asking: storing {stored * 100 // total} %")
-    asked = questions(max(total // 1000, 1))
-    for question in asked:
-        spent_us = _server_us(question)
+        show(f"query: storing {stored * 100 // total} %")
+    built = build_queries(max(total // 1000, 1))
+    for query in built:
+        spent_us = _server_us(query)
         yield Figure(
-            f"asking {total} {question.name}, server time",
+            f"query {total} {query.name}, server time",
             "us",
             spent_us,
-            target=question.most_us,
+            target=query.most_us,
         )
-    for question, held in unions(max(total // 1000, 1)):
+    for query, held in unions(max(total // 1000, 1)):
         yield Figure(
-            f"asking {total} {question.name}, server time",
+            f"query {total} {query.name}, server time",
             "us",
-            _server_us(question, UNION_CALLS) / held,
+            _server_us(query, UNION_CALLS) / held,
         )
     for peer in peers.found():
-        show(f"asking: filling {peer.name}")
-        with peer.asked(list(rows(total))) as answers:
-            for question in asked:
-                yield _beside(clock, total, question, peer.name, answers[question.name])
+        show(f"query: filling {peer.name}")
+        with peer.filled(list(rows(total))) as answers:
+            for query in built:
+                yield _beside(clock, total, query, peer.name, answers[query.name])
 
 
 def _item(row: Row) -> Item:
@@ -167,38 +169,38 @@ def _item(row: Row) -> Item:
     return item
 
 
-def _server_us(question: Question, calls: int = SERVER_CALLS) -> float:
+def _server_us(query: Query, calls: int = SERVER_CALLS) -> float:
     """Return the median of the server's own times of the script."""
     client = connections["default"].client
 
     def spent_us() -> int:
         said: Any = client.info("commandstats")
-        return sum(said.get(f"cmdstat_{verb}", {"usec": 0})["usec"] for verb in VERBS)
+        return sum(
+            said.get(f"cmdstat_{command}", {"usec": 0})["usec"] for command in COMMANDS
+        )
 
-    question.ours(0)
+    query.ours(0)
     times = []
     for number in range(calls):
         before = spent_us()
-        question.ours(number)
+        query.ours(number)
         times.append(spent_us() - before)
     return median(times)
 
 
-VERBS = ("eval", "evalsha")
+COMMANDS = ("eval", "evalsha")
 
 
-def _beside(
-    clock: Clock, total: int, question: Question, name: str, theirs: Any
-) -> Figure:
+def _beside(clock: Clock, total: int, query: Query, name: str, theirs: Any) -> Figure:
     ours, other = clock.contest(
         [
-            Contestant("django_ormist", question.ours, facts=lambda answer: answer),
-            Contestant(name, theirs, facts=lambda answer: answer),
+            Contestant("django_ormist", query.ours, facts=lambda result: result),
+            Contestant(name, theirs, facts=lambda result: result),
         ],
         rounds=min(clock.rounds, 7),
     )
     return Figure(
-        f"asking {total} {question.name}",
+        f"query {total} {query.name}",
         "us",
         ours.median_us,
         name,

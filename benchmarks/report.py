@@ -17,7 +17,7 @@ import django_ormist
 
 from .figure import Figure
 
-HEAD = ("", "ours", "beside", "", "ratio", "asked", "")
+HEAD = ("", "ours", "beside", "", "ratio", "target", "")
 
 
 def show(text: str) -> None:
@@ -44,10 +44,10 @@ def _aligned(cells: tuple[str, ...], widths: list[int]) -> str:
 
 
 def _cells(figure: Figure) -> tuple[str, ...]:
-    asked = ""
+    target = ""
     if figure.target is not None:
         is_ratio = figure.ratio is not None
-        asked = f"{figure.target:.2f}" if is_ratio else _amount(figure, figure.target)
+        target = f"{figure.target:.2f}" if is_ratio else _amount(figure, figure.target)
     met = {None: "", True: "met", False: "NOT MET"}[figure.is_met]
     return (
         figure.name,
@@ -55,7 +55,7 @@ def _cells(figure: Figure) -> tuple[str, ...]:
         "" if figure.other is None else _amount(figure, figure.other),
         figure.beside + _others(figure),
         "" if figure.ratio is None else f"{figure.ratio:.2f}",
-        asked,
+        target,
         met,
     )
 

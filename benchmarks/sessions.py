@@ -55,7 +55,7 @@ def all_of() -> Iterator[Contest]:
 
 
 def _contestant(name: str, engine: Any, work: Any) -> Contestant:
-    return Contestant(name, work, partial(_stored, engine), lambda answer: answer)
+    return Contestant(name, work, partial(_stored, engine), lambda result: result)
 
 
 def _stored(engine: Any, count: int) -> list[tuple[Any, str]]:

@@ -75,5 +75,5 @@ def visitors(total: int, using: str = "default") -> Iterator[list[Visitor]]:
     """Store *total* visitors, 10 000 at a time, and yield each batch."""
     numbers = iter(range(total))
     while some := list(islice(numbers, 10_000)):
-        lot = [Visitor(*tags(n, total), **attributes(n)) for n in some]
-        yield Visitor.objects.using(using).bulk_create(lot)
+        batch = [Visitor(*tags(n, total), **attributes(n)) for n in some]
+        yield Visitor.objects.using(using).bulk_create(batch)

@@ -35,7 +35,7 @@ class Contestant:
     name: str
     work: Work
     prepare: Callable[[int], Iterable[Any]] = same_again
-    facts: Callable[[Any], Any] = lambda answer: None
+    facts: Callable[[Any], Any] = lambda result: None
     after: Callable[[], None] = lambda: None
 
 
@@ -113,13 +113,13 @@ class Clock:
         for each in contestants:
             random.seed(0)
             (thing,) = each.prepare(1)
-            answer: Any = each.work(thing)
-            if inspect.isawaitable(answer):
-                answer = self.runner.run(_answer(answer))
-            found.append((each.name, each.facts(answer)))
+            result: Any = each.work(thing)
+            if inspect.isawaitable(result):
+                result = self.runner.run(_await(result))
+            found.append((each.name, each.facts(result)))
             each.after()
         for name, facts in found[1:]:
-            assert facts == found[0][1], f"{name} answers otherwise than {found[0][0]}"
+            assert facts == found[0][1], f"{name} has another result than {found[0][0]}"
 
 
 def _called_ns(work: Work, things: list[Any]) -> list[int]:
@@ -140,5 +140,5 @@ async def _awaited_ns(work: Work, things: list[Any]) -> list[int]:
     return spent_ns
 
 
-async def _answer(awaitable: Awaitable[Any]) -> Any:
+async def _await(awaitable: Awaitable[Any]) -> Any:
     return await awaitable

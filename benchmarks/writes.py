@@ -70,13 +70,13 @@ def figures(server: Measured, clock: Clock) -> Iterator[Figure]:
     """Yield each of our methods, compared with each other side."""
     with _sqlite() as table:
         sides = [_ours(), ByHand(server).side(), _django("SQLite", table)]
-        for name, verb, count, prepare in _verbs():
+        for name, method, count, prepare in _methods():
             contestants = [
-                Contestant(each.name, getattr(each, verb), prepare(each), _as_it_is)
+                Contestant(each.name, getattr(each, method), prepare(each), _as_it_is)
                 for each in sides
             ]
             contest = Contest(
-                f"changing: {name}",
+                f"write: {name}",
                 None,
                 contestants[0],
                 contestants[1:],
@@ -91,7 +91,7 @@ def figures(server: Measured, clock: Clock) -> Iterator[Figure]:
 Prepare = Callable[[Side], Callable[[int], list[Any]]]
 
 
-def _verbs() -> Iterator[tuple[str, str, int, Prepare]]:
+def _methods() -> Iterator[tuple[str, str, int, Prepare]]:
     """A timed operation: its name, the method, calls per turn, the data before it."""
     groups = iter(range(10**9))
 
@@ -120,8 +120,8 @@ def _filled(side: Side, group: str) -> str:
     return group
 
 
-def _as_it_is(answer: Any) -> Any:
-    return answer
+def _as_it_is(result: Any) -> Any:
+    return result
 
 
 # ---------------------------------------------------------------- ours and Django's
