@@ -101,7 +101,7 @@ def _value(name: str, entry: ValueCount) -> Any:
 
 
 class _Planned(NamedTuple):
-    """One aggregate. name: its attribute, or None for the objects themselves.
+    """One aggregate. name: its attribute, absent if it counts the objects.
 
     kind: the name of Django's own class, such as Sum.
     """

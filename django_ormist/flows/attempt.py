@@ -25,8 +25,8 @@ from .types import Instance
 class SaveOptions(NamedTuple):
     """The options of save(): which stored object it accepts.
 
-    force_insert: no object. force_update: any object. strict: the object that was
-    loaded. Without any of them it merges with a stored object, or inserts.
+    force_insert: the id must be free. force_update: any object. strict: the object that
+    was loaded. Without any of them it merges with a stored object, or inserts.
     """
 
     force_insert: bool = False
@@ -127,7 +127,7 @@ class SaveAttempt:
         return commit.unless(commit.absent(self.space, condition), write)
 
     def condition(self) -> Condition | None:
-        """Return the condition that no live object may meet at the write, or None."""
+        """Return the condition that live objects must fail at the write, if any."""
         guard = self.guard
         if guard is None or not guard.is_insert:
             return None
@@ -208,7 +208,7 @@ class SaveAttempt:
             state.assigned.update(late)
 
     def error_for(self, stored: bytes | None) -> Exception | None:
-        """Return the error of a save on top of these bytes, or None."""
+        """Return the error of a save on top of these bytes, if it is refused."""
         if self.options.force_insert and stored is not None:
             return self.id_taken_error()
         if self.guard is not None and not self.guard.admits(
@@ -254,7 +254,7 @@ class SaveAttempt:
         return self.loaded is not None
 
     def base(self) -> Record | None:
-        """Return the bytes that its changes refer to. None if it replaces all."""
+        """Return the contents that its changes refer to, unless it replaces all."""
         return None if self.loaded is None else self.read(self.loaded)
 
     def is_base(self, stored: bytes) -> bool:

@@ -42,10 +42,7 @@ class OnConflict:
 
     @property
     def arbiter(self) -> tuple[str, ...] | None:
-        """Return the unique value that decides before other conflicts.
-
-        None for the id.
-        """
+        """The unique value that decides before other conflicts, if not the id."""
         return None if self.unique == PRIMARY_KEY else self.unique
 
 
@@ -56,7 +53,7 @@ def on_conflict(
     update_fields: Iterable[str] | None,
     unique_fields: Sequence[str] | None,
 ) -> OnConflict | None:
-    """Return the options of bulk_create(), None to raise. ValueError as in Django."""
+    """Return the action on a conflict, if any. Raises ValueError as Django does."""
     if ignore_conflicts and update_conflicts:
         raise ValueError(
             "ignore_conflicts and update_conflicts are mutually exclusive."
@@ -228,7 +225,7 @@ def _target_id(
 
 
 def _unique_value(instance: Instance, on: OnConflict) -> bytes | None:
-    """Return the unique value as it is indexed, or None for an id."""
+    """Return the unique value as it is indexed, if it is not the id."""
     if on.unique == PRIMARY_KEY:
         return None
     return instance._contents().stored_image(b"", instance._meta).unique.get(on.unique)

@@ -36,7 +36,7 @@ def explain(
     format: str | None = None,
     options: Mapping[str, Any] | None = None,
 ) -> Flow[str]:
-    """Flow that returns the text. One round trip, or none if the query cannot match.
+    """Flow that returns the text. One round trip, unless the query cannot match.
 
     For a page it describes what the server did, for a list what it would read. Raises
     ValueError for a format or an option.

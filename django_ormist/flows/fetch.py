@@ -52,12 +52,12 @@ def get(
 def get_or_none(
     collection: Results[T], pk: tuple[Any, ...], lookups: dict[str, Any]
 ) -> Flow[T | None]:
-    """Flow that returns the one object or None. Raises MultipleObjectsReturned."""
+    """Flow that returns the one object, if any. Raises MultipleObjectsReturned."""
     return (yield from one_or_none(collection, _get_query(collection, pk, lookups)))
 
 
 def one_or_none(collection: Results[T], query: Query) -> Flow[T | None]:
-    """Flow that returns the one match of a query or None.
+    """Flow that returns the one match of a query, if any.
 
     Raises MultipleObjectsReturned.
     """
@@ -144,7 +144,7 @@ def _load(collection: Results[T], pk: str) -> Flow[list[T]]:
 
 
 def first(collection: Results[T]) -> Flow[T | None]:
-    """Flow that returns the first object or None."""
+    """Flow that returns the first object, if any."""
     if collection._cache is not None:
         return collection._cache[0] if collection._cache else None
     found = yield from collection._fetch(collection.query.slice(0, 1))
@@ -159,7 +159,7 @@ def first_or_raise(collection: Results[T]) -> Flow[T]:
 
 
 def last(collection: Results[T]) -> Flow[T | None]:
-    """Flow that returns the last object or None. Raises TypeError for a slice."""
+    """Flow that returns the last object, if any. Raises TypeError for a slice."""
     if collection._cache is not None:
         return collection._cache[-1] if collection._cache else None
     if collection.query.is_sliced:

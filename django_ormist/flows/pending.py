@@ -23,7 +23,7 @@ _blocks: ContextVar[Mapping[str, "Transaction"]] = ContextVar("django_ormist_blo
 class Transaction:
     """The saves and deletions of one alias, in order of the calls.
 
-    outer: the block that receives them when this one succeeds, or None.
+    outer: the block that receives them when this one succeeds, if nested.
     """
 
     using: str
@@ -58,7 +58,7 @@ def begin(using: str) -> Transaction:
 
 
 def current(using: str) -> Transaction | None:
-    """Return the open block of this alias and context, or None."""
+    """Return the open block of this alias and context, if any."""
     blocks = _blocks.get(None)
     if blocks is None:
         return None
@@ -69,7 +69,7 @@ def current(using: str) -> Transaction | None:
 
 
 def innermost(using: str) -> Transaction:
-    """Return the block that was entered last in this context, or None."""
+    """Return the block that was entered last in this context."""
     return _blocks.get()[using]
 
 
@@ -102,7 +102,7 @@ def refuse_refresh(instance: Instance, using: str) -> None:
 class PendingSave(SaveAttempt):
     """A save that waits for the end of its block, with the contents at its call.
 
-    before: the preceding save of the same instance in the block, or None. known: the
+    before: the preceding save of the same instance in the block, if any. known: the
     counters assigned then, whichever save sets them. is_silent: sends no signals.
     is_stored: False if its expiration time is past.
     """

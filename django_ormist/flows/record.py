@@ -82,7 +82,7 @@ class Record:
         return self._image(packed, terms, meta)
 
     def upgrade_image(self, packed: bytes, meta: BaseOptions) -> Image | None:
-        """Return the image in the present layout, or None if these bytes have it."""
+        """Return the image in the present layout, unless these bytes have it."""
         terms = self.terms(meta)
         if is_marked(packed) or not any_marked(terms):
             return None
@@ -93,7 +93,7 @@ class Record:
     ) -> tuple[Image | None, dict[str, int]]:
         """Return the image without attributes that are counters now, and the counters.
 
-        The image is None if a value cannot be a counter, or if the object cannot be
+        There is no image if a value cannot be a counter, or if the object cannot be
         written.
         """
         moved = {name: self.attrs[name] for name in meta.counters & self.attrs.keys()}

@@ -96,7 +96,7 @@ def refresh(
 ) -> Flow[None]:
     """Flow that reads the instance again from *source*.
 
-    One round trip, or none if *fields* is empty. Raises DoesNotExist.
+    One round trip, unless *fields* is empty. Raises DoesNotExist.
     """
     if isinstance(fields, str):
         raise TypeError(f"fields is a list of names, not the text {fields!r}.")

@@ -35,7 +35,7 @@ class State(Protocol):
     assigned: set[str]
 
     def packed_on(self, using: str) -> bytes | None:
-        """Return the bytes that are stored on this alias, or None if unknown."""
+        """Return the bytes that are stored on this alias, if known."""
 
     def mark_unsaved(self) -> None:
         """Mark the object as not stored."""

@@ -137,7 +137,7 @@ class BatchUpdate:
         return [objects.load_many(space, pks), *counters] if pks else []
 
     def _plan(self, row: Row) -> tuple[StoredObject, Operation | None] | None:
-        """Return the write of one object, or None."""
+        """Return one object with its write, unless it is left unchanged."""
         pk = objects.pk_of(row[0], self.schema.space)
         packed, counters = row[1], row[2] or {}
         contents = Record.of(packed, object_key(self.schema.space, pk))
@@ -157,7 +157,7 @@ class BatchUpdate:
         )
 
     def _resolve(self, found: StoredObject, reply: tuple[Reply, Any]) -> Row | None:
-        """Handle one reply. Return the object if it must be planned again, or None."""
+        """Handle one reply. Return the object if it must be planned again."""
         code, fact = reply
         if code is Reply.DONE:
             self.changed += 1

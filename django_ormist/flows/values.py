@@ -87,7 +87,7 @@ def exists(values: ValuesResults[Any]) -> Flow[bool]:
 
 
 def last(values: ValuesResults[T]) -> Flow[T | None]:
-    """Flow that returns the last row or None. Raises TypeError for a slice."""
+    """Flow that returns the last row, if any. Raises TypeError for a slice."""
     if values._cache is None and values.is_distinct and not values.query.is_sliced:
         found = yield from fetch_rows(values, values.query)
         return found[-1] if found else None
@@ -139,7 +139,7 @@ def _remove_slice(query: Query) -> Query:
 
 
 def _index_name(values: ValuesResults[Any], query: Query) -> str | None:
-    """Return the name whose index gives the distinct values, or None."""
+    """Return the name whose index gives the distinct values, if any."""
     if values.shape is not flat:
         return None
     (name,) = values.names or ("",)

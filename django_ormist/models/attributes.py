@@ -177,7 +177,7 @@ class AttributeAccess:
 
     @alters_data
     def set_expire(self, expire: Expire) -> None:
-        """Set the expiration, or None for never. Nothing is stored before save()."""
+        """Set the expiration time. ``None`` removes it. save() stores it."""
         self._state.expire_at_ms = to_deadline(expire)
 
     def ttl(self) -> float | None:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 class Model(AttributeAccess, AltersData, metaclass=ModelBase):
     """An object in Redis with any attributes, without tags.
 
-    id, pk: the id, random if it is None. expire: the expiration time as seconds, a
+    id, pk: the id, random by default. expire: the expiration time as seconds, a
     timedelta or a datetime; ``Meta.expire`` if not given. tags: a list, in addition to
     positional tags. The name of a property sets it. Every other keyword is an
     attribute. Nothing is stored before ``save()``.

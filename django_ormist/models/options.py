@@ -55,7 +55,7 @@ class Options(BaseOptions):
     """The options of a model.
 
     label: ``app_label.Model``, or ``Model`` outside any app: the name of the key space
-    and on a command line. expire: the lifetime of a new object, None for ever.
+    and on a command line. expire: the lifetime of a new object.
     counters: names kept as atomic integers. ordered: attributes with a sorted index.
     unique: names of attributes that are unique, or unique together.
     pending_indexes: names whose index is written and not yet read: see
@@ -112,7 +112,7 @@ class Options(BaseOptions):
 
     @cached_property
     def app_label(self) -> str | None:
-        """The label in Meta, else of the app that contains the class, else None."""
+        """The label in Meta, or that of the app that contains the class."""
         if self._given["app_label"] is not None:
             label: str = self._given["app_label"]
             return label
@@ -157,7 +157,7 @@ class Options(BaseOptions):
         return frozenset({"id", "_meta", *_STATE, *ours})
 
     def refusal(self, name: str) -> str | None:
-        """Return why an attribute cannot have this name, or None."""
+        """Return the reason why an attribute cannot have this name, if any."""
         if name in RESERVED:
             return f"{name!r} of {self.object_name} is no attribute. Assign it."
         if name in self.own_names:

@@ -138,7 +138,7 @@ class ReadMethods(ValuesMethods, Generic[M]):
         return await arun(fetch.get(collection, pk, lookups), collection.db)
 
     def get_or_none(self, /, *pk: "str | int | UUID | Q", **lookups: Any) -> M | None:
-        """Return get(), or None if the object does not exist."""
+        """Return get(), or ``None`` if the object does not exist."""
         collection = self._collection()
         return run(fetch.get_or_none(collection, pk, lookups), collection.db)
 
@@ -150,7 +150,7 @@ class ReadMethods(ValuesMethods, Generic[M]):
         return await arun(fetch.get_or_none(collection, pk, lookups), collection.db)
 
     def first(self) -> M | None:
-        """Return the first object or None. One round trip."""
+        """Return the first object, or ``None``. One round trip."""
         collection = self._collection()
         return run(fetch.first(collection), collection.db)
 
@@ -160,7 +160,7 @@ class ReadMethods(ValuesMethods, Generic[M]):
         return await arun(fetch.first(collection), collection.db)
 
     def last(self) -> M | None:
-        """Return the last object or None. One round trip."""
+        """Return the last object, or ``None``. One round trip."""
         collection = self._collection()
         return run(fetch.last(collection), collection.db)
 
@@ -321,7 +321,7 @@ class ReadMethods(ValuesMethods, Generic[M]):
         """Return the plan of the query as text: indexes read or sorted, with sizes.
 
         The query is run for that. One round trip. Raises ValueError for a format or an
-        option, as there are none.
+        option.
         """
         collection = self._collection()
         return run(explain_flows.explain(collection, format, options), collection.db)

@@ -56,7 +56,7 @@ class ModelState:
             raise ValueError("An object is stored by save(), not by its state.")
 
     def packed_on(self, using: str) -> bytes | None:
-        """Return the bytes that are stored on this alias, or None if unknown."""
+        """Return the bytes that are stored on this alias, if known."""
         return self.packed if self.db == using else None
 
     def mark_unsaved(self) -> None:

@@ -163,7 +163,7 @@ class ValuesCollection(LazyResults[T], ValuesMethods):
         return await arun(fetch.get(self, pk, lookups), self.db)
 
     def first(self) -> T | None:
-        """Return the first row or None. One round trip."""
+        """Return the first row, or ``None``. One round trip."""
         return run(fetch.first(self), self.db)
 
     async def afirst(self) -> T | None:
@@ -171,7 +171,7 @@ class ValuesCollection(LazyResults[T], ValuesMethods):
         return await arun(fetch.first(self), self.db)
 
     def last(self) -> T | None:
-        """Return the last row or None. One round trip, unless distinct."""
+        """Return the last row, or ``None``. One round trip, unless distinct."""
         return run(values_flows.last(self), self.db)
 
     async def alast(self) -> T | None:
