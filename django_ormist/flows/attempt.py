@@ -245,7 +245,7 @@ class SaveAttempt:
     def not_updated_error(self) -> Exception:
         return self.instance.NotUpdated(
             f"Cannot update {self.meta.object_name} {self.pk!r}: there is no "
-            "such object. Save without force_update to write it anew."
+            "such object. Save without force_update to insert it."
         )
 
     @property

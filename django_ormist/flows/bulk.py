@@ -175,7 +175,7 @@ def _store_fields(
     if not number:
         raise model.NotUpdated(
             f"Cannot update {model.__name__} {instance.id!r}: there is no such object. "
-            "Save without update_fields to write it anew."
+            "Save without update_fields to insert it."
         )
     if signals.are_heard(signals.post_save, model):
         arguments = {"instance": instance, "using": using, "created": False}

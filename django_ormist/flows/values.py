@@ -126,8 +126,8 @@ def explain(
     """Flow that returns how the objects are found, and whether they are loaded."""
     if not values.is_distinct:
         return (yield from explain_flows.explain(values.collection, format, options))
-    whole = values.collection._chain(_remove_slice(values.query))
-    text = yield from explain_flows.explain(whole, format, options)
+    unsliced = values.collection._chain(_remove_slice(values.query))
+    text = yield from explain_flows.explain(unsliced, format, options)
     name = _index_name(values, values.query)
     if name is None:
         return text

@@ -34,7 +34,7 @@ class AttributeAccess:
     def __getattr__(self, name: str) -> Any:
         if name in self._meta.own_names:  # a property or a manager that raised
             return object.__getattribute__(self, name)
-        if name[:2] == "__" == name[-2:]:  # Python's own: who asks does not mean data
+        if name[:2] == "__" == name[-2:]:  # a protocol of Python's, not an attribute
             raise missing_name(type(self).__name__, name, {})
         attrs = self.__dict__.get("attrs", {})  # none yet while it is unpickled
         if name in attrs and name not in self._meta.counters:

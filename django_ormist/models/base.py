@@ -125,7 +125,7 @@ class Model(AttributeAccess, AltersData, metaclass=ModelBase):
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Model):
             return NotImplemented
-        # Of a SimpleLazyObject, __class__ is that of what it stands for.
+        # The __class__ of a SimpleLazyObject is that of the object it wraps.
         return type(self) is other.__class__ and self.id == other.id
 
     def __hash__(self) -> int:
@@ -284,7 +284,7 @@ class TaggedModel(Model):
 
     is_tagged = True
 
-    # Any, as in Model: a type checker lets a user's Meta stand in its place.
+    # Any, as in Model: a type checker then accepts a user's Meta.
     Meta: ClassVar[Any] = type("Meta", (), {"abstract": True})
 
 

@@ -153,7 +153,7 @@ class Collection(ReadMethods[M], WriteMethods[M], LazyResults[M]):
 
     def __or__(self, other: "Collection[M]") -> Self:
         """Return the objects in either, in an order as of ``&``."""
-        if isinstance(other, Collection) and self._is_beside(other):
+        if isinstance(other, Collection) and self._is_compatible(other):
             if other.query == other.query.none():
                 return self._chain()
             if self.query == self.query.none():
@@ -170,7 +170,7 @@ class Collection(ReadMethods[M], WriteMethods[M], LazyResults[M]):
             lambda both: all_of((both[0], negate(both[1]))), other, keeps_order=True
         )
 
-    def _is_beside(self, other: "Collection[M]") -> bool:
+    def _is_compatible(self, other: "Collection[M]") -> bool:
         """Whether both are collections of the same model and alias."""
         return other.model is self.model and other.db == self.db
 
@@ -199,7 +199,7 @@ class Collection(ReadMethods[M], WriteMethods[M], LazyResults[M]):
             )
         return self._chain(query)
 
-    # The answer
+    # Evaluation
 
     @property
     def _has_counters(self) -> bool:

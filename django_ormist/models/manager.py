@@ -1,4 +1,4 @@
-"""Managers: the methods of a model as a whole, which start with a collection."""
+"""Managers: the methods of a model, which start with a collection."""
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping

@@ -240,7 +240,7 @@ class Options(BaseOptions):
             )
         if self.index_attrs is not None and self.exclude_attrs:
             raise self._wrong(
-                "exclude_attrs", "has no meaning beside index_attrs. Remove one of them"
+                "exclude_attrs", "has no meaning with index_attrs. Remove one of them"
             )
         if self.exclude_attrs and not self.model.indexes_attributes:
             raise self._wrong(
@@ -281,7 +281,7 @@ class Options(BaseOptions):
             if name.startswith("-"):
                 raise self._wrong(
                     "ordered",
-                    f"holds {name!r}: the direction stands in order_by({name!r}). "
+                    f"holds {name!r}: the direction belongs in order_by({name!r}). "
                     f"Hold {name[1:]!r}",
                 )
             self._check_key_name("ordered", (name,))

@@ -77,7 +77,7 @@ class LazyResults(Generic[T]):
         """Return an unevaluated copy with another query, or with the same."""
         raise NotImplementedError  # pragma: no cover
 
-    # All of it
+    # The full result
 
     def list(self) -> builtins.list[T]:
         """Return all items as a list, evaluated once.
@@ -119,7 +119,7 @@ class LazyResults(Generic[T]):
     def __contains__(self, one: object) -> bool:
         return one in self._evaluate()
 
-    # Some of it
+    # Items and slices
 
     @overload
     def __getitem__(self, key: int) -> T: ...

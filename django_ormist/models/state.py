@@ -118,6 +118,6 @@ def remove_version(kind: type, pickled: dict[str, Any]) -> dict[str, Any]:
     if version != VERSION:
         raise NotSupportedError(
             f"This {kind.__name__} was pickled by a version of django_ormist whose "
-            f"state is {version}, not {VERSION}. Get it from the server anew."
+            f"state is {version}, not {VERSION}. Load it from the server again."
         )
     return state

@@ -18,26 +18,26 @@ MODEL = {
 """Of instances."""
 
 COLLECTION = {
-    "alias": "Compute from the list, or ask aggregate() or facets().",
-    "annotate": "Compute from the list, or ask aggregate() or facets().",
+    "alias": "Compute from the list, or use aggregate() or facets().",
+    "annotate": "Compute from the list, or use aggregate() or facets().",
     "as_manager": "Call it on a class derived from Collection.",
-    "dates": "Ask values_list(name, flat=True).distinct(), or facets(name).",
-    "datetimes": "Ask values_list(name, flat=True).distinct(), or facets(name).",
+    "dates": "Use values_list(name, flat=True).distinct(), or facets(name).",
+    "datetimes": "Use values_list(name, flat=True).distinct(), or facets(name).",
     "db_manager": "Write using(alias), which has the same methods.",
-    "defer": "An object is one value in Redis, read whole; values() gives parts.",
+    "defer": "An object is one value in Redis, read at once; values() gives parts.",
     "difference": "Combine collections: one - other.",
     "extra": "There is no SQL: find() takes tags, lookups and Q.",
     "fetch_mode": "Every attribute is loaded at once.",
     "from_queryset": "Write from_collection(YourCollection).",
     "intersection": "Combine collections: one & other.",
-    "only": "An object is one value in Redis, read whole; values() gives parts.",
-    "prefetch_related": "Objects have no relations: store ids, and ask in_bulk(ids).",
+    "only": "An object is one value in Redis, read at once; values() gives parts.",
+    "prefetch_related": "Objects have no relations: store ids, and call in_bulk(ids).",
     "raw": "There is no SQL: find() takes tags, lookups and Q.",
     "select_for_update": "Nothing is locked: save() merges, save(strict=True) refuses.",
-    "select_related": "Objects have no relations: store ids, and ask in_bulk(ids).",
+    "select_related": "Objects have no relations: store ids, and call in_bulk(ids).",
     "union": "Combine collections: one | other.",
 }
-"""Of collections, projections and managers."""
+"""Of collections, their values, and managers."""
 
 _ADMIN = "Register it with django_ormist.admin: @ormist_admin.register(...)."
 _FORM = "Write a forms.Form in place of a ModelForm: objects have no schema."
@@ -60,7 +60,7 @@ OPTIONS = {
     "related_objects": _SERIALIZER,
     "swapped": _ADMIN,
 }
-"""Of ``Model._meta``, by what of Django's reads them first."""
+"""Of ``Model._meta``, grouped by the part of Django that reads them first."""
 
 
 def missing_name(owner: str, name: str, advice: Mapping[str, str]) -> AttributeError:

@@ -58,37 +58,37 @@ class ValuesCollection(LazyResults[T], ValuesMethods):
 
     def find(self, /, *tags: Any, **lookups: Any) -> Self:
         """See Collection.find()."""
-        return self._of(self.collection.find(*tags, **lookups))
+        return self._wrap(self.collection.find(*tags, **lookups))
 
     filter = find
 
     def complex_filter(self, filter_obj: "Q | Mapping[str, Any]") -> Self:
         """See Collection.complex_filter()."""
-        return self._of(self.collection.complex_filter(filter_obj))
+        return self._wrap(self.collection.complex_filter(filter_obj))
 
     def exclude(self, /, *tags: Any, **lookups: Any) -> Self:
         """See Collection.exclude()."""
-        return self._of(self.collection.exclude(*tags, **lookups))
+        return self._wrap(self.collection.exclude(*tags, **lookups))
 
     def order_by(self, /, *names: Any) -> Self:
         """See Collection.order_by()."""
-        return self._of(self.collection.order_by(*names))
+        return self._wrap(self.collection.order_by(*names))
 
     def reverse(self) -> Self:
         """See Collection.reverse()."""
-        return self._of(self.collection.reverse())
+        return self._wrap(self.collection.reverse())
 
     def using(self, alias: str) -> Self:
         """See Collection.using()."""
-        return self._of(self.collection.using(alias))
+        return self._wrap(self.collection.using(alias))
 
     def all(self) -> Self:
         """Return an unevaluated copy."""
-        return self._of(self.collection.all())
+        return self._wrap(self.collection.all())
 
     def none(self) -> Self:
         """See Collection.none()."""
-        return self._of(self.collection.none())
+        return self._wrap(self.collection.none())
 
     def distinct(self, *names: str) -> Self:
         """Return each row once, at the position of its first object.
@@ -109,13 +109,13 @@ class ValuesCollection(LazyResults[T], ValuesMethods):
     ) -> "ValuesCollection[Any]":
         return ValuesCollection(self.collection, names, shape, self.is_distinct)
 
-    def _of(self, collection: "Collection[Any]") -> Self:
+    def _wrap(self, collection: "Collection[Any]") -> Self:
         return type(self)(collection, self.names, self.shape, self.is_distinct)
 
     def _chain(self, query: Query | None = None) -> Self:
-        return self._of(self.collection._chain(query))
+        return self._wrap(self.collection._chain(query))
 
-    # The answer
+    # Evaluation
 
     @property
     def _has_counters(self) -> bool:
@@ -149,7 +149,7 @@ class ValuesCollection(LazyResults[T], ValuesMethods):
         collection.__setstate__(described)
         self.__dict__.update(state, collection=collection, query=collection.query)
 
-    # One of them
+    # One row
 
     def get(self, /, *pk: "str | int | UUID | Q", **lookups: Any) -> T:
         """Return the row of the object of this id, or of these Q and lookups.
@@ -180,25 +180,25 @@ class ValuesCollection(LazyResults[T], ValuesMethods):
 
     def earliest(self, *names: Any) -> T:
         """See Collection.earliest()."""
-        values = self._of(self.collection._first_by(names))
+        values = self._wrap(self.collection._first_by(names))
         return run(fetch.first_or_raise(values), self.db)
 
     async def aearliest(self, *names: Any) -> T:
         """See earliest()."""
-        values = self._of(self.collection._first_by(names))
+        values = self._wrap(self.collection._first_by(names))
         return await arun(fetch.first_or_raise(values), self.db)
 
     def latest(self, *names: Any) -> T:
         """See Collection.latest()."""
-        values = self._of(self.collection._first_by(names, is_last=True))
+        values = self._wrap(self.collection._first_by(names, is_last=True))
         return run(fetch.first_or_raise(values), self.db)
 
     async def alatest(self, *names: Any) -> T:
         """See latest()."""
-        values = self._of(self.collection._first_by(names, is_last=True))
+        values = self._wrap(self.collection._first_by(names, is_last=True))
         return await arun(fetch.first_or_raise(values), self.db)
 
-    # Facts about many
+    # Many rows
 
     def count(self) -> int:
         """Return the number of rows. One round trip; if distinct, as list()."""
@@ -261,7 +261,7 @@ class ValuesCollection(LazyResults[T], ValuesMethods):
         """See explain()."""
         return await arun(values_flows.explain(self, format, options), self.db)
 
-    # What is of objects alone
+    # Methods that only objects have
 
     @alters_data
     def delete(self) -> NoReturn:
