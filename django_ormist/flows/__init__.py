@@ -1,1 +1,1 @@
-"""What each method does: flows that yield operations and return the answer."""
+"""Flows: one for each method, which yields operations and returns the result."""

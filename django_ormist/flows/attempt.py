@@ -144,7 +144,7 @@ class SaveAttempt:
         return purge_index(self.schema, self.pk)
 
     def resolve(self, reply: tuple[Reply, Any]) -> Flow[bool]:
-        """Flow that retries from the first reply on.
+        """Flow that handles the reply to operation(), and retries until it is written.
 
         Returns False if it was expired.
         """

@@ -98,7 +98,7 @@ def _field_update(
         copy_fields(instances[found.pk], found, names)
         return Action.WRITE
 
-    def done(found: StoredObject) -> None:
+    def on_written(found: StoredObject) -> None:
         instance = instances[found.pk]
         if found.new is None:
             instance._state.mark_unsaved()
@@ -116,7 +116,7 @@ def _field_update(
         meta,
         codec,
         rewrite,
-        done=done,
+        on_written=on_written,
         changes_index=changes_index,
         size=size,
     )

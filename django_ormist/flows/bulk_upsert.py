@@ -193,7 +193,7 @@ def _update(
             corruption.note(object_key(collection.space, found.pk), found.packed)
         return Action.WRITE if mine else Action.LEAVE
 
-    def done(found: StoredObject) -> None:
+    def on_written(found: StoredObject) -> None:
         for instance in wanted[found.pk]:
             if values[id(instance)] == found.old.unique.get(on.unique):
                 _adopt(instance, found, collection)
@@ -201,7 +201,7 @@ def _update(
 
     meta, codec = collection.model._meta, connections[collection.db].codec
     schema, has_counters = meta.schema(collection.db), bool(meta.counters)
-    batch = BatchUpdate(schema, meta, codec, rewrite, has_counters, done)
+    batch = BatchUpdate(schema, meta, codec, rewrite, has_counters, on_written)
     yield from batch.run([pk.encode() for pk in wanted])
     return list(rest.values())
 

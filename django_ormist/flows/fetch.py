@@ -66,7 +66,7 @@ def one_or_none(collection: Results[T], query: Query) -> Flow[T | None]:
 
 
 def get_by_id(collection: Results[T], pk: str) -> Flow[T | None]:
-    """Flow that returns the object of this id if the collection has it, or None."""
+    """Flow that returns the object of this id, if the collection has it."""
     if collection.query.pks is None and _is_unfiltered(collection.query):
         found = yield from _load(collection, pk)
         return found[0] if found else None

@@ -1,6 +1,6 @@
-"""What flows need of instances, collections and managers, as protocols.
+"""Protocols of the instances, collections and managers that flows work on.
 
-The classes are in ``models``, which flows do not import. A type variable bound to
+Their classes are in ``models``, which flows do not import. A type variable bound to
 Instance lets a flow return the objects of the model that it was given.
 """
 

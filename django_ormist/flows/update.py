@@ -72,7 +72,7 @@ Updater = Callable[[StoredObject], Action]
 class BatchUpdate:
     """A change of many objects of one model, by compare-and-swap.
 
-    has_counters: whether *rewrite* reads counters. done: called with each written
+    has_counters: whether *rewrite* reads counters. on_written: called with each written
     object. changes_index: whether index entries may change. size: objects per round
     trip.
     """
@@ -82,7 +82,7 @@ class BatchUpdate:
     codec: str
     rewrite: Updater
     has_counters: bool = False
-    done: Callable[[StoredObject], None] | None = None
+    on_written: Callable[[StoredObject], None] | None = None
     changes_index: bool = True
     size: int = OBJECTS_PER_ROUND_TRIP
     changed: int = 0
@@ -164,8 +164,8 @@ class BatchUpdate:
             if found.new is not None:
                 found.new = found.new.resolve_deadline(fact)
                 found.contents.expire_at_ms = found.new.expire_at_ms
-            if self.done is not None:
-                self.done(found)
+            if self.on_written is not None:
+                self.on_written(found)
         elif code is Reply.EXPIRED:
             self._expired.add(found.pk)
         elif code is Reply.UNIQUE_TAKEN and self.error is None:
