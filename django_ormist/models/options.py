@@ -17,6 +17,7 @@ from ..exceptions import ImproperlyConfigured
 from ..keys import Space
 from ..queries.query import CREATED
 from ..schema import NO_ATTRIBUTES, RESERVED, BaseOptions, Schema
+from .state import PICKLED, PICKLED_COUNTERS
 from .unsupported import OPTIONS, missing_name
 
 if TYPE_CHECKING:
@@ -43,8 +44,8 @@ _DEFAULTS: dict[str, Any] = {
 _LONGEST_NAME = 200
 """Bytes that the names of an ordered or unique attribute may have: a memo's limit."""
 
-_STATE = ("attrs", "_state")
-"""The names that instances have, and their class does not."""
+_STATE = ("attrs", "_state", *PICKLED, *PICKLED_COUNTERS)
+"""The names that instances have, or are pickled with, and their class does not have."""
 
 _INDEXING = ("index_attrs", "ordered", "unique")
 _LISTS = ("pending_indexes", "counters", "exclude_attrs", "index_attrs", "ordered")

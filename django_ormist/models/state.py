@@ -10,13 +10,16 @@ VERSION = 1
 
 _MARK = "django_ormist"
 
-_PICKLED = {
+PICKLED = {
     "_tags": "tags",
     "_expire_at_ms": "expire_at_ms",
     "_packed": "packed",
     "_using": "db",
 }
 """Attributes of a ModelState by the names under which they are pickled."""
+
+PICKLED_COUNTERS = ("_counters", "_assigned")
+"""The names under which a CountersState is pickled in addition."""
 
 
 class ModelState:
@@ -65,13 +68,13 @@ class ModelState:
 
     def to_pickle(self) -> dict[str, Any]:
         """Return the state by pickled name."""
-        return {name: getattr(self, key) for name, key in _PICKLED.items()}
+        return {name: getattr(self, key) for name, key in PICKLED.items()}
 
     @classmethod
     def from_pickle(cls, pickled: dict[str, Any]) -> Self:
         """Return the state, and remove it from *pickled*."""
         state = cls()
-        for name, key in _PICKLED.items():
+        for name, key in PICKLED.items():
             if name in pickled:
                 setattr(state, key, pickled.pop(name))
         return state

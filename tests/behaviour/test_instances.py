@@ -43,7 +43,7 @@ def test_set_and_unset_accept_any_name(ask, alias):
     assert found.attrs == {"class": 1, "a b\0": 3, "values": 4, "with:colon": 5}
 
 
-@pytest.mark.parametrize("name", ["save", "attrs", "objects", "_state", "ttl"])
+@pytest.mark.parametrize("name", ["save", "attrs", "objects", "_packed", "ttl"])
 def test_names_of_the_class_are_reached_only_through_attrs(name):
     plain = Plain()
     plain.attrs[name] = 1

@@ -45,7 +45,7 @@ def declared(base=ormist.TaggedAttrsModel, **meta):
         ({"ordered": ["\ud800"]}, r"Meta\.ordered holds '.ud800': a lone surrogate"),
         ({"unique": [["a", "\udfff"]]}, "a lone surrogate"),
         ({"counters": ["save"]}, "holds 'save', which the class defines itself"),
-        ({"counters": ["_state"]}, "which the class defines itself"),
+        ({"counters": ["_packed"]}, "which the class defines itself"),
         ({"counters": ["objects"]}, "which the class defines itself"),
         ({"index_attrs": [["a"]]}, r"Meta\.index_attrs must be a list of"),
         ({"exclude_attrs": None}, r"Meta\.exclude_attrs must be a list of"),
