@@ -6,7 +6,7 @@ from ..codecs import Deadline
 from ..exceptions import NotSupportedError
 
 VERSION = 1
-"""Of what is pickled: raised with a name in it that goes or changes its meaning."""
+"""The version of pickled states. Raise it if a name is removed or changes meaning."""
 
 _MARK = "django_ormist"
 
@@ -32,8 +32,7 @@ class ModelState:
 
     tags, expire_at_ms: the explicit tags, and the deadline or lifetime. They may have
     unsaved changes. counters: the values last read or assigned. assigned: the names of
-    counters assigned since then. A model without
-    counters shares both, and they stay empty.
+    counters assigned since then. Models without counters share both, which stay empty.
     """
 
     # There is no __init__(): a list of objects makes a thousand states.
