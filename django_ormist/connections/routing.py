@@ -47,6 +47,10 @@ LOST = (
     "not sent again. Read the object to find out."
 )
 
+# min-replicas-to-write: so replies a primary that is cut off, and for a moment a new
+# one. redis-py has no class for it.
+_TOO_FEW_REPLICAS = "NOREPLICAS"
+
 _ASKING = Operation("ASKING", keys=())
 
 
@@ -273,7 +277,11 @@ class _Route:
             if not self.nodes.is_sharded:
                 return False
             self._redirect(i, error, address)
-        elif is_refusal(error) or isinstance(error, ClusterDownError):
+        elif (
+            is_refusal(error)
+            or isinstance(error, ClusterDownError)
+            or str(error).startswith(_TOO_FEW_REPLICAS)
+        ):
             self.pending[i] = None
             self.needs_refresh = self.needs_wait = True
         else:

@@ -140,6 +140,7 @@ def refusals():
         "MASTERDOWN": MasterDownError("MASTERDOWN"),
         "READONLY": ReadOnlyError("READONLY"),
         "LOADING": BusyLoadingError("LOADING"),
+        "NOREPLICAS": ResponseError("NOREPLICAS Not enough good replicas to write."),
         "UNSENT": Broken(ConnectionError("refused"), was_sent=False),
         "SLOW": Broken(TimeoutError("connecting"), was_sent=False),
     }

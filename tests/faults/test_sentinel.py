@@ -1,5 +1,6 @@
 """Failovers under load: four writers, two readers, and a journal of the writes."""
 
+import threading
 import time
 
 import pytest
@@ -162,3 +163,21 @@ def test_without_sentinels_the_known_primary_serves(sentinel_set, load):
     assert len(load.journal.errors) <= 4
     check_journal(load.journal, is_complete=False)
     check_store(sentinel_set)
+
+
+@pytest.mark.slow
+def test_a_primary_without_replicas_that_must_have_some_is_waited_for(
+    sentinel_set, ask
+):
+    """As a new primary is for a moment, with min-replicas-to-write."""
+    with sentinel_set.primary().client() as client:
+        ask(Entry.objects.create, "tag", id="one")
+        client.config_set("min-replicas-to-write", 3)
+        try:
+            back = threading.Timer(0.3, client.config_set, ("min-replicas-to-write", 0))
+            back.start()
+            ask(Entry.objects.create, "tag", id="two")
+            back.join()
+        finally:
+            client.config_set("min-replicas-to-write", 0)
+    assert ask(Entry.objects.find("tag").ids) == ["one", "two"]
