@@ -7,6 +7,7 @@
     ├── IntegrityError            django.db.IntegrityError
     ├── ConflictError             django.db.DatabaseError
     ├── NotUpdated                django.db.DatabaseError (6.0: ObjectNotUpdated)
+    ├── NotReplicated             django.db.DatabaseError
     ├── CorruptDataError
     └── NotSupportedError         django.db.NotSupportedError
 
@@ -31,6 +32,7 @@ __all__ = [
     "ImproperlyConfigured",
     "IntegrityError",
     "MultipleObjectsReturned",
+    "NotReplicated",
     "NotSupportedError",
     "NotUpdated",
     "ObjectDoesNotExist",
@@ -73,6 +75,13 @@ else:
 
     class NotUpdated(OrmistError, _NOT_UPDATED, django_db.DatabaseError):  # type: ignore[misc,valid-type,no-redef]
         """``save(force_update=True)`` of an object that does not exist."""
+
+
+class NotReplicated(OrmistError, django_db.DatabaseError):
+    """A write that was applied, but that too few replicas have confirmed.
+
+    It is lost if the primary fails now. Only with ``OPTIONS["replicas"]``.
+    """
 
 
 class CorruptDataError(OrmistError):

@@ -13,7 +13,7 @@ from redis.exceptions import (
 )
 
 from ..conf import Alias
-from ..exceptions import NotSupportedError
+from ..exceptions import NotReplicated, NotSupportedError
 from ..operations.operation import Operation
 from .async_pools import pools_of_running_loop
 from .endpoints import Endpoint
@@ -21,6 +21,7 @@ from .exchange import aexchange, exchange
 from .pools import pools
 from .refusals import is_of_cluster, positions_to_repeat
 from .router import Router
+from .routing import Unconfirmed
 from .thread_pools import is_broken
 
 _CLIENT_ID = Operation("CLIENT ID", keys=())
@@ -169,9 +170,7 @@ class Connection:
         except RedisError as error:
             self._annotate(error)
             raise
-        if [each for each in replies if isinstance(each, RedisError)]:
-            self._explain(replies)
-        return replies
+        return self._explained(replies)
 
     async def _arouted(
         self, router: Router, operations: Sequence[Operation]
@@ -182,8 +181,19 @@ class Connection:
         except RedisError as error:
             self._annotate(error)
             raise
+        return self._explained(replies)
+
+    def _explained(self, replies: list[Any]) -> list[Any]:
+        """Return the replies of the router, with the alias in their errors."""
         if [each for each in replies if isinstance(each, RedisError)]:
             self._explain(replies)
+        if type(replies) is Unconfirmed:
+            replies.error = NotReplicated(
+                f"A write to ORMIST[{self.alias.name!r}] was applied, but only "
+                f"{replies.confirmed} of {replies.wanted} replicas have confirmed it. "
+                "It is lost if the primary fails now. Do not repeat it: start the "
+                "replicas, or change OPTIONS['replicas'] or 'replicas_timeout'."
+            )
         return replies
 
     def _open(self) -> Any:

@@ -32,6 +32,9 @@ ASYNC_CLASSES: Mapping[type[Any], type[Any]] = {
     UnixDomainSocketConnection: AsyncUnixConnection,
 }
 
+REPLICAS_TIMEOUT = 1.0
+"""Seconds in which replicas have to confirm a write."""
+
 PATIENCE = 10.0
 """Seconds for which operations are sent again in a failover."""
 
@@ -79,6 +82,8 @@ _INSTEAD = {
     "service_name": "Write it in LOCATION: 'redis+sentinel://s1:26379,s2:26379/name'.",
     "sentinel_kwargs": _OF_SENTINEL,
     "patience": _OF_SENTINEL,
+    "replicas": _OF_SENTINEL,
+    "replicas_timeout": _OF_SENTINEL,
 }
 _DRIVER = {"driver_info", "lib_name", "lib_version"}
 _SYNC_ONLY = {"parser_class", "command_packer"}  # they do not change the request
@@ -180,17 +185,21 @@ def driver_info() -> DriverInfo:
 class Sentinels:
     """The sentinels that tell where the primary of *service* is.
 
-    patience: seconds until a failover has to be over.
+    patience: seconds until a failover has to be over. replicas: how many have to
+    confirm a write within replicas_timeout seconds.
     """
 
     service: str
     endpoints: tuple[Endpoint, ...]
     patience: float = PATIENCE
+    replicas: int = 0
+    replicas_timeout: float = REPLICAS_TIMEOUT
 
     @property
     def key(self) -> str:
         """A text that is equal for equal sentinels."""
-        return _text((self.service, [e.key for e in self.endpoints], self.patience))
+        options = (self.patience, self.replicas, self.replicas_timeout)
+        return _text((self.service, [e.key for e in self.endpoints], *options))
 
 
 def validate_options(

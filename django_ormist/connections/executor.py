@@ -9,6 +9,7 @@ from redis.exceptions import NoScriptError
 from ..operations.operation import Call, Flow, Operation, SignalEvent
 from . import connections, instrumentation
 from .instrumentation import has_listeners
+from .routing import Unconfirmed
 
 T = TypeVar("T")
 
@@ -23,10 +24,11 @@ def run(flow: Flow[T] | Operation | list[Operation], using: str) -> T:
     """Return the result of *flow*, run over the connection *using*.
 
     The result of an operation is its answer. That of several is a list of answers, in
-    one round trip.
+    one round trip. Raises NotReplicated at the end if too few replicas have a write.
     """
     connection, steps = connections[using], _steps(flow)
     replies: list[Any] | Exception | None = None
+    shortage: Exception | None = None
     try:
         while True:
             batch = steps.send(replies)
@@ -35,12 +37,16 @@ def run(flow: Flow[T] | Operation | list[Operation], using: str) -> T:
                     replies = instrumentation.send(connection, batch)
                 else:
                     replies = connection.send(batch)
+                if type(replies) is Unconfirmed:
+                    shortage = replies.error
             elif isinstance(batch, Call):
                 replies = _call(batch)
             else:
                 batch.signal.send(batch.sender, **batch.arguments)
                 replies = None
     except StopIteration as done:
+        if shortage is not None:
+            raise shortage from None
         value: T = done.value
         return value
     finally:
@@ -55,6 +61,7 @@ async def arun(flow: Flow[T] | Operation | list[Operation], using: str) -> T:
     """See run()."""
     connection, steps = connections[using], _steps(flow)
     replies: list[Any] | Exception | None = None
+    shortage: Exception | None = None
     try:
         while True:
             batch = steps.send(replies)
@@ -63,12 +70,16 @@ async def arun(flow: Flow[T] | Operation | list[Operation], using: str) -> T:
                     replies = await instrumentation.asend(connection, batch)
                 else:
                     replies = await connection.asend(batch)
+                if type(replies) is Unconfirmed:
+                    shortage = replies.error
             elif isinstance(batch, Call):
                 replies = await _acall(batch)
             else:
                 await batch.signal.asend(batch.sender, **batch.arguments)
                 replies = None
     except StopIteration as done:
+        if shortage is not None:
+            raise shortage from None
         value: T = done.value
         return value
     finally:

@@ -44,6 +44,10 @@ class Router:
         self.map = SentinelMap(where, sentinels)
         self._patience = sentinels.patience
         self._sentinels = sentinels.endpoints
+        self._confirm: Operation | None = None
+        if sentinels.replicas:
+            timeout_ms = int(sentinels.replicas_timeout * 1000)
+            self._confirm = Operation("WAIT", (), (sentinels.replicas, timeout_ms))
         self._nodes: dict[Address, Endpoint] = {}
         self._pools: dict[Address, ThreadPool] = {}
         self._version = 0
@@ -52,7 +56,9 @@ class Router:
 
     def send(self, operations: Sequence[Operation]) -> list[Any]:
         """Return the raw replies of *operations*, in order. See route()."""
-        steps = route(self.map, operations, self._patience, monotonic, random)
+        steps = route(
+            self.map, operations, self._patience, monotonic, random, self._confirm
+        )
         try:
             step = next(steps)
             while True:
@@ -70,7 +76,9 @@ class Router:
     async def asend(self, operations: Sequence[Operation]) -> list[Any]:
         """See send()."""
         loop_pools = pools_of_running_loop()
-        steps = route(self.map, operations, self._patience, monotonic, random)
+        steps = route(
+            self.map, operations, self._patience, monotonic, random, self._confirm
+        )
         try:
             step = next(steps)
             while True:

@@ -90,6 +90,17 @@ Step = list[Parcel] | Refresh | Wait
 Outcome = list[Any] | Broken
 
 
+class Unconfirmed(list[Any]):
+    """Replies to writes that too few replicas have confirmed.
+
+    confirmed, wanted: numbers of replicas. error: set by the connection.
+    """
+
+    confirmed: int = 0
+    wanted: int = 0
+    error: Exception | None = None
+
+
 class Nodes(Protocol):
     """What route() has to know about a topology. No method does I/O."""
 
@@ -121,17 +132,20 @@ def route(
     patience: float,
     clock: Callable[[], float],
     vary: Callable[[], float],
+    confirm: Operation | None = None,
 ) -> Generator[Step, Any, list[Any]]:
     """Yield steps until each operation has a reply. Return the replies, in order.
 
     An error reply that is not worth repeating is an item of the result. clock: returns
-    seconds. vary: returns a random number from 0 to 1. Raises RedisError.
+    seconds. vary: returns a random number from 0 to 1. confirm: WAIT, to send after
+    writes in the same request. If it returns too few replicas, the result is
+    Unconfirmed. Raises RedisError.
     """
     began = clock()
     if nodes.is_due(began):
         yield Refresh(is_urgent=False)
     first: tuple[Parcel, Outcome] | None = None
-    address = nodes.common_address(operations)
+    address = None if confirm else nodes.common_address(operations)
     if address is not None:  # the usual case: one node, and no error
         parcel = Parcel(address, range(len(operations)), operations)
         (outcome,) = yield [parcel]
@@ -142,12 +156,15 @@ def route(
             else:
                 return outcome
         first = parcel, outcome
-    state = _Route(nodes, operations, began, began + patience, clock, vary)
+    state = _Route(nodes, operations, began, began + patience, clock, vary, confirm)
     return (yield from state.run(first))
 
 
 def _parcels(
-    nodes: Nodes, operations: Sequence[Operation], pending: dict[int, Address | None]
+    nodes: Nodes,
+    operations: Sequence[Operation],
+    pending: dict[int, Address | None],
+    confirm: Operation | None,
 ) -> list[Parcel]:
     """Return the *pending* operations by node, sorted by address.
 
@@ -165,6 +182,8 @@ def _parcels(
         chosen = [operations[i] for i in positions]
         if is_asking:
             chosen = [each for operation in chosen for each in (_ASKING, operation)]
+        if confirm and any(operation.is_write for operation in chosen):
+            chosen.append(confirm)
         parcels.append(Parcel(address, positions, chosen, is_asking))
     return parcels
 
@@ -183,12 +202,15 @@ class _Route:
         end: float,
         clock: Callable[[], float],
         vary: Callable[[], float],
+        confirm: Operation | None,
     ) -> None:
         self.nodes = nodes
         self.operations = operations
         self.began, self.end = began, end
         self.clock = clock
         self.vary = vary
+        self.confirm = confirm
+        self.confirmed: list[int] = []
         self.replies: list[Any] = [None] * len(operations)
         # The positions to send, each with the node that an ASK reply named.
         self.pending: dict[int, Address | None] = dict.fromkeys(range(len(operations)))
@@ -214,7 +236,7 @@ class _Route:
                 self.nodes.doubt()
                 raise self.fatal
             if not self.pending:
-                return self.replies
+                return self._finish()
             if self.needs_refresh:
                 yield Refresh(is_urgent=True)
             if self.needs_wait:
@@ -223,7 +245,7 @@ class _Route:
                 if now + pause > self.end:
                     return self._give_up(now - self.began)
                 yield Wait(pause)
-            parcels = _parcels(self.nodes, self.operations, self.pending)
+            parcels = _parcels(self.nodes, self.operations, self.pending, self.confirm)
             sent = sum(len(parcel.positions) for parcel in parcels)
             self.needs_refresh = self.needs_wait = sent < len(self.pending)
             outcomes = []
@@ -236,6 +258,8 @@ class _Route:
         if isinstance(outcome, Broken):
             self._judge_broken(parcel, outcome)
             return
+        if parcel.operations[-1] is self.confirm:
+            self._judge_confirmation(parcel, outcome.pop(), outcome)
         replies = outcome[1::2] if parcel.is_asking else outcome
         # A former primary may have replied to reads with old data.
         is_refused = any(map(is_refusal, replies))
@@ -267,6 +291,16 @@ class _Route:
             self.pending[i] = None
             self.refused.pop(i, None)
             self.old.discard(i)
+
+    def _judge_confirmation(
+        self, parcel: Parcel, confirmed: Any, replies: list[Any]
+    ) -> None:
+        """Note how many replicas have confirmed the writes, if any was run."""
+        for operation, reply in zip(parcel.operations, replies, strict=False):
+            if operation.is_write and not isinstance(reply, RedisError):
+                found = 0 if isinstance(confirmed, RedisError) else confirmed
+                self.confirmed.append(found)
+                return
 
     def _is_repeatable(self, i: int, error: RedisError, parcel: Parcel) -> bool:
         """Return whether to send operation *i* again, and prepare it."""
@@ -317,6 +351,16 @@ class _Route:
         for i in self.pending.keys() - self.old:
             self.replies[i] = self.refused[i]
             self.refused[i].add_note(note)
+        return self._finish()
+
+    def _finish(self) -> list[Any]:
+        """Return the replies, as Unconfirmed if a write has too few replicas."""
+        if self.confirm and self.confirmed:
+            confirmed, wanted = min(self.confirmed), int(self.confirm.args[0])
+            if confirmed < wanted:
+                found = Unconfirmed(self.replies)
+                found.confirmed, found.wanted = confirmed, wanted
+                return found
         return self.replies
 
 

@@ -12,7 +12,6 @@ from ..exceptions import ImproperlyConfigured
 from .endpoints import (
     ASYNC_CLASSES,
     NO_LIMIT,
-    PATIENCE,
     Address,
     Endpoint,
     Sentinels,
@@ -37,6 +36,12 @@ _URL = re.compile(
 _HOST = re.compile(
     r"(?:\[(?P<v6>[0-9A-Fa-f:.%]+)\]|(?P<host>[^:\[\]]+))(?::(?P<port>\d+))?"
 )
+_NUMBERS: Mapping[str, tuple[Any, str]] = {
+    "patience": (int | float, "seconds, such as 10"),
+    "replicas": (int, "the number of replicas that confirm each write, such as 1"),
+    "replicas_timeout": (int | float, "seconds, such as 1"),
+}
+_OWN = ("sentinel_kwargs", *_NUMBERS)
 _CLASSES: Mapping[bool, type[Any]] = {False: Connection, True: SSLConnection}
 
 
@@ -74,16 +79,14 @@ def endpoint(
         )
     is_tls = first["scheme"].lower().startswith(("rediss", "valkeys"))
     given = dict(options)
-    of_sentinels = given.pop("sentinel_kwargs", None)
-    patience = given.pop("patience", PATIENCE)
+    own = {name: given.pop(name) for name in _OWN if name in given}
     return make_endpoint(
         where,
         _CLASSES[is_tls],
         {**given, **_named(where, first)},
         service,
         [address for part in parts for address in _addresses(where, part["hosts"])],
-        of_sentinels,
-        patience,
+        own,
     )
 
 
@@ -116,25 +119,22 @@ def make_endpoint(
     given: Mapping[str, Any],
     service: str,
     addresses: Sequence[Address],
-    of_sentinels: Any,
-    patience: Any = PATIENCE,
+    own: Mapping[str, Any],
 ) -> Endpoint:
     """Return the endpoint of *service*. Raises ImproperlyConfigured.
 
-    given: the arguments of nodes. of_sentinels: those of sentinels, or None. The
-    ssl_ arguments of nodes are used for both; users, passwords and timeouts are not.
+    given: the arguments of nodes. own: the options in _OWN. The ssl_ arguments of nodes
+    are used for sentinels too; users, passwords and timeouts are not.
     """
-    if isinstance(patience, bool) or not isinstance(patience, int | float):
-        raise ImproperlyConfigured(
-            f"{where} has patience {patience!r}. Make it seconds, such as 10."
-        )
-    if not isinstance(of_sentinels, Mapping | None):
+    limits = _limits(where, own)
+    of_sentinels = own.get("sentinel_kwargs", {})
+    if not isinstance(of_sentinels, Mapping):
         raise ImproperlyConfigured(
             f"{where} has sentinel_kwargs that are no dict. "
             "Make it a dict of redis-py's connection arguments."
         )
     for name in ("host", "port", "path"):
-        if name in given or name in (of_sentinels or {}):
+        if name in given or name in of_sentinels:
             raise ImproperlyConfigured(
                 f"{where} has an option {name!r}. Write the addresses of sentinels in "
                 f"LOCATION, as in {EXAMPLE!r}."
@@ -150,13 +150,38 @@ def make_endpoint(
         safe_url=f"{scheme}://{hosts}/{service}/{database}",
         sentinels=Sentinels(
             service,
-            tuple(_sentinels(where, is_tls, fields, addresses, of_sentinels or {})),
-            float(patience),
+            tuple(_sentinels(where, is_tls, fields, addresses, of_sentinels)),
+            **limits,
         ),
         **fields,
     )
     check_arguments(where, made.at(addresses[0]))
+    if limits.get("replicas"):
+        _check_replicas(where, made)
     return made
+
+
+def _limits(where: str, own: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of Sentinels that are numbers."""
+    limits = {name: value for name, value in own.items() if name in _NUMBERS}
+    for name, value in limits.items():
+        kinds, example = _NUMBERS[name]
+        if isinstance(value, bool) or not isinstance(value, kinds) or value < 0:
+            raise ImproperlyConfigured(
+                f"{where} has {name} {value!r}. Make it {example}."
+            )
+    return limits
+
+
+def _check_replicas(where: str, made: Endpoint) -> None:
+    """Raise ImproperlyConfigured if the socket does not wait for the replicas."""
+    longest = made.connection_class(**made.arguments).socket_timeout
+    timeout = made.sentinels.replicas_timeout if made.sentinels else 0
+    if longest is not None and timeout >= longest:
+        raise ImproperlyConfigured(
+            f"{where} has replicas_timeout {timeout!r}, and socket_timeout is "
+            f"{longest!r}. Make the first less than the second."
+        )
 
 
 def _sentinels(
@@ -214,5 +239,5 @@ def endpoint_of_pool(where: str, pool: SentinelConnectionPool) -> Endpoint:
             (each.connection_kwargs["host"], int(each.connection_kwargs["port"]))
             for each in sentinels
         ],
-        of_sentinels,
+        {"sentinel_kwargs": of_sentinels},
     )

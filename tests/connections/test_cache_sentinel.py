@@ -63,7 +63,7 @@ def test_models_live_beside_the_cache(ask, borrow, sentinel_set):
 
 
 @pytest.mark.slow
-def test_a_fail_over_is_followed(ask, borrow, sentinel_set):
+def test_a_failover_is_followed(ask, borrow, sentinel_set):
     borrow(addresses(sentinel_set))
     ask(Note.objects.create, "a")
     former = sentinel_set.fail_over("COORDINATED")

@@ -26,6 +26,7 @@ from django_ormist.connections.routing import (
     Broken,
     Parcel,
     Refresh,
+    Unconfirmed,
     Wait,
     route,
 )
@@ -81,13 +82,15 @@ class World:
 
     def __init__(self, nodes=None, **script):
         self.nodes = nodes or Nodes()
+        self.confirm, self.replicas = None, []
         self.script = {name.encode(): list(replies) for name, replies in script.items()}
         self.now = 0.0
         self.sent, self.applied = [], []
         self.refreshed, self.waited = [], []
 
     def run(self, *operations, patience=PATIENCE):
-        steps = route(self.nodes, operations, patience, lambda: self.now, lambda: 0.5)
+        clock, vary = (lambda: self.now), (lambda: 0.5)
+        steps = route(self.nodes, operations, patience, clock, vary, self.confirm)
         answer = None
         try:
             while True:
@@ -117,6 +120,9 @@ class World:
                 return replies.pop(0)
         replies = []
         for operation in parcel.operations:
+            if operation is self.confirm:
+                replies.append(self.replicas.pop(0))
+                continue
             if operation.command == "ASKING":
                 replies.append(b"OK")
                 continue
@@ -312,6 +318,58 @@ def test_what_does_not_pass_is_raised_at_once(error):
     with pytest.raises(type(error)):
         world.run(write(b"x"))
     assert not world.waited
+
+
+# ---------------------------------------------------------------- replicas
+
+WAIT = Operation("WAIT", (), (2, 1000))
+
+
+def confirming(*replicas, **script):
+    """A world in which WAIT returns these numbers of replicas."""
+    world = World(Nodes(y=B), **script)
+    world.confirm, world.replicas = WAIT, list(replicas)
+    return world
+
+
+def test_writes_are_confirmed_in_their_own_request():
+    world = confirming(2, 3)
+    replies = world.run(write(b"x"), read(b"y"), write(b"y"), read(b"x"))
+    assert replies == [b"OK"] * 4
+    assert type(replies) is list
+    assert [parcel.operations[-1] for parcel in world.sent] == [WAIT, WAIT]
+    assert [parcel.positions for parcel in world.sent] == [(0, 3), (1, 2)]
+
+
+def test_reads_are_not_confirmed():
+    world = confirming()
+    assert world.run(read(b"x")) == [b"OK"]
+    assert world.sent[0].operations == [read(b"x")]
+
+
+@pytest.mark.parametrize(
+    ("replicas", "confirmed"),
+    [([1, 2], 1), ([2, 0], 0), ([ResponseError("denied"), 2], 0)],
+)
+def test_too_few_replicas_are_told_with_the_replies(replicas, confirmed):
+    replies = confirming(*replicas).run(write(b"x"), write(b"y"))
+    assert type(replies) is Unconfirmed
+    assert list(replies) == [b"OK", b"OK"]
+    assert replies.confirmed == confirmed
+
+
+def test_a_write_that_was_not_run_needs_no_replicas():
+    refusal = ReadOnlyError("no")
+    world = confirming(ResponseError("a replica cannot WAIT"), 2, x=[refusal])
+    assert type(world.run(write(b"x"))) is list
+    error = ResponseError("WRONGTYPE")
+    assert type(confirming(0, x=[error]).run(write(b"x"))) is list
+
+
+def test_an_asked_write_is_confirmed():
+    world = confirming(0, 2, x=[AskError("1 c:3")])
+    assert world.run(write(b"x")) == [b"OK"]
+    assert world.sent[1].operations == [Operation("ASKING", ()), write(b"x"), WAIT]
 
 
 # ---------------------------------------------------------------- patience

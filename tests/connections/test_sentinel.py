@@ -8,6 +8,7 @@ from contextlib import ExitStack
 
 import pytest
 import redis
+from django.db import DatabaseError
 
 import django_ormist as ormist
 from django_ormist.connections import router
@@ -318,6 +319,55 @@ def test_a_missing_password_of_nodes_is_said_at_once(ask, configure, guarded):
     assert "ORMIST alias 'default'" in caught.value.__notes__[0]
 
 
+# ---------------------------------------------------------------- replicas
+
+
+def test_writes_wait_for_replicas_in_the_same_round_trip(ask, configure, sentinel_set):
+    connection = configure(LOCATION=sentinel_set.url, OPTIONS={"replicas": 2})
+    note = ask(Note.objects.create, "a", text="x")
+    with sentinel_set.primary().client() as client:
+        client.config_resetstat()
+        note.text = "y"
+        ask(note.save)
+        ask(Note.objects.get, note.id)
+        counted = client.info("commandstats")
+    assert counted["cmdstat_wait"]["calls"] == 1
+    for replica in sentinel_set.replicas():
+        with replica.client() as client:
+            assert client.keys(f"*:o:{note.id}")
+    assert connection._router._confirm.args == (2, 1000)
+
+
+def test_a_write_without_its_replicas_is_applied_and_raises(
+    ask, configure, sentinel_set
+):
+    options = {"replicas": 3, "replicas_timeout": 0.05}
+    configure(LOCATION=sentinel_set.url, OPTIONS=options)
+    with pytest.raises(ormist.NotReplicated) as caught:
+        ask(Note.objects.create, "a", id="one")
+    for words in (
+        "ORMIST['default']",
+        "2 of 3 replicas",
+        "was applied",
+        "Do not repeat",
+    ):
+        assert words in str(caught.value)
+    assert isinstance(caught.value, DatabaseError)
+    note = ask(Note.objects.get, "one")
+    note.text = "x"
+    with pytest.raises(ormist.NotReplicated):
+        ask(note.save)
+    assert note.text == ask(Note.objects.get, "one").text == "x"
+    note.text = "y"
+    with pytest.raises(ormist.NotReplicated):
+        ask(note.save)  # over the bytes of the save before, without a conflict
+    with pytest.raises(ormist.IntegrityError):
+        ask(Note.objects.create, "a", id="one")
+    with pytest.raises(ormist.NotReplicated):
+        ask(Note.objects.bulk_create, [Note("b", id=f"b{i}") for i in range(250)])
+    assert ask(Note.objects.find("b").count) == 250
+
+
 # ---------------------------------------------------------------- roles, failover
 
 
@@ -346,7 +396,7 @@ def test_a_user_who_may_not_ask_for_the_role_is_served(ask, configure, sentinel_
 
 
 @pytest.mark.slow
-def test_a_planned_fail_over_is_followed_and_closes_the_former_pool(
+def test_a_planned_failover_is_followed_and_closes_the_former_pool(
     ask, configure, sentinel_set
 ):
     connection = configure(LOCATION=sentinel_set.url, OPTIONS={"client_name": "moved"})

@@ -163,7 +163,7 @@ def test_doubt_makes_a_refresh_due():
 # ---------------------------------------------------------------- planned failover
 
 
-def test_writes_wait_while_a_fail_over_is_under_way_and_reads_do_not():
+def test_writes_wait_while_a_failover_is_under_way_and_reads_do_not():
     sentinels = Sentinels(*[names(OLD)] * 3)
     sentinels.refresh()
     sentinels.refresh(False, names(OLD), names(OLD), failing_over(OLD))
@@ -174,7 +174,7 @@ def test_writes_wait_while_a_fail_over_is_under_way_and_reads_do_not():
     assert sentinels.map.address_of(WRITE) == NEW
 
 
-def test_writes_go_on_after_a_fail_over_that_was_given_up():
+def test_writes_go_on_after_a_failover_that_was_given_up():
     sentinels = Sentinels(*[names(OLD)] * 3)
     sentinels.refresh()
     sentinels.refresh(False, failing_over(OLD), names(OLD), names(OLD))
@@ -182,7 +182,7 @@ def test_writes_go_on_after_a_fail_over_that_was_given_up():
     assert sentinels.map.address_of(WRITE) == OLD
 
 
-def test_writes_do_not_wait_for_a_fail_over_that_hangs():
+def test_writes_do_not_wait_for_a_failover_that_hangs():
     sentinels = Sentinels(*[failing_over(OLD)] * 3)
     sentinels.refresh()
     assert sentinels.map.address_of(WRITE) is None

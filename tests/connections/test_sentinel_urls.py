@@ -147,6 +147,13 @@ def test_a_wrong_location_is_named_with_its_fix(location, named):
     [
         ({"patience": "10"}, ["patience '10'", "seconds"]),
         ({"patience": True}, ["patience True", "seconds"]),
+        ({"patience": -1}, ["patience -1", "seconds"]),
+        ({"replicas": 1.5}, ["replicas 1.5", "number of replicas"]),
+        ({"replicas_timeout": None}, ["replicas_timeout None", "seconds"]),
+        (
+            {"replicas": 1, "replicas_timeout": 5},
+            ["replicas_timeout 5", "socket_timeout is 5", "less than"],
+        ),
         ({"sentinel_kwargs": ["x"]}, ["sentinel_kwargs", "a dict"]),
         ({"sentinel_kwargs": {"colour": 1}}, ["sentinel_kwargs", "'colour'"]),
         ({"sentinel_kwargs": {"host": "x"}}, ["'host'", "in LOCATION"]),
@@ -163,7 +170,16 @@ def test_a_wrong_option_is_named_with_the_alias(options, named):
         assert words in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["patience", "sentinel_kwargs"])
+def test_replicas_are_waited_for_less_than_the_socket_waits():
+    found = endpoint("redis+sentinel://a/m", replicas=2, replicas_timeout=0.5)
+    assert (found.sentinels.replicas, found.sentinels.replicas_timeout) == (2, 0.5)
+    endless = {"socket_timeout": None, "replicas_timeout": 60}
+    found = endpoint("redis+sentinel://a/m", replicas=1, **endless)
+    assert found.sentinels.replicas_timeout == 60
+    assert found.key != endpoint("redis+sentinel://a/m", socket_timeout=None).key
+
+
+@pytest.mark.parametrize("name", ["patience", "sentinel_kwargs", "replicas"])
 def test_options_of_sentinels_need_a_location_of_sentinels(name):
     with pytest.raises(ImproperlyConfigured, match=f"'{name}'.*redis.sentinel://"):
         endpoint("redis://h", **{name: {}})

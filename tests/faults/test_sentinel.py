@@ -6,6 +6,7 @@ import time
 import pytest
 from django.core.management import call_command
 
+from django_ormist import NotReplicated
 from django_ormist.connections.routing import LOST
 from tests import sentinels, servers
 from tests.checker import raw_faults
@@ -92,7 +93,7 @@ def check_journal(journal, is_complete):
         assert hits <= confirmed + unknown
         assert hits >= confirmed or not is_complete
     for error in journal.errors:
-        assert LOST in error.__notes__, error
+        assert isinstance(error, NotReplicated) or LOST in error.__notes__, error
     assert journal.wrong == []
 
 
@@ -107,7 +108,20 @@ def test_a_primary_that_is_gone_is_replaced(sentinel_set, load, fault, record_pr
 
 
 @pytest.mark.slow
-def test_a_planned_fail_over_loses_what_is_written_between_two_looks(
+def test_writes_that_a_replica_has_confirmed_are_not_lost(
+    sentinel_set, settings, load, record_property
+):
+    alias = settings.ORMIST["default"]
+    options = alias["OPTIONS"] | {"replicas": 1, "replicas_timeout": 0.5}
+    settings.ORMIST = {"default": alias | {"OPTIONS": options}}
+    journal, _, lost = suffer(sentinel_set, load, kill, record_property)
+    assert lost == {}
+    check_journal(journal, is_complete=True)
+    check_store(sentinel_set)
+
+
+@pytest.mark.slow
+def test_a_planned_failover_loses_what_is_written_between_two_looks(
     sentinel_set, load, record_property
 ):
     journal, began, lost = suffer(sentinel_set, load, fail_over, record_property)
@@ -119,7 +133,7 @@ def test_a_planned_fail_over_loses_what_is_written_between_two_looks(
 
 
 @pytest.mark.slow
-def test_a_coordinated_fail_over_loses_nothing(sentinel_set, load, record_property):
+def test_a_coordinated_failover_loses_nothing(sentinel_set, load, record_property):
     journal, _, lost = suffer(
         sentinel_set, load, fail_over_coordinated, record_property
     )
