@@ -281,7 +281,7 @@ print("imported", flush=True)
     assert child(source).hear() == "imported"
 
 
-def test_the_supervisor_imports_no_more_than_the_standard_library(child):
+def test_the_supervisor_imports_only_the_standard_library(child):
     source = """
 import runpy, sys
 before = set(sys.modules)

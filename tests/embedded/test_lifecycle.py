@@ -125,7 +125,7 @@ def test_a_stale_socket_is_replaced(home):
     assert home.client().ping()
 
 
-def test_a_server_whose_supervisor_was_killed_gets_another(home):
+def test_a_killed_supervisor_is_replaced(home):
     run_id, pid, supervisor_pid = home.server_facts()
     os.kill(supervisor_pid, signal.SIGKILL)
     wait_until(lambda: not home.is_locked(supervisor.SUPERVISOR_LOCK))
@@ -136,7 +136,7 @@ def test_a_server_whose_supervisor_was_killed_gets_another(home):
     wait_until(home.has_stopped)  # the new supervisor stops it
 
 
-def test_sigterm_to_the_supervisor_stops_the_server_which_saves(home):
+def test_sigterm_to_the_supervisor_saves_and_stops_the_server(home):
     home.client().set("a", "1")
     os.kill(home.server_facts()[2], signal.SIGTERM)
     wait_until(home.has_stopped)

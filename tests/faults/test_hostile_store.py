@@ -213,9 +213,7 @@ def test_an_unknown_key_is_named_and_kept(label, store, server, faults):
 @pytest.mark.parametrize("model", [Page, City])
 @pytest.mark.parametrize("score", ["inf", "-inf", "1e300", "-5", "0.5", "9e15"])
 @pytest.mark.parametrize("name", ["all", "expires", "t:red", "t:big"])
-def test_a_score_that_is_no_moment_is_repaired(
-    score, name, model, store, server, key, faults
-):
+def test_an_invalid_score_is_repaired(score, name, model, store, server, key, faults):
     pk = "one" if model is Page else "bern"
     if name == "expires":
         pk = "two" if model is Page else "soon"
@@ -242,7 +240,7 @@ def test_an_invalid_counter_is_removed(counter, store, server, key, faults):
 @pytest.mark.parametrize(
     "sort_key", [b"", b"\xff", b"\x50\xff\x00\x00", b"\x22" + b"\xff" * 30, b"\x40\x00"]
 )
-def test_a_sort_key_that_is_none_is_repaired(sort_key, store, server, key, faults):
+def test_an_invalid_sort_key_is_repaired(sort_key, store, server, key, faults):
     entry = sort_key + bytes(7) + b"bern" + b"\x00\x00\x04"
     for name in ("name", "population"):
         store.zadd(key(City, f"by:{name}"), {entry: 0})
