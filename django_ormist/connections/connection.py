@@ -20,7 +20,7 @@ from .endpoints import Endpoint
 from .exchange import aexchange, exchange
 from .pools import pools
 from .refusals import is_of_cluster, positions_to_repeat
-from .router import Router
+from .router import PrimaryPool, Router
 from .routing import Unconfirmed
 from .thread_pools import is_broken
 
@@ -199,7 +199,7 @@ class Connection:
     def _open(self) -> Any:
         endpoint = self.endpoint
         if self._router is not None:
-            self._pool = self._router.pool
+            self._pool = PrimaryPool(self._router)
         elif endpoint.shared_pool is None:
             self._pool = pools.get(self.endpoint)
         else:

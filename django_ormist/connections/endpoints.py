@@ -84,6 +84,7 @@ _INSTEAD = {
     "patience": _OF_SENTINEL,
     "replicas": _OF_SENTINEL,
     "replicas_timeout": _OF_SENTINEL,
+    "watch": _OF_SENTINEL,
 }
 _DRIVER = {"driver_info", "lib_name", "lib_version"}
 _SYNC_ONLY = {"parser_class", "command_packer"}  # they do not change the request
@@ -186,7 +187,8 @@ class Sentinels:
     """The sentinels that tell where the primary of *service* is.
 
     patience: seconds until a failover has to be over. replicas: how many have to
-    confirm a write within replicas_timeout seconds.
+    confirm a write within replicas_timeout seconds. watch: whether threads listen to
+    the events of the sentinels.
     """
 
     service: str
@@ -194,11 +196,12 @@ class Sentinels:
     patience: float = PATIENCE
     replicas: int = 0
     replicas_timeout: float = REPLICAS_TIMEOUT
+    watch: bool = False
 
     @property
     def key(self) -> str:
         """A text that is equal for equal sentinels."""
-        options = (self.patience, self.replicas, self.replicas_timeout)
+        options = (self.patience, self.replicas, self.replicas_timeout, self.watch)
         return _text((self.service, [e.key for e in self.endpoints], *options))
 
 

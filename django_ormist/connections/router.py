@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from random import random
 from time import monotonic
 from typing import Any
@@ -18,6 +19,7 @@ from redis.exceptions import (
 )
 from redis.retry import Retry
 
+from ..exceptions import ImproperlyConfigured
 from ..operations.operation import Operation
 from .async_pools import LoopPool, LoopPools, pools_of_running_loop
 from .endpoints import Address, Endpoint, Sentinels
@@ -30,7 +32,8 @@ from .routing import (
     Wait,
     route,
 )
-from .sentinels import SentinelMap
+from .sentinel_events import SentinelEvents
+from .sentinels import SHORTEST_INTERVAL, SentinelMap
 from .thread_pools import ThreadPool
 
 _PING = Operation("PING", keys=())
@@ -48,11 +51,12 @@ class Router:
         if sentinels.replicas:
             timeout_ms = int(sentinels.replicas_timeout * 1000)
             self._confirm = Operation("WAIT", (), (sentinels.replicas, timeout_ms))
+        self._events: SentinelEvents | None = None
+        if sentinels.watch:
+            self._events = SentinelEvents(sentinels.endpoints, self._look)
         self._nodes: dict[Address, Endpoint] = {}
         self._pools: dict[Address, ThreadPool] = {}
         self._version = 0
-        self.pool = PrimaryPool(self)
-        """A pool for redis-py's client."""
 
     def send(self, operations: Sequence[Operation]) -> list[Any]:
         """Return the raw replies of *operations*, in order. See route()."""
@@ -155,7 +159,18 @@ class Router:
             raise
         return [call.outcome for call in calls]
 
+    def _look(self) -> None:
+        """Ask the sentinels, after an event."""
+        self.map.doubt()
+        with suppress(ImproperlyConfigured):
+            self._refresh(Refresh(is_urgent=True))
+            if self.map.is_due(monotonic()):  # not asked, so soon after the last time
+                time.sleep(SHORTEST_INTERVAL)
+                self._refresh(Refresh(is_urgent=True))
+
     def _refresh(self, step: Refresh) -> None:
+        if self._events is not None:
+            self._events.start()
         queries = self.map.refresh(step.is_urgent, monotonic)
         replies: Any = None
         try:
@@ -214,6 +229,8 @@ class Router:
         return [call.outcome for call in calls]
 
     async def _arefresh(self, step: Refresh, loop_pools: LoopPools) -> None:
+        if self._events is not None:
+            self._events.start()
         queries = self.map.refresh(step.is_urgent, monotonic)
         replies: Any = None
         try:

@@ -36,12 +36,13 @@ _URL = re.compile(
 _HOST = re.compile(
     r"(?:\[(?P<v6>[0-9A-Fa-f:.%]+)\]|(?P<host>[^:\[\]]+))(?::(?P<port>\d+))?"
 )
-_NUMBERS: Mapping[str, tuple[Any, str]] = {
-    "patience": (int | float, "seconds, such as 10"),
-    "replicas": (int, "the number of replicas that confirm each write, such as 1"),
-    "replicas_timeout": (int | float, "seconds, such as 1"),
+_LIMITS: Mapping[str, tuple[tuple[type[Any], ...], str]] = {
+    "patience": ((int, float), "seconds, such as 10"),
+    "replicas": ((int,), "the number of replicas that confirm each write, such as 1"),
+    "replicas_timeout": ((int, float), "seconds, such as 1"),
+    "watch": ((bool,), "True or False"),
 }
-_OWN = ("sentinel_kwargs", *_NUMBERS)
+_OWN = ("sentinel_kwargs", *_LIMITS)
 _CLASSES: Mapping[bool, type[Any]] = {False: Connection, True: SSLConnection}
 
 
@@ -162,11 +163,11 @@ def make_endpoint(
 
 
 def _limits(where: str, own: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields of Sentinels that are numbers."""
-    limits = {name: value for name, value in own.items() if name in _NUMBERS}
+    """Return the fields of Sentinels that are options."""
+    limits = {name: value for name, value in own.items() if name in _LIMITS}
     for name, value in limits.items():
-        kinds, example = _NUMBERS[name]
-        if isinstance(value, bool) or not isinstance(value, kinds) or value < 0:
+        kinds, example = _LIMITS[name]
+        if type(value) not in kinds or value < 0:
             raise ImproperlyConfigured(
                 f"{where} has {name} {value!r}. Make it {example}."
             )

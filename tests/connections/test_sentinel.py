@@ -11,7 +11,8 @@ import redis
 from django.db import DatabaseError
 
 import django_ormist as ormist
-from django_ormist.connections import router
+from django_ormist.conf import Alias
+from django_ormist.connections import Connection, router, sentinel_events
 from django_ormist.connections.instrumentation import listening
 from django_ormist.connections.pools import pools
 from django_ormist.exceptions import ImproperlyConfigured
@@ -366,6 +367,63 @@ def test_a_write_without_its_replicas_is_applied_and_raises(
     with pytest.raises(ormist.NotReplicated):
         ask(Note.objects.bulk_create, [Note("b", id=f"b{i}") for i in range(250)])
     assert ask(Note.objects.find("b").count) == 250
+
+
+# ---------------------------------------------------------------- events
+
+
+def listeners():
+    return [each for each in threading.enumerate() if each.name.startswith("ormist ")]
+
+
+@pytest.fixture
+def watched(sentinel_set, monkeypatch):
+    """A connection that listens. No test run refers to it, so that it can end."""
+    wait_until(lambda: not listeners(), "Other threads have ended")
+    monkeypatch.setattr(sentinel_events, "SILENCE", 0.05)
+    options = {"watch": True}
+    return Connection(Alias("default", sentinel_set.url, options=options))
+
+
+def test_a_thread_for_each_sentinel_starts_with_the_first_request(ask, watched):
+    assert listeners() == []
+    ask(watched.send, PING)
+    assert len(listeners()) == 3
+    watched._router.map.doubt()
+    ask(watched.send, PING)
+    assert len(listeners()) == 3
+
+
+def test_the_threads_end_with_the_connection(sentinel_set, monkeypatch):
+    monkeypatch.setattr(sentinel_events, "SILENCE", 0.05)
+    alias = Alias("default", sentinel_set.url, options={"watch": True})
+    Connection(alias).send(PING)
+    wait_until(lambda: not listeners(), "The threads have ended", 10)
+
+
+@pytest.mark.slow
+def test_a_failover_is_noticed_without_a_request(watched, sentinel_set):
+    watched.send(PING)
+    with sentinel_set.sentinels[0].client() as client:
+        wait_until(
+            lambda: client.info()["pubsub_patterns"] >= 3, "The thread has subscribed"
+        )
+    former = sentinel_set.fail_over("COORDINATED")
+    wait_until(lambda: watched.address not in (None, port_of(former)), "It is noticed")
+
+
+def test_a_fork_listens_anew(watched):
+    watched.send(PING)
+    pid = os.fork()
+    if not pid:
+        code = 1
+        try:
+            watched._router.map.doubt()
+            watched.send(PING)
+            code = 0 if len(listeners()) == 3 else 2
+        finally:
+            os._exit(code)
+    assert os.waitpid(pid, 0)[1] == 0
 
 
 # ---------------------------------------------------------------- roles, failover

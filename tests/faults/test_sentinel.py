@@ -133,6 +133,21 @@ def test_a_planned_failover_loses_what_is_written_between_two_looks(
 
 
 @pytest.mark.slow
+def test_a_planned_failover_that_is_watched_loses_next_to_nothing(
+    sentinel_set, settings, load, record_property
+):
+    """What is under way at the moment of the promotion, and no more."""
+    alias = settings.ORMIST["default"]
+    options = alias["OPTIONS"] | {"watch": True}
+    settings.ORMIST = {"default": alias | {"OPTIONS": options}}
+    journal, _, lost = suffer(sentinel_set, load, fail_over, record_property)
+    times = sorted(lost.values())
+    assert not times or times[-1] - times[0] < 0.2
+    check_journal(journal, is_complete=not lost)
+    check_store(sentinel_set)
+
+
+@pytest.mark.slow
 def test_a_coordinated_failover_loses_nothing(sentinel_set, load, record_property):
     journal, _, lost = suffer(
         sentinel_set, load, fail_over_coordinated, record_property
