@@ -19,9 +19,23 @@ PREFIX = "faults"
 REPLICATED_WITHIN = 1.0  # seconds in which a busy machine has replicated a write
 
 
+def pytest_generate_tests(metafunc):
+    """Run on Valkey. Run slow tests on Redis too, except for coordinated failovers."""
+    if "kind" in metafunc.fixturenames:
+        kinds = ["valkey91"]
+        is_slow = metafunc.definition.get_closest_marker("slow") is not None
+        if is_slow and servers.find("redis82") and not is_coordinated(metafunc):
+            kinds.append("redis82")
+        metafunc.parametrize("kind", kinds, scope="function")
+
+
+def is_coordinated(metafunc):
+    return "coordinated" in metafunc.function.__name__
+
+
 @pytest.fixture
-def sentinel_set(settings):
-    made = sentinels.shared()
+def sentinel_set(settings, kind):
+    made = sentinels.shared(kind)
     made.heal()
     made.count_as_down_after(DOWN_AFTER)
     options = {"socket_timeout": 2, "patience": 30}
