@@ -85,8 +85,22 @@ def _check_test(name: str) -> None:
 
 
 def check_models(app_configs: Any, **kwargs: Any) -> list[checks.CheckMessage]:
-    """Return E002, E003, W004: unknown aliases, shared keys, incomplete overrides."""
-    return [*_unknown_aliases(), *_shared_namespaces(), *_half_overridden()]
+    """Return the faults of models: E002, E003, E006, W004."""
+    return [
+        *_invalid_settings(),
+        *_unknown_aliases(),
+        *_shared_namespaces(),
+        *_half_overridden(),
+    ]
+
+
+def _invalid_settings() -> Iterator[checks.CheckMessage]:
+    """Yield E006 for models whose alias comes from a setting, if that is invalid."""
+    for model in _models():
+        try:
+            _ = model._meta.using
+        except ImproperlyConfigured as error:
+            yield _error(str(error), "E006", obj=model)
 
 
 def _unknown_aliases() -> Iterator[checks.CheckMessage]:
@@ -286,7 +300,7 @@ def _models() -> list[type[Model]]:
 
 
 def _alias_of(model: type[Model]) -> str | None:
-    """Return the alias of a model, or None if its setting is invalid."""
+    """Return the alias of a model, or None if its setting is invalid: see E006."""
     try:
         return model._meta.using
     except ImproperlyConfigured:

@@ -111,7 +111,7 @@ class BaseOptions:
             return "It is a counter, and counters are not indexed."
         if name in (*RESERVED, CREATED) or "__" in name or ":" in name:
             return "No index of that kind holds it."
-        return f"Add it to {self.object_name}.Meta.ordered."
+        return f"Add it to {self.object_name}.Meta.ordered, then run ormist_reindex."
 
     def refuse_pending(self, name: str) -> None:
         """Raise FieldError if the index of this attribute is pending.

@@ -6,7 +6,7 @@ from typing import Any
 from django.contrib.admin.checks import ModelAdminChecks
 from django.core.checks import CheckMessage, Error
 
-from ..exceptions import FieldError
+from ..exceptions import FieldError, ImproperlyConfigured
 from .lookups import build_lookup
 from .querysets import ProxyQuerySet
 
@@ -34,13 +34,16 @@ class OrmistAdminChecks(ModelAdminChecks):
         return []
 
     def check(self, admin_obj: Any, **kwargs: Any) -> list[CheckMessage]:
-        return [
+        found = [
             *super().check(admin_obj, **kwargs),
             *check_options(admin_obj),
             *check_form(admin_obj),
-            *check_lookups(admin_obj),
-            *check_ordering(admin_obj),
         ]
+        try:
+            _ = admin_obj.model.ormist_model._meta.using
+        except ImproperlyConfigured:  # checks.check_models() reports it
+            return found
+        return [*found, *check_lookups(admin_obj), *check_ordering(admin_obj)]
 
 
 def check_options(admin_obj: Any) -> Iterator[CheckMessage]:

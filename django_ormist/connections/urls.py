@@ -87,8 +87,8 @@ def _is_user_elsewhere(scheme: str, url: SplitResult) -> bool:
 
 def _unreadable(where: str) -> ImproperlyConfigured:
     return ImproperlyConfigured(
-        f"{where}['LOCATION'] is not a URL that redis-py can read. Percent-encode "
-        "special characters in the user and the password, or move them to OPTIONS."
+        f"{where}['LOCATION'] is not a valid URL. Percent-encode special characters in "
+        "the user, the password and the path, or move user and password to OPTIONS."
     )
 
 

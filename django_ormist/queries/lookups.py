@@ -339,4 +339,4 @@ def _index_advice(meta: BaseOptions, name: str) -> str:
         return "No index holds an attribute with ':' in its name."
     if name in meta.exclude_attrs:
         return f"Remove it from {meta.object_name}.Meta.exclude_attrs."
-    return f"Add it to {meta.object_name}.Meta.index_attrs."
+    return f"Add it to {meta.object_name}.Meta.index_attrs, then run ormist_reindex."

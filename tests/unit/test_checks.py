@@ -95,6 +95,15 @@ def test_e001_a_missing_default_that_a_model_uses(found):
     assert "no alias 'default'" in found.text
 
 
+def test_e006_a_malformed_setting_of_sessions(found, settings):
+    from django_ormist.sessions.model import Session
+
+    registry._models.append(Session)
+    settings.ORMIST_SESSIONS = {"USNIG": "default"}
+    assert found(ORMIST={"default": REDIS}) == ["E006"]
+    assert "ORMIST_SESSIONS has an unknown key 'USNIG'" in found.text
+
+
 def test_e002_an_unknown_alias(found):
     class Lost(ormist.Model):
         class Meta:
