@@ -13,7 +13,7 @@ from tests.sentinels import SERVICE, wait_until
 pytestmark = pytest.mark.skipif(not servers.find("valkey91"), reason="needs valkey91")
 
 
-class Note(ormist.TaggedAttrsModel):
+class CachedNote(ormist.TaggedAttrsModel):
     pass
 
 
@@ -55,8 +55,8 @@ def addresses(sentinel_set):
 def test_models_live_beside_the_cache(ask, borrow, sentinel_set):
     connection = borrow(addresses(sentinel_set))
     caches["shop"].set("k", "v")
-    note = ask(Note.objects.create, "a", text="x")
-    assert ask(Note.objects.get, note.id).text == "x"
+    note = ask(CachedNote.objects.create, "a", text="x")
+    assert ask(CachedNote.objects.get, note.id).text == "x"
     assert connection.client.exists(":1:k")
     assert connection.address == ("127.0.0.1", sentinel_set.primary().port)
     assert connection.endpoint.safe_url.startswith("CACHES['shop'] (redis+sentinel://")
@@ -65,11 +65,11 @@ def test_models_live_beside_the_cache(ask, borrow, sentinel_set):
 @pytest.mark.slow
 def test_a_failover_is_followed(ask, borrow, sentinel_set):
     borrow(addresses(sentinel_set))
-    ask(Note.objects.create, "a")
+    ask(CachedNote.objects.create, "a")
     former = sentinel_set.fail_over("COORDINATED")
     wait_until(lambda: sentinel_set.primary() is not former, "A new primary")
-    ask(Note.objects.create, "a")
-    assert ask(Note.objects.find("a").count) == 2
+    ask(CachedNote.objects.create, "a")
+    assert ask(CachedNote.objects.find("a").count) == 2
 
 
 def test_the_parameters_of_the_cache_are_taken(borrow):

@@ -57,9 +57,10 @@ class Home:
         """Return the server's run id, its process id, and its supervisor's, if any."""
         with self.client() as client:
             facts = client.info("server")
-        pid = int(facts["process_id"])
-        command = ["ps", "-o", "ppid=", "-p", str(pid)]
-        parent = subprocess.run(command, capture_output=True, text=True, check=True)
+            pid = int(facts["process_id"])
+            command = ["ps", "-o", "ppid=", "-p", str(pid)]
+            # Within the block: a server that is idle may stop.
+            parent = subprocess.run(command, capture_output=True, text=True, check=True)
         return str(facts["run_id"]), pid, int(parent.stdout)
 
     def run_id(self) -> str:

