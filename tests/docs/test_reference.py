@@ -71,7 +71,8 @@ def test_the_code_of_a_page_runs(server, page):
 
 
 def test_the_code_of_the_first_page_runs(server):
-    run("index")
+    for _ in range(2):  # a reader may run it again on the same store
+        run("index")
 
 
 @pytest.mark.parametrize(
