@@ -25,7 +25,7 @@ ALONE = (
     "model-options",
     "models",
     "signals",
-    "transactions",
+    pytest.param("transactions", marks=pytest.mark.django_db(transaction=True)),
 )
 
 DIRECTIVE = re.compile(
