@@ -3,10 +3,13 @@
 from types import ModuleType
 
 import pytest
-from django.test import Client
+from django.core.exceptions import ImproperlyConfigured
+from django.test import Client, RequestFactory
+from django.views.generic import DetailView, ListView
 
 from django_ormist.testing import assert_round_trips
 from tests.docs.pages import run, use_site
+from tests.models import Todo
 
 TEMPLATES = {
     "city_form.html": "{{ form.errors.as_text }}",
@@ -144,3 +147,21 @@ def test_the_unique_validator_works(site):
     assert Code(data={"code": "free"}).is_valid()
     assert not Code(data={"code": "BRN"}).is_valid()
     assert Code(site.bern, data={"code": "BRN"}).is_valid()
+
+
+def test_the_names_that_generic_views_derive_are_those_of_the_page(server):
+    class Everything(ListView):
+        model = Todo
+
+    class One(DetailView):
+        model = Todo
+
+    todo, request = Todo.objects.create("home"), RequestFactory().get("/")
+    response = Everything.as_view()(request)
+    assert response.template_name == ["tests/todo_list.html"]
+    assert list(response.context_data["todo_list"]) == [todo]
+    with pytest.raises(ImproperlyConfigured, match="template_name"):
+        One.as_view()(request, pk=todo.pk)
+    response = One.as_view(template_name="todo.html")(request, pk=todo.pk)
+    assert response.context_data["object"] == todo
+    assert "todo" not in response.context_data
