@@ -89,7 +89,7 @@ def test_a_loaded_dump_is_equal_and_in_order(stored, other, command, server, tmp
     assert Plain.objects.using("other").first().attrs == EVERY_TYPE
     assert raw_faults(server.client, other) == []
     again = command("ormist_load", file, "--using", "other")
-    assert again == "Stored 0 objects; 705 were stored already.\n"
+    assert again == "Stored 0 objects; skipped 705 stored objects.\n"
 
 
 def test_dump_writes_to_stdout_and_load_reads_stdin(stored, other, command):
@@ -169,9 +169,9 @@ def test_an_id_that_holds_another_object_is_refused_skipped_or_replaced(
     with pytest.raises(CommandError, match="line 1"):
         load()
     assert Todo.objects.using("other").get("one").text == "newer"
-    assert load(existing="skip") == "Stored 0 objects; 2 were stored already.\n"
+    assert load(existing="skip") == "Stored 0 objects; skipped 2 stored objects.\n"
     assert Todo.objects.using("other").get("one").text == "newer"
-    assert load(existing="replace") == "Stored 1 object; 1 were stored already.\n"
+    assert load(existing="replace") == "Stored 1 object; skipped 1 stored object.\n"
     assert Todo.objects.using("other").get("one").text == "dumped"
 
 
@@ -196,7 +196,7 @@ def test_an_object_is_equal_whatever_the_order_of_its_dicts(
     Plain.objects.using("other").create(id="one", **stored)
     if is_equal:
         said = command("ormist_load", "-", using="other", stdin=line)
-        assert said == "Stored 0 objects; 1 were stored already.\n"
+        assert said == "Stored 0 objects; skipped 1 stored object.\n"
     else:
         with pytest.raises(CommandError, match="line 1"):
             command("ormist_load", "-", using="other", stdin=line)

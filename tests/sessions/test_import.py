@@ -77,7 +77,7 @@ def check(engine, carry):
     (session,) = Session.objects.find(user_id=7)
     assert session.id == private_id(user)
     assert 590 < session.ttl() <= 600.1
-    assert carry(engine) == "Carried over 0 sessions. 3 sessions were stored already.\n"
+    assert carry(engine) == "Carried over 0 sessions. Skipped 3 stored sessions.\n"
     assert Session.objects.count() == 3
 
 

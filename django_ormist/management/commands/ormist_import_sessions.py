@@ -53,7 +53,7 @@ class Command(OrmistCommand):
         if verbosity > 0:
             text = f"Carried over {pluralize(result.imported, 'session')}."
             if result.present:
-                text += f" {pluralize(result.present, 'session')} were stored already."
+                text += f" Skipped {pluralize(result.present, 'stored session')}."
             self.stdout.write(self.style.SUCCESS(text))
         if result.refused:
             self.report_refused(result)

@@ -196,7 +196,7 @@ class Command(OrmistCommand):
         if self.options["verbosity"] > 0:
             text = f"Stored {pluralize(self.stored, 'object')}"
             if self.skipped:
-                text += f"; {self.skipped} were stored already"
+                text += f"; skipped {pluralize(self.skipped, 'stored object')}"
             if self.expired:
                 text += f"; {self.expired} expired since the dump"
             self.stdout.write(self.style.SUCCESS(f"{text}."))

@@ -21,12 +21,13 @@ class Command(OrmistCommand):
     """An update of index entries, 500 objects per step."""
 
     help = (
-        "Updates the index entries of every stored object after a change of "
-        "index_attrs, exclude_attrs, ordered or unique in Meta. Adds missing entries, "
-        "and removes those of attributes that are no longer indexed. Each object is "
-        "one atomic step, while others read and write. Every process must run "
-        "the new Meta before it starts. Until it has ended, name the attributes in "
-        "Meta.pending_indexes, so that queries do not return incomplete results."
+        "Updates every stored object after a change of index_attrs, exclude_attrs, "
+        "ordered, unique or counters in Meta. Adds missing index entries, and removes "
+        "those of attributes that are no longer indexed. Moves the numbers of "
+        "attributes that are counters now. Each object is one atomic step, while "
+        "others read and write. Every process must run the new Meta before it starts. "
+        "Until it has ended, name the attributes in Meta.pending_indexes, so that "
+        "queries do not return incomplete results."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
