@@ -1,4 +1,4 @@
-"""Real objects in Redis with the manners of Django's ORM."""
+"""Real objects in Redis with the API of Django's ORM."""
 
 from .connections import connections
 from .exceptions import (
