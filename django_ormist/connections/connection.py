@@ -84,7 +84,11 @@ class Connection:
         """
         pool = self._pool or self._open()
         if self._router is not None:
-            return self._routed(self._router, operations)
+            try:
+                return self._explained(self._router.send(operations))
+            except RedisError as error:
+                self._annotate(error)
+                raise
         try:
             try:
                 replies, errors = exchange(pool, operations)
@@ -110,7 +114,11 @@ class Connection:
         """See send()."""
         endpoint = self._endpoint or self.endpoint
         if self._router is not None:
-            return await self._arouted(self._router, operations)
+            try:
+                return self._explained(await self._router.asend(operations))
+            except RedisError as error:
+                self._annotate(error)
+                raise
         pool = pools_of_running_loop().get(endpoint)
         try:
             try:
@@ -162,26 +170,6 @@ class Connection:
             await self._router.aclose()
         else:
             await pools_of_running_loop().retire(endpoint)
-
-    def _routed(self, router: Router, operations: Sequence[Operation]) -> list[Any]:
-        """See send(). The router sends again what a failover has interrupted."""
-        try:
-            replies = router.send(operations)
-        except RedisError as error:
-            self._annotate(error)
-            raise
-        return self._explained(replies)
-
-    async def _arouted(
-        self, router: Router, operations: Sequence[Operation]
-    ) -> list[Any]:
-        """See _routed()."""
-        try:
-            replies = await router.asend(operations)
-        except RedisError as error:
-            self._annotate(error)
-            raise
-        return self._explained(replies)
 
     def _explained(self, replies: list[Any]) -> list[Any]:
         """Return the replies of the router, with the alias in their errors."""

@@ -115,8 +115,12 @@ class Exchange:
         except RedisError as error:
             self._break(error)
             return
-        is_sound = not any(map(is_refusal, replies))
-        self._give_back(lease, is_sound)
+        errors = [reply for reply in replies if isinstance(reply, RedisError)]
+        if errors and any(map(is_refusal, errors)):
+            self._close(lease)
+        else:
+            self.pool.give_back(lease)
+            self.lease = None
         self.outcome = replies
 
     def abandon(self) -> None:
@@ -127,14 +131,14 @@ class Exchange:
     def _break(self, error: RedisError) -> None:
         """End a broken exchange. Other connections to the node may be broken too."""
         if self.lease is not None:
-            self._give_back(self.lease, is_sound=False)
+            self._close(self.lease)
         self.outcome = Broken(error.with_traceback(None), was_sent=True)
 
-    def _give_back(self, lease: Lease, is_sound: bool) -> None:
+    def _close(self, lease: Lease) -> None:
+        """Close the connection, and its siblings in the pool."""
         connection = lease.connection
-        self.pool.give_back(lease, is_sound)
-        if not is_sound:
-            self.pool.renew(connection)
+        self.pool.give_back(lease, is_sound=False)
+        self.pool.renew(connection)
         self.lease = None
 
 

@@ -143,8 +143,10 @@ class Router:
     def _exchange(self, parcels: list[Parcel]) -> list[Outcome | None]:
         if self._version != self.map.version:
             self._drop_former_nodes()
+        known = self._pools
         calls = [
-            Exchange(self._pool(each.address), each.operations) for each in parcels
+            Exchange(known.get(address) or self._pool(address), operations)
+            for address, _, operations, _ in parcels
         ]
         try:
             for call in calls:
@@ -186,11 +188,8 @@ class Router:
             queries.close()
 
     def _pool(self, address: Address) -> ThreadPool:
-        try:
-            return self._pools[address]
-        except KeyError:
-            pool = self._pools[address] = pools.get(self._node(address))
-            return pool
+        pool = self._pools[address] = pools.get(self._node(address))
+        return pool
 
     def _drop_former_nodes(self) -> None:
         """Close the connections to nodes that are not used any more."""
