@@ -33,6 +33,9 @@ from .endpoints import Address, Endpoint, Sentinels, format_address
 INTERVAL = 1.0
 """Seconds between two looks at a sentinel while operations are sent."""
 
+UNANSWERED_INTERVAL = 5.0
+"""The same after a look that no sentinel has answered. It may take their timeout."""
+
 SHORTEST_INTERVAL = 0.05
 """Seconds between two urgent refreshes, of which every caller may want one."""
 
@@ -165,17 +168,23 @@ class SentinelMap:
             return
         self._busy_until = now + LONGEST_REFRESH
         self._check_at = now + INTERVAL
+        interval = INTERVAL
         try:
-            yield from self._ask_all(now, is_urgent)
+            is_answered = yield from self._ask_all(now, is_urgent)
+            interval = INTERVAL if is_answered else UNANSWERED_INTERVAL
         finally:
             now = clock()
-            self._check_at = now + INTERVAL
+            self._check_at = now + interval
             self._busy_until = now + (SHORTEST_INTERVAL if is_urgent else 0)
 
-    def _ask_all(self, now: float, is_urgent: bool) -> Generator[Query, Any, None]:
+    def _ask_all(self, now: float, is_urgent: bool) -> Generator[Query, Any, bool]:
+        """Ask those that are not avoided. Return whether any has answered.
+
+        If all are avoided, ask one of them, or all of them in an emergency.
+        """
         answers: list[Answer] = []
-        for sentinel in self._in_order(now):
-            if self._is_avoided(sentinel, now) and (answers or not is_urgent):
+        for i, sentinel in enumerate(self._in_order(now)):
+            if self._avoidance(sentinel, now) and (answers or (i and not is_urgent)):
                 break
             answer = yield from self._ask(sentinel, now)
             if answer is None:
@@ -185,10 +194,11 @@ class SentinelMap:
                 break
         if answers:
             self._use(answers, now, is_urgent)
-            return
+            return True
         self._holds_writes = False
         if self.address is None:
             yield from self._explain_misconfiguration()
+        return False
 
     def _ask(self, sentinel: Endpoint, now: float) -> Generator[Query, Any, Any]:
         """Return the Answer of *sentinel*, or None. Remember whether it answered."""
@@ -212,10 +222,11 @@ class SentinelMap:
         return Answer((host.decode(), int(port)), epoch, is_failing_over)
 
     def _in_order(self, now: float) -> list[Endpoint]:
-        return sorted(self._sentinels, key=lambda each: self._is_avoided(each, now))
+        return sorted(self._sentinels, key=lambda each: self._avoidance(each, now))
 
-    def _is_avoided(self, sentinel: Endpoint, now: float) -> bool:
-        return self._avoided.get(_name(sentinel), now) > now
+    def _avoidance(self, sentinel: Endpoint, now: float) -> float:
+        """Return for how many seconds more *sentinel* is avoided."""
+        return max(0.0, self._avoided.get(_name(sentinel), now) - now)
 
     def _use(self, answers: list[Answer], now: float, is_urgent: bool) -> None:
         """Take over the answer with the highest epoch."""

@@ -16,6 +16,7 @@ from django_ormist.connections.sentinels import (
     INTERVAL,
     LONGEST_HOLD,
     SHORTEST_INTERVAL,
+    UNANSWERED_INTERVAL,
     SentinelMap,
 )
 from django_ormist.exceptions import ImproperlyConfigured
@@ -130,6 +131,21 @@ def test_a_silent_sentinel_is_asked_last_and_only_if_it_must():
     assert sentinels.asked == [1, 2, 0]
     sentinels.refresh(False, later=AVOIDED_FOR)
     assert sentinels.asked == [0, 1, 2]
+
+
+def test_if_all_are_silent_they_are_asked_in_turn_and_less_often():
+    sentinels = Sentinels(*[names(OLD)] * 3)
+    sentinels.refresh()
+    sentinels.refresh(False, DOWN, DOWN, DOWN)
+    assert sentinels.asked == [0, 1, 2]
+    for number in (0, 1, 2, 0):
+        assert not sentinels.map.is_due(sentinels.now + UNANSWERED_INTERVAL - 0.01)
+        assert sentinels.refresh(False, later=UNANSWERED_INTERVAL) == OLD
+        assert sentinels.asked == [number]
+    sentinels.refresh(False, DOWN, names(NEW, 1), DOWN, later=UNANSWERED_INTERVAL)
+    assert sentinels.map.address == NEW
+    assert not sentinels.map.is_due(sentinels.now + INTERVAL - 0.01)
+    assert sentinels.map.is_due(sentinels.now + INTERVAL)
 
 
 def test_one_refresh_at_a_time():
