@@ -273,6 +273,24 @@ def test_an_address_that_nobody_reaches_is_said(ask, configure, sentinel_set):
         sentinel.ask("REMOVE", "unreachable")
 
 
+def test_sentinels_may_announce_host_names(ask, configure, start_server):
+    node = start_server()
+    sentinel = Sentinel("valkey91", node.port)
+    sentinel.start()
+    try:
+        wait_until(lambda: sentinel.ask("MASTERS"), "The sentinel answers")
+        for option in ("resolve-hostnames", "announce-hostnames"):
+            sentinel.ask("CONFIG", "SET", option, "yes")
+        sentinel.ask("MONITOR", "named", "localhost", node.port, 1)
+        connection = configure(
+            LOCATION=f"redis+sentinel://localhost:{sentinel.port}/named"
+        )
+        assert ask(WatchedNote.objects.create, "a").tags == ["a"]
+        assert connection.address == ("localhost", node.port)
+    finally:
+        sentinel.stop()
+
+
 @pytest.fixture
 def guarded(start_server):
     """A node and a sentinel with a password each: ``(node, sentinel)``."""
