@@ -12,7 +12,9 @@ import redis.asyncio
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
 from redis.exceptions import (
+    AuthenticationError,
     ConnectionError,
+    MaxConnectionsError,
     ReadOnlyError,
     RedisError,
     TimeoutError,
@@ -281,10 +283,12 @@ class PrimaryPool(ThreadPool):
         self, command_name: Any = None, *keys: Any, **options: Any
     ) -> Any:
         """Return a connection to the primary. Wait for a failover to end."""
+        pool = self._router.primary_pool()
         try:
-            pool = self._router.primary_pool()
             connection = pool.get_connection()
-        except (ConnectionError, TimeoutError, ReadOnlyError):
+        except (ConnectionError, TimeoutError, ReadOnlyError) as error:
+            if isinstance(error, AuthenticationError | MaxConnectionsError):
+                raise
             self._router.map.doubt()
             pool = self._router.primary_pool()
             connection = pool.get_connection()
@@ -318,10 +322,12 @@ class AsyncPrimaryPool(LoopPool):
         self, command_name: Any = None, *keys: Any, **options: Any
     ) -> Any:
         """See PrimaryPool.get_connection()."""
+        pool = await self._router.aprimary_pool()
         try:
-            pool = await self._router.aprimary_pool()
             connection = await pool.get_connection()
-        except (ConnectionError, TimeoutError, ReadOnlyError):
+        except (ConnectionError, TimeoutError, ReadOnlyError) as error:
+            if isinstance(error, AuthenticationError | MaxConnectionsError):
+                raise
             self._router.map.doubt()
             pool = await self._router.aprimary_pool()
             connection = await pool.get_connection()

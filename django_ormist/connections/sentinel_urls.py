@@ -167,7 +167,7 @@ def _limits(where: str, own: Mapping[str, Any]) -> dict[str, Any]:
     limits = {name: value for name, value in own.items() if name in _LIMITS}
     for name, value in limits.items():
         kinds, example = _LIMITS[name]
-        if type(value) not in kinds or value < 0:
+        if type(value) not in kinds or not 0 <= value < float("inf"):
             raise ImproperlyConfigured(
                 f"{where} has {name} {value!r}. Make it {example}."
             )

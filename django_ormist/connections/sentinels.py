@@ -14,6 +14,7 @@ used only if the primary that it would replace has failed. If no sentinel answer
 primary that was known stays.
 """
 
+import os
 from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -90,6 +91,7 @@ class SentinelMap:
         # refresh at the same moment is very rare, and harmless.
         self._check_at = 0.0
         self._busy_until = 0.0
+        self._busy_process = 0
 
     # What route() has to know
 
@@ -150,7 +152,8 @@ class SentinelMap:
 
     def _unheard(self) -> str:
         """Return a text about the sentinels that did not answer, or ""."""
-        texts = [f"{name} said: {text}" for name, text in self._problems.items()]
+        problems = self._problems.items()
+        texts = [f"{name} said: {text.rstrip('.')}" for name, text in problems]
         return f" Of the sentinels, {'; '.join(texts)}." if texts else ""
 
     # Asking the sentinels
@@ -164,8 +167,9 @@ class SentinelMap:
         Raises ImproperlyConfigured if the sentinels do not know the service.
         """
         now = clock()
-        if now < self._busy_until:
+        if now < self._busy_until and self._busy_process == os.getpid():
             return
+        self._busy_process = os.getpid()  # a fork copies no thread that refreshes
         self._busy_until = now + LONGEST_REFRESH
         self._check_at = now + INTERVAL
         interval = INTERVAL
@@ -173,6 +177,7 @@ class SentinelMap:
             is_answered = yield from self._ask_all(now, is_urgent)
             interval = INTERVAL if is_answered else UNANSWERED_INTERVAL
         finally:
+            self._busy_until = 0.0  # first: clock() may be interrupted
             now = clock()
             self._check_at = now + interval
             self._busy_until = now + (SHORTEST_INTERVAL if is_urgent else 0)

@@ -83,7 +83,7 @@ def delete_stored(instance: Instance, using: str, old: Image) -> Flow[bool]:
     if code is Reply.ORPHAN_INDEX and stored:
         yield from purge_index(schema, instance.id)
     state = instance._state
-    if state.db == using:
+    if state.using == using:
         state.mark_unsaved()
     return code is Reply.DONE
 

@@ -30,7 +30,7 @@ class State(Protocol):
     tags: list[str]
     expire_at_ms: Deadline | None
     packed: bytes | None
-    db: str | None
+    using: str | None
     counters: dict[str, int]
     assigned: set[str]
 

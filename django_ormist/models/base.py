@@ -76,7 +76,7 @@ class Model(AttributeAccess, AltersData, metaclass=ModelBase):
             state = ModelState()
         state.tags = validate_tags(type(self), tags)
         state.expire_at_ms = to_deadline(expire)
-        state.packed = state.db = None
+        state.packed = state.using = None
         own = self.__dict__
         own["id"] = pk or other or meta.new_pk()
         own["attrs"] = {}
@@ -100,7 +100,7 @@ class Model(AttributeAccess, AltersData, metaclass=ModelBase):
         state.tags = tags
         state.expire_at_ms = expire_at_ms
         state.packed = packed
-        state.db = using
+        state.using = using
         own = instance.__dict__
         try:
             own["id"] = pk.decode()
@@ -260,7 +260,7 @@ class Model(AttributeAccess, AltersData, metaclass=ModelBase):
         return await arun(counters_flows.increment(self, alias, name, by), alias)
 
     def _alias(self, using: str | None) -> str:
-        return using or self._state.db or self._meta.using
+        return using or self._state.using or self._meta.using
 
     def _mark_stored(self, contents: Record, packed: bytes, using: str) -> None:
         """Set the contents, and the bytes that are stored on the alias *using*."""
@@ -271,7 +271,7 @@ class Model(AttributeAccess, AltersData, metaclass=ModelBase):
         state.tags = contents.tags
         state.expire_at_ms = contents.expire_at_ms
         state.packed = packed
-        state.db = using
+        state.using = using
         state.assigned.clear()
 
     def _key(self, using: str | None = None) -> bytes:

@@ -14,7 +14,7 @@ PICKLED = {
     "_tags": "tags",
     "_expire_at_ms": "expire_at_ms",
     "_packed": "packed",
-    "_using": "db",
+    "_using": "using",
 }
 """Attributes of a ModelState by the names under which they are pickled."""
 
@@ -25,10 +25,10 @@ PICKLED_COUNTERS = ("_counters", "_assigned")
 class ModelState:
     """The state of an instance besides its id and attributes, as Django's ``_state``.
 
-    packed: the bytes under the id that were last read from the alias *db*, or written
-    to it. None if the object is not stored. A save sends the changes since these bytes,
-    so they are set together with the contents, and only by _mark_stored(), by reading,
-    and by mark_unsaved().
+    packed: the bytes under the id that were last read from the alias *using*, or
+    written to it. None if the object is not stored. A save sends the changes since
+    these bytes, so they are set together with the contents and the alias, and only by
+    _mark_stored(), by reading, and by mark_unsaved().
 
     tags, expire_at_ms: the explicit tags, and the deadline or lifetime. They may have
     unsaved changes. counters: the values last read or assigned. assigned: the names of
@@ -36,14 +36,19 @@ class ModelState:
     """
 
     # There is no __init__(): a list of objects makes a thousand states.
-    __slots__ = ("db", "expire_at_ms", "packed", "tags")
+    __slots__ = ("expire_at_ms", "packed", "tags", "using")
 
     tags: list[str]
     expire_at_ms: Deadline | None
     packed: bytes | None
-    db: str | None
+    using: str | None
     counters: dict[str, int] = {}  # noqa: RUF012
     assigned: set[str] = set()  # noqa: RUF012
+
+    @property
+    def db(self) -> str | None:
+        """The alias from which the object was read, or to which it was written."""
+        return self.using
 
     @property
     def adding(self) -> bool:
@@ -59,7 +64,7 @@ class ModelState:
 
     def packed_on(self, using: str) -> bytes | None:
         """Return the bytes that are stored on this alias, if known."""
-        return self.packed if self.db == using else None
+        return self.packed if self.using == using else None
 
     def mark_unsaved(self) -> None:
         """Mark the object as not stored."""

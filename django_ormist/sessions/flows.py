@@ -61,10 +61,12 @@ def load(store: "SessionStore") -> Flow[Any]:
     space = Session._meta.space(using)
     packed = yield objects.load(space, pk)
     if packed is not None and not (yield from is_past(packed)):
+        row = (pk.encode(), packed, None)
         try:
-            record = Session._from_row((pk.encode(), packed, None), space, using)
-            data = serialization.decode_session(record.attrs, store.serializer)
+            record, data = _decode(store, row, space, using)
         except Exception as error:  # damaged bytes, or any error of a serializer
+            if _is_from_outside(error, store, row, space, using):
+                raise
             _report(pk, error)
         else:
             store._stored = record
@@ -72,6 +74,25 @@ def load(store: "SessionStore") -> Flow[Any]:
     store._stored = None
     store._session_key = None
     return {}
+
+
+def _decode(store: "SessionStore", *row: Any) -> tuple[Session, dict[str, Any]]:
+    record = Session._from_row(*row)
+    return record, serialization.decode_session(record.attrs, store.serializer)
+
+
+def _is_from_outside(error: Exception, store: "SessionStore", *row: Any) -> bool:
+    """Return whether a signal handler raised *error*, or memory ran out.
+
+    Then the session can be read the second time. Its user stays signed in.
+    """
+    if isinstance(error, MemoryError):
+        return True
+    try:
+        _decode(store, *row)
+    except Exception:
+        return False
+    return True
 
 
 def exists(session_key: str | None) -> Flow[bool]:

@@ -49,6 +49,8 @@ def test_state_has_the_attributes_of_djangos(ask, alias):
     assert (plain._state.adding, plain._state.db) == (True, None)
     ask(plain.save)
     assert (plain._state.adding, plain._state.db) == (False, "default")
+    with pytest.raises(AttributeError):
+        plain._state.db = "other"  # its bytes are those of "default"
 
 
 def test_assigning_an_id_makes_another_object(ask, alias):

@@ -122,7 +122,10 @@ def test_a_list_of_urls_reaches_any_sentinel(ask, configure, sentinel_set):
     assert ask(connection.send, PING) == [b"PONG"]
 
 
-def test_sentinels_are_asked_once_and_then_once_a_second(ask, connection, looks):
+def test_sentinels_are_asked_once_and_then_once_a_second(
+    ask, connection, looks, monkeypatch
+):
+    monkeypatch.setattr("django_ormist.connections.sentinels.INTERVAL", 3600)
     for _ in range(50):
         ask(connection.send, PING)
     assert len(looks) == 1

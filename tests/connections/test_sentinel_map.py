@@ -169,6 +169,24 @@ def test_a_thread_that_was_interrupted_blocks_no_refresh_for_good():
     assert sentinels.refresh(later=60) == OLD
 
 
+def test_a_fork_does_not_wait_for_a_refresh_of_its_parent(monkeypatch):
+    sentinels = Sentinels(*[names(OLD)] * 3)
+    held = sentinels.map.refresh(True, lambda: sentinels.now)
+    next(held)
+    monkeypatch.setattr("os.getpid", lambda: 0)
+    assert sentinels.refresh(later=0.1) == OLD
+
+
+def test_an_interruption_at_the_end_of_a_refresh_blocks_no_other():
+    sentinels = Sentinels(*[names(OLD)] * 3)
+    times = [sentinels.now]  # the second look at the clock is interrupted
+    interrupted = sentinels.map.refresh(True, lambda: times.pop())
+    next(interrupted)
+    with pytest.raises(IndexError):
+        interrupted.close()
+    assert sentinels.refresh(later=0.1) == OLD
+
+
 def test_doubt_makes_a_refresh_due():
     sentinels = Sentinels(*[names(OLD)] * 3)
     sentinels.refresh()

@@ -148,6 +148,8 @@ def test_a_wrong_location_is_named_with_its_fix(location, named):
         ({"patience": "10"}, ["patience '10'", "seconds"]),
         ({"patience": True}, ["patience True", "seconds"]),
         ({"patience": -1}, ["patience -1", "seconds"]),
+        ({"patience": float("nan")}, ["patience nan", "seconds"]),
+        ({"patience": float("inf")}, ["patience inf", "seconds"]),
         ({"watch": 1}, ["watch 1", "True or False"]),
         ({"replicas": 1.5}, ["replicas 1.5", "number of replicas"]),
         ({"replicas_timeout": None}, ["replicas_timeout None", "seconds"]),

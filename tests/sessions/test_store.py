@@ -9,7 +9,13 @@ from django.contrib.sessions.exceptions import SessionInterrupted
 from django.core.signing import JSONSerializer
 
 from django_ormist.keys import object_key
-from django_ormist.sessions import Session, SessionStore, flows, private_id
+from django_ormist.sessions import (
+    Session,
+    SessionStore,
+    flows,
+    private_id,
+    serialization,
+)
 
 pytestmark = pytest.mark.servers("valkey91", "valkey91-json", "redis62", "fakeredis")
 
@@ -242,6 +248,24 @@ def test_an_unreadable_session_is_missing_and_logged(
     assert session.session_key is None
     assert private_id(key) in caplog.text
     assert key not in caplog.text
+
+
+@pytest.mark.parametrize("error", [TimeoutError(), MemoryError()], ids=repr)
+def test_an_interrupted_load_keeps_the_session(ask, stored, monkeypatch, error):
+    key = stored(a=1)
+    errors, decode = [error], serialization.decode_session
+
+    def interrupted(*arguments):
+        if errors:
+            raise errors.pop()
+        return decode(*arguments)
+
+    monkeypatch.setattr(serialization, "decode_session", interrupted)
+    session = SessionStore(key)
+    with pytest.raises(type(error)):
+        ask(session.load)
+    assert session.session_key == key
+    assert ask(session.load) == {"a": 1}
 
 
 def test_a_session_of_more_than_1_mb_works(ask, stored, is_sound):
