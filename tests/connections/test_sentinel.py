@@ -13,6 +13,7 @@ from django.db import DatabaseError
 import django_ormist as ormist
 from django_ormist.conf import Alias
 from django_ormist.connections import Connection, router, sentinel_events
+from django_ormist.connections import sentinels as sentinel_map
 from django_ormist.connections.instrumentation import listening
 from django_ormist.connections.pools import pools
 from django_ormist.exceptions import ImproperlyConfigured
@@ -125,7 +126,7 @@ def test_a_list_of_urls_reaches_any_sentinel(ask, configure, sentinel_set):
 def test_sentinels_are_asked_once_and_then_once_a_second(
     ask, connection, looks, monkeypatch
 ):
-    monkeypatch.setattr("django_ormist.connections.sentinels.INTERVAL", 3600)
+    monkeypatch.setattr(sentinel_map, "INTERVAL", 3600)
     for _ in range(50):
         ask(connection.send, PING)
     assert len(looks) == 1
