@@ -263,7 +263,7 @@ def run_tests(session, *arguments, by=("python", "-m")):
 def test(session):
     """Run the quick tests over Valkey, the oldest Redis that has a wheel, fakeredis."""
     install(session, "test")
-    run_tests(session, "--quick")
+    run_tests(session, "--quick", "--sync-or-async")
 
 
 @nox.session(name="test-all", python=["3.11", "3.13"])

@@ -1,10 +1,13 @@
 """The fixtures of all tests: a server, sync and async calls, counted round trips.
 
 The folders in EVERY_SERVER, and tests marked ``every_server``, run on every variant
-that is found; the others run on the three in FEW. With ``--quick`` all run on these
-three, without the tests marked ``slow``. `make test` uses it, `make test-all` does not.
-Tests that run sync and async run both only on one variant, BOTH. The folder in ONE_WAY
-runs on every server, and each test also with one other protocol, pool or codec.
+that is found; the others run on the three in FEW. Tests that run sync and async run
+both only on one variant, BOTH. The folder in ONE_WAY runs on every server, and each
+test also with one other protocol, pool or codec.
+
+`make test` uses ``--quick``: it leaves out the tests marked ``slow``, and all variants
+but those in FEW. Folders that are not in EVERY_SERVER run on BOTH alone, and each test
+of ONE_WAY on BOTH and one more.
 
 Environment: ORMIST_SERVERS ("valkey91,fakeredis", patterns allowed) runs the tests on
 those variants alone, sync and async, and fails if one is missing.
@@ -124,10 +127,12 @@ def variants_of(metafunc: pytest.Metafunc) -> list[Variant]:
     is_for_all = is_marked or is_in(definition, *EVERY_SERVER)
     if metafunc.config.getoption("quick") or not (restrictions or is_for_all):
         chosen = [v for v in chosen if matches(v, FEW)] if is_default() else chosen
+    is_short = metafunc.config.getoption("quick")
     if metafunc.config.getoption("once_a_server"):
         chosen = [variant for variant in chosen if variant.name == variant.server]
-        if is_default() and not (restrictions or is_for_all):
-            chosen = [variant for variant in chosen if variant.name == BOTH]
+        is_short = True
+    if is_short and is_default() and not (restrictions or is_for_all):
+        chosen = [variant for variant in chosen if variant.name == BOTH]
     for marker in restrictions:
         chosen = [variant for variant in chosen if matches(variant, marker.args)]
     if "proxy" in metafunc.fixturenames:  # it stands before one socket
@@ -162,10 +167,12 @@ def is_chosen(item: pytest.Item, config: pytest.Config) -> bool:
     variant, mode = parameters.get("server"), parameters.get("ask")
     if variant is None or item.get_closest_marker("servers"):
         return True  # perhaps it can only run on this variant
-    ways = [each.name for each in variants() if each.name != each.server]
-    is_sampled = is_default() and variant.name in ways and is_in(item, ONE_WAY)
-    if is_sampled and variant.name != ways[number_of(item) % len(ways)]:
-        return False
+    if is_default() and is_in(item, ONE_WAY):
+        rest = [each.name for each in variants() if each.name != each.server]
+        if config.getoption("quick"):
+            rest = [name for name in FEW if name != BOTH]
+        if variant.name in rest and variant.name != rest[number_of(item) % len(rest)]:
+            return False
     does_both = not is_default() or variant.name == BOTH
     if mode is None or (does_both and not config.getoption("sync_or_async")):
         return True
@@ -225,6 +232,10 @@ def left_out(config: pytest.Config) -> list[str]:
     if config.getoption("quick") and is_default():
         more = [v.name for v in variants() if not matches(v, FEW)]
         lines.append(f"{', '.join(more)}: `make test-all` runs on them")
+        folders = ", ".join(EVERY_SERVER)
+        lines.append(f"all but {BOTH}, except for {folders}")
+        names = " or ".join(name for name in FEW if name != BOTH)
+        lines.append(f"one of {names}, depending on the test, in {ONE_WAY}")
     if config.getoption("once_a_server"):
         more = [v.name for v in variants() if v.name != v.server]
         lines.append(f"{', '.join(more)}: `make test-all` runs on them on Python 3.13")

@@ -1,8 +1,10 @@
 """The router sends to two nodes at once: all requests before any reply is read."""
 
 import asyncio
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import pytest
 import redis
@@ -21,8 +23,8 @@ def incr(key):
 
 
 def pop(key):
-    """Blocks its connection until something is pushed."""
-    return Operation("BLPOP", (key,), (5,))
+    """Blocks its connection for a tenth of a second."""
+    return Operation("BLPOP", (key,), (0.1,))
 
 
 class TwoNodes:
@@ -151,7 +153,10 @@ def test_cancelled_tasks_return_the_connections_of_both_nodes(router, nodes):
             for _ in range(turn):
                 await asyncio.sleep(0)
             task.cancel()
-            with pytest.raises(asyncio.CancelledError):
+            # Before Python 3.12, asyncio.wait_for() may lose a cancellation.
+            is_kept = sys.version_info >= (3, 12)
+            error = asyncio.CancelledError
+            with pytest.raises(error) if is_kept else suppress(error):
                 await task
         return await router.asend([incr(b"a-n"), incr(b"b-n")])
 
