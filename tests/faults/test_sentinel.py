@@ -16,7 +16,7 @@ from tests.sentinels import DOWN_AFTER, PATIENT, wait_until
 pytestmark = pytest.mark.skipif(not servers.find("valkey91"), reason="needs valkey91")
 
 PREFIX = "faults"
-REPLICATED_WITHIN = 1.0  # seconds in which a busy machine has replicated a write
+REPLICATED_WITHIN = 3.0  # seconds in which a busy machine has replicated a write
 
 
 def pytest_generate_tests(metafunc):
@@ -94,7 +94,7 @@ def suffer(sentinel_set, load, fault, record):
 
 def confirmed_around(journal, began):
     """How many writes were confirmed just before and after the fault."""
-    first, last = began - REPLICATED_WITHIN, began + 0.5
+    first, last = began - REPLICATED_WITHIN, began + 2
     return sum(first < at < last for at in journal.confirmed)
 
 
@@ -123,7 +123,7 @@ def check_journal(journal, may_lose=0):
 def test_a_primary_that_is_gone_is_replaced(sentinel_set, load, fault, record_property):
     """One call for each writer fails at most: that which was in flight."""
     journal, began, lost = suffer(sentinel_set, load, fault, record_property)
-    assert all(began - REPLICATED_WITHIN < at < began + 0.5 for at in lost.values())
+    assert all(began - REPLICATED_WITHIN < at < began + 2 for at in lost.values())
     assert len(journal.errors) <= 4
     check_journal(journal, may_lose=confirmed_around(journal, began))
     check_store(sentinel_set)
@@ -148,7 +148,7 @@ def test_a_planned_failover_loses_what_is_written_between_two_looks(
 ):
     journal, began, lost = suffer(sentinel_set, load, fail_over, record_property)
     times = sorted(lost.values())
-    assert not times or times[-1] - times[0] < 1.5  # a second, and a busy machine
+    assert not times or times[-1] - times[0] < 2.5  # a second, and a busy machine
     assert all(began - REPLICATED_WITHIN < at for at in times)
     check_journal(journal, may_lose=len(journal.confirmed))
     check_store(sentinel_set)
@@ -164,7 +164,7 @@ def test_a_planned_failover_that_is_watched_loses_next_to_nothing(
     settings.ORMIST = {"default": alias | {"OPTIONS": options}}
     journal, _, lost = suffer(sentinel_set, load, fail_over, record_property)
     times = sorted(lost.values())
-    assert not times or times[-1] - times[0] < 0.2
+    assert not times or times[-1] - times[0] < 0.5
     check_journal(journal, may_lose=len(journal.confirmed))
     check_store(sentinel_set)
 
