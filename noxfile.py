@@ -255,7 +255,8 @@ def bench(session):
 def run_tests(session, *arguments, by=("python", "-m")):
     """Run pytest: it prints its plan, each failure at once, and what it left out."""
     install_servers()
-    options = ("-n", "auto", "--dist", "worksteal", "--instafail", "--durations", "10")
+    workers = str(2 * (os.cpu_count() or 1))  # half of the time they wait for servers
+    options = ("-n", workers, "--dist", "worksteal", "--instafail", "--durations", "10")
     session.run(*by, "pytest", "-q", *options, *arguments, *session.posargs)
 
 
