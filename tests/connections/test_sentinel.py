@@ -128,12 +128,16 @@ def test_sentinels_are_asked_once_and_then_once_a_second(
 ):
     monkeypatch.setattr(sentinel_map, "INTERVAL", 3600)
     for _ in range(50):
+        ask(connection.send, PING)  # an earlier test may have broken connections
+    assert looks != []
+    looks.clear()
+    for _ in range(50):
         ask(connection.send, PING)
-    assert len(looks) == 1
+    assert looks == []
     connection._router.map.doubt()  # as if a second had gone by
     for _ in range(50):
         ask(connection.send, PING)
-    assert len(looks) == 4
+    assert len(looks) == 3
 
 
 def test_twenty_threads_that_ask_first_are_no_herd(connection, looks):
