@@ -35,9 +35,10 @@ def test_a_new_connection_does_not_look_up_the_version_of_redis_py(
         return ask(connections["default"].send, list(operations))
 
     send(op("PING"))
-    monkeypatch.setattr("redis.utils.get_lib_version", lambda: pytest.fail("again"))
-    connections.close_all()
-    assert send(op("EXISTS", "nothing")) == [0]
+    with monkeypatch.context() as patch:
+        patch.setattr("redis.utils.get_lib_version", lambda: pytest.fail("again"))
+        connections.close_all()
+        assert send(op("EXISTS", "nothing")) == [0]
 
 
 def test_several_operations_take_one_round_trip(server, ask, key, round_trips):
