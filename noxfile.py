@@ -76,7 +76,7 @@ def say(text):
 
 
 def pip(*words, **options):
-    """Run the pip of nox's own environment, and return what it printed."""
+    """Return the output of pip, run in the environment of nox."""
     command = [sys.executable, "-m", "pip", *words]
     return subprocess.run(command, capture_output=True, text=True, **options).stdout
 

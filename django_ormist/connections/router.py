@@ -12,12 +12,7 @@ import redis.asyncio
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
 from redis.exceptions import (
-    AuthenticationError,
-    ConnectionError,
-    MaxConnectionsError,
-    ReadOnlyError,
     RedisError,
-    TimeoutError,
 )
 from redis.retry import Retry
 
@@ -32,6 +27,7 @@ from .routing import (
     Parcel,
     Refresh,
     Wait,
+    is_transient,
     route,
 )
 from .sentinel_events import SentinelEvents
@@ -286,8 +282,8 @@ class PrimaryPool(ThreadPool):
         pool = self._router.primary_pool()
         try:
             connection = pool.get_connection()
-        except (ConnectionError, TimeoutError, ReadOnlyError) as error:
-            if isinstance(error, AuthenticationError | MaxConnectionsError):
+        except RedisError as error:
+            if not is_transient(error):
                 raise
             self._router.map.doubt()
             pool = self._router.primary_pool()
@@ -325,8 +321,8 @@ class AsyncPrimaryPool(LoopPool):
         pool = await self._router.aprimary_pool()
         try:
             connection = await pool.get_connection()
-        except (ConnectionError, TimeoutError, ReadOnlyError) as error:
-            if isinstance(error, AuthenticationError | MaxConnectionsError):
+        except RedisError as error:
+            if not is_transient(error):
                 raise
             self._router.map.doubt()
             pool = await self._router.aprimary_pool()

@@ -279,7 +279,7 @@ class _Route:
         is_lost = was_sent and any(
             self.operations[i].is_write for i in parcel.positions
         )
-        if is_lost or not _is_transient(error):
+        if is_lost or not is_transient(error):
             if is_lost:
                 error.add_note(LOST)
             self.fatal = self.fatal or error
@@ -364,7 +364,7 @@ class _Route:
         return self.replies
 
 
-def _is_transient(error: RedisError) -> bool:
+def is_transient(error: RedisError) -> bool:
     """Return whether a connection that failed with *error* may succeed later."""
     return is_broken(error) or isinstance(
         error, TimeoutError | ReadOnlyError | MasterDownError

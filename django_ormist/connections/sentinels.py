@@ -96,7 +96,7 @@ class SentinelMap:
     # What route() has to know
 
     def is_due(self, now: float) -> bool:
-        """Return whether the sentinels have not been asked for a second."""
+        """Return whether a second has passed since the last refresh."""
         return now >= self._check_at
 
     def address_of(self, operation: Operation) -> Address | None:
@@ -161,7 +161,7 @@ class SentinelMap:
     def refresh(
         self, is_urgent: bool, clock: Callable[[], float]
     ) -> Generator[Query, Any, None]:
-        """Yield a Query for each sentinel to ask. Update the address.
+        """Yield queries to the sentinels, and update the address.
 
         One refresh at a time: while another one runs, or just ran, nothing is asked.
         Raises ImproperlyConfigured if the sentinels do not know the service.

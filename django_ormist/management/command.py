@@ -176,7 +176,7 @@ class Progress:
         self._width = 0
 
     def show(self, text: str) -> None:
-        """Show *text* in place of the last one."""
+        """Replace the text on the terminal."""
         if self._is_shown and time.monotonic() - self._shown_at >= self.EVERY:
             self._write(text)
             self._shown_at = time.monotonic()

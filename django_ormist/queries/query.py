@@ -90,7 +90,7 @@ class Query:
         return replace(self, terms=tuple(known), pks=pks, conditions=conditions)
 
     def where(self, condition: Condition) -> Self:
-        """Return this query with *condition* in place of its own."""
+        """Return this query with its conditions replaced by *condition*."""
         bare = replace(self, terms=(), pks=None, conditions=())
         if condition == NOTHING:
             return bare.none()

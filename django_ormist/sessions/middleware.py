@@ -144,7 +144,7 @@ def _is_unavailable(request: HttpRequest) -> bool:
 
 
 def _outage_response(request: HttpRequest, response: Any) -> Any:
-    """Return the response, or 503 in place of an error caused by an outage.
+    """Return the response. Replace an error caused by an outage by a 503.
 
     The cookie is kept, since the session exists when the server is back.
     """
