@@ -12,10 +12,8 @@ from redis.connection import Connection, SSLConnection, UnixDomainSocketConnecti
 from redis.driver_info import DriverInfo
 
 from ..exceptions import ImproperlyConfigured
+from ..operations.operation import Address
 from .unix_connections import AsyncUnixConnection
-
-Address = tuple[str, int]
-"""The host and the port of a node."""
 
 MAX_CONNECTIONS = 50
 TIMEOUT = 20.0

@@ -31,8 +31,14 @@ from redis.exceptions import (
     TryAgainError,
 )
 
-from ..operations.operation import Operation
-from .endpoints import Address, format_address
+from ..operations.operation import (
+    Address,
+    NodeOperation,
+    Operation,
+    RepliesByNode,
+    on_node,
+)
+from .endpoints import format_address
 from .refusals import is_refusal
 from .thread_pools import is_broken
 
@@ -52,6 +58,11 @@ LOST = (
 _TOO_FEW_REPLICAS = "NOREPLICAS"
 
 _ASKING = Operation("ASKING", keys=())
+_PING = Operation("PING", keys=())
+
+
+class NodeLeft(ConnectionError):
+    """An operation is for a node that is not in the Cluster any more."""
 
 
 class Parcel(NamedTuple):
@@ -105,13 +116,20 @@ class Nodes(Protocol):
     """What route() has to know about a topology. No method does I/O."""
 
     is_sharded: bool
-    """Whether MOVED and ASK are followed."""
+    """Whether there are several primaries, and MOVED and ASK are followed."""
+
+    @property
+    def primaries(self) -> Sequence[Address]:
+        """The addresses of all known primaries, sorted."""
 
     def is_due(self, now: float) -> bool:
         """Return whether to refresh before the next request."""
 
     def address_of(self, operation: Operation) -> Address | None:
-        """Return the node for *operation*; None if it is not known yet."""
+        """Return the node for *operation*; None if it is not known yet.
+
+        Raises NodeLeft for a NodeOperation whose node is not there any more.
+        """
 
     def common_address(self, operations: Sequence[Operation]) -> Address | None:
         """Return the node for all of *operations*; None if unknown, or if several."""
@@ -156,8 +174,63 @@ def route(
             else:
                 return outcome
         first = parcel, outcome
+    elif nodes.is_sharded and any(map(_is_for_every_primary, operations)):
+        fan_out = _fan_out(
+            nodes,
+            operations,
+            lambda some: route(nodes, some, patience, clock, vary, confirm),
+        )
+        return (yield from fan_out)
     state = _Route(nodes, operations, began, began + patience, clock, vary, confirm)
     return (yield from state.run(first))
+
+
+def _is_for_every_primary(operation: Operation) -> bool:
+    return type(operation) is NodeOperation and operation.node is None
+
+
+def _fan_out(
+    nodes: Nodes,
+    operations: Sequence[Operation],
+    send: Callable[[Sequence[Operation]], Generator[Step, Any, list[Any]]],
+) -> Generator[Step, Any, list[Any]]:
+    """Return the replies of operations of which some are for every primary.
+
+    Such an operation has RepliesByNode, or the first error among them. If a primary
+    leaves the Cluster meanwhile, those that are there then are asked, unless something
+    is a write.
+    """
+    if not nodes.primaries:
+        yield from send([_PING])  # which finds them
+    while True:
+        primaries = tuple(nodes.primaries)
+        parts: list[list[Operation]] = [
+            [on_node(operation, each) for each in primaries]
+            if _is_for_every_primary(operation)
+            else [operation]
+            for operation in operations
+        ]
+        try:
+            found = yield from send([each for part in parts for each in part])
+            break
+        except NodeLeft:
+            if any(operation.is_write for operation in operations):
+                raise
+    rest = iter(found[:])
+    found[:] = [
+        _by_node(primaries, [next(rest) for _ in part])
+        if _is_for_every_primary(operation)
+        else next(rest)
+        for operation, part in zip(operations, parts, strict=True)
+    ]
+    return found
+
+
+def _by_node(primaries: Sequence[Address], replies: list[Any]) -> Any:
+    for reply in replies:
+        if isinstance(reply, RedisError):
+            return reply
+    return RepliesByNode(zip(primaries, replies, strict=True))
 
 
 def _parcels(
@@ -170,13 +243,27 @@ def _parcels(
 
     The order is fixed: two threads that each hold the last connection of one pool
     and wait for the other's would block each other. An operation whose node is not
-    known is left out.
+    known is left out. One without keys goes along with others: TIME is that of the
+    server which replies to them.
     """
     by_node: dict[tuple[Address, bool], list[int]] = {}
+    anywhere = []
     for i, asked in pending.items():
-        address = asked or nodes.address_of(operations[i])
+        operation = operations[i]
+        if not (asked or operation.keys or type(operation) is NodeOperation):
+            anywhere.append(i)
+            continue
+        address = asked or nodes.address_of(operation)
         if address is not None:
             by_node.setdefault((address, asked is not None), []).append(i)
+    if anywhere:
+        address = next(
+            (address for address, is_asking in by_node if not is_asking),
+            nodes.address_of(operations[anywhere[0]]),
+        )
+        if address is not None:
+            by_node.setdefault((address, False), []).extend(anywhere)
+            by_node[address, False].sort()
     parcels = []
     for (address, is_asking), positions in sorted(by_node.items()):
         chosen = [operations[i] for i in positions]

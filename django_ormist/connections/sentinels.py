@@ -116,6 +116,11 @@ class SentinelMap:
             raise self.explain(None, None)
         return self.address
 
+    @property
+    def primaries(self) -> Sequence[Address]:
+        """The address of the primary, if it is known."""
+        return () if self.address is None else (self.address,)
+
     def move(self, operation: Operation, address: Address) -> None:
         """Do nothing: a primary does not answer MOVED."""
 

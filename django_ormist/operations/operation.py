@@ -8,13 +8,16 @@ that yields operations and receives their answers. ``run()`` and ``arun()`` in
 import re
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from hashlib import sha1
 from importlib.resources import files
 from typing import Any, NamedTuple, TypeVar
 
 Word = bytes | str | int
 """An argument of a command."""
+
+Address = tuple[str, int]
+"""The host and the port of a node."""
 
 _FOR_DRAGONFLY = b"--!df flags=allow-undeclared-keys\n"
 """A comment to other servers. Without it, Dragonfly refuses keys that a script
@@ -67,7 +70,9 @@ def _lua(name: str) -> bytes:
 class Operation:
     """One command or script with its keys and arguments.
 
-    command: a Redis command ("GET") or a Script. args: sent after the keys. parse: a
+    command: a Redis command ("GET") or a Script. keys: of one slot; they choose the
+    node of a Cluster. Without keys any node may reply: see on_every_primary() and
+    on_node() for others. args: sent after the keys. parse: a
     function that returns the answer from the raw reply (bytes, in the shape of RESP2).
     is_write: whether to send it once only. Reads may be sent again over a new
     connection. with_source: whether to send the source of the script, for a server that
@@ -87,6 +92,80 @@ class Operation:
             verb, name = self.command.command_for(self.with_source)
             return (verb, name, len(self.keys), *self.keys, *self.args)
         return (self.command, *self.keys, *self.args)
+
+
+@dataclass(frozen=True, slots=True)
+class CountedKeys(Operation):
+    """A command that takes the number of its keys before them, such as ZINTER."""
+
+    def wire_args(self) -> tuple[Word, ...]:
+        """See Operation.wire_args()."""
+        return (str(self.command), len(self.keys), *self.keys, *self.args)
+
+
+@dataclass(frozen=True, slots=True)
+class NodeOperation(Operation):
+    """A command without keys for one node of a Cluster, or for every primary.
+
+    Made by on_node() and on_every_primary(). node: an address, or None for every
+    primary. A connection to one server sends the command there.
+    """
+
+    node: Address | None = None
+
+
+class RepliesByNode(list[tuple[Address, Any]]):
+    """The address and the raw reply of each primary of a Cluster."""
+
+
+def on_every_primary(operation: Operation) -> NodeOperation:
+    """Return the operation that sends *operation*, which has no keys, to each primary.
+
+    Its answer is a list of (address, answer), sorted by address. Without Cluster there
+    is one primary, and its address is None. Hand the address to on_node() to ask the
+    same node again, with the cursor of a SCAN say::
+
+        for node, (cursor, keys) in (yield on_every_primary(scan(prefix, b"0"))):
+            while int(cursor):
+                cursor, more = yield on_node(scan(prefix, cursor), node)
+
+    All nodes are asked at once: one round trip. If one of them fails, so does the
+    operation, as any other does.
+    """
+    return NodeOperation(
+        operation.command,
+        operation.keys,
+        operation.args,
+        partial(_parse_by_node, operation.parse),
+        operation.is_write,
+        operation.with_source,
+    )
+
+
+def on_node(operation: Operation, node: Address | None) -> Operation:
+    """Return the operation that sends *operation*, which has no keys, to one node.
+
+    node: the address of a primary or a replica. With None, any node may reply: the only
+    one if there is no Cluster. Sending it raises NodeLeft if the node is not in the
+    Cluster any more.
+    """
+    if node is None:
+        return operation
+    return NodeOperation(
+        operation.command,
+        operation.keys,
+        operation.args,
+        operation.parse,
+        operation.is_write,
+        operation.with_source,
+        node,
+    )
+
+
+def _parse_by_node(parse: Callable[[Any], Any], reply: Any) -> list[tuple[Any, Any]]:
+    if type(reply) is RepliesByNode:
+        return [(node, parse(each)) for node, each in reply]
+    return [(None, parse(reply))]
 
 
 class SignalEvent(NamedTuple):

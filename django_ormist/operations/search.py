@@ -12,7 +12,7 @@ from .batches import batched
 from .compiler import QueryCompiler
 from .expiry import CLOCK, expired_ids, sweep_gone
 from .objects import load_counters, load_many
-from .operation import Flow, Operation, Script, Word
+from .operation import CountedKeys, Flow, Operation, Script, Word
 from .replies import parse_counters
 
 LARGEST_PAGE = 1000
@@ -100,7 +100,7 @@ def term_members(space: Space, query: Query) -> Operation:
     keys = _term_keys(space, query)
     if len(keys) > 1:
         # The default SUM would pass 2^53 with six terms and lose the order.
-        return Operation("ZINTER", (), (len(keys), *keys, "AGGREGATE", "MIN"))
+        return CountedKeys("ZINTER", keys, ("AGGREGATE", "MIN"))
     return Operation("ZRANGE", keys or (all_key(space),), (0, -1))
 
 
