@@ -44,6 +44,15 @@ MEASURED, BRANCH_FLOOR = "3.13", 95
 # What reads our files, and depends on neither Python nor Django.
 ANY_PYTHON = ("tests/architecture", "tests/infra")
 
+# They start other test runs. Under coverage these take long, and cover little more than
+# other tests do.
+NESTED = (
+    "tests/docs/test_testing.py",
+    "tests/docs/test_tutorial.py",
+    "tests/testing/test_plugin.py",
+    "tests/testing/test_redirection.py",
+)
+
 # Tests that depend on other packages, for `newest` and `oldest`.
 SHORT = [
     *(f"tests/{folder}" for folder in ("admin", "commands", "connections", "debug")),
@@ -272,18 +281,26 @@ def test(session):
 def test_all(session):
     """Run all tests on every server: Django 5.2 on Python 3.11 and 6.1 on 3.13.
 
-    Only Python 3.13 runs with other protocols, pools and codecs, runs tests both sync
-    and async, and runs what does not depend on the Python.
+    On Python 3.13 each test runs on all its servers, also with other protocols, pools
+    and codecs, sync and async. On Python 3.11 each runs on one server, sync or async,
+    and what does not depend on the Python is left out.
     """
     install(session, "test")
     fetch_django(session)
     if session.python == MEASURED:
         session.run("coverage", "erase")
-        run_tests(session, by=("coverage", "run", "-m"))
+        nested = [] if session.posargs else NESTED
+        run_tests(session, *ignored(nested), by=("coverage", "run", "-m"))
         report_coverage(session)
+        if nested:
+            run_tests(session, *nested)
     else:
-        options = ("--once-a-server", "--sync-or-async")
-        run_tests(session, *options, *(f"--ignore={each}" for each in ANY_PYTHON))
+        run_tests(session, "--one-server", "--sync-or-async", *ignored(ANY_PYTHON))
+
+
+def ignored(paths):
+    """Return the options by which pytest ignores *paths*."""
+    return [f"--ignore={path}" for path in paths]
 
 
 def report_coverage(session):

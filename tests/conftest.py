@@ -7,7 +7,8 @@ test also with one other protocol, pool or codec.
 
 `make test` uses ``--quick``: it leaves out the tests marked ``slow``, and all variants
 but those in FEW. Folders that are not in EVERY_SERVER run on BOTH alone, and each test
-of ONE_WAY on BOTH and one more.
+of ONE_WAY on BOTH and one more. On Python 3.11 `make test-all` uses ``--one-server``:
+each test runs on one of its servers.
 
 Environment: ORMIST_SERVERS ("valkey91,fakeredis", patterns allowed) runs the tests on
 those variants alone, sync and async, and fails if one is missing.
@@ -76,9 +77,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help=f"leave out tests marked slow; run only on {', '.join(FEW)}",
     )
     parser.addoption(
-        "--once-a-server",
+        "--one-server",
         action="store_true",
-        help="connect to each server in one way: no other protocol, pool or codec",
+        help="run each test on one server only, which depends on the test",
     )
     parser.addoption(
         "--sync-or-async",
@@ -97,7 +98,7 @@ def matches(variant: Variant, patterns: list[str] | tuple[str, ...]) -> bool:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    if config.getoption("quick") or config.getoption("once_a_server"):
+    if config.getoption("quick") or config.getoption("one_server"):
         hypothesis.settings.load_profile("quick")
     wanted, required = names_in("ORMIST_SERVERS"), names_in("ORMIST_REQUIRED_SERVERS")
     for pattern in (*wanted, *required):
@@ -127,16 +128,18 @@ def variants_of(metafunc: pytest.Metafunc) -> list[Variant]:
     is_for_all = is_marked or is_in(definition, *EVERY_SERVER)
     if metafunc.config.getoption("quick") or not (restrictions or is_for_all):
         chosen = [v for v in chosen if matches(v, FEW)] if is_default() else chosen
-    is_short = metafunc.config.getoption("quick")
-    if metafunc.config.getoption("once_a_server"):
+    is_on_one = metafunc.config.getoption("one_server")
+    if is_on_one:
         chosen = [variant for variant in chosen if variant.name == variant.server]
-        is_short = True
+    is_short = is_on_one or metafunc.config.getoption("quick")
     if is_short and is_default() and not (restrictions or is_for_all):
         chosen = [variant for variant in chosen if variant.name == BOTH]
     for marker in restrictions:
         chosen = [variant for variant in chosen if matches(variant, marker.args)]
     if "proxy" in metafunc.fixturenames:  # it stands before one socket
         chosen = [v for v in chosen if not (v.is_fake or v.address == "sentinel")]
+    if is_on_one and chosen:
+        chosen = [chosen[zlib.crc32(definition.nodeid.encode()) % len(chosen)]]
     return chosen
 
 
@@ -212,9 +215,9 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     few = [v for v in found if matches(v, FEW)] if is_default() else found
     reporter.write_line(f"Runs on {', '.join(v.name for v in few)}.")
     if is_default() and not session.config.getoption("quick"):
-        is_once = session.config.getoption("once_a_server")
+        is_on_one = session.config.getoption("one_server")
         rest = [v for v in found if v not in few]
-        more = ", ".join(v.name for v in rest if not is_once or v.name == v.server)
+        more = ", ".join(v.name for v in rest if not is_on_one or v.name == v.server)
         folders = ", ".join(EVERY_SERVER)
         reporter.write_line(f"On {more} too: {folders}, and tests marked every_server.")
     binaries = {name: servers.find(name) for name in servers.PRODUCTS}
@@ -236,9 +239,10 @@ def left_out(config: pytest.Config) -> list[str]:
         lines.append(f"all but {BOTH}, except for {folders}")
         names = " or ".join(name for name in FEW if name != BOTH)
         lines.append(f"one of {names}, depending on the test, in {ONE_WAY}")
-    if config.getoption("once_a_server"):
+    if config.getoption("one_server"):
         more = [v.name for v in variants() if v.name != v.server]
         lines.append(f"{', '.join(more)}: `make test-all` runs on them on Python 3.13")
+        lines.append("all servers but one, depending on the test")
     if config.getoption("sync_or_async"):
         lines.append("one of sync and async, depending on the test")
     elif is_default():
