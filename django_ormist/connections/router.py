@@ -17,9 +17,9 @@ from redis.exceptions import (
 from redis.retry import Retry
 
 from ..exceptions import ImproperlyConfigured
-from ..operations.operation import Operation
+from ..operations.operation import Address, Operation
 from .async_pools import LoopPool, LoopPools, pools_of_running_loop
-from .endpoints import Address, Endpoint, Sentinels
+from .endpoints import Endpoint, Sentinels
 from .exchange import AsyncExchange, Exchange, aexchange, exchange
 from .pools import pools
 from .routing import (

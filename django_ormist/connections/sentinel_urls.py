@@ -1,18 +1,18 @@
 """Endpoints of services that Sentinel watches, from a URL or from redis-py's pool."""
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import unquote
 
-from redis.connection import Connection, SSLConnection, parse_url
+from redis.connection import Connection, SSLConnection
 from redis.sentinel import SentinelConnectionPool, SentinelManagedSSLConnection
 
 from ..exceptions import ImproperlyConfigured
+from ..operations.operation import Address
+from . import hosts
 from .endpoints import (
     ASYNC_CLASSES,
     NO_LIMIT,
-    Address,
     Endpoint,
     Sentinels,
     check_arguments,
@@ -28,21 +28,7 @@ SENTINEL_TIMEOUT = 1.0
 
 EXAMPLE = "redis+sentinel://s1:26379,s2:26379/mymaster/0"
 
-_URL = re.compile(
-    r"(?P<scheme>[a-z+]+)://(?:(?P<user>[^@/?#]*)@)?(?P<hosts>[^@/?#]*)"
-    r"(?:/(?P<service>[^@/?#]*))?(?:/(?P<db>[^@/?#]*))?/?(?:\?(?P<query>[^@#]*))?",
-    re.IGNORECASE,
-)
-_HOST = re.compile(
-    r"(?:\[(?P<v6>[0-9A-Fa-f:.%]+)\]|(?P<host>[^:\[\]]+))(?::(?P<port>\d+))?"
-)
-_LIMITS: Mapping[str, tuple[tuple[type[Any], ...], str]] = {
-    "patience": ((int, float), "seconds, such as 10"),
-    "replicas": ((int,), "the number of replicas that confirm each write, such as 1"),
-    "replicas_timeout": ((int, float), "seconds, such as 1"),
-    "watch": ((bool,), "True or False"),
-}
-_OWN = ("sentinel_kwargs", *_LIMITS)
+_OWN = ("sentinel_kwargs", *hosts.LIMITS)
 _CLASSES: Mapping[bool, type[Any]] = {False: Connection, True: SSLConnection}
 
 
@@ -53,65 +39,25 @@ def endpoint(
 
     Raises ImproperlyConfigured, which never shows the URL: it may hold a password.
     """
-    found = [_URL.fullmatch(location) for location in locations]
-    if not all(found):
-        raise ImproperlyConfigured(
-            f"{where}['LOCATION'] is not a URL of sentinels. Write it as {EXAMPLE!r}, "
-            "and percent-encode special characters in the user and the password, or "
-            "move them to OPTIONS."
-        )
-    parts = [match.groupdict() for match in found if match]
-    if len({tuple({**part, "hosts": ""}.items()) for part in parts}) > 1:
-        raise ImproperlyConfigured(
-            f"{where}['LOCATION'] is a list of URLs that differ in more than the "
-            "hosts. Give them the same scheme, user, service and database."
-        )
-    first = parts[0]
-    service = unquote(first["service"] or "")
+    first, addresses = hosts.split_urls(where, locations, "sentinels", EXAMPLE, PORT)
+    service, database = unquote(first["first"] or ""), first["second"]
     if not service:
         raise ImproperlyConfigured(
             f"{where}['LOCATION'] does not name a service, such as 'mymaster'. "
             f"Write it as {EXAMPLE!r}."
         )
-    if not re.fullmatch(r"\d*", first["db"] or ""):
-        raise ImproperlyConfigured(
-            f"{where}['LOCATION'] has {first['db']!r} after the service. "
-            "Make it the number of a database, such as /0."
-        )
+    hosts.check_database(where, database, "after the service")
     is_tls = first["scheme"].lower().startswith(("rediss", "valkeys"))
     given = dict(options)
     own = {name: given.pop(name) for name in _OWN if name in given}
     return make_endpoint(
         where,
         _CLASSES[is_tls],
-        {**given, **_named(where, first)},
+        {**given, **hosts.named_arguments(where, first, database)},
         service,
-        [address for part in parts for address in _addresses(where, part["hosts"])],
+        addresses,
         own,
     )
-
-
-def _named(where: str, parts: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the arguments of nodes that the URL gives: user, database and query."""
-    url = f"redis://{parts['user'] or ''}@h/{parts['db'] or ''}?{parts['query'] or ''}"
-    try:
-        named = parse_url(url)  # type: ignore[no-untyped-call]
-    except ValueError as error:
-        raise ImproperlyConfigured(
-            f"{where}['LOCATION'] cannot be read: {error} Correct its query."
-        ) from None
-    return {name: value for name, value in named.items() if name != "host"}
-
-
-def _addresses(where: str, hosts: str) -> Iterable[Address]:
-    for host in hosts.split(","):
-        found = _HOST.fullmatch(host)
-        if found is None or not 0 < int(found["port"] or PORT) < 65536:
-            raise ImproperlyConfigured(
-                f"{where}['LOCATION'] has a host that cannot be read. Write hosts as "
-                "'s1:26379,s2:26379', and an IPv6 address in brackets."
-            )
-        yield found["v6"] or unquote(found["host"]), int(found["port"] or PORT)
 
 
 def make_endpoint(
@@ -127,7 +73,7 @@ def make_endpoint(
     given: the arguments of nodes. own: the options in _OWN. The ssl_ arguments of nodes
     are used for sentinels too; users, passwords and timeouts are not.
     """
-    limits = _limits(where, own)
+    limits = hosts.read_limits(where, own)
     of_sentinels = own.get("sentinel_kwargs", {})
     if not isinstance(of_sentinels, Mapping):
         raise ImproperlyConfigured(
@@ -141,14 +87,14 @@ def make_endpoint(
                 f"LOCATION, as in {EXAMPLE!r}."
             )
     fields = validate_options(where, connection_class, given)
-    hosts = ",".join(map(format_address, addresses))
+    listed = ",".join(map(format_address, addresses))
     database = fields["arguments"].get("db") or 0
     is_tls = issubclass(connection_class, SSLConnection)
     scheme = "rediss+sentinel" if is_tls else "redis+sentinel"
     made = Endpoint(
         connection_class=connection_class,
         async_class=ASYNC_CLASSES[connection_class],
-        safe_url=f"{scheme}://{hosts}/{service}/{database}",
+        safe_url=f"{scheme}://{listed}/{service}/{database}",
         sentinels=Sentinels(
             service,
             tuple(_sentinels(where, is_tls, fields, addresses, of_sentinels)),
@@ -158,31 +104,8 @@ def make_endpoint(
     )
     check_arguments(where, made.at(addresses[0]))
     if limits.get("replicas"):
-        _check_replicas(where, made)
+        hosts.check_replicas(where, made, limits)
     return made
-
-
-def _limits(where: str, own: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields of Sentinels that are options."""
-    limits = {name: value for name, value in own.items() if name in _LIMITS}
-    for name, value in limits.items():
-        kinds, example = _LIMITS[name]
-        if type(value) not in kinds or not 0 <= value < float("inf"):
-            raise ImproperlyConfigured(
-                f"{where} has {name} {value!r}. Make it {example}."
-            )
-    return limits
-
-
-def _check_replicas(where: str, made: Endpoint) -> None:
-    """Raise ImproperlyConfigured if the socket does not wait for the replicas."""
-    longest = made.connection_class(**made.arguments).socket_timeout
-    timeout = made.sentinels.replicas_timeout if made.sentinels else 0
-    if longest is not None and timeout >= longest:
-        raise ImproperlyConfigured(
-            f"{where} has replicas_timeout {timeout!r}, and socket_timeout is "
-            f"{longest!r}. Make the first less than the second."
-        )
 
 
 def _sentinels(

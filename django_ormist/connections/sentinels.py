@@ -28,8 +28,8 @@ from redis.exceptions import (
 )
 
 from ..exceptions import ImproperlyConfigured
-from ..operations.operation import Operation
-from .endpoints import Address, Endpoint, Sentinels, format_address
+from ..operations.operation import Address, Operation
+from .endpoints import Endpoint, Sentinels, format_address
 
 INTERVAL = 1.0
 """Seconds between two looks at a sentinel while operations are sent."""
