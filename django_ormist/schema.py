@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from .exceptions import FieldError
 from .keys import Space, index_keys
 from .queries.query import CREATED
 
@@ -67,6 +66,14 @@ class BaseOptions:
         """Return the reason if an attribute cannot have this name."""
         raise NotImplementedError  # pragma: no cover
 
+    def indexes(self, name: str) -> bool:
+        """Return whether the attribute *name* is indexed."""
+        raise NotImplementedError  # pragma: no cover
+
+    def refuse_pending(self, name: str) -> None:
+        """Raise FieldError if the index of this attribute is pending."""
+        raise NotImplementedError  # pragma: no cover
+
     def schema(self, using: str) -> Schema:
         """Return the Schema of this model on the alias *using*."""
         raise NotImplementedError  # pragma: no cover
@@ -91,12 +98,6 @@ class BaseOptions:
         """Whether every attribute is indexed, except for those in exclude_attrs."""
         return self.model.indexes_attributes and self.index_attrs is None
 
-    def indexes(self, name: str) -> bool:
-        """Return whether the attribute *name* is indexed."""
-        if self.index_attrs is not None:
-            return name in self.index_attrs
-        return self.model.indexes_attributes and name not in self.exclude_attrs
-
     def has_index(self, name: str) -> bool:
         """Return whether an index of any kind holds this attribute."""
         return (
@@ -112,15 +113,3 @@ class BaseOptions:
         if name in (*RESERVED, CREATED) or "__" in name or ":" in name:
             return "No index of that kind holds it."
         return f"Add it to {self.object_name}.Meta.ordered, then run ormist_reindex."
-
-    def refuse_pending(self, name: str) -> None:
-        """Raise FieldError if the index of this attribute is pending.
-
-        Until ormist_reindex is done, the index may be incomplete.
-        """
-        if name in self.pending_indexes:
-            raise FieldError(
-                f"Cannot ask {self.object_name} by {name!r}: its index is being built. "
-                f"Run ormist_reindex {self.label}, then remove it from "
-                f"{self.object_name}.Meta.pending_indexes."
-            )

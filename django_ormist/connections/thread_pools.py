@@ -30,7 +30,6 @@ from redis.exceptions import (
     TimeoutError,
 )
 
-from .protocol import as_bytes
 from .refusals import refuse_replica
 
 # redis-py derives these from ConnectionError, but the server has replied, or no command
@@ -290,8 +289,17 @@ def _check_role(connection: Any) -> None:
     refuse_replica(reply)
 
 
+def as_bytes(word: Any) -> Any:
+    """Return a text or a number as bytes, and other words unchanged."""
+    if isinstance(word, str):
+        return word.encode()
+    if isinstance(word, int | float) and not isinstance(word, bool):
+        return repr(word).encode()
+    return word
+
+
 class BytesPacker(HiredisRespSerializer):
-    """redis-py's packer with arguments converted to bytes first; see protocol.py."""
+    """redis-py's packer with arguments converted to bytes first; see exchange.py."""
 
     def pack(self, *args: Any) -> Any:
         """Return the request of one command, in pieces."""

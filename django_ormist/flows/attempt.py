@@ -89,7 +89,7 @@ class SaveAttempt:
         self.space = self.schema.space
         self.codec = connections[using].codec
         state = instance._state
-        self.loaded = None if options.force_insert else state.packed_on(using)
+        self.loaded = None if options.force_insert else instance._packed_on(using)
         self.contents = self.mine = instance._contents()
         self.values, self.assigned = state.counters, state.assigned
         self.rebase_on(self.loaded)

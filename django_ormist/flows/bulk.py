@@ -163,7 +163,7 @@ def _store_fields(
         )
     collection, pk = model._base_manager.using(using), instance.id.encode()
     batch = _field_update(collection, {instance.id: instance}, names, guard=guard)
-    packed = instance._state.packed_on(using)
+    packed = instance._packed_on(using)
     if packed is not None:
         number = yield from batch.run([], [(pk, packed, None)])
     else:

@@ -40,7 +40,7 @@ def _increment_attribute(
     meta, schema = instance._meta, instance._meta.schema(using)
     space = schema.space
     key, codec = object_key(space, instance.id), connections[using].codec
-    stored = instance._state.packed_on(using)
+    stored = instance._packed_on(using)
     if stored is None:
         stored = yield objects.load(space, instance.id)
     while stored is not None:

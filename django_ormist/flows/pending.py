@@ -201,7 +201,7 @@ class PendingDelete:
     @classmethod
     def of(cls, instance: Instance, using: str) -> "PendingDelete":
         """Return the deletion of this instance by its present id."""
-        loaded = instance._state.packed_on(using)
+        loaded = instance._packed_on(using)
         schema = instance._meta.schema(using)
         return cls(instance, using, instance.id, schema, loaded)
 

@@ -61,7 +61,7 @@ def delete(instance: Instance, using: str) -> Flow[tuple[int, dict[str, int]]]:
         block.entries.append(PendingDelete.of(instance, using))
         return (1, {instance._meta.label: 1})
     old = NOTHING
-    packed = instance._state.packed_on(using)
+    packed = instance._packed_on(using)
     if packed is not None:
         key = object_key(instance._meta.space(using), instance.id)
         old = Record.of(packed, key).stored_image(packed, instance._meta)
@@ -137,7 +137,7 @@ def _refresh_fields(
     The other names keep the values they were loaded with as the base of later saves.
     """
     key, state = object_key(instance._meta.space(using), instance.id), instance._state
-    loaded = state.packed_on(using)
+    loaded = instance._packed_on(using)
     base = Record({}, [], None) if loaded is None else Record.of(loaded, key)
     mine, assigned = instance._contents(), set(state.assigned)
     for contents in (base, mine):
@@ -161,7 +161,7 @@ def rebase(
     fields: attributes, "tags" or "expire" whose unsaved changes are overwritten.
     """
     state = instance._state
-    loaded, assigned = state.packed_on(using), set(state.assigned)
+    loaded, assigned = instance._packed_on(using), set(state.assigned)
     base = Record({}, [], None) if loaded is None else Record.of(loaded, key)
     mine = instance._contents().rebase_on(base, new)
     for name in fields & new.attrs.keys():

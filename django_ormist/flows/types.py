@@ -34,9 +34,6 @@ class State(Protocol):
     counters: dict[str, int]
     assigned: set[str]
 
-    def packed_on(self, using: str) -> bytes | None:
-        """Return the bytes that are stored on this alias, if known."""
-
     def mark_unsaved(self) -> None:
         """Mark the object as not stored."""
 
@@ -54,6 +51,9 @@ class HasContents(Protocol):
     def _contents(self) -> Record:
         """Return the contents to save."""
         ...
+
+    def _packed_on(self, using: str) -> bytes | None:
+        """Return the bytes that are stored on this alias, if known."""
 
 
 class Instance(HasContents, Protocol):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..deadlines import Expire, remaining_ms, to_datetime, to_deadline
 from ..flows.record import Record
-from ..validators import validate_counter, validate_pk, validate_set, validate_tags
+from ..validators import validate_counter, validate_set, validate_tags
 from .options import Options
 from .state import ModelState
 from .tags import Tags
@@ -15,7 +15,7 @@ from .unsupported import MODEL, missing_name
 from .writing import alters_data
 
 if TYPE_CHECKING:
-    from uuid import UUID
+    pass
 
 _is_private = methodcaller("startswith", "_")
 
@@ -95,21 +95,6 @@ class AttributeAccess:
         state.assigned.add(name)
 
     @property
-    def id(self) -> str:
-        """The id. Assigning another id makes it an object that was never loaded."""
-        pk: str = self.__dict__["id"]
-        return pk
-
-    @id.setter
-    def id(self, value: "str | int | UUID | None") -> None:
-        pk = validate_pk(self._meta.object_name, value) or self._meta.new_pk()
-        if pk != self.id:
-            self.__dict__["id"] = pk
-            self._state.mark_unsaved()
-
-    pk = id
-
-    @property
     def tags(self) -> list[str]:
         """The explicit tags, then ``name:text`` of each indexed attribute.
 
@@ -187,9 +172,3 @@ class AttributeAccess:
         """
         deadline = self._state.expire_at_ms
         return None if deadline is None else max(remaining_ms(deadline), 0) / 1000
-
-    def _contents(self) -> Record:
-        state = self._state
-        if state.tags:  # which may have been changed in place
-            state.tags[:] = validate_tags(type(self), state.tags)
-        return Record(self.attrs, state.tags, state.expire_at_ms)

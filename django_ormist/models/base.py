@@ -23,6 +23,8 @@ from .state import CountersState, ModelState, add_version, remove_version
 from .writing import AltersData, alters_data
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from ..keys import Space
     from .collection import Collection
 
@@ -121,6 +123,21 @@ class Model(AttributeAccess, AltersData, metaclass=ModelBase):
         return getattr(self, field_name)
 
     # Identity
+
+    @property
+    def id(self) -> str:
+        """The id. Assigning another id makes it an object that was never loaded."""
+        pk: str = self.__dict__["id"]
+        return pk
+
+    @id.setter
+    def id(self, value: "str | int | UUID | None") -> None:
+        pk = validate_pk(self._meta.object_name, value) or self._meta.new_pk()
+        if pk != self.id:
+            self.__dict__["id"] = pk
+            self._state.mark_unsaved()
+
+    pk = id
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Model):
@@ -261,6 +278,17 @@ class Model(AttributeAccess, AltersData, metaclass=ModelBase):
 
     def _alias(self, using: str | None) -> str:
         return using or self._state.using or self._meta.using
+
+    def _contents(self) -> Record:
+        state = self._state
+        if state.tags:  # which may have been changed in place
+            state.tags[:] = validate_tags(type(self), state.tags)
+        return Record(self.attrs, state.tags, state.expire_at_ms)
+
+    def _packed_on(self, using: str) -> bytes | None:
+        """Return the bytes that are stored on this alias, if known."""
+        state = self._state
+        return state.packed if state.using == using else None
 
     def _mark_stored(self, contents: Record, packed: bytes, using: str) -> None:
         """Set the contents, and the bytes that are stored on the alias *using*."""

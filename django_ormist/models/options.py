@@ -13,7 +13,7 @@ from django.utils.text import camel_case_to_spaces
 from ..connections import connections
 from ..crypto import get_random_string
 from ..deadlines import to_deadline
-from ..exceptions import ImproperlyConfigured
+from ..exceptions import FieldError, ImproperlyConfigured
 from ..keys import Space
 from ..queries.query import CREATED
 from ..schema import NO_ATTRIBUTES, RESERVED, BaseOptions, Schema
@@ -193,6 +193,24 @@ class Options(BaseOptions):
             self.counters,
         )
         return schema
+
+    def indexes(self, name: str) -> bool:
+        """Return whether the attribute *name* is indexed."""
+        if self.index_attrs is not None:
+            return name in self.index_attrs
+        return self.model.indexes_attributes and name not in self.exclude_attrs
+
+    def refuse_pending(self, name: str) -> None:
+        """Raise FieldError if the index of this attribute is pending.
+
+        Until ormist_reindex is done, the index may be incomplete.
+        """
+        if name in self.pending_indexes:
+            raise FieldError(
+                f"Cannot ask {self.object_name} by {name!r}: its index is being built. "
+                f"Run ormist_reindex {self.label}, then remove it from "
+                f"{self.object_name}.Meta.pending_indexes."
+            )
 
     def new_pk(self) -> str:
         """Return a random id of letters and digits, uniformly distributed."""

@@ -62,10 +62,6 @@ class ModelState:
         elif self.adding:
             raise ValueError("An object is stored by save(), not by its state.")
 
-    def packed_on(self, using: str) -> bytes | None:
-        """Return the bytes that are stored on this alias, if known."""
-        return self.packed if self.using == using else None
-
     def mark_unsaved(self) -> None:
         """Mark the object as not stored."""
         self.packed = None

@@ -63,7 +63,8 @@ def load(store: "SessionStore") -> Flow[Any]:
     if packed is not None and not (yield from is_past(packed)):
         row = (pk.encode(), packed, None)
         try:
-            record, data = _decode(store, row, space, using)
+            record = Session._from_row(row, space, using)
+            data = serialization.decode_session(record.attrs, store.serializer)
         except Exception as error:  # damaged bytes, or any error of a serializer
             if _is_from_outside(error, store, row, space, using):
                 raise
@@ -76,11 +77,6 @@ def load(store: "SessionStore") -> Flow[Any]:
     return {}
 
 
-def _decode(store: "SessionStore", *row: Any) -> tuple[Session, dict[str, Any]]:
-    record = Session._from_row(*row)
-    return record, serialization.decode_session(record.attrs, store.serializer)
-
-
 def _is_from_outside(error: Exception, store: "SessionStore", *row: Any) -> bool:
     """Return whether a signal handler raised *error*, or memory ran out.
 
@@ -89,7 +85,8 @@ def _is_from_outside(error: Exception, store: "SessionStore", *row: Any) -> bool
     if isinstance(error, MemoryError):
         return True
     try:
-        _decode(store, *row)
+        record = Session._from_row(*row)
+        serialization.decode_session(record.attrs, store.serializer)
     except Exception:
         return False
     return True

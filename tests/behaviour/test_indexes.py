@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from django_ormist.connections import connections
+from django_ormist.connections.exchange import encode
 from django_ormist.connections.executor import run
-from django_ormist.connections.protocol import encode
 from django_ormist.exceptions import IntegrityError
 from django_ormist.flows.attempt import SaveAttempt
 from django_ormist.operations.expiry import sweep
