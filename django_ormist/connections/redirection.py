@@ -266,7 +266,7 @@ class RedirectedConnection(Connection):
 
 def _remove(connection: Any, start: bytes) -> None:
     """Remove the keys of the space *start*, and stale keys of killed runs."""
-    from ..operations.stats import scan
+    from ..operations.keyspace import scan
 
     root = f"{connection.base}:test-".encode()
     cursor = b"0"

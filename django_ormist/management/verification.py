@@ -14,6 +14,7 @@ from ..flows.record import Record
 from ..keys import all_key
 from ..models import Model
 from ..operations import scan, verify
+from ..operations.keyspace import root
 from ..operations.objects import Image
 from ..operations.operation import Flow, Operation
 from ..operations.repair import (
@@ -24,7 +25,6 @@ from ..operations.repair import (
     Findings,
     quarantine,
 )
-from ..operations.stats import root
 from ..operations.verify import KEYS_PER_ROUND_TRIP, IndexCursor
 from .command import (
     OrmistCommand,

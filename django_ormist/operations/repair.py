@@ -15,10 +15,10 @@ from ..keys import (
     unique_key,
 )
 from ..schema import Schema
+from .keyspace import escape_glob
 from .objects import NOTHING, Image, build_memo, load_counters, pk_of, rewrite
 from .operation import Flow, Operation, Script
 from .replies import Reply
-from .stats import escape_glob
 
 CHECK_OBJECT = Script("check_object")
 QUARANTINE = Script("quarantine")

@@ -5,9 +5,9 @@ from typing import Any
 
 from ..keys import Space, all_key
 from .batches import batched
+from .keyspace import escape_glob
 from .objects import load_many
 from .operation import Flow, Operation
-from .stats import escape_glob
 
 CHUNK = 1000
 

@@ -13,6 +13,7 @@ from ..codecs import find_too_deep
 from ..exceptions import CorruptDataError
 from ..keys import Space, all_key, unique_key
 from ..sortkeys import build_entry, pk_of_entry
+from .keyspace import scan, unlink
 from .objects import Image
 from .operation import Flow, Operation
 from .repair import (
@@ -24,7 +25,6 @@ from .repair import (
     quarantine,
 )
 from .scan import creation_times, load_objects
-from .stats import scan, unlink
 
 ENTRIES_PER_STEP = 1000
 KEYS_PER_ROUND_TRIP = 40

@@ -18,8 +18,8 @@ from ..deadlines import moment_ms, now_ms, to_deadline
 from ..exceptions import IntegrityError, NotSupportedError
 from ..operations import objects
 from ..operations.batches import batched
+from ..operations.keyspace import escape_glob
 from ..operations.operation import Flow
-from ..operations.stats import escape_glob
 from . import serialization, settings
 from .model import Session, private_id
 

@@ -20,7 +20,7 @@ from ..connections import connections, redirection
 from ..connections.executor import run
 from ..connections.instrumentation import RoundTrip, listening
 from ..exceptions import NotSupportedError
-from ..operations.stats import copy_some, unlink_some
+from ..operations.keyspace import copy_some, unlink_some
 
 SERVERS = ("fakeredis", "embedded", "configured")
 

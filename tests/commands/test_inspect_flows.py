@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from django_ormist.codecs import pack
 from django_ormist.keys import Space, all_key, object_key
-from django_ormist.operations import stats
+from django_ormist.operations import keyspace, stats
 from django_ormist.operations.stats import ModelCounts, Sample
 from django_ormist.schema import Schema
 
@@ -102,7 +102,7 @@ def test_facts_that_the_server_does_not_give_are_none():
 
 @given(st.binary(max_size=12), st.binary(max_size=12))
 def test_an_escaped_glob_matches_only_its_text(text, other):
-    pattern = stats.escape_glob(text)
+    pattern = keyspace.escape_glob(text)
     assert matched(pattern, text)
     assert matched(pattern, other) == (text == other)
 
@@ -116,14 +116,14 @@ def matched(pattern, text):
 
 
 def test_a_prefix_does_not_match_a_longer_one():
-    assert SPACE.base.startswith(stats.root("p"))
-    assert not Space("p:q", "app.M").base.startswith(stats.root("p"))
+    assert SPACE.base.startswith(keyspace.root("p"))
+    assert not Space("p:q", "app.M").base.startswith(keyspace.root("p"))
 
 
 @pytest.mark.parametrize("only_objects", [False, True])
 def test_only_keys_with_the_prefix_are_unlinked(only_objects):
     ours = [object_key(SPACE, "1"), all_key(SPACE)]
-    flow = stats.unlink_some(SPACE.base, b"0", only_objects)
+    flow = keyspace.unlink_some(SPACE.base, b"0", only_objects)
     scan = flow.send(None)
     read = scan.parse([b"5", [*ours, b"p:{app.Mx}:o:1", b"else"]])
     unlink = flow.send(read)
@@ -135,7 +135,7 @@ def test_only_keys_with_the_prefix_are_unlinked(only_objects):
 
 
 def test_keys_are_counted_by_model_registered_or_not():
-    flow = stats.keys_by_model(stats.root("p"), "p")
+    flow = keyspace.keys_by_model(keyspace.root("p"), "p")
     first = [b"3", [object_key(SPACE, "1"), all_key(SPACE)]]
     last = [b"0", [b"p:{old}:o:{x}:o:", b"p:{old}:t:o:"]]
     found, _ = run_flow(flow, first, last)

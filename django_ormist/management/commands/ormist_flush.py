@@ -12,7 +12,7 @@ from ...connections.executor import run
 from ...exceptions import OrmistError
 from ...models import Collection, Model, registry
 from ...operations.expiry import sweep
-from ...operations.stats import (
+from ...operations.keyspace import (
     keys_by_model,
     list_quarantined,
     root,
