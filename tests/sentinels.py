@@ -4,33 +4,18 @@ import atexit
 import shutil
 import subprocess
 import tempfile
-import time
-from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import redis
 
-from tests.servers import START_TIMEOUT, Server, find, free_port
+from tests.servers import START_TIMEOUT, NodeSet, Server, find, free_port, wait_until
 
 SERVICE = "mymaster"
 # Seconds without an answer after which a primary counts as down: in tests of faults,
 # and in others, where a busy machine is not a fault.
 DOWN_AFTER, PATIENT = 1.0, 60.0
-
-
-def wait_until(condition: Callable[[], Any], what: str, seconds: float = 60) -> Any:
-    """The first true value of *condition*, which may fail to connect until then."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        try:
-            if found := condition():
-                return found
-        except redis.RedisError:
-            pass
-        time.sleep(0.02)
-    raise AssertionError(f"{what}: not within {seconds} seconds")
 
 
 class Sentinel:
@@ -89,18 +74,14 @@ class Sentinel:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-class SentinelSet:
+class SentinelSet(NodeSet):
     """The six processes. heal() makes them whole after a fault."""
 
     def __init__(self, kind: str = "valkey91", sentinel_options: str = "") -> None:
-        at_once = ("--repl-diskless-sync-delay", "0", "--repl-backlog-size", "10mb")
-        self.kind, self._options = kind, at_once
-        self.nodes = [Server(kind, at_once) for _ in range(3)]
+        self.kind = kind
+        self.nodes = [Server(kind, self.REPLICATES_FAST) for _ in range(3)]
         port = self.nodes[0].port
         self.sentinels = [Sentinel(kind, port, sentinel_options) for _ in range(3)]
-
-    def __repr__(self) -> str:
-        return f"<{self.kind}: {self.hosts}>"
 
     @property
     def hosts(self) -> str:
@@ -122,8 +103,9 @@ class SentinelSet:
         return self
 
     def stop(self) -> None:
-        for each in (*self.sentinels, *self.nodes):
-            each.stop()
+        for sentinel in self.sentinels:
+            sentinel.stop()
+        super().stop()
 
     # What there is
 
@@ -175,12 +157,7 @@ class SentinelSet:
         for sentinel in self.sentinels:
             if sentinel.process is None:
                 sentinel.start()
-        for node in self.nodes:
-            if node.process is not None:
-                node.thaw()
-        for node in self.nodes:
-            if node.process is None:
-                node.start()
+        self.revive()
         wait_until(self._follows, "All nodes follow one primary")
         wait_until(self.is_whole, "The sentinel set is whole")
 

@@ -8,10 +8,12 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from typing import Any, ClassVar
 
 import redis
 from redis.backoff import NoBackoff
@@ -92,7 +94,21 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-@dataclass
+def wait_until(condition: Callable[[], Any], what: str, seconds: float = 60) -> Any:
+    """The first true value of *condition*, which may fail to connect until then."""
+    end, last = time.monotonic() + seconds, None
+    while time.monotonic() < end:
+        try:
+            if found := condition():
+                return found
+            last = None
+        except redis.RedisError as error:
+            last = error
+        time.sleep(0.02)
+    raise AssertionError(f"{what}: not within {seconds} seconds") from last
+
+
+@dataclass(eq=False, repr=False)
 class Server:
     """A server process of the tests, on a unix socket and a loopback port.
 
@@ -107,6 +123,14 @@ class Server:
         default_factory=lambda: Path(tempfile.mkdtemp(prefix="ormist-"))
     )
     process: subprocess.Popen[bytes] | None = None
+    is_frozen: bool = False
+
+    def __repr__(self) -> str:
+        return f"<{self.name} at port {self.port}>"
+
+    @property
+    def is_running(self) -> bool:
+        return self.process is not None and not self.is_frozen
 
     @property
     def socket_path(self) -> Path:
@@ -181,21 +205,57 @@ class Server:
             self.process.kill()
             self.process.wait()
             self.process = None
+            self.is_frozen = False
 
     def freeze(self) -> None:
         """Suspend it, with its sockets open, until thaw()."""
         assert self.process is not None
         self.process.send_signal(signal.SIGSTOP)
+        self.is_frozen = True
 
     def thaw(self) -> None:
         """Resume it after freeze()."""
         assert self.process is not None
         self.process.send_signal(signal.SIGCONT)
+        self.is_frozen = False
 
     def stop(self) -> None:
         """End it and remove its folder, also if it has ended."""
         self.kill()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class NodeSet:
+    """Servers that replicate each other."""
+
+    REPLICATES_FAST: ClassVar = (
+        *("--repl-diskless-sync-delay", "0"),
+        *("--repl-backlog-size", "10mb"),
+    )
+
+    kind: str
+    nodes: list[Server]
+
+    def __repr__(self) -> str:
+        return f"<{self.kind}: {self.url}>"
+
+    @property
+    def url(self) -> str:
+        """The LOCATION of an alias."""
+        raise NotImplementedError
+
+    def revive(self) -> None:
+        """Thaw and start the nodes that do not run."""
+        for node in self.nodes:
+            if node.process is not None:
+                node.thaw()
+        for node in self.nodes:
+            if node.process is None:
+                node.start()
+
+    def stop(self) -> None:
+        for node in self.nodes:
+            node.stop()
 
 
 @cache
