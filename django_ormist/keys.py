@@ -1,29 +1,42 @@
 """The names of all Redis keys. Other modules do not build key names.
 
-All keys of one model share the Cluster hash tag ``{model}``, so they live in one slot.
-Ids and terms come last in a name. So they need no escaping, and a text of a user
-cannot name another key.
+All keys of one model share the Cluster hash tag ``{model}``, or that of Meta.slot. So
+they live in one slot. Ids and terms come last in a name. So they need no escaping,
+and a text of a user cannot name another key.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+SINGLE_KEYS = (b"all", b"expires", b"idx")
+KINDS = (b"o:", b"c:", b"t:", b"h:", b"by:", b"of:", b"u:")
+"""The starts of all other names in a key space."""
+
 
 @dataclass(frozen=True)
 class Space:
     """The key space of one model: ``{prefix}:{{model}}:``.
 
-    prefix: an alias's KEY_PREFIX. model: ``app_label.Model``, or ``Model``.
+    prefix: an alias's KEY_PREFIX. model: ``app_label.Model``, or ``Model``. slot:
+    Meta.slot, or "" for a slot of its own. With it: ``{prefix}:{{slot}}:model:``.
     """
 
     prefix: str
     model: str
+    slot: str = ""
+
+    @property
+    def name(self) -> str:
+        """``{app.Model}``, or ``{slot}:app.Model``."""
+        if self.slot:
+            return f"{{{self.slot}}}:{self.model}"
+        return f"{{{self.model}}}"
 
     @cached_property
     def base(self) -> bytes:
         """The start of every key of the model: ``b"ormist:{app.Model}:"``."""
-        return f"{self.prefix}:{{{self.model}}}:".encode()
+        return f"{self.prefix}:{self.name}:".encode()
 
     @cached_property
     def objects(self) -> bytes:
@@ -100,7 +113,7 @@ def marker_key(space: Space, nonce: str) -> bytes:
     ``ormist:batch:{app.Model}:NONCE``, in the slot of the model, outside its key space.
     The last batch removes it, or it expires.
     """
-    return f"{space.prefix}:batch:{{{space.model}}}:{nonce}".encode()
+    return f"{space.prefix}:batch:{space.name}:{nonce}".encode()
 
 
 def index_keys(
@@ -126,3 +139,43 @@ def pk_bytes(pk: str | bytes) -> bytes:
             f"The id {pk!r} holds a lone surrogate, which no text can carry. "
             "Use an id of valid Unicode."
         ) from error
+
+
+# ---------------------------------------------------------------- raw keys
+
+
+def find_kind(rest: bytes) -> bytes | None:
+    """Return the kind of a key by its name after the base, if it is one of ours."""
+    if rest in SINGLE_KEYS:
+        return rest
+    return next((start for start in KINDS if rest.startswith(start)), None)
+
+
+def parse_key(key: bytes, prefix: str) -> tuple[Space, bytes]:
+    """Return the key space of a key that begins with the prefix and ``:{``; its rest.
+
+    A label with a dot is not a slot, and a model in a slot is not named like a kind of
+    key. So the answer is the same in every project.
+    """
+    tag, _, rest = key[len(prefix.encode()) + 2 :].partition(b"}:")
+    label, colon, own = rest.partition(b":")
+    is_in_slot = b"." not in tag and colon and find_kind(rest) is None
+    if is_in_slot and (b"." in label or find_kind(own) is not None):
+        return Space(prefix, _decode(label), _decode(tag)), own
+    return Space(prefix, _decode(tag)), rest
+
+
+def is_under(start: bytes, key: bytes) -> bool:
+    """Return whether a key begins with *start*; if that is a base, is of that model.
+
+    ``ormist:{Cart}:app.Item:all`` begins as the keys of a model ``Cart`` do, and is of
+    ``app.Item`` in the slot "Cart".
+    """
+    prefix, _, name = start.partition(b":{")
+    if not key.startswith(start) or not name.endswith(b":"):
+        return key.startswith(start)
+    return parse_key(key, _decode(prefix))[0].base == start
+
+
+def _decode(name: bytes) -> str:
+    return name.decode(errors="replace")

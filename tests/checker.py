@@ -27,25 +27,31 @@ def raw_faults(client: redis.Redis, prefix: str) -> list[str]:
     """Return the faults of the keys under *prefix*, without using our API."""
     faults = []
     stores: dict[str, Store] = {}
+    models = {model._meta.label: model for model in registry.all_models()}
     for key in sorted(client.scan_iter(match="*", count=CHUNK)):
         start = f"{prefix}:{{".encode()
         if not key.startswith(start):
             continue
         label, closing, rest = key[len(start) :].partition(b"}:")
-        model = registered(label.decode(errors="replace"))
-        if not closing or model is None:
+        if not closing:
             faults.append(f"{key!r} belongs to no model.")
             continue
-        name = label.decode()
+        # {shop}:app.Model:o:ID of a model in the slot "shop", else {app.Model}:o:ID
+        slot = label.decode(errors="replace")
+        inner, _, after = rest.partition(b":")
+        model = models.get(inner.decode(errors="replace"))
+        if model is not None and model._meta.slot:
+            rest = after
+        else:
+            model, slot = models.get(slot), ""
+        if model is None or model._meta.slot != slot:
+            faults.append(f"{key!r} belongs to no model, or to another slot.")
+            continue
+        name = model._meta.label
         stores.setdefault(name, Store(client, key[: -len(rest)], model)).add(rest)
     for store in stores.values():
         faults += store.faults()
     return faults
-
-
-def registered(label: str) -> Any:
-    """Return the model with this label, or None."""
-    return next((m for m in registry.all_models() if m._meta.label == label), None)
 
 
 @dataclass

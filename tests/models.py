@@ -48,3 +48,22 @@ class City(ormist.Verbose, ormist.TaggedAttrsModel):
         index_attrs = ["country", "name"]
         ordered = ["population", "name", "founded"]
         unique = ["code", ("country", "slug")]
+
+
+class Basket(ormist.Verbose, ormist.TaggedModel):
+    """In one slot with BasketLine, whose label begins with its own."""
+
+    class Meta:
+        slot = "shop"
+        index_attrs = ["owner"]
+        ordered = ["total"]
+        unique = ["code"]
+        counters = ["views"]
+
+
+class BasketLine(ormist.Verbose, ormist.TaggedModel):
+    """In one slot with Basket."""
+
+    class Meta:
+        slot = "shop"
+        unique = ["code"]

@@ -11,7 +11,7 @@ from django.core.management.base import CommandError
 from ..connections import connections
 from ..connections.executor import run
 from ..flows.record import Record
-from ..keys import all_key
+from ..keys import Space, all_key, parse_key
 from ..models import Model
 from ..operations import scan, verify
 from ..operations.keyspace import root
@@ -130,7 +130,7 @@ class Verification:
             for model in models
         }
         self.verdicts = {label: Verdict(label, using) for label in self.subjects}
-        self.orphans: Counter[str] = Counter()
+        self.orphans: Counter[Space] = Counter()
         self.skipped: set[str] = set()
 
     def check_all(self) -> list[Verdict]:
@@ -157,16 +157,18 @@ class Verification:
                 self.check_keys(keys, rate)
 
     def check_keys(self, keys: Sequence[bytes], rate: Rate) -> None:
-        head, by_label = len(root(self.prefix)), dict[str, list[bytes]]()
+        by_space = dict[Space, list[bytes]]()
         for key in dict.fromkeys(keys):
-            label = key[head:].partition(b"}:")[0].decode(errors="replace")
-            by_label.setdefault(label, []).append(key)
-        for label, some in by_label.items():
-            subject = self.subjects.get(label)
+            space, _ = parse_key(key, self.prefix)
+            by_space.setdefault(space, []).append(key)
+        for space, some in by_space.items():
+            label, subject = space.model, self.subjects.get(space.model)
             if subject is None:
-                self.orphans[label] += len(some)
                 self.quarantine(some)
-            if subject is None or label in self.skipped:
+            if subject is None or space != subject.space:
+                self.orphans[space] += len(some)
+                continue
+            if label in self.skipped:
                 continue
             flow = verify.check_keys(subject, some)
             faults, indexes = self.run(flow)
@@ -223,16 +225,23 @@ class Verification:
             self.report(verdict, fault)
 
     def report_orphans(self) -> list[Verdict]:
-        """Return a verdict for each label under the prefix that has no model."""
+        """Return a verdict for each label under the prefix that has no model.
+
+        Keys of a model in another slot are a fault of that model.
+        """
         verdicts = []
-        for label, number in sorted(self.orphans.items()):
-            verdict = Verdict(label, self.using)
+        for space, number in sorted(self.orphans.items(), key=lambda o: o[0].base):
+            detail = f"{number} keys".encode()
+            if space.model in self.verdicts:
+                found = Fault("wrong-slot", space.base, b"", detail)
+                self.verdicts[space.model].found["wrong-slot"] += number
+                self.report(self.verdicts[space.model], found)
+                continue
+            verdict = Verdict(space.model, self.using)
             is_repaired = self.is_repairing and self.repairs_orphans
             verdict.found["unknown-model"] = number
             verdict.repaired["unknown-model"] = number * is_repaired
-            key = root(self.prefix) + label.encode(errors="replace") + b"}:"
-            detail = f"{number} keys".encode()
-            fault = Fault("unknown-model", key, b"", detail, is_repaired)
+            fault = Fault("unknown-model", space.base, b"", detail, is_repaired)
             self.report(verdict, fault)
             verdicts.append(verdict)
         return verdicts

@@ -14,7 +14,7 @@ from ..connections import connections
 from ..crypto import get_random_string
 from ..deadlines import to_deadline
 from ..exceptions import FieldError, ImproperlyConfigured
-from ..keys import Space
+from ..keys import Space, find_kind
 from ..queries.query import CREATED
 from ..schema import NO_ATTRIBUTES, RESERVED, BaseOptions, Schema
 from .state import PICKLED, PICKLED_COUNTERS
@@ -36,6 +36,7 @@ _DEFAULTS: dict[str, Any] = {
     "index_attrs": None,
     "model_name": None,
     "ordered": (),
+    "slot": None,
     "unique": (),
     "using": "default",
     "verbose_name": None,
@@ -56,7 +57,8 @@ class Options(BaseOptions):
     """The options of a model.
 
     label: ``app_label.Model``, or ``Model`` outside any app: the name of the key space
-    and on a command line. expire: the lifetime of a new object.
+    and on a command line. slot: the name of the Cluster slot that the model shares, or
+    "". expire: the lifetime of a new object.
     counters: names kept as atomic integers. ordered: attributes with a sorted index.
     unique: names of attributes that are unique, or unique together.
     pending_indexes: names whose index is written and not yet read: see
@@ -79,6 +81,7 @@ class Options(BaseOptions):
         self.index_attrs = None if index_attrs is None else frozenset(index_attrs)
         self.ordered: tuple[str, ...] = ()
         self.unique: tuple[tuple[str, ...], ...] = ()
+        self.slot: str = self._given["slot"] or ""
         self.model_name: str = self._given["model_name"] or self.object_name.lower()
         self.verbose_name: str = self._given["verbose_name"] or camel_case_to_spaces(
             self.object_name
@@ -186,7 +189,7 @@ class Options(BaseOptions):
     def _new_schema(self, prefix: str) -> Schema:
         """Return a Schema, and keep it for this KEY_PREFIX."""
         schema = self._schemas[prefix] = Schema(
-            Space(prefix, self.label),
+            Space(prefix, self.label, self.slot),
             self.is_indexed,
             self.ordered,
             self.unique,
@@ -238,7 +241,7 @@ class Options(BaseOptions):
         return given
 
     def _check(self) -> None:
-        for name in ("using", "app_label", "model_name"):
+        for name in ("using", "app_label", "model_name", "slot"):
             value = self._given[name]
             if name == "using" and callable(value):
                 continue
@@ -246,12 +249,19 @@ class Options(BaseOptions):
                 continue
             if not isinstance(value, str) or not value:
                 raise self._wrong(name, f"must be a text, not {value!r}")
-        for name in ("app_label", "model_name"):
+        for name in ("app_label", "model_name", "slot"):
             value = self._given[name] or ""
             if set(value) & set("{}:."):
                 raise self._wrong(name, "must hold none of { } : .")
             if not value.isprintable():
                 raise self._wrong(name, f"must be printable, not {value!r}")
+        name = self._given["model_name"] or self.object_name
+        if self._given["slot"] and find_kind(f"{name}:".encode()) is not None:
+            raise self._wrong(
+                "slot",
+                f"cannot be used by a model with the name {name!r}, which a kind of "
+                "key has. Set another model_name",
+            )
         length = self.id_length
         if not isinstance(length, int) or isinstance(length, bool) or length < 8:
             raise self._wrong(

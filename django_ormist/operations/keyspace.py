@@ -6,7 +6,7 @@ They serve management commands and test runs.
 from collections import Counter
 from typing import Any
 
-from ..keys import Space
+from ..keys import Space, is_under, parse_key
 from .operation import Flow, Operation
 
 KEYS_PER_STEP = 1000
@@ -20,24 +20,23 @@ def root(prefix: str) -> bytes:
     return Space(prefix, "").base.removesuffix(b"}:")
 
 
-def keys_by_model(start: bytes, prefix: str) -> Flow[dict[str, tuple[int, int]]]:
-    """Flow that returns {model label: (objects, keys)} of keys that begin with *start*.
+def keys_by_model(start: bytes, prefix: str) -> Flow[dict[Space, tuple[int, int]]]:
+    """Flow that returns {key space: (objects, keys)} of keys that begin with *start*.
 
     Unregistered models are included. A key may be counted twice while the server
     resizes its table. O(keys of the database), in steps of 1000.
     """
-    head = len(root(prefix))
-    keys_of: Counter[str] = Counter()
-    objects_of: Counter[str] = Counter()
+    keys_of: Counter[Space] = Counter()
+    objects_of: Counter[Space] = Counter()
     cursor = b"0"
     while True:
         cursor, keys = yield scan(start, cursor)
         for key in keys:
-            label, _, name = key[head:].partition(b"}:")
-            keys_of[label.decode(errors="replace")] += 1
-            objects_of[label.decode(errors="replace")] += name.startswith(b"o:")
+            space, rest = parse_key(key, prefix)
+            keys_of[space] += 1
+            objects_of[space] += rest.startswith(b"o:")
         if int(cursor) == 0:
-            return {label: (objects_of[label], keys_of[label]) for label in keys_of}
+            return {space: (objects_of[space], keys_of[space]) for space in keys_of}
 
 
 def list_quarantined(start: bytes, prefix: str) -> Flow[list[bytes]]:
@@ -70,7 +69,8 @@ def unlink_some(
     """
     cursor, keys = yield scan(start, cursor)
     if only_objects:
-        keys = [key for key in keys if key.partition(b"}:")[2][:2] in (b"o:", b"c:")]
+        prefix = start.partition(b":{")[0].decode()
+        keys = [k for k in keys if parse_key(k, prefix)[1][:2] in (b"o:", b"c:")]
     removed = 0
     if keys:
         removed = yield unlink(*keys)
@@ -97,7 +97,7 @@ def scan(start: bytes, cursor: bytes) -> Operation:
 
     def parse(reply: Any) -> tuple[bytes, list[bytes]]:
         # Checked again: keys are removed by it, whatever MATCH accepts.
-        return reply[0], [key for key in reply[1] if key.startswith(start)]
+        return reply[0], [key for key in reply[1] if is_under(start, key)]
 
     pattern = escape_glob(start) + b"*"
     return Operation(

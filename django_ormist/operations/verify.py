@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from ..codecs import find_too_deep
 from ..exceptions import CorruptDataError
-from ..keys import Space, all_key, unique_key
+from ..keys import Space, all_key, find_kind, unique_key
 from ..sortkeys import build_entry, pk_of_entry
 from .keyspace import scan, unlink
 from .objects import Image
@@ -41,16 +41,7 @@ _TYPES = {
     b"expires": b"zset",
     b"idx": b"hash",
 }
-_SINGLE_KEYS = (b"all", b"expires", b"idx")
 _OWN = (b"o:", b"c:")
-
-
-def find_kind(rest: bytes) -> bytes | None:
-    """Return the kind of a key by its name after the base, if it is one of ours."""
-    if rest in _SINGLE_KEYS:
-        return rest
-    starts = (b"o:", b"c:", b"t:", b"h:", b"by:", b"of:", b"u:")
-    return next((start for start in starts if rest.startswith(start)), None)
 
 
 # ---------------------------------------------------------------- keys

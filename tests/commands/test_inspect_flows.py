@@ -139,4 +139,4 @@ def test_keys_are_counted_by_model_registered_or_not():
     first = [b"3", [object_key(SPACE, "1"), all_key(SPACE)]]
     last = [b"0", [b"p:{old}:o:{x}:o:", b"p:{old}:t:o:"]]
     found, _ = run_flow(flow, first, last)
-    assert found == {"app.M": (1, 2), "old": (1, 2)}
+    assert found == {SPACE: (1, 2), Space("p", "old"): (1, 2)}

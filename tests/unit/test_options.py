@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 from django.contrib.sessions.backends.base import VALID_KEY_CHARS
 from django.db import models
+from django.utils.translation import gettext_lazy
 
 import django_ormist as ormist
 from django_ormist import crypto
@@ -64,6 +65,16 @@ def declared(base=ormist.TaggedAttrsModel, **meta):
         ({"app_label": 5}, "must be a text"),
         ({"app_label": "shop\n"}, "must be printable"),
         ({"model_name": "\ud800"}, "must be printable"),
+        ({"slot": "{shop}"}, r"Wrong.Meta.slot must hold none of { } : \."),
+        ({"slot": "shop:eu"}, "must hold none of"),
+        ({"slot": "shop.Cart"}, "must hold none of"),
+        ({"slot": ""}, "must be a text, not ''"),
+        ({"slot": 5}, "must be a text"),
+        ({"slot": b"shop"}, "must be a text"),
+        ({"slot": gettext_lazy("shop")}, "must be a text"),
+        ({"slot": "sh\nop"}, "must be printable"),
+        ({"slot": "\ud800"}, "must be printable"),
+        ({"slot": "shop", "model_name": "o"}, "name 'o', which a kind of key has"),
     ],
 )
 def test_an_invalid_meta_is_refused_at_class_creation(meta, message):
@@ -111,6 +122,26 @@ def test_meta_is_inherited_as_in_django():
     assert Own._meta.counters == {"views"}
     with pytest.raises(TypeError, match="abstract"):
         Base()
+
+
+def test_the_slot_is_inherited_and_can_be_left():
+    class Base(ormist.TaggedModel):
+        class Meta:
+            abstract = True
+            app_label = "shop"
+            slot = "shop"
+
+    class Child(Base):
+        pass
+
+    class Own(Child):
+        class Meta(Base.Meta):
+            slot = None
+
+    assert (Child._meta.slot, Own._meta.slot) == ("shop", "")
+    assert Child._meta.space("default").base.endswith(b":{shop}:shop.Child:")
+    assert Own._meta.space("default").base.endswith(b":{shop.Own}:")
+    assert Page._meta.slot == ""
 
 
 def test_meta_is_inherited_over_several_levels_and_mixins():

@@ -1,7 +1,7 @@
 """Delete the objects of a model, or every key under a prefix."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
@@ -10,6 +10,7 @@ from redis.exceptions import ResponseError
 from ...connections import connections
 from ...connections.executor import run
 from ...exceptions import OrmistError
+from ...keys import Space
 from ...models import Collection, Model, registry
 from ...operations.expiry import sweep
 from ...operations.keyspace import (
@@ -113,14 +114,13 @@ class Command(OrmistCommand):
         start = root(prefix) if model is None else model._meta.space(using).base
         found = run(keys_by_model(start, prefix), using)
         registered = {each._meta.label: each for each in registry.all_models()}
+        own = {each._meta.space(using): each for each in registered.values()}
         lines = [
             (
-                printable(label)
-                if label in registered
-                else f"{printable(label)} (no model)",
+                describe(space, own, registered),
                 f"{pluralize(objects, 'object')}, {pluralize(keys, 'key')}",
             )
-            for label, (objects, keys) in sorted(found.items())
+            for space, (objects, keys) in sorted(found.items(), key=by_label)
         ]
         quarantined = run(list_quarantined(start, prefix), using)
         if quarantined:
@@ -131,8 +131,8 @@ class Command(OrmistCommand):
             return
         number = 0
         with Progress(self, options["verbosity"]) as progress:
-            for label in sorted(found.keys() & registered.keys()):
-                number += self.delete_all(registered[label], using, progress)
+            for space in sorted(found.keys() & own.keys(), key=lambda s: s.model):
+                number += self.delete_all(own[space], using, progress)
             keys = unlink_keys(start, using, progress)
             for key in quarantined:
                 keys += run(unlink(key), using)
@@ -209,6 +209,20 @@ class Command(OrmistCommand):
     def report(self, text: str, options: dict[str, Any]) -> None:
         if options["verbosity"] > 0:
             self.stdout.write(self.style.SUCCESS(text))
+
+
+def by_label(found: tuple[Space, object]) -> tuple[str, str]:
+    """Return the key for sorting by the label of a model."""
+    return found[0].model, found[0].slot
+
+
+def describe(space: Space, own: Container[Space], labels: Container[str]) -> str:
+    """Return the label of a model, and whether its keys are where it looks for them."""
+    if space in own:
+        return printable(space.model)
+    if space.model in labels:
+        return f"{printable(space.model)} (in another slot: {printable(space.name)})"
+    return f"{printable(space.model)} (no model)"
 
 
 def find_tagged(model: type[Model], using: str, tags: list[str]) -> "Collection[Any]":
