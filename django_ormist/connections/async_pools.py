@@ -216,6 +216,7 @@ class LoopPools:
         self.versions: dict[str, int] = {}
         """By the key of an endpoint of several nodes: the version of its map."""
         self._clients: dict[str, redis.asyncio.Redis] = {}
+        self._cluster_clients: dict[str, redis.asyncio.RedisCluster] = {}
         if inherited is None:
             self._close_loop: Callable[[], None] = loop.close
         else:
@@ -252,9 +253,20 @@ class LoopPools:
             )
         return self._clients[endpoint.key]
 
+    def cluster_client(
+        self, endpoint: Endpoint, make: Callable[[], redis.asyncio.RedisCluster]
+    ) -> redis.asyncio.RedisCluster:
+        """Return redis-py's client of a Cluster, made by make() once."""
+        if endpoint.key not in self._cluster_clients:
+            self._cluster_clients[endpoint.key] = make()
+        return self._cluster_clients[endpoint.key]
+
     async def retire(self, endpoint: Endpoint) -> None:
         """Close the idle connections of a pool, and drop it."""
         self._clients.pop(endpoint.key, None)
+        cluster_client = self._cluster_clients.pop(endpoint.key, None)
+        if cluster_client is not None:
+            await cluster_client.aclose()
         pool = self._pools.pop(endpoint.key, None)
         if pool is not None:
             pool.era += 1
@@ -262,9 +274,11 @@ class LoopPools:
             await pool.close_idle()
 
     async def _disconnect(self) -> None:
-        for pool in (*self._pools.values(), *self._retired):
+        clients = self._cluster_clients.values()
+        opened: list[Any] = [*self._pools.values(), *self._retired, *clients]
+        for each in opened:
             try:
-                await pool.aclose()
+                await each.aclose()
             except Exception as error:
                 self._loop.call_exception_handler(
                     {"message": "A pool did not close.", "exception": error}

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import redis
 import redis.asyncio
@@ -16,11 +16,11 @@ from ..conf import Alias
 from ..exceptions import NotReplicated, NotSupportedError
 from ..operations.operation import Operation
 from .async_pools import pools_of_running_loop
-from .endpoints import Endpoint
+from .endpoints import Endpoint, format_address
 from .exchange import aexchange, exchange
 from .pools import pools
 from .refusals import is_of_cluster, positions_to_repeat
-from .router import PrimaryPool, Router
+from .router import Router
 from .routing import Unconfirmed
 from .thread_pools import is_broken
 
@@ -59,15 +59,22 @@ class Connection:
             with pools.lock:
                 if self._endpoint is None:
                     found = endpoint(self.alias)
-                    if found.sentinels is not None:
-                        where = self.alias.where
-                        self._router = Router(where, found, found.sentinels)
+                    if found.nodes is not None:
+                        self._router = Router(self.alias.where, found, found.nodes)
                     self._endpoint = found
         return self._endpoint
 
     @property
+    def is_cluster(self) -> bool:
+        """Whether the alias names a Cluster, and keys live on several nodes."""
+        return self.endpoint.cluster is not None
+
+    @property
     def address(self) -> tuple[str, int | None] | None:
-        """The address of the endpoint, or of the primary that sentinels have named."""
+        """The address of the endpoint, or of the primary that sentinels have named.
+
+        That of a Cluster is the address of one of its primaries.
+        """
         found = self.endpoint.address
         return found if self._router is None else self._router.address or found
 
@@ -143,23 +150,32 @@ class Connection:
 
     @property
     def client(self) -> redis.Redis:
-        """redis-py's client over the same pool, for your own commands."""
+        """redis-py's client for your own commands, over the same pool.
+
+        That of a Cluster is a RedisCluster with connections of its own.
+        """
         if self._client is None:
-            self._client = redis.Redis(connection_pool=self._pool or self._open())
+            pool = self._pool or self._open()
+            if self._router is not None:
+                self._client = cast("redis.Redis", self._router.make_client())
+            else:
+                self._client = redis.Redis(connection_pool=pool)
         return self._client
 
     @property
     def aclient(self) -> redis.asyncio.Redis:
-        """redis-py's async client of the running event loop."""
+        """redis-py's async client of the running event loop. See client."""
         endpoint = self.endpoint
         if self._router is not None:
-            return self._router.aclient
+            return cast("redis.asyncio.Redis", self._router.aclient)
         return pools_of_running_loop().client(endpoint)
 
     def close(self) -> None:
         """Close the idle sync connections, except those of a cache's pool."""
         if self._router is not None:
             self._router.close()
+            if self._client is not None:
+                self._client.close()
         elif self._pool is not None and self.endpoint.shared_pool is None:
             self._pool.close_idle()
 
@@ -187,7 +203,7 @@ class Connection:
     def _open(self) -> Any:
         endpoint = self.endpoint
         if self._router is not None:
-            self._pool = PrimaryPool(self._router)
+            self._pool = self._router
         elif endpoint.shared_pool is None:
             self._pool = pools.get(self.endpoint)
         else:
@@ -219,7 +235,7 @@ class Connection:
     def _explain(self, replies: list[Any]) -> None:
         """Add the alias to the errors in *replies*. Replace those of a Cluster."""
         for i, reply in enumerate(replies):
-            if is_of_cluster(reply):
+            if self._router is None and is_of_cluster(reply):
                 replies[i] = self._not_supported(reply)
             elif isinstance(reply, RedisError) and not isinstance(reply, NoScriptError):
                 self._annotate(reply)
@@ -227,12 +243,18 @@ class Connection:
     def _not_supported(self, error: RedisError) -> NotSupportedError:
         explained = NotSupportedError(
             f"ORMIST alias {self.alias.name!r} at {self.endpoint.safe_url} is one node "
-            f"of a Cluster, and the keys are not on it ({_code(error)}). This version "
-            "does not support Clusters: name a server that runs without "
-            "cluster-enabled in LOCATION."
+            f"of a Cluster, and the keys are not on it ({_code(error)}). Name the "
+            f"Cluster in LOCATION: {self._cluster_url()!r}."
         )
         explained.__cause__ = error
         return explained
+
+    def _cluster_url(self) -> str:
+        """Return the URL of the Cluster that this server is a node of."""
+        host, port = self.endpoint.address or ("", None)
+        is_tls = issubclass(self.endpoint.connection_class, redis.SSLConnection)
+        scheme = "rediss+cluster" if is_tls else "redis+cluster"
+        return f"{scheme}://{format_address((host, port or 6379))}"
 
 
 def _is_repeatable(operations: Sequence[Operation], error: BaseException) -> bool:

@@ -56,6 +56,10 @@ _IN_LOCATION = "Write it in LOCATION, as in 'redis://host:6379/0'."
 _ITSELF = "Write its entries in OPTIONS themselves."
 _OF_POOL = "A pool is made of LOCATION and OPTIONS, or borrowed: name a cache in CACHE."
 _OF_SENTINEL = "It is for a LOCATION with redis+sentinel://. Leave it out."
+_OF_NODES = (
+    "It is for a LOCATION with redis+sentinel:// or redis+cluster://. Leave it out."
+)
+_IN_CLUSTER = "Write them in LOCATION: 'redis+cluster://n1:6379,n2:6379'."
 _OF_CACHE = "It is an option of a cache, and is not used here. Leave it out."
 # Options of other libraries and of redis-py's clients and pools, with a suggestion.
 _INSTEAD = {
@@ -78,10 +82,11 @@ _INSTEAD = {
     "ignore_exceptions": _OF_CACHE,
     "sentinels": "Write them in LOCATION: 'redis+sentinel://s1:26379,s2:26379/name'.",
     "service_name": "Write it in LOCATION: 'redis+sentinel://s1:26379,s2:26379/name'.",
+    "startup_nodes": _IN_CLUSTER,
     "sentinel_kwargs": _OF_SENTINEL,
-    "patience": _OF_SENTINEL,
-    "replicas": _OF_SENTINEL,
-    "replicas_timeout": _OF_SENTINEL,
+    "patience": _OF_NODES,
+    "replicas": _OF_NODES,
+    "replicas_timeout": _OF_NODES,
     "watch": _OF_SENTINEL,
 }
 _DRIVER = {"driver_info", "lib_name", "lib_version"}
@@ -94,8 +99,9 @@ class Endpoint:
 
     async_class: the async variant of *connection_class*, if it has one. safe_url: for
     messages, without user and password. shared_pool: the pool of a cache for sync
-    calls, if any. sentinels: if set, they tell the host and the port, which are not in
-    *arguments*. is_primary: whether a replica at this address is refused.
+    calls, if any. sentinels, cluster: if one is set, it tells the host and the port,
+    which are not in *arguments*. is_primary: whether a replica at this address is
+    refused.
     """
 
     connection_class: type[Any]
@@ -106,23 +112,32 @@ class Endpoint:
     timeout: float | None = TIMEOUT
     shared_pool: Any = None
     sentinels: "Sentinels | None" = None
+    cluster: "Cluster | None" = None
     is_primary: bool = False
 
     @cached_property
     def key(self) -> str:
         """A text that is equal for endpoints with equal options. They share a pool."""
         options = (self.max_connections, self.timeout, self.is_primary)
-        sentinels = self.sentinels and self.sentinels.key
-        return _text((self.connection_class, self.arguments, *options, sentinels))
+        nodes = self.nodes and self.nodes.key
+        return _text((self.connection_class, self.arguments, *options, nodes))
+
+    @property
+    def nodes(self) -> "Sentinels | Cluster | None":
+        """What tells the host and the port, if there are several nodes."""
+        return self.sentinels or self.cluster
 
     @cached_property
     def address(self) -> tuple[str, int | None] | None:
         """The host and port, or the path of a unix socket or an embedded server.
 
-        With sentinels, those of the first one. fakeredis has no address.
+        With sentinels, or nodes of a Cluster, those of the first one. fakeredis has no
+        address.
         """
         if self.sentinels is not None:
             return self.sentinels.endpoints[0].address
+        if self.cluster is not None:
+            return self.cluster.seeds[0]
         if "server" in self.arguments:
             return None
         for name in ("folder", "path"):
@@ -132,10 +147,19 @@ class Endpoint:
         return host, int(self.arguments.get("port", 6379))
 
     def at(self, address: Address) -> "Endpoint":
-        """Return the endpoint of the primary that sentinels have found at *address*."""
+        """Return the endpoint of the node at *address*.
+
+        It is the primary if sentinels have found it. In a Cluster a replica names the
+        primary in its reply.
+        """
         host, port = address
-        arguments = {**self.arguments, "host": host, "port": port}
-        return replace(self, arguments=arguments, sentinels=None, is_primary=True)
+        return replace(
+            self,
+            arguments={**self.arguments, "host": host, "port": port},
+            sentinels=None,
+            cluster=None,
+            is_primary=self.sentinels is not None,
+        )
 
     def async_arguments(self) -> dict[str, Any]:
         """Return the arguments for *async_class*.
@@ -201,6 +225,36 @@ class Sentinels:
         """A text that is equal for equal sentinels."""
         options = (self.patience, self.replicas, self.replicas_timeout, self.watch)
         return _text((self.service, [e.key for e in self.endpoints], *options))
+
+
+@dataclass(frozen=True, eq=False)
+class Cluster:
+    """The nodes of a Cluster that the setting names: *seeds*, which tell the others.
+
+    asked: the endpoint, without an address, of the connections that ask them. patience,
+    replicas, replicas_timeout: as those of Sentinels.
+    """
+
+    seeds: tuple[Address, ...]
+    asked: Endpoint
+    patience: float = PATIENCE
+    replicas: int = 0
+    replicas_timeout: float = REPLICAS_TIMEOUT
+
+    @property
+    def database(self) -> int:
+        """The number of the database. Most Clusters have only 0."""
+        return self.asked.arguments.get("db") or 0
+
+    @property
+    def key(self) -> str:
+        """A text that is equal for equal Clusters."""
+        options = (self.patience, self.replicas, self.replicas_timeout)
+        return _text((self.seeds, self.asked.key, *options))
+
+    def at(self, address: Address) -> Endpoint:
+        """Return the endpoint by which to ask the node at *address*."""
+        return self.asked.at(address)
 
 
 def validate_options(

@@ -4,22 +4,25 @@ import asyncio
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from random import random
 from time import monotonic
 from typing import Any
 
+import redis
 import redis.asyncio
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
-from redis.exceptions import (
-    RedisError,
-)
+from redis.cluster import RedisCluster
+from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from ..exceptions import ImproperlyConfigured
 from ..operations.operation import Address, Operation
 from .async_pools import LoopPool, LoopPools, pools_of_running_loop
-from .endpoints import Endpoint, Sentinels
+from .cluster_clients import async_client, client
+from .cluster_map import ClusterMap
+from .endpoints import Cluster, Endpoint, Sentinels
 from .exchange import AsyncExchange, Exchange, aexchange, exchange
 from .pools import pools
 from .routing import (
@@ -40,18 +43,24 @@ _PING = Operation("PING", keys=())
 class Router:
     """Sends operations to the nodes of one alias. Threads and loops may share it."""
 
-    def __init__(self, where: str, endpoint: Endpoint, sentinels: Sentinels) -> None:
+    def __init__(
+        self, where: str, endpoint: Endpoint, nodes: Sentinels | Cluster
+    ) -> None:
         self.endpoint = endpoint
-        self.map = SentinelMap(where, sentinels)
-        self._patience = sentinels.patience
-        self._sentinels = sentinels.endpoints
+        self.map: SentinelMap | ClusterMap
+        self._patience = nodes.patience
         self._confirm: Operation | None = None
-        if sentinels.replicas:
-            timeout_ms = int(sentinels.replicas_timeout * 1000)
-            self._confirm = Operation("WAIT", (), (sentinels.replicas, timeout_ms))
+        if nodes.replicas:
+            timeout_ms = int(nodes.replicas_timeout * 1000)
+            self._confirm = Operation("WAIT", (), (nodes.replicas, timeout_ms))
         self._events: SentinelEvents | None = None
-        if sentinels.watch:
-            self._events = SentinelEvents(sentinels.endpoints, self._look)
+        self._asked: dict[str, Endpoint] = {}  # by its key: who tells where nodes are
+        if isinstance(nodes, Sentinels):
+            self.map = SentinelMap(where, nodes)
+            if nodes.watch:
+                self._events = SentinelEvents(nodes.endpoints, self._look)
+        else:
+            self.map = ClusterMap(where, nodes)
         self._nodes: dict[Address, Endpoint] = {}
         self._pools: dict[Address, ThreadPool] = {}
         self._version = 0
@@ -95,11 +104,29 @@ class Router:
         finally:
             steps.close()
 
+    def make_client(self) -> redis.Redis | RedisCluster:
+        """Return a client of redis-py. It follows the primary, or the slots."""
+        cluster = self.endpoint.cluster
+        if cluster is not None:
+            return client(self.endpoint, cluster)
+        return redis.Redis(connection_pool=PrimaryPool(self))
+
     @property
-    def aclient(self) -> redis.asyncio.Redis:
-        """redis-py's async client of the running loop. It follows the primary."""
-        loop_pools = pools_of_running_loop()
+    def aclient(self) -> redis.asyncio.Redis | redis.asyncio.RedisCluster:
+        """redis-py's async client of the running loop. See make_client()."""
+        loop_pools, cluster = pools_of_running_loop(), self.endpoint.cluster
+        if cluster is not None:
+            return loop_pools.cluster_client(
+                self.endpoint, partial(async_client, self.endpoint, cluster)
+            )
         return loop_pools.client(self.endpoint, lambda: AsyncPrimaryPool(self))
+
+    @property
+    def primary(self) -> Address:
+        """The address of the primary. Raises ConnectionError if it is unknown."""
+        if self.map.address is None:
+            raise self.map.explain(None, None)
+        return self.map.address
 
     @property
     def address(self) -> Address | None:
@@ -108,12 +135,12 @@ class Router:
 
     def close(self) -> None:
         """Close the idle sync connections."""
-        for node in (*self._nodes.values(), *self._sentinels):
+        for node in (*self._nodes.values(), *self._asked.values()):
             pools.get(node).close_idle()
 
     async def aclose(self) -> None:
         """Close the idle connections of the running loop."""
-        for node in (*self._nodes.values(), *self._sentinels):
+        for node in (self.endpoint, *self._nodes.values(), *self._asked.values()):
             await pools_of_running_loop().retire(node)
 
     # For redis-py's clients
@@ -122,13 +149,13 @@ class Router:
         """Return the pool of the primary, found with PING if it is to be looked for."""
         if self.map.address is None or self.map.is_due(monotonic()):
             self.send([_PING])
-        return self._pool(self.map.primary)
+        return self._pool(self.primary)
 
     async def aprimary_pool(self) -> Any:
         """See primary_pool()."""
         if self.map.address is None or self.map.is_due(monotonic()):
             await self.asend([_PING])
-        return pools_of_running_loop().get(self._node(self.map.primary))
+        return pools_of_running_loop().get(self._node(self.primary))
 
     # Steps, sync
 
@@ -175,9 +202,10 @@ class Router:
         replies: Any = None
         try:
             while True:
-                sentinel, operations = queries.send(replies)
+                asked, operations = queries.send(replies)
+                self._asked[asked.key] = asked
                 try:
-                    replies, _ = exchange(pools.get(sentinel), operations)
+                    replies, _ = exchange(pools.get(asked), operations)
                 except RedisError as error:
                     replies = error.with_traceback(None)
         except StopIteration:
@@ -232,9 +260,10 @@ class Router:
         replies: Any = None
         try:
             while True:
-                sentinel, operations = queries.send(replies)
+                asked, operations = queries.send(replies)
+                self._asked[asked.key] = asked
                 try:
-                    replies, _ = await aexchange(loop_pools.get(sentinel), operations)
+                    replies, _ = await aexchange(loop_pools.get(asked), operations)
                 except RedisError as error:
                     replies = error.with_traceback(None)
         except StopIteration:

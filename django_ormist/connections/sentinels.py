@@ -110,13 +110,6 @@ class SentinelMap:
         return self.address
 
     @property
-    def primary(self) -> Address:
-        """The address of the primary. Raises ConnectionError if it is unknown."""
-        if self.address is None:
-            raise self.explain(None, None)
-        return self.address
-
-    @property
     def primaries(self) -> Sequence[Address]:
         """The address of the primary, if it is known."""
         return () if self.address is None else (self.address,)

@@ -14,17 +14,12 @@ from redis.connection import (
 
 from ..conf import Alias
 from ..exceptions import ImproperlyConfigured
-from . import sentinel_urls
+from . import cluster_urls, sentinel_urls
 from .endpoints import ASYNC_CLASSES, Endpoint, check_arguments, validate_options
 from .unix_connections import (
     AsyncEmbeddedConnection,
     EmbeddedConnection,
 )
-
-_UNSUPPORTED = {
-    "redis+cluster": "the URL of one server, without cluster-enabled, such as "
-    "'redis://host:6379/0'",
-}
 
 _fake_servers: dict[str, Any] = {}
 
@@ -43,22 +38,20 @@ def endpoint(alias: Alias) -> Endpoint:
         scheme = ""  # it may hold a user and a password
     if scheme in sentinel_urls.SCHEMES:
         return sentinel_urls.endpoint(where, locations, alias.options)
-    if scheme in _UNSUPPORTED:
-        raise ImproperlyConfigured(
-            f"{where}['LOCATION'] has the scheme {scheme!r}, which this version does "
-            f"not support. Give {_UNSUPPORTED[scheme]}."
-        )
+    if scheme in cluster_urls.SCHEMES:
+        return cluster_urls.endpoint(where, locations, alias.options)
     if scheme not in _SCHEMES:
         found = f"an unknown scheme {scheme!r}" if scheme else "no scheme"
         raise ImproperlyConfigured(
             f"{where}['LOCATION'] has {found}. Use one of {', '.join(_SCHEMES)}, "
-            f"{', '.join(sentinel_urls.SCHEMES)}, "
+            f"{', '.join((*sentinel_urls.SCHEMES, *cluster_urls.SCHEMES))}, "
             "such as 'redis://localhost:6379/0'."
         )
     if len(locations) > 1:
         raise ImproperlyConfigured(
             f"{where}['LOCATION'] is a list of several URLs with {scheme}://. Give "
-            "one URL, or those of sentinels: redis+sentinel://."
+            "one URL, or those of sentinels or of Cluster nodes: redis+sentinel://, "
+            "redis+cluster://."
         )
     try:
         url = urlsplit(location)

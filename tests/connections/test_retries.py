@@ -188,7 +188,13 @@ def test_a_node_without_the_keys_is_reported_as_a_cluster_node(
     ):
         with pytest.raises(ormist.NotSupportedError) as caught:
             ask(method, *args)
-        for words in ("'default'", "one node of a Cluster", "MOVED", "in LOCATION"):
+        url = f"redis+cluster://127.0.0.1:{one.port}"
+        for words in (
+            "'default'",
+            "one node of a Cluster",
+            "MOVED",
+            f"LOCATION: '{url}'",
+        ):
             assert words in str(caught.value)
     if not ask.is_async:
         with pytest.raises(CommandError, match="one node of a Cluster"):

@@ -80,8 +80,7 @@ def test_protocol_is_2_unless_given():
     [
         ("localhost:6379", ["no scheme", "redis://localhost:6379/0"]),
         ("http://h", ["'http'", "redis, rediss, unix"]),
-        ("redis+cluster://a:1,b:2", ["'redis+cluster'", "not support", "one server"]),
-        (("redis://h", "redis://i"), ["several URLs", "redis+sentinel://"]),
+        (("redis://h", "redis://i"), ["several URLs", "redis+cluster://"]),
         ("redis://h/first", ["'/first'", "number of a database"]),
         ("redis://h/0/1", ["'/0/1'", "number of a database"]),
         ("redis://h?db=x", ["'db'"]),
