@@ -16,6 +16,9 @@ SERVICE = "mymaster"
 # Seconds without an answer after which a primary counts as down: in tests of faults,
 # and in others, where a busy machine is not a fault.
 DOWN_AFTER, PATIENT = 1.0, 60.0
+# Sentinels on a machine that stops for seconds do nothing for half a minute. One that
+# has given up a failover begins the next one after ten seconds.
+LONGEST_FAILOVER = 150.0
 
 
 class Sentinel:
@@ -33,7 +36,7 @@ class Sentinel:
             f"logfile {self.folder}/log",
             f"sentinel monitor {SERVICE} 127.0.0.1 {port_of_primary} 2",
             f"sentinel down-after-milliseconds {SERVICE} {int(PATIENT * 1000)}",
-            f"sentinel failover-timeout {SERVICE} 10000",
+            f"sentinel failover-timeout {SERVICE} 5000",
             options,
         )
         (self.folder / "sentinel.conf").write_text("\n".join(lines) + "\n")
@@ -58,10 +61,11 @@ class Sentinel:
 
     def facts(self) -> dict[bytes, bytes]:
         """What it knows about the primary."""
-        found = self.ask("MASTER", SERVICE)
-        if isinstance(found, dict):
-            return found
-        return dict(zip(found[::2], found[1::2], strict=True))
+        return _facts(self.ask("MASTER", SERVICE))
+
+    def replica_flags(self) -> list[bytes]:
+        """The state of each replica: b"slave" if it may be promoted."""
+        return [_facts(each)[b"flags"] for each in self.ask("REPLICAS", SERVICE)]
 
     def kill(self) -> None:
         if self.process is not None:
@@ -131,6 +135,7 @@ class SentinelSet(NodeSet):
             state = client.info("replication")
         return (
             all(f[b"flags"] == b"master" for f in facts)
+            and all(s.replica_flags() == [b"slave"] * 2 for s in self.sentinels)
             and all(f[b"num-slaves"] == b"2" for f in facts)
             and all(f[b"num-other-sentinels"] == b"2" for f in facts)
             and state["role"] == "master"
@@ -147,10 +152,37 @@ class SentinelSet(NodeSet):
             sentinel.ask("SET", SERVICE, name, value)
 
     def fail_over(self, *how: str) -> Server:
-        """Begin a planned failover. Return the former primary."""
+        """Let a replica take over as planned. Return the former primary when it has.
+
+        Sentinels refuse for a while after a fault, and may give up later. So they are
+        asked again when none of them is at it.
+        """
         former = self.primary()
-        self.sentinels[0].ask("FAILOVER", SERVICE, *how)
+
+        def is_over() -> bool:
+            is_begun = any(
+                b"failover_in_progress" in sentinel.facts()[b"flags"]
+                for sentinel in self.sentinels
+                if sentinel.process is not None
+            )
+            if self.primary() is not former:  # known before the flag is removed
+                return True
+            if not is_begun:
+                self.sentinels[0].ask("FAILOVER", SERVICE, *how)
+            return False
+
+        wait_until(is_over, "A planned failover is over", LONGEST_FAILOVER)
         return former
+
+    def new_primary(self, former: Server) -> Server:
+        """Return the primary that has replaced *former*, when the sentinels agree."""
+
+        def found() -> Server | None:
+            primary = self.primary()
+            return None if primary is former else primary
+
+        new: Server = wait_until(found, "A new primary", LONGEST_FAILOVER)
+        return new
 
     def heal(self) -> None:
         """Start and thaw what does not run. Wait until all is whole."""
@@ -158,8 +190,8 @@ class SentinelSet(NodeSet):
             if sentinel.process is None:
                 sentinel.start()
         self.revive()
-        wait_until(self._follows, "All nodes follow one primary")
-        wait_until(self.is_whole, "The sentinel set is whole")
+        wait_until(self._follows, "All nodes follow one primary", LONGEST_FAILOVER)
+        wait_until(self.is_whole, "The sentinel set is whole", LONGEST_FAILOVER)
 
     def _follows(self) -> bool:
         """Let the others follow the primary. Sentinels would wait for ten seconds."""
@@ -173,6 +205,12 @@ class SentinelSet(NodeSet):
                 if node is not primary and role[2] != primary.port:
                     client.replicaof("127.0.0.1", primary.port)
         return True
+
+
+def _facts(reply: Any) -> dict[bytes, bytes]:
+    if isinstance(reply, dict):
+        return reply
+    return dict(zip(reply[::2], reply[1::2], strict=True))
 
 
 @cache
