@@ -7,13 +7,14 @@ import struct
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from fcntl import ioctl
 from pathlib import Path
 from select import select
 from termios import TIOCOUTQ
+from typing import Any
 
 import hiredis
 
@@ -212,6 +213,8 @@ class Proxy:
         self._counters: list[RoundTrips] = []
         self._is_refusing = self._is_swallowing = False
         self._cuts_at = ""
+        self._skips = 0
+        self._then: Callable[[], object] | None = None
         self._listener = socket.socket(socket.AF_UNIX)
         self._wake, self._waker = socket.socketpair()
         self._thread = threading.Thread(target=self._work, daemon=True)
@@ -258,15 +261,23 @@ class Proxy:
             for link in list(self._links):
                 self._close(link)
 
-    def cut_next_reply(self) -> None:
-        """Close the connection at the next reply, after the server has executed."""
-        with self._lock:
-            self._cuts_at = "reply"
+    def cut_next_reply(self, **options: Any) -> None:
+        """Close the connection at the next reply, after the server has executed.
 
-    def cut_next_request(self) -> None:
+        skip: how many short ones to let pass first. then: called before the client can
+        notice.
+        """
+        self._cut_next("reply", **options)
+
+    def cut_next_request(self, **options: Any) -> None:
         """Close the connection at the next request, before the server gets it."""
+        self._cut_next("request", **options)
+
+    def _cut_next(
+        self, where: str, skip: int = 0, then: Callable[[], object] | None = None
+    ) -> None:
         with self._lock:
-            self._cuts_at = "request"
+            self._cuts_at, self._skips, self._then = where, skip, then
 
     def refuse(self) -> None:
         """Close every connection, and each new one at once, until resume()."""
@@ -341,8 +352,12 @@ class Proxy:
         if self._is_swallowing or link in self._lost:
             return
         if self._cuts_at == ("request" if is_from_client else "reply"):
-            self._cuts_at = ""
-            raise ConnectionResetError
+            self._skips -= 1
+            if self._skips < 0:
+                self._cuts_at = ""
+                if self._then is not None:
+                    self._then()
+                raise ConnectionResetError
         if not is_from_client:
             link.hold(data)
             link.deliver()
