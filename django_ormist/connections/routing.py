@@ -9,7 +9,8 @@ route() yields steps and receives their results:
 
 What is sent again, reads and writes alike: operations that a server refused, since it
 did not run them, and those that were never sent, since connecting failed. If the
-connection broke after they were sent, reads are sent again. A write is not: it may have
+connection broke after they were sent, reads are sent again. So is a RepeatableWrite,
+whose reply then says whether it was applied before. Another write is not: it may have
 been applied, and the error says so.
 
 All this ends when the patience does. Then the last error is raised, or stands in the
@@ -18,7 +19,8 @@ place of the reply, with a note that lists the attempts.
 
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from typing import Any, NamedTuple, Protocol
+from dataclasses import replace
+from typing import Any, NamedTuple, Protocol, cast
 
 from redis.exceptions import (
     AskError,
@@ -38,6 +40,7 @@ from ..operations.operation import (
     RepliesByNode,
     on_node,
 )
+from ..operations.repeatable import RepeatableWrite
 from .endpoints import format_address
 from .refusals import is_refusal
 from .thread_pools import is_broken
@@ -51,6 +54,11 @@ REDIRECTIONS = 3
 LOST = (
     "The connection broke after a write was sent. It may have been applied, so it was "
     "not sent again. Read the object to find out."
+)
+
+UNPROVEN = (
+    "The connection broke after a write was sent. It may have been applied: repeating "
+    "it gave no proof. Read the object to find out."
 )
 
 # min-replicas-to-write: so replies a primary that is cut off, and for a moment a new
@@ -292,7 +300,7 @@ class _Route:
         confirm: Operation | None,
     ) -> None:
         self.nodes = nodes
-        self.operations = operations
+        self.operations = [*operations]
         self.began, self.end = began, end
         self.clock = clock
         self.vary = vary
@@ -306,6 +314,8 @@ class _Route:
         """Reads to repeat whose reply may be used if there is no better one."""
         self.broken: tuple[Address | None, RedisError | None] = (None, None)
         self.fatal: RedisError | None = None
+        self.lost: dict[int, RedisError] = {}
+        """Writes to repeat though they may have been applied, and why."""
         self.tried: Counter[str] = Counter()
         self.redirections = 0
         self.needs_refresh = self.needs_wait = False
@@ -358,19 +368,21 @@ class _Route:
                 self.replies[i] = reply
                 self.old.add(i)
             else:
-                self.replies[i] = reply
+                self.replies[i] = self._settle(i, reply) if i in self.lost else reply
                 del self.pending[i]
 
     def _judge_broken(self, parcel: Parcel, outcome: Broken) -> None:
         error, was_sent = outcome
-        is_lost = was_sent and any(
-            self.operations[i].is_write for i in parcel.positions
-        )
-        if is_lost or not is_transient(error):
-            if is_lost:
+        lost = [i for i in parcel.positions if was_sent and self.operations[i].is_write]
+        if not (
+            is_transient(error)
+            and all(isinstance(self.operations[i], RepeatableWrite) for i in lost)
+        ):
+            if lost:
                 error.add_note(LOST)
             self.fatal = self.fatal or error
             return
+        self._prepare_repeats(lost, error)
         self._note(parcel.address, error)
         self.broken = parcel.address, error
         self.needs_refresh = self.needs_wait = True
@@ -378,6 +390,30 @@ class _Route:
             self.pending[i] = None
             self.refused.pop(i, None)
             self.old.discard(i)
+
+    def _prepare_repeats(self, lost: list[int], error: RedisError) -> None:
+        """Prepare to send these writes again.
+
+        With the source of the script: a new primary may not know it, and a reply of
+        that kind would be lost in a further call.
+        """
+        for i in lost:
+            self.operations[i] = replace(self.operations[i], with_source=True)
+            self.lost.setdefault(i, error)
+
+    def _settle(self, i: int, reply: Any) -> Any:
+        """Return the reply to use for a write that may have been applied before."""
+        if isinstance(reply, RedisError):
+            reply.add_note(UNPROVEN)
+            return reply
+        write = cast(RepeatableWrite, self.operations[i])
+        settled = write.settle(reply)
+        if settled is None and self.fatal is None:
+            self.fatal = self.lost[i]
+            self.fatal.add_note(UNPROVEN)
+        if write.was_applied_before(reply):
+            self.confirmed.append(0)  # WAIT is about writes of the new connection
+        return settled
 
     def _judge_confirmation(
         self, parcel: Parcel, confirmed: Any, replies: list[Any]
@@ -434,10 +470,14 @@ class _Route:
         if self.pending.keys() - self.refused.keys() - self.old:
             error = self.nodes.explain(*self.broken)
             error.add_note(note)
+            if self.lost.keys() & self.pending.keys():
+                error.add_note(UNPROVEN)
             raise error from self.broken[1]
         for i in self.pending.keys() - self.old:
             self.replies[i] = self.refused[i]
             self.refused[i].add_note(note)
+            if i in self.lost:
+                self.refused[i].add_note(UNPROVEN)
         return self._finish()
 
     def _finish(self) -> list[Any]:

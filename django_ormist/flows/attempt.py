@@ -12,6 +12,7 @@ from ..operations import commit, objects
 from ..operations.objects import NO_COUNTERS, NOTHING, Image
 from ..operations.operation import Flow, Operation
 from ..operations.repair import purge_index
+from ..operations.repeatable import RepeatableSave, RepeatableWrite
 from ..operations.replies import Holder, Reply
 from ..queries.conditions import Condition
 from ..schema import BaseOptions
@@ -118,8 +119,19 @@ class SaveAttempt:
         """Return the write, which the server refuses if other bytes are stored."""
         if self.assigned:
             self.sent = {name: self.values[name] for name in self.assigned}
+        counters, options, guard = self.counters(), self.options, self.guard
+        kind: type[Operation] = RepeatableSave
+        if counters:
+            kind = Operation
+        elif (
+            options.strict
+            or (options.force_insert and not self.instance._state.is_id_random)
+            or (guard is not None and not guard.is_insert)
+        ):
+            # Another client may write the same bytes, and only one may succeed.
+            kind = RepeatableWrite
         write = objects.rewrite(
-            self.schema, self.pk, self.old, self.new, self.counters()
+            self.schema, self.pk, self.old, self.new, counters, kind=kind
         )
         condition = None if self.guard is None else self.condition()
         if condition is None:

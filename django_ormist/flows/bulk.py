@@ -8,7 +8,8 @@ from ..connections import connections
 from ..exceptions import FieldError, IntegrityError
 from ..keys import object_key
 from ..operations.batches import batched
-from ..operations.operation import Flow, SignalEvent
+from ..operations.operation import Flow, Operation, SignalEvent
+from ..operations.repeatable import RepeatableSave, RepeatableWrite
 from ..queries.matching import matcher
 from ..storable import unwrap
 from . import save as save_flows
@@ -83,6 +84,7 @@ def _field_update(
     names: set[str],
     size: int = 1,
     guard: Guard | None = None,
+    kind: type[Operation] = Operation,
 ) -> BatchUpdate:
     """Return the batch update that stores these fields of instances, given by id.
 
@@ -119,6 +121,7 @@ def _field_update(
         on_written=on_written,
         changes_index=changes_index,
         size=size,
+        kind=kind,
     )
 
 
@@ -162,7 +165,8 @@ def _store_fields(
             signals.pre_save, model, {"instance": instance, "using": using}
         )
     collection, pk = model._base_manager.using(using), instance.id.encode()
-    batch = _field_update(collection, {instance.id: instance}, names, guard=guard)
+    kind = RepeatableSave if guard is None else RepeatableWrite
+    batch = _field_update(collection, {instance.id: instance}, names, 1, guard, kind)
     packed = instance._packed_on(using)
     if packed is not None:
         number = yield from batch.run([], [(pk, packed, None)])

@@ -8,8 +8,9 @@ from ..connections import connections
 from ..keys import object_key
 from ..operations import objects
 from ..operations.objects import NOTHING, Image
-from ..operations.operation import Flow, SignalEvent
+from ..operations.operation import Flow, Operation, SignalEvent
 from ..operations.repair import purge_index
+from ..operations.repeatable import RepeatableDelete
 from ..operations.replies import Reply
 from . import fetch
 from .attempt import UPSERT, SaveAttempt, SaveOptions
@@ -71,11 +72,19 @@ def delete(instance: Instance, using: str) -> Flow[tuple[int, dict[str, int]]]:
     return (1, {instance._meta.label: 1}) if deleted else (0, {})
 
 
-def delete_stored(instance: Instance, using: str, old: Image) -> Flow[bool]:
-    """Flow that deletes the stored object. Returns whether it existed."""
+def delete_stored(
+    instance: Instance,
+    using: str,
+    old: Image,
+    kind: type[Operation] = RepeatableDelete,
+) -> Flow[bool]:
+    """Flow that deletes the stored object. Returns whether it existed.
+
+    kind: IdempotentWrite if the result is not needed. See repeatable.py.
+    """
     schema = instance._meta.schema(using)
     while True:
-        code, stored = yield objects.delete(schema, instance.id, old)
+        code, stored = yield objects.delete(schema, instance.id, old, kind)
         if code is not Reply.REFUSED:
             break
         contents = Record.of(stored, object_key(schema.space, instance.id))

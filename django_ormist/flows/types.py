@@ -31,6 +31,7 @@ class State(Protocol):
     expire_at_ms: Deadline | None
     packed: bytes | None
     using: str | None
+    is_id_random: bool
     counters: dict[str, int]
     assigned: set[str]
 

@@ -74,7 +74,8 @@ class BatchUpdate:
 
     has_counters: whether *rewrite* reads counters. on_written: called with each written
     object. changes_index: whether index entries may change. size: objects per round
-    trip.
+    trip. kind: that of writes without counters, see operations/repeatable.py. Equal
+    bytes are no proof for most updates: two clients may both have added one.
     """
 
     schema: Schema
@@ -85,6 +86,7 @@ class BatchUpdate:
     on_written: Callable[[StoredObject], None] | None = None
     changes_index: bool = True
     size: int = OBJECTS_PER_ROUND_TRIP
+    kind: type[Operation] = Operation
     changed: int = 0
     error: Exception | None = None
     _expired: set[str] = field(default_factory=set)
@@ -152,8 +154,10 @@ class BatchUpdate:
             found.new = contents.image(self.meta, self.codec)
         else:
             found.new = contents.image_like(old, self.codec)
+        counted, expected = found.assigned, found.expected
+        kind = Operation if counted or expected else self.kind
         return found, objects.rewrite(
-            self.schema, pk, old, found.new, found.assigned, found.expected
+            self.schema, pk, old, found.new, counted, expected, kind
         )
 
     def _resolve(self, found: StoredObject, reply: tuple[Reply, Any]) -> Row | None:

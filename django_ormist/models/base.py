@@ -80,7 +80,9 @@ class Model(AttributeAccess, AltersData, metaclass=ModelBase):
         state.expire_at_ms = to_deadline(expire)
         state.packed = state.using = None
         own = self.__dict__
-        own["id"] = pk or other or meta.new_pk()
+        pk = pk or other
+        own["id"] = pk or meta.new_pk()
+        state.is_id_random = pk is None
         own["attrs"] = {}
         own["_state"] = state
         if meta.counters:
@@ -103,6 +105,7 @@ class Model(AttributeAccess, AltersData, metaclass=ModelBase):
         state.expire_at_ms = expire_at_ms
         state.packed = packed
         state.using = using
+        state.is_id_random = False
         own = instance.__dict__
         try:
             own["id"] = pk.decode()
@@ -132,10 +135,12 @@ class Model(AttributeAccess, AltersData, metaclass=ModelBase):
 
     @id.setter
     def id(self, value: "str | int | UUID | None") -> None:
-        pk = validate_pk(self._meta.object_name, value) or self._meta.new_pk()
+        given = validate_pk(self._meta.object_name, value)
+        pk = given or self._meta.new_pk()
         if pk != self.id:
             self.__dict__["id"] = pk
             self._state.mark_unsaved()
+            self._state.is_id_random = given is None
 
     pk = id
 

@@ -30,18 +30,22 @@ class ModelState:
     these bytes, so they are set together with the contents and the alias, and only by
     _mark_stored(), by reading, and by mark_unsaved().
 
+    is_id_random: whether the id was drawn for an object that was never stored. Then no
+    other client can store an object under it.
+
     tags, expire_at_ms: the explicit tags, and the deadline or lifetime. They may have
     unsaved changes. counters: the values last read or assigned. assigned: the names of
     counters assigned since then. Models without counters share both, which stay empty.
     """
 
     # There is no __init__(): a list of objects makes a thousand states.
-    __slots__ = ("expire_at_ms", "packed", "tags", "using")
+    __slots__ = ("expire_at_ms", "is_id_random", "packed", "tags", "using")
 
     tags: list[str]
     expire_at_ms: Deadline | None
     packed: bytes | None
     using: str | None
+    is_id_random: bool
     counters: dict[str, int] = {}  # noqa: RUF012
     assigned: set[str] = set()  # noqa: RUF012
 
@@ -65,6 +69,7 @@ class ModelState:
     def mark_unsaved(self) -> None:
         """Mark the object as not stored."""
         self.packed = None
+        self.is_id_random = False
 
     def to_pickle(self) -> dict[str, Any]:
         """Return the state by pickled name."""
@@ -74,6 +79,7 @@ class ModelState:
     def from_pickle(cls, pickled: dict[str, Any]) -> Self:
         """Return the state, and remove it from *pickled*."""
         state = cls()
+        state.is_id_random = False
         for name, key in PICKLED.items():
             if name in pickled:
                 setattr(state, key, pickled.pop(name))

@@ -11,6 +11,7 @@ from . import objects
 from .compiler import QueryCompiler
 from .objects import DELETE, NO_COUNTERS, SAVE, Image
 from .operation import Operation, Script, Word
+from .repeatable import GuardedSave, RepeatableSave
 from .replies import Reply, parse_reply
 
 COMMIT = Script("commit")
@@ -65,6 +66,9 @@ def unless(guard: Operation, write: Operation) -> Operation:
         done = (Reply.DONE, now_ms)
         return answers.get(1, done) if is_written else answers.get(0) or answers[1]
 
+    if isinstance(write, RepeatableSave):
+        keys, args = both.keys, both.args
+        return GuardedSave(both.command, keys, args, parse=parse, is_write=True)
     return replace(both, parse=parse)
 
 

@@ -19,6 +19,7 @@ from ..keys import (
 )
 from ..schema import Schema
 from .operation import Operation, Script
+from .repeatable import IdempotentWrite
 from .replies import (
     counter_error,
     mistyped_error,
@@ -172,20 +173,22 @@ def save(
     new: Image,
     counters: Mapping[str, int] = NO_COUNTERS,
     counted: Mapping[str, int] = NO_COUNTERS,
+    kind: type[Operation] = Operation,
 ) -> Operation:
     """Write *new* if the bytes of *old* are stored. Answers (Reply, fact).
 
     old: NOTHING to insert. counters: the values to set. counted: the values that must
-    be stored, else the reply is COUNTER_CHANGED. The fact of REFUSED is the stored
-    bytes. That of DONE is now in ms if *new* has a lifetime: see
-    Image.resolve_deadline(). O((entries + swept) log n).
+    be stored, else the reply is COUNTER_CHANGED. kind: a class of repeatable.py if the
+    write may be repeated. The fact of REFUSED is the stored bytes. That of DONE is now
+    in ms if *new* has a lifetime: see Image.resolve_deadline().
+    O((entries + swept) log n).
     """
     space = schema.space
     lost = subtract_suffixes(old.suffixes, new.suffixes)
     gained = subtract_suffixes(new.suffixes, old.suffixes)
     ordered = _find_changes(old.sort_keys, new.sort_keys)
     unique = _find_changes(old.unique, new.unique)
-    return Operation(
+    return kind(
         SAVE,
         (
             *_own_keys(space, pk),
@@ -223,6 +226,7 @@ def rewrite(
     new: Image,
     counters: Mapping[str, int] = NO_COUNTERS,
     counted: Mapping[str, int] = NO_COUNTERS,
+    kind: type[Operation] = Operation,
 ) -> Operation:
     """Return save(), or update() if that has the same effect in half the time."""
     if (
@@ -235,13 +239,15 @@ def rewrite(
         and old.sort_keys == new.sort_keys
         and old.unique == new.unique
     ):
-        return update(schema.space, pk, old, new)
-    return save(schema, pk, old, new, counters, counted)
+        return update(schema.space, pk, old, new, kind)
+    return save(schema, pk, old, new, counters, counted, kind)
 
 
-def update(space: Space, pk: str, old: Image, new: Image) -> Operation:
+def update(
+    space: Space, pk: str, old: Image, new: Image, kind: type[Operation] = Operation
+) -> Operation:
     """Do a save() that changes no index entry except the deadline. O(log n)."""
-    return Operation(
+    return kind(
         UPDATE,
         (object_key(space, pk), expires_key(space)),
         (pk_bytes(pk), old.packed, new.packed, new.deadline, SWEPT_BY_A_WRITE),
@@ -250,14 +256,16 @@ def update(space: Space, pk: str, old: Image, new: Image) -> Operation:
     )
 
 
-def delete(schema: Schema, pk: str, stored: Image) -> Operation:
+def delete(
+    schema: Schema, pk: str, stored: Image, kind: type[Operation] = Operation
+) -> Operation:
     """Remove the object if the bytes of *stored* are stored. Answers (Reply, fact).
 
     After (ORPHAN_INDEX, 1) call repair.purge_index(): index entries without an object
-    are left. O((entries + swept) log n).
+    are left. kind: see save(). O((entries + swept) log n).
     """
     space = schema.space
-    return Operation(
+    return kind(
         DELETE,
         (
             *_own_keys(space, pk),
@@ -291,7 +299,7 @@ def extend(schema: Schema, pk: str, packed: bytes, expire_at_ms: Deadline) -> Op
         tail, marked = deadline_tail(packed, expire_at_ms)
     space = schema.space
     counters = (counters_key(space, pk),) if schema.counters else ()
-    return Operation(
+    return IdempotentWrite(
         EXTEND,
         (object_key(space, pk), expires_key(space), *counters),
         (

@@ -18,6 +18,7 @@ from ..schema import Schema
 from .keyspace import escape_glob
 from .objects import NOTHING, Image, build_memo, load_counters, pk_of, rewrite
 from .operation import Flow, Operation, Script
+from .repeatable import IdempotentWrite
 from .replies import Reply
 
 CHECK_OBJECT = Script("check_object")
@@ -343,7 +344,7 @@ def purge_entries(
 
     is_last: remove it from ``all``, too, after all other indexes. O(entries log n).
     """
-    return Operation(
+    return IdempotentWrite(
         PURGE_INDEX,
         (object_key(space, pk), all_key(space)),
         (pk_bytes(pk), memo, int(is_last)),

@@ -22,6 +22,7 @@ from ..operations import objects
 from ..operations.expiry import sweep
 from ..operations.objects import NOTHING
 from ..operations.operation import Flow
+from ..operations.repeatable import IdempotentWrite, RepeatableDelete
 from ..operations.replies import Reply
 from . import serialization, settings
 from .model import Session, private_id
@@ -122,6 +123,7 @@ def insert(store: "SessionStore", own_attrs: dict[str, Any] | None = None) -> Fl
     """
     store._get_session(no_load=True)
     record = Session(id=private_id(store.session_key or ""))
+    record._state.is_id_random = True
     record.attrs.update(own_attrs or {}, created_ms=now_ms())
     fill(store, record)
     try:
@@ -174,7 +176,9 @@ def cycle(store: "SessionStore") -> Flow[Any]:
     try:
         was_stored = yield from _end_old(store, old, is_cleared)
     except UpdateError:  # the new one was ended, and the old one is still stored
-        yield from save_flows.delete_stored(old, settings.using(), NOTHING)
+        yield from save_flows.delete_stored(
+            old, settings.using(), NOTHING, IdempotentWrite
+        )
         yield from _interrupt(store)
     is_own = old.id in ended_by_password.get()
     if not (was_stored or is_own) and serialization.USER in store._session_cache:
@@ -190,14 +194,16 @@ def _end_old(store: "SessionStore", old: Session, is_cleared: bool) -> Flow[Any]
     using, base = settings.using(), old._state.packed or b""
     while True:
         image = build_image(old, base)
-        code, stored = yield objects.delete(get_schema(), old.id, image)
+        code, stored = yield objects.delete(
+            get_schema(), old.id, image, RepeatableDelete
+        )
         if code is not Reply.REFUSED:
             break
         if not is_cleared:
             yield from _carry_over(store, unpack(old, base), unpack(old, stored))
         base = stored
     if code is Reply.ORPHAN_INDEX:
-        yield from save_flows.delete_stored(old, using, NOTHING)
+        yield from save_flows.delete_stored(old, using, NOTHING, IdempotentWrite)
     return code is Reply.DONE
 
 
@@ -227,7 +233,9 @@ def delete(store: "SessionStore", session_key: str | None) -> Flow[Any]:
     if record is None or record.id != private_id(session_key):
         record = Session(id=private_id(session_key))
     image = build_image(record, record._state.packed)
-    yield from save_flows.delete_stored(record, settings.using(), image)
+    yield from save_flows.delete_stored(
+        record, settings.using(), image, IdempotentWrite
+    )
 
 
 def record_visit(store: "SessionStore") -> Flow[Any]:
@@ -312,7 +320,7 @@ def _renew(store: "SessionStore", record: Session) -> Flow[Any]:
             record._mark_stored(contents, with_deadline(packed, deadline), using)
             return
         if code is Reply.EXPIRED:
-            yield from save_flows.delete_stored(record, using, NOTHING)
+            yield from save_flows.delete_stored(record, using, NOTHING, IdempotentWrite)
             return
         if fact is None:
             raise UpdateError

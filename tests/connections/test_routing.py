@@ -1,5 +1,6 @@
 """route() without servers: each refusal in each order, broken nodes, and its end."""
 
+from dataclasses import replace
 from itertools import permutations, product
 
 import pytest
@@ -23,6 +24,7 @@ from redis.exceptions import (
 from django_ormist.connections.routing import (
     LONGEST_PAUSE,
     LOST,
+    UNPROVEN,
     Broken,
     Parcel,
     Refresh,
@@ -30,7 +32,8 @@ from django_ormist.connections.routing import (
     Wait,
     route,
 )
-from django_ormist.operations.operation import Operation
+from django_ormist.operations.operation import Operation, Script
+from django_ormist.operations.repeatable import RepeatableWrite
 
 A, B, C = ("a", 1), ("b", 2), ("c", 3)
 PATIENCE = 10.0
@@ -320,6 +323,95 @@ def test_what_does_not_pass_is_raised_at_once(error):
     assert not world.waited
 
 
+# ---------------------------------------------------------------- repeated writes
+
+
+SAVE = Script("save")
+
+
+class Comparing(RepeatableWrite):
+    """A write whose replies b"other" prove nothing."""
+
+    __slots__ = ()
+
+    def settle(self, reply):
+        return None if reply == b"other" else b"settled " + reply
+
+    def was_applied_before(self, reply):
+        return reply == b"before"
+
+
+def comparing(key):
+    return Comparing(SAVE, (key,), is_write=True)
+
+
+def reset():
+    return Broken(ConnectionError("reset"), was_sent=True)
+
+
+def test_a_repeatable_write_is_sent_again_and_its_reply_is_settled():
+    world = World(Nodes(y=B), x=[reset(), reset(), b"again"])
+    assert world.run(comparing(b"x"), comparing(b"y")) == [b"settled again", b"OK"]
+    assert world.applied == [
+        comparing(b"y"),
+        replace(comparing(b"x"), with_source=True),
+    ]
+    assert world.refreshed == [True, True]
+
+
+def test_the_script_of_a_repeated_write_is_sent_in_full():
+    """A new primary may not know it."""
+    world = World(x=[reset()])
+    world.run(comparing(b"x"))
+    (first,), (second,) = (parcel.operations for parcel in world.sent)
+    assert (first.with_source, second.with_source) == (False, True)
+
+
+def test_a_repeated_write_follows_refusals():
+    world = World(x=[reset(), AskError("1 c:3"), TryAgainError(""), reset(), b"late"])
+    assert world.run(comparing(b"x")) == [b"settled late"]
+
+
+def test_a_repeated_write_without_a_proof_raises_the_first_error():
+    world = World(x=[reset(), b"other"])
+    with pytest.raises(ConnectionError, match="reset") as caught:
+        world.run(comparing(b"x"))
+    assert caught.value.__notes__ == [UNPROVEN]
+
+
+def test_the_error_that_a_repeated_write_gets_says_that_it_may_be_applied():
+    error = ResponseError("OOM")
+    world = World(x=[reset(), error])
+    assert world.run(comparing(b"x")) == [error]
+    assert error.__notes__ == [UNPROVEN]
+
+
+def test_a_repeatable_write_is_raised_beside_one_that_is_not():
+    world = World(x=[reset()])
+    with pytest.raises(ConnectionError) as caught:
+        world.run(comparing(b"x"), write(b"y"))
+    assert caught.value.__notes__ == [LOST]
+    assert len(world.sent) == 1
+
+
+def test_a_repeatable_write_that_was_not_lost_has_its_own_reply():
+    world = World(x=[ReadOnlyError("")])
+    assert world.run(comparing(b"x")) == [b"OK"]
+
+
+@pytest.mark.parametrize("last", [ClusterDownError(""), reset()], ids=["down", "reset"])
+def test_a_repeated_write_at_the_end_of_the_patience_may_be_applied(last):
+    world = World(x=[reset(), *([last] * 1000)])
+    error = None
+    try:
+        (error,) = world.run(comparing(b"x"))
+    except ConnectionError as raised:
+        error = raised
+    assert error.__notes__[-1] == UNPROVEN
+    assert "Gave up after" in error.__notes__[0]
+    assert world.now <= PATIENCE
+
+
 # ---------------------------------------------------------------- replicas
 
 WAIT = Operation("WAIT", (), (2, 1000))
@@ -370,6 +462,13 @@ def test_an_asked_write_is_confirmed():
     world = confirming(0, 2, x=[AskError("1 c:3")])
     assert world.run(write(b"x")) == [b"OK"]
     assert world.sent[1].operations == [Operation("ASKING", ()), write(b"x"), WAIT]
+
+
+def test_a_repeated_write_that_had_no_effect_is_not_confirmed():
+    """WAIT is about the writes of its own connection."""
+    replies = confirming(2, x=[reset(), b"before"]).run(comparing(b"x"))
+    assert (type(replies), replies.confirmed) == (Unconfirmed, 0)
+    assert type(confirming(2, x=[reset(), b"now"]).run(comparing(b"x"))) is list
 
 
 # ---------------------------------------------------------------- patience

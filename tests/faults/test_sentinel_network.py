@@ -4,59 +4,21 @@ A proxy stands before the primary, for this client alone. So the sentinels see n
 """
 
 import threading
-from contextlib import ExitStack
-from dataclasses import replace
 
 import pytest
 import redis
-from redis.connection import UnixDomainSocketConnection
 
 from django_ormist.connections import connections
-from django_ormist.connections.endpoints import Endpoint
 from django_ormist.connections.routing import LOST
-from django_ormist.connections.unix_connections import AsyncUnixConnection
-from tests import sentinels, servers
+from tests import servers
 from tests.faults.load import Entry
-from tests.proxy import Proxy
 
 pytestmark = pytest.mark.skipif(not servers.find("valkey91"), reason="needs valkey91")
 
 
 @pytest.fixture
-def sentinel_set():
-    made = sentinels.shared()
-    made.heal()
-    yield made
-    made.heal()
-    with made.primary().client() as client:
-        client.flushall()
-
-
-@pytest.fixture
-def proxy(sentinel_set, settings, monkeypatch):
-    """The proxy before the primary. The timeout of sockets is short."""
-    options = {"socket_timeout": 0.3, "patience": 5}
-    alias = {"LOCATION": sentinel_set.url, "KEY_PREFIX": "network", "OPTIONS": options}
-    settings.ORMIST = {"default": alias}
-    at = Endpoint.at
-
-    def over_proxy(endpoint, address):
-        node = at(endpoint, address)
-        arguments = {
-            k: v for k, v in node.arguments.items() if k not in ("host", "port")
-        }
-        return replace(
-            node,
-            connection_class=UnixDomainSocketConnection,
-            async_class=AsyncUnixConnection,
-            arguments={**arguments, "path": str(between.path)},
-        )
-
-    with ExitStack() as opened:
-        between = opened.enter_context(Proxy(sentinel_set.primary().socket_path))
-        monkeypatch.setattr(Endpoint, "at", over_proxy)
-        yield between
-        connections.reset()
+def proxy(primary_proxy):
+    return primary_proxy
 
 
 def test_reads_outlive_links_that_are_half_open(ask, proxy):
@@ -70,13 +32,19 @@ def test_reads_outlive_links_that_are_half_open(ask, proxy):
 def test_a_write_over_a_link_that_is_half_open_is_raised_and_the_next_one_passes(
     ask, proxy
 ):
-    ask(Entry.objects.create, "tag", id="one")
+    page = ask(Entry.objects.create, "tag", id="one")
     proxy.lose()
     with pytest.raises(redis.TimeoutError) as caught:
-        ask(Entry.objects.create, "tag", id="two")
+        ask(page.increment, "hits")
     assert LOST in caught.value.__notes__
-    ask(Entry.objects.create, "tag", id="three")
-    assert ask(Entry.objects.find("tag").ids) == ["one", "three"]
+    assert ask(page.increment, "hits") == 1
+
+
+def test_a_save_over_a_link_that_is_half_open_is_sent_again(ask, proxy):
+    ask(Entry.objects.create, "tag", id="one")
+    proxy.lose()
+    ask(Entry.objects.create, "tag", id="two")
+    assert ask(Entry.objects.find("tag").ids) == ["one", "two"]
 
 
 @pytest.mark.parametrize("cut", ["cut_next_reply", "cut_next_request"])
