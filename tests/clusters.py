@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any
 
 import redis
+from redis.cluster import ClusterNode, RedisCluster
 from redis.crc import key_slot
 
 from tests.servers import START_TIMEOUT, NodeSet, Server, free_port, wait_until
@@ -313,3 +314,21 @@ def shared(kind: str = "valkey91") -> ClusterSet:
     made = ClusterSet(kind)
     atexit.register(made.stop)
     return made.start()
+
+
+class _Client(RedisCluster):
+    """A client that its last user does not close: redis-py's cannot be used again."""
+
+    def close(self) -> None:
+        self.disconnect_connection_pools()
+
+
+@cache
+def shared_client(kind: str = "valkey91") -> Any:
+    """Return redis-py's client of shared(): of bytes, as Server.client() is.
+
+    Commands for several keys, SCAN and SCRIPT LOAD reach all nodes.
+    """
+    cluster = shared(kind)
+    nodes = [ClusterNode("127.0.0.1", node.port) for node in cluster.nodes]
+    return _Client(startup_nodes=nodes, protocol=2, socket_timeout=60)

@@ -273,8 +273,9 @@ def shared(name: str) -> Server:
 class Variant:
     """A server together with a way to connect to it.
 
-    address: "unix", "tcp", or "sentinel" for a set of tests/sentinels.py. borrowed: use
-    the pool of a django-redis cache, in place of one of our own.
+    address: "unix", "tcp", "sentinel" for a set of tests/sentinels.py, or "cluster" for
+    one of tests/clusters.py. borrowed: use the pool of a django-redis cache, in place
+    of one of our own.
     """
 
     name: str
@@ -290,7 +291,15 @@ class Variant:
             from tests import sentinels
 
             return sentinels.shared(self.server).primary().client()
+        if self.is_cluster:
+            from tests import clusters
+
+            return clusters.shared_client(self.server)
         return shared(self.server).client()
+
+    @property
+    def is_cluster(self) -> bool:
+        return self.address == "cluster"
 
     @property
     def is_fake(self) -> bool:
@@ -307,6 +316,10 @@ class Variant:
             from tests import sentinels
 
             return sentinels.shared(self.server).url
+        if self.is_cluster:
+            from tests import clusters
+
+            return clusters.shared(self.server).url
         server = shared(self.server)
         return server.unix_url if self.address == "unix" else server.tcp_url
 
@@ -334,7 +347,9 @@ VARIANTS = (
     Variant("valkey91-django-redis", "valkey91", borrowed=True),
     Variant("valkey91-json", "valkey91", codec="json"),
     Variant("valkey91-sentinel", "valkey91", address="sentinel"),
+    Variant("valkey91-cluster", "valkey91", address="cluster"),
     Variant("redis82", "redis82", address="tcp"),
+    Variant("redis82-cluster", "redis82", address="cluster", protocol=3),
     Variant("redis70", "redis70"),
     Variant("redis62", "redis62"),
     Variant("fakeredis", "fakeredis"),

@@ -6,6 +6,7 @@ from typing import Any, cast
 
 import redis
 import redis.asyncio
+from redis.cluster import RedisCluster
 from redis.exceptions import (
     AuthenticationError,
     NoScriptError,
@@ -174,8 +175,8 @@ class Connection:
         """Close the idle sync connections, except those of a cache's pool."""
         if self._router is not None:
             self._router.close()
-            if self._client is not None:
-                self._client.close()
+            if isinstance(self._client, RedisCluster):
+                self._client.disconnect_connection_pools()  # close() would end it
         elif self._pool is not None and self.endpoint.shared_pool is None:
             self._pool.close_idle()
 
