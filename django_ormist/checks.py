@@ -18,7 +18,7 @@ from .connections.endpoints import Endpoint
 from .connections.executor import run
 from .exceptions import ImproperlyConfigured
 from .models import Model, registry
-from .operations import stats
+from .operations import move, stats
 
 TAG = "ormist"
 SESSION_ENGINE = "django_ormist.sessions"
@@ -28,7 +28,8 @@ def register() -> None:
     """Register the checks with ``manage.py check``. Called at startup."""
     for check in (check_aliases, check_models, check_caches):
         checks.register(check, TAG)
-    checks.register(check_servers, TAG, deploy=True)
+    for check in (check_servers, check_slots):
+        checks.register(check, TAG, deploy=True)
 
 
 # ---------------------------------------------------------------- the setting
@@ -248,6 +249,35 @@ def check_servers(app_configs: Any, **kwargs: Any) -> list[checks.CheckMessage]:
                     "signed out.",
                     hint="Use a server with noeviction or a volatile- policy.",
                     id="ormist.W002",
+                )
+            )
+    return found
+
+
+def check_slots(app_configs: Any, **kwargs: Any) -> list[checks.CheckMessage]:
+    """Return W007: objects that are not in the slot of Meta.slot.
+
+    One round trip for each model, if a model has a slot.
+    """
+    found: list[checks.CheckMessage] = []
+    slots, aliases = registry.slots(), _valid_aliases()
+    for model in registry.all_models():
+        using, meta = _alias_of(model), model._meta
+        if not slots or using not in aliases:
+            continue
+        try:
+            elsewhere = run(move.count_elsewhere(meta.space(using), slots), using)
+        except RedisError:
+            continue  # W003
+        for former, number in elsewhere.items():
+            found.append(
+                checks.Warning(
+                    f"{meta.label} has objects ({number}) under {former.name} of "
+                    f"ORMIST[{using!r}], where it does not look.",
+                    hint=f"Set {model.__name__}.Meta.slot back, or move them with "
+                    f"ormist_reindex {meta.label} --move.",
+                    obj=model,
+                    id="ormist.W007",
                 )
             )
     return found

@@ -116,6 +116,15 @@ def marker_key(space: Space, nonce: str) -> bytes:
     return f"{space.prefix}:batch:{space.name}:{nonce}".encode()
 
 
+def journal_key(space: Space) -> bytes:
+    """Return the key of the journal of a move to this key space (hash).
+
+    ``ormist:moved:{shop}:app.Model``: the token of the run, and the digests of objects
+    that are moved and not yet removed from their former keys. See operations/move.py.
+    """
+    return f"{space.prefix}:moved:{space.name}".encode()
+
+
 def index_keys(
     space: Space, ordered: Iterable[str] = (), unique: Iterable[Sequence[str]] = ()
 ) -> list[bytes]:

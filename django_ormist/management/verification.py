@@ -12,8 +12,8 @@ from ..connections import connections
 from ..connections.executor import run
 from ..flows.record import Record
 from ..keys import Space, all_key, parse_key
-from ..models import Model
-from ..operations import scan, verify
+from ..models import Model, registry
+from ..operations import move, scan, verify
 from ..operations.keyspace import root
 from ..operations.objects import Image
 from ..operations.operation import Flow, Operation
@@ -138,6 +138,8 @@ class Verification:
         for subject in self.subjects.values():
             self.record(subject, self.run(verify.check_main_keys(subject)))
         self.check_index()
+        if not self.includes_orphans:
+            self.check_other_slots()
         for subject in self.subjects.values():
             if subject.label not in self.skipped:
                 self.check_objects(subject)
@@ -232,10 +234,8 @@ class Verification:
         verdicts = []
         for space, number in sorted(self.orphans.items(), key=lambda o: o[0].base):
             detail = f"{number} keys".encode()
-            if space.model in self.verdicts:
-                found = Fault("wrong-slot", space.base, b"", detail)
-                self.verdicts[space.model].found["wrong-slot"] += number
-                self.report(self.verdicts[space.model], found)
+            if space.model in self.subjects:
+                self.report_other_slot(space, number, detail)
                 continue
             verdict = Verdict(space.model, self.using)
             is_repaired = self.is_repairing and self.repairs_orphans
@@ -245,6 +245,18 @@ class Verification:
             self.report(verdict, fault)
             verdicts.append(verdict)
         return verdicts
+
+    def check_other_slots(self) -> None:
+        """Report objects of the models in the slots of other models, without a scan."""
+        for subject in self.subjects.values():
+            flow = move.count_elsewhere(subject.space, registry.slots())
+            for space, number in self.run(flow).items():
+                self.report_other_slot(space, number, f"{number} objects".encode())
+
+    def report_other_slot(self, space: Space, number: int, detail: bytes) -> None:
+        verdict = self.verdicts[space.model]
+        verdict.found["wrong-slot"] += number
+        self.report(verdict, Fault("wrong-slot", space.base, b"", detail))
 
     def run(self, flow: Flow[Any] | Operation) -> Any:
         return run(flow, self.using)

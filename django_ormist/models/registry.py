@@ -24,6 +24,11 @@ def all_models() -> "list[type[Model]]":
     return [by_label[label] for label in sorted(by_label)]
 
 
+def slots() -> list[str]:
+    """Return the names in Meta.slot of all models, sorted."""
+    return sorted({model._meta.slot for model in _models} - {""})
+
+
 def get_model(label: str) -> "type[Model]":
     """Return the model of this label: ``app_label.Model`` or ``Model``, in any case.
 

@@ -53,6 +53,19 @@ def list_quarantined(start: bytes, prefix: str) -> Flow[list[bytes]]:
             return list(dict.fromkeys(found))
 
 
+def list_journals(prefix: str) -> Flow[list[bytes]]:
+    """Flow that returns the keys of moves that are not done: see operations/move.py.
+
+    O(keys of the database), in steps of 1000.
+    """
+    found, cursor = [], b"0"
+    while True:
+        cursor, keys = yield scan(f"{prefix}:moved:{{".encode(), cursor)
+        found += keys
+        if int(cursor) == 0:
+            return list(dict.fromkeys(found))
+
+
 def unlink(*keys: bytes) -> Operation:
     """Remove the keys. Answers the number of those that existed. O(keys)."""
     return Operation("UNLINK", keys, is_write=True)

@@ -19,6 +19,8 @@ class Reply(IntEnum):
     UNIQUE_TAKEN = 5
     GUARD_FAILED = 6
     COUNTER_CHANGED = 7
+    MOVED_BEFORE = 8
+    TAKEN_OVER = 9
 
 
 def parse_reply(reply: Any) -> tuple[Reply, Any]:

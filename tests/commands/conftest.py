@@ -3,7 +3,7 @@
 from io import StringIO
 
 import pytest
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 
 from django_ormist.keys import counters_key, expires_key, object_key
 
@@ -25,14 +25,19 @@ class Printed(str):
 def command(server):
     """Runs a command: ``command("ormist_flush", "tests.Todo", stdin="yes")``.
 
-    Returns its output. stdin: the input at a terminal. terminal: print to one.
+    Returns its output. A CommandError has the error output in ``errors``. stdin: the
+    input at a terminal. terminal: print to one.
     """
 
     def called(name, *words, stdin=None, terminal=False, **options):
         out, err = (Terminal if terminal else StringIO)(), StringIO()
         if stdin is not None:
             options["stdin"] = Terminal(stdin)
-        call_command(name, *words, stdout=out, stderr=err, **options)
+        try:
+            call_command(name, *words, stdout=out, stderr=err, **options)
+        except CommandError as error:
+            error.errors = err.getvalue()
+            raise
         printed = Printed(out.getvalue())
         printed.errors = err.getvalue()
         return printed

@@ -5,7 +5,7 @@ import json
 import pytest
 from django.core.management import CommandError
 
-from django_ormist.keys import Space
+from django_ormist.keys import Space, journal_key
 from tests.checker import raw_faults
 from tests.commands.test_reindex import declared
 from tests.models import Basket, BasketLine
@@ -93,6 +93,41 @@ def test_verify_names_keys_of_a_model_in_another_slot(command, server):
     assert {*server.keys()} - {*before} == {lost}
     with pytest.raises(CommandError, match="Faults found: 2"):
         command("ormist_inspect", "--verify", verbosity=0)
+    command("ormist_flush", interactive=False)
+    assert server.keys() == []
+
+
+def test_each_command_warns_of_objects_in_another_slot(command, server):
+    with declared() as Thing:
+        Thing.objects.create("t", id="1")
+    text = (
+        "tests.Thing: 1 object under {tests.Thing}, where the model does not look. "
+        "Move with ormist_reindex tests.Thing --move.\n"
+    )
+    with declared(slot="shop"):
+        for words in (
+            ("ormist_inspect",),
+            ("ormist_dump",),
+            ("ormist_reindex",),
+            ("ormist_flush", "tests.Thing", "--noinput"),
+        ):
+            assert text in command(*words).errors
+        found = json.loads(command("ormist_inspect", "tests.Thing", format="json"))
+        assert found["models"][0]["elsewhere"] == [
+            {"keys": "{tests.Thing}", "count": 1}
+        ]
+        with pytest.raises(CommandError, match="Faults found: 1"):
+            command("ormist_inspect", "tests.Thing", "--verify")
+    with declared() as Thing:
+        assert command("ormist_inspect").errors == ""
+        assert Thing.objects.count() == 1
+
+
+def test_flush_of_everything_removes_the_journal_of_a_move(command, stored, server):
+    space = Basket._meta.space("default")
+    server.client.hset(journal_key(space), "token", "x")
+    command("ormist_flush", "tests.Basket", interactive=False)
+    assert server.client.exists(journal_key(space))
     command("ormist_flush", interactive=False)
     assert server.keys() == []
 

@@ -12,9 +12,9 @@ import pytest
 import redis
 
 from django_ormist.exceptions import CorruptDataError
-from django_ormist.keys import Space
+from django_ormist.keys import Space, journal_key
 from django_ormist.operations import commit as commit_module
-from django_ormist.operations import expiry, objects, repair, search
+from django_ormist.operations import expiry, move, objects, repair, search
 from django_ormist.operations.batches import Link, NewObject, delete_many, insert_many
 from django_ormist.operations.objects import NOTHING, Image
 from django_ormist.operations.operation import Operation
@@ -158,6 +158,31 @@ class Store:
         suspect = repair.Suspect(pk.encode(), packed or None, list(seen))
         (operation,) = next(repair.check_suspects(subject, [suspect]))
         return self.run(operation)
+
+    def move_in(
+        self,
+        pk: str,
+        image: Image,
+        created: float | None = 5,
+        counters: tuple[bytes, ...] = (),
+        by: str = "run",
+        **facts: Any,
+    ) -> Any:
+        """facts: those of the schema."""
+        schema = replace(self.schema, **facts)
+        each = move.MovedObject(pk.encode(), image.packed, created, counters)
+        return self.run(move.move_in(schema, each, image, by))
+
+    def move_out(self, pk: str, image: Image, counters: tuple[bytes, ...] = ()) -> Any:
+        each = move.MovedObject(pk.encode(), image.packed, 5, counters)
+        return self.run(move.move_out(self.schema, each, image))
+
+    def move_done(self, *pks: str, by: str = "run", is_last: bool = False) -> Any:
+        ids = [pk.encode() for pk in pks]
+        return self.run(move.finish(self.space, ids, by, is_last))
+
+    def journal(self) -> dict[bytes, bytes]:
+        return self.client.hgetall(journal_key(self.space))
 
     def quarantine(self, rest: str, kind: bytes) -> Any:
         return self.run(repair.quarantine(self.space, self.key(rest), kind))

@@ -204,6 +204,26 @@ class TestServers:
         assert found(ORMIST={"default": evicting}, deploy=True) == []
 
 
+@pytest.mark.servers("valkey91", "fakeredis")
+class TestSlots:
+    @pytest.fixture(autouse=True)
+    def _no_sockets(self):
+        """These connect."""
+
+    @pytest.mark.parametrize("slot", ["shop", "mall", None])
+    def test_w007_objects_in_another_slot(self, found, server, settings, slot):
+        before = declare("Cart", "a", slot="shop")
+        before.objects.create(id="1")
+        registry._models.clear()
+        declare("Cart", "a", slot=slot)
+        declare("Line", "a", slot="shop")
+        assert found(deploy=True) == (["W007"] if slot != "shop" else [])
+        if slot != "shop":
+            assert "shop.Cart has objects (1) under {shop}:shop.Cart of" in found.text
+            assert "ormist_reindex shop.Cart --move" in found.text
+        assert found() == []
+
+
 def test_every_check_is_documented_and_tested():
     source = Path(checks.__file__).read_text()
     ids = set(re.findall(r'"(?:ormist\.)?([EW]\d{3})"', source))

@@ -19,6 +19,7 @@ from ..command import (
     printable,
 )
 from ..dump_format import InvalidLine, read_lines, read_position
+from ..moving import warn_of_other_slots
 
 OBJECTS_A_STEP = 500
 BEGIN = b'{"model": "'
@@ -94,6 +95,7 @@ class Command(OrmistCommand):
         self, model: type[Model], using: str, after: float | None, file: IO[str] | None
     ) -> int:
         label, number = printable(model._meta.label), 0
+        warn_of_other_slots(self, model, using)
         rate = Rate(run(scan.count_ids(model._meta.space(using)), using))
         while True:
             flow = read_lines(model, using, after or 0, OBJECTS_A_STEP)

@@ -15,6 +15,7 @@ from ...models import Collection, Model, registry
 from ...operations.expiry import sweep
 from ...operations.keyspace import (
     keys_by_model,
+    list_journals,
     list_quarantined,
     root,
     unlink,
@@ -29,6 +30,7 @@ from ..command import (
     printable,
     safe_url,
 )
+from ..moving import warn_of_other_slots
 
 IDS_A_STEP = 500
 
@@ -110,6 +112,8 @@ class Command(OrmistCommand):
     def flush_keys(
         self, model: type[Model] | None, using: str, options: dict[str, Any]
     ) -> None:
+        if model is not None:
+            warn_of_other_slots(self, model, using)
         prefix = connections[using].key_prefix
         start = root(prefix) if model is None else model._meta.space(using).base
         found = run(keys_by_model(start, prefix), using)
@@ -125,7 +129,9 @@ class Command(OrmistCommand):
         quarantined = run(list_quarantined(start, prefix), using)
         if quarantined:
             lines.append(("in quarantine", pluralize(len(quarantined), "key")))
-        total = sum(keys for _, keys in found.values()) + len(quarantined)
+        journals = run(list_journals(prefix), using) if model is None else []
+        total = sum(keys for _, keys in found.values())
+        total += len(quarantined) + len(journals)
         lines.append(("in all", pluralize(total, "key")))
         if not self.should_proceed(using, lines, total, options):
             return
@@ -134,7 +140,7 @@ class Command(OrmistCommand):
             for space in sorted(found.keys() & own.keys(), key=lambda s: s.model):
                 number += self.delete_all(own[space], using, progress)
             keys = unlink_keys(start, using, progress)
-            for key in quarantined:
+            for key in (*quarantined, *journals):
                 keys += run(unlink(key), using)
         rest = f" and {pluralize(keys, 'key')} without an object" if keys else ""
         self.report(f"Deleted {pluralize(number, 'object')}{rest}.", options)

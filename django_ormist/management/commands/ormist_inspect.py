@@ -22,6 +22,7 @@ from ..command import (
     printable,
     safe_url,
 )
+from ..moving import warn_of_other_slots
 from ..verification import Inspection
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -138,6 +139,10 @@ class Command(OrmistCommand):
             "sampled": len(seen.rows),
             "unreadable": len(seen.unreadable),
             "tags": [{"tag": tag, "count": number} for tag, number in tags],
+            "elsewhere": [
+                {"keys": former.name, "count": number}
+                for former, number in warn_of_other_slots(self, model, using).items()
+            ],
         }
 
     def inspect_server(self, alias: str) -> dict[str, Any]:

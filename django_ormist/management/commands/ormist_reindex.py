@@ -1,14 +1,19 @@
-"""Update the index of stored objects after a change of Meta."""
+"""Update the index of stored objects after a change of Meta, or move them."""
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
+from ...connections import connections
+from ...connections.executor import run
+from ...keys import Space
 from ...models import Model
-from ...operations import scan, verify
+from ...operations import move, scan, verify
 from ...operations.repair import Fault
 from ..command import OrmistCommand, Progress, Rate, find_models, pluralize, printable
+from ..moving import move_model, warn_of_other_slots
 from ..verification import Verdict, Verification, format_fault
 
 OBJECTS_A_STEP = 500
@@ -39,16 +44,30 @@ class Command(OrmistCommand):
             help="Go on after the object with this creation time, which an interrupted "
             "run prints. Needs a model.",
         )
+        parser.add_argument(
+            "--move",
+            action="store_true",
+            help="Move objects to the slot in Meta.slot, or out of one, in place of "
+            "reindexing. Finds their former keys by a scan. Stop the processes that "
+            "use the model first.",
+        )
 
     def run_command(self, **options: Any) -> None:
         if options["after"] is not None and options["model"] is None:
             raise CommandError(
                 "--after needs a model: ormist_reindex app.Model --after"
             )
+        if options["move"] and options["after"] is not None:
+            raise CommandError("--after is not for --move, which goes on by itself.")
         self.verbosity: int = options["verbosity"]
+        models = find_models(options["model"])
+        if options["move"]:
+            self.move(models, options["using"])
+            return
         left = 0
-        for model in find_models(options["model"]):
+        for model in models:
             using = options["using"] or model._meta.using
+            warn_of_other_slots(self, model, using)
             with Progress(self, self.verbosity) as self.progress:
                 verdict = self.reindex(model, using, options["after"] or -1)
             left += verdict.left
@@ -90,6 +109,52 @@ class Command(OrmistCommand):
             self.progress.show(f"{printable(label)}: {rate.text('objects')}")
         work.check_index()
         return verdict
+
+    # --move
+
+    def move(self, models: list[type[Model]], using: str | None) -> None:
+        """Move the objects of these models. Raises CommandError if some are left."""
+        self.resume = "Run the same command again to go on."
+        by_alias: dict[str, list[type[Model]]] = {}
+        for model in models:
+            by_alias.setdefault(using or model._meta.using, []).append(model)
+        left = 0
+        for alias, some in by_alias.items():
+            spaces = {model._meta.space(alias): model for model in some}
+            prefix = connections[alias].key_prefix
+            found = run(move.find_former(prefix, spaces), alias)
+            for space, model in spaces.items():
+                former = [other for other, _ in found.get(space, [])]
+                left += self.move_from(former, model, alias)
+            if not found and self.verbosity > 0:
+                self.stdout.write(f"{alias}: no objects are under other keys.")
+        if left:
+            raise CommandError(
+                f"Left under their former keys: {left}. docs/howto/repair.rst says "
+                "what to do with each kind. Then run the same command again."
+            )
+
+    def move_from(self, former: Sequence[Space], model: type[Model], using: str) -> int:
+        """Move the objects of one model. Return how many were left."""
+        left = 0
+
+        def report(fault: Fault) -> None:
+            self.progress.clear()
+            self.stderr.write(format_fault(Verdict(model._meta.label, using), fault))
+
+        with Progress(self, self.verbosity) as self.progress:
+            for result in move_model(model, using, former, self.progress, report):
+                left += result.left
+                self.progress.clear()
+                text = (
+                    f"{printable(model._meta.label)} ({using}): "
+                    f"{pluralize(result.objects, 'object')} moved from "
+                    f"{printable(result.former.name)}; quarantined keys: "
+                    f"{result.quarantined}; left: {result.left}."
+                )
+                if self.verbosity > 0:
+                    self.stdout.write(self.style.SUCCESS(text))
+        return left
 
     def report(self, verdict: Verdict, fault: Fault) -> None:
         """Report remaining faults, and at verbosity 2 each change."""
