@@ -1,6 +1,6 @@
 """Real objects in Redis with the API of Django's ORM."""
 
-from .connections import connections
+from .connections import at_least, connections, position
 from .exceptions import (
     ConflictError,
     CorruptDataError,
@@ -46,6 +46,8 @@ __all__ = [
     "TaggedModel",
     "ValidationError",
     "Verbose",
+    "at_least",
     "atomic",
     "connections",
+    "position",
 ]

@@ -33,11 +33,16 @@ class LoopPool(redis.asyncio.ConnectionPool):
     """
 
     def __init__(
-        self, timeout: float | None, checks_role: bool = False, **arguments: Any
+        self,
+        timeout: float | None,
+        checks_role: bool = False,
+        is_read_only: bool = False,
+        **arguments: Any,
     ) -> None:
         super().__init__(**arguments)
         self.timeout = timeout
         self.checks_role = checks_role
+        self.is_read_only = is_read_only
         self.era = 0
         self._slots = asyncio.Semaphore(self.max_connections)
 
@@ -155,6 +160,9 @@ class LoopPool(redis.asyncio.ConnectionPool):
             await connection.connect()
             if self.checks_role:
                 await _check_role(connection)
+            if self.is_read_only:
+                await connection.send_command("READONLY", check_health=False)
+                await connection.read_response()
         except BaseException:
             await connection.disconnect(nowait=True)
             raise
@@ -233,6 +241,7 @@ class LoopPools:
             pool = self._pools[endpoint.key] = LoopPool(
                 timeout=endpoint.timeout,
                 checks_role=endpoint.is_primary,
+                is_read_only=endpoint.is_read_only,
                 max_connections=endpoint.max_connections,
                 connection_class=endpoint.async_class,
                 retry=Retry(NoBackoff(), 0),

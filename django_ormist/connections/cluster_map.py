@@ -162,6 +162,20 @@ class ClusterMap:
             "any more. Repeat the call from its beginning."
         )
 
+    def slot_of(self, operation: Operation) -> int | None:
+        """Return the slot of the operation's keys, if it has any."""
+        return slot_of(operation.keys[0]) if operation.keys else None
+
+    def replicas_of(self, slot: int) -> Sequence[Address]:
+        """Return the addresses of the replicas of the slot's primary."""
+        address = self._slots[slot]
+        return () if address is None else self.replicas.get(address, ())
+
+    @property
+    def replica_addresses(self) -> set[Address]:
+        """The addresses of all replicas."""
+        return {address for some in self.replicas.values() for address in some}
+
     def move(self, operation: Operation, address: Address) -> None:
         """Note that the slot of *operation* is on the node *address*."""
         if operation.keys:

@@ -25,7 +25,7 @@ ASKED_TIMEOUT = 1.0
 """Seconds to connect to a node, and to wait for its reply, when it is asked for the
 others. Its commands have the timeout of OPTIONS."""
 
-_OWN = ("patience", "replicas", "replicas_timeout")
+_OWN = ("patience", "replicas", "replicas_timeout", "read_from")
 _CLASSES: Mapping[bool, type[Any]] = {False: Connection, True: SSLConnection}
 
 

@@ -20,7 +20,9 @@ from .async_pools import pools_of_running_loop
 from .endpoints import Endpoint, format_address
 from .exchange import aexchange, exchange
 from .pools import pools
+from .positions import Positions
 from .refusals import is_of_cluster, positions_to_repeat
+from .replica_reads import Reading, Reads, may_read_replica
 from .router import Router
 from .routing import Unconfirmed
 from .thread_pools import is_broken
@@ -44,6 +46,7 @@ class Connection:
         self._client: redis.Redis | None = None
         self._router: Router | None = None
         self._has_answered = False
+        self.reads_replicas = alias.options.get("read_from") == "replicas"
 
     def __repr__(self) -> str:
         return f"<Connection {self.alias.name!r}>"
@@ -62,6 +65,8 @@ class Connection:
                     found = endpoint(self.alias)
                     if found.nodes is not None:
                         self._router = Router(self.alias.where, found, found.nodes)
+                        if self.reads_replicas:
+                            self._router.read_replicas(self.alias.name)
                     self._endpoint = found
         return self._endpoint
 
@@ -148,6 +153,54 @@ class Connection:
                     await aexchange(pool, [_CLIENT_ID])
             raise
         return replies
+
+    # Reads from replicas
+
+    def reader(self, reads: Reads) -> "Connection | Reader":
+        """Return what sends the operations of a flow that only reads.
+
+        It is this connection if replicas are not read, such as in an atomic() block.
+        """
+        if self.reads_replicas and may_read_replica(self.alias.name):
+            self.endpoint  # noqa: B018 - opened on first use
+            if self._router is not None:
+                return Reader(self, reads if isinstance(reads, Reading) else Reading())
+        return self
+
+    @property
+    def positions(self) -> Positions | None:
+        """The positions of the writes of this process, if replicas are read."""
+        self.endpoint  # noqa: B018 - opened on first use
+        if self._router is None or not self.reads_replicas:
+            return None
+        return self._router.replicas.positions
+
+    def read(self, operations: Sequence[Operation], reading: Reading) -> list[Any]:
+        """Return the raw replies of a replica that has the last writes, or the primary.
+
+        One round trip, two if no replica has them.
+        """
+        router = self._router
+        if router is None:
+            return self.send(operations)
+        try:
+            return self._explained(router.read(operations, reading))
+        except RedisError as error:
+            self._annotate(error)
+            raise
+
+    async def aread(
+        self, operations: Sequence[Operation], reading: Reading
+    ) -> list[Any]:
+        """See read()."""
+        router = self._router
+        if router is None:
+            return await self.asend(operations)
+        try:
+            return self._explained(await router.aread(operations, reading))
+        except RedisError as error:
+            self._annotate(error)
+            raise
 
     @property
     def client(self) -> redis.Redis:
@@ -256,6 +309,49 @@ class Connection:
         is_tls = issubclass(self.endpoint.connection_class, redis.SSLConnection)
         scheme = "rediss+cluster" if is_tls else "redis+cluster"
         return f"{scheme}://{format_address((host, port or 6379))}"
+
+
+class Reader:
+    """What sends the operations of a flow that only reads: to a replica if possible.
+
+    A write among them, which removes expired objects, goes to the primary.
+    """
+
+    __slots__ = ("_connection", "_reading")
+
+    def __init__(self, connection: Connection, reading: Reading) -> None:
+        self._connection = connection
+        self._reading = reading
+
+    @property
+    def alias(self) -> Alias:
+        """The alias of the connection."""
+        return self._connection.alias
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """The endpoint of the connection."""
+        return self._connection.endpoint
+
+    @property
+    def address(self) -> tuple[str, int | None] | None:
+        """The address of the node that answered."""
+        reading = self._reading
+        if reading.uses_primary or reading.replica is None:
+            return self._connection.address
+        return reading.replica
+
+    def send(self, operations: Sequence[Operation]) -> list[Any]:
+        """See Connection.send()."""
+        if any(operation.is_write for operation in operations):
+            return self._connection.send(operations)
+        return self._connection.read(operations, self._reading)
+
+    async def asend(self, operations: Sequence[Operation]) -> list[Any]:
+        """See Connection.send()."""
+        if any(operation.is_write for operation in operations):
+            return await self._connection.asend(operations)
+        return await self._connection.aread(operations, self._reading)
 
 
 def _is_repeatable(operations: Sequence[Operation], error: BaseException) -> bool:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from functools import cache, cached_property
+from math import inf
 from typing import Any
 
 import redis.asyncio
@@ -32,6 +33,9 @@ ASYNC_CLASSES: Mapping[type[Any], type[Any]] = {
 
 REPLICAS_TIMEOUT = 1.0
 """Seconds in which replicas have to confirm a write."""
+
+REPLICA_TIMEOUT = 1.0
+"""Seconds that a read waits for a replica, before the primary is asked."""
 
 PATIENCE = 10.0
 """Seconds for which operations are sent again in a failover."""
@@ -88,6 +92,7 @@ _INSTEAD = {
     "replicas": _OF_NODES,
     "replicas_timeout": _OF_NODES,
     "watch": _OF_SENTINEL,
+    "read_from": _OF_NODES,
 }
 _DRIVER = {"driver_info", "lib_name", "lib_version"}
 _SYNC_ONLY = {"parser_class", "command_packer"}  # they do not change the request
@@ -101,7 +106,8 @@ class Endpoint:
     messages, without user and password. shared_pool: the pool of a cache for sync
     calls, if any. sentinels, cluster: if one is set, it tells the host and the port,
     which are not in *arguments*. is_primary: whether a replica at this address is
-    refused.
+    refused. is_read_only: whether to send READONLY, by which a replica of a Cluster
+    answers reads.
     """
 
     connection_class: type[Any]
@@ -114,11 +120,13 @@ class Endpoint:
     sentinels: "Sentinels | None" = None
     cluster: "Cluster | None" = None
     is_primary: bool = False
+    is_read_only: bool = False
 
     @cached_property
     def key(self) -> str:
         """A text that is equal for endpoints with equal options. They share a pool."""
-        options = (self.max_connections, self.timeout, self.is_primary)
+        kind = self.is_primary, self.is_read_only
+        options = (self.max_connections, self.timeout, *kind)
         nodes = self.nodes and self.nodes.key
         return _text((self.connection_class, self.arguments, *options, nodes))
 
@@ -159,6 +167,20 @@ class Endpoint:
             sentinels=None,
             cluster=None,
             is_primary=self.sentinels is not None,
+        )
+
+    def at_replica(self, address: Address) -> "Endpoint":
+        """Return the endpoint of the replica at *address*. It has to answer soon."""
+        node = self.at(address)
+        arguments = {**node.arguments}
+        for name in ("socket_timeout", "socket_connect_timeout"):
+            arguments[name] = min(arguments.get(name) or inf, REPLICA_TIMEOUT)
+        return replace(
+            node,
+            arguments=arguments,
+            timeout=min(inf if self.timeout is None else self.timeout, REPLICA_TIMEOUT),
+            is_primary=False,
+            is_read_only=self.cluster is not None,
         )
 
     def async_arguments(self) -> dict[str, Any]:
@@ -210,7 +232,7 @@ class Sentinels:
 
     patience: seconds until a failover has to be over. replicas: how many have to
     confirm a write within replicas_timeout seconds. watch: whether threads listen to
-    the events of the sentinels.
+    the events of the sentinels. read_from: "primary" or "replicas".
     """
 
     service: str
@@ -219,12 +241,14 @@ class Sentinels:
     replicas: int = 0
     replicas_timeout: float = REPLICAS_TIMEOUT
     watch: bool = False
+    read_from: str = "primary"
 
     @property
     def key(self) -> str:
         """A text that is equal for equal sentinels."""
         options = (self.patience, self.replicas, self.replicas_timeout, self.watch)
-        return _text((self.service, [e.key for e in self.endpoints], *options))
+        sentinels = [each.key for each in self.endpoints]
+        return _text((self.service, sentinels, *options, self.read_from))
 
 
 @dataclass(frozen=True, eq=False)
@@ -232,7 +256,7 @@ class Cluster:
     """The nodes of a Cluster that the setting names: *seeds*, which tell the others.
 
     asked: the endpoint, without an address, of the connections that ask them. patience,
-    replicas, replicas_timeout: as those of Sentinels.
+    replicas, replicas_timeout, read_from: as those of Sentinels.
     """
 
     seeds: tuple[Address, ...]
@@ -240,6 +264,7 @@ class Cluster:
     patience: float = PATIENCE
     replicas: int = 0
     replicas_timeout: float = REPLICAS_TIMEOUT
+    read_from: str = "primary"
 
     @property
     def database(self) -> int:
@@ -250,7 +275,7 @@ class Cluster:
     def key(self) -> str:
         """A text that is equal for equal Clusters."""
         options = (self.patience, self.replicas, self.replicas_timeout)
-        return _text((self.seeds, self.asked.key, *options))
+        return _text((self.seeds, self.asked.key, *options, self.read_from))
 
     def at(self, address: Address) -> Endpoint:
         """Return the endpoint by which to ask the node at *address*."""

@@ -8,7 +8,9 @@ from redis.exceptions import NoScriptError
 
 from ..operations.operation import Call, Flow, Operation, SignalEvent
 from . import connections, instrumentation
+from .connection import Connection, Reader
 from .instrumentation import has_listeners
+from .replica_reads import Reads
 from .routing import Unconfirmed
 
 T = TypeVar("T")
@@ -17,16 +19,23 @@ Batch = list[Operation] | SignalEvent | Call
 
 
 @overload
-def run(flow: Flow[T], using: str) -> T: ...
+def run(flow: Flow[T], using: str, reads: Reads = False) -> T: ...
 @overload
-def run(flow: Operation | list[Operation], using: str) -> Any: ...
-def run(flow: Flow[T] | Operation | list[Operation], using: str) -> T:
+def run(flow: Operation | list[Operation], using: str, reads: Reads = False) -> Any: ...
+def run(
+    flow: Flow[T] | Operation | list[Operation], using: str, reads: Reads = False
+) -> T:
     """Return the result of *flow*, run over the connection *using*.
 
     The result of an operation is its answer. That of several is a list of answers, in
-    one round trip. Raises NotReplicated at the end if too few replicas have a write.
+    one round trip. reads: whether the flow only reads, so that a replica may answer; a
+    Reading keeps several flows at one node. Raises NotReplicated at the end if too few
+    replicas have a write.
     """
     connection, steps = connections[using], _steps(flow)
+    sender: Connection | Reader = connection
+    if reads and connection.reads_replicas:
+        sender = connection.reader(reads)
     replies: list[Any] | Exception | None = None
     shortage: Exception | None = None
     try:
@@ -34,9 +43,9 @@ def run(flow: Flow[T] | Operation | list[Operation], using: str) -> T:
             batch = steps.send(replies)
             if isinstance(batch, list):
                 if has_listeners():
-                    replies = instrumentation.send(connection, batch)
+                    replies = instrumentation.send(sender, batch)
                 else:
-                    replies = connection.send(batch)
+                    replies = sender.send(batch)
                 if type(replies) is Unconfirmed:
                     shortage = replies.error
             elif isinstance(batch, Call):
@@ -54,12 +63,19 @@ def run(flow: Flow[T] | Operation | list[Operation], using: str) -> T:
 
 
 @overload
-async def arun(flow: Flow[T], using: str) -> T: ...
+async def arun(flow: Flow[T], using: str, reads: Reads = False) -> T: ...
 @overload
-async def arun(flow: Operation | list[Operation], using: str) -> Any: ...
-async def arun(flow: Flow[T] | Operation | list[Operation], using: str) -> T:
+async def arun(
+    flow: Operation | list[Operation], using: str, reads: Reads = False
+) -> Any: ...
+async def arun(
+    flow: Flow[T] | Operation | list[Operation], using: str, reads: Reads = False
+) -> T:
     """See run()."""
     connection, steps = connections[using], _steps(flow)
+    sender: Connection | Reader = connection
+    if reads and connection.reads_replicas:
+        sender = connection.reader(reads)
     replies: list[Any] | Exception | None = None
     shortage: Exception | None = None
     try:
@@ -67,9 +83,9 @@ async def arun(flow: Flow[T] | Operation | list[Operation], using: str) -> T:
             batch = steps.send(replies)
             if isinstance(batch, list):
                 if has_listeners():
-                    replies = await instrumentation.asend(connection, batch)
+                    replies = await instrumentation.asend(sender, batch)
                 else:
-                    replies = await connection.asend(batch)
+                    replies = await sender.asend(batch)
                 if type(replies) is Unconfirmed:
                     shortage = replies.error
             elif isinstance(batch, Call):

@@ -13,6 +13,7 @@ from ..exceptions import ImproperlyConfigured
 from . import redirection
 from .connection import Connection
 from .pools import pools
+from .positions import write_token
 
 
 class UnknownAlias(ImproperlyConfigured, ConnectionDoesNotExist):
@@ -72,6 +73,24 @@ class ConnectionHandler(_Handler):
 
 
 connections = ConnectionHandler()
+
+
+def position() -> str:
+    """Return a token with the positions of all writes of this process, for at_least().
+
+    It covers the aliases with ``OPTIONS["read_from"] = "replicas"``. A short text of
+    letters, digits and punctuation, for a session, a header or a message. No round
+    trip. Raises ImproperlyConfigured if no alias reads from replicas.
+    """
+    found = {alias: connections[alias].positions for alias in connections}
+    known = {alias: each for alias, each in found.items() if each is not None}
+    if not known:
+        raise ImproperlyConfigured(
+            "position() has no alias to tell the position of: none reads from "
+            "replicas. Set OPTIONS['read_from'] = 'replicas' in settings.ORMIST, in "
+            "the processes that write, too."
+        )
+    return write_token(known)
 
 
 def connect_signals() -> None:

@@ -93,10 +93,21 @@ def named_arguments(
     return {name: value for name, value in named.items() if name != "host"}
 
 
+READ_FROM = ("primary", "replicas")
+OWN = (*LIMITS, "read_from")
+"""The options of this package for several nodes."""
+
+
 def read_limits(where: str, own: Mapping[str, Any]) -> dict[str, Any]:
-    """Return those of the options that are LIMITS. Raises ImproperlyConfigured."""
-    limits = {name: value for name, value in own.items() if name in LIMITS}
+    """Return those of the options that are in OWN. Raises ImproperlyConfigured."""
+    limits = {name: value for name, value in own.items() if name in OWN}
     for name, value in limits.items():
+        if name == "read_from":
+            if value not in READ_FROM:
+                raise ImproperlyConfigured(
+                    f"{where} has read_from {value!r}. Make it 'primary' or 'replicas'."
+                )
+            continue
         kinds, example = LIMITS[name]
         if type(value) not in kinds or not 0 <= value < float("inf"):
             raise ImproperlyConfigured(

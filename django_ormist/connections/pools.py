@@ -61,6 +61,7 @@ def _pool(endpoint: Endpoint) -> ThreadPool:
         max_connections=endpoint.max_connections,
         timeout=endpoint.timeout,
         checks_role=endpoint.is_primary,
+        is_read_only=endpoint.is_read_only,
         connection_class=endpoint.connection_class,
         retry=Retry(NoBackoff(), 0),
         **arguments,

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from contextlib import suppress
 from functools import partial
 from random import random
@@ -25,10 +25,12 @@ from .cluster_map import ClusterMap
 from .endpoints import Cluster, Endpoint, Sentinels
 from .exchange import AsyncExchange, Exchange, aexchange, exchange
 from .pools import pools
+from .replica_reads import Ask, Reading, Replicas, StateObserver, read
 from .routing import (
     Outcome,
     Parcel,
     Refresh,
+    Step,
     Wait,
     is_transient,
     route,
@@ -53,6 +55,8 @@ class Router:
         if nodes.replicas:
             timeout_ms = int(nodes.replicas_timeout * 1000)
             self._confirm = Operation("WAIT", (), (nodes.replicas, timeout_ms))
+        self.replicas = Replicas("")
+        self._observer: StateObserver | None = None
         self._events: SentinelEvents | None = None
         self._asked: dict[str, Endpoint] = {}  # by its key: who tells where nodes are
         if isinstance(nodes, Sentinels):
@@ -63,13 +67,18 @@ class Router:
             self.map = ClusterMap(where, nodes)
         self._nodes: dict[Address, Endpoint] = {}
         self._pools: dict[Address, ThreadPool] = {}
+        self._replica_nodes: dict[Address, Endpoint] = {}
         self._version = 0
+
+    def read_replicas(self, alias: str) -> None:
+        """Note the position of each write from now on, so that replicas can be read."""
+        self.replicas = Replicas(alias)
+        self._observer = StateObserver(self.map, self.replicas.positions)
 
     def send(self, operations: Sequence[Operation]) -> list[Any]:
         """Return the raw replies of *operations*, in order. See route()."""
-        steps = route(
-            self.map, operations, self._patience, monotonic, random, self._confirm
-        )
+        options = self._patience, monotonic, random, self._confirm, self._observer
+        steps = route(self.map, operations, *options)
         try:
             step = next(steps)
             while True:
@@ -81,15 +90,18 @@ class Router:
         except StopIteration as done:
             replies: list[Any] = done.value
             return replies
+        except BaseException:
+            if self._observer is not None:
+                self.replicas.lose(self.map, operations)
+            raise
         finally:
             steps.close()
 
     async def asend(self, operations: Sequence[Operation]) -> list[Any]:
         """See send()."""
         loop_pools = pools_of_running_loop()
-        steps = route(
-            self.map, operations, self._patience, monotonic, random, self._confirm
-        )
+        options = self._patience, monotonic, random, self._confirm, self._observer
+        steps = route(self.map, operations, *options)
         try:
             step = next(steps)
             while True:
@@ -101,6 +113,10 @@ class Router:
         except StopIteration as done:
             replies: list[Any] = done.value
             return replies
+        except BaseException:
+            if self._observer is not None:
+                self.replicas.lose(self.map, operations)
+            raise
         finally:
             steps.close()
 
@@ -110,6 +126,53 @@ class Router:
         if cluster is not None:
             return client(self.endpoint, cluster)
         return redis.Redis(connection_pool=PrimaryPool(self))
+
+    def read(self, operations: Sequence[Operation], reading: Reading) -> list[Any]:
+        """Return the raw replies of a replica or of the primary."""
+        steps = self._read_steps(operations, reading)
+        try:
+            step = next(steps)
+            while True:
+                if isinstance(step, Ask):
+                    step = steps.send(self._ask(step))
+                elif isinstance(step, list):
+                    step = steps.send(self._exchange(step))
+                else:
+                    self._perform(step)
+                    step = next(steps)
+        except StopIteration as done:
+            replies: list[Any] = done.value
+            return replies
+        finally:
+            steps.close()
+
+    async def aread(
+        self, operations: Sequence[Operation], reading: Reading
+    ) -> list[Any]:
+        """See read()."""
+        loop_pools = pools_of_running_loop()
+        steps = self._read_steps(operations, reading)
+        try:
+            step = next(steps)
+            while True:
+                if isinstance(step, Ask):
+                    step = steps.send(await self._aask(step, loop_pools))
+                elif isinstance(step, list):
+                    step = steps.send(await self._aexchange(step, loop_pools))
+                else:
+                    await self._aperform(step, loop_pools)
+                    step = next(steps)
+        except StopIteration as done:
+            replies: list[Any] = done.value
+            return replies
+        finally:
+            steps.close()
+
+    def _read_steps(
+        self, operations: Sequence[Operation], reading: Reading
+    ) -> Generator[Step | Ask, Any, list[Any]]:
+        options = self._patience, monotonic, random, self.replicas, reading
+        return read(self.map, operations, *options)
 
     @property
     def aclient(self) -> redis.asyncio.Redis | redis.asyncio.RedisCluster:
@@ -135,12 +198,12 @@ class Router:
 
     def close(self) -> None:
         """Close the idle sync connections."""
-        for node in (*self._nodes.values(), *self._asked.values()):
+        for node in self._all_nodes():
             pools.get(node).close_idle()
 
     async def aclose(self) -> None:
         """Close the idle connections of the running loop."""
-        for node in (self.endpoint, *self._nodes.values(), *self._asked.values()):
+        for node in (self.endpoint, *self._all_nodes()):
             await pools_of_running_loop().retire(node)
 
     # For redis-py's clients
@@ -186,6 +249,20 @@ class Router:
             raise
         return [call.outcome for call in calls]
 
+    def _ask(self, step: Ask) -> Outcome | None:
+        """Return the outcome of a replica."""
+        if self._version != self.map.version:
+            self._drop_former_nodes()
+        call = Exchange(pools.get(self._replica_node(step.address)), step.operations)
+        try:
+            call.open()
+            call.write()
+            call.read()
+        except BaseException:
+            call.abandon()
+            raise
+        return call.outcome
+
     def _look(self) -> None:
         """Ask the sentinels, after an event."""
         self.map.doubt()
@@ -223,6 +300,8 @@ class Router:
         for address in [each for each in self._pools if each not in used]:
             self._pools.pop(address, None)
             pools.retire(self._node(address))
+        for node in self._former_replicas():
+            pools.retire(node)
 
     # Steps, async
 
@@ -253,6 +332,19 @@ class Router:
             raise
         return [call.outcome for call in calls]
 
+    async def _aask(self, step: Ask, loop_pools: LoopPools) -> Outcome | None:
+        """See _ask()."""
+        await self._adrop_former_nodes(loop_pools)
+        pool = loop_pools.get(self._replica_node(step.address))
+        call = AsyncExchange(pool, step.operations)
+        try:
+            await call.open()
+            await call.write_and_read()
+        except BaseException:
+            await call.abandon()
+            raise
+        return call.outcome
+
     async def _arefresh(self, step: Refresh, loop_pools: LoopPools) -> None:
         if self._events is not None:
             self._events.start()
@@ -279,8 +371,26 @@ class Router:
             for address, node in [*self._nodes.items()]:
                 if address not in used:
                     await loop_pools.retire(node)
+            for node in self._former_replicas():
+                await loop_pools.retire(node)
 
     # Shared
+
+    def _replica_node(self, address: Address) -> Endpoint:
+        try:
+            return self._replica_nodes[address]
+        except KeyError:
+            node = self._replica_nodes[address] = self.endpoint.at_replica(address)
+            return node
+
+    def _all_nodes(self) -> list[Endpoint]:
+        known = (*self._nodes.values(), *self._replica_nodes.values())
+        return [*known, *self._asked.values()]
+
+    def _former_replicas(self) -> list[Endpoint]:
+        nodes = self._replica_nodes.copy()
+        used = self.map.replica_addresses if nodes else ()
+        return [node for address, node in nodes.items() if address not in used]
 
     def _node(self, address: Address) -> Endpoint:
         try:

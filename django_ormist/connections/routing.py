@@ -120,6 +120,17 @@ class Unconfirmed(list[Any]):
     error: Exception | None = None
 
 
+class Observer(Protocol):
+    """Sends an operation after the writes of a parcel, in the same request."""
+
+    operation: Operation
+    follows_reads: bool
+    """Whether to send it after reads, too."""
+
+    def note(self, parcel: Parcel, reply: Any) -> None:
+        """Note the reply to *operation*."""
+
+
 class Nodes(Protocol):
     """What route() has to know about a topology. No method does I/O."""
 
@@ -142,6 +153,12 @@ class Nodes(Protocol):
     def common_address(self, operations: Sequence[Operation]) -> Address | None:
         """Return the node for all of *operations*; None if unknown, or if several."""
 
+    def slot_of(self, operation: Operation) -> int | None:
+        """Return the hash slot of the keys, 0 without a Cluster; None without keys."""
+
+    def replicas_of(self, slot: int) -> Sequence[Address]:
+        """Return the addresses of the replicas that have this slot."""
+
     def move(self, operation: Operation, address: Address) -> None:
         """Note that the keys of *operation* are on the node *address*."""
 
@@ -159,19 +176,22 @@ def route(
     clock: Callable[[], float],
     vary: Callable[[], float],
     confirm: Operation | None = None,
+    observer: Observer | None = None,
 ) -> Generator[Step, Any, list[Any]]:
     """Yield steps until each operation has a reply. Return the replies, in order.
 
     An error reply that is not worth repeating is an item of the result. clock: returns
     seconds. vary: returns a random number from 0 to 1. confirm: WAIT, to send after
     writes in the same request. If it returns too few replicas, the result is
-    Unconfirmed. Raises RedisError.
+    Unconfirmed. observer: notes where each node is after writes. Raises RedisError.
     """
     began = clock()
     if nodes.is_due(began):
         yield Refresh(is_urgent=False)
     first: tuple[Parcel, Outcome] | None = None
-    address = None if confirm else nodes.common_address(operations)
+    address = nodes.common_address(operations)
+    if (confirm or observer) and _is_followed(operations, observer):
+        address = None
     if address is not None:  # the usual case: one node, and no error
         parcel = Parcel(address, range(len(operations)), operations)
         (outcome,) = yield [parcel]
@@ -186,11 +206,18 @@ def route(
         fan_out = _fan_out(
             nodes,
             operations,
-            lambda some: route(nodes, some, patience, clock, vary, confirm),
+            lambda some: route(nodes, some, patience, clock, vary, confirm, observer),
         )
         return (yield from fan_out)
-    state = _Route(nodes, operations, began, began + patience, clock, vary, confirm)
+    end = began + patience
+    state = _Route(nodes, operations, began, end, clock, vary, confirm, observer)
     return (yield from state.run(first))
+
+
+def _is_followed(operations: Sequence[Operation], observer: Observer | None) -> bool:
+    """Return whether WAIT or the observer's operation follows these operations."""
+    follows_reads = observer is not None and observer.follows_reads
+    return follows_reads or any(operation.is_write for operation in operations)
 
 
 def _is_for_every_primary(operation: Operation) -> bool:
@@ -246,6 +273,7 @@ def _parcels(
     operations: Sequence[Operation],
     pending: dict[int, Address | None],
     confirm: Operation | None,
+    observer: Observer | None,
 ) -> list[Parcel]:
     """Return the *pending* operations by node, sorted by address.
 
@@ -277,8 +305,11 @@ def _parcels(
         chosen = [operations[i] for i in positions]
         if is_asking:
             chosen = [each for operation in chosen for each in (_ASKING, operation)]
-        if confirm and any(operation.is_write for operation in chosen):
-            chosen.append(confirm)
+        if (confirm or observer) and _is_followed(chosen, observer):
+            if observer:
+                chosen.append(observer.operation)
+            if confirm and any(operation.is_write for operation in chosen):
+                chosen.append(confirm)
         parcels.append(Parcel(address, positions, chosen, is_asking))
     return parcels
 
@@ -298,13 +329,14 @@ class _Route:
         clock: Callable[[], float],
         vary: Callable[[], float],
         confirm: Operation | None,
+        observer: Observer | None,
     ) -> None:
         self.nodes = nodes
         self.operations = [*operations]
         self.began, self.end = began, end
         self.clock = clock
         self.vary = vary
-        self.confirm = confirm
+        self.confirm, self.observer = confirm, observer
         self.confirmed: list[int] = []
         self.replies: list[Any] = [None] * len(operations)
         # The positions to send, each with the node that an ASK reply named.
@@ -342,7 +374,8 @@ class _Route:
                 if now + pause > self.end:
                     return self._give_up(now - self.began)
                 yield Wait(pause)
-            parcels = _parcels(self.nodes, self.operations, self.pending, self.confirm)
+            after = self.confirm, self.observer
+            parcels = _parcels(self.nodes, self.operations, self.pending, *after)
             sent = sum(len(parcel.positions) for parcel in parcels)
             self.needs_refresh = self.needs_wait = sent < len(self.pending)
             outcomes = []
@@ -357,6 +390,10 @@ class _Route:
             return
         if parcel.operations[-1] is self.confirm:
             self._judge_confirmation(parcel, outcome.pop(), outcome)
+        if self.observer is not None:
+            number = len(parcel.positions) * (2 if parcel.is_asking else 1)
+            if len(outcome) > number:
+                self.observer.note(parcel, outcome.pop())
         replies = outcome[1::2] if parcel.is_asking else outcome
         # A former primary may have replied to reads with old data.
         is_refused = any(map(is_refusal, replies))

@@ -28,7 +28,7 @@ SENTINEL_TIMEOUT = 1.0
 
 EXAMPLE = "redis+sentinel://s1:26379,s2:26379/mymaster/0"
 
-_OWN = ("sentinel_kwargs", *hosts.LIMITS)
+_OWN = ("sentinel_kwargs", *hosts.OWN)
 _CLASSES: Mapping[bool, type[Any]] = {False: Connection, True: SSLConnection}
 
 

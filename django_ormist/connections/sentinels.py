@@ -60,18 +60,21 @@ class Query(NamedTuple):
 class Answer(NamedTuple):
     """The primary that a sentinel names, and the epoch of the failover to it.
 
-    is_failing_over: whether this sentinel is replacing that primary.
+    is_failing_over: whether this sentinel is replacing that primary. replicas: those
+    that it can reach and that are connected to the primary, if they are asked for.
     """
 
     address: Address
     epoch: int
     is_failing_over: bool = False
+    replicas: tuple[Address, ...] = ()
 
 
 class SentinelMap:
     """The address of the primary, shared by the threads and loops of a process.
 
-    where: the setting, for error messages. version: counts the changes of address.
+    where: the setting, for error messages. replicas: the addresses of those that can be
+    read. version: counts the changes of address and replicas.
     """
 
     is_sharded = False
@@ -81,6 +84,8 @@ class SentinelMap:
         self.service = sentinels.service
         self.version = 0
         self.address: Address | None = None
+        self.replicas: tuple[Address, ...] = ()
+        self._wants_replicas = sentinels.read_from == "replicas"
         self._epoch = -1
         self._holds_writes = False
         self._hold_began: float | None = None
@@ -113,6 +118,19 @@ class SentinelMap:
     def primaries(self) -> Sequence[Address]:
         """The address of the primary, if it is known."""
         return () if self.address is None else (self.address,)
+
+    def slot_of(self, operation: Operation) -> int | None:
+        """Return 0: there are no hash slots."""
+        return 0
+
+    def replicas_of(self, slot: int) -> Sequence[Address]:
+        """Return the addresses of the replicas."""
+        return self.replicas
+
+    @property
+    def replica_addresses(self) -> set[Address]:
+        """The addresses of all replicas that are used."""
+        return set(self.replicas)
 
     def move(self, operation: Operation, address: Address) -> None:
         """Do nothing: a primary does not answer MOVED."""
@@ -207,7 +225,10 @@ class SentinelMap:
         """Return the Answer of *sentinel*, or None. Remember whether it answered."""
         named = Operation("SENTINEL GET-MASTER-ADDR-BY-NAME", (), (self.service,))
         state = Operation("SENTINEL MASTER", (), (self.service,))
-        replies = yield Query(sentinel, [named, state])
+        asked = [named, state]
+        if self._wants_replicas:
+            asked.append(Operation("SENTINEL REPLICAS", (), (self.service,)))
+        replies = yield Query(sentinel, asked)
         name = _name(sentinel)
         problem = _problem(replies, self.service)
         if problem is not None:
@@ -222,7 +243,8 @@ class SentinelMap:
             b","
         ) and (facts.get(b"ip"), facts.get(b"port")) == (host, port)
         epoch = int(facts.get(b"config-epoch", 0))
-        return Answer((host.decode(), int(port)), epoch, is_failing_over)
+        replicas = tuple(sorted(_replicas(replies[2]))) if self._wants_replicas else ()
+        return Answer((host.decode(), int(port)), epoch, is_failing_over, replicas)
 
     def _in_order(self, now: float) -> list[Endpoint]:
         return sorted(self._sentinels, key=lambda each: self._avoidance(each, now))
@@ -247,8 +269,8 @@ class SentinelMap:
         began = self._hold_began
         self._holds_writes = began is not None and now - began < LONGEST_HOLD
         self._epoch = best.epoch
-        if best.address != self.address:
-            self.address = best.address
+        if (best.address, best.replicas) != (self.address, self.replicas):
+            self.address, self.replicas = best.address, best.replicas
             self.version += 1
 
     def _explain_misconfiguration(self) -> Generator[Query, Any, None]:
@@ -294,6 +316,21 @@ def _facts(reply: Any) -> dict[bytes, bytes]:
     if not isinstance(reply, list):
         return {}
     return dict(zip(reply[::2], reply[1::2], strict=False))
+
+
+def _replicas(reply: Any) -> Iterator[Address]:
+    """Yield the addresses in a reply to SENTINEL REPLICAS that can be read.
+
+    None if an ACL forbids the command.
+    """
+    for facts in map(_facts, reply if isinstance(reply, list) else ()):
+        flags = facts.get(b"flags", b"").split(b",")
+        is_linked = facts.get(b"master-link-status", b"ok") == b"ok"
+        if is_linked and _UNUSABLE.isdisjoint(flags):
+            yield facts[b"ip"].decode(), int(facts[b"port"])
+
+
+_UNUSABLE = {b"s_down", b"o_down", b"disconnected"}
 
 
 def _services(replies: Any) -> Iterator[str]:

@@ -80,14 +80,20 @@ class ThreadPool(redis.ConnectionPool):
     """A pool of *max_connections*. Threads wait *timeout* seconds for a free one.
 
     era: the number of renewals. Connections of an earlier era are closed, not reused.
-    checks_role: whether connecting to a replica raises ReadOnlyError.
+    checks_role: whether connecting to a replica raises ReadOnlyError. is_read_only:
+    whether to send READONLY.
     """
 
     def __init__(
-        self, timeout: float | None, checks_role: bool = False, **arguments: Any
+        self,
+        timeout: float | None,
+        checks_role: bool = False,
+        is_read_only: bool = False,
+        **arguments: Any,
     ) -> None:
         self.timeout = timeout
         self.checks_role = checks_role
+        self.is_read_only = is_read_only
         self.era = 0
         super().__init__(**arguments)
 
@@ -273,6 +279,9 @@ class ThreadPool(redis.ConnectionPool):
             connection.connect()
             if self.checks_role:
                 _check_role(connection)
+            if self.is_read_only:
+                connection.send_command("READONLY", check_health=False)
+                connection.read_response()
         except BaseException:
             connection.disconnect()
             raise

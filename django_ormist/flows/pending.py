@@ -4,19 +4,16 @@ A block belongs to a context of contextvars: threads and tasks do not share one,
 task started within a block adds to it. A task that outlives its block writes at once.
 """
 
-from collections.abc import Mapping
-from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Union
 
+from ..connections.replica_reads import blocks, current_block
 from ..deadlines import remaining_ms
 from ..exceptions import NotSupportedError
 from ..schema import Schema
 from .attempt import SaveAttempt
 from .record import Record
 from .types import Instance
-
-_blocks: ContextVar[Mapping[str, "Transaction"]] = ContextVar("django_ormist_blocks")
 
 
 @dataclass(eq=False)
@@ -34,11 +31,11 @@ class Transaction:
     def end(self) -> bool:
         """Leave the block. Return whether its writes are to be committed now."""
         self.is_open = False
-        around = dict(_blocks.get())
+        around = dict(blocks.get())
         del around[self.using]
         if self.outer is not None:
             around[self.using] = self.outer
-        _blocks.set(around)
+        blocks.set(around)
         if self.outer is None or not self.outer.is_open:
             return True
         self.outer.entries += self.entries
@@ -53,24 +50,20 @@ class Transaction:
 def begin(using: str) -> Transaction:
     """Enter a block of this alias, within the open one if there is one."""
     block = Transaction(using, current(using))
-    _blocks.set({**_blocks.get({}), using: block})
+    blocks.set({**blocks.get({}), using: block})
     return block
 
 
 def current(using: str) -> Transaction | None:
     """Return the open block of this alias and context, if any."""
-    blocks = _blocks.get(None)
-    if blocks is None:
-        return None
-    block = blocks.get(using)
-    while block is not None and not block.is_open:
-        block = block.outer
+    block: Transaction | None = current_block(using)
     return block
 
 
 def innermost(using: str) -> Transaction:
     """Return the block that was entered last in this context."""
-    return _blocks.get()[using]
+    block: Transaction = blocks.get()[using]
+    return block
 
 
 def refuse(using: str, verb: str) -> None:

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Generic, Literal, Never, TypeVar, overload
 
 from ..connections.executor import arun, run
+from ..connections.replica_reads import Reading
 from ..exceptions import FieldError
 from ..flows import aggregate as aggregate_flows
 from ..flows import explain as explain_flows
@@ -130,44 +131,48 @@ class ReadMethods(ValuesMethods, Generic[M]):
         Raises DoesNotExist, MultipleObjectsReturned.
         """
         collection = self._collection()
-        return run(fetch.get(collection, pk, lookups), collection.db)
+        return run(fetch.get(collection, pk, lookups), collection.db, reads=True)
 
     async def aget(self, /, *pk: "str | int | UUID | Q", **lookups: Any) -> M:
         """See get()."""
         collection = self._collection()
-        return await arun(fetch.get(collection, pk, lookups), collection.db)
+        return await arun(fetch.get(collection, pk, lookups), collection.db, reads=True)
 
     def get_or_none(self, /, *pk: "str | int | UUID | Q", **lookups: Any) -> M | None:
         """Return get(), or ``None`` if the object does not exist."""
         collection = self._collection()
-        return run(fetch.get_or_none(collection, pk, lookups), collection.db)
+        return run(
+            fetch.get_or_none(collection, pk, lookups), collection.db, reads=True
+        )
 
     async def aget_or_none(
         self, /, *pk: "str | int | UUID | Q", **lookups: Any
     ) -> M | None:
         """See get_or_none()."""
         collection = self._collection()
-        return await arun(fetch.get_or_none(collection, pk, lookups), collection.db)
+        return await arun(
+            fetch.get_or_none(collection, pk, lookups), collection.db, reads=True
+        )
 
     def first(self) -> M | None:
         """Return the first object, or ``None``. One round trip."""
         collection = self._collection()
-        return run(fetch.first(collection), collection.db)
+        return run(fetch.first(collection), collection.db, reads=True)
 
     async def afirst(self) -> M | None:
         """See first()."""
         collection = self._collection()
-        return await arun(fetch.first(collection), collection.db)
+        return await arun(fetch.first(collection), collection.db, reads=True)
 
     def last(self) -> M | None:
         """Return the last object, or ``None``. One round trip."""
         collection = self._collection()
-        return run(fetch.last(collection), collection.db)
+        return run(fetch.last(collection), collection.db, reads=True)
 
     async def alast(self) -> M | None:
         """See last()."""
         collection = self._collection()
-        return await arun(fetch.last(collection), collection.db)
+        return await arun(fetch.last(collection), collection.db, reads=True)
 
     def earliest(self, *names: Any) -> M:
         """Return the first object by these names, or by creation. One round trip.
@@ -175,12 +180,12 @@ class ReadMethods(ValuesMethods, Generic[M]):
         names: as of order_by(). Raises DoesNotExist.
         """
         collection = self._collection()._first_by(names)
-        return run(fetch.first_or_raise(collection), collection.db)
+        return run(fetch.first_or_raise(collection), collection.db, reads=True)
 
     async def aearliest(self, *names: Any) -> M:
         """See earliest()."""
         collection = self._collection()._first_by(names)
-        return await arun(fetch.first_or_raise(collection), collection.db)
+        return await arun(fetch.first_or_raise(collection), collection.db, reads=True)
 
     def latest(self, *names: Any) -> M:
         """Return the last object by these names, or by creation. One round trip.
@@ -189,54 +194,54 @@ class ReadMethods(ValuesMethods, Generic[M]):
         Raises DoesNotExist.
         """
         collection = self._collection()._first_by(names, is_last=True)
-        return run(fetch.first_or_raise(collection), collection.db)
+        return run(fetch.first_or_raise(collection), collection.db, reads=True)
 
     async def alatest(self, *names: Any) -> M:
         """See latest()."""
         collection = self._collection()._first_by(names, is_last=True)
-        return await arun(fetch.first_or_raise(collection), collection.db)
+        return await arun(fetch.first_or_raise(collection), collection.db, reads=True)
 
     # Many objects
 
     def count(self) -> int:
         """Return the number of objects, without loading them. One round trip."""
         collection = self._collection()
-        return run(fetch.count(collection), collection.db)
+        return run(fetch.count(collection), collection.db, reads=True)
 
     async def acount(self) -> int:
         """See count()."""
         collection = self._collection()
-        return await arun(fetch.count(collection), collection.db)
+        return await arun(fetch.count(collection), collection.db, reads=True)
 
     def exists(self) -> bool:
         """Return whether there is an object. One round trip."""
         collection = self._collection()
-        return run(fetch.exists(collection), collection.db)
+        return run(fetch.exists(collection), collection.db, reads=True)
 
     async def aexists(self) -> bool:
         """See exists()."""
         collection = self._collection()
-        return await arun(fetch.exists(collection), collection.db)
+        return await arun(fetch.exists(collection), collection.db, reads=True)
 
     def contains(self, obj: "Model") -> bool:
         """Return whether the stored *obj* is among the objects. One round trip."""
         collection = self._collection()
-        return run(fetch.contains(collection, obj), collection.db)
+        return run(fetch.contains(collection, obj), collection.db, reads=True)
 
     async def acontains(self, obj: "Model") -> bool:
         """See contains()."""
         collection = self._collection()
-        return await arun(fetch.contains(collection, obj), collection.db)
+        return await arun(fetch.contains(collection, obj), collection.db, reads=True)
 
     def ids(self) -> list[str]:
         """Return the ids in order. One round trip."""
         collection = self._collection()
-        return run(fetch.ids(collection), collection.db)
+        return run(fetch.ids(collection), collection.db, reads=True)
 
     async def aids(self) -> list[str]:
         """See ids()."""
         collection = self._collection()
-        return await arun(fetch.ids(collection), collection.db)
+        return await arun(fetch.ids(collection), collection.db, reads=True)
 
     def in_bulk(
         self, id_list: Iterable[Any] | None = None, *, field_name: str = "pk"
@@ -247,14 +252,18 @@ class ReadMethods(ValuesMethods, Generic[M]):
         another attribute. At most two round trips for 5000 objects.
         """
         collection = self._collection()
-        return run(fetch.in_bulk(collection, id_list, field_name), collection.db)
+        return run(
+            fetch.in_bulk(collection, id_list, field_name), collection.db, reads=True
+        )
 
     async def ain_bulk(
         self, id_list: Iterable[Any] | None = None, *, field_name: str = "pk"
     ) -> dict[Any, M]:
         """See in_bulk()."""
         collection = self._collection()
-        return await arun(fetch.in_bulk(collection, id_list, field_name), collection.db)
+        return await arun(
+            fetch.in_bulk(collection, id_list, field_name), collection.db, reads=True
+        )
 
     def iterator(self, chunk_size: int | None = None) -> Iterator[M]:
         """Yield each object once, with *chunk_size* (1000) in memory at a time.
@@ -265,20 +274,21 @@ class ReadMethods(ValuesMethods, Generic[M]):
         return self._chunks(fetch.validate_chunk_size(chunk_size))
 
     def _chunks(self, size: int) -> Iterator[M]:
-        collection = self._collection()
-        pks = run(fetch.raw_ids(collection), collection.db)
+        collection, reads = self._collection(), Reading()
+        pks = run(fetch.raw_ids(collection), collection.db, reads=reads)
         for some in batched(pks, size):
-            yield from run(fetch.fetch_by_ids(collection, some), collection.db)
+            yield from run(
+                fetch.fetch_by_ids(collection, some), collection.db, reads=reads
+            )
 
     async def aiterator(self, chunk_size: int | None = None) -> AsyncIterator[M]:
         """See iterator()."""
         size = fetch.validate_chunk_size(chunk_size)
-        collection = self._collection()
-        pks = await arun(fetch.raw_ids(collection), collection.db)
+        collection, reads = self._collection(), Reading()
+        pks = await arun(fetch.raw_ids(collection), collection.db, reads=reads)
         for some in batched(pks, size):
-            for instance in await arun(
-                fetch.fetch_by_ids(collection, some), collection.db
-            ):
+            flow = fetch.fetch_by_ids(collection, some)
+            for instance in await arun(flow, collection.db, reads=reads):
                 yield instance
 
     # Numbers
@@ -290,7 +300,9 @@ class ReadMethods(ValuesMethods, Generic[M]):
         indexed attribute or ``tags``. Raises FieldError.
         """
         collection = self._collection()
-        return run(aggregate_flows.facets(collection, name, values), collection.db)
+        return run(
+            aggregate_flows.facets(collection, name, values), collection.db, reads=True
+        )
 
     async def afacets(
         self, name: str, values: Iterable[Any] | None = None
@@ -308,7 +320,11 @@ class ReadMethods(ValuesMethods, Generic[M]):
         FieldError. One round trip.
         """
         collection = self._collection()
-        return run(aggregate_flows.aggregate(collection, given, named), collection.db)
+        return run(
+            aggregate_flows.aggregate(collection, given, named),
+            collection.db,
+            reads=True,
+        )
 
     async def aaggregate(self, *given: Any, **named: Any) -> dict[str, Any]:
         """See aggregate()."""
@@ -324,7 +340,11 @@ class ReadMethods(ValuesMethods, Generic[M]):
         option.
         """
         collection = self._collection()
-        return run(explain_flows.explain(collection, format, options), collection.db)
+        return run(
+            explain_flows.explain(collection, format, options),
+            collection.db,
+            reads=True,
+        )
 
     async def aexplain(self, *, format: str | None = None, **options: Any) -> str:
         """See explain()."""

@@ -92,12 +92,12 @@ class LazyResults(Generic[T]):
 
     def _evaluate(self) -> builtins.list[T]:
         if self._cache is None:
-            self._cache = run(self._fetch(self.query), self.db)
+            self._cache = run(self._fetch(self.query), self.db, reads=True)
         return self._cache
 
     async def _aevaluate(self) -> builtins.list[T]:
         if self._cache is None:
-            self._cache = await arun(self._fetch(self.query), self.db)
+            self._cache = await arun(self._fetch(self.query), self.db, reads=True)
         return self._cache
 
     def __iter__(self) -> Iterator[T]:
@@ -143,7 +143,7 @@ class LazyResults(Generic[T]):
         if self._cache is not None:
             return self._cache[key]
         query = self.query.slice(key, key + 1)
-        found: builtins.list[T] = run(self._fetch(query), self.db)
+        found: builtins.list[T] = run(self._fetch(query), self.db, reads=True)
         if not found:
             raise IndexError(f"{type(self).__name__} index out of range")
         return found[0]
@@ -163,7 +163,9 @@ class LazyResults(Generic[T]):
         if self._cache is not None:
             shown = self._cache[: _SHOWN + 1]
         else:
-            shown = run(self._fetch(self.query.slice(0, _SHOWN + 1)), self.db)
+            shown = run(
+                self._fetch(self.query.slice(0, _SHOWN + 1)), self.db, reads=True
+            )
         text = [repr(one) for one in shown[:_SHOWN]]
         if len(shown) > _SHOWN:
             text.append("'...(remaining elements truncated)...'")

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
 
 from ..connections.executor import arun, run
+from ..connections.replica_reads import Reading
 from ..flows import fetch
 from ..flows import values as values_flows
 from ..flows.types import Shape
@@ -156,110 +157,117 @@ class ValuesCollection(LazyResults[T], ValuesMethods):
 
         One round trip. Raises DoesNotExist, MultipleObjectsReturned.
         """
-        return run(fetch.get(self, pk, lookups), self.db)
+        return run(fetch.get(self, pk, lookups), self.db, reads=True)
 
     async def aget(self, /, *pk: "str | int | UUID | Q", **lookups: Any) -> T:
         """See get()."""
-        return await arun(fetch.get(self, pk, lookups), self.db)
+        return await arun(fetch.get(self, pk, lookups), self.db, reads=True)
 
     def first(self) -> T | None:
         """Return the first row, or ``None``. One round trip."""
-        return run(fetch.first(self), self.db)
+        return run(fetch.first(self), self.db, reads=True)
 
     async def afirst(self) -> T | None:
         """See first()."""
-        return await arun(fetch.first(self), self.db)
+        return await arun(fetch.first(self), self.db, reads=True)
 
     def last(self) -> T | None:
         """Return the last row, or ``None``. One round trip, unless distinct."""
-        return run(values_flows.last(self), self.db)
+        return run(values_flows.last(self), self.db, reads=True)
 
     async def alast(self) -> T | None:
         """See last()."""
-        return await arun(values_flows.last(self), self.db)
+        return await arun(values_flows.last(self), self.db, reads=True)
 
     def earliest(self, *names: Any) -> T:
         """See Collection.earliest()."""
         values = self._wrap(self.collection._first_by(names))
-        return run(fetch.first_or_raise(values), self.db)
+        return run(fetch.first_or_raise(values), self.db, reads=True)
 
     async def aearliest(self, *names: Any) -> T:
         """See earliest()."""
         values = self._wrap(self.collection._first_by(names))
-        return await arun(fetch.first_or_raise(values), self.db)
+        return await arun(fetch.first_or_raise(values), self.db, reads=True)
 
     def latest(self, *names: Any) -> T:
         """See Collection.latest()."""
         values = self._wrap(self.collection._first_by(names, is_last=True))
-        return run(fetch.first_or_raise(values), self.db)
+        return run(fetch.first_or_raise(values), self.db, reads=True)
 
     async def alatest(self, *names: Any) -> T:
         """See latest()."""
         values = self._wrap(self.collection._first_by(names, is_last=True))
-        return await arun(fetch.first_or_raise(values), self.db)
+        return await arun(fetch.first_or_raise(values), self.db, reads=True)
 
     # Many rows
 
     def count(self) -> int:
         """Return the number of rows. One round trip; if distinct, as list()."""
-        return run(values_flows.count(self), self.db)
+        return run(values_flows.count(self), self.db, reads=True)
 
     async def acount(self) -> int:
         """See count()."""
-        return await arun(values_flows.count(self), self.db)
+        return await arun(values_flows.count(self), self.db, reads=True)
 
     def exists(self) -> bool:
         """Return whether there is a row. One round trip."""
-        return run(values_flows.exists(self), self.db)
+        return run(values_flows.exists(self), self.db, reads=True)
 
     async def aexists(self) -> bool:
         """See exists()."""
-        return await arun(values_flows.exists(self), self.db)
+        return await arun(values_flows.exists(self), self.db, reads=True)
 
     def in_bulk(
         self, id_list: Iterable[Any] | None = None, *, field_name: str = "pk"
     ) -> dict[Any, T]:
         """See Collection.in_bulk(). The keys are ids."""
-        return run(fetch.in_bulk(self, id_list, field_name), self.db)
+        return run(fetch.in_bulk(self, id_list, field_name), self.db, reads=True)
 
     async def ain_bulk(
         self, id_list: Iterable[Any] | None = None, *, field_name: str = "pk"
     ) -> dict[Any, T]:
         """See in_bulk()."""
-        return await arun(fetch.in_bulk(self, id_list, field_name), self.db)
+        return await arun(fetch.in_bulk(self, id_list, field_name), self.db, reads=True)
 
     def iterator(self, chunk_size: int | None = None) -> Iterator[T]:
         """See Collection.iterator(). Distinct rows are all read first."""
         return self._chunks(fetch.validate_chunk_size(chunk_size))
 
     def _chunks(self, size: int) -> Iterator[T]:
-        found = run(values_flows.list_items(self), self.db)
+        reads = Reading()
+        found = run(values_flows.list_items(self), self.db, reads=reads)
         for some in batched(found, size):
-            yield from run(values_flows.fetch_chunk(self, some), self.db)
+            yield from run(values_flows.fetch_chunk(self, some), self.db, reads=reads)
 
     async def aiterator(self, chunk_size: int | None = None) -> AsyncIterator[T]:
         """See iterator()."""
         size = fetch.validate_chunk_size(chunk_size)
-        found = await arun(values_flows.list_items(self), self.db)
+        reads = Reading()
+        found = await arun(values_flows.list_items(self), self.db, reads=reads)
         for some in batched(found, size):
-            for part in await arun(values_flows.fetch_chunk(self, some), self.db):
+            flow = values_flows.fetch_chunk(self, some)
+            for part in await arun(flow, self.db, reads=reads):
                 yield part
 
     def aggregate(self, *given: Any, **named: Any) -> dict[str, Any]:
         """See Collection.aggregate(). Raises NotSupportedError for distinct rows."""
-        return run(values_flows.aggregate(self, given, named), self.db)
+        return run(values_flows.aggregate(self, given, named), self.db, reads=True)
 
     async def aaggregate(self, *given: Any, **named: Any) -> dict[str, Any]:
         """See aggregate()."""
-        return await arun(values_flows.aggregate(self, given, named), self.db)
+        return await arun(
+            values_flows.aggregate(self, given, named), self.db, reads=True
+        )
 
     def explain(self, *, format: str | None = None, **options: Any) -> str:
         """See Collection.explain(): how the objects are found. One round trip."""
-        return run(values_flows.explain(self, format, options), self.db)
+        return run(values_flows.explain(self, format, options), self.db, reads=True)
 
     async def aexplain(self, *, format: str | None = None, **options: Any) -> str:
         """See explain()."""
-        return await arun(values_flows.explain(self, format, options), self.db)
+        return await arun(
+            values_flows.explain(self, format, options), self.db, reads=True
+        )
 
     # Methods that only objects have
 

@@ -436,7 +436,7 @@ def test_writes_are_confirmed_in_their_own_request():
 def test_reads_are_not_confirmed():
     world = confirming()
     assert world.run(read(b"x")) == [b"OK"]
-    assert world.sent[0].operations == [read(b"x")]
+    assert list(world.sent[0].operations) == [read(b"x")]
 
 
 @pytest.mark.parametrize(
