@@ -28,13 +28,19 @@ class Gate:
 
     def stop(self) -> None:
         self._open.set()
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)  # ends accept()
         self._listener.close()
 
     def _accept(self) -> None:
         with suppress(OSError):
             while True:
                 replica, _ = self._listener.accept()
-                primary = socket.create_connection(("127.0.0.1", self._target))
+                try:
+                    primary = socket.create_connection(("127.0.0.1", self._target))
+                except OSError:
+                    replica.close()
+                    continue
                 for pair in ((replica, primary), (primary, replica)):
                     threading.Thread(target=self._pass, args=pair, daemon=True).start()
 
