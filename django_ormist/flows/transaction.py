@@ -176,9 +176,9 @@ def _explain_cross_slot(block: Transaction) -> Iterator[None]:
     except ClusterCrossSlotError as error:
         labels = sorted({entry.instance._meta.label for entry in block.entries})
         raise NotSupportedError(
-            f"Cannot write {', '.join(labels)} in one atomic() block: each model lives "
-            "in a slot of its own of this Cluster. Nothing was written. Use a block "
-            "for each model, or a standalone server."
+            f"Cannot write {', '.join(labels)} in one atomic() block: their keys are "
+            "in several slots of this Cluster. Nothing was written. Give these models "
+            "the same Meta.slot, or use a block for each."
         ) from error
 
 

@@ -83,3 +83,15 @@ def test_an_interrupted_bulk_create_marks_its_batches_in_the_slot(ask, server):
     tags = {tag for trip in seen for each in trip.operations for tag in tags_of(each)}
     assert tags == {b"shop"}
     assert ask(BasketLine.objects.count) == 300
+
+
+@pytest.mark.servers("valkey91-cluster", "redis82-cluster")
+def test_a_block_over_two_slots_of_a_cluster_is_refused_in_words(ask, block, server):
+    def work(do):
+        do(Basket.objects.create, "a")
+        do(Todo.objects.create, "a")
+
+    text = r"tests\.Basket, tests\.Todo in one .* several slots .* the same Meta\.slot"
+    with pytest.raises(ormist.NotSupportedError, match=text):
+        block(work)
+    assert server.keys() == []
