@@ -13,6 +13,7 @@ from .exceptions import (
     NotUpdated,
     ObjectDoesNotExist,
     OrmistError,
+    TopologyChanged,
     ValidationError,
 )
 from .models import (
@@ -44,6 +45,7 @@ __all__ = [
     "OrmistError",
     "TaggedAttrsModel",
     "TaggedModel",
+    "TopologyChanged",
     "ValidationError",
     "Verbose",
     "at_least",

@@ -8,7 +8,8 @@ from django.utils import timezone
 
 from .codecs import deadline_of
 from .codecs.lifetimes import LAST_MS, Deadline, Lifetime
-from .operations.expiry import CLOCK
+from .keys import Space
+from .operations.expiry import clock
 from .operations.operation import Flow
 from .storable import unwrap
 
@@ -69,7 +70,7 @@ def remaining_ms(deadline: Deadline) -> int:
     return deadline.ms if isinstance(deadline, Lifetime) else deadline - now_ms()
 
 
-def is_past(packed: bytes) -> Flow[bool]:
+def is_past(packed: bytes, space: Space) -> Flow[bool]:
     """Flow that returns whether the deadline of a stored object is past on the server.
 
     The server removes expired objects, except those whose TTL was set by hand. So its
@@ -78,7 +79,7 @@ def is_past(packed: bytes) -> Flow[bool]:
     deadline_ms = deadline_of(packed)
     if deadline_ms is None or deadline_ms > now_ms():
         return False
-    server_ms: float = yield CLOCK
+    server_ms: float = yield clock(space)
     return deadline_ms <= server_ms
 
 

@@ -8,6 +8,7 @@
     ├── ConflictError             django.db.DatabaseError
     ├── NotUpdated                django.db.DatabaseError (6.0: ObjectNotUpdated)
     ├── NotReplicated             django.db.DatabaseError
+    ├── TopologyChanged           django.db.DatabaseError
     ├── CorruptDataError
     └── NotSupportedError         django.db.NotSupportedError
 
@@ -37,6 +38,7 @@ __all__ = [
     "NotUpdated",
     "ObjectDoesNotExist",
     "OrmistError",
+    "TopologyChanged",
     "ValidationError",
 ]
 
@@ -81,6 +83,13 @@ class NotReplicated(OrmistError, django_db.DatabaseError):
     """A write that was applied, but that too few replicas have confirmed.
 
     It is lost if the primary fails now. Only with ``OPTIONS["replicas"]``.
+    """
+
+
+class TopologyChanged(OrmistError, django_db.DatabaseError):
+    """A failover, a restart or a move of slots during a scan of all keys.
+
+    The scan may have missed keys. Repeat it once the nodes are at rest.
     """
 
 

@@ -1,17 +1,22 @@
 """Run flows, sync or async. The only code that waits for I/O."""
 
-from collections.abc import Generator
+import time
+from collections.abc import Callable, Generator
 from dataclasses import replace
 from typing import Any, TypeVar, overload
 
-from redis.exceptions import NoScriptError
+from redis.exceptions import NoScriptError, ResponseError
 
-from ..operations.operation import Call, Flow, Operation, SignalEvent
+from ..exceptions import TopologyChanged
+from ..operations.operation import Call, Flow, Operation, OrNone, SignalEvent
 from . import connections, instrumentation
 from .connection import Connection, Reader
 from .instrumentation import has_listeners
 from .replica_reads import Reads
 from .routing import Unconfirmed
+
+_PAUSES = (0.2, 2.0)
+"""Seconds until a scan is begun again."""
 
 T = TypeVar("T")
 
@@ -102,6 +107,36 @@ async def arun(
         steps.close()
 
 
+def run_over(send: Callable[[list[Operation]], list[Any]], flow: Flow[T]) -> T:
+    """Return the result of a *flow* without signals, whose operations *send* sends."""
+    steps = _steps(flow)
+    replies: list[Any] | None = None
+    try:
+        while True:
+            batch = steps.send(replies)
+            if not isinstance(batch, list):
+                raise TypeError("run_over() runs operations only.")
+            replies = send(batch)
+    except StopIteration as done:
+        value: T = done.value
+        return value
+    finally:
+        steps.close()
+
+
+def repeat_scan(scan: Callable[[], T]) -> T:
+    """Return the result of *scan*, a function that scans keys with run().
+
+    It is called again, twice at most, if a failover or a move of slots was under way.
+    """
+    for seconds in _PAUSES:
+        try:
+            return scan()
+        except TopologyChanged:
+            time.sleep(seconds)
+    return scan()
+
+
 def _call(call: Call) -> Exception | None:
     """Make the call. Return its exception, if any, to throw it into the flow."""
     try:
@@ -172,7 +207,12 @@ def _reload_scripts(
         again = yield [replace(operations[i], with_source=True) for i in unknown]
         for i, reply in zip(unknown, again, strict=True):
             replies[i] = reply
-    for reply in replies:
-        if isinstance(reply, Exception):
+    for i, reply in enumerate(replies):
+        if isinstance(reply, Exception) and not _is_allowed(reply, operations[i]):
             raise reply
     return replies
+
+
+def _is_allowed(error: Exception, operation: Operation) -> bool:
+    """Return whether the refusal of an optional operation is its reply."""
+    return isinstance(error, ResponseError) and isinstance(operation.parse, OrNone)

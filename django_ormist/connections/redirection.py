@@ -19,6 +19,7 @@ import threading
 import time
 import warnings
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
@@ -28,6 +29,7 @@ import redis.asyncio
 from redis.exceptions import ConnectionError, RedisError, TimeoutError
 
 from .. import conf
+from ..exceptions import TopologyChanged
 from ..operations.operation import Operation
 from .connection import Connection
 
@@ -266,24 +268,24 @@ class RedirectedConnection(Connection):
 
 def _remove(connection: Any, start: bytes) -> None:
     """Remove the keys of the space *start*, and stale keys of killed runs."""
-    from ..operations.keyspace import scan
+    from ..operations.keyspace import KeyScan, unlink_all
+    from .executor import repeat_scan, run_over
 
     root = f"{connection.base}:test-".encode()
-    cursor = b"0"
+    send = partial(Connection.send, connection)
+
+    def remove() -> None:
+        found = KeyScan(root)
+        while not found.is_over:
+            keys = run_over(send, found.next_page())
+            over = [key for key in keys if _is_over(key[len(root) :], start)]
+            run_over(send, unlink_all(over))
+
     try:
-        while True:
-            step = scan(root, cursor)
-            (reply,) = Connection.send(connection, [step])
-            cursor, keys = step.parse(reply)
-            keys = [key for key in keys if _is_over(key[len(root) :], start)]
-            if keys:
-                unlink = Operation("UNLINK", tuple(keys), is_write=True)
-                Connection.send(connection, [unlink])
-            if int(cursor) == 0:
-                return
+        repeat_scan(remove)
     except (ConnectionError, TimeoutError):
         return  # the server has ended, or a later run removes the keys
-    except RedisError as error:
+    except (RedisError, TopologyChanged) as error:
         warnings.warn(
             f"The keys under {root.decode()!r} of ORMIST[{connection.alias.name!r}] "
             f"were not removed: {error}",

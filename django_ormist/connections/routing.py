@@ -33,6 +33,7 @@ from redis.exceptions import (
     TryAgainError,
 )
 
+from ..exceptions import TopologyChanged
 from ..operations.operation import (
     Address,
     NodeOperation,
@@ -69,7 +70,7 @@ _ASKING = Operation("ASKING", keys=())
 _PING = Operation("PING", keys=())
 
 
-class NodeLeft(ConnectionError):
+class NodeLeft(TopologyChanged):
     """An operation is for a node that is not in the Cluster any more."""
 
 

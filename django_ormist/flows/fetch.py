@@ -137,7 +137,7 @@ def _load(collection: Results[T], pk: str) -> Flow[list[T]]:
         ]
     else:
         packed, counters = (yield objects.load(space, pk)), None
-    if packed is None or (yield from is_past(packed)):
+    if packed is None or (yield from is_past(packed, space)):
         return []
     items: list[T] = collection._build([(pk.encode(), packed, counters)])
     return items

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from django.core.management.base import CommandError
 
 from ..codecs import is_later
-from ..connections.executor import run
+from ..connections.executor import repeat_scan, run
 from ..crypto import get_random_string
 from ..keys import Space, find_kind
 from ..models import Model, registry
-from ..operations import keyspace, move, scan, verify
+from ..operations import keyspace, move, scan
 from ..operations.expiry import sweep
 from ..operations.move import MovedObject
 from ..operations.objects import Image
@@ -198,14 +198,8 @@ class Move:
 
     def scan_rest(self) -> list[bytes]:
         """Return all keys that are left under the former name, each once."""
-        found: dict[bytes, None] = {}
-        cursor = None
-        while cursor != b"0":
-            cursor, keys = run(
-                verify.scan_keys(self.former.base, cursor or b"0"), self.using
-            )
-            found.update(dict.fromkeys(keys))
-        return list(found)
+        start = self.former.base
+        return repeat_scan(lambda: run(keyspace.list_keys(start, start), self.using))
 
     def remove_index(self) -> None:
         """Remove the index of the former keys, unless objects are left there."""

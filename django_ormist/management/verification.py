@@ -10,11 +10,12 @@ from django.core.management.base import CommandError
 
 from ..connections import connections
 from ..connections.executor import run
+from ..exceptions import TopologyChanged
 from ..flows.record import Record
 from ..keys import Space, all_key, parse_key
 from ..models import Model, registry
 from ..operations import move, scan, verify
-from ..operations.keyspace import root
+from ..operations.keyspace import KeyScan, root
 from ..operations.objects import Image
 from ..operations.operation import Flow, Operation
 from ..operations.repair import (
@@ -132,6 +133,8 @@ class Verification:
         self.verdicts = {label: Verdict(label, using) for label in self.subjects}
         self.orphans: Counter[Space] = Counter()
         self.skipped: set[str] = set()
+        self.interruption: TopologyChanged | None = None
+        """Why keys may have been missed."""
 
     def check_all(self) -> list[Verdict]:
         """Check all models and return their verdicts."""
@@ -152,11 +155,16 @@ class Verification:
         if self.includes_orphans:
             starts = [root(self.prefix)]
         for start in starts:
-            rate = Rate(self.run(verify.database_size()))
-            cursor = None
-            while cursor != b"0":
-                cursor, keys = self.run(verify.scan_keys(start, cursor or b"0"))
-                self.check_keys(keys, rate)
+            self.scan_keys(start, None if self.includes_orphans else start)
+
+    def scan_keys(self, start: bytes, key: bytes | None) -> None:
+        rate = Rate(self.run(verify.database_size()))
+        scanned = KeyScan(start, key)
+        try:
+            while not scanned.is_over:
+                self.check_keys(self.run(scanned.next_page()), rate)
+        except TopologyChanged as error:
+            self.interruption = error
 
     def check_keys(self, keys: Sequence[bytes], rate: Rate) -> None:
         by_space = dict[Space, list[bytes]]()
@@ -307,6 +315,7 @@ class Inspection:
     def run(self) -> None:
         """Run it. Raises CommandError (exit code 1) if faults were found or remain."""
         verdicts: list[Verdict] = []
+        interruption: TopologyChanged | None = None
         with self.progress:
             for using, models in self.group_by_alias().items():
                 verification = Verification(
@@ -319,16 +328,18 @@ class Inspection:
                     repairs_orphans=self.options["orphans"],
                 )
                 verdicts += verification.check_all()
+                interruption = interruption or verification.interruption
         if self.is_json:
             found = {
-                "sound": not any(verdict.faults for verdict in verdicts),
+                "sound": not any(verdict.faults for verdict in verdicts)
+                and interruption is None,
                 "models": [verdict.to_dict() for verdict in verdicts],
                 "faults": self.shown,
             }
             self.command.stdout.write(json.dumps(found, indent=2))
         elif self.options["verbosity"] > 0:
             self.command.stdout.write("\n".join(format_verdicts(verdicts)))
-        self.raise_for(verdicts)
+        self.raise_for(verdicts, interruption)
 
     def group_by_alias(self) -> dict[str, list[type[Model]]]:
         """Return the requested models, by their alias."""
@@ -346,9 +357,13 @@ class Inspection:
             self.progress.clear()
             self.command.stdout.write(format_fault(verdict, fault))
 
-    def raise_for(self, verdicts: Sequence[Verdict]) -> None:
+    def raise_for(
+        self, verdicts: Sequence[Verdict], interruption: TopologyChanged | None
+    ) -> None:
         faults = sum(verdict.faults for verdict in verdicts)
         left = sum(verdict.left for verdict in verdicts)
+        if interruption is not None:
+            raise CommandError(f"{interruption} Faults found: {faults}.")
         if self.is_repairing and left:
             raise CommandError(
                 f"{left} of {faults} faults are left. docs/howto/repair.rst says how "

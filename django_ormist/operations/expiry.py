@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..keys import Space, all_key, expires_key, memo_key
-from .operation import Operation, Script
+from .operation import Operation, Script, near
 from .replies import mistyped_error
 
 EXPIRED_IDS = Script("expired_ids")
@@ -23,7 +23,12 @@ def _time_ms(reply: list[bytes]) -> int:
 
 
 CLOCK = Operation("TIME", (), parse=_time_ms)
-"""The server's clock in ms."""
+"""The server's clock in ms. In a Cluster that of the node of the other operations."""
+
+
+def clock(space: Space) -> Operation:
+    """Return the clock in ms of the node that has a model. O(1)."""
+    return near(CLOCK, expires_key(space))
 
 
 def sweep(space: Space, limit: int = 50) -> Operation:

@@ -7,7 +7,7 @@ that yields operations and receives their answers. ``run()`` and ``arun()`` in
 
 import re
 from collections.abc import Callable, Generator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from hashlib import sha1
 from importlib.resources import files
@@ -114,6 +114,15 @@ class NodeOperation(Operation):
     node: Address | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class NearbyOperation(Operation):
+    """A command without keys for the node of *keys*, which are not sent."""
+
+    def wire_args(self) -> tuple[Word, ...]:
+        """See Operation.wire_args()."""
+        return (str(self.command), *self.args)
+
+
 class RepliesByNode(list[tuple[Address, Any]]):
     """The address and the raw reply of each primary of a Cluster."""
 
@@ -160,6 +169,34 @@ def on_node(operation: Operation, node: Address | None) -> Operation:
         operation.with_source,
         node,
     )
+
+
+def near(operation: Operation, key: bytes) -> Operation:
+    """Return the operation that sends *operation*, which has no keys, to a key's node.
+
+    For TIME, say: the clock of that node decides about the expiration of the key.
+    """
+    return NearbyOperation(
+        operation.command, (key,), operation.args, operation.parse, operation.is_write
+    )
+
+
+def optional(operation: Operation) -> Operation:
+    """Return the operation that answers None if the server refuses *operation*.
+
+    An ACL or a host may forbid INFO, and some products do not have it.
+    """
+    return replace(operation, parse=OrNone(operation.parse))
+
+
+class OrNone:
+    """The parser of an optional() operation. It gets error replies, too."""
+
+    def __init__(self, parse: Callable[[Any], Any]) -> None:
+        self._parse = parse
+
+    def __call__(self, reply: Any) -> Any:
+        return None if isinstance(reply, Exception) else self._parse(reply)
 
 
 def _parse_by_node(parse: Callable[[Any], Any], reply: Any) -> list[tuple[Any, Any]]:

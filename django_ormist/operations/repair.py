@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..codecs import is_later
-from ..exceptions import CorruptDataError
+from ..exceptions import CorruptDataError, TopologyChanged
 from ..keys import (
     Space,
     all_key,
@@ -15,7 +15,7 @@ from ..keys import (
     unique_key,
 )
 from ..schema import Schema
-from .keyspace import escape_glob
+from .keyspace import KeyScan
 from .objects import NOTHING, Image, build_memo, load_counters, pk_of, rewrite
 from .operation import Flow, Operation, Script
 from .repeatable import IdempotentWrite
@@ -30,6 +30,9 @@ QUARANTINE_MS = 7 * 24 * 3600 * 1000
 
 NOTES = frozenset({"reserved-name"})
 """Kinds that are only reported: they are not damage, and a repair leaves them."""
+
+ATTEMPTS = 3
+"""Scans that may be begun again because slots move."""
 
 OPERATIONS_PER_ROUND_TRIP = 200
 """One script for each object: other clients can run between two of them."""
@@ -316,25 +319,30 @@ def purge_index(schema: Schema, pk: str) -> Flow[None]:
 
     Needed only after a DEL by hand or an eviction: there are index entries, but neither
     the object nor a memo. Scans all keys of the database and the values of the unique
-    attributes. O(keys), in steps of 1000.
+    attributes. In a Cluster it scans the one node that has the model. O(keys), in steps
+    of 1000. Raises TopologyChanged if the model moves to another node three times.
     """
     space = schema.space
-    pattern = escape_glob(space.base)
-    cursor = b"0"
-    while True:
-        cursor, keys = yield Operation(
-            "SCAN", (), (cursor, "MATCH", pattern + b"[th]:*", "COUNT", 1000)
-        )
-        ours = [key for key in keys if key.startswith(space.base)]
-        if ours:
-            suffixes = [key[len(space.base) :] for key in ours]
-            yield purge_entries(space, pk, build_memo(suffixes))
-        if int(cursor) == 0:
+    for attempt in range(ATTEMPTS):
+        try:
+            yield from _purge_terms(space, pk)
             break
+        except TopologyChanged:
+            if attempt == ATTEMPTS - 1:
+                raise
     for names in schema.unique:
         for value in (yield from _find_values(space, pk, names)):
             yield purge_entries(space, pk, build_memo(unique={names: value}))
     yield purge_entries(space, pk, build_memo(ordered=schema.ordered), is_last=True)
+
+
+def _purge_terms(space: Space, pk: str) -> Flow[None]:
+    """Flow that removes *pk* from every term."""
+    terms = KeyScan(space.base, space.base, rest=b"[th]:*")
+    while not terms.is_over:
+        suffixes = [key[len(space.base) :] for key in (yield from terms.next_page())]
+        if suffixes:
+            yield purge_entries(space, pk, build_memo(suffixes))
 
 
 def purge_entries(

@@ -7,15 +7,15 @@ bounded by a page.
 """
 
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ..codecs import find_too_deep
 from ..exceptions import CorruptDataError
 from ..keys import Space, all_key, find_kind, unique_key
 from ..sortkeys import build_entry, pk_of_entry
-from .keyspace import scan, unlink
+from .keyspace import unlink
 from .objects import Image
-from .operation import Flow, Operation
+from .operation import Flow, Operation, on_every_primary
 from .repair import (
     CheckedModel,
     Fault,
@@ -51,15 +51,6 @@ def check_main_keys(model: CheckedModel) -> Flow[list[Fault]]:
     """Flow that returns the Faults of the main keys. One round trip, or two."""
     faults, _ = yield from _check_types(model, model.space.main_keys)
     return faults
-
-
-def scan_keys(start: bytes, cursor: bytes) -> Flow[tuple[bytes, list[bytes]]]:
-    """Flow that returns a page of keys: (next cursor, keys). The last cursor is b"0".
-
-    O(1000). One round trip.
-    """
-    cursor, found = yield scan(start, cursor)
-    return (b"0" if int(cursor) == 0 else cursor), found
 
 
 def check_keys(
@@ -374,5 +365,6 @@ def unique_cursors(model: CheckedModel) -> list[IndexCursor]:
 
 
 def database_size() -> Operation:
-    """Return the number of keys of the database, foreign ones included. O(1)."""
-    return Operation("DBSIZE", ())
+    """Return the number of keys of all primaries, foreign ones included. O(1)."""
+    sizes = on_every_primary(Operation("DBSIZE", (), parse=int))
+    return replace(sizes, parse=lambda reply: sum(n for _, n in sizes.parse(reply)))

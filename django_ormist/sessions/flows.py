@@ -61,7 +61,7 @@ def load(store: "SessionStore") -> Flow[Any]:
     pk, using = private_id(store.session_key or ""), settings.using()
     space = Session._meta.space(using)
     packed = yield objects.load(space, pk)
-    if packed is not None and not (yield from is_past(packed)):
+    if packed is not None and not (yield from is_past(packed, space)):
         row = (pk.encode(), packed, None)
         try:
             record = Session._from_row(row, space, using)

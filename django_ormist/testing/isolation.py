@@ -7,7 +7,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from functools import cache
+from functools import cache, partial
 from itertools import count
 from typing import Any
 from unittest import mock
@@ -17,10 +17,10 @@ from django.utils.functional import empty
 
 from .. import conf
 from ..connections import connections, redirection
-from ..connections.executor import run
+from ..connections.executor import repeat_scan, run
 from ..connections.instrumentation import RoundTrip, listening
 from ..exceptions import NotSupportedError
-from ..operations.keyspace import copy_some, unlink_some
+from ..operations.keyspace import KeyScan, copy_some, unlink_some
 
 SERVERS = ("fakeredis", "embedded", "configured")
 
@@ -73,20 +73,28 @@ class Isolated:
         for alias, entry in self.aliases.items():
             start = f"{source.aliases[alias]['KEY_PREFIX']}:".encode()
             new = f"{entry['KEY_PREFIX']}:".encode()
-            cursor = None
-            while cursor != b"0":
-                cursor = run(copy_some(start, new, cursor or b"0"), alias)
+            repeat_scan(partial(_copy_all, alias, start, new))
 
     def _clean(self) -> None:
         """Remove every key of the test."""
         for alias, entry in self.aliases.items():
             start = f"{entry['KEY_PREFIX']}:".encode()
-            cursor = None
-            while cursor != b"0":
-                cursor, _ = run(unlink_some(start, cursor or b"0"), alias)
+            repeat_scan(partial(_unlink_all, alias, start))
 
     def _stop_travelling(self) -> None:
         self._moves.close()
+
+
+def _copy_all(alias: str, start: bytes, new: bytes) -> None:
+    found = KeyScan(start)
+    while not found.is_over:
+        run(copy_some(found, new), alias)
+
+
+def _unlink_all(alias: str, start: bytes) -> None:
+    found = KeyScan(start)
+    while not found.is_over:
+        run(unlink_some(found), alias)
 
 
 @contextmanager

@@ -2,12 +2,11 @@
 
 import re
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from django_ormist.codecs import pack
-from django_ormist.keys import Space, all_key, object_key
+from django_ormist.keys import Space, object_key
 from django_ormist.operations import keyspace, stats
 from django_ormist.operations.stats import ModelCounts, Sample
 from django_ormist.schema import Schema
@@ -118,25 +117,3 @@ def matched(pattern, text):
 def test_a_prefix_does_not_match_a_longer_one():
     assert SPACE.base.startswith(keyspace.root("p"))
     assert not Space("p:q", "app.M").base.startswith(keyspace.root("p"))
-
-
-@pytest.mark.parametrize("only_objects", [False, True])
-def test_only_keys_with_the_prefix_are_unlinked(only_objects):
-    ours = [object_key(SPACE, "1"), all_key(SPACE)]
-    flow = keyspace.unlink_some(SPACE.base, b"0", only_objects)
-    scan = flow.send(None)
-    read = scan.parse([b"5", [*ours, b"p:{app.Mx}:o:1", b"else"]])
-    unlink = flow.send(read)
-    assert unlink.wire_args() == ("UNLINK", *(ours[:1] if only_objects else ours))
-    assert unlink.is_write
-    with pytest.raises(StopIteration) as done:
-        flow.send(2)
-    assert done.value.value == (b"5", 2)
-
-
-def test_keys_are_counted_by_model_registered_or_not():
-    flow = keyspace.keys_by_model(keyspace.root("p"), "p")
-    first = [b"3", [object_key(SPACE, "1"), all_key(SPACE)]]
-    last = [b"0", [b"p:{old}:o:{x}:o:", b"p:{old}:t:o:"]]
-    found, _ = run_flow(flow, first, last)
-    assert found == {SPACE: (1, 2), Space("p", "old"): (1, 2)}

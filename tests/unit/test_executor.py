@@ -4,10 +4,12 @@ import asyncio
 
 import pytest
 from django.dispatch import Signal
-from redis.exceptions import NoScriptError, ResponseError
+from redis.exceptions import BusyLoadingError, NoScriptError, ResponseError
 
 from django_ormist.connections import executor
+from django_ormist.exceptions import TopologyChanged
 from django_ormist.operations import Operation, Script, SignalEvent
+from django_ormist.operations.operation import optional
 
 ONE = Operation("GET", (b"one",), parse=int)
 TWO = Operation("GET", (b"two",))
@@ -55,6 +57,26 @@ def test_an_operation_gets_its_parsed_reply_and_a_list_takes_one_round_trip(carr
 def test_operations_run_without_a_flow(carry):
     assert carry(ONE, [b"1"]) == (1, [["GET"]])
     assert carry([ONE, TWO], [b"1", b"2"]) == ([1, b"2"], [["GET", "GET"]])
+
+
+def test_a_refusal_of_an_optional_operation_is_none(carry):
+    def flow():
+        first = yield optional(ONE)
+        both = yield [TWO, optional(ONE)]
+        return first, both
+
+    refusal = ResponseError("NOPERM")
+    assert carry(flow(), [refusal], [b"x", refusal])[0] == (None, [b"x", None])
+    assert carry(optional(ONE), [b"1"])[0] == 1
+
+
+@pytest.mark.parametrize(
+    ("operation", "error"),
+    [(TWO, ResponseError("NOPERM")), (optional(TWO), BusyLoadingError("LOADING"))],
+)
+def test_other_errors_are_raised_beside_optional_operations(carry, operation, error):
+    with pytest.raises(type(error)):
+        carry([optional(ONE), operation], [b"1", error])
 
 
 def test_an_empty_list_takes_no_round_trip(carry):
@@ -108,3 +130,21 @@ def test_operations_have_a_repr_and_compare_equal():
     assert "GET" in repr(ONE)
     assert SWEEP.wire_args()[2:] == (1, b"k", 5)
     assert repr(Script("sweep")) == "<Script sweep>"
+
+
+@pytest.mark.parametrize("interruptions", [0, 1, 2, 3])
+def test_a_scan_is_repeated_twice_if_the_nodes_change(monkeypatch, interruptions):
+    pauses, raised = [], [TopologyChanged("moved")] * interruptions
+    monkeypatch.setattr(executor.time, "sleep", pauses.append)
+
+    def scan():
+        if raised:
+            raise raised.pop()
+        return 5
+
+    if interruptions == 3:
+        with pytest.raises(TopologyChanged):
+            executor.repeat_scan(scan)
+    else:
+        assert executor.repeat_scan(scan) == 5
+    assert len(pauses) == min(interruptions, 2)

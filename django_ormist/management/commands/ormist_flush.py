@@ -8,17 +8,18 @@ from django.core.management.base import CommandError, CommandParser
 from redis.exceptions import ResponseError
 
 from ...connections import connections
-from ...connections.executor import run
+from ...connections.executor import repeat_scan, run
 from ...exceptions import OrmistError
 from ...keys import Space
 from ...models import Collection, Model, registry
 from ...operations.expiry import sweep
 from ...operations.keyspace import (
+    KeyScan,
     keys_by_model,
     list_journals,
     list_quarantined,
     root,
-    unlink,
+    unlink_all,
     unlink_some,
 )
 from ..command import (
@@ -33,6 +34,7 @@ from ..command import (
 from ..moving import warn_of_other_slots
 
 IDS_A_STEP = 500
+MOST_SCANS = 5
 
 
 class Command(OrmistCommand):
@@ -116,7 +118,8 @@ class Command(OrmistCommand):
             warn_of_other_slots(self, model, using)
         prefix = connections[using].key_prefix
         start = root(prefix) if model is None else model._meta.space(using).base
-        found = run(keys_by_model(start, prefix), using)
+        key = None if model is None else start  # all keys of a model are in its slot
+        found = repeat_scan(lambda: run(keys_by_model(start, prefix, key), using))
         registered = {each._meta.label: each for each in registry.all_models()}
         own = {each._meta.space(using): each for each in registered.values()}
         lines = [
@@ -126,10 +129,14 @@ class Command(OrmistCommand):
             )
             for space, (objects, keys) in sorted(found.items(), key=by_label)
         ]
-        quarantined = run(list_quarantined(start, prefix), using)
+        quarantined = repeat_scan(
+            lambda: run(list_quarantined(start, prefix, key), using)
+        )
         if quarantined:
             lines.append(("in quarantine", pluralize(len(quarantined), "key")))
-        journals = run(list_journals(prefix), using) if model is None else []
+        journals = []
+        if model is None:
+            journals = repeat_scan(lambda: run(list_journals(prefix), using))
         total = sum(keys for _, keys in found.values())
         total += len(quarantined) + len(journals)
         lines.append(("in all", pluralize(total, "key")))
@@ -139,9 +146,8 @@ class Command(OrmistCommand):
         with Progress(self, options["verbosity"]) as progress:
             for space in sorted(found.keys() & own.keys(), key=lambda s: s.model):
                 number += self.delete_all(own[space], using, progress)
-            keys = unlink_keys(start, using, progress)
-            for key in (*quarantined, *journals):
-                keys += run(unlink(key), using)
+            keys = self.unlink_keys(start, key, using, progress)
+            keys += run(unlink_all([*quarantined, *journals]), using)
         rest = f" and {pluralize(keys, 'key')} without an object" if keys else ""
         self.report(f"Deleted {pluralize(number, 'object')}{rest}.", options)
 
@@ -165,6 +171,33 @@ class Command(OrmistCommand):
                 f"{printable(model._meta.label)}: {error} Its keys are removed unread."
             )
         return number
+
+    def unlink_keys(
+        self, start: bytes, key: bytes | None, using: str, progress: Progress
+    ) -> int:
+        """Remove every key that begins with *start*, objects first. Return the number.
+
+        An interruption then leaves index entries without objects, which reads skip, and
+        never objects without index entries. A Cluster whose nodes do not tell of their
+        slots is scanned until there is no key left.
+        """
+        objects_only, everything = (
+            KeyRemoval(start, key, using, progress, only_objects=each)
+            for each in (True, False)
+        )
+        repeat_scan(objects_only.remove)
+        for _ in range(MOST_SCANS):
+            before = everything.number
+            is_proven = repeat_scan(everything.remove)
+            if is_proven or everything.number == before:
+                break
+        else:
+            progress.clear()
+            self.stderr.write(
+                "Keys were found in every scan. Stop the writers, wait until no slots "
+                "move, and run the same command again."
+            )
+        return objects_only.number + everything.number
 
     # Confirmation and report
 
@@ -262,19 +295,26 @@ def delete_in_batches(
         )
 
 
-def unlink_keys(start: bytes, using: str, progress: Progress) -> int:
-    """Remove every key that begins with *start*, objects first. Return the number.
+class KeyRemoval:
+    """The removal of the keys that begin with *start*. number: removed so far."""
 
-    An interruption then leaves index entries without objects, which reads skip, and
-    never objects without index entries. One scan for each is enough: SCAN returns all
-    keys that exist from its start to its end, even if others are removed meanwhile.
-    """
-    removed = 0
-    for only_objects in (True, False):
-        cursor = None
-        while cursor != b"0":
-            step = unlink_some(start, cursor or b"0", only_objects)
-            cursor, number = run(step, using)
-            removed += number
-            progress.show(f"{pluralize(removed, 'key')} removed")
-    return removed
+    def __init__(
+        self,
+        start: bytes,
+        key: bytes | None,
+        using: str,
+        progress: Progress,
+        only_objects: bool,
+    ) -> None:
+        self.start, self.key = start, key
+        self.using, self.progress = using, progress
+        self.only_objects = only_objects
+        self.number = 0
+
+    def remove(self) -> bool:
+        """Remove them in one scan. Return whether it has certainly found all."""
+        found = KeyScan(self.start, self.key)
+        while not found.is_over:
+            self.number += run(unlink_some(found, self.only_objects), self.using)
+            self.progress.show(f"{pluralize(self.number, 'key')} removed")
+        return found.is_proven

@@ -108,6 +108,8 @@ class Command(OrmistCommand):
             rate.count(len(page))
             self.progress.show(f"{printable(label)}: {rate.text('objects')}")
         work.check_index()
+        if work.interruption is not None:
+            raise work.interruption
         return verdict
 
     # --move
