@@ -5,9 +5,10 @@ they live in one slot. Ids and terms come last in a name. So they need no escapi
 and a text of a user cannot name another key.
 """
 
+from binascii import crc_hqx
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 SINGLE_KEYS = (b"all", b"expires", b"idx")
 KINDS = (b"o:", b"c:", b"t:", b"h:", b"by:", b"of:", b"u:")
@@ -188,3 +189,34 @@ def is_under(start: bytes, key: bytes) -> bool:
 
 def _decode(name: bytes) -> str:
     return name.decode(errors="replace")
+
+
+SLOTS = 16384
+"""The number of hash slots of a Cluster."""
+
+
+def slot_of(key: bytes) -> int:
+    """Return the hash slot of *key*: that of its hash tag, if it has one."""
+    slot = _slot_of_start(key[: key.find(b"}") + 1])
+    return _slot(key) if slot is None else slot
+
+
+@lru_cache(4096)
+def _slot_of_start(start: bytes) -> int | None:
+    """Return the slot of keys that begin with *start*, if it ends with a hash tag.
+
+    All keys of a model have the same start: a look-up in place of a checksum.
+    """
+    opening = start.find(b"{")
+    if opening < 0 or opening + 2 >= len(start):
+        return None
+    return crc_hqx(start[opening + 1 : -1], 0) % SLOTS
+
+
+def _slot(key: bytes) -> int:
+    opening = key.find(b"{")
+    if opening >= 0:
+        closing = key.find(b"}", opening)
+        if closing > opening + 1:
+            key = key[opening + 1 : closing]
+    return crc_hqx(key, 0) % SLOTS

@@ -136,6 +136,8 @@ def variants_of(metafunc: pytest.Metafunc) -> list[Variant]:
         chosen = [variant for variant in chosen if variant.name == BOTH]
     for marker in restrictions:
         chosen = [variant for variant in chosen if matches(variant, marker.args)]
+    if definition.get_closest_marker("one_node"):
+        chosen = [variant for variant in chosen if not variant.is_cluster]
     if "proxy" in metafunc.fixturenames:  # it stands before one socket
         chosen = [v for v in chosen if v.address in ("unix", "tcp") and not v.is_fake]
     if is_on_one and chosen:

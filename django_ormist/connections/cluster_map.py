@@ -11,9 +11,7 @@ If no node answers, the known map stays.
 """
 
 import os
-from binascii import crc_hqx
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from functools import lru_cache
 from random import shuffle
 from typing import Any, NamedTuple
 
@@ -27,12 +25,11 @@ from redis.exceptions import (
 )
 
 from ..exceptions import ImproperlyConfigured
+from ..keys import SLOTS, slot_of
 from ..operations.operation import Address, NodeOperation, Operation
 from .endpoints import Cluster, format_address
 from .routing import NodeLeft
 from .sentinels import LONGEST_REFRESH, SHORTEST_INTERVAL, Query
-
-SLOTS = 16384
 
 INTERVAL = 60.0
 """Seconds between two looks at the nodes without a failure: replicas may be new."""
@@ -41,33 +38,6 @@ AVOIDED_FOR = 10.0
 """Seconds for which a node that did not answer is asked last."""
 
 _QUERY = [Operation("CLUSTER SLOTS", ()), Operation("CLUSTER INFO", ())]
-
-
-def slot_of(key: bytes) -> int:
-    """Return the hash slot of *key*: that of its hash tag, if it has one."""
-    slot = _slot_of_start(key[: key.find(b"}") + 1])
-    return _slot(key) if slot is None else slot
-
-
-@lru_cache(4096)
-def _slot_of_start(start: bytes) -> int | None:
-    """Return the slot of keys that begin with *start*, if it ends with a hash tag.
-
-    All keys of a model have the same start: a look-up in place of a checksum.
-    """
-    opening = start.find(b"{")
-    if opening < 0 or opening + 2 >= len(start):
-        return None
-    return crc_hqx(start[opening + 1 : -1], 0) % SLOTS
-
-
-def _slot(key: bytes) -> int:
-    opening = key.find(b"{")
-    if opening >= 0:
-        closing = key.find(b"}", opening)
-        if closing > opening + 1:
-            key = key[opening + 1 : closing]
-    return crc_hqx(key, 0) % SLOTS
 
 
 class Topology(NamedTuple):

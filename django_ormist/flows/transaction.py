@@ -10,9 +10,10 @@ from typing import Any, TypeVar, cast, overload
 from redis.exceptions import ClusterCrossSlotError
 
 from .. import signals
+from ..connections import connections
 from ..connections.executor import arun, run
 from ..exceptions import NotSupportedError
-from ..keys import object_key
+from ..keys import object_key, slot_of
 from ..operations import commit as commit_operations
 from ..operations import objects
 from ..operations.objects import NOTHING, Image
@@ -58,6 +59,7 @@ class Atomic:
     ) -> None:
         block = self._leave(is_failed=kind is not None)
         if block is not None:
+            self._check_slots(block)
             with _explain_cross_slot(block):
                 run(commit(block), self.using)
 
@@ -68,6 +70,14 @@ class Atomic:
             block.discard()
             return None
         return block if block.end() else None
+
+    def _check_slots(self, block: Transaction) -> None:
+        """Raise NotSupportedError if a Cluster keeps the objects in several slots."""
+        metas = {entry.instance._meta for entry in block.entries}
+        if len(metas) < 2 or not connections[self.using].is_cluster:
+            return
+        if len({slot_of(meta.space(self.using).base) for meta in metas}) > 1:
+            raise _several_slots(block)
 
     async def __aenter__(self) -> None:
         self.__enter__()
@@ -80,6 +90,7 @@ class Atomic:
     ) -> None:
         block = self._leave(is_failed=kind is not None)
         if block is not None:
+            self._check_slots(block)
             with _explain_cross_slot(block):
                 await arun(commit(block), self.using)
 
@@ -170,16 +181,20 @@ def _post_signal(entry: PendingSave | PendingDelete) -> SignalEvent | None:
 
 @contextmanager
 def _explain_cross_slot(block: Transaction) -> Iterator[None]:
-    """Raise NotSupportedError if a Cluster keeps the objects in several slots."""
+    """Raise NotSupportedError if a node of a Cluster refuses several slots."""
     try:
         yield
     except ClusterCrossSlotError as error:
-        labels = sorted({entry.instance._meta.label for entry in block.entries})
-        raise NotSupportedError(
-            f"Cannot write {', '.join(labels)} in one atomic() block: their keys are "
-            "in several slots of this Cluster. Nothing was written. Give these models "
-            "the same Meta.slot, or use a block for each."
-        ) from error
+        raise _several_slots(block) from error
+
+
+def _several_slots(block: Transaction) -> NotSupportedError:
+    labels = sorted({entry.instance._meta.label for entry in block.entries})
+    return NotSupportedError(
+        f"Cannot write {', '.join(labels)} in one atomic() block: their keys are "
+        "in several slots of this Cluster. Nothing was written. Give these models "
+        "the same Meta.slot, or use a block for each."
+    )
 
 
 class ObjectWrites:

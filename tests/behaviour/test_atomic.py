@@ -6,6 +6,7 @@ import django_ormist as ormist
 from tests.models import City, Page, Plain, Todo, User
 
 
+@pytest.mark.one_node("writes two models in one block")
 def test_everything_is_stored_at_the_end_and_nothing_before(ask, block, is_sound):
     old = ask(User.objects.create, name="old")
     gone = ask(Todo.objects.create, "tag", text="gone")
@@ -77,6 +78,7 @@ def test_a_block_takes_one_round_trip(ask, block, round_trips):
 # ---------------------------------------------------------------- refusals
 
 
+@pytest.mark.one_node("writes two models in one block")
 def test_a_taken_id_refuses_the_transaction(ask, block, is_sound):
     ask(Plain.objects.create, id="taken", n=1)
     made = []

@@ -260,6 +260,7 @@ def test_a_save_that_does_not_write_stores_nothing(ask, server, monkeypatch):
     assert server.keys() == []
 
 
+@pytest.mark.one_node("writes two models in one block")
 def test_save_may_use_atomic(ask, monkeypatch, is_sound):
     def save(self, **options):
         with ormist.atomic():

@@ -188,6 +188,7 @@ def within(ask, work):
     ask.wait(around())
 
 
+@pytest.mark.one_node("writes two models in one block")
 def test_atomic_counts_from_the_commit(ask, lives):
     old = ask(Todo.objects.create, "x", n=1, expire=50)
     todo, page = Todo("x", expire=600), Page("x", site="s", views=2, expire=900)

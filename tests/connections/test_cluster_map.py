@@ -18,12 +18,17 @@ from django_ormist.connections.cluster_map import (
     AVOIDED_FOR,
     INTERVAL,
     ClusterMap,
-    slot_of,
 )
 from django_ormist.connections.routing import NodeLeft
 from django_ormist.connections.sentinels import SHORTEST_INTERVAL
 from django_ormist.exceptions import ImproperlyConfigured
-from django_ormist.operations.operation import Operation, on_every_primary, on_node
+from django_ormist.keys import slot_of
+from django_ormist.operations.operation import (
+    Operation,
+    near,
+    on_every_primary,
+    on_node,
+)
 
 A, B, C, D = ((f"10.0.0.{i}", 7000) for i in range(1, 5))
 SEED = ("seed", 6379)
@@ -133,6 +138,8 @@ def test_operations_of_one_node_have_a_common_address(nodes):
     assert common([TIME]) in nodes.map.primaries
     assert common([on_node(TIME, C)]) == C
     assert common([on_node(TIME, C), get(b"a")]) is None
+    assert common([near(TIME, b"p:{b}:")]) == A
+    assert common([near(TIME, b"p:{a}:")]) == B
     assert common([on_every_primary(TIME)]) is None
     assert common([]) is None
 
