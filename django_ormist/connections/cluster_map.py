@@ -57,6 +57,7 @@ class ClusterMap:
     """The nodes of a Cluster, shared by the threads and loops of a process.
 
     where: the setting, for error messages. version: counts the changes of *addresses*.
+    check_at: when to ask the nodes again, by the clock of refresh().
     primaries: the addresses of primaries that have slots, sorted. replicas: by the
     address of a primary, the addresses of its replicas. addresses: all of these.
     """
@@ -77,7 +78,7 @@ class ClusterMap:
         self._avoided: dict[Address, float] = {}  # until when
         self._problems: dict[Address, str] = {}  # why a node did not answer
         # Not locks: see SentinelMap.
-        self._check_at = 0.0
+        self.check_at = 0.0
         self._busy_until = 0.0
         self._busy_process = 0
 
@@ -85,7 +86,7 @@ class ClusterMap:
 
     def is_due(self, now: float) -> bool:
         """Return whether nothing is known yet, or a minute has passed."""
-        return now >= self._check_at
+        return now >= self.check_at
 
     def address_of(self, operation: Operation) -> Address | None:
         """Return the primary of the operation's keys, or the node that it names.
@@ -104,6 +105,8 @@ class ClusterMap:
 
         Operations without keys go along with the others.
         """
+        if len(operations) == 1 and (keys := operations[0].keys):  # the usual case
+            return self._slots[slot_of(keys[0])]
         found: int | None = None
         address: Address | None = None
         for operation in operations:
@@ -154,7 +157,7 @@ class ClusterMap:
 
     def doubt(self) -> None:
         """Ask the nodes before the next request."""
-        self._check_at = 0.0
+        self.check_at = 0.0
 
     @property
     def address(self) -> Address | None:
@@ -215,13 +218,13 @@ class ClusterMap:
             return
         self._busy_process = os.getpid()  # a fork copies no thread that refreshes
         self._busy_until = now + LONGEST_REFRESH
-        self._check_at = now + INTERVAL
+        self.check_at = now + INTERVAL
         try:
             yield from self._ask_all(now)
         finally:
             self._busy_until = 0.0  # first: clock() may be interrupted
             now = clock()
-            self._check_at = now + (INTERVAL if self.primaries else 0)
+            self.check_at = now + (INTERVAL if self.primaries else 0)
             self._busy_until = now + (SHORTEST_INTERVAL if is_urgent else 0)
 
     def _ask_all(self, now: float) -> Generator[Query, Any, None]:

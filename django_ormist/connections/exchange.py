@@ -80,6 +80,64 @@ async def _areply(connection: Any) -> Any:
         return unwrap_error(error.with_traceback(None))
 
 
+def attempt(pool: Any, operations: Sequence[Operation]) -> tuple[Outcome, list[Any]]:
+    """Return the outcome of one round trip, and the errors among its replies.
+
+    If the connection is not to be used again, its siblings in the pool are closed too.
+    """
+    request = encode(operations)
+    try:
+        lease = pool.lease()
+    except RedisError as error:
+        return Broken(error.with_traceback(None), was_sent=False), [error]
+    try:
+        connection = lease.connection
+        connection.send_packed_command(request, check_health=False)
+        replies = [_reply(connection) for _ in operations]
+        errors = [reply for reply in replies if isinstance(reply, RedisError)]
+        if errors and any(map(is_refusal, errors)):
+            pool.give_back(lease, is_sound=False)
+            pool.renew(connection)
+        else:
+            pool.give_back(lease)
+    except RedisError as error:
+        pool.give_back(lease, is_sound=False)
+        pool.renew(connection)
+        return Broken(error.with_traceback(None), was_sent=True), [error]
+    except BaseException:
+        pool.give_back(lease, is_sound=False)
+        raise
+    return replies, errors
+
+
+async def aattempt(
+    pool: LoopPool, operations: Sequence[Operation]
+) -> tuple[Outcome, list[Any]]:
+    """See attempt()."""
+    request = encode(operations)
+    try:
+        connection = await pool.get_connection()
+    except RedisError as error:
+        return Broken(error.with_traceback(None), was_sent=False), [error]
+    try:
+        await connection.send_packed_command(request, check_health=False)
+        replies = [await _areply(connection) for _ in operations]
+        errors = [reply for reply in replies if isinstance(reply, RedisError)]
+    except RedisError as error:
+        await pool.discard(connection)
+        await pool.renew(connection)
+        return Broken(error.with_traceback(None), was_sent=True), [error]
+    except BaseException:
+        await pool.discard(connection)
+        raise
+    if errors and any(map(is_refusal, errors)):
+        await pool.discard(connection)
+        await pool.renew(connection)
+    else:
+        await pool.release(connection)
+    return replies, errors
+
+
 class Exchange:
     """One of several exchanges that happen at once: all write before any reads.
 

@@ -178,19 +178,20 @@ def route(
     vary: Callable[[], float],
     confirm: Operation | None = None,
     observer: Observer | None = None,
+    first: tuple[Parcel, Outcome] | None = None,
 ) -> Generator[Step, Any, list[Any]]:
     """Yield steps until each operation has a reply. Return the replies, in order.
 
     An error reply that is not worth repeating is an item of the result. clock: returns
     seconds. vary: returns a random number from 0 to 1. confirm: WAIT, to send after
     writes in the same request. If it returns too few replicas, the result is
-    Unconfirmed. observer: notes where each node is after writes. Raises RedisError.
+    Unconfirmed. observer: notes where each node is after writes. first: a parcel of all
+    operations that was sent, and its outcome. Raises RedisError.
     """
     began = clock()
-    if nodes.is_due(began):
+    if first is None and nodes.is_due(began):
         yield Refresh(is_urgent=False)
-    first: tuple[Parcel, Outcome] | None = None
-    address = nodes.common_address(operations)
+    address = None if first else nodes.common_address(operations)
     if (confirm or observer) and _is_followed(operations, observer):
         address = None
     if address is not None:  # the usual case: one node, and no error
@@ -203,7 +204,11 @@ def route(
             else:
                 return outcome
         first = parcel, outcome
-    elif nodes.is_sharded and any(map(_is_for_every_primary, operations)):
+    elif (
+        first is None
+        and nodes.is_sharded
+        and any(map(_is_for_every_primary, operations))
+    ):
         fan_out = _fan_out(
             nodes,
             operations,

@@ -94,7 +94,7 @@ class SentinelMap:
         self._problems: dict[str, str] = {}  # by the sentinel: why it did not answer
         # Not locks, which an interrupted thread might leave locked. That two threads
         # refresh at the same moment is very rare, and harmless.
-        self._check_at = 0.0
+        self.check_at = 0.0
         self._busy_until = 0.0
         self._busy_process = 0
 
@@ -102,7 +102,7 @@ class SentinelMap:
 
     def is_due(self, now: float) -> bool:
         """Return whether a second has passed since the last refresh."""
-        return now >= self._check_at
+        return now >= self.check_at
 
     def address_of(self, operation: Operation) -> Address | None:
         """Return the address of the primary. None if it is unknown, or replaced now."""
@@ -137,7 +137,7 @@ class SentinelMap:
 
     def doubt(self) -> None:
         """Ask the sentinels before the next request."""
-        self._check_at = 0.0
+        self.check_at = 0.0
 
     @property
     def addresses(self) -> set[Address]:
@@ -187,7 +187,7 @@ class SentinelMap:
             return
         self._busy_process = os.getpid()  # a fork copies no thread that refreshes
         self._busy_until = now + LONGEST_REFRESH
-        self._check_at = now + INTERVAL
+        self.check_at = now + INTERVAL
         interval = INTERVAL
         try:
             is_answered = yield from self._ask_all(now, is_urgent)
@@ -195,7 +195,7 @@ class SentinelMap:
         finally:
             self._busy_until = 0.0  # first: clock() may be interrupted
             now = clock()
-            self._check_at = now + interval
+            self.check_at = now + interval
             self._busy_until = now + (SHORTEST_INTERVAL if is_urgent else 0)
 
     def _ask_all(self, now: float, is_urgent: bool) -> Generator[Query, Any, bool]:

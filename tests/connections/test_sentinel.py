@@ -525,7 +525,7 @@ def test_what_a_demoted_primary_refuses_goes_to_the_next(ask, configure, start_s
         )
         ask(WatchedNote.objects.create, "a", id="one")
         wait_until(lambda: here.exists(*there.keys("*:o:one")), "It is replicated")
-        connection._router.map._check_at = float("inf")  # not by a look in time
+        connection._router.map.check_at = float("inf")  # not by a look in time
         there.replicaof("127.0.0.1", heir.port)  # which closes no connection
 
         def promote():
