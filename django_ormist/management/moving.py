@@ -12,6 +12,7 @@ from ..crypto import get_random_string
 from ..keys import Space, find_kind
 from ..models import Model, registry
 from ..operations import keyspace, move, scan
+from ..operations.batches import batched
 from ..operations.expiry import sweep
 from ..operations.move import MovedObject
 from ..operations.objects import Image
@@ -54,7 +55,9 @@ def move_model(
         return
     run(move.begin(space, token), using)
     for each in former:
-        yield Move(model, using, each, token, progress, report).run()
+        work = Move(model, using, each, token, progress, report)
+        work.settle()
+        yield work.run()
     done = run(move.find_finished(space, former), using)
     code, _ = run(move.finish(space, done, token, is_last=True), using)
     stop_if_taken_over(code, space)
@@ -110,6 +113,28 @@ class Move:
         self.remove_index()
         self.move_quarantined()
         return self.result
+
+    def settle(self) -> None:
+        """Finish a move in the other direction that was killed.
+
+        It wrote objects under the former keys, and did not remove them here. So the
+        former ones are newer, or were deleted since.
+        """
+        if not run(move.has_journal(self.former), self.using):
+            return
+        run(move.begin(self.former, self.token), self.using)
+        journal = run(move.load_journal(self.former), self.using)
+        for pks in batched(journal, OBJECTS_PER_STEP):
+            flow = move.load_moved(self.new.space, [(pk, None) for pk in pks])
+            same = [e for e in run(flow, self.using) if e.digest == journal[e.pk]]
+            able = [(each, self.read(each)) for each in same]
+            run(
+                [move.move_out(self.new, e, image) for e, image in able if image],
+                self.using,
+            )
+        done = move.finish(self.former, journal, self.token, is_last=True)
+        code, _ = run(done, self.using)
+        stop_if_taken_over(code, self.former)
 
     # Objects
 

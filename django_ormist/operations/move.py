@@ -21,7 +21,7 @@ from ..keys import (
 )
 from ..schema import Schema
 from . import objects
-from .keyspace import keys_by_model, list_quarantined, root
+from .keyspace import keys_by_model, list_journals, list_quarantined, root
 from .objects import Image
 from .operation import Flow, Operation, Script
 from .repair import quarantine_key
@@ -45,11 +45,11 @@ class MovedObject:
     counters: tuple[bytes, ...]
 
     @property
-    def digest(self) -> str:
+    def digest(self) -> bytes:
         """A digest of the object: other contents have another one."""
         parts = (self.packed, *self.counters)
         text = b"".join(b"%d:%b" % (len(part), part) for part in parts)
-        return sha1(text, usedforsecurity=False).hexdigest()
+        return sha1(text, usedforsecurity=False).hexdigest().encode()
 
 
 # ---------------------------------------------------------------- former keys
@@ -60,13 +60,15 @@ def find_former(
 ) -> Flow[dict[Space, list[tuple[Space, int]]]]:
     """Flow that returns {key space: [(former one, number of its objects)]}.
 
-    Scans the keys of the database, twice: quarantined keys count, too.
+    Scans the keys of the database, three times: quarantined keys and journals count.
     """
     present = {space.model: space for space in spaces}
     found = yield from keys_by_model(root(prefix), prefix)
     lost = yield from list_quarantined(root(prefix), prefix)
     for key in lost:
-        found.setdefault(quarantined_space(prefix, key), (0, 0))
+        found.setdefault(_space_of(key, prefix, "lost"), (0, 0))
+    for key in (yield from list_journals(prefix)):
+        found.setdefault(_space_of(key + b":", prefix, "moved"), (0, 0))
     former: dict[Space, list[tuple[Space, int]]] = {}
     for space, (number, _) in sorted(found.items(), key=lambda each: each[0].base):
         if present.get(space.model, space) != space:
@@ -74,10 +76,9 @@ def find_former(
     return former
 
 
-def quarantined_space(prefix: str, key: bytes) -> Space:
-    """Return the key space of a quarantined key before it was quarantined."""
-    lost = f"{prefix}:lost"
-    space, _ = parse_key(key, lost)
+def _space_of(key: bytes, prefix: str, word: str) -> Space:
+    """Return the key space of a key whose name has *word* before that space."""
+    space, _ = parse_key(key, f"{prefix}:{word}")
     return Space(prefix, space.model, space.slot)
 
 
@@ -193,13 +194,23 @@ def has_journal(space: Space) -> Operation:
     return Operation("EXISTS", (journal_key(space),), parse=bool)
 
 
+def load_journal(space: Space) -> Flow[dict[bytes, bytes]]:
+    """Flow that returns {id: digest} of the journal. One round trip."""
+    flat = yield Operation("HGETALL", (journal_key(space),))
+    pairs = zip(flat[::2], flat[1::2], strict=True)
+    return {
+        name.removeprefix(b"o:"): digest
+        for name, digest in pairs
+        if name.startswith(b"o:")
+    }
+
+
 def find_finished(space: Space, former: Iterable[Space]) -> Flow[list[bytes]]:
     """Flow that returns ids of the journal that are under no former key any more.
 
     A run that was killed left them. One round trip, and one for each former key space.
     """
-    fields = yield Operation("HKEYS", (journal_key(space),))
-    pks = [each.removeprefix(b"o:") for each in fields if each.startswith(b"o:")]
+    pks = list((yield from load_journal(space)))
     for each in former:
         found = yield [Operation("EXISTS", (each.objects + pk,)) for pk in pks]
         pks = [pk for pk, is_there in zip(pks, found, strict=True) if not is_there]

@@ -1,5 +1,6 @@
 """ormist_reindex --move: objects follow Meta.slot, forward, back, and after a kill."""
 
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import pytest
@@ -13,7 +14,9 @@ from django_ormist.operations import move
 from tests.checker import raw_faults
 from tests.commands.test_reindex import declared
 
-pytestmark = pytest.mark.servers("valkey91", "valkey91-json", "redis62", "fakeredis")
+pytestmark = pytest.mark.servers(
+    "valkey91", "valkey91-json", "valkey91-resp3", "redis62", "fakeredis"
+)
 
 FAR = datetime(2100, 1, 1, tzinfo=UTC)
 OPTIONS = {
@@ -276,6 +279,38 @@ def test_an_object_that_was_changed_or_deleted_after_its_move_stays_so(
         )
         assert is_sound(server)
         assert not server.keys("*{tests.Thing}*")
+
+
+@pytest.mark.parametrize("changes", [True, False])
+def test_a_move_that_was_killed_may_be_taken_back(
+    command, server, monkeypatch, changes
+):
+    numbers = set()
+    for number in range(4, 12):
+        store(5)
+        with thing(slot="shop") as Thing:
+            with monkeypatch.context() as patched, suppress(Stopped):
+                stop_after(patched, number)
+                command("ormist_reindex", "tests.Thing", "--move")
+            moved = Thing.objects.all().list()
+            for each in moved:
+                each.city = "changed"
+                each.save() if changes else each.delete()
+        numbers.add(len(moved))
+        with thing() as Thing:
+            command("ormist_reindex", "tests.Thing", "--move")
+            ids = {each.id for each in moved}
+            if changes:
+                assert {*Thing.objects.find(city="changed").ids()} == ids
+                assert Thing.objects.count() == 5
+            else:
+                assert not ids & {*Thing.objects.all().ids()}
+                assert Thing.objects.count() == 5 - len(ids)
+            assert is_sound(server)
+            assert not server.keys("*shop*")
+            Thing.objects.all().delete()
+        assert server.keys() == []
+    assert numbers == {0, 5}
 
 
 def test_a_later_run_stops_an_earlier_one(command, server, monkeypatch):

@@ -132,8 +132,9 @@ class Command(OrmistCommand):
                 self.stdout.write(f"{alias}: no objects are under other keys.")
         if left:
             raise CommandError(
-                f"Left under their former keys: {left}. docs/howto/repair.rst says "
-                "what to do with each kind. Then run the same command again."
+                f"Left under their former keys: {left}. "
+                "docs/reference/transactions.rst says what to do with each kind. Then "
+                "run the same command again."
             )
 
     def move_from(self, former: Sequence[Space], model: type[Model], using: str) -> int:
