@@ -15,7 +15,12 @@ from tests.checker import raw_faults
 from tests.commands.test_reindex import declared
 
 pytestmark = pytest.mark.servers(
-    "valkey91", "valkey91-json", "valkey91-resp3", "redis62", "fakeredis"
+    "valkey91",
+    "valkey91-json",
+    "valkey91-resp3",
+    "valkey91-cluster",
+    "redis62",
+    "fakeredis",
 )
 
 FAR = datetime(2100, 1, 1, tzinfo=UTC)

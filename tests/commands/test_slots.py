@@ -10,7 +10,7 @@ from tests.checker import raw_faults
 from tests.commands.test_reindex import declared
 from tests.models import Basket, BasketLine
 
-pytestmark = pytest.mark.servers("valkey91", "fakeredis")
+pytestmark = pytest.mark.servers("valkey91", "valkey91-cluster", "fakeredis")
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from django_ormist.models import registry
 from tests.concurrency.workers import PROCESSES, configure
 from tests.models import Basket
 
-pytestmark = [pytest.mark.slow, pytest.mark.servers("valkey91")]
+pytestmark = [pytest.mark.slow, pytest.mark.servers("valkey91", "valkey91-cluster")]
 
 NUMBER, KILLS = 3000, 12
 

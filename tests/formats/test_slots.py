@@ -16,7 +16,7 @@ from tests.formats.store import put
 LABEL = "formats.Slotted"
 FIRST = json.loads((Path(__file__).parent / "slot" / "first.json").read_text())
 
-pytestmark = pytest.mark.servers("valkey91", "fakeredis")
+pytestmark = pytest.mark.servers("valkey91", "valkey91-cluster", "fakeredis")
 
 
 @pytest.fixture(params=["msgpack", "json"])
