@@ -1,10 +1,14 @@
 """A primary, replicas and a gate between them, for the tests of reads from replicas."""
 
+import atexit
 import socket
 import threading
 from contextlib import suppress
+from functools import cache
+from typing import Any
 
 from django_ormist.connections.instrumentation import listening
+from django_ormist.connections.sentinels import SentinelMap
 from tests.sentinels import wait_until
 from tests.servers import Server
 
@@ -99,8 +103,32 @@ class ReplicaSet:
             for node in self.replicas
         )
 
-    def address(self, i: int) -> tuple[str, int]:
-        return "127.0.0.1", self.replicas[i].port
+    @property
+    def ports(self) -> set[int]:
+        """The ports of the replicas."""
+        return {node.port for node in self.replicas}
+
+
+class FixedMap(SentinelMap):
+    """A map of a ReplicaSet, which no sentinel watches."""
+
+    def use(self, nodes: ReplicaSet) -> None:
+        self.address = ("127.0.0.1", nodes.primary.port)
+        self.replicas = tuple(("127.0.0.1", port) for port in sorted(nodes.ports))
+
+    def is_due(self, now: float) -> bool:
+        return False
+
+    def refresh(self, is_urgent: bool, clock: Any) -> Any:
+        yield from ()
+
+
+@cache
+def shared(kind: str = "valkey91") -> ReplicaSet:
+    """The replica set of this process, started on the first call."""
+    made = ReplicaSet(kind)
+    atexit.register(made.stop)
+    return made.start()
 
 
 def _replication(node: Server) -> dict:

@@ -9,6 +9,7 @@ from django.template.response import TemplateResponse
 from django.utils.translation import gettext as _
 from redis.exceptions import RedisError
 
+from ..connections.replica_reads import from_primary
 from ..exceptions import CorruptDataError
 
 STATUS = 503
@@ -17,6 +18,7 @@ STATUS = 503
 def show_store_errors(may: Callable[..., bool]) -> Callable[..., Any]:
     """Decorate a view of an OrmistAdmin to show errors of the store as a page.
 
+    The view reads from the primary.
     Damaged bytes and an unreachable server give a page with status 503 that names the
     key or the alias. A user without permission gets 403 without details. may: called
     with the arguments of the view; returns whether the user may open the page.
@@ -26,7 +28,8 @@ def show_store_errors(may: Callable[..., bool]) -> Callable[..., Any]:
         @wraps(view)
         def wrapper(self: Any, request: Any, *args: Any, **kwargs: Any) -> Any:
             try:
-                return view(self, request, *args, **kwargs)
+                with from_primary():
+                    return view(self, request, *args, **kwargs)
             except (CorruptDataError, RedisError) as error:
                 if not may(self, request, *args, **kwargs):
                     raise PermissionDenied from error

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 from django.db import DEFAULT_DB_ALIAS, models
 from django.db.models import Q
 
+from ..connections.replica_reads import from_primary
 from ..exceptions import FieldError
 from ..models import Collection, Model
 from ..queries.expressions import filter_of
@@ -23,7 +24,8 @@ else:
 class ProxyQuerySet:
     """A lazy collection of proxy instances with the methods of a QuerySet.
 
-    It filters by indexes only. Any other filter raises FieldError.
+    It filters by indexes only. Any other filter raises FieldError. All is read from the
+    primary.
     """
 
     db = DEFAULT_DB_ALIAS
@@ -114,6 +116,7 @@ class ProxyQuerySet:
         self._fetch()
         return self
 
+    @from_primary()
     def _fetch(self) -> list[Any]:
         if self._result_cache is None:
             self._result_cache = [self.model(each) for each in self.collection]
@@ -131,6 +134,7 @@ class ProxyQuerySet:
     def __bool__(self) -> bool:
         return len(self) > 0
 
+    @from_primary()
     def __getitem__(self, key: int | slice) -> Any:
         if self._result_cache is not None:
             return self._result_cache[key]
@@ -144,14 +148,17 @@ class ProxyQuerySet:
             for each in self.collection.iterator(chunk_size or 1000):
                 yield self.model(each)
 
+    @from_primary()
     def count(self) -> int:
         if self._result_cache is not None:
             return len(self._result_cache)
         return 0 if self._is_of_sql else self.collection.count()
 
+    @from_primary()
     def exists(self) -> bool:
         return self.collection.exists()
 
+    @from_primary()
     def get(self, *conditions: Q, **lookups: Any) -> Any:
         pk = lookups.get("pk", lookups.get("id"))
         if len(lookups) == 1 and not conditions and isinstance(pk, str):
@@ -164,10 +171,12 @@ class ProxyQuerySet:
             )
         return self.model(found)
 
+    @from_primary()
     def first(self) -> Any:
         found = self.collection.first()
         return None if found is None else self.model(found)
 
+    @from_primary()
     def aggregate(self, **wanted: Any) -> dict[str, int]:
         """Return filtered counts, which the facets of a filter need. One round trip."""
         collections = [self._collection_of(aggregate) for aggregate in wanted.values()]

@@ -12,6 +12,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from redis.exceptions import RedisError
 
 from ..connections import connections
+from ..connections.replica_reads import from_primary
 from ..exceptions import OrmistError
 from ..models import Model, registry
 
@@ -65,7 +66,8 @@ class OrmistCommand(CommandLine):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            self.run_command(**options)
+            with from_primary():
+                self.run_command(**options)
         except CommandError as error:
             raise CommandError(
                 escape_controls(str(error)), returncode=error.returncode

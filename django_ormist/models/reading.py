@@ -310,7 +310,7 @@ class ReadMethods(ValuesMethods, Generic[M]):
         """See facets()."""
         collection = self._collection()
         return await arun(
-            aggregate_flows.facets(collection, name, values), collection.db
+            aggregate_flows.facets(collection, name, values), collection.db, reads=True
         )
 
     def aggregate(self, *given: Any, **named: Any) -> dict[str, Any]:
@@ -330,7 +330,9 @@ class ReadMethods(ValuesMethods, Generic[M]):
         """See aggregate()."""
         collection = self._collection()
         return await arun(
-            aggregate_flows.aggregate(collection, given, named), collection.db
+            aggregate_flows.aggregate(collection, given, named),
+            collection.db,
+            reads=True,
         )
 
     def explain(self, *, format: str | None = None, **options: Any) -> str:
@@ -350,5 +352,7 @@ class ReadMethods(ValuesMethods, Generic[M]):
         """See explain()."""
         collection = self._collection()
         return await arun(
-            explain_flows.explain(collection, format, options), collection.db
+            explain_flows.explain(collection, format, options),
+            collection.db,
+            reads=True,
         )

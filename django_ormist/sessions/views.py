@@ -16,6 +16,7 @@ from django.utils.translation import ngettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
+from ..connections.replica_reads import from_primary
 from ..models import Collection
 from . import settings
 from .devices import device_name
@@ -56,7 +57,8 @@ class Device:
 def devices(request: HttpRequest) -> HttpResponse:
     """Show every session of the user: this one first, then the one used last."""
     this = _current_id(request)
-    found = [Device.of(session, this) for session in _sessions_of_user(request)]
+    with from_primary():  # an ended session is not shown
+        found = [Device.of(session, this) for session in _sessions_of_user(request)]
     found.sort(key=_get_last_use, reverse=True)
     found.sort(key=lambda each: not each.is_this)
     base = select_template([settings.current().base_template, DEFAULT_BASE_TEMPLATE])

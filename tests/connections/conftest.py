@@ -5,9 +5,11 @@ from typing import Any
 
 import pytest
 
-from django_ormist.connections import Connection, connections
-from tests import servers
+from django_ormist.connections import Connection, connections, router
+from django_ormist.connections.instrumentation import add_listener, listening
+from tests import replicas, servers
 from tests.connections.broken_servers import BreakingServer
+from tests.replicas import FixedMap, ReplicaSet
 
 
 @pytest.fixture
@@ -35,3 +37,51 @@ def breaking() -> Iterator[BreakingServer]:
     """A server that reads each command and closes the connection."""
     with BreakingServer() as server:
         yield server
+
+
+# ---------------------------------------------------------------- replicas
+
+
+@pytest.fixture
+def nodes() -> Iterator[ReplicaSet]:
+    """A primary and two replicas behind gates."""
+    made = replicas.shared()
+    yield made
+    made.catch_up()
+
+
+@pytest.fixture
+def connect(configure: Any, monkeypatch: Any) -> Callable[..., Connection]:
+    """Returns a connection that reads from replicas: ``connect(nodes, protocol=3)``."""
+    monkeypatch.setattr(router, "SentinelMap", FixedMap)
+
+    def connected(nodes: ReplicaSet, **options: Any) -> Connection:
+        location = "redis+sentinel://127.0.0.1:1/unwatched/0"
+        options = {"read_from": "replicas", **options}
+        connection: Connection = configure(LOCATION=location, OPTIONS=options)
+        assert connection.endpoint
+        connection._router.map.use(nodes)  # type: ignore[union-attr]
+        return connection
+
+    return connected
+
+
+@pytest.fixture
+def connection(connect: Any, nodes: ReplicaSet) -> Connection:
+    """The connection of "default" to ``nodes``."""
+    made: Connection = connect(nodes)
+    return made
+
+
+@pytest.fixture
+def seen(ask: Any) -> Iterator[list[Any]]:
+    """The round trips of the test, sync or async, as the list grows."""
+    found: list[Any] = []
+
+    async def listen() -> None:  # the loop of the test has a context of its own
+        add_listener(found.append)
+
+    if ask.is_async:
+        ask.wait(listen())
+    with listening(found.append):
+        yield found

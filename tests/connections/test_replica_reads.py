@@ -7,16 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 import django_ormist as ormist
-from django_ormist.connections import replica_reads, router
-from django_ormist.connections.instrumentation import add_listener, listening
-from django_ormist.connections.sentinels import SentinelMap
+from django_ormist.connections import replica_reads
 from tests import servers
 from tests.replicas import ReplicaSet, answered_by
 
 pytestmark = pytest.mark.skipif(not servers.find("valkey91"), reason="needs valkey91")
 
 KINDS = [kind for kind in ("valkey91", "redis82", "redis62") if servers.find(kind)]
-REPLICAS = {"read_from": "replicas"}
 ALLOWED = {
     "enabled": True,
     "passwords": ["+secret"],
@@ -30,71 +27,6 @@ class ReplicatedNote(ormist.TaggedAttrsModel):
         counters = ["views"]
 
 
-class FixedMap(SentinelMap):
-    """A map of a ReplicaSet, which no sentinel watches."""
-
-    def use(self, nodes):
-        self.address = ("127.0.0.1", nodes.primary.port)
-        self.replicas = tuple(nodes.address(i) for i in range(len(nodes.replicas)))
-
-    def is_due(self, now):
-        return False
-
-    def refresh(self, is_urgent, clock):
-        yield from ()
-
-
-@pytest.fixture(scope="module")
-def shared_nodes():
-    made = ReplicaSet("valkey91").start()
-    yield made
-    made.stop()
-
-
-@pytest.fixture
-def nodes(shared_nodes):
-    yield shared_nodes
-    shared_nodes.catch_up()
-
-
-@pytest.fixture
-def connect(configure, monkeypatch):
-    """A function that returns a connection which reads from replicas."""
-    monkeypatch.setattr(router, "SentinelMap", FixedMap)
-
-    def connected(nodes, **options):
-        location = "redis+sentinel://127.0.0.1:1/unwatched/0"
-        connection = configure(LOCATION=location, OPTIONS={**REPLICAS, **options})
-        assert connection.endpoint
-        connection._router.map.use(nodes)
-        return connection
-
-    return connected
-
-
-@pytest.fixture
-def connection(connect, nodes):
-    return connect(nodes)
-
-
-@pytest.fixture
-def seen(ask):
-    """The round trips, sync or async, as the list grows."""
-    found = []
-
-    async def listen():  # the loop of the test has a context of its own
-        add_listener(found.append)
-
-    if ask.is_async:
-        ask.wait(listen())
-    with listening(found.append):
-        yield found
-
-
-def ports(nodes):
-    return {node.port for node in nodes.replicas}
-
-
 # ---------------------------------------------------------------- which node answers
 
 
@@ -104,7 +36,7 @@ def test_replicas_that_are_level_answer_in_turn(connection, nodes):
     seen = set()
     for _ in range(4):
         seen |= answered_by(ReplicatedNote.objects.get, note.id)
-    assert seen == ports(nodes)
+    assert seen == nodes.ports
 
 
 def test_a_replica_that_is_behind_leaves_the_answer_to_the_primary(
@@ -121,7 +53,7 @@ def test_a_replica_that_is_behind_leaves_the_answer_to_the_primary(
 
 
 def test_reads_without_a_write_need_no_position(connection, nodes):
-    assert answered_by(ReplicatedNote.objects.count) <= ports(nodes)
+    assert answered_by(ReplicatedNote.objects.count) <= nodes.ports
 
 
 @pytest.mark.parametrize("protocol", [2, 3])
@@ -135,7 +67,7 @@ def test_each_kind_of_server_and_protocol(ask, connect, seen, kind, protocol):
         seen.clear()
         assert ask(ReplicatedNote.objects.find("a").list)[0].id == note.id
         assert ask(ReplicatedNote.objects.find("a", text="x").count) == 1
-        assert {each.address[1] for each in seen} == ports(nodes)
+        assert {each.address[1] for each in seen} == nodes.ports
         assert connection.positions.required(0)
         with nodes.replicas[0].client() as client:
             stats = client.info("commandstats")
@@ -159,7 +91,7 @@ def test_a_script_that_a_replica_does_not_know_is_sent_there(connection, nodes):
         with node.client() as client:
             client.script_flush()
     for _ in range(2):
-        assert answered_by(ReplicatedNote.objects.find("a").count) <= ports(nodes)
+        assert answered_by(ReplicatedNote.objects.find("a").count) <= nodes.ports
         assert ReplicatedNote.objects.find("a").count() >= 1
 
 
@@ -169,12 +101,12 @@ def test_a_script_that_a_replica_does_not_know_is_sent_there(connection, nodes):
 def test_after_a_write_without_a_reply_the_primary_answers(connection, nodes):
     note = ReplicatedNote.objects.create("a", text="x")
     nodes.catch_up()
-    assert answered_by(ReplicatedNote.objects.get, note.id) <= ports(nodes)
+    assert answered_by(ReplicatedNote.objects.get, note.id) <= nodes.ports
     connection._router.replicas.lose(connection._router.map, [_write_of(note)])
     assert answered_by(ReplicatedNote.objects.get, note.id) == {nodes.primary.port}
     # Its reply has the position of the primary, which the replicas have reached.
     nodes.catch_up()
-    assert answered_by(ReplicatedNote.objects.get, note.id) <= ports(nodes)
+    assert answered_by(ReplicatedNote.objects.get, note.id) <= nodes.ports
 
 
 def _write_of(note):
@@ -240,7 +172,7 @@ def test_a_replica_that_was_left_out_is_tried_again(connection, nodes, monkeypat
     seen = set()
     for _ in range(4):
         seen |= answered_by(ReplicatedNote.objects.get, note.id)
-    assert seen == ports(nodes)
+    assert seen == nodes.ports
 
 
 def test_a_replica_without_its_primary_does_not_answer(connection, nodes):
@@ -313,7 +245,7 @@ def test_three_hundred_reads_see_the_last_write(ask, connection, nodes, seen):
             nodes.catch_up()
             assert ask(ReplicatedNote.objects.get, note.id).number == number
     reads = [each.address[1] for each in seen if each.names[0] == "GET"]
-    assert {nodes.primary.port, *ports(nodes)} == set(reads)
+    assert {nodes.primary.port, *nodes.ports} == set(reads)
     assert reads.count(nodes.primary.port) >= 150
 
 
