@@ -4,6 +4,7 @@ A block belongs to a context of contextvars: threads and tasks do not share one,
 task started within a block adds to it. A task that outlives its block writes at once.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Union
 
@@ -54,10 +55,8 @@ def begin(using: str) -> Transaction:
     return block
 
 
-def current(using: str) -> Transaction | None:
-    """Return the open block of this alias and context, if any."""
-    block: Transaction | None = current_block(using)
-    return block
+current: Callable[[str], Transaction | None] = current_block
+"""Return the open block of this alias and context, if any."""
 
 
 def innermost(using: str) -> Transaction:
