@@ -31,6 +31,10 @@ DEFAULT: Mapping[str, Any] = MappingProxyType(
 CODECS = ("msgpack", "json")
 _KEYS = ("LOCATION", "CACHE", "KEY_PREFIX", "CODEC", "OPTIONS", "TEST")
 _TEST_KEYS = ("LOCATION", "KEY_PREFIX", "OPTIONS")
+OPTIONS_OF_NODES = frozenset(
+    {"patience", "read_from", "replicas", "replicas_timeout", "watch"}
+)
+"""The options of this package for Sentinel and Cluster, also beside CACHE."""
 
 
 Location = str | tuple[str, ...]
@@ -246,7 +250,7 @@ def _check_options(where: str, entry: Mapping[str, Any]) -> None:
             f"{where}['OPTIONS'] is a {type(options).__name__}. "
             "Make it a dict of redis-py's connection arguments."
         )
-    if options and "CACHE" in entry:
+    if "CACHE" in entry and not OPTIONS_OF_NODES.issuperset(options):
         raise ImproperlyConfigured(
             f"{where} has both OPTIONS and CACHE. Move the options to "
             f"CACHES[{entry['CACHE']!r}], whose connections are used."

@@ -45,7 +45,12 @@ def endpoint(alias: Alias) -> Endpoint:
             f"ORMIST[{alias.name!r}] a LOCATION."
         )
     if isinstance(pool, SentinelConnectionPool):
-        return _name_cache(endpoint_of_pool(where, pool), alias)
+        return _name_cache(endpoint_of_pool(where, pool, alias.options), alias)
+    for name in alias.options:
+        raise ImproperlyConfigured(
+            f"ORMIST[{alias.name!r}] has an option {name!r}, which is for Sentinel or "
+            f"a Cluster, and CACHES[{alias.cache!r}] has one server. Leave it out."
+        )
     arguments = copy_arguments(pool)
     if arguments.get("protocol") is None:  # unset is RESP3 to redis-py 8, 2 to us
         arguments.pop("protocol", None)

@@ -141,8 +141,13 @@ def _sentinels(
         )
 
 
-def endpoint_of_pool(where: str, pool: SentinelConnectionPool) -> Endpoint:
-    """Return the endpoint with the service and the parameters of redis-py's *pool*."""
+def endpoint_of_pool(
+    where: str, pool: SentinelConnectionPool, own: Mapping[str, Any]
+) -> Endpoint:
+    """Return the endpoint with the service and the parameters of redis-py's *pool*.
+
+    own: options of this package.
+    """
     sentinels = [each.connection_pool for each in pool.sentinel_manager.sentinels]
     given = copy_arguments(pool)
     of_sentinels = copy_arguments(sentinels[0])
@@ -163,5 +168,5 @@ def endpoint_of_pool(where: str, pool: SentinelConnectionPool) -> Endpoint:
             (each.connection_kwargs["host"], int(each.connection_kwargs["port"]))
             for each in sentinels
         ],
-        {"sentinel_kwargs": of_sentinels},
+        {**own, "sentinel_kwargs": of_sentinels},
     )

@@ -84,7 +84,7 @@ def test_in_tests_the_key_test_overrides_the_alias(settings):
         ({"LOCATION": REDIS, "CODEC": ["json"]}, ["'CODEC'", "msgpack, json"]),
         ({"LOCATION": REDIS, "OPTIONS": []}, ["'OPTIONS'", "dict"]),
         (
-            {"CACHE": "c", "OPTIONS": {"db": 1}},
+            {"CACHE": "c", "OPTIONS": {"db": 1, "patience": 5}},
             ["both OPTIONS and CACHE", "CACHES['c']"],
         ),
         ({"CACHE": "c", "TEST": None}, ["'TEST'", "NoneType", "a dict"]),

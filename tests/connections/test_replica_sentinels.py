@@ -8,8 +8,8 @@ import sys
 import pytest
 
 import django_ormist as ormist
-from django_ormist.conf import Alias
-from django_ormist.connections import urls
+from django_ormist.conf import OPTIONS_OF_NODES, Alias
+from django_ormist.connections import hosts, urls
 from django_ormist.exceptions import ImproperlyConfigured
 from tests import sentinels, servers
 from tests.replicas import answered_by
@@ -67,6 +67,7 @@ def test_without_the_option_sentinels_are_not_asked_for_replicas(
     assert connection.positions is None
 
 
+@pytest.mark.slow
 def test_a_replica_that_is_down_is_not_named_any_more(connection, sentinel_set):
     note = NamedNote.objects.create("a", text="x")
     wait_until(lambda: are_read(sentinel_set, note), "Both replicas answer")
@@ -84,6 +85,7 @@ def test_a_replica_that_is_down_is_not_named_any_more(connection, sentinel_set):
     wait_until(lambda: are_read(sentinel_set, note), "Both replicas answer again")
 
 
+@pytest.mark.slow
 def test_a_failover_between_a_write_and_a_read(ask, connection, sentinel_set):
     note = ask(NamedNote.objects.create, "a", text="x")
     token = ormist.position()
@@ -208,6 +210,22 @@ def test_one_server_has_no_replicas_to_read():
         urls.endpoint(Alias("shop", "redis://host", options=options))
     for words in ("ORMIST['shop']", "'read_from'", "redis+sentinel://"):
         assert words in str(caught.value)
+
+
+def test_a_cache_of_one_server_has_no_replicas_to_read(configure, real):
+    backend = "django.core.cache.backends.redis.RedisCache"
+    cache = {"BACKEND": backend, "LOCATION": real.tcp_url}
+    connection = configure(
+        caches={"default": cache}, CACHE="default", OPTIONS={"read_from": "replicas"}
+    )
+    with pytest.raises(ImproperlyConfigured) as caught:
+        connection.send([])
+    for words in ("ORMIST['default']", "'read_from'", "CACHES['default']"):
+        assert words in str(caught.value)
+
+
+def test_the_options_beside_a_cache_are_those_of_nodes():
+    assert set(hosts.OWN) == OPTIONS_OF_NODES
 
 
 def test_position_without_such_an_alias_is_an_error(configure):

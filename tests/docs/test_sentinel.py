@@ -42,12 +42,13 @@ def test_the_acl_line_of_sentinels_allows_what_is_used_and_no_more(
                 "default": {
                     "LOCATION": f"redis+sentinel://127.0.0.1:{sentinel.port}/{service}",
                     "OPTIONS": {
+                        "read_from": "replicas",
                         "sentinel_kwargs": {
                             "username": "app",
                             "password": "secret",
                             "protocol": 3,
                             "health_check_interval": 1,
-                        }
+                        },
                     },
                 }
             }
