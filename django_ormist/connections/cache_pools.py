@@ -1,18 +1,26 @@
 """Connections of a cache in settings.CACHES, for ``{"CACHE": alias}``."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from queue import Empty
 from typing import Any
 
 from django.core.cache import InvalidCacheBackendError, caches
 from redis.backoff import NoBackoff
+from redis.cluster import RedisCluster
 from redis.connection import AbstractConnection
-from redis.exceptions import ConnectionError, RedisError, TimeoutError
+from redis.exceptions import (
+    ConnectionError,
+    RedisClusterException,
+    RedisError,
+    TimeoutError,
+)
 from redis.retry import Retry
 from redis.sentinel import SentinelConnectionPool
 
 from ..conf import Alias
 from ..exceptions import ImproperlyConfigured
+from .cluster_urls import endpoint_of_client
 from .endpoints import (
     ASYNC_CLASSES,
     NO_LIMIT,
@@ -33,17 +41,17 @@ def endpoint(alias: Alias) -> Endpoint:
 
     django-redis has one pool per process, which is shared. Django's own RedisCache has
     one per thread and request, so its connection arguments are copied. So are those of
-    a Sentinel pool, whose connections may stay on a former primary. Raises
-    ImproperlyConfigured for a cache without a pool, or with one that decodes replies.
+    a Sentinel pool, whose connections may stay on a former primary, and of redis-py's
+    RedisCluster, which connects when it is made. Raises ImproperlyConfigured for a
+    cache without a pool, or with one that decodes replies.
     """
     where = f"ORMIST[{alias.name!r}]['CACHE']"
-    pool, is_shared = _pool(where, alias)
-    if pool.connection_kwargs.get("decode_responses"):
-        raise ImproperlyConfigured(
-            f"{where}: the connections of CACHES[{alias.cache!r}] have "
-            "decode_responses, and objects are packed bytes. Remove it there, or give "
-            f"ORMIST[{alias.name!r}] a LOCATION."
-        )
+    client, is_shared = _client(where, alias)
+    if isinstance(client, RedisCluster):
+        _check_decoding(where, alias, client.nodes_manager.connection_kwargs)
+        return _name_cache(endpoint_of_client(where, client), alias)
+    pool = _pool(where, alias, client)
+    _check_decoding(where, alias, pool.connection_kwargs)
     if isinstance(pool, SentinelConnectionPool):
         return _name_cache(endpoint_of_pool(where, pool, alias.options), alias)
     for name in alias.options:
@@ -72,8 +80,17 @@ def _name_cache(found: Endpoint, alias: Alias) -> Endpoint:
     return replace(found, safe_url=f"CACHES[{alias.cache!r}] ({found.safe_url})")
 
 
-def _pool(where: str, alias: Alias) -> tuple[Any, bool]:
-    """Return the pool of the cache, and whether the process shares it."""
+def _check_decoding(where: str, alias: Alias, arguments: Mapping[str, Any]) -> None:
+    if arguments.get("decode_responses"):
+        raise ImproperlyConfigured(
+            f"{where}: the connections of CACHES[{alias.cache!r}] have "
+            "decode_responses, and objects are packed bytes. Remove it there, or give "
+            f"ORMIST[{alias.name!r}] a LOCATION."
+        )
+
+
+def _client(where: str, alias: Alias) -> tuple[Any, bool]:
+    """Return the client of the cache, if any, and whether the process shares it."""
     try:
         cache: Any = caches[alias.cache or ""]
     except InvalidCacheBackendError as error:
@@ -83,9 +100,21 @@ def _pool(where: str, alias: Alias) -> tuple[Any, bool]:
             wrong = "there is no such cache. Name an alias of settings.CACHES."
         raise ImproperlyConfigured(f"{where} is {alias.cache!r}: {wrong}") from error
     try:
-        pool: Any = getattr(client_of(cache), "connection_pool", None)
+        client = client_of(cache)
     except (AttributeError, TypeError):  # a get_client() of another kind
-        pool = None
+        client = None
+    except RedisClusterException as error:
+        raise ConnectionError(
+            f"{where} is {alias.cache!r}, a cache whose Cluster cannot be reached: "
+            f"{str(error).rstrip('.')}. Start its nodes, or correct "
+            f"CACHES[{alias.cache!r}]."
+        ) from error
+    return client, _is_django_redis(cache)
+
+
+def _pool(where: str, alias: Alias, client: Any) -> Any:
+    """Return the pool of the cache's client."""
+    pool: Any = getattr(client, "connection_pool", None)
     if not hasattr(pool, "connection_kwargs"):
         raise ImproperlyConfigured(
             f"{where} is {alias.cache!r}, a cache without one connection pool of "
@@ -100,7 +129,7 @@ def _pool(where: str, alias: Alias) -> tuple[Any, bool]:
             f"RedisCache, or give ORMIST[{alias.name!r}] a LOCATION, such as the "
             "cache's own."
         )
-    return pool, _is_django_redis(cache)
+    return pool
 
 
 def _is_of_redis_py(connection_class: Any) -> bool:

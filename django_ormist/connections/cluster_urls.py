@@ -1,8 +1,9 @@
-"""Endpoints of Clusters, from a URL."""
+"""Endpoints of Clusters, from a URL or from redis-py's client."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from redis.cluster import RedisCluster
 from redis.connection import Connection, SSLConnection
 
 from ..exceptions import ImproperlyConfigured
@@ -10,8 +11,10 @@ from ..operations.operation import Address
 from . import hosts
 from .endpoints import (
     ASYNC_CLASSES,
+    NO_LIMIT,
     Cluster,
     Endpoint,
+    arguments_of,
     check_arguments,
     format_address,
     validate_options,
@@ -25,6 +28,18 @@ ASKED_TIMEOUT = 1.0
 """Seconds to connect to a node, and to wait for its reply, when it is asked for the
 others. Its commands have the timeout of OPTIONS."""
 
+# Arguments that redis-py's client of a Cluster adds, or that are not ours to take.
+_OF_CLIENT = {
+    "decode_responses",
+    "host",
+    "maint_notifications_config",
+    "path",
+    "port",
+    "redis_connect_func",
+    "retry",
+    "retry_on_error",
+    "retry_on_timeout",
+}
 _OWN = ("patience", "replicas", "replicas_timeout", "read_from")
 _CLASSES: Mapping[bool, type[Any]] = {False: Connection, True: SSLConnection}
 
@@ -96,3 +111,25 @@ def make_endpoint(
     if limits.get("replicas"):
         hosts.check_replicas(where, made, limits)
     return made
+
+
+def endpoint_of_client(where: str, client: RedisCluster) -> Endpoint:
+    """Return the endpoint with the nodes and the parameters of redis-py's *client*."""
+    found = client.nodes_manager.connection_kwargs
+    is_tls = bool(found.get("ssl")) or issubclass(
+        found.get("connection_class") or Connection, SSLConnection
+    )
+    known = arguments_of(_CLASSES[is_tls]) - _OF_CLIENT
+    given = {name: value for name, value in found.items() if name in known}
+    if given.get("protocol") is None:  # unset is RESP3 to redis-py 8, 2 to us
+        given.pop("protocol", None)
+    if found.get("max_connections") not in (None, *NO_LIMIT):
+        given["max_connections"] = found["max_connections"]
+    nodes = client.nodes_manager.startup_nodes.values()
+    return make_endpoint(
+        where,
+        _CLASSES[is_tls],
+        given,
+        [(str(node.host), int(node.port)) for node in nodes],
+        {},
+    )
