@@ -37,25 +37,14 @@ _REFRESH = Refresh(is_urgent=False)
 class Block(Protocol):
     """An atomic() block."""
 
-    is_open: bool
-    outer: Any
+    def open_block(self) -> "Block | None":
+        """Return this block, or the nearest one around it, that is open."""
 
 
-blocks: ContextVar[Mapping[str, Any]] = ContextVar("django_ormist_blocks")
+blocks: ContextVar[Mapping[str, Block]] = ContextVar("django_ormist_blocks")
 """The blocks of atomic() by alias. Reads in a block are answered by the primary."""
 
 _is_pinned: ContextVar[bool] = ContextVar("ormist_from_primary", default=False)
-
-
-def current_block(using: str) -> Any:
-    """Return the open block of this alias and context, or None."""
-    found = blocks.get(None)
-    if found is None:
-        return None
-    block = found.get(using)
-    while block is not None and not block.is_open:
-        block = block.outer
-    return block
 
 
 @contextmanager
@@ -70,7 +59,9 @@ def from_primary() -> Iterator[None]:
 
 def may_read_replica(using: str) -> bool:
     """Return whether a replica may answer reads in this context."""
-    return not _is_pinned.get() and current_block(using) is None
+    block = blocks.get({}).get(using)
+    is_in_block = block is not None and block.open_block() is not None
+    return not (_is_pinned.get() or is_in_block)
 
 
 class Reading:

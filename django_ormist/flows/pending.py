@@ -4,11 +4,10 @@ A block belongs to a context of contextvars: threads and tasks do not share one,
 task started within a block adds to it. A task that outlives its block writes at once.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Union
+from typing import Any, ClassVar, Union, cast
 
-from ..connections.replica_reads import blocks, current_block
+from ..connections.replica_reads import blocks
 from ..deadlines import remaining_ms
 from ..exceptions import NotSupportedError
 from ..schema import Schema
@@ -28,6 +27,13 @@ class Transaction:
     outer: "Transaction | None" = None
     entries: "list[Entry]" = field(default_factory=list)
     is_open: bool = True
+
+    def open_block(self) -> "Transaction | None":
+        """Return this block, or the nearest one around it, that is open."""
+        block: Transaction | None = self
+        while block is not None and not block.is_open:
+            block = block.outer
+        return block
 
     def end(self) -> bool:
         """Leave the block. Return whether its writes are to be committed now."""
@@ -55,14 +61,18 @@ def begin(using: str) -> Transaction:
     return block
 
 
-current: Callable[[str], Transaction | None] = current_block
-"""Return the open block of this alias and context, if any."""
+def current(using: str) -> Transaction | None:
+    """Return the open block of this alias and context, if any."""
+    found: Any = blocks.get(None)
+    if found is None:
+        return None
+    block: Transaction | None = found.get(using)
+    return None if block is None else block.open_block()
 
 
 def innermost(using: str) -> Transaction:
     """Return the block that was entered last in this context."""
-    block: Transaction = blocks.get()[using]
-    return block
+    return cast(Transaction, blocks.get()[using])
 
 
 def refuse(using: str, verb: str) -> None:
