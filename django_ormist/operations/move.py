@@ -25,6 +25,7 @@ from .keyspace import keys_by_model, list_journals, list_quarantined, root
 from .objects import Image
 from .operation import Flow, Operation, Script
 from .repair import quarantine_key
+from .repeatable import IdempotentWrite
 from .replies import parse_reply, reply_parser
 
 MOVE_IN = Script("move_in")
@@ -116,7 +117,8 @@ def load_moved(
 
 def begin(space: Space, token: str) -> Operation:
     """Begin a run of a move to this key space. It stops earlier runs. O(1)."""
-    return Operation("HSET", (journal_key(space),), ("token", token), is_write=True)
+    key = journal_key(space)
+    return IdempotentWrite("HSET", (key,), ("token", token), is_write=True)
 
 
 def move_in(schema: Schema, each: MovedObject, image: Image, token: str) -> Operation:
@@ -128,7 +130,7 @@ def move_in(schema: Schema, each: MovedObject, image: Image, token: str) -> Oper
     """
     space, ordered, unique = schema.space, image.sort_keys, image.unique
     created = "" if each.created is None else f"{each.created:.0f}"
-    return Operation(
+    return IdempotentWrite(
         MOVE_IN,
         (
             *_own_keys(space, each.pk),
@@ -164,7 +166,7 @@ def move_out(schema: Schema, each: MovedObject, image: Image) -> Operation:
     gone. O(entries log n).
     """
     deletion = objects.delete(schema, each.pk.decode(), image)
-    return Operation(
+    return IdempotentWrite(
         MOVE_OUT,
         deletion.keys,
         (*deletion.args, *each.counters),
@@ -180,7 +182,7 @@ def finish(
 
     is_last: remove the journal if it is empty then.
     """
-    return Operation(
+    return IdempotentWrite(
         MOVE_DONE,
         (journal_key(space),),
         (token, int(is_last), *pks),
@@ -241,5 +243,5 @@ def move_quarantined(space: Space, former: Space, key: bytes) -> Flow[bool]:
         yield Operation("RESTORE", (new,), (lifetime_ms, body), is_write=True)
     elif present != body:
         return False
-    yield Operation("UNLINK", (key,), is_write=True)
+    yield IdempotentWrite("UNLINK", (key,), is_write=True)
     return True

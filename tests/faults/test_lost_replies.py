@@ -10,9 +10,14 @@ import pytest
 import redis
 
 import django_ormist as ormist
-from django_ormist.codecs import deadline_of
+from django_ormist.codecs import deadline_of, pack
 from django_ormist.connections import connections
+from django_ormist.connections.executor import arun, run
 from django_ormist.connections.routing import LOST, UNPROVEN
+from django_ormist.keys import journal_key
+from django_ormist.operations import move
+from django_ormist.operations.objects import Image
+from django_ormist.operations.replies import Reply
 from django_ormist.sessions import Session, SessionStore
 from django_ormist.signals import post_delete, post_save
 from tests import servers
@@ -302,6 +307,25 @@ def test_an_object_that_is_gone_may_have_been_deleted_by_a_rival(ask, store, cli
     assert UNPROVEN in raised(ask, todo.delete)
     assert not client.exists(todo._key())
     assert raw_faults(client, "network") == []
+
+
+@CUTS
+def test_each_step_of_a_move_may_be_sent_again(ask, store, client, cut):
+    schema, packed = Todo._meta.schema("default"), pack({"n": 1})
+    each, image = move.MovedObject(b"x", packed, 5.0, ()), Image(packed)
+    for step, lost, again in (
+        (move.begin(schema.space, "token"), 1, 0),
+        (move.move_in(schema, each, image, "token"), Reply.DONE, Reply.MOVED_BEFORE),
+        (move.move_out(schema, each, image), Reply.DONE, Reply.ORPHAN_INDEX),
+        (move.finish(schema.space, [b"x"], "token"), Reply.DONE, Reply.DONE),
+    ):
+        getattr(store, cut)()
+        is_async = ask.is_async
+        answer = ask.wait(arun(step, "default")) if is_async else run(step, "default")
+        found = answer[0] if isinstance(answer, tuple) else answer
+        assert found == (again if cut == "cut_next_reply" else lost)
+    assert client.hgetall(journal_key(schema.space)) == {b"token": b"token"}
+    assert ask(Todo.objects.all().ids) == ["first"]
 
 
 @CUTS

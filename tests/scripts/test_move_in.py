@@ -47,10 +47,11 @@ def test_an_object_of_the_journal_is_not_written_again(store):
 def test_the_same_object_without_a_journal_is_not_written_again(store):
     store.save("one", NOTHING, image("a"), {"n": 5})
     assert store.move_in("one", image("a"), 5, (b"n", b"5")) == [8]
+    assert len(store.journal()) == 2
     assert store.move_in("one", image("a"), 5, (b"n", b"6")) == [0, b"old"]
     assert store.move_in("one", image("a")) == [0, b"old"]
     assert store.move_in("one", image("a", packed=b"x"), 5, (b"n", b"5")) == [0, b"old"]
-    assert len(store.journal()) == 1
+    assert len(store.journal()) == 2
 
 
 def test_a_past_deadline_is_not_written(store):

@@ -17,10 +17,12 @@
 --          {2} no such object, but index entries without a memo
 --          {3} its deadline is past
 --          {5, which, id} its unique value is held by this object
---          {8} it was moved before: the journal has it, or the same object is here
+--          {8} it was moved before: the journal has it, or the same object is here.
+--          It is noted in the journal, again: so replicas that have this write have the
+--          object, too
 --          {9} a later run of the move has begun
 --          {-1, key} the key holds another type
---          Anything but 1: nothing was written
+--          Anything but 1 and 8: nothing was written
 -- COST     O(entries log n)
 -- DERIVED  the objects that hold unique values; what the memo of an expired one names
 
@@ -47,11 +49,11 @@ if wrong then
   return wrong
 elseif redis.call('HGET', KEYS[6], 'token') ~= token then
   return {9}
-elseif redis.call('HGET', KEYS[6], 'o:' .. pk) == digest then
-  return {8}
 end
 local stored = redis.call('GET', KEYS[1])
-if stored and stored == packed and has_counters(KEYS[5], first_counter) then
+if redis.call('HGET', KEYS[6], 'o:' .. pk) == digest
+  or stored and stored == packed and has_counters(KEYS[5], first_counter) then
+  redis.call('HSET', KEYS[6], 'o:' .. pk, digest)
   return {8}
 elseif stored then
   return {0, stored}
