@@ -127,9 +127,12 @@ def _shared_namespaces() -> Iterator[checks.CheckMessage]:
         space = (_identify_space(_alias_of(model)), model._meta.label)
         owner = owners.setdefault(space, model)
         if _full_name(owner) != _full_name(model):  # not the same one, reloaded
+            effect = "they share every key"
+            if owner._meta.slot != model._meta.slot:
+                effect = "commands find only the latter"
             yield _error(
                 f"{_full_name(owner)} and {_full_name(model)} are both "
-                f"{model._meta.label}: they share every key.",
+                f"{model._meta.label}: {effect}.",
                 "E003",
                 "Give one of them another Meta.model_name or Meta.app_label.",
                 model,

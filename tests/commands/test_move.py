@@ -356,6 +356,49 @@ def test_a_write_by_old_code_meanwhile_is_named_and_kept(command, server, monkey
         assert Thing.objects.count() == 3
 
 
+def test_glob_characters_of_a_slot_match_only_themselves(command, server):
+    with declared(slot="s?op*[a]") as Thing:
+        Thing.objects.create(id="1")
+    for slot in ("shopxa", "s?opx[a]"):
+        with declared(slot=slot, model_name="Other") as Other:
+            Other.objects.create(id="1")
+            with declared(slot="s?op*[a]") as Thing:
+                command("ormist_flush", "tests.Thing", interactive=False)
+                assert Thing.objects.count() == 0
+                Thing.objects.create(id="1")
+            assert Other.objects.all().ids() == ["1"]
+            Other.objects.all().delete()
+    with declared(slot="shop\u2603 \\") as Thing:
+        command("ormist_reindex", "tests.Thing", "--move")
+        assert Thing.objects.all().ids() == ["1"]
+        assert is_sound(server)
+
+
+def test_each_alias_is_moved_apart(command, server, settings):
+    other = {
+        **settings.ORMIST["default"],
+        "KEY_PREFIX": f"{server.key_prefix}:other",
+    }
+    settings.ORMIST = {**settings.ORMIST, "other": other}
+    with declared() as Thing:
+        Thing.objects.create(id="1")
+        Thing.objects.using("other").create(id="2")
+    with declared(slot="shop") as Thing:
+        command("ormist_reindex", "tests.Thing", "--move", "--using", "other")
+        assert Thing.objects.using("other").ids() == ["2"]
+        assert Thing.objects.count() == 0
+        command("ormist_reindex", "tests.Thing", "--move")
+        assert Thing.objects.all().ids() == ["1"]
+
+
+def test_a_terminal_shows_how_many_are_moved(command, server):
+    store(3)
+    with thing(slot="shop"):
+        said = command("ormist_reindex", "tests.Thing", "--move", terminal=True)
+    assert "\rtests.Thing: moving, 3 of 3 objects" in said
+    assert said.endswith("left: 0.\n")
+
+
 def test_move_needs_no_position(command, server):
     with pytest.raises(CommandError, match="not for --move"):
         command("ormist_reindex", "tests.Todo", "--move", "--after", "5")

@@ -134,6 +134,11 @@ def test_e003_two_models_with_the_same_keys(found):
     declare("Cart", "other.models", using="second")
     assert found() == ["E003"]
     assert "shop.models.Cart and other.models.Cart" in found.text
+    assert "they share every key" in found.text
+    declare("Line", "shop.models")
+    declare("Line", "other.models", slot="shop")
+    assert found() == ["E003", "E003"]
+    assert "commands find only the latter" in found.text
 
 
 @pytest.mark.parametrize("backend", ["locmem.LocMemCache", "dummy.DummyCache"])
