@@ -14,6 +14,7 @@ from django_ormist import checks
 from django_ormist.connections import redirection
 from django_ormist.models import registry
 from django_ormist.operations import stats
+from django_ormist.sessions import Session
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "checks.rst"
 
@@ -96,8 +97,6 @@ def test_e001_a_missing_default_that_a_model_uses(found):
 
 
 def test_e006_a_malformed_setting_of_sessions(found, settings):
-    from django_ormist.sessions.model import Session
-
     registry._models.append(Session)
     settings.ORMIST_SESSIONS = {"USNIG": "default"}
     assert found(ORMIST={"default": REDIS}) == ["E006"]
@@ -196,8 +195,6 @@ class TestServers:
     def test_w002_sessions_on_a_server_with_eviction(
         self, found, start_server, settings, server
     ):
-        from django_ormist.sessions import Session
-
         registry.register(Session)
         own = start_server(server, "--maxmemory-policy", "allkeys-lru")
         settings.SESSION_ENGINE = "django_ormist.sessions"
