@@ -225,6 +225,23 @@ class Router:
             raise self.map.explain(None, None)
         return self.map.address
 
+    # For inspections
+
+    def find_nodes(self) -> list[Address]:
+        """Return the addresses of all known nodes, after a look at the topology."""
+        self._refresh(Refresh(is_urgent=False))
+        return sorted({*self.map.addresses, *self.map.replica_addresses})
+
+    def query(self, node: Address | Endpoint, operations: list[Operation]) -> list[Any]:
+        """Return the raw replies of one node or sentinel. It is asked once.
+
+        Raises RedisError.
+        """
+        if not isinstance(node, Endpoint):
+            node = self._replica_node(node)
+        self._asked[node.key] = node
+        return exchange(pools.get(node), operations)[0]
+
     @property
     def address(self) -> Address | None:
         """The host and port of the primary, if it is known."""

@@ -5,7 +5,7 @@ They serve management commands and the overview of the admin.
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -283,3 +283,32 @@ def server_facts(info: Mapping[str, str]) -> dict[str, Any]:
             "last_snapshot_status": info.get("rdb_last_bgsave_status"),
         },
     }
+
+
+def merge_facts(every: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the server_facts() of several primaries as one: sums, and all texts.
+
+    Limits are only added if each server has one.
+    """
+    if not every:
+        return server_facts({})
+    merged: dict[str, Any] = {}
+    for name, first in every[0].items():
+        values = [facts[name] for facts in every]
+        if isinstance(first, Mapping):
+            merged[name] = merge_facts(values)
+        elif name == "limit_bytes" and not all(values):
+            merged[name] = None if None in values else 0
+        else:
+            merged[name] = _merge(name, [each for each in values if each is not None])
+    return merged
+
+
+def _merge(name: str, known: Sequence[Any]) -> Any:
+    if not known:
+        return None
+    if isinstance(known[0], bool):
+        return all(known)
+    if isinstance(known[0], str):
+        return ", ".join(sorted(set(known)))
+    return min(known) if name in ("uptime_seconds", "last_snapshot") else sum(known)

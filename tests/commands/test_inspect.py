@@ -54,7 +54,7 @@ def test_inspect_describes_the_server(as_json, server):
     assert facts["product"] == ("valkey" if "valkey" in server.name else "redis")
     assert facts["version"][0].isdigit()
     assert facts["role"] == "master"
-    assert facts["mode"] == "standalone"
+    assert facts["mode"] == ("cluster" if server.variant.is_cluster else "standalone")
     assert facts["memory"]["used_bytes"] > 0
     assert facts["persistence"]["append_only"] is False
     assert datetime.fromisoformat(facts["persistence"]["last_snapshot"]).tzinfo
@@ -109,6 +109,7 @@ def test_inspect_shows_a_table_by_default(command, server):
     Todo.objects.create("x", "line\nbreak")
     lines = command("ormist_inspect", "tests.Todo").splitlines()
     head = "model using count expiring expired bytes largest tags"
+    head += " node" if server.variant.is_cluster else ""
     assert lines[0].split() == head.split()
     assert lines[1].split()[:5] == ["tests.Todo", "default", "1", "0", "0"]
     assert "x (1)" in lines[1]
@@ -244,3 +245,54 @@ def test_inspect_of_models_on_two_aliases_describes_both_servers(
     assert found["server"]["alias"] == "second"
     assert [each["alias"] for each in found["servers"]] == ["second"]
     assert one_of(found, "tests.Todo")["count"] == 1
+
+
+@pytest.mark.servers("valkey91", "redis62", "fakeredis")
+def test_inspect_gives_the_role_and_the_offset_of_the_one_server(as_json, server):
+    (node,) = as_json("tests.Todo")["server"]["nodes"]
+    role = None if server.variant.is_fake else "primary"
+    assert node["role"] == role
+    assert (node["offset"] is None) == server.variant.is_fake
+    assert as_json("tests.Todo")["server"]["sentinels"] == []
+
+
+@pytest.mark.servers("*-sentinel")
+def test_inspect_describes_the_replicas_and_the_sentinels(as_json, command, server):
+    Todo.objects.create("x")
+    facts = as_json("tests.Todo")["server"]
+    primary, *replicas = facts["nodes"]
+    assert primary["role"] == "primary"
+    assert primary["keys"] > 0
+    assert [each["role"] for each in replicas] == ["replica", "replica"]
+    for each in replicas:
+        assert each["primary"] == primary["address"]
+        assert each["link"] == "up"
+        assert each["offset"] > 0
+        assert each["lag_bytes"] >= 0
+        assert each["keys"] > 0
+    assert len(facts["sentinels"]) == 3
+    for each in facts["sentinels"]:
+        assert each["primary"] == primary["address"]
+        assert (each["quorum"], each["sentinels"], each["replicas"]) == (2, 3, 2)
+        assert each["flags"] == "master"
+    printed = command("ormist_inspect", "tests.Todo")
+    assert printed.count(f"replica of {primary['address']}") == 2
+    assert all(each["address"] in printed for each in facts["sentinels"])
+
+
+def test_facts_of_several_primaries_are_added_up():
+    info = {"redis_version": "8.2.3", "role": "master", "maxmemory": "100"}
+    first = stats.server_facts({**info, "used_memory": "7", "aof_enabled": "1"})
+    second = stats.server_facts(
+        {**info, "used_memory": "5", "aof_enabled": "0", "redis_version": "8.2.4"}
+    )
+    merged = stats.merge_facts([first, second])
+    assert merged["version"] == "8.2.3, 8.2.4"
+    assert merged["memory"]["used_bytes"] == 12
+    assert merged["memory"]["limit_bytes"] == 200
+    assert merged["persistence"]["append_only"] is False
+    assert merged["uptime_seconds"] is None
+    unlimited = stats.server_facts({**info, "maxmemory": "0"})
+    assert stats.merge_facts([first, unlimited])["memory"]["limit_bytes"] == 0
+    assert stats.merge_facts([first]) == first
+    assert stats.merge_facts([]) == stats.server_facts({})

@@ -6,11 +6,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
-from django.template.defaultfilters import filesizeformat
-from redis.exceptions import ResponseError
+from redis.exceptions import ConnectionError, ResponseError, TimeoutError
 
 from ...codecs import as_plain
 from ...connections.executor import run
+from ...connections.inspection import Nodes, inspect_nodes, locate
 from ...models import Model
 from ...operations import stats
 from ...operations.operation import Flow, Operation
@@ -23,6 +23,7 @@ from ..command import (
     safe_url,
 )
 from ..moving import warn_of_other_slots
+from ..server_text import format_nodes, format_number, format_server, format_size
 from ..verification import Inspection
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -108,18 +109,52 @@ class Command(OrmistCommand):
 
     def collect(self, label: str | None, using: str | None) -> dict[str, Any]:
         """Return the facts of the models and of each of their servers."""
-        models = [
-            self.inspect_model(model, using or model._meta.using)
-            for model in find_models(label)
-        ]
-        aliases = list(dict.fromkeys(each["using"] for each in models))
-        servers = [
-            self.inspect_server(alias) for alias in aliases or [using or "default"]
-        ]
+        chosen = [(each, using or each._meta.using) for each in find_models(label)]
+        aliases = list(dict.fromkeys(alias for _, alias in chosen))
+        nodes: dict[str, Nodes] = {}
+        servers = []
+        for alias in aliases or [using or "default"]:
+            nodes[alias] = self.inspect_nodes(alias)
+            servers.append(self.inspect_server(alias, nodes[alias]))
+        models = [self.inspect_model(*each, nodes[each[1]]) for each in chosen]
         main = next((s for s in servers if s["alias"] == "default"), servers[0])
         return {"models": models, "server": main, "servers": servers}
 
-    def inspect_model(self, model: type[Model], using: str) -> dict[str, Any]:
+    def inspect_model(
+        self, model: type[Model], using: str, nodes: Nodes
+    ) -> dict[str, Any]:
+        """Return the facts of a model. If its node fails, the counts are None."""
+        facts = self.count_or_explain(model, using, nodes)
+        return {**facts, "elsewhere": self.find_elsewhere(model, using)}
+
+    def count_or_explain(
+        self, model: type[Model], using: str, nodes: Nodes
+    ) -> dict[str, Any]:
+        found = locate(using, model._meta.space(using).base)
+        if found is None:
+            return self.count_model(model, using)
+        slot, address = found
+        node = nodes.find(address)
+        place = {"slot": slot, "node": address or None}
+        error = node.error if node is not None else None
+        if error is None:
+            try:
+                return self.count_model(model, using) | place
+            except (ConnectionError, TimeoutError) as raised:
+                error = str(raised)
+        label = printable(model._meta.label)
+        self.stderr.write(f"{label}: its node {address} does not reply. {error}")
+        names = ("count", "expiring", "expired", "bytes")
+        unknown = dict.fromkeys(names) | {"sampled": 0, "unreadable": 0}
+        return {
+            "model": model._meta.label,
+            "using": using,
+            **unknown,
+            "tags": [],
+            **place,
+        }
+
+    def count_model(self, model: type[Model], using: str) -> dict[str, Any]:
         meta, space = model._meta, model._meta.space(using)
         counts = run(stats.model_counts(space), using)
         seen = run(stats.sample(space, meta.indexes), using)
@@ -139,18 +174,39 @@ class Command(OrmistCommand):
             "sampled": len(seen.rows),
             "unreadable": len(seen.unreadable),
             "tags": [{"tag": tag, "count": number} for tag, number in tags],
-            "elsewhere": [
-                {"keys": former.name, "count": number}
-                for former, number in warn_of_other_slots(self, model, using).items()
-            ],
         }
 
-    def inspect_server(self, alias: str) -> dict[str, Any]:
-        facts = stats.server_facts(self.run_or_warn(stats.server_info(), alias) or {})
+    def find_elsewhere(self, model: type[Model], using: str) -> list[dict[str, Any]]:
+        """Return the objects in other slots, which may be on a node that fails."""
+        try:
+            found = warn_of_other_slots(self, model, using)
+        except (ConnectionError, TimeoutError) as error:
+            label = printable(model._meta.label)
+            self.stderr.write(f"{label}: keys in other slots are not counted. {error}")
+            return []
+        return [{"keys": each.name, "count": n} for each, n in found.items()]
+
+    def inspect_nodes(self, alias: str) -> Nodes:
+        """Return the nodes of an alias. Print the refusals of the one server."""
+        nodes = inspect_nodes(alias)
+        if not any(node.info for node in nodes.nodes):
+            self.run_or_warn(stats.server_info(), alias)
+        return nodes
+
+    def inspect_server(self, alias: str, nodes: Nodes) -> dict[str, Any]:
+        facts = stats.merge_facts(
+            [stats.server_facts(node.info) for node in nodes.main if node.info]
+        )
         persistence = facts["persistence"]
         saved = persistence["last_snapshot"]
         persistence["last_snapshot"] = format_moment(saved and saved * 1_000_000)
-        return {"alias": alias, "location": safe_url(alias), **facts}
+        return {
+            "alias": alias,
+            "location": safe_url(alias),
+            **facts,
+            "nodes": [node.to_dict() for node in nodes.nodes],
+            "sentinels": [each.to_dict() for each in nodes.sentinels],
+        }
 
     def run_or_warn(self, flow: Flow[Any] | Operation, using: str) -> Any:
         """Return the result of *flow*. Print a refusal of the server and return None.
@@ -269,45 +325,22 @@ def format_value(value: Any) -> str:
 
 def format_report(found: dict[str, Any]) -> list[str]:
     """Return the models as a table, then a line for each server."""
-    names = ("model", "using", "count", "expiring", "expired", "bytes", "largest tags")
-    rows = [names]
+    names = ["model", "using", "count", "expiring", "expired", "bytes", "largest tags"]
+    has_nodes = any("node" in each for each in found["models"])
+    rows = [[*names, "node"] if has_nodes else names]
     for each in found["models"]:
-        estimated = each["sampled"] < each["count"] and each["bytes"] is not None
+        estimated = each["bytes"] is not None and each["sampled"] < each["count"]
         size = ("about " if estimated else "") + format_size(each["bytes"])
         tags = ", ".join(f"{shorten(t['tag'])} ({t['count']})" for t in each["tags"])
-        numbers = (str(each[name]) for name in ("count", "expiring", "expired"))
-        rows.append((printable(each["model"]), each["using"], *numbers, size, tags))
-    lines = align_columns(rows, numeric=(2, 3, 4, 5))
-    return [*lines, "", *(format_server(facts) for facts in found["servers"])]
+        numbers = map(format_number, (each[name] for name in names[2:5]))
+        row = [printable(each["model"]), each["using"], *numbers, size, tags]
+        rows.append([*row, each.get("node") or "-"] if has_nodes else row)
+    lines = [*align_columns(rows, numeric=(2, 3, 4, 5)), ""]
+    for facts in found["servers"]:
+        lines += [format_server(facts), *format_nodes(facts)]
+    return lines
 
 
 def shorten(tag: str) -> str:
     """Return a tag for a table, shortened."""
     return printable(tag if len(tag) <= 40 else f"{tag[:37]}...")
-
-
-def format_server(facts: dict[str, Any]) -> str:
-    """Return the facts of a server as one line."""
-    memory, persistence = facts["memory"], facts["persistence"]
-    parts = [f"{facts['alias']}: {facts['location']}"]
-    if facts["version"]:
-        parts.append(f"{facts['product']} {facts['version']}")
-        parts.append(f"{facts['role']}, {facts['replicas']} replicas")
-        limit = memory["limit_bytes"]
-        parts.append(
-            f"memory {format_size(memory['used_bytes'])} of "
-            f"{format_size(limit) if limit else 'no limit'}, "
-            f"{memory['eviction_policy']}"
-        )
-        parts.append(
-            f"append-only file {'on' if persistence['append_only'] else 'off'}, "
-            f"last snapshot {persistence['last_snapshot'] or 'never'}"
-        )
-    return "; ".join(parts)
-
-
-def format_size(size_bytes: int | None) -> str:
-    """Return a number of bytes for people, or a dash if unknown."""
-    return (
-        "-" if size_bytes is None else filesizeformat(size_bytes).replace("\xa0", " ")
-    )

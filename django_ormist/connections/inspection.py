@@ -1,0 +1,339 @@
+"""Inspection of the nodes of an alias: roles, replication, slots, memory.
+
+For ormist_inspect and the overview of the admin. A node that does not reply, and a
+command that it refuses, make facts unknown (None). They are not errors.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from redis.exceptions import RedisError
+
+from ..operations import stats
+from ..operations.operation import Address, Operation
+from ..operations.topology import (
+    ClusterNode,
+    cluster_nodes,
+    replica_role,
+    replication_of,
+)
+from . import connections
+from .cluster_map import slot_of
+from .endpoints import Endpoint, format_address
+from .router import Router
+
+_INFO = stats.server_info()
+_SIZE = Operation("DBSIZE", (), parse=int)
+_NODES = cluster_nodes()
+
+
+@dataclass(frozen=True)
+class NodeFacts:
+    """A server: of a Cluster, behind Sentinel, or the only one.
+
+    role: "primary" or "replica". primary: the address of a replica's. link: "up" or
+    "down"; of a replica to its primary, of a primary to the other nodes. offset: bytes
+    of the replication stream. lag_bytes, lag_seconds: how far a replica is behind, and
+    since when it is silent. slots: (first, last) of each range of a primary. keys: of
+    the database. info: the fields of INFO. error: why it did not reply.
+    """
+
+    address: str
+    role: str | None = None
+    primary: str | None = None
+    link: str | None = None
+    offset: int | None = None
+    lag_bytes: int | None = None
+    lag_seconds: int | None = None
+    slots: tuple[tuple[int, int], ...] = ()
+    keys: int | None = None
+    info: dict[str, str] = field(default_factory=dict, repr=False)
+    error: str | None = None
+
+    @property
+    def slot_count(self) -> int:
+        """The number of its slots."""
+        return sum(last - first + 1 for first, last in self.slots)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the facts as a dict for JSON."""
+        facts = stats.server_facts(self.info)
+        return {
+            "address": self.address,
+            "role": self.role,
+            "primary": self.primary,
+            "link": self.link,
+            "offset": self.offset,
+            "lag_bytes": self.lag_bytes,
+            "lag_seconds": self.lag_seconds,
+            "slots": [list(each) for each in self.slots],
+            "keys": self.keys,
+            "product": facts["product"],
+            "version": facts["version"],
+            "memory": facts["memory"],
+            "error": self.error,
+        }
+
+
+@dataclass(frozen=True)
+class SentinelFacts:
+    """A sentinel of the setting. primary: the address that it names.
+
+    quorum: sentinels that must agree that a primary is down. sentinels, replicas: the
+    numbers that it knows, itself included. flags: its state of the primary, as in
+    Redis. error: why it did not reply.
+    """
+
+    address: str
+    primary: str | None = None
+    flags: str | None = None
+    quorum: int | None = None
+    sentinels: int | None = None
+    replicas: int | None = None
+    error: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the facts as a dict for JSON."""
+        return dict(vars(self))
+
+
+@dataclass(frozen=True)
+class Nodes:
+    """All nodes of an alias, primaries before their replicas, and its sentinels."""
+
+    nodes: list[NodeFacts]
+    sentinels: list[SentinelFacts] = field(default_factory=list)
+
+    @property
+    def primaries(self) -> list[NodeFacts]:
+        """The primaries."""
+        return [node for node in self.nodes if node.role == "primary"]
+
+    @property
+    def main(self) -> list[NodeFacts]:
+        """The primaries, or the one server if it is a replica or does not tell."""
+        return self.primaries or self.nodes[:1]
+
+    def find(self, address: str | None) -> NodeFacts | None:
+        """Return the node at *address*, if it is known."""
+        return next((node for node in self.nodes if node.address == address), None)
+
+
+def inspect_nodes(using: str) -> Nodes:
+    """Return the nodes of an alias. Two round trips to each node at most.
+
+    Raises RedisError, ImproperlyConfigured if no node can be found.
+    """
+    connection = connections[using]
+    endpoint, router = connection.endpoint, connection._router
+    if router is None:
+        (reply,) = connection.send([_INFO])
+        info = _parsed(_INFO, reply) or {}
+        found = _from_info(endpoint.safe_url, info)
+        return Nodes([found, *_silent_replicas(found)])
+    if endpoint.sentinels is None:
+        return Nodes(_inspect_cluster(router))
+    router.find_nodes()
+    address = router.primary
+    primary = _ask(router, address)
+    states = replication_of(primary.info).replicas
+    asked = [_ask(router, each.address) for each in states if each.address]
+    replicas = _with_lags(primary, asked)
+    sentinels = endpoint.sentinels
+    return Nodes(
+        [primary, *replicas],
+        [_ask_sentinel(router, s, sentinels.service) for s in sentinels.endpoints],
+    )
+
+
+def locate(using: str, key: bytes) -> tuple[int, str] | None:
+    """Return the slot of a key and the address of its node, in a Cluster.
+
+    The address is "" if it is not known yet. No I/O.
+    """
+    connection = connections[using]
+    if not connection.is_cluster:
+        return None
+    router: Any = connection._router
+    address = router.map.node_of_key(key)
+    return slot_of(key), "" if address is None else format_address(address)
+
+
+# ---------------------------------------------------------------- a Cluster
+
+
+def _inspect_cluster(router: Router) -> list[NodeFacts]:
+    """Return the nodes of a Cluster, as they describe each other."""
+    known = router.find_nodes()
+    lines, view = _find_lines(router, known)
+    if not lines:  # CLUSTER NODES is forbidden
+        asked = [_ask(router, address) for address in known or [router.primary]]
+        return _sort(asked)
+    by_id = {line.id: _address_of(line, view) for line in lines}
+    nodes = []
+    for line in lines:
+        address = by_id[line.id]
+        if address is None or line.has_failed:
+            error = "The other nodes do not reach it." if line.has_failed else None
+            facts = NodeFacts(_name(address) or line.id, error=error)
+        else:
+            facts = _ask(router, address)
+        role = "primary" if line.is_primary else "replica"
+        primary = _name(by_id.get(line.primary or ""))
+        link = facts.link if role == "replica" else None
+        if link is None:
+            link = "up" if line.is_connected and not line.has_failed else "down"
+        nodes.append(
+            replace(facts, role=role, primary=primary, slots=line.slots, link=link)
+        )
+    return _sort(nodes)
+
+
+def _find_lines(
+    router: Router, known: Sequence[Address]
+) -> tuple[list[ClusterNode], Address | None]:
+    """Return what the first node that replies says, and its address."""
+    for address in known:
+        try:
+            (reply,) = router.query(address, [_NODES])
+        except RedisError:
+            continue
+        lines = _parsed(_NODES, reply)
+        if lines is not None:
+            return lines, address
+    return [], None
+
+
+def _address_of(line: ClusterNode, asked: Address | None) -> Address | None:
+    return asked if line.address is None and "myself" in line.flags else line.address
+
+
+def _sort(nodes: Iterable[NodeFacts]) -> list[NodeFacts]:
+    """Return primaries, by their first slot, each before its replicas, with lags."""
+    every = list(nodes)
+    primaries = [node for node in every if node.role != "replica"]
+    primaries.sort(key=lambda node: (node.slots[:1] or ((2**14, 0),), node.address))
+    found: list[NodeFacts] = []
+    for primary in primaries:
+        own = [n for n in every if n.role == "replica" and n.primary == primary.address]
+        found += [primary, *_with_lags(primary, own)]
+    shown = {node.address for node in found}
+    return found + [node for node in every if node.address not in shown]
+
+
+# ---------------------------------------------------------------- one node
+
+
+def _ask(router: Router, address: Address) -> NodeFacts:
+    """Return the facts of one node. One round trip."""
+    name = format_address(address)
+    try:
+        info, size = router.query(address, [_INFO, _SIZE])
+    except RedisError as error:
+        return NodeFacts(name, link="down", error=_first_line(error))
+    facts = _from_info(name, _parsed(_INFO, info) or {})
+    return replace(facts, keys=_parsed(_SIZE, size))
+
+
+def _from_info(name: str, info: dict[str, str]) -> NodeFacts:
+    state = replication_of(info)
+    primary = None
+    if state.role == "slave" and info.get("master_port", "").isdigit():
+        primary = format_address(
+            (info.get("master_host", ""), int(info["master_port"]))
+        )
+    return NodeFacts(
+        name,
+        role=replica_role(state.role),
+        primary=primary,
+        link=state.link,
+        offset=state.offset,
+        info=info,
+    )
+
+
+def _with_lags(primary: NodeFacts, replicas: Sequence[NodeFacts]) -> list[NodeFacts]:
+    """Return the replicas, with what their primary says of how far they are behind."""
+    states = {
+        format_address(each.address): each
+        for each in replication_of(primary.info).replicas
+        if each.address is not None
+    }
+    found = []
+    for each in replicas:
+        state = states.get(each.address)
+        if state is not None:
+            offset = state.offset if each.offset is None else each.offset
+            each = replace(
+                each,
+                primary=primary.address,
+                offset=offset,
+                lag_bytes=state.lag_bytes,
+                lag_seconds=state.lag_seconds,
+            )
+        found.append(replace(each, role="replica"))
+    return found
+
+
+def _silent_replicas(primary: NodeFacts) -> list[NodeFacts]:
+    """Return the replicas of the one server, which are not asked."""
+    states = replication_of(primary.info).replicas
+    found = [
+        NodeFacts(
+            format_address(each.address),
+            link="up" if each.state == "online" else "down",
+        )
+        for each in states
+        if each.address is not None
+    ]
+    return _with_lags(primary, found)
+
+
+# ---------------------------------------------------------------- sentinels
+
+
+def _ask_sentinel(router: Router, sentinel: Endpoint, service: str) -> SentinelFacts:
+    arguments = sentinel.arguments
+    name = format_address((arguments["host"], arguments["port"]))
+    try:
+        (reply,) = router.query(
+            sentinel, [Operation("SENTINEL MASTER", (), (service,))]
+        )
+    except RedisError as error:
+        return SentinelFacts(name, error=_first_line(error))
+    if isinstance(reply, RedisError):
+        return SentinelFacts(name, error=_first_line(reply))
+    pairs = (
+        reply if isinstance(reply, dict) else dict(zip(*[iter(reply)] * 2, strict=True))
+    )
+    facts = {key.decode(): value.decode() for key, value in pairs.items()}
+    others = _number(facts.get("num-other-sentinels"))
+    return SentinelFacts(
+        name,
+        format_address((facts["ip"], int(facts["port"]))),
+        facts.get("flags"),
+        _number(facts.get("quorum")),
+        None if others is None else others + 1,
+        _number(facts.get("num-slaves")),
+    )
+
+
+# ---------------------------------------------------------------- helpers
+
+
+def _parsed(operation: Operation, reply: Any) -> Any:
+    """Return the answer of an operation, or None if the server refused it."""
+    return None if isinstance(reply, Exception) else operation.parse(reply)
+
+
+def _number(text: str | None) -> int | None:
+    return int(text) if text is not None and text.isdigit() else None
+
+
+def _name(address: Address | None) -> str | None:
+    return None if address is None else format_address(address)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]
