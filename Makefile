@@ -24,8 +24,8 @@ NOX = .venvs/nox/bin/nox
 STAMP = .venvs/nox/stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help test test-all test-newest test-oldest test-django lint types wheel docs \
-	servers demo bench lock format clean
+.PHONY: help test test-all test-newest test-oldest faults test-django lint types wheel \
+	docs servers demo bench lock format clean
 
 help: ## show this
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 13
@@ -50,6 +50,10 @@ test-newest: $(STAMP) ## a short choice of tests on the newest release of everyt
 
 test-oldest: $(STAMP) ## the same on the oldest releases that pyproject.toml allows
 	@$(NOX) -s oldest -- $(ARGS)
+
+faults: $(STAMP) ## failovers, partitions, restarts, migrations under load: 20 minutes
+	@echo "20 minutes: Valkey 9.1 and Redis 8.2, with Sentinel and as a Cluster."
+	@$(NOX) -s faults -- $(ARGS)
 
 test-django: $(STAMP) ## Django's own tests of sessions, auth, messages over our engine
 	@$(NOX) -s django

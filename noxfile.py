@@ -277,6 +277,15 @@ def test(session):
     run_tests(session, "--quick", "--sync-or-async")
 
 
+@nox.session
+def faults(session):
+    """Run the fault table, one row after the other, and print it with its figures."""
+    install(session, "test")
+    install_servers()
+    words = ("--faults", "-p", "no:randomly", "--instafail", "tests/faults")
+    session.run("python", "-m", "pytest", "-q", *words, *session.posargs)
+
+
 @nox.session(name="test-all", python=["3.11", "3.13"])
 def test_all(session):
     """Run all tests on every server: Django 5.2 on Python 3.11 and 6.1 on 3.13.

@@ -10,6 +10,9 @@ but those in FEW. Folders that are not in EVERY_SERVER run on BOTH alone, and ea
 of ONE_WAY on BOTH and one more. On Python 3.11 `make test-all` uses ``--one-server``:
 each test runs on one of its servers.
 
+Tests marked ``faults`` are the rows of the fault table. `make faults` uses
+``--faults``, which runs nothing else.
+
 Environment: ORMIST_SERVERS ("valkey91,fakeredis", patterns allowed) runs the tests on
 those variants alone, sync and async, and fails if one is missing.
 ORMIST_REQUIRED_SERVERS fails if one is missing, and restricts nothing.
@@ -75,6 +78,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--quick",
         action="store_true",
         help=f"leave out tests marked slow; run only on {', '.join(FEW)}",
+    )
+    parser.addoption(
+        "--faults",
+        action="store_true",
+        help="run the fault table, and nothing else",
     )
     parser.addoption(
         "--one-server",
@@ -166,6 +174,12 @@ def pytest_collection_modifyitems(
 
 def is_chosen(item: pytest.Item, config: pytest.Config) -> bool:
     """Whether the item runs: the options and ORMIST_SERVERS leave out the others."""
+    row = item.get_closest_marker("faults")
+    if config.getoption("faults"):
+        return row is not None
+    if row is not None:
+        is_short = config.getoption("quick") or config.getoption("one_server")
+        return bool(row.kwargs.get("in_test_all") and not is_short)
     if config.getoption("quick") and item.get_closest_marker("slow"):
         return False
     parameters = item.callspec.params if hasattr(item, "callspec") else {}
@@ -231,7 +245,9 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 def left_out(config: pytest.Config) -> list[str]:
     """Return what this run leaves out, and why."""
-    lines = []
+    if config.getoption("faults"):
+        return ["all tests but those marked faults"]
+    lines = ["tests marked faults, but two: `make faults` runs them"]
     if config.getoption("quick"):
         lines.append("tests marked slow: `make test-all` runs them")
     if config.getoption("quick") and is_default():

@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from fcntl import ioctl
 from pathlib import Path
+from random import Random
 from select import select
 from termios import TIOCOUTQ
 from typing import Any
@@ -150,6 +151,7 @@ class _Link:
         self.open = 0  # commands that the server has not answered
         self.held = b""  # answers that the client has not been given
         self.is_answered = True
+        self.rest: int | None = None  # bytes until the connection is reset
 
     def record(self, data: bytes) -> None:
         """Record the requests of the client."""
@@ -177,6 +179,10 @@ class _Link:
         self.is_answered = True
         self.client.send(self.held)
         self.held = b""
+
+    def break_off(self, data: bytes) -> None:
+        """Send the client what is held, and *data*, though more must follow."""
+        self.client.send(self.held + data)
 
     def starts_round_trip(self) -> bool:
         """Whether a request that the client sends now begins a round trip.
@@ -215,6 +221,7 @@ class Proxy:
         self._cuts_at = ""
         self._skips = 0
         self._then: Callable[[], object] | None = None
+        self._sizes: Iterator[int] | None = None
         self._listener = socket.socket(socket.AF_UNIX)
         self._wake, self._waker = socket.socketpair()
         self._thread = threading.Thread(target=self._work, daemon=True)
@@ -279,6 +286,20 @@ class Proxy:
         with self._lock:
             self._cuts_at, self._skips, self._then = where, skip, then
 
+    def cut_often(self) -> None:
+        """Close each connection after 2 to 66 kilobytes, until resume().
+
+        It is mostly in the middle of a message, and after some commands. A script with
+        its source is one of 30 kilobytes.
+        """
+        random = Random(0)
+        with self._lock:
+            self._sizes = iter(
+                lambda: 2000 * 2 ** random.randrange(6) + random.randrange(2000), None
+            )
+            for link in self._links:
+                link.rest = next(self._sizes)
+
     def refuse(self) -> None:
         """Close every connection, and each new one at once, until resume()."""
         with self._lock:
@@ -299,7 +320,9 @@ class Proxy:
         """Work normally again. Dropped bytes stay lost."""
         with self._lock:
             self._is_refusing = self._is_swallowing = False
-            self._cuts_at = ""
+            self._cuts_at, self._sizes = "", None
+            for link in self._links:
+                link.rest = None
 
     # The thread
 
@@ -327,6 +350,7 @@ class Proxy:
             server.close()
             return
         link = _Link(client, server)
+        link.rest = next(self._sizes) if self._sizes else None
         self._links.add(link)
         for end in link.ends:
             self._selector.register(end.socket, selectors.EVENT_READ, link)
@@ -358,6 +382,12 @@ class Proxy:
                 if self._then is not None:
                     self._then()
                 raise ConnectionResetError
+        if link.rest is not None:
+            if link.rest <= len(data):
+                part = data[: link.rest]
+                link.server.send(part) if is_from_client else link.break_off(part)
+                raise ConnectionResetError
+            link.rest -= len(data)
         if not is_from_client:
             link.hold(data)
             link.deliver()

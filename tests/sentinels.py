@@ -10,15 +10,20 @@ from typing import Any
 
 import redis
 
-from tests.servers import START_TIMEOUT, NodeSet, Server, find, free_port, wait_until
+from tests.servers import (
+    LONGEST_FAILOVER,
+    START_TIMEOUT,
+    NodeSet,
+    Server,
+    find,
+    free_port,
+    wait_until,
+)
 
 SERVICE = "mymaster"
 # Seconds without an answer after which a primary counts as down: in tests of faults,
 # and in others, where a busy machine is not a fault.
 DOWN_AFTER, PATIENT = 1.0, 60.0
-# Sentinels on a machine that stops for seconds do nothing for half a minute. One that
-# has given up a failover begins the next one after ten seconds.
-LONGEST_FAILOVER = 150.0
 
 
 class Sentinel:
@@ -128,6 +133,17 @@ class SentinelSet(NodeSet):
         primary = self.primary()
         return [node for node in self.nodes if node is not primary]
 
+    def primary_of(self, key: str) -> Server:
+        return self.primary()
+
+    def replicas_of(self, primary: Server) -> list[Server]:
+        return [node for node in self.nodes if node is not primary]
+
+    def flush(self) -> None:
+        """Delete all keys."""
+        with self.primary().client() as client:
+            client.flushall()
+
     def is_whole(self) -> bool:
         """Whether all run, agree, and replicate."""
         facts = [sentinel.facts() for sentinel in self.sentinels]
@@ -173,16 +189,6 @@ class SentinelSet(NodeSet):
 
         wait_until(is_over, "A planned failover is over", LONGEST_FAILOVER)
         return former
-
-    def new_primary(self, former: Server) -> Server:
-        """Return the primary that has replaced *former*, when the sentinels agree."""
-
-        def found() -> Server | None:
-            primary = self.primary()
-            return None if primary is former else primary
-
-        new: Server = wait_until(found, "A new primary", LONGEST_FAILOVER)
-        return new
 
     def heal(self) -> None:
         """Start and thaw what does not run. Wait until all is whole."""

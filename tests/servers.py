@@ -25,6 +25,10 @@ ROOT = Path(__file__).resolve().parent.parent
 
 START_TIMEOUT = 30  # seconds; a loaded machine needs one or two
 
+# Sentinels on a machine that stops for seconds do nothing for half a minute. One that
+# has given up a failover begins the next one after ten seconds.
+LONGEST_FAILOVER = 150.0
+
 
 @dataclass(frozen=True)
 class Product:
@@ -207,6 +211,13 @@ class Server:
             self.process = None
             self.is_frozen = False
 
+    def restart(self) -> None:
+        """Ask it to end, as an operator does, and start it again."""
+        assert self.process is not None
+        self.process.terminate()
+        self.process.wait()
+        self.start()
+
     def freeze(self) -> None:
         """Suspend it, with its sockets open, until thaw()."""
         assert self.process is not None
@@ -243,6 +254,20 @@ class NodeSet:
     def url(self) -> str:
         """The LOCATION of an alias."""
         raise NotImplementedError
+
+    def primary_of(self, key: str) -> Server:
+        """Return the node that serves writes of *key*. Raises RedisError if unknown."""
+        raise NotImplementedError
+
+    def new_primary(self, former: Server, key: str = "") -> Server:
+        """Return the primary that has replaced *former*, when all agree."""
+
+        def found() -> Server | None:
+            primary = self.primary_of(key)
+            return None if primary is former else primary
+
+        new: Server = wait_until(found, "A new primary", LONGEST_FAILOVER)
+        return new
 
     def revive(self) -> None:
         """Thaw and start the nodes that do not run."""

@@ -1,16 +1,19 @@
 """Fixtures of the tests of faults."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from typing import Any
 
 import pytest
-from redis.connection import UnixDomainSocketConnection
 
 from tests import sentinels
 from tests.checker import raw_faults
 from tests.conftest import ServerInTest
+from tests.faults.table import FaultTable
 from tests.proxy import Proxy
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(FaultTable(config))
 
 
 @pytest.fixture
@@ -51,8 +54,7 @@ def sentinel_set() -> Iterator[sentinels.SentinelSet]:
     made.heal()
     yield made
     made.heal()
-    with made.primary().client() as client:
-        client.flushall()
+    made.flush()
 
 
 @pytest.fixture
@@ -61,27 +63,13 @@ def primary_proxy(
 ) -> Iterator[Proxy]:
     """The proxy before the primary. The timeout of sockets is short."""
     from django_ormist.connections import connections
-    from django_ormist.connections.endpoints import Endpoint
-    from django_ormist.connections.unix_connections import AsyncUnixConnection
+    from tests.faults.routes import route_over
 
     options = {"socket_timeout": 0.3, "patience": 5}
     alias = {"LOCATION": sentinel_set.url, "KEY_PREFIX": "network", "OPTIONS": options}
     settings.ORMIST = {"default": alias}
-    at = Endpoint.at
-
-    def over_proxy(endpoint: Endpoint, address: Any) -> Endpoint:
-        node = at(endpoint, address)
-        arguments = {
-            k: v for k, v in node.arguments.items() if k not in ("host", "port")
-        }
-        return replace(
-            node,
-            connection_class=UnixDomainSocketConnection,
-            async_class=AsyncUnixConnection,
-            arguments={**arguments, "path": str(between.path)},
-        )
-
-    with Proxy(sentinel_set.primary().socket_path) as between:
-        monkeypatch.setattr(Endpoint, "at", over_proxy)
+    primary = sentinel_set.primary()
+    with Proxy(primary.socket_path) as between:
+        route_over({primary.port: str(between.path)}, monkeypatch.setattr)
         yield between
         connections.reset()

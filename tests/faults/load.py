@@ -1,127 +1,266 @@
-"""Writers and readers that go on during a fault, and a journal of their writes."""
+"""Writers and readers that go on during a fault, and a journal of their writes.
+
+Each one is a process, and writes its journal into a file of its own, a line for each
+reply. The clock of the times is the same in all processes.
+"""
 
 import asyncio
-import threading
+import json
+import os
+import shutil
+import tempfile
 import time
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+import traceback
+from collections import Counter
+from collections.abc import Callable, Iterator
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import django_ormist as ormist
-from tests.sentinels import wait_until
+from django_ormist.connections.routing import LOST, UNPROVEN
+from tests.concurrency.workers import PROCESSES, configure
+from tests.faults.routes import route_over
+from tests.servers import wait_until
 
 WRITERS, READERS = 4, 2
+LONGEST_CALL = 120.0  # seconds; the patience of the aliases is less
 
 
 class Entry(ormist.TaggedAttrsModel):
-    """What the writers write."""
+    """What the writers create. In a cluster, the fault hits the primary of these."""
 
     class Meta:
         app_label = "tests"
         ordered = ["number"]
+
+
+class Tally(ormist.TaggedAttrsModel):
+    """What the writers increment. In a cluster, another primary has these."""
+
+    class Meta:
+        app_label = "tests"
         counters = ["hits"]
 
 
-@dataclass
 class Journal:
-    """What one run of writers and readers was told.
+    """What writers and readers have written down.
 
-    created: by the id, the time of the confirmation. hits: the confirmed increments of
-    each counter, and unknown_hits those whose reply was lost. errors: what was raised.
-    longest: the longest time without a confirmed write.
+    created: by the id, when the call began and ended. unknown: the ids of those that
+    raised. counted: for each confirmed increment the tally and the time, and in
+    uncounted those that raised, by the tally. raised: the errors of writers, and
+    strange: those that do not say what became of the write. wrong: what readers saw.
     """
 
-    created: dict[str, float] = field(default_factory=dict)
-    unknown: set[str] = field(default_factory=set)
-    hits: dict[str, int] = field(default_factory=dict)
-    unknown_hits: dict[str, int] = field(default_factory=dict)
-    errors: list[Exception] = field(default_factory=list)
-    wrong: list[Any] = field(default_factory=list)
-    confirmed: list[float] = field(default_factory=list)
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.created: dict[str, tuple[float, float]] = {}
+        self.unknown: set[str] = set()
+        self.counted: list[tuple[str, float]] = []
+        self.uncounted: Counter[str] = Counter()
+        self.raised: list[str] = []
+        self.strange: list[str] = []
+        self.wrong: list[str] = []
+        self._read: dict[Path, int] = {}
 
     @property
-    def longest(self) -> float:
-        times = sorted(self.confirmed)
+    def confirmed(self) -> int:
+        return len(self.created) + len(self.counted)
+
+    @property
+    def longest_gap(self) -> float:
+        """The longest time without a confirmed creation, in seconds."""
+        times = sorted(ended for _, ended in self.created.values())
         return max((b - a for a, b in pairwise(times)), default=0)
 
+    def first_success(self, at: float) -> float:
+        """Return the seconds from *at* to the end of a creation that began later."""
+        ends = [end for began, end in self.created.values() if began > at]
+        return min(ends, default=float("inf")) - at
+
     def lost(self, stored: set[str]) -> dict[str, float]:
-        """The confirmed writes that are not stored, and their times."""
-        return {id: at for id, at in self.created.items() if id not in stored}
+        """Return the confirmed creations that are not stored, and their times."""
+        return {id: end for id, (_, end) in self.created.items() if id not in stored}
+
+    def read(self) -> None:
+        """Read what has been written since the last time."""
+        for path in self.folder.iterdir():
+            with path.open("rb") as file:
+                file.seek(self._read.get(path, 0))
+                data = file.read()
+            whole = data[: data.rfind(b"\n") + 1]
+            self._read[path] = self._read.get(path, 0) + len(whole)
+            for line in whole.splitlines():
+                self._add(*json.loads(line))
+
+    def _add(self, kind: str, *facts: Any) -> None:
+        if kind == "created":
+            id, began, ended = facts
+            self.created[id] = began, ended
+        elif kind == "counted":
+            self.counted.append(facts)
+        elif kind == "unknown":
+            self.unknown.add(facts[0])
+        elif kind == "uncounted":
+            self.uncounted[facts[0]] += 1
+        elif kind == "raised":
+            text, is_known = facts
+            self.raised.append(text)
+            if not is_known:
+                self.strange.append(text)
+        else:
+            self.wrong.append(facts[0])
 
 
 class Load:
-    """Four writers and two readers, in threads or in tasks of one loop.
+    """Four writers and two readers, each a process; sync, or in an event loop.
 
-    Each writer creates objects, and counts on an object of its own.
+    Each writer creates objects, and counts on a tally of its own. routes: for some
+    ports, the path of the unix socket that leads there.
     """
 
-    def __init__(self, is_async: bool) -> None:
-        self.is_async = is_async
-        self.journal = Journal()
-        self._is_over = threading.Event()
-        self._threads = ThreadPoolExecutor(WRITERS + READERS)
-        self._running: list[Any] = []
+    def __init__(
+        self, alias: dict[str, Any], is_async: bool, routes: dict[int, str]
+    ) -> None:
+        self.alias, self.is_async, self.routes = alias, is_async, routes
+        self.folder = Path(tempfile.mkdtemp(prefix="ormist-"))
+        self.journal = Journal(self.folder)
+        self._over = PROCESSES.Event()
+        self._processes: list[Any] = []
 
     def __enter__(self) -> "Load":
         for number in range(WRITERS):
-            Entry.objects.create(id=f"counter{number}")
-        if self.is_async:
-            self._running = [self._threads.submit(asyncio.run, self._all())]
-        else:
-            jobs = [self._writer(n) for n in range(WRITERS)]
-            jobs += [self._reader() for _ in range(READERS)]
-            self._running = [self._threads.submit(_run, job) for job in jobs]
-        self.wait_for(200)
+            Tally.objects.create(id=f"tally{number}")
+        barrier = PROCESSES.Barrier(WRITERS + READERS)
+        for number in range(WRITERS + READERS):
+            process = PROCESSES.Process(
+                target=_work,
+                args=(number, self.alias, self.is_async, self.routes),
+                kwargs={"folder": self.folder, "over": self._over, "barrier": barrier},
+                daemon=True,
+            )
+            process.start()
+            self._processes.append(process)
+        try:
+            wait_until(self._all_write, "All writers write", LONGEST_CALL)
+            self.wait_for(200)
+        except BaseException:
+            self._kill()
+            raise
         return self
 
-    def __exit__(self, *error: object) -> None:
-        self._is_over.set()
-        for each in self._running:
-            each.result()
-        self._threads.shutdown()
+    def __exit__(self, kind: object, *error: object) -> None:
+        self._over.set()
+        if kind is None:
+            for process in self._processes:
+                process.join(LONGEST_CALL)
+        self._kill()
+        self.journal.read()
+        shutil.rmtree(self.folder)
+
+    def _kill(self) -> None:
+        alive = [process for process in self._processes if process.is_alive()]
+        for process in alive:
+            process.kill()
+            process.join()
+        self._processes = []
+
+    def _all_write(self) -> bool:
+        self.journal.read()
+        assert not self.journal.wrong, self.journal.wrong[0]
+        return len({tally for tally, _ in self.journal.counted}) == WRITERS
 
     def wait_for(self, count: int) -> None:
-        """Return when *count* more writes have been confirmed."""
-        enough = len(self.journal.confirmed) + count
-        wait_until(lambda: len(self.journal.confirmed) >= enough, f"{count} writes")
+        """Return when *count* more writes have been confirmed, some of each kind."""
+        journal = self.journal
+        journal.read()
+        created, counted = (len(journal.created), len(journal.counted))
 
-    # The jobs: generators of calls, so that threads and tasks run the same
+        def is_enough() -> bool:
+            journal.read()
+            assert not journal.wrong, journal.wrong[0]
+            news = len(journal.created) - created, len(journal.counted) - counted
+            return sum(news) >= count and min(news) >= count / 4
 
-    def _writer(self, number: int) -> Any:
-        journal, counter = self.journal, f"counter{number}"
-        for turn in range(10**9):
-            if self._is_over.is_set():
-                return
-            id = f"w{number}-{turn}"
-            try:
-                yield Entry.objects.create, ("tag",), {"id": id, "number": turn}
-                journal.created[id] = time.monotonic()
-                journal.confirmed.append(time.monotonic())
-            except Exception as error:
-                journal.unknown.add(id)
-                journal.errors.append(error)
-            try:
-                yield Entry(id=counter).increment, ("hits",), {}
-                journal.hits[counter] = journal.hits.get(counter, 0) + 1
-                journal.confirmed.append(time.monotonic())
-            except Exception as error:
-                unknown = journal.unknown_hits
-                unknown[counter] = unknown.get(counter, 0) + 1
-                journal.errors.append(error)
+        wait_until(is_enough, f"{count} writes are confirmed", LONGEST_CALL)
 
-    def _reader(self) -> Any:
-        while not self._is_over.is_set():
-            try:
-                page = yield Entry.objects.find("tag")[0:5].list, (), {}
-                self.journal.wrong += [e for e in page if e.own_tags != ["tag"]]
-            except Exception as error:
-                self.journal.wrong.append(error)
 
-    async def _all(self) -> None:
-        jobs = [self._writer(n) for n in range(WRITERS)]
-        jobs += [self._reader() for _ in range(READERS)]
-        await asyncio.gather(*map(_arun, jobs))
+def _work(
+    number: int,
+    alias: dict[str, Any],
+    is_async: bool,
+    routes: dict[int, str],
+    *,
+    folder: Path,
+    over: Any,
+    barrier: Any,
+) -> None:
+    """Write or read until *over* is set. The first four numbers are writers."""
+    os.environ.pop("DJANGO_SETTINGS_MODULE", None)
+    os.nice(5)  # so that the servers are not taken for frozen
+    with (folder / f"{number}.journal").open("a", buffering=1) as file:
+
+        def note(*facts: Any) -> None:
+            file.write(json.dumps(facts) + "\n")
+
+        try:
+            configure(alias)
+            if routes:
+                route_over(routes)
+            work = _write if number < WRITERS else _read
+            job = work(number, over, note)
+            barrier.wait(60)
+            if is_async:
+                asyncio.run(_arun(job))
+            else:
+                _run(job)
+        except BaseException:
+            note("wrong", traceback.format_exc())
+
+
+# The jobs: generators of calls, so that sync and async processes run the same
+
+Note = Callable[..., None]
+Job = Iterator[Any]
+
+
+def _write(number: int, over: Any, note: Note) -> Any:
+    tally = f"tally{number}"
+    for turn in range(10**9):
+        if over.is_set():
+            return
+        id = f"w{number}-{turn}"
+        began = time.monotonic()
+        try:
+            yield Entry.objects.create, ("tag",), {"id": id, "number": turn}
+            note("created", id, began, time.monotonic())
+        except Exception as error:
+            note("unknown", id)
+            note("raised", *_describe(error))
+        try:
+            yield Tally(id=tally).increment, ("hits",), {}
+            note("counted", tally, time.monotonic())
+        except Exception as error:
+            note("uncounted", tally)
+            note("raised", *_describe(error))
+
+
+def _read(number: int, over: Any, note: Note) -> Any:
+    while not over.is_set():
+        try:
+            page = yield Entry.objects.find("tag")[0:5].list, (), {}
+            for entry in page:
+                if entry.own_tags != ["tag"]:
+                    note("wrong", f"{entry.pk}: {entry.own_tags}")
+        except Exception:
+            note("wrong", traceback.format_exc())
+
+
+def _describe(error: Exception) -> tuple[str, bool]:
+    """Return a text, and whether *error* says what became of the write."""
+    notes = getattr(error, "__notes__", [])
+    is_known = isinstance(error, ormist.NotReplicated) or {LOST, UNPROVEN} & {*notes}
+    return " ".join([repr(error), *notes]), bool(is_known)
 
 
 def _run(job: Any) -> None:

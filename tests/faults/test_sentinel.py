@@ -1,224 +1,94 @@
-"""Failovers under load: four writers, two readers, and a journal of the writes."""
+"""Faults of a primary that sentinels watch, under load: rows of the fault table."""
 
 import threading
-import time
 
 import pytest
-from django.core.management import call_command
 
-from django_ormist import NotReplicated
-from django_ormist.connections.routing import LOST
 from tests import sentinels, servers
-from tests.checker import raw_faults
-from tests.faults.load import Entry, Load
-from tests.sentinels import DOWN_AFTER, PATIENT, wait_until
+from tests.faults import rows
+from tests.faults.load import Entry
+from tests.faults.rows import ANY, REPLICATED_WITHIN, Row
+from tests.sentinels import SentinelSet
+from tests.servers import wait_until
 
 pytestmark = pytest.mark.skipif(not servers.find("valkey91"), reason="needs valkey91")
 
-PREFIX = "faults"
-REPLICATED_WITHIN = 3.0  # seconds in which a busy machine has replicated a write
+CONFIRMED = {"replicas": 1, "replicas_timeout": 0.5}
 
 
-def pytest_generate_tests(metafunc):
-    """Run on Valkey. Run slow tests on Redis too, except for coordinated failovers."""
-    if "kind" in metafunc.fixturenames:
-        kinds = ["valkey91"]
-        is_slow = metafunc.definition.get_closest_marker("slow") is not None
-        if is_slow and servers.find("redis82") and not is_coordinated(metafunc):
-            kinds.append("redis82")
-        metafunc.parametrize("kind", kinds, scope="function")
+def kill_sentinels(scene):
+    """And kill the primary when they are back."""
+    for sentinel in scene.nodes.sentinels:
+        sentinel.kill()
+    scene.load.wait_for(500)
+    for sentinel in scene.nodes.sentinels:
+        sentinel.start()
+    wait_until(scene.nodes.is_whole, "The sentinels are back")
+    rows.kill(scene)
 
 
-def is_coordinated(metafunc):
-    return "coordinated" in metafunc.function.__name__
+ROWS = (
+    Row("kill -9", rows.kill, may_lose=REPLICATED_WITHIN),
+    Row("kill -9, replicas=1", rows.kill, may_raise=ANY, options=CONFIRMED),
+    Row("kill -9, twice", rows.kill_twice, may_raise=8, may_lose=ANY),
+    Row("kill -9, after all sentinels were gone", kill_sentinels, may_lose=ANY),
+    Row("SIGSTOP", rows.freeze),
+    Row("partition", rows.part, uses_proxy=True),
+    Row("half-open links", rows.forget_links, uses_proxy=True),
+    Row("resets amid messages", rows.reset_links, may_raise=ANY, uses_proxy=True),
+    # What is written between two looks at a sentinel: a second, and a busy machine.
+    Row("planned failover", rows.fail_over(), may_lose=2.5),
+    # What is under way at the moment of the promotion.
+    Row("planned, watch", rows.fail_over(), may_lose=0.5, options={"watch": True}),
+    Row(
+        "planned, COORDINATED",
+        rows.fail_over("COORDINATED"),
+        products=("valkey91",),
+        why="Redis 8.2 has no COORDINATED",
+    ),
+    Row("restart with AOF, LOADING", rows.restart_slowly, down_after=15),
+    Row(
+        "rolling restart, watch",
+        rows.restart_all(),
+        may_lose=ANY,
+        options={"watch": True},
+    ),
+    Row(
+        "rolling restart with AOF, watch",
+        rows.restart_all(is_persistent=True),
+        may_lose=ANY,
+        options={"watch": True},
+    ),
+)
 
 
-@pytest.fixture
-def sentinel_set(settings, kind):
-    made = sentinels.shared(kind)
-    made.heal()
-    made.count_as_down_after(DOWN_AFTER)
-    options = {"socket_timeout": 2, "patience": 100}
-    alias = {"LOCATION": made.url, "KEY_PREFIX": PREFIX, "OPTIONS": options}
-    settings.ORMIST = {"default": alias}
-    yield made
-    made.heal()
-    made.count_as_down_after(PATIENT)
-    with made.primary().client() as client:
-        client.flushall()
+@pytest.fixture(scope="module")
+def sentinel_set(request):
+    """A set of this module's own, of the product that the test asks for."""
+    if not servers.find(request.param):
+        pytest.skip(f"needs {request.param}")
+    made = SentinelSet(request.param)
+    try:
+        yield made.start()
+    finally:
+        made.stop()
 
 
-@pytest.fixture(params=["sync", "async"])
-def load(request):
-    return Load(is_async=request.param == "async")
-
-
-def kill(sentinel_set):
-    former = sentinel_set.primary()
-    former.kill()
-    return former
-
-
-def freeze(sentinel_set):
-    former = sentinel_set.primary()
-    former.freeze()
-    return former
-
-
-def fail_over(sentinel_set):
-    return sentinel_set.fail_over()
-
-
-def fail_over_coordinated(sentinel_set):
-    return sentinel_set.fail_over("COORDINATED")
-
-
-def suffer(sentinel_set, load, fault, record):
-    """Run *load* over *fault*. Return its journal, when it began, what was lost."""
-    with load:
-        began = time.monotonic()
-        former = fault(sentinel_set)
-        sentinel_set.new_primary(former)
-        load.wait_for(500)
-    sentinel_set.heal()
-    journal = load.journal
-    lost = journal.lost(set(Entry.objects.all().ids()))
-    record("seconds_without_a_write", round(journal.longest, 2))
-    record("confirmed", len(journal.confirmed))
-    record("errors", len(journal.errors))
-    record("lost", len(lost))
-    times = sorted(lost.values()) or [0.0]
-    record("seconds_of_loss", round(times[-1] - times[0], 2))
-    return journal, began, lost
-
-
-def confirmed_around(journal, began):
-    """How many writes were confirmed just before and after the fault."""
-    first, last = began - REPLICATED_WITHIN, began + 2
-    return sum(first < at < last for at in journal.confirmed)
-
-
-def check_store(sentinel_set):
-    """Raise unless the indexes on the new primary agree with the objects."""
-    with sentinel_set.primary().client() as client:
-        assert raw_faults(client, PREFIX) == []
-    call_command("ormist_inspect", "tests.Entry", "--verify")
-
-
-def check_journal(journal, may_lose=0):
-    """Raise unless each increment was applied once, but for *may_lose* of them."""
-    missing = 0
-    for counter, confirmed in journal.hits.items():
-        unknown = journal.unknown_hits.get(counter, 0)
-        hits = Entry.objects.get(counter).hits
-        assert hits <= confirmed + unknown
-        missing += max(0, confirmed - hits)
-    assert missing <= may_lose
-    for error in journal.errors:
-        assert isinstance(error, NotReplicated) or LOST in error.__notes__, error
-    assert journal.wrong == []
-
-
-@pytest.mark.parametrize("fault", [kill, pytest.param(freeze, marks=pytest.mark.slow)])
-def test_a_primary_that_is_gone_is_replaced(sentinel_set, load, fault, record_property):
-    """One call for each writer fails at most: that which was in flight."""
-    journal, began, lost = suffer(sentinel_set, load, fault, record_property)
-    assert all(began - REPLICATED_WITHIN < at < began + 2 for at in lost.values())
-    assert len(journal.errors) <= 4
-    check_journal(journal, may_lose=confirmed_around(journal, began))
-    check_store(sentinel_set)
+@pytest.mark.parametrize(
+    ("sentinel_set", "row", "is_async"),
+    rows.cases(ROWS, in_test_all=("kill -9", "sync")),
+    indirect=["sentinel_set"],
+)
+def test_the_load_goes_on(sentinel_set, row, is_async, settings, record_property):
+    rows.run(row, sentinel_set, is_async, settings, record_property)
 
 
 @pytest.mark.slow
-def test_writes_that_a_replica_has_confirmed_are_not_lost(
-    sentinel_set, settings, load, record_property
-):
-    alias = settings.ORMIST["default"]
-    options = alias["OPTIONS"] | {"replicas": 1, "replicas_timeout": 0.5}
-    settings.ORMIST = {"default": alias | {"OPTIONS": options}}
-    journal, _, lost = suffer(sentinel_set, load, kill, record_property)
-    assert lost == {}
-    check_journal(journal)
-    check_store(sentinel_set)
-
-
-@pytest.mark.slow
-def test_a_planned_failover_loses_what_is_written_between_two_looks(
-    sentinel_set, load, record_property
-):
-    journal, began, lost = suffer(sentinel_set, load, fail_over, record_property)
-    times = sorted(lost.values())
-    assert not times or times[-1] - times[0] < 2.5  # a second, and a busy machine
-    assert all(began - REPLICATED_WITHIN < at for at in times)
-    check_journal(journal, may_lose=len(journal.confirmed))
-    check_store(sentinel_set)
-
-
-@pytest.mark.slow
-def test_a_planned_failover_that_is_watched_loses_next_to_nothing(
-    sentinel_set, settings, load, record_property
-):
-    """What is under way at the moment of the promotion, and no more."""
-    alias = settings.ORMIST["default"]
-    options = alias["OPTIONS"] | {"watch": True}
-    settings.ORMIST = {"default": alias | {"OPTIONS": options}}
-    journal, _, lost = suffer(sentinel_set, load, fail_over, record_property)
-    times = sorted(lost.values())
-    assert not times or times[-1] - times[0] < 0.5
-    check_journal(journal, may_lose=len(journal.confirmed))
-    check_store(sentinel_set)
-
-
-@pytest.mark.slow
-def test_a_coordinated_failover_loses_nothing(sentinel_set, load, record_property):
-    journal, _, lost = suffer(
-        sentinel_set, load, fail_over_coordinated, record_property
-    )
-    assert lost == {}
-    check_journal(journal)
-    check_store(sentinel_set)
-
-
-@pytest.mark.slow
-def test_a_primary_that_was_gone_comes_back_as_a_replica(sentinel_set, load):
-    journal = load.journal
-    with load:
-        for _ in range(2):
-            former = kill(sentinel_set)
-            sentinel_set.new_primary(former)
-            load.wait_for(200)
-            sentinel_set.heal()
-            load.wait_for(200)
-    assert len(journal.errors) <= 8
-    check_journal(journal, may_lose=len(journal.confirmed))
-    check_store(sentinel_set)
-
-
-@pytest.mark.slow
-def test_without_sentinels_the_known_primary_serves(sentinel_set, load):
-    """And the first sentinel that is back tells the next one."""
-    with load:
-        for sentinel in sentinel_set.sentinels:
-            sentinel.kill()
-        load.wait_for(500)
-        former = sentinel_set.nodes[0]
-        assert load.journal.errors == []
-        for sentinel in sentinel_set.sentinels:
-            sentinel.start()
-        wait_until(sentinel_set.is_whole, "The sentinels are back")
-        former = kill(sentinel_set)
-        sentinel_set.new_primary(former)
-        load.wait_for(200)
-    assert len(load.journal.errors) <= 4
-    check_journal(load.journal, may_lose=len(load.journal.confirmed))
-    check_store(sentinel_set)
-
-
-@pytest.mark.slow
-def test_a_primary_without_replicas_that_must_have_some_is_waited_for(
-    sentinel_set, ask
-):
+def test_a_primary_without_replicas_that_must_have_some_is_waited_for(settings, ask):
     """As a new primary is for a moment, with min-replicas-to-write."""
+    sentinel_set = sentinels.shared()
+    sentinel_set.heal()
+    settings.ORMIST = {"default": {"LOCATION": sentinel_set.url, "KEY_PREFIX": "few"}}
     with sentinel_set.primary().client() as client:
         ask(Entry.objects.create, "tag", id="one")
         client.config_set("min-replicas-to-write", 3)
@@ -230,3 +100,4 @@ def test_a_primary_without_replicas_that_must_have_some_is_waited_for(
         finally:
             client.config_set("min-replicas-to-write", 0)
     assert ask(Entry.objects.find("tag").ids) == ["one", "two"]
+    sentinel_set.flush()

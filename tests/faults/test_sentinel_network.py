@@ -11,7 +11,7 @@ import redis
 from django_ormist.connections import connections
 from django_ormist.connections.routing import LOST
 from tests import servers
-from tests.faults.load import Entry
+from tests.faults.load import Entry, Tally
 
 pytestmark = pytest.mark.skipif(not servers.find("valkey91"), reason="needs valkey91")
 
@@ -32,7 +32,7 @@ def test_reads_outlive_links_that_are_half_open(ask, proxy):
 def test_a_write_over_a_link_that_is_half_open_is_raised_and_the_next_one_passes(
     ask, proxy
 ):
-    page = ask(Entry.objects.create, "tag", id="one")
+    page = ask(Tally.objects.create, "tag", id="one")
     proxy.lose()
     with pytest.raises(redis.TimeoutError) as caught:
         ask(page.increment, "hits")
@@ -49,15 +49,15 @@ def test_a_save_over_a_link_that_is_half_open_is_sent_again(ask, proxy):
 
 @pytest.mark.parametrize("cut", ["cut_next_reply", "cut_next_request"])
 def test_a_write_that_is_cut_is_raised_and_applied_once_at_most(ask, proxy, cut):
-    page = ask(Entry.objects.create, "tag", id="one")
-    ask(page.increment, "hits")  # loads the script
+    tally = ask(Tally.objects.create, "tag", id="one")
+    ask(tally.increment, "hits")  # loads the script
     getattr(proxy, cut)()
     with pytest.raises(redis.ConnectionError) as caught:
-        ask(page.increment, "hits")
+        ask(tally.increment, "hits")
     assert LOST in caught.value.__notes__
-    assert ask(Entry.objects.get, "one").hits == 1 + (cut == "cut_next_reply")
+    assert ask(Tally.objects.get, "one").hits == 1 + (cut == "cut_next_reply")
     getattr(proxy, cut)()
-    assert ask(Entry.objects.find("tag").count) == 1
+    assert ask(Tally.objects.find("tag").count) == 1
 
 
 @pytest.mark.parametrize("how", ["refuse", "swallow"])
