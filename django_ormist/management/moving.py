@@ -22,6 +22,8 @@ from .command import OrmistCommand, Progress, Rate, pluralize, printable
 from .verification import build_checked_model
 
 OBJECTS_PER_STEP = 100
+ATTEMPTS = 3
+"""How often an object is moved that others change under its former keys."""
 
 
 @dataclass
@@ -160,7 +162,9 @@ class Move:
             pairs = zip(some, created, strict=True)
             self.move_page([(pk, None) for pk, score in pairs if score is None])
 
-    def move_page(self, page: Sequence[tuple[bytes, float | None]]) -> None:
+    def move_page(
+        self, page: Sequence[tuple[bytes, float | None]], attempts: int = ATTEMPTS
+    ) -> None:
         """Move these objects: write, remove, and forget them."""
         loaded = run(move.load_moved(self.former, page), self.using) if page else []
         read = [(each, self.read(each)) for each in loaded]
@@ -184,16 +188,36 @@ class Move:
             [move.move_out(self.old, each, image) for each, image in arrived],
             self.using,
         )
-        gone = []
-        for (each, _), (code, _) in zip(arrived, replies, strict=True):
+        gone, changed = [], []
+        for (each, image), (code, _) in zip(arrived, replies, strict=True):
             if code in (Reply.REFUSED, Reply.COUNTER_CHANGED):
-                self.leave("changed-meanwhile", each)
-                continue
-            gone.append(each.pk)
+                changed.append((each, image))
+            else:
+                gone.append(each.pk)
         self.result.objects += len(gone)
         if gone:
             code, _ = run(move.finish(self.new.space, gone, self.token), self.using)
             stop_if_taken_over(code, self.former)
+        if changed:
+            self.move_again(changed, attempts - 1)
+
+    def move_again(
+        self, changed: Sequence[tuple[MovedObject, Image]], attempts: int
+    ) -> None:
+        """Move objects again that were changed under their former keys meanwhile.
+
+        Those that were changed or deleted under the new keys, too, are left.
+        """
+        writes = [move.move_out(self.new, each, image) for each, image in changed]
+        replies = run(writes, self.using) if attempts else [(None, None)] * len(changed)
+        again = []
+        for (each, _), (code, _) in zip(changed, replies, strict=True):
+            if code is Reply.DONE:
+                again.append((each.pk, each.created))
+            else:
+                self.leave("changed-meanwhile", each)
+        if again:
+            self.move_page(again, attempts)
 
     def read(self, each: MovedObject) -> Image | None:
         """Return the image of an object. Report it if it is unreadable."""
@@ -248,8 +272,11 @@ class Move:
             run(keyspace.unlink(*removed[start : start + 500]), self.using)
 
     def move_quarantined(self) -> None:
-        found = keyspace.list_quarantined(self.former.base, self.former.prefix)
-        for key in run(found, self.using):
+        start, prefix = self.former.base, self.former.prefix
+        found = repeat_scan(
+            lambda: run(keyspace.list_quarantined(start, prefix, start), self.using)
+        )
+        for key in found:
             flow = move.move_quarantined(self.new.space, self.former, key)
             if run(flow, self.using):
                 self.result.quarantined += 1

@@ -7,6 +7,7 @@ import pytest
 from django.core.management import CommandError
 
 import django_ormist as ormist
+from django_ormist.codecs import pack, unpack
 from django_ormist.connections.executor import run
 from django_ormist.keys import Space, journal_key
 from django_ormist.management import moving
@@ -335,25 +336,74 @@ def test_a_later_run_stops_an_earlier_one(command, server, monkeypatch):
         assert is_sound(server)
 
 
-def test_a_write_by_old_code_meanwhile_is_named_and_kept(command, server, monkeypatch):
-    store(3)
-    real = move.move_out
-    old = space_of(server)
+def changing(server, monkeypatch, times, also=lambda pk: None):
+    """Let old code write while the move removes objects under former keys."""
+    real, old = move.move_out, space_of(server)
+    left = iter(range(times))
 
-    def changed(schema, each, image):
-        if each.pk == b"id 1:}":
-            server.client.hincrby(old.base + b"c:id 1:}", "views", 1)
-        if each.pk == b"id 2:}":
-            server.client.append(old.objects + each.pk, b"")
-            server.client.set(old.objects + each.pk, b"other")
+    def change(pk, number):
+        if pk == b"id 1:}":
+            server.client.hincrby(old.base + b"c:" + pk, "views", 1)
+        else:
+            packed = server.client.get(old.objects + pk)
+            attrs, *rest = unpack(packed)
+            codec = "json" if packed[:1] == b"{" else "msgpack"
+            changed = pack({**attrs, "text": f"new {number}"}, *rest, codec)
+            server.client.set(old.objects + pk, changed)
+        also(pk.decode())
+
+    def move_out(schema, each, image):
+        if schema.space == old and each.pk != b"id 0:}":
+            number = next(left, None)
+            if number is not None:
+                change(each.pk, number)
         return real(schema, each, image)
 
+    monkeypatch.setattr(move, "move_out", move_out)
+
+
+def test_a_change_by_old_code_meanwhile_is_moved_too(command, server, monkeypatch):
+    store(3)
     with thing(slot="shop") as Thing:
-        monkeypatch.setattr(move, "move_out", changed)
-        with pytest.raises(CommandError, match="former keys: 2"):
-            command("ormist_reindex", "tests.Thing", "--move")
-        assert server.client.exists(old.objects + b"id 1:}", old.objects + b"id 2:}")
+        changing(server, monkeypatch, 4)
+        assert "3 objects" in command("ormist_reindex", "tests.Thing", "--move")
+        assert Thing.objects.get("id 1:}").views == 3
+        assert Thing.objects.get("id 2:}").text == "new 3"
         assert Thing.objects.count() == 3
+        assert is_sound(server)
+
+
+def test_changes_by_old_code_without_end_are_named(command, server, monkeypatch):
+    store(3)
+    old = space_of(server)
+    with thing(slot="shop"):
+        changing(server, monkeypatch, 100)
+        with pytest.raises(CommandError, match="former keys: 2") as error:
+            command("ormist_reindex", "tests.Thing", "--move")
+    assert error.value.errors.count("changed-meanwhile") == 2
+    assert server.client.exists(old.objects + b"id 1:}", old.objects + b"id 2:}") == 2
+
+
+def test_a_change_under_both_keys_is_named_and_kept(command, server, monkeypatch):
+    store(3)
+    old = space_of(server)
+
+    def change_or_delete(pk):
+        each = Thing.objects.get(pk)
+        if pk == "id 1:}":
+            each.delete()
+        else:
+            each.city = "other"
+            each.save()
+
+    with thing(slot="shop") as Thing:
+        changing(server, monkeypatch, 2, change_or_delete)
+        with pytest.raises(CommandError, match="former keys: 2") as error:
+            command("ormist_reindex", "tests.Thing", "--move")
+        assert Thing.objects.get("id 2:}").city == "other"
+        assert Thing.objects.all().ids() == ["id 0:}", "id 2:}"]
+    assert error.value.errors.count("changed-meanwhile") == 2
+    assert server.client.exists(old.objects + b"id 1:}", old.objects + b"id 2:}") == 2
 
 
 def test_glob_characters_of_a_slot_match_only_themselves(command, server):

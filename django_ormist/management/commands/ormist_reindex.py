@@ -1,13 +1,14 @@
 """Update the index of stored objects after a change of Meta, or move them."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
 from ...connections import connections
-from ...connections.executor import run
+from ...connections.executor import repeat_scan, run
 from ...keys import Space
 from ...models import Model
 from ...operations import move, scan, verify
@@ -123,8 +124,7 @@ class Command(OrmistCommand):
         left = 0
         for alias, some in by_alias.items():
             spaces = {model._meta.space(alias): model for model in some}
-            prefix = connections[alias].key_prefix
-            found = run(move.find_former(prefix, spaces), alias)
+            found = repeat_scan(partial(find_former, spaces, alias))
             for space, model in spaces.items():
                 former = [other for other, _ in found.get(space, [])]
                 left += self.move_from(former, model, alias)
@@ -166,6 +166,13 @@ class Command(OrmistCommand):
             (self.stdout if fault.is_repaired else self.stderr).write(
                 format_fault(verdict, fault)
             )
+
+
+def find_former(
+    spaces: Iterable[Space], using: str
+) -> dict[Space, list[tuple[Space, int]]]:
+    """Return the former key spaces of each of these that has some."""
+    return run(move.find_former(connections[using].key_prefix, spaces), using)
 
 
 def summarize(verdict: Verdict) -> str:
