@@ -491,11 +491,15 @@ class _Route:
 
     def _redirect(self, i: int, error: AskError, address: Address) -> None:
         there = (error.host or address[0], int(error.port))
-        if isinstance(error, MovedError):
+        is_moved = isinstance(error, MovedError)
+        if there[0] == "?":  # a node without the host name that it should announce
+            self.pending[i] = None
+            self.needs_refresh = self.needs_wait = True
+        elif is_moved and self.operations[i].keys:
             self.nodes.move(self.operations[i], there)
             self.pending[i] = None
             self.needs_refresh = True
-        else:
+        else:  # ASK, or keys among the arguments, which the map does not see
             self.pending[i] = there
         self.redirections += 1
         self.needs_wait = self.needs_wait or self.redirections > REDIRECTIONS

@@ -1,7 +1,7 @@
 """Operations for one node, for every primary, and without a node, without servers."""
 
 import pytest
-from redis.exceptions import ConnectionError, ResponseError
+from redis.exceptions import ConnectionError, MovedError, ResponseError
 
 from django_ormist.connections.routing import Broken, NodeLeft, Unconfirmed
 from django_ormist.operations.operation import (
@@ -46,6 +46,9 @@ class NodesWorld(World):
         self.sent.append(parcel._replace(positions=tuple(parcel.positions)))
         replies = []
         for operation in parcel.operations:
+            if operation.command == "ASKING":
+                replies.append(b"OK")
+                continue
             if operation is self.confirm:
                 replies.append(self.replicas.pop(0))
                 continue
@@ -164,3 +167,11 @@ def test_too_few_replicas_are_noted_beside_the_replies_of_all_primaries():
     found = world.run(on_every_primary(SIZE), write(b"x"))
     assert type(found) is Unconfirmed
     assert len(found) == 2
+
+
+def test_moved_is_followed_where_the_keys_are_among_the_arguments():
+    world = NodesWorld()
+    world.said = {B: [MovedError("1 a:1")], A: [b"1"]}
+    assert world.run(Operation("GET", (), (b"x",))) == [b"1"]
+    assert [parcel.address for parcel in world.sent] == [B, A]
+    assert not world.waited

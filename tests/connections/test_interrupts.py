@@ -19,8 +19,7 @@ import pytest
 import redis
 
 import django_ormist as ormist
-from django_ormist.connections import connections
-from django_ormist.connections import protocol as protocol_module
+from django_ormist.connections import connections, exchange
 from django_ormist.operations.operation import Operation
 
 RUNS = int(os.environ.get("ORMIST_INTERRUPTS", "30"))
@@ -257,7 +256,7 @@ def test_the_packer_gets_only_bytes(configure, real, monkeypatch):
             given.extend(words)
             return hiredis.pack_command(words)
 
-    monkeypatch.setattr(protocol_module, "hiredis", Spy)
+    monkeypatch.setattr(exchange, "hiredis", Spy)
     monkeypatch.setattr(redis.connection, "hiredis", Spy)
     connection = configure(LOCATION=f"{real.tcp_url}?db=1", OPTIONS={"protocol": 3})
     connection.send([Operation("ECHO", (), (word,)) for word in ("ä", -(2**70), b"")])

@@ -225,6 +225,16 @@ def test_moved_without_a_host_is_another_port_of_the_same_host():
     assert world.sent[1].address == ("a", 7)
 
 
+@pytest.mark.parametrize("kind", [MovedError, AskError])
+def test_a_node_without_its_host_name_is_looked_for(kind):
+    """It should announce one, and has none: "?" in its place."""
+    world = World(x=[kind("1 ?:7")])
+    assert world.run(write(b"x")) == [b"OK"]
+    assert [parcel.address for parcel in world.sent] == [A, A]
+    assert world.refreshed == [True]
+    assert len(world.waited) == 1
+
+
 def test_moved_to_and_fro_is_not_a_busy_loop():
     world = World(x=[MovedError("1 b:2"), MovedError("1 a:1")] * 1000)
     (reply,) = world.run(read(b"x"))
