@@ -5,7 +5,7 @@ its own, with a link on the index page and the permission view_overview.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
@@ -19,6 +19,7 @@ from redis.exceptions import RedisError, ResponseError
 
 from ..connections import connections
 from ..connections.executor import run
+from ..connections.inspection import Nodes, inspect_nodes, locate
 from ..operations import stats
 from .options import OrmistAdmin
 from .proxies import APP_LABEL
@@ -41,7 +42,10 @@ class NoRows(AnyManager):
 
 @dataclass(frozen=True)
 class ModelLine:
-    """One model. error: why the counts are missing. size_bytes: None if unknown."""
+    """One model. error: why the counts are missing. size_bytes: None if unknown.
+
+    node: the address of the node that has it, in a Cluster.
+    """
 
     label: str
     url: str
@@ -50,15 +54,17 @@ class ModelLine:
     size_bytes: int | None = None
     unreadable: int = 0
     error: str = ""
+    node: str = ""
 
 
 @dataclass(frozen=True)
 class ServerLine:
-    """One alias. facts: pairs of a name and a value as text."""
+    """One alias. facts: pairs of a name and a value as text, of all its primaries."""
 
     using: str
     location: str
     facts: list[tuple[Any, Any]]
+    nodes: Nodes = field(default_factory=lambda: Nodes([]))
     error: str = ""
 
 
@@ -86,31 +92,47 @@ class OverviewAdmin(AnyAdmin):
             for each in self.admin_site._registry.values()
             if isinstance(each, OrmistAdmin) and each.has_view_permission(request)
         ]
-        lines = sorted(map(describe_model, shown), key=lambda each: each.label)
+        used = {alias_of(each) for each in shown}
+        servers = {using: describe_server(using) for using in sorted(used)}
+        lines = [describe_model(each, servers[alias_of(each)].nodes) for each in shown]
+        lines.sort(key=lambda each: each.label)
         request.current_app = self.admin_site.name
         context = {
             **self.admin_site.each_context(request),
             "title": _("Overview"),
             "opts": self.opts,
             "lines": lines,
-            "servers": [
-                describe_server(u) for u in sorted({each.using for each in lines})
-            ],
+            "has_nodes": any(each.node for each in lines),
+            "servers": list(servers.values()),
             "media": self.media,
         }
         return TemplateResponse(request, "django_ormist/admin/overview.html", context)
 
 
-def describe_model(model_admin: OrmistAdmin) -> ModelLine:
-    """Return the facts of one model. Six round trips."""
+def alias_of(model_admin: OrmistAdmin) -> str:
+    """Return the alias of an admin's model."""
+    using: str = model_admin.model.ormist_model._default_manager.all().db
+    return using
+
+
+def describe_model(model_admin: OrmistAdmin, nodes: Nodes) -> ModelLine:
+    """Return the facts of one model. Six round trips.
+
+    nodes: those of its alias. A model on a node that did not reply is not counted.
+    """
     model, opts = model_admin.model.ormist_model, model_admin.opts
-    using = model._default_manager.all().db
+    using = alias_of(model_admin)
     url = reverse(
         f"admin:{opts.app_label}_{opts.model_name}_changelist",
         current_app=model_admin.admin_site.name,
     )
     meta = model._meta
     space = meta.space(using)
+    place = locate(using, space.base)
+    address = "" if place is None else place[1]
+    node = nodes.find(address)
+    if node is not None and node.error:
+        return ModelLine(meta.label, url, using, error=node.error, node=address)
     try:
         counts = run(stats.model_counts(space), using)
         seen = run(stats.sample(space, meta.indexes), using)
@@ -120,18 +142,25 @@ def describe_model(model_admin: OrmistAdmin) -> ModelLine:
         except ResponseError:  # no MEMORY USAGE there, or not for this user
             size = None
     except RedisError as error:
-        return ModelLine(meta.label, url, using, error=str(error))
-    return ModelLine(meta.label, url, using, counts, size, len(seen.unreadable))
+        return ModelLine(meta.label, url, using, error=str(error), node=address)
+    unreadable = len(seen.unreadable)
+    return ModelLine(meta.label, url, using, counts, size, unreadable, node=address)
 
 
 def describe_server(using: str) -> ServerLine:
-    """Return the facts of the server of an alias. One round trip."""
+    """Return the facts of the servers of an alias. Two round trips to each at most."""
     location = connections[using].endpoint.safe_url
     try:
-        facts = stats.server_facts(run(stats.server_info(), using))
+        nodes = inspect_nodes(using)
     except RedisError as error:
-        return ServerLine(using, location, [], str(error))
-    return ServerLine(using, location, list(format_facts(facts)))
+        return ServerLine(using, location, [], error=str(error))
+    known = [stats.server_facts(node.info) for node in nodes.main if node.info]
+    if not known:
+        why = next((node.error for node in nodes.main if node.error), None)
+        why = why or _("The server does not allow INFO to this user.")
+        return ServerLine(using, location, [], nodes, why)
+    facts = list(format_facts(stats.merge_facts(known)))
+    return ServerLine(using, location, facts, nodes)
 
 
 def format_facts(facts: dict[str, Any]) -> Iterable[tuple[Any, Any]]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from redis.exceptions import RedisError
 
+from ..keys import slot_of
 from ..operations import stats
 from ..operations.operation import Address, Operation
 from ..operations.topology import (
@@ -19,7 +20,6 @@ from ..operations.topology import (
     replication_of,
 )
 from . import connections
-from .cluster_map import slot_of
 from .endpoints import Endpoint, format_address
 from .router import Router
 
@@ -55,6 +55,12 @@ class NodeFacts:
     def slot_count(self) -> int:
         """The number of its slots."""
         return sum(last - first + 1 for first, last in self.slots)
+
+    @property
+    def used_bytes(self) -> int | None:
+        """Its memory in use."""
+        used: int | None = stats.server_facts(self.info)["memory"]["used_bytes"]
+        return used
 
     def to_dict(self) -> dict[str, Any]:
         """Return the facts as a dict for JSON."""
@@ -104,6 +110,11 @@ class Nodes:
 
     nodes: list[NodeFacts]
     sentinels: list[SentinelFacts] = field(default_factory=list)
+
+    @property
+    def is_set(self) -> bool:
+        """Whether there are more than the one server of a URL."""
+        return len(self.nodes) > 1 or bool(self.sentinels)
 
     @property
     def primaries(self) -> list[NodeFacts]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..exceptions import TopologyChanged
-from ..keys import Space, is_under, parse_key
+from ..keys import SLOTS, Space, is_under, parse_key, slot_of
 from . import topology
 from .operation import (
     Address,
@@ -118,14 +118,13 @@ class KeyScan:
         operations = [optional(self._everywhere(topology.run_facts()))]
         if self._has_slots:
             operations.append(optional(self._everywhere(topology.this_node())))
+        number, slot = len(operations), None
         if self._has_slots and self._key is not None:
-            operations += [
-                optional(near(topology.key_slot(self._key), self._key)),
-                Operation("EXISTS", (self._key,)),
-            ]
+            slot = slot_of(self._key)
+            operations.append(Operation("EXISTS", (self._key,)))
         answers = yield [*operations, *more]
-        facts = _Facts(*answers[: min(len(operations), 3)])
-        return facts, answers[-1]
+        nodes = answers[1] if number > 1 else None
+        return _Facts(answers[0], nodes, slot), answers[-1]
 
     def _everywhere(self, operation: Operation) -> Operation:
         """Return the operation that answers [(node, answer)]."""
@@ -161,9 +160,9 @@ class _Facts:
             is_there = any(node.owns(self.slot) for _, node in self.nodes)
             return "" if is_there else f"slot {self.slot} has moved"
         count = sum(node.slot_count for _, node in self.nodes)
-        if count == topology.SLOTS:
+        if count == SLOTS:
             return ""
-        return f"{count} of {topology.SLOTS} slots are on the primaries that were asked"
+        return f"{count} of {SLOTS} slots are on the primaries that were asked"
 
     def find_change(self, before: "_Facts") -> str:
         """Return why a scan since *before* may have missed keys, or ""."""
@@ -247,20 +246,13 @@ def unlink(*keys: bytes) -> Operation:
 
 def unlink_all(keys: Iterable[bytes]) -> Flow[int]:
     """Flow that removes keys of any slots. Returns how many existed. One round trip."""
-    by_tag: dict[bytes, list[bytes]] = {}
+    by_slot: dict[int, list[bytes]] = {}
     for key in keys:
-        by_tag.setdefault(_hash_tag(key), []).append(key)
-    if not by_tag:
+        by_slot.setdefault(slot_of(key), []).append(key)
+    if not by_slot:
         return 0
-    removed: list[int] = yield [unlink(*some) for some in by_tag.values()]
+    removed: list[int] = yield [unlink(*some) for some in by_slot.values()]
     return sum(removed)
-
-
-def _hash_tag(key: bytes) -> bytes:
-    """Return the part of a key that chooses its slot."""
-    _, _, rest = key.partition(b"{")
-    tag, brace, _ = rest.partition(b"}")
-    return tag if tag and brace else key
 
 
 def unlink_some(found: KeyScan, only_objects: bool = False) -> Flow[int]:

@@ -10,8 +10,6 @@ from typing import Any
 from .operation import Address, Operation
 from .stats import read_info
 
-SLOTS = 16384
-
 
 @dataclass(frozen=True, slots=True)
 class ClusterNode:
@@ -60,11 +58,6 @@ def cluster_nodes() -> Operation:
 def this_node() -> Operation:
     """Return the ClusterNode that replies. O(nodes)."""
     return Operation("CLUSTER NODES", (), parse=_read_this_node)
-
-
-def key_slot(key: bytes) -> Operation:
-    """Return the slot of a key, as any node computes it. O(size of the key)."""
-    return Operation("CLUSTER KEYSLOT", (), (key,), parse=int)
 
 
 def read_cluster_nodes(reply: bytes | str) -> list[ClusterNode]:

@@ -59,3 +59,22 @@ def test_other_urls_below_it_are_not_found(root, server):
         302,
         404,
     )
+
+
+def test_one_server_has_no_table_of_nodes(root, server):
+    assert "ormist-nodes" not in overview(root).content.decode()
+
+
+@pytest.mark.servers("valkey91")
+def test_it_says_that_the_server_refuses_info(root, server):
+    server.client.execute_command(
+        *("ACL SETUSER", "app", "reset", "on", ">secret", "~*", "+@all", "-info")
+    )
+    try:
+        server.connect(
+            server.location, OPTIONS={"username": "app", "password": "secret"}
+        )
+        assert "does not allow INFO" in overview(root).content.decode()
+    finally:
+        server.connect()
+        server.client.execute_command("ACL DELUSER", "app")
