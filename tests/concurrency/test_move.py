@@ -26,7 +26,7 @@ def move_baskets(alias):
     call_command("ormist_reindex", "tests.Basket", "--move", verbosity=0)
 
 
-def store():
+def store(number=NUMBER):
     """Store baskets under the keys that they have without Meta.slot."""
     before = list(registry._models)
     names = ("index_attrs", "ordered", "unique", "counters")
@@ -36,7 +36,7 @@ def store():
         model = type("Basket", (ormist.TaggedModel,), {"Meta": meta, "__module__": "x"})
         model.objects.bulk_create(
             model("t", id=f"b{n}", owner=n % 7, total=n, code=n, views=1)
-            for n in range(NUMBER)
+            for n in range(number)
         )
     finally:
         registry._models[:] = before
