@@ -73,9 +73,16 @@ def sent():
         signal.disconnect(note)
 
 
+def faults_of(client):
+    """Return the faults of the store, which is not empty."""
+    prefix = connections["default"].key_prefix
+    assert client.keys(f"{prefix}:*:all")
+    return raw_faults(client, prefix)
+
+
 def is_stored(client, instance):
     """Whether the server has the bytes that the instance was stored as."""
-    assert raw_faults(client, "network") == []
+    assert faults_of(client) == []
     packed = client.get(instance._key())
     return packed is not None and instance._state.packed == packed
 
@@ -128,7 +135,7 @@ def test_some_fields_are_saved_once(ask, store, client, sent, cut):
     sent.clear()
     getattr(store, cut)()
     ask(todo.save, update_fields=["done"])
-    assert raw_faults(client, "network") == []
+    assert faults_of(client) == []
     assert sent == [(todo, False)]
     assert ask(Todo.objects.get, "x").attrs == {"text": "milk", "done": True}
 
@@ -165,7 +172,7 @@ def test_an_update_of_a_match_is_not_proven_by_its_bytes(ask, store, client):
     notes = raised(ask, City.objects.update_or_create, {"code": "b"}, name="Oslo")
     assert UNPROVEN in notes
     assert ask(City.objects.get, code="b")
-    assert raw_faults(client, "network") == []
+    assert faults_of(client) == []
 
 
 @CUTS
@@ -227,7 +234,7 @@ def test_a_rival_that_writes_the_object_meanwhile_leaves_no_proof(
     assert UNPROVEN in raised(ask, todo.save)
     was_applied = cut == "cut_next_reply"
     assert ask(Todo.objects.get, "x").attrs == {"mine": int(was_applied), "theirs": 1}
-    assert raw_faults(client, "network") == []
+    assert faults_of(client) == []
     assert sent == [(todo, False)]  # that of the rival
 
 
@@ -252,7 +259,7 @@ def test_a_unique_value_that_a_rival_has_taken_meanwhile_is_refused(ask, store, 
     store.cut_next_request(then=rival)
     with pytest.raises(ormist.IntegrityError, match="code"):
         ask(City.objects.create, code="a")
-    assert raw_faults(client, "network") == []
+    assert faults_of(client) == []
 
 
 @CUTS
@@ -306,7 +313,7 @@ def test_an_object_that_is_gone_may_have_been_deleted_by_a_rival(ask, store, cli
     store.cut_next_reply()
     assert UNPROVEN in raised(ask, todo.delete)
     assert not client.exists(todo._key())
-    assert raw_faults(client, "network") == []
+    assert faults_of(client) == []
 
 
 @CUTS
@@ -345,7 +352,7 @@ def test_sessions_outlive_each_lost_reply(ask, store, client, settings, cut):
     getattr(store, cut)()
     ask(session.flush)
     assert Session.objects.count() == 0
-    assert raw_faults(client, "network") == []
+    assert faults_of(client) == []
 
 
 # ---------------------------------------------------------------- replicas
@@ -366,7 +373,7 @@ def test_replicas_do_not_confirm_a_write_that_was_applied_before(
     with pytest.raises(ormist.NotReplicated, match="0 of 1 replicas"):
         ask(Todo.objects.create)
     assert ask(Todo.objects.count) == 4
-    assert raw_faults(client, "network") == []
+    assert faults_of(client) == []
 
 
 # ---------------------------------------------------------------- one server
