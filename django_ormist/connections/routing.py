@@ -50,7 +50,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.005, 0.25
 """Seconds between attempts: doubled each time, and varied by half."""
 
 REDIRECTIONS = 3
-"""MOVED and ASK replies to one request that are followed without a pause."""
+"""Rounds of MOVED and ASK replies that are followed without a pause."""
 
 LOST = (
     "The connection broke after a write was sent. It may have been applied, so it was "
@@ -356,6 +356,7 @@ class _Route:
         """Writes to repeat though they may have been applied, and why."""
         self.tried: Counter[str] = Counter()
         self.redirections = 0
+        self.is_redirected = False
         self.needs_refresh = self.needs_wait = False
 
     def run(
@@ -372,6 +373,10 @@ class _Route:
                 raise self.fatal
             if not self.pending:
                 return self._finish()
+            self.redirections += self.is_redirected
+            if self.is_redirected and self.redirections > REDIRECTIONS:
+                self.needs_wait = True
+            self.is_redirected = False
             if self.needs_refresh:
                 yield Refresh(is_urgent=True)
             if self.needs_wait:
@@ -501,8 +506,7 @@ class _Route:
             self.needs_refresh = True
         else:  # ASK, or keys among the arguments, which the map does not see
             self.pending[i] = there
-        self.redirections += 1
-        self.needs_wait = self.needs_wait or self.redirections > REDIRECTIONS
+        self.is_redirected = True
 
     # The end of the patience
 

@@ -235,6 +235,15 @@ def test_a_node_without_its_host_name_is_looked_for(kind):
     assert len(world.waited) == 1
 
 
+@pytest.mark.parametrize("reply", ["MOVED", "ASK"])
+def test_many_operations_are_redirected_at_once_without_a_pause(reply):
+    keys = [f"k{number}" for number in range(100)]
+    world = World(**{key: [refusals()[reply]] for key in keys})
+    assert world.run(*(write(key.encode()) for key in keys)) == [b"OK"] * 100
+    assert len(world.sent) == 2
+    assert not world.waited
+
+
 def test_moved_to_and_fro_is_not_a_busy_loop():
     world = World(x=[MovedError("1 b:2"), MovedError("1 a:1")] * 1000)
     (reply,) = world.run(read(b"x"))
