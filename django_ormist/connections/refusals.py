@@ -12,6 +12,7 @@ from redis.exceptions import (
     MasterDownError,
     ReadOnlyError,
     RedisError,
+    TryAgainError,
 )
 
 from ..operations.operation import Operation
@@ -25,6 +26,13 @@ _IN_SCRIPT = re.compile(
     r"(?:@user_script: ?\d+: )+-?([A-Z]+ .*)",
     re.DOTALL,
 )
+# The slot of a script's keys moves, and a key that the script computes is not here. The
+# scripts check before their first write that this cannot happen later.
+_NOT_HERE = re.compile(
+    r"attempted to access a non local key in a cluster node"
+    r"|undeclared keys were accessed during rehashing of the slot",  # Redis 8
+    re.IGNORECASE,
+)
 _UNAUTHENTICATED = "Protocol error: unauthenticated"
 
 _REFUSED = (ReadOnlyError, MasterDownError, BusyLoadingError)
@@ -33,12 +41,17 @@ _REFUSED = (ReadOnlyError, MasterDownError, BusyLoadingError)
 def unwrap_error(error: RedisError) -> RedisError:
     """Return *error* with redis-py's type for its code, also if a script wrapped it.
 
+    A script that cannot reach a computed key gets TryAgainError, as it would for a key
+    that is declared.
+
     Raises AuthenticationError for the protocol error of Redis up to 7.0 on a long
     request without a password. The server then closes the connection.
     """
     text = str(error)
     if text.startswith(_UNAUTHENTICATED):
         raise AuthenticationError("Authentication required.") from None
+    if _NOT_HERE.search(text):
+        return TryAgainError(text)
     wrapped = _IN_SCRIPT.match(text)
     if wrapped is None:
         return error

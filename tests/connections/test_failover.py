@@ -176,6 +176,21 @@ def test_refused_writes_are_sent_again_with_the_reads_of_their_batch(
             redis.ResponseError,
         ),
         ("READONLYNESS is no code", redis.ResponseError),
+        (
+            "Attempted to access a non local key in a cluster node script: on "
+            "@user_script:364.",
+            redis.exceptions.TryAgainError,
+        ),
+        (
+            "Unable to execute command 'exists' in script because undeclared keys were "
+            "accessed during rehashing of the slot script: 0498a, on @user_script:54.",
+            redis.exceptions.TryAgainError,
+        ),
+        (
+            "Error running script (call to f_1a2b): @user_script:7: @user_script: 7: "
+            "Lua script attempted to access a non local key in a cluster node",
+            redis.exceptions.TryAgainError,
+        ),
     ],
 )
 def test_an_error_inside_a_script_has_the_type_of_a_command_error(text, kind):

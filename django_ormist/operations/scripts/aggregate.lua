@@ -103,8 +103,13 @@ local function objects_of(facet, keys)
   for i, place in ipairs(places) do
     names[i] = base .. 'o:' .. facet.holders[keys[place]]
   end
+  local is_complete = true
   for i, packed in ipairs(redis.call('MGET', unpack(names))) do
     objects[places[i]] = packed
+    is_complete = is_complete and packed
+  end
+  if not is_complete then
+    require_all_here(base)
   end
   return objects
 end

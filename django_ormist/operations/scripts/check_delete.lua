@@ -2,8 +2,9 @@
 --
 -- KEYS     those of delete.lua
 -- ARGV     those of delete.lua
--- RETURNS  a refusal of delete.lua; else the including script goes on
+-- RETURNS  a refusal of delete.lua, or TRYAGAIN; else the including script goes on
 -- COST     O(entries)
+-- DERIVED  none here: base is for the scripts that include this
 
 local pk, expected, is_indexed = ARGV[1], ARGV[2], ARGV[4] == '1'
 local terms, ordered = tonumber(ARGV[5]), tonumber(ARGV[6])
@@ -22,4 +23,8 @@ end
 local stored = redis.call('GET', KEYS[1])
 if stored and (stored ~= expected or stored == '') then
   return {0, stored}
+end
+local base, memo = string.sub(KEYS[2], 1, -4), redis.call('HGET', KEYS[4], pk)
+if memo and is_moving(base) then
+  return TRY_AGAIN
 end

@@ -16,6 +16,7 @@
 --          held by this id), and the member or the value
 -- RETURNS  {1, fault, ...}: each {kind, key, 1 if repaired else 0, detail or ""}
 --          {0, stored} the stored bytes are others (false: none are stored)
+--          TRYAGAIN keys of this slot are moving: nothing was compared
 -- COST     O(entries log n)
 -- DERIVED  the entries in the memo; the object that holds a unique value; the key under
 --          "lost:" to which an unreadable object is moved
@@ -36,6 +37,9 @@ local base = string.sub(KEYS[2], 1, -4)
 local first_ordered = 6 + terms
 local first_unique = first_ordered + 2 * ordered
 local first_seen = first_unique + uniques
+if is_moving(base) then
+  return TRY_AGAIN
+end
 local now, now_us = clock()
 local found = {1}
 

@@ -2,7 +2,7 @@
 --
 -- KEYS     those of save.lua
 -- ARGV     those of save.lua
--- RETURNS  a refusal of save.lua; else the including script goes on
+-- RETURNS  a refusal of save.lua, or TRYAGAIN; else the including script goes on
 -- COST     O(entries)
 -- DERIVED  the objects that hold unique values
 --
@@ -32,6 +32,8 @@ elseif (stored or '') ~= expected or stored == '' then
   stored = stored and not is_past(KEYS[3], pk, now) and stored
   if (stored or '') ~= expected or stored == '' then
     return {0, stored}
+  elseif is_moving(base) then  -- its entries are removed by its memo
+    return TRY_AGAIN
   end
 end
 if deadline and deadline <= now then
@@ -66,10 +68,13 @@ end
 for i = 0, uniques - 1 do
   local key, field = KEYS[first_unique + i], ARGV[first_value + 2 * i + 1]
   local holder = field ~= '' and redis.call('HGET', key, field)
-  if holder and holder ~= pk and not (is_free and is_free(key, field, holder))
-    and redis.call('EXISTS', base .. 'o:' .. holder) == 1
-    and not is_past(KEYS[3], holder, now) then
-    return {5, i + 1, holder}
+  if holder and holder ~= pk and not (is_free and is_free(key, field, holder)) then
+    local is_stored = redis.call('EXISTS', base .. 'o:' .. holder) == 1
+    if is_stored and not is_past(KEYS[3], holder, now) then
+      return {5, i + 1, holder}
+    elseif not is_stored and is_moving(base) then
+      return TRY_AGAIN
+    end
   end
 end
 for i = first_required, first_counter - 1, 2 do

@@ -11,6 +11,7 @@
 --          which delete.lua would not answer 1: the answer of save.lua or delete.lua;
 --          of "delete_strict" also {0, false}: the object does not exist; and of
 --          "absent" {6, id}: this live object meets the condition
+--          TRYAGAIN keys of this slot are moving: nothing is written
 -- COST     O((entries + swept) log n); "absent": as matching.lua
 -- DERIVED  as save.lua and delete.lua; the objects that meet the condition of "absent"
 
@@ -32,6 +33,11 @@ for i = 1, count do
   kinds[i] = ARGV[3 * i - 1]
   keys[i], next_key = slice(KEYS, next_key, tonumber(ARGV[3 * i]))
   args[i], next_word = slice(ARGV, next_word, tonumber(ARGV[3 * i + 1]))
+end
+
+-- One part may remove the last entry of a key to which the next one writes.
+if is_moving(string.sub(keys[1][kinds[1] == 'absent' and 1 or 2], 1, -4)) then
+  return TRY_AGAIN
 end
 
 -- Unique values that change hands in this step: by key, then by value, the old holder and

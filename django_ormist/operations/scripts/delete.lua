@@ -13,6 +13,7 @@
 --          {2} the object did not exist; its leftovers are removed
 --          {2, 1} no object, but index entries without a memo: they stay
 --          {-1, key} the key holds another type: nothing was deleted
+--          TRYAGAIN keys of this slot are moving, and it has a memo: nothing was deleted
 -- COST     O((entries + swept) log n)
 -- DERIVED  what a memo names, for an object that expired and was not yet swept
 
@@ -20,5 +21,5 @@ local sweep_limit = ARGV[3]
 local now = clock()
 -- INCLUDE check_delete
 -- INCLUDE write_delete
-sweep(string.sub(KEYS[2], 1, -4), peek_expired(KEYS[3], now, sweep_limit))
+sweep(base, peek_expired(KEYS[3], now, sweep_limit))
 return stored and 1 or {2}

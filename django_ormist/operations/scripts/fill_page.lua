@@ -25,14 +25,20 @@ local function fill_page(ids)
       end
       packed = redis.call('MGET', unpack(packed))
     end
+    local is_complete = true
     for i = 1, last - first + 1 do
+      is_complete = is_complete and packed[i]
       if packed[i] then
         page[#page + 1], objects[#objects + 1] = ids[first + i - 1], packed[i]
         if want == 'counters' then
-          counters[#counters + 1] =
-            redis.call('HGETALL', base .. 'c:' .. ids[first + i - 1])
+          local counted = redis.call('HGETALL', base .. 'c:' .. ids[first + i - 1])
+          counters[#counters + 1] = counted
+          is_complete = is_complete and #counted > 0
         end
       end
+    end
+    if not is_complete then
+      require_all_here(base)
     end
     first = last + 1
   end

@@ -27,6 +27,7 @@
 --          {4} the batch before it was not written
 --          {5, number, which, id} that object's unique value is held by this one
 --          {-1, key} the key holds another type
+--          TRYAGAIN keys of this slot are moving
 --          Anything but 1: nothing was written. The marker holds how many batches
 --          were; the last batch removes it.
 -- COST     O((objects + entries + swept) log n)
@@ -44,6 +45,9 @@ local last = batches_before and #KEYS - 1 or #KEYS
 local first_unique = last - uniques + 1
 local first_ordered = first_unique - 2 * ordered
 
+if is_moving(base) then
+  return TRY_AGAIN
+end
 if batches_before and batches_before > 0 then
   local before = redis.call('GET', KEYS[#KEYS])
   if is_last then

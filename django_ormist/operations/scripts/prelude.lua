@@ -5,7 +5,8 @@
 -- RETURNS  nothing
 -- COST     O(1)
 -- DERIVED  base .. "o:" .. id, base .. "c:" .. id, and the indexes that a memo
---          names. All of them carry the hash tag of the declared keys.
+--          names; base .. "?" and base .. "!", which never exist. All of them carry the
+--          hash tag of the declared keys.
 
 -- Return the server's clock in ms and in microseconds. A script reads it once: up to
 -- Redis 7.0 it runs on during a script, though no key expires there.
@@ -34,6 +35,23 @@ end
 local function refusal(failure, key, kind)
   local found = redis.call('TYPE', key)['ok']
   return (found ~= kind and found ~= 'none') and {-1, key} or failure
+end
+
+-- The answer of a script that has written nothing, to be sent again after a pause.
+local TRY_AGAIN = {err = 'TRYAGAIN Keys of this slot are moving between two nodes'}
+
+-- Whether keys of this slot are moving between two nodes of a Cluster. A key that is not on
+-- this node may be on the other: a command on it fails on the node that loses the slot, and
+-- finds nothing on the one that gets it, unless it has several keys. So this comes before
+-- the first write to a key that is not declared, or that may be empty by then. No key has
+-- these names.
+local function is_moving(base)
+  return type(redis.pcall('EXISTS', base .. '?', base .. '!')) == 'table'
+end
+
+-- The same for a script that does not write: fail if a missing key may be on the other node.
+local function require_all_here(base)
+  redis.call('EXISTS', base .. '?', base .. '!')
 end
 
 -- The command for the length of each type. TYPE costs half as much again.
@@ -152,7 +170,7 @@ end
 -- with them), ordered attributes ("by:age"), unique ones ("u:email", and the value).
 -- Return how many parts the memo has.
 -- pcall: these keys were not checked, and one that was given another type by hand holds no
--- entry of ours.
+-- entry of ours. Not called while keys are moving.
 local function unindex(base, pk, memo, created, drop)
   local unique, parts = nil, 0
   each_part(memo, function(part)
@@ -189,7 +207,7 @@ end
 local function unsweepable(base, expires, expired)
   if expired['err'] then
     return refusal(expired, expires, 'zset')
-  elseif #expired > 0 then
+  elseif #expired > 0 and not is_moving(base) then
     local all, memos = base .. 'all', base .. 'idx'
     return mistyped({all}, 1, 1, 'zset') or mistyped({memos}, 1, 1, 'hash')
   end
@@ -200,9 +218,9 @@ end
 local MOST_SWEPT = 400
 
 -- Remove the first of these expired objects with all their entries, as many as MOST_SWEPT
--- allows. Return how many.
+-- allows. Return how many: none while keys are moving.
 local function sweep(base, expired)
-  if #expired == 0 then
+  if #expired == 0 or is_moving(base) then
     return 0
   end
   local memos = base .. 'idx'

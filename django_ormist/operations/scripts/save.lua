@@ -22,6 +22,7 @@
 --          {5, number, id} that unique value is held by this object
 --          {7} a counter has another value
 --          {-1, key} the key holds another type: nothing was written
+--          TRYAGAIN keys of this slot are moving, and are needed: nothing was written
 -- COST     O((entries + swept) log n)
 -- DERIVED  the objects that hold unique values; the entries in the memo of an object that
 --          expired and was not yet swept

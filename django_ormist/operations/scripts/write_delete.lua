@@ -6,7 +6,6 @@
 -- COST     O(entries log n)
 -- DERIVED  what a memo names, for an object that expired and was not yet swept
 
-local memo = redis.call('HGET', KEYS[4], pk)
 local created = redis.call('ZSCORE', KEYS[2], pk)
 redis.call('DEL', KEYS[1], KEYS[5])
 if is_indexed and not stored and not memo and created
@@ -14,7 +13,7 @@ if is_indexed and not stored and not memo and created
   return {2, 1}
 end
 if memo then
-  purge(string.sub(KEYS[2], 1, -4), pk, memo, created)
+  purge(base, pk, memo, created)
   redis.call('HDEL', KEYS[4], pk)
 end
 for i = 6, 5 + terms do

@@ -49,23 +49,27 @@ end
 for i = 0, ordered - 1 do
   local entries, sort_keys = KEYS[first_ordered + 2 * i], KEYS[first_ordered + 2 * i + 1]
   local was, sort_key = redis.call('HGET', sort_keys, pk), ARGV[first_sort_key + i]
-  if was and was_created then
-    redis.call('ZREM', entries, entry(was, was_created, pk))
-  end
-  if sort_key ~= '' then
-    redis.call('ZADD', entries, 0, entry(sort_key, created, pk))
+  local before = was and was_created and entry(was, was_created, pk)
+  local after = sort_key ~= '' and entry(sort_key, created, pk)
+  -- The new entry comes first: a set that is empty in between could not be written while
+  -- its slot moves to another node of a Cluster.
+  if after then
+    redis.call('ZADD', entries, 0, after)
     redis.call('HSET', sort_keys, pk, sort_key)
   elseif was then
     redis.call('HDEL', sort_keys, pk)
   end
-end
-for i = 0, uniques - 1 do
-  local was, field = ARGV[first_value + 2 * i], ARGV[first_value + 2 * i + 1]
-  if was ~= '' then
-    release(KEYS[first_unique + i], was, pk)
+  if before and before ~= after then
+    redis.call('ZREM', entries, before)
   end
+end
+for i = 0, uniques - 1 do  -- the new value first, too
+  local was, field = ARGV[first_value + 2 * i], ARGV[first_value + 2 * i + 1]
   if field ~= '' then
     redis.call('HSET', KEYS[first_unique + i], field, pk)
+  end
+  if was ~= '' and was ~= field then
+    release(KEYS[first_unique + i], was, pk)
   end
 end
 
