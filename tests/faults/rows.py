@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 
+from django_ormist.connections import redirection
 from tests.checker import raw_faults
 from tests.clusters import ClusterSet, slot_of
 from tests.faults.load import WRITERS, Entry, Load, Tally
@@ -22,7 +23,7 @@ from tests.sentinels import DOWN_AFTER, SentinelSet
 from tests.servers import Server, wait_until
 
 PRODUCTS = ("valkey91", "redis82")
-PREFIX = "faults"
+PREFIX = redirection.current().prefix("faults")
 OPTIONS = {"socket_timeout": 2, "patience": 100}  # a busy machine is not a fault
 REPLICATED_WITHIN = 3.0  # seconds in which a busy machine has replicated a write
 KEY = f"{PREFIX}:{{{Entry._meta.label}}}:o:"  # and the id
@@ -195,6 +196,7 @@ def find_faults(nodes: SentinelSet | ClusterSet) -> list[str]:
     found = []
     for key in (KEY, f"{{{Tally._meta.label}}}"):
         with nodes.primary_of(key).client() as client:
+            assert client.keys(f"{PREFIX}:*:all")
             found += raw_faults(client, PREFIX)
         if isinstance(nodes, SentinelSet):
             break
