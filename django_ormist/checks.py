@@ -4,7 +4,7 @@ Only the checks that run with ``check --deploy`` open sockets. docs/reference/ch
 lists all of them.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from django.conf import settings
@@ -16,6 +16,7 @@ from . import conf
 from .connections import Connection, cache_pools, connections
 from .connections.endpoints import Endpoint
 from .connections.executor import run
+from .connections.inspection import Nodes, inspect_nodes
 from .exceptions import ImproperlyConfigured
 from .models import Model, registry
 from .operations import move, stats
@@ -178,12 +179,8 @@ def check_caches(app_configs: Any, **kwargs: Any) -> list[checks.CheckMessage]:
     """Return W001: a cache in the same database, whose clear() is FLUSHDB."""
     found: list[checks.CheckMessage] = []
     for name in _valid_aliases():
-        ours = _database_id(connections[name].endpoint)
-        sharing = [
-            cache
-            for cache in settings.CACHES
-            if ours is not None and _cache_database_id(cache) == ours
-        ]
+        ours = _database_ids(connections[name].endpoint)
+        sharing = [each for each in settings.CACHES if _cache_database_ids(each) & ours]
         if sharing:
             found.append(
                 checks.Warning(
@@ -198,63 +195,111 @@ def check_caches(app_configs: Any, **kwargs: Any) -> list[checks.CheckMessage]:
     return found
 
 
-def _database_id(endpoint: Endpoint) -> Any:
-    """Return the server and the number, which identify a database."""
-    arguments = endpoint.arguments
+def _database_ids(endpoint: Endpoint) -> set[tuple[Any, ...]]:
+    """Return what identifies a database. Endpoints with a common one share it."""
+    arguments, cluster = endpoint.arguments, endpoint.cluster
     number = arguments.get("db") or 0
     if endpoint.sentinels is not None:
-        sentinels = {each.address for each in endpoint.sentinels.endpoints}
-        return ("sentinels", endpoint.sentinels.service, sentinels, number)
+        service = endpoint.sentinels.service
+        known = [each.address for each in endpoint.sentinels.endpoints if each.address]
+        return {
+            ("sentinel", service, _local(host), port, number) for host, port in known
+        }
+    if cluster is not None:
+        number = cluster.database
+        return {("node", _local(host), port, number) for host, port in cluster.seeds}
     for name in ("server", "folder", "path"):  # fakeredis, embedded, unix socket
         if arguments.get(name) is not None:
-            return (name, str(arguments[name]), number)
-    host = arguments.get("host", "localhost")
-    local = {"127.0.0.1": "localhost", "::1": "localhost"}
-    return (local.get(host, host), arguments.get("port", 6379), number)
+            return {(name, str(arguments[name]), number)}
+    host, port = arguments.get("host", "localhost"), arguments.get("port", 6379)
+    return {("node", _local(host), port, number)}
 
 
-def _cache_database_id(name: str) -> Any:
+def _local(host: str) -> str:
+    return "localhost" if host in ("127.0.0.1", "::1") else host
+
+
+def _cache_database_ids(name: str) -> set[tuple[Any, ...]]:
     try:
         _ = caches[name]
-        return _database_id(cache_pools.endpoint(conf.Alias(name, cache=name)))
+        return _database_ids(cache_pools.endpoint(conf.Alias(name, cache=name)))
     except Exception:  # not a Redis cache, or an invalid one, which Django reports
-        return None
+        return set()
 
 
 # ---------------------------------------------------------------- servers (--deploy)
 
 
 def check_servers(app_configs: Any, **kwargs: Any) -> list[checks.CheckMessage]:
-    """Return W002, W003, W005, W006: problems of servers. One round trip for each."""
+    """Return W002, W003, W005, W006: problems of servers.
+
+    One round trip for each server, two for each node of a Cluster or behind Sentinel.
+    """
     found: list[checks.CheckMessage] = []
     for name in _valid_aliases():
-        url = connections[name].endpoint.safe_url
-        if url.startswith("fakeredis:"):
+        endpoint = connections[name].endpoint
+        if endpoint.safe_url.startswith("fakeredis:"):
             continue
         try:
-            info = run(stats.server_info(), name)
+            if endpoint.nodes is None:
+                infos = {"": run(stats.server_info(), name)}
+            else:
+                nodes = inspect_nodes(name)
+                found.extend(_silent_nodes(name, nodes))
+                infos = {each.address: each.info for each in nodes.nodes if each.info}
         except (RedisError, ImproperlyConfigured) as error:
-            found.append(
-                checks.Warning(
-                    f"The server of ORMIST[{name!r}] at {url} does not answer: {error}",
-                    hint="Start it, correct LOCATION, or allow INFO to this user.",
-                    id="ormist.W003",
-                )
-            )
+            found.append(_silent_warning(name, f"at {endpoint.safe_url}", error))
             continue
-        found.extend(_product_warnings(name, info))
-        policy = info.get("maxmemory_policy", "")
-        if policy.startswith("allkeys-") and name == _session_alias():
-            found.append(
-                checks.Warning(
-                    f"Sessions are in ORMIST[{name!r}], whose server evicts any key "
-                    f"when its memory is full (maxmemory-policy {policy}): users are "
-                    "signed out.",
-                    hint="Use a server with noeviction or a volatile- policy.",
-                    id="ormist.W002",
-                )
-            )
+        found.extend(_product_warnings(name, infos))
+        if name == _session_alias():
+            found.extend(_eviction_warnings(name, infos))
     return found
+
+
+def _silent_nodes(name: str, nodes: Nodes) -> Iterator[checks.CheckMessage]:
+    """Yield W003 for each node, and each sentinel, without an answer."""
+    for node in nodes.nodes:
+        if node.error or not node.info:
+            where = f"at {node.address}, one of its nodes,"
+            yield _silent_warning(name, where, node.error or "INFO is refused.")
+    for each in nodes.sentinels:
+        if each.error:
+            where = f"at {each.address}, one of its sentinels,"
+            yield _silent_warning(name, where, each.error)
+
+
+def _silent_warning(name: str, where: str, error: object) -> checks.CheckMessage:
+    return checks.Warning(
+        f"The server of ORMIST[{name!r}] {where} does not answer: {error}",
+        hint="Start it, correct LOCATION, or allow INFO to this user.",
+        id="ormist.W003",
+    )
+
+
+def _eviction_warnings(
+    name: str, infos: Mapping[str, Mapping[str, str]]
+) -> Iterator[checks.CheckMessage]:
+    """Yield W002 if a server of the sessions evicts any key."""
+    evicting = {
+        address: policy
+        for address, info in infos.items()
+        if (policy := info.get("maxmemory_policy", "")).startswith("allkeys-")
+    }
+    if evicting:
+        policies = ", ".join(sorted(set(evicting.values())))
+        yield checks.Warning(
+            f"Sessions are in ORMIST[{name!r}], whose server{_at(evicting)} evicts any "
+            f"key when its memory is full (maxmemory-policy {policies}): users are "
+            "signed out.",
+            hint="Use a server with noeviction or a volatile- policy.",
+            id="ormist.W002",
+        )
+
+
+def _at(addresses: Iterable[str]) -> str:
+    """Return " at ..." with the addresses of nodes, "" for the only server."""
+    known = [each for each in addresses if each]
+    return f" at {', '.join(known)}" if known else ""
 
 
 def check_slots(app_configs: Any, **kwargs: Any) -> list[checks.CheckMessage]:
@@ -287,23 +332,28 @@ def check_slots(app_configs: Any, **kwargs: Any) -> list[checks.CheckMessage]:
 
 
 def _product_warnings(
-    name: str, info: Mapping[str, str]
+    name: str, infos: Mapping[str, Mapping[str, str]]
 ) -> Iterator[checks.CheckMessage]:
     """Yield W005, W006: not Redis or Valkey, or a node of a Cluster."""
-    product = stats.product_of(info)
-    if product in stats.DIFFERING:
+    by_product: dict[str | None, list[str]] = {}
+    for address, info in infos.items():
+        by_product.setdefault(stats.product_of(info), []).append(address)
+    for product in stats.DIFFERING.keys() & by_product.keys():
+        where = _at(by_product[product])
         yield checks.Warning(
-            f"The server of ORMIST[{name!r}] is {product}, which django_ormist is not "
-            f"tested on: {stats.DIFFERING[product]}.",
+            f"The server of ORMIST[{name!r}]{where} is {product}, which django_ormist "
+            f"is not tested on: {stats.DIFFERING[product]}.",
             hint="Read docs/howto/managed-services.rst, and run ormist_inspect "
             "--verify on your own data before you rely on it.",
             id="ormist.W005",
         )
-    if stats.server_facts(info)["mode"] == "cluster":
+    connection = connections[name]
+    modes = {stats.server_facts(info)["mode"] for info in infos.values()}
+    if "cluster" in modes and connection.endpoint.nodes is None:
         yield checks.Warning(
             f"The server of ORMIST[{name!r}] is a node of a Cluster. Models whose keys "
             "are on another node raise NotSupportedError.",
-            hint="Name a server that runs without cluster-enabled in LOCATION.",
+            hint=f"Name the Cluster in LOCATION: {connection.cluster_url!r}.",
             id="ormist.W006",
         )
 

@@ -298,13 +298,14 @@ class Connection:
         explained = NotSupportedError(
             f"ORMIST alias {self.alias.name!r} at {self.endpoint.safe_url} is one node "
             f"of a Cluster, and the keys are not on it ({_code(error)}). Name the "
-            f"Cluster in LOCATION: {self._cluster_url()!r}."
+            f"Cluster in LOCATION: {self.cluster_url!r}."
         )
         explained.__cause__ = error
         return explained
 
-    def _cluster_url(self) -> str:
-        """Return the URL of the Cluster that this server is a node of."""
+    @property
+    def cluster_url(self) -> str:
+        """The URL of the Cluster, if this server is one of its nodes."""
         host, port = self.endpoint.address or ("", None)
         is_tls = issubclass(self.endpoint.connection_class, redis.SSLConnection)
         scheme = "rediss+cluster" if is_tls else "redis+cluster"

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import redis
 from django.core import checks as django_checks
 from django.core.management import call_command
 from django.core.management.base import SystemCheckError
@@ -12,9 +13,13 @@ from django.core.management.base import SystemCheckError
 import django_ormist as ormist
 from django_ormist import checks
 from django_ormist.connections import redirection
+from django_ormist.connections.endpoints import format_address
+from django_ormist.connections.inspection import inspect_nodes
+from django_ormist.connections.router import Router
 from django_ormist.models import registry
 from django_ormist.operations import stats
 from django_ormist.sessions import Session
+from tests import clusters, sentinels
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "checks.rst"
 
@@ -224,6 +229,68 @@ class TestSlots:
             assert "shop.Cart has objects (1) under {shop}:shop.Cart of" in found.text
             assert "ormist_reindex shop.Cart --move" in found.text
         assert found() == []
+
+
+class TestNodes:
+    @pytest.fixture(autouse=True)
+    def _no_sockets(self):
+        """These connect."""
+
+    @pytest.mark.servers("valkey91-cluster", "valkey91-sentinel")
+    def test_nodes_at_rest_give_no_messages(self, found, server):
+        registry.register(Session)
+        assert found(SESSION_ENGINE="django_ormist.sessions", deploy=True) == []
+
+    @pytest.mark.servers("valkey91-cluster", "valkey91-sentinel")
+    def test_w002_names_the_nodes_that_evict(self, found, server):
+        registry.register(Session)
+        kind = server.variant.server
+        is_cluster = server.variant.is_cluster
+        node = (clusters if is_cluster else sentinels).shared(kind).nodes[1]
+        with node.client() as client:
+            client.config_set("maxmemory-policy", "allkeys-lru")
+            try:
+                settings = {"SESSION_ENGINE": "django_ormist.sessions"}
+                assert found(**settings, deploy=True) == ["W002"]
+            finally:
+                client.config_set("maxmemory-policy", "noeviction")
+        assert f"whose server at 127.0.0.1:{node.port} evicts" in found.text
+
+    @pytest.mark.servers("valkey91-cluster", "valkey91-sentinel")
+    def test_w003_names_each_node_that_does_not_answer(
+        self, found, server, monkeypatch
+    ):
+        nodes = inspect_nodes("default")
+        silent = [nodes.nodes[-1].address]
+        silent += [each.address for each in nodes.sentinels[:1]]
+        query = Router.query
+
+        def refuse(router, node, operations):
+            address = getattr(node, "address", node)
+            if format_address(address) in silent:
+                raise redis.ConnectionError("Refused.")
+            return query(router, node, operations)
+
+        monkeypatch.setattr(Router, "query", refuse)
+        assert found(deploy=True) == ["W003"] * len(silent)
+        for address in silent:
+            assert f"at {address}, one of its" in found.text
+
+    @pytest.mark.servers("valkey91-cluster")
+    def test_w006_names_the_url_of_the_cluster(self, found, server):
+        node = clusters.shared(server.variant.server).nodes[0]
+        one = {"default": {"LOCATION": node.tcp_url}}
+        assert found(ORMIST=one, deploy=True) == ["W006"]
+        assert f"'redis+cluster://127.0.0.1:{node.port}'" in found.text
+
+    def test_w001_a_cache_in_the_same_cluster(self, found):
+        ours = {"LOCATION": "redis+cluster://localhost:7000,localhost:7001"}
+        for location, ids in (
+            ("redis://127.0.0.1:7001/0", ["W001"]),
+            ("redis://127.0.0.1:7002/0", []),
+        ):
+            caches = {"default": {"BACKEND": CORE, "LOCATION": location}}
+            assert found(ORMIST={"default": ours}, CACHES=caches) == ids
 
 
 def test_every_check_is_documented_and_tested():
