@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 from redis.exceptions import AskError, TryAgainError
 
 from django_ormist.connections import connections, redirection
@@ -296,6 +297,16 @@ def test_writes_wait_for_the_end_of_a_migration(ask, cluster):
     assert ask(Crate.objects.find(kind="x").ids) == ["moved", "stays", "new"]
     with migration.target.client() as client:
         assert raw_faults(client, prefix()) == []
+
+
+@VALKEY
+def test_a_migration_leaves_no_faults_of_expiring_objects(cluster):
+    """Though each key lives longer by the time of its transfer."""
+    new = [Crate(kind="x", size=n, code=str(n), expire=600) for n in range(100)]
+    Crate.objects.bulk_create(new)
+    begin(cluster).finish()
+    call_command("ormist_inspect", Crate._meta.label, verify=True)
+    assert Crate.objects.count() == 100
 
 
 @VALKEY

@@ -62,6 +62,18 @@ def test_a_fault_is_reported_and_repaired_only_on_request(store, look):
     assert store.ids("t:a") == ["one"]
 
 
+@pytest.mark.parametrize(
+    ("late_ms", "is_wrong"), [(900, False), (2000, True), (-500, True)]
+)
+def test_a_ttl_may_be_late_by_the_time_of_a_migration(store, look, late_ms, is_wrong):
+    expiring = Image(b"old", (b"t:a",), FAR)
+    store.save("one", NOTHING, expiring)
+    store.client.pexpireat(store.key("o:one"), FAR - 1 + late_ms)
+    faults = [[b"wrong-ttl", store.key("o:one"), 1, b""]] if is_wrong else []
+    assert look("one", expiring, repairs=True) == [1, *faults]
+    assert look("one", expiring) == [1]
+
+
 def test_a_missing_object_leaves_no_entries(store, look):
     store.save("one", NOTHING, Image(b"old", (b"t:a",), FAR, {"age": b"A"}), {"n": 1})
     store.client.delete(store.key("o:one"))
