@@ -1,6 +1,6 @@
 """Connections of a cache in settings.CACHES, for ``{"CACHE": alias}``."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from queue import Empty
 from typing import Any
@@ -152,6 +152,15 @@ def client_of(cache: Any, write: bool = True) -> Any:
     if hasattr(client, "get_client"):
         return client.get_client(None, write=write)
     return None
+
+
+def decoder_of(cache: Any) -> Callable[[Any], Any] | None:
+    """Return the function that reads a value of a cache from its bytes, if known."""
+    if _is_django_redis(cache):
+        found: Callable[[Any], Any] | None = getattr(cache.client, "decode", None)
+        return found
+    serializer = getattr(getattr(cache, "_cache", None), "_serializer", None)
+    return getattr(serializer, "loads", None)
 
 
 def _is_django_redis(cache: Any) -> bool:

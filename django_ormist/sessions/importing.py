@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.utils.module_loading import import_string
 
 from ..codecs import Deadline, Lifetime
-from ..connections.cache_pools import client_of
+from ..connections.cache_pools import client_of, decoder_of
 from ..connections.executor import run
 from ..deadlines import moment_ms, now_ms, to_deadline
 from ..exceptions import IntegrityError, NotSupportedError
@@ -95,7 +95,8 @@ class CacheSessions(RedisScan):
     def __init__(self, engine: Any) -> None:
         alias = django_settings.SESSION_CACHE_ALIAS
         cache: Any = caches[alias]
-        client = client_of(cache, write=False)
+        # A replica may be behind, and the cursor of a scan belongs to one server.
+        client = client_of(cache, write=True)
         if client is None:
             raise NotSupportedError(
                 f"The cache {alias!r} cannot list its keys: it is a "
@@ -106,10 +107,19 @@ class CacheSessions(RedisScan):
         super().__init__(client, str(cache.make_key(self.cache_key_prefix)))
 
     def read(self, keys: list[str]) -> dict[str, dict[Any, Any]]:
-        found = self.cache.get_many([self.cache_key_prefix + key for key in keys])
-        return {
-            name[len(self.cache_key_prefix) :]: data for name, data in found.items()
-        }
+        decode = decoder_of(self.cache)
+        if decode is None:
+            found = self.cache.get_many([self.cache_key_prefix + key for key in keys])
+            return {
+                name[len(self.cache_key_prefix) :]: data for name, data in found.items()
+            }
+        # One by one: in a Cluster they are in many slots, which MGET refuses.
+        with self.client.pipeline(transaction=False) as pipe:
+            for key in keys:
+                pipe.get(self.prefix + key)
+            stored = pipe.execute()
+        pairs = zip(keys, stored, strict=True)
+        return {key: decode(packed) for key, packed in pairs if packed is not None}
 
 
 class RedisSessions(RedisScan):

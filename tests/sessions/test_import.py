@@ -10,11 +10,14 @@ from datetime import timedelta
 from importlib import import_module
 
 import pytest
+from django.core.cache.backends.redis import RedisCache, RedisCacheClient
 from django.core.management import CommandError, call_command
 from django.utils import timezone
+from redis.cluster import RedisCluster
 
 from django_ormist.sessions import Session, SessionStore, private_id
-from tests.servers import ROOT
+from tests import clusters, sentinels
+from tests.servers import ROOT, free_port
 
 pytestmark = pytest.mark.servers("valkey91")
 
@@ -133,6 +136,75 @@ def test_sessions_of_django_redis_sessions_are_imported(
     assert session.id == private_id(user)
     assert 590 < session.ttl() <= 600.1
     check_sound(server)
+
+
+@pytest.mark.slow
+@pytest.mark.stray_keys
+@pytest.mark.parametrize("is_django_redis", [True, False])
+def test_sessions_of_a_cache_in_a_cluster_are_imported(
+    carry, server, settings, is_django_redis
+):
+    cluster = clusters.shared()
+    url = f"redis://127.0.0.1:{cluster.nodes[0].port}"
+    cache = {
+        "BACKEND": "django_redis.cache.RedisCache",
+        "LOCATION": url,
+        "OPTIONS": {
+            "CONNECTION_FACTORY": "tests.connections.test_cache_cluster.ClusterFactory"
+        },
+    }
+    if not is_django_redis:
+        cache = {"BACKEND": "tests.sessions.test_import.ClusterCache", "LOCATION": url}
+    settings.CACHES = {"default": cache}
+    try:
+        check(CACHE, carry)
+        keys = [made(CACHE, n=n) for n in range(40)]  # on all nodes
+        assert "Carried over 40 sessions." in carry(CACHE)
+        assert [found(key) for key in keys] == [{"n": n} for n in range(40)]
+    finally:
+        cluster.flush()
+
+
+class ClusterCacheClient(RedisCacheClient):
+    """The client of Django's RedisCache, over a RedisCluster."""
+
+    def get_client(self, key=None, *, write=False):
+        return RedisCluster.from_url(self._servers[0])
+
+
+class ClusterCache(RedisCache):
+    def __init__(self, server, params):
+        super().__init__(server, params)
+        self._class = ClusterCacheClient
+
+
+@pytest.mark.slow
+@pytest.mark.stray_keys
+def test_sessions_are_read_from_the_primary_of_a_sentinel_client(
+    carry, server, settings
+):
+    made_set = sentinels.shared()
+    settings.CACHES = {
+        "default": {
+            "BACKEND": "django_redis.cache.RedisCache",
+            "LOCATION": f"redis://{sentinels.SERVICE}/0",
+            "OPTIONS": {
+                "CLIENT_CLASS": "django_redis.client.SentinelClient",
+                "CONNECTION_FACTORY": "django_redis.pool.SentinelConnectionFactory",
+                "SENTINELS": [("127.0.0.1", each.port) for each in made_set.sentinels],
+            },
+        }
+    }
+    replicas = made_set.replicas()
+    try:
+        for node in replicas:  # they do not have the sessions
+            with node.client() as client:
+                client.replicaof("127.0.0.1", free_port())
+        check(CACHE, carry)
+    finally:
+        made_set.heal()
+        with made_set.primary().client() as client:
+            client.flushall()
 
 
 def test_a_cache_of_many_servers_is_named(carry, settings):
