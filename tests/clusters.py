@@ -29,6 +29,8 @@ class ClusterSet(NodeSet):
     Any of ``nodes`` may be the primary of a third of the slots, or a replica of one.
     """
 
+    topology = "Cluster"
+
     def __init__(self, kind: str = "valkey91", options: Iterable[str] = ()) -> None:
         self.kind = kind
         self._options = (*self.REPLICATES_FAST, *START_OPTIONS, *STEADY, *options)

@@ -86,6 +86,8 @@ class Sentinel:
 class SentinelSet(NodeSet):
     """The six processes. heal() makes them whole after a fault."""
 
+    topology = "Sentinel"
+
     def __init__(self, kind: str = "valkey91", sentinel_options: str = "") -> None:
         self.kind = kind
         self.nodes = [Server(kind, self.REPLICATES_FAST) for _ in range(3)]

@@ -244,6 +244,7 @@ class NodeSet:
         *("--repl-backlog-size", "10mb"),
     )
 
+    topology: ClassVar[str]
     kind: str
     nodes: list[Server]
 

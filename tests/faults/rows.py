@@ -25,6 +25,7 @@ from tests.servers import Server, wait_until
 PRODUCTS = ("valkey91", "redis82")
 PREFIX = redirection.current().prefix("faults")
 OPTIONS = {"socket_timeout": 2, "patience": 100}  # a busy machine is not a fault
+OBJECTS = 10_000  # in a slot that migrates
 REPLICATED_WITHIN = 3.0  # seconds in which a busy machine has replicated a write
 KEY = f"{PREFIX}:{{{Entry._meta.label}}}:o:"  # and the id
 
@@ -97,6 +98,7 @@ class Row:
 
 
 ANY = float("inf")
+CONFIRMED = {"replicas": 1, "replicas_timeout": 0.5}
 
 
 def cases(rows: Iterable[Row], in_test_all: tuple[str, str]) -> list[Any]:
@@ -122,7 +124,8 @@ def run(
 ) -> None:
     """Run the load over the fault. Record the figures, then judge them."""
     if nodes.kind not in row.products:
-        record("fault", {"row": row.name, "product": nodes.kind, "why": row.why})
+        name = f"{nodes.topology}: {row.name}"
+        record("fault", {"row": name, "product": nodes.kind, "why": row.why})
         pytest.skip(f"{nodes.kind}: {row.why}")
     alias = {
         "LOCATION": nodes.url,
@@ -148,11 +151,11 @@ def run(
 
 def _judge(row: Row, scene: Scene, record: Callable[[str, Any], None]) -> None:
     journal, began = scene.load.journal, scene.began
-    stored = set(Entry.objects.all().ids())
+    stored = set(Entry.objects.find("tag").ids())
     lost = journal.lost(stored)
     faults = find_faults(scene.nodes)
     figures = {
-        "row": row.name,
+        "row": f"{scene.nodes.topology}: {row.name}",
         "product": scene.nodes.kind,
         "mode": "async" if scene.load.is_async else "sync",
         "without a write": journal.longest_gap,
@@ -210,6 +213,14 @@ def kill(scene: Scene) -> None:
     former = scene.begin()
     former.kill()
     scene.nodes.new_primary(former, KEY)
+
+
+def kill_for_a_moment(scene: Scene) -> None:
+    """And let the former primary come back, as the only replica of the new one."""
+    former = scene.begin()
+    former.kill()
+    scene.nodes.new_primary(former, KEY)
+    former.start()
 
 
 def freeze(scene: Scene) -> None:
@@ -342,10 +353,16 @@ def _writes_aof(node: Server) -> bool:
     )
 
 
+def _add_objects() -> None:
+    """Create objects that have to be migrated, too."""
+    Entry.objects.bulk_create([Entry("other", number=n) for n in range(OBJECTS)])
+
+
 def migrate(scene: Scene) -> None:
     """Migrate the slot as all products can: key by key, and then the owner."""
     nodes = scene.nodes
     assert isinstance(nodes, ClusterSet)
+    _add_objects()
     source = scene.begin()
     target = next(node for node in nodes.primaries() if node is not source)
     migration = nodes.migrate(slot_of(KEY), target).begin()
@@ -358,6 +375,7 @@ def migrate_at_once(scene: Scene) -> None:
     """Migrate the slot atomically."""
     nodes = scene.nodes
     assert isinstance(nodes, ClusterSet)
+    _add_objects()
     source = scene.begin()
     target = next(node for node in nodes.primaries() if node is not source)
     nodes.migrate_at_once(slot_of(KEY), target)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 COLUMNS = {
-    "row": 44,
+    "row": 52,
     "product": 9,
     "mode": 6,
     "without a write": 16,

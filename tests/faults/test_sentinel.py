@@ -7,13 +7,11 @@ import pytest
 from tests import sentinels, servers
 from tests.faults import rows
 from tests.faults.load import Entry
-from tests.faults.rows import ANY, REPLICATED_WITHIN, Row
+from tests.faults.rows import ANY, CONFIRMED, REPLICATED_WITHIN, Row
 from tests.sentinels import SentinelSet
 from tests.servers import wait_until
 
 pytestmark = pytest.mark.skipif(not servers.find("valkey91"), reason="needs valkey91")
-
-CONFIRMED = {"replicas": 1, "replicas_timeout": 0.5}
 
 
 def kill_sentinels(scene):
