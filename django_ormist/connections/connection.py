@@ -167,6 +167,14 @@ class Connection:
                 return Reader(self, reads if isinstance(reads, Reading) else Reading())
         return self
 
+    def primary_of(
+        self, operations: Sequence[Operation]
+    ) -> tuple[str, int | None] | None:
+        """Return the address of the primary that these operations were sent to."""
+        router = self._router
+        found = None if router is None else router.map.common_address(operations)
+        return found or self.address
+
     @property
     def positions(self) -> Positions | None:
         """The positions of the writes of this process, if replicas are read."""
@@ -318,11 +326,12 @@ class Reader:
     A write among them, which removes expired objects, goes to the primary.
     """
 
-    __slots__ = ("_connection", "_reading")
+    __slots__ = ("_connection", "_operations", "_reading")
 
     def __init__(self, connection: Connection, reading: Reading) -> None:
         self._connection = connection
         self._reading = reading
+        self._operations: Sequence[Operation] = ()
 
     @property
     def alias(self) -> Alias:
@@ -339,17 +348,19 @@ class Reader:
         """The address of the node that answered."""
         reading = self._reading
         if reading.uses_primary or reading.replica is None:
-            return self._connection.address
+            return self._connection.primary_of(self._operations)
         return reading.replica
 
     def send(self, operations: Sequence[Operation]) -> list[Any]:
         """See Connection.send()."""
+        self._operations = operations
         if any(operation.is_write for operation in operations):
             return self._connection.send(operations)
         return self._connection.read(operations, self._reading)
 
     async def asend(self, operations: Sequence[Operation]) -> list[Any]:
         """See Connection.send()."""
+        self._operations = operations
         if any(operation.is_write for operation in operations):
             return await self._connection.asend(operations)
         return await self._connection.aread(operations, self._reading)

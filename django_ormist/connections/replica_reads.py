@@ -238,9 +238,9 @@ def read(
     slot = None if reading.uses_primary else _common_slot(nodes, operations)
     renewed: list[tuple[Positions, dict[str, int]]] = []
     if slot is not None:
-        found = nodes.replicas_of(slot)
-        address = reading.replica if reading.replica in found else None
-        address = address or replicas.choose(found, clock())
+        known = nodes.replicas_of(slot)
+        address = reading.replica if reading.replica in known else None
+        address = address or replicas.choose(known, clock())
         required = replicas.required(slot)
         while address is not None:
             sent = replicas.read_only(address, operations)
@@ -256,10 +256,12 @@ def read(
                 replicas.welcome(address)
             if verdict.has_moved:
                 nodes.doubt()
-            is_missing = nodes.is_sharded and any(map(_is_empty, verdict.replies or ()))
-            if verdict.replies is not None and not is_missing:
+            found = verdict.replies
+            if found is not None and not (
+                nodes.is_sharded and _are_empty(operations, found)
+            ):
                 reading.replica, reading.seen = address, verdict.state
-                return verdict.replies
+                return found
             if verdict.is_foreign:
                 renewed = required
             break
@@ -283,11 +285,17 @@ def _common_slot(nodes: Nodes, operations: Sequence[Operation]) -> int | None:
     return found
 
 
-def _is_empty(reply: Any) -> bool:
-    """Return whether a reply tells of no object. A replica of a Cluster may not know.
+def _are_empty(operations: Sequence[Operation], replies: Sequence[Any]) -> bool:
+    """Return whether nothing was found under any key.
 
-    It loses the keys of a slot that moves, and learns later that the slot has moved.
+    A replica of a Cluster may be wrong about that. It loses the keys of a slot that
+    moves, and learns later that the slot has moved.
     """
+    pairs = zip(operations, replies, strict=True)
+    return all(_is_empty(reply) for operation, reply in pairs if operation.keys)
+
+
+def _is_empty(reply: Any) -> bool:
     if isinstance(reply, list):
         return all(map(_is_empty, reply))
     return reply is None or reply == 0

@@ -385,6 +385,15 @@ def test_a_replica_of_a_cluster_that_finds_nothing_is_not_believed(nothing):
     assert world.run() == [nothing]
 
 
+def test_one_empty_reply_of_several_is_believed():
+    """An object without counters, say. The clock is no object."""
+    clock = Operation("TIME", ())
+    world = World([replica(), b"x", []], [replica(), [b"1", b"2"], None])
+    world.nodes.is_sharded = True
+    assert world.run(GET, GET) == [b"x", []]
+    assert world.run(clock, GET) == [b"new", b"new"]
+
+
 def test_a_replica_that_has_lost_a_slot_lets_the_map_be_refreshed():
     world = World([replica(), MovedError("0 q:1")])
     world.run()
