@@ -211,7 +211,7 @@ class TestServers:
         assert found(ORMIST={"default": evicting}, deploy=True) == []
 
 
-@pytest.mark.servers("valkey91", "fakeredis")
+@pytest.mark.servers("valkey91", "valkey91-cluster", "fakeredis")
 class TestSlots:
     @pytest.fixture(autouse=True)
     def _no_sockets(self):
