@@ -7,10 +7,11 @@ loaded, without a request. It returns what can be compared.
 from typing import Any
 
 import django_ormist as ormist
+from django_ormist.codecs import pack
 from django_ormist.connections.executor import run
 from django_ormist.deadlines import to_datetime
 from django_ormist.management.verification import build_checked_model
-from django_ormist.operations import expiry, objects, verify
+from django_ormist.operations import expiry, move, objects, verify
 
 FAR, LATER = to_datetime(4_000_000_000_000), to_datetime(4_100_000_000_000)
 
@@ -366,3 +367,23 @@ def repair(crates, load):
     model = build_checked_model(Crate, crates.db, True, False)
     pks = [b"a", b"b", b"only", b"past", b"gone", b"none"]
     return run(verify.check_ids(model, pks), crates.db)
+
+
+@partial
+def move_in(crates, load):
+    schema, packed = Crate._meta.schema(crates.db), pack({"kind": "y", "code": "n"})
+    each = move.MovedObject(b"gone", packed, 5.0, (b"hits", b"2"))
+    image, _ = build_checked_model(Crate, crates.db, False, True).read(b"gone", packed)
+    run(move.begin(schema.space, "token"), crates.db)
+    code, _ = run(move.move_in(schema, each, image, "token"), crates.db)
+    run(move.finish(schema.space, [b"gone"], "token", is_last=True), crates.db)
+    return code
+
+
+@verb
+def move_out(crates, load):
+    schema = Crate._meta.schema(crates.db)
+    (each,) = run(move.load_moved(schema.space, [(b"b", 5.0)]), crates.db)
+    model = build_checked_model(Crate, crates.db, False, True)
+    image, _ = model.read(b"b", each.packed)
+    return run(move.move_out(schema, each, image), crates.db)

@@ -22,6 +22,7 @@
 --          object, too
 --          {9} a later run of the move has begun
 --          {-1, key} the key holds another type
+--          TRYAGAIN keys of this slot are moving
 --          Anything but 1 and 8: nothing was written
 -- COST     O(entries log n)
 -- DERIVED  the objects that hold unique values; what the memo of an expired one names
@@ -38,6 +39,10 @@ local base = string.sub(KEYS[2], 1, -4)
 local first_ordered = 7 + terms
 local first_unique = first_ordered + 2 * ordered
 local now, now_us = clock()
+
+if is_moving(base) then
+  return TRY_AGAIN
+end
 
 -- INCLUDE same_counters
 

@@ -2,10 +2,14 @@
 --
 -- KEYS     those of delete.lua
 -- ARGV     those of delete.lua; then the name and the value of each counter
--- RETURNS  those of delete.lua; {7} its counters are others: nothing was removed
+-- RETURNS  those of delete.lua; {7} its counters are others: nothing was removed;
+--          TRYAGAIN while keys of this slot are moving
 -- COST     O(entries log n)
 -- DERIVED  what a memo names, for an object that expired and was not yet swept
 
+if is_moving(string.sub(KEYS[2], 1, -4)) then
+  return TRY_AGAIN
+end
 -- INCLUDE same_counters
 -- INCLUDE check_delete
 
