@@ -49,7 +49,7 @@ def endpoint(alias: Alias) -> Endpoint:
     client, is_shared = _client(where, alias)
     if isinstance(client, RedisCluster):
         _check_decoding(where, alias, client.nodes_manager.connection_kwargs)
-        return _name_cache(endpoint_of_client(where, client), alias)
+        return _name_cache(endpoint_of_client(where, client, alias.options), alias)
     pool = _pool(where, alias, client)
     _check_decoding(where, alias, pool.connection_kwargs)
     if isinstance(pool, SentinelConnectionPool):

@@ -113,8 +113,19 @@ def make_endpoint(
     return made
 
 
-def endpoint_of_client(where: str, client: RedisCluster) -> Endpoint:
-    """Return the endpoint with the nodes and the parameters of redis-py's *client*."""
+def endpoint_of_client(
+    where: str, client: RedisCluster, own: Mapping[str, Any]
+) -> Endpoint:
+    """Return the endpoint with the nodes and the parameters of redis-py's *client*.
+
+    own: options of this package.
+    """
+    for name in own:
+        if name not in _OWN:
+            raise ImproperlyConfigured(
+                f"{where} names a cache on a Cluster, and the option {name!r} is for "
+                "Sentinel. Leave it out."
+            )
     found = client.nodes_manager.connection_kwargs
     is_tls = bool(found.get("ssl")) or issubclass(
         found.get("connection_class") or Connection, SSLConnection
@@ -131,5 +142,5 @@ def endpoint_of_client(where: str, client: RedisCluster) -> Endpoint:
         _CLASSES[is_tls],
         given,
         [(str(node.host), int(node.port)) for node in nodes],
-        {},
+        own,
     )

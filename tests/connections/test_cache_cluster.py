@@ -40,7 +40,7 @@ def cluster():
 def borrow(configure):
     """The connection over a cache of a node: ``borrow(7000, socket_timeout=3)``."""
 
-    def borrowed(port, **arguments):
+    def borrowed(port, options=None, **arguments):
         cache = {
             "BACKEND": "django_redis.cache.RedisCache",
             "LOCATION": f"redis://127.0.0.1:{port}",
@@ -49,7 +49,7 @@ def borrow(configure):
                 "REDIS_CLIENT_KWARGS": arguments,
             },
         }
-        return configure(caches={"shop": cache}, CACHE="shop")
+        return configure(caches={"shop": cache}, CACHE="shop", OPTIONS=options or {})
 
     return borrowed
 
@@ -95,9 +95,10 @@ def test_tls_and_the_user_of_the_cache_are_taken(arguments):
     class Client:
         nodes_manager = Manager
 
-    endpoint = endpoint_of_client("ORMIST['default']", Client)
+    endpoint = endpoint_of_client("ORMIST['default']", Client, {"patience": 3})
     assert endpoint.connection_class is SSLConnection
     assert endpoint.arguments["username"] == "app"
+    assert endpoint.cluster.patience == 3
     assert endpoint.arguments.get("ssl_ca_certs") == arguments.get("ssl_ca_certs")
     assert endpoint.cluster.at(("h", 1)).arguments["password"] == "s3cret"
     assert "s3cret" not in repr(endpoint)
@@ -111,3 +112,10 @@ def test_a_cache_that_decodes_is_named(borrow, cluster):
 def test_a_cache_whose_cluster_is_down_is_named(borrow):
     with pytest.raises(ConnectionError, match="'shop', a cache whose Cluster cannot"):
         _ = borrow(1).endpoint
+
+
+def test_an_option_for_sentinel_is_named(borrow, cluster):
+    port = cluster.nodes[0].port
+    assert borrow(port, {"read_from": "replicas"}).endpoint.cluster.seeds
+    with pytest.raises(ImproperlyConfigured, match="'watch' is for Sentinel"):
+        _ = borrow(port, {"watch": True}).endpoint
