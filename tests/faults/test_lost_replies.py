@@ -20,11 +20,13 @@ from django_ormist.operations.objects import Image
 from django_ormist.operations.replies import Reply
 from django_ormist.sessions import Session, SessionStore
 from django_ormist.signals import post_delete, post_save
-from tests import servers
+from tests import clusters, servers
 from tests.behaviour.blocks import Block
 from tests.checker import raw_faults
 from tests.conftest import scripts
+from tests.faults.routes import route_over
 from tests.models import City, Page, Todo
+from tests.proxy import Proxy
 
 pytestmark = pytest.mark.skipif(not servers.find("valkey91"), reason="needs valkey91")
 
@@ -41,7 +43,8 @@ def codec(ask):
 def store(ask, primary_proxy, sentinel_set, client, settings, codec):
     """The proxy. The alias "rival" goes to the primary itself."""
     rival = f"unix://{sentinel_set.primary().socket_path}?db=0"
-    alias = settings.ORMIST["default"] | {"CODEC": codec}
+    options = {"socket_timeout": 20, "patience": 60}  # a busy machine is not a fault
+    alias = settings.ORMIST["default"] | {"CODEC": codec, "OPTIONS": options}
     settings.ORMIST = {
         "default": alias,
         "rival": {"LOCATION": rival, "KEY_PREFIX": "network", "CODEC": codec},
@@ -374,6 +377,31 @@ def test_replicas_do_not_confirm_a_write_that_was_applied_before(
         ask(Todo.objects.create)
     assert ask(Todo.objects.count) == 4
     assert faults_of(client) == []
+
+
+# ---------------------------------------------------------------- a Cluster
+
+
+@CUTS
+def test_writes_to_a_cluster_outlive_lost_replies(ask, settings, monkeypatch, cut):
+    cluster = clusters.shared()
+    cluster.heal()
+    options = {"socket_timeout": 20, "patience": 60}
+    alias = {"LOCATION": cluster.url, "KEY_PREFIX": "network", "OPTIONS": options}
+    settings.ORMIST = {"default": alias}
+    primary = cluster.primary_of(City._meta.space("default").base)
+    with Proxy(primary.socket_path) as proxy, primary.client() as client:
+        route_over({primary.port: str(proxy.path)}, monkeypatch.setattr)
+        city = ask(City.objects.create, code="a")
+        getattr(proxy, cut)()
+        ask(City.objects.create, code="b", expire=3600)
+        city.code = "c"
+        getattr(proxy, cut)()
+        ask(city.save)
+        assert is_stored(client, city)
+        assert ask(City.objects.count) == 2
+        connections.reset()
+    cluster.flush()
 
 
 # ---------------------------------------------------------------- one server
