@@ -310,9 +310,13 @@ def _replicates(state: dict[str, Any]) -> bool:
     return bool(state["master_link_status"] == "up")
 
 
-@cache
 def shared(kind: str = "valkey91") -> ClusterSet:
     """The cluster of this process, started on the first call."""
+    return _started(kind)
+
+
+@cache
+def _started(kind: str) -> ClusterSet:  # not shared(), whose default is another call
     made = ClusterSet(kind)
     atexit.register(made.stop)
     return made.start()

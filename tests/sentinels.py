@@ -221,9 +221,13 @@ def _facts(reply: Any) -> dict[bytes, bytes]:
     return dict(zip(reply[::2], reply[1::2], strict=True))
 
 
-@cache
 def shared(kind: str = "valkey91") -> SentinelSet:
     """The sentinel set of this process, started on the first call."""
+    return _started(kind)
+
+
+@cache
+def _started(kind: str) -> SentinelSet:  # not shared(), whose default is another call
     made = SentinelSet(kind)
     atexit.register(made.stop)
     return made.start()
