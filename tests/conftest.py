@@ -6,9 +6,9 @@ both only on one variant, BOTH. The folder in ONE_WAY runs on every server, and 
 test also with one other protocol, pool or codec.
 
 `make test` uses ``--quick``: it leaves out the tests marked ``slow``, and all variants
-but those in FEW. Folders that are not in EVERY_SERVER run on BOTH alone, and each test
-of ONE_WAY on BOTH and one more. On Python 3.11 `make test-all` uses ``--one-server``:
-each test runs on one of its servers.
+but those in FEW. Each test in EVERY_SERVER runs on one of these, and the others on BOTH
+alone. On Python 3.11 `make test-all` uses ``--one-server``: the same with all servers
+and the slow tests.
 
 Tests marked ``faults`` are the rows of the fault table. `make faults` uses
 ``--faults``, which runs nothing else.
@@ -77,7 +77,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--quick",
         action="store_true",
-        help=f"leave out tests marked slow; run only on {', '.join(FEW)}",
+        help=f"leave out tests marked slow; run each on one of {', '.join(FEW)}",
     )
     parser.addoption(
         "--faults",
@@ -148,7 +148,7 @@ def variants_of(metafunc: pytest.Metafunc) -> list[Variant]:
         chosen = [variant for variant in chosen if not variant.is_cluster]
     if "proxy" in metafunc.fixturenames:  # it stands before one socket
         chosen = [v for v in chosen if v.address in ("unix", "tcp") and not v.is_fake]
-    if is_on_one and chosen:
+    if chosen and (is_on_one or (is_short and is_default())):
         chosen = [chosen[zlib.crc32(definition.nodeid.encode()) % len(chosen)]]
     return chosen
 
@@ -188,8 +188,6 @@ def is_chosen(item: pytest.Item, config: pytest.Config) -> bool:
         return True  # perhaps it can only run on this variant
     if is_default() and is_in(item, ONE_WAY):
         rest = [each.name for each in variants() if each.name != each.server]
-        if config.getoption("quick"):
-            rest = [name for name in FEW if name != BOTH]
         if variant.name in rest and variant.name != rest[number_of(item) % len(rest)]:
             return False
     does_both = not is_default() or variant.name == BOTH
@@ -255,8 +253,7 @@ def left_out(config: pytest.Config) -> list[str]:
         lines.append(f"{', '.join(more)}: `make test-all` runs on them")
         folders = ", ".join(EVERY_SERVER)
         lines.append(f"all but {BOTH}, except for {folders}")
-        names = " or ".join(name for name in FEW if name != BOTH)
-        lines.append(f"one of {names}, depending on the test, in {ONE_WAY}")
+        lines.append("all of these but one, depending on the test")
     if config.getoption("one_server"):
         more = [v.name for v in variants() if v.name != v.server]
         lines.append(f"{', '.join(more)}: `make test-all` runs on them on Python 3.13")
