@@ -10,6 +10,7 @@ import redis
 from redis.cluster import ClusterNode, RedisCluster
 from redis.crc import key_slot
 
+from tests.relay import Relay
 from tests.servers import START_TIMEOUT, NodeSet, Server, free_port, wait_until
 
 SLOTS = 16384
@@ -31,11 +32,17 @@ class ClusterSet(NodeSet):
 
     topology = "Cluster"
 
-    def __init__(self, kind: str = "valkey91", options: Iterable[str] = ()) -> None:
+    def __init__(
+        self, kind: str = "valkey91", options: Iterable[str] = (), relayed: bool = False
+    ) -> None:
         self.kind = kind
         self._options = (*self.REPLICATES_FAST, *START_OPTIONS, *STEADY, *options)
+        self._bus_ports: dict[Server, int] = {}
+        self._bus_relays: dict[Server, Relay] = {}
         self.nodes = [self._new_node() for _ in range(6)]
         self._down_after = PATIENT
+        for node in self.nodes if relayed else []:
+            self._add_relays(node)
 
     def _new_node(self) -> Server:
         """Return a node that is not started. Redis 6.2 fixes the port of its bus."""
@@ -43,11 +50,30 @@ class ClusterSet(NodeSet):
             ports = iter(free_port, None)
             port = next(each for each in ports if each <= 65535 - 10000)
             return Server(self.kind, self._options, port)
-        return Server(self.kind, (*self._options, "--cluster-port", str(free_port())))
+        bus_port = free_port()
+        node = Server(self.kind, (*self._options, "--cluster-port", str(bus_port)))
+        self._bus_ports[node] = bus_port
+        return node
+
+    def _add_relays(self, node: Server) -> None:
+        """Let the others reach *node* over relays, and reach them from its own host."""
+        node.relay = Relay(node.port)
+        self._bus_relays[node] = Relay(self._bus_ports[node])
+        self._bus_ports[node] = self._bus_relays[node].port
+        node.options = (
+            *node.options,
+            *("--cluster-announce-ip", "127.0.0.1"),
+            *("--cluster-announce-port", str(node.announced_port)),
+            *("--cluster-announce-bus-port", str(self._bus_ports[node])),
+            *("--bind-source-addr", self._host_of(node)),
+        )
+
+    def _host_of(self, node: Server) -> str:
+        return f"127.0.0.{self.nodes.index(node) + 2}"
 
     @property
     def hosts(self) -> str:
-        return ",".join(f"127.0.0.1:{node.port}" for node in self.nodes)
+        return ",".join(f"127.0.0.1:{node.announced_port}" for node in self.nodes)
 
     @property
     def url(self) -> str:
@@ -77,9 +103,9 @@ class ClusterSet(NodeSet):
         with node.client() as client:
             for other in self.nodes:
                 if other is not node:
-                    words = ["127.0.0.1", other.port]
-                    if "--cluster-port" in other.options:
-                        words.append(other.options[-1])
+                    words = ["127.0.0.1", other.announced_port]
+                    if other in self._bus_ports:
+                        words.append(self._bus_ports[other])
                     client.execute_command("CLUSTER MEET", *words)
 
     def _all_know_all(self) -> bool:
@@ -131,9 +157,13 @@ class ClusterSet(NodeSet):
     def primary_of(self, key: str | bytes | int) -> Server:
         """Return the node that owns the slot of *key*, or the slot itself."""
         slot = key if isinstance(key, int) else slot_of(key)
-        for node, ranges in self.slots().items():
-            if any(first <= slot <= last for first, last in ranges):
-                return node
+        owners = [
+            node
+            for node, ranges in self.slots().items()
+            if any(first <= slot <= last for first, last in ranges)
+        ]
+        if owners:  # one that is cut off does not know of the latest failover
+            return max(owners, key=lambda node: int(self.facts(node)["epoch"]))
         raise redis.RedisError(f"No running node owns the slot {slot}.")
 
     def replicas_of(self, primary: Server) -> list[Server]:
@@ -195,6 +225,18 @@ class ClusterSet(NodeSet):
 
         wait_until(is_over, f"{replica.port} has taken over from {primary.port}")
         return replica
+
+    def isolate(self, node: Server) -> None:
+        assert node.relay is not None
+        node.relay.is_cut_off = self._bus_relays[node].is_cut_off = True
+        for relay in self._bus_relays.values():
+            relay.cut_off.add(self._host_of(node))
+
+    def reconnect(self) -> None:
+        for node, relay in self._bus_relays.items():
+            relay.resume()
+            if node.relay is not None:
+                node.relay.resume()
 
     def heal(self) -> None:
         """Start and thaw what does not run. Finish migrations. Wait until whole."""

@@ -10,6 +10,7 @@ from typing import Any
 
 import redis
 
+from tests.relay import Relay
 from tests.servers import (
     LONGEST_FAILOVER,
     START_TIMEOUT,
@@ -88,10 +89,16 @@ class SentinelSet(NodeSet):
 
     topology = "Sentinel"
 
-    def __init__(self, kind: str = "valkey91", sentinel_options: str = "") -> None:
+    def __init__(
+        self, kind: str = "valkey91", sentinel_options: str = "", relayed: bool = False
+    ) -> None:
         self.kind = kind
         self.nodes = [Server(kind, self.REPLICATES_FAST) for _ in range(3)]
-        port = self.nodes[0].port
+        for node in self.nodes if relayed else []:
+            node.relay = Relay(node.port)
+            announced = ("--replica-announce-port", str(node.relay.port))
+            node.options = (*node.options, *announced)
+        port = self.nodes[0].announced_port
         self.sentinels = [Sentinel(kind, port, sentinel_options) for _ in range(3)]
 
     @property
@@ -107,7 +114,7 @@ class SentinelSet(NodeSet):
             node.start()
         for node in self.nodes[1:]:
             with node.client() as client:
-                client.replicaof("127.0.0.1", self.nodes[0].port)
+                client.replicaof("127.0.0.1", self.nodes[0].announced_port)
         for sentinel in self.sentinels:
             sentinel.start()
         wait_until(self.is_whole, "A new sentinel set is whole", START_TIMEOUT * 2)
@@ -129,7 +136,7 @@ class SentinelSet(NodeSet):
         }
         if len(ports) > 1:
             raise redis.RedisError(f"The sentinels name {ports}.")
-        return next(node for node in self.nodes if node.port in ports)
+        return next(node for node in self.nodes if node.announced_port in ports)
 
     def replicas(self) -> list[Server]:
         primary = self.primary()
@@ -192,6 +199,15 @@ class SentinelSet(NodeSet):
         wait_until(is_over, "A planned failover is over", LONGEST_FAILOVER)
         return former
 
+    def isolate(self, node: Server) -> None:
+        assert node.relay is not None
+        node.relay.is_cut_off = True
+
+    def reconnect(self) -> None:
+        for node in self.nodes:
+            assert node.relay is not None
+            node.relay.resume()
+
     def heal(self) -> None:
         """Start and thaw what does not run. Wait until all is whole."""
         for sentinel in self.sentinels:
@@ -210,8 +226,8 @@ class SentinelSet(NodeSet):
         for node in self.nodes:
             with node.client() as client:
                 role = client.role()
-                if node is not primary and role[2] != primary.port:
-                    client.replicaof("127.0.0.1", primary.port)
+                if node is not primary and role[2] != primary.announced_port:
+                    client.replicaof("127.0.0.1", primary.announced_port)
         return True
 
 

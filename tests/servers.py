@@ -20,6 +20,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from django_ormist.connections.endpoints import driver_info
+from tests.relay import Relay
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -128,9 +129,15 @@ class Server:
     )
     process: subprocess.Popen[bytes] | None = None
     is_frozen: bool = False
+    relay: Relay | None = None
 
     def __repr__(self) -> str:
         return f"<{self.name} at port {self.port}>"
+
+    @property
+    def announced_port(self) -> int:
+        """The port that other nodes and clients learn."""
+        return self.relay.port if self.relay else self.port
 
     @property
     def is_running(self) -> bool:
@@ -233,6 +240,8 @@ class Server:
     def stop(self) -> None:
         """End it and remove its folder, also if it has ended."""
         self.kill()
+        if self.relay is not None:
+            self.relay.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
@@ -269,6 +278,13 @@ class NodeSet:
 
         new: Server = wait_until(found, "A new primary", LONGEST_FAILOVER)
         return new
+
+    def isolate(self, node: Server) -> None:
+        """Cut *node* off from the others, but not from clients, until reconnect()."""
+        raise NotImplementedError
+
+    def reconnect(self) -> None:
+        raise NotImplementedError
 
     def revive(self) -> None:
         """Thaw and start the nodes that do not run."""

@@ -101,10 +101,10 @@ ANY = float("inf")
 CONFIRMED = {"replicas": 1, "replicas_timeout": 0.5}
 
 
-def cases(rows: Iterable[Row], in_test_all: tuple[str, str]) -> list[Any]:
+def cases(rows: Iterable[Row], in_test_all: tuple[str, str] = ("", "")) -> list[Any]:
     """Return a pytest.param for each product, row and mode, in this order.
 
-    in_test_all: the name and the mode of the one that `make test-all` runs on Valkey.
+    in_test_all: the name and the mode of a row that `make test-all` runs on Valkey.
     """
     found = []
     for kind, row, mode in product(PRODUCTS, rows, ("sync", "async")):
@@ -140,6 +140,9 @@ def run(
             for node in (nodes.nodes if row.uses_proxy else [])
         }
         routes = {port: str(proxy.path) for port, proxy in proxies.items()}
+        for node in nodes.nodes:
+            if node.relay is not None:
+                routes[node.announced_port] = str(node.socket_path)
         load = opened.enter_context(Load(alias, is_async, routes))
         scene = Scene(nodes, load, proxies)
         with scene.undo:
@@ -153,6 +156,7 @@ def _judge(row: Row, scene: Scene, record: Callable[[str, Any], None]) -> None:
     journal, began = scene.load.journal, scene.began
     stored = set(Entry.objects.find("tag").ids())
     lost = journal.lost(stored)
+    times = sorted(lost.values())
     faults = find_faults(scene.nodes)
     figures = {
         "row": f"{scene.nodes.topology}: {row.name}",
@@ -163,6 +167,7 @@ def _judge(row: Row, scene: Scene, record: Callable[[str, Any], None]) -> None:
         "confirmed": journal.confirmed,
         "raised": len(journal.raised),
         "lost": len(lost),
+        "within": times[-1] - times[0] if times else 0.0,
         "faults": len(faults),
     }
     record("fault", figures)
@@ -174,7 +179,6 @@ def _judge(row: Row, scene: Scene, record: Callable[[str, Any], None]) -> None:
     assert len(journal.raised) <= row.may_raise, journal.raised
     assert not scene.replicated & set(lost)
     assert stored <= set(journal.created) | journal.unknown
-    times = sorted(lost.values())
     assert not times or times[-1] - times[0] <= row.may_lose, times
     assert all(began - REPLICATED_WITHIN < at for at in times)
     _judge_tallies(row, scene)
@@ -245,6 +249,23 @@ def fail_over(*how: str) -> Callable[[Scene], None]:
         scene.fail_over(*how)
 
     return strike
+
+
+def isolate(scene: Scene) -> None:
+    """Cut the primary off from the other nodes, but not from the clients."""
+    former = scene.begin()
+    scene.nodes.isolate(former)
+    scene.nodes.new_primary(former, KEY)
+    scene.load.wait_for(300)
+    scene.nodes.reconnect()
+
+
+def isolate_for_a_moment(scene: Scene) -> None:
+    """And let it be the only replica of the new primary."""
+    former = scene.begin()
+    scene.nodes.isolate(former)
+    scene.nodes.new_primary(former, KEY)
+    scene.nodes.reconnect()
 
 
 def part(scene: Scene) -> None:

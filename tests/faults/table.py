@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 COLUMNS = {
-    "row": 52,
+    "row": 56,
     "product": 9,
     "mode": 6,
     "without a write": 16,
@@ -13,6 +13,7 @@ COLUMNS = {
     "confirmed": 10,
     "raised": 7,
     "lost": 5,
+    "within": 8,
     "faults": 6,
 }
 
@@ -21,7 +22,8 @@ class FaultTable:
     """Prints the rows that tests have recorded as the property "fault".
 
     Times are in seconds: the longest one without a confirmed write, and from the fault
-    to the first success of a write that began after it. "faults" are those of indexes.
+    to the first success of a write that began after it. "within" is the time in which
+    the lost writes were confirmed, and "faults" are those of indexes.
     """
 
     def __init__(self, config: pytest.Config) -> None:

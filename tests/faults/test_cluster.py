@@ -35,6 +35,17 @@ ROWS = (
     ),
 )
 
+RELAYED = (
+    # What the clients write until the primary notices that it is alone.
+    Row("primary cut off from the others", rows.isolate, may_lose=ANY),
+    Row(
+        "primary cut off from the others, replicas=1",
+        rows.isolate_for_a_moment,
+        may_raise=ANY,
+        options=CONFIRMED,
+    ),
+)
+
 
 @pytest.fixture(scope="module")
 def cluster(request):
@@ -55,3 +66,26 @@ def cluster(request):
 )
 def test_the_load_goes_on(cluster, row, is_async, settings, record_property):
     rows.run(row, cluster, is_async, settings, record_property)
+
+
+@pytest.fixture(scope="module")
+def relayed_cluster(request):
+    """The same with relays between the nodes."""
+    if not servers.find(request.param):
+        pytest.skip(f"needs {request.param}")
+    made = ClusterSet(request.param, relayed=True)
+    try:
+        yield made.start()
+    finally:
+        made.stop()
+
+
+@pytest.mark.parametrize(
+    ("relayed_cluster", "row", "is_async"),
+    rows.cases(RELAYED),
+    indirect=["relayed_cluster"],
+)
+def test_the_load_leaves_a_primary_that_is_cut_off(
+    relayed_cluster, row, is_async, settings, record_property
+):
+    rows.run(row, relayed_cluster, is_async, settings, record_property)

@@ -59,6 +59,17 @@ ROWS = (
     ),
 )
 
+RELAYED = (
+    # What the clients write until they look at a sentinel after the failover.
+    Row("primary cut off from the others", rows.isolate, may_lose=ANY),
+    Row(
+        "primary cut off from the others, replicas=1",
+        rows.isolate,
+        may_raise=ANY,
+        options=CONFIRMED,
+    ),
+)
+
 
 @pytest.fixture(scope="module")
 def sentinel_set(request):
@@ -79,6 +90,29 @@ def sentinel_set(request):
 )
 def test_the_load_goes_on(sentinel_set, row, is_async, settings, record_property):
     rows.run(row, sentinel_set, is_async, settings, record_property)
+
+
+@pytest.fixture(scope="module")
+def relayed_set(request):
+    """The same with relays between the nodes."""
+    if not servers.find(request.param):
+        pytest.skip(f"needs {request.param}")
+    made = SentinelSet(request.param, relayed=True)
+    try:
+        yield made.start()
+    finally:
+        made.stop()
+
+
+@pytest.mark.parametrize(
+    ("relayed_set", "row", "is_async"),
+    rows.cases(RELAYED),
+    indirect=["relayed_set"],
+)
+def test_the_load_leaves_a_primary_that_is_cut_off(
+    relayed_set, row, is_async, settings, record_property
+):
+    rows.run(row, relayed_set, is_async, settings, record_property)
 
 
 @pytest.mark.slow
