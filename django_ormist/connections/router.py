@@ -351,7 +351,7 @@ class Router:
         for address in [each for each in self._pools if each not in used]:
             self._pools.pop(address, None)
             pools.retire(self._node(address))
-        for node in self._former_replicas():
+        for node in (*self._former_replicas(), *self._formerly_asked()):
             pools.retire(node)
 
     # Steps, async
@@ -422,7 +422,7 @@ class Router:
             for address, node in [*self._nodes.items()]:
                 if address not in used:
                     await loop_pools.retire(node)
-            for node in self._former_replicas():
+            for node in (*self._former_replicas(), *self._formerly_asked()):
                 await loop_pools.retire(node)
 
     # Shared
@@ -437,6 +437,14 @@ class Router:
     def _all_nodes(self) -> list[Endpoint]:
         known = (*self._nodes.values(), *self._replica_nodes.values())
         return [*known, *self._asked.values()]
+
+    def _formerly_asked(self) -> list[Endpoint]:
+        """Return the endpoints for questions to nodes that have left the Cluster."""
+        cluster = self.endpoint.cluster
+        if cluster is None:
+            return []
+        kept = {*self.map.addresses, *cluster.seeds}
+        return [each for each in [*self._asked.values()] if each.address not in kept]
 
     def _former_replicas(self) -> list[Endpoint]:
         nodes = self._replica_nodes.copy()

@@ -414,16 +414,24 @@ def test_a_killed_primary_is_replaced_without_a_herd(ask, connection, cluster, l
         cluster.count_as_down_after(clusters.PATIENT)
 
 
-def test_connections_to_a_node_that_left_are_closed(connection, cluster):
-    connection.send([incr(key) for key in KEYS])
+def test_connections_to_a_node_that_left_are_closed(configure, cluster):
     left = address_of(cluster.primary_of(KEYS[0]))
-    pool = connection._router._pools[left]
-    nodes = connection._router.map
+    other = cluster.primary_of(KEYS[1]).port
+    connection = configure(LOCATION=f"redis+cluster://127.0.0.1:{other}")
+    connection.send([incr(key) for key in KEYS])
+    router, nodes = connection._router, connection._router.map
+    asked = pools.get(connection.endpoint.cluster.at(left))
+    while not asked._available_connections:
+        nodes.doubt()
+        nodes._latest = left
+        connection.send(PING)
+    pool = router._pools[left]
     nodes.addresses = nodes.addresses - {left}
     nodes.version += 1
     connection.send([get(KEYS[1])])
-    assert left not in connection._router._pools
-    assert pool._available_connections == []
+    assert left not in router._pools
+    for each in (pool, asked):
+        assert each._available_connections == []
 
 
 def test_a_write_is_confirmed_by_replicas_of_each_node(ask, configure, cluster):
