@@ -184,6 +184,8 @@ def is_chosen(item: pytest.Item, config: pytest.Config) -> bool:
         return False
     parameters = item.callspec.params if hasattr(item, "callspec") else {}
     variant, mode = parameters.get("server"), parameters.get("ask")
+    if "server" in parameters and not isinstance(variant, Variant):
+        return False  # it runs on none of these variants
     if variant is None or item.get_closest_marker("servers"):
         return True  # perhaps it can only run on this variant
     if is_default() and is_in(item, ONE_WAY):
