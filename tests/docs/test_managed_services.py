@@ -11,6 +11,7 @@ import django_ormist as ormist
 from django_ormist.connections import connections
 from django_ormist.keys import object_key
 from django_ormist.sessions import SessionStore
+from tests import clusters
 from tests.servers import ROOT, find
 
 HANDSHAKE = {"hello", "auth", "select", "ping"}  # PING: health_check_interval
@@ -114,6 +115,43 @@ def test_the_commands_work_as_the_user_of_the_acl_line(user, tmp_path, capsys):
     assert Batch.objects.count() == 49
     call_command("ormist_flush", "--no-input")
     assert user() == set()
+
+
+def test_the_commands_for_a_cluster_are_enough(settings, capsys):
+    nodes = clusters.shared().nodes
+    words = [*acl(), *words_for_a_cluster()]
+    for node in nodes:
+        with node.client() as client:
+            client.execute_command("ACL", "SETUSER", "app", *words)
+            client.acl_log_reset()
+    options = {"username": "app", "password": "secret"}
+    alias = {"LOCATION": clusters.shared().url, "OPTIONS": options}
+    settings.ORMIST = {"default": alias}
+    settings.SESSION_ENGINE = "django_ormist.sessions"
+    try:
+        Batch.objects.bulk_create([Batch("a", id=f"n{i}", weight=i) for i in range(50)])
+        assert Batch.objects.find("a").order_by("-weight").first().id == "n49"
+        store = SessionStore()
+        store["a"] = 1
+        store.save()
+        call_command("ormist_inspect")
+        call_command("ormist_inspect", Batch._meta.label, "--verify")
+        call_command("ormist_flush", "--no-input")
+        denied = set()
+        for node in nodes:
+            with node.client() as client:
+                denied |= {entry["object"] for entry in client.acl_log()}
+        assert denied - UNHEARD == set()
+    finally:
+        for node in nodes:
+            with node.client() as client:
+                client.acl_deluser("app")
+        clusters.shared().flush()
+
+
+def words_for_a_cluster():
+    page = (ROOT / "docs" / "howto" / "cluster.rst").read_text()
+    return re.search(r"ACL SETUSER app (.*)", page)[1].split()
 
 
 def test_the_acl_line_allows_only_commands_that_are_used():
