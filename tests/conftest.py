@@ -222,20 +222,26 @@ def pytest_collection_finish() -> None:
 # ---------------------------------------------------------------- reports
 
 
+def describe_variants(config: pytest.Config, reporter: Any) -> None:
+    """Print the variants on which tests run."""
+    found = variants()
+    few = [v for v in found if matches(v, FEW)] if is_default() else found
+    reporter.write_line(f"Runs on {', '.join(v.name for v in few)}.")
+    if is_default() and not config.getoption("quick"):
+        is_on_one = config.getoption("one_server")
+        rest = [v for v in found if v not in few]
+        more = ", ".join(v.name for v in rest if not is_on_one or v.name == v.server)
+        folders = ", ".join(EVERY_SERVER)
+        reporter.write_line(f"On {more} too: {folders}, and tests marked every_server.")
+
+
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Print the variants and versions, also with -q, which hides pytest's header."""
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if reporter is None or hasattr(session.config, "workerinput"):
         return
-    found = variants()
-    few = [v for v in found if matches(v, FEW)] if is_default() else found
-    reporter.write_line(f"Runs on {', '.join(v.name for v in few)}.")
-    if is_default() and not session.config.getoption("quick"):
-        is_on_one = session.config.getoption("one_server")
-        rest = [v for v in found if v not in few]
-        more = ", ".join(v.name for v in rest if not is_on_one or v.name == v.server)
-        folders = ", ".join(EVERY_SERVER)
-        reporter.write_line(f"On {more} too: {folders}, and tests marked every_server.")
+    if not session.config.getoption("faults"):
+        describe_variants(session.config, reporter)
     binaries = {name: servers.find(name) for name in servers.PRODUCTS}
     versions = [f"{name} is {found[1]}" for name, found in binaries.items() if found]
     reporter.write_line(f"{', '.join(versions)}.")

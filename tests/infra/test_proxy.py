@@ -129,3 +129,19 @@ def test_the_fixture_round_trips_loads_every_script_beforehand(round_trips, serv
     from django_ormist.operations.operation import Script
 
     assert server.client.script_exists(Script("save").sha) == [True]
+
+
+def test_connections_are_cut_amid_messages(client, proxy, server):
+    key = f"{server.key_prefix}:k"
+    value = b"x" * 10_000
+    proxy.cut_often()
+    answers = []
+    for _ in range(50):
+        try:
+            answers.append(client.set(key, value))
+        except redis.ConnectionError:
+            answers.append(None)
+    assert {True, None} == {*answers}
+    assert server.client.get(key) == value
+    proxy.resume()
+    assert client.set(key, value)
