@@ -15,7 +15,7 @@ from redis.exceptions import (
 
 from ..conf import Alias
 from ..exceptions import NotReplicated, NotSupportedError
-from ..operations.operation import Operation
+from ..operations.operation import Address, Operation
 from .async_pools import pools_of_running_loop
 from .endpoints import Endpoint, format_address
 from .exchange import aexchange, exchange
@@ -174,6 +174,13 @@ class Connection:
         router = self._router
         found = None if router is None else router.map.common_address(operations)
         return found or self.address
+
+    def nodes_of(self, operations: Sequence[Operation]) -> tuple[Address, ...]:
+        """Return the addresses of the nodes of a Cluster for *operations*, sorted."""
+        router = self._router
+        if router is None or not router.map.is_sharded:
+            return ()
+        return router.nodes_of(operations)
 
     @property
     def positions(self) -> Positions | None:
@@ -350,6 +357,13 @@ class Reader:
         if reading.uses_primary or reading.replica is None:
             return self._connection.primary_of(self._operations)
         return reading.replica
+
+    def nodes_of(self, operations: Sequence[Operation]) -> tuple[Address, ...]:
+        """Return the replica that answered, or the nodes of the operations."""
+        reading = self._reading
+        if reading.uses_primary or reading.replica is None:
+            return self._connection.nodes_of(operations)
+        return (reading.replica,)
 
     def send(self, operations: Sequence[Operation]) -> list[Any]:
         """See Connection.send()."""

@@ -23,6 +23,7 @@ class RoundTrip(NamedTuple):
 
     url: the server, without user and password. address: as Endpoint.address. began_ns:
     nanoseconds since 1970. error: the exception that was raised in place of replies.
+    nodes: of a Cluster, those to which the operations were sent.
     """
 
     using: str
@@ -32,6 +33,7 @@ class RoundTrip(NamedTuple):
     began_ns: int
     duration_ns: int
     error: BaseException | None = None
+    nodes: tuple[tuple[str, int], ...] = ()
 
     @property
     def names(self) -> list[str]:
@@ -120,14 +122,16 @@ def _measure(connection: Any, operations: Sequence[Operation]) -> Iterator[None]
         error = raised
         raise
     finally:
+        nodes = connection.nodes_of(operations)
         round_trip = RoundTrip(
             connection.alias.name,
             connection.endpoint.safe_url,
-            connection.address,
+            nodes[0] if len(nodes) == 1 else connection.address,
             operations,
             began_ns,
             time.perf_counter_ns() - start,
             error,
+            nodes,
         )
         for listener in (_log, _span, *_listeners.get()):
             listener(round_trip)

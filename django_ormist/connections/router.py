@@ -18,7 +18,7 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from ..exceptions import ImproperlyConfigured
-from ..operations.operation import Address, Operation
+from ..operations.operation import Address, NodeOperation, Operation
 from .async_pools import LoopPool, LoopPools, pools_of_running_loop
 from .cluster_clients import async_client, client
 from .cluster_map import ClusterMap
@@ -226,6 +226,19 @@ class Router:
         return self.map.address
 
     # For inspections
+
+    def nodes_of(self, operations: Sequence[Operation]) -> tuple[Address, ...]:
+        """Return the addresses of the primaries for *operations*, sorted."""
+        found: set[Address | None] = set()
+        for operation in operations:
+            if type(operation) is NodeOperation:
+                node = operation.node
+                found.update(self.map.primaries if node is None else (node,))
+            elif operation.keys:
+                found.add(self.map.address_of(operation))
+        if not found and self.map.address is not None:
+            found.add(self.map.address)
+        return tuple(sorted(each for each in found if each is not None))
 
     def find_nodes(self) -> list[Address]:
         """Return the addresses of all known nodes, after a look at the topology."""

@@ -10,6 +10,7 @@ from typing import Any
 
 from debug_toolbar.panels import Panel
 
+from ..connections.endpoints import format_address
 from ..connections.instrumentation import RoundTrip, add_listener, remove_listener
 from ..operations.operation import Operation, Script
 
@@ -82,6 +83,7 @@ class OrmistPanel(Panel):  # type: ignore[misc]
         self._round_trips.append(
             {
                 "using": round_trip.using,
+                "nodes": [format_address(node) for node in round_trip.nodes],
                 "summary": round_trip.summary,
                 "keys": round_trip.keys,
                 "milliseconds": round(round_trip.milliseconds, 3),

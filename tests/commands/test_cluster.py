@@ -5,12 +5,15 @@ import json
 import pytest
 from django.core.management import CommandError
 
+from django_ormist.connections.endpoints import format_address
 from django_ormist.connections.executor import run
 from django_ormist.connections.inspection import inspect_nodes, locate
 from django_ormist.exceptions import TopologyChanged
 from django_ormist.keys import all_key
 from django_ormist.operations import keyspace
 from django_ormist.operations.keyspace import KeyScan
+from django_ormist.operations.operation import Operation, on_every_primary
+from django_ormist.testing import assert_round_trips
 from tests import clusters
 from tests.models import Basket, Todo, User
 from tests.servers import wait_until
@@ -289,3 +292,19 @@ def test_inspect_describes_the_others_while_a_primary_is_down(command, settings)
         command("ormist_flush", "--noinput")
     finally:
         broken.stop()
+
+
+def test_a_round_trip_to_several_nodes_is_one_and_names_them(stored):
+    loads = [
+        Operation("ZCARD", (all_key(model._meta.space("default")),)) for model in MODELS
+    ]
+    with assert_round_trips(1) as seen:
+        assert run(loads, "default") == [7, 7, 7]
+    assert len(seen[0].nodes) == 3
+    with assert_round_trips(1) as seen:
+        run(on_every_primary(Operation("DBSIZE", ())), "default")
+    assert len(seen[0].nodes) == 3
+    with assert_round_trips(1) as seen:
+        Todo.objects.get("i1")
+    assert [format_address(node) for node in seen[0].nodes] == [node_of(Todo)]
+    assert seen[0].address == seen[0].nodes[0]

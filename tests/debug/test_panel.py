@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import django_ormist
+from django_ormist.connections.inspection import locate
 from django_ormist.operations.objects import SAVE
 from django_ormist.operations.operation import Operation
 from tests.models import Todo
@@ -15,7 +16,7 @@ pytest.importorskip("debug_toolbar")
 
 from django_ormist.debug.panel import find_caller
 
-pytestmark = pytest.mark.servers("valkey91")
+pytestmark = pytest.mark.servers("valkey91", "valkey91-cluster")
 
 
 @pytest.fixture
@@ -85,3 +86,11 @@ def test_only_scripts_are_explained_by_their_header():
     assert explained["does"].endswith(".")
     assert explained["cost"].startswith("O(")
     assert explain(Operation("GET", (b"a",))) == {}
+
+
+@pytest.mark.servers("valkey91-cluster")
+def test_the_panel_names_the_node_of_a_cluster(site, client):
+    shown = content(client, client.get("/page/"))
+    _, node = locate("default", Todo._meta.space("default").base)
+    assert "3 round trips, 3 operations, " in shown
+    assert shown.count(f"<br><code>{node}</code>") == 3

@@ -17,7 +17,9 @@ from django_ormist.sessions import (
     serialization,
 )
 
-pytestmark = pytest.mark.servers("valkey91", "valkey91-json", "redis62", "fakeredis")
+pytestmark = pytest.mark.servers(
+    "valkey91", "valkey91-json", "valkey91-cluster", "redis62", "fakeredis"
+)
 
 
 def held(ask, key):
