@@ -1,10 +1,17 @@
 """Each public method reads from a replica, or from the primary."""
 
+from io import StringIO
+
 import pytest
+from django.contrib.auth.models import User
 from django.contrib.sessions.backends.base import UpdateError
+from django.core.management import call_command
 from django.db.models import Count
+from django.http import HttpResponse
 
 import django_ormist as ormist
+from django_ormist.admin.errors import may_view, show_store_errors
+from django_ormist.admin.proxies import admin_model_for
 from django_ormist.connections.replica_reads import from_primary
 from django_ormist.flows.pending import begin, innermost
 from django_ormist.models.base import Model
@@ -13,6 +20,7 @@ from django_ormist.models.reading import ReadMethods
 from django_ormist.models.results import LazyResults
 from django_ormist.models.values import ValuesCollection
 from django_ormist.models.writing import WriteMethods
+from django_ormist.sessions import views
 from django_ormist.sessions.store import SessionStore
 from tests import servers
 from tests.architecture.test_sync_async import methods_that_run
@@ -213,6 +221,58 @@ def test_a_block_of_another_alias_does_not_matter(note, nodes):
         assert answered_by(MethodNote.objects.get, note.id) <= nodes.ports
     finally:
         innermost("other").discard()
+
+
+# ---------------------------------------------------------------- what is pinned
+
+ADMIN = {
+    "list": lambda rows, note: list(rows),
+    "len": lambda rows, note: len(rows),
+    "[0]": lambda rows, note: rows[0],
+    "[:1]": lambda rows, note: list(rows[:1]),
+    "count": lambda rows, note: rows.count(),
+    "exists": lambda rows, note: rows.exists(),
+    "get": lambda rows, note: rows.get(pk=note.id),
+    "first": lambda rows, note: rows.first(),
+}
+
+
+@pytest.mark.parametrize("name", ADMIN)
+def test_the_admin_reads_from_the_primary(note, nodes, name):
+    rows = admin_model_for(MethodNote).objects.all()
+    assert answered_by(ADMIN[name], rows, note) == {nodes.primary.port}
+
+
+def test_a_view_of_the_admin_reads_from_the_primary(note, nodes):
+    @show_store_errors(may_view)
+    def view(model_admin, request):
+        return list(everything())
+
+    assert answered_by(view, None, None) == {nodes.primary.port}
+    assert answered_by(list, everything()) <= nodes.ports
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("ormist_flush", MethodNote._meta.label, "--tag", "a", "--dry-run"),
+        ("ormist_dump", MethodNote._meta.label),
+    ],
+    ids=lambda words: words[0],
+)
+def test_commands_read_from_the_primary(note, nodes, command):
+    def call():
+        call_command(*command, stdout=StringIO(), stderr=StringIO())
+
+    assert answered_by(call) == {nodes.primary.port}
+
+
+def test_the_page_of_devices_reads_from_the_primary(note, nodes, rf, monkeypatch):
+    for name in ("render", "select_template"):  # the page itself is not of interest
+        monkeypatch.setattr(views, name, lambda *arguments: HttpResponse())
+    request = rf.get("/")
+    request.user, request.session = User(pk=5), SessionStore()
+    assert answered_by(views.devices, request) == {nodes.primary.port}
 
 
 def test_every_public_method_is_in_a_table():
