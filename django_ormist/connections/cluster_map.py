@@ -28,8 +28,8 @@ from ..exceptions import ImproperlyConfigured
 from ..keys import SLOTS, slot_of
 from ..operations.operation import Address, NodeOperation, Operation
 from .endpoints import Cluster, format_address
-from .routing import NodeLeft
 from .sentinels import LONGEST_REFRESH, SHORTEST_INTERVAL, Query
+from .steps import NodeLeft
 
 INTERVAL = 60.0
 """Seconds between two looks at the nodes without a failure: replicas may be new."""

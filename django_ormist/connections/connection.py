@@ -24,7 +24,7 @@ from .positions import Positions
 from .refusals import is_of_cluster, positions_to_repeat
 from .replica_reads import Reading, Reads, may_read_replica
 from .router import Router
-from .routing import Unconfirmed
+from .steps import Unconfirmed
 from .thread_pools import is_broken
 
 _CLIENT_ID = Operation("CLIENT ID", keys=())

@@ -12,7 +12,7 @@ from redis.exceptions import BusyLoadingError, RedisError, ResponseError
 from ..operations.operation import Operation
 from .async_pools import LoopPool
 from .refusals import is_refusal, unwrap_error
-from .routing import Broken, Outcome
+from .steps import Broken, Outcome
 from .thread_pools import Lease, as_bytes
 
 _RESP3 = (dict, float, bool, set, frozenset)

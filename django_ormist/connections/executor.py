@@ -13,7 +13,7 @@ from . import connections, instrumentation
 from .connection import Connection, Reader
 from .instrumentation import has_listeners
 from .replica_reads import Reads
-from .routing import Unconfirmed
+from .steps import Unconfirmed
 
 _PAUSES = (0.2, 2.0)
 """Seconds until a scan is begun again."""

@@ -23,7 +23,8 @@ from ..operations.operation import Address, NodeOperation, Operation, Script
 from .endpoints import format_address
 from .positions import STATE, Positions, State, is_proven, of_context
 from .refusals import is_refusal
-from .routing import Broken, Nodes, Outcome, Parcel, Refresh, Step, route
+from .routing import route
+from .steps import Broken, Nodes, Outcome, Parcel, Refresh, Step
 
 logger = logging.getLogger("django_ormist.replicas")
 

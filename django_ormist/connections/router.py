@@ -33,17 +33,10 @@ from .exchange import (
 )
 from .pools import pools
 from .replica_reads import Ask, Reading, Replicas, StateObserver, read
-from .routing import (
-    Outcome,
-    Parcel,
-    Refresh,
-    Step,
-    Wait,
-    is_transient,
-    route,
-)
+from .routing import is_transient, route
 from .sentinel_events import SentinelEvents
 from .sentinels import SHORTEST_INTERVAL, SentinelMap
+from .steps import Outcome, Parcel, Refresh, Step, Wait
 from .thread_pools import ThreadPool
 
 _PING = Operation("PING", keys=())

@@ -20,7 +20,7 @@ place of the reply, with a note that lists the attempts.
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple, Protocol, cast
+from typing import Any, cast
 
 from redis.exceptions import (
     AskError,
@@ -33,17 +33,22 @@ from redis.exceptions import (
     TryAgainError,
 )
 
-from ..exceptions import TopologyChanged
-from ..operations.operation import (
-    Address,
-    NodeOperation,
-    Operation,
-    RepliesByNode,
-    on_node,
-)
+from ..operations.operation import Address, NodeOperation, Operation
 from ..operations.repeatable import RepeatableWrite
 from .endpoints import format_address
+from .fan_out import fan_out, is_for_every_primary
 from .refusals import is_refusal
+from .steps import (
+    Broken,
+    Nodes,
+    Observer,
+    Outcome,
+    Parcel,
+    Refresh,
+    Step,
+    Unconfirmed,
+    Wait,
+)
 from .thread_pools import is_broken
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.005, 0.25
@@ -67,107 +72,6 @@ UNPROVEN = (
 _TOO_FEW_REPLICAS = "NOREPLICAS"
 
 _ASKING = Operation("ASKING", keys=())
-_PING = Operation("PING", keys=())
-
-
-class NodeLeft(TopologyChanged):
-    """An operation is for a node that is not in the Cluster any more."""
-
-
-class Parcel(NamedTuple):
-    """Operations for one node.
-
-    positions: their places among the operations to route. operations: what to send.
-    If *is_asking*, each is preceded by ASKING.
-    """
-
-    address: Address
-    positions: Sequence[int]
-    operations: Sequence[Operation]
-    is_asking: bool = False
-
-
-class Broken(NamedTuple):
-    """The outcome of a parcel without replies. Without *was_sent*, nothing was sent."""
-
-    error: RedisError
-    was_sent: bool
-
-
-class Refresh(NamedTuple):
-    """The request to update the nodes. It *is_urgent* if they have failed."""
-
-    is_urgent: bool
-
-
-class Wait(NamedTuple):
-    """The request to sleep."""
-
-    seconds: float
-
-
-Step = list[Parcel] | Refresh | Wait
-Outcome = list[Any] | Broken
-
-
-class Unconfirmed(list[Any]):
-    """Replies to writes that too few replicas have confirmed.
-
-    confirmed, wanted: numbers of replicas. error: set by the connection.
-    """
-
-    confirmed: int = 0
-    wanted: int = 0
-    error: Exception | None = None
-
-
-class Observer(Protocol):
-    """Sends an operation after the writes of a parcel, in the same request."""
-
-    operation: Operation
-    follows_reads: bool
-    """Whether to send it after reads, too."""
-
-    def note(self, parcel: Parcel, reply: Any) -> None:
-        """Note the reply to *operation*."""
-
-
-class Nodes(Protocol):
-    """What route() has to know about a topology. No method does I/O."""
-
-    is_sharded: bool
-    """Whether there are several primaries, and MOVED and ASK are followed."""
-
-    @property
-    def primaries(self) -> Sequence[Address]:
-        """The addresses of all known primaries, sorted."""
-
-    def is_due(self, now: float) -> bool:
-        """Return whether to refresh before the next request."""
-
-    def address_of(self, operation: Operation) -> Address | None:
-        """Return the node for *operation*; None if it is not known yet.
-
-        Raises NodeLeft for a NodeOperation whose node is not there any more.
-        """
-
-    def common_address(self, operations: Sequence[Operation]) -> Address | None:
-        """Return the node for all of *operations*; None if unknown, or if several."""
-
-    def slot_of(self, operation: Operation) -> int | None:
-        """Return the hash slot of the keys, 0 without a Cluster; None without keys."""
-
-    def replicas_of(self, slot: int) -> Sequence[Address]:
-        """Return the addresses of the replicas that have this slot."""
-
-    def move(self, operation: Operation, address: Address) -> None:
-        """Note that the keys of *operation* are on the node *address*."""
-
-    def doubt(self) -> None:
-        """Refresh before the next request."""
-
-    def explain(self, address: Address | None, error: RedisError | None) -> RedisError:
-        """Return the error for a node that is unknown (None) or cannot be reached."""
 
 
 def route(
@@ -207,14 +111,14 @@ def route(
     elif (
         first is None
         and nodes.is_sharded
-        and any(map(_is_for_every_primary, operations))
+        and any(map(is_for_every_primary, operations))
     ):
-        fan_out = _fan_out(
+        fanned = fan_out(
             nodes,
             operations,
             lambda some: route(nodes, some, patience, clock, vary, confirm, observer),
         )
-        return (yield from fan_out)
+        return (yield from fanned)
     end = began + patience
     state = _Route(nodes, operations, began, end, clock, vary, confirm, observer)
     return (yield from state.run(first))
@@ -224,54 +128,6 @@ def _is_followed(operations: Sequence[Operation], observer: Observer | None) -> 
     """Return whether WAIT or the observer's operation follows these operations."""
     follows_reads = observer is not None and observer.follows_reads
     return follows_reads or any(operation.is_write for operation in operations)
-
-
-def _is_for_every_primary(operation: Operation) -> bool:
-    return type(operation) is NodeOperation and operation.node is None
-
-
-def _fan_out(
-    nodes: Nodes,
-    operations: Sequence[Operation],
-    send: Callable[[Sequence[Operation]], Generator[Step, Any, list[Any]]],
-) -> Generator[Step, Any, list[Any]]:
-    """Return the replies of operations of which some are for every primary.
-
-    Such an operation has RepliesByNode, or the first error among them. If a primary
-    leaves the Cluster meanwhile, those that are there then are asked, unless something
-    is a write.
-    """
-    if not nodes.primaries:
-        yield from send([_PING])  # which finds them
-    while True:
-        primaries = tuple(nodes.primaries)
-        parts: list[list[Operation]] = [
-            [on_node(operation, each) for each in primaries]
-            if _is_for_every_primary(operation)
-            else [operation]
-            for operation in operations
-        ]
-        try:
-            found = yield from send([each for part in parts for each in part])
-            break
-        except NodeLeft:
-            if any(operation.is_write for operation in operations):
-                raise
-    rest = iter(found[:])
-    found[:] = [
-        _by_node(primaries, [next(rest) for _ in part])
-        if _is_for_every_primary(operation)
-        else next(rest)
-        for operation, part in zip(operations, parts, strict=True)
-    ]
-    return found
-
-
-def _by_node(primaries: Sequence[Address], replies: list[Any]) -> Any:
-    for reply in replies:
-        if isinstance(reply, RedisError):
-            return reply
-    return RepliesByNode(zip(primaries, replies, strict=True))
 
 
 def _parcels(

@@ -19,8 +19,8 @@ from django_ormist.connections.cluster_map import (
     INTERVAL,
     ClusterMap,
 )
-from django_ormist.connections.routing import NodeLeft
 from django_ormist.connections.sentinels import SHORTEST_INTERVAL
+from django_ormist.connections.steps import NodeLeft
 from django_ormist.exceptions import ImproperlyConfigured
 from django_ormist.keys import slot_of
 from django_ormist.operations.operation import (

@@ -3,7 +3,7 @@
 import pytest
 from redis.exceptions import ConnectionError, MovedError, ResponseError
 
-from django_ormist.connections.routing import Broken, NodeLeft, Unconfirmed
+from django_ormist.connections.steps import Broken, NodeLeft, Unconfirmed
 from django_ormist.operations.operation import (
     NodeOperation,
     Operation,

@@ -22,7 +22,7 @@ from django_ormist.connections.replica_reads import (
     StateObserver,
     read,
 )
-from django_ormist.connections.routing import Broken, Refresh
+from django_ormist.connections.steps import Broken, Refresh
 from django_ormist.operations.operation import Operation, Script, on_node
 
 P, R, S = ("p", 1), ("r", 1), ("s", 1)

@@ -21,17 +21,8 @@ from redis.exceptions import (
     TryAgainError,
 )
 
-from django_ormist.connections.routing import (
-    LONGEST_PAUSE,
-    LOST,
-    UNPROVEN,
-    Broken,
-    Parcel,
-    Refresh,
-    Unconfirmed,
-    Wait,
-    route,
-)
+from django_ormist.connections.routing import LONGEST_PAUSE, LOST, UNPROVEN, route
+from django_ormist.connections.steps import Broken, Parcel, Refresh, Unconfirmed, Wait
 from django_ormist.operations.operation import Operation, Script
 from django_ormist.operations.repeatable import RepeatableWrite
 
