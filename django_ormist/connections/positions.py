@@ -33,12 +33,14 @@ _ENTRY = re.compile(
 class State(NamedTuple):
     """The place of a server in replication.
 
-    is_linked: whether it is a replica that is connected to its primary.
+    is_linked: whether it is a replica that is connected to its primary. is_primary: a
+    former primary, which is a replica now, is not.
     """
 
     replication_id: str
     offset: int
     is_linked: bool
+    is_primary: bool = False
 
 
 def _parse_state(reply: Any) -> State | None:
@@ -52,6 +54,7 @@ def _parse_state(reply: Any) -> State | None:
             facts[b"master_replid"].decode(),
             int(facts[name]),
             not is_primary and facts[b"master_link_status"] == b"up",
+            is_primary,
         )
     except (KeyError, ValueError):
         return None

@@ -209,7 +209,7 @@ class StateObserver:
         for slot in {self._nodes.slot_of(each) for each in parcel.operations}:
             if slot is None:
                 continue
-            if state is None:
+            if state is None or not state.is_primary:
                 if is_write:
                     self._positions.lose(slot)
             elif is_write:

@@ -38,7 +38,7 @@ def positions(*entries):
 
 
 def test_the_state_of_a_primary():
-    assert STATE.parse(PRIMARY % A.encode()) == State(A, 70, False)
+    assert STATE.parse(PRIMARY % A.encode()) == State(A, 70, False, True)
 
 
 @pytest.mark.parametrize(("link", "is_linked"), [(b"up", True), (b"down", False)])

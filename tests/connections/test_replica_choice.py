@@ -349,6 +349,15 @@ def test_the_position_of_a_former_primary_is_renewed_by_one_read():
     assert world.asked == [R, P, S]
 
 
+def test_a_former_primary_renews_nothing():
+    """It is a replica now, and may not have what this process has written."""
+    world = World([replica(id=B, offset=30), b"old"])
+    world.positions.note(0, A, 500)
+    world.state = replica(id=B, offset=25)
+    world.run()
+    assert world.positions.required(0) == {A: 500}
+
+
 def test_a_replica_that_is_behind_renews_nothing():
     world = World([replica(offset=9), b"old"])
     world.positions.note(0, A, 10)

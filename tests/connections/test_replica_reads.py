@@ -9,6 +9,7 @@ import pytest
 import django_ormist as ormist
 from django_ormist.connections import replica_reads
 from tests import servers
+from tests.docs.pages import blocks
 from tests.replicas import ReplicaSet, answered_by
 
 pytestmark = pytest.mark.skipif(not servers.find("valkey91"), reason="needs valkey91")
@@ -223,6 +224,27 @@ def test_without_info_the_primary_answers(connect, nodes):
             assert answered_by(ReplicatedNote.objects.get, note.id) == {
                 nodes.primary.port
             }
+    finally:
+        for node in (nodes.primary, *nodes.replicas):
+            with node.client() as client:
+                client.acl_deluser("app")
+
+
+@pytest.mark.parametrize("more", [(), ("+evalsha_ro", "+eval_ro")])
+def test_the_acl_line_of_the_manual_is_enough(ask, connect, nodes, seen, more):
+    (line,) = (b for b in blocks("howto/managed-services", "text") if "SETUSER" in b)
+    words = line.replace("~ormist", "~*").split()
+    for node in (nodes.primary, *nodes.replicas):
+        with node.client() as client:
+            client.execute_command(*words, *more)
+    try:
+        connect(nodes, username="app", password="secret")
+        ask(ReplicatedNote.objects.create, "a", text="x")
+        nodes.catch_up()
+        seen.clear()
+        for _ in range(4):
+            assert ask(ReplicatedNote.objects.find("a").count) >= 1
+        assert {each.address[1] for each in seen} == nodes.ports
     finally:
         for node in (nodes.primary, *nodes.replicas):
             with node.client() as client:
