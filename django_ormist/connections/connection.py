@@ -175,6 +175,11 @@ class Connection:
         found = None if router is None else router.map.common_address(operations)
         return found or self.address
 
+    def doubt(self) -> None:
+        """Find the nodes again before the next request, if there are several."""
+        if self._router is not None:
+            self._router.map.doubt()
+
     def nodes_of(self, operations: Sequence[Operation]) -> tuple[Address, ...]:
         """Return the addresses of the nodes of a Cluster for *operations*, sorted."""
         router = self._router

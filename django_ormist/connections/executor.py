@@ -124,8 +124,8 @@ def run_over(send: Callable[[list[Operation]], list[Any]], flow: Flow[T]) -> T:
         steps.close()
 
 
-def repeat_scan(scan: Callable[[], T]) -> T:
-    """Return the result of *scan*, a function that scans keys with run().
+def repeat_scan(scan: Callable[[], T], connection: Connection) -> T:
+    """Return the result of *scan*, a function that scans keys over *connection*.
 
     It is called again, twice at most, if a failover or a move of slots was under way.
     """
@@ -134,6 +134,7 @@ def repeat_scan(scan: Callable[[], T]) -> T:
             return scan()
         except TopologyChanged:
             time.sleep(seconds)
+            connection.doubt()
     return scan()
 
 

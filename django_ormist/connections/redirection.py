@@ -282,7 +282,7 @@ def _remove(connection: Any, start: bytes) -> None:
             run_over(send, unlink_all(over))
 
     try:
-        repeat_scan(remove)
+        repeat_scan(remove, connection)
     except (ConnectionError, TimeoutError):
         return  # the server has ended, or a later run removes the keys
     except (RedisError, TopologyChanged) as error:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from django.core.management.base import CommandError
 
 from ..codecs import is_later
+from ..connections import connections
 from ..connections.executor import repeat_scan, run
 from ..crypto import get_random_string
 from ..keys import Space, find_kind
@@ -248,7 +249,10 @@ class Move:
     def scan_rest(self) -> list[bytes]:
         """Return all keys that are left under the former name, each once."""
         start = self.former.base
-        return repeat_scan(lambda: run(keyspace.list_keys(start, start), self.using))
+        return repeat_scan(
+            lambda: run(keyspace.list_keys(start, start), self.using),
+            connections[self.using],
+        )
 
     def remove_index(self) -> None:
         """Remove the index of the former keys, unless objects are left there."""
@@ -274,7 +278,8 @@ class Move:
     def move_quarantined(self) -> None:
         start, prefix = self.former.base, self.former.prefix
         found = repeat_scan(
-            lambda: run(keyspace.list_quarantined(start, prefix, start), self.using)
+            lambda: run(keyspace.list_quarantined(start, prefix, start), self.using),
+            connections[self.using],
         )
         for key in found:
             flow = move.move_quarantined(self.new.space, self.former, key)

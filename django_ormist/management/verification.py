@@ -9,7 +9,7 @@ from typing import Any
 from django.core.management.base import CommandError
 
 from ..connections import connections
-from ..connections.executor import run
+from ..connections.executor import repeat_scan, run
 from ..exceptions import TopologyChanged
 from ..flows.record import Record
 from ..keys import Space, all_key, parse_key
@@ -160,9 +160,15 @@ class Verification:
     def scan_keys(self, start: bytes, key: bytes | None) -> None:
         rate = Rate(self.run(verify.database_size()))
         scanned = KeyScan(start, key)
+
+        def next_page() -> list[bytes]:
+            keys: list[bytes] = self.run(scanned.next_page())
+            return keys
+
         try:
+            self.check_keys(repeat_scan(next_page, connections[self.using]), rate)
             while not scanned.is_over:
-                self.check_keys(self.run(scanned.next_page()), rate)
+                self.check_keys(next_page(), rate)
         except TopologyChanged as error:
             self.interruption = error
 

@@ -66,7 +66,8 @@ class KeyScan:
 
         O(1000) on each primary. One round trip. In a Cluster the first page takes two;
         the last page takes one more, unless one server has only one page. Raises
-        TopologyChanged if keys may have been missed.
+        TopologyChanged if keys may have been missed. Before the first page this only
+        means that it cannot begin now: then it may be called again.
         """
         is_first = self._before is None
         pages = yield from self._begin() if is_first else self._go_on()
@@ -87,11 +88,12 @@ class KeyScan:
         """Flow that returns the first page of each node."""
         pages: list[_Page]
         first = self._everywhere(scan(self.start, b"0", self.rest))
-        self._before, pages = yield from self._look(first)
-        self._has_slots = self._before.may_have_slots
+        before, pages = yield from self._look(first)
+        self._has_slots = before.may_have_slots
         if self._has_slots:
-            self._before, pages = yield from self._look(first)
-            _raise_for(self._before.find_fault())
+            before, pages = yield from self._look(first)
+            _raise_for(before.find_fault())
+        self._before = before
         return pages
 
     def _go_on(self) -> Flow[list[_Page]]:

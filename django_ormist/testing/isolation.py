@@ -73,13 +73,13 @@ class Isolated:
         for alias, entry in self.aliases.items():
             start = f"{source.aliases[alias]['KEY_PREFIX']}:".encode()
             new = f"{entry['KEY_PREFIX']}:".encode()
-            repeat_scan(partial(_copy_all, alias, start, new))
+            repeat_scan(partial(_copy_all, alias, start, new), connections[alias])
 
     def _clean(self) -> None:
         """Remove every key of the test."""
         for alias, entry in self.aliases.items():
             start = f"{entry['KEY_PREFIX']}:".encode()
-            repeat_scan(partial(_unlink_all, alias, start))
+            repeat_scan(partial(_unlink_all, alias, start), connections[alias])
 
     def _stop_travelling(self) -> None:
         self._moves.close()

@@ -5,6 +5,7 @@ import json
 import pytest
 from django.core.management import CommandError
 
+from django_ormist.connections import connections
 from django_ormist.connections.endpoints import format_address
 from django_ormist.connections.executor import run
 from django_ormist.connections.inspection import inspect_nodes, locate
@@ -308,3 +309,24 @@ def test_a_round_trip_to_several_nodes_is_one_and_names_them(stored):
         Todo.objects.get("i1")
     assert [format_address(node) for node in seen[0].nodes] == [node_of(Todo)]
     assert seen[0].address == seen[0].nodes[0]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("drops_connections", [False, True])
+def test_a_failover_during_a_scan_is_noticed(
+    command, stored, server, cluster, monkeypatch, drops_connections
+):
+    """With the connections of before, and with new ones, which check the role."""
+    monkeypatch.setattr(keyspace, "KEYS_PER_STEP", 1)
+    slot, _ = locate("default", User._meta.space("default").base)
+    scan = KeyScan(f"{server.key_prefix}:".encode())
+    run(scan.next_page(), "default")
+    cluster.fail_over(cluster.primary_of(slot))
+    wait_until(cluster.is_whole, "The cluster is whole")
+    if drops_connections:
+        connections["default"].close()
+        assert counts() == [7, 7, 7]  # by which the failover is noticed
+    with pytest.raises(TopologyChanged):
+        finish(scan)
+    command("ormist_flush", "--noinput")
+    assert server.keys() == []

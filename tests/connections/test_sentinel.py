@@ -8,15 +8,19 @@ from contextlib import ExitStack
 
 import pytest
 import redis
+from django.core.management import call_command
 from django.db import DatabaseError
 
 import django_ormist as ormist
 from django_ormist.conf import Alias
 from django_ormist.connections import Connection, router, sentinel_events
 from django_ormist.connections import sentinels as sentinel_map
+from django_ormist.connections.executor import run
 from django_ormist.connections.instrumentation import listening
 from django_ormist.connections.pools import pools
-from django_ormist.exceptions import ImproperlyConfigured
+from django_ormist.exceptions import ImproperlyConfigured, TopologyChanged
+from django_ormist.operations import keyspace
+from django_ormist.operations.keyspace import KeyScan
 from django_ormist.operations.operation import Operation
 from tests import sentinels, servers
 from tests.sentinels import SERVICE, Sentinel, wait_until
@@ -539,3 +543,23 @@ def test_what_a_demoted_primary_refuses_goes_to_the_next(ask, configure, start_s
         promoting.join()
         assert connection.address == port_of(heir)
         assert ask(WatchedNote.objects.find("a").ids) == ["one", "two"]
+
+
+@pytest.mark.slow
+def test_a_failover_during_a_scan_is_noticed(connection, sentinel_set, monkeypatch):
+    WatchedNote.objects.bulk_create(WatchedNote(n=n) for n in range(20))
+    monkeypatch.setattr(keyspace, "KEYS_PER_STEP", 1)
+    scan = KeyScan(f"{connection.key_prefix}:".encode())
+    run(scan.next_page(), "default")
+    former = sentinel_set.fail_over()
+    wait_until(lambda: sentinel_set.primary() is not former, "A new primary is named")
+    with pytest.raises(TopologyChanged, match="replaced"):
+        finish(scan)
+    call_command("ormist_flush", "--noinput", verbosity=0)
+    with sentinel_set.primary().client() as client:
+        assert client.dbsize() == 0
+
+
+def finish(scan):
+    while not scan.is_over:
+        run(scan.next_page(), "default")

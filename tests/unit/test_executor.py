@@ -132,10 +132,20 @@ def test_operations_have_a_repr_and_compare_equal():
     assert repr(Script("sweep")) == "<Script sweep>"
 
 
+class Doubted:
+    """A connection that counts how often it is to find its nodes again."""
+
+    times = 0
+
+    def doubt(self):
+        self.times += 1
+
+
 @pytest.mark.parametrize("interruptions", [0, 1, 2, 3])
 def test_a_scan_is_repeated_twice_if_the_nodes_change(monkeypatch, interruptions):
     pauses, raised = [], [TopologyChanged("moved")] * interruptions
     monkeypatch.setattr(executor.time, "sleep", pauses.append)
+    doubted = Doubted()
 
     def scan():
         if raised:
@@ -144,7 +154,7 @@ def test_a_scan_is_repeated_twice_if_the_nodes_change(monkeypatch, interruptions
 
     if interruptions == 3:
         with pytest.raises(TopologyChanged):
-            executor.repeat_scan(scan)
+            executor.repeat_scan(scan, doubted)
     else:
-        assert executor.repeat_scan(scan) == 5
-    assert len(pauses) == min(interruptions, 2)
+        assert executor.repeat_scan(scan, doubted) == 5
+    assert len(pauses) == doubted.times == min(interruptions, 2)

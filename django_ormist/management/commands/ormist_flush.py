@@ -119,7 +119,9 @@ class Command(OrmistCommand):
         prefix = connections[using].key_prefix
         start = root(prefix) if model is None else model._meta.space(using).base
         key = None if model is None else start  # all keys of a model are in its slot
-        found = repeat_scan(lambda: run(keys_by_model(start, prefix, key), using))
+        found = repeat_scan(
+            lambda: run(keys_by_model(start, prefix, key), using), connections[using]
+        )
         registered = {each._meta.label: each for each in registry.all_models()}
         own = {each._meta.space(using): each for each in registered.values()}
         lines = [
@@ -130,13 +132,15 @@ class Command(OrmistCommand):
             for space, (objects, keys) in sorted(found.items(), key=by_label)
         ]
         quarantined = repeat_scan(
-            lambda: run(list_quarantined(start, prefix, key), using)
+            lambda: run(list_quarantined(start, prefix, key), using), connections[using]
         )
         if quarantined:
             lines.append(("in quarantine", pluralize(len(quarantined), "key")))
         journals = []
         if model is None:
-            journals = repeat_scan(lambda: run(list_journals(prefix), using))
+            journals = repeat_scan(
+                lambda: run(list_journals(prefix), using), connections[using]
+            )
         total = sum(keys for _, keys in found.values())
         total += len(quarantined) + len(journals)
         lines.append(("in all", pluralize(total, "key")))
@@ -185,10 +189,10 @@ class Command(OrmistCommand):
             KeyRemoval(start, key, using, progress, only_objects=each)
             for each in (True, False)
         )
-        repeat_scan(objects_only.remove)
+        repeat_scan(objects_only.remove, connections[using])
         for _ in range(MOST_SCANS):
             before = everything.number
-            is_proven = repeat_scan(everything.remove)
+            is_proven = repeat_scan(everything.remove, connections[using])
             if is_proven or everything.number == before:
                 break
         else:

@@ -124,7 +124,7 @@ class Command(OrmistCommand):
         left = 0
         for alias, some in by_alias.items():
             spaces = {model._meta.space(alias): model for model in some}
-            found = repeat_scan(partial(find_former, spaces, alias))
+            found = repeat_scan(partial(find_former, spaces, alias), connections[alias])
             for space, model in spaces.items():
                 former = [other for other, _ in found.get(space, [])]
                 left += self.move_from(former, model, alias)
