@@ -43,6 +43,15 @@ class Tally(ormist.TaggedAttrsModel):
         counters = ["hits"]
 
 
+class Scrap(ormist.TaggedAttrsModel):
+    """What those change that use many methods."""
+
+    class Meta:
+        app_label = "tests"
+        ordered = ["number"]
+        unique = ["code"]
+
+
 class Journal:
     """What writers and readers have written down.
 
@@ -50,6 +59,7 @@ class Journal:
     raised. counted: for each confirmed increment the tally and the time, and in
     uncounted those that raised, by the tally. raised: the errors of writers, and
     strange: those that do not say what became of the write. wrong: what readers saw.
+    changed: how many rounds of many methods ended without an error.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -61,6 +71,7 @@ class Journal:
         self.raised: list[str] = []
         self.strange: list[str] = []
         self.wrong: list[str] = []
+        self.changed = 0
         self._read: dict[Path, int] = {}
 
     @property
@@ -103,6 +114,8 @@ class Journal:
             self.unknown.add(facts[0])
         elif kind == "uncounted":
             self.uncounted[facts[0]] += 1
+        elif kind == "changed":
+            self.changed += 1
         elif kind == "raised":
             text, is_known = facts
             self.raised.append(text)
@@ -116,23 +129,29 @@ class Load:
     """Four writers and two readers, each a process; sync, or in an event loop.
 
     Each writer creates objects, and counts on a tally of its own. routes: for some
-    ports, the path of the unix socket that leads there.
+    ports, the path of the unix socket that leads there. changers: how many processes
+    call many other methods, too.
     """
 
     def __init__(
-        self, alias: dict[str, Any], is_async: bool, routes: dict[int, str]
+        self,
+        alias: dict[str, Any],
+        is_async: bool,
+        routes: dict[int, str],
+        changers: int = 0,
     ) -> None:
         self.alias, self.is_async, self.routes = alias, is_async, routes
         self.folder = Path(tempfile.mkdtemp(prefix="ormist-"))
         self.journal = Journal(self.folder)
+        self._size = WRITERS + READERS + changers
         self._over = PROCESSES.Event()
         self._processes: list[Any] = []
 
     def __enter__(self) -> "Load":
         for number in range(WRITERS):
             Tally.objects.create(id=f"tally{number}")
-        barrier = PROCESSES.Barrier(WRITERS + READERS)
-        for number in range(WRITERS + READERS):
+        barrier = PROCESSES.Barrier(self._size)
+        for number in range(self._size):
             process = PROCESSES.Process(
                 target=_work,
                 args=(number, self.alias, self.is_async, self.routes),
@@ -195,7 +214,7 @@ def _work(
     over: Any,
     barrier: Any,
 ) -> None:
-    """Write or read until *over* is set. The first four numbers are writers."""
+    """Write or read until *over* is set: writers, then readers, then changers."""
     os.environ.pop("DJANGO_SETTINGS_MODULE", None)
     os.nice(5)  # so that the servers are not taken for frozen
     with (folder / f"{number}.journal").open("a", buffering=1) as file:
@@ -208,8 +227,10 @@ def _work(
             if routes:
                 route_over(routes)
             work = _write if number < WRITERS else _read
+            if number >= WRITERS + READERS:
+                work = _change
             job = work(number, over, note)
-            barrier.wait(60)
+            barrier.wait(LONGEST_CALL)
             if is_async:
                 asyncio.run(_arun(job))
             else:
@@ -254,6 +275,34 @@ def _read(number: int, over: Any, note: Note) -> Any:
                     note("wrong", f"{entry.pk}: {entry.own_tags}")
         except Exception:
             note("wrong", traceback.format_exc())
+
+
+def _change(number: int, over: Any, note: Note) -> Any:
+    """Call many methods on new objects. After an error begin with others."""
+    scraps = Scrap.objects
+    for turn in range(10**9):
+        if over.is_set():
+            return
+        name = f"c{number}-{turn}"
+        try:
+            scrap = yield (
+                scraps.create,
+                (name,),
+                {"id": name, "code": name, "number": 1},
+            )
+            scrap.number, scrap.code = 2, f"{name}b"
+            yield scrap.save, (), {}
+            more = [Scrap(name, number=n, code=f"{name}/{n}") for n in range(3)]
+            yield scraps.bulk_create, (more,), {}
+            yield scraps.find(name).update, (), {"number": 7}
+            if (count := (yield scraps.find(name, number=7).count, (), {})) != 4:
+                note("wrong", f"{name}: {count}")
+            yield scrap.delete, (), {}
+            if turn % 2:
+                yield scraps.find(name).delete, (), {}
+            note("changed")
+        except Exception as error:
+            note("raised", *_describe(error))
 
 
 def _describe(error: Exception) -> tuple[str, bool]:

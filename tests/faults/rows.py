@@ -17,7 +17,7 @@ from django.core.management import call_command
 from django_ormist.connections import redirection
 from tests.checker import raw_faults
 from tests.clusters import ClusterSet, slot_of
-from tests.faults.load import WRITERS, Entry, Load, Tally
+from tests.faults.load import WRITERS, Entry, Load, Scrap, Tally
 from tests.proxy import Proxy
 from tests.sentinels import DOWN_AFTER, SentinelSet
 from tests.servers import Server, wait_until
@@ -83,7 +83,7 @@ class Row:
     strike: lets the fault happen. may_raise: how many calls may raise: those whose
     reply was under way. may_lose: the seconds between the first and the last confirmed
     write that is lost. options: more of the alias. products: the servers that have it,
-    and why not all. down_after: see count_as_down_after().
+    and why not all. down_after: see count_as_down_after(). changers: see Load.
     """
 
     name: str
@@ -95,6 +95,7 @@ class Row:
     why: str = ""
     down_after: float = DOWN_AFTER
     uses_proxy: bool = False
+    changers: int = 0
 
 
 ANY = float("inf")
@@ -143,7 +144,7 @@ def run(
         for node in nodes.nodes:
             if node.relay is not None:
                 routes[node.announced_port] = str(node.socket_path)
-        load = opened.enter_context(Load(alias, is_async, routes))
+        load = opened.enter_context(Load(alias, is_async, routes, row.changers))
         scene = Scene(nodes, load, proxies)
         with scene.undo:
             row.strike(scene)
@@ -172,10 +173,11 @@ def _judge(row: Row, scene: Scene, record: Callable[[str, Any], None]) -> None:
     }
     record("fault", figures)
     assert faults == []
-    call_command("ormist_inspect", Entry._meta.label, "--verify")
-    call_command("ormist_inspect", Tally._meta.label, "--verify")
-    assert journal.wrong == []
-    assert journal.strange == []
+    for model in (Entry, Tally, Scrap):
+        call_command("ormist_inspect", model._meta.label, "--verify")
+    assert bool(journal.changed) == bool(row.changers)
+    assert not journal.wrong, journal.wrong[:5]
+    assert not journal.strange, journal.strange[:5]
     assert len(journal.raised) <= row.may_raise, journal.raised
     assert not scene.replicated & set(lost)
     assert stored <= set(journal.created) | journal.unknown

@@ -33,7 +33,13 @@ ROWS = (
     Row("SIGSTOP", rows.freeze),
     Row("partition", rows.part, uses_proxy=True),
     Row("half-open links", rows.forget_links, uses_proxy=True),
-    Row("resets amid messages", rows.reset_links, may_raise=ANY, uses_proxy=True),
+    Row(
+        "resets amid messages",
+        rows.reset_links,
+        may_raise=ANY,
+        uses_proxy=True,
+        changers=2,
+    ),
     # What is written between two looks at a sentinel: a second, and a busy machine.
     Row("planned failover", rows.fail_over(), may_lose=2.5),
     # What is under way at the moment of the promotion.
