@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from secrets import randbelow
 from typing import Any, ClassVar
 
 import redis
@@ -93,10 +94,18 @@ def find(name: str) -> tuple[Path, str] | None:
 
 
 def free_port() -> int:
-    """Return a TCP port of 127.0.0.1 that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a TCP port of 127.0.0.1 that was free a moment ago.
+
+    It is below those from which systems choose one for an outgoing connection.
+    """
+    while True:
+        port = 12_000 + randbelow(20_000)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        return port
 
 
 def wait_until(condition: Callable[[], Any], what: str, seconds: float = 60) -> Any:

@@ -265,6 +265,40 @@ def test_pools_are_bounded_for_each_node(configure, cluster):
         assert len(pool._connections) <= 2
 
 
+def test_an_interrupt_leaves_the_connections_usable(configure, cluster, monkeypatch):
+    """A signal handler may raise between a request and its reply."""
+    from django_ormist.connections import exchange
+
+    def interrupted(connection):
+        raise KeyboardInterrupt
+
+    connection = configure(LOCATION=cluster.url, OPTIONS={"max_connections": 1})
+    connection.send([incr(KEYS[0])])
+    for operations in ([incr(KEYS[0])], [incr(key) for key in KEYS]):
+        with monkeypatch.context() as patch:
+            patch.setattr(exchange, "_reply", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                connection.send(operations)
+    assert connection.send([incr(key) for key in KEYS]) == [4, 2, 2]
+
+
+def test_cancelled_tasks_leave_the_connections_usable(configure, cluster):
+    connection = configure(LOCATION=cluster.url, OPTIONS={"max_connections": 1})
+
+    async def main():
+        await connection.asend([incr(key) for key in KEYS])
+        for turn in range(20):
+            for operations in ([get(KEYS[0])], [get(key) for key in KEYS]):
+                task = asyncio.create_task(connection.asend(operations))
+                for _ in range(turn):
+                    await asyncio.sleep(0)
+                task.cancel()
+                await asyncio.wait([task])
+        return await connection.asend([incr(key) for key in KEYS])
+
+    assert asyncio.run(main()) == [2, 2, 2]
+
+
 def test_a_child_process_has_connections_of_its_own(connection):
     connection.send([incr(key) for key in KEYS])
     child = os.fork()
