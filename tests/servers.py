@@ -400,6 +400,7 @@ VARIANTS = (
     Variant("valkey91-sentinel", "valkey91", address="sentinel"),
     Variant("valkey91-cluster", "valkey91", address="cluster"),
     Variant("redis82", "redis82", address="tcp"),
+    Variant("redis82-sentinel", "redis82", address="sentinel", protocol=3),
     Variant("redis82-cluster", "redis82", address="cluster", protocol=3),
     Variant("redis70", "redis70"),
     Variant("redis62", "redis62"),
