@@ -1,7 +1,10 @@
 """The choice of the node that answers a read, without I/O: read() and its steps."""
 
+from contextlib import suppress
+
 import pytest
 from redis.exceptions import (
+    AskError,
     BusyLoadingError,
     ConnectionError,
     MasterDownError,
@@ -22,6 +25,7 @@ from django_ormist.connections.replica_reads import (
     StateObserver,
     read,
 )
+from django_ormist.connections.routing import route
 from django_ormist.connections.steps import Broken, Refresh
 from django_ormist.operations.operation import Operation, Script, on_node
 
@@ -418,6 +422,52 @@ def test_several_slots_are_read_from_primaries():
 
 
 # ---------------------------------------------------------------- what writes note
+
+
+def sent_by(*operations, confirm=None, outcomes=()):
+    """The parcels of a write, and the positions that it has left."""
+    world, parcels = World(), []
+    world.nodes.is_sharded = True
+    observer = StateObserver(world.nodes, world.positions)
+    limits = 10.0, lambda: 0.0, lambda: 0.5
+    steps = route(world.nodes, operations, *limits, confirm, observer)
+    outcomes = list(outcomes)
+    with suppress(StopIteration):
+        step = next(steps)
+        while True:
+            parcels.append(list(step[0].operations))
+            step = steps.send([outcomes.pop(0)])
+    return parcels, world.positions.required(0)
+
+
+WAIT = Operation("WAIT", (), (1, 100))
+SET = Operation("SET", (b"x",), is_write=True)
+
+
+def test_a_write_asks_for_the_position_in_its_own_request():
+    parcels, required = sent_by(GET, SET, outcomes=[[b"1", b"OK", primary(offset=5)]])
+    assert parcels == [[GET, SET, STATE]]
+    assert required == {A: 5}
+
+
+def test_the_position_is_asked_before_replicas_are_waited_for():
+    outcome = [b"OK", primary(offset=5), 1]
+    parcels, required = sent_by(SET, confirm=WAIT, outcomes=[outcome])
+    assert parcels == [[SET, STATE, WAIT]]
+    assert required == {A: 5}
+
+
+def test_a_read_at_the_primary_asks_for_no_position():
+    assert sent_by(GET, outcomes=[[b"1"]]) == ([[GET]], {})
+
+
+def test_a_write_that_another_node_has_asked_for_has_a_position():
+    asking = Operation("ASKING", keys=())
+    refusal = [AskError("0 q:1"), primary(id=B, offset=9)]
+    outcomes = [refusal, [b"OK", b"OK", primary(offset=5)]]
+    parcels, required = sent_by(SET, outcomes=outcomes)
+    assert parcels == [[SET, STATE], [asking, SET, STATE]]
+    assert required == {A: 5, B: 9}
 
 
 def test_a_write_without_a_state_is_lost():
