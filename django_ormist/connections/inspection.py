@@ -190,8 +190,9 @@ def _inspect_cluster(router: Router) -> list[NodeFacts]:
             facts = NodeFacts(_name(address) or line.id, error=error)
         else:
             facts = _ask(router, address)
-        role = "primary" if line.is_primary else "replica"
-        primary = _name(by_id.get(line.primary or ""))
+        # A node knows its role before the others do.
+        role = facts.role or ("primary" if line.is_primary else "replica")
+        primary = _name(by_id.get(line.primary or "")) or facts.primary
         link = facts.link if role == "replica" else None
         if link is None:
             link = "up" if line.is_connected and not line.has_failed else "down"

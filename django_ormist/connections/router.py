@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Generator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from random import random
 from time import monotonic
@@ -244,7 +245,7 @@ class Router:
         Raises RedisError.
         """
         if not isinstance(node, Endpoint):
-            node = self._replica_node(node)
+            node = replace(self.endpoint.at(node), is_primary=False)
         self._asked[node.key] = node
         return exchange(pools.get(node), operations)[0]
 
