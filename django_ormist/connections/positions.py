@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
+from itertools import count
 from typing import Any, NamedTuple
 from urllib.parse import quote, unquote
 
@@ -74,6 +75,7 @@ class Positions:
 
     def __init__(self) -> None:
         self._slots: dict[int, dict[str, list[int]]] = {}
+        self._losses = count()
 
     def note(self, slot: int, replication_id: str, offset: int) -> None:
         """Require this offset, unless a greater one of the same id is known."""
@@ -85,8 +87,11 @@ class Positions:
                 _remove(offsets, smaller)
 
     def lose(self, slot: int) -> None:
-        """Require that the primary answers, since its offset is not known."""
-        self.note(slot, LOST, 0)
+        """Require that the primary answers, since its offset is not known.
+
+        Losses have numbers, so that a renewal which began before does not forget one.
+        """
+        self.note(slot, LOST, next(self._losses))
 
     def required(self, slot: int) -> dict[str, int]:
         """Return the offset to require by replication id. Two ids: only the primary."""

@@ -113,6 +113,17 @@ def test_a_write_during_the_renewal_stays_required():
     assert made.required(0) == {A: 7, B: 20}
 
 
+def test_a_write_that_is_lost_during_the_renewal_stays_lost():
+    made = positions((0, A, 5))
+    made.lose(0)
+    before = made.required(0)
+    made.lose(0)
+    made.renew(0, before, State(A, 99, False))
+    assert not is_proven(State(A, 99, True), made.required(0))
+    made.renew(0, made.required(0), State(A, 99, False))
+    assert made.required(0) == {A: 99}
+
+
 def test_threads_lose_no_position():
     made, barrier = Positions(), threading.Barrier(4)
 
