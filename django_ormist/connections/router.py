@@ -6,6 +6,7 @@ from collections.abc import Generator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
+from math import ceil
 from random import random
 from time import monotonic
 from typing import Any
@@ -54,7 +55,7 @@ class Router:
         self._patience = nodes.patience
         self._confirm: Operation | None = None
         if nodes.replicas:
-            timeout_ms = int(nodes.replicas_timeout * 1000)
+            timeout_ms = ceil(nodes.replicas_timeout * 1000) or 1  # 0 is no limit
             self._confirm = Operation("WAIT", (), (nodes.replicas, timeout_ms))
         self._observes_nothing = self._confirm is None
         self.replicas = Replicas("")

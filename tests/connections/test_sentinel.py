@@ -370,6 +370,14 @@ def test_writes_wait_for_replicas_in_the_same_round_trip(ask, configure, sentine
     assert connection._router._confirm.args == (2, 1000)
 
 
+def test_no_time_for_replicas_is_not_endless_time(ask, configure, sentinel_set):
+    """WAIT takes the timeout 0 for none."""
+    options = {"replicas": 3, "replicas_timeout": 0, "socket_timeout": 5}
+    configure(LOCATION=sentinel_set.url, OPTIONS=options)
+    with pytest.raises(ormist.NotReplicated, match="of 3 replicas"):
+        ask(WatchedNote.objects.create, "a", id="one")
+
+
 def test_a_write_without_its_replicas_is_applied_and_raises(
     ask, configure, sentinel_set
 ):
