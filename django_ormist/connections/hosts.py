@@ -17,7 +17,7 @@ _URL = re.compile(
     re.IGNORECASE,
 )
 _HOST = re.compile(
-    r"(?:\[(?P<v6>[0-9A-Fa-f:.%]+)\]|(?P<host>[^:\[\]]+))(?::(?P<port>\d+))?"
+    r"(?:\[(?P<v6>[0-9A-Fa-f:.%]+)\]|(?P<host>[^:\[\]\s]+))(?::(?P<port>[0-9]{1,5}))?"
 )
 
 LIMITS: Mapping[str, tuple[tuple[type[Any], ...], str]] = {
