@@ -17,6 +17,7 @@ from ..conf import Alias
 from ..exceptions import NotReplicated, NotSupportedError
 from ..operations.operation import Address, Operation
 from .async_pools import pools_of_running_loop
+from .clients import async_client, client
 from .endpoints import Endpoint, format_address
 from .exchange import aexchange, exchange
 from .pools import pools
@@ -231,7 +232,7 @@ class Connection:
         if self._client is None:
             pool = self._pool or self._open()
             if self._router is not None:
-                self._client = cast("redis.Redis", self._router.make_client())
+                self._client = cast("redis.Redis", client(self._router))
             else:
                 self._client = redis.Redis(connection_pool=pool)
         return self._client
@@ -241,7 +242,7 @@ class Connection:
         """redis-py's async client of the running event loop. See client."""
         endpoint = self.endpoint
         if self._router is not None:
-            return cast("redis.asyncio.Redis", self._router.aclient)
+            return cast("redis.asyncio.Redis", async_client(self._router))
         return pools_of_running_loop().client(endpoint)
 
     def close(self) -> None:

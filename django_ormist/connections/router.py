@@ -5,24 +5,16 @@ import time
 from collections.abc import Generator, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from functools import partial
 from math import ceil
 from random import random
 from time import monotonic
 from typing import Any
 
-import redis
-import redis.asyncio
-from redis.asyncio.retry import Retry as AsyncRetry
-from redis.backoff import NoBackoff
-from redis.cluster import RedisCluster
 from redis.exceptions import RedisError
-from redis.retry import Retry
 
 from ..exceptions import ImproperlyConfigured
 from ..operations.operation import Address, NodeOperation, Operation
-from .async_pools import LoopPool, LoopPools, pools_of_running_loop
-from .cluster_clients import async_client, client
+from .async_pools import LoopPools, pools_of_running_loop
 from .cluster_map import ClusterMap
 from .endpoints import Cluster, Endpoint, Sentinels
 from .exchange import (
@@ -35,7 +27,7 @@ from .exchange import (
 )
 from .pools import pools
 from .replica_reads import Ask, Reading, Replicas, StateObserver, read
-from .routing import is_transient, route
+from .routing import route
 from .sentinel_events import SentinelEvents
 from .sentinels import SHORTEST_INTERVAL, SentinelMap
 from .steps import Outcome, Parcel, Refresh, Step, Wait
@@ -149,13 +141,6 @@ class Router:
         finally:
             steps.close()
 
-    def make_client(self) -> redis.Redis | RedisCluster:
-        """Return a client of redis-py. It follows the primary, or the slots."""
-        cluster = self.endpoint.cluster
-        if cluster is not None:
-            return client(self.endpoint, cluster)
-        return redis.Redis(connection_pool=PrimaryPool(self))
-
     def read(self, operations: Sequence[Operation], reading: Reading) -> list[Any]:
         """Return the raw replies of a replica or of the primary."""
         steps = self._read_steps(operations, reading)
@@ -202,16 +187,6 @@ class Router:
     ) -> Generator[Step | Ask, Any, list[Any]]:
         options = self._patience, monotonic, random, self.replicas, reading
         return read(self.map, operations, *options)
-
-    @property
-    def aclient(self) -> redis.asyncio.Redis | redis.asyncio.RedisCluster:
-        """redis-py's async client of the running loop. See make_client()."""
-        loop_pools, cluster = pools_of_running_loop(), self.endpoint.cluster
-        if cluster is not None:
-            return loop_pools.cluster_client(
-                self.endpoint, partial(async_client, self.endpoint, cluster)
-            )
-        return loop_pools.client(self.endpoint, lambda: AsyncPrimaryPool(self))
 
     @property
     def primary(self) -> Address:
@@ -465,77 +440,3 @@ class Router:
         except KeyError:
             node = self._nodes[address] = self.endpoint.at(address)
             return node
-
-
-class PrimaryPool(ThreadPool):
-    """A pool for redis-py's client. Its connections are those of the primary's pool."""
-
-    def __init__(self, router: Router) -> None:
-        endpoint = router.endpoint
-        super().__init__(
-            timeout=endpoint.timeout,
-            max_connections=1,
-            connection_class=endpoint.connection_class,
-            retry=Retry(NoBackoff(), 0),
-            **endpoint.arguments,
-        )
-        self._router = router
-
-    def get_connection(
-        self, command_name: Any = None, *keys: Any, **options: Any
-    ) -> Any:
-        """Return a connection to the primary. Wait for a failover to end."""
-        pool = self._router.primary_pool()
-        try:
-            connection = pool.get_connection()
-        except RedisError as error:
-            if not is_transient(error):
-                raise
-            self._router.map.doubt()
-            pool = self._router.primary_pool()
-            connection = pool.get_connection()
-        connection.owner = pool
-        return connection
-
-    def release(self, connection: Any) -> None:
-        """Give a connection back to its pool."""
-        vars(connection).pop("owner").release(connection)
-
-    def disconnect(self, inuse_connections: bool = True) -> None:
-        """Close the idle connections."""
-        self._router.close()
-
-
-class AsyncPrimaryPool(LoopPool):
-    """See PrimaryPool."""
-
-    def __init__(self, router: Router) -> None:
-        endpoint = router.endpoint
-        super().__init__(
-            timeout=endpoint.timeout,
-            max_connections=1,
-            connection_class=endpoint.async_class,
-            retry=AsyncRetry(NoBackoff(), 0),
-            **endpoint.async_arguments(),
-        )
-        self._router = router
-
-    async def get_connection(
-        self, command_name: Any = None, *keys: Any, **options: Any
-    ) -> Any:
-        """See PrimaryPool.get_connection()."""
-        pool = await self._router.aprimary_pool()
-        try:
-            connection = await pool.get_connection()
-        except RedisError as error:
-            if not is_transient(error):
-                raise
-            self._router.map.doubt()
-            pool = await self._router.aprimary_pool()
-            connection = await pool.get_connection()
-        connection.owner = pool
-        return connection
-
-    async def release(self, connection: Any) -> None:
-        """Give a connection back to its pool."""
-        await vars(connection).pop("owner").release(connection)
