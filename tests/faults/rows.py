@@ -262,6 +262,20 @@ def isolate(scene: Scene) -> None:
     scene.nodes.reconnect()
 
 
+def isolate_with_minimum(scene: Scene) -> None:
+    """And let a primary without a replica refuse writes after a second."""
+    for node in scene.nodes.nodes:
+        scene.undo.callback(_need_replicas, node, 0)
+        _need_replicas(node, 1)
+    isolate(scene)
+
+
+def _need_replicas(node: Server, count: int) -> None:
+    with node.client() as client:
+        client.config_set("min-replicas-max-lag", 1)
+        client.config_set("min-replicas-to-write", count)
+
+
 def isolate_for_a_moment(scene: Scene) -> None:
     """And let it be the only replica of the new primary."""
     former = scene.begin()

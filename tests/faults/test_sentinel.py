@@ -69,6 +69,11 @@ RELAYED = (
     # What the clients write until they look at a sentinel after the failover.
     Row("primary cut off from the others", rows.isolate, may_lose=ANY),
     Row(
+        "primary cut off, min-replicas-to-write 1",
+        rows.isolate_with_minimum,
+        may_lose=3.0,
+    ),
+    Row(
         "primary cut off from the others, replicas=1",
         rows.isolate,
         may_raise=ANY,
