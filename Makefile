@@ -51,8 +51,8 @@ test-newest: $(STAMP) ## a short choice of tests on the newest release of everyt
 test-oldest: $(STAMP) ## the same on the oldest releases that pyproject.toml allows
 	@$(NOX) -s oldest -- $(ARGS)
 
-faults: $(STAMP) ## failovers, partitions, restarts, migrations under load: 20 minutes
-	@echo "20 minutes: Valkey 9.1 and Redis 8.2, with Sentinel and as a Cluster."
+faults: $(STAMP) ## failovers, partitions, restarts, migrations under load: 25 minutes
+	@echo "25 minutes: Valkey 9.1 and Redis 8.2, with Sentinel and as a Cluster."
 	@$(NOX) -s faults -- $(ARGS)
 
 test-django: $(STAMP) ## Django's own tests of sessions, auth, messages over our engine

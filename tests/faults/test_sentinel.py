@@ -54,13 +54,13 @@ ROWS = (
     Row(
         "rolling restart, watch",
         rows.restart_all(),
-        may_lose=ANY,
+        may_lose=1.0,
         options={"watch": True},
     ),
     Row(
         "rolling restart with AOF, watch",
         rows.restart_all(is_persistent=True),
-        may_lose=ANY,
+        may_lose=1.0,
         options={"watch": True},
     ),
 )
