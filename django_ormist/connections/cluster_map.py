@@ -326,13 +326,23 @@ def _problem(error: RedisError) -> str:
 def parse_slots(replies: Any, asked: Address) -> Topology:
     """Return what the replies to CLUSTER SLOTS and CLUSTER INFO say.
 
-    asked: the address of the node that replied. Raises RedisError in their place.
+    asked: the address of the node that replied. Raises RedisError in their place, or
+    if they have another form, as a proxy may give them.
     """
     if isinstance(replies, RedisError):
         raise replies
     listed, info = replies
     if isinstance(listed, RedisError):
         raise listed
+    try:
+        return _topology(listed, info, asked)
+    except (TypeError, ValueError, IndexError) as error:
+        raise ResponseError(
+            f"its reply to CLUSTER SLOTS or CLUSTER INFO cannot be read: {error}"
+        ) from None
+
+
+def _topology(listed: Any, info: Any, asked: Address) -> Topology:
     slots: list[Address | None] = [None] * SLOTS
     replicas: dict[Address, tuple[Address, ...]] = {}
     for first, last, primary, *others in listed:

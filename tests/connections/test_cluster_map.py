@@ -364,6 +364,23 @@ def test_nodes_without_slots_are_named():
     assert "seed:6379 said: it serves no hash slots" in text
 
 
+@pytest.mark.parametrize(
+    "replies",
+    [
+        [None, b""],
+        [[1, 2], b""],
+        [[[0, 16383]], b""],
+        [[[0, 16383, [b"\xff", 7000]]], b""],
+        [[[0, 16383, [b"?", 7000, b"id", None]]], b""],
+        [[], b"cluster_current_epoch:x"],
+    ],
+)
+def test_a_reply_of_another_form_is_named_and_the_next_node_is_asked(replies):
+    nodes = Nodes({SEED: replies, ("seed2", 6379): WHOLE})
+    assert nodes.refresh().primaries == (A, B)
+    assert "seed:6379 said: its reply to CLUSTER SLOTS" in explain({SEED: replies})
+
+
 def test_a_node_that_cannot_be_reached_is_named_with_the_fix(nodes):
     error = nodes.map.explain(A, TimeoutError("no route."))
     assert isinstance(error, TimeoutError)
