@@ -33,10 +33,11 @@ from redis.exceptions import (
     TryAgainError,
 )
 
-from ..operations.operation import Address, NodeOperation, Operation
+from ..operations.operation import Address, Operation
 from ..operations.repeatable import RepeatableWrite
 from .endpoints import format_address
 from .fan_out import fan_out, is_for_every_primary
+from .parcels import is_followed, parcels_of
 from .refusals import is_refusal
 from .steps import (
     Broken,
@@ -71,8 +72,6 @@ UNPROVEN = (
 # one. redis-py has no class for it.
 _TOO_FEW_REPLICAS = "NOREPLICAS"
 
-_ASKING = Operation("ASKING", keys=())
-
 
 def route(
     nodes: Nodes,
@@ -96,7 +95,7 @@ def route(
     if first is None and nodes.is_due(began):
         yield Refresh(is_urgent=False)
     address = None if first else nodes.common_address(operations)
-    if (confirm or observer) and _is_followed(operations, observer):
+    if (confirm or observer) and is_followed(operations, observer):
         address = None
     if address is not None:  # the usual case: one node, and no error
         parcel = Parcel(address, range(len(operations)), operations)
@@ -122,58 +121,6 @@ def route(
     end = began + patience
     state = _Route(nodes, operations, began, end, clock, vary, confirm, observer)
     return (yield from state.run(first))
-
-
-def _is_followed(operations: Sequence[Operation], observer: Observer | None) -> bool:
-    """Return whether WAIT or the observer's operation follows these operations."""
-    follows_reads = observer is not None and observer.follows_reads
-    return follows_reads or any(operation.is_write for operation in operations)
-
-
-def _parcels(
-    nodes: Nodes,
-    operations: Sequence[Operation],
-    pending: dict[int, Address | None],
-    confirm: Operation | None,
-    observer: Observer | None,
-) -> list[Parcel]:
-    """Return the *pending* operations by node, sorted by address.
-
-    The order is fixed: two threads that each hold the last connection of one pool
-    and wait for the other's would block each other. An operation whose node is not
-    known is left out. One without keys goes along with others: TIME is that of the
-    server which replies to them.
-    """
-    by_node: dict[tuple[Address, bool], list[int]] = {}
-    anywhere = []
-    for i, asked in pending.items():
-        operation = operations[i]
-        if not (asked or operation.keys or type(operation) is NodeOperation):
-            anywhere.append(i)
-            continue
-        address = asked or nodes.address_of(operation)
-        if address is not None:
-            by_node.setdefault((address, asked is not None), []).append(i)
-    if anywhere:
-        address = next(
-            (address for address, is_asking in by_node if not is_asking),
-            nodes.address_of(operations[anywhere[0]]),
-        )
-        if address is not None:
-            by_node.setdefault((address, False), []).extend(anywhere)
-            by_node[address, False].sort()
-    parcels = []
-    for (address, is_asking), positions in sorted(by_node.items()):
-        chosen = [operations[i] for i in positions]
-        if is_asking:
-            chosen = [each for operation in chosen for each in (_ASKING, operation)]
-        if (confirm or observer) and _is_followed(chosen, observer):
-            if observer:
-                chosen.append(observer.operation)
-            if confirm and any(operation.is_write for operation in chosen):
-                chosen.append(confirm)
-        parcels.append(Parcel(address, positions, chosen, is_asking))
-    return parcels
 
 
 class _Route:
@@ -242,7 +189,7 @@ class _Route:
                     return self._give_up(now - self.began)
                 yield Wait(pause)
             after = self.confirm, self.observer
-            parcels = _parcels(self.nodes, self.operations, self.pending, *after)
+            parcels = parcels_of(self.nodes, self.operations, self.pending, *after)
             sent = sum(len(parcel.positions) for parcel in parcels)
             self.needs_refresh = self.needs_wait = sent < len(self.pending)
             outcomes = []

@@ -54,15 +54,11 @@ _NOT_INHERITED = {"abstract", "model_name", "verbose_name", "verbose_name_plural
 
 
 class Options(BaseOptions):
-    """The options of a model.
+    """The options of a model, read from Meta. See BaseOptions for the others.
 
     label: ``app_label.Model``, or ``Model`` outside any app: the name of the key space
     and on a command line. slot: the name of the Cluster slot that the model shares, or
     "". expire: the lifetime of a new object.
-    counters: names kept as atomic integers. ordered: attributes with a sorted index.
-    unique: names of attributes that are unique, or unique together.
-    pending_indexes: names whose index is written and not yet read: see
-    refuse_pending().
     """
 
     def __init__(self, model: "type[Model]", meta: type | None) -> None:
