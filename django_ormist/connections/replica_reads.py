@@ -265,6 +265,8 @@ def read(
                 return found
             if verdict.is_foreign:
                 renewed = required
+                if not nodes.is_sharded:  # sentinels may name a newer primary
+                    nodes.doubt()
             break
         reading.uses_primary = True
     observer = StateObserver(nodes, replicas.positions, renewed)

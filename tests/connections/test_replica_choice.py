@@ -353,6 +353,15 @@ def test_the_position_of_a_former_primary_is_renewed_by_one_read():
     assert world.asked == [R, P, S]
 
 
+def test_the_id_of_another_primary_lets_the_sentinels_be_asked_first():
+    """In the first second of a failover the former primary still replies as one."""
+    world = World([replica(offset=30), b"old"])
+    world.nodes.doubt = lambda: setattr(world.nodes, "is_old", True)
+    with at_least(f"default:{B}:0.20"):
+        world.run()
+    assert [type(step) for step in world.steps] == [Ask, Refresh, list]
+
+
 def test_a_former_primary_renews_nothing():
     """It is a replica now, and may not have what this process has written."""
     world = World([replica(id=B, offset=30), b"old"])
