@@ -24,9 +24,10 @@ def parcels_of(
     """Return the *pending* operations by node, sorted by address.
 
     The order is fixed: two threads that each hold the last connection of one pool
-    and wait for the other's would block each other. An operation whose node is not
-    known is left out. One without keys goes along with others: TIME is that of the
-    server which replies to them.
+    and wait for the other's would block each other. For the same reason each node gets
+    one parcel: those that ASK sent to a node with another parcel are left out. So is an
+    operation whose node is not known. One without keys goes along with others: TIME is
+    that of the server which replies to them.
     """
     by_node: dict[tuple[Address, bool], list[int]] = {}
     anywhere = []
@@ -48,6 +49,8 @@ def parcels_of(
             by_node[address, False].sort()
     parcels = []
     for (address, is_asking), positions in sorted(by_node.items()):
+        if is_asking and (address, False) in by_node:
+            continue
         chosen = [operations[i] for i in positions]
         if is_asking:
             chosen = [each for operation in chosen for each in (_ASKING, operation)]

@@ -100,7 +100,7 @@ class World:
         elif isinstance(step, Refresh):
             self.refreshed.append(step.is_urgent)
         else:
-            assert [each.address for each in step] == sorted(p.address for p in step)
+            assert [each.address for each in step] == sorted({p.address for p in step})
             return [self.outcome(parcel) for parcel in step]
         return None
 
@@ -250,6 +250,14 @@ def test_ask_is_followed_once_and_leaves_the_map():
     assert world.sent[1] == Parcel(C, (0,), [asking, write(b"x")], is_asking=True)
     assert world.nodes.address_of(write(b"x")) == A
     assert not world.refreshed
+
+
+def test_a_node_gets_one_parcel_at_a_time():
+    """With two, a thread would wait for the connection that it holds itself."""
+    world = World(x=[AskError("1 c:3")], y=[MovedError("2 c:3")])
+    assert world.run(write(b"x"), write(b"y")) == [b"OK", b"OK"]
+    sent = [(each.positions, each.is_asking) for each in world.sent]
+    assert sent == [((0, 1), False), ((1,), False), ((0,), True)]
 
 
 def test_try_again_stays_at_the_node_that_was_asked():
