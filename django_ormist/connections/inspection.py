@@ -20,8 +20,9 @@ from ..operations.topology import (
     replication_of,
 )
 from . import connections
-from .endpoints import Endpoint, format_address
+from .endpoints import Endpoint, Sentinels, format_address
 from .router import Router
+from .sentinels import replicas_in
 
 _INFO = stats.server_info()
 _SIZE = Operation("DBSIZE", (), parse=int)
@@ -145,17 +146,7 @@ def inspect_nodes(using: str) -> Nodes:
         return Nodes([found, *_silent_replicas(found)])
     if endpoint.sentinels is None:
         return Nodes(_inspect_cluster(router))
-    router.find_nodes()
-    address = router.primary
-    primary = _ask(router, address)
-    states = replication_of(primary.info).replicas
-    asked = [_ask(router, each.address) for each in states if each.address]
-    replicas = _with_lags(primary, asked)
-    sentinels = endpoint.sentinels
-    return Nodes(
-        [primary, *replicas],
-        [_ask_sentinel(router, s, sentinels.service) for s in sentinels.endpoints],
-    )
+    return _inspect_service(router, endpoint.sentinels)
 
 
 def locate(using: str, key: bytes) -> tuple[int, str] | None:
@@ -302,26 +293,61 @@ def _silent_replicas(primary: NodeFacts) -> list[NodeFacts]:
     return _with_lags(primary, found)
 
 
-# ---------------------------------------------------------------- sentinels
+# ---------------------------------------------------------------- Sentinel
 
 
-def _ask_sentinel(router: Router, sentinel: Endpoint, service: str) -> SentinelFacts:
+def _inspect_service(router: Router, sentinels: Sentinels) -> Nodes:
+    """Return the primary, and the replicas that it or a sentinel names."""
+    router.find_nodes()
+    address = router.primary
+    primary = _ask(router, address)
+    primary = replace(primary, role=primary.role or "primary")
+    asked = [_ask_sentinel(router, s, sentinels.service) for s in sentinels.endpoints]
+    states = replication_of(primary.info).replicas
+    # The primary forgets a replica that is down. The sentinels do not.
+    named = {each.address for each in states if each.address}
+    named = named.union(*(replicas for _, replicas in asked)) - {address}
+    replicas = _once_each(primary, [_ask(router, each) for each in sorted(named)])
+    return Nodes([primary, *_with_lags(primary, replicas)], [each for each, _ in asked])
+
+
+def _once_each(primary: NodeFacts, nodes: Iterable[NodeFacts]) -> list[NodeFacts]:
+    """Leave out servers that were named twice, by their host and by their IP."""
+    seen = {primary.info.get("run_id")} - {None}
+    found = []
+    for node in nodes:
+        run = node.info.get("run_id")
+        if run not in seen:
+            found.append(node)
+        seen |= {run} - {None}
+    return found
+
+
+def _ask_sentinel(
+    router: Router, sentinel: Endpoint, service: str
+) -> tuple[SentinelFacts, set[Address]]:
+    """Return the facts of a sentinel, and the replicas that it names."""
     arguments = sentinel.arguments
     name = format_address((arguments["host"], arguments["port"]))
     try:
-        (reply,) = router.query(
-            sentinel, [Operation("SENTINEL MASTER", (), (service,))]
+        state, replicas = router.query(
+            sentinel,
+            [
+                Operation("SENTINEL MASTER", (), (service,)),
+                Operation("SENTINEL REPLICAS", (), (service,)),
+            ],
         )
     except RedisError as error:
-        return SentinelFacts(name, error=_first_line(error))
-    if isinstance(reply, RedisError):
-        return SentinelFacts(name, error=_first_line(reply))
+        return SentinelFacts(name, error=_first_line(error)), set()
+    named = set(replicas_in(replicas))
+    if isinstance(state, RedisError):
+        return SentinelFacts(name, error=_first_line(state)), named
     pairs = (
-        reply if isinstance(reply, dict) else dict(zip(*[iter(reply)] * 2, strict=True))
+        state if isinstance(state, dict) else dict(zip(*[iter(state)] * 2, strict=True))
     )
     facts = {key.decode(): value.decode() for key, value in pairs.items()}
     others = _number(facts.get("num-other-sentinels"))
-    return SentinelFacts(
+    found = SentinelFacts(
         name,
         format_address((facts["ip"], int(facts["port"]))),
         facts.get("flags"),
@@ -329,6 +355,7 @@ def _ask_sentinel(router: Router, sentinel: Endpoint, service: str) -> SentinelF
         None if others is None else others + 1,
         _number(facts.get("num-slaves")),
     )
+    return found, named
 
 
 # ---------------------------------------------------------------- helpers

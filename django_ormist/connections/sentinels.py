@@ -243,7 +243,8 @@ class SentinelMap:
             b","
         ) and (facts.get(b"ip"), facts.get(b"port")) == (host, port)
         epoch = int(facts.get(b"config-epoch", 0))
-        replicas = tuple(sorted(_replicas(replies[2]))) if self._wants_replicas else ()
+        known = replicas_in(replies[2]) if self._wants_replicas else {}
+        replicas = tuple(sorted(each for each, is_usable in known.items() if is_usable))
         return Answer((host.decode(), int(port)), epoch, is_failing_over, replicas)
 
     def _in_order(self, now: float) -> list[Endpoint]:
@@ -318,16 +319,18 @@ def _facts(reply: Any) -> dict[bytes, bytes]:
     return dict(zip(reply[::2], reply[1::2], strict=False))
 
 
-def _replicas(reply: Any) -> Iterator[Address]:
-    """Yield the addresses in a reply to SENTINEL REPLICAS that can be read.
+def replicas_in(reply: Any) -> dict[Address, bool]:
+    """Return the replicas in a reply to SENTINEL REPLICAS, and which can be read.
 
-    None if an ACL forbids the command.
+    {} if an ACL forbids the command.
     """
+    found: dict[Address, bool] = {}
     for facts in map(_facts, reply if isinstance(reply, list) else ()):
         flags = facts.get(b"flags", b"").split(b",")
         is_linked = facts.get(b"master-link-status", b"ok") == b"ok"
-        if is_linked and _UNUSABLE.isdisjoint(flags):
-            yield facts[b"ip"].decode(), int(facts[b"port"])
+        address = facts[b"ip"].decode(), int(facts[b"port"])
+        found[address] = is_linked and _UNUSABLE.isdisjoint(flags)
+    return found
 
 
 _UNUSABLE = {b"s_down", b"o_down", b"disconnected"}

@@ -7,9 +7,14 @@ from decimal import Decimal
 import pytest
 from django.core.management import CommandError, ManagementUtility
 
+from django_ormist.checks import check_servers
+from django_ormist.connections import inspection
+from django_ormist.connections.inspection import inspect_nodes
 from django_ormist.keys import all_key, object_key
 from django_ormist.operations import stats
+from tests import sentinels
 from tests.models import Page, Plain, Session, Todo, User
+from tests.servers import wait_until
 
 
 @pytest.fixture
@@ -278,6 +283,52 @@ def test_inspect_describes_the_replicas_and_the_sentinels(as_json, command, serv
     printed = command("ormist_inspect", "tests.Todo")
     assert printed.count(f"replica of {primary['address']}") == 2
     assert all(each["address"] in printed for each in facts["sentinels"])
+
+
+@pytest.mark.servers("valkey91-sentinel")
+@pytest.mark.parametrize("role", ["primary", "replica"])
+def test_inspect_and_checks_name_a_server_that_is_down_behind_sentinel(
+    as_json, command, server, role
+):
+    """Its primary forgets a replica that is down, and the sentinels do not."""
+    Todo.objects.create("x")
+    nodes = sentinels.shared(server.variant.server)
+    down = nodes.primary() if role == "primary" else nodes.replicas()[0]
+    address = f"127.0.0.1:{down.port}"
+    try:
+        down.kill()
+        if role == "replica":
+            with nodes.primary().client() as client:
+                wait_until(
+                    lambda: client.info("replication")["connected_slaves"] == 1,
+                    "The primary has forgotten the replica",
+                )
+        found = inspect_nodes("default")
+        assert len(found.nodes) == 3
+        assert [each.address for each in found.nodes if each.error] == [address]
+        assert (found.find(address).role, found.find(address).link) == (role, "down")
+        warnings = check_servers(None)
+        assert [each.id for each in warnings] == ["ormist.W003"]
+        assert f"at {address}, one of its nodes, does not answer" in warnings[0].msg
+        if role == "replica":
+            nodes_shown = as_json("tests.Todo")["server"]["nodes"]
+            assert [n["address"] for n in nodes_shown if n["error"]] == [address]
+            assert f"  {address}: Error" in command("ormist_inspect", "tests.Todo")
+    finally:
+        nodes.heal()
+
+
+@pytest.mark.servers("valkey91-sentinel")
+def test_a_server_that_is_named_by_its_host_and_its_ip_is_shown_once(
+    server, monkeypatch
+):
+    reported = inspection.replicas_in
+
+    def by_host(reply):
+        return {("localhost", port): True for _, port in reported(reply)}
+
+    monkeypatch.setattr(inspection, "replicas_in", by_host)
+    assert len(inspect_nodes("default").nodes) == 3
 
 
 def test_facts_of_several_primaries_are_added_up():
