@@ -21,14 +21,8 @@ from redis.sentinel import SentinelConnectionPool
 from ..conf import Alias
 from ..exceptions import ImproperlyConfigured
 from .cluster_urls import endpoint_of_client
-from .endpoints import (
-    ASYNC_CLASSES,
-    NO_LIMIT,
-    TIMEOUT,
-    Endpoint,
-    copy_arguments,
-    validate_options,
-)
+from .endpoints import ASYNC_CLASSES, NO_LIMIT, Endpoint
+from .options import TIMEOUT, copy_arguments, validate_options
 from .sentinel_urls import endpoint_of_pool
 from .thread_pools import Lease, is_broken
 from .urls import safe_url

@@ -14,11 +14,10 @@ from .endpoints import (
     NO_LIMIT,
     Cluster,
     Endpoint,
-    arguments_of,
     check_arguments,
     format_address,
-    validate_options,
 )
+from .options import arguments_of, validate_options
 
 SCHEMES = ("redis+cluster", "rediss+cluster", "valkey+cluster", "valkeys+cluster")
 PORT = 6379

@@ -6,7 +6,8 @@ import threading
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from .endpoints import Endpoint, arguments_of, with_driver
+from .endpoints import Endpoint, with_driver
+from .options import arguments_of
 from .thread_pools import BytesPacker, ThreadPool
 
 

@@ -16,10 +16,9 @@ from .endpoints import (
     Endpoint,
     Sentinels,
     check_arguments,
-    copy_arguments,
     format_address,
-    validate_options,
 )
+from .options import copy_arguments, validate_options
 
 SCHEMES = ("redis+sentinel", "rediss+sentinel", "valkey+sentinel", "valkeys+sentinel")
 PORT = 26379

@@ -15,7 +15,8 @@ from redis.connection import (
 from ..conf import Alias
 from ..exceptions import ImproperlyConfigured
 from . import cluster_urls, sentinel_urls
-from .endpoints import ASYNC_CLASSES, Endpoint, check_arguments, validate_options
+from .endpoints import ASYNC_CLASSES, Endpoint, check_arguments
+from .options import validate_options
 from .unix_connections import (
     AsyncEmbeddedConnection,
     EmbeddedConnection,

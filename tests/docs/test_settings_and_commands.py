@@ -13,11 +13,7 @@ from django.core.management.base import BaseCommand
 from django_ormist import conf
 from django_ormist.admin import checks as admin_checks
 from django_ormist.connections import urls
-from django_ormist.connections.endpoints import (
-    MAX_CONNECTIONS,
-    PROTOCOL,
-    TIMEOUT,
-)
+from django_ormist.connections.options import MAX_CONNECTIONS, PROTOCOL, TIMEOUT
 from tests.docs.pages import DOCS, blocks
 from tests.models import Todo
 from tests.servers import ROOT
