@@ -27,6 +27,15 @@ _INTERNAL = {
     "parser",
     "self",
 }
+# Our options for several nodes.
+_OWN = {
+    "patience",
+    "read_from",
+    "replicas",
+    "replicas_timeout",
+    "sentinel_kwargs",
+    "watch",
+}
 _RETRY = ("retry", "retry_on_error", "retry_on_timeout")
 
 _IN_LOCATION = "Write it in LOCATION, as in 'redis://host:6379/0'."
@@ -120,7 +129,7 @@ def _check_name(where: str, name: str, connection_class: type[Any]) -> None:
     if instead is not None and name not in known:
         raise ImproperlyConfigured(f"{where} has an option {name!r}. {instead}")
     if name not in known:
-        near = get_close_matches(str(name).lower(), known, 1)
+        near = get_close_matches(str(name).lower(), known | _OWN, 1)
         raise ImproperlyConfigured(
             f"{where} has an option {name!r} that redis-py's "
             f"{connection_class.__name__} does not know. "

@@ -169,6 +169,7 @@ def test_a_socket_path_may_contain_any_character():
     [
         ({"socket_timout": 3}, ["'socket_timout'", "mean 'socket_timeout'"]),
         ({"colour": 3}, ["'colour'", "Remove it"]),
+        ({"patiense": 3}, ["mean 'patience'"]),
         ({"ssl_ca_certs": "x"}, ["'ssl_ca_certs'", "Connection does not know"]),
         ({"decode_responses": True}, ["decode_responses", "packed bytes"]),
         ({"retry": None}, ["'retry'", "sent once"]),
