@@ -14,8 +14,9 @@ from redis.exceptions import RedisError
 
 from . import conf
 from .connections import Connection, cache_pools, connections
-from .connections.endpoints import Endpoint
+from .connections.endpoints import database_ids
 from .connections.executor import run
+from .connections.explanations import sentinel_url
 from .connections.inspection import Nodes, inspect_nodes
 from .exceptions import ImproperlyConfigured
 from .models import Model, registry
@@ -179,7 +180,7 @@ def check_caches(app_configs: Any, **kwargs: Any) -> list[checks.CheckMessage]:
     """Return W001: a cache in the same database, whose clear() is FLUSHDB."""
     found: list[checks.CheckMessage] = []
     for name in _valid_aliases():
-        ours = _database_ids(connections[name].endpoint)
+        ours = database_ids(connections[name].endpoint)
         sharing = [each for each in settings.CACHES if _cache_database_ids(each) & ours]
         if sharing:
             found.append(
@@ -195,34 +196,10 @@ def check_caches(app_configs: Any, **kwargs: Any) -> list[checks.CheckMessage]:
     return found
 
 
-def _database_ids(endpoint: Endpoint) -> set[tuple[Any, ...]]:
-    """Return what identifies a database. Endpoints with a common one share it."""
-    arguments, cluster = endpoint.arguments, endpoint.cluster
-    number = arguments.get("db") or 0
-    if endpoint.sentinels is not None:
-        service = endpoint.sentinels.service
-        known = [each.address for each in endpoint.sentinels.endpoints if each.address]
-        return {
-            ("sentinel", service, _local(host), port, number) for host, port in known
-        }
-    if cluster is not None:
-        number = cluster.database
-        return {("node", _local(host), port, number) for host, port in cluster.seeds}
-    for name in ("server", "folder", "path"):  # fakeredis, embedded, unix socket
-        if arguments.get(name) is not None:
-            return {(name, str(arguments[name]), number)}
-    host, port = arguments.get("host", "localhost"), arguments.get("port", 6379)
-    return {("node", _local(host), port, number)}
-
-
-def _local(host: str) -> str:
-    return "localhost" if host in ("127.0.0.1", "::1") else host
-
-
 def _cache_database_ids(name: str) -> set[tuple[Any, ...]]:
     try:
         _ = caches[name]
-        return _database_ids(cache_pools.endpoint(conf.Alias(name, cache=name)))
+        return database_ids(cache_pools.endpoint(conf.Alias(name, cache=name)))
     except Exception:  # not a Redis cache, or an invalid one, which Django reports
         return set()
 
@@ -231,7 +208,7 @@ def _cache_database_ids(name: str) -> set[tuple[Any, ...]]:
 
 
 def check_servers(app_configs: Any, **kwargs: Any) -> list[checks.CheckMessage]:
-    """Return W002, W003, W005, W006: problems of servers.
+    """Return W002, W003, W005, W006, W008: problems of servers.
 
     One round trip for each server, two for each node of a Cluster or behind Sentinel.
     """
@@ -251,6 +228,7 @@ def check_servers(app_configs: Any, **kwargs: Any) -> list[checks.CheckMessage]:
             found.append(_silent_warning(name, f"at {endpoint.safe_url}", error))
             continue
         found.extend(_product_warnings(name, infos))
+        found.extend(_kind_warnings(name, infos))
         if name == _session_alias():
             found.extend(_eviction_warnings(name, infos))
     return found
@@ -334,7 +312,7 @@ def check_slots(app_configs: Any, **kwargs: Any) -> list[checks.CheckMessage]:
 def _product_warnings(
     name: str, infos: Mapping[str, Mapping[str, str]]
 ) -> Iterator[checks.CheckMessage]:
-    """Yield W005, W006: not Redis or Valkey, or a node of a Cluster."""
+    """Yield W005: not Redis or Valkey."""
     by_product: dict[str | None, list[str]] = {}
     for address, info in infos.items():
         by_product.setdefault(stats.product_of(info), []).append(address)
@@ -347,14 +325,35 @@ def _product_warnings(
             "--verify on your own data before you rely on it.",
             id="ormist.W005",
         )
+
+
+def _kind_warnings(
+    name: str, infos: Mapping[str, Mapping[str, str]]
+) -> Iterator[checks.CheckMessage]:
+    """Yield W006, W008: LOCATION names a node of a Cluster, a sentinel, a replica."""
     connection = connections[name]
-    modes = {stats.server_facts(info)["mode"] for info in infos.values()}
-    if "cluster" in modes and connection.endpoint.nodes is None:
+    if connection.endpoint.nodes is not None:
+        return
+    facts = stats.server_facts(infos[""])
+    if facts["mode"] == "sentinel":
+        yield checks.Warning(
+            f"The server of ORMIST[{name!r}] is a sentinel, which stores no objects.",
+            hint=f"Write {sentinel_url(connection.endpoint)!r} in LOCATION.",
+            id="ormist.W008",
+        )
+    elif facts["mode"] == "cluster":
         yield checks.Warning(
             f"The server of ORMIST[{name!r}] is a node of a Cluster. Models whose keys "
             "are on another node raise NotSupportedError.",
             hint=f"Name the Cluster in LOCATION: {connection.cluster_url!r}.",
             id="ormist.W006",
+        )
+    elif facts["role"] == "slave":
+        yield checks.Warning(
+            f"The server of ORMIST[{name!r}] is a replica, which refuses writes.",
+            hint="Name its primary in LOCATION, or let sentinels find it: "
+            "redis+sentinel://host:port/service/0.",
+            id="ormist.W008",
         )
 
 

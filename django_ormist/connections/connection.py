@@ -14,15 +14,23 @@ from redis.exceptions import (
 )
 
 from ..conf import Alias
-from ..exceptions import NotReplicated, NotSupportedError
 from ..operations.operation import Address, Operation
 from .async_pools import pools_of_running_loop
 from .clients import async_client, client
-from .endpoints import Endpoint, format_address
+from .endpoints import Endpoint
 from .exchange import aexchange, exchange
+from .explanations import (
+    acheck_role,
+    check_role,
+    cluster_url,
+    explain_node,
+    explain_shortage,
+    is_unknown_command,
+    refuse_database,
+)
 from .pools import pools
 from .positions import Positions
-from .refusals import is_of_cluster, positions_to_repeat
+from .refusals import positions_to_repeat
 from .replica_reads import Reading, Reads, may_read_replica
 from .router import Router
 from .steps import Unconfirmed
@@ -101,7 +109,7 @@ class Connection:
             try:
                 return self._explained(self._router.send(operations))
             except RedisError as error:
-                self._annotate(error)
+                self._explain_failure(error)
                 raise
         try:
             try:
@@ -116,11 +124,15 @@ class Connection:
                     repeated, _ = exchange(pool, [operations[i] for i in again])
                     _replace_replies(repeated, again, replies)
                 self._explain(replies)
+                if is_unknown_command(errors):
+                    check_role(self.alias.name, self.endpoint)
         except RedisError as error:
-            self._annotate(error)
+            self._explain_failure(error)
             if is_broken(error) and not self._has_answered:
                 with self._only_refusals(error):
                     exchange(pool, [_CLIENT_ID])
+            if is_unknown_command([error]):
+                check_role(self.alias.name, self.endpoint)
             raise
         return replies
 
@@ -131,7 +143,7 @@ class Connection:
             try:
                 return self._explained(await self._router.asend(operations))
             except RedisError as error:
-                self._annotate(error)
+                self._explain_failure(error)
                 raise
         pool = pools_of_running_loop().get(endpoint)
         try:
@@ -147,11 +159,15 @@ class Connection:
                     repeated, _ = await aexchange(pool, [operations[i] for i in again])
                     _replace_replies(repeated, again, replies)
                 self._explain(replies)
+                if is_unknown_command(errors):
+                    await acheck_role(self.alias.name, endpoint)
         except RedisError as error:
-            self._annotate(error)
+            self._explain_failure(error)
             if is_broken(error) and not self._has_answered:
                 with self._only_refusals(error):
                     await aexchange(pool, [_CLIENT_ID])
+            if is_unknown_command([error]):
+                await acheck_role(self.alias.name, endpoint)
             raise
         return replies
 
@@ -207,7 +223,7 @@ class Connection:
         try:
             return self._explained(router.read(operations, reading))
         except RedisError as error:
-            self._annotate(error)
+            self._explain_failure(error)
             raise
 
     async def aread(
@@ -220,7 +236,7 @@ class Connection:
         try:
             return self._explained(await router.aread(operations, reading))
         except RedisError as error:
-            self._annotate(error)
+            self._explain_failure(error)
             raise
 
     @property
@@ -267,12 +283,7 @@ class Connection:
         if [each for each in replies if isinstance(each, RedisError)]:
             self._explain(replies)
         if type(replies) is Unconfirmed:
-            replies.error = NotReplicated(
-                f"A write to ORMIST[{self.alias.name!r}] was applied, but only "
-                f"{replies.confirmed} of {replies.wanted} replicas have confirmed it. "
-                "It is lost if the primary fails now. Do not repeat it: start the "
-                "replicas, or change OPTIONS['replicas'] or 'replicas_timeout'."
-            )
+            explain_shortage(self.alias.name, replies)
         return replies
 
     def _open(self) -> Any:
@@ -292,6 +303,11 @@ class Connection:
         notes = [f"ORMIST alias {self.alias.name!r} {where}"]
         error.__notes__ = [*notes, *getattr(error, "__notes__", ())]
 
+    def _explain_failure(self, error: RedisError) -> None:
+        """Add the alias. Raise ImproperlyConfigured if the database does not exist."""
+        self._annotate(error)
+        refuse_database(self.alias.name, self.endpoint, error)
+
     @contextmanager
     def _only_refusals(self, cause: RedisError) -> Iterator[None]:
         """Raise the AuthenticationError of a server that has not replied yet.
@@ -310,27 +326,15 @@ class Connection:
     def _explain(self, replies: list[Any]) -> None:
         """Add the alias to the errors in *replies*. Replace those of a Cluster."""
         for i, reply in enumerate(replies):
-            if self._router is None and is_of_cluster(reply):
-                replies[i] = self._not_supported(reply)
-            elif isinstance(reply, RedisError) and not isinstance(reply, NoScriptError):
+            if isinstance(reply, RedisError) and not isinstance(reply, NoScriptError):
                 self._annotate(reply)
-
-    def _not_supported(self, error: RedisError) -> NotSupportedError:
-        explained = NotSupportedError(
-            f"ORMIST alias {self.alias.name!r} at {self.endpoint.safe_url} is one node "
-            f"of a Cluster, and the keys are not on it ({_code(error)}). Name the "
-            f"Cluster in LOCATION: {self.cluster_url!r}."
-        )
-        explained.__cause__ = error
-        return explained
+                if self._router is None:
+                    replies[i] = explain_node(self.alias.name, self.endpoint, reply)
 
     @property
     def cluster_url(self) -> str:
         """The URL of the Cluster, if this server is one of its nodes."""
-        host, port = self.endpoint.address or ("", None)
-        is_tls = issubclass(self.endpoint.connection_class, redis.SSLConnection)
-        scheme = "rediss+cluster" if is_tls else "redis+cluster"
-        return f"{scheme}://{format_address((host, port or 6379))}"
+        return cluster_url(self.endpoint)
 
 
 class Reader:
@@ -397,8 +401,3 @@ def _replace_replies(
 ) -> None:
     for i, reply in zip(positions, repeated, strict=True):
         replies[i] = reply
-
-
-def _code(error: RedisError) -> str:
-    """Return the server's code of an error, such as MOVED or CLUSTERDOWN."""
-    return str(error.status_code)

@@ -236,6 +236,30 @@ def check_arguments(where: str, endpoint: Endpoint) -> Endpoint:
     return endpoint
 
 
+def database_ids(endpoint: Endpoint) -> set[tuple[Any, ...]]:
+    """Return what identifies a database. Endpoints with a common one share it."""
+    arguments, cluster = endpoint.arguments, endpoint.cluster
+    number = arguments.get("db") or 0
+    if endpoint.sentinels is not None:
+        service = endpoint.sentinels.service
+        known = [each.address for each in endpoint.sentinels.endpoints if each.address]
+        return {
+            ("sentinel", service, _local(host), port, number) for host, port in known
+        }
+    if cluster is not None:
+        number = cluster.database
+        return {("node", _local(host), port, number) for host, port in cluster.seeds}
+    for name in ("server", "folder", "path"):  # fakeredis, embedded, unix socket
+        if arguments.get(name) is not None:
+            return {(name, str(arguments[name]), number)}
+    host, port = arguments.get("host", "localhost"), arguments.get("port", 6379)
+    return {("node", _local(host), port, number)}
+
+
+def _local(host: str) -> str:
+    return "localhost" if host in ("127.0.0.1", "::1") else host
+
+
 def _text(value: Any) -> str:
     """Return a text that is equal for equal options. Objects equal only themselves."""
     if isinstance(value, Mapping):

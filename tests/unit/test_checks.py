@@ -381,3 +381,14 @@ def test_w006_a_cluster_node(found, monkeypatch, field):
     assert found(deploy=True, ORMIST={"default": REDIS}) == ["W006"]
     assert "NotSupportedError" in found.text
     assert found() == []
+
+
+@pytest.mark.parametrize(
+    ("info", "word"),
+    [("redis_mode:sentinel", "a sentinel"), ("role:slave", "a replica")],
+)
+def test_w008_a_sentinel_or_a_replica(found, monkeypatch, info, word):
+    set_info(monkeypatch, f"redis_version:8.2.1\r\n{info}")
+    assert found(deploy=True, ORMIST={"default": REDIS}) == ["W008"]
+    assert word in found.text
+    assert found() == []
