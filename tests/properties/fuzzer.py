@@ -208,7 +208,7 @@ def main(codec, seed, seconds):
     resource.setrlimit(resource.RLIMIT_AS, (2 * used + 1_200_000_000,) * 2)
     read = damaged = 0
     end = clock_of.monotonic() + seconds
-    while clock_of.monotonic() < end:
+    while clock_of.monotonic() < end or min(read, damaged) <= 20:  # a busy machine
         make = built if chance.random() < 0.4 else mutated
         data = make(codec, chance)
         began = clock_of.monotonic()
@@ -221,7 +221,6 @@ def main(codec, seed, seconds):
                 use(codec, *found)
                 read += 1
         assert clock_of.monotonic() - began < 20, data[:2000]
-    assert min(read, damaged) > 20, (read, damaged)
     sys.stdout.write("alive\n")
 
 
