@@ -10,6 +10,7 @@ the nodes before and after, and raises TopologyChanged if they are not the same.
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 from ..exceptions import TopologyChanged
@@ -92,6 +93,8 @@ class KeyScan:
         self._has_slots = before.may_have_slots
         if self._has_slots:
             before, pages = yield from self._look(first)
+            if (key := before.find_foreign_key()) is not None:
+                yield [Operation("EXISTS", (key,))]
             _raise_for(before.find_fault())
         self._before = before
         return pages
@@ -151,6 +154,18 @@ class _Facts:
         """Whether this may be a Cluster."""
         return self.runs is None or any(mode == "cluster" for _, (_, mode) in self.runs)
 
+    def find_foreign_key(self) -> bytes | None:
+        """Return a key of another node, if the only server is one of several nodes.
+
+        It is refused, and the connection explains this error: name the Cluster.
+        """
+        if self.slot is not None or not self.nodes or self.nodes[0][0] is not None:
+            return None
+        _, node = self.nodes[0]
+        if node.slot_count == SLOTS:
+            return None
+        return next(key for n in count() if not node.owns(slot_of(key := b"%d" % n)))
+
     def find_fault(self) -> str:
         """Return why a scan would miss keys now, or ""."""
         if self.nodes is None:
@@ -161,10 +176,10 @@ class _Facts:
         if self.slot is not None:
             is_there = any(node.owns(self.slot) for _, node in self.nodes)
             return "" if is_there else f"slot {self.slot} has moved"
-        count = sum(node.slot_count for _, node in self.nodes)
-        if count == SLOTS:
+        number = sum(node.slot_count for _, node in self.nodes)
+        if number == SLOTS:
             return ""
-        return f"{count} of {SLOTS} slots are on the primaries that were asked"
+        return f"{number} of {SLOTS} slots are on the primaries that were asked"
 
     def find_change(self, before: "_Facts") -> str:
         """Return why a scan since *before* may have missed keys, or ""."""

@@ -197,8 +197,14 @@ def test_a_node_without_the_keys_is_reported_as_a_cluster_node(
         ):
             assert words in str(caught.value)
     if not ask.is_async:
-        with pytest.raises(CommandError, match="one node of a Cluster"):
-            call_command("ormist_inspect", Cart._meta.label)
+        for words in (
+            ("ormist_inspect", Cart._meta.label),
+            ("ormist_flush", "--noinput"),
+            ("ormist_reindex", "--move"),
+        ):
+            with pytest.raises(CommandError, match="one node of a Cluster") as refused:
+                call_command(*words)
+            assert f"LOCATION: '{url}'" in str(refused.value)
     configure(LOCATION=two.tcp_url)
     assert ask(Cart.objects.create, "a").tags == ["a"]
 

@@ -44,15 +44,19 @@ class Node:
         if verb == "INFO":
             return f"redis_mode:{mode}\r\nrun_id:{self.run_id}\r\n".encode()
         if verb == "CLUSTER NODES":
-            mine = f"{self.epoch} connected {self.slots}"
+            mine = f"{self.epoch} connected {self.slots}".rstrip()
             return f"id{id(self)} :0@0 myself,{self.role} - 0 0 {mine}\n".encode()
         return {"EXISTS": 1, "UNLINK": len(words)}[verb]
 
 
 class World:
-    """The nodes of an alias. refused: commands that they refuse."""
+    """The nodes of an alias. refused: commands that they refuse.
 
-    def __init__(self, *nodes, mode="cluster", refused=()):
+    is_known: whether the alias knows that they are nodes of a Cluster.
+    """
+
+    def __init__(self, *nodes, mode="cluster", refused=(), is_known=True):
+        self.is_router = mode == "cluster" and is_known
         self.nodes = dict(zip((A, B), nodes, strict=False))
         self.mode, self.refused = mode, refused
         self.round_trips = 0
@@ -60,7 +64,7 @@ class World:
     def answer(self, operation):
         if operation.wire_args()[0] in self.refused:
             return operation.parse(ResponseError("NOPERM"))
-        if type(operation) is NodeOperation and self.mode == "cluster":
+        if type(operation) is NodeOperation and self.is_router:
             if operation.node is not None:
                 reply = self.nodes[operation.node].reply(operation, self.mode)
             else:
@@ -102,6 +106,24 @@ def test_one_server_with_one_page_takes_one_round_trip():
     assert world.keys(KeyScan(b"p:")) == [[b"p:1"]]
     assert world.round_trips == 1
     assert "CLUSTER NODES" not in world.nodes[A].asked
+
+
+@pytest.mark.parametrize("slots", ["0-5 9", ""])
+def test_one_node_of_a_cluster_is_given_a_key_of_another_one(slots):
+    """Its refusal names the Cluster, and waiting would not help."""
+    world = World(Node([[b"p:1"]], slots), mode="cluster", is_known=False)
+    flow = KeyScan(b"p:").next_page()
+    step = next(flow)
+    while step[0].command != "EXISTS":
+        step = flow.send([world.answer(each) for each in step])
+    (key,) = step[0].keys
+    assert slot_of(key) not in {0, 1, 2, 3, 4, 5, 9}
+
+
+def test_one_node_with_all_slots_is_scanned():
+    world = World(Node([[b"p:1"]]), mode="cluster", is_known=False)
+    assert world.keys(KeyScan(b"p:")) == [[b"p:1"]]
+    assert "EXISTS" not in world.nodes[A].asked
 
 
 def test_one_server_is_looked_at_again_after_several_pages():
