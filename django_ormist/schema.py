@@ -111,5 +111,8 @@ class BaseOptions:
         if name in self.counters:
             return "It is a counter, and counters are not indexed."
         if name in (*RESERVED, CREATED) or "__" in name or ":" in name:
-            return "No index of that kind holds it."
+            return (
+                f"It cannot have one. Name an attribute in {self.object_name}.Meta."
+                "ordered instead."
+            )
         return f"Add it to {self.object_name}.Meta.ordered, then run ormist_reindex."

@@ -50,6 +50,12 @@ def facets(
         ]
         counts = yield from search.counts(collection.space, collection.query, queries)
         return dict(zip(given, counts, strict=True))
+    if name == "tags":
+        raise FieldError(
+            f"Cannot answer {collection.model.__name__}.objects.facets('tags'): it "
+            "counts only tags that it is given. Pass them, as in facets('tags', "
+            "['red', 'blue'])."
+        )
     _check_ordered(collection, name, "facets")
     if collection.query.is_empty:
         return {}

@@ -307,7 +307,7 @@ def _attribute_term(meta: BaseOptions, name: str, value: Any) -> str:
     if ":" in name or not meta.indexes(name):
         raise FieldError(
             f"Cannot filter {meta.object_name} by {name!r}: it is not indexed. "
-            f"{_suggestion(meta, name)}{_index_advice(meta, name)}"
+            f"{_index_advice(meta, name, _suggestion(meta, name))}"
         )
     meta.refuse_pending(name)
     value = unwrap(value)
@@ -329,14 +329,20 @@ def _suggestion(meta: BaseOptions, name: str) -> str:
     indexed = {*(meta.index_attrs or ()), *meta.ordered}
     attribute, _, lookup = name.rpartition("_")
     if attribute in indexed and lookup in ranges.LOOKUPS:
-        return f"Did you mean {attribute}__{lookup}? "
+        return f"Did you mean {attribute}__{lookup}?"
     near = get_close_matches(name, sorted(indexed), 1)
-    return f"Did you mean {near[0]!r}? " if near else ""
+    return f"Did you mean {near[0]!r}?" if near else ""
 
 
-def _index_advice(meta: BaseOptions, name: str) -> str:
+def _index_advice(meta: BaseOptions, name: str, suggestion: str = "") -> str:
+    """Return sentences on how to index an attribute, after a suggestion if any."""
     if ":" in name:
         return "No index holds an attribute with ':' in its name."
+    owner = f"{meta.object_name}.Meta"
     if name in meta.exclude_attrs:
-        return f"Remove it from {meta.object_name}.Meta.exclude_attrs."
-    return f"Add it to {meta.object_name}.Meta.index_attrs, then run ormist_reindex."
+        verb, rest = "remove", f"from {owner}.exclude_attrs."
+    else:
+        verb, rest = "add", f"to {owner}.index_attrs, then run ormist_reindex."
+    if suggestion:
+        return f"{suggestion} If not, {verb} {name!r} {rest}"
+    return f"{verb.capitalize()} it {rest}"

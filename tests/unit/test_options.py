@@ -239,7 +239,8 @@ def test_a_misspelt_lookup_gets_a_suggestion(name, meant):
             index_attrs = ["owner"]
             ordered = ["price"]
 
-    with pytest.raises(ormist.FieldError, match=rf"Did you mean {meant}\?"):
+    fix = f"If not, add '{name}' to Misspelt.Meta.index_attrs"
+    with pytest.raises(ormist.FieldError, match=rf"Did you mean {meant}\? {fix}"):
         Misspelt.objects.find(**{name: 1})
     with pytest.raises(ormist.FieldError, match="Add it to Misspelt") as caught:
         Misspelt.objects.find(fingerprint=1)
