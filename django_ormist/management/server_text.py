@@ -37,6 +37,8 @@ def format_server(facts: dict[str, Any]) -> str:
             f"append-only file {'on' if persistence['append_only'] else 'off'}, "
             f"last snapshot {persistence['last_snapshot'] or 'never'}"
         )
+    else:
+        parts.append("version and memory unknown")
     return "; ".join(parts)
 
 

@@ -72,9 +72,12 @@ def test_inspect_names_facts_that_the_server_does_not_give(command):
     found = json.loads(printed)
     assert found["models"][0]["bytes"] is None
     assert found["server"]["version"] is None
-    assert "does not show everything" in printed.errors
     table = command("ormist_inspect", "tests.Todo")
     assert "  -  " in table
+    assert "fakeredis://" in table
+    assert "version and memory unknown" in table
+    shown = command("ormist_inspect", "tests.Todo", Todo.objects.all().ids()[0])
+    assert printed.errors == table.errors == shown.errors == ""
 
 
 @pytest.mark.servers("valkey*", "redis*")
