@@ -1,12 +1,16 @@
 """ormist_reindex updates stored objects to the current Meta."""
 
+import json
 from contextlib import contextmanager
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.core.management import CommandError
 from django.db.models import Max
+from django.utils import timezone
 
 import django_ormist as ormist
+from django_ormist.management.commands.ormist_reindex import parse_creation_time
 from django_ormist.models import registry
 from tests.checker import raw_faults
 
@@ -110,6 +114,47 @@ def test_an_interrupted_run_says_how_to_resume(command, server, monkeypatch):
         assert "500 objects" in said
         assert Thing.objects.find(city="c0").count() == 500
         assert raw_faults(server.client, server.key_prefix) == []
+
+
+def test_after_takes_the_creation_time_that_inspect_shows(command, server):
+    things(2)
+    with declared(index_attrs=["city"]) as Thing:
+        first, last = Thing.objects.order_by("created")
+        shown = json.loads(
+            command("ormist_inspect", "tests.Thing", first.id, format="json")
+        )
+        printed = command("ormist_reindex", "tests.Thing", "--after", shown["created"])
+        assert "1 object; index entries added: 1" in printed
+        assert Thing.objects.find(city="c1").ids() == [last.id]
+        printed = command("ormist_reindex", "tests.Thing", "--after", "2020-01-01")
+        assert "2 objects" in printed
+
+
+@pytest.mark.parametrize(
+    ("text", "microseconds"),
+    [
+        ("0", 0),
+        ("1577836800000001", 1_577_836_800_000_001),
+        ("2020-01-01", 1_577_833_200_000_000),
+        ("2020-01-01 00:00:00", 1_577_833_200_000_000),
+        ("2020-01-01T00:00:00.000001+00:00", 1_577_836_800_000_001),
+        ("2020-01-01T00:00:00Z", 1_577_836_800_000_000),
+    ],
+)
+def test_a_creation_time_without_an_offset_is_in_the_current_time_zone(
+    text, microseconds
+):
+    with timezone.override(ZoneInfo("Europe/Berlin")):
+        assert parse_creation_time(text) == microseconds
+
+
+@pytest.mark.parametrize("text", ["yesterday", "2020-02-30"])
+def test_what_is_no_creation_time_is_refused_with_an_example(command, text):
+    with (
+        timezone.override(ZoneInfo("Europe/Berlin")),
+        pytest.raises(CommandError, match=rf"'{text}' is not .* such as 2020-01-31"),
+    ):
+        command("ormist_reindex", "tests.Todo", "--after", text)
 
 
 def test_an_unreadable_object_is_named_and_kept(command, server):

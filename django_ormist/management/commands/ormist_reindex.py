@@ -1,11 +1,15 @@
 """Update the index of stored objects after a change of Meta, or move them."""
 
+from argparse import ArgumentTypeError
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
 
 from ...connections import connections
 from ...connections.executor import repeat_scan, run
@@ -18,6 +22,9 @@ from ..moving import move_model, warn_of_other_slots
 from ..verification import Verdict, Verification, format_fault
 
 OBJECTS_A_STEP = 500
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 
 ADDED = ("missing-entry", "missing-value", "wrong-sort-key")
 REMOVED = ("surplus-entry", "surplus-value", "undeclared-index")
@@ -40,10 +47,12 @@ class Command(OrmistCommand):
         super().add_arguments(parser)
         parser.add_argument(
             "--after",
-            type=int,
+            type=parse_creation_time,
             metavar="TIME",
-            help="Go on after the object with this creation time, which an interrupted "
-            "run prints. Needs a model.",
+            help="Go on after the object with this creation time: a number, which an "
+            "interrupted run prints, or a date or time in ISO 8601, as ormist_inspect "
+            "shows it. Without an offset it is in the current time zone. Needs a "
+            "model.",
         )
         parser.add_argument(
             "--move",
@@ -76,8 +85,9 @@ class Command(OrmistCommand):
                 self.stdout.write(self.style.SUCCESS(summarize(verdict)))
         if left:
             raise CommandError(
-                f"Left as they are: {left}. docs/howto/repair.rst says how to repair "
-                "each kind. Then run the same command again."
+                f'Left as they are: {left}. The page "Finding and repairing damage" of '
+                "the manual says how to repair each kind. Then run the same command "
+                "again."
             )
 
     def reindex(self, model: type[Model], using: str, after: float) -> Verdict:
@@ -132,9 +142,9 @@ class Command(OrmistCommand):
                 self.stdout.write(f"{alias}: no objects are under other keys.")
         if left:
             raise CommandError(
-                f"Left under their former keys: {left}. "
-                "docs/reference/transactions.rst says what to do with each kind. Then "
-                "run the same command again."
+                f'Left under their former keys: {left}. The page "Transactions" of the '
+                "manual says what to do with each kind. Then run the same command "
+                "again."
             )
 
     def move_from(self, former: Sequence[Space], model: type[Model], using: str) -> int:
@@ -166,6 +176,26 @@ class Command(OrmistCommand):
             (self.stdout if fault.is_repaired else self.stderr).write(
                 format_fault(verdict, fault)
             )
+
+
+def parse_creation_time(text: str) -> int:
+    """Return a number, or a date or time in ISO 8601, as microseconds since 1970."""
+    try:
+        return int(text)
+    except ValueError:
+        pass
+    try:
+        moment = parse_datetime(text)
+        if moment is None:
+            raise ValueError(text)
+        if timezone.is_naive(moment):
+            moment = timezone.make_aware(moment)
+    except (ValueError, OverflowError) as error:
+        raise ArgumentTypeError(
+            f"{text!r} is not a creation time. Give microseconds since 1970, or a date "
+            "or time such as 2020-01-31 or 2020-01-31T12:00:00+00:00."
+        ) from error
+    return (moment - EPOCH) // _MICROSECOND
 
 
 def find_former(
