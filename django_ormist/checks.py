@@ -321,8 +321,8 @@ def _product_warnings(
         yield checks.Warning(
             f"The server of ORMIST[{name!r}]{where} is {product}, which django_ormist "
             f"is not tested on: {stats.DIFFERING[product]}.",
-            hint="Read docs/howto/managed-services.rst, and run ormist_inspect "
-            "--verify on your own data before you rely on it.",
+            hint='Read the page "Managed services and ACLs" of the manual, and run '
+            "ormist_inspect --verify on your own data before you rely on it.",
             id="ormist.W005",
         )
 

@@ -370,13 +370,34 @@ class Inspection:
         left = sum(verdict.left for verdict in verdicts)
         if interruption is not None:
             raise CommandError(f"{interruption} Faults found: {faults}.")
-        if self.is_repairing and left:
-            raise CommandError(
-                f"{left} of {faults} faults are left. docs/howto/repair.rst says how "
-                "to repair each kind."
+        if left:
+            raise CommandError(self.describe_left(verdicts, faults, left))
+
+    def describe_left(self, verdicts: Sequence[Verdict], faults: int, left: int) -> str:
+        """Return the number of faults that are left, and how to repair each kind."""
+        misplaced = {
+            each.model: each.found["wrong-slot"]
+            for each in verdicts
+            if each.found["wrong-slot"]
+        }
+        others = left - sum(misplaced.values())
+        using = self.options["using"]
+        alias = f" --using {using}" if using else ""
+        if self.is_repairing:
+            text = f"{left} of {faults} faults are left."
+            advice = (
+                'The page "Finding and repairing damage" of the manual says how to '
+                "repair each kind."
             )
-        if faults and not self.is_repairing:
-            raise CommandError(f"Faults found: {faults}. Repair them with --repair.")
+        else:
+            text = f"Faults found: {faults}."
+            each = f"{others} of them" if misplaced else "them"
+            advice = f"Repair {each} with --repair."
+        moves = [
+            f"Move the keys in a wrong slot with ormist_reindex {label}{alias} --move."
+            for label in misplaced
+        ]
+        return " ".join([text, *([advice] if others else []), *moves])
 
 
 def format_verdicts(verdicts: Sequence[Verdict]) -> list[str]:

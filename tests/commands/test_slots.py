@@ -83,6 +83,8 @@ def test_verify_names_keys_of_a_model_in_another_slot(command, server):
     before = server.keys()
     with pytest.raises(CommandError, match="3 of 3 faults are left"):
         command("ormist_inspect", "--repair")
+    with pytest.raises(CommandError, match="Repair 1 of them with --repair. Move the"):
+        command("ormist_inspect", "--verify")
     printed = command("ormist_flush", "--dry-run")
     assert "tests.Basket (in another slot: {tests.Basket})" in printed
     assert "tests.Todo (in another slot: {old}:tests.Todo)" in printed
@@ -121,6 +123,26 @@ def test_each_command_warns_of_objects_in_another_slot(command, server):
     with declared() as Thing:
         assert command("ormist_inspect").errors == ""
         assert Thing.objects.count() == 1
+
+
+@pytest.mark.parametrize("words", [("tests.Thing",), ()])
+def test_verify_says_how_to_move_objects_in_another_slot(command, server, words):
+    with declared() as Thing:
+        Thing.objects.create("t", id="1")
+    move = "Move the keys in a wrong slot with ormist_reindex tests.Thing"
+    with declared(slot="shop") as Thing:
+        with pytest.raises(CommandError) as found:
+            command("ormist_inspect", *words, "--verify")
+        number = 1 if words else 3
+        assert str(found.value) == f"Faults found: {number}. {move} --move."
+        with pytest.raises(CommandError) as left:
+            command("ormist_inspect", *words, "--repair", using="default")
+        assert str(left.value) == (
+            f"{number} of {number} faults are left. {move} --using default --move."
+        )
+        command("ormist_reindex", "tests.Thing", "--using", "default", "--move")
+        command("ormist_inspect", *words, "--verify")
+        assert Thing.objects.find("t").ids() == ["1"]
 
 
 def test_flush_of_everything_removes_the_journal_of_a_move(command, stored, server):
