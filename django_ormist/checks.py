@@ -224,7 +224,11 @@ def check_servers(app_configs: Any, **kwargs: Any) -> list[checks.CheckMessage]:
                 nodes = inspect_nodes(name)
                 found.extend(_silent_nodes(name, nodes))
                 infos = {each.address: each.info for each in nodes.nodes if each.info}
-        except (RedisError, ImproperlyConfigured) as error:
+        except ImproperlyConfigured as error:  # it says what to correct
+            text = f"The server of ORMIST[{name!r}] at {endpoint.safe_url} is not used:"
+            found.append(checks.Warning(f"{text} {error}", id="ormist.W003"))
+            continue
+        except RedisError as error:
             found.append(_silent_warning(name, f"at {endpoint.safe_url}", error))
             continue
         found.extend(_product_warnings(name, infos))
@@ -348,7 +352,7 @@ def _kind_warnings(
             hint=f"Name the Cluster in LOCATION: {connection.cluster_url!r}.",
             id="ormist.W006",
         )
-    elif facts["role"] == "slave":
+    elif facts["role"] == "replica":
         yield checks.Warning(
             f"The server of ORMIST[{name!r}] is a replica, which refuses writes.",
             hint="Name its primary in LOCATION, or let sentinels find it: "

@@ -159,8 +159,10 @@ def describe_server(using: str) -> ServerLine:
         why = next((node.error for node in nodes.main if node.error), None)
         why = why or _("The server does not allow INFO to this user.")
         return ServerLine(using, location, [], nodes, why)
-    facts = list(format_facts(stats.merge_facts(known)))
-    return ServerLine(using, location, facts, nodes)
+    facts = stats.merge_facts(known)
+    if connections[using].is_cluster:
+        facts["role"] = None  # each node has its own
+    return ServerLine(using, location, list(format_facts(facts)), nodes)
 
 
 def format_facts(facts: dict[str, Any]) -> Iterable[tuple[Any, Any]]:

@@ -16,7 +16,6 @@ from ..operations.operation import Address, Operation
 from ..operations.topology import (
     ClusterNode,
     cluster_nodes,
-    replica_role,
     replication_of,
 )
 from . import connections
@@ -34,10 +33,11 @@ class NodeFacts:
     """A server: of a Cluster, behind Sentinel, or the only one.
 
     role: "primary" or "replica". primary: the address of a replica's. link: "up" or
-    "down"; of a replica to its primary, of a primary to the other nodes. offset: bytes
-    of the replication stream. lag_bytes, lag_seconds: how far a replica is behind, and
-    since when it is silent. slots: (first, last) of each range of a primary. keys: of
-    the database. info: the fields of INFO. error: why it did not reply.
+    "down"; of a replica to its primary, or "down" if a node does not reply. offset:
+    bytes of the replication stream. lag_bytes, lag_seconds: how far a replica is
+    behind, and since when it is silent. slots: (first, last) of each range of a
+    primary. keys: of the database. info: the fields of INFO. error: why it did not
+    reply.
     """
 
     address: str
@@ -99,6 +99,11 @@ class SentinelFacts:
     sentinels: int | None = None
     replicas: int | None = None
     error: str | None = None
+
+    @property
+    def state(self) -> str:
+        """Its flags for people."""
+        return describe_flags(self.flags)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the facts as a dict for JSON."""
@@ -184,9 +189,9 @@ def _inspect_cluster(router: Router) -> list[NodeFacts]:
         # A node knows its role before the others do.
         role = facts.role or ("primary" if line.is_primary else "replica")
         primary = _name(by_id.get(line.primary or "")) or facts.primary
-        link = facts.link if role == "replica" else None
-        if link is None:
-            link = "up" if line.is_connected and not line.has_failed else "down"
+        link = "down" if line.has_failed else facts.link
+        if link is None and role == "replica":
+            link = "up" if line.is_connected else "down"
         nodes.append(
             replace(facts, role=role, primary=primary, slots=line.slots, link=link)
         )
@@ -248,7 +253,7 @@ def _from_info(name: str, info: dict[str, str]) -> NodeFacts:
         )
     return NodeFacts(
         name,
-        role=replica_role(state.role),
+        role=stats.role_name(state.role),
         primary=primary,
         link=state.link,
         offset=state.offset,
@@ -359,6 +364,11 @@ def _ask_sentinel(
 
 
 # ---------------------------------------------------------------- helpers
+
+
+def describe_flags(flags: str | None) -> str:
+    """Return the flags of a sentinel in the words of this package, or ""."""
+    return (flags or "").replace("master", "primary")
 
 
 def _parsed(operation: Operation, reply: Any) -> Any:

@@ -4,6 +4,7 @@ from typing import Any
 
 from django.template.defaultfilters import filesizeformat
 
+from ..connections.inspection import describe_flags
 from .command import align_columns, printable
 
 NODE_COLUMNS = (
@@ -43,10 +44,14 @@ def format_server(facts: dict[str, Any]) -> str:
 
 
 def describe_roles(facts: dict[str, Any]) -> str:
-    """Return a text about primaries and replicas."""
-    number = sum(node["role"] == "primary" for node in facts["nodes"])
+    """Return a text about primaries and replicas, without former primaries."""
+    number = sum(
+        node["role"] == "primary" and bool(node["slots"] or not node["error"])
+        for node in facts["nodes"]
+    )
     role = facts["role"] if number < 2 else f"{number} primaries"
-    return f"{role}, {facts['replicas']} replicas"
+    replicas = facts["replicas"]
+    return f"{role}, {replicas} replica{'' if replicas == 1 else 's'}"
 
 
 def format_nodes(facts: dict[str, Any]) -> list[str]:
@@ -68,7 +73,7 @@ def format_nodes(facts: dict[str, Any]) -> list[str]:
 def format_node(node: dict[str, Any]) -> tuple[str, ...]:
     """Return a node as a row."""
     behind = "-" if node["lag_bytes"] is None else format_size(node["lag_bytes"])
-    if node["lag_seconds"]:
+    if node["lag_seconds"] and (node["lag_bytes"] or node["link"] == "down"):
         behind += f", {node['lag_seconds']} s"
     role = node["role"] or "unknown"
     if node["role"] == "replica" and node["primary"]:
@@ -94,7 +99,7 @@ def format_sentinel(sentinel: dict[str, Any]) -> tuple[str, ...]:
     return (
         sentinel["address"],
         sentinel["primary"] or "-",
-        sentinel["flags"] or "does not reply",
+        describe_flags(sentinel["flags"]) or "does not reply",
         *map(format_number, numbers),
     )
 

@@ -252,6 +252,11 @@ def product_of(info: Mapping[str, str]) -> str | None:
     return "redis"
 
 
+def role_name(role: str | None) -> str | None:
+    """Return "primary" or "replica" for a role of Redis."""
+    return {"master": "primary", "slave": "replica"}.get(role or "", role)
+
+
 def server_facts(info: Mapping[str, str]) -> dict[str, Any]:
     """Return the fields of INFO that an operator needs. Missing ones are None."""
 
@@ -267,7 +272,7 @@ def server_facts(info: Mapping[str, str]) -> dict[str, Any]:
         "product": product,
         "version": version,
         "mode": info.get("server_mode", info.get("redis_mode")),
-        "role": info.get("role"),
+        "role": role_name(info.get("role")),
         "replicas": number("connected_slaves"),
         "uptime_seconds": number("uptime_in_seconds"),
         "memory": {

@@ -163,11 +163,6 @@ def _number(text: Any) -> int | None:
     return int(text) if text is not None and text.isdigit() else None
 
 
-def replica_role(role: str | None) -> str | None:
-    """Return "primary" or "replica" for a role of Redis."""
-    return {"master": "primary", "slave": "replica"}.get(role or "", role)
-
-
 def run_facts() -> Operation:
     """Return the (run id, mode) of a server. O(1).
 

@@ -29,6 +29,9 @@ def test_the_overview_shows_nodes_and_sums(root, stored):
     for node in nodes:
         assert f'<th scope="row">{node.address}</th>' in content
     assert content.count("replica of ") == 3
+    assert "master" not in content
+    (shown,) = response.context["servers"]
+    assert "role" not in dict(shown.facts)
     lines = {line.label: line for line in response.context["lines"]}
     assert lines["tests.City"].counts.count == 30
     for model in (City, Token):

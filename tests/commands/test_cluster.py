@@ -136,7 +136,8 @@ def test_inspect_describes_every_node(command, stored, server):
     assert len(primaries) == len(replicas) == 3
     owned = [last - first + 1 for p in primaries for first, last in p["slots"]]
     assert sum(owned) == 16384
-    assert {node["link"] for node in facts["nodes"]} == {"up"}
+    assert {node["link"] for node in replicas} == {"up"}
+    assert {node["link"] for node in primaries} == {None}
     assert {each["primary"] for each in replicas} == {p["address"] for p in primaries}
     for node in facts["nodes"]:
         assert node["offset"] > 0
@@ -170,6 +171,7 @@ def test_inspect_prints_a_line_for_each_node(command, stored):
         assert any(line[:1] == [node.address] for line in lines)
     assert printed.count("replica of ") == 3
     assert "3 primaries, 3 replicas" in printed
+    assert "master" not in printed
 
 
 def test_inspect_needs_no_permission_to_describe_nodes(

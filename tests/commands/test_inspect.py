@@ -1,6 +1,7 @@
 """ormist_inspect shows the store as a table and as JSON."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
@@ -9,8 +10,9 @@ from django.core.management import CommandError, ManagementUtility
 
 from django_ormist.checks import check_servers
 from django_ormist.connections import inspection
-from django_ormist.connections.inspection import inspect_nodes
+from django_ormist.connections.inspection import NodeFacts, inspect_nodes
 from django_ormist.keys import all_key, object_key
+from django_ormist.management.server_text import describe_roles, format_node
 from django_ormist.operations import stats
 from tests import sentinels
 from tests.models import Page, Plain, Session, Todo, User
@@ -58,7 +60,7 @@ def test_inspect_describes_the_server(as_json, server):
     assert facts["alias"] == "default"
     assert facts["product"] == ("valkey" if "valkey" in server.name else "redis")
     assert facts["version"][0].isdigit()
-    assert facts["role"] == "master"
+    assert facts["role"] == "primary"
     assert facts["mode"] == ("cluster" if server.variant.is_cluster else "standalone")
     assert facts["memory"]["used_bytes"] > 0
     assert facts["persistence"]["append_only"] is False
@@ -286,6 +288,8 @@ def test_inspect_describes_the_replicas_and_the_sentinels(as_json, command, serv
     printed = command("ormist_inspect", "tests.Todo")
     assert printed.count(f"replica of {primary['address']}") == 2
     assert all(each["address"] in printed for each in facts["sentinels"])
+    assert "primary, 2 replicas" in printed
+    assert "master" not in printed.replace("mymaster", "")
 
 
 @pytest.mark.servers("valkey91-sentinel")
@@ -316,7 +320,9 @@ def test_inspect_and_checks_name_a_server_that_is_down_behind_sentinel(
         if role == "replica":
             nodes_shown = as_json("tests.Todo")["server"]["nodes"]
             assert [n["address"] for n in nodes_shown if n["error"]] == [address]
-            assert f"  {address}: Error" in command("ormist_inspect", "tests.Todo")
+            printed = command("ormist_inspect", "tests.Todo")
+            assert f"  {address}: Error" in printed
+            assert "primary, 1 replica;" in printed
     finally:
         nodes.heal()
 
@@ -332,6 +338,26 @@ def test_a_server_that_is_named_by_its_host_and_its_ip_is_shown_once(
 
     monkeypatch.setattr(inspection, "replicas_in", by_host)
     assert len(inspect_nodes("default").nodes) == 3
+
+
+def test_a_replica_that_is_level_is_behind_by_no_seconds():
+    node = NodeFacts("a:1", "replica", lag_bytes=0, lag_seconds=1, link="up")
+
+    def behind(**changes):
+        return format_node(replace(node, **changes).to_dict())[4]
+
+    assert behind() == "0 bytes"
+    assert behind(lag_bytes=7) == "7 bytes, 1 s"
+    assert behind(link="down") == "0 bytes, 1 s"
+
+
+def test_a_former_primary_that_is_down_is_not_counted_as_a_primary():
+    live = [NodeFacts(f"a:{n}", "primary", slots=((n, n),)) for n in range(2)]
+    lost = NodeFacts("a:2", "primary", slots=((2, 2),), error="Down.")
+    former = NodeFacts("a:3", "primary", error="Down.")
+    nodes = [each.to_dict() for each in (*live, lost, former)]
+    facts = {"nodes": nodes, "role": "primary", "replicas": 2}
+    assert describe_roles(facts) == "3 primaries, 2 replicas"
 
 
 def test_facts_of_several_primaries_are_added_up():

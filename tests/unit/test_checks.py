@@ -276,6 +276,14 @@ class TestNodes:
         for address in silent:
             assert f"at {address}, one of its" in found.text
 
+    @pytest.mark.servers("valkey91-sentinel")
+    def test_w003_a_service_that_the_sentinels_do_not_know(self, found, server):
+        wrong = server.location.replace("mymaster", "other")
+        assert found(ORMIST={"default": {"LOCATION": wrong}}, deploy=True) == ["W003"]
+        assert "Correct the name in the setting" in found.text
+        assert "does not answer" not in found.text
+        assert "Start it" not in found.text
+
     @pytest.mark.servers("valkey91-cluster")
     def test_w006_names_the_url_of_the_cluster(self, found, server):
         node = clusters.shared(server.variant.server).nodes[0]
