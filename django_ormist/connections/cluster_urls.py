@@ -62,7 +62,7 @@ def endpoint(
     return make_endpoint(
         where,
         _CLASSES[first["scheme"].lower().startswith(("rediss", "valkeys"))],
-        {**given, **hosts.named_arguments(where, first, database)},
+        {**given, **hosts.named_arguments(where, first, database, _OWN)},
         addresses,
         own,
     )

@@ -67,6 +67,11 @@ def _addresses(where: str, listed: str, example: str, port: int) -> Iterator[Add
                 f"{where}['LOCATION'] has a host that cannot be read. Write hosts as "
                 f"in {example!r}, and an IPv6 address in brackets."
             )
+        if (found["host"] or "").isdecimal():
+            raise ImproperlyConfigured(
+                f"{where}['LOCATION'] has a host that is a number. Write the host "
+                f"before each port, as in {example!r}."
+            )
         yield found["v6"] or unquote(found["host"]), int(found["port"] or port)
 
 
@@ -80,9 +85,12 @@ def check_database(where: str, number: str | None, place: str) -> None:
 
 
 def named_arguments(
-    where: str, parts: Mapping[str, Any], database: str | None
+    where: str, parts: Mapping[str, Any], database: str | None, own: Sequence[str]
 ) -> dict[str, Any]:
-    """Return the arguments of nodes that the URL gives: user, database and query."""
+    """Return the arguments of nodes that the URL gives: user, database and query.
+
+    own: the options of this package, which are not taken from the query.
+    """
     url = f"redis://{parts['user'] or ''}@h/{database or ''}?{parts['query'] or ''}"
     try:
         named = parse_url(url)  # type: ignore[no-untyped-call]
@@ -90,7 +98,24 @@ def named_arguments(
         raise ImproperlyConfigured(
             f"{where}['LOCATION'] cannot be read: {error} Correct its query."
         ) from None
+    for name in own:
+        if name in named:
+            raise ImproperlyConfigured(
+                f"{where}['LOCATION'] has {name!r} in its query. Move it to OPTIONS."
+            )
+    refuse_second_database(where, database, named)
     return {name: value for name, value in named.items() if name != "host"}
+
+
+def refuse_second_database(
+    where: str, number: str | None, named: Mapping[str, Any]
+) -> None:
+    """Raise ImproperlyConfigured if path and query name two databases."""
+    if number and named.get("db") != int(number):
+        raise ImproperlyConfigured(
+            f"{where}['LOCATION'] names the database {number} in its path, and "
+            f"{named.get('db')} in its query. Leave one of them out."
+        )
 
 
 READ_FROM = ("primary", "replicas")

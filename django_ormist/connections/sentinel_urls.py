@@ -52,7 +52,7 @@ def endpoint(
     return make_endpoint(
         where,
         _CLASSES[is_tls],
-        {**given, **hosts.named_arguments(where, first, database)},
+        {**given, **hosts.named_arguments(where, first, database, _OWN)},
         service,
         addresses,
         own,

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
+from difflib import get_close_matches
 from typing import Any
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
@@ -14,7 +15,7 @@ from redis.connection import (
 
 from ..conf import Alias
 from ..exceptions import ImproperlyConfigured
-from . import cluster_urls, sentinel_urls
+from . import cluster_urls, hosts, sentinel_urls
 from .endpoints import ASYNC_CLASSES, Endpoint, check_arguments
 from .options import validate_options
 from .unix_connections import (
@@ -43,10 +44,12 @@ def endpoint(alias: Alias) -> Endpoint:
         return cluster_urls.endpoint(where, locations, alias.options)
     if scheme not in _SCHEMES:
         found = f"an unknown scheme {scheme!r}" if scheme else "no scheme"
+        known = (*_SCHEMES, *sentinel_urls.SCHEMES, *cluster_urls.SCHEMES)
+        near = get_close_matches(scheme, known, 1)
         raise ImproperlyConfigured(
-            f"{where}['LOCATION'] has {found}. Use one of {', '.join(_SCHEMES)}, "
-            f"{', '.join((*sentinel_urls.SCHEMES, *cluster_urls.SCHEMES))}, "
-            "such as 'redis://localhost:6379/0'."
+            f"{where}['LOCATION'] has {found}. "
+            + (f"Did you mean {near[0]!r}? " if near else "")
+            + f"Use one of {', '.join(known)}, such as 'redis://localhost:6379/0'."
         )
     if len(locations) > 1:
         raise ImproperlyConfigured(
@@ -100,6 +103,8 @@ def _of_server(where: str, url: SplitResult, options: Mapping[str, Any]) -> Endp
         raise ImproperlyConfigured(
             f"{where}['LOCATION'] cannot be read: {error} Correct its query."
         ) from None
+    if scheme != "unix":
+        hosts.refuse_second_database(where, url.path.strip("/"), named)
     connection_class = named.pop("connection_class", Connection)
     if scheme == "unix" and not named.get("path"):
         raise ImproperlyConfigured(
