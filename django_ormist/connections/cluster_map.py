@@ -27,7 +27,7 @@ from redis.exceptions import (
 from ..exceptions import ImproperlyConfigured
 from ..keys import SLOTS, slot_of
 from ..operations.operation import Address, NodeOperation, Operation
-from .endpoints import Cluster, format_address
+from .endpoints import Cluster, format_address, tls_hint
 from .sentinels import LONGEST_REFRESH, SHORTEST_INTERVAL, Query
 from .steps import NodeLeft
 
@@ -184,13 +184,17 @@ class ClusterMap:
                 f"Start the nodes that are down, or let others serve the slots: "
                 f"redis-cli --cluster fix.{self._unheard()}"
             )
-        is_refused = any("Authentic" in text for text in self._problems.values())
+        is_refused = [
+            "Authentic" in self._problems.get(each, "") for each in self._seeds
+        ]
         fix = (
             "Give the user and the password in OPTIONS."
-            if is_refused
+            if any(is_refused)
             else "Start them, or correct their addresses in LOCATION."
+            + tls_hint(self._cluster.asked)
         )
-        return ConnectionError(
+        kind = AuthenticationError if all(is_refused) else ConnectionError
+        return kind(
             f"{self.where} found no node of its Cluster that answers.{self._unheard()} "
             f"{fix}"
         )
@@ -287,7 +291,10 @@ class ClusterMap:
                     memory.pop(address, None)
 
     def _raise_misconfiguration(self) -> None:
-        """Raise ImproperlyConfigured if a seed is no node, or lacks the database."""
+        """Raise ImproperlyConfigured if a seed is no node, or lacks the database.
+
+        Raise AuthenticationError if all of them refuse: to wait would not help.
+        """
         for address in self._seeds:
             problem, named = self._problems.get(address, ""), format_address(address)
             if problem == _NO_NODE:
@@ -302,6 +309,9 @@ class ClusterMap:
                     f"the Cluster at {named} has only the database 0. Leave the number "
                     "out of LOCATION. Valkey 9 has several with cluster-databases."
                 )
+        error = self.explain(None, None)
+        if isinstance(error, AuthenticationError):
+            raise error
 
 
 _NO_NODE = "it is no node of a Cluster"

@@ -256,6 +256,16 @@ def database_ids(endpoint: Endpoint) -> set[tuple[Any, ...]]:
     return {("node", _local(host), port, number)}
 
 
+def tls_hint(endpoint: Endpoint) -> str:
+    """Return a text for servers that do not answer: "" without TLS."""
+    if not issubclass(endpoint.connection_class, SSLConnection):
+        return ""
+    return (
+        " They are asked with TLS. If their ports have none, write redis+ in place of "
+        "rediss+ or valkeys+ in LOCATION."
+    )
+
+
 def _local(host: str) -> str:
     return "localhost" if host in ("127.0.0.1", "::1") else host
 

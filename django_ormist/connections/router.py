@@ -10,7 +10,7 @@ from random import random
 from time import monotonic
 from typing import Any
 
-from redis.exceptions import RedisError
+from redis.exceptions import AuthenticationError, RedisError
 
 from ..exceptions import ImproperlyConfigured
 from ..operations.operation import Address, NodeOperation, Operation
@@ -300,7 +300,7 @@ class Router:
     def _look(self) -> None:
         """Ask the sentinels, after an event."""
         self.map.doubt()
-        with suppress(ImproperlyConfigured):
+        with suppress(ImproperlyConfigured, AuthenticationError):
             self._refresh(Refresh(is_urgent=True))
             if self.map.is_due(monotonic()):  # not asked, so soon after the last time
                 time.sleep(SHORTEST_INTERVAL)

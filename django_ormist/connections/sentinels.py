@@ -29,7 +29,7 @@ from redis.exceptions import (
 
 from ..exceptions import ImproperlyConfigured
 from ..operations.operation import Address, Operation
-from .endpoints import Endpoint, Sentinels, format_address
+from .endpoints import Endpoint, Sentinels, format_address, tls_hint
 
 INTERVAL = 1.0
 """Seconds between two looks at a sentinel while operations are sent."""
@@ -160,11 +160,18 @@ class SentinelMap:
             "Give their user and password in OPTIONS['sentinel_kwargs']."
             if refusals
             else "Start them, or correct their addresses in LOCATION."
+            + tls_hint(self._sentinels[0])
         )
-        return ConnectionError(
+        kind = AuthenticationError if self._is_refused() else ConnectionError
+        return kind(
             f"{self.where} found no primary of {self.service!r}: no sentinel told "
             f"its address.{self._unheard()} {fix}"
         )
+
+    def _is_refused(self) -> bool:
+        """Return whether each sentinel has refused the user or the password."""
+        problems = [self._problems.get(_name(each), "") for each in self._sentinels]
+        return all("Authentic" in text for text in problems)
 
     def _unheard(self) -> str:
         """Return a text about the sentinels that did not answer, or ""."""
@@ -275,7 +282,10 @@ class SentinelMap:
             self.version += 1
 
     def _explain_misconfiguration(self) -> Generator[Query, Any, None]:
-        """Raise ImproperlyConfigured if a sentinel does not know the service."""
+        """Raise ImproperlyConfigured if a sentinel does not know the service.
+
+        Raise AuthenticationError if all of them refuse: to wait would not help.
+        """
         for sentinel in self._sentinels:
             problem = self._problems.get(_name(sentinel), "")
             if problem == _UNKNOWN.format(self.service):
@@ -292,6 +302,8 @@ class SentinelMap:
                     "another kind of server. Give the addresses of sentinels, whose "
                     "usual port is 26379, or the URL of the one server: redis://."
                 )
+        if self._is_refused():
+            raise self.explain(None, None)
 
 
 _UNKNOWN = "it does not know the service {!r}"

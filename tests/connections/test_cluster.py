@@ -547,7 +547,7 @@ def test_a_wrong_password_is_named(ask, start_server, configure):
         *("--cluster-port", str(servers.free_port())),
     )
     url = f"redis+cluster://127.0.0.1:{node.port}"
-    text = expect(ask, configure, url, password="wrong")
+    text = expect(ask, configure, url, password="wrong", patience=3600)  # at once
     assert "the user and the password in OPTIONS" in text
 
 

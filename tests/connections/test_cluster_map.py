@@ -343,6 +343,13 @@ def test_a_wrong_password_is_named():
     assert "Give the user and the password in OPTIONS" in text
 
 
+def test_silent_nodes_that_are_asked_with_tls_have_a_hint():
+    for scheme, has_hint in (("redis+cluster", False), ("valkeys+cluster", True)):
+        endpoint = urls.endpoint(Alias("shop", location=f"{scheme}://seed"))
+        found = ClusterMap("ORMIST['shop']", endpoint.cluster).explain(None, None)
+        assert ("asked with TLS" in str(found)) is has_hint
+
+
 def test_another_kind_of_server_is_named():
     off = ResponseError("This instance has cluster support disabled")
     text = explain({SEED: [off, off]})

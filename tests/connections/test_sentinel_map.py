@@ -270,9 +270,33 @@ def test_no_reachable_sentinel_is_said_with_the_alias_and_the_fix():
 def test_a_password_that_sentinels_want_is_said():
     wrong = AuthenticationError("Authentication required.")
     sentinels = Sentinels(wrong, wrong, wrong)
-    sentinels.refresh()
-    text = str(sentinels.map.explain(None, None))
-    assert "OPTIONS['sentinel_kwargs']" in text
+    with pytest.raises(AuthenticationError, match=r"OPTIONS\['sentinel_kwargs'\]"):
+        sentinels.refresh()  # at once
+
+
+def test_a_refused_password_is_no_reason_to_stop_while_a_sentinel_is_silent():
+    wrong = NoPermissionError("NOPERM")
+    sentinels = Sentinels(wrong, DOWN, wrong)
+    assert sentinels.refresh() is None
+    error = sentinels.map.explain(None, None)
+    assert type(error) is ConnectionError
+    assert "OPTIONS['sentinel_kwargs']" in str(error)
+    assert sentinels.refresh(True, wrong, names(NEW), wrong) == NEW
+
+
+def test_sentinels_that_refuse_later_leave_the_known_primary():
+    wrong = AuthenticationError("Authentication required.")
+    sentinels = Sentinels(*[names(NEW)] * 3)
+    assert sentinels.refresh() == NEW
+    assert sentinels.refresh(True, wrong, wrong, wrong) == NEW
+
+
+def test_silent_sentinels_that_are_asked_with_tls_have_a_hint():
+    for scheme, has_hint in (("redis", False), ("rediss", True), ("valkeys", True)):
+        location = f"{scheme}+sentinel://s0/main"
+        endpoint = urls.endpoint(Alias("shop", location=location))
+        found = SentinelMap("ORMIST['shop']", endpoint.sentinels).explain(None, None)
+        assert ("asked with TLS" in str(found)) is has_hint
 
 
 def test_an_address_that_cannot_be_reached_is_said_with_the_fix():
