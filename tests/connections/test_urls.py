@@ -80,7 +80,7 @@ def test_protocol_is_2_unless_given():
     [
         ("localhost:6379", ["no scheme", "redis://localhost:6379/0"]),
         ("http://h", ["'http'", "redis, rediss, unix"]),
-        ("redis+sentinal://h/m", ["mean 'redis+sentinel'?"]),
+        ("redis+sentinl://h/m", ["mean 'redis+sentinel'?"]),
         ("redis+clusters://h", ["mean 'redis+cluster'?"]),
         ("redis+sentinel://h:1,26722/m", ["a host that is a number", "each port"]),
         ("redis+cluster://h:1,26722", ["a host that is a number", "each port"]),
