@@ -7,11 +7,7 @@ from typing import Any, cast
 import redis
 import redis.asyncio
 from redis.cluster import RedisCluster
-from redis.exceptions import (
-    AuthenticationError,
-    NoScriptError,
-    RedisError,
-)
+from redis.exceptions import AuthenticationError, NoScriptError, RedisError
 
 from ..conf import Alias
 from ..operations.operation import Address, Operation
