@@ -173,11 +173,17 @@ class ClusterSet(NodeSet):
         return [node for node in found if self.facts(node)["master_id"] == id]
 
     def is_whole(self) -> bool:
-        """Whether all run, agree who owns which slot, and replicate."""
+        """Whether all run, agree who owns which slot, replicate, and know all replicas.
+
+        CLUSTER SLOTS leaves out a replica until its primary has told the node of it.
+        """
         owners = set()
         for node in self.nodes:
             known = self.map_of(node)
             with node.client() as client:
+                for _, _, _, *replicas in client.execute_command("CLUSTER SLOTS"):
+                    if not replicas:
+                        return False
                 if client.execute_command("CLUSTER INFO")["cluster_state"] != "ok":
                     return False
                 if not _replicates(client.info("replication")):
