@@ -414,20 +414,29 @@ def test_a_write_without_its_replicas_is_applied_and_raises(
 # ---------------------------------------------------------------- events
 
 
+@pytest.fixture
 def listeners():
-    return [each for each in threading.enumerate() if each.name.startswith("ormist ")]
+    """Returns the threads that have started since. Those of other tests may run on."""
+    others = {*threading.enumerate()}
+
+    def started():
+        threads = [each for each in threading.enumerate() if each not in others]
+        return [each for each in threads if each.name.startswith("ormist ")]
+
+    return started
 
 
 @pytest.fixture
-def watched(sentinel_set, monkeypatch):
+def watched(sentinel_set, monkeypatch, listeners):
     """A connection that listens. No test run refers to it, so that it can end."""
-    wait_until(lambda: not listeners(), "Other threads have ended")
     monkeypatch.setattr(sentinel_events, "SILENCE", 0.05)
     options = {"watch": True}
     return Connection(Alias("default", sentinel_set.url, options=options))
 
 
-def test_a_thread_for_each_sentinel_starts_with_the_first_request(ask, watched):
+def test_a_thread_for_each_sentinel_starts_with_the_first_request(
+    ask, watched, listeners
+):
     assert listeners() == []
     ask(watched.send, PING)
     assert len(listeners()) == 3
@@ -436,7 +445,7 @@ def test_a_thread_for_each_sentinel_starts_with_the_first_request(ask, watched):
     assert len(listeners()) == 3
 
 
-def test_the_threads_end_with_the_connection(sentinel_set, monkeypatch):
+def test_the_threads_end_with_the_connection(sentinel_set, monkeypatch, listeners):
     monkeypatch.setattr(sentinel_events, "SILENCE", 0.05)
     alias = Alias("default", sentinel_set.url, options={"watch": True})
     Connection(alias).send(PING)
@@ -454,7 +463,7 @@ def test_a_failover_is_noticed_without_a_request(watched, sentinel_set):
     wait_until(lambda: watched.address not in (None, port_of(former)), "It is noticed")
 
 
-def test_a_fork_listens_anew(watched):
+def test_a_fork_listens_anew(watched, listeners):
     watched.send(PING)
     pid = os.fork()
     if not pid:
