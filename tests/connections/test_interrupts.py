@@ -101,7 +101,9 @@ def test_an_interruption_at_any_step_harms_no_later_call(
 ):
     """With a single connection, so that a lost one would be missed at once."""
     options = {"max_connections": 1, "timeout": 0.1, "protocol": protocol}
-    connection = configure(LOCATION=f"{real.tcp_url}?db=1", OPTIONS=options)
+    connection = configure(
+        LOCATION=real.tcp_url.removesuffix("0") + "1", OPTIONS=options
+    )
     numbers = iter(range(10**9))
 
     def echo():
@@ -258,7 +260,9 @@ def test_the_packer_gets_only_bytes(configure, real, monkeypatch):
 
     monkeypatch.setattr(exchange, "hiredis", Spy)
     monkeypatch.setattr(redis.connection, "hiredis", Spy)
-    connection = configure(LOCATION=f"{real.tcp_url}?db=1", OPTIONS={"protocol": 3})
+    connection = configure(
+        LOCATION=real.tcp_url.removesuffix("0") + "1", OPTIONS={"protocol": 3}
+    )
     connection.send([Operation("ECHO", (), (word,)) for word in ("ä", -(2**70), b"")])
     connection.client.set("ä", 5, ex=10)
     connection.client.incrbyfloat("ä", 1.5)
