@@ -44,13 +44,16 @@ MEASURED, BRANCH_FLOOR = "3.13", 95
 # What reads our files, and depends on neither Python nor Django.
 ANY_PYTHON = ("tests/architecture", "tests/infra")
 
+# What servers do, and when processes die, whatever Python they have.
+ABOUT_SERVERS = ("tests/concurrency", "tests/faults")
+
 # They start other test runs. Under coverage these take long, and cover little more than
 # other tests do.
 NESTED = (
     "tests/docs/test_testing.py",
     "tests/docs/test_tutorial.py",
     "tests/testing/test_plugin.py",
-    "tests/testing/test_redirection.py",
+    "tests/testing/test_redirection.py",  # the last: Django 5.2 runs only this one
 )
 
 # Tests that depend on other packages, for `newest` and `oldest`.
@@ -292,7 +295,7 @@ def test_all(session):
 
     On Python 3.13 each test runs on all its servers, also with other protocols, pools
     and codecs, sync and async. On Python 3.11 each runs on one server, sync or async,
-    and what does not depend on the Python is left out.
+    and what does not depend on the Python, or takes long, is left out.
     """
     install(session, "test")
     fetch_django(session)
@@ -304,7 +307,9 @@ def test_all(session):
         if nested:
             run_tests(session, *nested)
     else:
-        run_tests(session, "--one-server", "--sync-or-async", *ignored(ANY_PYTHON))
+        left_out = [*ANY_PYTHON, *ABOUT_SERVERS, *NESTED[:-1]]
+        options = ("--one-server", "--sync-or-async")
+        run_tests(session, *options, *ignored(left_out))
 
 
 def ignored(paths):

@@ -69,8 +69,9 @@ FEW = ("valkey91", "redis62", "fakeredis")
 # both, which depends on the test: each variant runs both kinds.
 BOTH = "valkey91"
 
-# Here each test runs on one of the variants with another protocol, pool or codec.
-ONE_WAY = "behaviour"
+# Here each test runs on one of the variants with another protocol, pool, codec or
+# topology, and of the server that has no behaviour of its own. Scripts run on all.
+ONE_WAY, SIMILAR = "behaviour", "redis82"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -189,7 +190,7 @@ def is_chosen(item: pytest.Item, config: pytest.Config) -> bool:
     if variant is None or item.get_closest_marker("servers"):
         return True  # perhaps it can only run on this variant
     if is_default() and is_in(item, ONE_WAY):
-        rest = [each.name for each in variants() if each.name != each.server]
+        rest = [v.name for v in variants() if v.name != v.server or v.name == SIMILAR]
         if variant.name in rest and variant.name != rest[number_of(item) % len(rest)]:
             return False
     does_both = not is_default() or variant.name == BOTH
