@@ -47,11 +47,14 @@ ANY_PYTHON = ("tests/architecture", "tests/infra")
 # What servers do, and when processes die, whatever Python they have.
 ABOUT_SERVERS = ("tests/concurrency", "tests/faults")
 
-# They start other test runs. Under coverage these take long, and cover little more than
-# other tests do.
-NESTED = (
+# They start other test runs, or many processes. Under coverage these take long, and
+# cover little more than other tests do.
+MANY_PROCESSES = (
+    "tests/concurrency",
     "tests/docs/test_testing.py",
     "tests/docs/test_tutorial.py",
+    "tests/faults/test_move.py",
+    "tests/faults/test_slot_migration.py",
     "tests/testing/test_plugin.py",
     "tests/testing/test_redirection.py",  # the last: Django 5.2 runs only this one
 )
@@ -301,13 +304,13 @@ def test_all(session):
     fetch_django(session)
     if session.python == MEASURED:
         session.run("coverage", "erase")
-        nested = [] if session.posargs else NESTED
-        run_tests(session, *ignored(nested), by=("coverage", "run", "-m"))
+        apart = [] if session.posargs else MANY_PROCESSES
+        run_tests(session, *ignored(apart), by=("coverage", "run", "-m"))
         report_coverage(session)
-        if nested:
-            run_tests(session, *nested)
+        if apart:
+            run_tests(session, *apart)
     else:
-        left_out = [*ANY_PYTHON, *ABOUT_SERVERS, *NESTED[:-1]]
+        left_out = [*ANY_PYTHON, *ABOUT_SERVERS, *MANY_PROCESSES[:-1]]
         options = ("--one-server", "--sync-or-async")
         run_tests(session, *options, *ignored(left_out))
 
