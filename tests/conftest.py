@@ -2,8 +2,9 @@
 
 The folders in EVERY_SERVER, and tests marked ``every_server``, run on every variant
 that is found; the others run on the three in FEW. Tests that run sync and async run
-both only on one variant, BOTH. The folder in ONE_WAY runs on every server, and each
-test also with one other protocol, pool or codec.
+both only on one variant, BOTH. Outside of scripts, each runs on BOTH and on one of the
+other two in FEW. Each test in ONE_WAY also runs with one other protocol, pool, codec or
+topology, or on Redis 8.2.
 
 `make test` uses ``--quick``: it leaves out the tests marked ``slow``, and all variants
 but those in FEW. Each test in EVERY_SERVER runs on one of these, and the others on BOTH
@@ -193,6 +194,11 @@ def is_chosen(item: pytest.Item, config: pytest.Config) -> bool:
         rest = [v.name for v in variants() if v.name != v.server or v.name == SIMILAR]
         if variant.name in rest and variant.name != rest[number_of(item) % len(rest)]:
             return False
+    is_full = not (config.getoption("quick") or config.getoption("one_server"))
+    if is_default() and is_full and not is_in(item, "scripts"):
+        others = [name for name in FEW if name != BOTH]
+        if variant.name in others and variant.name != others[number_of(item, "x") % 2]:
+            return False
     does_both = not is_default() or variant.name == BOTH
     if mode is None or (does_both and not config.getoption("sync_or_async")):
         return True
@@ -272,6 +278,7 @@ def left_out(config: pytest.Config) -> list[str]:
     elif is_default():
         more = ", ".join(v.name for v in variants() if v.name != BOTH)
         lines.append(f"one of sync and async, depending on the test, on {more}")
+        lines.append("one of redis62 and fakeredis, depending on the test")
     missing = [name for name in servers.PRODUCTS if not servers.find(name)]
     lines += [f"{name}: it is not on this machine" for name in missing]
     return lines
