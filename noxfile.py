@@ -47,14 +47,18 @@ ANY_PYTHON = ("tests/architecture", "tests/infra")
 # What servers do, and when processes die, whatever Python they have.
 ABOUT_SERVERS = ("tests/concurrency", "tests/faults")
 
-# They start other test runs, or many processes. Under coverage these take long, and
-# cover little more than other tests do.
-MANY_PROCESSES = (
+# They start other test runs or many processes, or let servers work. Under coverage they
+# take long, and cover little more than others do.
+UNMEASURED = (
+    "tests/admin/test_browser.py",
     "tests/concurrency",
     "tests/docs/test_testing.py",
     "tests/docs/test_tutorial.py",
+    "tests/example/test_demo.py",
     "tests/faults/test_move.py",
     "tests/faults/test_slot_migration.py",
+    "tests/properties/test_costs.py",
+    "tests/properties/test_queries.py",
     "tests/testing/test_plugin.py",
     "tests/testing/test_redirection.py",  # the last: Django 5.2 runs only this one
 )
@@ -296,21 +300,22 @@ def faults(session):
 def test_all(session):
     """Run all tests on every server: Django 5.2 on Python 3.11 and 6.1 on 3.13.
 
-    On Python 3.13 each test runs on all its servers, also with other protocols, pools
-    and codecs, sync and async. On Python 3.11 each runs on one server, sync or async,
-    and what does not depend on the Python, or takes long, is left out.
+    On Python 3.13 each test runs on its servers, also with other protocols, pools,
+    codecs and topologies. On Python 3.11 each runs on one server, and what does not
+    depend on the Python, or takes long, is left out.
     """
     install(session, "test")
     fetch_django(session)
     if session.python == MEASURED:
         session.run("coverage", "erase")
-        apart = [] if session.posargs else MANY_PROCESSES
-        run_tests(session, *ignored(apart), by=("coverage", "run", "-m"))
+        apart = [] if session.posargs else UNMEASURED
+        options = ("--sync-or-async", *ignored(apart))
+        run_tests(session, *options, by=("coverage", "run", "-m"))
         report_coverage(session)
         if apart:
             run_tests(session, *apart)
     else:
-        left_out = [*ANY_PYTHON, *ABOUT_SERVERS, *MANY_PROCESSES[:-1]]
+        left_out = [*ANY_PYTHON, *ABOUT_SERVERS, *UNMEASURED[:-1]]
         options = ("--one-server", "--sync-or-async")
         run_tests(session, *options, *ignored(left_out))
 
