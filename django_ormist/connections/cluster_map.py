@@ -212,7 +212,7 @@ class ClusterMap:
     def refresh(
         self, is_urgent: bool, clock: Callable[[], float]
     ) -> Generator[Query, Any, None]:
-        """Yield queries to nodes until one answers, and update the map.
+        """Yield queries to nodes until one replies, and update the map.
 
         One refresh at a time: while another one runs, or just ran, nothing is asked.
         Raises ImproperlyConfigured if the setting names other servers.
@@ -334,7 +334,7 @@ def _problem(error: RedisError) -> str:
 
 
 def parse_slots(replies: Any, asked: Address) -> Topology:
-    """Return what the replies to CLUSTER SLOTS and CLUSTER INFO say.
+    """Return the topology from the replies to CLUSTER SLOTS and CLUSTER INFO.
 
     asked: the address of the node that replied. Raises RedisError in their place, or
     if they have another form, as a proxy may give them.

@@ -192,7 +192,7 @@ class Sentinels:
 
 @dataclass(frozen=True, eq=False)
 class Cluster:
-    """The nodes of a Cluster that the setting names: *seeds*, which tell the others.
+    """The seeds of a Cluster, which LOCATION lists, and the options for all nodes.
 
     asked: the endpoint, without an address, of the connections that ask them. patience,
     replicas, replicas_timeout, read_from: as those of Sentinels.

@@ -285,7 +285,7 @@ def _with_lags(primary: NodeFacts, replicas: Sequence[NodeFacts]) -> list[NodeFa
 
 
 def _silent_replicas(primary: NodeFacts) -> list[NodeFacts]:
-    """Return the replicas of the one server, which are not asked."""
+    """Return the replicas of a single server, from its INFO alone."""
     states = replication_of(primary.info).replicas
     found = [
         NodeFacts(

@@ -66,7 +66,7 @@ STATE = Operation("INFO", (), ("replication",), parse=_parse_state)
 
 
 class Positions:
-    """The offsets to require of a replica, by slot and replication id.
+    """The offsets that a replica needs, by slot and replication id.
 
     Threads share it. There are no locks, since a signal handler might leave one locked.
     The offsets of an id are a list, of which the greatest counts: adding one and
