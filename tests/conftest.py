@@ -23,7 +23,9 @@ ORMIST_SERVERS_VENV is a virtual environment that holds servers.
 import asyncio
 import os
 import pkgutil
+import sys
 import zlib
+from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from fnmatch import fnmatchcase
@@ -220,10 +222,15 @@ def is_in(item: pytest.Item, *folders: str) -> bool:
 
 
 def pytest_collection_finish() -> None:
-    """Compute the labels of all models before a test changes INSTALLED_APPS."""
+    """Compute the labels of all models before a test changes INSTALLED_APPS.
+
+    Two of one label would stand for each other, depending on the order of imports.
+    """
     from django_ormist.models import registry
 
-    registry.all_models()
+    labels = Counter(model._meta.label for model in registry.declared_models())
+    if twice := sorted(label for label, number in labels.items() if number > 1):
+        raise pytest.UsageError(f"Declared twice: {', '.join(twice)}.")
 
 
 # ---------------------------------------------------------------- reports
@@ -390,6 +397,40 @@ def start_server(request: pytest.FixtureRequest) -> Iterator[Callable[..., Serve
             return new
 
         yield start
+
+
+@pytest.fixture
+def fresh_cache_pools() -> Iterator[None]:
+    """Forget the pools of django-redis, which knows them by their URL alone."""
+    from django_redis.pool import ConnectionFactory
+
+    def forget() -> None:
+        for pool in ConnectionFactory._pools.values():
+            pool.disconnect()
+        ConnectionFactory._pools.clear()
+
+    forget()
+    yield
+    forget()
+
+
+@pytest.fixture(autouse=True)
+def _models_of_modules_only() -> Iterator[None]:
+    """Forget the models that a test declares, or an example that it runs."""
+    from django_ormist.models import registry
+
+    before = {*registry.declared_models()}
+    yield
+    registry._models[:] = [
+        model
+        for model in registry._models
+        if model in before or is_in_its_module(model)
+    ]
+
+
+def is_in_its_module(found: type) -> bool:
+    module = sys.modules.get(found.__module__)
+    return getattr(module, found.__qualname__, None) is found
 
 
 # ---------------------------------------------------------------- sync and async

@@ -149,9 +149,10 @@ class SentinelSet(NodeSet):
         return [node for node in self.nodes if node is not primary]
 
     def flush(self) -> None:
-        """Delete all keys."""
+        """Delete all keys, on the replicas too: one may be promoted next."""
         with self.primary().client() as client:
             client.flushall()
+            assert client.wait(2, 10_000) == 2
 
     def is_whole(self) -> bool:
         """Whether all run, agree, and replicate."""

@@ -25,7 +25,7 @@ def declared(base=ormist.TaggedModel, **options):
     try:
         yield type("Thing", (base,), {"Meta": meta, "__module__": __name__})
     finally:
-        registry._models[:] = before
+        registry._models[:] = before  # another block of the test declares it anew
 
 
 def things(number=600):

@@ -21,16 +21,14 @@ DJANGO_REDIS = "django_redis.cache.RedisCache"
 
 
 @pytest.fixture
-def borrow(configure, real):
+def borrow(configure, real, fresh_cache_pools):
     """Returns the connection over a cache: ``borrow(CORE, OPTIONS={...})``."""
 
     def borrowed(backend, **cache):
         cache = {"BACKEND": backend, "LOCATION": real.unix_url, **cache}
         return configure(caches={"shop": cache}, CACHE="shop")
 
-    _forget_pools()  # of other tests
-    yield borrowed
-    _forget_pools()
+    return borrowed
 
 
 class ValkeyCache(BaseCache):
@@ -43,15 +41,6 @@ class ValkeyCache(BaseCache):
 
     def get_client(self, write=True):
         return self
-
-
-def _forget_pools():
-    """Forget the pools of django-redis, which knows them only by URL."""
-    from django_redis.pool import ConnectionFactory
-
-    for pool in ConnectionFactory._pools.values():
-        pool.disconnect()
-    ConnectionFactory._pools.clear()
 
 
 @pytest.mark.parametrize("backend", [CORE, DJANGO_REDIS])

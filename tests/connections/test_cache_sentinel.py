@@ -2,7 +2,6 @@
 
 import pytest
 from django.core.cache import caches
-from django_redis.pool import ConnectionFactory
 from redis.connection import Connection, SSLConnection
 
 import django_ormist as ormist
@@ -18,7 +17,7 @@ class CachedNote(ormist.TaggedAttrsModel):
 
 
 @pytest.fixture
-def borrow(configure):
+def borrow(configure, fresh_cache_pools):
     """The connection over a cache: ``borrow([("127.0.0.1", 26379)], SENTINEL_...)``."""
 
     def borrowed(addresses, location=f"redis://{SERVICE}/0", **options):
@@ -34,9 +33,7 @@ def borrow(configure):
         }
         return configure(caches={"shop": cache}, CACHE="shop")
 
-    ConnectionFactory._pools.clear()  # which knows its pools by their URL alone
-    yield borrowed
-    ConnectionFactory._pools.clear()
+    return borrowed
 
 
 @pytest.fixture
@@ -44,8 +41,7 @@ def sentinel_set():
     made = sentinels.shared()
     yield made
     made.heal()
-    with made.primary().client() as client:
-        client.flushall()
+    made.flush()
 
 
 def addresses(sentinel_set):
