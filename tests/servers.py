@@ -296,12 +296,17 @@ class NodeSet:
         raise NotImplementedError
 
     def revive(self) -> None:
-        """Thaw and start the nodes that do not run."""
+        """Thaw and start the nodes that do not run, without what replicas have saved.
+
+        A primary keeps the file that it received when it was a replica. Alone, it would
+        restore the keys of an earlier test from it.
+        """
         for node in self.nodes:
             if node.process is not None:
                 node.thaw()
         for node in self.nodes:
             if node.process is None:
+                (node.folder / "dump.rdb").unlink(missing_ok=True)
                 node.start()
 
     def stop(self) -> None:
