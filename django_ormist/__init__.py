@@ -7,6 +7,7 @@ from .exceptions import (
     FieldError,
     ImproperlyConfigured,
     IntegrityError,
+    InvalidLookupValue,
     MultipleObjectsReturned,
     NotReplicated,
     NotSupportedError,
@@ -16,6 +17,7 @@ from .exceptions import (
     TopologyChanged,
     ValidationError,
 )
+from .fields import Field, field
 from .models import (
     Collection,
     Manager,
@@ -32,9 +34,11 @@ __all__ = [
     "Collection",
     "ConflictError",
     "CorruptDataError",
+    "Field",
     "FieldError",
     "ImproperlyConfigured",
     "IntegrityError",
+    "InvalidLookupValue",
     "Manager",
     "Model",
     "MultipleObjectsReturned",
@@ -51,5 +55,6 @@ __all__ = [
     "at_least",
     "atomic",
     "connections",
+    "field",
     "position",
 ]

@@ -88,11 +88,12 @@ def _check_test(name: str) -> None:
 
 
 def check_models(app_configs: Any, **kwargs: Any) -> list[checks.CheckMessage]:
-    """Return the faults of models: E002, E003, E006, W004."""
+    """Return the faults of models: E002, E003, E006, E007, W004."""
     return [
         *_invalid_settings(),
         *_unknown_aliases(),
         *_shared_namespaces(),
+        *_unresolved(),
         *_half_overridden(),
     ]
 
@@ -121,6 +122,16 @@ def _unknown_aliases() -> Iterator[checks.CheckMessage]:
                 f"{', '.join(map(str, names))}.",
                 model,
             )
+
+
+def _unresolved() -> Iterator[checks.CheckMessage]:
+    """Yield E007 for declared attributes whose annotation cannot be resolved."""
+    for model in _models():
+        for field in model._meta.fields:
+            try:
+                _ = field.type
+            except TypeError as error:
+                yield _error(str(error), "E007", obj=model)
 
 
 def _shared_namespaces() -> Iterator[checks.CheckMessage]:

@@ -4,6 +4,7 @@
     ├── ImproperlyConfigured      django.core.exceptions.ImproperlyConfigured
     │   └── UnknownAlias          ConnectionDoesNotExist, of connections["nope"]
     ├── FieldError                django.core.exceptions.FieldError
+    ├── InvalidLookupValue        ValidationError and ValueError
     ├── IntegrityError            django.db.IntegrityError
     ├── ConflictError             django.db.DatabaseError
     ├── NotUpdated                django.db.DatabaseError (6.0: ObjectNotUpdated)
@@ -32,6 +33,7 @@ __all__ = [
     "FieldError",
     "ImproperlyConfigured",
     "IntegrityError",
+    "InvalidLookupValue",
     "MultipleObjectsReturned",
     "NotReplicated",
     "NotSupportedError",
@@ -58,6 +60,13 @@ class ImproperlyConfigured(OrmistError, django_exceptions.ImproperlyConfigured):
 
 class FieldError(OrmistError, django_exceptions.FieldError):
     """A lookup without an index. The message names the Meta option that allows it."""
+
+
+class InvalidLookupValue(OrmistError, ValidationError, ValueError):
+    """A value in a lookup that cannot be converted to the declared type.
+
+    Django raises a ValueError or a ValidationError, depending on the type of the field.
+    """
 
 
 class IntegrityError(OrmistError, django_db.IntegrityError):

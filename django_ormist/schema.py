@@ -1,5 +1,6 @@
 """The schema of a model: the names that it stores and indexes."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -41,6 +42,8 @@ class BaseOptions:
     that are not indexed. counters: names stored as atomic integers. ordered: attributes
     with a sorted index. unique: attributes that are unique, alone or together.
     pending_indexes: names whose index is written but not read: see refuse_pending().
+    declared_only: whether other attributes are refused. fields_by_name: the Field of
+    each declared attribute.
     """
 
     model: Any
@@ -51,6 +54,8 @@ class BaseOptions:
     index_attrs: frozenset[str] | None
     ordered: tuple[str, ...]
     unique: tuple[tuple[str, ...], ...]
+    declared_only: bool
+    fields_by_name: Mapping[str, Any]
 
     @property
     def label(self) -> str:

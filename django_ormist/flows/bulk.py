@@ -14,6 +14,7 @@ from ..queries.matching import matcher
 from ..storable import unwrap
 from . import save as save_flows
 from .attempt import UPSERT, SaveAttempt, SaveOptions
+from .clean import clean, clean_fields
 from .guards import Guard, guard_of
 from .pending import PendingSave, current, refuse
 from .types import Instance, Results
@@ -44,7 +45,7 @@ def save(
     if defer_saves(collection, instances):
         return len(instances)
     for instance in instances:
-        instance.validate()
+        clean(instance, collection.db)
     for some in batched(instances, size):
         attempts = [SaveAttempt(instance, collection.db) for instance in some]
         replies = yield [attempt.operation() for attempt in attempts]
@@ -74,6 +75,9 @@ def update(
         raise ValueError("Field names must be given to bulk_update().")
     if collection.query.is_sliced:
         raise TypeError("Cannot filter a query once a slice has been taken.")
+    declared = collection.model._meta.fields_by_name.keys() & names
+    for instance in instances.values() if declared else ():
+        clean_fields(instance, declared)
     pks, size = [pk.encode() for pk in instances], validate_batch_size(batch_size)
     return (yield from _field_update(collection, instances, names, size).run(pks))
 
@@ -159,11 +163,12 @@ def _store_fields(
     """Flow that stores the fields *names* of one object. See save_fields()."""
     model: Any = type(instance)
     refuse(using, "save(update_fields=...)")
-    instance.validate()
+    clean(instance, using, names)
     if signals.are_heard(signals.pre_save, model):
         yield SignalEvent(
             signals.pre_save, model, {"instance": instance, "using": using}
         )
+        clean_fields(instance, names & instance._meta.fields_by_name.keys())
     collection, pk = model._base_manager.using(using), instance.id.encode()
     kind = RepeatableSave if guard is None else RepeatableWrite
     batch = _field_update(collection, {instance.id: instance}, names, 1, guard, kind)
@@ -205,7 +210,7 @@ def validate_fields(model: type[Any], fields: Iterable[str]) -> set[str]:
 
 def copy_fields(instance: Instance, found: StoredObject, names: Iterable[str]) -> None:
     """Copy these fields from an instance to a stored object, and remove absent ones."""
-    contents = found.contents
+    contents, attrs = found.contents, instance._contents().attrs
     for name in names:
         if name in instance._meta.counters:
             found.assigned[name] = instance._state.counters.get(name, 0)
@@ -214,8 +219,8 @@ def copy_fields(instance: Instance, found: StoredObject, names: Iterable[str]) -
             contents.tags = list(instance._contents().tags)
         elif name == "expire":
             contents.expire_at_ms = instance._state.expire_at_ms
-        elif name in instance.attrs:
-            contents.attrs[name] = instance.attrs[name]
+        elif name in attrs:
+            contents.attrs[name] = attrs[name]
         else:
             contents.attrs.pop(name, None)
 
@@ -230,7 +235,7 @@ def defer_saves(
     if block is None:
         return False
     for instance in instances:
-        instance.validate()
+        clean(instance, None if options.force_insert else collection.db)
         block.entries.append(
             PendingSave(instance, collection.db, options, is_silent=True)
         )

@@ -9,6 +9,7 @@ from ..operations import objects
 from ..operations.operation import Flow
 from ..operations.replies import Reply
 from .attempt import unique_conflict_error
+from .clean import clean_value
 from .pending import refuse
 from .record import Record
 from .save import does_not_exist, rebase
@@ -26,7 +27,14 @@ def increment(instance: Instance, using: str, name: str, by: Any) -> Flow[Any]:
     if not isinstance(by, int) or isinstance(by, bool):
         raise TypeError(f"A counter takes an int: cannot add {by!r} to {name!r}.")
     space = instance._meta.space(using)
-    value = yield objects.increment(space, instance.id, name, by)
+    field = instance._meta.fields_by_name.get(name)
+    while True:
+        bounds = (None, None) if field is None else field.bounds
+        value = yield objects.increment(space, instance.id, name, by, bounds)
+        if not isinstance(value, objects.OutOfBounds):
+            break
+        # Raises ValidationError, unless a bound is a function and has changed.
+        clean_value(instance._meta, name, value.value + by)
     if value is None:
         raise does_not_exist(instance)
     instance._state.counters[name] = value
@@ -46,7 +54,10 @@ def _increment_attribute(
     while stored is not None:
         found = Record.of(stored, key)
         held = found.attrs.get(name)
-        value = _add(meta.object_name, name, 0 if held is None else held, by)
+        if name in meta.fields_by_name:
+            held = meta.fields_by_name[name].stored_value(found.attrs)
+        added = _add(meta.object_name, name, 0 if held is None else held, by)
+        value = clean_value(meta, name, added)
         old = found.stored_image(stored, meta)
         new = Record({**found.attrs, name: value}, found.tags, found.expire_at_ms)
         image = new.image(meta, codec)

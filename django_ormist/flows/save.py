@@ -14,6 +14,7 @@ from ..operations.repeatable import RepeatableDelete
 from ..operations.replies import Reply
 from . import fetch
 from .attempt import UPSERT, SaveAttempt, SaveOptions
+from .clean import clean, clean_changes
 from .pending import PendingDelete, PendingSave, current, refuse_refresh
 from .record import Record
 from .types import Instance, Source
@@ -27,12 +28,13 @@ def save(
     """Flow that writes the instance. One round trip without a concurrent write."""
     if options.force_insert and (options.force_update or options.strict):
         raise ValueError("Cannot force both an insert and an update: choose one.")
-    model = type(instance)
-    instance.validate()
+    model, loaded_from = type(instance), None if options.force_insert else using
+    clean(instance, loaded_from)
     if signals.are_heard(signals.pre_save, model):
         yield SignalEvent(
             signals.pre_save, model, {"instance": instance, "using": using}
         )
+        clean_changes(instance, loaded_from)
     block = current(using)
     if block is not None:
         block.entries.append(PendingSave(instance, using, options))

@@ -9,7 +9,7 @@ from typing import Any
 from ..codecs import pack_value
 from ..connections import connections
 from ..deadlines import Expire, to_datetime, to_deadline
-from ..exceptions import FieldError, IntegrityError
+from ..exceptions import FieldError, IntegrityError, ValidationError
 from ..keys import object_key
 from ..operations import objects, search
 from ..operations.batches import delete_many
@@ -28,6 +28,7 @@ from ..queries.matching import matcher
 from ..schema import BaseOptions, Schema
 from ..validators import validate_counter
 from .attempt import unique_conflict_error
+from .clean import clean_value
 from .fetch import check_unsliced
 from .pending import refuse
 from .record import Record
@@ -237,6 +238,10 @@ def update(collection: Results[Any], values: dict[str, Any]) -> Flow[int]:
     counted = _names_read(meta, values) & meta.counters
     if not values:
         return 0
+    values = {
+        name: value if is_expression(value) else clean_value(meta, name, value)
+        for name, value in values.items()
+    }
     computed = {name: value_of(value) for name, value in values.items()}
 
     def rewrite(found: StoredObject) -> Action:
@@ -297,7 +302,7 @@ def _names_read(meta: BaseOptions, values: dict[str, Any]) -> set[str]:
             validate_counter(meta.object_name, name, value)
         elif name == "expire":
             to_deadline(value)
-        else:
+        elif name not in meta.fields_by_name:
             pack_value(name, value)
     return read
 
@@ -316,10 +321,13 @@ def _assign(
         return found.pk if name in ("id", "pk") else contents.attrs.get(name)
 
     try:
-        new = {name: value(current_value) for name, value in values.items()}
+        new = {
+            name: clean_value(meta, name, value(current_value))
+            for name, value in values.items()
+        }
         if "expire" in new:
             contents.expire_at_ms = to_deadline(new.pop("expire"))
-    except (TypeError, ValueError, ArithmeticError) as error:
+    except (TypeError, ValueError, ArithmeticError, ValidationError) as error:
         error.add_note(f"In update() of {meta.object_name} {found.pk!r}.")
         raise
     for name, value in new.items():

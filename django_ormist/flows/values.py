@@ -173,11 +173,16 @@ def _remove_duplicates(found: list[T]) -> list[T]:
 def build_rows(values: ValuesResults[Any], rows: Iterable[Row]) -> list[Any]:
     """Return the requested values of each row."""
     names, shape, start = values.names, values.shape, values.space.objects
+    fields = values.model._meta.defaults
+
+    def defaults(attrs: Mapping[str, Any]) -> list[str]:
+        return [each.name for each in fields if each.name not in attrs]
+
     found = []
     for pk, packed, counters in rows:
         attrs, tags, expire_at_ms = unpack(packed, start + pk)
         contents = Record(attrs, tags, expire_at_ms)
-        own = ("id", *attrs) if names is None else names
+        own = ("id", *attrs, *defaults(attrs)) if names is None else names
         row = [_value(values, name, pk, contents, counters) for name in own]
         found.append(shape(own, row))
     return found
@@ -199,4 +204,7 @@ def _value(
         return contents.all_tags(meta)
     if counters is not None and name in meta.counters:
         return counters.get(name, 0)
-    return contents.attrs.get(name)
+    field = meta.fields_by_name.get(name)
+    if field is None:
+        return contents.attrs.get(name)
+    return field.to_python(field.stored_value(contents.attrs))

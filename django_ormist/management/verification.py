@@ -45,7 +45,7 @@ def build_checked_model(
 ) -> CheckedModel:
     """Return the model as the verification reads it on the alias *using*."""
     meta = model._meta
-    refusal = meta.refusal
+    refusal = meta.reserved
 
     def read_image(packed: bytes, key: bytes) -> tuple[Image, Findings]:
         contents = Record.of(packed, key)

@@ -41,6 +41,8 @@ class AttributeAccess:
             return attrs[name]
         if name in self._meta.counters:
             return self._state.counters.get(name, 0)
+        if name in self._meta.fields_by_name:
+            raise self._meta.fields_by_name[name].absent_error(self)
         raise missing_name(type(self).__name__, name, MODEL)
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -51,7 +53,7 @@ class AttributeAccess:
             name[:1] == "_" and name not in meta.private_names
         ):
             object.__setattr__(self, name, value)
-        elif name in meta.own_names:
+        elif name in meta.own_names or meta.declared_only:
             raise AttributeError(meta.refusal(name))
         else:
             self.attrs[name] = value
@@ -76,7 +78,11 @@ class AttributeAccess:
         Raises AttributeError for other names.
         """
         meta = self._meta
-        if meta.own_names.isdisjoint(attrs) and not any(map(_is_private, attrs)):
+        if (
+            meta.assigned_names.isdisjoint(attrs)
+            and not meta.declared_only
+            and not any(map(_is_private, attrs))
+        ):
             self.attrs.update(attrs)
             return
         own = {n: attrs[n] for n in attrs if n in meta.own_setters and n[:1] != "_"}

@@ -7,7 +7,9 @@ from .. import exceptions
 from ..codecs import unpack
 from ..connections.executor import arun, run
 from ..deadlines import to_deadline
+from ..fields import MISSING
 from ..flows import bulk
+from ..flows import clean as clean_flows
 from ..flows import counters as counters_flows
 from ..flows import save as save_flows
 from ..flows.attempt import SaveOptions
@@ -89,6 +91,9 @@ class Model(AttributeAccess, AltersData, metaclass=ModelBase):
             for name in meta.counters & attrs.keys():
                 self._set_counter(name, attrs.pop(name))
         self._set_attributes(attrs)
+        for field in meta.defaults:
+            if field.name not in own["attrs"]:
+                own["attrs"][field.name] = field.get_default()
 
     @classmethod
     def _from_row(cls, row: Row, space: "Space", using: str) -> Self:
@@ -118,8 +123,29 @@ class Model(AttributeAccess, AltersData, metaclass=ModelBase):
     def validate(self) -> None:
         """Raise ValidationError to refuse a save.
 
-        Called before each save; override it.
+        Called before each save, after the declared attributes were converted and
+        validated; override it.
         """
+
+    def clean_fields(self, exclude: Iterable[str] | None = None) -> None:
+        """Convert and validate the declared attributes, without those of *exclude*.
+
+        Raises ValidationError by attribute.
+        """
+        names = self._meta.fields_by_name.keys() - set(exclude or ())
+        clean_flows.clean_fields(self, names)
+
+    def full_clean(
+        self,
+        exclude: Iterable[str] | None = None,
+        validate_unique: bool = True,
+        validate_constraints: bool = True,
+    ) -> None:
+        """Convert and validate the declared attributes, and call validate().
+
+        Raises ValidationError by attribute. Unique values are checked by save().
+        """
+        clean_flows.full_clean(self, exclude)
 
     def serializable_value(self, field_name: str) -> Any:
         """Return the attribute of this name, for Django's form fields."""
@@ -161,12 +187,13 @@ class Model(AttributeAccess, AltersData, metaclass=ModelBase):
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the state for copy and pickle. A copy shares no attributes."""
+        self._contents()
         own = {**self.__dict__, **self._state.to_pickle()}
         return add_version(
             {
                 name: value.copy() if isinstance(value, dict | list | set) else value
                 for name, value in own.items()
-                if name not in ("_guard", "_state")
+                if name not in ("_guard", "_live", "_state")
             }
         )
 
@@ -286,9 +313,21 @@ class Model(AttributeAccess, AltersData, metaclass=ModelBase):
 
     def _contents(self) -> Record:
         state = self._state
+        if "_live" in self.__dict__:
+            self._store_changes()
         if state.tags:  # which may have been changed in place
             state.tags[:] = validate_tags(type(self), state.tags)
         return Record(self.attrs, state.tags, state.expire_at_ms)
+
+    def _store_changes(self) -> None:
+        """Store the Python forms that were changed in place."""
+        live, attrs, fields = self.__dict__["_live"], self.attrs, self._meta
+        for name, (known, value) in list(live.items()):
+            if attrs.get(name, MISSING) is not known:
+                del live[name]
+            else:
+                field = fields.get_field(name)
+                live[name] = field.store_changes(attrs, known, value), value
 
     def _packed_on(self, using: str) -> bytes | None:
         """Return the bytes that are stored on this alias, if known."""

@@ -4,6 +4,12 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from .. import signals
 from . import registry
+from .declarations import (
+    contribute_fields,
+    make_counters,
+    own_fields,
+    resolve_fields,
+)
 from .manager import Manager
 from .options import Options
 
@@ -22,17 +28,16 @@ class ModelBase(type):
         **arguments: Any,
     ) -> "ModelBase":
         meta: Any = namespace.pop("Meta", None)
-        cls = super().__new__(mcs, name, bases, namespace, **arguments)
         if not any(isinstance(base, ModelBase) for base in bases):
-            return cls
-        for attribute, value in namespace.items():
-            if hasattr(value, "contribute_to_class") and hasattr(value, "db_type"):
-                raise TypeError(
-                    f"{name}.{attribute} is a field of django.db.models. Objects have "
-                    "no schema: remove it, and pass the attribute to create()."
-                )
+            return super().__new__(mcs, name, bases, namespace, **arguments)
+        _refuse_django_fields(name, namespace)
+        own = own_fields(name, namespace, bases)
+        cls = super().__new__(mcs, name, bases, namespace, **arguments)
         model: type[Model] = cls  # type: ignore[assignment]
-        model._meta = Options(model, meta)
+        fields = contribute_fields(model, own, namespace)
+        model._meta = Options(model, meta, fields)
+        make_counters(fields, model._meta.counters)
+        resolve_fields(fields, own)
         for error in ("DoesNotExist", "MultipleObjectsReturned", "NotUpdated"):
             parents = tuple(
                 base.__dict__[error]
@@ -73,3 +78,14 @@ class ModelBase(type):
     @property
     def _base_manager(cls) -> "Manager[Any]":
         return Manager[Any]().bind(cls)
+
+
+def _refuse_django_fields(model: str, namespace: dict[str, Any]) -> None:
+    """Raise TypeError for a field of django.db.models."""
+    for name, value in namespace.items():
+        if hasattr(value, "contribute_to_class") and hasattr(value, "db_type"):
+            raise TypeError(
+                f"{model}.{name} is a field of django.db.models. Declare the attribute "
+                f"by an annotation, as {name}: int = 0, or pass it to create() without "
+                "a declaration."
+            )

@@ -3,17 +3,20 @@
 import string
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
+from difflib import get_close_matches
 from functools import cached_property
 from inspect import getattr_static
 from typing import TYPE_CHECKING, Any
 
 from django.apps import apps
+from django.core.exceptions import FieldDoesNotExist
 from django.utils.text import camel_case_to_spaces
 
 from ..connections import connections
 from ..crypto import get_random_string
 from ..deadlines import to_deadline
 from ..exceptions import FieldError, ImproperlyConfigured
+from ..fields import Field
 from ..keys import Space, find_kind
 from ..queries.query import CREATED
 from ..schema import NO_ATTRIBUTES, RESERVED, BaseOptions, Schema
@@ -30,6 +33,7 @@ _DEFAULTS: dict[str, Any] = {
     "app_label": None,
     "pending_indexes": (),
     "counters": (),
+    "declared_only": False,
     "exclude_attrs": (),
     "expire": None,
     "id_length": 16,
@@ -45,7 +49,7 @@ _DEFAULTS: dict[str, Any] = {
 _LONGEST_NAME = 200
 """Bytes that the names of an ordered or unique attribute may have: a memo's limit."""
 
-_STATE = ("attrs", "_state", *PICKLED, *PICKLED_COUNTERS)
+_STATE = ("attrs", "_live", "_state", *PICKLED, *PICKLED_COUNTERS)
 """The names that instances have, or are pickled with, and their class does not have."""
 
 _INDEXING = ("index_attrs", "ordered", "unique")
@@ -61,8 +65,11 @@ class Options(BaseOptions):
     "". expire: the lifetime of a new object.
     """
 
-    def __init__(self, model: "type[Model]", meta: type | None) -> None:
+    def __init__(
+        self, model: "type[Model]", meta: type | None, fields: dict[str, Field]
+    ) -> None:
         self.model = model
+        self.fields_by_name = fields
         self.object_name = model.__name__
         self._given = self._read(meta)
         for name in _LISTS:
@@ -78,6 +85,7 @@ class Options(BaseOptions):
         self.ordered: tuple[str, ...] = ()
         self.unique: tuple[tuple[str, ...], ...] = ()
         self.slot: str = self._given["slot"] or ""
+        self.declared_only: bool = self._given["declared_only"]
         self.model_name: str = self._given["model_name"] or self.object_name.lower()
         self.verbose_name: str = self._given["verbose_name"] or camel_case_to_spaces(
             self.object_name
@@ -137,17 +145,54 @@ class Options(BaseOptions):
     @cached_property
     def own_names(self) -> frozenset[str]:
         """The names that the class defines. Attributes cannot have them."""
-        return frozenset({*dir(self.model), *_STATE})
+        return frozenset({*dir(self.model), *_STATE}) - self.fields_by_name.keys()
 
     @cached_property
     def own_setters(self) -> frozenset[str]:
-        """The names of properties with a setter."""
-        return frozenset(
+        """The names of properties with a setter, and of declared attributes."""
+        properties = {
             name
             for name in self.own_names
             if hasattr(getattr_static(self.model, name, None), "__set__")
             and getattr(getattr_static(self.model, name), "fset", True) is not None
+        }
+        return frozenset(properties | self.fields_by_name.keys())
+
+    @cached_property
+    def assigned_names(self) -> frozenset[str]:
+        """The names that are not simply put into ``attrs``."""
+        fields = self.fields_by_name.values()
+        return self.own_names | {each.name for each in fields if each.type.is_converted}
+
+    @cached_property
+    def defaults(self) -> tuple[Field, ...]:
+        """The declared attributes with a default, but for counters."""
+        return tuple(
+            each
+            for each in self.fields_by_name.values()
+            if each.has_default() and each.name not in self.counters
         )
+
+    # Declared attributes
+
+    @property
+    def fields(self) -> tuple[Field, ...]:
+        """The declared attributes, those of bases first."""
+        return tuple(self.fields_by_name.values())
+
+    def get_fields(self, include_parents: bool = True) -> tuple[Field, ...]:
+        """Return the declared attributes, those of bases first."""
+        return self.fields
+
+    def get_field(self, field_name: str) -> Field:
+        """Return a declared attribute. Raises FieldDoesNotExist."""
+        found: Field | None = self.fields_by_name.get(field_name)
+        if found is None:
+            raise FieldDoesNotExist(
+                f"{self.object_name} has no field named {field_name!r}: it is not "
+                "declared."
+            )
+        return found
 
     @cached_property
     def private_names(self) -> frozenset[str]:
@@ -156,8 +201,8 @@ class Options(BaseOptions):
         ours = {name for base in bases for name in dir(base) if name.startswith("_")}
         return frozenset({"id", "_meta", *_STATE, *ours})
 
-    def refusal(self, name: str) -> str | None:
-        """Return the reason why an attribute cannot have this name, if any."""
+    def reserved(self, name: str) -> str | None:
+        """Return the reason why no attribute can have this name, if any."""
         if name in RESERVED:
             return f"{name!r} of {self.object_name} is no attribute. Assign it."
         if name in self.own_names:
@@ -171,6 +216,22 @@ class Options(BaseOptions):
                 "'_' is the instance's own. Choose another name, or assign it."
             )
         return None
+
+    def refusal(self, name: str) -> str | None:
+        """Return the reason why an attribute cannot have this name, if any."""
+        if self.declared_only and not self.declares(name):
+            near = get_close_matches(name, self.fields_by_name, 1)
+            hint = f"Did you mean {near[0]!r}? " if near else ""
+            return self.reserved(name) or (
+                f"{self.object_name} has declared attributes only, and {name!r} is not "
+                f"among them. {hint}Declare it, or remove "
+                f"{self.object_name}.Meta.declared_only."
+            )
+        return self.reserved(name)
+
+    def declares(self, name: str) -> bool:
+        """Return whether *name* is a declared attribute or a counter."""
+        return name in self.fields_by_name or name in self.counters
 
     def schema(self, using: str) -> Schema:
         """Return the Schema of this model on the alias *using*."""
@@ -277,6 +338,7 @@ class Options(BaseOptions):
             self._check_lookup_name("index_attrs", name)
         self._check_sorted()
         self._check_expire()
+        self._check_declared()
 
     def _check_sorted(self) -> None:
         """Read ordered and unique, whose names are part of keys and memos."""
@@ -321,6 +383,24 @@ class Options(BaseOptions):
                     "ordered or unique as well",
                 )
 
+    def _check_declared(self) -> None:
+        """Check Meta against the declaration, where only declared names are allowed."""
+        if not isinstance(self.declared_only, bool):
+            raise self._wrong(
+                "declared_only", f"must be True or False, not {self.declared_only!r}"
+            )
+        if not self.declared_only:
+            return
+        for option in (*_LISTS, "unique"):
+            for each in self._given[option] or ():
+                for name in (each,) if isinstance(each, str) else each:
+                    if not self.declares(name):
+                        raise self._wrong(
+                            option,
+                            f"holds {name!r}, which is not declared. Declare it, or "
+                            "remove declared_only",
+                        )
+
     def _check_key_name(self, option: str, names: tuple[str, ...]) -> None:
         for name in names:
             self._check_lookup_name(option, name)
@@ -361,7 +441,7 @@ class Options(BaseOptions):
                 raise self._wrong(
                     option, f"holds {name!r}: a lone surrogate, which no text can carry"
                 )
-            if option == "counters" and name in {*dir(self.model), *_STATE}:
+            if option == "counters" and name in self.own_names:
                 raise self._wrong(
                     option, f"holds {name!r}, which the class defines itself"
                 )

@@ -8,8 +8,6 @@ from collections.abc import Mapping
 _VALIDATE = "Override validate(), which save() calls."
 
 MODEL = {
-    "clean_fields": _VALIDATE,
-    "full_clean": _VALIDATE,
     "get_deferred_fields": "Every attribute is loaded at once.",
     "save_base": "Call save().",
     "validate_constraints": _VALIDATE,
@@ -49,9 +47,6 @@ _SERIALIZER = (
 OPTIONS = {
     "app_config": _ADMIN,
     "concrete_fields": _FORM,
-    "fields": _FORM,
-    "get_field": "Objects have no schema: write the filter or the view by hand.",
-    "get_fields": _FORM,
     "is_composite_pk": _ADMIN,
     "local_fields": "Dump objects with manage.py ormist_dump.",
     "many_to_many": _FORM,

@@ -29,6 +29,7 @@ from .replies import (
 )
 
 _Changes = dict[Any, tuple[bytes, bytes]]
+Bounds = tuple[int | None, int | None]
 
 SWEPT_BY_A_WRITE = 100
 """Expired objects swept by each write, or fewer if they have many index entries."""
@@ -315,10 +316,20 @@ def extend(schema: Schema, pk: str, packed: bytes, expire_at_ms: Deadline) -> Op
     )
 
 
-def increment(space: Space, pk: str, name: str, by: int) -> Operation:
+@dataclass(frozen=True, slots=True)
+class OutOfBounds:
+    """The answer to an increment that the bounds refused. value: the stored one."""
+
+    value: int
+
+
+def increment(
+    space: Space, pk: str, name: str, by: int, bounds: Bounds = (None, None)
+) -> Operation:
     """Add *by* to a counter. Answers the new value, if the object exists.
 
-    Raises OverflowError past 64 bits. O(log n).
+    bounds: the lowest and the highest new value; beyond them nothing is added, and the
+    answer is OutOfBounds. Raises OverflowError past 64 bits. O(log n).
     """
     key = counters_key(space, pk)
     past_64_bits = OverflowError(
@@ -326,19 +337,22 @@ def increment(space: Space, pk: str, name: str, by: int) -> Operation:
         "Nothing was added."
     )
 
-    def parse(reply: Any) -> int | None:
+    def parse(reply: Any) -> int | OutOfBounds | None:
         if isinstance(reply, list):
             if reply[0] == -1:
                 raise mistyped_error(reply[1])
+            if reply[0] == -4:
+                return OutOfBounds(int(reply[1]))
             raise past_64_bits if reply[0] == -2 else counter_error(key)
         return None if reply is None else int(reply)
 
     if not -(2**63) <= by < 2**63:
         raise past_64_bits
+    allowed = ("" if each is None else each - by for each in bounds)
     return Operation(
         INCREMENT,
         (object_key(space, pk), key, expires_key(space)),
-        (pk_bytes(pk), name, by, SWEPT_BY_A_WRITE),
+        (pk_bytes(pk), name, by, SWEPT_BY_A_WRITE, *allowed),
         parse=parse,
         is_write=True,
     )

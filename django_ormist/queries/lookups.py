@@ -66,6 +66,8 @@ def _split_arguments(
             conditions.append(condition)
     for name, value in lookups.items():
         if _is_indexed(meta, name):
+            if name in meta.fields_by_name:
+                value = meta.fields_by_name[name].to_lookup("exact", value)
             terms.append(_attribute_term(meta, name, value))
         else:
             conditions.append(_lookup_condition(meta, name, value, alias))
@@ -152,11 +154,14 @@ def _lookup_condition(
             f"Cannot filter {meta.object_name} by {name!r}: it is not an indexed "
             "attribute, and cannot be one."
         )
+    if lookup == "in":
+        value = clean_values(name, value)
+    if attribute in meta.fields_by_name:
+        value = meta.fields_by_name[attribute].to_lookup(lookup, value)
     if lookup == "exact":
         return _exact(meta, attribute, value)
     if lookup == "in":
-        values = clean_values(name, value)
-        return any_of(_exact(meta, attribute, each) for each in values)
+        return any_of(_exact(meta, attribute, each) for each in value)
     if lookup in ranges.LOOKUPS:
         return ranges.build_condition(meta, attribute, lookup, value)
     raise FieldError(

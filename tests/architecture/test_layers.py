@@ -20,6 +20,7 @@ LAYERS = {
     "signals": 3,
     "conf": 3,
     "crypto": 3,
+    "fields": 3,
     "deadlines": 3,
     "embedded": 3,
     "operations": 2,

@@ -10,6 +10,8 @@ from django.db.models import Max
 from django.utils import timezone
 
 import django_ormist as ormist
+from django_ormist.connections.executor import run
+from django_ormist.flows.fill import fill_defaults
 from django_ormist.management.commands.ormist_reindex import parse_creation_time
 from django_ormist.models import registry
 from tests.checker import raw_faults
@@ -201,3 +203,84 @@ def test_only_an_index_can_be_pending():
         declared(pending_indexes=["x"]),
     ):
         pass
+
+
+# ---------------------------------------------------------------- --fill
+
+
+def declare_attributes(**options):
+    """Return the context of tests.Thing with declared attributes."""
+    base = type(ormist.TaggedModel)(
+        "DeclaredThing",
+        (ormist.TaggedModel,),
+        {
+            "__module__": __name__,
+            "__annotations__": {"size": int, "state": str, "owner": int, "at": int},
+            "size": ormist.field(default=5),
+            "state": ormist.field(default_factory=lambda: "new"),
+            "Meta": type("Meta", (), {"abstract": True, "app_label": "tests"}),
+        },
+    )
+    return declared(base, counters=["at"], **options)
+
+
+def test_fill_stores_the_defaults_and_indexes_them(command, server):
+    with declared() as Thing:
+        Thing.objects.bulk_create(
+            Thing("t", id=f"{n}", **({"size": n} if n % 2 else {"owner": n}))
+            for n in range(1100)
+        )
+        Thing.objects.create(id="gone", expire=-1)
+    with declare_attributes(index_attrs=["state"], ordered=["size"]) as Thing:
+        assert Thing.objects.find(state="new").count() == 0
+        said = command("ormist_reindex", "tests.Thing", fill=True)
+        assert "Defaults stored in 1100 objects." in said
+        assert "550 objects without the required owner." in said
+        assert Thing.objects.find(state="new").count() == 1100
+        assert Thing.objects.find(size=5).count() == 551
+        assert Thing.objects.get("7").attrs == {"size": 7, "state": "new"}
+        assert raw_faults(server.client, server.key_prefix) == []
+        said = command("ormist_reindex", "tests.Thing", fill=True)
+        assert "Defaults stored in 0 objects." in said
+
+
+def test_fill_leaves_unreadable_objects_to_the_report(command, server):
+    with declared() as Thing:
+        Thing.objects.create("t", id="bad")
+        Thing.objects.create("t", id="good")
+        server.client.set(Thing(id="bad")._key(), b"\xff")
+    with declare_attributes() as Thing:
+        with pytest.raises(CommandError, match="Left as they are: 1"):
+            command("ormist_reindex", "tests.Thing", fill=True)
+        assert Thing.objects.get("good").attrs == {"size": 5, "state": "new"}
+
+
+def test_fill_does_not_lose_what_others_write_meanwhile(server):
+    with declared() as Thing:
+        Thing.objects.create(id="one")
+    with declare_attributes() as Thing:
+        flow = fill_defaults(Thing, "default", [b"one"])
+        stored = run(iter_one(next(flow)), "default")
+        Thing.objects.update(owner=3, size=9)
+        write = flow.send(stored)
+        filled = run(rest_of(flow, write), "default")
+        assert filled.objects == 1
+        assert Thing.objects.get("one").attrs == {"owner": 3, "size": 9, "state": "new"}
+
+
+def iter_one(request):
+    return (yield request)
+
+
+def rest_of(flow, request):
+    """Flow that goes on with *flow*, which has yielded *request*."""
+    try:
+        while True:
+            request = flow.send((yield request))
+    except StopIteration as end:
+        return end.value
+
+
+def test_fill_is_not_for_move(command, server):
+    with pytest.raises(CommandError, match="--fill is not for --move"):
+        command("ormist_reindex", "tests.Todo", fill=True, move=True)

@@ -108,6 +108,15 @@ def test_e006_a_malformed_setting_of_sessions(found, settings):
     assert "ORMIST_SESSIONS has an unknown key 'USNIG'" in found.text
 
 
+def test_e007_an_annotation_that_cannot_be_resolved(found):
+    class Lost(ormist.Model):
+        owner: "Unknown"  # noqa: F821
+        size: int = 1
+
+    assert found(ORMIST={"default": REDIS}) == ["E007"]
+    assert "Lost.owner: its annotation names 'Unknown'" in found.text
+
+
 def test_e002_an_unknown_alias(found):
     class Lost(ormist.Model):
         class Meta:

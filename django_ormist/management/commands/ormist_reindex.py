@@ -13,6 +13,7 @@ from django.utils.dateparse import parse_datetime
 
 from ...connections import connections
 from ...connections.executor import repeat_scan, run
+from ...flows.fill import Filled, fill_defaults
 from ...keys import Space
 from ...models import Model
 from ...operations import move, scan, verify
@@ -62,6 +63,13 @@ class Command(OrmistCommand):
             "use the model first.",
         )
 
+        parser.add_argument(
+            "--fill",
+            action="store_true",
+            help="Store the defaults of declared attributes in the objects that lack "
+            "them, and count the objects that lack a required one.",
+        )
+
     def run_command(self, **options: Any) -> None:
         if options["after"] is not None and options["model"] is None:
             raise CommandError(
@@ -69,6 +77,9 @@ class Command(OrmistCommand):
             )
         if options["move"] and options["after"] is not None:
             raise CommandError("--after is not for --move, which goes on by itself.")
+        if options["move"] and options["fill"]:
+            raise CommandError("--fill is not for --move. Run one after the other.")
+        self.is_filling: bool = options["fill"]
         self.verbosity: int = options["verbosity"]
         models = find_models(options["model"])
         if options["move"]:
@@ -83,6 +94,8 @@ class Command(OrmistCommand):
             left += verdict.left
             if self.verbosity > 0:
                 self.stdout.write(self.style.SUCCESS(summarize(verdict)))
+                if self.is_filling:
+                    self.stdout.write(describe_filled(self.filled))
         if left:
             raise CommandError(
                 f'Left as they are: {left}. The page "Finding and repairing damage" of '
@@ -92,7 +105,7 @@ class Command(OrmistCommand):
 
     def reindex(self, model: type[Model], using: str, after: float) -> Verdict:
         """Reindex one model: its unique values, its objects, other keys."""
-        label = model._meta.label
+        label, self.filled = model._meta.label, Filled()
         work = Verification(
             [model],
             using,
@@ -109,6 +122,8 @@ class Command(OrmistCommand):
             scan.ids_by_creation(subject.space, after, OBJECTS_A_STEP)
         ):
             pks = [pk for pk, _ in page]
+            if self.is_filling:
+                self.add(work.run(fill_defaults(model, using, pks)))
             work.record(subject, work.run(verify.check_ids(subject, pks)))
             after = page[-1][1]
             self.resume = (
@@ -122,6 +137,11 @@ class Command(OrmistCommand):
         if work.interruption is not None:
             raise work.interruption
         return verdict
+
+    def add(self, filled: Filled) -> None:
+        """Count the objects of one step that were filled, and those that lack more."""
+        self.filled.objects += filled.objects
+        self.filled.lacking += filled.lacking
 
     # --move
 
@@ -203,6 +223,16 @@ def find_former(
 ) -> dict[Space, list[tuple[Space, int]]]:
     """Return the former key spaces of each of these that has some."""
     return run(move.find_former(connections[using].key_prefix, spaces), using)
+
+
+def describe_filled(filled: Filled) -> str:
+    """Return how many objects were filled, and how many lack a required attribute."""
+    text = f"Defaults stored in {pluralize(filled.objects, 'object')}."
+    for name, number in sorted(filled.lacking.items()):
+        text += (
+            f" {pluralize(number, 'object')} without the required {printable(name)}."
+        )
+    return text
 
 
 def summarize(verdict: Verdict) -> str:

@@ -2,13 +2,27 @@
 --
 -- KEYS     1 object (string)  2 counters (hash)  3 expires (sorted set)
 -- ARGV     1 id  2 counter  3 how much, an integer  4 most objects to sweep
+--          5, 6 the lowest and the highest stored value that allow it, integers or ''
 -- RETURNS  the new value as text; false if there is no such object;
 --          {-1, key} the key holds another type; {-2} past 64 bits: not added;
---          {-3} the stored value is not an integer
+--          {-3} the stored value is not an integer; {-4, stored value} not allowed
 -- COST     O(log n + swept entries * log n)
 -- DERIVED  of objects that are swept, as sweep.lua
 
 local pk, name, by, sweep_limit = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local lowest, highest = ARGV[5], ARGV[6]
+
+-- Whether one integer is below another. They are texts: numbers are exact to 2^53 only.
+local function is_below(one, other)
+  local is_negative = string.sub(one, 1, 1) == '-'
+  if is_negative ~= (string.sub(other, 1, 1) == '-') then
+    return is_negative
+  elseif #one ~= #other then
+    return (#one < #other) ~= is_negative
+  end
+  return one ~= other and (one < other) ~= is_negative
+end
+
 local base = string.sub(KEYS[3], 1, -8)
 local expired = peek_now(KEYS[3], sweep_limit)
 local wrong = mistyped(KEYS, 1, 1, 'string') or mistyped(KEYS, 2, 2, 'hash')
@@ -18,6 +32,15 @@ if wrong then
 end
 if redis.call('EXISTS', KEYS[1]) == 0 then
   return false
+end
+if lowest ~= '' or highest ~= '' then
+  local stored = redis.call('HGET', KEYS[2], name) or '0'
+  if not string.find(stored, '^%-?%d+$') then
+    return {-3}
+  elseif lowest ~= '' and is_below(stored, lowest)
+    or highest ~= '' and is_below(highest, stored) then
+    return {-4, stored}
+  end
 end
 -- HINCRBY checks the sum itself; its number would lose digits past 2^53 in Lua.
 if type(redis.pcall('HINCRBY', KEYS[2], name, by)) == 'table' then

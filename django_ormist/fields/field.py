@@ -1,0 +1,516 @@
+"""Field: a declared attribute, which is a descriptor of its model."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from copy import copy
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
+
+from django.core.exceptions import ValidationError
+from django.core.validators import (
+    MaxLengthValidator,
+    MaxValueValidator,
+    MinValueValidator,
+)
+from django.utils.functional import cached_property
+
+from ..codecs import pack_value
+from ..exceptions import InvalidLookupValue
+from .annotations import UnresolvedError, parse, resolve
+from .types import (
+    REQUIRED,
+    Choices,
+    ListType,
+    Scalar,
+    TupleType,
+    Validated,
+    Validator,
+    ValueType,
+    run_validators,
+)
+
+T = TypeVar("T")
+
+Instance = Any
+"""An instance of a model, whose class is in ``models``, above this package."""
+
+
+class _Missing(Enum):
+    MISSING = "missing"
+
+    def __repr__(self) -> str:
+        return "<no value>"
+
+
+MISSING = _Missing.MISSING
+
+_EMPTY: tuple[Any, ...] = ("", [], (), {}, set(), frozenset(), b"")
+_UNCONVERTED = ("isnull", "startswith")
+
+
+class Field:
+    """A declared attribute of a model: its type, default and texts.
+
+    name, model: where it is declared. verbose_name, help_text: for forms and the admin.
+    editable: whether forms show it. default: the value of a new object, and of a stored
+    one that lacks it; default_factory: a function that returns it. choices: pairs of a
+    value and a label, which limit the values. validators: functions that raise
+    ValidationError. blank: whether an empty value is valid.
+
+    Annotations are resolved when the class is created if they can be, else on first
+    use.
+    """
+
+    name: str
+    model: type[Any]
+    annotation: Any = MISSING
+
+    # What Django's forms, serializers and views ask of a field.
+    is_relation = many_to_many = many_to_one = one_to_many = one_to_one = False
+    auto_created = primary_key = hidden = False
+    concrete = serialize = True
+    remote_field = related_model = db_default = unique_for_date = None
+
+    def __init__(
+        self,
+        *,
+        default: Any = MISSING,
+        default_factory: Callable[[], Any] | None = None,
+        verbose_name: Any = None,
+        help_text: Any = "",
+        choices: Any = None,
+        validators: Iterable[Validator] = (),
+        blank: bool | None = None,
+        editable: bool = True,
+    ) -> None:
+        if default is not MISSING and default_factory is not None:
+            raise TypeError("Pass default or default_factory, not both.")
+        self._default, self._factory = default, default_factory
+        self._verbose_name, self.help_text = verbose_name, help_text
+        self._choices = choices
+        self._blank, self.editable = blank, editable
+        self.validators = list(validators)
+        self._scope: Mapping[str, Any] = {}
+        self._stored_default: Any = MISSING
+        self._read: Callable[[Instance, Any], Any] | None = self._resolve_and_read
+
+    # Declaring it
+
+    def contribute(self, model: type[Any], name: str) -> Self:
+        """Return a copy that belongs to *model*, and make it an attribute of it."""
+        own = copy(self)
+        own.__dict__.pop("type", None)
+        own.model, own.name, own._read = model, name, own._resolve_and_read
+        setattr(model, name, own)
+        return own
+
+    def with_default(self, default: Any) -> Self:
+        """Return a copy with another default."""
+        own = copy(self)
+        own._default, own._factory = default, None
+        return own
+
+    def check_default(self) -> None:
+        """Raise TypeError for a default that objects would share."""
+        default = self._default
+        if callable(default) and not isinstance(default, type):
+            raise self._error(
+                f"its default {default!r} is a function. Pass "
+                "ormist.field(default_factory=...)"
+            )
+        try:
+            hash(default)
+        except TypeError as error:
+            raise self._error(
+                f"its default is a {type(default).__name__}, which all objects would "
+                f"share. Pass ormist.field(default_factory={type(default).__name__})"
+            ) from error
+
+    def try_resolve(self, scope: Mapping[str, Any]) -> None:
+        """Resolve the annotation with these local names, unless it names later ones."""
+        self._scope = scope
+        try:
+            self.resolve()
+        except UnresolvedError:
+            return
+        finally:
+            self._scope = {}
+
+    def resolve(self) -> None:
+        """Resolve the annotation. Raises UnresolvedError, TypeError."""
+        kind = self._find_type()
+        self.__dict__["type"] = kind
+        default = self._default
+        if default is not MISSING:
+            try:
+                self._stored_default = kind.clean(kind.to_stored(default))
+            except ValidationError as error:
+                raise self._error(
+                    f"its default {default!r} is no {kind.text}. {error.messages[0]}"
+                ) from error
+        if kind.is_mutable:
+            self._read = self._read_live
+        else:
+            self._read = self._convert if kind.is_converted else None
+
+    def _find_type(self) -> ValueType:
+        annotation = resolve(self.annotation, self.model.__module__, self._scope)
+        try:
+            return parse(annotation)
+        except TypeError as error:
+            raise self._error(str(error)) from error
+
+    def _error(self, why: str) -> TypeError:
+        return TypeError(f"{self.model.__name__}.{self.name}: {why.rstrip('.')}.")
+
+    @cached_property
+    def type(self) -> ValueType:
+        """The declared type. Raises TypeError if its annotation cannot be resolved."""
+        try:
+            self.resolve()
+        except UnresolvedError as error:
+            raise self._error(
+                f"its annotation names {error.name!r}, which {self.model.__module__} "
+                "does not define. Import it there, outside of TYPE_CHECKING"
+            ) from error
+        found: ValueType = self.__dict__["type"]
+        return found
+
+    # Reading and assigning it
+
+    @overload
+    def __get__(self, instance: None, owner: Any = None) -> Self: ...
+    @overload
+    def __get__(self, instance: Instance, owner: Any = None) -> Any: ...
+    def __get__(self, instance: Instance, owner: Any = None) -> Any:
+        if instance is None:
+            return self
+        attrs = instance.__dict__["attrs"]
+        if self.name not in attrs:
+            return self._read_absent(instance)
+        read = self._read
+        return attrs[self.name] if read is None else read(instance, attrs[self.name])
+
+    def __set__(self, instance: Instance, value: Any) -> None:
+        attrs = instance.__dict__["attrs"]
+        if self._read is None:
+            attrs[self.name] = value
+            return
+        attrs[self.name] = stored = self.type.to_stored(value)
+        if self.type.is_mutable and stored is not value:
+            _live(instance)[self.name] = (stored, value)
+
+    def _resolve_and_read(self, instance: Instance, stored: Any) -> Any:
+        _ = self.type
+        return stored if self._read is None else self._read(instance, stored)
+
+    def _convert(self, instance: Instance, stored: Any) -> Any:
+        return self.type.to_python(stored)
+
+    def _read_live(self, instance: Instance, stored: Any) -> Any:
+        """Return the Python form, the same each time: it may be changed in place."""
+        live = _live(instance)
+        known = live.get(self.name)
+        if known is not None and known[0] is stored:
+            return known[1]
+        value = self.type.to_python(stored)
+        if value is not stored:
+            live[self.name] = (stored, value)
+        return value
+
+    def _read_absent(self, instance: Instance) -> Any:
+        """Return the default. One that a function made is the same each time."""
+        if self._factory is None:
+            stored = self.get_default()
+            if stored is MISSING:
+                raise self.absent_error(instance)
+            return self.type.to_python(stored)
+        live = _live(instance)
+        known = live.get(self.name)
+        if known is not None and known[0] is MISSING:
+            return known[1]
+        value = self.type.to_python(self.get_default())
+        live[self.name] = (MISSING, value)
+        return value
+
+    def absent_error(self, instance: Instance) -> AttributeError:
+        """Return the error of reading it where it is absent and has no default."""
+        return AttributeError(
+            f"{self.model.__name__} {instance.id!r} has no {self.name!r}, which is "
+            "declared without a default.",
+            name=self.name,
+            obj=instance,
+        )
+
+    def store_changes(self, attrs: dict[str, Any], known: Any, value: Any) -> Any:
+        """Store a Python form that was changed in place. Return its stored form.
+
+        known: the stored form from which it was made, or MISSING for a default.
+        """
+        stored = self.type.to_stored(value)
+        before = self.get_default() if known is MISSING else known
+        with suppress(TypeError):  # of a value that cannot be stored: save() names it
+            if pack_value(self.name, stored) == pack_value(self.name, before):
+                return known
+        attrs[self.name] = stored
+        return stored
+
+    def value_from_object(self, obj: Instance) -> Any:
+        """Return the attribute of this object, or None if it has none."""
+        return getattr(obj, self.name, None)
+
+    def save_form_data(self, instance: Instance, data: Any) -> None:
+        """Set the attribute of this object."""
+        setattr(instance, self.name, data)
+
+    # Values
+
+    def has_default(self) -> bool:
+        """Return whether an object that lacks the attribute has a value of it."""
+        return self._default is not MISSING or self._factory is not None
+
+    def get_default(self) -> Any:
+        """Return the stored form of the default, or MISSING."""
+        if self._factory is not None:
+            return self.type.to_stored(self._factory())
+        _ = self.type
+        return self._stored_default
+
+    def stored_value(self, attrs: Mapping[str, Any]) -> Any:
+        """Return the stored form of the attribute, or of its default, or None."""
+        if self.name in attrs:
+            return attrs[self.name]
+        default = self.get_default()
+        return None if default is MISSING else default
+
+    def clean(self, value: Any, model_instance: Instance = None) -> Any:
+        """Return the stored form of a value. Raises ValidationError.
+
+        A value is converted if nothing is lost: "21" to 21.
+        """
+        kind = self.type
+        stored = kind.clean(kind.to_stored(value))
+        if stored is None:
+            return None
+        if self._choices is not None:
+            self._check_choice(stored)
+        if self._blank is False and stored in _EMPTY:
+            raise ValidationError(REQUIRED, code="blank")
+        run_validators(self.validators, stored)
+        return stored
+
+    def _check_choice(self, stored: Any) -> None:
+        if not any(
+            type(value) is type(stored) and value == stored
+            for value, _ in self.flatchoices
+        ):
+            raise ValidationError(
+                "Value %(value)r is not a valid choice.",
+                code="invalid_choice",
+                params={"value": stored},
+            )
+
+    def required_error(self) -> ValidationError:
+        """Return the error about an attribute that is absent and has no default."""
+        return ValidationError(REQUIRED, code="required")
+
+    def to_python(self, value: Any) -> Any:
+        """Return the Python form of a stored value."""
+        return self.type.to_python(value)
+
+    def to_lookup(self, lookup: str, value: Any) -> Any:
+        """Return the value of a lookup, converted to the declared type.
+
+        Raises InvalidLookupValue.
+        """
+        if lookup in _UNCONVERTED or isinstance(self.type, ListType | TupleType):
+            return value
+        is_many = lookup in ("in", "range") and not isinstance(value, str)
+        try:
+            if is_many and isinstance(value, Iterable):
+                return [self._to_lookup(each) for each in value]
+            return self._to_lookup(value)
+        except ValidationError as error:
+            name = self.name if lookup == "exact" else f"{self.name}__{lookup}"
+            raise InvalidLookupValue(
+                f"Cannot filter {self.model.__name__} by {name}: {error.messages[0]}"
+            ) from error
+
+    def _to_lookup(self, value: Any) -> Any:
+        return None if value is None else self.type.to_lookup(value)
+
+    # For forms, the admin and serializers
+
+    @property
+    def attname(self) -> str:
+        """The name under which the value is stored."""
+        return self.name
+
+    @property
+    def verbose_name(self) -> Any:
+        """The name for people: that which was passed, or the name in words."""
+        return self._verbose_name or self.name.replace("_", " ")
+
+    @property
+    def choices(self) -> Choices | None:
+        """Pairs of a stored value and its label, if there is only a choice of them."""
+        if self._choices is None:
+            return self.type.choices
+        given = self._choices
+        pairs = given.items() if isinstance(given, Mapping) else given
+        if hasattr(given, "choices"):
+            pairs = given.choices
+        return [(self.type.to_stored(value), label) for value, label in pairs]
+
+    @property
+    def may_have_choices(self) -> bool:
+        """Whether there are choices, or its annotation is not resolved yet."""
+        return "type" not in self.__dict__ or self.choices is not None
+
+    @property
+    def flatchoices(self) -> Choices:
+        """The choices, or no pair."""
+        return self.choices or []
+
+    @property
+    def null(self) -> bool:
+        """Whether None is a valid value."""
+        try:
+            self.type.clean(None)
+        except ValidationError:
+            return False
+        return True
+
+    @property
+    def blank(self) -> bool:
+        """Whether a form may leave it empty.
+
+        By default, if None is valid or the default is an empty value.
+        """
+        if self._blank is not None:
+            return self._blank
+        default = self.get_default()
+        return self.null or (default is not MISSING and default in _EMPTY)
+
+    @property
+    def unique(self) -> bool:
+        """Whether Meta.unique has it alone."""
+        return (self.name,) in self.model._meta.unique
+
+    @property
+    def max_length(self) -> int | None:
+        """The limit of a MaxLengthValidator, if there is one."""
+        found = [
+            each.limit_value
+            for each in self.all_validators
+            if isinstance(each, MaxLengthValidator)
+        ]
+        return min(found, default=None)
+
+    @property
+    def all_validators(self) -> Sequence[Any]:
+        """The validators of the annotation, then those that were passed."""
+        kind = self.type
+        own = kind.validators if isinstance(kind, Validated) else ()
+        return [*own, *self.validators]
+
+    def __repr__(self) -> str:
+        name = getattr(self, "name", None)
+        owner = f": {self.model._meta.label}.{name}" if name else ""
+        return f"<{type(self).__name__}{owner}>"
+
+
+def _live(instance: Instance) -> dict[str, tuple[Any, Any]]:
+    """Return the Python forms that may have been changed in place.
+
+    By name, each with the stored form from which it was made, or MISSING.
+    """
+    found: dict[str, tuple[Any, Any]] = instance.__dict__.setdefault("_live", {})
+    return found
+
+
+class CounterField(Field):
+    """A declared counter of Meta.counters. Its bounds are kept by the server."""
+
+    def resolve(self) -> None:
+        super().resolve()
+        kind = self.type.inner if isinstance(self.type, Validated) else self.type
+        if not (isinstance(kind, Scalar) and kind.kind is int):
+            raise self._error(f"a counter is an int, not {self.type.text}")
+        if self._factory is not None or self._stored_default not in (MISSING, 0):
+            raise self._error("a counter begins at 0. Remove its default")
+        if self._choices is not None:
+            raise self._error("a counter has no choices")
+        for each in self.all_validators:
+            if type(each) not in (MinValueValidator, MaxValueValidator):
+                raise self._error(
+                    "the server keeps no other bounds of a counter than those of "
+                    f"MinValueValidator and MaxValueValidator. Remove {each!r}"
+                )
+
+    @property
+    def bounds(self) -> tuple[int | None, int | None]:
+        """The lowest and the highest value, if there are."""
+        low, high = self._limits(MinValueValidator), self._limits(MaxValueValidator)
+        return max(low, default=None), min(high, default=None)
+
+    def _limits(self, kind: type) -> list[int]:
+        own: list[Any] = [each for each in self.all_validators if type(each) is kind]
+        limits = [each.limit_value for each in own]
+        return [each() if callable(each) else each for each in limits]
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        if instance is None:
+            return self
+        return instance._state.counters.get(self.name, 0)
+
+    def __set__(self, instance: Any, value: Any) -> None:
+        instance._set_counter(self.name, value)
+
+
+if TYPE_CHECKING:
+
+    @overload
+    def field(
+        *,
+        default: T,
+        verbose_name: Any = ...,
+        help_text: Any = ...,
+        choices: Any = ...,
+        validators: Iterable[Validator] = ...,
+        blank: bool | None = ...,
+        editable: bool = ...,
+    ) -> T: ...
+    @overload
+    def field(
+        *,
+        default_factory: Callable[[], T],
+        verbose_name: Any = ...,
+        help_text: Any = ...,
+        choices: Any = ...,
+        validators: Iterable[Validator] = ...,
+        blank: bool | None = ...,
+        editable: bool = ...,
+    ) -> T: ...
+    @overload
+    def field(
+        *,
+        verbose_name: Any = ...,
+        help_text: Any = ...,
+        choices: Any = ...,
+        validators: Iterable[Validator] = ...,
+        blank: bool | None = ...,
+        editable: bool = ...,
+    ) -> Any: ...
+    def field(**options: Any) -> Any:
+        """Return a Field with these options, to assign to an annotated name."""
+
+else:
+
+    def field(**options: Any) -> Field:
+        """Return a Field with these options, to assign to an annotated name.
+
+        default or default_factory, verbose_name, help_text, choices, validators, blank,
+        editable: see Field.
+        """
+        return Field(**options)

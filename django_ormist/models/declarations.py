@@ -1,0 +1,128 @@
+"""The declared attributes of a class: its annotations and those of its bases."""
+
+import sys
+from collections.abc import Mapping
+from functools import partialmethod
+from typing import TYPE_CHECKING, Any
+
+from ..codecs import pack_value
+from ..fields import MISSING, CounterField, Field
+from ..fields.annotations import is_class_variable, own_annotations
+from ..schema import RESERVED
+from .manager import Manager
+
+if TYPE_CHECKING:
+    from .base import Model
+
+
+def own_fields(
+    name: str, namespace: dict[str, Any], bases: tuple[type, ...]
+) -> dict[str, Field]:
+    """Return the attributes that the body of a class declares, and remove them from it.
+
+    A value without an annotation is the default of an inherited one. Raises TypeError.
+    """
+    declared: dict[str, Field] = {}
+    for attribute, annotation in own_annotations(namespace).items():
+        value = namespace.get(attribute, MISSING)
+        if attribute.startswith("_") or is_class_variable(annotation):
+            continue
+        if isinstance(value, Manager) or _is_descriptor(value):
+            continue
+        _check_name(name, attribute, bases)
+        field = value if isinstance(value, Field) else Field(default=value)
+        field.annotation = annotation
+        declared[attribute] = field
+    inherited = inherited_fields(bases)
+    for attribute, value in namespace.items():
+        if attribute in declared:
+            continue
+        if isinstance(value, Field):
+            raise TypeError(
+                f"{name}.{attribute} has no type. Annotate it: {attribute}: int = "
+                "ormist.field(...)."
+            )
+        if attribute in inherited and not (_is_descriptor(value) or value is None):
+            declared[attribute] = inherited[attribute].with_default(value)
+    for attribute in declared:
+        namespace.pop(attribute, None)
+    return declared
+
+
+def inherited_fields(bases: tuple[type, ...]) -> dict[str, Field]:
+    """Return the fields of the bases, without those that a class between hides."""
+    found: dict[str, Field] = {}
+    for base in bases:
+        meta = base.__dict__.get("_meta")
+        for name, field in getattr(meta, "fields_by_name", {}).items():
+            found.setdefault(name, field)
+    return found
+
+
+def _is_descriptor(value: Any) -> bool:
+    return hasattr(type(value), "__get__") and not isinstance(value, Field)
+
+
+def _check_name(model: str, name: str, bases: tuple[type, ...]) -> None:
+    """Raise TypeError for a name that an attribute cannot have."""
+    if name in RESERVED:
+        raise TypeError(
+            f"{model}.{name} is not declared: every object has {name!r}. Remove the "
+            "annotation."
+        )
+    if "__" in name:
+        raise TypeError(
+            f"{model}.{name} cannot be declared: '__' begins a lookup. Rename it."
+        )
+    for base in bases:
+        value = getattr(base, name, MISSING)
+        if name == "attrs" or not (value is MISSING or isinstance(value, Field)):
+            raise TypeError(
+                f"{model}.{name} cannot be declared: {base.__name__} defines {name!r} "
+                "itself. Rename it."
+            )
+
+
+def contribute_fields(
+    model: "type[Model]", own: Mapping[str, Field], namespace: Mapping[str, Any]
+) -> dict[str, Field]:
+    """Give the class its fields, the inherited ones first. Return them by name."""
+    fields = {
+        name: field
+        for name, field in inherited_fields(model.__bases__).items()
+        if name not in namespace
+    }
+    fields.update(own)
+    return {name: field.contribute(model, name) for name, field in fields.items()}
+
+
+def _display(self: "Model", name: str) -> str:
+    """Return the label of a choice, as Django's ``get_FOO_display()``."""
+    field = self._meta.get_field(name)
+    value = field.type.to_stored(getattr(self, name, None))
+    labels = {pack_value(name, each): label for each, label in field.flatchoices}
+    return str(labels.get(pack_value(name, value), value))
+
+
+def resolve_fields(fields: Mapping[str, Field], own: Mapping[str, Field]) -> None:
+    """Resolve those annotations that can be resolved now. Raises TypeError.
+
+    Add ``get_FOO_display()`` for those that have choices.
+    A class in a function may name others in it: their names are looked up now.
+    """
+    for name, field in fields.items():
+        scope: Mapping[str, Any] = {}
+        if name in own and "<locals>" in field.model.__qualname__:
+            scope = sys._getframe(2).f_locals  # of the function
+        if name in own:
+            field.check_default()
+        field.try_resolve(scope)
+        display = f"get_{name}_display"
+        if field.may_have_choices and not hasattr(field.model, display):
+            setattr(field.model, display, partialmethod(_display, name=name))
+
+
+def make_counters(fields: Mapping[str, Field], counters: frozenset[str]) -> None:
+    """Turn the fields of counters into CounterFields."""
+    for name in counters & fields.keys():
+        fields[name].__class__ = CounterField
