@@ -269,6 +269,11 @@ class Field:
         """Return whether an object that lacks the attribute has a value of it."""
         return self._default is not MISSING or self._factory is not None
 
+    @property
+    def default_factory(self) -> Callable[[], Any] | None:
+        """The function that returns the default, if one does."""
+        return self._factory
+
     def get_default(self) -> Any:
         """Return the stored form of the default, or MISSING."""
         if self._factory is not None:

@@ -1,13 +1,16 @@
 """Scans of all objects of a model, in order of creation and in bounded memory."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-from ..keys import Space, all_key
+from ..exceptions import CorruptDataError
+from ..keys import Space, all_key, counters_key
 from .batches import batched
 from .keyspace import escape_glob
 from .objects import load_many
 from .operation import Flow, Operation
+from .replies import parse_counters
 
 CHUNK = 1000
 
@@ -72,6 +75,69 @@ def load_objects(
 def count_ids(space: Space) -> Operation:
     """Return the number of ids in ``all``, expired ones included. O(1)."""
     return Operation("ZCARD", (all_key(space),))
+
+
+@dataclass
+class SpreadStep:
+    """One step of a scan of objects that are spread evenly over a model.
+
+    rows: the objects of this step: the id, its bytes or None, and its counters, or None
+    if they are damaged. pks: the ids of the next step.
+    """
+
+    rows: list[tuple[bytes, bytes | None, dict[str, int] | None]] = field(
+        default_factory=list
+    )
+    pks: list[bytes] = field(default_factory=list)
+
+
+def spread_ranks(total: int, size: int) -> list[list[range]]:
+    """Return the places of at most *size* of *total* objects, in steps of 1000.
+
+    They are spread evenly over the order of creation.
+    """
+    if size >= total:
+        starts = range(0, total, CHUNK)
+        return [[range(start, min(start + CHUNK, total))] for start in starts]
+    places = [total * number // size for number in range(size)]
+    ranks = [range(place, place + 1) for place in places]
+    return list(batched(ranks, CHUNK))
+
+
+def spread_step(
+    space: Space, before: SpreadStep, ranks: Sequence[range], has_counters: bool
+) -> Flow[SpreadStep]:
+    """Flow that loads the objects whose ids *before* found, and finds the next ids.
+
+    ranks: the places of the next ids; [] at the end. One round trip.
+    """
+    pks = before.pks
+    loads = [load_many(space, pks)] if pks else []
+    if has_counters:
+        loads += [_load_counters(space, pk) for pk in pks]
+    replies = yield [
+        *loads,
+        *(
+            Operation("ZRANGE", (all_key(space),), (each.start, each.stop - 1))
+            for each in ranks
+        ),
+    ]
+    packed = replies[0] if pks else []
+    counters = replies[1 : len(loads)] if has_counters else [{}] * len(pks)
+    found = dict.fromkeys(pk for reply in replies[len(loads) :] for pk in reply)
+    return SpreadStep(list(zip(pks, packed, counters, strict=True)), list(found))
+
+
+def _load_counters(space: Space, pk: bytes) -> Operation:
+    key = counters_key(space, pk)
+
+    def parse(reply: Any) -> dict[str, int] | None:
+        try:
+            return parse_counters(reply, key)
+        except CorruptDataError:
+            return None
+
+    return Operation("HGETALL", (key,), parse=parse)
 
 
 STEP = 5000

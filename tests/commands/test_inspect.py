@@ -14,6 +14,7 @@ from django_ormist.connections.inspection import NodeFacts, inspect_nodes
 from django_ormist.keys import all_key, object_key
 from django_ormist.management.server_text import describe_roles, format_node
 from django_ormist.operations import stats
+from django_ormist.testing import assert_round_trips
 from tests import sentinels
 from tests.models import Page, Plain, Session, Todo, User
 from tests.servers import wait_until
@@ -376,3 +377,24 @@ def test_facts_of_several_primaries_are_added_up():
     assert stats.merge_facts([first, unlimited])["memory"]["limit_bytes"] == 0
     assert stats.merge_facts([first]) == first
     assert stats.merge_facts([]) == stats.server_facts({})
+
+
+@pytest.mark.servers(
+    *("valkey91", "valkey91-resp3", "redis62", "fakeredis"),
+    *("valkey91-cluster", "valkey91-sentinel"),
+)
+def test_the_sample_of_a_schema_is_spread_and_takes_a_round_trip_per_batch(as_json):
+    def schema(model, **options):
+        found = as_json(model._meta.label, schema=True, **options)["models"][0]
+        return found, next(e for e in found["attributes"] if e["name"] == "n")
+
+    Plain.objects.bulk_create(Plain(n=n // 250) for n in range(1000))
+    assert schema(Plain, sample=4)[0]["sampled"] == 4
+    _, n = schema(Plain, sample=8)
+    assert (n["types"], sorted(n["examples"])) == ({"int": 8}, ["0", "1", "2"])
+    with assert_round_trips(3):  # the number of objects, their ids, the objects
+        assert schema(Plain)[0]["sampled"] == 1000
+    Page.objects.create("x", n=1, views=2)
+    found, _ = schema(Page)
+    views = next(e for e in found["attributes"] if e["name"] == "views")
+    assert (views["indexes"], views["examples"]) == (["counter"], ["2"])

@@ -1,6 +1,7 @@
 """Show stored data: models, the server, one object."""
 
 import json
+from argparse import ArgumentTypeError
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -17,6 +18,7 @@ from ...operations import stats
 from ...operations.operation import Flow, Operation
 from ..command import (
     OrmistCommand,
+    Progress,
     align_columns,
     find_model,
     find_models,
@@ -24,10 +26,14 @@ from ..command import (
     safe_url,
 )
 from ..moving import warn_of_other_slots
+from ..schema_report import SchemaReport
 from ..server_text import format_nodes, format_number, format_server, format_size
 from ..verification import Inspection
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+SAMPLE = 1000
+"""Objects that --schema reads of each model."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +52,8 @@ class Command(OrmistCommand):
     help = (
         "Shows the stored data of each model (objects, objects that expire, expired "
         "objects that are not swept yet, bytes, the largest tags) and its server. With "
-        "an id, shows one object. --verify compares every object with every index "
+        "an id, shows one object. --schema shows what is declared, and what a sample "
+        "of objects holds. --verify compares every object with every index "
         "entry, and ends with 1 if it finds a fault. --repair repairs the faults, and "
         "ends with 1 if any is left. Both may run while others read and write."
     )
@@ -68,10 +75,23 @@ class Command(OrmistCommand):
             help="Find damage. It only reads, and may run while others write.",
         )
         action.add_argument(
+            "--schema",
+            action="store_true",
+            help="Show the declared attributes and the indexes, and the attributes of "
+            "a sample of objects with those that do not fit.",
+        )
+        action.add_argument(
             "--repair",
             action="store_true",
             help="Find and repair damage, each object in one atomic step. Damaged data "
             "is kept for a week under PREFIX:lost:. May run while others write.",
+        )
+        parser.add_argument(
+            "--sample",
+            type=parse_sample_size,
+            metavar="N",
+            help="With --schema: the number of objects to read, spread over each "
+            f"model. Default: {SAMPLE}.",
         )
         parser.add_argument(
             "--orphans",
@@ -93,6 +113,11 @@ class Command(OrmistCommand):
             return
         if options["orphans"]:
             raise CommandError("--orphans needs --repair.")
+        if options["schema"]:
+            self.show_schemas(options)
+            return
+        if options["sample"] is not None:
+            raise CommandError("--sample needs --schema.")
         if pk is None:
             found = self.collect(label, using)
             lines = to_json_lines(found) if is_json else format_report(found)
@@ -104,6 +129,26 @@ class Command(OrmistCommand):
                 if is_json
                 else format_object(shown)
             )
+        self.stdout.write("\n".join(lines))
+
+    # Declarations
+
+    def show_schemas(self, options: dict[str, Any]) -> None:
+        """Write the SchemaReport of one model, or of all."""
+        if options["id"] is not None:
+            raise CommandError("--schema is about a model: leave the id out.")
+        size = SAMPLE if options["sample"] is None else options["sample"]
+        reports = []
+        with Progress(self, options["verbosity"], to_errors=True) as progress:
+            for model in find_models(options["model"]):
+                report = SchemaReport(model, options["using"] or model._meta.using)
+                report.read(size, progress)
+                reports.append(report)
+        if options["format"] == "json":
+            lines = to_json_lines({"models": [each.to_dict() for each in reports]})
+        else:
+            lines = [line for each in reports for line in [*each.format_lines(), ""]]
+            lines.pop() if lines else None
         self.stdout.write("\n".join(lines))
 
     # Models and servers
@@ -243,6 +288,13 @@ class Command(OrmistCommand):
         instance = model._from_row(row, space, using)
         size = self.run_or_warn(stats.object_size_bytes(space, pk), using)
         return InspectedObject(instance, stored, size, using)
+
+
+def parse_sample_size(text: str) -> int:
+    """Return the number of --sample. Raises ArgumentTypeError."""
+    if not (text.isascii() and text.isdecimal() and 0 < int(text) <= 1_000_000):
+        raise ArgumentTypeError(f"must be 1 to 1000000, not {text!r}.")
+    return int(text)
 
 
 def explain_absence(label: str, pk: str, using: str, stored: stats.Stored) -> str:
