@@ -115,7 +115,7 @@ class Results(Protocol[R]):
     @property
     def _has_counters(self) -> bool: ...
 
-    def _build(self, rows: Iterable[Row]) -> Any:
+    def _build(self, rows: Sequence[Row]) -> Any:
         """Return a list of the items of these rows."""
         ...
 

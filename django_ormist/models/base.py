@@ -21,6 +21,7 @@ from ..validators import validate_pk, validate_tags
 from .attributes import AttributeAccess
 from .manager import Manager
 from .metaclass import ModelBase
+from .peers import Peers
 from .state import CountersState, ModelState, add_version, remove_version
 from .writing import AltersData, alters_data
 
@@ -80,7 +81,7 @@ class Model(AttributeAccess, AltersData, metaclass=ModelBase):
             state = ModelState()
         state.tags = validate_tags(type(self), tags)
         state.expire_at_ms = to_deadline(expire)
-        state.packed = state.using = None
+        state.packed = state.using = state.peers = None
         own = self.__dict__
         pk = pk or other
         own["id"] = pk or meta.new_pk()
@@ -96,8 +97,13 @@ class Model(AttributeAccess, AltersData, metaclass=ModelBase):
                 own["attrs"][field.name] = field.get_default()
 
     @classmethod
-    def _from_row(cls, row: Row, space: "Space", using: str) -> Self:
-        """Return the instance of a stored object. Raises CorruptDataError."""
+    def _from_row(
+        cls, row: Row, space: "Space", using: str, peers: Peers | None = None
+    ) -> Self:
+        """Return the instance of a stored object. Raises CorruptDataError.
+
+        peers: the link to the objects that are read with it.
+        """
         pk, packed, counters = row
         attrs, tags, expire_at_ms = unpack(packed, space.objects + pk)
         instance = cls.__new__(cls)
@@ -110,6 +116,7 @@ class Model(AttributeAccess, AltersData, metaclass=ModelBase):
         state.expire_at_ms = expire_at_ms
         state.packed = packed
         state.using = using
+        state.peers = peers
         state.is_id_random = False
         own = instance.__dict__
         try:

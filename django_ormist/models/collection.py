@@ -1,7 +1,7 @@
 """Collection: a lazy query, and its result once it was evaluated."""
 
 import builtins
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
@@ -15,6 +15,7 @@ from ..queries.conditions import Condition, all_of, any_of, negate, odd_of
 from ..queries.lookups import exclude_query, filter_query
 from ..queries.ordering import order_query
 from ..queries.query import CREATED, Query
+from .peers import Peers, ResultList
 from .reading import ReadMethods
 from .results import LazyResults
 from .state import add_version, remove_version
@@ -214,9 +215,12 @@ class Collection(ReadMethods[M], WriteMethods[M], LazyResults[M]):
     ) -> ValuesCollection[Any]:
         return ValuesCollection(self.all(), names, shape)
 
-    def _build(self, rows: Iterable[Row]) -> list[M]:
+    def _build(self, rows: Sequence[Row]) -> builtins.list[M]:
         restore, space, alias = self.model._from_row, self.space, self.db
-        return [restore(row, space, alias) for row in rows]
+        if len(rows) < 2:
+            return [restore(row, space, alias) for row in rows]
+        peers = Peers()
+        return ResultList([restore(row, space, alias, peers) for row in rows], peers)
 
     def _fetch(self, query: Query) -> Flow[list[M]]:
         return fetch.fetch(self, query)

@@ -1,7 +1,7 @@
 """The base of lazy results, of objects or of values."""
 
 import builtins
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any, Generic, Self, TypeVar, overload
 
 from ..connections.executor import arun, run
@@ -65,7 +65,7 @@ class LazyResults(Generic[T]):
         """Whether it can be used as a set of ids in a lookup."""
         raise NotImplementedError  # pragma: no cover
 
-    def _build(self, rows: Iterable[Row]) -> builtins.list[T]:
+    def _build(self, rows: Sequence[Row]) -> builtins.list[T]:
         """Return the items of these rows."""
         raise NotImplementedError  # pragma: no cover
 
@@ -84,11 +84,11 @@ class LazyResults(Generic[T]):
 
         Two round trips for up to 5000.
         """
-        return list(self._evaluate())
+        return self._evaluate().copy()
 
     async def alist(self) -> builtins.list[T]:
         """See list()."""
-        return list(await self._aevaluate())
+        return (await self._aevaluate()).copy()
 
     def _evaluate(self) -> builtins.list[T]:
         if self._cache is None:

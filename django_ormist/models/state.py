@@ -1,9 +1,12 @@
 """The state of an instance for Django and for pickle."""
 
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from ..codecs import Deadline
 from ..exceptions import NotSupportedError
+
+if TYPE_CHECKING:
+    from .peers import Peers
 
 VERSION = 1
 """The version of pickled states. Raise it if a name is removed or changes meaning."""
@@ -36,15 +39,19 @@ class ModelState:
     tags, expire_at_ms: the explicit tags, and the deadline or lifetime. They may have
     unsaved changes. counters: the values last read or assigned. assigned: the names of
     counters assigned since then. Models without counters share both, which stay empty.
+
+    peers: the link to the objects that were read with this one, if any. It is not
+    pickled or copied.
     """
 
     # There is no __init__(): a list of objects makes a thousand states.
-    __slots__ = ("expire_at_ms", "is_id_random", "packed", "tags", "using")
+    __slots__ = ("expire_at_ms", "is_id_random", "packed", "peers", "tags", "using")
 
     tags: list[str]
     expire_at_ms: Deadline | None
     packed: bytes | None
     using: str | None
+    peers: "Peers | None"
     is_id_random: bool
     counters: dict[str, int] = {}  # noqa: RUF012
     assigned: set[str] = set()  # noqa: RUF012
@@ -80,6 +87,7 @@ class ModelState:
         """Return the state, and remove it from *pickled*."""
         state = cls()
         state.is_id_random = False
+        state.peers = None
         for name, key in PICKLED.items():
             if name in pickled:
                 setattr(state, key, pickled.pop(name))

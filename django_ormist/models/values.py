@@ -1,7 +1,7 @@
 """ValuesCollection: the lazy result of values() and values_list()."""
 
 import builtins
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
 
 from ..connections.executor import arun, run
@@ -126,7 +126,7 @@ class ValuesCollection(LazyResults[T], ValuesMethods):
     def _holds_ids(self) -> bool:
         return self.names in (("id",), ("pk",)) and not self.is_distinct
 
-    def _build(self, rows: Iterable[Row]) -> builtins.list[T]:
+    def _build(self, rows: Sequence[Row]) -> builtins.list[T]:
         return values_flows.build_rows(self, rows)
 
     def _fetch(self, query: Query) -> Flow[list[T]]:
