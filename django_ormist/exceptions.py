@@ -19,6 +19,8 @@ and ``NotUpdated`` below them. redis-py's errors pass through with a note that
 names the alias.
 """
 
+from collections.abc import Iterable
+
 from django.core import exceptions as django_exceptions
 from django.core.exceptions import (
     MultipleObjectsReturned,
@@ -70,7 +72,15 @@ class InvalidLookupValue(OrmistError, ValidationError, ValueError):
 
 
 class IntegrityError(OrmistError, django_db.IntegrityError):
-    """An id or a unique value that is taken. That step wrote nothing."""
+    """An id or a unique value that is taken. That step wrote nothing.
+
+    names: the attributes whose values another object has, or ``("id",)``. Empty for a
+    method that writes many objects.
+    """
+
+    def __init__(self, *args: object, names: Iterable[str] = ()) -> None:
+        super().__init__(*args)
+        self.names = tuple(names)
 
 
 class ConflictError(OrmistError, django_db.DatabaseError):

@@ -241,7 +241,8 @@ class SaveAttempt:
     def id_taken_error(self) -> IntegrityError:
         return IntegrityError(
             f"Cannot insert {self.meta.object_name} {self.pk!r}: the id is "
-            "taken. Save without force_insert to replace it, or choose another id."
+            "taken. Save without force_insert to replace it, or choose another id.",
+            names=("id",),
         )
 
     def unique_error(self, holder: Holder) -> IntegrityError:
@@ -304,7 +305,8 @@ def unique_conflict_error(
     return IntegrityError(
         f"Cannot save {model} {pk!r}: {pairs} is taken by {model} "
         f"{holder.pk.decode(errors='replace')!r}. Choose another value, or change that "
-        "object first."
+        "object first.",
+        names=holder.names,
     )
 
 

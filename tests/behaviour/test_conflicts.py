@@ -1,5 +1,7 @@
 """bulk_create() that leaves out or updates taken ids and values."""
 
+import pickle
+
 import pytest
 
 import django_ormist as ormist
@@ -118,6 +120,19 @@ def test_a_conflict_that_is_not_named_is_refused(ask, is_sound):
         ask(City.objects.bulk_create, [City(code=1)], **options, unique_fields=["id"])
     assert ask(City.objects.ids) == ["a"]
     assert is_sound()
+
+
+def test_the_error_has_the_names_of_what_is_taken(ask, alias):
+    ask(City.objects.create, id="a", code=1, country="ch", slug="s")
+    for attrs, names in (
+        ({"id": "a"}, ("id",)),
+        ({"code": 1}, ("code",)),
+        ({"country": "ch", "slug": "s"}, ("country", "slug")),
+    ):
+        with pytest.raises(ormist.IntegrityError) as caught:
+            ask(City.objects.create, **attrs)
+        assert caught.value.names == names
+        assert pickle.loads(pickle.dumps(caught.value)).names == names
 
 
 def test_an_update_that_takes_a_held_value_is_refused(ask, is_sound):
