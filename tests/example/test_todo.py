@@ -113,6 +113,6 @@ def test_the_text_of_an_item_is_escaped(site, todos):
     ],
 )
 def test_a_lifetime_is_shown_in_two_units(seconds, words):
-    from todo.templatetags.lifetimes import lifetime
+    from site_config.templatetags.lifetimes import lifetime
 
     assert lifetime(seconds) == words

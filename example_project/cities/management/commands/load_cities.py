@@ -3,10 +3,10 @@
 import time
 
 from django.core.management.base import BaseCommand, CommandError
+from site_config.progress import Progress
 
 import django_ormist as ormist
 from cities.models import City, Country
-from cities.progress import Progress
 
 AGAIN = "Run the command again: it adds those that are missing."
 
