@@ -84,7 +84,9 @@ def check_lookups(admin_obj: Any) -> Iterator[CheckMessage]:
             lookups = build_lookup(name, "x")
             is_range = meta.has_index(name) and not meta.indexes(name)
             if option == "list_filter" and is_range:
-                lookups = {f"{name}__gte": "x"}
+                lookups = {f"{name}__isnull": True}
+            elif name.removeprefix("=") in meta.fields_by_name:
+                lookups = {name.removeprefix("="): None}  # of each declared type
             try:
                 ProxyQuerySet(admin_obj.model).filter(**lookups)
             except FieldError as error:

@@ -1,5 +1,6 @@
 """Registration, proxies and checks, without SQL tables."""
 
+from decimal import Decimal
 from io import StringIO
 
 import pytest
@@ -252,6 +253,20 @@ def test_an_option_without_an_index_is_refused_with_a_fix(option, value, mend):
     [error] = odd(admin_model_for(City), site).check()
     assert error.id == "ormist.E203"
     assert mend in error.hint
+
+
+def test_declared_attributes_may_be_filtered_and_searched():
+    class Declared(ormist.Model):
+        number: int
+        price: Decimal
+
+        class Meta:
+            index_attrs = ["number"]
+            ordered = ["price"]
+
+    both = {"list_filter": ["number", "price"], "search_fields": ["=number"]}
+    even = type("EvenAdmin", (ormist_admin.OrmistAdmin,), both)
+    assert ids(even, Declared) == []
 
 
 def test_a_django_form_is_refused():
