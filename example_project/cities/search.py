@@ -3,6 +3,7 @@
 from django.core.paginator import Paginator
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
+from site_config.queries import explain
 
 from .forms import SearchForm
 from .models import City, Country
@@ -17,21 +18,11 @@ def search(request):
     """Show a page of the cities that match the form in the URL, and their facets."""
     countries = Country.objects.all().list()
     form = SearchForm(request.GET, countries)
-    found, queries = City.objects.none(), ["Country.objects.all()"]
+    found = City.objects.none()
     if form.is_valid():
-        lookups, order = form.lookups(), form.order_by()
-        found = City.objects.find(**lookups).order_by(*order)
-        question = ", ".join(f"{name}={value!r}" for name, value in lookups.items())
-        queries += [
-            f"found = City.objects.find({question})",
-            f"found = found.order_by({', '.join(map(repr, order))})",
-            "found.count()",
-        ]
+        found = City.objects.find(**form.lookups()).order_by(*form.order_by())
     page = Paginator(found, PAGE).get_page(request.GET.get("page"))
-    if page.paginator.count:
-        first = (page.number - 1) * PAGE
-        queries.append(f"found[{first}:{first + PAGE}].list()")
-        queries += ['found.facets("country")', 'found.facets("timezone")']
+    shown = page.object_list.list()
     names = {each.id: each.name for each in countries}
     facets = [
         ("Countries", "country", _most(found, "country", names)),
@@ -43,10 +34,10 @@ def search(request):
         {
             "form": form,
             "page": page,
-            "rows": [(each, names.get(each.country)) for each in page],
+            "rows": [(each, names.get(each.country)) for each in shown],
             "facets": [facet for facet in facets if len(facet[2]) > 1],
             "timezones": [value for value, _, _ in facets[1][2]],
-            "queries": queries,
+            "plan": explain(request, found),
         },
     )
 

@@ -4,6 +4,7 @@ from django.core.paginator import Paginator
 from django.http import Http404, JsonResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_safe
+from site_config.queries import explain
 
 from .models import City, Country
 
@@ -24,12 +25,9 @@ def cities(request):
     if is_reversed:
         found = found.reverse()
     page = Paginator(found, PAGE).get_page(request.GET.get("page"))
-    shown = list(page)
+    shown = page.object_list.list()
     codes = {each.country for each in shown} | {chosen.get("country")} - {None}
     by_code = Country.objects.in_bulk(codes)
-    question = f"City.objects.{_find(tags, chosen)}"
-    order = ".reverse()" if is_reversed else ""
-    first = (page.number - 1) * PAGE
     return render(
         request,
         "cities/list.html",
@@ -44,11 +42,7 @@ def cities(request):
             "is_country_only": list(chosen) == ["country"],
             "is_million": bool(tags),
             "is_reversed": is_reversed,
-            "queries": [
-                f"{question}.count()",
-                f"{question}{order}[{first}:{first + len(shown)}]",
-                f"Country.objects.in_bulk({sorted(codes)})",
-            ],
+            "plan": explain(request, found),
         },
     )
 
@@ -59,7 +53,7 @@ def city(request, pk):
     found = get_object_or_404(City, pk=pk)
     found.increment("views")
     country = Country.objects.get_or_none(found.country)
-    near = City.objects.find(area=found.area)[:9] if found.area else City.objects.none()
+    near = City.objects.find(area=found.area)[:9].list() if found.area else []
     return render(
         request,
         "cities/city.html",
@@ -68,12 +62,6 @@ def city(request, pk):
             "country": country,
             "area": _label("area", found.area or "", {found.country: country}),
             "near": [each for each in near if each != found][:8],
-            "queries": [
-                f"city = City.objects.get(pk={pk!r})",
-                'city.increment("views")',
-                f"City.objects.find(area={found.area!r})[:9]",
-                f"Country.objects.get_or_none({found.country!r})",
-            ],
         },
     )
 
@@ -89,7 +77,6 @@ def countries(request):
         "cities/countries.html",
         {
             "continents": sorted(by_continent.items()),
-            "queries": ["Country.objects.all()"],
         },
     )
 
@@ -118,13 +105,6 @@ async def country_json(request, code):
             ],
         }
     )
-
-
-def _find(tags, chosen):
-    """Return the call as source code: ``find("million", country="DE")``."""
-    arguments = [repr(tag) for tag in tags]
-    arguments += [f"{name}={value!r}" for name, value in chosen.items()]
-    return f"find({', '.join(arguments)})" if arguments else "all()"
 
 
 def _label(name, value, by_code):

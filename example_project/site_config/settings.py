@@ -22,9 +22,12 @@ INSTALLED_APPS = [
     "django_ormist",
     "site_config",
     "cities",
+    "shop",
     "todo",
 ]
 MIDDLEWARE = [
+    "site_config.middleware.record_queries",
+    "site_config.middleware.content_security_policy",
     "django.middleware.security.SecurityMiddleware",
     "django_ormist.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -42,6 +45,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "site_config.queries.recorded",
             ]
         },
     }

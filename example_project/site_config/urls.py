@@ -9,6 +9,7 @@ from . import views
 urlpatterns = [
     path("", views.index, name="index"),
     path("cities/", include("cities.urls")),
+    path("shop/", include("shop.urls")),
     path("todo/", include("todo.urls")),
     path("sign-in/", auth.LoginView.as_view(template_name="login.html"), name="login"),
     path("sign-out/", auth.LogoutView.as_view(), name="logout"),

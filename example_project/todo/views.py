@@ -7,6 +7,7 @@ from django.core.paginator import Paginator
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST
+from site_config.queries import explain
 
 from .forms import TodoForm
 from .models import TodoItem
@@ -27,27 +28,22 @@ def items(request):
         return redirect("todo:list")
     found = TodoItem.objects.find(*tags).reverse()
     page = Paginator(found, PAGE).get_page(request.GET.get("page"))
-    question = f"find({', '.join(map(repr, tags))})" if tags else "all()"
-    first = (page.number - 1) * PAGE
     return render(
         request,
         "todo/list.html",
         {
             "form": form,
             "page": page,
+            "items": page.object_list.list(),
             "tags": [
                 (tag, _link(each for each in tags if each != tag)) for tag in tags
             ],
             "more_tags": [
                 (tag, number, _link([*tags, tag]))
-                for tag, number in _tags_of(found[:NEWEST])
+                for tag, number in _tags_of(found[:NEWEST].list())
                 if tag not in tags
             ],
-            "queries": [
-                f"TodoItem.objects.{question}.count()",
-                f"TodoItem.objects.{question}.reverse()[{first}:{first + PAGE}]",
-                f"TodoItem.objects.{question}.reverse()[:{NEWEST}]",
-            ],
+            "plan": explain(request, found),
         },
     )
 
@@ -59,9 +55,9 @@ def done(request, pk):
     return redirect(reverse("todo:list") + _link(request.POST.getlist("tag")))
 
 
-def _tags_of(found):
+def _tags_of(some):
     """Return ``[(tag, number of items)]``, most first."""
-    return Counter(tag for item in found for tag in item.tags).most_common()
+    return Counter(tag for item in some for tag in item.tags).most_common()
 
 
 def _link(tags):

@@ -21,7 +21,10 @@ def page(client, address, **parameters):
 
 def test_every_model_of_the_site_is_there(ada, stored):
     content = page(ada, "")
-    for name in ("cities/city", "cities/country", "todo/todoitem"):
+    for name in (
+        *("cities/city", "cities/country", "shop/cart", "shop/job", "shop/order"),
+        *("shop/product", "shop/shopper", "shop/signinlink", "todo/todoitem"),
+    ):
         assert f"/admin/{name}/" in content
     for name in ("overview", "session"):
         assert f"/admin/django_ormist/{name}/" in content
@@ -32,6 +35,16 @@ def test_cities_are_filtered_and_opened(ada, stored):
     assert "New York City" in content
     assert "Aurora" not in content
     assert "New York City" in page(ada, "cities/city/1/change/")
+
+
+def test_carts_are_listed_by_their_expiration(ada, server):
+    from shop.catalogue import make_carts
+    from shop.models import Cart
+
+    Cart.objects.bulk_create(make_carts(2))
+    content = page(ada, "shop/cart/")
+    first, second = (str(cart) for cart in Cart.objects.order_by("expire"))
+    assert content.index(first) < content.index(second)
 
 
 def test_countries_are_found_by_their_code(ada, stored):

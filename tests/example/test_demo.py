@@ -47,6 +47,7 @@ def first(environment):
 @pytest.mark.slow
 def test_the_demo_loads_every_city_without_a_bar_in_a_pipe(first):
     assert re.match(r"Stored 3\d,\d{3} cities in [\d.]+ s\.\n", first)
+    assert "The shop has 2,030 objects, after " in first
     assert "\r" not in first
 
 

@@ -1,9 +1,12 @@
 """The pages of the site, with five cities."""
 
 import asyncio
+from pathlib import Path
 
 import pytest
 from django.test import AsyncClient
+
+from django_ormist.testing import assert_round_trips
 
 pytestmark = [
     pytest.mark.servers("valkey91", "redis62", "fakeredis"),
@@ -22,7 +25,42 @@ def test_the_first_page_counts_stored_objects(site):
     assert response.status_code == 200
     counts = {name: response.context[name] for name in ("cities", "millions", "items")}
     assert counts == {"cities": 5, "millions": 2, "items": 0}
-    assert '<td class="number">5</td>' in response.text
+    assert ">Cities</a> <small>5</small>" in response.text
+
+
+def test_the_first_page_shows_ten_lines_and_runs_them(site):
+    from site_config import visits
+
+    for number in (1, 2):
+        response = site.get("/")
+        assert response.context["visits"] == number
+    assert "opened <strong>2 times</strong>" in response.text
+    lines = [line for line in response.context["ten_lines"].split("\n") if line]
+    assert len(lines) == 10
+    source = Path(visits.__file__).read_text()
+    assert all(f"{line}\n" in source for line in lines)
+    assert "return Visit.objects.find(page=page).count()" in response.text
+    visit = visits.Visit.objects.first()
+    assert (visit.page, visit.is_signed_in) == ("first", False)
+    assert 50 < visit.ttl() <= 60
+
+
+@pytest.mark.parametrize(
+    ("path", "number"),
+    [
+        ("/", 11),
+        ("/cities/?country=US", 3),
+        ("/cities/2/", 4),
+        ("/cities/countries/", 2),
+        ("/cities/search/?country=US", 6),
+        ("/todo/", 2),
+    ],
+)
+def test_a_page_takes_few_round_trips(site, path, number):
+    site.get(path)  # sends the scripts
+    with assert_round_trips(number):
+        response = site.get(path)
+    assert response.context["recorder"].round_trips == number
 
 
 @pytest.mark.parametrize(
@@ -52,9 +90,17 @@ def test_the_list_is_paginated(site, monkeypatch):
     assert 'href="?country=US&amp;page=2"' in response.text
 
 
-def test_the_list_shows_its_query(site):
-    call = site.get("/cities/?country=US&tag=million").context["queries"]
-    assert call[0] == "City.objects.find('million', country='US').count()"
+def test_the_list_shows_its_queries_and_their_plan(site):
+    response = site.get("/cities/?country=US&tag=million&explain=1")
+    queries = response.context["recorder"].queries
+    assert [query.code for query in queries] == [
+        'Paginator(found, PAGE).get_page(request.GET.get("page"))',
+        "page.object_list.list()",
+        "Country.objects.in_bulk(codes)",
+        "explain(request, found)",
+    ]
+    assert all(query.place.startswith("cities/views.py:") for query in queries)
+    assert "t:million (2)" in response.context["plan"]
 
 
 def test_text_from_the_url_is_escaped(site):

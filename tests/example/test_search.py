@@ -64,4 +64,6 @@ def test_pages_of_results_keep_the_query(site, monkeypatch):
     response = site.get("/cities/search/?order=name&page=2")
     assert shown(response) == ["Denver", "New York City"]
     assert 'href="?order=name&amp;page=3"' in response.text
-    assert "found[2:4].list()" in response.context["queries"]
+    codes = [query.code for query in response.context["recorder"].queries]
+    assert "page.object_list.list()" in codes
+    assert "found.facets(name)" in codes

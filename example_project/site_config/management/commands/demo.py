@@ -1,4 +1,4 @@
-"""``manage.py demo``: load cities, print queries, and serve."""
+"""``manage.py demo``: load cities and the shop, print queries, and serve."""
 
 import time
 from statistics import median
@@ -7,7 +7,10 @@ from cities.models import City, Country
 from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from django.core.management.base import BaseCommand
+from shop.models import Job, Product, Shopper
 from todo.models import TodoItem
+
+MODELS = (City, Country, Job, Product, Shopper, TodoItem)
 
 # These lines are printed and run. The to-do items have fixed ids, so that another demo
 # writes the same ones again.
@@ -31,6 +34,10 @@ QUERIES = [
     'Country.objects.get("NZ").timezones',
     'TodoItem.objects.find("project2").list()',
     'TodoItem.objects.get("demo2").ttl()',
+    'Product.objects.find(kind="paper", price__lt="6").list()',
+    'list(map(str, Shopper.objects.order_by("-points")[:3]))',
+    "Shopper.objects.find(points__gt=50).count() + 1",
+    'Job.objects.find(state="waiting").count()',
 ]
 USERS = ("ada", "bob")
 PASSWORD = "demo"  # noqa: S105 - only for a local site
@@ -47,7 +54,7 @@ def sign_up(name):
 
 
 class Command(BaseCommand):
-    help = "Load the cities, print some queries with results and times, then serve."
+    help = "Load the cities and the shop, print some queries with times, then serve."
 
     def add_arguments(self, parser):
         parser.add_argument(
@@ -62,7 +69,8 @@ class Command(BaseCommand):
         for name in USERS:
             sign_up(name)
         # self.stdout would end each step of the progress bar with a new line.
-        call_command("load_cities", stdout=options.get("stdout"))
+        for command in ("load_cities", "load_shop"):
+            call_command(command, stdout=options.get("stdout"))
         self.say("\nEach query, its answer, and the median time of five calls:\n\n")
         for code in WRITES + QUERIES:
             self.answer(code)
@@ -75,7 +83,7 @@ class Command(BaseCommand):
 
     def answer(self, code):
         """Run *code*, and print it with its result and the median of five times."""
-        names = {"City": City, "Country": Country, "TodoItem": TodoItem}
+        names = {model.__name__: model for model in MODELS}
         times_ms = []
         for _ in range(6):
             started_at = time.perf_counter()
