@@ -28,7 +28,10 @@ nox.options.download_python = "never"
 nox.options.error_on_missing_interpreters = False  # reported, and left out
 nox.options.envdir = ".venvs"
 
-EXTRAS = ("debug-toolbar", "django-redis", "embedded", "fakeredis", "opentelemetry")
+EXTRAS = (
+    *("debug-toolbar", "django-redis", "embedded", "fakeredis", "opentelemetry"),
+    "rest",
+)
 PACKAGE = f".[{','.join(EXTRAS)}]"
 BUILD = ("--build-constraint", "requirements/build.txt")
 
@@ -67,7 +70,7 @@ UNMEASURED = (
 SHORT = [
     *(f"tests/{folder}" for folder in ("admin", "commands", "connections", "debug")),
     *(f"tests/{folder}" for folder in ("docs", "sessions", "testing", "unit")),
-    "tests/properties/test_fuzz.py",
+    *("tests/properties/test_fuzz.py", "tests/rest"),
     *(f"tests/behaviour/test_{name}.py" for name in ("atomic", "django", "expiry")),
     *(f"tests/behaviour/test_{name}.py" for name in ("forms", "instances", "queries")),
     *(f"tests/behaviour/test_{name}.py" for name in ("updates", "upserts")),

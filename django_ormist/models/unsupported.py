@@ -40,8 +40,8 @@ COLLECTION = {
 _ADMIN = "Register it with django_ormist.admin: @ormist_admin.register(...)."
 _FORM = "Write a forms.Form in place of a ModelForm: objects have no schema."
 _SERIALIZER = (
-    "Objects have no schema: write a Serializer in place of a ModelSerializer, and "
-    "store an id in place of a ForeignKey."
+    "Use the ModelSerializer of django_ormist.rest_framework. In place of a "
+    "ForeignKey, store an id."
 )
 
 OPTIONS = {

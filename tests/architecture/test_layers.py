@@ -14,6 +14,7 @@ LAYERS = {
     "management": 7,
     "testing": 7,
     "debug": 7,
+    "rest_framework": 7,
     "models": 6,
     "flows": 5,
     "connections": 4,

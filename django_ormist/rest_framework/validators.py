@@ -1,0 +1,70 @@
+"""Validators of unique values, by the index of Meta.unique. One round trip each."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.db.models import Field as DjangoField
+from rest_framework import validators
+
+from ..models import Collection
+from ..queries.conditions import Holds
+from ..terms import unique_value
+
+
+class UniqueValidator(validators.UniqueValidator):
+    """The validator of an attribute that Meta.unique has alone."""
+
+    def filter_queryset(self, value: Any, queryset: Any, field_name: str) -> Any:
+        return find_holder(queryset, (field_name,), [value])
+
+
+class UniqueTogetherValidator(validators.UniqueTogetherValidator):
+    """The validator of attributes that are unique together."""
+
+    def filter_queryset(self, attrs: Any, queryset: Any, serializer: Any) -> Any:
+        names = [serializer.fields[name].source for name in self.fields]
+        instance = serializer.instance
+        if instance is not None:
+            for name in names:
+                if name not in attrs:
+                    attrs[name] = getattr(instance, name, None)
+        return find_holder(queryset, tuple(names), [attrs[name] for name in names])
+
+
+def find_holder(
+    manager: Any, names: tuple[str, ...], values: Sequence[Any]
+) -> Collection[Any]:
+    """Return the collection of the object that has these unique values.
+
+    It is empty if the values are not kept unique, or if their index is being built:
+    then only the save refuses them.
+    """
+    collection: Collection[Any] = manager.all()
+    meta = manager.model._meta
+    stored = [
+        meta.fields_by_name[name].type.to_stored(value)
+        if name in meta.fields_by_name
+        else value
+        for name, value in zip(names, values, strict=True)
+    ]
+    found = unique_value(stored)
+    if found is None or not meta.pending_indexes.isdisjoint(names):
+        return collection.none()
+    query = collection.query.narrow((), None, (Holds(names, found),))
+    return type(collection)(collection.model, query, collection.db)
+
+
+def unique_message(meta: Any, names: Sequence[str]) -> str:
+    """Return Django's message about a unique value, or values together."""
+    if len(names) > 1:
+        message: Any = UniqueTogetherValidator.message
+        return str(message).format(field_names=", ".join(names))
+    field = meta.fields_by_name.get(names[0])
+    message = DjangoField.default_error_messages["unique"]
+    return str(
+        message
+        % {
+            "model_name": meta.verbose_name,
+            "field_label": names[0] if field is None else field.verbose_name,
+        }
+    )
