@@ -4,7 +4,7 @@ The folders in EVERY_SERVER, and tests marked ``every_server``, run on every var
 that is found; the others run on the three in FEW. Tests that run sync and async run
 both only on one variant, BOTH. Outside of scripts, each runs on BOTH and on one of the
 other two in FEW. Each test in ONE_WAY also runs with one other protocol, pool, codec or
-topology, or on Redis 8.2.
+topology, or on Redis 8.2. Tests marked ``on_some`` run on a few of their variants.
 
 `make test` uses ``--quick``: it leaves out the tests marked ``slow``, and all variants
 but those in FEW. Each test in EVERY_SERVER runs on one of these, and the others on BOTH
@@ -190,13 +190,18 @@ def is_chosen(item: pytest.Item, config: pytest.Config) -> bool:
     variant, mode = parameters.get("server"), parameters.get("ask")
     if "server" in parameters and not isinstance(variant, Variant):
         return False  # it runs on none of these variants
-    if variant is None or item.get_closest_marker("servers"):
+    if variant is None:
+        return True
+    is_full = not (config.getoption("quick") or config.getoption("one_server"))
+    some = item.get_closest_marker("on_some") if is_default() and is_full else None
+    if some and variant.name not in chosen_for(item, some.args[0]):
+        return False
+    if item.get_closest_marker("servers"):
         return True  # perhaps it can only run on this variant
     if is_default() and is_in(item, ONE_WAY):
         rest = [v.name for v in variants() if v.name != v.server or v.name == SIMILAR]
         if variant.name in rest and variant.name != rest[number_of(item) % len(rest)]:
             return False
-    is_full = not (config.getoption("quick") or config.getoption("one_server"))
     if is_default() and is_full and not is_in(item, "scripts"):
         others = [name for name in FEW if name != BOTH]
         if variant.name in others and variant.name != others[number_of(item, "x") % 2]:
@@ -206,6 +211,14 @@ def is_chosen(item: pytest.Item, config: pytest.Config) -> bool:
         return True
     is_sync = number_of(item, variant.name) % 2
     return mode == ("sync" if is_sync else "async")
+
+
+def chosen_for(item: pytest.Item, number: int) -> list[str]:
+    """Return so many of the variants of a test, which depend on the test."""
+    patterns = [marker.args for marker in item.iter_markers("servers")]
+    names = [v.name for v in variants() if all(matches(v, p) for p in patterns)]
+    start = number_of(item) % len(names)
+    return [*names, *names][start : start + number]
 
 
 def number_of(item: pytest.Item, *words: str) -> int:

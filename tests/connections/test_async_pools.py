@@ -19,23 +19,23 @@ from django_ormist.operations.operation import Operation
 PING = [Operation("PING", keys=())]
 
 
-def sockets(server):
-    with server.client() as client:
+def sockets(valkey):
+    with valkey.client() as client:
         return len(client.client_list()) - 1
 
 
 @pytest.fixture
-def server(start_server):
+def valkey(start_server):
     return start_server()
 
 
 @pytest.fixture
-def connection(configure, server):
-    return configure(LOCATION=server.unix_url)
+def connection(configure, valkey):
+    return configure(LOCATION=valkey.unix_url)
 
 
 @pytest.fixture
-def tidy(server, connection):
+def tidy(valkey, connection):
     """Fails on a ResourceWarning, an unclosed socket or an error in a finaliser."""
     unraisable = []
     hook, sys.unraisablehook = sys.unraisablehook, unraisable.append
@@ -48,7 +48,7 @@ def tidy(server, connection):
         sys.unraisablehook = hook
     assert [str(w.message) for w in caught if w.category is ResourceWarning] == []
     assert unraisable == []
-    assert sockets(server) == 0
+    assert sockets(valkey) == 0
 
 
 @pytest.mark.slow
@@ -109,19 +109,19 @@ def test_a_closed_loop_is_not_kept_in_memory(connection):
     assert "close" not in vars(loop)
 
 
-def test_a_forgotten_loop_is_collected_with_its_sockets(connection, server):
+def test_a_forgotten_loop_is_collected_with_its_sockets(connection, valkey):
     """The pools belong to the loop, and the package does not keep it."""
     loop = asyncio.new_event_loop()
     loop.run_until_complete(connection.asend(PING))
-    assert sockets(server) == 1
+    assert sockets(valkey) == 1
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         del loop
         gc.collect()
-    assert sockets(server) == 0
+    assert sockets(valkey) == 0
 
 
-def test_twenty_requests_at_once_share_one_pool(connection, server):
+def test_twenty_requests_at_once_share_one_pool(connection, valkey):
     """Each in another context, as a server runs every request."""
 
     async def request():
@@ -133,7 +133,7 @@ def test_twenty_requests_at_once_share_one_pool(connection, server):
             asyncio.create_task(request(), context=contextvars.Context())
             for _ in range(20)
         ]
-        return set(await asyncio.gather(*tasks)), sockets(server)
+        return set(await asyncio.gather(*tasks)), sockets(valkey)
 
     found, opened = asyncio.run(main())
     assert len(found) == 1
@@ -147,19 +147,19 @@ def test_two_loops_have_two_pools(connection):
     assert asyncio.run(main()) is not asyncio.run(main())
 
 
-def test_tasks_wait_for_a_connection(configure, server):
-    connection = configure(LOCATION=server.unix_url, OPTIONS={"max_connections": 2})
+def test_tasks_wait_for_a_connection(configure, valkey):
+    connection = configure(LOCATION=valkey.unix_url, OPTIONS={"max_connections": 2})
 
     async def main():
         replies = await asyncio.gather(*(connection.asend(PING) for _ in range(100)))
-        return replies, sockets(server)
+        return replies, sockets(valkey)
 
     assert asyncio.run(main()) == ([[b"PONG"]] * 100, 2)
 
 
-def test_a_timeout_waiting_for_a_connection_names_the_alias(configure, server):
+def test_a_timeout_waiting_for_a_connection_names_the_alias(configure, valkey):
     connection = configure(
-        LOCATION=server.unix_url, OPTIONS={"max_connections": 1, "timeout": 0.01}
+        LOCATION=valkey.unix_url, OPTIONS={"max_connections": 1, "timeout": 0.01}
     )
 
     async def main():
@@ -176,9 +176,9 @@ def test_a_timeout_waiting_for_a_connection_names_the_alias(configure, server):
 
 
 @pytest.mark.usefixtures("tidy")
-def test_cancelled_tasks_leave_neither_lost_connections_nor_replies(configure, server):
+def test_cancelled_tasks_leave_neither_lost_connections_nor_replies(configure, valkey):
     """Each is cancelled at another step, some twice; echoes tell replies apart."""
-    connection = configure(LOCATION=server.unix_url, OPTIONS={"max_connections": 2})
+    connection = configure(LOCATION=valkey.unix_url, OPTIONS={"max_connections": 2})
 
     async def echo(number):
         word = str(number).encode()
@@ -205,22 +205,22 @@ def test_cancelled_tasks_leave_neither_lost_connections_nor_replies(configure, s
 
 
 @pytest.mark.usefixtures("tidy")
-def test_aclose_ends_the_idle_connections_and_the_next_use_connects(connection, server):
+def test_aclose_ends_the_idle_connections_and_the_next_use_connects(connection, valkey):
     async def main():
         await connection.asend(PING)
-        assert sockets(server) == 1
+        assert sockets(valkey) == 1
         await connection.aclose()
-        assert sockets(server) == 0
+        assert sockets(valkey) == 0
         return await connection.asend(PING)
 
     assert asyncio.run(main()) == [b"PONG"]
 
 
 @pytest.mark.usefixtures("tidy")
-def test_a_changed_setting_is_used_by_a_running_loop(configure, connection, server):
+def test_a_changed_setting_is_used_by_a_running_loop(configure, connection, valkey):
     async def main():
         await connections["default"].asend(PING)
-        configure(LOCATION=server.unix_url, OPTIONS={"client_name": "renamed"})
+        configure(LOCATION=valkey.unix_url, OPTIONS={"client_name": "renamed"})
         (name,) = await connections["default"].asend(
             [Operation("CLIENT GETNAME", keys=())]
         )
@@ -309,10 +309,10 @@ def test_a_connection_whose_transport_was_closed_is_replaced(connection):
 
 
 @pytest.mark.usefixtures("tidy")
-def test_a_cancelled_connect_leaves_no_half_open_connection(configure, server):
+def test_a_cancelled_connect_leaves_no_half_open_connection(configure, valkey):
     """Cancelled at each step in turn, such as before a database is selected."""
-    connection = configure(LOCATION=f"{server.tcp_url[:-1]}3", OPTIONS={"protocol": 3})
-    server.client(db=3).set("test:k", "three")
+    connection = configure(LOCATION=f"{valkey.tcp_url[:-1]}3", OPTIONS={"protocol": 3})
+    valkey.client(db=3).set("test:k", "three")
     get = [Operation("GET", (b"test:k",))]
 
     async def main():

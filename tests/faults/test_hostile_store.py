@@ -15,7 +15,10 @@ from django_ormist.codecs import pack
 from django_ormist.operations.objects import build_memo
 from tests.models import City, Page, User
 
-pytestmark = pytest.mark.servers("valkey91", "valkey91-resp3", "redis62", "fakeredis")
+pytestmark = [
+    pytest.mark.servers("valkey91", "valkey91-resp3", "redis62", "fakeredis"),
+    pytest.mark.on_some(1),
+]
 
 FINE = pack({"site": "s", "name": "n", "code": "c", "population": 5})
 
