@@ -17,7 +17,17 @@ from .exceptions import (
     TopologyChanged,
     ValidationError,
 )
-from .fields import Field, field
+from .fields import (
+    CASCADE,
+    DO_NOTHING,
+    PROTECT,
+    SET_NULL,
+    Field,
+    Ref,
+    Reference,
+    field,
+    ref,
+)
 from .models import (
     Collection,
     Manager,
@@ -31,6 +41,10 @@ from .models import (
 __version__ = "0.2.0"
 
 __all__ = [
+    "CASCADE",
+    "DO_NOTHING",
+    "PROTECT",
+    "SET_NULL",
     "Collection",
     "ConflictError",
     "CorruptDataError",
@@ -47,6 +61,8 @@ __all__ = [
     "NotUpdated",
     "ObjectDoesNotExist",
     "OrmistError",
+    "Ref",
+    "Reference",
     "TaggedAttrsModel",
     "TaggedModel",
     "TopologyChanged",
@@ -57,4 +73,5 @@ __all__ = [
     "connections",
     "field",
     "position",
+    "ref",
 ]

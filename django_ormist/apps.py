@@ -16,9 +16,11 @@ class OrmistConfig(AppConfig):
         """Register the checks, and connect signals for settings and users."""
         from .checks import register
         from .connections import connect_signals
+        from .models import relations
 
         connect_signals()
         register()
+        relations.connect_waiting()  # all models of Django are loaded by now
         engine = getattr(settings, "SESSION_ENGINE", "")
         if engine == "django_ormist.sessions" or hasattr(settings, "ORMIST_SESSIONS"):
             # Imported here, so that commands find the session model too.

@@ -43,7 +43,8 @@ class BaseOptions:
     with a sorted index. unique: attributes that are unique, alone or together.
     pending_indexes: names whose index is written but not read: see refuse_pending().
     declared_only: whether other attributes are refused. fields_by_name: the Field of
-    each declared attribute.
+    each declared attribute, by the name under which it is stored. references: the
+    Reference of each attribute that is one, by its own name.
     """
 
     model: Any
@@ -56,6 +57,7 @@ class BaseOptions:
     unique: tuple[tuple[str, ...], ...]
     declared_only: bool
     fields_by_name: Mapping[str, Any]
+    references: Mapping[str, Any]
 
     @property
     def label(self) -> str:
@@ -86,6 +88,11 @@ class BaseOptions:
     def space(self, using: str) -> Space:
         """Return the key space of this model on the alias *using*."""
         raise NotImplementedError  # pragma: no cover
+
+    def stored_name(self, name: str) -> str:
+        """Return ``author_id`` for a reference ``author``, any other name itself."""
+        reference = self.references.get(name)
+        return name if reference is None else str(reference.attname)
 
     @cached_property
     def is_indexed(self) -> bool:

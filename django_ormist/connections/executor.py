@@ -1,5 +1,7 @@
 """Run flows, sync or async. The only code that waits for I/O."""
 
+import asyncio
+import os
 import time
 from collections.abc import Callable, Generator
 from dataclasses import replace
@@ -8,7 +10,15 @@ from typing import Any, TypeVar, overload
 from redis.exceptions import NoScriptError, ResponseError
 
 from ..exceptions import TopologyChanged
-from ..operations.operation import Call, Flow, Operation, OrNone, SignalEvent
+from ..operations.operation import (
+    Call,
+    Evaluate,
+    Flow,
+    Operation,
+    OrNone,
+    RunOn,
+    SignalEvent,
+)
 from . import connections, instrumentation
 from .connection import Connection, Reader
 from .instrumentation import has_listeners
@@ -20,7 +30,7 @@ _PAUSES = (0.2, 2.0)
 
 T = TypeVar("T")
 
-Batch = list[Operation] | SignalEvent | Call
+Batch = list[Operation] | SignalEvent | Call | Evaluate | RunOn
 
 
 @overload
@@ -55,6 +65,10 @@ def run(
                     shortage = replies.error
             elif isinstance(batch, Call):
                 replies = _call(batch)
+            elif isinstance(batch, Evaluate):
+                replies = list(batch.results)
+            elif isinstance(batch, RunOn):
+                replies = run(batch.flow, batch.using)
             else:
                 batch.signal.send(batch.sender, **batch.arguments)
                 replies = None
@@ -95,6 +109,10 @@ async def arun(
                     shortage = replies.error
             elif isinstance(batch, Call):
                 replies = await _acall(batch)
+            elif isinstance(batch, Evaluate):
+                replies = [each async for each in batch.results]
+            elif isinstance(batch, RunOn):
+                replies = await arun(batch.flow, batch.using)
             else:
                 await batch.signal.asend(batch.sender, **batch.arguments)
                 replies = None
@@ -122,6 +140,15 @@ def run_over(send: Callable[[list[Operation]], list[Any]], flow: Flow[T]) -> T:
         return value
     finally:
         steps.close()
+
+
+def is_loop_running() -> bool:
+    """Return whether this is async code, which must not wait for a server.
+
+    False if DJANGO_ALLOW_ASYNC_UNSAFE is set, as for Django's own queries.
+    """
+    is_running = asyncio._get_running_loop() is not None
+    return is_running and not os.environ.get("DJANGO_ALLOW_ASYNC_UNSAFE")
 
 
 def repeat_scan(scan: Callable[[], T], connection: Connection) -> T:
@@ -178,7 +205,7 @@ def _steps(
                 if isinstance(replies[0], Exception):
                     replies = yield from _reload_scripts([step], replies)
                 result = step.parse(replies[0])
-            elif isinstance(step, SignalEvent):
+            elif isinstance(step, SignalEvent | Evaluate | RunOn):
                 result = yield step
             elif isinstance(step, Call):
                 raised, result = (yield step), None

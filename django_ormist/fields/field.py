@@ -51,7 +51,8 @@ _UNCONVERTED = ("isnull", "startswith")
 class Field:
     """A declared attribute of a model: its type, default and texts.
 
-    name, model: where it is declared. verbose_name, help_text: for forms and the admin.
+    name, model: where it is declared. attname: the name under which it is stored, which
+    differs for references. verbose_name, help_text: for forms and the admin.
     editable: whether forms show it. default: the value of a new object, and of a stored
     one that lacks it; default_factory: a function that returns it. choices: pairs of a
     value and a label, which limit the values. validators: functions that raise
@@ -62,6 +63,7 @@ class Field:
     """
 
     name: str
+    attname: str
     model: type[Any]
     annotation: Any = MISSING
 
@@ -69,7 +71,12 @@ class Field:
     is_relation = many_to_many = many_to_one = one_to_many = one_to_one = False
     auto_created = primary_key = hidden = False
     concrete = serialize = True
-    remote_field = related_model = db_default = unique_for_date = None
+    remote_field = db_default = unique_for_date = None
+
+    @property
+    def related_model(self) -> Any:
+        """The model that a reference refers to, else None."""
+        return None
 
     def __init__(
         self,
@@ -101,6 +108,7 @@ class Field:
         own = copy(self)
         own.__dict__.pop("type", None)
         own.model, own.name, own._read = model, name, own._resolve_and_read
+        own.attname = name
         setattr(model, name, own)
         return own
 
@@ -153,6 +161,12 @@ class Field:
         else:
             self._read = self._convert if kind.is_converted else None
 
+    def _unresolved_error(self, error: UnresolvedError) -> TypeError:
+        return self._error(
+            f"its annotation names {error.name!r}, which {self.model.__module__} does "
+            "not define. Import it there, outside of TYPE_CHECKING"
+        )
+
     def _find_type(self) -> ValueType:
         annotation = resolve(self.annotation, self.model.__module__, self._scope)
         try:
@@ -169,10 +183,7 @@ class Field:
         try:
             self.resolve()
         except UnresolvedError as error:
-            raise self._error(
-                f"its annotation names {error.name!r}, which {self.model.__module__} "
-                "does not define. Import it there, outside of TYPE_CHECKING"
-            ) from error
+            raise self._unresolved_error(error) from error
         found: ValueType = self.__dict__["type"]
         return found
 
@@ -186,19 +197,20 @@ class Field:
         if instance is None:
             return self
         attrs = instance.__dict__["attrs"]
-        if self.name not in attrs:
+        name = self.attname
+        if name not in attrs:
             return self._read_absent(instance)
         read = self._read
-        return attrs[self.name] if read is None else read(instance, attrs[self.name])
+        return attrs[name] if read is None else read(instance, attrs[name])
 
     def __set__(self, instance: Instance, value: Any) -> None:
         attrs = instance.__dict__["attrs"]
         if self._read is None:
-            attrs[self.name] = value
+            attrs[self.attname] = value
             return
-        attrs[self.name] = stored = self.type.to_stored(value)
+        attrs[self.attname] = stored = self.type.to_stored(value)
         if self.type.is_mutable and stored is not value:
-            _live(instance)[self.name] = (stored, value)
+            _live(instance)[self.attname] = (stored, value)
 
     def _resolve_and_read(self, instance: Instance, stored: Any) -> Any:
         _ = self.type
@@ -210,12 +222,12 @@ class Field:
     def _read_live(self, instance: Instance, stored: Any) -> Any:
         """Return the Python form, the same each time: it may be changed in place."""
         live = _live(instance)
-        known = live.get(self.name)
+        known = live.get(self.attname)
         if known is not None and known[0] is stored:
             return known[1]
         value = self.type.to_python(stored)
         if value is not stored:
-            live[self.name] = (stored, value)
+            live[self.attname] = (stored, value)
         return value
 
     def _read_absent(self, instance: Instance) -> Any:
@@ -226,11 +238,11 @@ class Field:
                 raise self.absent_error(instance)
             return self.type.to_python(stored)
         live = _live(instance)
-        known = live.get(self.name)
+        known = live.get(self.attname)
         if known is not None and known[0] is MISSING:
             return known[1]
         value = self.type.to_python(self.get_default())
-        live[self.name] = (MISSING, value)
+        live[self.attname] = (MISSING, value)
         return value
 
     def absent_error(self, instance: Instance) -> AttributeError:
@@ -250,9 +262,9 @@ class Field:
         stored = self.type.to_stored(value)
         before = self.get_default() if known is MISSING else known
         with suppress(TypeError):  # of a value that cannot be stored: save() names it
-            if pack_value(self.name, stored) == pack_value(self.name, before):
+            if pack_value(self.attname, stored) == pack_value(self.attname, before):
                 return known
-        attrs[self.name] = stored
+        attrs[self.attname] = stored
         return stored
 
     def value_from_object(self, obj: Instance) -> Any:
@@ -283,8 +295,8 @@ class Field:
 
     def stored_value(self, attrs: Mapping[str, Any]) -> Any:
         """Return the stored form of the attribute, or of its default, or None."""
-        if self.name in attrs:
-            return attrs[self.name]
+        if self.attname in attrs:
+            return attrs[self.attname]
         default = self.get_default()
         return None if default is MISSING else default
 
@@ -347,11 +359,6 @@ class Field:
     # For forms, the admin and serializers
 
     @property
-    def attname(self) -> str:
-        """The name under which the value is stored."""
-        return self.name
-
-    @property
     def verbose_name(self) -> Any:
         """The name for people: that which was passed, or the name in words."""
         return self._verbose_name or self.name.replace("_", " ")
@@ -400,7 +407,7 @@ class Field:
     @property
     def unique(self) -> bool:
         """Whether Meta.unique has it alone."""
-        return (self.name,) in self.model._meta.unique
+        return (self.attname,) in self.model._meta.unique
 
     @property
     def max_length(self) -> int | None:
@@ -467,10 +474,10 @@ class CounterField(Field):
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         if instance is None:
             return self
-        return instance._state.counters.get(self.name, 0)
+        return instance._state.counters.get(self.attname, 0)
 
     def __set__(self, instance: Any, value: Any) -> None:
-        instance._set_counter(self.name, value)
+        instance._set_counter(self.attname, value)
 
 
 if TYPE_CHECKING:

@@ -33,6 +33,7 @@ def facets(
     if not isinstance(name, str):
         kind = FieldError if is_expression(name) else TypeError
         raise kind(f"facets() takes a name, which is a text, not {name!r}.")
+    name = collection.model._meta.stored_name(name)
     if values is not None:
         given = clean_values("facets()", values)
         if "__" in name:
@@ -59,6 +60,7 @@ def facets(
     _check_ordered(collection, name, "facets")
     if collection.query.is_empty:
         return {}
+    yield from search.load_subqueries(collection.query)
     _, (counted,) = yield count_values(collection.space, collection.query, [name])
     return {_value(name, entry): entry.number for entry in counted}
 
@@ -70,6 +72,7 @@ def distinct(collection: Results[Any], name: str) -> Flow[list[Any]]:
     """
     if collection.query.is_empty:
         return []
+    yield from search.load_subqueries(collection.query)
     matches, (counted,) = yield count_values(collection.space, collection.query, [name])
     values = [_value(name, entry) for entry in counted]
     if sum(entry.number for entry in counted) < matches:
@@ -132,6 +135,8 @@ def aggregate(
         if each.name is not None:
             known[each.name] = None
     sent = {query: list(n) for query, n in names.items() if not query.is_empty}
+    for query in sent:
+        yield from search.load_subqueries(query)
     replies = yield [
         count_values(collection.space, query, known)
         if known
@@ -171,6 +176,7 @@ def _plan(collection: Results[Any], alias: str | None, given: Any) -> _Planned:
         raise FieldError(f"Cannot compute the default {default!r}: pass a value.")
     query = _filter_query(collection, given)
     alias = alias or f"{name}__{str(given.name).lower()}"
+    name = collection.model._meta.stored_name(name)
     if kind is Count and name in ("*", "id", "pk"):
         return _Planned(alias, "Count", given, query, None)
     _check_ordered(collection, name, "aggregate")

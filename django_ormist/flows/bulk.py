@@ -198,7 +198,7 @@ def validate_fields(model: type[Any], fields: Iterable[str]) -> set[str]:
     """
     if isinstance(fields, str):
         raise TypeError(f"fields is a list of names, not the text {fields!r}.")
-    names = set(fields)
+    names = set(map(model._meta.stored_name, fields))
     if names & {"id", "pk"}:
         raise ValueError(f"{model.__name__}: an id cannot be updated.")
     for name in names - {"tags", "expire"} - model._meta.counters:

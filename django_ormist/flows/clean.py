@@ -99,7 +99,7 @@ def clean_fields(instance: Instance, names: Iterable[str]) -> None:
             elif not field.has_default():
                 raise field.required_error()
         except ValidationError as error:
-            errors[name] = error
+            errors[field.name] = error
     if errors:
         raise ValidationError(errors)
     for name, value in cleaned.items():
@@ -118,4 +118,4 @@ def clean_value(meta: Any, name: str, value: Any) -> Any:
     try:
         return field.clean(value)
     except ValidationError as error:
-        raise ValidationError({name: error}) from error
+        raise ValidationError({field.name: error}) from error

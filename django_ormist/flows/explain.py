@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..operations.operation import Flow
-from ..operations.search import LARGEST_PAGE, query_page
+from ..operations.search import LARGEST_PAGE, load_subqueries, query_page
 from ..queries.conditions import (
     EVERYTHING,
     And,
@@ -14,6 +14,7 @@ from ..queries.conditions import (
     Not,
     Or,
     Range,
+    Subquery,
     Term,
 )
 from ..queries.query import Query
@@ -46,6 +47,7 @@ def explain(
     if options:
         raise ValueError(f"Unknown options: {', '.join(sorted(options))}")
     query, space = collection.query, collection.space
+    yield from load_subqueries(query)
     lines = [
         f"{collection.model._meta.label}: {_describe(query.condition)}",
         _describe_order(query),
@@ -96,6 +98,8 @@ def _describe(condition: Condition, is_inner: bool = False) -> str:
         case Holds(names, value):
             text = value[2:].decode() if value.startswith(b"t:") else "a long value"
             return f"{', '.join(names)} = {text!r}"
+        case Subquery():
+            return _describe(condition.condition, is_inner)
         case Not(part):
             return f"not {_describe(part, True)}"
     if condition == EVERYTHING:

@@ -7,10 +7,12 @@ from ..codecs import unpack
 from ..deadlines import is_past
 from ..operations import objects, search
 from ..operations.operation import Flow
+from ..operations.search import Row
 from ..queries.lookups import clean_ids, filter_query, is_q
 from ..queries.query import Query
 from ..storable import unwrap
 from ..validators import clean_pk
+from . import references
 from .types import Instance, Results
 
 T = TypeVar("T")
@@ -24,8 +26,7 @@ CHUNK = 1000
 def fetch(collection: Results[T], query: Query) -> Flow[list[T]]:
     """Flow that returns a result for each object of a query, in order."""
     rows = yield from search.rows(collection.space, query, collection._has_counters)
-    items: list[T] = collection._build(rows)
-    return items
+    return (yield from build(collection, rows))
 
 
 def fetch_by_ids(collection: Results[T], pks: Sequence[bytes]) -> Flow[list[T]]:
@@ -34,7 +35,17 @@ def fetch_by_ids(collection: Results[T], pks: Sequence[bytes]) -> Flow[list[T]]:
     One round trip.
     """
     rows = yield from search.rows_of(collection.space, pks, collection._has_counters)
+    return (yield from build(collection, rows))
+
+
+def build(collection: Results[T], rows: Sequence[Row]) -> Flow[list[T]]:
+    """Flow that returns the items of these rows, with the objects they refer to.
+
+    One round trip, or one SQL query, per name in select_related().
+    """
     items: list[T] = collection._build(rows)
+    if collection._related:
+        yield from references.load_paths(items, collection._related, collection)
     return items
 
 
@@ -140,6 +151,8 @@ def _load(collection: Results[T], pk: str) -> Flow[list[T]]:
     if packed is None or (yield from is_past(packed, space)):
         return []
     items: list[T] = collection._build([(pk.encode(), packed, counters)])
+    if collection._related:
+        yield from references.load_paths(items, collection._related, collection)
     return items
 
 
@@ -228,7 +241,7 @@ def in_bulk(
         lookups = {f"{name}__in": clean_ids("in_bulk()", id_list)}
         query = filter_query(query, collection.model._meta, (), lookups, collection.db)
     rows = yield from search.rows(collection.space, query, collection._has_counters)
-    found = zip(rows, collection._build(rows), strict=True)
+    found = zip(rows, (yield from build(collection, rows)), strict=True)
     if is_by_pk:
         return {pk.decode(): part for (pk, _, _), part in found}
     keyed = ((unpack(packed)[0], part) for (_, packed, _), part in found)

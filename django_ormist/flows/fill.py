@@ -30,13 +30,13 @@ def fill_defaults(model: Any, using: str, pks: Sequence[bytes]) -> Flow[Filled]:
     be unique.
     """
     meta, result = model._meta, Filled()
-    required = [each.name for each in meta.fields if not each.has_default()]
+    required = [each.attname for each in meta.fields if not each.has_default()]
 
     def rewrite(found: StoredObject) -> Action:
         attrs, absent = found.contents.attrs, False
         for each in meta.defaults:
-            if each.name not in attrs:
-                attrs[each.name] = each.get_default()
+            if each.attname not in attrs:
+                attrs[each.attname] = each.get_default()
                 absent = True
         return Action.WRITE if absent else Action.LEAVE
 
@@ -53,7 +53,7 @@ def fill_defaults(model: Any, using: str, pks: Sequence[bytes]) -> Flow[Filled]:
         result.lacking.update(
             name for name in required if name not in attrs and name not in meta.counters
         )
-        if any(each.name not in attrs for each in meta.defaults):
+        if any(each.attname not in attrs for each in meta.defaults):
             rows.append((pk, packed, None))
     batch = BatchUpdate(meta.schema(using), meta, connections[using].codec, rewrite)
     for start in range(0, len(rows), batch.size):

@@ -15,6 +15,12 @@ from ..operations.replies import Reply
 from . import fetch
 from .attempt import UPSERT, SaveAttempt, SaveOptions
 from .clean import clean, clean_changes
+from .delete import (
+    apply_effects,
+    find_effects,
+    referring_by_model,
+    refuse_other_blocks,
+)
 from .pending import PendingDelete, PendingSave, current, refuse_refresh
 from .record import Record
 from .types import Instance, Source
@@ -59,10 +65,16 @@ def delete(instance: Instance, using: str) -> Flow[tuple[int, dict[str, int]]]:
     arguments = {"instance": instance, "using": using}
     if signals.are_heard(signals.pre_delete, model):
         yield SignalEvent(signals.pre_delete, model, arguments)
+    numbers: dict[str, int] = {}
+    if model in referring_by_model:
+        effects = yield from find_effects(model, [instance.id], using)
+        refuse_other_blocks(effects, using)
+        numbers = yield from apply_effects(effects)
+    label = instance._meta.label
     block = current(using)
     if block is not None:
         block.entries.append(PendingDelete.of(instance, using))
-        return (1, {instance._meta.label: 1})
+        return _counted(numbers, label)
     old = NOTHING
     packed = instance._packed_on(using)
     if packed is not None:
@@ -71,7 +83,16 @@ def delete(instance: Instance, using: str) -> Flow[tuple[int, dict[str, int]]]:
     deleted = yield from delete_stored(instance, using, old)
     if signals.are_heard(signals.post_delete, model):
         yield SignalEvent(signals.post_delete, model, arguments)
-    return (1, {instance._meta.label: 1}) if deleted else (0, {})
+    return _counted(numbers, label, int(deleted))
+
+
+def _counted(
+    numbers: dict[str, int], label: str, number: int = 1
+) -> tuple[int, dict[str, int]]:
+    """Return the number of deleted objects, and the numbers by label."""
+    if number:
+        numbers[label] = numbers.get(label, 0) + number
+    return sum(numbers.values()), numbers
 
 
 def delete_stored(
@@ -111,7 +132,7 @@ def refresh(
     """
     if isinstance(fields, str):
         raise TypeError(f"fields is a list of names, not the text {fields!r}.")
-    names = None if fields is None else set(fields)
+    names = None if fields is None else {*map(instance._meta.stored_name, fields)}
     if names is not None and not names:
         return
     model: Any = type(instance)

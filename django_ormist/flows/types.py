@@ -105,6 +105,7 @@ class Results(Protocol[R]):
 
     query: Query
     _cache: Any
+    _related: tuple[str, ...]
 
     @property
     def model(self) -> type[Any]: ...

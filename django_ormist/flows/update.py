@@ -202,21 +202,18 @@ def _rows(pks: list[bytes], replies: list[Any]) -> list[Row]:
     return [row for row in rows if row[1] is not None]
 
 
-def delete(collection: Results[Any]) -> Flow[tuple[int, dict[str, int]]]:
-    """Flow that deletes all matches. Returns ``(number, {label: number})``.
+def delete_matches(collection: Results[Any]) -> Flow[int]:
+    """Flow that deletes all matches, and returns their number.
 
-    2 + ceil(N / 100) round trips. Raises TypeError for a slice.
+    2 + ceil(N / 100) round trips.
     """
-    check_unsliced(collection, "delete")
-    refuse(collection.db, "A collection's delete()")
-    number = yield from _change(collection, lambda found: Action.DELETE)
-    return number, ({collection.model._meta.label: number} if number else {})
+    return (yield from _change(collection, lambda found: Action.DELETE))
 
 
 def set_expire(collection: Results[Any], expire: Expire) -> Flow[int]:
     """Flow that sets the expiration of all matches.
 
-    Returns their number. See delete().
+    Returns their number. 2 + ceil(N / 100) round trips.
     """
     check_unsliced(collection, "set_expire")
     refuse(collection.db, "A collection's set_expire()")
@@ -230,11 +227,15 @@ def set_expire(collection: Results[Any], expire: Expire) -> Flow[int]:
 
 
 def update(collection: Results[Any], values: dict[str, Any]) -> Flow[int]:
-    """Flow that updates all matches, and returns their number. See delete()."""
+    """Flow that updates all matches, and returns their number.
+
+    2 + ceil(N / 100) round trips.
+    """
     refuse(collection.db, "update()")
     if collection.query.is_sliced:
         raise TypeError("Cannot update a query once a slice has been taken.")
     meta = collection.model._meta
+    values = {meta.stored_name(name): value for name, value in values.items()}
     counted = _names_read(meta, values) & meta.counters
     if not values:
         return 0
@@ -314,6 +315,7 @@ def _assign(
     contents, counters = found.contents, found.counters
 
     def current_value(name: str) -> Any:
+        name = meta.stored_name(name)
         if name in meta.counters:
             return counters.get(name, 0)
         if name == "expire":

@@ -176,7 +176,7 @@ def build_rows(values: ValuesResults[Any], rows: Iterable[Row]) -> list[Any]:
     fields = values.model._meta.defaults
 
     def defaults(attrs: Mapping[str, Any]) -> list[str]:
-        return [each.name for each in fields if each.name not in attrs]
+        return [each.attname for each in fields if each.attname not in attrs]
 
     found = []
     for pk, packed, counters in rows:
@@ -204,7 +204,7 @@ def _value(
         return contents.all_tags(meta)
     if counters is not None and name in meta.counters:
         return counters.get(name, 0)
-    field = meta.fields_by_name.get(name)
+    field = meta.fields_by_name.get(meta.stored_name(name))
     if field is None:
         return contents.attrs.get(name)
     return field.to_python(field.stored_value(contents.attrs))

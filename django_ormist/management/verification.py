@@ -12,6 +12,7 @@ from ..connections import connections
 from ..connections.executor import repeat_scan, run
 from ..exceptions import TopologyChanged
 from ..flows.record import Record
+from ..flows.references import find_dangling
 from ..keys import Space, all_key, parse_key
 from ..models import Model, registry
 from ..operations import move, scan, verify
@@ -35,6 +36,8 @@ from .command import (
     find_models,
     printable,
 )
+
+OBJECTS_A_STEP = 500
 
 MOST_SHOWN = 1000
 """Faults described in the report. All of them are counted."""
@@ -124,11 +127,10 @@ class Verification:
         self.includes_orphans = includes_orphans
         self.repairs_orphans = repairs_orphans
         self.prefix = connections[using].key_prefix
+        self.models = {model._meta.label: model for model in models}
         self.subjects = {
-            model._meta.label: build_checked_model(
-                model, using, is_repairing, spares_unreadable
-            )
-            for model in models
+            label: build_checked_model(model, using, is_repairing, spares_unreadable)
+            for label, model in self.models.items()
         }
         self.verdicts = {label: Verdict(label, using) for label in self.subjects}
         self.orphans: Counter[Space] = Counter()
@@ -146,6 +148,7 @@ class Verification:
         for subject in self.subjects.values():
             if subject.label not in self.skipped:
                 self.check_objects(subject)
+                self.check_references(subject)
         return [*self.verdicts.values(), *self.report_orphans()]
 
     # First round: from the index to the objects
@@ -223,6 +226,18 @@ class Verification:
             rate.count(done.entries)
             self.progress.show(f"{printable(subject.label)}: {rate.text('objects')}")
             cursors = done.rest
+
+    def check_references(self, subject: CheckedModel) -> None:
+        """Note references to objects that do not exist."""
+        model, after = self.models[subject.label], -1
+        while model._meta.references and (
+            page := self.run(scan.ids_by_creation(subject.space, after, OBJECTS_A_STEP))
+        ):
+            pks, after = [pk for pk, _ in page], page[-1][1]
+            for pk, name in self.run(find_dangling(model, pks, self.using)):
+                key = subject.space.objects + pk
+                fault = Fault("dangling-reference", key, pk, name.encode())
+                self.record(subject, [fault])
 
     # The faults
 

@@ -3,14 +3,18 @@
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+from django.core.exceptions import SynchronousOnlyOperation
+
 from .. import exceptions
 from ..codecs import unpack
-from ..connections.executor import arun, run
+from ..connections.executor import arun, is_loop_running, run
 from ..deadlines import to_deadline
-from ..fields import MISSING
+from ..fields import MISSING, Reference
+from ..fields.references import loaded_objects
 from ..flows import bulk
 from ..flows import clean as clean_flows
 from ..flows import counters as counters_flows
+from ..flows import references as reference_flows
 from ..flows import save as save_flows
 from ..flows.attempt import SaveOptions
 from ..flows.record import Record
@@ -21,7 +25,7 @@ from ..validators import validate_pk, validate_tags
 from .attributes import AttributeAccess
 from .manager import Manager
 from .metaclass import ModelBase
-from .peers import Peers
+from .peers import Peers, peers_of
 from .state import CountersState, ModelState, add_version, remove_version
 from .writing import AltersData, alters_data
 
@@ -93,8 +97,8 @@ class Model(AttributeAccess, AltersData, metaclass=ModelBase):
                 self._set_counter(name, attrs.pop(name))
         self._set_attributes(attrs)
         for field in meta.defaults:
-            if field.name not in own["attrs"]:
-                own["attrs"][field.name] = field.get_default()
+            if field.attname not in own["attrs"]:
+                own["attrs"][field.attname] = field.get_default()
 
     @classmethod
     def _from_row(
@@ -325,6 +329,23 @@ class Model(AttributeAccess, AltersData, metaclass=ModelBase):
         if state.tags:  # which may have been changed in place
             state.tags[:] = validate_tags(type(self), state.tags)
         return Record(self.attrs, state.tags, state.expire_at_ms)
+
+    def _load_reference(self, reference: Reference) -> Any:
+        """Return the object of a reference that is not loaded. One round trip.
+
+        It is loaded for all objects of the same result, those that have it included.
+        Raises SynchronousOnlyOperation in async code.
+        """
+        if is_loop_running():
+            raise SynchronousOnlyOperation(
+                f"Reading {self._meta.object_name}.{reference.name} would have to wait "
+                "for a server, which an attribute cannot in async code. Load it with "
+                f"the objects, by select_related({reference.name!r}), or fetch it by "
+                f"{reference.attname}."
+            )
+        alias = self._alias(None)
+        run(reference_flows.load(peers_of(self), [reference], alias), alias)
+        return loaded_objects(self)[reference.attname][1]
 
     def _store_changes(self) -> None:
         """Store the Python forms that were changed in place."""

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 from ..connections.executor import arun, run
 from ..deadlines import Expire
 from ..exceptions import NotSupportedError
-from ..flows import fetch, update
+from ..flows import delete, fetch, update
+from ..flows.references import related_paths
 from ..operations.operation import Flow
 from ..operations.search import Row
 from ..queries.conditions import Condition, all_of, any_of, negate, odd_of
@@ -67,9 +68,12 @@ class Collection(ReadMethods[M], WriteMethods[M], LazyResults[M]):
         return self
 
     def _chain(self, query: Query | None = None) -> Self:
-        return type(self)(
+        chained = type(self)(
             self.model, self.query if query is None else query, self._using
         )
+        if self._related:
+            chained._related = self._related
+        return chained
 
     def all(self) -> Self:
         """Return the same objects, oldest first, not evaluated."""
@@ -136,7 +140,21 @@ class Collection(ReadMethods[M], WriteMethods[M], LazyResults[M]):
 
     def using(self, alias: str) -> Self:
         """Return the same query on the connection *alias*."""
-        return type(self)(self.model, self.query, alias)
+        other = type(self)(self.model, self.query, alias)
+        other._related = self._related
+        return other
+
+    def select_related(self, *names: "str | None") -> Self:
+        """Return the same objects, which are loaded with those that they refer to.
+
+        names: references, and references of these after ``__``; all references if none
+        is given; None to load none. One more round trip, or SQL query, for each. Raises
+        FieldError.
+        """
+        related = related_paths(self.model, names)
+        chained = self._chain()
+        chained._related = () if names == (None,) else (*self._related, *related)
+        return chained
 
     def _first_by(self, names: tuple[Any, ...], is_last: bool = False) -> Self:
         """Return the order of earliest(), or with is_last of latest().
@@ -246,14 +264,15 @@ class Collection(ReadMethods[M], WriteMethods[M], LazyResults[M]):
     def delete(self) -> tuple[int, dict[str, int]]:
         """Delete the objects. Return ``(number, {label: number})``.
 
-        Each object is one step. 2 + ceil(N / 100) round trips. Sends no signals.
+        Each object is one step. 2 + ceil(N / 100) round trips, and more for references
+        with on_delete. Sends no signals. Raises ProtectedError.
         """
-        return run(update.delete(self), self.db)
+        return run(delete.delete(self), self.db)
 
     @alters_data
     async def adelete(self) -> tuple[int, dict[str, int]]:
         """See delete()."""
-        return await arun(update.delete(self), self.db)
+        return await arun(delete.delete(self), self.db)
 
     @alters_data
     def set_expire(self, expire: Expire) -> int:

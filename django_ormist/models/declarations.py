@@ -3,11 +3,12 @@
 import sys
 from collections.abc import Mapping
 from functools import partialmethod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from ..codecs import pack_value
-from ..fields import MISSING, CounterField, Field
+from ..fields import MISSING, CounterField, Field, Reference
 from ..fields.annotations import is_class_variable, own_annotations
+from ..fields.references import is_reference
 from ..schema import RESERVED
 from .manager import Manager
 
@@ -30,19 +31,24 @@ def own_fields(
         if isinstance(value, Manager) or _is_descriptor(value):
             continue
         _check_name(name, attribute, bases)
-        field = value if isinstance(value, Field) else Field(default=value)
-        field.annotation = annotation
-        declared[attribute] = field
+        if not isinstance(value, Field):
+            kind = Reference if is_reference(annotation) else Field
+            value = kind(default=value)
+        value.annotation = annotation
+        declared[attribute] = value
     inherited = inherited_fields(bases)
     for attribute, value in namespace.items():
         if attribute in declared:
             continue
-        if isinstance(value, Field):
+        if isinstance(value, Reference):
+            _check_name(name, attribute, bases)
+            declared[attribute] = value
+        elif isinstance(value, Field):
             raise TypeError(
                 f"{name}.{attribute} has no type. Annotate it: {attribute}: int = "
                 "ormist.field(...)."
             )
-        if attribute in inherited and not (_is_descriptor(value) or value is None):
+        elif attribute in inherited and not (_is_descriptor(value) or value is None):
             declared[attribute] = inherited[attribute].with_default(value)
     for attribute in declared:
         namespace.pop(attribute, None)
@@ -54,8 +60,8 @@ def inherited_fields(bases: tuple[type, ...]) -> dict[str, Field]:
     found: dict[str, Field] = {}
     for base in bases:
         meta = base.__dict__.get("_meta")
-        for name, field in getattr(meta, "fields_by_name", {}).items():
-            found.setdefault(name, field)
+        for field in getattr(meta, "fields", ()):
+            found.setdefault(field.name, field)
     return found
 
 
@@ -86,14 +92,18 @@ def _check_name(model: str, name: str, bases: tuple[type, ...]) -> None:
 def contribute_fields(
     model: "type[Model]", own: Mapping[str, Field], namespace: Mapping[str, Any]
 ) -> dict[str, Field]:
-    """Give the class its fields, the inherited ones first. Return them by name."""
+    """Give the class its fields, the inherited ones first.
+
+    Return them by the names under which they are stored.
+    """
     fields = {
         name: field
         for name, field in inherited_fields(model.__bases__).items()
         if name not in namespace
     }
     fields.update(own)
-    return {name: field.contribute(model, name) for name, field in fields.items()}
+    found = [field.contribute(model, name) for name, field in fields.items()]
+    return {field.attname: field for field in found}
 
 
 def _display(self: "Model", name: str) -> str:
@@ -110,14 +120,16 @@ def resolve_fields(fields: Mapping[str, Field], own: Mapping[str, Field]) -> Non
     Add ``get_FOO_display()`` for those that have choices.
     A class in a function may name others in it: their names are looked up now.
     """
-    for name, field in fields.items():
-        scope: Mapping[str, Any] = {}
+    for field in fields.values():
+        name, scope = field.name, cast("Mapping[str, Any]", {})
         if name in own and "<locals>" in field.model.__qualname__:
             scope = sys._getframe(2).f_locals  # of the function
         if name in own:
             field.check_default()
         field.try_resolve(scope)
         display = f"get_{name}_display"
+        if isinstance(field, Reference):
+            continue
         if field.may_have_choices and not hasattr(field.model, display):
             setattr(field.model, display, partialmethod(_display, name=name))
 

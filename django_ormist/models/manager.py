@@ -108,6 +108,10 @@ class Manager(ReadMethods[M], WriteMethods[M]):
         """See Collection.using()."""
         return self._collection().using(alias)
 
+    def select_related(self, *names: str | None) -> Collection[M]:
+        """See Collection.select_related()."""
+        return self._collection().select_related(*names)
+
     @classmethod
     def from_collection(
         cls, collection_class: "CollectionClass[R]", class_name: str | None = None
@@ -174,6 +178,7 @@ if TYPE_CHECKING:
         def reverse(self) -> C: ...
         def distinct(self, *names: str) -> C: ...
         def using(self, alias: str) -> C: ...
+        def select_related(self, *names: str | None) -> C: ...
 
 
 def _forward(name: str, method: Callable[..., Any]) -> Callable[..., Any]:

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from .. import signals
-from . import registry
+from . import registry, relations
 from .declarations import (
     contribute_fields,
     make_counters,
@@ -38,6 +38,8 @@ class ModelBase(type):
         model._meta = Options(model, meta, fields)
         make_counters(fields, model._meta.counters)
         resolve_fields(fields, own)
+        if not model._meta.abstract:
+            relations.check_references(model)
         for error in ("DoesNotExist", "MultipleObjectsReturned", "NotUpdated"):
             parents = tuple(
                 base.__dict__[error]
@@ -54,6 +56,7 @@ class ModelBase(type):
             model.Meta = meta
         else:
             registry.register(model)
+            relations.connect(model)
             signals.class_prepared.send(sender=cls)
         return cls
 

@@ -16,7 +16,7 @@ from ..connections import connections
 from ..crypto import get_random_string
 from ..deadlines import to_deadline
 from ..exceptions import FieldError, ImproperlyConfigured
-from ..fields import Field
+from ..fields import Field, Reference
 from ..keys import Space, find_kind
 from ..queries.query import CREATED
 from ..schema import NO_ATTRIBUTES, RESERVED, BaseOptions, Schema
@@ -49,7 +49,7 @@ _DEFAULTS: dict[str, Any] = {
 _LONGEST_NAME = 200
 """Bytes that the names of an ordered or unique attribute may have: a memo's limit."""
 
-_STATE = ("attrs", "_live", "_state", *PICKLED, *PICKLED_COUNTERS)
+_STATE = ("attrs", "_live", "_loaded", "_state", *PICKLED, *PICKLED_COUNTERS)
 """The names that instances have, or are pickled with, and their class does not have."""
 
 _INDEXING = ("index_attrs", "ordered", "unique")
@@ -70,6 +70,9 @@ class Options(BaseOptions):
     ) -> None:
         self.model = model
         self.fields_by_name = fields
+        self.references = {
+            each.name: each for each in fields.values() if isinstance(each, Reference)
+        }
         self.object_name = model.__name__
         self._given = self._read(meta)
         for name in _LISTS:
@@ -162,7 +165,9 @@ class Options(BaseOptions):
     def assigned_names(self) -> frozenset[str]:
         """The names that are not simply put into ``attrs``."""
         fields = self.fields_by_name.values()
-        return self.own_names | {each.name for each in fields if each.type.is_converted}
+        return self.own_names | {
+            each.attname for each in fields if each.type.is_converted
+        }
 
     @cached_property
     def defaults(self) -> tuple[Field, ...]:
@@ -170,7 +175,7 @@ class Options(BaseOptions):
         return tuple(
             each
             for each in self.fields_by_name.values()
-            if each.has_default() and each.name not in self.counters
+            if each.has_default() and each.attname not in self.counters
         )
 
     # Declared attributes
@@ -186,7 +191,7 @@ class Options(BaseOptions):
 
     def get_field(self, field_name: str) -> Field:
         """Return a declared attribute. Raises FieldDoesNotExist."""
-        found: Field | None = self.fields_by_name.get(field_name)
+        found: Field | None = self.fields_by_name.get(self.stored_name(field_name))
         if found is None:
             raise FieldDoesNotExist(
                 f"{self.object_name} has no field named {field_name!r}: it is not "
@@ -231,7 +236,7 @@ class Options(BaseOptions):
 
     def declares(self, name: str) -> bool:
         """Return whether *name* is a declared attribute or a counter."""
-        return name in self.fields_by_name or name in self.counters
+        return self.stored_name(name) in self.fields_by_name or name in self.counters
 
     def schema(self, using: str) -> Schema:
         """Return the Schema of this model on the alias *using*."""
@@ -445,7 +450,7 @@ class Options(BaseOptions):
                 raise self._wrong(
                     option, f"holds {name!r}, which the class defines itself"
                 )
-        return given
+        return list(map(self.stored_name, given))
 
     def _check_expire(self) -> None:
         expire = self.expire

@@ -1,6 +1,8 @@
 """The registry of concrete models."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from ..fields import references
 
 if TYPE_CHECKING:
     from .base import Model
@@ -22,6 +24,17 @@ def all_models() -> "list[type[Model]]":
     """Return the concrete models, sorted by label."""
     by_label = {model._meta.label: model for model in _models}
     return [by_label[label] for label in sorted(by_label)]
+
+
+def find(label: str) -> Any:
+    """Return the model of this label, in any case, or None."""
+    for model in reversed(_models):
+        if model._meta.label_lower == label.lower():
+            return model
+    return None
+
+
+references.finders.append(find)
 
 
 def slots() -> list[str]:

@@ -24,6 +24,7 @@ class LazyResults(Generic[T]):
     model: "type[Any]"
     query: Query
     _cache: builtins.list[T] | None
+    _related: tuple[str, ...] = ()
     _prefetch_related_lookups: tuple[str, ...] = ()  # read by Django's form fields
 
     def __get__(self, instance: object, owner: type | None = None) -> Self:

@@ -29,10 +29,9 @@ COLLECTION = {
     "from_queryset": "Write from_collection(YourCollection).",
     "intersection": "Combine collections: one & other.",
     "only": "An object is one value in Redis, read at once; values() gives parts.",
-    "prefetch_related": "Objects have no relations: store ids, and call in_bulk(ids).",
+    "prefetch_related": "Write select_related(), which takes one more round trip.",
     "raw": "There is no SQL: find() takes tags, lookups and Q.",
     "select_for_update": "Nothing is locked: save() merges, save(strict=True) refuses.",
-    "select_related": "Objects have no relations: store ids, and call in_bulk(ids).",
     "union": "Combine collections: one | other.",
 }
 """Of collections, their values, and managers."""

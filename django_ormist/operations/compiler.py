@@ -12,7 +12,18 @@ from ..keys import (
     term_key,
     unique_key,
 )
-from ..queries.conditions import And, Condition, Holds, Ids, Not, Or, Range, Term, Xor
+from ..queries.conditions import (
+    And,
+    Condition,
+    Holds,
+    Ids,
+    Not,
+    Or,
+    Range,
+    Subquery,
+    Term,
+    Xor,
+)
 from ..queries.query import CREATED, EXPIRE, RANDOM, Order, Query
 from ..terms import term_suffix
 from .operation import Word
@@ -50,6 +61,8 @@ class QueryCompiler:
                 return ["I", len(pks), *sorted(pk_bytes(pk) for pk in pks)]
             case Holds(names, value):
                 return ["U", self._add_key(unique_key(self.space, names)), value]
+            case Subquery():
+                return self.compile_condition(condition.condition)
             case Not(part):
                 return ["N", *self.compile_condition(part)]
             case And(parts) | Or(parts) | Xor(parts):

@@ -224,8 +224,21 @@ class Call(NamedTuple):
     arguments: dict[str, Any]
 
 
-FlowItem = Operation | list[Operation] | SignalEvent | Call
-"""One operation, several for one round trip, a signal to send, or a method to call."""
+class Evaluate(NamedTuple):
+    """Lazy results to evaluate, of this package or of Django. The answer is a list."""
+
+    results: Any
+
+
+class RunOn(NamedTuple):
+    """A flow to run on another alias. The answer is its result."""
+
+    using: str
+    flow: "Flow[Any]"
+
+
+FlowItem = Operation | list[Operation] | SignalEvent | Call | Evaluate | RunOn
+"""One operation, several for one round trip, or something else to do in between."""
 
 T = TypeVar("T")
 

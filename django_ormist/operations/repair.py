@@ -28,7 +28,7 @@ PURGE_INDEX = Script("purge_index")
 QUARANTINE_MS = 7 * 24 * 3600 * 1000
 """How long a quarantined key is kept: a week."""
 
-NOTES = frozenset({"reserved-name"})
+NOTES = frozenset({"dangling-reference", "reserved-name"})
 """Kinds that are only reported: they are not damage, and a repair leaves them."""
 
 ATTEMPTS = 3

@@ -5,14 +5,14 @@ from typing import Any
 
 from ..codecs import deadline_of
 from ..keys import Space, all_key, expires_key, pk_bytes, term_key
-from ..queries.conditions import Condition, all_of
+from ..queries.conditions import Condition, all_of, subqueries
 from ..queries.query import CREATED, EXPIRE, Order, Query
 from ..terms import term_suffix
 from .batches import batched
 from .compiler import QueryCompiler
 from .expiry import CLOCK, expired_ids, sweep_gone
 from .objects import load_counters, load_many
-from .operation import CountedKeys, Flow, Operation, Script, Word
+from .operation import CountedKeys, Evaluate, Flow, Operation, Script, Word
 from .replies import parse_counters
 
 LARGEST_PAGE = 1000
@@ -58,6 +58,9 @@ def counts(space: Space, query: Query, others: Sequence[Query]) -> Flow[list[int
     """
     if not others:
         return []
+    yield from load_subqueries(query)
+    for other in others:
+        yield from load_subqueries(other)
     if query.conditions or query.pks is not None:
         conditions = [other.condition for other in others]
         numbers: list[int] = yield counts_where(space, query, conditions)
@@ -65,6 +68,13 @@ def counts(space: Space, query: Query, others: Sequence[Query]) -> Flow[list[int
     every = [all_of((query.condition, other.condition)) for other in others]
     numbers = yield [count(space, query.where(condition)) for condition in every]
     return numbers
+
+
+def load_subqueries(query: Query) -> Flow[None]:
+    """Flow that evaluates the other queries in the conditions of this one."""
+    for condition in query.conditions:
+        for each in subqueries(condition):
+            each.loaded = each.build((yield Evaluate(each.results.all())))
 
 
 def page(space: Space, query: Query, limit: int, want: str = "objects") -> Operation:
@@ -108,6 +118,7 @@ def ids(space: Space, query: Query) -> Flow[list[bytes]]:
     """Flow that returns the live ids of the query's slice. One round trip."""
     if query.is_empty:
         return []
+    yield from load_subqueries(query)
     found: list[bytes]
     if query.pks is not None and query.is_plain:
         rows = yield from _rows_by_id(space, query, has_counters=False)
@@ -134,6 +145,7 @@ def rows(space: Space, query: Query, has_counters: bool) -> Flow[list[Row]]:
     """
     if query.is_empty:
         return []
+    yield from load_subqueries(query)
     found: list[Row]
     if query.pks is not None and query.is_plain:
         return (yield from _rows_by_id(space, query, has_counters))
@@ -173,6 +185,7 @@ def size(space: Space, query: Query) -> Flow[int]:
     """Flow that returns the number of live objects in the slice. One round trip."""
     if query.is_empty:
         return 0
+    yield from load_subqueries(query)
     if query.pks is not None and not query.conditions:
         return len((yield from _rows_by_id(space, query, has_counters=False)))
     total: int = yield count(space, query)

@@ -1,7 +1,8 @@
 """Conditions of a query: a tree of plain data over the index entries."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 LOWEST, HIGHEST = b"", b"\xff"
 """Bounds below and above every sort key."""
@@ -66,7 +67,40 @@ class Not:
     part: "Condition"
 
 
-Condition = Term | Range | Ids | Holds | And | Or | Xor | Not
+@dataclass(eq=False, slots=True)
+class Subquery:
+    """The condition of a value that another query finds.
+
+    results: a lazy result of one value per row, of this package or of Django, which is
+    evaluated before the query is sent. build: a function that returns the condition of
+    its values. loaded: that condition, as it was loaded last.
+    """
+
+    results: Any
+    build: "Callable[[list[Any]], Condition]"
+    loaded: "Condition | None" = None
+
+    @property
+    def condition(self) -> "Condition":
+        """The loaded condition."""
+        if self.loaded is None:
+            raise RuntimeError("A subquery is used before it was loaded.")
+        return self.loaded
+
+
+Condition = Term | Range | Ids | Holds | And | Or | Xor | Not | Subquery
+
+
+def subqueries(condition: "Condition") -> "Iterator[Subquery]":
+    """Yield the subqueries in a condition, at any depth."""
+    if isinstance(condition, Subquery):
+        yield condition
+    elif isinstance(condition, Not):
+        yield from subqueries(condition.part)
+    elif isinstance(condition, And | Or | Xor):
+        for part in condition.parts:
+            yield from subqueries(part)
+
 
 EVERYTHING = And()
 NOTHING = Or()

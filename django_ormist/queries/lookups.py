@@ -17,7 +17,17 @@ from ..terms import (
 )
 from ..validators import clean_pk
 from . import ranges
-from .conditions import Condition, Holds, Ids, Term, all_of, any_of, negate, odd_of
+from .conditions import (
+    Condition,
+    Holds,
+    Ids,
+    Subquery,
+    Term,
+    all_of,
+    any_of,
+    negate,
+    odd_of,
+)
 from .expressions import is_expression
 from .query import Query
 
@@ -67,7 +77,7 @@ def _split_arguments(
     for name, value in lookups.items():
         if _is_indexed(meta, name):
             if name in meta.fields_by_name:
-                value = meta.fields_by_name[name].to_lookup("exact", value)
+                value = _declared_value(meta, name, "exact", unwrap(value))
             terms.append(_attribute_term(meta, name, value))
         else:
             conditions.append(_lookup_condition(meta, name, value, alias))
@@ -79,6 +89,7 @@ def _is_indexed(meta: BaseOptions, name: str) -> bool:
     return (
         "__" not in name
         and name not in RESERVED
+        and name not in meta.references
         and name not in meta.counters
         and meta.indexes(name)
     )
@@ -144,8 +155,11 @@ def _lookup_condition(
             f"Cannot filter {meta.object_name} by {name}: ids have no order. "
             "Look one up by id=..., several by id__in=[...]."
         )
+    attribute = meta.stored_name(attribute)
     value = unwrap(value)
-    if _is_foreign(value):
+    if lookup == "in" and is_results(value):
+        return _subquery(meta, attribute, value)
+    if attribute not in meta.fields_by_name and _is_foreign(value):
         raise _unstorable_error(meta, name, value)
     if attribute == "tags" and lookup in ("exact", "in"):
         return _tags_condition(meta, lookup, value)
@@ -157,19 +171,73 @@ def _lookup_condition(
     if lookup == "in":
         value = clean_values(name, value)
     if attribute in meta.fields_by_name:
-        value = meta.fields_by_name[attribute].to_lookup(lookup, value)
+        value = _declared_value(meta, attribute, lookup, value)
     if lookup == "exact":
         return _exact(meta, attribute, value)
     if lookup == "in":
         return any_of(_exact(meta, attribute, each) for each in value)
     if lookup in ranges.LOOKUPS:
         return ranges.build_condition(meta, attribute, lookup, value)
+    if name.partition("__")[0] in meta.references:
+        reference = name.partition("__")[0]
+        raise FieldError(
+            f"Cannot filter {meta.object_name} by {name}: the objects that it refers "
+            f"to are found first. Write find({reference}__in=...find(...))."
+        )
     raise FieldError(
         f"Cannot filter {meta.object_name} by {name}: no index answers the lookup "
         f"{lookup!r}. Look {attribute!r} up by an equal value, find({attribute}=...), "
         f"or if it is in {meta.object_name}.Meta.ordered by "
         f"{', '.join(ranges.LOOKUPS)}."
     )
+
+
+def is_results(value: Any) -> bool:
+    """Return whether it is a lazy result, of this package or of Django."""
+    return hasattr(value, "values_list") and hasattr(value, "query")
+
+
+def _subquery(meta: BaseOptions, name: str, value: Any) -> Condition:
+    """Return the condition of a value that another query finds."""
+    field = meta.fields_by_name.get(name)
+    model = None if field is None else field.related_model
+    return Subquery(
+        single_values(name, value, model),
+        lambda found: any_of(
+            _lookup_condition(meta, name, each, "") for each in dict.fromkeys(found)
+        ),
+    )
+
+
+def single_values(name: str, results: Any, model: Any) -> Any:
+    """Return lazy results of one value per row: the keys of *model*, or others by name.
+
+    Raises TypeError for rows of several values, and for objects of another model.
+    """
+    names = getattr(results, "names", getattr(results, "_fields", None))
+    if hasattr(results, "collection") or names:
+        if names is None or len(names) != 1:
+            raise TypeError(
+                f"{name}__in takes one value per row. Pass values_list('pk')."
+            )
+        return results.values_list(*names, flat=True)
+    own = results.model._meta
+    if model is None or own.concrete_model is not model._meta.concrete_model:
+        wanted = "values" if model is None else f"objects of {model.__name__}"
+        raise TypeError(
+            f"{name}__in takes {wanted}, not objects of {own.object_name}. Pass "
+            "values_list('pk') to compare with their primary keys."
+        )
+    return results.values_list("pk", flat=True)
+
+
+def _declared_value(meta: BaseOptions, name: str, lookup: str, value: Any) -> Any:
+    """Return the value of a lookup, converted to the declared type."""
+    field = meta.fields_by_name[name]
+    is_object = field.is_relation and not is_expression(value)
+    if _is_foreign(value) and not is_object:
+        raise _unstorable_error(meta, name, value)
+    return field.to_lookup(lookup, value)
 
 
 def _is_foreign(value: Any) -> bool:
@@ -243,15 +311,16 @@ def clean_values(name: str, value: Any) -> list[Any]:
 def _id_lookup(meta: BaseOptions, name: str, value: Any, alias: str) -> Condition:
     """Return the condition of ids, or of another collection of the same model."""
     value = unwrap(value)
-    query = getattr(value, "query", None)
-    if not isinstance(query, Query):
+    if not is_results(value):
         return Ids(_pks(meta, name, value))
-    is_whole = value._holds_ids and not query.is_sliced
-    if value.model is not meta.model or not is_whole or not name.endswith("__in"):
-        raise TypeError(
-            f"{name} takes a list of ids, a whole collection of {meta.object_name}, "
-            "or its whole values('pk'). Pass others evaluated: list(collection.ids()), "
-            "list(collection.values_list(name, flat=True))."
+    if not name.endswith("__in"):
+        raise TypeError(f"{name} takes an id, not {value!r}. Pass {name}__in.")
+    query: Any = value.query
+    is_own = value.model is meta.model and getattr(value, "_holds_ids", False)
+    if not is_own or query.is_sliced:
+        return Subquery(
+            single_values(name.removesuffix("__in"), value, meta.model),
+            lambda found: Ids(_pks(meta, name, found)),
         )
     if value.db != alias:
         raise ValueError(
@@ -259,7 +328,8 @@ def _id_lookup(meta: BaseOptions, name: str, value: Any, alias: str) -> Conditio
             f"{name} on {alias!r} of what is on {value.db!r}. Force the inner query to "
             "be evaluated using list(inner_query.ids())."
         )
-    return query.condition
+    condition: Condition = query.condition
+    return condition
 
 
 def _tag_condition(meta: BaseOptions, tag: Any) -> Condition:

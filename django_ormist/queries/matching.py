@@ -6,7 +6,19 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Protocol
 
 from ..terms import term_suffix
-from .conditions import And, Condition, Holds, Ids, Not, Or, Range, Term, Xor, any_of
+from .conditions import (
+    And,
+    Condition,
+    Holds,
+    Ids,
+    Not,
+    Or,
+    Range,
+    Subquery,
+    Term,
+    Xor,
+    any_of,
+)
 
 
 class Entries(Protocol):
@@ -73,6 +85,8 @@ def _counter(parts: Iterable[Condition]) -> Callable[[str, Entries], int]:
             case Range(name, low, high):
                 if low < high:
                     ranges[name].append(part)
+            case Subquery():
+                others.append(matcher(part.condition))
             case _:
                 others.append(matcher(part))
     bounds = {

@@ -8,7 +8,7 @@ from django.db import transaction
 from django.db.models.signals import post_delete, post_save, pre_save
 
 from ..connections.executor import arun, run
-from ..flows import fetch, update
+from ..flows import delete, fetch
 from ..operations.operation import Flow
 from . import settings
 from .flows import ended_by_password
@@ -60,7 +60,7 @@ def _end_sessions(user_id: str, except_pk: str | None) -> Flow[Any]:
 def _delete_sessions(user_id: str, pks: list[str]) -> Flow[Any]:
     """Flow that deletes the user's sessions among *pks*. It returns their number."""
     found = Session.objects.find(user_id=user_id, pk__in=pks)
-    number, _ = yield from update.delete(found)
+    number, _ = yield from delete.delete(found)
     return number
 
 

@@ -51,6 +51,37 @@ class Gift(Cart):
     card: str = ""
 
 
+class Author(ormist.Model):
+    """A model that others refer to."""
+
+    name: str = ""
+
+
+class Book(ormist.Model):
+    """References of each kind."""
+
+    author: ormist.Ref[Author] = ormist.ref(related_name="books")
+    translator: ormist.Ref[Author] | None
+    user = ormist.ref("auth.User", null=True)
+
+
+def references(book: Book, author: Author) -> None:
+    assert_type(book.author, Author)
+    assert_type(book.author.name, str)
+    assert_type(book.translator, Author | None)
+    assert_type(book.author_id, Any)
+    assert_type(book.user, Any)
+    book.author = author
+    book.author = "a primary key"
+    book.translator = None
+    assert_type(Book.objects.select_related("author").get("x").author, Author)
+
+
+def wrong_references(book: Book) -> None:
+    book.author = 1.5  # type: ignore[assignment]  # pyright: ignore[reportAttributeAccessIssue]
+    book.translator.name  # type: ignore[union-attr]  # noqa: B018  # pyright: ignore[reportOptionalMemberAccess]
+
+
 def reading(cart: Cart, gift: Gift) -> None:
     assert_type(cart.owner, int)
     assert_type(cart.total, Decimal)

@@ -3,7 +3,7 @@
 import pytest
 
 from django_ormist.codecs import pack
-from django_ormist.flows import update
+from django_ormist.flows import delete, update
 from django_ormist.operations.batches import DELETE_MANY
 from django_ormist.operations.replies import Reply
 from tests.models import Todo
@@ -32,7 +32,7 @@ def changed(flow, *replies):
 
 
 CHANGES = {
-    "delete": lambda: update.delete(Todo.objects.find("x")),
+    "delete": lambda: delete.delete(Todo.objects.find("x")),
     "set_expire": lambda: update.set_expire(Todo.objects.find("x"), 60),
 }
 every_change = pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)

@@ -1,0 +1,196 @@
+"""The flow of a collection's delete(), and the effects of deletions by on_delete.
+
+As in Django, the referring objects are found first, by queries, and then changed. An
+object that another client stores in between keeps its reference, which dangles.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..exceptions import NotSupportedError
+from ..fields import CASCADE, PROTECT, SET_NULL, Reference
+from ..operations import search
+from ..operations.objects import pk_of
+from ..operations.operation import Flow, RunOn
+from ..queries.lookups import filter_query
+from ..queries.query import Query
+from . import fetch, update
+from .pending import PendingDelete, PendingSave, current, refuse
+from .types import Results
+
+Place = tuple[Any, str]
+"""A model and an alias."""
+
+
+def delete(collection: Results[Any]) -> Flow[tuple[int, dict[str, int]]]:
+    """Flow that deletes all matches. Returns ``(number, {label: number})``.
+
+    2 + ceil(N / 100) round trips, and more if objects refer to them with on_delete.
+    Raises TypeError for a slice, ProtectedError.
+    """
+    fetch.check_unsliced(collection, "delete")
+    refuse(collection.db, "A collection's delete()")
+    numbers: dict[str, int] = {}
+    if collection.model in referring_by_model:
+        pks = yield from search.ids(collection.space, collection.query)
+        keys = [pk_of(pk, collection.space) for pk in pks]
+        effects = yield from find_effects(collection.model, keys, collection.db)
+        numbers = yield from apply_effects(effects)
+    number = yield from update.delete_matches(collection)
+    if number:
+        label = collection.model._meta.label
+        numbers[label] = numbers.get(label, 0) + number
+    return sum(numbers.values()), numbers
+
+
+@dataclass
+class Effects:
+    """The objects to delete, and those whose reference is set to None.
+
+    deletions: ids by model and alias, found before those they refer to are deleted.
+    cleared: a reference, an alias, and ids.
+    """
+
+    deletions: dict[Place, dict[str, None]] = field(default_factory=dict)
+    cleared: list[tuple[Reference, str, list[str]]] = field(default_factory=list)
+
+
+def find_effects(
+    model: Any, keys: Sequence[Any], using: str, is_done: bool = False
+) -> Flow[Effects]:
+    """Flow that finds the effects of deleting the objects of these keys.
+
+    model: of this package or of Django. Raises ProtectedError before anything changes,
+    unless they are deleted already.
+    """
+    effects = Effects()
+    waiting: list[tuple[Any, Sequence[Any], str]] = [(model, keys, using)]
+    seen: dict[Place, set[Any]] = {(model, using): set(keys)}
+    while waiting:
+        model, keys, using = waiting.pop()
+        for reference in referring(model):
+            alias = _alias_of(reference, using)
+            pks = yield RunOn(alias, _find(reference, keys, alias))
+            place = (reference.model, alias)
+            new = [pk for pk in pks if pk not in seen.setdefault(place, set())]
+            if reference.on_delete is PROTECT and new and not is_done:
+                yield from _raise_protected(reference, alias, new)
+            elif reference.on_delete is SET_NULL and new:
+                effects.cleared.append((reference, alias, new))
+            elif reference.on_delete is CASCADE and new:
+                seen[place].update(new)
+                effects.deletions.setdefault(place, {}).update(dict.fromkeys(new))
+                waiting.append((reference.model, new, alias))
+    return effects
+
+
+def apply_effects(effects: Effects) -> Flow[dict[str, int]]:
+    """Flow that deletes and changes these objects. Returns the deletions by label.
+
+    In an atomic() block they join it.
+    """
+    for reference, alias, pks in effects.cleared:
+        yield RunOn(alias, _clear(reference, alias, pks))
+    numbers: dict[str, int] = {}
+    for (model, alias), deleted in reversed(effects.deletions.items()):
+        number = yield RunOn(alias, _delete(model, alias, list(deleted)))
+        if number:
+            numbers[model._meta.label] = number
+    return numbers
+
+
+def apply_all(model: Any, keys: Sequence[Any], using: str) -> Flow[dict[str, int]]:
+    """Flow that applies the effects of a deletion in a database, once committed.
+
+    Objects with PROTECT that were stored since it was checked keep their reference.
+    """
+    effects = yield from find_effects(model, keys, using, is_done=True)
+    return (yield from apply_effects(effects))
+
+
+def referring(model: Any) -> Iterable[Reference]:
+    """Return the references to a model that have an effect on deletion."""
+    return referring_by_model.get(model, ())
+
+
+referring_by_model: dict[Any, list[Reference]] = {}
+"""The references with an effect, by the model that they refer to."""
+
+
+def _alias_of(reference: Reference, using: str) -> str:
+    """Return the alias of the referring objects: the same one if both models share it.
+
+    using: the alias of the deleted objects; that of a database for Django's models.
+    """
+    own: str = reference.model._meta.using
+    if reference.is_to_django or own != reference.related_model._meta.using:
+        return own
+    return using
+
+
+def _results(model: Any, alias: str, lookups: dict[str, Any]) -> Any:
+    collection = model._base_manager.using(alias)
+    return collection._chain(filter_query(Query(), model._meta, (), lookups, alias))
+
+
+def _find(reference: Reference, keys: Sequence[Any], alias: str) -> Flow[list[str]]:
+    """Flow that returns the ids of the objects that refer to these keys."""
+    lookups = {f"{reference.attname}__in": list(keys)}
+    found = _results(reference.model, alias, lookups)
+    pks = yield from search.ids(found.space, found.query)
+    return [pk_of(pk, found.space) for pk in pks]
+
+
+def _raise_protected(
+    reference: Reference, alias: str, pks: Sequence[str]
+) -> Flow[None]:
+    from django.db.models import ProtectedError  # slow to import
+
+    found = _results(reference.model, alias, {"pk__in": list(pks)})
+    objects = yield RunOn(alias, fetch.fetch(found, found.query))
+    name = reference.related_model._meta.object_name
+    raise ProtectedError(
+        f"Cannot delete some instances of model {name!r} because they are referenced "
+        f"through protected references: '{reference.model.__name__}."
+        f"{reference.name}'.",
+        set(objects),
+    )
+
+
+def _clear(reference: Reference, alias: str, pks: Sequence[str]) -> Flow[int]:
+    """Flow that sets the reference of these objects to None."""
+    found = _results(reference.model, alias, {"pk__in": list(pks)})
+    block = current(alias)
+    if block is None:
+        return (yield from update.update(found, {reference.attname: None}))
+    for instance in (yield from fetch.fetch(found, found.query)):
+        instance.attrs[reference.attname] = None
+        block.entries.append(PendingSave(instance, alias, is_silent=True))
+    return len(pks)
+
+
+def _delete(model: Any, alias: str, pks: Sequence[str]) -> Flow[int]:
+    """Flow that deletes these objects without further effects."""
+    found = _results(model, alias, {"pk__in": list(pks)})
+    block = current(alias)
+    if block is None:
+        return (yield from update.delete_matches(found))
+    instances = yield from fetch.fetch(found, found.query)
+    for instance in instances:
+        block.entries.append(PendingDelete.of(instance, alias))
+    return len(instances)
+
+
+def refuse_other_blocks(effects: Effects, using: str) -> None:
+    """Raise NotSupportedError if a block is open that cannot hold all effects."""
+    if current(using) is None:
+        return
+    aliases = {alias for _, alias in effects.deletions}
+    aliases |= {alias for _, alias, _ in effects.cleared}
+    for alias in aliases - {using}:
+        if current(alias) is None:
+            raise NotSupportedError(
+                f"A deletion in an atomic() block of {using!r} would change objects on "
+                f"{alias!r} at once. Open a block of {alias!r} around it too."
+            )

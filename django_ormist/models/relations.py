@@ -1,0 +1,228 @@
+"""The other side of references: ``author.books``, and what deletions do."""
+
+from collections.abc import Iterable
+from functools import partial
+from typing import Any
+
+from ..connections.executor import arun, run
+from ..exceptions import ImproperlyConfigured
+from ..fields import DO_NOTHING, SET_NULL, Reference
+from ..fields.annotations import UnresolvedError
+from ..flows import bulk
+from ..flows import delete as delete_flows
+from .collection import Collection
+from .manager import Manager
+from .writing import alters_data
+
+_waiting: list[Reference] = []
+"""References to models that are not defined yet."""
+
+
+class RelatedManager(Manager[Any]):
+    """The objects that refer to one object, as ``author.books``.
+
+    New objects refer to it.
+    """
+
+    _instance: Any
+    _reference: Reference
+
+    @classmethod
+    def of(cls, reference: Reference, instance: Any) -> "RelatedManager":
+        """Return the manager of the objects that refer to *instance*."""
+        base = type(reference.model._default_manager)
+        kind = type(f"Related{base.__name__}", (cls, base), {})
+        manager: RelatedManager = kind()
+        manager.__dict__.update(model=reference.model)
+        manager._instance, manager._reference = instance, reference
+        return manager
+
+    def get_queryset(self) -> Collection[Any]:
+        """Return the objects that refer to it."""
+        found: Collection[Any] = super().get_queryset()
+        return found.find(**{self._reference.name: self._instance})
+
+    def _values(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        return {**attrs, self._reference.name: self._instance}
+
+    @alters_data
+    def create(self, /, *tags: str, **attrs: Any) -> Any:
+        """Create an object that refers to it. See Manager.create()."""
+        return super().create(*tags, **self._values(attrs))
+
+    @alters_data
+    async def acreate(self, /, *tags: str, **attrs: Any) -> Any:
+        """See create()."""
+        return await super().acreate(*tags, **self._values(attrs))
+
+    @alters_data
+    def get_or_create(self, /, *args: Any, **lookups: Any) -> tuple[Any, bool]:
+        """See Manager.get_or_create()."""
+        return super().get_or_create(*args, **self._values(lookups))
+
+    @alters_data
+    async def aget_or_create(self, /, *args: Any, **lookups: Any) -> tuple[Any, bool]:
+        """See get_or_create()."""
+        return await super().aget_or_create(*args, **self._values(lookups))
+
+    @alters_data
+    def update_or_create(self, /, *args: Any, **lookups: Any) -> tuple[Any, bool]:
+        """See Manager.update_or_create()."""
+        return super().update_or_create(*args, **self._values(lookups))
+
+    @alters_data
+    async def aupdate_or_create(
+        self, /, *args: Any, **lookups: Any
+    ) -> tuple[Any, bool]:
+        """See update_or_create()."""
+        return await super().aupdate_or_create(*args, **self._values(lookups))
+
+    @alters_data
+    def add(self, *objs: Any) -> None:
+        """Let stored objects refer to it. 1 + ceil(N / 100) round trips."""
+        collection = self._all_of(objs)
+        run(bulk.update(collection, objs, [self._reference.name]), collection.db)
+
+    @alters_data
+    async def aadd(self, *objs: Any) -> None:
+        """See add()."""
+        collection = self._all_of(objs)
+        await arun(bulk.update(collection, objs, [self._reference.name]), collection.db)
+
+    def _all_of(self, objs: Iterable[Any]) -> Collection[Any]:
+        for each in objs:
+            setattr(each, self._reference.name, self._instance)
+        collection: Collection[Any] = self.model._base_manager.using(self.db)
+        return collection
+
+    @alters_data
+    def clear(self) -> int:
+        """Let no object refer to it. Return their number. See Collection.update()."""
+        return self.get_queryset().update(**{self._reference.name: None})
+
+    @alters_data
+    async def aclear(self) -> int:
+        """See clear()."""
+        return await self.get_queryset().aupdate(**{self._reference.name: None})
+
+
+class ReverseRelation:
+    """The attribute ``books`` of an author: a RelatedManager."""
+
+    def __init__(self, reference: Reference) -> None:
+        self.reference = reference
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        if instance is None:
+            return self
+        return RelatedManager.of(self.reference, instance)
+
+
+# ---------------------------------------------------------------- connecting
+
+
+def check_references(model: Any) -> None:
+    """Raise ImproperlyConfigured for a reference without an index that it needs.
+
+    Raise TypeError for SET_NULL without None.
+    """
+    meta = model._meta
+    for reference in meta.references.values():
+        name = f"{meta.object_name}.{reference.name}"
+        if reference.on_delete is SET_NULL and not reference.null:
+            raise TypeError(f"{name} has on_delete=SET_NULL. Pass null=True as well.")
+        uses = reference.on_delete is not DO_NOTHING or reference.related_name
+        if uses and not meta.has_index(reference.attname):
+            option = (
+                f"related_name={reference.related_name!r}"
+                if reference.on_delete is DO_NOTHING
+                else f"on_delete={reference.on_delete!r}"
+            )
+            raise ImproperlyConfigured(
+                f"{name} has {option}, and no index finds its objects. Add "
+                f"{reference.name!r} to {meta.object_name}.Meta.index_attrs."
+            )
+
+
+def connect(model: Any) -> None:
+    """Connect the references of a new model, and those that waited for it."""
+    _waiting.extend(model._meta.references.values())
+    connect_waiting()
+
+
+def connect_waiting() -> None:
+    """Connect the references whose model is defined by now."""
+    waiting, _waiting[:] = list(_waiting), []
+    for reference in waiting:
+        try:
+            target = reference.find_target()
+        except UnresolvedError:
+            _waiting.append(reference)
+            continue
+        _connect(reference, target)
+
+
+def _connect(reference: Reference, target: Any) -> None:
+    if reference.related_name:
+        _add_reverse(reference, target)
+    if reference.on_delete is DO_NOTHING:
+        return
+    known = delete_flows.referring_by_model.setdefault(target, [])
+    known[:] = [
+        each
+        for each in known
+        if each.model._meta.label != reference.model._meta.label
+        or each.name != reference.name
+    ]
+    known.append(reference)
+    if reference.is_to_django:
+        _follow_deletions(target)
+
+
+def _add_reverse(reference: Reference, target: Any) -> None:
+    meta = reference.model._meta
+    name = (reference.related_name or "") % {
+        "class": meta.object_name.lower(),
+        "model_name": meta.model_name,
+        "app_label": meta.app_label or "",
+    }
+    known = getattr(target, name, None)
+    is_ours = isinstance(known, ReverseRelation) and (
+        known.reference.model._meta.label == meta.label
+    )
+    if known is not None and not is_ours:
+        raise ImproperlyConfigured(
+            f"{meta.object_name}.{reference.name} has the related_name {name!r}, "
+            f"which {target.__name__} defines itself. Choose another one."
+        )
+    setattr(target, name, ReverseRelation(reference))
+    target._meta.__dict__.pop("own_names", None)
+    target._meta.__dict__.pop("own_setters", None)
+
+
+def _follow_deletions(target: Any) -> None:
+    """Apply on_delete when objects of this model of Django are deleted."""
+    from django.db.models.signals import pre_delete
+
+    pre_delete.connect(
+        _on_django_delete, sender=target, dispatch_uid="django_ormist.on_delete"
+    )
+
+
+def _on_django_delete(sender: Any, instance: Any, using: str, **kwargs: Any) -> None:
+    """Raise ProtectedError, or delete and change objects when the deletion commits."""
+    from django.db import transaction
+
+    keys, model = [instance.pk], sender
+    run(delete_flows.find_effects(model, keys, using), _any_alias(model))
+    transaction.on_commit(partial(_apply, model, keys, using), using=using)
+
+
+def _apply(model: Any, keys: list[Any], using: str) -> None:
+    run(delete_flows.apply_all(model, keys, using), _any_alias(model))
+
+
+def _any_alias(model: Any) -> str:
+    """Return the alias of some object that refers to the model."""
+    using: str = delete_flows.referring_by_model[model][0].model._meta.using
+    return using

@@ -1,0 +1,624 @@
+"""References to objects of this package and of Django."""
+
+import asyncio
+import copy
+import io
+import json
+import pickle
+
+import pytest
+from django.contrib.auth.models import Group, User
+from django.core.exceptions import ImproperlyConfigured, SynchronousOnlyOperation
+from django.core.management import call_command
+from django.db import transaction
+from django.db.models import F, ProtectedError, Q
+
+import django_ormist as ormist
+from django_ormist import ValidationError
+from tests.checker import raw_faults
+
+
+class Publisher(ormist.TaggedModel):
+    name: str = ""
+
+    class Meta:
+        app_label = "tests"
+        index_attrs = ("name",)
+
+
+class Volume(ormist.TaggedModel):
+    publisher: ormist.Ref[Publisher] = ormist.ref(related_name="volumes")
+    before: "ormist.Ref[Volume] | None"
+    owner = ormist.ref("auth.User", null=True)
+    title: str = ""
+
+    class Meta:
+        app_label = "tests"
+        index_attrs = ("publisher", "owner", "title")
+        ordered = ("owner",)
+
+
+class Shelf(ormist.Model):
+    publisher: ormist.Ref[Publisher] = ormist.ref(on_delete=ormist.CASCADE)
+    owner = ormist.ref(User, null=True, on_delete="SET_NULL", related_name="shelves")
+
+    class Meta:
+        app_label = "tests"
+        index_attrs = ("publisher", "owner")
+
+
+class Plank(ormist.Model):
+    shelf: ormist.Ref[Shelf] = ormist.ref(
+        on_delete=ormist.CASCADE, related_name="planks"
+    )
+    part_of = ormist.ref("self", null=True, on_delete=ormist.CASCADE)
+
+    class Meta:
+        app_label = "tests"
+        index_attrs = ("shelf", "part_of")
+
+
+class Loan(ormist.Model):
+    plank: ormist.Ref[Plank] = ormist.ref(on_delete=ormist.PROTECT)
+    shelf = ormist.ref("tests.Shelf", null=True, on_delete=ormist.SET_NULL)
+
+    class Meta:
+        app_label = "tests"
+        index_attrs = ("plank", "shelf")
+
+
+class Key(ormist.Model):
+    group = ormist.ref(Group, on_delete=ormist.PROTECT)
+
+    class Meta:
+        app_label = "tests"
+        index_attrs = ("group",)
+
+
+class Pass(ormist.Model):
+    group = ormist.ref("auth.Group", on_delete=ormist.CASCADE, related_name="passes")
+
+    class Meta:
+        app_label = "tests"
+        index_attrs = ("group",)
+
+
+class Pictured(ormist.Model):
+    """The same objects as Volume before it declared references."""
+
+    class Meta:
+        app_label = "tests"
+        model_name = "Old"
+
+
+ormist_only = pytest.mark.servers("valkey91", "fakeredis", "valkey91-cluster")
+
+
+@pytest.fixture
+def publisher(ask, server):
+    return ask(Publisher.objects.create, name="P")
+
+
+def loaded(instance):
+    return set(instance.__dict__.get("_loaded", {}))
+
+
+# ---------------------------------------------------------------- storing
+
+
+def test_the_primary_key_is_stored(ask, publisher):
+    volume = ask(Volume.objects.create, publisher=publisher)
+    assert volume.attrs == {"publisher_id": publisher.id, "before_id": None, "owner_id": None, "title": ""}  # fmt: skip  # noqa: E501
+    assert volume.publisher is publisher
+    found = ask(Volume.objects.get, volume.id)
+    assert found.publisher_id == publisher.id
+    assert loaded(found) == set()
+
+
+def test_an_object_or_a_key_is_assigned(ask, publisher):
+    other = ask(Publisher.objects.create)
+    volume = Volume(publisher=publisher.id)
+    volume.publisher = other
+    assert (volume.publisher_id, volume.publisher) == (other.id, other)
+    volume.publisher_id = publisher.id
+    assert loaded(volume) == {"publisher_id"}
+    ask(volume.save)
+    volume.set(publisher=other)
+    assert volume.publisher is other
+    volume.before = volume
+    volume.before = None
+    assert volume.before is volume.before_id is None
+    with pytest.raises(ValueError, match="takes an object of tests.Publisher"):
+        volume.publisher = volume
+    with pytest.raises(ValueError, match="save it first"):
+        Volume(owner=User())
+
+
+def test_a_required_reference_is_missed_at_save(ask, server):
+    volume = Volume()
+    with pytest.raises(AttributeError, match="no 'publisher'"):
+        _ = volume.publisher
+    with pytest.raises(ValidationError) as raised:
+        ask(volume.save)
+    assert raised.value.message_dict == {"publisher": ["This field is required."]}
+    volume.publisher = None
+    with pytest.raises(ValidationError, match="cannot be null"):
+        ask(volume.save)
+    volume.publisher = ["x"]
+    with pytest.raises(ValidationError, match="An id of Publisher is a str"):
+        ask(volume.save)
+
+
+def test_keys_have_their_own_type(ask, publisher):
+    volume = ask(Volume.objects.create, publisher=5, owner="7")
+    assert volume.attrs["publisher_id"] == "5"
+    assert volume.attrs["owner_id"] == 7
+    assert ask(Volume.objects.find(owner="7").count) == 1
+    with pytest.raises(ValidationError, match="must be an integer"):
+        ask(Volume.objects.create, publisher=5, owner="x")
+
+
+def test_stored_ids_can_be_declared_later(ask, server):
+    ask(Pictured.objects.create, id="old", publisher_id="p", title="t")
+    ask(Pictured.objects.create, id="odd", publisher_id=[1], before_id=5)
+
+    class Later(ormist.Model):
+        publisher: ormist.Ref[Publisher]
+        before = ormist.ref("self", null=True)
+
+        class Meta:
+            app_label = "tests"
+            model_name = "Old"
+
+    old, odd = ask(Later.objects.get, "old"), ask(Later.objects.get, "odd")
+    assert (old.publisher_id, old.before_id) == ("p", None)
+    ask(old.save)
+    found = ask(list, Later.objects.select_related())
+    assert [(each.publisher, each.before) for each in found] == [(None, None)] * 2
+    assert (odd.publisher_id, odd.before_id) == ([1], 5)
+
+
+# ---------------------------------------------------------------- loading
+
+
+def store_volumes(ask, number=3):
+    publishers = [Publisher(id=f"p{n}", name=f"{n}") for n in range(number)]
+    ask(Publisher.objects.bulk_create, publishers)
+    volumes = [
+        Volume(id=f"v{n}", publisher=publishers[n], title=f"t{n}")
+        for n in range(number)
+    ]
+    ask(Volume.objects.bulk_create, volumes)
+
+
+@pytest.mark.servers("valkey91")
+def test_the_first_access_loads_for_all_objects_of_the_result(server, round_trips):
+    asyncio_free = lambda bound, *args: bound(*args)  # noqa: E731
+    store_volumes(asyncio_free)
+    with round_trips() as seen:
+        page = Volume.objects.find()[:3].list()
+        names = [volume.publisher.name for volume in page]
+    assert names == ["0", "1", "2"]
+    assert seen.count == 2
+    with round_trips() as seen:
+        assert Volume.objects.get("v1").publisher.name == "1"
+    assert seen.count == 2
+    with round_trips() as seen:
+        assert [volume.publisher_id for volume in page] == ["p0", "p1", "p2"]
+        assert [volume.before for volume in page] == [None] * 3
+    assert seen.count == 0
+
+
+@pytest.mark.servers("valkey91")
+def test_select_related_loads_with_the_result(ask, server, round_trips):
+    store_volumes(ask)
+    with round_trips() as seen:
+        page = ask(list, Volume.objects.select_related("publisher")[:3])
+        assert [volume.publisher.name for volume in page] == ["0", "1", "2"]
+    assert seen.count == 2
+    with round_trips() as seen:
+        volume = ask(Volume.objects.select_related("publisher").get, "v1")
+        assert volume.publisher.name == "1"
+    assert seen.count == 2
+
+
+@ormist_only
+def test_select_related_follows_paths_and_is_kept_by_chains(ask, server):
+    store_volumes(ask)
+    ask(Volume.objects.find(title="t2").update, before="v1")
+    ask(Volume.objects.find(title="t1").update, before="v0")
+    found = Volume.objects.select_related("before__before", "before__publisher")
+    by_id = ask(found.in_bulk)
+    last = by_id["v2"]
+    assert last.before.before.id == "v0"
+    assert last.before.publisher.name == "1"
+    assert loaded(last.before.before) == set()
+    chained = found.exclude(title="t0").using("default").all()
+    assert loaded(ask(chained.first)) == {"before_id"}
+    assert loaded(ask(chained.select_related(None).first)) == set()
+    assert loaded(ask(Volume.objects.select_related().first)) == {"publisher_id"}
+    for wrong in ("title", "before__title", "nope"):
+        with pytest.raises(ormist.FieldError, match=r"Invalid field name\(s\) given"):
+            Volume.objects.select_related(wrong)
+
+
+def test_an_access_in_async_code_says_what_to_do(server):
+    async def main():
+        publisher = await Publisher.objects.acreate(name="P")
+        made = await Volume.objects.acreate(publisher=publisher)
+        found = await Volume.objects.aget(made.id)
+        with pytest.raises(
+            SynchronousOnlyOperation, match=r"select_related\('publisher'\)"
+        ):
+            _ = found.publisher
+        found = await Volume.objects.select_related("publisher").aget(made.id)
+        assert found.publisher == publisher
+        assert found.before is None
+
+    asyncio.run(main())
+
+
+def test_a_reference_to_a_deleted_object_reads_none(ask, publisher):
+    volume = ask(Volume.objects.create, publisher=publisher)
+    ask(publisher.delete)
+    found = ask(Volume.objects.select_related("publisher").get, volume.id)
+    assert (found.publisher, found.publisher_id) == (None, publisher.id)
+    ask(Volume.objects.find(publisher=publisher).get)
+
+
+def test_copies_and_pickles_keep_what_is_loaded(ask, publisher):
+    volume = ask(Volume.objects.create, publisher=publisher)
+    for other in (copy.copy(volume), pickle.loads(pickle.dumps(volume))):
+        assert other.publisher == publisher
+        other.publisher = None
+        assert volume.publisher is publisher
+    again = pickle.loads(pickle.dumps(Volume.objects.select_related("publisher")))
+    assert loaded(again[0]) == {"publisher_id"}
+
+
+@pytest.mark.django_db
+def test_objects_of_django_are_loaded_by_one_query(server, django_assert_num_queries):
+    users = [User.objects.create(username=f"u{n}") for n in range(3)]
+    for user in users:
+        Volume.objects.create(publisher="p", owner=user)
+    Volume.objects.create(publisher="p", owner=999)
+    found = Volume.objects.all()
+    with django_assert_num_queries(1):
+        assert [volume.owner for volume in found] == [*users, None]
+    with django_assert_num_queries(1):
+        assert [v.owner for v in Volume.objects.select_related("owner")][:3] == users
+
+
+@pytest.mark.django_db(transaction=True)
+def test_select_related_loads_objects_of_django_in_async_code(server):
+    user = User.objects.create(username="u")
+
+    async def main():
+        await Volume.objects.acreate(publisher="p", owner=user)
+        found = await Volume.objects.select_related("owner").aget(owner=user)
+        assert found.owner == user
+        mine = User.objects.filter(username="u")
+        assert await Volume.objects.find(owner__in=mine).acount() == 1
+
+    asyncio.run(main())
+
+
+# ---------------------------------------------------------------- lookups
+
+
+@ormist_only
+def test_lookups_take_objects_keys_and_other_queries(ask, server):
+    store_volumes(ask)
+    one = ask(Publisher.objects.get, "p1")
+
+    def titles(*args, **lookups):
+        return [v.title for v in ask(list, Volume.objects.find(*args, **lookups))]
+
+    assert titles(publisher=one) == titles(publisher="p1") == ["t1"]
+    assert titles(publisher_id=one) == titles(publisher_id="p1") == ["t1"]
+    assert titles(publisher__in=[one, "p2"]) == ["t1", "t2"]
+    assert titles(Q(publisher=one) | Q(title="t0")) == ["t0", "t1"]
+    assert titles(publisher__in=Publisher.objects.find(name="2")) == ["t2"]
+    assert titles(publisher__in=Publisher.objects.find(name="9")) == []
+    assert titles(publisher__in=Publisher.objects.order_by("-created")[:2]) == ["t1", "t2"]  # fmt: skip  # noqa: E501
+    names = Publisher.objects.values_list("name", flat=True)
+    assert titles(title__in=Volume.objects.values_list("title")) == ["t0", "t1", "t2"]
+    assert titles(publisher__in=names) == []
+    keys = Volume.objects.find(title="t2").values_list("publisher", flat=True)
+    assert [p.id for p in ask(list, Publisher.objects.find(pk__in=keys))] == ["p2"]
+    without = Publisher.objects.exclude(pk__in=keys)
+    assert [p.id for p in ask(list, without)] == ["p0", "p1"]
+    assert ask(without.count) == 2
+    assert ask(without.exists)
+    assert ask(without.ids) == ["p0", "p1"]
+
+
+@ormist_only
+def test_another_query_is_evaluated_each_time(ask, server):
+    store_volumes(ask)
+    found = Volume.objects.find(publisher__in=Publisher.objects.find(name="new"))
+    assert ask(found.count) == 0
+    ask(Publisher.objects.find(name="0").update, name="new")
+    assert ask(found.count) == 1
+    assert ask(found.update, title="x") == 1
+    assert ask(found.facets, "title", ["x"]) == {"x": 1}
+    assert "everything" not in ask(found.explain)
+    assert ask(found.set_expire, 100) == 1
+    assert ask(found.delete)[0] == 1
+    made = ask(
+        Volume.objects.get_or_create,
+        {"publisher": "p0"},
+        publisher__in=Publisher.objects.find(name="new"),
+    )
+    assert made[1]
+    assert not ask(
+        Volume.objects.update_or_create,
+        {"title": "y"},
+        publisher__in=Publisher.objects.find(name="new"),
+    )[1]
+
+
+def test_the_wrong_kind_of_object_is_refused(publisher):
+    for lookups in ({"publisher": User(pk=1)}, {"publisher__in": [User(pk=1)]}):
+        with pytest.raises(ValueError, match="publisher takes an object of tests.Pub"):
+            Volume.objects.find(**lookups)
+    with pytest.raises(ormist.FieldError, match=r"Write find\(publisher__in=...find"):
+        Volume.objects.find(publisher__name="x")
+    with pytest.raises(TypeError, match="takes one value per row"):
+        Volume.objects.find(publisher__in=Publisher.objects.values_list("pk", "name"))
+    with pytest.raises(TypeError, match="takes objects of Publisher, not objects of V"):
+        Volume.objects.find(publisher__in=Volume.objects.all())
+    with pytest.raises(TypeError, match="title__in takes values, not objects of Vol"):
+        Volume.objects.find(title__in=Volume.objects.all())
+    with pytest.raises(TypeError, match="Pass pk__in"):
+        Volume.objects.find(pk=Publisher.objects.all())
+    with pytest.raises(ormist.FieldError, match="not a storable type"):
+        Volume.objects.find(title=publisher)
+
+
+def test_other_methods_take_the_name_of_the_reference(ask, publisher):
+    volume = ask(Volume.objects.create, publisher=publisher, owner=1)
+    other = ask(Publisher.objects.create)
+    volumes = Volume.objects.all()
+    assert ask(list, volumes.values("publisher", "owner_id")) == [
+        {"publisher": publisher.id, "owner_id": 1}
+    ]
+    assert ask(volumes.order_by("-owner").first) == volume
+    assert ask(volumes.update, publisher=other, title=F("publisher")) == 1
+    ask(volume.refresh_from_db, fields=["publisher"])
+    assert volume.publisher_id == other.id
+    volume.publisher = publisher
+    ask(volume.save, update_fields=["publisher"])
+    assert ask(volumes.get).publisher_id == publisher.id
+    volume.publisher = other
+    ask(volumes.bulk_update, [volume], ["publisher"])
+    assert ask(volumes.get).publisher_id == other.id
+    assert ask(volumes.facets, "owner") == {1: 1}
+    with pytest.raises(ValidationError) as raised:
+        ask(volumes.update, publisher=None)
+    assert raised.value.message_dict == {"publisher": ["This field cannot be null."]}
+    found, is_new = ask(Volume.objects.get_or_create, publisher=other)
+    assert (found.id, is_new) == (volume.id, False)
+    made, is_new = ask(Volume.objects.get_or_create, publisher=publisher)
+    assert (made.publisher, is_new) == (publisher, True)
+
+
+# ---------------------------------------------------------------- the other side
+
+
+@ormist_only
+def test_the_referring_objects_are_a_manager(ask, publisher):
+    volumes = publisher.volumes
+    made = ask(volumes.create, title="a")
+    assert made.publisher is publisher
+    other = ask(Publisher.objects.create)
+    theirs = ask(other.volumes.create, title="b")
+    assert ask(list, volumes.all()) == [made]
+    assert ask(volumes.find(title="b").count) == 0
+    assert not ask(volumes.get_or_create, title="a")[1]
+    assert ask(volumes.update_or_create, {"title": "c"}, title="a")[0].title == "c"
+    ask(volumes.add, theirs)
+    assert ask(volumes.count) == 2
+    assert theirs.publisher is publisher
+    assert ask(list, other.volumes.all()) == []
+    assert Publisher.volumes.reference is Volume.publisher
+    with pytest.raises(ValidationError):
+        ask(volumes.clear)
+    with pytest.raises(AttributeError, match="defines 'volumes' itself"):
+        Publisher(volumes=1)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_referring_objects_of_an_object_of_django(ask, server):
+    user = User.objects.create(username="u")
+    shelf = ask(user.shelves.create, publisher="p")
+    assert ask(user.shelves.get) == shelf
+    assert ask(user.shelves.clear) == 1
+    assert ask(Shelf.objects.get).owner_id is None
+
+
+# ---------------------------------------------------------------- deletion
+
+
+def store_shelf(ask):
+    publisher = ask(Publisher.objects.create)
+    shelf = ask(Shelf.objects.create, publisher=publisher)
+    planks = [ask(Plank.objects.create, shelf=shelf) for _ in range(3)]
+    return publisher, shelf, planks
+
+
+def fail_after(delete):
+    delete()
+    raise RuntimeError
+
+
+@ormist_only
+def test_a_deletion_cascades(ask, server):
+    publisher, shelf, _ = store_shelf(ask)
+    loan = ask(Loan.objects.create, plank="other", shelf=shelf)
+    kept = ask(Shelf.objects.create, publisher="other")
+    wanted = {"tests.Publisher": 1, "tests.Shelf": 1, "tests.Plank": 3}
+    assert ask(publisher.delete) == (5, wanted)
+    assert ask(Loan.objects.get).shelf_id is None
+    assert ask(list, Shelf.objects.all()) == [kept]
+    assert not ask(Plank.objects.exists)
+    assert loan.shelf_id == shelf.id
+    assert raw_faults(server.client, server.key_prefix) == []
+
+
+@ormist_only
+def test_a_deletion_of_many_cascades(ask, server):
+    for _ in range(2):
+        store_shelf(ask)
+    assert ask(Publisher.objects.all().delete)[0] == 10
+    assert ask(Publisher.objects.all().delete) == (0, {})
+
+
+@ormist_only
+def test_circles_are_deleted_once(ask, server):
+    one = ask(Plank.objects.create, shelf="s")
+    other = ask(Plank.objects.create, shelf="s", part_of=one)
+    one.part_of = other
+    ask(one.save)
+    assert ask(one.delete) == (2, {"tests.Plank": 2})
+    assert not ask(Plank.objects.exists)
+
+
+@ormist_only
+def test_a_protected_object_is_kept_with_all_others(ask, server):
+    publisher, _, planks = store_shelf(ask)
+    loan = ask(Loan.objects.create, plank=planks[1])
+    for delete in (planks[1].delete, publisher.delete, Publisher.objects.all().delete):
+        with pytest.raises(ProtectedError, match="'Loan.plank'") as raised:
+            ask(delete)
+        assert raised.value.protected_objects == {loan}
+    assert ask(Plank.objects.count) == 3
+    assert ask(Shelf.objects.count) == 1
+    ask(loan.delete)
+    assert ask(publisher.delete)[0] == 5
+
+
+def test_a_cascade_in_a_block_is_one_step(server):
+    publisher, shelf, _ = store_shelf(lambda bound, *a, **k: bound(*a, **k))
+    Loan.objects.create(plank="x", shelf=shelf)
+    if server.name == "valkey91-cluster":
+        pytest.skip("models in several slots have no block on a cluster")
+    with ormist.atomic():
+        assert publisher.delete()[0] == 5
+        assert Plank.objects.count() == 3
+    assert not Plank.objects.exists()
+    assert Loan.objects.get().shelf_id is None
+    publisher, shelf, _ = store_shelf(lambda bound, *a, **k: bound(*a, **k))
+    with pytest.raises(RuntimeError), ormist.atomic():
+        fail_after(publisher.delete)
+    assert Plank.objects.count() == 3
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_deletion_in_the_database_is_followed_when_it_commits(ask, server):
+    user = User.objects.create(username="u")
+    group, other = Group.objects.create(name="g"), Group.objects.create(name="o")
+    shelf = ask(Shelf.objects.create, publisher="p", owner=user)
+    ask(Pass.objects.create, group=group)
+    ask(Pass.objects.create, group=other)
+    with pytest.raises(RuntimeError), transaction.atomic():
+        fail_after(user.delete)
+    assert ask(Shelf.objects.get).owner_id is not None
+    user = User.objects.get()
+    with transaction.atomic():
+        user.delete()
+        assert ask(Shelf.objects.get, shelf.id).owner_id is not None
+    assert ask(Shelf.objects.get, shelf.id).owner_id is None
+    Group.objects.filter(name="g").delete()
+    assert [each.group_id for each in ask(list, Pass.objects.all())] == [other.pk]
+    key = ask(Key.objects.create, group=other)
+    with pytest.raises(ProtectedError):
+        other.delete()
+    assert Group.objects.filter(name="o").exists()
+    ask(key.delete)
+    other.delete()
+    assert not ask(Pass.objects.exists)
+
+
+def test_expiration_triggers_nothing(ask, server):
+    publisher, shelf, _ = store_shelf(ask)
+    ask(Publisher.objects.find(pk=publisher.id).set_expire, -1)
+    assert ask(Shelf.objects.get, shelf.id).publisher_id == publisher.id
+
+
+# ---------------------------------------------------------------- declarations
+
+
+def declare(annotations=None, /, meta=None, **body):
+    body["Meta"] = type("Meta", (), {"app_label": "tests", **(meta or {})})
+    body |= {"__annotations__": annotations or {}, "__module__": __name__}
+    return type(ormist.Model)("Declared", (ormist.Model,), body)
+
+
+def test_a_wrong_declaration_is_refused():
+    with pytest.raises(ImproperlyConfigured, match="Add 'user' to Declared.Meta.index"):
+        declare(user=ormist.ref(User, on_delete=ormist.CASCADE))
+    with pytest.raises(ImproperlyConfigured, match="related_name='things', and no"):
+        declare(user=ormist.ref(User, related_name="things"))
+    with pytest.raises(TypeError, match="SET_NULL. Pass null=True as well"):
+        declare(user=ormist.ref(User, on_delete=ormist.SET_NULL))
+    with pytest.raises(ImproperlyConfigured, match="'groups', which User defines"):
+        declare(
+            user=ormist.ref(User, related_name="groups"),
+            meta={"index_attrs": ["user"]},
+        )
+    with pytest.raises(ValueError, match="DO_NOTHING, not 'RESTRICT'"):
+        ormist.ref(User, on_delete="RESTRICT")
+    with pytest.raises(TypeError, match="is no model to refer to"):
+        declare(user=ormist.ref(int))
+    lost = declare(user=ormist.ref("shop.Nobody"))
+    with pytest.raises(TypeError, match="no model 'shop.Nobody' to refer to"):
+        lost(user=1)
+
+
+def test_a_reference_by_name_waits_for_its_model():
+    declare(
+        late=ormist.ref("tests.Late", related_name="%(model_name)s_set"),
+        meta={"index_attrs": ["late"]},
+    )
+
+    class Late(ormist.Model):
+        class Meta:
+            app_label = "tests"
+
+    assert Late.declared_set.reference.related_model is Late
+
+
+def test_references_are_fields():
+    fields = Volume._meta.get_fields()
+    assert [each.name for each in fields] == ["publisher", "before", "title", "owner"]
+    owner = Volume._meta.get_field("owner")
+    assert owner is Volume._meta.get_field("owner_id") is Volume.owner
+    assert (owner.attname, owner.is_relation, owner.null) == ("owner_id", True, True)
+    assert owner.related_model is User
+    assert owner.type.text == "Ref[auth.User] | None"
+    assert (owner.is_to_django, Volume.publisher.is_to_django) == (True, False)
+    assert Volume.before.related_model is Volume
+    assert not Volume.publisher.null
+    assert Volume._meta.get_field("title").related_model is None
+    assert Volume.publisher_id.reference is Volume.publisher
+
+
+# ---------------------------------------------------------------- verification
+
+
+@pytest.mark.django_db
+@pytest.mark.servers("valkey91", "fakeredis")
+def test_verify_notes_references_to_no_object(server):
+    publisher = Publisher.objects.create()
+    user = User.objects.create(username="u")
+    Volume.objects.create(id="good", publisher=publisher, owner=user)
+    Volume.objects.create(id="bad", publisher="gone", owner=999)
+    Volume.objects.create(id="odd", publisher=publisher, before="good")
+    out = io.StringIO()
+    options = {"verify": True, "format": "json", "stdout": out}
+    call_command("ormist_inspect", "tests.Volume", **options)
+    found = json.loads(out.getvalue())
+    assert found["models"][0]["notes"] == {"dangling-reference": 2}
+    noted = {(f["id"], f["detail"]) for f in found["faults"]}
+    assert noted == {("bad", "publisher"), ("bad", "owner")}
