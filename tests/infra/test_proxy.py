@@ -115,7 +115,7 @@ def test_refuse_turns_clients_away_until_resume(client, proxy):
 
 
 def test_swallow_does_not_reply(proxy):
-    options = {"socket_timeout": 0.05, "retry": Retry(NoBackoff(), 0)}
+    options = {"socket_timeout": 0.5, "retry": Retry(NoBackoff(), 0)}
     with redis.Redis.from_url(proxy.url, **options) as client:
         client.ping()
         proxy.swallow()
