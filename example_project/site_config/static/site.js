@@ -42,6 +42,7 @@ async function refresh() {
     if (replacement) old.replaceWith(replacement);
     if (replacement && holdsFocus) document.getElementById("main").focus();
   }
+  announce(document.querySelector("#live p").textContent);
   findCountdowns();
 }
 
@@ -59,10 +60,7 @@ function tick() {
       hasExpired = true;
     }
   }
-  if (hasExpired && document.getElementById("live")) {
-    announce("Something has expired.");
-    setTimeout(refresh, 400);
-  }
+  if (hasExpired && document.getElementById("live")) setTimeout(refresh, 400);
 }
 
 findCountdowns();
