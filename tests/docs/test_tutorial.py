@@ -31,6 +31,7 @@ PAGE = ROOT / "docs" / "tutorial.rst"
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 # Commands that need a network, are done by tmp_path, or do not end.
 NOT_RUN = ("mkdir ", "cd ", "python -m venv ", ". ", "python -m pip ")
+NOT_INSTALLED = ("cacheprovider", "hypothesispytest", "randomly", "xdist")
 SHELL = "python manage.py shell"
 SERVE = "python manage.py runserver"
 
@@ -73,7 +74,8 @@ class Reader:
             "PYTHONPATH": str(ROOT),
             "PYTHONUNBUFFERED": "1",
             "ORMIST_EMBEDDED_IDLE_SECONDS": "5",
-            "PYTEST_ADDOPTS": "-p no:randomly -p no:cacheprovider",
+            # Plugins that the page does not have, and that take a second to import.
+            "PYTEST_ADDOPTS": " ".join(f"-p no:{name}" for name in NOT_INSTALLED),
         }
         self.shell = None
         self.ran = []
