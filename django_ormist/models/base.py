@@ -16,6 +16,7 @@ from ..flows import clean as clean_flows
 from ..flows import counters as counters_flows
 from ..flows import references as reference_flows
 from ..flows import save as save_flows
+from ..flows import unique as unique_flows
 from ..flows.attempt import SaveOptions
 from ..flows.record import Record
 from ..keys import object_key
@@ -157,6 +158,23 @@ class Model(AttributeAccess, AltersData, metaclass=ModelBase):
         Raises ValidationError by attribute. Unique values are checked by save().
         """
         clean_flows.full_clean(self, exclude)
+
+    def validate_unique(self, exclude: Iterable[str] | None = None) -> None:
+        """Raise ValidationError if another object has a unique value of this one.
+
+        Not for entries of Meta.unique with a name in *exclude*. save() checks again, in
+        the step that writes. One round trip, or none if no unique value was changed.
+        """
+        alias = self._alias(None)
+        run(unique_flows.validate_unique(self, alias, exclude), alias)
+
+    async def avalidate_unique(self, exclude: Iterable[str] | None = None) -> None:
+        """See validate_unique()."""
+        alias = self._alias(None)
+        await arun(unique_flows.validate_unique(self, alias, exclude), alias)
+
+    def validate_constraints(self, exclude: Iterable[str] | None = None) -> None:
+        """Do nothing: there are no constraints besides Meta.unique."""
 
     def serializable_value(self, field_name: str) -> Any:
         """Return the attribute of this name, for Django's form fields."""

@@ -185,6 +185,13 @@ class Options(BaseOptions):
         """The declared attributes, those of bases first."""
         return tuple(self.fields_by_name.values())
 
+    @property
+    def concrete_fields(self) -> tuple[Field, ...]:
+        """The declared attributes, by the name that Django's forms ask for."""
+        return self.fields
+
+    private_fields = many_to_many = ()
+
     def get_fields(self, include_parents: bool = True) -> tuple[Field, ...]:
         """Return the declared attributes, those of bases first."""
         return self.fields

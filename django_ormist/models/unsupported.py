@@ -5,13 +5,9 @@ They are not methods: ``hasattr()`` is False.
 
 from collections.abc import Mapping
 
-_VALIDATE = "Override validate(), which save() calls."
-
 MODEL = {
     "get_deferred_fields": "Every attribute is loaded at once.",
     "save_base": "Call save().",
-    "validate_constraints": _VALIDATE,
-    "validate_unique": _VALIDATE,
 }
 """Of instances."""
 
@@ -37,7 +33,6 @@ COLLECTION = {
 """Of collections, their values, and managers."""
 
 _ADMIN = "Register it with django_ormist.admin: @ormist_admin.register(...)."
-_FORM = "Write a forms.Form in place of a ModelForm: objects have no schema."
 _SERIALIZER = (
     "Use the ModelSerializer of django_ormist.rest_framework. In place of a "
     "ForeignKey, store an id."
@@ -45,12 +40,9 @@ _SERIALIZER = (
 
 OPTIONS = {
     "app_config": _ADMIN,
-    "concrete_fields": _FORM,
     "is_composite_pk": _ADMIN,
     "local_fields": "Dump objects with manage.py ormist_dump.",
-    "many_to_many": _FORM,
     "pk": _SERIALIZER,
-    "private_fields": _FORM,
     "related_objects": _SERIALIZER,
     "swapped": _ADMIN,
 }
