@@ -1,0 +1,451 @@
+"""ModelForm: validation, saving, and what others wrote meanwhile."""
+
+import datetime
+from decimal import Decimal
+
+import pytest
+from django import forms as django_forms
+from django.core.exceptions import FieldError, ImproperlyConfigured
+from django.forms.models import model_to_dict
+
+import django_ormist as ormist
+from django_ormist import forms
+from django_ormist.testing import assert_round_trips
+from tests.forms.models import Colour, Drawing, Parcel, SqlParcel
+from tests.models import City, Page, Plain
+
+pytestmark = pytest.mark.servers("valkey91")
+
+
+class ParcelForm(forms.ModelForm):
+    class Meta:
+        model = Parcel
+        fields = "__all__"
+
+
+class SqlParcelForm(django_forms.ModelForm):
+    class Meta:
+        model = SqlParcel
+        fields = "__all__"
+
+
+class StrictForm(ParcelForm):
+    class Meta(ParcelForm.Meta):
+        strict = True
+
+
+class DrawingForm(forms.ModelForm):
+    """With attributes that the model does not declare."""
+
+    title = django_forms.CharField()
+    note = django_forms.CharField(required=False)
+    expire = django_forms.DateTimeField(required=False)
+    tags = django_forms.MultipleChoiceField(
+        choices=[("a", "a"), ("b", "b")], required=False
+    )
+
+    class Meta:
+        model = Drawing
+        fields = ("colour", "views", "title", "expire", "tags")
+
+
+VALID = {
+    "number": "n1",
+    "size": "3",
+    "total": "1.50",
+    "delivery": "shop",
+    "priority": "2",
+    "lines": "[]",
+    "initial-lines": "[]",
+}
+FULL = {
+    **VALID,
+    "email": "ann@example.org",
+    "weight": "1.5",
+    "is_gift": "on",
+    "is_paid": "true",
+    "shop": " here ",
+    "day": "2030-12-31",
+    "at": "2030-12-31 23:59",
+    "hour": "12:30",
+    "duration": "1 02:00:00",
+    "key": "0" * 32,
+    "lines": '[{"book": 1}]',
+}
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {},
+        VALID,
+        FULL,
+        VALID | {"number": "123456789", "size": "-1", "total": "1.234"},
+        VALID | {"size": "x", "priority": "3", "delivery": "air", "lines": "{"},
+        VALID | {"email": "no", "day": "x", "at": "x", "hour": "x", "key": "x"},
+        VALID | {"size": "101", "delivery": "post"},
+        VALID | {"number": "0"},
+        VALID | {"number": "taken"},
+        VALID | {"number": "taken", "shop": "s", "priority": "1"},
+        VALID | {"shop": "s", "priority": "1"},
+        VALID | {"number": "a\0b", "weight": "nan", "duration": "x"},
+    ],
+)
+def test_errors_and_cleaned_data_are_those_of_django(alias, sql_parcels, data):
+    taken = {"number": "taken", "size": 1, "priority": 1, "shop": "s"}
+    Parcel.objects.create(**taken)
+    sql_parcels.objects.create(**taken)
+    ours, theirs = ParcelForm(data), SqlParcelForm(data)
+    assert ours.errors.get_json_data() == theirs.errors.get_json_data()
+    # An empty list is [] here, as its type demands.
+    expected = theirs.cleaned_data | {"lines": theirs.cleaned_data.get("lines") or []}
+    assert ours.cleaned_data == {n: expected[n] for n in theirs.cleaned_data}
+    assert ours.changed_data == theirs.changed_data
+    if ours.is_valid():
+        mine, other = ours.save(), theirs.save()
+        assert model_to_dict(Parcel.objects.get(mine.pk)) == {
+            name: value
+            for name, value in model_to_dict(SqlParcel.objects.get(pk=other.pk)).items()
+            if name != "id"
+        }
+
+
+def test_a_form_of_an_object_shows_it_as_django(alias, sql_parcels):
+    form = ParcelForm(FULL)
+    assert form.is_valid(), form.errors
+    one, other = form.save(), SqlParcelForm(FULL).save()
+    found = ParcelForm(instance=Parcel.objects.get(one.pk))
+    theirs = SqlParcelForm(instance=SqlParcel.objects.get(pk=other.pk))
+    assert found.as_p() == theirs.as_p()
+    sent = FULL | {"initial-lines": FULL["lines"]}
+    assert ParcelForm(sent, instance=Parcel.objects.get(one.pk)).changed_data == []
+
+
+def test_a_new_object_takes_two_round_trips(alias):
+    with assert_round_trips(1):
+        form = ParcelForm(VALID)
+        assert form.is_valid()
+    with assert_round_trips(1):
+        parcel = form.save()
+    assert Parcel.objects.get(parcel.pk).total == Decimal("1.50")
+    assert parcel.secret == ""
+
+
+def test_an_object_whose_unique_values_stay_is_validated_without_a_round_trip(alias):
+    parcel = ParcelForm(VALID).save()
+    form = ParcelForm(VALID | {"size": "5"}, instance=parcel)
+    with assert_round_trips(0):
+        assert form.is_valid()
+    with assert_round_trips(1):
+        form.save()
+
+
+def test_changes_of_other_attributes_are_kept(alias):
+    parcel = ParcelForm(VALID).save()
+
+    class SizeForm(forms.ModelForm):
+        class Meta:
+            model = Parcel
+            fields = ["size"]
+
+    form = SizeForm({"size": "7"}, instance=Parcel.objects.get(parcel.pk))
+    Parcel.objects.find(pk=parcel.pk).update(total=9, undeclared="x")
+    form.save()
+    found = Parcel.objects.get(parcel.pk)
+    assert (found.size, found.total, found.undeclared) == (7, Decimal(9), "x")
+
+
+def test_what_a_form_does_not_show_is_kept(alias):
+    """The microseconds of a moment, and a change since the object was loaded."""
+    at = datetime.datetime(2030, 1, 2, 3, 4, 5, 678, tzinfo=datetime.UTC)
+    parcel = ParcelForm(VALID).save()
+    parcel.at = at
+    parcel.save()
+    data = VALID | {"size": "4", "at": "2030-01-02 03:04:05"}
+    form = ParcelForm(data, instance=Parcel.objects.get(parcel.pk))
+    Parcel.objects.find(pk=parcel.pk).update(shop="of another")
+    form.save()
+    found = Parcel.objects.get(parcel.pk)
+    assert (found.at, found.shop, found.size) == (at, "of another", 4)
+
+
+def test_a_value_that_the_form_changes_is_saved(alias):
+    class Upper(ParcelForm):
+        def clean_number(self):
+            return self.cleaned_data["number"].upper()
+
+        def clean(self):
+            super().clean()
+            self.cleaned_data["total"] = Decimal(8)
+
+    parcel = ParcelForm(VALID).save()
+    Upper(VALID, instance=parcel).save()
+    found = Parcel.objects.get(parcel.pk)
+    assert (found.number, found.total) == ("N1", 8)
+
+
+def test_defaults_of_fields_that_are_not_sent_stay(alias):
+    sent = {"number": "n", "size": "1", "priority": "1", "delivery": "post"}
+    form = forms.modelform_factory(
+        Parcel, fields=["number", "size", "priority", "delivery", "lines", "is_gift"]
+    )(sent)
+    form.instance.lines = [{"kept": 1}]
+    assert form.is_valid(), form.errors
+    assert form.instance.lines == [{"kept": 1}]
+    assert form.instance.total == 0
+
+
+def test_an_object_that_is_gone_is_not_brought_back(alias):
+    parcel = ParcelForm(VALID).save()
+    form = ParcelForm(VALID | {"size": "9"}, instance=Parcel.objects.get(parcel.pk))
+    parcel.delete()
+    assert form.is_valid()
+    with pytest.raises(Parcel.NotUpdated):
+        form.save()
+    assert form.non_field_errors() == [
+        "This parcel was deleted or has expired. Your changes were not saved."
+    ]
+    assert not Parcel.objects.exists()
+
+
+def test_a_value_that_is_taken_after_validation_is_an_error_of_the_form(alias):
+    form = ParcelForm(VALID)
+    assert form.is_valid()
+    ParcelForm(VALID).save()
+    with pytest.raises(ormist.IntegrityError):
+        form.save()
+    assert form.errors == {"number": ["Parcel with this Number already exists."]}
+    with pytest.raises(ValueError, match="could not be created"):
+        form.save()
+
+
+def test_errors_of_several_attributes_are_not_those_of_a_field(alias):
+    ParcelForm(VALID | {"shop": "s"}).save()
+    form = ParcelForm(VALID | {"shop": "s", "number": "other"})
+    message = "Parcel with this Shop and How urgent already exists."
+    assert form.errors == {"__all__": [message]}
+
+
+def test_a_constraint_that_is_partly_in_the_form_is_checked(alias):
+    ParcelForm(VALID | {"shop": "s"}).save()
+    parcel = ParcelForm(VALID | {"shop": "t", "number": "n2"}).save()
+    shop_form = forms.modelform_factory(Parcel, fields=["shop"])
+    form = shop_form({"shop": "s"}, instance=parcel)
+    assert list(form.errors) == ["__all__"]
+    size_form = forms.modelform_factory(Parcel, fields=["size"])
+    with assert_round_trips(0):
+        new = Parcel(number="n1", priority=1)
+        assert size_form({"size": "1"}, instance=new).is_valid()
+
+
+def test_messages_of_the_form_replace_those_of_the_model(alias):
+    class Worded(ParcelForm):
+        class Meta(ParcelForm.Meta):
+            error_messages = {
+                "number": {"unique": "Choose another one."},
+                "__all__": {"zero": "Not %(unused)s zero."},
+            }
+
+    ParcelForm(VALID).save()
+    assert Worded(VALID).errors["number"] == ["Choose another one."]
+
+
+def test_an_error_of_an_attribute_without_a_field_is_shown(alias):
+    class Checked(Plain):
+        def validate(self):
+            raise ormist.ValidationError({"level": "Too low.", "__all__": "No."})
+
+        class Meta:
+            app_label = "tests"
+
+    class CheckedForm(forms.ModelForm):
+        name = django_forms.CharField()
+
+        class Meta:
+            model = Checked
+            fields = ["name"]
+
+    form = CheckedForm({"name": "x"})
+    assert form.errors == {"__all__": ["level: Too low.", "No."]}
+
+
+def test_an_error_at_the_save_is_shown(alias):
+    form = ParcelForm(VALID)
+    assert form.is_valid()
+    form.instance.secret = 5j
+    with pytest.raises(ormist.ValidationError):
+        form.save()
+    assert list(form.errors) == ["__all__"]
+    assert form.non_field_errors()[0].startswith("secret: ")
+
+
+# ---------------------------------------------------------------- conflicts
+
+
+def shown(form_class, instance):
+    """Return the data that the form of an object shows."""
+    form = form_class(instance=instance)
+    shown = {name: form[name].value() for name in form.fields}
+    return {name: value for name, value in shown.items() if value is not None}
+
+
+CONFLICT = (
+    "Another user changed this parcel after this page was opened. Your changes were "
+    "not saved. Open the page again to see the current values, and change them there."
+)
+
+
+def test_a_strict_form_refuses_an_object_that_was_changed(alias):
+    parcel = ParcelForm(VALID).save()
+    data = shown(StrictForm, parcel) | {"size": "5"}
+    assert '<input type="hidden" name="_version"' in StrictForm(instance=parcel).as_p()
+    Parcel.objects.find(pk=parcel.pk).update(total=9)
+    form = StrictForm(data, instance=Parcel.objects.get(parcel.pk))
+    assert form.errors == {"__all__": [CONFLICT]}
+    data = shown(StrictForm, Parcel.objects.get(parcel.pk)) | {"size": "5"}
+    form = StrictForm(data, instance=Parcel.objects.get(parcel.pk))
+    assert form.is_valid()
+    assert "_version" not in form.cleaned_data
+    form.save()
+    assert Parcel.objects.get(parcel.pk).size == 5
+
+
+def test_a_strict_form_refuses_a_change_after_validation(alias):
+    parcel = ParcelForm(VALID).save()
+    form = StrictForm(shown(StrictForm, parcel) | {"size": "5"}, instance=parcel)
+    assert form.is_valid()
+    Parcel.objects.find(pk=parcel.pk).update(total=9)
+    with pytest.raises(ormist.ConflictError):
+        form.save()
+    assert form.errors == {"__all__": [CONFLICT]}
+
+
+def test_a_strict_form_without_a_version_is_refused(alias):
+    parcel = ParcelForm(VALID).save()
+    assert StrictForm(VALID, instance=parcel).errors == {"__all__": [CONFLICT]}
+    assert StrictForm(VALID | {"number": "new"}).is_valid()
+
+
+DRAWN = {"colour": "b", "title": "T", "views": "0", "initial-views": "0"}
+
+
+def test_a_counter_keeps_what_others_counted(alias):
+    drawing = DrawingForm(DRAWN).save()
+    drawing.increment("views", 5)
+    form = DrawingForm(DRAWN, instance=Drawing.objects.get(drawing.pk))
+    form.save()
+    assert Drawing.objects.get(drawing.pk).views == 5
+    for initial in ("0", "x", None):
+        data = DRAWN | {"views": "3", "initial-views": initial}
+        form = DrawingForm(data, instance=Drawing.objects.get(drawing.pk))
+        assert form.errors == {"views": ["It is 5 now. Your changes were not saved."]}
+    data = DRAWN | {"views": "3", "initial-views": "5"}
+    DrawingForm(data, instance=Drawing.objects.get(drawing.pk)).save()
+    data = DRAWN | {"views": "", "initial-views": "3"}
+    DrawingForm(data, instance=Drawing.objects.get(drawing.pk)).save()
+    assert Drawing.objects.get(drawing.pk).views == 0
+
+
+# ---------------------------------------------------------------- undeclared names
+
+
+def test_a_field_by_hand_is_saved_if_meta_names_it(alias):
+    data = DRAWN | {"note": "n", "tags": ["b"], "expire": "2100-01-01"}
+    drawing = DrawingForm(data).save()
+    found = Drawing.objects.get(drawing.pk)
+    assert (found.title, found.colour, found.own_tags) == ("T", Colour.DARK_BLUE, ["b"])
+    assert "note" not in found.attrs
+    assert found.expire.year == 2100
+    form = DrawingForm(instance=found)
+    assert form["title"].value() == "T"
+    assert form["tags"].value() == ["b"]
+    assert form["expire"].value().year == 2100
+    assert DrawingForm(instance=found, initial={"title": "x"})["title"].value() == "x"
+
+
+def test_a_value_that_cannot_be_set_is_an_error_of_its_field(alias):
+    class Seconds(DrawingForm):
+        expire = django_forms.FloatField()
+
+    form = Seconds(DRAWN | {"expire": "1e300"})
+    assert list(form.errors) == ["expire"]
+
+
+def test_the_id_can_be_a_field(alias):
+    class CityForm(forms.ModelForm):
+        id = django_forms.CharField(required=False)
+        name = django_forms.CharField()
+
+        class Meta:
+            model = City
+            fields = ["id", "name"]
+
+    assert CityForm()["id"].value() is None
+    assert CityForm({"id": "be", "name": "Bern"}).save().pk == "be"
+    assert len(CityForm({"id": "", "name": "Biel"}).save().pk) == 16
+    form = CityForm({"id": "be", "name": "x"})
+    assert form.errors == {"id": ["City with this ID already exists."]}
+    assert CityForm(instance=City.objects.get("be"))["id"].value() == "be"
+
+
+def test_an_id_that_is_taken_is_not_replaced(alias):
+    ParcelForm(VALID, instance=Parcel(id="x")).save()
+    form = ParcelForm(VALID | {"number": "n2"}, instance=Parcel(id="x"))
+    assert form.is_valid()
+    with pytest.raises(ormist.IntegrityError):
+        form.save()
+    assert form.non_field_errors() == ["id: Parcel with this ID already exists."]
+
+
+@pytest.mark.parametrize(
+    ("model", "names", "message"),
+    [
+        (Page, ["site"], r"Unknown field\(s\) \(site\) specified for Page. Declare"),
+        (Parcel, ["secret"], "non-editable"),
+        (Parcel, ["save"], "Parcel defines 'save' itself"),
+        (Parcel, ["_own"], "begins with '_'"),
+    ],
+)
+def test_names_that_cannot_be_saved_are_refused(model, names, message):
+    body = {"save": django_forms.CharField(), "_own": django_forms.CharField()}
+    base = type("Base", (forms.ModelForm,), body)
+    with pytest.raises(FieldError, match=message):
+        forms.modelform_factory(model, base, fields=names)
+
+
+def test_a_form_without_fields_is_refused_as_in_django():
+    with pytest.raises(ImproperlyConfigured):
+        forms.modelform_factory(Parcel)
+    with pytest.raises(TypeError, match="cannot be a string"):
+        forms.modelform_factory(Parcel, fields="size")
+
+
+# ---------------------------------------------------------------- commit, async
+
+
+def test_a_form_without_commit_saves_nothing(alias):
+    form = ParcelForm(VALID)
+    parcel = form.save(commit=False)
+    assert not Parcel.objects.exists()
+    parcel.secret = "s"
+    parcel.save()
+    form.save_m2m()
+    assert Parcel.objects.get(parcel.pk).secret == "s"
+
+
+def test_a_form_is_validated_and_saved_by_sync_and_async_code(alias, ask):
+    form = ParcelForm(VALID)
+    assert ask(form.is_valid)
+    parcel = ask(form.save)
+    assert ask(Parcel.objects.get, parcel.pk).size == 3
+    form = ParcelForm(VALID)
+    assert not ask(form.is_valid)
+    assert form.errors == {"number": ["Parcel with this Number already exists."]}
+    assert not ask(ParcelForm().is_valid)
+    assert not ask(ParcelForm({}).is_valid)
+    late = ParcelForm(VALID | {"number": "n2"})
+    assert ask(late.is_valid)
+    ask(ask(ParcelForm(VALID | {"number": "n2"}).save, commit=False).save)
+    with pytest.raises(ormist.IntegrityError):
+        ask(late.save)
+    assert list(late.errors) == ["number"]
