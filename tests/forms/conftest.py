@@ -3,14 +3,14 @@
 import pytest
 from django.db import connection
 
-from tests.forms.models import SqlParcel
+from tests.forms.models import SqlCrate
 
 
 @pytest.fixture
-def sql_parcels(transactional_db):
+def sql_crates(transactional_db):
     """The SQL model, with its table."""
     with connection.schema_editor() as editor:
-        editor.create_model(SqlParcel)
-    yield SqlParcel
+        editor.create_model(SqlCrate)
+    yield SqlCrate
     with connection.schema_editor() as editor:
-        editor.delete_model(SqlParcel)
+        editor.delete_model(SqlCrate)

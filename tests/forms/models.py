@@ -26,14 +26,14 @@ class Delivery(models.TextChoices):
     SHOP = "shop", "in the shop"
 
 
-def check_parcel(parcel):
-    if parcel.size > 100 and parcel.delivery == Delivery.POST:
+def check_crate(crate):
+    if crate.size > 100 and crate.delivery == Delivery.POST:
         raise ValidationError({"size": "Too much to post."})
-    if parcel.number == "0":
-        raise ValidationError("No parcel has the number 0.", code="zero")
+    if crate.number == "0":
+        raise ValidationError("No crate has the number 0.", code="zero")
 
 
-class Parcel(ormist.Model):
+class Crate(ormist.Model):
     number: Annotated[str, MaxLengthValidator(8)]
     email: Annotated[str, EmailValidator(), MaxLengthValidator(254)] | None = None
     size: Annotated[int, MinValueValidator(0)] = ormist.field(help_text="In pieces.")
@@ -59,13 +59,13 @@ class Parcel(ormist.Model):
         unique = ["number", ("shop", "priority")]
 
     def validate(self):
-        check_parcel(self)
+        check_crate(self)
 
     def get_absolute_url(self):
-        return f"/parcels/{self.pk}/"
+        return f"/crates/{self.pk}/"
 
 
-class SqlParcel(models.Model):
+class SqlCrate(models.Model):
     number = models.CharField(max_length=8, unique=True)
     email = models.EmailField(null=True, blank=True)
     size = models.PositiveIntegerField(help_text="In pieces.")
@@ -89,7 +89,7 @@ class SqlParcel(models.Model):
     class Meta:
         app_label = "tests"
         managed = False
-        verbose_name = "parcel"
+        verbose_name = "crate"
         unique_together = [("shop", "priority")]
 
     @classmethod
@@ -100,10 +100,10 @@ class SqlParcel(models.Model):
     def clean(self):
         # Django calls it with attributes that are not valid; ours does not.
         if isinstance(self.size, int):
-            check_parcel(self)
+            check_crate(self)
 
     def get_absolute_url(self):
-        return f"/parcels/{self.pk}/"
+        return f"/crates/{self.pk}/"
 
 
 class Colour(Enum):
