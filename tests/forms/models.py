@@ -26,14 +26,14 @@ class Delivery(models.TextChoices):
     SHOP = "shop", "in the shop"
 
 
-def check_crate(crate):
-    if crate.size > 100 and crate.delivery == Delivery.POST:
+def check_wagon(wagon):
+    if wagon.size > 100 and wagon.delivery == Delivery.POST:
         raise ValidationError({"size": "Too much to post."})
-    if crate.number == "0":
-        raise ValidationError("No crate has the number 0.", code="zero")
+    if wagon.number == "0":
+        raise ValidationError("No wagon has the number 0.", code="zero")
 
 
-class Crate(ormist.Model):
+class Wagon(ormist.Model):
     number: Annotated[str, MaxLengthValidator(8)]
     email: Annotated[str, EmailValidator(), MaxLengthValidator(254)] | None = None
     size: Annotated[int, MinValueValidator(0)] = ormist.field(help_text="In pieces.")
@@ -59,13 +59,13 @@ class Crate(ormist.Model):
         unique = ["number", ("shop", "priority")]
 
     def validate(self):
-        check_crate(self)
+        check_wagon(self)
 
     def get_absolute_url(self):
-        return f"/crates/{self.pk}/"
+        return f"/wagons/{self.pk}/"
 
 
-class SqlCrate(models.Model):
+class SqlWagon(models.Model):
     number = models.CharField(max_length=8, unique=True)
     email = models.EmailField(null=True, blank=True)
     size = models.PositiveIntegerField(help_text="In pieces.")
@@ -89,7 +89,7 @@ class SqlCrate(models.Model):
     class Meta:
         app_label = "tests"
         managed = False
-        verbose_name = "crate"
+        verbose_name = "wagon"
         unique_together = [("shop", "priority")]
 
     @classmethod
@@ -100,10 +100,10 @@ class SqlCrate(models.Model):
     def clean(self):
         # Django calls it with attributes that are not valid; ours does not.
         if isinstance(self.size, int):
-            check_crate(self)
+            check_wagon(self)
 
     def get_absolute_url(self):
-        return f"/crates/{self.pk}/"
+        return f"/wagons/{self.pk}/"
 
 
 class Colour(Enum):

@@ -12,18 +12,18 @@ from django.core.validators import URLValidator, validate_slug
 
 import django_ormist as ormist
 from django_ormist import forms
-from tests.forms.models import Colour, Drawing, Place, Crate, SqlCrate
+from tests.forms.models import Colour, Drawing, Place, SqlWagon, Wagon
 
 
-class CrateForm(forms.ModelForm):
+class WagonForm(forms.ModelForm):
     class Meta:
-        model = Crate
+        model = Wagon
         fields = "__all__"
 
 
-class SqlCrateForm(django_forms.ModelForm):
+class SqlWagonForm(django_forms.ModelForm):
     class Meta:
-        model = SqlCrate
+        model = SqlWagon
         fields = "__all__"
 
 
@@ -38,7 +38,7 @@ def clean(field, value):
 
 
 def test_the_fields_are_those_of_django_s_models():
-    ours, theirs = CrateForm(), SqlCrateForm()
+    ours, theirs = WagonForm(), SqlWagonForm()
     assert list(ours.fields) == list(theirs.fields)
     for name in theirs.fields:
         one, other = ours.fields[name], theirs.fields[name]
@@ -51,10 +51,10 @@ def test_the_fields_are_those_of_django_s_models():
 def test_django_s_own_form_has_the_same_fields():
     class DjangoForm(django_forms.ModelForm):
         class Meta:
-            model = Crate
+            model = Wagon
             fields = "__all__"
 
-    assert DjangoForm().as_div() == CrateForm().as_div()
+    assert DjangoForm().as_div() == WagonForm().as_div()
 
 
 def test_a_validator_of_a_text_chooses_its_field():
@@ -174,7 +174,7 @@ def test_bytes_have_no_form_field():
 def test_options_of_meta_replace_those_of_the_declaration():
     class Changed(forms.ModelForm):
         class Meta:
-            model = Crate
+            model = Wagon
             fields = ("size", "number", "at", "lines", "delivery", "weight")
             widgets = {"number": django_forms.Textarea}
             labels = {"number": "No."}
@@ -201,10 +201,10 @@ def test_a_callback_makes_the_fields():
     def build(field, **options):
         return django_forms.SlugField(required=False, **options)
 
-    form = forms.modelform_factory(Crate, fields=["shop"], formfield_callback=build)
+    form = forms.modelform_factory(Wagon, fields=["shop"], formfield_callback=build)
     assert type(form.base_fields["shop"]) is django_forms.SlugField
     assert type(form).__name__ == "ModelFormMetaclass"
-    assert form.__name__ == "CrateForm"
+    assert form.__name__ == "WagonForm"
 
 
 def test_a_counter_shows_the_value_that_it_had():

@@ -11,26 +11,26 @@ from django.forms.models import model_to_dict
 import django_ormist as ormist
 from django_ormist import forms
 from django_ormist.testing import assert_round_trips
-from tests.forms.models import Colour, Drawing, Crate, SqlCrate
+from tests.forms.models import Colour, Drawing, SqlWagon, Wagon
 from tests.models import City, Page, Plain
 
 pytestmark = pytest.mark.servers("valkey91")
 
 
-class CrateForm(forms.ModelForm):
+class WagonForm(forms.ModelForm):
     class Meta:
-        model = Crate
+        model = Wagon
         fields = "__all__"
 
 
-class SqlCrateForm(django_forms.ModelForm):
+class SqlWagonForm(django_forms.ModelForm):
     class Meta:
-        model = SqlCrate
+        model = SqlWagon
         fields = "__all__"
 
 
-class StrictForm(CrateForm):
-    class Meta(CrateForm.Meta):
+class StrictForm(WagonForm):
+    class Meta(WagonForm.Meta):
         strict = True
 
 
@@ -91,11 +91,11 @@ FULL = {
         VALID | {"number": "a\0b", "weight": "nan", "duration": "x"},
     ],
 )
-def test_errors_and_cleaned_data_are_those_of_django(alias, sql_crates, data):
+def test_errors_and_cleaned_data_are_those_of_django(alias, sql_wagons, data):
     taken = {"number": "taken", "size": 1, "priority": 1, "shop": "s"}
-    Crate.objects.create(**taken)
-    sql_crates.objects.create(**taken)
-    ours, theirs = CrateForm(data), SqlCrateForm(data)
+    Wagon.objects.create(**taken)
+    sql_wagons.objects.create(**taken)
+    ours, theirs = WagonForm(data), SqlWagonForm(data)
     assert ours.errors.get_json_data() == theirs.errors.get_json_data()
     # An empty list is [] here, as its type demands.
     expected = theirs.cleaned_data | {"lines": theirs.cleaned_data.get("lines") or []}
@@ -103,37 +103,37 @@ def test_errors_and_cleaned_data_are_those_of_django(alias, sql_crates, data):
     assert ours.changed_data == theirs.changed_data
     if ours.is_valid():
         mine, other = ours.save(), theirs.save()
-        assert model_to_dict(Crate.objects.get(mine.pk)) == {
+        assert model_to_dict(Wagon.objects.get(mine.pk)) == {
             name: value
-            for name, value in model_to_dict(SqlCrate.objects.get(pk=other.pk)).items()
+            for name, value in model_to_dict(SqlWagon.objects.get(pk=other.pk)).items()
             if name != "id"
         }
 
 
-def test_a_form_of_an_object_shows_it_as_django(alias, sql_crates):
-    form = CrateForm(FULL)
+def test_a_form_of_an_object_shows_it_as_django(alias, sql_wagons):
+    form = WagonForm(FULL)
     assert form.is_valid(), form.errors
-    one, other = form.save(), SqlCrateForm(FULL).save()
-    found = CrateForm(instance=Crate.objects.get(one.pk))
-    theirs = SqlCrateForm(instance=SqlCrate.objects.get(pk=other.pk))
+    one, other = form.save(), SqlWagonForm(FULL).save()
+    found = WagonForm(instance=Wagon.objects.get(one.pk))
+    theirs = SqlWagonForm(instance=SqlWagon.objects.get(pk=other.pk))
     assert found.as_p() == theirs.as_p()
     sent = FULL | {"initial-lines": FULL["lines"]}
-    assert CrateForm(sent, instance=Crate.objects.get(one.pk)).changed_data == []
+    assert WagonForm(sent, instance=Wagon.objects.get(one.pk)).changed_data == []
 
 
 def test_a_new_object_takes_two_round_trips(alias):
     with assert_round_trips(1):
-        form = CrateForm(VALID)
+        form = WagonForm(VALID)
         assert form.is_valid()
     with assert_round_trips(1):
-        crate = form.save()
-    assert Crate.objects.get(crate.pk).total == Decimal("1.50")
-    assert crate.secret == ""
+        wagon = form.save()
+    assert Wagon.objects.get(wagon.pk).total == Decimal("1.50")
+    assert wagon.secret == ""
 
 
 def test_an_object_whose_unique_values_stay_is_validated_without_a_round_trip(alias):
-    crate = CrateForm(VALID).save()
-    form = CrateForm(VALID | {"size": "5"}, instance=crate)
+    wagon = WagonForm(VALID).save()
+    form = WagonForm(VALID | {"size": "5"}, instance=wagon)
     with assert_round_trips(0):
         assert form.is_valid()
     with assert_round_trips(1):
@@ -141,36 +141,36 @@ def test_an_object_whose_unique_values_stay_is_validated_without_a_round_trip(al
 
 
 def test_changes_of_other_attributes_are_kept(alias):
-    crate = CrateForm(VALID).save()
+    wagon = WagonForm(VALID).save()
 
     class SizeForm(forms.ModelForm):
         class Meta:
-            model = Crate
+            model = Wagon
             fields = ["size"]
 
-    form = SizeForm({"size": "7"}, instance=Crate.objects.get(crate.pk))
-    Crate.objects.find(pk=crate.pk).update(total=9, undeclared="x")
+    form = SizeForm({"size": "7"}, instance=Wagon.objects.get(wagon.pk))
+    Wagon.objects.find(pk=wagon.pk).update(total=9, undeclared="x")
     form.save()
-    found = Crate.objects.get(crate.pk)
+    found = Wagon.objects.get(wagon.pk)
     assert (found.size, found.total, found.undeclared) == (7, Decimal(9), "x")
 
 
 def test_what_a_form_does_not_show_is_kept(alias):
     """The microseconds of a moment, and a change since the object was loaded."""
     at = datetime.datetime(2030, 1, 2, 3, 4, 5, 678, tzinfo=datetime.UTC)
-    crate = CrateForm(VALID).save()
-    crate.at = at
-    crate.save()
+    wagon = WagonForm(VALID).save()
+    wagon.at = at
+    wagon.save()
     data = VALID | {"size": "4", "at": "2030-01-02 03:04:05"}
-    form = CrateForm(data, instance=Crate.objects.get(crate.pk))
-    Crate.objects.find(pk=crate.pk).update(shop="of another")
+    form = WagonForm(data, instance=Wagon.objects.get(wagon.pk))
+    Wagon.objects.find(pk=wagon.pk).update(shop="of another")
     form.save()
-    found = Crate.objects.get(crate.pk)
+    found = Wagon.objects.get(wagon.pk)
     assert (found.at, found.shop, found.size) == (at, "of another", 4)
 
 
 def test_a_value_that_the_form_changes_is_saved(alias):
-    class Upper(CrateForm):
+    class Upper(WagonForm):
         def clean_number(self):
             return self.cleaned_data["number"].upper()
 
@@ -178,16 +178,16 @@ def test_a_value_that_the_form_changes_is_saved(alias):
             super().clean()
             self.cleaned_data["total"] = Decimal(8)
 
-    crate = CrateForm(VALID).save()
-    Upper(VALID, instance=crate).save()
-    found = Crate.objects.get(crate.pk)
+    wagon = WagonForm(VALID).save()
+    Upper(VALID, instance=wagon).save()
+    found = Wagon.objects.get(wagon.pk)
     assert (found.number, found.total) == ("N1", 8)
 
 
 def test_defaults_of_fields_that_are_not_sent_stay(alias):
     sent = {"number": "n", "size": "1", "priority": "1", "delivery": "post"}
     form = forms.modelform_factory(
-        Crate, fields=["number", "size", "priority", "delivery", "lines", "is_gift"]
+        Wagon, fields=["number", "size", "priority", "delivery", "lines", "is_gift"]
     )(sent)
     form.instance.lines = [{"kept": 1}]
     assert form.is_valid(), form.errors
@@ -196,57 +196,57 @@ def test_defaults_of_fields_that_are_not_sent_stay(alias):
 
 
 def test_an_object_that_is_gone_is_not_brought_back(alias):
-    crate = CrateForm(VALID).save()
-    form = CrateForm(VALID | {"size": "9"}, instance=Crate.objects.get(crate.pk))
-    crate.delete()
+    wagon = WagonForm(VALID).save()
+    form = WagonForm(VALID | {"size": "9"}, instance=Wagon.objects.get(wagon.pk))
+    wagon.delete()
     assert form.is_valid()
-    with pytest.raises(Crate.NotUpdated):
+    with pytest.raises(Wagon.NotUpdated):
         form.save()
     assert form.non_field_errors() == [
-        "This crate was deleted or has expired. Your changes were not saved."
+        "This wagon was deleted or has expired. Your changes were not saved."
     ]
-    assert not Crate.objects.exists()
+    assert not Wagon.objects.exists()
 
 
 def test_a_value_that_is_taken_after_validation_is_an_error_of_the_form(alias):
-    form = CrateForm(VALID)
+    form = WagonForm(VALID)
     assert form.is_valid()
-    CrateForm(VALID).save()
+    WagonForm(VALID).save()
     with pytest.raises(ormist.IntegrityError):
         form.save()
-    assert form.errors == {"number": ["Crate with this Number already exists."]}
+    assert form.errors == {"number": ["Wagon with this Number already exists."]}
     with pytest.raises(ValueError, match="could not be created"):
         form.save()
 
 
 def test_errors_of_several_attributes_are_not_those_of_a_field(alias):
-    CrateForm(VALID | {"shop": "s"}).save()
-    form = CrateForm(VALID | {"shop": "s", "number": "other"})
-    message = "Crate with this Shop and How urgent already exists."
+    WagonForm(VALID | {"shop": "s"}).save()
+    form = WagonForm(VALID | {"shop": "s", "number": "other"})
+    message = "Wagon with this Shop and How urgent already exists."
     assert form.errors == {"__all__": [message]}
 
 
 def test_a_constraint_that_is_partly_in_the_form_is_checked(alias):
-    CrateForm(VALID | {"shop": "s"}).save()
-    crate = CrateForm(VALID | {"shop": "t", "number": "n2"}).save()
-    shop_form = forms.modelform_factory(Crate, fields=["shop"])
-    form = shop_form({"shop": "s"}, instance=crate)
+    WagonForm(VALID | {"shop": "s"}).save()
+    wagon = WagonForm(VALID | {"shop": "t", "number": "n2"}).save()
+    shop_form = forms.modelform_factory(Wagon, fields=["shop"])
+    form = shop_form({"shop": "s"}, instance=wagon)
     assert list(form.errors) == ["__all__"]
-    size_form = forms.modelform_factory(Crate, fields=["size"])
+    size_form = forms.modelform_factory(Wagon, fields=["size"])
     with assert_round_trips(0):
-        new = Crate(number="n1", priority=1)
+        new = Wagon(number="n1", priority=1)
         assert size_form({"size": "1"}, instance=new).is_valid()
 
 
 def test_messages_of_the_form_replace_those_of_the_model(alias):
-    class Worded(CrateForm):
-        class Meta(CrateForm.Meta):
+    class Worded(WagonForm):
+        class Meta(WagonForm.Meta):
             error_messages = {
                 "number": {"unique": "Choose another one."},
                 "__all__": {"zero": "Not %(unused)s zero."},
             }
 
-    CrateForm(VALID).save()
+    WagonForm(VALID).save()
     assert Worded(VALID).errors["number"] == ["Choose another one."]
 
 
@@ -270,7 +270,7 @@ def test_an_error_of_an_attribute_without_a_field_is_shown(alias):
 
 
 def test_an_error_at_the_save_is_shown(alias):
-    form = CrateForm(VALID)
+    form = WagonForm(VALID)
     assert form.is_valid()
     form.instance.secret = 5j
     with pytest.raises(ormist.ValidationError):
@@ -290,39 +290,39 @@ def shown(form_class, instance):
 
 
 CONFLICT = (
-    "Another user changed this crate after this page was opened. Your changes were "
+    "Another user changed this wagon after this page was opened. Your changes were "
     "not saved. Open the page again to see the current values, and change them there."
 )
 
 
 def test_a_strict_form_refuses_an_object_that_was_changed(alias):
-    crate = CrateForm(VALID).save()
-    data = shown(StrictForm, crate) | {"size": "5"}
-    assert '<input type="hidden" name="_version"' in StrictForm(instance=crate).as_p()
-    Crate.objects.find(pk=crate.pk).update(total=9)
-    form = StrictForm(data, instance=Crate.objects.get(crate.pk))
+    wagon = WagonForm(VALID).save()
+    data = shown(StrictForm, wagon) | {"size": "5"}
+    assert '<input type="hidden" name="_version"' in StrictForm(instance=wagon).as_p()
+    Wagon.objects.find(pk=wagon.pk).update(total=9)
+    form = StrictForm(data, instance=Wagon.objects.get(wagon.pk))
     assert form.errors == {"__all__": [CONFLICT]}
-    data = shown(StrictForm, Crate.objects.get(crate.pk)) | {"size": "5"}
-    form = StrictForm(data, instance=Crate.objects.get(crate.pk))
+    data = shown(StrictForm, Wagon.objects.get(wagon.pk)) | {"size": "5"}
+    form = StrictForm(data, instance=Wagon.objects.get(wagon.pk))
     assert form.is_valid()
     assert "_version" not in form.cleaned_data
     form.save()
-    assert Crate.objects.get(crate.pk).size == 5
+    assert Wagon.objects.get(wagon.pk).size == 5
 
 
 def test_a_strict_form_refuses_a_change_after_validation(alias):
-    crate = CrateForm(VALID).save()
-    form = StrictForm(shown(StrictForm, crate) | {"size": "5"}, instance=crate)
+    wagon = WagonForm(VALID).save()
+    form = StrictForm(shown(StrictForm, wagon) | {"size": "5"}, instance=wagon)
     assert form.is_valid()
-    Crate.objects.find(pk=crate.pk).update(total=9)
+    Wagon.objects.find(pk=wagon.pk).update(total=9)
     with pytest.raises(ormist.ConflictError):
         form.save()
     assert form.errors == {"__all__": [CONFLICT]}
 
 
 def test_a_strict_form_without_a_version_is_refused(alias):
-    crate = CrateForm(VALID).save()
-    assert StrictForm(VALID, instance=crate).errors == {"__all__": [CONFLICT]}
+    wagon = WagonForm(VALID).save()
+    assert StrictForm(VALID, instance=wagon).errors == {"__all__": [CONFLICT]}
     assert StrictForm(VALID | {"number": "new"}).is_valid()
 
 
@@ -389,21 +389,21 @@ def test_the_id_can_be_a_field(alias):
 
 
 def test_an_id_that_is_taken_is_not_replaced(alias):
-    CrateForm(VALID, instance=Crate(id="x")).save()
-    form = CrateForm(VALID | {"number": "n2"}, instance=Crate(id="x"))
+    WagonForm(VALID, instance=Wagon(id="x")).save()
+    form = WagonForm(VALID | {"number": "n2"}, instance=Wagon(id="x"))
     assert form.is_valid()
     with pytest.raises(ormist.IntegrityError):
         form.save()
-    assert form.non_field_errors() == ["id: Crate with this ID already exists."]
+    assert form.non_field_errors() == ["id: Wagon with this ID already exists."]
 
 
 @pytest.mark.parametrize(
     ("model", "names", "message"),
     [
         (Page, ["site"], r"Unknown field\(s\) \(site\) specified for Page. Declare"),
-        (Crate, ["secret"], "non-editable"),
-        (Crate, ["save"], "Crate defines 'save' itself"),
-        (Crate, ["_own"], "begins with '_'"),
+        (Wagon, ["secret"], "non-editable"),
+        (Wagon, ["save"], "Wagon defines 'save' itself"),
+        (Wagon, ["_own"], "begins with '_'"),
     ],
 )
 def test_names_that_cannot_be_saved_are_refused(model, names, message):
@@ -415,37 +415,37 @@ def test_names_that_cannot_be_saved_are_refused(model, names, message):
 
 def test_a_form_without_fields_is_refused_as_in_django():
     with pytest.raises(ImproperlyConfigured):
-        forms.modelform_factory(Crate)
+        forms.modelform_factory(Wagon)
     with pytest.raises(TypeError, match="cannot be a string"):
-        forms.modelform_factory(Crate, fields="size")
+        forms.modelform_factory(Wagon, fields="size")
 
 
 # ---------------------------------------------------------------- commit, async
 
 
 def test_a_form_without_commit_saves_nothing(alias):
-    form = CrateForm(VALID)
-    crate = form.save(commit=False)
-    assert not Crate.objects.exists()
-    crate.secret = "s"
-    crate.save()
+    form = WagonForm(VALID)
+    wagon = form.save(commit=False)
+    assert not Wagon.objects.exists()
+    wagon.secret = "s"
+    wagon.save()
     form.save_m2m()
-    assert Crate.objects.get(crate.pk).secret == "s"
+    assert Wagon.objects.get(wagon.pk).secret == "s"
 
 
 def test_a_form_is_validated_and_saved_by_sync_and_async_code(alias, ask):
-    form = CrateForm(VALID)
+    form = WagonForm(VALID)
     assert ask(form.is_valid)
-    crate = ask(form.save)
-    assert ask(Crate.objects.get, crate.pk).size == 3
-    form = CrateForm(VALID)
+    wagon = ask(form.save)
+    assert ask(Wagon.objects.get, wagon.pk).size == 3
+    form = WagonForm(VALID)
     assert not ask(form.is_valid)
-    assert form.errors == {"number": ["Crate with this Number already exists."]}
-    assert not ask(CrateForm().is_valid)
-    assert not ask(CrateForm({}).is_valid)
-    late = CrateForm(VALID | {"number": "n2"})
+    assert form.errors == {"number": ["Wagon with this Number already exists."]}
+    assert not ask(WagonForm().is_valid)
+    assert not ask(WagonForm({}).is_valid)
+    late = WagonForm(VALID | {"number": "n2"})
     assert ask(late.is_valid)
-    ask(ask(CrateForm(VALID | {"number": "n2"}).save, commit=False).save)
+    ask(ask(WagonForm(VALID | {"number": "n2"}).save, commit=False).save)
     with pytest.raises(ormist.IntegrityError):
         ask(late.save)
     assert list(late.errors) == ["number"]
