@@ -59,7 +59,7 @@ def make_orders(users, number):
         orders.append(
             Order(
                 id=f"demo{n:02}",
-                user_id=rng.choice(users).pk,
+                user=rng.choice(users),
                 lines=lines,
                 total=sum(line.total for line in lines),
                 state=Order.State.PACKED if n < number // 2 else Order.State.PLACED,
@@ -72,7 +72,7 @@ def make_orders(users, number):
 def make_jobs(orders):
     """Return the jobs of those orders that are not packed."""
     return [
-        Job(id=f"pack-{order.id}", text=f"Pack order {order}", order_id=order.id)
+        Job(id=f"pack-{order.id}", text=f"Pack order {order}", order=order)
         for order in orders
         if order.state == Order.State.PLACED
     ]

@@ -103,10 +103,8 @@ class Cart(ormist.Model):
         loaded. Then nothing is written, so a second click makes no second order.
         """
         with ormist.atomic():
-            order = Order.objects.create(
-                user_id=user.pk, lines=self.lines, total=self.total
-            )
-            Job.objects.create(text=f"Pack order {order}", order_id=order.id)
+            order = Order.objects.create(user=user, lines=self.lines, total=self.total)
+            Job.objects.create(text=f"Pack order {order}", order=order)
             self.save(strict=True)
             self.delete()
         return order
@@ -119,14 +117,14 @@ class Order(ormist.Model):
         PLACED = "placed", "placed"
         PACKED = "packed", "packed"
 
-    user_id: int
+    user = ormist.ref("auth.User")
     lines: list[Line]
     total: Decimal
     state: State = State.PLACED
     placed: datetime = ormist.field(default_factory=timezone.now)
 
     class Meta:
-        index_attrs = ["user_id", "state"]
+        index_attrs = ["user", "state"]
         ordered = ["total", "placed"]
         expire = timedelta(days=1)
         slot = "shop"
@@ -139,7 +137,7 @@ class Job(ormist.Model):
     """Work for the warehouse, which exactly one worker claims."""
 
     text: str
-    order_id: str | None = None
+    order: ormist.Ref[Order] | None = None
     state: Literal["waiting", "running", "done"] = "waiting"
     worker: str | None = None
     lease_ends: datetime | None = None
@@ -196,16 +194,17 @@ class Job(ormist.Model):
 class SignInLink(ormist.Model):
     """The right to sign in once. Its id is a digest: tokens are not stored."""
 
-    user_id: int
+    user = ormist.ref("auth.User", on_delete=ormist.CASCADE)
 
     class Meta:
+        index_attrs = ["user"]
         expire = LINK_LIFE
 
     @classmethod
     def issue(cls, user):
         """Return a new token for the user."""
         token = get_random_string(32)
-        SignInLink.objects.create(id=cls.digest(token), user_id=user.pk)
+        SignInLink.objects.create(id=cls.digest(token), user=user)
         return token
 
     @classmethod
@@ -215,7 +214,7 @@ class SignInLink(ormist.Model):
 
     @classmethod
     def redeem(cls, token):
-        """Return the user's pk, or None if the token is unknown, used or expired.
+        """Return the user, or None if the token is unknown, used or expired.
 
         Of two requests at once both may load the link, but one of them deletes it.
         """
@@ -223,7 +222,7 @@ class SignInLink(ormist.Model):
         if link is None:
             return None
         deleted, _ = link.delete()
-        return link.user_id if deleted else None
+        return link.user if deleted else None
 
     @staticmethod
     def digest(token):

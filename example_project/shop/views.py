@@ -3,10 +3,11 @@
 from decimal import Decimal
 
 from django.contrib import messages
-from django.contrib.auth import get_user_model, login
+from django.contrib.auth import login
 from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
 from django.db.models import Sum
+from django.http import Http404
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import (
     require_http_methods,
@@ -110,18 +111,16 @@ def carts(request):
 def orders(request):
     """Show a page of the user's orders, or of everybody's to the staff."""
     shows_all = request.user.is_staff and "all" in request.GET
-    found = Order.objects.order_by("-placed")
+    found = Order.objects.select_related("user").order_by("-placed")
     if not shows_all:
-        found = found.find(user_id=request.user.pk)
+        found = found.find(user=request.user)
     page = Paginator(found, PAGE).get_page(request.GET.get("page"))
-    shown = page.object_list.list()
-    users = get_user_model().objects.in_bulk({each.user_id for each in shown})
     return render(
         request,
         "shop/orders.html",
         {
             "page": page,
-            "rows": [(each, users.get(each.user_id)) for each in shown],
+            "orders": page.object_list.list(),
             "shows_all": shows_all,
             "plan": explain(request, found),
         },
@@ -134,9 +133,8 @@ def order(request, pk):
     """Show an order to its user and to the staff."""
     found = get_object_or_404(Order, pk=pk)
     if found.user_id != request.user.pk and not request.user.is_staff:
-        found = get_object_or_404(Order.objects.none(), pk=pk)
-    user = get_user_model().objects.filter(pk=found.user_id).first()
-    return render(request, "shop/order.html", {"order": found, "buyer": user})
+        raise Http404
+    return render(request, "shop/order.html", {"order": found})
 
 
 @require_page_or_form
@@ -163,8 +161,7 @@ def link(request, token):
     """Ask for a click, because mail scanners open links, and then sign in once."""
     if request.method != "POST":
         return render(request, "shop/link.html", {"link": SignInLink.find_link(token)})
-    user_id = SignInLink.redeem(token)
-    user = get_user_model().objects.filter(pk=user_id).first()
+    user = SignInLink.redeem(token)
     if user is None:
         return render(request, "shop/link.html", {"link": None}, status=403)
     login(request, user, backend="django.contrib.auth.backends.ModelBackend")
