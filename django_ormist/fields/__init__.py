@@ -1,15 +1,16 @@
 """Declared attributes: their types, conversion and validation."""
 
-from .field import MISSING, CounterField, Field, field
+from .counters import CounterField
+from .declaring import field, ref
+from .field import MISSING, Field
+from .ref import Ref
 from .references import (
     CASCADE,
     DO_NOTHING,
     PROTECT,
     SET_NULL,
     OnDelete,
-    Ref,
     Reference,
-    ref,
 )
 
 __all__ = [

@@ -24,23 +24,25 @@ from typing import (
 )
 
 from ..codecs import pack_value
+from .containers import (
+    DataclassType,
+    DictType,
+    ListType,
+    RecordType,
+    TupleType,
+    TypedDictType,
+    required_fields,
+)
 from .conversions import CONVERSIONS
 from .types import (
     AnyType,
-    DataclassType,
-    DictType,
     EnumType,
-    ListType,
     LiteralType,
     NoneType,
-    RecordType,
     Scalar,
-    TupleType,
-    TypedDictType,
     UnionType,
     Validated,
     ValueType,
-    required_fields,
 )
 
 _LISTS = (list, set, frozenset)

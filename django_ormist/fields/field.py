@@ -5,30 +5,19 @@ from contextlib import suppress
 from copy import copy
 from enum import Enum
 from itertools import count
-from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
+from typing import Any, Self, TypeVar, overload
 
 from django.core.exceptions import ValidationError
 from django.core.validators import (
     MaxLengthValidator,
-    MaxValueValidator,
-    MinValueValidator,
 )
 from django.utils.functional import cached_property
 
 from ..codecs import pack_value
 from ..exceptions import InvalidLookupValue
 from .annotations import UnresolvedError, parse, resolve
-from .types import (
-    REQUIRED,
-    Choices,
-    ListType,
-    Scalar,
-    TupleType,
-    Validated,
-    Validator,
-    ValueType,
-    run_validators,
-)
+from .containers import ListType, TupleType
+from .types import REQUIRED, Choices, Validated, Validator, ValueType, run_validators
 
 T = TypeVar("T")
 
@@ -467,101 +456,3 @@ def _live(instance: Instance) -> dict[str, tuple[Any, Any]]:
     """
     found: dict[str, tuple[Any, Any]] = instance.__dict__.setdefault("_live", {})
     return found
-
-
-class CounterField(Field):
-    """A declared counter of Meta.counters. Its bounds are kept by the server."""
-
-    def resolve(self) -> None:
-        super().resolve()
-        kind = self.type.inner if isinstance(self.type, Validated) else self.type
-        if not (isinstance(kind, Scalar) and kind.kind is int):
-            raise self._error(f"a counter is an int, not {self.type.text}")
-        if self._factory is not None or self._stored_default not in (MISSING, 0):
-            raise self._error("a counter begins at 0. Remove its default")
-        if self._choices is not None:
-            raise self._error("a counter has no choices")
-        for each in self.all_validators:
-            if type(each) not in (MinValueValidator, MaxValueValidator):
-                raise self._error(
-                    "the server keeps no other bounds of a counter than those of "
-                    f"MinValueValidator and MaxValueValidator. Remove {each!r}"
-                )
-
-    @property
-    def bounds(self) -> tuple[int | None, int | None]:
-        """The lowest and the highest value, if there are."""
-        low, high = self._limits(MinValueValidator), self._limits(MaxValueValidator)
-        return max(low, default=None), min(high, default=None)
-
-    def _limits(self, kind: type) -> list[int]:
-        own: list[Any] = [each for each in self.all_validators if type(each) is kind]
-        limits = [each.limit_value for each in own]
-        return [each() if callable(each) else each for each in limits]
-
-    def formfield(self, form_class: Any = None, **options: Any) -> Any:
-        low, high = self.bounds
-        own = {
-            "required": False,
-            "initial": 0,
-            "show_hidden_initial": True,  # others may increment it meanwhile
-            "min_value": -(2**63) if low is None else low,
-            "max_value": 2**63 - 1 if high is None else high,
-        }
-        return super().formfield(form_class, **{**own, **options})
-
-    def __get__(self, instance: Any, owner: Any = None) -> Any:
-        if instance is None:
-            return self
-        return instance._state.counters.get(self.attname, 0)
-
-    def __set__(self, instance: Any, value: Any) -> None:
-        instance._set_counter(self.attname, value)
-
-
-if TYPE_CHECKING:
-
-    @overload
-    def field(
-        *,
-        default: T,
-        verbose_name: Any = ...,
-        help_text: Any = ...,
-        choices: Any = ...,
-        validators: Iterable[Validator] = ...,
-        blank: bool | None = ...,
-        editable: bool = ...,
-    ) -> T: ...
-    @overload
-    def field(
-        *,
-        default_factory: Callable[[], T],
-        verbose_name: Any = ...,
-        help_text: Any = ...,
-        choices: Any = ...,
-        validators: Iterable[Validator] = ...,
-        blank: bool | None = ...,
-        editable: bool = ...,
-    ) -> T: ...
-    @overload
-    def field(
-        *,
-        verbose_name: Any = ...,
-        help_text: Any = ...,
-        choices: Any = ...,
-        validators: Iterable[Validator] = ...,
-        blank: bool | None = ...,
-        editable: bool = ...,
-    ) -> Any: ...
-    def field(**options: Any) -> Any:
-        """Return a Field with these options, to assign to an annotated name."""
-
-else:
-
-    def field(**options: Any) -> Field:
-        """Return a Field with these options, to assign to an annotated name.
-
-        default or default_factory, verbose_name, help_text, choices, validators, blank,
-        editable: see Field.
-        """
-        return Field(**options)

@@ -27,14 +27,8 @@ from django.db.models.fields import BLANK_CHOICE_DASH
 from django.utils.text import capfirst
 
 from ..codecs import pack_value
-from .types import (
-    ListType,
-    LiteralType,
-    Scalar,
-    UnionType,
-    Validated,
-    ValueType,
-)
+from .containers import ListType
+from .types import LiteralType, Scalar, UnionType, Validated, ValueType
 
 _CLASSES: dict[type, type[forms.Field]] = {
     str: forms.CharField,

@@ -4,19 +4,14 @@
 Django; it is loaded on first access, for all objects of the same result.
 """
 
-import re
 from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 from typing import (
     TYPE_CHECKING,
     Any,
     ForwardRef,
-    Generic,
     Self,
     TypeVar,
-    get_args,
-    get_origin,
-    overload,
 )
 
 from django.apps import apps
@@ -27,10 +22,11 @@ from ..storable import unwrap
 from ..validators import clean_pk
 from .annotations import UnresolvedError, resolve
 from .field import MISSING, Field, Instance
+from .ref import is_optional, target_of
 from .types import NoneType, UnionType, ValueType
 
 if TYPE_CHECKING:
-    from uuid import UUID
+    pass
 
 T = TypeVar("T", covariant=True)
 
@@ -52,28 +48,6 @@ class OnDelete(Enum):
 
 DO_NOTHING, CASCADE = OnDelete.DO_NOTHING, OnDelete.CASCADE
 PROTECT, SET_NULL = OnDelete.PROTECT, OnDelete.SET_NULL
-
-
-class Ref(Generic[T]):
-    """The annotation of a reference: ``author: ormist.Ref[Author]``.
-
-    Type checkers read the attribute as an Author. It takes an Author or a primary key.
-    """
-
-    if TYPE_CHECKING:
-
-        @overload
-        def __get__(self, instance: None, owner: Any = None) -> Self: ...
-        @overload
-        def __get__(self, instance: object, owner: Any = None) -> T: ...
-        def __get__(self, instance: Any, owner: Any = None) -> Any: ...
-
-        # None, because pyright does not look for it beside Ref in ``Ref[X] | None``.
-        def __set__(
-            self,
-            instance: object,
-            value: "T | str | int | UUID | None",
-        ) -> None: ...
 
 
 class KeyType(ValueType):
@@ -141,7 +115,7 @@ class Reference(Field):
     @property
     def null(self) -> bool:
         """Whether None is a valid value."""
-        return self._null or _is_optional(self.annotation)
+        return self._null or is_optional(self.annotation)
 
     def has_default(self) -> bool:
         return self.null or super().has_default()
@@ -179,7 +153,7 @@ class Reference(Field):
     def _find_model(self) -> Any:
         to = self._to
         if to is None:
-            found = _target_of(self.annotation)
+            found = target_of(self.annotation)
             to = self._resolve_target(found)
         if to == SELF:
             return self.model
@@ -354,57 +328,8 @@ def _target_field(pk: Any) -> Any:
     return pk
 
 
-# ---------------------------------------------------------------- annotations
-
-
-def is_reference(annotation: Any) -> bool:
-    """Return whether an annotation is ``Ref[...]``, perhaps as a text or optional."""
-    if isinstance(annotation, ForwardRef):
-        annotation = annotation.__forward_arg__
-    if isinstance(annotation, str):
-        return re.search(r"\bRef\[", annotation) is not None
-    if get_origin(annotation) is Ref:
-        return True
-    return any(map(is_reference, get_args(annotation)))
-
-
-def _is_optional(annotation: Any) -> bool:
-    if isinstance(annotation, ForwardRef):
-        annotation = annotation.__forward_arg__
-    if isinstance(annotation, str):
-        return re.search(r"\bNone\b|\bOptional\[", annotation) is not None
-    return type(None) in get_args(annotation) or any(
-        _is_optional(each)
-        for each in get_args(annotation)
-        if isinstance(each, str | ForwardRef)
-    )
-
-
-def _target_of(annotation: Any) -> Any:
-    """Return the argument of Ref in an annotation, unresolved if it is a text."""
-    if isinstance(annotation, ForwardRef):
-        annotation = annotation.__forward_arg__
-    if isinstance(annotation, str):
-        found = re.search(r"\bRef\[\s*['\"]?([\w.]+)['\"]?\s*\]", annotation)
-        return found and found.group(1)
-    if get_origin(annotation) is Ref:
-        return get_args(annotation)[0]
-    for each in get_args(annotation):
-        if is_reference(each):
-            return _target_of(each)
-    return None if annotation is MISSING else annotation
-
-
 def references_of(fields: Mapping[str, Field]) -> Iterable[Reference]:
     """Yield the references among these fields."""
     for each in fields.values():
         if isinstance(each, Reference):
             yield each
-
-
-def ref(to: Any = None, **options: Any) -> Any:
-    """Return a reference to a model, given as a class or a label.
-
-    null, related_name, on_delete, and the options of field(): see Reference.
-    """
-    return Reference(to, **options)

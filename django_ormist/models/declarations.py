@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 from ..codecs import pack_value
 from ..fields import MISSING, CounterField, Field, Reference
 from ..fields.annotations import is_class_variable, own_annotations
-from ..fields.references import is_reference
+from ..fields.ref import is_reference
 from ..schema import RESERVED
 from .manager import Manager
 

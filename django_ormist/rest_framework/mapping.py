@@ -12,17 +12,8 @@ from rest_framework import serializers
 from rest_framework.utils.field_mapping import needs_label
 
 from ..fields import Field
-from ..fields.types import (
-    AnyType,
-    DictType,
-    ListType,
-    RecordType,
-    Scalar,
-    TupleType,
-    UnionType,
-    Validated,
-    ValueType,
-)
+from ..fields.containers import DictType, ListType, RecordType, TupleType
+from ..fields.types import AnyType, Scalar, UnionType, Validated, ValueType
 from .fields import (
     BytesField,
     FloatField,
