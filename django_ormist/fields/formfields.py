@@ -83,6 +83,18 @@ def build_formfield(field: Any, form_class: Any, options: Options) -> Any:
     return (form_class or own_class)(**{**found, **own, **options})
 
 
+def build_reference(field: Any, form_class: Any, options: Options) -> Any:
+    """Return the form field of a reference: a choice of one object, as in Django."""
+    own: Options = {
+        "queryset": field.related_model._default_manager,
+        "required": not field.blank,
+        "label": capfirst(field.verbose_name),
+        "help_text": field.help_text,
+        "blank": field.blank,
+    }
+    return (form_class or forms.ModelChoiceField)(**{**own, **options})
+
+
 def _inner(kind: ValueType) -> ValueType:
     """Return the type without validators, and without None."""
     if isinstance(kind, Validated):

@@ -266,6 +266,18 @@ class Reference(Field):
         known = loaded_objects(instance).get(self.attname)
         return key is None or (known is not None and bool(known[0] == key))
 
+    def value_from_object(self, obj: Instance) -> Any:
+        """Return the primary key, as Django's ForeignKey does, or None."""
+        return getattr(obj, self.attname, None)
+
+    def formfield(self, form_class: Any = None, **options: Any) -> Any:
+        """Return a choice among the objects of the other model."""
+        from .formfields import build_reference  # it imports django.forms
+
+        if self.has_default():
+            options = {"initial": self.get_default(), **options}
+        return build_reference(self, form_class, options)
+
     def to_lookup(self, lookup: str, value: Any) -> Any:
         if lookup in ("in", "range"):
             value = [self._without_object(each) for each in value]

@@ -41,7 +41,7 @@ def full_clean(instance: Instance, exclude: Iterable[str] | None = None) -> None
     Raises one ValidationError of both.
     """
     errors: dict[str, Any] = {}
-    excluded = set(exclude or ())
+    excluded = {instance._meta.stored_name(name) for name in exclude or ()}
     try:
         clean_fields(instance, instance._meta.fields_by_name.keys() - excluded)
     except ValidationError as error:

@@ -13,6 +13,7 @@ from ..operations import search
 from ..operations.operation import Flow
 from ..queries.conditions import Holds, Ids, negate
 from ..queries.query import Query
+from ..schema import BaseOptions
 from ..terms import unique_value
 from .record import Record
 from .types import Instance
@@ -40,7 +41,8 @@ def taken_names(
 
     ``("id",)`` is among them if the object is new and its id is taken.
     """
-    meta, excluded = instance._meta, set(exclude or ())
+    meta = instance._meta
+    excluded = {meta.stored_name(name) for name in exclude or ()}
     packed = instance._packed_on(using)
     conditions: dict[tuple[str, ...], Holds | Ids] = {
         names: Holds(names, value)
@@ -87,6 +89,7 @@ def unique_errors(
     """Return Django's errors by attribute, for these entries of Meta.unique."""
     errors: dict[str, list[ValidationError]] = {}
     for names in taken:
+        names = field_names(instance._meta, names)
         name = names[0] if len(names) == 1 else NON_FIELD_ERRORS
         errors.setdefault(name, []).append(unique_error(instance, names))
     return errors
@@ -111,9 +114,15 @@ def unique_error(instance: Instance, names: tuple[str, ...]) -> ValidationError:
     return ValidationError(message, code="unique_together", params=params)
 
 
+def field_names(meta: BaseOptions, names: Iterable[str]) -> tuple[str, ...]:
+    """Return stored names as those of fields: ``author`` for ``author_id``."""
+    fields = {each.attname: each.name for each in meta.references.values()}
+    return tuple(fields.get(name, name) for name in names)
+
+
 def _label(meta: Any, name: str) -> Any:
     """Return the label of an attribute, declared or not."""
     if name == "id":
         return "ID"
-    field = meta.fields_by_name.get(name)
+    field = meta.fields_by_name.get(meta.stored_name(name))
     return capfirst(field.verbose_name if field else name.replace("_", " "))

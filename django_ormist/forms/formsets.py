@@ -7,8 +7,10 @@ from django import forms
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.forms import models as django_forms
 
+from ..flows.unique import field_names
 from ..models import Collection, Manager, Model
 from ..terms import unique_value
+from ..validators import clean_pk
 from .choices import ModelChoiceField
 from .model_form import ModelForm
 
@@ -106,7 +108,7 @@ class BaseModelFormSet(_DjangoFormSet, Generic[M]):
             if not found.query.is_sliced:
                 numbers = range(self.initial_form_count())
                 pks = [self.data.get(f"{self.add_prefix(i)}-id") for i in numbers]
-                found = found.find(pk__in=[each for each in pks if each])
+                found = found.find(pk__in=[each for each in pks if _is_pk(each)])
             self._object_dict = {each.pk: each for each in found}
         return self._object_dict.get(pk)
 
@@ -149,6 +151,7 @@ class BaseModelFormSet(_DjangoFormSet, Generic[M]):
                 if value not in seen:
                     seen.update([value] if value is not None else [])
                     continue
+                names = field_names(self.model._meta, names)
                 errors.append(self.get_unique_error_message(names))
                 form._errors[NON_FIELD_ERRORS] = self.error_class(
                     [self.get_form_error()], renderer=form.renderer
@@ -175,6 +178,14 @@ class BaseModelFormSet(_DjangoFormSet, Generic[M]):
                 if not commit:
                     self.saved_forms.append(form)
         return saved
+
+
+def _is_pk(text: Any) -> bool:
+    """Return whether an object can have this id."""
+    try:
+        return clean_pk("", text) is not None
+    except (TypeError, ValueError):
+        return False
 
 
 if TYPE_CHECKING:

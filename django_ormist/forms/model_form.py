@@ -10,6 +10,7 @@ from django.forms import models as django_forms
 from django.forms.forms import DeclarativeFieldsMetaclass
 
 from ..fields.formfields import ValueField
+from ..flows.unique import field_names
 from ..models import Model
 from ..schema import RESERVED
 from .errors import (
@@ -139,7 +140,7 @@ class ModelForm(_DjangoForm, Generic[M], metaclass=ModelFormMetaclass):
 
     def _undeclared_names(self) -> list[str]:
         """Return the names in Meta.fields whose form fields are written by hand."""
-        declared = self.instance._meta.fields_by_name
+        declared = {field.name for field in self.instance._meta.fields}
         names = self._meta.fields or ()
         return [name for name in names if name in self.fields and name not in declared]
 
@@ -205,7 +206,8 @@ class ModelForm(_DjangoForm, Generic[M], metaclass=ModelFormMetaclass):
                 and not isinstance(field, forms.ModelChoiceField)
                 and (field.disabled or value == field.clean(self[name].data))
             )
-        declared = self.instance._meta.fields_by_name.get(name)
+        meta = self.instance._meta
+        declared = meta.fields_by_name.get(meta.stored_name(name))
         has_default = declared is not None and declared.has_default()
         is_absent = field.widget.value_omitted_from_data(
             self.data, self.files, self.add_prefix(name)
@@ -237,7 +239,8 @@ class ModelForm(_DjangoForm, Generic[M], metaclass=ModelFormMetaclass):
 
         A constraint of several attributes is checked if one of them is in the form.
         """
-        stored, unique = set(self._stored_names()), self.instance._meta.unique
+        stored, meta = set(self._stored_names()), self.instance._meta
+        unique = [field_names(meta, each) for each in meta.unique]
         names = {name for each in unique for name in each} | {"id"}
         checked = {
             name for each in unique if stored.intersection(each) for name in each

@@ -144,7 +144,8 @@ class Model(AttributeAccess, AltersData, metaclass=ModelBase):
 
         Raises ValidationError by attribute.
         """
-        names = self._meta.fields_by_name.keys() - set(exclude or ())
+        excluded = {self._meta.stored_name(name) for name in exclude or ()}
+        names = self._meta.fields_by_name.keys() - excluded
         clean_flows.clean_fields(self, names)
 
     def full_clean(

@@ -56,6 +56,7 @@ class Wagon(ormist.Model):
 
     class Meta:
         app_label = "tests"
+        ordered = ["number"]
         unique = ["number", ("shop", "priority")]
 
     def validate(self):
@@ -136,3 +137,16 @@ class Drawing(ormist.TaggedModel):
         app_label = "tests"
         index_attrs = ["colour"]
         counters = ["views"]
+
+
+class Wheel(ormist.Model):
+    """A reference to each kind of model."""
+
+    wagon: ormist.Ref[Wagon]
+    maker = ormist.ref("auth.User", null=True)
+    position: int = 0
+
+    class Meta:
+        app_label = "tests"
+        index_attrs = ["wagon"]
+        unique = [("wagon", "position")]
