@@ -15,6 +15,7 @@ LAYERS = {
     "testing": 8,
     "debug": 8,
     "rest_framework": 8,
+    "views": 8,
     "forms": 7,
     "models": 6,
     "flows": 5,
