@@ -90,6 +90,7 @@ def line_to_object(line: str) -> Model:
             why = model._meta.refusal(name)
             if why is not None:
                 raise InvalidLine(why)
+        instance.attrs.clear()  # of defaults: the object is stored as it was
         instance.attrs.update(attrs)
         instance._state.expire_at_ms = expire_at_ms
         for name, value in content["counters"].items():

@@ -11,6 +11,7 @@ from uuid import UUID
 import pytest
 from django.core.management import CommandError, call_command
 
+import django_ormist as ormist
 from django_ormist.management.commands import ormist_dump, ormist_load
 from tests.checker import raw_faults
 from tests.models import City, Page, Plain, Todo
@@ -452,3 +453,27 @@ def test_a_load_of_some_models_skips_the_others(command, server, tmp_path):
     assert rejects.read_text() == lines[1] + "\n"
     with pytest.raises(CommandError, match="Nothing"):
         command("ormist_load", str(dump), model=["tests.Nothing"])
+
+
+def test_load_keeps_to_a_declaration(command, server, tmp_path):
+    dump = tmp_path / "dump.jsonl"
+
+    def declare(**namespace):
+        meta = type("Meta", (), {"app_label": "tests", "model_name": "Loaded"})
+        body = {"__module__": __name__, "Meta": meta, **namespace}
+        return type(ormist.Model)("Loaded", (ormist.Model,), body)
+
+    free = declare()
+    free.objects.bulk_create(
+        [free(id="good", size="7"), free(id="bad", size="x"), free(id="old", name="n")]
+    )
+    command("ormist_dump", "tests.Loaded", output=str(dump))
+    free.objects.all().delete()
+    types = {"size": int, "name": str}
+    Loaded = declare(__annotations__=types, size=1, name="")
+    err = io.StringIO()
+    with pytest.raises(CommandError, match="Not stored: line 2"):
+        call_command("ormist_load", str(dump), verbosity=0, stderr=err)
+    assert "“x” value must be an integer" in err.getvalue()
+    assert Loaded.objects.get("good").attrs == {"size": 7}
+    assert Loaded.objects.get("old").attrs == {"name": "n"}
