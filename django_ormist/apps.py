@@ -1,6 +1,6 @@
 """The app configuration, which Django loads at startup."""
 
-from django.apps import AppConfig
+from django.apps import AppConfig, apps
 from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 
@@ -27,3 +27,6 @@ class OrmistConfig(AppConfig):
             from .sessions.logout import follow_users
 
             follow_users()
+        if apps.is_installed("drf_spectacular"):
+            # Imported here, so that views of plain serializers are described too.
+            from .rest_framework import openapi  # noqa: F401

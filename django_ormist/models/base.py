@@ -178,8 +178,11 @@ class Model(AttributeAccess, AltersData, metaclass=ModelBase):
         """Do nothing: there are no constraints besides Meta.unique."""
 
     def serializable_value(self, field_name: str) -> Any:
-        """Return the attribute of this name, for Django's form fields."""
-        return getattr(self, field_name)
+        """Return the attribute of this name, or the key of a reference.
+
+        Django's form fields ask for it.
+        """
+        return getattr(self, self._meta.stored_name(field_name))
 
     # Identity
 

@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, ClassVar
 
 from django.core.exceptions import NON_FIELD_ERRORS
@@ -11,19 +12,35 @@ from rest_framework.exceptions import ErrorDetail, NotFound
 from rest_framework.fields import SkipField, empty
 from rest_framework.serializers import as_serializer_error
 from rest_framework.settings import api_settings
-from rest_framework.utils.model_meta import FieldInfo
+from rest_framework.utils.model_meta import FieldInfo, RelationInfo
 
 from ..exceptions import IntegrityError
-from ..fields import CounterField, Field
-from ..models import Model
+from ..fields import CounterField, Field, Reference
+from ..models import Manager, Model
+from ..models.relations import ReverseRelation
 from .json_values import to_json
 from .mapping import FIELDS, build_attribute
-from .validators import UniqueTogetherValidator, UniqueValidator, unique_message
+from .relations import build_relation, forward_relation, reverse_relation
+from .validators import (
+    UniqueTogetherValidator,
+    UniqueValidator,
+    field_name,
+    unique_message,
+)
 
 _UNREADABLE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 """The errors of showing a stored value that does not fit its declaration."""
 
 _IDS = ("id", "pk")
+
+
+class ListSerializer(serializers.ListSerializer):
+    """A serializer of many objects, which takes a manager too."""
+
+    def to_representation(self, data: Any) -> list[Any]:
+        data = data.all() if isinstance(data, Manager) else data
+        found: list[Any] = super().to_representation(data)
+        return found
 
 
 class ModelSerializer(serializers.ModelSerializer):
@@ -40,6 +57,13 @@ class ModelSerializer(serializers.ModelSerializer):
 
     serializer_field_mapping: ClassVar[Mapping[Any, type[Any]]] = FIELDS
     url_field_name: str | None = None
+
+    @classmethod
+    def many_init(cls, *args: Any, **kwargs: Any) -> Any:
+        found = super().many_init(*args, **kwargs)
+        if type(found) is serializers.ListSerializer:
+            found.__class__ = ListSerializer
+        return found
 
     # Fields
 
@@ -67,8 +91,8 @@ class ModelSerializer(serializers.ModelSerializer):
             if self._is_read_only(model, source):
                 own = {"read_only": True, **own}
             fields[name] = kind(**self.include_extra_kwargs(kwargs, own))
-            if source in info.fields:
-                self._built[name] = source
+            if source in info.fields or source in info.relations:
+                self._built[name] = model._meta.stored_name(source)
         return fields
 
     def _get_model(self) -> type[Model]:
@@ -89,7 +113,7 @@ class ModelSerializer(serializers.ModelSerializer):
 
     def _is_read_only(self, model: type[Model], name: str) -> bool:
         """Return whether a field is read-only by default."""
-        field = model._meta.fields_by_name.get(name)
+        field = model._meta.fields_by_name.get(model._meta.stored_name(name))
         if field is not None:
             return isinstance(field, CounterField) or not field.editable
         return name in _IDS or name in model._meta.counters
@@ -102,6 +126,13 @@ class ModelSerializer(serializers.ModelSerializer):
             return self.build_standard_field(field_name, info.fields[field_name])
         if field_name in _IDS:
             return self._build_id(model_class)
+        relation = _find_relation(model_class, field_name)
+        is_key = relation is not None and not relation.reverse
+        is_key = is_key and field_name != relation.model_field.name  # author_id
+        if relation is not None and nested_depth and not is_key:
+            return self.build_nested_field(field_name, relation, nested_depth)
+        if relation is not None:
+            return self.build_relational_field(field_name, relation)
         if field_name in meta.counters:
             return serializers.IntegerField, {"required": False}
         if field_name == "expire":
@@ -127,14 +158,36 @@ class ModelSerializer(serializers.ModelSerializer):
             self.serializer_field_mapping,
             self.serializer_choice_field,
         )
-        if model_field.unique:
-            meta = model_field.model._meta
+        self._add_unique_validator(kwargs, model_field)
+        return kind, kwargs
+
+    def build_relational_field(
+        self, field_name: str, relation_info: RelationInfo
+    ) -> tuple[type[Any], dict[str, Any]]:
+        kind, kwargs = build_relation(
+            relation_info, field_name, self.serializer_related_field
+        )
+        reference = relation_info.model_field
+        if not relation_info.reverse and field_name == reference.name:
+            self._add_unique_validator(kwargs, reference)
+        return kind, kwargs
+
+    def build_nested_field(
+        self, field_name: str, relation_info: RelationInfo, nested_depth: int
+    ) -> tuple[type[Any], dict[str, Any]]:
+        """Return a read-only serializer of all declared attributes."""
+        nested = _nested_serializer(relation_info.related_model, nested_depth - 1)
+        kwargs = {"read_only": True}
+        return nested, {**kwargs, "many": True} if relation_info.reverse else kwargs
+
+    def _add_unique_validator(self, kwargs: dict[str, Any], field: Field) -> None:
+        if field.unique:
+            meta = field.model._meta
             unique = UniqueValidator(
-                queryset=model_field.model._default_manager,
-                message=unique_message(meta, [model_field.name]),
+                queryset=field.model._default_manager,
+                message=unique_message(meta, [field.attname]),
             )
             kwargs["validators"] = [*kwargs.get("validators", ()), unique]
-        return kind, kwargs
 
     def _build_id(self, model: type[Model]) -> tuple[type[Any], dict[str, Any]]:
         taken = _TakenId(
@@ -162,10 +215,10 @@ class ModelSerializer(serializers.ModelSerializer):
         """
         meta = self.Meta.model._meta
         if getattr(self.Meta, "validators", None) is None:
-            for names in meta.unique:
-                if len(names) > 1 and set(names) <= set(field_names):
+            for names in _unique_together(meta):
+                if set(names) <= set(field_names):
                     for name in names:
-                        field = meta.fields_by_name.get(name)
+                        field = meta.fields_by_name.get(meta.stored_name(name))
                         if field is not None and field.has_default():
                             default = _Default(field)
                             own = extra_kwargs.get(name, {})
@@ -190,8 +243,8 @@ class ModelSerializer(serializers.ModelSerializer):
                 queryset=model._default_manager,
                 fields=[fields[name] for name in names],
             )
-            for names in model._meta.unique
-            if len(names) > 1 and fields.keys() >= set(names)
+            for names in _unique_together(model._meta)
+            if fields.keys() >= set(names)
         ]
 
     # Showing an object
@@ -227,6 +280,7 @@ class ModelSerializer(serializers.ModelSerializer):
 
     def create(self, validated_data: dict[str, Any]) -> Any:
         """Store a new object. Raises ValidationError by field."""
+        self._refuse_nested(validated_data)
         try:
             return self.Meta.model._default_manager.create(**validated_data)
         except (DjangoValidationError, IntegrityError) as error:
@@ -237,6 +291,7 @@ class ModelSerializer(serializers.ModelSerializer):
 
         Raises ValidationError by field, and NotFound for an object that is gone.
         """
+        self._refuse_nested(validated_data)
         validated_data = dict(validated_data)
         for name in _IDS:
             if validated_data.pop(name, instance.pk) != instance.pk:
@@ -253,14 +308,22 @@ class ModelSerializer(serializers.ModelSerializer):
             raise self._refusal(error) from error
         return instance
 
+    def _refuse_nested(self, validated_data: dict[str, Any]) -> None:
+        """Raise TypeError for the data of another object, which is not stored here."""
+        for name in self.Meta.model._meta.references:
+            if isinstance(validated_data.get(name), Mapping):
+                raise TypeError(
+                    f"{type(self).__name__} does not store another object with "
+                    f"{name!r}. Override create() and update(), or let the nested "
+                    "serializer be read-only."
+                )
+
     def _refusal(self, error: Any) -> Any:
         """Return REST framework's error for that of a save, by field."""
         if isinstance(error, IntegrityError):
-            names = error.names
-            message = ErrorDetail(
-                unique_message(self.Meta.model._meta, names), code="unique"
-            )
-            key = names[0] if len(names) == 1 else NON_FIELD_ERRORS
+            meta, names = self.Meta.model._meta, error.names
+            message = ErrorDetail(unique_message(meta, names), code="unique")
+            key = field_name(meta, names[0]) if len(names) == 1 else NON_FIELD_ERRORS
             detail: dict[str, Any] = {key: [message]}
         else:
             detail = as_serializer_error(error)
@@ -269,6 +332,29 @@ class ModelSerializer(serializers.ModelSerializer):
         return serializers.ValidationError(
             {fields.get(name, name): each for name, each in detail.items()}
         )
+
+
+def _unique_together(meta: Any) -> list[tuple[str, ...]]:
+    """Return the names of the fields that are unique together."""
+    return [
+        tuple(field_name(meta, name) for name in names)
+        for names in meta.unique
+        if len(names) > 1
+    ]
+
+
+@cache
+def _nested_serializer(model: type[Any], depth: int) -> type[Any]:
+    """Return a serializer of all attributes, the same for the same model and depth.
+
+    drf-spectacular names the component by it.
+    """
+    base: type[Any] = serializers.ModelSerializer
+    if issubclass(model, Model):
+        base = ModelSerializer
+    name = f"Nested{model.__name__}{depth or ''}Serializer"
+    options = {"model": model, "depth": depth, "fields": "__all__"}
+    return type(name, (base,), {"Meta": type("Meta", (), options)})
 
 
 class _TakenId(UniqueValidator):
@@ -293,15 +379,31 @@ class _Default:
 
 def find_fields(model: type[Model]) -> Any:
     """Return the declared attributes of a model as REST framework's FieldInfo."""
-    fields = {each.name: each for each in model._meta.get_fields()}
+    declared = model._meta.get_fields()
+    fields = {each.name: each for each in declared if not each.is_relation}
+    relations = {
+        each.name: forward_relation(each)
+        for each in declared
+        if isinstance(each, Reference)
+    }
     return FieldInfo(
         pk=_Id,
         fields=fields,
-        forward_relations={},
+        forward_relations=relations,
         reverse_relations={},
         fields_and_pk={"pk": _Id, "id": _Id, **fields},
-        relations={},
+        relations=relations,
     )
+
+
+def _find_relation(model: type[Model], name: str) -> Any:
+    """Return the RelationInfo of ``author``, ``author_id`` or ``books``, or None."""
+    meta = model._meta
+    field = meta.fields_by_name.get(meta.stored_name(name))
+    if isinstance(field, Reference):
+        return forward_relation(field)
+    found = getattr(model, name, None)
+    return reverse_relation(found) if isinstance(found, ReverseRelation) else None
 
 
 class _Id:

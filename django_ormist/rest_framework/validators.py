@@ -41,6 +41,7 @@ def find_holder(
     """
     collection: Collection[Any] = manager.all()
     meta = manager.model._meta
+    names = tuple(map(meta.stored_name, names))
     stored = [
         meta.fields_by_name[name].type.to_stored(value)
         if name in meta.fields_by_name
@@ -58,7 +59,8 @@ def unique_message(meta: Any, names: Sequence[str]) -> str:
     """Return Django's message about a unique value, or values together."""
     if len(names) > 1:
         message: Any = UniqueTogetherValidator.message
-        return str(message).format(field_names=", ".join(names))
+        shown = ", ".join(field_name(meta, name) for name in names)
+        return str(message).format(field_names=shown)
     field = meta.fields_by_name.get(names[0])
     message = DjangoField.default_error_messages["unique"]
     return str(
@@ -68,3 +70,9 @@ def unique_message(meta: Any, names: Sequence[str]) -> str:
             "field_label": names[0] if field is None else field.verbose_name,
         }
     )
+
+
+def field_name(meta: Any, stored_name: str) -> str:
+    """Return the name of the field that is stored under a name."""
+    field = meta.fields_by_name.get(stored_name)
+    return stored_name if field is None else str(field.name)

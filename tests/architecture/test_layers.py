@@ -40,9 +40,9 @@ LAYERS = {
 PACKAGE_LAYER = 9
 TOP_LAYER, HIGHEST_PURE = 8, 2
 
-# Django expects apps.py to register checks and connect signals. It finds commands only
-# in management/, so commands about sessions import sessions/.
-ALLOWED = {("apps", "checks"), ("apps", "sessions")}
+# Django expects apps.py to register checks, connect signals and load extensions. It
+# finds commands only in management/, so commands about sessions import sessions/.
+ALLOWED = {("apps", "checks"), ("apps", "rest_framework"), ("apps", "sessions")}
 COMMANDS_OF_SESSIONS = {
     ("management", "commands", "clearsessions"),
     ("management", "commands", "ormist_import_sessions"),

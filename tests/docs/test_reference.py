@@ -7,7 +7,16 @@ from django.core.management import get_commands
 from django.dispatch import Signal
 
 import django_ormist as ormist
-from django_ormist import admin, conf, debug, exceptions, sessions, signals, testing
+from django_ormist import (
+    admin,
+    conf,
+    debug,
+    exceptions,
+    rest_framework,
+    sessions,
+    signals,
+    testing,
+)
 from django_ormist.connections.connection import Connection
 from django_ormist.connections.instrumentation import RoundTrip
 from django_ormist.models import options
@@ -76,7 +85,8 @@ def test_the_code_of_the_first_page_runs(server):
 
 
 @pytest.mark.parametrize(
-    "module", [ormist, admin, debug, exceptions, sessions, testing]
+    "module",
+    [ormist, admin, debug, exceptions, rest_framework, sessions, testing],
 )
 def test_every_public_name_of_a_module_is_described(module):
     names = module.__all__
