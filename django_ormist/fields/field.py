@@ -253,8 +253,10 @@ class Field:
 
         known: the stored form from which it was made, or MISSING for a default.
         """
-        stored = self.type.to_stored(value)
-        before = self.get_default() if known is MISSING else known
+        kind = self.type
+        stored, before = kind.to_stored(value), self.get_default()
+        if known is not MISSING:  # reading it may have added the defaults of a dataclass
+            before = kind.to_stored(kind.to_python(known))
         with suppress(TypeError):  # of a value that cannot be stored: save() names it
             if pack_value(self.attname, stored) == pack_value(self.attname, before):
                 return known

@@ -260,6 +260,13 @@ def test_reading_a_default_stores_nothing(ask, server):
     assert ask(Purchase.objects.get, "old").attrs == {"owner": 1}
 
 
+def test_reading_a_dataclass_without_some_keys_stores_nothing(ask, server):
+    found = store_old(ask, owner=1, place={"street": "Main"})
+    assert found.place == Place("Main", 1)
+    ask(found.save)
+    assert ask(Purchase.objects.get, "old").attrs["place"] == {"street": "Main"}
+
+
 def test_a_dataclass_that_is_changed_in_place_is_stored(ask, server):
     purchase = ask(Purchase.objects.create, owner=1, place=Place("Main"))
     place = purchase.place
