@@ -7,7 +7,7 @@ class CityAdmin(ormist_admin.OrmistAdmin):
     list_display = ["name", "country"]
 """
 
-from .filters import AttributeFilter, RangeFilter, TagFilter
+from .filters import AttributeFilter, ChoicesFilter, RangeFilter, TagFilter
 from .forms import OrmistForm
 from .options import OrmistAdmin
 from .registration import register, unregister
@@ -15,6 +15,7 @@ from .sessions import SessionAdmin
 
 __all__ = [
     "AttributeFilter",
+    "ChoicesFilter",
     "OrmistAdmin",
     "OrmistForm",
     "RangeFilter",

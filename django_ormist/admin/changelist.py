@@ -12,10 +12,16 @@ from .lookups import sortable_names
 class OrmistChangeList(ChangeList):
     """A changelist that loads one page, counts the rest and orders by indexes only."""
 
+    def __init__(self, request: Any, *args: Any, **kwargs: Any) -> None:
+        super().__init__(request, *args, **kwargs)
+        model_admin: Any = self.model_admin
+        if self.date_hierarchy in model_admin.excluded_names(request):
+            self.date_hierarchy = None
+
     def get_queryset(self, request: Any, exclude_parameters: Any = None) -> Any:
         try:
             return super().get_queryset(request, exclude_parameters)
-        except (OrmistError, TypeError, ValueError) as error:
+        except (OrmistError, OverflowError, TypeError, ValueError) as error:
             raise IncorrectLookupParameters(error) from error
 
     def get_ordering_field(self, field_name: Any) -> Any:

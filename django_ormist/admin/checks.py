@@ -4,22 +4,21 @@ from collections.abc import Iterator
 from typing import Any
 
 from django.contrib.admin.checks import ModelAdminChecks
+from django.contrib.admin.utils import flatten, flatten_fieldsets
 from django.core.checks import CheckMessage, Error
 
-from ..exceptions import FieldError, ImproperlyConfigured
+from ..exceptions import FieldError, ImproperlyConfigured, InvalidLookupValue
 from .lookups import build_lookup
+from .proxies import OWN_FIELDS
 from .querysets import ProxyQuerySet
 
 REFUSED = {
-    "date_hierarchy": "It has no index. Remove it.",
     "inlines": "An object has no related rows. Remove it.",
     "list_select_related": "An object has no relations. Remove it.",
     "raw_id_fields": "An object has no foreign keys. Remove it.",
     "autocomplete_fields": "An object has no foreign keys. Remove it.",
     "filter_horizontal": "An object has no many-to-many fields. Remove it.",
     "filter_vertical": "An object has no many-to-many fields. Remove it.",
-    "radio_fields": "An attribute has no choices. Remove it.",
-    "prepopulated_fields": "Attributes share one editor. Remove it.",
     "save_as": "Values that a form cannot show would be lost. Remove it.",
 }
 
@@ -38,6 +37,9 @@ class OrmistAdminChecks(ModelAdminChecks):
             *super().check(admin_obj, **kwargs),
             *check_options(admin_obj),
             *check_form(admin_obj),
+            *check_names(admin_obj),
+            *check_prepopulated(admin_obj),
+            *check_date_hierarchy(admin_obj),
         ]
         try:
             _ = admin_obj.model.ormist_model._meta.using
@@ -71,6 +73,57 @@ def check_form(admin_obj: Any) -> Iterator[CheckMessage]:
         )
 
 
+def check_names(admin_obj: Any) -> Iterator[CheckMessage]:
+    """Return an error for each name in the form that a model does not allow.
+
+    A model without Meta.declared_only allows all.
+    """
+    meta = admin_obj.model.ormist_model._meta
+    if not meta.declared_only:
+        return
+    known = {each.name for each in admin_obj.model._meta.get_fields()} | OWN_FIELDS
+    known.update(map(str, admin_obj.readonly_fields))  # Django checks those
+    given = {
+        "fields": flatten(admin_obj.fields or ()),
+        "fieldsets": flatten_fieldsets(admin_obj.fieldsets or ()),
+    }
+    for option, names in given.items():
+        for name in names:
+            if name not in known and name not in admin_obj.form.base_fields:
+                yield Error(
+                    f"The value of {option!r} has {name!r}, which is not declared.",
+                    hint=meta.refusal(name),
+                    obj=type(admin_obj),
+                    id="ormist.E204",
+                )
+
+
+def check_prepopulated(admin_obj: Any) -> Iterator[CheckMessage]:
+    """Return an error for each name in prepopulated_fields that is not declared."""
+    given = admin_obj.prepopulated_fields
+    if not isinstance(given, dict):
+        return  # Django's own check reports it
+    meta = admin_obj.model.ormist_model._meta
+    for name in {*given, *(each for names in given.values() for each in names)}:
+        if name not in meta.fields_by_name:
+            yield Error(
+                f"The value of 'prepopulated_fields' has {name!r}, which is not "
+                "declared.",
+                hint=f"Declare it in {meta.object_name}: its editor has a column for "
+                "the type otherwise.",
+                obj=type(admin_obj),
+                id="ormist.E204",
+            )
+
+
+def check_date_hierarchy(admin_obj: Any) -> Iterator[CheckMessage]:
+    """Return an error if date_hierarchy names an attribute without a sorted index."""
+    name, meta = admin_obj.date_hierarchy, admin_obj.model.ormist_model._meta
+    if name and name not in meta.ordered:
+        why = meta.advice_for_order(name)
+        yield _no_index_error(admin_obj, "date_hierarchy", name, why)
+
+
 def check_lookups(admin_obj: Any) -> Iterator[CheckMessage]:
     """Return an error for each filter and search field without an index."""
     meta = admin_obj.model.ormist_model._meta
@@ -81,17 +134,23 @@ def check_lookups(admin_obj: Any) -> Iterator[CheckMessage]:
         for name in given:
             if not isinstance(name, str) or (option, name) in _ALWAYS:
                 continue
-            lookups = build_lookup(name, "x")
             is_range = meta.has_index(name) and not meta.indexes(name)
-            if option == "list_filter" and is_range:
-                lookups = {f"{name}__isnull": True}
-            elif name.removeprefix("=") in meta.fields_by_name:
-                lookups = {name.removeprefix("="): None}  # of each declared type
-            try:
-                ProxyQuerySet(admin_obj.model).filter(**lookups)
-            except FieldError as error:
-                yield _no_index_error(admin_obj, option, name, str(error))
+            is_range = is_range and option == "list_filter"
+            for text in _EXAMPLES:
+                lookups = (
+                    {f"{name}__gte": text} if is_range else build_lookup(name, text)
+                )
+                try:
+                    ProxyQuerySet(admin_obj.model).filter(**lookups)
+                except InvalidLookupValue:  # another one suits the declared type
+                    continue
+                except FieldError as error:
+                    yield _no_index_error(admin_obj, option, name, str(error))
+                break
 
+
+_EXAMPLES = ("x", "1", "2000-01-01", "00:00", f"{0:032}")
+"""A value of each declared type."""
 
 # "id" is always searched, and "tags" if the model is tagged.
 _ALWAYS = {("search_fields", name) for name in ("id", "tags")}

@@ -3,11 +3,14 @@
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from django import forms
 from django.conf import settings
 from django.db import models
 from django.forms import CharField, IntegerField
 from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
+
+from .. import fields as declarations
 
 if TYPE_CHECKING:
     AnyField = models.Field[Any, Any]
@@ -81,13 +84,17 @@ class AttributeField(ProxyField):
 
 
 class CounterField(ProxyField):
-    """One counter of Meta.counters."""
+    """One counter of Meta.counters. bounds: its lowest and its highest value."""
+
+    bounds: tuple[int | None, int | None] = (None, None)
 
     def formfield(self, **kwargs: Any) -> Any:
+        low, high = self.bounds
         return IntegerField(
-            min_value=-(2**63),
-            max_value=2**63 - 1,
+            min_value=-(2**63) if low is None else low,
+            max_value=2**63 - 1 if high is None else high,
             label=capfirst(self.verbose_name),
+            help_text=self.help_text,
             required=False,
             initial=0,
             show_hidden_initial=True,
@@ -102,3 +109,91 @@ class ExpireField(ProxyField, AnyDateTimeField):
         if deadline is None or settings.USE_TZ:
             return deadline
         return deadline.astimezone().replace(tzinfo=None)
+
+
+class DeclaredField(ProxyField):
+    """One declared attribute. Its classes are also those of Django for its type.
+
+    So ModelAdmin chooses the widgets, lists show the values in Django's way, and
+    formfield_overrides apply.
+    """
+
+    declared: declarations.Field
+
+    def get_value(self, ormist: Any) -> Any:
+        """Return the attribute or its default; None if it has neither."""
+        return getattr(ormist, self.name, None)
+
+    @property
+    def flatchoices(self) -> list[tuple[Any, Any]]:
+        """The choices by the values that are read: members of an Enum for example."""
+        read = self.declared.to_python
+        return [(read(value), label) for value, label in self.declared.flatchoices]
+
+    def contribute_to_class(
+        self, cls: Any, name: str, private_only: bool = False
+    ) -> None:
+        super().contribute_to_class(cls, name, private_only=private_only)
+        display = f"get_{name}_display"
+        if self.choices is not None:
+            setattr(cls, display, lambda proxy: getattr(proxy.ormist, display)())
+
+    def formfield(self, **kwargs: Any) -> Any:
+        from .typed import build_formfield
+
+        return build_formfield(self.declared, kwargs)
+
+
+LONGEST_LINE = 255
+"""Characters of a text that is entered in one line, as Django's CharField."""
+
+_BASES: dict[type, type[AnyField]] = {
+    forms.EmailField: models.EmailField,
+    forms.URLField: models.URLField,
+    forms.SlugField: models.SlugField,
+    forms.UUIDField: models.UUIDField,
+    forms.JSONField: models.JSONField,
+    forms.CharField: models.TextField,
+    forms.FloatField: models.FloatField,
+    forms.DecimalField: models.DecimalField,
+    forms.IntegerField: models.IntegerField,
+    forms.DateTimeField: models.DateTimeField,
+    forms.DateField: models.DateField,
+    forms.TimeField: models.TimeField,
+    forms.DurationField: models.DurationField,
+    forms.BooleanField: models.BooleanField,
+}
+"""Django's fields, by the form fields of declared types."""
+
+
+def build_field(declared: declarations.Field) -> ProxyField:
+    """Return the field of a declared attribute, which is not a counter."""
+    kind = type(declared.formfield())
+    base = next((_BASES[each] for each in kind.__mro__ if each in _BASES), None)
+    length = declared.max_length
+    if base is models.TextField and length is not None and length <= LONGEST_LINE:
+        base = models.CharField
+    bases = (DeclaredField,) if base is None else (DeclaredField, base)
+    field_class = type(f"Declared{base.__name__ if base else ''}", bases, {})
+    field: DeclaredField = field_class(
+        **describe(declared),
+        choices=declared.choices,
+        blank=declared.blank,
+        null=declared.null,
+        editable=declared.editable,
+    )
+    field.declared = declared
+    return field
+
+
+def build_counter(declared: declarations.Field) -> CounterField:
+    """Return the field of a declared counter."""
+    field = CounterField(blank=True, **describe(declared), editable=declared.editable)
+    if isinstance(declared, declarations.CounterField):
+        field.bounds = declared.bounds
+    return field
+
+
+def describe(declared: declarations.Field) -> dict[str, Any]:
+    """Return the texts of a declaration, as arguments of a field."""
+    return {"verbose_name": declared.verbose_name, "help_text": declared.help_text}

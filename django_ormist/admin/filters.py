@@ -8,6 +8,7 @@ from django.contrib.admin.filters import FieldListFilter
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from .. import terms
 from .samples import (
     compute_quartiles,
     count_each,
@@ -95,6 +96,24 @@ class AttributeFilter(FieldListFilter):
                 for _, each in offered
             ]
         )
+
+
+class ChoicesFilter(AttributeFilter):
+    """A filter by the declared choices of an indexed attribute, or by yes and no."""
+
+    def find_choices(self) -> list[tuple[str, dict[str, Any]]]:
+        declared = self.ormist_model._meta.fields_by_name[self.name]
+        pairs = [(True, _("Yes")), (False, _("No"))]
+        if declared.choices is not None:
+            pairs = declared.flatchoices
+        found: list[tuple[str, dict[str, Any]]] = [
+            (str(label), {self.name: terms.text(value)})
+            for value, label in pairs
+            if value is not None
+        ]
+        if declared.null:
+            found.append((_("None"), {self.null: True}))
+        return found
 
 
 class TagFilter(AttributeFilter):

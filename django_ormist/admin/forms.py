@@ -6,13 +6,16 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from django import forms
+from django.contrib.admin.widgets import AdminTextInputWidget
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from .. import fields as declarations
+from ..flows.clean import changed_fields, clean_fields
 from ..models import Model
-from .fields import CounterField
+from .fields import CounterField, DeclaredField
 from .formfields import (
     AttributesField,
     CellField,
@@ -20,6 +23,8 @@ from .formfields import (
     GivenTagsField,
     OneAttributeField,
 )
+from .typed import TextField, TextWidget, can_show
+from .value_text import normalize_newlines, to_text
 
 if TYPE_CHECKING:
     AnyForm = forms.ModelForm[Any]
@@ -56,13 +61,66 @@ class ProxyForm(AnyForm):
         if self.refusal:
             self.add_error(None, self.refusal)
         self._check_counters()
+        self._check_declared()
         if self.errors:
             return
         self._apply()
-        try:
-            self.ormist.validate()
-        except ValidationError as error:
-            self._add_validation_error(error)
+        for validate in (self._clean_changes, self.ormist.validate):
+            try:
+                validate()
+            except ValidationError as error:
+                self._add_validation_error(error)
+
+    def _clean_changes(self) -> None:
+        names = changed_fields(self.ormist, self.ormist._alias(None))
+        clean_fields(self.ormist, names)
+
+    def typed_fields(self) -> dict[str, declarations.Field]:
+        """Return the declared attributes of the form without a column for the type."""
+        meta = self.ormist._meta
+        return {
+            name: meta.fields_by_name[name]
+            for name, each in self.fields.items()
+            if name in meta.fields_by_name
+            and name not in meta.counters
+            and not isinstance(each, OneAttributeField | CellField)
+        }
+
+    def _show_misfits(self) -> None:
+        """Let the editor of undeclared attributes show what a typed field cannot."""
+        stored = self.ormist.attrs
+        for name in self.typed_fields():
+            if name in stored and not self._can_show(name, stored[name]):
+                self.fields[name] = self._build_untyped(name, self.fields[name])
+
+    def _can_show(self, name: str, stored: Any) -> bool:
+        declared = self.ormist._meta.fields_by_name[name]
+        return can_show(declared, self.fields[name], stored)
+
+    def _build_untyped(self, name: str, typed: Any) -> Any:
+        return OneAttributeField(
+            name,
+            label=typed.label,
+            help_text=_("The stored value does not fit the declared type."),
+        )
+
+    def _check_declared(self) -> None:
+        """Add the errors of the declaration to each field."""
+        for name, declared in self.typed_fields().items():
+            if name in self.cleaned_data and self._is_set(name):
+                try:
+                    declared.clean(self.cleaned_data[name])
+                except ValidationError as error:
+                    self.add_error(name, error)
+
+    def _is_set(self, name: str) -> bool:
+        """Return whether the form sets a declared attribute.
+
+        An unchanged one only if the object lacks it, and it has no default.
+        """
+        declared = self.ormist._meta.fields_by_name[name]
+        is_lacking = name not in self.ormist.attrs and not declared.has_default()
+        return name in self.changed_data or is_lacking
 
     def _check_counters(self) -> None:
         """Refuse a counter that was changed here and concurrently elsewhere."""
@@ -87,6 +145,9 @@ class ProxyForm(AnyForm):
                 self.ormist.unset(*value.removed)
             elif name in self.ormist._meta.counters:
                 self.ormist.set(**{name: value or 0})
+        for name in self.typed_fields():
+            if self._is_set(name):
+                setattr(self.ormist, name, self.cleaned_data[name])
 
     def _add_validation_error(self, error: ValidationError) -> None:
         """Add an error of validate() to its field, if the form has that field."""
@@ -120,9 +181,12 @@ class OrmistForm(ProxyForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         stored = self.ormist.attrs
-        for each in self.fields.values():
+        self._show_misfits()
+        for name, each in self.fields.items():
             if isinstance(each, OneAttributeField):
                 each.show(stored)
+            elif isinstance(each, TextField):
+                each.show(stored.get(name))
         if "attrs" in self.fields:
             self.fields["attrs"].show(  # type: ignore[attr-defined]
                 stored, self._names_of_other_fields(), self.ormist._meta.refusal
@@ -138,6 +202,7 @@ class OrmistForm(ProxyForm):
         fields = {
             f.name for f in self.fields.values() if isinstance(f, OneAttributeField)
         }
+        fields.update(self.typed_fields())
         return fields | self.ormist._meta.counters | set(self.read_only)
 
     def clean(self) -> Any:
@@ -193,10 +258,18 @@ class RowForm(ProxyForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self._show_misfits()
         for name, each in self.fields.items():
             if isinstance(each, CellField):
                 each.show(self.ormist.attrs)
                 self.initial[name] = each.now.text
+
+    def _can_show(self, name: str, stored: Any) -> bool:
+        is_long = isinstance(stored, str) and "\n" in normalize_newlines(stored)
+        return not is_long and super()._can_show(name, stored)
+
+    def _build_untyped(self, name: str, typed: Any) -> Any:
+        return CellField(name)
 
     def clean(self) -> Any:
         if self.instance._state.adding:
@@ -204,22 +277,42 @@ class RowForm(ProxyForm):
                 self.add_error(None, _("It was deleted after this page was opened."))
             return self.cleaned_data
         for name in self.changed_data:
-            each = self.fields.get(name)
-            if not isinstance(each, CellField):
-                continue
-            if not each.was_rendered_from(self.data.get(self[name].html_initial_name)):
+            now = self._find_other_value(name)
+            if now is not None:
                 self.add_error(
                     name,
                     _("Another user changed it to %(now)s. Your change was not saved.")
-                    % {"now": each.now.text or "-"},
+                    % {"now": now or "-"},
                 )
         return self.cleaned_data
 
+    def _find_other_value(self, name: str) -> str | None:
+        """Return the stored value as a text, if the cell showed another one."""
+        cell, each = self[name], self.fields[name]
+        if isinstance(each, CellField):
+            shown = self.data.get(cell.html_initial_name)
+            return None if each.was_rendered_from(shown) else each.now.text
+        if name not in self.typed_fields():
+            return None
+        shown = each.hidden_widget().value_from_datadict(
+            self.data, self.files, cell.html_initial_name
+        )
+        is_same = not each.has_changed(cell.initial, shown)
+        return None if is_same else to_text(self.ormist.attrs.get(name)).text
 
-def build_cell(field: Any, **kwargs: Any) -> Any:
+
+def build_cell(model_admin: Any, request: Any, field: Any, **kwargs: Any) -> Any:
     """Return the form field of a model field in an editable list."""
-    is_typed = isinstance(field, CounterField)
-    return field.formfield(**kwargs) if is_typed else CellField(field.name)
+    if isinstance(field, CounterField):
+        return field.formfield(**kwargs)
+    if isinstance(field, DeclaredField):
+        kwargs["show_hidden_initial"] = True
+        typed = model_admin.formfield_for_dbfield(field, request, **kwargs)
+        if isinstance(typed.widget, TextWidget):
+            typed.widget = AdminTextInputWidget()
+        if not isinstance(typed, OneAttributeField):
+            return typed
+    return CellField(field.name)
 
 
 def _is_past(moment: datetime) -> bool:

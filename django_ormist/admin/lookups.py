@@ -4,12 +4,17 @@ from collections.abc import Collection, Iterable
 from datetime import date, datetime
 from typing import Any
 
+from django.conf import settings
 from django.db.models import F, OrderBy, Q
+from django.utils import timezone
 from django.utils.text import capfirst, smart_split, unescape_string_literal
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from ..connections.executor import run
+from ..exceptions import InvalidLookupValue
+from ..fields import Field
+from ..fields.types import Scalar, inner_type
 from ..models.options import Options
 from ..operations.objects import pk_of
 from ..operations.scan import ids_with_prefix
@@ -34,14 +39,38 @@ def convert_lookup(meta: Options, name: str, value: Any) -> Q:
     """Return the condition of one lookup, for each type that its text may have.
 
     A sorted index compares values of one kind, but query parameters are texts: "5"
-    finds numbers of at least 5, and texts of at least "5".
+    finds numbers of at least 5, and texts of at least "5". The text for a declared
+    attribute has its type only.
     """
     attribute, _, lookup = name.partition("__")
+    declared = meta.fields_by_name.get(attribute)
+    if declared is not None:
+        return Q((name, read_moment(declared, value)))
     is_sorted = attribute in meta.ordered and isinstance(value, str)
     is_equal = lookup in ("", "exact") and not meta.indexes(attribute)
     if is_sorted and (is_equal or lookup in COMPARING):
         return any_of(Q((name, reading)) for reading in parse_values(value))
     return Q((name, value))
+
+
+def read_moment(declared: Field, value: Any) -> Any:
+    """Return a value of a lookup, with moments of the declared type.
+
+    A naive text is in the current time zone. A datetime for a date, as date_hierarchy
+    has it, becomes the date.
+    """
+    inner = inner_type(declared.type)
+    kind = inner.kind if isinstance(inner, Scalar) else None
+    if kind is date and isinstance(value, datetime):
+        local = timezone.localtime(value) if timezone.is_aware(value) else value
+        return local.date()
+    if kind is datetime and isinstance(value, str) and settings.USE_TZ:
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError:
+            return value
+        return moment if timezone.is_aware(moment) else timezone.make_aware(moment)
+    return value
 
 
 def reveals(excluded: Collection[str], lookup: str, value: Any) -> bool:
@@ -151,8 +180,24 @@ def _match_word(
     return any_of(
         Q(**each)
         for each in lookups
-        if not any(reveals(excluded, *item) for item in each.items())
+        if not any(
+            reveals(excluded, *item) or not is_readable(model._meta, *item)
+            for item in each.items()
+        )
     )
+
+
+def is_readable(meta: Options, name: str, word: str) -> bool:
+    """Return whether a word can be a value of an attribute, if that is declared."""
+    attribute, _, lookup = name.partition("__")
+    declared = meta.fields_by_name.get(attribute)
+    if declared is None:
+        return True
+    try:
+        declared.to_lookup(lookup or "exact", read_moment(declared, word))
+    except InvalidLookupValue:
+        return False
+    return True
 
 
 def build_lookup(name: str, word: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin, messages
 from django.contrib.admin.options import IncorrectLookupParameters
-from django.contrib.admin.utils import quote
+from django.contrib.admin.utils import flatten_fieldsets, quote
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError
 from django.forms import modelform_factory, modelformset_factory
@@ -25,10 +25,11 @@ from ..operations.batches import batched
 from .changelist import OrmistChangeList
 from .checks import OrmistAdminChecks
 from .errors import may_delete, may_open_form, may_view, show_store_errors
-from .filters import AttributeFilter, RangeFilter, TagFilter
+from .filters import AttributeFilter, ChoicesFilter, RangeFilter, TagFilter
 from .forms import OrmistForm, RowForm, RowFormSet, build_cell
 from .lookups import describe_search, reveals, search, sortable_names
-from .proxies import OWN_FIELDS
+from .proxies import OWN_FIELDS, declared_names, has_undeclared_names
+from .typed import has_choices
 from .value_text import to_text
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ class OrmistAdmin(AnyAdmin):
             raise
 
     def get_list_filter(self, request: Any) -> list[Any]:
-        excluded = self._excluded_names(request)
+        excluded = self.excluded_names(request)
         given = super().get_list_filter(request)
         return [
             self._choose_filter(each)
@@ -94,8 +95,12 @@ class OrmistAdmin(AnyAdmin):
             return each
         if each == "tags":
             return each, TagFilter
-        is_indexed = self.model.ormist_model._meta.indexes(each)
-        return each, AttributeFilter if is_indexed else RangeFilter
+        meta = self.model.ormist_model._meta
+        if not meta.indexes(each):
+            return each, RangeFilter
+        declared = meta.fields_by_name.get(each)
+        is_choice = declared is not None and has_choices(declared)
+        return each, ChoicesFilter if is_choice else AttributeFilter
 
     def get_sortable_by(self, request: Any) -> Any:
         chosen = super().get_sortable_by(request)
@@ -103,17 +108,17 @@ class OrmistAdmin(AnyAdmin):
         return [name for name in chosen if not isinstance(name, str) or name in can]
 
     def get_search_fields(self, request: Any) -> list[str]:
-        excluded = self._excluded_names(request)
+        excluded = self.excluded_names(request)
         given = map(str, super().get_search_fields(request))
         return [name for name in given if name.lstrip("^=") not in excluded]
 
     def lookup_allowed(self, lookup: str, value: Any, request: Any) -> bool:
         """Return False for a lookup that reveals an excluded attribute."""
-        if reveals(self._excluded_names(request), lookup, value):
+        if reveals(self.excluded_names(request), lookup, value):
             return False
         return super().lookup_allowed(lookup, value, request)
 
-    def _excluded_names(self, request: Any) -> frozenset[str]:
+    def excluded_names(self, request: Any) -> frozenset[str]:
         """Return the names that lists do not filter or search by."""
         return frozenset(self.get_exclude(request) or ()) - {"id", "pk"}
 
@@ -123,7 +128,7 @@ class OrmistAdmin(AnyAdmin):
         fields = self.get_search_fields(request)
         if not search_term.strip() or not fields:
             return queryset, False
-        excluded = self._excluded_names(request)
+        excluded = self.excluded_names(request)
         found, notes = search(queryset, fields, search_term, excluded)
         for note in notes:
             self.message_user(request, note, messages.WARNING)
@@ -134,7 +139,7 @@ class OrmistAdmin(AnyAdmin):
             self.model,
             form=RowForm,
             fields=self.list_editable,
-            formfield_callback=build_cell,
+            formfield_callback=partial(build_cell, self, request),
         )
 
     def get_changelist_formset(self, request: Any, **kwargs: Any) -> Any:
@@ -144,7 +149,7 @@ class OrmistAdmin(AnyAdmin):
             formset=RowFormSet,
             extra=0,
             fields=self.list_editable,
-            formfield_callback=build_cell,
+            formfield_callback=partial(build_cell, self, request),
         )
 
     @show_store_errors(may_view)
@@ -163,8 +168,12 @@ class OrmistAdmin(AnyAdmin):
     # ------------------------------------------------------------ one object
 
     def get_readonly_fields(self, request: Any, obj: Any = None) -> Any:
+        """Return those of the class, the id, and those declared as not editable."""
         given = tuple(super().get_readonly_fields(request, obj))
-        return given if obj is None or "id" in given else ("id", *given)
+        names = [each.name for each in self.opts.fields if not each.editable]
+        if obj is not None:
+            names = ["id", *names]
+        return (*(name for name in names if name not in given), *given)
 
     def get_fields(self, request: Any, obj: Any = None) -> Any:
         if self.fields:
@@ -173,7 +182,9 @@ class OrmistAdmin(AnyAdmin):
         counters = [f.name for f in self.opts.fields if f.name in model._meta.counters]
         tags = ["tags"] if model.is_tagged else []
         excluded = self.get_exclude(request, obj) or ()
-        names = ["id", "attrs", *counters, *tags, "expire"]
+        declared = declared_names(self.model)
+        others = ["attrs"] if has_undeclared_names(self.model) else []
+        names = ["id", *declared, *others, *counters, *tags, "expire"]
         names = [name for name in names if name not in excluded]
         read_only = self.get_readonly_fields(request, obj)
         return [*names, *(name for name in read_only if name not in names)]
@@ -190,10 +201,16 @@ class OrmistAdmin(AnyAdmin):
         form: Any = super().get_form(request, obj, change, **kwargs)
         if not self.model.ormist_model.is_tagged:
             form.base_fields.pop("tags", None)
+        if not has_undeclared_names(self.model):
+            form.base_fields.pop("attrs", None)
         for name in ("attrs", "tags"):
             if name not in (kwargs.get("fields") or (name,)):
                 form.base_fields.pop(name, None)
         form.read_only = tuple(self.withhold(request, obj, [obj]))
+        if obj is not None:
+            shown = flatten_fieldsets(self.get_fieldsets(request, obj))
+            own = set(declared_names(self.model)).intersection(shown)
+            vars(obj)["_ormist_withheld"] = own.union(form.read_only)
         form.refusal = getattr(request, "ormist_refusal", None)
         return form
 

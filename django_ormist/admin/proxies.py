@@ -22,7 +22,16 @@ from django.db.models.base import ModelState
 
 from ..exceptions import ImproperlyConfigured
 from ..models import Model
-from .fields import AttributeField, CounterField, ExpireField, IdField, TagsField
+from .fields import (
+    AttributeField,
+    CounterField,
+    DeclaredField,
+    ExpireField,
+    IdField,
+    TagsField,
+    build_counter,
+    build_field,
+)
 from .querysets import ProxyManager
 
 APP_LABEL = "django_ormist"
@@ -158,12 +167,28 @@ def _create_proxy(model: type[Model]) -> type[models.Model]:
     if model.is_tagged:
         body["tags"] = TagsField(blank=True)
     proxy: type[models.Model] = type(name, (AdminModel, models.Model), body)
+    add_declared_fields(proxy)
     names = {*model._meta.ordered, *(n for each in model._meta.unique for n in each)}
     add_fields(proxy, sorted({*names, *(model._meta.index_attrs or ())}))
     for counter in sorted(model._meta.counters):
         if _can_be_field(proxy, counter):
             CounterField(blank=True).contribute_to_class(proxy, counter)
     return proxy
+
+
+def add_declared_fields(proxy: Any) -> None:
+    """Add a field for each declared attribute, but for names that no field can have."""
+    meta = proxy.ormist_model._meta
+    for declared in meta.fields:
+        name = declared.name
+        if _can_be_field(proxy, name) and not declared.is_relation:
+            build = build_counter if name in meta.counters else build_field
+            build(declared).contribute_to_class(proxy, name)
+
+
+def declared_names(proxy: Any) -> list[str]:
+    """Return the declared attributes that have a field, without counters."""
+    return [each.name for each in proxy._meta.fields if isinstance(each, DeclaredField)]
 
 
 def _options(model: type[Model], app_label: str) -> dict[str, Any]:
@@ -178,6 +203,13 @@ def _options(model: type[Model], app_label: str) -> dict[str, Any]:
     }
 
 
+def has_undeclared_names(proxy: Any) -> bool:
+    """Return whether objects may have attributes without a field of their own."""
+    meta = proxy.ormist_model._meta
+    declared = {name for name in meta.fields_by_name if name not in meta.counters}
+    return not (meta.declared_only and declared.issubset(declared_names(proxy)))
+
+
 def add_fields(proxy: Any, names: Iterable[str]) -> None:
     """Add a field for each attribute that Django's admin uses.
 
@@ -188,9 +220,10 @@ def add_fields(proxy: Any, names: Iterable[str]) -> None:
     for name in names:
         if name in OWN_FIELDS or hasattr(proxy, name):
             continue
+        is_allowed = not model._meta.declared_only or model._meta.declares(name)
         if name in model._meta.own_names:
             setattr(proxy, name, _forward(name, getattr(model, name, None)))
-        elif _can_be_field(proxy, name):
+        elif is_allowed and _can_be_field(proxy, name):
             AttributeField(blank=True, null=True).contribute_to_class(proxy, name)
 
 

@@ -11,8 +11,9 @@ from django.db.models import Q
 from ..connections.replica_reads import from_primary
 from ..exceptions import FieldError
 from ..models import Collection, Model
-from ..queries.expressions import filter_of
+from ..queries.expressions import filter_of, name_of
 from .lookups import convert_lookup, order_argument, translate
+from .moments import find_ends, find_moments
 from .samples import count_each
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ class ProxyQuerySet:
         )
         self._result_cache: list[Any] | None = None
         self._is_of_sql = False
+        self._ends: dict[str, tuple[Any, Any] | None] = {}
 
     def __repr__(self) -> str:
         return f"<ProxyQuerySet of {self.collection!r}>"
@@ -177,8 +179,20 @@ class ProxyQuerySet:
         return None if found is None else self.model(found)
 
     @from_primary()
-    def aggregate(self, **wanted: Any) -> dict[str, int]:
-        """Return filtered counts, which the facets of a filter need. One round trip."""
+    def aggregate(self, **wanted: Any) -> dict[str, Any]:
+        """Return filtered counts, which the facets of a filter need. One round trip.
+
+        Or the first and the last moment, for date_hierarchy. Two round trips.
+        """
+        if any(isinstance(each, models.Min | models.Max) for each in wanted.values()):
+            names = {
+                name_of(each.get_source_expressions()[0]) for each in wanted.values()
+            }
+            first, last = self._find_ends(*names) or (None, None)
+            return {
+                key: first if isinstance(each, models.Min) else last
+                for key, each in wanted.items()
+            }
         collections = [self._collection_of(aggregate) for aggregate in wanted.values()]
         return dict(zip(wanted, count_each(collections), strict=True))
 
@@ -195,6 +209,25 @@ class ProxyQuerySet:
             if name == "pk__in" and isinstance(value, ProxyQuerySet):
                 return value.collection
         return self.filter(condition).collection
+
+    # date_hierarchy
+
+    @from_primary()
+    def datetimes(self, name: str, kind: str) -> list[Any]:
+        """Return the beginning of each year, month or day that has an object.
+
+        Three round trips, or one if aggregate() found the first and the last before.
+        """
+        return find_moments(self, name, self._find_ends(name), kind)
+
+    dates = datetimes
+
+    def _find_ends(self, name: str) -> tuple[Any, Any] | None:
+        if name not in self._ends:
+            field = self.model._meta.get_field(name)
+            is_date = not isinstance(field, models.DateTimeField)
+            self._ends[name] = find_ends(self, name, is_date)
+        return self._ends[name]
 
     # Changes
 

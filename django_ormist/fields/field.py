@@ -255,7 +255,7 @@ class Field:
         """
         kind = self.type
         stored, before = kind.to_stored(value), self.get_default()
-        if known is not MISSING:  # reading it may have added the defaults of a dataclass
+        if known is not MISSING:  # a dataclass was read with its own defaults
             before = kind.to_stored(kind.to_python(known))
         with suppress(TypeError):  # of a value that cannot be stored: save() names it
             if pack_value(self.attname, stored) == pack_value(self.attname, before):

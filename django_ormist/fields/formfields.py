@@ -28,7 +28,14 @@ from django.utils.text import capfirst
 
 from ..codecs import pack_value
 from .containers import ListType
-from .types import LiteralType, Scalar, UnionType, Validated, ValueType
+from .types import (
+    LiteralType,
+    Scalar,
+    UnionType,
+    Validated,
+    ValueType,
+    inner_type,
+)
 
 _CLASSES: dict[type, type[forms.Field]] = {
     str: forms.CharField,
@@ -62,7 +69,7 @@ def build_formfield(field: Any, form_class: Any, options: Options) -> Any:
         "label": capfirst(field.verbose_name),
         "help_text": field.help_text,
     }
-    kind = _inner(field.type)
+    kind = inner_type(field.type)
     if field.choices is not None:
         given = {key: options[key] for key in options if key in _CHOICE_OPTIONS}
         return _build_choice(field, {**found, **given})
@@ -95,18 +102,9 @@ def build_reference(field: Any, form_class: Any, options: Options) -> Any:
     return (form_class or forms.ModelChoiceField)(**{**own, **options})
 
 
-def _inner(kind: ValueType) -> ValueType:
-    """Return the type without validators, and without None."""
-    if isinstance(kind, Validated):
-        return _inner(kind.inner)
-    if isinstance(kind, UnionType) and len(kind.others) == 1:
-        return _inner(kind.others[0])
-    return kind
-
-
 def _is_text(kind: UnionType) -> bool:
     """Return whether a line of text can express each member of the union."""
-    members = map(_inner, kind.others)
+    members = map(inner_type, kind.others)
     return all(
         isinstance(each, LiteralType)
         or (isinstance(each, Scalar) and each.kind is not bytes)
@@ -211,7 +209,7 @@ def _value_of(value: Any) -> Any:
 
 def _build_choice(field: Any, options: Options) -> Any:
     choices, kind = list(field.choices), field.type
-    inner = _inner(kind)
+    inner = inner_type(kind)
     is_bool = isinstance(inner, Scalar) and inner.kind is bool
     may_be_empty = "initial" not in options or (field.blank and not is_bool)
     if may_be_empty and not any(value in ("", None) for value, _label in choices):
@@ -250,7 +248,7 @@ class UnionField(forms.CharField):
 
     def __init__(self, *, value_type: ValueType, **options: Any) -> None:
         self.value_type = value_type
-        kind = _inner(value_type)
+        kind = inner_type(value_type)
         members = kind.others if isinstance(kind, UnionType) else [kind]
         self._members = sorted(members, key=lambda each: each.text == "str")
         super().__init__(**options)

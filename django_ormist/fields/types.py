@@ -288,6 +288,15 @@ class UnionType(ValueType):
 # ---------------------------------------------------------------- parts
 
 
+def inner_type(kind: ValueType) -> ValueType:
+    """Return a declared type without its validators, and without None."""
+    if isinstance(kind, Validated):
+        return inner_type(kind.inner)
+    if isinstance(kind, UnionType) and len(kind.others) == 1:
+        return inner_type(kind.others[0])
+    return kind
+
+
 def run_validators(validators: Iterable[Validator], value: Any) -> None:
     """Call each of them, and raise one ValidationError with all of their messages."""
     errors: list[ValidationError] = []

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from html.parser import HTMLParser
 from uuid import UUID
 
 from django.contrib.messages import get_messages
@@ -105,3 +106,58 @@ def with_row(data, name, kind, text):
 def errors(response):
     form = response.context["adminform"].form
     return " ".join(text for texts in form.errors.values() for text in texts)
+
+
+class Controls(HTMLParser):
+    """The controls of a page with the values that a browser sends."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.data = {}
+        self.tags = {}
+        self._name = self._text = None
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        given = dict(attrs)
+        name = given.get("name")
+        if tag in ("input", "select", "textarea") and name:
+            kind = given.get("type", tag)
+            self.tags.setdefault(name, kind)
+            if kind in ("checkbox", "radio"):
+                if "checked" in given:
+                    self.data[name] = given.get("value", "on")
+            elif kind not in ("submit", "select", "textarea"):
+                self.data[name] = given.get("value", "")
+        if tag == "select" and "multiple" not in given:
+            self._name = name
+        if tag == "option" and self._name:
+            value = given.get("value", "")
+            if "selected" in given or self._name not in self.data:
+                self.data[self._name] = value
+        if tag == "textarea":
+            self._name, self._text = name, ""
+
+    def handle_data(self, data):
+        if self._text is not None:
+            self._text += data
+
+    def handle_endtag(self, tag):
+        if tag == "textarea":
+            text = self._text.replace("\r\n", "\n").removeprefix("\n")
+            self.data[self._name] = text.replace("\n", "\r\n")
+        if tag in ("select", "textarea"):
+            self._name = self._text = None
+
+
+def controls(response):
+    """Return the names of a page's controls with their kinds: ``{"a": "select"}``."""
+    return Controls(response.content.decode()).tags
+
+
+def submitted(response, **changes):
+    """Return the data that a browser sends for this page, after some changes."""
+    data = Controls(response.content.decode()).data
+    data.pop("csrfmiddlewaretoken", None)
+    data.pop("action", None)
+    return {**data, **changes}

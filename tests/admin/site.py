@@ -7,6 +7,8 @@ from django_ormist import admin as ormist_admin
 from django_ormist.sessions import Session
 from tests.models import City, Page, Plain, Todo, Token, User
 
+from . import declared
+
 site = admin.AdminSite()
 
 
@@ -62,6 +64,7 @@ class PageAdmin(ormist_admin.OrmistAdmin):
 
 
 ormist_admin.register(Plain, Todo, Token, site=site)(ormist_admin.OrmistAdmin)
+declared.register(site)
 ormist_admin.register(Session, site=site)(ormist_admin.SessionAdmin)
 
 urlpatterns = [path("admin/", site.urls)]

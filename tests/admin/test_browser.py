@@ -8,6 +8,7 @@ import os
 import threading
 from contextlib import ExitStack
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from tests.models import City, Page, Plain, User
 
 from .browser import chromium
 from .conftest import url
+from .declared import Shipment, ShipmentLine
 
 pytestmark = [pytest.mark.servers("valkey91"), pytest.mark.slow]
 
@@ -172,6 +174,26 @@ def test_a_browser_returns_values_unchanged(open_browser, pages, server):
     assert_silent(driver)
 
 
+def test_a_browser_returns_declared_values_unchanged(open_browser, pages, server):
+    shipment = Shipment.objects.create(**DECLARED)
+    packed = server.client.get(shipment._key())
+    driver = open_browser()
+    driver.get(pages("tests_shipment_change", shipment.pk))
+    follow(driver, "[name=_continue]")
+    assert "was changed successfully" in body(driver)
+    assert server.client.get(shipment._key()) == packed
+    choose(driver, "[name=state]", "lost")
+    click(driver, "[name=express]")
+    type_in(driver, "[name=weight]", "0")
+    follow(driver, "[name=_continue]")
+    assert "greater than or equal to 1" in body(driver)
+    type_in(driver, "[name=weight]", "12")
+    follow(driver, "[name=_continue]")
+    shipment.refresh_from_db()
+    assert (shipment.state, shipment.express, shipment.weight) == ("lost", False, 12)
+    assert_silent(driver)
+
+
 def test_two_people_do_not_overwrite_each_other(open_browser, pages, server):
     City.objects.create("old", id="rome", name="Rome")
     ann, bob = open_browser(), open_browser((1000, 800))
@@ -213,6 +235,20 @@ def test_a_person_edits_a_list(open_browser, pages, server):
     assert_silent(driver)
 
 
+DECLARED = {
+    "customer": "Ann\r\n Lee ",
+    "weight": 7,
+    "price": Decimal("1E+3"),
+    "state": "sent",
+    "express": True,
+    "note": "\n two\nlines ",
+    "sent": datetime(2030, 12, 31, 12, 0, 0, 7000, tzinfo=UTC),
+    "lines": [ShipmentLine("é", 2, ["x" * 60])],
+    "labels": {"a", "b"},
+    "views": 3,
+    "other": "undeclared",
+}
+
 # ------------------------------------------------------------ how it looks
 
 VIEWS = [(1280, 900, False), (1280, 900, True), (390, 844, False), (390, 844, True)]
@@ -253,6 +289,7 @@ def test_no_page_is_wider_than_the_window(
     plain.attrs.update({**VALUES, "photo": b"\x89PNG" * 60, "long": "word " * 80})
     plain.save()
     User.objects.create("staff", id="ann", name="Ann", age=30, active=True, bio="...")
+    Shipment.objects.create("b", id="box", **DECLARED)
     driver = open_browser((width, height), is_dark=is_dark)
     for name, address in {
         "index": pages("tests_city_changelist").rsplit("/", 3)[0] + "/",
@@ -261,6 +298,8 @@ def test_no_page_is_wider_than_the_window(
         "add": pages("tests_city_add"),
         "change": pages("tests_plain_change", "plain"),
         "counters": pages("tests_page_change", "page"),
+        "declared": pages("tests_shipment_change", "box"),
+        "declared-list": pages("tests_shipment_changelist"),
         "delete": pages("tests_plain_delete", "plain"),
         "overview": pages("django_ormist_overview_changelist"),
     }.items():

@@ -223,15 +223,12 @@ def test_the_admin_of_the_tests_has_no_errors():
 @pytest.mark.parametrize(
     ("option", "value"),
     [
-        ("date_hierarchy", "expire"),
         ("inlines", [admin.TabularInline]),
         ("list_select_related", ["name"]),
         ("raw_id_fields", ["name"]),
         ("autocomplete_fields", ["name"]),
         ("filter_horizontal", ["tags"]),
         ("filter_vertical", ["tags"]),
-        ("radio_fields", {"name": 1}),
-        ("prepopulated_fields", {"name": ["country"]}),
         ("save_as", True),
     ],
 )

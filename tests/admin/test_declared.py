@@ -1,0 +1,567 @@
+"""The admin uses the declaration, as Django's own uses that of its models."""
+
+from datetime import UTC, date, datetime
+from decimal import Decimal
+
+import pytest
+from django.contrib import admin
+from django.contrib.admin import HORIZONTAL
+from django.contrib.admin.models import LogEntry
+from django.db import connection
+
+from django_ormist import admin as ormist_admin
+from django_ormist.admin.proxies import admin_model_for
+from django_ormist.testing import assert_round_trips
+from tests.models import City
+
+from .conftest import url
+from .declared import (
+    CREATE_TABLE,
+    ClosedShipment,
+    Shipment,
+    ShipmentLine,
+    SqlShipment,
+    State,
+)
+from .pages import Controls, controls, errors, submitted
+from .site import site
+
+pytestmark = pytest.mark.servers("valkey91")
+
+ADD, LIST = "tests_shipment_add", "tests_shipment_changelist"
+CHANGE = "tests_shipment_change"
+
+
+@pytest.fixture
+def sql(db):
+    """Django's model beside ours, with its table."""
+    with connection.cursor() as cursor:
+        cursor.execute(CREATE_TABLE)
+    return SqlShipment
+
+
+def change(root, shipment, **values):
+    page = root.get(url(CHANGE, shipment.pk))
+    return root.post(url(CHANGE, shipment.pk), submitted(page, **values))
+
+
+def text_of(response):
+    return response.content.decode()
+
+
+# ---------------------------------------------------------------- the form
+
+
+def test_the_fields_are_those_of_a_django_model(root, sql):
+    ours, theirs = root.get(url(ADD)), root.get(url("tests_sqlshipment_add"))
+    kinds, wanted = controls(ours), controls(theirs)
+    for name in ("note", "code"):  # a text without a limit has more than one line
+        assert kinds.pop(name) == "textarea"
+        del wanted[name]
+    assert {name: kinds.get(name) for name in wanted} == wanted
+    form, model_form = (p.context["adminform"].form for p in (ours, theirs))
+    for name, each in model_form.fields.items():
+        own = form.fields[name]
+        assert (own.label, own.help_text) == (each.label, each.help_text)
+        assert own.required == each.required
+        assert form[name].initial == model_form[name].initial
+        kind = type(each.widget)
+        assert name in ("note", "code") or isinstance(own.widget, kind), name
+    state = [pair for pair in form.fields["state"].choices if pair[0]]
+    assert state == State.choices
+
+
+def test_a_new_object_has_the_submitted_values_and_defaults(root):
+    values = {
+        "customer": "Ann",
+        "price": "9.90",
+        "state": "sent",
+        "express": "on",
+        "sent_0": "2030-12-31",
+        "sent_1": "23:59:59",
+        "lines": '[{"sku": "a", "number": "2"}]',
+        "labels": '["x", "y"]',
+        "_save": "Save",
+    }
+    response = root.post(url(ADD), submitted(root.get(url(ADD)), **values))
+    assert response.status_code == 302, errors(response)
+    [found] = Shipment.objects.all()
+    assert found.attrs == {
+        "customer": "Ann",
+        "weight": 1,
+        "price": Decimal("9.90"),
+        "state": "sent",
+        "speed": None,
+        "express": True,
+        "note": "",
+        "sent": datetime(2030, 12, 31, 23, 59, 59, tzinfo=UTC),
+        "day": None,
+        "lines": [{"sku": "a", "number": 2, "notes": []}],
+        "labels": frozenset({"x", "y"}),
+        "code": "",
+        "origin": "web",
+        "anything": None,
+    }
+    assert found.lines == [ShipmentLine("a", 2)]
+
+
+def test_the_errors_are_those_of_a_django_model_on_their_fields(root, sql):
+    wrong = {
+        "customer": "",
+        "weight": "0",
+        "price": "many",
+        "state": "gone",
+        "sent_0": "tomorrow",
+        "code": "abc",
+    }
+    found = []
+    for page in (ADD, "tests_sqlshipment_add"):
+        data = submitted(root.get(url(page)), **wrong)
+        response = root.post(url(page), data)
+        found.append(dict(response.context["adminform"].form.errors))
+    assert found[0] == found[1]
+    assert found[0].keys() == {*wrong, "sent"} - {"sent_0"}
+    assert Shipment.objects.count() == 0
+
+
+def test_a_save_without_a_change_changes_nothing(root, server):
+    shipment = Shipment.objects.create(
+        customer=" Ann\r\nLee ",
+        price=Decimal("1E+3"),
+        note="a\nb\r\n",
+        sent=datetime(2030, 12, 31, 23, 59, 59, 7, tzinfo=UTC),
+        lines=[ShipmentLine("é", 2, ["x"])],
+        labels={"x"},
+        anything={"a": (1, b"b")},
+        other="undeclared",
+    )
+    packed = server.client.get(shipment._key())
+    assert change(root, shipment, _save="Save").status_code == 302
+    assert server.client.get(shipment._key()) == packed
+    assert LogEntry.objects.get().get_change_message() == "No fields changed."
+
+
+def test_a_change_is_saved_and_recorded_by_name(root):
+    shipment = Shipment.objects.create(customer="Ann", lines=[ShipmentLine("a")])
+    lines = '[{"sku": "b", "number": 3, "notes": []}]'
+    response = change(root, shipment, lines=lines, weight="7", state="lost")
+    assert response.status_code == 302
+    shipment.refresh_from_db()
+    assert (shipment.weight, shipment.state) == (7, State.LOST)
+    assert shipment.lines == [ShipmentLine("b", 3)]
+    message = LogEntry.objects.get().get_change_message()
+    assert message == "Changed weight, state and lines."
+
+
+@pytest.fixture
+def store(server):
+    """Stores attributes as they are, as an earlier release of a project did."""
+
+    def stored(**attrs):
+        shipment = Shipment(id="old")
+        shipment.attrs.clear()
+        shipment.attrs.update(attrs)
+        shipment._meta.fields_by_name, kept = {}, shipment._meta.fields_by_name
+        try:
+            shipment.save()
+        finally:
+            shipment._meta.fields_by_name = kept
+        return Shipment.objects.get("old")
+
+    return stored
+
+
+def test_an_object_from_before_the_declaration_shows_the_defaults(root, store):
+    shipment = store(customer="Ann")
+    page = root.get(url(CHANGE, "old"))
+    assert submitted(page)["weight"] == "1"
+    change(root, shipment, note="new")
+    assert Shipment.objects.get("old").attrs == {"customer": "Ann", "note": "new"}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("weight", "7 kg"),
+        ("price", Decimal("Infinity")),
+        ("state", "gone"),
+        ("speed", 3),
+        ("sent", datetime(2030, 1, 1)),
+        ("lines", [{"sku": 1}]),
+        ("express", "yes"),
+        ("note", "\0"),
+        ("labels", ["x", "x"]),
+        ("customer", None),
+    ],
+)
+def test_a_stored_value_that_does_not_fit_stays_until_it_is_changed(
+    root, store, name, value
+):
+    attrs = {"customer": "Ann", name: value}
+    shipment = store(**attrs)
+    page = root.get(url(CHANGE, "old"))
+    assert name not in controls(page)
+    assert "does not fit the declared type" in text_of(page)
+    assert change(root, shipment, code="A").status_code == 302
+    assert Shipment.objects.get("old").attrs == {**attrs, "code": "A"}
+
+
+def test_a_stored_value_that_does_not_fit_can_be_replaced(root, store):
+    shipment = store(customer="Ann", weight="7 kg")
+    response = change(root, shipment, **{"weight-kind": "integer", "weight-value": "0"})
+    assert errors(response) == "Ensure this value is greater than or equal to 1."
+    change(root, shipment, **{"weight-kind": "integer", "weight-value": "7"})
+    assert Shipment.objects.get("old").weight == 7
+    assert "weight" in controls(root.get(url(CHANGE, "old")))
+
+
+def test_a_required_attribute_that_is_absent_is_stored_if_unchanged(root, store):
+    shipment = store(weight=1)
+    assert "This field is required." in errors(change(root, shipment, weight="2"))
+
+
+def test_what_is_not_editable_is_shown(root):
+    shipment = Shipment.objects.create(customer="Ann", origin="shop")
+    page = root.get(url(CHANGE, shipment.pk))
+    assert "origin" not in controls(page)
+    assert '<div class="readonly">shop</div>' in text_of(page)
+    change(root, shipment, origin="forged", **{"attrs-9-name": "origin"})
+    assert Shipment.objects.get(shipment.pk).origin == "shop"
+
+
+def test_undeclared_attributes_keep_their_editor(root):
+    shipment = Shipment.objects.create(customer="Ann", other="x")
+    page = root.get(url(CHANGE, shipment.pk))
+    assert submitted(page)["attrs-0-value"] == "x"
+    assert "attrs-1-key" not in controls(page)
+    new = {"attrs-8-name": "more", "attrs-8-kind": "integer", "attrs-8-value": "1"}
+    change(root, shipment, **new)
+    assert Shipment.objects.get(shipment.pk).more == 1
+    taken = {**new, "attrs-8-name": "weight"}
+    assert "cannot be changed here" in errors(change(root, shipment, **taken))
+
+
+def test_a_model_with_declared_attributes_only_has_no_editor_for_others(root):
+    page = root.get(url("tests_closedshipment_add"))
+    assert not [name for name in controls(page) if name.startswith("attrs")]
+    assert "prepopulate" in text_of(page)
+    data = submitted(page, name="x", _save="Save")
+    assert root.post(url("tests_closedshipment_add"), data).status_code == 302
+    assert ClosedShipment.objects.get().name == "x"
+
+
+def test_a_value_of_any_type_keeps_the_column_for_the_type(root):
+    shipment = Shipment.objects.create(customer="Ann", anything=1)
+    change(root, shipment, **{"anything-kind": "text", "anything-value": "1"})
+    assert Shipment.objects.get(shipment.pk).anything == "1"
+
+
+def test_a_declared_counter_has_its_texts_and_bounds(root):
+    shipment = Shipment.objects.create(customer="Ann", views=3)
+    page = root.get(url(CHANGE, shipment.pk))
+    field = page.context["adminform"].form.fields["views"]
+    assert (field.label, field.help_text) == ("Seen", "How often.")
+    assert "greater than or equal to 0" in errors(change(root, shipment, views="-1"))
+    change(root, shipment, views="5")
+    assert Shipment.objects.get(shipment.pk).views == 5
+
+
+def test_a_viewer_sees_the_values_as_in_a_list(staff):
+    shipment = Shipment.objects.create(
+        customer="Ann", express=True, state="sent", lines=[ShipmentLine("a")], other="x"
+    )
+    page = text_of(staff("view_shipment").get(url(CHANGE, shipment.pk)))
+    assert "On its way" in page
+    assert "icon-yes.svg" in page
+    assert "ShipmentLine(sku=" in page
+    assert "<dt>other</dt><dd>x</dd>" in page
+    assert "<dt>customer</dt>" not in page
+
+
+def test_initial_values_come_from_the_address(root):
+    page = root.get(url(ADD), {"state": "sent", "weight": "9"})
+    assert submitted(page)["state"] == "sent"
+    assert submitted(page)["weight"] == "9"
+
+
+# ---------------------------------------------------------------- options
+
+
+def options_page(root, monkeypatch, model=Shipment, page=ADD, **options):
+    """Return a page of an admin whose class has these options too."""
+    model_admin = site.get_model_admin(admin_model_for(model))
+    for name, value in options.items():
+        monkeypatch.setattr(model_admin, name, value)
+    assert model_admin.check() == []
+    return root.get(url(page))
+
+
+def test_choices_may_be_radio_buttons(root, monkeypatch):
+    radio = {"state": HORIZONTAL, "speed": HORIZONTAL}
+    page = options_page(root, monkeypatch, radio_fields=radio)
+    assert controls(page)["state"] == controls(page)["speed"] == "radio"
+    assert submitted(page)["state"] == "new"
+    data = submitted(page, customer="Ann", speed="2", state="lost")
+    assert root.post(url(ADD), data).status_code == 302
+    assert (Shipment.objects.get().speed, Shipment.objects.get().state) == (2, "lost")
+
+
+def test_fieldsets_and_widgets_are_those_of_the_class(root, monkeypatch):
+    from django.contrib.admin.widgets import AdminTextInputWidget
+    from django.db import models
+
+    page = options_page(
+        root,
+        monkeypatch,
+        fieldsets=[("Main", {"fields": [("customer", "weight"), "note"]})],
+        readonly_fields=["weight"],
+        formfield_overrides={models.TextField: {"widget": AdminTextInputWidget}},
+    )
+    assert controls(page)["note"] == "text"
+    assert "weight" not in controls(page)
+    assert "price" not in controls(page)
+    assert "Main" in text_of(page)
+
+
+def test_an_excluded_attribute_is_neither_shown_nor_filtered(root, monkeypatch):
+    page = options_page(root, monkeypatch, exclude=["note", "sent"])
+    assert "note" not in controls(page)
+    Shipment.objects.create(customer="Ann", sent=datetime(2030, 1, 1, tzinfo=UTC))
+    assert "toplinks" not in text_of(root.get(url(LIST)))
+
+
+def check(model=Shipment, **options):
+    odd = type("OddAdmin", (ormist_admin.OrmistAdmin,), options)
+    other = admin.AdminSite()
+    ormist_admin.register(model, site=other)(odd)
+    return other.get_model_admin(admin_model_for(model)).check()
+
+
+@pytest.mark.parametrize(
+    ("model", "options", "ids"),
+    [
+        (ClosedShipment, {"fields": ["name", "places"]}, ["ormist.E204"]),
+        (
+            ClosedShipment,
+            {"fieldsets": [(None, {"fields": [("name", "places")]})]},
+            ["ormist.E204"],
+        ),
+        (ClosedShipment, {"list_display": ["places"]}, ["admin.E108"]),
+        (ClosedShipment, {"readonly_fields": ["places"]}, ["admin.E035"]),
+        (Shipment, {"radio_fields": {"note": HORIZONTAL}}, ["admin.E023"]),
+        (City, {"radio_fields": {"mayor": HORIZONTAL}}, ["admin.E022"]),
+        (City, {"prepopulated_fields": {"code": ["name"]}}, ["ormist.E204"] * 2),
+        (City, {"prepopulated_fields": ["code"]}, ["admin.E026"]),
+        (Shipment, {"date_hierarchy": "weight"}, ["admin.E128", "ormist.E203"]),
+        (Shipment, {"date_hierarchy": "price"}, ["admin.E128"]),
+        (City, {"date_hierarchy": "founded"}, ["admin.E128"]),
+        (Shipment, {"date_hierarchy": "expire"}, ["ormist.E203"]),
+        (
+            Shipment,
+            {"search_fields": ["weight", "price", "sent", "note"]},
+            ["ormist.E203"],
+        ),
+        (Shipment, {"list_filter": ["day", "sent", "note"]}, ["ormist.E203"]),
+        (Shipment, {"fields": ["undeclared", "note"]}, []),
+    ],
+)
+def test_a_misspelt_or_unsuitable_name_is_an_error(server, model, options, ids):
+    assert [error.id for error in check(model, **options)] == ids
+
+
+def test_the_hint_of_a_misspelt_name_suggests_another(server):
+    [error] = check(ClosedShipment, fields=["places"])
+    assert "Did you mean 'place'?" in error.hint
+
+
+# ---------------------------------------------------------------- the list
+
+
+@pytest.fixture
+def both(root, sql):
+    """The same shipments here and in SQL."""
+    rows = [
+        {"customer": "Ann", "state": "new", "price": Decimal("1.50"), "weight": 7},
+        {"customer": "Bob", "state": "lost", "express": True, "note": "n"},
+        {"customer": "Cid", "state": "new", "express": True},
+    ]
+    moments = [(2029, 12, 31, 23), (2030, 1, 1, 0), (2030, 3, 5, 7)]
+    for number, (row, moment) in enumerate(zip(rows, moments, strict=True)):
+        sent = datetime(*moment, tzinfo=UTC)
+        Shipment.objects.create(id=f"{number}", sent=sent, day=sent.date(), **row)
+        sql.objects.create(sent=sent, day=sent.date(), **row)
+
+
+def shown(response):
+    """Return the headers, cells, filters and moments of a list."""
+    changelist = response.context["cl"]
+    from django.contrib.admin.templatetags import admin_list
+
+    head = [each["text"] for each in admin_list.result_headers(changelist)][1:]
+    filters = [
+        [
+            (str(choice["display"]), choice["selected"])
+            for choice in spec.choices(changelist)
+        ]
+        for spec in changelist.filter_specs
+    ]
+    titles = [str(spec.title) for spec in changelist.filter_specs]
+    moments = admin_list.date_hierarchy(changelist)
+    return (
+        list(map(str, head)),
+        titles,
+        filters,
+        moments and [str(each["title"]) for each in moments["choices"]],
+        moments and moments["back"] and moments["back"]["title"],
+        [str(each) for each in changelist.result_list],
+    )
+
+
+QUERIES = [
+    {},
+    {"state": "new"},
+    {"express": "True"},
+    {"q": "Ann"},
+    {"q": "7"},
+    {"sent__year": "2030"},
+    {"sent__year": "2030", "sent__month": "3"},
+    {"sent__year": "2030", "sent__month": "3", "sent__day": "5"},
+    {"sent__year": "2029", "state": "new"},
+    {"sent__year": "2031"},
+]
+
+
+@pytest.mark.parametrize("query", QUERIES, ids=str)
+def test_a_list_shows_what_django_shows(root, both, query):
+    theirs = {
+        {"state": "state__exact", "express": "express__exact"}.get(name, name): {
+            "True": "1"
+        }.get(value, value)
+        for name, value in query.items()
+    }
+    ours = shown(root.get(url(LIST), query))
+    assert ours == shown(root.get(url("tests_sqlshipment_changelist"), theirs))
+
+
+def test_cells_show_labels_icons_and_local_formats(root, both):
+    def cells(page):
+        rows = text_of(root.get(url(page))).split("<tbody>")[1].split("</tbody>")[0]
+        return [
+            part.split("</td>")[0].split(">", 1)[1]
+            for part in rows.split("field-state")[1:]
+        ]
+
+    assert cells(LIST) == cells("tests_sqlshipment_changelist")
+    assert "Just in" in text_of(root.get(url(LIST)))
+
+
+def test_the_moments_of_a_list_take_three_round_trips(root, both):
+    with assert_round_trips(3 + 3):
+        page = root.get(url(LIST), {"sent__year": "2030"})
+    assert shown(page)[3] == ["January 2030", "March 2030"]
+
+
+@pytest.mark.parametrize(
+    "moments",
+    [
+        [],
+        [date(2030, 2, 3)],
+        [date(2030, 2, 3), date(2030, 2, 28)],
+        [date(1, 1, 1), date(1999, 1, 1), date(9999, 12, 31)],
+    ],
+    ids=str,
+)
+def test_the_moments_of_dates_are_exact(root, sql, monkeypatch, moments):
+    for moment in moments:
+        Shipment.objects.create(customer="x", day=moment)
+        sql.objects.create(customer="x", day=moment)
+    found = []
+    for model in (Shipment, SqlShipment):
+        proxy = admin_model_for(model) if model is Shipment else model
+        model_admin = site.get_model_admin(proxy)
+        monkeypatch.setattr(model_admin, "date_hierarchy", "day")
+        name = proxy._meta.model_name
+        found.append(shown(root.get(url(f"tests_{name}_changelist")))[3:])
+    assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("year", ["0", "x", "9999", "10000"])
+def test_an_odd_year_in_the_address_is_no_error(root, both, year):
+    response = root.get(url(LIST), {"sent__year": year})
+    assert response.status_code in (200, 302)
+
+
+def test_misfits_are_not_in_the_hierarchy(root, store):
+    store(customer="Ann", sent="once")
+    Shipment.objects.create(customer="Bob", sent=datetime(2030, 1, 1, tzinfo=UTC))
+    assert shown(root.get(url(LIST)))[3] == ["January 1"]
+
+
+def test_a_word_is_searched_where_the_type_allows_it(root, both):
+    for word, number in {"Ann": 1, "7": 1, "1": 2, "x": 0}.items():
+        page = root.get(url(LIST), {"q": word})
+        assert page.context["cl"].result_count == number
+
+
+def test_a_wrong_value_in_the_address_is_reported(root, both):
+    response = root.get(url(LIST), {"price__gte": "many"})
+    assert response.status_code == 302
+    assert "must be a decimal number" in text_of(root.get(url(LIST)))
+
+
+def test_a_filter_offers_none_where_it_is_valid(root, both, monkeypatch):
+    monkeypatch.setattr(
+        site.get_model_admin(admin_model_for(Shipment)),
+        "list_filter",
+        ["speed", "weight", "price"],
+    )
+    speeds, weights, _ = shown(root.get(url(LIST)))[2]
+    assert [text for text, _ in speeds] == ["All", "1", "2", "None"]
+    assert [text for text, _ in weights] == ["All", "1", "7"]
+    page = root.get(url(LIST), {"speed__isnull": "True"})
+    assert page.context["cl"].result_count == 3
+
+
+# ---------------------------------------------------------------- cells of a list
+
+
+def test_cells_are_edited_with_the_controls_of_their_types(root, both, monkeypatch):
+    model_admin = site.get_model_admin(admin_model_for(Shipment))
+    names = ["weight", "state", "express", "sent", "note"]
+    monkeypatch.setattr(model_admin, "list_display", ["customer", *names, "anything"])
+    monkeypatch.setattr(model_admin, "list_editable", [*names, "anything"])
+    assert model_admin.check() == []
+    page = root.get(url(LIST))
+    kinds = {name: controls(page)[f"form-0-{name}"] for name in names if name != "sent"}
+    assert kinds == {
+        "weight": "number",
+        "state": "select",
+        "express": "checkbox",
+        "note": "text",
+    }
+    data = submitted(page, _save="Save")
+    assert root.post(url(LIST), data).status_code == 302
+    changes = {"form-0-weight": "9", "form-0-sent_0": "2031-01-01"}
+    assert root.post(url(LIST), {**data, **changes}).status_code == 302
+    found = Shipment.objects.get("2")
+    assert (found.weight, found.sent.year, found.express) == (9, 2031, True)
+    response = root.post(url(LIST), {**data, "form-0-weight": "0"})
+    assert "greater than or equal to 1" in text_of(response)
+
+
+def test_a_declared_cell_that_was_changed_concurrently_is_refused(root, both):
+    data = submitted(root.get(url(LIST)), **{"form-0-note": "mine", "_save": "Save"})
+    other = Shipment.objects.get("2")
+    other.weight = 3
+    other.save()
+    assert root.post(url(LIST), data).status_code == 302
+    assert Shipment.objects.get("2").note == "mine"
+    response = root.post(url(LIST), {**data, "form-0-note": "yours"})
+    assert "Another user changed it to mine" in text_of(response)
+
+
+def test_a_cell_that_cannot_show_its_value_is_not_editable(root, store):
+    store(customer="Ann", note="a\nb")
+    page = root.get(url(LIST))
+    assert "disabled" in text_of(page).split('name="form-0-note"')[1].split(">")[0]
+    assert Controls(text_of(page)).tags["form-0-note"] == "text"
