@@ -12,10 +12,12 @@ from django_ormist import (
     conf,
     debug,
     exceptions,
+    forms,
     rest_framework,
     sessions,
     signals,
     testing,
+    views,
 )
 from django_ormist.connections.connection import Connection
 from django_ormist.connections.instrumentation import RoundTrip
@@ -86,7 +88,17 @@ def test_the_code_of_the_first_page_runs(server):
 
 @pytest.mark.parametrize(
     "module",
-    [ormist, admin, debug, exceptions, rest_framework, sessions, testing],
+    [
+        ormist,
+        admin,
+        debug,
+        exceptions,
+        forms,
+        rest_framework,
+        sessions,
+        testing,
+        views,
+    ],
 )
 def test_every_public_name_of_a_module_is_described(module):
     names = module.__all__
