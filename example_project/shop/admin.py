@@ -26,7 +26,7 @@ class CartAdmin(ormist_admin.OrmistAdmin):
 
 @ormist_admin.register(Order)
 class OrderAdmin(ormist_admin.OrmistAdmin):
-    list_display = ["id", "user", "state", "total", "placed"]
+    list_display = ["id", "user_id", "state", "total", "placed"]
     list_filter = ["state", "total"]
     search_fields = ["id"]
     ordering = ["-placed"]
@@ -49,4 +49,4 @@ class ShopperAdmin(ormist_admin.OrmistAdmin):
 class SignInLinkAdmin(ormist_admin.OrmistAdmin):
     """Digests: nobody can sign in with what is shown here."""
 
-    list_display = ["id", "user", "expire"]
+    list_display = ["id", "user_id", "expire"]

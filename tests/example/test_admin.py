@@ -47,6 +47,24 @@ def test_carts_are_listed_by_their_expiration(ada, server):
     assert content.index(first) < content.index(second)
 
 
+@pytest.mark.parametrize("name", ["job", "order", "product", "shopper"])
+def test_the_objects_of_the_shop_are_listed_and_opened(ada, name):
+    from django.contrib.auth import get_user_model
+    from shop import catalogue
+    from shop.models import Job, Order, Product, Shopper
+
+    orders = catalogue.make_orders(get_user_model().objects.all(), 2)
+    Product.objects.bulk_create(catalogue.read_products())
+    Shopper.objects.bulk_create(catalogue.make_shoppers(2))
+    Order.objects.bulk_create(orders)
+    Job.objects.bulk_create(catalogue.make_jobs(orders))
+    pk = {"job": "pack-demo01", "order": "demo01", "product": "tea"}.get(
+        name, "shopper-1"
+    )
+    assert f"/{pk}/change/" in page(ada, f"shop/{name}/")
+    page(ada, f"shop/{name}/{pk}/change/")
+
+
 def test_countries_are_found_by_their_code(ada, stored):
     content = page(ada, "cities/country/", q="DE")
     assert "Germany" in content
