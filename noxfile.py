@@ -57,6 +57,7 @@ UNMEASURED = (
     "tests/concurrency",
     "tests/docs/test_testing.py",
     "tests/docs/test_tutorial.py",
+    "tests/example/test_browser.py",
     "tests/example/test_demo.py",
     "tests/faults/test_move.py",
     "tests/faults/test_slot_migration.py",

@@ -1,9 +1,13 @@
 """Headless Chromium for the tests, without the user's own profile."""
 
 import shutil
+import threading
 from contextlib import contextmanager
 
 import pytest
+from django.contrib.staticfiles.handlers import StaticFilesHandler
+from django.db import connections
+from django.test.testcases import LiveServerThread
 
 FLAGS = (
     "--headless",
@@ -56,3 +60,23 @@ def chromium(folder, size=(1280, 900), *, is_dark=False):
         yield started
     finally:
         started.quit()
+
+
+@contextmanager
+def live_server():
+    """Return the URL of a server in a thread of this test, on the same database."""
+    database = connections["default"]
+    database.inc_thread_sharing()
+    thread = LiveServerThread("127.0.0.1", StaticFilesHandler, {"default": database}, 0)
+    thread.daemon = True
+    thread.start()
+    thread.is_ready.wait()
+    assert thread.error is None
+    try:
+        yield f"http://127.0.0.1:{thread.port}"
+    finally:
+        for each in threading.enumerate():  # they end with the browser's connections
+            if "process_request_thread" in each.name:
+                each.join(timeout=10)
+        thread.terminate()
+        database.dec_thread_sharing()

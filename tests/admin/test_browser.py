@@ -5,20 +5,16 @@ wide and narrow.
 """
 
 import os
-import threading
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from django.contrib.staticfiles.handlers import StaticFilesHandler
-from django.db import connections
-from django.test.testcases import LiveServerThread
 
 from tests.models import City, Page, Plain, User
 
-from .browser import chromium
+from .browser import chromium, live_server
 from .conftest import url
 from .declared import Shipment, ShipmentLine
 
@@ -29,19 +25,8 @@ pytestmark = [pytest.mark.servers("valkey91"), pytest.mark.slow]
 def site_url(admin_settings, settings, superuser):
     """The URL of a server in a thread of this test, on the same database."""
     settings.ALLOWED_HOSTS = ["*"]
-    database = connections["default"]
-    database.inc_thread_sharing()
-    thread = LiveServerThread("127.0.0.1", StaticFilesHandler, {"default": database}, 0)
-    thread.daemon = True
-    thread.start()
-    thread.is_ready.wait()
-    assert thread.error is None
-    yield f"http://127.0.0.1:{thread.port}"
-    for each in threading.enumerate():  # they end with the browser's connections
-        if "process_request_thread" in each.name:
-            each.join(timeout=10)
-    thread.terminate()
-    database.dec_thread_sharing()
+    with live_server() as url_of_site:
+        yield url_of_site
 
 
 @pytest.fixture
