@@ -14,6 +14,7 @@ from .exceptions import (
     NotUpdated,
     ObjectDoesNotExist,
     OrmistError,
+    SynchronousOnlyOperation,
     TopologyChanged,
     ValidationError,
 )
@@ -63,6 +64,7 @@ __all__ = [
     "OrmistError",
     "Ref",
     "Reference",
+    "SynchronousOnlyOperation",
     "TaggedAttrsModel",
     "TaggedModel",
     "TopologyChanged",

@@ -1,4 +1,7 @@
-"""Conversion of ``expire`` into deadlines in milliseconds since 1970, and back."""
+"""Conversion of ``expire`` into deadlines in milliseconds since 1970, and back.
+
+Also of creation times in microseconds.
+"""
 
 import math
 import time
@@ -63,6 +66,16 @@ def to_datetime(deadline: Deadline | None) -> datetime | None:
     if isinstance(deadline, Lifetime):
         deadline = deadline.deadline_ms(now_ms())
     return _EPOCH + timedelta(milliseconds=deadline)
+
+
+def to_creation(created_us: float | None) -> datetime | None:
+    """Return a creation time in microseconds since 1970 as an aware datetime in UTC.
+
+    None if there is none, or one that the server did not make.
+    """
+    if created_us is None or not 0 <= created_us < 2**53:
+        return None
+    return _EPOCH + timedelta(microseconds=int(created_us))
 
 
 def remaining_ms(deadline: Deadline) -> int:

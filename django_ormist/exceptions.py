@@ -11,6 +11,7 @@
     ├── NotReplicated             django.db.DatabaseError
     ├── TopologyChanged           django.db.DatabaseError
     ├── CorruptDataError
+    ├── SynchronousOnlyOperation  django.core.exceptions.SynchronousOnlyOperation
     └── NotSupportedError         django.db.NotSupportedError
 
 ``ObjectDoesNotExist``, ``MultipleObjectsReturned`` and ``ValidationError`` are
@@ -42,6 +43,7 @@ __all__ = [
     "NotUpdated",
     "ObjectDoesNotExist",
     "OrmistError",
+    "SynchronousOnlyOperation",
     "TopologyChanged",
     "ValidationError",
 ]
@@ -114,6 +116,10 @@ class TopologyChanged(OrmistError, django_db.DatabaseError):
 
 class CorruptDataError(OrmistError):
     """Stored bytes that cannot be read. The message names their key."""
+
+
+class SynchronousOnlyOperation(OrmistError, django_exceptions.SynchronousOnlyOperation):
+    """Access in async code to an attribute that would have to be loaded first."""
 
 
 class NotSupportedError(OrmistError, django_db.NotSupportedError):

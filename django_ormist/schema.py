@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 
@@ -58,6 +59,25 @@ class BaseOptions:
     declared_only: bool
     fields_by_name: Mapping[str, Any]
     references: Mapping[str, Any]
+
+    @cached_property
+    def created_is_attribute(self) -> bool:
+        """Whether Meta or the declaration names an attribute or counter ``created``.
+
+        Otherwise the name means the creation time, except for an object that stores an
+        attribute of this name.
+        """
+        named = (self.ordered, self.counters, self.exclude_attrs, self.fields_by_name)
+        return any(CREATED in names for names in (*named, *self.unique)) or (
+            self.index_attrs is not None and CREATED in self.index_attrs
+        )
+
+    def to_moment(self, name: str, lookup: str, value: Any) -> datetime:
+        """Return the value of a lookup by a time as an aware datetime.
+
+        Raises InvalidLookupValue.
+        """
+        raise NotImplementedError  # pragma: no cover
 
     @property
     def label(self) -> str:
@@ -122,7 +142,7 @@ class BaseOptions:
         """Return a sentence on how to get *name* into a sorted index."""
         if name in self.counters:
             return "It is a counter, and counters are not indexed."
-        if name in (*RESERVED, CREATED) or "__" in name or ":" in name:
+        if name in RESERVED or "__" in name or ":" in name:
             return (
                 f"It cannot have one. Name an attribute in {self.object_name}.Meta."
                 "ordered instead."

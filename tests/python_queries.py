@@ -6,7 +6,7 @@ methods, and over a list of objects with a predicate and sorted().
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from functools import reduce
 from operator import and_, or_, xor
@@ -18,7 +18,7 @@ from django.db.models import Q
 
 @dataclass(frozen=True)
 class Thing:
-    """One object: created is its position among all, expire a number or None.
+    """One object: created in microseconds, expire in seconds or None.
 
     tags: the explicit ones, and ``name:text`` of each indexed attribute.
     """
@@ -36,6 +36,16 @@ class Thing:
             self._ranks[name] = rank(self.attrs.get(name))
         return self._ranks[name]
 
+    def time(self, name: str) -> datetime | None:
+        """Return ``created`` or ``expire`` as a datetime."""
+        if name == "created":
+            return EPOCH + timedelta(microseconds=self.created)
+        if self.expire is None:
+            return None
+        return EPOCH + timedelta(milliseconds=round(self.expire * 1000))
+
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 Test = Callable[[Thing], bool]
 
@@ -107,7 +117,8 @@ class QueryGenerator:
     """A generator of queries about objects with known values.
 
     values: some values of each attribute to query. indexed: names that compare by text.
-    ordered: names with an order; only texts of the first one.
+    ordered: names with an order; only texts of the first one. times: some values of
+    ``created`` and ``expire``.
     """
 
     random: Random
@@ -116,6 +127,14 @@ class QueryGenerator:
     ordered: tuple[str, ...]
     tags: list[str]
     pks: list[str] = field(default_factory=list)
+    times: dict[str, list[datetime]] = field(default_factory=dict)
+
+    def learn(self, things: list[Thing]) -> None:
+        """Query the ids and the times of these objects."""
+        self.pks = [each.pk for each in things]
+        for name in ("created", "expire"):
+            known = [time for each in things if (time := each.time(name))]
+            self.times[name] = known or [EPOCH]
 
     def random_query(self) -> RandomQuery:
         q, test = self.tree(self.random.choice((0, 1, 1, 2, 3)))
@@ -154,6 +173,7 @@ class QueryGenerator:
 
     def leaf(self) -> tuple[Q, Test]:
         kinds = [self.tag, self.equal, self.compare, self.compare, self.null, self.ids]
+        kinds += [self.period] if self.times else []
         return self.random.choice(kinds)()
 
     def tag(self) -> tuple[Q, Test]:
@@ -221,6 +241,39 @@ class QueryGenerator:
             return self.tag()
         some = set(self.random.choices(self.pks, k=self.random.choice((1, 20))))
         return Q(pk__in=list(some)), lambda thing: thing.pk in some
+
+    def period(self) -> tuple[Q, Test]:
+        """Return a lookup of the creation or the expiration time."""
+        name = self.random.choice(("created", "expire"))
+        lookup = self.random.choice(
+            ("gt", "gte", "lt", "lte", "range", "exact", "in", "isnull")
+        )
+        if lookup == "isnull":
+            wanted = self.random.random() < 0.5
+            return Q(
+                **{f"{name}__isnull": wanted}
+            ), lambda thing: (thing.time(name) is None) is wanted
+        one, other = (self._moment(name) for _ in range(2))
+        compare, value = {
+            "gt": (lambda time: time > one, one),
+            "gte": (lambda time: time >= one, one),
+            "lt": (lambda time: time < one, one),
+            "lte": (lambda time: time <= one, one),
+            "range": (lambda time: one <= time <= other, (one, other)),
+            "exact": (lambda time: time == one, one),
+            "in": (lambda time: time in (one, other), [one, other]),
+        }[lookup]
+
+        def test(thing: Thing) -> bool:
+            time = thing.time(name)
+            return time is not None and compare(time)
+
+        return Q(**{f"{name}__{lookup}": value}), test
+
+    def _moment(self, name: str) -> datetime:
+        """Return a time of an object, or one close to it."""
+        step = self.random.choice((0, 0, 0, 1, -1, 500, -500, 1000, -1000))
+        return self.random.choice(self.times[name]) + timedelta(microseconds=step)
 
 
 def _compared(name: str, limit: Any, compare: Callable[[Any], bool]) -> Test:

@@ -85,11 +85,11 @@ def _to_datetime(value: Any) -> datetime:
         found = datetime(value.year, value.month, value.day)
     else:
         raise TypeError
-    if not settings.USE_TZ or timezone.is_aware(found):
+    if timezone.is_aware(found) or not (settings.configured and settings.USE_TZ):
         return found
     warnings.warn(
-        f"A declared datetime received a naive one, {value!r}, while time zone support "
-        "is active.",
+        f"A datetime is expected to be aware, and {value!r} is naive, while time zone "
+        "support is active.",
         RuntimeWarning,
         stacklevel=2,
     )

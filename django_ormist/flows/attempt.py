@@ -196,6 +196,8 @@ class SaveAttempt:
         state = instance._state
         if instance.id != self.pk:
             return
+        if self.stored is None:  # created now, though it may have been loaded
+            state.forget_creation()
         if contents is not mine:  # else the attributes are the instance's own
             now, old = instance.attrs, self.merged
             given = {n: now[n] for n in now if n not in old or now[n] is not old[n]}

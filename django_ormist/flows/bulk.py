@@ -10,6 +10,8 @@ from ..keys import object_key
 from ..operations.batches import batched
 from ..operations.operation import Flow, Operation, SignalEvent
 from ..operations.repeatable import RepeatableSave, RepeatableWrite
+from ..operations.search import load_subqueries
+from ..queries.conditions import reads_creation
 from ..queries.matching import matcher
 from ..storable import unwrap
 from . import save as save_flows
@@ -79,6 +81,7 @@ def update(
     for instance in instances.values() if declared else ():
         clean_fields(instance, declared)
     pks, size = [pk.encode() for pk in instances], validate_batch_size(batch_size)
+    yield from load_subqueries(collection.query)
     return (yield from _field_update(collection, instances, names, size).run(pks))
 
 
@@ -97,7 +100,7 @@ def _field_update(
     matches = matcher(collection.query.condition)
 
     def rewrite(found: StoredObject) -> Action:
-        if not matches(found.pk, found.old):
+        if not matches(found.pk, found.old, found.created_us):
             return Action.LEAVE
         if guard is not None and not guard.admits(found.pk, found.old):
             raise guard.refuse(instances[found.pk])
@@ -122,6 +125,7 @@ def _field_update(
         meta,
         codec,
         rewrite,
+        reads_creation=reads_creation(collection.query.condition),
         on_written=on_written,
         changes_index=changes_index,
         size=size,

@@ -234,6 +234,7 @@ def _unique_value(instance: Instance, on: OnConflict) -> bytes | None:
 def _adopt(instance: Instance, found: StoredObject, collection: Results[Any]) -> None:
     """Give the instance the id and state of the object that was updated."""
     instance.__dict__["id"] = found.pk
+    instance._state.forget_creation()
     if found.new is None:
         instance._state.mark_unsaved()
         return

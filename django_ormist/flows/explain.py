@@ -1,23 +1,27 @@
 """The flow of explain(): a query and the plan of the server, as text."""
 
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ..operations.operation import Flow
 from ..operations.search import LARGEST_PAGE, load_subqueries, query_page
 from ..queries.conditions import (
+    EARLIEST,
     EVERYTHING,
+    LATEST,
     And,
     Condition,
     Holds,
     Ids,
     Not,
     Or,
+    Period,
     Range,
     Subquery,
     Term,
 )
-from ..queries.query import Query
+from ..queries.query import CREATED, Query
 from ..sortkeys import AFTER, kind_of, value_of
 from ..terms import TAG_MARK, TEXT_MARK, unmark
 from .types import Results
@@ -73,7 +77,6 @@ _NAMES = {
     "A": "all of several",
     "O": "any of several",
     "X": "an odd number of several",
-    "D": "of one deadline",
 }
 
 
@@ -93,6 +96,8 @@ def _describe(condition: Condition, is_inner: bool = False) -> str:
             return f"{_MARKS.get(term[:1], '')}{unmark(term)!r}"
         case Range(name, low, high):
             return _describe_range(name, low, high)
+        case Period(name, first, last):
+            return _describe_period(name, first, last)
         case Ids(pks):
             return f"{len(pks)} ids"
         case Holds(names, value):
@@ -108,6 +113,26 @@ def _describe(condition: Condition, is_inner: bool = False) -> str:
     join = joins.get(type(condition), " xor ")
     text = join.join(_describe(part, True) for part in condition.parts)
     return f"({text})" if is_inner else text or "nothing"
+
+
+def _describe_period(name: str, first: int, last: int) -> str:
+    """Return a period in words, with its bounds in UTC."""
+    unit = 1 if name == CREATED else 1000
+    bounds = [
+        f"{name} {sign} {_format_time(time * unit)}"
+        for sign, time, is_open in (
+            (">=", first, first == EARLIEST),
+            ("<=", last, last == LATEST),
+        )
+        if not is_open
+    ]
+    if first == last:
+        return f"{name} = {_format_time(first * unit)}"
+    return " and ".join(bounds) or f"has {name}"
+
+
+def _format_time(time_us: int) -> str:
+    return str(datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=time_us))
 
 
 def _describe_range(name: str, low: bytes, high: bytes) -> str:

@@ -7,6 +7,7 @@ from ..codecs import unpack
 from ..deadlines import is_past
 from ..operations import objects, search
 from ..operations.operation import Flow
+from ..operations.scan import creation_times
 from ..operations.search import Row
 from ..queries.lookups import clean_ids, filter_query, is_q
 from ..queries.query import Query
@@ -39,11 +40,18 @@ def fetch_by_ids(collection: Results[T], pks: Sequence[bytes]) -> Flow[list[T]]:
 
 
 def build(collection: Results[T], rows: Sequence[Row]) -> Flow[list[T]]:
-    """Flow that returns the items of these rows, with the objects they refer to.
+    """Flow that returns the items of these rows, with what else they need.
 
-    One round trip, or one SQL query, per name in select_related().
+    One round trip for creation times, and one, or one SQL query, per name in
+    select_related().
     """
-    items: list[T] = collection._build(rows)
+    items: list[T]
+    if rows and collection._reads_creation:
+        pks = [pk for pk, _, _ in rows]
+        created = yield from creation_times(collection.space, pks)
+        items = collection._build(rows, created)
+    else:
+        items = collection._build(rows)
     if collection._related:
         yield from references.load_paths(items, collection._related, collection)
     return items
@@ -150,10 +158,7 @@ def _load(collection: Results[T], pk: str) -> Flow[list[T]]:
         packed, counters = (yield objects.load(space, pk)), None
     if packed is None or (yield from is_past(packed, space)):
         return []
-    items: list[T] = collection._build([(pk.encode(), packed, counters)])
-    if collection._related:
-        yield from references.load_paths(items, collection._related, collection)
-    return items
+    return (yield from build(collection, [(pk.encode(), packed, counters)]))
 
 
 def first(collection: Results[T]) -> Flow[T | None]:

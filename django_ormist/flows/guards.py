@@ -11,6 +11,7 @@ from typing import Any
 
 from ..exceptions import IntegrityError
 from ..operations.objects import Image
+from ..queries.conditions import reads_creation
 from ..queries.lookups import compares_text
 from ..queries.matching import matcher
 from ..queries.query import Query
@@ -27,7 +28,8 @@ class Guard:
     """A condition on the first write of an instance to an alias.
 
     query: no live object may match it (is_insert), or the written object must match.
-    lookups: the lookups of the query. is_met: whether a write has met the guard.
+    lookups: the lookups of the query. packed: the bytes that matched, of an update.
+    is_met: whether a write has met the guard.
     is_refused: whether the server refused a write because of it.
     """
 
@@ -35,14 +37,24 @@ class Guard:
     query: Query
     lookups: Mapping[str, Any]
     is_insert: bool
+    packed: bytes | None = None
     is_met: bool = False
     is_refused: bool = False
 
     def admits(self, pk: str, stored: Image | None) -> bool:
-        """Whether the stored object may be updated."""
+        """Whether the stored object may be updated.
+
+        The stored bytes do not show whether the object was created anew. So if that
+        matters, an object that changed meanwhile is searched for again.
+        """
         if self.is_insert:
             return True
-        return stored is not None and matcher(self.query.condition)(pk, stored)
+        if stored is None:
+            return False
+        condition = self.query.condition
+        if reads_creation(condition):
+            return stored.packed == self.packed
+        return matcher(condition)(pk, stored, None)
 
     def is_arbitrated(self, instance: Instance, force_insert: bool) -> bool:
         """Whether any matching object has the id or a unique value of the instance.

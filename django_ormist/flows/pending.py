@@ -183,6 +183,8 @@ class PendingSave(SaveAttempt):
         now, assigned = instance._contents(), set(state.assigned)
         if self.contents is not self.mine or new is not self.new:
             now = now.rebase_on(self.mine, stored)
+        if self.stored is None:
+            state.forget_creation()
         instance._mark_stored(now, new.packed, self.using)
         for name in assigned:
             if state.counters[name] != self.values.get(name):

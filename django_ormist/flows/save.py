@@ -151,6 +151,7 @@ def refresh(
     state, now = instance._state, found._state
     contents = Record(found.attrs, now.tags, now.expire_at_ms)
     if names is None:
+        state.forget_creation()  # it may have been deleted and created again
         instance._mark_stored(contents, now.packed, using)
         renewed = meta.counters
     else:

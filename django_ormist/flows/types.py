@@ -24,6 +24,10 @@ Shape = Callable[[tuple[str, ...], list[Any]], T]
 """A function from names and values to a row."""
 
 
+Times = Sequence[float | None]
+"""Creation times in microseconds since 1970."""
+
+
 class State(Protocol):
     """The state of an instance. See ModelState, which keeps the invariant."""
 
@@ -35,8 +39,13 @@ class State(Protocol):
     counters: dict[str, int]
     assigned: set[str]
 
+    created_us: float
+
     def mark_unsaved(self) -> None:
         """Mark the object as not stored."""
+
+    def forget_creation(self) -> None:
+        """Forget the creation time."""
 
 
 class HasContents(Protocol):
@@ -116,8 +125,11 @@ class Results(Protocol[R]):
     @property
     def _has_counters(self) -> bool: ...
 
-    def _build(self, rows: Sequence[Row]) -> Any:
-        """Return a list of the items of these rows."""
+    @property
+    def _reads_creation(self) -> bool: ...
+
+    def _build(self, rows: Sequence[Row], created: Times | None = None) -> Any:
+        """Return a list of the items of these rows, with their creation times."""
         ...
 
     def _fetch(self, query: Query) -> Flow[Sequence[R]]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..codecs import pack_value
 from ..connections import connections
-from ..deadlines import Expire, to_datetime, to_deadline
+from ..deadlines import Expire, to_creation, to_datetime, to_deadline
 from ..exceptions import FieldError, IntegrityError, ValidationError
 from ..keys import object_key
 from ..operations import objects, search
@@ -16,7 +16,9 @@ from ..operations.batches import delete_many
 from ..operations.objects import Image
 from ..operations.operation import Flow, Operation
 from ..operations.replies import Reply
+from ..operations.scan import creation_times_of
 from ..operations.search import Row
+from ..queries.conditions import reads_creation
 from ..queries.expressions import (
     Computed,
     can_be_attribute,
@@ -25,6 +27,7 @@ from ..queries.expressions import (
     value_of,
 )
 from ..queries.matching import matcher
+from ..queries.query import CREATED
 from ..schema import BaseOptions, Schema
 from ..validators import validate_counter
 from .attempt import unique_conflict_error
@@ -52,7 +55,8 @@ class StoredObject:
     """One stored object. An Updater changes its *contents* and *assigned*.
 
     counters: the stored ones. expected: those that must be unchanged at the write.
-    assigned: those to set. new: the written image.
+    assigned: those to set. new: the written image. created_us: the creation time in
+    microseconds, if it was read.
     """
 
     pk: str
@@ -63,6 +67,7 @@ class StoredObject:
     expected: dict[str, int] = field(default_factory=dict)
     assigned: dict[str, int] = field(default_factory=dict)
     new: Image | None = None
+    created_us: float | None = None
 
 
 Updater = Callable[[StoredObject], Action]
@@ -73,7 +78,8 @@ Updater = Callable[[StoredObject], Action]
 class BatchUpdate:
     """A change of many objects of one model, by compare-and-swap.
 
-    has_counters: whether *rewrite* reads counters. on_written: called with each written
+    has_counters: whether *rewrite* reads counters. reads_creation: whether it reads the
+    creation time. on_written: called with each written
     object. changes_index: whether index entries may change. size: objects per round
     trip. kind: that of writes without counters, see operations/repeatable.py. Equal
     bytes are no proof for most updates: two clients may both have added one.
@@ -88,9 +94,11 @@ class BatchUpdate:
     changes_index: bool = True
     size: int = OBJECTS_PER_ROUND_TRIP
     kind: type[Operation] = Operation
+    reads_creation: bool = False
     changed: int = 0
     error: Exception | None = None
     _expired: set[str] = field(default_factory=set)
+    _created: dict[bytes, float | None] = field(default_factory=dict)
 
     def run(self, pks: Iterable[bytes], known: Iterable[Row] = ()) -> Flow[int]:
         """Flow that changes the stored objects of these ids. Returns their number.
@@ -111,8 +119,8 @@ class BatchUpdate:
                 others = f" {self.changed} others were changed." if self.changed else ""
                 raise IntegrityError(f"{self.error}{others}")
             changed = [row for row in refused if row is not None]
-            waiting = _rows(some, replies[len(writes) :])
-            if self.has_counters:  # which a refusal does not include
+            waiting = self._rows(some, replies[len(writes) :])
+            if self.has_counters or self.reads_creation:  # not in a refusal
                 rest.extendleft(pk for pk, _, _ in changed)
             else:
                 waiting += changed
@@ -134,10 +142,23 @@ class BatchUpdate:
         return writes, [*(found for found, _ in saved), *gone]
 
     def _read_operations(self, pks: list[bytes]) -> list[Operation]:
-        """Return operations that read these objects, with counters if needed."""
+        """Return operations that read these objects, with what else is needed."""
         space = self.schema.space
+        if not pks:
+            return []
         counters = [objects.load_counters(space, pk) for pk in pks if self.has_counters]
-        return [objects.load_many(space, pks), *counters] if pks else []
+        created = [creation_times_of(space, pks)] if self.reads_creation else []
+        return [*created, objects.load_many(space, pks), *counters]
+
+    def _rows(self, pks: list[bytes], replies: list[Any]) -> list[Row]:
+        """Return a row for each of these ids that is stored."""
+        if not pks:
+            return []
+        if self.reads_creation:
+            self._created.update(zip(pks, replies.pop(0), strict=True))
+        packed, *counters = replies
+        rows = zip(pks, packed, counters or [None] * len(pks), strict=True)
+        return [row for row in rows if row[1] is not None]
 
     def _plan(self, row: Row) -> tuple[StoredObject, Operation | None] | None:
         """Return one object with its write, unless it is left unchanged."""
@@ -146,6 +167,7 @@ class BatchUpdate:
         contents = Record.of(packed, object_key(self.schema.space, pk))
         old = contents.stored_image(packed, self.meta)
         found = StoredObject(pk, packed, contents, counters, old)
+        found.created_us = self._created.pop(row[0], None)
         action = self.rewrite(found)
         if action is Action.LEAVE:
             return None
@@ -193,15 +215,6 @@ def _flatten(replies: list[Any]) -> list[tuple[Reply, Any]]:
     return outcomes
 
 
-def _rows(pks: list[bytes], replies: list[Any]) -> list[Row]:
-    """Return a row for each of these ids that is stored."""
-    if not pks:
-        return []
-    packed, *counters = replies
-    rows = zip(pks, packed, counters or [None] * len(pks), strict=True)
-    return [row for row in rows if row[1] is not None]
-
-
 def delete_matches(collection: Results[Any]) -> Flow[int]:
     """Flow that deletes all matches, and returns their number.
 
@@ -236,7 +249,9 @@ def update(collection: Results[Any], values: dict[str, Any]) -> Flow[int]:
         raise TypeError("Cannot update a query once a slice has been taken.")
     meta = collection.model._meta
     values = {meta.stored_name(name): value for name, value in values.items()}
-    counted = _names_read(meta, values) & meta.counters
+    names = _names_read(meta, values)
+    counted = names & meta.counters
+    computes_creation = CREATED in names and not meta.created_is_attribute
     if not values:
         return 0
     values = {
@@ -251,7 +266,11 @@ def update(collection: Results[Any], values: dict[str, Any]) -> Flow[int]:
         return Action.WRITE
 
     changes_index = any(map(meta.has_index, values))
-    return (yield from _change(collection, rewrite, bool(counted), changes_index))
+    return (
+        yield from _change(
+            collection, rewrite, bool(counted), changes_index, computes_creation
+        )
+    )
 
 
 def _change(
@@ -259,17 +278,20 @@ def _change(
     rewrite: Updater,
     has_counters: bool = False,
     changes_index: bool = True,
+    computes_creation: bool = False,
 ) -> Flow[int]:
     """Flow that rewrites each matching object. Returns their number."""
     collection._cache = None
-    meta, matches = collection.model._meta, matcher(collection.query.condition)
+    meta, condition = collection.model._meta, collection.query.condition
+    pks = yield from search.ids(collection.space, collection.query)
+    matches = matcher(condition)  # whose subqueries are loaded by now
+    matches = matcher(condition)
 
     def rewrite_match(found: StoredObject) -> Action:
-        if not matches(found.pk, found.old):
+        if not matches(found.pk, found.old, found.created_us):
             return Action.LEAVE
         return rewrite(found)
 
-    pks = yield from search.ids(collection.space, collection.query)
     codec = connections[collection.db].codec
     batch = BatchUpdate(
         meta.schema(collection.db),
@@ -278,6 +300,7 @@ def _change(
         rewrite_match,
         has_counters,
         changes_index=changes_index,
+        reads_creation=computes_creation or reads_creation(condition),
     )
     return (yield from batch.run(pks))
 
@@ -320,6 +343,8 @@ def _assign(
             return counters.get(name, 0)
         if name == "expire":
             return to_datetime(contents.expire_at_ms)
+        if name == CREATED and name not in contents.attrs:
+            return to_creation(found.created_us)
         return found.pk if name in ("id", "pk") else contents.attrs.get(name)
 
     try:

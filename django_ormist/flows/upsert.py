@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 
 from ..exceptions import FieldError, IntegrityError
 from ..operations.operation import Call, Flow
-from ..queries.lookups import filter_query
-from ..queries.query import Query
+from ..queries.lookups import filter_query, is_time
+from ..queries.query import CREATED, Query
 from ..storable import unwrap
 from . import fetch
 from .attempt import CorruptionGuard
@@ -100,7 +100,7 @@ def update_or_create(
             return found, True
         key, packed = found._key(collection.db), found._state.packed
         _set_values(found, _resolve_callables(defaults))
-        guard = Guard(collection.db, query, lookups, is_insert=False)
+        guard = Guard(collection.db, query, lookups, is_insert=False, packed=packed)
         fields: dict[str, Any] = {}
         if _are_stored(found, defaults):
             fields["update_fields"] = set(defaults)
@@ -139,9 +139,13 @@ def _build_query(
 ) -> Query:
     if collection.query.is_sliced:
         raise TypeError("Cannot filter a query once a slice has been taken.")
-    return filter_query(
-        collection.query, collection.model._meta, tags, lookups, collection.db
-    )
+    meta = collection.model._meta
+    if CREATED in lookups and is_time(meta, CREATED, "exact"):
+        raise FieldError(
+            f"Cannot get or create {meta.object_name} by created=...: created is set "
+            "by the server. Look it up by created__gte or another lookup."
+        )
+    return filter_query(collection.query, meta, tags, lookups, collection.db)
 
 
 def _validate_mapping(verb: str, argument: str, values: Values | None) -> Values:

@@ -7,17 +7,17 @@ from functools import lru_cache
 from typing import Any, TypeVar
 
 from ..codecs import unpack
-from ..deadlines import to_datetime
+from ..deadlines import to_creation, to_datetime
 from ..exceptions import NotSupportedError
 from ..operations.objects import pk_of
 from ..operations.operation import Flow
 from ..operations.search import Row
-from ..queries.query import Order, Query
+from ..queries.query import CREATED, Query
 from . import aggregate as aggregate_flows
 from . import explain as explain_flows
 from . import fetch
 from .record import Record
-from .types import ValuesResults
+from .types import Times, ValuesResults
 
 T = TypeVar("T")
 
@@ -147,7 +147,8 @@ def _index_name(values: ValuesResults[Any], query: Query) -> str | None:
     if name not in meta.ordered or name in meta.pending_indexes:
         return None
     if query.is_ordered:
-        return name if query.order == (Order(name),) else None
+        is_by_name = [order[:2] for order in query.order] == [(name, False)]
+        return name if is_by_name else None
     return None if query.is_reversed else name
 
 
@@ -170,8 +171,10 @@ def _remove_duplicates(found: list[T]) -> list[T]:
 # ---------------------------------------------------------------- one object
 
 
-def build_rows(values: ValuesResults[Any], rows: Iterable[Row]) -> list[Any]:
-    """Return the requested values of each row."""
+def build_rows(
+    values: ValuesResults[Any], rows: Sequence[Row], created: Times | None = None
+) -> list[Any]:
+    """Return the requested values of each row. created: the creation times."""
     names, shape, start = values.names, values.shape, values.space.objects
     fields = values.model._meta.defaults
 
@@ -179,11 +182,12 @@ def build_rows(values: ValuesResults[Any], rows: Iterable[Row]) -> list[Any]:
         return [each.attname for each in fields if each.attname not in attrs]
 
     found = []
-    for pk, packed, counters in rows:
+    times = [None] * len(rows) if created is None else created
+    for (pk, packed, counters), time in zip(rows, times, strict=True):
         attrs, tags, expire_at_ms = unpack(packed, start + pk)
         contents = Record(attrs, tags, expire_at_ms)
         own = ("id", *attrs, *defaults(attrs)) if names is None else names
-        row = [_value(values, name, pk, contents, counters) for name in own]
+        row = [_value(values, name, pk, contents, counters, time) for name in own]
         found.append(shape(own, row))
     return found
 
@@ -194,6 +198,7 @@ def _value(
     pk: bytes,
     contents: Record,
     counters: dict[str, int] | None,
+    created: float | None,
 ) -> Any:
     if name in ("id", "pk"):
         return pk_of(pk, values.space)
@@ -206,5 +211,7 @@ def _value(
         return counters.get(name, 0)
     field = meta.fields_by_name.get(meta.stored_name(name))
     if field is None:
+        if name == CREATED and name not in contents.attrs:
+            return to_creation(created)
         return contents.attrs.get(name)
     return field.to_python(field.stored_value(contents.attrs))

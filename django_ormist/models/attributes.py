@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..deadlines import Expire, remaining_ms, to_datetime, to_deadline
 from ..flows.record import Record
+from ..queries.query import CREATED
 from ..validators import validate_counter, validate_set, validate_tags
+from .creation import creation_time
 from .options import Options
 from .state import ModelState
 from .tags import Tags
@@ -24,7 +26,8 @@ class AttributeAccess:
     """The base of Model with the names that an instance gets, sets and deletes.
 
     Every name that the class does not define, and that does not begin with ``_``, is an
-    attribute of the object, or a counter.
+    attribute of the object, or a counter. Without an attribute ``created``, that is the
+    creation time.
     """
 
     attrs: dict[str, Any]
@@ -43,6 +46,8 @@ class AttributeAccess:
             return self._state.counters.get(name, 0)
         if name in self._meta.fields_by_name:
             raise self._meta.fields_by_name[name].absent_error(self)
+        if name == CREATED and not self._meta.created_is_attribute:
+            return creation_time(self)
         raise missing_name(type(self).__name__, name, MODEL)
 
     def __setattr__(self, name: str, value: Any) -> None:

@@ -24,6 +24,7 @@ from ..operations.objects import pk_of
 from ..operations.search import Row
 from ..validators import validate_pk, validate_tags
 from .attributes import AttributeAccess
+from .creation import refresh
 from .manager import Manager
 from .metaclass import ModelBase
 from .peers import Peers, peers_of
@@ -307,11 +308,12 @@ class Model(AttributeAccess, AltersData, metaclass=ModelBase):
     ) -> None:
         """Read the object again. Unsaved changes are lost. One round trip.
 
-        fields: read only these attributes, counters, "tags" or "expire". from_queryset:
-        the collection that must contain the object. Raises DoesNotExist.
+        fields: read only these attributes, counters, "tags", "expire" or "created". The
+        last one is loaded for all objects of the same result, in one round trip more.
+        from_queryset: the collection that must contain the object. Raises DoesNotExist.
         """
         alias = self._alias(using or getattr(from_queryset, "db", None))
-        run(save_flows.refresh(self, alias, fields, from_queryset), alias)
+        run(refresh(self, alias, fields, from_queryset), alias)
 
     @alters_data
     async def arefresh_from_db(
@@ -322,7 +324,7 @@ class Model(AttributeAccess, AltersData, metaclass=ModelBase):
     ) -> None:
         """See refresh_from_db()."""
         alias = self._alias(using or getattr(from_queryset, "db", None))
-        await arun(save_flows.refresh(self, alias, fields, from_queryset), alias)
+        await arun(refresh(self, alias, fields, from_queryset), alias)
 
     @alters_data
     def increment(self, name: str, by: Any = 1) -> Any:
@@ -387,6 +389,8 @@ class Model(AttributeAccess, AltersData, metaclass=ModelBase):
     def _mark_stored(self, contents: Record, packed: bytes, using: str) -> None:
         """Set the contents, and the bytes that are stored on the alias *using*."""
         state = self._state
+        if state.packed is None or state.using != using:
+            state.forget_creation()
         if contents.attrs is not self.attrs:
             self.attrs.clear()
             self.attrs.update(contents.attrs)

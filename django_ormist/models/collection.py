@@ -10,12 +10,13 @@ from ..deadlines import Expire
 from ..exceptions import NotSupportedError
 from ..flows import delete, fetch, update
 from ..flows.references import related_paths
+from ..flows.types import Times
 from ..operations.operation import Flow
 from ..operations.search import Row
 from ..queries.conditions import Condition, all_of, any_of, negate, odd_of
 from ..queries.lookups import exclude_query, filter_query
 from ..queries.ordering import order_query
-from ..queries.query import CREATED, Query
+from ..queries.query import CREATED, Order, Query
 from .peers import Peers, ResultList
 from .reading import ReadMethods
 from .results import LazyResults
@@ -163,7 +164,7 @@ class Collection(ReadMethods[M], WriteMethods[M], LazyResults[M]):
         """
         if self.query.is_sliced:
             raise TypeError("Cannot change a query once a slice has been taken.")
-        names = names or (CREATED,)
+        names = names or (Order(CREATED),)
         return self._chain(order_query(self.query, self.model._meta, names, is_last))
 
     def __and__(self, other: "Collection[M]") -> Self:
@@ -233,7 +234,9 @@ class Collection(ReadMethods[M], WriteMethods[M], LazyResults[M]):
     ) -> ValuesCollection[Any]:
         return ValuesCollection(self.all(), names, shape)
 
-    def _build(self, rows: Sequence[Row]) -> builtins.list[M]:
+    def _build(
+        self, rows: Sequence[Row], created: Times | None = None
+    ) -> builtins.list[M]:
         restore, space, alias = self.model._from_row, self.space, self.db
         if len(rows) < 2:
             return [restore(row, space, alias) for row in rows]

@@ -2,23 +2,25 @@
 
 import string
 from collections.abc import Callable, Iterable, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from difflib import get_close_matches
 from functools import cached_property
 from inspect import getattr_static
 from typing import TYPE_CHECKING, Any
 
 from django.apps import apps
-from django.core.exceptions import FieldDoesNotExist
+from django.conf import settings
+from django.core.exceptions import FieldDoesNotExist, ValidationError
+from django.utils import timezone
 from django.utils.text import camel_case_to_spaces
 
 from ..connections import connections
 from ..crypto import get_random_string
 from ..deadlines import to_deadline
-from ..exceptions import FieldError, ImproperlyConfigured
+from ..exceptions import FieldError, ImproperlyConfigured, InvalidLookupValue
 from ..fields import Field, Reference
+from ..fields.types import Scalar
 from ..keys import Space, find_kind
-from ..queries.query import CREATED
 from ..schema import NO_ATTRIBUTES, RESERVED, BaseOptions, Schema
 from .state import PICKLED, PICKLED_COUNTERS
 from .unsupported import OPTIONS, missing_name
@@ -284,6 +286,24 @@ class Options(BaseOptions):
                 f"{self.object_name}.Meta.pending_indexes."
             )
 
+    def to_moment(self, name: str, lookup: str, value: Any) -> datetime:
+        """Return the value of a lookup by a time as an aware datetime.
+
+        Raises InvalidLookupValue.
+        """
+        try:
+            found: datetime = Scalar(datetime).clean(value)
+        except ValidationError as error:
+            name = name if lookup == "exact" else f"{name}__{lookup}"
+            raise InvalidLookupValue(
+                f"Cannot filter {self.object_name} by {name}: {error.messages[0]}"
+            ) from error
+        if timezone.is_aware(found):
+            return found
+        if not settings.configured:
+            return found.astimezone()
+        return timezone.make_aware(found, timezone.get_default_timezone())
+
     def new_pk(self) -> str:
         """Return a random id of letters and digits, uniformly distributed."""
         return get_random_string(_ALPHABET, self.id_length)
@@ -371,12 +391,6 @@ class Options(BaseOptions):
             raise self._wrong("unique", "holds an empty tuple")
         self.unique = tuple(dict.fromkeys(map(tuple, together)))
         for name in self.ordered:
-            if name == CREATED:
-                raise self._wrong(
-                    "ordered",
-                    f"holds {name!r}: by that name objects are ordered as they were "
-                    "created. Name the attribute otherwise, as created_at",
-                )
             if name.startswith("-"):
                 raise self._wrong(
                     "ordered",

@@ -3,6 +3,7 @@
 What an instance loads on first access, as its creation time, is loaded for all of its
 peers in the same round trip::
 
+    check_may_wait(f"{name}.something", "Await ... first.")
     peers = peers_of(instance)  # itself first, then the others
     found = run(fetch_something(peers), instance._state.using)
     for each, something in zip(peers, found, strict=True):
@@ -14,10 +15,14 @@ weak reference to the list. When that is deleted, ``Peers`` gets weak references
 objects that outlive it, as in ``[each for each in books if each.is_new]``.
 """
 
+import asyncio
+import os
 from collections.abc import Iterable, Iterator
 from sys import getrefcount
 from typing import Any, Self, TypeVar
 from weakref import ref
+
+from ..exceptions import SynchronousOnlyOperation
 
 T = TypeVar("T")
 
@@ -108,6 +113,19 @@ def peers_of(instance: T) -> list[T]:
             ):
                 found.append(each)
     return found
+
+
+def check_may_wait(name: str, advice: str) -> None:
+    """Raise SynchronousOnlyOperation if an attribute must be loaded in async code.
+
+    As in Django, the environment variable DJANGO_ALLOW_ASYNC_UNSAFE allows it.
+    """
+    if asyncio._get_running_loop() is None:
+        return
+    if not os.environ.get("DJANGO_ALLOW_ASYNC_UNSAFE"):
+        raise SynchronousOnlyOperation(
+            f"{name} is not loaded, and to load it would block the event loop. {advice}"
+        )
 
 
 def _count_holders(items: list[Any]) -> int:

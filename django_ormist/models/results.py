@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any, Generic, Self, TypeVar, overload
 
 from ..connections.executor import arun, run
+from ..flows.types import Times
 from ..keys import Space
 from ..operations.operation import Flow
 from ..operations.search import Row
@@ -66,7 +67,14 @@ class LazyResults(Generic[T]):
         """Whether it can be used as a set of ids in a lookup."""
         raise NotImplementedError  # pragma: no cover
 
-    def _build(self, rows: Sequence[Row]) -> builtins.list[T]:
+    @property
+    def _reads_creation(self) -> bool:
+        """Whether the items need creation times, which take one round trip more."""
+        return False
+
+    def _build(
+        self, rows: Sequence[Row], created: Times | None = None
+    ) -> builtins.list[T]:
         """Return the items of these rows."""
         raise NotImplementedError  # pragma: no cover
 

@@ -40,18 +40,22 @@ class ModelState:
     unsaved changes. counters: the values last read or assigned. assigned: the names of
     counters assigned since then. Models without counters share both, which stay empty.
 
-    peers: the link to the objects that were read with this one, if any. It is not
-    pickled or copied.
+    peers: the link to the objects that were read with this one, if any. created_us: the
+    creation time in microseconds, if it was loaded. Neither is pickled or copied.
     """
 
     # There is no __init__(): a list of objects makes a thousand states.
-    __slots__ = ("expire_at_ms", "is_id_random", "packed", "peers", "tags", "using")
+    __slots__ = (
+        *("created_us", "expire_at_ms", "is_id_random", "packed", "peers", "tags"),
+        "using",
+    )
 
     tags: list[str]
     expire_at_ms: Deadline | None
     packed: bytes | None
     using: str | None
     peers: "Peers | None"
+    created_us: float
     is_id_random: bool
     counters: dict[str, int] = {}  # noqa: RUF012
     assigned: set[str] = set()  # noqa: RUF012
@@ -77,6 +81,12 @@ class ModelState:
         """Mark the object as not stored."""
         self.packed = None
         self.is_id_random = False
+        self.forget_creation()
+
+    def forget_creation(self) -> None:
+        """Forget the creation time, as that of another object under the same id."""
+        if hasattr(self, "created_us"):
+            del self.created_us
 
     def to_pickle(self) -> dict[str, Any]:
         """Return the state by pickled name."""

@@ -8,11 +8,11 @@ from ..connections.executor import arun, run
 from ..connections.replica_reads import Reading
 from ..flows import fetch
 from ..flows import values as values_flows
-from ..flows.types import Shape
+from ..flows.types import Shape, Times
 from ..operations.batches import batched
 from ..operations.operation import Flow
 from ..operations.search import Row
-from ..queries.query import Query
+from ..queries.query import CREATED, Query
 from .reading import ValuesMethods
 from .results import LazyResults
 from .state import add_version, remove_version
@@ -126,8 +126,15 @@ class ValuesCollection(LazyResults[T], ValuesMethods):
     def _holds_ids(self) -> bool:
         return self.names in (("id",), ("pk",)) and not self.is_distinct
 
-    def _build(self, rows: Sequence[Row]) -> builtins.list[T]:
-        return values_flows.build_rows(self, rows)
+    @property
+    def _reads_creation(self) -> bool:
+        meta = self.model._meta
+        return CREATED in (self.names or ()) and not meta.created_is_attribute
+
+    def _build(
+        self, rows: Sequence[Row], created: Times | None = None
+    ) -> builtins.list[T]:
+        return values_flows.build_rows(self, rows, created)
 
     def _fetch(self, query: Query) -> Flow[list[T]]:
         return values_flows.fetch_rows(self, query)

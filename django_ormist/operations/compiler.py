@@ -19,6 +19,7 @@ from ..queries.conditions import (
     Ids,
     Not,
     Or,
+    Period,
     Range,
     Subquery,
     Term,
@@ -57,6 +58,8 @@ class QueryCompiler:
                 return ["T", self._add_key(term_key(self.space, term_suffix(term)))]
             case Range(name, low, high):
                 return ["R", self.add_ordered(name), low, high]
+            case Period(name, earliest, latest):
+                return ["P", 1 if name == CREATED else 2, earliest, latest]
             case Ids(pks):
                 return ["I", len(pks), *sorted(pk_bytes(pk) for pk in pks)]
             case Holds(names, value):
@@ -72,7 +75,7 @@ class QueryCompiler:
                 return words
 
     def _compile_order(self, order: Order) -> list[Word]:
-        kind = _KINDS.get(order.name)
+        kind = None if order.is_attribute else _KINDS.get(order.name)
         number = 0 if kind else self.add_ordered(order.name)
         return [kind or "a", number, int(order.is_descending)]
 

@@ -53,14 +53,17 @@ def creation_times(space: Space, pks: Sequence[bytes]) -> Flow[list[float | None
 
     One round trip.
     """
-    operations = [
-        Operation("ZMSCORE", (all_key(space),), tuple(some))
-        for some in batched(pks, CHUNK)
-    ]
-    replies = yield operations
-    return [
-        None if score is None else float(score) for reply in replies for score in reply
-    ]
+    replies = yield [creation_times_of(space, some) for some in batched(pks, CHUNK)]
+    return [score for reply in replies for score in reply]
+
+
+def creation_times_of(space: Space, pks: Sequence[bytes]) -> Operation:
+    """Return the creation time in µs of each of a few ids, if it is in ``all``."""
+
+    def parse(reply: list[Any]) -> list[float | None]:
+        return [None if score is None else float(score) for score in reply]
+
+    return Operation("ZMSCORE", (all_key(space),), tuple(pks), parse=parse)
 
 
 def load_objects(

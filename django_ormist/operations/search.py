@@ -6,7 +6,7 @@ from typing import Any
 from ..codecs import deadline_of
 from ..keys import Space, all_key, expires_key, pk_bytes, term_key
 from ..queries.conditions import Condition, all_of, subqueries
-from ..queries.query import CREATED, EXPIRE, Order, Query
+from ..queries.query import EXPIRE, Order, Query
 from ..terms import term_suffix
 from .batches import batched
 from .compiler import QueryCompiler
@@ -288,7 +288,7 @@ def _sort_ids(
     query: Query, pks: list[bytes], columns: Sequence[Sequence[Any]]
 ) -> list[bytes]:
     """Return the ids sorted by the columns: one per order, then the creation times."""
-    orders = [order for order in query.order if order.name != CREATED]
+    orders = [order for order in query.order if not order.is_creation]
     is_down = query.is_reversed
     if len(orders) < len(query.order):
         is_down ^= query.order[-1].is_descending

@@ -24,6 +24,22 @@ class Range:
     high: bytes = HIGHEST
 
 
+EARLIEST, LATEST = -(2**53), 2**53
+"""Bounds of the scores that a sorted set holds exactly."""
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """The condition of a time with ``low <= time <= high``.
+
+    name: ``created``, in microseconds since 1970, or ``expire``, in milliseconds.
+    """
+
+    name: str
+    low: int = EARLIEST
+    high: int = LATEST
+
+
 @dataclass(frozen=True, slots=True)
 class Ids:
     """The condition of having one of these ids."""
@@ -88,7 +104,7 @@ class Subquery:
         return self.loaded
 
 
-Condition = Term | Range | Ids | Holds | And | Or | Xor | Not | Subquery
+Condition = Term | Range | Period | Ids | Holds | And | Or | Xor | Not | Subquery
 
 
 def subqueries(condition: "Condition") -> "Iterator[Subquery]":
@@ -109,7 +125,7 @@ NOTHING = Or()
 def all_of(parts: Iterable[Condition]) -> Condition:
     """Return the conjunction of the parts, without needless nesting.
 
-    Merges ranges of the same attribute, and lists of ids.
+    Merges ranges of the same attribute, periods of the same time, and lists of ids.
     """
     known: dict[object, Condition] = {}
     for part in parts:
@@ -125,8 +141,8 @@ def all_of(parts: Iterable[Condition]) -> Condition:
 
 def _merge_key(part: Condition) -> object:
     """Return the key by which conjuncts are merged."""
-    if isinstance(part, Range):
-        return (Range, part.name)
+    if isinstance(part, Range | Period):
+        return (type(part), part.name)
     return Ids if isinstance(part, Ids) else part
 
 
@@ -135,6 +151,9 @@ def _merge(one: Condition, other: Condition) -> Condition:
     if isinstance(one, Range) and isinstance(other, Range):
         low, high = max(one.low, other.low), min(one.high, other.high)
         return Range(one.name, low, high) if low < high else NOTHING
+    if isinstance(one, Period) and isinstance(other, Period):
+        first, last = max(one.low, other.low), min(one.high, other.high)
+        return Period(one.name, first, last) if first <= last else NOTHING
     if isinstance(one, Ids) and isinstance(other, Ids):
         return Ids(one.pks & other.pks)
     return one
@@ -163,3 +182,20 @@ def negate(part: Condition) -> Condition:
     if part == NOTHING:
         return EVERYTHING
     return part.part if isinstance(part, Not) else Not(part)
+
+
+def reads_creation(condition: Condition) -> bool:
+    """Return whether the condition depends on the creation time.
+
+    Subqueries must be loaded.
+    """
+    match condition:
+        case Period(name):
+            return name == "created"
+        case Not(part):
+            return reads_creation(part)
+        case And(parts) | Or(parts) | Xor(parts):
+            return any(map(reads_creation, parts))
+        case Subquery(loaded=Not() | And() | Or() | Xor() | Period() as loaded):
+            return reads_creation(loaded)
+    return False

@@ -16,7 +16,7 @@ from ..terms import (
     unique_value,
 )
 from ..validators import clean_pk
-from . import ranges
+from . import periods, ranges
 from .conditions import (
     Condition,
     Holds,
@@ -29,7 +29,7 @@ from .conditions import (
     odd_of,
 )
 from .expressions import is_expression
-from .query import Query
+from .query import CREATED, EXPIRE, Query
 
 if TYPE_CHECKING:
     from django.db.models import Q
@@ -163,13 +163,15 @@ def _lookup_condition(
         raise _unstorable_error(meta, name, value)
     if attribute == "tags" and lookup in ("exact", "in"):
         return _tags_condition(meta, lookup, value)
-    if attribute in meta.counters or attribute == "expire":
+    if attribute in meta.counters:
         raise FieldError(
             f"Cannot filter {meta.object_name} by {name!r}: it is not an indexed "
             "attribute, and cannot be one."
         )
     if lookup == "in":
         value = clean_values(name, value)
+    if is_time(meta, attribute, lookup):
+        return periods.build_condition(meta, attribute, lookup, value)
     if attribute in meta.fields_by_name:
         value = _declared_value(meta, attribute, lookup, value)
     if lookup == "exact":
@@ -238,6 +240,19 @@ def _declared_value(meta: BaseOptions, name: str, lookup: str, value: Any) -> An
     if _is_foreign(value) and not is_object:
         raise _unstorable_error(meta, name, value)
     return field.to_lookup(lookup, value)
+
+
+def is_time(meta: BaseOptions, name: str, lookup: str) -> bool:
+    """Return whether a lookup is by the creation or the expiration time.
+
+    An attribute named ``created`` comes first: all of its lookups if it is known, and
+    equality if every attribute is indexed.
+    """
+    if name != CREATED:
+        return name == EXPIRE
+    if meta.created_is_attribute:
+        return False
+    return not (lookup in ("exact", "in") and meta.indexes(name))
 
 
 def _is_foreign(value: Any) -> bool:

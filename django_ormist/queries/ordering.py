@@ -23,10 +23,10 @@ def order_query(
             order = order._replace(is_descending=not order.is_descending)
         if order.name not in [known.name for known in orders]:
             orders.append(order)
-        if order.name in (CREATED, RANDOM):
+        if order.is_creation or order.name == RANDOM:
             break  # no two objects are equal by it
     is_reversed = False
-    if orders and orders[-1].name == CREATED:
+    if orders and orders[-1].is_creation:
         last = orders[-1]
         if not orders[1:]:  # the order that every collection has, or that reversed
             orders, is_reversed = [], last.is_descending
@@ -41,13 +41,17 @@ def order_query(
 
 
 def _order(meta: BaseOptions, given: Any) -> Order:
+    if isinstance(given, Order):
+        return given
     if isinstance(given, str):
         name, is_descending = given.removeprefix("-"), given.startswith("-")
     else:
         name, is_descending = _parse_expression(meta, given)
     name = meta.stored_name(name)
     meta.refuse_pending(name)
-    if name in meta.ordered or name in (CREATED, EXPIRE):
+    if name in meta.ordered:
+        return Order(name, is_descending, is_attribute=name == CREATED)
+    if name == EXPIRE or (name == CREATED and name not in meta.fields_by_name):
         return Order(name, is_descending)
     if name == RANDOM and not is_descending:
         return Order(RANDOM)
@@ -58,8 +62,9 @@ def _order(meta: BaseOptions, given: Any) -> Order:
         )
     raise FieldError(
         f"Cannot order {meta.object_name} by {name!r}: it has no sorted index. "
-        f"{meta.advice_for_order(name)} {CREATED!r}, {EXPIRE!r} and {RANDOM!r} are "
-        "orders too."
+        f"{meta.advice_for_order(name)} "
+        + ("" if name == CREATED else f"{CREATED!r}, ")
+        + f"{EXPIRE!r} and {RANDOM!r} are orders too."
     )
 
 

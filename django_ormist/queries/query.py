@@ -13,10 +13,19 @@ FARTHEST = 2**53
 
 
 class Order(NamedTuple):
-    """An ordering by an ordered attribute, or by CREATED, EXPIRE or RANDOM."""
+    """An ordering by an ordered attribute, or by CREATED, EXPIRE or RANDOM.
+
+    is_attribute: whether the name is an attribute's although it is CREATED.
+    """
 
     name: str
     is_descending: bool = False
+    is_attribute: bool = False
+
+    @property
+    def is_creation(self) -> bool:
+        """Whether it is the order of creation."""
+        return self.name == CREATED and not self.is_attribute
 
 
 @dataclass(frozen=True, slots=True)

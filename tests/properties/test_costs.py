@@ -4,6 +4,7 @@ docs/explanation/query-cost.rst has the bound. ORMIST_QUERIES=2000 runs that man
 """
 
 import os
+from datetime import UTC, datetime, timedelta
 from functools import reduce
 from operator import and_, or_, xor
 from random import Random
@@ -14,9 +15,26 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from django_ormist.connections.executor import run
-from django_ormist.keys import expires_key, object_key, ordered_key, term_key
+from django_ormist.keys import (
+    all_key,
+    expires_key,
+    object_key,
+    ordered_key,
+    term_key,
+)
 from django_ormist.operations import commit
-from django_ormist.queries.conditions import And, Holds, Ids, Not, Or, Range, Term, Xor
+from django_ormist.operations.scan import creation_times
+from django_ormist.queries.conditions import (
+    And,
+    Holds,
+    Ids,
+    Not,
+    Or,
+    Period,
+    Range,
+    Term,
+    Xor,
+)
 from django_ormist.terms import term_suffix
 from tests.conftest import scripts
 from tests.models import City
@@ -116,25 +134,32 @@ class Crowd:
         ]
         City.objects.bulk_create(made, batch_size=500)
         self.client, self.space = server.client, City._meta.space("default")
-        things = [self._thing(city, i) for i, city in enumerate(made)]
+        pks = [city.id.encode() for city in made]
+        created = map(int, run(creation_times(self.space, pks), "default"))
+        things = list(map(self._thing, made, created))
         late = {t.pk for t in things if t.expire and random.random() < late_share}
         for pk in late:
             self.client.zadd(expires_key(self.space), {pk: 1})
             self.client.delete(object_key(self.space, pk))
+        self.everything = things
         self.things = [thing for thing in things if thing.pk not in late]
         self.late = len(late)
         values = {
             name: [t.attrs[name] for t in things if name in t.attrs]
             for name in ("country", "name", "population", "founded")
         }
-        self.generator = lambda random: Broad(
+        self.values = values
+
+    def generator(self, random):
+        draws = Broad(
             random,
-            values,
+            self.values,
             indexed=("country", "name"),
             ordered=("population", "name", "founded"),
             tags=TAGS,
-            pks=[thing.pk for thing in things],
         )
+        draws.learn(self.everything)
+        return draws
 
     @staticmethod
     def _thing(city, created):
@@ -157,6 +182,9 @@ class Crowd:
                 key = ordered_key(self.space, name)
                 low = b"-" if low == b"" else b"[" + low
                 return self.client.zlexcount(key, low, b"(" + high), 1
+            case Period(name, first, last):
+                key = all_key if name == "created" else expires_key
+                return self.client.zcount(key(self.space), first, last), 1
             case Ids(pks):
                 return len(pks), 1
             case Holds():
@@ -253,6 +281,7 @@ def joined(join, *names):
     return reduce(join, (Q(**{name: i}) for name in names for i in range(500)))
 
 
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 EVERY_KIND = {
     "in": Q(country__in=range(1000)),
     "in and a range": Q(country__in=range(1000), population__gte=500),
@@ -261,6 +290,11 @@ EVERY_KIND = {
     "ids": Q("all", pk__in=[f"c{i}" for i in range(500)]),
     "or": Q("all") & joined(or_, "country", "population"),
     "xor": Q("all") & joined(xor, "country", "population"),
+    "created": Q("all", created__gte=LONG_AGO),
+    "created, not": Q("all") & ~Q(created__lt=LONG_AGO),
+    "expire": Q("all", expire__isnull=True) | Q(expire__gte=LONG_AGO, country=7),
+    "periods": Q("all")
+    & reduce(or_, (Q(created__gt=LONG_AGO + timedelta(i)) for i in range(500))),
     "not in": Q("all") & ~Q(country__in=range(1000)),
     "not in, alone": ~Q(country__in=range(1000)),
     "many negations": reduce(and_, (~Q(country=i) for i in range(500)), Q("all")),

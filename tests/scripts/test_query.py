@@ -5,10 +5,12 @@ import pytest
 from django_ormist.operations import search
 from django_ormist.queries.conditions import (
     EVERYTHING,
+    And,
     Holds,
     Ids,
     Not,
     Or,
+    Period,
     Range,
     Term,
     Xor,
@@ -74,6 +76,57 @@ def test_equal_values_are_ordered_by_creation_and_absent_values_are_last(
             shown = numbers(page(sized, *order, start=start, size=size))
             assert shown == found[start : start + size]
     assert numbers(page(sized, *order, back=True)) == found[::-1]
+
+
+SOON = Period("expire", FAR + 1, FAR + 2)
+
+
+@pytest.mark.parametrize(
+    ("where", "order", "found"),
+    [
+        (SOON, (), [1, 2, 6, 7, 11]),
+        (SOON, (Order("expire"),), [1, 6, 11, 2, 7]),
+        (SOON, (Order("expire", True),), [2, 7, 1, 6, 11]),
+        (SOON, (Order("size", True),), [6, 7, 1, 2, 11]),
+        (Not(SOON), (Order("expire"),), [0, 5, 10, 3, 8, 4, 9]),
+        (And((SOON, SMALL)), (Order("expire", True),), [2, 1]),
+        (Period("expire"), (Order("expire"),), [0, 5, 10, 1, 6, 11, 2, 7, 3, 8, 4, 9]),
+    ],
+)
+def test_deadlines_are_compared(sized, where, order, found):
+    for size in (1, 2, 100):
+        for start in range(len(found) + 1):
+            shown = numbers(page(sized, *order, where=where, start=start, size=size))
+            assert shown == found[start : start + size]
+    assert numbers(page(sized, *order, where=where, back=True)) == found[::-1]
+    assert sorted(numbers(page(sized, Order("?"), where=where))) == sorted(found)
+    sized.expire_now("n01", "n05")
+    left = [number for number in found if number not in (1, 5)]
+    assert numbers(page(sized, *order, where=where)) == left
+
+
+def test_creation_times_are_compared(sized):
+    moments = dict(sized.client.zrange(sized.key("all"), 0, -1, withscores=True))
+    fourth, ninth = int(moments[b"n03"]), int(moments[b"n08"])
+    for low, high, found in (
+        (fourth, ninth, [3, 4, 5, 6, 7, 8]),
+        (fourth + 1, ninth - 1, [4, 5, 6, 7]),
+        (ninth, fourth, []),
+        (0, fourth, [0, 1, 2, 3]),
+    ):
+        where = Period("created", low, high)
+        plan, _ = page(sized, where=where, want="explain")
+        assert plan == [b"scan", sized.key("all"), len(found)]
+        for start in range(len(found) + 1):
+            shown = numbers(page(sized, where=where, start=start, size=2))
+            assert shown == found[start : start + 2]
+        assert numbers(page(sized, where=where, back=True)) == found[::-1]
+        odd = [number for number in found if number % 2]
+        assert numbers(page(sized, where=And((where, ODD)))) == odd
+        rest = [number for number in range(12) if number not in found]
+        assert numbers(page(sized, where=Not(where))) == rest
+        sizes = sorted(found, key=lambda number: (-(number // 3), number))
+        assert numbers(page(sized, Order("size", True), where=where)) == sizes
 
 
 def test_a_random_order_contains_each_object_once(sized):

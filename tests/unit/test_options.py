@@ -27,7 +27,6 @@ def declared(base=ormist.TaggedAttrsModel, **meta):
         ({"ordered": ["a:b"]}, r"Meta\.ordered holds 'a:b': no ':'"),
         ({"ordered": ["v"], "counters": ["v"]}, r"ordered holds 'v', which is a count"),
         ({"ordered": ["a", "b" * 201]}, "more than 200 bytes of names"),
-        ({"ordered": ["created"]}, r"ordered holds 'created': by that .*created_at"),
         ({"ordered": ["-age"]}, r"ordered holds '-age': .* Hold 'age'\."),
         ({"ordered": ["tags"]}, "ordered holds 'tags', which find.. and facets"),
         ({"index_attrs": ["tags"]}, "index_attrs holds 'tags', which find"),

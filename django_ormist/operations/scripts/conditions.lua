@@ -5,6 +5,7 @@
 --          T key            carries the term of this sorted set
 --          R key low high   low <= sort key < high; the hash of sort keys is key + 1
 --          I count ids...   is one of these
+--          P key low high   low <= score <= high in all or expires: whole numbers
 --          U key value      holds this value in the hash of a unique attribute
 --          A count ...  O count ...  X count ...   all, any, an odd number of them
 --          N ...            not this
@@ -14,7 +15,8 @@
 --
 -- A node has: kind, children or its arguments; size, the most ids that can meet it; share,
 -- the estimated part of all ids that do; cost, how many ids are read to find its matches;
--- leaves, how many commands it takes to check whether some ids meet it.
+-- leaves, how many commands it takes to check whether some ids meet it. Of a sorted set also:
+-- first, the rank where its part begins; is_single, whether it is in order of creation.
 -- The tree is in normal form: a negation is the root or the only negation among the
 -- children of an A, next to another child. So the matches of any other node are among ids
 -- that can be read at its cost.
@@ -87,6 +89,19 @@ end
 local function equal(key, sort_keys, sort_key)
   local node = range(key, sort_keys, sort_key, sort_key .. HIGHEST)
   node.is_single = true
+  return node
+end
+
+-- Return the condition of a score from low to high in all or expires. An expired object
+-- has no deadline, so that the others are in order of it.
+local function period(key, low, high)
+  if key == KEYS[2] then
+    low = digits(math.max(tonumber(low), now + 1))
+  end
+  local node = leaf('P', key, redis.call('ZCOUNT', key, low, high))
+  node.low, node.high = tonumber(low), tonumber(high)
+  node.first = redis.call('ZCOUNT', key, '-inf', '(' .. low)
+  node.is_single = key == KEYS[1]  -- by creation
   return node
 end
 
@@ -230,6 +245,9 @@ local function condition(at)
     local place = tonumber(ARGV[at + 1])
     local node = range(KEYS[place], KEYS[place + 1], ARGV[at + 2], ARGV[at + 3])
     return node, at + 4
+  elseif kind == 'P' then
+    local key = KEYS[tonumber(ARGV[at + 1])]
+    return period(key, ARGV[at + 2], ARGV[at + 3]), at + 4
   elseif kind == 'I' then
     local count, ids = tonumber(ARGV[at + 1]), {}
     for i = 1, count do

@@ -39,15 +39,32 @@ local function count_by_reading(node)
   return count
 end
 
--- Count the ids in any of several ranges of one attribute: the sum of the joined ranges.
--- nil for other conditions.
+-- Count the ids in any of several periods: the sum of the joined periods.
+local function count_periods(periods)
+  table.sort(periods, function(a, b) return a.low < b.low end)
+  local count, first, last = 0, nil, nil
+  for _, child in ipairs(periods) do
+    if not last or last < child.first then
+      count = count + (last and last - first or 0)
+      first, last = child.first, child.first + child.size
+    end
+    last = math.max(last, child.first + child.size)
+  end
+  return count + last - first
+end
+
+-- Count the ids in any of several ranges of one attribute, or periods of one kind: the sum
+-- of the joined ranges. nil for other conditions.
 local function count_ranges(children)
   local ranges = {}
   for i, child in ipairs(children) do
-    if child.kind ~= 'R' or child.key ~= children[1].key then
+    if child.kind ~= 'R' and child.kind ~= 'P' or child.key ~= children[1].key then
       return nil
     end
     ranges[i] = child
+  end
+  if children[1].kind == 'P' then
+    return count_periods(ranges)
   end
   table.sort(ranges, function(a, b) return is_before(a.low, b.low) end)
   local count, low, high = 0, nil, nil
@@ -84,7 +101,7 @@ end
 
 -- Count the matches, expired ones among them.
 function count_matches(node)
-  if node.kind == 'T' or node.kind == 'R' or node == everything then
+  if node.kind == 'T' or node.kind == 'R' or node.kind == 'P' or node == everything then
     return node.size
   elseif node.kind == 'N' then
     return total - count_matches(node.children[1])

@@ -97,9 +97,10 @@ end
 local function filter_by_lookup(node, ids, given)
   if node.kind == 'T' then
     return keep_if(ids, call_chunked('ZMSCORE', node.key, ids), is_there)
-  elseif node.kind == 'D' then
-    return keep_if(ids, call_chunked('ZMSCORE', KEYS[2], ids), function(score)
-      return score == node.score
+  elseif node.kind == 'P' then
+    return keep_if(ids, call_chunked('ZMSCORE', node.key, ids), function(score)
+      score = tonumber(score or nil)
+      return score and score >= node.low and score <= node.high
     end)
   elseif node.kind == 'R' then
     return keep_if(ids, call_chunked('HMGET', node.sort_keys, ids), function(sort_key)
@@ -212,8 +213,6 @@ local function each(node, visit)
       examined = examined + #some
       return visit(keep_if(some, call_chunked('ZMSCORE', KEYS[1], some), is_there))
     end)
-  elseif node.kind == 'D' then
-    return visit(redis.call('ZRANGEBYSCORE', KEYS[2], node.score, node.score))
   elseif node.kind == 'X' or node.kind == 'O' and node.known then
     local ids = {}
     for pk in pairs(read(node)) do

@@ -149,18 +149,16 @@ end
 -- Return the index of an order, or the range of it that a condition requires, and
 -- whether a condition does.
 local function index_of(node, order)
-  if order.kind == 'e' then
-    local size = redis.call('ZCARD', KEYS[2]) - expired_count
-    local index = leaf('T', KEYS[2], size)
-    index.first = expired_count
-    return index
-  end
+  local key = order.kind == 'e' and KEYS[2] or order.key
   for _, child in ipairs(conjuncts(node)) do
-    if child.kind == 'R' and child.key == order.key then
+    if (child.kind == 'R' or child.kind == 'P') and child.key == key then
       return child, true
     end
   end
-  return range(order.key, order.sort_keys, '', HIGHEST)
+  if order.kind == 'e' then
+    return period(key, '0', digits(LAST_CREATED))
+  end
+  return range(key, order.sort_keys, '', HIGHEST)
 end
 
 -- Return the condition of having one fact: a run of equals in the index of an order.
@@ -168,10 +166,7 @@ local function run_of(order, fact)
   if order.kind == 'a' then
     return equal(order.key, order.sort_keys, fact)
   end
-  local size = redis.call('ZCOUNT', KEYS[2], fact, fact)
-  local run = leaf('D', nil, size)
-  run.score = fact
-  return run
+  return period(KEYS[2], fact, fact)
 end
 
 -- Return a slice of an order's index: ids, and {id: fact}.
@@ -252,7 +247,7 @@ end
 local function sample(node, at)
   local from = source(node)
   local tries = expected_scan(node, from)
-  if not (from.kind == 'T' or from.kind == 'R' or from == everything)
+  if not (from.kind == 'T' or from.kind == 'R' or from.kind == 'P' or from == everything)
     or from.cost < LONGEST_SCAN or from.cost < 8 * tries then
     return sort_all(node, at)
   end
