@@ -16,7 +16,7 @@ from ..queries.matching import matcher
 from ..storable import unwrap
 from . import save as save_flows
 from .attempt import UPSERT, SaveAttempt, SaveOptions
-from .clean import clean, clean_fields
+from .clean import clean_changes, clean_fields
 from .guards import Guard, guard_of
 from .pending import PendingSave, current, refuse
 from .types import Instance, Results
@@ -47,7 +47,9 @@ def save(
     if defer_saves(collection, instances):
         return len(instances)
     for instance in instances:
-        clean(instance, collection.db)
+        if instance._meta.fields_by_name:
+            clean_changes(instance, collection.db)
+        instance.validate()
     for some in batched(instances, size):
         attempts = [SaveAttempt(instance, collection.db) for instance in some]
         replies = yield [attempt.operation() for attempt in attempts]
@@ -167,12 +169,14 @@ def _store_fields(
     """Flow that stores the fields *names* of one object. See save_fields()."""
     model: Any = type(instance)
     refuse(using, "save(update_fields=...)")
-    clean(instance, using, names)
+    declared = instance._meta.fields_by_name.keys() & names
+    clean_fields(instance, declared)
+    instance.validate()
     if signals.are_heard(signals.pre_save, model):
         yield SignalEvent(
             signals.pre_save, model, {"instance": instance, "using": using}
         )
-        clean_fields(instance, names & instance._meta.fields_by_name.keys())
+        clean_fields(instance, declared)
     collection, pk = model._base_manager.using(using), instance.id.encode()
     kind = RepeatableSave if guard is None else RepeatableWrite
     batch = _field_update(collection, {instance.id: instance}, names, 1, guard, kind)
@@ -239,7 +243,10 @@ def defer_saves(
     if block is None:
         return False
     for instance in instances:
-        clean(instance, None if options.force_insert else collection.db)
+        if instance._meta.fields_by_name:
+            loaded_from = None if options.force_insert else collection.db
+            clean_changes(instance, loaded_from)
+        instance.validate()
         block.entries.append(
             PendingSave(instance, collection.db, options, is_silent=True)
         )

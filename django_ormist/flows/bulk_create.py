@@ -13,7 +13,7 @@ from ..operations.repair import purge_index
 from ..operations.replies import Reply, mistyped_error
 from .attempt import INSERT, unique_conflict_error
 from .bulk import defer_saves, validate_batch_size, validate_objects
-from .clean import clean
+from .clean import clean_changes
 from .types import Instance, Results
 
 M = TypeVar("M", bound=Instance)
@@ -57,7 +57,9 @@ def build_batches(
     codec, batches = connections[collection.db].codec, []
     for some in batched(instances, size):
         for instance in some:
-            clean(instance, None)
+            if instance._meta.fields_by_name:
+                clean_changes(instance, None)
+            instance.validate()
         batches.append((some, [_new_object(instance, codec) for instance in some]))
     return batches
 

@@ -10,29 +10,13 @@ from .record import Record
 from .types import Instance
 
 
-def clean(
-    instance: Instance, using: str | None, names: Iterable[str] | None = None
-) -> None:
-    """Validate an instance that is about to be written, and call its validate().
-
-    using: the alias. Attributes equal to the bytes loaded from it are not validated; if
-    it is None, all are. names: the only attributes to validate.
-    """
-    fields = instance._meta.fields_by_name
-    if names is not None:
-        clean_fields(instance, fields.keys() & set(names))
-    else:
-        clean_changes(instance, using)
-    instance.validate()
-
-
 def clean_changes(instance: Instance, using: str | None) -> None:
     """Convert and validate the declared attributes that a save on *using* writes.
 
-    Raises ValidationError by attribute.
+    Attributes equal to the bytes loaded from it are not validated; if it is None, all
+    are. Raises ValidationError by attribute.
     """
-    if instance._meta.fields_by_name:
-        clean_fields(instance, changed_fields(instance, using))
+    clean_fields(instance, changed_fields(instance, using))
 
 
 def full_clean(instance: Instance, exclude: Iterable[str] | None = None) -> None:

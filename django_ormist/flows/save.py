@@ -14,7 +14,7 @@ from ..operations.repeatable import RepeatableDelete
 from ..operations.replies import Reply
 from . import fetch
 from .attempt import UPSERT, SaveAttempt, SaveOptions
-from .clean import clean, clean_changes
+from .clean import clean_changes
 from .delete import (
     apply_effects,
     find_effects,
@@ -35,12 +35,16 @@ def save(
     if options.force_insert and (options.force_update or options.strict):
         raise ValueError("Cannot force both an insert and an update: choose one.")
     model, loaded_from = type(instance), None if options.force_insert else using
-    clean(instance, loaded_from)
+    is_declared = bool(instance._meta.fields_by_name)
+    if is_declared:
+        clean_changes(instance, loaded_from)
+    instance.validate()
     if signals.are_heard(signals.pre_save, model):
         yield SignalEvent(
             signals.pre_save, model, {"instance": instance, "using": using}
         )
-        clean_changes(instance, loaded_from)
+        if is_declared:
+            clean_changes(instance, loaded_from)
     block = current(using)
     if block is not None:
         block.entries.append(PendingSave(instance, using, options))

@@ -47,7 +47,8 @@ def _order(meta: BaseOptions, given: Any) -> Order:
         name, is_descending = given.removeprefix("-"), given.startswith("-")
     else:
         name, is_descending = _parse_expression(meta, given)
-    name = meta.stored_name(name)
+    if name in meta.references:
+        name = meta.stored_name(name)
     meta.refuse_pending(name)
     if name in meta.ordered:
         return Order(name, is_descending, is_attribute=name == CREATED)
