@@ -189,11 +189,13 @@ def _is_pk(text: Any) -> bool:
 
 
 if TYPE_CHECKING:
+    _FORM: Any = ModelForm
+    _FORMSET: Any = BaseModelFormSet
 
     def modelformset_factory(
         model: type[M],
-        form: type[ModelForm[M]] = ...,
-        formset: type[BaseModelFormSet[M]] = ...,
+        form: type[ModelForm[M]] = _FORM,
+        formset: type[BaseModelFormSet[M]] = _FORMSET,
         **options: Any,
     ) -> type[BaseModelFormSet[M]]:
         """Return a formset class of a model. Takes the arguments of Django's."""

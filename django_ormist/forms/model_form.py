@@ -311,10 +311,11 @@ class ModelForm(_DjangoForm, Generic[M], metaclass=ModelFormMetaclass):
 
 
 if TYPE_CHECKING:
+    _FORM: Any = ModelForm
 
     def modelform_factory(
         model: type[M],
-        form: type[ModelForm[M]] = ...,
+        form: type[ModelForm[M]] = _FORM,
         fields: Iterable[str] | None = None,
         exclude: Iterable[str] | None = None,
         **options: Any,
