@@ -2,18 +2,23 @@
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib.admin.widgets import AdminTextInputWidget
-from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
+from django.core.exceptions import ValidationError
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from .. import fields as declarations
 from ..flows.clean import changed_fields, clean_fields
+from ..forms.errors import (
+    changed_counters,
+    compute_version,
+    conflict_message,
+    place_errors,
+)
 from ..models import Model
 from .fields import CounterField, DeclaredField
 from .formfields import (
@@ -30,14 +35,6 @@ if TYPE_CHECKING:
     AnyForm = forms.ModelForm[Any]
 else:
     AnyForm = forms.ModelForm
-
-
-def compute_version(ormist: Model) -> str:
-    """Return a digest of the stored object without its counters.
-
-    Counters change often and are compared one by one.
-    """
-    return sha256(ormist._state.packed or b"").hexdigest()[:32]
 
 
 class ProxyForm(AnyForm):
@@ -124,17 +121,9 @@ class ProxyForm(AnyForm):
 
     def _check_counters(self) -> None:
         """Refuse a counter that was changed here and concurrently elsewhere."""
-        for name in self.ormist._meta.counters.intersection(self.changed_data):
-            shown = self[name].field.clean(self.data.get(self[name].html_initial_name))
-            if not self.instance._state.adding and shown != self._read_counter(name):
-                self.add_error(
-                    name,
-                    _("It is %(now)s now. Your changes were not saved.")
-                    % {"now": self._read_counter(name)},
-                )
-
-    def _read_counter(self, name: str) -> int:
-        return int(getattr(self.ormist, name, 0))
+        if not self.instance._state.adding:
+            for name, text in changed_counters(self, self.ormist):
+                self.add_error(name, text)
 
     def _apply(self) -> None:
         """Apply the changes of the form to the object."""
@@ -151,18 +140,9 @@ class ProxyForm(AnyForm):
 
     def _add_validation_error(self, error: ValidationError) -> None:
         """Add an error of validate() to its field, if the form has that field."""
-        if not hasattr(error, "error_dict"):
-            self.add_error(None, error)
-            return
-        for name, errors in error.error_dict.items():
-            if name in self.fields:
-                self.add_error(name, errors)
-            elif name == NON_FIELD_ERRORS:
-                self.add_error(None, errors)
-            else:
-                target = "attrs" if "attrs" in self.fields else None
-                for message in ValidationError(errors).messages:
-                    self.add_error(target, f"{name}: {message}")
+        target = "attrs" if "attrs" in self.fields else None
+        for name, errors in place_errors(error, self.fields, target):
+            self.add_error(name, errors)
 
 
 class OrmistForm(ProxyForm):
@@ -219,15 +199,7 @@ class OrmistForm(ProxyForm):
         if self.instance._state.adding or self.refusal:
             return
         if self.cleaned_data.get("_version") != compute_version(self.ormist):
-            self.add_error(
-                None,
-                _(
-                    "Another user changed this %(name)s after this page was opened. "
-                    "Your changes were not saved. Open the page again to see the "
-                    "current values, and change them there."
-                )
-                % {"name": self.ormist._meta.verbose_name},
-            )
+            self.add_error(None, conflict_message(self.ormist))
 
     def _apply(self) -> None:
         super()._apply()
