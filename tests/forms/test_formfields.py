@@ -83,6 +83,23 @@ def test_a_choice_is_cleaned_to_the_member():
     assert shown.count("selected") == 1
 
 
+def test_an_optional_choice_may_be_left_empty():
+    class Painted(ormist.Model):
+        colour: Colour | None = None
+        tones: list[Colour] = ormist.field(default_factory=list)
+
+        class Meta:
+            app_label = "tests"
+
+    field = Painted._meta.get_field("colour").formfield()
+    assert field.clean("") is None
+    assert field.choices[0][0] == ""
+    tones = Painted._meta.get_field("tones")
+    field = tones.formfield(form_class=django_forms.TypedMultipleChoiceField)
+    assert type(field) is django_forms.TypedMultipleChoiceField
+    assert field.clean(["r"]) == [Colour.RED]
+
+
 @pytest.mark.parametrize("value", [["x"], "r"])
 def test_other_choices_are_refused(value):
     with pytest.raises(ormist.ValidationError):
@@ -211,3 +228,51 @@ def test_a_counter_shows_the_value_that_it_had():
     field = DrawingForm.base_fields["views"]
     assert (field.initial, field.required, field.max_value) == (0, False, 2**63 - 1)
     assert 'name="initial-views"' in str(DrawingForm()["views"])
+
+
+def test_a_value_is_changed_if_its_text_is():
+    drawing = Drawing(either=7, colours={Colour.RED}, sizes=(Decimal(1),))
+    shown = {"colour": "r", "colours": ["r"], "either": "7", "sizes": "[1]"}
+    shown["initial-colours"] = ["r"]
+
+    def changed(**data):
+        return DrawingForm(shown | data, instance=drawing).changed_data
+
+    assert changed() == []
+    assert changed(either=" 7 ") == []
+    assert changed(either="8") == ["either"]
+    assert changed(either=None) == ["either"]
+    assert changed(colours=["r", "b"]) == ["colours"]
+    assert changed(sizes="[2]") == changed(sizes="{") == ["sizes"]
+
+
+def test_a_disabled_field_does_not_change():
+    for name in ("either", "sizes", "where"):
+        field = Drawing._meta.get_field(name).formfield(disabled=True)
+        assert not field.has_changed(None, "[1]")
+
+
+def test_what_json_cannot_express_is_shown_as_python():
+    field = DrawingForm.base_fields["anything"]
+    assert field.prepare_value({1, 2}) == "[1, 2]"
+    assert field.prepare_value([b"x"]) == "[b'x']"
+    assert field.prepare_value([Decimal("1.5")]) == '["1.5"]'
+    for value in ({1, 2}, [b"x"], [Decimal("1.5")], datetime.date(2030, 1, 2)):
+        assert not field.can_edit(value)
+    assert field.can_edit([1, "x", {"a": None}])
+
+
+def test_a_dataclass_that_cannot_be_compared_is_read_only():
+    class Odd:
+        def __eq__(self, other):
+            raise TypeError("Not comparable.")
+
+        def __hash__(self):
+            return 0
+
+    field = DrawingForm.base_fields["anything"]
+    field.make_empty, before = Odd, field.make_empty
+    try:
+        assert not field.can_edit(None)
+    finally:
+        field.make_empty = before

@@ -10,6 +10,7 @@ from django.forms.models import model_to_dict
 
 import django_ormist as ormist
 from django_ormist import forms
+from django_ormist.forms.errors import compute_version
 from django_ormist.testing import assert_round_trips
 from tests.forms.models import Colour, Drawing, SqlWagon, Wagon
 from tests.models import City, Page, Plain
@@ -320,6 +321,14 @@ def test_a_strict_form_refuses_a_change_after_validation(alias):
     assert form.errors == {"__all__": [CONFLICT]}
 
 
+def test_the_version_does_not_depend_on_counters(alias):
+    drawing = Drawing.objects.create(title="x")
+    before = compute_version(drawing)
+    drawing.increment("views")
+    assert compute_version(Drawing.objects.get(drawing.pk)) == before
+    assert compute_version(Drawing()) == ""
+
+
 def test_a_strict_form_without_a_version_is_refused(alias):
     wagon = WagonForm(VALID).save()
     assert StrictForm(VALID, instance=wagon).errors == {"__all__": [CONFLICT]}
@@ -449,3 +458,36 @@ def test_a_form_is_validated_and_saved_by_sync_and_async_code(alias, ask):
     with pytest.raises(ormist.IntegrityError):
         ask(late.save)
     assert list(late.errors) == ["number"]
+
+
+def test_an_integrity_error_about_other_objects_is_shown(alias, monkeypatch):
+    def refuse(self, **options):
+        raise ormist.IntegrityError("Several objects.")
+
+    form = WagonForm(VALID)
+    assert form.is_valid()
+    monkeypatch.setattr(Wagon, "save", refuse)
+    with pytest.raises(ormist.IntegrityError):
+        form.save()
+    assert form.non_field_errors() == [
+        "This wagon was not saved: one of its values is taken."
+    ]
+
+
+def test_a_form_that_does_not_clean_as_django_s_checks_no_unique_value(alias):
+    class Unchecked(WagonForm):
+        def clean(self):
+            """Do not call that of the base, as in Django."""
+
+    WagonForm(VALID).save()
+    with assert_round_trips(0):
+        assert Unchecked(VALID).is_valid()
+
+
+def test_a_form_that_does_not_check_unique_values_can_be_awaited(alias, ask):
+    class Unchecked(WagonForm):
+        def clean(self):
+            """Do not call that of the base, as in Django."""
+
+    ask(WagonForm(VALID).save)
+    assert ask(Unchecked(VALID).is_valid)
