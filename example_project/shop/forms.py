@@ -3,6 +3,10 @@
 from django import forms
 from django.contrib.auth import get_user_model
 
+from django_ormist.forms import ModelForm
+
+from .models import Product, Shopper
+
 POINTS = 50
 
 
@@ -17,10 +21,22 @@ class LinkForm(forms.Form):
     )
 
 
-class PlayForm(forms.Form):
+class PlayForm(ModelForm):
     """The name on the leaderboard."""
 
-    name = forms.CharField(label="Your name", max_length=30)
+    class Meta:
+        model = Shopper
+        fields = ["name"]
+        labels = {"name": "Your name"}
+
+
+class ProductForm(ModelForm):
+    """A product as the model declares it. It refuses to change another version."""
+
+    class Meta:
+        model = Product
+        fields = ["name", "price", "kind", "text"]
+        strict = True
 
 
 class CartsForm(forms.Form):

@@ -7,6 +7,7 @@ from . import views, warehouse
 app_name = "shop"
 urlpatterns = [
     path("", views.products, name="products"),
+    path("products/<str:pk>/", views.ProductUpdate.as_view(), name="product"),
     path("cart/", views.cart, name="cart"),
     path("cart/check-out/", views.check_out, name="check_out"),
     path("carts/", views.carts, name="carts"),

@@ -5,10 +5,13 @@ from decimal import Decimal
 from django.contrib import messages
 from django.contrib.auth import login
 from django.contrib.auth.decorators import login_required
+from django.contrib.auth.mixins import UserPassesTestMixin
+from django.contrib.messages.views import SuccessMessageMixin
 from django.core.paginator import Paginator
 from django.db.models import Sum
 from django.http import Http404
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse_lazy
 from django.views.decorators.http import (
     require_http_methods,
     require_POST,
@@ -17,9 +20,10 @@ from django.views.decorators.http import (
 from site_config.queries import explain
 
 import django_ormist as ormist
+from django_ormist.views import UpdateView
 
 from .catalogue import make_carts
-from .forms import CartsForm, LinkForm
+from .forms import CartsForm, LinkForm, ProductForm
 from .models import Cart, Order, Product, Shopper, SignInLink
 from .visitors import get_visitor, make_visitor
 
@@ -52,6 +56,18 @@ def products(request):
             "plan": explain(request, found),
         },
     )
+
+
+class ProductUpdate(UserPassesTestMixin, SuccessMessageMixin, UpdateView):
+    """Lets the staff change a product, unless somebody has changed it meanwhile."""
+
+    model = Product
+    form_class = ProductForm
+    success_url = reverse_lazy("shop:products")
+    success_message = "%(name)s is changed."
+
+    def test_func(self):
+        return self.request.user.is_staff
 
 
 @require_page_or_form

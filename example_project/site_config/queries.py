@@ -9,6 +9,7 @@ from django.core import signing
 
 SITE = __file__.removesuffix("site_config/queries.py")
 
+MIDDLEWARE = f"{SITE}site_config/middleware.py"
 COOKIE = "form_queries"
 """The queries of a form, for the page to which it redirects."""
 
@@ -80,16 +81,19 @@ def find_code():
 
     The session engine makes its queries by itself; they have no expression here.
     """
-    frame = sys._getframe(1)
+    frame, method = sys._getframe(1), None
     while frame is not None:
         name = frame.f_code.co_filename
-        if "/django_ormist/sessions/" in name:
+        if "/django_ormist/sessions/" in name and not name.endswith("middleware.py"):
             return "request.session", "the session engine"
-        if name.startswith(SITE) and name != __file__:
+        if name.startswith(SITE) and name not in (__file__, MIDDLEWARE):
             place = name.removeprefix(SITE)
             return find_expression(frame), f"{place}:{frame.f_lineno}"
+        owner = type(frame.f_locals.get("self"))
+        if method is None and owner.__module__ == "shop.views":  # a generic view
+            method = f"{owner.__name__}.{frame.f_code.co_name}()", "shop/views.py"
         frame = frame.f_back
-    return "", ""
+    return method or ("", "")
 
 
 def find_expression(frame):

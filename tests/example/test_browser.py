@@ -19,6 +19,7 @@ pytestmark = [pytest.mark.servers("valkey91"), pytest.mark.slow]
 PAGES = {
     "index": "/",
     "products": "/shop/?explain=1",
+    "product": "/shop/products/tea/",
     "cart": "/shop/cart/",
     "carts": "/shop/carts/",
     "orders": "/shop/orders/",

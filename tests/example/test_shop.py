@@ -205,6 +205,36 @@ def test_products_are_found_by_texts_of_the_url(shop, query, names):
     assert list(map(str, response.context["products"])) == names
 
 
+def test_the_staff_changes_a_product(shop):
+    from shop.models import Product
+
+    sign_in(shop, shop.ada)
+    assert 'href="/shop/products/tea/"' in shop.get("/shop/").text
+    page = shop.get("/shop/products/tea/")
+    assert shown(page) == [("request.session", 1), ("ProductUpdate.get_object()", 1)]
+    data = page.context["form"].initial | {
+        "_version": page.context["form"]["_version"].value(),
+        "price": "3.80",
+    }
+    wrong = shop.post("/shop/products/tea/", data | {"price": "-1", "kind": "food"})
+    assert set(wrong.context["form"].errors) == {"price", "kind"}
+    response = shop.post("/shop/products/tea/", data, follow=True)
+    assert "Green tea is changed." in response.text
+    codes = [query.code for query in response.context["form_recorder"].queries]
+    assert codes[-1] == "ProductUpdate.form_valid()"
+    assert Product.objects.get("tea").price == Decimal("3.80")
+    late = shop.post("/shop/products/tea/", data | {"price": "3.70"})
+    assert "Another user changed this product" in late.text
+    assert shop.get("/shop/products/moon/").status_code == 404
+
+
+def test_others_cannot_change_a_product(shop):
+    assert "/shop/products/" not in shop.get("/shop/").text
+    assert shop.get("/shop/products/tea/").url.startswith("/sign-in/")
+    sign_in(shop, shop.bob)
+    assert shop.post("/shop/products/tea/", {"price": "1"}).status_code == 403
+
+
 # ------------------------------------------------------------------- cart
 
 
