@@ -25,7 +25,7 @@ COLLECTION = {
     "from_queryset": "Write from_collection(YourCollection).",
     "intersection": "Combine collections: one & other.",
     "only": "An object is one value in Redis, read at once; values() gives parts.",
-    "prefetch_related": "Write select_related(), which takes one more round trip.",
+    "prefetch_related": "Write select_related(), or call in_bulk(ids) for other lists.",
     "raw": "There is no SQL: find() takes tags, lookups and Q.",
     "select_for_update": "Nothing is locked: save() merges, save(strict=True) refuses.",
     "union": "Combine collections: one | other.",

@@ -329,7 +329,8 @@ def _id_lookup(meta: BaseOptions, name: str, value: Any, alias: str) -> Conditio
     if not is_results(value):
         return Ids(_pks(meta, name, value))
     if not name.endswith("__in"):
-        raise TypeError(f"{name} takes an id, not {value!r}. Pass {name}__in.")
+        kind = type(value).__name__
+        raise TypeError(f"{name} takes an id, not a {kind}. Pass {name}__in.")
     query: Any = value.query
     is_own = value.model is meta.model and getattr(value, "_holds_ids", False)
     if not is_own or query.is_sliced:

@@ -119,7 +119,6 @@ ABSENT = [
     ("alias", "aggregate"),
     ("only", "values"),
     ("defer", "values"),
-    ("select_related", "in_bulk"),
     ("prefetch_related", "in_bulk"),
     ("union", r"one \| other"),
     ("intersection", "one & other"),

@@ -184,28 +184,40 @@ def test_a_values_list_of_ids_is_a_condition_and_is_not_evaluated(
 @pytest.mark.parametrize(
     "held",
     [
-        lambda: City.objects.values("name"),
-        lambda: City.objects.values("pk", "name"),
-        lambda: City.objects.values(),
         lambda: City.objects.values_list("name", flat=True),
-        lambda: City.objects.values("pk")[:2],
-        lambda: City.objects.values("pk").distinct(),
-        lambda: City.objects.values_list("pk", flat=True).distinct()[:2],
-        lambda: City.objects.all()[:2],
-        lambda: Page.objects.values("pk"),
+        lambda: City.objects.values_list("country", flat=True),
+        lambda: City.objects.values_list("pk", flat=True)[:2],
+        lambda: City.objects.values_list("pk", flat=True).distinct(),
+        lambda: City.objects.order_by("-created")[:2],
+        lambda: Page.objects.values_list("pk", flat=True),
     ],
 )
-def test_a_values_list_of_attributes_is_not_a_condition(ask, round_trips, cities, held):
+def test_other_values_are_evaluated_first(ask, round_trips, cities, held):
+    values = [getattr(each, "id", each) for each in ask(list, held())]
+    every = ask(cities.ids)
+    with round_trips() as seen:
+        found = cities.find(pk__in=held())
+        without = cities.exclude(id__in=held())
+    assert seen.count == 0
+    assert ask(found.ids) == [pk for pk in every if pk in values]
+    assert ask(without.ids) == [pk for pk in every if pk not in values]
+
+
+@pytest.mark.parametrize(
+    "held", [lambda: City.objects.values("pk", "name"), lambda: City.objects.values()]
+)
+def test_rows_of_several_values_are_not_a_condition(ask, round_trips, cities, held):
     with round_trips() as seen:
         for asking in (
             lambda: cities.find(pk__in=held()),
             lambda: cities.exclude(id__in=held()),
             lambda: cities.find(~Q(pk__in=held())),
-            lambda: cities.find(pk=held()),
             lambda: ask(cities.get, pk__in=held()),
         ):
-            with pytest.raises(TypeError, match=r"list\(collection\.ids\(\)\)"):
+            with pytest.raises(TypeError, match="takes one value per row"):
                 asking()
+        with pytest.raises(TypeError, match="Pass pk__in"):
+            cities.find(pk=held())
     assert seen.count == 0
 
 
