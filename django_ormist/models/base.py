@@ -3,11 +3,9 @@
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from django.core.exceptions import SynchronousOnlyOperation
-
 from .. import exceptions
 from ..codecs import unpack
-from ..connections.executor import arun, is_loop_running, run
+from ..connections.executor import arun, run
 from ..deadlines import to_deadline
 from ..fields import MISSING, Reference
 from ..fields.references import loaded_objects
@@ -27,7 +25,7 @@ from .attributes import AttributeAccess
 from .creation import refresh
 from .manager import Manager
 from .metaclass import ModelBase
-from .peers import Peers, peers_of
+from .peers import Peers, check_may_wait, peers_of
 from .state import CountersState, ModelState, add_version, remove_version
 from .writing import AltersData, alters_data
 
@@ -360,13 +358,11 @@ class Model(AttributeAccess, AltersData, metaclass=ModelBase):
         It is loaded for all objects of the same result, those that have it included.
         Raises SynchronousOnlyOperation in async code.
         """
-        if is_loop_running():
-            raise SynchronousOnlyOperation(
-                f"Reading {self._meta.object_name}.{reference.name} would have to wait "
-                "for a server, which an attribute cannot in async code. Load it with "
-                f"the objects, by select_related({reference.name!r}), or fetch it by "
-                f"{reference.attname}."
-            )
+        check_may_wait(
+            f"{self._meta.object_name}.{reference.name}",
+            f"Load it with the objects, by select_related({reference.name!r}), or "
+            f"fetch it by {reference.attname}.",
+        )
         alias = self._alias(None)
         run(reference_flows.load(peers_of(self), [reference], alias), alias)
         return loaded_objects(self)[reference.attname][1]

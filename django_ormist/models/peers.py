@@ -15,13 +15,13 @@ weak reference to the list. When that is deleted, ``Peers`` gets weak references
 objects that outlive it, as in ``[each for each in books if each.is_new]``.
 """
 
-import asyncio
 import os
 from collections.abc import Iterable, Iterator
 from sys import getrefcount
 from typing import Any, Self, TypeVar
 from weakref import ref
 
+from ..connections.executor import is_loop_running
 from ..exceptions import SynchronousOnlyOperation
 
 T = TypeVar("T")
@@ -120,11 +120,10 @@ def check_may_wait(name: str, advice: str) -> None:
 
     As in Django, the environment variable DJANGO_ALLOW_ASYNC_UNSAFE allows it.
     """
-    if asyncio._get_running_loop() is None:
-        return
-    if not os.environ.get("DJANGO_ALLOW_ASYNC_UNSAFE"):
+    if is_loop_running() and not os.environ.get("DJANGO_ALLOW_ASYNC_UNSAFE"):
         raise SynchronousOnlyOperation(
-            f"{name} is not loaded, and to load it would block the event loop. {advice}"
+            f"Reading {name} would have to wait for a server, which an attribute "
+            f"cannot in async code. {advice}"
         )
 
 

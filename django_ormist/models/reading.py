@@ -48,9 +48,9 @@ class ValuesMethods:
     ) -> "ValuesCollection[dict[str, Any]]":
         """Return ``{name: value}`` of each object, without instances.
 
-        names: attributes, counters, ``id``, ``tags``, ``expire``. Without names: ``id``
-        and every attribute of the object. Absent ones are None. Raises FieldError for
-        expressions.
+        names: attributes, counters, ``id``, ``tags``, ``expire``, ``created``. Without
+        names: ``id`` and every attribute of the object. Absent ones are None. Raises
+        FieldError for expressions.
         """
         _check("values", (*names, *expressions.values()))
         return self._with_values(names or None, values_flows.as_dict)

@@ -16,6 +16,7 @@ from django_ormist.flows import update
 from django_ormist.keys import all_key, expires_key, object_key
 from django_ormist.queries.conditions import NOTHING
 from django_ormist.queries.query import Order
+from django_ormist.sessions.model import Session
 
 FAR = datetime(2100, 1, 1, tzinfo=UTC)
 UNIT = {
@@ -241,6 +242,7 @@ def test_an_object_that_was_created_again_meanwhile_is_left(server, bundles):
     def replace_one():
         DatedBundle.objects.find(pk="p4").delete()
         DatedBundle(id="p4", state="again").save()
+        DatedBundle.objects.find(pk="p5").update(weight=9)
 
     old = bundles.find(created__lte=times["p9"])
     assert delete_with(old, replace_one) == 9
@@ -567,6 +569,19 @@ def test_meta_can_name_an_attribute_created(ask, server, meta):
     with pytest.raises(FieldError):
         model.objects.find(created__gte=FAR)
     assert ask(model.objects.order_by("-created").ids) == ["a"]
+
+
+@pytest.mark.servers("valkey91")
+def test_a_property_of_the_class_is_no_attribute(ask, server):
+    """A session's created is the time of its key; lookups are by the index."""
+    session = Session(id="2::a", created_ms=1000)
+    ask(session.save)
+    found = ask(Session.objects.get, "2::a")
+    assert found.created == datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC)
+    time = scores(server, Session)["2::a"]
+    assert ask(Session.objects.find(created__gte=time).ids) == ["2::a"]
+    assert ask(Session.objects.find(created__gt=time).count) == 0
+    assert ask(Session.objects.values_list("created", flat=True).get) == time
 
 
 @pytest.fixture
