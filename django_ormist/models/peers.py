@@ -115,6 +115,16 @@ def peers_of(instance: T) -> list[T]:
     return found
 
 
+def link(instances: list[T]) -> list[T]:
+    """Return a list of these objects, which are each other's peers from now on."""
+    if len(instances) < 2:
+        return instances
+    peers = Peers()
+    for each in instances:
+        each._state.peers = peers  # type: ignore[attr-defined]
+    return ResultList(instances, peers)
+
+
 def check_may_wait(name: str, advice: str) -> None:
     """Raise SynchronousOnlyOperation if an attribute must be loaded in async code.
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from ..connections.executor import arun, run
 from ..flows import bulk, bulk_upsert, upsert
 from ..flows import update as update_flows
+from .peers import link
 
 if TYPE_CHECKING:
     from .base import Model
@@ -88,7 +89,7 @@ class WriteMethods(AltersData, Generic[M]):
         collection = self._collection()
         options = (ignore_conflicts, update_conflicts, update_fields, unique_fields)
         flow = bulk_upsert.create_with_options(collection, objs, batch_size, options)
-        return run(flow, collection.db)
+        return link(run(flow, collection.db))
 
     @alters_data
     async def abulk_create(
@@ -104,7 +105,7 @@ class WriteMethods(AltersData, Generic[M]):
         collection = self._collection()
         options = (ignore_conflicts, update_conflicts, update_fields, unique_fields)
         flow = bulk_upsert.create_with_options(collection, objs, batch_size, options)
-        return await arun(flow, collection.db)
+        return link(await arun(flow, collection.db))
 
     @alters_data
     def bulk_save(self, objs: Iterable[M], batch_size: int | None = None) -> int:

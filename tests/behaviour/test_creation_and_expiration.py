@@ -5,6 +5,7 @@ import copy
 import pickle
 import re
 from datetime import UTC, date, datetime, timedelta, timezone
+from types import SimpleNamespace
 
 import pytest
 from django.db.models import Count, F, Max, Q
@@ -196,6 +197,15 @@ def test_a_naive_moment_is_in_the_time_zone_of_the_project(settings, server, bun
     assert bundles.find(expire=local).ids() == ids(0, 1)
 
 
+def test_a_naive_moment_is_local_without_settings(settings, monkeypatch):
+    settings.USE_TZ = False
+    unconfigured = SimpleNamespace(configured=False)
+    monkeypatch.setattr("django_ormist.models.options.settings", unconfigured)
+    local = datetime(2100, 1, 1, 1)
+    found = DatedBundle.objects.find(expire=local)
+    assert found.query == DatedBundle.objects.find(expire=local.astimezone()).query
+
+
 @pytest.mark.parametrize(
     ("lookups", "error", "message"),
     [
@@ -376,6 +386,10 @@ def test_it_is_loaded_for_all_objects_of_a_result_in_one_round_trip(
     chunks = count(lambda: created(bundles.iterator(chunk_size=4)))
     assert chunks == ([True] * 10, 1 + 3 + 3)
     assert count(created, [*ask(bundles.all().list)][:1]) == ([True], 1)
+    made = [DatedBundle() for _ in range(3)]
+    ask(bundles.bulk_create, made)
+    times.update(scores(server))
+    assert count(created, made) == ([True] * 3, 1)
 
 
 @pytest.mark.servers("valkey91")
