@@ -11,12 +11,11 @@ from ..exceptions import FieldError, ImproperlyConfigured, InvalidLookupValue
 from .lookups import build_lookup
 from .proxies import OWN_FIELDS
 from .querysets import ProxyQuerySet
+from .references import find_admin
 
 REFUSED = {
     "inlines": "An object has no related rows. Remove it.",
-    "list_select_related": "An object has no relations. Remove it.",
-    "raw_id_fields": "An object has no foreign keys. Remove it.",
-    "autocomplete_fields": "An object has no foreign keys. Remove it.",
+    "list_select_related": "What a page refers to is loaded at once. Remove it.",
     "filter_horizontal": "An object has no many-to-many fields. Remove it.",
     "filter_vertical": "An object has no many-to-many fields. Remove it.",
     "save_as": "Values that a form cannot show would be lost. Remove it.",
@@ -32,6 +31,16 @@ class OrmistAdminChecks(ModelAdminChecks):
         """Return []: check_ordering() checks it."""
         return []
 
+    def _check_raw_id_fields_item(
+        self, obj: Any, field_name: str, label: str
+    ) -> list[CheckMessage]:
+        return list(check_reference(obj, field_name, label))
+
+    def _check_autocomplete_fields_item(
+        self, obj: Any, field_name: str, label: str
+    ) -> list[CheckMessage]:
+        return list(check_reference(obj, field_name, label, is_searched=True))
+
     def check(self, admin_obj: Any, **kwargs: Any) -> list[CheckMessage]:
         found = [
             *super().check(admin_obj, **kwargs),
@@ -39,6 +48,7 @@ class OrmistAdminChecks(ModelAdminChecks):
             *check_form(admin_obj),
             *check_names(admin_obj),
             *check_prepopulated(admin_obj),
+            *check_list_editable(admin_obj),
             *check_date_hierarchy(admin_obj),
         ]
         try:
@@ -98,6 +108,43 @@ def check_names(admin_obj: Any) -> Iterator[CheckMessage]:
                 )
 
 
+def check_reference(
+    admin_obj: Any, name: str, label: str, is_searched: bool = False
+) -> Iterator[CheckMessage]:
+    """Return an error if a name is not a reference, or its objects have no search."""
+    meta = admin_obj.model.ormist_model._meta
+    what, hint = "not a reference", ""
+    if name not in meta.references:
+        hint = f"Declare it in {meta.object_name} by ormist.Ref or ormist.ref()."
+    elif is_searched:
+        field = admin_obj.model._meta.get_field(name)
+        other = find_admin(admin_obj.admin_site, field.remote_field.model)
+        if other is None or not other.search_fields:
+            target = meta.references[name].target_label
+            what = "a reference to a model without search"
+            hint = f"Register {target} on this site, with search_fields."
+    if hint:
+        yield Error(
+            f"The value of {label!r} refers to {name!r}, which is {what}.",
+            hint=hint,
+            obj=type(admin_obj),
+            id="ormist.E205",
+        )
+
+
+def check_list_editable(admin_obj: Any) -> Iterator[CheckMessage]:
+    """Return an error for each reference in list_editable."""
+    meta = admin_obj.model.ormist_model._meta
+    for name in admin_obj.list_editable:
+        if name in meta.references:
+            yield Error(
+                f"The value of 'list_editable' has {name!r}, which is a reference.",
+                hint="Edit it in the form: each row would take a round trip.",
+                obj=type(admin_obj),
+                id="ormist.E206",
+            )
+
+
 def check_prepopulated(admin_obj: Any) -> Iterator[CheckMessage]:
     """Return an error for each name in prepopulated_fields that is not declared."""
     given = admin_obj.prepopulated_fields
@@ -134,7 +181,8 @@ def check_lookups(admin_obj: Any) -> Iterator[CheckMessage]:
         for name in given:
             if not isinstance(name, str) or (option, name) in _ALWAYS:
                 continue
-            is_range = meta.has_index(name) and not meta.indexes(name)
+            stored = meta.stored_name(name)
+            is_range = meta.has_index(stored) and not meta.indexes(stored)
             is_range = is_range and option == "list_filter"
             for text in _EXAMPLES:
                 lookups = (

@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy
 
 from .. import terms
 from .samples import (
+    Sample,
     compute_quartiles,
     count_each,
     find_tags,
@@ -59,11 +60,16 @@ class AttributeFilter(FieldListFilter):
         sample = get_sample(self.request, self.ormist_model)
         found: list[tuple[str, dict[str, Any]]] = [
             (value or _("(empty)"), {self.name: value})
-            for value in find_values(sample, self.name)
+            for value in self._find_texts(sample, self.name)
         ]
-        if has_none(sample, self.name):
-            found.append((_("None"), {self.null: True}))
-        return found
+        return [*found, *self._find_none(sample, self.name)]
+
+    def _find_texts(self, sample: Sample, name: str) -> list[str]:
+        return find_values(sample, name)
+
+    def _find_none(self, sample: Sample, name: str) -> list[tuple[str, dict[str, Any]]]:
+        """Return the choice of None, if an object of the sample has it."""
+        return [(_("None"), {self.null: True})] if has_none(sample, name) else []
 
     def choices(self, changelist: Any) -> Iterator[Any]:
         offered = self.find_choices()

@@ -75,24 +75,31 @@ class ProxyForm(AnyForm):
     def typed_fields(self) -> dict[str, declarations.Field]:
         """Return the declared attributes of the form without a column for the type."""
         meta = self.ormist._meta
+        stored = {name: meta.stored_name(name) for name in self.fields}
         return {
-            name: meta.fields_by_name[name]
-            for name, each in self.fields.items()
-            if name in meta.fields_by_name
-            and name not in meta.counters
-            and not isinstance(each, OneAttributeField | CellField)
+            name: meta.fields_by_name[attname]
+            for name, attname in stored.items()
+            if attname in meta.fields_by_name
+            and attname not in meta.counters
+            and not isinstance(self.fields[name], OneAttributeField | CellField)
         }
 
     def _show_misfits(self) -> None:
         """Let the editor of undeclared attributes show what a typed field cannot."""
         stored = self.ormist.attrs
-        for name in self.typed_fields():
-            if name in stored and not self._can_show(name, stored[name]):
-                self.fields[name] = self._build_untyped(name, self.fields[name])
+        for name, declared in self.typed_fields().items():
+            attname, each = declared.attname, self.fields[name]
+            if attname in stored and not self._can_show(each, declared):
+                self.fields[name] = self._build_untyped(attname, each)
 
-    def _can_show(self, name: str, stored: Any) -> bool:
-        declared = self.ormist._meta.fields_by_name[name]
-        return can_show(declared, self.fields[name], stored)
+    def _can_show(self, form_field: Any, declared: declarations.Field) -> bool:
+        stored = self.ormist.attrs[declared.attname]
+        if isinstance(declared, declarations.Reference):
+            if stored is None:
+                return declared.null
+            is_key = declared.is_valid_key(stored)
+            return is_key and getattr(self.ormist, declared.name) is not None
+        return can_show(declared, form_field, stored)
 
     def _build_untyped(self, name: str, typed: Any) -> Any:
         return OneAttributeField(
@@ -104,19 +111,19 @@ class ProxyForm(AnyForm):
     def _check_declared(self) -> None:
         """Add the errors of the declaration to each field."""
         for name, declared in self.typed_fields().items():
-            if name in self.cleaned_data and self._is_set(name):
+            if name in self.cleaned_data and self._is_set(name, declared):
                 try:
                     declared.clean(self.cleaned_data[name])
                 except ValidationError as error:
                     self.add_error(name, error)
 
-    def _is_set(self, name: str) -> bool:
+    def _is_set(self, name: str, declared: declarations.Field) -> bool:
         """Return whether the form sets a declared attribute.
 
         An unchanged one only if the object lacks it, and it has no default.
         """
-        declared = self.ormist._meta.fields_by_name[name]
-        is_lacking = name not in self.ormist.attrs and not declared.has_default()
+        is_stored = declared.attname in self.ormist.attrs
+        is_lacking = not is_stored and not declared.has_default()
         return name in self.changed_data or is_lacking
 
     def _check_counters(self) -> None:
@@ -134,12 +141,16 @@ class ProxyForm(AnyForm):
                 self.ormist.unset(*value.removed)
             elif name in self.ormist._meta.counters:
                 self.ormist.set(**{name: value or 0})
-        for name in self.typed_fields():
-            if self._is_set(name):
+        for name, declared in self.typed_fields().items():
+            if self._is_set(name, declared):
                 setattr(self.ormist, name, self.cleaned_data[name])
 
     def _add_validation_error(self, error: ValidationError) -> None:
         """Add an error of validate() to its field, if the form has that field."""
+        names = {each.attname: each.name for each in self.ormist._meta.fields}
+        if hasattr(error, "error_dict"):
+            given = error.error_dict.items()
+            error = ValidationError({names.get(k, k): each for k, each in given})
         target = "attrs" if "attrs" in self.fields else None
         for name, errors in place_errors(error, self.fields, target):
             self.add_error(name, errors)
@@ -182,7 +193,7 @@ class OrmistForm(ProxyForm):
         fields = {
             f.name for f in self.fields.values() if isinstance(f, OneAttributeField)
         }
-        fields.update(self.typed_fields())
+        fields.update(each.attname for each in self.typed_fields().values())
         return fields | self.ormist._meta.counters | set(self.read_only)
 
     def clean(self) -> Any:
@@ -236,9 +247,10 @@ class RowForm(ProxyForm):
                 each.show(self.ormist.attrs)
                 self.initial[name] = each.now.text
 
-    def _can_show(self, name: str, stored: Any) -> bool:
+    def _can_show(self, form_field: Any, declared: declarations.Field) -> bool:
+        stored = self.ormist.attrs[declared.attname]
         is_long = isinstance(stored, str) and "\n" in normalize_newlines(stored)
-        return not is_long and super()._can_show(name, stored)
+        return not is_long and super()._can_show(form_field, declared)
 
     def _build_untyped(self, name: str, typed: Any) -> Any:
         return CellField(name)

@@ -43,7 +43,7 @@ def convert_lookup(meta: Options, name: str, value: Any) -> Q:
     attribute has its type only.
     """
     attribute, _, lookup = name.partition("__")
-    declared = meta.fields_by_name.get(attribute)
+    declared = meta.fields_by_name.get(meta.stored_name(attribute))
     if declared is not None:
         return Q((name, read_moment(declared, value)))
     is_sorted = attribute in meta.ordered and isinstance(value, str)
@@ -190,7 +190,7 @@ def _match_word(
 def is_readable(meta: Options, name: str, word: str) -> bool:
     """Return whether a word can be a value of an attribute, if that is declared."""
     attribute, _, lookup = name.partition("__")
-    declared = meta.fields_by_name.get(attribute)
+    declared = meta.fields_by_name.get(meta.stored_name(attribute))
     if declared is None:
         return True
     try:

@@ -29,6 +29,12 @@ from .filters import AttributeFilter, ChoicesFilter, RangeFilter, TagFilter
 from .forms import OrmistForm, RowForm, RowFormSet, build_cell
 from .lookups import describe_search, reveals, search, sortable_names
 from .proxies import OWN_FIELDS, declared_names, has_undeclared_names
+from .references import (
+    ReferenceField,
+    ReferenceFilter,
+    build_widget,
+    find_related,
+)
 from .typed import has_choices
 from .value_text import to_text
 
@@ -96,8 +102,10 @@ class OrmistAdmin(AnyAdmin):
         if each == "tags":
             return each, TagFilter
         meta = self.model.ormist_model._meta
-        if not meta.indexes(each):
+        if not meta.indexes(meta.stored_name(each)):
             return each, RangeFilter
+        if each in meta.references:
+            return each, ReferenceFilter
         declared = meta.fields_by_name.get(each)
         is_choice = declared is not None and has_choices(declared)
         return each, ChoicesFilter if is_choice else AttributeFilter
@@ -120,7 +128,8 @@ class OrmistAdmin(AnyAdmin):
 
     def excluded_names(self, request: Any) -> frozenset[str]:
         """Return the names that lists do not filter or search by."""
-        return frozenset(self.get_exclude(request) or ()) - {"id", "pk"}
+        names = frozenset(self.get_exclude(request) or ()) - {"id", "pk"}
+        return names.union(map(self.model.ormist_model._meta.stored_name, names))
 
     def get_search_results(
         self, request: Any, queryset: Any, search_term: str
@@ -167,6 +176,11 @@ class OrmistAdmin(AnyAdmin):
 
     # ------------------------------------------------------------ one object
 
+    def formfield_for_dbfield(self, db_field: Any, request: Any, **kwargs: Any) -> Any:
+        if isinstance(db_field, ReferenceField):
+            kwargs.setdefault("widget", build_widget(self, request, db_field))
+        return super().formfield_for_dbfield(db_field, request, **kwargs)
+
     def get_readonly_fields(self, request: Any, obj: Any = None) -> Any:
         """Return those of the class, the id, and those declared as not editable."""
         given = tuple(super().get_readonly_fields(request, obj))
@@ -210,7 +224,8 @@ class OrmistAdmin(AnyAdmin):
         if obj is not None:
             shown = flatten_fieldsets(self.get_fieldsets(request, obj))
             own = set(declared_names(self.model)).intersection(shown)
-            vars(obj)["_ormist_withheld"] = own.union(form.read_only)
+            stored = map(self.model.ormist_model._meta.stored_name, own)
+            vars(obj)["_ormist_withheld"] = {*stored, *form.read_only}
         form.refusal = getattr(request, "ormist_refusal", None)
         return form
 
@@ -221,6 +236,7 @@ class OrmistAdmin(AnyAdmin):
         """
         excluded = self.get_exclude(request, obj) or ()
         names = {*self.get_readonly_fields(request, obj), *excluded} - OWN_FIELDS
+        names.update(map(self.model.ormist_model._meta.stored_name, set(names)))
         for each in filter(None, shown):
             vars(each)["_ormist_withheld"] = names
         return names
@@ -289,10 +305,12 @@ class OrmistAdmin(AnyAdmin):
         ]
         if number > len(shown):
             shown.append(_("and %(number)s more") % {"number": number - len(shown)})
-        needed = set()
+        related = find_related(self, request, objs)
+        needed = related.needed
         if not self._may_delete(request, objs):
             needed.add(str(self.opts.verbose_name))
-        return shown, {str(self.opts.verbose_name_plural): number}, needed, []
+        counts = {str(self.opts.verbose_name_plural): number, **related.counts}
+        return [*shown, *related.shown], counts, needed, related.protected
 
     def _may_delete(self, request: Any, objs: Any) -> bool:
         """Return whether the user may delete each of these objects.

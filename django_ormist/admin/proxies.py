@@ -21,6 +21,7 @@ from django.db import DEFAULT_DB_ALIAS, models
 from django.db.models.base import ModelState
 
 from ..exceptions import ImproperlyConfigured
+from ..fields import Reference
 from ..models import Model
 from .fields import (
     AttributeField,
@@ -28,16 +29,18 @@ from .fields import (
     DeclaredField,
     ExpireField,
     IdField,
+    ProxyField,
     TagsField,
     build_counter,
     build_field,
 )
 from .querysets import ProxyManager
+from .references import build_reference, known
 
 APP_LABEL = "django_ormist"
 OWN_FIELDS = frozenset({"id", "pk", "tags", "expire", "attrs", "__str__"})
 
-_proxies: dict[type[Model], type[models.Model]] = {}
+_proxies: dict[type[Model], type[models.Model]] = known
 
 
 class AdminModel:
@@ -146,8 +149,8 @@ def choose_label(model: type[Model]) -> tuple[str, str]:
 
 def _create_proxy(model: type[Model]) -> type[models.Model]:
     app_label, name = choose_label(model)
-    for other, known in _proxies.items():
-        if known._meta.label_lower == f"{app_label}.{name}".lower():
+    for other, existing in _proxies.items():
+        if existing._meta.label_lower == f"{app_label}.{name}".lower():
             if other._meta.label == model._meta.label:  # declared again
                 continue
             raise ImproperlyConfigured(
@@ -180,10 +183,16 @@ def add_declared_fields(proxy: Any) -> None:
     """Add a field for each declared attribute, but for names that no field can have."""
     meta = proxy.ormist_model._meta
     for declared in meta.fields:
-        name = declared.name
-        if _can_be_field(proxy, name) and not declared.is_relation:
-            build = build_counter if name in meta.counters else build_field
-            build(declared).contribute_to_class(proxy, name)
+        names = {declared.name, declared.attname}
+        if all(_can_be_field(proxy, name) for name in names):
+            field: ProxyField
+            if isinstance(declared, Reference):
+                field = build_reference(declared)
+            elif declared.name in meta.counters:
+                field = build_counter(declared)
+            else:
+                field = build_field(declared)
+            field.contribute_to_class(proxy, declared.name)
 
 
 def declared_names(proxy: Any) -> list[str]:
@@ -207,7 +216,9 @@ def has_undeclared_names(proxy: Any) -> bool:
     """Return whether objects may have attributes without a field of their own."""
     meta = proxy.ormist_model._meta
     declared = {name for name in meta.fields_by_name if name not in meta.counters}
-    return not (meta.declared_only and declared.issubset(declared_names(proxy)))
+    fields = [each for each in proxy._meta.fields if isinstance(each, DeclaredField)]
+    has_all = declared.issubset(each.attname for each in fields)
+    return not (meta.declared_only and has_all)
 
 
 def add_fields(proxy: Any, names: Iterable[str]) -> None:
@@ -218,7 +229,7 @@ def add_fields(proxy: Any, names: Iterable[str]) -> None:
     """
     model = proxy.ormist_model
     for name in names:
-        if name in OWN_FIELDS or hasattr(proxy, name):
+        if name in OWN_FIELDS or hasattr(proxy, name) or name in model._meta.references:
             continue
         is_allowed = not model._meta.declared_only or model._meta.declares(name)
         if name in model._meta.own_names:

@@ -102,7 +102,8 @@ class ProxyQuerySet:
         ]
         return self._chain(self.collection.filter(*given))
 
-    complex_filter = filter
+    def complex_filter(self, given: Any) -> Self:
+        return self.filter(**given) if isinstance(given, dict) else self.filter(given)
 
     def exclude(self, *conditions: Q, **lookups: Any) -> Self:
         return self.filter(~Q(*conditions, **lookups))

@@ -6,6 +6,8 @@ from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 from django.contrib import admin
+from django.contrib.auth.admin import UserAdmin
+from django.contrib.auth.models import User
 from django.core.validators import (
     MaxLengthValidator,
     MinValueValidator,
@@ -105,6 +107,28 @@ class ClosedShipment(ormist.Model):
         declared_only = True
 
 
+class Sender(ormist.Model):
+    name: str = ""
+
+    class Meta:
+        app_label = "tests"
+        index_attrs = ("name",)
+
+    def __str__(self):
+        return f"Sender {self.name}"
+
+
+class Letter(ormist.Model):
+    sender: ormist.Ref[Sender] = ormist.ref(on_delete=ormist.CASCADE)
+    clerk = ormist.ref("auth.User", null=True)
+    depot: ormist.Ref[ClosedShipment] | None = ormist.ref(on_delete=ormist.PROTECT)
+    before: ormist.Ref["Letter"] | None
+
+    class Meta:
+        app_label = "tests"
+        index_attrs = ("sender", "clerk", "depot")
+
+
 class Options:
     """The options of both admins."""
 
@@ -123,7 +147,21 @@ class SqlShipmentAdmin(Options, admin.ModelAdmin):
     pass
 
 
+class SenderAdmin(ormist_admin.OrmistAdmin):
+    search_fields = ("id", "name")
+
+
+class LetterAdmin(ormist_admin.OrmistAdmin):
+    list_display = ("id", "sender", "clerk")
+    list_filter = ("sender", "clerk")
+    autocomplete_fields = ("sender", "clerk")
+    raw_id_fields = ("before",)
+
+
 def register(site):
+    site.register(User, UserAdmin)
+    ormist_admin.register(Sender, site=site)(SenderAdmin)
+    ormist_admin.register(Letter, site=site)(LetterAdmin)
     ormist_admin.register(Shipment, site=site)(ShipmentAdmin)
     ormist_admin.register(ClosedShipment, site=site)(
         type(

@@ -225,8 +225,6 @@ def test_the_admin_of_the_tests_has_no_errors():
     [
         ("inlines", [admin.TabularInline]),
         ("list_select_related", ["name"]),
-        ("raw_id_fields", ["name"]),
-        ("autocomplete_fields", ["name"]),
         ("filter_horizontal", ["tags"]),
         ("filter_vertical", ["tags"]),
         ("save_as", True),
