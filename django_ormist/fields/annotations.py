@@ -6,6 +6,8 @@ from collections import abc
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from functools import partial
+from inspect import signature
+from itertools import combinations
 from types import SimpleNamespace
 from typing import (
     Annotated,
@@ -17,6 +19,7 @@ from typing import (
     NewType,
     TypeVar,
     Union,
+    Unpack,
     get_args,
     get_origin,
     get_type_hints,
@@ -62,7 +65,11 @@ _INSTEAD: dict[Any, str] = {
 
 
 class UnresolvedError(NameError):
-    """An annotation that names what is not defined yet."""
+    """An annotation that names what is not defined yet. module: that of its class."""
+
+    def __init__(self, *args: Any, name: Any = None, module: str = "") -> None:
+        super().__init__(*args, name=name)
+        self.module = module
 
 
 def own_annotations(namespace: dict[str, Any]) -> dict[str, Any]:
@@ -104,8 +111,8 @@ def resolve(
         return get_type_hints(holder, scope, dict(names or {}), include_extras=True)[
             "it"
         ]
-    except NameError as error:
-        raise UnresolvedError(str(error), name=error.name) from error
+    except (NameError, AttributeError) as error:  # "shop.Later" is an attribute
+        raise UnresolvedError(str(error), name=error.name, module=module) from error
 
 
 def parse(annotation: Any) -> ValueType:
@@ -135,7 +142,9 @@ def parse(annotation: Any) -> ValueType:
 
 def _parse_annotated(args: tuple[Any, ...]) -> ValueType:
     inner = parse(args[0])
-    validators = [each for each in args[1:] if callable(each)]
+    validators = [
+        each for each in args[1:] if callable(each) and not isinstance(each, type)
+    ]
     return Validated(inner, validators) if validators else inner
 
 
@@ -158,19 +167,38 @@ def _parse_union(args: tuple[Any, ...]) -> ValueType:
         members += found.members if isinstance(found, UnionType) else [found]
     nones = [each for each in members if isinstance(each, NoneType)]
     others = [each for each in members if not isinstance(each, NoneType)]
+    _check_union([each for each in others if isinstance(each, DataclassType)])
     return UnionType([*others, *nones[:1]])
 
 
+def _check_union(members: list[DataclassType]) -> None:
+    """Raise TypeError if an instance would be read as one of another dataclass."""
+    for one, other in combinations(members, 2):
+        if one.required <= other.members.keys() <= one.members.keys():
+            raise TypeError(
+                f"a stored {other.text} would be read as {one.text}. Give "
+                f"{other.text} a required field of its own"
+            )
+
+
 def _parse_generic(annotation: Any, origin: Any, args: tuple[Any, ...]) -> ValueType:
+    if not args and "[" not in repr(annotation):  # List, not Tuple[()]
+        return _parse_class(origin)
     if origin in _LISTS:
-        return ListType(origin, parse(args[0]))
+        item = parse(args[0])
+        if origin is not list:
+            _check_hashable(item, annotation)
+        return ListType(origin, item)
     if origin is tuple:
+        if any(get_origin(each) is Unpack or _is_unpacked(each) for each in args):
+            raise TypeError(f"{annotation} has parts of any length. Declare tuple")
         if len(args) == 2 and args[1] is Ellipsis:
             return ListType(tuple, parse(args[0]))
         return TupleType([parse(each) for each in args if each != ()])
     if origin is dict:
-        key, value = args
-        return DictType(parse(key), parse(value))
+        key, value = map(parse, args)
+        _check_hashable(key, annotation)
+        return DictType(key, value)
     if is_dataclass(origin) or is_typeddict(origin):
         raise TypeError(
             f"{annotation} is generic. Declare a class without type parameters"
@@ -192,52 +220,104 @@ def _parse_class(kind: type) -> ValueType:
             _check_value(member.value)
         return EnumType(kind)
     if is_typeddict(kind):
-        return TypedDictType(kind, partial(_members_of_typed_dict, kind))
+        return _parse_record(TypedDictType, kind, _members_of_typed_dict)
     if is_dataclass(kind):
-        return _parse_dataclass(kind)
+        _check_init(kind)
+        return _parse_record(DataclassType, kind, _members_of_dataclass)
     raise _unstorable(kind)
+
+
+_records: dict[Any, RecordType] = {}
+"""The declared types of dataclasses and TypedDicts. They may contain themselves."""
+
+
+def _parse_record(make: type[RecordType], kind: Any, find: Any) -> RecordType:
+    """Return the type of a class, whose members are resolved.
+
+    Raises UnresolvedError for one that is not defined yet, TypeError.
+    """
+    if kind not in _records:
+        _records[kind] = make(kind, partial(find, kind))
+        try:
+            _ = _records[kind].members
+        except BaseException:
+            del _records[kind]
+            raise
+    return _records[kind]
+
+
+def _hints(kind: Any) -> dict[str, Any]:
+    """Return the resolved annotations of a class. Raises UnresolvedError."""
+    try:
+        return get_type_hints(kind, include_extras=True)
+    except (NameError, AttributeError) as error:
+        raise UnresolvedError(
+            str(error), name=error.name, module=kind.__module__
+        ) from error
 
 
 def _members_of_typed_dict(
     kind: Any,
 ) -> tuple[dict[str, ValueType], frozenset[str]]:
-    hints = get_type_hints(kind, include_extras=True)
-    members = {name: parse(_without_qualifier(each)) for name, each in hints.items()}
-    return members, frozenset(kind.__required_keys__)
+    members, required = {}, set(kind.__required_keys__)
+    for name, annotation in _hints(kind).items():
+        # Python itself does not see qualifiers in annotations that are texts.
+        while qualifier := _qualifier(annotation):
+            if qualifier == "Required":
+                required.add(name)
+            elif qualifier == "NotRequired":
+                required.discard(name)
+            (annotation,) = get_args(annotation)
+        members[name] = parse(annotation)
+    return members, frozenset(required)
 
 
-def _without_qualifier(annotation: Any) -> Any:
-    """Return the type in Required, NotRequired or ReadOnly."""
-    name = getattr(get_origin(annotation), "_name", "")
-    if name in ("Required", "NotRequired", "ReadOnly"):
-        return _without_qualifier(get_args(annotation)[0])
-    return annotation
+def _qualifier(annotation: Any) -> str:
+    """Return Required, NotRequired, ReadOnly or ""."""
+    name: str = getattr(get_origin(annotation), "_name", "") or ""
+    return name if name in ("Required", "NotRequired", "ReadOnly") else ""
 
 
-def _parse_dataclass(kind: Any) -> ValueType:
-    unset = [each.name for each in fields(kind) if not each.init]
-    if unset:
+def _check_init(kind: Any) -> None:
+    """Raise TypeError for a dataclass that cannot be made from its fields."""
+    names = {each.name: each.init for each in fields(kind)}
+    reason = "does not take"
+    wrong = [name for name, is_taken in names.items() if not is_taken]
+    if not wrong:
+        reason = "requires"
+        wrong = [
+            each.name
+            for each in signature(kind).parameters.values()
+            if each.default is each.empty
+            and each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)
+            and each.name not in names
+        ]
+    if wrong:
         raise TypeError(
             f"{kind.__qualname__} cannot be made again from what is stored: its "
-            f"__init__() does not take {unset[0]!r}. Make that a property"
+            f"__init__() {reason} {wrong[0]!r}. Make that a property"
         )
-    found = DataclassType(kind, partial(_members_of_dataclass, kind))
-    _try_members(found)
-    return found
+
+
+def _check_hashable(found: ValueType, annotation: Any) -> None:
+    """Raise TypeError for items of a set, or keys, that are stored as lists or so."""
+    inner = found.inner if isinstance(found, Validated) else found
+    if isinstance(inner, UnionType):
+        for each in inner.members:
+            _check_hashable(each, annotation)
+    is_list = isinstance(inner, ListType) and inner.kind in (list, set)
+    if is_list or isinstance(inner, DictType | RecordType):
+        raise TypeError(f"{annotation}: {inner.text} is stored as one that has no hash")
 
 
 def _members_of_dataclass(kind: Any) -> tuple[dict[str, ValueType], frozenset[str]]:
-    hints = get_type_hints(kind, include_extras=True)
+    hints = _hints(kind)
     members = {each.name: parse(hints[each.name]) for each in fields(kind)}
     return members, required_fields(kind)
 
 
-def _try_members(found: RecordType) -> None:
-    """Raise TypeError for a field that cannot be stored, if its type is known."""
-    for each in fields(found.kind):
-        hint = each.type
-        if isinstance(hint, type) and not is_dataclass(hint):
-            parse(hint)
+def _is_unpacked(annotation: Any) -> bool:
+    return bool(getattr(annotation, "__unpacked__", False))
 
 
 def _check_value(value: Any) -> None:
@@ -253,8 +333,18 @@ def _unstorable(kind: Any) -> TypeError:
     name = getattr(kind, "__qualname__", None) or str(kind)
     if kind in _INSTEAD:
         return TypeError(f"{name} cannot be stored. Declare {_INSTEAD[kind]}")
+    if isinstance(kind, ForwardRef):
+        return TypeError(
+            f"the alias {kind.__forward_arg__!r} contains itself. Declare Any, a "
+            "dataclass or a TypedDict"
+        )
     if isinstance(kind, TypeVar):
         return TypeError(f"{name} is a type variable. Declare a type")
+    if name == "Ref":
+        return TypeError(
+            "a reference is not part of another type. Declare Ref[X] or Ref[X] | None, "
+            "or a list of primary keys"
+        )
     if hasattr(kind, "_meta"):
         return TypeError(
             f"{name} is a model, whose objects are not stored in others. Declare "

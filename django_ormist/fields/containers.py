@@ -30,6 +30,8 @@ class ListType(ValueType):
         items = _clean_items((each, self.item) for each in given)
         if type(value) is self.kind and _are_same(given, items):
             return value
+        if self.kind in _SETS and _has_duplicates(items):  # {1, "1"}
+            raise _duplicate_error(value)
         return self.kind(items)
 
     def to_stored(self, value: Any) -> Any:
@@ -90,6 +92,8 @@ class DictType(ValueType):
         is_same = _are_same(value, keys) and _are_same(value.values(), items)
         if type(value) is dict and is_same:
             return value
+        if _has_duplicates(keys):  # {1: "a", "1": "b"}
+            raise _duplicate_error(value)
         return dict(zip(keys, items, strict=True))
 
     def to_stored(self, value: Any) -> Any:
@@ -110,8 +114,10 @@ class RecordType(ValueType):
     """A dict with a type for each key, which TypedDict and dataclasses are.
 
     find: a function that returns the type of each key, called on first use, because a
-    class may refer to itself.
+    class may refer to itself. is_searched: whether that is being called.
     """
+
+    is_searched = False
 
     def __init__(
         self, kind: Any, find: Callable[[], tuple[dict[str, ValueType], frozenset[str]]]
@@ -121,7 +127,11 @@ class RecordType(ValueType):
 
     @cached_property
     def _found(self) -> tuple[dict[str, ValueType], frozenset[str]]:
-        return self._find()
+        self.is_searched = True
+        try:
+            return self._find()
+        finally:
+            self.is_searched = False
 
     @property
     def members(self) -> dict[str, ValueType]:
@@ -170,6 +180,8 @@ class TypedDictType(RecordType):
 
     @cached_property
     def is_converted(self) -> bool:  # type: ignore[override]
+        if self.is_searched:  # it contains itself, and is mapped to be sure
+            return True
         return any(each.is_converted for each in self.members.values())
 
     @property
@@ -233,10 +245,14 @@ def _items(value: Any, kind: type) -> Any:
     if not isinstance(value, allowed):
         raise kind_error(value, kind.__name__)
     if kind in _SETS and isinstance(value, _SEQUENCES) and _has_duplicates(value):
-        raise ValidationError(
-            _("“%(value)s” has an item twice."), code="invalid", params={"value": value}
-        )
+        raise _duplicate_error(value)
     return value
+
+
+def _duplicate_error(value: Any) -> ValidationError:
+    return ValidationError(
+        _("“%(value)s” has an item twice."), code="invalid", params={"value": value}
+    )
 
 
 def _has_duplicates(value: Sequence[Any]) -> bool:

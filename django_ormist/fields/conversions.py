@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from math import isinf
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -15,6 +16,9 @@ from django.conf import settings
 from django.utils import timezone
 from django.utils.dateparse import parse_duration
 from django.utils.translation import gettext_lazy as _
+
+_MOST_DIGITS = 4300
+"""The digits of an int that Python reads from a text by default."""
 
 _TRUE = (True, "t", "T", "true", "True", "1")
 _FALSE = (False, "f", "F", "false", "False", "0")
@@ -31,6 +35,8 @@ def _to_str(value: Any) -> str:
 def _to_int(value: Any) -> int:
     if isinstance(value, str):
         return int(value)
+    if isinstance(value, Decimal) and value.adjusted() > _MOST_DIGITS:
+        raise ValueError  # int() of Decimal("1E+1000000") takes minutes
     if isinstance(value, int | float | Decimal) and int(value) == value:
         return int(value)
     raise TypeError
@@ -38,7 +44,10 @@ def _to_int(value: Any) -> int:
 
 def _to_float(value: Any) -> float:
     if isinstance(value, str):
-        return float(value)
+        found = float(value)
+        if isinf(found) and "inf" not in value.lower():  # "1e400"
+            raise OverflowError
+        return found
     if isinstance(value, int) and int(float(value)) == value:
         return float(value)
     if isinstance(value, float):
@@ -49,16 +58,14 @@ def _to_float(value: Any) -> float:
 
 
 def _to_decimal(value: Any) -> Decimal:
-    if isinstance(value, str):
-        found = Decimal(value)
-        if found.is_nan():
-            raise ValueError
-        return found
     if isinstance(value, float):
-        return Decimal(repr(float.__float__(value)))
-    if isinstance(value, int | Decimal):
-        return Decimal(value)
-    raise TypeError
+        value = repr(float.__float__(value))
+    if not isinstance(value, str | int | Decimal):
+        raise TypeError
+    found = Decimal(value)
+    if not found.is_finite():  # as Django's DecimalField
+        raise ValueError
+    return found
 
 
 def _to_bool(value: Any) -> bool:

@@ -1,7 +1,6 @@
 """Field: a declared attribute, which is a descriptor of its model."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
 from copy import copy
 from enum import Enum
 from itertools import count
@@ -12,6 +11,7 @@ from django.core.validators import (
     MaxLengthValidator,
 )
 from django.utils.functional import cached_property
+from django.utils.translation import gettext_lazy as _
 
 from ..codecs import pack_value
 from ..exceptions import InvalidLookupValue
@@ -36,6 +36,16 @@ MISSING = _Missing.MISSING
 
 _EMPTY: tuple[Any, ...] = ("", [], (), {}, set(), frozenset(), b"")
 _UNCONVERTED = ("isnull", "startswith")
+
+
+class ReadDefault:
+    """A mutable default that was read, as the bytes that it had then.
+
+    packed: None if it cannot be stored.
+    """
+
+    def __init__(self, packed: bytes | None) -> None:
+        self.packed = packed
 
 
 class Field:
@@ -120,13 +130,11 @@ class Field:
                 f"its default {default!r} is a function. Pass "
                 "ormist.field(default_factory=...)"
             )
-        try:
-            hash(default)
-        except TypeError as error:
+        if not _is_hashable(default) or _is_changeable_record(default):
             raise self._error(
                 f"its default is a {type(default).__name__}, which all objects would "
                 f"share. Pass ormist.field(default_factory={type(default).__name__})"
-            ) from error
+            )
 
     def try_resolve(self, scope: Mapping[str, Any]) -> None:
         """Resolve the annotation with these local names, unless it names later ones."""
@@ -157,8 +165,9 @@ class Field:
 
     def _unresolved_error(self, error: UnresolvedError) -> TypeError:
         return self._error(
-            f"its annotation names {error.name!r}, which {self.model.__module__} does "
-            "not define. Import it there, outside of TYPE_CHECKING"
+            f"its annotation names {error.name!r}, which "
+            f"{error.module or self.model.__module__} does not define. Import it "
+            "there, outside of TYPE_CHECKING"
         )
 
     def _find_type(self) -> ValueType:
@@ -167,6 +176,11 @@ class Field:
             return parse(annotation)
         except TypeError as error:
             raise self._error(str(error)) from error
+        except RecursionError as error:
+            raise self._error(
+                "its annotation contains itself. Declare Any, a dataclass or a "
+                "TypedDict"
+            ) from error
 
     def _error(self, why: str) -> TypeError:
         return TypeError(f"{self.model.__name__}.{self.name}: {why.rstrip('.')}.")
@@ -202,7 +216,7 @@ class Field:
         if self._read is None:
             attrs[self.attname] = value
             return
-        attrs[self.attname] = stored = self.type.to_stored(value)
+        attrs[self.attname] = stored = self.to_stored(value)
         if self.type.is_mutable and stored is not value:
             _live(instance)[self.attname] = (stored, value)
 
@@ -211,7 +225,7 @@ class Field:
         return stored if self._read is None else self._read(instance, stored)
 
     def _convert(self, instance: Instance, stored: Any) -> Any:
-        return self.type.to_python(stored)
+        return self.to_python(stored)
 
     def _read_live(self, instance: Instance, stored: Any) -> Any:
         """Return the Python form, the same each time: it may be changed in place."""
@@ -219,7 +233,7 @@ class Field:
         known = live.get(self.attname)
         if known is not None and known[0] is stored:
             return known[1]
-        value = self.type.to_python(stored)
+        value = self.to_python(stored)
         if value is not stored:
             live[self.attname] = (stored, value)
         return value
@@ -233,10 +247,12 @@ class Field:
             return self.type.to_python(stored)
         live = _live(instance)
         known = live.get(self.attname)
-        if known is not None and known[0] is MISSING:
+        if known is not None and isinstance(known[0], ReadDefault):
             return known[1]
-        value = self.type.to_python(self.get_default())
-        live[self.attname] = (MISSING, value)
+        stored = self.get_default()
+        packed = self._packed(stored)  # before it is changed in place
+        value = self.to_python(stored)
+        live[self.attname] = (ReadDefault(packed), value)
         return value
 
     def absent_error(self, instance: Instance) -> AttributeError:
@@ -251,17 +267,24 @@ class Field:
     def store_changes(self, attrs: dict[str, Any], known: Any, value: Any) -> Any:
         """Store a Python form that was changed in place. Return its stored form.
 
-        known: the stored form from which it was made, or MISSING for a default.
+        known: the stored form from which it was made, or the ReadDefault.
         """
-        kind = self.type
-        stored, before = kind.to_stored(value), self.get_default()
-        if known is not MISSING:  # a dataclass was read with its own defaults
-            before = kind.to_stored(kind.to_python(known))
-        with suppress(TypeError):  # of a value that cannot be stored: save() names it
-            if pack_value(self.attname, stored) == pack_value(self.attname, before):
-                return known
+        if isinstance(known, ReadDefault):
+            before = known.packed
+        else:  # a dataclass was read with its own defaults
+            before = self._packed(self.to_stored(self.to_python(known)))
+        stored = self.to_stored(value)
+        if before is not None and self._packed(stored) == before:
+            return known
         attrs[self.attname] = stored
         return stored
+
+    def _packed(self, stored: Any) -> bytes | None:
+        """Return the bytes of a value, or None for one that save() refuses."""
+        try:
+            return pack_value(self.attname, stored)
+        except (TypeError, ValueError):
+            return None
 
     def value_from_object(self, obj: Instance) -> Any:
         """Return the attribute of this object, or None if it has none."""
@@ -285,7 +308,7 @@ class Field:
     def get_default(self) -> Any:
         """Return the stored form of the default, or MISSING."""
         if self._factory is not None:
-            return self.type.to_stored(self._factory())
+            return self.to_stored(self._factory())
         _ = self.type
         return self._stored_default
 
@@ -301,8 +324,12 @@ class Field:
 
         A value is converted if nothing is lost: "21" to 21.
         """
-        kind = self.type
-        stored = kind.clean(kind.to_stored(value))
+        try:
+            stored = self.type.clean(self.to_stored(value))
+        except RecursionError as error:
+            raise ValidationError(
+                _("This value is nested too deeply."), code="invalid"
+            ) from error
         if stored is None:
             return None
         if self._choices is not None:
@@ -329,7 +356,17 @@ class Field:
 
     def to_python(self, value: Any) -> Any:
         """Return the Python form of a stored value."""
-        return self.type.to_python(value)
+        try:
+            return self.type.to_python(value)
+        except RecursionError:  # reading never raises
+            return value
+
+    def to_stored(self, value: Any) -> Any:
+        """Return the stored form of a Python form, and any other value itself."""
+        try:
+            return self.type.to_stored(value)
+        except RecursionError:  # clean() refuses it
+            return value
 
     def to_lookup(self, lookup: str, value: Any) -> Any:
         """Return the value of a lookup, converted to the declared type.
@@ -451,10 +488,24 @@ class Field:
         return f"<{type(self).__name__}{owner}>"
 
 
+def _is_hashable(value: Any) -> bool:
+    try:
+        hash(value)
+    except TypeError:
+        return False
+    return True
+
+
+def _is_changeable_record(value: Any) -> bool:
+    """Return whether it is an instance of a dataclass that is not frozen."""
+    parameters = getattr(type(value), "__dataclass_params__", None)
+    return parameters is not None and not parameters.frozen
+
+
 def _live(instance: Instance) -> dict[str, tuple[Any, Any]]:
     """Return the Python forms that may have been changed in place.
 
-    By name, each with the stored form from which it was made, or MISSING.
+    By name, each with the stored form from which it was made, or a ReadDefault.
     """
     found: dict[str, tuple[Any, Any]] = instance.__dict__.setdefault("_live", {})
     return found

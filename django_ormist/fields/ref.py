@@ -1,13 +1,16 @@
 """Ref: the annotation of a reference, and how annotations name the other model."""
 
 import re
+from types import UnionType
 from typing import (
     TYPE_CHECKING,
+    Annotated,
     Any,
     ForwardRef,
     Generic,
     Self,
     TypeVar,
+    Union,
     get_args,
     get_origin,
     overload,
@@ -19,6 +22,10 @@ if TYPE_CHECKING:
     from uuid import UUID
 
 T = TypeVar("T", covariant=True)
+
+_OUTER = re.compile(r"(\w+)\[")
+_AROUND = {"Optional", "Union", "Annotated"}
+"""The annotations that a reference can be in."""
 
 
 class Ref(Generic[T]):
@@ -48,10 +55,12 @@ def is_reference(annotation: Any) -> bool:
     if isinstance(annotation, ForwardRef):
         annotation = annotation.__forward_arg__
     if isinstance(annotation, str):
-        return re.search(r"\bRef\[", annotation) is not None
-    if get_origin(annotation) is Ref:
-        return True
-    return any(map(is_reference, get_args(annotation)))
+        before, found, _ = annotation.partition("Ref[")
+        return bool(found) and set(_OUTER.findall(before)) <= _AROUND
+    origin = get_origin(annotation)
+    if origin in (Union, UnionType, Annotated):
+        return any(map(is_reference, get_args(annotation)))
+    return origin is Ref
 
 
 def is_optional(annotation: Any) -> bool:

@@ -23,7 +23,7 @@ from ..validators import clean_pk
 from .annotations import UnresolvedError, resolve
 from .field import MISSING, Field, Instance
 from .ref import is_optional, target_of
-from .types import NoneType, UnionType, ValueType
+from .types import NoneType, Scalar, UnionType, ValueType
 
 if TYPE_CHECKING:
     pass
@@ -155,14 +155,28 @@ class Reference(Field):
         if to is None:
             found = target_of(self.annotation)
             to = self._resolve_target(found)
-        if to == SELF:
+        if to in (SELF, Self):
             return self.model
         found = find_model(to) if isinstance(to, str) else to
         if found is None:
             raise UnresolvedError(name=to)
         if not hasattr(found, "_meta"):
             raise self._error(f"{found!r} is no model to refer to")
+        self._check_model(found)
         return found
+
+    def _check_model(self, model: Any) -> None:
+        """Raise TypeError for a model without objects, or with composite keys."""
+        meta = model._meta
+        if meta.abstract:
+            raise self._error(f"{meta.object_name} is abstract, and has no objects")
+        if getattr(meta, "swapped", None):
+            raise self._error(
+                f"{meta.label} has been swapped out. Refer to the setting "
+                f"{meta.swappable}, which is {meta.swapped!r}"
+            )
+        if len(getattr(meta, "pk_fields", ())) > 1:
+            raise self._error(f"{meta.label} has a composite primary key")
 
     def _unresolved_error(self, error: UnresolvedError) -> TypeError:
         return self._error(
@@ -186,16 +200,31 @@ class Reference(Field):
             raise ValidationError("This field cannot be null.", code="null")
         try:
             if self.is_to_django:
-                return _target_field(self.related_model._meta.pk).to_python(value)
+                return self._clean_django_key(value)
             return clean_pk(self.related_model.__name__, value)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, ArithmeticError) as error:
             raise ValidationError(str(error), code="invalid") from error
+
+    def _clean_django_key(self, value: Any) -> Any:
+        """Return a key that a column can hold. It is converted if nothing is lost."""
+        from django.db.models import IntegerField  # slow to import
+
+        field = _target_field(self.related_model._meta.pk)
+        if isinstance(field, IntegerField):
+            value = Scalar(int).clean(value)  # 1.5 is not 1
+            field.run_validators(value)  # the range of the column
+        found = field.to_python(value)
+        if type(found) is not type(value) and not isinstance(value, str):
+            Scalar(type(found)).clean(value)
+        return found
 
     def is_valid_key(self, key: Any) -> bool:
         """Return whether an object could have this stored key."""
         try:
+            if isinstance(key, str) and b"\0" in key.encode():
+                return False  # no text of PostgreSQL has it
             return type(self.clean_key(key)) is type(key)
-        except ValidationError:
+        except (ValidationError, UnicodeEncodeError):
             return False
 
     def _key_of(self, value: Any) -> Any:
@@ -213,7 +242,9 @@ class Reference(Field):
     def is_object(self, value: Any) -> bool:
         """Return whether it is an object of the model. A child has keys of its own."""
         model = self.related_model
-        return isinstance(value, model) if self.is_to_django else type(value) is model
+        if self.is_to_django:  # proxies are the same objects
+            return isinstance(value, model._meta.concrete_model)
+        return type(value) is model
 
     # Reading and assigning it
 
@@ -262,7 +293,7 @@ class Reference(Field):
 
     def is_loaded(self, instance: Instance) -> bool:
         """Return whether reading it needs no round trip."""
-        key = instance.__dict__["attrs"].get(self.attname)
+        key = self.stored_value(instance.__dict__["attrs"])
         known = loaded_objects(instance).get(self.attname)
         return key is None or (known is not None and bool(known[0] == key))
 
@@ -287,7 +318,12 @@ class Reference(Field):
 
     def _without_object(self, value: Any) -> Any:
         try:
-            return self._key_of(value)
+            key = self._key_of(value)
+            if key is None and unwrap(value) is not None:
+                raise ValueError(
+                    "Model instances passed to related filters must be saved."
+                )
+            return key
         except ValidationError as error:
             raise ValueError(
                 f"Cannot query {value!r}: {self.name} takes an object of "

@@ -7,6 +7,8 @@ their values, for dataclasses, which are stored as dicts, and for containers of 
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from datetime import datetime
+from decimal import Decimal
 from enum import Enum
 from typing import Any
 
@@ -89,10 +91,10 @@ class Scalar(ValueType):
         self.kind = kind
         self.text = kind.__name__
         self._convert, self._message = CONVERSIONS[kind]
-        self._is_moment = self.text in ("datetime", "time")
+        self._is_checked = kind in (datetime, Decimal)  # some values are not valid
 
     def clean(self, value: Any) -> Any:
-        if type(value) is self.kind and not self._is_moment:
+        if type(value) is self.kind and not self._is_checked:
             return value
         value = unwrap(value)
         if value is None:
@@ -169,7 +171,7 @@ class EnumType(ValueType):
     def clean(self, value: Any) -> Any:
         value = _value_of(unwrap(value))
         for found in (value, *_conversions(self._scalars, value)):
-            with suppress(ValueError, TypeError):
+            with suppress(ValueError, TypeError, LookupError):  # of _missing_() too
                 return self.kind(found).value
         raise _choice_error(value)
 
@@ -209,7 +211,8 @@ class Validated(ValueType):
 
     def clean(self, value: Any) -> Any:
         stored = self.inner.clean(value)
-        run_validators(self.validators, stored)
+        if stored is not None:  # as Django, which validates no empty value
+            run_validators(self.validators, stored)
         return stored
 
     def to_stored(self, value: Any) -> Any:

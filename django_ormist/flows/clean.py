@@ -25,9 +25,8 @@ def full_clean(instance: Instance, exclude: Iterable[str] | None = None) -> None
     Raises one ValidationError of both.
     """
     errors: dict[str, Any] = {}
-    excluded = {instance._meta.stored_name(name) for name in exclude or ()}
     try:
-        clean_fields(instance, instance._meta.fields_by_name.keys() - excluded)
+        clean_fields(instance, fields_without(instance, exclude))
     except ValidationError as error:
         errors = error.update_error_dict(errors)
     try:
@@ -36,6 +35,12 @@ def full_clean(instance: Instance, exclude: Iterable[str] | None = None) -> None
         errors = error.update_error_dict(errors)
     if errors:
         raise ValidationError(errors)
+
+
+def fields_without(instance: Instance, exclude: Iterable[str] | None) -> set[str]:
+    """Return the declared attributes but for these names."""
+    meta = instance._meta
+    return meta.fields_by_name.keys() - set(map(meta.stored_name, exclude or ()))
 
 
 def changed_fields(instance: Instance, using: str | None) -> list[str]:

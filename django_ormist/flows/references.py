@@ -2,12 +2,16 @@
 
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from itertools import compress
 from typing import Any
 
 from ..codecs import unpack
 from ..exceptions import CorruptDataError, FieldError
 from ..operations import objects
 from ..operations.operation import Evaluate, Flow
+
+KEYS_PER_QUERY = 30_000
+"""SQLite takes 32 766 parameters."""
 
 
 def _manager(reference: Any, using: str) -> Any:
@@ -32,14 +36,21 @@ def load(instances: Iterable[Any], references: Sequence[Any], using: str) -> Flo
     instances = list(instances)
     for reference in references:
         lacking = [each for each in instances if not reference.is_loaded(each)]
-        keys = dict.fromkeys(_valid_keys(reference, lacking))
+        keys = [reference.stored_value(each.attrs) for each in lacking]
+        are_valid = list(map(reference.is_valid_key, keys))
+        valid = list(dict.fromkeys(compress(keys, are_valid)))
         found: dict[Any, Any] = {}
-        if keys:
-            results = _manager(reference, using).filter(pk__in=list(keys))
-            found = {each.pk: each for each in (yield Evaluate(results))}
-        for each in lacking:
-            key = each.attrs[reference.attname]
-            reference.keep(each, key, found.get(_hashable(key)))
+        for results in _results(reference, valid, using):
+            found.update({each.pk: each for each in (yield Evaluate(results))})
+        for each, key, is_valid in zip(lacking, keys, are_valid, strict=True):
+            reference.keep(each, key, found.get(key) if is_valid else None)
+
+
+def _results(reference: Any, keys: Sequence[Any], using: str) -> Iterable[Any]:
+    """Yield lazy results with the objects of these keys, one for each query."""
+    manager = _manager(reference, using)
+    for start in range(0, len(keys), KEYS_PER_QUERY):
+        yield manager.filter(pk__in=keys[start : start + KEYS_PER_QUERY])
 
 
 def load_paths(
@@ -102,10 +113,9 @@ def find_dangling(
     for reference in model._meta.references.values():
         name = reference.attname
         keys = {pk: row[name] for pk, row in rows if row.get(name) is not None}
-        valid = dict.fromkeys(filter(reference.is_valid_key, keys.values()))
+        valid = list(dict.fromkeys(filter(reference.is_valid_key, keys.values())))
         existing: set[Any] = set()
-        if valid:
-            results = _manager(reference, using).filter(pk__in=list(valid))
+        for results in _results(reference, valid, using):
             existing.update((yield Evaluate(results.values_list("pk", flat=True))))
         found += [
             (pk, reference.name)
@@ -113,14 +123,6 @@ def find_dangling(
             if _hashable(key) not in existing
         ]
     return found
-
-
-def _valid_keys(reference: Any, instances: Iterable[Any]) -> Iterable[Any]:
-    """Yield the keys that can be looked up. Others refer to no object."""
-    for each in instances:
-        key = each.attrs[reference.attname]
-        if reference.is_valid_key(key):
-            yield key
 
 
 def _hashable(key: Any) -> Any:

@@ -65,6 +65,7 @@ class AttributeAccess:
 
     def __delattr__(self, name: str) -> None:
         meta = self._meta
+        name = meta.stored_name(name)
         if name in self.__dict__ and name not in meta.private_names:
             object.__delattr__(self, name)  # its own, or what a cached_property kept
         elif name in meta.own_names:
@@ -169,7 +170,7 @@ class AttributeAccess:
         Absent ones are ignored. Nothing is stored before save().
         """
         for name in names:
-            self.attrs.pop(name, None)
+            self.attrs.pop(self._meta.stored_name(name), None)
 
     @alters_data
     def set_expire(self, expire: Expire) -> None:

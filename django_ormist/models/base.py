@@ -8,6 +8,7 @@ from ..codecs import unpack
 from ..connections.executor import arun, run
 from ..deadlines import to_deadline
 from ..fields import MISSING, Reference
+from ..fields.field import ReadDefault
 from ..fields.references import loaded_objects
 from ..flows import bulk
 from ..flows import clean as clean_flows
@@ -143,9 +144,7 @@ class Model(AttributeAccess, AltersData, metaclass=ModelBase):
 
         Raises ValidationError by attribute.
         """
-        excluded = {self._meta.stored_name(name) for name in exclude or ()}
-        names = self._meta.fields_by_name.keys() - excluded
-        clean_flows.clean_fields(self, names)
+        clean_flows.clean_fields(self, clean_flows.fields_without(self, exclude))
 
     def full_clean(
         self,
@@ -371,7 +370,8 @@ class Model(AttributeAccess, AltersData, metaclass=ModelBase):
         """Store the Python forms that were changed in place."""
         live, attrs, fields = self.__dict__["_live"], self.attrs, self._meta
         for name, (known, value) in list(live.items()):
-            if attrs.get(name, MISSING) is not known:
+            absent = known if isinstance(known, ReadDefault) else MISSING
+            if attrs.get(name, absent) is not known:
                 del live[name]
             else:
                 field = fields.get_field(name)

@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from functools import partialmethod
 from typing import TYPE_CHECKING, Any, cast
 
-from ..codecs import pack_value
 from ..fields import MISSING, CounterField, Field, Reference
 from ..fields.annotations import is_class_variable, own_annotations
 from ..fields.ref import is_reference
+from ..fields.references import KeyAttribute
 from ..schema import RESERVED
 from .manager import Manager
 
@@ -82,7 +82,8 @@ def _check_name(model: str, name: str, bases: tuple[type, ...]) -> None:
         )
     for base in bases:
         value = getattr(base, name, MISSING)
-        if name == "attrs" or not (value is MISSING or isinstance(value, Field)):
+        is_free = value is MISSING or value is None or isinstance(value, Field)
+        if name == "attrs" or not is_free:
             raise TypeError(
                 f"{model}.{name} cannot be declared: {base.__name__} defines {name!r} "
                 "itself. Rename it."
@@ -99,19 +100,34 @@ def contribute_fields(
     fields = {
         name: field
         for name, field in inherited_fields(model.__bases__).items()
-        if name not in namespace
+        if name not in namespace and isinstance(getattr(model, name), Field)
     }
     fields.update(own)
+    _check_stored_names(model, fields)
     found = [field.contribute(model, name) for name, field in fields.items()]
     return {field.attname: field for field in found}
 
 
-def _display(self: "Model", name: str) -> str:
+def _check_stored_names(model: "type[Model]", fields: Mapping[str, Field]) -> None:
+    """Raise TypeError if a reference is stored under a name that is declared too."""
+    for name, field in fields.items():
+        attname, known = f"{name}_id", getattr(model, f"{name}_id", None)
+        is_free = known is None or isinstance(known, KeyAttribute)
+        if isinstance(field, Reference) and (attname in fields or not is_free):
+            raise TypeError(
+                f"{model.__name__}.{name} is stored as {attname!r}, which "
+                f"{model.__name__} defines itself. Remove one of them."
+            )
+
+
+def _display(self: "Model", name: str) -> str | None:
     """Return the label of a choice, as Django's ``get_FOO_display()``."""
     field = self._meta.get_field(name)
-    value = field.type.to_stored(getattr(self, name, None))
-    labels = {pack_value(name, each): label for each, label in field.flatchoices}
-    return str(labels.get(pack_value(name, value), value))
+    value = field.to_stored(getattr(self, name, None))
+    for each, label in field.flatchoices:
+        if type(each) is type(value) and each == value:
+            return str(label)
+    return None if value is None else str(value)
 
 
 def resolve_fields(fields: Mapping[str, Field], own: Mapping[str, Field]) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass, field
 from decimal import Decimal
+from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal
+from types import ModuleType
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal, TypedDict
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured, ValidationError
@@ -262,3 +264,131 @@ if sys.version_info >= (3, 14):
         names = {"ormist": ormist}
         exec("class Late(ormist.Model):\n    size: int = 1\n    later: Later", names)
         assert [each.name for each in names["Late"]._meta.fields] == ["size", "later"]
+
+
+def test_a_property_of_a_mixin_hides_a_declaration_behind_it():
+    class Doubled:
+        @property
+        def age(self):
+            return 42
+
+    class Before(Doubled, Aged):
+        class Meta:
+            app_label = "tests"
+
+    class Behind(Aged, Doubled):
+        class Meta:
+            app_label = "tests"
+
+    assert "age" not in [each.name for each in Before._meta.fields]
+    assert Before().age == 42
+    assert "age" in [each.name for each in Behind._meta.fields]
+
+
+def test_a_declaration_that_was_taken_back_can_be_made_again():
+    class Back(Ghost):
+        code: str = "again"
+
+        class Meta:
+            app_label = "tests"
+
+    assert Back().code == "again"
+
+
+def test_a_name_in_a_module_or_class_that_is_not_defined_yet_is_resolved_later():
+    module = ModuleType("half")
+    body = """class Half(ormist.Model):
+    size: "half.Size" = 1
+    record: "Record | None" = None"""
+    sys.modules["half_of_tests"] = ModuleType("half_of_tests")
+    namespace = vars(sys.modules["half_of_tests"])
+    namespace |= {"ormist": ormist, "half": module, "TypedDict": TypedDict}
+    exec(f"class Record(TypedDict):\n    a: 'Late'\n{body}", namespace)
+    Half = namespace["Half"]
+    with pytest.raises(TypeError, match="Half.size: its annotation names 'Size'"):
+        Half()
+    module.Size = int
+    with pytest.raises(TypeError, match="names 'Late', which half_of_tests does not"):
+        Half()
+    namespace["Late"] = int
+    made = Half(record={"a": "5"})
+    made.full_clean()
+    assert made.attrs == {"size": 1, "record": {"a": 5}}
+    del sys.modules["half_of_tests"]
+
+
+def test_values_that_contain_themselves_are_refused():
+    branch = Branch(leaf=Leaf())
+    branch.leaf.under.append(branch.leaf)
+    with pytest.raises(ValidationError, match="nested too deeply"):
+        branch.full_clean()
+    deep = {"size": 1}
+    for _ in range(3000):
+        deep = {"size": 1, "under": [deep]}
+    with pytest.raises(ValidationError, match="nested too deeply"):
+        Branch(leaf=deep).full_clean()
+    found = Branch(leaf=1)
+    found.attrs["leaf"] = deep
+    assert found.leaf is not None
+
+
+def test_a_default_that_differs_each_time_is_not_a_change():
+    numbers = count()
+
+    class Numbered(ormist.Model):
+        leaf: Leaf = ormist.field(default_factory=lambda: Leaf(next(numbers)))
+
+        class Meta:
+            app_label = "tests"
+
+    made = Numbered()
+    made.attrs.clear()
+    assert made.leaf is made.leaf
+    made.full_clean()
+    assert made.attrs == {}
+    made.leaf.size = "x"
+    with pytest.raises(ValidationError):
+        made.full_clean()
+    made.leaf.size = object()
+    with pytest.raises(ValidationError):
+        made.full_clean()
+
+
+def test_a_default_that_can_be_changed_is_refused():
+    @dataclass(eq=False)
+    class Hashable:
+        size: int = 1
+
+    with pytest.raises(TypeError, match="default is a Hashable, which all objects"):
+        declare({"it": Hashable}, it=Hashable())
+
+
+def test_the_label_of_none_is_none():
+    Thing = declare({"state": Literal["a"] | None}, state=None)
+    assert Thing().get_state_display() is None
+    assert Thing(state=object()).get_state_display().startswith("<object")
+
+
+def test_validation_may_exclude_a_reference_by_its_name():
+    Thing = declare(other=ormist.ref(Branch, null=True))
+    thing = Thing(other=[])
+    thing.full_clean(exclude=["other"])
+    thing.clean_fields(exclude=["other_id"])
+    del thing.other
+    assert thing.attrs == {}
+    thing.other_id = "a"
+    thing.unset("other")
+    assert thing.attrs == {}
+
+
+@pytest.mark.parametrize(
+    ("annotations", "body", "message"),
+    [
+        ({"it_id": int}, {}, "stored as 'it_id', which Thing defines itself"),
+        ({}, {"it_id": property(id)}, "stored as 'it_id', which Thing defines"),
+        ({}, {"it": ormist.ref(Aged)}, "Aged is abstract, and has no objects"),
+    ],
+)
+def test_a_wrong_reference_is_refused(annotations, body, message):
+    with pytest.raises(TypeError, match=message):
+        declare(annotations, **{"it": ormist.ref(Branch, null=True), **body})

@@ -4,10 +4,20 @@ import datetime as dt
 import enum
 import pathlib
 import sys
+import typing
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from decimal import Decimal
-from typing import Annotated, Any, Literal, NewType, NotRequired, Optional, TypedDict
+from typing import (
+    Annotated,
+    Any,
+    Literal,
+    NewType,
+    NotRequired,
+    Optional,
+    Required,
+    TypedDict,
+)
 from uuid import UUID
 
 import pytest
@@ -18,6 +28,7 @@ from django.utils.functional import SimpleLazyObject
 from django.utils.safestring import mark_safe
 from django.utils.translation import gettext_lazy
 
+import django_ormist as ormist
 from django_ormist.fields.annotations import parse
 
 
@@ -200,7 +211,13 @@ REFUSED = [
     (float, 10**400, "must be a float"),
     (float, Decimal("0.10000000000000000001"), "must be a float"),
     (Decimal, "abc", "must be a decimal"),
+    (int, Decimal("1E+9000000"), "must be an integer"),
+    (float, "1e400", "must be a float"),
     (Decimal, "nan", "must be a decimal"),
+    (Decimal, float("nan"), "must be a decimal"),
+    (Decimal, Decimal("sNaN"), "must be a decimal"),
+    (Decimal | int, Decimal("sNaN"), "is none of these types"),
+    (Decimal, "Infinity", "must be a decimal"),
     (bool, "yes", "either True or False"),
     (bool, 2, "either True or False"),
     (bool, [], "either True or False"),
@@ -271,6 +288,40 @@ def test_the_python_form_is_read(annotation, stored, value):
     assert kind.to_python(kind.to_stored(value)) == value
 
 
+@dataclass
+class Segment:
+    start: Point
+    ends: list[Point] = field(default_factory=list)
+    colour: Colour = Colour.RED
+
+
+@dataclass
+class Seeded:
+    size: int
+    seed: InitVar[int]
+
+
+@dataclass
+class Unstorable:
+    size: "int | complex"
+
+
+class Branch(TypedDict):
+    branches: list["Branch"]
+
+
+class Qualified(TypedDict, total=False):
+    a: "Required[int]"
+    b: "NotRequired[Colour]"
+    c: int
+
+
+@dataclass
+class Tree:
+    size: int
+    trees: list["Tree"] = field(default_factory=list)
+
+
 ODD = [
     (State, "gone"),
     (State, 5),
@@ -304,6 +355,15 @@ UNSTORABLE = [
     (models.Model, "Model is a model, whose objects"),
     (enum.Enum("Paths", {"A": pathlib.Path()}), "value PosixPath.* cannot be stored"),
     (type[int], "type is not a storable type"),
+    (tuple[int, *tuple[str, ...]], "has parts of any length"),
+    (set[Point], "Point is stored as one that has no hash"),
+    (frozenset[str | list[int]], r"list\[int\] is stored as one that has no hash"),
+    (dict[Annotated[Painted, len], int], "Painted is stored as one that has no hash"),
+    (Line | Segment, "a stored Segment would be read as Line"),
+    (Seeded, r"Seeded .* its __init__\(\) requires 'seed'"),
+    (Unstorable, "complex cannot be stored"),
+    (typing.List["Json"], "the alias 'Json' contains itself"),  # noqa: F821, UP006
+    (list[ormist.Ref[int]], "a reference is not part of another type"),
     (5, "5 is not a storable type"),
 ]
 
@@ -315,6 +375,75 @@ def test_a_type_that_cannot_be_stored_is_refused_with_the_reason(annotation, rea
         reason = reason.replace("Model ", "Author ")
     with pytest.raises(TypeError, match=reason):
         parse(annotation)
+
+
+@pytest.mark.parametrize(
+    ("bare", "same"),
+    [
+        (typing.List, list),  # noqa: UP006
+        (typing.Tuple, tuple),  # noqa: UP006
+        (typing.Dict, dict),  # noqa: UP006
+        (typing.FrozenSet, frozenset),  # noqa: UP006
+        (typing.Set[Any], set),  # noqa: UP006
+    ],
+)
+def test_a_container_without_the_types_of_its_items(bare, same):
+    assert parse(bare).text == parse(same).text
+
+
+def test_records_may_contain_themselves():
+    branches = {"branches": [{"branches": []}]}
+    assert parse(Branch).clean(branches) is branches
+    assert parse(Branch).to_python(branches) is branches
+    assert parse(Tree).to_python({"size": 1, "trees": [{"size": 2}]}) == Tree(
+        1, [Tree(2)]
+    )
+    assert parse(Tree).clean(Tree(1, [Tree("2")])) == {
+        "size": 1,
+        "trees": [{"size": 2, "trees": []}],
+    }
+
+
+def test_the_qualifiers_of_a_typed_dict_are_seen_in_texts():
+    assert parse(Qualified).required == {"a"}
+    assert parse(Qualified).to_python({"a": 1, "b": 2})["b"] is Colour.DARK_BLUE
+
+
+@pytest.mark.parametrize(
+    ("annotation", "value"),
+    [
+        (set[int], {1, "1"}),
+        (frozenset[int], [1, "1"]),
+        (dict[int, str], {1: "", "1": ""}),
+    ],
+)
+def test_no_item_is_lost_by_conversion(annotation, value):
+    with pytest.raises(ValidationError, match="has an item twice"):
+        parse(annotation).clean(value)
+
+
+def test_validators_see_no_none():
+    kind = parse(Annotated[int | None, MinValueValidator(1)])
+    assert kind.clean(None) is None
+    with pytest.raises(ValidationError):
+        kind.clean(0)
+
+
+def test_a_class_in_annotated_is_no_validator():
+    assert parse(Annotated[int, Point]).clean("5") == 5
+
+
+def test_an_error_of_missing_refuses_the_value():
+    class Strange(enum.Enum):
+        ONE = 1
+
+        @classmethod
+        def _missing_(cls, value):
+            raise KeyError(value)
+
+    with pytest.raises(ValidationError, match="not a valid choice"):
+        parse(Strange).clean(2)
+    assert parse(Strange).to_python(2) == 2
 
 
 def test_the_choices_of_a_type():
