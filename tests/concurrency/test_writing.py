@@ -47,6 +47,7 @@ def test_one_of_twenty_update_or_create_calls_creates_and_all_apply(
     assert is_sound()
 
 
+@pytest.mark.slow
 def test_an_object_deleted_concurrently_is_created_again_once(
     server, together, is_sound
 ):

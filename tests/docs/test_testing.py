@@ -9,6 +9,7 @@ from tests.testing.test_plugin import run as run
 pytest_plugins = ("pytester",)
 
 
+@pytest.mark.slow
 def test_the_examples_run(run):
     pytest.importorskip("time_machine")
     code = "\n".join(blocks("howto/testing"))

@@ -68,6 +68,7 @@ def test_workers_are_isolated_on_one_server(run):
     result.assert_outcomes(passed=6)
 
 
+@pytest.mark.slow
 def test_the_ini_option_isolates_every_test(run, pytester):
     pytester.makeini("[pytest]\normist_autouse = true\normist_server = fakeredis\n")
     result = run("""
@@ -81,6 +82,7 @@ def test_again():
     result.assert_outcomes(passed=2)
 
 
+@pytest.mark.slow
 def test_a_test_without_the_fixture_is_left_alone(run):
     result = run("""
 def test_without_asking():
@@ -90,6 +92,7 @@ def test_without_asking():
     result.assert_outcomes(passed=1)
 
 
+@pytest.mark.slow
 def test_too_many_round_trips_fail_and_are_named(run):
     result = run("""
 def test_trips(ormist, assert_round_trips):
