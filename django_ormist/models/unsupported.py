@@ -35,7 +35,7 @@ COLLECTION = {
 _ADMIN = "Register it with django_ormist.admin: @ormist_admin.register(...)."
 _SERIALIZER = (
     "Use the ModelSerializer of django_ormist.rest_framework. In place of a "
-    "ForeignKey, store an id."
+    "ForeignKey, declare a reference, ormist.ref(), or store an id."
 )
 
 OPTIONS = {

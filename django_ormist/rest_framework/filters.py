@@ -15,7 +15,6 @@ from rest_framework.serializers import BooleanField, DateTimeField
 
 from ..exceptions import InvalidLookupValue
 from ..fields import Field
-from ..fields.containers import ListType
 from ..fields.types import Scalar, UnionType, Validated
 from ..queries.conditions import Term, all_of, any_of
 from ..queries.lookups import compares_text
@@ -273,8 +272,6 @@ def _scalar(field: Field) -> str:
             kind = kind.inner
         elif isinstance(kind, UnionType) and len(kind.others) == 1:
             kind = kind.others[0]
-        elif isinstance(kind, ListType):
-            kind = kind.item
         else:
             return kind.text if isinstance(kind, Scalar) else ""
 

@@ -1,5 +1,6 @@
 """Serializer fields of references, to objects of this package or of Django."""
 
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -63,12 +64,22 @@ def build_relation(
     if reference.null:
         kwargs["allow_null"] = True
     if reference.validators:
-        kwargs["validators"] = list(reference.validators)
+        kwargs["validators"] = [KeyValidator(each) for each in reference.validators]
     return kind, {
         **kwargs,
         "queryset": relation.related_model._default_manager.all(),
         "required": not reference.has_default(),
     }
+
+
+class KeyValidator:
+    """A validator of a reference, which takes the primary key, for a loaded object."""
+
+    def __init__(self, validator: Callable[[Any], object]) -> None:
+        self.validator = validator
+
+    def __call__(self, value: Any) -> None:
+        self.validator(value.pk)
 
 
 @cache

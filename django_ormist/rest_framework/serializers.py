@@ -91,7 +91,7 @@ class ModelSerializer(serializers.ModelSerializer):
             if self._is_read_only(model, source):
                 own = {"read_only": True, **own}
             fields[name] = kind(**self.include_extra_kwargs(kwargs, own))
-            if source in info.fields or source in info.relations:
+            if source in (*info.fields, *info.relations, "created"):
                 self._built[name] = model._meta.stored_name(source)
         return fields
 
@@ -142,7 +142,7 @@ class ModelSerializer(serializers.ModelSerializer):
             child = serializers.CharField(trim_whitespace=False)
             kwargs = {"child": child, "source": "own_tags", "required": False}
             return serializers.ListField, kwargs
-        if field_name == "created" and hasattr(model_class, "created"):
+        if field_name == "created" and not hasattr(model_class, "created"):
             return serializers.DateTimeField, {"read_only": True}
         found: tuple[type[Any], dict[str, Any]] = super().build_field(
             field_name, info, model_class, nested_depth

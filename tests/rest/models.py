@@ -38,7 +38,9 @@ class Gadget(ormist.TaggedModel):
     ratio: float = 1.0
     token: UUID | None = None
     waits: timedelta | None = None
-    email: Annotated[str, EmailValidator(), MaxLengthValidator(254)] | None = None
+    email: str | None = ormist.field(
+        default=None, validators=[EmailValidator(), MaxLengthValidator(254)]
+    )
     secret: str = ormist.field(default="x", editable=False)
 
     class Meta:

@@ -1,12 +1,17 @@
 """ModelSerializer: containers, records, choices, Meta, saving, odd stored values."""
 
 import json
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Annotated
 
 import pytest
-from django.core.validators import MinLengthValidator
+from django.core.validators import (
+    MaxValueValidator,
+    MinLengthValidator,
+    MinValueValidator,
+)
 from rest_framework import serializers
 from rest_framework.exceptions import NotFound
 from rest_framework.exceptions import ValidationError as RestError
@@ -18,6 +23,11 @@ from django_ormist.testing import assert_round_trips
 from tests.rest.models import Address, Branch, Colour, Gadget, Level, Parcel
 
 pytestmark = pytest.mark.servers("valkey91")
+
+
+@dataclass
+class Knot:
+    pair: "tuple[int, dict[str, Knot]]"
 
 
 def serializer_of(given, **options):
@@ -312,6 +322,13 @@ def test_the_expiration_time_is_shown_and_set(alias):
     assert Parcel.objects.get(parcel.pk).expire is None
 
 
+def test_the_creation_time_is_shown(alias):
+    own = serializer_of(Gadget, fields=["code", "owner", "created"])
+    gadget = store(own, {"code": "a", "owner": 1, "created": "2000-01-01T00:00:00Z"})
+    shown = show(own, gadget)["created"]
+    assert datetime.fromisoformat(shown) == Gadget.objects.get().created
+
+
 def test_counters_are_read_only_unless_asked(alias):
     own = serializer_of(Parcel, fields=["address", "views", "votes"])
     parcel = store(own, {"address": {"street": "s"}, "views": 5, "votes": 5})
@@ -427,6 +444,28 @@ def test_own_validators_replace_those_of_meta_unique(alias):
     own = serializer_of(Gadget, validators=[])
     store(own, {"code": "a", "owner": 1})
     assert own(data={"code": "b", "owner": 1}).is_valid()
+
+
+def test_validators_that_are_no_arguments_are_called(alias):
+    def refuse_odd(value):
+        if value % 2:
+            raise ormist.ValidationError("It is odd.")
+
+    class Even(ormist.Model):
+        number: Annotated[int, refuse_odd, MaxValueValidator(lambda: 8)] = 0
+        price: Annotated[Decimal, MinValueValidator(Decimal(1))] = Decimal(1)
+        tree: "dict[str, tuple[Knot, ...]]" = ormist.field(default_factory=dict)
+
+    own = serializer_of(Even)
+    assert errors_of(own, {"number": 9, "price": "0"}) == {
+        "number": [
+            "It is odd.",
+            "Ensure this value is less than or equal to 8.",
+        ],
+        "price": ["Ensure this value is greater than or equal to 1."],
+    }
+    even = store(own, {"number": 2, "tree": {"a": [{"pair": [1, {}]}]}})
+    assert show(own, even)["tree"] == {"a": [{"pair": [1, {}]}]}
 
 
 def test_round_trips(alias):

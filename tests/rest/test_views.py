@@ -1,21 +1,28 @@
 """Views over collections: filters, orders, references, the browsable API, OpenAPI."""
 
 import json
+import subprocess
+import sys
+from textwrap import dedent
 from types import ModuleType
 
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Permission, User
+from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import ImproperlyConfigured
 from django.test import override_settings
 from django.utils.http import urlencode
 from rest_framework import pagination, routers, serializers, viewsets
+from rest_framework.exceptions import ValidationError as RestError
+from rest_framework.permissions import DjangoModelPermissions
 from rest_framework.renderers import BrowsableAPIRenderer, JSONRenderer
-from rest_framework.test import APIClient
+from rest_framework.test import APIClient, APIRequestFactory, force_authenticate
 
 import django_ormist as ormist
 from django_ormist.rest_framework import LookupFilter, ModelSerializer, OrderingFilter
 from django_ormist.testing import assert_round_trips
-from tests.rest.models import Gadget, Parcel
+from tests.rest.models import Address, Gadget, Parcel
+from tests.servers import ROOT
 
 pytestmark = pytest.mark.servers("valkey91")
 
@@ -294,6 +301,106 @@ def test_lookups_of_values_without_a_type_are_refused(client):
         LookupFilter().filter_queryset(request, Plain.objects.all(), view("tags"))
 
 
+def test_counters_and_pending_indexes_are_refused(client):
+    class Everything(ormist.TaggedAttrsModel):
+        code: str = ""
+
+        class Meta:
+            model_name = "RestEverything"
+            counters = ["views"]
+            ordered = ["code", "rank"]
+            pending_indexes = ["rank"]
+
+    for name in ("views", "rank"):
+        view = type("View", (), {"filterset_fields": [name]})()
+        with pytest.raises(ImproperlyConfigured, match="no index answers it"):
+            LookupFilter().filter_queryset(_Request({}), Everything.objects.all(), view)
+    view = type("View", (), {"ordering_fields": "__all__"})()
+    fields = OrderingFilter().get_valid_fields(Everything.objects.all(), view)
+    assert [name for name, _ in fields] == ["code", "created", "expire"]
+
+
+def test_a_text_that_no_index_can_hold_is_refused_by_parameter(client):
+    request = _Request({})
+    request.query_params._mutable = True
+    request.query_params["code"] = "\ud800"
+    with pytest.raises(RestError) as caught:
+        LookupFilter().filter_queryset(request, Gadget.objects.all(), Gadgets())
+    assert caught.value.detail == {"code": ["This value cannot be looked up."]}
+
+
+def test_parameters_of_lists_and_unions_are_texts(client):
+    class Mixed(ormist.Model):
+        size: int | str = 0
+        sizes: list[int] = ormist.field(default_factory=list)
+
+        class Meta:
+            model_name = "RestMixed"
+            index_attrs = ["sizes"]
+            ordered = ["size"]
+
+    class MixedView(viewsets.ModelViewSet):
+        queryset = Mixed.objects.all()
+        filterset_fields = {"size": ["range"], "sizes": ["exact"]}
+
+    first, second = LookupFilter().get_schema_operation_parameters(MixedView())
+    assert first["schema"] == {"type": "array", "items": {"type": "string"}}
+    assert second["schema"] == {"type": "string"}
+    assert LookupFilter().to_html(_Request({}), Mixed.objects.all(), object()) == ""
+
+
+def test_references_keep_their_options(alias, db):
+    def check_key(value):
+        if value == "bad":
+            raise ormist.ValidationError("Not this one.")
+
+    class Badge(ormist.Model):
+        holder = ormist.ref(
+            Maker, verbose_name="who holds it", validators=[check_key], null=True
+        )
+        seen_by = ormist.ref("auth.User", null=True, editable=False)
+
+        class Meta:
+            model_name = "RestBadge"
+            unique = ["holder"]
+
+    class BadgeSerializer(ModelSerializer):
+        class Meta:
+            model = Badge
+            fields = "__all__"
+
+    class SlugSerializer(ModelSerializer):
+        serializer_related_field = type(
+            "ByName",
+            (serializers.SlugRelatedField,),
+            {
+                "__init__": lambda self, **options: (
+                    serializers.SlugRelatedField.__init__(
+                        self, slug_field="name", **options
+                    )
+                )
+            },
+        )
+
+        class Meta:
+            model = Badge
+            fields = ("holder",)
+
+    fields = BadgeSerializer().fields
+    assert fields["holder"].label == "Who holds it"
+    assert fields["seen_by"].read_only
+    Maker.objects.create(id="good", name="Good")
+    found = BadgeSerializer(data={"holder": "good"})
+    assert found.is_valid(), found.errors
+    badge = found.save()
+    assert SlugSerializer(badge).data == {"holder": "Good"}
+    assert BadgeSerializer(data={"holder": "good"}).is_valid() is False
+    Maker.objects.create(id="bad", name="Bad")
+    wrong = BadgeSerializer(data={"holder": "bad"})
+    assert not wrong.is_valid()
+    assert wrong.errors == {"holder": ["Not this one."]}
+
+
 class _Request:
     def __init__(self, query):
         from django.http import QueryDict
@@ -454,8 +561,6 @@ def test_hyperlinks_to_references(client, parts):
             fields = ("url", "maker")
 
     part = Part.objects.get("p1")
-    from rest_framework.test import APIRequestFactory
-
     context = {"request": APIRequestFactory().get("/")}
     assert Linked(part, context=context).data == {
         "url": "http://testserver/parts/p1/",
@@ -578,3 +683,78 @@ def test_openapi_keeps_what_a_view_extends():
     assert operation["summary"] == "Its parts"
     kinds = {each["name"]: each["schema"]["type"] for each in operation["parameters"]}
     assert kinds == {"id": "string", "number": "string"}
+
+
+# Setup, permissions, metadata
+
+
+def outcome(installed):
+    """Return what a fresh process has imported with these apps."""
+    code = f"""
+        import sys, django
+        from django.conf import settings
+        settings.configure(INSTALLED_APPS={installed!r})
+        django.setup()
+        names = ("rest_framework", "django_ormist.rest_framework.openapi")
+        print([name in sys.modules for name in names])
+    """
+    words = [sys.executable, "-W", "error", "-c", dedent(code)]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def test_the_app_loads_the_extension_only_beside_drf_spectacular():
+    assert outcome(["django_ormist"]) == "[False, False]"
+    assert outcome(["drf_spectacular", "django_ormist"]) == "[True, True]"
+
+
+def test_model_permissions_are_checked(client, gadgets, django_user_model, db):
+    class Guarded(Gadgets):
+        permission_classes = (DjangoModelPermissions,)
+
+    user = django_user_model.objects.create_user("ann", password="x")
+    view = Guarded.as_view({"get": "list", "post": "create"})
+    for method, status in (("get", 200), ("post", 403)):
+        request = getattr(APIRequestFactory(), method)("/", {})
+        force_authenticate(request, user)
+        assert view(request).status_code == status
+    permission = Permission.objects.create(
+        name="Can add gadget",
+        codename="add_gadget",
+        content_type=ContentType.objects.create(app_label="tests", model="gadget"),
+    )
+    user.user_permissions.add(permission)
+    request = APIRequestFactory().post("/", {})
+    force_authenticate(request, django_user_model.objects.get(pk=user.pk))
+    assert view(request).status_code == 400
+
+
+def test_options_describe_the_fields(client):
+    shown = client.options("/parcels/").json()["actions"]["POST"]
+    assert shown["address"]["children"]["street"]["required"] is True
+    assert shown["lines"]["child"]["type"] == "nested object"
+    assert [each["value"] for each in shown["colour"]["choices"]] == [1, 2]
+    assert shown["views"]["read_only"] is True
+
+
+def test_created_and_expire_filter(client):
+    Parcel.objects.create(id="old", address=Address("s"), expire=500)
+    Parcel.objects.create(id="new", address=Address("s"), expire=5000)
+    new = Parcel.objects.get("new")
+    request = _Request({"created__gte": new.created.isoformat()})
+    view = type("View", (), {"filterset_fields": {"created": ["gte", "lt"]}})()
+    assert LookupFilter().filter_queryset(
+        request, Parcel.objects.all(), view
+    ).ids() == ["new"]
+    request = _Request({"expire__lt": new.expire.isoformat()})
+    view = type("View", (), {"filterset_fields": {"expire": ["lt", "isnull"]}})()
+    found = LookupFilter().filter_queryset(request, Parcel.objects.all(), view)
+    assert found.ids() == ["old"]
+    request = _Request({"expire__lt": "x", "expire__isnull": "x"})
+    with pytest.raises(RestError) as caught:
+        LookupFilter().filter_queryset(request, Parcel.objects.all(), view)
+    assert list(caught.value.detail) == ["expire__lt", "expire__isnull"]
+    [parameter, _] = LookupFilter().get_schema_operation_parameters(
+        type("View", (Parcels,), {"filterset_fields": {"expire": ["lt", "isnull"]}})()
+    )
+    assert parameter["schema"]["format"] == "date-time"
