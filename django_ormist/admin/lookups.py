@@ -18,6 +18,7 @@ from ..fields.types import Scalar, inner_type
 from ..models.options import Options
 from ..operations.objects import pk_of
 from ..operations.scan import ids_with_prefix
+from ..queries.query import CREATED, Order
 
 COMPARING = ("gt", "gte", "lt", "lte")
 
@@ -106,20 +107,24 @@ def any_of(conditions: Iterable[Q]) -> Q:
     return joined or Q(id__in=[])
 
 
-def order_argument(name: Any) -> str:
-    """Return an argument of order_by() as a text. "id" means creation."""
+def order_argument(name: Any) -> str | Order:
+    """Return an argument of a collection's order_by(). "id" means creation."""
+    is_descending = False
     if isinstance(name, OrderBy):
-        word = order_argument(name.expression)
-        return f"-{word}" if name.descending else word
+        is_descending, name = name.descending, name.expression
     if isinstance(name, F):
         name = vars(name)["name"]
-    minus, word = ("-", name[1:]) if name[:1] == "-" else ("", name)
-    return minus + ("created" if word in ("id", "pk") else word)
+    if name[:1] == "-":
+        is_descending, name = True, name[1:]
+    if name in ("id", "pk"):
+        return Order(CREATED, is_descending)  # though an attribute may be named so
+    return f"-{name}" if is_descending else name
 
 
 def sortable_names(meta: Options) -> frozenset[str]:
     """Return the columns that a list can be sorted by."""
-    return frozenset({"id", "pk", "created", "expire", *meta.ordered})
+    names = {"id", "pk", "expire", *meta.ordered}
+    return frozenset(names if CREATED in meta.fields_by_name else {CREATED, *names})
 
 
 SHORTEST_BEGINNING = 3

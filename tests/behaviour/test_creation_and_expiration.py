@@ -12,6 +12,7 @@ from django.db.models import Count, F, Max, Q
 
 import django_ormist as ormist
 from django_ormist import FieldError
+from django_ormist.admin.lookups import order_argument, sortable_names
 from django_ormist.connections.executor import run
 from django_ormist.flows import update
 from django_ormist.keys import all_key, expires_key, object_key
@@ -632,6 +633,17 @@ def test_a_declared_attribute_comes_first_everywhere(ask, shipments):
     assert "Order: -created" in ask(shipments.order_by("-created").explain)
 
 
+@pytest.mark.servers("valkey91")
+def test_the_admin_sorts_by_creation_where_it_says_id(shipments):
+    for word in ("-id", "-pk", F("id").desc()):
+        assert shipments.order_by(order_argument(word)).ids() == ["1", "3", "2"]
+    assert shipments.order_by(order_argument(F("pk"))).ids() == ["2", "3", "1"]
+    assert shipments.order_by(order_argument("created")).ids() == ["1", "2", "3"]
+    assert order_argument(F("created").desc()) == "-created"
+    assert "created" in sortable_names(DatedShipment._meta)
+    assert "created" in sortable_names(DatedBundle._meta)
+
+
 @pytest.mark.servers("fakeredis")
 def test_a_declared_attribute_without_an_index_is_no_order(server):
     class Package(ormist.Model):
@@ -641,6 +653,7 @@ def test_a_declared_attribute_without_an_index_is_no_order(server):
         Package.objects.order_by("-created")
     with pytest.raises(FieldError, match=r"Package.Meta.ordered"):
         Package.objects.find(created__gt=1)
+    assert "created" not in sortable_names(Package._meta)
     Package(id="a").save()
     assert Package.objects.latest().created == 0
 
