@@ -287,6 +287,13 @@ class Reference(Field):
         """Keep the loaded object of this key, or None if there is none."""
         loaded_objects(instance)[self.attname] = key, found
 
+    def take_loaded(self, instance: Instance, other: Instance) -> None:
+        """Keep the object that *other* has loaded, or none, as Django on a refresh."""
+        known = loaded_objects(instance)
+        known.pop(self.attname, None)
+        if self.attname in loaded_objects(other):
+            known[self.attname] = loaded_objects(other)[self.attname]
+
     def loaded(self, instance: Instance) -> Any:
         """Return the object that was loaded, if there is one."""
         return loaded_objects(instance).get(self.attname, (None, None))[1]

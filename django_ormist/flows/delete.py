@@ -111,7 +111,7 @@ def apply_all(model: Any, keys: Sequence[Any], using: str) -> Flow[dict[str, int
 
 def referring(model: Any) -> Iterable[Reference]:
     """Return the references to a model that have an effect on deletion."""
-    return referring_by_model.get(model, ())
+    return referring_by_model.get(model._meta.concrete_model, ())
 
 
 referring_by_model: dict[Any, list[Reference]] = {}

@@ -164,6 +164,9 @@ def refresh(
     for name in renewed:
         state.counters[name] = now.counters.get(name, 0)
     state.assigned.difference_update(renewed)
+    for reference in meta.references.values():
+        if names is None or reference.attname in names:
+            reference.take_loaded(instance, found)
 
 
 def _refresh_fields(

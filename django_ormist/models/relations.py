@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
+from django.apps import apps
+
 from ..connections.executor import arun, run
 from ..exceptions import ImproperlyConfigured
 from ..fields import DO_NOTHING, SET_NULL, Reference
@@ -38,8 +40,15 @@ class RelatedManager(Manager[Any]):
         return manager
 
     def get_queryset(self) -> Collection[Any]:
-        """Return the objects that refer to it."""
+        """Return the objects that refer to it.
+
+        They are on its alias if both models are on the same one, as in Django.
+        """
         found: Collection[Any] = super().get_queryset()
+        using, reference = self._instance._state.db, self._reference
+        own, other = reference.model._meta, reference.related_model._meta
+        if using is not None and getattr(other, "using", None) == own.using:
+            found = found.using(using)
         return found.find(**{self._reference.name: self._instance})
 
     def _values(self, attrs: dict[str, Any]) -> dict[str, Any]:
@@ -167,7 +176,8 @@ def _connect(reference: Reference, target: Any) -> None:
         _add_reverse(reference, target)
     if reference.on_delete is DO_NOTHING:
         return
-    known = delete_flows.referring_by_model.setdefault(target, [])
+    key = target._meta.concrete_model  # deletions of proxies count
+    known = delete_flows.referring_by_model.setdefault(key, [])
     known[:] = [
         each
         for each in known
@@ -201,19 +211,39 @@ def _add_reverse(reference: Reference, target: Any) -> None:
 
 
 def _follow_deletions(target: Any) -> None:
-    """Apply on_delete when objects of this model of Django are deleted."""
-    from django.db.models.signals import pre_delete
+    """Apply on_delete when objects of this model of Django are deleted.
 
-    pre_delete.connect(
-        _on_django_delete, sender=target, dispatch_uid="django_ormist.on_delete"
+    Django sends the signal of the proxy that is used to delete them.
+    """
+    from django.db.models.signals import class_prepared, pre_delete
+
+    concrete = target._meta.concrete_model
+
+    def follow(sender: Any, **kwargs: Any) -> None:
+        if sender._meta.concrete_model is concrete:
+            pre_delete.connect(
+                _on_django_delete, sender=sender, dispatch_uid="django_ormist.on_delete"
+            )
+
+    for models in apps.all_models.values():
+        for model in models.values():
+            follow(model)
+    follow(target)
+    class_prepared.connect(
+        follow, weak=False, dispatch_uid=f"django_ormist.on_delete {id(concrete)}"
     )
 
 
 def _on_django_delete(sender: Any, instance: Any, using: str, **kwargs: Any) -> None:
-    """Raise ProtectedError, or delete and change objects when the deletion commits."""
-    from django.db import transaction
+    """Raise ProtectedError, or delete and change objects when the deletion commits.
 
-    keys, model = [instance.pk], sender
+    Objects of other databases than that of the references are left out.
+    """
+    from django.db import router, transaction
+
+    keys, model = [instance.pk], sender._meta.concrete_model
+    if using != router.db_for_write(model):
+        return
     run(delete_flows.find_effects(model, keys, using), _any_alias(model))
     transaction.on_commit(partial(_apply, model, keys, using), using=using)
 

@@ -5,6 +5,8 @@ import copy
 import io
 import json
 import pickle
+from decimal import Decimal
+from functools import cache
 
 import pytest
 from django.contrib.auth.models import Group, User
@@ -81,6 +83,21 @@ class Pass(ormist.Model):
     class Meta:
         app_label = "tests"
         index_attrs = ("group",)
+
+
+class ProxyUser(User):
+    class Meta:
+        proxy = True
+        app_label = "auth"
+
+
+class Badge(ormist.Model):
+    user = ormist.ref(ProxyUser, null=True, on_delete=ormist.CASCADE)
+    publisher = ormist.ref(Publisher, default="none", related_name="badges")
+
+    class Meta:
+        app_label = "tests"
+        index_attrs = ("user", "publisher")
 
 
 class Pictured(ormist.Model):
@@ -303,7 +320,74 @@ def test_select_related_loads_objects_of_django_in_async_code(server):
     asyncio.run(main())
 
 
+def test_a_refresh_forgets_what_is_loaded(ask, publisher):
+    volume = ask(Volume.objects.create, publisher=publisher)
+    volume.before = volume
+    ask(Publisher.objects.all().update, name="new")
+    ask(volume.refresh_from_db, fields=["before"])
+    assert loaded(volume) == {"publisher_id"}
+    related = Volume.objects.select_related("publisher")
+    ask(volume.refresh_from_db, from_queryset=related)
+    assert volume.publisher.name == "new"
+    ask(volume.refresh_from_db)
+    assert loaded(volume) == set()
+
+
+def test_a_default_reference_of_an_object_without_one_is_loaded(ask, server):
+    ask(Publisher.objects.create, id="none", name="N")
+    ask(undeclared_badge().objects.create, id="old")
+    assert (
+        ask(Badge.objects.select_related("publisher").get, "old").publisher.name == "N"
+    )
+
+
+@cache
+def undeclared_badge():
+    class OldBadge(ormist.Model):
+        class Meta:
+            app_label = "tests"
+            model_name = "Badge"
+
+    return OldBadge
+
+
+@pytest.mark.django_db
+def test_stored_keys_of_no_user_read_none(server):
+    user = User.objects.create(username="u")
+    odd = [10**30, float("inf"), 1.0 * user.pk, user.pk == 1, "x", [1], {}, "\0"]
+    for number, key in enumerate(odd):
+        undeclared_badge().objects.create(id=f"{number}", user_id=key)
+    Badge.objects.create(user=user)
+    assert [each.user for each in Badge.objects.all()] == [None] * len(odd) + [user]
+
+
+@pytest.mark.django_db
+def test_many_objects_of_django_are_loaded_by_several_queries(
+    server, monkeypatch, django_assert_num_queries
+):
+    monkeypatch.setattr("django_ormist.flows.references.KEYS_PER_QUERY", 2)
+    users = [User.objects.create(username=f"{n}") for n in range(3)]
+    Badge.objects.bulk_create([Badge(user=each) for each in users])
+    with django_assert_num_queries(2):
+        assert [each.user for each in list(Badge.objects.all())] == users
+
+
 # ---------------------------------------------------------------- lookups
+
+
+def test_an_object_that_is_not_saved_is_not_looked_up():
+    for lookups in ({"owner": User()}, {"owner__in": [User()]}):
+        with pytest.raises(ValueError, match="related filters must be saved"):
+            Volume.objects.find(**lookups)
+
+
+def test_a_key_is_converted_if_nothing_is_lost(server):
+    for key in (1.5, float("inf"), Decimal("1E+9000000"), 2**63):
+        with pytest.raises(ormist.InvalidLookupValue):
+            Volume.objects.find(owner=key)
+    made = Volume(publisher="p", owner=2.0)
+    made.full_clean()
+    assert made.attrs["owner_id"] == 2
 
 
 @ormist_only
@@ -428,6 +512,19 @@ def test_the_referring_objects_are_a_manager(ask, publisher):
         Publisher(volumes=1)
 
 
+def test_the_referring_objects_are_on_the_alias_of_the_object(server, settings):
+    default = settings.ORMIST["default"]
+    other = {**default, "KEY_PREFIX": f"{server.key_prefix}:2"}
+    settings.ORMIST = {"default": default, "other": other}
+    there = Publisher.objects.using("other").create()
+    made = there.badges.create()
+    assert (made._state.db, there.badges.db) == ("other", "other")
+    assert Publisher.objects.using("other").get().badges.get() == made
+    assert not Badge.objects.exists()
+    assert made.publisher is there
+    assert Badge.objects.using("other").get().publisher == there
+
+
 @pytest.mark.django_db(transaction=True)
 def test_the_referring_objects_of_an_object_of_django(ask, server):
     user = User.objects.create(username="u")
@@ -538,6 +635,22 @@ def test_a_deletion_in_the_database_is_followed_when_it_commits(ask, server):
     ask(key.delete)
     other.delete()
     assert not ask(Pass.objects.exists)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_proxies_are_the_same_objects(server):
+    user = User.objects.create(username="u")
+    proxy = ProxyUser.objects.get()
+    Badge.objects.create(user=user)
+    Shelf.objects.create(publisher="p", owner=proxy)
+    assert Badge.objects.find(user__in=User.objects.all()).count() == 1
+    assert Shelf.objects.find(owner__in=ProxyUser.objects.all()).count() == 1
+    ProxyUser.objects.all().delete()
+    assert Shelf.objects.get().owner_id is None
+    assert not Badge.objects.exists()
+    Badge.objects.create(user=User.objects.create(username="v"))
+    User.objects.all().delete()
+    assert not Badge.objects.exists()
 
 
 def test_expiration_triggers_nothing(ask, server):
