@@ -21,7 +21,7 @@ from django_ormist import (
 )
 from django_ormist.connections.connection import Connection
 from django_ormist.connections.instrumentation import RoundTrip
-from django_ormist.models import options
+from django_ormist.models import meta
 from django_ormist.sessions import settings as session_settings
 from tests.architecture.source import PACKAGE
 from tests.docs.pages import DOCS, blocks, run
@@ -137,7 +137,7 @@ def test_attributes_of_connections_and_round_trips_are_described(cls):
 
 
 def test_every_option_of_meta_is_described():
-    assert missing(options._DEFAULTS) == []
+    assert missing(meta.DEFAULTS) == []
 
 
 def test_every_signal_is_described():
