@@ -16,7 +16,7 @@ from tests.models import City, Page, Plain, User
 
 from .browser import chromium, live_server
 from .conftest import url
-from .declared import Shipment, ShipmentLine
+from .declared import Letter, Sender, Shipment, ShipmentLine
 
 pytestmark = [pytest.mark.servers("valkey91"), pytest.mark.slow]
 
@@ -179,6 +179,30 @@ def test_a_browser_returns_declared_values_unchanged(open_browser, pages, server
     assert_silent(driver)
 
 
+def test_a_person_chooses_an_object_in_a_search_popup(open_browser, pages, server):
+    from selenium.webdriver.support.wait import WebDriverWait
+
+    for name in ("ann", "bob"):
+        Sender.objects.create(id=name, name=name)
+    driver = open_browser()
+    driver.get(pages("tests_letter_add"))
+    click(driver, ".field-sender .select2-selection")
+    type_in(driver, ".select2-search__field", "bob")
+    found = ".select2-results__option[aria-selected]"
+
+    def texts(driver):
+        shown = "return [...document.querySelectorAll(arguments[0])]"
+        return driver.execute_script(f"{shown}.map(e => e.textContent)", found)
+
+    WebDriverWait(driver, 30).until(lambda _: texts(driver) == ["Sender bob"])
+    click(driver, found)
+    follow(driver, "[name=_continue]")
+    assert "was added successfully" in body(driver)
+    assert Letter.objects.get().sender_id == "bob"
+    assert "Sender bob" in body(driver)
+    assert_silent(driver)
+
+
 def test_two_people_do_not_overwrite_each_other(open_browser, pages, server):
     City.objects.create("old", id="rome", name="Rome")
     ann, bob = open_browser(), open_browser((1000, 800))
@@ -275,6 +299,7 @@ def test_no_page_is_wider_than_the_window(
     plain.save()
     User.objects.create("staff", id="ann", name="Ann", age=30, active=True, bio="...")
     Shipment.objects.create("b", id="box", **DECLARED)
+    Letter.objects.create(id="a", sender=Sender.objects.create(name="Ann"), clerk=1)
     driver = open_browser((width, height), is_dark=is_dark)
     for name, address in {
         "index": pages("tests_city_changelist").rsplit("/", 3)[0] + "/",
@@ -284,6 +309,8 @@ def test_no_page_is_wider_than_the_window(
         "change": pages("tests_plain_change", "plain"),
         "counters": pages("tests_page_change", "page"),
         "declared": pages("tests_shipment_change", "box"),
+        "references": pages("tests_letter_change", "a"),
+        "references-list": pages("tests_letter_changelist"),
         "declared-list": pages("tests_shipment_changelist"),
         "delete": pages("tests_plain_delete", "plain"),
         "overview": pages("django_ormist_overview_changelist"),
