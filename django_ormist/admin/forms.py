@@ -105,7 +105,7 @@ class ProxyForm(AnyForm):
         return OneAttributeField(
             name,
             label=typed.label,
-            help_text=_("The stored value does not fit the declared type."),
+            help_text=_("The field of the declared type cannot show the stored value."),
         )
 
     def _check_declared(self) -> None:

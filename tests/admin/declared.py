@@ -1,7 +1,7 @@
 """A model with declared attributes, one of Django beside it, and their admins."""
 
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, time
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
@@ -49,6 +49,9 @@ class Shipment(ormist.TaggedModel):
     code: Annotated[str, RegexValidator("^[A-Z]*$", "Only capitals.")] = ""
     origin: str = ormist.field(default="web", editable=False)
     anything: Any = None
+    size: int | str = 1
+    ready: time | None = None
+    channels: list[Literal["mail", "web"]] = ormist.field(default_factory=list)
     views: Annotated[int, MinValueValidator(0)] = ormist.field(
         default=0, verbose_name="seen", help_text="How often."
     )

@@ -17,7 +17,7 @@ from django_ormist.operations.scan import spread_ranks
 from tests.commands.conftest import Terminal
 from tests.models import Plain
 
-pytestmark = pytest.mark.servers("fakeredis")
+pytestmark = pytest.mark.servers("valkey91")
 
 
 def refuse_seven(value):
