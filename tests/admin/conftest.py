@@ -2,12 +2,14 @@
 
 import pytest
 from django.contrib.auth.models import Permission
+from django.db import connection
 from django.test import Client
 from django.urls import reverse
 
 from tests.models import City
 
 from . import site as _  # noqa: F401  its permissions are made with the database
+from .declared import CREATE_TABLE, Shipment, SqlShipment
 
 MIDDLEWARE = [
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -88,3 +90,29 @@ def cities(root):
         City("old", name=name, country=country, population=people, code=name[:2])
         for name, country, people in rows
     )
+
+
+@pytest.fixture
+def sql(db):
+    """Django's model beside ours, with its table."""
+    with connection.cursor() as cursor:
+        cursor.execute(CREATE_TABLE)
+    return SqlShipment
+
+
+@pytest.fixture
+def store(server):
+    """Stores attributes as they are, as an earlier release of a project did."""
+
+    def stored(**attrs):
+        shipment = Shipment(id="old")
+        shipment.attrs.clear()
+        shipment.attrs.update(attrs)
+        shipment._meta.fields_by_name, kept = {}, shipment._meta.fields_by_name
+        try:
+            shipment.save()
+        finally:
+            shipment._meta.fields_by_name = kept
+        return Shipment.objects.get("old")
+
+    return stored

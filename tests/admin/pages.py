@@ -161,3 +161,7 @@ def submitted(response, **changes):
     data.pop("csrfmiddlewaretoken", None)
     data.pop("action", None)
     return {**data, **changes}
+
+
+def text_of(response):
+    return response.content.decode()
