@@ -85,8 +85,11 @@ def build_formfield(field: Any, form_class: Any, options: Options) -> Any:
     else:
         own_class = ValueField
         own = {"value_type": field.type, "make_empty": _make_empty(field, kind)}
-    if form_class is not None and own_class in (UnionField, ValueField):
-        own = {}
+    if own_class is forms.URLField and form_class is None:
+        own["assume_scheme"] = "https"  # which is the default since Django 6.0
+    base = forms.CharField if getattr(kind, "kind", None) is str else own_class
+    if form_class is not None and not issubclass(form_class, base):
+        own = {}  # arguments that it may not take
     return (form_class or own_class)(**{**found, **own, **options})
 
 

@@ -192,7 +192,7 @@ def test_options_of_meta_replace_those_of_the_declaration():
     class Changed(forms.ModelForm):
         class Meta:
             model = Wagon
-            fields = ("size", "number", "at", "lines", "delivery", "weight")
+            fields = ("size", "number", "at", "lines", "weight", "shop", "email")
             widgets = {"number": django_forms.Textarea}
             labels = {"number": "No."}
             help_texts = {"size": "Pieces"}
@@ -200,17 +200,22 @@ def test_options_of_meta_replace_those_of_the_declaration():
             field_classes = {
                 "at": django_forms.SplitDateTimeField,
                 "lines": django_forms.CharField,
+                "shop": django_forms.ChoiceField,
+                "email": django_forms.SlugField,
             }
             localized_fields = ("weight",)
 
     form = Changed({})
-    assert list(form.fields) == ["size", "number", "at", "lines", "delivery", "weight"]
+    assert tuple(form.fields) == Changed.Meta.fields
     assert isinstance(form.fields["number"].widget, django_forms.Textarea)
     assert form.fields["number"].label == "No."
     assert form.fields["size"].help_text == "Pieces"
     assert form.errors["size"] == ["How many?"]
     assert type(form.fields["at"]) is django_forms.SplitDateTimeField
     assert type(form.fields["lines"]) is django_forms.CharField
+    assert type(form.fields["shop"]) is django_forms.ChoiceField
+    assert type(form.fields["email"]) is django_forms.SlugField
+    assert form.fields["email"].max_length == 254
     assert form.fields["weight"].localize
 
 
