@@ -79,7 +79,7 @@ class ValuesMethods:
             )
         if not names:
             raise TypeError(
-                "values_list() takes the names of attributes: objects have no schema, "
+                "values_list() takes the names of attributes: an object may have any, "
                 "so there is no order for all of them. Ask for values(), which gives "
                 "each object's own by name."
             )

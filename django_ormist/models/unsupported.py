@@ -34,8 +34,9 @@ COLLECTION = {
 
 _ADMIN = "Register it with django_ormist.admin: @ormist_admin.register(...)."
 _SERIALIZER = (
-    "Use the ModelSerializer of django_ormist.rest_framework. In place of a "
-    "ForeignKey, declare a reference, ormist.ref(), or store an id."
+    "Use the ModelSerializer of django_ormist.rest_framework, and the formsets of "
+    "django_ormist.forms. In place of a ForeignKey, declare a reference, ormist.ref(), "
+    "or store an id."
 )
 
 OPTIONS = {

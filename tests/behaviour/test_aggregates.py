@@ -91,7 +91,7 @@ def test_values_includes_counters(ask, server):
         (("a",), {"flat": True, "named": True}, "can't be used together"),
         (("a", "b"), {"flat": True}, "more than one field"),
         ((), {"flat": True}, "no field"),
-        ((), {}, "takes the names of attributes: objects have no schema"),
+        ((), {}, "takes the names of attributes: an object may have any"),
         (("name", None), {}, "takes names, which are texts; not NoneType: None"),
         ((5, "name"), {"named": True}, "takes names, which are texts; not int: 5"),
     ],

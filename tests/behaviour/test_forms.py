@@ -7,7 +7,7 @@ from django.core import serializers
 from django.core.exceptions import FieldError
 from django.db import models
 from django.db.models import Q
-from django.forms.models import model_to_dict, modelform_factory
+from django.forms.models import model_to_dict, modelform_factory, modelformset_factory
 
 import django_ormist as ormist
 from tests.models import City, Page, Plain, Todo
@@ -119,7 +119,7 @@ ABSENT = [
     ("alias", "aggregate"),
     ("only", "values"),
     ("defer", "values"),
-    ("prefetch_related", "in_bulk"),
+    ("prefetch_related", "select_related"),
     ("union", r"one \| other"),
     ("intersection", "one & other"),
     ("difference", "one - other"),
@@ -212,3 +212,9 @@ def test_classes_that_need_a_schema_are_refused_with_a_hint(use, error, instead)
 def test_meta_refuses_questions_about_a_schema(name):
     assert not hasattr(Page._meta, name)
     assert getattr(Page._meta, name, None) is None
+
+
+def test_django_s_formset_suggests_ours(alias):
+    formset = modelformset_factory(City, fields=[])
+    with pytest.raises(AttributeError, match=r"has no 'pk'.*django_ormist\.forms"):
+        formset().as_p()
