@@ -1,7 +1,6 @@
 """Declared attributes: their types, conversion and validation."""
 
 from .counters import CounterField
-from .declaring import field, ref
 from .field import MISSING, Field
 from .ref import Ref
 from .references import (
@@ -12,6 +11,7 @@ from .references import (
     OnDelete,
     Reference,
 )
+from .shortcuts import field, ref
 
 __all__ = [
     "CASCADE",
