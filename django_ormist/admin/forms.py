@@ -17,6 +17,7 @@ from ..forms.errors import (
     changed_counters,
     compute_version,
     conflict_message,
+    past_message,
     place_errors,
 )
 from ..models import Model
@@ -200,10 +201,7 @@ class OrmistForm(ProxyForm):
         self._check_version()
         expire = self.cleaned_data.get("expire")
         if "expire" in self.changed_data and expire and _is_past(expire):
-            self.add_error(
-                "expire",
-                _("It is past: the object would expire at once. Delete it instead."),
-            )
+            self.add_error("expire", past_message())
         return self.cleaned_data
 
     def _check_version(self) -> None:

@@ -30,6 +30,11 @@ def compute_version(instance: Model) -> str:
     return salted_hmac("django_ormist.forms", packed, algorithm="sha256").hexdigest()
 
 
+def past_message() -> str:
+    """Return the text about an expiration time that is past."""
+    return _("It is past: the object would expire at once. Delete it instead.")
+
+
 def conflict_message(instance: Model) -> str:
     """Return the text about an object that was changed since the form was shown."""
     return _(

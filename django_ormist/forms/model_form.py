@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from django import forms
+from django.conf import settings
 from django.core.exceptions import NON_FIELD_ERRORS, FieldError, ValidationError
 from django.forms import models as django_forms
 from django.forms.forms import DeclarativeFieldsMetaclass
@@ -20,6 +21,7 @@ from .errors import (
     compute_version,
     conflict_message,
     explain_refusal,
+    past_message,
     place_errors,
 )
 
@@ -123,6 +125,8 @@ class ModelForm(_DjangoForm, Generic[M], metaclass=ModelFormMetaclass):
         """Set the initial values that Django does not find."""
         for name in self._undeclared_names():
             value = getattr(self.instance, "own_tags" if name == "tags" else name, None)
+            if name == "expire" and value is not None and not settings.USE_TZ:
+                value = value.astimezone().replace(tzinfo=None)
             if value is not None and not (name == "id" and self._is_new):
                 self.initial.setdefault(name, value)
         for name, field in self.fields.items():
@@ -192,6 +196,9 @@ class ModelForm(_DjangoForm, Generic[M], metaclass=ModelFormMetaclass):
                 setattr(self.instance, name, value)
             except ValueError as error:  # of tags, the id and the expiration time
                 self.add_error(name, str(error))
+            else:
+                if name == "expire" and self.instance.ttl() == 0:
+                    self.add_error(name, past_message())
 
     def _is_untouched(self, name: str) -> bool:
         """Return whether the attribute keeps its value, or its default.

@@ -380,6 +380,24 @@ def test_a_value_that_cannot_be_set_is_an_error_of_its_field(alias):
     assert list(form.errors) == ["expire"]
 
 
+@pytest.mark.parametrize("has_zones", [True, False])
+def test_an_expiration_time_that_was_not_changed_stays(alias, settings, has_zones):
+    settings.USE_TZ = has_zones
+    drawing = DrawingForm(DRAWN | {"expire": "2100-01-01 12:00"}).save()
+    shown = DrawingForm(instance=drawing)["expire"].value()
+    assert shown.strftime("%Y-%m-%d %H:%M") == "2100-01-01 12:00"
+    sent = DRAWN | {"expire": shown.strftime("%Y-%m-%d %H:%M:%S"), "title": "U"}
+    form = DrawingForm(sent, instance=Drawing.objects.get(drawing.pk))
+    assert form.changed_data == ["title"]
+    assert form.save().expire == drawing.expire
+    form = DrawingForm(DRAWN | {"expire": "2001-01-01"}, instance=drawing)
+    assert form.errors == {
+        "expire": ["It is past: the object would expire at once. Delete it instead."]
+    }
+    form = DrawingForm(DRAWN | {"expire": ""}, instance=Drawing.objects.get(drawing.pk))
+    assert form.save().expire is None
+
+
 def test_the_id_can_be_a_field(alias):
     class CityForm(forms.ModelForm):
         id = django_forms.CharField(required=False)
