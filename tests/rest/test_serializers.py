@@ -329,6 +329,15 @@ def test_the_creation_time_is_shown(alias):
     assert datetime.fromisoformat(shown) == Gadget.objects.get().created
 
 
+def test_the_creation_times_of_a_list_take_one_round_trip_more(alias):
+    Gadget.objects.bulk_create(Gadget(code=f"c{n}", owner=n) for n in range(5))
+    gadgets = Gadget.objects.all()[:5]
+    with assert_round_trips(2):
+        shown = serializer_of(Gadget, fields=["created"])(gadgets, many=True).data
+    assert len(shown) == 5
+    assert all(each["created"] for each in shown)
+
+
 def test_counters_are_read_only_unless_asked(alias):
     own = serializer_of(Parcel, fields=["address", "views", "votes"])
     parcel = store(own, {"address": {"street": "s"}, "views": 5, "votes": 5})
