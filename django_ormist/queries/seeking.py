@@ -47,7 +47,7 @@ class Ordering(NamedTuple):
         if not query.order:
             return cls((), query.is_reversed)
         last = query.order[-1]
-        if last.name == CREATED:
+        if last.is_creation:
             return cls(query.order[:-1], last.is_descending)
         return cls(query.order)
 

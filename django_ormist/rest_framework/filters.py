@@ -329,5 +329,6 @@ def _orders(meta: Any) -> Iterator[tuple[str, str]]:
             field = _field(meta, name)
             label = name.replace("_", " ") if field is None else field.verbose_name
             yield name, capfirst(str(label))
-    yield CREATED, "Created"
+    if CREATED not in meta.ordered and CREATED not in meta.fields_by_name:
+        yield CREATED, "Created"
     yield EXPIRE, "Expire"

@@ -11,14 +11,17 @@ import pytest
 from django.db.models import Count, F, Max, Q
 
 import django_ormist as ormist
-from django_ormist import FieldError
+from django_ormist import Collection, FieldError
 from django_ormist.admin.lookups import order_argument, sortable_names
 from django_ormist.connections.executor import run
 from django_ormist.flows import update
 from django_ormist.keys import all_key, expires_key, object_key
 from django_ormist.queries.conditions import NOTHING
 from django_ormist.queries.query import Order
+from django_ormist.queries.seeking import Ordering, Position, seek
+from django_ormist.rest_framework.filters import _orders
 from django_ormist.sessions.model import Session
+from django_ormist.sortkeys import sort_key
 
 FAR = datetime(2100, 1, 1, tzinfo=UTC)
 UNIT = {
@@ -656,6 +659,18 @@ def test_a_declared_attribute_without_an_index_is_no_order(server):
     assert "created" not in sortable_names(Package._meta)
     Package(id="a").save()
     assert Package.objects.latest().created == 0
+
+
+@pytest.mark.servers("valkey91")
+def test_rest_framework_pages_by_an_attribute_of_this_name(shipments):
+    query = shipments.order_by("-created").query
+    assert Ordering.of(query) == (query.order, False)
+    key = sort_key(shipments.get("3").created)
+    (part, _) = seek(query, Position((key,), 0))
+    assert Collection(DatedShipment, part).ids() == ["3", "2", "1"]
+    names = [name for name, _ in _orders(DatedShipment._meta)]
+    assert names == ["created", "expire"]
+    assert "created" in dict(_orders(DatedBundle._meta))
 
 
 def test_an_order_pickled_by_an_earlier_version_is_that_of_creation():
