@@ -10,6 +10,7 @@ import doctest
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -48,6 +49,26 @@ for line in sys.stdin:
     print(json.dumps("".join(failures)), flush=True)
 """
 
+# Importing Django takes longer than most commands do. So one process imports it, and a
+# child of it runs each command of manage.py, which it reads as a line of JSON.
+FORKED = """
+import json, os, runpy, sys
+import django.contrib.admin, django.core.management, django.test
+import django_ormist.admin, django_ormist.testing
+for line in sys.stdin:
+    words, variables = json.loads(line)
+    child = os.fork()
+    if not child:
+        sys.stdin = open(os.devnull)
+        os.environ.update(variables)
+        sys.argv, sys.path[0] = words, os.getcwd()
+        sys.exit(runpy.run_path(words[0], run_name="__main__") and 0)
+    os.waitpid(child, 0)
+    print("%s", flush=True)
+"""
+ENDED = "The command has ended."
+MANAGE = re.compile(r"((?:\w+=\S+ )*)python (manage\.py .*)")
+
 
 class Block(NamedTuple):
     language: str
@@ -78,6 +99,12 @@ class Reader:
             "PYTEST_ADDOPTS": " ".join(f"-p no:{name}" for name in NOT_INSTALLED),
         }
         self.shell = None
+        self.parent = self.start(
+            *(sys.executable, "-c", FORKED % ENDED),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
         self.ran = []
 
     def follow(self, block):
@@ -120,17 +147,21 @@ class Reader:
             with self.site() as address:
                 use_the_site(self, address)
         else:
-            printed = subprocess.run(
-                ["sh", "-c", command],
-                cwd=self.folder,
-                env=self.environment,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                check=False,
-            ).stdout
+            printed = self.run(command)
             is_shown = doctest.OutputChecker().check_output(expected, printed, FLAGS)
             assert is_shown, f"$ {command}\n{printed}"
+
+    def run(self, command):
+        """Return the output of a command that ends."""
+        if found := MANAGE.fullmatch(command):
+            variables = dict(each.split("=") for each in found[1].split())
+            order = json.dumps([shlex.split(found[2]), variables])
+            print(order, file=self.parent.stdin, flush=True)
+            return "".join(iter(self.parent.stdout.readline, f"{ENDED}\n"))
+        with self.start(
+            *("sh", "-c", command), stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        ) as process:
+            return process.communicate()[0]
 
     def start(self, *words, **options):
         return subprocess.Popen(
@@ -152,6 +183,10 @@ class Reader:
         print(json.dumps(text), file=self.shell.stdin, flush=True)
         failures = json.loads(self.shell.stdout.readline())
         assert not failures, failures
+
+    def close(self):
+        self.close_shell()
+        self.parent.communicate(timeout=30)
 
     def close_shell(self):
         if self.shell is not None:
@@ -220,7 +255,7 @@ def use_the_site(reader, address):
 def reader(tmp_path):
     started = Reader(tmp_path)
     yield started
-    started.close_shell()
+    started.close()
 
 
 @pytest.mark.slow
