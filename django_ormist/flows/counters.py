@@ -4,6 +4,7 @@ from decimal import Decimal
 from typing import Any
 
 from ..connections import connections
+from ..exceptions import ValidationError
 from ..keys import object_key
 from ..operations import objects
 from ..operations.operation import Flow
@@ -57,7 +58,14 @@ def _increment_attribute(
         if name in meta.fields_by_name:
             held = meta.fields_by_name[name].stored_value(found.attrs)
         added = _add(meta.object_name, name, 0 if held is None else held, by)
-        value = clean_value(meta, name, added)
+        try:
+            value = clean_value(meta, name, added)
+        except ValidationError:  # by what was loaded: it may have changed since
+            seen = yield objects.load(space, instance.id)
+            if seen == stored:
+                raise
+            stored = seen
+            continue
         old = found.stored_image(stored, meta)
         new = Record({**found.attrs, name: value}, found.tags, found.expire_at_ms)
         image = new.image(meta, codec)

@@ -413,6 +413,18 @@ def test_an_increment_keeps_to_the_declaration(ask, server):
     assert (found.size, found.total) == (7, Decimal("1.50"))
 
 
+def test_an_increment_is_validated_by_what_is_stored(ask, server):
+    purchase = ask(Purchase.objects.create, owner=1, size=1)
+    other = ask(Purchase.objects.get, purchase.id)
+    ask(other.increment, "size", 5)
+    assert ask(purchase.increment, "size", -2) == 4
+    with pytest.raises(ValidationError):
+        ask(other.increment, "size", -6)
+    ask(purchase.delete)
+    with pytest.raises(Purchase.DoesNotExist):
+        ask(other.increment, "size", -6)
+
+
 def test_the_server_keeps_the_bounds_of_a_counter(ask, server):
     purchase = ask(Purchase.objects.create, owner=1)
     assert ask(purchase.increment, "views", 3) == 3
