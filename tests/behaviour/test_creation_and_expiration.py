@@ -283,6 +283,18 @@ def delete_with(collection, meanwhile):
     return run(flow(), "default")
 
 
+def test_times_of_another_query_are_looked_up(ask, server, bundles):
+    """The values of the other query are known only when this one is run."""
+    odd = DatedBundle.objects.find("odd").values_list("created", flat=True)
+    found = bundles.find(created__in=odd, weight__gte=1)
+    assert ask(found.ids) == ids(1, 5, 7)
+    assert ask(found.update, state="seen") == 3
+    assert ask(bundles.find(created__in=odd).bulk_update, [], ["state"]) == 0
+    some = [DatedBundle(id=f"p{i}", weight=8) for i in (1, 2)]
+    assert ask(bundles.find(created__in=odd).bulk_update, some, ["weight"]) == 1
+    assert ask(bundles.find(state="seen", weight=8).ids) == ids(1)
+
+
 def test_a_time_of_creation_is_computed_with(ask, server, bundles):
     times = scores(server)
     assert ask(bundles.find("odd").update, since=F("created")) == 5
