@@ -157,7 +157,12 @@ class Reader:
             variables = dict(each.split("=") for each in found[1].split())
             order = json.dumps([shlex.split(found[2]), variables])
             print(order, file=self.parent.stdin, flush=True)
-            return "".join(iter(self.parent.stdout.readline, f"{ENDED}\n"))
+            printed = ""
+            for line in self.parent.stdout:
+                printed += line
+                if line.endswith(f"{ENDED}\n"):
+                    return printed.removesuffix(f"{ENDED}\n")
+            raise AssertionError(f"$ {command}\n{printed}")
         with self.start(
             *("sh", "-c", command), stdout=subprocess.PIPE, stderr=subprocess.STDOUT
         ) as process:
