@@ -13,6 +13,7 @@ from enum import Enum
 from typing import Any
 
 from django.core.exceptions import ValidationError
+from django.core.validators import EMPTY_VALUES
 from django.utils.translation import gettext_lazy as _
 
 from ..storable import unwrap
@@ -301,7 +302,12 @@ def inner_type(kind: ValueType) -> ValueType:
 
 
 def run_validators(validators: Iterable[Validator], value: Any) -> None:
-    """Call each of them, and raise one ValidationError with all of their messages."""
+    """Call each of them, and raise one ValidationError with all of their messages.
+
+    As in Django, an empty value is not validated.
+    """
+    if value in EMPTY_VALUES:
+        return
     errors: list[ValidationError] = []
     for each in validators:
         try:

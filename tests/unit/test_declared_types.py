@@ -22,7 +22,11 @@ from uuid import UUID
 
 import pytest
 from django.core.exceptions import ValidationError
-from django.core.validators import MinValueValidator
+from django.core.validators import (
+    EmailValidator,
+    MinLengthValidator,
+    MinValueValidator,
+)
 from django.db import models
 from django.utils.functional import SimpleLazyObject
 from django.utils.safestring import mark_safe
@@ -119,6 +123,8 @@ KEPT = [
     (Item, {"name": "x"}),
     (UserId, 7),
     (Annotated[int, "a note", MinValueValidator(1)], 1),
+    (Annotated[str, EmailValidator()], ""),
+    (Annotated[list[int], MinLengthValidator(1)], []),
 ]
 
 
@@ -253,6 +259,7 @@ REFUSED = [
     (Point, {"y": 1}, "key “x” of Point is required"),
     (Line, {"start": {"x": "z"}}, "Item 'start': Item 'x': .*integer"),
     (Annotated[int, MinValueValidator(1)], 0, "greater than or equal to 1"),
+    (Annotated[str, EmailValidator()], "x", "valid email address"),
     (list[Annotated[int, MinValueValidator(1)]], [1, 0], "Item 1: .*equal to 1"),
 ]
 
