@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from ..codecs import pack_value
 from ..exceptions import InvalidLookupValue
 from .annotations import UnresolvedError, parse, resolve
+from .arguments import check_choices, check_validators, refuse_unknown
 from .containers import ListType, TupleType
 from .types import REQUIRED, Choices, Validated, Validator, ValueType, run_validators
 
@@ -92,14 +93,16 @@ class Field:
         validators: Iterable[Validator] = (),
         blank: bool | None = None,
         editable: bool = True,
+        **unknown: Any,
     ) -> None:
+        refuse_unknown(unknown)
         if default is not MISSING and default_factory is not None:
             raise TypeError("Pass default or default_factory, not both.")
         self._default, self._factory = default, default_factory
         self._verbose_name, self.help_text = verbose_name, help_text
-        self._choices = choices
+        self._choices = check_choices(choices)
         self._blank, self.editable = blank, editable
-        self.validators = list(validators)
+        self.validators = check_validators(validators)
         self._scope: Mapping[str, Any] = {}
         self._stored_default: Any = MISSING
         self._read: Callable[[Instance, Any], Any] | None = self._resolve_and_read

@@ -6,6 +6,7 @@ from typing import Any
 from ..codecs import pack_value
 from ..exceptions import ValidationError
 from ..keys import object_key
+from .pending import current
 from .record import Record
 from .types import Instance
 
@@ -16,7 +17,29 @@ def clean_changes(instance: Instance, using: str | None) -> None:
     Attributes equal to the bytes loaded from it are not validated; if it is None, all
     are. Raises ValidationError by attribute.
     """
-    clean_fields(instance, changed_fields(instance, using))
+    changed = changed_fields(instance, using)
+    for reference in instance._meta.references.values():
+        if reference.attname in changed:
+            _refuse_unsaved(instance, reference)
+    clean_fields(instance, changed)
+
+
+def _refuse_unsaved(instance: Instance, reference: Any) -> None:
+    """Raise ValueError, as Django, if a reference is to an object without a save.
+
+    A save that waits for the end of an atomic() block counts.
+    """
+    related = reference.loaded(instance)
+    if related is None or reference.is_to_django:
+        return
+    state = related._state
+    is_unsaved = state.packed is None and state.is_id_random
+    is_current = instance.attrs.get(reference.attname) == related.id
+    if is_unsaved and is_current and current(related._alias(None)) is None:
+        raise ValueError(
+            "save() prohibited to prevent data loss due to unsaved related object "
+            f"{reference.name!r} of {instance._meta.object_name}. Save it first."
+        )
 
 
 def full_clean(instance: Instance, exclude: Iterable[str] | None = None) -> None:

@@ -73,6 +73,7 @@ class SchemaReport:
         self.count = self.sampled = 0
         self.unreadable = Misfit()
         self.stored: dict[str, Stored] = {}
+        self._keys = {each.attname for each in self.meta.references.values()}
         self._mask = get_default_exception_reporter_filter().cleanse_setting
 
     # Reading the sample
@@ -126,7 +127,8 @@ class SchemaReport:
         known = self.stored.setdefault(name, Stored())
         known.count += 1
         known.types[type(value).__name__] += 1
-        text = format_example(self._mask(name, value))
+        is_key = name in self._keys  # "author" is no secret
+        text = format_example(value if is_key else self._mask(name, value))
         if len(known.examples) < EXAMPLES and text not in known.examples:
             known.examples.append(text)
         problem = self._find_problem(name, value)

@@ -172,25 +172,32 @@ def _lookup_condition(
         value = clean_values(name, value)
     if is_time(meta, attribute, lookup):
         return periods.build_condition(meta, attribute, lookup, value)
+    if lookup not in ("exact", "in", *ranges.LOOKUPS):
+        raise _lookup_error(meta, name, attribute, lookup)
     if attribute in meta.fields_by_name:
         value = _declared_value(meta, attribute, lookup, value)
     if lookup == "exact":
         return _exact(meta, attribute, value)
     if lookup == "in":
         return any_of(_exact(meta, attribute, each) for each in value)
-    if lookup in ranges.LOOKUPS:
-        return ranges.build_condition(meta, attribute, lookup, value)
-    if name.partition("__")[0] in meta.references:
-        reference = name.partition("__")[0]
-        raise FieldError(
-            f"Cannot filter {meta.object_name} by {name}: the objects that it refers "
-            f"to are found first. Write find({reference}__in=...find(...))."
+    return ranges.build_condition(meta, attribute, lookup, value)
+
+
+def _lookup_error(
+    meta: BaseOptions, name: str, attribute: str, lookup: str
+) -> FieldError:
+    """Return the error for a lookup that no index answers."""
+    refusal = f"Cannot filter {meta.object_name} by {name}"
+    reference = name.partition("__")[0]
+    if reference in meta.references:
+        return FieldError(
+            f"{refusal}: the objects that it refers to are found first. Write "
+            f"find({reference}__in=...find(...))."
         )
-    raise FieldError(
-        f"Cannot filter {meta.object_name} by {name}: no index answers the lookup "
-        f"{lookup!r}. Look {attribute!r} up by an equal value, find({attribute}=...), "
-        f"or if it is in {meta.object_name}.Meta.ordered by "
-        f"{', '.join(ranges.LOOKUPS)}."
+    return FieldError(
+        f"{refusal}: no index answers the lookup {lookup!r}. Look {attribute!r} up by "
+        f"an equal value, find({attribute}=...), or if it is in "
+        f"{meta.object_name}.Meta.ordered by {', '.join(ranges.LOOKUPS)}."
     )
 
 
@@ -427,6 +434,8 @@ def _suggestion(meta: BaseOptions, name: str) -> str:
 
 def _index_advice(meta: BaseOptions, name: str, suggestion: str = "") -> str:
     """Return sentences on how to index an attribute, after a suggestion if any."""
+    if meta.declared_only and name not in meta.fields_by_name:
+        return str(meta.refusal(name))
     if ":" in name:
         return "No index holds an attribute with ':' in its name."
     owner = f"{meta.object_name}.Meta"

@@ -13,9 +13,12 @@ from .conditions import Condition, Range, negate
 def build_condition(meta: BaseOptions, name: str, lookup: str, value: Any) -> Condition:
     """Return the condition of ``name__lookup=value``. Raises FieldError, ValueError."""
     if name not in meta.ordered:
+        hint = meta.advice_for_order(name)
+        if lookup == "isnull" and meta.indexes(name):
+            hint = f"Write find({name}=None)."
         raise FieldError(
             f"Cannot filter {meta.object_name} by {name}__{lookup}: {name!r} has no "
-            f"sorted index. {meta.advice_for_order(name)}"
+            f"sorted index. {hint}"
         )
     meta.refuse_pending(name)
     return LOOKUPS[lookup](meta, name, value)

@@ -572,6 +572,11 @@ def test_undeclared_names_are_refused(ask, server):
     strict._own = 1
 
 
+def test_a_lookup_by_an_undeclared_name_says_so(server):
+    with pytest.raises(ormist.FieldError, match="'foo' is not among them"):
+        Strict.objects.find(foo=1)
+
+
 def test_what_is_stored_under_an_undeclared_name_is_kept(ask, server):
     class OldStrict(ormist.Model):
         class Meta:

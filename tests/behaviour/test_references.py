@@ -14,6 +14,7 @@ from django.core.exceptions import ImproperlyConfigured, SynchronousOnlyOperatio
 from django.core.management import call_command
 from django.db import transaction
 from django.db.models import F, ProtectedError, Q
+from django.test.utils import isolate_apps
 
 import django_ormist as ormist
 from django_ormist import ValidationError
@@ -85,10 +86,12 @@ class Pass(ormist.Model):
         index_attrs = ("group",)
 
 
-class ProxyUser(User):
-    class Meta:
-        proxy = True
-        app_label = "auth"
+with isolate_apps("django.contrib.auth"):  # makemigrations does not see it
+
+    class ProxyUser(User):
+        class Meta:
+            proxy = True
+            app_label = "auth"
 
 
 class Badge(ormist.Model):
@@ -193,6 +196,27 @@ def test_stored_ids_can_be_declared_later(ask, server):
     found = ask(list, Later.objects.select_related())
     assert [(each.publisher, each.before) for each in found] == [(None, None)] * 2
     assert (odd.publisher_id, odd.before_id) == ([1], 5)
+
+
+def test_an_object_that_was_never_saved_is_refused(ask, server):
+    publisher = Publisher(name="new")
+    volume = Volume(publisher=publisher)
+    with pytest.raises(ValueError, match="unsaved related object 'publisher' of Vol"):
+        ask(volume.save)
+    with pytest.raises(ValueError, match="unsaved related object"):
+        ask(Volume.objects.bulk_create, [volume])
+    ask(publisher.save)
+    ask(volume.save)
+    ask(Volume(publisher=Publisher(id="known")).save)
+    assert ask(Volume.objects.count) == 2
+
+
+@pytest.mark.servers("valkey91", "fakeredis")
+def test_an_object_may_wait_for_the_end_of_the_same_block(server):
+    with ormist.atomic():
+        publisher = Publisher.objects.create(name="new")
+        Volume.objects.create(publisher=publisher)
+    assert Volume.objects.get().publisher == publisher
 
 
 # ---------------------------------------------------------------- loading
@@ -448,6 +472,10 @@ def test_the_wrong_kind_of_object_is_refused(publisher):
             Volume.objects.find(**lookups)
     with pytest.raises(ormist.FieldError, match=r"Write find\(publisher__in=...find"):
         Volume.objects.find(publisher__name="x")
+    with pytest.raises(ormist.FieldError, match=r"Write find\(owner__in=...find"):
+        Volume.objects.find(owner__username="x")
+    with pytest.raises(ormist.FieldError, match=r"Write find\(publisher_id=None\)"):
+        Volume.objects.find(publisher__isnull=True)
     with pytest.raises(TypeError, match="takes one value per row"):
         Volume.objects.find(publisher__in=Publisher.objects.values_list("pk", "name"))
     with pytest.raises(TypeError, match="takes objects of Publisher, not objects of V"):

@@ -234,14 +234,28 @@ def test_fill_stores_the_defaults_and_indexes_them(command, server):
     with declare_attributes(index_attrs=["state"], ordered=["size"]) as Thing:
         assert Thing.objects.find(state="new").count() == 0
         said = command("ormist_reindex", "tests.Thing", fill=True)
-        assert "Defaults stored in 1100 objects." in said
+        assert "Values stored in 1100 objects." in said
         assert "550 objects without the required owner." in said
         assert Thing.objects.find(state="new").count() == 1100
         assert Thing.objects.find(size=5).count() == 551
         assert Thing.objects.get("7").attrs == {"size": 7, "state": "new"}
         assert raw_faults(server.client, server.key_prefix) == []
         said = command("ormist_reindex", "tests.Thing", fill=True)
-        assert "Defaults stored in 0 objects." in said
+        assert "Values stored in 0 objects." in said
+
+
+def test_fill_converts_stored_values(command, server):
+    with declared() as Thing:
+        for pk, size in (("text", "7"), ("odd", "x"), ("good", 3)):
+            Thing.objects.create(id=pk, size=size, owner="1", state="s")
+    with declare_attributes(ordered=["size"], pending_indexes=["size"]) as Thing:
+        said = command("ormist_reindex", "tests.Thing", fill=True)
+        assert "Values stored in 3 objects. 1 object with a size that does not" in said
+        assert Thing.objects.get("text").attrs == {"size": 7, "owner": 1, "state": "s"}
+        assert Thing.objects.get("odd").attrs["size"] == "x"
+    with declare_attributes(ordered=["size"]) as Thing:
+        assert Thing.objects.find(size__lt="8").ids() == ["text", "good"]
+        assert raw_faults(server.client, server.key_prefix) == []
 
 
 def test_fill_leaves_unreadable_objects_to_the_report(command, server):

@@ -103,6 +103,7 @@ WRITES = {
         MethodNote(id=note.id, text="z").save, update_fields=["text"]
     ),
     "save after a conflict": lambda ask, note: ask(_stale(note).save),
+    "validate_unique": lambda ask, note: ask(_with_new_email(note).validate_unique),
     "delete": lambda ask, note: ask(note.delete),
     "refresh_from_db": lambda ask, note: ask(note.refresh_from_db),
     "increment": lambda ask, note: ask(note.increment, "views"),
@@ -146,6 +147,11 @@ async def _collect(iterator):
 
 def _changed(note):
     note.text = "changed"
+    return note
+
+
+def _with_new_email(note):
+    note.email = "new@b.c"
     return note
 
 

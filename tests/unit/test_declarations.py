@@ -115,6 +115,25 @@ def test_a_field_of_django_is_refused():
         declare(x=django_models.IntegerField())
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"max_length": 3}, r"'max_length'. Write an annotation: Annotated\[str, Max"),
+        ({"index": True}, "takes no argument 'index'.$"),
+        (
+            {"choices": ["a", "b"]},
+            "pairs of a value and a label, not 'a'",
+        ),
+        ({"choices": 5}, "pairs of a value and a label, not 5"),
+        ({"validators": MaxLengthValidator(3)}, "validators is a list of functions"),
+        ({"validators": 5}, "validators is a list of functions, not 5"),
+    ],
+)
+def test_a_wrong_argument_is_refused_with_the_fix(options, message):
+    with pytest.raises(TypeError, match=message):
+        ormist.field(**options)
+
+
 def test_a_default_and_a_factory_exclude_each_other():
     with pytest.raises(TypeError, match="default or default_factory, not both"):
         ormist.field(default=1, default_factory=int)

@@ -72,7 +72,7 @@ def test_the_last_object_frees_the_link_without_the_garbage_collector():
     gc.disable()
     try:
         del found
-        assert not [each for each in gc.get_objects() if isinstance(each, Peers)]
+        assert not [each for each in gc.get_objects() if type(each) is Peers]
     finally:
         gc.enable()
 

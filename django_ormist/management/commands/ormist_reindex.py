@@ -67,7 +67,8 @@ class Command(OrmistCommand):
             "--fill",
             action="store_true",
             help="Store the defaults of declared attributes in the objects that lack "
-            "them, and count the objects that lack a required one.",
+            "them, and convert stored values to the declared types where nothing is "
+            "lost. Count the objects that lack a required attribute or do not fit.",
         )
 
     def run_command(self, **options: Any) -> None:
@@ -142,6 +143,7 @@ class Command(OrmistCommand):
         """Count the objects of one step that were filled, and those that lack more."""
         self.filled.objects += filled.objects
         self.filled.lacking += filled.lacking
+        self.filled.misfits += filled.misfits
 
     # --move
 
@@ -227,10 +229,15 @@ def find_former(
 
 def describe_filled(filled: Filled) -> str:
     """Return how many objects were filled, and how many lack a required attribute."""
-    text = f"Defaults stored in {pluralize(filled.objects, 'object')}."
+    text = f"Values stored in {pluralize(filled.objects, 'object')}."
     for name, number in sorted(filled.lacking.items()):
         text += (
             f" {pluralize(number, 'object')} without the required {printable(name)}."
+        )
+    for name, number in sorted(filled.misfits.items()):
+        text += (
+            f" {pluralize(number, 'object')} with a {printable(name)} that does not "
+            "fit: ormist_inspect --schema shows some."
         )
     return text
 
