@@ -358,10 +358,13 @@ def oldest(session):
 
 
 def run_short(session):
-    """Print the versions, and run what shows whether our dependencies suit us."""
+    """Print the versions, and run what shows whether our dependencies suit us.
+
+    Each test runs on one of Valkey and fakeredis.
+    """
     session.run(uv(), "pip", "freeze", "-q", "--exclude-editable", external=True)
     session.env["ORMIST_SERVERS"] = "valkey91 fakeredis"
-    options = ("--quick", "--sync-or-async")
+    options = ("--quick", "--one-server", "--sync-or-async")
     run_tests(session, *options, *([] if session.posargs else SHORT))
 
 
