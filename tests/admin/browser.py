@@ -80,3 +80,14 @@ def live_server():
                 each.join(timeout=10)
         thread.terminate()
         database.dec_thread_sharing()
+
+
+def wait_for_next_page(driver, before):
+    """Wait until *before*, the html element of a page, is gone."""
+    from selenium.common.exceptions import WebDriverException
+    from selenium.webdriver.support.expected_conditions import staleness_of
+    from selenium.webdriver.support.wait import WebDriverWait
+
+    # In between, chromedriver may not find the element, and say so in another way.
+    wait = WebDriverWait(driver, 30, ignored_exceptions=[WebDriverException])
+    wait.until(staleness_of(before))

@@ -14,7 +14,7 @@ import pytest
 
 from tests.models import City, Page, Plain, User
 
-from .browser import chromium, live_server
+from .browser import chromium, live_server, wait_for_next_page
 from .conftest import url
 from .declared import Letter, Sender, Shipment, ShipmentLine
 
@@ -64,12 +64,9 @@ def click(driver, selector):
 
 def follow(driver, selector):
     """Click, and wait for the next page."""
-    from selenium.webdriver.support.expected_conditions import staleness_of
-    from selenium.webdriver.support.wait import WebDriverWait
-
     before = one(driver, "html")
     click(driver, selector)
-    WebDriverWait(driver, 30).until(staleness_of(before))
+    wait_for_next_page(driver, before)
 
 
 def type_in(driver, selector, text):

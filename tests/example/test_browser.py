@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.admin.browser import chromium, live_server
+from tests.admin.browser import chromium, live_server, wait_for_next_page
 from tests.servers import wait_until
 
 pytestmark = [pytest.mark.servers("valkey91"), pytest.mark.slow]
@@ -90,13 +90,10 @@ def one(driver, selector):
 
 def press(driver, selector):
     """Press a button, and wait for the next page."""
-    from selenium.webdriver.support.expected_conditions import staleness_of
-    from selenium.webdriver.support.wait import WebDriverWait
-
     button, before = one(driver, selector), one(driver, "html")
     driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", button)
     button.click()
-    WebDriverWait(driver, 30).until(staleness_of(before))
+    wait_for_next_page(driver, before)
 
 
 def text(driver, selector):
