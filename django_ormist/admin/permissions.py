@@ -37,11 +37,15 @@ def create_permissions(*, using: str, apps: Any = global_apps, **kwargs: Any) ->
             "content_type", "codename"
         )
     )
-    permissions.bulk_create(
-        Permission(content_type=kind, codename=codename, name=name[:255])
+    missing = {  # once for two models of one label, of which one was loaded again
+        (kind.pk, codename): name[:255]
         for proxy, kind in types.items()
         for codename, name in _get_all_permissions(proxy._meta)
         if (kind.pk, codename) not in known
+    }
+    permissions.bulk_create(
+        Permission(content_type_id=kind, codename=codename, name=name)
+        for (kind, codename), name in missing.items()
     )
 
 
