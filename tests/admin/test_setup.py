@@ -78,23 +78,24 @@ def test_permissions_are_created_once(db, django_assert_num_queries, monkeypatch
     assert Permission.objects.filter(**wanted).count() == 1
 
 
-def test_two_models_of_one_label_share_their_permissions(db, monkeypatch):
-    """As where a module of models was loaded again."""
-    Permission.objects.filter(content_type__app_label="tests").delete()
-    real = permissions._get_all_permissions
-    monkeypatch.setattr(
-        permissions, "_get_all_permissions", lambda opts: real(opts) * 2
-    )
-    create_permissions(using="default")
-    assert Permission.objects.filter(codename="view_city").count() == 1
-
-
 @pytest.fixture
 def own_content_types(db):
     """Lets a test change content types, which Django caches."""
     ContentType.objects.clear_cache()
     yield
     ContentType.objects.clear_cache()
+
+
+def test_two_models_of_one_label_share_their_permissions(
+    own_content_types, monkeypatch
+):
+    """As where a module of models was loaded again."""
+    wanted = {"content_type__app_label": "tests", "codename": "view_city"}
+    Permission.objects.filter(**wanted).delete()
+    real = permissions._get_all_permissions
+    monkeypatch.setattr(permissions, "_get_all_permissions", lambda m: real(m) * 2)
+    create_permissions(using="default")
+    assert Permission.objects.filter(**wanted).count() == 1
 
 
 def test_granted_permissions_and_history_move_with_the_model(
