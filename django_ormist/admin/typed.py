@@ -48,7 +48,7 @@ def count_lines(text: str) -> int:
 
 
 class TextField(forms.CharField):
-    """A text. Line breaks and spaces at its ends are kept if nobody changed it."""
+    """A field for texts that keeps line breaks and outer spaces of unchanged ones."""
 
     def has_changed(self, initial: Any, data: Any) -> bool:
         return self._plain(initial) != self._plain(data)

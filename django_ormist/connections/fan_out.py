@@ -27,7 +27,7 @@ def fan_out(
     operations: Sequence[Operation],
     send: Callable[[Sequence[Operation]], Generator[Step, Any, list[Any]]],
 ) -> Generator[Step, Any, list[Any]]:
-    """Return the replies to operations. Send those for every primary to each one.
+    """Return the replies to operations, of which some are sent to every primary.
 
     Such an operation has RepliesByNode, or the first error among them. If a primary
     leaves the Cluster meanwhile, those that are there then are asked, unless something

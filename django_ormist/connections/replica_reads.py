@@ -305,7 +305,7 @@ def _is_empty(reply: Any) -> bool:
 
 
 class _Verdict(NamedTuple):
-    """The meaning of the outcome of a replica.
+    """A decision about the replies of a replica.
 
     replies: if they count. problem: why to leave the replica out. has_moved: whether it
     does not have the slot any more. is_foreign: whether it follows another replication

@@ -15,7 +15,6 @@ weak reference to the list. When that is deleted, ``Peers`` gets weak references
 objects that outlive it, as in ``[each for each in books if each.is_new]``.
 """
 
-import os
 from collections.abc import Iterable, Iterator
 from sys import getrefcount
 from typing import Any, Self, TypeVar
@@ -130,7 +129,7 @@ def check_may_wait(name: str, advice: str) -> None:
 
     As in Django, the environment variable DJANGO_ALLOW_ASYNC_UNSAFE allows it.
     """
-    if is_loop_running() and not os.environ.get("DJANGO_ALLOW_ASYNC_UNSAFE"):
+    if is_loop_running():
         raise SynchronousOnlyOperation(
             f"Reading {name} would have to wait for a server, which an attribute "
             f"cannot in async code. {advice}"
