@@ -186,8 +186,8 @@ class ClusterSet(NodeSet):
                         return False
                 if client.execute_command("CLUSTER INFO")["cluster_state"] != "ok":
                     return False
-                if not _replicates(client.info("replication")):
-                    return False
+            if not _replicates(node.replication()):
+                return False
             if any("fail" in each["flags"] for each in known.values()):
                 return False
             if any(each["migrations"] for each in known.values()):

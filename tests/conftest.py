@@ -351,6 +351,11 @@ class ServerInTest:
 
         return connections["default"].client
 
+    def catch_up(self) -> None:
+        """Wait until its nodes agree, and its replicas have everything."""
+        if nodes := self.variant.nodes():
+            nodes.catch_up()
+
     def keys(self, pattern: str = "*") -> list[bytes]:
         """Return the keys on the server that match, sorted."""
         return sorted(self.client.scan_iter(match=pattern, count=1000))

@@ -94,10 +94,9 @@ class ReplicaSet:
         wait_until(self._is_level, "All replicas have caught up")
 
     def _is_level(self) -> bool:
-        with self.primary.client() as client:
-            state = client.info("replication")
+        state = self.primary.replication()
         return all(
-            (told := _replication(node))["master_link_status"] == "up"
+            (told := node.replication())["master_link_status"] == "up"
             and told["slave_repl_offset"] >= state["master_repl_offset"]
             and told["master_replid"] == state["master_replid"]
             for node in self.replicas
@@ -129,11 +128,6 @@ def shared(kind: str = "valkey91") -> ReplicaSet:
     made = ReplicaSet(kind)
     atexit.register(made.stop)
     return made.start()
-
-
-def _replication(node: Server) -> dict:
-    with node.client() as client:
-        return client.info("replication")
 
 
 def answered_by(function, *arguments) -> set:

@@ -155,10 +155,13 @@ class SentinelSet(NodeSet):
             assert client.wait(2, 10_000) == 2
 
     def is_whole(self) -> bool:
-        """Whether all run, agree, and replicate."""
+        """Whether all run, agree, and replicate.
+
+        A replica that still loads what it has received is online for its primary.
+        """
         facts = [sentinel.facts() for sentinel in self.sentinels]
-        with self.primary().client() as client:
-            state = client.info("replication")
+        state = self.primary().replication()
+        replicas = [node.replication() for node in self.replicas()]
         return (
             all(f[b"flags"] == b"master" for f in facts)
             and all(s.replica_flags() == [b"slave"] * 2 for s in self.sentinels)
@@ -167,6 +170,8 @@ class SentinelSet(NodeSet):
             and state["role"] == "master"
             and state["connected_slaves"] == 2
             and all(state[f"slave{i}"]["state"] == "online" for i in range(2))
+            and all(each["role"] == "slave" for each in replicas)
+            and all(each["master_link_status"] == "up" for each in replicas)
         )
 
     # Faults

@@ -1,6 +1,7 @@
 """Real servers for the tests: found, started on demand, ended by their own pid."""
 
 import atexit
+import math
 import os
 import shutil
 import signal
@@ -175,6 +176,11 @@ class Server:
         }
         return redis.Redis(**(plain | options))
 
+    def replication(self) -> dict[str, Any]:
+        """Return the section about replication of its INFO."""
+        with self.client() as client:
+            return dict(client.info("replication"))
+
     def start(self) -> "Server":
         """Start, and return when it replies. RuntimeError with its log if it dies."""
         found = find(self.name)
@@ -288,6 +294,32 @@ class NodeSet:
         new: Server = wait_until(found, "A new primary", LONGEST_FAILOVER)
         return new
 
+    def is_whole(self) -> bool:
+        """Whether all nodes run, agree on the primaries, and replicate."""
+        raise NotImplementedError
+
+    def catch_up(self) -> None:
+        """Wait until all is whole, and replicas have what their primaries have.
+
+        For a test of replicas: after a restart or a failover one may be loading still.
+        """
+        wait_until(
+            lambda: self.is_whole() and self._is_level(), "All replicas have caught up"
+        )
+
+    def _is_level(self) -> bool:
+        states = [node.replication() for node in self.nodes]
+        sent = {
+            state["master_replid"]: state["master_repl_offset"]
+            for state in states
+            if state["role"] == "master"
+        }
+        return all(
+            state["slave_repl_offset"] >= sent.get(state["master_replid"], math.inf)
+            for state in states
+            if state["role"] == "slave"
+        )
+
     def isolate(self, node: Server) -> None:
         """Cut *node* off from the others, but not from clients, until reconnect()."""
         raise NotImplementedError
@@ -356,6 +388,14 @@ class Variant:
     @property
     def is_cluster(self) -> bool:
         return self.address == "cluster"
+
+    def nodes(self) -> NodeSet | None:
+        """Return the servers that replicate each other, or None if it is one alone."""
+        from tests import clusters, sentinels
+
+        if self.address == "sentinel":
+            return sentinels.shared(self.server)
+        return clusters.shared(self.server) if self.is_cluster else None
 
     @property
     def is_fake(self) -> bool:

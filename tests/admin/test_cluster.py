@@ -19,6 +19,7 @@ def overview(client):
 def stored(server):
     City.objects.bulk_create(City(name=f"C{n}", country="XX") for n in range(30))
     Token.objects.create()
+    server.catch_up()
 
 
 def test_the_overview_shows_nodes_and_sums(root, stored):

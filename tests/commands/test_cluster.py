@@ -31,10 +31,11 @@ def cluster(server):
 
 @pytest.fixture
 def stored(server):
-    """Seven objects of each of three models."""
+    """Seven objects of each of three models, on the replicas too."""
     Basket.objects.bulk_create(Basket("x", owner=n, code=n) for n in range(7))
     Todo.objects.bulk_create(Todo("x", f"t{n}", id=f"i{n}") for n in range(7))
     User.objects.bulk_create(User("x", name=f"n{n}") for n in range(7))
+    server.catch_up()
 
 
 def node_of(model):

@@ -15,7 +15,6 @@ from django_ormist.keys import all_key, object_key
 from django_ormist.management.server_text import describe_roles, format_node
 from django_ormist.operations import stats
 from django_ormist.testing import assert_round_trips
-from tests import sentinels
 from tests.models import Page, Plain, Session, Todo, User
 from tests.servers import wait_until
 
@@ -270,6 +269,7 @@ def test_inspect_gives_the_role_and_the_offset_of_the_one_server(as_json, server
 @pytest.mark.servers("*-sentinel")
 def test_inspect_describes_the_replicas_and_the_sentinels(as_json, command, server):
     Todo.objects.create("x")
+    server.catch_up()
     facts = as_json("tests.Todo")["server"]
     primary, *replicas = facts["nodes"]
     assert primary["role"] == "primary"
@@ -300,7 +300,8 @@ def test_inspect_and_checks_name_a_server_that_is_down_behind_sentinel(
 ):
     """Its primary forgets a replica that is down, and the sentinels do not."""
     Todo.objects.create("x")
-    nodes = sentinels.shared(server.variant.server)
+    nodes = server.variant.nodes()
+    nodes.catch_up()
     down = nodes.primary() if role == "primary" else nodes.replicas()[0]
     address = f"127.0.0.1:{down.port}"
     try:
@@ -332,6 +333,7 @@ def test_inspect_and_checks_name_a_server_that_is_down_behind_sentinel(
 def test_a_server_that_is_named_by_its_host_and_its_ip_is_shown_once(
     server, monkeypatch
 ):
+    server.catch_up()
     reported = inspection.replicas_in
 
     def by_host(reply):

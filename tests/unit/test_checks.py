@@ -19,7 +19,7 @@ from django_ormist.connections.router import Router
 from django_ormist.models import registry
 from django_ormist.operations import stats
 from django_ormist.sessions import Session
-from tests import clusters, sentinels
+from tests import clusters
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "checks.rst"
 
@@ -242,8 +242,10 @@ class TestSlots:
 
 class TestNodes:
     @pytest.fixture(autouse=True)
-    def _no_sockets(self):
-        """These connect."""
+    def _no_sockets(self, request):
+        """These connect, to nodes that are whole."""
+        if "server" in request.fixturenames:
+            request.getfixturevalue("server").catch_up()
 
     @pytest.mark.servers("valkey91-cluster", "valkey91-sentinel")
     def test_nodes_at_rest_give_no_messages(self, found, server):
@@ -253,9 +255,7 @@ class TestNodes:
     @pytest.mark.servers("valkey91-cluster", "valkey91-sentinel")
     def test_w002_names_the_nodes_that_evict(self, found, server):
         registry.register(Session)
-        kind = server.variant.server
-        is_cluster = server.variant.is_cluster
-        node = (clusters if is_cluster else sentinels).shared(kind).nodes[1]
+        node = server.variant.nodes().nodes[1]
         with node.client() as client:
             client.config_set("maxmemory-policy", "allkeys-lru")
             try:
