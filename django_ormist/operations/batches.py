@@ -1,10 +1,10 @@
 """Insertion and deletion of many objects in one atomic step."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from ..keys import (
     marker_key,
@@ -13,7 +13,7 @@ from ..keys import (
     term_keys,
 )
 from ..schema import Schema
-from .objects import SWEPT_BY_A_WRITE, Image, counter_words
+from .objects import NO_COUNTERS, SWEPT_BY_A_WRITE, Image, counter_words
 from .operation import Operation, Script, Word
 from .replies import Holder, Reply, mistyped_error, reply_parser
 
@@ -92,13 +92,12 @@ def delete_many(schema: Schema, stored: Sequence[tuple[str, Image]]) -> Operatio
 INSERT_MANY = Script("insert_many")
 
 
-@dataclass(frozen=True, slots=True)
-class NewObject:
+class NewObject(NamedTuple):
     """An object to insert: its id, its image and the initial values of its counters."""
 
     pk: str
     image: Image
-    counters: Mapping[str, int] = field(default_factory=dict)
+    counters: Mapping[str, int] = NO_COUNTERS
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,7 +85,8 @@ def save_anew(
     """
     # Entries that stay must move, too: to the new creation time.
     suffixes = objects.subtract_suffixes(old.suffixes, new.suffixes)
-    was = replace(old, suffixes=suffixes, sort_keys=dict.fromkeys(old.sort_keys, b""))
+    sort_keys = dict.fromkeys(old.sort_keys, b"")
+    was = old._replace(suffixes=suffixes, sort_keys=sort_keys)
     write = objects.save(schema, pk, was, new, counters)
     return replace(write, command=SAVE_ANEW)
 

@@ -1,9 +1,9 @@
 """Operations on one object: load, save, delete, extend, increment."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..codecs import Deadline, Lifetime, deadline_tail, with_deadline
 from ..exceptions import CorruptDataError
@@ -52,8 +52,7 @@ HEAD = 160
 first attribute, in every codec, if its value has 80 bytes or fewer."""
 
 
-@dataclass(frozen=True, slots=True)
-class Image:
+class Image(NamedTuple):
     """The stored form of an object: bytes and index entries.
 
     packed: the result of ``codecs.pack``. suffixes: the ``terms.term_suffix`` of each
@@ -65,8 +64,8 @@ class Image:
     packed: bytes
     suffixes: tuple[bytes, ...] = ()
     expire_at_ms: Deadline | None = None
-    sort_keys: Mapping[str, bytes] = field(default_factory=dict)
-    unique: Mapping[tuple[str, ...], bytes] = field(default_factory=dict)
+    sort_keys: Mapping[str, bytes] = NONE
+    unique: Mapping[tuple[str, ...], bytes] = NONE
 
     @property
     def deadline(self) -> bytes:

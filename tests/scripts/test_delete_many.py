@@ -1,7 +1,5 @@
 """delete_many.lua: many objects with their entries, each by its bytes."""
 
-from dataclasses import replace
-
 import pytest
 
 from django_ormist.operations.objects import NOTHING
@@ -19,7 +17,7 @@ ALIKE = {"ordered": ("rank",), "unique": (("code",),)}
 def ranked(pk, rank, code):
     keys = {"rank": sort_key(rank)}
     new = image("t", packed=pk.encode())
-    return pk, replace(new, sort_keys=keys, unique={("code",): b"t:" + code})
+    return pk, new._replace(sort_keys=keys, unique={("code",): b"t:" + code})
 
 
 def test_done_deletes_the_objects_and_all_their_entries(store):
@@ -47,7 +45,7 @@ def test_conflict_returns_other_bytes_and_keeps_them(store):
     store.save("one", NOTHING, ONE)
     store.save("two", NOTHING, TWO)
     before = store.everything()
-    wrong = replace(TWO, packed=b"others")
+    wrong = TWO._replace(packed=b"others")
     result = store.delete_many(("two", wrong), ("three", ONE))
     assert result == [[1, b"two"], [2, None]]
     assert store.everything() == before

@@ -1,7 +1,5 @@
 """insert_many.lua: new objects with their entries, all of them or none."""
 
-from dataclasses import replace
-
 import pytest
 
 from django_ormist.operations.batches import Link, NewObject
@@ -168,7 +166,7 @@ def test_done_with_the_positions_of_skipped_objects(store):
 
 def test_done_with_the_holders_of_taken_values(store):
     def holding(pk, value, *terms):
-        held = replace(image(*terms, packed=b"x"), unique={("code",): b"t:" + value})
+        held = image(*terms, packed=b"x")._replace(unique={("code",): b"t:" + value})
         return NewObject(pk, held)
 
     store.insert_many(holding("old", b"1"), unique=(("code",),))

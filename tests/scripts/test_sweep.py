@@ -1,7 +1,5 @@
 """sweep.lua: removes expired objects with all their entries."""
 
-from dataclasses import replace
-
 import pytest
 
 from django_ormist.codecs import pack
@@ -76,7 +74,7 @@ def _renew(store, packed):
 WRITES = {
     "save": lambda store, old: store.save("one", old, image("b", expire=FAR)),
     "update": lambda store, old: store.run(
-        objects.update(store.space, "one", old, replace(old, packed=b"new"))
+        objects.update(store.space, "one", old, old._replace(packed=b"new"))
     ),
     "increment": lambda store, old: store.increment("one", "n", 1),
     "renew": lambda store, old: _renew(store, old.packed),
