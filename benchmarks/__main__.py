@@ -43,6 +43,7 @@ class Scale:
 
 WHOLE = Scale(100_000, 10_000, 50_000, growth.SIZES, 1_000_000)
 QUICK = Scale(10_000, 1_000, 5_000, growth.SIZES[:3], 50_000)
+TINY = Scale(1_000, 100, 500, growth.SIZES[:2], 2_000)
 
 
 def main() -> int:
@@ -87,6 +88,9 @@ def _options() -> argparse.Namespace:
         "--quick", action="store_true", help="less of everything: a minute"
     )
     parser.add_argument(
+        "--tiny", action="store_true", help="whether it runs: its figures say nothing"
+    )
+    parser.add_argument(
         "--json",
         type=Path,
         metavar="FILE",
@@ -94,7 +98,8 @@ def _options() -> argparse.Namespace:
         help="where every round is written; default: %(default)s",
     )
     options = parser.parse_args()
-    options.rounds = options.rounds or (5 if options.quick else 21)
+    default = 1 if options.tiny else 5 if options.quick else 21
+    options.rounds = default if options.rounds is None else options.rounds
     if options.rounds < 1:
         parser.error("--rounds takes 1 or more")
     if "://" not in options.server and options.server not in servers:
@@ -117,7 +122,12 @@ def _configure(server: Measured) -> None:
                 "BACKEND": "django_redis.cache.RedisCache",
                 "LOCATION": server.url,
                 "KEY_PREFIX": PREFIXES[1],
-            }
+            },
+            sessions.DJANGO_CACHE: {
+                "BACKEND": "django.core.cache.backends.redis.RedisCache",
+                "LOCATION": server.url,
+                "KEY_PREFIX": PREFIXES[1],
+            },
         },
     )
     django.setup()
@@ -137,7 +147,7 @@ def _heading(around: dict[str, Any]) -> str:
 
 def _figures(server: Measured, options: argparse.Namespace) -> Iterator[Figure]:
     """Yield every requested figure when it is measured."""
-    scale = QUICK if options.quick else WHOLE
+    scale = TINY if options.tiny else QUICK if options.quick else WHOLE
     only = tuple(options.only or ("",))
     clock = Clock(options.rounds)
     try:
@@ -167,17 +177,19 @@ def _figures(server: Measured, options: argparse.Namespace) -> Iterator[Figure]:
 def _contests(
     server: Measured, clock: Clock, scale: Scale, only: tuple[str, ...]
 ) -> Iterator[Figure]:
-    server.clear()
-    pks = []
-    for batch in subjects.visitors(scale.total):
-        pks += [visitor.id for visitor in batch]
-        report.show(f"storing {scale.total} objects: {len(pks) * 100 // scale.total} %")
-    with contests.arena(server, clock, scale.total, scale.bulk, pks) as arena:
-        for contest in contests.all_of(arena):
-            if contest.name.startswith(only):
-                report.show(contest.name)
-                yield contest.held(clock)
-    server.clear()
+    for payload in subjects.PAYLOADS:
+        server.clear()
+        pks, percent = [], 100 / scale.total
+        for batch in subjects.visitors(scale.total, payload=payload):
+            pks += [visitor.id for visitor in batch]
+            report.show(f"storing {payload.name} objects: {len(pks) * percent:.0f} %")
+        held = contests.arena(server, clock, payload, scale.total, scale.bulk, pks)
+        with held as arena:
+            for contest in contests.all_of(arena):
+                if contest.name.startswith(only):
+                    report.show(contest.name)
+                    yield contest.held(clock)
+        server.clear()
 
 
 def _is_wanted(group: str, only: tuple[str, ...]) -> bool:

@@ -4,9 +4,7 @@ from typing import Any
 
 import redis.asyncio
 
-from django_ormist.codecs import pack, unpack
-
-from .bare import Bare, Held, new_pk, now_us, rows
+from .bare import Bare, Held, batches, new_pk
 
 
 class AsyncBare:
@@ -16,67 +14,70 @@ class AsyncBare:
         self.client: Any = redis.asyncio.Redis.from_url(url, protocol=2)
         self.bare = bare
         self.keys = bare.keys
+        self.pack, self.unpack = bare.pack, bare.unpack
 
-    async def create(self, held: Held) -> None:
-        pk, packed = new_pk(), pack(held.attrs, held.tags)
+    async def create(self, held: Held) -> str:
+        pk, packed = new_pk(), self.pack(held.attrs, held.tags)
         keys = (self.keys.objects + pk, *self.keys.entries(held))
-        await self.client.evalsha(self.bare.create_sha, len(keys), *keys, packed, pk)
+        words = (self.bare.create_sha, len(keys), *keys, packed, pk)
+        await self.client.execute_command("EVALSHA", *words)
         held.pk, held.packed = pk, packed
+        return pk
 
-    async def save(self, held: Held) -> None:
+    async def save(self, held: Held) -> str:
         held.attrs["visits"] += 1
-        packed = pack(held.attrs, held.tags)
+        packed = self.pack(held.attrs, held.tags)
         key = self.keys.objects + held.pk
-        await self.client.evalsha(self.bare.save_sha, 1, key, held.packed, packed)
+        words = (self.bare.save_sha, 1, key, held.packed, packed)
+        await self.client.execute_command("EVALSHA", *words)
         held.packed = packed
+        return held.pk
 
     async def get(self, pk: str) -> dict[str, Any]:
-        packed = await self.client.get(self.keys.objects + pk)
-        return unpack(packed)[0]
+        key = self.keys.objects + pk
+        return self.unpack(await self.client.execute_command("GET", key))
 
-    async def delete(self, held: Held) -> None:
+    async def delete(self, held: Held) -> str:
         keys = (self.keys.objects + held.pk, *self.keys.entries(held))
-        await self.client.evalsha(self.bare.delete_sha, len(keys), *keys, held.pk)
+        words = (self.bare.delete_sha, len(keys), *keys, held.pk)
+        await self.client.execute_command("EVALSHA", *words)
+        return held.pk
 
     async def list_by_sort(self, tag: str) -> Any:
-        return rows(await self.client.execute_command(*self.keys.sort(tag)))
+        sort = self.keys.sort(tag)
+        return self.bare.rows(await self.client.execute_command(*sort))
 
     async def list_by_mget(self, tag: str) -> Any:
-        return await self._fetched(
-            await self.client.zrange(self.keys.terms + tag, 0, -1)
-        )
+        words = (self.keys.terms + tag, 0, -1)
+        return await self._fetched(await self.client.execute_command("ZRANGE", *words))
 
     async def page_by_sort(self, tag: str, start: int, count: int) -> Any:
         sort = self.keys.sort(tag, start, count)
-        return rows(await self.client.execute_command(*sort))
+        return self.bare.rows(await self.client.execute_command(*sort))
 
     async def page_by_mget(self, tag: str, start: int, count: int) -> Any:
-        key = self.keys.terms + tag
-        return await self._fetched(
-            await self.client.zrange(key, start, start + count - 1)
-        )
+        words = (self.keys.terms + tag, start, start + count - 1)
+        return await self._fetched(await self.client.execute_command("ZRANGE", *words))
 
     async def meet(self, tags: tuple[str, ...]) -> Any:
         keys = [self.keys.terms + tag for tag in tags]
-        return await self._fetched(await self.client.zinter(keys, aggregate="MIN"))
+        words = (len(keys), *keys, "AGGREGATE", "MIN")
+        return await self._fetched(await self.client.execute_command("ZINTER", *words))
 
     async def _fetched(self, pks: Any) -> Any:
         objects = self.keys.objects.encode()
-        found = await self.client.mget([objects + pk for pk in pks])
-        return [(pk, unpack(packed)[0]) for pk, packed in zip(pks, found, strict=True)]
+        keys = [objects + pk for pk in pks]
+        found = await self.client.execute_command("MGET", *keys)
+        unpack = self.unpack
+        return [(pk, unpack(packed)) for pk, packed in zip(pks, found, strict=True)]
 
     async def count(self, tag: str) -> int:
-        number: int = await self.client.zcard(self.keys.terms + tag)
+        key = self.keys.terms + tag
+        number: int = await self.client.execute_command("ZCARD", key)
         return number
 
     async def bulk_create(self, many: list[Held]) -> None:
-        for start in range(0, len(many), 1000):
+        for some in batches(many):
             async with self.client.pipeline(transaction=False) as pipe:
-                created = now_us()
-                for number, held in enumerate(many[start : start + 1000]):
-                    pk = new_pk()
-                    packed = pack(held.attrs, held.tags)
-                    pipe.execute_command("SET", self.keys.objects + pk, packed)
-                    for key in self.keys.entries(held):
-                        pipe.execute_command("ZADD", key, created + number, pk)
+                self.bare.queue(pipe, some)
                 await pipe.execute()

@@ -1,4 +1,9 @@
-"""The contests: ours and the bare ways to do the same work."""
+"""The contests: ours and the bare ways to do the same work, for each payload.
+
+Before the rounds of a contest, all sides do the work once, and their results must be
+equal: the attributes and ids that were read, or the bytes and index entries that were
+written.
+"""
 
 import inspect
 import random
@@ -12,68 +17,39 @@ from redis.exceptions import ResponseError
 
 from django_ormist.keys import Space
 
-from . import ours
+from . import native
 from .bare import Bare, Held
 from .bare_async import AsyncBare
-from .figure import Figure
+from .contest import Contest
+from .ours import AsyncOurs, Ours
 from .server import PREFIXES, Measured
-from .subjects import Arrival, Visitor, attributes, tags
+from .subjects import PLAIN, Payload, tags
 from .timing import Clock, Contestant, Work
 
 EVERYTHING = 100_000
 PAGE = 20
 
-
-@dataclass(frozen=True)
-class Contest:
-    """A comparison with bare ways: the first one if is_settled, else the fastest.
-
-    target: the largest allowed ratio.
-    """
-
-    name: str
-    target: float | None
-    ours: Contestant
-    bare: list[Contestant]
-    is_settled: bool = False
-    rounds: int | None = None
-    calls: int | None = None
-
-    def held(self, clock: Clock) -> Figure:
-        """Measure and return the figure."""
-        mine, *theirs = clock.contest([self.ours, *self.bare], self.rounds, self.calls)
-        best = theirs[0]
-        if not self.is_settled:
-            best = min(theirs, key=lambda times: times.median_us)
-        details = {
-            times.name: {
-                "median_us": times.median_us,
-                "quartiles_us": times.quartiles_us(),
-                "rounds_us": times.rounds_us,
-                "ours_to_it": mine.ratio_to(times),
-            }
-            for times in (mine, *theirs)
-        }
-        return Figure(
-            self.name,
-            "us",
-            mine.median_us,
-            best.name,
-            best.median_us,
-            mine.ratio_to(best),
-            self.target,
-            details,
-        )
+TARGETS = {
+    "get": 1.15,
+    "list": 1.25,
+    "page": 1.2,
+    "count": 1.2,
+    "create": 1.1,
+    "save": 1.1,
+    "bulk_create": 0.5,
+}
+"""The largest ratios to bare redis-py, by the kind of work."""
 
 
 @dataclass
 class Arena:
-    """The stores and sizes of the contests.
+    """The stores and sizes of the contests of one payload.
 
     read: the bare side over our objects. written: the bare side over its own key space.
     total: the number of stored visitors. pks: some of their ids.
     """
 
+    payload: Payload
     read: Bare
     written: Bare
     async_read: AsyncBare
@@ -81,18 +57,81 @@ class Arena:
     total: int
     bulk: int
     pks: list[str]
-    clear_arrivals: Callable[[], None]
+    clear_written: Callable[[], None]
+
+    def ours(self, mode: str) -> Any:
+        """Return our methods, sync or async."""
+        return (AsyncOurs if mode else Ours)(self.payload)
+
+    def new(self, count: int) -> Iterable[Held]:
+        """Return objects that are not stored yet."""
+        for _ in range(count):
+            number = random.randrange(1_000_000)
+            yield Held("", self.payload.attributes(number), tags(number, EVERYTHING))
+
+    def created(self, count: int) -> list[Any]:
+        """Return objects that ours stored."""
+        model: Any = self.payload.written
+        many = [model(*held.tags, **held.attrs) for held in self.new(count)]
+        return list(model.objects.bulk_create(many))
+
+    def stored(self, count: int) -> list[Held]:
+        """Return objects that the bare side stored."""
+        many = list(self.new(count))
+        for held in many:
+            self.written.create(held)
+        return many
+
+    def written_facts(self, prefix: str) -> Callable[[Any], Any]:
+        """Return a function that reads what was stored under an id or an instance."""
+        space = Space(prefix, self.payload.written._meta.label)
+        client = self.written.client
+
+        def facts(result: Any) -> Any:
+            pk = result if isinstance(result, str) else result.id
+            entries = [
+                key.removeprefix(space.base)
+                for key in client.scan_iter(space.base + b"*", 1000, _type="zset")
+                if client.zscore(key, pk) is not None
+            ]
+            return client.get(space.objects + pk.encode()), sorted(entries)
+
+        return facts
+
+    def bulk_facts(self, prefix: str) -> Callable[[Any], Any]:
+        """Return a function that reads all stored bytes, and the size of each index."""
+        space = Space(prefix, self.payload.written._meta.label)
+        client = self.written.client
+
+        def facts(_: Any) -> Any:
+            keys = list(client.scan_iter(space.base + b"*", 1000))
+            objects = [key for key in keys if key.startswith(space.objects)]
+            indexes = {
+                key.removeprefix(space.base): client.zcard(key)
+                for key in keys
+                if not key.startswith(space.objects)
+            }
+            return sorted(client.mget(objects)), indexes
+
+        return facts
 
 
 @contextmanager
 def arena(
-    server: Measured, clock: Clock, total: int, bulk: int, pks: list[str]
+    server: Measured,
+    clock: Clock,
+    payload: Payload,
+    total: int,
+    bulk: int,
+    pks: list[str],
 ) -> Iterator[Arena]:
     """Open the bare sides over *server*, and close them at the end."""
-    read = Bare(server.url, Visitor._meta.space("default"))
-    written = Bare(server.url, Space(PREFIXES[1], Arrival._meta.label))
-    arrivals = f"*:{{{Arrival._meta.label}}}:*"
+    codec = native.PLAIN if payload is PLAIN else native.MIXED
+    read = Bare(server.url, payload.read._meta.space("default"), codec)
+    label = payload.written._meta.label
+    written = Bare(server.url, Space(PREFIXES[1], label), codec)
     made = Arena(
+        payload,
         read,
         written,
         AsyncBare(server.url, read),
@@ -100,8 +139,9 @@ def arena(
         total,
         bulk,
         pks,
-        clear_arrivals=lambda: server.clear_keys(arrivals),
+        clear_written=lambda: server.clear_keys(f"*:{{{label}}}:*"),
     )
+    made.clear_written()
     try:
         yield made
     finally:
@@ -113,10 +153,9 @@ def arena(
 
 def all_of(arena: Arena) -> Iterator[Contest]:
     """Yield every contest, the sync ones first."""
-    yield from _reads(arena, "")
-    yield from _writes(arena, "")
-    yield from _reads(arena, "async ")
-    yield from _writes(arena, "async ")
+    for mode in ("", "async "):
+        yield from _reads(arena, mode)
+        yield from _writes(arena, mode)
 
 
 # ---------------------------------------------------------------- reading
@@ -124,35 +163,34 @@ def all_of(arena: Arena) -> Iterator[Contest]:
 
 def _reads(arena: Arena, mode: str) -> Iterator[Contest]:
     bare: Any = arena.async_read if mode else arena.read
-    mine = _mine(mode)
+    mine = arena.ours(mode)
     pks = partial(_some, arena.pks)
     yield Contest(
-        f"{mode}get",
-        1.5,
-        Contestant("django_ormist", mine("get"), pks, _attrs),
+        f"{mode}get, {arena.payload.name}",
+        TARGETS["get"],
+        Contestant("django_ormist", mine.get, pks, _attrs),
         [Contestant("GET", bare.get, pks, _as_it_is)],
     )
     for tag, size, target in (
         ("hundred", 100, None),
-        ("thousand", 1000, 1.6),
-        ("myriad", 10_000, None),
+        ("thousand", 1000, TARGETS["list"]),
+        ("myriad", 10_000, TARGETS["list"]),
     ):
         if size <= arena.total:
             yield _listing(arena, mode, tag, size, target)
-    last = arena.total - PAGE * 2
-    for name, start in (("first", 0), ("deep", last // 2), ("deepest", last)):
-        yield _paging(arena, f"{mode}page of {PAGE}, {name}", mode, start)
+    for name, start in (("first", 0), ("deep", arena.total // 2)):
+        yield _paging(arena, mode, name, start)
     both = ("thousand", "seventh")
     yield Contest(
-        f"{mode}find by two tags",
+        f"{mode}find by two tags, {arena.payload.name}",
         None,
-        Contestant("django_ormist", _with(mine("meet"), both), facts=_rows),
+        Contestant("django_ormist", _with(mine.meet, both), facts=_rows),
         [Contestant("ZINTER+MGET", _with(bare.meet, both), facts=_as_it_is)],
     )
     yield Contest(
-        f"{mode}count of {arena.total}",
-        1.5,
-        Contestant("django_ormist", _with(mine("count"), "everyone"), facts=_as_it_is),
+        f"{mode}count of {arena.total}, {arena.payload.name}",
+        TARGETS["count"],
+        Contestant("django_ormist", _with(mine.count, "everyone"), facts=_as_it_is),
         [Contestant("ZCARD", _with(bare.count, "everyone"), facts=_as_it_is)],
     )
 
@@ -161,10 +199,11 @@ def _listing(
     arena: Arena, mode: str, tag: str, size: int, target: float | None
 ) -> Contest:
     bare: Any = arena.async_read if mode else arena.read
+    work = _with(arena.ours(mode).listed, tag)
     return Contest(
-        f"{mode}list {size}",
+        f"{mode}list of {size}, {arena.payload.name}",
         target,
-        Contestant("django_ormist", _with(_mine(mode)("listed"), tag), facts=_rows),
+        Contestant("django_ormist", work, facts=_rows),
         _allowed(
             arena.read,
             Contestant("SORT GET", _with(bare.list_by_sort, tag), facts=_as_it_is),
@@ -173,13 +212,13 @@ def _listing(
     )
 
 
-def _paging(arena: Arena, name: str, mode: str, start: int) -> Contest:
+def _paging(arena: Arena, mode: str, name: str, start: int) -> Contest:
     bare: Any = arena.async_read if mode else arena.read
     where = ("everyone", start, PAGE)
     return Contest(
-        name,
-        1.6,
-        Contestant("django_ormist", _with(_mine(mode)("page"), *where), facts=_rows),
+        f"{mode}page of {PAGE}, {name}, {arena.payload.name}",
+        TARGETS["page"],
+        Contestant("django_ormist", _with(arena.ours(mode).page, *where), facts=_rows),
         _allowed(
             arena.read,
             Contestant("SORT GET", _with(bare.page_by_sort, *where), facts=_as_it_is),
@@ -204,72 +243,64 @@ def _allowed(bare: Bare, by_sort: Contestant, by_mget: Contestant) -> list[Conte
 
 def _writes(arena: Arena, mode: str) -> Iterator[Contest]:
     bare: Any = arena.async_written if mode else arena.written
-    mine = _mine(mode)
-    plain = arena.written
-    blind_create = [Contestant("SET", plain.create_without_index, _new)]
-    blind_save = [Contestant("SET", plain.save_blindly, partial(_stored, plain))]
+    mine, plain, name = arena.ours(mode), arena.written, arena.payload.name
+    new, created, stored = arena.new, arena.created, arena.stored
+    ours, theirs = map(arena.written_facts, PREFIXES)
+
+    def blind(work: Work, prepare: Any) -> list[Contestant]:
+        return [] if mode else [Contestant("SET", work, prepare)]
+
     yield Contest(
-        f"{mode}create",
-        1.5,
-        Contestant("django_ormist", mine("create"), _new),
-        [Contestant("EVALSHA", bare.create, _new), *([] if mode else blind_create)],
-        is_settled=True,
+        f"{mode}create, {name}",
+        TARGETS["create"],
+        Contestant("django_ormist", mine.create, new, ours),
+        [Contestant("EVALSHA", bare.create, new, theirs)],
+        blind(plain.create_without_index, new),
     )
     yield Contest(
-        f"{mode}save one attribute",
+        f"{mode}save one attribute, {name}",
+        TARGETS["save"],
+        Contestant("django_ormist", mine.save, created, ours),
+        [Contestant("EVALSHA", bare.save, stored, theirs)],
+        blind(plain.save_blindly, stored),
+    )
+    yield Contest(
+        f"{mode}delete, {name}",
         None,
-        Contestant("django_ormist", mine("save"), _created),
-        [
-            Contestant("EVALSHA", bare.save, partial(_stored, plain)),
-            *([] if mode else blind_save),
-        ],
-        is_settled=True,
+        Contestant("django_ormist", mine.delete, created, ours),
+        [Contestant("EVALSHA", bare.delete, stored, theirs)],
+        []
+        if mode
+        else [Contestant("DEL, ZREMs", plain.delete_plainly, stored, theirs)],
     )
-    blind_delete = [
-        Contestant("DEL, ZREMs", plain.delete_plainly, partial(_stored, plain))
-    ]
-    yield Contest(
-        f"{mode}delete",
-        None,
-        Contestant("django_ormist", mine("delete"), _created),
-        [
-            Contestant("EVALSHA", bare.delete, partial(_stored, plain)),
-            *([] if mode else blind_delete),
-        ],
-    )
+    arena.clear_written()
     yield _bulk(arena, mode)
 
 
 def _bulk(arena: Arena, mode: str) -> Contest:
     bare: Any = arena.async_written if mode else arena.written
-    after = arena.clear_arrivals
+    after = arena.clear_written
+    ours, theirs = map(arena.bulk_facts, PREFIXES)
 
     def many(calls: int) -> list[list[Held]]:
-        return [list(_new(arena.bulk))]
+        return [list(arena.new(arena.bulk))]
 
-    grouped = Contestant(
-        "SET, grouped ZADD", arena.written.bulk_create_grouped, many, after=after
-    )
+    def bulk(name: str, work: Work, facts: Any) -> Contestant:
+        return Contestant(name, work, many, facts, after)
+
+    grouped = bulk("SET, grouped ZADD", arena.written.bulk_create_grouped, theirs)
     return Contest(
-        f"{mode}bulk_create {arena.bulk}",
-        1.2,
-        Contestant("django_ormist", _mine(mode)("bulk_create"), many, after=after),
-        [
-            Contestant("SET, ZADD", bare.bulk_create, many, after=after),
-            *([] if mode else [grouped]),
-        ],
-        is_settled=True,
+        f"{mode}bulk_create {arena.bulk}, {arena.payload.name}",
+        TARGETS["bulk_create"],
+        bulk("django_ormist", arena.ours(mode).bulk_create, ours),
+        [bulk("SET, ZADD", bare.bulk_create, theirs)],
+        [] if mode else [grouped],
         rounds=7,
         calls=1,
     )
 
 
 # ---------------------------------------------------------------- things and facts
-
-
-def _mine(mode: str) -> Callable[[str], Work]:
-    """Return our function of this name, sync or async."""
-    return lambda name: getattr(ours, f"a{name}" if mode else name)
 
 
 def _with(work: Any, *arguments: Any) -> Work:
@@ -287,34 +318,14 @@ def _some(pks: list[str], count: int) -> list[str]:
     return random.choices(pks, k=count)
 
 
-def _new(count: int) -> Iterable[Held]:
-    """Return objects that are not stored yet."""
-    for _ in range(count):
-        number = random.randrange(1_000_000)
-        yield Held("", attributes(number), tags(number, EVERYTHING))
-
-
-def _created(count: int) -> list[Arrival]:
-    """Return objects that ours stored."""
-    many = [Arrival(*held.tags, **held.attrs) for held in _new(count)]
-    return Arrival.objects.bulk_create(many)
-
-
-def _stored(bare: Bare, count: int) -> list[Held]:
-    """Return objects that the bare side stored."""
-    many = list(_new(count))
-    for held in many:
-        bare.create(held)
-    return many
-
-
 def _as_it_is(result: Any) -> Any:
-    return result if isinstance(result, dict | list | int) else None
+    return result
 
 
-def _attrs(visitor: Visitor) -> dict[str, Any]:
-    return visitor.attrs
+def _attrs(visitor: Any) -> dict[str, Any]:
+    attrs: dict[str, Any] = visitor.attrs
+    return attrs
 
 
-def _rows(visitors: list[Visitor]) -> list[tuple[bytes, dict[str, Any]]]:
+def _rows(visitors: list[Any]) -> list[tuple[bytes, dict[str, Any]]]:
     return [(visitor.id.encode(), visitor.attrs) for visitor in visitors]

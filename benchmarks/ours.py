@@ -3,80 +3,84 @@
 from typing import Any
 
 from .bare import Held
-from .subjects import Arrival, Visitor
+from .subjects import Payload
 
 
-def create(held: Held) -> None:
-    Arrival.objects.create(*held.tags, **held.attrs)
+class Ours:
+    """The synchronous methods, for the models of one payload."""
+
+    def __init__(self, payload: Payload) -> None:
+        self.read: Any = payload.read
+        self.written: Any = payload.written
+
+    def create(self, held: Held) -> Any:
+        return self.written.objects.create(*held.tags, **held.attrs)
+
+    def save(self, visitor: Any) -> Any:
+        visitor.visits += 1
+        visitor.save()
+        return visitor
+
+    def get(self, pk: str) -> Any:
+        return self.read.objects.get(pk)
+
+    def delete(self, visitor: Any) -> Any:
+        visitor.delete()
+        return visitor
+
+    def listed(self, tag: str) -> Any:
+        return self.read.objects.find(tag).list()
+
+    def page(self, tag: str, start: int, count: int) -> Any:
+        return self.read.objects.find(tag)[start : start + count].list()
+
+    def meet(self, tags: tuple[str, ...]) -> Any:
+        return self.read.objects.find(*tags).list()
+
+    def count(self, tag: str) -> int:
+        number: int = self.read.objects.find(tag).count()
+        return number
+
+    def bulk_create(self, many: list[Held]) -> None:
+        model = self.written
+        model.objects.bulk_create([model(*h.tags, **h.attrs) for h in many])
 
 
-async def acreate(held: Held) -> None:
-    await Arrival.objects.acreate(*held.tags, **held.attrs)
+class AsyncOurs:
+    """The asynchronous methods, for the models of one payload."""
 
+    def __init__(self, payload: Payload) -> None:
+        self.read: Any = payload.read
+        self.written: Any = payload.written
 
-def save(visitor: Arrival) -> None:
-    visitor.visits += 1
-    visitor.save()
+    async def create(self, held: Held) -> Any:
+        return await self.written.objects.acreate(*held.tags, **held.attrs)
 
+    async def save(self, visitor: Any) -> Any:
+        visitor.visits += 1
+        await visitor.asave()
+        return visitor
 
-async def asave(visitor: Arrival) -> None:
-    visitor.visits += 1
-    await visitor.asave()
+    async def get(self, pk: str) -> Any:
+        return await self.read.objects.aget(pk)
 
+    async def delete(self, visitor: Any) -> Any:
+        await visitor.adelete()
+        return visitor
 
-def get(pk: str) -> Visitor:
-    return Visitor.objects.get(pk)
+    async def listed(self, tag: str) -> Any:
+        return await self.read.objects.find(tag).alist()
 
+    async def page(self, tag: str, start: int, count: int) -> Any:
+        return await self.read.objects.find(tag)[start : start + count].alist()
 
-async def aget(pk: str) -> Visitor:
-    return await Visitor.objects.aget(pk)
+    async def meet(self, tags: tuple[str, ...]) -> Any:
+        return await self.read.objects.find(*tags).alist()
 
+    async def count(self, tag: str) -> int:
+        number: int = await self.read.objects.find(tag).acount()
+        return number
 
-def delete(visitor: Arrival) -> None:
-    visitor.delete()
-
-
-async def adelete(visitor: Arrival) -> None:
-    await visitor.adelete()
-
-
-def listed(tag: str) -> list[Visitor]:
-    return Visitor.objects.find(tag).list()
-
-
-async def alisted(tag: str) -> list[Visitor]:
-    return await Visitor.objects.find(tag).alist()
-
-
-def page(tag: str, start: int, count: int) -> Any:
-    found: Any = Visitor.objects.find(tag)[start : start + count]
-    return found.list()
-
-
-async def apage(tag: str, start: int, count: int) -> Any:
-    found: Any = Visitor.objects.find(tag)[start : start + count]
-    return await found.alist()
-
-
-def meet(tags: tuple[str, ...]) -> list[Visitor]:
-    return Visitor.objects.find(*tags).list()
-
-
-async def ameet(tags: tuple[str, ...]) -> list[Visitor]:
-    return await Visitor.objects.find(*tags).alist()
-
-
-def count(tag: str) -> int:
-    return Visitor.objects.find(tag).count()
-
-
-async def acount(tag: str) -> int:
-    return await Visitor.objects.find(tag).acount()
-
-
-def bulk_create(many: list[Held]) -> None:
-    Arrival.objects.bulk_create([Arrival(*h.tags, **h.attrs) for h in many])
-
-
-async def abulk_create(many: list[Held]) -> None:
-    await Arrival.objects.abulk_create([Arrival(*h.tags, **h.attrs) for h in many])
+    async def bulk_create(self, many: list[Held]) -> None:
+        model = self.written
+        await model.objects.abulk_create([model(*h.tags, **h.attrs) for h in many])

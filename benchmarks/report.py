@@ -17,7 +17,8 @@ import django_ormist
 
 from .figure import Figure
 
-HEAD = ("", "ours", "beside", "", "ratio", "target", "")
+HEAD = ("", "ours", "beside", "", "ratio", "CPU", "target", "")
+"""CPU: the ratio of the CPU time of the client, which says more on a busy machine."""
 
 
 def show(text: str) -> None:
@@ -35,7 +36,7 @@ def table(figures: Iterable[Figure]) -> str:
 
 
 def _aligned(cells: tuple[str, ...], widths: list[int]) -> str:
-    is_left = (True, False, False, True, False, False, True)
+    is_left = (True, False, False, True, False, False, False, True)
     padded = [
         cell.ljust(width) if left else cell.rjust(width)
         for cell, width, left in zip(cells, widths, is_left, strict=True)
@@ -55,9 +56,17 @@ def _cells(figure: Figure) -> tuple[str, ...]:
         "" if figure.other is None else _amount(figure, figure.other),
         figure.beside + _others(figure),
         "" if figure.ratio is None else f"{figure.ratio:.2f}",
+        _cpu_ratio(figure),
         target,
         met,
     )
+
+
+def _cpu_ratio(figure: Figure) -> str:
+    beside = figure.details.get(figure.beside)
+    if not isinstance(beside, dict) or "ours_to_it_cpu" not in beside:
+        return ""
+    return f"{beside['ours_to_it_cpu']:.2f}"
 
 
 def _others(figure: Figure) -> str:

@@ -7,7 +7,7 @@ import random
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from statistics import median, quantiles
-from time import perf_counter_ns
+from time import perf_counter_ns, process_time_ns
 from typing import Any
 
 Work = Callable[[Any], Any] | Callable[[Any], Awaitable[Any]]
@@ -28,23 +28,29 @@ class Contestant:
     """One way to do the work.
 
     work: called with each object of prepare(count), which is not timed; a coroutine
-    function is awaited. facts: returns the part of a result that all contestants must
-    share. after: called after each turn, not timed.
+    function is awaited. facts: returns what all contestants must share: part of a
+    result, or what is stored then. None: it is not compared. after: called after each
+    turn, not timed.
     """
 
     name: str
     work: Work
     prepare: Callable[[int], Iterable[Any]] = same_again
-    facts: Callable[[Any], Any] = lambda result: None
+    facts: Callable[[Any], Any] | None = None
     after: Callable[[], None] = lambda: None
 
 
 @dataclass
 class Times:
-    """Microseconds per call of one contestant, one figure for each round."""
+    """Microseconds per call of one contestant, one figure for each round.
+
+    rounds_us: the time that passed. cpu_us: the CPU time of this process, in which a
+    busy machine and the server's work do not count.
+    """
 
     name: str
     rounds_us: list[float] = field(default_factory=list)
+    cpu_us: list[float] = field(default_factory=list)
 
     @property
     def median_us(self) -> float:
@@ -52,14 +58,21 @@ class Times:
 
     def ratio_to(self, other: "Times") -> float:
         """Return the median of the ratios of each round."""
-        pairs = zip(self.rounds_us, other.rounds_us, strict=True)
-        return median(mine / theirs for mine, theirs in pairs)
+        return _ratio(self.rounds_us, other.rounds_us)
+
+    def cpu_ratio_to(self, other: "Times") -> float:
+        """Return the median of the ratios of CPU time of each round."""
+        return _ratio(self.cpu_us, other.cpu_us)
 
     def quartiles_us(self) -> list[float]:
         """Return the first and the third quartile."""
         if len(self.rounds_us) < 2:
             return self.rounds_us * 2
         return quantiles(self.rounds_us, n=4)[::2]
+
+
+def _ratio(mine: list[float], theirs: list[float]) -> float:
+    return median(one / other for one, other in zip(mine, theirs, strict=True))
 
 
 class Clock:
@@ -82,31 +95,37 @@ class Clock:
         """
         self._compare(contestants)
         if calls is None:
-            slowest = max(self._turn(each, 3) for each in contestants)
+            slowest = max(self._turn(each, 3)[0] for each in contestants)
             calls = min(max(int(SLICE_NS / 1000 / slowest), 1), MOST)
         times = [Times(each.name) for each in contestants]
         for number in range(rounds or self.rounds):
             for place in range(len(contestants)):
                 turn = (number + place) % len(contestants)
                 random.seed(number)  # everybody gets the same things
-                spent_us = self._turn(contestants[turn], calls)
+                spent_us, cpu_us = self._turn(contestants[turn], calls)
                 times[turn].rounds_us.append(spent_us)
+                times[turn].cpu_us.append(cpu_us)
         return times
 
     def close(self) -> None:
         """End the event loop."""
         self.runner.close()
 
-    def _turn(self, contestant: Contestant, calls: int) -> float:
-        """Return the median microseconds per call, so that interruptions count less."""
+    def _turn(self, contestant: Contestant, calls: int) -> tuple[float, float]:
+        """Return the median of the microseconds per call, and the mean CPU time.
+
+        By the median, interruptions count less.
+        """
         things = list(contestant.prepare(calls))
         gc.collect()  # before the turn, not during it
+        start_ns = process_time_ns()
         if inspect.iscoroutinefunction(contestant.work):
             spent_ns = self.runner.run(_awaited_ns(contestant.work, things))
         else:
             spent_ns = _called_ns(contestant.work, things)
+        cpu_ns = process_time_ns() - start_ns
         contestant.after()
-        return median(spent_ns) / 1000
+        return median(spent_ns) / 1000, cpu_ns / len(things) / 1000
 
     def _compare(self, contestants: list[Contestant]) -> None:
         found = []
@@ -116,7 +135,8 @@ class Clock:
             result: Any = each.work(thing)
             if inspect.isawaitable(result):
                 result = self.runner.run(_await(result))
-            found.append((each.name, each.facts(result)))
+            if each.facts is not None:
+                found.append((each.name, each.facts(result)))
             each.after()
         for name, facts in found[1:]:
             assert facts == found[0][1], f"{name} has another result than {found[0][0]}"

@@ -14,11 +14,11 @@ from typing import Any
 from django.db.models import F
 
 import django_ormist as ormist
-from django_ormist.codecs import pack, unpack
 from django_ormist.keys import Space
 
+from . import native
 from .bare import COMPARE_AND_SET, DELETE, Bare, new_pk
-from .contests import Contest
+from .contest import Contest
 from .figure import Figure
 from .server import PREFIXES, Measured
 from .timing import Clock, Contestant
@@ -79,8 +79,8 @@ def figures(server: Measured, clock: Clock) -> Iterator[Figure]:
                 f"write: {name}",
                 None,
                 contestants[0],
-                contestants[1:],
-                is_settled=True,
+                contestants[1:2],
+                contestants[2:],
                 rounds=min(clock.rounds, 11),
                 calls=count,
             )
@@ -193,8 +193,9 @@ class ByHand:
     """The same by redis-py: the same bytes and index entries."""
 
     def __init__(self, server: Measured) -> None:
-        bare = Bare(server.url, Space(PREFIXES[1], Account._meta.label))
+        bare = Bare(server.url, Space(PREFIXES[1], Account._meta.label), native.PLAIN)
         self.client, self.keys = bare.client, bare.keys
+        self.pack, self.unpack = bare.pack, bare.unpack
         self.unique = self.keys.base + "u:email"
         self.shas = {
             script: str(self.client.script_load(script))
@@ -215,7 +216,7 @@ class ByHand:
         with self.client.pipeline(transaction=False) as pipe:
             for number in range(count):
                 pk, attrs = new_pk(), values(number, group)
-                pipe.set(self.keys.objects + pk, pack(attrs, []))
+                pipe.set(self.keys.objects + pk, self.pack(attrs, []))
                 for key in self._entries(group):
                     pipe.zadd(key, {pk: number})
                 pipe.hset(self.unique, attrs["email"], pk)
@@ -230,7 +231,7 @@ class ByHand:
         def write(pipe: Any, key: str, pk: str, packed: bytes, attrs: Any) -> None:
             attrs["visits"] += 1
             sha = self.shas[COMPARE_AND_SET]
-            pipe.evalsha(sha, 1, key, packed, pack(attrs, []))
+            pipe.evalsha(sha, 1, key, packed, self.pack(attrs, []))
 
         return self._each(group, write)
 
@@ -253,7 +254,7 @@ class ByHand:
                 for key, pk, packed in list(zip(keys, pks, found, strict=True))[
                     start : start + LOT
                 ]:
-                    write(pipe, key, pk, packed, unpack(packed)[0])
+                    write(pipe, key, pk, packed, self.unpack(packed))
                 pipe.execute()
         return len(keys)
 
@@ -261,7 +262,7 @@ class ByHand:
         """HGET, then GET or an EVALSHA that claims the address."""
         pk = self.client.hget(self.unique, given["email"])
         if pk is not None:
-            unpack(self.client.get(self.keys.objects + pk.decode()))
+            self.unpack(self.client.get(self.keys.objects + pk.decode()))
             return False
         self._create(given)
         return True
@@ -269,7 +270,7 @@ class ByHand:
     def _create(self, given: dict[str, Any]) -> None:
         new = new_pk()
         keys = (self.keys.objects + new, self.unique, *self._entries(given["group"]))
-        words = (given["email"], new, pack(given, []))
+        words = (given["email"], new, self.pack(given, []))
         self.client.evalsha(self.shas[CREATE_UNIQUE], len(keys), *keys, *words)
 
     def update_or_create(self, given: dict[str, Any]) -> bool:
@@ -280,7 +281,7 @@ class ByHand:
             return True
         key = self.keys.objects + pk.decode()
         packed = self.client.get(key)
-        attrs = unpack(packed)[0] | _seen(given)
+        attrs = self.unpack(packed) | _seen(given)
         sha = self.shas[COMPARE_AND_SET]
-        self.client.evalsha(sha, 1, key, packed, pack(attrs, []))
+        self.client.evalsha(sha, 1, key, packed, self.pack(attrs, []))
         return False
