@@ -1,0 +1,337 @@
+"""The queries and commands whose stalls are measured, and the stored objects."""
+
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from django.core.management import call_command
+from django.db.models import Avg, Count, Max, Min, Q, Sum
+
+import django_ormist as ormist
+from django_ormist.connections import connections
+from django_ormist.connections.executor import run
+from django_ormist.keys import expires_key
+from django_ormist.operations import stats
+from django_ormist.operations.batches import batched
+
+BATCH = 10_000
+COLORS = 10
+PRICES = 10_000
+WEEK_S = 7 * 24 * 3600
+USERS_SESSIONS = 20_000
+
+
+class Stock(ormist.TaggedModel):
+    """The stored objects. Half of them expire in a week."""
+
+    class Meta:
+        index_attrs = ("kind", "color")
+        ordered = ("price",)
+        unique = ("number",)
+
+
+@dataclass(frozen=True)
+class Work:
+    """One query or command. do: called with the number of objects.
+
+    repeats: how often it can be done. Interruptions of the machine only make a PING
+    longer, so that the shortest of the longest counts. is_needed: whether later works
+    need it.
+    """
+
+    name: str
+    do: Callable[[int], Any]
+    repeats: int = 1
+    is_needed: bool = False
+
+
+def stock(number: int, chance: random.Random) -> Stock:
+    """Return object *number*, unsaved: always the same one."""
+    given = ["every"]
+    given += [name for name, n in (("half", 2), ("tenth", 10)) if number % n == 0]
+    one = Stock(
+        *given,
+        id=f"{number:08}",
+        kind=number % 1000,
+        color=chance.randrange(COLORS),
+        price=chance.randrange(PRICES),
+        number=number,
+    )
+    if number % 4 in (1, 2):
+        one.set_expire(WEEK_S)
+    return one
+
+
+def fill(total: int, show: Callable[[str], None], first: int = 0) -> None:
+    """Store *total* objects, from number *first* on."""
+    chance = random.Random(total)
+    for numbers in batched(range(first, first + total), BATCH):
+        Stock.objects.bulk_create([stock(number, chance) for number in numbers])
+        show(f"stall: storing {(numbers[-1] - first) * 100 // total} %")
+
+
+def let_expire(number: int) -> None:
+    """Let *number* objects expire, as the server leaves them: without their bytes."""
+    space = Stock._meta.space("default")
+    client = connections["default"].client
+    pks: Any = client.zrangebyscore(expires_key(space), "(1", "+inf", 0, number)
+    for some in batched(pks, 1000):
+        with client.pipeline(transaction=False) as pipe:
+            pipe.zadd(expires_key(space), dict.fromkeys(some, 1))
+            pipe.unlink(*(space.objects + pk for pk in some))
+            pipe.execute()
+
+
+def all_of(folder: Path) -> Iterator[Work]:
+    """Yield all works, in this order. folder: for the files that they write."""
+    asked = queries()
+    yield from asked
+    yield from commands(folder)
+    yield from writes()
+    yield Work("expire", lambda n: let_expire(n * 3 // 10), is_needed=True)
+    for work in asked:
+        if work.name in OVER_EXPIRED:
+            yield replace(work, name=f"{work.name}, over expired")
+    yield from removals()
+
+
+def queries() -> list[Work]:
+    """Return the queries, which can be done again and again."""
+    items = Stock.objects.all()
+    middle = {"price__gte": PRICES // 10, "price__lt": PRICES * 9 // 10}
+    works: dict[str, Callable[[int], Any]] = {
+        "count": lambda n: items.count(),
+        "count, a tag": lambda n: items.find("half").count(),
+        "count, two tags": lambda n: items.find("every", "half").count(),
+        "count, a range": lambda n: items.find(**middle).count(),
+        "count, a tag and a range": lambda n: items.find("half", **middle).count(),
+        "count, or": lambda n: items.find(Q("half") | Q(color=3)).count(),
+        "count, a tag or a range": lambda n: items.find(
+            Q("half") | Q(price__lt=PRICES // 2)
+        ).count(),
+        "count, xor": lambda n: items.find(Q("half") ^ Q(color=3)).count(),
+        "count, in": lambda n: items.find(kind__in=range(500)).count(),
+        "count, exclude": lambda n: items.find("half").exclude(color=3).count(),
+        "count, exclude a range": lambda n: items.exclude(**middle).count(),
+        "exists, none": lambda n: items.find("every", "none", **middle).exists(),
+        "exists, late": lambda n: items.find(
+            "every", price__gte=PRICES - 1, kind=999
+        ).exists(),
+        "first": lambda n: items.first(),
+        "last, by price": lambda n: items.order_by("price").last(),
+        "page": lambda n: items[:20].list(),
+        "page, deep": lambda n: items[n // 2 : n // 2 + 20].list(),
+        "page, two tags": lambda n: items.find("half", "tenth")[:20].list(),
+        "page, deep, two tags": lambda n: items.find("half", "tenth")[
+            n // 15 : n // 15 + 20
+        ].list(),
+        "page by price": lambda n: items.order_by("price")[:20].list(),
+        "page by price, deep": lambda n: items.order_by("price")[
+            n // 2 : n // 2 + 20
+        ].list(),
+        "page by price, a tag": lambda n: (
+            items.find("half").order_by("price")[:20].list()
+        ),
+        "page by price, a tag, deep": lambda n: (
+            items.find("half").order_by("price")[n // 4 : n // 4 + 20].list()
+        ),
+        "page by creation, a range": lambda n: items.find(**middle)[:20].list(),
+        "page, or": lambda n: items.find(Q("half") | Q(color=3))[:20].list(),
+        "page, or, deep": lambda n: items.find(Q("half") | Q(color=3))[
+            n // 2 : n // 2 + 20
+        ].list(),
+        "page, in": lambda n: items.find(kind__in=range(500))[:20].list(),
+        "page, a rare match": lambda n: items.find(
+            "every", color=3, kind=999, price__lt=5
+        )[:20].list(),
+        "ids": lambda n: items.all().ids(),
+        "ids, a tag and a range": lambda n: items.find("half", **middle).ids(),
+        "ids by price": lambda n: items.order_by("price").ids(),
+        "ids by price, a tag": lambda n: items.find("half").order_by("price").ids(),
+        "ids, or": lambda n: items.find(Q("half") | Q(color=3)).ids(),
+        "list, one in ten": lambda n: items.find("tenth").list(),
+        "list, one in ten by price": lambda n: (
+            items.find("tenth").order_by("price").list()
+        ),
+        "list, half of one in ten": lambda n: items.find(
+            "tenth", price__lt=PRICES // 2
+        ).list(),
+        "iterator, the first 20 000": lambda n: list(
+            items.find("half")[:20_000].iterator()
+        ),
+        "values, one color": lambda n: list(
+            items.find(color=3, price__lt=PRICES // 2).values_list("kind", "price")
+        ),
+        "distinct colors, one in ten": lambda n: list(
+            items.find("tenth").values_list("color", flat=True).distinct()
+        ),
+        "facets of price": lambda n: items.facets("price"),
+        "facets of price, a tag": lambda n: items.find("half").facets("price"),
+        "facets of color": lambda n: items.facets("color", range(COLORS)),
+        "facets of color, a tag": lambda n: items.find("half").facets(
+            "color", range(COLORS)
+        ),
+        "facets of tags, a range": lambda n: items.find(**middle).facets(
+            "tags", ["every", "half", "tenth"]
+        ),
+        "sum and average": lambda n: items.aggregate(Sum("price"), Avg("price")),
+        "sum, a tag": lambda n: items.find("half").aggregate(
+            Sum("price"), Count("price")
+        ),
+        "largest, a tag": lambda n: items.find("half").aggregate(
+            Min("price"), Max("price")
+        ),
+        "a union, count": lambda n: (items.find("half") | items.find(color=3)).count(),
+        "a difference, ids": lambda n: (items.find("half") - items.find(color=3)).ids(),
+        "get, unique": lambda n: items.get(number=n // 2),
+        "in_bulk of 10 000": lambda n: items.in_bulk([f"{i:08}" for i in range(BATCH)]),
+        "explain": lambda n: items.find("half", **middle).explain(),
+    }
+    return [Work(name, do, 3) for name, do in works.items()]
+
+
+OVER_EXPIRED = (
+    "count",
+    "count, a tag",
+    "count, a tag and a range",
+    "exists, none",
+    "page",
+    "page, deep",
+    "page by price",
+    "page by price, a tag",
+    "ids",
+    "list, one in ten",
+    "facets of price",
+    "sum, a tag",
+)
+"""Queries that are measured again over objects that have expired."""
+
+
+def commands(folder: Path) -> list[Work]:
+    """Return the commands that change nothing. folder: for the files they write."""
+    return [
+        Work("ormist_inspect", lambda n: command("inspect")),
+        Work("ormist_inspect ID", lambda n: command("inspect", "Stock", "00000000")),
+        Work("ormist_inspect --schema", lambda n: command("inspect", schema=True)),
+        Work("ormist_inspect --verify", lambda n: command("inspect", verify=True)),
+        Work("ormist_inspect --repair", lambda n: command("inspect", repair=True)),
+        Work("ormist_reindex", lambda n: command("reindex", "Stock")),
+        Work("ormist_reindex --fill", lambda n: command("reindex", "Stock", fill=True)),
+        Work(
+            "ormist_dump",
+            lambda n: command("dump", "Stock", output=str(folder / "stock")),
+        ),
+        Work(
+            "ormist_load",
+            lambda n: command("load", str(folder / "stock"), existing="skip"),
+        ),
+        Work("the admin's overview", overview),
+    ]
+
+
+def writes() -> list[Work]:
+    """Return what changes the stored objects, in this order."""
+    items = Stock.objects
+    return [
+        Work("bulk_create of 20 000", lambda n: fill(20_000, silent, first=n)),
+        Work("bulk_update of 20 000", bulk_update),
+        Work("bulk_save of 20 000", bulk_save),
+        Work("update, one in ten", lambda n: items.find("tenth").update(color=1)),
+        Work(
+            "set_expire, one in ten", lambda n: items.find("tenth").set_expire(WEEK_S)
+        ),
+        Work("delete, one in ten", lambda n: items.find("tenth").delete()),
+        Work("log_out_everywhere", lambda n: log_out()),
+    ]
+
+
+def removals() -> list[Work]:
+    """Return what removes the expired objects, then all."""
+    return [
+        Work("a save that sweeps", create_some),
+        Work("ormist_sweep", lambda n: command("sweep", "Stock")),
+        Work(
+            "ormist_sweep --batch-size 500",
+            sweep_at_most,
+        ),
+        Work(
+            "ormist_flush --tag",
+            lambda n: command("flush", "Stock", tags=["color:3"], interactive=False),
+        ),
+        Work(
+            "ormist_flush Stock", lambda n: command("flush", "Stock", interactive=False)
+        ),
+        Work("ormist_flush", flush_all),
+    ]
+
+
+def command(name: str, *args: str, **options: Any) -> str:
+    """Run a management command of ours. Return its output."""
+    module = __import__(
+        f"django_ormist.management.commands.ormist_{name}", fromlist=["Command"]
+    )
+    output = StringIO()
+    call_command(module.Command(), *args, stdout=output, **options)
+    return output.getvalue()
+
+
+def overview(total: int) -> None:
+    """Run the queries of the overview page."""
+    meta = Stock._meta
+    space = meta.space("default")
+    run(stats.model_counts(space), "default")
+    seen = run(stats.sample(space, meta.indexes), "default")
+    run(stats.size_bytes(meta.schema("default"), seen), "default")
+
+
+def bulk_update(total: int) -> None:
+    """Change every index entry of 20 000 objects."""
+    objs = Stock.objects.all()[: 2 * BATCH].list()
+    for each in objs:
+        each.color, each.price, each.kind = each.color + 1, each.price + 1, 7
+    Stock.objects.bulk_update(objs, ["color", "price", "kind"])
+
+
+def bulk_save(total: int) -> None:
+    """Save 20 000 loaded objects, with their tags and index entries changed."""
+    objs = Stock.objects.all()[: 2 * BATCH].list()
+    for each in objs:
+        each.color, each.kind = each.color + 1, 8
+        each.tags += ["saved"]
+    Stock.objects.bulk_save(objs)
+
+
+def create_some(total: int) -> None:
+    """Create objects one by one. Each sweeps some that have expired."""
+    for number in range(100):
+        Stock.objects.create(kind=1, color=1, price=1, number=-1 - number)
+
+
+def sweep_at_most(total: int) -> None:
+    """Sweep again, 500 objects at a time."""
+    let_expire(total // 20)
+    command("sweep", "Stock", batch_size=500)
+
+
+def log_out() -> None:
+    """End all sessions of a user with many."""
+    from django_ormist.sessions.logout import _end_sessions
+    from django_ormist.sessions.model import Session
+
+    Session.objects.bulk_create(
+        [Session(user_id="1", **{"k:a": "b"}) for _ in range(USERS_SESSIONS)]
+    )
+    run(_end_sessions("1", None), "default")
+
+
+def flush_all(total: int) -> None:
+    """Store a tenth of the objects again, and remove every key under the prefix."""
+    fill(total // 10, silent)
+    command("flush", interactive=False)
+
+
+def silent(text: str) -> None:
+    """Show nothing."""
