@@ -16,6 +16,7 @@ from .objects import (
     pack,
     pack_value,
     unpack,
+    unpack_many,
     with_deadline,
 )
 
@@ -32,5 +33,6 @@ __all__ = [
     "pack",
     "pack_value",
     "unpack",
+    "unpack_many",
     "with_deadline",
 ]

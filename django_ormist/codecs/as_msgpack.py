@@ -87,7 +87,7 @@ def unpack(data: bytes) -> list[Any]:
     Raises ValueError or TypeError.
     """
     content = ormsgpack.unpackb(data[1:], ext_hook=_build)
-    if type(content) is not list or not 1 <= len(content) <= 3:
+    if type(content) is not list or not content:
         raise ValueError("not an object")
     return content
 

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ..exceptions import CorruptDataError
@@ -88,17 +88,48 @@ def unpack(
     except Exception as error:
         if (interruption := _find_interruption(data, error)) is not None:
             raise interruption from error.__cause__
-        if is_later(data):
-            raise CorruptDataError(
-                f"The key {key!r} holds an object in the format of a later release of "
-                f"django_ormist: it begins with {data[:16]!r}. Upgrade to that release."
-            ) from error
-        why = f"{type(error).__name__}: {_escape(str(error))}"
-        raise CorruptDataError(
-            f"The key {key!r} holds bytes that are no object of django_ormist "
-            f"({why}). They begin with {data[:16]!r}. "
-            "Delete the key, or restore it from a copy."
-        ) from error
+        raise _corrupt_error(data, key, error) from error
+
+
+def unpack_many(
+    packed: Sequence[bytes], keys: Callable[[int], bytes]
+) -> list[tuple[dict[str, Any], list[str], int | None]]:
+    """Return unpack() of each object. keys: the key of the object at a position.
+
+    One call for all saves a third of the time of one for each.
+    """
+    try:
+        return with_room(_unpack_many, packed)  # type: ignore[no-any-return]
+    except Exception as error:
+        for i, data in enumerate(packed):
+            unpack(data, keys(i))  # raises the error that names the key
+        if type(error) is ValueError:  # see _find_interruption()
+            raise _interrupted_error() from error.__cause__
+        raise
+
+
+def _unpack_many(
+    packed: Sequence[bytes],
+) -> list[tuple[dict[str, Any], list[str], int | None]]:
+    return [_unpack(data) for data in packed]
+
+
+def _corrupt_error(data: bytes, key: bytes, error: Exception) -> CorruptDataError:
+    if is_later(data):
+        return CorruptDataError(
+            f"The key {key!r} holds an object in the format of a later release of "
+            f"django_ormist: it begins with {data[:16]!r}. Upgrade to that release."
+        )
+    why = f"{type(error).__name__}: {_escape(str(error))}"
+    return CorruptDataError(
+        f"The key {key!r} holds bytes that are no object of django_ormist "
+        f"({why}). They begin with {data[:16]!r}. "
+        "Delete the key, or restore it from a copy."
+    )
+
+
+def _interrupted_error() -> InterruptedError:
+    return InterruptedError("A signal handler raised while an object was decoded.")
 
 
 def _find_interruption(data: bytes, error: Exception) -> Exception | None:
@@ -114,7 +145,7 @@ def _find_interruption(data: bytes, error: Exception) -> Exception | None:
     except Exception:
         return None  # the bytes are not valid
     if type(error) is ValueError:
-        return InterruptedError("A signal handler raised while an object was decoded.")
+        return _interrupted_error()
     return error
 
 
@@ -125,17 +156,23 @@ def _unpack(data: bytes) -> tuple[dict[str, Any], list[str], int | None]:
         content = as_json.unpack(data)
     else:
         raise ValueError("unknown format")
-    attrs = content[0]
-    tags = content[1] if len(content) > 1 else []
-    expire_at_ms = content[2] if len(content) > 2 else None
-    if type(attrs) is not dict or type(tags) is not list:
+    # Both formats have only str as keys.
+    attrs, size = content[0], len(content)
+    if type(attrs) is not dict or size > 3:
         raise ValueError("not an object")
+    if size == 1:
+        return attrs, [], None
+    tags = content[1]
+    if type(tags) is not list:
+        raise ValueError("not an object")
+    "".join(tags)  # raises TypeError unless all are str, faster than isinstance()
+    if size == 2:
+        return attrs, tags, None
+    expire_at_ms = content[2]
     if expire_at_ms is not None and not (
         type(expire_at_ms) is int and 0 <= expire_at_ms <= LAST_MS
     ):
         raise ValueError("the deadline is not a valid time")
-    # Raises TypeError unless all are str, faster than isinstance() for each.
-    "".join(tags), "".join(attrs)
     return attrs, tags, expire_at_ms
 
 

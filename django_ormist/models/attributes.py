@@ -11,7 +11,7 @@ from ..queries.query import CREATED
 from ..validators import validate_counter, validate_set, validate_tags
 from .creation import creation_time
 from .options import Options
-from .state import ModelState
+from .state import ModelState, read_state
 from .tags import Tags
 from .unsupported import MODEL, missing_name
 from .writing import alters_data
@@ -35,8 +35,10 @@ class AttributeAccess:
     _meta: ClassVar[Options]
 
     def __getattr__(self, name: str) -> Any:
-        if name in self._meta.own_names:  # a property or a manager that raised
-            return object.__getattribute__(self, name)
+        if name in self._meta.own_names:
+            if name == "_state":
+                return read_state(self.__dict__)
+            return object.__getattribute__(self, name)  # a property that raised
         if name[:2] == "__" == name[-2:]:  # a protocol of Python's, not an attribute
             raise missing_name(type(self).__name__, name, {})
         attrs = self.__dict__.get("attrs", {})  # none yet while it is unpickled

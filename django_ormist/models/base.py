@@ -1,10 +1,10 @@
 """Model, TaggedModel, TaggedAttrsModel and the mix-in Verbose."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from .. import exceptions
-from ..codecs import unpack
+from ..codecs import unpack_many
 from ..connections.executor import arun, run
 from ..deadlines import to_deadline
 from ..fields import MISSING, Reference
@@ -102,35 +102,41 @@ class Model(AttributeAccess, AltersData, metaclass=ModelBase):
                 own["attrs"][field.attname] = field.get_default()
 
     @classmethod
-    def _from_row(
-        cls, row: Row, space: "Space", using: str, peers: Peers | None = None
-    ) -> Self:
-        """Return the instance of a stored object. Raises CorruptDataError.
+    def _from_row(cls, row: Row, space: "Space", using: str) -> Self:
+        """Return the instance of a stored object. Raises CorruptDataError."""
+        return cls._from_rows((row,), space, using)[0]
 
-        peers: the link to the objects that are read with it.
+    @classmethod
+    def _from_rows(
+        cls,
+        rows: Sequence[Row],
+        space: "Space",
+        using: str,
+        peers: Peers | None = None,
+    ) -> list[Self]:
+        """Return the instances of stored objects. Raises CorruptDataError.
+
+        peers: the link to the objects that are read with them.
         """
-        pk, packed, counters = row
-        attrs, tags, expire_at_ms = unpack(packed, space.objects + pk)
-        instance = cls.__new__(cls)
-        if counters is None:
-            state = ModelState()
-        else:
-            state = CountersState()
-            state.counters, state.assigned = counters, set()
-        state.tags = tags
-        state.expire_at_ms = expire_at_ms
-        state.packed = packed
-        state.using = using
-        state.peers = peers
-        state.is_id_random = False
-        own = instance.__dict__
+        contents = unpack_many(
+            [packed for _, packed, _ in rows], lambda i: space.objects + rows[i][0]
+        )
+        new, found = cls.__new__, []
         try:
-            own["id"] = pk.decode()
+            for (pk, packed, counters), (attrs, tags, expire_at_ms) in zip(
+                rows, contents, strict=True
+            ):
+                instance = new(cls)
+                own = instance.__dict__
+                own["id"] = pk.decode()
+                own["attrs"] = attrs
+                own["_row"] = packed, tags, expire_at_ms, counters, using, peers
+                found.append(instance)
         except UnicodeDecodeError:
-            own["id"] = pk_of(pk, space)  # raises CorruptDataError
-        own["attrs"] = attrs
-        own["_state"] = state
-        return instance
+            for pk, _, _ in rows:
+                pk_of(pk, space)  # raises CorruptDataError
+            raise
+        return found
 
     def validate(self) -> None:
         """Raise ValidationError to refuse a save.

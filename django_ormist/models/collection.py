@@ -237,11 +237,11 @@ class Collection(ReadMethods[M], WriteMethods[M], LazyResults[M]):
     def _build(
         self, rows: Sequence[Row], created: Times | None = None
     ) -> builtins.list[M]:
-        restore, space, alias = self.model._from_row, self.space, self.db
         if len(rows) < 2:
-            return [restore(row, space, alias) for row in rows]
+            return self.model._from_rows(rows, self.space, self.db)
         peers = Peers()
-        return ResultList([restore(row, space, alias, peers) for row in rows], peers)
+        found = self.model._from_rows(rows, self.space, self.db, peers)
+        return ResultList(found, peers)
 
     def _fetch(self, query: Query) -> Flow[list[M]]:
         return fetch.fetch(self, query)

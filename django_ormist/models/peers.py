@@ -54,7 +54,12 @@ class Peers:
 
     def remove_list(self, items: "ResultList[Any]") -> None:
         """Refer to the objects that outlive this list, if it is the last one."""
-        self._lists = [each for each in self._lists if each() not in (None, items)]
+        # By identity: a copy of the list equals it, and is another one.
+        self._lists = [
+            each
+            for each in self._lists
+            if (known := each()) is not None and known is not items
+        ]
         if not self._lists and _count_holders(items) > 1:  # an only one has no peers
             forget = self._forget
             self._survivors = [ref(each, forget) for each in _held_elsewhere(items)]

@@ -44,7 +44,7 @@ class ModelState:
     creation time in microseconds, if it was loaded. Neither is pickled or copied.
     """
 
-    # There is no __init__(): a list of objects makes a thousand states.
+    # There is no __init__(), which would take longer than all the rest.
     __slots__ = (
         *("created_us", "expire_at_ms", "is_id_random", "packed", "peers", "tags"),
         "using",
@@ -131,6 +131,32 @@ class CountersState(ModelState):
         state.counters = pickled.pop("_counters", {})
         state.assigned = pickled.pop("_assigned", set())
         return state
+
+
+def read_state(own: dict[str, Any]) -> ModelState:
+    """Return the state of an instance that was read: it is made on first use.
+
+    own: the ``__dict__`` of the instance. Most objects of a list are only shown, and a
+    state takes half of the time to make an instance. Raises AttributeError without
+    state, as while it is unpickled.
+    """
+    row = own.get("_row")
+    if row is not None:
+        packed, tags, expire_at_ms, counters, using, peers = row
+        if counters is None:
+            state = ModelState()
+        else:
+            state = CountersState()
+            state.counters, state.assigned = counters, set()
+        state.packed, state.tags, state.expire_at_ms = packed, tags, expire_at_ms
+        state.using, state.peers, state.is_id_random = using, peers, False
+        own.setdefault("_state", state)  # another thread may have made one
+        own.pop("_row", None)
+    try:
+        found: ModelState = own["_state"]
+    except KeyError:
+        raise AttributeError("_state") from None
+    return found
 
 
 def add_version(state: dict[str, Any]) -> dict[str, Any]:

@@ -117,3 +117,11 @@ def test_a_copy_of_an_object_or_of_a_list_has_no_peers():
     for other in (copy.copy(found), copy.deepcopy(found), found[:], found + found):
         assert type(other) is list
     assert type(pickle.loads(pickle.dumps(found))) is list
+
+
+def test_a_copy_of_the_list_spares_references_to_each_object():
+    found = result(5)
+    link, kept = found[0]._state.peers, found.copy()
+    del found
+    assert link._survivors == []
+    assert numbers(kept[4]) == [4, 0, 1, 2, 3]

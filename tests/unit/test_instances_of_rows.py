@@ -1,0 +1,103 @@
+"""Instances of rows: decoded in one loop, with a state on first use. No server."""
+
+import copy
+import pickle
+import threading
+
+import pytest
+
+from django_ormist.codecs import objects, pack, unpack, unpack_many
+from django_ormist.exceptions import CorruptDataError
+from django_ormist.models.state import CountersState, ModelState
+from tests.models import Todo
+
+SPACE = Todo._meta.space("default")
+ROW = (b"a", pack({"n": 1}, ["home"], 2_000_000_000_000), None)
+
+
+def restored():
+    return Todo._from_row(ROW, SPACE, "default")
+
+
+def key(number):
+    return b"key%d" % number
+
+
+@pytest.mark.parametrize("codec", ["msgpack", "json"])
+def test_many_objects_are_unpacked_as_each_is_alone(codec):
+    many = [
+        pack({}, codec=codec),
+        pack({"n": 1}, ["home"], codec=codec),
+        pack({"n": {1, 2}}, ["home"], 2_000_000_000_000, codec),
+    ]
+    assert unpack_many(many, key) == [unpack(each) for each in many]
+
+
+@pytest.mark.parametrize("data", [b"", b"\x01", b"\x01\x90", b"\x01\x91\x01", b"{}"])
+def test_the_key_of_the_corrupt_one_of_many_is_named(data):
+    with pytest.raises(CorruptDataError, match="key1"):
+        unpack_many([pack({}), data, b"?"], key)
+
+
+@pytest.mark.parametrize("raised", [KeyError("late"), ValueError("late")])
+def test_an_exception_from_outside_is_not_taken_for_corrupt_bytes(monkeypatch, raised):
+    def interrupted(packed):
+        raise raised
+
+    monkeypatch.setattr(objects, "_unpack_many", interrupted)
+    is_lost = type(raised) is ValueError  # as ormsgpack's own errors are
+    with pytest.raises(InterruptedError if is_lost else KeyError):
+        unpack_many([pack({})], key)
+
+
+def test_an_id_that_is_no_text_is_named():
+    with pytest.raises(CorruptDataError, match="xff"):
+        Todo._from_rows([ROW, (b"\xff", *ROW[1:])], SPACE, "default")
+
+
+def test_the_state_is_made_on_first_use():
+    instance = restored()
+    assert "_state" not in vars(instance)
+    state = instance._state
+    assert instance._state is state
+    assert type(state) is ModelState
+    assert (state.packed, state.tags, state.using) == (ROW[1], ["home"], "default")
+    assert (state.expire_at_ms, state.peers) == (2_000_000_000_000, None)
+    assert not state.is_id_random
+    assert vars(instance) == {"id": "a", "attrs": {"n": 1}, "_state": state}
+
+
+def test_the_state_has_the_counters_of_the_row():
+    state = Todo._from_row((*ROW[:2], {"visits": 3}), SPACE, "default")._state
+    assert type(state) is CountersState
+    assert (state.counters, state.assigned) == ({"visits": 3}, set())
+
+
+@pytest.mark.parametrize("again", [copy.copy, copy.deepcopy, lambda each: each])
+def test_an_instance_without_state_is_copied_and_pickled(again):
+    instance = pickle.loads(pickle.dumps(again(restored())))
+    assert instance == restored()
+    assert instance._state.packed == ROW[1]
+    assert instance.own_tags == ["home"]
+
+
+def test_threads_that_need_the_state_at_once_get_the_same():
+    for _ in range(50):
+        instance, found = restored(), []
+        barrier = threading.Barrier(4)
+
+        def read(instance=instance, found=found, barrier=barrier):
+            barrier.wait()
+            found.append(instance._state)
+
+        threads = [threading.Thread(target=read) for _ in range(4)]
+        for each in threads:
+            each.start()
+        for each in threads:
+            each.join()
+        assert len(set(map(id, found))) == 1
+
+
+def test_an_instance_without_contents_has_no_state():
+    with pytest.raises(AttributeError, match="_state"):
+        Todo.__new__(Todo)._state  # noqa: B018
