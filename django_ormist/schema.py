@@ -130,6 +130,12 @@ class BaseOptions:
         """Whether every attribute is indexed, except for those in exclude_attrs."""
         return self.model.indexes_attributes and self.index_attrs is None
 
+    @cached_property
+    def entry_names(self) -> frozenset[str]:
+        """The attributes with an index of any kind, unless all have one."""
+        named = (self.index_attrs or (), self.ordered, *self.unique)
+        return frozenset().union(*named)
+
     def has_index(self, name: str) -> bool:
         """Return whether an index of any kind holds this attribute."""
         return (

@@ -170,27 +170,30 @@ def unique_value(values: Sequence[Any]) -> bytes | None:
 def object_terms(
     attrs: Mapping[str, Any], tags: Iterable[str], indexed: Callable[[str], bool]
 ) -> list[str]:
-    """Return the terms of the given tags, then those of indexed attributes, each once.
+    """Return the terms of the given tags, then those of the attributes, each once.
 
+    attrs: indexed attributes only. indexed: returns whether an attribute is indexed.
     The texts must be valid Unicode: packing checks that.
     """
-    terms = dict.fromkeys([tag_term(tag, indexed) for tag in tags])
+    # No call for a tag without a colon: most are.
+    terms = dict.fromkeys(
+        [tag if ":" not in tag else tag_term(tag, indexed) for tag in tags]
+    )
     for name, value in attrs.items():
-        if indexed(name):
-            term = attribute_term(name, value)
-            if term is not None:
-                terms[term] = None
+        term = attribute_term(name, value)
+        if term is not None:
+            terms[term] = None
     return list(terms)
 
 
-def object_tags(
-    attrs: Mapping[str, Any], tags: Iterable[str], indexed: Callable[[str], bool]
-) -> list[str]:
-    """Return the given tags, then ``name:text`` of indexed attributes, each once."""
+def object_tags(attrs: Mapping[str, Any], tags: Iterable[str]) -> list[str]:
+    """Return the given tags, then ``name:text`` of the attributes, each once.
+
+    attrs: indexed attributes only.
+    """
     shown = dict.fromkeys(tags)
     for name, value in attrs.items():
-        if indexed(name):
-            plain = attribute_text(name, value)
-            if plain is not None:
-                shown[plain] = None
+        plain = attribute_text(name, value)
+        if plain is not None:
+            shown[plain] = None
     return list(shown)

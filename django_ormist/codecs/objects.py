@@ -14,6 +14,9 @@ from .lifetimes import Deadline, Lifetime
 LARGEST = 512 * 1024 * 1024
 """The maximum size of an object in bytes: the largest string that a server stores."""
 
+_FLAT = frozenset((str, int, float, bool, type(None), bytes))
+"""Types whose values nest nothing."""
+
 LAST_MS = 253_402_300_799_999
 """The last deadline: the end of the year 9999, in ms since 1970."""
 
@@ -36,10 +39,15 @@ def pack(
     if isinstance(expire_at_ms, Lifetime):
         expire_at_ms = expire_at_ms.placeholder_ms
     try:
-        if as_msgpack.BUFFERS.isdisjoint(map(type, attrs.values())):
+        kinds = {*map(type, attrs.values())}
+        if as_msgpack.BUFFERS.isdisjoint(kinds):
             data = pack_as(attrs, list(tags), expire_at_ms)
-            if not (may_be_deep(data) and any(map(is_deeper, attrs.values()))):
-                return _check_size(data)
+            if (
+                kinds <= _FLAT
+                or not may_be_deep(data)
+                or not any(map(is_deeper, attrs.values()))
+            ):
+                return data if len(data) <= LARGEST else _check_size(data)
     except (TypeError, ValueError, RecursionError):
         pass  # the slow path packs it, or names the attribute
     return with_room(_pack_slowly, attrs, tags, expire_at_ms, codec)  # type: ignore[no-any-return]

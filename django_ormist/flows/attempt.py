@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from ..connections import connections
 from ..exceptions import ConflictError, CorruptDataError, IntegrityError
@@ -72,6 +72,9 @@ class SaveAttempt:
     PendingSave derives from it for saves in a block.
     """
 
+    may_leave_index: ClassVar[bool] = True
+    """Whether a write that changes no index entry may leave them out."""
+
     def __init__(
         self,
         instance: Instance,
@@ -102,10 +105,8 @@ class SaveAttempt:
         """
         self.stored = stored
         self.contents = self.mine
-        self.old = NOTHING
         if stored is not None:
             found = found or self.read(stored)
-            self.old = found.stored_image(stored, self.meta)
             base = None if self.is_base(stored) else self.base()
             if base is not None:
                 self.contents = self.mine.rebase_on(base, found)
@@ -113,7 +114,29 @@ class SaveAttempt:
         for name in self.assigned & self.contents.attrs.keys():  # no counter then
             self.contents = replace(self.contents, attrs=dict(self.contents.attrs))
             del self.contents.attrs[name]
-        self.new = self.contents.image(self.meta, self.codec)
+        if stored is None or found is None:
+            self.old, self.new = NOTHING, self.contents.image(self.meta, self.codec)
+        else:
+            self.old, self.new = self._build_images(stored, found)
+
+    def _build_images(self, stored: bytes, found: Record) -> tuple[Image, Image]:
+        """Return the images of the stored object, and of the new one.
+
+        Both are without their index entries if update.lua is to write the object.
+        """
+        new, meta = self.contents, self.meta
+        if (
+            self.may_leave_index
+            and (new.expire_at_ms is None) is (found.expire_at_ms is None)
+            and not meta.counters
+            and new.has_entries_of(found, meta)
+        ):
+            packed = new.pack(self.codec)
+            return (
+                Image(stored, expire_at_ms=found.expire_at_ms),
+                Image(packed, expire_at_ms=new.expire_at_ms),
+            )
+        return found.stored_image(stored, meta), new.image(meta, self.codec)
 
     def operation(self) -> Operation:
         """Return the write, which the server refuses if other bytes are stored."""
@@ -149,7 +172,8 @@ class SaveAttempt:
 
     def delete_operation(self) -> Operation:
         """Return the deletion that replaces a write whose expiration time is past."""
-        return objects.delete(self.schema, self.pk, self.old)
+        old = self._image(self.stored) or NOTHING
+        return objects.delete(self.schema, self.pk, old)
 
     def purge_index(self) -> Flow[None]:
         """Flow that removes index entries of an object that does not exist."""

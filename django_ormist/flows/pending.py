@@ -109,6 +109,7 @@ class PendingSave(SaveAttempt):
     is_stored: False if its expiration time is past.
     """
 
+    may_leave_index = False  # another entry of the block may change it
     before: "PendingSave | None" = None
 
     def __init__(self, *args: Any, is_silent: bool = False, **kwargs: Any) -> None:

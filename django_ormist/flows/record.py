@@ -18,6 +18,11 @@ from ..terms import (
     unmark,
 )
 
+_ABSENT = object()
+
+_EXACT = (str, int, bool)
+"""Types whose equal values have the same text. 0.0 and -0.0 have not."""
+
 
 @dataclass(slots=True)
 class Record:
@@ -37,7 +42,7 @@ class Record:
 
     def all_tags(self, meta: BaseOptions) -> list[str]:
         """Return the explicit tags, then ``name:text`` of each indexed attribute."""
-        return object_tags(self._select_indexed(meta), self.tags, meta.indexes)
+        return object_tags(self._select_indexed(meta), self.tags)
 
     def terms(self, meta: BaseOptions) -> list[str]:
         """Return the index terms of explicit tags, then of indexed attributes.
@@ -49,7 +54,7 @@ class Record:
         return object_terms(self._select_indexed(meta), self.tags, meta.indexes)
 
     def _select_indexed(self, meta: BaseOptions) -> dict[str, Any]:
-        """Return the attributes that may be indexed. Raises ValueError."""
+        """Return the indexed attributes. Raises ValueError."""
         if meta.indexes_all:  # the names in Meta.index_attrs were checked there
             for name in self.attrs:
                 if (":" in name or "__" in name) and meta.indexes(name):
@@ -59,20 +64,43 @@ class Record:
                         "Rename it, or add it to "
                         f"{meta.object_name}.Meta.exclude_attrs."
                     )
-            return self.attrs
-        # A few of many: the others are not looked at.
-        named = meta.index_attrs or ()
-        return {name: self.attrs[name] for name in self.attrs if name in named}
+            if not meta.exclude_attrs:
+                return self.attrs
+            return {name: self.attrs[name] for name in filter(meta.indexes, self.attrs)}
+        named = meta.index_attrs
+        if not named:
+            return {}
+        return {name: value for name, value in self.attrs.items() if name in named}
 
     def image(self, meta: BaseOptions, codec: str) -> Image:
         """Return the image to store. Raises TypeError, ValueError."""
-        packed = self.pack(codec)
+        packed = pack(self.attrs, self.tags, self.expire_at_ms, codec)
         for names in meta.unique:
             self._check_unique(meta, names)
         terms = self.terms(meta)
         if any_marked(terms):
             packed = mark(packed)
         return self._image(packed, terms, meta)
+
+    def has_entries_of(self, stored: "Record", meta: BaseOptions) -> bool:
+        """Return whether both have the same index entries, without building them.
+
+        False if that needs a closer look. So a save that changes no indexed attribute
+        computes no entries.
+        """
+        if meta.indexes_all or self.tags != stored.tags:
+            return False
+        for name in meta.entry_names:
+            value = self.attrs.get(name, _ABSENT)
+            known = stored.attrs.get(name, _ABSENT)
+            kind = type(value)
+            if value is not known and (
+                kind is not type(known) or kind not in _EXACT or value != known
+            ):
+                return False
+            if value == "None":  # 0.1.0 stored it without a mark
+                return False
+        return ":" not in "".join(self.tags)  # as it did such a tag
 
     def stored_image(self, packed: bytes, meta: BaseOptions) -> Image:
         """Return the stored image of these bytes."""
@@ -108,7 +136,7 @@ class Record:
             return None, {}
 
     def _image(self, packed: bytes, terms: list[str], meta: BaseOptions) -> Image:
-        suffixes = tuple(map(term_suffix, terms))
+        suffixes = tuple([term_suffix(term) for term in terms])
         if not (meta.ordered or meta.unique):
             return Image(packed, suffixes, self.expire_at_ms)
         sort_keys = {name: sort_key(self.attrs.get(name)) for name in meta.ordered}

@@ -102,7 +102,8 @@ def sample(
             key = space.objects + pk
             try:
                 attrs, tags, _ = unpack(packed, key)
-                terms = object_terms(attrs, tags, indexed)
+                chosen = {name: attrs[name] for name in filter(indexed, attrs)}
+                terms = object_terms(chosen, tags, indexed)
             except CorruptDataError:
                 unreadable.append(key)
         rows.append((pk, terms))
