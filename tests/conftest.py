@@ -314,6 +314,10 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     for each in left_out(config):
         terminalreporter.write_line(f"Left out: {each}.")
+    for report in terminalreporter.stats.get("passed", []):
+        for name, value in report.user_properties:
+            if name == "note":  # record_property("note", ...): nothing has failed
+                terminalreporter.write_line(f"Note: {value}")
 
 
 # ---------------------------------------------------------------- server and alias
