@@ -14,6 +14,7 @@ from .async_pools import LoopPool
 from .refusals import is_refusal, unwrap_error
 from .steps import Broken, Outcome
 from .thread_pools import Lease, as_bytes
+from .wire import read_reply
 
 _RESP3 = (dict, float, bool, set, frozenset)
 
@@ -65,7 +66,7 @@ async def aexchange(
 
 def _reply(connection: Any) -> Any:
     try:
-        return normalize_reply(connection.read_response(disconnect_on_error=False))
+        return normalize_reply(read_reply(connection))
     except (ResponseError, BusyLoadingError) as error:
         # without a traceback, whose frames would keep the connection
         return unwrap_error(error.with_traceback(None))

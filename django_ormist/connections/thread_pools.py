@@ -31,6 +31,7 @@ from redis.exceptions import (
 )
 
 from .refusals import refuse_replica
+from .wire import attach_wire, is_silent
 
 # redis-py derives these from ConnectionError, but the server has replied, or no command
 # was sent. A retry would not help.
@@ -238,7 +239,7 @@ class ThreadPool(redis.ConnectionPool):
     def _is_healthy(self, connection: Any) -> bool:
         """Return whether it is open, has nothing to read, and passes a health check."""
         try:
-            if connection.can_read() and not self._has_notifications():
+            if not (is_silent(connection) or self._has_notifications()):
                 return False
         except ConnectionError as error:
             if isinstance(error.__context__, builtins.TimeoutError):
@@ -282,6 +283,7 @@ class ThreadPool(redis.ConnectionPool):
             if self.is_read_only:
                 connection.send_command("READONLY", check_health=False)
                 connection.read_response()
+            attach_wire(connection)
         except BaseException:
             connection.disconnect()
             raise

@@ -1,0 +1,108 @@
+"""The short way to read replies: which connections take it, and what ends it."""
+
+import socket
+
+import pytest
+from redis.exceptions import ConnectionError, ResponseError, TimeoutError
+
+from django_ormist.connections.wire import attach_wire, is_silent, read_reply
+
+
+@pytest.fixture
+def pair():
+    """Two ends of a socket: ours with a timeout, and the server's."""
+    ours, theirs = socket.socketpair()
+    ours.settimeout(0.05)
+    with ours, theirs:
+        yield ours, theirs
+
+
+@pytest.fixture
+def connected(pair):
+    """A connection of redis-py over our end of the pair."""
+
+    def connected(kind, **arguments):
+        connection = kind(**arguments)
+        connection._sock = pair[0]
+        connection._parser.on_connect(connection)
+        attach_wire(connection)
+        return connection
+
+    return connected
+
+
+@pytest.fixture
+def wired(connected):
+    from redis.connection import Connection
+
+    return connected(Connection, protocol=2)
+
+
+def test_a_reply_in_pieces_is_one_reply(wired, pair):
+    assert is_silent(wired)
+    pair[1].sendall(b"*2\r\n$3\r\nab")
+    assert not is_silent(wired)
+    pair[1].sendall(b"c\r\n:4\r\n+OK\r\n")
+    assert read_reply(wired) == [b"abc", 4]
+    assert not is_silent(wired)  # the reader has the next one
+    assert read_reply(wired) == b"OK"
+    assert is_silent(wired)
+
+
+def test_an_error_reply_is_raised(wired, pair):
+    pair[1].sendall(b"-ERR no\r\n")
+    with pytest.raises(ResponseError, match="no"):
+        read_reply(wired)
+
+
+def test_a_late_reply_is_a_timeout(wired):
+    with pytest.raises(TimeoutError):
+        read_reply(wired)
+
+
+def test_the_end_of_the_connection_is_an_error(wired, pair):
+    pair[1].close()
+    with pytest.raises(ConnectionError, match="closed"):
+        read_reply(wired)
+    with pytest.raises(ConnectionError):
+        is_silent(wired)
+
+
+def test_a_socket_that_fails_is_an_error(wired, pair):
+    pair[0].close()
+    with pytest.raises(ConnectionError, match="reading"):
+        read_reply(wired)
+
+
+def test_a_connection_that_was_opened_again_is_read_by_redis_py(wired):
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        wired._sock = ours
+        wired._parser.on_connect(wired)
+        theirs.sendall(b"+OK\r\n")
+        assert not is_silent(wired)
+        assert read_reply(wired) == b"OK"
+
+
+@pytest.mark.parametrize(
+    "arguments", [{"protocol": 3}, {"protocol": 2, "health_check_interval": 1}]
+)
+def test_notifications_and_health_checks_need_redis_py(connected, pair, arguments):
+    from redis.connection import Connection
+
+    connection = connected(Connection, **arguments)
+    assert connection.wire is None
+    pair[1].sendall(b"+OK\r\n")
+    assert read_reply(connection) == b"OK"
+
+
+def test_another_class_of_connection_needs_redis_py(connected):
+    from redis.connection import Connection
+
+    class Own(Connection):
+        def read_response(self, *args, **kwargs):
+            return "its own"
+
+    connection = connected(Own, protocol=2)
+    assert connection.wire is None
+    assert read_reply(connection) == "its own"
