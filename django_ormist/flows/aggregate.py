@@ -1,7 +1,6 @@
 """Flows of facets(), distinct() and aggregate()."""
 
 from collections.abc import Iterable
-from dataclasses import replace
 from decimal import Decimal
 from math import fsum
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -42,7 +41,7 @@ def facets(
             )
         if collection.query.is_empty:
             return dict.fromkeys(given, 0)
-        everything = replace(collection.query, terms=(), pks=None, conditions=())
+        everything = collection.query._replace(terms=(), pks=None, conditions=())
         queries = [
             filter_query(
                 everything, collection.model._meta, (), {name: v}, collection.db

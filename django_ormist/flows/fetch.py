@@ -10,7 +10,7 @@ from ..operations.operation import Flow
 from ..operations.scan import creation_times
 from ..operations.search import Row
 from ..queries.lookups import clean_ids, filter_query, is_q
-from ..queries.query import Query
+from ..queries.query import EVERYTHING, Query
 from ..storable import unwrap
 from ..validators import clean_pk
 from . import references
@@ -64,15 +64,15 @@ def get(
 
     Raises DoesNotExist, MultipleObjectsReturned.
     """
-    query = _get_query(collection, pk, lookups)
-    return _require(collection, (yield from _fetch_at_most_one(collection, query)))
+    return _require(collection, (yield from _find_one(collection, pk, lookups)))
 
 
 def get_or_none(
     collection: Results[T], pk: tuple[Any, ...], lookups: dict[str, Any]
 ) -> Flow[T | None]:
     """Flow that returns the one object, if any. Raises MultipleObjectsReturned."""
-    return (yield from one_or_none(collection, _get_query(collection, pk, lookups)))
+    found = yield from _find_one(collection, pk, lookups)
+    return found[0] if found else None
 
 
 def one_or_none(collection: Results[T], query: Query) -> Flow[T | None]:
@@ -90,6 +90,20 @@ def get_by_id(collection: Results[T], pk: str) -> Flow[T | None]:
         found = yield from _load(collection, pk)
         return found[0] if found else None
     return (yield from get_or_none(collection, (pk,), {}))
+
+
+def _find_one(
+    collection: Results[T], given: tuple[Any, ...], lookups: dict[str, Any]
+) -> Flow[Sequence[T]]:
+    """Flow that returns a list of at most one object, for the arguments of get().
+
+    Raises MultipleObjectsReturned.
+    """
+    is_by_id = len(given) == 1 and type(given[0]) is str and not lookups
+    if is_by_id and collection.query == EVERYTHING:  # the most common get()
+        return (yield from _load(collection, given[0]))
+    query = _get_query(collection, given, lookups)
+    return (yield from _fetch_at_most_one(collection, query))
 
 
 def _fetch_at_most_one(collection: Results[T], query: Query) -> Flow[Sequence[T]]:

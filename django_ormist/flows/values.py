@@ -2,7 +2,6 @@
 
 from collections import namedtuple
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from functools import lru_cache
 from typing import Any, TypeVar
 
@@ -135,7 +134,7 @@ def explain(
 
 
 def _remove_slice(query: Query) -> Query:
-    return replace(query, start=0, stop=None)
+    return query._replace(start=0, stop=None)
 
 
 def _index_name(values: ValuesResults[Any], query: Query) -> str | None:

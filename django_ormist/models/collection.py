@@ -2,7 +2,6 @@
 
 import builtins
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 from ..connections.executor import arun, run
@@ -211,8 +210,7 @@ class Collection(ReadMethods[M], WriteMethods[M], LazyResults[M]):
         both = self.query.condition, other.query.condition
         query = self.query.where(how(both))
         if not (keeps_order or query.is_ordered or query.is_reversed):
-            query = replace(
-                query,
+            query = query._replace(
                 order=other.query.order,
                 is_reversed=other.query.is_reversed,
                 is_ordered=other.query.is_ordered,
@@ -254,8 +252,7 @@ class Collection(ReadMethods[M], WriteMethods[M], LazyResults[M]):
     def _picklable(self) -> dict[str, Any]:
         """Return the pickled attributes."""
         # By name, for a later version whose questions have more words.
-        query = {each.name: getattr(self.query, each.name) for each in fields(Query)}
-        return add_version({**self.__dict__, "query": query})
+        return add_version({**self.__dict__, "query": self.query._asdict()})
 
     def __setstate__(self, pickled: dict[str, Any]) -> None:
         state = remove_version(type(self), pickled)

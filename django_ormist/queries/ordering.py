@@ -1,6 +1,5 @@
 """Translation of the arguments of order_by() into the order of a query."""
 
-from dataclasses import replace
 from typing import Any
 
 from ..exceptions import FieldError
@@ -32,8 +31,7 @@ def order_query(
             orders, is_reversed = [], last.is_descending
         elif not last.is_descending:
             orders.pop()
-    return replace(
-        query,
+    return query._replace(
         order=tuple(orders),
         is_reversed=is_reversed,
         is_ordered=bool(names),

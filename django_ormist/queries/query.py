@@ -1,6 +1,5 @@
 """A query as plain data: conditions, order and slice."""
 
-from dataclasses import dataclass, replace
 from typing import NamedTuple, Self
 
 from .conditions import NOTHING, And, Condition, Ids, Term, all_of
@@ -28,8 +27,7 @@ class Order(NamedTuple):
         return self.name == CREATED and not self.is_attribute
 
 
-@dataclass(frozen=True, slots=True)
-class Query:
+class Query(NamedTuple):
     """A query: the objects that meet all conditions, in an order, and a slice of them.
 
     terms: index terms that they carry (``"home"``, ``"name:John"``). pks: the ids to
@@ -96,11 +94,11 @@ class Query:
             conditions = tuple(dict.fromkeys((*self.conditions, *conditions)))
         else:
             conditions = self.conditions
-        return replace(self, terms=tuple(known), pks=pks, conditions=conditions)
+        return self._replace(terms=tuple(known), pks=pks, conditions=conditions)
 
     def where(self, condition: Condition) -> Self:
         """Return this query with its conditions replaced by *condition*."""
-        bare = replace(self, terms=(), pks=None, conditions=())
+        bare = self._replace(terms=(), pks=None, conditions=())
         if condition == NOTHING:
             return bare.none()
         conjuncts = condition.parts if isinstance(condition, And) else (condition,)
@@ -115,15 +113,15 @@ class Query:
 
     def none(self) -> Self:
         """Return a query that does not match any object."""
-        return replace(self, pks=frozenset())
+        return self._replace(pks=frozenset())
 
     def reverse(self) -> Self:
         """Return this query in the opposite order."""
-        return replace(self, is_reversed=not self.is_reversed)
+        return self._replace(is_reversed=not self.is_reversed)
 
     def clear_ordering(self) -> Self:
         """Return a query of the same objects in order of creation."""
-        return replace(self, order=(), is_reversed=False, is_ordered=False)
+        return self._replace(order=(), is_reversed=False, is_ordered=False)
 
     def slice(self, start: int, stop: int | None) -> Self:
         """Return the slice [start:stop] of this query's slice."""
@@ -132,4 +130,8 @@ class Query:
         if self.stop is not None:
             new_start = min(new_start, self.stop)
             new_stop = min(new_stop or 0, self.stop) if stop is not None else self.stop
-        return replace(self, start=new_start, stop=new_stop)
+        return self._replace(start=new_start, stop=new_stop)
+
+
+EVERYTHING = Query()
+"""The query of all objects, oldest first."""

@@ -5,7 +5,6 @@ each object a position. A page that begins after a position neither skips nor re
 object, whatever is written meanwhile.
 """
 
-from dataclasses import replace
 from typing import NamedTuple, Self
 
 from ..sortkeys import AFTER
@@ -54,11 +53,11 @@ class Ordering(NamedTuple):
     def apply(self, query: Query, is_backward: bool = False) -> Query:
         """Return the query in this order, or in the opposite one."""
         if not self.orders:
-            return replace(
-                query, order=(), is_reversed=self.is_newest_first ^ is_backward
+            return query._replace(
+                order=(), is_reversed=self.is_newest_first ^ is_backward
             )
         last = (Order(CREATED, True),) if self.is_newest_first else ()
-        return replace(query, order=(*self.orders, *last), is_reversed=is_backward)
+        return query._replace(order=(*self.orders, *last), is_reversed=is_backward)
 
 
 def seek(
