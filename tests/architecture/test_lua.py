@@ -109,6 +109,31 @@ def test_a_script_compiles_and_defines_no_globals(name):
     assert not {name for kind, name in found if kind == GETGLOBAL} - GLOBALS
 
 
+FUNCTION = re.compile(r"(?m)^ *local function (\w+)")
+SHARED = set(FUNCTION.findall((SCRIPTS / "prelude.lua").read_text()))
+
+
+def defined(name: str) -> list[str]:
+    """Return the functions of the prelude that a script defines, in their order."""
+    found = FUNCTION.findall(Script(name).source.decode())
+    return [function for function in found if function in SHARED]
+
+
+@pytest.mark.parametrize("name", scripts)
+def test_a_script_has_only_functions_of_the_prelude_that_it_uses(name):
+    source = re.sub(r"--.*", "", Script(name).source.decode())
+    for function in defined(name):
+        uses = re.findall(rf"\b{function}\b", source)
+        assert len(uses) > defined(name).count(function), function
+
+
+def test_a_script_defines_functions_of_a_rare_branch_there():
+    source = Script("update").source
+    assert source.index(b"local function clock") < source.index(b"local pk")
+    assert source.index(b"if expired then") < source.index(b"local function sweep")
+    assert defined("update").count("clock") == 1
+
+
 @every_file
 def test_every_local_is_used(path):
     """In its file, in a file that includes it, or in one that is included with it."""

@@ -18,6 +18,16 @@ def test_the_clock_gives_ms_and_microseconds_of_one_moment(store):
     assert abs(now_ms / 1000 - time.time()) < 3600
 
 
+def test_the_clock_is_read_once(store):
+    body = """
+      local ms, us = clock()
+      for _ = 1, 10000 do redis.call('EXISTS', KEYS[1]) end
+      local again_ms, again_us = clock()
+      return again_ms == ms and again_us == us and 1 or 0
+    """
+    assert store.lua(body, "all") == 1
+
+
 @pytest.mark.parametrize("number", [0, -1, 1_700_000_000_123_456, 2**53])
 def test_digits_formats_every_digit(store, number):
     assert store.lua("return digits(tonumber(ARGV[1]))", "all", args=[number]) == (

@@ -6,11 +6,11 @@
 -- COST     O(entries)
 -- DERIVED  the objects that hold unique values
 --
--- It needs `now`, in ms, and `is_free`: false, or a function that returns whether the
--- holder of a unique value gives it up in this step.
+-- It needs `is_free`: false, or a function that returns whether the holder of a unique
+-- value gives it up in this step.
 
 local pk, expected, packed = ARGV[1], ARGV[2], ARGV[3]
-local deadline, is_lifetime = deadline_from(ARGV[4], now)
+local deadline, is_lifetime = deadline_from(ARGV[4])
 local new_memo, had_deadline = ARGV[5], ARGV[6] == '1'
 local sweep_limit, is_indexed, has_counters = ARGV[7], ARGV[8] == '1', ARGV[9] == '1'
 local lost, gained = tonumber(ARGV[10]), tonumber(ARGV[11])
@@ -29,14 +29,14 @@ local stored = redis.pcall('GET', KEYS[1])
 if type(stored) == 'table' then
   return refusal(stored, KEYS[1], 'string')
 elseif (stored or '') ~= expected or stored == '' then
-  stored = stored and not is_past(KEYS[3], pk, now) and stored
+  stored = stored and not is_past(KEYS[3], pk) and stored
   if (stored or '') ~= expected or stored == '' then
     return {0, stored}
   elseif is_moving(base) then  -- its entries are removed by its memo
     return TRY_AGAIN
   end
 end
-if deadline and deadline <= now then
+if deadline and deadline <= clock() then
   return {3}
 end
 
@@ -45,13 +45,13 @@ local was_created, memo = redis.pcall('ZSCORE', KEYS[2], pk), nil
 if type(was_created) == 'table' then
   return refusal(was_created, KEYS[2], 'zset')
 end
-local expired = peek_expired(KEYS[3], now, sweep_limit)
-if expired['err'] then
+local expired = peek_expired(KEYS[3], sweep_limit)
+if expired and expired['err'] then
   return refusal(expired, KEYS[3], 'zset')
 end
 local leftover = was_created and not stored
 local was_expiring = had_deadline or leftover
-local wrong = (deadline or was_expiring or #expired > 0) and mistyped(KEYS, 4, 4, 'hash')
+local wrong = (deadline or was_expiring or expired) and mistyped(KEYS, 4, 4, 'hash')
   or has_counters and mistyped(KEYS, 5, 5, 'hash')
   or mistyped(KEYS, 6, 5 + lost, 'zset')
   or mistyped_ordered(KEYS, first_ordered, ordered)
@@ -70,7 +70,7 @@ for i = 0, uniques - 1 do
   local holder = field ~= '' and redis.call('HGET', key, field)
   if holder and holder ~= pk and not (is_free and is_free(key, field, holder)) then
     local is_stored = redis.call('EXISTS', base .. 'o:' .. holder) == 1
-    if is_stored and not is_past(KEYS[3], holder, now) then
+    if is_stored and not is_past(KEYS[3], holder) then
       return {5, i + 1, holder}
     elseif not is_stored and is_moving(base) then
       return TRY_AGAIN

@@ -16,7 +16,7 @@
 -- DERIVED  as save.lua and delete.lua; the objects that meet the condition of "absent"
 
 local SAVES = {save = true, save_anew = true}
-local now, now_us = clock()
+local now = clock()
 
 local function slice(list, first, size)
   local part = {}
@@ -164,7 +164,7 @@ for i = 1, count do
   local limit = SAVES[kinds[i]] and args[i][7] or args[i][3]
   if kinds[i] ~= 'absent' and not swept[keys[i][2]] then
     swept[keys[i][2]] = true
-    sweep(string.sub(keys[i][2], 1, -4), peek_expired(keys[i][3], now, limit))
+    sweep(string.sub(keys[i][2], 1, -4), peek_expired(keys[i][3], limit))
   end
 end
 return answers

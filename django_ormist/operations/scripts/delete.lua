@@ -18,8 +18,11 @@
 -- DERIVED  what a memo names, for an object that expired and was not yet swept
 
 local sweep_limit = ARGV[3]
-local now = clock()
 -- INCLUDE check_delete
 -- INCLUDE write_delete
-sweep(base, peek_expired(KEYS[3], now, sweep_limit))
+local expired = not is_lasting and peek_expired(KEYS[3], sweep_limit)
+if expired then
+  -- DEFINE sweep
+  sweep(base, expired)
+end
 return stored and 1 or {2}

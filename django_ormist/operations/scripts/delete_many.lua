@@ -31,7 +31,6 @@ if wrong then
   return wrong['err'] and wrong or {wrong}
 end
 
-local now = clock()
 local stored = redis.call('MGET', unpack(KEYS, 4, 3 + count))
 local refused, pks, keys, is_gone, values = {}, {}, {}, {}, {}
 for j = 1, uniques do
@@ -92,5 +91,5 @@ end
 redis.call('ZREM', KEYS[1], unpack(pks))
 redis.call('ZREM', KEYS[2], unpack(pks))
 redis.call('HDEL', KEYS[3], unpack(pks))
-sweep(base, peek_expired(KEYS[2], now, sweep_limit))
+sweep(base, peek_expired(KEYS[2], sweep_limit))
 return refused

@@ -13,13 +13,12 @@
 -- COST     O(log n + swept entries * log n), whatever the size of the object
 -- DERIVED  of objects that are swept, as sweep.lua
 
-local now = clock()
 local pk, head = ARGV[1], ARGV[2]
-local deadline, is_lifetime = deadline_from(ARGV[3], now)
+local deadline, is_lifetime = deadline_from(ARGV[3])
 local tail, mark_size, sweep_limit = ARGV[4], tonumber(ARGV[5]), ARGV[6]
 
 local base = string.sub(KEYS[2], 1, -8)
-if is_lifetime and deadline > now then
+if is_lifetime and deadline > clock() then
   tail = with_deadline(tail, deadline)
 end
 
@@ -35,26 +34,30 @@ if at < #head or redis.call('GETRANGE', KEYS[1], 0, #head - 1) ~= head
   or redis.call('GETRANGE', KEYS[1], at, at + #mark - 1) ~= mark then
   return {0, 1}
 end
-if deadline <= now then
+if deadline <= clock() then
   return {3}
 end
-local expired = peek_expired(KEYS[2], now, sweep_limit)
 local wrong = KEYS[3] and mistyped(KEYS, 3, 3, 'hash')
-  or unsweepable(base, KEYS[2], expired)
+local expired = peek_expired(KEYS[2], sweep_limit)
+if expired then
+  -- DEFINE unsweepable
+  wrong = wrong or unsweepable(base, KEYS[2], expired)
+end
 if wrong then
   return wrong
 end
 -- Out of memory, the first write of a script is refused, and no later one.
-local moved = redis.pcall('ZADD', KEYS[2], digits(deadline), pk)
+local moved = redis.pcall('ZADD', KEYS[2], deadline, pk)
 if type(moved) == 'table' then
   return refusal(moved, KEYS[2], 'zset')
 end
 redis.call('SETRANGE', KEYS[1], at, tail)
-for _, key in ipairs({KEYS[1], KEYS[3]}) do
-  redis.call('PEXPIREAT', key, digits(deadline - 1))
+redis.call('PEXPIREAT', KEYS[1], deadline - 1)
+if KEYS[3] then
+  redis.call('PEXPIREAT', KEYS[3], deadline - 1)
 end
-if #expired > 0 then
-  expired = peek_expired(KEYS[2], now, sweep_limit)  -- its own deadline may have been among them
+if expired then
+  -- DEFINE sweep
+  sweep(base, peek_expired(KEYS[2], sweep_limit))  -- its own deadline may have been one
 end
-sweep(base, expired)
-return is_lifetime and {1, digits(now)} or 1
+return is_lifetime and {1, digits(clock())} or 1

@@ -12,29 +12,39 @@
 local pk, name, by, sweep_limit = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local lowest, highest = ARGV[5], ARGV[6]
 
--- Whether one integer is below another. They are texts: numbers are exact to 2^53 only.
-local function is_below(one, other)
-  local is_negative = string.sub(one, 1, 1) == '-'
-  if is_negative ~= (string.sub(other, 1, 1) == '-') then
-    return is_negative
-  elseif #one ~= #other then
-    return (#one < #other) ~= is_negative
+local size = redis.pcall('STRLEN', KEYS[1])
+if type(size) == 'table' then
+  return refusal(size, KEYS[1], 'string')
+end
+local base, expired = string.sub(KEYS[3], 1, -8), nil
+local is_expiring = redis.pcall('ZCARD', KEYS[3]) ~= 0
+if is_expiring then
+  -- DEFINE peek_expired unsweepable
+  expired = peek_expired(KEYS[3], sweep_limit)
+  local wrong = mistyped(KEYS, 2, 2, 'hash') or expired and unsweepable(base, KEYS[3], expired)
+  if wrong then
+    return wrong
   end
-  return one ~= other and (one < other) ~= is_negative
 end
-
-local base = string.sub(KEYS[3], 1, -8)
-local expired = peek_now(KEYS[3], sweep_limit)
-local wrong = mistyped(KEYS, 1, 1, 'string') or mistyped(KEYS, 2, 2, 'hash')
-  or unsweepable(base, KEYS[3], expired)
-if wrong then
-  return wrong
-end
-if redis.call('EXISTS', KEYS[1]) == 0 then
+if size == 0 and redis.call('EXISTS', KEYS[1]) == 0 then
   return false
 end
 if lowest ~= '' or highest ~= '' then
-  local stored = redis.call('HGET', KEYS[2], name) or '0'
+  -- Whether one integer is below another. They are texts: numbers are exact to 2^53 only.
+  local function is_below(one, other)
+    local is_negative = string.sub(one, 1, 1) == '-'
+    if is_negative ~= (string.sub(other, 1, 1) == '-') then
+      return is_negative
+    elseif #one ~= #other then
+      return (#one < #other) ~= is_negative
+    end
+    return one ~= other and (one < other) ~= is_negative
+  end
+
+  local stored = redis.pcall('HGET', KEYS[2], name) or '0'
+  if type(stored) == 'table' then
+    return refusal(stored, KEYS[2], 'hash')
+  end
   if not string.find(stored, '^%-?%d+$') then
     return {-3}
   elseif lowest ~= '' and is_below(stored, lowest)
@@ -42,20 +52,26 @@ if lowest ~= '' or highest ~= '' then
     return {-4, stored}
   end
 end
--- HINCRBY checks the sum itself; its number would lose digits past 2^53 in Lua.
-if type(redis.pcall('HINCRBY', KEYS[2], name, by)) == 'table' then
-  local held = redis.call('HGET', KEYS[2], name)
-  if held and not string.find(held, '^%-?%d+$') then
+-- HINCRBY checks the sum itself.
+local count = redis.pcall('HINCRBY', KEYS[2], name, by)
+if type(count) == 'table' then
+  local held = redis.pcall('HGET', KEYS[2], name)
+  if type(held) == 'table' then
+    return refusal(held, KEYS[2], 'hash')
+  elseif held and not string.find(held, '^%-?%d+$') then
     return {-3}
   end
   -- Full memory or a replica refuses to add nothing as well; a sum does not.
   local refused = redis.pcall('HINCRBY', KEYS[2], name, 0)
   return type(refused) == 'table' and refused or {-2}
 end
-local deadline = redis.call('ZSCORE', KEYS[3], pk)
-if deadline then
-  redis.call('PEXPIREAT', KEYS[2], digits(tonumber(deadline) - 1))
+if is_expiring then
+  -- DEFINE sweep
+  local deadline = redis.call('ZSCORE', KEYS[3], pk)
+  if deadline then
+    redis.call('PEXPIREAT', KEYS[2], tonumber(deadline) - 1)
+  end
+  sweep(base, expired)
 end
-local count = redis.call('HGET', KEYS[2], name)
-sweep(base, expired)
-return count
+-- A number of Lua would lose digits past 2^53.
+return math.abs(count) < 2 ^ 53 and digits(count) or redis.call('HGET', KEYS[2], name)

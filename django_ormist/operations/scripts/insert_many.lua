@@ -71,7 +71,7 @@ for i = 1, count do
   if found ~= 'string' and found ~= 'none' then
     return {-1, KEYS[3 + i]}
   elseif found == 'string'
-    and not is_past(KEYS[2], string.sub(KEYS[3 + i], #base + 3), now) then
+    and not is_past(KEYS[2], string.sub(KEYS[3 + i], #base + 3)) then
     if not skips_conflicts then
       return {0, i}
     end
@@ -93,14 +93,14 @@ local function holder_of(j, field)
     or redis.call('HGET', KEYS[first_unique + j - 1], field))
   if holder and (claimed[j][field]
     or redis.call('EXISTS', base .. 'o:' .. holder) == 1
-    and not is_past(KEYS[2], holder, now)) then
+    and not is_past(KEYS[2], holder)) then
     return holder
   end
 end
 
 for i = 1, count do
   pks[i], packed[i], memos[i] = ARGV[at], ARGV[at + 1], ARGV[at + 3]
-  local deadline, is_lifetime = deadline_from(ARGV[at + 2], now)
+  local deadline, is_lifetime = deadline_from(ARGV[at + 2])
   local is_expired = deadline and deadline <= now
   if is_expired then
     expired[#expired + 1] = i
@@ -242,5 +242,5 @@ for _, i in ipairs(inserted) do
     end
   end
 end
-sweep(base, peek_expired(KEYS[2], now, sweep_limit))
+sweep(base, peek_expired(KEYS[2], sweep_limit))
 return (#answer > 2 or has_lifetimes) and answer or 1

@@ -75,7 +75,7 @@ end
 for i = 0, uniques - 1 do
   local holder = redis.call('HGET', KEYS[first_unique + i], ARGV[first_value + i])
   if holder and holder ~= pk and redis.call('EXISTS', base .. 'o:' .. holder) == 1
-    and not is_past(KEYS[3], holder, now) then
+    and not is_past(KEYS[3], holder) then
     return {5, i + 1, holder}
   end
 end

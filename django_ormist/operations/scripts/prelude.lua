@@ -1,4 +1,4 @@
--- Share functions among the scripts; it is prepended to each of them.
+-- Share functions among the scripts; each gets those that it uses.
 --
 -- KEYS     none of its own: a base is passed, "{prefix}:{model}:"
 -- ARGV     none of its own
@@ -10,10 +10,15 @@
 
 -- Return the server's clock in ms and in microseconds. A script reads it once: up to
 -- Redis 7.0 it runs on during a script, though no key expires there.
+local clock_ms, clock_us
 local function clock()
-  local time = redis.call('TIME')
-  local seconds, micros = tonumber(time[1]), tonumber(time[2])
-  return seconds * 1000 + math.floor(micros / 1000), seconds * 1000000 + micros
+  if not clock_ms then
+    local time = redis.call('TIME')
+    local seconds, micros = tonumber(time[1]), tonumber(time[2])
+    clock_ms = seconds * 1000 + math.floor(micros / 1000)
+    clock_us = seconds * 1000000 + micros
+  end
+  return clock_ms, clock_us
 end
 
 -- Return an integer as text: `..` prints 170000000012345 as 1.7000000001234e+14.
@@ -21,11 +26,11 @@ local function digits(number)
   return string.format('%.0f', number)
 end
 
--- Return the deadline of an argument, in ms, and whether it counts from `now`:
--- "+60000" is a lifetime, "" is nil. The last one is the last day of the year 9999.
-local function deadline_from(word, now)
+-- Return the deadline of an argument, in ms, and whether it counts from now: "+60000" is
+-- a lifetime, "" is nil. The last one is the last day of the year 9999.
+local function deadline_from(word)
   if string.byte(word) == 43 then  -- "+"
-    return math.min(now + tonumber(string.sub(word, 2)), 253402214400000), true
+    return math.min(clock() + tonumber(string.sub(word, 2)), 253402214400000), true
   end
   return tonumber(word), false
 end
@@ -54,14 +59,13 @@ local function require_all_here(base)
   redis.call('EXISTS', base .. '?', base .. '!')
 end
 
--- The command for the length of each type. TYPE costs half as much again.
-local LENGTHS = {string = 'STRLEN', zset = 'ZCARD', hash = 'HLEN'}
-
 -- Return the refusal for the first key from keys[first] to keys[last] that holds another
 -- type, or nil. Lua does not roll back, so this comes before the first write.
 local function mistyped(keys, first, last, kind)
+  -- TYPE costs half as much again.
+  local command = kind == 'zset' and 'ZCARD' or kind == 'hash' and 'HLEN' or 'STRLEN'
   for i = first, last do
-    local length = redis.pcall(LENGTHS[kind], keys[i])
+    local length = redis.pcall(command, keys[i])
     if type(length) == 'table' then
       return refusal(length, keys[i], kind)
     end
@@ -78,15 +82,14 @@ local function mistyped_ordered(keys, first, pairs_of)
   end
 end
 
--- Return at most `limit` expired ids, or a table with `err` if the key holds another type.
-local function peek_expired(expires, now, limit)
-  return redis.pcall('ZRANGEBYSCORE', expires, '-inf', now, 'LIMIT', 0, limit)
-end
-
--- The same for a script that has not read the clock: nothing expires in most models.
-local function peek_now(expires, limit)
-  local number = redis.pcall('ZCARD', expires)
-  return number == 0 and {} or peek_expired(expires, clock(), limit)
+-- Return at most `limit` expired ids, or nil if there are none: that is found out in
+-- fewer calls, and without the clock where nothing expires. If the key holds another
+-- type, return a table with `err`.
+local function peek_expired(expires, limit)
+  if (clock_ms or redis.pcall('ZCARD', expires) ~= 0)
+    and redis.pcall('ZCOUNT', expires, '-inf', (clock())) ~= 0 then
+    return redis.pcall('ZRANGEBYSCORE', expires, '-inf', clock_ms, 'LIMIT', 0, limit)
+  end
 end
 
 -- Creation times in microseconds are integers below this: the year 2255.
@@ -94,9 +97,9 @@ local LAST_CREATED = 2 ^ 53
 
 -- Whether a stored object is past its deadline because its TTL was moved by hand. Called
 -- only where the object is in the way.
-local function is_past(expires, pk, now)
+local function is_past(expires, pk)
   local deadline = redis.pcall('ZSCORE', expires, pk)
-  return type(deadline) == 'string' and tonumber(deadline) <= now
+  return type(deadline) == 'string' and tonumber(deadline) <= clock()
 end
 
 -- Return the creation time of the next object: later than every other in the set.
@@ -112,14 +115,13 @@ local function next_created(all, now_us)
   return now_us
 end
 
--- Return a number below 2^53 in `size` bytes, the most significant first.
+-- Return a number below 2^53 in `size` bytes, at most 8, the most significant first.
 local function bytes_of(number, size)
-  local bytes = {}
-  for i = size, 1, -1 do
-    bytes[i] = number % 256
-    number = (number - bytes[i]) / 256
-  end
-  return string.char(unpack(bytes))
+  local floor = math.floor
+  local bytes = string.char(0, floor(number / 2 ^ 48), floor(number / 2 ^ 40) % 256,
+    floor(number / 2 ^ 32) % 256, floor(number / 2 ^ 24) % 256,
+    floor(number / 2 ^ 16) % 256, floor(number / 2 ^ 8) % 256, number % 256)
+  return string.sub(bytes, -size)
 end
 
 -- Return the bytes of an object, or their end, with another deadline. It is the last eight
@@ -207,7 +209,7 @@ end
 local function unsweepable(base, expires, expired)
   if expired['err'] then
     return refusal(expired, expires, 'zset')
-  elseif #expired > 0 and not is_moving(base) then
+  elseif not is_moving(base) then
     local all, memos = base .. 'all', base .. 'idx'
     return mistyped({all}, 1, 1, 'zset') or mistyped({memos}, 1, 1, 'hash')
   end
@@ -217,10 +219,10 @@ end
 -- holds the server for less than two ms.
 local MOST_SWEPT = 400
 
--- Remove the first of these expired objects with all their entries, as many as MOST_SWEPT
--- allows. Return how many: none while keys are moving.
+-- Remove the first of these expired objects, if any, with all their entries, as many as
+-- MOST_SWEPT allows. Return how many: none while keys are moving.
 local function sweep(base, expired)
-  if #expired == 0 or is_moving(base) then
+  if not expired or is_moving(base) then
     return 0
   end
   local memos = base .. 'idx'

@@ -27,15 +27,25 @@
 -- DERIVED  the objects that hold unique values; the entries in the memo of an object that
 --          expired and was not yet swept
 
+-- INCLUDE insert
+if ARGV[2] == '' then
+  local answer = insert()
+  if answer then
+    return answer
+  end
+end
+-- DEFINE mistyped mistyped_ordered is_past is_moving TRY_AGAIN peek_expired next_created
 local is_free = false  -- no value that is held is given up
 local is_anew = false
-local now, now_us = clock()
 -- INCLUDE check_save
 -- INCLUDE write_save
-if was_expiring and #expired > 0 then
-  -- The object may be among them: up to Redis 7.0 the clock runs on during a script, and
-  -- the bytes stay when the old deadline passes.
-  expired = peek_expired(KEYS[3], now, sweep_limit)
+if expired then
+  -- DEFINE sweep
+  if was_expiring then
+    -- The object may be among them: up to Redis 7.0 the clock runs on during a script, and
+    -- the bytes stay when the old deadline passes.
+    expired = peek_expired(KEYS[3], sweep_limit)
+  end
+  sweep(base, expired)
 end
-sweep(base, expired)
-return is_lifetime and {1, digits(now)} or 1
+return is_lifetime and {1, digits(clock())} or 1

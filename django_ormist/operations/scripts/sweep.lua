@@ -15,4 +15,4 @@ local wrong = mistyped(KEYS, 1, 2, 'zset') or mistyped(KEYS, 3, 3, 'hash')
 if wrong then
   return wrong
 end
-return sweep(base, peek_expired(KEYS[1], clock(), ARGV[1]))
+return sweep(base, peek_expired(KEYS[1], ARGV[1]))

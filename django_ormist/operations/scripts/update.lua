@@ -14,41 +14,41 @@
 local pk, expected, packed = ARGV[1], ARGV[2], ARGV[3]
 local deadline_word, sweep_limit = ARGV[4], ARGV[5]
 
-local base = string.sub(KEYS[2], 1, -8)
 local stored = redis.pcall('GET', KEYS[1])
 if type(stored) == 'table' then
   return refusal(stored, KEYS[1], 'string')
 elseif stored ~= expected then
   return {0, stored}
 end
-local now, deadline, is_lifetime, expired
-if deadline_word == '' then
-  expired = peek_now(KEYS[2], sweep_limit)
-else
-  now = clock()
-  deadline, is_lifetime = deadline_from(deadline_word, now)
-  if deadline <= now then
+local deadline, is_lifetime
+if deadline_word ~= '' then
+  deadline, is_lifetime = deadline_from(deadline_word)
+  if deadline <= clock() then
     return {3}
   end
-  expired = peek_expired(KEYS[2], now, sweep_limit)
 end
-local wrong = unsweepable(base, KEYS[2], expired)
-if wrong then
-  return wrong
+local base, expired = nil, peek_expired(KEYS[2], sweep_limit)
+if expired then
+  -- DEFINE unsweepable
+  base = string.sub(KEYS[2], 1, -8)
+  local wrong = unsweepable(base, KEYS[2], expired)
+  if wrong then
+    return wrong
+  end
 end
 -- Out of memory, the first write of a script is refused, and no later one.
 if deadline then
-  local moved = redis.pcall('ZADD', KEYS[2], digits(deadline), pk)
+  local moved = redis.pcall('ZADD', KEYS[2], deadline, pk)
   if type(moved) == 'table' then
     return refusal(moved, KEYS[2], 'zset')
   end
   packed = is_lifetime and with_deadline(packed, deadline) or packed
-  redis.call('SET', KEYS[1], packed, 'PXAT', digits(deadline - 1))
+  redis.call('SET', KEYS[1], packed, 'PXAT', deadline - 1)
 else
   redis.call('SET', KEYS[1], packed)
 end
-if deadline and #expired > 0 then
-  expired = peek_expired(KEYS[2], now, sweep_limit)  -- its own deadline may have been among them
+if expired then
+  -- DEFINE sweep
+  sweep(base, peek_expired(KEYS[2], sweep_limit))  -- its own deadline may have been one
 end
-sweep(base, expired)
-return is_lifetime and {1, digits(now)} or 1
+return is_lifetime and {1, digits(clock())} or 1

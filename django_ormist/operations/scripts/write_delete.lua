@@ -6,13 +6,13 @@
 -- COST     O(entries log n)
 -- DERIVED  what a memo names, for an object that expired and was not yet swept
 
-local created = redis.call('ZSCORE', KEYS[2], pk)
 redis.call('DEL', KEYS[1], KEYS[5])
 if is_indexed and not stored and not memo and created
   and not redis.call('ZSCORE', KEYS[3], pk) then
   return {2, 1}
 end
 if memo then
+  -- DEFINE purge
   purge(base, pk, memo, created)
   redis.call('HDEL', KEYS[4], pk)
 end
@@ -30,4 +30,6 @@ for i = first_unique, #KEYS do
   release(KEYS[i], ARGV[first_value + i - first_unique], pk)
 end
 redis.call('ZREM', KEYS[2], pk)
-redis.call('ZREM', KEYS[3], pk)
+if not is_lasting then
+  redis.call('ZREM', KEYS[3], pk)
+end

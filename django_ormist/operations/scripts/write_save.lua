@@ -6,13 +6,14 @@
 -- COST     O(entries log n)
 -- DERIVED  what a memo names, for an object that expired and was not yet swept
 --
--- It needs `now_us`, in microseconds, and `is_anew`: whether the object is created anew
--- though it exists; then it gains all its terms and ordered values.
+-- It needs `is_anew`: whether the object is created anew though it exists; then it gains
+-- all its terms and ordered values.
 
 local is_new = is_anew or not stored or not was_created
 local created = was_created
 if is_new then
-  created = digits(next_created(KEYS[2], now_us))
+  local _, now_us = clock()
+  created = next_created(KEYS[2], now_us)
 end
 
 -- These come first and are undone on failure, so that their types need no check before.
@@ -29,11 +30,12 @@ end
 if deadline then
   packed = is_lifetime and with_deadline(packed, deadline) or packed
   -- One ms early: a server keeps a key through the last ms, ours ends as it begins.
-  redis.call('SET', KEYS[1], packed, 'PXAT', digits(deadline - 1))
+  redis.call('SET', KEYS[1], packed, 'PXAT', deadline - 1)
 else
   redis.call('SET', KEYS[1], packed)
 end
 if memo then
+  -- DEFINE purge
   purge(base, pk, memo, was_created)
   -- The expired object may have carried the same terms, which were just removed again.
   for i = 6 + lost, 5 + lost + gained do
@@ -74,7 +76,7 @@ for i = 0, uniques - 1 do  -- the new value first, too
 end
 
 if deadline then
-  redis.call('ZADD', KEYS[3], digits(deadline), pk)
+  redis.call('ZADD', KEYS[3], deadline, pk)
 elseif was_expiring then
   redis.call('ZREM', KEYS[3], pk)
 end
@@ -92,7 +94,7 @@ if has_counters then
     redis.call('HSET', KEYS[5], ARGV[i], ARGV[i + 1])
   end
   if deadline then
-    redis.call('PEXPIREAT', KEYS[5], digits(deadline - 1))
+    redis.call('PEXPIREAT', KEYS[5], deadline - 1)
   elseif was_expiring then
     redis.call('PERSIST', KEYS[5])
   end

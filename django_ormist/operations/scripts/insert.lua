@@ -1,0 +1,83 @@
+-- Write a new object, if nothing is in its way: save.lua includes it.
+--
+-- KEYS     those of save.lua
+-- ARGV     those of save.lua
+-- RETURNS  1 or {1, now} as save.lua; else nothing is written, and save.lua goes on
+-- COST     O(entries log n): half the time of the rest of save.lua
+--
+-- Nothing is read that the writes find out: whether the id or a value is taken, whether a
+-- key holds another type. If so, what was written is removed again.
+
+local function insert()
+  local pk, packed, memo = ARGV[1], ARGV[3], ARGV[5]
+  local ordered, first_ordered = tonumber(ARGV[12]), 6 + tonumber(ARGV[11])
+  local first_unique, first_value = first_ordered + 2 * ordered, 15 + ordered
+  local first_counter = first_value + 2 * tonumber(ARGV[13])
+
+  local now, created = clock()
+  local deadline, is_lifetime = deadline_from(ARGV[4])
+  if deadline and deadline <= now
+    or redis.pcall('ZCOUNT', KEYS[3], '-inf', now) ~= 0  -- some are to be swept
+    or redis.pcall('ZCOUNT', KEYS[2], created, '+inf') ~= 0  -- the clock went back
+    or ARGV[9] == '1' and (ARGV[first_counter] or redis.pcall('HLEN', KEYS[5]) ~= 0) then
+    return nil
+  end
+
+  -- Out of memory, the first write of a script is refused, and no later one.
+  local is_free
+  if deadline then
+    packed = is_lifetime and with_deadline(packed, deadline) or packed
+    -- One ms early: a server keeps a key through the last ms, ours ends as it begins.
+    is_free = redis.call('SET', KEYS[1], packed, 'NX', 'PXAT', deadline - 1)
+  else
+    is_free = redis.call('SET', KEYS[1], packed, 'NX')
+  end
+  if not is_free then
+    return nil
+  elseif redis.call('ZADD', KEYS[2], 'NX', created, pk) == 0 then
+    redis.call('DEL', KEYS[1])
+    return nil  -- entries are left of an object that is gone
+  end
+  local is_done, i = true, 6
+  if memo ~= '' then
+    is_done = type(redis.pcall('HSET', KEYS[4], pk, memo)) == 'number'
+  end
+  while is_done and i < first_ordered do
+    is_done = type(redis.pcall('ZADD', KEYS[i], created, pk)) == 'number'
+    i = i + 1
+  end
+  while is_done and i < first_unique do
+    local sort_key = ARGV[15 + (i - first_ordered) / 2]
+    is_done = type(redis.pcall('ZADD', KEYS[i], 0, entry(sort_key, created, pk))) == 'number'
+      and type(redis.pcall('HSET', KEYS[i + 1], pk, sort_key)) == 'number'
+    i = i + 2
+  end
+  while is_done and i <= #KEYS do
+    local field = ARGV[first_value + 2 * (i - first_unique) + 1]
+    is_done = redis.pcall('HSETNX', KEYS[i], field, pk) == 1
+    i = i + 1
+  end
+  if is_done then
+    if deadline then
+      redis.call('ZADD', KEYS[3], deadline, pk)
+    end
+    return is_lifetime and {1, digits(now)} or 1
+  end
+
+  for j = 6, i - 1 do
+    if j < first_ordered then
+      redis.pcall('ZREM', KEYS[j], pk)
+    elseif j >= first_unique then
+      release(KEYS[j], ARGV[first_value + 2 * (j - first_unique) + 1], pk)
+    elseif (j - first_ordered) % 2 == 1 then
+      redis.pcall('HDEL', KEYS[j], pk)
+    else
+      redis.pcall('ZREM', KEYS[j], entry(ARGV[15 + (j - first_ordered) / 2], created, pk))
+    end
+  end
+  if memo ~= '' then
+    redis.pcall('HDEL', KEYS[4], pk)
+  end
+  redis.call('ZREM', KEYS[2], pk)
+  redis.call('DEL', KEYS[1])
+end
