@@ -84,7 +84,7 @@ def test_a_script_calls_only_commands_on_keys(path):
 
 @every_script
 def test_a_script_reads_the_clock_once(path):
-    """Up to Redis 7.0 the clock moves inside a script; clock() of the prelude reads it."""
+    """Up to Redis 7.0 the clock moves inside a script, so clock() keeps its time."""
     called = re.findall(r"redis\.p?call\(\s*['\"]TIME", path.read_text())
     assert len(called) == (path.stem == "prelude")
 

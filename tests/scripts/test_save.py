@@ -5,6 +5,7 @@ import time
 import pytest
 
 from django_ormist.operations.objects import NOTHING, Image
+from django_ormist.terms import term_suffix
 from tests.scripts.store import FAR, ONE_VARIANT_A_SERVER, image
 
 pytestmark = ONE_VARIANT_A_SERVER
@@ -91,6 +92,49 @@ def test_mistyped_names_the_key_and_writes_nothing(store, rest):
     new = image("b", "c", packed=b"new", expire=FAR)
     assert store.save("one", OLD, new, {"n": 1}) == [-1, key]
     assert store.everything() == before
+
+
+EVERYTHING = Image(
+    b"new",
+    tuple(map(term_suffix, "ab")),
+    FAR,
+    {"age": b"A", "name": b"N"},
+    {("code",): b"t:1", ("email",): b"t:2"},
+)
+"""The image of an object with entries of each kind."""
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        *("o:one", "all", "expires", "idx", "c:one", "t:a", "t:b"),
+        *("by:age", "of:age", "by:name", "of:name", "u:code", "u:email"),
+    ],
+)
+def test_an_insertion_that_finds_another_type_leaves_nothing(store, rest):
+    store.save("two", NOTHING, image("a", packed=b"two"))
+    key = store.mistype(rest)
+    before = store.everything()
+    assert store.save("one", NOTHING, EVERYTHING, {}) == [-1, key]
+    assert store.everything() == before
+
+
+@pytest.mark.parametrize("taken", [b"t:1", b"t:2"])
+def test_an_insertion_of_a_taken_value_leaves_nothing(store, taken):
+    names = {b"t:1": ("code",), b"t:2": ("email",)}[taken]
+    store.save("two", NOTHING, Image(b"two", unique={names: taken}))
+    before = store.everything()
+    number = 1 if taken == b"t:1" else 2
+    assert store.save("one", NOTHING, EVERYTHING) == [5, number, b"two"]
+    assert store.everything() == before
+
+
+def test_an_insertion_takes_a_value_that_is_left_of_the_same_id(store):
+    store.client.hset(store.key("u:code"), "t:1", "one")
+    assert store.save("one", NOTHING, EVERYTHING) == 1
+    assert store.hash("u:code") == {b"t:1": b"one"}
+    assert store.hash("u:email") == {b"t:2": b"one"}
+    assert store.ids("t:a") == store.ids("t:b") == ["one"]
 
 
 def test_unique_taken_if_another_object_holds_the_value(store):
