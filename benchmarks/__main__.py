@@ -166,7 +166,7 @@ def _figures(server: Measured, options: argparse.Namespace) -> Iterator[Figure]:
             yield from growth.figures(clock, scale.sizes, report.show)
             server.clear()
         if _is_wanted("query", only):
-            yield from queries.figures(server, clock, scale.queried, report.show)
+            yield from queries.figures(scale.queried, report.show)
             server.clear()
         if _is_wanted("import", only):
             yield from imports.figures(options.rounds)

@@ -1,4 +1,4 @@
-"""Queries by ranges, tags and orders: ours, Django's ORM and redis-om."""
+"""The server's time of queries by ranges, tags and orders."""
 
 import random
 from collections.abc import Callable, Iterator
@@ -14,10 +14,7 @@ from django.db.models import Q
 import django_ormist as ormist
 from django_ormist.connections import connections
 
-from . import peers
 from .figure import Figure
-from .server import Measured
-from .timing import Clock, Contestant
 
 PAGE = 20
 COLORS = 10
@@ -36,9 +33,8 @@ class Item(ormist.TaggedModel):
 
 
 class Row(NamedTuple):
-    """One item as each store gets it; number is its position by creation."""
+    """The values of one item."""
 
-    number: int
     kind: int
     color: int
     price: int
@@ -50,15 +46,12 @@ class Row(NamedTuple):
 def rows(total: int) -> Iterator[Row]:
     """Return *total* items, always the same ones."""
     generator = random.Random(total)
-    prices = generator.sample(
-        range(DEAREST), total
-    )  # no two, as not all break ties alike
-    for number in range(total):
+    prices = generator.sample(range(DEAREST), total)
+    for price in prices:
         yield Row(
-            number,
             generator.randrange(max(total // 1000, 1)),
             generator.randrange(COLORS),
-            prices[number],
+            price,
             generator.random(),
             generator.random() < 0.1,
             generator.random() < 0.1,
@@ -67,7 +60,7 @@ def rows(total: int) -> Iterator[Row]:
 
 @dataclass(frozen=True)
 class Query:
-    """A query of every store. ours: takes the number of the call.
+    """A query. ours: takes the number of the call.
 
     most_us: the largest server time in our promise, or None.
     """
@@ -125,14 +118,12 @@ def unions(kinds: int) -> list[tuple[Query, int]]:
 
 
 def kind_of(number: int, kinds: int) -> int:
-    """Return another kind for each call, so that no store answers from a warm cache."""
+    """Return another kind for each call, so that no answer is from a warm cache."""
     return number * 37 % kinds
 
 
-def figures(
-    server: Measured, clock: Clock, total: int, show: Callable[[str], None]
-) -> Iterator[Figure]:
-    """Yield the server time of each query, then its total time and each peer's."""
+def figures(total: int, show: Callable[[str], None]) -> Iterator[Figure]:
+    """Yield the server time of each query."""
     source = rows(total)
     stored = 0
     while some := list(islice(source, 10_000)):
@@ -154,11 +145,6 @@ def figures(
             "us",
             _server_us(query, UNION_CALLS) / held,
         )
-    for peer in peers.found():
-        show(f"query: filling {peer.name}")
-        with peer.filled(list(rows(total))) as answers:
-            for query in built:
-                yield _beside(clock, total, query, peer.name, answers[query.name])
 
 
 def _item(row: Row) -> Item:
@@ -189,21 +175,3 @@ def _server_us(query: Query, calls: int = SERVER_CALLS) -> float:
 
 
 COMMANDS = ("eval", "evalsha")
-
-
-def _beside(clock: Clock, total: int, query: Query, name: str, theirs: Any) -> Figure:
-    ours, other = clock.contest(
-        [
-            Contestant("django_ormist", query.ours, facts=lambda result: result),
-            Contestant(name, theirs, facts=lambda result: result),
-        ],
-        rounds=min(clock.rounds, 7),
-    )
-    return Figure(
-        f"query {total} {query.name}",
-        "us",
-        ours.median_us,
-        name,
-        other.median_us,
-        ours.ratio_to(other),
-    )

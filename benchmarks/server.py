@@ -73,7 +73,7 @@ def started(wanted: str) -> Iterator[Measured]:
             measured.clear()
         return
     server = Server(wanted)
-    with _cores() as keep_to:
+    with kept_apart() as keep_to:
         keep_to(0)  # a child keeps to the cores of its parent, all its threads do
         server.start()
         keep_to(1)
@@ -84,7 +84,7 @@ def started(wanted: str) -> Iterator[Measured]:
 
 
 @contextmanager
-def _cores() -> Iterator[Callable[[int], None]]:
+def kept_apart() -> Iterator[Callable[[int], None]]:
     """Return a function that keeps this process on one of two cores."""
     if not hasattr(os, "sched_setaffinity"):
         yield lambda number: None

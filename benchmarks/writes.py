@@ -149,11 +149,9 @@ def _seen(given: dict[str, Any]) -> dict[str, Any]:
 
 @contextmanager
 def _sqlite() -> Iterator[Any]:
-    from . import peers
-
     with tempfile.TemporaryDirectory(prefix="ormist-") as folder:
         name = str(Path(folder) / "db.sqlite3")
-        with peers.database({"ENGINE": "django.db.backends.sqlite3", "NAME": name}):
+        with _database({"ENGINE": "django.db.backends.sqlite3", "NAME": name}):
             from django.db import connection, models
 
             class Account(models.Model):  # noqa: DJ008
@@ -168,6 +166,19 @@ def _sqlite() -> Iterator[Any]:
             with connection.schema_editor() as editor:
                 editor.create_model(Account)
             yield Account
+
+
+@contextmanager
+def _database(setting: dict[str, Any]) -> Iterator[None]:
+    """Use this setting as Django's default database."""
+    from django.db import connections
+
+    connections.settings = connections.configure_settings({"default": setting})
+    try:
+        yield
+    finally:
+        connections["default"].close()
+        del connections["default"]
 
 
 def _django(name: str, table: Any) -> Side:

@@ -1,0 +1,100 @@
+"""What is not timed in turns: lines of user code, import time, absent when expired."""
+
+import ast
+import inspect
+import subprocess
+import sys
+import time
+from types import ModuleType
+
+from .peer import Peer
+from .rows import ROWS, Stage
+
+METHODS = {row.method for row in ROWS}
+
+HARNESS = {name for name in vars(Peer) if not name.startswith("__")} - METHODS
+"""Methods that no user writes."""
+
+HARNESS |= {"alias", "execute", "setting"}
+
+EXPIRES_IN = 1  # seconds
+
+_TIMED = """
+from time import perf_counter
+start = perf_counter()
+{program}
+print((perf_counter() - start) * 1000)
+"""
+
+
+def rows_done(peer: type[Peer]) -> int:
+    """Return the number of rows that it can do."""
+    return sum(row.method not in peer.lacks for row in ROWS)
+
+
+def user_lines(peer: type[Peer]) -> int:
+    """Return the lines of code that a user of the peer writes for all that it can do.
+
+    Models, methods and scripts count; blank lines, comments, docstrings and imports at
+    the top do not. Sessions are one setting.
+    """
+    methods = {}
+    modules: set[ModuleType] = set()
+    for base in reversed(peer.__mro__):
+        module = sys.modules[base.__module__]
+        if base is Peer or not issubclass(base, Peer) or module is _base_module():
+            continue
+        modules.add(module)
+        for name, value in vars(base).items():
+            if inspect.isfunction(value) and name not in HARNESS:
+                methods[name] = code_lines(inspect.getsource(value))
+    return sum(methods.values()) + sum(map(_outside_lines, modules))
+
+
+def _base_module() -> ModuleType:
+    return sys.modules[Peer.__module__]
+
+
+def _outside_lines(module: ModuleType) -> int:
+    """Return the lines of a module's functions and constants."""
+    source = inspect.getsource(module)
+    kinds = (ast.FunctionDef, ast.Assign)
+    return sum(
+        code_lines(ast.get_source_segment(source, node) or "")
+        for node in ast.parse(source).body
+        if isinstance(node, kinds)
+    )
+
+
+def code_lines(source: str) -> int:
+    """Return the lines of a function or constant, without comments and docstrings."""
+    lines = inspect.cleandoc("\n" + source).splitlines()
+    node = ast.parse("\n".join(lines)).body[0]
+    if isinstance(node, ast.FunctionDef) and ast.get_docstring(node):
+        first = node.body[0]
+        lines[first.lineno - 1 : first.end_lineno] = []
+    return sum(1 for line in lines if line.strip() and line.strip()[0] != "#")
+
+
+def import_ms(peer: type[Peer]) -> float:
+    """Return the milliseconds to load all that a user needs, in a new process."""
+    words = [sys.executable, "-c", _TIMED.format(program=peer.imports)]
+    done = subprocess.run(words, check=True, capture_output=True, text=True)
+    return float(done.stdout)
+
+
+def check_expiration(stage: Stage) -> str:
+    """Return where an expired object is still found: nowhere (""), or "queries".
+
+    Raises AssertionError if it is not found before, or by its id afterwards.
+    """
+    peer, place = stage.peer, {"city": "expiring", "kind": "kind-00"}
+    peer.enter()
+    pk = peer.expiring(stage.new(**place), EXPIRES_IN)
+    stage.is_stored(pk, **place)
+    time.sleep(EXPIRES_IN + 0.2)
+    assert peer.get(pk) is None, f"{peer.name}: an expired object is found by its id"
+    can_query = not {"two_equalities", "count"} & peer.lacks.keys()
+    if can_query and (peer.two_equalities(**place) or peer.count(**place)):
+        return "queries"
+    return ""
