@@ -25,7 +25,7 @@ STAMP = .venvs/nox/stamp
 
 .DEFAULT_GOAL := help
 .PHONY: help test test-all test-newest test-oldest faults test-django lint types wheel \
-	docs servers demo bench counts lock format clean
+	docs servers demo bench bench-peers counts lock format clean
 
 help: ## show this
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 13
@@ -81,6 +81,10 @@ demo: $(STAMP) ## the example project: load its data, print some queries, serve 
 bench: $(STAMP) ## figures against bare redis-py
 	@$(NOX) -s bench
 	@.venvs/bench/bin/python -m benchmarks $(ARGS)
+
+bench-peers: $(STAMP) ## the same work by redis-om, walrus, rom, Django's ORM: 20 minutes
+	@$(NOX) -s peers
+	@.venvs/peers/bin/python -m benchmarks.peers $(ARGS)
 
 counts: $(STAMP) ## calls and lines beside bare redis-py's; ARGS=--write commits to them
 	@$(NOX) -s bench

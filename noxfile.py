@@ -279,6 +279,13 @@ def bench(session):
     install_servers()
 
 
+@nox.session
+def peers(session):
+    """Make the environment of `make bench-peers`."""
+    install(session, "peers")
+    install_servers()
+
+
 # ------------------------------------------------------------------ tests
 
 
@@ -421,6 +428,12 @@ def lock(session):
     for name, words in {
         "dev": ("pyproject.toml", *extras, "--upgrade"),
         "test": ("pyproject.toml", *extras, "--constraint", "requirements/dev.txt"),
+        "peers": (
+            "pyproject.toml",
+            "--constraint",
+            "requirements/dev.txt",
+            "--upgrade",
+        ),
         "docs": ("pyproject.toml", "--constraint", "requirements/dev.txt", "--upgrade"),
         "build": ("--upgrade",),
         "nox": ("--upgrade",),
