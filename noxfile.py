@@ -54,6 +54,7 @@ ABOUT_SERVERS = ("tests/concurrency", "tests/faults")
 # take long, and cover little more than others do.
 UNMEASURED = (
     "tests/admin/test_browser.py",
+    "tests/benchmarks",
     "tests/concurrency",
     "tests/docs/test_testing.py",
     "tests/docs/test_tutorial.py",

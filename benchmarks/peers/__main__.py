@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from secrets import token_hex
@@ -47,26 +47,32 @@ PACKAGES = ("walrus", "redis-om", "rom", "django-redis", "psycopg")
 
 @dataclass(frozen=True)
 class Scale:
-    """The numbers of stored objects, of objects per bulk write, and of rounds."""
+    """The numbers of stored objects, of objects per bulk write, and of rounds.
+
+    slice_ms: about so long is one peer measured in one round.
+    """
 
     total: int
     bulk: int
     rounds: int
+    slice_ms: float
 
 
 LOADS = 5
 """The most rounds of new processes."""
 
-WHOLE = Scale(100_000, 1000, 11)
-QUICK = Scale(5_000, 200, 3)
+WHOLE = Scale(100_000, 1000, 11, 15)
+QUICK = Scale(5_000, 200, 3, 2)
 
 
 def main() -> int:
     """Measure, print and write the file."""
     options = _options()
     scale = QUICK if options.quick else WHOLE
-    scale = Scale(
-        options.total or scale.total, scale.bulk, options.rounds or scale.rounds
+    scale = replace(
+        scale,
+        total=options.total or scale.total,
+        rounds=options.rounds or scale.rounds,
     )
     with ExitStack() as stack:
         peers = _started(stack, options.only)
@@ -203,7 +209,8 @@ def _figures(peers: list[Peer], scale: Scale) -> Iterator[Figure]:
         stage, sizes[peer.name] = fill(peer, job, scale.bulk, show)
         stages.append(stage)
     for row in ROWS:
-        yield from report.timed(row.title, contest(row, stages, scale.rounds, show))
+        times = contest(row, stages, scale.rounds, scale.slice_ms, show)
+        yield from report.timed(row.title, times)
         for peer in peers:
             if reason := peer.lacks.get(row.method):
                 yield report.lacking(row.title, peer.name, reason)

@@ -12,10 +12,8 @@ from .job import Job
 from .peer import BATCH, Peer
 from .rows import Row, Stage
 
-SLICE_NS = 15_000_000
-"""About so long is one peer measured in one round, at most MOST calls."""
-
 MOST = 100
+"""The most calls of one peer in one round."""
 
 KEPT = 100
 """Objects that the rows of saves change."""
@@ -46,13 +44,16 @@ def fill(peer: Peer, job: Job, bulk: int, show: Show) -> tuple[Stage, float]:
     return stage, bytes_each
 
 
-def contest(row: Row, stages: list[Stage], rounds: int, show: Show) -> list[Times]:
+def contest(
+    row: Row, stages: list[Stage], rounds: int, slice_ms: float, show: Show
+) -> list[Times]:
     """Return the times of a row for the peers that can do it, in the order of *stages*.
 
-    Each turn checks its first answer. Raises AssertionError if it is wrong.
+    slice_ms: about so long is one peer measured in one round. Each turn checks its last
+    answer. Raises AssertionError if it is wrong.
     """
     able = [stage for stage in stages if row.method not in stage.peer.lacks]
-    calls = [_fitting(row, stage) for stage in able]
+    calls = [_fitting(row, stage, slice_ms) for stage in able]
     times = [Times(stage.peer.name) for stage in able]
     for number in range(rounds):
         for place in range(len(able)):
@@ -65,12 +66,12 @@ def contest(row: Row, stages: list[Stage], rounds: int, show: Show) -> list[Time
     return times
 
 
-def _fitting(row: Row, stage: Stage) -> int:
+def _fitting(row: Row, stage: Stage, slice_ms: float) -> int:
     """Return the number of calls that fit into a turn, after one to warm up."""
     random.seed(0)
     _turn(row, stage, 1)
     spent_us, _ = _turn(row, stage, 2)
-    return min(max(int(SLICE_NS / 1000 / spent_us), 1), MOST)
+    return min(max(int(slice_ms * 1000 / spent_us), 1), MOST)
 
 
 def _turn(row: Row, stage: Stage, calls: int) -> tuple[float, float]:
