@@ -1,6 +1,7 @@
 """Measure django_ormist and its peers at the same work: ``make bench-peers``."""
 
 import argparse
+import gc
 import os
 import sys
 from collections.abc import Iterator
@@ -208,6 +209,8 @@ def _figures(peers: list[Peer], scale: Scale) -> Iterator[Figure]:
     for peer in peers:
         stage, sizes[peer.name] = fill(peer, job, scale.bulk, show)
         stages.append(stage)
+    gc.collect()
+    gc.freeze()  # or each collection before a turn takes as long as the turn
     for row in ROWS:
         times = contest(row, stages, scale.rounds, scale.slice_ms, show)
         yield from report.timed(row.title, times)
