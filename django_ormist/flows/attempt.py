@@ -222,25 +222,23 @@ class SaveAttempt:
             return
         if self.stored is None:  # created now, though it may have been loaded
             state.forget_creation()
+        attrs, tags, expire_at_ms = contents.attrs, contents.tags, self.new.expire_at_ms
         if contents is not mine:  # else the attributes are the instance's own
             now, old = instance.attrs, self.merged
             given = {n: now[n] for n in now if n not in old or now[n] is not old[n]}
-            attrs = contents.attrs | given
+            attrs = attrs | given
             for name in old.keys() - now.keys():
                 attrs.pop(name, None)
-            contents = replace(contents, attrs=attrs)
         if state.tags is not mine.tags:
-            contents = replace(contents, tags=state.tags)
-        expire_at_ms = self.new.expire_at_ms
+            tags = state.tags
         if state.expire_at_ms != mine.expire_at_ms:
             expire_at_ms = state.expire_at_ms
-        if contents.expire_at_ms != expire_at_ms:
-            contents = replace(contents, expire_at_ms=expire_at_ms)
         late: set[str] = set()
         if state.assigned:
             sent = self.sent
             same = {name for name in sent if self.values[name] == sent[name]}
             late = state.assigned - same
+        contents = Record(attrs, tags, expire_at_ms)
         instance._mark_stored(contents, self.new.packed, self.using)
         if late:
             state.assigned.update(late)

@@ -21,6 +21,7 @@ from ..flows.record import Record
 from ..keys import object_key
 from ..operations.objects import pk_of
 from ..operations.search import Row
+from ..schema import RESERVED
 from ..validators import validate_pk, validate_tags
 from .attributes import AttributeAccess
 from .creation import refresh
@@ -29,6 +30,8 @@ from .metaclass import ModelBase
 from .peers import Peers, check_may_wait, peers_of
 from .state import CountersState, ModelState, add_version, remove_version
 from .writing import AltersData, alters_data
+
+_RESERVED = frozenset(RESERVED)
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -71,24 +74,27 @@ class Model(AttributeAccess, AltersData, metaclass=ModelBase):
         meta = self._meta
         if meta.abstract:
             raise TypeError(f"{meta.object_name} is abstract: it has no objects.")
-        if "tags" in attrs:
-            tags = (*tags, *validate_tags(type(self), attrs.pop("tags")))
-        pk = validate_pk(meta.object_name, attrs.pop("id", None))
-        other = validate_pk(meta.object_name, attrs.pop("pk", None))
-        if pk is not None and other is not None and pk != other:
-            raise ValueError(f"id={pk!r} and pk={other!r} name one thing: pass one.")
-        expire = attrs.pop("expire", meta.expire)
+        pk, expire = None, meta.expire
+        if not _RESERVED.isdisjoint(attrs):  # most objects have attributes alone
+            tags = (*tags, *validate_tags(type(self), attrs.pop("tags", ())))
+            pk = validate_pk(meta.object_name, attrs.pop("id", None))
+            other = validate_pk(meta.object_name, attrs.pop("pk", None))
+            if pk is not None and other is not None and pk != other:
+                raise ValueError(
+                    f"id={pk!r} and pk={other!r} name one thing: pass one."
+                )
+            pk = pk or other
+            expire = attrs.pop("expire", expire)
         if meta.counters:
             counted = CountersState()
             counted.counters, counted.assigned = {}, set()
             state: ModelState = counted
         else:
             state = ModelState()
-        state.tags = validate_tags(type(self), tags)
-        state.expire_at_ms = to_deadline(expire)
+        state.tags = validate_tags(type(self), tags) if tags else []
+        state.expire_at_ms = None if expire is None else to_deadline(expire)
         state.packed = state.using = state.peers = None
         own = self.__dict__
-        pk = pk or other
         own["id"] = pk or meta.new_pk()
         state.is_id_random = pk is None
         own["attrs"] = {}

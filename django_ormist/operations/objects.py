@@ -183,20 +183,23 @@ def save(
     in ms if *new* has a lifetime: see Image.resolve_deadline().
     O((entries + swept) log n).
     """
-    space = schema.space
-    lost = subtract_suffixes(old.suffixes, new.suffixes)
-    gained = subtract_suffixes(new.suffixes, old.suffixes)
+    space, member = schema.space, pk_bytes(pk)
+    if old.suffixes:
+        lost = subtract_suffixes(old.suffixes, new.suffixes)
+        gained = subtract_suffixes(new.suffixes, old.suffixes)
+    else:
+        lost, gained = (), new.suffixes
     ordered = _find_changes(old.sort_keys, new.sort_keys)
     unique = _find_changes(old.unique, new.unique)
     return kind(
         SAVE,
         (
-            *_own_keys(space, pk),
+            *_own_keys(space, member),
             *term_keys(space, lost + gained),
-            *index_keys(space, ordered, unique),
+            *(index_keys(space, ordered, unique) if ordered or unique else ()),
         ),
         (
-            pk_bytes(pk),
+            member,
             old.packed,
             new.packed,
             new.deadline,
@@ -264,16 +267,16 @@ def delete(
     After (ORPHAN_INDEX, 1) call repair.purge_index(): index entries without an object
     are left. kind: see save(). O((entries + swept) log n).
     """
-    space = schema.space
+    space, member = schema.space, pk_bytes(pk)
     return kind(
         DELETE,
         (
-            *_own_keys(space, pk),
+            *_own_keys(space, member),
             *term_keys(space, stored.suffixes),
             *index_keys(space, stored.sort_keys, stored.unique),
         ),
         (
-            pk_bytes(pk),
+            member,
             stored.packed,
             SWEPT_BY_A_WRITE,
             int(schema.is_indexed),
@@ -368,8 +371,8 @@ def pk_of(stored: bytes, space: Space) -> str:
         ) from error
 
 
-def _own_keys(space: Space, pk: str) -> tuple[bytes, ...]:
-    return (object_key(space, pk), *space.main_keys, counters_key(space, pk))
+def _own_keys(space: Space, pk: bytes) -> tuple[bytes, ...]:
+    return (space.objects + pk, *space.main_keys, counters_key(space, pk))
 
 
 def _index_words(ordered: _Changes, unique: _Changes) -> list[bytes]:

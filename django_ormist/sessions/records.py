@@ -65,13 +65,14 @@ def compute_deadline(store: "SessionStore") -> Deadline:
         moment = store.get_expiry_date(expiry=own)
         is_far = moment.replace(tzinfo=None) >= LAST_DAY  # datetime.max, anywhere
         return LAST_MS if is_far else moment_ms(moment)
-    seconds = store.get_expiry_age(expiry=own)
+    # Django reads the clock if it is not given the time of the modification.
+    seconds = store.get_expiry_age(modification=None, expiry=own)
     return Lifetime(math.ceil(min(seconds * 1000, LAST_MS)))
 
 
 def fill(store: "SessionStore", record: Session) -> dict[str, Any]:
     """Copy the session from *store* to *record*. Return the record's attributes."""
-    before = dict(record.attrs)
+    before = record.attrs
     own = serialization.own_attrs(before)
     if store.visit is not None:
         own.update(store.visit.attrs_for(before))

@@ -35,10 +35,13 @@ def encode_session(
     it. Errors of the serializer pass through: TypeError for an unsupported value.
     """
     codec, keys = serializer(), {}
-    is_plain = _is_plain if serializer is JSONSerializer else _is_never_plain
+    may_be_plain = serializer is JSONSerializer  # it is unknown what others preserve
     for key, value in data.items():
         name = PREFIX + key if _is_text(key) else _odd_name(key, codec)
-        keys[name] = value if is_plain(value) else codec.dumps(value)
+        if may_be_plain and (type(value) in _SCALARS or _is_plain(value)):
+            keys[name] = value
+        else:
+            keys[name] = codec.dumps(value)
     found = {"lifetime": None, **own}
     found["lifetime"] = keys.get(PREFIX + LIFETIME)
     if data.get(USER) is None:
@@ -88,11 +91,6 @@ def keep_equivalent(
             new[name] = before
 
 
-def _is_never_plain(value: Any) -> bool:
-    """Return False: it is unknown which values another serializer preserves."""
-    return False
-
-
 def _is_plain(value: Any, depth: int = 50) -> bool:
     """Return whether both JSON and our format preserve the value.
 
@@ -104,15 +102,17 @@ def _is_plain(value: Any, depth: int = 50) -> bool:
         return True
     if kind is str:
         return _is_text(value)
-    if kind is list:
-        return depth > 0 and all(_is_plain(item, depth - 1) for item in value)
     if kind is dict:
-        return (
-            depth > 0
-            and all(_is_text(key) for key in value)
-            and all(_is_plain(item, depth - 1) for item in value.values())
-        )
-    return False
+        if not all(map(_is_text, value)):
+            return False
+        members = value.values()
+    elif kind is list:
+        members = value
+    else:
+        return False
+    return depth > 0 and all(
+        type(each) in _SCALARS or _is_plain(each, depth - 1) for each in members
+    )
 
 
 def _is_text(value: Any) -> bool:
