@@ -14,6 +14,7 @@ from ..operations.replies import Reply, mistyped_error
 from .attempt import INSERT, unique_conflict_error
 from .bulk import defer_saves, validate_batch_size, validate_objects
 from .clean import clean_changes
+from .record import Record
 from .types import Instance, Results
 
 M = TypeVar("M", bound=Instance)
@@ -136,9 +137,11 @@ def mark_stored(
 ) -> None:
     """Mark the instances as stored. now_ms: see Image.resolve_deadline()."""
     for instance, each in zip(some, new, strict=True):
-        contents, image = instance._contents(), each.image.resolve_deadline(now_ms)
-        if contents.expire_at_ms == each.image.expire_at_ms:
-            contents.expire_at_ms = image.expire_at_ms
+        state, image = instance._state, each.image.resolve_deadline(now_ms)
+        expire_at_ms = state.expire_at_ms
+        if expire_at_ms == each.image.expire_at_ms:  # not changed meanwhile
+            expire_at_ms = image.expire_at_ms
+        contents = Record(instance.attrs, state.tags, expire_at_ms)
         instance._mark_stored(contents, image.packed, collection.db)
 
 
@@ -151,14 +154,13 @@ def _new_object(instance: Instance, codec: str) -> NewObject:
 
 def _check_ids(collection: Results[Any], instances: Sequence[Instance]) -> None:
     """Raise IntegrityError if an id occurs twice."""
-    seen = set()
-    for instance in instances:
-        if instance.id in seen:
-            raise IntegrityError(
-                f"Cannot insert {collection.model.__name__} {instance.id!r} twice: "
-                "two of the objects have this id. Nothing was written."
-            )
-        seen.add(instance.id)
+    pks = [instance.id for instance in instances]
+    if len({*pks}) < len(pks):
+        pk = next(pk for place, pk in enumerate(pks) if pk in pks[:place])
+        raise IntegrityError(
+            f"Cannot insert {collection.model.__name__} {pk!r} twice: two of the "
+            "objects have this id. Nothing was written."
+        )
 
 
 def _id_taken_error(collection: Results[Any], pk: str, written: int) -> IntegrityError:

@@ -1,5 +1,6 @@
 """Insertion and deletion of many objects in one atomic step."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -32,10 +33,10 @@ def objects_by_term(images: Iterable[Image]) -> tuple[list[bytes], list[int]]:
 
     The arguments of each term are the count and the numbers, from 1, of its objects.
     """
-    carriers: dict[bytes, list[int]] = {}
+    carriers: dict[bytes, list[int]] = defaultdict(list)
     for number, image in enumerate(images, start=1):
         for suffix in image.suffixes:
-            carriers.setdefault(suffix, []).append(number)
+            carriers[suffix].append(number)
     words: list[int] = []
     for numbers in carriers.values():
         words += (len(numbers), *numbers)
@@ -143,14 +144,14 @@ def insert_many(
     InsertConflict for each. arbiter: a unique constraint to check before the id. About
     100 objects at most: they block the server for 1.5 ms.
     """
-    space = schema.space
+    space, pks = schema.space, [pk_bytes(new.pk) for new in objects]
     arbiter_number = 0 if arbiter is None else schema.unique.index(arbiter) + 1
     suffixes, carriers = objects_by_term(new.image for new in objects)
     return Operation(
         INSERT_MANY,
         (
             *space.main_keys,
-            *(object_key(space, new.pk) for new in objects),
+            *[space.objects + pk for pk in pks],
             *term_keys(space, suffixes),
             *schema.index_keys,
             *(() if link is None else (marker_key(space, link.nonce),)),
@@ -164,7 +165,7 @@ def insert_many(
             len(schema.ordered),
             len(schema.unique),
             arbiter_number if skips_conflicts else "",
-            *_object_words(schema, objects),
+            *_object_words(schema, pks, objects),
             *carriers,
         ),
         parse=partial(_parse_insertion, schema.unique),
@@ -172,15 +173,20 @@ def insert_many(
     )
 
 
-def _object_words(schema: Schema, objects: Iterable[NewObject]) -> list[Word]:
+def _object_words(
+    schema: Schema, pks: Iterable[bytes], objects: Iterable[NewObject]
+) -> list[Word]:
     """Return the arguments of insert_many.lua for these objects."""
     words: list[Word] = []
-    for new in objects:
-        image = new.image
-        words += (pk_bytes(new.pk), image.packed, image.deadline, image.memo)
-        words += [image.sort_keys.get(name, b"") for name in schema.ordered]
-        words += [image.unique.get(names, b"") for names in schema.unique]
-        words += (len(new.counters), *counter_words(new.counters))
+    for pk, (_, image, counters) in zip(pks, objects, strict=True):
+        words += (pk, image.packed, image.deadline, image.memo)
+        if schema.ordered:
+            words += [image.sort_keys.get(name, b"") for name in schema.ordered]
+        if schema.unique:
+            words += [image.unique.get(names, b"") for names in schema.unique]
+        words.append(len(counters))
+        if counters:
+            words += counter_words(counters)
     return words
 
 
