@@ -14,7 +14,7 @@ from ..keys import (
     term_keys,
 )
 from ..schema import Schema
-from .objects import NO_COUNTERS, SWEPT_BY_A_WRITE, Image, counter_words
+from .objects import NO_COUNTERS, Image, counter_words
 from .operation import Operation, Script, Word
 from .replies import Holder, Reply, mistyped_error, reply_parser
 
@@ -78,7 +78,6 @@ def delete_many(schema: Schema, stored: Sequence[tuple[str, Image]]) -> Operatio
         ),
         (
             len(stored),
-            SWEPT_BY_A_WRITE,
             int(bool(schema.counters)),
             len(schema.ordered),
             len(unique),
@@ -158,7 +157,6 @@ def insert_many(
         ),
         (
             len(objects),
-            SWEPT_BY_A_WRITE,
             int(schema.is_indexed),
             "" if link is None else link.place,
             int(link is not None and link.is_last),

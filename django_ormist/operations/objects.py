@@ -18,7 +18,7 @@ from ..keys import (
     term_keys,
 )
 from ..schema import Schema
-from .operation import Operation, Script
+from .operation import Operation, Script, Word
 from .repeatable import IdempotentWrite
 from .replies import (
     counter_error,
@@ -30,9 +30,6 @@ from .replies import (
 
 _Changes = dict[Any, tuple[bytes, bytes]]
 Bounds = tuple[int | None, int | None]
-
-SWEPT_BY_A_WRITE = 100
-"""Expired objects swept by each write, or fewer if they have many index entries."""
 
 MOST_MEMO_PARTS = 16_384
 """Index entries that an object with a deadline may have: a sweep removes them in one
@@ -191,6 +188,13 @@ def save(
         lost, gained = (), new.suffixes
     ordered = _find_changes(old.sort_keys, new.sort_keys)
     unique = _find_changes(old.unique, new.unique)
+    rest: tuple[Word, ...] = (new.memo,)
+    if lost or ordered or unique or counted or counters:
+        numbers = map(len, (lost, ordered, unique, counted))
+        words = (*_index_words(ordered, unique), *counter_words(counted))
+        rest = (new.memo, *numbers, *words, *counter_words(counters))
+    elif not new.memo:
+        rest = ()  # each argument costs the server as much as a quarter of a command
     return kind(
         SAVE,
         (
@@ -203,19 +207,9 @@ def save(
             old.packed,
             new.packed,
             new.deadline,
-            new.memo,
-            0 if old.expire_at_ms is None else 1,
-            SWEPT_BY_A_WRITE,
-            int(schema.is_indexed),
-            int(bool(schema.counters)),
-            len(lost),
-            len(gained),
-            len(ordered),
-            len(unique),
-            len(counted),
-            *(_index_words(ordered, unique) if ordered or unique else ()),
-            *(counter_words(counted) if counted else ()),
-            *(counter_words(counters) if counters else ()),
+            f"{'i' * schema.is_indexed}{'c' * bool(schema.counters)}"
+            f"{'e' * (old.expire_at_ms is not None)}",
+            *rest,
         ),
         parse=reply_parser(unique) if unique else parse_reply,
         is_write=True,
@@ -253,7 +247,7 @@ def update(
     return kind(
         UPDATE,
         (object_key(space, pk), expires_key(space)),
-        (pk_bytes(pk), old.packed, new.packed, new.deadline, SWEPT_BY_A_WRITE),
+        (pk_bytes(pk), old.packed, new.packed, new.deadline),
         parse=parse_reply,
         is_write=True,
     )
@@ -278,7 +272,6 @@ def delete(
         (
             member,
             stored.packed,
-            SWEPT_BY_A_WRITE,
             int(schema.is_indexed),
             len(stored.suffixes),
             len(stored.sort_keys),
@@ -311,7 +304,6 @@ def extend(schema: Schema, pk: str, packed: bytes, expire_at_ms: Deadline) -> Op
             encode_deadline(expire_at_ms),
             tail,
             marked,
-            SWEPT_BY_A_WRITE,
         ),
         parse=parse_reply,
         is_write=True,
@@ -354,7 +346,7 @@ def increment(
     return Operation(
         INCREMENT,
         (object_key(space, pk), key, expires_key(space)),
-        (pk_bytes(pk), name, by, SWEPT_BY_A_WRITE, *allowed),
+        (pk_bytes(pk), name, by, *allowed),
         parse=parse,
         is_write=True,
     )

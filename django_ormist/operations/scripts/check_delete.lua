@@ -6,9 +6,9 @@
 -- COST     O(entries)
 -- DERIVED  none here: base is for the scripts that include this
 
-local pk, expected, is_indexed = ARGV[1], ARGV[2], ARGV[4] == '1'
-local terms, ordered = tonumber(ARGV[5]), tonumber(ARGV[6])
-local first_value = 7
+local pk, expected, is_indexed = ARGV[1], ARGV[2], ARGV[3] == '1'
+local terms, ordered = tonumber(ARGV[4]), tonumber(ARGV[5])
+local first_value = 6
 
 local first_ordered = 6 + terms
 local first_unique = first_ordered + 2 * ordered

@@ -11,12 +11,14 @@
 
 local pk, expected, packed = ARGV[1], ARGV[2], ARGV[3]
 local deadline, is_lifetime = deadline_from(ARGV[4])
-local new_memo, had_deadline = ARGV[5], ARGV[6] == '1'
-local sweep_limit, is_indexed, has_counters = ARGV[7], ARGV[8] == '1', ARGV[9] == '1'
-local lost, gained = tonumber(ARGV[10]), tonumber(ARGV[11])
-local ordered, uniques = tonumber(ARGV[12]), tonumber(ARGV[13])
-local required = tonumber(ARGV[14])
-local first_sort_key = 15
+local is_indexed = string.find(ARGV[5], 'i', 1, true)
+local has_counters = string.find(ARGV[5], 'c', 1, true)
+local had_deadline = string.find(ARGV[5], 'e', 1, true)
+local new_memo, lost = ARGV[6] or '', tonumber(ARGV[7] or 0)
+local ordered, uniques = tonumber(ARGV[8] or 0), tonumber(ARGV[9] or 0)
+local required = tonumber(ARGV[10] or 0)
+local gained = #KEYS - 5 - lost - 2 * ordered - uniques
+local first_sort_key = 11
 local first_value = first_sort_key + ordered
 local first_required = first_value + 2 * uniques
 local first_counter = first_required + 2 * required
@@ -45,7 +47,7 @@ local was_created, memo = redis.pcall('ZSCORE', KEYS[2], pk), nil
 if type(was_created) == 'table' then
   return refusal(was_created, KEYS[2], 'zset')
 end
-local expired = peek_expired(KEYS[3], sweep_limit)
+local expired = peek_expired(KEYS[3])
 if expired and expired['err'] then
   return refusal(expired, KEYS[3], 'zset')
 end

@@ -60,9 +60,9 @@ end
 local function exchange(kind, keys, args)
   local refused
   if SAVES[kind] then
-    local ordered, uniques = tonumber(args[12]), tonumber(args[13])
+    local ordered, uniques = tonumber(args[8] or 0), tonumber(args[9] or 0)
     for i = 1, uniques do
-      local key, at = keys[#keys - uniques + i], 13 + ordered + 2 * i
+      local key, at = keys[#keys - uniques + i], 9 + ordered + 2 * i
       if args[at] ~= '' then
         note(given_up, key, args[at], args[1])
       end
@@ -72,9 +72,9 @@ local function exchange(kind, keys, args)
       end
     end
   elseif kind ~= 'absent' then
-    local uniques = #args - 6
+    local uniques = #args - 5
     for i = 1, uniques do
-      note(given_up, keys[#keys - uniques + i], args[6 + i], args[1])
+      note(given_up, keys[#keys - uniques + i], args[5 + i], args[1])
     end
   end
   return refused
@@ -161,10 +161,9 @@ end
 
 local swept = {}
 for i = 1, count do
-  local limit = SAVES[kinds[i]] and args[i][7] or args[i][3]
   if kinds[i] ~= 'absent' and not swept[keys[i][2]] then
     swept[keys[i][2]] = true
-    sweep(string.sub(keys[i][2], 1, -4), peek_expired(keys[i][3], limit))
+    sweep(string.sub(keys[i][2], 1, -4), peek_expired(keys[i][3]))
   end
 end
 return answers

@@ -5,9 +5,9 @@
 --          each ordered attribute the entries (sorted set) and the sort keys (hash);
 --          then the values of each unique one (hash)
 -- ARGV     1 id  2 the bytes that must be stored now, "" for none
---          3 most objects to sweep  4 "1" if the model is indexed
---          5 number of terms  6 number of ordered attributes
---          7.. its value of each unique one
+--          3 "1" if the model is indexed
+--          4 number of terms  5 number of ordered attributes
+--          6.. its value of each unique one
 -- RETURNS  1 deleted
 --          {0, stored} the stored bytes are others: nothing was deleted
 --          {2} the object did not exist; its leftovers are removed
@@ -17,10 +17,9 @@
 -- COST     O((entries + swept) log n)
 -- DERIVED  what a memo names, for an object that expired and was not yet swept
 
-local sweep_limit = ARGV[3]
 -- INCLUDE check_delete
 -- INCLUDE write_delete
-local expired = not is_lasting and peek_expired(KEYS[3], sweep_limit)
+local expired = not is_lasting and peek_expired(KEYS[3])
 if expired then
   -- DEFINE sweep
   sweep(base, expired)

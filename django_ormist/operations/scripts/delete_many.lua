@@ -4,9 +4,8 @@
 --          4.. the objects (strings); then the sorted sets of their terms; then of
 --          each ordered attribute the entries (sorted set) and the sort keys (hash);
 --          then the values of each unique one (hash)
--- ARGV     1 number of objects, 1 to 500  2 most objects to sweep
---          3 "1" if the model has counters
---          4 number of ordered attributes  5 number of unique ones
+-- ARGV     1 number of objects, 1 to 500  2 "1" if the model has counters
+--          3 number of ordered attributes  4 number of unique ones
 --          then for each object: id, bytes, its value of each unique one, "" for none
 --          then for each term: how many of the objects carry it, their numbers
 -- RETURNS  {...}: nothing of each that was deleted, {number, stored} of each whose
@@ -15,9 +14,9 @@
 -- COST     O((entries + swept) log n): half the time of as many delete.lua
 -- DERIVED  the counters of each object
 
-local count, sweep_limit, has_counters = tonumber(ARGV[1]), ARGV[2], ARGV[3] == '1'
-local ordered, uniques = tonumber(ARGV[4]), tonumber(ARGV[5])
-local at = 6  -- of the first object
+local count, has_counters = tonumber(ARGV[1]), ARGV[2] == '1'
+local ordered, uniques = tonumber(ARGV[3]), tonumber(ARGV[4])
+local at = 5  -- of the first object
 
 local base = string.sub(KEYS[1], 1, -4)
 local first_unique = #KEYS - uniques + 1
@@ -91,5 +90,5 @@ end
 redis.call('ZREM', KEYS[1], unpack(pks))
 redis.call('ZREM', KEYS[2], unpack(pks))
 redis.call('HDEL', KEYS[3], unpack(pks))
-sweep(base, peek_expired(KEYS[2], sweep_limit))
+sweep(base, peek_expired(KEYS[2]))
 return refused

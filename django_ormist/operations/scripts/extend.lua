@@ -5,7 +5,6 @@
 -- ARGV     1 id  2 the bytes with which the stored ones must begin
 --          3 deadline in ms, or "+" and a lifetime in ms
 --          4 the new trailing bytes  5 how many of these must be stored there now
---          6 most objects to sweep
 -- RETURNS  1 moved; {1, now} the same of a lifetime, now in ms; {0} there is no such object
 --          {0, 1} the stored bytes begin otherwise, or hold no deadline
 --          {3} the deadline is past: nothing was written
@@ -15,7 +14,7 @@
 
 local pk, head = ARGV[1], ARGV[2]
 local deadline, is_lifetime = deadline_from(ARGV[3])
-local tail, mark_size, sweep_limit = ARGV[4], tonumber(ARGV[5]), ARGV[6]
+local tail, mark_size = ARGV[4], tonumber(ARGV[5])
 
 local base = string.sub(KEYS[2], 1, -8)
 if is_lifetime and deadline > clock() then
@@ -38,7 +37,7 @@ if deadline <= clock() then
   return {3}
 end
 local wrong = KEYS[3] and mistyped(KEYS, 3, 3, 'hash')
-local expired = peek_expired(KEYS[2], sweep_limit)
+local expired = peek_expired(KEYS[2])
 if expired then
   -- DEFINE unsweepable
   wrong = wrong or unsweepable(base, KEYS[2], expired)
@@ -58,6 +57,6 @@ if KEYS[3] then
 end
 if expired then
   -- DEFINE sweep
-  sweep(base, peek_expired(KEYS[2], sweep_limit))  -- its own deadline may have been one
+  sweep(base, peek_expired(KEYS[2]))  -- its own deadline may have been one
 end
 return is_lifetime and {1, digits(clock())} or 1

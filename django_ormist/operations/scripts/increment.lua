@@ -1,16 +1,16 @@
 -- Add to one counter of an object that exists.
 --
 -- KEYS     1 object (string)  2 counters (hash)  3 expires (sorted set)
--- ARGV     1 id  2 counter  3 how much, an integer  4 most objects to sweep
---          5, 6 the lowest and the highest stored value that allow it, integers or ''
+-- ARGV     1 id  2 counter  3 how much, an integer
+--          4, 5 the lowest and the highest stored value that allow it, integers or ''
 -- RETURNS  the new value as text; false if there is no such object;
 --          {-1, key} the key holds another type; {-2} past 64 bits: not added;
 --          {-3} the stored value is not an integer; {-4, stored value} not allowed
 -- COST     O(log n + swept entries * log n)
 -- DERIVED  of objects that are swept, as sweep.lua
 
-local pk, name, by, sweep_limit = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
-local lowest, highest = ARGV[5], ARGV[6]
+local pk, name, by = ARGV[1], ARGV[2], ARGV[3]
+local lowest, highest = ARGV[4], ARGV[5]
 
 local size = redis.pcall('STRLEN', KEYS[1])
 if type(size) == 'table' then
@@ -20,7 +20,7 @@ local base, expired = string.sub(KEYS[3], 1, -8), nil
 local is_expiring = redis.pcall('ZCARD', KEYS[3]) ~= 0
 if is_expiring then
   -- DEFINE peek_expired unsweepable
-  expired = peek_expired(KEYS[3], sweep_limit)
+  expired = peek_expired(KEYS[3])
   local wrong = mistyped(KEYS, 2, 2, 'hash') or expired and unsweepable(base, KEYS[3], expired)
   if wrong then
     return wrong

@@ -9,24 +9,36 @@
 -- key holds another type. If so, what was written is removed again.
 
 local function insert()
-  local pk, packed, memo = ARGV[1], ARGV[3], ARGV[5]
-  local ordered, first_ordered = tonumber(ARGV[12]), 6 + tonumber(ARGV[11])
-  local first_unique, first_value = first_ordered + 2 * ordered, 15 + ordered
-  local first_counter = first_value + 2 * tonumber(ARGV[13])
+  local pk, packed, memo = ARGV[1], ARGV[3], ARGV[6] or ''
+  local ordered, uniques = 0, 0
+  if ARGV[7] then
+    ordered, uniques = tonumber(ARGV[8]), tonumber(ARGV[9])
+  end
+  local first_value, first_unique = 11 + ordered, #KEYS + 1 - uniques
+  local first_ordered = first_unique - 2 * ordered
 
   local now, created = clock()
-  local deadline, is_lifetime = deadline_from(ARGV[4])
+  local deadline, is_lifetime
+  if ARGV[4] ~= '' then
+    -- DEFINE deadline_from
+    deadline, is_lifetime = deadline_from(ARGV[4])
+  end
   if deadline and deadline <= now
-    or redis.pcall('ZCOUNT', KEYS[3], '-inf', now) ~= 0  -- some are to be swept
+    or (deadline or redis.pcall('ZCARD', KEYS[3]) ~= 0)
+    and redis.pcall('ZCOUNT', KEYS[3], '-inf', now) ~= 0  -- some are to be swept
     or redis.pcall('ZCOUNT', KEYS[2], created, '+inf') ~= 0  -- the clock went back
-    or ARGV[9] == '1' and (ARGV[first_counter] or redis.pcall('HLEN', KEYS[5]) ~= 0) then
+    or string.find(ARGV[5], 'c', 1, true)
+    and (ARGV[first_value + 2 * uniques] or redis.pcall('HLEN', KEYS[5]) ~= 0) then
     return nil
   end
 
   -- Out of memory, the first write of a script is refused, and no later one.
   local is_free
   if deadline then
-    packed = is_lifetime and with_deadline(packed, deadline) or packed
+    if is_lifetime then
+      -- DEFINE with_deadline
+      packed = with_deadline(packed, deadline)
+    end
     -- One ms early: a server keeps a key through the last ms, ours ends as it begins.
     is_free = redis.call('SET', KEYS[1], packed, 'NX', 'PXAT', deadline - 1)
   else
@@ -47,7 +59,8 @@ local function insert()
     i = i + 1
   end
   while is_done and i < first_unique do
-    local sort_key = ARGV[15 + (i - first_ordered) / 2]
+    -- DEFINE entry
+    local sort_key = ARGV[11 + (i - first_ordered) / 2]
     is_done = type(redis.pcall('ZADD', KEYS[i], 0, entry(sort_key, created, pk))) == 'number'
       and type(redis.pcall('HSET', KEYS[i + 1], pk, sort_key)) == 'number'
     i = i + 2
@@ -61,9 +74,14 @@ local function insert()
     if deadline then
       redis.call('ZADD', KEYS[3], deadline, pk)
     end
-    return is_lifetime and {1, digits(now)} or 1
+    if is_lifetime then
+      -- DEFINE digits
+      return {1, digits(now)}
+    end
+    return 1
   end
 
+  -- DEFINE entry release
   for j = 6, i - 1 do
     if j < first_ordered then
       redis.pcall('ZREM', KEYS[j], pk)
@@ -72,7 +90,7 @@ local function insert()
     elseif (j - first_ordered) % 2 == 1 then
       redis.pcall('HDEL', KEYS[j], pk)
     else
-      redis.pcall('ZREM', KEYS[j], entry(ARGV[15 + (j - first_ordered) / 2], created, pk))
+      redis.pcall('ZREM', KEYS[j], entry(ARGV[11 + (j - first_ordered) / 2], created, pk))
     end
   end
   if memo ~= '' then

@@ -4,13 +4,12 @@
 --          4.. the objects (strings); then the sorted sets of their terms; then of
 --          each ordered attribute the entries (sorted set) and the sort keys (hash);
 --          then the values of each unique one (hash); then the marker of the request
---          (string), if ARGV 4 is not ""
--- ARGV     1 number of objects  2 most objects to sweep
---          3 "1" if the model is indexed
---          4 how many batches of this request go before it, "" if it is the only one
---          5 "1" if it is the last of the request
---          6 number of ordered attributes  7 number of unique ones
---          8 "0" to skip objects whose id or unique value is taken, "" to refuse;
+--          (string), if ARGV 3 is not ""
+-- ARGV     1 number of objects  2 "1" if the model is indexed
+--          3 how many batches of this request go before it, "" if it is the only one
+--          4 "1" if it is the last of the request
+--          5 number of ordered attributes  6 number of unique ones
+--          7 "0" to skip objects whose id or unique value is taken, "" to refuse;
 --          a number to skip them and check that unique value before the id
 --          then for each object: id, bytes, deadline in ms, "+" and a lifetime in ms,
 --          or "", memo or "",
@@ -34,11 +33,11 @@
 -- DERIVED  the counters of each object; the objects that hold unique values; what the
 --          memo of an expired one names
 
-local count, sweep_limit, is_indexed = tonumber(ARGV[1]), ARGV[2], ARGV[3] == '1'
-local batches_before, is_last = tonumber(ARGV[4]), ARGV[5] == '1'
-local ordered, uniques = tonumber(ARGV[6]), tonumber(ARGV[7])
-local skips_conflicts, arbiter = ARGV[8] ~= '', tonumber(ARGV[8]) or 0
-local at = 9  -- of the first object
+local count, is_indexed = tonumber(ARGV[1]), ARGV[2] == '1'
+local batches_before, is_last = tonumber(ARGV[3]), ARGV[4] == '1'
+local ordered, uniques = tonumber(ARGV[5]), tonumber(ARGV[6])
+local skips_conflicts, arbiter = ARGV[7] ~= '', tonumber(ARGV[7]) or 0
+local at = 8  -- of the first object
 
 local base = string.sub(KEYS[1], 1, -4)
 local last = batches_before and #KEYS - 1 or #KEYS
@@ -242,5 +241,5 @@ for _, i in ipairs(inserted) do
     end
   end
 end
-sweep(base, peek_expired(KEYS[2], sweep_limit))
+sweep(base, peek_expired(KEYS[2]))
 return (#answer > 2 or has_lifetimes) and answer or 1

@@ -82,13 +82,13 @@ local function mistyped_ordered(keys, first, pairs_of)
   end
 end
 
--- Return at most `limit` expired ids, or nil if there are none: that is found out in
--- fewer calls, and without the clock where nothing expires. If the key holds another
--- type, return a table with `err`.
+-- Return at most `limit` expired ids, as many as a write sweeps by default, or nil if there
+-- are none. That is found out in fewer calls, and without the clock where nothing expires.
+-- If the key holds another type, return a table with `err`.
 local function peek_expired(expires, limit)
   if (clock_ms or redis.pcall('ZCARD', expires) ~= 0)
     and redis.pcall('ZCOUNT', expires, '-inf', (clock())) ~= 0 then
-    return redis.pcall('ZRANGEBYSCORE', expires, '-inf', clock_ms, 'LIMIT', 0, limit)
+    return redis.pcall('ZRANGEBYSCORE', expires, '-inf', clock_ms, 'LIMIT', 0, limit or 100)
   end
 end
 

@@ -6,13 +6,14 @@
 --          each ordered attribute that changes the entries (sorted set) and the sort
 --          keys (hash); then the values of each unique one that changes (hash)
 -- ARGV     1 id  2 the bytes that must be stored now, "" for none  3 new bytes
---          4 deadline in ms, "+" and a lifetime in ms, "" for none  5 memo, "" for none
---          6 "1" if the old bytes had a deadline
---          7 most objects to sweep  8 "1" if the model is indexed
---          9 "1" if the model has counters
---          10 number of terms lost  11 of terms gained  12 of ordered attributes
---          13 of unique ones  14 of counters that must have a value now
---          15.. a sort key for each ordered attribute, "" for none; then for each
+--          4 deadline in ms, "+" and a lifetime in ms, "" for none
+--          5 a letter for each fact: "i" the model is indexed, "c" it has counters,
+--          "e" the old bytes had a deadline
+--          6 memo, "" for none; it may be left out with what follows
+--          7 number of terms lost  8 of ordered attributes  9 of unique ones
+--          10 of counters that must have a value now; all left out if they are 0, and
+--          no counter follows
+--          11.. a sort key for each ordered attribute, "" for none; then for each
 --          unique one the old and the new value, "" for none; then names and values of
 --          counters: those that must have them, then those that get them
 -- RETURNS  1 written; {1, now} the same of a lifetime, now in ms
@@ -34,7 +35,8 @@ if ARGV[2] == '' then
     return answer
   end
 end
--- DEFINE mistyped mistyped_ordered is_past is_moving TRY_AGAIN peek_expired next_created
+-- DEFINE refusal mistyped mistyped_ordered is_past is_moving TRY_AGAIN peek_expired
+-- DEFINE deadline_from next_created entry release digits
 local is_free = false  -- no value that is held is given up
 local is_anew = false
 -- INCLUDE check_save
@@ -44,7 +46,7 @@ if expired then
   if was_expiring then
     -- The object may be among them: up to Redis 7.0 the clock runs on during a script, and
     -- the bytes stay when the old deadline passes.
-    expired = peek_expired(KEYS[3], sweep_limit)
+    expired = peek_expired(KEYS[3])
   end
   sweep(base, expired)
 end

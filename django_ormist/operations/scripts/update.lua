@@ -3,7 +3,6 @@
 -- KEYS     1 object (string)  2 expires (sorted set)
 -- ARGV     1 id  2 the bytes that must be stored now  3 new bytes
 --          4 deadline in ms, "+" and a lifetime in ms, "" for none, before as now
---          5 most objects to sweep
 -- RETURNS  1 written; {1, now} the same of a lifetime, now in ms
 --          {0, stored} the stored bytes are others (false: none are stored)
 --          {3} the deadline is past: nothing was written
@@ -11,8 +10,7 @@
 -- COST     O(log n + swept entries * log n): half the time of save.lua
 -- DERIVED  of objects that are swept, as sweep.lua
 
-local pk, expected, packed = ARGV[1], ARGV[2], ARGV[3]
-local deadline_word, sweep_limit = ARGV[4], ARGV[5]
+local pk, expected, packed, deadline_word = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 
 local stored = redis.pcall('GET', KEYS[1])
 if type(stored) == 'table' then
@@ -27,7 +25,7 @@ if deadline_word ~= '' then
     return {3}
   end
 end
-local base, expired = nil, peek_expired(KEYS[2], sweep_limit)
+local base, expired = nil, peek_expired(KEYS[2])
 if expired then
   -- DEFINE unsweepable
   base = string.sub(KEYS[2], 1, -8)
@@ -49,6 +47,6 @@ else
 end
 if expired then
   -- DEFINE sweep
-  sweep(base, peek_expired(KEYS[2], sweep_limit))  -- its own deadline may have been one
+  sweep(base, peek_expired(KEYS[2]))  -- its own deadline may have been one
 end
 return is_lifetime and {1, digits(clock())} or 1

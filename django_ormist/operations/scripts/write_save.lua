@@ -28,7 +28,10 @@ for i = 6 + lost, 5 + lost + gained do
   end
 end
 if deadline then
-  packed = is_lifetime and with_deadline(packed, deadline) or packed
+  if is_lifetime then
+    -- DEFINE with_deadline
+    packed = with_deadline(packed, deadline)
+  end
   -- One ms early: a server keeps a key through the last ms, ours ends as it begins.
   redis.call('SET', KEYS[1], packed, 'PXAT', deadline - 1)
 else
