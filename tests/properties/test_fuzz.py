@@ -10,7 +10,7 @@ import sys
 import pytest
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("codec", ["msgpack", "json"])
 def test_foreign_bytes_do_not_crash_hang_or_exhaust_the_process(codec, seed):
     done = subprocess.run(

@@ -53,7 +53,6 @@ def site(server: Any, settings: Any, db: None) -> None:
     """The settings of a small site, whose views are in site.py."""
     settings.ROOT_URLCONF = "tests.sessions.site"
     settings.MIDDLEWARE = MIDDLEWARE
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     settings.LOGIN_URL = "/in/"
     settings.ALLOWED_HOSTS = ["testserver"]
 
