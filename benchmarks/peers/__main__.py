@@ -2,6 +2,7 @@
 
 import argparse
 import gc
+import json
 import os
 import sys
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from typing import Any
 import django
 from django.conf import settings
 
-from tests.servers import find
+from tests.servers import ROOT, find
 
 from ..figure import Figure
 from ..report import show, surroundings, write_json
@@ -42,6 +43,11 @@ PEERS: tuple[type[Peer], ...] = (
 
 SERVERS = ("redis82", "valkey91", "redis70")
 """Of these the first that is found serves all peers of Redis: redis-om needs it."""
+
+RESULTS = Path(__file__).with_name("results.json")
+"""The run that the manual shows."""
+
+MANUAL = ROOT / "docs" / "explanation" / "peers.inc"
 
 PACKAGES = ("walrus", "redis-om", "rom", "django-redis", "psycopg")
 
@@ -87,6 +93,8 @@ def main() -> int:
         print(report.table(figure.as_json() for figure in found))
         write_json(options.json, around, found)
         print(f"\nEvery round: {options.json}")
+        if options.manual:
+            write_manual(options.json)
     return 0
 
 
@@ -114,7 +122,18 @@ def _options() -> argparse.Namespace:
         default=Path("build/peers.json"),
         help="where every round is written; default: %(default)s",
     )
+    parser.add_argument(
+        "--manual",
+        action="store_true",
+        help=f"write {MANUAL.name} of the manual, and the file that it comes from",
+    )
     return parser.parse_args()
+
+
+def write_manual(file: Path) -> None:
+    """Write the table of the manual, and keep the run that it shows."""
+    RESULTS.write_text(file.read_text())
+    MANUAL.write_text(report.manual(json.loads(file.read_text())))
 
 
 def _started(stack: ExitStack, only: list[str]) -> list[Peer]:
@@ -217,7 +236,7 @@ def _figures(peers: list[Peer], scale: Scale) -> Iterator[Figure]:
         for peer in peers:
             if reason := peer.lacks.get(row.method):
                 yield report.lacking(row.title, peer.name, reason)
-    yield from report.counted("memory or disk, an object", "B", sizes)
+    yield from report.counted("memory or disk per object", "B", sizes)
     yield from _facts(stages, scale)
 
 
@@ -237,10 +256,20 @@ def _facts(stages: list[Stage], scale: Scale) -> Iterator[Figure]:
     done = {kind.name: facts.rows_done(kind) for kind in kinds}
     title = f"for so many of the {len(ROWS)} rows of work"
     yield from report.counted(title, "", done, is_compared=False)
+    title = (
+        f"of {len(facts.EXPIRED_QUERIES)} queries, those that find an expired object"
+    )
+    answers = {}
     for stage in stages:
-        if "expiring" not in stage.peer.lacks and facts.check_expiration(stage):
-            reason = "finds an expired object by its attributes for a while"
-            yield report.lacking("exact expiration", stage.peer.name, reason)
+        peer = stage.peer
+        show(f"expiration: {peer.name}")
+        if reason := peer.lacks.get("expiring"):
+            yield report.lacking(title, peer.name, reason)
+        elif (number := facts.expired_answers(stage)) is None:
+            yield report.lacking(title, peer.name, peer.lacks["count"])
+        else:
+            answers[peer.name] = number
+    yield from report.counted(title, "", answers, is_compared=False)
 
 
 if __name__ == "__main__":

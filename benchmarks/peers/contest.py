@@ -15,8 +15,8 @@ from .rows import Row, Stage
 MOST = 100
 """The most calls of one peer in one round."""
 
-KEPT = 100
-"""Objects that the rows of saves change."""
+KEPT = MOST
+"""Objects that the rows of saves change: one for each call, or a copy is stale."""
 
 LOOKED_UP = 10_000
 """Objects that the row of gets reads."""
@@ -87,11 +87,13 @@ def _turn(row: Row, stage: Stage, calls: int) -> tuple[float, float]:
     spent_ns, answers = [], []
     cpu_ns = process_time_ns()
     for arguments in given:
+        peer.enter()
         start = perf_counter_ns()
         answer = work(*arguments)
         spent_ns.append(perf_counter_ns() - start)
         answers.append(answer)
     cpu_ns = process_time_ns() - cpu_ns
+    peer.enter()
     try:
         row.check(stage, given[-1], answers[-1])
     except AssertionError as error:

@@ -51,7 +51,7 @@ class Peer:
         """Define its models, after Django is set up."""
 
     def enter(self) -> None:
-        """Prepare for a turn, before each; not timed."""
+        """Begin as in a new request, before each call and check; not timed."""
 
     def filled(self) -> None:
         """Finish after the objects are stored, before the measurements."""

@@ -66,11 +66,14 @@ def lacking(title: str, name: str, reason: str) -> Figure:
     return Figure(PREFIX + title, "", 0, name, details={"lacks": reason})
 
 
-def cells(figures: Iterable[dict[str, Any]]) -> tuple[list[str], list[list[str]]]:
+def cells(
+    figures: Iterable[dict[str, Any]], is_short: bool = False
+) -> tuple[list[str], list[list[str]]]:
     """Return the names of the peers, and for each row its title and a cell per peer.
 
     figures: as in the JSON file; those that are not of peers are left out. A cell has
     the peer's value, and its ratio to ours: above 1, the peer takes more than ours.
+    is_short: without the value where there is a ratio.
     """
     names: list[str] = []
     rows: dict[str, dict[str, str]] = {}
@@ -80,7 +83,7 @@ def cells(figures: Iterable[dict[str, Any]]) -> tuple[list[str], list[list[str]]
             if name not in names:
                 names.append(name)
             title = figure["name"].removeprefix(PREFIX)
-            rows.setdefault(title, {})[name] = _cell(figure)
+            rows.setdefault(title, {})[name] = _cell(figure, is_short)
     lines = [
         [title, *(found.get(name, "") for name in names)]
         for title, found in rows.items()
@@ -90,13 +93,14 @@ def cells(figures: Iterable[dict[str, Any]]) -> tuple[list[str], list[list[str]]
 
 def reasons(figures: Iterable[dict[str, Any]]) -> dict[str, dict[str, list[str]]]:
     """Return for each peer the reasons of its empty cells, each with its rows."""
-    found: dict[str, dict[str, list[str]]] = {}
+    figures = list(figures)
+    found: dict[str, dict[str, list[str]]] = {name: {} for name in cells(figures)[0]}
     for figure in figures:
-        if reason := figure["details"].get("lacks"):
+        reason = figure["details"].get("lacks")
+        if figure["name"].startswith(PREFIX) and reason:
             title = figure["name"].removeprefix(PREFIX)
-            of_peer = found.setdefault(figure["beside"], {})
-            of_peer.setdefault(reason, []).append(title)
-    return found
+            found[figure["beside"]].setdefault(reason, []).append(title)
+    return {name: of_peer for name, of_peer in found.items() if of_peer}
 
 
 def better(figures: Iterable[dict[str, Any]], beyond: float = 0.95) -> dict[str, Any]:
@@ -104,21 +108,24 @@ def better(figures: Iterable[dict[str, Any]], beyond: float = 0.95) -> dict[str,
 
     beyond: ratios above are equal.
     """
-    found: dict[str, dict[str, float]] = {}
+    figures = list(figures)
+    found: dict[str, dict[str, float]] = {name: {} for name in cells(figures)[0]}
     for figure in figures:
         ratio = figure["details"].get("to_ours")
         if figure["name"].startswith(PREFIX) and ratio and ratio < beyond:
             title = figure["name"].removeprefix(PREFIX)
-            found.setdefault(figure["beside"], {})[title] = ratio
-    return found
+            found[figure["beside"]][title] = ratio
+    return {name: ratios for name, ratios in found.items() if ratios}
 
 
-def _cell(figure: dict[str, Any]) -> str:
+def _cell(figure: dict[str, Any], is_short: bool) -> str:
     if figure["other"] is None:
         return "-"
     value = amount(figure["other"], figure["unit"])
     if figure["beside"] == OURS or figure["ratio"] is None:
         return value
+    if is_short:
+        return _ratio(figure["details"]["to_ours"])
     return f"{value} ({_ratio(figure['details']['to_ours'])})"
 
 
@@ -159,6 +166,47 @@ def table(figures: Iterable[dict[str, Any]]) -> str:
         for reason, titles in of_peer.items():
             text.append(f"{name}: {reason} ({', '.join(titles)}).")
     return "\n".join(text)
+
+
+def manual(whole: dict[str, Any]) -> str:
+    """Return the part of the manual that shows a run. whole: as in the JSON file."""
+    figures = whole["figures"]
+    names, rows = cells(figures, is_short=True)
+    lines = [
+        ".. list-table::",
+        "    :header-rows: 1",
+        "    :class: peers",
+        "",
+        *_listed(["", *names]),
+        *(line for row in rows for line in _listed(row)),
+        "",
+    ]
+    versions = [
+        *dict.fromkeys(whole["servers"].values()),
+        *(f"{name} {whole[name]}" for name in ("python", "django", "redis-py")),
+        *(f"{name} {number}" for name, number in whole["packages"].items()),
+    ]
+    lines.append(
+        f"{whole['objects']:,} objects, medians of {whole['rounds']} rounds, "
+        f"{whole['cores']} cores, load {whole['load']:.1f} at the start; measured on "
+        f"{whole['measured'][:10]} with {', '.join(versions)}."
+    )
+    lines += ["", "Where a peer takes less than django_ormist:", ""]
+    for name, ratios in better(figures).items():
+        found = ", ".join(f"{row} ({_ratio(ratio)})" for row, ratio in ratios.items())
+        lines.append(f"* {name}: {found}.")
+    lines += ["", "What a peer has no method for:", ""]
+    for name, of_peer in reasons(figures).items():
+        lines.append(f"* {name}: {', '.join(of_peer)}.")
+    return "\n".join(lines) + "\n"
+
+
+def _listed(row: list[str]) -> list[str]:
+    first, *others = (cell.replace("-", "\\-") if cell == "-" else cell for cell in row)
+    return [
+        f"    * - {first}".rstrip(),
+        *(f"      - {cell}".rstrip() for cell in others),
+    ]
 
 
 def load(path: Path) -> list[dict[str, Any]]:

@@ -22,7 +22,7 @@ class Rom(RedisPeer):
         self.define()
 
     def enter(self) -> None:
-        # As at the end of a request, or it returns the objects that it has.
+        # Or it returns the objects that the session has, without a look at the server.
         import rom
 
         rom.session.rollback()

@@ -49,6 +49,7 @@ class Stage:
 
     def is_stored(self, pk: Any, **expected: Any) -> None:
         """Check the values of a stored object."""
+        self.peer.enter()
         item = self.peer.get(pk)
         assert item is not None, f"{pk} is not stored"
         values = self.peer.values(item)
@@ -79,11 +80,13 @@ def _same(answer: Any, right: Any) -> None:
 
 
 def _saved(name: str, value: Callable[[], Any]) -> Callable[[Stage], tuple[Any, ...]]:
-    return lambda stage: (
-        stage.peer.get(random.choice(list(stage.kept.values()))),
-        name,
-        value(),
-    )
+    """Return a loaded object, another for each call of a turn, and its new value."""
+
+    def arguments(stage: Stage) -> tuple[Any, ...]:
+        pks = list(stage.kept.values())
+        return stage.peer.get(pks[next(stage.serial) % len(pks)]), name, value()
+
+    return arguments
 
 
 def _check_saved(stage: Stage, arguments: tuple[Any, ...], answer: Any) -> None:
@@ -186,7 +189,7 @@ ROWS = [
         ),
     ),
     Row(
-        "first 20 of a range, ordered",
+        "first 20 of a range in order",
         "page",
         _range,
         lambda stage, given, items: _same(stage.names(items), stage.job.page(*given)),

@@ -176,6 +176,25 @@ def test_the_report_says_where_a_peer_is_better_and_what_it_lacks(figures):
     assert "slow: no facets (facets, page)." in lines
 
 
+def test_the_manual_has_ratios_gaps_and_versions(figures):
+    text = report.manual(
+        {
+            "figures": figures,
+            "servers": {"django_ormist": "Redis 8.2", "slow": "SQLite 3"},
+            "packages": {"rom": "1.1"},
+            **dict.fromkeys(("python", "django", "redis-py"), "1"),
+            **{"objects": 5000, "rounds": 3, "cores": 2, "load": 0.5},
+            "measured": "2026-11-29T20:00:00",
+        }
+    )
+    assert "    * - get\n      - 200 us\n      - 0.5\n      - 20,000\n" in text
+    assert "    * - page\n      -\n      -\n      - \\-\n" in text
+    assert "5,000 objects, medians of 3 rounds, 2 cores, load 0.5 at the start" in text
+    assert "2026-11-29 with Redis 8.2, SQLite 3, python 1, django 1" in text
+    assert "* fast: get (0.5).\n" in text
+    assert "* slow: no facets.\n" in text
+
+
 def test_other_figures_are_left_out_of_the_table(figures):
     other = figures[0] | {"name": "get"}
     assert report.cells([other]) == ([], [])
