@@ -25,7 +25,7 @@ STAMP = .venvs/nox/stamp
 
 .DEFAULT_GOAL := help
 .PHONY: help test test-all test-newest test-oldest faults test-django lint types wheel \
-	docs servers demo bench bench-peers counts lock format clean
+	docs servers demo bench bench-scale bench-peers counts lock format clean
 
 help: ## show this
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 13
@@ -78,9 +78,15 @@ demo: $(STAMP) ## the example project: load its data, print some queries, serve 
 	@.venvs/demo/bin/python example_project/manage.py demo \
 		$(if $(filter 0,$(SERVE)),--no-serve)
 
-bench: $(STAMP) ## figures against bare redis-py
+bench: $(STAMP) ## figures beside bare redis-py, with targets: 10 minutes
+	@echo "10 minutes; ARGS=--quick takes 3, ARGS='--only get list' less."
 	@$(NOX) -s bench
 	@.venvs/bench/bin/python -m benchmarks $(ARGS)
+
+bench-scale: $(STAMP) ## costs from a thousand to five million objects: an hour, 8 GB
+	@echo "An hour and 8 GB of memory; ARGS=--quick ends at 100 000 objects: 4 minutes."
+	@$(NOX) -s bench
+	@.venvs/bench/bin/python -m benchmarks --only scale $(ARGS)
 
 bench-peers: $(STAMP) ## the same work by redis-om, walrus, rom, Django's ORM: 20 minutes
 	@$(NOX) -s peers

@@ -1,9 +1,9 @@
-"""Measure django_ormist and bare redis-py: see ``python -m benchmarks --help``."""
+"""Measure django_ormist beside bare redis-py: see ``python -m benchmarks --help``."""
 
 import argparse
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,54 +13,129 @@ from django.conf import settings
 
 from . import (
     contests,
-    growth,
     imports,
     memory,
     queries,
     report,
+    scale,
+    server_time,
     sessions,
+    stalls,
     subjects,
+    throughput,
     writes,
 )
-from .figure import Figure
+from .figure import Figure, merge
 from .server import PREFIXES, Measured, known, started
+from .size import QUICK, TINY, WHOLE, Size
 from .timing import Clock
-
-APART = ("bytes", "growth", "import", "query", "session", "write")
-"""The beginnings of the names of figures that are not contests."""
 
 
 @dataclass(frozen=True)
-class Scale:
-    """The numbers of objects: to read, at once, for memory, for growth, for queries."""
+class Run:
+    """What the groups of figures get. only: the beginnings of wanted names."""
 
-    total: int
-    bulk: int
-    remembered: int
-    sizes: tuple[int, ...]
-    queried: int
+    server: Measured
+    clock: Clock
+    size: Size
+    only: tuple[str, ...]
 
 
-WHOLE = Scale(100_000, 10_000, 50_000, growth.SIZES, 1_000_000)
-QUICK = Scale(10_000, 1_000, 5_000, growth.SIZES[:3], 50_000)
-TINY = Scale(1_000, 100, 500, growth.SIZES[:2], 2_000)
+def _contests(run: Run) -> Iterator[Figure]:
+    server, size = run.server, run.size
+    for payload in subjects.PAYLOADS:
+        server.clear()
+        pks, percent = [], 100 / size.total
+        for batch in subjects.visitors(size.total, payload=payload):
+            pks += [visitor.id for visitor in batch]
+            report.show(f"storing {payload.name} objects: {len(pks) * percent:.0f} %")
+        held = contests.arena(server, run.clock, payload, size.total, size.bulk, pks)
+        with held as arena:
+            for contest in contests.all_of(arena):
+                if contest.name.startswith(run.only):
+                    report.show(contest.name)
+                    yield contest.held(run.clock)
+        server.clear()
+
+
+def _memory(run: Run) -> Iterator[Figure]:
+    for figure in memory.figures(run.server, run.size.remembered):
+        yield figure
+        if figure.name.endswith("two indexed"):
+            yield memory.limit(figure)
+
+
+def _queries(run: Run) -> Iterator[Figure]:
+    yield from queries.figures(run.size.queried, report.show)
+    run.server.clear()
+
+
+@dataclass(frozen=True)
+class Group:
+    """Figures whose names begin with *name*; the contests have many names.
+
+    has_targets: whether --runs repeats it. is_long: whether it runs only if --only
+    names it, or with --all.
+    """
+
+    name: str
+    figures: Callable[[Run], Iterator[Figure]]
+    has_targets: bool = False
+    is_long: bool = False
+
+
+GROUPS = (
+    Group("", _contests, has_targets=True),
+    Group(
+        "session", lambda run: sessions.figures(run.server, run.clock), has_targets=True
+    ),
+    Group("bytes", _memory, has_targets=True),
+    Group(
+        "server time",
+        lambda run: server_time.figures(
+            run.server, run.clock, run.size.server_calls, report.show
+        ),
+        has_targets=True,
+    ),
+    Group("write", lambda run: writes.figures(run.server, run.clock)),
+    Group("import", lambda run: imports.figures(run.clock.rounds)),
+    Group(
+        "throughput",
+        lambda run: throughput.figures(run.server, run.clock, run.size, report.show),
+    ),
+    Group("query", _queries, is_long=True),
+    Group(
+        "stall",
+        lambda run: stalls.figures(
+            run.server, run.clock, run.size.stalled, report.show
+        ),
+        is_long=True,
+    ),
+    Group(
+        "scale",
+        lambda run: scale.figures(run.server, run.clock, run.size.scaled, report.show),
+        is_long=True,
+    ),
+)
 
 
 def main() -> int:
     """Measure, print and write the file."""
     options = _options()
     with started(options.server) as server:
-        _configure(server)
-        found = []
-        around = report.surroundings(server.version(), options.rounds, options.quick)
+        _configure(server, options.size.scaled)
+        found: list[Figure] = []
+        around = report.surroundings(server.version(), options)
         print(_heading(around))
         try:
-            for figure in _figures(server, options):
-                found.append(figure)
-                report.show(figure.name)
+            for number in range(options.runs):
+                for figure in _figures(server, options, is_first=number == 0):
+                    found.append(figure)
+                    report.show(figure.name)
         finally:
             report.show("")
             if found:
+                found = merge(found)
                 print(report.table(found))
                 report.write_json(options.json, around, found)
                 print(f"\nEvery round: {options.json}")
@@ -76,19 +151,40 @@ def _options() -> argparse.Namespace:
         help=f"{', '.join(servers)}, or the URL of a server (its keys under "
         f"{' and '.join(PREFIXES)} are removed). Default: the first of them.",
     )
+    long = ", ".join(group.name for group in GROUPS if group.is_long)
     parser.add_argument(
         "--only",
         nargs="+",
         metavar="NAME",
-        help="figures whose name begins like this: get list growth bytes session "
-        "write async",
+        help="figures whose name begins like this: get list create async "
+        + " ".join(group.name.split()[0] for group in GROUPS if group.name),
+    )
+    parser.add_argument(
+        "--all", action="store_true", help=f"also what takes long: {long}"
     )
     parser.add_argument("--rounds", type=int, metavar="N", help="default: 21")
     parser.add_argument(
-        "--quick", action="store_true", help="less of everything: a minute"
+        "--runs",
+        type=int,
+        metavar="N",
+        default=1,
+        help="repeat what has targets, and print the medians of the runs",
     )
-    parser.add_argument(
-        "--tiny", action="store_true", help="whether it runs: its figures say nothing"
+    sizes = parser.add_mutually_exclusive_group()
+    sizes.add_argument(
+        "--quick",
+        dest="size",
+        action="store_const",
+        const=QUICK,
+        default=WHOLE,
+        help="less of everything",
+    )
+    sizes.add_argument(
+        "--tiny",
+        dest="size",
+        action="store_const",
+        const=TINY,
+        help="whether it runs: its figures say nothing",
     )
     parser.add_argument(
         "--json",
@@ -98,36 +194,26 @@ def _options() -> argparse.Namespace:
         help="where every round is written; default: %(default)s",
     )
     options = parser.parse_args()
-    default = 1 if options.tiny else 5 if options.quick else 21
-    options.rounds = default if options.rounds is None else options.rounds
-    if options.rounds < 1:
-        parser.error("--rounds takes 1 or more")
+    if options.rounds is None:
+        options.rounds = options.size.rounds
+    if options.rounds < 1 or options.runs < 1:
+        parser.error("--rounds and --runs take 1 or more")
     if "://" not in options.server and options.server not in servers:
         parser.error(f"--server takes {', '.join(servers)}, or a URL")
     return options
 
 
-def _configure(server: Measured) -> None:
+def _configure(server: Measured, scaled: tuple[int, ...]) -> None:
     """Configure Django: ours writes under one prefix, the bare side under another."""
-    grown = {growth.alias_of(n): f"{PREFIXES[0]}{n}" for n in growth.SIZES}
-    aliases = {"default": PREFIXES[0], **grown}
+    default = {"LOCATION": server.url, "KEY_PREFIX": PREFIXES[0]}
+    theirs = {"LOCATION": server.url, "KEY_PREFIX": PREFIXES[1]}
+    django_cache = "django.core.cache.backends.redis.RedisCache"
     settings.configure(
         USE_TZ=True,
-        ORMIST={
-            alias: {"LOCATION": server.url, "KEY_PREFIX": prefix}
-            for alias, prefix in aliases.items()
-        },
+        ORMIST={"default": default, **scale.aliases(server.url, scaled)},
         CACHES={
-            "default": {
-                "BACKEND": "django_redis.cache.RedisCache",
-                "LOCATION": server.url,
-                "KEY_PREFIX": PREFIXES[1],
-            },
-            sessions.DJANGO_CACHE: {
-                "BACKEND": "django.core.cache.backends.redis.RedisCache",
-                "LOCATION": server.url,
-                "KEY_PREFIX": PREFIXES[1],
-            },
+            "default": {"BACKEND": "django_redis.cache.RedisCache", **theirs},
+            sessions.DJANGO_CACHE: {"BACKEND": django_cache, **theirs},
         },
     )
     django.setup()
@@ -145,55 +231,30 @@ def _heading(around: dict[str, Any]) -> str:
     return line + "\n"
 
 
-def _figures(server: Measured, options: argparse.Namespace) -> Iterator[Figure]:
+def _figures(
+    server: Measured, options: argparse.Namespace, is_first: bool
+) -> Iterator[Figure]:
     """Yield every requested figure when it is measured."""
-    scale = TINY if options.tiny else QUICK if options.quick else WHOLE
-    only = tuple(options.only or ("",))
     clock = Clock(options.rounds)
+    run = Run(server, clock, options.size, tuple(options.only or ("",)))
     try:
-        if any(not word.startswith(APART) for word in only):
-            yield from _contests(server, clock, scale, only)
-        if _is_wanted("session", only):
-            yield from sessions.figures(server, clock)
-        if _is_wanted("write", only):
-            yield from writes.figures(server, clock)
-        if _is_wanted("bytes", only):
-            for figure in memory.figures(server, scale.remembered):
-                yield figure
-                if figure.name.endswith("two indexed"):
-                    yield memory.limit(figure)
-        if _is_wanted("growth", only):
-            yield from growth.figures(clock, scale.sizes, report.show)
-            server.clear()
-        if _is_wanted("query", only):
-            yield from queries.figures(scale.queried, report.show)
-            server.clear()
-        if _is_wanted("import", only):
-            yield from imports.figures(options.rounds)
+        for group in GROUPS:
+            if _is_wanted(group, options) and (is_first or group.has_targets):
+                yield from group.figures(run)
     finally:
         clock.close()
 
 
-def _contests(
-    server: Measured, clock: Clock, scale: Scale, only: tuple[str, ...]
-) -> Iterator[Figure]:
-    for payload in subjects.PAYLOADS:
-        server.clear()
-        pks, percent = [], 100 / scale.total
-        for batch in subjects.visitors(scale.total, payload=payload):
-            pks += [visitor.id for visitor in batch]
-            report.show(f"storing {payload.name} objects: {len(pks) * percent:.0f} %")
-        held = contests.arena(server, clock, payload, scale.total, scale.bulk, pks)
-        with held as arena:
-            for contest in contests.all_of(arena):
-                if contest.name.startswith(only):
-                    report.show(contest.name)
-                    yield contest.held(clock)
-        server.clear()
-
-
-def _is_wanted(group: str, only: tuple[str, ...]) -> bool:
-    return any(word.startswith(group) or group.startswith(word) for word in only)
+def _is_wanted(group: Group, options: argparse.Namespace) -> bool:
+    if options.only is None:
+        return options.all or not group.is_long
+    if group.name == "":
+        apart = tuple(each.name for each in GROUPS if each.name)
+        return any(not word.startswith(apart) for word in options.only)
+    return any(
+        word.startswith(group.name) or group.name.startswith(word)
+        for word in options.only
+    )
 
 
 if __name__ == "__main__":

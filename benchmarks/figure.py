@@ -1,6 +1,8 @@
 """One figure of the report, and its target."""
 
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field, replace
+from statistics import median_low
 from typing import Any
 
 
@@ -8,9 +10,10 @@ from typing import Any
 class Figure:
     """A measured figure, and the one that it is compared with.
 
-    unit: "us", "ms" or "B". beside: the name of the other. target: the largest allowed
-    ratio, or our largest figure without one; None without a target. details: all
-    measurements, for the JSON file.
+    unit: "us", "ms", "B", "MB" or "/s". beside: the name of the other. target: the
+    largest allowed ratio, or our largest figure without one; None without a target.
+    details: all measurements, for the JSON file. runs: what each run says of what the
+    target limits, where there are several.
     """
 
     name: str
@@ -21,6 +24,7 @@ class Figure:
     ratio: float | None = None
     target: float | None = None
     details: dict[str, Any] = field(default_factory=dict)
+    runs: list[float] = field(default_factory=list)
 
     @property
     def judged(self) -> float:
@@ -35,3 +39,18 @@ class Figure:
     def as_json(self) -> dict[str, Any]:
         """Return the figure as plain values."""
         return {**asdict(self), "is_met": self.is_met}
+
+
+def merge(figures: Iterable[Figure]) -> list[Figure]:
+    """Return one figure for each name: the run with the median of them."""
+    by_name: dict[str, list[Figure]] = {}
+    for figure in figures:
+        by_name.setdefault(figure.name, []).append(figure)
+    return [_middle(same) for same in by_name.values()]
+
+
+def _middle(runs: list[Figure]) -> Figure:
+    if len(runs) == 1:
+        return runs[0]
+    judged = [figure.judged for figure in runs]
+    return replace(runs[judged.index(median_low(judged))], runs=judged)

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from itertools import islice
-from typing import Any
 
 import django_ormist as ormist
 from django_ormist.codecs import pack
@@ -34,8 +33,6 @@ MODELS: dict[str, type[ormist.Model]] = {
 }
 LIFETIME = timedelta(days=30)
 LARGEST = 1.05
-PATIENCE = 100
-"""The most attempts until the memory is stable."""
 
 
 def figures(server: Measured, total: int) -> Iterator[Figure]:
@@ -75,29 +72,11 @@ def limit(figure: Figure) -> Figure:
 def _bytes_each(server: Measured, total: int, write: Callable[[], None]) -> float:
     """Return the memory per object that *write* of *total* objects adds."""
     server.clear()
-    before = _settled(server)
+    before = server.used_memory()
     write()
-    after = _settled(server)
+    after = server.used_memory()
     server.clear()
     return (after - before) / total
-
-
-def _settled(server: Measured) -> int:
-    """Return used_memory without client buffers, when it is stable.
-
-    A server resizes a hash table in steps, and has two tables meanwhile.
-    """
-    with server.client() as client:
-        last = None
-        for _ in range(PATIENCE):
-            memory: Any = client.info("memory")
-            clients = memory.get("mem_clients_normal", 0)
-            used = memory["used_memory"] - clients
-            if last is not None and abs(used - last) < 1024:
-                return int(used)
-            last = used
-            time.sleep(0.3)
-    raise RuntimeError("The server's memory does not settle: does it serve others?")
 
 
 def _ours(model: type[ormist.Model], total: int, expire: timedelta | None) -> None:

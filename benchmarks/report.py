@@ -1,16 +1,20 @@
 """The report: a table, a JSON file, and progress on a terminal."""
 
+import argparse
 import json
 import os
 import platform
 import sys
 from collections.abc import Iterable
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import django
+import django_redis
 import hiredis
+import ormsgpack
 import redis
 
 import django_ormist
@@ -50,6 +54,8 @@ def _cells(figure: Figure) -> tuple[str, ...]:
         is_ratio = figure.ratio is not None
         target = f"{figure.target:.2f}" if is_ratio else _amount(figure, figure.target)
     met = {None: "", True: "met", False: "NOT MET"}[figure.is_met]
+    if figure.runs:
+        met += f" ({', '.join(f'{each:.2f}' for each in figure.runs)})"
     return (
         figure.name,
         _amount(figure, figure.ours),
@@ -85,8 +91,8 @@ def _amount(figure: Figure, value: float) -> str:
     return f"{text} {figure.unit}"
 
 
-def surroundings(server: str, rounds: int, is_quick: bool) -> dict[str, Any]:
-    """Return the machine and the versions."""
+def surroundings(server: str, options: argparse.Namespace) -> dict[str, Any]:
+    """Return the machine, the versions, and how it was measured."""
     return {
         "measured": datetime.now(UTC).isoformat(timespec="seconds"),
         "server": server,
@@ -94,11 +100,27 @@ def surroundings(server: str, rounds: int, is_quick: bool) -> dict[str, Any]:
         "django": django.get_version(),
         "redis-py": redis.__version__,
         "hiredis": hiredis.__version__,
-        "django_ormist": getattr(django_ormist, "__version__", None),
+        "ormsgpack": ormsgpack.__version__,
+        "django-redis": django_redis.__version__,
+        "django_ormist": django_ormist.__version__,
+        "processor": _processor(),
         "cores": os.cpu_count(),
-        "rounds": rounds,
-        "is_quick": is_quick,
+        "system": f"{platform.system()} {platform.machine()}",
+        "rounds": options.rounds,
+        "runs": options.runs,
+        "size": asdict(options.size),
+        "command": " ".join(["python -m benchmarks", *sys.argv[1:]]),
     }
+
+
+def _processor() -> str:
+    """Return the model of the processor."""
+    facts = Path("/proc/cpuinfo")
+    if facts.exists():
+        for line in facts.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
 
 
 def write_json(path: Path, around: dict[str, Any], figures: Iterable[Figure]) -> None:

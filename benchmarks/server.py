@@ -1,6 +1,7 @@
 """The measured server: our own, on a core of its own, or a given one."""
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,6 +10,9 @@ from typing import Any
 import redis
 
 from tests.servers import PRODUCTS, Server, find
+
+PATIENCE = 1000
+"""The most attempts until the memory is stable."""
 
 PREFIXES = ("obench", "rbench")
 """KEY_PREFIX of our side, and of the bare side: of one length, for equal memory."""
@@ -43,6 +47,22 @@ class Measured:
                 cursor, keys = client.scan(max(cursor, 0), pattern, 5000)
                 if keys:
                     client.unlink(*keys)
+
+    def used_memory(self) -> int:
+        """Return used_memory without client buffers, when it is stable.
+
+        A server resizes a hash table in steps, and has two tables meanwhile.
+        """
+        with self.client() as client:
+            last = None
+            for _ in range(PATIENCE):
+                memory: Any = client.info("memory")
+                used: int = memory["used_memory"] - memory.get("mem_clients_normal", 0)
+                if last is not None and abs(used - last) < 1024:
+                    return used
+                last = used
+                time.sleep(0.3)
+        raise RuntimeError("The server's memory does not settle: does it serve others?")
 
     def version(self) -> str:
         """Return name and version of the server."""

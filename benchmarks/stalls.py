@@ -210,17 +210,19 @@ def figures(
             for work in stall_works.all_of(Path(folder)):
                 if work.name.startswith(only):
                     show(f"stall: {work.name}")
-                    yield _figure(size, work.name, measure(work, size, probe, names))
+                    stall = measure(work, size, probe, names)
+                    yield figure(f"stall {size} {work.name}", stall)
                 elif work.is_needed:
                     work.do(size)
     finally:
         probe.close()
 
 
-def _figure(size: int, name: str, stall: Stall) -> Figure:
+def figure(name: str, stall: Stall) -> Figure:
+    """Return the longest PING, beside the longest command or script."""
     command, spent_ms = max(stall.runs.items(), key=itemgetter(1), default=("", 0.0))
     return Figure(
-        f"stall {size} {name}",
+        name,
         "ms",
         stall.ping_ms,
         command,

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks import native, subjects
+from benchmarks.clients import sides
+from benchmarks.figure import Figure, merge
 from django_ormist.codecs import pack, unpack
 
 ROOT = Path(__file__).parents[2]
@@ -71,3 +73,38 @@ def test_sessions_are_compared_with_the_faster_cache(tmp_path):
         }
         assert len(medians) == 2
         assert figure["beside"] == min(medians, key=medians.get)
+
+
+def test_the_figure_of_several_runs_is_the_middle_one():
+    runs = [Figure("get", "us", 1, "GET", 1, ratio, 1.15) for ratio in (1.3, 1.1, 1.2)]
+    other = Figure("list", "us", 5)
+    middle, alone = merge([*runs, other])
+    assert (middle.ratio, middle.runs) == (1.2, [1.3, 1.1, 1.2])
+    assert middle.is_met is False
+    assert alone == other
+
+
+@pytest.mark.slow
+def test_clients_of_all_sides_are_counted_and_timed(tmp_path):
+    found = run(tmp_path, "--only", "throughput")
+    for method in ("get", "page", "create", "save"):
+        for clients in ("1 client", "2 clients"):
+            details = found[f"throughput of {method}, {clients}"]["details"]
+            assert {"django_ormist", "bare redis-py"} <= details.keys() <= set(sides())
+            for side in details.values():
+                assert side["median"] > 0
+                assert 0 <= side["server_busy"] <= 1.1
+        times = [found[f"latency of {method}, {share}"] for share in ("p50", "p99.9")]
+        assert times[0]["ours"] <= times[1]["ours"]
+        assert times[0]["other"] <= times[1]["other"]
+
+
+@pytest.mark.slow
+def test_costs_are_compared_over_sizes(tmp_path):
+    found = run(tmp_path, "--only", "scale", "server")
+    for name in ("get", "deep page", "verify, an object", "client memory of iterator"):
+        base = found[f"scale: {name}, of 300"]
+        assert found[f"scale: {name}, of 1000"]["other"] == base["ours"] > 0
+    for command in ("verify", "reindex", "flush"):
+        assert found[f"scale: stall of {command}, of 1000"]["target"] == 10
+    assert found["server time, create"]["ratio"] > 0
