@@ -25,7 +25,7 @@ STAMP = .venvs/nox/stamp
 
 .DEFAULT_GOAL := help
 .PHONY: help test test-all test-newest test-oldest faults test-django lint types wheel \
-	docs servers demo bench bench-scale bench-peers counts lock format clean
+	docs servers demo bench bench-scale bench-figures bench-docs bench-peers counts lock format clean
 
 help: ## show this
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 13
@@ -87,6 +87,16 @@ bench-scale: $(STAMP) ## costs from a thousand to five million objects: an hour,
 	@echo "An hour and 8 GB of memory; ARGS=--quick ends at 100 000 objects: 4 minutes."
 	@$(NOX) -s bench
 	@.venvs/bench/bin/python -m benchmarks --only scale $(ARGS)
+
+bench-figures: $(STAMP) ## measure all that the page "Performance" shows: two hours
+	@echo "Two hours on an idle machine of two cores; ARGS=--quick takes 15 minutes."
+	@$(NOX) -s bench
+	@.venvs/bench/bin/python -m benchmarks --all --runs 3 --json build/figures.json $(ARGS)
+	@.venvs/bench/bin/python -m benchmarks.docs --take build/figures.json
+
+bench-docs: $(STAMP) ## the tables and plots of that page, from benchmarks/figures.json
+	@$(NOX) -s bench
+	@.venvs/bench/bin/python -m benchmarks.docs
 
 bench-peers: $(STAMP) ## the same work by redis-om, walrus, rom, Django's ORM: 20 minutes
 	@$(NOX) -s peers

@@ -276,7 +276,7 @@ def demo(session):
 @nox.session
 def bench(session):
     """Make the environment of `make bench`."""
-    install(session, "test")
+    install(session, "bench")
     install_servers()
 
 
@@ -431,6 +431,13 @@ def lock(session):
         "test": ("pyproject.toml", *extras, "--constraint", "requirements/dev.txt"),
         "peers": (
             "pyproject.toml",
+            "--constraint",
+            "requirements/dev.txt",
+            "--upgrade",
+        ),
+        "bench": (
+            "pyproject.toml",
+            *extras,
             "--constraint",
             "requirements/dev.txt",
             "--upgrade",

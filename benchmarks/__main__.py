@@ -132,12 +132,12 @@ def main() -> int:
                 for figure in _figures(server, options, is_first=number == 0):
                     found.append(figure)
                     report.show(figure.name)
+                    # Each time, so that a run that is ended leaves what it has.
+                    report.write_json(options.json, around, merge(found))
         finally:
             report.show("")
             if found:
-                found = merge(found)
-                print(report.table(found))
-                report.write_json(options.json, around, found)
+                print(report.table(merge(found)))
                 print(f"\nEvery round: {options.json}")
     return 0
 
@@ -248,13 +248,15 @@ def _figures(
 def _is_wanted(group: Group, options: argparse.Namespace) -> bool:
     if options.only is None:
         return options.all or not group.is_long
-    if group.name == "":
-        apart = tuple(each.name for each in GROUPS if each.name)
-        return any(not word.startswith(apart) for word in options.only)
-    return any(
-        word.startswith(group.name) or group.name.startswith(word)
-        for word in options.only
-    )
+    if group.name:
+        return any(_names(group, word) for word in options.only)
+    others = [each for each in GROUPS if each.name]
+    return any(not any(_names(each, word) for each in others) for word in options.only)
+
+
+def _names(group: Group, word: str) -> bool:
+    """Return whether a word of --only names the group, or figures of it."""
+    return word.startswith(group.name) or group.name.startswith(word)
 
 
 if __name__ == "__main__":

@@ -278,7 +278,7 @@ class _RedisOm(_Side):
 
         client = redis.Redis.from_url(self.url, decode_responses=True)
 
-        class Visitor(redis_om.HashModel):  # type: ignore[misc]
+        class Visitor(redis_om.HashModel, index=True):  # type: ignore[misc]
             name: str
             city: str
             age: int

@@ -24,7 +24,7 @@ def requirements(lock):
 
 
 def test_every_lock_is_known():
-    names = ["build", "dev", "docs", "nox", "peers", "servers", "test"]
+    names = ["bench", "build", "dev", "docs", "nox", "peers", "servers", "test"]
     assert [lock.stem for lock in LOCKS] == names
 
 

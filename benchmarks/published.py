@@ -1,0 +1,245 @@
+"""The figures that the manual shows: benchmarks/figures.json, and its tables.
+
+The file holds the medians of a run, without its rounds. Everything on the page
+"Performance" that is a figure comes from it: see docs.py.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+FILE = Path(__file__).parent / "figures.json"
+
+Row = dict[str, Any]
+"""A figure: the fields of Figure that are published."""
+
+Table = list[tuple[str, ...]]
+
+NOT_MEASURED = "This run has not measured it.\n"
+OURS = "django_ormist"
+METHODS = ("get", "page", "create", "save")
+LONGEST_STALLS = 20
+
+
+def take(paths: Iterable[Path]) -> None:
+    """Write the figures of these runs; of those of one name, the last one."""
+    published: dict[str, Any] = {}
+    rows: dict[str, Row] = {}
+    for path in paths:
+        published = json.loads(path.read_text())
+        rows |= {row["name"]: _publish(row) for row in published["figures"]}
+    published["figures"] = list(rows.values())
+    FILE.write_text(json.dumps(published, indent=1) + "\n")
+
+
+def read() -> dict[str, Any]:
+    """Return the machine, the versions and the figures."""
+    found: dict[str, Any] = json.loads(FILE.read_text())
+    return found
+
+
+def _publish(row: Row) -> Row:
+    """Return a figure with the medians of its details only."""
+    kept = ("name", "unit", "ours", "beside", "other", "ratio", "target", "is_met")
+    published = {name: _round(row[name]) for name in kept}
+    if row["runs"]:
+        published["runs"] = [_round(each) for each in row["runs"]]
+    sides = {
+        side: {
+            name: _round(value)
+            for name, value in facts.items()
+            if not isinstance(value, list)
+        }
+        for side, facts in row["details"].items()
+        if isinstance(facts, dict)
+    }
+    if any(sides.values()):
+        published["details"] = sides
+    return published
+
+
+def _round(value: Any) -> Any:
+    """Return a number with four digits that count."""
+    return float(f"{value:.4g}") if isinstance(value, float) else value
+
+
+# ------------------------------------------------------------------ tables
+
+
+def tables(published: dict[str, Any]) -> dict[str, str]:
+    """Return the text of each table of the page, by its name."""
+    rows: list[Row] = published["figures"]
+    is_contest = ("plain", "mixed")
+    contests = [row for row in rows if row["name"].endswith(is_contest)]
+    return {
+        "machine": _table(_machine(published)),
+        "targets": _table(
+            _ratios([row for row in contests if not row["name"].startswith("async ")])
+        ),
+        "targets-async": _table(
+            _ratios([row for row in contests if row["name"].startswith("async ")])
+        ),
+        "sessions": _table(_ratios(_named(rows, "session "))),
+        "memory": _table(_ratios(_named(rows, "bytes an object, "), "By hand")),
+        "server-time": _table(_ratios(_named(rows, "server time, "))),
+        "writes": _table(_ratios(_named(rows, "write: "))),
+        "throughput": _table(_throughput(rows)),
+        "latency": _table(_latency(rows)),
+        "scale": _table(_scale(rows)),
+        "stalls": _table(_stalls(_named(rows, "stall "))),
+    }
+
+
+def _named(rows: list[Row], start: str) -> list[Row]:
+    """Return the figures whose name begins like this, without this beginning."""
+    return [
+        {**row, "name": row["name"].removeprefix(start)}
+        for row in rows
+        if row["name"].startswith(start)
+    ]
+
+
+def _table(lines: Table) -> str:
+    """Return reStructuredText: the first line is the head."""
+    if len(lines) < 2:
+        return NOT_MEASURED
+    text = [".. list-table::", "    :header-rows: 1", ""]
+    for line in lines:
+        for number, cell in enumerate(line):
+            text.append(f"    {'  -' if number else '* -'} {cell}".rstrip())
+    return "\n".join(text) + "\n"
+
+
+def _machine(published: dict[str, Any]) -> Table:
+    names = (
+        *("measured", "server", "python", "django", "redis-py", "hiredis", "ormsgpack"),
+        *("django-redis", "django_ormist", "processor", "cores", "system", "rounds"),
+        *("runs", "command"),
+    )
+    lines = [(name, str(published[name])) for name in names if name in published]
+    return [("What", "Value"), *lines]
+
+
+def _ratios(rows: list[Row], beside: str = "Beside") -> Table:
+    """Return ours, the other, the ratio, the target and whether it holds."""
+    head = ("Operation", OURS, beside, "Ratio", "Target", "Holds")
+    return [head, *(_ratio_line(row) for row in rows if row["ratio"] is not None)]
+
+
+def _ratio_line(row: Row) -> tuple[str, ...]:
+    runs = row.get("runs")
+    several = f" ({', '.join(f'{each:.2f}' for each in runs)})" if runs else ""
+    name = "" if row["beside"] == "by hand" else f" ({row['beside']})"
+    return (
+        row["name"],
+        _amount(row["ours"], row["unit"]),
+        _amount(row["other"], row["unit"]) + name,
+        f"{row['ratio']:.2f}{several}",
+        "" if row["target"] is None else f"{row['target']:.2f}",
+        {None: "", True: "yes", False: "no"}[row["is_met"]],
+    )
+
+
+def _amount(value: float, unit: str) -> str:
+    text = f"{value:,.0f}" if value >= 100 else f"{value:.1f}"
+    return f"{text} {unit.replace('us', 'µs')}"
+
+
+def _throughput(rows: list[Row]) -> Table:
+    """Return the calls a second of each side, a line for each number of clients."""
+    found = _named(rows, "throughput of ")
+    sides = list(dict.fromkeys(name for row in found for name in row["details"]))
+    lines: Table = [("Calls a second", *sides, "Server busy")]
+    for row in found:
+        details = row["details"]
+        rates = (
+            f"{details[side]['median']:,.0f}" if side in details else ""
+            for side in sides
+        )
+        lines.append((row["name"], *rates, f"{details[OURS]['server_busy']:.0%}"))
+    return lines
+
+
+def _latency(rows: list[Row]) -> Table:
+    lines: Table = [("Latency", OURS, "Beside", "Ratio")]
+    lines += [_ratio_line(row)[:4] for row in _named(rows, "latency of ")]
+    return lines
+
+
+def scale_lines(rows: list[Row]) -> dict[str, tuple[str, dict[int, float]]]:
+    """Return {operation: (unit, {size: value})}."""
+    found: dict[str, tuple[str, dict[int, float]]] = {}
+    for row in _named(rows, "scale: "):
+        name, _, size = row["name"].rpartition(", of ")
+        found.setdefault(name, (row["unit"], {}))[1][int(size)] = row["ours"]
+    return found
+
+
+def _scale(rows: list[Row]) -> Table:
+    """Return a line for each operation, and a column for each number of objects."""
+    lines = scale_lines(rows)
+    sizes = sorted({size for _, values in lines.values() for size in values})
+    table: Table = [("Operation", *(f"{size:,}" for size in sizes))]
+    for name, (unit, values) in lines.items():
+        cells = (
+            _amount(values[size], unit) if size in values else "" for size in sizes
+        )
+        table.append((name, *cells))
+    return table
+
+
+def _stalls(rows: list[Row]) -> Table:
+    """Return the longest stalls, the longest first."""
+    table: Table = [
+        ("Objects, work", "Another client waits", "Longest command", "Holds")
+    ]
+    longest = sorted(rows, key=lambda row: -row["ours"])[:LONGEST_STALLS]
+    for row in longest:
+        command = f"{_amount(row['other'], 'ms')} ({row['beside']})"
+        holds = "yes" if row["is_met"] else "no"
+        shown = command if row["beside"] else ""
+        table.append((row["name"], _amount(row["ours"], "ms"), shown, holds))
+    return table
+
+
+# ------------------------------------------------------------------ plots
+
+
+def series(published: dict[str, Any]) -> dict[str, Any]:
+    """Return the data of each plot, by its name."""
+    rows: list[Row] = published["figures"]
+    plain = [
+        {**row, "name": row["name"].removesuffix(", plain")}
+        for row in rows
+        if row["name"].endswith(", plain") and row["target"] is not None
+    ]
+    return {
+        "targets": [[row["name"], row["ratio"], row["target"]] for row in plain],
+        "server-time": [
+            [row["name"], row["ours"], row["other"]]
+            for row in _named(rows, "server time, ")
+        ],
+        "throughput": {
+            method: {
+                side: [
+                    [int(row["name"].split()[0]), row["details"][side]["median"]]
+                    for row in _named(rows, f"throughput of {method}, ")
+                    if side in row["details"]
+                ]
+                for side in (OURS, "bare redis-py")
+            }
+            for method in METHODS
+        },
+        "scale": {
+            name: sorted(values.items())
+            for name, (unit, values) in scale_lines(rows).items()
+            if unit == "us" and not name.endswith("an object")
+        },
+    }
+
+
+def digest(data: Any) -> str:
+    """Return a text that names the data of a plot: it stands in the plot's file."""
+    return hashlib.sha256(json.dumps(data).encode()).hexdigest()[:16]
