@@ -1,6 +1,7 @@
 """The benchmarks run, and both sides of a comparison do the same work."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ from benchmarks import native, subjects
 from benchmarks.clients import sides
 from benchmarks.figure import Figure, merge
 from django_ormist.codecs import pack, unpack
+from django_ormist.connections.redirection import ENVIRONMENT_VARIABLE
 
 ROOT = Path(__file__).parents[2]
 
@@ -36,9 +38,12 @@ def run(tmp_path, *arguments):
     """Return the figures of a tiny run by name."""
     path = tmp_path / "figures.json"
     words = ("--tiny", "--server", "valkey91", "--json", str(path), *arguments)
+    # It has a server of its own, and its processes share the stores there.
+    environ = {k: v for k, v in os.environ.items() if k != ENVIRONMENT_VARIABLE}
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks", *words],
         cwd=ROOT,
+        env=environ,
         capture_output=True,
         text=True,
         check=False,
