@@ -23,6 +23,7 @@ ODD = "x:"
 """Prefix of the name of a key that the serializer does not return as text."""
 
 _SCALARS = frozenset((int, bool, float, type(None)))
+_TEXT = frozenset((str,))
 
 
 def encode_session(
@@ -36,9 +37,14 @@ def encode_session(
     """
     codec, keys = serializer(), {}
     may_be_plain = serializer is JSONSerializer  # it is unknown what others preserve
+    # Most keys and values are ASCII: these are known here, without a call for each.
+    are_ascii = _TEXT.issuperset(map(type, data)) and "".join(data).isascii()
     for key, value in data.items():
-        name = PREFIX + key if _is_text(key) else _odd_name(key, codec)
-        if may_be_plain and (type(value) in _SCALARS or _is_plain(value)):
+        name = PREFIX + key if are_ascii or _is_text(key) else _odd_name(key, codec)
+        kind = type(value)
+        if may_be_plain and (
+            kind in _SCALARS or (kind is str and value.isascii()) or _is_plain(value)
+        ):
             keys[name] = value
         else:
             keys[name] = codec.dumps(value)
