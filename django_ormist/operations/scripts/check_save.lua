@@ -10,7 +10,11 @@
 -- value gives it up in this step.
 
 local pk, expected, packed = ARGV[1], ARGV[2], ARGV[3]
-local deadline, is_lifetime = deadline_from(ARGV[4])
+local deadline, is_lifetime
+if ARGV[4] ~= '' then
+  -- DEFINE deadline_from
+  deadline, is_lifetime = deadline_from(ARGV[4])
+end
 local is_indexed = string.find(ARGV[5], 'i', 1, true)
 local has_counters = string.find(ARGV[5], 'c', 1, true)
 local had_deadline = string.find(ARGV[5], 'e', 1, true)
@@ -31,6 +35,7 @@ local stored = redis.pcall('GET', KEYS[1])
 if type(stored) == 'table' then
   return refusal(stored, KEYS[1], 'string')
 elseif (stored or '') ~= expected or stored == '' then
+  -- DEFINE is_past
   stored = stored and not is_past(KEYS[3], pk) and stored
   if (stored or '') ~= expected or stored == '' then
     return {0, stored}
@@ -71,6 +76,7 @@ for i = 0, uniques - 1 do
   local key, field = KEYS[first_unique + i], ARGV[first_value + 2 * i + 1]
   local holder = field ~= '' and redis.call('HGET', key, field)
   if holder and holder ~= pk and not (is_free and is_free(key, field, holder)) then
+    -- DEFINE is_past
     local is_stored = redis.call('EXISTS', base .. 'o:' .. holder) == 1
     if is_stored and not is_past(KEYS[3], holder) then
       return {5, i + 1, holder}

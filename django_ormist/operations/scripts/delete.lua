@@ -19,9 +19,8 @@
 
 -- INCLUDE check_delete
 -- INCLUDE write_delete
-local expired = not is_lasting and peek_expired(KEYS[3])
-if expired then
-  -- DEFINE sweep
-  sweep(base, expired)
+if not is_lasting then
+  -- DEFINE peek_expired sweep
+  sweep(base, peek_expired(KEYS[3]))
 end
 return stored and 1 or {2}

@@ -14,27 +14,29 @@ local function fill_page(ids)
     skip = skip - #ids
     return
   end
-  local first = skip + 1
+  local first, filled = skip + 1, #page
   skip = 0
-  while first <= #ids and #page < need do
-    local last = math.min(#ids, first + math.min(need - #page, CHUNK) - 1)
-    local packed = {unpack(ids, first, last)}
+  while first <= #ids and filled < need do
+    local last = math.min(#ids, first + math.min(need - filled, CHUNK) - 1)
+    local packed, prefix = {}, want == 'ids' and '' or base .. 'o:'
+    for i = first, last do
+      packed[i - first + 1] = prefix .. ids[i]
+    end
     if want ~= 'ids' then
-      for i, pk in ipairs(packed) do
-        packed[i] = base .. 'o:' .. pk
-      end
       packed = redis.call('MGET', unpack(packed))
     end
     local is_complete = true
     for i = 1, last - first + 1 do
-      is_complete = is_complete and packed[i]
-      if packed[i] then
-        page[#page + 1], objects[#objects + 1] = ids[first + i - 1], packed[i]
+      local object = packed[i]
+      if object then
+        filled = filled + 1
+        page[filled], objects[filled] = ids[first + i - 1], object
         if want == 'counters' then
-          local counted = redis.call('HGETALL', base .. 'c:' .. ids[first + i - 1])
-          counters[#counters + 1] = counted
-          is_complete = is_complete and #counted > 0
+          counters[filled] = redis.call('HGETALL', base .. 'c:' .. page[filled])
+          is_complete = is_complete and #counters[filled] > 0
         end
+      else
+        is_complete = false
       end
     end
     if not is_complete then

@@ -65,7 +65,8 @@ if wrong then
 end
 local now, now_us = clock()
 local skipped = {}
-for i = 1, count do
+local are_new = redis.call('EXISTS', unpack(KEYS, 4, 3 + count)) == 0
+for i = 1, are_new and 0 or count do
   local found = redis.call('TYPE', KEYS[3 + i])['ok']
   if found ~= 'string' and found ~= 'none' then
     return {-1, KEYS[3 + i]}
@@ -80,7 +81,7 @@ end
 
 -- Read the arguments, and check all of them before the first write.
 local pks, packed, deadlines, memos, counters = {}, {}, {}, {}, {}
-local sort_keys, fields, claimed = {}, {}, {}
+local sort_keys, fields, claimed, NONE = {}, {}, {}, {}
 local has_lifetimes, expired = false, {3}
 for j = 1, uniques do
   claimed[j] = {}
@@ -108,15 +109,15 @@ for i = 1, count do
   end
   deadlines[i] = deadline or false
   at = at + 4
-  sort_keys[i] = {unpack(ARGV, at, at + ordered - 1)}
+  sort_keys[i] = ordered > 0 and {unpack(ARGV, at, at + ordered - 1)}
   at = at + ordered
-  fields[i] = {unpack(ARGV, at, at + uniques - 1)}
+  fields[i] = uniques > 0 and {unpack(ARGV, at, at + uniques - 1)} or NONE
   at = at + uniques
   local holder = arbiter > 0 and not is_expired and holder_of(arbiter, fields[i][arbiter])
   if holder then
     skipped[i] = {i, arbiter, holder}
   end
-  for j, field in ipairs((skipped[i] or is_expired) and {} or fields[i]) do
+  for j, field in ipairs((skipped[i] or is_expired) and NONE or fields[i]) do
     holder = holder_of(j, field)
     if holder and skips_conflicts then
       skipped[i] = {i, j, holder}
@@ -125,7 +126,7 @@ for i = 1, count do
       return {5, i, j, holder}
     end
   end
-  for j, field in ipairs((skipped[i] or is_expired) and {} or fields[i]) do
+  for j, field in ipairs((skipped[i] or is_expired) and NONE or fields[i]) do
     if field ~= '' then
       claimed[j][field] = pks[i]
     end
@@ -172,7 +173,7 @@ if #inserted == 0 then
 end
 for _, i in ipairs(inserted) do
   if deadlines[i] then
-    redis.call('SET', KEYS[3 + i], packed[i], 'PXAT', digits(deadlines[i] - 1))
+    redis.call('SET', KEYS[3 + i], packed[i], 'PXAT', deadlines[i] - 1)
   else
     redis.call('SET', KEYS[3 + i], packed[i])
   end
@@ -187,7 +188,7 @@ end
 local first = next_created(KEYS[1], now_us)
 local created, entries = {}, {}
 for position, i in ipairs(inserted) do
-  created[i] = digits(first + position - 1)
+  created[i] = first + position - 1
   entries[2 * position - 1], entries[2 * position] = created[i], pks[i]
 end
 redis.call('ZADD', KEYS[1], unpack(entries))
@@ -229,7 +230,7 @@ for j = 1, uniques do
 end
 for _, i in ipairs(inserted) do
   if deadlines[i] then
-    redis.call('ZADD', KEYS[2], digits(deadlines[i]), pks[i])
+    redis.call('ZADD', KEYS[2], deadlines[i], pks[i])
     if memos[i] ~= '' then
       redis.call('HSET', KEYS[3], pks[i], memos[i])
     end
@@ -237,7 +238,7 @@ for _, i in ipairs(inserted) do
   if counters[i] then
     redis.call('HSET', base .. 'c:' .. pks[i], unpack(counters[i]))
     if deadlines[i] then
-      redis.call('PEXPIREAT', base .. 'c:' .. pks[i], digits(deadlines[i] - 1))
+      redis.call('PEXPIREAT', base .. 'c:' .. pks[i], deadlines[i] - 1)
     end
   end
 end

@@ -28,15 +28,14 @@
 -- DERIVED  the objects that hold unique values; the entries in the memo of an object that
 --          expired and was not yet swept
 
--- INCLUDE insert
 if ARGV[2] == '' then
+  -- INCLUDE insert
   local answer = insert()
   if answer then
     return answer
   end
 end
--- DEFINE refusal mistyped mistyped_ordered is_past is_moving TRY_AGAIN peek_expired
--- DEFINE deadline_from next_created entry release digits
+-- DEFINE refusal mistyped mistyped_ordered is_moving TRY_AGAIN peek_expired entry release
 local is_free = false  -- no value that is held is given up
 local is_anew = false
 -- INCLUDE check_save
@@ -50,4 +49,8 @@ if expired then
   end
   sweep(base, expired)
 end
-return is_lifetime and {1, digits(clock())} or 1
+if is_lifetime then
+  -- DEFINE digits
+  return {1, digits(clock())}
+end
+return 1

@@ -20,10 +20,12 @@ elseif stored ~= expected then
 end
 local deadline, is_lifetime
 if deadline_word ~= '' then
+  -- DEFINE deadline_from with_deadline
   deadline, is_lifetime = deadline_from(deadline_word)
   if deadline <= clock() then
     return {3}
   end
+  packed = is_lifetime and with_deadline(packed, deadline) or packed
 end
 local base, expired = nil, peek_expired(KEYS[2])
 if expired then
@@ -40,7 +42,6 @@ if deadline then
   if type(moved) == 'table' then
     return refusal(moved, KEYS[2], 'zset')
   end
-  packed = is_lifetime and with_deadline(packed, deadline) or packed
   redis.call('SET', KEYS[1], packed, 'PXAT', deadline - 1)
 else
   redis.call('SET', KEYS[1], packed)
@@ -49,4 +50,8 @@ if expired then
   -- DEFINE sweep
   sweep(base, peek_expired(KEYS[2]))  -- its own deadline may have been one
 end
-return is_lifetime and {1, digits(clock())} or 1
+if is_lifetime then
+  -- DEFINE digits
+  return {1, digits(clock())}
+end
+return 1

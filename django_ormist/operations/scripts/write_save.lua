@@ -12,6 +12,7 @@
 local is_new = is_anew or not stored or not was_created
 local created = was_created
 if is_new then
+  -- DEFINE next_created
   local _, now_us = clock()
   created = next_created(KEYS[2], now_us)
 end
