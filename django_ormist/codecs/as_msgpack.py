@@ -81,15 +81,12 @@ def pack(attrs: Any, tags: list[str], expire_at_ms: int | None) -> bytes:
     return VERSION + encode(content)
 
 
-def unpack(data: bytes) -> list[Any]:
-    """Return [attributes], [.., tags] or [.., tags, deadline].
+def unpack(data: bytes) -> Any:
+    """Return [attributes], [.., tags] or [.., tags, deadline], if it is an object.
 
     Raises ValueError or TypeError.
     """
-    content = ormsgpack.unpackb(data[1:], ext_hook=_build)
-    if type(content) is not list or not content:
-        raise ValueError("not an object")
-    return content
+    return ormsgpack.unpackb(data[1:], ext_hook=_build)
 
 
 def _default(value: Any) -> Any:

@@ -17,6 +17,11 @@ LARGEST = 512 * 1024 * 1024
 _FLAT = frozenset((str, int, float, bool, type(None), bytes))
 """Types whose values nest nothing."""
 
+_MSGPACK = (as_msgpack.VERSION, as_msgpack.MARKED)
+
+_Contents = tuple[dict[str, Any], list[str], int | None]
+"""The attributes, tags and deadline in ms of one object."""
+
 LAST_MS = 253_402_300_799_999
 """The last deadline: the end of the year 9999, in ms since 1970."""
 
@@ -83,16 +88,14 @@ def as_plain(
     return with_room(as_json.object_to_json, attrs, list(tags), expire_at_ms)  # type: ignore[no-any-return]
 
 
-def unpack(
-    data: bytes, key: bytes = b""
-) -> tuple[dict[str, Any], list[str], int | None]:
+def unpack(data: bytes, key: bytes = b"") -> _Contents:
     """Return the attributes, tags and deadline in ms of one object.
 
     Raises CorruptDataError, which names *key*, if pack() did not make these bytes, and
     InterruptedError if a signal handler raised meanwhile and its exception is lost.
     """
     try:
-        return with_room(_unpack, data)  # type: ignore[no-any-return]
+        return with_room(_unpack_many, (data,))[0]  # type: ignore[no-any-return]
     except Exception as error:
         if (interruption := _find_interruption(data, error)) is not None:
             raise interruption from error.__cause__
@@ -101,11 +104,8 @@ def unpack(
 
 def unpack_many(
     packed: Sequence[bytes], keys: Callable[[int], bytes]
-) -> list[tuple[dict[str, Any], list[str], int | None]]:
-    """Return unpack() of each object. keys: the key of the object at a position.
-
-    One call for all saves a third of the time of one for each.
-    """
+) -> list[_Contents]:
+    """Return unpack() of each object. keys: the key of the object at a position."""
     try:
         return with_room(_unpack_many, packed)  # type: ignore[no-any-return]
     except Exception as error:
@@ -116,10 +116,35 @@ def unpack_many(
         raise
 
 
-def _unpack_many(
-    packed: Sequence[bytes],
-) -> list[tuple[dict[str, Any], list[str], int | None]]:
-    return [_unpack(data) for data in packed]
+def _unpack_many(packed: Sequence[bytes]) -> list[_Contents]:
+    found: list[_Contents] = []
+    for data in packed:  # a call for each object would take as long as its checks
+        if data[:1] in _MSGPACK:
+            content = as_msgpack.unpack(data)
+        elif data[:1] == b"{":
+            content = as_json.unpack(data)
+        else:
+            raise ValueError("unknown format")
+        size = len(content) if type(content) is list else 0
+        expire_at_ms = None
+        if size == 2:
+            attrs, tags = content
+        elif size == 1:
+            attrs, tags = content[0], []
+        elif size == 3:
+            attrs, tags, expire_at_ms = content
+        else:
+            raise ValueError("not an object")
+        if type(attrs) is not dict or type(tags) is not list:
+            raise ValueError("not an object")
+        if tags:
+            "".join(tags)  # TypeError unless all are str, as all keys of attrs are
+        if expire_at_ms is not None and not (
+            type(expire_at_ms) is int and 0 <= expire_at_ms <= LAST_MS
+        ):
+            raise ValueError("the deadline is not a valid time")
+        found.append((attrs, tags, expire_at_ms))
+    return found
 
 
 def _corrupt_error(data: bytes, key: bytes, error: Exception) -> CorruptDataError:
@@ -149,39 +174,12 @@ def _find_interruption(data: bytes, error: Exception) -> Exception | None:
     if isinstance(error, MemoryError):
         return error
     try:
-        with_room(_unpack, data)
+        with_room(_unpack_many, (data,))
     except Exception:
         return None  # the bytes are not valid
     if type(error) is ValueError:
         return _interrupted_error()
     return error
-
-
-def _unpack(data: bytes) -> tuple[dict[str, Any], list[str], int | None]:
-    if data[:1] in (as_msgpack.VERSION, as_msgpack.MARKED):
-        content = as_msgpack.unpack(data)
-    elif data[:1] == b"{":
-        content = as_json.unpack(data)
-    else:
-        raise ValueError("unknown format")
-    # Both formats have only str as keys.
-    attrs, size = content[0], len(content)
-    if type(attrs) is not dict or size > 3:
-        raise ValueError("not an object")
-    if size == 1:
-        return attrs, [], None
-    tags = content[1]
-    if type(tags) is not list:
-        raise ValueError("not an object")
-    "".join(tags)  # raises TypeError unless all are str, faster than isinstance()
-    if size == 2:
-        return attrs, tags, None
-    expire_at_ms = content[2]
-    if expire_at_ms is not None and not (
-        type(expire_at_ms) is int and 0 <= expire_at_ms <= LAST_MS
-    ):
-        raise ValueError("the deadline is not a valid time")
-    return attrs, tags, expire_at_ms
 
 
 def _escape(text: str) -> str:

@@ -26,7 +26,7 @@ from .explanations import (
 )
 from .pools import pools
 from .positions import Positions
-from .refusals import positions_to_repeat
+from .refusals import is_forbidden, positions_to_repeat
 from .replica_reads import Reading, Reads, may_read_replica
 from .router import Router
 from .steps import Unconfirmed
@@ -51,6 +51,7 @@ class Connection:
         self._client: redis.Redis | None = None
         self._router: Router | None = None
         self._has_answered = False
+        self._refused: set[str] | None = None
         self.reads_replicas = alias.options.get("read_from") == "replicas"
 
     def __repr__(self) -> str:
@@ -81,6 +82,18 @@ class Connection:
         return self.endpoint.cluster is not None
 
     @property
+    def refused(self) -> set[str]:
+        """The names of commands that the server refuses and that flows can do without.
+
+        SORT: a replica takes it for a write, and on a node of a Cluster it misses the
+        objects that are moving to another one.
+        """
+        if self._refused is None:
+            is_known = self.is_cluster or self.reads_replicas
+            self._refused = {"SORT"} if is_known else set()
+        return self._refused
+
+    @property
     def address(self) -> tuple[str, int | None] | None:
         """The address of the endpoint, or of the primary that sentinels have named.
 
@@ -103,7 +116,7 @@ class Connection:
         pool = self._pool or self._open()
         if self._router is not None:
             try:
-                return self._explained(self._router.send(operations))
+                return self._explained(operations, self._router.send(operations))
             except RedisError as error:
                 self._explain_failure(error)
                 raise
@@ -119,7 +132,7 @@ class Connection:
                 if again := positions_to_repeat(operations, replies):
                     repeated, _ = exchange(pool, [operations[i] for i in again])
                     _replace_replies(repeated, again, replies)
-                self._explain(replies)
+                self._explain(operations, replies)
                 if is_unknown_command(errors):
                     check_role(self.alias.name, self.endpoint)
         except RedisError as error:
@@ -137,7 +150,7 @@ class Connection:
         endpoint = self._endpoint or self.endpoint
         if self._router is not None:
             try:
-                return self._explained(await self._router.asend(operations))
+                return self._explained(operations, await self._router.asend(operations))
             except RedisError as error:
                 self._explain_failure(error)
                 raise
@@ -154,7 +167,7 @@ class Connection:
                 if again := positions_to_repeat(operations, replies):
                     repeated, _ = await aexchange(pool, [operations[i] for i in again])
                     _replace_replies(repeated, again, replies)
-                self._explain(replies)
+                self._explain(operations, replies)
                 if is_unknown_command(errors):
                     await acheck_role(self.alias.name, endpoint)
         except RedisError as error:
@@ -217,7 +230,7 @@ class Connection:
         if router is None:
             return self.send(operations)
         try:
-            return self._explained(router.read(operations, reading))
+            return self._explained(operations, router.read(operations, reading))
         except RedisError as error:
             self._explain_failure(error)
             raise
@@ -230,7 +243,7 @@ class Connection:
         if router is None:
             return await self.asend(operations)
         try:
-            return self._explained(await router.aread(operations, reading))
+            return self._explained(operations, await router.aread(operations, reading))
         except RedisError as error:
             self._explain_failure(error)
             raise
@@ -274,10 +287,12 @@ class Connection:
         else:
             await pools_of_running_loop().retire(endpoint)
 
-    def _explained(self, replies: list[Any]) -> list[Any]:
+    def _explained(
+        self, operations: Sequence[Operation], replies: list[Any]
+    ) -> list[Any]:
         """Return the replies of the router, with the alias in their errors."""
         if [each for each in replies if isinstance(each, RedisError)]:
-            self._explain(replies)
+            self._explain(operations, replies)
         if type(replies) is Unconfirmed:
             explain_shortage(self.alias.name, replies)
         return replies
@@ -319,9 +334,11 @@ class Connection:
         except RedisError:
             pass  # the cause is raised
 
-    def _explain(self, replies: list[Any]) -> None:
+    def _explain(self, operations: Sequence[Operation], replies: list[Any]) -> None:
         """Add the alias to the errors in *replies*. Replace those of a Cluster."""
         for i, reply in enumerate(replies):
+            if operations[i].command == "SORT" and is_forbidden(reply):
+                self.refused.add("SORT")
             if isinstance(reply, RedisError) and not isinstance(reply, NoScriptError):
                 self._annotate(reply)
                 if self._router is None:

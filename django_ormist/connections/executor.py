@@ -16,6 +16,7 @@ from ..operations.operation import (
     Flow,
     Operation,
     OrNone,
+    RefusedCommands,
     RunOn,
     SignalEvent,
 )
@@ -30,7 +31,7 @@ _PAUSES = (0.2, 2.0)
 
 T = TypeVar("T")
 
-Batch = list[Operation] | SignalEvent | Call | Evaluate | RunOn
+Batch = list[Operation] | SignalEvent | Call | Evaluate | RunOn | RefusedCommands
 
 
 @overload
@@ -51,7 +52,7 @@ def run(
     sender: Connection | Reader = connection
     if reads and connection.reads_replicas:
         sender = connection.reader(reads)
-    replies: list[Any] | Exception | None = None
+    replies: Any = None
     shortage: Exception | None = None
     try:
         while True:
@@ -69,6 +70,8 @@ def run(
                 replies = list(batch.results)
             elif isinstance(batch, RunOn):
                 replies = run(batch.flow, batch.using)
+            elif isinstance(batch, RefusedCommands):
+                replies = connection.refused
             else:
                 batch.signal.send(batch.sender, **batch.arguments)
                 replies = None
@@ -95,7 +98,7 @@ async def arun(
     sender: Connection | Reader = connection
     if reads and connection.reads_replicas:
         sender = connection.reader(reads)
-    replies: list[Any] | Exception | None = None
+    replies: Any = None
     shortage: Exception | None = None
     try:
         while True:
@@ -113,6 +116,8 @@ async def arun(
                 replies = [each async for each in batch.results]
             elif isinstance(batch, RunOn):
                 replies = await arun(batch.flow, batch.using)
+            elif isinstance(batch, RefusedCommands):
+                replies = connection.refused
             else:
                 await batch.signal.asend(batch.sender, **batch.arguments)
                 replies = None
@@ -205,7 +210,7 @@ def _steps(
                 if isinstance(replies[0], Exception):
                     replies = yield from _reload_scripts([step], replies)
                 result = step.parse(replies[0])
-            elif isinstance(step, SignalEvent | Evaluate | RunOn):
+            elif isinstance(step, SignalEvent | Evaluate | RunOn | RefusedCommands):
                 result = yield step
             elif isinstance(step, Call):
                 raised, result = (yield step), None

@@ -10,8 +10,10 @@ from redis.exceptions import (
     BusyLoadingError,
     ClusterDownError,
     MasterDownError,
+    NoPermissionError,
     ReadOnlyError,
     RedisError,
+    ResponseError,
     TryAgainError,
 )
 
@@ -34,6 +36,8 @@ _NOT_HERE = re.compile(
     re.IGNORECASE,
 )
 _UNAUTHENTICATED = "Protocol error: unauthenticated"
+
+_FORBIDDEN = re.compile("denied|unknown command|not supported|syntax", re.IGNORECASE)
 
 _REFUSED = (ReadOnlyError, MasterDownError, BusyLoadingError)
 
@@ -66,6 +70,17 @@ def is_refusal(reply: Any) -> bool:
     server does not become a replica during a script.
     """
     return isinstance(reply, _REFUSED)
+
+
+def is_forbidden(reply: Any) -> bool:
+    """Return whether the server never runs this command: by an ACL or its version.
+
+    Other refusals end, as for lack of memory or of replicas.
+    """
+    if not isinstance(reply, ResponseError):
+        return False
+    is_unknown = _FORBIDDEN.search(str(reply)) is not None
+    return is_unknown or isinstance(reply, NoPermissionError)
 
 
 def refuse_replica(role: Any) -> None:

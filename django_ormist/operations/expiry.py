@@ -4,12 +4,16 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..keys import Space, all_key, expires_key, memo_key
-from .operation import Operation, Script, near
+from .batches import batched
+from .operation import Flow, Operation, Script, near
 from .replies import mistyped_error
 
 EXPIRED_IDS = Script("expired_ids")
 SWEEP = Script("sweep")
 SWEEP_GONE = Script("sweep_gone")
+
+MOST_SWEPT = 1000
+"""Missing objects that a list may sweep: ten steps of two milliseconds."""
 
 
 def expired_ids(space: Space) -> Operation:
@@ -50,6 +54,16 @@ def sweep_gone(space: Space, pks: Sequence[bytes]) -> Operation:
     """
     args = tuple(pks)
     return Operation(SWEEP_GONE, _keys(space), args, parse=_parse_swept, is_write=True)
+
+
+def sweep_missing(space: Space, missing: Sequence[bytes], total: int) -> Flow[None]:
+    """Flow that sweeps objects of a list whose bytes the server has removed.
+
+    missing: their ids. total: the size of the list. One round trip if at least half of
+    it are missing, else none.
+    """
+    if missing and 2 * len(missing) >= total:
+        yield [sweep_gone(space, some) for some in batched(missing[:MOST_SWEPT], 100)]
 
 
 def _keys(space: Space) -> tuple[bytes, ...]:

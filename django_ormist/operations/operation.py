@@ -268,7 +268,27 @@ class RunOn(NamedTuple):
     flow: "Flow[Any]"
 
 
-FlowItem = Operation | list[Operation] | SignalEvent | Call | Evaluate | RunOn
+class RefusedCommands:
+    """A request for the connection's set of commands that are known to be refused.
+
+    No round trip. A flow takes another way without a command that is in it.
+    """
+
+    def __repr__(self) -> str:
+        return "REFUSED"
+
+
+REFUSED = RefusedCommands()
+
+FlowItem = (
+    Operation
+    | list[Operation]
+    | SignalEvent
+    | Call
+    | Evaluate
+    | RunOn
+    | RefusedCommands
+)
 """One operation, several for one round trip, or something else to do in between."""
 
 T = TypeVar("T")

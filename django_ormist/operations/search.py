@@ -10,7 +10,9 @@ from ..queries.query import EXPIRE, Order, Query
 from ..terms import term_suffix
 from .batches import batched
 from .compiler import QueryCompiler
-from .expiry import CLOCK, expired_ids, sweep_gone
+from .expiry import CLOCK, expired_ids, sweep_missing
+from .listing import Row as Row
+from .listing import can_sort, sorted_rows
 from .objects import load_counters, load_many
 from .operation import CountedKeys, Evaluate, Flow, Operation, Script, Word
 from .replies import parse_counters
@@ -21,9 +23,6 @@ LARGEST_PAGE = 1000
 CHUNK = 1000
 """Objects per MGET: another client then waits at most two milliseconds."""
 
-MOST_SWEPT = 1000
-"""Missing objects that a list may sweep: ten steps of two milliseconds."""
-
 CHUNKS_PER_ROUND_TRIP = 5
 """MGETs per round trip."""
 
@@ -32,9 +31,6 @@ COUNT_TERMS = Script("count_terms")
 QUERY = Script("query")
 QUERY_IDS = Script("query_ids")
 COUNT_WHERE = Script("count_where")
-
-Row = tuple[bytes, bytes, dict[str, int] | None]
-"""One matching object: its id, packed bytes and counters (None if not declared)."""
 
 
 def count(space: Space, query: Query) -> Operation:
@@ -153,6 +149,10 @@ def rows(space: Space, query: Query, has_counters: bool) -> Flow[list[Row]]:
         want = "counters" if has_counters else "objects"
         found = yield page(space, query, query.limit, want)
         return found
+    if can_sort(space, query) and not has_counters:
+        listed = yield from sorted_rows(space, query)
+        if listed is not None:
+            return listed
     pks = yield from ids(space, query)
     found = []
     for some in batched(pks, CHUNK * CHUNKS_PER_ROUND_TRIP):
@@ -174,8 +174,7 @@ def rows_of(space: Space, pks: Sequence[bytes], has_counters: bool) -> Flow[list
     packed = [each for reply in replies[: len(chunks)] for each in reply]
     counters = replies[len(chunks) :] or [None] * len(pks)
     gone = [pk for pk, each in zip(pks, packed, strict=True) if each is None]
-    if gone and 2 * len(gone) >= len(pks):
-        yield [sweep_gone(space, some) for some in batched(gone[:MOST_SWEPT], 100)]
+    yield from sweep_missing(space, gone, len(pks))
     return [
         row for row in zip(pks, packed, counters, strict=True) if row[1] is not None
     ]
