@@ -91,7 +91,7 @@ class LazyResults(Generic[T]):
     def list(self) -> builtins.list[T]:
         """Return all items as a list, evaluated once.
 
-        Two round trips for up to 5000.
+        At most two round trips for up to 5000.
         """
         return self._evaluate().copy()
 
