@@ -8,7 +8,7 @@ import fakeredis
 import pytest
 
 from benchmarks.peers import contest, facts, report
-from benchmarks.peers.__main__ import PEERS
+from benchmarks.peers.__main__ import MANUAL, PEERS, RESULTS
 from benchmarks.peers.job import ATTRIBUTES, PAGE, Job
 from benchmarks.peers.layout2013 import Manager
 from benchmarks.peers.peer import Peer
@@ -193,6 +193,10 @@ def test_the_manual_has_ratios_gaps_and_versions(figures):
     assert "2026-11-29 with Redis 8.2, SQLite 3, python 1, django 1" in text
     assert "* fast: get (0.5).\n" in text
     assert "* slow: no facets.\n" in text
+
+
+def test_the_manual_shows_the_run_that_is_kept():
+    assert MANUAL.read_text() == report.manual(json.loads(RESULTS.read_text()))
 
 
 def test_other_figures_are_left_out_of_the_table(figures):
