@@ -64,6 +64,7 @@ UNMEASURED = (
     "tests/faults/test_slot_migration.py",
     "tests/properties/test_costs.py",
     "tests/properties/test_queries.py",
+    "tests/testing/test_cluster.py",
     "tests/testing/test_plugin.py",
     "tests/testing/test_redirection.py",  # the last: Django 5.2 runs only this one
 )

@@ -57,6 +57,7 @@ def test_verbosity_2_prints_each_change(command, server, verbosity):
 
 
 @pytest.mark.slow
+@pytest.mark.servers("valkey*")  # the emulation takes 15 seconds
 def test_new_indexes_are_added_and_old_ones_removed(command, server):
     things()
     with declared(**NEW) as Thing:
@@ -92,6 +93,7 @@ def test_a_shared_value_that_should_be_unique_is_named(command, server):
         assert raw_faults(server.client, server.key_prefix) == []
 
 
+@pytest.mark.servers("valkey*")  # the emulation takes 4 seconds
 def test_an_interrupted_run_says_how_to_resume(command, server, monkeypatch):
     from django_ormist.management import verification
 

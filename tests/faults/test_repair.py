@@ -174,6 +174,7 @@ def test_a_lost_index_of_everything_keeps_the_order_of_creation(
 
 
 @pytest.mark.slow
+@pytest.mark.servers("valkey*", "redis*")  # the emulation takes 14 seconds
 def test_each_fault_is_found_once(server, inspect, key):
     made = Page.objects.bulk_create(
         Page("red", f"t{n}", site=f"s{n % 7}", n=n) for n in range(600)

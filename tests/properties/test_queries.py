@@ -185,7 +185,7 @@ FAR = datetime(2100, 1, 1, tzinfo=UTC)
 
 
 @pytest.mark.slow
-@pytest.mark.servers(*("*",) if IS_SOAK else ("valkey91", "redis62", "fakeredis"))
+@pytest.mark.servers(*("*",) if IS_SOAK else ("valkey91", "redis62"))
 @pytest.mark.parametrize("seed", range(QUERIES // 60))
 def test_long_runs_of_equal_values_are_kept_in_order(ask, server, seed):
     """Longer than a script sorts, so that it reads each run by another query."""
