@@ -10,6 +10,7 @@ import pytest
 
 from benchmarks import counts
 from benchmarks.server import known
+from django_ormist.connections.redirection import ENVIRONMENT_VARIABLE
 
 ROOT = Path(__file__).parents[2]
 PYTHON = json.loads(counts.FILE.read_text())["python"]
@@ -23,7 +24,11 @@ counted = pytest.mark.skipif(
 
 def begin():
     """Start to count in a process of its own, which nothing else has changed."""
-    env = {name: os.environ[name] for name in os.environ if "COVERAGE" not in name}
+    env = {
+        name: value
+        for name, value in os.environ.items()
+        if name != ENVIRONMENT_VARIABLE and "COVERAGE" not in name
+    }
     return subprocess.Popen(
         [sys.executable, "-m", "benchmarks.counts", "--json", "--no-callgrind"],
         cwd=ROOT,
