@@ -88,11 +88,15 @@ bench-scale: $(STAMP) ## costs from a thousand to five million objects: an hour,
 	@$(NOX) -s bench
 	@.venvs/bench/bin/python -m benchmarks --only scale $(ARGS)
 
+# The environment of the peers has walrus and redis-om, but no matplotlib.
 bench-figures: $(STAMP) ## measure all that the page "Performance" shows: two hours
 	@echo "Two hours on an idle machine of two cores; ARGS=--quick takes 15 minutes."
-	@$(NOX) -s bench
+	@$(NOX) -s bench peers
 	@.venvs/bench/bin/python -m benchmarks --all --runs 3 --json build/figures.json $(ARGS)
-	@.venvs/bench/bin/python -m benchmarks.docs --take build/figures.json
+	@.venvs/peers/bin/python -m benchmarks $(ARGS) --only throughput \
+		--json build/throughput.json
+	@.venvs/bench/bin/python -m benchmarks.docs \
+		--take build/figures.json build/throughput.json
 
 bench-docs: $(STAMP) ## the tables and plots of that page, from benchmarks/figures.json
 	@$(NOX) -s bench

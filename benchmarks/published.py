@@ -24,13 +24,15 @@ LONGEST_STALLS = 20
 
 
 def take(paths: Iterable[Path]) -> None:
-    """Write the figures of these runs; of those of one name, the last one."""
-    published: dict[str, Any] = {}
+    """Write the figures of these runs; of those of one name, the last one.
+
+    The machine and the versions are those of the first run.
+    """
+    first, *others = (json.loads(path.read_text()) for path in paths)
     rows: dict[str, Row] = {}
-    for path in paths:
-        published = json.loads(path.read_text())
-        rows |= {row["name"]: _publish(row) for row in published["figures"]}
-    published["figures"] = list(rows.values())
+    for run in (first, *others):
+        rows |= {row["name"]: _publish(row) for row in run["figures"]}
+    published = {**first, "figures": list(rows.values())}
     FILE.write_text(json.dumps(published, indent=1) + "\n")
 
 

@@ -56,7 +56,7 @@ def test_figures_of_a_run_replace_those_of_the_same_name(tmp_path, monkeypatch):
         paths.append(path)
     published.take(paths)
     found = published.read()
-    assert found["server"] == "s2"
+    assert found["server"] == "s1"
     (row,) = found["figures"]
     assert (row["ours"], row["runs"]) == (140.2, [1.1, 1.235])
     assert row["details"] == {"GET": {"median_us": 61.23}}
