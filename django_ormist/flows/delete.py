@@ -11,6 +11,7 @@ from typing import Any
 from ..exceptions import NotSupportedError
 from ..fields import CASCADE, PROTECT, SET_NULL, Reference
 from ..operations import search
+from ..operations.batches import batched
 from ..operations.objects import pk_of
 from ..operations.operation import Flow, RunOn
 from ..queries.lookups import filter_query
@@ -18,6 +19,10 @@ from ..queries.query import Query
 from . import fetch, update
 from .pending import PendingDelete, PendingSave, current, refuse
 from .types import Results
+
+KEYS_PER_QUERY = 500
+"""Deleted objects whose references are found in one query. The server looks at an index
+key for each of them without a pause."""
 
 Place = tuple[Any, str]
 """A model and an alias."""
@@ -135,11 +140,16 @@ def _results(model: Any, alias: str, lookups: dict[str, Any]) -> Any:
 
 
 def _find(reference: Reference, keys: Sequence[Any], alias: str) -> Flow[list[str]]:
-    """Flow that returns the ids of the objects that refer to these keys."""
-    lookups = {f"{reference.attname}__in": list(keys)}
-    found = _results(reference.model, alias, lookups)
-    pks = yield from search.ids(found.space, found.query)
-    return [pk_of(pk, found.space) for pk in pks]
+    """Flow that returns the ids of the objects that refer to these keys.
+
+    One round trip per 500 keys.
+    """
+    pks: dict[str, None] = {}
+    for some in batched(keys, KEYS_PER_QUERY):
+        found = _results(reference.model, alias, {f"{reference.attname}__in": some})
+        stored = yield from search.ids(found.space, found.query)
+        pks.update(dict.fromkeys(pk_of(pk, found.space) for pk in stored))
+    return list(pks)
 
 
 def _raise_protected(

@@ -18,6 +18,7 @@ from django.test.utils import isolate_apps
 
 import django_ormist as ormist
 from django_ormist import ValidationError
+from django_ormist.connections.instrumentation import listening
 from tests.checker import raw_faults
 
 
@@ -597,6 +598,32 @@ def test_a_deletion_of_many_cascades(ask, server):
         store_shelf(ask)
     assert ask(Publisher.objects.all().delete)[0] == 10
     assert ask(Publisher.objects.all().delete) == (0, {})
+
+
+@ormist_only
+def test_references_to_many_objects_are_found_by_several_queries(server, monkeypatch):
+    def call(method, *args, **named):
+        return method(*args, **named)
+
+    monkeypatch.setattr("django_ormist.flows.delete.KEYS_PER_QUERY", 2)
+    found = [store_shelf(call)[0] for _ in range(5)]
+    seen = []
+    with listening(seen.append):
+        assert Publisher.objects.all().delete()[0] == 25
+    ids = {publisher.id.encode() for publisher in found}
+    named = [
+        {
+            pk
+            for pk in ids
+            for key in operation.keys
+            if b"publisher" in key and pk in key
+        }
+        for trip in seen
+        for operation in trip.operations
+        if "delete_many" not in str(operation.command)
+    ]
+    assert set().union(*named) == ids
+    assert max(map(len, named)) == 2
 
 
 @ormist_only
