@@ -251,7 +251,10 @@ def writes() -> list[Work]:
 def removals() -> list[Work]:
     """Return what removes the expired objects, then all."""
     return [
+        Work("ormist_inspect, over expired", lambda n: command("inspect")),
         Work("a save that sweeps", create_some),
+        Work("bulk_create of 20 000, over expired", create_many),
+        Work("bulk_save of 20 000, over expired", bulk_save),
         Work("ormist_sweep", lambda n: command("sweep", "Stock")),
         Work(
             "ormist_sweep --batch-size 500",
@@ -308,6 +311,11 @@ def create_some(total: int) -> None:
     """Create objects one by one. Each sweeps some that have expired."""
     for number in range(100):
         Stock.objects.create(kind=1, color=1, price=1, number=-1 - number)
+
+
+def create_many(total: int) -> None:
+    """Insert objects in batches. Each batch sweeps some that have expired."""
+    fill(2 * BATCH, silent, first=total + 2 * BATCH)
 
 
 def sweep_at_most(total: int) -> None:

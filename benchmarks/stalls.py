@@ -18,7 +18,7 @@ from operator import itemgetter
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, NamedTuple
 
 import django
 from django.conf import settings
@@ -48,18 +48,26 @@ PAUSE_S = 0.0002
 SCRIPTS = Path(ormist.__file__).parent / "operations" / "scripts"
 
 
+class Pings(NamedTuple):
+    """The longest PING in ms, the number of those over LONGEST_MS, and of all."""
+
+    longest_ms: float
+    late: int
+    total: int
+
+
 @dataclass
 class Stall:
-    """The longest PING, and the longest run of each command and script, in ms."""
+    """The PINGs during a work, and the longest run of each command, in ms."""
 
-    ping_ms: float = float("inf")
+    pings: Pings
     runs: dict[str, float] = field(default_factory=dict)
 
     def limit(self, other: "Stall") -> "Stall":
         """Return the shorter ones of two measures of the same work."""
         names = self.runs.keys() & other.runs.keys()
         runs = {name: min(self.runs[name], other.runs[name]) for name in names}
-        return Stall(min(self.ping_ms, other.ping_ms), runs)
+        return Stall(min(self.pings, other.pings), runs)
 
 
 def prefer(pid: int) -> None:
@@ -79,15 +87,15 @@ class Probe:
         self.process.start()
         self.pipe.recv()
         self.restart()
-        self.idle_ms = median(self._after(0.2) for _ in range(10))
+        self.idle_ms = median(self._after(0.2).longest_ms for _ in range(10))
 
-    def restart(self) -> float:
-        """Return the longest PING since the last call, in ms."""
+    def restart(self) -> Pings:
+        """Return the PINGs since the last call."""
         self.pipe.send(True)
-        longest_ms: float = self.pipe.recv()
-        return longest_ms
+        longest_ns, late, total = self.pipe.recv()
+        return Pings(longest_ns / 1e6, late, total)
 
-    def _after(self, seconds: float) -> float:
+    def _after(self, seconds: float) -> Pings:
         time.sleep(seconds)
         return self.restart()
 
@@ -107,18 +115,20 @@ def _ping(url: str, pipe: Any) -> None:
     else:
         server = socket.create_connection((options["host"], options.get("port", 6379)))
         server.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    longest_ns = 0
+    longest_ns = late = total = 0
     pipe.send(True)
     while True:
         start = time.perf_counter_ns()
         server.sendall(b"PING\r\n")
         server.recv(100)
-        longest_ns = max(longest_ns, time.perf_counter_ns() - start)
+        spent_ns = time.perf_counter_ns() - start
+        longest_ns, total = max(longest_ns, spent_ns), total + 1
+        late += spent_ns > LONGEST_MS * 1_000_000
         if pipe.poll():
             if not pipe.recv():
                 return
-            pipe.send(longest_ns / 1e6)
-            longest_ns = 0
+            pipe.send((longest_ns, late, total))
+            longest_ns = late = total = 0
         time.sleep(PAUSE_S)
 
 
@@ -135,7 +145,9 @@ def _measure(work: Work, total: int, probe: Probe, names: dict[str, str]) -> Sta
     client.slowlog_reset()
     probe.restart()
     work.do(total)
-    stall = Stall(max(probe.restart() - probe.idle_ms, 0.0))
+    pings = probe.restart()
+    longest_ms = max(pings.longest_ms - probe.idle_ms, 0.0)
+    stall = Stall(pings._replace(longest_ms=longest_ms))
     log: Any = client.slowlog_get(100_000)
     for each in log:
         name = _name(each["command"].split(b" "), names)
@@ -224,11 +236,11 @@ def figure(name: str, stall: Stall) -> Figure:
     return Figure(
         name,
         "ms",
-        stall.ping_ms,
+        stall.pings.longest_ms,
         command,
         spent_ms,
         target=LONGEST_MS,
-        details=dict(stall.runs),
+        details={**stall.runs, "late": stall.pings.late, "pings": stall.pings.total},
     )
 
 
@@ -257,10 +269,11 @@ def main() -> int:
             time.sleep(0.1)
         if kept and not kept.exists():
             stall_works.fill(options.size, _show)
-            server.client().save()
+            own.client(socket_timeout=None).save()
         clock = Clock(1)
         for each in figures(server, clock, options.size, _show, tuple(options.only)):
-            mark = "" if each.is_met else "  OVER"
+            late, pings = each.details["late"], each.details["pings"]
+            mark = "" if each.is_met else f"  OVER, {late} of {pings} PINGs"
             print(
                 f"{each.name:55} {each.ours:9.1f} ms {each.other:9.1f} ms "
                 f"{each.beside}{mark}",
