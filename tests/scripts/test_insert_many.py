@@ -143,12 +143,12 @@ def test_ids_of_expired_objects_are_reused_and_old_entries_removed(store):
     assert store.hash("c:two") == {b"n": b"2"}
 
 
-def test_an_insert_sweeps_a_hundred_expired_objects(store):
-    pks = [f"due{number:03}" for number in range(130)]
+def test_an_insert_sweeps_thirty_expired_objects(store):
+    pks = [f"due{number:03}" for number in range(40)]
     store.fill(*pks, terms=["x"], expire=FAR)
     store.expire_now(*pks)
     assert store.insert_many(*TWO) == 1
-    assert len(store.ids("t:x")) == 30
+    assert len(store.ids("t:x")) == 10
 
 
 def test_done_with_the_positions_of_skipped_objects(store):

@@ -31,8 +31,8 @@ class Command(OrmistCommand):
             "--batch-size",
             type=int,
             default=50,
-            help="Objects per step, 1 to 500. A step blocks the server: 50 objects for "
-            "1 to 3 ms. Default: 50.",
+            help="Objects per step, 1 to 500, or fewer with many index entries. A step "
+            "blocks the server for 1 to 5 ms. Default: 50.",
         )
         parser.add_argument(
             "--loop",

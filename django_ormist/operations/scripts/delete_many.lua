@@ -90,5 +90,5 @@ end
 redis.call('ZREM', KEYS[1], unpack(pks))
 redis.call('ZREM', KEYS[2], unpack(pks))
 redis.call('HDEL', KEYS[3], unpack(pks))
-sweep(base, peek_expired(KEYS[2]))
+sweep(base, peek_expired(KEYS[2], 30))
 return refused

@@ -242,5 +242,5 @@ for _, i in ipairs(inserted) do
     end
   end
 end
-sweep(base, peek_expired(KEYS[2]))
+sweep(base, peek_expired(KEYS[2], 30))
 return (#answer > 2 or has_lifetimes) and answer or 1

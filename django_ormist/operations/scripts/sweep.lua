@@ -4,7 +4,7 @@
 -- ARGV     1 most objects to sweep, 1 to 500
 -- RETURNS  how many were swept; {-1, key} if that key holds another type; TRYAGAIN while
 --          keys of this slot are moving
--- COST     O(swept entries * log n): less than two ms; so fewer may be swept
+-- COST     O(swept entries * log n): 1 to 5 ms; so fewer may be swept
 -- DERIVED  the objects, their counters, and the indexes that their memos name
 
 local base = string.sub(KEYS[2], 1, -4)

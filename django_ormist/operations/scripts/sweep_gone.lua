@@ -5,7 +5,7 @@
 -- RETURNS  how many were swept; 0 too where this server takes no writes, and while keys of
 --          this slot are moving: an object may be on the other node
 --          {-1, key} that key holds another type
--- COST     O(swept entries * log n): less than two ms; so fewer may be swept
+-- COST     O(swept entries * log n): 1 to 5 ms; so fewer may be swept
 -- DERIVED  the objects, their counters, and the indexes that their memos name
 
 local base = string.sub(KEYS[2], 1, -4)
