@@ -1,13 +1,19 @@
 """The flow of bulk_create(), and the steps that it shares with its conflict options."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from string import ascii_letters
 from typing import Any, TypeVar
 
 from ..connections import connections
 from ..crypto import get_random_string
 from ..exceptions import IntegrityError
-from ..operations.batches import Link, NewObject, batched, insert_many
+from ..operations.batches import (
+    Link,
+    NewObject,
+    batched,
+    batched_by_entries,
+    insert_many,
+)
 from ..operations.operation import Flow, Operation
 from ..operations.repair import purge_index
 from ..operations.replies import Reply, mistyped_error
@@ -20,21 +26,20 @@ from .types import Instance, Results
 M = TypeVar("M", bound=Instance)
 
 BATCHES_PER_ROUND_TRIP = 10
+OBJECTS_PER_ROUND_TRIP = 1000
 
 
 def create(
     collection: Results[M], objs: Iterable[M], batch_size: int | None
 ) -> Flow[list[M]]:
     """Flow that inserts new objects in atomic batches, and returns the objects."""
-    size = validate_batch_size(batch_size)
+    validate_batch_size(batch_size)
     instances = validate_objects(collection, objs)
     _check_ids(collection, instances)
     if defer_saves(collection, instances, INSERT):
         return instances
     written = 0
-    for group in batched(
-        build_batches(collection, instances, size), BATCHES_PER_ROUND_TRIP
-    ):
+    for group in group_batches(build_batches(collection, instances, batch_size)):
         replies = yield insert_operations(collection, group)
         for (some, new), reply in zip(group, replies, strict=True):
             some, new, (code, fact) = yield from resolve_batch(
@@ -51,18 +56,41 @@ def create(
     return instances
 
 
+Batch = tuple[list[Instance], list[NewObject]]
+
+
 def build_batches(
-    collection: Results[Any], instances: Sequence[Instance], size: int
-) -> list[tuple[list[Instance], list[NewObject]]]:
-    """Return the objects in batches, each with its insertions."""
-    codec, batches = connections[collection.db].codec, []
-    for some in batched(instances, size):
-        for instance in some:
-            if instance._meta.fields_by_name:
-                clean_changes(instance, None)
-            instance.validate()
-        batches.append((some, [_new_object(instance, codec) for instance in some]))
-    return batches
+    collection: Results[Any], instances: Sequence[Instance], batch_size: int | None
+) -> list[Batch]:
+    """Return the objects in batches, each with its insertions.
+
+    batch_size: None for as many as the server writes in a few milliseconds.
+    """
+    for instance in instances:
+        if instance._meta.fields_by_name:
+            clean_changes(instance, None)
+        instance.validate()
+    codec = connections[collection.db].codec
+    pairs = [(instance, _new_object(instance, codec)) for instance in instances]
+    if batch_size is None:
+        batches = batched_by_entries(pairs, lambda pair: pair[1].image)
+    else:
+        batches = batched(pairs, batch_size)
+    return [([i for i, _ in some], [new for _, new in some]) for some in batches]
+
+
+def group_batches(batches: Sequence[Batch]) -> Iterator[list[Batch]]:
+    """Yield the batches of each round trip: ten, or more of few objects."""
+    group: list[Batch] = []
+    number = 0
+    for batch in batches:
+        if len(group) >= BATCHES_PER_ROUND_TRIP and number >= OBJECTS_PER_ROUND_TRIP:
+            yield group
+            group, number = [], 0
+        group.append(batch)
+        number += len(batch[0])
+    if group:
+        yield group
 
 
 def insert_operations(

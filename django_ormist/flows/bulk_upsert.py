@@ -7,14 +7,14 @@ from typing import Any, TypeVar
 from ..connections import connections
 from ..exceptions import FieldError, IntegrityError
 from ..keys import Space, object_key
-from ..operations.batches import InsertConflict, batched
+from ..operations.batches import InsertConflict
 from ..operations.objects import pk_of
 from ..operations.operation import Flow
 from . import bulk, bulk_create
 from .attempt import CorruptionGuard, unique_conflict_error
 from .bulk_create import (
-    BATCHES_PER_ROUND_TRIP,
     build_batches,
+    group_batches,
     insert_operations,
     mark_stored,
     resolve_batch,
@@ -109,12 +109,12 @@ def create(
     Returns all objects.
     """
     refuse(collection.db, "bulk_create() with conflicts")
-    size = bulk.validate_batch_size(batch_size)
+    bulk.validate_batch_size(batch_size)
     instances = bulk.validate_objects(collection, objs)
     rest: Sequence[Instance] = instances
     corruption = CorruptionGuard(collection.model._meta)
     while rest:
-        refused = yield from _insert(collection, rest, size, on)
+        refused = yield from _insert(collection, rest, batch_size, on)
         if not on.fields:
             break
         rest = yield from _update(collection, refused, on, corruption)
@@ -138,7 +138,7 @@ def _unique_runs(instances: Sequence[Instance]) -> Iterator[list[Instance]]:
 def _insert(
     collection: Results[Any],
     instances: Sequence[Instance],
-    size: int,
+    batch_size: int | None,
     on: OnConflict,
 ) -> Flow[Refused]:
     """Flow that inserts objects. Returns the others in order, with their conflicts."""
@@ -146,9 +146,9 @@ def _insert(
     batches = [
         batch
         for some in _unique_runs(instances)
-        for batch in build_batches(collection, some, size)
+        for batch in build_batches(collection, some, batch_size)
     ]
-    for group in batched(batches, BATCHES_PER_ROUND_TRIP):
+    for group in group_batches(batches):
         replies = yield insert_operations(collection, group, True, on.arbiter)
         for (some, new), reply in zip(group, replies, strict=True):
             some, new, (_, (now_ms, conflicts)) = yield from resolve_batch(

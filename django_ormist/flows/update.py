@@ -12,7 +12,7 @@ from ..deadlines import Expire, to_creation, to_datetime, to_deadline
 from ..exceptions import FieldError, IntegrityError, ValidationError
 from ..keys import object_key
 from ..operations import objects, search
-from ..operations.batches import delete_many
+from ..operations.batches import batched_by_entries, delete_many
 from ..operations.objects import Image
 from ..operations.operation import Flow, Operation
 from ..operations.replies import Reply
@@ -131,13 +131,13 @@ class BatchUpdate:
     ) -> tuple[list[Operation], list[StoredObject]]:
         """Return the writes of all planned changes, and their objects, in order.
 
-        All deletions are one step, which halves their cost.
+        Deletions share steps, which halves their cost.
         """
         saved = [(found, write) for found, write in planned if write is not None]
         gone = [found for found, write in planned if write is None]
         writes = [write for _, write in saved]
-        if gone:
-            stored = [(found.pk, found.old) for found in gone]
+        for some in batched_by_entries(gone, lambda found: found.old):
+            stored = [(found.pk, found.old) for found in some]
             writes.append(delete_many(self.schema, stored))
         return writes, [*(found for found, _ in saved), *gone]
 

@@ -76,9 +76,11 @@ class WriteMethods(AltersData, Generic[M]):
         update_fields: Iterable[str] | None = None,
         unique_fields: Sequence[str] | None = None,
     ) -> list[M]:
-        """Store new objects in atomic batches of *batch_size* (1 to 1000, default 100).
+        """Store new objects in atomic batches of *batch_size*, 1 to 1000.
 
-        Return all objects. Ten batches per round trip. A taken id or unique value
+        None: 100, or fewer of objects with many index entries, so that no batch holds
+        the server for more than some ms. Return all objects. A round trip carries ten
+        batches, or more with 1000 objects together. A taken id or unique value
         raises IntegrityError: nothing of that batch or later ones is written, earlier
         ones stay, and the message says how many objects were stored. ignore_conflicts:
         such an object is left out. update_conflicts: the stored object gets its

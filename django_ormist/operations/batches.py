@@ -1,7 +1,7 @@
 """Insertion and deletion of many objects in one atomic step."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -20,11 +20,37 @@ from .replies import Holder, Reply, mistyped_error, reply_parser
 
 T = TypeVar("T")
 
+OBJECTS_PER_STEP = 100
+ENTRIES_PER_STEP = 500
+"""Objects and index entries of one step, which holds the server for 3 ms at most."""
+
 
 def batched(items: Iterable[T], size: int) -> Iterator[list[T]]:
     """Yield the items in lists of *size*. The last one may be shorter."""
     rest = iter(items)  # itertools.batched exists only from Python 3.12
     while some := list(islice(rest, size)):
+        yield some
+
+
+def batched_by_entries(
+    items: Iterable[T], image_of: Callable[[T], Image]
+) -> Iterator[list[T]]:
+    """Yield the items in lists of objects and index entries for one step.
+
+    image_of: returns the image of an item. An object with more entries is alone.
+    """
+    some: list[T] = []
+    entries = 0
+    for item in items:
+        added = image_of(item).entries
+        if some and (
+            len(some) == OBJECTS_PER_STEP or entries + added > ENTRIES_PER_STEP
+        ):
+            yield some
+            some, entries = [], 0
+        some.append(item)
+        entries += added
+    if some:
         yield some
 
 
@@ -49,7 +75,7 @@ DELETE_MANY = Script("delete_many")
 def delete_many(schema: Schema, stored: Sequence[tuple[str, Image]]) -> Operation:
     """Remove each object whose stored bytes are those of its image. Answers a list.
 
-    stored: ids and images, about 100 at most: they block the server for 1.5 ms. The
+    stored: ids and images, see batched_by_entries(): they block the server. The
     answer for each is ``(DONE, None)``, or ``(REFUSED, bytes)`` with the stored bytes.
     Raises CorruptDataError.
     """
@@ -140,8 +166,8 @@ def insert_many(
 
     link: the batch is NOT_RUN unless the previous one of the request was written.
     skips_conflicts: skip objects whose id or unique value is taken, and answer an
-    InsertConflict for each. arbiter: a unique constraint to check before the id. About
-    100 objects at most: they block the server for 1.5 ms.
+    InsertConflict for each. arbiter: a unique constraint to check before the id. They
+    block the server: see batched_by_entries().
     """
     space, pks = schema.space, [pk_bytes(new.pk) for new in objects]
     arbiter_number = 0 if arbiter is None else schema.unique.index(arbiter) + 1

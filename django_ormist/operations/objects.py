@@ -70,6 +70,11 @@ class Image(NamedTuple):
         return b"" if self.expire_at_ms is None else encode_deadline(self.expire_at_ms)
 
     @property
+    def entries(self) -> int:
+        """The number of index entries. An ordered and a unique one count twice."""
+        return len(self.suffixes) + 2 * (len(self.sort_keys) + len(self.unique))
+
+    @property
     def memo(self) -> bytes:
         """The memo: the index entries that a sweep must remove.
 

@@ -1,0 +1,85 @@
+"""The number of index entries that one script writes."""
+
+import pytest
+
+from django_ormist.codecs import pack
+from django_ormist.flows import bulk_create, bulk_upsert, delete
+from django_ormist.flows.bulk_upsert import OnConflict
+from django_ormist.operations.batches import (
+    DELETE_MANY,
+    ENTRIES_PER_STEP,
+    INSERT_MANY,
+    batched_by_entries,
+)
+from django_ormist.operations.objects import Image
+from tests.models import Todo
+
+TAGS = [f"tag{number}" for number in range(30)]
+
+
+def images(*entries):
+    """Return images with these numbers of index entries."""
+    return [Image(b"", tuple(b"t:%d" % n for n in range(number))) for number in entries]
+
+
+def sizes(*entries):
+    """Return how many objects with these numbers of entries share each step."""
+    return [len(some) for some in batched_by_entries(images(*entries), lambda one: one)]
+
+
+def first_step(flow):
+    """Return the first operations of a flow."""
+    return flow.send(None)
+
+
+def inserted(step):
+    """Return the number of objects of each insertion of one round trip."""
+    assert {operation.command for operation in step} == {INSERT_MANY}
+    return [operation.args[0] for operation in step]
+
+
+def test_a_step_has_a_hundred_objects_with_few_entries():
+    assert sizes(*[5] * 250) == [100, 100, 50]
+
+
+def test_a_step_has_fewer_objects_with_many_entries():
+    assert sizes(*[30] * 40) == [16, 16, 8]
+    assert 16 * 30 <= ENTRIES_PER_STEP < 17 * 30
+
+
+def test_an_object_with_too_many_entries_is_alone():
+    assert sizes(1, 900, 1, 1) == [1, 1, 2]
+
+
+def test_ordered_and_unique_entries_count_twice():
+    one = Image(b"", (b"t:a",), None, {"age": b"1"}, {("email",): b"a"})
+    assert one.entries == 5
+
+
+@pytest.mark.parametrize(
+    "create",
+    [
+        lambda objs: bulk_create.create(Todo.objects.all(), objs, None),
+        lambda objs: bulk_upsert.create(Todo.objects.all(), objs, None, OnConflict()),
+    ],
+    ids=["plain", "ignore_conflicts"],
+)
+def test_bulk_create_inserts_a_thousand_objects_in_steps_of_one_round_trip(create):
+    step = first_step(create([Todo(*TAGS) for _ in range(1100)]))
+    assert set(inserted(step)) == {16}
+    assert sum(inserted(step)) == 1008
+
+
+def test_a_chosen_batch_size_is_one_step_whatever_the_entries():
+    objs = [Todo(*TAGS) for _ in range(60)]
+    step = first_step(bulk_create.create(Todo.objects.all(), objs, 50))
+    assert inserted(step) == [50, 10]
+
+
+def test_a_deletion_removes_many_entries_in_several_steps():
+    flow = delete.delete(Todo.objects.find("tag1"))
+    first_step(flow)
+    flow.send([[], [b"id%d" % number for number in range(50)]])
+    step = flow.send([[pack({}, TAGS)] * 50])
+    assert {operation.command for operation in step} == {DELETE_MANY}
+    assert [operation.args[0] for operation in step] == [16, 16, 16, 2]
