@@ -81,7 +81,7 @@ def test_an_interrupted_sweep_says_how_to_resume(command, late, monkeypatch, ser
         command("ormist_sweep", "tests.Todo")
     assert error.value.returncode == 130
     monkeypatch.undo()
-    assert command("ormist_sweep", "tests.Todo").startswith("Swept 20 ")
+    assert command("ormist_sweep", "tests.Todo").startswith("Swept 52 ")
 
 
 @pytest.mark.slow

@@ -242,5 +242,6 @@ for _, i in ipairs(inserted) do
     end
   end
 end
-sweep(base, peek_expired(KEYS[2], 30))
+-- Of several batches that arrive together only the first sweeps as many as a batch may.
+sweep(base, peek_expired(KEYS[2], (batches_before or 0) == 0 and 30 or nil))
 return (#answer > 2 or has_lifetimes) and answer or 1
