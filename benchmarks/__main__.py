@@ -92,9 +92,7 @@ GROUPS = (
     Group("bytes", _memory, has_targets=True),
     Group(
         "server time",
-        lambda run: server_time.figures(
-            run.server, run.clock, run.size.server_calls, report.show
-        ),
+        lambda run: server_time.figures(run.server, run.size.server_calls, report.show),
         has_targets=True,
     ),
     Group("write", lambda run: writes.figures(run.server, run.clock)),

@@ -19,12 +19,15 @@ from django_ormist.sessions import SessionStore
 from .bare import COMPARE_AND_SET, CREATE, DELETE, new_pk
 from .figure import Figure
 from .server import PREFIXES, Measured
-from .timing import Clock, Contestant, Times
+from .timing import Contestant, Times
 
 CALLS = 100_000
 """Calls in a whole run, of both sides together."""
 
 QUICK_CALLS = 10_000
+
+TURN = 40
+"""Calls of one side in a row. The server counts in microseconds."""
 
 ROWS = 16
 """Rows that share the calls."""
@@ -155,35 +158,33 @@ class Row:
 
 def figures(
     server: Measured,
-    clock: Clock,
     calls: int = CALLS,
     show: Callable[[str], None] = lambda name: None,
 ) -> Iterator[Figure]:
     """Yield the server's time of each call, and of the bare way to do the same.
 
-    calls: of the whole run. The sides take turns of some ten calls each.
+    calls: of the whole run. The sides take turns of TURN calls.
     """
     with server.client() as client:
         bare = BareSide(client)
         for row in chain(writes(bare), reads(bare, min(STORED, calls))):
             show(f"server time: {row.name}")
-            yield _measure(client, row, clock.rounds, calls // (2 * ROWS))
+            yield _measure(client, row, calls // (2 * ROWS))
     server.clear()
 
 
-def _measure(client: redis.Redis, row: Row, rounds: int, calls: int) -> Figure:
+def _measure(client: redis.Redis, row: Row, calls: int) -> Figure:
     """Return the figure of a row, from about *calls* calls of each side."""
     sides = (row.ours, row.bare)
     times = [Times(each.name) for each in sides]
-    turns = rounds * 4
-    for number in range(turns):
+    for number in range(max(calls // TURN, 1)):
         for place in range(len(sides)):
             turn = (number + place) % len(sides)
-            things = list(sides[turn].prepare(max(calls // turns, 1)))
+            things = list(sides[turn].prepare(min(TURN, calls)))
             before = _spent_us(client)
             for thing in things:
                 sides[turn].work(thing)
-            spent_us = _difference(before, _spent_us(client)) / len(things)
+            spent_us = max(_difference(before, _spent_us(client)), 1) / len(things)
             times[turn].rounds_us.append(spent_us)
     ours, bare = times
     return Figure(
