@@ -94,6 +94,17 @@ def _amount(figure: Figure, value: float) -> str:
 def surroundings(server: str, options: argparse.Namespace) -> dict[str, Any]:
     """Return the machine, the versions, and how it was measured."""
     return {
+        **machine(server),
+        "rounds": options.rounds,
+        "runs": options.runs,
+        "size": asdict(options.size),
+        "command": " ".join(["python -m benchmarks", *sys.argv[1:]]),
+    }
+
+
+def machine(server: str) -> dict[str, Any]:
+    """Return the machine and the versions."""
+    return {
         "measured": datetime.now(UTC).isoformat(timespec="seconds"),
         "server": server,
         "python": platform.python_version(),
@@ -106,10 +117,6 @@ def surroundings(server: str, options: argparse.Namespace) -> dict[str, Any]:
         "processor": _processor(),
         "cores": os.cpu_count(),
         "system": f"{platform.system()} {platform.machine()}",
-        "rounds": options.rounds,
-        "runs": options.runs,
-        "size": asdict(options.size),
-        "command": " ".join(["python -m benchmarks", *sys.argv[1:]]),
     }
 
 

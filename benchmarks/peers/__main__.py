@@ -20,7 +20,7 @@ from django.conf import settings
 from tests.servers import ROOT, find
 
 from ..figure import Figure
-from ..report import show, surroundings, write_json
+from ..report import machine, show, write_json
 from ..server import kept_apart
 from . import facts, report
 from .bare import Bare
@@ -83,8 +83,8 @@ def main() -> int:
     )
     with ExitStack() as stack:
         peers = _started(stack, options.only)
-        around = _surroundings(peers, scale, options.quick)
-        print(_heading(around))
+        around = describe(peers, scale, options.quick)
+        print(heading(around))
         found = []
         try:
             found += _figures(peers, scale)
@@ -189,7 +189,8 @@ def configure(peers: list[Peer]) -> None:
     django.setup()
 
 
-def _surroundings(peers: list[Peer], scale: Scale, is_quick: bool) -> dict[str, Any]:
+def describe(peers: list[Peer], scale: Scale, is_quick: bool) -> dict[str, Any]:
+    """Return the machine, the versions, and the size of the run."""
     versions = {}
     for package in PACKAGES:
         try:
@@ -198,7 +199,9 @@ def _surroundings(peers: list[Peer], scale: Scale, is_quick: bool) -> dict[str, 
             continue
     servers = {peer.name: peer.version() for peer in peers}
     return {
-        **surroundings(servers[Ours.name], scale.rounds, is_quick),
+        **machine(servers[Ours.name]),
+        "rounds": scale.rounds,
+        "is_quick": is_quick,
         "objects": scale.total,
         "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else 0,
         "packages": versions,
@@ -207,7 +210,8 @@ def _surroundings(peers: list[Peer], scale: Scale, is_quick: bool) -> dict[str, 
     }
 
 
-def _heading(around: dict[str, Any]) -> str:
+def heading(around: dict[str, Any]) -> str:
+    """Return the lines above the table."""
     packages = [f"{name} {number}" for name, number in around["packages"].items()]
     names = ("python", "django", "redis-py", "hiredis")
     own = [f"{name} {around[name]}" for name in names]

@@ -8,7 +8,14 @@ import fakeredis
 import pytest
 
 from benchmarks.peers import contest, facts, report
-from benchmarks.peers.__main__ import MANUAL, PEERS, RESULTS
+from benchmarks.peers.__main__ import (
+    MANUAL,
+    PEERS,
+    QUICK,
+    RESULTS,
+    describe,
+    heading,
+)
 from benchmarks.peers.job import ATTRIBUTES, PAGE, Job
 from benchmarks.peers.layout2013 import Manager
 from benchmarks.peers.peer import Peer
@@ -47,6 +54,9 @@ class Memory(Peer):
 
     def used_bytes(self):
         return 100 * len(self.items)
+
+    def version(self):
+        return "Memory 1.0"
 
 
 class Liar(Memory):
@@ -136,6 +146,15 @@ def test_an_object_that_is_stored_otherwise_ends_the_contest():
     stage.peer.create = lambda values: Memory.create(stage.peer, values | {"score": 1})
     with pytest.raises(AssertionError, match="create, django_ormist: .* is stored"):
         run_contest("create", stage)
+
+
+def test_a_run_says_what_it_measured_and_where():
+    around = describe([Memory()], QUICK, is_quick=True)
+    assert around["server"] == "Memory 1.0"
+    assert around["servers"] == {"django_ormist": "Memory 1.0"}
+    assert (around["objects"], around["rounds"]) == (5_000, 3)
+    assert around["packages"]["django-redis"]
+    assert "5,000 objects, 3 rounds\nMemory 1.0, python 3" in heading(around)
 
 
 # ---------------------------------------------------------------- the report
