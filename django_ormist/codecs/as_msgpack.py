@@ -81,14 +81,6 @@ def pack(attrs: Any, tags: list[str], expire_at_ms: int | None) -> bytes:
     return VERSION + encode(content)
 
 
-def unpack(data: bytes) -> Any:
-    """Return [attributes], [.., tags] or [.., tags, deadline], if it is an object.
-
-    Raises ValueError or TypeError.
-    """
-    return ormsgpack.unpackb(data[1:], ext_hook=_build)
-
-
 def _default(value: Any) -> Any:
     """Return a value that ormsgpack can pack, for a value of a type unknown to it."""
     real = unwrap(value)
@@ -163,6 +155,13 @@ def _utc(body: bytes) -> datetime:
     """Return a datetime in UTC, the most common extension: its body is an integer."""
     return EPOCH_UTC + timedelta(0, 0, int.from_bytes(body, "big", signed=True))
 
+
+decode = partial(ormsgpack.unpackb, ext_hook=_build)
+"""Return a value of its bytes: of an object without the first byte, say.
+
+The object is [attributes], [.., tags] or [.., tags, deadline], unless it is corrupt.
+Raises ValueError or TypeError. A partial, since a function takes a tenth longer.
+"""
 
 _BY_CODE = {code: name for name, code in _CODES.items()}
 _NESTED = frozenset(("dict", "tuple", "frozenset", "set", "apart"))

@@ -120,7 +120,7 @@ def _unpack_many(packed: Sequence[bytes]) -> list[_Contents]:
     found: list[_Contents] = []
     for data in packed:  # a call for each object would take as long as its checks
         if data[:1] in _MSGPACK:
-            content = as_msgpack.unpack(data)
+            content = as_msgpack.decode(data[1:])
         elif data[:1] == b"{":
             content = as_json.unpack(data)
         else:
