@@ -5,7 +5,7 @@ methods, and over a list of objects with a predicate and sorted().
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from functools import reduce
@@ -141,10 +141,10 @@ class QueryGenerator:
         query = RandomQuery(q, test, self.order(), self.random.random() < 0.3)
         if self.random.random() < 0.7:
             start = self.random.choice((0, 0, 1, 5, 20, 300))
-            query = query._replace(start=start)
+            query = replace(query, start=start)
             if self.random.random() < 0.9:
                 size = self.random.choice((0, 1, 3, 20, 100, 1500))
-                query = query._replace(stop=start + size)
+                query = replace(query, stop=start + size)
         return query
 
     def order(self) -> tuple[str, ...]:

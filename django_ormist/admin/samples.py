@@ -10,7 +10,7 @@ from ..connections.executor import run
 from ..exceptions import CorruptDataError
 from ..keys import Space
 from ..models import Collection
-from ..operations import search, stats
+from ..operations import counts, stats
 from ..operations.operation import Flow
 from ..sortkeys import kind_of, sort_key
 from ..terms import text
@@ -97,8 +97,5 @@ def count_each(collections: Sequence["Collection[Any]"]) -> list[int]:
         return []
     if any(each.query.pks is not None for each in collections):
         return [each.count() for each in collections]
-    numbers: list[int] = run(
-        [search.count(each.space, each.query) for each in collections],
-        collections[0].db,
-    )
-    return numbers
+    queries = [each.query for each in collections]
+    return run(counts.count_each(collections[0].space, queries), collections[0].db)

@@ -301,7 +301,7 @@ def _are_empty(operations: Sequence[Operation], replies: Sequence[Any]) -> bool:
 def _is_empty(reply: Any) -> bool:
     if isinstance(reply, list):
         return all(map(_is_empty, reply))
-    return reply is None or reply == 0
+    return reply is None or reply in (0, b"")  # as the last cursor
 
 
 class _Verdict(NamedTuple):

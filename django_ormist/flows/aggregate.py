@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..codecs import unpack
 from ..exceptions import CorruptDataError, FieldError
-from ..operations import search
-from ..operations.aggregate import ValueCount, ValueCounts, count_values
+from ..operations import counts, search
+from ..operations.aggregate import ValueCount, ValueCounts, count_values_each
 from ..operations.operation import Flow
 from ..queries.expressions import filter_of, is_expression, name_of
 from ..queries.lookups import clean_values, filter_query, is_q
@@ -48,8 +48,8 @@ def facets(
             )
             for v in given
         ]
-        counts = yield from search.counts(collection.space, collection.query, queries)
-        return dict(zip(given, counts, strict=True))
+        numbers = yield from counts.counts(collection.space, collection.query, queries)
+        return dict(zip(given, numbers, strict=True))
     if name == "tags":
         raise FieldError(
             f"Cannot answer {collection.model.__name__}.objects.facets('tags'): it "
@@ -59,8 +59,7 @@ def facets(
     _check_ordered(collection, name, "facets")
     if collection.query.is_empty:
         return {}
-    yield from search.load_subqueries(collection.query)
-    _, (counted,) = yield count_values(collection.space, collection.query, [name])
+    _, counted = yield from _count_values(collection, name)
     return {_value(name, entry): entry.number for entry in counted}
 
 
@@ -71,12 +70,20 @@ def distinct(collection: Results[Any], name: str) -> Flow[list[Any]]:
     """
     if collection.query.is_empty:
         return []
-    yield from search.load_subqueries(collection.query)
-    matches, (counted,) = yield count_values(collection.space, collection.query, [name])
+    matches, counted = yield from _count_values(collection, name)
     values = [_value(name, entry) for entry in counted]
     if sum(entry.number for entry in counted) < matches:
         values.append(None)
     return values
+
+
+def _count_values(collection: Results[Any], name: str) -> Flow[tuple[int, ValueCounts]]:
+    """Flow that returns the number of matches, and the counts of an attribute."""
+    query = collection.query
+    yield from search.load_subqueries(query)
+    counted = yield from count_values_each(collection.space, {query: [name]})
+    matches, (values,) = counted[query]
+    return matches, values
 
 
 def _check_ordered(collection: Results[Any], name: str, verb: str) -> None:
@@ -136,16 +143,11 @@ def aggregate(
     sent = {query: list(n) for query, n in names.items() if not query.is_empty}
     for query in sent:
         yield from search.load_subqueries(query)
-    replies = yield [
-        count_values(collection.space, query, known)
-        if known
-        else search.count(collection.space, query)
-        for query, known in sent.items()
-    ]
+    counted = yield from count_values_each(collection.space, sent)
     found: dict[tuple[Query, str | None], Any] = {}
-    for (query, of), reply in zip(sent.items(), replies, strict=True):
-        found[query, None], tallies = reply if of else (reply, [])
-        found.update({(query, n): t for n, t in zip(of, tallies, strict=True)})
+    for query, (matches, tallies) in counted.items():
+        found[query, None] = matches
+        found.update({(query, n): t for n, t in zip(sent[query], tallies, strict=True)})
     return {
         each.alias: found.get((each.query, None), 0)
         if each.name is None

@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from math import ceil
 from typing import Any
 
 from ..operations.operation import Flow
 from ..operations.search import LARGEST_PAGE, load_subqueries, query_page
+from ..operations.steps import most_looks
 from ..queries.conditions import (
     EARLIEST,
     EVERYTHING,
@@ -43,7 +45,8 @@ def explain(
 ) -> Flow[str]:
     """Flow that returns the text. One round trip, unless the query cannot match.
 
-    For a page it describes what the server did, for a list what it would read. Raises
+    For a page it describes what the server did, for a list what it would read, and
+    about how many steps that takes. Raises
     ValueError for a format or an option.
     """
     if format is not None:
@@ -60,14 +63,19 @@ def explain(
         return "\n".join((*lines, "Nothing can match: no query is sent."))
     is_page = query.limit is not None and query.limit <= LARGEST_PAGE
     limit = query.limit or 0 if is_page else 0
-    steps, examined = yield query_page(space, query, limit, "explain", tuple)
+    steps, examined, looks = yield query_page(space, query, limit, "explain", tuple)
     for how, name, size in zip(steps[::3], steps[1::3], steps[2::3], strict=True):
         short = name.removeprefix(space.base).decode(errors="backslashreplace")
         lines.append(f"  {_WORDS[how]}: {_NAMES.get(short, short)} ({size})")
-    if is_page:
+    if is_page and looks:
+        lines.append("There were too many ids for one step.")
+    elif is_page:
         lines.append(f"{examined} ids were examined.")
     else:
         lines.append(f"A list: its ids first, then {LARGEST_PAGE} objects per command.")
+    if looks > most_looks():
+        number = ceil(looks / most_looks())
+        lines.append(f"In about {number} steps: other clients are served in between.")
     return "\n".join(lines)
 
 

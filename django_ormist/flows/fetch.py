@@ -5,10 +5,10 @@ from typing import Any, TypeVar
 
 from ..codecs import unpack
 from ..deadlines import is_past
-from ..operations import objects, search
+from ..operations import counts, objects, search
 from ..operations.operation import Flow
+from ..operations.rows import Row, rows_of
 from ..operations.scan import creation_times
-from ..operations.search import Row
 from ..queries.lookups import clean_ids, filter_query, is_q
 from ..queries.query import EVERYTHING, Query
 from ..storable import unwrap
@@ -35,7 +35,7 @@ def fetch_by_ids(collection: Results[T], pks: Sequence[bytes]) -> Flow[list[T]]:
 
     One round trip.
     """
-    rows = yield from search.rows_of(collection.space, pks, collection._has_counters)
+    rows = yield from rows_of(collection.space, pks, collection._has_counters)
     return (yield from build(collection, rows))
 
 
@@ -204,7 +204,7 @@ def count(collection: Results[Any]) -> Flow[int]:
     """Flow that returns the number of objects. No round trip if evaluated."""
     if collection._cache is not None:
         return len(collection._cache)
-    return (yield from search.size(collection.space, collection.query))
+    return (yield from counts.size(collection.space, collection.query))
 
 
 def exists(collection: Results[Any]) -> Flow[bool]:

@@ -10,7 +10,7 @@ from ..connections import connections
 from ..exceptions import CorruptDataError, ValidationError
 from ..operations import objects
 from ..operations.operation import Flow
-from ..operations.search import Row
+from ..operations.rows import Row
 from ..schema import BaseOptions
 from .record import Record
 from .update import Action, BatchUpdate, StoredObject

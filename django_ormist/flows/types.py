@@ -12,7 +12,7 @@ from ..codecs import Deadline
 from ..deadlines import Expire
 from ..keys import Space
 from ..operations.operation import Flow
-from ..operations.search import Row
+from ..operations.rows import Row
 from ..queries.query import Query
 from ..schema import BaseOptions
 from .record import Record

@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from ..exceptions import ValidationError
 from ..keys import object_key
-from ..operations import search
+from ..operations import counts
 from ..operations.operation import Flow
 from ..queries.conditions import Holds, Ids, negate
 from ..queries.query import Query
@@ -55,7 +55,7 @@ def taken_names(
     elif not instance._state.is_id_random and excluded.isdisjoint(ID):
         conditions[ID] = Ids(frozenset({instance.id}))
     others = [Query().where(each) for each in conditions.values()]
-    numbers = yield from search.counts(meta.space(using), query, others)
+    numbers = yield from counts.counts(meta.space(using), query, others)
     return [
         names for names, number in zip(conditions, numbers, strict=True) if number > 0
     ]

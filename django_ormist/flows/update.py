@@ -16,8 +16,8 @@ from ..operations.batches import batched_by_entries, delete_many
 from ..operations.objects import Image
 from ..operations.operation import Flow, Operation
 from ..operations.replies import Reply
+from ..operations.rows import Row
 from ..operations.scan import creation_times_of
-from ..operations.search import Row
 from ..queries.conditions import reads_creation
 from ..queries.expressions import (
     Computed,

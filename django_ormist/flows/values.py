@@ -10,7 +10,7 @@ from ..deadlines import to_creation, to_datetime
 from ..exceptions import NotSupportedError
 from ..operations.objects import pk_of
 from ..operations.operation import Flow
-from ..operations.search import Row
+from ..operations.rows import Row
 from ..queries.query import CREATED, Query
 from . import aggregate as aggregate_flows
 from . import explain as explain_flows

@@ -20,7 +20,7 @@ from ..flows.attempt import SaveOptions
 from ..flows.record import Record
 from ..keys import object_key
 from ..operations.objects import pk_of
-from ..operations.search import Row
+from ..operations.rows import Row
 from ..schema import RESERVED
 from ..validators import validate_pk, validate_tags
 from .attributes import AttributeAccess

@@ -11,7 +11,7 @@ from ..flows import delete, fetch, update
 from ..flows.references import related_paths
 from ..flows.types import Times
 from ..operations.operation import Flow
-from ..operations.search import Row
+from ..operations.rows import Row
 from ..queries.conditions import Condition, all_of, any_of, negate, odd_of
 from ..queries.lookups import exclude_query, filter_query
 from ..queries.ordering import order_query

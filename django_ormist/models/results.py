@@ -8,7 +8,7 @@ from ..connections.executor import arun, run
 from ..flows.types import Times
 from ..keys import Space
 from ..operations.operation import Flow
-from ..operations.search import Row
+from ..operations.rows import Row
 from ..queries.query import RANDOM, Query
 
 T = TypeVar("T", covariant=True)

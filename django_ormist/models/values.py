@@ -11,7 +11,7 @@ from ..flows import values as values_flows
 from ..flows.types import Shape, Times
 from ..operations.batches import batched
 from ..operations.operation import Flow
-from ..operations.search import Row
+from ..operations.rows import Row
 from ..queries.query import CREATED, Query
 from .reading import ValuesMethods
 from .results import LazyResults

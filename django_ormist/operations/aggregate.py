@@ -1,12 +1,17 @@
 """Counts of objects by the values of ordered attributes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from ..keys import Space
 from ..queries.query import Query
 from .compiler import QueryCompiler
-from .operation import Operation, Script
+from .counts import count, count_in_steps
+from .objects import load_many
+from .operation import Flow, Operation, Script
+from .rows import CHUNK
+from .steps import most_looks, take_steps
 
 AGGREGATE = Script("aggregate")
 
@@ -22,25 +27,100 @@ class ValueCount(NamedTuple):
 ValueCounts = list[ValueCount]
 """The values of one attribute, the lowest first."""
 
+Counted = tuple[int, list[ValueCounts]]
+"""The number of matches, and the ValueCounts of each attribute."""
+
 
 def count_values(
-    space: Space, query: Query, names: Sequence[str], wants_objects: bool = True
+    space: Space,
+    query: Query,
+    names: Sequence[str],
+    wants_objects: bool = True,
+    cursor: bytes = b"",
+    most: int | None = None,
 ) -> Operation:
-    """Return (number of matches, [the ValueCounts of each name]). Ignores slices.
+    """Return (cursor, Counted) of one step. Ignores slices.
 
-    O(matches): 0.5 to 2 us each.
+    In place of an object, all steps but one that is alone have its id. most: looks at
+    ids. O(matches): 0.5 to 2 us each.
     """
     compiler = QueryCompiler(space)
     places = [compiler.add_ordered(name) for name in names]
     words = (len(places), *places, int(wants_objects))
 
-    def parse(reply: list[Any]) -> tuple[int, list[ValueCounts]]:
+    def parse(reply: list[Any]) -> tuple[bytes, Counted]:
         facets = []
-        for at in range(1, len(reply), 3):
+        for at in range(2, len(reply), 3):
             keys, counts, objects = reply[at : at + 3]
             rows = zip(keys, counts, objects or [None] * len(keys), strict=True)
             facets.append(sorted(map(ValueCount._make, rows), key=lambda e: e.sort_key))
-        return reply[0], facets
+        return reply[0], (reply[1], facets)
 
     condition = compiler.compile_condition(query.condition)
-    return Operation(AGGREGATE, tuple(compiler.keys), (*words, *condition), parse=parse)
+    steps = (most or most_looks(), cursor)
+    args = (*words, *condition, *steps)
+    return Operation(AGGREGATE, tuple(compiler.keys), args, parse=parse)
+
+
+def count_values_each(
+    space: Space, names: Mapping[Query, Sequence[str]]
+) -> Flow[dict[Query, Counted]]:
+    """Flow that returns the Counted of each query, by the names of its attributes.
+
+    Subqueries must be loaded. One round trip. A query that takes steps adds one for
+    each step, and one for the objects.
+    """
+    most = most_looks(min(len(names), 10))
+    replies = yield [
+        count_values(space, query, some, most=most)
+        if some
+        else count(space, query, most)
+        for query, some in names.items()
+    ]
+    counted: dict[Query, Counted] = {}
+    for (query, some), (cursor, one) in zip(names.items(), replies, strict=True):
+        if some and cursor:
+            one = yield from _count_in_steps(space, query, some, cursor)
+        elif cursor:
+            one = yield from count_in_steps(space, query, cursor)
+        counted[query] = one if some else (one, [])
+    return counted
+
+
+def _count_in_steps(
+    space: Space, query: Query, names: Sequence[str], cursor: bytes
+) -> Flow[Counted]:
+    """Flow that adds up the counts of all steps, and loads an object of each value.
+
+    Of more than 1000 values only the lowest and the highest get one.
+    """
+    steps: list[Counted] = []
+    step = partial(_step, space, query, names)
+    yield from take_steps(step, steps.append, cursor)
+    facets = []
+    for number in range(len(names)):
+        found: dict[bytes, ValueCount] = {}
+        for _, values in steps:
+            for each in values[number]:
+                before = found.get(each.sort_key)
+                total = each.number + (before.number if before else 0)
+                found[each.sort_key] = each._replace(number=total)
+        facet = [found[key] for key in sorted(found)]
+        facets.append((yield from _load_objects(space, facet)))
+    return sum(matches for matches, _ in steps), facets
+
+
+def _step(space: Space, query: Query, names: Sequence[str], cursor: bytes) -> Operation:
+    return count_values(space, query, names, cursor=cursor)
+
+
+def _load_objects(space: Space, facet: ValueCounts) -> Flow[ValueCounts]:
+    """Flow that replaces the ids by the bytes of these objects."""
+    places = [0, len(facet) - 1] if len(facet) > CHUNK else range(len(facet))
+    if not facet:
+        return []
+    packed = yield load_many(space, [facet[place].packed or b"" for place in places])
+    loaded = [each._replace(packed=None) for each in facet]
+    for place, each in zip(places, packed, strict=True):
+        loaded[place] = facet[place]._replace(packed=each)
+    return loaded

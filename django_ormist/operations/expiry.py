@@ -8,17 +8,11 @@ from .batches import batched
 from .operation import Flow, Operation, Script, near
 from .replies import mistyped_error
 
-EXPIRED_IDS = Script("expired_ids")
 SWEEP = Script("sweep")
 SWEEP_GONE = Script("sweep_gone")
 
 MOST_SWEPT = 1000
 """Missing objects that a list may sweep: ten steps of two milliseconds."""
-
-
-def expired_ids(space: Space) -> Operation:
-    """Return the ids of expired objects that are not swept. O(log n + expired)."""
-    return Operation(EXPIRED_IDS, (expires_key(space),))
 
 
 def _time_ms(reply: list[bytes]) -> int:

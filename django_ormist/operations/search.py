@@ -1,69 +1,35 @@
-"""Queries: the number, the ids and the objects of the live matches."""
+"""Queries: the ids and the objects of the live matches."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any, NamedTuple
 
-from ..codecs import deadline_of
-from ..keys import Space, all_key, expires_key, pk_bytes, term_key
-from ..queries.conditions import Condition, all_of, subqueries
+from ..keys import Space, all_key, expires_key
+from ..queries.conditions import And, Not, Range, all_of, subqueries
 from ..queries.query import EXPIRE, Order, Query
-from ..terms import term_suffix
+from ..queries.seeking import Ordering
 from .batches import batched
 from .compiler import QueryCompiler
-from .expiry import CLOCK, expired_ids, sweep_missing
-from .listing import Row as Row
 from .listing import can_sort, sorted_rows
-from .objects import load_counters, load_many
-from .operation import CountedKeys, Evaluate, Flow, Operation, Script, Word
+from .operation import Evaluate, Flow, Operation, Script
 from .replies import parse_counters
+from .rows import (
+    IDS_PER_ROUND_TRIP,
+    Row,
+    rows_and,
+    rows_by_id,
+    rows_of,
+    term_keys_of,
+)
+from .steps import START, most_looks, take_steps
 
 LARGEST_PAGE = 1000
 """Largest slice that one script reads. A longer one takes two round trips."""
 
-CHUNK = 1000
-"""Objects per MGET: another client then waits at most two milliseconds."""
-
-CHUNKS_PER_ROUND_TRIP = 5
-"""MGETs per round trip."""
-
 PAGE = Script("page")
-COUNT_TERMS = Script("count_terms")
+TERM_IDS = Script("term_ids")
 QUERY = Script("query")
 QUERY_IDS = Script("query_ids")
-COUNT_WHERE = Script("count_where")
-
-
-def count(space: Space, query: Query) -> Operation:
-    """Return the number of live matches. Ignores slices.
-
-    O(log n) for one term if no object is expired: see count_terms.lua, and
-    count_where.lua for other queries.
-    """
-    if query.conditions or query.pks is not None:
-        return count_where(space, query)
-    return Operation(
-        COUNT_TERMS, (all_key(space), expires_key(space), *_term_keys(space, query))
-    )
-
-
-def counts(space: Space, query: Query, others: Sequence[Query]) -> Flow[list[int]]:
-    """Flow that returns how many live objects match the query and each other query.
-
-    Queries by terms alone are counted in separate commands, so that the server can
-    serve other clients in between. One round trip.
-    """
-    if not others:
-        return []
-    yield from load_subqueries(query)
-    for other in others:
-        yield from load_subqueries(other)
-    if query.conditions or query.pks is not None:
-        conditions = [other.condition for other in others]
-        numbers: list[int] = yield counts_where(space, query, conditions)
-        return numbers
-    every = [all_of((query.condition, other.condition)) for other in others]
-    numbers = yield [count(space, query.where(condition)) for condition in every]
-    return numbers
 
 
 def load_subqueries(query: Query) -> Flow[None]:
@@ -73,15 +39,24 @@ def load_subqueries(query: Query) -> Flow[None]:
             each.loaded = each.build((yield Evaluate(each.results.all())))
 
 
-def page(space: Space, query: Query, limit: int, want: str = "objects") -> Operation:
+def page(
+    space: Space,
+    query: Query,
+    limit: int,
+    want: str = "objects",
+    most: int | None = None,
+) -> Operation:
     """Return Rows of the first *limit* live objects of the query's slice.
 
     want: "objects", "counters" (objects with counters) or "ids" (a list of ids in place
-    of Rows). O(log n + limit) if no object is expired: see page.lua, and query.lua for
-    other queries.
+    of Rows). most: looks at ids. Answers None if the page takes steps: see
+    slice_in_steps(). O(log n + limit) if no object is expired: see page.lua, and
+    query.lua for other queries.
     """
 
-    def parse(reply: list[list[Any]]) -> list[Any]:
+    def parse(reply: list[list[Any]]) -> list[Any] | None:
+        if not reply:
+            return None
         if want == "ids":
             return reply[0]
         if want == "objects":
@@ -92,148 +67,185 @@ def page(space: Space, query: Query, limit: int, want: str = "objects") -> Opera
         ]
 
     if not query.is_plain:
-        return query_page(space, query, limit, want, parse)
+        return query_page(space, query, limit, want, parse, most)
     return Operation(
         PAGE,
-        (all_key(space), expires_key(space), *_term_keys(space, query)),
-        (int(query.is_reversed), query.start, limit, want),
+        (all_key(space), expires_key(space), *term_keys_of(space, query)),
+        (int(query.is_reversed), query.start, limit, want, most or most_looks()),
         parse=parse,
     )
 
 
-def term_members(space: Space, query: Query) -> Operation:
-    """Return all ids that carry all terms, oldest first. They may be expired. O(n)."""
-    keys = _term_keys(space, query)
-    if len(keys) > 1:
-        # The default SUM would pass 2^53 with six terms and lose the order.
-        return CountedKeys("ZINTER", keys, ("AGGREGATE", "MIN"))
-    return Operation("ZRANGE", keys or (all_key(space),), (0, -1))
+class Place(NamedTuple):
+    """The place of an object in the order of creation: its time and its id."""
+
+    time: bytes = b""
+    pk: bytes = b""
+
+
+BEGINNING = Place()
+
+
+def term_ids(space: Space, query: Query, after: Place = BEGINNING) -> Operation:
+    """Return a Place and the next live ids that carry all terms, in order of creation.
+
+    Without the last id, the Place is BEGINNING. Answers None if that takes steps: see
+    query_ids(). O(log n + ids).
+    """
+
+    def parse(reply: list[Any]) -> tuple[Place, list[bytes]] | None:
+        return (Place(*reply[:2]), reply[2]) if reply else None
+
+    keys = (all_key(space), expires_key(space), *term_keys_of(space, query))
+    args = (int(query.is_reversed), IDS_PER_ROUND_TRIP, *after, most_looks())
+    return Operation(TERM_IDS, keys, args, parse=parse)
 
 
 def ids(space: Space, query: Query) -> Flow[list[bytes]]:
-    """Flow that returns the live ids of the query's slice. One round trip."""
+    """Flow that returns the live ids of the query's slice.
+
+    One round trip, and one for each step of a query that takes some.
+    """
     if query.is_empty:
         return []
     yield from load_subqueries(query)
-    found: list[bytes]
+    found: list[bytes] | None
     if query.pks is not None and query.is_plain:
-        rows = yield from _rows_by_id(space, query, has_counters=False)
+        rows = yield from rows_by_id(space, query, has_counters=False)
         return [pk for pk, _, _ in rows]
-    if query.limit is not None and query.limit <= LARGEST_PAGE:
-        found = yield page(space, query, query.limit, "ids")
+    if _is_page(query):
+        found = yield page(space, query, query.limit or 0, "ids")
+        if found is None:
+            found = []
+            take = partial(_take_ids, found, query.limit or 0)
+            yield from slice_in_steps(space, query, take)
         return found
-    if not query.is_plain:
-        found = yield query_ids(space, query)
-        return found[query.start : query.stop] if query.is_sliced else found
-    expired, found = yield [expired_ids(space), term_members(space, query)]
-    if expired:
-        gone = set(expired)
-        found = [pk for pk in found if pk not in gone]
-    if query.is_reversed:
-        found.reverse()
+    found = []
+    if query.is_plain and query.pks is None:
+        after: Place | None = BEGINNING
+        while after is not None:
+            answer = yield term_ids(space, query, after)
+            if answer is None:
+                found = yield from all_ids(space, query, START)
+                break
+            after, more = answer
+            found += more
+            after = _next_place(query, after, len(found))
+        found = list(dict.fromkeys(found))
+    else:
+        found = yield from all_ids(space, query)
     return found[query.start : query.stop] if query.is_sliced else found
+
+
+def _is_page(query: Query) -> bool:
+    """Return whether one script may return the slice."""
+    if query.pks is not None and len(query.pks) > IDS_PER_ROUND_TRIP:
+        return False
+    return query.limit is not None and query.limit <= LARGEST_PAGE
+
+
+def _next_place(query: Query, after: Place, number: int) -> Place | None:
+    """Return the place where a list goes on after *number* ids, None at the end."""
+    is_complete = query.stop is not None and number >= query.stop
+    return None if is_complete or after == BEGINNING else after
+
+
+def _take_ids(found: list[bytes], limit: int, pks: list[bytes]) -> Flow[bool]:
+    """Flow that adds ids to a slice, and returns whether it is complete."""
+    yield from ()
+    found += pks[: limit - len(found)]
+    return len(found) >= limit
 
 
 def rows(space: Space, query: Query, has_counters: bool) -> Flow[list[Row]]:
     """Flow that returns a Row for each live object of the query, in order.
 
-    One round trip for a slice of at most 1000, else 1 + ceil(N / 5000).
+    One round trip for a slice of at most 1000, else 1 + ceil(N / 5000). More for a
+    query that takes steps.
     """
     if query.is_empty:
         return []
     yield from load_subqueries(query)
-    found: list[Row]
+    found: list[Row] | None
     if query.pks is not None and query.is_plain:
-        return (yield from _rows_by_id(space, query, has_counters))
-    if query.limit is not None and query.limit <= LARGEST_PAGE:
+        return (yield from rows_by_id(space, query, has_counters))
+    if _is_page(query):
         want = "counters" if has_counters else "objects"
-        found = yield page(space, query, query.limit, want)
+        found = yield page(space, query, query.limit or 0, want)
+        if found is None:
+            found = []
+            take = partial(_take_rows, space, has_counters, found, query.limit or 0)
+            yield from slice_in_steps(space, query, take)
         return found
     if can_sort(space, query) and not has_counters:
         listed = yield from sorted_rows(space, query)
         if listed is not None:
             return listed
+    if query.is_plain:
+        found = yield from _rows_of_terms(space, query, has_counters)
+        if found is not None:
+            return found
     pks = yield from ids(space, query)
     found = []
-    for some in batched(pks, CHUNK * CHUNKS_PER_ROUND_TRIP):
+    for some in batched(pks, IDS_PER_ROUND_TRIP):
         found += yield from rows_of(space, some, has_counters)
     return found
 
 
-def rows_of(space: Space, pks: Sequence[bytes], has_counters: bool) -> Flow[list[Row]]:
-    """Flow that returns a Row for each of these ids that is stored. One round trip.
+def _take_rows(
+    space: Space, has_counters: bool, found: list[Row], limit: int, pks: list[bytes]
+) -> Flow[bool]:
+    """Flow that adds Rows to a slice, and returns whether it is complete."""
+    for some in batched(pks, max(limit, 20)):
+        more = yield from rows_of(space, some, has_counters)
+        found += more[: limit - len(found)]
+        if len(found) >= limit:
+            return True
+    return False
 
-    If half of them are missing, expired objects were removed by the server's TTL. Then
-    their index entries are swept, in one more round trip.
+
+def _rows_of_terms(
+    space: Space, query: Query, has_counters: bool
+) -> Flow[list[Row] | None]:
+    """Flow that returns the Rows of a slice of a query by terms. None: it takes steps.
+
+    The next ids arrive with the objects of those before: 1 + ceil(N / 5000).
     """
-    chunks = list(batched(pks, CHUNK))
-    replies = yield (
-        [load_many(space, some) for some in chunks]
-        + [load_counters(space, pk) for pk in pks if has_counters]
-    )
-    packed = [each for reply in replies[: len(chunks)] for each in reply]
-    counters = replies[len(chunks) :] or [None] * len(pks)
-    gone = [pk for pk, each in zip(pks, packed, strict=True) if each is None]
-    yield from sweep_missing(space, gone, len(pks))
-    return [
-        row for row in zip(pks, packed, counters, strict=True) if row[1] is not None
-    ]
-
-
-def size(space: Space, query: Query) -> Flow[int]:
-    """Flow that returns the number of live objects in the slice. One round trip."""
-    if query.is_empty:
-        return 0
-    yield from load_subqueries(query)
-    if query.pks is not None and not query.conditions:
-        return len((yield from _rows_by_id(space, query, has_counters=False)))
-    total: int = yield count(space, query)
-    stop = total if query.stop is None else min(query.stop, total)
-    return max(stop - query.start, 0)
-
-
-def _rows_by_id(space: Space, query: Query, has_counters: bool) -> Flow[list[Row]]:
-    """Flow that returns the Rows of the slice of a query by ids. One round trip."""
-    pks = sorted(pk_bytes(pk) for pk in query.pks or ())
-    scores_by_term = [
-        Operation("ZMSCORE", (key,), tuple(pks))
-        for key in (all_key(space), *_term_keys(space, query))
-    ]
-    operations = [
-        CLOCK,
-        *scores_by_term,
-        load_many(space, pks),
-        *(load_counters(space, pk) for pk in pks if has_counters),
-    ]
-    now_ms, *replies = yield operations
-    scores, packed = replies[: len(scores_by_term)], replies[len(scores_by_term)]
-    counters = replies[len(scores_by_term) + 1 :] or [None] * len(pks)
-    found = [
-        (float(scores[0][i]), (pks[i], packed[i], counters[i]))
-        for i in range(len(pks))
-        if _is_live(packed[i], now_ms) and all(each[i] is not None for each in scores)
-    ]
-    found.sort(key=lambda pair: pair[0], reverse=query.is_reversed)
-    return [row for _, row in found[query.start : query.stop]]
-
-
-def _is_live(packed: bytes | None, now_ms: int) -> bool:
-    """Return whether an object is stored and not expired, whatever its TTL."""
-    if packed is None:
-        return False
-    deadline_ms = deadline_of(packed)
-    return deadline_ms is None or deadline_ms > now_ms
-
-
-def _term_keys(space: Space, query: Query) -> tuple[bytes, ...]:
-    return tuple(term_key(space, term_suffix(term)) for term in query.terms)
+    found: list[Row] = []
+    seen: set[bytes] = set()
+    answer = yield term_ids(space, query)
+    if answer is None:
+        return None
+    number, after = 0, None
+    while True:
+        after, pks = answer
+        first, number = number, number + len(pks)
+        after = _next_place(query, after, number)
+        stop = number if query.stop is None else query.stop
+        pks = pks[max(query.start - first, 0) : stop - first]
+        if seen or after:
+            pks = [pk for pk in pks if pk not in seen]
+            seen.update(pks)
+        following = None if after is None else term_ids(space, query, after)
+        if not pks and following is None:
+            return found
+        if following is None:
+            found += yield from rows_of(space, pks, has_counters)
+            return found
+        more, answer = yield from rows_and(space, pks, has_counters, following)
+        found += more
 
 
 # Queries by conditions and orders: more than terms and creation
 
 
 def query_page(
-    space: Space, query: Query, limit: int, want: str, parse: Any
+    space: Space,
+    query: Query,
+    limit: int,
+    want: str,
+    parse: Any,
+    most: int | None = None,
 ) -> Operation:
     """Return page() of a query with conditions or orders. *parse* reads the reply."""
     compiler = QueryCompiler(space)
@@ -242,15 +254,31 @@ def query_page(
         *compiler.compile_condition(query.condition),
     )
     return Operation(
-        QUERY, tuple(compiler.keys), (*args, query.start, limit, want), parse=parse
+        QUERY,
+        tuple(compiler.keys),
+        (*args, query.start, limit, want, most or most_looks()),
+        parse=parse,
     )
 
 
-def query_ids(space: Space, query: Query) -> Operation:
-    """Return all live ids of the query in order. Ignores slices.
+class FoundIds(NamedTuple):
+    """Ids that a step found, and whether they and those of later steps are in order.
 
-    The server returns the facts of each id, and the client sorts by them. O(ids of the
-    smallest condition).
+    columns: else the facts to sort them by: see query_ids.lua.
+    """
+
+    is_in_order: bool
+    pks: list[bytes]
+    columns: list[list[Any]]
+
+
+def query_ids(
+    space: Space, query: Query, need: int = 0, cursor: bytes = b""
+) -> Operation:
+    """Return a cursor and the FoundIds of one step. Ignores slices.
+
+    need: how many the caller needs if they come in order; 0: all. O(ids of the smallest
+    condition).
     """
     compiler = QueryCompiler(space)
     args = (
@@ -258,29 +286,100 @@ def query_ids(space: Space, query: Query) -> Operation:
         *compiler.compile_condition(query.condition),
     )
 
-    def parse(reply: list[list[Any]]) -> list[bytes]:
-        return _sort_ids(query, reply[0], reply[1:])
+    def parse(reply: list[Any]) -> tuple[bytes, FoundIds]:
+        next_cursor, in_order, pks, *columns = reply
+        return next_cursor, FoundIds(in_order == b"1", pks, columns)
 
-    return Operation(QUERY_IDS, tuple(compiler.keys), args, parse=parse)
-
-
-def count_where(space: Space, query: Query) -> Operation:
-    """Return the number of live matches of a query with conditions. Ignores slices."""
-    compiler = QueryCompiler(space)
-    args = (0, *compiler.compile_condition(query.condition))
-    return Operation(COUNT_WHERE, tuple(compiler.keys), args)
+    steps = (need, most_looks(), cursor)
+    return Operation(QUERY_IDS, tuple(compiler.keys), (*args, *steps), parse=parse)
 
 
-def counts_where(space: Space, query: Query, others: Sequence[Condition]) -> Operation:
-    """Return how many live objects meet the query and each of these conditions.
+def all_ids(space: Space, query: Query, cursor: bytes = b"") -> Flow[list[bytes]]:
+    """Flow that returns all live ids of the query in order. Ignores slices."""
+    found: list[FoundIds] = []
+    for part in _split_by_ids(query):
+        step = partial(query_ids, space, part, 0)
+        yield from take_steps(step, found.append, cursor)
+    return _sort_found(query, found)
 
-    The conditions of the query itself are read only once.
+
+def _split_by_ids(query: Query) -> Iterator[Query]:
+    """Yield queries of few ids that together match what the query does."""
+    if query.pks is None or len(query.pks) <= IDS_PER_ROUND_TRIP:
+        yield query
+        return
+    for some in batched(sorted(query.pks), IDS_PER_ROUND_TRIP):
+        yield query._replace(pks=frozenset(some))
+
+
+def _sort_found(query: Query, found: Sequence[FoundIds]) -> list[bytes]:
+    """Return the ids of all steps in order, each once."""
+    if len(found) == 1:
+        return _sort_ids(query, found[0].pks, found[0].columns)
+    pks = [pk for each in found for pk in each.pks]
+    if any(each.is_in_order for each in found):
+        return list(dict.fromkeys(pks))
+    columns = zip(*(each.columns for each in found if each.pks), strict=True)
+    joined = [[fact for part in column for fact in part] for column in columns]
+    return list(dict.fromkeys(_sort_ids(query, pks, joined)))
+
+
+Take = Callable[[list[bytes]], Flow[bool]]
+"""A flow that gets the next ids in order, and returns whether the slice is complete."""
+
+
+def slice_in_steps(space: Space, query: Query, take: Take) -> Flow[None]:
+    """Flow that passes the ids from the start of the slice to *take*, in order.
+
+    It ends early if the order is that of creation or of one attribute, as the ids come
+    in this order.
     """
-    compiler = QueryCompiler(space)
-    args: list[Word] = [len(others), *compiler.compile_condition(query.condition)]
-    for other in others:
-        args += compiler.compile_condition(other)
-    return Operation(COUNT_WHERE, tuple(compiler.keys), tuple(args))
+    skip, seen = query.start, set[bytes]()
+
+    def pass_on(pks: list[bytes]) -> Flow[bool]:
+        nonlocal skip
+        pks = [pk for pk in pks if pk not in seen]
+        seen.update(pks)
+        first = min(skip, len(pks))
+        skip -= first
+        return first < len(pks) and (yield from take(pks[first:]))
+
+    for part in _split_by_order(query):
+        cursor, found = START, list[FoundIds]()
+        while cursor:
+            need = skip + (query.limit or 0)
+            cursor, step = yield query_ids(space, part, need, cursor)
+            if not step.is_in_order:
+                found.append(step)
+            elif (yield from pass_on(step.pks)):
+                return
+        if (yield from pass_on(_sort_found(part, found))):
+            return
+
+
+def _split_by_order(query: Query) -> list[Query]:
+    """Return queries whose results, one after the other, are those of the query.
+
+    Objects without the attribute of an order come after those that have it.
+    """
+    orders, is_newest_first = Ordering.of(query)
+    order = orders[0] if len(orders) == 1 else None
+    if (
+        order is None
+        or not order.is_by_attribute
+        or order.is_descending != is_newest_first
+    ):
+        return [query]
+    has = Range(order.name)
+    given = query.condition
+    required = given.parts if isinstance(given, And) else (given,)
+    if any(isinstance(part, Range) and part.name == order.name for part in required):
+        return [query]
+    with_it = query.where(all_of((given, has)))
+    without = query.where(all_of((given, Not(has))))._replace(
+        order=(), is_reversed=is_newest_first ^ query.is_reversed
+    )
+    return [without, with_it] if query.is_reversed else [with_it, without]
 
 
 def _sort_ids(

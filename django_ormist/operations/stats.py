@@ -23,7 +23,7 @@ from ..keys import (
 from ..queries.query import Query
 from ..schema import Schema
 from ..terms import object_terms, term_suffix, unmark
-from . import objects, search
+from . import counts, objects
 from .batches import batched
 from .operation import Flow, Operation
 
@@ -63,8 +63,8 @@ class Sample:
 
 def model_counts(space: Space) -> Flow[ModelCounts]:
     """Flow that returns the ModelCounts of a model. One round trip. O(log n)."""
-    live, stored, deadlines = yield [
-        search.count(space, Query()),
+    (_, live), stored, deadlines = yield [
+        counts.count(space, Query()),
         Operation("ZCARD", (all_key(space),)),
         Operation("ZCARD", (expires_key(space),)),
     ]
@@ -119,8 +119,9 @@ def largest_tags(
     """
     carried = Counter(term for _, terms in seen.rows for term in terms)
     likely = [term for term, _ in carried.most_common(4 * most)]
-    counts = yield [search.count(space, Query(terms=(term,))) for term in likely]
-    ranked = sorted(zip(likely, counts, strict=True), key=lambda each: -each[1])
+    queries = [Query(terms=(term,)) for term in likely]
+    numbers = yield from counts.count_each(space, queries)
+    ranked = sorted(zip(likely, numbers, strict=True), key=lambda each: -each[1])
     return [(unmark(term), number) for term, number in ranked[:most] if number]
 
 

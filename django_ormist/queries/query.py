@@ -26,6 +26,11 @@ class Order(NamedTuple):
         """Whether it is the order of creation."""
         return self.name == CREATED and not self.is_attribute
 
+    @property
+    def is_by_attribute(self) -> bool:
+        """Whether it is an order by an attribute."""
+        return self.is_attribute or self.name not in (CREATED, EXPIRE, RANDOM)
+
 
 class Query(NamedTuple):
     """A query: the objects that meet all conditions, in an order, and a slice of them.

@@ -16,6 +16,7 @@ STRING, SIZES = 4, {0: 0, 1: 1, 3: 8}  # of constants: nil, boolean, number
 # Those that scripts use, of those that every server has.
 GLOBALS = {
     *("ARGV", "KEYS", "ipairs", "math", "pairs", "redis", "string", "table"),
+    *("error", "pcall"),
     *("tonumber", "type", "unpack"),
 }
 

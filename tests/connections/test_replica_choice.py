@@ -397,7 +397,7 @@ def test_lost_reads_lose_no_position():
 # ---------------------------------------------------------------- a Cluster
 
 
-@pytest.mark.parametrize("nothing", [None, 0, [], [[], []], [None, None]])
+@pytest.mark.parametrize("nothing", [None, 0, [], [[], []], [None, None], [b"", 0]])
 def test_a_replica_of_a_cluster_that_finds_nothing_is_not_believed(nothing):
     """The slot may have moved, which a replica learns last."""
     world = World([replica(), nothing])

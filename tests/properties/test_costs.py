@@ -55,6 +55,7 @@ ASKING = {
     "count_where",
     "aggregate",
     "query_ids",
+    "term_ids",
     "commit",
 }
 

@@ -14,7 +14,7 @@ import redis
 from django_ormist.exceptions import CorruptDataError
 from django_ormist.keys import Space, journal_key
 from django_ormist.operations import commit as commit_module
-from django_ormist.operations import expiry, move, objects, repair, search
+from django_ormist.operations import counts, expiry, move, objects, repair, search
 from django_ormist.operations.batches import Link, NewObject, delete_many, insert_many
 from django_ormist.operations.objects import NOTHING, Image
 from django_ormist.operations.operation import Operation
@@ -111,16 +111,14 @@ class Store:
         start: int = 0,
         size: int = 100,
         want: str = "ids",
+        most: int = 1_000_000,
         **query: Any,
     ) -> Any:
         selected = Query(terms=terms, start=start, **query)
-        return self.run(search.page(self.space, selected, size, want))
+        return self.run(search.page(self.space, selected, size, want, most))
 
-    def count(self, *terms: str) -> Any:
-        return self.run(search.count(self.space, Query(terms=terms)))
-
-    def expired_ids(self) -> Any:
-        return self.run(expiry.expired_ids(self.space))
+    def count(self, *terms: str, most: int = 1_000_000) -> Any:
+        return self.run(counts.count(self.space, Query(terms=terms), most))
 
     def purge_index(self, pk: str, memo: bytes, is_last: bool = False) -> Any:
         return self.run(repair.purge_entries(self.space, pk, memo, is_last))

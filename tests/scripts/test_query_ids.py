@@ -10,7 +10,11 @@ pytestmark = ONE_VARIANT_A_SERVER
 
 
 def query_ids(store, *order, where=EVERYTHING):
-    return store.run(search.query_ids(store.space, Query(order=order).where(where)))
+    cursor, in_order, *found = store.run(
+        search.query_ids(store.space, Query(order=order).where(where))
+    )
+    assert (cursor, in_order) == (b"", b"")
+    return found
 
 
 def test_ids_in_creation_order_are_returned_without_values(sized):

@@ -17,6 +17,7 @@
 -- the estimated part of all ids that do; cost, how many ids are read to find its matches;
 -- leaves, how many commands it takes to check whether some ids meet it. Of a sorted set also:
 -- first, the rank where its part begins; is_single, whether it is in order of creation.
+-- A leaf from the arguments has `at`, its place there.
 -- The tree is in normal form: a negation is the root or the only negation among the
 -- children of an A, next to another child. So the matches of any other node are among ids
 -- that can be read at its cost.
@@ -31,6 +32,11 @@ local expired_count = redis.call('ZCOUNT', KEYS[2], '-inf', now)
 local total = redis.call('ZCARD', KEYS[1])
 local everything = {kind = 'A', children = {}, size = total, cost = total, share = 1,
   leaves = 0}
+-- A part of the order of creation: {from, to, before}, as arguments of ZCOUNT. Sets in this
+-- order are cut to it: see steps.lua.
+local window
+-- The leaves by their places in ARGV.
+local leaves_at = {}
 local nothing = {kind = 'O', children = {}, size = 0, cost = 0, share = 0, leaves = 0,
   known = {}}
 
@@ -44,16 +50,7 @@ local function prefix_number(text, at)
     + (e or 0)) * 256 + (f or 0)
 end
 
--- Whether one text comes before another, byte by byte.
-local function is_before(one, other)
-  for at = 1, math.min(#one, #other) do
-    local a, b = byte(one, at), byte(other, at)
-    if a ~= b then
-      return a < b
-    end
-  end
-  return #one < #other
-end
+-- INCLUDE places
 
 -- Return the id and the sort key of an entry of an ordered attribute.
 local function split_entry(entry)
@@ -77,6 +74,16 @@ local function leaf(kind, key, size)
     share = size / math.max(total, size, 1)}
 end
 
+-- Return the condition of a term, with its size in the window.
+local function term(key)
+  if not window then
+    return leaf('T', key, redis.call('ZCARD', key))
+  end
+  local node = leaf('T', key, redis.call('ZCOUNT', key, window.from, window.to))
+  node.first = window.before and redis.call('ZCOUNT', key, '-inf', window.before)
+  return node
+end
+
 -- Return the condition of a range of one value or many, with its size.
 local function range(key, sort_keys, low, high)
   local node = leaf('R', key, range_size(key, low, high))
@@ -92,15 +99,31 @@ local function equal(key, sort_keys, sort_key)
   return node
 end
 
+-- Return the part of a period that is in the window, as in `window`.
+local function in_window(low, high)
+  local before, to = '(' .. low, high
+  if window.before and tonumber(low) <= tonumber(window.score) then
+    low, before = window.from, window.before
+  end
+  if window.to ~= '+inf' and tonumber(high) >= tonumber(window.last) then
+    to = window.to
+  end
+  return low, to, before
+end
+
 -- Return the condition of a score from low to high in all or expires. An expired object
 -- has no deadline, so that the others are in order of it.
 local function period(key, low, high)
   if key == KEYS[2] then
     low = digits(math.max(tonumber(low), now + 1))
   end
-  local node = leaf('P', key, redis.call('ZCOUNT', key, low, high))
+  local from, to, before = low, high, '(' .. low
+  if window and key == KEYS[1] then
+    from, to, before = in_window(low, high)
+  end
+  local node = leaf('P', key, redis.call('ZCOUNT', key, from, to))
   node.low, node.high = tonumber(low), tonumber(high)
-  node.first = redis.call('ZCOUNT', key, '-inf', '(' .. low)
+  node.first = redis.call('ZCOUNT', key, '-inf', before)
   node.is_single = key == KEYS[1]  -- by creation
   return node
 end
@@ -235,19 +258,16 @@ local function both(one, other)
   return all_of({one, other})
 end
 
--- Return the condition that begins at ARGV[at], and where the next one begins.
-local function condition(at)
+-- Return the leaf that begins at ARGV[at], and where the next condition begins.
+local function leaf_from(at)
   local kind = ARGV[at]
   if kind == 'T' then
-    local key = KEYS[tonumber(ARGV[at + 1])]
-    return leaf('T', key, redis.call('ZCARD', key)), at + 2
+    return term(KEYS[tonumber(ARGV[at + 1])]), at + 2
   elseif kind == 'R' then
     local place = tonumber(ARGV[at + 1])
-    local node = range(KEYS[place], KEYS[place + 1], ARGV[at + 2], ARGV[at + 3])
-    return node, at + 4
+    return range(KEYS[place], KEYS[place + 1], ARGV[at + 2], ARGV[at + 3]), at + 4
   elseif kind == 'P' then
-    local key = KEYS[tonumber(ARGV[at + 1])]
-    return period(key, ARGV[at + 2], ARGV[at + 3]), at + 4
+    return period(KEYS[tonumber(ARGV[at + 1])], ARGV[at + 2], ARGV[at + 3]), at + 4
   elseif kind == 'I' then
     local count, ids = tonumber(ARGV[at + 1]), {}
     for i = 1, count do
@@ -257,6 +277,16 @@ local function condition(at)
   elseif kind == 'U' then
     local key = KEYS[tonumber(ARGV[at + 1])]
     return id_list({redis.call('HGET', key, ARGV[at + 2]) or nil}, key), at + 3
+  end
+end
+
+-- Return the condition that begins at ARGV[at], and where the next one begins.
+local function condition(at)
+  local kind = ARGV[at]
+  local node, after = leaf_from(at)
+  if node then
+    node.at, leaves_at[at] = at, node
+    return node, after
   elseif kind == 'N' then
     local child, following = condition(at + 1)
     return negate(child), following

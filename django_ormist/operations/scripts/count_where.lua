@@ -1,26 +1,33 @@
 -- Count the live objects that meet a condition, or it and each of some others.
 --
 -- KEYS     as query.lua
--- ARGV     1 number of others; a condition, as conditions.lua; then the others
--- RETURNS  the number, where there are no others; else a list, one number for each
+-- ARGV     1 number of others; a condition, as conditions.lua; then the others; then as
+--          steps.lua
+-- RETURNS  {cursor, number}, where there are no others: the numbers of all steps are added,
+--          and "" is the last cursor. Else one number for each of the first others that
+--          were counted within the looks: maybe none
 -- COST     O(log n) for one condition where nothing is expired; for several as matching.lua,
---          1 us an id; with d expired objects the lesser of d and of reading the condition
+--          0.5 us an id; with d expired objects the lesser of d and of reading the condition.
+--          At most as steps.lua
 -- DERIVED  none
 
 -- INCLUDE conditions
 -- INCLUDE matching
+-- INCLUDE steps
 
 local count_matches
 
 -- Count the ids that carry all terms by ZINTERCARD, which came with Redis 7.0. Else nil.
 local function count_intersection(children)
-  local command = {'ZINTERCARD', #children}
+  local command, smallest = {'ZINTERCARD', #children}, math.huge
   for i, child in ipairs(children) do
     if child.kind ~= 'T' then
       return nil
     end
     command[i + 2] = child.key
+    smallest = math.min(smallest, child.size)
   end
+  spend_on_sets(smallest, #children)
   local count = redis.pcall(unpack(command))
   return type(count) == 'number' and count or nil
 end
@@ -132,19 +139,72 @@ local function count_alive(node)
   local count = count_matches(node)
   for from = 0, expired_count - 1, CHUNK do
     local to = math.min(from + CHUNK, expired_count) - 1
+    spend(to + 1 - from)
     count = count - #filter(node, redis.call('ZRANGE', KEYS[2], from, to))
   end
   return count
 end
 
+-- The expired ids of a condition whose size is known are counted in steps from the last one
+-- that expired, since a sweep begins with the first. The number that the condition holds is
+-- read in the last step, and those counted before must still be there.
+
+-- Return the first cursor of a count in steps.
+local function begin(node)
+  local plan, cost = choose_plan(node)
+  local is_size_known = expired_count > 0 and expired_count * (1 + node.leaves) < cost
+    and ends_within(most, function() count_matches(node) end)
+  if is_size_known then
+    return join({'expired', digits(now), '', '0', '0'})
+  end
+  return first_cursor(plan, '')
+end
+
+-- Take one step of this count. Return the cursor of the next one, and the number.
+local function subtract_expired(node)
+  local _, until_ms, place, done, met = unpack(split(cursor))
+  local expired = redis.call('ZCOUNT', KEYS[2], '-inf', until_ms)
+  local after = place == '' and expired or redis.call('ZRANK', KEYS[2], place)
+  if not after or expired - after ~= tonumber(done) then
+    return first_cursor(choose_plan(node), ''), 0  -- some of them were swept
+  end
+  local first = math.max(after - step_size(node, 1), 0)
+  local ids = after > 0 and redis.call('ZRANGE', KEYS[2], first, after - 1) or {}
+  local found = 0
+  each_chunk(ids, function(_, some)
+    found = found + #filter(node, some)
+  end)
+  met = tonumber(met) + found
+  local number = 0
+  if first > 0 then
+    return join({'expired', until_ms, ids[1], digits(tonumber(done) + #ids), digits(met)}), 0
+  elseif ends_within(most, function() number = count_matches(node) - met end) then
+    return '', number
+  end
+  return first_cursor(choose_plan(node), ''), 0
+end
+
 local others = tonumber(ARGV[1])
 local node, following = condition(2)
-if others == 0 then
-  return count_alive(node)
+if others > 0 then
+  local counts = {}
+  ends_within(most, function()
+    for i = 1, others do
+      local other
+      other, following = condition(following)
+      counts[i] = count_alive(both(other, node))
+    end
+  end)
+  return counts
 end
-local counts, other = {}, nil
-for i = 1, others do
-  other, following = condition(following)
-  counts[i] = count_alive(both(other, node))
+local number = 0
+if is_first then
+  local is_done = is_answered_by(function() number = count_alive(node) end)
+  return is_done and {'', number} or {begin(node), 0}
+elseif string.sub(cursor, 1, 9) == '7:expired' then
+  return {subtract_expired(node)}
 end
-return counts
+local next_cursor = take_step(2, 1, function(ids)
+  number = number + #ids
+end)
+return {next_cursor, number}

@@ -13,6 +13,29 @@
 -- How many ids were read from indexes, and which nodes were read completely; for explain().
 local examined, read_nodes = 0, {}
 
+-- How often an id was looked at, and how often it may be.
+local looks, most_looks = 0, math.huge
+local TOO_LONG = 'TOO_LONG'
+
+-- Add to the looks. Raise TOO_LONG if they are too many.
+local function spend(number)
+  looks = looks + number
+  if looks > most_looks then
+    error(TOO_LONG, 0)
+  end
+end
+
+-- Call a function. Return whether it ended within a number of looks.
+local function ends_within(most, work)
+  looks, most_looks = 0, most
+  local is_done, failure = pcall(work)
+  most_looks = math.huge
+  if not is_done and failure ~= TOO_LONG then
+    error(failure, 0)
+  end
+  return is_done
+end
+
 -- Call `visit` with the position of each chunk of a list and the chunk, until it is true.
 local function each_chunk(list, visit)
   for from = 1, #list, CHUNK do
@@ -24,6 +47,7 @@ end
 
 -- Return the reply of a command for each id, in chunks. false: it has no value.
 local function call_chunked(command, key, ids)
+  spend(#ids)
   if #ids <= CHUNK then
     return #ids > 0 and redis.call(command, key, unpack(ids)) or {}
   end
@@ -160,6 +184,7 @@ local function index_slice(node, from, count, is_down)
     first = rank_of(key, node.low)
   end
   count = math.min(count, size - from)
+  spend(math.max(count, 0))
   if count <= 0 then
     return {}
   elseif is_down then
@@ -269,14 +294,20 @@ function read(node)
   return found
 end
 
+-- Add the looks of a command that intersects sets. The server does eight in the time of one.
+local function spend_on_sets(smallest, sets)
+  spend(math.floor(smallest * sets / 8))
+end
+
 -- Return the ids that the server finds in all required terms, by creation; the other
 -- required conditions; and one of the keys. It examines an id in half of Lua's time.
 -- nil for fewer than two terms.
 local function intersect(node)
-  local command, rest = {'ZINTER', 0}, {}
+  local command, rest, smallest = {'ZINTER', 0}, {}, math.huge
   for _, child in ipairs(conjuncts(node)) do
     if child.kind == 'T' and #command < CHUNK then
       command[#command + 1] = child.key
+      smallest = math.min(smallest, child.size)
     else
       rest[#rest + 1] = child
     end
@@ -287,7 +318,9 @@ local function intersect(node)
   end
   -- The default SUM would pass 2^53 with six terms and lose the order.
   command[2], command[terms + 3], command[terms + 4] = terms, 'AGGREGATE', 'MIN'
+  spend_on_sets(smallest, terms)
   local ids = redis.call(unpack(command))
+  spend(#ids)
   examined = examined + #ids
   return ids, all_of(rest), command[3]
 end

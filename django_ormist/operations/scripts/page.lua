@@ -3,21 +3,22 @@
 -- KEYS     1 all (sorted set)  2 expires (sorted set)  3.. sorted sets of the terms
 -- ARGV     1 "1" for newest first  2 how many live matches to skip
 --          3 the size of the page  4 "ids", "objects" or "counters"
+--          5 the most looks at ids
 -- RETURNS  {ids, objects, counters}: the last two only on request; counters
 --          are flat lists of names and values. Expired and missing objects are left out,
---          and the page is filled with the next ones.
+--          and the page is filled with the next ones. {}: the page takes more looks; the
+--          client reads it in steps
 -- COST     O(log n + size) where nothing is expired; else at most one more step for each expired
---          object, 1 us; where nearly all of the set are expired, 0.1 us after 5000.
---          Two or more terms: a scan of 1000 ids, then ZINTER.
+--          object, 1 us; where nearly all of the set are expired, 0.1 us after 1000 to 5000.
+--          Two or more terms: a scan of 1000 ids, then ZINTER. At most 0.5 us a look.
 -- DERIVED  the objects and counters of the page
 
 local LONGEST_SCAN = 1000
-local MOST_EXPIRED = 5000
 -- unpack() fails near 8000 values: Lua 5.1's C stack.
 local CHUNK = 1000
 
 local is_reversed, start = ARGV[1] == '1', tonumber(ARGV[2])
-local need, want = tonumber(ARGV[3]), ARGV[4]
+local need, want, most = tonumber(ARGV[3]), ARGV[4], tonumber(ARGV[5])
 
 local base, skip = string.sub(KEYS[1], 1, -4), start
 local now = clock()
@@ -52,6 +53,9 @@ if #others == 0 and skip > 0 then
   if expired_count == 0 then
     position, skip = skip, 0
   elseif expired_count <= skip then
+    if 2 * expired_count > most then
+      return {}
+    end
     local rank, ranks = is_reversed and 'ZREVRANK' or 'ZRANK', {}
     for from = 0, expired_count - 1, CHUNK do
       local to = math.min(from + CHUNK, expired_count) - 1
@@ -74,9 +78,13 @@ if #others == 0 and skip > 0 then
 end
 
 -- Return the ids that are not expired, in the order of the page, where nearly all of a
--- source are expired. The server finds them in a tenth of the time of a scan. Else nil.
+-- source are expired. The server finds them in a tenth of the time of a scan. Else nil,
+-- or false if that takes too many looks.
 local function find_alive()
   local size, expiring = redis.call('ZCARD', source), redis.call('ZCARD', KEYS[2])
+  if math.max(size, expiring) > 4 * most then
+    return false
+  end
   -- ZINTERCARD came with Redis 7.0.
   local shared = redis.pcall('ZINTERCARD', 2, source, KEYS[2])
   if type(shared) ~= 'number' or 20 * (size - shared + expiring - expired_count) > size then
@@ -121,6 +129,9 @@ end
 
 local scanned, expired_seen, is_searched = 0, 0, false
 while #page < need do
+  if scanned * (1 + #others + (expired_count > 0 and 1 or 0)) > most + need then
+    return {}
+  end
   local size = math.min(math.max(skip + need - #page, 20), CHUNK)
   local ids = redis.call(range, source, position, position + size - 1)
   if #ids == 0 then
@@ -136,10 +147,12 @@ while #page < need do
   if is_last then
     break
   end
-  if expired_seen >= MOST_EXPIRED and not is_searched and #page < need then
+  if expired_seen >= math.min(most / 5, 5000) and not is_searched and #page < need then
     is_searched = true
     local ids = find_alive()
-    if ids then
+    if ids == false then
+      return {}
+    elseif ids then
       refill(ids, function(some)
         return keep_matching(some, others)
       end)
@@ -148,6 +161,9 @@ while #page < need do
   end
   if #others > 0 and #others < CHUNK and scanned >= LONGEST_SCAN and #page < need then
     -- Few match: let the server intersect, and refill the page.
+    if smallest * (#KEYS - 2) > 8 * most then
+      return {}
+    end
     local command = {'ZINTER', #KEYS - 2}
     for i = 3, #KEYS do
       command[#command + 1] = KEYS[i]

@@ -3,23 +3,25 @@
 -- KEYS     1 all (sorted set)  2 expires (sorted set)  3.. as the conditions and the
 --          orders number them: of a term its sorted set, of an ordered attribute the
 --          entries (sorted set) and the sort keys (hash)
--- ARGV     1.. as orders.lua, then as conditions.lua; the last three are how many live
---          matches to skip, the size of the page, and "ids", "objects", "counters"
---          or "explain"
+-- ARGV     1.. as orders.lua, then as conditions.lua; the last four are how many live
+--          matches to skip, the size of the page, "ids", "objects", "counters" or
+--          "explain", and the most looks at ids
 -- RETURNS  {ids, objects, counters}: the last two only on request; counters
 --          are flat lists of names and values. Expired and missing objects are left out,
 --          and the page is filled with the next ones. explain: a flat list of step,
---          key or kind, and size; then how many ids were examined. For a page of size
---          0, the steps of a full list
+--          key or kind, and size; then how many ids were examined, and about how many looks
+--          steps take: 0 for a page that takes none. For a page of size 0, the plan of a
+--          full list. {}: a page takes more looks; the client reads it in steps
 -- COST     the lower estimate of: scanning the order's index until the page is full,
---          1 us an id; or reading all ids of the cheapest condition, 2 us an id
+--          1 us an id; or reading all ids of the cheapest condition, 2 us an id. At most
+--          0.5 us a look
 -- DERIVED  the objects and counters of the page
 
 -- INCLUDE conditions
 -- INCLUDE matching
 -- INCLUDE orders
-local skip, need = tonumber(ARGV[#ARGV - 2]), tonumber(ARGV[#ARGV - 1])
-local want = ARGV[#ARGV]
+local skip, need = tonumber(ARGV[#ARGV - 3]), tonumber(ARGV[#ARGV - 2])
+local want, most = ARGV[#ARGV - 1], tonumber(ARGV[#ARGV])
 
 -- INCLUDE fill_page
 
@@ -56,7 +58,9 @@ end
 -- Fill the page from all matches, sorted.
 local function sort_all(node, at)
   report('sort', source(node))
-  fill_page(sort_ids(find_all(node), at, skip + need - #page))
+  local ids = find_all(node)
+  spend(#ids)
+  fill_page(sort_ids(ids, at, skip + need - #page))
 end
 
 -- Return the smallest required condition whose ids are in order of creation.
@@ -200,6 +204,7 @@ end
 
 -- Return the positions of expired ids in the index of an order, in its direction.
 local function expired_places(order, index)
+  spend(expired_count)
   local ids = redis.call('ZRANGE', KEYS[2], 0, expired_count - 1)
   local sort_keys, created = facts_of(order, ids), call_chunked('ZMSCORE', KEYS[1], ids)
   local first, places = rank_of(order.key, index.low), {}
@@ -359,9 +364,11 @@ function fill_by_orders(node, at)
   end
 end
 
-local root = condition(condition_at)
+local root, is_done = condition(condition_at), true
 if need > 0 then
-  fill_by_orders(root, 1)
+  is_done = ends_within(most, function()
+    fill_by_orders(root, 1)
+  end)
 elseif want == 'explain' then
   report('read', source(root))
 end
@@ -369,7 +376,13 @@ if want == 'explain' then
   for _, node in ipairs(read_nodes) do
     report('load', node)
   end
-  return {plan, examined}
+  local looks = is_done and 0 or most
+  if need == 0 or not is_done then
+    looks = math.max(source(root).cost * math.max(root.leaves, 1), looks)
+  end
+  return {plan, examined, looks}
+elseif not is_done then
+  return {}
 elseif want == 'ids' then
   return {page}
 elseif want == 'objects' then

@@ -1,0 +1,267 @@
+"""Queries that examine many ids are answered in steps."""
+
+from functools import reduce
+from operator import or_
+
+import pytest
+from django.db.models import Count, Max, Q, Sum
+
+from django_ormist.connections import connections
+from django_ormist.connections.executor import run_over
+from django_ormist.keys import expires_key
+from django_ormist.operations import aggregate, counts, search, steps
+from tests.conftest import scripts
+from tests.models import City
+from tests.script_costs import counting
+
+pytestmark = pytest.mark.servers("valkey91", "fakeredis")
+
+SIZE = 400
+LOOKS = 50
+MOST_EXAMINED = 8 * LOOKS
+"""Words of the commands of one step and of their replies, but for each condition."""
+
+QUERIES = {
+    "two tags": Q("all", "half"),
+    "a tag and a range": Q("half", population__gte=100),
+    "a tag or a range": Q("half") | Q(population__gte=300),
+    "ranges": Q(population__lt=50) | Q(population__gt=350) | Q(name__gte="c399"),
+    "one or the other": Q("half") ^ Q(population__gte=100),
+    "not both": ~Q("half", population__gte=100),
+    "many values": Q(country__in=range(20)),
+    "many ranges": reduce(or_, (Q(population=i) for i in range(0, SIZE, 20))),
+    "ids": Q("half", pk__in=[f"c{i:03}" for i in range(0, SIZE, 3)]),
+    "nested": Q(
+        "all", Q("half", population__gte=50) | Q("third", country__in=range(9))
+    ),
+    "deadlines": Q(expire__isnull=False) & Q("half"),
+    "created": Q("half") & Q(created__isnull=False) & Q(population__lt=300),
+}
+
+
+@pytest.fixture
+def cities(server):
+    made = [
+        City(
+            *("all", *["half"] * (i % 2), *["third"] * (i % 3 == 0)),
+            id=f"c{i:03}",
+            country=i % 100,
+            name=f"c{i:03}",
+            population=i * 7 % SIZE,
+            expire=5000 if i % 4 == 1 else None,
+        )
+        for i in range(SIZE)
+    ]
+    City.objects.bulk_create(made, batch_size=400)
+    return made
+
+
+@pytest.fixture
+def few_looks(monkeypatch):
+    monkeypatch.setattr(steps, "MOST_LOOKS", LOOKS)
+
+
+def answers(ask, collection):
+    """Return the answers of every method that may take steps."""
+    by_size = collection.order_by("-population", "name")
+    return {
+        "count": ask(collection.count),
+        "exists": ask(collection.exists),
+        "ids": ask(collection.ids),
+        "reversed": ask(collection.reverse().ids),
+        "list": [city.id for city in ask(by_size.list)],
+        "page": ask(collection.order_by("population")[30:50].ids),
+        "last page": ask(collection.order_by("population").reverse()[5:9].ids),
+        "page by two": [city.id for city in ask(by_size[100:120].list)],
+        "page by creation": [city.id for city in ask(collection[40:60].list)],
+        "facets": ask(collection.facets, "population"),
+        "facets of values": ask(collection.facets, "country", range(40)),
+        "aggregates": ask(collection.aggregate, Sum("population"), Max("name")),
+        "filtered": ask(collection.aggregate, n=Count("pk", filter=Q("third"))),
+        "distinct": ask(collection.values_list("name", flat=True).distinct().list),
+        "random": len({*ask(collection.order_by("?")[:20].ids)}),
+    }
+
+
+@pytest.mark.parametrize("kind", QUERIES)
+@pytest.mark.parametrize("has_expired", [False, True])
+@pytest.mark.stray_keys
+def test_steps_are_short_and_give_the_same_answers(
+    ask, server, cities, monkeypatch, kind, has_expired
+):
+    if has_expired:
+        late = {f"c{i:03}": 1 for i in range(0, SIZE, 5)}
+        server.client.zadd(expires_key(City._meta.space("default")), late)
+    collection = City.objects.find(QUERIES[kind])
+    at_once = answers(ask, collection)
+    monkeypatch.setattr(steps, "MOST_LOOKS", LOOKS)
+    assert answers(ask, collection) == at_once
+
+
+def sending_and(write, batches):
+    """Return a function that sends, counts the round trips, and writes in between."""
+
+    def send(operations):
+        replies = connections["default"].send(operations)
+        write(len(batches))
+        batches.append(operations)
+        return replies
+
+    return send
+
+
+@pytest.mark.parametrize("kind", QUERIES)
+def test_an_object_that_stays_is_found_once_while_others_change(
+    cities, few_looks, kind
+):
+    """Objects with a country below 60 stay; others come, go and change."""
+    collection = City.objects.find(QUERIES[kind])
+    stays = {city.id for city in cities if city.attrs["country"] < 60}
+    wanted = {pk for pk in collection.ids() if pk in stays}
+    passing = [city for city in cities if city.id not in stays]
+
+    def write(number):
+        if number < len(passing):
+            City.objects.find(id=passing[number].id).delete()
+            changed = passing[-1 - number]
+            if changed.id != passing[number].id:
+                City.objects.find(id=changed.id).update(population=number)
+            City.objects.create("all", "half", population=number)
+
+    batches = []
+    flow = search.ids(collection.space, collection.query)
+    found = [pk.decode() for pk in run_over(sending_and(write, batches), flow)]
+    assert len({*found}) == len(found)
+    assert {pk for pk in found if pk in stays} == wanted
+
+    narrow = collection.find(country__in=range(60))
+    batches.clear()
+    flow = counts.size(narrow.space, narrow.query)
+    assert run_over(sending_and(write, batches), flow) == len(wanted)
+
+
+@pytest.mark.parametrize("kind", QUERIES)
+def test_no_step_examines_many_ids(server, cities, few_looks, kind):
+    collection = City.objects.find(QUERIES[kind])
+    space, query = collection.space, collection.query
+    parts = str(query.condition).count("(")
+    by_name = collection.order_by("name").query
+    flows = [
+        counts.size(space, query),
+        search.ids(space, query),
+        search.ids(space, by_name),
+        search.ids(space, by_name.slice(200, 210)),
+        aggregate.count_values_each(space, {query: ["name", "population"]}),
+    ]
+    names = {"page", "count_terms", "query", "count_where", "aggregate", "query_ids"}
+    asking = [each for each in scripts() if each.name in {*names, "term_ids"}]
+    with counting(server.client, asking) as counter:
+        examined = []
+        for flow in flows:
+            run_over(sending_and(lambda _: examined.append(counter.take()), []), flow)
+    assert len(examined) > 2 * len(flows)
+    assert max(ids for _, ids in examined) <= MOST_EXAMINED + 20 * parts
+
+
+def test_expired_objects_are_not_counted_though_a_sweep_removes_them_meanwhile(
+    server, cities, few_looks
+):
+    """Each write sweeps some of them."""
+    late = {f"c{i:03}": 1 + i for i in range(0, SIZE, 4)}
+    server.client.zadd(expires_key(City._meta.space("default")), late)
+    collection = City.objects.find("all")
+    for writes in (0, 1, 4, 100):
+        batches = []
+
+        def write(number, writes=writes):
+            if number % 5 == 1 and number < 5 * writes:
+                City.objects.create("other", id=f"w{writes}-{number}")
+
+        flow = counts.size(collection.space, collection.query)
+        assert run_over(sending_and(write, batches), flow) == SIZE * 3 // 4
+        assert writes == 100 or len(batches) > 2
+
+
+def test_a_changed_part_of_the_expired_objects_makes_a_count_begin_anew(
+    server, cities, few_looks
+):
+    key = expires_key(City._meta.space("default"))
+    server.client.zadd(key, {f"c{i:03}": 1 + i for i in range(0, SIZE, 4)})
+
+    def write(number):
+        if number == 2:  # not the first of them, as a sweep
+            server.client.zrem(key, "c396")
+            server.client.zrem(City._meta.space("default").base + b"t:all", "c396")
+
+    collection, batches = City.objects.find("all"), []
+    flow = counts.size(collection.space, collection.query)
+    assert run_over(sending_and(write, batches), flow) == SIZE * 3 // 4
+
+
+def test_all_values_are_counted_in_steps(ask, cities, few_looks):
+    assert ask(City.objects.facets, "name") == {f"c{i:03}": 1 for i in range(SIZE)}
+    sizes = ask(City.objects.aggregate, Max("population"), Count("name"), Count("pk"))
+    assert sizes == {
+        "population__max": SIZE - 1,
+        "name__count": SIZE,
+        "pk__count": SIZE,
+    }
+
+
+def test_small_answers_keep_their_round_trips(cities, round_trips):
+    collection = City.objects.find("half", population__gte=100)
+    for method, number in (
+        (collection.count, 1),
+        (collection.ids, 1),
+        (collection.list, 2),
+        (collection[10:20].list, 1),
+        (collection.order_by("name")[100:120].list, 1),
+        (lambda: collection.facets("name"), 1),
+        (lambda: collection.facets("country", [1, 2]), 1),
+    ):
+        with round_trips() as seen:
+            method()
+        assert seen.count == number
+
+
+def test_a_long_list_of_ids_arrives_with_the_objects(cities, monkeypatch, round_trips):
+    """1 + ceil(N / 5000) round trips."""
+    monkeypatch.setattr(search, "IDS_PER_ROUND_TRIP", 100)
+    for collection in (City.objects.all(), City.objects.find("all").reverse()):
+        with round_trips() as seen:
+            found = [city.id for city in collection]
+        ids = [city.id for city in cities]
+        assert found == (ids[::-1] if collection.query.is_reversed else ids)
+        assert seen.count == 1 + SIZE // 100
+    assert [city.id for city in City.objects.all()[150:250]] == ids[150:250]
+    monkeypatch.setattr(search, "LARGEST_PAGE", 10)
+    with round_trips() as seen:
+        assert [city.id for city in City.objects.all()[150:250]] == ids[150:250]
+        assert City.objects.all()[50:250].ids() == ids[50:250]
+    assert seen.count == 4 + 3
+
+
+def test_many_ids_are_sent_in_parts(ask, cities, monkeypatch):
+    monkeypatch.setattr(search, "IDS_PER_ROUND_TRIP", 100)
+    monkeypatch.setattr(counts, "IDS_PER_ROUND_TRIP", 100)
+    pks = [city.id for city in cities[:250]]
+    collection = City.objects.find("half", pk__in=pks, population__gte=10)
+    wanted = [
+        city.id
+        for city in cities[:250]
+        if "half" in city.own_tags and city.attrs["population"] >= 10
+    ]
+    assert ask(collection.ids) == wanted
+    assert ask(collection[:20].ids) == wanted[:20]
+    assert ask(collection.count) == len(wanted)
+    assert [city.id for city in ask(City.objects.in_bulk, pks).values()] == pks
+
+
+def test_explain_tells_the_steps(ask, cities, few_looks):
+    collection = City.objects.find("half", population__gte=100)
+    text = ask(collection.order_by("name").explain)
+    assert text.endswith("In about 8 steps: other clients are served in between.")
+    page = ask(collection.order_by("name")[150:170].explain)
+    assert "There were too many ids for one step." in page
+    assert page.endswith("steps: other clients are served in between.")
+    assert "steps" not in ask(collection.find(pk="c001")[:1].explain)
