@@ -167,7 +167,7 @@ def test_expired_objects_are_not_counted_though_a_sweep_removes_them_meanwhile(
     server, cities, few_looks
 ):
     """Each write sweeps some of them."""
-    late = {f"c{i:03}": 1 + i for i in range(0, SIZE, 4)}
+    late = {f"c{i:03}": 1 + i for i in range(1, SIZE, 8)}
     server.client.zadd(expires_key(City._meta.space("default")), late)
     collection = City.objects.find("all")
     for writes in (0, 1, 4, 100):
@@ -178,24 +178,24 @@ def test_expired_objects_are_not_counted_though_a_sweep_removes_them_meanwhile(
                 City.objects.create("other", id=f"w{writes}-{number}")
 
         flow = counts.size(collection.space, collection.query)
-        assert run_over(sending_and(write, batches), flow) == SIZE * 3 // 4
-        assert writes == 100 or len(batches) > 2
+        assert run_over(sending_and(write, batches), flow) == SIZE * 7 // 8
+        assert writes or len(batches) > 2
 
 
 def test_a_changed_part_of_the_expired_objects_makes_a_count_begin_anew(
     server, cities, few_looks
 ):
     key = expires_key(City._meta.space("default"))
-    server.client.zadd(key, {f"c{i:03}": 1 + i for i in range(0, SIZE, 4)})
+    server.client.zadd(key, {f"c{i:03}": 1 + i for i in range(1, SIZE, 8)})
 
     def write(number):
         if number == 2:  # not the first of them, as a sweep
-            server.client.zrem(key, "c396")
-            server.client.zrem(City._meta.space("default").base + b"t:all", "c396")
+            server.client.zrem(key, "c393")
+            server.client.zrem(City._meta.space("default").base + b"t:all", "c393")
 
     collection, batches = City.objects.find("all"), []
     flow = counts.size(collection.space, collection.query)
-    assert run_over(sending_and(write, batches), flow) == SIZE * 3 // 4
+    assert run_over(sending_and(write, batches), flow) == SIZE * 7 // 8
 
 
 def test_all_values_are_counted_in_steps(ask, cities, few_looks):
@@ -225,7 +225,8 @@ def test_small_answers_keep_their_round_trips(cities, round_trips):
 
 
 def test_a_long_list_of_ids_arrives_with_the_objects(cities, monkeypatch, round_trips):
-    """1 + ceil(N / 5000) round trips."""
+    """1 + ceil(N / 5000) round trips, where SORT does not list them."""
+    monkeypatch.setattr(search, "can_sort", lambda space, query: False)
     monkeypatch.setattr(search, "IDS_PER_ROUND_TRIP", 100)
     for collection in (City.objects.all(), City.objects.find("all").reverse()):
         with round_trips() as seen:

@@ -12,6 +12,7 @@ from django_ormist.operations.batches import (
     batched_by_entries,
 )
 from django_ormist.operations.objects import Image
+from django_ormist.operations.search import BEGINNING
 from tests.models import Todo
 
 TAGS = [f"tag{number}" for number in range(30)]
@@ -79,7 +80,7 @@ def test_a_chosen_batch_size_is_one_step_whatever_the_entries():
 def test_a_deletion_removes_many_entries_in_several_steps():
     flow = delete.delete(Todo.objects.find("tag1"))
     first_step(flow)
-    flow.send([[], [b"id%d" % number for number in range(50)]])
+    flow.send((BEGINNING, [b"id%d" % number for number in range(50)]))
     step = flow.send([[pack({}, TAGS)] * 50])
     assert {operation.command for operation in step} == {DELETE_MANY}
     assert [operation.args[0] for operation in step] == [16, 16, 16, 2]

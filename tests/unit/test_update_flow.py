@@ -6,6 +6,7 @@ from django_ormist.codecs import pack
 from django_ormist.flows import delete, update
 from django_ormist.operations.batches import DELETE_MANY
 from django_ormist.operations.replies import Reply
+from django_ormist.operations.search import BEGINNING
 from tests.models import Todo
 
 MINE, THEIRS = pack({"n": 1}, ["x"]), pack({"n": 2}, ["x", "new"])
@@ -18,7 +19,7 @@ def changed(flow, *replies):
     """Return how many objects *flow* changes; each reply answers one round trip."""
     waiting = list(replies)
     step = flow.send(None)
-    step = flow.send([[], [b"one"]])  # the expired ids, and the ids
+    step = flow.send((BEGINNING, [b"one"]))  # the ids
     step = flow.send([[MINE]])
     try:
         while True:

@@ -189,11 +189,15 @@ local function unite(kind, children)
     return children[1] or nothing
   end
   local node = {kind = kind, children = children, size = 0, cost = 0, share = 1, leaves = 0}
+  local attributes = {}
   for _, child in ipairs(children) do
+    -- The sort key of an id is read once for all ranges of an attribute.
+    local is_known = child.kind == 'R' and attributes[child.key]
+    attributes[child.key or ''] = child.kind == 'R'
     node.size = math.min(node.size + child.size, total)
     node.cost = node.cost + child.cost
     node.share = node.share * (1 - child.share)
-    node.leaves = node.leaves + child.leaves
+    node.leaves = node.leaves + (is_known and 1 / 8 or child.leaves)
   end
   node.share = 1 - node.share
   return node

@@ -96,25 +96,36 @@ end
 
 local filter, read
 
--- Return how many of the children each id meets, {id: number}. 'O': only whether.
+local function is_in_range(node, sort_key)
+  local first = sort_key and prefix_number(sort_key, 1)
+  return first
+    and (first > node.from or first == node.from and not is_before(sort_key, node.low))
+    and (first < node.to or first == node.to and is_before(sort_key, node.high))
+end
+
+-- Return how many of the children each id meets, {id: number}. 'O': only whether. The sort
+-- keys of an attribute are read once for all ranges of it.
 local function count_met(node, ids)
-  local met, rest = {}, ids
+  local met, rest, facts = {}, ids, {}
   for _, child in ipairs(node.children) do
-    for _, pk in ipairs(filter(child, rest)) do
-      met[pk] = (met[pk] or 0) + 1
+    if child.kind == 'R' and not child.known then
+      local sort_keys = facts[child.key] or call_chunked('HMGET', child.sort_keys, ids)
+      facts[child.key] = sort_keys
+      for i, pk in ipairs(ids) do
+        if is_in_range(child, sort_keys[i]) then
+          met[pk] = (met[pk] or 0) + 1
+        end
+      end
+    else
+      for _, pk in ipairs(filter(child, rest)) do
+        met[pk] = (met[pk] or 0) + 1
+      end
     end
     if node.kind == 'O' then
       rest = keep_known(rest, met, true)
     end
   end
   return met
-end
-
-local function is_in_range(node, sort_key)
-  local first = sort_key and prefix_number(sort_key, 1)
-  return first
-    and (first > node.from or first == node.from and not is_before(sort_key, node.low))
-    and (first < node.to or first == node.to and is_before(sort_key, node.high))
 end
 
 -- As filter(), by looking up each id in the indexes.

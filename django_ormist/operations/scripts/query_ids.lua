@@ -56,7 +56,7 @@ local function begin(root)
     local matches = math.max(root.share * total, 0.01)
     local part = math.min(need / matches, 1)
     if part * cost_of(root, node, {node}, true) <= cost then
-      return first_cursor(node.at and tostring(node.at) or '', created_down and '-' or '+')
+      return first_cursor(node.at and digits(node.at) or '', created_down and '-' or '+')
     end
   end
   return first_cursor(plan, '')

@@ -342,7 +342,7 @@ local function take_step(root_at, weight, visit)
       end
     end
     local last = math.min(first + step_size(root, weight), #ids)
-    next_time = last < #ids and tostring(last) or nil
+    next_time = last < #ids and digits(last) or nil
     local some, seen = {}, {}
     for i = 1, last do
       some[#some + 1] = i > first and not seen[ids[i]] and ids[i] or nil
@@ -363,5 +363,5 @@ local function take_step(root_at, weight, visit)
   if number > #groups then
     return ''
   end
-  return join({plan, direction, tostring(number), next_time, next_place})
+  return join({plan, direction, digits(number), next_time, next_place})
 end
