@@ -137,8 +137,7 @@ def _unpack_many(packed: Sequence[bytes]) -> list[_Contents]:
             raise ValueError("not an object")
         if type(attrs) is not dict or type(tags) is not list:
             raise ValueError("not an object")
-        if tags:
-            "".join(tags)  # TypeError unless all are str, as all keys of attrs are
+        "".join(attrs), "".join(tags)  # TypeError unless all are str
         if expire_at_ms is not None and not (
             type(expire_at_ms) is int and 0 <= expire_at_ms <= LAST_MS
         ):
