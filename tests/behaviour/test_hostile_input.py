@@ -150,6 +150,7 @@ def test_hostile_values_find_only_themselves(ask, server):
     assert server.keys() == []
 
 
+@pytest.mark.slow
 def test_a_query_may_have_more_tags_than_lua_can_unpack(ask, server):
     tags = [f"t{number}" for number in range(9000)]
     ask(Todo.objects.create, *tags, id="all")

@@ -106,16 +106,26 @@ local function cost_of(root, from, leaves, is_exact)
   return cost
 end
 
+-- Conditions that are compared for a plan: each takes a look at all others.
+local MOST_COMPARED = 16
+
 -- Return the cheapest plan, and its cost.
 local function choose_plan(root)
-  local best, least = '', cost_of(root, everything, {everything}, true)
+  local candidates = {}
   for _, node in ipairs(conjuncts(root)) do
     if node.kind ~= 'N' then
-      local leaves, is_exact = add_leaves(node, {})
-      local cost = cost_of(root, node, leaves, is_exact)
-      if cost < least then
-        best, least = plan_of(leaves), cost
-      end
+      candidates[#candidates + 1] = node
+    end
+  end
+  if #candidates > MOST_COMPARED then
+    table.sort(candidates, function(a, b) return a.cost < b.cost end)
+  end
+  local best, least = '', cost_of(root, everything, {everything}, true)
+  for i = 1, math.min(#candidates, MOST_COMPARED) do
+    local leaves, is_exact = add_leaves(candidates[i], {})
+    local cost = cost_of(root, candidates[i], leaves, is_exact)
+    if cost < least then
+      best, least = plan_of(leaves), cost
     end
   end
   return best, least

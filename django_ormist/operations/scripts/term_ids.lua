@@ -17,6 +17,7 @@ local now = clock()
 
 -- INCLUDE places
 -- INCLUDE smallest_set
+-- INCLUDE keep_matching
 
 local function reverse(ids)
   local reversed = {}
@@ -44,8 +45,11 @@ local function keep_alive(ids)
 end
 
 if #others > 0 then
-  if #others >= CHUNK or smallest * #others > 8 * most then
+  if smallest * #others > 8 * math.max(most, #others) then
     return {}
+  elseif #others >= CHUNK then  -- too many for unpack(), and a few ids
+    local ids = keep_matching(redis.call('ZRANGE', source, 0, -1), others)
+    return {'', '', keep_alive(is_reversed and reverse(ids) or ids)}
   end
   -- The default SUM would pass 2^53 with six terms and lose the order.
   others[#others + 1], others[#others + 2] = 'AGGREGATE', 'MIN'
