@@ -11,8 +11,8 @@ from .replies import mistyped_error
 SWEEP = Script("sweep")
 SWEEP_GONE = Script("sweep_gone")
 
-MOST_SWEPT = 1000
-"""Missing objects that a list may sweep: ten steps of two milliseconds."""
+MOST_SWEPT = 200
+"""Missing objects that a list may sweep. They hold the server for some milliseconds."""
 
 
 def _time_ms(reply: list[bytes]) -> int:
@@ -57,7 +57,8 @@ def sweep_missing(space: Space, missing: Sequence[bytes], total: int) -> Flow[No
     it are missing, else none.
     """
     if missing and 2 * len(missing) >= total:
-        yield [sweep_gone(space, some) for some in batched(missing[:MOST_SWEPT], 100)]
+        # A step of sweep_gone.lua ends after 100 index entries.
+        yield [sweep_gone(space, some) for some in batched(missing[:MOST_SWEPT], 10)]
 
 
 def _keys(space: Space) -> tuple[bytes, ...]:

@@ -3,6 +3,7 @@
 import pytest
 from django.core.management import CommandError, call_command
 
+from django_ormist import connections
 from tests.checker import raw_faults
 from tests.models import City, Plain, Todo, User
 
@@ -31,11 +32,11 @@ def test_a_list_corrects_the_counts(ask, server, removed, model):
 
 
 def test_remaining_objects_are_kept(ask, server, removed):
-    lost = ask(Todo.objects.bulk_create, [Todo("x", expire=60) for _ in range(1500)])
+    lost = ask(Todo.objects.bulk_create, [Todo("x", expire=60) for _ in range(1400)])
     kept = ask(Todo.objects.bulk_create, [Todo("x", expire=9000) for _ in range(100)])
     ever = ask(Todo.objects.create, "x")
     removed(*lost)
-    for _ in range(2):  # a thousand each
+    for _ in range(7):  # two hundred each
         assert ask(Todo.objects.find("x").list) == [*kept, ever]
     assert ask(Todo.objects.find("x").count) == 101
     assert raw_faults(server.client, server.key_prefix) == []
@@ -46,7 +47,7 @@ def test_a_few_missing_objects_take_no_extra_round_trip(ask, round_trips, server
     server.client.delete(objs[0]._key())
     with round_trips() as seen:
         assert ask(Todo.objects.find("x").list) == objs[1:]
-    assert seen.count == 2
+    assert seen.count == (2 if connections["default"].refused else 1)
 
 
 def test_verify_reports_it_and_repair_removes_the_entries(server, removed, capsys):
