@@ -6,6 +6,7 @@ from django.http import Http404
 from django.shortcuts import aget_object_or_404, get_object_or_404
 
 import django_ormist as ormist
+from django_ormist import connections
 from tests.models import City, Page
 
 
@@ -347,7 +348,8 @@ def test_an_iterator_gives_each_once(ask, round_trips, cities):
     with round_trips() as seen:
         assert iterated(countries, 2) == ["CH", "DE", "IQ"]
         assert iterated(countries[1:], 1) == ["DE", "IQ"]
-    assert seen.count == 4
+    per_list = 2 if connections["default"].refused else 1
+    assert seen.count == 2 * per_list
     with pytest.raises(ValueError, match="strictly positive, not 0"):
         iterated(names, 0)
 

@@ -28,11 +28,15 @@ def run_flow(flow, *replies):
 
 
 def test_expired_objects_are_counted_separately():
-    assert run_flow(stats.model_counts(SPACE), [7, 10, 5])[0] == ModelCounts(7, 2, 3)
+    assert run_flow(stats.model_counts(SPACE), [(b"", 7), 10, 5])[0] == ModelCounts(
+        7, 2, 3
+    )
 
 
 def test_counts_are_never_negative_during_concurrent_writes():
-    assert run_flow(stats.model_counts(SPACE), [11, 10, 0])[0] == ModelCounts(11, 0, 0)
+    assert run_flow(stats.model_counts(SPACE), [(b"", 11), 10, 0])[0] == ModelCounts(
+        11, 0, 0
+    )
 
 
 def test_a_sample_reports_terms_and_damaged_bytes():
@@ -52,7 +56,7 @@ def test_a_sample_of_an_empty_model_takes_one_query():
 def test_the_largest_tags_are_counted_and_ordered():
     seen = Sample([(b"1", ["x", "y"]), (b"2", ["x", "gone"])])
     flow = stats.largest_tags(SPACE, seen, 2)
-    assert run_flow(flow, [10, 30, 0])[0] == [("y", 30), ("x", 10)]
+    assert run_flow(flow, [(b"", n) for n in (10, 30, 0)])[0] == [("y", 30), ("x", 10)]
 
 
 def test_the_size_adds_own_bytes_and_a_share_of_each_entry():
