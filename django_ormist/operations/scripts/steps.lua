@@ -21,6 +21,9 @@ local function is_answered_by(work)
   return cursor == '' and ends_within(most, work)
 end
 
+-- The least looks of a step for each leaf, so that reading the leaves is a small part.
+local LOOKS_PER_LEAF = 50
+
 -- Whether this call begins the query.
 local is_first = cursor == '' or cursor == '+'
 
@@ -327,6 +330,8 @@ local function take_step(root_at, weight, visit)
   local plan, direction, number, time, place = unpack(split(cursor))
   local is_down = direction == '-'
   local root, _ = condition(root_at)
+  -- Each step, and each try to cut a window, reads the size of each leaf.
+  most = math.max(most, LOOKS_PER_LEAF * root.leaves)
   local groups = group_leaves(plan)
   number = tonumber(number)
   local group, next_time, next_place = groups[number], nil, ''
