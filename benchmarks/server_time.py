@@ -145,7 +145,7 @@ class Counted(ormist.Model):
 
 @dataclass(frozen=True)
 class Row:
-    """Two ways to do the same, of which the server's time is compared.
+    """Our way and a bare way to do the same work, to compare the server's time.
 
     target: the largest allowed ratio.
     """

@@ -334,7 +334,7 @@ def _problem(error: RedisError) -> str:
 
 
 def parse_slots(replies: Any, asked: Address) -> Topology:
-    """Return the topology from the replies to CLUSTER SLOTS and CLUSTER INFO.
+    """Return the nodes and their slots from the replies to CLUSTER SLOTS and INFO.
 
     asked: the address of the node that replied. Raises RedisError in their place, or
     if they have another form, as a proxy may give them.

@@ -8,20 +8,14 @@ every server takes it: see Connection.refused. The other way is in search.py.
 from itertools import repeat
 from typing import Any
 
-from ..codecs import deadline_of
-from ..keys import Space, all_key, expires_key, term_key
+from ..keys import Space, all_key, expires_key
 from ..queries.query import Query
-from ..terms import term_suffix
 from .expiry import CLOCK, sweep_missing
 from .operation import REFUSED, Flow, Operation, optional
+from .rows import CHUNKS_PER_ROUND_TRIP, Row, is_live, term_keys_of
 
 CHUNK = 1000
 """Objects per SORT, which takes a millisecond of the server."""
-
-CHUNKS_PER_ROUND_TRIP = 5
-
-Row = tuple[bytes, bytes, dict[str, int] | None]
-"""One matching object: its id, packed bytes and counters (None if not declared)."""
 
 
 def can_sort(space: Space, query: Query) -> bool:
@@ -42,9 +36,7 @@ def sorted_rows(space: Space, query: Query) -> Flow[list[Row] | None]:
     refused = yield REFUSED
     if "SORT" in refused:
         return None
-    key = all_key(space)
-    if query.terms:
-        key = term_key(space, term_suffix(query.terms[0]))
+    (key,) = term_keys_of(space, query) or (all_key(space),)
     now_ms, total, expiring, found = yield [
         CLOCK,
         Operation("ZCARD", (key,)),
@@ -69,7 +61,7 @@ def sorted_rows(space: Space, query: Query) -> Flow[list[Row] | None]:
     yield from sweep_missing(space, missing, len(pks))
     rows: list[Any] = list(zip(pks, packed, repeat(None)))
     if missing or expiring:
-        rows = [row for row in rows if row[1] and _is_live(row[1], now_ms)]
+        rows = [row for row in rows if row[1] and is_live(row[1], now_ms)]
     return rows
 
 
@@ -79,9 +71,3 @@ def _sort(space: Space, key: bytes, query: Query, start: int, size: int) -> Oper
     objects = (b"GET", b"#", b"GET", space.objects + b"*")
     args = (b"BY", b"nosort", *limit, *order, *objects)
     return optional(Operation("SORT", (key,), args))
-
-
-def _is_live(packed: bytes, now_ms: int) -> bool:
-    """Return whether an object is not expired, also if its TTL was moved by hand."""
-    deadline_ms = deadline_of(packed)
-    return deadline_ms is None or deadline_ms > now_ms

@@ -9,7 +9,6 @@ from ..queries.query import Query
 from ..terms import term_suffix
 from .batches import batched
 from .expiry import CLOCK, sweep_missing
-from .listing import Row as Row
 from .objects import load_counters, load_many
 from .operation import Flow, Operation
 
@@ -18,6 +17,9 @@ CHUNK = 1000
 
 CHUNKS_PER_ROUND_TRIP = 5
 """MGETs per round trip."""
+
+Row = tuple[bytes, bytes, dict[str, int] | None]
+"""One matching object: its id, packed bytes and counters (None if not declared)."""
 
 IDS_PER_ROUND_TRIP = CHUNK * CHUNKS_PER_ROUND_TRIP
 """Ids that one round trip returns, or sends."""
@@ -80,13 +82,13 @@ def rows_by_id(space: Space, query: Query, has_counters: bool) -> Flow[list[Row]
     found = [
         (float(scores[0][i]), (pks[i], packed[i], counters[i]))
         for i in range(len(pks))
-        if _is_live(packed[i], now_ms) and all(each[i] is not None for each in scores)
+        if is_live(packed[i], now_ms) and all(each[i] is not None for each in scores)
     ]
     found.sort(key=lambda pair: pair[0], reverse=query.is_reversed)
     return [row for _, row in found[query.start : query.stop]]
 
 
-def _is_live(packed: bytes | None, now_ms: int) -> bool:
+def is_live(packed: bytes | None, now_ms: int) -> bool:
     """Return whether an object is stored and not expired, whatever its TTL."""
     if packed is None:
         return False
