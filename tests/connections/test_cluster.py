@@ -1,6 +1,7 @@
 """An alias of a Cluster, on real processes."""
 
 import asyncio
+import gc
 import os
 import threading
 from collections import Counter
@@ -68,6 +69,7 @@ def connection(cluster, configure):
 @pytest.fixture
 def looks(monkeypatch):
     """Each question about the nodes, as the list grows."""
+    gc.collect()  # maps of earlier tests, whose threads ask sentinels after each event
     seen = []
     exchange, aexchange = router.exchange, router.aexchange
 

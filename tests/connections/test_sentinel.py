@@ -1,6 +1,7 @@
 """An alias of a service that Sentinel watches, on real processes."""
 
 import asyncio
+import gc
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -51,6 +52,7 @@ def connection(sentinel_set, configure):
 @pytest.fixture
 def looks(monkeypatch):
     """Each question to a sentinel, as the list grows."""
+    gc.collect()  # maps of earlier tests, whose threads ask after each event
     seen = []
     exchange, aexchange = router.exchange, router.aexchange
 
