@@ -90,11 +90,13 @@ def size(space: Space, query: Query) -> Flow[int]:
         return 0
     if query.pks is not None and not query.conditions:
         return len((yield from rows_by_id(space, query, has_counters=False)))
+    yield from load_subqueries(query)
     if query.pks is not None and len(query.pks) > IDS_PER_ROUND_TRIP:
-        yield from load_subqueries(query)
         total = len((yield from all_ids(space, query)))
     else:
-        (total,) = yield from count_each(space, [query])
+        cursor, total = yield count(space, query)
+        if cursor:
+            total = yield from count_in_steps(space, query, cursor)
     stop = total if query.stop is None else min(query.stop, total)
     return max(stop - query.start, 0)
 

@@ -98,4 +98,4 @@ def is_live(packed: bytes | None, now_ms: int) -> bool:
 
 def term_keys_of(space: Space, query: Query) -> tuple[bytes, ...]:
     """Return the key of each term of a query."""
-    return tuple(term_key(space, term_suffix(term)) for term in query.terms)
+    return tuple([term_key(space, term_suffix(term)) for term in query.terms])

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from itertools import repeat
 from typing import Any, NamedTuple
 
 from ..keys import Space, all_key, expires_key
@@ -60,7 +61,7 @@ def page(
         if want == "ids":
             return reply[0]
         if want == "objects":
-            return [(pk, packed, None) for pk, packed in zip(*reply, strict=True)]
+            return list(zip(*reply, repeat(None)))
         return [
             (pk, packed, parse_counters(flat, space.base + b"c:" + pk))
             for pk, packed, flat in zip(*reply, strict=True)

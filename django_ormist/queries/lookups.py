@@ -10,7 +10,6 @@ from ..storable import replacement, unwrap
 from ..terms import (
     attribute_term,
     encode_text,
-    reads_like_attribute,
     tag_term,
     term_suffix,
     unique_value,
@@ -370,12 +369,12 @@ def _tag_condition(meta: BaseOptions, tag: Any) -> Condition:
             f"Derive {meta.object_name} from TaggedModel."
         )
     plain = str.__str__(tag)
-    name, _, text = plain.partition(":")
+    name, colon, text = plain.partition(":")
     meta.refuse_pending(name)
     encode_text(plain)
+    if not (colon and meta.indexes(name)):
+        return Term(plain)
     given = Term(tag_term(plain, meta.indexes))
-    if not reads_like_attribute(plain, meta.indexes):
-        return given
     return any_of((Term(_attribute_term(meta, name, text)), given))
 
 

@@ -99,7 +99,16 @@ class Query(NamedTuple):
             conditions = tuple(dict.fromkeys((*self.conditions, *conditions)))
         else:
             conditions = self.conditions
-        return self._replace(terms=tuple(known), pks=pks, conditions=conditions)
+        return type(self)(
+            tuple(known),
+            pks,
+            self.is_reversed,
+            self.start,
+            self.stop,
+            conditions,
+            self.order,
+            self.is_ordered,
+        )
 
     def where(self, condition: Condition) -> Self:
         """Return this query with its conditions replaced by *condition*."""
@@ -135,7 +144,16 @@ class Query(NamedTuple):
         if self.stop is not None:
             new_start = min(new_start, self.stop)
             new_stop = min(new_stop or 0, self.stop) if stop is not None else self.stop
-        return self._replace(start=new_start, stop=new_stop)
+        return type(self)(
+            self.terms,
+            self.pks,
+            self.is_reversed,
+            new_start,
+            new_stop,
+            self.conditions,
+            self.order,
+            self.is_ordered,
+        )
 
 
 EVERYTHING = Query()

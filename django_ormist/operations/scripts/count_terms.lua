@@ -7,14 +7,22 @@
 --          O(min(d, n)), 1 us each, or 0.1 us where few others expire later. Two or more
 --          terms: O(terms * the smallest set). At most 0.5 us a look.
 
-local CHUNK = 1000
-
-local most = tonumber(ARGV[1])
-local now = clock()
-local expired_count = redis.call('ZCOUNT', KEYS[2], '-inf', now)
+-- The common count comes first: the functions for others are not defined for it.
+local expiring, now = redis.call('ZCARD', KEYS[2]), nil
+local expired_count = 0
+if expiring > 0 then
+  -- DEFINE clock
+  now = clock()
+  expired_count = redis.call('ZCOUNT', KEYS[2], '-inf', now)
+end
 if #KEYS == 2 then
   return redis.call('ZCARD', KEYS[1]) - expired_count
+elseif #KEYS == 3 and expired_count == 0 then
+  return redis.call('ZCARD', KEYS[3])
 end
+
+local CHUNK = 1000
+local most = tonumber(ARGV[1])
 
 -- INCLUDE smallest_set
 
@@ -69,7 +77,6 @@ local function count_expiring(first, last)
   return number
 end
 
-local expiring = redis.call('ZCARD', KEYS[2])
 if #others < CHUNK
   and 10 * (expiring - expired_count) < math.min(expired_count, smallest) then
   -- Nearly all that expire are expired: the server counts all that expire in a tenth of

@@ -21,13 +21,39 @@ local is_reversed, start = ARGV[1] == '1', tonumber(ARGV[2])
 local need, want, most = tonumber(ARGV[3]), ARGV[4], tonumber(ARGV[5])
 
 local base, skip = string.sub(KEYS[1], 1, -4), start
-local now = clock()
-local expired_count = redis.call('ZCOUNT', KEYS[2], '-inf', now)
+local expired_count, now = 0, nil
+if redis.call('ZCARD', KEYS[2]) > 0 then
+  -- DEFINE clock
+  now = clock()
+  expired_count = redis.call('ZCOUNT', KEYS[2], '-inf', now)
+end
+local range = is_reversed and 'ZREVRANGE' or 'ZRANGE'
 
+-- The common page comes first: of one set, without expired or missing objects. The
+-- functions for others are not defined for it.
+if expired_count == 0 and #KEYS <= 3 and need <= CHUNK and want ~= 'counters' then
+  local ids = redis.call(range, KEYS[3] or KEYS[1], start, start + need - 1)
+  if want == 'ids' then
+    return {ids}
+  elseif #ids == 0 then
+    return {ids, ids}
+  end
+  local keys, prefix = {}, base .. 'o:'
+  for i = 1, #ids do
+    keys[i] = prefix .. ids[i]
+  end
+  local objects, found = redis.call('MGET', unpack(keys)), 1
+  while objects[found] do
+    found = found + 1
+  end
+  if found > #ids then
+    return {ids, objects}
+  end
+end
+
+-- DEFINE require_all_here
 -- The smallest set is scanned; its ids are looked up in the others.
 -- INCLUDE smallest_set
-
-local range = is_reversed and 'ZREVRANGE' or 'ZRANGE'
 
 -- INCLUDE keep_matching
 
