@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.behaviour.test_expiry import expire_now
 from tests.models import Page, Plain, Todo, User
 
 # The number of round trips does not depend on the server, but may on the connection.
@@ -71,6 +72,35 @@ def test_a_query_takes_one_round_trip(ask, round_trips):
     assert of(Todo.objects.none().list) == 0
     assert of(Todo.objects.find(pk__in=[]).count) == 0
     assert of(Todo.objects.all()[5:5].list) == 0
+
+
+@pytest.mark.parametrize("has_expired", [False, True])
+def test_a_query_takes_one_round_trip_if_objects_are_gone(
+    ask, round_trips, server, has_expired
+):
+    """Whether they expired, or their keys were deleted by hand."""
+    live = ask(Todo.objects.bulk_create, [Todo("a", "b", n=i) for i in range(50)])
+    gone = [live.pop(1), live.pop(10)]
+    if has_expired:
+        expire_now(server, *gone)
+    else:
+        server.client.delete(*(each._key() for each in gone))
+
+    def of(method, *args, **kwargs):
+        seen, found = counted(round_trips, ask, method, *args, **kwargs)
+        assert seen == 1
+        return found
+
+    for collection in (
+        Todo.objects.all(),
+        Todo.objects.find("a"),
+        Todo.objects.find("a", "b"),
+    ):
+        assert of(collection[:20].list) == live[:20]
+        assert of(collection.reverse()[30:50].list) == live[::-1][30:]
+        assert of(collection.first) == live[0]
+        assert of(collection.exists)
+        assert of(collection.count) == (48 if has_expired else 50)
 
 
 @pytest.mark.slow

@@ -80,6 +80,30 @@ def test_missing_objects_are_left_out_and_the_page_is_full(dozen):
     assert len(counters) == 2
 
 
+def test_a_page_without_expired_objects_is_the_same_with_gaps(store):
+    """Without expired and missing objects it is read in a shorter way."""
+    store.fill(*PKS, terms=["a"])
+    pks = [pk.encode() for pk in PKS]
+
+    def objects(start, is_reversed=False):
+        page = store.page(
+            "a", start=start, size=3, want="objects", is_reversed=is_reversed
+        )
+        assert page[0] == page[1]
+        return page[0]
+
+    assert objects(2) == pks[2:5]
+    assert objects(2, is_reversed=True) == pks[9:6:-1]
+    assert objects(10) == pks[10:]
+    assert objects(12) == []
+    assert ids(store.page(start=2, size=3)) == PKS[2:5]
+    store.client.delete(store.key("o:n03"))
+    assert objects(2) == [b"n02", b"n04", b"n05"]
+    assert objects(10) == pks[10:]
+    store.expire_now("n00")
+    assert objects(2) == [b"n04", b"n05", b"n06"]
+
+
 def test_few_matches_in_large_sets_are_found_by_an_intersection(store):
     """After 1000 steps the scan changes to ZINTER, with the same result."""
     many = {f"m{number:04}": number for number in range(4000)}
