@@ -2,12 +2,11 @@
 
 import ast
 import inspect
-import os
-import subprocess
 import sys
 import time
 from types import ModuleType
 
+from ..imports import run_compiled
 from .peer import Peer
 from .rows import ROWS, Stage
 
@@ -79,12 +78,7 @@ def code_lines(source: str) -> int:
 
 def import_ms(peer: type[Peer]) -> float:
     """Return the milliseconds to load all that a user needs, in a new process."""
-    words = [sys.executable, "-c", _TIMED.format(program=peer.imports)]
-    compiled = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
-    done = subprocess.run(
-        words, check=True, capture_output=True, text=True, env=compiled
-    )
-    return float(done.stdout)
+    return run_compiled(_TIMED.format(program=peer.imports))
 
 
 def expired_answers(stage: Stage) -> int | None:
