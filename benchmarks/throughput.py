@@ -1,17 +1,18 @@
 """Calls a second of 1, 2, 4 and 8 client processes, and latencies at 80 % of that.
 
-All sides take turns, and every process is there all the time. The share of the time in
-which the server works says who is the limit: near 100 % it is the server, below it the
-clients, which then share too few cores.
+All sides take turns, and all processes exist all the time. The server's share of busy
+time shows the limit. Near 100 % the server is the limit. Below that the clients are,
+because they share too few cores.
 
-The latencies are those of calls that arrive at random times, 80 % of as many as ours
-can do, for all sides alike. See clients.py for how they are counted.
+For the latencies, calls arrive at random times. Each side gets 80 % of the calls that
+it has just done at full speed. So the queues of all sides are equally full. At one
+rate for all, the slower side would have the longer queue, and the ratio would show how
+near the rate is to its limit, instead of how long its calls take. clients.py counts.
 """
 
 import os
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from statistics import median, quantiles
 from typing import Any
 
@@ -40,18 +41,12 @@ def figures(
     rounds = min(clock.rounds, 5)
     try:
         for method in METHODS:
-            ours_each = 0.0
             for count in size.clients:
                 show(f"throughput: {method}, {count} clients")
-                figure = _throughput(server, clients, method, count, rounds, seconds)
-                if count <= _free_cores():
-                    ours_each = figure.ours / count
-                yield figure
+                yield _throughput(server, clients, method, count, rounds, seconds)
             show(f"latency: {method}")
-            rate = ours_each * LOAD
             together = max(each for each in size.clients if each <= _free_cores())
-            turn = Turn(OURS, method, together, seconds, rate)
-            yield from _latencies(clients, turn, rounds)
+            yield from _latencies(clients, method, together, rounds, seconds)
     finally:
         clients.close()
     server.clear()
@@ -102,23 +97,33 @@ def _throughput(
     )
 
 
-def _latencies(clients: Clients, turn: Turn, rounds: int) -> Iterator[Figure]:
-    answers: dict[str, list[Answer]] = {OURS: [], BARE: []}
+def _latencies(
+    clients: Clients, method: str, count: int, rounds: int, seconds: float
+) -> Iterator[Figure]:
+    names = [name for name in sides() if has(name, method)]
+    found: dict[str, list[Answer]] = {name: [] for name in names}
+    rates: dict[str, list[float]] = {name: [] for name in names}
     for number in range(rounds):
-        for name in (OURS, BARE) if number % 2 else (BARE, OURS):
-            answers[name] += clients.take(replace(turn, side=name))
-    total = (turn.rate or 0) * turn.clients
-    shares = {name: _shares(found) for name, found in answers.items()}
+        for place in range(len(names)):
+            name = names[(number + place) % len(names)]
+            answers = clients.take(Turn(name, method, count, seconds))
+            each = LOAD * sum(answer.calls for answer in answers) / seconds / count
+            rates[name].append(each * count)
+            found[name] += clients.take(Turn(name, method, count, seconds, each))
+    details = {
+        name: {**_shares(found[name]), "calls_per_second": median(rates[name])}
+        for name in names
+    }
     for share in SHARES:
-        mine, other = shares[OURS][share], shares[BARE][share]
+        mine, other = details[OURS][share], details[BARE][share]
         yield Figure(
-            f"latency of {turn.method}, {share}",
+            f"latency of {method}, {share}",
             "us",
             mine,
-            f"{BARE}; {total:,.0f} calls a second",
+            f"{BARE}; each at {LOAD:.0%} of its throughput",
             other,
             mine / other,
-            details={name: shares[name] for name in answers},
+            details=details,
         )
 
 
