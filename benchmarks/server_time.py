@@ -6,7 +6,6 @@ The server measures its own time, without sockets: see ``INFO commandstats``.
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
-from itertools import chain
 from typing import Any
 
 import redis
@@ -21,19 +20,11 @@ from .figure import Figure
 from .server import PREFIXES, Measured
 from .timing import Contestant, Times
 
-CALLS = 100_000
-"""Calls in a whole run, of both sides together."""
-
-QUICK_CALLS = 10_000
-
 TURN = 40
 """Calls of one side in a row. The server counts in microseconds."""
 
-ROWS = 16
-"""Rows that share the calls."""
-
 STORED = 20_000
-"""Objects to read. A tenth of them has the second term of the pages and counts."""
+"""The most objects to read. A tenth has the second term of the pages and counts."""
 
 PAGE = 20
 DAY_MS = 86_400_000
@@ -41,7 +32,8 @@ DAY_MS = 86_400_000
 MOST_RATIO = 1.3
 """Our promise for writes."""
 
-SCRIPTS = ("eval", "evalsha", "eval_ro", "evalsha_ro")
+FRAMES = ("eval", "evalsha", "eval_ro", "evalsha_ro", "exec")
+"""Commands whose time includes that of others, which are also counted themselves."""
 
 CREATE_EXPIRING = """
 local time = redis.call('TIME')
@@ -157,19 +149,21 @@ class Row:
 
 
 def figures(
-    server: Measured,
-    calls: int = CALLS,
-    show: Callable[[str], None] = lambda name: None,
+    server: Measured, calls: int, show: Callable[[str], None]
 ) -> Iterator[Figure]:
     """Yield the server's time of each call, and of the bare way to do the same.
 
-    calls: of the whole run. The sides take turns of TURN calls.
+    calls: of each side, for each row. The sides take turns of TURN calls.
     """
     with server.client() as client:
         bare = BareSide(client)
-        for row in chain(writes(bare), reads(bare, min(STORED, calls))):
+        for row in writes(bare):
             show(f"server time: {row.name}")
-            yield _measure(client, row, calls // (2 * ROWS))
+            yield _measure(client, row, calls)
+            server.clear()  # or the memory of a long run holds all of its objects
+        for row in reads(bare, min(STORED, 50 * calls)):
+            show(f"server time: {row.name}")
+            yield _measure(client, row, calls)
     server.clear()
 
 
@@ -208,13 +202,10 @@ def _spent_us(client: redis.Redis) -> dict[str, float]:
 
 
 def _difference(before: dict[str, float], after: dict[str, float]) -> float:
-    """Return the time in between, of scripts, or without them of all commands.
-
-    The commands of a script are counted again, as part of its own time.
-    """
+    """Return the time in between: of scripts and transactions, or of all commands."""
     spent = {name: us - before.get(name, 0) for name, us in after.items()}
-    of_scripts = sum(spent.get(name, 0) for name in SCRIPTS)
-    return of_scripts or sum(us for name, us in spent.items() if name != "info")
+    of_frames = sum(spent.get(name, 0) for name in FRAMES)
+    return of_frames or sum(us for name, us in spent.items() if name != "info")
 
 
 # ------------------------------------------------------------------ the bare side

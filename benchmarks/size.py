@@ -9,8 +9,9 @@ class Size:
 
     rounds: the default of --rounds. total, bulk: stored objects of the contests, and
     those of one bulk_create. remembered, queried, stalled, scaled: of the groups bytes,
-    query, stall and scale. server_calls: of the group "server time". clients, seconds:
-    the numbers of processes, and the time of one turn of them.
+    query, stall and scale. server_calls: of each side, for each row of the group
+    "server time"; three runs make 100 000. clients, seconds: the numbers of processes,
+    and the time of one turn of them.
     """
 
     rounds: int
@@ -33,7 +34,7 @@ WHOLE = Size(
     queried=1_000_000,
     stalled=1_000_000,
     scaled=(1_000, 10_000, 100_000, 1_000_000, 5_000_000),
-    server_calls=100_000,
+    server_calls=34_000,
     clients=(1, 2, 4, 8),
     seconds=1.0,
 )
@@ -45,7 +46,7 @@ QUICK = Size(
     queried=50_000,
     stalled=50_000,
     scaled=(1_000, 10_000, 100_000),
-    server_calls=10_000,
+    server_calls=400,
     clients=(1, 2, 4, 8),
     seconds=0.3,
 )
@@ -57,7 +58,7 @@ TINY = Size(
     queried=2_000,
     stalled=2_000,
     scaled=(300, 1_000),
-    server_calls=320,
+    server_calls=10,
     clients=(1, 2),
     seconds=0.05,
 )
