@@ -105,7 +105,8 @@ GROUPS = (
     Group(
         "stall",
         lambda run: stalls.figures(
-            run.server, run.clock, run.size.stalled, report.show
+            *(run.server, run.clock, run.size.stalled, report.show),
+            skipped=stalls.IN_SCALE,
         ),
         is_long=True,
     ),

@@ -45,6 +45,9 @@ LOGGED_US = 300
 PAUSE_S = 0.0002
 """Time between two PING of the other client."""
 
+IN_SCALE = ("ormist_inspect --verify", "ormist_reindex")
+"""Works that the group "scale" does over more objects."""
+
 SCRIPTS = Path(ormist.__file__).parent / "operations" / "scripts"
 
 
@@ -201,13 +204,14 @@ def figures(
     size: int,
     show: Callable[[str], None],
     only: tuple[str, ...] = ("",),
+    skipped: tuple[str, ...] = (),
 ) -> Iterator[Figure]:
     """Yield the longest stall of each query and command over *size* objects.
 
     The figure is the longest PING of another client, less that of an idle
     server; beside it stands the longest command or script in the server's own log.
     Several commands that arrive together may hold up others longer than each of them.
-    only: beginnings of names.
+    only: beginnings of names. skipped: names.
     """
     client = connections["default"].client
     if stall_works.Stock.objects.count() < size:
@@ -220,7 +224,7 @@ def figures(
     try:
         with logging(client), TemporaryDirectory() as folder:
             for work in stall_works.all_of(Path(folder)):
-                if work.name.startswith(only):
+                if work.name.startswith(only) and work.name not in skipped:
                     show(f"stall: {work.name}")
                     stall = measure(work, size, probe, names)
                     yield figure(f"stall {size} {work.name}", stall)
