@@ -83,20 +83,17 @@ bench: $(STAMP) ## figures beside bare redis-py, with targets: 10 minutes
 	@$(NOX) -s bench
 	@.venvs/bench/bin/python -m benchmarks $(ARGS)
 
-bench-scale: $(STAMP) ## costs from a thousand to five million objects: an hour, 8 GB
-	@echo "An hour and 8 GB of memory; ARGS=--quick ends at 100 000 objects: 4 minutes."
+bench-scale: $(STAMP) ## a thousand to five million objects: half an hour, 8 GB
+	@echo "Half an hour and 8 GB of memory; ARGS=--quick ends at 100 000 objects: 4 minutes."
 	@$(NOX) -s bench
 	@.venvs/bench/bin/python -m benchmarks --only scale $(ARGS)
 
 # The environment of the peers has walrus and redis-om, but no matplotlib.
-bench-figures: $(STAMP) ## measure all that the page "Performance" shows: two hours
-	@echo "Two hours on an idle machine of two cores; ARGS=--quick takes 15 minutes."
+bench-figures: $(STAMP) ## measure all that the page "Performance" shows: an hour
+	@echo "An hour on an idle machine of two cores; ARGS=--quick takes 10 minutes."
 	@$(NOX) -s bench peers
-	@.venvs/bench/bin/python -m benchmarks --all --runs 3 --json build/figures.json $(ARGS)
-	@.venvs/peers/bin/python -m benchmarks $(ARGS) --only throughput \
-		--json build/throughput.json
-	@.venvs/bench/bin/python -m benchmarks.docs \
-		--take build/figures.json build/throughput.json
+	@.venvs/peers/bin/python -m benchmarks --all --runs 3 --json build/figures.json $(ARGS)
+	@.venvs/bench/bin/python -m benchmarks.docs --take build/figures.json
 
 bench-docs: $(STAMP) ## the tables and plots of that page, from benchmarks/figures.json
 	@$(NOX) -s bench

@@ -6,7 +6,8 @@ The file holds the medians of a run, without its rounds. Everything on the page
 
 import hashlib
 import json
-from collections.abc import Iterable
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,19 +21,40 @@ Table = list[tuple[str, ...]]
 NOT_MEASURED = "This run has not measured it.\n"
 OURS = "django_ormist"
 METHODS = ("get", "page", "create", "save")
+HOLDS = {None: "", True: "yes", False: "no"}
 LONGEST_STALLS = 20
 
+SAME = (
+    *("server", "python", "django", "redis-py", "hiredis", "ormsgpack"),
+    *("django-redis", "django_ormist", "processor", "cores", "system"),
+)
+"""What the runs of one page have in common."""
 
-def take(paths: Iterable[Path]) -> None:
+
+def take(paths: Sequence[Path]) -> None:
     """Write the figures of these runs; of those of one name, the last one.
 
-    The machine and the versions are those of the first run.
+    Raises ValueError if they are of different machines or versions.
     """
-    first, *others = (json.loads(path.read_text()) for path in paths)
+    first, *others = runs = [json.loads(path.read_text()) for path in paths]
     rows: dict[str, Row] = {}
-    for run in (first, *others):
+    for run in runs:
         rows |= {row["name"]: _publish(row) for row in run["figures"]}
-    published = {**first, "figures": list(rows.values())}
+    for run, path in zip(others, paths[1:], strict=True):
+        for fact in SAME:
+            if run.get(fact) != first.get(fact):
+                raise ValueError(
+                    f"{path} has another {fact} than the first run: {run.get(fact)}, "
+                    f"not {first.get(fact)}. Measure it again."
+                )
+    # Without the names of files, which say nothing to others.
+    commands = dict.fromkeys(re.sub(r" --json \S+", "", run["command"]) for run in runs)
+    published = {
+        **first,
+        "measured": max(run["measured"] for run in runs),
+        "command": "; ".join(commands),
+        "figures": list(rows.values()),
+    }
     FILE.write_text(json.dumps(published, indent=1) + "\n")
 
 
@@ -91,6 +113,8 @@ def tables(published: dict[str, Any]) -> dict[str, str]:
         "latency": _table(_latency(rows)),
         "scale": _table(_scale(rows)),
         "stalls": _table(_stalls(_named(rows, "stall "))),
+        "queries": _table(_queries(rows)),
+        "imports": _table(_imports(_named(rows, "import "))),
     }
 
 
@@ -115,11 +139,7 @@ def _table(lines: Table) -> str:
 
 
 def _machine(published: dict[str, Any]) -> Table:
-    names = (
-        *("measured", "server", "python", "django", "redis-py", "hiredis", "ormsgpack"),
-        *("django-redis", "django_ormist", "processor", "cores", "system", "rounds"),
-        *("runs", "command"),
-    )
+    names = ("measured", *SAME, "rounds", "runs", "command")
     lines = [(name, str(published[name])) for name in names if name in published]
     return [("What", "Value"), *lines]
 
@@ -140,7 +160,7 @@ def _ratio_line(row: Row) -> tuple[str, ...]:
         _amount(row["other"], row["unit"]) + name,
         f"{row['ratio']:.2f}{several}",
         "" if row["target"] is None else f"{row['target']:.2f}",
-        {None: "", True: "yes", False: "no"}[row["is_met"]],
+        HOLDS[row["is_met"]],
     )
 
 
@@ -156,18 +176,58 @@ def _throughput(rows: list[Row]) -> Table:
     lines: Table = [("Calls a second", *sides, "Server busy")]
     for row in found:
         details = row["details"]
-        rates = (
-            f"{details[side]['median']:,.0f}" if side in details else ""
-            for side in sides
-        )
+        rates = (_detail(row, side, "median") for side in sides)
         lines.append((row["name"], *rates, f"{details[OURS]['server_busy']:.0%}"))
     return lines
 
 
 def _latency(rows: list[Row]) -> Table:
-    lines: Table = [("Latency", OURS, "Beside", "Ratio")]
-    lines += [_ratio_line(row)[:4] for row in _named(rows, "latency of ")]
+    """Return a line for each method and share of its calls, and one for the rates."""
+    found = _named(rows, "latency of ")
+    sides = list(dict.fromkeys(name for row in found for name in row["details"]))
+    lines: Table = [("Latency", *sides)]
+    for row in found:
+        method, _, share = row["name"].partition(", ")
+        if not lines[-1][0].startswith(f"{method}, "):
+            rates = (_detail(row, side, "calls_per_second") for side in sides)
+            lines.append((f"{method}, calls a second", *rates))
+        times = (_detail(row, side, share, " µs") for side in sides)
+        lines.append((row["name"], *times))
     return lines
+
+
+def _detail(row: Row, side: str, name: str, unit: str = "") -> str:
+    facts = row["details"].get(side)
+    return f"{facts[name]:,.0f}{unit}" if facts else ""
+
+
+def _queries(rows: list[Row]) -> Table:
+    """Return the time of the server for each query, and its promise."""
+    table: Table = [("Objects, query", "Server", "At most", "Holds")]
+    for row in _named(rows, "query "):
+        most = "" if row["target"] is None else _amount(row["target"], "us")
+        name = _with_commas(row["name"].removesuffix(", server time"))
+        value = f"{row['ours']:.2f} µs" if name.endswith("held") else _ours(row)
+        table.append((name, value, most, HOLDS[row["is_met"]]))
+    return table
+
+
+def _imports(rows: list[Row]) -> Table:
+    table: Table = [("import django_ormist", "Time", "At most", "Holds")]
+    for row in rows:
+        most = _amount(row["target"], row["unit"])
+        table.append((row["name"], _ours(row), most, HOLDS[row["is_met"]]))
+    return table
+
+
+def _ours(row: Row) -> str:
+    return _amount(row["ours"], row["unit"])
+
+
+def _with_commas(name: str) -> str:
+    """Return a name with its number of objects as 1,000,000."""
+    total, _, rest = name.partition(" ")
+    return f"{int(total):,}, {rest}"
 
 
 def scale_lines(rows: list[Row]) -> dict[str, tuple[str, dict[int, float]]]:
@@ -200,9 +260,9 @@ def _stalls(rows: list[Row]) -> Table:
     longest = sorted(rows, key=lambda row: -row["ours"])[:LONGEST_STALLS]
     for row in longest:
         command = f"{_amount(row['other'], 'ms')} ({row['beside']})"
-        holds = "yes" if row["is_met"] else "no"
         shown = command if row["beside"] else ""
-        table.append((row["name"], _amount(row["ours"], "ms"), shown, holds))
+        name = _with_commas(row["name"])
+        table.append((name, _ours(row), shown, HOLDS[row["is_met"]]))
     return table
 
 

@@ -41,25 +41,49 @@ def test_the_page_itself_states_no_measured_figure():
     assert not re.search(r"\d (µs|ms|MB|times)\b|\d\.\d", prose)
 
 
-def test_figures_of_a_run_replace_those_of_the_same_name(tmp_path, monkeypatch):
+@pytest.fixture
+def write_run(tmp_path, monkeypatch):
+    """Return a function that writes the file of a run, and returns its path."""
     monkeypatch.setattr(published, "FILE", tmp_path / "figures.json")
-    paths = []
-    for number, runs in ((1, []), (2, [1.1, 1.23456])):
-        figure = {
-            **dict.fromkeys(("beside", "target", "is_met", "other", "ratio")),
-            **{"name": "get, plain", "unit": "us", "ours": 70.12345 * number},
-            "runs": runs,
-            "details": {"GET": {"rounds_us": [1, 2], "median_us": 61.23456}},
-        }
+
+    def write_run(number, server, *figures):
         path = tmp_path / f"run{number}.json"
-        path.write_text(json.dumps({"server": f"s{number}", "figures": [figure]}))
-        paths.append(path)
-    published.take(paths)
+        run = {
+            "server": server,
+            "measured": f"day {number}",
+            "command": f"c{number} --json x",
+        }
+        path.write_text(json.dumps({**run, "figures": figures}))
+        return path
+
+    return write_run
+
+
+def figure(name, ours, runs=()):
+    return {
+        **dict.fromkeys(("beside", "target", "is_met", "other", "ratio")),
+        **{"name": name, "unit": "us", "ours": ours, "runs": list(runs)},
+        "details": {"GET": {"rounds_us": [1, 2], "median_us": 61.23456}},
+    }
+
+
+def test_figures_of_a_run_replace_those_of_the_same_name(write_run):
+    first = write_run(1, "s", figure("get", 70.12345), figure("list", 500.0))
+    second = write_run(2, "s", figure("get", 140.2469, [1.1, 1.23456]))
+    published.take([first, second])
     found = published.read()
-    assert found["server"] == "s1"
-    (row,) = found["figures"]
-    assert (row["ours"], row["runs"]) == (140.2, [1.1, 1.235])
-    assert row["details"] == {"GET": {"median_us": 61.23}}
+    assert (found["measured"], found["command"]) == ("day 2", "c1; c2")
+    get, listed = found["figures"]
+    assert (get["ours"], get["runs"]) == (140.2, [1.1, 1.235])
+    assert get["details"] == {"GET": {"median_us": 61.23}}
+    assert listed["ours"] == 500.0
+
+
+def test_runs_of_two_servers_make_no_page(write_run):
+    first, second = (write_run(number, f"s{number}") for number in (1, 2))
+    with pytest.raises(ValueError, match="another server than the first run: s2, not"):
+        published.take([first, second])
+    assert not published.FILE.exists()
 
 
 def test_a_line_says_the_ratio_of_each_run_and_whether_the_target_holds():
@@ -78,6 +102,31 @@ def test_a_line_says_the_ratio_of_each_run_and_whether_the_target_holds():
         "1.15",
         "no",
     ]
+
+
+def test_latencies_stand_beside_the_rate_of_each_side():
+    sides = {
+        "django_ormist": {"p50": 120.4, "p99": 300.0, "calls_per_second": 5432.1},
+        "bare redis-py": {"p50": 99.6, "p99": 1234.0, "calls_per_second": 6000.0},
+    }
+    rows = [
+        {"name": f"latency of get, {share}", "details": sides}
+        for share in ("p50", "p99")
+    ]
+    text = published.tables({"figures": rows})["latency"]
+    assert re.findall(r"- ((?!\*).+)", text) == [
+        *("Latency", "django_ormist", "bare redis-py"),
+        *("get, calls a second", "5,432", "6,000"),
+        *("get, p50", "120 µs", "100 µs"),
+        *("get, p99", "300 µs", "1,234 µs"),
+    ]
+
+
+def test_queries_are_named_with_the_number_of_objects():
+    row = {"name": "query 1000000 two tags, server time", "unit": "us", "ours": 480.2}
+    text = published.tables({"figures": [{**row, "target": 1000, "is_met": True}]})
+    cells = re.findall(r"- (.*)", text["queries"])
+    assert cells[4:] == ["1,000,000, two tags", "480 µs", "1,000 µs", "yes"]
 
 
 def test_a_table_without_figures_says_so():
