@@ -15,7 +15,7 @@ from ..operations.rows import Row
 from ..queries.conditions import Condition, all_of, any_of, negate, odd_of
 from ..queries.lookups import exclude_query, filter_query
 from ..queries.ordering import order_query
-from ..queries.query import CREATED, Order, Query
+from ..queries.query import CREATED, EVERYTHING, Order, Query
 from .peers import Peers, ResultList
 from .reading import ReadMethods
 from .results import LazyResults
@@ -45,7 +45,7 @@ class Collection(ReadMethods[M], WriteMethods[M], LazyResults[M]):
         self, model: "type[M]", query: Query | None = None, using: str | None = None
     ) -> None:
         self.model = model
-        self.query = Query() if query is None else query
+        self.query = EVERYTHING if query is None else query
         self._using = using
         self._cache: builtins.list[M] | None = None
 

@@ -54,19 +54,7 @@ def page(
     slice_in_steps(). O(log n + limit) if no object is expired: see page.lua, and
     query.lua for other queries.
     """
-
-    def parse(reply: list[list[Any]]) -> list[Any] | None:
-        if not reply:
-            return None
-        if want == "ids":
-            return reply[0]
-        if want == "objects":
-            return list(zip(*reply, repeat(None)))
-        return [
-            (pk, packed, parse_counters(flat, space.base + b"c:" + pk))
-            for pk, packed, flat in zip(*reply, strict=True)
-        ]
-
+    parse = partial(_parse_counters, space) if want == "counters" else _PARSERS[want]
     if not query.is_plain:
         return query_page(space, query, limit, want, parse, most)
     return Operation(
@@ -75,6 +63,26 @@ def page(
         (int(query.is_reversed), query.start, limit, want, most or most_looks()),
         parse=parse,
     )
+
+
+def _parse_ids(reply: list[Any]) -> list[bytes] | None:
+    return reply[0] if reply else None
+
+
+def _parse_objects(reply: list[Any]) -> list[Row] | None:
+    return list(zip(*reply, repeat(None))) if reply else None
+
+
+def _parse_counters(space: Space, reply: list[Any]) -> list[Row] | None:
+    if not reply:
+        return None
+    return [
+        (pk, packed, parse_counters(flat, space.base + b"c:" + pk))
+        for pk, packed, flat in zip(*reply, strict=True)
+    ]
+
+
+_PARSERS = {"ids": _parse_ids, "objects": _parse_objects}
 
 
 class Place(NamedTuple):
