@@ -18,15 +18,21 @@ COLORS = {
         "grid": "#d5dae0",
         "ours": "#0b6bcb",
         "bare": "#8a94a0",
+        "third": "#b45309",
+        "fourth": "#2f855a",
     },
     "dark": {
         "text": "#e4e8ec",
         "grid": "#3d464f",
         "ours": "#5aa9f5",
         "bare": "#8f99a5",
+        "third": "#f0a04b",
+        "fourth": "#68d391",
     },
 }
 MISSED = "#d9822b"
+WIDTH = 5.8
+"""Inches: about the width of a telephone, so that texts stay legible there."""
 
 Palette = dict[str, str]
 
@@ -68,7 +74,7 @@ def _style(palette: Palette) -> dict[str, Any]:
 
 def _targets(data: list[list[Any]], palette: Palette) -> Any:
     """Draw a bar for each ratio, and a mark at its target."""
-    figure, axes = plt.subplots(figsize=(8, 0.34 * len(data) + 1))
+    figure, axes = plt.subplots(figsize=(WIDTH, 0.32 * len(data) + 1))
     for place, (_, ratio, target) in enumerate(data):
         color = palette["ours"] if ratio <= target else MISSED
         axes.barh(place, ratio, color=color, height=0.6)
@@ -84,7 +90,7 @@ def _targets(data: list[list[Any]], palette: Palette) -> Any:
 
 def _server_time(data: list[list[Any]], palette: Palette) -> Any:
     """Draw two bars for each call."""
-    figure, axes = plt.subplots(figsize=(8, 0.5 * len(data) + 1))
+    figure, axes = plt.subplots(figsize=(WIDTH, 0.45 * len(data) + 1))
     places = range(len(data))
     for shift, column, color, label in (
         (-0.19, 1, palette["ours"], "django_ormist"),
@@ -96,16 +102,16 @@ def _server_time(data: list[list[Any]], palette: Palette) -> Any:
     axes.invert_yaxis()
     axes.set_xlabel("microseconds of the server")
     axes.grid(axis="x")
-    axes.legend(loc="lower right")
+    axes.legend(loc="upper center", bbox_to_anchor=(0.4, -0.08), ncols=2)
     return figure
 
 
 def _throughput(data: dict[str, dict[str, list[Any]]], palette: Palette) -> Any:
     """Draw a small plot for each method: calls a second over client processes."""
-    figure, grid = plt.subplots(2, 2, figsize=(8, 5.6), layout="constrained")
-    colors = (palette["ours"], palette["bare"])
+    figure, grid = plt.subplots(2, 2, figsize=(WIDTH, 5.4), layout="constrained")
+    colors = [palette[name] for name in ("ours", "bare", "third", "fourth")]
     for axes, (method, sides) in zip(grid.flat, data.items(), strict=True):
-        for color, (side, points) in zip(colors, sides.items(), strict=True):
+        for color, (side, points) in zip(colors, sides.items(), strict=False):
             axes.plot(*_columns(points), color=color, marker="o", label=side)
         axes.set_title(method)
         axes.set_xscale("log", base=2)
@@ -115,23 +121,25 @@ def _throughput(data: dict[str, dict[str, list[Any]]], palette: Palette) -> Any:
         axes.grid(axis="y")
     figure.supxlabel("client processes", fontsize=10)
     figure.supylabel("calls a second", fontsize=10)
-    grid[0][0].legend(loc="lower right")
+    labels = grid[0][0].get_legend_handles_labels()
+    if labels[0]:
+        figure.legend(*labels, loc="outside upper center", ncols=4)
     return figure
 
 
 def _scale(data: dict[str, list[Any]], palette: Palette) -> Any:
     """Draw a line for each operation: microseconds over stored objects."""
-    figure, axes = plt.subplots(figsize=(8, 5))
+    figure, axes = plt.subplots(figsize=(WIDTH, 4.5))
     colors = plt.get_cmap("tab20").colors
     for number, (name, points) in enumerate(data.items()):
         axes.plot(*_columns(points), marker="o", color=colors[number % 20], label=name)
     axes.set_xscale("log")
-    axes.set_ylim(bottom=0)
+    axes.set_yscale("log")
     axes.set_xlabel("stored objects")
     axes.set_ylabel("microseconds")
     axes.grid(axis="y")
     if data:
-        axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+        axes.legend(loc="upper center", bbox_to_anchor=(0.45, -0.12), ncols=2)
     return figure
 
 

@@ -21,8 +21,16 @@ Table = list[tuple[str, ...]]
 NOT_MEASURED = "This run has not measured it.\n"
 OURS = "django_ormist"
 METHODS = ("get", "page", "create", "save")
+SIDES = (OURS, "bare redis-py", "walrus", "redis-om")
 HOLDS = {None: "", True: "yes", False: "no"}
 LONGEST_STALLS = 20
+
+NAMES = {
+    **{name: name.capitalize() for name in ("measured", "server", "python", "django")},
+    **{name: name.capitalize() for name in ("processor", "cores", "system", "command")},
+    **{"rounds": "Rounds of a run", "runs": "Runs, of rows with targets"},
+}
+"""How the page names facts of a run."""
 
 SAME = (
     *("server", "python", "django", "redis-py", "hiredis", "ormsgpack"),
@@ -140,27 +148,33 @@ def _table(lines: Table) -> str:
 
 def _machine(published: dict[str, Any]) -> Table:
     names = ("measured", *SAME, "rounds", "runs", "command")
-    lines = [(name, str(published[name])) for name in names if name in published]
-    return [("What", "Value"), *lines]
+    lines = [
+        (NAMES.get(name, name), str(published[name]))
+        for name in names
+        if name in published
+    ]
+    # A literal, or two dashes of the command become one.
+    return [("What", "Value"), *((name, f"``{value}``") for name, value in lines)]
 
 
 def _ratios(rows: list[Row], beside: str = "Beside") -> Table:
-    """Return ours, the other, the ratio, the target and whether it holds."""
-    head = ("Operation", OURS, beside, "Ratio", "Target", "Holds")
-    return [head, *(_ratio_line(row) for row in rows if row["ratio"] is not None)]
+    """Return the ratio, the target, whether it holds, both times, and all runs."""
+    head = ("Operation", "Ratio", "Target", "Holds", OURS, beside, "Each run")
+    lines = [_ratio_line(row) for row in rows if row["ratio"] is not None]
+    has_runs = any(line[-1] for line in lines)
+    return [line if has_runs else line[:-1] for line in (head, *lines)]
 
 
 def _ratio_line(row: Row) -> tuple[str, ...]:
-    runs = row.get("runs")
-    several = f" ({', '.join(f'{each:.2f}' for each in runs)})" if runs else ""
     name = "" if row["beside"] == "by hand" else f" ({row['beside']})"
     return (
         row["name"],
-        _amount(row["ours"], row["unit"]),
-        _amount(row["other"], row["unit"]) + name,
-        f"{row['ratio']:.2f}{several}",
+        f"{row['ratio']:.2f}",
         "" if row["target"] is None else f"{row['target']:.2f}",
         HOLDS[row["is_met"]],
+        _ours(row),
+        _amount(row["other"], row["unit"]) + name,
+        ", ".join(f"{each:.2f}" for each in row.get("runs", ())),
     )
 
 
@@ -290,7 +304,11 @@ def series(published: dict[str, Any]) -> dict[str, Any]:
                     for row in _named(rows, f"throughput of {method}, ")
                     if side in row["details"]
                 ]
-                for side in (OURS, "bare redis-py")
+                for side in SIDES
+                if any(
+                    side in row["details"]
+                    for row in _named(rows, f"throughput of {method}, ")
+                )
             }
             for method in METHODS
         },

@@ -94,13 +94,9 @@ def test_a_line_says_the_ratio_of_each_run_and_whether_the_target_holds():
     }
     text = published.tables({"figures": [row]})["targets"]
     cells = re.findall(r"- (.*)", text)
-    assert cells[6:] == [
-        "get, plain",
-        "70.1 µs",
-        "60.4 µs (GET)",
-        "1.16 (1.10, 1.16, 1.20)",
-        "1.15",
-        "no",
+    assert cells[7:] == [
+        *("get, plain", "1.16", "1.15", "no"),
+        *("70.1 µs", "60.4 µs (GET)", "1.10, 1.16, 1.20"),
     ]
 
 
