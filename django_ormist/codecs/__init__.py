@@ -6,6 +6,7 @@ An object is stored as one string. Its first byte gives the format and its versi
 
 from .lifetimes import Deadline, Lifetime
 from .objects import (
+    Contents,
     as_plain,
     deadline_of,
     deadline_tail,
@@ -15,12 +16,14 @@ from .objects import (
     mark,
     pack,
     pack_value,
+    split_contents,
     unpack,
     unpack_many,
     with_deadline,
 )
 
 __all__ = [
+    "Contents",
     "Deadline",
     "Lifetime",
     "as_plain",
@@ -32,6 +35,7 @@ __all__ = [
     "mark",
     "pack",
     "pack_value",
+    "split_contents",
     "unpack",
     "unpack_many",
     "with_deadline",

@@ -207,7 +207,7 @@ class Field:
     def __get__(self, instance: Instance, owner: Any = None) -> Any:
         if instance is None:
             return self
-        attrs = instance.__dict__["attrs"]
+        attrs = instance.attrs
         name = self.attname
         if name not in attrs:
             return self._read_absent(instance)
@@ -215,7 +215,7 @@ class Field:
         return attrs[name] if read is None else read(instance, attrs[name])
 
     def __set__(self, instance: Instance, value: Any) -> None:
-        attrs = instance.__dict__["attrs"]
+        attrs = instance.attrs
         if self._read is None:
             attrs[self.attname] = value
             return

@@ -262,7 +262,7 @@ class Reference(Field):
     def __set__(self, instance: Instance, value: Any) -> None:
         value = unwrap(value)
         if not hasattr(type(value), "_meta"):
-            instance.__dict__["attrs"][self.attname] = value
+            instance.attrs[self.attname] = value
             return
         try:
             key = self._key_of(value)
@@ -276,7 +276,7 @@ class Reference(Field):
                 f"Cannot assign {value!r} to {self.model.__name__}.{self.name}: save "
                 "it first, so that it has a primary key."
             )
-        instance.__dict__["attrs"][self.attname] = key
+        instance.attrs[self.attname] = key
         self.keep(instance, key, value)
 
     def key_in(self, instance: Instance) -> Any:
@@ -300,7 +300,7 @@ class Reference(Field):
 
     def is_loaded(self, instance: Instance) -> bool:
         """Return whether reading it needs no round trip."""
-        key = self.stored_value(instance.__dict__["attrs"])
+        key = self.stored_value(instance.attrs)
         known = loaded_objects(instance).get(self.attname)
         return key is None or (known is not None and bool(known[0] == key))
 
@@ -348,7 +348,7 @@ class KeyAttribute:
         return self if instance is None else self.reference.key_in(instance)
 
     def __set__(self, instance: Instance, value: Any) -> None:
-        instance.__dict__["attrs"][self.reference.attname] = value
+        instance.attrs[self.reference.attname] = value
 
 
 def loaded_objects(instance: Instance) -> dict[str, tuple[Any, Any]]:

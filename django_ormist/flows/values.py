@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, TypeVar
 
-from ..codecs import unpack
+from ..codecs import split_contents, unpack_many
 from ..deadlines import to_creation, to_datetime
 from ..exceptions import NotSupportedError
 from ..operations.objects import pk_of
@@ -182,8 +182,9 @@ def build_rows(
 
     found = []
     times = [None] * len(rows) if created is None else created
-    for (pk, packed, counters), time in zip(rows, times, strict=True):
-        attrs, tags, expire_at_ms = unpack(packed, start + pk)
+    unpacked = unpack_many([row[1] for row in rows], lambda i: start + rows[i][0])
+    for (pk, _, counters), each, time in zip(rows, unpacked, times, strict=True):
+        attrs, tags, expire_at_ms = split_contents(each)
         contents = Record(attrs, tags, expire_at_ms)
         own = ("id", *attrs, *defaults(attrs)) if names is None else names
         row = [_value(values, name, pk, contents, counters, time) for name in own]

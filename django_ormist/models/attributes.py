@@ -11,7 +11,7 @@ from ..queries.query import CREATED
 from ..validators import validate_counter, validate_set, validate_tags
 from .creation import creation_time
 from .options import Options
-from .state import ModelState, read_state
+from .state import ModelState, ReadRow, read_state, take_contents
 from .tags import Tags
 from .unsupported import MODEL, missing_name
 from .writing import alters_data
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _is_private = methodcaller("startswith", "_")
 
 
-class AttributeAccess:
+class AttributeAccess(ReadRow):
     """The base of Model with the names that an instance gets, sets and deletes.
 
     Every name that the class does not define, and that does not begin with ``_``, is an
@@ -35,20 +35,24 @@ class AttributeAccess:
     _meta: ClassVar[Options]
 
     def __getattr__(self, name: str) -> Any:
-        if name in self._meta.own_names:
+        meta = self._meta
+        if name in meta.own_names:
+            if name == "attrs":
+                return take_contents(self)[name]
             if name == "_state":
-                return read_state(self.__dict__)
+                return read_state(self)
             return object.__getattribute__(self, name)  # a property that raised
-        if name[:2] == "__" == name[-2:]:  # a protocol of Python's, not an attribute
+        if name[:1] == "_":  # a protocol of Python's, say, and never an attribute
             raise missing_name(type(self).__name__, name, {})
-        attrs = self.__dict__.get("attrs", {})  # none yet while it is unpickled
-        if name in attrs and name not in self._meta.counters:
+        own = self.__dict__
+        attrs = own["attrs"] if "attrs" in own else take_contents(self)["attrs"]
+        if name in attrs and name not in meta.counters:
             return attrs[name]
-        if name in self._meta.counters:
+        if name in meta.counters:
             return self._state.counters.get(name, 0)
-        if name in self._meta.fields_by_name:
-            raise self._meta.fields_by_name[name].absent_error(self)
-        if name == CREATED and not self._meta.created_is_attribute:
+        if name in meta.fields_by_name:
+            raise meta.fields_by_name[name].absent_error(self)
+        if name == CREATED and not meta.created_is_attribute:
             return creation_time(self)
         raise missing_name(type(self).__name__, name, MODEL)
 

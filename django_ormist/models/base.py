@@ -1,6 +1,7 @@
 """Model, TaggedModel, TaggedAttrsModel and the mix-in Verbose."""
 
 from collections.abc import Iterable, Sequence
+from itertools import repeat
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from .. import exceptions
@@ -19,7 +20,7 @@ from ..flows import unique as unique_flows
 from ..flows.attempt import SaveOptions
 from ..flows.record import Record
 from ..keys import object_key
-from ..operations.objects import pk_of
+from ..operations.objects import check_pks
 from ..operations.rows import Row
 from ..schema import RESERVED
 from ..validators import validate_pk, validate_tags
@@ -28,7 +29,14 @@ from .creation import refresh
 from .manager import Manager
 from .metaclass import ModelBase
 from .peers import Peers, check_may_wait, peers_of
-from .state import CountersState, ModelState, add_version, remove_version
+from .state import (
+    CountersState,
+    ModelState,
+    add_version,
+    remove_version,
+    set_read_row,
+    take_contents,
+)
 from .writing import AltersData, alters_data
 
 _RESERVED = frozenset(RESERVED)
@@ -127,21 +135,12 @@ class Model(AttributeAccess, AltersData, metaclass=ModelBase):
         contents = unpack_many(
             [packed for _, packed, _ in rows], lambda i: space.objects + rows[i][0]
         )
+        check_pks([pk for pk, _, _ in rows], space)
         new, found = cls.__new__, []
-        try:
-            for (pk, packed, counters), (attrs, tags, expire_at_ms) in zip(
-                rows, contents, strict=True
-            ):
-                instance = new(cls)
-                own = instance.__dict__
-                own["id"] = pk.decode()
-                own["attrs"] = attrs
-                own["_row"] = packed, tags, expire_at_ms, counters, using, peers
-                found.append(instance)
-        except UnicodeDecodeError:
-            for pk, _, _ in rows:
-                pk_of(pk, space)  # raises CorruptDataError
-            raise
+        for row in zip(rows, contents, repeat((using, peers))):
+            instance = new(cls)
+            set_read_row(instance, row)
+            found.append(instance)
         return found
 
     def validate(self) -> None:
@@ -199,7 +198,8 @@ class Model(AttributeAccess, AltersData, metaclass=ModelBase):
     @property
     def id(self) -> str:
         """The id. Assigning another id makes it an object that was never loaded."""
-        pk: str = self.__dict__["id"]
+        own = self.__dict__
+        pk: str = own["id"] if "id" in own else take_contents(self)["id"]
         return pk
 
     @id.setter

@@ -31,7 +31,7 @@ DEFAULTS: dict[str, Any] = {
 _LONGEST_NAME = 200
 """Bytes that the names of an ordered or unique attribute may have: a memo's limit."""
 
-STATE = ("attrs", "_live", "_loaded", "_row", "_state", *PICKLED, *PICKLED_COUNTERS)
+STATE = ("attrs", "_live", "_loaded", "_state", *PICKLED, *PICKLED_COUNTERS)
 """The names that instances have, or are pickled with, and their class does not have."""
 
 _INDEXING = ("index_attrs", "ordered", "unique")

@@ -1,9 +1,11 @@
 """The state of an instance for Django and for pickle."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Self
 
-from ..codecs import Deadline
+from ..codecs import Contents, Deadline, split_contents
 from ..exceptions import NotSupportedError
+from ..operations.rows import Row
 
 if TYPE_CHECKING:
     from .peers import Peers
@@ -133,30 +135,52 @@ class CountersState(ModelState):
         return state
 
 
-def read_state(own: dict[str, Any]) -> ModelState:
-    """Return the state of an instance that was read: it is made on first use.
+class ReadRow:
+    """The base of instances: what one was read from, until it is first used.
 
-    own: the ``__dict__`` of the instance. Most objects of a list are only shown, and a
-    state takes half of the time to make an instance. Raises AttributeError without
-    state, as while it is unpickled.
+    Its ``__dict__`` is empty until its id or an attribute is read, and it has no state
+    until that is read: most objects of a list are only shown, and these would take
+    twice as long as all else that makes an instance.
     """
-    row = own.get("_row")
-    if row is not None:
-        packed, tags, expire_at_ms, counters, using, peers = row
-        if counters is None:
-            state = ModelState()
-        else:
-            state = CountersState()
-            state.counters, state.assigned = counters, set()
-        state.packed, state.tags, state.expire_at_ms = packed, tags, expire_at_ms
-        state.using, state.peers, state.is_id_random = using, peers, False
-        own.setdefault("_state", state)  # another thread may have made one
-        own.pop("_row", None)
-    try:
-        found: ModelState = own["_state"]
-    except KeyError:
-        raise AttributeError("_state") from None
-    return found
+
+    __slots__ = ("_read_row",)
+
+    _read_row: tuple[Row, Contents, tuple[str, "Peers | None"]]
+
+
+set_read_row: Callable[[ReadRow, Any], None] = vars(ReadRow)["_read_row"].__set__
+"""Set what an instance was read from, without its ``__setattr__()``."""
+
+
+def take_contents(instance: ReadRow) -> dict[str, Any]:
+    """Set the id and the attributes that were read, and return the ``__dict__``.
+
+    Raises AttributeError if it was not read, as while it is unpickled.
+    """
+    (pk, _, _), contents, _ = instance._read_row
+    own = instance.__dict__
+    own.setdefault("id", pk.decode())  # another thread may have done it
+    own.setdefault("attrs", contents[0])
+    return own
+
+
+def read_state(instance: ReadRow) -> ModelState:
+    """Return the state, made of the row that was read.
+
+    Raises AttributeError if it was not read, as while it is unpickled.
+    """
+    (_, packed, counters), contents, (using, peers) = instance._read_row
+    if counters is None:
+        state = ModelState()
+    else:
+        state = CountersState()
+        state.counters, state.assigned = counters, set()
+    _, state.tags, state.expire_at_ms = split_contents(contents)
+    state.packed, state.using, state.peers = packed, using, peers
+    state.is_id_random = False
+    own = take_contents(instance)
+    made: ModelState = own.setdefault("_state", state)  # or another thread's
+    return made
 
 
 def add_version(state: dict[str, Any]) -> dict[str, Any]:

@@ -357,6 +357,15 @@ def increment(
     )
 
 
+def check_pks(stored: list[bytes], space: Space) -> None:
+    """Raise CorruptDataError for a member of a sorted set that is no id."""
+    try:
+        b"\n".join(stored).decode()
+    except UnicodeDecodeError:
+        for each in stored:
+            pk_of(each, space)
+
+
 def pk_of(stored: bytes, space: Space) -> str:
     """Return the id of a member of a sorted set. Raises CorruptDataError."""
     try:

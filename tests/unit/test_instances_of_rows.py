@@ -2,11 +2,14 @@
 
 import copy
 import pickle
+import re
 import threading
+from datetime import UTC, datetime
+from random import Random
 
 import pytest
 
-from django_ormist.codecs import objects, pack, unpack, unpack_many
+from django_ormist.codecs import objects, pack, split_contents, unpack, unpack_many
 from django_ormist.exceptions import CorruptDataError
 from django_ormist.models.state import CountersState, ModelState
 from tests.models import Todo
@@ -23,6 +26,13 @@ def key(number):
     return b"key%d" % number
 
 
+def can_unpack(packed):
+    try:
+        return bool(unpack(packed))
+    except CorruptDataError:
+        return False
+
+
 @pytest.mark.parametrize("codec", ["msgpack", "json"])
 def test_many_objects_are_unpacked_as_each_is_alone(codec):
     many = [
@@ -30,7 +40,41 @@ def test_many_objects_are_unpacked_as_each_is_alone(codec):
         pack({"n": 1}, ["home"], codec=codec),
         pack({"n": {1, 2}}, ["home"], 2_000_000_000_000, codec),
     ]
-    assert unpack_many(many, key) == [unpack(each) for each in many]
+    found = [split_contents(each) for each in unpack_many(many, key)]
+    assert found == [unpack(each) for each in many]
+
+
+def test_damaged_bytes_among_others_are_found_as_alone():
+    whole = [
+        pack({"n": 1, "m": [1, [2, 3]]}, ["home"], 2_000_000_000_000),
+        pack({"name": "a", "n": {"m": None}}, ["home", "work"]),
+        pack({"at": datetime(2026, 1, 2, tzinfo=UTC), "x": {1, 2}}),
+    ]
+    rng = Random(5)
+    for _ in range(20_000):
+        many, at = list(whole), rng.randrange(3)
+        start = rng.randrange(len(many[at]))
+        stop = rng.choice((start, start + 1, start + 2, len(many[at])))
+        inserted = rng.choice((b"", rng.randbytes(1), b"\x01", rng.choice(whole)))
+        many[at] = many[at][:start] + inserted + many[at][stop:]
+        try:
+            alone = [unpack(each, key(i)) for i, each in enumerate(many)]
+        except CorruptDataError as error:
+            with pytest.raises(CorruptDataError, match=re.escape(str(error))):
+                unpack_many(many, key)
+        else:
+            assert [split_contents(each) for each in unpack_many(many, key)] == alone
+
+
+def test_the_deepest_values_are_unpacked_among_others():
+    data = b"\x01\x91\x81\xa1n"
+    deepest = next(
+        packed
+        for levels in range(2000, 0, -1)
+        if can_unpack(packed := data + b"\x91" * levels + b"\x90")
+    )
+    assert len(deepest) > 500
+    assert unpack_many([deepest, pack({})], key)[1] == [{}]
 
 
 @pytest.mark.parametrize("data", [b"", b"\x01", b"\x01\x90", b"\x01\x91\x01", b"{}"])
@@ -41,14 +85,14 @@ def test_the_key_of_the_corrupt_one_of_many_is_named(data):
 
 @pytest.mark.parametrize("raised", [KeyError("late"), ValueError("late")])
 def test_an_exception_from_outside_is_not_taken_for_corrupt_bytes(monkeypatch, raised):
-    unpack_really, raisings = objects._unpack_many, [raised]
+    unpack_really, raisings = objects._unpack_together, [raised]
 
     def interrupted(packed):
         if raisings:
             raise raisings.pop()
         return unpack_really(packed)
 
-    monkeypatch.setattr(objects, "_unpack_many", interrupted)
+    monkeypatch.setattr(objects, "_unpack_together", interrupted)
     is_lost = type(raised) is ValueError  # as ormsgpack's own errors are
     with pytest.raises(InterruptedError if is_lost else KeyError):
         unpack_many([pack({})], key)
@@ -59,9 +103,11 @@ def test_an_id_that_is_no_text_is_named():
         Todo._from_rows([ROW, (b"\xff", *ROW[1:])], SPACE, "default")
 
 
-def test_the_state_is_made_on_first_use():
+def test_contents_and_state_are_taken_on_first_use():
     instance = restored()
-    assert "_state" not in vars(instance)
+    assert not vars(instance)
+    assert instance.n == 1
+    assert vars(instance) == {"id": "a", "attrs": {"n": 1}}
     state = instance._state
     assert instance._state is state
     assert type(state) is ModelState
@@ -103,5 +149,5 @@ def test_threads_that_need_the_state_at_once_get_the_same():
 
 
 def test_an_instance_without_contents_has_no_state():
-    with pytest.raises(AttributeError, match="_state"):
+    with pytest.raises(AttributeError, match="_read_row"):
         Todo.__new__(Todo)._state  # noqa: B018
