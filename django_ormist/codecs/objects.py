@@ -168,8 +168,9 @@ def _unpack_together(packed: Sequence[bytes]) -> list[Contents]:
     if not _LIST.issuperset(map(type, tags)):
         raise ValueError("not objects")
     "".join(chain.from_iterable(tags))  # TypeError unless all are str
-    for expire_at_ms in [each[2] for each in contents if len(each) > 2]:
-        _check_deadline(expire_at_ms)
+    if 3 in map(len, contents):
+        for expire_at_ms in [each[2] for each in contents if len(each) == 3]:
+            _check_deadline(expire_at_ms)
     return contents
 
 

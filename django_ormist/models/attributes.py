@@ -11,7 +11,7 @@ from ..queries.query import CREATED
 from ..validators import validate_counter, validate_set, validate_tags
 from .creation import creation_time
 from .options import Options
-from .state import ModelState, ReadRow, read_state, take_contents
+from .state import ModelState, ReadRow, own_dict, read_state, take_contents
 from .tags import Tags
 from .unsupported import MODEL, missing_name
 from .writing import alters_data
@@ -38,14 +38,14 @@ class AttributeAccess(ReadRow):
         meta = self._meta
         if name in meta.own_names:
             if name == "attrs":
-                return take_contents(self)[name]
+                return take_contents(self)
             if name == "_state":
                 return read_state(self)
             return object.__getattribute__(self, name)  # a property that raised
-        if name[:1] == "_":  # a protocol of Python's, say, and never an attribute
+        if name[:2] == "__" == name[-2:]:  # a protocol of Python's, not an attribute
             raise missing_name(type(self).__name__, name, {})
-        own = self.__dict__
-        attrs = own["attrs"] if "attrs" in own else take_contents(self)["attrs"]
+        own = own_dict(self)
+        attrs = own["attrs"] if "attrs" in own else take_contents(self)
         if name in attrs and name not in meta.counters:
             return attrs[name]
         if name in meta.counters:

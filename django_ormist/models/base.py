@@ -33,9 +33,10 @@ from .state import (
     CountersState,
     ModelState,
     add_version,
+    filled_dict,
+    own_dict,
     remove_version,
     set_read_row,
-    take_contents,
 )
 from .writing import AltersData, alters_data
 
@@ -102,7 +103,7 @@ class Model(AttributeAccess, AltersData, metaclass=ModelBase):
         state.tags = validate_tags(type(self), tags) if tags else []
         state.expire_at_ms = None if expire is None else to_deadline(expire)
         state.packed = state.using = state.peers = None
-        own = self.__dict__
+        own = own_dict(self)
         own["id"] = pk or meta.new_pk()
         state.is_id_random = pk is None
         own["attrs"] = {}
@@ -132,15 +133,15 @@ class Model(AttributeAccess, AltersData, metaclass=ModelBase):
 
         peers: the link to the objects that are read with them.
         """
-        contents = unpack_many(
-            [packed for _, packed, _ in rows], lambda i: space.objects + rows[i][0]
-        )
-        check_pks([pk for pk, _, _ in rows], space)
-        new, found = cls.__new__, []
-        for row in zip(rows, contents, repeat((using, peers))):
-            instance = new(cls)
-            set_read_row(instance, row)
-            found.append(instance)
+        if not rows:
+            return []
+        pks, packed, _ = zip(*rows, strict=True)
+        contents = unpack_many(packed, lambda i: space.objects + pks[i])
+        check_pks(pks, space)
+        found = [*map(cls.__new__, repeat(cls, len(rows)))]
+        read = zip(rows, contents, repeat((using, peers)), strict=False)
+        for each, row in zip(found, read, strict=True):
+            set_read_row(each, row)
         return found
 
     def validate(self) -> None:
@@ -198,8 +199,7 @@ class Model(AttributeAccess, AltersData, metaclass=ModelBase):
     @property
     def id(self) -> str:
         """The id. Assigning another id makes it an object that was never loaded."""
-        own = self.__dict__
-        pk: str = own["id"] if "id" in own else take_contents(self)["id"]
+        pk: str = filled_dict(self)["id"]
         return pk
 
     @id.setter
@@ -244,7 +244,7 @@ class Model(AttributeAccess, AltersData, metaclass=ModelBase):
         own = remove_version(type(self), pickled)
         kind = CountersState if self._meta.counters else ModelState
         state = kind.from_pickle(own)
-        self.__dict__.update(own, _state=state)
+        own_dict(self).update(own, _state=state)
 
     # The store
 

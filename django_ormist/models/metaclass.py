@@ -12,6 +12,7 @@ from .declarations import (
 )
 from .manager import Manager
 from .options import Options
+from .state import filled_dict
 
 if TYPE_CHECKING:
     from .base import Model
@@ -28,6 +29,7 @@ class ModelBase(type):
         **arguments: Any,
     ) -> "ModelBase":
         meta: Any = namespace.pop("Meta", None)
+        namespace["__dict__"] = property(filled_dict)  # before that of a mix-in
         if not any(isinstance(base, ModelBase) for base in bases):
             return super().__new__(mcs, name, bases, namespace, **arguments)
         _refuse_django_fields(name, namespace)

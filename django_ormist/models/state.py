@@ -135,12 +135,20 @@ class CountersState(ModelState):
         return state
 
 
-class ReadRow:
+class HasDict:
+    """The base that gives instances a ``__dict__``."""
+
+
+own_dict: Callable[[object], dict[str, Any]] = vars(HasDict)["__dict__"].__get__
+"""Return the ``__dict__`` of an instance as it is."""
+
+
+class ReadRow(HasDict):
     """The base of instances: what one was read from, until it is first used.
 
-    Its ``__dict__`` is empty until its id or an attribute is read, and it has no state
-    until that is read: most objects of a list are only shown, and these would take
-    twice as long as all else that makes an instance.
+    Its ``__dict__`` is filled when that or an attribute is read, and it has no state
+    until that is read. To make both for each object of a list would take twice as long
+    as all else that makes an instance.
     """
 
     __slots__ = ("_read_row",)
@@ -148,20 +156,29 @@ class ReadRow:
     _read_row: tuple[Row, Contents, tuple[str, "Peers | None"]]
 
 
+def filled_dict(instance: ReadRow) -> dict[str, Any]:
+    """Return the ``__dict__`` with the id and the attributes that were read."""
+    own = own_dict(instance)
+    if "id" not in own and hasattr(instance, "_read_row"):
+        take_contents(instance)
+    return own
+
+
 set_read_row: Callable[[ReadRow, Any], None] = vars(ReadRow)["_read_row"].__set__
 """Set what an instance was read from, without its ``__setattr__()``."""
 
 
 def take_contents(instance: ReadRow) -> dict[str, Any]:
-    """Set the id and the attributes that were read, and return the ``__dict__``.
+    """Set the attributes and the id that were read, and return the attributes.
 
     Raises AttributeError if it was not read, as while it is unpickled.
     """
-    (pk, _, _), contents, _ = instance._read_row
-    own = instance.__dict__
-    own.setdefault("id", pk.decode())  # another thread may have done it
-    own.setdefault("attrs", contents[0])
-    return own
+    (pk, _, _), (attrs, *_), _ = instance._read_row
+    own = own_dict(instance)
+    own.setdefault("attrs", attrs)  # another thread may have done it
+    own.setdefault("id", pk.decode())
+    found: dict[str, Any] = own["attrs"]
+    return found
 
 
 def read_state(instance: ReadRow) -> ModelState:
@@ -178,8 +195,8 @@ def read_state(instance: ReadRow) -> ModelState:
     _, state.tags, state.expire_at_ms = split_contents(contents)
     state.packed, state.using, state.peers = packed, using, peers
     state.is_id_random = False
-    own = take_contents(instance)
-    made: ModelState = own.setdefault("_state", state)  # or another thread's
+    take_contents(instance)
+    made: ModelState = own_dict(instance).setdefault("_state", state)  # or another's
     return made
 
 

@@ -57,8 +57,10 @@ def sorted_rows(space: Space, query: Query) -> Flow[list[Row] | None]:
             packed += chunk[3::2]
         if len(chunks[-1]) <= 2:
             break  # the last ones were removed
-    missing = [pk for pk, each in zip(pks, packed, strict=True) if each is None]
-    yield from sweep_missing(space, missing, len(pks))
+    missing = []
+    if None in packed:
+        missing = [pk for pk, each in zip(pks, packed, strict=True) if each is None]
+        yield from sweep_missing(space, missing, len(pks))
     rows: list[Any] = list(zip(pks, packed, repeat(None)))
     if missing or expiring:
         rows = [row for row in rows if row[1] and is_live(row[1], now_ms)]

@@ -357,7 +357,7 @@ def increment(
     )
 
 
-def check_pks(stored: list[bytes], space: Space) -> None:
+def check_pks(stored: Sequence[bytes], space: Space) -> None:
     """Raise CorruptDataError for a member of a sorted set that is no id."""
     try:
         b"\n".join(stored).decode()

@@ -11,8 +11,8 @@ import pytest
 
 from django_ormist.codecs import objects, pack, split_contents, unpack, unpack_many
 from django_ormist.exceptions import CorruptDataError
-from django_ormist.models.state import CountersState, ModelState
-from tests.models import Todo
+from django_ormist.models.state import CountersState, ModelState, own_dict
+from tests.models import City, Todo
 
 SPACE = Todo._meta.space("default")
 ROW = (b"a", pack({"n": 1}, ["home"], 2_000_000_000_000), None)
@@ -105,9 +105,9 @@ def test_an_id_that_is_no_text_is_named():
 
 def test_contents_and_state_are_taken_on_first_use():
     instance = restored()
-    assert not vars(instance)
+    assert not own_dict(instance)
     assert instance.n == 1
-    assert vars(instance) == {"id": "a", "attrs": {"n": 1}}
+    assert own_dict(instance) == {"id": "a", "attrs": {"n": 1}}
     state = instance._state
     assert instance._state is state
     assert type(state) is ModelState
@@ -151,3 +151,9 @@ def test_threads_that_need_the_state_at_once_get_the_same():
 def test_an_instance_without_contents_has_no_state():
     with pytest.raises(AttributeError, match="_read_row"):
         Todo.__new__(Todo)._state  # noqa: B018
+
+
+def test_the_dict_of_an_instance_whose_class_has_a_mix_in_is_filled():
+    row = (b"a", pack({"name": "Bern"}), None)
+    city = City._from_row(row, City._meta.space("default"), "default")
+    assert city.__dict__ == {"id": "a", "attrs": {"name": "Bern"}}
