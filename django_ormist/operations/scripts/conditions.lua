@@ -52,13 +52,6 @@ end
 
 -- INCLUDE places
 
--- Return the id and the sort key of an entry of an ordered attribute.
-local function split_entry(entry)
-  local a, b, c = byte(entry, -3, -1)
-  local first = #entry - 2 - (a * 65536 + b * 256 + c)
-  return string.sub(entry, first, -4), string.sub(entry, 1, first - 8)
-end
-
 -- Return the rank of the first entry at or above a sort key.
 local function rank_of(key, low)
   return low == '' and 0 or redis.call('ZLEXCOUNT', key, '-', '(' .. low)

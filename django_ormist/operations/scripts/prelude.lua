@@ -146,6 +146,13 @@ local function entry(sort_key, created, pk)
   return sort_key .. bytes_of(moment, 7) .. pk .. bytes_of(#pk, 3)
 end
 
+-- Return the id and the sort key of an entry of an ordered attribute.
+local function split_entry(entry)
+  local a, b, c = string.byte(entry, -3, -1)
+  local first = #entry - 2 - (a * 65536 + b * 256 + c)
+  return string.sub(entry, first, -4), string.sub(entry, 1, first - 8)
+end
+
 -- The most parts of a memo that are read. Clients do not write more.
 local MOST_PARTS = 16384
 
