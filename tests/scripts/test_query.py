@@ -3,6 +3,7 @@
 import pytest
 
 from django_ormist.operations import counts, search
+from django_ormist.operations.objects import Image
 from django_ormist.queries.conditions import (
     EVERYTHING,
     And,
@@ -76,6 +77,39 @@ def test_equal_values_are_ordered_by_creation_and_absent_values_are_last(
             shown = numbers(page(sized, *order, start=start, size=size))
             assert shown == found[start : start + size]
     assert numbers(page(sized, *order, back=True)) == found[::-1]
+
+
+@pytest.mark.parametrize("is_descending", [False, True])
+@pytest.mark.parametrize("back", [False, True])
+def test_a_page_by_one_attribute_is_a_slice_with_and_without_gaps(
+    sized, is_descending, back
+):
+    """The index of the attribute holds equal sizes in one order only."""
+    order = Order("size", is_descending)
+    whole = sorted(range(11), key=lambda n: -(n // 3) if is_descending else n // 3)
+    whole = [f"{number}".encode() for number in [*whole, 11]]
+    whole = whole[::-1] if back else whole
+
+    def check():
+        for start in range(13):
+            for size in (1, 2, 3, 7):
+                found = page(
+                    sized, order, start=start, size=size, want="objects", back=back
+                )
+                assert found[1] == whole[start : start + size]
+                assert found[0] == [b"n%02d" % int(number) for number in found[1]]
+
+    check()
+    sized.delete("n11", Image(b"11", (b"t:a",), FAR + 1))
+    whole.remove(b"11")
+    check()
+    sized.expire_now("n04")
+    whole.remove(b"4")
+    check()
+    sized.client.delete(sized.key("o:n03"))
+    place = whole.index(b"3")
+    found = page(sized, order, start=place - 1, size=2, want="objects", back=back)
+    assert found[1] == [whole[place - 1], *whole[place + 1 :][:1]]
 
 
 SOON = Period("expire", FAR + 1, FAR + 2)

@@ -33,21 +33,9 @@ local range = is_reversed and 'ZREVRANGE' or 'ZRANGE'
 -- functions for others are not defined for it.
 if expired_count == 0 and #KEYS <= 3 and need <= CHUNK and want ~= 'counters' then
   local ids = redis.call(range, KEYS[3] or KEYS[1], start, start + need - 1)
-  if want == 'ids' then
-    return {ids}
-  elseif #ids == 0 then
-    return {ids, ids}
-  end
-  local keys, prefix = {}, base .. 'o:'
-  for i = 1, #ids do
-    keys[i] = prefix .. ids[i]
-  end
-  local objects, found = redis.call('MGET', unpack(keys)), 1
-  while objects[found] do
-    found = found + 1
-  end
-  if found > #ids then
-    return {ids, objects}
+  local reply = complete_page(base, ids, want)
+  if reply then
+    return reply
   end
 end
 

@@ -153,6 +153,25 @@ local function split_entry(entry)
   return string.sub(entry, first, -4), string.sub(entry, 1, first - 8)
 end
 
+-- Return the reply with a page of these ids, and with their objects if these are wanted. nil:
+-- one of them is missing.
+local function complete_page(base, ids, want)
+  if want == 'ids' then
+    return {ids}
+  elseif #ids == 0 then
+    return {ids, ids}
+  end
+  local keys, prefix = {}, base .. 'o:'
+  for i = 1, #ids do
+    keys[i] = prefix .. ids[i]
+  end
+  local objects, found = redis.call('MGET', unpack(keys)), 0
+  while objects[found + 1] do
+    found = found + 1
+  end
+  return found == #ids and {ids, objects} or nil
+end
+
 -- The most parts of a memo that are read. Clients do not write more.
 local MOST_PARTS = 16384
 

@@ -17,11 +17,67 @@
 --          0.5 us a look
 -- DERIVED  the objects and counters of the page
 
+local skip, need = tonumber(ARGV[#ARGV - 3]), tonumber(ARGV[#ARGV - 2])
+local want, most = ARGV[#ARGV - 1], tonumber(ARGV[#ARGV])
+
+-- Return the ids of the page from the index of an attribute, by which all objects are
+-- ordered. nil: the page needs objects without the attribute, or more of equal ones.
+local function ids_by_attribute()
+  local is_reversed, is_descending = ARGV[1] == '1', ARGV[5] == '1'
+  local range = is_reversed ~= is_descending and 'ZREVRANGE' or 'ZRANGE'
+  -- The page with the entries before and after it.
+  local before = math.min(skip, 1)
+  local entries = redis.call(range, KEYS[3], skip - before, skip + need)
+  local size = math.min(need, #entries - before)
+  if (is_reversed or size < need)
+    and redis.call('ZCARD', KEYS[3]) ~= redis.call('ZCARD', KEYS[1]) then
+    return nil
+  end
+  local function are_equal(i)
+    local _, one = split_entry(entries[i])
+    local _, other = split_entry(entries[i + 1])
+    return one == other
+  end
+  -- Equal ones are in the index in the opposite order.
+  if is_descending and size > 0 and (before == 1 and are_equal(1)
+    or entries[before + size + 1] and are_equal(before + size)) then
+    return nil
+  end
+  local ids, sort_keys = {}, {}
+  for i = 1, size do
+    ids[i], sort_keys[i] = split_entry(entries[before + i])
+  end
+  local first = 1
+  while is_descending and first < size do
+    local last = first
+    while last < size and sort_keys[last + 1] == sort_keys[first] do
+      last = last + 1
+    end
+    for i = 0, math.floor((last - first - 1) / 2) do
+      ids[first + i], ids[last - i] = ids[last - i], ids[first + i]
+    end
+    first = last + 1
+  end
+  return ids
+end
+
+-- The common page comes first: all objects by one attribute, none of them expired or
+-- missing. The functions for others are not defined for it.
+if #ARGV == 11 and ARGV[2] == '1' and ARGV[3] == 'a' and ARGV[6] == 'A'
+  and need > 0 and need <= 1000 and (want == 'ids' or want == 'objects')
+  and (redis.call('ZCARD', KEYS[2]) == 0
+    or redis.call('ZCOUNT', KEYS[2], '-inf', (clock())) == 0) then
+  local ids = ids_by_attribute()
+  local reply = ids and complete_page(string.sub(KEYS[1], 1, -4), ids, want)
+  if reply then
+    return reply
+  end
+end
+
+-- DEFINE digits require_all_here LAST_CREATED bytes_of entry
 -- INCLUDE conditions
 -- INCLUDE matching
 -- INCLUDE orders
-local skip, need = tonumber(ARGV[#ARGV - 3]), tonumber(ARGV[#ARGV - 2])
-local want, most = ARGV[#ARGV - 1], tonumber(ARGV[#ARGV])
 
 -- INCLUDE fill_page
 
