@@ -1,90 +1,30 @@
 """Writes to measure the server with: our way, and a bare script of the same writes."""
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
 import django_ormist as ormist
 from django_ormist.codecs import pack
-from django_ormist.keys import Space
 from django_ormist.sessions import SessionStore
 
-from .bare import COMPARE_AND_SET, CREATE, DELETE, new_pk
-from .server import PREFIXES
-from .timing import Contestant
-
-MOST_RATIO = 1.3
-"""Our promise for writes."""
+from .bare import COMPARE_AND_SET, CREATE
+from .server_sides import (
+    CREATE_EXPIRING,
+    CREATE_ORDERED,
+    CREATE_UNIQUE,
+    DELETE,
+    INCREMENT,
+    MOVE,
+    RENEW,
+    BareSide,
+    Request,
+    Row,
+    numbers,
+)
 
 DAY_MS = 86_400_000
-
-CREATE_EXPIRING = """
-local time = redis.call('TIME')
-local created = string.format('%.0f', time[1] * 1000000 + time[2])
-local deadline = string.format('%.0f', time[1] * 1000 + ARGV[3])
-if not redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PXAT', deadline) then
-  return 0
-end
-redis.call('ZADD', KEYS[2], deadline, ARGV[2])
-redis.call('HSET', KEYS[3], ARGV[2], ARGV[4])
-for i = 4, #KEYS do
-  redis.call('ZADD', KEYS[i], created, ARGV[2])
-end
-return 1
-"""
-"""The deadline, and the index entries to remove after it, are written, too."""
-
-CREATE_ORDERED = """
-if not redis.call('SET', KEYS[1], ARGV[1], 'NX') then
-  return 0
-end
-local time = redis.call('TIME')
-local created = string.format('%.0f', time[1] * 1000000 + time[2])
-redis.call('ZADD', KEYS[2], created, ARGV[2])
-redis.call('ZADD', KEYS[3], 0, ARGV[3] .. created .. ARGV[2])
-redis.call('HSET', KEYS[4], ARGV[2], ARGV[3])
-return 1
-"""
-
-CREATE_UNIQUE = """
-if redis.call('HSETNX', KEYS[3], ARGV[3], ARGV[2]) == 0 then
-  return 0
-end
-redis.call('SET', KEYS[1], ARGV[1])
-local time = redis.call('TIME')
-local created = string.format('%.0f', time[1] * 1000000 + time[2])
-redis.call('ZADD', KEYS[2], created, ARGV[2])
-return 1
-"""
-
-MOVE = """
-if redis.call('GET', KEYS[1]) ~= ARGV[1] then
-  return 0
-end
-redis.call('SET', KEYS[1], ARGV[2])
-redis.call('ZREM', KEYS[3], ARGV[3])
-redis.call('ZADD', KEYS[4], redis.call('ZSCORE', KEYS[2], ARGV[3]), ARGV[3])
-return 1
-"""
-
-RENEW = """
-if redis.call('GET', KEYS[1]) ~= ARGV[1] then
-  return 0
-end
-local time = redis.call('TIME')
-local deadline = string.format('%.0f', time[1] * 1000 + ARGV[4])
-redis.call('SET', KEYS[1], ARGV[2], 'PXAT', deadline)
-redis.call('ZADD', KEYS[2], deadline, ARGV[3])
-return 1
-"""
-
-INCREMENT = """
-if redis.call('EXISTS', KEYS[1]) == 0 then
-  return false
-end
-return redis.call('HINCRBY', KEYS[2], ARGV[1], 1)
-"""
 
 
 class Plain(ormist.Model):
@@ -93,6 +33,16 @@ class Plain(ormist.Model):
 
 class Place(ormist.Model):
     """A model with two terms for each object."""
+
+    class Meta:
+        index_attrs = ("city", "age")
+
+
+class Lent(ormist.Model):
+    """A model with two terms for each object, which expires.
+
+    Not Place: where any object of a model expires, each write looks for those to sweep.
+    """
 
     class Meta:
         index_attrs = ("city", "age")
@@ -119,41 +69,6 @@ class Counted(ormist.Model):
         counters = ("views",)
 
 
-@dataclass(frozen=True)
-class Row:
-    """Our way and a bare way to do the same work, to compare the server's time.
-
-    target: the largest allowed ratio.
-    """
-
-    name: str
-    ours: Contestant
-    bare: Contestant
-    target: float | None = MOST_RATIO
-
-
-class BareSide:
-    """The same bytes and entries by scripts without any check but the compare."""
-
-    def __init__(self, client: Any) -> None:
-        self.client = client
-        self.space = Space(PREFIXES[1], Place._meta.label)
-        self.all = self.space.base + b"all"
-
-    def key(self, rest: str) -> bytes:
-        return self.space.base + rest.encode()
-
-    def script(self, source: str) -> Callable[..., Any]:
-        """Return a function of (keys, *arguments) that runs a loaded script."""
-        sha = self.client.script_load(source)
-        return lambda keys, *words: self.client.evalsha(sha, len(keys), *keys, *words)
-
-    def new(self, number: int, attrs: dict[str, Any]) -> tuple[str, bytes, bytes]:
-        """Return a new id, the key of its object, and the packed attributes."""
-        pk = new_pk()
-        return pk, self.space.objects + pk.encode(), pack(attrs, ())
-
-
 def attributes(number: int) -> dict[str, Any]:
     """Return the six attributes of object *number*."""
     return {
@@ -174,38 +89,23 @@ def writes(bare: BareSide) -> Iterator[Row]:
     yield _session_saves(bare)
 
 
-def numbers(first: int = 0) -> Callable[[int], Iterable[int]]:
-    """Return a function that returns the next *count* numbers."""
-    numbers = iter(range(first, 10**9))
-    return lambda count: [next(numbers) for _ in range(count)]
-
-
-def _row(name: str, ours: Any, bare: Any, *prepare: Any) -> Row:
-    mine, theirs = prepare if len(prepare) == 2 else prepare * 2 or (numbers(),) * 2
-    return Row(
-        name,
-        Contestant("django_ormist", ours, mine),
-        Contestant("bare script", bare, theirs),
-    )
-
-
 def _creations(bare: BareSide) -> Iterator[Row]:
     create, terms = bare.script(CREATE), _terms(bare)
 
-    def plainly(number: int) -> None:
+    def plainly(number: int) -> Request:
         pk, key, packed = bare.new(number, attributes(number))
-        create((key, bare.all), packed, pk)
+        return create((key, bare.all), packed, pk)
 
-    def with_terms(number: int) -> None:
+    def with_terms(number: int) -> Request:
         pk, key, packed = bare.new(number, attributes(number))
-        create((key, bare.all, *terms(number)), packed, pk)
+        return create((key, bare.all, *terms(number)), packed, pk)
 
-    yield _row(
+    yield bare.row(
         "create",
         lambda number: Plain.objects.create(**attributes(number)),
         plainly,
     )
-    yield _row(
+    yield bare.row(
         "create with two terms",
         lambda number: Place.objects.create(**attributes(number)),
         with_terms,
@@ -214,14 +114,14 @@ def _creations(bare: BareSide) -> Iterator[Row]:
     expires, memos = bare.key("expires"), bare.key("idx")
     memo = b"".join(b"%c%b" % (len(each), each) for each in (b"t:city:City00", b"t:18"))
 
-    def expiring(number: int) -> None:
+    def expiring(number: int) -> Request:
         pk, key, packed = bare.new(number, attributes(number))
         keys = (key, expires, memos, bare.all, *terms(number))
-        create_expiring(keys, packed, pk, DAY_MS, memo)
+        return create_expiring(keys, packed, pk, DAY_MS, memo)
 
-    yield _row(
+    yield bare.row(
         "create with two terms, expiring",
-        lambda number: Place.objects.create(
+        lambda number: Lent.objects.create(
             **attributes(number), expire=timedelta(days=1)
         ),
         expiring,
@@ -229,12 +129,12 @@ def _creations(bare: BareSide) -> Iterator[Row]:
     create_ordered = bare.script(CREATE_ORDERED)
     entries, sort_keys = bare.key("by:price"), bare.key("of:price")
 
-    def ordered(number: int) -> None:
+    def ordered(number: int) -> Request:
         pk, key, packed = bare.new(number, {**attributes(number), "price": number})
         sort_key = b"\x21" + number.to_bytes(8, "big")
-        create_ordered((key, bare.all, entries, sort_keys), packed, pk, sort_key)
+        return create_ordered((key, bare.all, entries, sort_keys), packed, pk, sort_key)
 
-    yield _row(
+    yield bare.row(
         "create with an order",
         lambda number: Priced.objects.create(**attributes(number), price=number),
         ordered,
@@ -242,12 +142,12 @@ def _creations(bare: BareSide) -> Iterator[Row]:
     create_unique = bare.script(CREATE_UNIQUE)
     values = bare.key("u:email")
 
-    def unique(number: int) -> None:
+    def unique(number: int) -> Request:
         email = f"{number:08}@example.org"
         pk, key, packed = bare.new(number, {**attributes(number), "email": email})
-        create_unique((key, bare.all, values), packed, pk, email)
+        return create_unique((key, bare.all, values), packed, pk, email)
 
-    yield _row(
+    yield bare.row(
         "create with a unique attribute",
         lambda number: Owned.objects.create(
             **attributes(number), email=f"{number:08}@example.org"
@@ -281,7 +181,7 @@ def _changes(bare: BareSide) -> Iterator[Row]:
         found = []
         for number in theirs(count):
             pk, key, packed = bare.new(number, attributes(number))
-            create((key, bare.all, *terms(number)), packed, pk)
+            bare.send(create((key, bare.all, *terms(number)), packed, pk))
             found.append((number, pk, key, packed))
         return found
 
@@ -295,26 +195,28 @@ def _changes(bare: BareSide) -> Iterator[Row]:
 
     save, move, delete = map(bare.script, (COMPARE_AND_SET, MOVE, DELETE))
 
-    def saved(stored: Stored) -> None:
+    def saved(stored: Stored) -> Request:
         number, _, key, packed = stored
         attrs = attributes(number)
-        save((key,), packed, pack({**attrs, "visits": attrs["visits"] + 1}, ()))
+        return save((key,), packed, pack({**attrs, "visits": attrs["visits"] + 1}, ()))
 
-    def moved(stored: Stored) -> None:
+    def moved(stored: Stored) -> Request:
         number, pk, key, packed = stored
         attrs = attributes(number)
         age = attrs["age"] + 1
         keys = (key, bare.all, terms(number)[1], bare.key(f"t:age:{age}"))
-        move(keys, packed, pack({**attrs, "age": age}, ()), pk)
+        return move(keys, packed, pack({**attrs, "age": age}, ()), pk)
 
-    def deleted(stored: Stored) -> None:
-        number, pk, key, _ = stored
-        delete((key, bare.all, *terms(number)), pk)
+    def deleted(stored: Stored) -> Request:
+        number, pk, key, packed = stored
+        return delete((key, bare.all, *terms(number)), packed, pk)
 
     both = (ours_stored, bare_stored)
-    yield _row("save that moves no entry", ours_saved, saved, *both)
-    yield _row("save that moves one entry", ours_moved, moved, *both)
-    yield _row("delete with two terms", lambda place: place.delete(), deleted, *both)
+    yield bare.row("save that moves no entry", ours_saved, saved, *both)
+    yield bare.row("save that moves one entry", ours_moved, moved, *both)
+    yield bare.row(
+        "delete with two terms", lambda place: place.delete(), deleted, *both
+    )
 
 
 def _increments(bare: BareSide) -> Row:
@@ -323,10 +225,10 @@ def _increments(bare: BareSide) -> Row:
     pk, key, packed = bare.new(0, {"name": "counted"})
     bare.client.set(key, packed)
     counters = bare.key(f"c:{pk}")
-    return _row(
+    return bare.row(
         "increment",
         lambda _: mine.increment("views"),
-        lambda _: increment((key, counters), "views"),
+        lambda _: increment((key, counters, bare.key("expires")), "views", pk),
     )
 
 
@@ -334,10 +236,8 @@ def _session_saves(bare: BareSide) -> Row:
     """Return the save of a session, without the load before it."""
     renew, expires = bare.script(RENEW), bare.key("expires")
     data = {**attributes(0), "_auth_user_id": "12345", "_auth_user_hash": "0d" * 32}
-    pk, key, packed = bare.new(0, data)
-    bare.client.set(key, packed)
 
-    def stored(count: int) -> list[SessionStore]:
+    def ours_stored(count: int) -> list[SessionStore]:
         found = []
         for number in range(count):
             session = SessionStore()
@@ -347,10 +247,24 @@ def _session_saves(bare: BareSide) -> Row:
             found.append(session)
         return found
 
-    return _row(
+    def bare_stored(count: int) -> list[Stored]:
+        found = []
+        for number in range(count):
+            pk, key, packed = bare.new(number, data)
+            bare.client.set(key, packed, px=DAY_MS)
+            bare.client.zadd(expires, {pk: time.time_ns() // 1_000_000 + DAY_MS})
+            found.append((number, pk, key, packed))
+        return found
+
+    def renewed(stored: Stored) -> Request:
+        number, pk, key, packed = stored
+        changed = pack({**data, "visits": number}, ())
+        return renew((key, expires), packed, changed, pk, DAY_MS)
+
+    return bare.row(
         "session save",
         lambda session: session.save(),
-        lambda _: renew((key, expires), packed, packed, pk, DAY_MS),
-        stored,
-        numbers(),
+        renewed,
+        ours_stored,
+        bare_stored,
     )
