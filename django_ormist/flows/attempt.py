@@ -208,7 +208,7 @@ class SaveAttempt:
                 self.rebase_on(stored)
             reply = yield self.operation()
 
-    def apply(self, now_ms: bytes | None) -> None:
+    def apply(self, now_ms: int | bytes | None) -> None:
         """Set the stored state on the instance, which keeps later assignments.
 
         now_ms: see Image.resolve_deadline().

@@ -165,7 +165,7 @@ class PendingSave(SaveAttempt):
         deadline = self.contents.expire_at_ms
         return deadline is not None and remaining_ms(deadline) <= 0
 
-    def apply(self, now_ms: bytes | None) -> None:
+    def apply(self, now_ms: int | bytes | None) -> None:
         """Set the stored state on the instance, which keeps its later changes.
 
         now_ms: see Image.resolve_deadline().

@@ -92,7 +92,7 @@ class Image(NamedTuple):
             )
         return build_memo(self.suffixes, self.sort_keys, self.unique)
 
-    def resolve_deadline(self, now_ms: bytes | None) -> "Image":
+    def resolve_deadline(self, now_ms: int | bytes | None) -> "Image":
         """Return this image with its lifetime replaced by the stored deadline.
 
         now_ms: the server's time of the write, as the scripts answer it; None if the
@@ -194,10 +194,12 @@ def save(
     ordered = _find_changes(old.sort_keys, new.sort_keys)
     unique = _find_changes(old.unique, new.unique)
     rest: tuple[Word, ...] = (new.memo,)
-    if lost or ordered or unique or counted or counters:
+    if ordered or unique or counted or counters:
         numbers = map(len, (lost, ordered, unique, counted))
         words = (*_index_words(ordered, unique), *counter_words(counted))
         rest = (new.memo, *numbers, *words, *counter_words(counters))
+    elif old.packed:
+        rest = (new.memo, len(lost))
     elif not new.memo:
         rest = ()  # each argument costs the server as much as a quarter of a command
     return kind(
@@ -347,7 +349,9 @@ def increment(
 
     if not -(2**63) <= by < 2**63:
         raise past_64_bits
-    allowed = ("" if each is None else each - by for each in bounds)
+    allowed: Iterable[Word] = ()
+    if bounds != (None, None):
+        allowed = ["" if each is None else each - by for each in bounds]
     return Operation(
         INCREMENT,
         (object_key(space, pk), key, expires_key(space)),

@@ -47,17 +47,22 @@ class Script:
 
         The server defines the functions of a script in each call, 0.1 microseconds
         each. So a script has only those of the prelude that it uses. They come first,
-        or those that only rare branches need at a line ``-- DEFINE names`` there.
+        or those that only rare branches need at a line ``-- DEFINE names`` there. After
+        such a line that is not indented, the rest of the script has them.
         """
         text = _lua(self.name)
         while _INCLUDE.search(text):
             text = _INCLUDE.sub(lambda line: _lua(line[1].decode()), text)
         rare = {name for line in _DEFINE.findall(text) for name in line.split()}
         common = _definitions(_words_of(text) - rare)
+        known = set(common)
 
         def define(line: re.Match[bytes]) -> bytes:
             parts = _definitions(set(line[1].split()))
-            return b"".join([part for part in parts if part not in common])
+            parts = [part for part in parts if part not in known]
+            if line[0].startswith(b"--"):
+                known.update(parts)
+            return b"".join(parts)
 
         return _FOR_DRAGONFLY + b"".join(common) + _DEFINE.sub(define, text)
 

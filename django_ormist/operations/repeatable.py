@@ -68,7 +68,7 @@ class GuardedSave(RepeatableSave):
             return reply  # also if the guard fails: the object is not stored
         size = int(self.args[6])
         found = _reply_if_applied(self.args[-size:], save[1])
-        return found and [1, found[1] if found != 1 else None]
+        return found and [1, found if found != 1 else None]
 
     def was_applied_before(self, reply: Any) -> bool:
         """See RepeatableWrite.was_applied_before()."""
@@ -124,4 +124,4 @@ def _reply_if_applied(args: Sequence[Any], stored: bytes | None) -> Any:
     is_own = not is_lifetime and found_ms == int(deadline)
     if not is_own and found_ms == deadline_of(expected):
         return None
-    return [1, b"%d" % (found_ms - int(deadline))] if is_lifetime else 1
+    return found_ms - int(deadline) if is_lifetime else 1

@@ -30,11 +30,12 @@ _REPLIES = {int(code): code for code in Reply}
 def parse_reply(reply: Any) -> tuple[Reply, Any]:
     """Return (Reply, fact) of the reply of a script. The fact may be absent.
 
-    That of UNIQUE_TAKEN is a list: see reply_parser(). Raises CorruptDataError for a
-    key of another Redis type, and names it.
+    An integer is DONE: 1, or as the fact the server's time of the write in ms. The fact
+    of UNIQUE_TAKEN is a list: see reply_parser(). Raises CorruptDataError for a key of
+    another Redis type, and names it.
     """
-    if reply == 1:
-        return Reply.DONE, None
+    if type(reply) is int:
+        return Reply.DONE, reply if reply != 1 else None
     code = _REPLIES[reply[0]]
     fact: Any = reply[1] if len(reply) > 1 else None
     if code is Reply.UNIQUE_TAKEN:

@@ -73,6 +73,39 @@ def test_mistyped_names_the_key_and_deletes_nothing(store, rest):
     assert store.everything() == before
 
 
+LASTING = image("a", "b", packed=b"old")
+
+
+def test_an_object_that_does_not_expire_leaves_nothing(store):
+    store.save("one", NOTHING, LASTING)
+    assert store.delete("one", LASTING) == 1
+    assert store.names() == []
+
+
+@pytest.mark.parametrize("rest", ["o:one", "all", "t:a", "t:b"])
+def test_mistyped_names_the_key_where_nothing_expires(store, rest):
+    store.save("one", NOTHING, LASTING)
+    key = store.mistype(rest)
+    before = store.everything()
+    assert store.delete("one", LASTING) == [-1, key]
+    assert store.everything() == before
+
+
+@pytest.mark.parametrize("rest", ["all", "t:a", "t:b"])
+def test_an_object_is_deleted_without_entries_that_are_missing(store, rest):
+    store.save("one", NOTHING, LASTING)
+    store.client.zrem(store.key(rest), "one")
+    assert store.delete("one", LASTING) == 1
+    assert store.names() == []
+
+
+def test_conflict_returns_other_bytes_where_nothing_expires(store):
+    store.save("one", NOTHING, LASTING)
+    before = store.everything()
+    assert store.delete("one", image("a", packed=b"others")) == [0, b"old"]
+    assert store.everything() == before
+
+
 def test_a_delete_sweeps_three_expired_objects(store):
     pks = [f"due{number:03}" for number in range(40)]
     store.fill(*pks, terms=["a"], expire=FAR)

@@ -8,11 +8,19 @@ from tests.scripts.store import FAR, ONE_VARIANT_A_SERVER, image
 pytestmark = ONE_VARIANT_A_SERVER
 
 
-def test_the_new_value_is_a_text_with_every_digit(store):
+def test_the_new_value_has_every_digit(store):
     store.save("one", NOTHING, image(), {"n": 2**62})
     assert store.increment("one", "n", 5) == b"4611686018427387909"
     assert store.increment("one", "n", -(2**63)) == b"-4611686018427387899"
-    assert store.increment("one", "new", -3) == b"-3"
+    assert store.increment("one", "new", -3) == -3
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_the_new_value_is_a_text_where_lua_would_round_it(store, sign):
+    store.save("one", NOTHING, image(), {"n": sign * (2**53 - 2)})
+    assert store.increment("one", "n", sign) == sign * (2**53 - 1)
+    assert store.increment("one", "n", sign) == b"%d" % (sign * 2**53)
+    assert store.increment("one", "n", sign) == b"%d" % (sign * (2**53 + 1))
 
 
 def test_false_if_the_object_is_not_stored(store):
@@ -48,6 +56,6 @@ def test_not_an_integer_if_the_stored_value_is_something_else(store, held):
 def test_counters_expire_with_their_object(store):
     store.save("one", NOTHING, image(expire=FAR))
     store.save("two", NOTHING, image())
-    assert store.increment("one", "n", 1) == store.increment("two", "n", 1) == b"1"
+    assert store.increment("one", "n", 1) == store.increment("two", "n", 1) == 1
     assert store.ttl_ms("c:one") > 0
     assert store.ttl_ms("c:two") == -1

@@ -94,6 +94,41 @@ def test_mistyped_names_the_key_and_writes_nothing(store, rest):
     assert store.everything() == before
 
 
+@pytest.mark.parametrize("rest", ["all", "t:a", "t:b", "t:c", "t:d"])
+def test_a_change_of_terms_that_finds_another_type_leaves_all_as_it_was(store, rest):
+    store.save("one", NOTHING, OLD)
+    store.fill("two", terms=["c"])
+    key = store.mistype(rest)
+    before = store.everything()
+    assert store.save("one", OLD, image("c", "d", packed=b"new")) == [-1, key]
+    assert store.everything() == before
+
+
+@pytest.mark.parametrize("rest", ["all", "t:a", "t:b"])
+def test_a_change_of_terms_does_without_entries_that_are_missing(store, rest):
+    store.save("one", NOTHING, OLD)
+    store.client.zrem(store.key(rest), "one")
+    assert store.save("one", OLD, image("c", "d", packed=b"new")) == 1
+    assert store.get("one") == b"new"
+    assert store.names() == ["all", "o:one", "t:c", "t:d"]
+    assert store.scores("t:c") == store.scores("t:d") == store.scores("all")
+
+
+def test_a_change_of_terms_takes_an_entry_that_is_left(store):
+    store.save("one", NOTHING, OLD)
+    store.client.zadd(store.key("t:d"), {"one": 5})
+    assert store.save("one", OLD, image("c", "d", packed=b"new")) == 1
+    assert store.names() == ["all", "o:one", "t:c", "t:d"]
+    assert store.scores("t:c") == store.scores("t:d") == store.scores("all")
+
+
+def test_terms_can_be_lost_alone(store):
+    store.save("one", NOTHING, OLD)
+    assert store.save("one", OLD, image("b", packed=b"new")) == 1
+    assert store.get("one") == b"new"
+    assert store.names() == ["all", "o:one", "t:b"]
+
+
 EVERYTHING = Image(
     b"new",
     tuple(map(term_suffix, "ab")),

@@ -86,8 +86,8 @@ def test_a_deadline_that_the_save_does_not_change_is_its_own():
 def test_a_lifetime_has_begun_at_the_stored_deadline(codec, text):
     new = image(text, HOUR, codec)
     for old in (image("old", SOON, codec), NOTHING):
-        reply = save(old, new).settle([0, with_deadline(new.packed, LATER)])
-        assert new.resolve_deadline(reply[1]) == Image(
+        now_ms = save(old, new).settle([0, with_deadline(new.packed, LATER)])
+        assert new.resolve_deadline(now_ms) == Image(
             with_deadline(new.packed, LATER), expire_at_ms=LATER
         )
 

@@ -17,6 +17,14 @@
 -- COST     O((entries + swept) log n)
 -- DERIVED  what a memo names, for an object that expired and was not yet swept
 
+if ARGV[2] ~= '' and ARGV[5] == '0' and not ARGV[6] then
+  -- INCLUDE delete_lasting
+  local answer = delete_lasting()
+  if answer then
+    return answer
+  end
+end
+-- DEFINE refusal TRY_AGAIN is_moving mistyped mistyped_ordered entry release
 -- INCLUDE check_delete
 -- INCLUDE write_delete
 if not is_lasting then

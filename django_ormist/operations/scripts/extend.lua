@@ -5,7 +5,7 @@
 -- ARGV     1 id  2 the bytes with which the stored ones must begin
 --          3 deadline in ms, or "+" and a lifetime in ms
 --          4 the new trailing bytes  5 how many of these must be stored there now
--- RETURNS  1 moved; {1, now} the same of a lifetime, now in ms; {0} there is no such object
+-- RETURNS  1 moved; of a lifetime now in ms, an integer; {0} there is no such object
 --          {0, 1} the stored bytes begin otherwise, or hold no deadline
 --          {3} the deadline is past: nothing was written
 --          {-1, key} the key holds another type: nothing was written
@@ -59,4 +59,4 @@ if expired then
   -- DEFINE sweep
   sweep(base, peek_expired(KEYS[2]))  -- its own deadline may have been one
 end
-return is_lifetime and {1, digits(clock())} or 1
+return is_lifetime and clock() or 1

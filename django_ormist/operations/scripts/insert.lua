@@ -2,7 +2,7 @@
 --
 -- KEYS     those of save.lua
 -- ARGV     those of save.lua
--- RETURNS  1 or {1, now} as save.lua; else nothing is written, and save.lua goes on
+-- RETURNS  1 or now as save.lua; else nothing is written, and save.lua goes on
 -- COST     O(entries log n): half the time of the rest of save.lua
 --
 -- Nothing is read that the writes find out: whether the id or a value is taken, whether a
@@ -11,7 +11,7 @@
 local function insert()
   local pk, packed, memo = ARGV[1], ARGV[3], ARGV[6] or ''
   local ordered, uniques = 0, 0
-  if ARGV[7] then
+  if ARGV[8] then
     ordered, uniques = tonumber(ARGV[8]), tonumber(ARGV[9])
   end
   local first_value, first_unique = 11 + ordered, #KEYS + 1 - uniques
@@ -74,11 +74,7 @@ local function insert()
     if deadline then
       redis.call('ZADD', KEYS[3], deadline, pk)
     end
-    if is_lifetime then
-      -- DEFINE digits
-      return {1, digits(now)}
-    end
-    return 1
+    return is_lifetime and now or 1
   end
 
   -- DEFINE entry release

@@ -116,13 +116,21 @@ local function next_created(all, now_us)
   return now_us
 end
 
--- Return a number below 2^53 in `size` bytes, at most 8, the most significant first.
-local function bytes_of(number, size)
-  local floor = math.floor
-  local bytes = string.char(0, floor(number / 2 ^ 48), floor(number / 2 ^ 40) % 256,
-    floor(number / 2 ^ 32) % 256, floor(number / 2 ^ 24) % 256,
-    floor(number / 2 ^ 16) % 256, floor(number / 2 ^ 8) % 256, number % 256)
-  return string.sub(bytes, -size)
+-- Return a number below 2^53 in seven bytes, the most significant first. Without calls of
+-- functions, except the last, it takes two thirds of the time.
+local function seven_bytes(number)
+  local seventh = number % 256
+  number = (number - seventh) / 256
+  local sixth = number % 256
+  number = (number - sixth) / 256
+  local fifth = number % 256
+  number = (number - fifth) / 256
+  local fourth = number % 256
+  number = (number - fourth) / 256
+  local third = number % 256
+  number = (number - third) / 256
+  local second = number % 256
+  return string.char((number - second) / 256, second, third, fourth, fifth, sixth, seventh)
 end
 
 -- Return the bytes of an object, or their end, with another deadline. It is the last eight
@@ -133,7 +141,7 @@ local function with_deadline(packed, deadline)
     local size = #string.match(string.sub(packed, -16), '%d+}$')
     return string.sub(packed, 1, -1 - size) .. digits(deadline) .. '}'
   end
-  return string.sub(packed, 1, -9) .. bytes_of(deadline, 8)
+  return string.sub(packed, 1, -9) .. '\0' .. seven_bytes(deadline)
 end
 
 -- Return the entry of an object in the sorted set of an ordered attribute: its sort key,
@@ -143,7 +151,7 @@ local function entry(sort_key, created, pk)
   if not (moment >= 0 and moment < LAST_CREATED) then
     moment = 0  -- not the time of any entry of ours
   end
-  return sort_key .. bytes_of(moment, 7) .. pk .. bytes_of(#pk, 3)
+  return sort_key .. seven_bytes(moment) .. pk .. string.sub(seven_bytes(#pk), -3)
 end
 
 -- Return the id and the sort key of an entry of an ordered attribute.

@@ -10,13 +10,14 @@
 --          5 a letter for each fact: "i" the model is indexed, "c" it has counters,
 --          "e" the old bytes had a deadline
 --          6 memo, "" for none; it may be left out with what follows
---          7 number of terms lost  8 of ordered attributes  9 of unique ones
---          10 of counters that must have a value now; all left out if they are 0, and
---          no counter follows
+--          7 number of terms lost; it may be left out with what follows if that is
+--          all 0 or nothing
+--          8 of ordered attributes  9 of unique ones  10 of counters that must have a
+--          value now; all three may be left out if they are 0 and no counter follows
 --          11.. a sort key for each ordered attribute, "" for none; then for each
 --          unique one the old and the new value, "" for none; then names and values of
 --          counters: those that must have them, then those that get them
--- RETURNS  1 written; {1, now} the same of a lifetime, now in ms
+-- RETURNS  1 written; of a lifetime now in ms, an integer
 --          {0, stored} the stored bytes are others (false: none are stored)
 --          {2} no object, but index entries without a memo
 --          {3} the deadline is past: nothing was written
@@ -28,12 +29,16 @@
 -- DERIVED  the objects that hold unique values; the entries in the memo of an object that
 --          expired and was not yet swept
 
+local answer
 if ARGV[2] == '' then
   -- INCLUDE insert
-  local answer = insert()
-  if answer then
-    return answer
-  end
+  answer = insert()
+elseif ARGV[4] == '' and ARGV[5] == 'i' and ARGV[7] and not ARGV[8] then
+  -- INCLUDE change_terms
+  answer = change_terms()
+end
+if answer then
+  return answer
 end
 -- DEFINE refusal mistyped mistyped_ordered is_moving TRY_AGAIN peek_expired entry release
 local is_free = false  -- no value that is held is given up
@@ -49,8 +54,4 @@ if expired then
   end
   sweep(base, expired)
 end
-if is_lifetime then
-  -- DEFINE digits
-  return {1, digits(clock())}
-end
-return 1
+return is_lifetime and clock() or 1
