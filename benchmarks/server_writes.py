@@ -38,16 +38,6 @@ class Place(ormist.Model):
         index_attrs = ("city", "age")
 
 
-class Lent(ormist.Model):
-    """A model with two terms for each object, which expires.
-
-    Not Place: where any object of a model expires, each write looks for those to sweep.
-    """
-
-    class Meta:
-        index_attrs = ("city", "age")
-
-
 class Priced(ormist.Model):
     """A model with an order."""
 
@@ -121,7 +111,7 @@ def _creations(bare: BareSide) -> Iterator[Row]:
 
     yield bare.row(
         "create with two terms, expiring",
-        lambda number: Lent.objects.create(
+        lambda number: Place.objects.create(
             **attributes(number), expire=timedelta(days=1)
         ),
         expiring,
