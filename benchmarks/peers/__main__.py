@@ -85,14 +85,15 @@ def main() -> int:
         peers = _started(stack, options.only)
         around = describe(peers, scale, options.quick)
         print(heading(around))
-        found = []
+        found: list[Figure] = []
         try:
-            found += _figures(peers, scale)
-        finally:
+            for figure in _figures(peers, scale):
+                found.append(figure)
+        finally:  # a run that fails leaves what it has
             show("")
-        print(report.table(figure.as_json() for figure in found))
-        write_json(options.json, around, found)
-        print(f"\nEvery round: {options.json}")
+            print(report.table(figure.as_json() for figure in found))
+            write_json(options.json, around, found)
+            print(f"\nEvery round: {options.json}")
         if options.manual:
             write_manual(options.json)
     return 0
