@@ -148,8 +148,8 @@ def _hurry(call: Call, seconds: float) -> Answer:
 def _arrive(call: Call, seconds: float, rate: float) -> Answer:
     """Call at random times that do not depend on how long the calls take.
 
-    The time of a call begins when it was to begin. So one that waits for a slow call
-    before it counts as slow, too: no omission is coordinated with the server.
+    The time of a call begins at its arrival. A call that waits for a slow one is slow,
+    too. Otherwise a slow server would get fewer calls, and look faster than it is.
     """
     times_us: list[float] = []
     start = time.monotonic()

@@ -1,8 +1,7 @@
 """The contests: ours and the bare ways to do the same work, for each payload.
 
-Before the rounds of a contest, all sides do the work once, and their results must be
-equal: the attributes and ids that were read, or the bytes and index entries that were
-written.
+Before the rounds of a contest, all sides do the work once. Their results must be equal:
+the attributes and ids that they read, or the bytes and index entries that they write.
 """
 
 import inspect

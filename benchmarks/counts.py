@@ -1,13 +1,12 @@
-"""Count what one call of ours and of bare redis-py executes, whatever the load.
+"""Count the work of one call, of ours and of bare redis-py. Load does not change it.
 
-calls: Python functions that are entered, a generator each time that it resumes, and C
-functions that Python code calls. lines: lines of Python. instructions: those of the
-machine, where valgrind is installed.
+calls: Python functions that are entered, and C functions that Python code calls. A
+generator counts each time that it resumes. lines: lines of Python. instructions: those
+of the machine, where valgrind is installed.
 
-The server is a real one, so that a count is of the commands, the scripts and the
-replies of today; recorded ones would have to follow each change. A reply that comes in
-several pieces costs more lines. So the least of several calls counts, which is the same
-in each run.
+The server is a real one. Recorded replies would have to follow each change of commands
+and scripts. A reply that comes in several pieces costs more lines. So the smallest
+count of several calls is taken, which is the same in each run.
 
     make counts                     print the counts beside the committed ones
     make counts ARGS=--write        commit to them: writes counts.json

@@ -12,8 +12,8 @@ class Figure:
 
     unit: "us", "ms", "B", "MB" or "/s". beside: the name of the other. target: the
     largest allowed ratio, or our largest figure without one; None without a target.
-    details: all measurements, for the JSON file. runs: what each run says of what the
-    target limits, where there are several.
+    details: all measurements, for the JSON file. runs: the judged value of each run, if
+    there are several.
     """
 
     name: str

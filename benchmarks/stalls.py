@@ -208,9 +208,9 @@ def figures(
 ) -> Iterator[Figure]:
     """Yield the longest stall of each query and command over *size* objects.
 
-    The figure is the longest PING of another client, less that of an idle
-    server; beside it stands the longest command or script in the server's own log.
-    Several commands that arrive together may hold up others longer than each of them.
+    The figure is the longest PING of another client, less that of an idle server.
+    Beside it is the longest command or script in the server's own log. Several commands
+    that arrive together may hold up others longer than each of them.
     only: beginnings of names. skipped: names.
     """
     client = connections["default"].client

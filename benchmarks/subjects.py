@@ -1,9 +1,9 @@
 """The stored models and their attributes: two payloads, each with models of its own.
 
-plain: what the decoder builds by itself: str, int, float, bool.
-mixed: the same number of attributes with datetimes, a Decimal, a UUID and a list, for
-which each decoder needs a hook. Their cost is the same on both sides and outweighs the
-rest, so a ratio of mixed attributes flatters: judge the plain ones first.
+plain: the types that the decoder builds by itself: str, int, float, bool.
+mixed: as many attributes, with datetimes, a Decimal, a UUID and a list. A decoder needs
+hooks for these. They cost the same on both sides and outweigh the rest. So a ratio of
+mixed attributes flatters: judge the plain ones first.
 """
 
 from collections.abc import Callable, Iterator

@@ -6,8 +6,8 @@ because they share too few cores.
 
 For the latencies, calls arrive at random times. Each side gets 80 % of the calls that
 it has just done at full speed. So the queues of all sides are equally full. At one
-rate for all, the slower side would have the longer queue, and the ratio would show how
-near the rate is to its limit, instead of how long its calls take. clients.py counts.
+rate for all, the slower side would have the longer queue. Then the ratio would show how
+near the rate is to its limit, not how long its calls take. clients.py has the clock.
 """
 
 import os

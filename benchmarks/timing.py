@@ -28,8 +28,8 @@ class Contestant:
     """One way to do the work.
 
     work: called with each object of prepare(count), which is not timed; a coroutine
-    function is awaited. facts: returns what all contestants must share: part of a
-    result, or what is stored then. None: it is not compared. after: called after each
+    function is awaited. facts: returns the part of a result, or of the stored data,
+    that all contestants must share. None: it is not compared. after: called after each
     turn, not timed.
     """
 

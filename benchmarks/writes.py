@@ -1,7 +1,7 @@
 """Methods that write many objects, or after a read, and the same by hand.
 
-By hand means redis-py that reads, decodes, and writes by one EVALSHA each, which
-compares the bytes, in pipelines of 100. Django's ORM on SQLite computes in place.
+By hand, redis-py reads and decodes, and writes each object by an EVALSHA that compares
+the bytes, in pipelines of 100. Django's ORM on SQLite computes in place.
 """
 
 import tempfile

@@ -4,10 +4,12 @@ ClusterMap does no I/O. Its refresh() is a generator that yields Query, one for 
 node to ask, and receives the replies or the error; router.py drives it.
 
 The nodes are asked on first use, after each failure, after MOVED, and once a minute.
-A known node is asked in arbitrary order, and the nodes of the setting last. MOVED
-changes a single slot at once. A node that is cut off from the others has an old map:
-an answer counts if its epoch is at least the known one, or if nothing better is found.
-If no node answers, the known map stays.
+Known nodes are asked first, in arbitrary order, and the nodes of the setting last.
+MOVED changes a single slot at once.
+
+A node that is cut off from the others has an old map. So an answer with an older epoch
+than the known one counts only if all nodes give such answers. If no node answers, the
+known map stays.
 """
 
 import os
@@ -41,11 +43,11 @@ _QUERY = [Operation("CLUSTER SLOTS", ()), Operation("CLUSTER INFO", ())]
 
 
 class Topology(NamedTuple):
-    """What a node knows about the Cluster.
+    """The state of the Cluster, as a node knows it.
 
-    slots: the primary of each slot, or None. replicas: the addresses of the replicas by
-    that of their primary, sorted. epoch: it rises with each failover, and with each
-    slot that moves; -1 if the user may not read it.
+    slots: the primary of each slot, or None. replicas: the sorted addresses of the
+    replicas, by the address of their primary. epoch: a number that rises with each
+    failover and each moved slot; -1 if the user may not read it.
     """
 
     slots: list[Address | None]
@@ -101,9 +103,9 @@ class ClusterMap:
         return self.primaries[0] if self.primaries else None
 
     def common_address(self, operations: Sequence[Operation]) -> Address | None:
-        """Return the node for all of *operations*; None if unknown, or if several.
+        """Return the one node for all of *operations*; None if unknown, or if several.
 
-        Operations without keys go along with the others.
+        Operations without keys are sent to the node of the others.
         """
         if len(operations) == 1 and (keys := operations[0].keys):  # the usual case
             return self._slots[slot_of(keys[0])]
@@ -214,7 +216,7 @@ class ClusterMap:
     ) -> Generator[Query, Any, None]:
         """Yield queries to nodes until one replies, and update the map.
 
-        One refresh at a time: while another one runs, or just ran, nothing is asked.
+        Nodes are not asked while another refresh runs, or if it has just ended.
         Raises ImproperlyConfigured if the setting names other servers.
         """
         now = clock()
@@ -258,7 +260,7 @@ class ClusterMap:
     def _ask(
         self, address: Address, now: float
     ) -> Generator[Query, Any, Topology | None]:
-        """Return what the node at *address* knows, or None. Remember who is silent."""
+        """Return the state that a node knows, or None. Remember the silent nodes."""
         replies = yield Query(self._cluster.at(address), _QUERY)
         try:
             found = parse_slots(replies, address)
@@ -291,9 +293,9 @@ class ClusterMap:
                     memory.pop(address, None)
 
     def _raise_misconfiguration(self) -> None:
-        """Raise ImproperlyConfigured if a seed is no node, or lacks the database.
+        """Raise ImproperlyConfigured if a seed is not a node, or lacks the database.
 
-        Raise AuthenticationError if all of them refuse: to wait would not help.
+        Raise AuthenticationError if all of them refuse the user: waiting cannot help.
         """
         for address in self._seeds:
             problem, named = self._problems.get(address, ""), format_address(address)
@@ -336,8 +338,8 @@ def _problem(error: RedisError) -> str:
 def parse_slots(replies: Any, asked: Address) -> Topology:
     """Return the nodes and their slots from the replies to CLUSTER SLOTS and INFO.
 
-    asked: the address of the node that replied. Raises RedisError in their place, or
-    if they have another form, as a proxy may give them.
+    asked: the address of the node that replied. Raises RedisError if a reply is an
+    error, or has another form, as from a proxy.
     """
     if isinstance(replies, RedisError):
         raise replies
@@ -368,7 +370,7 @@ def _topology(listed: Any, info: Any, asked: Address) -> Topology:
 def _address(node: Sequence[Any], asked: Address) -> Address | None:
     """Return the address of a node; None if it announces a host name and has none.
 
-    Without a host it is that of the node which replied.
+    A node without a host has the host of the node that replied.
     """
     host, port, *more = node
     if host == b"?":

@@ -41,12 +41,11 @@ _SYNC_ONLY = {"parser_class", "command_packer"}  # they do not change the reques
 class Endpoint:
     """The server and the options of connections, sync and async.
 
-    async_class: the async variant of *connection_class*, if it has one. safe_url: for
+    async_class: the async variant of *connection_class*, or None. safe_url: the URL for
     messages, without user and password. shared_pool: the pool of a cache for sync
-    calls, if any. sentinels, cluster: if one is set, it tells the host and the port,
-    which are not in *arguments*. is_primary: whether a replica at this address is
-    refused. is_read_only: whether to send READONLY, by which a replica of a Cluster
-    answers reads.
+    calls, or None. sentinels, cluster: the source of the host and the port, or None if
+    these are in *arguments*. is_primary: whether a replica at this address is refused.
+    is_read_only: whether to send READONLY, so that a replica of a Cluster answers.
     """
 
     connection_class: type[Any]
@@ -78,8 +77,8 @@ class Endpoint:
     def address(self) -> tuple[str, int | None] | None:
         """The host and port, or the path of a unix socket or an embedded server.
 
-        With sentinels, or nodes of a Cluster, those of the first one. fakeredis has no
-        address.
+        With sentinels or a Cluster it is the address of the first one. fakeredis has
+        none.
         """
         if self.sentinels is not None:
             return self.sentinels.endpoints[0].address
@@ -148,9 +147,9 @@ class Endpoint:
 def with_driver(
     connection_class: type[Any], arguments: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return the arguments of a pool, with how its connections introduce themselves.
+    """Return the arguments of a pool, with the name and version of the client.
 
-    Without it redis-py looks up its own version for each connection: 1 ms.
+    Without them redis-py looks up its own version for each connection: 1 ms.
     """
     if _DRIVER.isdisjoint(arguments) and "driver_info" in arguments_of(
         connection_class
@@ -167,11 +166,11 @@ def driver_info() -> DriverInfo:
 
 @dataclass(frozen=True, eq=False)
 class Sentinels:
-    """The sentinels that tell where the primary of *service* is.
+    """The sentinels that know the address of the primary of *service*.
 
-    patience: seconds until a failover has to be over. replicas: how many have to
-    confirm a write within replicas_timeout seconds. watch: whether threads listen to
-    the events of the sentinels. read_from: "primary" or "replicas".
+    patience: the longest time of a failover, in seconds. replicas: the number of
+    replicas that confirm a write, within replicas_timeout seconds. watch: whether
+    threads listen to the events of the sentinels. read_from: "primary" or "replicas".
     """
 
     service: str
@@ -194,8 +193,8 @@ class Sentinels:
 class Cluster:
     """The seeds of a Cluster, which LOCATION lists, and the options for all nodes.
 
-    asked: the endpoint, without an address, of the connections that ask them. patience,
-    replicas, replicas_timeout, read_from: as those of Sentinels.
+    asked: the endpoint of the connections that ask the seeds, without an address.
+    patience, replicas, replicas_timeout, read_from: as in Sentinels.
     """
 
     seeds: tuple[Address, ...]

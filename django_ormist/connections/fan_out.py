@@ -27,11 +27,10 @@ def fan_out(
     operations: Sequence[Operation],
     send: Callable[[Sequence[Operation]], Generator[Step, Any, list[Any]]],
 ) -> Generator[Step, Any, list[Any]]:
-    """Return the replies to operations, of which some are sent to every primary.
+    """Return the replies to operations. Some of these are sent to every primary.
 
-    Such an operation has RepliesByNode, or the first error among them. If a primary
-    leaves the Cluster meanwhile, those that are there then are asked, unless something
-    is a write.
+    The reply to such an operation is RepliesByNode, or the first error. If a primary
+    leaves the Cluster meanwhile, the remaining ones are asked, unless there is a write.
     """
     if not nodes.primaries:
         yield from send([_PING])  # which finds them

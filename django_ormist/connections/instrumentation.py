@@ -23,7 +23,7 @@ class RoundTrip(NamedTuple):
 
     url: the server, without user and password. address: as Endpoint.address. began_ns:
     nanoseconds since 1970. error: the exception that was raised in place of replies.
-    nodes: of a Cluster, those to which the operations were sent.
+    nodes: the nodes of a Cluster to which the operations were sent.
     """
 
     using: str
