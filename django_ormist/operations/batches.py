@@ -171,47 +171,60 @@ def insert_many(
     """
     space, pks = schema.space, [pk_bytes(new.pk) for new in objects]
     arbiter_number = 0 if arbiter is None else schema.unique.index(arbiter) + 1
-    suffixes, carriers = objects_by_term(new.image for new in objects)
+    images = [new.image for new in objects]
+    carriers: dict[bytes, bytes] = {}
+    for number, image in enumerate(images, start=1):
+        word = number.to_bytes(2)
+        for suffix in image.suffixes:
+            carriers[suffix] = carriers.get(suffix, b"") + word
+    has_deadlines = any([image.expire_at_ms is not None for image in images])
+    has_counters = any([new.counters for new in objects])
     return Operation(
         INSERT_MANY,
         (
             *space.main_keys,
             *[space.objects + pk for pk in pks],
-            *term_keys(space, suffixes),
+            *term_keys(space, carriers),
             *schema.index_keys,
             *(() if link is None else (marker_key(space, link.nonce),)),
         ),
         (
             len(objects),
-            int(schema.is_indexed),
+            f"{'i' * schema.is_indexed}{'e' * has_deadlines}{'c' * has_counters}",
             "" if link is None else link.place,
             int(link is not None and link.is_last),
             len(schema.ordered),
             len(schema.unique),
             arbiter_number if skips_conflicts else "",
-            *_object_words(schema, pks, objects),
-            *carriers,
+            *[image.packed for image in images],
+            *(_deadline_words(images) if has_deadlines else ()),
+            *_index_words(schema, images),
+            *(_counter_words(objects) if has_counters else ()),
+            *carriers.values(),
         ),
         parse=partial(_parse_insertion, schema.unique),
         is_write=True,
     )
 
 
-def _object_words(
-    schema: Schema, pks: Iterable[bytes], objects: Iterable[NewObject]
-) -> list[Word]:
-    """Return the arguments of insert_many.lua for these objects."""
-    words: list[Word] = []
-    for pk, (_, image, counters) in zip(pks, objects, strict=True):
-        words += (pk, image.packed, image.deadline, image.memo)
-        if schema.ordered:
-            words += [image.sort_keys.get(name, b"") for name in schema.ordered]
-        if schema.unique:
-            words += [image.unique.get(names, b"") for names in schema.unique]
-        words.append(len(counters))
-        if counters:
-            words += counter_words(counters)
-    return words
+def _deadline_words(images: Sequence[Image]) -> list[Word]:
+    """Return the deadline of each image, then the memo of each."""
+    return [image.deadline for image in images] + [image.memo for image in images]
+
+
+def _index_words(schema: Schema, images: Sequence[Image]) -> Iterator[Word]:
+    """Yield the sort keys by ordered attribute, then the values by unique one."""
+    for name in schema.ordered:
+        yield from [image.sort_keys.get(name, b"") for image in images]
+    for names in schema.unique:
+        yield from [image.unique.get(names, b"") for image in images]
+
+
+def _counter_words(objects: Iterable[NewObject]) -> Iterator[Word]:
+    """Yield for each object the number of its counters, their names and values."""
+    for new in objects:
+        yield len(new.counters)
+        yield from counter_words(new.counters)
 
 
 def _parse_insertion(unique: Sequence[tuple[str, ...]], reply: Any) -> Any:

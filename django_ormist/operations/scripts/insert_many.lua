@@ -5,17 +5,19 @@
 --          each ordered attribute the entries (sorted set) and the sort keys (hash);
 --          then the values of each unique one (hash); then the marker of the request
 --          (string), if ARGV 3 is not ""
--- ARGV     1 number of objects  2 "1" if the model is indexed
+-- ARGV     1 number of objects
+--          2 a letter for each fact: "i" the model is indexed, "e" some objects expire,
+--          "c" some have counters
 --          3 how many batches of this request go before it, "" if it is the only one
 --          4 "1" if it is the last of the request
 --          5 number of ordered attributes  6 number of unique ones
 --          7 "0" to skip objects whose id or unique value is taken, "" to refuse;
 --          a number to skip them and check that unique value before the id
---          then for each object: id, bytes, deadline in ms, "+" and a lifetime in ms,
---          or "", memo or "",
---          a sort key for each ordered attribute, a value for each unique one, ""
---          for none, number of counters, counter names and values
---          then for each term: how many of the objects carry it, their numbers
+--          then the bytes of each object; with "e" the deadlines in ms, "+" and a
+--          lifetime in ms, or "", then the memos or ""; of each ordered attribute a
+--          sort key for each object, "" for none; the same of each unique one; with
+--          "c" for each object the number of counters, their names and values;
+--          then for each term the numbers of the objects that carry it, two bytes each
 -- RETURNS  1 written
 --          {1, now, ...} written, now in ms, if any has a lifetime or was skipped:
 --          of each of these {number} its id is taken, or
@@ -33,11 +35,18 @@
 -- DERIVED  the counters of each object; the objects that hold unique values; what the
 --          memo of an expired one names
 
-local count, is_indexed = tonumber(ARGV[1]), ARGV[2] == '1'
+local count, letters = tonumber(ARGV[1]), ARGV[2]
+local is_indexed = string.find(letters, 'i', 1, true)
 local batches_before, is_last = tonumber(ARGV[3]), ARGV[4] == '1'
 local ordered, uniques = tonumber(ARGV[5]), tonumber(ARGV[6])
 local skips_conflicts, arbiter = ARGV[7] ~= '', tonumber(ARGV[7]) or 0
-local at = 8  -- of the first object
+local at = 8  -- of the bytes of the first object
+
+-- Return the next word of each object: one call instead of many accesses.
+local function next_words()
+  at = at + count
+  return {unpack(ARGV, at - count, at - 1)}
+end
 
 local base = string.sub(KEYS[1], 1, -4)
 local last = batches_before and #KEYS - 1 or #KEYS
@@ -80,11 +89,28 @@ for i = 1, are_new and 0 or count do
 end
 
 -- Read the arguments, and check all of them before the first write.
-local pks, packed, deadlines, memos, counters = {}, {}, {}, {}, {}
-local sort_keys, fields, claimed, NONE = {}, {}, {}, {}
-local has_lifetimes, expired = false, {3}
+local packed, pks, counters, sort_keys, fields, claimed = next_words(), {}, {}, {}, {}, {}
+local words, memos, deadlines, expired, has_lifetimes = nil, nil, {}, {3}, false
+for i = 1, count do
+  pks[i] = string.sub(KEYS[3 + i], #base + 3)
+end
+if string.find(letters, 'e', 1, true) then
+  words, memos = next_words(), next_words()
+end
+for j = 1, ordered do
+  sort_keys[j] = next_words()
+end
 for j = 1, uniques do
-  claimed[j] = {}
+  fields[j], claimed[j] = next_words(), {}
+end
+for i = 1, words and count or 0 do
+  local deadline, is_lifetime = deadline_from(words[i])
+  deadlines[i] = deadline
+  if deadline and deadline <= now then
+    expired[#expired + 1] = i
+  elseif is_lifetime then
+    packed[i], has_lifetimes = with_deadline(packed[i], deadline), true
+  end
 end
 
 -- Return the live object that holds this unique value, one of these included, or nil.
@@ -98,27 +124,14 @@ local function holder_of(j, field)
   end
 end
 
-for i = 1, count do
-  pks[i], packed[i], memos[i] = ARGV[at], ARGV[at + 1], ARGV[at + 3]
-  local deadline, is_lifetime = deadline_from(ARGV[at + 2])
-  local is_expired = deadline and deadline <= now
-  if is_expired then
-    expired[#expired + 1] = i
-  elseif is_lifetime then
-    packed[i], has_lifetimes = with_deadline(packed[i], deadline), true
-  end
-  deadlines[i] = deadline or false
-  at = at + 4
-  sort_keys[i] = ordered > 0 and {unpack(ARGV, at, at + ordered - 1)}
-  at = at + ordered
-  fields[i] = uniques > 0 and {unpack(ARGV, at, at + uniques - 1)} or NONE
-  at = at + uniques
-  local holder = arbiter > 0 and not is_expired and holder_of(arbiter, fields[i][arbiter])
+for i = 1, uniques > 0 and count or 0 do
+  local is_expired = deadlines[i] and deadlines[i] <= now
+  local holder = arbiter > 0 and not is_expired and holder_of(arbiter, fields[arbiter][i])
   if holder then
     skipped[i] = {i, arbiter, holder}
   end
-  for j, field in ipairs((skipped[i] or is_expired) and NONE or fields[i]) do
-    holder = holder_of(j, field)
+  for j = 1, (skipped[i] or is_expired) and 0 or uniques do
+    holder = holder_of(j, fields[j][i])
     if holder and skips_conflicts then
       skipped[i] = {i, j, holder}
       break
@@ -126,11 +139,13 @@ for i = 1, count do
       return {5, i, j, holder}
     end
   end
-  for j, field in ipairs((skipped[i] or is_expired) and NONE or fields[i]) do
-    if field ~= '' then
-      claimed[j][field] = pks[i]
+  for j = 1, (skipped[i] or is_expired) and 0 or uniques do
+    if fields[j][i] ~= '' then
+      claimed[j][fields[j][i]] = pks[i]
     end
   end
+end
+for i = 1, string.find(letters, 'c', 1, true) and count or 0 do
   local pairs_of = tonumber(ARGV[at])
   if pairs_of > 0 then
     local key = base .. 'c:' .. pks[i]
@@ -164,19 +179,23 @@ for i = 1, count do
   end
 end
 
--- A SET comes first: out of memory, it is refused before anything is written.
+-- A SET or MSET comes first: out of memory, it is refused before anything is written.
 if batches_before and not is_last then
   redis.call('SET', KEYS[#KEYS], batches_before + 1, 'PX', 10000)
 end
 if #inserted == 0 then
   return answer
 end
+local lasting = {}
 for _, i in ipairs(inserted) do
   if deadlines[i] then
     redis.call('SET', KEYS[3 + i], packed[i], 'PXAT', deadlines[i] - 1)
   else
-    redis.call('SET', KEYS[3 + i], packed[i])
+    lasting[#lasting + 1], lasting[#lasting + 2] = KEYS[3 + i], packed[i]
   end
+end
+if #lasting > 0 then
+  redis.call('MSET', unpack(lasting))
 end
 for i, memo in pairs(leftovers) do
   purge(base, pks[i], memo, was_created[i])
@@ -186,17 +205,18 @@ for i, memo in pairs(leftovers) do
 end
 
 local first = next_created(KEYS[1], now_us)
-local created, entries = {}, {}
+local created, entries = {}, {}  -- texts: a call would format a number each time
 for position, i in ipairs(inserted) do
-  created[i] = first + position - 1
+  created[i] = digits(first + position - 1)
   entries[2 * position - 1], entries[2 * position] = created[i], pks[i]
 end
 redis.call('ZADD', KEYS[1], unpack(entries))
 for key = 4 + count, first_ordered - 1 do
-  local carriers = tonumber(ARGV[at])
+  local carriers = ARGV[at]
   entries = {}
-  for j = 1, carriers do
-    local i = tonumber(ARGV[at + j])
+  for j = 1, #carriers, 2 do
+    local high, low = string.byte(carriers, j, j + 1)
+    local i = 256 * high + low
     if created[i] then
       entries[#entries + 1], entries[#entries + 2] = created[i], pks[i]
     end
@@ -204,13 +224,13 @@ for key = 4 + count, first_ordered - 1 do
   if #entries > 0 then
     redis.call('ZADD', KEYS[key], unpack(entries))
   end
-  at = at + 1 + carriers
+  at = at + 1
 end
 for j = 1, ordered do
   local values = {}
   entries = {}
   for _, i in ipairs(inserted) do
-    local sort_key = sort_keys[i][j]
+    local sort_key = sort_keys[j][i]
     if sort_key ~= '' then
       entries[#entries + 1] = 0
       entries[#entries + 1] = entry(sort_key, created[i], pks[i])
