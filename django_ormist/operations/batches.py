@@ -172,13 +172,13 @@ def insert_many(
     space, pks = schema.space, [pk_bytes(new.pk) for new in objects]
     arbiter_number = 0 if arbiter is None else schema.unique.index(arbiter) + 1
     images = [new.image for new in objects]
+    has_deadlines = any(image.expire_at_ms is not None for image in images)
+    has_counters = any(new.counters for new in objects)
     carriers: dict[bytes, bytes] = {}
     for number, image in enumerate(images, start=1):
         word = number.to_bytes(2)
         for suffix in image.suffixes:
             carriers[suffix] = carriers.get(suffix, b"") + word
-    has_deadlines = any([image.expire_at_ms is not None for image in images])
-    has_counters = any([new.counters for new in objects])
     return Operation(
         INSERT_MANY,
         (
@@ -207,7 +207,7 @@ def insert_many(
     )
 
 
-def _deadline_words(images: Sequence[Image]) -> list[Word]:
+def _deadline_words(images: Sequence[Image]) -> list[bytes]:
     """Return the deadline of each image, then the memo of each."""
     return [image.deadline for image in images] + [image.memo for image in images]
 
