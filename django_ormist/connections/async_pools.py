@@ -20,6 +20,7 @@ from redis.exceptions import (
 from .endpoints import Endpoint
 from .refusals import refuse_replica
 from .thread_pools import is_broken
+from .wire import attach_async_wire, is_quiet
 
 _ATTRIBUTE = "_django_ormist_pools"
 
@@ -116,7 +117,9 @@ class LoopPool(redis.asyncio.ConnectionPool):
         while self._available_connections:
             connection: Any = self._available_connections.pop()
             try:
-                if connection.era == self.era and await self._is_healthy(connection):
+                if connection.era == self.era and (
+                    is_quiet(connection) or await self._is_healthy(connection)
+                ):
                     return connection
             except BaseException:
                 await connection.disconnect(nowait=True)
@@ -163,6 +166,7 @@ class LoopPool(redis.asyncio.ConnectionPool):
             if self.is_read_only:
                 await connection.send_command("READONLY", check_health=False)
                 await connection.read_response()
+            attach_async_wire(connection)
         except BaseException:
             await connection.disconnect(nowait=True)
             raise

@@ -3,7 +3,7 @@
 Replies have the shapes of RESP2, also with RESP3.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import hiredis
@@ -14,7 +14,10 @@ from .async_pools import LoopPool
 from .refusals import is_refusal, unwrap_error
 from .steps import Broken, Outcome
 from .thread_pools import Lease, as_bytes
-from .wire import read_reply
+from .wire import aread_reply, asend, read_reply
+
+PIECE = 16_384
+"""Bytes of a request that are sent at once: as many as a server reads at once."""
 
 _RESP3 = (dict, float, bool, set, frozenset)
 
@@ -50,7 +53,7 @@ async def aexchange(
     request = encode(operations)
     connection = await pool.get_connection()
     try:
-        await connection.send_packed_command(request, check_health=False)
+        await asend(connection, request)
         replies = [await _areply(connection) for _ in operations]
         errors = [reply for reply in replies if isinstance(reply, RedisError)]
     except BaseException:
@@ -74,9 +77,7 @@ def _reply(connection: Any) -> Any:
 
 async def _areply(connection: Any) -> Any:
     try:
-        return normalize_reply(
-            await connection.read_response(disconnect_on_error=False)
-        )
+        return normalize_reply(await aread_reply(connection))
     except (ResponseError, BusyLoadingError) as error:
         return unwrap_error(error.with_traceback(None))
 
@@ -121,7 +122,7 @@ async def aattempt(
     except RedisError as error:
         return Broken(error.with_traceback(None), was_sent=False), [error]
     try:
-        await connection.send_packed_command(request, check_health=False)
+        await asend(connection, request)
         replies = [await _areply(connection) for _ in operations]
         errors = [reply for reply in replies if isinstance(reply, RedisError)]
     except RedisError as error:
@@ -231,7 +232,7 @@ class AsyncExchange:
             return
         try:
             request = encode(self.operations)
-            await connection.send_packed_command(request, check_health=False)
+            await asend(connection, request)
             self.outcome = [await _areply(connection) for _ in self.operations]
         except RedisError as error:
             self.outcome = Broken(error.with_traceback(None), was_sent=True)
@@ -255,11 +256,29 @@ class AsyncExchange:
 # Requests as bytes, replies in the shapes of RESP2
 
 
-def encode(operations: Sequence[Operation]) -> list[bytes]:
-    """Return the request for all *operations*, in one piece for one system call."""
+def encode(operations: Sequence[Operation]) -> Iterable[bytes]:
+    """Return the request for all *operations*, in pieces of PIECE bytes or more.
+
+    A piece is one system call. The server works on the first ones while the others are
+    packed.
+    """
     if len(operations) == 1:
-        return [_command(operations[0].wire_args())]
-    return [b"".join([_command(operation.wire_args()) for operation in operations])]
+        return (_command(operations[0].wire_args()),)
+    return _pieces(operations)
+
+
+def _pieces(operations: Sequence[Operation]) -> Iterator[bytes]:
+    commands: list[bytes] = []
+    size = 0
+    for operation in operations:
+        command = _command(operation.wire_args())
+        commands.append(command)
+        size += len(command)
+        if size >= PIECE:
+            yield b"".join(commands)
+            commands, size = [], 0
+    if commands:
+        yield b"".join(commands)
 
 
 def _command(words: tuple[Any, ...]) -> bytes:

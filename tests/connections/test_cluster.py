@@ -11,7 +11,7 @@ import pytest
 import redis
 
 import django_ormist as ormist
-from django_ormist.connections import router
+from django_ormist.connections import exchange, router
 from django_ormist.connections.executor import arun, run
 from django_ormist.connections.instrumentation import listening
 from django_ormist.connections.pools import pools
@@ -90,16 +90,23 @@ def looks(monkeypatch):
 def requests(monkeypatch):
     """The number of requests to each port, as it grows."""
     seen = Counter()
-    for module in (redis.connection, redis.asyncio.connection):
-        kind = module.AbstractConnection
-        send = kind.send_packed_command
+    kind, asend = redis.connection.AbstractConnection, exchange.asend
+    send = kind.send_packed_command
 
-        def counted(self, *args, send=send, **kwargs):
-            if hasattr(self, "port"):  # the tests use unix sockets
-                seen[self.port] += 1
-            return send(self, *args, **kwargs)
+    def note(connection):
+        if hasattr(connection, "port"):  # the tests use unix sockets
+            seen[connection.port] += 1
 
-        monkeypatch.setattr(kind, "send_packed_command", counted)
+    def counted(self, *args, **kwargs):
+        note(self)
+        return send(self, *args, **kwargs)
+
+    async def acounted(connection, request):
+        note(connection)
+        await asend(connection, request)
+
+    monkeypatch.setattr(kind, "send_packed_command", counted)
+    monkeypatch.setattr(exchange, "asend", acounted)
     return seen
 
 
@@ -269,7 +276,6 @@ def test_pools_are_bounded_for_each_node(configure, cluster):
 
 def test_an_interrupt_leaves_the_connections_usable(configure, cluster, monkeypatch):
     """A signal handler may raise between a request and its reply."""
-    from django_ormist.connections import exchange
 
     def interrupted(connection):
         raise KeyboardInterrupt

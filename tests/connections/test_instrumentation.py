@@ -115,6 +115,20 @@ def spans():
     trace._TRACER_PROVIDER = before
 
 
+def test_a_provider_that_the_environment_names_is_loaded(monkeypatch):
+    trace = pytest.importorskip("opentelemetry.trace")
+    monkeypatch.setattr(trace, "_TRACER_PROVIDER", None)
+    has_listeners = instrumentation_module.has_listeners
+    instrumentation_module._names_provider.cache_clear()
+    assert not has_listeners()
+    monkeypatch.setenv("OTEL_PYTHON_TRACER_PROVIDER", "ours")
+    instrumentation_module._names_provider.cache_clear()
+    monkeypatch.setattr(trace, "get_tracer_provider", trace.NoOpTracerProvider)
+    assert has_listeners()
+    monkeypatch.undo()
+    instrumentation_module._names_provider.cache_clear()
+
+
 @pytest.mark.parametrize("is_async", [False, True])
 def test_a_round_trip_is_a_child_of_the_current_span(server, is_async, spans):
     from opentelemetry import trace

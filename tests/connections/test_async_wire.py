@@ -1,0 +1,165 @@
+"""The short way to use an async connection: which take it, and what ends it."""
+
+import asyncio
+import socket
+
+import pytest
+from redis.asyncio.connection import Connection
+from redis.exceptions import ConnectionError, ResponseError, TimeoutError
+
+from django_ormist.connections.wire import (
+    aread_reply,
+    asend,
+    attach_async_wire,
+    is_quiet,
+)
+
+
+@pytest.fixture
+def talk():
+    """Run a coroutine function with a connection of redis-py, and its other end."""
+
+    def talk(conversation, kind=Connection, **arguments):
+        async def run():
+            ours, theirs = socket.socketpair()
+            with theirs:
+                connection = kind(**{"protocol": 2, "socket_timeout": 1, **arguments})
+                await open_over(connection, ours)
+                attach_async_wire(connection)
+                try:
+                    await conversation(connection, theirs)
+                finally:
+                    await connection.disconnect(nowait=True)
+
+        asyncio.run(run())
+
+    return talk
+
+
+async def open_over(connection, sock):
+    connection._reader, connection._writer = await asyncio.open_connection(sock=sock)
+    connection._parser.on_connect(connection)
+
+
+async def until_read():
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+def test_a_request_in_pieces_is_sent_and_replies_are_read(talk):
+    async def conversation(connection, server):
+        assert is_quiet(connection)
+        await asend(connection, (b"one ", b"two"))
+        assert server.recv(100) == b"one two"
+        server.sendall(b"*2\r\n$3\r\nab")
+        assert not is_quiet(connection)  # the socket has bytes
+        reading = asyncio.create_task(aread_reply(connection))
+        await until_read()
+        server.sendall(b"c\r\n:4\r\n+OK\r\n")
+        assert await reading == [b"abc", 4]
+        assert not is_quiet(connection)  # the reader has the next one
+        assert await aread_reply(connection) == b"OK"
+        server.sendall(b"+late\r\n")
+        await until_read()
+        assert not is_quiet(connection)  # the stream has it
+
+    talk(conversation)
+
+
+def test_a_request_that_the_server_does_not_read_is_a_timeout(talk):
+    async def conversation(connection, server):
+        with pytest.raises(TimeoutError, match="writing"):
+            await asend(connection, [bytes(10_000_000)])
+
+    talk(conversation, socket_timeout=0.05)
+
+
+def test_an_error_reply_is_raised(talk):
+    async def conversation(connection, server):
+        server.sendall(b"-ERR no\r\n")
+        with pytest.raises(ResponseError, match="no"):
+            await aread_reply(connection)
+
+    talk(conversation)
+
+
+def test_a_late_reply_is_a_timeout(talk):
+    async def conversation(connection, server):
+        with pytest.raises(TimeoutError, match="reading"):
+            await aread_reply(connection)
+
+    talk(conversation, socket_timeout=0.05)
+
+
+def test_the_end_of_the_connection_is_an_error(talk):
+    async def conversation(connection, server):
+        server.close()
+        with pytest.raises(ConnectionError, match="closed"):
+            await aread_reply(connection)
+        assert not is_quiet(connection)
+
+    talk(conversation)
+
+
+def test_a_connection_that_breaks_is_an_error(talk):
+    async def conversation(connection, server):
+        connection._reader.set_exception(ConnectionResetError("reset"))
+        with pytest.raises(ConnectionError, match="reading: reset"):
+            await aread_reply(connection)
+
+    talk(conversation)
+
+
+def test_a_connection_that_is_closing_is_not_quiet(talk):
+    async def conversation(connection, server):
+        connection._writer.close()
+        assert not is_quiet(connection)
+
+    talk(conversation)
+
+
+def test_a_connection_that_was_opened_again_is_used_by_redis_py(talk):
+    async def conversation(connection, server):
+        ours, theirs = socket.socketpair()
+        with theirs:
+            connection._writer.close()
+            await open_over(connection, ours)
+            assert not is_quiet(connection)
+            await asend(connection, (b"one ", b"two"))
+            assert theirs.recv(100) == b"one two"
+            theirs.sendall(b"+OK\r\n")
+            assert await aread_reply(connection) == b"OK"
+
+    talk(conversation)
+
+
+@pytest.mark.parametrize("arguments", [{"protocol": 3}, {"health_check_interval": 1}])
+def test_notifications_and_health_checks_need_redis_py(talk, arguments):
+    async def conversation(connection, server):
+        assert connection.wire is None
+        server.sendall(b"+OK\r\n")
+        assert await aread_reply(connection) == b"OK"
+
+    talk(conversation, **arguments)
+
+
+def test_another_class_of_connection_needs_redis_py(talk):
+    class Own(Connection):
+        async def read_response(self, *args, **kwargs):
+            return "its own"
+
+    async def conversation(connection, server):
+        assert connection.wire is None
+        assert await aread_reply(connection) == "its own"
+
+    talk(conversation, Own)
+
+
+def test_a_transport_without_a_socket_needs_redis_py(talk, monkeypatch):
+    async def conversation(connection, server):
+        transport = connection._writer.transport
+        monkeypatch.setattr(transport, "get_extra_info", lambda name: None)
+        attach_async_wire(connection)
+        assert connection.wire is None
+
+    talk(conversation)
