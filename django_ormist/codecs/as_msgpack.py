@@ -4,9 +4,12 @@ Empty items at the end of the array are left out. Values that msgpack lacks are 
 as extensions: see extension_types.py.
 """
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
+from decimal import Decimal
 from functools import partial
 from typing import Any
+from uuid import UUID
 
 import ormsgpack
 
@@ -78,11 +81,14 @@ def pack(attrs: Any, tags: list[str], expire_at_ms: int | None) -> bytes:
         content.append(tags)
     if expire_at_ms is not None:
         content.append(expire_at_ms)
-    return VERSION + encode(content)
+    return VERSION + ormsgpack.packb(content, _default, _PASS)
 
 
 def _default(value: Any) -> Any:
     """Return a value that ormsgpack can pack, for a value of a type unknown to it."""
+    pack_common = _COMMON.get(type(value))
+    if pack_common is not None:
+        return pack_common(value)
     real = unwrap(value)
     if real is not value:
         return real
@@ -92,12 +98,27 @@ def _default(value: Any) -> Any:
         value, PairList
     ):
         return plain_value(value)
+    if isinstance(value, datetime):
+        return _pack_datetime(value)
     name, body = encode_extension(value)
-    if name == "utc":
-        return ormsgpack.Ext(0, body.to_bytes(8, "big", signed=True))
     if name in SETS:
         return ormsgpack.Ext(_CODES[name], _join_array(sorted(map(encode, body))))
     return ormsgpack.Ext(_CODES[name], encode(body))
+
+
+def _pack_datetime(value: datetime) -> Any:
+    name, body = encode_extension(value)
+    if name == "utc":
+        return ormsgpack.Ext(0, body.to_bytes(8, "big", signed=True))
+    return ormsgpack.Ext(_CODES[name], encode(body))
+
+
+_COMMON: dict[type, Callable[[Any], Any]] = {
+    datetime: _pack_datetime,
+    Decimal: lambda value: ormsgpack.Ext(_CODES["decimal"], encode(str(value))),
+    UUID: lambda value: ormsgpack.Ext(_CODES["uuid"], encode(value.hex)),
+}
+"""How the most common types are packed, without the checks for subclasses."""
 
 
 def _join_array(members: list[bytes]) -> bytes:
