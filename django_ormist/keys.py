@@ -45,6 +45,11 @@ class Space:
         return self.base + b"o:"
 
     @cached_property
+    def counters(self) -> bytes:
+        """The start of the key of the counters of every object."""
+        return self.base + b"c:"
+
+    @cached_property
     def main_keys(self) -> tuple[bytes, bytes, bytes]:
         """The all_key(), the expires_key() and the memo_key()."""
         return all_key(self), expires_key(self), memo_key(self)
@@ -57,7 +62,7 @@ def object_key(space: Space, pk: str) -> bytes:
 
 def counters_key(space: Space, pk: str | bytes) -> bytes:
     """Return the key of the counters of one object (hash)."""
-    return space.base + b"c:" + pk_bytes(pk)
+    return space.counters + pk_bytes(pk)
 
 
 def all_key(space: Space) -> bytes:

@@ -83,6 +83,9 @@ def attribute_text(name: str, value: Any) -> str | None:
 
 def attribute_term(name: str, value: Any) -> str | None:
     """Return the term of an indexed attribute, if the value has a text."""
+    kind = type(value)  # the common types need no call of text()
+    if (kind is str and value != "None") or (kind is int and -_LONG < value < _LONG):
+        return f"{name}:{value}"
     plain = text(value)
     if plain is None:
         return None
@@ -147,6 +150,18 @@ def term_suffix(term: str) -> bytes:
     return b"t:" + plain if len(plain) <= LONGEST else _suffix(plain)
 
 
+def term_suffixes(terms: Iterable[str]) -> tuple[tuple[bytes, ...], bool]:
+    """Return the term_suffix() of each term, and whether any has a mark."""
+    terms = list(terms)
+    try:
+        plain = [term.encode() for term in terms]
+    except UnicodeEncodeError:
+        return tuple(map(term_suffix, terms)), any_marked(terms)
+    return tuple(
+        [b"t:" + each if len(each) <= LONGEST else _suffix(each) for each in plain]
+    ), False
+
+
 def _suffix(plain: bytes) -> bytes:
     if len(plain) <= LONGEST:
         return b"t:" + plain
@@ -168,17 +183,16 @@ def unique_value(values: Sequence[Any]) -> bytes | None:
 
 
 def object_terms(
-    attrs: Mapping[str, Any], tags: Iterable[str], indexed: Callable[[str], bool]
+    attrs: Mapping[str, Any], tags: Sequence[str], indexed: Callable[[str], bool]
 ) -> list[str]:
     """Return the terms of the given tags, then those of the attributes, each once.
 
     attrs: indexed attributes only. indexed: returns whether an attribute is indexed.
     The texts must be valid Unicode: packing checks that.
     """
-    # No call for a tag without a colon: most are.
-    terms = dict.fromkeys(
-        [tag if ":" not in tag else tag_term(tag, indexed) for tag in tags]
-    )
+    if ":" in "".join(tags):  # most tags have none
+        tags = [tag_term(tag, indexed) for tag in tags]
+    terms = dict.fromkeys(tags)
     for name, value in attrs.items():
         term = attribute_term(name, value)
         if term is not None:

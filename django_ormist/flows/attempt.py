@@ -111,13 +111,18 @@ class SaveAttempt:
             if base is not None:
                 self.contents = self.mine.rebase_on(base, found)
                 self.merged = dict(self.mine.attrs)
-        for name in self.assigned & self.contents.attrs.keys():  # no counter then
-            self.contents = replace(self.contents, attrs=dict(self.contents.attrs))
-            del self.contents.attrs[name]
+        if self.assigned:
+            self._leave_out(self.assigned & self.contents.attrs.keys())
         if stored is None or found is None:
             self.old, self.new = NOTHING, self.contents.image(self.meta, self.codec)
         else:
             self.old, self.new = self._build_images(stored, found)
+
+    def _leave_out(self, names: set[str]) -> None:
+        """Leave stored attributes out that are counters now."""
+        for name in names:
+            self.contents = replace(self.contents, attrs=dict(self.contents.attrs))
+            del self.contents.attrs[name]
 
     def _build_images(self, stored: bytes, found: Record) -> tuple[Image, Image]:
         """Return the images of the stored object, and of the new one.
@@ -213,7 +218,8 @@ class SaveAttempt:
 
         now_ms: see Image.resolve_deadline().
         """
-        self.new = self.new.resolve_deadline(now_ms)
+        if now_ms is not None:
+            self.new = self.new.resolve_deadline(now_ms)
         if self.guard is not None:
             self.guard.is_met = True
         instance, contents, mine = self.instance, self.contents, self.mine
@@ -222,6 +228,10 @@ class SaveAttempt:
             return
         if self.stored is None:  # created now, though it may have been loaded
             state.forget_creation()
+        if contents is mine and now_ms is None and not state.assigned:
+            # The instance has the contents that were stored, and later assignments.
+            state.mark_stored(self.new.packed, self.using)
+            return
         attrs, tags, expire_at_ms = contents.attrs, contents.tags, self.new.expire_at_ms
         if contents is not mine:  # else the attributes are the instance's own
             now, old = instance.attrs, self.merged

@@ -20,7 +20,6 @@ from ..operations.replies import Reply, mistyped_error
 from .attempt import INSERT, unique_conflict_error
 from .bulk import defer_saves, validate_batch_size, validate_objects
 from .clean import clean_changes
-from .record import Record
 from .types import Instance, Results
 
 M = TypeVar("M", bound=Instance)
@@ -164,20 +163,22 @@ def mark_stored(
     now_ms: bytes | None,
 ) -> None:
     """Mark the instances as stored. now_ms: see Image.resolve_deadline()."""
+    using = collection.db
     for instance, each in zip(some, new, strict=True):
-        state, image = instance._state, each.image.resolve_deadline(now_ms)
-        expire_at_ms = state.expire_at_ms
-        if expire_at_ms == each.image.expire_at_ms:  # not changed meanwhile
-            expire_at_ms = image.expire_at_ms
-        contents = Record(instance.attrs, state.tags, expire_at_ms)
-        instance._mark_stored(contents, image.packed, collection.db)
+        state, image = instance._state, each.image
+        if now_ms is not None:
+            image = image.resolve_deadline(now_ms)
+            if state.expire_at_ms == each.image.expire_at_ms:  # not changed meanwhile
+                state.expire_at_ms = image.expire_at_ms
+        state.mark_stored(image.packed, using)
 
 
 def _new_object(instance: Instance, codec: str) -> NewObject:
     image = instance._contents().image(instance._meta, codec)
     counters = instance._state.counters
-    set_counters = {name: counters[name] for name in counters if counters[name]}
-    return NewObject(instance.id, image, set_counters)
+    if counters:
+        counters = {name: counters[name] for name in counters if counters[name]}
+    return NewObject(instance.id, image, counters)
 
 
 def _check_ids(collection: Results[Any], instances: Sequence[Instance]) -> None:

@@ -17,7 +17,4 @@ def load(instances: Sequence[Instance], using: str) -> Flow[None]:
     pks = [pk_bytes(each.id) for each in instances]
     found = yield from creation_times(space, pks)
     for each, created_us in zip(instances, found, strict=True):
-        if created_us is None:  # deleted meanwhile
-            each._state.forget_creation()
-        else:
-            each._state.created_us = created_us
+        each._state.created_us = created_us  # None if it was deleted meanwhile

@@ -12,7 +12,7 @@ from ..terms import (
     any_marked,
     object_tags,
     object_terms,
-    term_suffix,
+    term_suffixes,
     text,
     unique_value,
     unmark,
@@ -67,20 +67,16 @@ class Record:
             if not meta.exclude_attrs:
                 return self.attrs
             return {name: self.attrs[name] for name in filter(meta.indexes, self.attrs)}
-        named = meta.index_attrs
-        if not named:
-            return {}
-        return {name: value for name, value in self.attrs.items() if name in named}
+        named, attrs = meta.index_attrs, self.attrs
+        return {name: attrs[name] for name in attrs if name in named} if named else {}
 
     def image(self, meta: BaseOptions, codec: str) -> Image:
         """Return the image to store. Raises TypeError, ValueError."""
         packed = pack(self.attrs, self.tags, self.expire_at_ms, codec)
         for names in meta.unique:
             self._check_unique(meta, names)
-        terms = self.terms(meta)
-        if any_marked(terms):
-            packed = mark(packed)
-        return self._image(packed, terms, meta)
+        suffixes, has_marks = term_suffixes(self.terms(meta))
+        return self._image(mark(packed) if has_marks else packed, suffixes, meta)
 
     def has_entries_of(self, stored: "Record", meta: BaseOptions) -> bool:
         """Return whether both have the same index entries, without building them.
@@ -107,14 +103,14 @@ class Record:
         terms = self.terms(meta)
         if not is_marked(packed) and any_marked(terms):  # of 0.1.0
             terms = list(dict.fromkeys(map(unmark, terms)))
-        return self._image(packed, terms, meta)
+        return self._image(packed, term_suffixes(terms)[0], meta)
 
     def upgrade_image(self, packed: bytes, meta: BaseOptions) -> Image | None:
         """Return the image in the present layout, unless these bytes have it."""
-        terms = self.terms(meta)
-        if is_marked(packed) or not any_marked(terms):
+        suffixes, has_marks = term_suffixes(self.terms(meta))
+        if is_marked(packed) or not has_marks:
             return None
-        return self._image(mark(packed), terms, meta)
+        return self._image(mark(packed), suffixes, meta)
 
     def split_counters(
         self, packed: bytes, meta: BaseOptions
@@ -135,8 +131,9 @@ class Record:
         except ValueError:  # nested deeper than is written today: a fault of its own
             return None, {}
 
-    def _image(self, packed: bytes, terms: list[str], meta: BaseOptions) -> Image:
-        suffixes = tuple([term_suffix(term) for term in terms])
+    def _image(
+        self, packed: bytes, suffixes: tuple[bytes, ...], meta: BaseOptions
+    ) -> Image:
         if not (meta.ordered or meta.unique):
             return Image(packed, suffixes, self.expire_at_ms)
         sort_keys = {name: sort_key(self.attrs.get(name)) for name in meta.ordered}

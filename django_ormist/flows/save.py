@@ -56,7 +56,12 @@ def save(
             raise attempt.not_updated_error()
     if attempt.guard is not None and (error := attempt.error_for(attempt.loaded)):
         raise error
-    is_stored = yield from attempt.resolve((yield attempt.operation()))
+    reply = yield attempt.operation()
+    if reply[0] is Reply.DONE:
+        attempt.apply(reply[1])
+        is_stored = True
+    else:
+        is_stored = yield from attempt.resolve(reply)
     if is_stored and signals.are_heard(signals.post_save, model):
         is_new = attempt.stored is None
         arguments = {"instance": instance, "using": using, "created": is_new}

@@ -39,7 +39,10 @@ class State(Protocol):
     counters: dict[str, int]
     assigned: set[str]
 
-    created_us: float
+    created_us: float | None
+
+    def mark_stored(self, packed: bytes, using: str) -> None:
+        """Mark the object as stored in these bytes. Its contents stay."""
 
     def mark_unsaved(self) -> None:
         """Mark the object as not stored."""

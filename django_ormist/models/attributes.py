@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from datetime import datetime
-from operator import methodcaller
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..deadlines import Expire, remaining_ms, to_datetime, to_deadline
@@ -18,8 +17,6 @@ from .writing import alters_data
 
 if TYPE_CHECKING:
     pass
-
-_is_private = methodcaller("startswith", "_")
 
 
 class AttributeAccess(ReadRow):
@@ -93,7 +90,7 @@ class AttributeAccess(ReadRow):
         if (
             meta.assigned_names.isdisjoint(attrs)
             and not meta.declared_only
-            and not any(map(_is_private, attrs))
+            and "\0_" not in "\0" + "\0".join(attrs)  # no name begins with "_"
         ):
             self.attrs.update(attrs)
             return

@@ -102,7 +102,7 @@ class Model(AttributeAccess, AltersData, metaclass=ModelBase):
             state = ModelState()
         state.tags = validate_tags(type(self), tags) if tags else []
         state.expire_at_ms = None if expire is None else to_deadline(expire)
-        state.packed = state.using = state.peers = None
+        state.packed = state.using = state.peers = state.created_us = None
         own = own_dict(self)
         own["id"] = pk or meta.new_pk()
         state.is_id_random = pk is None
@@ -397,16 +397,12 @@ class Model(AttributeAccess, AltersData, metaclass=ModelBase):
     def _mark_stored(self, contents: Record, packed: bytes, using: str) -> None:
         """Set the contents, and the bytes that are stored on the alias *using*."""
         state = self._state
-        if state.packed is None or state.using != using:
-            state.forget_creation()
         if contents.attrs is not self.attrs:
             self.attrs.clear()
             self.attrs.update(contents.attrs)
         state.tags = contents.tags
         state.expire_at_ms = contents.expire_at_ms
-        state.packed = packed
-        state.using = using
-        state.assigned.clear()
+        state.mark_stored(packed, using)
 
     def _key(self, using: str | None = None) -> bytes:
         """Return the Redis key of the object."""

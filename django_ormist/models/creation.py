@@ -22,7 +22,7 @@ def creation_time(instance: Any) -> datetime | None:
     state = instance._state
     if state.packed is None:
         return None
-    if not hasattr(state, "created_us"):
+    if state.created_us is None:
         check_may_wait(
             f"{type(instance).__name__}.{CREATED}",
             f'Await arefresh_from_db(fields=["{CREATED}"]) of one of the objects, or '
@@ -30,7 +30,7 @@ def creation_time(instance: Any) -> datetime | None:
         )
         flow = creation_flows.load(peers_of(instance), state.using)
         run(flow, state.using, reads=True)
-    return to_creation(getattr(state, "created_us", None))
+    return to_creation(state.created_us)
 
 
 def refresh(

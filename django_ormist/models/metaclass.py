@@ -1,5 +1,6 @@
 """The metaclass of models."""
 
+from inspect import getattr_static
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from .. import signals
@@ -42,6 +43,7 @@ class ModelBase(type):
         resolve_fields(fields, own)
         if not model._meta.abstract:
             relations.check_references(model)
+            _bind_managers(model)
         for error in ("DoesNotExist", "MultipleObjectsReturned", "NotUpdated"):
             parents = tuple(
                 base.__dict__[error]
@@ -83,6 +85,14 @@ class ModelBase(type):
     @property
     def _base_manager(cls) -> "Manager[Any]":
         return Manager[Any]().bind(cls)
+
+
+def _bind_managers(model: Any) -> None:
+    """Give a model the managers that it inherits, so that an access makes none."""
+    for base in model.__mro__:
+        for name, value in list(base.__dict__.items()):
+            if isinstance(value, Manager) and getattr_static(model, name) is value:
+                setattr(model, name, value.bind(model))
 
 
 def _refuse_django_fields(model: str, namespace: dict[str, Any]) -> None:

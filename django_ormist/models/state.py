@@ -33,7 +33,7 @@ class ModelState:
     packed: the bytes under the id that were last read from the alias *using*, or
     written to it. None if the object is not stored. A save sends the changes since
     these bytes, so they are set together with the contents and the alias, and only by
-    _mark_stored(), by reading, and by mark_unsaved().
+    mark_stored(), by reading, and by mark_unsaved().
 
     is_id_random: whether the id was drawn for an object that was never stored. Then no
     other client can store an object under it.
@@ -57,7 +57,7 @@ class ModelState:
     packed: bytes | None
     using: str | None
     peers: "Peers | None"
-    created_us: float
+    created_us: float | None
     is_id_random: bool
     counters: dict[str, int] = {}  # noqa: RUF012
     assigned: set[str] = set()  # noqa: RUF012
@@ -79,6 +79,15 @@ class ModelState:
         elif self.adding:
             raise ValueError("An object is stored by save(), not by its state.")
 
+    def mark_stored(self, packed: bytes, using: str) -> None:
+        """Mark the object as stored on the alias *using*, in these bytes."""
+        if self.packed is None or self.using != using:
+            self.created_us = None
+        self.packed = packed
+        self.using = using
+        if self.assigned:
+            self.assigned.clear()
+
     def mark_unsaved(self) -> None:
         """Mark the object as not stored."""
         self.packed = None
@@ -87,8 +96,7 @@ class ModelState:
 
     def forget_creation(self) -> None:
         """Forget the creation time, as that of another object under the same id."""
-        if hasattr(self, "created_us"):
-            del self.created_us
+        self.created_us = None
 
     def to_pickle(self) -> dict[str, Any]:
         """Return the state by pickled name."""
@@ -99,7 +107,7 @@ class ModelState:
         """Return the state, and remove it from *pickled*."""
         state = cls()
         state.is_id_random = False
-        state.peers = None
+        state.peers = state.created_us = None
         for name, key in PICKLED.items():
             if name in pickled:
                 setattr(state, key, pickled.pop(name))
@@ -194,7 +202,7 @@ def read_state(instance: ReadRow) -> ModelState:
         state.counters, state.assigned = counters, set()
     _, state.tags, state.expire_at_ms = split_contents(contents)
     state.packed, state.using, state.peers = packed, using, peers
-    state.is_id_random = False
+    state.is_id_random, state.created_us = False, None
     take_contents(instance)
     made: ModelState = own_dict(instance).setdefault("_state", state)  # or another's
     return made

@@ -193,15 +193,20 @@ def save(
         lost, gained = (), new.suffixes
     ordered = _find_changes(old.sort_keys, new.sort_keys)
     unique = _find_changes(old.unique, new.unique)
-    rest: tuple[Word, ...] = (new.memo,)
+    facts = b"i" if schema.is_indexed else b""
+    if schema.counters:
+        facts += b"c"
+    if old.expire_at_ms is not None:
+        facts += b"e"
+    rest: tuple[Word, ...] = ()  # an argument takes the server a quarter of a command
     if ordered or unique or counted or counters:
         numbers = map(len, (lost, ordered, unique, counted))
         words = (*_index_words(ordered, unique), *counter_words(counted))
         rest = (new.memo, *numbers, *words, *counter_words(counters))
     elif old.packed:
         rest = (new.memo, len(lost))
-    elif not new.memo:
-        rest = ()  # each argument costs the server as much as a quarter of a command
+    elif new.expire_at_ms is not None:
+        rest = (new.memo,)
     return kind(
         SAVE,
         (
@@ -214,8 +219,7 @@ def save(
             old.packed,
             new.packed,
             new.deadline,
-            f"{'i' * schema.is_indexed}{'c' * bool(schema.counters)}"
-            f"{'e' * (old.expire_at_ms is not None)}",
+            facts,
             *rest,
         ),
         parse=reply_parser(unique) if unique else parse_reply,
@@ -382,7 +386,7 @@ def pk_of(stored: bytes, space: Space) -> str:
 
 
 def _own_keys(space: Space, pk: bytes) -> tuple[bytes, ...]:
-    return (space.objects + pk, *space.main_keys, counters_key(space, pk))
+    return (space.objects + pk, *space.main_keys, space.counters + pk)
 
 
 def _index_words(ordered: _Changes, unique: _Changes) -> list[bytes]:
@@ -393,7 +397,7 @@ def _index_words(ordered: _Changes, unique: _Changes) -> list[bytes]:
 
 def _find_changes(old: Mapping[Any, bytes], new: Mapping[Any, bytes]) -> _Changes:
     """Return {name: (old bytes, new bytes)} where they differ. b"" is no value."""
-    if old == new:
+    if old is new or old == new:  # most models have neither
         return {}
     return {
         name: (old.get(name, b""), new.get(name, b""))

@@ -57,6 +57,30 @@ def test_annotations_are_resolved_on_first_use():
     assert (Branch.kind, Branch.LIMIT, branch._own) == ("tree", 5, 0)
 
 
+def test_a_model_keeps_one_manager_for_each_name_also_for_inherited_ones():
+    class Parent(ormist.Model):
+        early: ClassVar[Any] = ormist.Manager()
+        hidden: ClassVar[Any] = ormist.Manager()
+
+        class Meta:
+            app_label = "tests"
+
+    class Child(Parent):
+        late: ClassVar[Any] = ormist.Manager()
+        hidden: ClassVar[Any] = None
+
+        class Meta:
+            app_label = "tests"
+
+    for model in (Parent, Child):
+        assert model.objects is model.objects
+        assert model.early is model.early
+        assert model.objects.model is model.early.model is model
+    assert Child.hidden is None
+    assert Parent._default_manager is Parent.early
+    assert Child._default_manager is Child.late
+
+
 def test_a_class_in_a_function_may_name_others_in_it():
     @dataclass
     class Local:
