@@ -83,14 +83,15 @@ bench: $(STAMP) ## figures beside bare redis-py, with targets: 10 minutes
 	@$(NOX) -s bench
 	@.venvs/bench/bin/python -m benchmarks $(ARGS)
 
-bench-scale: $(STAMP) ## a thousand to five million objects: half an hour, 8 GB
-	@echo "Half an hour and 8 GB of memory; ARGS=--quick ends at 100 000 objects: 4 minutes."
+bench-scale: $(STAMP) ## a thousand to five million objects: 40 minutes, 8 GB
+	@echo "40 minutes and 8 GB of memory; ARGS=--quick ends at 100 000 objects: 4 minutes."
 	@$(NOX) -s bench
 	@.venvs/bench/bin/python -m benchmarks --only scale $(ARGS)
 
-# The environment of the peers has walrus and redis-om, but no matplotlib.
-bench-figures: $(STAMP) ## measure all that the page "Performance" shows: an hour
-	@echo "An hour on an idle machine of two cores; ARGS=--quick takes 10 minutes."
+# The environment of the peers has walrus and redis-om, but no matplotlib. To measure in
+# parts, see benchmarks/docs.py.
+bench-figures: $(STAMP) ## measure all that the page "Performance" shows: 90 minutes
+	@echo "90 minutes on an idle machine of two cores; ARGS=--quick takes 15 minutes."
 	@$(NOX) -s bench peers
 	@.venvs/peers/bin/python -m benchmarks --all --runs 3 --json build/figures.json $(ARGS)
 	@.venvs/bench/bin/python -m benchmarks.docs --take build/figures.json

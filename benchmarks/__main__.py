@@ -128,7 +128,8 @@ def main() -> int:
         print(_heading(around))
         try:
             for number in range(options.runs):
-                for figure in _figures(server, options, is_first=number == 0):
+                is_last = number == options.runs - 1
+                for figure in _figures(server, options, is_last):
                     found.append(figure)
                     report.show(figure.name)
                     # Each time, so that a run that is ended leaves what it has.
@@ -231,14 +232,18 @@ def _heading(around: dict[str, Any]) -> str:
 
 
 def _figures(
-    server: Measured, options: argparse.Namespace, is_first: bool
+    server: Measured, options: argparse.Namespace, is_last: bool
 ) -> Iterator[Figure]:
-    """Yield every requested figure when it is measured."""
+    """Yield every requested figure when it is measured.
+
+    is_last: whether to measure what is not repeated, too. It comes after all runs of
+    the others, because millions of objects leave a server in another state.
+    """
     clock = Clock(options.rounds)
     run = Run(server, clock, options.size, tuple(options.only or ("",)))
     try:
         for group in GROUPS:
-            if _is_wanted(group, options) and (is_first or group.has_targets):
+            if _is_wanted(group, options) and (is_last or group.has_targets):
                 yield from group.figures(run)
     finally:
         clock.close()

@@ -1,8 +1,9 @@
 """Write the tables and plots of the page "Performance": ``python -m benchmarks.docs``.
 
 They come from benchmarks/figures.json. ``--take FILE ...`` first replaces it by the
-figures of these runs, which may be parts of one: ``python -m benchmarks --only scale
---json FILE``. Plots need matplotlib, which only requirements/bench.txt has.
+figures of these runs. They may be parts of one, as of ``python -m benchmarks --runs 3
+--json FILE`` and ``python -m benchmarks --only query stall scale --json FILE``. Plots
+need matplotlib, which only requirements/bench.txt has.
 """
 
 import argparse
