@@ -3,7 +3,7 @@
 Replies have the shapes of RESP2, also with RESP3.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import hiredis
@@ -15,9 +15,6 @@ from .refusals import is_refusal, unwrap_error
 from .steps import Broken, Outcome
 from .thread_pools import Lease, as_bytes
 from .wire import aread_reply, asend, read_reply
-
-PIECE = 16_384
-"""Bytes of a request that are sent at once: as many as a server reads at once."""
 
 _RESP3 = (dict, float, bool, set, frozenset)
 
@@ -256,29 +253,11 @@ class AsyncExchange:
 # Requests as bytes, replies in the shapes of RESP2
 
 
-def encode(operations: Sequence[Operation]) -> Iterable[bytes]:
-    """Return the request for all *operations*, in pieces of PIECE bytes or more.
-
-    A piece is one system call. The server works on the first ones while the others are
-    packed.
-    """
+def encode(operations: Sequence[Operation]) -> list[bytes]:
+    """Return the request for all *operations*, in one piece for one system call."""
     if len(operations) == 1:
-        return (_command(operations[0].wire_args()),)
-    return _pieces(operations)
-
-
-def _pieces(operations: Sequence[Operation]) -> Iterator[bytes]:
-    commands: list[bytes] = []
-    size = 0
-    for operation in operations:
-        command = _command(operation.wire_args())
-        commands.append(command)
-        size += len(command)
-        if size >= PIECE:
-            yield b"".join(commands)
-            commands, size = [], 0
-    if commands:
-        yield b"".join(commands)
+        return [_command(operations[0].wire_args())]
+    return [b"".join([_command(operation.wire_args()) for operation in operations])]
 
 
 def _command(words: tuple[Any, ...]) -> bytes:

@@ -9,7 +9,6 @@ with RESP3 or health checks, and those of shared pools are used by redis-py's me
 import asyncio
 import builtins
 import select
-from collections.abc import Iterable
 from typing import Any
 
 from redis._parsers.hiredis import (
@@ -139,14 +138,13 @@ def is_quiet(connection: Any) -> bool:
     )
 
 
-async def asend(connection: Any, request: Iterable[bytes]) -> None:
-    """Send the pieces of a request. Raises as redis-py's send_packed_command()."""
+async def asend(connection: Any, request: list[bytes]) -> None:
+    """Send a request. Raises as redis-py's send_packed_command()."""
     wire = _wire_of(connection)
     if wire is None:
-        await connection.send_packed_command([*request], check_health=False)
+        await connection.send_packed_command(request, check_health=False)
         return
-    for piece in request:
-        wire.transport.write(piece)  # an error of it is raised by the next read
+    wire.transport.write(b"".join(request))  # its error is raised by the next read
     if wire.transport.get_write_buffer_size():
         # Wait until the server has read enough, at most for the timeout.
         await connection.send_packed_command((), check_health=False)

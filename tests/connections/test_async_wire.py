@@ -46,10 +46,10 @@ async def until_read():
         await asyncio.sleep(0)
 
 
-def test_a_request_in_pieces_is_sent_and_replies_are_read(talk):
+def test_a_request_is_sent_and_a_reply_in_pieces_is_read(talk):
     async def conversation(connection, server):
         assert is_quiet(connection)
-        await asend(connection, (b"one ", b"two"))
+        await asend(connection, [b"one two"])
         assert server.recv(100) == b"one two"
         server.sendall(b"*2\r\n$3\r\nab")
         assert not is_quiet(connection)  # the socket has bytes
@@ -125,7 +125,7 @@ def test_a_connection_that_was_opened_again_is_used_by_redis_py(talk):
             connection._writer.close()
             await open_over(connection, ours)
             assert not is_quiet(connection)
-            await asend(connection, (b"one ", b"two"))
+            await asend(connection, [b"one two"])
             assert theirs.recv(100) == b"one two"
             theirs.sendall(b"+OK\r\n")
             assert await aread_reply(connection) == b"OK"

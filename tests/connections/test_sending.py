@@ -49,18 +49,6 @@ def test_several_operations_take_one_round_trip(server, ask, key, round_trips):
     assert [words[0] for words in counted.commands] == [b"SET", b"GET", b"PING"]
 
 
-def test_a_long_request_is_sent_in_pieces_of_whole_commands():
-    long = [op("SET", b"k", b"x" * size) for size in (9_000, 9_000, 40_000, 1)]
-    pieces = list(exchange.encode(long))
-    assert [piece.count(b"SET") for piece in pieces] == [2, 1, 1]
-    assert b"".join(pieces) == b"".join(
-        b"".join(exchange.encode([each])) for each in long
-    )
-    assert [
-        piece.count(b"GET") for piece in exchange.encode([op("GET", b"k")] * 9)
-    ] == [9]
-
-
 def test_an_empty_batch_takes_no_round_trip(server, ask, round_trips):
     with round_trips() as counted:
         assert ask(connections["default"].send, []) == []
