@@ -50,19 +50,20 @@ local function insert()
     redis.call('DEL', KEYS[1])
     return nil  -- entries are left of an object that is gone
   end
+  -- An entry of this id that is left is in the way, too: each write must add one.
   local is_done, i = true, 6
   if memo ~= '' then
     is_done = type(redis.pcall('HSET', KEYS[4], pk, memo)) == 'number'
   end
   while is_done and i < first_ordered do
-    is_done = type(redis.pcall('ZADD', KEYS[i], created, pk)) == 'number'
+    is_done = redis.pcall('ZADD', KEYS[i], created, pk) == 1
     i = i + 1
   end
   while is_done and i < first_unique do
     -- DEFINE entry
     local sort_key = ARGV[11 + (i - first_ordered) / 2]
-    is_done = type(redis.pcall('ZADD', KEYS[i], 0, entry(sort_key, created, pk))) == 'number'
-      and type(redis.pcall('HSET', KEYS[i + 1], pk, sort_key)) == 'number'
+    is_done = redis.pcall('ZADD', KEYS[i], 0, entry(sort_key, created, pk)) == 1
+      and redis.pcall('HSET', KEYS[i + 1], pk, sort_key) == 1
     i = i + 2
   end
   while is_done and i <= #KEYS do

@@ -139,7 +139,7 @@ local function with_deadline(packed, deadline)
   local first = string.byte(packed)
   if first == 123 or first == 34 then  -- "{", and the mark before the digits
     local size = #string.match(string.sub(packed, -16), '%d+}$')
-    return string.sub(packed, 1, -1 - size) .. digits(deadline) .. '}'
+    return string.sub(packed, 1, -1 - size) .. string.format('%.0f}', deadline)
   end
   return string.sub(packed, 1, -9) .. '\0' .. seven_bytes(deadline)
 end
@@ -151,7 +151,9 @@ local function entry(sort_key, created, pk)
   if not (moment >= 0 and moment < LAST_CREATED) then
     moment = 0  -- not the time of any entry of ours
   end
-  return sort_key .. seven_bytes(moment) .. pk .. string.sub(seven_bytes(#pk), -3)
+  local low = #pk % 65536
+  local size = string.char((#pk - low) / 65536, (low - low % 256) / 256, low % 256)
+  return sort_key .. seven_bytes(moment) .. pk .. size
 end
 
 -- Return the id and the sort key of an entry of an ordered attribute.
