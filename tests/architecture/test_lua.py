@@ -135,6 +135,25 @@ def test_a_script_defines_functions_of_a_rare_branch_there():
     assert defined("update").count("clock") == 1
 
 
+@pytest.mark.parametrize(
+    ("name", "answer", "functions"),
+    [
+        ("count_terms", "return redis.call('ZCARD', KEYS[3])", {"clock"}),
+        ("page", "return reply", {"clock", "complete_page"}),
+        (
+            "query",
+            "return reply",
+            {"clock", "split_entry", "complete_page", "ids_by_attribute", "are_equal"},
+        ),
+    ],
+)
+def test_a_script_answers_the_common_call_before_it_defines_the_rest(
+    name, answer, functions
+):
+    source = Script(name).source.decode()
+    assert set(FUNCTION.findall(source[: source.index(answer)])) == functions
+
+
 @every_file
 def test_every_local_is_used(path):
     """In its file, in a file that includes it, or in one that is included with it."""

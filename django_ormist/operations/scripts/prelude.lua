@@ -157,10 +157,10 @@ local function entry(sort_key, created, pk)
 end
 
 -- Return the id and the sort key of an entry of an ordered attribute.
-local function split_entry(entry)
-  local a, b, c = string.byte(entry, -3, -1)
-  local first = #entry - 2 - (a * 65536 + b * 256 + c)
-  return string.sub(entry, first, -4), string.sub(entry, 1, first - 8)
+local function split_entry(whole)
+  local a, b, c = string.byte(whole, -3, -1)
+  local first = #whole - 2 - (a * 65536 + b * 256 + c)
+  return string.sub(whole, first, -4), string.sub(whole, 1, first - 8)
 end
 
 -- Return the reply with a page of these ids, and with their objects if these are wanted. nil:

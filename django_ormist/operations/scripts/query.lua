@@ -74,7 +74,7 @@ if #ARGV == 11 and ARGV[2] == '1' and ARGV[3] == 'a' and ARGV[6] == 'A'
   end
 end
 
--- DEFINE digits require_all_here LAST_CREATED bytes_of entry
+-- DEFINE digits require_all_here LAST_CREATED seven_bytes entry
 -- INCLUDE conditions
 -- INCLUDE matching
 -- INCLUDE orders
