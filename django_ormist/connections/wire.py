@@ -113,7 +113,7 @@ def attach_async_wire(connection: Any) -> None:
         and hasattr(select, "poll")
     ):
         sock = connection._writer.transport.get_extra_info("socket")
-        if hasattr(sock, "fileno"):
+        if hasattr(sock, "fileno") and sock.fileno() >= 0:  # else it is closed
             connection.wire = AsyncWire(connection, sock)
 
 

@@ -163,3 +163,14 @@ def test_a_transport_without_a_socket_needs_redis_py(talk, monkeypatch):
         assert connection.wire is None
 
     talk(conversation)
+
+
+def test_a_socket_that_is_closed_already_needs_redis_py(talk):
+    async def conversation(connection, server):
+        connection._writer.transport.abort()
+        await until_read()
+        attach_async_wire(connection)
+        assert connection.wire is None
+        assert not is_quiet(connection)
+
+    talk(conversation)
