@@ -172,6 +172,16 @@ def test_an_insertion_takes_a_value_that_is_left_of_the_same_id(store):
     assert store.ids("t:a") == store.ids("t:b") == ["one"]
 
 
+def test_an_insertion_replaces_entries_that_are_left_of_the_same_id(store):
+    store.client.zadd(store.key("t:b"), {"one": 5})
+    store.client.hset(store.key("of:name"), "one", "old")
+    assert store.save("one", NOTHING, EVERYTHING) == 1
+    assert store.scores("t:a") == store.scores("t:b") == store.scores("all")
+    assert store.hash("of:name") == {b"one": b"N"}
+    assert store.client.zcard(store.key("by:age")) == 1
+    assert store.client.zcard(store.key("by:name")) == 1
+
+
 def test_unique_taken_if_another_object_holds_the_value(store):
     held = Image(b"old", unique={("a",): b"t:1", ("b", "c"): b"t:2"})
     assert store.save("one", NOTHING, held) == 1
