@@ -7,7 +7,7 @@ from typing import Any
 
 from ..operations.operation import Flow
 from ..operations.search import LARGEST_PAGE, load_subqueries, query_page
-from ..operations.steps import most_looks
+from ..operations.steps import STEP_LOOKS, most_looks
 from ..queries.conditions import (
     EARLIEST,
     EVERYTHING,
@@ -74,7 +74,7 @@ def explain(
     else:
         lines.append(f"A list: its ids first, then {LARGEST_PAGE} objects per command.")
     if looks > most_looks():
-        number = ceil(looks / most_looks())
+        number = ceil(looks / min(most_looks(), STEP_LOOKS))
         lines.append(f"In about {number} steps: other clients are served in between.")
     return "\n".join(lines)
 

@@ -70,7 +70,7 @@ class QueryCompiler:
                 return ["N", *self.compile_condition(part)]
             case And(parts) | Or(parts) | Xor(parts):
                 words: list[Word] = [type(condition).__name__[0], len(parts)]
-                for each in parts:
+                for each in sorted(parts, key=_first_key):
                     words += self.compile_condition(each)
                 return words
 
@@ -94,3 +94,8 @@ class QueryCompiler:
             self.keys.append(key)
             number = self.numbers[key] = len(self.keys)
         return number
+
+
+def _first_key(condition: Condition) -> bytes:
+    """Return the key to sort conditions by: a script needs ranges in their order."""
+    return condition.low if isinstance(condition, Range) else b""

@@ -19,7 +19,8 @@
 local attributes, following = tonumber(ARGV[1]), tonumber(ARGV[1]) + 2
 local wants_objects = ARGV[following] == '1'
 local at_condition = following + 1
-local node = condition(at_condition)
+local is_of_runs = string.sub(cursor, 1, 6) == '4:runs'
+local node = (is_first or is_of_runs) and condition(at_condition) or nil
 local matches = 0
 
 -- Return a table of counts by sort key, and of one id for each.
@@ -112,7 +113,7 @@ local function begin()
   if #conjuncts(node) == 0 and attributes > 0 and 4 * expired_count <= most then
     return join({'runs', '1', ''})
   end
-  return first_cursor(choose_plan(node), '')
+  return first_cursor(choose_plan(node))
 end
 
 -- Count the next values of one attribute of all objects. Return the cursor of the next step.
@@ -136,10 +137,10 @@ end
 
 reset()
 local next_cursor = ''
-if is_first and not is_answered_by(count_all) then
+if is_first and not is_answered_by(node, count_all) then
   reset()
-  next_cursor = begin()
-elseif string.sub(cursor, 1, 6) == '4:runs' then
+  next_cursor = after_attempt(begin)
+elseif is_of_runs then
   next_cursor = step_runs()
 elseif not is_first then
   next_cursor = take_step(at_condition, 1 + attributes, count_ids)

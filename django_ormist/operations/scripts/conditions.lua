@@ -32,11 +32,13 @@ local expired_count = redis.call('ZCOUNT', KEYS[2], '-inf', now)
 local total = redis.call('ZCARD', KEYS[1])
 local everything = {kind = 'A', children = {}, size = total, cost = total, share = 1,
   leaves = 0}
--- A part of the order of creation: {from, to, before}, as arguments of ZCOUNT. Sets in this
--- order are cut to it: see steps.lua.
-local window
--- The leaves by their places in ARGV.
-local leaves_at = {}
+-- The leaves by their places in ARGV, and their sizes in this order.
+local leaves_at, sizes = {}, {}
+-- A step of a query does not read the sizes again: known_sizes are those of the first call,
+-- and only estimates by then. Where it reads a part of the order of creation, that is the
+-- window: {from, to, low, high}, as arguments of ZRANGEBYSCORE and as numbers. part: the
+-- estimated share of the matches. See steps.lua.
+local known_sizes, window, part = nil, nil, 1
 local nothing = {kind = 'O', children = {}, size = 0, cost = 0, share = 0, leaves = 0,
   known = {}}
 
@@ -61,28 +63,47 @@ local function range_size(key, low, high)
   return redis.call('ZLEXCOUNT', key, '[' .. low, '(' .. high)
 end
 
--- Return a condition that one index answers.
-local function leaf(kind, key, size)
-  return {kind = kind, key = key, size = size, cost = size, leaves = 1,
-    share = size / math.max(total, size, 1)}
+-- Whether a condition is in order of creation, so that a window can cut it.
+local function has_times(node)
+  return node.kind == 'T' or node == everything or node.kind == 'P' and node.key == KEYS[1]
 end
 
--- Return the condition of a term, with its size in the window.
-local function term(key)
-  if not window then
-    return leaf('T', key, redis.call('ZCARD', key))
+-- Return a condition that one index answers. `size`: of the complete index.
+local function leaf(kind, key, size)
+  local node = {kind = kind, key = key, size = size, cost = size, leaves = 1,
+    share = size / math.max(total, size, 1)}
+  if window and has_times(node) then
+    node.size = math.ceil(size * part)
+    node.cost = node.size
   end
-  local node = leaf('T', key, redis.call('ZCOUNT', key, window.from, window.to))
-  node.first = window.before and redis.call('ZCOUNT', key, '-inf', window.before)
   return node
+end
+
+-- Return the condition of a term, with its size.
+local function term(key, size)
+  return leaf('T', key, size or redis.call('ZCARD', key))
 end
 
 -- Return the condition of a range of one value or many, with its size.
-local function range(key, sort_keys, low, high)
-  local node = leaf('R', key, range_size(key, low, high))
+local function range(key, sort_keys, low, high, size)
+  local node = leaf('R', key, size or range_size(key, low, high))
   node.sort_keys, node.low, node.high = sort_keys, low, high
   node.from, node.to = prefix_number(low, 1), prefix_number(high, 1)
   return node
+end
+
+-- Whether a range begins before another one of the same attribute.
+local function begins_before(one, other)
+  return one.from < other.from or one.from == other.from and is_before(one.low, other.low)
+end
+
+-- Sort ranges by their beginning. The client sends them so.
+local function sort_ranges(ranges)
+  for i = 2, #ranges do
+    if begins_before(ranges[i], ranges[i - 1]) then
+      return table.sort(ranges, begins_before)
+    end
+  end
 end
 
 -- Return the condition of one value. Its entries are in order of creation.
@@ -92,31 +113,15 @@ local function equal(key, sort_keys, sort_key)
   return node
 end
 
--- Return the part of a period that is in the window, as in `window`.
-local function in_window(low, high)
-  local before, to = '(' .. low, high
-  if window.before and tonumber(low) <= tonumber(window.score) then
-    low, before = window.from, window.before
-  end
-  if window.to ~= '+inf' and tonumber(high) >= tonumber(window.last) then
-    to = window.to
-  end
-  return low, to, before
-end
-
 -- Return the condition of a score from low to high in all or expires. An expired object
 -- has no deadline, so that the others are in order of it.
-local function period(key, low, high)
+local function period(key, low, high, size)
   if key == KEYS[2] then
     low = digits(math.max(tonumber(low), now + 1))
   end
-  local from, to, before = low, high, '(' .. low
-  if window and key == KEYS[1] then
-    from, to, before = in_window(low, high)
-  end
-  local node = leaf('P', key, redis.call('ZCOUNT', key, from, to))
+  local node = leaf('P', key, size or redis.call('ZCOUNT', key, low, high))
   node.low, node.high = tonumber(low), tonumber(high)
-  node.first = redis.call('ZCOUNT', key, '-inf', before)
+  node.first = not known_sizes and redis.call('ZCOUNT', key, '-inf', '(' .. low) or nil
   node.is_single = key == KEYS[1]  -- by creation
   return node
 end
@@ -255,16 +260,17 @@ local function both(one, other)
   return all_of({one, other})
 end
 
--- Return the leaf that begins at ARGV[at], and where the next condition begins.
-local function leaf_from(at)
+-- Return the leaf that begins at ARGV[at], and where the next condition begins. `size`: if
+-- it is known.
+local function leaf_from(at, size)
   local kind = ARGV[at]
   if kind == 'T' then
-    return term(KEYS[tonumber(ARGV[at + 1])]), at + 2
+    return term(KEYS[tonumber(ARGV[at + 1])], size), at + 2
   elseif kind == 'R' then
     local place = tonumber(ARGV[at + 1])
-    return range(KEYS[place], KEYS[place + 1], ARGV[at + 2], ARGV[at + 3]), at + 4
+    return range(KEYS[place], KEYS[place + 1], ARGV[at + 2], ARGV[at + 3], size), at + 4
   elseif kind == 'P' then
-    return period(KEYS[tonumber(ARGV[at + 1])], ARGV[at + 2], ARGV[at + 3]), at + 4
+    return period(KEYS[tonumber(ARGV[at + 1])], ARGV[at + 2], ARGV[at + 3], size), at + 4
   elseif kind == 'I' then
     local count, ids = tonumber(ARGV[at + 1]), {}
     for i = 1, count do
@@ -280,9 +286,10 @@ end
 -- Return the condition that begins at ARGV[at], and where the next one begins.
 local function condition(at)
   local kind = ARGV[at]
-  local node, after = leaf_from(at)
+  local node, after = leaf_from(at, known_sizes and known_sizes[#sizes + 1])
   if node then
     node.at, leaves_at[at] = at, node
+    sizes[#sizes + 1] = node.size
     return node, after
   elseif kind == 'N' then
     local child, following = condition(at + 1)

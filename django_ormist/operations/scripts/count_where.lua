@@ -73,17 +73,17 @@ local function count_ranges(children)
   if children[1].kind == 'P' then
     return count_periods(ranges)
   end
-  table.sort(ranges, function(a, b) return is_before(a.low, b.low) end)
-  local count, low, high = 0, nil, nil
+  sort_ranges(ranges)
+  local count, low, high, size = 0, nil, nil, 0
   for _, child in ipairs(ranges) do
-    if not low or is_before(high, child.low) then
-      count = count + (low and range_size(child.key, low, high) or 0)
-      low, high = child.low, child.high
+    if not low or not is_before(child.low, high) then
+      count = count + (size or range_size(child.key, low, high))
+      low, high, size = child.low, child.high, child.size
     elseif is_before(high, child.high) then
-      high = child.high
+      high, size = child.high, nil
     end
   end
-  return count + range_size(children[1].key, low, high)
+  return count + (size or range_size(children[1].key, low, high))
 end
 
 -- Count the matches without the negation, less those that it excludes. nil where that
@@ -157,7 +157,7 @@ local function begin(node)
   if is_size_known then
     return join({'expired', digits(now), '', '0', '0'})
   end
-  return first_cursor(plan, '')
+  return first_cursor(plan, cost)
 end
 
 -- Take one step of this count. Return the cursor of the next one, and the number.
@@ -166,7 +166,7 @@ local function subtract_expired(node)
   local expired = redis.call('ZCOUNT', KEYS[2], '-inf', until_ms)
   local after = place == '' and expired or redis.call('ZRANK', KEYS[2], place)
   if not after or expired - after ~= tonumber(done) then
-    return first_cursor(choose_plan(node), ''), 0  -- some of them were swept
+    return first_cursor(choose_plan(node)), 0  -- some of them were swept
   end
   local first = math.max(after - step_size(node, 1), 0)
   local ids = after > 0 and redis.call('ZRANGE', KEYS[2], first, after - 1) or {}
@@ -181,10 +181,17 @@ local function subtract_expired(node)
   elseif ends_within(most, function() number = count_matches(node) - met end) then
     return '', number
   end
-  return first_cursor(choose_plan(node), ''), 0
+  return first_cursor(choose_plan(node)), 0
 end
 
-local others = tonumber(ARGV[1])
+local others, number = tonumber(ARGV[1]), 0
+local is_of_expired = string.sub(cursor, 1, 9) == '7:expired'
+if not is_first and not is_of_expired then
+  local next_cursor = take_step(2, 1, function(ids)
+    number = number + #ids
+  end)
+  return {next_cursor, number}
+end
 local node, following = condition(2)
 if others > 0 then
   local counts = {}
@@ -197,14 +204,8 @@ if others > 0 then
   end)
   return counts
 end
-local number = 0
-if is_first then
-  local is_done = is_answered_by(function() number = count_alive(node) end)
-  return is_done and {'', number} or {begin(node), 0}
-elseif string.sub(cursor, 1, 9) == '7:expired' then
+if is_of_expired then
   return {subtract_expired(node)}
 end
-local next_cursor = take_step(2, 1, function(ids)
-  number = number + #ids
-end)
-return {next_cursor, number}
+local is_done = is_answered_by(node, function() number = count_alive(node) end)
+return is_done and {'', number} or {after_attempt(begin, node), 0}

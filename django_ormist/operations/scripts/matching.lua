@@ -47,7 +47,7 @@ end
 
 -- Return the reply of a command for each id, in chunks. false: it has no value.
 local function call_chunked(command, key, ids)
-  spend(#ids)
+  spend(#ids + 2)
   if #ids <= CHUNK then
     return #ids > 0 and redis.call(command, key, unpack(ids)) or {}
   end
@@ -96,8 +96,17 @@ end
 
 local filter, read
 
-local function is_in_range(node, sort_key)
-  local first = sort_key and prefix_number(sort_key, 1)
+-- Return what is_in_range() compares first of each sort key. false: it has none.
+local function prefixes_of(sort_keys)
+  local firsts = {}
+  for i = 1, #sort_keys do
+    firsts[i] = sort_keys[i] and prefix_number(sort_keys[i], 1)
+  end
+  return firsts
+end
+
+-- Whether a range has a sort key. first: its prefix.
+local function is_in_range(node, sort_key, first)
   return first
     and (first > node.from or first == node.from and not is_before(sort_key, node.low))
     and (first < node.to or first == node.to and is_before(sort_key, node.high))
@@ -106,13 +115,15 @@ end
 -- Return how many of the children each id meets, {id: number}. 'O': only whether. The sort
 -- keys of an attribute are read once for all ranges of it.
 local function count_met(node, ids)
-  local met, rest, facts = {}, ids, {}
+  local met, rest, facts, prefixes = {}, ids, {}, {}
   for _, child in ipairs(node.children) do
     if child.kind == 'R' and not child.known then
       local sort_keys = facts[child.key] or call_chunked('HMGET', child.sort_keys, ids)
-      facts[child.key] = sort_keys
+      local firsts = prefixes[child.key] or prefixes_of(sort_keys)
+      facts[child.key], prefixes[child.key] = sort_keys, firsts
+      spend(#ids / 8)
       for i, pk in ipairs(ids) do
-        if is_in_range(child, sort_keys[i]) then
+        if is_in_range(child, sort_keys[i], firsts[i]) then
           met[pk] = (met[pk] or 0) + 1
         end
       end
@@ -139,7 +150,7 @@ local function filter_by_lookup(node, ids, given)
     end)
   elseif node.kind == 'R' then
     return keep_if(ids, call_chunked('HMGET', node.sort_keys, ids), function(sort_key)
-      return is_in_range(node, sort_key)
+      return is_in_range(node, sort_key, sort_key and prefix_number(sort_key, 1))
     end)
   elseif node.kind == 'A' then
     for _, child in ipairs(node.children) do
@@ -187,11 +198,31 @@ local function source(node)
   return node.kind == 'N' and everything or node.smallest or node
 end
 
+-- Return members of a source that is a sorted set, from a position. It does not use the
+-- size, which a step does not know.
+local function slice_by_value(node, from, count)
+  local command, low, high = 'ZRANGEBYSCORE', '-inf', '+inf'
+  if node.kind == 'R' then
+    command, low, high = 'ZRANGEBYLEX', '[' .. node.low, '(' .. node.high
+  elseif node.kind == 'P' then
+    low, high = digits(node.low), digits(node.high)
+  end
+  if window and has_times(node) then
+    low = (node.low or -math.huge) > window.low and low or window.from
+    high = (node.high or math.huge) < window.high and high or window.to
+  end
+  local ids = redis.call(command, node.key or KEYS[1], low, high, 'LIMIT', from, count)
+  spend(#ids + 2)
+  return ids
+end
+
 -- Return members of a source that is a sorted set, from a position in one direction. Those
 -- of an ordered attribute are sorted by value, then by creation; others by creation.
 local function index_slice(node, from, count, is_down)
   local key, first, size = node.key or KEYS[1], node.first or 0, node.size
-  if node.kind == 'R' then
+  if known_sizes then
+    return slice_by_value(node, from, count)
+  elseif node.kind == 'R' then
     first = rank_of(key, node.low)
   end
   count = math.min(count, size - from)
@@ -260,9 +291,14 @@ local function each(node, visit)
   elseif node.kind == 'O' then
     return each_of_any(node, visit)
   end
-  for from = 0, node.size - 1, CHUNK do
-    if visit(id_slice(node, from, CHUNK, false)) then
+  local from = 0
+  while true do
+    local ids = id_slice(node, from, CHUNK, false)
+    from = from + CHUNK
+    if #ids > 0 and visit(ids) then
       return true
+    elseif #ids < CHUNK then
+      return
     end
   end
 end
@@ -270,6 +306,9 @@ end
 -- The same for the ids that meet a condition.
 function each_of(node, visit)
   local from = source(node)
+  if from == node then
+    return each(node, visit)
+  end
   return each(from, function(ids)
     return visit(filter(node, ids, from))
   end)

@@ -55,22 +55,24 @@ local function begin(root)
   if node then
     local matches = math.max(root.share * total, 0.01)
     local part = math.min(need / matches, 1)
-    if part * cost_of(root, node, {node}, true) <= cost then
-      return first_cursor(node.at and digits(node.at) or '', created_down and '-' or '+')
+    local full_cost = cost_of(root, node, {node}, true)
+    if part * full_cost <= cost then
+      return first_cursor(node.at and digits(node.at) or '', full_cost,
+        created_down and '-' or '+')
     end
   end
-  return first_cursor(plan, '')
+  return first_cursor(plan, cost)
 end
 
-local root = condition(condition_at)
 if is_first then
+  local root = condition(condition_at)
   local reply
-  local is_done = is_answered_by(function()
+  local is_done = is_answered_by(root, function()
     local found, is_by_creation = find_all(root)
     spend(#found)
     reply = reply_with('', found, is_by_creation)
   end)
-  return is_done and reply or {begin(root), '', {}}
+  return is_done and reply or {after_attempt(begin, root), '', {}}
 end
 local found, direction = {}, split(cursor)[2]
 local next_cursor = take_step(condition_at, 2 + #orders, function(ids)

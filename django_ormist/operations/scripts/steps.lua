@@ -4,28 +4,36 @@
 -- ARGV     the last two: the most looks at ids in a step; the cursor, of the reply before.
 --          At first it is "", to try to answer in one step, or "+", for the first cursor
 -- RETURNS  nothing
--- COST     a step: at most about twice as many looks, 0.5 us each
+-- COST     a step: at most half as many looks again, 0.5 to 1 us each
 -- DERIVED  none
 --
 -- A plan names the leaves that together hold all matches, by their places in ARGV; "": all
 -- objects. They form groups, each in one order: that of creation, of an attribute, of the
 -- deadlines, or of given ids. The groups are read one after the other. An id is left out
--- where it is in an earlier group. A cursor names the plan, the direction, the group and the
--- last place in its order. It does not name a rank, so that an object which is not changed
--- is found once, whatever is written between the steps.
+-- where it is in an earlier group.
+--
+-- A cursor names the plan, the direction, the group, whether it is that of creation, the last
+-- place in its order, the part of the group that a step reads, and the size of each leaf: it
+-- is read once. The place is not a rank, so that an object which is not changed is found
+-- once, whatever is written between the steps. The part follows from the looks of the step
+-- before. A step of too many looks answers nothing, and the next one reads a quarter.
 
 local most, cursor = tonumber(ARGV[#ARGV - 1]), ARGV[#ARGV]
 
--- Whether a function that answers the whole query ended within the looks.
-local function is_answered_by(work)
-  return cursor == '' and ends_within(most, work)
-end
-
--- The least looks of a step for each leaf, so that reading the leaves is a small part.
-local LOOKS_PER_LEAF = 50
+-- Looks of one step, and the least for each leaf: each step reads all leaves of the plan
+-- again, so that small steps of many leaves would do little else.
+local STEP, STEP_PER_LEAF = 5000, 5
 
 -- Whether this call begins the query.
 local is_first = cursor == '' or cursor == '+'
+
+-- The most leaves of a query for which one call tries to answer and plans.
+local MOST_PLANNED = 100
+
+-- Return the cursor that `plan` finds after an attempt, or "+", to plan in a call of its own.
+local function after_attempt(plan, ...)
+  return cursor == '' and #sizes > MOST_PLANNED and '+' or plan(...)
+end
 
 -- Return words as one text, each after its length.
 local function join(words)
@@ -46,11 +54,6 @@ local function split(text)
     at = colon + size + 1
   end
   return words
-end
-
--- Whether a leaf is in order of creation, so that a window of time can cut it.
-local function has_times(node)
-  return node.kind == 'T' or node == everything or node.kind == 'P' and node.key == KEYS[1]
 end
 
 -- Whether all leaves of a condition are.
@@ -134,10 +137,16 @@ local function choose_plan(root)
   return best, least
 end
 
--- Return the cursor of the first step. direction: "+" or "-" for one in which the matches
--- come in order, else "".
-local function first_cursor(plan, direction)
-  return join({plan, direction, '1', '', ''})
+-- Whether a function that answers the whole query ended within the looks: those of a step, if
+-- the conditions hold so many ids that three looks at each are too many.
+local function is_answered_by(root, work)
+  if cursor == '' then
+    local held = source(root).cost
+    for _, size in ipairs(sizes) do
+      held = held + size
+    end
+    return ends_within(3 * held <= most and most or math.min(most, STEP), work)
+  end
 end
 
 -- Return the groups of a plan. That of creation comes last.
@@ -160,18 +169,34 @@ local function group_leaves(plan)
   return groups
 end
 
+-- Return the cursor of a step.
+local function cursor_of(plan, direction, groups, number, time, place, share, sizes_text)
+  local is_timed = groups[number].name == KEYS[1]
+  return join({plan, direction, digits(number), is_timed and '1' or '', time, place,
+    string.format('%.17g', share), sizes_text})
+end
+
+-- Return the cursor of the first step of a plan, which takes `cost` looks in all. direction:
+-- "+" or "-" for one in which the matches come in order, else "".
+local function first_cursor(plan, cost, direction)
+  return cursor_of(plan, direction or '', group_leaves(plan), 1, '', '',
+    math.min(math.min(most, STEP) / math.max(cost, 1), 1), table.concat(sizes, ','))
+end
+
 -- Return the ids that are not in a group, which is not that of creation.
 local function leave_out(group, ids)
   local kind, facts = group[1].kind, ids
+  spend(#ids * #group / 8)
   if kind == 'R' then
     facts = call_chunked('HMGET', group[1].sort_keys, ids)
   elseif kind == 'P' then
     facts = call_chunked('ZMSCORE', group[1].key, ids)
   end
   return keep_if(ids, facts, function(fact)
+    local score = kind == 'P' and tonumber(fact or nil)
+    local first = kind == 'R' and fact and prefix_number(fact, 1)
     for _, node in ipairs(group) do
-      local score = kind == 'P' and tonumber(fact or nil)
-      if kind == 'I' and node.known[fact] or kind == 'R' and is_in_range(node, fact)
+      if kind == 'I' and node.known[fact] or kind == 'R' and is_in_range(node, fact, first)
         or score and score >= node.low and score <= node.high then
         return false
       end
@@ -185,60 +210,82 @@ local function step_size(root, weight)
   return math.max(math.floor(most / (weight + root.leaves)), 1)
 end
 
--- Return the ranks of the parts of a group, [{first, last + 1}] in order and disjoint.
-local function spans_of(group)
-  local spans = {}
-  for i, node in ipairs(group) do
-    local first = node.kind == 'R' and rank_of(node.key, node.low) or node.first
-    spans[i] = {first, first + node.size}
-  end
-  table.sort(spans, function(a, b) return a[1] < b[1] end)
-  local joined = {}
-  for _, span in ipairs(spans) do
-    local last = joined[#joined]
-    if last and span[1] <= last[2] then
-      last[2] = math.max(last[2], span[2])
-    else
-      joined[#joined + 1] = span
+-- Read the next of given ids, after `first`. Return them and the number of the last one, nil
+-- at the end. The holder of a unique value keeps its number, whether there is one.
+local function read_given(group, size, first)
+  local ids, seen, number = {}, {}, 0
+  for _, node in ipairs(group) do
+    for i = 1, node.key and 1 or #node.ids do
+      local pk = node.ids[i]
+      number = number + 1
+      if pk and not seen[pk] and number > first and number <= first + size then
+        ids[#ids + 1] = pk
+      end
+      seen[pk or ''] = true
     end
   end
-  return joined
+  return ids, number > first + size and digits(first + size) or nil
 end
 
--- Read the next ids of an ordered attribute or of the deadlines. Return them, the last
--- member and its score, nil at the end.
-local function read_span(group, size, is_down, score, place)
-  local key, is_range = group.name, group[1].kind == 'R'
-  local low, high = 0, math.huge
-  if place ~= '' and is_range then
-    low = not is_down and redis.call('ZLEXCOUNT', key, '-', '[' .. place) or 0
-    high = is_down and redis.call('ZLEXCOUNT', key, '-', '(' .. place) or high
-  elseif place ~= '' then
-    low = rank_of_place(key, score, place, true)
+-- Read the next ids of an ordered attribute. Return them and the last entry, nil at the end.
+local function read_ranges(group, size, is_down, place)
+  if is_down then
+    table.sort(group, function(a, b) return is_before(b.high, a.high) end)
+  else
+    sort_ranges(group)
   end
-  local spans, members = spans_of(group), {}
-  for i = 1, #spans do
-    local span = spans[is_down and #spans + 1 - i or i]
-    local first, last = math.max(span[1], low), math.min(span[2], high) - 1
-    local missing = size - #members
-    if first <= last and missing > 0 then
-      local found
-      if is_down then
-        found = redis.call('ZRANGE', key, math.max(first, last - missing + 1), last)
-      else
-        found = redis.call('ZRANGE', key, first, math.min(last, first + missing - 1))
+  local entries = {}
+  local last = place ~= '' and place or nil
+  for _, node in ipairs(group) do
+    local low, high, found = '[' .. node.low, '(' .. node.high, nil
+    if is_down then
+      high = last and is_before(last, node.high) and '(' .. last or high
+    elseif last and is_before(node.low, last) then
+      low = '(' .. last
+    end
+    if is_down and not (last and is_before(last, node.low))
+      or not is_down and not (last and not is_before(last, node.high)) then
+      local command = is_down and 'ZREVRANGEBYLEX' or 'ZRANGEBYLEX'
+      found = redis.call(command, group.name, is_down and high or low, is_down and low or high,
+        'LIMIT', 0, size - #entries)
+      spend(#found + 2)
+      for _, entry in ipairs(found) do
+        entries[#entries + 1] = entry
       end
-      for j = 1, #found do
-        members[#members + 1] = found[is_down and #found + 1 - j or j]
-      end
+      last = entries[#entries] or last
+    end
+    if #entries >= size then
+      break
     end
   end
-  local last = #members == size and members[size] or nil
-  local last_score = last and (is_range and '' or redis.call('ZSCORE', key, last))
-  for i = 1, is_range and #members or 0 do
-    members[i] = split_entry(members[i])
+  local ids = {}
+  for i, entry in ipairs(entries) do
+    ids[i] = split_entry(entry)
   end
-  return members, last, last_score
+  return ids, #entries >= size and entries[#entries] or nil
+end
+
+-- Read the next ids of the deadlines, the earliest first. Return them, the last one and its
+-- deadline, nil at the end.
+local function read_deadlines(group, size, score, place)
+  local key, spans, ids = group.name, {}, {}
+  for i, node in ipairs(group) do
+    spans[i] = {redis.call('ZCOUNT', key, '-inf', '(' .. digits(node.low)),
+      redis.call('ZCOUNT', key, '-inf', digits(node.high))}
+  end
+  table.sort(spans, function(a, b) return a[1] < b[1] end)
+  local rank = place ~= '' and rank_of_place(key, score, place, true) or 0
+  for _, span in ipairs(spans) do
+    rank = math.max(rank, span[1])
+    local last = math.min(span[2], rank + size - #ids) - 1
+    for _, pk in ipairs(rank <= last and redis.call('ZRANGE', key, rank, last) or {}) do
+      ids[#ids + 1] = pk
+    end
+    rank = math.max(rank, last + 1)
+  end
+  spend(#ids)
+  local last = #ids == size and ids[size] or nil
+  return ids, last, last and redis.call('ZSCORE', key, last)
 end
 
 -- Return the required condition that a plan reads, and whether its leaves hold nothing else.
@@ -256,65 +303,38 @@ local function condition_of(root, plan)
   end
 end
 
--- Cut the sets in order of creation to a part of that order. Return the condition in it.
-local function cut(root_at, from, to, before, score, last)
-  window = {from = from, to = to, before = before, score = score, last = last}
-  everything.size = redis.call('ZCOUNT', KEYS[1], from, to)
-  everything.cost, everything.first = everything.size, nil
-  if before then
-    everything.first = redis.call('ZCOUNT', KEYS[1], '-inf', before)
+-- Set the window after a time, or before it, that holds a part of the objects. Return the
+-- time where the next step begins, nil at the end; and whether it cannot be smaller.
+local function set_window(timed, is_down, time)
+  local one = #timed == 1 and timed[1] or everything
+  local key = one.key or KEYS[1]
+  local size, number = redis.call('ZCARD', key), math.max(one.size, 1)
+  local rank = is_down and size or 0
+  if time ~= '' then
+    rank = redis.call('ZCOUNT', key, '-inf', is_down and '(' .. time or time)
   end
-  return condition(root_at)
-end
-
--- Cut the sets in order of creation to a window after a time, or before it, so small that
--- the step is short. Return the condition in it, its leaves in this order, and the time
--- where the next step begins, nil at the end.
-local function cut_to_window(root_at, plan, is_down, time, weight)
-  local root
-  local function leaves_in(from, to, before, score, last)
-    root = cut(root_at, from, to, before, score, last)
-    local groups = group_leaves(plan)
-    return groups[#groups]
+  if one.kind == 'P' and is_down then
+    rank = math.min(rank, redis.call('ZCOUNT', key, '-inf', digits(one.high)))
+  elseif one.kind == 'P' then
+    rank = math.max(rank, redis.call('ZCOUNT', key, '-inf', '(' .. digits(one.low)))
   end
-  local group
-  if time == '' then
-    group = leaves_in('-inf', '+inf', nil)
-  elseif is_down then
-    group = leaves_in('-inf', '(' .. time, nil, nil, time)
-  else
-    group = leaves_in('(' .. time, '+inf', time, time)
+  local bound
+  if is_down and rank > number or not is_down and rank + number < size then
+    local last = is_down and rank - number or rank + number - 1
+    bound = redis.call('ZRANGE', key, last, last, 'WITHSCORES')[2]
   end
-  local largest, every = group[1], 0
-  for _, node in ipairs(group) do
-    every = every + node.size
-    largest = node.size > largest.size and node or largest
+  local from, to = time ~= '' and '(' .. time or '-inf', bound or '+inf'
+  if is_down then
+    from, to = bound or '-inf', time ~= '' and '(' .. time or '+inf'
   end
-  local key, first, rest = largest.key or KEYS[1], largest.first or 0, largest.size
-  local size, bound = math.ceil(math.min(rest, most * rest / math.max(every, 1))), nil
-  while true do
-    if size < rest then
-      local rank = is_down and first + rest - size or first + size - 1
-      bound = redis.call('ZRANGE', key, rank, rank, 'WITHSCORES')[2]
-      if is_down then
-        group = leaves_in(bound, time == '' and '+inf' or '(' .. time, '(' .. bound, bound,
-          time)
-      else
-        group = leaves_in(time == '' and '-inf' or '(' .. time, bound,
-          time ~= '' and time or nil, time, bound)
-      end
-    end
-    local from, is_exact = condition_of(root, plan)
-    local read = 0
-    for _, node in ipairs(group) do
-      read = read + node.size
-    end
-    local cost = cost_of(root, from, group, is_exact) + (weight - 1) * read
-    if cost <= 1.2 * most or size <= 1 then
-      return root, group, bound
-    end
-    size = math.max(math.floor(size * most / cost), 1)
+  local low, high = tonumber(is_down and bound or time), tonumber(is_down and time or bound)
+  window.from, window.to = from, to
+  window.low, window.high = low or -math.huge, high or math.huge
+  if one.kind == 'P' and (window.high > one.high and not is_down
+    or window.low < one.low and is_down) then
+    bound = nil
   end
+  return bound, number == 1
 end
 
 -- Call `visit` with the ids of some leaves in order of creation, each once.
@@ -327,50 +347,67 @@ end
 -- weight: how many looks the caller adds for an id. Return the cursor of the next step, ""
 -- after the last one.
 local function take_step(root_at, weight, visit)
-  local plan, direction, number, time, place = unpack(split(cursor))
-  local is_down = direction == '-'
+  local plan, direction, number, is_timed, time, place, share, sizes_text =
+    unpack(split(cursor))
+  local is_down, found = direction == '-', {}
+  known_sizes, sizes, part, number = {}, {}, tonumber(share), tonumber(number)
+  for size in string.gmatch(sizes_text, '%d+') do
+    known_sizes[#known_sizes + 1] = tonumber(size)
+  end
+  if is_timed == '1' then
+    window = {}
+    everything.size = math.ceil(total * part)
+    everything.cost = everything.size
+  end
   local root, _ = condition(root_at)
-  -- Each step, and each try to cut a window, reads the size of each leaf.
-  most = math.max(most, LOOKS_PER_LEAF * root.leaves)
+  most = math.max(math.min(most, STEP), STEP_PER_LEAF * #known_sizes)
   local groups = group_leaves(plan)
-  number = tonumber(number)
+  local from, is_exact = condition_of(root, plan)
   local group, next_time, next_place = groups[number], nil, ''
-  weight = weight + (expired_count > 0 and 1 or 0)
 
-  local function visit_matches(ids)
+  local function add_matches(ids)
     for i = 1, number - 1 do
       ids = leave_out(groups[i], ids)
     end
-    local from, is_exact = condition_of(root, plan)
-    visit(keep_alive(filter(root, ids, is_exact and from or nil)))
+    found[#found + 1] = keep_alive(filter(root, ids, is_exact and from or nil))
+    spend(weight * #found[#found])
   end
 
-  if group.name == KEYS[1] then
-    local timed
-    root, timed, next_time = cut_to_window(root_at, plan, is_down, time, weight)
-    each_in_window(timed, visit_matches)
-  elseif group.name == 'I' then
-    local ids, first = {}, tonumber(time) or 0
-    for _, node in ipairs(group) do
-      for _, pk in ipairs(node.ids) do
-        ids[#ids + 1] = pk
-      end
-    end
-    local last = math.min(first + step_size(root, weight), #ids)
-    next_time = last < #ids and digits(last) or nil
-    local some, seen = {}, {}
-    for i = 1, last do
-      some[#some + 1] = i > first and not seen[ids[i]] and ids[i] or nil
-      seen[ids[i]] = true
-    end
-    each(id_list(some), visit_matches)
-  else
+  local size = 0
+  for _, node in ipairs(group) do
+    size = size + node.size
+  end
+  size = math.max(math.ceil(size * part), 1)
+  local is_smallest = size == 1
+  if is_timed == '1' then
+    next_time, is_smallest = set_window(group, is_down, time)
+  end
+
+  local function read_group()
     local ids
-    ids, next_place, next_time = read_span(group, step_size(root, weight), is_down, time,
-      place)
+    if group.name == KEYS[1] then
+      return each_in_window(group, add_matches)
+    elseif group.name == 'I' then
+      ids, next_time = read_given(group, size, tonumber(time) or 0)
+      return each(id_list(ids), add_matches)
+    elseif group[1].kind == 'R' then
+      ids, next_time = read_ranges(group, size, is_down, place)
+      next_time, next_place = next_time and '0', next_time or ''
+    else
+      ids, next_place, next_time = read_deadlines(group, size, time, place)
+    end
     each_chunk(ids, function(_, some)
-      visit_matches(some)
+      add_matches(some)
     end)
+  end
+
+  local is_done = ends_within(is_smallest and math.huge or 1.5 * most, read_group)
+  if not is_done then
+    return cursor_of(plan, direction, groups, number, time, place, part / 4, sizes_text)
+  end
+  part = math.min(part * math.min(math.max(0.8 * most / math.max(looks, 1), 0.25), 4), 1)
+  for _, ids in ipairs(found) do
+    visit(ids)
   end
   if not next_time then
     number, next_time, next_place = number + 1, '', ''
@@ -378,5 +415,5 @@ local function take_step(root_at, weight, visit)
   if number > #groups then
     return ''
   end
-  return join({plan, direction, digits(number), next_time, next_place})
+  return cursor_of(plan, direction, groups, number, next_time, next_place, part, sizes_text)
 end
