@@ -7,7 +7,7 @@ from ..codecs import unpack
 from ..deadlines import is_past
 from ..operations import counts, objects, search
 from ..operations.operation import Flow
-from ..operations.rows import Row, rows_of
+from ..operations.rows import Rows, rows_of
 from ..operations.scan import creation_times
 from ..queries.lookups import clean_ids, filter_query, is_q
 from ..queries.query import EVERYTHING, Query
@@ -39,7 +39,7 @@ def fetch_by_ids(collection: Results[T], pks: Sequence[bytes]) -> Flow[list[T]]:
     return (yield from build(collection, rows))
 
 
-def build(collection: Results[T], rows: Sequence[Row]) -> Flow[list[T]]:
+def build(collection: Results[T], rows: Rows) -> Flow[list[T]]:
     """Flow that returns the items of these rows, with what else they need.
 
     One round trip for creation times, and one, or one SQL query, per name in
@@ -47,8 +47,7 @@ def build(collection: Results[T], rows: Sequence[Row]) -> Flow[list[T]]:
     """
     items: list[T]
     if rows and collection._reads_creation:
-        pks = [pk for pk, _, _ in rows]
-        created = yield from creation_times(collection.space, pks)
+        created = yield from creation_times(collection.space, rows.pks)
         items = collection._build(rows, created)
     else:
         items = collection._build(rows)
@@ -172,7 +171,8 @@ def _load(collection: Results[T], pk: str) -> Flow[list[T]]:
         packed, counters = (yield objects.load(space, pk)), None
     if packed is None or (yield from is_past(packed, space)):
         return []
-    return (yield from build(collection, [(pk.encode(), packed, counters)]))
+    rows = Rows([pk.encode()], [packed], None if counters is None else [counters])
+    return (yield from build(collection, rows))
 
 
 def first(collection: Results[T]) -> Flow[T | None]:

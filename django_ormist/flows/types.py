@@ -12,7 +12,7 @@ from ..codecs import Deadline
 from ..deadlines import Expire
 from ..keys import Space
 from ..operations.operation import Flow
-from ..operations.rows import Row
+from ..operations.rows import Rows
 from ..queries.query import Query
 from ..schema import BaseOptions
 from .record import Record
@@ -131,7 +131,7 @@ class Results(Protocol[R]):
     @property
     def _reads_creation(self) -> bool: ...
 
-    def _build(self, rows: Sequence[Row], created: Times | None = None) -> Any:
+    def _build(self, rows: Rows, created: Times | None = None) -> Any:
         """Return a list of the items of these rows, with their creation times."""
         ...
 

@@ -10,7 +10,7 @@ from ..deadlines import to_creation, to_datetime
 from ..exceptions import NotSupportedError
 from ..operations.objects import pk_of
 from ..operations.operation import Flow
-from ..operations.rows import Row
+from ..operations.rows import Rows
 from ..queries.query import CREATED, Query
 from . import aggregate as aggregate_flows
 from . import explain as explain_flows
@@ -171,7 +171,7 @@ def _remove_duplicates(found: list[T]) -> list[T]:
 
 
 def build_rows(
-    values: ValuesResults[Any], rows: Sequence[Row], created: Times | None = None
+    values: ValuesResults[Any], rows: Rows, created: Times | None = None
 ) -> list[Any]:
     """Return the requested values of each row. created: the creation times."""
     names, shape, start = values.names, values.shape, values.space.objects
@@ -182,7 +182,7 @@ def build_rows(
 
     found = []
     times = [None] * len(rows) if created is None else created
-    unpacked = unpack_many([row[1] for row in rows], lambda i: start + rows[i][0])
+    unpacked = unpack_many(rows.packed, lambda i: start + rows.pks[i])
     for (pk, _, counters), each, time in zip(rows, unpacked, times, strict=True):
         attrs, tags, expire_at_ms = split_contents(each)
         contents = Record(attrs, tags, expire_at_ms)

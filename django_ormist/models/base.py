@@ -1,6 +1,6 @@
 """Model, TaggedModel, TaggedAttrsModel and the mix-in Verbose."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from itertools import repeat
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -21,7 +21,7 @@ from ..flows.attempt import SaveOptions
 from ..flows.record import Record
 from ..keys import object_key
 from ..operations.objects import check_pks
-from ..operations.rows import Row
+from ..operations.rows import Row, Rows
 from ..schema import RESERVED
 from ..validators import validate_pk, validate_tags
 from .attributes import AttributeAccess
@@ -119,12 +119,14 @@ class Model(AttributeAccess, AltersData, metaclass=ModelBase):
     @classmethod
     def _from_row(cls, row: Row, space: "Space", using: str) -> Self:
         """Return the instance of a stored object. Raises CorruptDataError."""
-        return cls._from_rows((row,), space, using)[0]
+        pk, packed, counters = row
+        rows = Rows([pk], [packed], None if counters is None else [counters])
+        return cls._from_rows(rows, space, using)[0]
 
     @classmethod
     def _from_rows(
         cls,
-        rows: Sequence[Row],
+        rows: Rows,
         space: "Space",
         using: str,
         peers: Peers | None = None,
@@ -133,13 +135,12 @@ class Model(AttributeAccess, AltersData, metaclass=ModelBase):
 
         peers: the link to the objects that are read with them.
         """
-        if not rows:
-            return []
-        pks, packed, _ = zip(*rows, strict=True)
+        pks, packed = rows.pks, rows.packed
         contents = unpack_many(packed, lambda i: space.objects + pks[i])
         check_pks(pks, space)
         found = [*map(cls.__new__, repeat(cls, len(rows)))]
-        read = zip(rows, contents, repeat((using, peers)), strict=False)
+        counters, shared = rows.counters or repeat(None), repeat((using, peers))
+        read = zip(pks, packed, counters, contents, shared, strict=False)
         for each, row in zip(found, read, strict=True):
             set_read_row(each, row)
         return found

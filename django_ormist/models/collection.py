@@ -1,7 +1,7 @@
 """Collection: a lazy query, and its result once it was evaluated."""
 
 import builtins
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 from ..connections.executor import arun, run
@@ -11,7 +11,7 @@ from ..flows import delete, fetch, update
 from ..flows.references import related_paths
 from ..flows.types import Times
 from ..operations.operation import Flow
-from ..operations.rows import Row
+from ..operations.rows import Rows
 from ..queries.conditions import Condition, all_of, any_of, negate, odd_of
 from ..queries.lookups import exclude_query, filter_query
 from ..queries.ordering import order_query
@@ -232,9 +232,7 @@ class Collection(ReadMethods[M], WriteMethods[M], LazyResults[M]):
     ) -> ValuesCollection[Any]:
         return ValuesCollection(self.all(), names, shape)
 
-    def _build(
-        self, rows: Sequence[Row], created: Times | None = None
-    ) -> builtins.list[M]:
+    def _build(self, rows: Rows, created: Times | None = None) -> builtins.list[M]:
         if len(rows) < 2:
             return self.model._from_rows(rows, self.space, self.db)
         peers = Peers()

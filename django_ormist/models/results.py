@@ -1,14 +1,14 @@
 """The base of lazy results, of objects or of values."""
 
 import builtins
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator
 from typing import Any, Generic, Self, TypeVar, overload
 
 from ..connections.executor import arun, run
 from ..flows.types import Times
 from ..keys import Space
 from ..operations.operation import Flow
-from ..operations.rows import Row
+from ..operations.rows import Rows
 from ..queries.query import RANDOM, Query
 
 T = TypeVar("T", covariant=True)
@@ -72,9 +72,7 @@ class LazyResults(Generic[T]):
         """Whether the items need creation times, which take one round trip more."""
         return False
 
-    def _build(
-        self, rows: Sequence[Row], created: Times | None = None
-    ) -> builtins.list[T]:
+    def _build(self, rows: Rows, created: Times | None = None) -> builtins.list[T]:
         """Return the items of these rows."""
         raise NotImplementedError  # pragma: no cover
 

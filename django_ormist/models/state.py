@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any, Self
 
 from ..codecs import Contents, Deadline, split_contents
 from ..exceptions import NotSupportedError
-from ..operations.rows import Row
 
 if TYPE_CHECKING:
     from .peers import Peers
@@ -161,7 +160,9 @@ class ReadRow(HasDict):
 
     __slots__ = ("_read_row",)
 
-    _read_row: tuple[Row, Contents, tuple[str, "Peers | None"]]
+    _read_row: tuple[
+        bytes, bytes, dict[str, int] | None, Contents, tuple[str, "Peers | None"]
+    ]
 
 
 def filled_dict(instance: ReadRow) -> dict[str, Any]:
@@ -181,7 +182,7 @@ def take_contents(instance: ReadRow) -> dict[str, Any]:
 
     Raises AttributeError if it was not read, as while it is unpickled.
     """
-    (pk, _, _), (attrs, *_), _ = instance._read_row
+    pk, _, _, (attrs, *_), _ = instance._read_row
     own = own_dict(instance)
     own.setdefault("attrs", attrs)  # another thread may have done it
     own.setdefault("id", pk.decode())
@@ -194,7 +195,7 @@ def read_state(instance: ReadRow) -> ModelState:
 
     Raises AttributeError if it was not read, as while it is unpickled.
     """
-    (_, packed, counters), contents, (using, peers) = instance._read_row
+    _, packed, counters, contents, (using, peers) = instance._read_row
     if counters is None:
         state = ModelState()
     else:

@@ -1,7 +1,7 @@
 """ValuesCollection: the lazy result of values() and values_list()."""
 
 import builtins
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
 
 from ..connections.executor import arun, run
@@ -11,7 +11,7 @@ from ..flows import values as values_flows
 from ..flows.types import Shape, Times
 from ..operations.batches import batched
 from ..operations.operation import Flow
-from ..operations.rows import Row
+from ..operations.rows import Rows
 from ..queries.query import CREATED, Query
 from .reading import ValuesMethods
 from .results import LazyResults
@@ -131,9 +131,7 @@ class ValuesCollection(LazyResults[T], ValuesMethods):
         meta = self.model._meta
         return CREATED in (self.names or ()) and not meta.created_is_attribute
 
-    def _build(
-        self, rows: Sequence[Row], created: Times | None = None
-    ) -> builtins.list[T]:
+    def _build(self, rows: Rows, created: Times | None = None) -> builtins.list[T]:
         return values_flows.build_rows(self, rows, created)
 
     def _fetch(self, query: Query) -> Flow[list[T]]:

@@ -6,13 +6,12 @@ every server takes it: see Connection.refused. The other way is in search.py.
 """
 
 from itertools import repeat
-from typing import Any
 
 from ..keys import Space, all_key, expires_key
 from ..queries.query import Query
 from .expiry import CLOCK, sweep_missing
 from .operation import REFUSED, Flow, Operation, optional
-from .rows import CHUNKS_PER_ROUND_TRIP, Row, is_live, term_keys_of
+from .rows import CHUNKS_PER_ROUND_TRIP, Rows, is_live, term_keys_of
 
 CHUNK = 1000
 """Objects per SORT, which takes a millisecond of the server."""
@@ -27,8 +26,8 @@ def can_sort(space: Space, query: Query) -> bool:
     return is_of_one_index and not query.is_sliced and b"*" not in space.objects
 
 
-def sorted_rows(space: Space, query: Query) -> Flow[list[Row] | None]:
-    """Flow that returns a Row for each live object of the query, in order.
+def sorted_rows(space: Space, query: Query) -> Flow[Rows | None]:
+    """Flow that returns a row for each live object of the query, in order.
 
     None if the server refuses SORT, or if objects are removed meanwhile, so that the
     others change their places. 1 + ceil((N - 1000) / 5000) round trips.
@@ -57,14 +56,12 @@ def sorted_rows(space: Space, query: Query) -> Flow[list[Row] | None]:
             packed += chunk[3::2]
         if len(chunks[-1]) <= 2:
             break  # the last ones were removed
-    missing = []
-    if None in packed:
-        missing = [pk for pk, each in zip(pks, packed, strict=True) if each is None]
-        yield from sweep_missing(space, missing, len(pks))
-    rows: list[Any] = list(zip(pks, packed, repeat(None)))
-    if missing or expiring:
-        rows = [row for row in rows if row[1] and is_live(row[1], now_ms)]
-    return rows
+    if all(packed) and not expiring:
+        return Rows(pks, packed)
+    missing = [pk for pk, each in zip(pks, packed, strict=True) if each is None]
+    yield from sweep_missing(space, missing, len(pks))
+    rows = zip(pks, packed, repeat(None))
+    return Rows.of([row for row in rows if is_live(row[1], now_ms)])
 
 
 def _sort(space: Space, key: bytes, query: Query, start: int, size: int) -> Operation:

@@ -1,6 +1,8 @@
 """Objects as they are stored, by their ids."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import repeat
 from typing import Any
 
 from ..codecs import deadline_of
@@ -21,17 +23,57 @@ CHUNKS_PER_ROUND_TRIP = 5
 Row = tuple[bytes, bytes, dict[str, int] | None]
 """One matching object: its id, packed bytes and counters (None if not declared)."""
 
+
+@dataclass(slots=True)
+class Rows:
+    """Matching objects by column: ids, packed bytes, and counters if declared.
+
+    A tuple for each of 1000 objects would take longer than to receive them.
+    """
+
+    pks: list[bytes] = field(default_factory=list)
+    packed: list[bytes] = field(default_factory=list)
+    counters: list[dict[str, int]] | None = None
+
+    @classmethod
+    def of(cls, rows: Sequence[Row], has_counters: bool = False) -> "Rows":
+        """Return the columns of these rows."""
+        counters: Any = [counters for _, _, counters in rows]
+        return cls(
+            [pk for pk, _, _ in rows],
+            [packed for _, packed, _ in rows],
+            counters if has_counters else None,
+        )
+
+    def __len__(self) -> int:
+        return len(self.pks)
+
+    def __iter__(self) -> Iterator[Row]:
+        if self.counters is None:
+            return zip(self.pks, self.packed, repeat(None))
+        return zip(self.pks, self.packed, self.counters, strict=True)
+
+    def extend(self, others: "Rows", limit: int | None = None) -> None:
+        """Add the first *limit* of other rows, of the same model."""
+        if not self.pks and others.counters is not None:
+            self.counters = []
+        self.pks += others.pks[:limit]
+        self.packed += others.packed[:limit]
+        if self.counters is not None and others.counters is not None:
+            self.counters += others.counters[:limit]
+
+
 IDS_PER_ROUND_TRIP = CHUNK * CHUNKS_PER_ROUND_TRIP
 """Ids that one round trip returns, or sends."""
 
 
-def rows_of(space: Space, pks: Sequence[bytes], has_counters: bool) -> Flow[list[Row]]:
-    """Flow that returns a Row for each of these ids that is stored. One round trip.
+def rows_of(space: Space, pks: Sequence[bytes], has_counters: bool) -> Flow[Rows]:
+    """Flow that returns a row for each of these ids that is stored. One round trip.
 
     If half of them are missing, expired objects were removed by the server's TTL. Then
     their index entries are swept, in one more round trip.
     """
-    rows: list[Row]
+    rows: Rows
     (rows,) = yield from rows_and(space, pks, has_counters)
     return rows
 
@@ -51,14 +93,16 @@ def rows_and(
     counters = replies[len(chunks) :] or [None] * len(pks)
     gone = [pk for pk, each in zip(pks, packed, strict=True) if each is None]
     yield from sweep_missing(space, gone, len(pks))
-    rows = [
-        row for row in zip(pks, packed, counters, strict=True) if row[1] is not None
-    ]
-    return rows, *answers
+    if gone:
+        rows = zip(pks, packed, counters, strict=True)
+        return Rows.of(
+            [row for row in rows if row[1] is not None], has_counters
+        ), *answers
+    return Rows([*pks], packed, counters if has_counters else None), *answers
 
 
-def rows_by_id(space: Space, query: Query, has_counters: bool) -> Flow[list[Row]]:
-    """Flow that returns the Rows of the slice of a query by ids. One round trip."""
+def rows_by_id(space: Space, query: Query, has_counters: bool) -> Flow[Rows]:
+    """Flow that returns the rows of the slice of a query by ids. One round trip."""
     pks = sorted(pk_bytes(pk) for pk in query.pks or ())
     keys, chunks = (all_key(space), *term_keys_of(space, query)), batched(pks, CHUNK)
     operations = []
@@ -85,7 +129,8 @@ def rows_by_id(space: Space, query: Query, has_counters: bool) -> Flow[list[Row]
         if is_live(packed[i], now_ms) and all(each[i] is not None for each in scores)
     ]
     found.sort(key=lambda pair: pair[0], reverse=query.is_reversed)
-    return [row for _, row in found[query.start : query.stop]]
+    rows = [row for _, row in found[query.start : query.stop]]
+    return Rows.of(rows, has_counters)
 
 
 def is_live(packed: bytes | None, now_ms: int) -> bool:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from itertools import repeat
 from typing import Any, NamedTuple
 
 from ..keys import Space, all_key, expires_key
@@ -16,7 +15,7 @@ from .operation import Evaluate, Flow, Operation, Script
 from .replies import parse_counters
 from .rows import (
     IDS_PER_ROUND_TRIP,
-    Row,
+    Rows,
     rows_and,
     rows_by_id,
     rows_of,
@@ -69,17 +68,19 @@ def _parse_ids(reply: list[Any]) -> list[bytes] | None:
     return reply[0] if reply else None
 
 
-def _parse_objects(reply: list[Any]) -> list[Row] | None:
-    return list(zip(*reply, repeat(None))) if reply else None
+def _parse_objects(reply: list[Any]) -> Rows | None:
+    return Rows(*reply) if reply else None
 
 
-def _parse_counters(space: Space, reply: list[Any]) -> list[Row] | None:
+def _parse_counters(space: Space, reply: list[Any]) -> Rows | None:
     if not reply:
         return None
-    return [
-        (pk, packed, parse_counters(flat, space.base + b"c:" + pk))
-        for pk, packed, flat in zip(*reply, strict=True)
+    pks, packed, replies = reply
+    counters = [
+        parse_counters(flat, space.base + b"c:" + pk)
+        for pk, flat in zip(pks, replies, strict=True)
     ]
+    return Rows(pks, packed, counters)
 
 
 _PARSERS = {"ids": _parse_ids, "objects": _parse_objects}
@@ -121,7 +122,7 @@ def ids(space: Space, query: Query) -> Flow[list[bytes]]:
     found: list[bytes] | None
     if query.pks is not None and query.is_plain:
         rows = yield from rows_by_id(space, query, has_counters=False)
-        return [pk for pk, _, _ in rows]
+        return rows.pks
     if _is_page(query):
         found = yield page(space, query, query.limit or 0, "ids")
         if found is None:
@@ -166,23 +167,23 @@ def _take_ids(found: list[bytes], limit: int, pks: list[bytes]) -> Flow[bool]:
     return len(found) >= limit
 
 
-def rows(space: Space, query: Query, has_counters: bool) -> Flow[list[Row]]:
-    """Flow that returns a Row for each live object of the query, in order.
+def rows(space: Space, query: Query, has_counters: bool) -> Flow[Rows]:
+    """Flow that returns a row for each live object of the query, in order.
 
     One round trip for a slice of at most 1000, else 1 + ceil(N / 5000). More for a
     query that takes steps.
     """
     if query.is_empty:
-        return []
+        return Rows()
     yield from load_subqueries(query)
-    found: list[Row] | None
+    found: Rows | None
     if query.pks is not None and query.is_plain:
         return (yield from rows_by_id(space, query, has_counters))
     if _is_page(query):
         want = "counters" if has_counters else "objects"
         found = yield page(space, query, query.limit or 0, want)
         if found is None:
-            found = []
+            found = Rows()
             take = partial(_take_rows, space, has_counters, found, query.limit or 0)
             yield from slice_in_steps(space, query, take)
         return found
@@ -195,32 +196,30 @@ def rows(space: Space, query: Query, has_counters: bool) -> Flow[list[Row]]:
         if found is not None:
             return found
     pks = yield from ids(space, query)
-    found = []
+    found = Rows()
     for some in batched(pks, IDS_PER_ROUND_TRIP):
-        found += yield from rows_of(space, some, has_counters)
+        found.extend((yield from rows_of(space, some, has_counters)))
     return found
 
 
 def _take_rows(
-    space: Space, has_counters: bool, found: list[Row], limit: int, pks: list[bytes]
+    space: Space, has_counters: bool, found: Rows, limit: int, pks: list[bytes]
 ) -> Flow[bool]:
-    """Flow that adds Rows to a slice, and returns whether it is complete."""
+    """Flow that adds rows to a slice, and returns whether it is complete."""
     for some in batched(pks, max(limit, 20)):
         more = yield from rows_of(space, some, has_counters)
-        found += more[: limit - len(found)]
+        found.extend(more, limit - len(found))
         if len(found) >= limit:
             return True
     return False
 
 
-def _rows_of_terms(
-    space: Space, query: Query, has_counters: bool
-) -> Flow[list[Row] | None]:
-    """Flow that returns the Rows of a slice of a query by terms. None: it takes steps.
+def _rows_of_terms(space: Space, query: Query, has_counters: bool) -> Flow[Rows | None]:
+    """Flow that returns the rows of a slice of a query by terms. None: it takes steps.
 
     The next ids arrive with the objects of those before: 1 + ceil(N / 5000).
     """
-    found: list[Row] = []
+    found = Rows()
     seen: set[bytes] = set()
     answer = yield term_ids(space, query)
     if answer is None:
@@ -239,10 +238,10 @@ def _rows_of_terms(
         if not pks and following is None:
             return found
         if following is None:
-            found += yield from rows_of(space, pks, has_counters)
+            found.extend((yield from rows_of(space, pks, has_counters)))
             return found
         more, answer = yield from rows_and(space, pks, has_counters, following)
-        found += more
+        found.extend(more)
 
 
 # Queries by conditions and orders: more than terms and creation

@@ -12,6 +12,7 @@ import pytest
 from django_ormist.codecs import objects, pack, split_contents, unpack, unpack_many
 from django_ormist.exceptions import CorruptDataError
 from django_ormist.models.state import CountersState, ModelState, own_dict
+from django_ormist.operations.rows import Rows
 from tests.models import City, Todo
 
 SPACE = Todo._meta.space("default")
@@ -100,7 +101,7 @@ def test_an_exception_from_outside_is_not_taken_for_corrupt_bytes(monkeypatch, r
 
 def test_an_id_that_is_no_text_is_named():
     with pytest.raises(CorruptDataError, match="xff"):
-        Todo._from_rows([ROW, (b"\xff", *ROW[1:])], SPACE, "default")
+        Todo._from_rows(Rows([b"a", b"\xff"], [ROW[1]] * 2), SPACE, "default")
 
 
 def test_contents_and_state_are_taken_on_first_use():
@@ -157,3 +158,15 @@ def test_the_dict_of_an_instance_whose_class_has_a_mix_in_is_filled():
     row = (b"a", pack({"name": "Bern"}), None)
     city = City._from_row(row, City._meta.space("default"), "default")
     assert city.__dict__ == {"id": "a", "attrs": {"name": "Bern"}}
+
+
+def test_rows_are_added_by_column():
+    rows = Rows()
+    rows.extend(Rows([b"a"], [b"1"]))
+    rows.extend(Rows([b"b", b"c"], [b"2", b"3"]), 1)
+    assert [*rows] == [(b"a", b"1", None), (b"b", b"2", None)]
+    counted = Rows()
+    counted.extend(Rows())
+    counted.extend(Rows([b"a"], [b"1"], [{"n": 1}]))
+    counted.extend(Rows([b"b", b"c"], [b"2", b"3"], [{"n": 2}, {"n": 3}]), 1)
+    assert [*counted] == [(b"a", b"1", {"n": 1}), (b"b", b"2", {"n": 2})]

@@ -9,11 +9,13 @@ import pytest
 
 from django_ormist.codecs import pack
 from django_ormist.models.peers import Peers, ResultList, peers_of
+from django_ormist.operations.rows import Rows
 from tests.models import Todo
 
 
 def result(number):
-    rows = [(b"%d" % i, pack({"n": i}, []), None) for i in range(number)]
+    pks = [b"%d" % i for i in range(number)]
+    rows = Rows(pks, [pack({"n": i}, []) for i in range(number)])
     return Todo.objects.all()._build(rows)
 
 
