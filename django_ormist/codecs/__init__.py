@@ -18,6 +18,7 @@ from .objects import (
     pack_value,
     split_contents,
     unpack,
+    unpack_contents,
     unpack_many,
     with_deadline,
 )
@@ -37,6 +38,7 @@ __all__ = [
     "pack_value",
     "split_contents",
     "unpack",
+    "unpack_contents",
     "unpack_many",
     "with_deadline",
 ]

@@ -111,7 +111,7 @@ def unpack(
     Raises CorruptDataError, which names *key*, if pack() did not make these bytes, and
     InterruptedError if a signal handler raised meanwhile and its exception is lost.
     """
-    return split_contents(_unpack(data, key))
+    return split_contents(unpack_contents(data, key))
 
 
 def split_contents(
@@ -134,13 +134,13 @@ def unpack_many(
         try:
             return with_room(_unpack_together, packed)  # type: ignore[no-any-return]
         except Exception as error:
-            found = [_unpack(data, keys(i)) for i, data in enumerate(packed)]
+            found = [unpack_contents(data, keys(i)) for i, data in enumerate(packed)]
             if not _can_unpack_together(packed):
                 return found
             if type(error) is ValueError:  # see _find_interruption()
                 raise _interrupted_error() from error.__cause__
             raise
-    return [_unpack(data, keys(i)) for i, data in enumerate(packed)]
+    return [unpack_contents(data, keys(i)) for i, data in enumerate(packed)]
 
 
 def _can_unpack_together(packed: Sequence[bytes]) -> bool:
@@ -174,8 +174,8 @@ def _unpack_together(packed: Sequence[bytes]) -> list[Contents]:
     return contents
 
 
-def _unpack(data: bytes, key: bytes) -> Contents:
-    """Return the contents of one object. See unpack()."""
+def unpack_contents(data: bytes, key: bytes) -> Contents:
+    """Return the contents of one object as they are stored. See unpack()."""
     try:
         return with_room(_unpack_alone, data)  # type: ignore[no-any-return]
     except Exception as error:

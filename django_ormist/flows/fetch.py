@@ -46,7 +46,7 @@ def build(collection: Results[T], rows: Rows) -> Flow[list[T]]:
     select_related().
     """
     items: list[T]
-    if rows and collection._reads_creation:
+    if collection._reads_creation and rows:
         created = yield from creation_times(collection.space, rows.pks)
         items = collection._build(rows, created)
     else:

@@ -5,7 +5,7 @@ from itertools import repeat
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from .. import exceptions
-from ..codecs import unpack_many
+from ..codecs import unpack_contents, unpack_many
 from ..connections.executor import arun, run
 from ..deadlines import to_deadline
 from ..fields import MISSING, Reference
@@ -119,9 +119,12 @@ class Model(AttributeAccess, AltersData, metaclass=ModelBase):
     @classmethod
     def _from_row(cls, row: Row, space: "Space", using: str) -> Self:
         """Return the instance of a stored object. Raises CorruptDataError."""
-        pk, packed, counters = row
-        rows = Rows([pk], [packed], None if counters is None else [counters])
-        return cls._from_rows(rows, space, using)[0]
+        pk, packed, _ = row
+        contents = unpack_contents(packed, space.objects + pk)
+        check_pks((pk,), space)
+        instance = cls.__new__(cls)
+        set_read_row(instance, (*row, contents, (using, None)))
+        return instance
 
     @classmethod
     def _from_rows(
@@ -129,11 +132,11 @@ class Model(AttributeAccess, AltersData, metaclass=ModelBase):
         rows: Rows,
         space: "Space",
         using: str,
-        peers: Peers | None = None,
+        peers: Peers,
     ) -> list[Self]:
         """Return the instances of stored objects. Raises CorruptDataError.
 
-        peers: the link to the objects that are read with them.
+        peers: the link to each other.
         """
         pks, packed = rows.pks, rows.packed
         contents = unpack_many(packed, lambda i: space.objects + pks[i])

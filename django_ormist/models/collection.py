@@ -234,7 +234,7 @@ class Collection(ReadMethods[M], WriteMethods[M], LazyResults[M]):
 
     def _build(self, rows: Rows, created: Times | None = None) -> builtins.list[M]:
         if len(rows) < 2:
-            return self.model._from_rows(rows, self.space, self.db)
+            return [self.model._from_row(row, self.space, self.db) for row in rows]
         peers = Peers()
         found = self.model._from_rows(rows, self.space, self.db, peers)
         return ResultList(found, peers)

@@ -11,6 +11,7 @@ import pytest
 
 from django_ormist.codecs import objects, pack, split_contents, unpack, unpack_many
 from django_ormist.exceptions import CorruptDataError
+from django_ormist.models.peers import Peers
 from django_ormist.models.state import CountersState, ModelState, own_dict
 from django_ormist.operations.rows import Rows
 from tests.models import City, Todo
@@ -101,7 +102,7 @@ def test_an_exception_from_outside_is_not_taken_for_corrupt_bytes(monkeypatch, r
 
 def test_an_id_that_is_no_text_is_named():
     with pytest.raises(CorruptDataError, match="xff"):
-        Todo._from_rows(Rows([b"a", b"\xff"], [ROW[1]] * 2), SPACE, "default")
+        Todo._from_rows(Rows([b"a", b"\xff"], [ROW[1]] * 2), SPACE, "default", Peers())
 
 
 def test_contents_and_state_are_taken_on_first_use():
