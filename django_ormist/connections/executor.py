@@ -3,8 +3,9 @@
 import asyncio
 import os
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any, TypeVar, overload
 
 from redis.exceptions import NoScriptError, ResponseError
@@ -18,7 +19,6 @@ from ..operations.operation import (
     OrNone,
     RefusedCommands,
     RunOn,
-    SignalEvent,
 )
 from . import connections, instrumentation
 from .connection import Connection, Reader
@@ -29,9 +29,10 @@ from .steps import Unconfirmed
 _PAUSES = (0.2, 2.0)
 """Seconds until a scan is begun again."""
 
-T = TypeVar("T")
+_SENT = (Operation, list)
+"""What a flow yields to be sent. `Operation | list` makes a new type in each call."""
 
-Batch = list[Operation] | SignalEvent | Call | Evaluate | RunOn | RefusedCommands
+T = TypeVar("T")
 
 
 @overload
@@ -48,40 +49,45 @@ def run(
     Reading keeps several flows at one node. Raises NotReplicated at the end if too few
     replicas have a write.
     """
-    connection, steps = connections[using], _steps(flow)
+    connection = connections[using]
     sender: Connection | Reader = connection
     if reads and connection.reads_replicas:
         sender = connection.reader(reads)
-    replies: Any = None
+    if isinstance(flow, _SENT):
+        flow = _flow_of(flow)
+    answer: Any = None
+    raised: Exception | None = None
     shortage: Exception | None = None
     try:
         while True:
-            batch = steps.send(replies)
-            if isinstance(batch, list):
+            step = flow.send(answer) if raised is None else flow.throw(raised)
+            raised = None
+            if isinstance(step, _SENT):
+                send = sender.send
                 if has_listeners():
-                    replies = instrumentation.send(sender, batch)
-                else:
-                    replies = sender.send(batch)
+                    send = partial(instrumentation.send, sender)
+                replies = _exchange(send, step if isinstance(step, list) else [step])
                 if type(replies) is Unconfirmed:
                     shortage = replies.error
-            elif isinstance(batch, Call):
-                replies = _call(batch)
-            elif isinstance(batch, Evaluate):
-                replies = list(batch.results)
-            elif isinstance(batch, RunOn):
-                replies = run(batch.flow, batch.using)
-            elif isinstance(batch, RefusedCommands):
-                replies = connection.refused
+                answer = _parse(step, replies)
+            elif isinstance(step, Call):
+                raised, answer = _call(step), None
+            elif isinstance(step, Evaluate):
+                answer = list(step.results)
+            elif isinstance(step, RunOn):
+                answer = run(step.flow, step.using)
+            elif isinstance(step, RefusedCommands):
+                answer = connection.refused
             else:
-                batch.signal.send(batch.sender, **batch.arguments)
-                replies = None
+                step.signal.send(step.sender, **step.arguments)
+                answer = None
     except StopIteration as done:
         if shortage is not None:
             raise shortage from None
         value: T = done.value
         return value
     finally:
-        steps.close()
+        flow.close()
 
 
 @overload
@@ -94,57 +100,64 @@ async def arun(
     flow: Flow[T] | Operation | list[Operation], using: str, reads: Reads = False
 ) -> T:
     """See run()."""
-    connection, steps = connections[using], _steps(flow)
+    connection = connections[using]
     sender: Connection | Reader = connection
     if reads and connection.reads_replicas:
         sender = connection.reader(reads)
-    replies: Any = None
+    if isinstance(flow, _SENT):
+        flow = _flow_of(flow)
+    answer: Any = None
+    raised: Exception | None = None
     shortage: Exception | None = None
     try:
         while True:
-            batch = steps.send(replies)
-            if isinstance(batch, list):
+            step = flow.send(answer) if raised is None else flow.throw(raised)
+            raised = None
+            if isinstance(step, _SENT):
+                send = sender.asend
                 if has_listeners():
-                    replies = await instrumentation.asend(sender, batch)
-                else:
-                    replies = await sender.asend(batch)
+                    send = partial(instrumentation.asend, sender)
+                replies = await _aexchange(
+                    send, step if isinstance(step, list) else [step]
+                )
                 if type(replies) is Unconfirmed:
                     shortage = replies.error
-            elif isinstance(batch, Call):
-                replies = await _acall(batch)
-            elif isinstance(batch, Evaluate):
-                replies = [each async for each in batch.results]
-            elif isinstance(batch, RunOn):
-                replies = await arun(batch.flow, batch.using)
-            elif isinstance(batch, RefusedCommands):
-                replies = connection.refused
+                answer = _parse(step, replies)
+            elif isinstance(step, Call):
+                raised, answer = await _acall(step), None
+            elif isinstance(step, Evaluate):
+                answer = [each async for each in step.results]
+            elif isinstance(step, RunOn):
+                answer = await arun(step.flow, step.using)
+            elif isinstance(step, RefusedCommands):
+                answer = connection.refused
             else:
-                await batch.signal.asend(batch.sender, **batch.arguments)
-                replies = None
+                await step.signal.asend(step.sender, **step.arguments)
+                answer = None
     except StopIteration as done:
         if shortage is not None:
             raise shortage from None
         value: T = done.value
         return value
     finally:
-        steps.close()
+        flow.close()
 
 
 def run_over(send: Callable[[list[Operation]], list[Any]], flow: Flow[T]) -> T:
     """Return the result of a *flow* without signals, whose operations *send* sends."""
-    steps = _steps(flow)
-    replies: list[Any] | None = None
+    answer: Any = None
     try:
         while True:
-            batch = steps.send(replies)
-            if not isinstance(batch, list):
+            step = flow.send(answer)
+            if not isinstance(step, _SENT):
                 raise TypeError("run_over() runs operations only.")
-            replies = send(batch)
+            replies = _exchange(send, step if isinstance(step, list) else [step])
+            answer = _parse(step, replies)
     except StopIteration as done:
         value: T = done.value
         return value
     finally:
-        steps.close()
+        flow.close()
 
 
 def is_loop_running() -> bool:
@@ -193,57 +206,73 @@ def _flow_of(operations: Operation | list[Operation]) -> Flow[Any]:
     return (yield operations)
 
 
-def _steps(
-    flow: Flow[T] | Operation | list[Operation],
-) -> Generator[Batch, Any, T]:
-    """Yield the batches of *flow*, receive their raw replies, and return its result."""
-    if isinstance(flow, Operation | list):
-        flow = _flow_of(flow)
-    result: Any = None
-    raised: Exception | None = None
-    try:
-        while True:
-            step = flow.send(result) if raised is None else flow.throw(raised)
-            raised = None
-            if isinstance(step, Operation):
-                replies = yield [step]
-                if isinstance(replies[0], Exception):
-                    replies = yield from _reload_scripts([step], replies)
-                result = step.parse(replies[0])
-            elif isinstance(step, SignalEvent | Evaluate | RunOn | RefusedCommands):
-                result = yield step
-            elif isinstance(step, Call):
-                raised, result = (yield step), None
-            elif step:
-                replies = yield from _reload_scripts(step, (yield step))
-                result = [each.parse(r) for each, r in zip(step, replies, strict=True)]
-            else:
-                result = []
-    except StopIteration as done:
-        value: T = done.value
-        return value
-    finally:
-        flow.close()
-
-
-def _reload_scripts(
-    operations: list[Operation], replies: list[Any]
-) -> Generator[Batch, Any, list[Any]]:
-    """Return the replies. Send unknown scripts again, in one more round trip.
+def _exchange(
+    send: Callable[[list[Operation]], list[Any]], operations: list[Operation]
+) -> list[Any]:
+    """Return the raw replies. Send unknown scripts again, in one more round trip.
 
     The operations of a batch do not depend on each other, and those that failed with
     NOSCRIPT had no effect. Only these are sent again, with the source of the script.
     Raises the first error among the replies.
     """
-    unknown = [i for i, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
-    if unknown:
-        again = yield [replace(operations[i], with_source=True) for i in unknown]
-        for i, reply in zip(unknown, again, strict=True):
-            replies[i] = reply
-    for i, reply in enumerate(replies):
-        if isinstance(reply, Exception) and not _is_allowed(reply, operations[i]):
-            raise reply
+    replies = send(operations) if operations else []
+    if not [each for each in replies if isinstance(each, Exception)]:
+        return replies
+    if unknown := _find_unknown(replies):
+        replies = _insert(send(_with_source(operations, unknown)), unknown, replies)
+    _raise_errors(operations, replies)
     return replies
+
+
+async def _aexchange(
+    send: Callable[[list[Operation]], Awaitable[list[Any]]], operations: list[Operation]
+) -> list[Any]:
+    """See _exchange()."""
+    replies = await send(operations) if operations else []
+    if not [each for each in replies if isinstance(each, Exception)]:
+        return replies
+    if unknown := _find_unknown(replies):
+        again = await send(_with_source(operations, unknown))
+        replies = _insert(again, unknown, replies)
+    _raise_errors(operations, replies)
+    return replies
+
+
+def _find_unknown(replies: list[Any]) -> list[int]:
+    """Return the positions of scripts that the server does not have."""
+    return [i for i, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
+
+
+def _with_source(operations: list[Operation], numbers: list[int]) -> list[Operation]:
+    """Return the operations at these positions, to be sent with their source."""
+    return [replace(operations[i], with_source=True) for i in numbers]
+
+
+def _insert(again: list[Any], numbers: list[int], replies: list[Any]) -> list[Any]:
+    """Return the replies with new ones at these positions.
+
+    They are Unconfirmed if either list is.
+    """
+    for i, reply in zip(numbers, again, strict=True):
+        replies[i] = reply
+    if type(again) is Unconfirmed:
+        again[:] = replies
+        return again
+    return replies
+
+
+def _raise_errors(operations: list[Operation], replies: list[Any]) -> None:
+    """Raise the first error among the replies that its operation does not allow."""
+    for operation, reply in zip(operations, replies, strict=True):
+        if isinstance(reply, Exception) and not _is_allowed(reply, operation):
+            raise reply
+
+
+def _parse(step: Operation | list[Operation], replies: list[Any]) -> Any:
+    """Return the answer of an operation, or the answers of several."""
+    if isinstance(step, Operation):
+        return step.parse(replies[0])
+    return [each.parse(reply) for each, reply in zip(step, replies, strict=True)]
 
 
 def _is_allowed(error: Exception, operation: Operation) -> bool:
