@@ -118,9 +118,11 @@ def split_contents(
     contents: Contents,
 ) -> tuple[dict[str, Any], list[str], int | None]:
     """Return the attributes, tags and deadline in ms of what unpack_many() returns."""
-    attrs, *others = contents
-    tags, *deadline = others or ([],)
-    return attrs, tags, deadline[0] if deadline else None
+    size = len(contents)
+    if size == 3:
+        attrs, tags, expire_at_ms = contents
+        return attrs, tags, expire_at_ms
+    return contents[0], contents[1] if size > 1 else [], None
 
 
 def unpack_many(

@@ -89,7 +89,7 @@ class Guard:
 
 def guard_of(instance: Instance, using: str) -> Guard | None:
     """Return the guard of the next write of this instance to this alias, if any."""
-    guard: Guard | None = instance.__dict__.get("_guard")
+    guard: Guard | None = instance._guard
     if guard is None or guard.is_met or guard.using != using:
         return None
     return guard

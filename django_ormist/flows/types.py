@@ -55,6 +55,7 @@ class HasContents(Protocol):
     """The contents of an instance of a model."""
 
     attrs: dict[str, Any]
+    _guard: Any
 
     @property
     def _state(self) -> State: ...

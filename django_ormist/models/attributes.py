@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..deadlines import Expire, remaining_ms, to_datetime, to_deadline
+from ..flows.guards import Guard
 from ..flows.record import Record
 from ..queries.query import CREATED
 from ..validators import validate_counter, validate_set, validate_tags
@@ -30,6 +31,7 @@ class AttributeAccess(ReadRow):
     attrs: dict[str, Any]
     _state: ModelState
     _meta: ClassVar[Options]
+    _guard: Guard | None = None
 
     def __getattr__(self, name: str) -> Any:
         meta = self._meta

@@ -203,7 +203,8 @@ class Model(AttributeAccess, AltersData, metaclass=ModelBase):
     @property
     def id(self) -> str:
         """The id. Assigning another id makes it an object that was never loaded."""
-        pk: str = filled_dict(self)["id"]
+        own = own_dict(self)
+        pk: str = own["id"] if "id" in own else filled_dict(self)["id"]
         return pk
 
     @id.setter
@@ -361,7 +362,7 @@ class Model(AttributeAccess, AltersData, metaclass=ModelBase):
 
     def _contents(self) -> Record:
         state = self._state
-        if "_live" in self.__dict__:
+        if "_live" in own_dict(self):
             self._store_changes()
         if state.tags:  # which may have been changed in place
             state.tags[:] = validate_tags(type(self), state.tags)

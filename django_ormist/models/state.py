@@ -204,8 +204,7 @@ def read_state(instance: ReadRow) -> ModelState:
     _, state.tags, state.expire_at_ms = split_contents(contents)
     state.packed, state.using, state.peers = packed, using, peers
     state.is_id_random, state.created_us = False, None
-    take_contents(instance)
-    made: ModelState = own_dict(instance).setdefault("_state", state)  # or another's
+    made: ModelState = filled_dict(instance).setdefault("_state", state)  # or another's
     return made
 
 

@@ -198,33 +198,25 @@ def save(
         facts += b"c"
     if old.expire_at_ms is not None:
         facts += b"e"
-    rest: tuple[Word, ...] = ()  # an argument takes the server a quarter of a command
-    if ordered or unique or counted or counters:
-        numbers = map(len, (lost, ordered, unique, counted))
-        words = (*_index_words(ordered, unique), *counter_words(counted))
-        rest = (new.memo, *numbers, *words, *counter_words(counters))
-    elif old.packed:
-        rest = (new.memo, len(lost))
-    elif new.expire_at_ms is not None:
-        rest = (new.memo,)
-    return kind(
-        SAVE,
-        (
-            *_own_keys(space, member),
-            *term_keys(space, lost + gained),
-            *(index_keys(space, ordered, unique) if ordered or unique else ()),
-        ),
-        (
-            member,
-            old.packed,
-            new.packed,
-            new.deadline,
-            facts,
-            *rest,
-        ),
-        parse=reply_parser(unique) if unique else parse_reply,
-        is_write=True,
+    keys = (
+        space.objects + member,
+        *space.main_keys,
+        space.counters + member,
+        *term_keys(space, lost + gained),
     )
+    words: tuple[Word, ...] = (member, old.packed, new.packed, new.deadline, facts)
+    # An argument takes the server a quarter of a command, so some are left out.
+    if ordered or unique or counted or counters:
+        keys = (*keys, *index_keys(space, ordered, unique))
+        numbers = map(len, (lost, ordered, unique, counted))
+        rest = (*_index_words(ordered, unique), *counter_words(counted))
+        words = (*words, new.memo, *numbers, *rest, *counter_words(counters))
+    elif old.packed:
+        words = (*words, new.memo, len(lost))
+    elif new.expire_at_ms is not None:
+        words = (*words, new.memo)
+    parse = reply_parser(unique) if unique else parse_reply
+    return kind(SAVE, keys, words, parse, is_write=True)
 
 
 def rewrite(

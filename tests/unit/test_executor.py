@@ -7,7 +7,8 @@ from django.dispatch import Signal
 from redis.exceptions import BusyLoadingError, NoScriptError, ResponseError
 
 from django_ormist.connections import executor
-from django_ormist.exceptions import TopologyChanged
+from django_ormist.connections.steps import Unconfirmed
+from django_ormist.exceptions import NotReplicated, TopologyChanged
 from django_ormist.operations import Operation, Script, SignalEvent
 from django_ormist.operations.operation import optional
 
@@ -93,6 +94,16 @@ def test_only_an_unknown_script_is_sent_again_with_its_source(carry):
     result, sent = carry(flow(), [b"1", NoScriptError()], [7])
     assert result == [1, 7]
     assert sent == [["GET", "EVALSHA"], ["EVAL"]]
+
+
+def test_a_shortage_of_replicas_is_raised_after_the_source_was_sent_again(carry):
+    few = Unconfirmed([7])
+    few.error = NotReplicated("too few")
+    with pytest.raises(NotReplicated, match="too few"):
+        carry([ONE, SWEEP], [b"1", NoScriptError()], few)
+    few[:] = [b"1", NoScriptError()]
+    with pytest.raises(NotReplicated, match="too few"):
+        carry([ONE, SWEEP], few, [7])
 
 
 def test_an_error_of_the_server_ends_the_flow(carry):
