@@ -73,7 +73,7 @@ def explain(
         lines.append(f"{examined} ids were examined.")
     else:
         lines.append(f"A list: its ids first, then {LARGEST_PAGE} objects per command.")
-    if looks > most_looks():
+    if looks:
         number = ceil(looks / min(most_looks(), STEP_LOOKS))
         lines.append(f"In about {number} steps: other clients are served in between.")
     return "\n".join(lines)

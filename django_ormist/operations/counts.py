@@ -7,6 +7,7 @@ from typing import Any
 from ..keys import Space, all_key, expires_key
 from ..queries.conditions import Condition, all_of
 from ..queries.query import Query
+from . import steps
 from .compiler import QueryCompiler
 from .operation import Flow, Operation, Script, Word
 from .rows import IDS_PER_ROUND_TRIP, rows_by_id, term_keys_of
@@ -125,5 +126,5 @@ def counts_where(space: Space, query: Query, others: Sequence[Condition]) -> Ope
     args: list[Word] = [len(others), *compiler.compile_condition(query.condition)]
     for other in others:
         args += compiler.compile_condition(other)
-    args += (most_looks(), b"")
+    args += (steps.LOOKS_OF_VALUES, b"")
     return Operation(COUNT_WHERE, tuple(compiler.keys), tuple(args))

@@ -5,15 +5,22 @@ from typing import Any
 
 from .operation import Flow, Operation
 
-MOST_LOOKS = 300_000
+MOST_LOOKS = 10_000
 """Looks at ids of a query that is answered at once.
 
-A query whose conditions hold more than a third as many ids takes steps of STEP_LOOKS.
-Fewer would make the steps of nested conditions cost too much in all.
+A query whose conditions hold more than a third as many ids takes steps of STEP_LOOKS,
+if it takes more looks than one step. More than 20 conditions take 30 times as many
+looks at once: see matching.lua.
 """
 
 STEP_LOOKS = 5000
-"""Looks of one step, as in steps.lua: three to six milliseconds of the server."""
+"""Looks of one step, as in matching.lua: three to six milliseconds of the server."""
+
+LOOKS_OF_VALUES = 300_000
+"""Looks of the counts of several values, which share the reading of a condition.
+
+With fewer, it would be read again for each few values.
+"""
 
 START = b"+"
 """The cursor of a query that is known to take steps. Before the first step, b""."""

@@ -10,6 +10,7 @@ from django_ormist.connections import connections
 from django_ormist.connections.executor import run_over
 from django_ormist.keys import expires_key
 from django_ormist.operations import aggregate, counts, search, steps
+from django_ormist.operations.operation import Script
 from tests.conftest import scripts
 from tests.models import City
 from tests.script_costs import counting
@@ -58,7 +59,12 @@ def cities(server):
 
 @pytest.fixture
 def few_looks(monkeypatch):
+    set_few_looks(monkeypatch)
+
+
+def set_few_looks(monkeypatch):
     monkeypatch.setattr(steps, "MOST_LOOKS", LOOKS)
+    monkeypatch.setattr(steps, "LOOKS_OF_VALUES", LOOKS)
 
 
 def answers(ask, collection):
@@ -94,7 +100,7 @@ def test_steps_are_short_and_give_the_same_answers(
         server.client.zadd(expires_key(City._meta.space("default")), late)
     collection = City.objects.find(QUERIES[kind])
     at_once = answers(ask, collection)
-    monkeypatch.setattr(steps, "MOST_LOOKS", LOOKS)
+    set_few_looks(monkeypatch)
     assert answers(ask, collection) == at_once
 
 
@@ -160,6 +166,7 @@ def test_no_step_examines_many_ids(server, cities, few_looks, kind):
         for flow in flows:
             run_over(sending_and(lambda _: examined.append(counter.take()), []), flow)
     assert len(examined) > 2 * len(flows)
+    assert len(examined) <= len(flows) * 20 * SIZE / LOOKS
     assert max(ids for _, ids in examined) <= MOST_EXAMINED + 20 * parts
 
 
@@ -256,6 +263,40 @@ def test_many_ids_are_sent_in_parts(ask, cities, monkeypatch):
     assert ask(collection[:20].ids) == wanted[:20]
     assert ask(collection.count) == len(wanted)
     assert [city.id for city in ask(City.objects.in_bulk, pks).values()] == pks
+
+
+def test_the_place_in_given_ids_does_not_move_with_a_unique_value(server, monkeypatch):
+    """The holders of the values before the place are deleted between the steps."""
+    City.objects.bulk_create(City("all", id=f"u{i:03}", code=i) for i in range(60))
+    monkeypatch.setattr(steps, "MOST_LOOKS", 20)
+    given = Q(code__in=range(10)) | Q(pk__in=[f"u{i:03}" for i in range(10, 60)])
+    collection = City.objects.find("all", given)
+
+    def write(number):
+        if number in range(2, 5):
+            City.objects.find(code=number).delete()
+
+    batches = []
+    flow = search.ids(collection.space, collection.query)
+    found = run_over(sending_and(write, batches), flow)
+    assert len(batches) > 4
+    assert len({*found}) == len(found)
+    assert {*found} >= {b"u%03d" % i for i in range(60) if i not in range(2, 5)}
+
+
+def test_many_values_that_hold_few_ids_are_answered_at_once(
+    ask, cities, few_looks, round_trips
+):
+    """Each step would read all values again."""
+    few = City.objects.find(~Q(country=1), population__in=range(SIZE - 5, 3 * SIZE))
+    with round_trips() as seen:
+        assert len(ask(few.ids)) == 5
+    assert seen.count == 1
+
+
+def test_the_looks_of_a_step_are_those_of_the_scripts():
+    source = Script("query_ids").source.decode()
+    assert f"STEP, FEW_LEAVES, MORE = {steps.STEP_LOOKS}, " in source
 
 
 def test_explain_tells_the_steps(ask, cities, few_looks):

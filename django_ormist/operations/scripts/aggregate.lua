@@ -124,7 +124,7 @@ local function step_runs()
   if number == 1 and after == '' then
     matches = total - expired_count
   end
-  local last = count_runs(facet, after, most)
+  local last = count_runs(facet, after, math.min(most, STEP))
   subtract_expired(facet, function(sort_key)
     return (after == '' or is_before(after, sort_key))
       and (not last or not is_before(last, sort_key))

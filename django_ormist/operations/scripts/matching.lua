@@ -198,6 +198,21 @@ local function source(node)
   return node.kind == 'N' and everything or node.smallest or node
 end
 
+-- The looks of one step, and the most leaves of a query that takes no more than `most` looks
+-- at once. More leaves may take 30 times as many, as each step would read all leaves again.
+local STEP, FEW_LEAVES, MORE = 5000, 20, 30
+
+-- Return how many looks a query may take at once: those of a step, if its conditions hold so
+-- many ids that three looks at each are too many.
+local function looks_at_once(root, most)
+  local held = source(root).cost
+  for _, size in ipairs(sizes) do
+    held = held + size
+  end
+  local longest = #sizes > FEW_LEAVES and MORE * most or most
+  return 3 * held <= longest and longest or math.min(most, STEP)
+end
+
 -- Return members of a source that is a sorted set, from a position. It does not use the
 -- size, which a step does not know.
 local function slice_by_value(node, from, count)

@@ -175,7 +175,8 @@ while #page < need do
   end
   if #others > 0 and #others < CHUNK and scanned >= LONGEST_SCAN and #page < need then
     -- Few match: let the server intersect, and refill the page.
-    if smallest * (#KEYS - 2) > 8 * most then
+    -- The server intersects eight ids in the time of one look, and returns two.
+    if smallest * (#KEYS + 2) > 8 * most then
       return {}
     end
     local command = {'ZINTER', #KEYS - 2}

@@ -10,7 +10,7 @@
 --          are flat lists of names and values. Expired and missing objects are left out,
 --          and the page is filled with the next ones. explain: a flat list of step,
 --          key or kind, and size; then how many ids were examined, and about how many looks
---          steps take: 0 for a page that takes none. For a page of size 0, the plan of a
+--          steps take: 0 if it takes none. For a page of size 0, the plan of a
 --          full list. {}: a page takes more looks; the client reads it in steps
 -- COST     the lower estimate of: scanning the order's index until the page is full,
 --          1 us an id; or reading all ids of the cheapest condition, 2 us an id. At most
@@ -422,7 +422,7 @@ end
 
 local root, is_done = condition(condition_at), true
 if need > 0 then
-  is_done = ends_within(most, function()
+  is_done = ends_within(looks_at_once(root, most), function()
     fill_by_orders(root, 1)
   end)
 elseif want == 'explain' then
@@ -432,9 +432,11 @@ if want == 'explain' then
   for _, node in ipairs(read_nodes) do
     report('load', node)
   end
-  local looks = is_done and 0 or most
-  if need == 0 or not is_done then
-    looks = math.max(source(root).cost * math.max(root.leaves, 1), looks)
+  local looks, longest = source(root).cost * math.max(root.leaves, 1), looks_at_once(root, most)
+  if not is_done then
+    looks = math.max(looks, longest)
+  elseif need > 0 or looks <= longest then
+    looks = 0
   end
   return {plan, examined, looks}
 elseif not is_done then

@@ -20,9 +20,9 @@
 
 local most, cursor = tonumber(ARGV[#ARGV - 1]), ARGV[#ARGV]
 
--- Looks of one step, and the least for each leaf: each step reads all leaves of the plan
--- again, so that small steps of many leaves would do little else.
-local STEP, STEP_PER_LEAF = 5000, 5
+-- The least looks of a step for each leaf: each step reads all leaves of the plan again, so
+-- that small steps of many leaves would do little else.
+local STEP_PER_LEAF = 5
 
 -- Whether this call begins the query.
 local is_first = cursor == '' or cursor == '+'
@@ -137,16 +137,9 @@ local function choose_plan(root)
   return best, least
 end
 
--- Whether a function that answers the whole query ended within the looks: those of a step, if
--- the conditions hold so many ids that three looks at each are too many.
+-- Whether a function that answers the whole query ended within the looks at once.
 local function is_answered_by(root, work)
-  if cursor == '' then
-    local held = source(root).cost
-    for _, size in ipairs(sizes) do
-      held = held + size
-    end
-    return ends_within(3 * held <= most and most or math.min(most, STEP), work)
-  end
+  return cursor == '' and ends_within(looks_at_once(root, most), work)
 end
 
 -- Return the groups of a plan. That of creation comes last.
