@@ -92,6 +92,7 @@ def answers(ask, collection):
 @pytest.mark.parametrize("kind", QUERIES)
 @pytest.mark.parametrize("has_expired", [False, True])
 @pytest.mark.stray_keys
+@pytest.mark.servers("valkey*", "redis*")  # fakeredis, in the tests below, takes 11 s
 def test_steps_are_short_and_give_the_same_answers(
     ask, server, cities, monkeypatch, kind, has_expired
 ):
