@@ -4,6 +4,7 @@ import atexit
 import shutil
 import subprocess
 import tempfile
+import time
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -186,9 +187,10 @@ class SentinelSet(NodeSet):
         """Let a replica take over as planned. Return the former primary when it has.
 
         Sentinels refuse for a while after a fault, and may give up later. So they are
-        asked again when none of them is at it.
+        asked again when none of them is at it, and in the second half of the time for
+        a failover of the common kind.
         """
-        former = self.primary()
+        former, half = self.primary(), time.monotonic() + LONGEST_FAILOVER / 2
 
         def is_over() -> bool:
             is_begun = any(
@@ -199,7 +201,8 @@ class SentinelSet(NodeSet):
             if self.primary() is not former:  # known before the flag is removed
                 return True
             if not is_begun:
-                self.sentinels[0].ask("FAILOVER", SERVICE, *how)
+                options = how if time.monotonic() < half else ()
+                self.sentinels[0].ask("FAILOVER", SERVICE, *options)
             return False
 
         wait_until(is_over, "A planned failover is over", LONGEST_FAILOVER)

@@ -1,5 +1,6 @@
 """Connections of all kinds, from settings as a project writes them."""
 
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -23,6 +24,30 @@ def configure(settings: Any) -> Callable[..., Connection]:
         return connections["default"]
 
     return configured
+
+
+@pytest.fixture
+def looks(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Each question to a sentinel or about the nodes of a Cluster, as the list grows.
+
+    Not those of threads of earlier tests, which ask sentinels after each event.
+    """
+    earlier = {*threading.enumerate()} - {threading.current_thread()}
+    exchange, aexchange = router.exchange, router.aexchange
+    seen: list[Any] = []
+
+    def counted(pool: Any, operations: Any) -> Any:
+        if threading.current_thread() not in earlier:
+            seen.append(operations)
+        return exchange(pool, operations)
+
+    async def acounted(pool: Any, operations: Any) -> Any:
+        seen.append(operations)
+        return await aexchange(pool, operations)
+
+    monkeypatch.setattr(router, "exchange", counted)
+    monkeypatch.setattr(router, "aexchange", acounted)
+    return seen
 
 
 @pytest.fixture

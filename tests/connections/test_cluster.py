@@ -1,7 +1,6 @@
 """An alias of a Cluster, on real processes."""
 
 import asyncio
-import gc
 import os
 import threading
 from collections import Counter
@@ -11,7 +10,7 @@ import pytest
 import redis
 
 import django_ormist as ormist
-from django_ormist.connections import exchange, router
+from django_ormist.connections import exchange
 from django_ormist.connections.executor import arun, run
 from django_ormist.connections.instrumentation import listening
 from django_ormist.connections.pools import pools
@@ -64,26 +63,6 @@ def cluster():
 @pytest.fixture
 def connection(cluster, configure):
     return configure(LOCATION=cluster.url)
-
-
-@pytest.fixture
-def looks(monkeypatch):
-    """Each question about the nodes, as the list grows."""
-    gc.collect()  # maps of earlier tests, whose threads ask sentinels after each event
-    seen = []
-    exchange, aexchange = router.exchange, router.aexchange
-
-    def counted(pool, operations):
-        seen.append(operations)
-        return exchange(pool, operations)
-
-    async def acounted(pool, operations):
-        seen.append(operations)
-        return await aexchange(pool, operations)
-
-    monkeypatch.setattr(router, "exchange", counted)
-    monkeypatch.setattr(router, "aexchange", acounted)
-    return seen
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """An alias of a service that Sentinel watches, on real processes."""
 
 import asyncio
-import gc
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +13,7 @@ from django.db import DatabaseError
 
 import django_ormist as ormist
 from django_ormist.conf import Alias
-from django_ormist.connections import Connection, router, sentinel_events
+from django_ormist.connections import Connection, sentinel_events
 from django_ormist.connections import sentinels as sentinel_map
 from django_ormist.connections.executor import run
 from django_ormist.connections.instrumentation import listening
@@ -47,26 +46,6 @@ def sentinel_set():
 @pytest.fixture
 def connection(sentinel_set, configure):
     return configure(LOCATION=sentinel_set.url)
-
-
-@pytest.fixture
-def looks(monkeypatch):
-    """Each question to a sentinel, as the list grows."""
-    gc.collect()  # maps of earlier tests, whose threads ask after each event
-    seen = []
-    exchange, aexchange = router.exchange, router.aexchange
-
-    def counted(pool, operations):
-        seen.append(operations)
-        return exchange(pool, operations)
-
-    async def acounted(pool, operations):
-        seen.append(operations)
-        return await aexchange(pool, operations)
-
-    monkeypatch.setattr(router, "exchange", counted)
-    monkeypatch.setattr(router, "aexchange", acounted)
-    return seen
 
 
 def port_of(node):
