@@ -130,7 +130,7 @@ Request = tuple[Any, ...]
 
 
 class Recorded(Exception):
-    """A request was recorded in place of being sent."""
+    """Raised instead of sending a request, which was recorded."""
 
 
 class Sender:

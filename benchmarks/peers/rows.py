@@ -63,7 +63,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class Row:
-    """One kind of work. title: in the report. method: of Peer.
+    """A kind of work: its title in the report, and the method of Peer that does it.
 
     arguments: returns those of one call; what it does is not timed. check: compares
     the answer, or what is stored then, with the right one.

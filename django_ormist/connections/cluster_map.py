@@ -214,7 +214,7 @@ class ClusterMap:
     def refresh(
         self, is_urgent: bool, clock: Callable[[], float]
     ) -> Generator[Query, Any, None]:
-        """Yield queries to nodes until one replies, and update the map.
+        """Ask one node after another until one replies, and update the map.
 
         Nodes are not asked while another refresh runs, or if it has just ended.
         Raises ImproperlyConfigured if the setting names other servers.
@@ -336,7 +336,7 @@ def _problem(error: RedisError) -> str:
 
 
 def parse_slots(replies: Any, asked: Address) -> Topology:
-    """Return the nodes and their slots from the replies to CLUSTER SLOTS and INFO.
+    """Read the nodes and their slots in the replies to CLUSTER SLOTS and INFO.
 
     asked: the address of the node that replied. Raises RedisError if a reply is an
     error, or has another form, as from a proxy.

@@ -191,7 +191,7 @@ class Sentinels:
 
 @dataclass(frozen=True, eq=False)
 class Cluster:
-    """The seeds of a Cluster, which LOCATION lists, and the options for all nodes.
+    """The nodes of a Cluster that LOCATION lists, and the options for all nodes.
 
     asked: the endpoint of the connections that ask the seeds, without an address.
     patience, replicas, replicas_timeout, read_from: as in Sentinels.

@@ -27,7 +27,7 @@ def fan_out(
     operations: Sequence[Operation],
     send: Callable[[Sequence[Operation]], Generator[Step, Any, list[Any]]],
 ) -> Generator[Step, Any, list[Any]]:
-    """Return the replies to operations. Some of these are sent to every primary.
+    """Send operations, some of them to every primary, and return the replies.
 
     The reply to such an operation is RepliesByNode, or the first error. If a primary
     leaves the Cluster meanwhile, the remaining ones are asked, unless there is a write.

@@ -20,7 +20,7 @@ logger = logging.getLogger("django_ormist.operations")
 
 
 class RoundTrip(NamedTuple):
-    """A round trip with its operations, alias, start and duration.
+    """One request and its replies: operations, alias, start and duration.
 
     url: the server, without user and password. address: as Endpoint.address. began_ns:
     nanoseconds since 1970. error: the exception that was raised in place of replies.
