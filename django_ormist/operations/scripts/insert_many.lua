@@ -212,17 +212,17 @@ for position, i in ipairs(inserted) do
 end
 redis.call('ZADD', KEYS[1], unpack(entries))
 for key = 4 + count, first_ordered - 1 do
-  local carriers = ARGV[at]
-  entries = {}
-  for j = 1, #carriers, 2 do
-    local high, low = string.byte(carriers, j, j + 1)
-    local i = 256 * high + low
+  entries = {string.byte(ARGV[at], 1, -1)}  -- replaced, in its place, by what is added
+  local size = 0
+  for j = 1, #entries, 2 do
+    local i = 256 * entries[j] + entries[j + 1]
     if created[i] then
-      entries[#entries + 1], entries[#entries + 2] = created[i], pks[i]
+      entries[size + 1], entries[size + 2] = created[i], pks[i]
+      size = size + 2
     end
   end
-  if #entries > 0 then
-    redis.call('ZADD', KEYS[key], unpack(entries))
+  if size > 0 then
+    redis.call('ZADD', KEYS[key], unpack(entries, 1, size))
   end
   at = at + 1
 end
