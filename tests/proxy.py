@@ -153,6 +153,11 @@ class _Link:
         self.is_answered = True
         self.rest: int | None = None  # bytes until the connection is reset
 
+    @property
+    def is_long(self) -> bool:
+        """Whether more pieces of the request may follow."""
+        return len(self.commands) > 1 or sum(map(len, self.commands)) > 100
+
     def record(self, data: bytes) -> None:
         """Record the requests of the client."""
         commands = self.requests.feed(data)
@@ -174,7 +179,7 @@ class _Link:
         """
         if self.open > 0 or not self.held:
             return
-        if len(self.commands) > 1 and select([self.client.socket], [], [], QUIET)[0]:
+        if self.is_long and select([self.client.socket], [], [], QUIET)[0]:
             return
         self.is_answered = True
         self.client.send(self.held)

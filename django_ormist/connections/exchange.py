@@ -1,22 +1,16 @@
-"""Exchanges: one request over one connection of a pool, and the replies to it.
-
-Replies have the shapes of RESP2, also with RESP3.
-"""
+"""Exchanges: one request over one connection of a pool, and the replies to it."""
 
 from collections.abc import Sequence
 from typing import Any
 
-import hiredis
-from redis.exceptions import BusyLoadingError, RedisError, ResponseError
+from redis.exceptions import RedisError
 
 from ..operations.operation import Operation
 from .async_pools import LoopPool
-from .refusals import is_refusal, unwrap_error
+from .messages import aread, asend, read, send
+from .refusals import is_refusal
 from .steps import Broken, Outcome
-from .thread_pools import Lease, as_bytes
-from .wire import aread_reply, asend, read_reply
-
-_RESP3 = (dict, float, bool, set, frozenset)
+from .thread_pools import Lease
 
 
 def exchange(pool: Any, operations: Sequence[Operation]) -> tuple[list[Any], list[Any]]:
@@ -25,12 +19,11 @@ def exchange(pool: Any, operations: Sequence[Operation]) -> tuple[list[Any], lis
     The connection is reused only after a complete exchange, so that an unread reply is
     never taken for that of the next command.
     """
-    request = encode(operations)
     lease = pool.lease()
     try:
         connection = lease.connection
-        connection.send_packed_command(request, check_health=False)
-        replies = [_reply(connection) for _ in operations]
+        replies = send(connection, operations)
+        replies += [read(connection) for _ in operations[len(replies) :]]
         errors = [reply for reply in replies if isinstance(reply, RedisError)]
         if errors and any(map(is_refusal, errors)):
             pool.give_back(lease, is_sound=False)
@@ -47,11 +40,10 @@ async def aexchange(
     pool: LoopPool, operations: Sequence[Operation]
 ) -> tuple[list[Any], list[Any]]:
     """See exchange()."""
-    request = encode(operations)
     connection = await pool.get_connection()
     try:
-        await asend(connection, request)
-        replies = [await _areply(connection) for _ in operations]
+        replies = await asend(connection, operations)
+        replies += [await aread(connection) for _ in operations[len(replies) :]]
         errors = [reply for reply in replies if isinstance(reply, RedisError)]
     except BaseException:
         await pool.discard(connection)
@@ -64,35 +56,19 @@ async def aexchange(
     return replies, errors
 
 
-def _reply(connection: Any) -> Any:
-    try:
-        return normalize_reply(read_reply(connection))
-    except (ResponseError, BusyLoadingError) as error:
-        # without a traceback, whose frames would keep the connection
-        return unwrap_error(error.with_traceback(None))
-
-
-async def _areply(connection: Any) -> Any:
-    try:
-        return normalize_reply(await aread_reply(connection))
-    except (ResponseError, BusyLoadingError) as error:
-        return unwrap_error(error.with_traceback(None))
-
-
 def attempt(pool: Any, operations: Sequence[Operation]) -> tuple[Outcome, list[Any]]:
     """Return the outcome of one round trip, and the errors among its replies.
 
     If the connection is not to be used again, its siblings in the pool are closed too.
     """
-    request = encode(operations)
     try:
         lease = pool.lease()
     except RedisError as error:
         return Broken(error.with_traceback(None), was_sent=False), [error]
     try:
         connection = lease.connection
-        connection.send_packed_command(request, check_health=False)
-        replies = [_reply(connection) for _ in operations]
+        replies = send(connection, operations)
+        replies += [read(connection) for _ in operations[len(replies) :]]
         errors = [reply for reply in replies if isinstance(reply, RedisError)]
         if errors and any(map(is_refusal, errors)):
             pool.give_back(lease, is_sound=False)
@@ -113,14 +89,13 @@ async def aattempt(
     pool: LoopPool, operations: Sequence[Operation]
 ) -> tuple[Outcome, list[Any]]:
     """See attempt()."""
-    request = encode(operations)
     try:
         connection = await pool.get_connection()
     except RedisError as error:
         return Broken(error.with_traceback(None), was_sent=False), [error]
     try:
-        await asend(connection, request)
-        replies = [await _areply(connection) for _ in operations]
+        replies = await asend(connection, operations)
+        replies += [await aread(connection) for _ in operations[len(replies) :]]
         errors = [reply for reply in replies if isinstance(reply, RedisError)]
     except RedisError as error:
         await pool.discard(connection)
@@ -143,12 +118,13 @@ class Exchange:
     outcome: the replies, or Broken, after read().
     """
 
-    __slots__ = ("lease", "operations", "outcome", "pool")
+    __slots__ = ("lease", "operations", "outcome", "pool", "replies")
 
     def __init__(self, pool: Any, operations: Sequence[Operation]) -> None:
         self.pool = pool
         self.operations = operations
         self.lease: Lease | None = None
+        self.replies: list[Any] = []
         self.outcome: Outcome | None = None
 
     def open(self) -> None:
@@ -161,9 +137,8 @@ class Exchange:
     def write(self) -> None:
         """Send the request."""
         if self.lease is not None:
-            request = encode(self.operations)
             try:
-                self.lease.connection.send_packed_command(request, check_health=False)
+                self.replies = send(self.lease.connection, self.operations)
             except RedisError as error:
                 self._break(error)
 
@@ -173,7 +148,8 @@ class Exchange:
         if lease is None:
             return
         try:
-            replies = [_reply(lease.connection) for _ in self.operations]
+            waiting = self.operations[len(self.replies) :]
+            replies = self.replies + [read(lease.connection) for _ in waiting]
         except RedisError as error:
             self._break(error)
             return
@@ -228,9 +204,9 @@ class AsyncExchange:
         if connection is None:
             return
         try:
-            request = encode(self.operations)
-            await asend(connection, request)
-            self.outcome = [await _areply(connection) for _ in self.operations]
+            replies = await asend(connection, self.operations)
+            waiting = self.operations[len(replies) :]
+            self.outcome = replies + [await aread(connection) for _ in waiting]
         except RedisError as error:
             self.outcome = Broken(error.with_traceback(None), was_sent=True)
         is_sound = not (
@@ -248,48 +224,3 @@ class AsyncExchange:
         connection, self.connection = self.connection, None
         if connection is not None:
             await self.pool.discard(connection)
-
-
-# Requests as bytes, replies in the shapes of RESP2
-
-
-def encode(operations: Sequence[Operation]) -> list[bytes]:
-    """Return the request for all *operations*, in one piece for one system call."""
-    if len(operations) == 1:
-        return [_command(operations[0].wire_args())]
-    return [b"".join([_command(operation.wire_args()) for operation in operations])]
-
-
-def _command(words: tuple[Any, ...]) -> bytes:
-    if " " in words[0]:  # "MEMORY USAGE" is two words to the server
-        words = (*words[0].split(), *words[1:])
-    # hiredis converts an int in the middle of its work, where a signal handler may run,
-    # and ends the process if that raises. So all words are converted to bytes first.
-    # The common types are checked inline, since a call for each word costs more.
-    sent: list[Any] = [
-        word
-        if (kind := type(word)) is bytes
-        else b"%d" % word
-        if kind is int
-        else word.encode()
-        if kind is str
-        else as_bytes(word)
-        for word in words
-    ]
-    command: bytes = hiredis.pack_command(tuple(sent))
-    return command
-
-
-def normalize_reply(reply: Any) -> Any:
-    """Return *reply* in its RESP2 shape: a map as a flat list, a double as text.
-
-    Only the outermost shape is converted, for speed. Our one operation with a list of
-    doubles in its reply, ZRANGEBYSCORE with scores, reads both shapes.
-    """
-    if type(reply) not in _RESP3:
-        return reply
-    if isinstance(reply, dict):
-        return [part for pair in reply.items() for part in pair]
-    if isinstance(reply, float):
-        return b"%.17g" % reply
-    return int(reply) if isinstance(reply, bool) else list(reply)

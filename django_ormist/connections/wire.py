@@ -60,6 +60,14 @@ def is_silent(connection: Any) -> bool:
     return not (wire.reader.has_data() or wire.poll(0))
 
 
+def has_reply(connection: Any, seconds: float) -> bool:
+    """Return whether a reply arrives within this time. False if that is unknown."""
+    wire: Wire | None = getattr(connection, "wire", None)
+    if wire is None or wire.socket is not connection._sock:
+        return False
+    return bool(wire.reader.has_data() or wire.poll(seconds * 1000))
+
+
 def read_reply(connection: Any) -> Any:
     """Return the next reply, and raise an error reply.
 
@@ -101,7 +109,7 @@ class AsyncWire:
 
 
 def attach_async_wire(connection: Any) -> None:
-    """Let asend(), aread_reply() and is_quiet() take the short way, if it can."""
+    """Let asend_bytes(), aread_reply() and is_quiet() take the short way, if it can."""
     connection.wire = None
     kind = type(connection)
     if (
@@ -117,7 +125,8 @@ def attach_async_wire(connection: Any) -> None:
             connection.wire = AsyncWire(connection, sock)
 
 
-def _wire_of(connection: Any) -> AsyncWire | None:
+def wire_of(connection: Any) -> AsyncWire | None:
+    """Return the wire of an async connection, if it has one and it is open."""
     wire: AsyncWire | None = getattr(connection, "wire", None)
     return wire if wire is not None and wire.stream is connection._reader else None
 
@@ -128,7 +137,7 @@ def is_quiet(connection: Any) -> bool:
     Its stream learns that it is closed only while the loop runs, so the socket is
     polled.
     """
-    wire = _wire_of(connection)
+    wire = wire_of(connection)
     return wire is not None and not (
         wire.transport.is_closing()
         or wire.poll(0)
@@ -138,13 +147,13 @@ def is_quiet(connection: Any) -> bool:
     )
 
 
-async def asend(connection: Any, request: list[bytes]) -> None:
+async def asend_bytes(connection: Any, request: bytes) -> None:
     """Send a request. Raises as redis-py's send_packed_command()."""
-    wire = _wire_of(connection)
+    wire = wire_of(connection)
     if wire is None:
-        await connection.send_packed_command(request, check_health=False)
+        await connection.send_packed_command([request], check_health=False)
         return
-    wire.transport.write(b"".join(request))  # its error is raised by the next read
+    wire.transport.write(request)  # its error is raised by the next read
     if wire.transport.get_write_buffer_size():
         # Wait until the server has read enough, at most for the timeout.
         await connection.send_packed_command((), check_health=False)
@@ -152,7 +161,7 @@ async def asend(connection: Any, request: list[bytes]) -> None:
 
 async def aread_reply(connection: Any) -> Any:
     """See read_reply()."""
-    wire = _wire_of(connection)
+    wire = wire_of(connection)
     if wire is None:
         return await connection.read_response(disconnect_on_error=False)
     reply = wire.reader.gets()

@@ -1,10 +1,12 @@
 """bulk_create() does not write after a refused batch."""
 
+import asyncio
 import re
 
 import pytest
 
 import django_ormist as ormist
+from django_ormist.connections import messages
 from django_ormist.keys import all_key
 from tests.models import City, Page, Plain, Todo
 
@@ -137,3 +139,50 @@ def test_ten_thousand_objects_take_ten_round_trips(ask, round_trips):
 def test_a_single_batch_does_not_need_a_marker(server):
     Todo.objects.bulk_create(made(100))
     assert server.client.zcard(all_key(Todo._meta.space("default"))) == 100
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda last: last.attrs.update(n=object()),
+        lambda last: last.attrs.update(n="\ud800"),
+        lambda last: last.__dict__.update(id="\ud800"),
+        lambda last: setattr(last, "tags", [f"t{i}" for i in range(17_000)]),
+    ],
+    ids=["type", "text", "id", "tags"],
+)
+def test_every_object_is_validated_before_the_first_is_written(ask, server, spoil):
+    objs = made(1500)
+    objs[-1].expire = 60
+    spoil(objs[-1])
+    with pytest.raises((TypeError, ValueError)):
+        ask(Todo.objects.bulk_create, objs)
+    assert server.keys() == []
+    assert stored_of(objs) == []
+
+
+def test_a_cancelled_call_leaves_its_connection_to_nobody(server, monkeypatch):
+    """The first batches are stored. The connection, with unread replies, is closed."""
+    sent = 0
+    send = messages.asend_bytes
+
+    async def cancel(connection, request):
+        nonlocal sent
+        sent += 1
+        if sent == 3:
+            asyncio.current_task().cancel()
+        await send(connection, request)
+        await asyncio.sleep(0)
+
+    async def create():
+        await Todo.objects.acreate("first")
+        with monkeypatch.context() as patch:
+            patch.setattr(messages, "asend_bytes", cancel)
+            with pytest.raises(asyncio.CancelledError):
+                await Todo.objects.abulk_create(made(1000))
+        return await asyncio.gather(*(Todo.objects.aexists() for _ in range(100)))
+
+    assert asyncio.run(create()) == [True] * 100
+    assert sent == 3
+    assert (Todo.objects.count() - 1) % 100 == 0
+    assert Todo.objects.count() <= 601  # two batches in a piece

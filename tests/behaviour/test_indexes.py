@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from django_ormist.connections import connections
-from django_ormist.connections.exchange import encode
 from django_ormist.connections.executor import run
+from django_ormist.connections.messages import encode
 from django_ormist.exceptions import IntegrityError
 from django_ormist.flows.attempt import SaveAttempt
 from django_ormist.operations.expiry import sweep
@@ -237,7 +237,7 @@ def test_an_object_saved_just_before_its_expiration_is_not_swept(server, is_soun
         token = Token.objects.create(id=f"t{number}", expire=0.05)
         late_s = token._state.expire_at_ms / 1000
         token.blob, token.expire = b"x" * 1_000_000, None
-        request = encode([SaveAttempt(token, "default").operation()])
+        request = [encode(SaveAttempt(token, "default").operation().wire_args())]
         while time.time() < late_s - lead_s:
             pass
         connection.send_packed_command(request)

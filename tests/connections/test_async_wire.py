@@ -9,7 +9,7 @@ from redis.exceptions import ConnectionError, ResponseError, TimeoutError
 
 from django_ormist.connections.wire import (
     aread_reply,
-    asend,
+    asend_bytes,
     attach_async_wire,
     is_quiet,
 )
@@ -49,7 +49,7 @@ async def until_read():
 def test_a_request_is_sent_and_a_reply_in_pieces_is_read(talk):
     async def conversation(connection, server):
         assert is_quiet(connection)
-        await asend(connection, [b"one two"])
+        await asend_bytes(connection, b"one two")
         assert server.recv(100) == b"one two"
         server.sendall(b"*2\r\n$3\r\nab")
         assert not is_quiet(connection)  # the socket has bytes
@@ -69,7 +69,7 @@ def test_a_request_is_sent_and_a_reply_in_pieces_is_read(talk):
 def test_a_request_that_the_server_does_not_read_is_a_timeout(talk):
     async def conversation(connection, server):
         with pytest.raises(TimeoutError, match="writing"):
-            await asend(connection, [bytes(10_000_000)])
+            await asend_bytes(connection, bytes(10_000_000))
 
     talk(conversation, socket_timeout=0.05)
 
@@ -125,7 +125,7 @@ def test_a_connection_that_was_opened_again_is_used_by_redis_py(talk):
             connection._writer.close()
             await open_over(connection, ours)
             assert not is_quiet(connection)
-            await asend(connection, [b"one two"])
+            await asend_bytes(connection, b"one two")
             assert theirs.recv(100) == b"one two"
             theirs.sendall(b"+OK\r\n")
             assert await aread_reply(connection) == b"OK"

@@ -10,7 +10,7 @@ import pytest
 import redis
 
 import django_ormist as ormist
-from django_ormist.connections import exchange
+from django_ormist.connections import exchange, messages
 from django_ormist.connections.executor import arun, run
 from django_ormist.connections.instrumentation import listening
 from django_ormist.connections.pools import pools
@@ -69,7 +69,7 @@ def connection(cluster, configure):
 def requests(monkeypatch):
     """The number of requests to each port, as it grows."""
     seen = Counter()
-    kind, asend = redis.connection.AbstractConnection, exchange.asend
+    kind, asend = redis.connection.AbstractConnection, messages.asend_bytes
     send = kind.send_packed_command
 
     def note(connection):
@@ -85,7 +85,7 @@ def requests(monkeypatch):
         await asend(connection, request)
 
     monkeypatch.setattr(kind, "send_packed_command", counted)
-    monkeypatch.setattr(exchange, "asend", acounted)
+    monkeypatch.setattr(messages, "asend_bytes", acounted)
     return seen
 
 
@@ -263,7 +263,7 @@ def test_an_interrupt_leaves_the_connections_usable(configure, cluster, monkeypa
     connection.send([incr(KEYS[0])])
     for operations in ([incr(KEYS[0])], [incr(key) for key in KEYS]):
         with monkeypatch.context() as patch:
-            patch.setattr(exchange, "_reply", interrupted)
+            patch.setattr(exchange, "read", interrupted)
             with pytest.raises(KeyboardInterrupt):
                 connection.send(operations)
     assert connection.send([incr(key) for key in KEYS]) == [4, 2, 2]

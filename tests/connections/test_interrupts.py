@@ -19,7 +19,7 @@ import pytest
 import redis
 
 import django_ormist as ormist
-from django_ormist.connections import connections, exchange
+from django_ormist.connections import connections, messages
 from django_ormist.operations.operation import Operation
 
 RUNS = int(os.environ.get("ORMIST_INTERRUPTS", "30"))
@@ -260,7 +260,7 @@ def test_the_packer_gets_only_bytes(configure, real, monkeypatch):
             given.extend(words)
             return hiredis.pack_command(words)
 
-    monkeypatch.setattr(exchange, "hiredis", Spy)
+    monkeypatch.setattr(messages, "hiredis", Spy)
     monkeypatch.setattr(redis.connection, "hiredis", Spy)
     connection = configure(
         LOCATION=real.tcp_url.removesuffix("0") + "1", OPTIONS={"protocol": 3}

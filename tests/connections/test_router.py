@@ -171,7 +171,7 @@ def test_an_interrupt_returns_the_connections_of_both_nodes(router, monkeypatch)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(exchange, "_reply", interrupted)
+        patch.setattr(exchange, "read", interrupted)
         with pytest.raises(KeyboardInterrupt):
             router.send([incr(A), incr(B)])
     assert router.send([incr(A), incr(B)]) == [2, 2]

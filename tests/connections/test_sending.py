@@ -155,8 +155,8 @@ def test_an_unread_reply_is_not_taken_for_the_next_command(ask, configure, monke
     with LateServer() as late:
         connection = configure(LOCATION=late.url)
         with monkeypatch.context() as patch:
-            patch.setattr(exchange, "_reply", interrupted)
-            patch.setattr(exchange, "_areply", interrupted)
+            patch.setattr(exchange, "read", interrupted)
+            patch.setattr(exchange, "aread", interrupted)
             with pytest.raises(KeyboardInterrupt):
                 ask(connection.send, [op("INCR", b"k")])
         assert ask(connection.send, [op("INCR", b"k")]) == [2]
