@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from ..connections import connections
 from ..crypto import get_random_string
 from ..exceptions import IntegrityError
+from ..keys import pk_bytes
 from ..operations.batches import (
     Link,
     NewObject,
@@ -14,6 +15,7 @@ from ..operations.batches import (
     batched_by_entries,
     insert_many,
 )
+from ..operations.objects import MOST_MEMO_PARTS
 from ..operations.operation import Flow, Operation
 from ..operations.repair import purge_index
 from ..operations.replies import Reply, mistyped_error
@@ -178,13 +180,15 @@ def _new_object(instance: Instance, codec: str) -> NewObject:
     counters = instance._state.counters
     if counters:
         counters = {name: counters[name] for name in counters if counters[name]}
+    if image.entries > MOST_MEMO_PARTS:
+        image.memo  # noqa: B018 - raises ValueError, which it must before any write
     return NewObject(instance.id, image, counters)
 
 
 def _check_ids(collection: Results[Any], instances: Sequence[Instance]) -> None:
-    """Raise IntegrityError if an id occurs twice."""
+    """Raise IntegrityError if an id occurs twice. Raises ValueError, see pk_bytes()."""
     pks = [instance.id for instance in instances]
-    if len({*pks}) < len(pks):
+    if len({*map(pk_bytes, pks)}) < len(pks):
         pk = next(pk for place, pk in enumerate(pks) if pk in pks[:place])
         raise IntegrityError(
             f"Cannot insert {collection.model.__name__} {pk!r} twice: two of the "

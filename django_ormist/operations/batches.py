@@ -117,6 +117,9 @@ def delete_many(schema: Schema, stored: Sequence[tuple[str, Image]]) -> Operatio
 
 INSERT_MANY = Script("insert_many")
 
+_NUMBERS = [number.to_bytes(2) for number in range(1, 1001)]
+"""The positions of the objects of a batch, as insert_many.lua reads them."""
+
 
 class NewObject(NamedTuple):
     """An object to insert: its id, its image and the initial values of its counters."""
@@ -169,42 +172,71 @@ def insert_many(
     InsertConflict for each. arbiter: a unique constraint to check before the id. They
     block the server: see batched_by_entries().
     """
-    space, pks = schema.space, [pk_bytes(new.pk) for new in objects]
-    arbiter_number = 0 if arbiter is None else schema.unique.index(arbiter) + 1
-    images = [new.image for new in objects]
-    has_deadlines = any(image.expire_at_ms is not None for image in images)
-    has_counters = any(new.counters for new in objects)
-    carriers: dict[bytes, bytes] = {}
-    for number, image in enumerate(images, start=1):
-        word = number.to_bytes(2)
-        for suffix in image.suffixes:
-            carriers[suffix] = carriers.get(suffix, b"") + word
-    return Operation(
+    space = schema.space
+    return Insertion(
         INSERT_MANY,
-        (
-            *space.main_keys,
-            *[space.objects + pk for pk in pks],
+        (*space.main_keys, *[space.objects + pk_bytes(new.pk) for new in objects]),
+        parse=partial(_parse_insertion, schema.unique),
+        is_write=True,
+        schema=schema,
+        objects=objects,
+        link=link,
+        skips_conflicts=skips_conflicts,
+        arbiter=arbiter,
+    )
+
+
+@dataclass(slots=True, kw_only=True)
+class Insertion(Operation):
+    """An insert_many(). Most of its words are made when it is sent.
+
+    So a batch is made while the server inserts the one before it. keys: those before
+    the index entries.
+    """
+
+    schema: Schema
+    objects: Sequence[NewObject]
+    link: Link | None
+    skips_conflicts: bool
+    arbiter: tuple[str, ...] | None
+
+    def wire_args(self) -> tuple[Word, ...]:
+        """See Operation.wire_args()."""
+        schema, objects, link = self.schema, self.objects, self.link
+        space, arbiter = schema.space, self.arbiter
+        arbiter_number = 0 if arbiter is None else schema.unique.index(arbiter) + 1
+        images = [new.image for new in objects]
+        has_deadlines = any(image.expire_at_ms is not None for image in images)
+        has_counters = any(new.counters for new in objects)
+        carriers: dict[bytes, list[bytes]] = defaultdict(list)
+        for image, number in zip(images, _NUMBERS, strict=False):
+            for suffix in image.suffixes:
+                carriers[suffix].append(number)
+        verb, name = INSERT_MANY.command_for(self.with_source)
+        keys = (
+            *self.keys,
             *term_keys(space, carriers),
             *schema.index_keys,
             *(() if link is None else (marker_key(space, link.nonce),)),
-        ),
-        (
+        )
+        return (
+            verb,
+            name,
+            len(keys),
+            *keys,
             len(objects),
             f"{'i' * schema.is_indexed}{'e' * has_deadlines}{'c' * has_counters}",
             "" if link is None else link.place,
             int(link is not None and link.is_last),
             len(schema.ordered),
             len(schema.unique),
-            arbiter_number if skips_conflicts else "",
+            arbiter_number if self.skips_conflicts else "",
             *[image.packed for image in images],
             *(_deadline_words(images) if has_deadlines else ()),
             *_index_words(schema, images),
             *(_counter_words(objects) if has_counters else ()),
-            *carriers.values(),
-        ),
-        parse=partial(_parse_insertion, schema.unique),
-        is_write=True,
-    )
+            *map(b"".join, carriers.values()),
+        )
 
 
 def _deadline_words(images: Sequence[Image]) -> list[bytes]:

@@ -36,7 +36,7 @@ def first_step(flow):
 def inserted(step):
     """Return the number of objects of each insertion of one round trip."""
     assert {operation.command for operation in step} == {INSERT_MANY}
-    return [operation.args[0] for operation in step]
+    return [len(operation.objects) for operation in step]
 
 
 def test_a_step_has_a_hundred_objects_with_few_entries():
