@@ -6,7 +6,7 @@ An object is stored as one string. Its first byte gives the format and its versi
 
 from .lifetimes import Deadline, Lifetime
 from .objects import (
-    Contents,
+    Columns,
     as_plain,
     deadline_of,
     deadline_tail,
@@ -16,15 +16,13 @@ from .objects import (
     mark,
     pack,
     pack_value,
-    split_contents,
     unpack,
-    unpack_contents,
     unpack_many,
     with_deadline,
 )
 
 __all__ = [
-    "Contents",
+    "Columns",
     "Deadline",
     "Lifetime",
     "as_plain",
@@ -36,9 +34,7 @@ __all__ = [
     "mark",
     "pack",
     "pack_value",
-    "split_contents",
     "unpack",
-    "unpack_contents",
     "unpack_many",
     "with_deadline",
 ]

@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..exceptions import CorruptDataError
 from ..storable import replacement, unwrap
@@ -19,23 +19,19 @@ _FLAT = frozenset((str, int, float, bool, type(None), bytes))
 """Types whose values nest nothing."""
 
 _MSGPACK = (as_msgpack.VERSION, as_msgpack.MARKED)
-_MAPS = (*range(0x80, 0x90), 0xDE, 0xDF)
-_USUAL = frozenset(
-    bytes((*version, 0x90 + size, attrs))
-    for version in _MSGPACK
-    for size in (1, 2, 3)
-    for attrs in _MAPS
-)
-"""The first three bytes of an object in msgpack whose attributes are a map.
-
-Its names are str then, which ormsgpack checks.
-"""
-
-Contents = list[Any]
-"""One object as stored: [attributes], [.., tags] or [.., tags, deadline in ms]."""
-
 _VERSIONS = frozenset(each[0] for each in _MSGPACK)
-_LIST = frozenset((list,))
+_SIZES = frozenset((1, 2, 3))
+"""Of the array of an object: [attributes], [.., tags] or [.., tags, deadline in ms]."""
+_INT, _DICT, _LIST = (frozenset((kind,)) for kind in (int, dict, list))
+
+
+class Columns(NamedTuple):
+    """The contents of objects: attributes, tags, and deadlines in ms or None."""
+
+    attrs: Sequence[dict[str, Any]] = ()
+    tags: Sequence[list[str]] = ()
+    deadlines: Sequence[int | None] = ()
+
 
 LAST_MS = 253_402_300_799_999
 """The last deadline: the end of the year 9999, in ms since 1970."""
@@ -111,73 +107,6 @@ def unpack(
     Raises CorruptDataError, which names *key*, if pack() did not make these bytes, and
     InterruptedError if a signal handler raised meanwhile and its exception is lost.
     """
-    return split_contents(unpack_contents(data, key))
-
-
-def split_contents(
-    contents: Contents,
-) -> tuple[dict[str, Any], list[str], int | None]:
-    """Return the attributes, tags and deadline in ms of what unpack_many() returns."""
-    size = len(contents)
-    if size == 3:
-        attrs, tags, expire_at_ms = contents
-        return attrs, tags, expire_at_ms
-    return contents[0], contents[1] if size > 1 else [], None
-
-
-def unpack_many(
-    packed: Sequence[bytes], keys: Callable[[int], bytes]
-) -> list[Contents]:
-    """Return the contents of each object, which were checked as unpack() does.
-
-    keys: the key of the object at a position.
-    """
-    if _USUAL.issuperset([data[:3] for data in packed]):
-        try:
-            return with_room(_unpack_together, packed)  # type: ignore[no-any-return]
-        except Exception as error:
-            found = [unpack_contents(data, keys(i)) for i, data in enumerate(packed)]
-            if not _can_unpack_together(packed):
-                return found
-            if type(error) is ValueError:  # see _find_interruption()
-                raise _interrupted_error() from error.__cause__
-            raise
-    return [unpack_contents(data, keys(i)) for i, data in enumerate(packed)]
-
-
-def _can_unpack_together(packed: Sequence[bytes]) -> bool:
-    """Return False for valid objects, too, if one is followed by other bytes."""
-    try:
-        with_room(_unpack_together, packed)
-    except (LookupError, TypeError, ValueError):
-        return False
-    return True
-
-
-def _unpack_together(packed: Sequence[bytes]) -> list[Contents]:
-    """Return the contents of objects that begin as _USUAL, decoded in one call.
-
-    The version of each is a number in msgpack, too. So behind the header of an array,
-    and with a nil at the end, all of them are [version, contents, version, contents, ..
-    None]. A call for each object, with its checks, takes twice as long.
-    """
-    header = b"\xdd" + (2 * len(packed) + 1).to_bytes(4, "big")
-    found = as_msgpack.decode(b"%b%b\xc0" % (header, b"".join(packed)))
-    if found.pop() is not None or not _VERSIONS.issuperset(found[::2]):
-        raise ValueError("not objects")
-    contents: list[Contents] = found[1::2]
-    tags = [each[1] for each in contents if len(each) > 1]
-    if not _LIST.issuperset(map(type, tags)):
-        raise ValueError("not objects")
-    "".join(chain.from_iterable(tags))  # TypeError unless all are str
-    if 3 in map(len, contents):
-        for expire_at_ms in [each[2] for each in contents if len(each) == 3]:
-            _check_deadline(expire_at_ms)
-    return contents
-
-
-def unpack_contents(data: bytes, key: bytes) -> Contents:
-    """Return the contents of one object as they are stored. See unpack()."""
     try:
         return with_room(_unpack_alone, data)  # type: ignore[no-any-return]
     except Exception as error:
@@ -186,21 +115,86 @@ def unpack_contents(data: bytes, key: bytes) -> Contents:
         raise _corrupt_error(data, key, error) from error
 
 
-def _unpack_alone(data: bytes) -> Contents:
+def unpack_many(packed: Sequence[bytes], keys: Callable[[int], bytes]) -> Columns:
+    """Return the contents of objects, each checked as unpack() does.
+
+    keys: the key of the object at a position.
+    """
+    try:
+        return with_room(_unpack_together, packed)  # type: ignore[no-any-return]
+    except Exception as error:
+        found = [unpack(data, keys(i)) for i, data in enumerate(packed)]
+        if _can_unpack_together(packed):  # so the error came from outside
+            if type(error) is ValueError:  # see _find_interruption()
+                raise _interrupted_error() from error.__cause__
+            raise
+    return Columns(*zip(*found, strict=True))
+
+
+def _can_unpack_together(packed: Sequence[bytes]) -> bool:
+    """Return False for valid objects, too, if one is in JSON or followed by bytes."""
+    try:
+        with_room(_unpack_together, packed)
+    except (LookupError, TypeError, ValueError):
+        return False
+    return True
+
+
+def _unpack_together(packed: Sequence[bytes]) -> Columns:
+    """Return the contents of objects in msgpack, decoded in one call.
+
+    The version of each is a number in msgpack, too. So behind the header of an array,
+    and with a nil at the end, all of them are [version, contents, version, contents, ..
+    None]. A call for each object, with its checks, takes twice as long. Raises
+    LookupError, TypeError or ValueError.
+    """
+    if not packed:
+        return Columns()
+    header = b"\xdd" + (2 * len(packed) + 1).to_bytes(4, "big")
+    found = as_msgpack.decode(b"%b%b\xc0" % (header, b"".join(packed)))
+    versions, contents = found[:-1:2], found[1::2]
+    if (
+        found[-1] is not None
+        or not _VERSIONS.issuperset(versions)
+        or not _INT.issuperset(map(type, versions))
+        or not _LIST.issuperset(map(type, contents))
+    ):
+        raise ValueError("not objects")
+    sizes = {*map(len, contents)}
+    if not sizes <= _SIZES:
+        raise ValueError("not objects")
+    if sizes != {2}:
+        contents = [
+            [*each, [], None] if len(each) == 1 else [*each, None][:3]
+            for each in contents
+        ]
+    attrs, tags, *rest = zip(*contents, strict=True)
+    if not _DICT.issuperset(map(type, attrs)) or not _LIST.issuperset(map(type, tags)):
+        raise ValueError("not objects")
+    "".join(chain.from_iterable(tags))  # TypeError unless all are str
+    deadlines = rest[0] if rest else (None,) * len(attrs)
+    for expire_at_ms in chain(*rest):
+        _check_deadline(expire_at_ms)
+    return Columns(attrs, tags, deadlines)
+
+
+def _unpack_alone(data: bytes) -> tuple[dict[str, Any], list[str], int | None]:
     if data[:1] in _MSGPACK:
         contents = as_msgpack.decode(data[1:])
     elif data[:1] == b"{":
         contents = as_json.unpack(data)
     else:
         raise ValueError("unknown format")
-    if type(contents) is not list or not 0 < len(contents) < 4:
+    if type(contents) is not list or len(contents) not in _SIZES:
         raise ValueError("not an object")
-    attrs, tags, expire_at_ms = split_contents(contents)
+    attrs = contents[0]
+    tags = contents[1] if len(contents) > 1 else []
+    expire_at_ms = contents[2] if len(contents) > 2 else None
     if type(attrs) is not dict or type(tags) is not list:
         raise ValueError("not an object")
     "".join(attrs), "".join(tags)  # TypeError unless all are str
     _check_deadline(expire_at_ms)
-    return contents
+    return attrs, tags, expire_at_ms
 
 
 def _check_deadline(expire_at_ms: Any) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, TypeVar
 
-from ..codecs import split_contents, unpack_many
+from ..codecs import unpack_many
 from ..deadlines import to_creation, to_datetime
 from ..exceptions import NotSupportedError
 from ..operations.objects import pk_of
@@ -182,10 +182,10 @@ def build_rows(
 
     found = []
     times = [None] * len(rows) if created is None else created
-    unpacked = unpack_many(rows.packed, lambda i: start + rows.pks[i])
-    for (pk, _, counters), each, time in zip(rows, unpacked, times, strict=True):
-        attrs, tags, expire_at_ms = split_contents(each)
-        contents = Record(attrs, tags, expire_at_ms)
+    columns = unpack_many(rows.packed, lambda i: start + rows.pks[i])
+    unpacked = map(Record, *columns)
+    for (pk, _, counters), contents, time in zip(rows, unpacked, times, strict=True):
+        attrs = contents.attrs
         own = ("id", *attrs, *defaults(attrs)) if names is None else names
         row = [_value(values, name, pk, contents, counters, time) for name in own]
         found.append(shape(own, row))

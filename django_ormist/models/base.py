@@ -1,11 +1,12 @@
 """Model, TaggedModel, TaggedAttrsModel and the mix-in Verbose."""
 
+from collections import deque
 from collections.abc import Iterable
 from itertools import repeat
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from .. import exceptions
-from ..codecs import unpack_contents, unpack_many
+from ..codecs import unpack, unpack_many
 from ..connections.executor import arun, run
 from ..deadlines import to_deadline
 from ..fields import MISSING, Reference
@@ -120,10 +121,10 @@ class Model(AttributeAccess, AltersData, metaclass=ModelBase):
     def _from_row(cls, row: Row, space: "Space", using: str) -> Self:
         """Return the instance of a stored object. Raises CorruptDataError."""
         pk, packed, _ = row
-        contents = unpack_contents(packed, space.objects + pk)
+        contents = unpack(packed, space.objects + pk)
         check_pks((pk,), space)
         instance = cls.__new__(cls)
-        set_read_row(instance, (*row, contents, (using, None)))
+        set_read_row(instance, (*row, *contents, (using, None)))
         return instance
 
     @classmethod
@@ -143,9 +144,8 @@ class Model(AttributeAccess, AltersData, metaclass=ModelBase):
         check_pks(pks, space)
         found = [*map(cls.__new__, repeat(cls, len(rows)))]
         counters, shared = rows.counters or repeat(None), repeat((using, peers))
-        read = zip(pks, packed, counters, contents, shared, strict=False)
-        for each, row in zip(found, read, strict=True):
-            set_read_row(each, row)
+        read = zip(pks, packed, counters, *contents, shared, strict=False)
+        deque(map(set_read_row, found, read), 0)
         return found
 
     def validate(self) -> None:

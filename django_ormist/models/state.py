@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Self
 
-from ..codecs import Contents, Deadline, split_contents
+from ..codecs import Deadline
 from ..exceptions import NotSupportedError
 
 if TYPE_CHECKING:
@@ -160,9 +160,18 @@ class ReadRow(HasDict):
 
     __slots__ = ("_read_row",)
 
-    _read_row: tuple[
-        bytes, bytes, dict[str, int] | None, Contents, tuple[str, "Peers | None"]
-    ]
+    _read_row: "ReadColumns"
+
+
+ReadColumns = tuple[
+    bytes,  # the id
+    bytes,  # the packed bytes
+    dict[str, int] | None,  # the counters, if declared
+    dict[str, Any],  # the attributes
+    list[str],  # the tags
+    int | None,  # the deadline in ms
+    tuple[str, "Peers | None"],  # the alias and the peers
+]
 
 
 def filled_dict(instance: ReadRow) -> dict[str, Any]:
@@ -182,7 +191,7 @@ def take_contents(instance: ReadRow) -> dict[str, Any]:
 
     Raises AttributeError if it was not read, as while it is unpickled.
     """
-    pk, _, _, (attrs, *_), _ = instance._read_row
+    pk, _, _, attrs, *_ = instance._read_row
     own = own_dict(instance)
     own.setdefault("attrs", attrs)  # another thread may have done it
     own.setdefault("id", pk.decode())
@@ -195,13 +204,13 @@ def read_state(instance: ReadRow) -> ModelState:
 
     Raises AttributeError if it was not read, as while it is unpickled.
     """
-    _, packed, counters, contents, (using, peers) = instance._read_row
+    _, packed, counters, _, tags, deadline, (using, peers) = instance._read_row
     if counters is None:
         state = ModelState()
     else:
         state = CountersState()
         state.counters, state.assigned = counters, set()
-    _, state.tags, state.expire_at_ms = split_contents(contents)
+    state.tags, state.expire_at_ms = tags, deadline
     state.packed, state.using, state.peers = packed, using, peers
     state.is_id_random, state.created_us = False, None
     made: ModelState = filled_dict(instance).setdefault("_state", state)  # or another's

@@ -9,7 +9,7 @@ from random import Random
 
 import pytest
 
-from django_ormist.codecs import objects, pack, split_contents, unpack, unpack_many
+from django_ormist.codecs import objects, pack, unpack, unpack_many
 from django_ormist.exceptions import CorruptDataError
 from django_ormist.models.peers import Peers
 from django_ormist.models.state import CountersState, ModelState, own_dict
@@ -28,6 +28,10 @@ def key(number):
     return b"key%d" % number
 
 
+def unpacked(many):
+    return [*zip(*unpack_many(many, key), strict=True)]
+
+
 def can_unpack(packed):
     try:
         return bool(unpack(packed))
@@ -42,7 +46,7 @@ def test_many_objects_are_unpacked_as_each_is_alone(codec):
         pack({"n": 1}, ["home"], codec=codec),
         pack({"n": {1, 2}}, ["home"], 2_000_000_000_000, codec),
     ]
-    found = [split_contents(each) for each in unpack_many(many, key)]
+    found = unpacked(many)
     assert found == [unpack(each) for each in many]
 
 
@@ -65,7 +69,7 @@ def test_damaged_bytes_among_others_are_found_as_alone():
             with pytest.raises(CorruptDataError, match=re.escape(str(error))):
                 unpack_many(many, key)
         else:
-            assert [split_contents(each) for each in unpack_many(many, key)] == alone
+            assert unpacked(many) == alone
 
 
 def test_the_deepest_values_are_unpacked_among_others():
@@ -76,7 +80,7 @@ def test_the_deepest_values_are_unpacked_among_others():
         if can_unpack(packed := data + b"\x91" * levels + b"\x90")
     )
     assert len(deepest) > 500
-    assert unpack_many([deepest, pack({})], key)[1] == [{}]
+    assert unpacked([deepest, pack({})])[1] == ({}, [], None)
 
 
 @pytest.mark.parametrize("data", [b"", b"\x01", b"\x01\x90", b"\x01\x91\x01", b"{}"])
