@@ -23,7 +23,7 @@ Words = tuple[bytes, ...]
 
 HANDSHAKE = {b"HELLO", b"AUTH", b"CLIENT", b"SELECT"}
 
-QUIET = 0.005  # seconds after which a client that has not sent more waits for answers
+QUIET = 0.02  # seconds after which a client that has not sent more waits for answers
 
 _INCOMPLETE = object()
 

@@ -28,8 +28,11 @@ PIECE_WORDS = 500
 MOST_UNANSWERED = 2
 """Pieces without a reply: the server works on one, and has the next."""
 
-PAUSE_S = 0.002
-"""The longest wait for a reply before the next piece."""
+FIRST_PAUSE_S, PAUSE_S = 0.003, 0.01
+"""The longest wait for a reply before the next piece: until there is one, and later.
+
+A server whose first reply is late may be far away. Then each piece would wait as long.
+"""
 
 _RESP3 = (dict, float, bool, set, frozenset)
 
@@ -49,7 +52,8 @@ def send(connection: Any, operations: Sequence[Operation]) -> list[Any]:
     for request, end in _pieces(operations):
         if len(ends) >= MOST_UNANSWERED:
             awaited = ends[-MOST_UNANSWERED]
-            while len(replies) < awaited and has_reply(connection, PAUSE_S):
+            pause_s = PAUSE_S if replies else FIRST_PAUSE_S
+            while len(replies) < awaited and has_reply(connection, pause_s):
                 replies.append(read(connection))
         connection.send_packed_command([request], check_health=False)
         ends.append(end)
@@ -66,7 +70,7 @@ async def asend(connection: Any, operations: Sequence[Operation]) -> list[Any]:
     for request, end in _pieces(operations):
         if len(ends) >= MOST_UNANSWERED and wire_of(connection) is not None:
             try:
-                async with asyncio.timeout(PAUSE_S):
+                async with asyncio.timeout(PAUSE_S if replies else FIRST_PAUSE_S):
                     while len(replies) < ends[-MOST_UNANSWERED]:
                         replies.append(await aread(connection))
             except builtins.TimeoutError:

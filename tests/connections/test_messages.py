@@ -135,6 +135,7 @@ async def aconverse(ours, operations):
 
 def test_at_most_two_pieces_are_unanswered(talk, monkeypatch):
     monkeypatch.setattr(messages, "PAUSE_S", 10)
+    monkeypatch.setattr(messages, "FIRST_PAUSE_S", 10)
     early, replies, arrived = talk(5, allowed=3)
     assert arrived == [2, 3, 4, 5]
     assert early == [b"PONG"] * 3
