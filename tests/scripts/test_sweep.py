@@ -4,7 +4,7 @@ import pytest
 
 from django_ormist.codecs import pack
 from django_ormist.operations import objects
-from django_ormist.operations.batches import NewObject
+from django_ormist.operations.batches import Link, NewObject
 from django_ormist.operations.objects import NOTHING
 from tests.scripts.store import FAR, ONE_VARIANT_A_SERVER, image
 
@@ -101,6 +101,17 @@ def test_a_write_sweeps_three_expired_objects_and_a_batch_thirty(store, name):
     swept = 30 if name in ("insert_many", "delete_many") else 3
     assert set(late[:swept]).isdisjoint(store.ids("all"))
     assert set(late[swept:]) <= set(store.ids("all"))
+
+
+def test_a_batch_among_several_sweeps_five_expired_objects(store):
+    late = [f"n{number:03}" for number in range(40)]
+    store.fill(*late, terms=["a"], expire=FAR)
+    store.expire_now(*late)
+    for place in range(3):
+        new = NewObject(f"new{place}", image("b"))
+        assert store.insert_many(new, link=Link("a", place, place == 2)) == 1
+        left = late[5 * place + 5 :]
+        assert [pk for pk in late if pk in store.ids("all")] == left
 
 
 @pytest.mark.parametrize("name", ["update", "increment", "renew"])

@@ -262,6 +262,6 @@ for _, i in ipairs(inserted) do
     end
   end
 end
--- Of several batches that arrive together only the first sweeps as many as a batch may.
-sweep(base, peek_expired(KEYS[2], (batches_before or 0) == 0 and 30 or nil))
+-- Several batches of a request may be run without a pause, so each of them sweeps fewer.
+sweep(base, peek_expired(KEYS[2], batches_before and 5 or 30))
 return (#answer > 2 or has_lifetimes) and answer or 1
