@@ -114,6 +114,9 @@ def queries() -> list[Work]:
         ).count(),
         "count, xor": lambda n: items.find(Q("half") ^ Q(color=3)).count(),
         "count, in": lambda n: items.find(kind__in=range(500)).count(),
+        "count, in 100": lambda n: items.find(kind__in=range(100)).count(),
+        "count, in 1000": lambda n: items.find(kind__in=range(1000)).count(),
+        "count, not in 300": lambda n: items.exclude(kind__in=range(300)).count(),
         "count, exclude": lambda n: items.find("half").exclude(color=3).count(),
         "count, exclude a range": lambda n: items.exclude(**middle).count(),
         "exists, none": lambda n: items.find("every", "none", **middle).exists(),
@@ -144,6 +147,10 @@ def queries() -> list[Work]:
             n // 2 : n // 2 + 20
         ].list(),
         "page, in": lambda n: items.find(kind__in=range(500))[:20].list(),
+        "page, in 100": lambda n: items.find(kind__in=range(100))[:20].list(),
+        "page, in 300 prices, a tag": lambda n: items.find(
+            "half", price__in=range(300)
+        )[:20].list(),
         "page, a rare match": lambda n: items.find(
             "every", color=3, kind=999, price__lt=5
         )[:20].list(),
@@ -152,6 +159,7 @@ def queries() -> list[Work]:
         "ids by price": lambda n: items.order_by("price").ids(),
         "ids by price, a tag": lambda n: items.find("half").order_by("price").ids(),
         "ids, or": lambda n: items.find(Q("half") | Q(color=3)).ids(),
+        "ids, in 300": lambda n: items.find(kind__in=range(300)).ids(),
         "list, one in ten": lambda n: items.find("tenth").list(),
         "list, one in ten by price": lambda n: (
             items.find("tenth").order_by("price").list()
@@ -174,12 +182,18 @@ def queries() -> list[Work]:
         "facets of color, a tag": lambda n: items.find("half").facets(
             "color", range(COLORS)
         ),
+        "facets of 100 kinds, a tag": lambda n: items.find("half").facets(
+            "kind", range(100)
+        ),
         "facets of tags, a range": lambda n: items.find(**middle).facets(
             "tags", ["every", "half", "tenth"]
         ),
         "sum and average": lambda n: items.aggregate(Sum("price"), Avg("price")),
         "sum, a tag": lambda n: items.find("half").aggregate(
             Sum("price"), Count("price")
+        ),
+        "sum, in 300": lambda n: items.find(kind__in=range(300)).aggregate(
+            Sum("price")
         ),
         "largest, a tag": lambda n: items.find("half").aggregate(
             Min("price"), Max("price")
