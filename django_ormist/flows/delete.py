@@ -14,15 +14,15 @@ from ..operations import search
 from ..operations.batches import batched
 from ..operations.objects import pk_of
 from ..operations.operation import Flow, RunOn
+from ..operations.steps import MOST_LEAVES
 from ..queries.lookups import filter_query
 from ..queries.query import Query
 from . import fetch, update
 from .pending import PendingDelete, PendingSave, current, refuse
 from .types import Results
 
-KEYS_PER_QUERY = 500
-"""Deleted objects whose references are found in one query. The server looks at an index
-key for each of them without a pause."""
+KEYS_PER_QUERY = MOST_LEAVES
+"""Deleted objects whose references are found in one query."""
 
 Place = tuple[Any, str]
 """A model and an alias."""
@@ -142,7 +142,7 @@ def _results(model: Any, alias: str, lookups: dict[str, Any]) -> Any:
 def _find(reference: Reference, keys: Sequence[Any], alias: str) -> Flow[list[str]]:
     """Flow that returns the ids of the objects that refer to these keys.
 
-    One round trip per 500 keys.
+    One round trip per 250 keys.
     """
     pks: dict[str, None] = {}
     for some in batched(keys, KEYS_PER_QUERY):

@@ -1,13 +1,15 @@
 """The flow of explain(): a query and the plan of the server, as text."""
 
+from collections import defaultdict
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from math import ceil
 from typing import Any
 
+from ..operations import search
 from ..operations.operation import Flow
-from ..operations.search import LARGEST_PAGE, load_subqueries, query_page
-from ..operations.steps import STEP_LOOKS, most_looks
+from ..operations.rows import CHUNK
+from ..operations.steps import MOST_LEAVES, STEP_LOOKS, most_looks
 from ..queries.conditions import (
     EARLIEST,
     EVERYTHING,
@@ -24,6 +26,7 @@ from ..queries.conditions import (
     Term,
 )
 from ..queries.query import CREATED, Query
+from ..queries.splitting import Combined
 from ..sortkeys import AFTER, kind_of, value_of
 from ..terms import TAG_MARK, TEXT_MARK, unmark
 from .types import Results
@@ -43,7 +46,7 @@ def explain(
     format: str | None = None,
     options: Mapping[str, Any] | None = None,
 ) -> Flow[str]:
-    """Flow that returns the text. One round trip, unless the query cannot match.
+    """Flow that returns the text. One round trip for each query that is sent.
 
     For a page it describes what the server did, for a list what it would read, and
     about how many steps that takes. Raises
@@ -54,28 +57,44 @@ def explain(
     if options:
         raise ValueError(f"Unknown options: {', '.join(sorted(options))}")
     query, space = collection.query, collection.space
-    yield from load_subqueries(query)
+    yield from search.load_subqueries(query)
     lines = [
         f"{collection.model._meta.label}: {_describe(query.condition)}",
         _describe_order(query),
     ]
     if query.is_empty:
         return "\n".join((*lines, "Nothing can match: no query is sent."))
-    is_page = query.limit is not None and query.limit <= LARGEST_PAGE
-    limit = query.limit or 0 if is_page else 0
-    steps, examined, looks = yield query_page(space, query, limit, "explain", tuple)
-    for how, name, size in zip(steps[::3], steps[1::3], steps[2::3], strict=True):
-        short = name.removeprefix(space.base).decode(errors="backslashreplace")
-        lines.append(f"  {_WORDS[how]}: {_NAMES.get(short, short)} ({size})")
-    if is_page and looks:
+    plan = search.plan_of(query)
+    is_page, is_long = search.is_page(query, plan), isinstance(plan, Combined)
+    queries = [query]
+    if isinstance(plan, Combined):
+        parts = [query.where(each)._replace(start=0) for each in plan.conditions()]
+        queries = [part for part in parts if not part.is_empty]
+        lines.append(
+            f"Split into {len(queries)} queries of at most {MOST_LEAVES} conditions."
+        )
+    sizes: defaultdict[tuple[bytes, str], int] = defaultdict(int)
+    examined = steps = 0
+    for each in queries:
+        limit = each.limit or 0 if is_page else 0
+        work, more, looks = yield search.query_page(
+            space, each, limit, "explain", tuple
+        )
+        for how, name, size in zip(work[::3], work[1::3], work[2::3], strict=True):
+            short = name.removeprefix(space.base).decode(errors="backslashreplace")
+            sizes[how, _NAMES.get(short, short)] += size
+        examined += more
+        steps += max(ceil(looks / min(most_looks(), STEP_LOOKS)), int(is_long))
+    for (how, name), size in sizes.items():
+        lines.append(f"  {_WORDS[how]}: {name} ({size})")
+    if is_page and steps > len(queries) * is_long:
         lines.append("There were too many ids for one step.")
     elif is_page:
         lines.append(f"{examined} ids were examined.")
     else:
-        lines.append(f"A list: its ids first, then {LARGEST_PAGE} objects per command.")
-    if looks:
-        number = ceil(looks / min(most_looks(), STEP_LOOKS))
-        lines.append(f"In about {number} steps: other clients are served in between.")
+        lines.append(f"A list: its ids first, then {CHUNK} objects per command.")
+    if steps:
+        lines.append(f"In about {steps} steps: other clients are served in between.")
     return "\n".join(lines)
 
 

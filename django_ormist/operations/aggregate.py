@@ -1,17 +1,17 @@
 """Counts of objects by the values of ordered attributes."""
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import Any, NamedTuple
 
 from ..keys import Space
 from ..queries.query import Query
 from .compiler import QueryCompiler
-from .counts import count, count_in_steps
+from .counts import count, count_matches
 from .objects import load_many
 from .operation import Flow, Operation, Script
 from .rows import CHUNK
-from .steps import most_looks, take_steps
+from .search import is_long, split_query
+from .steps import START, Step, most_looks, take_steps
 
 AGGREGATE = Script("aggregate")
 
@@ -36,10 +36,9 @@ def count_values(
     query: Query,
     names: Sequence[str],
     wants_objects: bool = True,
-    cursor: bytes = b"",
     most: int | None = None,
-) -> Operation:
-    """Return (cursor, Counted) of one step. Ignores slices.
+) -> Step:
+    """Return the Step that answers Counted. Ignores slices.
 
     In place of an object, all steps but one that is alone have its id. most: looks at
     ids. O(matches): 0.5 to 2 us each.
@@ -47,19 +46,23 @@ def count_values(
     compiler = QueryCompiler(space)
     places = [compiler.add_ordered(name) for name in names]
     words = (len(places), *places, int(wants_objects))
-
-    def parse(reply: list[Any]) -> tuple[bytes, Counted]:
-        facets = []
-        for at in range(2, len(reply), 3):
-            keys, counts, objects = reply[at : at + 3]
-            rows = zip(keys, counts, objects or [None] * len(keys), strict=True)
-            facets.append(sorted(map(ValueCount._make, rows), key=lambda e: e.sort_key))
-        return reply[0], (reply[1], facets)
-
     condition = compiler.compile_condition(query.condition)
-    steps = (most or most_looks(), cursor)
-    args = (*words, *condition, *steps)
-    return Operation(AGGREGATE, tuple(compiler.keys), args, parse=parse)
+    args = (*words, *condition, most or most_looks())
+    keys = tuple(compiler.keys)
+
+    def step(cursor: bytes) -> Operation:
+        return Operation(AGGREGATE, keys, (*args, cursor), parse=_parse_counted)
+
+    return step
+
+
+def _parse_counted(reply: list[Any]) -> tuple[bytes, Counted]:
+    facets = []
+    for at in range(2, len(reply), 3):
+        keys, counts, objects = reply[at : at + 3]
+        rows = zip(keys, counts, objects or [None] * len(keys), strict=True)
+        facets.append(sorted(map(ValueCount._make, rows), key=lambda e: e.sort_key))
+    return reply[0], (reply[1], facets)
 
 
 def count_values_each(
@@ -70,19 +73,23 @@ def count_values_each(
     Subqueries must be loaded. One round trip. A query that takes steps adds one for
     each step, and one for the objects.
     """
-    most = most_looks(min(len(names), 10))
-    replies = yield [
-        count_values(space, query, some, most=most)
+    short = {query: some for query, some in names.items() if not is_long(query)}
+    most = most_looks(min(len(short), 10))
+    asked = [
+        count_values(space, query, some, most=most)(b"")
         if some
         else count(space, query, most)
-        for query, some in names.items()
+        for query, some in short.items()
     ]
+    replies = (yield asked) if asked else []
+    replied = dict(zip(short, replies, strict=True))
     counted: dict[Query, Counted] = {}
-    for (query, some), (cursor, one) in zip(names.items(), replies, strict=True):
-        if some and cursor:
-            one = yield from _count_in_steps(space, query, some, cursor)
+    for query, some in names.items():
+        cursor, one = replied.get(query, (START, 0))
+        if not some and cursor:
+            one = yield from count_matches(space, query, cursor)
         elif cursor:
-            one = yield from count_in_steps(space, query, cursor)
+            one = yield from _count_in_steps(space, query, some, cursor)
         counted[query] = one if some else (one, [])
     return counted
 
@@ -95,8 +102,8 @@ def _count_in_steps(
     Of more than 1000 values only the lowest and the highest get one.
     """
     steps: list[Counted] = []
-    step = partial(_step, space, query, names)
-    yield from take_steps(step, steps.append, cursor)
+    for part in (yield from split_query(space, query, is_disjoint=True)):
+        yield from take_steps(count_values(space, part, names), steps.append, cursor)
     facets = []
     for number in range(len(names)):
         found: dict[bytes, ValueCount] = {}
@@ -108,10 +115,6 @@ def _count_in_steps(
         facet = [found[key] for key in sorted(found)]
         facets.append((yield from _load_objects(space, facet)))
     return sum(matches for matches, _ in steps), facets
-
-
-def _step(space: Space, query: Query, names: Sequence[str], cursor: bytes) -> Operation:
-    return count_values(space, query, names, cursor=cursor)
 
 
 def _load_objects(space: Space, facet: ValueCounts) -> Flow[ValueCounts]:

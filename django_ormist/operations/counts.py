@@ -1,18 +1,19 @@
 """Numbers of live matches."""
 
 from collections.abc import Sequence
-from functools import partial
+from itertools import accumulate, takewhile
 from typing import Any
 
 from ..keys import Space, all_key, expires_key
 from ..queries.conditions import Condition, all_of
 from ..queries.query import Query
+from ..queries.splitting import Combined, leaves
 from . import steps
 from .compiler import QueryCompiler
 from .operation import Flow, Operation, Script, Word
-from .rows import IDS_PER_ROUND_TRIP, rows_by_id, term_keys_of
-from .search import all_ids, load_subqueries
-from .steps import START, most_looks, take_steps
+from .rows import rows_by_id, term_keys_of
+from .search import is_long, load_subqueries, members, plan_of, split_query
+from .steps import START, Step, most_looks, take_steps
 
 COUNT_TERMS = Script("count_terms")
 COUNT_WHERE = Script("count_where")
@@ -26,7 +27,7 @@ def count(space: Space, query: Query, most: int | None = None) -> Operation:
     other queries.
     """
     if query.conditions or query.pks is not None:
-        return count_where(space, query, b"", most)
+        return count_where(space, query, most)(b"")
     keys = (all_key(space), expires_key(space), *term_keys_of(space, query))
     return Operation(
         COUNT_TERMS, keys, (most or most_looks(),), parse=_parse_term_count
@@ -44,42 +45,62 @@ def count_each(space: Space, queries: Sequence[Query]) -> Flow[list[int]]:
     """
     for query in queries:
         yield from load_subqueries(query)
-    most = most_looks(min(len(queries), 10))
-    replies = yield [count(space, query, most) for query in queries]
+    short = [query for query in queries if not is_long(query)]
+    most = most_looks(min(len(short), 10))
+    asked = [count(space, query, most) for query in short]
+    replies = dict(zip(short, (yield asked) if asked else [], strict=True))
     numbers = []
-    for query, (cursor, number) in zip(queries, replies, strict=True):
+    for query in queries:
+        cursor, number = replies.get(query, (START, 0))
         if cursor:
-            number = yield from count_in_steps(space, query, cursor)
+            number = yield from count_matches(space, query, cursor)
         numbers.append(number)
     return numbers
-
-
-def count_in_steps(space: Space, query: Query, cursor: bytes) -> Flow[int]:
-    """Flow that returns the number of live matches, counted from a cursor on."""
-    numbers: list[int] = []
-    yield from take_steps(partial(count_where, space, query), numbers.append, cursor)
-    return sum(numbers)
 
 
 def counts(space: Space, query: Query, others: Sequence[Query]) -> Flow[list[int]]:
     """Flow that returns how many live objects match the query and each other query.
 
-    One round trip, or several if the numbers take more looks than one step may.
+    One round trip, or several if the conditions are too many for one script, or the
+    numbers take more looks than one step may.
     """
     if not others:
         return []
     yield from load_subqueries(query)
     for other in others:
         yield from load_subqueries(other)
-    conditions = [other.condition for other in others]
     numbers: list[int] = []
+    if is_long(query):
+        found = yield from members(space, plan_of(query))
+        for other in others:
+            numbers.append(len(found & (yield from members(space, plan_of(other)))))
+        return numbers
+    conditions = [other.condition for other in others]
+    room = steps.MOST_LEAVES - leaves(query.condition)
     while len(numbers) < len(others):
-        found = yield counts_where(space, query, conditions[len(numbers) :])
-        if not found:
-            both = all_of((query.condition, conditions[len(numbers)]))
-            found = [(yield from count_in_steps(space, query.where(both), START))]
-        numbers += found
+        rest = conditions[len(numbers) :]
+        sizes = accumulate(map(leaves, rest))
+        fitting = sum(1 for _ in takewhile(lambda size: size <= room, sizes))
+        some = (yield counts_where(space, query, rest[:fitting])) if fitting else []
+        if not some:
+            both = query.where(all_of((query.condition, rest[0])))
+            some = [(yield from count_matches(space, both, START))]
+        numbers += some
     return numbers
+
+
+def count_matches(space: Space, query: Query, cursor: bytes = b"") -> Flow[int]:
+    """Flow that returns the number of live matches from a cursor on. Ignores slices."""
+    plan = plan_of(query)
+    if isinstance(plan, Combined) and not plan.is_disjoint:
+        return len((yield from members(space, plan)))
+    numbers: list[int] = []
+    for part in (yield from split_query(space, query)):
+        following, number = (cursor, 0) if cursor else (yield count(space, part))
+        numbers.append(number)
+        if following:
+            yield from take_steps(count_where(space, part), numbers.append, following)
+    return sum(numbers)
 
 
 def size(space: Space, query: Query) -> Flow[int]:
@@ -92,39 +113,32 @@ def size(space: Space, query: Query) -> Flow[int]:
     if query.pks is not None and not query.conditions:
         return len((yield from rows_by_id(space, query, has_counters=False)))
     yield from load_subqueries(query)
-    if query.pks is not None and len(query.pks) > IDS_PER_ROUND_TRIP:
-        total = len((yield from all_ids(space, query)))
-    else:
-        cursor, total = yield count(space, query)
-        if cursor:
-            total = yield from count_in_steps(space, query, cursor)
+    total = yield from count_matches(space, query)
     stop = total if query.stop is None else min(query.stop, total)
     return max(stop - query.start, 0)
 
 
-def count_where(
-    space: Space, query: Query, cursor: bytes = b"", most: int | None = None
-) -> Operation:
-    """Return a cursor and the number of live matches of one step. Ignores slices."""
+def count_where(space: Space, query: Query, most: int | None = None) -> Step:
+    """Return the Step that answers a number of live matches. Ignores slices."""
     compiler = QueryCompiler(space)
-    args = (
-        0,
-        *compiler.compile_condition(query.condition),
-        most or most_looks(),
-        cursor,
-    )
-    return Operation(COUNT_WHERE, tuple(compiler.keys), args, parse=tuple)
+    args = (0, *compiler.compile_condition(query.condition), most or most_looks())
+    keys = tuple(compiler.keys)
+
+    def step(cursor: bytes) -> Operation:
+        return Operation(COUNT_WHERE, keys, (*args, cursor), parse=tuple)
+
+    return step
 
 
 def counts_where(space: Space, query: Query, others: Sequence[Condition]) -> Operation:
     """Return how many live objects meet the query and each of these conditions.
 
-    The conditions of the query itself are read only once. Answers only the first
-    numbers, maybe none, if more take more than one step.
+    Answers only the first numbers, maybe none, if more take more looks than a query
+    that is answered at once.
     """
     compiler = QueryCompiler(space)
     args: list[Word] = [len(others), *compiler.compile_condition(query.condition)]
     for other in others:
         args += compiler.compile_condition(other)
-    args += (steps.LOOKS_OF_VALUES, b"")
+    args += (most_looks(), b"")
     return Operation(COUNT_WHERE, tuple(compiler.keys), tuple(args))

@@ -1,16 +1,24 @@
 """Queries: the ids and the objects of the live matches."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable
 from functools import partial
+from operator import iand, isub
 from typing import Any, NamedTuple
 
 from ..keys import Space, all_key, expires_key
-from ..queries.conditions import And, Not, Range, all_of, subqueries
-from ..queries.query import EXPIRE, Order, Query
-from ..queries.seeking import Ordering
+from ..queries.conditions import (
+    NOTHING,
+    Ids,
+    subqueries,
+)
+from ..queries.query import Query
+from ..queries.splitting import MOST_IDS, Combined, Plan, split
+from . import steps
 from .batches import batched
 from .compiler import QueryCompiler
 from .listing import can_sort, sorted_rows
+from .matching_ids import FoundIds, query_ids, slice_in_steps, sort_found
+from .objects import pk_of
 from .operation import Evaluate, Flow, Operation, Script
 from .replies import parse_counters
 from .rows import (
@@ -29,7 +37,6 @@ LARGEST_PAGE = 1000
 PAGE = Script("page")
 TERM_IDS = Script("term_ids")
 QUERY = Script("query")
-QUERY_IDS = Script("query_ids")
 
 
 def load_subqueries(query: Query) -> Flow[None]:
@@ -54,7 +61,7 @@ def page(
     query.lua for other queries.
     """
     parse = partial(_parse_counters, space) if want == "counters" else _PARSERS[want]
-    if not query.is_plain:
+    if not query.is_plain or query.pks is not None:
         return query_page(space, query, limit, want, parse, most)
     return Operation(
         PAGE,
@@ -123,12 +130,13 @@ def ids(space: Space, query: Query) -> Flow[list[bytes]]:
     if query.pks is not None and query.is_plain:
         rows = yield from rows_by_id(space, query, has_counters=False)
         return rows.pks
-    if _is_page(query):
-        found = yield page(space, query, query.limit or 0, "ids")
+    sliced = yield from _page_query(space, query)
+    if sliced is not None:
+        found = yield page(space, sliced, query.limit or 0, "ids")
         if found is None:
             found = []
             take = partial(_take_ids, found, query.limit or 0)
-            yield from slice_in_steps(space, query, take)
+            yield from slice_in_steps(space, sliced, take)
         return found
     found = []
     if query.is_plain and query.pks is None:
@@ -145,13 +153,6 @@ def ids(space: Space, query: Query) -> Flow[list[bytes]]:
     else:
         found = yield from all_ids(space, query)
     return found[query.start : query.stop] if query.is_sliced else found
-
-
-def _is_page(query: Query) -> bool:
-    """Return whether one script may return the slice."""
-    if query.pks is not None and len(query.pks) > IDS_PER_ROUND_TRIP:
-        return False
-    return query.limit is not None and query.limit <= LARGEST_PAGE
 
 
 def _next_place(query: Query, after: Place, number: int) -> Place | None:
@@ -179,13 +180,14 @@ def rows(space: Space, query: Query, has_counters: bool) -> Flow[Rows]:
     found: Rows | None
     if query.pks is not None and query.is_plain:
         return (yield from rows_by_id(space, query, has_counters))
-    if _is_page(query):
+    sliced = yield from _page_query(space, query)
+    if sliced is not None:
         want = "counters" if has_counters else "objects"
-        found = yield page(space, query, query.limit or 0, want)
+        found = yield page(space, sliced, query.limit or 0, want)
         if found is None:
             found = Rows()
             take = partial(_take_rows, space, has_counters, found, query.limit or 0)
-            yield from slice_in_steps(space, query, take)
+            yield from slice_in_steps(space, sliced, take)
         return found
     if can_sort(space, query) and not has_counters:
         listed = yield from sorted_rows(space, query)
@@ -269,156 +271,105 @@ def query_page(
     )
 
 
-class FoundIds(NamedTuple):
-    """Ids that a step found, and whether they and those of later steps are in order.
-
-    columns: else the facts to sort them by: see query_ids.lua.
-    """
-
-    is_in_order: bool
-    pks: list[bytes]
-    columns: list[list[Any]]
-
-
-def query_ids(
-    space: Space, query: Query, need: int = 0, cursor: bytes = b""
-) -> Operation:
-    """Return a cursor and the FoundIds of one step. Ignores slices.
-
-    need: how many the caller needs if they come in order; 0: all. O(ids of the smallest
-    condition).
-    """
-    compiler = QueryCompiler(space)
-    args = (
-        *compiler.compile_orders(query),
-        *compiler.compile_condition(query.condition),
-    )
-
-    def parse(reply: list[Any]) -> tuple[bytes, FoundIds]:
-        next_cursor, in_order, pks, *columns = reply
-        return next_cursor, FoundIds(in_order == b"1", pks, columns)
-
-    steps = (need, most_looks(), cursor)
-    return Operation(QUERY_IDS, tuple(compiler.keys), (*args, *steps), parse=parse)
-
-
 def all_ids(space: Space, query: Query, cursor: bytes = b"") -> Flow[list[bytes]]:
     """Flow that returns all live ids of the query in order. Ignores slices."""
     found: list[FoundIds] = []
-    for part in _split_by_ids(query):
-        step = partial(query_ids, space, part, 0)
+    parts = yield from split_query(space, query)
+    for part in parts:
+        step = query_ids(space, part, 0 if len(parts) == 1 else -1)
         yield from take_steps(step, found.append, cursor)
-    return _sort_found(query, found)
+    return sort_found(query, found)
 
 
-def _split_by_ids(query: Query) -> Iterator[Query]:
-    """Yield queries of few ids that together match what the query does."""
-    if query.pks is None or len(query.pks) <= IDS_PER_ROUND_TRIP:
-        yield query
-        return
-    for some in batched(sorted(query.pks), IDS_PER_ROUND_TRIP):
-        yield query._replace(pks=frozenset(some))
+# Queries of more conditions than one script takes: see queries/splitting.py
 
 
-def _sort_found(query: Query, found: Sequence[FoundIds]) -> list[bytes]:
-    """Return the ids of all steps in order, each once."""
-    if len(found) == 1:
-        return _sort_ids(query, found[0].pks, found[0].columns)
-    pks = [pk for each in found for pk in each.pks]
-    if any(each.is_in_order for each in found):
-        return list(dict.fromkeys(pks))
-    columns = zip(*(each.columns for each in found if each.pks), strict=True)
-    joined = [[fact for part in column for fact in part] for column in columns]
-    return list(dict.fromkeys(_sort_ids(query, pks, joined)))
+def plan_of(query: Query) -> Plan:
+    """Return the plan of a query: a condition, if one script takes it all."""
+    if query.is_plain and query.pks is None:
+        return query.condition
+    return split(query.condition, steps.MOST_LEAVES)
 
 
-Take = Callable[[list[bytes]], Flow[bool]]
-"""A flow that gets the next ids in order, and returns whether the slice is complete."""
+def is_long(query: Query) -> bool:
+    """Return whether a query has more conditions than one script takes."""
+    return isinstance(plan_of(query), Combined)
 
 
-def slice_in_steps(space: Space, query: Query, take: Take) -> Flow[None]:
-    """Flow that passes the ids from the start of the slice to *take*, in order.
+def split_query(
+    space: Space, query: Query, is_disjoint: bool = False
+) -> Flow[list[Query]]:
+    """Flow that returns queries for one script each, which together match the same.
 
-    It ends early if the order is that of creation or of one attribute, as the ids come
-    in this order.
+    is_disjoint: whether an object must match only one of them.
     """
-    skip, seen = query.start, set[bytes]()
-
-    def pass_on(pks: list[bytes]) -> Flow[bool]:
-        nonlocal skip
-        pks = [pk for pk in pks if pk not in seen]
-        seen.update(pks)
-        first = min(skip, len(pks))
-        skip -= first
-        return first < len(pks) and (yield from take(pks[first:]))
-
-    for part in _split_by_order(query):
-        cursor, found = START, list[FoundIds]()
-        while cursor:
-            need = skip + (query.limit or 0)
-            cursor, step = yield query_ids(space, part, need, cursor)
-            if not step.is_in_order:
-                found.append(step)
-            elif (yield from pass_on(step.pks)):
-                return
-        if (yield from pass_on(_sort_found(part, found))):
-            return
+    plan = plan_of(query)
+    if not isinstance(plan, Combined):
+        return [query]
+    if plan.is_union and (plan.is_disjoint or not is_disjoint):
+        parts: Any = plan.parts
+    else:
+        pks = yield from members(space, plan)
+        parts = [Ids(_strings(space, some)) for some in batched(sorted(pks), MOST_IDS)]
+    return [query.where(part) for part in parts if part != NOTHING]
 
 
-def _split_by_order(query: Query) -> list[Query]:
-    """Return queries whose results, one after the other, are those of the query.
+def members(space: Space, plan: Plan) -> Flow[set[bytes]]:
+    """Flow that returns all live ids that a plan finds."""
+    if not isinstance(plan, Combined):
+        query = Query().where(plan)
+        return set((yield from (ids if query.pks is None else all_ids)(space, query)))
+    found = yield from members(space, plan.parts[0])
+    for part in plan.parts[1:]:
+        if found or plan.join not in (iand, isub):
+            found = plan.join(found, (yield from members(space, part)))
+    return found
 
-    Objects without the attribute of an order come after those that have it.
+
+def is_page(query: Query, plan: Plan) -> bool:
+    """Return whether the pages of all parts of a plan hold the slice of the query."""
+    if query.limit is None or query.limit > LARGEST_PAGE:
+        return False
+    if not isinstance(plan, Combined):
+        return True
+    number = (query.stop or 0) * len(plan.parts)
+    return plan.is_union and number <= MOST_IDS and not query.is_random
+
+
+def _page_query(space: Space, query: Query) -> Flow[Query | None]:
+    """Flow that returns the query of a slice that one script may return, or None.
+
+    If the conditions are too many, it is limited to ids that hold the slice.
     """
-    orders, is_newest_first = Ordering.of(query)
-    order = orders[0] if len(orders) == 1 else None
-    if (
-        order is None
-        or not order.is_by_attribute
-        or order.is_descending != is_newest_first
-    ):
-        return [query]
-    has = Range(order.name)
-    given = query.condition
-    required = given.parts if isinstance(given, And) else (given,)
-    if any(isinstance(part, Range) and part.name == order.name for part in required):
-        return [query]
-    with_it = query.where(all_of((given, has)))
-    without = query.where(all_of((given, Not(has))))._replace(
-        order=(), is_reversed=is_newest_first ^ query.is_reversed
-    )
-    return [without, with_it] if query.is_reversed else [with_it, without]
+    plan = plan_of(query)
+    if is_page(query, plan):
+        if not isinstance(plan, Combined):
+            return query
+        found: set[bytes] = set()
+        for part in (yield from split_query(space, query)):
+            found.update((yield from ids(space, part._replace(start=0))))
+        return _limit_to(space, query, found)
+    if isinstance(plan, Combined) and plan.join is isub and not query.is_random:
+        return (yield from _page_without(space, query, plan.parts[0]))
+    return None
 
 
-def _sort_ids(
-    query: Query, pks: list[bytes], columns: Sequence[Sequence[Any]]
-) -> list[bytes]:
-    """Return the ids sorted by the columns: one per order, then the creation times."""
-    orders = [order for order in query.order if not order.is_creation]
-    is_down = query.is_reversed
-    if len(orders) < len(query.order):
-        is_down ^= query.order[-1].is_descending
-    places = list(range(len(pks)))
-    if len(columns) > len(orders):
-        created = columns[len(orders)]
-        places = [place for place in places if created[place] is not None]
-        places.sort(key=lambda place: float(created[place]))
-    if is_down:
-        places.reverse()
-    for order, column in reversed(list(zip(orders, columns, strict=False))):
-        places = _sort_places(places, order, column, query.is_reversed)
-    return [pks[place] for place in places]
+def _page_without(space: Space, query: Query, base: Plan) -> Flow[Query | None]:
+    """Flow that returns _page_query() if the slice is among the first ids of *base*."""
+    stop = query.stop
+    if stop is None or stop > LARGEST_PAGE // 4 or isinstance(base, Combined):
+        return None
+    first = query.where(base)._replace(start=0, stop=2 * stop + 20)
+    pks = yield from ids(space, first)
+    near = query.narrow((), _strings(space, pks))
+    met = yield from members(space, plan_of(near))
+    is_complete = len(met) >= stop or len(pks) < 2 * stop + 20
+    return _limit_to(space, query, met) if is_complete else None
 
 
-def _sort_places(
-    places: list[int], order: Order, column: Sequence[Any], is_reversed: bool
-) -> list[int]:
-    """Return the places in a stable sort by one order, those without a fact last."""
-    if order.name == EXPIRE:
-        column = [None if fact is None else float(fact) for fact in column]
-    there = [place for place in places if column[place] is not None]
-    without = [place for place in places if column[place] is None]
-    there.sort(
-        key=lambda place: column[place], reverse=order.is_descending ^ is_reversed
-    )
-    return without + there if is_reversed else there + without
+def _limit_to(space: Space, query: Query, pks: Iterable[bytes]) -> Query:
+    return query.where(Ids(_strings(space, pks)))
+
+
+def _strings(space: Space, pks: Iterable[bytes]) -> frozenset[str]:
+    return frozenset(pk_of(pk, space) for pk in pks)

@@ -9,17 +9,16 @@ MOST_LOOKS = 10_000
 """Looks at ids of a query that is answered at once.
 
 A query whose conditions hold more than a third as many ids takes steps of STEP_LOOKS,
-if it takes more looks than one step. More than 20 conditions take 30 times as many
-looks at once: see matching.lua.
+if it takes more looks than one step.
 """
 
 STEP_LOOKS = 5000
 """Looks of one step, as in matching.lua: three to six milliseconds of the server."""
 
-LOOKS_OF_VALUES = 300_000
-"""Looks of the counts of several values, which share the reading of a condition.
+MOST_LEAVES = 250
+"""Single conditions of one script, which reads all of them again in each step.
 
-With fewer, it would be read again for each few values.
+It takes two to four microseconds for each. See queries/splitting.py for longer queries.
 """
 
 START = b"+"

@@ -62,6 +62,11 @@ class Query(NamedTuple):
         return not (self.conditions or self.order)
 
     @property
+    def is_random(self) -> bool:
+        """Whether any part of its order is random."""
+        return any(order.name == RANDOM for order in self.order)
+
+    @property
     def is_empty(self) -> bool:
         """Whether it cannot match any object. Such a query needs no round trip."""
         return (

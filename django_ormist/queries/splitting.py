@@ -45,6 +45,11 @@ class Combined(NamedTuple):
         """Whether the parts are conditions, and a match meets one of them."""
         return self.join is ior and not any(isinstance(p, Combined) for p in self.parts)
 
+    def conditions(self) -> "Iterator[Condition]":
+        """Yield the conditions of all parts."""
+        for part in self.parts:
+            yield from part.conditions() if isinstance(part, Combined) else (part,)
+
 
 Plan = Condition | Combined
 """A condition of few leaves, or what is combined of several."""
@@ -85,11 +90,10 @@ def split(condition: Condition, most: int, rest: tuple[Condition, ...] = ()) -> 
         case And():
             return _split_all(whole, most)
         case Or(parts) if any(map(_is_open, parts)):
-            return split(Not(_opposite(condition)), most, rest)
+            return split(negate(_opposite(condition)), most, rest)
         case Xor(parts) if any(map(_is_open, parts)):
-            plain = odd_of(_opposite(p) if _is_open(p) else p for p in parts)
-            is_odd = sum(map(_is_open, parts)) % 2
-            return split(Not(plain) if is_odd else plain, most, rest)
+            closed = odd_of(_opposite(p) if _is_open(p) else p for p in parts)
+            return split(negate(closed) if _is_open(condition) else closed, most, rest)
         case Or(parts) | Xor(parts):
             is_or = isinstance(condition, Or)
             join = any_of if is_or else odd_of
@@ -108,14 +112,14 @@ def _split_all(condition: Condition, most: int) -> Plan:
     for part in sorted((*plain, negate(negated)), key=leaves):
         room -= leaves(part)
         (short if room >= 0 else long).append(part)
-    rest = tuple(all_of(short).parts) if len(short) > 1 else tuple(short)
+    base = all_of(short)
+    rest = base.parts if isinstance(base, And) else (base,)
     excluded = [part for part in long if isinstance(part, Not)]
     required = [part for part in long if not isinstance(part, Not)]
     plans = [
-        split(all_of(some), most, rest)
-        for some in _pack(required, most - leaves(all_of(rest)))
+        split(all_of(some), most, rest) for some in _pack(required, most - leaves(base))
     ]
-    found = _join(iand, plans) if plans else all_of(rest)
+    found = _join(iand, plans) if plans else base
     for part in excluded:
         found = Combined(isub, (found, split(part.part, most, rest)))
     return found
@@ -184,7 +188,12 @@ def _is_open(condition: Condition) -> bool:
 
 
 def _opposite(condition: Condition) -> Condition:
-    """Return the negation of a condition that is open, without a Not around it."""
+    """Return the negation of a condition: if that is open, one that is not.
+
+    Xor is negated with an odd number of its parts.
+    """
+    if not _is_open(condition):
+        return negate(condition)
     match condition:
         case Subquery():
             return _opposite(condition.condition)
@@ -192,4 +201,6 @@ def _opposite(condition: Condition) -> Condition:
             return any_of(map(_opposite, parts))
         case Or(parts):
             return all_of(map(_opposite, parts))
+        case Xor(parts):
+            return odd_of(_opposite(p) if _is_open(p) else p for p in parts)
     return negate(condition)

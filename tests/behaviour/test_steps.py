@@ -1,7 +1,8 @@
 """Queries that examine many ids are answered in steps."""
 
 from functools import reduce
-from operator import or_
+from math import ceil
+from operator import and_, or_, xor
 
 import pytest
 from django.db.models import Count, Max, Q, Sum
@@ -11,6 +12,7 @@ from django_ormist.connections.executor import run_over
 from django_ormist.keys import expires_key
 from django_ormist.operations import aggregate, counts, search, steps
 from django_ormist.operations.operation import Script
+from django_ormist.queries import splitting
 from tests.conftest import scripts
 from tests.models import City
 from tests.script_costs import counting
@@ -18,7 +20,7 @@ from tests.script_costs import counting
 pytestmark = pytest.mark.servers("valkey91", "fakeredis")
 
 SIZE = 400
-LOOKS = 50
+LOOKS, LEAVES = 50, 8
 MOST_EXAMINED = 8 * LOOKS
 """Words of the commands of one step and of their replies, but for each condition."""
 
@@ -64,7 +66,7 @@ def few_looks(monkeypatch):
 
 def set_few_looks(monkeypatch):
     monkeypatch.setattr(steps, "MOST_LOOKS", LOOKS)
-    monkeypatch.setattr(steps, "LOOKS_OF_VALUES", LOOKS)
+    monkeypatch.setattr(steps, "MOST_LEAVES", LEAVES)
 
 
 def answers(ask, collection):
@@ -251,8 +253,8 @@ def test_a_long_list_of_ids_arrives_with_the_objects(cities, monkeypatch, round_
 
 
 def test_many_ids_are_sent_in_parts(ask, cities, monkeypatch):
-    monkeypatch.setattr(search, "IDS_PER_ROUND_TRIP", 100)
-    monkeypatch.setattr(counts, "IDS_PER_ROUND_TRIP", 100)
+    for module in (splitting, search):
+        monkeypatch.setattr(module, "MOST_IDS", 100)
     pks = [city.id for city in cities[:250]]
     collection = City.objects.find("half", pk__in=pks, population__gte=10)
     wanted = [
@@ -285,19 +287,118 @@ def test_the_place_in_given_ids_does_not_move_with_a_unique_value(server, monkey
     assert {*found} >= {b"u%03d" % i for i in range(60) if i not in range(2, 5)}
 
 
-def test_many_values_that_hold_few_ids_are_answered_at_once(
-    ask, cities, few_looks, round_trips
-):
-    """Each step would read all values again."""
-    few = City.objects.find(~Q(country=1), population__in=range(SIZE - 5, 3 * SIZE))
+def test_many_values_that_hold_few_ids_are_answered_at_once(ask, cities, round_trips):
+    few = City.objects.find(~Q(country=1), population__in=range(SIZE - 5, SIZE + 200))
     with round_trips() as seen:
         assert len(ask(few.ids)) == 5
     assert seen.count == 1
 
 
+LONG_QUERIES = {
+    "values": Q(country__in=range(20)),
+    "values of a tag": Q("half", country__in=range(20)),
+    "not values": ~Q(country__in=range(20)),
+    "a tag but not values": Q("half") & ~Q(country__in=range(20)),
+    "ranges": Q(population__in=range(0, SIZE, 20)),
+    "values and ranges": Q(country__in=range(20), population__in=range(0, SIZE, 3)),
+    "values or not ranges": Q(country__in=range(20)) | ~Q(population__in=range(99)),
+    "odd": reduce(xor, (Q(population__gte=i) for i in range(0, SIZE, 9)), ~Q("half")),
+    "all": reduce(and_, (Q(population__gte=0) | Q(country=i) for i in range(20))),
+    "ids": Q("half") & (Q(pk__in=[f"c{i:03}" for i in range(300)]) | Q("third")),
+    "in turn": Q(country__in=City.objects.find("third").values("country")),
+}
+
+
+@pytest.mark.parametrize("kind", LONG_QUERIES)
+@pytest.mark.parametrize("has_expired", [False, True])
+@pytest.mark.stray_keys
+@pytest.mark.servers("valkey*", "redis*", "fakeredis")
+def test_long_queries_are_split_and_give_the_same_answers(
+    ask, server, cities, monkeypatch, kind, has_expired
+):
+    if has_expired:
+        late = {f"c{i:03}": 1 for i in range(0, SIZE, 5)}
+        server.client.zadd(expires_key(City._meta.space("default")), late)
+    collection = City.objects.find(LONG_QUERIES[kind])
+    at_once = answers(ask, collection)
+    monkeypatch.setattr(steps, "MOST_LEAVES", LEAVES)
+    assert answers(ask, collection) == at_once
+
+
+def test_long_queries_are_updated_and_deleted(ask, cities, monkeypatch):
+    monkeypatch.setattr(steps, "MOST_LEAVES", LEAVES)
+    some = City.objects.find("half", country__in=range(1, 30))
+    wanted = {c.id for c in cities if "half" in c.own_tags and 1 <= c.country < 30}
+    assert ask(some.update, name="x") == len(wanted)
+    assert {*City.objects.find(name="x").ids()} == wanted
+    assert {city.id for city in some.iterator(chunk_size=7)} == wanted
+    assert {row["id"] for row in some.values("id")} == wanted
+    assert {*some.in_bulk()} == wanted
+    assert ask(some.set_expire, 100) == len(wanted)
+    assert ask(some.delete)[0] == len(wanted)
+    assert City.objects.count() == SIZE - len(wanted)
+
+
+@pytest.mark.parametrize("number", [100, 249, 250, 990])
+def test_a_long_query_takes_one_round_trip_for_each_part(cities, number, round_trips):
+    some = City.objects.find("half", country__in=range(98, 98 + number))
+    for method, more in (
+        (some.count, 0),
+        (some.ids, 0),
+        (some.list, 1),
+        (some.order_by("name")[:5].list, int(number > 249)),
+    ):
+        with round_trips() as seen:
+            method()
+        assert seen.count == ceil((number + 1) / 250) + more
+    with round_trips() as seen:
+        City.objects.facets("country", range(98, 98 + number))
+    assert seen.count == ceil(number / 250)
+
+
+@pytest.mark.servers("valkey*", "redis*")
+def test_a_page_without_many_values_does_not_read_all_objects(
+    ask, cities, server, monkeypatch, round_trips
+):
+    monkeypatch.setattr(steps, "MOST_LEAVES", LEAVES)
+    wanted = [city.id for city in cities if city.country >= 20]
+    some = City.objects.exclude(country__in=range(20))
+    ask(some.exists)
+    with round_trips() as seen:
+        assert ask(some[:10].ids) == wanted[:10]
+    assert seen.count == 1 + 1 + 3 + 1
+    names = {"page", "query", "query_ids", "term_ids"}
+    asking = [each for each in scripts() if each.name in names]
+    with counting(server.client, asking) as counter:
+        assert ask(some[:2].ids) == wanted[:2]
+        assert sum(counter.take()) < SIZE
+    assert ask(some[5:40].ids) == wanted[5:40]
+
+
+def test_long_queries_take_short_steps(server, cities, few_looks):
+    names = {"page", "query", "count_where", "aggregate", "query_ids", "term_ids"}
+    asking = [each for each in scripts() if each.name in names]
+    kinds = LONG_QUERIES.keys() - {"in turn"}
+    with counting(server.client, asking) as counter:
+        for kind in kinds:
+            collection = City.objects.find(LONG_QUERIES[kind])
+            space, query = collection.space, collection.query
+            counter.take()
+            for flow in (
+                counts.size(space, query),
+                search.ids(space, query.slice(0, 10)),
+                aggregate.count_values_each(space, {query: ["name"]}),
+            ):
+                examined = []
+                send = sending_and(lambda _, e=examined: e.append(counter.take()), [])
+                run_over(send, flow)
+                most = max(ids for _, ids in examined)
+                assert most <= MOST_EXAMINED + 20 * LEAVES, kind
+
+
 def test_the_looks_of_a_step_are_those_of_the_scripts():
     source = Script("query_ids").source.decode()
-    assert f"STEP, FEW_LEAVES, MORE = {steps.STEP_LOOKS}, " in source
+    assert f"local STEP = {steps.STEP_LOOKS}\n" in source
 
 
 def test_explain_tells_the_steps(ask, cities, few_looks):
@@ -308,3 +409,16 @@ def test_explain_tells_the_steps(ask, cities, few_looks):
     assert "There were too many ids for one step." in page
     assert page.endswith("steps: other clients are served in between.")
     assert "steps" not in ask(collection.find(pk="c001")[:1].explain)
+
+
+def test_explain_tells_how_a_long_query_is_split(ask, cities):
+    long = City.objects.find("half", country__in=range(498))
+    text = ask(long.explain)
+    assert "Split into 2 queries of at most 250 conditions." in text
+    assert "  read: t:half (200)\n" in text
+    assert text.endswith("In about 2 steps: other clients are served in between.")
+    page = ask(long[10:20].explain)
+    assert "ids were examined." in page
+    assert page.endswith("In about 2 steps: other clients are served in between.")
+    without = ask(City.objects.exclude(country__in=range(498))[:20].explain)
+    assert "Split into 3 queries of at most 250 conditions." in without

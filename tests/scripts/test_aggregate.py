@@ -13,7 +13,8 @@ pytestmark = ONE_VARIANT_A_SERVER
 
 def counts(store, *names, where=EVERYTHING, wants_objects=False):
     """Return (number of matches, [{sort key: (count, object)} of each name])."""
-    operation = count_values(store.space, Query().where(where), names, wants_objects)
+    step = count_values(store.space, Query().where(where), names, wants_objects)
+    operation = step(b"")
     cursor, (number, tallies) = operation.parse(store.run(operation))
     assert cursor == b""
     return number, [{e.sort_key: (e.number, e.packed) for e in t} for t in tallies]

@@ -60,7 +60,7 @@ SMALL = sizes(0, 1)
     ],
 )
 def test_only_live_objects_are_counted(sized, where, all_of_them, without_due):
-    query = counts.count_where(sized.space, Query().where(where))
+    query = counts.count_where(sized.space, Query().where(where))(b"")
     assert sized.run(query) == [b"", all_of_them]
     sized.expire_now("n00", "n03", "n10")
     assert sized.run(query) == [b"", without_due]

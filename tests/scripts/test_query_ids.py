@@ -1,6 +1,6 @@
 """query_ids.lua: every live id that matches a condition, with its sort values."""
 
-from django_ormist.operations import search
+from django_ormist.operations import matching_ids
 from django_ormist.queries.conditions import EVERYTHING, Range, Term
 from django_ormist.queries.query import Order, Query
 from django_ormist.sortkeys import sort_key
@@ -11,7 +11,7 @@ pytestmark = ONE_VARIANT_A_SERVER
 
 def query_ids(store, *order, where=EVERYTHING):
     cursor, in_order, *found = store.run(
-        search.query_ids(store.space, Query(order=order).where(where))
+        matching_ids.query_ids(store.space, Query(order=order).where(where))(b"")
     )
     assert (cursor, in_order) == (b"", b"")
     return found

@@ -73,6 +73,7 @@ def joined(parts):
     )
 
 
+conditions = st.recursive(leaves, joined)
 founds = st.builds(
     Found,
     st.lists(st.sampled_from("abc").map(term_suffix), unique=True).map(tuple),
@@ -83,7 +84,7 @@ founds = st.builds(
 
 
 @settings(max_examples=500)
-@given(st.recursive(leaves, joined), st.sampled_from("123"), founds, st.none() | times)
+@given(conditions, st.sampled_from("123"), founds, st.none() | times)
 def test_a_tree_of_conditions_matches_as_its_parts_do(condition, pk, found, created):
     wanted = is_met(condition, pk, found, created)
     assert matcher(condition)(pk, found, created) is wanted

@@ -139,7 +139,7 @@ reset()
 local next_cursor = ''
 if is_first and not is_answered_by(node, count_all) then
   reset()
-  next_cursor = after_attempt(begin)
+  next_cursor = begin()
 elseif is_of_runs then
   next_cursor = step_runs()
 elseif not is_first then

@@ -208,4 +208,4 @@ if is_of_expired then
   return {subtract_expired(node)}
 end
 local is_done = is_answered_by(node, function() number = count_alive(node) end)
-return is_done and {'', number} or {after_attempt(begin, node), 0}
+return is_done and {'', number} or {begin(node), 0}

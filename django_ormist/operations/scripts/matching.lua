@@ -15,6 +15,11 @@ local examined, read_nodes = 0, {}
 
 -- How often an id was looked at, and how often it may be.
 local looks, most_looks = 0, math.huge
+
+-- The largest cost of a condition that is read completely. A step does not read more for the
+-- few ids that it checks.
+local most_read = math.huge
+
 local TOO_LONG = 'TOO_LONG'
 
 -- Add to the looks. Raise TOO_LONG if they are too many.
@@ -177,7 +182,7 @@ function filter(node, ids, given)
     return filter_by_lookup(node, ids, given)
   end
   node.examined = (node.examined or 0) + #ids * node.leaves
-  if not node.known and node.examined > node.cost then
+  if not node.known and node.examined > node.cost and node.cost <= most_read then
     read(node)
   end
   return node.known and keep_known(ids, node.known) or filter_by_lookup(node, ids)
@@ -198,9 +203,8 @@ local function source(node)
   return node.kind == 'N' and everything or node.smallest or node
 end
 
--- The looks of one step, and the most leaves of a query that takes no more than `most` looks
--- at once. More leaves may take 30 times as many, as each step would read all leaves again.
-local STEP, FEW_LEAVES, MORE = 5000, 20, 30
+-- The looks of one step.
+local STEP = 5000
 
 -- Return how many looks a query may take at once: those of a step, if its conditions hold so
 -- many ids that three looks at each are too many.
@@ -209,8 +213,7 @@ local function looks_at_once(root, most)
   for _, size in ipairs(sizes) do
     held = held + size
   end
-  local longest = #sizes > FEW_LEAVES and MORE * most or most
-  return 3 * held <= longest and longest or math.min(most, STEP)
+  return 3 * held <= most and most or math.min(most, STEP)
 end
 
 -- Return members of a source that is a sorted set, from a position. It does not use the

@@ -432,7 +432,8 @@ if want == 'explain' then
   for _, node in ipairs(read_nodes) do
     report('load', node)
   end
-  local looks, longest = source(root).cost * math.max(root.leaves, 1), looks_at_once(root, most)
+  local least = source(root).cost * math.min(math.max(root.leaves, 1), 2)
+  local looks, longest = math.max(root.cost, least), looks_at_once(root, most)
   if not is_done then
     looks = math.max(looks, longest)
   elseif need > 0 or looks <= longest then

@@ -2,7 +2,7 @@
 --
 -- KEYS     as query.lua
 -- ARGV     as orders.lua, then as conditions.lua; then how many matches the caller needs in
---          order, 0 for all; then as steps.lua
+--          order, 0 for all, -1 for all with their creation times; then as steps.lua
 -- RETURNS  {cursor, "1" if the ids of all steps come in order, ids, facts...}: else of each
 --          order its facts (a sort key, a deadline or a random number; false: none), then
 --          the creation times, unless these are all ids and they are in that order
@@ -22,7 +22,7 @@ local function reply_with(next_cursor, ids, is_by_creation)
   for _, order in ipairs(orders) do
     reply[#reply + 1] = facts_of(order, ids)
   end
-  if not is_by_creation then
+  if not is_by_creation or need < 0 then
     reply[#reply + 1] = call_chunked('ZMSCORE', KEYS[1], ids)
   end
   return reply
@@ -72,7 +72,7 @@ if is_first then
     spend(#found)
     reply = reply_with('', found, is_by_creation)
   end)
-  return is_done and reply or {after_attempt(begin, root), '', {}}
+  return is_done and reply or {begin(root), '', {}}
 end
 local found, direction = {}, split(cursor)[2]
 local next_cursor = take_step(condition_at, 2 + #orders, function(ids)

@@ -20,20 +20,8 @@
 
 local most, cursor = tonumber(ARGV[#ARGV - 1]), ARGV[#ARGV]
 
--- The least looks of a step for each leaf: each step reads all leaves of the plan again, so
--- that small steps of many leaves would do little else.
-local STEP_PER_LEAF = 5
-
 -- Whether this call begins the query.
 local is_first = cursor == '' or cursor == '+'
-
--- The most leaves of a query for which one call tries to answer and plans.
-local MOST_PLANNED = 100
-
--- Return the cursor that `plan` finds after an attempt, or "+", to plan in a call of its own.
-local function after_attempt(plan, ...)
-  return cursor == '' and #sizes > MOST_PLANNED and '+' or plan(...)
-end
 
 -- Return words as one text, each after its length.
 local function join(words)
@@ -353,7 +341,8 @@ local function take_step(root_at, weight, visit)
     everything.cost = everything.size
   end
   local root, _ = condition(root_at)
-  most = math.max(math.min(most, STEP), STEP_PER_LEAF * #known_sizes)
+  most = math.min(most, STEP)
+  most_read = most / 4
   local groups = group_leaves(plan)
   local from, is_exact = condition_of(root, plan)
   local group, next_time, next_place = groups[number], nil, ''
