@@ -130,7 +130,7 @@ def ids(space: Space, query: Query) -> Flow[list[bytes]]:
     if query.pks is not None and query.is_plain:
         rows = yield from rows_by_id(space, query, has_counters=False)
         return rows.pks
-    sliced = yield from _page_query(space, query)
+    sliced = (yield from _page_query(space, query)) if query.stop is not None else None
     if sliced is not None:
         found = yield page(space, sliced, query.limit or 0, "ids")
         if found is None:
@@ -180,7 +180,7 @@ def rows(space: Space, query: Query, has_counters: bool) -> Flow[Rows]:
     found: Rows | None
     if query.pks is not None and query.is_plain:
         return (yield from rows_by_id(space, query, has_counters))
-    sliced = yield from _page_query(space, query)
+    sliced = (yield from _page_query(space, query)) if query.stop is not None else None
     if sliced is not None:
         want = "counters" if has_counters else "objects"
         found = yield page(space, sliced, query.limit or 0, want)
