@@ -211,6 +211,10 @@ OVER_EXPIRED = (
     "count",
     "count, a tag",
     "count, a tag and a range",
+    "count, xor",
+    "count, in 100",
+    "count, not in 300",
+    "count, exclude a range",
     "exists, none",
     "page",
     "page, deep",
@@ -219,6 +223,8 @@ OVER_EXPIRED = (
     "ids",
     "list, one in ten",
     "facets of price",
+    "facets of color",
+    "facets of 100 kinds, a tag",
     "sum, a tag",
 )
 """Queries that are measured again over objects that have expired."""
