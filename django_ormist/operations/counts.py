@@ -133,8 +133,7 @@ def count_where(space: Space, query: Query, most: int | None = None) -> Step:
 def counts_where(space: Space, query: Query, others: Sequence[Condition]) -> Operation:
     """Return how many live objects meet the query and each of these conditions.
 
-    Answers only the first numbers, maybe none, if more take more looks than a query
-    that is answered at once.
+    Answers only the first numbers, maybe none, if more take more looks than one step.
     """
     compiler = QueryCompiler(space)
     args: list[Word] = [len(others), *compiler.compile_condition(query.condition)]

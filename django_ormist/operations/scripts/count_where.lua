@@ -195,7 +195,7 @@ end
 local node, following = condition(2)
 if others > 0 then
   local counts = {}
-  ends_within(most, function()
+  ends_within(math.min(most, STEP), function()
     for i = 1, others do
       local other
       other, following = condition(following)
