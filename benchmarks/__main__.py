@@ -3,8 +3,8 @@
 import argparse
 import os
 import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +118,12 @@ GROUPS = (
 )
 
 
+NAMES = (
+    "Names begin with: get list page find count create save delete bulk_create, async "
+    "and one of these, " + ", ".join(group.name for group in GROUPS if group.name)
+)
+
+
 def main() -> int:
     """Measure, print and write the file."""
     options = _options()
@@ -138,12 +144,29 @@ def main() -> int:
             report.show("")
             if found:
                 print(report.table(merge(found)))
-                print(f"\nEvery round: {options.json}")
+                print(f"\n{report.LEGEND}\nEvery round: {options.json}")
+    if words := unknown(options.only or (), found):
+        print(f"--only: no figure is named {', '.join(words)}. {NAMES}")
+        return 2
     return 0
 
 
+def unknown(only: Sequence[str], found: Sequence[Figure]) -> list[str]:
+    """Return the words of --only that name neither a group nor a figure."""
+    groups = [group for group in GROUPS if group.name]
+    return [
+        word
+        for word in only
+        if not any(_names(group, word) for group in groups)
+        and not any(figure.name.startswith(word) for figure in found)
+    ]
+
+
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description="Measure django_ormist beside bare redis-py.",
+    )
     servers = known()
     parser.add_argument(
         "--server",
@@ -156,8 +179,7 @@ def _options() -> argparse.Namespace:
         "--only",
         nargs="+",
         metavar="NAME",
-        help="figures whose name begins like this: get list create async "
-        + " ".join(group.name.split()[0] for group in GROUPS if group.name),
+        help=f"figures whose name begins like this. {NAMES}",
     )
     parser.add_argument(
         "--all", action="store_true", help=f"also what takes long: {long}"
@@ -228,6 +250,8 @@ def _heading(around: dict[str, Any]) -> str:
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0
     if load > 1:
         line += f"\nThe machine is busy (load {load:.1f}): trust only ratios."
+    if around["size"] == asdict(TINY):
+        line += "\nA tiny run shows that it runs. Its figures and verdicts say nothing."
     return line + "\n"
 
 

@@ -22,7 +22,11 @@ import django_ormist
 from .figure import Figure
 
 HEAD = ("", "ours", "beside", "", "ratio", "CPU", "target", "")
-"""CPU: the ratio of the CPU time of the client, which says more on a busy machine."""
+
+LEGEND = """\
+beside: the other way that is judged; in parentheses others, with our ratio to each.
+ratio: the median of those of the rounds, not of the two times. CPU: the ratio of the
+client's CPU time, which says more on a busy machine."""
 
 
 def show(text: str) -> None:

@@ -109,7 +109,7 @@ def _options() -> argparse.Namespace:
         metavar="NAME",
         default=[],
         help="peers whose name begins like this, beside ours: "
-        + ", ".join(peer.name for peer in PEERS[1:]),
+        + " ".join(f'"{peer.name}"' for peer in PEERS[1:]),
     )
     parser.add_argument("--total", type=int, metavar="N", help="objects stored before")
     parser.add_argument("--rounds", type=int, metavar="N", help="default: 11")
@@ -126,9 +126,13 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--manual",
         action="store_true",
-        help=f"write {MANUAL.name} of the manual, and the file that it comes from",
+        help=f"write {MANUAL.name} of the manual, and its source {RESULTS.name}",
     )
-    return parser.parse_args()
+    options = parser.parse_args()
+    for name in options.only:
+        if not any(peer.name.startswith(name) for peer in PEERS[1:]):
+            parser.error(f"--only: no peer's name begins with {name!r}")
+    return options
 
 
 def write_manual(file: Path) -> None:

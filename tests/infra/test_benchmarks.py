@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import native, subjects
+from benchmarks.__main__ import unknown
 from benchmarks.clients import sides
 from benchmarks.figure import Figure, merge
 from django_ormist.codecs import pack, unpack
@@ -113,3 +114,9 @@ def test_costs_are_compared_over_sizes(tmp_path):
     for command in ("verify", "reindex", "flush"):
         assert found[f"scale: stall of {command}, of 1000"]["target"] == 10
     assert found["server time, create"]["ratio"] > 0
+
+
+def test_a_word_of_only_that_names_no_figure_is_told():
+    found = [Figure("count of 1000, plain", "us", 1.0), Figure("import a", "ms", 1.0)]
+    assert unknown(["count", "import", "session", "server"], found) == []
+    assert unknown(["cuont", "count", "latency"], found) == ["cuont", "latency"]
