@@ -20,7 +20,14 @@ from redis.exceptions import BusyLoadingError, ResponseError
 from ..operations.operation import Operation
 from .refusals import unwrap_error
 from .thread_pools import as_bytes
-from .wire import aread_reply, asend_bytes, has_reply, read_reply, wire_of
+from .wire import (
+    aread_reply,
+    asend_bytes,
+    has_reply,
+    read_reply,
+    send_bytes,
+    wire_of,
+)
 
 PIECE_WORDS = 500
 """Words of a piece with several commands: a script takes 1 to 4 us for each."""
@@ -45,7 +52,7 @@ def send(connection: Any, operations: Sequence[Operation]) -> list[Any]:
     """
     if len(operations) == 1:
         request = encode(operations[0].wire_args())
-        connection.send_packed_command([request], check_health=False)
+        send_bytes(connection, request)
         return []
     replies: list[Any] = []
     ends: list[int] = []
@@ -55,7 +62,7 @@ def send(connection: Any, operations: Sequence[Operation]) -> list[Any]:
             pause_s = PAUSE_S if replies else FIRST_PAUSE_S
             while len(replies) < awaited and has_reply(connection, pause_s):
                 replies.append(read(connection))
-        connection.send_packed_command([request], check_health=False)
+        send_bytes(connection, request)
         ends.append(end)
     return replies
 

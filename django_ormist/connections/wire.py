@@ -1,14 +1,18 @@
 """Short ways to use a redis-py connection whose parser is hiredis, sync and async.
 
 redis-py passes a reply through four methods, and makes a poll object for each look at
-an idle connection: a tenth of the time of a get(). An async request takes it a timer
-and a list of buffers besides, another tenth. Connections of other classes or parsers,
-with RESP3 or health checks, and those of shared pools are used by redis-py's methods.
+an idle connection: a tenth of the time of a get(). Python polls a socket that has a
+timeout before each read, another tenth; the kernel can keep the time. An async request
+takes redis-py a timer and a list of buffers besides, also a tenth. Connections of other
+classes or parsers, with RESP3 or health checks, and those of shared pools are used by
+redis-py's methods.
 """
 
 import asyncio
 import builtins
 import select
+import socket
+import struct
 from typing import Any
 
 from redis._parsers.hiredis import (
@@ -33,10 +37,25 @@ class Wire:
         poll = select.poll()
         poll.register(self.socket, select.POLLIN)
         self.poll = poll.poll
+        let_kernel_time(self.socket)
+
+
+def let_kernel_time(sock: socket.socket) -> None:
+    """Hand the timeout of a socket to the kernel.
+
+    A call that takes longer raises BlockingIOError then. A socket of gevent or the like
+    keeps its own timeout.
+    """
+    seconds = sock.gettimeout()
+    if seconds and type(sock).recv_into is socket.SocketType.recv_into:
+        value = struct.pack("@ll", int(seconds), max(int(seconds % 1 * 1e6), 1))
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, value)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, value)
+        sock.settimeout(None)
 
 
 def attach_wire(connection: Any) -> None:
-    """Let read_reply() and is_silent() take the short way, if this connection can."""
+    """Let the functions below take the short way, if this connection can."""
     connection.wire = None
     if (
         type(connection).read_response is AbstractConnection.read_response
@@ -47,6 +66,20 @@ def attach_wire(connection: Any) -> None:
         and hasattr(select, "poll")
     ):
         connection.wire = Wire(connection)
+
+
+def send_bytes(connection: Any, request: bytes) -> None:
+    """Send a request. Raises as read_reply()."""
+    wire: Wire | None = getattr(connection, "wire", None)
+    if wire is None or wire.socket is not connection._sock:
+        connection.send_packed_command([request], check_health=False)
+        return
+    try:
+        wire.socket.sendall(request)
+    except (BlockingIOError, builtins.TimeoutError) as error:
+        raise TimeoutError("Timeout writing to socket") from error
+    except OSError as error:
+        raise ConnectionError(f"Error while writing to socket: {error}") from error
 
 
 def is_silent(connection: Any) -> bool:
@@ -81,7 +114,7 @@ def read_reply(connection: Any) -> Any:
     while reply is NOT_ENOUGH_DATA:
         try:
             size = wire.socket.recv_into(wire.buffer)
-        except builtins.TimeoutError as error:
+        except (BlockingIOError, builtins.TimeoutError) as error:
             raise TimeoutError("Timeout reading from socket") from error
         except OSError as error:
             raise ConnectionError(f"Error while reading: {error}") from error

@@ -69,22 +69,21 @@ def connection(cluster, configure):
 def requests(monkeypatch):
     """The number of requests to each port, as it grows."""
     seen = Counter()
-    kind, asend = redis.connection.AbstractConnection, messages.asend_bytes
-    send = kind.send_packed_command
+    send, asend = messages.send_bytes, messages.asend_bytes
 
     def note(connection):
         if hasattr(connection, "port"):  # the tests use unix sockets
             seen[connection.port] += 1
 
-    def counted(self, *args, **kwargs):
-        note(self)
-        return send(self, *args, **kwargs)
+    def counted(connection, request):
+        note(connection)
+        send(connection, request)
 
     async def acounted(connection, request):
         note(connection)
         await asend(connection, request)
 
-    monkeypatch.setattr(kind, "send_packed_command", counted)
+    monkeypatch.setattr(messages, "send_bytes", counted)
     monkeypatch.setattr(messages, "asend_bytes", acounted)
     return seen
 

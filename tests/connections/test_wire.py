@@ -1,11 +1,18 @@
 """The short way to read replies: which connections take it, and what ends it."""
 
 import socket
+import struct
 
 import pytest
 from redis.exceptions import ConnectionError, ResponseError, TimeoutError
 
-from django_ormist.connections.wire import attach_wire, is_silent, read_reply
+from django_ormist.connections.wire import (
+    attach_wire,
+    is_silent,
+    let_kernel_time,
+    read_reply,
+    send_bytes,
+)
 
 
 @pytest.fixture
@@ -58,6 +65,44 @@ def test_an_error_reply_is_raised(wired, pair):
 def test_a_late_reply_is_a_timeout(wired):
     with pytest.raises(TimeoutError):
         read_reply(wired)
+
+
+def test_a_server_that_does_not_read_is_a_timeout(wired, pair):
+    pair[0].setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    with pytest.raises(TimeoutError):
+        send_bytes(wired, bytes(10_000_000))
+
+
+def test_a_request_over_a_closed_connection_is_an_error(wired, pair):
+    pair[1].close()
+    with pytest.raises(ConnectionError, match="writing"):
+        send_bytes(wired, b"PING\r\n")
+
+
+def test_the_kernel_keeps_the_timeout(wired, pair):
+    assert pair[0].gettimeout() is None
+    value = pair[0].getsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, 16)
+    assert struct.unpack("@ll", value)[0] == 0
+    assert 40_000 <= struct.unpack("@ll", value)[1] <= 60_000
+
+
+def test_a_socket_without_a_timeout_has_none(pair):
+    pair[0].settimeout(None)
+    let_kernel_time(pair[0])
+    assert pair[0].getsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, 16) == bytes(16)
+
+
+def test_a_socket_of_another_kind_keeps_its_timeout():
+    """As those of gevent, which wait without the kernel."""
+
+    class Other(socket.socket):
+        def recv_into(self, *arguments):
+            return super().recv_into(*arguments)
+
+    with Other() as other:
+        other.settimeout(3)
+        let_kernel_time(other)
+        assert other.gettimeout() == 3
 
 
 def test_the_end_of_the_connection_is_an_error(wired, pair):
