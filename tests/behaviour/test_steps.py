@@ -404,11 +404,23 @@ def test_the_looks_of_a_step_are_those_of_the_scripts():
 def test_explain_tells_the_steps(ask, cities, few_looks):
     collection = City.objects.find("half", population__gte=100)
     text = ask(collection.order_by("name").explain)
-    assert text.endswith("In about 8 steps: other clients are served in between.")
+    assert text.endswith("In about 25 steps: other clients are served in between.")
     page = ask(collection.order_by("name")[150:170].explain)
     assert "There were too many ids for one step." in page
     assert page.endswith("steps: other clients are served in between.")
     assert "steps" not in ask(collection.find(pk="c001")[:1].explain)
+
+
+@pytest.mark.parametrize("kind", QUERIES)
+def test_explain_tells_about_how_many_steps_a_list_takes(
+    ask, cities, few_looks, round_trips, kind
+):
+    collection = City.objects.find(QUERIES[kind])
+    text = ask(collection.explain)
+    told = int(text.split("In about ")[1].split()[0]) if "steps" in text else 1
+    with round_trips() as seen:
+        ask(collection.ids)
+    assert told / 2 <= seen.count <= 2 * told + 2, text
 
 
 def test_explain_tells_how_a_long_query_is_split(ask, cities):

@@ -113,7 +113,7 @@ local function begin()
   if #conjuncts(node) == 0 and attributes > 0 and 4 * expired_count <= most then
     return join({'runs', '1', ''})
   end
-  return first_cursor(choose_plan(node))
+  return first_cursor(choose_plan(node, 1 + attributes))
 end
 
 -- Count the next values of one attribute of all objects. Return the cursor of the next step.

@@ -151,7 +151,7 @@ end
 
 -- Return the first cursor of a count in steps.
 local function begin(node)
-  local plan, cost = choose_plan(node)
+  local plan, cost = choose_plan(node, 1)
   local is_size_known = expired_count > 0 and expired_count * (1 + node.leaves) < cost
     and ends_within(most, function() count_matches(node) end)
   if is_size_known then
@@ -166,7 +166,7 @@ local function subtract_expired(node)
   local expired = redis.call('ZCOUNT', KEYS[2], '-inf', until_ms)
   local after = place == '' and expired or redis.call('ZRANK', KEYS[2], place)
   if not after or expired - after ~= tonumber(done) then
-    return first_cursor(choose_plan(node)), 0  -- some of them were swept
+    return first_cursor(choose_plan(node, 1)), 0  -- some of them were swept
   end
   local first = math.max(after - step_size(node, 1), 0)
   local ids = after > 0 and redis.call('ZRANGE', KEYS[2], first, after - 1) or {}
@@ -181,7 +181,7 @@ local function subtract_expired(node)
   elseif ends_within(most, function() number = count_matches(node) - met end) then
     return '', number
   end
-  return first_cursor(choose_plan(node)), 0
+  return first_cursor(choose_plan(node, 1)), 0
 end
 
 local others, number = tonumber(ARGV[1]), 0

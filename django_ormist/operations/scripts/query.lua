@@ -439,7 +439,7 @@ if want == 'explain' then
   elseif need > 0 or looks <= longest then
     looks = 0
   end
-  return {plan, examined, looks}
+  return {plan, examined, looks > 0 and looks + (2 + #orders) * root.size or 0}
 elseif not is_done then
   return {}
 elseif want == 'ids' then

@@ -45,9 +45,12 @@ local function leaf_in_order(root)
   return found
 end
 
+-- The looks that a match takes once it is found: at its facts, and into the reply.
+local weight = 2 + #orders
+
 -- Return the cursor of the first step: in the order of the query, if that is shorter.
 local function begin(root)
-  local plan, cost = choose_plan(root)
+  local plan, cost = choose_plan(root, weight)
   local order = orders[1]
   local is_straight = not order
     or not orders[2] and order.kind == 'a' and order.is_down == created_down
@@ -55,7 +58,7 @@ local function begin(root)
   if node then
     local matches = math.max(root.share * total, 0.01)
     local part = math.min(need / matches, 1)
-    local full_cost = cost_of(root, node, {node}, true)
+    local full_cost = cost_of(root, node, {node}, true) + cost_of_matches(root, weight)
     if part * full_cost <= cost then
       return first_cursor(node.at and digits(node.at) or '', full_cost,
         created_down and '-' or '+')
@@ -75,7 +78,7 @@ if is_first then
   return is_done and reply or {begin(root), '', {}}
 end
 local found, direction = {}, split(cursor)[2]
-local next_cursor = take_step(condition_at, 2 + #orders, function(ids)
+local next_cursor = take_step(condition_at, weight, function(ids)
   for _, pk in ipairs(ids) do
     found[#found + 1] = pk
   end

@@ -103,8 +103,14 @@ end
 -- Conditions that are compared for a plan: each takes a look at all others.
 local MOST_COMPARED = 16
 
--- Return the cheapest plan, and its cost.
-local function choose_plan(root)
+-- Return how many looks the matches take at most, once they are found: `weight` each, and
+-- one at their deadlines.
+local function cost_of_matches(root, weight)
+  return (weight + (expired_count > 0 and 1 or 0)) * root.size
+end
+
+-- Return the cheapest plan, and its cost. weight: as of take_step().
+local function choose_plan(root, weight)
   local candidates = {}
   for _, node in ipairs(conjuncts(root)) do
     if node.kind ~= 'N' then
@@ -122,7 +128,7 @@ local function choose_plan(root)
       best, least = plan_of(leaves), cost
     end
   end
-  return best, least
+  return best, least + cost_of_matches(root, weight)
 end
 
 -- Whether a function that answers the whole query ended within the looks at once.
@@ -161,7 +167,7 @@ end
 -- "+" or "-" for one in which the matches come in order, else "".
 local function first_cursor(plan, cost, direction)
   return cursor_of(plan, direction or '', group_leaves(plan), 1, '', '',
-    math.min(math.min(most, STEP) / math.max(cost, 1), 1), table.concat(sizes, ','))
+    math.min(0.8 * math.min(most, STEP) / math.max(cost, 1), 1), table.concat(sizes, ','))
 end
 
 -- Return the ids that are not in a group, which is not that of creation.
