@@ -30,7 +30,7 @@ from .refusals import is_forbidden, positions_to_repeat
 from .replica_reads import Reading, Reads, may_read_replica
 from .router import Router
 from .steps import Unconfirmed
-from .thread_pools import is_broken
+from .thread_pools import is_broken, is_unreachable
 
 _CLIENT_ID = Operation("CLIENT ID", keys=())
 
@@ -312,6 +312,8 @@ class Connection:
     def _annotate(self, error: RedisError) -> None:
         where = f"at {self.endpoint.safe_url}"
         notes = [f"ORMIST alias {self.alias.name!r} {where}"]
+        if is_unreachable(error):
+            notes.append("No server listens there. Start it, or name another one.")
         error.__notes__ = [*notes, *getattr(error, "__notes__", ())]
 
     def _explain_failure(self, error: RedisError) -> None:

@@ -43,6 +43,15 @@ def is_broken(error: BaseException) -> bool:
     return isinstance(error, ConnectionError) and not isinstance(error, _FINAL)
 
 
+def is_unreachable(error: BaseException) -> bool:
+    """Return whether nothing listens at the address."""
+    cause = error.__context__
+    # asyncio tries several addresses, and tells their errors in one text.
+    return isinstance(cause, ConnectionRefusedError | FileNotFoundError) or (
+        "Connect call failed" in str(cause)
+    )
+
+
 def _dead_reference() -> None:
     """Return ``None``, as a dead weak reference does."""
 

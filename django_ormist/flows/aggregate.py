@@ -90,9 +90,12 @@ def _check_ordered(collection: Results[Any], name: str, verb: str) -> None:
     meta = collection.model._meta
     meta.refuse_pending(name)
     if name not in meta.ordered:
+        values = ""
+        if verb == "facets" and meta.indexes(name):
+            values = f" Or name the values to count: facets({name!r}, [...])."
         raise FieldError(
             f"Cannot answer {meta.object_name}.objects.{verb}({name!r}): {name!r} has "
-            f"no sorted index. {meta.advice_for_order(name)}"
+            f"no sorted index. {meta.advice_for_order(name)}{values}"
         )
 
 

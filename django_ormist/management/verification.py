@@ -395,7 +395,11 @@ class Inspection:
             for each in verdicts
             if each.found["wrong-slot"]
         }
-        others = left - sum(misplaced.values())
+        orphans = sum(
+            each.found["unknown-model"] - each.repaired["unknown-model"]
+            for each in verdicts
+        )
+        others = left - sum(misplaced.values()) - orphans
         using = self.options["using"]
         alias = f" --using {using}" if using else ""
         if self.is_repairing:
@@ -406,12 +410,17 @@ class Inspection:
             )
         else:
             text = f"Faults found: {faults}."
-            each = f"{others} of them" if misplaced else "them"
+            each = f"{others} of them" if misplaced or orphans else "them"
             advice = f"Repair {each} with --repair."
         moves = [
             f"Move the keys in a wrong slot with ormist_reindex {label}{alias} --move."
             for label in misplaced
         ]
+        if orphans:
+            moves.append(
+                "Add the apps of unknown models to INSTALLED_APPS, or quarantine their "
+                "keys with --repair --orphans."
+            )
         return " ".join([text, *([advice] if others else []), *moves])
 
 

@@ -13,6 +13,7 @@ from redis.retry import Retry
 
 from django_ormist.operations.operation import Operation
 from tests.connections.broken_servers import SilentServer
+from tests.servers import free_port
 
 WRITE = Operation("INCR", keys=(b"k",), is_write=True)
 READ = Operation("GET", keys=(b"k",))
@@ -49,6 +50,17 @@ def django_core(configure, url):
 @pytest.fixture(params=[own, own_resp3, django_redis, django_core])
 def connection(request, configure, breaking):
     return request.param(configure, breaking.url)
+
+
+def test_an_error_without_a_server_says_what_to_do(ask, configure):
+    port = free_port()
+    connection = configure(LOCATION=f"redis://localhost:{port}/0")
+    with pytest.raises(redis.ConnectionError) as raised:
+        ask(connection.send, [READ])
+    assert raised.value.__notes__ == [
+        f"ORMIST alias 'default' at redis://localhost:{port}/0",
+        "No server listens there. Start it, or name another one.",
+    ]
 
 
 def test_the_breaking_server_sees_redis_py_repeat_a_write(breaking):

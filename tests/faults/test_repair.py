@@ -286,6 +286,12 @@ def test_unknown_keys_are_kept_unless_requested(server, pages, inspect, faults):
     code, report = inspect("verify")
     assert code == 1
     assert kinds(report) == {"unknown-model"}
+    with pytest.raises(CommandError) as found:
+        call_command("ormist_inspect", verify=True, stdout=StringIO())
+    assert str(found.value) == (
+        "Faults found: 1. Add the apps of unknown models to INSTALLED_APPS, or "
+        "quarantine their keys with --repair --orphans."
+    )
     assert inspect("verify", "tests.Page")[0] == 0
     assert inspect("repair")[0] == 1
     assert server.client.exists(stray)
