@@ -28,7 +28,7 @@ STAMP = .venvs/nox/stamp
 	docs servers demo bench bench-scale bench-figures bench-docs bench-peers counts lock format clean
 
 help: ## show this
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 13
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 15
 
 # pip installs from outside: Debian's own Python comes without what venv needs for it.
 $(STAMP): requirements/nox.txt
@@ -79,7 +79,7 @@ demo: $(STAMP) ## the example project: load its data, print some queries, serve 
 		$(if $(filter 0,$(SERVE)),--no-serve)
 
 bench: $(STAMP) ## figures beside bare redis-py, with targets: 10 minutes
-	@echo "10 minutes; ARGS=--quick takes 3, ARGS='--only get list' less."
+	@echo "10 minutes; ARGS=--quick takes 3, --tiny 1, and '--only get list' less."
 	@$(NOX) -s bench
 	@.venvs/bench/bin/python -m benchmarks $(ARGS)
 
@@ -104,7 +104,7 @@ bench-peers: $(STAMP) ## the same work by redis-om, walrus, rom, Django's ORM: 2
 	@$(NOX) -s peers
 	@.venvs/peers/bin/python -m benchmarks.peers $(ARGS)
 
-counts: $(STAMP) ## calls and lines beside bare redis-py's; ARGS=--write commits to them
+counts: $(STAMP) ## the work of a call beside bare redis-py's; ARGS=--write commits to it
 	@$(NOX) -s bench
 	@.venvs/bench/bin/python -m benchmarks.counts $(ARGS)
 
