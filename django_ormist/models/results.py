@@ -91,11 +91,19 @@ class LazyResults(Generic[T]):
 
         At most two round trips for up to 5000.
         """
-        return self._evaluate().copy()
+        if self._cache is not None:
+            return self._cache.copy()
+        found = run(self._fetch(self.query), self.db, reads=True)
+        self._cache = [*found]  # of these two, one finds the peers of the items
+        return found
 
     async def alist(self) -> builtins.list[T]:
         """See list()."""
-        return (await self._aevaluate()).copy()
+        if self._cache is not None:
+            return self._cache.copy()
+        found = await arun(self._fetch(self.query), self.db, reads=True)
+        self._cache = [*found]
+        return found
 
     def _evaluate(self) -> builtins.list[T]:
         if self._cache is None:
