@@ -258,7 +258,7 @@ def _heading(around: dict[str, Any]) -> str:
 def _figures(
     server: Measured, options: argparse.Namespace, is_last: bool
 ) -> Iterator[Figure]:
-    """Measure the figures that were asked for, and yield each.
+    """Yield the figures of the groups that --only and --all choose.
 
     is_last: whether to measure what is not repeated, too. It comes after all runs of
     the others, because millions of objects leave a server in another state.

@@ -103,8 +103,8 @@ end
 -- Conditions that are compared for a plan: each takes a look at all others.
 local MOST_COMPARED = 16
 
--- Return how many looks the matches take at most, once they are found: `weight` each, and
--- one at their deadlines.
+-- Return how many looks the matches take at most after they are found: `weight` each, and
+-- one at each deadline if any object has expired.
 local function cost_of_matches(root, weight)
   return (weight + (expired_count > 0 and 1 or 0)) * root.size
 end
