@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import accumulate, takewhile
+from operator import add
 from typing import Any
 
 from ..keys import Space, all_key, expires_key
@@ -12,7 +13,14 @@ from . import steps
 from .compiler import QueryCompiler
 from .operation import Flow, Operation, Script, Word
 from .rows import rows_by_id, term_keys_of
-from .search import is_long, load_subqueries, members, plan_of, split_query
+from .search import (
+    is_long,
+    load_subqueries,
+    members,
+    plan_of,
+    split_by_ids,
+    split_query,
+)
 from .steps import START, Step, most_looks, take_steps
 
 COUNT_TERMS = Script("count_terms")
@@ -69,15 +77,25 @@ def counts(space: Space, query: Query, others: Sequence[Query]) -> Flow[list[int
     yield from load_subqueries(query)
     for other in others:
         yield from load_subqueries(other)
-    numbers: list[int] = []
-    if is_long(query):
-        found = yield from members(space, plan_of(query))
-        for other in others:
-            numbers.append(len(found & (yield from members(space, plan_of(other)))))
-        return numbers
     conditions = [other.condition for other in others]
     room = steps.MOST_LEAVES - leaves(query.condition)
-    while len(numbers) < len(others):
+    parts = [query]
+    if room < steps.MOST_LEAVES / 2 and sum(map(leaves, conditions)) > room:
+        parts = yield from split_by_ids(space, query)
+    numbers = [0] * len(others)
+    for part in parts:
+        some = yield from _counts_of_part(space, part, conditions)
+        numbers = [*map(add, numbers, some)]
+    return numbers
+
+
+def _counts_of_part(
+    space: Space, query: Query, conditions: Sequence[Condition]
+) -> Flow[list[int]]:
+    """Flow that returns counts() of a query that leaves room for some conditions."""
+    numbers: list[int] = []
+    room = steps.MOST_LEAVES - leaves(query.condition)
+    while len(numbers) < len(conditions):
         rest = conditions[len(numbers) :]
         sizes = accumulate(map(leaves, rest))
         fitting = sum(1 for _ in takewhile(lambda size: size <= room, sizes))

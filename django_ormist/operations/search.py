@@ -308,10 +308,15 @@ def split_query(
         return [query]
     if plan.is_union and (plan.is_disjoint or not is_disjoint):
         parts: Any = plan.parts
-    else:
-        pks = yield from members(space, plan)
-        parts = [Ids(_strings(space, some)) for some in batched(sorted(pks), MOST_IDS)]
-    return [query.where(part) for part in parts if part != NOTHING]
+        return [query.where(part) for part in parts if part != NOTHING]
+    return (yield from split_by_ids(space, query))
+
+
+def split_by_ids(space: Space, query: Query) -> Flow[list[Query]]:
+    """Flow that returns queries for the ids of all matches, 5000 ids each."""
+    pks = yield from members(space, plan_of(query))
+    parts = [Ids(_strings(space, some)) for some in batched(sorted(pks), MOST_IDS)]
+    return [query.where(part) for part in parts]
 
 
 def members(space: Space, plan: Plan) -> Flow[set[bytes]]:

@@ -356,6 +356,18 @@ def test_a_long_query_takes_one_round_trip_for_each_part(cities, number, round_t
     assert seen.count == ceil(number / 250)
 
 
+@pytest.mark.parametrize("number", [124, 200, 600])
+def test_values_beside_a_long_query_are_counted_among_its_ids(
+    ask, cities, number, round_trips
+):
+    some = City.objects.find(country__in=range(90, 90 + number))
+    with round_trips() as seen:
+        sizes = ask(some.facets, "country", range(100))
+    countries = [city.country for city in cities]
+    assert sizes == {c: countries.count(c) if c >= 90 else 0 for c in range(100)}
+    assert seen.count == (1 if number < 150 else ceil(number / 250) + 1)
+
+
 @pytest.mark.servers("valkey*", "redis*")
 def test_a_page_without_many_values_does_not_read_all_objects(
     ask, cities, server, monkeypatch, round_trips
