@@ -82,6 +82,8 @@ def split(condition: Condition, most: int, rest: tuple[Condition, ...] = ()) -> 
     match condition:
         case Subquery():
             return split(condition.condition, most, rest)
+        case Not(part) if _is_open(part):
+            return split(_opposite(part), most, rest)
         case Not(part):
             return Combined(isub, (all_of(rest), split(part, most, rest)))
         case Ids(pks):
@@ -104,7 +106,8 @@ def split(condition: Condition, most: int, rest: tuple[Condition, ...] = ()) -> 
 
 def _split_all(condition: Condition, most: int) -> Plan:
     """Return a plan for a conjunction: its short parts are repeated in the others."""
-    parts = condition.parts if isinstance(condition, And) else (condition,)
+    condition = all_of(map(_without_double_negation, _parts_of(condition)))
+    parts = _parts_of(condition)
     negated = any_of(part.part for part in parts if isinstance(part, Not))
     plain = [part for part in parts if not isinstance(part, Not)]
     short, long = list[Condition](), list[Condition]()
@@ -113,7 +116,7 @@ def _split_all(condition: Condition, most: int) -> Plan:
         room -= leaves(part)
         (short if room >= 0 else long).append(part)
     base = all_of(short)
-    rest = base.parts if isinstance(base, And) else (base,)
+    rest = _parts_of(base)
     excluded = [part for part in long if isinstance(part, Not)]
     required = [part for part in long if not isinstance(part, Not)]
     plans = [
@@ -123,6 +126,16 @@ def _split_all(condition: Condition, most: int) -> Plan:
     for part in excluded:
         found = Combined(isub, (found, split(part.part, most, rest)))
     return found
+
+
+def _parts_of(condition: Condition) -> tuple[Condition, ...]:
+    return condition.parts if isinstance(condition, And) else (condition,)
+
+
+def _without_double_negation(condition: Condition) -> Condition:
+    if isinstance(condition, Not) and _is_open(condition.part):
+        return _opposite(condition.part)
+    return condition
 
 
 def _join(

@@ -160,6 +160,13 @@ local function begin(node)
   return first_cursor(plan, cost)
 end
 
+-- Return how many ids a step may check: by looking up each, or by reading the condition.
+local function step_size(node)
+  local plain = node.kind == 'N' and node.children[1] or node
+  local by_lookup = math.floor(most / (1 + node.leaves))
+  return math.max(by_lookup, math.floor((math.min(most, STEP) - plain.cost) / 2), 1)
+end
+
 -- Take one step of this count. Return the cursor of the next one, and the number.
 local function subtract_expired(node)
   local _, until_ms, place, done, met = unpack(split(cursor))
@@ -168,7 +175,7 @@ local function subtract_expired(node)
   if not after or expired - after ~= tonumber(done) then
     return first_cursor(choose_plan(node, 1)), 0  -- some of them were swept
   end
-  local first = math.max(after - step_size(node, 1), 0)
+  local first = math.max(after - step_size(node), 0)
   local ids = after > 0 and redis.call('ZRANGE', KEYS[2], first, after - 1) or {}
   local found = 0
   each_chunk(ids, function(_, some)

@@ -192,11 +192,6 @@ local function leave_out(group, ids)
   end)
 end
 
--- Return how many ids of a group may be read in a step: each is looked up in the others.
-local function step_size(root, weight)
-  return math.max(math.floor(most / (weight + root.leaves)), 1)
-end
-
 -- Read the next of given ids, after `first`. Return them and the number of the last one, nil
 -- at the end. The holder of a unique value keeps its number, whether there is one.
 local function read_given(group, size, first)
