@@ -160,11 +160,31 @@ local function begin(node)
   return first_cursor(plan, cost)
 end
 
--- Return how many ids a step may check: by looking up each, or by reading the condition.
+-- Return how many looks it takes at most to check some ids: a condition is looked up or read.
+local function looks_to_check(node, number)
+  if node.known or not node.children then
+    return node.known and 0 or math.min(number, node.cost)
+  end
+  local looks, attributes = 0, {}
+  for _, child in ipairs(node.children) do
+    if child.kind == 'R' and node.kind ~= 'A' then  -- as count_met()
+      looks = looks + number * (attributes[child.key] and 1 / 8 or 1)
+      attributes[child.key] = true
+    else
+      looks = looks + looks_to_check(child, number)
+    end
+  end
+  return math.min(looks, node.cost)
+end
+
+-- Return how many ids a step may check.
 local function step_size(node)
-  local plain = node.kind == 'N' and node.children[1] or node
-  local by_lookup = math.floor(most / (1 + node.leaves))
-  return math.max(by_lookup, math.floor((math.min(most, STEP) - plain.cost) / 2), 1)
+  local longest = math.min(most, STEP)
+  local size = math.max(math.floor(longest / (1 + node.leaves)), 1)
+  while 2 * size + looks_to_check(node, 2 * size) <= longest do
+    size = 2 * size
+  end
+  return size
 end
 
 -- Take one step of this count. Return the cursor of the next one, and the number.
