@@ -16,13 +16,17 @@
 
 local need = tonumber(ARGV[#ARGV - 2])
 
--- Return the reply for some ids, with their facts.
+-- Return the reply for some ids, with their facts. Raise TOO_LONG before they are read.
 local function reply_with(next_cursor, ids, is_by_creation)
+  local with_times = not is_by_creation or need < 0
+  if looks + (#orders + (with_times and 1 or 0)) * #ids > most_looks then
+    error(TOO_LONG, 0)
+  end
   local reply = {next_cursor, '', ids}
   for _, order in ipairs(orders) do
     reply[#reply + 1] = facts_of(order, ids)
   end
-  if not is_by_creation or need < 0 then
+  if with_times then
     reply[#reply + 1] = call_chunked('ZMSCORE', KEYS[1], ids)
   end
   return reply
