@@ -17,10 +17,10 @@ from redis.exceptions import (
     TimeoutError,
 )
 
+from .async_wire import attach_async_wire, is_quiet
 from .endpoints import Endpoint
 from .refusals import refuse_replica
 from .thread_pools import is_broken
-from .wire import attach_async_wire, is_quiet
 
 _ATTRIBUTE = "_django_ormist_pools"
 

@@ -18,16 +18,10 @@ import hiredis
 from redis.exceptions import BusyLoadingError, ResponseError
 
 from ..operations.operation import Operation
+from .async_wire import aread_reply, asend_bytes, wire_of
 from .refusals import unwrap_error
 from .thread_pools import as_bytes
-from .wire import (
-    aread_reply,
-    asend_bytes,
-    has_reply,
-    read_reply,
-    send_bytes,
-    wire_of,
-)
+from .wire import has_reply, read_reply, send_bytes
 
 PIECE_WORDS = 500
 """Words of a piece with several commands: a script takes 1 to 4 us for each."""

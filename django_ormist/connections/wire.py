@@ -1,26 +1,19 @@
-"""Short ways to use a redis-py connection whose parser is hiredis, sync and async.
+"""Short ways to use a redis-py connection whose parser is hiredis.
 
 redis-py passes a reply through four methods, and makes a poll object for each look at
 an idle connection: a tenth of the time of a get(). Python polls a socket that has a
-timeout before each read, another tenth; the kernel can keep the time. An async request
-takes redis-py a timer and a list of buffers besides, also a tenth. Connections of other
-classes or parsers, with RESP3 or health checks, and those of shared pools are used by
-redis-py's methods.
+timeout before each read, another tenth; the kernel can keep the time. Connections of
+other classes or parsers, with RESP3 or health checks, and those of shared pools are
+used by redis-py's methods.
 """
 
-import asyncio
 import builtins
 import select
 import socket
 import struct
 from typing import Any
 
-from redis._parsers.hiredis import (
-    NOT_ENOUGH_DATA,
-    _AsyncHiredisParser,
-    _HiredisParser,
-)
-from redis.asyncio.connection import AbstractConnection as AsyncConnection
+from redis._parsers.hiredis import NOT_ENOUGH_DATA, _HiredisParser
 from redis.connection import AbstractConnection, SSLConnection
 from redis.exceptions import ConnectionError, RedisError, TimeoutError
 
@@ -121,94 +114,6 @@ def read_reply(connection: Any) -> Any:
         if size == 0:
             raise ConnectionError("Connection closed by server.")
         wire.reader.feed(wire.buffer, 0, size)
-        reply = wire.reader.gets()
-    if isinstance(reply, RedisError):
-        raise reply
-    return reply
-
-
-class AsyncWire:
-    """The open stream of an async connection, its hiredis reader, and its transport."""
-
-    __slots__ = ("poll", "reader", "stream", "transport")
-
-    def __init__(self, connection: Any, sock: Any) -> None:
-        self.stream = connection._reader
-        self.transport = connection._writer.transport
-        self.reader = connection._parser._reader
-        poll = select.poll()
-        poll.register(sock, select.POLLIN)
-        self.poll = poll.poll
-
-
-def attach_async_wire(connection: Any) -> None:
-    """Let asend_bytes(), aread_reply() and is_quiet() take the short way, if it can."""
-    connection.wire = None
-    kind = type(connection)
-    if (
-        kind.read_response is AsyncConnection.read_response
-        and kind.send_packed_command is AsyncConnection.send_packed_command
-        and type(connection._parser) is _AsyncHiredisParser
-        and str(connection.protocol) == "2"
-        and not connection.health_check_interval
-        and hasattr(select, "poll")
-    ):
-        sock = connection._writer.transport.get_extra_info("socket")
-        if hasattr(sock, "fileno") and sock.fileno() >= 0:  # else it is closed
-            connection.wire = AsyncWire(connection, sock)
-
-
-def wire_of(connection: Any) -> AsyncWire | None:
-    """Return the wire of an async connection, if it has one and it is open."""
-    wire: AsyncWire | None = getattr(connection, "wire", None)
-    return wire if wire is not None and wire.stream is connection._reader else None
-
-
-def is_quiet(connection: Any) -> bool:
-    """Return whether an async connection is known to be open with nothing to read.
-
-    Its stream learns that it is closed only while the loop runs, so the socket is
-    polled.
-    """
-    wire = wire_of(connection)
-    return wire is not None and not (
-        wire.transport.is_closing()
-        or wire.poll(0)
-        or wire.reader.has_data()
-        or wire.stream.at_eof()
-        or wire.stream._buffer
-    )
-
-
-async def asend_bytes(connection: Any, request: bytes) -> None:
-    """Send a request. Raises as redis-py's send_packed_command()."""
-    wire = wire_of(connection)
-    if wire is None:
-        await connection.send_packed_command([request], check_health=False)
-        return
-    wire.transport.write(request)  # its error is raised by the next read
-    if wire.transport.get_write_buffer_size():
-        # Wait until the server has read enough, at most for the timeout.
-        await connection.send_packed_command((), check_health=False)
-
-
-async def aread_reply(connection: Any) -> Any:
-    """See read_reply()."""
-    wire = wire_of(connection)
-    if wire is None:
-        return await connection.read_response(disconnect_on_error=False)
-    reply = wire.reader.gets()
-    while reply is NOT_ENOUGH_DATA:
-        try:
-            async with asyncio.timeout(connection.socket_timeout):
-                received = await wire.stream.read(connection._parser._read_size)
-        except builtins.TimeoutError as error:
-            raise TimeoutError("Timeout reading from socket") from error
-        except OSError as error:
-            raise ConnectionError(f"Error while reading: {error}") from error
-        if not received:
-            raise ConnectionError("Connection closed by server.")
-        wire.reader.feed(received)
         reply = wire.reader.gets()
     if isinstance(reply, RedisError):
         raise reply

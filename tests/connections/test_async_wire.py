@@ -7,7 +7,7 @@ import pytest
 from redis.asyncio.connection import Connection
 from redis.exceptions import ConnectionError, ResponseError, TimeoutError
 
-from django_ormist.connections.wire import (
+from django_ormist.connections.async_wire import (
     aread_reply,
     asend_bytes,
     attach_async_wire,

@@ -11,7 +11,8 @@ from redis.asyncio.connection import Connection as AsyncConnection
 from redis.connection import Connection
 
 from django_ormist.connections import messages
-from django_ormist.connections.wire import attach_async_wire, attach_wire
+from django_ormist.connections.async_wire import attach_async_wire
+from django_ormist.connections.wire import attach_wire
 from django_ormist.operations.operation import Operation
 from tests.proxy import Requests
 
