@@ -1,11 +1,12 @@
 """Short ways to use an async redis-py connection whose parser is hiredis.
 
 redis-py sends a request with a timer and a list of buffers: a tenth of the time of a
-get(). See wire.py for the connections that are used by redis-py's methods.
+get(). Each read takes it another timer, and asyncio's stream keeps the bytes until a
+task is woken to copy them: a tenth, too. See wire.py for the connections that are used
+by redis-py's methods.
 """
 
 import asyncio
-import builtins
 import select
 from typing import Any
 
@@ -13,11 +14,28 @@ from redis._parsers.hiredis import NOT_ENOUGH_DATA, _AsyncHiredisParser
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import ConnectionError, RedisError, TimeoutError
 
+MOST_BYTES = 65536
+"""Bytes read from a stream at once."""
 
-class AsyncWire:
-    """The open stream of an async connection, its hiredis reader, and its transport."""
 
-    __slots__ = ("poll", "reader", "stream", "transport")
+class AsyncWire(asyncio.Protocol):
+    """The protocol of an open connection, between its transport and redis-py's stream.
+
+    While aread_reply() waits, bytes go to the hiredis reader at once. All others go to
+    the stream, so that redis-py's methods work too.
+    """
+
+    __slots__ = (
+        "_deadline",
+        "_loop",
+        "_protocol",
+        "_timer",
+        "_waiter",
+        "poll",
+        "reader",
+        "stream",
+        "transport",
+    )
 
     def __init__(self, connection: Any, sock: Any) -> None:
         self.stream = connection._reader
@@ -26,6 +44,89 @@ class AsyncWire:
         poll = select.poll()
         poll.register(sock, select.POLLIN)
         self.poll = poll.poll
+        self._loop = asyncio.get_running_loop()
+        self._waiter: asyncio.Future[bool] | None = None
+        self._deadline: float | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._protocol = self.transport.get_protocol()
+        self.transport.set_protocol(self)
+
+    async def receive(self, seconds: float | None) -> None:
+        """Wait for bytes, and feed the reader with them.
+
+        Raises ConnectionError, or TimeoutError after this time.
+        """
+        stream = self.stream
+        if stream._buffer or stream.at_eof() or stream.exception():
+            received = await stream.read(MOST_BYTES)  # without waiting
+            if not received:
+                raise ConnectionError("Connection closed by server.")
+            self.reader.feed(received)
+            return
+        waiter = self._waiter = self._loop.create_future()
+        self._deadline = None if seconds is None else self._set_timer(seconds)
+        try:
+            is_late = await waiter
+        finally:
+            self._waiter = None
+        if is_late:
+            raise TimeoutError("Timeout reading from socket")
+
+    def _set_timer(self, seconds: float) -> float:
+        """Return the deadline of a read that begins now.
+
+        A timer for each read would cost more than the rest of the read. So the first
+        one stays until its time, and is then set to the deadline of the present read.
+        """
+        deadline = self._loop.time() + seconds
+        if self._timer is None:
+            self._timer = self._loop.call_at(deadline, self._end_late_read)
+        return deadline
+
+    def _end_late_read(self) -> None:
+        self._timer = None
+        waiter, deadline = self._waiter, self._deadline
+        if waiter is None or waiter.done() or deadline is None:
+            return
+        if deadline > self._loop.time():
+            self._timer = self._loop.call_at(deadline, self._end_late_read)
+        else:
+            waiter.set_result(True)
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(False)
+
+    # For the transport
+
+    def data_received(self, data: bytes) -> None:
+        """Feed the reader if a reply is awaited, else the stream."""
+        if self._waiter is None:
+            self._protocol.data_received(data)
+        else:
+            self.reader.feed(data)
+            self._wake()
+
+    def eof_received(self) -> Any:
+        """Let a waiting read find the end of the stream."""
+        self._wake()
+        return self._protocol.eof_received()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Let a waiting read find the error of the stream."""
+        if self._timer is not None:
+            self._timer.cancel()  # it would keep the connection until its time
+            self._timer = None
+        self._wake()
+        self._protocol.connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """Let drain() wait."""
+        self._protocol.pause_writing()
+
+    def resume_writing(self) -> None:
+        """Let drain() return."""
+        self._protocol.resume_writing()
 
 
 def attach_async_wire(connection: Any) -> None:
@@ -87,15 +188,9 @@ async def aread_reply(connection: Any) -> Any:
     reply = wire.reader.gets()
     while reply is NOT_ENOUGH_DATA:
         try:
-            async with asyncio.timeout(connection.socket_timeout):
-                received = await wire.stream.read(connection._parser._read_size)
-        except builtins.TimeoutError as error:
-            raise TimeoutError("Timeout reading from socket") from error
+            await wire.receive(connection.socket_timeout)
         except OSError as error:
             raise ConnectionError(f"Error while reading: {error}") from error
-        if not received:
-            raise ConnectionError("Connection closed by server.")
-        wire.reader.feed(received)
         reply = wire.reader.gets()
     if isinstance(reply, RedisError):
         raise reply

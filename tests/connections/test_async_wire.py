@@ -46,6 +46,24 @@ async def until_read():
         await asyncio.sleep(0)
 
 
+class Clock:
+    """The clock of the running loop, moved by hand, and the timers made by it."""
+
+    def __init__(self):
+        loop = asyncio.get_running_loop()
+        self.now, self.timers, self._call_at = loop.time(), [], loop.call_at
+        loop.time, loop.call_at = lambda: self.now, self._noted_call_at
+
+    def _noted_call_at(self, *args, **kwargs):
+        timer = self._call_at(*args, **kwargs)
+        self.timers.append(timer)
+        return timer
+
+    async def move(self, seconds):
+        self.now += seconds
+        await until_read()
+
+
 def test_a_request_is_sent_and_a_reply_in_pieces_is_read(talk):
     async def conversation(connection, server):
         assert is_quiet(connection)
@@ -74,6 +92,22 @@ def test_a_request_that_the_server_does_not_read_is_a_timeout(talk):
     talk(conversation, socket_timeout=0.05)
 
 
+def test_a_long_request_waits_until_the_server_has_read_it(talk):
+    async def conversation(connection, server):
+        size = 10_000_000
+        sending = asyncio.create_task(asend_bytes(connection, bytes(size)))
+        await until_read()
+        assert not sending.done()
+        await asyncio.to_thread(receive, server, size)
+        await sending
+
+    def receive(server, size):
+        while size:
+            size -= len(server.recv(size))
+
+    talk(conversation)
+
+
 def test_an_error_reply_is_raised(talk):
     async def conversation(connection, server):
         server.sendall(b"-ERR no\r\n")
@@ -89,6 +123,133 @@ def test_a_late_reply_is_a_timeout(talk):
             await aread_reply(connection)
 
     talk(conversation, socket_timeout=0.05)
+
+
+def test_many_reads_share_a_timer(talk):
+    async def conversation(connection, server):
+        clock = Clock()
+        for _ in range(20):
+            reading = asyncio.create_task(aread_reply(connection))
+            await clock.move(0.01)
+            server.sendall(b"+OK\r\n")
+            assert await reading == b"OK"
+        assert len(clock.timers) == 1
+
+    talk(conversation)
+
+
+def test_a_read_has_its_whole_time_whenever_the_timer_was_set(talk):
+    async def conversation(connection, server):
+        clock = Clock()
+        first = asyncio.create_task(aread_reply(connection))
+        await until_read()
+        server.sendall(b"+OK\r\n")
+        assert await first == b"OK"
+        await clock.move(0.9)
+        second = asyncio.create_task(aread_reply(connection))
+        await until_read()
+        await clock.move(0.9)
+        assert not second.done()
+        await clock.move(0.2)
+        with pytest.raises(TimeoutError, match="reading"):
+            await second
+        assert len(clock.timers) == 2
+
+    talk(conversation)
+
+
+def test_each_piece_of_a_reply_has_the_whole_time(talk):
+    async def conversation(connection, server):
+        clock = Clock()
+        reading = asyncio.create_task(aread_reply(connection))
+        await until_read()
+        for piece in (b"$3", b"\r\na", b"bc"):
+            server.sendall(piece)
+            await clock.move(0.9)
+        server.sendall(b"\r\n")
+        assert await reading == b"abc"
+
+    talk(conversation)
+
+
+def test_an_idle_connection_has_no_timer_after_a_while(talk):
+    async def conversation(connection, server):
+        clock = Clock()
+        reading = asyncio.create_task(aread_reply(connection))
+        await until_read()
+        server.sendall(b"+OK\r\n+OK\r\n")
+        assert await reading == b"OK"
+        await clock.move(100)
+        await clock.move(100)
+        assert len(clock.timers) == 1
+        assert await aread_reply(connection) == b"OK"
+        assert is_quiet(connection)
+
+    talk(conversation)
+
+
+def test_a_reply_that_arrived_while_the_loop_was_busy_is_not_late(talk):
+    async def conversation(connection, server):
+        clock = Clock()
+        reading = asyncio.create_task(aread_reply(connection))
+        await until_read()
+        server.sendall(b"+OK\r\n")
+        await clock.move(100)
+        assert await reading == b"OK"
+
+    talk(conversation)
+
+
+def test_without_a_timeout_there_is_no_timer(talk):
+    async def conversation(connection, server):
+        clock = Clock()
+        reading = asyncio.create_task(aread_reply(connection))
+        await clock.move(100)
+        server.sendall(b"+OK\r\n")
+        assert await reading == b"OK"
+        assert clock.timers == []
+
+    talk(conversation, socket_timeout=None)
+
+
+def test_a_closed_connection_leaves_no_timer(talk):
+    async def conversation(connection, server):
+        clock = Clock()
+        reading = asyncio.create_task(aread_reply(connection))
+        await until_read()
+        connection._writer.close()
+        with pytest.raises(ConnectionError, match="closed"):
+            await reading
+        assert [timer.cancelled() for timer in clock.timers] == [True]
+
+    talk(conversation)
+
+
+def test_a_read_that_is_cancelled_loses_no_bytes(talk):
+    async def conversation(connection, server):
+        reading = asyncio.create_task(aread_reply(connection))
+        await until_read()
+        server.sendall(b"$3\r\na")
+        await until_read()
+        reading.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await reading
+        server.sendall(b"bc\r\n")
+        await until_read()
+        assert await aread_reply(connection) == b"abc"
+
+    talk(conversation)
+
+
+def test_the_methods_of_redis_py_read_too(talk):
+    async def conversation(connection, server):
+        for read in (aread_reply, Connection.read_response) * 2:
+            reading = asyncio.create_task(read(connection))
+            await until_read()
+            server.sendall(b"+OK\r\n")
+            assert await reading == b"OK"
+
+    talk(conversation)
 
 
 def test_the_end_of_the_connection_is_an_error(talk):
