@@ -11,11 +11,11 @@ from django.core.management import call_command
 from django.db.models import Avg, Count, Max, Min, Q, Sum
 
 import django_ormist as ormist
+from django_ormist.batching import batched
 from django_ormist.connections import connections
 from django_ormist.connections.executor import run
 from django_ormist.keys import expires_key
 from django_ormist.operations import stats
-from django_ormist.operations.batches import batched
 
 BATCH = 10_000
 COLORS = 10

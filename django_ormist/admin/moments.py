@@ -7,7 +7,7 @@ from typing import Any
 from django.db.models import Q
 from django.utils import timezone
 
-from ..operations.batches import batched
+from ..batching import batched
 from .samples import count_each
 
 COUNTED_AT_ONCE = 1000

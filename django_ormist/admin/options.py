@@ -20,8 +20,8 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from ..batching import batched
 from ..exceptions import OrmistError
-from ..operations.batches import batched
 from .changelist import OrmistChangeList
 from .checks import OrmistAdminChecks
 from .errors import may_delete, may_open_form, may_view, show_store_errors

@@ -4,10 +4,10 @@ from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
 from .. import signals
+from ..batching import batched
 from ..connections import connections
 from ..exceptions import FieldError, IntegrityError
 from ..keys import object_key
-from ..operations.batches import batched
 from ..operations.operation import Flow, Operation, SignalEvent
 from ..operations.repeatable import RepeatableSave, RepeatableWrite
 from ..operations.search import load_subqueries

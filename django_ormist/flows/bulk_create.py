@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from string import ascii_letters
 from typing import Any, TypeVar
 
+from ..batching import batched
 from ..connections import connections
 from ..crypto import get_random_string
 from ..exceptions import IntegrityError
@@ -11,7 +12,6 @@ from ..keys import pk_bytes
 from ..operations.batches import (
     Link,
     NewObject,
-    batched,
     batched_by_entries,
     insert_many,
 )

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..batching import batched
 from ..exceptions import NotSupportedError
 from ..fields import CASCADE, PROTECT, SET_NULL, Reference
 from ..operations import search
-from ..operations.batches import batched
 from ..operations.objects import pk_of
 from ..operations.operation import Flow, RunOn
 from ..operations.steps import MOST_LEAVES

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from django.core.management.base import CommandError
 
+from ..batching import batched
 from ..codecs import is_later
 from ..connections import connections
 from ..connections.executor import repeat_scan, run
@@ -13,7 +14,6 @@ from ..crypto import get_random_string
 from ..keys import Space, find_kind
 from ..models import Model, registry
 from ..operations import keyspace, move, scan
-from ..operations.batches import batched
 from ..operations.expiry import sweep
 from ..operations.move import MovedObject
 from ..operations.objects import Image

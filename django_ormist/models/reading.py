@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Generic, Literal, Never, TypeVar, overload
 
+from ..batching import batched
 from ..connections.executor import arun, run
 from ..connections.replica_reads import Reading
 from ..exceptions import FieldError
@@ -10,7 +11,6 @@ from ..flows import aggregate as aggregate_flows
 from ..flows import explain as explain_flows
 from ..flows import fetch
 from ..flows import values as values_flows
-from ..operations.batches import batched
 from ..queries.expressions import can_be_attribute, is_expression
 from .unsupported import COLLECTION, missing_name
 

@@ -4,12 +4,12 @@ import builtins
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
 
+from ..batching import batched
 from ..connections.executor import arun, run
 from ..connections.replica_reads import Reading
 from ..flows import fetch
 from ..flows import values as values_flows
 from ..flows.types import Shape, Times
-from ..operations.batches import batched
 from ..operations.operation import Flow
 from ..operations.rows import Rows
 from ..queries.query import CREATED, Query

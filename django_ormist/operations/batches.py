@@ -4,7 +4,6 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
 from typing import Any, NamedTuple, TypeVar
 
 from ..keys import (
@@ -23,13 +22,6 @@ T = TypeVar("T")
 OBJECTS_PER_STEP = 100
 ENTRIES_PER_STEP = 500
 """Objects and index entries of one step, which holds the server for 3 ms at most."""
-
-
-def batched(items: Iterable[T], size: int) -> Iterator[list[T]]:
-    """Yield the items in lists of *size*. The last one may be shorter."""
-    rest = iter(items)  # itertools.batched exists only from Python 3.12
-    while some := list(islice(rest, size)):
-        yield some
 
 
 def batched_by_entries(

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+from ..batching import batched
 from ..keys import Space, all_key, expires_key, memo_key
-from .batches import batched
 from .operation import Flow, Operation, Script, near
 from .replies import mistyped_error
 

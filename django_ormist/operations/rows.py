@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from itertools import repeat
 from typing import Any
 
+from ..batching import batched
 from ..codecs import deadline_of
 from ..keys import Space, all_key, pk_bytes, term_key
 from ..queries.query import Query
 from ..terms import term_suffix
-from .batches import batched
 from .expiry import CLOCK, sweep_missing
 from .objects import load_counters, load_many
 from .operation import Flow, Operation

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..batching import batched
 from ..exceptions import CorruptDataError
 from ..keys import Space, all_key, counters_key
-from .batches import batched
 from .keyspace import escape_glob
 from .objects import load_many
 from .operation import Flow, Operation

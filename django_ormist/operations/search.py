@@ -5,6 +5,7 @@ from functools import partial
 from operator import iand, isub
 from typing import Any, NamedTuple
 
+from ..batching import batched
 from ..keys import Space, all_key, expires_key
 from ..queries.conditions import (
     NOTHING,
@@ -14,7 +15,6 @@ from ..queries.conditions import (
 from ..queries.query import Query
 from ..queries.splitting import MOST_IDS, Combined, Plan, split
 from . import steps
-from .batches import batched
 from .compiler import QueryCompiler
 from .listing import can_sort, sorted_rows
 from .matching_ids import FoundIds, query_ids, slice_in_steps, sort_found

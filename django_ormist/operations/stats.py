@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..batching import batched
 from ..codecs import unpack
 from ..exceptions import CorruptDataError
 from ..keys import (
@@ -24,7 +25,6 @@ from ..queries.query import Query
 from ..schema import Schema
 from ..terms import object_terms, term_suffix, unmark
 from . import counts, objects
-from .batches import batched
 from .operation import Flow, Operation
 
 SAMPLE = 500

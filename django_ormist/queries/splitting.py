@@ -7,6 +7,7 @@ from math import ceil
 from operator import iand, ior, isub, ixor
 from typing import Any, NamedTuple
 
+from ..batching import batched
 from .conditions import (
     And,
     Condition,
@@ -88,7 +89,7 @@ def split(condition: Condition, most: int, rest: tuple[Condition, ...] = ()) -> 
             return Combined(isub, (all_of(rest), split(part, most, rest)))
         case Ids(pks):
             each = partial(_ids_with, rest)
-            return Combined(ior, tuple(map(each, _batches(sorted(pks)))), True)
+            return Combined(ior, tuple(map(each, batched(sorted(pks), MOST_IDS))), True)
         case And():
             return _split_all(whole, most)
         case Or(parts) if any(map(_is_open, parts)):
@@ -174,10 +175,6 @@ def _are_disjoint(parts: Iterable[Condition]) -> bool:
         one.name == other.name and one.high <= other.low
         for one, other in pairwise(ranges)
     )
-
-
-def _batches(pks: list[str]) -> Iterator[list[str]]:
-    return (pks[at : at + MOST_IDS] for at in range(0, len(pks), MOST_IDS))
 
 
 def _ids_with(rest: tuple[Condition, ...], pks: list[str]) -> Condition:

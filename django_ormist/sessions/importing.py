@@ -11,13 +11,13 @@ from django.core.cache import caches
 from django.utils import timezone
 from django.utils.module_loading import import_string
 
+from ..batching import batched
 from ..codecs import Deadline, Lifetime
 from ..connections.cache_pools import client_of, decoder_of
 from ..connections.executor import run
 from ..deadlines import moment_ms, now_ms, to_deadline
 from ..exceptions import IntegrityError, NotSupportedError
 from ..operations import objects
-from ..operations.batches import batched
 from ..operations.keyspace import escape_glob
 from ..operations.operation import Flow
 from . import serialization, settings

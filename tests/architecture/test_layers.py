@@ -30,6 +30,7 @@ LAYERS = {
     "queries": 1,
     "schema": 1,
     "validators": 1,
+    "batching": 0,
     "codecs": 0,
     "keys": 0,
     "terms": 0,

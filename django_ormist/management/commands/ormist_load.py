@@ -9,9 +9,9 @@ from typing import IO, Any
 
 from django.core.management.base import CommandError, CommandParser
 
+from ...batching import batched
 from ...exceptions import OrmistError, ValidationError
 from ...models import Collection, Model
-from ...operations.batches import batched
 from ..command import (
     OrmistCommand,
     Progress,
