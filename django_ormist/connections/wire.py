@@ -2,15 +2,13 @@
 
 redis-py passes a reply through four methods, and makes a poll object for each look at
 an idle connection: a tenth of the time of a get(). Python polls a socket that has a
-timeout before each read, another tenth; the kernel can keep the time. Connections of
-other classes or parsers, with RESP3 or health checks, and those of shared pools are
-used by redis-py's methods.
+timeout before it sends, which is rarely needed. Connections of other classes or parsers,
+with RESP3 or health checks, and those of shared pools are used by redis-py's methods.
 """
 
 import builtins
+import os
 import select
-import socket
-import struct
 from typing import Any
 
 from redis._parsers.hiredis import NOT_ENOUGH_DATA, _HiredisParser
@@ -30,21 +28,6 @@ class Wire:
         poll = select.poll()
         poll.register(self.socket, select.POLLIN)
         self.poll = poll.poll
-        let_kernel_time(self.socket)
-
-
-def let_kernel_time(sock: socket.socket) -> None:
-    """Hand the timeout of a socket to the kernel.
-
-    A call that takes longer raises BlockingIOError then. A socket of gevent or the like
-    keeps its own timeout.
-    """
-    seconds = sock.gettimeout()
-    if seconds and type(sock).recv_into is socket.SocketType.recv_into:
-        value = struct.pack("@ll", int(seconds), max(int(seconds % 1 * 1e6), 1))
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, value)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, value)
-        sock.settimeout(None)
 
 
 def attach_wire(connection: Any) -> None:
@@ -68,11 +51,21 @@ def send_bytes(connection: Any, request: bytes) -> None:
         connection.send_packed_command([request], check_health=False)
         return
     try:
-        wire.socket.sendall(request)
+        sent = _write(wire.socket, request)
+        if sent < len(request):
+            wire.socket.sendall(memoryview(request)[sent:])  # which keeps the timeout
     except (BlockingIOError, builtins.TimeoutError) as error:
         raise TimeoutError("Timeout writing to socket") from error
     except OSError as error:
         raise ConnectionError(f"Error while writing to socket: {error}") from error
+
+
+def _write(sock: Any, request: bytes) -> int:
+    """Return how many bytes of the request the socket takes at once."""
+    try:
+        return os.write(sock.fileno(), request)
+    except BlockingIOError:
+        return 0
 
 
 def is_silent(connection: Any) -> bool:

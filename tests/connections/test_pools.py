@@ -2,6 +2,7 @@
 
 import os
 import threading
+from contextlib import ExitStack
 
 import pytest
 import redis
@@ -174,3 +175,28 @@ def test_a_fake_server_keeps_its_objects_when_settings_change(configure):
     kept = configure(LOCATION="fakeredis://kept", KEY_PREFIX="x")
     assert kept.client.get("k") == b"v"
     assert configure(LOCATION="fakeredis://other").client.get("k") is None
+
+
+def test_redis_pys_client_keeps_its_timeouts(configure, real):
+    connection = configure(LOCATION=real.tcp_url, OPTIONS={"socket_timeout": 0.2})
+    connection.send(PING)
+    with pytest.raises(redis.TimeoutError):
+        connection.client.blpop("ormist:nothing", timeout=60)
+
+
+def test_a_message_may_come_later_than_the_timeout_of_replies(configure, real):
+    connection = configure(LOCATION=real.tcp_url, OPTIONS={"socket_timeout": 0.2})
+    connection.send(PING)
+    with (
+        connection.client.pubsub(ignore_subscribe_messages=True) as pubsub,
+        ExitStack() as stack,
+    ):
+        pubsub.subscribe("ormist:late")
+        publisher = stack.enter_context(real.client())
+        later = threading.Timer(0.5, publisher.publish, ("ormist:late", "news"))
+        later.start()
+        stack.callback(later.join)
+        message = None
+        while message is None:
+            message = pubsub.get_message(timeout=None)
+        assert message["data"] == b"news"

@@ -1,7 +1,9 @@
 """The short way to read replies: which connections take it, and what ends it."""
 
+import signal
 import socket
-import struct
+from concurrent.futures import ThreadPoolExecutor
+from itertools import count
 
 import pytest
 from redis.exceptions import ConnectionError, ResponseError, TimeoutError
@@ -9,7 +11,6 @@ from redis.exceptions import ConnectionError, ResponseError, TimeoutError
 from django_ormist.connections.wire import (
     attach_wire,
     is_silent,
-    let_kernel_time,
     read_reply,
     send_bytes,
 )
@@ -79,30 +80,39 @@ def test_a_request_over_a_closed_connection_is_an_error(wired, pair):
         send_bytes(wired, b"PING\r\n")
 
 
-def test_the_kernel_keeps_the_timeout(wired, pair):
-    assert pair[0].gettimeout() is None
-    value = pair[0].getsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, 16)
-    assert struct.unpack("@ll", value)[0] == 0
-    assert 40_000 <= struct.unpack("@ll", value)[1] <= 60_000
+@pytest.fixture
+def signals(pair):
+    """Handled signals, each hundredth of a second. The server leaves after many."""
+    left = count(100, -1)
+    handler = signal.signal(
+        signal.SIGALRM, lambda *_: pair[1].close() if next(left) == 0 else None
+    )
+    signal.setitimer(signal.ITIMER_REAL, 0.01, 0.01)
+    yield
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, handler)
 
 
-def test_a_socket_without_a_timeout_has_none(pair):
-    pair[0].settimeout(None)
-    let_kernel_time(pair[0])
-    assert pair[0].getsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, 16) == bytes(16)
+@pytest.mark.usefixtures("signals")
+def test_signals_do_not_delay_the_timeout_of_a_reply(wired):
+    with pytest.raises(TimeoutError):
+        read_reply(wired)
 
 
-def test_a_socket_of_another_kind_keeps_its_timeout():
-    """As those of gevent, which wait without the kernel."""
+@pytest.mark.usefixtures("signals")
+def test_signals_do_not_delay_the_timeout_of_a_request(wired):
+    with pytest.raises(TimeoutError):
+        send_bytes(wired, bytes(10_000_000))
 
-    class Other(socket.socket):
-        def recv_into(self, *arguments):
-            return super().recv_into(*arguments)
 
-    with Other() as other:
-        other.settimeout(3)
-        let_kernel_time(other)
-        assert other.gettimeout() == 3
+def test_a_long_request_arrives_whole(wired, pair):
+    request = bytes(range(250)) * 4000
+    pair[0].settimeout(30)
+    with ThreadPoolExecutor() as pool:
+        sending = pool.submit(send_bytes, wired, request)
+        with pair[1].makefile("rb") as received:
+            assert received.read(len(request)) == request
+        sending.result()
 
 
 def test_the_end_of_the_connection_is_an_error(wired, pair):
