@@ -2,8 +2,9 @@
 
 redis-py passes a reply through four methods, and makes a poll object for each look at
 an idle connection: a tenth of the time of a get(). Python polls a socket that has a
-timeout before it sends, which is rarely needed. Connections of other classes or parsers,
-with RESP3 or health checks, and those of shared pools are used by redis-py's methods.
+timeout before it sends, which is rarely needed. Connections of other classes or
+parsers, with RESP3 or health checks, and those of shared pools are used by redis-py's
+methods.
 """
 
 import builtins
