@@ -69,6 +69,12 @@ def set_few_looks(monkeypatch):
     monkeypatch.setattr(steps, "MOST_LEAVES", LEAVES)
 
 
+def let_expire(server):
+    """Let every fifth city expire."""
+    late = {f"c{i:03}": 1 for i in range(0, SIZE, 5)}
+    server.client.zadd(expires_key(City._meta.space("default")), late)
+
+
 def answers(ask, collection):
     """Return the answers of every method that may take steps."""
     by_size = collection.order_by("-population", "name")
@@ -99,8 +105,7 @@ def test_steps_are_short_and_give_the_same_answers(
     ask, server, cities, monkeypatch, kind, has_expired
 ):
     if has_expired:
-        late = {f"c{i:03}": 1 for i in range(0, SIZE, 5)}
-        server.client.zadd(expires_key(City._meta.space("default")), late)
+        let_expire(server)
     collection = City.objects.find(QUERIES[kind])
     at_once = answers(ask, collection)
     set_few_looks(monkeypatch)
@@ -317,8 +322,7 @@ def test_long_queries_are_split_and_give_the_same_answers(
     ask, server, cities, monkeypatch, kind, has_expired
 ):
     if has_expired:
-        late = {f"c{i:03}": 1 for i in range(0, SIZE, 5)}
-        server.client.zadd(expires_key(City._meta.space("default")), late)
+        let_expire(server)
     collection = City.objects.find(LONG_QUERIES[kind])
     at_once = answers(ask, collection)
     monkeypatch.setattr(steps, "MOST_LEAVES", LEAVES)
