@@ -1,10 +1,10 @@
 """The map of a Cluster: the primary of each hash slot, and the replicas of each.
 
 ClusterMap does no I/O. Its refresh() is a generator that yields Query, one for each
-node to ask, and receives the replies or the error; router.py drives it.
+node in turn, and receives the replies or the error; router.py drives it.
 
-The nodes are asked on first use, after each failure, after MOVED, and once a minute.
-Known nodes are asked first, in arbitrary order, and the nodes of the setting last.
+The nodes are queried on first use, after each failure, after MOVED, and once a minute.
+Known nodes come first, in arbitrary order, and the nodes of the setting last.
 MOVED changes a single slot at once.
 
 A node that is cut off from the others has an old map. So an answer with an older epoch
@@ -37,7 +37,7 @@ INTERVAL = 60.0
 """Seconds between two looks at the nodes without a failure: replicas may be new."""
 
 AVOIDED_FOR = 10.0
-"""Seconds for which a node that did not answer is asked last."""
+"""Seconds for which a node that did not reply is queried last."""
 
 _QUERY = [Operation("CLUSTER SLOTS", ()), Operation("CLUSTER INFO", ())]
 
@@ -59,7 +59,7 @@ class ClusterMap:
     """The nodes of a Cluster, shared by the threads and loops of a process.
 
     where: the setting, for error messages. version: counts the changes of *addresses*.
-    check_at: when to ask the nodes again, by the clock of refresh().
+    check_at: the time of the next refresh, by the clock of refresh().
     primaries: the addresses of primaries that have slots, sorted. replicas: by the
     address of a primary, the addresses of its replicas. addresses: all of these.
     """
@@ -158,7 +158,7 @@ class ClusterMap:
         self._latest = address
 
     def doubt(self) -> None:
-        """Ask the nodes before the next request."""
+        """Refresh the map before the next request."""
         self.check_at = 0.0
 
     @property
@@ -171,7 +171,7 @@ class ClusterMap:
         return self._slots[slot_of(key)]
 
     def explain(self, address: Address | None, error: RedisError | None) -> RedisError:
-        """Return an error that says what to correct."""
+        """Return an error that suggests a fix."""
         if address is not None:
             kind = TimeoutError if isinstance(error, TimeoutError) else ConnectionError
             return kind(
@@ -193,7 +193,7 @@ class ClusterMap:
             "Give the user and the password in OPTIONS."
             if any(is_refused)
             else "Start them, or correct their addresses in LOCATION."
-            + tls_hint(self._cluster.asked)
+            + tls_hint(self._cluster.query_endpoint)
         )
         kind = AuthenticationError if all(is_refused) else ConnectionError
         return kind(
@@ -202,7 +202,7 @@ class ClusterMap:
         )
 
     def _unheard(self) -> str:
-        """Return a text about the nodes that did not answer, or ""."""
+        """Return a sentence about the nodes that failed to reply, or ""."""
         texts = [
             f"{format_address(address)} said: {text.rstrip('.')}"
             for address, text in self._problems.items()
@@ -214,9 +214,9 @@ class ClusterMap:
     def refresh(
         self, is_urgent: bool, clock: Callable[[], float]
     ) -> Generator[Query, Any, None]:
-        """Ask one node after another until one replies, and update the map.
+        """Query the nodes in turn until one replies, and update the map.
 
-        Nodes are not asked while another refresh runs, or if it has just ended.
+        Do nothing while another refresh runs, or if it has just ended.
         Raises ImproperlyConfigured if the setting names other servers.
         """
         now = clock()
@@ -234,7 +234,7 @@ class ClusterMap:
             self._busy_until = now + (SHORTEST_INTERVAL if is_urgent else 0)
 
     def _ask_all(self, now: float) -> Generator[Query, Any, None]:
-        """Ask the nodes until one has an epoch that is not older than the known one."""
+        """Query the nodes until one has the known epoch or a later one."""
         best: Topology | None = None
         for address in self._in_order(now):
             answer = yield from self._ask(address, now)
@@ -250,7 +250,7 @@ class ClusterMap:
             self._raise_misconfiguration()
 
     def _in_order(self, now: float) -> list[Address]:
-        """Return the nodes to ask: those that answered lately first, seeds last."""
+        """Return the nodes in query order: known ones, seeds, then silent ones."""
         known = list(self.addresses)
         shuffle(known)
         latest = [] if self._latest is None else [self._latest]
@@ -260,7 +260,7 @@ class ClusterMap:
     def _ask(
         self, address: Address, now: float
     ) -> Generator[Query, Any, Topology | None]:
-        """Return the state that a node knows, or None. Remember the silent nodes."""
+        """Return the topology that a node reports, or None. Note a node without one."""
         replies = yield Query(self._cluster.at(address), _QUERY)
         try:
             found = parse_slots(replies, address)
@@ -276,7 +276,7 @@ class ClusterMap:
         return found
 
     def _use(self, found: Topology) -> None:
-        """Take over what a node knows."""
+        """Update the map from the reply of a node."""
         primaries = tuple(sorted({each for each in found.slots if each is not None}))
         replicas = [each for some in found.replicas.values() for each in some]
         addresses = frozenset((*primaries, *replicas))
@@ -295,7 +295,7 @@ class ClusterMap:
     def _raise_misconfiguration(self) -> None:
         """Raise ImproperlyConfigured if a seed is not a node, or lacks the database.
 
-        Raise AuthenticationError if all of them refuse the user: waiting cannot help.
+        Raise AuthenticationError if all of them refuse the user: a retry cannot help.
         """
         for address in self._seeds:
             problem, named = self._problems.get(address, ""), format_address(address)
@@ -321,7 +321,7 @@ _NO_DATABASE = "it has no such database"
 
 
 def _problem(error: RedisError) -> str:
-    """Return why a node did not answer."""
+    """Return the reason why a node did not reply, as text."""
     text = str(error)
     lower = text.lower()
     if isinstance(error, AuthenticationError | NoPermissionError):
@@ -335,10 +335,10 @@ def _problem(error: RedisError) -> str:
     return text
 
 
-def parse_slots(replies: Any, asked: Address) -> Topology:
+def parse_slots(replies: Any, source: Address) -> Topology:
     """Read the nodes and their slots in the replies to CLUSTER SLOTS and INFO.
 
-    asked: the address of the node that replied. Raises RedisError if a reply is an
+    source: the address of the node that replied. Raises RedisError if a reply is an
     error, or has another form, as from a proxy.
     """
     if isinstance(replies, RedisError):
@@ -347,27 +347,27 @@ def parse_slots(replies: Any, asked: Address) -> Topology:
     if isinstance(listed, RedisError):
         raise listed
     try:
-        return _topology(listed, info, asked)
+        return _topology(listed, info, source)
     except (TypeError, ValueError, IndexError) as error:
         raise ResponseError(
             f"its reply to CLUSTER SLOTS or CLUSTER INFO cannot be read: {error}"
         ) from None
 
 
-def _topology(listed: Any, info: Any, asked: Address) -> Topology:
+def _topology(listed: Any, info: Any, source: Address) -> Topology:
     slots: list[Address | None] = [None] * SLOTS
     replicas: dict[Address, tuple[Address, ...]] = {}
     for first, last, primary, *others in listed:
-        address = _address(primary, asked)
+        address = _address(primary, source)
         if address is None:
             continue
         slots[first : last + 1] = [address] * (last + 1 - first)
-        found = {_address(each, asked) for each in others} - {None}
+        found = {_address(each, source) for each in others} - {None}
         replicas[address] = tuple(sorted(each for each in found if each is not None))
     return Topology(slots, replicas, _epoch(info))
 
 
-def _address(node: Sequence[Any], asked: Address) -> Address | None:
+def _address(node: Sequence[Any], source: Address) -> Address | None:
     """Return the address of a node; None if it announces a host name and has none.
 
     A node without a host has the host of the node that replied.
@@ -377,7 +377,7 @@ def _address(node: Sequence[Any], asked: Address) -> Address | None:
         host = _facts(more[1]).get(b"ip") if len(more) > 1 else None
         if not host:
             return None
-    return (host.decode() if host else asked[0], int(port))
+    return (host.decode() if host else source[0], int(port))
 
 
 def _facts(metadata: Any) -> Mapping[bytes, bytes]:

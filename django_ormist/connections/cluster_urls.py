@@ -101,10 +101,10 @@ def make_endpoint(
     limited = {**arguments}
     for name in ("socket_timeout", "socket_connect_timeout"):
         limited[name] = min(arguments.get(name) or ASKED_TIMEOUT, ASKED_TIMEOUT)
-    asked = Endpoint(
+    query_endpoint = Endpoint(
         **classes, arguments=limited, max_connections=4, timeout=ASKED_TIMEOUT
     )
-    cluster = Cluster(tuple(dict.fromkeys(addresses)), asked, **limits)
+    cluster = Cluster(tuple(dict.fromkeys(addresses)), query_endpoint, **limits)
     made = Endpoint(**classes, cluster=cluster, **fields)
     check_arguments(where, made.at(addresses[0]))
     if limits.get("replicas"):

@@ -83,9 +83,9 @@ class Connection:
 
     @property
     def refused(self) -> set[str]:
-        """The names of commands that the server refuses and that flows can do without.
+        """The names of optional commands that the server refuses.
 
-        SORT: a replica takes it for a write, and on a node of a Cluster it misses the
+        SORT: a replica refuses it as a write, and on a node of a Cluster it misses the
         objects that are moving to another one.
         """
         if self._refused is None:
@@ -183,7 +183,7 @@ class Connection:
     # Reads from replicas
 
     def reader(self, reads: Reads) -> "Connection | Reader":
-        """Return what sends the operations of a flow that only reads.
+        """Return the sender for the operations of a read-only flow.
 
         It is this connection if replicas are not read, such as in an atomic() block.
         """
@@ -202,7 +202,7 @@ class Connection:
         return found or self.address
 
     def doubt(self) -> None:
-        """Find the nodes again before the next request, if there are several."""
+        """Refresh the topology before the next request, if there are several nodes."""
         if self._router is not None:
             self._router.map.doubt()
 
@@ -353,9 +353,9 @@ class Connection:
 
 
 class Reader:
-    """What sends the operations of a flow that only reads: to a replica if possible.
+    """The sender of the operations of a read-only flow, to a replica if possible.
 
-    A write among them, which removes expired objects, goes to the primary.
+    Writes that remove expired objects go to the primary.
     """
 
     __slots__ = ("_connection", "_operations", "_reading")

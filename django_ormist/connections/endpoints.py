@@ -28,7 +28,7 @@ REPLICAS_TIMEOUT = 1.0
 """Seconds in which replicas have to confirm a write."""
 
 REPLICA_TIMEOUT = 1.0
-"""Seconds that a read waits for a replica, before the primary is asked."""
+"""Seconds that a read waits for a replica before it uses the primary."""
 
 PATIENCE = 10.0
 """Seconds for which operations are sent again in a failover."""
@@ -70,7 +70,7 @@ class Endpoint:
 
     @property
     def nodes(self) -> "Sentinels | Cluster | None":
-        """What tells the host and the port, if there are several nodes."""
+        """The source of the host and the port, if there are several nodes."""
         return self.sentinels or self.cluster
 
     @cached_property
@@ -108,7 +108,7 @@ class Endpoint:
         )
 
     def at_replica(self, address: Address) -> "Endpoint":
-        """Return the endpoint of the replica at *address*. It has to answer soon."""
+        """Return the endpoint of the replica at *address*. Its timeouts are short."""
         node = self.at(address)
         arguments = {**node.arguments}
         for name in ("socket_timeout", "socket_connect_timeout"):
@@ -160,7 +160,7 @@ def with_driver(
 
 @cache
 def driver_info() -> DriverInfo:
-    """Return what redis-py sends of itself, the same for all connections."""
+    """Return the name and version of redis-py, the same for all connections."""
     return DriverInfo()
 
 
@@ -193,12 +193,12 @@ class Sentinels:
 class Cluster:
     """The nodes of a Cluster that LOCATION lists, and the options for all nodes.
 
-    asked: the endpoint of the connections that ask the seeds, without an address.
+    query_endpoint: the endpoint of queries about the topology, without an address.
     patience, replicas, replicas_timeout, read_from: as in Sentinels.
     """
 
     seeds: tuple[Address, ...]
-    asked: Endpoint
+    query_endpoint: Endpoint
     patience: float = PATIENCE
     replicas: int = 0
     replicas_timeout: float = REPLICAS_TIMEOUT
@@ -207,17 +207,17 @@ class Cluster:
     @property
     def database(self) -> int:
         """The number of the database. Most Clusters have only 0."""
-        return self.asked.arguments.get("db") or 0
+        return self.query_endpoint.arguments.get("db") or 0
 
     @property
     def key(self) -> str:
         """A text that is equal for equal Clusters."""
         options = (self.patience, self.replicas, self.replicas_timeout)
-        return _text((self.seeds, self.asked.key, *options, self.read_from))
+        return _text((self.seeds, self.query_endpoint.key, *options, self.read_from))
 
     def at(self, address: Address) -> Endpoint:
-        """Return the endpoint by which to ask the node at *address*."""
-        return self.asked.at(address)
+        """Return the endpoint for queries to the node at *address*."""
+        return self.query_endpoint.at(address)
 
 
 def check_arguments(where: str, endpoint: Endpoint) -> Endpoint:
@@ -236,7 +236,7 @@ def check_arguments(where: str, endpoint: Endpoint) -> Endpoint:
 
 
 def database_ids(endpoint: Endpoint) -> set[tuple[Any, ...]]:
-    """Return what identifies a database. Endpoints with a common one share it."""
+    """Return the identifiers of a database. Endpoints with a common one share it."""
     arguments, cluster = endpoint.arguments, endpoint.cluster
     number = arguments.get("db") or 0
     if endpoint.sentinels is not None:

@@ -1,4 +1,4 @@
-"""Explanations of errors: what LOCATION has to name in place of this server."""
+"""Explanations of errors, which suggest another LOCATION."""
 
 from collections.abc import Sequence
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Operations for every primary of a Cluster: one for each node, and their replies."""
+"""Operations that are sent to every primary of a Cluster, and their replies."""
 
 from collections.abc import Callable, Generator, Sequence
 from typing import Any
@@ -27,10 +27,11 @@ def fan_out(
     operations: Sequence[Operation],
     send: Callable[[Sequence[Operation]], Generator[Step, Any, list[Any]]],
 ) -> Generator[Step, Any, list[Any]]:
-    """Send operations, some of them to every primary, and return the replies.
+    """Yield steps that send operations, and return the replies.
 
-    The reply to such an operation is RepliesByNode, or the first error. If a primary
-    leaves the Cluster meanwhile, the remaining ones are asked, unless there is a write.
+    An operation for every primary is sent to each one. Its reply is RepliesByNode, or
+    the first error. If a primary leaves the Cluster meanwhile, all operations are sent
+    again, to the others. If one of them is a write, NodeLeft is raised.
     """
     if not nodes.primaries:
         yield from send([_PING])  # which finds them

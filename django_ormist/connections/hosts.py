@@ -1,4 +1,4 @@
-"""What URLs of sentinels and of Cluster nodes share: several hosts, and limits."""
+"""Common parts of the URLs of sentinels and Cluster nodes: hosts and limits."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -124,7 +124,7 @@ OWN = (*LIMITS, "read_from")
 
 
 def read_limits(where: str, own: Mapping[str, Any]) -> dict[str, Any]:
-    """Return those of the options that are in OWN. Raises ImproperlyConfigured."""
+    """Return the options that are in OWN. Raises ImproperlyConfigured."""
     limits = {name: value for name, value in own.items() if name in OWN}
     for name, value in limits.items():
         if name == "read_from":

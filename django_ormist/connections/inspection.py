@@ -35,7 +35,7 @@ class NodeFacts:
     role: "primary" or "replica". primary: the address of a replica's. link: "up" or
     "down"; of a replica to its primary, or "down" if a node does not reply. offset:
     bytes of the replication stream. lag_bytes, lag_seconds: how far a replica is
-    behind, and since when it is silent. slots: (first, last) of each range of a
+    behind, and for how long it has been silent. slots: (first, last) of each range of a
     primary. keys: of the database. info: the fields of INFO. error: why it did not
     reply.
     """
@@ -102,7 +102,7 @@ class SentinelFacts:
 
     @property
     def state(self) -> str:
-        """Its flags for people."""
+        """Its flags in words."""
         return describe_flags(self.flags)
 
     def to_dict(self) -> dict[str, Any]:
@@ -201,7 +201,7 @@ def _inspect_cluster(router: Router) -> list[NodeFacts]:
 def _find_lines(
     router: Router, known: Sequence[Address]
 ) -> tuple[list[ClusterNode], Address | None]:
-    """Return what the first node that replies says, and its address."""
+    """Return the nodes that the first node to reply lists, and its address."""
     for address in known:
         try:
             (reply,) = router.query(address, [_NODES])
@@ -262,7 +262,7 @@ def _from_info(name: str, info: dict[str, str]) -> NodeFacts:
 
 
 def _with_lags(primary: NodeFacts, replicas: Sequence[NodeFacts]) -> list[NodeFacts]:
-    """Return the replicas, with what their primary says of how far they are behind."""
+    """Return the replicas with their lag, as their primary reports it."""
     states = {
         format_address(each.address): each
         for each in replication_of(primary.info).replicas

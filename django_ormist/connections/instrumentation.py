@@ -20,11 +20,11 @@ logger = logging.getLogger("django_ormist.operations")
 
 
 class RoundTrip(NamedTuple):
-    """One request and its replies: operations, alias, start and duration.
+    """The operations, alias, start and duration of one round trip.
 
     url: the server, without user and password. address: as Endpoint.address. began_ns:
-    nanoseconds since 1970. error: the exception that was raised in place of replies.
-    nodes: the nodes of a Cluster to which the operations were sent.
+    nanoseconds since 1970. error: the exception that was raised, if any.
+    nodes: the nodes of a Cluster that received the operations.
     """
 
     using: str
@@ -43,7 +43,7 @@ class RoundTrip(NamedTuple):
 
     @property
     def summary(self) -> str:
-        """The names, with repeated ones counted: ``GET, ZSCORE x5``."""
+        """The names, with the number of consecutive repeats: ``GET, ZSCORE x5``."""
         counted = ((name, len(list(same))) for name, same in groupby(self.names))
         return ", ".join(name if n == 1 else f"{name} x{n}" for name, n in counted)
 

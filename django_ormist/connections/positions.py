@@ -1,4 +1,4 @@
-"""Positions in the stream of replication: what a replica must have before it answers.
+"""Replication offsets that a replica must have reached before it may reply.
 
 A primary counts the bytes that it has sent to its replicas, and a replica those that it
 has applied. Both belong to a replication id, which a new primary changes. So a replica
@@ -62,15 +62,14 @@ def _parse_state(reply: Any) -> State | None:
 
 
 STATE = Operation("INFO", (), ("replication",), parse=_parse_state)
-"""Answers the State of a server, or None if an ACL forbids the question."""
+"""Answers the State of a server, or None if an ACL forbids INFO."""
 
 
 class Positions:
-    """The offsets that a replica needs, by slot and replication id.
+    """The required replication offsets, by slot and replication id. Thread-safe.
 
-    Threads share it. There are no locks, since a signal handler might leave one locked.
-    The offsets of an id are a list, of which the greatest counts: adding one and
-    removing a smaller one are atomic.
+    There are no locks, since a signal handler might leave one locked. The greatest
+    offset in the list of an id counts. Appending and removing are atomic.
     """
 
     def __init__(self) -> None:
@@ -87,14 +86,14 @@ class Positions:
                 _remove(offsets, smaller)
 
     def lose(self, slot: int) -> None:
-        """Require that the primary answers, since its offset is not known.
+        """Require reads from the primary, since its offset is not known.
 
-        Losses have numbers, so that a renewal which began before does not forget one.
+        Losses are numbered, so that an earlier renewal does not discard a later one.
         """
         self.note(slot, LOST, next(self._losses))
 
     def required(self, slot: int) -> dict[str, int]:
-        """Return the offset to require by replication id. Two ids: only the primary."""
+        """Return the required offset by replication id. Two ids: only the primary."""
         by_id = self._slots.get(slot)
         if not by_id:
             return {}
@@ -105,9 +104,10 @@ class Positions:
         }
 
     def renew(self, slot: int, before: Mapping[str, int], state: State) -> None:
-        """Replace what other ids required before the primary replied with *state*.
+        """Replace the offsets of other ids after the primary has replied with *state*.
 
-        A primary with a new id has all that was not lost with the former one.
+        before: the offsets required before its reply. A primary with a new id
+        has the writes before them, or they are lost.
         """
         foreign = before.keys() - {state.replication_id}
         if foreign:
@@ -116,7 +116,7 @@ class Positions:
                 _remove(self._slots[slot].get(name, []), before[name])
 
     def slots(self) -> list[int]:
-        """Return the slots with a position."""
+        """Return the slots with a required offset."""
         return sorted(self._slots.copy())
 
 
@@ -126,7 +126,7 @@ def _remove(offsets: list[int], offset: int) -> None:
 
 
 def is_proven(state: State, required: Mapping[str, int]) -> bool:
-    """Return whether a replica in this state has all writes that are required."""
+    """Return whether a replica in this state has all required writes."""
     return state.is_linked and all(
         name == state.replication_id and offset <= state.offset
         for name, offset in required.items()

@@ -1,4 +1,4 @@
-"""Reads from replicas: which node answers.
+"""Reads from replicas, and the choice of a node.
 
 read() is a generator without I/O, which router.py drives. It asks a replica for its
 place in replication and for the data, in one request. The replies count only if the
@@ -6,7 +6,7 @@ replica has the last write of this process, and what at_least() requires. Otherw
 primary answers, in a second request.
 
 A replica that is down, loads, or has lost its primary is left out for a while. It is
-never the cause of an error: the primary is asked, within the same patience.
+never the cause of an error: the primary replies, within the same patience.
 """
 
 import logging
@@ -93,7 +93,7 @@ class Ask(NamedTuple):
 
 
 class Replicas:
-    """The replicas of one alias: whose turn it is, and which are left out.
+    """The replicas of one alias, in turn, without those that failed lately.
 
     name: the alias, for the log. positions: of the writes of this process. Threads and
     loops share it.
@@ -141,23 +141,23 @@ class Replicas:
         self._left_out.pop(address, None)
 
     def lose(self, nodes: Nodes, operations: Sequence[Operation]) -> None:
-        """Note that writes have no reply: the primary has to answer the next read."""
+        """Note writes without a reply: the primary has to answer the next read."""
         for operation in operations:
             slot = nodes.slot_of(operation) if operation.is_write else None
             if slot is not None:
                 self.positions.lose(slot)
 
     def required(self, slot: int) -> list[tuple[Positions, dict[str, int]]]:
-        """Return what this process and the context require, each with its source."""
+        """Return the offsets that this process and the context require, by source."""
         sources = (self.positions, *of_context(self.name))
         return [(source, source.required(slot)) for source in sources]
 
     def read_only(
         self, address: Address, operations: Sequence[Operation]
     ) -> list[Operation]:
-        """Return the operations for a replica: scripts by EVALSHA_RO if it has that.
+        """Return the operations for a replica, with EVALSHA_RO if it is available.
 
-        Redis 6.2 has not, and an ACL may forbid it.
+        Redis 6.2 lacks it, and an ACL may forbid it.
         """
         if address in self._without_ro:
             return list(operations)
@@ -307,9 +307,9 @@ def _is_empty(reply: Any) -> bool:
 class _Verdict(NamedTuple):
     """A decision about the replies of a replica.
 
-    replies: if they count. problem: why to leave the replica out. has_moved: whether it
-    does not have the slot any more. is_foreign: whether it follows another replication
-    id than what is required.
+    replies: if they are valid. problem: the reason to leave the replica out. has_moved:
+    whether the slot has moved to another node. is_foreign: whether its replication id
+    differs from the required one.
     """
 
     replies: list[Any] | None = None

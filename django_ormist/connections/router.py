@@ -211,12 +211,12 @@ class Router:
         return tuple(sorted(each for each in found if each is not None))
 
     def find_nodes(self) -> list[Address]:
-        """Return the addresses of all known nodes, after a look at the topology."""
+        """Return the addresses of all known nodes, after a refresh."""
         self._refresh(Refresh(is_urgent=False))
         return sorted({*self.map.addresses, *self.map.replica_addresses})
 
     def query(self, node: Address | Endpoint, operations: list[Operation]) -> list[Any]:
-        """Return the raw replies of one node or sentinel. It is asked once.
+        """Return the raw replies of one node or sentinel. Nothing is sent again.
 
         Raises RedisError.
         """
@@ -243,7 +243,7 @@ class Router:
     # For redis-py's clients
 
     def primary_pool(self) -> Any:
-        """Return the pool of the primary, found with PING if it is to be looked for."""
+        """Return the pool of the primary. Find it with PING if a refresh is due."""
         if self.map.address is None or self.map.is_due(monotonic()):
             self.send([_PING])
         return self._pool(self.primary)
@@ -422,7 +422,7 @@ class Router:
         return [*known, *self._asked.values()]
 
     def _formerly_asked(self) -> list[Endpoint]:
-        """Return the endpoints for questions to nodes that have left the Cluster."""
+        """Return the endpoints for queries to nodes that have left the Cluster."""
         cluster = self.endpoint.cluster
         if cluster is None:
             return []

@@ -7,8 +7,8 @@ route() yields steps and receives their results:
 * ``Refresh``: find out again where the nodes are.
 * ``Wait``: sleep.
 
-What is sent again, reads and writes alike: operations that a server refused, since it
-did not run them, and those that were never sent, since connecting failed. If the
+Reads and writes are sent again if a server refused them, since it did not run them, or
+if connecting failed, since they were never sent. If the
 connection broke after they were sent, reads are sent again. So is a RepeatableWrite,
 whose reply then says whether it was applied before. Another write is not: it may have
 been applied, and the error says so.

@@ -2,7 +2,7 @@
 
 A sentinel publishes each step of a failover. The first steps come before the replica is
 promoted, so that writes are held in time: a planned failover then loses nothing that
-was confirmed. Without these threads, the sentinels are asked once a second.
+was confirmed. Without these threads, the sentinels are queried once a second.
 """
 
 import os

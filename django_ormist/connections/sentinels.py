@@ -1,9 +1,9 @@
 """The map of a service that Sentinel watches: one node, its primary.
 
 SentinelMap does no I/O. Its refresh() is a generator that yields Query, one for each
-sentinel to ask, and receives the replies or the error; router.py drives it.
+sentinel in turn, and receives the replies or the error; router.py drives it.
 
-The sentinels are asked on first use, after each failure, and once a second while
+The sentinels are queried on first use, after each failure, and once a second while
 operations are sent. A planned failover leaves the old primary writable for seconds,
 and what is written there is lost. So writes wait while a sentinel says that one is
 under way, from a second after its begin at the latest.
@@ -44,7 +44,7 @@ LONGEST_REFRESH = 30.0
 """Seconds after which a refresh that was interrupted no longer prevents another."""
 
 AVOIDED_FOR = 30.0
-"""Seconds for which a sentinel is asked only if no other one answers."""
+"""Seconds for which a sentinel is queried only if no other one replies."""
 
 LONGEST_HOLD = 5.0
 """Seconds for which writes wait for a failover that is under way. It may hang."""
@@ -61,7 +61,7 @@ class Answer(NamedTuple):
     """The primary that a sentinel names, and the epoch of the failover to it.
 
     is_failing_over: whether this sentinel is replacing that primary. replicas: those
-    that it can reach and that are connected to the primary, if they are asked for.
+    that it can reach and that are connected to the primary, if they are requested.
     """
 
     address: Address
@@ -109,7 +109,7 @@ class SentinelMap:
         return None if self._holds_writes and operation.is_write else self.address
 
     def common_address(self, operations: Sequence[Operation]) -> Address | None:
-        """Return what address_of() returns for all of *operations*, if it is one."""
+        """Return the address of the primary, as address_of()."""
         if self._holds_writes and any(each.is_write for each in operations):
             return None
         return self.address
@@ -136,7 +136,7 @@ class SentinelMap:
         """Do nothing: a primary does not answer MOVED."""
 
     def doubt(self) -> None:
-        """Ask the sentinels before the next request."""
+        """Refresh the address before the next request."""
         self.check_at = 0.0
 
     @property
@@ -145,7 +145,7 @@ class SentinelMap:
         return set() if self.address is None else {self.address}
 
     def explain(self, address: Address | None, error: RedisError | None) -> RedisError:
-        """Return an error that says what to correct."""
+        """Return an error that suggests a fix."""
         if address is not None:
             found = format_address(address)
             kind = TimeoutError if isinstance(error, TimeoutError) else ConnectionError
@@ -174,7 +174,7 @@ class SentinelMap:
         return all("Authentic" in text for text in problems)
 
     def _unheard(self) -> str:
-        """Return a text about the sentinels that did not answer, or ""."""
+        """Return a sentence about the sentinels that failed to reply, or ""."""
         problems = self._problems.items()
         texts = [f"{name} said: {text.rstrip('.')}" for name, text in problems]
         return f" Of the sentinels, {'; '.join(texts)}." if texts else ""
@@ -186,7 +186,7 @@ class SentinelMap:
     ) -> Generator[Query, Any, None]:
         """Yield queries to the sentinels, and update the address.
 
-        One refresh at a time: while another one runs, or just ran, nothing is asked.
+        Do nothing while another refresh runs, or if it has just ended.
         Raises ImproperlyConfigured if the sentinels do not know the service.
         """
         now = clock()
@@ -206,9 +206,9 @@ class SentinelMap:
             self._busy_until = now + (SHORTEST_INTERVAL if is_urgent else 0)
 
     def _ask_all(self, now: float, is_urgent: bool) -> Generator[Query, Any, bool]:
-        """Ask those that are not avoided. Return whether any has answered.
+        """Query the sentinels that are not avoided. Return whether any replied.
 
-        If all are avoided, ask one of them, or all of them in an emergency.
+        If all are avoided, query one of them, or all of them if it is urgent.
         """
         answers: list[Answer] = []
         for i, sentinel in enumerate(self._in_order(now)):
@@ -284,7 +284,7 @@ class SentinelMap:
     def _explain_misconfiguration(self) -> Generator[Query, Any, None]:
         """Raise ImproperlyConfigured if a sentinel does not know the service.
 
-        Raise AuthenticationError if all of them refuse: to wait would not help.
+        Raise AuthenticationError if all of them refuse: a retry cannot help.
         """
         for sentinel in self._sentinels:
             problem = self._problems.get(_name(sentinel), "")
@@ -323,7 +323,7 @@ def _problem(replies: Any, service: str) -> str | None:
 
 
 def _facts(reply: Any) -> dict[bytes, bytes]:
-    """Return what a reply to SENTINEL MASTER says; {} if an ACL forbids it."""
+    """Return the fields in a reply to SENTINEL MASTER; {} if an ACL forbids it."""
     if isinstance(reply, dict):  # RESP3, within a list
         return reply
     if not isinstance(reply, list):

@@ -1,4 +1,4 @@
-"""The steps of route(), their outcomes, and what it has to know about nodes."""
+"""The steps of route(), their outcomes, and the topology that it uses."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
@@ -72,7 +72,7 @@ class Observer(Protocol):
 
 
 class Nodes(Protocol):
-    """What route() has to know about a topology. No method does I/O."""
+    """The topology that route() uses. No method does I/O."""
 
     is_sharded: bool
     """Whether there are several primaries, and MOVED and ASK are followed."""

@@ -44,7 +44,7 @@ def is_broken(error: BaseException) -> bool:
 
 
 def is_unreachable(error: BaseException) -> bool:
-    """Return whether nothing listens at the address."""
+    """Return whether no server listens at the address."""
     cause = error.__context__
     # asyncio tries several addresses, and tells their errors in one text.
     return isinstance(cause, ConnectionRefusedError | FileNotFoundError) or (

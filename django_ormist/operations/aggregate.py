@@ -75,17 +75,17 @@ def count_values_each(
     """
     short = {query: some for query, some in names.items() if not is_long(query)}
     most = most_looks(min(len(short), 10))
-    asked = [
+    operations = [
         count_values(space, query, some, most=most)(b"")
         if some
         else count(space, query, most)
         for query, some in short.items()
     ]
-    replies = (yield asked) if asked else []
-    replied = dict(zip(short, replies, strict=True))
+    answers = (yield operations) if operations else []
+    replies = dict(zip(short, answers, strict=True))
     counted: dict[Query, Counted] = {}
     for query, some in names.items():
-        cursor, one = replied.get(query, (START, 0))
+        cursor, one = replies.get(query, (START, 0))
         if not some and cursor:
             one = yield from count_matches(space, query, cursor)
         elif cursor:

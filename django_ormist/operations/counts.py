@@ -55,8 +55,9 @@ def count_each(space: Space, queries: Sequence[Query]) -> Flow[list[int]]:
         yield from load_subqueries(query)
     short = [query for query in queries if not is_long(query)]
     most = most_looks(min(len(short), 10))
-    asked = [count(space, query, most) for query in short]
-    replies = dict(zip(short, (yield asked) if asked else [], strict=True))
+    operations = [count(space, query, most) for query in short]
+    answers = (yield operations) if operations else []
+    replies = dict(zip(short, answers, strict=True))
     numbers = []
     for query in queries:
         cursor, number = replies.get(query, (START, 0))

@@ -150,7 +150,7 @@ def _sort_ids(
 def _sort_places(
     places: list[int], order: Order, column: Sequence[Any], is_reversed: bool
 ) -> list[int]:
-    """Return the places in a stable sort by one order, those without a fact last."""
+    """Return the places, stably sorted by one order. Those without a fact are last."""
     if order.name == EXPIRE:
         column = [None if fact is None else float(fact) for fact in column]
     there = [place for place in places if column[place] is not None]

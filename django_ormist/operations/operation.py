@@ -81,7 +81,7 @@ _DEFINE = re.compile(rb"^ *-- DEFINE ([\w ]+)\n", re.MULTILINE)
 
 
 def _definitions(words: set[bytes]) -> list[bytes]:
-    """Return the definitions in the prelude of these words and those that they use."""
+    """Return the definitions of these words in the prelude, and those that they use."""
     found: list[bytes] = []
     for part in reversed(_lua("prelude").split(b"\n\n")):
         names = re.findall(rb"^local (?:function )?(\w+)", part, re.MULTILINE)
@@ -174,7 +174,7 @@ def on_every_primary(operation: Operation) -> NodeOperation:
             while int(cursor):
                 cursor, more = yield on_node(scan(prefix, cursor), node)
 
-    All nodes are asked at once: one round trip. If one of them fails, so does the
+    All nodes get it at once: one round trip. If one of them fails, so does the
     operation, as any other does.
     """
     return NodeOperation(

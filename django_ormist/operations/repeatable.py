@@ -1,9 +1,9 @@
-"""Writes that are sent again if their reply was lost, and the proof of what happened.
+"""Writes that are sent again if their reply was lost.
 
 A connection may break after a write was sent: then it was applied, or it was not. The
 scripts of these operations compare the stored bytes with those that the client has
 seen. So the same write is applied once at most, however often it is sent, and its reply
-says what became of it:
+tells the outcome:
 
 * It is done: the server had not applied it before.
 * It is refused, and the stored bytes are those that it writes: it was applied before.
@@ -89,7 +89,7 @@ class RepeatableDelete(RepeatableWrite):
 
 
 class IdempotentWrite(RepeatableWrite):
-    """A write that may be applied twice: no one needs to know which of both did it."""
+    """A write that may be applied twice with the same effect."""
 
     __slots__ = ()
 

@@ -103,8 +103,8 @@ def _read_range(text: str) -> tuple[int, int]:
 class ReplicaState:
     """A replica, as its primary describes it.
 
-    state: "online", or what it does until then. offset: bytes of the replication
-    stream. lag_bytes: how far it is behind. lag_seconds: since it last told its offset.
+    state: "online", or a state before that. offset: bytes of the replication
+    stream. lag_bytes: how far it is behind. lag_seconds: since its last report.
     """
 
     address: Address | None

@@ -80,7 +80,7 @@ def seek(
 def _parts(
     ordering: Ordering, position: Position, is_backward: bool
 ) -> list[tuple[Ordering, Condition]]:
-    """Return the parts after a position: each with the order that it has left."""
+    """Return the parts after a position, each with its remaining order."""
     if not ordering.orders:
         return [(ordering, _after(ordering, position, is_backward))]
     order, fact = ordering.orders[0], position.facts[0]

@@ -31,7 +31,7 @@ IDS_PER_LEAF = 50
 
 
 class Combined(NamedTuple):
-    """The ids that several plans find, joined from the left.
+    """A combination of the ids that several plans find, from left to right.
 
     join: the operator of two sets. is_disjoint: whether no object meets two of the
     parts, which are conditions.
@@ -53,7 +53,7 @@ class Combined(NamedTuple):
 
 
 Plan = Condition | Combined
-"""A condition of few leaves, or what is combined of several."""
+"""A condition of few leaves, or a combination of several."""
 
 
 def leaves(condition: Condition) -> int:
