@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from math import ceil
 from typing import Any
 
+from ..keys import Space
 from ..operations import search
 from ..operations.operation import Flow
 from ..operations.rows import CHUNK
@@ -26,7 +27,7 @@ from ..queries.conditions import (
     Term,
 )
 from ..queries.query import CREATED, Query
-from ..queries.splitting import Combined
+from ..queries.splitting import Combined, Plan, conditions_of
 from ..sortkeys import AFTER, kind_of, value_of
 from ..terms import TAG_MARK, TEXT_MARK, unmark
 from .types import Results
@@ -64,11 +65,9 @@ def explain(
     if query.is_empty:
         return "\n".join((*lines, "Nothing can match: no query is sent."))
     plan = search.plan_of(query)
-    is_page, is_long = search.is_page(query, plan), isinstance(plan, Combined)
-    queries = [query]
-    if isinstance(plan, Combined):
-        parts = [query.where(each)._replace(start=0) for each in plan.conditions()]
-        queries = [part for part in parts if not part.is_empty]
+    is_long = isinstance(plan, Combined)
+    queries, is_page = yield from _queries_of(space, query, plan)
+    if is_long:
         lines.append(
             f"Split into {len(queries)} queries of at most {MOST_LEAVES} conditions."
         )
@@ -94,10 +93,34 @@ def explain(
     elif is_page:
         lines.append(f"{examined} ids were examined.")
     else:
+        if (first := search.first_candidates(query, plan)) is not None:
+            lines.append(f"The page is not complete in the first {first.stop} ids.")
         lines.append(f"A list: its ids first, then {CHUNK} objects per command.")
     if steps:
         lines.append(f"In about {steps} steps: other clients are served in between.")
     return "\n".join(lines)
+
+
+def _queries_of(
+    space: Space, query: Query, plan: Plan
+) -> Flow[tuple[list[Query], bool]]:
+    """Flow that returns the queries of a plan, and whether they find a page.
+
+    A page with excluded conditions may be found among the first ids without them. Then
+    the queries are those of these ids.
+    """
+    is_page = search.is_page(query, plan)
+    if not isinstance(plan, Combined):
+        return [query], is_page
+    queries = [query.where(each)._replace(start=0) for each in conditions_of(plan)]
+    first = search.first_candidates(query, plan)
+    if first is not None:
+        near = yield from search.limit_to_page(space, query, first)
+        is_page = (yield from search.page_among(space, near, first)) is not None
+        if is_page:
+            parts = conditions_of(search.plan_of(near))
+            queries = [first, *map(Query().where, parts)]
+    return [each for each in queries if not each.is_empty], is_page
 
 
 _MARKS = {TAG_MARK: "the tag ", TEXT_MARK: "the text "}

@@ -7,11 +7,7 @@ from typing import Any, NamedTuple
 
 from ..batching import batched
 from ..keys import Space, all_key, expires_key
-from ..queries.conditions import (
-    NOTHING,
-    Ids,
-    subqueries,
-)
+from ..queries.conditions import NOTHING, Ids, subqueries
 from ..queries.query import Query
 from ..queries.splitting import MOST_IDS, Combined, Plan, split
 from . import steps
@@ -354,22 +350,38 @@ def _page_query(space: Space, query: Query) -> Flow[Query | None]:
         for part in (yield from split_query(space, query)):
             found.update((yield from ids(space, part._replace(start=0))))
         return _limit_to(space, query, found)
-    if isinstance(plan, Combined) and plan.join is isub and not query.is_random:
-        return (yield from _page_without(space, query, plan.parts[0]))
-    return None
+    first = first_candidates(query, plan)
+    if first is None:
+        return None
+    near = yield from limit_to_page(space, query, first)
+    return (yield from page_among(space, near, first))
 
 
-def _page_without(space: Space, query: Query, base: Plan) -> Flow[Query | None]:
-    """Flow that returns _page_query() if the slice is among the first ids of *base*."""
+def first_candidates(query: Query, plan: Plan) -> Query | None:
+    """Return a page of what a plan excludes from, if it may hold the query's slice."""
     stop = query.stop
+    if not isinstance(plan, Combined) or plan.join is not isub or query.is_random:
+        return None
+    base = plan.parts[0]
     if stop is None or stop > LARGEST_PAGE // 4 or isinstance(base, Combined):
         return None
-    first = query.where(base)._replace(start=0, stop=2 * stop + 20)
-    pks = yield from ids(space, first)
-    near = query.narrow((), _strings(space, pks))
+    return query.where(base)._replace(start=0, stop=2 * stop + 20)
+
+
+def limit_to_page(space: Space, query: Query, first: Query) -> Flow[Query]:
+    """Flow that returns the query limited to the ids of another one's page."""
+    return query.narrow((), _strings(space, (yield from ids(space, first))))
+
+
+def page_among(space: Space, near: Query, first: Query) -> Flow[Query | None]:
+    """Flow that returns the query of a slice by its ids. None: it ends after *first*.
+
+    near: the query limited to the ids of *first*: see limit_to_page().
+    """
     met = yield from members(space, plan_of(near))
-    is_complete = len(met) >= stop or len(pks) < 2 * stop + 20
-    return _limit_to(space, query, met) if is_complete else None
+    is_last = len(near.pks or ()) < (first.stop or 0)
+    is_complete = is_last or len(met) >= (near.stop or 0)
+    return _limit_to(space, near, met) if is_complete else None
 
 
 def _limit_to(space: Space, query: Query, pks: Iterable[bytes]) -> Query:

@@ -46,14 +46,18 @@ class Combined(NamedTuple):
         """Whether the parts are conditions, and a match meets one of them."""
         return self.join is ior and not any(isinstance(p, Combined) for p in self.parts)
 
-    def conditions(self) -> "Iterator[Condition]":
-        """Yield the conditions of all parts."""
-        for part in self.parts:
-            yield from part.conditions() if isinstance(part, Combined) else (part,)
-
 
 Plan = Condition | Combined
 """A condition of few leaves, or a combination of several."""
+
+
+def conditions_of(plan: Plan) -> Iterator[Condition]:
+    """Yield the conditions of a plan, from left to right."""
+    if not isinstance(plan, Combined):
+        yield plan
+        return
+    for part in plan.parts:
+        yield from conditions_of(part)
 
 
 def leaves(condition: Condition) -> int:

@@ -450,3 +450,22 @@ def test_explain_tells_how_a_long_query_is_split(ask, cities):
     assert page.endswith("In about 2 steps: other clients are served in between.")
     without = ask(City.objects.exclude(country__in=range(498))[:20].explain)
     assert "Split into 3 queries of at most 250 conditions." in without
+
+
+def test_explain_tells_that_a_page_without_many_values_reads_few_ids(
+    ask, cities, round_trips
+):
+    others = City.objects.exclude(country__in=range(20, 518))
+    with round_trips() as seen:
+        wanted = ask(others[5:15].ids)
+    assert wanted == [city.id for city in cities if city.country < 20][5:15]
+    text = ask(others[5:15].explain)
+    assert "Split into 4 queries of at most 250 conditions." in text
+    assert "A list" not in text
+    examined = int(text.split(" ids were examined")[0].split()[-1])
+    assert 50 <= examined <= 200
+    assert text.endswith(
+        f"In about {seen.count - 1} steps: other clients are served in between."
+    )
+    late = ask(City.objects.exclude(country__in=range(498))[5:15].explain)
+    assert "The page is not complete in the first 50 ids.\nA list: " in late

@@ -18,18 +18,11 @@ from django_ormist.queries.conditions import (
     Xor,
     all_of,
 )
-from django_ormist.queries.splitting import Combined, leaves, split
+from django_ormist.queries.splitting import Combined, conditions_of, leaves, split
 from tests.unit.test_matching import conditions, founds, is_met
 
 KINDS = [Term(f"kind:{i}") for i in range(100)]
 PRICES = [Range("price", b"%03d" % i, b"%03d\xff" % i) for i in range(100)]
-
-
-def conditions_of(plan):
-    """Return the conditions of a plan, from left to right."""
-    if not isinstance(plan, Combined):
-        return [plan]
-    return [each for part in plan.parts for each in conditions_of(part)]
 
 
 def is_found(plan, pk, found):
@@ -78,7 +71,7 @@ def test_the_short_conditions_are_repeated_beside_each_part_of_a_long_one():
     ],
 )
 def test_a_plan_has_few_queries(condition, queries):
-    assert len(conditions_of(split(condition, 20))) <= queries
+    assert len([*conditions_of(split(condition, 20))]) <= queries
 
 
 def test_ranges_that_do_not_overlap_and_ids_are_known_to_be_disjoint(monkeypatch):
