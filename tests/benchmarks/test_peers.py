@@ -129,7 +129,6 @@ def test_a_contest_times_the_peers_that_can_do_a_row():
     (times,) = run_contest("get", stage, rounds=2)
     assert times.name == "django_ormist"
     assert len(times.rounds_us) == len(times.cpu_us) == 2
-    assert times.median_us >= 0  # the clock may not see so short a call
     assert run_contest("page", stage) == []
 
 
