@@ -8,17 +8,12 @@
 -- As in insert.lua, the writes find out whether a key holds another type; then they are
 -- undone. No keys are moving: EXISTS of several missing keys would fail.
 
-local function change_terms()
-  local pk, gained = ARGV[1], 6 + tonumber(ARGV[7])
-  if gained > #KEYS
-    or redis.pcall('EXISTS', KEYS[3], KEYS[4]) ~= 0
-    or redis.pcall('GET', KEYS[1]) ~= ARGV[2] then
-    return nil
-  end
-  local created = redis.pcall('ZSCORE', KEYS[2], pk)
-  if type(created) ~= 'string' then
-    return nil
-  end
+local pk, gained = ARGV[1], 6 + ARGV[7]
+local created = gained <= #KEYS
+  and redis.pcall('EXISTS', KEYS[3], KEYS[4]) == 0
+  and redis.pcall('GET', KEYS[1]) == ARGV[2]
+  and redis.pcall('ZSCORE', KEYS[2], pk)
+if type(created) == 'string' then
   -- Out of memory, the first write of a script is refused, and no later one.
   local at = gained
   while at <= #KEYS and redis.pcall('ZADD', KEYS[at], created, pk) == 1 do

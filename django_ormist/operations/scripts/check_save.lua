@@ -13,7 +13,7 @@ local pk, expected, packed = ARGV[1], ARGV[2], ARGV[3]
 local deadline, is_lifetime
 if ARGV[4] ~= '' then
   -- DEFINE deadline_from
-  deadline, is_lifetime = deadline_from(ARGV[4])
+  deadline, is_lifetime = deadline_from(ARGV[4], clock())
 end
 local is_indexed = string.find(ARGV[5], 'i', 1, true)
 local has_counters = string.find(ARGV[5], 'c', 1, true)

@@ -19,10 +19,6 @@
 
 if ARGV[2] ~= '' and ARGV[5] == '0' and not ARGV[6] then
   -- INCLUDE delete_lasting
-  local answer = delete_lasting()
-  if answer then
-    return answer
-  end
 end
 -- DEFINE refusal TRY_AGAIN is_moving mistyped mistyped_ordered entry release
 -- INCLUDE check_delete

@@ -8,16 +8,11 @@
 -- As in insert.lua, the writes find out whether a key holds another type; then they are
 -- undone. No keys are moving: EXISTS of several missing keys would fail.
 
-local function delete_lasting()
-  local pk = ARGV[1]
-  if redis.pcall('EXISTS', KEYS[3], KEYS[4], KEYS[5]) ~= 0
-    or redis.pcall('GET', KEYS[1]) ~= ARGV[2] then
-    return nil
-  end
-  local created = redis.pcall('ZSCORE', KEYS[2], pk)
-  if type(created) ~= 'string' then
-    return nil
-  end
+local pk = ARGV[1]
+local created = redis.pcall('EXISTS', KEYS[3], KEYS[4], KEYS[5]) == 0
+  and redis.pcall('GET', KEYS[1]) == ARGV[2]
+  and redis.pcall('ZSCORE', KEYS[2], pk)
+if type(created) == 'string' then
   local at = 6
   while at <= #KEYS and redis.pcall('ZREM', KEYS[at], pk) == 1 do
     at = at + 1

@@ -13,7 +13,7 @@
 -- DERIVED  of objects that are swept, as sweep.lua
 
 local pk, head = ARGV[1], ARGV[2]
-local deadline, is_lifetime = deadline_from(ARGV[3])
+local deadline, is_lifetime = deadline_from(ARGV[3], clock())
 local tail, mark_size = ARGV[4], tonumber(ARGV[5])
 
 local base = string.sub(KEYS[2], 1, -8)

@@ -8,48 +8,44 @@
 -- Nothing is read that the writes find out: whether the id or a value is taken, whether a
 -- key holds another type. If so, what was written is removed again.
 
-local function insert()
-  local pk, packed, memo = ARGV[1], ARGV[3], ARGV[6] or ''
-  local ordered, uniques = 0, 0
-  if ARGV[8] then
-    ordered, uniques = tonumber(ARGV[8]), tonumber(ARGV[9])
-  end
-  local first_value, first_unique = 11 + ordered, #KEYS + 1 - uniques
-  local first_ordered = first_unique - 2 * ordered
+local pk, packed, memo = ARGV[1], ARGV[3], ARGV[6] or ''
+local first_ordered, first_unique, first_value = #KEYS + 1, #KEYS + 1, 11
+if ARGV[8] then  -- arithmetic makes a number of a text, faster than tonumber()
+  first_unique = first_unique - ARGV[9]
+  first_ordered = first_unique - 2 * ARGV[8]
+  first_value = 11 + ARGV[8]
+end
 
-  local now, created = clock()
-  local deadline, is_lifetime
-  if ARGV[4] ~= '' then
-    -- DEFINE deadline_from
-    deadline, is_lifetime = deadline_from(ARGV[4])
-  end
-  if deadline and deadline <= now
-    or (deadline or redis.pcall('ZCARD', KEYS[3]) ~= 0)
-    and redis.pcall('ZCOUNT', KEYS[3], '-inf', now) ~= 0  -- some are to be swept
-    or redis.pcall('ZCOUNT', KEYS[2], created, '+inf') ~= 0  -- the clock went back
-    or string.find(ARGV[5], 'c', 1, true)
-    and (ARGV[first_value + 2 * uniques] or redis.pcall('HLEN', KEYS[5]) ~= 0) then
-    return nil
-  end
+local now, created = clock()
+local deadline, is_lifetime
+if ARGV[4] ~= '' then
+  -- DEFINE deadline_from
+  deadline, is_lifetime = deadline_from(ARGV[4], now)
+end
+local is_free = not (deadline and deadline <= now
+  or (deadline or redis.pcall('ZCARD', KEYS[3]) ~= 0)
+  and redis.pcall('ZCOUNT', KEYS[3], '-inf', now) ~= 0  -- some are to be swept
+  or redis.pcall('ZCOUNT', KEYS[2], created, '+inf') ~= 0  -- the clock went back
+  or string.find(ARGV[5], 'c', 1, true)
+  and (ARGV[first_value + 2 * (#KEYS + 1 - first_unique)]
+    or redis.pcall('HLEN', KEYS[5]) ~= 0))
 
-  -- Out of memory, the first write of a script is refused, and no later one.
-  local is_free
-  if deadline then
-    if is_lifetime then
-      -- DEFINE with_deadline
-      packed = with_deadline(packed, deadline)
-    end
-    -- One ms early: a server keeps a key through the last ms, ours ends as it begins.
-    is_free = redis.call('SET', KEYS[1], packed, 'NX', 'PXAT', deadline - 1)
-  else
-    is_free = redis.call('SET', KEYS[1], packed, 'NX')
+-- Out of memory, the first write of a script is refused, and no later one.
+if is_free and deadline then
+  if is_lifetime then
+    -- DEFINE with_deadline
+    packed = with_deadline(packed, deadline)
   end
-  if not is_free then
-    return nil
-  elseif redis.call('ZADD', KEYS[2], 'NX', created, pk) == 0 then
-    redis.call('DEL', KEYS[1])
-    return nil  -- entries are left of an object that is gone
-  end
+  -- One ms early: a server keeps a key through the last ms, ours ends as it begins.
+  is_free = redis.call('SET', KEYS[1], packed, 'NX', 'PXAT', deadline - 1)
+elseif is_free then
+  is_free = redis.call('SET', KEYS[1], packed, 'NX')
+end
+if is_free and redis.call('ZADD', KEYS[2], 'NX', created, pk) == 0 then
+  is_free = false  -- entries are left of an object that is gone
+  redis.call('DEL', KEYS[1])
+end
+if is_free then
   -- An entry of this id that is left is in the way, too: each write must add one.
   local is_done, i = true, 6
   if memo ~= '' then

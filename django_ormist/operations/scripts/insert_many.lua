@@ -104,7 +104,7 @@ for j = 1, uniques do
   fields[j], claimed[j] = next_words(), {}
 end
 for i = 1, words and count or 0 do
-  local deadline, is_lifetime = deadline_from(words[i])
+  local deadline, is_lifetime = deadline_from(words[i], now)
   deadlines[i] = deadline
   if deadline and deadline <= now then
     expired[#expired + 1] = i

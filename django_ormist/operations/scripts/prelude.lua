@@ -14,9 +14,9 @@ local clock_ms, clock_us
 local function clock()
   if not clock_ms then
     local time = redis.call('TIME')
-    local seconds, micros = tonumber(time[1]), tonumber(time[2])
-    clock_ms = seconds * 1000 + math.floor(micros / 1000)
-    clock_us = seconds * 1000000 + micros
+    -- Arithmetic converts a text in a third of the time of tonumber().
+    clock_us = time[1] * 1000000 + time[2]
+    clock_ms = (clock_us - clock_us % 1000) / 1000
   end
   return clock_ms, clock_us
 end
@@ -28,9 +28,9 @@ end
 
 -- Return the deadline of an argument, in ms, and whether it counts from now: "+60000" is
 -- a lifetime, "" is nil. The last one is the last day of the year 9999.
-local function deadline_from(word)
+local function deadline_from(word, now)
   if string.byte(word) == 43 then  -- "+"
-    return math.min(clock() + tonumber(string.sub(word, 2)), 253402214400000), true
+    return math.min(now + tonumber(string.sub(word, 2)), 253402214400000), true
   end
   return tonumber(word), false
 end

@@ -29,18 +29,14 @@
 -- DERIVED  the objects that hold unique values; the entries in the memo of an object that
 --          expired and was not yet swept
 
-local answer
+-- These are no functions: to make one and call it takes 0.3 us.
 if ARGV[2] == '' then
+  -- DEFINE clock
   -- INCLUDE insert
-  answer = insert()
 elseif ARGV[4] == '' and ARGV[5] == 'i' and ARGV[7] and not ARGV[8] then
   -- INCLUDE change_terms
-  answer = change_terms()
 end
-if answer then
-  return answer
-end
--- DEFINE refusal mistyped mistyped_ordered is_moving TRY_AGAIN peek_expired entry release
+-- DEFINE clock refusal mistyped mistyped_ordered is_moving TRY_AGAIN peek_expired entry release
 local is_free = false  -- no value that is held is given up
 local is_anew = false
 -- INCLUDE check_save

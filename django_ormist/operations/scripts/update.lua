@@ -25,7 +25,7 @@ local now = clock()
 local deadline, is_lifetime
 if ARGV[4] ~= '' then
   -- DEFINE deadline_from
-  deadline, is_lifetime = deadline_from(ARGV[4])
+  deadline, is_lifetime = deadline_from(ARGV[4], now)
   if deadline <= now then
     return {3}
   elseif is_lifetime then
