@@ -25,6 +25,17 @@ from .thread_pools import is_broken
 _ATTRIBUTE = "_django_ormist_pools"
 
 
+class Slots(asyncio.Semaphore):
+    """The slots for connections in use."""
+
+    def take(self) -> bool:
+        """Take a free slot, as acquire() without a coroutine. Return whether it did."""
+        is_free = not self.locked()
+        if is_free:
+            self._value -= 1
+        return is_free
+
+
 class LoopPool(redis.asyncio.ConnectionPool):
     """A pool of *max_connections*. Tasks wait *timeout* seconds for a free one.
 
@@ -45,7 +56,24 @@ class LoopPool(redis.asyncio.ConnectionPool):
         self.checks_role = checks_role
         self.is_read_only = is_read_only
         self.era = 0
-        self._slots = asyncio.Semaphore(self.max_connections)
+        self._slots = Slots(self.max_connections)
+
+    def take(self) -> Any:
+        """Return get_connection() if that need not wait, else None.
+
+        This is the usual case, which takes no coroutine so.
+        """
+        idle: list[Any] = self._available_connections
+        if (
+            idle
+            and idle[-1].era == self.era
+            and is_quiet(idle[-1])
+            and self._slots.take()
+        ):
+            connection = idle.pop()
+            self._in_use_connections.add(connection)
+            return connection
+        return None
 
     async def get_connection(
         self, command_name: Any = None, *keys: Any, **options: Any
@@ -54,10 +82,8 @@ class LoopPool(redis.asyncio.ConnectionPool):
 
         Raises MaxConnectionsError after *timeout* seconds.
         """
-        if self._slots.locked():
+        if not self._slots.take():
             await self._wait()
-        else:
-            await self._slots.acquire()
         try:
             connection = await self._take_idle() or await self._connect()
             self._in_use_connections.add(connection)

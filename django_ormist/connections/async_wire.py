@@ -31,6 +31,7 @@ class AsyncWire(asyncio.Protocol):
         "_protocol",
         "_timer",
         "_waiter",
+        "is_full",
         "poll",
         "reader",
         "stream",
@@ -44,6 +45,7 @@ class AsyncWire(asyncio.Protocol):
         poll = select.poll()
         poll.register(sock, select.POLLIN)
         self.poll = poll.poll
+        self.is_full = False
         self._loop = asyncio.get_running_loop()
         self._waiter: asyncio.Future[bool] | None = None
         self._deadline: float | None = None
@@ -121,11 +123,13 @@ class AsyncWire(asyncio.Protocol):
         self._protocol.connection_lost(exc)
 
     def pause_writing(self) -> None:
-        """Let drain() wait."""
+        """Let asend_bytes() and drain() wait."""
+        self.is_full = True
         self._protocol.pause_writing()
 
     def resume_writing(self) -> None:
         """Let drain() return."""
+        self.is_full = False
         self._protocol.resume_writing()
 
 
@@ -175,7 +179,7 @@ async def asend_bytes(connection: Any, request: bytes) -> None:
         await connection.send_packed_command([request], check_health=False)
         return
     wire.transport.write(request)  # its error is raised by the next read
-    if wire.transport.get_write_buffer_size():
+    if wire.is_full:
         # Wait until the server has read enough, at most for the timeout.
         await connection.send_packed_command((), check_health=False)
 

@@ -40,7 +40,7 @@ async def aexchange(
     pool: LoopPool, operations: Sequence[Operation]
 ) -> tuple[list[Any], list[Any]]:
     """See exchange()."""
-    connection = await pool.get_connection()
+    connection = pool.take() or await pool.get_connection()
     try:
         replies = await asend(connection, operations)
         replies += [await aread(connection) for _ in operations[len(replies) :]]
@@ -90,7 +90,7 @@ async def aattempt(
 ) -> tuple[Outcome, list[Any]]:
     """See attempt()."""
     try:
-        connection = await pool.get_connection()
+        connection = pool.take() or await pool.get_connection()
     except RedisError as error:
         return Broken(error.with_traceback(None), was_sent=False), [error]
     try:
@@ -194,7 +194,7 @@ class AsyncExchange:
     async def open(self) -> None:
         """Take a connection."""
         try:
-            self.connection = await self.pool.get_connection()
+            self.connection = self.pool.take() or await self.pool.get_connection()
         except RedisError as error:
             self.outcome = Broken(error.with_traceback(None), was_sent=False)
 

@@ -175,6 +175,25 @@ def test_a_timeout_waiting_for_a_connection_names_the_alias(configure, valkey):
     assert replies == [b"PONG"]
 
 
+def test_a_connection_is_not_taken_from_a_task_that_waits(configure, valkey):
+    connection = configure(LOCATION=valkey.unix_url, OPTIONS={"max_connections": 1})
+
+    async def main():
+        pool = connection.aclient.connection_pool
+        held = await pool.get_connection()
+        waiting = asyncio.create_task(pool.get_connection())
+        await asyncio.sleep(0)
+        await pool.release(held)
+        assert pool.take() is None
+        assert await waiting is held
+        await pool.release(held)
+        assert pool.take() is held
+        assert pool.take() is None
+        await pool.release(held)
+
+    asyncio.run(main())
+
+
 @pytest.mark.usefixtures("tidy")
 def test_cancelled_tasks_leave_neither_lost_connections_nor_replies(configure, valkey):
     """Each is cancelled at another step, some twice; echoes tell replies apart."""
