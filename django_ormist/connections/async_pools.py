@@ -92,17 +92,25 @@ class LoopPool(redis.asyncio.ConnectionPool):
             raise
         return connection
 
+    def keep(self, connection: Any) -> bool:
+        """Give a connection back if it can be used again. Return whether it can."""
+        is_sound = (
+            connection.era == self.era
+            and connection.is_connected
+            and not connection.should_reconnect()
+        )
+        if is_sound:
+            self._available_connections.append(connection)
+            self._in_use_connections.remove(connection)
+            self._slots.release()
+        return is_sound
+
     async def release(self, connection: Any) -> None:
         """Give a connection back. Close it if it cannot be used again."""
+        if self.keep(connection):
+            return
         try:
-            if (
-                connection.era == self.era
-                and connection.is_connected
-                and not connection.should_reconnect()
-            ):
-                self._available_connections.append(connection)
-            else:
-                await connection.disconnect(nowait=True)
+            await connection.disconnect(nowait=True)
         finally:
             self._in_use_connections.remove(connection)
             self._slots.release()

@@ -51,7 +51,7 @@ async def aexchange(
     if errors and any(map(is_refusal, errors)):
         await pool.discard(connection)
         await pool.renew(connection)
-    else:
+    elif not pool.keep(connection):
         await pool.release(connection)
     return replies, errors
 
@@ -107,7 +107,7 @@ async def aattempt(
     if errors and any(map(is_refusal, errors)):
         await pool.discard(connection)
         await pool.renew(connection)
-    else:
+    elif not pool.keep(connection):
         await pool.release(connection)
     return replies, errors
 
@@ -214,7 +214,8 @@ class AsyncExchange:
         )
         self.connection = None
         if is_sound:
-            await self.pool.release(connection)
+            if not self.pool.keep(connection):
+                await self.pool.release(connection)
         else:
             await self.pool.discard(connection)
             await self.pool.renew(connection)
