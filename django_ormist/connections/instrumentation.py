@@ -50,7 +50,7 @@ class RoundTrip(NamedTuple):
     @property
     def keys(self) -> int:
         """The number of keys in all operations."""
-        return sum(len(operation.keys) for operation in self.operations)
+        return sum(len(operation.all_keys()) for operation in self.operations)
 
     @property
     def milliseconds(self) -> float:

@@ -92,7 +92,7 @@ class OrmistPanel(Panel):  # type: ignore[misc]
                 "operations": [
                     {
                         "name": name,
-                        "keys": _format_keys(operation.keys),
+                        "keys": _format_keys(operation.all_keys()),
                         "explanation": explain(operation),
                     }
                     for name, operation in zip(

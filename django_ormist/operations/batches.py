@@ -192,25 +192,38 @@ class Insertion(Operation):
     skips_conflicts: bool
     arbiter: tuple[str, ...] | None
 
+    def all_keys(self) -> tuple[bytes, ...]:
+        """See Operation.all_keys()."""
+        return self._keys_with(self._carriers())
+
+    def _carriers(self) -> dict[bytes, list[bytes]]:
+        """Return the numbers of the objects that carry each term, by its suffix."""
+        carriers: dict[bytes, list[bytes]] = defaultdict(list)
+        for new, number in zip(self.objects, _NUMBERS, strict=False):
+            for suffix in new.image.suffixes:
+                carriers[suffix].append(number)
+        return carriers
+
+    def _keys_with(self, suffixes: Iterable[bytes]) -> tuple[bytes, ...]:
+        space, link = self.schema.space, self.link
+        return (
+            *self.keys,
+            *term_keys(space, suffixes),
+            *self.schema.index_keys,
+            *(() if link is None else (marker_key(space, link.nonce),)),
+        )
+
     def wire_args(self) -> tuple[Word, ...]:
         """See Operation.wire_args()."""
         schema, objects, link = self.schema, self.objects, self.link
-        space, arbiter = schema.space, self.arbiter
+        arbiter = self.arbiter
         arbiter_number = 0 if arbiter is None else schema.unique.index(arbiter) + 1
         images = [new.image for new in objects]
         has_deadlines = any(image.expire_at_ms is not None for image in images)
         has_counters = any(new.counters for new in objects)
-        carriers: dict[bytes, list[bytes]] = defaultdict(list)
-        for image, number in zip(images, _NUMBERS, strict=False):
-            for suffix in image.suffixes:
-                carriers[suffix].append(number)
+        carriers = self._carriers()
         verb, name = INSERT_MANY.command_for(self.with_source)
-        keys = (
-            *self.keys,
-            *term_keys(space, carriers),
-            *schema.index_keys,
-            *(() if link is None else (marker_key(space, link.nonce),)),
-        )
+        keys = self._keys_with(carriers)
         return (
             verb,
             name,

@@ -127,6 +127,10 @@ class Operation:
     is_write: bool = False
     with_source: bool = False
 
+    def all_keys(self) -> tuple[bytes, ...]:
+        """Return the keys that are sent. Those of an Insertion are more than *keys*."""
+        return self.keys
+
     def wire_args(self) -> tuple[Word, ...]:
         """Return the command and its arguments as they are sent."""
         if isinstance(self.command, Script):

@@ -96,6 +96,15 @@ def test_repeated_names_are_abbreviated_with_a_count(server):
     assert seen[0].keys == 4
 
 
+def test_the_keys_of_an_insertion_are_those_that_are_sent(server, ask):
+    seen = []
+    with instrumentation_module.listening(seen.append):
+        ask(Todo.objects.bulk_create, [Todo(tags=["x", "y"]) for _ in range(3)])
+    (insertion,) = seen[-1].operations
+    assert seen[-1].keys == insertion.wire_args()[2] == len(insertion.all_keys())
+    assert [key[-4:] for key in insertion.all_keys()][-2:] == [b":t:x", b":t:y"]
+
+
 @pytest.fixture
 def spans():
     """The spans of the test; the SDK is set up once per process."""
