@@ -89,12 +89,12 @@ class LazyResults(Generic[T]):
     def list(self) -> builtins.list[T]:
         """Return all items as a list, evaluated once.
 
-        At most two round trips for up to 5000.
+        At most two round trips for up to 5000, and more if the query takes steps.
         """
         if self._cache is not None:
             return self._cache.copy()
         found = run(self._fetch(self.query), self.db, reads=True)
-        self._cache = [*found]  # of these two, one finds the peers of the items
+        self._cache = [*found]  # a plain list: only *found* links its items as peers
         return found
 
     async def alist(self) -> builtins.list[T]:
