@@ -99,7 +99,7 @@ local function to_set(ids)
   return set
 end
 
-local filter, read
+local filter, filter_by_lookup, read
 
 -- Return what is_in_range() compares first of each sort key. false: it has none.
 local function prefixes_of(sort_keys)
@@ -117,8 +117,19 @@ local function is_in_range(node, sort_key, first)
     and (first < node.to or first == node.to and is_before(sort_key, node.high))
 end
 
+-- Note that ids are checked. Return the matches of the condition, {id: true}, if it costs less
+-- to read them than all these checks.
+local function read_if_cheaper(node, number)
+  node.examined = (node.examined or 0) + number * node.leaves
+  if not node.known and node.examined > node.cost and node.cost <= most_read then
+    read(node)
+  end
+  return node.known
+end
+
 -- Return how many of the children each id meets, {id: number}. 'O': only whether. The sort
--- keys of an attribute are read once for all ranges of it.
+-- keys of an attribute are read once for all ranges of it. Of many small children that are
+-- read, only the few matches are visited, and not each id for each child.
 local function count_met(node, ids)
   local met, rest, facts, prefixes = {}, ids, {}, {}
   for _, child in ipairs(node.children) do
@@ -133,19 +144,26 @@ local function count_met(node, ids)
         end
       end
     else
-      for _, pk in ipairs(filter(child, rest)) do
-        met[pk] = (met[pk] or 0) + 1
+      local is_small = not child.children and child ~= everything and child.cost < #ids
+      local known = is_small and read_if_cheaper(child, #ids)
+      if known then
+        for pk in pairs(known) do
+          met[pk] = (met[pk] or 0) + 1
+        end
+      else
+        rest = node.kind == 'O' and keep_known(rest, met, true) or ids
+        local kept = (is_small and filter_by_lookup or filter)(child, rest)
+        for _, pk in ipairs(kept) do
+          met[pk] = (met[pk] or 0) + 1
+        end
       end
-    end
-    if node.kind == 'O' then
-      rest = keep_known(rest, met, true)
     end
   end
   return met
 end
 
 -- As filter(), by looking up each id in the indexes.
-local function filter_by_lookup(node, ids, given)
+function filter_by_lookup(node, ids, given)
   if node.kind == 'T' then
     return keep_if(ids, call_chunked('ZMSCORE', node.key, ids), is_there)
   elseif node.kind == 'P' then
@@ -181,11 +199,8 @@ function filter(node, ids, given)
   elseif node.kind == 'A' and given then
     return filter_by_lookup(node, ids, given)
   end
-  node.examined = (node.examined or 0) + #ids * node.leaves
-  if not node.known and node.examined > node.cost and node.cost <= most_read then
-    read(node)
-  end
-  return node.known and keep_known(ids, node.known) or filter_by_lookup(node, ids)
+  local known = read_if_cheaper(node, #ids)
+  return known and keep_known(ids, known) or filter_by_lookup(node, ids)
 end
 
 -- Return the ids that are not expired.
