@@ -1,6 +1,7 @@
 """The measured server: our own, on a core of its own, or a given one."""
 
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -82,11 +83,17 @@ def known() -> list[str]:
 def started(wanted: str) -> Iterator[Measured]:
     """Start or connect to *wanted*: a name of PRODUCTS, or a URL.
 
+    Ends the process with a message if no server replies at the URL.
+
     With two cores or more, our own server runs on the first and this process on the
     second, so that they do not compete.
     """
     if "://" in wanted:
         measured = Measured(wanted, wanted, is_ours=False)
+        try:
+            measured.version()
+        except redis.ConnectionError as error:
+            sys.exit(f"--server: {error}")
         try:
             yield measured
         finally:

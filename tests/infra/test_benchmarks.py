@@ -12,6 +12,7 @@ from benchmarks import native, subjects
 from benchmarks.__main__ import unknown
 from benchmarks.clients import sides
 from benchmarks.figure import Figure, merge
+from benchmarks.server import started
 from django_ormist.codecs import pack, unpack
 from django_ormist.connections.redirection import ENVIRONMENT_VARIABLE
 
@@ -120,3 +121,11 @@ def test_a_word_of_only_that_names_no_figure_is_told():
     found = [Figure("count of 1000, plain", "us", 1.0), Figure("import a", "ms", 1.0)]
     assert unknown(["count", "import", "session", "server"], found) == []
     assert unknown(["cuont", "count", "latency"], found) == ["cuont", "latency"]
+
+
+def test_a_url_without_a_server_is_told():
+    with (
+        pytest.raises(SystemExit, match="--server: .*127.0.0.1:1"),
+        started("redis://127.0.0.1:1/0"),
+    ):
+        pass
