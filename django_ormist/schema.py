@@ -136,6 +136,12 @@ class BaseOptions:
         named = (self.index_attrs or (), self.ordered, *self.unique)
         return frozenset().union(*named)
 
+    @cached_property
+    def named_entries(self) -> tuple[str, ...]:
+        """An attribute for each index entry by a name in Meta. See Image.entries."""
+        twice = (*self.ordered, *[names[0] for names in self.unique])
+        return (*(self.index_attrs or ()), *twice, *twice)
+
     def has_index(self, name: str) -> bool:
         """Return whether an index of any kind holds this attribute."""
         return (

@@ -9,6 +9,8 @@ from .schema import RESERVED
 from .storable import unwrap
 from .terms import text
 
+_STR = frozenset((str,))
+
 
 def validate_pk(model: str, pk: object) -> str | None:
     """Return *pk*, if given, as a plain str. Raises TypeError or ValueError."""
@@ -57,7 +59,7 @@ def clean_pk(model: str, pk: object) -> str:
 
 def validate_tags(model: Any, tags: Iterable[str]) -> list[str]:
     """Return the tags without duplicates. Raises TypeError."""
-    if type(tags) in (tuple, list) and {str}.issuperset(map(type, tags)):
+    if type(tags) in (tuple, list) and _STR.issuperset(map(type, tags)):
         given = dict.fromkeys(tags)
     else:
         given = _clean_tags(tags)

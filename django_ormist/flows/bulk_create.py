@@ -1,6 +1,8 @@
 """The flow of bulk_create(), and the steps that it shares with its conflict options."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from operator import attrgetter
 from string import ascii_letters
 from typing import Any, TypeVar
 
@@ -15,7 +17,7 @@ from ..operations.batches import (
     batched_by_entries,
     insert_many,
 )
-from ..operations.objects import MOST_MEMO_PARTS
+from ..operations.objects import MOST_MEMO_PARTS, Image
 from ..operations.operation import Flow, Operation
 from ..operations.repair import purge_index
 from ..operations.replies import Reply, mistyped_error
@@ -57,7 +59,7 @@ def create(
     return instances
 
 
-Batch = tuple[list[Instance], list[NewObject]]
+Batch = tuple[list[Instance], Sequence[NewObject]]
 
 
 def build_batches(
@@ -72,12 +74,13 @@ def build_batches(
             clean_changes(instance, None)
         instance.validate()
     codec = connections[collection.db].codec
-    pairs = [(instance, _new_object(instance, codec)) for instance in instances]
+    checked = [CheckedObject(instance, codec) for instance in instances]
     if batch_size is None:
-        batches = batched_by_entries(pairs, lambda pair: pair[1].image)
+        batches = batched_by_entries(checked, attrgetter("most_entries"))
     else:
-        batches = batched(pairs, batch_size)
-    return [([i for i, _ in some], [new for _, new in some]) for some in batches]
+        batches = batched(checked, batch_size)
+    rest = iter(instances)
+    return [(list(islice(rest, len(some))), some) for some in batches]
 
 
 def group_batches(batches: Sequence[Batch]) -> Iterator[list[Batch]]:
@@ -96,7 +99,7 @@ def group_batches(batches: Sequence[Batch]) -> Iterator[list[Batch]]:
 
 def insert_operations(
     collection: Results[Any],
-    group: Sequence[tuple[Any, list[NewObject]]],
+    group: Sequence[tuple[Any, Sequence[NewObject]]],
     skips_conflicts: bool = False,
     arbiter: tuple[str, ...] | None = None,
 ) -> list[Operation]:
@@ -119,7 +122,7 @@ def insert_operations(
 
 def insert_operation(
     collection: Results[Any],
-    new: list[NewObject],
+    new: Sequence[NewObject],
     link: Link | None = None,
     skips_conflicts: bool = False,
     arbiter: tuple[str, ...] | None = None,
@@ -132,11 +135,11 @@ def insert_operation(
 def resolve_batch(
     collection: Results[Any],
     some: list[Instance],
-    new: list[NewObject],
+    new: Sequence[NewObject],
     reply: tuple[Reply, Any],
     skips_conflicts: bool = False,
     arbiter: tuple[str, ...] | None = None,
-) -> Flow[tuple[list[Instance], list[NewObject], tuple[Reply, Any]]]:
+) -> Flow[tuple[list[Instance], Sequence[NewObject], tuple[Reply, Any]]]:
     """Flow that returns a batch without expired objects, and the last reply.
 
     The batch is sent again if it waited for another one, or if a conflict is gone.
@@ -175,14 +178,42 @@ def mark_stored(
         state.mark_stored(image.packed, using)
 
 
-def _new_object(instance: Instance, codec: str) -> NewObject:
-    image = instance._contents().image(instance._meta, codec)
-    counters = instance._state.counters
-    if counters:
-        counters = {name: counters[name] for name in counters if counters[name]}
-    if image.entries > MOST_MEMO_PARTS:
-        image.memo  # noqa: B018 - raises ValueError, which it must before any write
-    return NewObject(instance.id, image, counters)
+class CheckedObject:
+    """A NewObject whose image gets its index entries when it is first read.
+
+    That is when its batch is sent, while the server inserts the one before. All that
+    can raise is done at the start, before any write.
+    """
+
+    __slots__ = (
+        *("_contents", "_image", "_meta", "_packed", "counters", "most_entries", "pk"),
+    )
+
+    def __init__(self, instance: Instance, codec: str) -> None:
+        self.pk = instance.id
+        self._meta = meta = instance._meta
+        self._contents = contents = instance._contents()
+        contents.detach()
+        if meta.indexes_all:
+            contents.check_names(meta)
+        self._packed = contents.pack_checked(meta, codec)
+        self._image: Image | None = None
+        counters = instance._state.counters
+        if counters:
+            counters = {name: counters[name] for name in counters if counters[name]}
+        self.counters = counters
+        self.most_entries = contents.most_entries(meta)
+        if self.most_entries > MOST_MEMO_PARTS:
+            self.image.memo  # noqa: B018 - raises ValueError
+
+    @property
+    def image(self) -> Image:
+        """The image."""
+        image = self._image
+        if image is None:
+            image = self._image = self._contents.add_entries(self._packed, self._meta)
+            del self._contents, self._packed  # the image replaces them
+        return image
 
 
 def _check_ids(collection: Results[Any], instances: Sequence[Instance]) -> None:

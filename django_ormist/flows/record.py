@@ -55,28 +55,55 @@ class Record:
 
     def _select_indexed(self, meta: BaseOptions) -> dict[str, Any]:
         """Return the indexed attributes. Raises ValueError."""
-        if meta.indexes_all:  # the names in Meta.index_attrs were checked there
-            for name in self.attrs:
-                if (":" in name or "__" in name) and meta.indexes(name):
-                    raise ValueError(
-                        f"Cannot index the attribute {name!r} of {meta.object_name}: "
-                        "the name of an indexed attribute has no ':' and no '__'. "
-                        "Rename it, or add it to "
-                        f"{meta.object_name}.Meta.exclude_attrs."
-                    )
+        if meta.indexes_all:
+            self.check_names(meta)
             if not meta.exclude_attrs:
                 return self.attrs
             return {name: self.attrs[name] for name in filter(meta.indexes, self.attrs)}
         named, attrs = meta.index_attrs, self.attrs
         return {name: attrs[name] for name in attrs if name in named} if named else {}
 
+    def check_names(self, meta: BaseOptions) -> None:
+        """Raise ValueError for an indexed attribute whose name no lookup can contain.
+
+        Needed if all attributes are indexed: those in Meta.index_attrs were checked.
+        """
+        for name in self.attrs:
+            if (":" in name or "__" in name) and meta.indexes(name):
+                raise ValueError(
+                    f"Cannot index the attribute {name!r} of {meta.object_name}: "
+                    "the name of an indexed attribute has no ':' and no '__'. "
+                    "Rename it, or add it to "
+                    f"{meta.object_name}.Meta.exclude_attrs."
+                )
+
     def image(self, meta: BaseOptions, codec: str) -> Image:
         """Return the image to store. Raises TypeError, ValueError."""
+        return self.add_entries(self.pack_checked(meta, codec), meta)
+
+    def pack_checked(self, meta: BaseOptions, codec: str) -> bytes:
+        """Return the contents as bytes, if they can be stored.
+
+        Raises TypeError, ValueError. Names of attributes: see check_names().
+        """
         packed = pack(self.attrs, self.tags, self.expire_at_ms, codec)
         for names in meta.unique:
             self._check_unique(meta, names)
+        return packed
+
+    def add_entries(self, packed: bytes, meta: BaseOptions) -> Image:
+        """Return the image to store, of the bytes that pack_checked() returned."""
         suffixes, has_marks = term_suffixes(self.terms(meta))
         return self._image(mark(packed) if has_marks else packed, suffixes, meta)
+
+    def most_entries(self, meta: BaseOptions) -> int:
+        """Return the number of index entries, or a little more. See Image.entries."""
+        number = len(self.tags) + sum(map(self.attrs.__contains__, meta.named_entries))
+        return number + len(self.attrs) if meta.indexes_all else number
+
+    def detach(self) -> None:
+        """Keep the contents as they are when the instance is changed."""
+        self.attrs, self.tags = self.attrs.copy(), self.tags.copy()
 
     def has_entries_of(self, stored: "Record", meta: BaseOptions) -> bool:
         """Return whether both have the same index entries, without building them.

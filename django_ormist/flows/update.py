@@ -136,7 +136,7 @@ class BatchUpdate:
         saved = [(found, write) for found, write in planned if write is not None]
         gone = [found for found, write in planned if write is None]
         writes = [write for _, write in saved]
-        for some in batched_by_entries(gone, lambda found: found.old):
+        for some in batched_by_entries(gone, lambda found: found.old.entries):
             stored = [(found.pk, found.old) for found in some]
             writes.append(delete_many(self.schema, stored))
         return writes, [*(found for found, _ in saved), *gone]

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from ..keys import (
     marker_key,
@@ -13,7 +13,7 @@ from ..keys import (
     term_keys,
 )
 from ..schema import Schema
-from .objects import NO_COUNTERS, Image, counter_words
+from .objects import Image, counter_words
 from .operation import Operation, Script, Word
 from .replies import Holder, Reply, mistyped_error, reply_parser
 
@@ -25,16 +25,16 @@ ENTRIES_PER_STEP = 500
 
 
 def batched_by_entries(
-    items: Iterable[T], image_of: Callable[[T], Image]
+    items: Iterable[T], entries_of: Callable[[T], int]
 ) -> Iterator[list[T]]:
     """Yield the items in lists of objects and index entries for one step.
 
-    image_of: returns the image of an item. An object with more entries is alone.
+    entries_of: returns the Image.entries of an item. One with more entries is alone.
     """
     some: list[T] = []
     entries = 0
     for item in items:
-        added = image_of(item).entries
+        added = entries_of(item)
         if some and (
             len(some) == OBJECTS_PER_STEP or entries + added > ENTRIES_PER_STEP
         ):
@@ -113,12 +113,20 @@ _NUMBERS = [number.to_bytes(2) for number in range(1, 1001)]
 """The positions of the objects of a batch, as insert_many.lua reads them."""
 
 
-class NewObject(NamedTuple):
-    """An object to insert: its id, its image and the initial values of its counters."""
+class NewObject(Protocol):
+    """An object to insert: its id, its image and the initial values of its counters.
 
-    pk: str
-    image: Image
-    counters: Mapping[str, int] = NO_COUNTERS
+    The image is first read when the object is sent.
+    """
+
+    @property
+    def pk(self) -> str: ...
+
+    @property
+    def image(self) -> Image: ...
+
+    @property
+    def counters(self) -> Mapping[str, int]: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from django_ormist.operations.batches import (
 )
 from django_ormist.operations.objects import Image
 from django_ormist.operations.search import BEGINNING
-from tests.models import Todo
+from tests.models import City, Todo, User
 
 TAGS = [f"tag{number}" for number in range(30)]
 
@@ -23,9 +23,13 @@ def images(*entries):
     return [Image(b"", tuple(b"t:%d" % n for n in range(number))) for number in entries]
 
 
+def entries_of(image):
+    return image.entries
+
+
 def sizes(*entries):
     """Return how many objects with these numbers of entries share each step."""
-    return [len(some) for some in batched_by_entries(images(*entries), lambda one: one)]
+    return [len(some) for some in batched_by_entries(images(*entries), entries_of)]
 
 
 def first_step(flow):
@@ -75,6 +79,33 @@ def test_a_chosen_batch_size_is_one_step_whatever_the_entries():
     objs = [Todo(*TAGS) for _ in range(60)]
     step = first_step(bulk_create.create(Todo.objects.all(), objs, 50))
     assert inserted(step) == [50, 10]
+
+
+def test_an_object_that_is_changed_while_it_waits_is_written_as_it_was_checked():
+    user = User("old", name="Ann", bio="old")
+    (insertion,) = first_step(bulk_create.create(User.objects.all(), [user], None))
+    user.own_tags, user.name, user.bio = ["new"], "Dan", "new"
+    words = insertion.wire_args()
+    base = User._meta.space("default").base
+    terms = {word for word in words if str(word).startswith(str(base + b"t:")[:-1])}
+    assert terms == {base + b"t:old", base + b"t:name:Ann"}
+    assert pack({"name": "Ann", "bio": "old"}, ["old"]) in words
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"first__name": "Ann"}, {"name": object()}, {"name": "\ud800"}]
+)
+def test_bulk_create_checks_all_objects_before_it_sends_the_first(wrong):
+    users = [User(name="Ann") for _ in range(200)]
+    flow = bulk_create.create(User.objects.all(), [*users, User(**wrong)], None)
+    with pytest.raises((TypeError, ValueError), match="Cannot (store|index)"):
+        first_step(flow)
+
+
+def test_bulk_create_counts_only_the_entries_that_an_object_has():
+    cities = [City(id=f"c{number}", code=number) for number in range(100)]
+    step = first_step(bulk_create.create(City.objects.all(), cities, None))
+    assert inserted(step) == [100]
 
 
 def test_a_deletion_removes_many_entries_in_several_steps():
