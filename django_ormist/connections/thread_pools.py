@@ -31,7 +31,7 @@ from redis.exceptions import (
 )
 
 from .refusals import refuse_replica
-from .wire import attach_wire, is_silent
+from .wire import attach_wire, give_to_redis_py, is_silent
 
 # redis-py derives these from ConnectionError, but the server has replied, or no command
 # was sent. A retry would not help.
@@ -191,6 +191,7 @@ class ThreadPool(redis.ConnectionPool):
         lease = self.lease()
         connection, lease.connection = lease.connection, None  # else a cycle
         connection.lease = lease
+        give_to_redis_py(connection)
         return connection
 
     def release(self, connection: Any) -> None:

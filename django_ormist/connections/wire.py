@@ -2,33 +2,58 @@
 
 redis-py passes a reply through four methods, and makes a poll object for each look at
 an idle connection: a tenth of the time of a get(). Python polls a socket that has a
-timeout before it sends, which is rarely needed. Connections of other classes or
-parsers, with RESP3 or health checks, and those of shared pools are used by redis-py's
-methods.
+timeout before each call, up to a tenth more. So the kernel keeps a first, short
+timeout, and only what takes longer is polled. Connections of other classes or parsers,
+with RESP3 or health checks, and those of shared pools are used by redis-py's methods.
 """
 
 import builtins
-import os
 import select
+import socket
+import struct
 from typing import Any
 
 from redis._parsers.hiredis import NOT_ENOUGH_DATA, _HiredisParser
 from redis.connection import AbstractConnection, SSLConnection
 from redis.exceptions import ConnectionError, RedisError, TimeoutError
 
+FIRST_US = 1000
+"""The first timeout. A handled signal begins it anew, so nothing may rely on it."""
+
 
 class Wire:
-    """The open socket of a connection, its hiredis reader, and their buffer."""
+    """The open socket of a connection, its hiredis reader, and their buffer.
 
-    __slots__ = ("buffer", "poll", "reader", "socket")
+    seconds: the timeout of the connection. has_first_timeout: whether the socket is set
+    for our calls; redis-py's own need it as they made it.
+    """
+
+    __slots__ = ("buffer", "has_first_timeout", "poll", "reader", "seconds", "socket")
 
     def __init__(self, connection: Any) -> None:
         self.socket = connection._sock
+        self.seconds = self.socket.gettimeout()
+        self.has_first_timeout = False
         self.reader = connection._parser._reader
         self.buffer = connection._parser._buffer
         poll = select.poll()
         poll.register(self.socket, select.POLLIN)
         self.poll = poll.poll
+
+    def set_first_timeout(self, is_set: bool) -> None:
+        """Leave the first timeout to the kernel, or all of it to Python."""
+        value = struct.pack("@ll", 0, FIRST_US if is_set else 0)
+        for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+            self.socket.setsockopt(socket.SOL_SOCKET, option, value)
+        self.socket.settimeout(None if is_set else self.seconds)
+        self.has_first_timeout = is_set
+
+    def receive_late(self) -> int:
+        """Receive what did not arrive in the first timeout. Raises TimeoutError."""
+        if not self.poll(None if self.seconds is None else self.seconds * 1000):
+            raise builtins.TimeoutError
+        size: int = self.socket.recv_into(self.buffer)
+        return size
 
 
 def attach_wire(connection: Any) -> None:
@@ -41,8 +66,16 @@ def attach_wire(connection: Any) -> None:
         and str(connection.protocol) == "2"  # RESP3 has notifications
         and not connection.health_check_interval  # it notes the time of each reply
         and hasattr(select, "poll")
+        and type(connection._sock) is socket.socket  # gevent's waits in its own way
     ):
         connection.wire = Wire(connection)
+
+
+def give_to_redis_py(connection: Any) -> None:
+    """Return the timeout of the socket to Python, for redis-py's methods."""
+    wire: Wire | None = connection.wire
+    if wire is not None and wire.socket is connection._sock and wire.has_first_timeout:
+        wire.set_first_timeout(False)
 
 
 def send_bytes(connection: Any, request: bytes) -> None:
@@ -52,21 +85,19 @@ def send_bytes(connection: Any, request: bytes) -> None:
         connection.send_packed_command([request], check_health=False)
         return
     try:
-        sent = _write(wire.socket, request)
+        if not wire.has_first_timeout:
+            wire.set_first_timeout(True)
+        try:
+            sent = wire.socket.send(request)
+        except BlockingIOError:
+            sent = 0
         if sent < len(request):
-            wire.socket.sendall(memoryview(request)[sent:])  # which keeps the timeout
-    except (BlockingIOError, builtins.TimeoutError) as error:
+            wire.set_first_timeout(False)
+            wire.socket.sendall(memoryview(request)[sent:])
+    except builtins.TimeoutError as error:
         raise TimeoutError("Timeout writing to socket") from error
     except OSError as error:
         raise ConnectionError(f"Error while writing to socket: {error}") from error
-
-
-def _write(sock: Any, request: bytes) -> int:
-    """Return how many bytes of the request the socket takes at once."""
-    try:
-        return os.write(sock.fileno(), request)
-    except BlockingIOError:
-        return 0
 
 
 def is_silent(connection: Any) -> bool:
@@ -100,7 +131,10 @@ def read_reply(connection: Any) -> Any:
     reply = wire.reader.gets()
     while reply is NOT_ENOUGH_DATA:
         try:
-            size = wire.socket.recv_into(wire.buffer)
+            try:
+                size = wire.socket.recv_into(wire.buffer)
+            except BlockingIOError:
+                size = wire.receive_late()
         except (BlockingIOError, builtins.TimeoutError) as error:
             raise TimeoutError("Timeout reading from socket") from error
         except OSError as error:

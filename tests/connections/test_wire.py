@@ -2,6 +2,7 @@
 
 import signal
 import socket
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 
@@ -10,6 +11,7 @@ from redis.exceptions import ConnectionError, ResponseError, TimeoutError
 
 from django_ormist.connections.wire import (
     attach_wire,
+    give_to_redis_py,
     is_silent,
     read_reply,
     send_bytes,
@@ -39,11 +41,14 @@ def connected(pair):
     return connected
 
 
-@pytest.fixture
-def wired(connected):
+@pytest.fixture(params=[False, True], ids=["python", "kernel"])
+def wired(connected, request):
+    """A connection on the short way, whose first timeout Python or the kernel keeps."""
     from redis.connection import Connection
 
-    return connected(Connection, protocol=2)
+    connection = connected(Connection, protocol=2)
+    connection.wire.set_first_timeout(request.param)
+    return connection
 
 
 def test_a_reply_in_pieces_is_one_reply(wired, pair):
@@ -66,6 +71,37 @@ def test_an_error_reply_is_raised(wired, pair):
 def test_a_late_reply_is_a_timeout(wired):
     with pytest.raises(TimeoutError):
         read_reply(wired)
+
+
+def test_a_reply_may_take_longer_than_the_first_timeout(wired, pair):
+    wired.wire.seconds = 30
+    send_bytes(wired, b"PING\r\n")
+    later = threading.Timer(0.05, pair[1].sendall, (b"+OK\r\n",))
+    later.start()
+    assert read_reply(wired) == b"OK"
+    later.join()
+
+
+def test_a_connection_without_a_timeout_waits(pair, connected):
+    from redis.connection import Connection
+
+    pair[0].settimeout(None)
+    wired = connected(Connection, protocol=2)
+    send_bytes(wired, b"PING\r\n")
+    later = threading.Timer(0.05, pair[1].sendall, (b"+OK\r\n",))
+    later.start()
+    assert read_reply(wired) == b"OK"
+    later.join()
+
+
+def test_redis_pys_methods_get_the_socket_as_they_made_it(wired, pair):
+    for _ in range(2):
+        send_bytes(wired, b"PING\r\n")
+        assert pair[0].gettimeout() is None
+        give_to_redis_py(wired)
+        assert pair[0].gettimeout() == 0.05
+        for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+            assert not any(pair[0].getsockopt(socket.SOL_SOCKET, option, 16))
 
 
 def test_a_server_that_does_not_read_is_a_timeout(wired, pair):
@@ -107,7 +143,7 @@ def test_signals_do_not_delay_the_timeout_of_a_request(wired):
 
 def test_a_long_request_arrives_whole(wired, pair):
     request = bytes(range(250)) * 4000
-    pair[0].settimeout(30)
+    wired.wire.seconds = 30
     with ThreadPoolExecutor() as pool:
         sending = pool.submit(send_bytes, wired, request)
         with pair[1].makefile("rb") as received:
@@ -148,6 +184,22 @@ def test_notifications_and_health_checks_need_redis_py(connected, pair, argument
     assert connection.wire is None
     pair[1].sendall(b"+OK\r\n")
     assert read_reply(connection) == b"OK"
+
+
+def test_another_class_of_socket_needs_redis_py(pair):
+    """As that of gevent, which waits without the kernel."""
+    from redis.connection import Connection
+
+    class Other(socket.socket):
+        pass
+
+    connection = Connection(protocol=2)
+    with Other(fileno=pair[0].detach()) as connection._sock:
+        connection._parser.on_connect(connection)
+        attach_wire(connection)
+        assert connection.wire is None
+        pair[1].sendall(b"+OK\r\n")
+        assert read_reply(connection) == b"OK"
 
 
 def test_another_class_of_connection_needs_redis_py(connected):
