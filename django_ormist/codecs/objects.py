@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
 from typing import Any, NamedTuple
@@ -160,22 +161,32 @@ def _unpack_together(packed: Sequence[bytes]) -> Columns:
         or not _LIST.issuperset(map(type, contents))
     ):
         raise ValueError("not objects")
-    sizes = {*map(len, contents)}
-    if not sizes <= _SIZES:
-        raise ValueError("not objects")
-    if sizes != {2}:
-        contents = [
-            [*each, [], None] if len(each) == 1 else [*each, None][:3]
-            for each in contents
-        ]
-    attrs, tags, *rest = zip(*contents, strict=True)
+    attrs, tags, *rest = _columns_of(contents)
     if not _DICT.issuperset(map(type, attrs)) or not _LIST.issuperset(map(type, tags)):
         raise ValueError("not objects")
-    "".join(chain.from_iterable(tags))  # TypeError unless all are str
+    deque(map("".join, tags), 0)  # TypeError unless all are str
     deadlines = rest[0] if rest else (None,) * len(attrs)
     for expire_at_ms in chain(*rest):
         _check_deadline(expire_at_ms)
     return Columns(attrs, tags, deadlines)
+
+
+def _columns_of(contents: list[list[Any]]) -> list[tuple[Any, ...]]:
+    """Return the attributes, the tags and, unless none has one, the deadlines."""
+    try:
+        columns = [*zip(*contents, strict=True)]
+    except ValueError:  # some end earlier than others
+        columns = []
+    if len(columns) == 2:
+        return columns
+    if not _SIZES.issuperset(map(len, contents)):
+        raise ValueError("not objects")
+    return [*zip(*map(_complete, contents), strict=True)]
+
+
+def _complete(contents: list[Any]) -> list[Any]:
+    """Return the contents of an object with the items that are left out."""
+    return [*contents, [], None] if len(contents) == 1 else [*contents, None][:3]
 
 
 def _unpack_alone(data: bytes) -> tuple[dict[str, Any], list[str], int | None]:

@@ -233,10 +233,12 @@ class Collection(ReadMethods[M], WriteMethods[M], LazyResults[M]):
         return ValuesCollection(self.all(), names, shape)
 
     def _build(self, rows: Rows, created: Times | None = None) -> builtins.list[M]:
+        using = self.db
+        space = self.model._meta.space(using)
         if len(rows) < 2:
-            return [self.model._from_row(row, self.space, self.db) for row in rows]
+            return [self.model._from_row(row, space, using) for row in rows]
         peers = Peers()
-        found = self.model._from_rows(rows, self.space, self.db, peers)
+        found = self.model._from_rows(rows, space, using, peers)
         return ResultList(found, peers)
 
     def _fetch(self, query: Query) -> Flow[list[M]]:

@@ -342,6 +342,8 @@ def _page_query(space: Space, query: Query) -> Flow[Query | None]:
 
     If the conditions are too many, it is limited to ids that hold the slice.
     """
+    if query.is_plain:  # terms alone are never split
+        return query if (query.limit or 0) <= LARGEST_PAGE else None
     plan = plan_of(query)
     if is_page(query, plan):
         if not isinstance(plan, Combined):
