@@ -18,6 +18,7 @@ from .objects import (
     pack_value,
     unpack,
     unpack_many,
+    unpack_plain,
     with_deadline,
 )
 
@@ -36,5 +37,6 @@ __all__ = [
     "pack_value",
     "unpack",
     "unpack_many",
+    "unpack_plain",
     "with_deadline",
 ]

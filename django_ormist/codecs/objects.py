@@ -116,6 +116,23 @@ def unpack(
         raise _corrupt_error(data, key, error) from error
 
 
+def unpack_plain(
+    data: bytes, key: bytes = b""
+) -> tuple[dict[str, Any], list[str], int | None]:
+    """As unpack(), but values that msgpack stores as extensions equal no value.
+
+    To decode these would take most of the time of a look at the others.
+    """
+    if data[:1] not in _MSGPACK:
+        return unpack(data, key)
+    try:
+        attrs, *rest = as_msgpack.decode_plain(data[1:])
+    except (TypeError, ValueError):
+        return unpack(data, key)
+    tags, expire_at_ms = (*rest, None)[:2] if rest else ([], None)
+    return attrs, tags, expire_at_ms
+
+
 def unpack_many(packed: Sequence[bytes], keys: Callable[[int], bytes]) -> Columns:
     """Return the contents of objects, each checked as unpack() does.
 

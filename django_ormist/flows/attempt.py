@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, ClassVar, NamedTuple
 
+from ..codecs import unpack_plain
 from ..connections import connections
 from ..exceptions import ConflictError, CorruptDataError, IntegrityError
 from ..keys import object_key
@@ -106,6 +107,12 @@ class SaveAttempt:
         self.stored = stored
         self.contents = self.mine
         if stored is not None:
+            if found is None and self.is_base(stored) and not self.meta.indexes_all:
+                plain = Record(*unpack_plain(stored, self.key))
+                images = self._images_without_entries(stored, plain)
+                if images is not None:
+                    self.old, self.new = images
+                    return
             found = found or self.read(stored)
             base = None if self.is_base(stored) else self.base()
             if base is not None:
@@ -125,23 +132,30 @@ class SaveAttempt:
             del self.contents.attrs[name]
 
     def _build_images(self, stored: bytes, found: Record) -> tuple[Image, Image]:
-        """Return the images of the stored object, and of the new one.
+        """Return the images of the stored object, and of the new one."""
+        images = self._images_without_entries(stored, found)
+        if images is not None:
+            return images
+        meta = self.meta
+        return found.stored_image(stored, meta), self.contents.image(meta, self.codec)
 
-        Both are without their index entries if update.lua is to write the object.
-        """
+    def _images_without_entries(
+        self, stored: bytes, found: Record
+    ) -> tuple[Image, Image] | None:
+        """Return both images if the index entries stay, for update.lua. Else None."""
         new, meta = self.contents, self.meta
         if (
-            self.may_leave_index
-            and (new.expire_at_ms is None) is (found.expire_at_ms is None)
-            and not meta.counters
-            and new.has_entries_of(found, meta)
+            not self.may_leave_index
+            or (new.expire_at_ms is None) is not (found.expire_at_ms is None)
+            or meta.counters
+            or not new.has_entries_of(found, meta)
         ):
-            packed = new.pack(self.codec)
-            return (
-                Image(stored, expire_at_ms=found.expire_at_ms),
-                Image(packed, expire_at_ms=new.expire_at_ms),
-            )
-        return found.stored_image(stored, meta), new.image(meta, self.codec)
+            return None
+        packed = new.pack(self.codec)
+        return (
+            Image(stored, expire_at_ms=found.expire_at_ms),
+            Image(packed, expire_at_ms=new.expire_at_ms),
+        )
 
     def operation(self) -> Operation:
         """Return the write, which the server refuses if other bytes are stored."""
@@ -296,6 +310,11 @@ class SaveAttempt:
         )
 
     @property
+    def key(self) -> bytes:
+        """The key of the object."""
+        return object_key(self.space, self.pk)
+
+    @property
     def is_loaded(self) -> bool:
         """Whether the save merges with the stored object. Otherwise it replaces it."""
         return self.loaded is not None
@@ -326,7 +345,7 @@ class SaveAttempt:
 
     def read(self, packed: bytes) -> Record:
         """Return the contents of these bytes."""
-        return Record.of(packed, object_key(self.space, self.pk))
+        return Record.of(packed, self.key)
 
 
 def unique_conflict_error(

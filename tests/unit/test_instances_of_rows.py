@@ -9,7 +9,7 @@ from random import Random
 
 import pytest
 
-from django_ormist.codecs import objects, pack, unpack, unpack_many
+from django_ormist.codecs import objects, pack, unpack, unpack_many, unpack_plain
 from django_ormist.exceptions import CorruptDataError
 from django_ormist.models.peers import Peers
 from django_ormist.models.state import CountersState, ModelState, own_dict
@@ -175,3 +175,25 @@ def test_rows_are_added_by_column():
     counted.extend(Rows([b"a"], [b"1"], [{"n": 1}]))
     counted.extend(Rows([b"b", b"c"], [b"2", b"3"], [{"n": 2}, {"n": 3}]), 1)
     assert [*counted] == [(b"a", b"1", {"n": 1}), (b"b", b"2", {"n": 2})]
+
+
+@pytest.mark.parametrize("codec", ["msgpack", "json"])
+@pytest.mark.parametrize(
+    "contents", [({},), ({"n": 1}, ["home"]), ({"n": 1.5}, [], 2_000_000_000_000)]
+)
+def test_plain_values_are_unpacked_as_all_are(contents, codec):
+    packed = pack(*contents, codec=codec)
+    assert unpack_plain(packed) == unpack(packed)
+
+
+def test_values_of_extensions_equal_none_in_a_plain_look():
+    now = datetime(2026, 1, 2, tzinfo=UTC)
+    attrs, tags, _ = unpack_plain(pack({"at": now, "n": 1, "s": [{1}]}, ["home"]))
+    assert (attrs["n"], tags) == (1, ["home"])
+    assert attrs["at"] != now
+    assert attrs["s"] != [{1}]
+
+
+def test_damaged_bytes_are_named_in_a_plain_look():
+    with pytest.raises(CorruptDataError, match="'key1'"):
+        unpack_plain(pack({"n": 1})[:-1], key(1))
