@@ -364,6 +364,8 @@ def first_candidates(query: Query, plan: Plan) -> Query | None:
     stop = query.stop
     if not isinstance(plan, Combined) or plan.join is not isub or query.is_random:
         return None
+    if len(query.order) > 1:  # the first ones cost as much as all
+        return None
     base = plan.parts[0]
     if stop is None or stop > LARGEST_PAGE // 4 or isinstance(base, Combined):
         return None
