@@ -112,6 +112,22 @@ def test_steps_are_short_and_give_the_same_answers(
     assert answers(ask, collection) == at_once
 
 
+@pytest.mark.servers("valkey*", "redis*")
+def test_times_bound_the_steps_in_both_directions(ask, cities, monkeypatch):
+    times = [city.created for city in City.objects.all()]
+    collections = []
+    for place in (1, SIZE // 2, SIZE - 2):
+        one, half = Q(created=times[place]), Q("half")
+        before, after = Q(created__lt=times[place]), Q(created__gte=times[place])
+        for each in (one, before, after):
+            for q in (~(each | half), each | half, each ^ half, half & ~each):
+                found = City.objects.find(q)
+                collections += [found[:SIZE], found.reverse()[:SIZE]]
+    at_once = [collection.ids() for collection in collections]
+    set_few_looks(monkeypatch)
+    assert [ask(collection.ids) for collection in collections] == at_once
+
+
 def sending_and(write, batches):
     """Return a function that sends, counts the round trips, and writes in between."""
 

@@ -306,10 +306,11 @@ local function set_window(timed, is_down, time)
     bound = redis.call('ZRANGE', key, last, last, 'WITHSCORES')[2]
   end
   local from, to = time ~= '' and '(' .. time or '-inf', bound or '+inf'
+  local low, high = tonumber(time), tonumber(bound)
   if is_down then
     from, to = bound or '-inf', time ~= '' and '(' .. time or '+inf'
+    low, high = high, low
   end
-  local low, high = tonumber(is_down and bound or time), tonumber(is_down and time or bound)
   window.from, window.to = from, to
   window.low, window.high = low or -math.huge, high or math.huge
   if one.kind == 'P' and (window.high > one.high and not is_down
