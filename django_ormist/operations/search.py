@@ -273,8 +273,20 @@ def all_ids(space: Space, query: Query, cursor: bytes = b"") -> Flow[list[bytes]
     parts = yield from split_query(space, query)
     for part in parts:
         step = query_ids(space, part, 0 if len(parts) == 1 else -1)
-        yield from take_steps(step, found.append, cursor)
+        first = START if _takes_steps(part) else cursor
+        yield from take_steps(step, found.append, first)
     return sort_found(query, found)
+
+
+def _takes_steps(query: Query) -> bool:
+    """Return whether a query by ids alone is known to be too long for one step.
+
+    See looks_at_once() in matching.lua.
+    """
+    if query.pks is None or query.terms or query.conditions:
+        return False
+    number = len(query.pks)
+    return number * (3 + len(query.order)) > max(steps.STEP_LOOKS, 4 * number)
 
 
 # Queries of more conditions than one script takes: see queries/splitting.py

@@ -6,10 +6,9 @@ from typing import Any
 from .operation import Flow, Operation
 
 MOST_LOOKS = 10_000
-"""Looks at ids of a query that is answered at once.
+"""The most looks at ids of a query that is answered at once.
 
-A query whose conditions hold more than a third as many ids takes steps of STEP_LOOKS,
-if it takes more looks than one step.
+A query with conditions gets fewer: see looks_at_once() in matching.lua.
 """
 
 STEP_LOOKS = 5000

@@ -221,14 +221,14 @@ end
 -- The looks of one step.
 local STEP = 5000
 
--- Return how many looks a query may take at once: those of a step, if its conditions hold so
--- many ids that three looks at each are too many.
+-- Return how many looks a query may take at once: those of a step, or two at each id that its
+-- conditions hold, unless three are too many. A try that fails must not cost more than the rest.
 local function looks_at_once(root, most)
   local held = source(root).cost
   for _, size in ipairs(sizes) do
     held = held + size
   end
-  return 3 * held <= most and most or math.min(most, STEP)
+  return math.min(most, 3 * held <= most and math.max(STEP, 2 * held) or STEP)
 end
 
 -- Return members of a source that is a sorted set, from a position. It does not use the
