@@ -153,7 +153,7 @@ end
 local function begin(node)
   local plan, cost = choose_plan(node, 1)
   local is_size_known = expired_count > 0 and expired_count * (1 + node.leaves) < cost
-    and ends_within(most, function() count_matches(node) end)
+    and ends_within(0.75 * most, function() count_matches(node) end)  -- as it is in the end
   if is_size_known then
     return join({'expired', digits(now), '', '0', '0'})
   end

@@ -221,10 +221,10 @@ end
 -- The looks of one step.
 local STEP = 5000
 
--- Return how many looks a query may take at once: those of a step, or two at each id that its
--- conditions hold, unless three are too many. A try that fails must not cost more than the rest.
+-- Return how many looks a query may take at once: those of a step, or two for each condition and
+-- id that it holds, unless three are too many. A try that fails must not cost more than the rest.
 local function looks_at_once(root, most)
-  local held = source(root).cost
+  local held = source(root).cost + 2 * #sizes  -- as the calls for each
   for _, size in ipairs(sizes) do
     held = held + size
   end
