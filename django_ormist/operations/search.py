@@ -286,7 +286,7 @@ def _takes_steps(query: Query) -> bool:
     if query.pks is None or query.terms or query.conditions:
         return False
     number = len(query.pks)
-    return number * (3 + len(query.order)) > max(steps.STEP_LOOKS, 4 * number)
+    return number * (3 + len(query.order)) > max(steps.STEP_LOOKS, 5 * number)
 
 
 # Queries of more conditions than one script takes: see queries/splitting.py

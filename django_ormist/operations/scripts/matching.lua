@@ -221,14 +221,15 @@ end
 -- The looks of one step.
 local STEP = 5000
 
--- Return how many looks a query may take at once: those of a step, or two for each condition and
--- id that it holds, unless three are too many. A try that fails must not cost more than the rest.
+-- Return how many looks a query may take at once: those of a step, or more for one whose
+-- conditions hold few ids. A try that fails must not cost more than the rest.
 local function looks_at_once(root, most)
-  local held = source(root).cost + 2 * #sizes  -- as the calls for each
+  local held = source(root).cost
   for _, size in ipairs(sizes) do
     held = held + size
   end
-  return math.min(most, 3 * held <= most and math.max(STEP, 2 * held) or STEP)
+  local enough = 2.5 * held + 4 * #sizes  -- two calls for each condition
+  return math.min(most, held <= 0.35 * most and math.max(STEP, enough) or STEP)
 end
 
 -- Return members of a source that is a sorted set, from a position. It does not use the
