@@ -45,7 +45,7 @@ QUERIES = int(os.environ.get("ORMIST_QUERIES", "20"))
 SIZE = 2500
 COUNTRIES, NAMES, POPULATIONS = 1000, 50, 300
 TAGS = ["most", "some", "few"]
-TIMES, FEW = 10, 50
+TIMES, FEW = 12, 50
 """The bound: looks for each id, condition and place of the page; and a few more."""
 
 ASKING = {
