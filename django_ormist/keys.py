@@ -208,7 +208,7 @@ def slot_of(key: bytes) -> int:
 
 @lru_cache(4096)
 def _slot_of_start(start: bytes) -> int | None:
-    """Return the slot of keys that begin with *start*, if it ends with a hash tag.
+    """Return the hash slot of keys with this prefix, if it ends with a hash tag.
 
     All keys of a model have the same start: a look-up in place of a checksum.
     """

@@ -65,7 +65,7 @@ _INSTEAD: dict[Any, str] = {
 
 
 class UnresolvedError(NameError):
-    """An annotation that names what is not defined yet. module: that of its class."""
+    """An annotation with an undefined name. module: the module of its class."""
 
     def __init__(self, *args: Any, name: Any = None, module: str = "") -> None:
         super().__init__(*args, name=name)

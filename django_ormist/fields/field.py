@@ -463,7 +463,7 @@ class Field:
         return [*own, *self.validators]
 
     def formfield(self, form_class: Any = None, **options: Any) -> Any:
-        """Return a form field of Django's for the declared type, or None for bytes.
+        """Return a Django form field for the declared type, or None for bytes.
 
         form_class, options: the class and its arguments, in place of those of the
         declaration.

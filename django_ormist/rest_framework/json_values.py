@@ -13,7 +13,7 @@ from django.utils.duration import duration_string
 
 
 def to_json(value: Any) -> Any:
-    """Return a value of which JSON can be made, by the encoder of REST framework.
+    """Return a value that the JSON encoder of REST framework accepts.
 
     Decimals, timedeltas and floats that JSON does not have become texts, bytes become
     base64, and sets become lists.

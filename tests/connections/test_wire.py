@@ -73,13 +73,17 @@ def test_a_late_reply_is_a_timeout(wired):
         read_reply(wired)
 
 
-def test_a_reply_may_take_longer_than_the_first_timeout(wired, pair):
-    wired.wire.seconds = 30
+def assert_late_reply_is_read(wired, server):
     send_bytes(wired, b"PING\r\n")
-    later = threading.Timer(0.05, pair[1].sendall, (b"+OK\r\n",))
+    later = threading.Timer(0.05, server.sendall, (b"+OK\r\n",))
     later.start()
     assert read_reply(wired) == b"OK"
     later.join()
+
+
+def test_a_reply_may_take_longer_than_the_first_timeout(wired, pair):
+    wired.wire.seconds = 30
+    assert_late_reply_is_read(wired, pair[1])
 
 
 def test_a_connection_without_a_timeout_waits(pair, connected):
@@ -87,11 +91,7 @@ def test_a_connection_without_a_timeout_waits(pair, connected):
 
     pair[0].settimeout(None)
     wired = connected(Connection, protocol=2)
-    send_bytes(wired, b"PING\r\n")
-    later = threading.Timer(0.05, pair[1].sendall, (b"+OK\r\n",))
-    later.start()
-    assert read_reply(wired) == b"OK"
-    later.join()
+    assert_late_reply_is_read(wired, pair[1])
 
 
 def test_redis_pys_methods_get_the_socket_as_they_made_it(wired, pair):
