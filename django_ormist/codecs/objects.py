@@ -4,7 +4,8 @@ import json
 import re
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from itertools import chain
+from itertools import repeat
+from operator import countOf
 from typing import Any, NamedTuple
 
 from ..exceptions import CorruptDataError
@@ -20,10 +21,13 @@ _FLAT = frozenset((str, int, float, bool, type(None), bytes))
 """Types whose values nest nothing."""
 
 _MSGPACK = (as_msgpack.VERSION, as_msgpack.MARKED)
-_VERSIONS = frozenset(each[0] for each in _MSGPACK)
-_SIZES = frozenset((1, 2, 3))
-"""Of the array of an object: [attributes], [.., tags] or [.., tags, deadline in ms]."""
-_INT, _DICT, _LIST = (frozenset((kind,)) for kind in (int, dict, list))
+_LEFT_OUT = {1: b"\x90\xc0", 2: b"\xc0", 3: b""}
+"""What an object of one, two or three items leaves out: the tags, the deadline."""
+
+_SIZES = {
+    version + bytes((0x90 + size,)): size for version in _MSGPACK for size in _LEFT_OUT
+}
+"""The sizes of this array by the first two bytes of an object."""
 
 
 class Columns(NamedTuple):
@@ -161,49 +165,45 @@ def _can_unpack_together(packed: Sequence[bytes]) -> bool:
 def _unpack_together(packed: Sequence[bytes]) -> Columns:
     """Return the contents of objects in msgpack, decoded in one call.
 
-    The version of each is a number in msgpack, too. So behind the header of an array,
-    and with a nil at the end, all of them are [version, contents, version, contents, ..
-    None]. A call for each object, with its checks, takes twice as long. Raises
-    LookupError, TypeError or ValueError.
+    Without their first two bytes, behind the header of an array, and with a nil at the
+    end, all of them are [attributes, tags, attributes, tags, .. None]. One that does
+    not end where its bytes do changes their number, a type or the end. A call for each
+    object, with its checks, takes twice as long. Raises LookupError, TypeError or
+    ValueError.
     """
     if not packed:
         return Columns()
-    header = b"\xdd" + (2 * len(packed) + 1).to_bytes(4, "big")
-    found = as_msgpack.decode(b"%b%b\xc0" % (header, b"".join(packed)))
-    versions, contents = found[:-1:2], found[1::2]
+    number = len(packed)
+    size, bodies = _bodies_of(packed)
+    header = b"\xdd" + (size * number + 1).to_bytes(4, "big")
+    found = as_msgpack.decode(b"".join((header, *bodies, b"\xc0")))
+    attrs = found[:-1:size]
+    tags = found[1::size] if size > 1 else [[] for _ in attrs]
+    deadlines = found[2::size] if size > 2 else [None] * number
     if (
         found[-1] is not None
-        or not _VERSIONS.issuperset(versions)
-        or not _INT.issuperset(map(type, versions))
-        or not _LIST.issuperset(map(type, contents))
+        or countOf(map(type, attrs), dict) != number
+        or countOf(map(type, tags), list) != number
     ):
         raise ValueError("not objects")
-    attrs, tags, *rest = _columns_of(contents)
-    if not _DICT.issuperset(map(type, attrs)) or not _LIST.issuperset(map(type, tags)):
-        raise ValueError("not objects")
     deque(map("".join, tags), 0)  # TypeError unless all are str
-    deadlines = rest[0] if rest else (None,) * len(attrs)
-    for expire_at_ms in chain(*rest):
-        _check_deadline(expire_at_ms)
+    if size > 2:
+        deque(map(_check_deadline, deadlines), 0)
     return Columns(attrs, tags, deadlines)
 
 
-def _columns_of(contents: list[list[Any]]) -> list[tuple[Any, ...]]:
-    """Return the attributes, the tags and, unless none has one, the deadlines."""
-    try:
-        columns = [*zip(*contents, strict=True)]
-    except ValueError:  # some end earlier than others
-        columns = []
-    if len(columns) == 2:
-        return columns
-    if not _SIZES.issuperset(map(len, contents)):
-        raise ValueError("not objects")
-    return [*zip(*map(_complete, contents), strict=True)]
+def _bodies_of(packed: Sequence[bytes]) -> tuple[int, list[bytes]]:
+    """Return objects without the version and the header of their array, and its size.
 
-
-def _complete(contents: list[Any]) -> list[Any]:
-    """Return the contents of an object with the items that are left out."""
-    return [*contents, [], None] if len(contents) == 1 else [*contents, None][:3]
+    Unless all begin alike, as most do, they get the items that they leave out. Raises
+    KeyError for other bytes.
+    """
+    start = packed[0][:2]
+    size = _SIZES[start]
+    bodies = [*map(bytes.removeprefix, packed, repeat(start))]
+    if len(b"".join(packed)) - len(b"".join(bodies)) == len(start) * len(packed):
+        return size, bodies
+    return 3, [data[2:] + _LEFT_OUT[_SIZES[data[:2]]] for data in packed]
 
 
 def _unpack_alone(data: bytes) -> tuple[dict[str, Any], list[str], int | None]:
@@ -213,7 +213,7 @@ def _unpack_alone(data: bytes) -> tuple[dict[str, Any], list[str], int | None]:
         contents = as_json.unpack(data)
     else:
         raise ValueError("unknown format")
-    if type(contents) is not list or len(contents) not in _SIZES:
+    if type(contents) is not list or len(contents) not in _LEFT_OUT:
         raise ValueError("not an object")
     attrs = contents[0]
     tags = contents[1] if len(contents) > 1 else []

@@ -16,6 +16,7 @@ objects that outlive it, as in ``[each for each in books if each.is_new]``.
 """
 
 from collections.abc import Iterable, Iterator
+from operator import countOf
 from sys import getrefcount
 from typing import Any, Self, TypeVar
 from weakref import ref
@@ -60,7 +61,7 @@ class Peers:
             for each in self._lists
             if (known := each()) is not None and known is not items
         ]
-        if not self._lists and _count_holders(items) > 1:  # an only one has no peers
+        if not self._lists and _count_held(items) > 1:  # an only one has no peers
             forget = self._forget
             self._survivors = [ref(each, forget) for each in _held_elsewhere(items)]
 
@@ -141,9 +142,9 @@ def check_may_wait(name: str, advice: str) -> None:
         )
 
 
-def _count_holders(items: list[Any]) -> int:
-    """Return how many references to these items there are besides the list."""
-    return sum(map(getrefcount, items)) - len(items) * _HELD_IN_MAP
+def _count_held(items: list[Any]) -> int:
+    """Return how many of these items are not only in this list."""
+    return len(items) - countOf(map(getrefcount, items), _HELD_IN_MAP)
 
 
 def _held_elsewhere(items: list[Any]) -> list[Any]:
@@ -152,5 +153,5 @@ def _held_elsewhere(items: list[Any]) -> list[Any]:
 
 
 # The references that an item of a list has in these expressions.
-_HELD_IN_MAP = sum(map(getrefcount, [object()]))
+_HELD_IN_MAP = next(map(getrefcount, [object()]))
 _HELD_IN_LOOP = [getrefcount(each) for each in [object()]][0]  # noqa: RUF015
