@@ -3,11 +3,12 @@
 import json
 import re
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import repeat
 from operator import countOf
 from typing import Any, NamedTuple
 
+from ..batching import batched
 from ..exceptions import CorruptDataError
 from ..storable import replacement, unwrap
 from . import as_json, as_msgpack
@@ -33,10 +34,13 @@ _SIZES = {
 class Columns(NamedTuple):
     """The contents of objects: attributes, tags, and deadlines in ms or None."""
 
-    attrs: Sequence[dict[str, Any]] = ()
-    tags: Sequence[list[str]] = ()
-    deadlines: Sequence[int | None] = ()
+    attrs: list[dict[str, Any]]
+    tags: list[list[str]]
+    deadlines: list[int | None]
 
+
+DECODED_TOGETHER = 1000
+"""Objects in one call of the decoder: more of them leave the caches of a processor."""
 
 LAST_MS = 253_402_300_799_999
 """The last deadline: the end of the year 9999, in ms since 1970."""
@@ -163,23 +167,40 @@ def _can_unpack_together(packed: Sequence[bytes]) -> bool:
 
 
 def _unpack_together(packed: Sequence[bytes]) -> Columns:
+    """Return the contents of objects in msgpack, some in each call of the decoder.
+
+    A call for each object, with its checks, takes twice as long. Raises LookupError,
+    TypeError or ValueError.
+    """
+    if 0 < len(packed) <= DECODED_TOGETHER:
+        return _unpack_some(packed)
+    columns = Columns([], [], [])
+    for some in batched(packed, DECODED_TOGETHER):
+        attrs, tags, deadlines = _unpack_some(some)
+        columns.attrs.extend(attrs)
+        columns.tags.extend(tags)
+        columns.deadlines.extend(deadlines)
+    return columns
+
+
+def _unpack_some(packed: Sequence[bytes]) -> Columns:
     """Return the contents of objects in msgpack, decoded in one call.
 
-    Without their first two bytes, behind the header of an array, and with a nil at the
-    end, all of them are [attributes, tags, attributes, tags, .. None]. One that does
-    not end where its bytes do changes their number, a type or the end. A call for each
-    object, with its checks, takes twice as long. Raises LookupError, TypeError or
-    ValueError.
+    Without their first two bytes all of them are one array [attributes, tags,
+    attributes, tags, .. None]. One that does not end where its bytes do changes the
+    number of items, a type or the end.
     """
-    if not packed:
-        return Columns()
-    number = len(packed)
-    size, bodies = _bodies_of(packed)
-    header = b"\xdd" + (size * number + 1).to_bytes(4, "big")
-    found = as_msgpack.decode(b"".join((header, *bodies, b"\xc0")))
+    number, start = len(packed), packed[0][:2]
+    size = _SIZES[start]
+    bodies = map(bytes.removeprefix, packed, repeat(start))
+    together = _join_array(size * number, bodies)
+    if len(together) + 2 * number != len(b"".join(packed)) + _ADDED:  # some begin else
+        size = 3
+        together = _join_array(size * number, map(_complete_body, packed))
+    found = as_msgpack.decode(together)
     attrs = found[:-1:size]
     tags = found[1::size] if size > 1 else [[] for _ in attrs]
-    deadlines = found[2::size] if size > 2 else [None] * number
+    deadlines = found[2::size] if size > 2 else []
     if (
         found[-1] is not None
         or countOf(map(type, attrs), dict) != number
@@ -187,23 +208,24 @@ def _unpack_together(packed: Sequence[bytes]) -> Columns:
     ):
         raise ValueError("not objects")
     deque(map("".join, tags), 0)  # TypeError unless all are str
-    if size > 2:
-        deque(map(_check_deadline, deadlines), 0)
-    return Columns(attrs, tags, deadlines)
+    deque(map(_check_deadline, deadlines), 0)
+    return Columns(attrs, tags, deadlines or [None] * number)
 
 
-def _bodies_of(packed: Sequence[bytes]) -> tuple[int, list[bytes]]:
-    """Return objects without the version and the header of their array, and its size.
+def _join_array(number: int, parts: Iterable[bytes]) -> bytes:
+    """Return the array of a number of packed items, with a nil at the end."""
+    return b"".join((b"\xdd" + (number + 1).to_bytes(4, "big"), *parts, b"\xc0"))
 
-    Unless all begin alike, as most do, they get the items that they leave out. Raises
-    KeyError for other bytes.
+
+_ADDED = len(_join_array(0, ()))
+
+
+def _complete_body(data: bytes) -> bytes:
+    """Return the items of an object, those that it leaves out included.
+
+    Raises KeyError for bytes that are no object.
     """
-    start = packed[0][:2]
-    size = _SIZES[start]
-    bodies = [*map(bytes.removeprefix, packed, repeat(start))]
-    if len(b"".join(packed)) - len(b"".join(bodies)) == len(start) * len(packed):
-        return size, bodies
-    return 3, [data[2:] + _LEFT_OUT[_SIZES[data[:2]]] for data in packed]
+    return data[2:] + _LEFT_OUT[_SIZES[data[:2]]]
 
 
 def _unpack_alone(data: bytes) -> tuple[dict[str, Any], list[str], int | None]:

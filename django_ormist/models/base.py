@@ -33,6 +33,7 @@ from .peers import Peers, check_may_wait, peers_of
 from .state import (
     CountersState,
     ModelState,
+    ReadFacts,
     add_version,
     filled_dict,
     own_dict,
@@ -120,11 +121,12 @@ class Model(AttributeAccess, AltersData, metaclass=ModelBase):
     @classmethod
     def _from_row(cls, row: Row, space: "Space", using: str) -> Self:
         """Return the instance of a stored object. Raises CorruptDataError."""
-        pk, packed, _ = row
-        contents = unpack(packed, space.objects + pk)
+        pk, packed, counters = row
+        attrs, tags, deadline = unpack(packed, space.objects + pk)
         check_pks((pk,), space)
         instance = cls.__new__(cls)
-        set_read_row(instance, (*row, *contents, (using, None)))
+        facts = (counters, deadline, using, None)
+        set_read_row(instance, (pk, packed, attrs, tags, facts))
         return instance
 
     @classmethod
@@ -140,11 +142,14 @@ class Model(AttributeAccess, AltersData, metaclass=ModelBase):
         peers: the link to each other.
         """
         pks, packed = rows.pks, rows.packed
-        contents = unpack_many(packed, lambda i: space.objects + pks[i])
+        attrs, tags, deadlines = unpack_many(packed, lambda i: space.objects + pks[i])
         check_pks(pks, space)
         found = [*map(cls.__new__, repeat(cls, len(rows)))]
-        counters, shared = rows.counters or repeat(None), repeat((using, peers))
-        read = zip(pks, packed, counters, *contents, shared, strict=False)
+        facts: Iterable[ReadFacts] = repeat((None, None, using, peers))
+        if rows.counters or deadlines.count(None) < len(rows):
+            counters, shared = rows.counters or repeat(None), (using, peers)
+            facts = zip(counters, deadlines, *map(repeat, shared), strict=False)
+        read = zip(pks, packed, attrs, tags, facts, strict=False)
         deque(map(set_read_row, found, read), 0)
         return found
 

@@ -166,12 +166,18 @@ class ReadRow(HasDict):
 ReadColumns = tuple[
     bytes,  # the id
     bytes,  # the packed bytes
-    dict[str, int] | None,  # the counters, if declared
     dict[str, Any],  # the attributes
     list[str],  # the tags
-    int | None,  # the deadline in ms
-    tuple[str, "Peers | None"],  # the alias and the peers
+    "ReadFacts",
 ]
+
+ReadFacts = tuple[
+    dict[str, int] | None,  # the counters, if declared
+    int | None,  # the deadline in ms
+    str,  # the alias
+    "Peers | None",
+]
+"""Most objects of a result share one: each item of a row takes time."""
 
 
 def filled_dict(instance: ReadRow) -> dict[str, Any]:
@@ -191,7 +197,7 @@ def take_contents(instance: ReadRow) -> dict[str, Any]:
 
     Raises AttributeError if it was not read, as while it is unpickled.
     """
-    pk, _, _, attrs, *_ = instance._read_row
+    pk, _, attrs, *_ = instance._read_row
     own = own_dict(instance)
     own.setdefault("attrs", attrs)  # another thread may have done it
     own.setdefault("id", pk.decode())
@@ -204,7 +210,7 @@ def read_state(instance: ReadRow) -> ModelState:
 
     Raises AttributeError if it was not read, as while it is unpickled.
     """
-    _, packed, counters, _, tags, deadline, (using, peers) = instance._read_row
+    _, packed, _, tags, (counters, deadline, using, peers) = instance._read_row
     if counters is None:
         state = ModelState()
     else:

@@ -50,12 +50,24 @@ def test_many_objects_are_unpacked_as_each_is_alone(codec):
     assert found == [unpack(each) for each in many]
 
 
-def test_damaged_bytes_among_others_are_found_as_alone():
-    whole = [
-        pack({"n": 1, "m": [1, [2, 3]]}, ["home"], 2_000_000_000_000),
-        pack({"name": "a", "n": {"m": None}}, ["home", "work"]),
-        pack({"at": datetime(2026, 1, 2, tzinfo=UTC), "x": {1, 2}}),
-    ]
+LATER_MS = 2_000_000_000_000
+
+VALUES = [{"n": 1, "m": [1, [2, 3]]}, {"name": "a", "n": {"m": None}}, {"x": {1, 2}}]
+
+
+@pytest.mark.parametrize(
+    "contents",
+    [
+        [(VALUES[0], ["home"], LATER_MS), (VALUES[1], ["home", "work"]), (VALUES[2],)],
+        [(attrs,) for attrs in VALUES],
+        [(attrs, ["home"]) for attrs in VALUES],
+        [(attrs, ["home"], LATER_MS) for attrs in VALUES],
+    ],
+    ids=["mixed", "without tags", "with tags", "expiring"],
+)
+def test_damaged_bytes_among_others_are_found_as_alone(contents):
+    whole = [pack(*each) for each in contents]
+    assert unpacked(whole) == [unpack(each) for each in whole]
     rng = Random(5)
     for _ in range(4000):
         many, at = list(whole), rng.randrange(3)
@@ -70,6 +82,19 @@ def test_damaged_bytes_among_others_are_found_as_alone():
                 unpack_many(many, key)
         else:
             assert unpacked(many) == alone
+
+
+@pytest.mark.parametrize("number", [0, 1, 2, 999, 1000, 1001, 2500])
+def test_as_many_as_wanted_are_unpacked_in_order(number):
+    many = [pack({"n": n}, ["home"] * (n % 2)) for n in range(number)]
+    assert [*zip(*unpack_many(many, key), strict=True)] == [*map(unpack, many)]
+
+
+def test_the_corrupt_one_of_thousands_is_named():
+    many = [pack({"n": n}, ["home"]) for n in range(2500)]
+    many[1700] = many[1700][:-1]
+    with pytest.raises(CorruptDataError, match="key1700'"):
+        unpack_many(many, key)
 
 
 def test_the_deepest_values_are_unpacked_among_others():
