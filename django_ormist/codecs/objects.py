@@ -8,7 +8,6 @@ from itertools import repeat
 from operator import countOf
 from typing import Any, NamedTuple
 
-from ..batching import batched
 from ..exceptions import CorruptDataError
 from ..storable import replacement, unwrap
 from . import as_json, as_msgpack
@@ -34,13 +33,10 @@ _SIZES = {
 class Columns(NamedTuple):
     """The contents of objects: attributes, tags, and deadlines in ms or None."""
 
-    attrs: list[dict[str, Any]]
-    tags: list[list[str]]
-    deadlines: list[int | None]
+    attrs: Sequence[dict[str, Any]] = ()
+    tags: Sequence[list[str]] = ()
+    deadlines: Sequence[int | None] = ()
 
-
-DECODED_TOGETHER = 1000
-"""Objects in one call of the decoder: more of them leave the caches of a processor."""
 
 LAST_MS = 253_402_300_799_999
 """The last deadline: the end of the year 9999, in ms since 1970."""
@@ -167,29 +163,15 @@ def _can_unpack_together(packed: Sequence[bytes]) -> bool:
 
 
 def _unpack_together(packed: Sequence[bytes]) -> Columns:
-    """Return the contents of objects in msgpack, some in each call of the decoder.
-
-    A call for each object, with its checks, takes twice as long. Raises LookupError,
-    TypeError or ValueError.
-    """
-    if 0 < len(packed) <= DECODED_TOGETHER:
-        return _unpack_some(packed)
-    columns = Columns([], [], [])
-    for some in batched(packed, DECODED_TOGETHER):
-        attrs, tags, deadlines = _unpack_some(some)
-        columns.attrs.extend(attrs)
-        columns.tags.extend(tags)
-        columns.deadlines.extend(deadlines)
-    return columns
-
-
-def _unpack_some(packed: Sequence[bytes]) -> Columns:
     """Return the contents of objects in msgpack, decoded in one call.
 
     Without their first two bytes all of them are one array [attributes, tags,
     attributes, tags, .. None]. One that does not end where its bytes do changes the
-    number of items, a type or the end.
+    number of items, a type or the end. A call for each object, with its checks, takes
+    twice as long. Raises LookupError, TypeError or ValueError.
     """
+    if not packed:
+        return Columns()
     number, start = len(packed), packed[0][:2]
     size = _SIZES[start]
     bodies = map(bytes.removeprefix, packed, repeat(start))

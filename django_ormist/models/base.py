@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Iterable
-from itertools import repeat
+from itertools import chain, repeat, starmap
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from .. import exceptions
@@ -22,7 +22,7 @@ from ..flows.attempt import SaveOptions
 from ..flows.record import Record
 from ..keys import object_key
 from ..operations.objects import check_pks
-from ..operations.rows import Row, Rows
+from ..operations.rows import DECODED_TOGETHER, Row, Rows
 from ..schema import RESERVED
 from ..validators import validate_pk, validate_tags
 from .attributes import AttributeAccess
@@ -141,16 +141,20 @@ class Model(AttributeAccess, AltersData, metaclass=ModelBase):
 
         peers: the link to each other.
         """
+        if len(rows) > DECODED_TOGETHER:
+            chunks = (cls._from_rows(e, space, using, peers) for e in rows.chunks())
+            return [*chain.from_iterable(chunks)]
         pks, packed = rows.pks, rows.packed
         attrs, tags, deadlines = unpack_many(packed, lambda i: space.objects + pks[i])
         check_pks(pks, space)
-        found = [*map(cls.__new__, repeat(cls, len(rows)))]
+        # starmap, which passes its tuple on: map() takes a third longer for these two.
+        found = [*starmap(cls.__new__, repeat((cls,), len(rows)))]
         facts: Iterable[ReadFacts] = repeat((None, None, using, peers))
         if rows.counters or deadlines.count(None) < len(rows):
             counters, shared = rows.counters or repeat(None), (using, peers)
             facts = zip(counters, deadlines, *map(repeat, shared), strict=False)
         read = zip(pks, packed, attrs, tags, facts, strict=False)
-        deque(map(set_read_row, found, read), 0)
+        deque(starmap(set_read_row, zip(found, read, strict=True)), 0)
         return found
 
     def validate(self) -> None:

@@ -20,6 +20,9 @@ CHUNK = 1000
 CHUNKS_PER_ROUND_TRIP = 5
 """MGETs per round trip."""
 
+DECODED_TOGETHER = 1000
+"""Objects that are decoded together. What is made of more leaves the CPU's caches."""
+
 Row = tuple[bytes, bytes, dict[str, int] | None]
 """One matching object: its id, packed bytes and counters (None if not declared)."""
 
@@ -52,6 +55,13 @@ class Rows:
         if self.counters is None:
             return zip(self.pks, self.packed, repeat(None))
         return zip(self.pks, self.packed, self.counters, strict=True)
+
+    def chunks(self) -> Iterator["Rows"]:
+        """Yield the rows, DECODED_TOGETHER at a time."""
+        for start in range(0, len(self), DECODED_TOGETHER):
+            part = slice(start, start + DECODED_TOGETHER)
+            counters = None if self.counters is None else self.counters[part]
+            yield Rows(self.pks[part], self.packed[part], counters)
 
     def extend(self, others: "Rows", limit: int | None = None) -> None:
         """Add the first *limit* of other rows, of the same model."""
