@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from contextvars import ContextVar
 
 import pytest
 from redis.asyncio.connection import Connection
@@ -237,6 +238,110 @@ def test_a_read_that_is_cancelled_loses_no_bytes(talk):
         server.sendall(b"bc\r\n")
         await until_read()
         assert await aread_reply(connection) == b"abc"
+
+    talk(conversation)
+
+
+async def received(connection, data):
+    """Give bytes to the connection as the loop does, outside of any task."""
+    done = asyncio.get_running_loop().create_future()
+
+    def receive():
+        try:
+            done.set_result(connection.wire.data_received(data))
+        except Exception as error:
+            done.set_exception(error)
+
+    asyncio.get_running_loop().call_soon(receive)
+    await done
+
+
+def test_a_reply_runs_the_task_that_awaits_it_at_once(talk):
+    async def conversation(connection, server):
+        steps = []
+
+        async def read_twice():
+            steps.append(await aread_reply(connection))
+            steps.append(asyncio.current_task())
+            with pytest.raises(ResponseError, match="no"):
+                await aread_reply(connection)
+            raise LookupError("its own")
+
+        reading = asyncio.create_task(read_twice())
+        await until_read()
+        asyncio.get_running_loop().call_soon(
+            lambda: (
+                connection.wire.data_received(b"+O"),
+                steps.append("before"),
+                connection.wire.data_received(b"K\r\n"),
+                steps.append("after"),
+            )
+        )
+        await until_read()
+        assert steps == ["before", b"OK", reading, "after"]
+        await received(connection, b"-ERR no\r\n")  # whatever the task raises
+        with pytest.raises(LookupError, match="its own"):
+            await reading
+
+    talk(conversation)
+
+
+def test_a_task_is_not_run_within_another(talk):
+    async def conversation(connection, server):
+        reading = asyncio.create_task(aread_reply(connection))
+        await until_read()
+        connection.wire.data_received(b"+OK\r\n")
+        assert not reading.done()
+        assert await reading == b"OK"
+
+    talk(conversation)
+
+
+def test_a_task_has_its_own_context_variables(talk):
+    name = ContextVar("name", default="the loop's")
+
+    async def conversation(connection, server):
+        async def read():
+            name.set("the task's")
+            await aread_reply(connection)
+            return name.get()
+
+        reading = asyncio.create_task(read())
+        await until_read()
+        await received(connection, b"+OK\r\n")
+        assert reading.done()
+        assert (await reading, name.get()) == ("the task's", "the loop's")
+
+    talk(conversation)
+
+
+def test_a_read_without_a_task_waits_for_its_next_step(talk):
+    async def conversation(connection, server):
+        reading = connection.wire.receive(None)
+        waiter = reading.send(None)
+        await received(connection, b"+OK\r\n")
+        assert waiter.done()
+        with pytest.raises(StopIteration):
+            reading.send(None)
+        assert await aread_reply(connection) == b"OK"
+
+    talk(conversation)
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_read_that_is_cancelled_as_the_reply_arrives_ends_once(talk, is_first):
+    async def conversation(connection, server):
+        reading = asyncio.create_task(aread_reply(connection))
+        await until_read()
+        if is_first:
+            reading.cancel()
+        await received(connection, b"+OK\r\n")
+        if is_first:
+            with pytest.raises(asyncio.CancelledError):
+                await reading
+        else:
+            assert not reading.cancel()
+            assert await reading == b"OK"
 
     talk(conversation)
 
