@@ -29,7 +29,7 @@ from .types import Instance, Results
 M = TypeVar("M", bound=Instance)
 
 BATCHES_PER_ROUND_TRIP = 10
-OBJECTS_PER_ROUND_TRIP = 1000
+OBJECTS_PER_ROUND_TRIP = 5000
 
 
 def create(

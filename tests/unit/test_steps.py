@@ -69,10 +69,10 @@ def test_ordered_and_unique_entries_count_twice():
     ],
     ids=["plain", "ignore_conflicts"],
 )
-def test_bulk_create_inserts_a_thousand_objects_in_steps_of_one_round_trip(create):
-    step = first_step(create([Todo(*TAGS) for _ in range(1100)]))
+def test_bulk_create_inserts_five_thousand_objects_in_steps_of_one_round_trip(create):
+    step = first_step(create([Todo(*TAGS) for _ in range(5100)]))
     assert set(inserted(step)) == {16}
-    assert sum(inserted(step)) == 1008
+    assert sum(inserted(step)) == 5008
 
 
 def test_a_chosen_batch_size_is_one_step_whatever_the_entries():
