@@ -1,7 +1,7 @@
 """Random strings: ids of objects, keys of sessions."""
 
-import secrets
 from functools import cache
+from os import urandom
 
 
 def get_random_string(alphabet: str, length: int) -> str:
@@ -10,9 +10,10 @@ def get_random_string(alphabet: str, length: int) -> str:
     Django's get_random_string() chooses each letter in its own call, which takes twenty
     times as long.
     """
-    letters, (table, surplus) = b"", _tables(alphabet)
-    while len(letters) < length:  # surplus bytes are dropped, so it rarely runs twice
-        letters += secrets.token_bytes(length + 8).translate(table, surplus)
+    table, surplus = _tables(alphabet)
+    letters = urandom(length + 8).translate(table, surplus)
+    while len(letters) < length:  # rarely: surplus bytes were dropped
+        letters += urandom(length + 8).translate(table, surplus)
     return letters[:length].decode()
 
 

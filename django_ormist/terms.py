@@ -153,13 +153,14 @@ def term_suffix(term: str) -> bytes:
 def term_suffixes(terms: Iterable[str]) -> tuple[tuple[bytes, ...], bool]:
     """Return the term_suffix() of each term, and whether any has a mark."""
     terms = list(terms)
-    try:
-        plain = [term.encode() for term in terms]
+    try:  # all at once, in half of the time
+        suffixes = "\0t:".join(("", *terms)).encode().split(b"\0")[1:]
     except UnicodeEncodeError:
         return tuple(map(term_suffix, terms)), any_marked(terms)
-    return tuple(
-        [b"t:" + each if len(each) <= LONGEST else _suffix(each) for each in plain]
-    ), False
+    has_null = len(suffixes) > len(terms)
+    if has_null or (suffixes and max(map(len, suffixes)) > LONGEST + len(b"t:")):
+        suffixes = [*map(term_suffix, terms)]
+    return tuple(suffixes), False
 
 
 def _suffix(plain: bytes) -> bytes:

@@ -9,8 +9,6 @@ from .schema import RESERVED
 from .storable import unwrap
 from .terms import text
 
-_STR = frozenset((str,))
-
 
 def validate_pk(model: str, pk: object) -> str | None:
     """Return *pk*, if given, as a plain str. Raises TypeError or ValueError."""
@@ -59,16 +57,23 @@ def clean_pk(model: str, pk: object) -> str:
 
 def validate_tags(model: Any, tags: Iterable[str]) -> list[str]:
     """Return the tags without duplicates. Raises TypeError."""
-    if type(tags) in (tuple, list) and _STR.issuperset(map(type, tags)):
-        given = dict.fromkeys(tags)
-    else:
-        given = _clean_tags(tags)
+    given = tags if _are_plain_tags(tags) else _clean_tags(tags)
     if given and not model.is_tagged:
         raise TypeError(
             f"{model.__name__} takes no tags: it got {next(iter(given))!r}. "
             "Derive it from TaggedModel, or pass attributes by name."
         )
     return list(given)
+
+
+def _are_plain_tags(tags: Any) -> bool:
+    """Return whether tags are a tuple or list of different texts."""
+    if type(tags) is not tuple and type(tags) is not list:
+        return False
+    for tag in tags:
+        if type(tag) is not str:
+            return False
+    return len({*tags}) == len(tags)
 
 
 def _clean_tags(tags: Any) -> dict[str, None]:

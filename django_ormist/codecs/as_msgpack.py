@@ -5,7 +5,7 @@ as extensions: see extension_types.py.
 """
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import partial
 from typing import Any
@@ -18,6 +18,7 @@ from .depth import READABLE, count_heads, count_levels
 from .extension_types import (
     BUILDERS,
     EPOCH_UTC,
+    MICROSECOND,
     SETS,
     PairList,
     encode_extension,
@@ -107,9 +108,10 @@ def _default(value: Any) -> Any:
 
 
 def _pack_datetime(value: datetime) -> Any:
-    name, body = encode_extension(value)
-    if name == "utc":
+    if value.tzinfo is UTC:  # the most common one, as encode_extension() has it
+        body = (value - EPOCH_UTC) // MICROSECOND
         return ormsgpack.Ext(0, body.to_bytes(8, "big", signed=True))
+    name, body = encode_extension(value)
     return ormsgpack.Ext(_CODES[name], encode(body))
 
 

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 EPOCH_UTC = datetime(1970, 1, 1, tzinfo=UTC)
 _EPOCH = datetime(1970, 1, 1)
-_MICROSECOND = timedelta(microseconds=1)
+MICROSECOND = timedelta(microseconds=1)
 
 SETS = frozenset(("set", "frozenset"))
 """The names whose body is the set itself: the codec packs and sorts its members."""
@@ -27,8 +27,8 @@ def encode_extension(value: Any) -> tuple[str, Any]:
     """
     if isinstance(value, datetime):
         if value.tzinfo is UTC:
-            return "utc", (value - EPOCH_UTC) // _MICROSECOND
-        wall = (value.replace(tzinfo=None) - _EPOCH) // _MICROSECOND
+            return "utc", (value - EPOCH_UTC) // MICROSECOND
+        wall = (value.replace(tzinfo=None) - _EPOCH) // MICROSECOND
         return "datetime", [wall, value.fold, _zone(value)]
     if isinstance(value, date):
         return "date", value.toordinal()
@@ -57,7 +57,7 @@ def _zone(value: datetime | time) -> Any:
     if isinstance(value.tzinfo, ZoneInfo) and value.tzinfo.key:
         return value.tzinfo.key
     offset = value.utcoffset()
-    return None if offset is None else offset // _MICROSECOND
+    return None if offset is None else offset // MICROSECOND
 
 
 @lru_cache(maxsize=512)

@@ -61,10 +61,11 @@ def pack(
         expire_at_ms = expire_at_ms.placeholder_ms
     try:
         kinds = {*map(type, attrs.values())}
-        if as_msgpack.BUFFERS.isdisjoint(kinds):
+        is_flat = kinds <= _FLAT
+        if is_flat or as_msgpack.BUFFERS.isdisjoint(kinds):
             data = pack_as(attrs, list(tags), expire_at_ms)
             if (
-                kinds <= _FLAT
+                is_flat
                 or not may_be_deep(data)
                 or not any(map(is_deeper, attrs.values()))
             ):

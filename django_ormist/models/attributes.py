@@ -89,11 +89,7 @@ class AttributeAccess(ReadRow):
         Raises AttributeError for other names.
         """
         meta = self._meta
-        if (
-            meta.assigned_names.isdisjoint(attrs)
-            and not meta.declared_only
-            and "\0_" not in "\0" + "\0".join(attrs)  # no name begins with "_"
-        ):
+        if meta.are_plain(attrs):
             self.attrs.update(attrs)
             return
         own = {n: attrs[n] for n in attrs if n in meta.own_setters and n[:1] != "_"}

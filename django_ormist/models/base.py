@@ -108,12 +108,14 @@ class Model(AttributeAccess, AltersData, metaclass=ModelBase):
         own = own_dict(self)
         own["id"] = pk or meta.new_pk()
         state.is_id_random = pk is None
-        own["attrs"] = {}
         own["_state"] = state
-        if meta.counters:
+        if meta.are_plain(attrs):
+            own["attrs"] = attrs
+        else:
+            own["attrs"] = {}
             for name in meta.counters & attrs.keys():
                 self._set_counter(name, attrs.pop(name))
-        self._set_attributes(attrs)
+            self._set_attributes(attrs)
         for field in meta.defaults:
             if field.attname not in own["attrs"]:
                 own["attrs"][field.attname] = field.get_default()

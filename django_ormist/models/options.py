@@ -1,7 +1,7 @@
 """Options: a model's Meta, read and checked, at ``Model._meta``."""
 
 import string
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from difflib import get_close_matches
 from functools import cached_property
@@ -138,9 +138,16 @@ class Options(MetaOptions):
     def assigned_names(self) -> frozenset[str]:
         """The names that are not simply put into ``attrs``."""
         fields = self.fields_by_name.values()
-        return self.own_names | {
-            each.attname for each in fields if each.type.is_converted
-        }
+        converted = {each.attname for each in fields if each.type.is_converted}
+        return self.own_names | self.counters | converted
+
+    def are_plain(self, attrs: Mapping[str, Any]) -> bool:
+        """Return whether all of these are simply put into ``attrs``."""
+        return (
+            self.assigned_names.isdisjoint(attrs)
+            and not self.declared_only
+            and "\0_" not in "\0" + "\0".join(attrs)  # no name begins with "_"
+        )
 
     @cached_property
     def defaults(self) -> tuple[Field, ...]:
