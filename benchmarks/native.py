@@ -9,7 +9,8 @@ The codecs of the package are not used. A test compares the bytes of both.
 
 One ``unpackb`` of many objects behind one array header is no faster here: 2.0 ms in
 place of 1.6 for 2000 objects. Nor is a memoryview that saves the copy behind the first
-byte: 3.0 ms.
+byte: 3.0 ms. Without the header of each object, too, it takes 0.92 of the instructions.
+But then all of them must begin alike, and that would have to be checked.
 """
 
 from collections.abc import Callable
