@@ -86,7 +86,8 @@ class Model(AttributeAccess, AltersData, metaclass=ModelBase):
         if meta.abstract:
             raise TypeError(f"{meta.object_name} is abstract: it has no objects.")
         pk, expire = None, meta.expire
-        if not _RESERVED.isdisjoint(attrs):  # most objects have attributes alone
+        is_plain = meta.are_plain(attrs)  # as most are
+        if not is_plain and not _RESERVED.isdisjoint(attrs):
             tags = (*tags, *validate_tags(type(self), attrs.pop("tags", ())))
             pk = validate_pk(meta.object_name, attrs.pop("id", None))
             other = validate_pk(meta.object_name, attrs.pop("pk", None))
@@ -109,7 +110,7 @@ class Model(AttributeAccess, AltersData, metaclass=ModelBase):
         own["id"] = pk or meta.new_pk()
         state.is_id_random = pk is None
         own["_state"] = state
-        if meta.are_plain(attrs):
+        if is_plain:
             own["attrs"] = attrs
         else:
             own["attrs"] = {}
