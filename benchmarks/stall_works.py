@@ -182,6 +182,9 @@ def queries() -> list[Work]:
         "facets of color, a tag": lambda n: items.find("half").facets(
             "color", range(COLORS)
         ),
+        "facets of color, in 200": lambda n: items.find(kind__in=range(200)).facets(
+            "color", range(COLORS)
+        ),
         "facets of 100 kinds, a tag": lambda n: items.find("half").facets(
             "kind", range(100)
         ),
