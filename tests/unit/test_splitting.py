@@ -6,6 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from django_ormist.operations.search import all_ids
+from django_ormist.operations.steps import START
 from django_ormist.queries import splitting
 from django_ormist.queries.conditions import (
     And,
@@ -19,6 +21,7 @@ from django_ormist.queries.conditions import (
     all_of,
 )
 from django_ormist.queries.splitting import Combined, conditions_of, leaves, split
+from tests.models import City
 from tests.unit.test_matching import conditions, founds, is_met
 
 KINDS = [Term(f"kind:{i}") for i in range(100)]
@@ -82,3 +85,19 @@ def test_ranges_that_do_not_overlap_and_ids_are_known_to_be_disjoint(monkeypatch
     ids = split(And((Ids(frozenset(map(str, range(100)))), Term("half"))), 20)
     assert ids.is_disjoint
     assert len(ids.parts) == 4
+
+
+@pytest.mark.parametrize(
+    ("number", "orders", "cursor"),
+    [
+        (834, ["name", "population", "founded"], START),
+        (833, ["name", "population", "founded"], b""),
+        (5000, ["name", "population"], b""),
+        (1, ["name", "population", "founded"], b""),
+    ],
+)
+def test_a_query_of_many_ids_in_many_orders_begins_with_a_step(number, orders, cursor):
+    pks = [f"c{i}" for i in range(number)]
+    query = City.objects.filter(pk__in=pks).order_by(*orders).query
+    operation = next(all_ids(City._meta.space("default"), query))
+    assert operation.args[-1] == cursor
