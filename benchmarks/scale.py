@@ -96,7 +96,7 @@ def figures(
         "iterator, an object", "us", {n: us for n, (us, _) in read.items()}
     )
     memory = {size: megabytes for size, (_, megabytes) in read.items()}
-    yield from _line("client memory of iterator", "MB", memory)
+    yield from _line("client memory of iterator", "MB", memory, is_flat=False)  # ids
     yield from _commands(server, sizes, show)
     server.clear()
 
@@ -106,8 +106,9 @@ def _line(
     unit: str,
     values: dict[int, float],
     ratios: dict[int, float] | None = None,
+    is_flat: bool = True,
 ) -> Iterator[Figure]:
-    """Yield a figure for each size. The sizes above BASE are to cost no more."""
+    """Yield a figure for each size. is_flat: those above BASE are to cost no more."""
     base = _base(values)
     for size, value in values.items():
         ratio = ratios[size] if ratios else value / values[base]
@@ -118,7 +119,7 @@ def _line(
             "" if size == base else f"of {base}",
             None if size == base else values[base],
             None if size == base else ratio,
-            FLAT if size > base else None,
+            FLAT if is_flat and size > base else None,
         )
 
 
@@ -263,6 +264,8 @@ def _commands(
 ) -> Iterator[Figure]:
     """Yield the time an object of each command, and the longest stall of another."""
     client, names = connections["default"].client, stalls.script_names()
+    if server.is_ours:
+        stalls.prefer(client.info("server")["process_id"])
     probe = stalls.Probe(server.url)
     try:
         with stalls.logging(client):
