@@ -249,7 +249,7 @@ def commands(folder: Path) -> list[Work]:
         ),
         "the admin's overview": overview,
     }
-    return [Work(name, do, at_most=5) for name, do in works.items()]
+    return [Work(name, do, at_most=2) for name, do in works.items()]
 
 
 def dump(path: Path) -> None:
