@@ -94,13 +94,20 @@ def find(name: str) -> tuple[Path, str] | None:
     return None
 
 
+WORKERS = 8
+"""Processes of a test run that each have ports of their own. More of them share."""
+
+
 def free_port() -> int:
     """Return a TCP port of 127.0.0.1 that was free a moment ago.
 
-    It is below those from which systems choose one for an outgoing connection.
+    No other process of a test run chooses it before it is used. The bus of a cluster's
+    node has 10 000 more by default: these are not chosen, and are below those from
+    which systems choose one for an outgoing connection.
     """
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % WORKERS
     while True:
-        port = 12_000 + randbelow(20_000)
+        port = 12_000 + WORKERS * randbelow(10_000 // WORKERS) + worker
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))
