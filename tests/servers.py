@@ -11,10 +11,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import cycle
 from pathlib import Path
-from secrets import randbelow
+from random import SystemRandom
 from typing import Any, ClassVar
 
 import redis
@@ -101,19 +103,24 @@ WORKERS = 8
 def free_port() -> int:
     """Return a TCP port of 127.0.0.1 that was free a moment ago.
 
-    No other process of a test run chooses it before it is used. The bus of a cluster's
-    node has 10 000 more by default: these are not chosen, and are below those from
-    which systems choose one for an outgoing connection.
+    It is not chosen again before it is used, by any process of a test run. The bus of a
+    cluster's node has 10 000 more by default: these are not chosen, and are below those
+    from which systems choose one for an outgoing connection.
     """
+    for port in _own_ports():
+        with suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError  # they never end
+
+
+@cache
+def _own_ports() -> Iterator[int]:
+    """Return the ports of this process, each once before any is repeated."""
     worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % WORKERS
-    while True:
-        port = 12_000 + WORKERS * randbelow(10_000 // WORKERS) + worker
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-        return port
+    ports = list(range(12_000 + worker, 22_000, WORKERS))
+    SystemRandom().shuffle(ports)  # of the seeded random all runs have the same
+    return cycle(ports)
 
 
 def wait_until(condition: Callable[[], Any], what: str, seconds: float = 60) -> Any:
