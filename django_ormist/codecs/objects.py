@@ -27,7 +27,7 @@ _LEFT_OUT = {1: b"\x90\xc0", 2: b"\xc0", 3: b""}
 _SIZES = {
     version + bytes((0x90 + size,)): size for version in _MSGPACK for size in _LEFT_OUT
 }
-"""The sizes of this array by the first two bytes of an object."""
+"""The number of items of an object, by its first two bytes."""
 
 
 class Columns(NamedTuple):
@@ -201,6 +201,7 @@ def _join_array(number: int, parts: Iterable[bytes]) -> bytes:
 
 
 _ADDED = len(_join_array(0, ()))
+"""Bytes that _join_array() adds to the parts."""
 
 
 def _complete_body(data: bytes) -> bytes:

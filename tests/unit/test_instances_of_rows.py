@@ -222,3 +222,19 @@ def test_values_of_extensions_equal_none_in_a_plain_look():
 def test_damaged_bytes_are_named_in_a_plain_look():
     with pytest.raises(CorruptDataError, match="'key1'"):
         unpack_plain(pack({"n": 1})[:-1], key(1))
+
+
+def test_each_of_thousands_has_its_own_contents_counters_and_deadline():
+    deadlines = [LATER_MS if n == 1500 else None for n in range(2500)]
+    rows = Rows(
+        [b"c%d" % n for n in range(2500)],
+        [pack({"n": n}, [f"t{n}"], deadlines[n]) for n in range(2500)],
+        [{"views": n} for n in range(2500)],
+    )
+    found = City._from_rows(rows, City._meta.space("default"), "default", Peers())
+    assert [each.id for each in found] == [f"c{n}" for n in range(2500)]
+    assert [each.n for each in found] == [*range(2500)]
+    assert [each._state.tags for each in found] == [[f"t{n}"] for n in range(2500)]
+    assert [each._state.expire_at_ms for each in found] == deadlines
+    assert [each._state.counters for each in found] == rows.counters
+    assert [each._state.packed for each in found] == rows.packed

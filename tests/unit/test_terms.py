@@ -14,6 +14,7 @@ from django_ormist.terms import (
     object_terms,
     tag_term,
     term_suffix,
+    term_suffixes,
     text,
 )
 
@@ -96,3 +97,20 @@ def test_a_storable_text_never_contains_a_mark(text):
 def test_tags_include_texts_of_attributes_except_none():
     attrs = {"a": 1, "b": None, "c": "None", "d": [1]}
     assert object_tags(attrs, ["x", "a:1"]) == ["x", "a:1", "c:None"]
+
+
+@pytest.mark.parametrize(
+    "terms",
+    [
+        [],
+        [""],
+        ["home", "city:Rome"],
+        ["a\0b", "home"],
+        ["\0", "\0t:x"],
+        ["x" * 64, "y" * 65],
+        ["\u00e9" * 32, "\u00e9" * 33],
+        [f"tag{number}" for number in range(200)],
+    ],
+)
+def test_terms_together_have_the_suffixes_of_each_alone(terms):
+    assert term_suffixes(terms) == (tuple(map(term_suffix, terms)), False)
