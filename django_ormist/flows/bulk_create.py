@@ -12,6 +12,7 @@ from ..crypto import get_random_string
 from ..exceptions import IntegrityError
 from ..keys import pk_bytes
 from ..operations.batches import (
+    INSERTED,
     Link,
     NewObject,
     batched_by_entries,
@@ -29,7 +30,7 @@ from .types import Instance, Results
 M = TypeVar("M", bound=Instance)
 
 BATCHES_PER_ROUND_TRIP = 10
-OBJECTS_PER_ROUND_TRIP = 5000
+OBJECTS_PER_ROUND_TRIP = 10_000
 
 
 def create(
@@ -76,7 +77,7 @@ def build_batches(
     codec = connections[collection.db].codec
     checked = [CheckedObject(instance, codec) for instance in instances]
     if batch_size is None:
-        batches = batched_by_entries(checked, attrgetter("most_entries"))
+        batches = batched_by_entries(checked, attrgetter("most_entries"), INSERTED)
     else:
         batches = batched(checked, batch_size)
     rest = iter(instances)

@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from operator import attrgetter
 from typing import Any
 
 from ..codecs import pack_value
@@ -12,7 +13,7 @@ from ..deadlines import Expire, to_creation, to_datetime, to_deadline
 from ..exceptions import FieldError, IntegrityError, ValidationError
 from ..keys import object_key
 from ..operations import objects, search
-from ..operations.batches import batched_by_entries, delete_many
+from ..operations.batches import DELETED, batched_by_entries, delete_many
 from ..operations.objects import Image
 from ..operations.operation import Flow, Operation
 from ..operations.replies import Reply
@@ -136,7 +137,7 @@ class BatchUpdate:
         saved = [(found, write) for found, write in planned if write is not None]
         gone = [found for found, write in planned if write is None]
         writes = [write for _, write in saved]
-        for some in batched_by_entries(gone, lambda found: found.old.entries):
+        for some in batched_by_entries(gone, attrgetter("old.entries"), DELETED):
             stored = [(found.pk, found.old) for found in some]
             writes.append(delete_many(self.schema, stored))
         return writes, [*(found for found, _ in saved), *gone]

@@ -78,9 +78,9 @@ class WriteMethods(AltersData, Generic[M]):
     ) -> list[M]:
         """Store new objects in atomic batches of *batch_size*, 1 to 1000.
 
-        None: 100, or fewer of objects with many index entries, so that no batch holds
+        None: 200, or fewer of objects with many index entries, so that no batch holds
         the server for more than some ms. Return all objects. A round trip carries ten
-        batches, or more with 5000 objects together. A taken id or unique value
+        batches, or more with 10 000 objects together. A taken id or unique value
         raises IntegrityError: nothing of that batch or later ones is written, earlier
         ones stay, and the message says how many objects were stored. ignore_conflicts:
         such an object is left out. update_conflicts: the stored object gets its

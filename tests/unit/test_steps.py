@@ -7,8 +7,9 @@ from django_ormist.flows import bulk_create, bulk_upsert, delete
 from django_ormist.flows.bulk_upsert import OnConflict
 from django_ormist.operations.batches import (
     DELETE_MANY,
-    ENTRIES_PER_STEP,
+    DELETED,
     INSERT_MANY,
+    INSERTED,
     batched_by_entries,
 )
 from django_ormist.operations.objects import Image
@@ -27,9 +28,10 @@ def entries_of(image):
     return image.entries
 
 
-def sizes(*entries):
+def sizes(*entries, limit=DELETED):
     """Return how many objects with these numbers of entries share each step."""
-    return [len(some) for some in batched_by_entries(images(*entries), entries_of)]
+    steps = batched_by_entries(images(*entries), entries_of, limit)
+    return [len(some) for some in steps]
 
 
 def first_step(flow):
@@ -43,13 +45,16 @@ def inserted(step):
     return [len(operation.objects) for operation in step]
 
 
-def test_a_step_has_a_hundred_objects_with_few_entries():
-    assert sizes(*[5] * 250) == [100, 100, 50]
+def test_a_step_has_some_hundred_objects_with_few_entries():
+    assert sizes(*[4] * 250) == [100, 100, 50]
+    assert sizes(*[4] * 450, limit=INSERTED) == [200, 200, 50]
 
 
 def test_a_step_has_fewer_objects_with_many_entries():
     assert sizes(*[30] * 40) == [16, 16, 8]
-    assert 16 * 30 <= ENTRIES_PER_STEP < 17 * 30
+    assert 16 * 30 <= DELETED.entries < 17 * 30
+    assert sizes(*[30] * 60, limit=INSERTED) == [26, 26, 8]
+    assert 26 * 30 <= INSERTED.entries < 27 * 30
 
 
 def test_an_object_with_too_many_entries_is_alone():
@@ -69,10 +74,10 @@ def test_ordered_and_unique_entries_count_twice():
     ],
     ids=["plain", "ignore_conflicts"],
 )
-def test_bulk_create_inserts_five_thousand_objects_in_steps_of_one_round_trip(create):
-    step = first_step(create([Todo(*TAGS) for _ in range(5100)]))
-    assert set(inserted(step)) == {16}
-    assert sum(inserted(step)) == 5008
+def test_bulk_create_inserts_ten_thousand_objects_in_steps_of_one_round_trip(create):
+    step = first_step(create([Todo(*TAGS) for _ in range(10_100)]))
+    assert set(inserted(step)) == {26}
+    assert sum(inserted(step)) == 10_010
 
 
 def test_a_chosen_batch_size_is_one_step_whatever_the_entries():
