@@ -57,7 +57,7 @@ def clean_pk(model: str, pk: object) -> str:
 
 def validate_tags(model: Any, tags: Iterable[str]) -> list[str]:
     """Return the tags without duplicates. Raises TypeError."""
-    given = tags if _are_plain_tags(tags) else _clean_tags(tags)
+    given = tags if are_plain_tags(tags) else _clean_tags(tags)
     if given and not model.is_tagged:
         raise TypeError(
             f"{model.__name__} takes no tags: it got {next(iter(given))!r}. "
@@ -66,7 +66,7 @@ def validate_tags(model: Any, tags: Iterable[str]) -> list[str]:
     return list(given)
 
 
-def _are_plain_tags(tags: Any) -> bool:
+def are_plain_tags(tags: Any) -> bool:
     """Return whether tags are a tuple or list of different texts."""
     if type(tags) is not tuple and type(tags) is not list:
         return False

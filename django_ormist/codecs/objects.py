@@ -60,9 +60,8 @@ def pack(
     if isinstance(expire_at_ms, Lifetime):
         expire_at_ms = expire_at_ms.placeholder_ms
     try:
-        kinds = {*map(type, attrs.values())}
-        is_flat = kinds <= _FLAT
-        if is_flat or as_msgpack.BUFFERS.isdisjoint(kinds):
+        is_flat = _FLAT.issuperset(map(type, attrs.values()))
+        if is_flat or as_msgpack.BUFFERS.isdisjoint(map(type, attrs.values())):
             data = pack_as(attrs, list(tags), expire_at_ms)
             if (
                 is_flat

@@ -24,7 +24,7 @@ from ..keys import object_key
 from ..operations.objects import check_pks
 from ..operations.rows import DECODED_TOGETHER, Row, Rows
 from ..schema import RESERVED
-from ..validators import validate_pk, validate_tags
+from ..validators import are_plain_tags, validate_pk, validate_tags
 from .attributes import AttributeAccess
 from .creation import refresh
 from .manager import Manager
@@ -376,9 +376,10 @@ class Model(AttributeAccess, AltersData, metaclass=ModelBase):
         state = self._state
         if "_live" in own_dict(self):
             self._store_changes()
-        if state.tags:  # which may have been changed in place
-            state.tags[:] = validate_tags(type(self), state.tags)
-        return Record(self.attrs, state.tags, state.expire_at_ms)
+        tags = state.tags
+        if tags and not (self.is_tagged and are_plain_tags(tags)):
+            tags[:] = validate_tags(type(self), tags)  # they were changed in place
+        return Record(self.attrs, tags, state.expire_at_ms)
 
     def _load_reference(self, reference: Reference) -> Any:
         """Return the object of a reference that is not loaded. One round trip.

@@ -4,7 +4,7 @@ import string
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from difflib import get_close_matches
-from functools import cached_property
+from functools import cached_property, lru_cache
 from inspect import getattr_static
 from typing import TYPE_CHECKING, Any
 
@@ -143,11 +143,21 @@ class Options(MetaOptions):
 
     def are_plain(self, attrs: Mapping[str, Any]) -> bool:
         """Return whether all of these are simply put into ``attrs``."""
-        return (
-            self.assigned_names.isdisjoint(attrs)
-            and not self.declared_only
-            and "\0_" not in "\0" + "\0".join(attrs)  # no name begins with "_"
-        )
+        return self._are_plain_names(tuple(attrs))
+
+    @cached_property
+    def _are_plain_names(self) -> Callable[[tuple[str, ...]], bool]:
+        """As are_plain(), which is asked for the same names again and again."""
+
+        @lru_cache(maxsize=256)
+        def are_plain(names: tuple[str, ...]) -> bool:
+            return (
+                self.assigned_names.isdisjoint(names)
+                and not self.declared_only
+                and not any(name.startswith("_") for name in names)
+            )
+
+        return are_plain
 
     @cached_property
     def defaults(self) -> tuple[Field, ...]:
