@@ -26,6 +26,9 @@ from .wire import has_reply, read_reply, send_bytes
 PIECE_WORDS = 500
 """Words of a piece with several commands: a script takes 1 to 4 us for each."""
 
+SWEEP_WORDS = 30
+"""Words for which a script that writes counts in addition: it may sweep objects."""
+
 MOST_UNANSWERED = 2
 """Pieces without a reply: the server works on one, and has the next."""
 
@@ -87,11 +90,12 @@ def _pieces(operations: Sequence[Operation]) -> Iterator[tuple[bytes, int]]:
     size = number = 0
     for number, operation in enumerate(operations):
         words = operation.wire_args()
-        if commands and size + len(words) > PIECE_WORDS:
+        added = len(words) + (SWEEP_WORDS if operation.is_write else 0)
+        if commands and size + added > PIECE_WORDS:
             yield b"".join(commands), number
             commands, size = [], 0
         commands.append(encode(words))
-        size += len(words)
+        size += added
     if commands:
         yield b"".join(commands), number + 1
 

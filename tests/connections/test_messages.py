@@ -164,3 +164,10 @@ def test_short_operations_share_a_piece(monkeypatch):
     assert len(sent) == 3
     assert sent[0] == sent[1]
     assert sent[2] == b"*1\r\n$4\r\nPING\r\n"
+
+
+def test_fewer_writes_share_a_piece_since_each_may_sweep():
+    write = Operation("UNLINK", ("key",), is_write=True)
+    most = messages.PIECE_WORDS // (2 + messages.SWEEP_WORDS)
+    ends = [end for _, end in messages._pieces([write] * (2 * most + 1))]
+    assert ends == [most, 2 * most, 2 * most + 1]
