@@ -4,11 +4,12 @@ import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from io import StringIO
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 from django.core.management import call_command
-from django.db.models import Avg, Count, Max, Min, Q, Sum
+from django.db.models import Avg, Count, F, Max, Min, Q, Sum
 
 import django_ormist as ormist
 from django_ormist.batching import batched
@@ -21,6 +22,9 @@ BATCH = 10_000
 COLORS = 10
 PRICES = 10_000
 WEEK_S = 7 * 24 * 3600
+NEW = count(10_000_000, 2 * BATCH)
+"""The first numbers of objects that are added to the others, or replace them."""
+
 USERS_SESSIONS = 20_000
 
 
@@ -35,17 +39,17 @@ class Stock(ormist.TaggedModel):
 
 @dataclass(frozen=True)
 class Work:
-    """One query or command. do: called with the number of objects.
+    """One query or command. prepare, do: called with the number of objects.
 
     at_least, at_most: how often it is measured: again while it takes too long.
-    is_needed: whether later works need it.
+    prepare: what is done before, each time, and not measured.
     """
 
     name: str
     do: Callable[[int], Any]
     at_least: int = 1
     at_most: int = 1
-    is_needed: bool = False
+    prepare: Callable[[int], Any] | None = None
 
 
 def stock(number: int, chance: random.Random) -> Stock:
@@ -85,16 +89,25 @@ def let_expire(number: int) -> None:
             pipe.execute()
 
 
+def let_a_third_expire(total: int) -> None:
+    """Let so many objects expire, unless they have."""
+    expires = expires_key(Stock._meta.space("default"))
+    missing = total * 3 // 10 - connections["default"].client.zcount(expires, 1, 1)
+    if missing > 0:
+        let_expire(missing)
+
+
 def all_of(folder: Path) -> Iterator[Work]:
     """Yield all works, in this order. folder: for the files that they write."""
     asked = queries()
     yield from asked
     yield from commands(folder)
     yield from writes()
-    yield Work("expire", lambda n: let_expire(n * 3 // 10), is_needed=True)
     for work in asked:
         if work.name in OVER_EXPIRED:
-            yield replace(work, name=f"{work.name}, over expired")
+            yield replace(
+                work, name=f"{work.name}, over expired", prepare=let_a_third_expire
+            )
     yield from removals()
 
 
@@ -261,39 +274,59 @@ def dump(path: Path) -> None:
 def writes() -> list[Work]:
     """Return what changes the stored objects, in this order."""
     items = Stock.objects
+    tenth = items.find("tenth")
     return [
-        Work("bulk_create of 20 000", lambda n: fill(20_000, silent, first=n)),
-        Work("bulk_update of 20 000", bulk_update),
-        Work("bulk_save of 20 000", bulk_save),
-        Work("update, one in ten", lambda n: items.find("tenth").update(color=1)),
+        Work("bulk_create of 20 000", create_many, at_most=5),
+        Work("bulk_update of 20 000", bulk_update, at_most=5),
+        Work("bulk_save of 20 000", bulk_save, at_most=5),
         Work(
-            "set_expire, one in ten", lambda n: items.find("tenth").set_expire(WEEK_S)
+            "update, one in ten",
+            lambda n: tenth.update(color=F("color") + 1),
+            at_most=3,
         ),
-        Work("delete, one in ten", lambda n: items.find("tenth").delete()),
-        Work("log_out_everywhere", lambda n: log_out()),
+        Work("set_expire, one in ten", lambda n: tenth.set_expire(WEEK_S), at_most=3),
+        Work("delete, one in ten", lambda n: tenth.delete()),
+        Work("log_out_everywhere", lambda n: log_out(), at_most=3),
     ]
 
 
 def removals() -> list[Work]:
     """Return what removes the expired objects, then all."""
     return [
-        Work("ormist_inspect, over expired", lambda n: command("inspect")),
-        Work("a save that sweeps", create_some),
-        Work("bulk_create of 20 000, over expired", create_many),
-        Work("bulk_save of 20 000, over expired", bulk_save),
+        Work(
+            "ormist_inspect, over expired",
+            lambda n: command("inspect"),
+            at_most=2,
+            prepare=let_a_third_expire,
+        ),
+        Work("a save that sweeps", create_some, at_most=5),
+        Work("bulk_create of 20 000, over expired", create_many, at_most=5),
+        Work("bulk_save of 20 000, over expired", bulk_save, at_most=5),
         Work("ormist_sweep", lambda n: command("sweep", "Stock")),
         Work(
             "ormist_sweep --batch-size 500",
-            sweep_at_most,
+            lambda n: command("sweep", "Stock", batch_size=500),
+            at_most=5,
+            prepare=lambda n: let_expire(n // 20),
         ),
         Work(
             "ormist_flush --tag",
-            lambda n: command("flush", "Stock", tags=["color:3"], interactive=False),
+            lambda n: command("flush", "Stock", tags=["flush"], interactive=False),
+            at_most=3,
+            prepare=tag_some,
         ),
         Work(
-            "ormist_flush Stock", lambda n: command("flush", "Stock", interactive=False)
+            "ormist_flush Stock",
+            lambda n: command("flush", "Stock", interactive=False),
+            at_most=3,
+            prepare=fill_up,
         ),
-        Work("ormist_flush", flush_all),
+        Work(
+            "ormist_flush",
+            lambda n: command("flush", interactive=False),
+            at_most=3,
+            prepare=lambda n: fill_up(n // 10),
+        ),
     ]
 
 
@@ -335,19 +368,23 @@ def bulk_save(total: int) -> None:
 
 def create_some(total: int) -> None:
     """Create objects one by one. Each sweeps some that have expired."""
-    for number in range(100):
-        Stock.objects.create(kind=1, color=1, price=1, number=-1 - number)
+    first = next(NEW)
+    for number in range(first, first + 100):
+        Stock.objects.create(kind=1, color=1, price=1, number=number)
 
 
 def create_many(total: int) -> None:
     """Insert objects in batches. Each batch sweeps some that have expired."""
-    fill(2 * BATCH, silent, first=total + 2 * BATCH)
+    fill(2 * BATCH, silent, first=next(NEW))
 
 
-def sweep_at_most(total: int) -> None:
-    """Sweep again, 500 objects at a time."""
-    let_expire(total // 20)
-    command("sweep", "Stock", batch_size=500)
+def tag_some(total: int) -> None:
+    """Give one in twenty of the objects a tag."""
+    for some in batched(Stock.objects.all()[: total // 20].ids(), BATCH):
+        objs = Stock.objects.in_bulk(some).values()
+        for each in objs:
+            each.tags.append("flush")
+        Stock.objects.bulk_save(objs)
 
 
 def log_out() -> None:
@@ -361,10 +398,10 @@ def log_out() -> None:
     run(_end_sessions("1", None), "default")
 
 
-def flush_all(total: int) -> None:
-    """Store a tenth of the objects again, and remove every key under the prefix."""
-    fill(total // 10, silent)
-    command("flush", interactive=False)
+def fill_up(total: int) -> None:
+    """Store the objects, unless there are as many."""
+    if Stock.objects.count() < total:
+        fill(total, silent, first=next(NEW))
 
 
 def silent(text: str) -> None:

@@ -152,6 +152,8 @@ def measure(work: Work, total: int, probe: Probe, names: dict[str, str]) -> Stal
 
 
 def _measure(work: Work, total: int, probe: Probe, names: dict[str, str]) -> Stall:
+    if work.prepare is not None:
+        work.prepare(total)
     client = connections["default"].client
     client.slowlog_reset()
     probe.restart()
@@ -236,8 +238,6 @@ def figures(
                     show(f"stall: {work.name}")
                     stall = measure(work, size, probe, names)
                     yield figure(f"stall {size} {work.name}", stall)
-                elif work.is_needed:
-                    work.do(size)
     finally:
         probe.close()
 
