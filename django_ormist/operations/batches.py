@@ -27,7 +27,7 @@ class StepLimit(NamedTuple):
     entries: int
 
 
-INSERTED = StepLimit(200, 800)
+INSERTED = StepLimit(200, 700)
 """Objects that share a term share a ZADD: 200 cost 0.8 of what they cost in halves."""
 
 DELETED = StepLimit(100, 500)
