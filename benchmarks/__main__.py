@@ -92,7 +92,9 @@ GROUPS = (
     Group("bytes", _memory, has_targets=True),
     Group(
         "server time",
-        lambda run: server_time.figures(run.server, run.size.server_calls, report.show),
+        lambda run: server_time.figures(
+            run.server, run.size.server_calls, report.show, run.only
+        ),
         has_targets=True,
     ),
     Group("write", lambda run: writes.figures(run.server, run.clock)),

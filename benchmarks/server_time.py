@@ -29,22 +29,32 @@ FRAMES = ("eval", "evalsha", "eval_ro", "evalsha_ro", "exec")
 
 
 def figures(
-    server: Measured, calls: int, show: Callable[[str], None]
+    server: Measured,
+    calls: int,
+    show: Callable[[str], None],
+    only: tuple[str, ...] = ("",),
 ) -> Iterator[Figure]:
     """Yield the server's time of each call, and of the bare way to do the same.
 
-    calls: of each side, for each row. The sides take turns of TURN calls.
+    calls: of each side, for each row. The sides take turns of TURN calls. only:
+    beginnings of names, or of "server time".
     """
     with server.client() as client:
         bare = BareSide(client)
         for row in writes(bare):
-            show(f"server time: {row.name}")
-            yield _measure(client, row, calls)
-            server.clear()  # or the memory of a long run holds all of its objects
+            if _name(row).startswith(only):
+                show(_name(row))
+                yield _measure(client, row, calls)
+                server.clear()  # or the memory of a long run holds all of its objects
         for row in reads(bare, min(STORED, 50 * calls)):
-            show(f"server time: {row.name}")
-            yield _measure(client, row, calls)
+            if _name(row).startswith(only):
+                show(_name(row))
+                yield _measure(client, row, calls)
     server.clear()
+
+
+def _name(row: Row) -> str:
+    return f"server time, {row.name}"
 
 
 def _measure(client: redis.Redis, row: Row, calls: int) -> Figure:
@@ -67,7 +77,7 @@ def _measure(client: redis.Redis, row: Row, calls: int) -> Figure:
             times[turn].rounds_us.append(spent_us)
     ours, bare = times
     return Figure(
-        f"server time, {row.name}",
+        _name(row),
         "us",
         ours.median_us,
         bare.name,
