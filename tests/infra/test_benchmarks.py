@@ -107,6 +107,12 @@ def test_clients_of_all_sides_are_counted_and_timed(tmp_path):
 
 
 @pytest.mark.slow
+def test_single_rows_of_the_servers_time_are_measured(tmp_path):
+    found = run(tmp_path, "--only", "server time, get", "server time, delete")
+    assert set(found) == {"server time, get", "server time, delete with two terms"}
+
+
+@pytest.mark.slow
 def test_costs_are_compared_over_sizes(tmp_path):
     found = run(tmp_path, "--only", "scale", "server")
     for name in ("get", "deep page", "verify, an object", "client memory of iterator"):
