@@ -204,7 +204,10 @@ class ReadMethods(ValuesMethods, Generic[M]):
     # Many objects
 
     def count(self) -> int:
-        """Return the number of objects, without loading them. One round trip."""
+        """Return the number of objects, without loading them.
+
+        One round trip, or one per step that explain() tells.
+        """
         collection = self._collection()
         return run(fetch.count(collection), collection.db, reads=True)
 
@@ -214,7 +217,10 @@ class ReadMethods(ValuesMethods, Generic[M]):
         return await arun(fetch.count(collection), collection.db, reads=True)
 
     def exists(self) -> bool:
-        """Return whether there is an object. One round trip."""
+        """Return whether there is an object.
+
+        One round trip, or one per step until the first is found: see explain().
+        """
         collection = self._collection()
         return run(fetch.exists(collection), collection.db, reads=True)
 
@@ -234,7 +240,7 @@ class ReadMethods(ValuesMethods, Generic[M]):
         return await arun(fetch.contains(collection, obj), collection.db, reads=True)
 
     def ids(self) -> list[str]:
-        """Return the ids in order. One round trip."""
+        """Return the ids in order. One round trip, or one per step: see explain()."""
         collection = self._collection()
         return run(fetch.ids(collection), collection.db, reads=True)
 
@@ -294,9 +300,10 @@ class ReadMethods(ValuesMethods, Generic[M]):
     # Numbers
 
     def facets(self, name: str, values: Iterable[Any] | None = None) -> dict[Any, int]:
-        """Return ``{value: number of objects}``, sorted by value. One round trip.
+        """Return ``{value: number of objects}``, sorted by value.
 
-        name: an ordered attribute. With *values*, which are then counted, also an
+        One round trip, or one per step of a long query: see explain(). name: an ordered
+        attribute. With *values*, which are then counted, also an
         indexed attribute or ``tags``. Raises FieldError.
         """
         collection = self._collection()
@@ -317,7 +324,7 @@ class ReadMethods(ValuesMethods, Generic[M]):
         """Return Django's Count, Min, Max, Sum, Avg over ordered attributes.
 
         Without values the result is None, or the aggregate's default. Raises
-        FieldError. One round trip.
+        FieldError. One round trip, or one per step of a long query: see explain().
         """
         collection = self._collection()
         return run(

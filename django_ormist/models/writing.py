@@ -78,15 +78,18 @@ class WriteMethods(AltersData, Generic[M]):
     ) -> list[M]:
         """Store new objects in atomic batches of *batch_size*, 1 to 1000.
 
-        None: 200, or fewer of objects with many index entries, so that no batch holds
-        the server for more than some ms. Return all objects. A round trip carries ten
-        batches, or more with 10 000 objects together. A taken id or unique value
-        raises IntegrityError: nothing of that batch or later ones is written, earlier
-        ones stay, and the message says how many objects were stored. ignore_conflicts:
-        such an object is left out. update_conflicts: the stored object gets its
-        *update_fields* if the taken value is that of *unique_fields* (["id"] or names
-        in Meta.unique); the instance then has the id of the stored object. save() is
-        not called, and no signal is sent.
+        None: 200, or fewer of objects with more than 700 index entries together, of
+        which an ordered or unique attribute has two. Return all objects. A round trip
+        carries ten batches, or more with 10 000 objects together. validate() of all
+        objects is called before the first write, save() is not, and no signal is sent.
+
+        A taken id or unique value raises IntegrityError: nothing of that batch or later
+        ones is written, earlier ones stay, and the message says how many objects were
+        stored. ignore_conflicts: such an object is left out. update_conflicts: the
+        stored object gets its *update_fields* if the taken value is that of
+        *unique_fields* (["id"] or names in Meta.unique); the instance then has the id
+        of the stored object. A conflict of another value raises IntegrityError after
+        the others are written.
         """
         collection = self._collection()
         options = (ignore_conflicts, update_conflicts, update_fields, unique_fields)
