@@ -165,28 +165,33 @@ def _can_unpack_together(packed: Sequence[bytes]) -> bool:
 def _unpack_together(packed: Sequence[bytes]) -> Columns:
     """Return the contents of objects in msgpack, decoded in one call.
 
-    Without their first two bytes all of them are one array [attributes, tags,
-    attributes, tags, .. None]. One that does not end where its bytes do changes the
-    number of items, a type or the end. A call for each object, with its checks, takes
-    twice as long. Raises LookupError, TypeError or ValueError.
+    Without their first two bytes all of them are one array [attributes, tags, True,
+    attributes, tags, True .. None]. One that does not end where its bytes do changes a
+    True, a type or the None. A call for each object, with its checks, takes twice as
+    long. Raises LookupError, TypeError or ValueError.
     """
     if not packed:
         return Columns()
-    number, start = len(packed), packed[0][:2]
+    number, start, lasting = len(packed), packed[0][:2], 0
     size = _SIZES[start]
-    bodies = map(bytes.removeprefix, packed, repeat(start))
-    together = _join_array(size * number, bodies)
-    if len(together) + 2 * number != len(b"".join(packed)) + _ADDED:  # some begin else
-        size = 3
-        together = _join_array(size * number, map(_complete_body, packed))
+    together = _join_array(size, map(bytes.removeprefix, packed, repeat(start)), number)
+    if len(together) + number != len(b"".join(packed)) + _ADDED:  # some begin else
+        size, sizes = 3, [_SIZES[data[:2]] for data in packed]
+        lasting = number - sizes.count(3)  # a byte that was added may take their nil
+        pairs = zip(packed, sizes, strict=True)
+        whole = (data[2:] + _LEFT_OUT[size] for data, size in pairs)
+        together = _join_array(size, whole, number)
     found = as_msgpack.decode(together)
-    attrs = found[:-1:size]
-    tags = found[1::size] if size > 1 else [[] for _ in attrs]
-    deadlines = found[2::size] if size > 2 else []
+    step = size + 1
+    attrs = found[:-1:step]
+    tags = found[1::step] if size > 1 else [[] for _ in attrs]
+    deadlines = found[2::step] if size > 2 else []
     if (
         found[-1] is not None
+        or found[size::step].count(True) != number
         or countOf(map(type, attrs), dict) != number
         or countOf(map(type, tags), list) != number
+        or deadlines.count(None) != lasting
     ):
         raise ValueError("not objects")
     deque(map("".join, tags), 0)  # TypeError unless all are str
@@ -194,21 +199,17 @@ def _unpack_together(packed: Sequence[bytes]) -> Columns:
     return Columns(attrs, tags, deadlines or [None] * number)
 
 
-def _join_array(number: int, parts: Iterable[bytes]) -> bytes:
-    """Return the array of a number of packed items, with a nil at the end."""
-    return b"".join((b"\xdd" + (number + 1).to_bytes(4, "big"), *parts, b"\xc0"))
+def _join_array(size: int, parts: Iterable[bytes], number: int) -> bytes:
+    """Return the array of a number of parts, each of *size* packed items, and True.
 
-
-_ADDED = len(_join_array(0, ()))
-"""Bytes that _join_array() adds to the parts."""
-
-
-def _complete_body(data: bytes) -> bytes:
-    """Return the items of an object, those that it leaves out included.
-
-    Raises KeyError for bytes that are no object.
+    The last item is None.
     """
-    return data[2:] + _LEFT_OUT[_SIZES[data[:2]]]
+    head = b"\xdd" + ((size + 1) * number + 1).to_bytes(4, "big")
+    return head + b"\xc3".join((*parts, b"\xc0"))
+
+
+_ADDED = len(_join_array(0, (), 0))
+"""Bytes that _join_array() adds to the parts, besides one for each."""
 
 
 def _unpack_alone(data: bytes) -> tuple[dict[str, Any], list[str], int | None]:

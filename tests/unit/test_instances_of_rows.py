@@ -71,7 +71,7 @@ def test_damaged_bytes_among_others_are_found_as_alone(contents):
     rng = Random(5)
     for _ in range(4000):
         many, at = list(whole), rng.randrange(3)
-        start = rng.randrange(len(many[at]))
+        start = rng.randrange(len(many[at]) + 1)  # the end, too
         stop = rng.choice((start, start + 1, start + 2, len(many[at])))
         inserted = rng.choice((b"", rng.randbytes(1), b"\x01", rng.choice(whole)))
         many[at] = many[at][:start] + inserted + many[at][stop:]
@@ -88,6 +88,19 @@ def test_damaged_bytes_among_others_are_found_as_alone(contents):
 def test_as_many_as_wanted_are_unpacked_in_order(number):
     many = [pack({"n": n}, ["home"] * (n % 2)) for n in range(number)]
     assert [*zip(*unpack_many(many, key), strict=True)] == [*map(unpack, many)]
+
+
+BEGUN = [b"\x81\xa1a", b"\x82\xa1a\x01\xa1b", b"\x92\xa1a", b"\xcd\x01", b"\xc3\x80"]
+"""Maps and others that the bytes after them would complete, and what ends an object."""
+
+
+@pytest.mark.parametrize("added", [*(bytes((byte,)) for byte in range(256)), *BEGUN])
+def test_bytes_after_an_object_change_none_of_them(added):
+    whole = [pack({"n": 1}), pack({"n": 2}, ["home"]), pack({}, (), LATER_MS)]
+    for some in (whole, *([each] * 3 for each in whole)):
+        for at in range(3):
+            many = [each + added * (place == at) for place, each in enumerate(some)]
+            assert unpacked(many) == [unpack(each) for each in many]
 
 
 def test_the_corrupt_one_of_thousands_is_named():
