@@ -1,5 +1,6 @@
 """The flow of bulk_create(), and the steps that it shares with its conflict options."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from operator import attrgetter
@@ -47,7 +48,7 @@ def create(
         replies = yield insert_operations(collection, group)
         for (some, new), reply in zip(group, replies, strict=True):
             some, new, (code, fact) = yield from resolve_batch(
-                collection, some, new, reply
+                collection, some, new, reply, written
             )
             if code is Reply.REFUSED:
                 raise _id_taken_error(collection, new[fact - 1].pk, written)
@@ -138,12 +139,14 @@ def resolve_batch(
     some: list[Instance],
     new: Sequence[NewObject],
     reply: tuple[Reply, Any],
+    written: int,
     skips_conflicts: bool = False,
     arbiter: tuple[str, ...] | None = None,
 ) -> Flow[tuple[list[Instance], Sequence[NewObject], tuple[Reply, Any]]]:
     """Flow that returns a batch without expired objects, and the last reply.
 
     The batch is sent again if it waited for another one, or if a conflict is gone.
+    written: the number of objects of the batches before it.
     """
     while reply[0] in (Reply.ORPHAN_INDEX, Reply.EXPIRED, Reply.NOT_RUN):
         code, fact = reply
@@ -158,7 +161,7 @@ def resolve_batch(
                 return some, new, (Reply.DONE, (None, []))
         reply = yield insert_operation(collection, new, None, skips_conflicts, arbiter)
     if reply[0] is Reply.MISTYPED:
-        raise mistyped_error(reply[1])
+        raise mistyped_error(reply[1], _progress(written) if written else "")
     return some, new, reply
 
 
@@ -204,8 +207,8 @@ class CheckedObject:
             counters = {name: counters[name] for name in counters if counters[name]}
         self.counters = counters
         self.most_entries = contents.most_entries(meta)
-        if self.most_entries > MOST_MEMO_PARTS:
-            self.image.memo  # noqa: B018 - raises ValueError
+        if self.most_entries > MOST_MEMO_PARTS or not contents.has_plain_entries(meta):
+            self.image.memo  # noqa: B018 - it may raise
 
     @property
     def image(self) -> Image:
@@ -221,7 +224,7 @@ def _check_ids(collection: Results[Any], instances: Sequence[Instance]) -> None:
     """Raise IntegrityError if an id occurs twice. Raises ValueError, see pk_bytes()."""
     pks = [instance.id for instance in instances]
     if len({*map(pk_bytes, pks)}) < len(pks):
-        pk = next(pk for place, pk in enumerate(pks) if pk in pks[:place])
+        pk = next(pk for pk, number in Counter(pks).items() if number > 1)
         raise IntegrityError(
             f"Cannot insert {collection.model.__name__} {pk!r} twice: two of the "
             "objects have this id. Nothing was written."

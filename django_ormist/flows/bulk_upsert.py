@@ -148,11 +148,12 @@ def _insert(
         for some in _unique_runs(instances)
         for batch in build_batches(collection, some, batch_size)
     ]
+    number = 0
     for group in group_batches(batches):
         replies = yield insert_operations(collection, group, True, on.arbiter)
         for (some, new), reply in zip(group, replies, strict=True):
             some, new, (_, (now_ms, conflicts)) = yield from resolve_batch(
-                collection, some, new, reply, True, on.arbiter
+                collection, some, new, reply, number, True, on.arbiter
             )
             against = {each.number: each for each in conflicts}
             written = [i for i in range(len(some)) if i not in against]
@@ -162,7 +163,8 @@ def _insert(
                 [new[i] for i in written],
                 now_ms,
             )
-            refused += [(some[number], against[number]) for number in sorted(against)]
+            number += len(written)
+            refused += [(some[place], against[place]) for place in sorted(against)]
     return refused
 
 
@@ -197,7 +199,7 @@ def _update(
         for instance in wanted[found.pk]:
             if values[id(instance)] == found.old.unique.get(on.unique):
                 _adopt(instance, found, collection)
-                del rest[id(instance)]
+                rest.pop(id(instance), None)  # it may be there twice
 
     meta, codec = collection.model._meta, connections[collection.db].codec
     schema, has_counters = meta.schema(collection.db), bool(meta.counters)

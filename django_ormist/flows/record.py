@@ -23,6 +23,9 @@ _ABSENT = object()
 _EXACT = (str, int, bool)
 """Types whose equal values have the same text. 0.0 and -0.0 have not."""
 
+_PLAIN = frozenset((str, int, float, bool, type(None), bytes))
+"""Types whose values run no code of others when they are indexed."""
+
 
 @dataclass(slots=True)
 class Record:
@@ -100,6 +103,14 @@ class Record:
         """Return the number of index entries, or a little more. See Image.entries."""
         number = len(self.tags) + sum(map(self.attrs.__contains__, meta.named_entries))
         return number + len(self.attrs) if meta.indexes_all else number
+
+    def has_plain_entries(self, meta: BaseOptions) -> bool:
+        """Return whether add_entries() cannot raise, if these contents were packed."""
+        attrs = self.attrs
+        values = (
+            attrs.values() if meta.indexes_all else map(attrs.get, meta.named_entries)
+        )
+        return _PLAIN.issuperset(map(type, values))
 
     def detach(self) -> None:
         """Keep the contents as they are when the instance is changed."""

@@ -73,11 +73,15 @@ def reply_parser(unique: Iterable[tuple[str, ...]]) -> Callable[[Any], Any]:
     return read if names else parse_reply
 
 
-def mistyped_error(key: bytes) -> CorruptDataError:
-    """Return the error for a key that holds another Redis type."""
+def mistyped_error(key: bytes, written: str = "") -> CorruptDataError:
+    """Return the error for a key that holds another Redis type.
+
+    written: what was written nevertheless.
+    """
     return CorruptDataError(
         f"The key {key!r} holds another Redis type than django_ormist stores there. "
-        "Nothing was written. Move that key away, or choose another KEY_PREFIX."
+        f"{written or 'Nothing was written.'} Move that key away, or choose another "
+        "KEY_PREFIX."
     )
 
 

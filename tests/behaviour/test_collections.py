@@ -13,6 +13,7 @@ from django.test import RequestFactory
 from django.views.generic import ListView
 
 import django_ormist as ormist
+from django_ormist.exceptions import CorruptDataError
 from tests.models import City, Page, Plain, Session, Todo, User
 
 M = TypeVar("M", bound=ormist.Model)
@@ -214,6 +215,42 @@ def test_bulk_create_keeps_the_order_and_is_all_or_nothing(ask, alias):
     with pytest.raises(ormist.IntegrityError, match="twice"):
         ask(Todo.objects.bulk_create, [Todo(id="z"), Todo(id="z")])
     assert ask(Todo.objects.bulk_create, []) == []
+
+
+def test_an_id_that_occurs_twice_among_many_is_named(ask, alias):
+    many = [Todo(id=f"a{number}") for number in range(20_000)]
+    with pytest.raises(ormist.IntegrityError, match="'a19999' twice"):
+        ask(Todo.objects.bulk_create, [*many, Todo(id="a19999")])
+
+
+@pytest.mark.parametrize("is_skipping", [False, True])
+def test_a_mistyped_key_of_a_later_batch_is_told_with_what_was_written(
+    ask, server, is_skipping
+):
+    server.client.lpush(Todo._meta.space("default").base + b"t:wrong", "x")
+    many = [Todo(*["wrong"] * (number == 5)) for number in range(9)]
+    with pytest.raises(CorruptDataError, match="4 objects of the batches before"):
+        ask(
+            Todo.objects.bulk_create,
+            many,
+            batch_size=4,
+            ignore_conflicts=is_skipping,
+        )
+    assert ask(Todo.objects.count) == 4
+    assert [each._state.adding for each in many] == [False] * 4 + [True] * 5
+
+
+def test_bulk_create_stores_thousands_of_counters_of_an_object(ask, alias):
+    names = [f"c{number}" for number in range(4500)]
+
+    class Task(ormist.TaggedModel):
+        class Meta:
+            counters = names
+
+    ask(Task.objects.bulk_create, [Task(**dict.fromkeys(names, 7)), Task(c1=1)])
+    first, second = ask(Task.objects.all().list)
+    assert {getattr(first, name) for name in names} == {7}
+    assert (second.c0, second.c1) == (0, 1)
 
 
 @pytest.mark.parametrize("wrong", [0, 1001, 7.5])

@@ -292,3 +292,20 @@ def test_one_list_may_hold_stored_and_new_objects(ask, is_sound):
     assert ask(City.objects.get, "c7").n == 3
     assert ask(City.objects.get, "z").n == 4
     assert is_sound()
+
+
+@pytest.mark.parametrize("names", [["id"], ["code"]])
+@pytest.mark.parametrize("times", [2, 3])
+def test_an_object_may_be_in_the_list_several_times(ask, is_sound, names, times):
+    ask(City.objects.create, id="c", code=1, n=0)
+    city, other = City(id="c", code=1, n=1), City(id="d", code=2, n=2)
+    ask(
+        City.objects.bulk_create,
+        [city, other, *[city] * (times - 1)],
+        update_conflicts=True,
+        update_fields=["n"],
+        unique_fields=names,
+    )
+    assert ask(City.objects.get, "c").n == 1
+    assert ask(City.objects.get, "d").n == 2
+    assert ask(City.objects.count) == 2

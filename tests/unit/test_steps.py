@@ -1,9 +1,12 @@
 """The number of index entries that one script writes."""
 
+from datetime import UTC, datetime, tzinfo
+
 import pytest
 
 from django_ormist.codecs import pack
 from django_ormist.flows import bulk_create, bulk_upsert, delete
+from django_ormist.flows.bulk_create import CheckedObject
 from django_ormist.flows.bulk_upsert import OnConflict
 from django_ormist.operations.batches import (
     DELETE_MANY,
@@ -105,6 +108,28 @@ def test_bulk_create_checks_all_objects_before_it_sends_the_first(wrong):
     flow = bulk_create.create(User.objects.all(), [*users, User(**wrong)], None)
     with pytest.raises((TypeError, ValueError), match="Cannot (store|index)"):
         first_step(flow)
+
+
+class Nowhere(tzinfo):
+    """A time zone without an offset: such a time is stored, and not in any order."""
+
+    def utcoffset(self, when):
+        return None
+
+
+@pytest.mark.parametrize("size", [1, 700])
+def test_bulk_create_checks_index_entries_before_it_sends_the_first(size):
+    cities = [City(founded=datetime(2026, 1, 1, tzinfo=UTC)) for _ in range(size)]
+    cities[-1].attrs["founded"] = datetime(2026, 1, 1, tzinfo=Nowhere())
+    flow = bulk_create.create(City.objects.all(), cities, None)
+    with pytest.raises(TypeError, match="offset"):
+        first_step(flow)
+
+
+def test_bulk_create_makes_index_entries_of_plain_values_while_it_sends():
+    many = [CheckedObject(each, "msgpack") for each in (User(name="a"), Todo("a"))]
+    assert [each._image for each in many] == [None, None]
+    assert [each.image.suffixes for each in many] == [(b"t:name:a",), (b"t:a",)]
 
 
 def test_bulk_create_counts_only_the_entries_that_an_object_has():

@@ -35,6 +35,8 @@
 -- DERIVED  the counters of each object; the objects that hold unique values; what the
 --          memo of an expired one names
 
+local CHUNK = 1000  -- words of one call: even, since a counter has two
+
 local count, letters = tonumber(ARGV[1]), ARGV[2]
 local is_indexed = string.find(letters, 'i', 1, true)
 local batches_before, is_last = tonumber(ARGV[3]), ARGV[4] == '1'
@@ -153,7 +155,7 @@ for i = 1, string.find(letters, 'c', 1, true) and count or 0 do
     if found ~= 'hash' and found ~= 'none' then
       return {-1, key}
     end
-    counters[i] = {unpack(ARGV, at + 1, at + 2 * pairs_of)}
+    counters[i] = {at + 1, at + 2 * pairs_of}
   end
   at = at + 1 + 2 * pairs_of
 end
@@ -256,7 +258,10 @@ for _, i in ipairs(inserted) do
     end
   end
   if counters[i] then
-    redis.call('HSET', base .. 'c:' .. pks[i], unpack(counters[i]))
+    for from = counters[i][1], counters[i][2], CHUNK do
+      local to = math.min(from + CHUNK - 1, counters[i][2])
+      redis.call('HSET', base .. 'c:' .. pks[i], unpack(ARGV, from, to))
+    end
     if deadlines[i] then
       redis.call('PEXPIREAT', base .. 'c:' .. pks[i], deadlines[i] - 1)
     end
