@@ -86,15 +86,19 @@ bench: $(STAMP) ## figures beside bare redis-py, with targets: 10 minutes
 bench-scale: $(STAMP) ## a thousand to five million objects: 40 minutes, 8 GB
 	@echo "40 minutes and 8 GB of memory; ARGS=--quick ends at 100 000 objects: 4 minutes."
 	@$(NOX) -s bench
-	@.venvs/bench/bin/python -m benchmarks --only scale $(ARGS)
+	@.venvs/bench/bin/python -m benchmarks --server redis82 --only scale $(ARGS)
 
 # The environment of the peers has walrus and redis-om, but no matplotlib. To measure in
 # parts, see benchmarks/docs.py.
 bench-figures: $(STAMP) ## measure all that the page "Performance" shows: 90 minutes
 	@echo "90 minutes on an idle machine of two cores; ARGS=--quick takes 15 minutes."
 	@$(NOX) -s bench peers
-	@.venvs/peers/bin/python -m benchmarks --all --runs 3 --json build/figures.json $(ARGS)
-	@.venvs/bench/bin/python -m benchmarks.docs --take build/figures.json
+	@.venvs/peers/bin/python -m benchmarks --runs 3 --json build/figures.json $(ARGS)
+	@.venvs/peers/bin/python -m benchmarks --only query --json build/queries.json $(ARGS)
+	@.venvs/bench/bin/python -m benchmarks --server redis82 --only stall scale \
+		--json build/stalls.json $(ARGS)
+	@.venvs/bench/bin/python -m benchmarks.docs --take \
+		build/figures.json build/queries.json build/stalls.json
 
 bench-docs: $(STAMP) ## the tables and plots of that page, from benchmarks/figures.json
 	@$(NOX) -s bench

@@ -2,8 +2,9 @@
 
 They come from benchmarks/figures.json. ``--take FILE ...`` first replaces it by the
 figures of these runs. They may be parts of one, as of ``python -m benchmarks --runs 3
---json FILE`` and ``python -m benchmarks --only query stall scale --json FILE``. Plots
-need matplotlib, which only requirements/bench.txt has.
+--json FILE`` and ``python -m benchmarks --server redis82 --only stall scale --json
+FILE``. Stalls are measured with jemalloc, which that server has. Plots need matplotlib,
+which only requirements/bench.txt has.
 """
 
 import argparse

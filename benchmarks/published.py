@@ -33,7 +33,7 @@ NAMES = {
 """How the page names facts of a run."""
 
 SAME = (
-    *("server", "python", "django", "redis-py", "hiredis", "ormsgpack"),
+    *("python", "django", "redis-py", "hiredis", "ormsgpack"),
     *("django-redis", "django_ormist", "processor", "cores", "system"),
 )
 """What the runs of one page have in common."""
@@ -60,6 +60,7 @@ def take(paths: Sequence[Path]) -> None:
     published = {
         **first,
         "measured": max(run["measured"] for run in runs),
+        "server": ", ".join(dict.fromkeys(run["server"] for run in runs)),
         "command": "; ".join(commands),
         "figures": list(rows.values()),
     }
@@ -147,7 +148,7 @@ def _table(lines: Table) -> str:
 
 
 def _machine(published: dict[str, Any]) -> Table:
-    names = ("measured", *SAME, "rounds", "runs", "command")
+    names = ("measured", "server", *SAME, "rounds", "runs", "command")
     lines = [
         (NAMES.get(name, name), str(published[name]))
         for name in names

@@ -15,12 +15,6 @@ from tests.servers import PRODUCTS, Server, find
 PATIENCE = 1000
 """The most attempts until the memory is stable."""
 
-AS_WITH_JEMALLOC = {"GLIBC_TUNABLES": "glibc.malloc.mxfast=0"}
-"""The environment of a server that is built with glibc's allocator.
-
-That merges all small blocks that were freed at once, which takes up to 40 ms.
-"""
-
 PREFIXES = ("obench", "rbench")
 """KEY_PREFIX of our side, and of the bare side: of one length, for equal memory."""
 
@@ -105,7 +99,7 @@ def started(wanted: str) -> Iterator[Measured]:
         finally:
             measured.clear()
         return
-    server = Server(wanted, environ=AS_WITH_JEMALLOC)
+    server = Server(wanted)
     with kept_apart() as keep_to:
         keep_to(0)  # a child keeps to the cores of its parent, all its threads do
         server.start()

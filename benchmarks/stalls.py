@@ -31,7 +31,7 @@ from tests.servers import Server
 
 from . import stall_works
 from .figure import Figure
-from .server import AS_WITH_JEMALLOC, PREFIXES, Measured, known
+from .server import PREFIXES, Measured, known
 from .stall_works import Work
 from .timing import Clock
 
@@ -269,7 +269,7 @@ def main() -> int:
     if kept:
         options.keep.mkdir(parents=True, exist_ok=True)
         more = ("--dir", str(options.keep), "--dbfilename", kept.name)
-    own = Server(options.server, more, AS_WITH_JEMALLOC).start()
+    own = Server(options.server, more).start()
     try:
         server = Measured(options.server, own.unix_url, is_ours=True)
         settings.configure(

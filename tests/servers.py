@@ -10,14 +10,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import cycle
 from pathlib import Path
 from random import SystemRandom
-from types import MappingProxyType
 from typing import Any, ClassVar
 
 import redis
@@ -142,14 +141,12 @@ def wait_until(condition: Callable[[], Any], what: str, seconds: float = 60) -> 
 class Server:
     """A server process of the tests, on a unix socket and a loopback port.
 
-    options: more of its command line, as ("--maxmemory", "5mb"). environ: more of its
-    environment. The folder with its data survives kill() and start(); stop() removes
-    it.
+    options: more of its command line, as ("--maxmemory", "5mb"). The folder with its
+    data survives kill() and start(); stop() removes it.
     """
 
     name: str
     options: tuple[str, ...] = ()
-    environ: Mapping[str, str] = MappingProxyType({})
     port: int = field(default_factory=free_port)
     folder: Path = field(
         default_factory=lambda: Path(tempfile.mkdtemp(prefix="ormist-"))
@@ -219,7 +216,6 @@ class Server:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            env={**os.environ, **self.environ},
         )
         for _ in range(START_TIMEOUT * 50):
             if self._is_ready():

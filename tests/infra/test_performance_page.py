@@ -46,10 +46,11 @@ def write_run(tmp_path, monkeypatch):
     """Return a function that writes the file of a run, and returns its path."""
     monkeypatch.setattr(published, "FILE", tmp_path / "figures.json")
 
-    def write_run(number, server, *figures):
+    def write_run(number, server, *figures, python="3.13.0"):
         path = tmp_path / f"run{number}.json"
         run = {
             "server": server,
+            "python": python,
             "measured": f"day {number}",
             "command": f"c{number} --json x",
         }
@@ -79,10 +80,17 @@ def test_figures_of_a_run_replace_those_of_the_same_name(write_run):
     assert listed["ours"] == 500.0
 
 
-def test_runs_of_two_servers_make_no_page(write_run):
-    first, second = (write_run(number, f"s{number}") for number in (1, 2))
-    with pytest.raises(ValueError, match="another server than the first run: s2, not"):
-        published.take([first, second])
+def test_a_page_names_the_servers_of_its_runs(write_run):
+    published.take([write_run(1, "s1"), write_run(2, "s2"), write_run(3, "s1")])
+    assert published.read()["server"] == "s1, s2"
+
+
+def test_runs_of_two_pythons_make_no_page(write_run):
+    paths = [write_run(number, "s", python=f"3.{number}") for number in (1, 2)]
+    with pytest.raises(
+        ValueError, match=r"another python than the first run: 3\.2, no"
+    ):
+        published.take(paths)
     assert not published.FILE.exists()
 
 
