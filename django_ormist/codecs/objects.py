@@ -165,10 +165,10 @@ def _can_unpack_together(packed: Sequence[bytes]) -> bool:
 def _unpack_together(packed: Sequence[bytes]) -> Columns:
     """Return the contents of objects in msgpack, decoded in one call.
 
-    Without their first two bytes all of them are one array [attributes, tags, True,
-    attributes, tags, True .. None]. One that does not end where its bytes do changes a
-    True, a type or the None. A call for each object, with its checks, takes twice as
-    long. Raises LookupError, TypeError or ValueError.
+    Without their first two bytes all of them are one array [True, attributes, tags,
+    True, attributes, tags .. True, None]. One that does not end where its bytes do
+    changes a True, a type or the None. A call for each object, with its checks, takes
+    twice as long. Raises LookupError, TypeError or ValueError.
     """
     if not packed:
         return Columns()
@@ -183,12 +183,12 @@ def _unpack_together(packed: Sequence[bytes]) -> Columns:
         together = _join_array(size, whole, number)
     found = as_msgpack.decode(together)
     step = size + 1
-    attrs = found[:-1:step]
-    tags = found[1::step] if size > 1 else [[] for _ in attrs]
-    deadlines = found[2::step] if size > 2 else []
+    attrs = found[1:-1:step]
+    tags = found[2::step] if size > 1 else [[] for _ in attrs]
+    deadlines = found[3::step] if size > 2 else []
     if (
         found[-1] is not None
-        or found[size::step].count(True) != number
+        or found[::step].count(True) != number + 1
         or countOf(map(type, attrs), dict) != number
         or countOf(map(type, tags), list) != number
         or deadlines.count(None) != lasting
@@ -200,12 +200,9 @@ def _unpack_together(packed: Sequence[bytes]) -> Columns:
 
 
 def _join_array(size: int, parts: Iterable[bytes], number: int) -> bytes:
-    """Return the array of a number of parts, each of *size* packed items, and True.
-
-    The last item is None.
-    """
-    head = b"\xdd" + ((size + 1) * number + 1).to_bytes(4, "big")
-    return head + b"\xc3".join((*parts, b"\xc0"))
+    """Return the array of True, parts of *size* packed items each before True, None."""
+    head = b"\xdd" + ((size + 1) * number + 2).to_bytes(4, "big")
+    return b"\xc3".join((head, *parts, b"\xc0"))
 
 
 _ADDED = len(_join_array(0, (), 0))
