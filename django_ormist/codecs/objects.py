@@ -175,7 +175,7 @@ def _unpack_together(packed: Sequence[bytes]) -> Columns:
     number, start, lasting = len(packed), packed[0][:2], 0
     size = _SIZES[start]
     together = _join_array(size, map(bytes.removeprefix, packed, repeat(start)), number)
-    if len(together) + number != len(b"".join(packed)) + _ADDED:  # some begin else
+    if len(together) + number != sum(map(len, packed)) + _ADDED:  # some begin else
         size, sizes = 3, [_SIZES[data[:2]] for data in packed]
         lasting = number - sizes.count(3)  # a byte that was added may take their nil
         pairs = zip(packed, sizes, strict=True)
