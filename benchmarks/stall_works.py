@@ -39,10 +39,11 @@ class Stock(ormist.TaggedModel):
 
 @dataclass(frozen=True)
 class Work:
-    """One query or command. prepare, do: called with the number of objects.
+    """A query or command whose stalls are measured.
 
-    at_least, at_most: how often it is measured: again while it takes too long.
-    prepare: what is done before, each time, and not measured.
+    do: runs it; gets the number of stored objects. prepare: runs before each *do*,
+    with the same argument, and is not measured. at_least, at_most: how often it is
+    measured; more than *at_least* only while a stall is too long.
     """
 
     name: str
@@ -89,8 +90,8 @@ def let_expire(number: int) -> None:
             pipe.execute()
 
 
-def let_a_third_expire(total: int) -> None:
-    """Let so many objects expire, unless they have."""
+def expire_three_tenths(total: int) -> None:
+    """Let three tenths of the objects expire, unless as many have."""
     expires = expires_key(Stock._meta.space("default"))
     missing = total * 3 // 10 - connections["default"].client.zcount(expires, 1, 1)
     if missing > 0:
@@ -106,7 +107,7 @@ def all_of(folder: Path) -> Iterator[Work]:
     for work in asked:
         if work.name in OVER_EXPIRED:
             yield replace(
-                work, name=f"{work.name}, over expired", prepare=let_a_third_expire
+                work, name=f"{work.name}, over expired", prepare=expire_three_tenths
             )
     yield from removals()
 
@@ -297,7 +298,7 @@ def removals() -> list[Work]:
             "ormist_inspect, over expired",
             lambda n: command("inspect"),
             at_most=2,
-            prepare=let_a_third_expire,
+            prepare=expire_three_tenths,
         ),
         Work("a save that sweeps", create_some, at_most=5),
         Work("bulk_create of 20 000, over expired", create_many, at_most=5),

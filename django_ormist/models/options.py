@@ -147,7 +147,7 @@ class Options(MetaOptions):
 
     @cached_property
     def _are_plain_names(self) -> Callable[[tuple[str, ...]], bool]:
-        """As are_plain(), which is asked for the same names again and again."""
+        """Return a cached function that answers are_plain() for a tuple of names."""
 
         @lru_cache(maxsize=256)
         def are_plain(names: tuple[str, ...]) -> bool:
