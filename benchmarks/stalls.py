@@ -33,6 +33,7 @@ from . import stall_works
 from .figure import Figure
 from .server import PREFIXES, Measured, known
 from .stall_works import Work
+from .stock import Stock, fill
 from .timing import Clock
 
 LONGEST_MS = 10
@@ -224,9 +225,9 @@ def figures(
     only: beginnings of names. skipped: names.
     """
     client = connections["default"].client
-    if stall_works.Stock.objects.count() < size:
+    if Stock.objects.count() < size:
         server.clear()
-        stall_works.fill(size, show)
+        fill(size, show)
     load_scripts(client)
     if server.is_ours:
         prefer(client.info("server")["process_id"])
@@ -280,7 +281,7 @@ def main() -> int:
         while server.client().info("persistence")["loading"]:
             time.sleep(0.1)
         if kept and not kept.exists():
-            stall_works.fill(options.size, _show)
+            fill(options.size, _show)
             own.client(socket_timeout=None).save()
         clock = Clock(1)
         for each in figures(server, clock, options.size, _show, tuple(options.only)):
