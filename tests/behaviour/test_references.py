@@ -651,10 +651,10 @@ def test_a_protected_object_is_kept_with_all_others(ask, server):
 
 
 def test_a_cascade_in_a_block_is_one_step(server):
+    if server.variant.is_cluster:
+        pytest.skip("models in several slots have no block on a cluster")
     publisher, shelf, _ = store_shelf(lambda bound, *a, **k: bound(*a, **k))
     Loan.objects.create(plank="x", shelf=shelf)
-    if server.name == "valkey91-cluster":
-        pytest.skip("models in several slots have no block on a cluster")
     with ormist.atomic():
         assert publisher.delete()[0] == 5
         assert Plank.objects.count() == 3
