@@ -388,6 +388,24 @@ def test_values_beside_a_long_query_are_counted_among_its_ids(
     assert seen.count == (1 if number < 150 else ceil(number / 250) + 1)
 
 
+@pytest.mark.servers("valkey91", "redis82", "redis62")  # fakeredis counts no commands
+@pytest.mark.parametrize(("size", "calls"), [(72, 0), (32, 1)])
+def test_ids_that_may_take_too_long_to_store_are_not_intersected(
+    server, cities, monkeypatch, size, calls
+):
+    """A look is enough for eight ids of two sets, or four that are stored as well."""
+    for city in cities[:size]:
+        city.tags.append("some")
+    City.objects.bulk_save(cities[:size])
+    let_expire(server)
+    monkeypatch.setattr(steps, "MOST_LOOKS", 30)
+    server.client.config_resetstat()
+    number = sum(i % 2 and i % 5 > 0 for i in range(size))
+    assert City.objects.find("half").facets("tags", ["some"]) == {"some": number}
+    found = server.client.info("commandstats").get("cmdstat_zinter", {"calls": 0})
+    assert found["calls"] == calls
+
+
 @pytest.mark.servers("valkey*", "redis*")
 def test_a_page_without_many_values_does_not_read_all_objects(
     ask, cities, server, monkeypatch, round_trips

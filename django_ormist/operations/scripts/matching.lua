@@ -402,7 +402,7 @@ local function intersect(node)
   end
   -- The default SUM would pass 2^53 with six terms and lose the order.
   command[2], command[terms + 3], command[terms + 4] = terms, 'AGGREGATE', 'MIN'
-  spend_on_sets(smallest, terms)
+  spend_on_sets(smallest, terms + 2)  -- it may find them all, and stores them
   local ids = redis.call(unpack(command))
   spend(#ids)
   examined = examined + #ids
