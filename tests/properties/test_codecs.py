@@ -3,16 +3,18 @@
 import enum
 from collections import OrderedDict, namedtuple
 from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
 from functools import partial
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import ormsgpack
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from django_ormist.codecs import (
+    as_msgpack,
     deadline_of,
     mark,
     objects,
@@ -21,6 +23,7 @@ from django_ormist.codecs import (
     unpack,
     with_deadline,
 )
+from django_ormist.codecs.extension_types import encode_extension
 from django_ormist.exceptions import CorruptDataError
 
 CODECS = ["msgpack", "json"]
@@ -92,6 +95,28 @@ def is_same(one, two):
 def test_packed_values_are_unpacked_unchanged(codec, attrs, tags, expire_at_ms):
     found = unpack(pack(attrs, tags, expire_at_ms, codec), b"key")
     assert is_same(found, (attrs, tags, expire_at_ms))
+
+
+@given(
+    st.uuids()
+    | st.datetimes(timezones=st.just(UTC))
+    | st.decimals()
+    | st.integers(0, 10**300).map(Decimal)
+)
+@example(UUID(int=0))
+@example(Decimal("1" * 31))
+@example(Decimal("1" * 32))
+@example(Decimal("-1" + "0" * 255))
+@example(datetime.min.replace(tzinfo=UTC))
+@example(datetime.max.replace(tzinfo=UTC))
+def test_the_most_common_extensions_are_built_as_the_others(value):
+    name, body = encode_extension(value)
+    if name == "utc":
+        expected = ormsgpack.Ext(0, body.to_bytes(8, "big", signed=True))
+    else:
+        code = 1 + as_msgpack._NAMES.index(name)
+        expected = ormsgpack.Ext(code, ormsgpack.packb(body))
+    assert as_msgpack.encode([value]) == ormsgpack.packb([expected])
 
 
 @given(st.sets(hashable, max_size=6))
