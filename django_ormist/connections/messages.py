@@ -96,6 +96,9 @@ def _pieces(operations: Sequence[Operation]) -> Iterator[tuple[bytes, int]]:
             commands, size = [], 0
         commands.append(encode(words))
         size += added
+        if size >= PIECE_WORDS:  # the next operation is not made before this is sent
+            yield b"".join(commands), number + 1
+            commands, size = [], 0
     if commands:
         yield b"".join(commands), number + 1
 

@@ -25,10 +25,11 @@ class Noted(Operation):
     """An operation that notes when its words are made."""
 
     notes: list = field(default_factory=list)
+    words: int = WORDS
 
     def wire_args(self):
         self.notes.append("made")
-        return ("PING", *[b"x"] * (WORDS - 1))
+        return ("PING", *[b"x"] * (self.words - 1))
 
 
 class NotedConnection:
@@ -48,21 +49,28 @@ class NotedAsyncConnection(NotedConnection):
         super().send_packed_command(request, check_health)
 
 
-def noted(number):
+def noted(number, words=WORDS):
     notes = []
-    return notes, [Noted("PING", (), notes=notes) for _ in range(number)]
+    return notes, [Noted("PING", (), notes=notes, words=words) for _ in range(number)]
 
 
+# One that leaves room is sent when the next operation was made, and does not fit.
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (messages.PIECE_WORDS, ["made", "sent"] * 4),
+        (messages.PIECE_WORDS - 1, ["made", *["made", "sent"] * 3, "sent"]),
+    ],
+)
 @pytest.mark.parametrize("is_async", [False, True])
-def test_a_piece_is_sent_before_the_next_one_is_made(is_async):
-    notes, operations = noted(4)
+def test_a_piece_is_sent_before_the_next_one_is_made(is_async, words, expected):
+    notes, operations = noted(4, words)
     if is_async:
         sending = messages.asend(NotedAsyncConnection(notes), operations)
         assert asyncio.run(sending) == []
     else:
         assert messages.send(NotedConnection(notes), operations) == []
-    # The next one is made first to see that it does not fit into the piece.
-    assert notes == ["made", *["made", "sent"] * 3, "sent"]
+    assert notes == expected
 
 
 class Peer(Thread):
