@@ -180,8 +180,8 @@ class Reference(Field):
 
     def _unresolved_error(self, error: UnresolvedError) -> TypeError:
         return self._error(
-            f"there is no model {error.name!r} to refer to. Name one by its label, as "
-            "'shop.Author' or 'auth.User'"
+            f"there is no model {error.name!r} to refer to. To name one by its label, "
+            "write ormist.ref('shop.Author') or ormist.ref('auth.User')"
         )
 
     def _resolve_target(self, annotation: Any) -> Any:

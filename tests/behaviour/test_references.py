@@ -743,6 +743,12 @@ def test_a_wrong_declaration_is_refused():
     with pytest.raises(TypeError, match="no model 'shop.Nobody' to refer to"):
         lost(user=1)
 
+    class Labelled(ormist.Model):
+        user: ormist.Ref["auth.User"]  # noqa: F821
+
+    with pytest.raises(TypeError, match=r"by its label, write ormist\.ref\('shop"):
+        Labelled(user=1)
+
 
 def test_a_reference_by_name_waits_for_its_model():
     declare(
