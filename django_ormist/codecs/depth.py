@@ -13,6 +13,8 @@ from typing import Any
 
 import ormsgpack
 
+from .interruptions import raise_if_interrupted
+
 DEEPEST = 100
 """The number of containers that a value may nest."""
 
@@ -61,6 +63,7 @@ def _is_packed_within(value: Any) -> bool:
     try:
         ormsgpack.packb(value, _as_list, _OPTIONS)
     except (TypeError, ValueError, RecursionError):
+        raise_if_interrupted(lambda: ormsgpack.packb(value, _as_list, _OPTIONS))
         return False
     return True
 

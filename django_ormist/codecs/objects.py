@@ -4,6 +4,7 @@ import json
 import re
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime, time
 from itertools import repeat
 from operator import countOf
 from typing import Any, NamedTuple
@@ -12,6 +13,8 @@ from ..exceptions import CorruptDataError
 from ..storable import replacement, unwrap
 from . import as_json, as_msgpack
 from .depth import DEEPEST, is_deeper, may_be_deep, with_room
+from .extension_types import encode_extension
+from .interruptions import INTERRUPTED, raise_if_interrupted
 from .lifetimes import Deadline, Lifetime
 
 LARGEST = 512 * 1024 * 1024
@@ -70,7 +73,10 @@ def pack(
             ):
                 return data if len(data) <= LARGEST else _check_size(data)
     except (TypeError, ValueError, RecursionError):
-        pass  # the slow path packs it, or names the attribute
+        # Else the slow path packs it, or names the attribute.
+        raise_if_interrupted(
+            lambda: _check_size(pack_as(attrs, list(tags), expire_at_ms))
+        )
     return with_room(_pack_slowly, attrs, tags, expire_at_ms, codec)  # type: ignore[no-any-return]
 
 
@@ -148,7 +154,7 @@ def unpack_many(packed: Sequence[bytes], keys: Callable[[int], bytes]) -> Column
         found = [unpack(data, keys(i)) for i, data in enumerate(packed)]
         if _can_unpack_together(packed):  # so the error came from outside
             if type(error) is ValueError:  # see _find_interruption()
-                raise _interrupted_error() from error.__cause__
+                raise InterruptedError(INTERRUPTED) from error.__cause__
             raise
     return Columns(*zip(*found, strict=True))
 
@@ -249,10 +255,6 @@ def _corrupt_error(data: bytes, key: bytes, error: Exception) -> CorruptDataErro
     )
 
 
-def _interrupted_error() -> InterruptedError:
-    return InterruptedError("A signal handler raised while an object was decoded.")
-
-
 def _find_interruption(data: bytes, error: Exception) -> Exception | None:
     """Return the exception that came from outside while valid bytes were decoded.
 
@@ -266,7 +268,7 @@ def _find_interruption(data: bytes, error: Exception) -> Exception | None:
     except Exception:
         return None  # the bytes are not valid
     if type(error) is ValueError:
-        return _interrupted_error()
+        return InterruptedError(INTERRUPTED)
     return error
 
 
@@ -349,6 +351,7 @@ def pack_value(name: str, value: Any) -> bytes:
     try:
         return as_msgpack.encode(value)
     except (TypeError, ValueError, RecursionError):
+        raise_if_interrupted(lambda: as_msgpack.encode(value))
         return with_room(_pack_value_slowly, name, value)  # type: ignore[no-any-return]
 
 
@@ -378,6 +381,8 @@ def _check_value(name: str, value: Any, codec: str) -> Any:
         culprit = _find_culprit(value)
         if isinstance(culprit, str):
             raise _surrogate_error(name) from error
+        if isinstance(culprit, datetime | time):
+            encode_extension(culprit)  # it raises what a tzinfo raises
         raise TypeError(
             f"Cannot store attribute {name!r}: {type(culprit).__name__} is not a "
             f"storable type. Store {replacement(culprit)}."

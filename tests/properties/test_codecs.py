@@ -2,7 +2,7 @@
 
 import enum
 from collections import OrderedDict, namedtuple
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from decimal import Decimal
 from functools import partial
 from uuid import UUID
@@ -13,6 +13,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from django_ormist import codecs
 from django_ormist.codecs import (
     as_msgpack,
     deadline_of,
@@ -334,3 +335,34 @@ def test_an_interruption_within_an_extension_is_an_interrupted_error(
     with pytest.raises(InterruptedError):
         unpack(packed)
     assert unpack(packed)[0] == {"number": 10**30}
+
+
+@pytest.mark.parametrize("error", [TimeLimit(), KeyboardInterrupt()], ids=repr)
+@pytest.mark.parametrize(
+    ("module", "hook", "write"),
+    [
+        ("as_msgpack", "_default", lambda: pack({"number": 10**30})),
+        ("as_msgpack", "_default", lambda: pack_value("number", 10**30)),
+        ("depth", "_as_list", lambda: pack({"many": [{i} for i in range(200)]})),
+    ],
+)
+def test_an_interruption_while_a_value_is_packed_is_an_interrupted_error(
+    module, hook, write, error, monkeypatch
+):
+    whole = write()
+    module = getattr(codecs, module)
+    monkeypatch.setattr(module, hook, raise_once(error, getattr(module, hook)))
+    with pytest.raises(InterruptedError):
+        write()
+    assert write() == whole
+
+
+class Broken(tzinfo):
+    def utcoffset(self, moment):
+        raise LookupError("no such zone")
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_the_error_of_a_time_zone_is_raised(codec):
+    with pytest.raises(LookupError, match="no such zone"):
+        pack({"at": datetime(2026, 1, 1, tzinfo=Broken())}, codec=codec)
