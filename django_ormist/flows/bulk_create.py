@@ -138,7 +138,7 @@ def resolve_batch(
     collection: Results[Any],
     some: list[Instance],
     new: Sequence[NewObject],
-    reply: tuple[Reply, Any],
+    reply: tuple[Reply, Any] | Exception,
     written: int,
     skips_conflicts: bool = False,
     arbiter: tuple[str, ...] | None = None,
@@ -148,8 +148,14 @@ def resolve_batch(
     The batch is sent again if it waited for another one, or if a conflict is gone.
     written: the number of objects of the batches before it.
     """
-    while reply[0] in (Reply.ORPHAN_INDEX, Reply.EXPIRED, Reply.NOT_RUN):
+    while True:
+        if isinstance(reply, Exception):
+            if written:
+                reply.add_note(f"{written} objects of the batches before were written.")
+            raise reply
         code, fact = reply
+        if code not in (Reply.ORPHAN_INDEX, Reply.EXPIRED, Reply.NOT_RUN):
+            break
         if code is Reply.ORPHAN_INDEX:
             schema = collection.model._meta.schema(collection.db)
             yield from purge_index(schema, new[fact - 1].pk)
@@ -160,8 +166,8 @@ def resolve_batch(
             if not new:
                 return some, new, (Reply.DONE, (None, []))
         reply = yield insert_operation(collection, new, None, skips_conflicts, arbiter)
-    if reply[0] is Reply.MISTYPED:
-        raise mistyped_error(reply[1], _progress(written) if written else "")
+    if code is Reply.MISTYPED:
+        raise mistyped_error(fact, _progress(written) if written else "")
     return some, new, reply
 
 

@@ -14,7 +14,7 @@ from ..keys import (
 )
 from ..schema import Schema
 from .objects import Image, counter_words
-from .operation import Operation, Script, Word
+from .operation import Operation, OrError, Script, Word
 from .replies import Holder, Reply, mistyped_error, reply_parser
 
 T = TypeVar("T")
@@ -171,8 +171,8 @@ def insert_many(
 
     The fact is the number of the refused object, from 1. With DONE it is (now in ms or
     None, InsertConflicts): see Image.resolve_deadline(). With EXPIRED it is the numbers
-    of all expired objects. With MISTYPED, which is not raised because earlier batches
-    may have been written, it is the key.
+    of all expired objects. With MISTYPED it is the key. This is not raised because
+    earlier batches may have been written, nor is an error reply, which is the answer.
 
     link: the batch is NOT_RUN unless the previous one of the request was written.
     skips_conflicts: skip objects whose id or unique value is taken, and answer an
@@ -183,7 +183,7 @@ def insert_many(
     return Insertion(
         INSERT_MANY,
         (*space.main_keys, *[space.objects + pk_bytes(new.pk) for new in objects]),
-        parse=partial(_parse_insertion, schema.unique),
+        parse=OrError(partial(_parse_insertion, schema.unique)),
         is_write=True,
         schema=schema,
         objects=objects,

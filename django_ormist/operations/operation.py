@@ -244,6 +244,13 @@ class OrNone:
         return None if isinstance(reply, Exception) else self._parse(reply)
 
 
+class OrError(OrNone):
+    """A parser for an operation whose error reply is its answer, and is not raised."""
+
+    def __call__(self, reply: Any) -> Any:
+        return reply if isinstance(reply, Exception) else self._parse(reply)
+
+
 def _parse_by_node(parse: Callable[[Any], Any], reply: Any) -> list[tuple[Any, Any]]:
     if type(reply) is RepliesByNode:
         return [(node, parse(each)) for node, each in reply]
