@@ -1,7 +1,7 @@
 """The flow of bulk_create(), and the steps that it shares with its conflict options."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from operator import attrgetter
 from string import ascii_letters
@@ -19,7 +19,7 @@ from ..operations.batches import (
     batched_by_entries,
     insert_many,
 )
-from ..operations.objects import MOST_MEMO_PARTS, Image
+from ..operations.objects import MOST_MEMO_PARTS, NO_COUNTERS, Image
 from ..operations.operation import Flow, Operation
 from ..operations.repair import purge_index
 from ..operations.replies import Reply, mistyped_error
@@ -185,7 +185,15 @@ def mark_stored(
             image = image.resolve_deadline(now_ms)
             if state.expire_at_ms == each.image.expire_at_ms:  # not changed meanwhile
                 state.expire_at_ms = image.expire_at_ms
+        late = _late_counters(state, each.counters) if state.assigned else ()
         state.mark_stored(image.packed, using)
+        state.assigned.update(late)
+
+
+def _late_counters(state: Any, sent: Mapping[str, int]) -> set[str]:
+    """Return the names of counters that were assigned after the object was sent."""
+    now = state.counters
+    return {name for name in state.assigned if now.get(name, 0) != sent.get(name, 0)}
 
 
 class CheckedObject:
@@ -209,9 +217,9 @@ class CheckedObject:
         self._packed = contents.pack_checked(meta, codec)
         self._image: Image | None = None
         counters = instance._state.counters
+        self.counters: Mapping[str, int] = NO_COUNTERS
         if counters:
-            counters = {name: counters[name] for name in counters if counters[name]}
-        self.counters = counters
+            self.counters = {name: n for name, n in counters.items() if n}
         self.most_entries = contents.most_entries(meta)
         if self.most_entries > MOST_MEMO_PARTS or not contents.has_plain_entries(meta):
             self.image.memo  # noqa: B018 - it may raise

@@ -4,11 +4,12 @@ import asyncio
 import re
 
 import pytest
+import redis
 
 import django_ormist as ormist
 from django_ormist.connections import messages
 from django_ormist.keys import all_key
-from django_ormist.operations.batches import INSERTED
+from django_ormist.operations.batches import INSERTED, Insertion
 from tests.models import City, Page, Plain, Todo
 
 OPTIONS = [
@@ -23,6 +24,56 @@ def made(number, model=Todo, **attrs):
 
 def stored_of(objs):
     return [each for each in objs if not each._state.adding]
+
+
+@pytest.fixture
+def when_sent(monkeypatch):
+    """Takes a function that gets the place of a batch and its words, before they go."""
+
+    def take(function):
+        made = Insertion.wire_args
+
+        def wire_args(insertion):
+            words = made(insertion)
+            return function(insertion.link.place, words) or words
+
+        monkeypatch.setattr(Insertion, "wire_args", wire_args)
+
+    return take
+
+
+@pytest.mark.parametrize("options", [{}, OPTIONS[0]])
+def test_an_error_reply_tells_what_was_written_before(
+    ask, is_sound, when_sent, options
+):
+    objs = made(6)
+    when_sent(lambda place, words: ("NOSUCH",) if place == 1 else None)
+    with pytest.raises(redis.ResponseError, match="NOSUCH") as raised:
+        ask(Todo.objects.bulk_create, objs, batch_size=2, **options)
+    assert "2 objects of the batches before were written." in raised.value.__notes__
+    assert ask(Todo.objects.ids) == [each.id for each in objs[:2]]
+    assert stored_of(objs) == objs[:2]
+    assert is_sound()
+
+
+@pytest.mark.parametrize("options", [{}, OPTIONS[0]])
+def test_counters_that_are_assigned_meanwhile_are_left_to_the_next_save(
+    ask, server, when_sent, options
+):
+    first, last = objs = made(2, Page)
+
+    def assign(place, words):
+        if place == 0:
+            first.views, last.votes, last.n = 7, 9, 5
+
+    when_sent(assign)
+    ask(Page.objects.bulk_create, objs, batch_size=1, **options)
+    found = ask(Page.objects.values_list("n", "views", "votes").list)
+    assert found == [(0, 0, 0), (1, 0, 0)]
+    ask(first.save)
+    ask(last.save)
+    found = ask(Page.objects.values_list("n", "views", "votes").list)
+    assert found == [(0, 7, 0), (5, 0, 9)]
 
 
 @pytest.mark.slow
