@@ -163,6 +163,57 @@ def term_suffixes(terms: Iterable[str]) -> tuple[tuple[bytes, ...], bool]:
     return tuple(suffixes), False
 
 
+MOST_KNOWN = 10_000
+"""Suffixes that KnownSuffixes keeps at once, of tags and of values."""
+
+
+class KnownSuffixes:
+    """The suffixes of the terms of many objects. Each is made once, since most recur.
+
+    This takes a third of the time of making all suffixes of each object.
+    """
+
+    def __init__(self) -> None:
+        self._by_tag: dict[str, bytes] = {}
+        self._by_value: dict[tuple[str, str | int], bytes] = {}
+
+    def of(
+        self, attrs: Mapping[str, Any], tags: Sequence[str]
+    ) -> tuple[bytes, ...] | None:
+        """Return the suffixes of the terms of an object, as object_terms() has them.
+
+        attrs: indexed attributes only. None: a term has a mark, or is of a type other
+        than str and int.
+        """
+        found = []
+        for tag in tags:
+            suffix = self._by_tag.get(tag)
+            if suffix is None:
+                if ":" in tag:
+                    return None
+                suffix = _keep(self._by_tag, tag, tag)
+            found.append(suffix)
+        for name, value in attrs.items():
+            kind = type(value)
+            if kind is not str and kind is not int:
+                return None
+            suffix = self._by_value.get((name, value))
+            if suffix is None:
+                term = attribute_term(name, value)
+                if term is None or is_marked(term):
+                    return None
+                suffix = _keep(self._by_value, (name, value), term)
+            found.append(suffix)
+        return tuple(found)
+
+
+def _keep(known: dict[Any, bytes], key: Any, term: str) -> bytes:
+    if len(known) >= MOST_KNOWN:
+        known.clear()
+    suffix = known[key] = term_suffix(term)
+    return suffix
+
+
 def _suffix(plain: bytes) -> bytes:
     if len(plain) <= LONGEST:
         return b"t:" + plain

@@ -23,9 +23,11 @@ from ..operations.objects import MOST_MEMO_PARTS, NO_COUNTERS, Image
 from ..operations.operation import Flow, Operation
 from ..operations.repair import purge_index
 from ..operations.replies import Reply, mistyped_error
+from ..terms import KnownSuffixes
 from .attempt import INSERT, unique_conflict_error
 from .bulk import defer_saves, validate_batch_size, validate_objects
 from .clean import clean_changes
+from .record import PLAIN
 from .types import Instance, Results
 
 M = TypeVar("M", bound=Instance)
@@ -71,12 +73,14 @@ def build_batches(
 
     batch_size: None for as many as the server writes in a few milliseconds.
     """
+    has_fields = bool(collection.model._meta.fields_by_name)
     for instance in instances:
-        if instance._meta.fields_by_name:
+        if has_fields:
             clean_changes(instance, None)
         instance.validate()
     codec = connections[collection.db].codec
-    checked = [CheckedObject(instance, codec) for instance in instances]
+    known = KnownSuffixes()
+    checked = [CheckedObject(instance, codec, known) for instance in instances]
     if batch_size is None:
         batches = batched_by_entries(checked, attrgetter("most_entries"), INSERTED)
     else:
@@ -185,9 +189,10 @@ def mark_stored(
             image = image.resolve_deadline(now_ms)
             if state.expire_at_ms == each.image.expire_at_ms:  # not changed meanwhile
                 state.expire_at_ms = image.expire_at_ms
-        late = _late_counters(state, each.counters) if state.assigned else ()
+        late = _late_counters(state, each.counters) if state.assigned else None
         state.mark_stored(image.packed, using)
-        state.assigned.update(late)
+        if late:
+            state.assigned.update(late)
 
 
 def _late_counters(state: Any, sent: Mapping[str, int]) -> set[str]:
@@ -204,11 +209,13 @@ class CheckedObject:
     """
 
     __slots__ = (
-        *("_contents", "_image", "_meta", "_packed", "counters", "most_entries", "pk"),
+        *("_contents", "_image", "_known", "_meta", "_packed"),
+        *("counters", "most_entries", "pk"),
     )
 
-    def __init__(self, instance: Instance, codec: str) -> None:
+    def __init__(self, instance: Instance, codec: str, known: KnownSuffixes) -> None:
         self.pk = instance.id
+        self._known = known
         self._meta = meta = instance._meta
         self._contents = contents = instance._contents()
         contents.detach()
@@ -220,8 +227,10 @@ class CheckedObject:
         self.counters: Mapping[str, int] = NO_COUNTERS
         if counters:
             self.counters = {name: n for name, n in counters.items() if n}
-        self.most_entries = contents.most_entries(meta)
-        if self.most_entries > MOST_MEMO_PARTS or not contents.has_plain_entries(meta):
+        values = contents.entry_values(meta)
+        self.most_entries = contents.most_entries(meta, values)
+        are_plain = PLAIN.issuperset(map(type, values))
+        if self.most_entries > MOST_MEMO_PARTS or not are_plain:
             self.image.memo  # noqa: B018 - it may raise
 
     @property
@@ -229,7 +238,9 @@ class CheckedObject:
         """The image."""
         image = self._image
         if image is None:
-            image = self._image = self._contents.add_entries(self._packed, self._meta)
+            image = self._image = self._contents.add_entries(
+                self._packed, self._meta, self._known
+            )
             del self._contents, self._packed  # the image replaces them
         return image
 

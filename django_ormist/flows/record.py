@@ -1,6 +1,6 @@
 """The contents of an object, between its Python attributes and its stored image."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +9,7 @@ from ..operations.objects import Image
 from ..schema import BaseOptions
 from ..sortkeys import sort_key
 from ..terms import (
+    KnownSuffixes,
     any_marked,
     object_tags,
     object_terms,
@@ -23,7 +24,7 @@ _ABSENT = object()
 _EXACT = (str, int, bool)
 """Types whose equal values have the same text. 0.0 and -0.0 have not."""
 
-_PLAIN = frozenset((str, int, float, bool, type(None), bytes))
+PLAIN = frozenset((str, int, float, bool, type(None), bytes))
 """Types whose values run no code of others when they are indexed."""
 
 
@@ -94,23 +95,35 @@ class Record:
             self._check_unique(meta, names)
         return packed
 
-    def add_entries(self, packed: bytes, meta: BaseOptions) -> Image:
+    def add_entries(
+        self, packed: bytes, meta: BaseOptions, known: KnownSuffixes | None = None
+    ) -> Image:
         """Return the image to store, of the bytes that pack_checked() returned."""
+        if known is not None and meta.is_indexed:
+            found = known.of(self._select_indexed(meta), self.tags)
+            if found is not None:
+                return self._image(packed, found, meta)
         suffixes, has_marks = term_suffixes(self.terms(meta))
         return self._image(mark(packed) if has_marks else packed, suffixes, meta)
 
-    def most_entries(self, meta: BaseOptions) -> int:
-        """Return the number of index entries, or a little more. See Image.entries."""
-        number = len(self.tags) + sum(map(self.attrs.__contains__, meta.named_entries))
-        return number + len(self.attrs) if meta.indexes_all else number
-
-    def has_plain_entries(self, meta: BaseOptions) -> bool:
-        """Return whether add_entries() cannot raise, if these contents were packed."""
+    def entry_values(self, meta: BaseOptions) -> list[Any]:
+        """Return the values that have an index of any kind."""
         attrs = self.attrs
-        values = (
-            attrs.values() if meta.indexes_all else map(attrs.get, meta.named_entries)
-        )
-        return _PLAIN.issuperset(map(type, values))
+        if meta.indexes_all:
+            return list(attrs.values())
+        return [attrs[name] for name in meta.entry_names if name in attrs]
+
+    def most_entries(self, meta: BaseOptions, values: Sequence[Any]) -> int:
+        """Return the number of index entries, or a little more. See Image.entries.
+
+        values: the entry_values().
+        """
+        number = len(self.tags)
+        if meta.indexes_all or not (meta.ordered or meta.unique):
+            number += len(values)
+        if meta.ordered or meta.unique:
+            number += sum(map(self.attrs.__contains__, meta.named_entries))
+        return number
 
     def detach(self) -> None:
         """Keep the contents as they are when the instance is changed."""

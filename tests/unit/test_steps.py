@@ -17,6 +17,7 @@ from django_ormist.operations.batches import (
 )
 from django_ormist.operations.objects import Image
 from django_ormist.operations.search import BEGINNING
+from django_ormist.terms import KnownSuffixes
 from tests.models import City, Todo, User
 
 TAGS = [f"tag{number}" for number in range(30)]
@@ -127,7 +128,9 @@ def test_bulk_create_checks_index_entries_before_it_sends_the_first(size):
 
 
 def test_bulk_create_makes_index_entries_of_plain_values_while_it_sends():
-    many = [CheckedObject(each, "msgpack") for each in (User(name="a"), Todo("a"))]
+    known = KnownSuffixes()
+    objs = (User(name="a"), Todo("a"))
+    many = [CheckedObject(each, "msgpack", known) for each in objs]
     assert [each._image for each in many] == [None, None]
     assert [each.image.suffixes for each in many] == [(b"t:name:a",), (b"t:a",)]
 

@@ -7,7 +7,9 @@ from uuid import UUID
 
 import pytest
 
+from django_ormist import terms
 from django_ormist.terms import (
+    KnownSuffixes,
     attribute_term,
     encode_text,
     object_tags,
@@ -114,3 +116,43 @@ def test_tags_include_texts_of_attributes_except_none():
 )
 def test_terms_together_have_the_suffixes_of_each_alone(terms):
     assert term_suffixes(terms) == (tuple(map(term_suffix, terms)), False)
+
+
+@pytest.mark.parametrize(
+    ("attrs", "tags"),
+    [
+        ({}, []),
+        ({"city": "Oslo", "age": 30}, ["new", "a b"]),
+        ({"age": 30, "city": "Oslo"}, ["new"]),
+        ({"age": "30", "city": ""}, ["", "city"]),
+        ({"wide": 10**5000, "long": "x" * 70}, ["y" * 70, "\0t", "\u00e9"]),
+    ],
+)
+def test_known_suffixes_are_those_of_each_object(attrs, tags):
+    known = KnownSuffixes()
+    whole = term_suffixes(object_terms(attrs, tags, lambda name: True))[0]
+    assert known.of(attrs, tags) == known.of(attrs, tags) == whole
+    assert known.of({}, tags) == whole[: len(tags)]
+
+
+def test_suffixes_of_equal_values_of_other_types_are_not_mixed_up():
+    known = KnownSuffixes()
+    assert known.of({"n": 1}, []) == (b"t:n:1",)
+    for value in (True, 1.0, Decimal(1), None):
+        assert known.of({"n": value}, []) is None
+    assert known.of({"n": "1", "m": 1}, []) == (b"t:n:1", b"t:m:1")
+
+
+def test_terms_that_may_have_a_mark_are_not_known():
+    known = KnownSuffixes()
+    assert known.of({"n": "None"}, []) is None
+    assert known.of({}, ["n:1"]) is None
+
+
+def test_no_more_suffixes_are_kept_than_some(monkeypatch):
+    monkeypatch.setattr(terms, "MOST_KNOWN", 2)
+    known = KnownSuffixes()
+    for number in range(9):
+        found = known.of({"n": number, "m": number}, [str(number)])
+        assert found == tuple(f"t:{s}{number}".encode() for s in ("", "n:", "m:"))
+        assert max(len(known._by_tag), len(known._by_value)) <= 2
