@@ -119,11 +119,10 @@ class Record:
         values: the entry_values().
         """
         number = len(self.tags)
-        if meta.indexes_all or not (meta.ordered or meta.unique):
-            number += len(values)
-        if meta.ordered or meta.unique:
-            number += sum(map(self.attrs.__contains__, meta.named_entries))
-        return number
+        if not meta.twice_named:
+            return number + len(values)
+        number += sum(map(self.attrs.__contains__, meta.named_entries))
+        return number + len(values) if meta.indexes_all else number
 
     def detach(self) -> None:
         """Keep the contents as they are when the instance is changed."""

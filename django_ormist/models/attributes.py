@@ -89,7 +89,7 @@ class AttributeAccess(ReadRow):
         Raises AttributeError for other names.
         """
         meta = self._meta
-        if meta.are_plain(attrs):
+        if meta.are_plain(tuple(attrs)):
             self.attrs.update(attrs)
             return
         own = {n: attrs[n] for n in attrs if n in meta.own_setters and n[:1] != "_"}

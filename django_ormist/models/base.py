@@ -86,7 +86,7 @@ class Model(AttributeAccess, AltersData, metaclass=ModelBase):
         if meta.abstract:
             raise TypeError(f"{meta.object_name} is abstract: it has no objects.")
         pk, expire = None, meta.expire
-        is_plain = meta.are_plain(attrs)  # as most are
+        is_plain = meta.are_plain(tuple(attrs))  # as most are
         if not is_plain and not _RESERVED.isdisjoint(attrs):
             tags = (*tags, *validate_tags(type(self), attrs.pop("tags", ())))
             pk = validate_pk(meta.object_name, attrs.pop("id", None))

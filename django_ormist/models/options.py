@@ -1,7 +1,7 @@
 """Options: a model's Meta, read and checked, at ``Model._meta``."""
 
 import string
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from difflib import get_close_matches
 from functools import cached_property, lru_cache
@@ -141,13 +141,12 @@ class Options(MetaOptions):
         converted = {each.attname for each in fields if each.type.is_converted}
         return self.own_names | self.counters | converted
 
-    def are_plain(self, attrs: Mapping[str, Any]) -> bool:
-        """Return whether all of these are simply put into ``attrs``."""
-        return self._are_plain_names(tuple(attrs))
-
     @cached_property
-    def _are_plain_names(self) -> Callable[[tuple[str, ...]], bool]:
-        """Return a cached function that answers are_plain() for a tuple of names."""
+    def are_plain(self) -> Callable[[tuple[str, ...]], bool]:
+        """Whether all attributes of these names are simply put into ``attrs``.
+
+        A function that remembers its answers: a method would double the time.
+        """
 
         @lru_cache(maxsize=256)
         def are_plain(names: tuple[str, ...]) -> bool:

@@ -209,15 +209,7 @@ class Insertion(Operation):
 
     def all_keys(self) -> tuple[bytes, ...]:
         """See Operation.all_keys()."""
-        return self._keys_with(self._carriers())
-
-    def _carriers(self) -> dict[bytes, list[bytes]]:
-        """Return the numbers of the objects that carry each term, by its suffix."""
-        carriers: dict[bytes, list[bytes]] = defaultdict(list)
-        for new, number in zip(self.objects, _NUMBERS, strict=False):
-            for suffix in new.image.suffixes:
-                carriers[suffix].append(number)
-        return carriers
+        return self._keys_with(_carriers_in([new.image for new in self.objects]))
 
     def _keys_with(self, suffixes: Iterable[bytes]) -> tuple[bytes, ...]:
         space, link = self.schema.space, self.link
@@ -236,7 +228,7 @@ class Insertion(Operation):
         images = [new.image for new in objects]
         has_deadlines = any(image.expire_at_ms is not None for image in images)
         has_counters = any(new.counters for new in objects)
-        carriers = self._carriers()
+        carriers = _carriers_in(images)
         verb, name = INSERT_MANY.command_for(self.with_source)
         keys = self._keys_with(carriers)
         return (
@@ -257,6 +249,15 @@ class Insertion(Operation):
             *(_counter_words(objects) if has_counters else ()),
             *map(b"".join, carriers.values()),
         )
+
+
+def _carriers_in(images: Sequence[Image]) -> dict[bytes, list[bytes]]:
+    """Return the numbers of the objects that carry each term, by its suffix."""
+    carriers: dict[bytes, list[bytes]] = defaultdict(list)
+    for image, number in zip(images, _NUMBERS, strict=False):
+        for suffix in image.suffixes:
+            carriers[suffix].append(number)
+    return carriers
 
 
 def _deadline_words(images: Sequence[Image]) -> list[bytes]:
