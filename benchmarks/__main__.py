@@ -260,7 +260,7 @@ def _heading(around: dict[str, Any]) -> str:
 def _figures(
     server: Measured, options: argparse.Namespace, is_last: bool
 ) -> Iterator[Figure]:
-    """Yield the figures of the groups selected by --only and --all.
+    """Yield the figures that the options --only and --all select.
 
     is_last: whether to measure what is not repeated, too. It comes after all runs of
     the others, because millions of objects leave a server in another state.

@@ -63,7 +63,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class Row:
-    """A row of the report: a title, and the measured method of Peer.
+    """A row of the report: its title, and the name of the method that is measured.
 
     arguments: returns those of one call; what it does is not timed. check: compares
     the answer, or what is stored then, with the right one.

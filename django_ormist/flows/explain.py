@@ -47,7 +47,7 @@ def explain(
     format: str | None = None,
     options: Mapping[str, Any] | None = None,
 ) -> Flow[str]:
-    """Flow that describes a query as a text. One round trip per query.
+    """Flow that returns the description of a query. One round trip per query.
 
     For a page it describes what the server did, for a list what it would read, and
     about how many steps that takes. Raises ValueError for a format or an option.

@@ -38,7 +38,7 @@ def count_values(
     wants_objects: bool = True,
     most: int | None = None,
 ) -> Step:
-    """Return the Step that counts the matches by value. Ignores slices.
+    """Return a Step that counts the matching objects by value. Ignores slices.
 
     In place of an object, all steps but one that is alone have its id. most: looks at
     ids. O(matches): 0.5 to 2 us each.

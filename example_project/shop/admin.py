@@ -47,6 +47,6 @@ class ShopperAdmin(ormist_admin.OrmistAdmin):
 
 @ormist_admin.register(SignInLink)
 class SignInLinkAdmin(ormist_admin.OrmistAdmin):
-    """Digests: nobody can sign in with what is shown here."""
+    """The ids are digests of the tokens: they cannot be used to sign in."""
 
     list_display = ["id", "user_id", "expire"]

@@ -197,7 +197,7 @@ for _, i in ipairs(inserted) do
     filled = filled + 2
   end
 end
-if #lasting > 0 then
+if filled > 0 then
   redis.call('MSET', unpack(lasting))
 end
 for i, memo in pairs(leftovers) do
