@@ -134,21 +134,28 @@ def ids(space: Space, query: Query) -> Flow[list[bytes]]:
             take = partial(_take_ids, found, query.limit or 0)
             yield from slice_in_steps(space, sliced, take)
         return found
-    found = []
     if query.is_plain and query.pks is None:
-        after: Place | None = BEGINNING
-        while after is not None:
-            answer = yield term_ids(space, query, after)
-            if answer is None:
-                found = yield from all_ids(space, query, START)
-                break
-            after, more = answer
-            found += more
-            after = _next_place(query, after, len(found))
-        found = list(dict.fromkeys(found))
-    else:
-        found = yield from all_ids(space, query)
-    return found[query.start : query.stop] if query.is_sliced else found
+        return (yield from _ids_of_terms(space, query))
+    return (yield from _all_of_slice(space, query))
+
+
+def _ids_of_terms(space: Space, query: Query) -> Flow[list[bytes]]:
+    """Flow that returns the live ids of a long slice of a query by terms."""
+    found: list[bytes] = []
+    after: Place | None = BEGINNING
+    while after is not None:
+        answer = yield term_ids(space, query, after)
+        if answer is None:
+            return (yield from _all_of_slice(space, query, START))
+        after, more = answer
+        found += more
+        after = _next_place(query, after, len(found))
+    return list(dict.fromkeys(found))[query.start : query.stop]
+
+
+def _all_of_slice(space: Space, query: Query, cursor: bytes = b"") -> Flow[list[bytes]]:
+    """Flow that reads all live ids of a query from a cursor on, and returns a slice."""
+    return (yield from all_ids(space, query, cursor))[query.start : query.stop]
 
 
 def _next_place(query: Query, after: Place, number: int) -> Place | None:
@@ -193,7 +200,7 @@ def rows(space: Space, query: Query, has_counters: bool) -> Flow[Rows]:
         found = yield from _rows_of_terms(space, query, has_counters)
         if found is not None:
             return found
-    pks = yield from ids(space, query)
+    pks = yield from _all_of_slice(space, query, START if query.is_plain else b"")
     found = Rows()
     for some in batched(pks, IDS_PER_ROUND_TRIP):
         found.extend((yield from rows_of(space, some, has_counters)))

@@ -425,6 +425,23 @@ def test_a_page_without_many_values_does_not_read_all_objects(
     assert ask(some[5:40].ids) == wanted[5:40]
 
 
+def test_a_list_reads_its_ids_once(cities, few_looks, monkeypatch, round_trips):
+    """Then it takes one more round trip, for the objects."""
+    monkeypatch.setattr(search, "LARGEST_PAGE", 100)
+    excluded = list(range(20, 100))
+    for collection in (
+        City.objects.find("all", "half"),
+        City.objects.exclude(country__in=excluded)[:25],
+        City.objects.find("half").exclude(country__in=excluded)[10:35],
+        City.objects.exclude(country__in=excluded)[:200],
+    ):
+        with round_trips() as ids:
+            found = collection.ids()
+        with round_trips() as listed:
+            assert [city.id for city in collection.all()] == found
+        assert listed.count == ids.count + 1
+
+
 def test_long_queries_take_short_steps(server, cities, few_looks):
     names = {"page", "query", "count_where", "aggregate", "query_ids", "term_ids"}
     asking = [each for each in scripts() if each.name in names]
