@@ -5,8 +5,8 @@ An object is stored as one string. Its first byte gives the format and its versi
 """
 
 from .lifetimes import Deadline, Lifetime
+from .many import Columns, unpack_many
 from .objects import (
-    Columns,
     as_plain,
     deadline_of,
     deadline_tail,
@@ -17,7 +17,6 @@ from .objects import (
     pack,
     pack_value,
     unpack,
-    unpack_many,
     unpack_plain,
     with_deadline,
 )

@@ -2,12 +2,9 @@
 
 import json
 import re
-from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, time
-from itertools import repeat
-from operator import countOf
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..exceptions import CorruptDataError
 from ..storable import replacement, unwrap
@@ -23,23 +20,9 @@ LARGEST = 512 * 1024 * 1024
 _FLAT = frozenset((str, int, float, bool, type(None), bytes))
 """Types whose values nest nothing."""
 
-_MSGPACK = (as_msgpack.VERSION, as_msgpack.MARKED)
-_LEFT_OUT = {1: b"\x90\xc0", 2: b"\xc0", 3: b""}
+MSGPACK = (as_msgpack.VERSION, as_msgpack.MARKED)
+LEFT_OUT = {1: b"\x90\xc0", 2: b"\xc0", 3: b""}
 """What an object of one, two or three items leaves out: the tags, the deadline."""
-
-_SIZES = {
-    version + bytes((0x90 + size,)): size for version in _MSGPACK for size in _LEFT_OUT
-}
-"""The number of items of an object, by its first two bytes."""
-
-
-class Columns(NamedTuple):
-    """The contents of objects: attributes, tags, and deadlines in ms or None."""
-
-    attrs: Sequence[dict[str, Any]] = ()
-    tags: Sequence[list[str]] = ()
-    deadlines: Sequence[int | None] = ()
-
 
 LAST_MS = 253_402_300_799_999
 """The last deadline: the end of the year 9999, in ms since 1970."""
@@ -133,7 +116,7 @@ def unpack_plain(
 
     To decode these would take most of the time of a look at the others.
     """
-    if data[:1] not in _MSGPACK:
+    if data[:1] not in MSGPACK:
         return unpack(data, key)
     try:
         attrs, *rest = as_msgpack.decode_plain(data[1:])
@@ -143,86 +126,14 @@ def unpack_plain(
     return attrs, tags, expire_at_ms
 
 
-def unpack_many(packed: Sequence[bytes], keys: Callable[[int], bytes]) -> Columns:
-    """Return the contents of objects, each checked as unpack() does.
-
-    keys: the key of the object at a position.
-    """
-    try:
-        return with_room(_unpack_together, packed)  # type: ignore[no-any-return]
-    except Exception as error:
-        found = [unpack(data, keys(i)) for i, data in enumerate(packed)]
-        if _can_unpack_together(packed):  # so the error came from outside
-            if type(error) is ValueError:  # see _find_interruption()
-                raise InterruptedError(INTERRUPTED) from error.__cause__
-            raise
-    return Columns(*zip(*found, strict=True))
-
-
-def _can_unpack_together(packed: Sequence[bytes]) -> bool:
-    """Return False for valid objects, too, if one is in JSON or followed by bytes."""
-    try:
-        with_room(_unpack_together, packed)
-    except (LookupError, TypeError, ValueError):
-        return False
-    return True
-
-
-def _unpack_together(packed: Sequence[bytes]) -> Columns:
-    """Return the contents of objects in msgpack, decoded in one call.
-
-    Without their first two bytes all of them are one array [True, attributes, tags,
-    True, attributes, tags .. True, None]. One that does not end where its bytes do
-    changes a True, a type or the None. A call for each object, with its checks, takes
-    twice as long. Raises LookupError, TypeError or ValueError.
-    """
-    if not packed:
-        return Columns()
-    number, start, lasting = len(packed), packed[0][:2], 0
-    size = _SIZES[start]
-    together = _join_array(size, map(bytes.removeprefix, packed, repeat(start)), number)
-    if len(together) + number != sum(map(len, packed)) + _ADDED:  # some begin else
-        size, sizes = 3, [_SIZES[data[:2]] for data in packed]
-        lasting = number - sizes.count(3)  # a byte that was added may take their nil
-        pairs = zip(packed, sizes, strict=True)
-        whole = (data[2:] + _LEFT_OUT[size] for data, size in pairs)
-        together = _join_array(size, whole, number)
-    found = as_msgpack.decode(together)
-    step = size + 1
-    attrs = found[1:-1:step]
-    tags = found[2::step] if size > 1 else [[] for _ in attrs]
-    deadlines = found[3::step] if size > 2 else []
-    if (
-        found[-1] is not None
-        or found[::step].count(True) != number + 1
-        or countOf(map(type, attrs), dict) != number
-        or countOf(map(type, tags), list) != number
-        or deadlines.count(None) != lasting
-    ):
-        raise ValueError("not objects")
-    deque(map("".join, tags), 0)  # TypeError unless all are str
-    deque(map(_check_deadline, deadlines), 0)
-    return Columns(attrs, tags, deadlines or [None] * number)
-
-
-def _join_array(size: int, parts: Iterable[bytes], number: int) -> bytes:
-    """Return the array of True, parts of *size* packed items each before True, None."""
-    head = b"\xdd" + ((size + 1) * number + 2).to_bytes(4, "big")
-    return b"\xc3".join((head, *parts, b"\xc0"))
-
-
-_ADDED = len(_join_array(0, (), 0))
-"""Bytes that _join_array() adds to the parts, besides one for each."""
-
-
 def _unpack_alone(data: bytes) -> tuple[dict[str, Any], list[str], int | None]:
-    if data[:1] in _MSGPACK:
+    if data[:1] in MSGPACK:
         contents = as_msgpack.decode(data[1:])
     elif data[:1] == b"{":
         contents = as_json.unpack(data)
     else:
         raise ValueError("unknown format")
-    if type(contents) is not list or len(contents) not in _LEFT_OUT:
+    if type(contents) is not list or len(contents) not in LEFT_OUT:
         raise ValueError("not an object")
     attrs = contents[0]
     tags = contents[1] if len(contents) > 1 else []
@@ -230,11 +141,12 @@ def _unpack_alone(data: bytes) -> tuple[dict[str, Any], list[str], int | None]:
     if type(attrs) is not dict or type(tags) is not list:
         raise ValueError("not an object")
     "".join(attrs), "".join(tags)  # TypeError unless all are str
-    _check_deadline(expire_at_ms)
+    check_deadline(expire_at_ms)
     return attrs, tags, expire_at_ms
 
 
-def _check_deadline(expire_at_ms: Any) -> None:
+def check_deadline(expire_at_ms: Any) -> None:
+    """Raise ValueError unless it is None or a deadline in ms, up to LAST_MS."""
     if expire_at_ms is not None and not (
         type(expire_at_ms) is int and 0 <= expire_at_ms <= LAST_MS
     ):

@@ -9,7 +9,7 @@ from random import Random
 
 import pytest
 
-from django_ormist.codecs import objects, pack, unpack, unpack_many, unpack_plain
+from django_ormist.codecs import many, pack, unpack, unpack_many, unpack_plain
 from django_ormist.exceptions import CorruptDataError
 from django_ormist.models.peers import Peers
 from django_ormist.models.state import CountersState, ModelState, own_dict
@@ -129,14 +129,14 @@ def test_the_key_of_the_corrupt_one_of_many_is_named(data):
 
 @pytest.mark.parametrize("raised", [KeyError("late"), ValueError("late")])
 def test_an_exception_from_outside_is_not_taken_for_corrupt_bytes(monkeypatch, raised):
-    unpack_really, raisings = objects._unpack_together, [raised]
+    unpack_really, raisings = many._unpack_together, [raised]
 
     def interrupted(packed):
         if raisings:
             raise raisings.pop()
         return unpack_really(packed)
 
-    monkeypatch.setattr(objects, "_unpack_together", interrupted)
+    monkeypatch.setattr(many, "_unpack_together", interrupted)
     is_lost = type(raised) is ValueError  # as ormsgpack's own errors are
     with pytest.raises(InterruptedError if is_lost else KeyError):
         unpack_many([pack({})], key)
