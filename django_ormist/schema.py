@@ -136,17 +136,6 @@ class BaseOptions:
         named = (self.index_attrs or (), self.ordered, *self.unique)
         return frozenset().union(*named)
 
-    @cached_property
-    def named_entries(self) -> tuple[str, ...]:
-        """An attribute for each index entry by a name in Meta. See Image.entries."""
-        twice = self.twice_named
-        return (*(self.index_attrs or ()), *twice, *twice)
-
-    @cached_property
-    def twice_named(self) -> tuple[str, ...]:
-        """The attributes whose index entries count twice."""
-        return (*self.ordered, *[names[0] for names in self.unique])
-
     def has_index(self, name: str) -> bool:
         """Return whether an index of any kind holds this attribute."""
         return (

@@ -5,7 +5,7 @@ An object is stored as one string. Its first byte gives the format and its versi
 """
 
 from .lifetimes import Deadline, Lifetime
-from .many import Columns, unpack_many
+from .many import Columns, pack_many, unpack_many
 from .objects import (
     as_plain,
     deadline_of,
@@ -33,6 +33,7 @@ __all__ = [
     "is_marked",
     "mark",
     "pack",
+    "pack_many",
     "pack_value",
     "unpack",
     "unpack_many",

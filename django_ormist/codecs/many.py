@@ -1,15 +1,20 @@
-"""Conversion of many objects from bytes, in one call of the decoder."""
+"""Conversion of many objects to bytes and back, in one call of the codec.
+
+If that fails, each object is converted alone, which names the culprit.
+"""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from itertools import repeat
+from functools import partial
+from itertools import chain, repeat
 from operator import countOf
 from typing import Any, NamedTuple
 
 from . import as_msgpack
-from .depth import with_room
-from .interruptions import INTERRUPTED
-from .objects import LEFT_OUT, MSGPACK, check_deadline, unpack
+from .depth import is_deeper, may_be_deep, with_room
+from .interruptions import INTERRUPTED, raise_if_interrupted
+from .lifetimes import Deadline, Lifetime
+from .objects import FLAT, LARGEST, LEFT_OUT, MSGPACK, check_deadline, pack, unpack
 
 _SIZES = {
     version + bytes((0x90 + size,)): size for version in MSGPACK for size in LEFT_OUT
@@ -23,6 +28,45 @@ class Columns(NamedTuple):
     attrs: Sequence[dict[str, Any]] = ()
     tags: Sequence[list[str]] = ()
     deadlines: Sequence[int | None] = ()
+
+
+def pack_many(
+    attrs: Sequence[dict[str, Any]],
+    tags: Sequence[list[str]],
+    deadlines: Sequence[Deadline | None],
+    codec: str,
+) -> list[bytes]:
+    """Return the bytes of objects, each as pack() returns it. Raises as that."""
+    columns = attrs, tags, deadlines
+    pack_alone = partial(pack, codec=codec)
+    if codec == "json":
+        return [*map(pack_alone, *columns)]
+    try:
+        return _pack_together(*columns)
+    except (TypeError, ValueError, RecursionError):
+        found = [*map(pack_alone, *columns)]
+        raise_if_interrupted(lambda: _pack_together(*columns))
+        return found
+
+
+def _pack_together(
+    attrs: Sequence[dict[str, Any]],
+    tags: Sequence[list[str]],
+    deadlines: Sequence[Deadline | None],
+) -> list[bytes]:
+    """Return the bytes of objects without buffers, deep values and much data."""
+    kinds = {*map(type, chain.from_iterable(map(dict.values, attrs)))}
+    if not as_msgpack.BUFFERS.isdisjoint(kinds):
+        raise TypeError("a buffer")
+    placed = [e.placeholder_ms if isinstance(e, Lifetime) else e for e in deadlines]
+    packed = as_msgpack.pack_many(attrs, tags, placed)
+    if not kinds <= FLAT:
+        for data, each in zip(packed, attrs, strict=True):
+            if may_be_deep(data) and any(map(is_deeper, each.values())):
+                raise ValueError("nested too deep")
+    if max(map(len, packed), default=0) > LARGEST:
+        raise ValueError("too large")
+    return packed
 
 
 def unpack_many(packed: Sequence[bytes], keys: Callable[[int], bytes]) -> Columns:

@@ -17,7 +17,7 @@ from .lifetimes import Deadline, Lifetime
 LARGEST = 512 * 1024 * 1024
 """The maximum size of an object in bytes: the largest string that a server stores."""
 
-_FLAT = frozenset((str, int, float, bool, type(None), bytes))
+FLAT = frozenset((str, int, float, bool, type(None), bytes))
 """Types whose values nest nothing."""
 
 MSGPACK = (as_msgpack.VERSION, as_msgpack.MARKED)
@@ -46,7 +46,7 @@ def pack(
     if isinstance(expire_at_ms, Lifetime):
         expire_at_ms = expire_at_ms.placeholder_ms
     try:
-        is_flat = _FLAT.issuperset(map(type, attrs.values()))
+        is_flat = FLAT.issuperset(map(type, attrs.values()))
         if is_flat or as_msgpack.BUFFERS.isdisjoint(map(type, attrs.values())):
             data = pack_as(attrs, list(tags), expire_at_ms)
             if (

@@ -19,7 +19,7 @@ from ..operations.batches import (
     batched_by_entries,
     insert_many,
 )
-from ..operations.objects import MOST_MEMO_PARTS, NO_COUNTERS, Image
+from ..operations.objects import MOST_MEMO_PARTS, NO_COUNTERS
 from ..operations.operation import Flow, Operation
 from ..operations.repair import purge_index
 from ..operations.replies import Reply, mistyped_error
@@ -27,13 +27,16 @@ from ..terms import KnownSuffixes
 from .attempt import INSERT, unique_conflict_error
 from .bulk import defer_saves, validate_batch_size, validate_objects
 from .clean import clean_changes
-from .record import PLAIN
+from .record import images_of
 from .types import Instance, Results
 
 M = TypeVar("M", bound=Instance)
 
 BATCHES_PER_ROUND_TRIP = 10
 OBJECTS_PER_ROUND_TRIP = 10_000
+
+PACKED_TOGETHER = 1000
+"""Objects whose bytes are made in one call."""
 
 
 def create(
@@ -78,15 +81,31 @@ def build_batches(
         if has_fields:
             clean_changes(instance, None)
         instance.validate()
-    codec = connections[collection.db].codec
-    known = KnownSuffixes()
-    checked = [CheckedObject(instance, codec, known) for instance in instances]
+    new = [*_new_objects(collection, instances)]
     if batch_size is None:
-        batches = batched_by_entries(checked, attrgetter("most_entries"), INSERTED)
+        batches = batched_by_entries(new, attrgetter("image.entries"), INSERTED)
     else:
-        batches = batched(checked, batch_size)
+        batches = batched(new, batch_size)
     rest = iter(instances)
     return [(list(islice(rest, len(some))), some) for some in batches]
+
+
+def _new_objects(
+    collection: Results[Any], instances: Sequence[Instance]
+) -> Iterator[NewObject]:
+    """Yield the insertion of each object. Raises TypeError, ValueError."""
+    meta, codec = collection.model._meta, connections[collection.db].codec
+    known = KnownSuffixes()
+    for some in batched(instances, PACKED_TOGETHER):
+        contents = [instance._contents() for instance in some]
+        images = images_of(contents, meta, codec, known)
+        for instance, image in zip(some, images, strict=True):
+            if image.expire_at_ms is not None and image.entries > MOST_MEMO_PARTS:
+                image.memo  # noqa: B018 - it may raise
+            counters = instance._state.counters or NO_COUNTERS
+            if counters:
+                counters = {name: n for name, n in counters.items() if n}
+            yield NewObject(instance.id, image, counters)
 
 
 def group_batches(batches: Sequence[Batch]) -> Iterator[list[Batch]]:
@@ -199,50 +218,6 @@ def _late_counters(state: Any, sent: Mapping[str, int]) -> set[str]:
     """Return the names of counters that were assigned after the object was sent."""
     now = state.counters
     return {name for name in state.assigned if now.get(name, 0) != sent.get(name, 0)}
-
-
-class CheckedObject:
-    """A NewObject whose image gets its index entries when it is first read.
-
-    That is when its batch is sent, while the server inserts the one before. All that
-    can raise is done at the start, before any write.
-    """
-
-    __slots__ = (
-        *("_contents", "_image", "_known", "_meta", "_packed"),
-        *("counters", "most_entries", "pk"),
-    )
-
-    def __init__(self, instance: Instance, codec: str, known: KnownSuffixes) -> None:
-        self.pk = instance.id
-        self._known = known
-        self._meta = meta = instance._meta
-        self._contents = contents = instance._contents()
-        contents.detach()
-        if meta.indexes_all:
-            contents.check_names(meta)
-        self._packed = contents.pack_checked(meta, codec)
-        self._image: Image | None = None
-        counters = instance._state.counters
-        self.counters: Mapping[str, int] = NO_COUNTERS
-        if counters:
-            self.counters = {name: n for name, n in counters.items() if n}
-        values = contents.entry_values(meta)
-        self.most_entries = contents.most_entries(meta, values)
-        are_plain = PLAIN.issuperset(map(type, values))
-        if self.most_entries > MOST_MEMO_PARTS or not are_plain:
-            self.image.memo  # noqa: B018 - it may raise
-
-    @property
-    def image(self) -> Image:
-        """The image."""
-        image = self._image
-        if image is None:
-            image = self._image = self._contents.add_entries(
-                self._packed, self._meta, self._known
-            )
-            del self._contents, self._packed  # the image replaces them
-        return image
 
 
 def _check_ids(collection: Results[Any], instances: Sequence[Instance]) -> None:

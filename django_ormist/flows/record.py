@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..codecs import Deadline, is_marked, mark, pack, pack_value, unpack
+from ..codecs import Deadline, is_marked, mark, pack, pack_many, pack_value, unpack
 from ..operations.objects import Image
 from ..schema import BaseOptions
 from ..sortkeys import sort_key
@@ -23,9 +23,6 @@ _ABSENT = object()
 
 _EXACT = (str, int, bool)
 """Types whose equal values have the same text. 0.0 and -0.0 have not."""
-
-PLAIN = frozenset((str, int, float, bool, type(None), bytes))
-"""Types whose values run no code of others when they are indexed."""
 
 
 @dataclass(slots=True)
@@ -83,50 +80,23 @@ class Record:
 
     def image(self, meta: BaseOptions, codec: str) -> Image:
         """Return the image to store. Raises TypeError, ValueError."""
-        return self.add_entries(self.pack_checked(meta, codec), meta)
-
-    def pack_checked(self, meta: BaseOptions, codec: str) -> bytes:
-        """Return the contents as bytes, if they can be stored.
-
-        Raises TypeError, ValueError. Names of attributes: see check_names().
-        """
-        packed = pack(self.attrs, self.tags, self.expire_at_ms, codec)
-        for names in meta.unique:
-            self._check_unique(meta, names)
-        return packed
+        return self.add_entries(self.pack(codec), meta)
 
     def add_entries(
         self, packed: bytes, meta: BaseOptions, known: KnownSuffixes | None = None
     ) -> Image:
-        """Return the image to store, of the bytes that pack_checked() returned."""
+        """Return the image to store, of the bytes that pack() returned.
+
+        Raises TypeError, ValueError.
+        """
+        for names in meta.unique:
+            self._check_unique(meta, names)
         if known is not None and meta.is_indexed:
             found = known.of(self._select_indexed(meta), self.tags)
             if found is not None:
                 return self._image(packed, found, meta)
         suffixes, has_marks = term_suffixes(self.terms(meta))
         return self._image(mark(packed) if has_marks else packed, suffixes, meta)
-
-    def entry_values(self, meta: BaseOptions) -> list[Any]:
-        """Return the values that have an index of any kind."""
-        attrs = self.attrs
-        if meta.indexes_all:
-            return list(attrs.values())
-        return [attrs[name] for name in meta.entry_names if name in attrs]
-
-    def most_entries(self, meta: BaseOptions, values: Sequence[Any]) -> int:
-        """Return the number of index entries, or a little more. See Image.entries.
-
-        values: the entry_values().
-        """
-        number = len(self.tags)
-        if not meta.twice_named:
-            return number + len(values)
-        number += sum(map(self.attrs.__contains__, meta.named_entries))
-        return number + len(values) if meta.indexes_all else number
-
-    def detach(self) -> None:
-        """Keep the contents as they are when the instance is changed."""
-        self.attrs, self.tags = self.attrs.copy(), self.tags.copy()
 
     def has_entries_of(self, stored: "Record", meta: BaseOptions) -> bool:
         """Return whether both have the same index entries, without building them.
@@ -265,3 +235,19 @@ class Record:
         is_mine = self.expire_at_ms != base.expire_at_ms
         expire_at_ms = self.expire_at_ms if is_mine else stored.expire_at_ms
         return Record(attrs, list(tags), expire_at_ms)
+
+
+def images_of(
+    records: Sequence[Record], meta: BaseOptions, codec: str, known: KnownSuffixes
+) -> list[Image]:
+    """Return the image of each record, as Record.image() does, in half of the time."""
+    packed = pack_many(
+        [record.attrs for record in records],
+        [record.tags for record in records],
+        [record.expire_at_ms for record in records],
+        codec,
+    )
+    return [
+        record.add_entries(data, meta, known)
+        for record, data in zip(records, packed, strict=True)
+    ]

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from ..keys import (
     marker_key,
@@ -13,7 +13,7 @@ from ..keys import (
     term_keys,
 )
 from ..schema import Schema
-from .objects import Image, counter_words
+from .objects import NO_COUNTERS, Image, counter_words
 from .operation import Operation, OrError, Script, Word
 from .replies import Holder, Reply, mistyped_error, reply_parser
 
@@ -120,20 +120,12 @@ _NUMBERS = [number.to_bytes(2) for number in range(1, 1001)]
 """The positions of the objects of a batch, as insert_many.lua reads them."""
 
 
-class NewObject(Protocol):
-    """An object to insert: its id, its image and the initial values of its counters.
+class NewObject(NamedTuple):
+    """An object to insert: its id, its image and the initial values of its counters."""
 
-    The image is first read when the object is sent.
-    """
-
-    @property
-    def pk(self) -> str: ...
-
-    @property
-    def image(self) -> Image: ...
-
-    @property
-    def counters(self) -> Mapping[str, int]: ...
+    pk: str
+    image: Image
+    counters: Mapping[str, int] = NO_COUNTERS
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from django_ormist.codecs import (
     mark,
     objects,
     pack,
+    pack_many,
     pack_value,
     unpack,
     with_deadline,
@@ -337,12 +338,16 @@ def test_an_interruption_within_an_extension_is_an_interrupted_error(
     assert unpack(packed)[0] == {"number": 10**30}
 
 
+SAME_TWICE = [{"number": 10**30}] * 2, [["a"], []], [None, None]
+
+
 @pytest.mark.parametrize("error", [TimeLimit(), KeyboardInterrupt()], ids=repr)
 @pytest.mark.parametrize(
     ("module", "hook", "write"),
     [
         ("as_msgpack", "_default", lambda: pack({"number": 10**30})),
         ("as_msgpack", "_default", lambda: pack_value("number", 10**30)),
+        ("as_msgpack", "_default", lambda: pack_many(*SAME_TWICE, "msgpack")),
         ("depth", "_as_list", lambda: pack({"many": [{i} for i in range(200)]})),
     ],
 )

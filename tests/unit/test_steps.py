@@ -6,7 +6,6 @@ import pytest
 
 from django_ormist.codecs import pack
 from django_ormist.flows import bulk_create, bulk_upsert, delete
-from django_ormist.flows.bulk_create import CheckedObject
 from django_ormist.flows.bulk_upsert import OnConflict
 from django_ormist.operations.batches import (
     DELETE_MANY,
@@ -17,7 +16,6 @@ from django_ormist.operations.batches import (
 )
 from django_ormist.operations.objects import Image
 from django_ormist.operations.search import BEGINNING
-from django_ormist.terms import KnownSuffixes
 from tests.models import City, Todo, User
 
 TAGS = [f"tag{number}" for number in range(30)]
@@ -125,14 +123,6 @@ def test_bulk_create_checks_index_entries_before_it_sends_the_first(size):
     flow = bulk_create.create(City.objects.all(), cities, None)
     with pytest.raises(TypeError, match="offset"):
         first_step(flow)
-
-
-def test_bulk_create_makes_index_entries_of_plain_values_while_it_sends():
-    known = KnownSuffixes()
-    objs = (User(name="a"), Todo("a"))
-    many = [CheckedObject(each, "msgpack", known) for each in objs]
-    assert [each._image for each in many] == [None, None]
-    assert [each.image.suffixes for each in many] == [(b"t:name:a",), (b"t:a",)]
 
 
 def test_bulk_create_counts_only_the_entries_that_an_object_has():
