@@ -367,3 +367,11 @@ def _format_value(value: Any) -> str | None:
     # The repr() of an int has 4300 digits at most.
     value = unwrap(value)
     return text(value) if isinstance(value, int) else repr(value)
+
+
+def with_sentence(error: Exception, sentence: str) -> Exception:
+    """Return the error with one more sentence, or with a note if it is not ours."""
+    if isinstance(error, IntegrityError):
+        return IntegrityError(f"{error} {sentence}")
+    error.add_note(sentence)
+    return error

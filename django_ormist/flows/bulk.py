@@ -8,14 +8,15 @@ from ..batching import batched
 from ..connections import connections
 from ..exceptions import FieldError, IntegrityError
 from ..keys import object_key
-from ..operations.operation import Flow, Operation, SignalEvent
+from ..operations.operation import Flow, Operation, SignalEvent, or_error
 from ..operations.repeatable import RepeatableSave, RepeatableWrite
+from ..operations.replies import Reply
 from ..operations.search import load_subqueries
 from ..queries.conditions import reads_creation
 from ..queries.matching import matcher
 from ..storable import unwrap
 from . import save as save_flows
-from .attempt import UPSERT, SaveAttempt, SaveOptions
+from .attempt import UPSERT, SaveAttempt, SaveOptions, with_sentence
 from .clean import clean_changes, clean_fields
 from .guards import Guard, guard_of
 from .pending import PendingSave, current, refuse
@@ -52,17 +53,27 @@ def save(
         instance.validate()
     for some in batched(instances, size):
         attempts = [SaveAttempt(instance, collection.db) for instance in some]
-        replies = yield [attempt.operation() for attempt in attempts]
-        errors = []
-        for attempt, reply in zip(attempts, replies, strict=True):
+        replies = yield [or_error(attempt.operation()) for attempt in attempts]
+        answered = list(zip(attempts, replies, strict=True))
+        answered.sort(key=lambda each: not _is_saved(each[1]))  # all are marked first
+        errors: list[Exception] = []
+        for attempt, reply in answered:
+            if isinstance(reply, Exception):
+                errors.append(reply)
+                continue
             try:
                 yield from attempt.resolve(reply)
             except IntegrityError as error:
                 errors.append(error)
         number += len(some) - len(errors)
         if errors:
-            raise IntegrityError(f"{errors[0]} {number} objects of the list are saved.")
+            saved = f"{number} objects of the list are saved."
+            raise with_sentence(errors[0], saved)
     return number
+
+
+def _is_saved(reply: Any) -> bool:
+    return not isinstance(reply, Exception) and reply[0] is Reply.DONE
 
 
 def update(

@@ -15,7 +15,7 @@ from ..keys import object_key
 from ..operations import objects, search
 from ..operations.batches import DELETED, batched_by_entries, delete_many
 from ..operations.objects import Image
-from ..operations.operation import Flow, Operation
+from ..operations.operation import Flow, Operation, or_error
 from ..operations.replies import Reply
 from ..operations.rows import Row
 from ..operations.scan import creation_times_of
@@ -31,7 +31,7 @@ from ..queries.matching import matcher
 from ..queries.query import CREATED
 from ..schema import BaseOptions, Schema
 from ..validators import validate_counter
-from .attempt import unique_conflict_error
+from .attempt import unique_conflict_error, with_sentence
 from .clean import clean_value
 from .fetch import check_unsliced
 from .pending import refuse
@@ -117,8 +117,9 @@ class BatchUpdate:
             outcomes = _flatten(replies[: len(writes)])
             refused = list(map(self._resolve, written, outcomes))
             if self.error is not None:
-                others = f" {self.changed} others were changed." if self.changed else ""
-                raise IntegrityError(f"{self.error}{others}")
+                if not self.changed:
+                    raise self.error
+                raise with_sentence(self.error, f"{self.changed} others were changed.")
             changed = [row for row in refused if row is not None]
             waiting = self._rows(some, replies[len(writes) :])
             if self.has_counters or self.reads_creation:  # not in a refusal
@@ -134,7 +135,7 @@ class BatchUpdate:
 
         Deletions share steps, which halves their cost.
         """
-        saved = [(found, write) for found, write in planned if write is not None]
+        saved = [(found, or_error(write)) for found, write in planned if write]
         gone = [found for found, write in planned if write is None]
         writes = [write for _, write in saved]
         for some in batched_by_entries(gone, attrgetter("old.entries"), DELETED):
@@ -184,8 +185,13 @@ class BatchUpdate:
             self.schema, pk, old, found.new, counted, expected, kind
         )
 
-    def _resolve(self, found: StoredObject, reply: tuple[Reply, Any]) -> Row | None:
+    def _resolve(
+        self, found: StoredObject, reply: tuple[Reply, Any] | Exception
+    ) -> Row | None:
         """Handle one reply. Return the object if it must be planned again."""
+        if isinstance(reply, Exception):
+            self.error = self.error or reply
+            return None
         code, fact = reply
         if code is Reply.DONE:
             self.changed += 1
@@ -208,9 +214,9 @@ class BatchUpdate:
         return None
 
 
-def _flatten(replies: list[Any]) -> list[tuple[Reply, Any]]:
+def _flatten(replies: list[Any]) -> list[tuple[Reply, Any] | Exception]:
     """Return the replies to single writes and to batches in one list."""
-    outcomes: list[tuple[Reply, Any]] = []
+    outcomes: list[tuple[Reply, Any] | Exception] = []
     for reply in replies:
         outcomes += reply if isinstance(reply, list) else [reply]
     return outcomes

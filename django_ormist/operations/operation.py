@@ -13,6 +13,8 @@ from hashlib import sha1
 from importlib.resources import files
 from typing import Any, NamedTuple, TypeVar
 
+from ..exceptions import CorruptDataError
+
 Word = bytes | str | int
 """An argument of a command."""
 
@@ -244,11 +246,24 @@ class OrNone:
         return None if isinstance(reply, Exception) else self._parse(reply)
 
 
+def or_error(operation: Operation) -> Operation:
+    """Return the operation that answers an error in place of raising it.
+
+    So the answers to others that were sent with it are not lost.
+    """
+    return replace(operation, parse=OrError(operation.parse))
+
+
 class OrError(OrNone):
-    """A parser for an operation whose error reply is its answer, and is not raised."""
+    """The parser of an or_error(): of an error reply, or with CorruptDataError."""
 
     def __call__(self, reply: Any) -> Any:
-        return reply if isinstance(reply, Exception) else self._parse(reply)
+        if isinstance(reply, Exception):
+            return reply
+        try:
+            return self._parse(reply)
+        except CorruptDataError as error:
+            return error
 
 
 def _parse_by_node(parse: Callable[[Any], Any], reply: Any) -> list[tuple[Any, Any]]:
