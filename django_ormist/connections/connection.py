@@ -313,7 +313,7 @@ class Connection:
         where = f"at {self.endpoint.safe_url}"
         notes = [f"ORMIST alias {self.alias.name!r} {where}"]
         if is_unreachable(error):
-            notes.append("No server listens there. Start it, or name another one.")
+            notes.append("No server listens there. Start it, or set another LOCATION.")
         error.__notes__ = [*notes, *getattr(error, "__notes__", ())]
 
     def _explain_failure(self, error: RedisError) -> None:

@@ -158,8 +158,11 @@ class Field:
             try:
                 self._stored_default = kind.clean(kind.to_stored(default))
             except ValidationError as error:
+                advice = error.messages[0]
+                if default is None:
+                    advice = f"Allow it: {kind.text} | None"
                 raise self._error(
-                    f"its default {default!r} is no {kind.text}. {error.messages[0]}"
+                    f"its default {default!r} is no {kind.text}. {advice}"
                 ) from error
         if kind.is_mutable:
             self._read = self._read_live

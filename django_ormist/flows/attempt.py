@@ -299,8 +299,8 @@ class SaveAttempt:
 
     def conflict_error(self) -> ConflictError:
         return ConflictError(
-            f"Cannot save {self.meta.object_name} {self.pk!r}: it is not the "
-            "object that was loaded. Call refresh_from_db() and try again."
+            f"Cannot save {self.meta.object_name} {self.pk!r}: it was changed or "
+            "deleted since it was loaded. Load it again, and repeat the change."
         )
 
     def not_updated_error(self) -> Exception:

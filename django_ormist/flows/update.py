@@ -119,7 +119,7 @@ class BatchUpdate:
             if self.error is not None:
                 if not self.changed:
                     raise self.error
-                raise with_sentence(self.error, f"{self.changed} others were changed.")
+                raise with_sentence(self.error, f"Others changed: {self.changed}.")
             changed = [row for row in refused if row is not None]
             waiting = self._rows(some, replies[len(writes) :])
             if self.has_counters or self.reads_creation:  # not in a refusal
@@ -292,7 +292,6 @@ def _change(
     meta, condition = collection.model._meta, collection.query.condition
     pks = yield from search.ids(collection.space, collection.query)
     matches = matcher(condition)  # whose subqueries are loaded by now
-    matches = matcher(condition)
 
     def rewrite_match(found: StoredObject) -> Action:
         if not matches(found.pk, found.old, found.created_us):

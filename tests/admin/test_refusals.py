@@ -37,7 +37,7 @@ def test_a_change_between_reading_and_writing_is_not_overwritten(
 
     monkeypatch.setattr(Plain, "validate", validate)
     response = root.post(url("tests_plain_change", plain.pk), data)
-    assert "not the object that was loaded" in errors(response)
+    assert "was changed or deleted since it was loaded" in errors(response)
     assert Plain.objects.get(plain.pk).attrs == {"a": 1, "b": 3}
 
 

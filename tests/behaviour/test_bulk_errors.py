@@ -95,7 +95,7 @@ def test_an_error_reply_to_an_update_tells_how_many_were_changed(
     given = {"fields": ["n"], "objs": objs} if method == "bulk_update" else {"n": 2}
     with pytest.raises(redis.ResponseError, match="unknown command") as raised:
         ask(getattr(Todo.objects, method), **given)
-    assert raised.value.__notes__[-1] == "5 others were changed."
+    assert raised.value.__notes__[-1] == "Others changed: 5."
     assert numbers(ask) == [2, 2, 1, 2, 2, 2]
     refuse(None)
     if method == "bulk_update":

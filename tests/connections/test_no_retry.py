@@ -59,7 +59,7 @@ def test_an_error_without_a_server_says_what_to_do(ask, configure):
         ask(connection.send, [READ])
     assert raised.value.__notes__ == [
         f"ORMIST alias 'default' at redis://localhost:{port}/0",
-        "No server listens there. Start it, or name another one.",
+        "No server listens there. Start it, or set another LOCATION.",
     ]
 
 

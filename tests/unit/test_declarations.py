@@ -118,6 +118,7 @@ REFUSED = {
     "dict": ({"x": Any}, {"x": {}}, r"field\(default_factory=dict\)"),
     "function": ({"x": str}, {"x": str.lower}, None),
     "default": ({"x": int}, {"x": "a"}, "Thing.x: its default 'a' is no int"),
+    "null": ({"x": int}, {"x": None}, r"default None is no int. Allow it: int \| None"),
     "unannotated": ({}, {"x": ormist.field(default=1)}, "Thing.x has no type"),
     "callable": (
         {"x": str},
