@@ -1,6 +1,7 @@
 """Flows of bulk_save(), bulk_update() and save(update_fields=...)."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 from .. import signals
@@ -24,6 +25,7 @@ from .types import Instance, Results
 from .update import Action, BatchUpdate, StoredObject
 
 M = TypeVar("M", bound=Instance)
+T = TypeVar("T")
 
 
 def validate_objects(collection: Results[M], objs: Iterable[M]) -> list[M]:
@@ -47,12 +49,10 @@ def save(
     instances, number = validate_objects(collection, objs), 0
     if defer_saves(collection, instances):
         return len(instances)
-    for instance in instances:
-        if instance._meta.fields_by_name:
-            clean_changes(instance, collection.db)
-        instance.validate()
+    map_noted(partial(clean_and_validate, using=collection.db), instances, instances)
     for some in batched(instances, size):
-        attempts = [SaveAttempt(instance, collection.db) for instance in some]
+        attempt_on = partial(SaveAttempt, using=collection.db)
+        attempts = map_noted(attempt_on, some, instances)
         replies = yield [or_error(attempt.operation()) for attempt in attempts]
         answered = list(zip(attempts, replies, strict=True))
         answered.sort(key=lambda each: not _is_saved(each[1]))  # all are marked first
@@ -91,8 +91,9 @@ def update(
     if collection.query.is_sliced:
         raise TypeError("Cannot filter a query once a slice has been taken.")
     declared = collection.model._meta.fields_by_name.keys() & names
-    for instance in instances.values() if declared else ():
-        clean_fields(instance, declared)
+    if declared:
+        many = [*instances.values()]
+        map_noted(partial(clean_fields, names=declared), many, many)
     pks, size = [pk.encode() for pk in instances], validate_batch_size(batch_size)
     yield from load_subqueries(collection.query)
     return (yield from _field_update(collection, instances, names, size).run(pks))
@@ -253,15 +254,39 @@ def defer_saves(
     block = current(collection.db)
     if block is None:
         return False
-    for instance in instances:
-        if instance._meta.fields_by_name:
-            loaded_from = None if options.force_insert else collection.db
-            clean_changes(instance, loaded_from)
-        instance.validate()
-        block.entries.append(
-            PendingSave(instance, collection.db, options, is_silent=True)
-        )
+    using = collection.db
+
+    def defer(instance: Instance) -> None:
+        clean_and_validate(instance, None if options.force_insert else using)
+        block.entries.append(PendingSave(instance, using, options, is_silent=True))
+
+    map_noted(defer, instances, instances)
     return True
+
+
+def clean_and_validate(instance: Instance, using: str | None) -> None:
+    """Check an object that is saved on *using*, as clean_changes() does."""
+    if instance._meta.fields_by_name:
+        clean_changes(instance, using)
+    instance.validate()
+
+
+def map_noted(
+    function: Callable[[M], T], some: Iterable[M], many: Sequence[Instance]
+) -> list[T]:
+    """Return the results for some of many objects.
+
+    A note of an error tells which of the many it is about.
+    """
+    found = []
+    try:
+        for instance in some:
+            found.append(function(instance))
+    except Exception as error:
+        place = next(i for i, each in enumerate(many, 1) if each is instance)
+        error.add_note(f"In {instance.id!r}, number {place} of {len(many)} objects.")
+        raise
+    return found
 
 
 def validate_batch_size(batch_size: int | None) -> int:

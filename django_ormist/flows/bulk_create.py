@@ -1,9 +1,10 @@
 """The flow of bulk_create(), and the steps that it shares with its conflict options."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import islice
-from operator import attrgetter
+from operator import attrgetter, methodcaller
 from string import ascii_letters
 from typing import Any, TypeVar
 
@@ -19,14 +20,19 @@ from ..operations.batches import (
     batched_by_entries,
     insert_many,
 )
-from ..operations.objects import MOST_MEMO_PARTS, NO_COUNTERS
+from ..operations.objects import MOST_MEMO_PARTS, NO_COUNTERS, Image
 from ..operations.operation import Flow, Operation
 from ..operations.repair import purge_index
-from ..operations.replies import Reply, mistyped_error
+from ..operations.replies import Holder, Reply, mistyped_error
 from ..terms import KnownSuffixes
-from .attempt import INSERT, unique_conflict_error
-from .bulk import defer_saves, validate_batch_size, validate_objects
-from .clean import clean_changes
+from .attempt import INSERT, unique_conflict_error, with_sentence
+from .bulk import (
+    clean_and_validate,
+    defer_saves,
+    map_noted,
+    validate_batch_size,
+    validate_objects,
+)
 from .record import images_of
 from .types import Instance, Results
 
@@ -58,9 +64,7 @@ def create(
             if code is Reply.REFUSED:
                 raise _id_taken_error(collection, new[fact - 1].pk, written)
             if code is Reply.UNIQUE_TAKEN:
-                refused, model = some[fact.number - 1], collection.model.__name__
-                error = unique_conflict_error(model, refused.id, refused.attrs, fact)
-                raise IntegrityError(f"{error} {_progress(written)}")
+                raise _unique_taken_error(some[fact.number - 1], fact, new, written)
             mark_stored(collection, some, new, fact[0])
             written += len(some)
     return instances
@@ -76,11 +80,10 @@ def build_batches(
 
     batch_size: None for as many as the server writes in a few milliseconds.
     """
-    has_fields = bool(collection.model._meta.fields_by_name)
-    for instance in instances:
-        if has_fields:
-            clean_changes(instance, None)
-        instance.validate()
+    check: Callable[[Instance], None] = methodcaller("validate")
+    if collection.model._meta.fields_by_name:
+        check = partial(clean_and_validate, using=None)
+    map_noted(check, instances, instances)
     new = [*_new_objects(collection, instances)]
     if batch_size is None:
         batches = batched_by_entries(new, attrgetter("image.entries"), INSERTED)
@@ -98,7 +101,12 @@ def _new_objects(
     known = KnownSuffixes()
     for some in batched(instances, PACKED_TOGETHER):
         contents = [instance._contents() for instance in some]
-        images = images_of(contents, meta, codec, known)
+        try:
+            images = images_of(contents, meta, codec, known)
+        except (TypeError, ValueError):
+            pack_alone = partial(_image_of, codec=codec)
+            map_noted(pack_alone, some, instances)  # it raises, too
+            raise
         for instance, image in zip(some, images, strict=True):
             if image.expire_at_ms is not None and image.entries > MOST_MEMO_PARTS:
                 image.memo  # noqa: B018 - it may raise
@@ -106,6 +114,10 @@ def _new_objects(
             if counters:
                 counters = {name: n for name, n in counters.items() if n}
             yield NewObject(instance.id, image, counters)
+
+
+def _image_of(instance: Instance, codec: str) -> Image:
+    return instance._contents().image(instance._meta, codec)
 
 
 def group_batches(batches: Sequence[Batch]) -> Iterator[list[Batch]]:
@@ -236,6 +248,17 @@ def _id_taken_error(collection: Results[Any], pk: str, written: int) -> Integrit
         f"Cannot insert {collection.model.__name__} {pk!r}: the id is taken. "
         f"{_progress(written)} Leave it out, and go on from there."
     )
+
+
+def _unique_taken_error(
+    refused: Instance, holder: Holder, new: Sequence[NewObject], written: int
+) -> Exception:
+    error: Exception = unique_conflict_error(
+        refused._meta.object_name, refused.id, refused.attrs, holder
+    )
+    if holder.pk.decode(errors="replace") in [each.pk for each in new]:
+        error = with_sentence(error, "Both are in the list.")
+    return with_sentence(error, _progress(written))
 
 
 def _progress(written: int) -> str:

@@ -267,6 +267,16 @@ def test_bulk_create_leaves_out_expired_objects(ask, alias):
     assert [each.views for each in ask(Page.objects.find("x").list)] == [0, 2, 4]
 
 
+def test_bulk_create_tells_that_a_unique_value_is_twice_in_the_list(ask, alias):
+    many = [City(id="a", code="x"), City(id="b", code="x")]
+    with pytest.raises(ormist.IntegrityError, match="'b'.*'a'.* Both are in the list"):
+        ask(City.objects.bulk_create, many)
+    ask(City.objects.create, id="c", code="x")
+    with pytest.raises(ormist.IntegrityError, match="'a'.*'c'") as raised:
+        ask(City.objects.bulk_create, many)
+    assert "in the list" not in str(raised.value)
+
+
 def test_bulk_save_saves_the_others_if_one_is_refused(ask, alias):
     ask(City.objects.create, code="x")
     made = [City(code="x"), City(code="y"), City(code="z")]

@@ -6,7 +6,7 @@ import pickle
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum
-from functools import cache
+from functools import cache, partial
 from typing import Annotated, Any, Literal
 
 import pytest
@@ -316,14 +316,17 @@ def test_bulk_methods_keep_to_the_declaration(ask, server):
     new = [Purchase(owner=str(n), note=f"{n}") for n in range(3)]
     ask(Purchase.objects.bulk_create, new)
     assert [each.owner for each in ask(list, Purchase.objects.all())] == [0, 1, 2]
-    with pytest.raises(ValidationError):
-        ask(Purchase.objects.bulk_create, [Purchase(owner=1), Purchase()])
-    for each in new:
-        each.size = 0
-    with pytest.raises(ValidationError):
-        ask(Purchase.objects.bulk_save, new)
-    with pytest.raises(ValidationError):
-        ask(Purchase.objects.bulk_update, new, ["size"])
+    with pytest.raises(ValidationError) as raised:
+        ask(Purchase.objects.bulk_create, [Purchase(owner=1), Purchase(id="a")])
+    assert raised.value.__notes__ == ["In 'a', number 2 of 2 objects."]
+    new[1].size = new[2].size = 0
+    for method in (
+        Purchase.objects.bulk_save,
+        partial(Purchase.objects.bulk_update, fields=["size"]),
+    ):
+        with pytest.raises(ValidationError) as raised:
+            ask(method, new)
+        assert raised.value.__notes__ == [f"In {new[1].id!r}, number 2 of 3 objects."]
     for each in new:
         each.size = "7"
     ask(Purchase.objects.bulk_update, new, ["size"])

@@ -104,9 +104,11 @@ def test_an_object_that_is_changed_while_it_waits_is_written_as_it_was_checked()
 )
 def test_bulk_create_checks_all_objects_before_it_sends_the_first(wrong):
     users = [User(name="Ann") for _ in range(200)]
-    flow = bulk_create.create(User.objects.all(), [*users, User(**wrong)], None)
-    with pytest.raises((TypeError, ValueError), match="Cannot (store|index)"):
+    users.insert(150, User(id="u", **wrong))
+    flow = bulk_create.create(User.objects.all(), users, None)
+    with pytest.raises((TypeError, ValueError), match="Cannot (store|index)") as raised:
         first_step(flow)
+    assert raised.value.__notes__ == ["In 'u', number 151 of 201 objects."]
 
 
 class Nowhere(tzinfo):
