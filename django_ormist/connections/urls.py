@@ -126,6 +126,11 @@ def _of_embedded(where: str, url: SplitResult, options: Mapping[str, Any]) -> En
         raise ImproperlyConfigured(
             f"{where}['LOCATION'] has no folder. Write 'embedded:///path/of/a/folder'."
         )
+    if url.netloc:
+        raise ImproperlyConfigured(
+            f"{where}['LOCATION'] names {folder!r}, which would be another folder in "
+            "each working directory. Write 'embedded:///' and an absolute path."
+        )
     given = {**options, **_database_in(where, url.query)}
     fields = validate_options(where, UnixDomainSocketConnection, given)
     fields["arguments"]["folder"] = folder

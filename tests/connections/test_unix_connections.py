@@ -33,11 +33,6 @@ def test_the_first_command_starts_the_server(ask, configure, requested):
     assert b"db=3" in client
 
 
-def test_a_folder_may_be_relative(ask, configure, requested):
-    ask(configure(LOCATION="embedded://some/folder").send, PING)
-    assert requested == ["some/folder"]
-
-
 def test_a_new_connection_starts_the_server_again(configure, requested):
     connection = configure(LOCATION="embedded:///x", OPTIONS={"protocol": 3})
     connection.send(PING)

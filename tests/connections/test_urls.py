@@ -99,6 +99,8 @@ def test_protocol_is_2_unless_given():
         ("redis://h:port", ["Percent-encode"]),
         ("unix://", ["no path"]),
         ("embedded://", ["no folder"]),
+        ("embedded://some/folder", ["'some/folder'", "an absolute path"]),
+        ("embedded://./folder", ["'./folder'", "an absolute path"]),
         ("embedded:///f?colour=red", ["?db=0"]),
         ("fakeredis://x/y", ["'/y'"]),
     ],
