@@ -69,6 +69,7 @@ _HEX_HEAD = b"\xd9\x20"
 
 _BETWEEN = b"\xc1" * 8
 _PACKED_BETWEEN = ormsgpack.packb(_BETWEEN)
+_VERSION = ormsgpack.unpackb(VERSION)  # it is packed as that byte
 """What parts the objects that are packed together. No text contains these bytes."""
 
 
@@ -100,11 +101,12 @@ def pack_many(
     first of these is at no other place in them, so that they do not overlap.
     """
     objects = map(_items, attrs, tags, deadlines)
-    together = [_BETWEEN, *chain.from_iterable(zip(objects, repeat(_BETWEEN)))]
-    _, *packed, _ = ormsgpack.packb(together, _default, _PASS).split(_PACKED_BETWEEN)
+    parts = zip(repeat(_BETWEEN), repeat(_VERSION), objects)
+    together = [*chain.from_iterable(parts)]
+    _, *packed = ormsgpack.packb(together, _default, _PASS).split(_PACKED_BETWEEN)
     if len(packed) != len(attrs):
         raise ValueError("bytes that part the objects")
-    return [VERSION + each for each in packed]
+    return packed
 
 
 def _items(attrs: Any, tags: list[str], expire_at_ms: int | None) -> list[Any]:

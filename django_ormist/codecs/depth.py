@@ -6,14 +6,13 @@ still be read.
 
 from collections.abc import Callable
 from functools import cache
-from inspect import currentframe
 from itertools import chain
 from threading import Thread
 from typing import Any
 
 import ormsgpack
 
-from .interruptions import raise_if_interrupted
+from .interruptions import is_stack_deep, raise_if_interrupted
 
 DEEPEST = 100
 """The number of containers that a value may nest."""
@@ -24,9 +23,6 @@ READABLE = 640
 This is enough for 300 nested tuples. It limits the C stack: ormsgpack takes half a
 kilobyte for a level and two for an extension.
 """
-
-FULL = 100
-"""Frames on a stack that may have too little room for the deepest values."""
 
 _OPTIONS = ormsgpack.OPT_NON_STR_KEYS | ormsgpack.OPT_PASSTHROUGH_BIG_INT
 _CONTAINERS = (dict, list, tuple, set, frozenset)
@@ -62,8 +58,8 @@ def _is_packed_within(value: Any) -> bool:
         value = [value]
     try:
         ormsgpack.packb(value, _as_list, _OPTIONS)
-    except (TypeError, ValueError, RecursionError):
-        raise_if_interrupted(lambda: ormsgpack.packb(value, _as_list, _OPTIONS))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise_if_interrupted(error, lambda: ormsgpack.packb(value, _as_list, _OPTIONS))
         return False
     return True
 
@@ -175,7 +171,7 @@ def with_room(function: Callable[..., Any], *args: Any) -> Any:
     try:
         return function(*args)
     except Exception:  # ormsgpack wraps our RecursionError in its own error
-        if not _is_stack_deep():
+        if not is_stack_deep():
             raise
     results: list[Any] = []
     errors: list[Exception] = []
@@ -192,10 +188,3 @@ def with_room(function: Callable[..., Any], *args: Any) -> Any:
     if errors:
         raise errors[0]
     return results[0]
-
-
-def _is_stack_deep() -> bool:
-    frame, frames = currentframe(), 0
-    while frame is not None and frames < FULL:
-        frame, frames = frame.f_back, frames + 1
-    return frames >= FULL

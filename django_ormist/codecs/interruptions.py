@@ -4,18 +4,35 @@ Ctrl-C, or Celery's soft time limit. ormsgpack raises a TypeError or ValueError 
 """
 
 from collections.abc import Callable
+from inspect import currentframe
 from typing import Any
 
 INTERRUPTED = "A signal handler raised while an object was packed or unpacked."
 
+FULL = 100
+"""Frames on a stack that may have too little room for the deepest values."""
 
-def raise_if_interrupted(work: Callable[[], Any]) -> None:
-    """Raise InterruptedError if work that has failed succeeds now.
 
-    So its error came from outside.
+def raise_if_interrupted(error: Exception, work: Callable[[], Any]) -> None:
+    """Raise *error* if work that raised it does not raise it again.
+
+    So it came from outside: an InterruptedError in place of a TypeError or ValueError.
+    On a deep stack another error may be for lack of room.
     """
     try:
         work()
-    except (TypeError, ValueError, RecursionError):
-        return
-    raise InterruptedError(INTERRUPTED)
+    except (LookupError, TypeError, ValueError, RecursionError) as again:
+        is_same = type(again) is type(error) and str(again) == str(error)
+        if is_same or is_stack_deep():
+            return
+    if not isinstance(error, TypeError | ValueError):
+        raise error
+    raise InterruptedError(INTERRUPTED) from error.__cause__
+
+
+def is_stack_deep() -> bool:
+    """Return whether the caller's stack has FULL frames or more."""
+    frame, frames = currentframe(), 0
+    while frame is not None and frames < FULL:
+        frame, frames = frame.f_back, frames + 1
+    return frames >= FULL

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from . import as_msgpack
 from .depth import is_deeper, may_be_deep, with_room
-from .interruptions import INTERRUPTED, raise_if_interrupted
+from .interruptions import raise_if_interrupted
 from .lifetimes import Deadline, Lifetime
 from .objects import FLAT, LARGEST, LEFT_OUT, MSGPACK, check_deadline, pack, unpack
 
@@ -43,9 +43,9 @@ def pack_many(
         return [*map(pack_alone, *columns)]
     try:
         return _pack_together(*columns)
-    except (TypeError, ValueError, RecursionError):
+    except (TypeError, ValueError, RecursionError) as error:
         found = [*map(pack_alone, *columns)]
-        raise_if_interrupted(lambda: _pack_together(*columns))
+        raise_if_interrupted(error, lambda: _pack_together(*columns))
         return found
 
 
@@ -74,24 +74,13 @@ def unpack_many(packed: Sequence[bytes], keys: Callable[[int], bytes]) -> Column
 
     keys: the key of the object at a position.
     """
+    together: Callable[[], Columns] = partial(with_room, _unpack_together, packed)
     try:
-        return with_room(_unpack_together, packed)  # type: ignore[no-any-return]
-    except Exception as error:
+        return together()
+    except (LookupError, TypeError, ValueError, RecursionError) as error:
         found = [unpack(data, keys(i)) for i, data in enumerate(packed)]
-        if _can_unpack_together(packed):  # so the error came from outside
-            if type(error) is ValueError:  # see _find_interruption()
-                raise InterruptedError(INTERRUPTED) from error.__cause__
-            raise
-    return Columns(*zip(*found, strict=True))
-
-
-def _can_unpack_together(packed: Sequence[bytes]) -> bool:
-    """Return False for valid objects, too, if one is in JSON or followed by bytes."""
-    try:
-        with_room(_unpack_together, packed)
-    except (LookupError, TypeError, ValueError):
-        return False
-    return True
+        raise_if_interrupted(error, together)
+        return Columns(*zip(*found, strict=True))
 
 
 def _unpack_together(packed: Sequence[bytes]) -> Columns:

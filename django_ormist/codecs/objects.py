@@ -55,10 +55,10 @@ def pack(
                 or not any(map(is_deeper, attrs.values()))
             ):
                 return data if len(data) <= LARGEST else _check_size(data)
-    except (TypeError, ValueError, RecursionError):
+    except (TypeError, ValueError, RecursionError) as error:
         # Else the slow path packs it, or names the attribute.
         raise_if_interrupted(
-            lambda: _check_size(pack_as(attrs, list(tags), expire_at_ms))
+            error, lambda: _check_size(pack_as(attrs, list(tags), expire_at_ms))
         )
     return with_room(_pack_slowly, attrs, tags, expire_at_ms, codec)  # type: ignore[no-any-return]
 
@@ -72,7 +72,11 @@ def _pack_slowly(
     }
     for tag in tags:
         _check_text(f"The tag {tag!r}", tag)
-    return _check_size(pack_as(checked, list(tags), expire_at_ms))
+    try:
+        return _check_size(pack_as(checked, list(tags), expire_at_ms))
+    except TypeError as error:
+        raise_if_interrupted(error, lambda: pack_as(checked, list(tags), expire_at_ms))
+        raise
 
 
 def _check_size(data: bytes) -> bytes:
@@ -262,8 +266,8 @@ def pack_value(name: str, value: Any) -> bytes:
     """
     try:
         return as_msgpack.encode(value)
-    except (TypeError, ValueError, RecursionError):
-        raise_if_interrupted(lambda: as_msgpack.encode(value))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise_if_interrupted(error, lambda: as_msgpack.encode(value))
         return with_room(_pack_value_slowly, name, value)  # type: ignore[no-any-return]
 
 
@@ -284,12 +288,12 @@ def _check_value(name: str, value: Any, codec: str) -> Any:
         if codec == "json":
             json.dumps(as_json.to_json(value), ensure_ascii=False).encode()
             return value
-        normalized = as_msgpack.normalize(value)
-        as_msgpack.encode(normalized)
-        return normalized
+        return _normalize(value)
     except UnicodeEncodeError as error:
         raise _surrogate_error(name) from error
     except TypeError as error:
+        if codec == "msgpack":
+            raise_if_interrupted(error, lambda: _normalize(value))
         culprit = _find_culprit(value)
         if isinstance(culprit, str):
             raise _surrogate_error(name) from error
@@ -299,6 +303,13 @@ def _check_value(name: str, value: Any, codec: str) -> Any:
             f"Cannot store attribute {name!r}: {type(culprit).__name__} is not a "
             f"storable type. Store {replacement(culprit)}."
         ) from error
+
+
+def _normalize(value: Any) -> Any:
+    """Return a value that msgpack takes. Raises TypeError."""
+    normalized = as_msgpack.normalize(value)
+    as_msgpack.encode(normalized)
+    return normalized
 
 
 def _too_deep_error(name: str) -> ValueError:

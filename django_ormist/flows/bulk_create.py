@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from itertools import islice
+from itertools import islice, repeat
 from operator import attrgetter, methodcaller
 from string import ascii_letters
 from typing import Any, TypeVar
@@ -41,7 +41,7 @@ M = TypeVar("M", bound=Instance)
 BATCHES_PER_ROUND_TRIP = 10
 OBJECTS_PER_ROUND_TRIP = 10_000
 
-PACKED_TOGETHER = 1000
+PACKED_TOGETHER = 200
 """Objects whose bytes are made in one call."""
 
 
@@ -107,13 +107,17 @@ def _new_objects(
             pack_alone = partial(_image_of, codec=codec)
             map_noted(pack_alone, some, instances)  # it raises, too
             raise
-        for instance, image in zip(some, images, strict=True):
+        for image in images:
             if image.expire_at_ms is not None and image.entries > MOST_MEMO_PARTS:
                 image.memo  # noqa: B018 - it may raise
-            counters = instance._state.counters or NO_COUNTERS
-            if counters:
-                counters = {name: n for name, n in counters.items() if n}
-            yield NewObject(instance.id, image, counters)
+        pks = [instance.id for instance in some]
+        counters = map(_counters_of, some) if meta.counters else repeat(NO_COUNTERS)
+        yield from map(NewObject._make, zip(pks, images, counters, strict=False))
+
+
+def _counters_of(instance: Instance) -> dict[str, int]:
+    """Return the counters that are not 0."""
+    return {name: n for name, n in instance._state.counters.items() if n}
 
 
 def _image_of(instance: Instance, codec: str) -> Image:

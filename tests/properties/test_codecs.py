@@ -23,6 +23,7 @@ from django_ormist.codecs import (
     pack_many,
     pack_value,
     unpack,
+    unpack_many,
     with_deadline,
 )
 from django_ormist.codecs.extension_types import encode_extension
@@ -360,6 +361,53 @@ def test_an_interruption_while_a_value_is_packed_is_an_interrupted_error(
     with pytest.raises(InterruptedError):
         write()
     assert write() == whole
+
+
+@pytest.mark.parametrize("other", [b"", b"?"], ids=["valid", "followed by a byte"])
+def test_an_interruption_while_many_are_read_is_an_interrupted_error(
+    other, monkeypatch
+):
+    many = [pack({"number": 10**30}), pack({}) + other]
+    build = raise_once(TimeLimit(), as_msgpack._build)
+    monkeypatch.setattr(
+        as_msgpack, "decode", partial(ormsgpack.unpackb, ext_hook=build)
+    )
+    with pytest.raises(InterruptedError):
+        unpack_many(many, lambda i: b"")
+    assert [*unpack_many(many, lambda i: b"")[0]] == [{"number": 10**30}, {}]
+
+
+class Interrupting(tzinfo):
+    """A time zone that is interrupted when it is asked a given time, as by a signal."""
+
+    def __init__(self, asked):
+        self.left = asked
+
+    def utcoffset(self, moment):
+        self.left -= 1
+        if not self.left:
+            raise TimeLimit
+        return timedelta(hours=1)
+
+
+@pytest.mark.parametrize("number", range(1, 9))
+@pytest.mark.parametrize(
+    "other", [1, {1: 2}, as_msgpack._PACKED_BETWEEN, ({1: 2},)], ids=repr
+)
+@pytest.mark.parametrize("is_one", [True, False])
+def test_an_interruption_is_not_lost_where_the_fast_way_fails(number, other, is_one):
+    """One that ends the fast way, the repeat that looks for the reason, or the slow."""
+    zone = Interrupting(number)
+    at = datetime(2026, 1, 1, tzinfo=zone)
+    try:
+        if is_one:
+            pack({"at": at, "other": other})
+        else:
+            pack_many([{"at": at}, {"other": other}], [[], []], [None, None], "msgpack")
+    except (InterruptedError, TimeLimit):
+        assert zone.left <= 0
+    else:
+        assert zone.left > 0
 
 
 class Broken(tzinfo):

@@ -4,9 +4,9 @@ Keys are set and read by hand, so that each script can be run in any state, also
 those that other scripts do not leave.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 import redis
@@ -15,7 +15,12 @@ from django_ormist.exceptions import CorruptDataError
 from django_ormist.keys import Space, journal_key
 from django_ormist.operations import commit as commit_module
 from django_ormist.operations import counts, expiry, move, objects, repair, search
-from django_ormist.operations.batches import Link, delete_many, insert_many
+from django_ormist.operations.batches import (
+    Link,
+    NewObject,
+    delete_many,
+    insert_many,
+)
 from django_ormist.operations.objects import NOTHING, Image
 from django_ormist.operations.operation import Operation
 from django_ormist.queries.query import Query
@@ -35,14 +40,6 @@ ONE_VARIANT_A_SERVER = pytest.mark.servers(
 def image(*terms: str, packed: bytes = b"old", expire: int | None = None) -> Image:
     """Return the image of an object with these index terms."""
     return Image(packed, tuple(map(term_suffix, terms)), expire)
-
-
-class NewObject(NamedTuple):
-    """An object to insert."""
-
-    pk: str
-    image: Image
-    counters: Mapping[str, int] = objects.NO_COUNTERS
 
 
 class Store:

@@ -2,9 +2,9 @@
 
 import pytest
 
-from django_ormist.operations.batches import Link
+from django_ormist.operations.batches import Link, NewObject
 from django_ormist.operations.objects import NOTHING
-from tests.scripts.store import FAR, ONE_VARIANT_A_SERVER, NewObject, image
+from tests.scripts.store import FAR, ONE_VARIANT_A_SERVER, image
 
 pytestmark = ONE_VARIANT_A_SERVER
 

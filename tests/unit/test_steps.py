@@ -1,6 +1,6 @@
 """The number of index entries that one script writes."""
 
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 
 import pytest
 
@@ -97,6 +97,28 @@ def test_an_object_that_is_changed_while_it_waits_is_written_as_it_was_checked()
     terms = {word for word in words if str(word).startswith(str(base + b"t:")[:-1])}
     assert terms == {base + b"t:old", base + b"t:name:Ann"}
     assert pack({"name": "Ann", "bio": "old"}, ["old"]) in words
+
+
+class Changing(tzinfo):
+    """A time zone that changes an object when it is asked, as another thread may."""
+
+    def __init__(self, user):
+        self.user = user
+
+    def utcoffset(self, when):
+        self.user.own_tags, self.user.name = ["new"], "Dan"
+        return timedelta(hours=1)
+
+
+def test_the_index_entries_of_an_object_are_those_of_its_bytes():
+    user = User("old", name="Ann")
+    other = User(at=datetime(2026, 1, 1, tzinfo=Changing(user)))
+    flow = bulk_create.create(User.objects.all(), [user, other], None)
+    words = first_step(flow)[0].wire_args()
+    base = User._meta.space("default").base
+    assert {base + b"t:old", base + b"t:name:Ann"} <= {*words}
+    assert base + b"t:new" not in words
+    assert pack({"name": "Ann"}, ["old"]) in words
 
 
 @pytest.mark.parametrize(
