@@ -1,6 +1,6 @@
 """The flow of bulk_create(), and the steps that it shares with its conflict options."""
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice, repeat
@@ -111,6 +111,7 @@ def _new_objects(
             if image.expire_at_ms is not None and image.entries > MOST_MEMO_PARTS:
                 image.memo  # noqa: B018 - it may raise
         pks = [instance.id for instance in some]
+        deque(map(pk_bytes, pks), 0)  # it raises for one that cannot be sent
         counters = map(_counters_of, some) if meta.counters else repeat(NO_COUNTERS)
         yield from map(NewObject._make, zip(pks, images, counters, strict=False))
 
@@ -237,9 +238,9 @@ def _late_counters(state: Any, sent: Mapping[str, int]) -> set[str]:
 
 
 def _check_ids(collection: Results[Any], instances: Sequence[Instance]) -> None:
-    """Raise IntegrityError if an id occurs twice. Raises ValueError, see pk_bytes()."""
+    """Raise IntegrityError if an id occurs twice."""
     pks = [instance.id for instance in instances]
-    if len({*map(pk_bytes, pks)}) < len(pks):
+    if len({*pks}) < len(pks):
         pk = next(pk for pk, number in Counter(pks).items() if number > 1)
         raise IntegrityError(
             f"Cannot insert {collection.model.__name__} {pk!r} twice: two of the "

@@ -121,7 +121,10 @@ _NUMBERS = [number.to_bytes(2) for number in range(1, 1001)]
 
 
 class NewObject(NamedTuple):
-    """An object to insert: its id, its image and the initial values of its counters."""
+    """An object to insert: its id, its image and the initial values of its counters.
+
+    The id must be valid Unicode: see keys.pk_bytes().
+    """
 
     pk: str
     image: Image
@@ -171,10 +174,9 @@ def insert_many(
     InsertConflict for each. arbiter: a unique constraint to check before the id. They
     block the server: see batched_by_entries().
     """
-    space = schema.space
     return Insertion(
         INSERT_MANY,
-        (*space.main_keys, *[space.objects + pk_bytes(new.pk) for new in objects]),
+        schema.space.main_keys,
         parse=OrError(partial(_parse_insertion, schema.unique)),
         is_write=True,
         schema=schema,
@@ -190,7 +192,7 @@ class Insertion(Operation):
     """An insert_many(). Most of its words are made when it is sent.
 
     So a batch is made while the server inserts the one before it. keys: those before
-    the index entries.
+    the objects.
     """
 
     schema: Schema
@@ -207,6 +209,7 @@ class Insertion(Operation):
         space, link = self.schema.space, self.link
         return (
             *self.keys,
+            *[space.objects + new.pk.encode() for new in self.objects],
             *term_keys(space, suffixes),
             *self.schema.index_keys,
             *(() if link is None else (marker_key(space, link.nonce),)),
