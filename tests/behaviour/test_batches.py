@@ -203,12 +203,15 @@ def test_a_single_batch_does_not_need_a_marker(server):
     ],
     ids=["type", "text", "id", "tags"],
 )
-def test_every_object_is_validated_before_the_first_is_written(ask, server, spoil):
+@pytest.mark.parametrize("options", [{}, OPTIONS[0]])
+def test_every_object_is_validated_before_the_first_is_written(
+    ask, server, spoil, options
+):
     objs = made(1500)
     objs[-1].expire = 60
     spoil(objs[-1])
     with pytest.raises((TypeError, ValueError)):
-        ask(Todo.objects.bulk_create, objs)
+        ask(Todo.objects.bulk_create, objs, **options)
     assert server.keys() == []
     assert stored_of(objs) == []
 
