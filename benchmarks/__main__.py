@@ -262,8 +262,8 @@ def _figures(
 ) -> Iterator[Figure]:
     """Yield the figures that the options --only and --all select.
 
-    is_last: whether to measure what is not repeated, too. It comes after all runs of
-    the others, because millions of objects leave a server in another state.
+    is_last: whether to include the groups that are measured once. They follow all
+    other runs, because millions of objects change the state of a server.
     """
     clock = Clock(options.rounds)
     run = Run(server, clock, options.size, tuple(options.only or ("",)))

@@ -210,7 +210,7 @@ def slot_of(key: bytes) -> int:
 def _slot_of_start(start: bytes) -> int | None:
     """Return the hash slot of keys with this prefix, if it ends with a hash tag.
 
-    All keys of a model have the same start: a look-up in place of a checksum.
+    All keys of a model share it, so the checksum is computed once.
     """
     opening = start.find(b"{")
     if opening < 0 or opening + 2 >= len(start):

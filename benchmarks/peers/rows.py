@@ -63,10 +63,10 @@ class Stage:
 
 @dataclass(frozen=True)
 class Row:
-    """A row of the report: its title, and the name of the method that is measured.
+    """A row of the report: its title, and the name of the measured method.
 
-    arguments: returns those of one call; what it does is not timed. check: compares
-    the answer, or what is stored then, with the right one.
+    arguments: returns the arguments of one call, outside the measured time. check:
+    compares the answer, or the stored objects, with the right ones.
     """
 
     title: str

@@ -67,10 +67,12 @@ _TEXT_HEADS = [bytes((0xA0 + size,)) for size in range(32)]
 _HEX_HEAD = b"\xd9\x20"
 """The first bytes of a text of 32 bytes."""
 
+_VERSION = ormsgpack.unpackb(VERSION)
+"""The number that is packed as the byte VERSION."""
+
 _BETWEEN = b"\xc1" * 8
 _PACKED_BETWEEN = ormsgpack.packb(_BETWEEN)
-_VERSION = ormsgpack.unpackb(VERSION)  # it is packed as that byte
-"""What parts the objects that are packed together. No text contains these bytes."""
+"""The separator of objects that are packed together. No text contains these bytes."""
 
 
 def encode(value: Any) -> bytes:
@@ -97,15 +99,15 @@ def pack_many(
 ) -> list[bytes]:
     """Return the bytes of each object. One call for all takes half of the time.
 
-    Raises ValueError if bytes that are stored contain those between the objects. The
-    first of these is at no other place in them, so that they do not overlap.
+    Raises ValueError if a value contains the separator. Its first byte occurs in it
+    once, so that two separators cannot overlap.
     """
     objects = map(_items, attrs, tags, deadlines)
     parts = zip(repeat(_BETWEEN), repeat(_VERSION), objects)
     together = [*chain.from_iterable(parts)]
     _, *packed = ormsgpack.packb(together, _default, _PASS).split(_PACKED_BETWEEN)
     if len(packed) != len(attrs):
-        raise ValueError("bytes that part the objects")
+        raise ValueError("a value contains the separator")
     return packed
 
 

@@ -14,10 +14,11 @@ FULL = 100
 
 
 def raise_if_interrupted(error: Exception, work: Callable[[], Any]) -> None:
-    """Raise *error* if work that raised it does not raise it again.
+    """Repeat work that raised an error. Raise that of a signal handler.
 
-    So it came from outside: an InterruptedError in place of a TypeError or ValueError.
-    On a deep stack another error may be for lack of room.
+    An error that is not repeated came from a signal handler. A TypeError or ValueError
+    is then raised as InterruptedError. On a deep stack any error counts as repeated,
+    because the room that is left decides about its text.
     """
     try:
         work()

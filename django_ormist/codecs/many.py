@@ -36,7 +36,7 @@ def pack_many(
     deadlines: Sequence[Deadline | None],
     codec: str,
 ) -> list[bytes]:
-    """Return the bytes of objects, each as pack() returns it. Raises as that."""
+    """Return the bytes of each object, as pack() does. Raises TypeError, ValueError."""
     columns = attrs, tags, deadlines
     pack_alone = partial(pack, codec=codec)
     if codec == "json":

@@ -468,8 +468,7 @@ class Field:
     def formfield(self, form_class: Any = None, **options: Any) -> Any:
         """Return a Django form field for the declared type, or None for bytes.
 
-        form_class, options: the class and its arguments, in place of those of the
-        declaration.
+        form_class: another class. options: arguments that replace the declared ones.
         """
         from .formfields import build_formfield  # it imports django.forms: 60 ms
 

@@ -49,8 +49,9 @@ def explain(
 ) -> Flow[str]:
     """Flow that returns the description of a query. One round trip per query.
 
-    For a page it describes what the server did, for a list what it would read, and
-    about how many steps that takes. Raises ValueError for a format or an option.
+    A page is run, and described with the work of the server. A list is not run: the
+    description names the indexes and an estimate of the steps. Raises ValueError for a
+    format or an option.
     """
     if format is not None:
         raise ValueError(f"{format} is not a recognized format: there is one, a text.")

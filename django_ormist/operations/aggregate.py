@@ -40,8 +40,8 @@ def count_values(
 ) -> Step:
     """Return a Step that counts the matching objects by value. Ignores slices.
 
-    In place of an object, all steps but one that is alone have its id. most: looks at
-    ids. O(matches): 0.5 to 2 us each.
+    A single step answers with objects, and one of several steps with their ids. most:
+    looks at ids. O(matches): 0.5 to 2 us each.
     """
     compiler = QueryCompiler(space)
     places = [compiler.add_ordered(name) for name in names]

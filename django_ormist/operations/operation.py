@@ -247,15 +247,15 @@ class OrNone:
 
 
 def or_error(operation: Operation) -> Operation:
-    """Return the operation that answers an error in place of raising it.
+    """Return the operation with its error as the answer. It is not raised.
 
-    So the answers to others that were sent with it are not lost.
+    The answers to other operations of the same request are not lost then.
     """
     return replace(operation, parse=OrError(operation.parse))
 
 
 class OrError(OrNone):
-    """The parser of an or_error(): of an error reply, or with CorruptDataError."""
+    """The parser of or_error(). It returns error replies and CorruptDataError."""
 
     def __call__(self, reply: Any) -> Any:
         if isinstance(reply, Exception):
