@@ -130,6 +130,11 @@ class BaseOptions:
         """Whether every attribute is indexed, except for those in exclude_attrs."""
         return self.model.indexes_attributes and self.index_attrs is None
 
+    def stored_value(self, name: str, attrs: Mapping[str, Any]) -> Any:
+        """Return the stored form of an attribute, or of its default, or None."""
+        field = self.fields_by_name.get(name)
+        return attrs.get(name) if field is None else field.stored_value(attrs)
+
     @cached_property
     def entry_names(self) -> frozenset[str]:
         """The attributes with an index of any kind, unless all have one."""

@@ -351,7 +351,9 @@ def _assign(
             return to_datetime(contents.expire_at_ms)
         if name == CREATED and name not in contents.attrs:
             return to_creation(found.created_us)
-        return found.pk if name in ("id", "pk") else contents.attrs.get(name)
+        if name in ("id", "pk"):
+            return found.pk
+        return meta.stored_value(name, contents.attrs)
 
     try:
         new = {

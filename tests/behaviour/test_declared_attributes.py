@@ -253,6 +253,13 @@ def test_a_default_that_is_changed_in_place_is_stored(ask, server):
     assert ask(Purchase.objects.get, "old").lines == [{"a": 1}, {"b": 1}]
 
 
+def test_an_expression_reads_the_default_of_an_absent_attribute(ask, server):
+    store_old(ask, owner=1)
+    assert ask(Purchase.objects.update, size=F("size") + 4, total=F("size") * 2) == 1
+    found = ask(Purchase.objects.get, "old")
+    assert (found.size, found.total) == (5, 2)
+
+
 def test_reading_a_default_stores_nothing(ask, server):
     found = store_old(ask, owner=1)
     assert found.lines == []
