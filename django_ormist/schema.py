@@ -6,6 +6,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
+from .exceptions import FieldError
 from .keys import Space, index_keys
 from .queries.query import CREATED
 
@@ -97,6 +98,26 @@ class BaseOptions:
         """Return whether the attribute *name* is indexed."""
         raise NotImplementedError  # pragma: no cover
 
+    def finds(self, name: str) -> bool:
+        """Return whether a query can look for equal values of the attribute *name*."""
+        return self.indexes(name) and not self.is_undeclared(name)
+
+    def declares(self, name: str) -> bool:
+        """Return whether *name* is a declared attribute or a counter."""
+        return self.stored_name(name) in self.fields_by_name or name in self.counters
+
+    def is_undeclared(self, name: str) -> bool:
+        """Return whether Meta.declared_only refuses an attribute of this name.
+
+        Objects that were stored before may have it, and its index entries.
+        """
+        return self.declared_only and not self.declares(name)
+
+    def check_readable(self, name: str, verb: str) -> None:
+        """Raise FieldError if *verb* cannot read the attribute *name* of objects."""
+        if name not in (*RESERVED, CREATED) and self.is_undeclared(name):
+            raise FieldError(f"{verb} cannot read {name!r}. {self.refusal(name)}")
+
     def refuse_pending(self, name: str) -> None:
         """Raise FieldError if the index of this attribute is pending."""
         raise NotImplementedError  # pragma: no cover
@@ -114,6 +135,11 @@ class BaseOptions:
         reference = self.references.get(name)
         return name if reference is None else str(reference.attname)
 
+    def stored_value(self, name: str, attrs: Mapping[str, Any]) -> Any:
+        """Return the stored form of an attribute, or of its default, or None."""
+        field = self.fields_by_name.get(name)
+        return attrs.get(name) if field is None else field.stored_value(attrs)
+
     @cached_property
     def is_indexed(self) -> bool:
         """Whether objects of this model have index entries other than ``all``."""
@@ -129,11 +155,6 @@ class BaseOptions:
     def indexes_all(self) -> bool:
         """Whether every attribute is indexed, except for those in exclude_attrs."""
         return self.model.indexes_attributes and self.index_attrs is None
-
-    def stored_value(self, name: str, attrs: Mapping[str, Any]) -> Any:
-        """Return the stored form of an attribute, or of its default, or None."""
-        field = self.fields_by_name.get(name)
-        return attrs.get(name) if field is None else field.stored_value(attrs)
 
     @cached_property
     def entry_names(self) -> frozenset[str]:
@@ -158,4 +179,6 @@ class BaseOptions:
                 f"It cannot have one. Name an attribute in {self.object_name}.Meta."
                 "ordered instead."
             )
+        if self.is_undeclared(name):
+            return str(self.refusal(name))
         return f"Add it to {self.object_name}.Meta.ordered, then run ormist_reindex."

@@ -231,7 +231,7 @@ def add_fields(proxy: Any, names: Iterable[str]) -> None:
     for name in names:
         if name in OWN_FIELDS or hasattr(proxy, name) or name in model._meta.references:
             continue
-        is_allowed = not model._meta.declared_only or model._meta.declares(name)
+        is_allowed = not model._meta.is_undeclared(name)
         if name in model._meta.own_names:
             setattr(proxy, name, _forward(name, getattr(model, name, None)))
         elif is_allowed and _can_be_field(proxy, name):

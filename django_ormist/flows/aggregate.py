@@ -91,7 +91,7 @@ def _check_ordered(collection: Results[Any], name: str, verb: str) -> None:
     meta.refuse_pending(name)
     if name not in meta.ordered:
         values = ""
-        if verb == "facets" and meta.indexes(name):
+        if verb == "facets" and meta.finds(name):
             values = f" Or name the values to count: facets({name!r}, [...])."
         raise FieldError(
             f"Cannot answer {meta.object_name}.objects.{verb}({name!r}): {name!r} has "

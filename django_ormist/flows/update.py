@@ -327,7 +327,9 @@ def _names_read(meta: BaseOptions, values: dict[str, Any]) -> set[str]:
         if why is not None and name != "expire" and name not in meta.counters:
             raise FieldError(f"Cannot update {name!r}. {why}")
         if is_expression(value):
-            read.update(names_in(value))
+            for read_name in names_in(value):
+                meta.check_readable(read_name, "update()")
+                read.add(read_name)
         elif name in meta.counters:
             validate_counter(meta.object_name, name, value)
         elif name == "expire":

@@ -153,7 +153,7 @@ class SchemaReport:
         """Return why a stored value does not fit, without the value itself."""
         declared = self._fields().get(name)
         if declared is None:
-            is_refused = self.meta.declared_only and not self.meta.declares(name)
+            is_refused = self.meta.is_undeclared(name)
             return UNDECLARED if is_refused else None
         kind = type(value).__name__
         try:

@@ -150,10 +150,6 @@ class MetaOptions(BaseOptions):
                     "ordered or unique as well",
                 )
 
-    def declares(self, name: str) -> bool:
-        """Return whether *name* is a declared attribute or a counter."""
-        return self.stored_name(name) in self.fields_by_name or name in self.counters
-
     def _check_declared(self) -> None:
         """Check Meta against the declaration, where only declared names are allowed."""
         if not isinstance(self.declared_only, bool):

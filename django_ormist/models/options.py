@@ -220,7 +220,7 @@ class Options(MetaOptions):
 
     def refusal(self, name: str) -> str | None:
         """Return the reason why an attribute cannot have this name, if any."""
-        if self.declared_only and not self.declares(name):
+        if self.is_undeclared(name):
             near = get_close_matches(name, self.fields_by_name, 1)
             hint = f"Did you mean {near[0]!r}? " if near else ""
             return self.reserved(name) or (

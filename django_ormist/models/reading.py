@@ -12,6 +12,7 @@ from ..flows import explain as explain_flows
 from ..flows import fetch
 from ..flows import values as values_flows
 from ..queries.expressions import can_be_attribute, is_expression
+from ..schema import BaseOptions
 from .unsupported import COLLECTION, missing_name
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ M = TypeVar("M", bound="Model")
 
 class ValuesMethods:
     """values() and values_list(), of values collections too. No round trip."""
+
+    model: "type[Any]"
 
     if not TYPE_CHECKING:  # a type checker is to report what is absent
 
@@ -52,7 +55,7 @@ class ValuesMethods:
         names: ``id`` and every attribute of the object. Absent ones are None. Raises
         FieldError for expressions.
         """
-        _check("values", (*names, *expressions.values()))
+        _check(self.model._meta, "values", (*names, *expressions.values()))
         return self._with_values(names or None, values_flows.as_dict)
 
     @overload
@@ -83,7 +86,7 @@ class ValuesMethods:
                 "so there is no order for all of them. Ask for values(), which gives "
                 "each object's own by name."
             )
-        _check("values_list", names)
+        _check(self.model._meta, "values_list", names)
         if flat:
             return self._with_values(names, values_flows.flat)
         if named:
@@ -93,7 +96,7 @@ class ValuesMethods:
         )
 
 
-def _check(verb: str, names: tuple[Any, ...]) -> None:
+def _check(meta: BaseOptions, verb: str, names: tuple[Any, ...]) -> None:
     """Raise FieldError for an expression or a wrong name, TypeError for other types."""
     for name in names:
         if not isinstance(name, str):
@@ -107,6 +110,7 @@ def _check(verb: str, names: tuple[Any, ...]) -> None:
                 f"{verb}() takes names of attributes, not {name!r}: no lookup is "
                 "followed. Ask for the attribute, and compute in Python."
             )
+        meta.check_readable(name, f"{verb}()")
 
 
 class ReadMethods(ValuesMethods, Generic[M]):

@@ -87,10 +87,11 @@ def _is_indexed(meta: BaseOptions, name: str) -> bool:
     """Return whether this is the name of an indexed attribute, without a lookup."""
     return (
         "__" not in name
+        and ":" not in name
         and name not in RESERVED
         and name not in meta.references
         and name not in meta.counters
-        and meta.indexes(name)
+        and meta.finds(name)
     )
 
 
@@ -258,7 +259,7 @@ def is_time(meta: BaseOptions, name: str, lookup: str) -> bool:
         return name == EXPIRE
     if meta.created_is_attribute:
         return False
-    return not (lookup in ("exact", "in") and meta.indexes(name))
+    return not (lookup in ("exact", "in") and meta.finds(name))
 
 
 def _is_foreign(value: Any) -> bool:
@@ -286,17 +287,17 @@ def _exact(meta: BaseOptions, name: str, value: Any) -> Condition:
     It compares texts if the attribute is indexed or only unique, otherwise sort keys.
     """
     if compares_text(meta, name):
-        if meta.indexes(name):
-            return Term(_attribute_term(meta, name, value))
+        if meta.finds(name):
+            return Term(_lookup_term(meta, name, value))
         return _unique_lookup(meta, name, value)
     if name in meta.ordered:
         return ranges.equal(meta, name, value)
-    return Term(_attribute_term(meta, name, value))
+    return Term(_lookup_term(meta, name, value))
 
 
 def compares_text(meta: BaseOptions, name: str) -> bool:
     """Return whether a lookup by this attribute compares texts, as unique values do."""
-    return meta.indexes(name) or (name not in meta.ordered and (name,) in meta.unique)
+    return meta.finds(name) or (name not in meta.ordered and (name,) in meta.unique)
 
 
 def _unique_lookup(meta: BaseOptions, name: str, value: Any) -> Condition:
@@ -399,13 +400,18 @@ def clean_ids(name: str, value: Any) -> list[Any]:
     return list(value)
 
 
-def _attribute_term(meta: BaseOptions, name: str, value: Any) -> str:
+def _lookup_term(meta: BaseOptions, name: str, value: Any) -> str:
+    """Return the term of a lookup by an attribute. Raise FieldError if it has none."""
     # Of "a:b" the term would be that of an attribute "a".
-    if ":" in name or not meta.indexes(name):
+    if ":" in name or not meta.finds(name):
         raise FieldError(
             f"Cannot filter {meta.object_name} by {name!r}: it is not indexed. "
             f"{_index_advice(meta, name, _suggestion(meta, name))}"
         )
+    return _attribute_term(meta, name, value)
+
+
+def _attribute_term(meta: BaseOptions, name: str, value: Any) -> str:
     meta.refuse_pending(name)
     value = unwrap(value)
     term = attribute_term(name, value)
@@ -433,7 +439,7 @@ def _suggestion(meta: BaseOptions, name: str) -> str:
 
 def _index_advice(meta: BaseOptions, name: str, suggestion: str = "") -> str:
     """Return sentences on how to index an attribute, after a suggestion if any."""
-    if meta.declared_only and name not in meta.fields_by_name:
+    if meta.is_undeclared(name):
         return str(meta.refusal(name))
     if ":" in name:
         return "No index holds an attribute with ':' in its name."

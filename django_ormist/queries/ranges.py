@@ -14,7 +14,7 @@ def build_condition(meta: BaseOptions, name: str, lookup: str, value: Any) -> Co
     """Return the condition of ``name__lookup=value``. Raises FieldError, ValueError."""
     if name not in meta.ordered:
         hint = meta.advice_for_order(name)
-        if lookup == "isnull" and meta.indexes(name):
+        if lookup == "isnull" and meta.finds(name):
             hint = f"Write find({name}=None)."
         raise FieldError(
             f"Cannot filter {meta.object_name} by {name}__{lookup}: {name!r} has no "

@@ -155,6 +155,8 @@ def _refusal(meta: Any, name: str, lookup: str) -> str | None:
         allowed = _OF_TIMES
     elif name in meta.counters:
         allowed = ()
+    elif meta.is_undeclared(name):
+        return str(meta.refusal(name))
     else:
         has_text = compares_text(meta, name) and name not in meta.pending_indexes
         allowed = _EQUAL if has_text else ()
@@ -175,7 +177,7 @@ def _refusal(meta: Any, name: str, lookup: str) -> str | None:
 
 def is_time(meta: Any, name: str) -> bool:
     """Return whether a name is that of the creation or the expiration time."""
-    has_own = name in meta.fields_by_name or name in meta.ordered or meta.indexes(name)
+    has_own = name in meta.fields_by_name or name in meta.ordered or meta.finds(name)
     return name in _TIMES and not has_own
 
 

@@ -100,7 +100,7 @@ CREATE_TABLE = (
 )
 
 
-class ClosedShipment(ormist.Model):
+class ClosedShipment(ormist.TaggedAttrsModel):
     name: str = ""
     place: str = ""
     slug: str = ""

@@ -327,6 +327,8 @@ def check(model=Shipment, **options):
             ["ormist.E204"],
         ),
         (ClosedShipment, {"list_display": ["places"]}, ["admin.E108"]),
+        (ClosedShipment, {"list_filter": ["places"]}, ["admin.E116", "ormist.E203"]),
+        (ClosedShipment, {"search_fields": ["place", "places"]}, ["ormist.E203"]),
         (ClosedShipment, {"readonly_fields": ["places"]}, ["admin.E035"]),
         (Shipment, {"radio_fields": {"note": HORIZONTAL}}, ["admin.E023"]),
         (City, {"radio_fields": {"mayor": HORIZONTAL}}, ["admin.E022"]),
@@ -350,5 +352,6 @@ def test_a_misspelt_or_unsuitable_name_is_an_error(server, model, options, ids):
 
 
 def test_the_hint_of_a_misspelt_name_suggests_another(server):
-    [error] = check(ClosedShipment, fields=["places"])
-    assert "Did you mean 'place'?" in error.hint
+    for option in ("fields", "search_fields"):
+        [error] = check(ClosedShipment, **{option: ["places"]})
+        assert "Did you mean 'place'?" in error.hint

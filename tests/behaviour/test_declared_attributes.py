@@ -10,10 +10,11 @@ from functools import cache
 from typing import Annotated, Any, Literal
 
 import pytest
-from django.core.exceptions import FieldDoesNotExist
+from django.contrib.auth.models import User
+from django.core.exceptions import FieldDoesNotExist, FieldError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Count, F, Q, Sum
 
 import django_ormist as ormist
 from django_ormist import ValidationError
@@ -579,9 +580,81 @@ def test_undeclared_names_are_refused(ask, server):
     strict._own = 1
 
 
-def test_a_lookup_by_an_undeclared_name_says_so(server):
-    with pytest.raises(ormist.FieldError, match="'foo' is not among them"):
-        Strict.objects.find(foo=1)
+class Member(ormist.TaggedAttrsModel):
+    username: str
+    visits: int = 0
+    views: int
+
+    class Meta:
+        app_label = "tests"
+        declared_only = True
+        ordered = ("visits",)
+        counters = ("views",)
+
+
+QUERIES_OF_USERNME = [
+    lambda objects: objects.get(usernme="ann"),
+    lambda objects: objects.get_or_create(usernme="ann"),
+    lambda objects: objects.filter(usernme="ann"),
+    lambda objects: objects.filter(usernme__in=["ann"]),
+    lambda objects: objects.filter(usernme__gte="a"),
+    lambda objects: objects.filter(usernme__isnull=True),
+    lambda objects: objects.filter(Q(username="bob") | ~Q(usernme="ann")),
+    lambda objects: objects.exclude(usernme="ann").delete(),
+    lambda objects: objects.order_by("usernme"),
+    lambda objects: objects.latest("usernme"),
+    lambda objects: objects.values("usernme"),
+    lambda objects: objects.values_list("pk", "usernme"),
+    lambda objects: objects.aggregate(Sum("usernme")),
+    lambda objects: objects.aggregate(n=Count("pk", filter=Q(usernme="ann"))),
+    lambda objects: objects.update(username=F("usernme")),
+]
+
+
+@pytest.mark.parametrize("query", QUERIES_OF_USERNME)
+def test_a_query_of_an_undeclared_name_says_so_as_in_django(server, db, query):
+    Member.objects.create(username="ann")
+    with pytest.raises(ormist.FieldError, match="'usernme' is not .* mean 'username'"):
+        query(Member.objects)
+    with pytest.raises(FieldError, match="usernme"):
+        query(User.objects)
+    assert Member.objects.count() == 1
+
+
+def test_facets_of_an_undeclared_name_say_so(server):
+    for values in (None, ["ann"]):
+        with pytest.raises(ormist.FieldError, match="mean 'username'"):
+            Member.objects.facets("usernme", values)
+
+
+def test_what_every_object_has_is_no_undeclared_name(ask, server):
+    member = ask(Member.objects.create, "staff", id="ann", username="ann", expire=99)
+    names = ("id", "pk", "tags", "expire", "created", "views", "visits")
+    row = ask(Member.objects.values(*names).get)
+    assert (row["pk"], row["tags"], row["views"]) == ("ann", member.tags, 0)
+    assert ask(Member.objects.find("staff", created=row["created"]).ids) == ["ann"]
+    assert ask(Member.objects.find(expire=row["expire"], visits=0).ids) == ["ann"]
+    day = dt.timedelta(days=1)
+    sums = {"visits": F("views") + 1, "expire": F("expire") + day}
+    ask(Member.objects.update, username=F("pk"), **sums)
+    found = ask(Member.objects.get, "ann")
+    assert (found.visits, found.username) == (1, "ann")
+    assert found.expire == row["expire"] + day
+
+
+def test_index_entries_of_an_undeclared_name_are_found_as_tags(ask, server):
+    class OldMember(ormist.TaggedAttrsModel):
+        class Meta:
+            app_label = "tests"
+            model_name = "Member"
+            ordered = ("visits",)
+            counters = ("views",)
+
+    ask(OldMember.objects.create, id="ann", username="ann", visits=1, team="red")
+    assert ask(Member.objects.find("team:red").ids) == ["ann"]
+    ask(Member.objects.update, visits=2)
+    assert ask(Member.objects.find("team:red", visits=2).ids) == ["ann"]
+    assert ask(OldMember.objects.find(team="red").ids) == ["ann"]
 
 
 def test_what_is_stored_under_an_undeclared_name_is_kept(ask, server):

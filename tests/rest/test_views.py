@@ -301,6 +301,26 @@ def test_lookups_of_values_without_a_type_are_refused(client):
         LookupFilter().filter_queryset(request, Plain.objects.all(), view("tags"))
 
 
+def test_a_lookup_of_an_undeclared_name_is_refused_with_its_reason(client):
+    class Member(ormist.TaggedAttrsModel):
+        username: str
+
+        class Meta:
+            model_name = "RestMember"
+            declared_only = True
+
+    Member.objects.create(id="a", username="ann")
+    members = Member.objects.all()
+    view = type("View", (), {"filterset_fields": {"usernme": "exact"}})
+    with pytest.raises(ImproperlyConfigured, match="Did you mean 'username'"):
+        LookupFilter().filter_queryset(_Request({}), members, view())
+    view.filterset_fields = ["username", "created", "tags"]
+    request = _Request({"username": ["ann"], "created": ["2020-01-01"]})
+    assert LookupFilter().filter_queryset(request, members, view()).ids() == []
+    request = _Request({"username": ["ann"]})
+    assert LookupFilter().filter_queryset(request, members, view()).ids() == ["a"]
+
+
 def test_counters_and_pending_indexes_are_refused(client):
     class Everything(ormist.TaggedAttrsModel):
         code: str = ""
