@@ -5,8 +5,10 @@ Also of creation times in microseconds.
 
 import math
 import time
+import warnings
 from datetime import UTC, datetime, timedelta
 
+from django.conf import settings
 from django.utils import timezone
 
 from .codecs import deadline_of
@@ -31,9 +33,8 @@ def now_ms() -> int:
 def to_deadline(expire: Expire) -> Deadline | None:
     """Return a datetime in ms since 1970, and any other *expire* as a Lifetime.
 
-    Both are rounded up. A naive datetime is in the current time zone with USE_TZ, else
-    in local time. Raises TypeError for another type, ValueError outside the years 1 to
-    9999.
+    Both are rounded up. A naive datetime is read by to_aware(). Raises TypeError for
+    another type, ValueError outside the years 1 to 9999.
     """
     expire = unwrap(expire)
     if expire is None:
@@ -98,15 +99,27 @@ def is_past(packed: bytes, space: Space) -> Flow[bool]:
 
 def moment_ms(moment: datetime) -> int:
     """Return a datetime in ms since 1970, rounded up. See to_deadline()."""
-    if timezone.is_naive(moment):
-        moment = moment.astimezone() if not _uses_tz() else timezone.make_aware(moment)
-    return _check_range(-((_EPOCH - moment) // _MILLISECOND))
+    return _check_range(-((_EPOCH - to_aware(moment)) // _MILLISECOND))
 
 
-def _uses_tz() -> bool:
-    from django.conf import settings
+def to_aware(moment: datetime) -> datetime:
+    """Return a naive datetime as one in the project's default time zone.
 
-    return settings.configured and settings.USE_TZ
+    Without settings, in local time. With USE_TZ it is reported by a RuntimeWarning, as
+    Django's DateTimeField does.
+    """
+    if timezone.is_aware(moment):
+        return moment
+    if not settings.configured:
+        return moment.astimezone()
+    if settings.USE_TZ:
+        warnings.warn(
+            f"A datetime is expected to be aware, and {moment!r} is naive, while time "
+            "zone support is active.",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+    return timezone.make_aware(moment, timezone.get_default_timezone())
 
 
 def _to_lifetime(ms: int) -> Lifetime:

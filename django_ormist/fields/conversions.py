@@ -4,7 +4,6 @@ Each returns the value, or raises ValueError, TypeError or ArithmeticError. The 
 are Django's, with their translations.
 """
 
-import warnings
 from collections.abc import Callable
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -16,6 +15,8 @@ from django.conf import settings
 from django.utils import timezone
 from django.utils.dateparse import parse_duration
 from django.utils.translation import gettext_lazy as _
+
+from ..deadlines import to_aware
 
 _MOST_DIGITS = 4300
 """The digits of an int that Python reads from a text by default."""
@@ -94,13 +95,7 @@ def _to_datetime(value: Any) -> datetime:
         raise TypeError
     if timezone.is_aware(found) or not (settings.configured and settings.USE_TZ):
         return found
-    warnings.warn(
-        f"A datetime is expected to be aware, and {value!r} is naive, while time zone "
-        "support is active.",
-        RuntimeWarning,
-        stacklevel=2,
-    )
-    return timezone.make_aware(found, timezone.get_default_timezone())
+    return to_aware(found)
 
 
 def _to_date(value: Any) -> date:

@@ -9,13 +9,12 @@ from inspect import getattr_static
 from typing import TYPE_CHECKING, Any
 
 from django.apps import apps
-from django.conf import settings
 from django.core.exceptions import FieldDoesNotExist, ValidationError
-from django.utils import timezone
 from django.utils.text import camel_case_to_spaces
 
 from ..connections import connections
 from ..crypto import get_random_string
+from ..deadlines import to_aware
 from ..exceptions import FieldError, InvalidLookupValue
 from ..fields import Field, Reference
 from ..fields.types import Scalar
@@ -281,11 +280,7 @@ class Options(MetaOptions):
             raise InvalidLookupValue(
                 f"Cannot filter {self.object_name} by {name}: {error.messages[0]}"
             ) from error
-        if timezone.is_aware(found):
-            return found
-        if not settings.configured:
-            return found.astimezone()
-        return timezone.make_aware(found, timezone.get_default_timezone())
+        return to_aware(found)
 
     def new_pk(self) -> str:
         """Return a random id of letters and digits, uniformly distributed."""

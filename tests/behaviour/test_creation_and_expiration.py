@@ -204,7 +204,7 @@ def test_a_naive_moment_is_in_the_time_zone_of_the_project(settings, server, bun
 def test_a_naive_moment_is_local_without_settings(settings, monkeypatch):
     settings.USE_TZ = False
     unconfigured = SimpleNamespace(configured=False)
-    monkeypatch.setattr("django_ormist.models.options.settings", unconfigured)
+    monkeypatch.setattr("django_ormist.deadlines.settings", unconfigured)
     local = datetime(2100, 1, 1, 1)
     found = DatedBundle.objects.find(expire=local)
     assert found.query == DatedBundle.objects.find(expire=local.astimezone()).query

@@ -6,8 +6,10 @@ import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.contrib.auth.models import User as SqlUser
 from django.core.management import CommandError, call_command
 from django.db.models import F
+from django.utils import timezone
 
 import django_ormist as ormist
 from django_ormist import deadlines
@@ -299,8 +301,35 @@ def test_a_datetime_is_kept_as_given(ask, lives):
     moment = datetime.now(UTC).replace(microsecond=5000) + timedelta(hours=1)
     todo = ask(Todo.objects.create, "x", expire=moment)
     assert ask(Todo.objects.get, todo.id).expire == todo.expire == moment
-    naive = ask(Todo.objects.create, "x", expire=moment.replace(tzinfo=None))
-    assert ask(Todo.objects.get, naive.id).expire == naive.expire
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Tokyo"])
+def test_a_naive_datetime_is_read_and_reported_as_by_django(
+    ask, server, settings, zone
+):
+    settings.TIME_ZONE = zone
+    naive = datetime(2100, 1, 1, 12)
+    field = SqlUser._meta.get_field("date_joined")
+    with pytest.warns(RuntimeWarning, match="naive"), timezone.override("Asia/Kolkata"):
+        meant = field.get_prep_value(naive)
+    writes = [
+        lambda: ask(Todo.objects.create, "x", id="a", expire=naive),
+        lambda: ask(Todo.objects.all().set_expire, naive),
+        lambda: ask(Todo.objects.update, expire=naive),
+        lambda: ask(Todo.objects.bulk_create, [Todo("x", id="b", expire=naive)]),
+    ]
+    for write in writes:
+        with (
+            pytest.warns(RuntimeWarning, match="datetime.2100.* naive"),
+            timezone.override("Asia/Kolkata"),
+        ):
+            write()
+        assert ask(Todo.objects.get, "a").expire == meant
+    with pytest.warns(RuntimeWarning, match="naive"):
+        assert sorted(ask(Todo.objects.find(expire=naive).ids)) == ["a", "b"]
+    settings.USE_TZ = False
+    todo = ask(Todo.objects.create, "x", expire=naive)
+    assert ask(Todo.objects.get, todo.id).expire == meant
 
 
 @pytest.mark.parametrize("expire", [0, -1, timedelta(seconds=-1)])
