@@ -50,10 +50,14 @@ def save(
     if defer_saves(collection, instances):
         return len(instances)
     map_noted(partial(clean_and_validate, using=collection.db), instances, instances)
+
+    def start(instance: Instance) -> tuple[SaveAttempt, Operation]:
+        attempt = SaveAttempt(instance, using=collection.db)
+        return attempt, or_error(attempt.operation())
+
     for some in batched(instances, size):
-        attempt_on = partial(SaveAttempt, using=collection.db)
-        attempts = map_noted(attempt_on, some, instances)
-        replies = yield [or_error(attempt.operation()) for attempt in attempts]
+        attempts, operations = zip(*map_noted(start, some, instances), strict=True)
+        replies = yield [*operations]
         answered = list(zip(attempts, replies, strict=True))
         answered.sort(key=lambda each: not _is_saved(each[1]))  # all are marked first
         errors: list[Exception] = []

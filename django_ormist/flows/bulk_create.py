@@ -20,7 +20,7 @@ from ..operations.batches import (
     batched_by_entries,
     insert_many,
 )
-from ..operations.objects import MOST_MEMO_PARTS, NO_COUNTERS, Image
+from ..operations.objects import MOST_MEMO_PARTS, NO_COUNTERS
 from ..operations.operation import Flow, Operation
 from ..operations.repair import purge_index
 from ..operations.replies import Holder, Reply, mistyped_error
@@ -101,17 +101,16 @@ def _new_objects(
     known = KnownSuffixes()
     for some in batched(instances, PACKED_TOGETHER):
         contents = [instance._contents() for instance in some]
+        pks = [instance.id for instance in some]
         try:
             images = images_of(contents, meta, codec, known)
+            for image in images:
+                if image.expire_at_ms is not None and image.entries > MOST_MEMO_PARTS:
+                    image.memo  # noqa: B018 - it may raise
+            deque(map(pk_bytes, pks), 0)  # it raises for one that cannot be sent
         except (TypeError, ValueError):
-            pack_alone = partial(_image_of, codec=codec)
-            map_noted(pack_alone, some, instances)  # it raises, too
+            map_noted(partial(_check_alone, codec=codec), some, instances)
             raise
-        for image in images:
-            if image.expire_at_ms is not None and image.entries > MOST_MEMO_PARTS:
-                image.memo  # noqa: B018 - it may raise
-        pks = [instance.id for instance in some]
-        deque(map(pk_bytes, pks), 0)  # it raises for one that cannot be sent
         counters = map(_counters_of, some) if meta.counters else repeat(NO_COUNTERS)
         yield from map(NewObject._make, zip(pks, images, counters, strict=False))
 
@@ -121,8 +120,11 @@ def _counters_of(instance: Instance) -> dict[str, int]:
     return {name: n for name, n in instance._state.counters.items() if n}
 
 
-def _image_of(instance: Instance, codec: str) -> Image:
-    return instance._contents().image(instance._meta, codec)
+def _check_alone(instance: Instance, codec: str) -> None:
+    """Raise TypeError or ValueError if one object cannot be stored."""
+    image = instance._contents().image(instance._meta, codec)
+    image.memo  # noqa: B018 - it may raise
+    pk_bytes(instance.id)
 
 
 def group_batches(batches: Sequence[Batch]) -> Iterator[list[Batch]]:

@@ -170,19 +170,28 @@ class BatchUpdate:
         old = contents.stored_image(packed, self.meta)
         found = StoredObject(pk, packed, contents, counters, old)
         found.created_us = self._created.pop(row[0], None)
+        try:
+            return self._plan_write(found)
+        except (TypeError, ValueError, ArithmeticError, ValidationError) as error:
+            error.add_note(f"In the update of {self.meta.object_name} {pk!r}.")
+            raise
+
+    def _plan_write(
+        self, found: StoredObject
+    ) -> tuple[StoredObject, Operation | None] | None:
         action = self.rewrite(found)
         if action is Action.LEAVE:
             return None
-        if action is Action.DELETE or pk in self._expired:
+        if action is Action.DELETE or found.pk in self._expired:
             return found, None
         if self.changes_index:
-            found.new = contents.image(self.meta, self.codec)
+            found.new = found.contents.image(self.meta, self.codec)
         else:
-            found.new = contents.image_like(old, self.codec)
+            found.new = found.contents.image_like(found.old, self.codec)
         counted, expected = found.assigned, found.expected
         kind = Operation if counted or expected else self.kind
         return found, objects.rewrite(
-            self.schema, pk, old, found.new, counted, expected, kind
+            self.schema, found.pk, found.old, found.new, counted, expected, kind
         )
 
     def _resolve(
@@ -357,16 +366,12 @@ def _assign(
             return found.pk
         return meta.stored_value(name, contents.attrs)
 
-    try:
-        new = {
-            name: clean_value(meta, name, value(current_value))
-            for name, value in values.items()
-        }
-        if "expire" in new:
-            contents.expire_at_ms = to_deadline(new.pop("expire"))
-    except (TypeError, ValueError, ArithmeticError, ValidationError) as error:
-        error.add_note(f"In update() of {meta.object_name} {found.pk!r}.")
-        raise
+    new = {
+        name: clean_value(meta, name, value(current_value))
+        for name, value in values.items()
+    }
+    if "expire" in new:
+        contents.expire_at_ms = to_deadline(new.pop("expire"))
     for name, value in new.items():
         if name in meta.counters:
             found.assigned[name] = validate_counter(meta.object_name, name, value)

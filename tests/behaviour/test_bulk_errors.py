@@ -104,5 +104,32 @@ def test_an_error_reply_to_an_update_tells_how_many_were_changed(
     assert is_sound()
 
 
+MANY = 16_385
+UPDATES = {
+    "update_conflicts": True,
+    "update_fields": ["tags"],
+    "unique_fields": ["id"],
+}
+
+
+@pytest.mark.parametrize(
+    ("method", "options", "note"),
+    [
+        ("bulk_create", {}, "In 'n1', number 2 of 3 objects."),
+        ("bulk_create", UPDATES, "In 'n1', number 2 of 3 objects."),
+        ("bulk_save", {}, "In 'n1', number 2 of 3 objects."),
+        ("bulk_update", {"fields": ["tags"]}, "In the update of Todo 'n1'."),
+    ],
+)
+def test_an_object_of_too_many_entries_is_named(ask, server, method, options, note):
+    objs = [Todo("old", id=pk, n=1, expire=99) for pk in PKS[:3]]
+    if method != "bulk_create":
+        ask(Todo.objects.bulk_create, objs)
+    objs[1].tags = [f"t{number}" for number in range(MANY)]
+    with pytest.raises(ValueError, match="16384 are the most") as raised:
+        ask(getattr(Todo.objects, method), objs, **options)
+    assert raised.value.__notes__ == [note]
+
+
 def packed(instance):
     return instance._contents().pack("msgpack")

@@ -103,7 +103,7 @@ def test_a_value_of_a_wrong_type_names_the_attribute(ask, server):
         ask(User.objects.update, thing=object())
     with pytest.raises(TypeError) as caught:
         ask(User.objects.update, n=F("n") + 1)
-    assert "update() of User 'one'" in caught.value.__notes__[0]
+    assert "In the update of User 'one'." in caught.value.__notes__[0]
 
 
 def test_a_slice_is_refused(ask, server):
