@@ -29,14 +29,31 @@ def check_validators(validators: Any) -> list[Any]:
 
 
 def check_choices(choices: Any) -> Any:
-    """Return the choices. Raises TypeError unless they are pairs, a dict or an Enum."""
-    if choices is None or isinstance(choices, Mapping) or hasattr(choices, "choices"):
-        return choices
-    pairs = list(choices) if isinstance(choices, Iterable) else [choices]
-    for each in pairs:
-        if not isinstance(each, tuple | list) or len(each) != 2:
-            raise TypeError(
-                f"choices are pairs of a value and a label, not {each!r}. Declare a "
-                "Literal for values without labels."
-            )
-    return pairs
+    """Return the choices as pairs. A group is a pair of its label and its pairs.
+
+    Raises TypeError unless they are pairs, a dict or an Enum.
+    """
+    if choices is None:
+        return None
+    return [
+        (value, [*map(_check_pair, _pairs(label))])
+        if isinstance(label, Mapping | list | tuple)
+        else (value, label)
+        for value, label in map(_check_pair, _pairs(choices))
+    ]
+
+
+def _pairs(choices: Any) -> Iterable[Any]:
+    given = getattr(choices, "choices", choices)
+    if isinstance(given, Mapping):
+        return given.items()
+    return given if isinstance(given, Iterable) else [given]
+
+
+def _check_pair(pair: Any) -> tuple[Any, Any]:
+    if not isinstance(pair, tuple | list) or len(pair) != 2:
+        raise TypeError(
+            f"choices are pairs of a value and a label, not {pair!r}. Declare a "
+            "Literal for values without labels."
+        )
+    return pair[0], pair[1]

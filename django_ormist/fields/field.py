@@ -10,6 +10,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import (
     MaxLengthValidator,
 )
+from django.utils.choices import flatten_choices
 from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 
@@ -404,14 +405,21 @@ class Field:
 
     @property
     def choices(self) -> Choices | None:
-        """Pairs of a stored value and its label, if there is only a choice of them."""
+        """Pairs of a stored value and its label, if there is only a choice of them.
+
+        A group is a pair of its label and its pairs.
+        """
         if self._choices is None:
             return self.type.choices
-        given = self._choices
-        pairs = given.items() if isinstance(given, Mapping) else given
-        if hasattr(given, "choices"):
-            pairs = given.choices
-        return [(self.type.to_stored(value), label) for value, label in pairs]
+        return [
+            (value, [*map(self._stored_choice, label)])
+            if isinstance(label, list)
+            else self._stored_choice((value, label))
+            for value, label in self._choices
+        ]
+
+    def _stored_choice(self, pair: tuple[Any, Any]) -> tuple[Any, Any]:
+        return self.type.to_stored(pair[0]), pair[1]
 
     @property
     def may_have_choices(self) -> bool:
@@ -420,8 +428,9 @@ class Field:
 
     @property
     def flatchoices(self) -> Choices:
-        """The choices, or no pair."""
-        return self.choices or []
+        """The pairs of the choices, those in groups too."""
+        choices: Any = self.choices
+        return [*flatten_choices(choices)]
 
     @property
     def null(self) -> bool:
