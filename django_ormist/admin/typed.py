@@ -103,7 +103,7 @@ def can_show(declared: Field, form_field: Any, stored: Any) -> bool:
     if stored is None:
         return declared.null
     if declared.choices is not None:
-        return _is_one_of(stored, (value for value, _ in declared.choices))
+        return _is_chosen_by_text(stored, (value for value, _ in declared.flatchoices))
     kind = inner_type(declared.type)
     if isinstance(kind, Scalar):
         is_exact = isinstance(form_field, TextField) or not isinstance(stored, str)
@@ -114,7 +114,7 @@ def can_show(declared: Field, form_field: Any, stored: Any) -> bool:
         if hasattr(form_field, "can_edit"):
             return bool(form_field.can_edit(read))
         shown = form_field.prepare_value(read)
-        text = shown if isinstance(shown, list) else str(shown)
+        text = _sent(form_field, shown) if isinstance(shown, list) else str(shown)
         cleaned = declared.type.to_stored(form_field.clean(text))
         return pack_value("", cleaned) == pack_value("", stored)
     except (TypeError, ValueError, ValidationError):
@@ -128,8 +128,16 @@ def has_choices(declared: Field) -> bool:
     return declared.choices is not None or is_bool
 
 
-def _is_one_of(stored: Any, values: Iterable[Any]) -> bool:
-    return any(type(value) is type(stored) and value == stored for value in values)
+def _is_chosen_by_text(stored: Any, values: Iterable[Any]) -> bool:
+    """Return whether it is one of the values, and the first one with its text."""
+    first = next((value for value in values if str(value) == str(stored)), None)
+    return type(first) is type(stored) and first == stored
+
+
+def _sent(form_field: Any, shown: list[Any]) -> list[Any]:
+    """Return what a browser sends for a list of choices."""
+    texts = [str(each) for each in shown]
+    return form_field.in_order(texts) if hasattr(form_field, "in_order") else shown
 
 
 def _is_typeable(stored: Any) -> bool:

@@ -24,6 +24,7 @@ from django.core.validators import (
 )
 from django.db.models import utils
 from django.db.models.fields import BLANK_CHOICE_DASH
+from django.utils.choices import flatten_choices
 from django.utils.text import capfirst
 
 from ..codecs import pack_value
@@ -191,6 +192,13 @@ class _Members:
 class _ChoiceField(_Members, forms.TypedChoiceField):
     """A choice, as the value that the attribute reads."""
 
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        """Return whether another text was chosen. Two values may have the same text."""
+        shown = self.prepare_value(initial)
+        if not self.disabled and shown is not None and str(shown) == data:
+            return False
+        return super().has_changed(initial, data)
+
 
 class _MultipleChoiceField(_Members, forms.TypedMultipleChoiceField):
     """A list, tuple or set of choices."""
@@ -203,7 +211,23 @@ class _MultipleChoiceField(_Members, forms.TypedMultipleChoiceField):
         return self.kind(super().clean(value))
 
     def has_changed(self, initial: Any, data: Any) -> bool:
-        return super().has_changed(self.prepare_value(initial), data)
+        """Return whether other choices were sent than a browser sends for *initial*.
+
+        It sends each of them once, in the order of the choices.
+        """
+        if self.disabled:
+            return False
+        shown = [str(each) for each in self.prepare_value(initial) or ()]
+        sent = [str(each) for each in data or ()]
+        if issubclass(self.kind, set | frozenset):
+            return {*shown} != {*sent}
+        return sent not in (shown, self.in_order(shown))
+
+    def in_order(self, shown: list[str]) -> list[str]:
+        """Return what a browser sends for these texts."""
+        choices: Any = self.choices
+        texts = (str(value) for value, _ in flatten_choices(choices))
+        return [text for text in texts if text in shown]
 
 
 def _value_of(value: Any) -> Any:
@@ -215,7 +239,7 @@ def _build_choice(field: Any, options: Options) -> Any:
     inner = inner_type(kind)
     is_bool = isinstance(inner, Scalar) and inner.kind is bool
     may_be_empty = "initial" not in options or (field.blank and not is_bool)
-    if may_be_empty and not any(value in ("", None) for value, _label in choices):
+    if may_be_empty and not any(value in ("", None) for value, _ in field.flatchoices):
         choices = [("", _blank_label()), *choices]
     own: Options = {
         "choices": choices,

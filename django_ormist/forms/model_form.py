@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from django import forms
@@ -207,21 +208,48 @@ class ModelForm(_DjangoForm, Generic[M], metaclass=ModelFormMetaclass):
         show, such as the microseconds of a time.
         """
         field, value = self.fields[name], self.cleaned_data[name]
+        if value in field.empty_values and self._keeps_default(name):
+            return True
         if not self._is_new:
             return (
                 name not in self.changed_data
                 and not isinstance(field, forms.ModelChoiceField)
                 and (field.disabled or value == field.clean(self[name].data))
             )
+        return name == "id" and value in field.empty_values
+
+    def _keeps_default(self, name: str) -> bool:
+        """Return whether an attribute with a default was left out of the data."""
         meta = self.instance._meta
         declared = meta.fields_by_name.get(meta.stored_name(name))
+        widget: Any = self.fields[name].widget
         has_default = declared is not None and declared.has_default()
-        is_absent = field.widget.value_omitted_from_data(
+        return (
+            has_default or name in meta.counters
+        ) and widget.value_omitted_from_data(
             self.data, self.files, self.add_prefix(name)
         )
-        if name == "id" and value in field.empty_values:
-            return True
-        return has_default and is_absent and value in field.empty_values
+
+    @cached_property
+    def changed_data(self) -> list[str]:
+        """The names of the fields that differ from what the form showed.
+
+        As in Django, but a default whose hidden initial value is not in the data is
+        compared with the value of the object.
+        """
+        return [name for name in self.fields if self._has_changed(self[name])]
+
+    def _has_changed(self, bound: Any) -> bool:
+        field, given = bound.field, (self.data, self.files)
+        if (
+            field.show_hidden_initial
+            and field.hidden_widget().value_omitted_from_data(
+                *given, bound.html_initial_name
+            )
+            and not field.widget.value_omitted_from_data(*given, bound.html_name)
+        ):
+            return bool(field.has_changed(bound.initial, bound.data))
+        return bool(bound._has_changed())
 
     def _update_errors(self, errors: ValidationError) -> None:
         placed: dict[str, list[Any]] = {}

@@ -115,7 +115,7 @@ class Controls(HTMLParser):
         super().__init__()
         self.data = {}
         self.tags = {}
-        self._name = self._text = None
+        self._name = self._text = self._chosen = None
         self.feed(page)
 
     def handle_starttag(self, tag, attrs):
@@ -128,9 +128,13 @@ class Controls(HTMLParser):
                 if "checked" in given:
                     self.data[name] = given.get("value", "on")
             elif kind not in ("submit", "select", "textarea"):
-                self.data[name] = given.get("value", "")
-        if tag == "select" and "multiple" not in given:
+                self._add(name, given.get("value", ""), kind)
+        if tag == "select" and "multiple" in given:
+            self._chosen = self.data[name] = []
+        elif tag == "select":
             self._name = name
+        if tag == "option" and self._chosen is not None and "selected" in given:
+            self._chosen.append(given["value"])
         if tag == "option" and self._name:
             value = given.get("value", "")
             if "selected" in given or self._name not in self.data:
@@ -147,7 +151,14 @@ class Controls(HTMLParser):
             text = self._text.replace("\r\n", "\n").removeprefix("\n")
             self.data[self._name] = text.replace("\n", "\r\n")
         if tag in ("select", "textarea"):
-            self._name = self._text = None
+            self._name = self._text = self._chosen = None
+
+    def _add(self, name, value, kind):
+        """Add a value. A hidden input may be there several times."""
+        known = self.data.get(name)
+        if kind == "hidden" and name.startswith("initial-") and known is not None:
+            value = [*(known if isinstance(known, list) else [known]), value]
+        self.data[name] = value
 
 
 def controls(response):
