@@ -11,6 +11,7 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 
 from .. import fields as declarations
+from .value_text import to_text
 
 if TYPE_CHECKING:
     AnyField = models.Field[Any, Any]
@@ -111,6 +112,19 @@ class ExpireField(ProxyField, AnyDateTimeField):
         return deadline.astimezone().replace(tzinfo=None)
 
 
+class Misfit(str):
+    """A stored value as a text, where Django shows only yes, no and unknown.
+
+    Django looks the icon up by the value: it finds that of None, and the text becomes
+    the alternative text.
+    """
+
+    __hash__ = None.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        return other is None or str.__eq__(self, other)
+
+
 class DeclaredField(ProxyField):
     """One declared attribute. Its classes are also those of Django for its type.
 
@@ -122,7 +136,10 @@ class DeclaredField(ProxyField):
 
     def get_value(self, ormist: Any) -> Any:
         """Return the attribute or its default; None if it has neither."""
-        return getattr(ormist, self.name, None)
+        value = getattr(ormist, self.name, None)
+        if isinstance(self, models.BooleanField) and not _is_bool(value):
+            return Misfit(to_text(value).text)
+        return value
 
     @property
     def flatchoices(self) -> list[tuple[Any, Any]]:
@@ -142,6 +159,11 @@ class DeclaredField(ProxyField):
         from .typed import build_formfield
 
         return build_formfield(self.declared, kwargs)
+
+
+def _is_bool(value: Any) -> bool:
+    """Return whether Django has an icon for a value: 0 is one of them."""
+    return value is None or (isinstance(value, int | float) and value in (0, 1))
 
 
 LONGEST_LINE = 255

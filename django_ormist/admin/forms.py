@@ -219,7 +219,10 @@ class OrmistForm(ProxyForm):
             ormist.own_tags = self.cleaned_data["tags"]
         is_new = self.instance._state.adding
         if "expire" in self.changed_data or (is_new and "expire" in self.fields):
-            ormist.expire = self.cleaned_data["expire"]
+            try:
+                ormist.expire = self.cleaned_data["expire"]
+            except ValueError as error:  # it is too late to be stored
+                self.add_error("expire", str(error))
 
     @property
     def changed_names(self) -> list[str]:

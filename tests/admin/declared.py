@@ -52,13 +52,17 @@ class Shipment(ormist.TaggedModel):
     size: int | str = 1
     ready: time | None = None
     channels: list[Literal["mail", "web"]] = ormist.field(default_factory=list)
+    marker: Literal[1, "1", "x"] = "x"
+    grade: int = ormist.field(
+        default=1, choices=[(1, "one"), ("more", [(2, "two"), (3, "three")])]
+    )
     views: Annotated[int, MinValueValidator(0)] = ormist.field(
         default=0, verbose_name="seen", help_text="How often."
     )
 
     class Meta:
         app_label = "tests"
-        index_attrs = ("customer", "state", "speed", "express", "weight")
+        index_attrs = ("customer", "state", "speed", "express", "weight", "grade")
         ordered = ("sent", "day", "price")
         counters = ("views",)
 

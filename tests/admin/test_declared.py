@@ -91,6 +91,8 @@ def test_a_new_object_has_the_submitted_values_and_defaults(root):
         "size": "large",
         "ready": time(7, 30),
         "channels": ["web"],
+        "marker": "x",
+        "grade": 1,
     }
     assert found.lines == [ShipmentLine("a", 2)]
 
@@ -172,6 +174,10 @@ def test_an_object_from_before_the_declaration_shows_the_defaults(root, store):
         ("ready", time(7, tzinfo=UTC)),
         ("channels", ["fax"]),
         ("channels", "web"),
+        ("channels", ["web", "mail"]),
+        ("channels", ["mail", "mail"]),
+        ("marker", "1"),
+        ("grade", 4),
     ],
 )
 def test_a_stored_value_that_does_not_fit_stays_until_it_is_changed(
@@ -184,6 +190,16 @@ def test_a_stored_value_that_does_not_fit_stays_until_it_is_changed(
     assert "cannot show the stored value" in text_of(page)
     assert change(root, shipment, code="A").status_code == 302
     assert Shipment.objects.get("old").attrs == {**attrs, "code": "A"}
+
+
+@pytest.mark.parametrize("page", [CHANGE, ADD])
+def test_an_expiration_time_that_is_too_late_is_an_error_of_its_field(root, page):
+    shipment = Shipment.objects.create(id="old", customer="Ann")
+    address = url(page) if page == ADD else url(page, shipment.pk)
+    late = {"expire_0": "9999-12-31", "expire_1": "23:59:59", "customer": "Bob"}
+    response = root.post(address, submitted(root.get(address), **late))
+    assert "not a moment that can be stored" in errors(response)
+    assert [each.customer for each in Shipment.objects.all()] == ["Ann"]
 
 
 def test_a_stored_value_that_does_not_fit_can_be_replaced(root, store):

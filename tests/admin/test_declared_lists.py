@@ -1,12 +1,15 @@
 """Lists of objects with declared attributes, beside those of Django's admin."""
 
+import re
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import pytest
 from django.contrib.admin.templatetags import admin_list
+from django.utils.html import escape
 
 from django_ormist.admin.proxies import admin_model_for
+from django_ormist.admin.value_text import to_text
 from django_ormist.testing import assert_round_trips
 
 from .conftest import url
@@ -162,7 +165,48 @@ def test_a_filter_offers_none_where_it_is_valid(root, both, monkeypatch):
     assert page.context["cl"].result_count == 3
 
 
+def test_a_filter_counts_choices_in_groups(root, both, monkeypatch):
+    monkeypatch.setattr(
+        site.get_model_admin(admin_model_for(Shipment)), "list_filter", ["grade"]
+    )
+    Shipment.objects.filter(pk="1").update(grade=3)
+    page = root.get(url(LIST), {"_facets": "True"})
+    (grades,) = shown(page)[2]
+    assert [text for text, _ in grades] == ["All", "one (2)", "two (0)", "three (1)"]
+    assert root.get(url(LIST), {"grade": "3"}).context["cl"].result_count == 1
+
+
 # ---------------------------------------------------------------- cells
+
+
+@pytest.mark.parametrize("has_form", [True, False])
+@pytest.mark.parametrize("value", ["yes", "", 2, 0.5, Decimal("sNaN"), [1], b"\xff"])
+def test_a_value_that_is_not_yes_or_no_is_shown(
+    root, staff, store, monkeypatch, value, has_form
+):
+    store(customer="Ann", express=value)
+    model_admin = site.get_model_admin(admin_model_for(Shipment))
+    cells = ["express"] if has_form else []
+    monkeypatch.setattr(model_admin, "list_display", ["customer", "express"])
+    monkeypatch.setattr(model_admin, "list_editable", cells)
+    assert "Ann" in text_of(root.get(url(LIST)))
+    viewer = staff("view_shipment")
+    text = escape(to_text(value).text)
+    for page in (url(LIST), url("tests_shipment_change", "old")):
+        assert re.search(
+            f'icon-unknown[^>]* alt="{re.escape(text)}"', text_of(viewer.get(page))
+        )
+
+
+def test_a_list_of_choices_keeps_its_order_and_repeats(root, store, monkeypatch):
+    store(customer="Ann", channels=["web", "mail", "web"])
+    model_admin = site.get_model_admin(admin_model_for(Shipment))
+    monkeypatch.setattr(model_admin, "list_display", ["customer", "channels", "note"])
+    monkeypatch.setattr(model_admin, "list_editable", ["channels", "note"])
+    data = submitted(root.get(url(LIST)), **{"form-0-note": "new", "_save": "Save"})
+    assert root.post(url(LIST), data).status_code == 302
+    found = Shipment.objects.get("old")
+    assert (found.channels, found.note) == (["web", "mail", "web"], "new")
 
 
 def test_cells_are_edited_with_the_controls_of_their_types(root, both, monkeypatch):
