@@ -20,7 +20,7 @@ def one():
     return 1
 
 
-class Crate(ormist.Model):
+class Hamper(ormist.Model):
     title: str
     note: str = ""
     number: int | None = ormist.field(default_factory=one)
@@ -31,7 +31,7 @@ class Crate(ormist.Model):
         app_label = "tests"
 
 
-class SqlCrate(models.Model):
+class SqlHamper(models.Model):
     title = models.TextField()
     note = models.TextField(blank=True, default="")
     number = models.IntegerField(null=True, blank=True, default=one)
@@ -78,15 +78,15 @@ STORED = {
 )
 def test_data_without_hidden_inputs_is_taken_as_by_django(server, data):
     data = {"title": "new", **data}
-    crate = Crate.objects.create(id="b", **STORED)
-    ours = forms.modelform_factory(Crate, fields=NAMES)(data, instance=crate)
-    sql = SqlCrate(**STORED)
-    theirs = modelform_factory(SqlCrate, fields=NAMES)(data, instance=sql)
+    hamper = Hamper.objects.create(id="b", **STORED)
+    ours = forms.modelform_factory(Hamper, fields=NAMES)(data, instance=hamper)
+    sql = SqlHamper(**STORED)
+    theirs = modelform_factory(SqlHamper, fields=NAMES)(data, instance=sql)
     assert ours.is_valid()
     assert theirs.is_valid()
     ours.save()
     theirs.save(commit=False)
-    found = Crate.objects.get("b")
+    found = Hamper.objects.get("b")
     wanted = {name: getattr(sql, name) for name in NAMES}
     if data.get("lines") == "":
         wanted["lines"] = []  # Django's JSONField has None for it
@@ -94,12 +94,12 @@ def test_data_without_hidden_inputs_is_taken_as_by_django(server, data):
 
 
 def test_changed_data_compares_with_the_object_without_hidden_inputs(server):
-    crate = Crate.objects.create(**STORED)
-    form_class = forms.modelform_factory(Crate, fields=NAMES)
+    hamper = Hamper.objects.create(**STORED)
+    form_class = forms.modelform_factory(Hamper, fields=NAMES)
     same = {"title": "t", "note": "keep", "number": "5", "lines": "[1, 2]"}
     moment = {"at": "2030-01-02 00:00:00"}
-    assert form_class({**same, **moment}, instance=crate).changed_data == []
-    changed = form_class({**same, **moment, "lines": "[]"}, instance=crate)
+    assert form_class({**same, **moment}, instance=hamper).changed_data == []
+    changed = form_class({**same, **moment, "lines": "[]"}, instance=hamper)
     assert changed.changed_data == ["lines"]
 
 
