@@ -48,7 +48,7 @@ class CommandLine(BaseCommand):
 class OrmistCommand(CommandLine):
     """A command over one model or all. An error ends it with one clear line.
 
-    Exit codes: 0 done, 1 an error or a refusal, 130 interrupted.
+    Exit codes: 0 done, 1 an error or a refusal, 2 a wrong option, 130 interrupted.
     """
 
     requires_system_checks = ("ormist",)
@@ -66,6 +66,7 @@ class OrmistCommand(CommandLine):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
+            check_alias(options.get("using"))
             with from_primary():
                 self.run_command(**options)
         except CommandError as error:
@@ -74,7 +75,8 @@ class OrmistCommand(CommandLine):
             ) from error.__cause__
         except KeyboardInterrupt as error:
             raise CommandError(
-                f"Interrupted. {self.resume}", returncode=EXIT_INTERRUPTED
+                escape_controls(f"Interrupted. {self.resume}"),
+                returncode=EXIT_INTERRUPTED,
             ) from error
         except (OrmistError, RedisError) as error:
             notes = "".join(f" ({note})" for note in getattr(error, "__notes__", ()))
@@ -83,6 +85,12 @@ class OrmistCommand(CommandLine):
     def run_command(self, **options: Any) -> None:
         """Run the command. Raises CommandError, OrmistError or RedisError."""
         raise NotImplementedError  # pragma: no cover
+
+
+def check_alias(alias: str | None) -> None:
+    """Raise ImproperlyConfigured if --using names an alias that does not exist."""
+    if alias is not None:
+        _ = connections[alias]
 
 
 def find_model(label: str) -> type[Model]:

@@ -13,7 +13,9 @@ from typing import Any
 
 from ..codecs import as_plain, pack_value, unpack
 from ..exceptions import CorruptDataError
-from ..models import Model, registry
+from ..flows.attempt import SaveAttempt, SaveOptions
+from ..flows.bulk import clean_and_validate, defer_saves
+from ..models import Collection, Model, registry
 from ..operations import scan
 from ..operations.objects import load_counters
 from ..operations.operation import Flow
@@ -111,6 +113,22 @@ def line_to_object(line: str) -> Model:
     except (TypeError, ValueError, LookupError, OverflowError) as error:
         raise InvalidLine(str(error.args[0] if error.args else error)) from error
     return instance
+
+
+def store_object(
+    collection: Collection[Model], instance: Model, options: SaveOptions
+) -> Flow[None]:
+    """Flow that stores one new instance as a bulk method does.
+
+    save() is not called, and no signal is sent. One round trip without a concurrent
+    write. Raises IntegrityError, ValidationError.
+    """
+    if defer_saves(collection, [instance], options):
+        return
+    clean_and_validate(instance, using=None)
+    attempt = SaveAttempt(instance, collection.db, options)
+    reply = yield attempt.operation()
+    yield from attempt.resolve(reply)
 
 
 def _read(line: str) -> dict[str, Any]:

@@ -300,12 +300,16 @@ def count_elsewhere(model: type[Model], using: str) -> dict[Space, int]:
     return found
 
 
-def describe_elsewhere(label: str, former: Space, number: int) -> str:
+def describe_elsewhere(
+    model: type[Model], using: str, former: Space, number: int
+) -> str:
     """Return a sentence about objects in another slot, and the fix."""
+    label = printable(model._meta.label)
+    alias = "" if using == model._meta.using else f" --using {using}"
     return (
-        f"{printable(label)}: {pluralize(number, 'object')} under "
+        f"{label}: {pluralize(number, 'object')} under "
         f"{printable(former.name)}, where the model does not look. Move with "
-        f"ormist_reindex {printable(label)} --move."
+        f"ormist_reindex {label}{alias} --move."
     )
 
 
@@ -315,5 +319,5 @@ def warn_of_other_slots(
     """Write a line for each other slot that has objects of this model. Return them."""
     found = count_elsewhere(model, using)
     for former, number in found.items():
-        command.stderr.write(describe_elsewhere(model._meta.label, former, number))
+        command.stderr.write(describe_elsewhere(model, using, former, number))
     return found

@@ -151,6 +151,8 @@ def find_source(path: str) -> Source:
 
     Raises ImportError, NotSupportedError.
     """
+    if not path or path.startswith("."):
+        raise ImportError("it is not the full name of a module")
     engine: type[SessionBase] = import_module(path).SessionStore
     if hasattr(engine, "get_model_class"):
         return DatabaseSessions(engine)

@@ -85,12 +85,16 @@ def _validate_outage_status(value: Any) -> int:
 
 
 def _validate_activity_interval(value: Any) -> timedelta:
-    if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0:
-        return timedelta(seconds=value)
+    longest = timedelta.max
     if isinstance(value, timedelta) and value >= timedelta(0):
         return value
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if is_number and 0 <= value < longest.total_seconds():
+        return timedelta(seconds=value)
     raise _setting_error(
-        "ACTIVITY_INTERVAL", value, "seconds or a timedelta, 0 or more"
+        "ACTIVITY_INTERVAL",
+        value,
+        f"seconds or a timedelta, 0 or more and at most {longest.days} days",
     )
 
 

@@ -128,3 +128,16 @@ def test_text_that_the_encoding_cannot_express_is_escaped(start, server, stored)
         assert b"\x1b" not in ended.stdout
         if words == COMMANDS[2]:
             assert b"\\xe4" in ended.stdout
+
+
+def test_a_wrong_option_ends_a_command_with_code_2(start, server):
+    run = start()
+    for words in (
+        ("ormist_sweep", "--batch-size", "many"),
+        ("ormist_sweep", "--nope"),
+        ("ormist_load",),
+        ("ormist_load", "-", "--existing", "nope"),
+    ):
+        ended = run(*words)
+        assert (ended.returncode, ended.stdout) == (2, b""), words
+        assert b"Traceback" not in ended.stderr

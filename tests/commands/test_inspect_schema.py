@@ -267,7 +267,7 @@ def test_wrong_options_are_refused(command):
         command("ormist_inspect", "tests.Plain", "x", "--schema")
     with pytest.raises(CommandError, match="--sample needs --schema"):
         command("ormist_inspect", "tests.Plain", "--sample", "5")
-    with pytest.raises(CommandError, match="must be 1 to 1000000"):
+    with pytest.raises(CommandError, match="--sample takes 1 to 1000000"):
         command("ormist_inspect", "tests.Plain", "--schema", "--sample", "0")
 
 

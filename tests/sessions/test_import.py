@@ -228,6 +228,9 @@ def test_a_cache_that_cannot_list_its_keys_is_named(carry, caches, settings):
     ("engine", "message"),
     [
         ("nowhere.sessions", "no session engine 'nowhere.sessions'"),
+        ("", "no session engine ''"),
+        (".x", "no session engine '.x'"),
+        ("..", "no session engine '..'"),
         ("django_ormist.keys", "no session engine 'django_ormist.keys'"),
         ("django.contrib.sessions.backends.signed_cookies", "cannot list its sessions"),
     ],

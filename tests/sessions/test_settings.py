@@ -33,6 +33,16 @@ def test_a_changed_setting_applies_at_once(settings):
         ({"OUTAGE_STATUS": 502}, "Make it 500 or 503"),
         ({"ACTIVITY_INTERVAL": -1}, "seconds or a timedelta, 0 or more"),
         ({"ACTIVITY_INTERVAL": "5m"}, "seconds or a timedelta"),
+        ({"ACTIVITY_INTERVAL": float("inf")}, "is inf. .* at most 999999999 days"),
+        ({"ACTIVITY_INTERVAL": float("nan")}, "is nan. .* at most 999999999 days"),
+        ({"ACTIVITY_INTERVAL": 86_400_000_000_000}, "at most 999999999 days"),
+        ({"ACTIVITY_INTERVAL": 10**400}, "at most 999999999 days"),
+        ({"ACTIVITY_INTERVAL": timedelta(-1)}, "seconds or a timedelta, 0 or more"),
+        ({"OUTAGE_STATUS": float("nan")}, "Make it 500 or 503"),
+        ({"OUTAGE_STATUS": float("inf")}, "Make it 500 or 503"),
+        ({"TRUSTED_PROXIES": float("inf")}, "a number of proxies"),
+        ({"TRUSTED_PROXIES": float("nan")}, "a number of proxies"),
+        ({"TRUSTED_PROXIES": -1}, "a number of proxies"),
         ({"TRUSTED_PROXIES": True}, "a number of proxies"),
         ({"BASE_TEMPLATE": None}, "a text of at least one"),
     ],
@@ -41,6 +51,12 @@ def test_an_invalid_setting_is_named_with_a_fix(settings, value, message):
     settings.ORMIST_SESSIONS = value
     with pytest.raises(ImproperlyConfigured, match=message):
         current()
+
+
+@pytest.mark.parametrize("value", [86_399_999_999_999, timedelta.max])
+def test_the_longest_interval_is_taken(settings, value):
+    settings.ORMIST_SESSIONS = {"ACTIVITY_INTERVAL": value}
+    assert current().activity_interval > timedelta(999_999_998)
 
 
 def test_an_unknown_alias_is_named(settings):

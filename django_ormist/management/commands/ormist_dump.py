@@ -62,8 +62,8 @@ class Command(OrmistCommand):
             if output is None:
                 number = self.dump(models, options["using"], after, None)
             else:
-                self.resume = "Run the same command again with --resume to go on."
                 with open_file(Path(output), options["resume"]) as file:
+                    self.resume = "Run the same command again with --resume to go on."
                     number = self.dump(models, options["using"], after, file)
         if output is not None and options["verbosity"] > 0:
             text = f"Wrote {pluralize(number, 'object')} to {output}."

@@ -36,6 +36,15 @@ from ..moving import warn_of_other_slots
 IDS_A_STEP = 500
 MOST_SCANS = 5
 
+RESUME_OBJECTS = (
+    "Objects deleted so far are gone with their index entries, the others are "
+    "complete. Run the same command again to go on."
+)
+RESUME_KEYS = (
+    "Some keys are gone, and index entries may be left without their objects. Run the "
+    "same command again to go on."
+)
+
 
 class Command(OrmistCommand):
     """A deletion with a confirmation. It deletes 500 objects at a time."""
@@ -48,10 +57,7 @@ class Command(OrmistCommand):
         "written at the same time may lose its index entries."
     )
     stealth_options = ("stdin",)
-    resume = (
-        "Objects deleted so far are gone with their index entries, the others are "
-        "complete. Run the same command again to go on."
-    )
+    resume = "No data was deleted. Run the same command again to go on."
     using_help = (
         "The alias of settings.ORMIST. Without it: the model's own, or default when no "
         "model is named."
@@ -105,6 +111,7 @@ class Command(OrmistCommand):
             ("objects", pluralize(len(ids), "object")),
         ]
         if self.should_proceed(chosen.db, lines, len(ids), options):
+            self.resume = RESUME_OBJECTS
             with Progress(self, options["verbosity"]) as progress:
                 number = sum(delete_in_batches(chosen, ids, progress))
             self.report(f"Deleted {pluralize(number, 'object')}.", options)
@@ -146,10 +153,11 @@ class Command(OrmistCommand):
         lines.append(("in all", pluralize(total, "key")))
         if not self.should_proceed(using, lines, total, options):
             return
-        number = 0
+        number, self.resume = 0, RESUME_OBJECTS
         with Progress(self, options["verbosity"]) as progress:
             for space in sorted(found.keys() & own.keys(), key=lambda s: s.model):
                 number += self.delete_all(own[space], using, progress)
+            self.resume = RESUME_KEYS
             keys = self.unlink_keys(start, key, using, progress)
             keys += run(unlink_all([*quarantined, *journals]), using)
         rest = f" and {pluralize(keys, 'key')} without an object" if keys else ""

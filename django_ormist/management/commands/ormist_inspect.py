@@ -1,7 +1,6 @@
 """Show stored data: models, the server, one object."""
 
 import json
-from argparse import ArgumentTypeError
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -35,6 +34,10 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 SAMPLE = 1000
 """Objects that --schema reads of each model."""
 
+MOST_SAMPLED = 1_000_000
+
+RESUME_REPAIR = "Repaired faults stay repaired; run the same command again to go on."
+
 
 @dataclass(frozen=True)
 class InspectedObject:
@@ -57,7 +60,7 @@ class Command(OrmistCommand):
         "entry, and ends with 1 if it finds a fault. --repair repairs the faults, and "
         "ends with 1 if any is left. Both may run while others read and write."
     )
-    resume = "Repaired faults stay repaired; run the same command again to go on."
+    resume = "The data was not changed. Run the same command again."
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
@@ -88,7 +91,7 @@ class Command(OrmistCommand):
         )
         parser.add_argument(
             "--sample",
-            type=parse_sample_size,
+            type=int,
             metavar="N",
             help="With --schema: the number of objects to read, spread over each "
             f"model. Default: {SAMPLE}.",
@@ -106,6 +109,8 @@ class Command(OrmistCommand):
         if pk is not None and label is None:
             raise CommandError("An id needs a model: ormist_inspect app.Model ID")
         is_json = options["format"] == "json"
+        if options["repair"]:
+            self.resume = RESUME_REPAIR
         if options["verify"] or options["repair"]:
             if pk is not None:
                 raise CommandError("An id cannot be verified alone: leave it out.")
@@ -138,6 +143,8 @@ class Command(OrmistCommand):
         if options["id"] is not None:
             raise CommandError("--schema is about a model: leave the id out.")
         size = SAMPLE if options["sample"] is None else options["sample"]
+        if not 1 <= size <= MOST_SAMPLED:
+            raise CommandError(f"--sample takes 1 to {MOST_SAMPLED}, not {size}.")
         reports = []
         with Progress(self, options["verbosity"], to_errors=True) as progress:
             for model in find_models(options["model"]):
@@ -288,13 +295,6 @@ class Command(OrmistCommand):
         instance = model._from_row(row, space, using)
         size = self.run_or_warn(stats.object_size_bytes(space, pk), using)
         return InspectedObject(instance, stored, size, using)
-
-
-def parse_sample_size(text: str) -> int:
-    """Return the number of --sample. Raises ArgumentTypeError."""
-    if not (text.isascii() and text.isdecimal() and 0 < int(text) <= 1_000_000):
-        raise ArgumentTypeError(f"must be 1 to 1000000, not {text!r}.")
-    return int(text)
 
 
 def explain_absence(label: str, pk: str, using: str, stored: stats.Stored) -> str:

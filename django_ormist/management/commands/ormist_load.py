@@ -10,22 +10,41 @@ from typing import IO, Any
 from django.core.management.base import CommandError, CommandParser
 
 from ...batching import batched
-from ...exceptions import OrmistError, ValidationError
+from ...connections.executor import run
+from ...exceptions import (
+    CorruptDataError,
+    FieldError,
+    IntegrityError,
+    NotSupportedError,
+    ValidationError,
+)
+from ...flows.attempt import INSERT, UPSERT
+from ...flows.bulk import clean_and_validate
 from ...models import Collection, Model
 from ..command import (
     OrmistCommand,
     Progress,
     Rate,
+    check_alias,
     create_file,
     escape_controls,
     find_model,
     pluralize,
 )
-from ..dump_format import InvalidLine, is_same, line_to_object
+from ..dump_format import InvalidLine, is_same, line_to_object, store_object
 
 LINES_A_STEP = 100
 SESSIONS = "django_ormist.Session"
-REFUSALS = (OrmistError, ValidationError, TypeError, ValueError)
+REFUSALS = (
+    CorruptDataError,
+    FieldError,
+    IntegrityError,
+    NotSupportedError,
+    ValidationError,
+    TypeError,
+    ValueError,
+)
+"""The errors of one object. Any other one ends the command."""
 
 Numbered = tuple[int, str, Model]
 
@@ -37,7 +56,7 @@ class Command(OrmistCommand):
         "Stores the objects of a file that ormist_dump wrote, in its order. A line "
         "that cannot be stored is reported by its number, and the others are stored. "
         "An equal object that is stored already is skipped, so the same file may be "
-        "loaded again."
+        "loaded again. save() is not called, and no signal is sent."
     )
     stealth_options = ("stdin",)
 
@@ -81,7 +100,12 @@ class Command(OrmistCommand):
         )
 
     def run_command(self, **options: Any) -> None:
+        if not options["from_line"] >= 1:
+            raise CommandError(
+                f"--from-line takes 1 or more, not {options['from_line']}."
+            )
         self.options = options
+        self.last_done: int | None = None
         self.stored = self.skipped = self.expired = 0
         self.broken: list[int] = []
         labels = options["model"]
@@ -98,13 +122,22 @@ class Command(OrmistCommand):
                 rate = Rate(Path(name).stat().st_size)
             for some in read_batches(file, options["from_line"]):
                 self.load(some)
-                last = some[-1][0]
-                self.resume = (
-                    f"Lines up to {last} are done; go on with --from-line {last + 1}."
-                )
+                self.last_done = some[-1][0]
+                self.resume = self.describe_rest()
                 rate.count(sum(len(line) for _, line in some))
-                progress.show(f"line {last}: {rate.text('bytes')}")
+                progress.show(f"line {self.last_done}: {rate.text('bytes')}")
+        self.resume = "All lines are done."
         self.report()
+
+    def describe_rest(self) -> str:
+        """Return how to go on after the last line that is done."""
+        changes = []
+        if self.last_done is not None:
+            changes.append(f"--from-line {self.last_done + 1}")
+        if self.rejects is not None and self.broken:
+            changes.append("another file for --rejects")
+        options = f" with {' and '.join(changes)}" if changes else ""
+        return f"Run the same command again{options} to go on."
 
     def open_file(self, stack: ExitStack, name: str) -> Any:
         try:
@@ -136,8 +169,8 @@ class Command(OrmistCommand):
                 read.append((number, line, self.read(line)))
             except InvalidLine as error:
                 self.reject(number, line, str(error))
-        for _, run in groupby(read, key=lambda each: type(each[2])):
-            self.insert(list(run))
+        for _, some in groupby(read, key=lambda each: type(each[2])):
+            self.insert(list(some))
 
     def read(self, line: str) -> Model:
         """Return the object of a line. Raises InvalidLine, also for another model."""
@@ -153,6 +186,7 @@ class Command(OrmistCommand):
         """Insert objects of one model together, or one by one if any is refused."""
         model = type(some[0][2])
         collection = Collection(model, using=self.options["using"] or model._meta.using)
+        check_alias(collection.db)
         try:
             collection.bulk_create(
                 [each for _, _, each in some], batch_size=LINES_A_STEP
@@ -168,17 +202,28 @@ class Command(OrmistCommand):
         self, number: int, line: str, each: Model, collection: Collection[Model]
     ) -> None:
         """Insert one object. If its id is taken, follow the option --existing."""
-        existing = self.options["existing"]
+        options = UPSERT if self.options["existing"] == "replace" else INSERT
         try:
             known = collection.in_bulk([each.id]).get(each.id)
-            if known is not None and (existing == "skip" or is_same(known, each)):
+            if known is not None and self.should_skip(known, each):
                 self.skipped += 1
                 return
-            each.save(force_insert=existing != "replace", using=collection.db)
+            run(store_object(collection, each, options), collection.db)
         except REFUSALS as error:
-            self.reject(number, line, str(error))
+            self.reject(number, line, explain_refusal(error))
         else:
             self.count_stored(each)
+
+    def should_skip(self, known: Model, each: Model) -> bool:
+        """Return whether to leave a stored object: it is equal, or the option says so.
+
+        An object that is equal after its conversion counts, too. Raises
+        ValidationError.
+        """
+        if self.options["existing"] == "skip" or is_same(known, each):
+            return True
+        clean_and_validate(each, using=None)
+        return is_same(known, each)
 
     def count_stored(self, each: Model) -> None:
         if each._state.adding:  # its deadline passed between the dump and now
@@ -191,6 +236,7 @@ class Command(OrmistCommand):
         self.stderr.write(escape_controls(f"Line {number}: {why}"))
         if self.rejects is not None:
             self.rejects.write(line if line.endswith("\n") else f"{line}\n")
+            self.resume = self.describe_rest()
 
     def report(self) -> None:
         if self.options["verbosity"] > 0:
@@ -212,7 +258,31 @@ class Command(OrmistCommand):
 
 
 def read_batches(file: IO[str], first: int) -> Iterator[list[tuple[int, str]]]:
-    """Yield the lines of a file from a number on, 100 at a time, without empty ones."""
-    lines = ((n, line) for n, line in enumerate(file, start=1) if n >= first)
-    filled = ((n, line) for n, line in lines if line.strip())
-    yield from batched(filled, LINES_A_STEP)
+    """Yield the lines of a file from a number on, 100 at a time, without empty ones.
+
+    Raises CommandError if the file ends before that number.
+    """
+    yield from batched(read_filled(file, first), LINES_A_STEP)
+
+
+def read_filled(file: IO[str], first: int) -> Iterator[tuple[int, str]]:
+    """Yield (number, line) of each line that is not empty. See read_batches()."""
+    number = 0
+    for number, line in enumerate(file, start=1):
+        if number >= first and line.strip():
+            yield number, line
+    if first > 1 and number < first:
+        raise CommandError(
+            f"--from-line {first} is after the last line, which is {number}. Objects "
+            "were not stored."
+        )
+
+
+def explain_refusal(error: Exception) -> str:
+    """Return the reason why an object was not stored, with the fix."""
+    if isinstance(error, IntegrityError) and error.names == ("id",):
+        return (
+            "its id is taken by a different object. Keep that one with --existing "
+            "skip, or replace it with --existing replace."
+        )
+    return str(error)

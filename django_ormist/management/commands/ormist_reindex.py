@@ -1,5 +1,6 @@
 """Update the index of stored objects after a change of Meta, or move them."""
 
+import shlex
 from argparse import ArgumentTypeError
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -26,6 +27,7 @@ OBJECTS_A_STEP = 500
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_LATEST = (datetime.max.replace(tzinfo=UTC) - EPOCH) // _MICROSECOND
 
 ADDED = ("missing-entry", "missing-value", "wrong-sort-key")
 REMOVED = ("surplus-entry", "surplus-value", "undeclared-index")
@@ -82,16 +84,21 @@ class Command(OrmistCommand):
             raise CommandError("--fill is not for --move. Run one after the other.")
         self.is_filling: bool = options["fill"]
         self.verbosity: int = options["verbosity"]
+        self.repeated = repeated_options(options)
         models = find_models(options["model"])
         if options["move"]:
             self.move(models, options["using"])
             return
+        after = -1 if options["after"] is None else options["after"]
         left = 0
-        for model in models:
+        for number, model in enumerate(models):
+            self.rest = models[number:]
+            if number:
+                self.resume = self.describe_rest()
             using = options["using"] or model._meta.using
             warn_of_other_slots(self, model, using)
             with Progress(self, self.verbosity) as self.progress:
-                verdict = self.reindex(model, using, options["after"] or -1)
+                verdict = self.reindex(model, using, after)
             left += verdict.left
             if self.verbosity > 0:
                 self.stdout.write(self.style.SUCCESS(summarize(verdict)))
@@ -127,10 +134,7 @@ class Command(OrmistCommand):
                 self.add(work.run(fill_defaults(model, using, pks)))
             work.record(subject, work.run(verify.check_ids(subject, pks)))
             after = page[-1][1]
-            self.resume = (
-                f"Run ormist_reindex {label} --using {using} --after {after:.0f} "
-                "to go on."
-            )
+            self.resume = self.describe_rest(int(min(after, _LATEST)))
             verdict.objects += len(page)
             rate.count(len(page))
             self.progress.show(f"{printable(label)}: {rate.text('objects')}")
@@ -138,6 +142,19 @@ class Command(OrmistCommand):
         if work.interruption is not None:
             raise work.interruption
         return verdict
+
+    def describe_rest(self, after: int | None = None) -> str:
+        """Return the commands for the models that are not done.
+
+        after: the creation time of the last object of the first one that is done.
+        """
+        commands = [["ormist_reindex", each._meta.label] for each in self.rest]
+        if after is not None:
+            commands[0] += ["--after", str(after)]
+        lines = [shlex.join([*words, *self.repeated]) for words in commands]
+        if len(lines) == 1:
+            return f"Run {lines[0]} to go on."
+        return "\n  ".join(["Run these commands to go on:", *lines])
 
     def add(self, filled: Filled) -> None:
         """Count the objects of one step that were filled, and those that lack more."""
@@ -200,10 +217,25 @@ class Command(OrmistCommand):
             )
 
 
+def repeated_options(options: dict[str, Any]) -> list[str]:
+    """Return the options that each command for the rest needs, too."""
+    words = ["--fill"] if options["fill"] else []
+    for name in ("using", "settings", "pythonpath"):
+        if options.get(name):
+            words += [f"--{name}", options[name]]
+    if options["verbosity"] != 1:
+        words += ["--verbosity", str(options["verbosity"])]
+    return words
+
+
 def parse_creation_time(text: str) -> int:
-    """Return a number, or a date or time in ISO 8601, as microseconds since 1970."""
+    """Return a number, or a date or time in ISO 8601, as microseconds since 1970.
+
+    Raises ArgumentTypeError.
+    """
     try:
-        return int(text)
+        if 0 <= (number := int(text)) <= _LATEST:
+            return number
     except ValueError:
         pass
     try:

@@ -15,6 +15,9 @@ from ...operations.expiry import sweep
 from ...operations.stats import model_counts
 from ..command import OrmistCommand, Progress, find_models, pluralize, printable
 
+MOST_SECONDS = 1_000_000
+"""The longest interval: 11 days."""
+
 
 class Command(OrmistCommand):
     """A sweep of expired objects, once or in a loop."""
@@ -52,8 +55,11 @@ class Command(OrmistCommand):
         size = options["batch_size"]
         if not 1 <= size <= 500:
             raise CommandError(f"--batch-size takes 1 to 500, not {size}.")
-        if options["loop"] and options["interval"] <= 0:
-            raise CommandError("--interval takes more than 0 seconds.")
+        if not 0 < options["interval"] <= MOST_SECONDS:
+            raise CommandError(
+                f"--interval takes more than 0 and at most {MOST_SECONDS} seconds, not "
+                f"{options['interval']}."
+            )
         self.end = Event()
         if not options["loop"]:
             self.sweep_models(**options)
