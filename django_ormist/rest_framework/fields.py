@@ -3,15 +3,19 @@
 import math
 from base64 import b64decode
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any, ClassVar
 
 from django.core.exceptions import ValidationError as DjangoValidationError
 from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
-from rest_framework.fields import get_error_detail
+from rest_framework.fields import empty, get_error_detail
 
 from ..fields.types import ValueType
 from .json_values import sort_items, to_json
+
+_MOST_DIGITS = 4300
+"""The digits of an int that Python reads from a text by default."""
 
 
 class ValueField(serializers.JSONField):
@@ -35,6 +39,11 @@ class BytesField(serializers.CharField):
         "base64": _("This is not valid base64.")
     }
 
+    def run_validation(self, data: Any = empty) -> Any:
+        """Return the bytes. CharField returns an empty text as it is."""
+        found = super().run_validation(data)
+        return b"" if found == "" else found
+
     def to_internal_value(self, data: Any) -> bytes:
         text = super().to_internal_value(data)
         try:
@@ -45,6 +54,27 @@ class BytesField(serializers.CharField):
 
     def to_representation(self, value: Any) -> Any:
         return to_json(value)
+
+
+class IntegerField(serializers.IntegerField):
+    """An int. Showing a number that is not whole, or is huge, raises ValueError."""
+
+    def to_representation(self, value: Any) -> Any:
+        if isinstance(value, Decimal) and value.adjusted() > _MOST_DIGITS:
+            raise ValueError(value)  # int() takes minutes
+        found = super().to_representation(value)
+        if isinstance(value, float | Decimal) and found != value:
+            raise ValueError(value)
+        return found
+
+
+class BooleanField(serializers.BooleanField):
+    """A bool. Showing another value raises ValueError or TypeError."""
+
+    def to_representation(self, value: Any) -> Any:
+        if value not in self.TRUE_VALUES | self.FALSE_VALUES:
+            raise ValueError(value)
+        return super().to_representation(value)
 
 
 class FloatField(serializers.FloatField):
@@ -81,6 +111,9 @@ class ItemsField(serializers.ListField):
         return found
 
     def to_representation(self, data: Any) -> Any:
+        """Return the list. Raises TypeError for a value that is none of these."""
+        if not isinstance(data, list | tuple | set | frozenset):
+            raise TypeError(data)
         is_set = isinstance(data, set | frozenset)
         return super().to_representation(sort_items(data) if is_set else data)
 

@@ -13,7 +13,7 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.fields import get_error_detail
 from rest_framework.serializers import BooleanField, DateTimeField
 
-from ..exceptions import InvalidLookupValue
+from ..exceptions import FieldError, InvalidLookupValue
 from ..fields import Field
 from ..fields.types import Scalar, UnionType, Validated
 from ..queries.conditions import Term, all_of, any_of
@@ -53,9 +53,9 @@ class LookupFilter(filters.BaseFilterBackend):
     indexed or ordered attributes, ``id``, ``tags``, ``created`` and ``expire``. ``in``
     and ``range`` take values with commas between.
 
-    Values are converted by the declaration. One that cannot be converted answers 400,
-    by parameter. Other parameters and empty values are ignored. Raises
-    ImproperlyConfigured for a lookup without an index.
+    Values are converted by the declaration. One that cannot be converted, or that no
+    index holds, such as NaN, answers 400 by parameter. Other parameters and empty
+    values are ignored. Raises ImproperlyConfigured for a lookup without an index.
     """
 
     template = "rest_framework/filters/base.html"
@@ -81,7 +81,7 @@ class LookupFilter(filters.BaseFilterBackend):
                 errors[each.parameter] = get_error_detail(error)
             except ValidationError as error:
                 errors[each.parameter] = error.detail
-            except (ValueError, TypeError):
+            except (FieldError, ValueError, TypeError):
                 errors[each.parameter] = ["This value cannot be looked up."]
         if errors:
             raise ValidationError(errors)
@@ -254,7 +254,7 @@ def _schema(meta: Any, each: Lookup) -> dict[str, Any]:
     elif field is not None:
         schema = dict(_SCHEMAS.get(_scalar(field), schema))
         if field.choices:
-            schema = {**schema, "enum": [value for value, _ in field.choices]}
+            schema = {**schema, "enum": [value for value, _ in field.flatchoices]}
     is_list = each.lookup in _LISTS or each.name == "tags"
     return {"type": "array", "items": schema} if is_list else schema
 

@@ -15,8 +15,10 @@ from ..fields import Field
 from ..fields.containers import DictType, ListType, RecordType, TupleType
 from ..fields.types import AnyType, Scalar, UnionType, Validated, ValueType
 from .fields import (
+    BooleanField,
     BytesField,
     FloatField,
+    IntegerField,
     ItemsField,
     MappingField,
     ValueField,
@@ -24,9 +26,9 @@ from .fields import (
 
 FIELDS: dict[type, type[Any]] = {
     str: serializers.CharField,
-    int: serializers.IntegerField,
+    int: IntegerField,
     float: FloatField,
-    bool: serializers.BooleanField,
+    bool: BooleanField,
     bytes: BytesField,
     Decimal: serializers.DecimalField,
     datetime: serializers.DateTimeField,
@@ -72,7 +74,7 @@ def build_attribute(
     if field.blank and issubclass(
         kind, serializers.CharField | serializers.ChoiceField
     ):
-        has_blank = kind is not choice_field or "" in dict(kwargs["choices"])
+        has_blank = kind is not choice_field or "" in dict(field.flatchoices)
         kwargs["allow_blank"] = has_blank
     return kind, kwargs
 
@@ -227,6 +229,17 @@ class RecordSerializer(serializers.Serializer):
         }
         if errors:
             raise serializers.ValidationError(errors, code="required")
+        return found
+
+    def to_representation(self, instance: Any) -> dict[str, Any]:
+        """Return the record as a dict. Raises TypeError for a value that is none."""
+        if isinstance(instance, Mapping):
+            is_record = instance.keys() <= self.record.members.keys()
+        else:
+            is_record = type(instance) is self.record.kind
+        if not is_record:
+            raise TypeError(instance)
+        found: dict[str, Any] = super().to_representation(instance)
         return found
 
 

@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Mapping
 from functools import cache
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 from django.core.exceptions import NON_FIELD_ERRORS
@@ -10,6 +11,7 @@ from django.core.exceptions import ValidationError as DjangoValidationError
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail, NotFound
 from rest_framework.fields import SkipField, empty
+from rest_framework.relations import PKOnlyObject
 from rest_framework.serializers import as_serializer_error
 from rest_framework.settings import api_settings
 from rest_framework.utils.model_meta import FieldInfo, RelationInfo
@@ -18,7 +20,9 @@ from ..exceptions import IntegrityError
 from ..fields import CounterField, Field, Reference
 from ..models import Manager, Model
 from ..models.relations import ReverseRelation
-from .json_values import to_json
+from ..queries.query import EXPIRE
+from .bound_fields import accept_misfit
+from .json_values import make_encodable, to_json
 from .mapping import FIELDS, build_attribute
 from .relations import build_relation, forward_relation, reverse_relation
 from .validators import (
@@ -26,9 +30,18 @@ from .validators import (
     UniqueValidator,
     field_name,
     unique_message,
+    validate_expire,
 )
 
-_UNREADABLE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+_UNREADABLE = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    TypeError,
+    ValueError,
+    serializers.ValidationError,  # of a DateTimeField, outside the years 1 to 9999
+)
 """The errors of showing a stored value that does not fit its declaration."""
 
 _IDS = ("id", "pk")
@@ -57,6 +70,7 @@ class ModelSerializer(serializers.ModelSerializer):
 
     serializer_field_mapping: ClassVar[Mapping[Any, type[Any]]] = FIELDS
     url_field_name: str | None = None
+    _built: Mapping[str, str] = MappingProxyType({})
 
     @classmethod
     def many_init(cls, *args: Any, **kwargs: Any) -> Any:
@@ -77,7 +91,7 @@ class ModelSerializer(serializers.ModelSerializer):
         extra, _ = self.get_uniqueness_extra_kwargs(
             names, declared, self.get_extra_kwargs()
         )
-        fields, self._built = {}, {}
+        fields, built = {}, {}
         for name in names:
             if name in declared:
                 fields[name] = declared[name]
@@ -92,7 +106,11 @@ class ModelSerializer(serializers.ModelSerializer):
                 own = {"read_only": True, **own}
             fields[name] = kind(**self.include_extra_kwargs(kwargs, own))
             if source in (*info.fields, *info.relations, "created"):
-                self._built[name] = model._meta.stored_name(source)
+                built[name] = model._meta.stored_name(source)
+        self._built = built
+        for name, field in fields.items():
+            if (field.source or name) == EXPIRE:
+                field.validators = [*field.validators, validate_expire]
         return fields
 
     def _get_model(self) -> type[Model]:
@@ -257,9 +275,14 @@ class ModelSerializer(serializers.ModelSerializer):
         """
         try:
             found: dict[str, Any] = super().to_representation(instance)
-            return found
         except _UNREADABLE:
-            return self._show_each(instance)
+            found = self._show_each(instance)
+        for name in self._built.keys() & found.keys():
+            found[name] = make_encodable(found[name])
+        return found
+
+    def __getitem__(self, key: str) -> Any:
+        return accept_misfit(super().__getitem__(key))
 
     def _show_each(self, instance: Any) -> dict[str, Any]:
         found: dict[str, Any] = {}
@@ -267,7 +290,8 @@ class ModelSerializer(serializers.ModelSerializer):
             name = field.field_name
             try:
                 value = field.get_attribute(instance)
-                found[name] = None if value is None else field.to_representation(value)
+                key = value.pk if isinstance(value, PKOnlyObject) else value
+                found[name] = None if key is None else field.to_representation(value)
             except SkipField:
                 continue
             except _UNREADABLE:

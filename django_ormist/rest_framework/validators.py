@@ -1,11 +1,15 @@
-"""Validators of unique values, by the index of Meta.unique. One round trip each."""
+"""Validators of unique values, in one round trip each, and of the expiration time."""
 
 from collections.abc import Sequence
 from typing import Any
 
 from django.db.models import Field as DjangoField
 from rest_framework import validators
+from rest_framework.exceptions import ValidationError
+from rest_framework.fields import DateTimeField
 
+from ..deadlines import remaining_ms, to_deadline
+from ..forms.errors import past_message
 from ..models import Collection
 from ..queries.conditions import Holds
 from ..terms import unique_value
@@ -29,6 +33,17 @@ class UniqueTogetherValidator(validators.UniqueTogetherValidator):
                 if name not in attrs:
                     attrs[name] = getattr(instance, name, None)
         return find_holder(queryset, tuple(names), [attrs[name] for name in names])
+
+
+def validate_expire(expire: Any) -> None:
+    """Raise ValidationError for a time that is past or is too late to be stored."""
+    try:
+        deadline = to_deadline(expire)
+    except ValueError as error:
+        message = DateTimeField.default_error_messages["overflow"]
+        raise ValidationError(message, code="overflow") from error
+    if deadline is not None and remaining_ms(deadline) <= 0:
+        raise ValidationError(past_message())
 
 
 def find_holder(

@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from types import SimpleNamespace
 from typing import Annotated
 
 import pytest
@@ -18,7 +19,7 @@ from rest_framework.exceptions import ValidationError as RestError
 from rest_framework.renderers import JSONRenderer
 
 import django_ormist as ormist
-from django_ormist.rest_framework import ModelSerializer
+from django_ormist.rest_framework import LookupFilter, ModelSerializer
 from django_ormist.testing import assert_round_trips
 from tests.rest.models import Address, Branch, Colour, Gadget, Level, Parcel
 
@@ -322,6 +323,49 @@ def test_the_expiration_time_is_shown_and_set(alias):
     assert Parcel.objects.get(parcel.pk).expire is None
 
 
+PAST = "It is past: the object would expire at once. Delete it instead."
+
+
+class ParcelWithOwnExpire(ModelSerializer):
+    ends = serializers.DateTimeField(source="expire", required=False)
+
+    class Meta:
+        model = Parcel
+        fields = ("address", "ends")
+
+
+@pytest.mark.parametrize(
+    ("moment", "error"),
+    [
+        ("2000-01-01T00:00:00Z", PAST),
+        ("0001-01-01T00:00:00Z", PAST),
+        ("9999-12-31T23:59:59Z", "Datetime value out of range."),
+        ("9999-12-31T23:59:59-05:00", "Datetime value out of range."),
+    ],
+)
+def test_an_expiration_time_that_is_past_or_too_late_is_refused(alias, moment, error):
+    given = {"address": {"street": "s"}, "size": 1}
+    parcel = Parcel.objects.create(**given)
+    for own, name in (
+        (serializer_of(Parcel, fields=["address", "expire"]), "expire"),
+        (ParcelWithOwnExpire, "ends"),
+    ):
+        data = given | {name: moment}
+        assert errors_of(own, data) == {name: [error]}
+        assert errors_of(own, data, parcel) == {name: [error]}
+        assert errors_of(own, {name: moment}, parcel, partial=True) == {name: [error]}
+        found = own(data=[data, given], many=True)
+        assert not found.is_valid()
+        assert found.errors[0] == {name: [error]}
+    assert Parcel.objects.get(parcel.pk).ttl() > 3000
+
+
+def test_a_past_expiration_time_is_refused_beside_other_errors(alias):
+    own = serializer_of(Parcel, fields=["address", "expire"])
+    data = {"address": "x", "expire": "2000-01-01T00:00:00Z"}
+    assert list(errors_of(own, data)) == ["address", "expire"]
+
+
 def test_the_creation_time_is_shown(alias):
     own = serializer_of(Gadget, fields=["code", "owner", "created"])
     gadget = store(own, {"code": "a", "owner": 1, "created": "2000-01-01T00:00:00Z"})
@@ -493,6 +537,55 @@ def test_round_trips(alias):
         found.save()
 
 
+# Bytes
+
+
+@dataclass
+class Page:
+    body: bytes = b""
+
+
+class Scan(ormist.Model):
+    blob: bytes = b""
+    thumb: bytes | None = None
+    signature: bytes = ormist.field(default=b"x", blank=False)
+    pages: list[bytes] = ormist.field(default_factory=list)
+    parts: dict[str, list[bytes]] = ormist.field(default_factory=dict)
+    page: Page | None = None
+
+    class Meta:
+        model_name = "RestScan"
+
+
+@pytest.mark.parametrize("partial", [False, True])
+def test_empty_bytes_are_stored_from_their_own_representation(alias, partial):
+    own = serializer_of(Scan)
+    empty = {
+        "blob": b"",
+        "thumb": b"",
+        "pages": [b"", b"a"],
+        "parts": {"a": [b""]},
+        "page": Page(),
+    }
+    scan = Scan.objects.create(**empty)
+    shown = show(own, scan)
+    assert (shown["blob"], shown["pages"]) == ("", ["", "YQ=="])
+    other = Scan.objects.create(blob=b"a", thumb=b"b")
+    for data in (shown, {**shown, "blob": " "}):
+        store(own, data, other, partial=partial)
+        found = Scan.objects.get(other.pk)
+        assert {name: getattr(found, name) for name in empty} == empty
+    assert store(own, {"blob": ""}).blob == b""
+
+
+def test_empty_bytes_are_refused_by_a_declaration_that_is_never_blank(alias):
+    blank = {"signature": ["This field may not be blank."]}
+    assert errors_of(serializer_of(Scan), {"signature": ""}) == blank
+    scan = Scan.objects.create()
+    found = errors_of(serializer_of(Scan), {"signature": ""}, scan, partial=True)
+    assert found == blank
+
+
 # Stored values that do not fit
 
 
@@ -564,3 +657,24 @@ def test_a_union_with_an_enum_is_shown_by_value(alias):
     assert show(serializer_of(Painted), painted)["colour"] == 2
     painted = store(serializer_of(Painted), {"colour": "x"}, painted)
     assert show(serializer_of(Painted), painted)["colour"] == "x"
+
+
+def test_choices_in_groups(alias):
+    class Graded(ormist.Model):
+        grade: int = ormist.field(
+            default=1, choices=[(1, "one"), ("more", [(2, "two"), (3, "three")])]
+        )
+
+        class Meta:
+            index_attrs = ("grade",)
+
+    graded = store(serializer_of(Graded), {"grade": 3})
+    assert graded.grade == 3
+    assert show(serializer_of(Graded), graded)["grade"] == 3
+    assert (
+        "not a valid choice"
+        in errors_of(serializer_of(Graded), {"grade": 4})["grade"][0]
+    )
+    view = SimpleNamespace(filterset_fields=["grade"], get_queryset=Graded.objects.all)
+    (parameter,) = LookupFilter().get_schema_operation_parameters(view)
+    assert parameter["schema"]["enum"] == [1, 2, 3]

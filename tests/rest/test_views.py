@@ -3,8 +3,11 @@
 import json
 import subprocess
 import sys
+from datetime import time
+from decimal import Decimal
 from textwrap import dedent
 from types import ModuleType
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import Permission, User
@@ -257,6 +260,86 @@ def test_tags_do_not_look_up_attributes(client, gadgets):
 @pytest.mark.parametrize("name", ["owner", "total__gte", "tags", "ends__gte", "id"])
 def test_hostile_values_are_found_or_refused(client, name, value):
     assert get(client, "/gadgets/", **{name: value})[0] in (200, 400)
+
+
+class Sample(ormist.Model):
+    rating: float = 0.0
+    price: Decimal = Decimal(0)
+    opens: time | None = None
+    mixed: int | float = 0
+    rest: Any = None
+    code: float = 0.0
+    blob: bytes = b""
+    share: float = 0.0
+    closes: time | None = None
+
+    class Meta:
+        model_name = "RestSample"
+        index_attrs = ["blob", "share", "closes"]
+        ordered = ["rating", "price", "opens", "mixed", "rest"]
+        unique = ["code"]
+
+
+LOOKUPS_OF_SAMPLE = {
+    name: ["exact", "in", "gt", "gte", "lt", "lte", "range", "startswith", "isnull"]
+    for name in Sample._meta.ordered
+} | {name: ["exact", "in"] for name in ("blob", "share", "closes", "code")}
+
+SAMPLES = type("Samples", (), {"filterset_fields": LOOKUPS_OF_SAMPLE})
+
+
+def find_samples(parameter, value):
+    """Return the ids that a parameter finds. Raises REST framework's errors."""
+    request = _Request({parameter: value})
+    found = LookupFilter().filter_queryset(request, Sample.objects.all(), SAMPLES())
+    return found.ids()
+
+
+def refused_parameters(parameter, value):
+    try:
+        find_samples(parameter, value)
+    except RestError as error:
+        return list(error.detail)
+    return []
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *("nan", "-NaN", "sNaN", "inf", "-Infinity", "1e400", "9" * 5000, "1,nan"),
+        *("nan,nan", "01:00+00:00", "01:00,02:00+00:00", "b'x'", "\xff", "\0", "AA=="),
+    ],
+)
+def test_any_value_of_any_lookup_finds_or_is_an_error_by_parameter(alias, value):
+    for name, lookups in LOOKUPS_OF_SAMPLE.items():
+        for lookup in lookups:
+            parameter = name if lookup == "exact" else f"{name}__{lookup}"
+            assert refused_parameters(parameter, value) in ([], [parameter])
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value"),
+    [
+        ("rating", "nan"),
+        ("rating__gte", "nan"),
+        ("rating__in", "1,nan"),
+        ("rating__range", "1,nan"),
+        ("mixed__lt", "nan"),
+        ("opens", "01:00+00:00"),
+        ("opens__gt", "01:00+00:00"),
+    ],
+)
+def test_a_value_without_an_order_is_an_error_by_parameter(alias, parameter, value):
+    with pytest.raises(RestError) as caught:
+        find_samples(parameter, value)
+    assert caught.value.detail == {parameter: ["This value cannot be looked up."]}
+
+
+def test_a_lookup_by_infinity_finds(alias):
+    Sample.objects.create(id="a", rating=1.5)
+    Sample.objects.create(id="b", rating=float("inf"), code=1.0)
+    assert find_samples("rating__lt", "inf") == ["a"]
+    assert find_samples("rating", "inf") == ["b"]
 
 
 @pytest.mark.parametrize(
