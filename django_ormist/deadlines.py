@@ -103,22 +103,21 @@ def moment_ms(moment: datetime) -> int:
 
 
 def to_aware(moment: datetime) -> datetime:
-    """Return a naive datetime as one in the project's default time zone.
+    """Return a naive datetime as one in local time.
 
-    Without settings, in local time. With USE_TZ it is reported by a RuntimeWarning, as
-    Django's DateTimeField does.
+    With USE_TZ, as one in the default time zone, which is reported by a RuntimeWarning,
+    as Django's DateTimeField does.
     """
     if timezone.is_aware(moment):
         return moment
-    if not settings.configured:
-        return moment.astimezone()
-    if settings.USE_TZ:
-        warnings.warn(
-            f"A datetime is expected to be aware, and {moment!r} is naive, while time "
-            "zone support is active.",
-            RuntimeWarning,
-            stacklevel=2,
-        )
+    if not settings.configured or not settings.USE_TZ:
+        return moment.astimezone()  # as datetime.now(): Django has set TZ if it can
+    warnings.warn(
+        f"A datetime is expected to be aware, and {moment!r} is naive, while time zone "
+        "support is active.",
+        RuntimeWarning,
+        stacklevel=2,
+    )
     return timezone.make_aware(moment, timezone.get_default_timezone())
 
 

@@ -112,17 +112,24 @@ class ExpireField(ProxyField, AnyDateTimeField):
         return deadline.astimezone().replace(tzinfo=None)
 
 
-class Misfit(str):
-    """A stored value as a text, where Django shows only yes, no and unknown.
+class Misfit:
+    """A stored value, where Django shows only yes, no and unknown.
 
-    Django looks the icon up by the value: it finds that of None, and the text becomes
-    the alternative text.
+    Django looks the icon up by the value: it finds that of None, and the text of the
+    value becomes the alternative text.
     """
 
-    __hash__ = None.__hash__
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def __str__(self) -> str:
+        return self.text
+
+    def __hash__(self) -> int:
+        return hash(None)
 
     def __eq__(self, other: object) -> bool:
-        return other is None or str.__eq__(self, other)
+        return other is None
 
 
 class DeclaredField(ProxyField):
