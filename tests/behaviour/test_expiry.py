@@ -173,6 +173,7 @@ def test_an_object_created_with_a_past_expiration_time_is_not_stored(
     "expire",
     [timedelta.max, timedelta.min, datetime.max, datetime.max.replace(tzinfo=UTC)],
 )
+@pytest.mark.filterwarnings("ignore:A datetime is expected to be aware")
 def test_an_expiration_time_outside_the_calendar_is_refused(ask, alias, expire):
     with pytest.raises(ValueError, match="before the year 9999"):
         ask(Todo.objects.create, expire=expire)
