@@ -138,3 +138,19 @@ class Parcel(ormist.TaggedModel):
     @property
     def street(self):
         return self.address.street
+
+
+SITE = {
+    "TEMPLATES": [
+        {"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}
+    ],
+    "INSTALLED_APPS": [
+        "django.contrib.contenttypes",
+        "django.contrib.auth",
+        "django.contrib.staticfiles",
+        "rest_framework",
+        "django_ormist",
+        "tests",
+    ],
+}
+"""The settings of a page of the browsable API."""

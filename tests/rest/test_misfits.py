@@ -20,6 +20,7 @@ from rest_framework.test import APIClient
 import django_ormist as ormist
 from django_ormist.codecs import pack_value
 from django_ormist.rest_framework import ModelSerializer
+from tests.rest.models import SITE
 
 pytestmark = pytest.mark.servers("valkey91")
 
@@ -161,20 +162,6 @@ VALUES = {
     "an aware time": AWARE,
     "a timedelta": timedelta(days=-1, seconds=3),
     "a UUID": UUID(int=5),
-}
-
-SITE = {
-    "TEMPLATES": [
-        {"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}
-    ],
-    "INSTALLED_APPS": [
-        "django.contrib.contenttypes",
-        "django.contrib.auth",
-        "django.contrib.staticfiles",
-        "rest_framework",
-        "django_ormist",
-        "tests",
-    ],
 }
 
 every_value = pytest.mark.parametrize("value", VALUES.values(), ids=VALUES)

@@ -24,7 +24,7 @@ from rest_framework.test import APIClient, APIRequestFactory, force_authenticate
 import django_ormist as ormist
 from django_ormist.rest_framework import LookupFilter, ModelSerializer, OrderingFilter
 from django_ormist.testing import assert_round_trips
-from tests.rest.models import Address, Gadget, Parcel
+from tests.rest.models import SITE, Address, Gadget, Parcel
 from tests.servers import ROOT
 
 pytestmark = pytest.mark.servers("valkey91")
@@ -684,22 +684,7 @@ def test_a_filter_by_a_reference(client, parts):
     ["/gadgets/", "/gadgets/g1/", "/parts/", "/parts/p1/", "/parcels/", "/makers/"],
 )
 def test_the_browsable_api_renders(client, gadgets, parts, path):
-    with override_settings(
-        TEMPLATES=[
-            {
-                "BACKEND": "django.template.backends.django.DjangoTemplates",
-                "APP_DIRS": True,
-            }
-        ],
-        INSTALLED_APPS=[
-            "django.contrib.contenttypes",
-            "django.contrib.auth",
-            "django.contrib.staticfiles",
-            "rest_framework",
-            "django_ormist",
-            "tests",
-        ],
-    ):
+    with override_settings(**SITE):
         response = client.get(path, HTTP_ACCEPT="text/html")
         text = response.content.decode()
     assert response.status_code == 200
