@@ -221,7 +221,7 @@ def types(session):
 
 @nox.session
 def wheel(session):
-    """Build what a release uploads into dist/, and check what it holds and shows."""
+    """Build the sdist and the wheel in dist/, and check their files and metadata."""
     lock = ("--exact", "--no-deps", "-r", "requirements/build.txt")
     session.install("-q", *lock)
     with tempfile.TemporaryDirectory() as scratch:
@@ -292,7 +292,7 @@ def peers(session):
 
 
 def run_tests(session, *arguments, by=("python", "-m")):
-    """Run pytest: it prints its plan, each failure at once, and what it left out."""
+    """Run pytest in several processes. It prints each failure at once."""
     install_servers()
     workers = str(2 * (os.cpu_count() or 1))  # half of the time they wait for servers
     options = ("-n", workers, "--dist", "worksteal", "--instafail", "--durations", "10")

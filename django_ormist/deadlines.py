@@ -103,10 +103,10 @@ def moment_ms(moment: datetime) -> int:
 
 
 def to_aware(moment: datetime) -> datetime:
-    """Return a naive datetime as one in local time.
+    """Return a datetime with a time zone. A naive one is in local time.
 
-    With USE_TZ, as one in the default time zone, which is reported by a RuntimeWarning,
-    as Django's DateTimeField does.
+    With USE_TZ it is in the default time zone, and a RuntimeWarning reports it, as
+    Django's DateTimeField does.
     """
     if timezone.is_aware(moment):
         return moment

@@ -181,9 +181,9 @@ class DetailView(_ObjectView[M], _Detail):
 
 
 class ListView(_List[M], _Lists):
-    """Django's ListView for a model of django_ormist.
+    """Django's ListView for a model of this package.
 
-    queryset: a manager or a collection, of which each request gets a fresh copy.
+    queryset: a manager or a collection. It is copied for each request.
     """
 
     def get_queryset(self) -> Any:

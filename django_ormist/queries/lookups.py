@@ -412,6 +412,7 @@ def _lookup_term(meta: BaseOptions, name: str, value: Any) -> str:
 
 
 def _attribute_term(meta: BaseOptions, name: str, value: Any) -> str:
+    """Return the term of an equal value. Raise FieldError if no index holds it."""
     meta.refuse_pending(name)
     value = unwrap(value)
     term = attribute_term(name, value)

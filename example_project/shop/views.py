@@ -155,7 +155,7 @@ def order(request, pk):
 
 @require_page_or_form
 def links(request):
-    """Issue a sign-in link, and show the last one in place of an e-mail."""
+    """Create a sign-in link and show it. A real site sends it by e-mail."""
     form = LinkForm(request.POST or None, label_suffix="")
     if request.method == "POST" and form.is_valid():
         request.session["token"] = SignInLink.issue(form.cleaned_data["user"])
