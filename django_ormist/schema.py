@@ -135,10 +135,10 @@ class BaseOptions:
         reference = self.references.get(name)
         return name if reference is None else str(reference.attname)
 
-    def stored_value(self, name: str, attrs: Mapping[str, Any]) -> Any:
-        """Return the stored form of an attribute, or of its default, or None."""
+    def converted_value(self, name: str, attrs: Mapping[str, Any]) -> Any:
+        """Return an attribute as its declared type, or its default, or None."""
         field = self.fields_by_name.get(name)
-        return attrs.get(name) if field is None else field.stored_value(attrs)
+        return attrs.get(name) if field is None else field.converted_value(attrs)
 
     @cached_property
     def is_indexed(self) -> bool:

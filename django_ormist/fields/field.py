@@ -326,6 +326,14 @@ class Field:
         default = self.get_default()
         return None if default is MISSING else default
 
+    def converted_value(self, attrs: Mapping[str, Any]) -> Any:
+        """Return stored_value() as the declared type, or as it is if that fails."""
+        value = self.stored_value(attrs)
+        try:
+            return self.type.clean(value)
+        except (ValidationError, RecursionError):
+            return value
+
     def clean(self, value: Any, model_instance: Instance = None) -> Any:
         """Return the stored form of a value. Raises ValidationError.
 

@@ -54,7 +54,7 @@ def _increment_attribute(
         stored = yield objects.load(space, instance.id)
     while stored is not None:
         found = Record.of(stored, key)
-        held = meta.stored_value(name, found.attrs)
+        held = meta.converted_value(name, found.attrs)
         added = _add(meta.object_name, name, 0 if held is None else held, by)
         try:
             value = clean_value(meta, name, added)

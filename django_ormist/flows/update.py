@@ -364,7 +364,7 @@ def _assign(
             return to_creation(found.created_us)
         if name in ("id", "pk"):
             return found.pk
-        return meta.stored_value(name, contents.attrs)
+        return meta.converted_value(name, contents.attrs)
 
     new = {
         name: clean_value(meta, name, value(current_value))

@@ -261,6 +261,29 @@ def test_an_expression_reads_the_default_of_an_absent_attribute(ask, server):
     assert (found.size, found.total) == (5, 2)
 
 
+def test_an_expression_computes_with_the_declared_type(ask, server):
+    store_old(ask, owner="7", size="3", total="2.5", note=4)
+    sums = {"owner": F("owner") * 2, "size": F("size") + F("owner")}
+    assert ask(Purchase.objects.update, total=F("total") * 2, **sums) == 1
+    found = ask(Purchase.objects.get, "old").attrs
+    assert (found["owner"], found["size"], found["total"]) == (14, 10, 5)
+    ask(undeclared().objects.update, owner="gone")
+    with pytest.raises(TypeError, match="concatenate str") as raised:
+        ask(Purchase.objects.update, owner=F("owner") + 1)
+    assert raised.value.__notes__ == ["In the update of Purchase 'old'."]
+    assert ask(undeclared().objects.get, "old").owner == "gone"
+
+
+def test_increment_computes_with_the_declared_type(ask, server):
+    found = store_old(ask, owner="7", size=1.0, note=4)
+    assert ask(found.increment, "owner", 2) == 9
+    assert ask(found.increment, "size") == 2
+    with pytest.raises(TypeError, match="it holds a str"):
+        ask(found.increment, "note")
+    stored = ask(undeclared().objects.get, "old").attrs
+    assert (stored["owner"], stored["size"], stored["note"]) == (9, 2, 4)
+
+
 def test_reading_a_default_stores_nothing(ask, server):
     found = store_old(ask, owner=1)
     assert found.lines == []
