@@ -21,6 +21,7 @@ from tests.servers import ROOT
 
 DEADLINE_SECONDS = 60.0  # it takes some tens of milliseconds on an idle machine
 SOON = 0.3  # idle_seconds of a server that shall stop
+WHILE = 5.0  # idle_seconds of a server that shall check often, and not stop
 
 
 def wait_until(condition: Callable[[], object]) -> None:
@@ -52,6 +53,21 @@ class Home:
         """Return a plain client without retries, of *url* or of ``url()``."""
         retry = Retry(NoBackoff(), 0)
         return redis.Redis.from_url(url or self.url(), retry=retry)
+
+    def connect(self, idle_seconds: float) -> redis.Redis:
+        """Return a connected client, which keeps the server running.
+
+        On a busy machine, the server may stop before the client has connected.
+        """
+        deadline = time.monotonic() + DEADLINE_SECONDS
+        while True:
+            client = self.client(self.url(idle_seconds))
+            try:
+                client.ping()
+            except redis.ConnectionError:
+                assert time.monotonic() < deadline
+            else:
+                return client
 
     def server_facts(self) -> tuple[str, int, int]:
         """Return the server's run id, its process id, and its supervisor's, if any."""

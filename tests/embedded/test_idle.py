@@ -12,13 +12,8 @@ from .conftest import SOON, wait_until
 LOOKS = 40  # the supervisor checks ten times in its idle time
 
 
-def looks(client):
-    """Return how often the supervisor has checked, which it does with INFO."""
-    return client.info("commandstats")["cmdstat_info"]["calls"]
-
-
 def test_an_idle_server_stops_and_restarts_with_its_data(home):
-    with home.client(home.url(idle_seconds=SOON)) as client:
+    with home.connect(idle_seconds=SOON) as client:
         client.set("a", "1")
         run_id = client.info("server")["run_id"]
     wait_until(home.has_stopped)
@@ -28,7 +23,7 @@ def test_an_idle_server_stops_and_restarts_with_its_data(home):
 
 
 def test_a_pooled_connection_keeps_the_server_running(home):
-    with home.client(home.url(idle_seconds=SOON)) as client:
+    with home.connect(idle_seconds=SOON) as client:
         client.ping()  # the connection goes back to the pool, and stays
         with client.monitor() as monitor:  # wakes up with each check, without a query
             seen = 0
@@ -36,18 +31,6 @@ def test_a_pooled_connection_keeps_the_server_running(home):
                 seen += monitor.next_command()["command"].startswith("INFO")
         assert client.ping()
     wait_until(home.has_stopped)
-
-
-def test_repeated_use_keeps_the_server_running(home):
-    with home.client(home.url(idle_seconds=SOON)) as client:
-        run_id = client.info("server")["run_id"]
-    wait_until(lambda: looks_of(home) >= LOOKS)
-    assert home.run_id() == run_id
-
-
-def looks_of(home):
-    with home.client() as client:
-        return looks(client)
 
 
 def test_the_environment_sets_the_idle_time(home, monkeypatch):
@@ -73,15 +56,31 @@ def test_an_invalid_idle_time_in_the_environment_is_refused(home, monkeypatch):
         home.url()
 
 
-# ---------------------------------------------------------------- the last moment
+# ------------------------------------------------------------- without a server
 
 
 class FakeClient:
-    """The supervisor's connection to a server with *ever* connections so far."""
+    """The supervisor's connection to a server, and its clock.
 
-    def __init__(self, ever):
+    ever: the connections so far.
+    uses: the seconds at which another process connects, and leaves at once.
+    """
+
+    def __init__(self, ever, uses=()):
         self.ever = ever
+        self.uses = list(uses)
+        self.seconds = 0.0
         self.is_stopped = False
+
+    def monotonic(self):
+        return self.seconds
+
+    def is_closed_within(self, seconds):
+        self.seconds += seconds
+        while self.uses and self.uses[0] <= self.seconds:
+            self.ever += 1
+            del self.uses[0]
+        return False
 
     def execute(self, command):
         if command == "SHUTDOWN":
@@ -95,6 +94,19 @@ class FakeClient:
 def in_folder(short_folder, monkeypatch):
     monkeypatch.chdir(short_folder)
     return short_folder
+
+
+@pytest.mark.parametrize("uses", [[], [9, 18, 27], [0.5, 1, 10.5]])
+def test_repeated_use_keeps_the_server_running(in_folder, monkeypatch, uses):
+    (in_folder / supervisor.SOCKET).touch()
+    supervisor.write_address(supervisor.SOCKET)
+    client = FakeClient(ever=7, uses=uses)
+    monkeypatch.setattr(supervisor, "time", client)
+    monkeypatch.setattr(supervisor, "log", lambda message: None)
+    with pytest.raises(EOFError):
+        supervisor.Supervisor(idle_seconds=10.0).run(client)
+    last = uses[-1] if uses else 0
+    assert last + 10 <= client.seconds <= last + 11
 
 
 def test_a_server_without_clients_stops(in_folder):

@@ -8,7 +8,7 @@ import pytest
 
 from django_ormist.embedded import server_url, supervisor
 
-from .conftest import SOON, is_running, wait_until
+from .conftest import SOON, WHILE, is_running, wait_until
 
 # Prints "ready", waits for a line, connects, and prints the run id of the server.
 JOINER = """
@@ -130,7 +130,7 @@ def test_a_killed_supervisor_is_replaced(home):
     os.kill(supervisor_pid, signal.SIGKILL)
     wait_until(lambda: not home.is_locked(supervisor.SUPERVISOR_LOCK))
     assert is_running(pid)
-    with home.client(home.url(idle_seconds=SOON)) as client:
+    with home.connect(idle_seconds=SOON) as client:
         assert client.info("server")["run_id"] == run_id
         assert home.is_locked(supervisor.SUPERVISOR_LOCK)
     wait_until(home.has_stopped)  # the new supervisor stops it
@@ -147,7 +147,7 @@ def test_sigterm_to_the_supervisor_saves_and_stops_the_server(home):
 def test_a_server_whose_socket_was_removed_is_started_again(home):
     run_id = home.run_id()
     home.end()
-    home.url(idle_seconds=SOON)  # it checks often
+    home.url(idle_seconds=WHILE)  # it checks often
     with home.client() as client:  # who is connected does not keep it
         client.set("a", "1")
         (home.path / supervisor.SOCKET).unlink()
@@ -156,7 +156,7 @@ def test_a_server_whose_socket_was_removed_is_started_again(home):
 
 
 def test_removing_the_folder_stops_its_server(home):
-    home.url(idle_seconds=SOON)
+    home.url(idle_seconds=WHILE)
     _, pid, supervisor_pid = home.server_facts()
     shutil.rmtree(home.path)
     wait_until(lambda: not is_running(pid) and not is_running(supervisor_pid))
@@ -164,7 +164,7 @@ def test_removing_the_folder_stops_its_server(home):
 
 
 def test_a_recreated_folder_starts_empty(home):
-    home.url(idle_seconds=SOON)
+    home.url(idle_seconds=WHILE)
     _, old_pid, old_supervisor_pid = home.server_facts()
     home.client().set("a", "1")
     shutil.rmtree(home.path)
