@@ -161,6 +161,7 @@ def refresh(
     contents = Record(found.attrs, now.tags, now.expire_at_ms)
     if names is None:
         state.forget_creation()  # it may have been deleted and created again
+        instance._discard_changes()
         instance._mark_stored(contents, now.packed, using)
         renewed = meta.counters
     else:

@@ -98,6 +98,9 @@ class Instance(HasContents, Protocol):
         """Return the Redis key of the object."""
         ...
 
+    def _discard_changes(self) -> None:
+        """Forget what was changed in place."""
+
     def _mark_stored(self, contents: Record, packed: bytes, using: str) -> None:
         """Set the contents, and the bytes that are stored on the alias *using*."""
 

@@ -170,8 +170,10 @@ class AttributeAccess(ReadRow):
 
         Absent ones are ignored. Nothing is stored before save().
         """
-        for name in names:
-            self.attrs.pop(self._meta.stored_name(name), None)
+        live = own_dict(self).get("_live", {})
+        for name in map(self._meta.stored_name, names):
+            self.attrs.pop(name, None)
+            live.pop(name, None)
 
     @alters_data
     def set_expire(self, expire: Expire) -> None:

@@ -407,6 +407,10 @@ class Model(AttributeAccess, AltersData, metaclass=ModelBase):
                 field = fields.get_field(name)
                 live[name] = field.store_changes(attrs, known, value), value
 
+    def _discard_changes(self) -> None:
+        """Forget the Python forms, and what was changed in them in place."""
+        own_dict(self).pop("_live", None)
+
     def _packed_on(self, using: str) -> bytes | None:
         """Return the bytes that are stored on this alias, if known."""
         state = self._state

@@ -254,6 +254,29 @@ def test_a_default_that_is_changed_in_place_is_stored(ask, server):
     assert ask(Purchase.objects.get, "old").lines == [{"a": 1}, {"b": 1}]
 
 
+def test_a_default_that_was_changed_in_place_is_read_anew(ask, server):
+    found = store_old(ask, owner=1)
+    for forget in (
+        lambda: ask(found.refresh_from_db),
+        lambda: ask(found.refresh_from_db, fields=["lines"]),
+        lambda: found.unset("lines"),
+    ):
+        found.lines.append({"a": 1})
+        forget()
+        assert found.lines == []
+        ask(found.save)
+        assert ask(Purchase.objects.get, "old").attrs == {"owner": 1}
+
+
+def test_a_dataclass_that_was_changed_in_place_is_read_anew(ask, server):
+    found = store_old(ask, owner=1, place={"street": "Main"})
+    found.place.number = 5
+    ask(found.refresh_from_db)
+    assert found.place == Place("Main", 1)
+    ask(found.save)
+    assert ask(Purchase.objects.get, "old").attrs["place"] == {"street": "Main"}
+
+
 def test_an_expression_reads_the_default_of_an_absent_attribute(ask, server):
     store_old(ask, owner=1)
     assert ask(Purchase.objects.update, size=F("size") + 4, total=F("size") * 2) == 1
