@@ -5,6 +5,7 @@ They are imported on first use, because the import takes longer than all of our 
 
 import operator
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 from ..exceptions import FieldError
@@ -65,8 +66,9 @@ def names_in(expression: Any) -> Iterator[str]:
 def value_of(expression: Any) -> Computed:
     """Return a function that computes an expression which names_in() accepts.
 
-    An operand ``None`` makes the result ``None``, as NULL in SQL. Division and errors
-    are those of Python.
+    An operand ``None`` makes the result ``None``, as NULL in SQL. Aware datetimes are
+    moments, also across a change of the clocks. Division and errors are those of
+    Python.
     """
     if not is_expression(expression):
         return lambda held: expression
@@ -82,9 +84,32 @@ def value_of(expression: Any) -> Computed:
 
     def compute(held: Held) -> Any:
         left, right = lhs(held), rhs(held)
-        return None if left is None or right is None else operation(left, right)
+        if left is None or right is None:
+            return None
+        if _is_aware(left) or _is_aware(right):
+            return _compute_moment(operation, left, right)
+        return operation(left, right)
 
     return compute
+
+
+def _is_aware(value: Any) -> bool:
+    return isinstance(value, datetime) and value.utcoffset() is not None
+
+
+def _compute_moment(
+    operation: Callable[[Any, Any], Any], left: Any, right: Any
+) -> Any:
+    """Return the result in UTC, where Python's arithmetic is not that of wall clocks.
+
+    A datetime is returned in the zone of its operand.
+    """
+    zone = (left if _is_aware(left) else right).tzinfo
+    left, right = (
+        each.astimezone(UTC) if _is_aware(each) else each for each in (left, right)
+    )
+    found = operation(left, right)
+    return found.astimezone(zone) if _is_aware(found) else found
 
 
 def name_of(f: Any) -> str:

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.db.models import Avg, F, OuterRef, Value
@@ -64,6 +65,26 @@ def test_a_value_is_computed_for_each_object(ask, is_sound, expression, value):
     assert found.attrs == {**attrs, "result": value}
     assert type(found.result) is type(value)
     assert is_sound()
+
+
+@pytest.mark.parametrize("hours", [24, 36.5, 48])
+def test_datetimes_are_moments_when_the_clocks_change(ask, server, hours):
+    start = datetime(2026, 10, 24, 12, tzinfo=ZoneInfo("Europe/Berlin"))
+    span = timedelta(hours=hours)
+    moment = start.astimezone(UTC) + span
+    one = ask(User.objects.create, start=start, end=moment.astimezone(start.tzinfo))
+    new = {
+        "later": F("start") + span,
+        "earlier": F("end") - span,
+        "span": F("end") - F("start"),
+        "other": F("start") - Value(moment),
+    }
+    assert ask(User.objects.update, **new) == 1
+    found = ask(User.objects.get, one.id)
+    assert found.later.astimezone(UTC) == moment
+    assert found.earlier.astimezone(UTC) == start.astimezone(UTC)
+    assert found.later.tzinfo == found.earlier.tzinfo == start.tzinfo
+    assert (found.span, found.other) == (span, -span)
 
 
 def test_expressions_read_the_state_before_the_update(ask, is_sound):
