@@ -18,7 +18,7 @@ from ..queries.matching import matcher
 from ..storable import unwrap
 from . import save as save_flows
 from .attempt import UPSERT, SaveAttempt, SaveOptions, with_sentence
-from .clean import clean_changes, clean_fields
+from .clean import clean_changes, clean_given
 from .guards import Guard, guard_of
 from .pending import PendingSave, current, refuse
 from .types import Instance, Results
@@ -97,7 +97,8 @@ def update(
     declared = collection.model._meta.fields_by_name.keys() & names
     if declared:
         many = [*instances.values()]
-        map_noted(partial(clean_fields, names=declared), many, many)
+        check = partial(clean_given, names=declared, verb="bulk_update()")
+        map_noted(check, many, many)
     pks, size = [pk.encode() for pk in instances], validate_batch_size(batch_size)
     yield from load_subqueries(collection.query)
     return (yield from _field_update(collection, instances, names, size).run(pks))
@@ -186,13 +187,13 @@ def _store_fields(
     model: Any = type(instance)
     refuse(using, "save(update_fields=...)")
     declared = instance._meta.fields_by_name.keys() & names
-    clean_fields(instance, declared)
+    clean_given(instance, declared)
     instance.validate()
     if signals.are_heard(signals.pre_save, model):
         yield SignalEvent(
             signals.pre_save, model, {"instance": instance, "using": using}
         )
-        clean_fields(instance, declared)
+        clean_given(instance, declared)
     collection, pk = model._base_manager.using(using), instance.id.encode()
     kind = RepeatableSave if guard is None else RepeatableWrite
     batch = _field_update(collection, {instance.id: instance}, names, 1, guard, kind)
@@ -262,7 +263,7 @@ def defer_saves(
 
     def defer(instance: Instance) -> None:
         clean_and_validate(instance, None if options.force_insert else using)
-        block.entries.append(PendingSave(instance, using, options, is_silent=True))
+        block.add(PendingSave(instance, using, options, is_silent=True))
 
     map_noted(defer, instances, instances)
     return True

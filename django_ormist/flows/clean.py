@@ -1,12 +1,13 @@
 """Conversion and validation of declared attributes, before an object is written."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from ..codecs import pack_value
 from ..exceptions import ValidationError
 from ..keys import object_key
-from .pending import current
+from ..storable import unwrap
+from .pending import is_waiting
 from .record import Record
 from .types import Instance
 
@@ -17,29 +18,42 @@ def clean_changes(instance: Instance, using: str | None) -> None:
     Attributes equal to the bytes loaded from it are not validated; if it is None, all
     are. Raises ValidationError by attribute.
     """
-    changed = changed_fields(instance, using)
+    clean_given(instance, changed_fields(instance, using))
+
+
+def clean_given(
+    instance: Instance, names: Collection[str], verb: str = "save()"
+) -> None:
+    """Convert and validate these declared attributes, which *verb* writes.
+
+    Raises ValidationError by attribute, and ValueError, as Django, for a reference to
+    an object that was never saved.
+    """
     for reference in instance._meta.references.values():
-        if reference.attname in changed:
-            _refuse_unsaved(instance, reference)
-    clean_fields(instance, changed)
+        if reference.attname not in names:
+            continue
+        related = reference.loaded(instance)
+        is_current = related is not None and (
+            instance.attrs.get(reference.attname) == related.pk
+        )
+        if is_current and _is_unsaved(reference, related):
+            raise ValueError(
+                f"{verb} prohibited to prevent data loss due to unsaved related object "
+                f"{reference.name!r} of {instance._meta.object_name}. Save it first."
+            )
+    clean_fields(instance, names)
 
 
-def _refuse_unsaved(instance: Instance, reference: Any) -> None:
-    """Raise ValueError, as Django, if a reference is to an object without a save.
+def _is_unsaved(reference: Any, related: Any) -> bool:
+    """Return whether an object was never saved, so that nothing has its id.
 
     A save that waits for the end of an atomic() block counts.
     """
-    related = reference.loaded(instance)
-    if related is None or reference.is_to_django:
-        return
+    if reference.is_to_django:
+        return False
     state = related._state
-    is_unsaved = state.packed is None and state.is_id_random
-    is_current = instance.attrs.get(reference.attname) == related.id
-    if is_unsaved and is_current and current(related._alias(None)) is None:
-        raise ValueError(
-            "save() prohibited to prevent data loss due to unsaved related object "
-            f"{reference.name!r} of {instance._meta.object_name}. Save it first."
-        )
+    is_stored = state.packed is not None or not state.is_id_random
+    return not is_stored and not is_waiting(related)
 
 
 def full_clean(instance: Instance, exclude: Iterable[str] | None = None) -> None:
@@ -119,14 +133,26 @@ def clean_fields(instance: Instance, names: Iterable[str]) -> None:
             attrs[name] = value
 
 
+def _refuse_unsaved(reference: Any, value: Any) -> None:
+    """Raise ValueError for an object in place of its key that was never saved."""
+    if reference.is_object(value) and _is_unsaved(reference, value):
+        raise ValueError(
+            f"Unsaved model instance {value!r} cannot be used as "
+            f"{reference.model._meta.object_name}.{reference.name}. Save it first."
+        )
+
+
 def clean_value(meta: Any, name: str, value: Any) -> Any:
     """Return the stored form of a value for this attribute of any object.
 
-    Raises ValidationError by attribute if it is declared otherwise.
+    Raises ValidationError by attribute if it is declared otherwise, and ValueError for
+    an object that was never saved, in place of its key.
     """
     field = meta.fields_by_name.get(name)
     if field is None:
         return value
+    if field.is_relation:
+        _refuse_unsaved(field, unwrap(value))
     try:
         return field.clean(value)
     except ValidationError as error:

@@ -176,7 +176,7 @@ def _clear(reference: Reference, alias: str, pks: Sequence[str]) -> Flow[int]:
         return (yield from update.update(found, {reference.attname: None}))
     for instance in (yield from fetch.fetch(found, found.query)):
         instance.attrs[reference.attname] = None
-        block.entries.append(PendingSave(instance, alias, is_silent=True))
+        block.add(PendingSave(instance, alias, is_silent=True))
     return len(pks)
 
 
@@ -188,7 +188,7 @@ def _delete(model: Any, alias: str, pks: Sequence[str]) -> Flow[int]:
         return (yield from update.delete_matches(found))
     instances = yield from fetch.fetch(found, found.query)
     for instance in instances:
-        block.entries.append(PendingDelete.of(instance, alias))
+        block.add(PendingDelete.of(instance, alias))
     return len(instances)
 
 

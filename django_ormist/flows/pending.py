@@ -27,6 +27,17 @@ class Transaction:
     outer: "Transaction | None" = None
     entries: "list[Entry]" = field(default_factory=list)
     is_open: bool = True
+    _instances: set[int] = field(default_factory=set)
+
+    def add(self, entry: "Entry") -> None:
+        """Collect a save or a deletion."""
+        self.entries.append(entry)
+        self._instances.add(id(entry.instance))  # which the entry keeps alive
+
+    def has(self, instance: Instance) -> bool:
+        """Return whether this block or one around it has collected this instance."""
+        is_outside = self.outer is not None and self.outer.has(instance)
+        return id(instance) in self._instances or is_outside
 
     def open_block(self) -> "Transaction | None":
         """Return this block, or the nearest one around it, that is open."""
@@ -46,11 +57,13 @@ class Transaction:
         if self.outer is None or not self.outer.is_open:
             return True
         self.outer.entries += self.entries
+        self.outer._instances |= self._instances
         return False
 
     def discard(self) -> None:
         """Leave the block and discard its writes."""
         self.entries = []
+        self._instances = set()
         self.end()
 
 
@@ -68,6 +81,12 @@ def current(using: str) -> Transaction | None:
         return None
     block: Transaction | None = found.get(using)
     return None if block is None else block.open_block()
+
+
+def is_waiting(instance: Instance) -> bool:
+    """Return whether an open block of any alias has collected this instance."""
+    around = [current(alias) for alias in blocks.get({})]
+    return any(block is not None and block.has(instance) for block in around)
 
 
 def innermost(using: str) -> Transaction:

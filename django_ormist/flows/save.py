@@ -47,7 +47,7 @@ def save(
             clean_changes(instance, loaded_from)
     block = current(using)
     if block is not None:
-        block.entries.append(PendingSave(instance, using, options))
+        block.add(PendingSave(instance, using, options))
         return
     attempt = SaveAttempt(instance, using, options)
     if options.force_update and attempt.loaded is None:
@@ -82,7 +82,7 @@ def delete(instance: Instance, using: str) -> Flow[tuple[int, dict[str, int]]]:
     label = instance._meta.label
     block = current(using)
     if block is not None:
-        block.entries.append(PendingDelete.of(instance, using))
+        block.add(PendingDelete.of(instance, using))
         return _counted(numbers, label)
     old = NOTHING
     packed = instance._packed_on(using)

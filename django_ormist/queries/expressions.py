@@ -97,9 +97,7 @@ def _is_aware(value: Any) -> bool:
     return isinstance(value, datetime) and value.utcoffset() is not None
 
 
-def _compute_moment(
-    operation: Callable[[Any, Any], Any], left: Any, right: Any
-) -> Any:
+def _compute_moment(operation: Callable[[Any, Any], Any], left: Any, right: Any) -> Any:
     """Return the result in UTC, where Python's arithmetic is not that of wall clocks.
 
     A datetime is returned in the zone of its operand.

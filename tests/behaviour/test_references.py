@@ -13,8 +13,9 @@ from django.contrib.auth.models import Group, User
 from django.core.exceptions import ImproperlyConfigured, SynchronousOnlyOperation
 from django.core.management import call_command
 from django.db import transaction
-from django.db.models import F, ProtectedError, Q
+from django.db.models import F, ProtectedError, Q, Value
 from django.test.utils import isolate_apps
+from django.utils.functional import SimpleLazyObject
 
 import django_ormist as ormist
 from django_ormist import ValidationError
@@ -210,6 +211,70 @@ def test_an_object_that_was_never_saved_is_refused(ask, server):
     ask(volume.save)
     ask(Volume(publisher=Publisher(id="known")).save)
     assert ask(Volume.objects.count) == 2
+
+
+@pytest.mark.parametrize(
+    ("verb", "write"),
+    [
+        ("save", lambda one: (one.save, {"update_fields": ["publisher"]})),
+        ("save", lambda one: (Volume.objects.bulk_save, {"objs": [one]})),
+        (
+            "bulk_update",
+            lambda one: (
+                Volume.objects.bulk_update,
+                {"objs": [one], "fields": ["publisher_id"]},
+            ),
+        ),
+    ],
+)
+def test_no_method_stores_a_reference_to_an_unsaved_object(ask, publisher, verb, write):
+    volume = ask(Volume.objects.create, publisher=publisher)
+    volume.publisher = new = Publisher(name="new")
+    method, arguments = write(volume)
+    match = rf"{verb}\(\) prohibited .* unsaved related object 'publisher' of Volume"
+    with pytest.raises(ValueError, match=match):
+        ask(method, **arguments)
+    assert ask(Volume.objects.get, volume.id).publisher_id == publisher.id
+    ask(new.save)
+    ask(method, **arguments)
+    assert ask(Volume.objects.get, volume.id).publisher_id == new.id
+
+
+def test_an_update_refuses_an_unsaved_object(ask, publisher):
+    volume = ask(Volume.objects.create, publisher=publisher)
+    new = Publisher(name="new")
+    for value in (new, Value(new), SimpleLazyObject(lambda: new)):
+        with pytest.raises(ValueError, match="Unsaved model instance .* Volume.publis"):
+            ask(Volume.objects.update, publisher=value)
+    assert ask(Volume.objects.get, volume.id).publisher_id == publisher.id
+    ask(new.save)
+    assert ask(Volume.objects.update, publisher=Value(new)) == 1
+    assert ask(Volume.objects.get, volume.id).publisher_id == new.id
+
+
+@ormist.atomic
+def discard_save(publisher):
+    publisher.save()
+    raise ValueError("without a name")
+
+
+@pytest.mark.servers("valkey91", "fakeredis")
+def test_a_block_refuses_a_reference_to_an_unsaved_object(server):
+    publisher = Publisher(name="new")
+    with ormist.atomic():
+        with pytest.raises(ValueError, match="unsaved related object 'publisher'"):
+            Volume(publisher=publisher).save()
+        with ormist.atomic():
+            publisher.save()
+            Volume(publisher=publisher).save()
+        Volume(publisher=publisher).save()
+    assert Volume.objects.filter(publisher=publisher).count() == 2
+    other = Publisher(name="other")
+    with ormist.atomic():
+        with pytest.raises(ValueError, match="without a name"):
+            discard_save(other)
+        with pytest.raises(ValueError, match="unsaved related object 'publisher'"):
+            Volume(publisher=other).save()
 
 
 @pytest.mark.servers("valkey91", "fakeredis")
