@@ -12,6 +12,10 @@ from ..fields import DO_NOTHING, SET_NULL, Reference
 from ..fields.annotations import UnresolvedError
 from ..flows import bulk
 from ..flows import delete as delete_flows
+from ..flows import update as update_flows
+from ..flows.transaction import atomic
+from ..operations.operation import Flow
+from ..storable import unwrap
 from .collection import Collection
 from .manager import Manager
 from .writing import alters_data
@@ -87,32 +91,137 @@ class RelatedManager(Manager[Any]):
         return await super().aupdate_or_create(*args, **self._values(lookups))
 
     @alters_data
-    def add(self, *objs: Any) -> None:
-        """Let stored objects refer to it. 1 + ceil(N / 100) round trips."""
-        collection = self._all_of(objs)
-        run(bulk.update(collection, objs, [self._reference.name]), collection.db)
+    def bulk_create(self, /, objs: Iterable[Any], *args: Any, **options: Any) -> Any:
+        """See Manager.bulk_create(). The objects refer to it."""
+        return super().bulk_create(self._assign(objs), *args, **options)
 
     @alters_data
-    async def aadd(self, *objs: Any) -> None:
-        """See add()."""
-        collection = self._all_of(objs)
-        await arun(bulk.update(collection, objs, [self._reference.name]), collection.db)
+    async def abulk_create(
+        self, /, objs: Iterable[Any], *args: Any, **options: Any
+    ) -> Any:
+        """See bulk_create()."""
+        return await super().abulk_create(self._assign(objs), *args, **options)
 
-    def _all_of(self, objs: Iterable[Any]) -> Collection[Any]:
-        for each in objs:
-            setattr(each, self._reference.name, self._instance)
-        collection: Collection[Any] = self.model._base_manager.using(self.db)
-        return collection
+    @alters_data
+    def bulk_save(self, /, objs: Iterable[Any], batch_size: int | None = None) -> int:
+        """See Manager.bulk_save(). The objects refer to it."""
+        return super().bulk_save(self._assign(objs), batch_size)
+
+    @alters_data
+    async def abulk_save(
+        self, /, objs: Iterable[Any], batch_size: int | None = None
+    ) -> int:
+        """See bulk_save()."""
+        return await super().abulk_save(self._assign(objs), batch_size)
+
+    @alters_data
+    def add(self, *objs: Any, bulk: bool = True) -> None:
+        """Let stored objects refer to it. 1 + ceil(N / 100) round trips.
+
+        bulk: False calls save() of each object, in one atomic() block, and takes new
+        objects. Raises ValueError for an object that is not stored.
+        """
+        if bulk:
+            run(self._add(objs), self.db)
+            return
+        with atomic(self.db):
+            for each in self._assign(objs):
+                each.save(using=self.db)
+
+    @alters_data
+    async def aadd(self, *objs: Any, bulk: bool = True) -> None:
+        """See add()."""
+        if bulk:
+            await arun(self._add(objs), self.db)
+            return
+        async with atomic(self.db):
+            for each in self._assign(objs):
+                await each.asave(using=self.db)
+
+    @alters_data
+    def remove(self, *objs: Any) -> None:
+        """Let these objects refer to nothing. See Collection.update().
+
+        Raises DoesNotExist for an object that does not refer to it.
+        """
+        run(self._remove(objs), self.db)
+
+    @alters_data
+    async def aremove(self, *objs: Any) -> None:
+        """See remove()."""
+        await arun(self._remove(objs), self.db)
+
+    @alters_data
+    def set(self, objs: Iterable[Any], *, clear: bool = False) -> None:
+        """Let these stored objects refer to it, and no others.
+
+        If the reference cannot be None, the others are left. clear: clear all first.
+        An update(), then add(): not one step.
+        """
+        run(self._set(objs, clear), self.db)
+
+    @alters_data
+    async def aset(self, objs: Iterable[Any], *, clear: bool = False) -> None:
+        """See set()."""
+        await arun(self._set(objs, clear), self.db)
 
     @alters_data
     def clear(self) -> int:
         """Let no object refer to it. Return their number. See Collection.update()."""
-        return self.get_queryset().update(**{self._reference.name: None})
+        return run(self._clear(self.get_queryset()), self.db)
 
     @alters_data
     async def aclear(self) -> int:
         """See clear()."""
-        return await self.get_queryset().aupdate(**{self._reference.name: None})
+        return await arun(self._clear(self.get_queryset()), self.db)
+
+    def _add(self, objs: Iterable[Any]) -> Flow[int]:
+        stored, using = self._checked(objs), self.db
+        for each in stored:
+            if each._state.adding or each._state.db != using:
+                raise ValueError(
+                    f"{each!r} instance isn't saved. Use bulk=False or save the object "
+                    "first."
+                )
+        base: Collection[Any] = self.model._base_manager.using(using)
+        return bulk.update(base, self._assign(stored), [self._reference.name])
+
+    def _remove(self, objs: Iterable[Any]) -> Flow[int]:
+        stored, reference = self._checked(objs), self._reference
+        for each in stored:
+            if reference.value_from_object(each) != self._instance.pk:
+                raise reference.related_model.DoesNotExist(
+                    f"{each!r} is not related to {self._instance!r}."
+                )
+        pks = [each.pk for each in stored]
+        return self._clear(self.get_queryset().filter(pk__in=pks))
+
+    def _set(self, objs: Iterable[Any], clear: bool) -> Flow[None]:
+        new, own = self._checked(objs), self.get_queryset()
+        add = self._add(new)  # raises before anything is written
+        if self._reference.null:
+            kept = [] if clear else [each.pk for each in new]
+            yield from self._clear(own.exclude(pk__in=kept))
+        yield from add
+
+    def _clear(self, collection: Collection[Any]) -> Flow[int]:
+        return update_flows.update(collection, {self._reference.name: None})
+
+    def _assign(self, objs: Iterable[Any]) -> list[Any]:
+        """Return the objects, which refer to it from now on."""
+        found = self._checked(objs)
+        for each in found:
+            setattr(each, self._reference.name, self._instance)
+        return found
+
+    def _checked(self, objs: Iterable[Any]) -> list[Any]:
+        """Return the objects. Raises TypeError for one of another model."""
+        found = list(map(unwrap, objs))
+        for each in found:
+            if type(each) is not self.model:
+                name = self.model._meta.object_name
+                raise TypeError(f"{name!r} instance expected, got {each!r}")
+        return found
 
 
 class ReverseRelation:

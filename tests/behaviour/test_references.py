@@ -105,6 +105,14 @@ class Badge(ormist.Model):
         index_attrs = ("user", "publisher")
 
 
+class Sticker(ormist.TaggedModel):
+    publisher: ormist.Ref[Publisher] | None = ormist.ref(related_name="stickers")
+
+    class Meta:
+        app_label = "tests"
+        index_attrs = ("publisher",)
+
+
 class Pictured(ormist.Model):
     """The same objects as Volume before it declared references."""
 
@@ -604,6 +612,63 @@ def test_the_referring_objects_are_a_manager(ask, publisher):
         ask(volumes.clear)
     with pytest.raises(AttributeError, match="defines 'volumes' itself"):
         Publisher(volumes=1)
+
+
+@ormist_only
+@pytest.mark.parametrize("name", ["bulk_create", "bulk_save"])
+def test_bulk_methods_of_the_referring_objects_let_objects_refer(ask, publisher, name):
+    other = ask(Publisher.objects.create)
+    some = [Volume(title="a"), Volume(title="b", publisher=other)]
+    ask(getattr(publisher.volumes, name), iter(some))
+    assert {each.title for each in ask(list, publisher.volumes.all())} == {"a", "b"}
+    assert some[0].publisher is some[1].publisher is publisher
+    assert ask(other.volumes.count) == 0
+
+
+@ormist_only
+def test_add_takes_stored_objects_as_in_django(ask, publisher):
+    new, stored = Sticker(), ask(Sticker.objects.create)
+    with pytest.raises(ValueError, match="instance isn't saved. Use bulk=False or"):
+        ask(publisher.stickers.add, stored, new)
+    assert stored.publisher_id is None
+    for wrong in (stored.id, publisher, None):
+        with pytest.raises(TypeError, match="'Sticker' instance expected, got "):
+            ask(publisher.stickers.add, wrong)
+    ask(publisher.stickers.add, stored, new, bulk=False)
+    assert set(ask(list, publisher.stickers.all())) == {stored, new}
+    assert ask(Sticker.objects.get, new.id).publisher_id == publisher.id
+
+
+@ormist_only
+def test_remove_and_set_as_in_django(ask, publisher):
+    stickers = publisher.stickers
+    one, two, three = (ask(stickers.create) for _ in range(3))
+    ask(stickers.remove, one, SimpleLazyObject(lambda: two))
+    assert ask(list, stickers.all()) == [three]
+    one = ask(Sticker.objects.get, one.id)
+    assert one.publisher_id is None
+    with pytest.raises(Publisher.DoesNotExist, match="is not related to <Publisher"):
+        ask(stickers.remove, three, one)
+    assert ask(stickers.count) == 1
+    ask(stickers.set, [one, three])
+    assert set(ask(list, stickers.all())) == {one, three}
+    with pytest.raises(ValueError, match="instance isn't saved"):
+        ask(stickers.set, [Sticker()])
+    ask(stickers.set, iter([two]), clear=True)
+    assert ask(list, stickers.all()) == [two]
+    assert ask(stickers.set, []) is None
+    assert not ask(stickers.exists)
+
+
+@ormist_only
+def test_set_keeps_others_of_a_required_reference(ask, publisher):
+    other = ask(Publisher.objects.create)
+    kept = ask(publisher.volumes.create)
+    added = ask(other.volumes.create)
+    ask(publisher.volumes.set, [added])
+    assert set(ask(list, publisher.volumes.all())) == {kept, added}
+    with pytest.raises(ValidationError, match="cannot be null"):
+        ask(publisher.volumes.remove, kept)
 
 
 def test_the_referring_objects_are_on_the_alias_of_the_object(server, settings):
