@@ -140,6 +140,11 @@ class BaseOptions:
         field = self.fields_by_name.get(name)
         return attrs.get(name) if field is None else field.converted_value(attrs)
 
+    def to_python(self, name: str, value: Any) -> Any:
+        """Return a stored value of an attribute as instances have it."""
+        field = self.fields_by_name.get(name)
+        return value if field is None else field.to_python(value)
+
     @cached_property
     def is_indexed(self) -> bool:
         """Whether objects of this model have index entries other than ``all``."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from decimal import Decimal
+from functools import partial
 from math import fsum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -13,6 +14,7 @@ from ..operations.operation import Flow
 from ..queries.expressions import filter_of, is_expression, name_of
 from ..queries.lookups import clean_values, filter_query, is_q
 from ..queries.query import Query
+from ..schema import BaseOptions
 from ..sortkeys import sort_key, value_of
 from .fetch import check_unsliced
 from .types import Results
@@ -60,7 +62,11 @@ def facets(
     if collection.query.is_empty:
         return {}
     _, counted = yield from _count_values(collection, name)
-    return {_value(name, entry): entry.number for entry in counted}
+    totals: dict[Any, int] = {}
+    for entry in counted:
+        value = collection.model._meta.to_python(name, _value(name, entry))
+        totals[value] = totals.get(value, 0) + entry.number
+    return totals
 
 
 def distinct(collection: Results[Any], name: str) -> Flow[list[Any]]:
@@ -71,7 +77,8 @@ def distinct(collection: Results[Any], name: str) -> Flow[list[Any]]:
     if collection.query.is_empty:
         return []
     matches, counted = yield from _count_values(collection, name)
-    values = [_value(name, entry) for entry in counted]
+    to_python = partial(collection.model._meta.to_python, name)
+    values = [*dict.fromkeys(to_python(_value(name, entry)) for entry in counted)]
     if sum(entry.number for entry in counted) < matches:
         values.append(None)
     return values
@@ -136,6 +143,7 @@ def aggregate(
 ) -> Flow[dict[str, Any]]:
     """Flow that returns ``{alias: result}`` of Django's aggregates. One round trip."""
     check_unsliced(collection, "aggregate")
+    meta = collection.model._meta
     planned = [_plan(collection, None, each) for each in given]
     planned += [_plan(collection, alias, each) for alias, each in named.items()]
     names: dict[Query, dict[str, None]] = {}
@@ -154,7 +162,7 @@ def aggregate(
     return {
         each.alias: found.get((each.query, None), 0)
         if each.name is None
-        else _compute(each, found.get((each.query, each.name), []))
+        else _compute(meta, each, found.get((each.query, each.name), []))
         for each in planned
     }
 
@@ -205,7 +213,7 @@ def _filter_query(collection: Results[Any], given: "Aggregate") -> Query:
     )
 
 
-def _compute(planned: _Planned, counted: ValueCounts) -> Any:
+def _compute(meta: BaseOptions, planned: _Planned, counted: ValueCounts) -> Any:
     given, name = planned.aggregate, planned.name or ""
     if planned.kind == "Count":
         if getattr(given, "distinct", False):
@@ -215,9 +223,9 @@ def _compute(planned: _Planned, counted: ValueCounts) -> Any:
         default = getattr(given, "default", None)
         return getattr(default, "value", default)
     if planned.kind == "Min":
-        return _value(name, counted[0])
+        return meta.to_python(name, _value(name, counted[0]))
     if planned.kind == "Max":
-        return _value(name, counted[-1])
+        return meta.to_python(name, _value(name, counted[-1]))
     is_distinct = bool(getattr(given, "distinct", False))
     pairs = [(_value(name, e), 1 if is_distinct else e.number) for e in counted]
     total = _sum(name, pairs)

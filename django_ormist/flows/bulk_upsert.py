@@ -70,14 +70,14 @@ def on_conflict(
     if not unique_fields:
         raise ValueError("Unique fields that can trigger the upsert must be provided.")
     fields = bulk.validate_fields(collection.model, update_fields)
-    names = tuple("id" if name == "pk" else name for name in unique_fields)
     meta = collection.model._meta
+    names = ["id" if name == "pk" else meta.stored_name(name) for name in unique_fields]
     known = {frozenset(each): each for each in (PRIMARY_KEY, *meta.unique)}
     if frozenset(names) not in known:
         raise FieldError(
-            f"Cannot update conflicts of {meta.object_name} by {list(names)}: these "
-            f"are not unique together. Add them to {meta.object_name}.Meta.unique, or "
-            "use ['id']."
+            f"Cannot update conflicts of {meta.object_name} by {list(unique_fields)}: "
+            "these are not unique together. Add them to "
+            f"{meta.object_name}.Meta.unique, or use ['id']."
         )
     return OnConflict(frozenset(fields), known[frozenset(names)])
 

@@ -250,21 +250,28 @@ def in_bulk(
 ) -> Flow[dict[Any, T]]:
     """Flow that returns a dict of objects by id, or by a unique value."""
     query, is_by_pk = collection.query, name in ("pk", "id")
+    meta = collection.model._meta
+    stored_name = meta.stored_name(name)
     if query.is_sliced:
         raise TypeError("Cannot use 'limit' or 'offset' with in_bulk().")
-    if not is_by_pk and (name,) not in collection.model._meta.unique:
+    if not is_by_pk and (stored_name,) not in meta.unique:
         raise ValueError(
             f"in_bulk()'s field_name must be a unique field but {name!r} isn't."
         )
     if id_list is not None:
-        lookups = {f"{name}__in": clean_ids("in_bulk()", id_list)}
-        query = filter_query(query, collection.model._meta, (), lookups, collection.db)
+        given = clean_ids("in_bulk()", id_list)
+        lookups = {f"{name}__in": [each for each in given if each is not None]}
+        query = filter_query(query, meta, (), lookups, collection.db)
     rows = yield from search.rows(collection.space, query, collection._has_counters)
     found = zip(rows, (yield from build(collection, rows)), strict=True)
     if is_by_pk:
         return {pk.decode(): part for (pk, _, _), part in found}
     keyed = ((unpack(packed)[0], part) for (_, packed, _), part in found)
-    return {attrs[name]: part for attrs, part in keyed if name in attrs}
+    return {
+        meta.to_python(stored_name, attrs[stored_name]): part
+        for attrs, part in keyed
+        if stored_name in attrs
+    }
 
 
 def validate_chunk_size(chunk_size: int | None) -> int:

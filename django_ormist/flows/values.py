@@ -141,8 +141,8 @@ def _index_name(values: ValuesResults[Any], query: Query) -> str | None:
     """Return the name whose index gives the distinct values, if any."""
     if values.shape is not flat:
         return None
-    (name,) = values.names or ("",)
     meta = values.model._meta
+    (name,) = map(meta.stored_name, values.names or ("",))
     if name not in meta.ordered or name in meta.pending_indexes:
         return None
     if query.is_ordered:

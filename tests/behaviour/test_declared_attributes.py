@@ -14,7 +14,7 @@ from django.contrib.auth.models import User
 from django.core.exceptions import FieldDoesNotExist, FieldError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
-from django.db.models import Count, F, Q, Sum
+from django.db.models import Count, F, Max, Min, Q, Sum
 
 import django_ormist as ormist
 from django_ormist import ValidationError
@@ -83,6 +83,17 @@ def undeclared():
             unique = ("note",)
 
     return Undeclared
+
+
+class Levelled(ormist.Model):
+    level: Priority
+    email: Priority | None
+
+    class Meta:
+        app_label = "tests"
+        index_attrs = ("email",)
+        ordered = ("level",)
+        unique = ("email",)
 
 
 class Strict(ormist.Model):
@@ -582,6 +593,28 @@ def test_values_are_those_that_instances_have(ask, server):
 
 
 # ---------------------------------------------------------------- _meta
+
+
+def test_keys_and_aggregates_are_those_that_instances_have(ask, server):
+    low, high, other = (
+        ask(Levelled.objects.create, level=level, email=email)
+        for level, email in (
+            (Priority.LOW, Priority.LOW),
+            (Priority.HIGH, Priority.HIGH),
+            (Priority.HIGH, None),
+        )
+    )
+    levels = Levelled.objects.values_list("level", flat=True).distinct()
+    assert ask(list, levels) == [Priority.LOW, Priority.HIGH]
+    assert ask(Levelled.objects.facets, "level") == {Priority.LOW: 1, Priority.HIGH: 2}
+    found = ask(Levelled.objects.aggregate, Min("level"), Max("level"), Sum("level"))
+    assert found["level__min"] is Priority.LOW
+    assert found["level__max"] is Priority.HIGH
+    assert found["level__sum"] == 5
+    found = ask(Levelled.objects.in_bulk, [1, Priority.HIGH, None], field_name="email")
+    assert found == {Priority.LOW: low, Priority.HIGH: high}
+    assert ask(Levelled.objects.in_bulk, field_name="email") == {**found, None: other}
+    assert ask(Levelled.objects.in_bulk, [None], field_name="email") == {}
 
 
 def test_meta_lists_the_declared_attributes():

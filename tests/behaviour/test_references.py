@@ -10,7 +10,11 @@ from functools import cache
 
 import pytest
 from django.contrib.auth.models import Group, User
-from django.core.exceptions import ImproperlyConfigured, SynchronousOnlyOperation
+from django.core.exceptions import (
+    FieldError,
+    ImproperlyConfigured,
+    SynchronousOnlyOperation,
+)
 from django.core.management import call_command
 from django.db import transaction
 from django.db.models import F, ProtectedError, Q, Value
@@ -103,6 +107,16 @@ class Badge(ormist.Model):
     class Meta:
         app_label = "tests"
         index_attrs = ("user", "publisher")
+
+
+class Licence(ormist.Model):
+    publisher: ormist.Ref[Publisher]
+    text: str = ""
+
+    class Meta:
+        app_label = "tests"
+        unique = ("publisher",)
+        ordered = ("publisher",)
 
 
 class Sticker(ormist.TaggedModel):
@@ -587,6 +601,39 @@ def test_other_methods_take_the_name_of_the_reference(ask, publisher):
     assert (found.id, is_new) == (volume.id, False)
     made, is_new = ask(Volume.objects.get_or_create, publisher=publisher)
     assert (made.publisher, is_new) == (publisher, True)
+
+
+@ormist_only
+def test_a_unique_reference_is_taken_by_its_own_name(ask, publisher):
+    other = ask(Publisher.objects.create)
+    one, two = (ask(Licence.objects.create, publisher=p) for p in (publisher, other))
+    keys = Licence.objects.order_by("publisher")
+    for name in ("publisher", "publisher_id"):
+        found = ask(Licence.objects.in_bulk, [publisher, None], field_name=name)
+        assert found == {publisher.id: one}
+        found = ask(Licence.objects.in_bulk, field_name=name)
+        assert found == {publisher.id: one, other.id: two}
+        new = Licence(publisher=other, text=name)
+        ask(
+            Licence.objects.bulk_create,
+            [new],
+            update_conflicts=True,
+            update_fields=["text"],
+            unique_fields=[name],
+        )
+        assert new.id == two.id
+        assert ask(Licence.objects.get, two.id).text == name
+        distinct = keys.values_list(name, flat=True).distinct()
+        assert "come from the index of publisher_id" in ask(distinct.explain)
+        assert ask(list, distinct) == sorted([publisher.id, other.id])
+    with pytest.raises(FieldError, match=r"by \['text'\]: these are not unique"):
+        ask(
+            Licence.objects.bulk_create,
+            [],
+            update_conflicts=True,
+            update_fields=["text"],
+            unique_fields=["text"],
+        )
 
 
 # ---------------------------------------------------------------- the other side
