@@ -129,7 +129,7 @@ def _are_stored(instance: Instance, names: Iterable[str]) -> bool:
     return all(
         name in meta.counters
         or name in ("tags", "expire")
-        or name not in meta.own_names
+        or meta.stored_name(name) not in meta.own_names
         for name in names
     )
 

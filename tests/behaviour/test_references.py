@@ -604,6 +604,28 @@ def test_other_methods_take_the_name_of_the_reference(ask, publisher):
 
 
 @ormist_only
+def test_update_or_create_stores_only_the_reference(ask, publisher, monkeypatch):
+    sticker, seen = ask(Sticker.objects.create, size=1), []
+    real = Sticker.save, Sticker.asave
+
+    def save(self, **options):
+        seen.append(options)
+        return real[0](self, **options)
+
+    async def asave(self, **options):
+        seen.append(options)
+        await real[1](self, **options)
+
+    monkeypatch.setattr(Sticker, "save", save)
+    monkeypatch.setattr(Sticker, "asave", asave)
+    defaults = {"publisher": publisher}
+    found, _ = ask(Sticker.objects.update_or_create, defaults, pk=sticker.pk)
+    assert seen == [{"using": "default", "update_fields": {"publisher"}}]
+    assert ask(Sticker.objects.get, sticker.pk).publisher_id == publisher.pk
+    assert found.size == 1
+
+
+@ormist_only
 def test_a_unique_reference_is_taken_by_its_own_name(ask, publisher):
     other = ask(Publisher.objects.create)
     one, two = (ask(Licence.objects.create, publisher=p) for p in (publisher, other))
