@@ -5,8 +5,11 @@ from typing import Any
 
 from ..codecs import pack_value
 from ..exceptions import ValidationError
+from ..fields.types import Scalar
 from ..keys import object_key
+from ..queries.expressions import is_expression
 from ..storable import unwrap
+from ..validators import validate_counter
 from .pending import is_waiting
 from .record import Record
 from .types import Instance
@@ -131,6 +134,21 @@ def clean_fields(instance: Instance, names: Iterable[str]) -> None:
     for name, value in cleaned.items():
         if value is not attrs[name]:
             attrs[name] = value
+
+
+def clean_counter(meta: Any, name: str, value: Any) -> int:
+    """Return the value of a counter. Raises TypeError, OverflowError.
+
+    A declared counter is converted if nothing is lost: "5" to 5. Raises ValidationError
+    by attribute if it cannot be.
+    """
+    field = meta.fields_by_name.get(name)
+    if field is not None and not is_expression(value):
+        try:
+            value = Scalar(int).clean(value)
+        except ValidationError as error:
+            raise ValidationError({field.name: error}) from error
+    return validate_counter(meta.object_name, name, value)
 
 
 def _refuse_unsaved(reference: Any, value: Any) -> None:

@@ -30,9 +30,8 @@ from ..queries.expressions import (
 from ..queries.matching import matcher
 from ..queries.query import CREATED
 from ..schema import BaseOptions, Schema
-from ..validators import validate_counter
 from .attempt import unique_conflict_error, with_sentence
-from .clean import clean_value
+from .clean import clean_counter, clean_value
 from .fetch import check_unsliced
 from .pending import refuse
 from .record import Record
@@ -340,7 +339,7 @@ def _names_read(meta: BaseOptions, values: dict[str, Any]) -> set[str]:
                 meta.check_readable(read_name, "update()")
                 read.add(read_name)
         elif name in meta.counters:
-            validate_counter(meta.object_name, name, value)
+            clean_counter(meta, name, value)
         elif name == "expire":
             to_deadline(value)
         elif name not in meta.fields_by_name:
@@ -374,7 +373,7 @@ def _assign(
         contents.expire_at_ms = to_deadline(new.pop("expire"))
     for name, value in new.items():
         if name in meta.counters:
-            found.assigned[name] = validate_counter(meta.object_name, name, value)
+            found.assigned[name] = clean_counter(meta, name, value)
             if name not in found.expected:
                 contents.attrs.pop(name, None)  # stored before it was a counter
         else:

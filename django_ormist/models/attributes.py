@@ -5,10 +5,11 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..deadlines import Expire, remaining_ms, to_datetime, to_deadline
+from ..flows.clean import clean_counter
 from ..flows.guards import Guard
 from ..flows.record import Record
 from ..queries.query import CREATED
-from ..validators import validate_counter, validate_set, validate_tags
+from ..validators import validate_set, validate_tags
 from .creation import creation_time
 from .options import Options
 from .state import ModelState, ReadRow, own_dict, read_state, take_contents
@@ -104,7 +105,7 @@ class AttributeAccess(ReadRow):
 
     def _set_counter(self, name: str, value: Any) -> None:
         state = self._state
-        state.counters[name] = validate_counter(self._meta.object_name, name, value)
+        state.counters[name] = clean_counter(self._meta, name, value)
         state.assigned.add(name)
 
     @property
@@ -154,15 +155,14 @@ class AttributeAccess(ReadRow):
         Raises TypeError for id, pk, tags and expire, which are assigned, and
         AttributeError for other names of the class and names that begin with ``_``.
         """
-        given = validate_set(attrs)
-        counters = self._meta.counters & given.keys()
-        for name in counters:
-            validate_counter(self._meta.object_name, name, given[name])
+        given, meta = validate_set(attrs), self._meta
+        counters = meta.counters & given.keys()
+        counted = {name: clean_counter(meta, name, given[name]) for name in counters}
         self._set_attributes(
             {name: given[name] for name in given if name not in counters}
         )
-        for name in counters:
-            self._set_counter(name, given[name])
+        for name, value in counted.items():
+            self._set_counter(name, value)
 
     @alters_data
     def unset(self, /, *names: str) -> None:

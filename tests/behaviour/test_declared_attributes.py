@@ -507,6 +507,33 @@ def test_the_server_keeps_the_bounds_of_a_counter(ask, server):
         ask(purchase.save)
 
 
+def test_a_counter_is_converted_if_nothing_is_lost(ask, server):
+    purchase = Purchase(owner=1, views="3")
+    assert purchase.views == 3
+    ask(purchase.save)
+    purchase.set(views=2.0)
+    ask(purchase.save, update_fields=["views"])
+    assert ask(Purchase.objects.get, purchase.id).views == 2
+    assert ask(Purchase.objects.update, views="1", size="4") == 1
+    found, _ = ask(Purchase.objects.update_or_create, {"views": "-1"}, id=purchase.id)
+    assert (found.views, found.size) == (-1, 4)
+    for refuse in (
+        lambda value: setattr(found, "views", value),
+        lambda value: found.set(note="lost", views=value),
+        lambda value: Purchase(owner=1, views=value),
+        lambda value: ask(Purchase.objects.update, views=value, note="lost"),
+    ):
+        for value in ("x", 1.5, None, "1.5"):
+            with pytest.raises(ValidationError) as raised:
+                refuse(value)
+            assert errors(raised).keys() == {"views"}
+        with pytest.raises(OverflowError, match="64 bits"):
+            refuse(2**63)
+    assert (found.views, found.note) == (-1, "")
+    with pytest.raises(TypeError, match="Call increment"):
+        found.views = F("views") + 1
+
+
 @pytest.mark.parametrize("low", [-(2**63), -(10**17), -10, 0, 10, 10**17, 2**62])
 def test_bounds_are_exact_at_any_size(server, low):
     class Bounded(ormist.Model):
