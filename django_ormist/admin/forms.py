@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from django import forms
@@ -12,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from .. import fields as declarations
-from ..flows.clean import changed_fields, clean_fields
+from ..flows.clean import call_clean, changed_fields, clean_fields
 from ..forms.errors import (
     changed_counters,
     compute_version,
@@ -52,9 +53,6 @@ class ProxyForm(AnyForm):
     def validate_unique(self) -> None:
         """Skip it: the store checks unique values when it writes."""
 
-    def validate_constraints(self) -> None:
-        """Skip it: proxy models have no constraints."""
-
     def _post_clean(self) -> None:
         if self.refusal:
             self.add_error(None, self.refusal)
@@ -63,11 +61,19 @@ class ProxyForm(AnyForm):
         if self.errors:
             return
         self._apply()
-        for validate in (self._clean_changes, self.ormist.validate):
+        for validate in (
+            self._clean_changes,
+            partial(call_clean, self.ormist),
+            self.ormist.validate,
+            self.ormist.validate_constraints,
+        ):
             try:
                 validate()
             except ValidationError as error:
                 self._add_validation_error(error)
+
+    def validate_constraints(self) -> None:
+        """Skip it: _post_clean() calls that of the wrapped object."""
 
     def _clean_changes(self) -> None:
         names = changed_fields(self.ormist, self.ormist._alias(None))

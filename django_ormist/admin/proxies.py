@@ -22,6 +22,7 @@ from django.db.models.base import ModelState
 
 from ..exceptions import ImproperlyConfigured
 from ..fields import Reference
+from ..flows.clean import call_clean
 from ..models import Model
 from .fields import (
     AttributeField,
@@ -100,6 +101,7 @@ class AdminModel:
         return getattr(self, field_name)
 
     def full_clean(self, *args: Any, **kwargs: Any) -> None:
+        call_clean(self.ormist)
         self.ormist.validate()
 
     @classmethod

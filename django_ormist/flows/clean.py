@@ -1,7 +1,11 @@
 """Conversion and validation of declared attributes, before an object is written."""
 
 from collections.abc import Collection, Iterable, Mapping
+from functools import partial
+from inspect import isfunction
 from typing import Any
+
+from django.core.exceptions import NON_FIELD_ERRORS
 
 from ..codecs import pack_value
 from ..exceptions import ValidationError
@@ -59,22 +63,43 @@ def _is_unsaved(reference: Any, related: Any) -> bool:
     return not is_stored and not is_waiting(related)
 
 
-def full_clean(instance: Instance, exclude: Iterable[str] | None = None) -> None:
-    """Validate all declared attributes, and call validate().
+def full_clean(
+    instance: Instance,
+    exclude: Iterable[str] | None = None,
+    validate_constraints: bool = True,
+) -> None:
+    """Validate all declared attributes, and call clean() and validate().
 
-    Raises one ValidationError of both.
+    Then validate_constraints(), without the names that have errors. Raises one
+    ValidationError of all.
     """
     errors: dict[str, Any] = {}
-    try:
-        clean_fields(instance, fields_without(instance, exclude))
-    except ValidationError as error:
-        errors = error.update_error_dict(errors)
-    try:
-        instance.validate()
-    except ValidationError as error:
-        errors = error.update_error_dict(errors)
+    excluded = set(exclude or ())
+
+    def check_fields() -> None:
+        clean_fields(instance, fields_without(instance, excluded))
+
+    def check_constraints() -> None:
+        if validate_constraints:
+            instance.validate_constraints(excluded | errors.keys() - {NON_FIELD_ERRORS})
+
+    own_clean = partial(call_clean, instance)
+    for check in (check_fields, own_clean, instance.validate, check_constraints):
+        try:
+            check()
+        except ValidationError as error:
+            errors = error.update_error_dict(errors)
     if errors:
         raise ValidationError(errors)
+
+
+def call_clean(instance: Any) -> None:
+    """Call the clean() of the model if it has one, which Django's models may define.
+
+    Otherwise the name is free for an attribute.
+    """
+    if isfunction(getattr(type(instance), "clean", None)):
+        instance.clean()
 
 
 def fields_without(instance: Instance, exclude: Iterable[str] | None) -> set[str]:

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any, Protocol, Self, TypeVar
 
+from django.core.exceptions import ValidationError
+
 from ..codecs import Deadline
 from ..deadlines import Expire
 from ..keys import Space
@@ -93,6 +95,15 @@ class Instance(HasContents, Protocol):
 
     def validate(self) -> None:
         """Raise ValidationError to refuse a save."""
+
+    def validate_constraints(self, exclude: Iterable[str] | None = None) -> None:
+        """Raise ValidationError for a reason that full_clean() is to find."""
+
+    def unique_error_message(
+        self, model_class: type[Any], unique_check: tuple[str, ...]
+    ) -> ValidationError:
+        """Return the error about a unique value that another object has."""
+        ...
 
     def _key(self, using: str) -> bytes:
         """Return the Redis key of the object."""

@@ -91,7 +91,8 @@ def unique_errors(
     for names in taken:
         names = field_names(instance._meta, names)
         name = names[0] if len(names) == 1 else NON_FIELD_ERRORS
-        errors.setdefault(name, []).append(unique_error(instance, names))
+        error = instance.unique_error_message(type(instance), names)
+        errors.setdefault(name, []).append(error)
     return errors
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from django import forms
@@ -12,6 +12,7 @@ from django.forms import models as django_forms
 from django.forms.forms import DeclarativeFieldsMetaclass
 
 from ..fields.formfields import ValueField
+from ..flows.clean import call_clean
 from ..flows.unique import field_names
 from ..models import Model
 from ..schema import RESERVED
@@ -170,12 +171,18 @@ class ModelForm(_DjangoForm, Generic[M], metaclass=ModelFormMetaclass):
         self._assign()
         try:
             self.instance.clean_fields(self._get_validation_exclusions())
-            if not self._errors:  # validate() may read what is missing
-                self.instance.validate()
         except ValidationError as error:
             self._update_errors(error)
+        if not self._errors:  # they may read what is missing
+            for check in (partial(call_clean, self.instance), self.instance.validate):
+                try:
+                    check()
+                except ValidationError as error:
+                    self._update_errors(error)
         if self._validate_unique:
             self.validate_unique()
+        if self._validate_constraints:
+            self.validate_constraints()
 
     def _check_version(self) -> None:
         version = compute_version(self.instance)

@@ -182,9 +182,11 @@ class Model(AttributeAccess, AltersData, metaclass=ModelBase):
     ) -> None:
         """Convert and validate the declared attributes, and call validate().
 
-        Raises ValidationError by attribute. Unique values are checked by save().
+        Also clean(), if the class defines it as in Django, and with
+        *validate_constraints* validate_constraints(). Raises ValidationError by
+        attribute. Unique values are checked by save().
         """
-        clean_flows.full_clean(self, exclude)
+        clean_flows.full_clean(self, exclude, validate_constraints)
 
     def validate_unique(self, exclude: Iterable[str] | None = None) -> None:
         """Raise ValidationError if another object has a unique value of this one.
@@ -201,7 +203,19 @@ class Model(AttributeAccess, AltersData, metaclass=ModelBase):
         await arun(unique_flows.validate_unique(self, alias, exclude), alias)
 
     def validate_constraints(self, exclude: Iterable[str] | None = None) -> None:
-        """Do nothing: there are no constraints besides Meta.unique."""
+        """Do nothing: there are no constraints besides Meta.unique.
+
+        Called by full_clean() and by forms, for a model that overrides it.
+        """
+
+    def unique_error_message(
+        self, model_class: type["Model"], unique_check: tuple[str, ...]
+    ) -> exceptions.ValidationError:
+        """Return the error about a unique value that another object has.
+
+        unique_check: one name, or those that are unique together. Forms show it.
+        """
+        return unique_flows.unique_error(self, unique_check)
 
     def serializable_value(self, field_name: str) -> Any:
         """Return the attribute of this name, or the key of a reference.

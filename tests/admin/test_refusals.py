@@ -94,6 +94,20 @@ def test_an_error_of_validate_is_an_error_of_the_form(root, server, monkeypatch)
     assert not User.objects.exists()
 
 
+@pytest.mark.parametrize("name", ["clean", "validate_constraints"])
+def test_errors_of_djangos_methods_are_errors_of_the_form(
+    root, server, monkeypatch, name
+):
+    def refuse(instance):
+        raise ValidationError("No.")
+
+    monkeypatch.setattr(User, name, refuse, raising=False)
+    response = root.post(url("tests_user_add"), rendered(root, "tests_user_add"))
+    form = response.context["adminform"].form
+    assert form.errors == {"__all__": ["No."]}
+    assert not User.objects.exists()
+
+
 def test_a_forged_version_is_refused(root, server):
     plain = Plain.objects.create(a=1)
     data = rendered(root, "tests_plain_change", plain.pk)

@@ -187,6 +187,13 @@ def test_an_object_never_loaded_is_incremented_below_its_own_changes(ask, alias)
     assert (found.attrs, found.tags, found.views) == (unloaded.attrs, unloaded.tags, 2)
 
 
+def test_an_attribute_may_have_the_name_of_djangos_clean(ask, alias):
+    user = User(name="x", clean=True)
+    user.full_clean()
+    ask(user.save)
+    assert ask(User.objects.get, clean=True).clean is True
+
+
 def test_validate_is_called_before_a_save(ask, alias):
     class Strict(ormist.Model):
         def validate(self):

@@ -239,6 +239,50 @@ def test_a_constraint_that_is_partly_in_the_form_is_checked(alias):
         assert size_form({"size": "1"}, instance=new).is_valid()
 
 
+HOOKS = {
+    "clean": lambda self: refuse(self, "clean"),
+    "validate_constraints": lambda self, exclude=None: refuse(
+        self, sorted({*exclude} - {"id"})
+    ),
+    "unique_error_message": lambda self, model, names: ormist.ValidationError(
+        f"{model.__name__} {names}"
+    ),
+}
+
+
+def refuse(wagon, why):
+    raise ormist.ValidationError({"size": [f"{why} of {wagon.number}"]})
+
+
+@pytest.mark.parametrize("names", [*([name] for name in HOOKS), [*HOOKS]])
+def test_methods_of_a_model_that_django_calls_are_called(
+    alias, sql_wagons, monkeypatch, names
+):
+    WagonForm(VALID).save()
+    SqlWagonForm(VALID).save()
+    for name in names:
+        monkeypatch.setattr(Wagon, name, HOOKS[name], raising=False)
+        monkeypatch.setattr(SqlWagon, name, HOOKS[name])
+    ours, theirs = WagonForm(VALID).errors, SqlWagonForm(VALID).errors
+    assert str(ours) == str(theirs).replace("SqlWagon", "Wagon")
+    assert ("size" in ours) == (names != ["unique_error_message"])
+
+
+@pytest.mark.parametrize("name", ["clean", "validate_constraints"])
+def test_full_clean_calls_what_django_calls(alias, monkeypatch, name):
+    for model in (Wagon, SqlWagon):
+        monkeypatch.setattr(model, name, HOOKS[name], raising=False)
+        wagon = model(number="n", size=1, priority=3)
+        with pytest.raises(ormist.ValidationError) as raised:
+            wagon.full_clean(exclude=["shop"], validate_unique=False)
+        why = "clean" if name == "clean" else ["priority", "shop"]
+        assert raised.value.message_dict["size"] == [f"{why} of n"]
+    wagon = Wagon(number="n", size=1, priority=1)
+    if name == "validate_constraints":
+        wagon.full_clean(validate_constraints=False)
+    wagon.save()
+
+
 def test_messages_of_the_form_replace_those_of_the_model(alias):
     class Worded(WagonForm):
         class Meta(WagonForm.Meta):
