@@ -116,7 +116,11 @@ class Manager(ReadMethods[M], WriteMethods[M]):
     def from_collection(
         cls, collection_class: "CollectionClass[R]", class_name: str | None = None
     ) -> type[R]:
-        """Return a manager class with the public methods of a Collection class."""
+        """Return a manager class with the public methods of a Collection class.
+
+        Not with one whose ``queryset_only`` is True, and also with a private one whose
+        ``queryset_only`` is False, as in Django.
+        """
         base: Any = get_origin(collection_class) or collection_class
         name = class_name or f"{cls.__name__}From{base.__name__}"
         return type(name, (cls,), {"collection_class": base})
@@ -131,7 +135,10 @@ class Manager(ReadMethods[M], WriteMethods[M]):
             raise TypeError(f"{own!r} is not a Collection class.")
         for name, method in inspect.getmembers(own, inspect.isfunction):
             is_own = getattr(Collection, name, None) is not method
-            if is_own and not name.startswith("_") and name not in cls.__dict__:
+            is_hidden = getattr(method, "queryset_only", None)
+            if is_hidden is None:
+                is_hidden = name.startswith("_")
+            if is_own and not is_hidden and name not in cls.__dict__:
                 setattr(cls, name, _forward(name, method))
 
     def __eq__(self, other: object) -> bool:

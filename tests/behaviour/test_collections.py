@@ -7,6 +7,7 @@ from typing import TypeVar
 import pytest
 from django.core import paginator as django_paginator
 from django.core.paginator import Paginator
+from django.db import models
 from django.http import Http404
 from django.shortcuts import get_object_or_404
 from django.test import RequestFactory
@@ -375,6 +376,47 @@ def test_a_collection_class_provides_a_manager(ask, alias):
         ):
             assert type(chain) is Urgent
     assert type(Task.named).__name__ == "Named"
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda base: base.as_manager(),
+        lambda base: (
+            ormist.Manager.from_collection(base)()
+            if issubclass(base, ormist.Collection)
+            else models.Manager.from_queryset(base)()
+        ),
+    ],
+)
+def test_queryset_only_chooses_the_methods_of_a_manager_as_in_django(make):
+    def method(self):
+        return "found"
+
+    def marked(value):
+        def method(self):
+            return "found"
+
+        method.queryset_only = value
+        return method
+
+    names = {
+        "public": method,
+        "_private": method,
+        "kept": marked(True),
+        "_shown": marked(False),
+        "shown": marked(False),
+        "unknown": marked(None),
+        "_unknown": marked(None),
+    }
+    ours, theirs = (
+        make(type("Marked", (base,), names))
+        for base in (ormist.Collection, models.QuerySet)
+    )
+    found = {name for name in names if hasattr(theirs, name)}
+    assert found == {"public", "_shown", "shown", "unknown"}
+    assert {name for name in names if hasattr(ours, name)} == found
+    assert {getattr(ours.bind(Todo), name)() for name in found} == {"found"}
 
 
 @pytest.mark.parametrize("is_made", [True, False])
