@@ -106,7 +106,7 @@ class Collection(ReadMethods[M], WriteMethods[M], LazyResults[M]):
 
     def exclude(self, /, *tags: "str | Q", **lookups: Any) -> Self:
         """Return the objects that find() with these arguments excludes."""
-        if self.query.is_sliced:
+        if (tags or lookups) and self.query.is_sliced:
             raise TypeError("Cannot filter a query once a slice has been taken.")
         return self._chain(
             exclude_query(self.query, self.model._meta, tags, lookups, self.db)
@@ -135,6 +135,10 @@ class Collection(ReadMethods[M], WriteMethods[M], LazyResults[M]):
             raise NotSupportedError(
                 "distinct() takes no names. Ask for distinct values: "
                 f"values_list({names[0]!r}, flat=True).distinct()."
+            )
+        if self.query.is_sliced:
+            raise TypeError(
+                "Cannot create distinct fields once a slice has been taken."
             )
         return self._chain()
 

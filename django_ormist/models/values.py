@@ -98,10 +98,6 @@ class ValuesCollection(LazyResults[T], ValuesMethods):
         index, in its order; values without an order become a final None. Other rows are
         compared and sliced by the client.
         """
-        if self.collection.query.is_sliced:
-            raise TypeError(
-                "Cannot create distinct fields once a slice has been taken."
-            )
         collection = self.collection.distinct(*names)
         return type(self)(collection, self.names, self.shape, is_distinct=True)
 

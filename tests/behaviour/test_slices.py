@@ -77,9 +77,12 @@ def test_a_slice_cannot_be_filtered(todos):
         lambda: part.set_expire(5),
         lambda: part.in_bulk(["t01"]),
         part.last,
+        lambda: part.exclude("even"),
+        part.distinct,
     ):
         with pytest.raises(TypeError):
             narrow()
+    assert part.find().list() == part.exclude().list() == todos[:5]
 
 
 def test_a_collection_is_evaluated_once(todos):
