@@ -89,7 +89,9 @@ def update(
     """Flow that stores only these fields of stored objects, and returns the number."""
     refuse(collection.db, "bulk_update()")
     names = validate_fields(collection.model, fields)
-    instances = {each.id: each for each in validate_objects(collection, objs)}
+    instances: dict[str, Instance] = {}
+    for each in validate_objects(collection, objs):
+        instances.setdefault(each.id, each)
     if not names:
         raise ValueError("Field names must be given to bulk_update().")
     if collection.query.is_sliced:

@@ -134,9 +134,10 @@ class WriteMethods(AltersData, Generic[M]):
     ) -> int:
         """Store only these fields of stored objects. Return their number.
 
-        fields: names of attributes or counters, "tags", "expire". Each object is one
-        step. 1 + ceil(N / batch_size) round trips; batch_size: 1 to 1000, default 100.
-        save() is not called, and no signal is sent.
+        fields: names of attributes or counters, "tags", "expire". Of objects with one
+        id, the first is stored, as in Django. Each object is one step. 1 + ceil(N /
+        batch_size) round trips; batch_size: 1 to 1000, default 100. save() is not
+        called, and no signal is sent.
         """
         collection = self._collection()
         return run(bulk.update(collection, objs, fields, batch_size), collection.db)

@@ -5,6 +5,7 @@ from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 import pytest
+from django.contrib.auth.models import Group
 from django.db.models import Avg, F, OuterRef, Value
 from django.db.models.functions import Lower
 
@@ -243,6 +244,18 @@ def test_bulk_update_stores_only_the_named_fields(ask, is_sound):
     ask(made[5].save)
     assert ask(Page.objects.get, "p5").attrs == {"a": 2, "b": 2}
     assert is_sound()
+
+
+@pytest.mark.django_db
+def test_bulk_update_stores_the_first_of_one_id_as_django(ask, server):
+    group = Group.objects.create(name="old")
+    groups = [Group(pk=group.pk, name=name) for name in "abc"]
+    assert Group.objects.bulk_update(groups, ["name"]) == 1
+    group.refresh_from_db()
+    ask(Plain.objects.create, id="p", name="old")
+    some = [Plain(id="p", name=name) for name in "abc"]
+    assert ask(Plain.objects.bulk_update, some, ["name"]) == 1
+    assert ask(Plain.objects.get, "p").name == group.name == "a"
 
 
 def test_bulk_update_requires_fields(ask, server):
