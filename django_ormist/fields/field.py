@@ -16,6 +16,8 @@ from django.utils.translation import gettext_lazy as _
 
 from ..codecs import pack_value
 from ..exceptions import InvalidLookupValue
+from ..queries.expressions import is_expression
+from ..storable import replacement
 from .annotations import UnresolvedError, parse, resolve
 from .arguments import check_choices, check_validators, refuse_unknown
 from .containers import ListType, TupleType
@@ -341,6 +343,13 @@ class Field:
         """
         try:
             stored = self.type.clean(self.to_stored(value))
+        except ValidationError as error:
+            if is_expression(value):
+                raise ValidationError(
+                    f"Cannot store the expression {value}. Store {replacement(value)}.",
+                    code="invalid",
+                ) from error
+            raise
         except RecursionError as error:
             raise ValidationError(
                 _("This value is nested too deeply."), code="invalid"

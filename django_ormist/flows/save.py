@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from typing import Any
 
+from django.core.exceptions import FieldDoesNotExist
+
 from .. import signals
 from ..connections import connections
 from ..keys import object_key
@@ -12,6 +14,8 @@ from ..operations.operation import Flow, Operation, SignalEvent
 from ..operations.repair import purge_index
 from ..operations.repeatable import RepeatableDelete
 from ..operations.replies import Reply
+from ..queries.query import CREATED
+from ..schema import RESERVED
 from . import fetch
 from .attempt import UPSERT, SaveAttempt, SaveOptions
 from .clean import clean_changes
@@ -144,6 +148,8 @@ def refresh(
     names = None if fields is None else {*map(instance._meta.stored_name, fields)}
     if names is not None and not names:
         return
+    for name in names or ():
+        _check_field(instance, name)
     model: Any = type(instance)
     meta = instance._meta
     source = model._base_manager if source is None else source
@@ -173,6 +179,13 @@ def refresh(
     for reference in meta.references.values():
         if names is None or reference.attname in names:
             reference.take_loaded(instance, found)
+
+
+def _check_field(instance: Instance, name: str) -> None:
+    """Raise FieldDoesNotExist for a name that Meta.declared_only refuses."""
+    meta = instance._meta
+    if name not in (*RESERVED, CREATED) and meta.is_undeclared(name):
+        raise FieldDoesNotExist(f"Cannot refresh {name!r}. {meta.refusal(name)}")
 
 
 def _refresh_fields(

@@ -14,7 +14,7 @@ from django.contrib.auth.models import User
 from django.core.exceptions import FieldDoesNotExist, FieldError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
-from django.db.models import Count, F, Max, Min, Q, Sum
+from django.db.models import Count, F, Max, Min, Q, Sum, Value
 
 import django_ormist as ormist
 from django_ormist import ValidationError
@@ -306,6 +306,24 @@ def test_an_expression_computes_with_the_declared_type(ask, server):
         ask(Purchase.objects.update, owner=F("owner") + 1)
     assert raised.value.__notes__ == ["In the update of Purchase 'old'."]
     assert ask(undeclared().objects.get, "old").owner == "gone"
+
+
+def test_an_expression_cannot_be_saved(ask, server):
+    found = store_old(ask, owner=1)
+    for value in (F("owner") + 1, Value(3)):
+        for refuse in (
+            lambda: ask(found.save),
+            lambda: ask(found.save, update_fields=["owner"]),
+            lambda: ask(Purchase.objects.bulk_update, [found], ["owner"]),
+            lambda value=value: ask(Purchase.objects.create, owner=value),
+            lambda value=value: ask(
+                Purchase.objects.update_or_create, {"owner": value}, id="old"
+            ),
+        ):
+            found.owner = value
+            with pytest.raises(ValidationError, match="expression .* update.name=F"):
+                refuse()
+    assert ask(Purchase.objects.get, "old").owner == 1
 
 
 def test_increment_computes_with_the_declared_type(ask, server):
@@ -667,6 +685,18 @@ def test_the_label_of_a_choice():
 
 
 # ---------------------------------------------------------------- declared only
+
+
+def test_a_refresh_of_an_undeclared_name_says_so_as_in_django(ask, server, db):
+    strict = ask(Strict.objects.create, code="a")
+    user = User.objects.create(username="a")
+    for instance, fields in ((user, ["username", "typo"]), (strict, ["code", "typo"])):
+        with pytest.raises(FieldDoesNotExist, match="'typo'"):
+            instance.refresh_from_db(fields=fields)
+    with pytest.raises(FieldDoesNotExist, match="Did you mean 'code'"):
+        ask(strict.refresh_from_db, fields=["cod"])
+    names = ["code", "views", "tags", "expire", "created", "id"]
+    ask(strict.refresh_from_db, fields=names)
 
 
 def test_undeclared_names_are_refused(ask, server):
