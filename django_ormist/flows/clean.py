@@ -18,6 +18,8 @@ from .pending import is_waiting
 from .record import Record
 from .types import Instance
 
+_INT = Scalar(int)
+
 
 def clean_changes(instance: Instance, using: str | None) -> None:
     """Convert and validate the declared attributes that a save on *using* writes.
@@ -170,7 +172,7 @@ def clean_counter(meta: Any, name: str, value: Any) -> int:
     field = meta.fields_by_name.get(name)
     if field is not None and not is_expression(value):
         try:
-            value = Scalar(int).clean(value)
+            value = _INT.clean(value)
         except ValidationError as error:
             raise ValidationError({field.name: error}) from error
     return validate_counter(meta.object_name, name, value)

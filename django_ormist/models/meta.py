@@ -9,6 +9,7 @@ from ..exceptions import ImproperlyConfigured
 from ..keys import find_kind
 from ..schema import NO_ATTRIBUTES, BaseOptions
 from .state import PICKLED, PICKLED_COUNTERS
+from .unsupported import META
 
 DEFAULTS: dict[str, Any] = {
     "abstract": False,
@@ -62,11 +63,8 @@ class MetaOptions(BaseOptions):
                     break
         for name, value in own.items():
             if name not in DEFAULTS:
-                raise self._wrong(
-                    name,
-                    f"is no option of this version. Choose among "
-                    f"{', '.join(sorted(DEFAULTS))}",
-                )
+                advice = META.get(name, f"Choose among {', '.join(sorted(DEFAULTS))}")
+                raise self._wrong(name, f"is no option of this version. {advice}")
             given[name] = value
         return given
 

@@ -50,6 +50,27 @@ OPTIONS = {
 """Of ``Model._meta``, grouped by the part of Django that reads them first."""
 
 
+_NAME_OPTION = "Set model_name and app_label, and KEY_PREFIX in ORMIST"
+_NO_DATABASE = "Remove it: there is no table, and no migration"
+_UNIQUE = "Write unique, a list of names and of tuples of names"
+
+META = {
+    "base_manager_name": "Remove it: the base manager is a plain Manager",
+    "constraints": _UNIQUE,
+    "db_table": _NAME_OPTION,
+    "db_tablespace": _NO_DATABASE,
+    "default_manager_name": "Declare that manager before the others",
+    "default_related_name": "Pass related_name to ormist.ref()",
+    "get_latest_by": "Name the attribute in the call, as in latest('published')",
+    "indexes": "Write index_attrs for equal values, and ordered for ranges and orders",
+    "managed": _NO_DATABASE,
+    "ordering": "Call order_by(), or return it from get_queryset() of a manager",
+    "proxy": "Write a manager, or derive both models from an abstract one",
+    "unique_together": _UNIQUE,
+}
+"""Options of Django's Meta that are missing in ours, as part of a sentence."""
+
+
 def missing_name(owner: str, name: str, advice: Mapping[str, str]) -> AttributeError:
     """Return the error for a name that *owner* lacks, with advice if there is any."""
     if name in advice:

@@ -23,6 +23,9 @@ def declared(base=ormist.TaggedAttrsModel, **meta):
     [
         ({"ordred": ["a"]}, r"Wrong\.Meta\.ordred is no option"),
         ({"shards": 2}, "is no option of this version"),
+        ({"ordering": ["a"]}, r"Wrong.Meta.ordering is no option .*\. Call order_by"),
+        ({"unique_together": []}, r"Write unique, a list of names and of tuples"),
+        ({"db_table": "t"}, r"Set model_name and app_label, and KEY_PREFIX in ORMIST"),
         ({"ordered": "age"}, r"Meta\.ordered must be a list of attribute names"),
         ({"ordered": ["a:b"]}, r"Meta\.ordered holds 'a:b': no ':'"),
         ({"ordered": ["v"], "counters": ["v"]}, r"ordered holds 'v', which is a count"),
