@@ -342,8 +342,13 @@ class SlotMigration:
             self._set(node, "STABLE")
 
     def _set(self, node: Server, *words: Any) -> None:
-        with node.client() as client:
-            client.execute_command("CLUSTER", "SETSLOT", self.slot, *words)
+        """Mark the slot on a node, which refuses it while its replica is slow."""
+
+        def is_set() -> Any:
+            with node.client() as client:
+                return client.execute_command("CLUSTER", "SETSLOT", self.slot, *words)
+
+        wait_until(is_set, f"Slot {self.slot} of {node.port} is {words[0]}")
 
 
 def slot_of(key: str | bytes) -> int:
