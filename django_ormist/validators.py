@@ -93,8 +93,12 @@ def _clean_tags(tags: Any) -> dict[str, None]:
     return given
 
 
+LOWEST_COUNTER, HIGHEST_COUNTER = -(2**63), 2**63 - 1
+"""The bounds of a counter, which has 64 bits on the server."""
+
+
 def validate_counter(model: str, name: str, value: Any) -> int:
-    """Return *value* if a counter can have it. Raises TypeError or OverflowError."""
+    """Return *value* as a plain int. Raises TypeError or OverflowError."""
     value = unwrap(value)
     if not isinstance(value, int) or isinstance(value, bool):
         hint = ""
@@ -104,8 +108,8 @@ def validate_counter(model: str, name: str, value: Any) -> int:
             f"The counter {name!r} of {model} takes an int, not "
             f"{type(value).__name__}.{hint}"
         )
-    if not -(2**63) <= value < 2**63:
+    if not LOWEST_COUNTER <= value <= HIGHEST_COUNTER:
         raise OverflowError(
             f"The counter {name!r} of {model} holds 64 bits: {value} does not fit."
         )
-    return value
+    return int(value)  # a member of an IntEnum is sent by its name

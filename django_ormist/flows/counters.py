@@ -27,6 +27,7 @@ def increment(instance: Instance, using: str, name: str, by: Any) -> Flow[Any]:
         return (yield from _increment_attribute(instance, using, name, by))
     if not isinstance(by, int) or isinstance(by, bool):
         raise TypeError(f"A counter takes an int: cannot add {by!r} to {name!r}.")
+    by = int(by)  # of a member of an IntEnum
     space = instance._meta.space(using)
     field = instance._meta.fields_by_name.get(name)
     while True:

@@ -1,9 +1,16 @@
 """Counters and increment(): numbers that many clients change at once."""
 
+from enum import IntEnum
+
 import pytest
 
 import django_ormist as ormist
 from tests.models import Page, User
+
+
+class Level(IntEnum):
+    LOW = 1
+    HIGH = 2
 
 
 def test_counters_start_from_the_value_given(ask, server):
@@ -52,6 +59,22 @@ def test_a_counter_set_by_name_must_be_a_64_bit_int(ask, alias):
             ask(page.increment, "views", wrong)
     ask(page.save)
     assert ask(Page.objects.get, page.id).views == 2**63 - 1
+
+
+def test_a_member_of_an_int_enum_is_counted_as_its_value(ask, is_sound):
+    page = Page(views=Level.HIGH)
+    page.votes = Level.LOW
+    ask(page.save)
+    ask(Page.objects.bulk_create, [Page(id="p", views=Level.HIGH)])
+    assert ask(Page.objects.update, votes=Level.HIGH) == 2
+    page.votes = Level.LOW
+    ask(Page.objects.bulk_update, [page], ["votes"])
+    page.views = Level.LOW
+    ask(page.save, update_fields=["views"])
+    assert ask(page.increment, "views", Level.HIGH) == 3
+    found = ask(Page.objects.in_bulk)
+    assert [(each.views, each.votes) for each in found.values()] == [(3, 1), (2, 2)]
+    assert is_sound()
 
 
 def test_a_counter_accepts_every_64_bit_int(ask, alias):
