@@ -5,7 +5,7 @@ They are imported on first use, because the import takes longer than all of our 
 
 import operator
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timezone
 from typing import Any
 
 from ..exceptions import FieldError
@@ -24,6 +24,7 @@ _OPERATIONS: dict[str, Callable[[Any, Any], Any]] = {
     "%%": operator.mod,  # as Django writes it for SQL
     "^": operator.pow,
 }
+_OF_TIMES = (operator.add, operator.sub)
 
 
 def is_expression(value: Any) -> bool:
@@ -86,28 +87,34 @@ def value_of(expression: Any) -> Computed:
         left, right = lhs(held), rhs(held)
         if left is None or right is None:
             return None
-        if _is_aware(left) or _is_aware(right):
+        if operation in _OF_TIMES and (_has_zone(left) or _has_zone(right)):
             return _compute_moment(operation, left, right)
         return operation(left, right)
 
     return compute
 
 
-def _is_aware(value: Any) -> bool:
-    return isinstance(value, datetime) and value.utcoffset() is not None
+def _has_zone(value: Any) -> bool:
+    """Return whether it is an aware datetime whose offset may change."""
+    return (
+        isinstance(value, datetime)
+        and value.utcoffset() is not None
+        and not isinstance(value.tzinfo, timezone)
+    )
 
 
 def _compute_moment(operation: Callable[[Any, Any], Any], left: Any, right: Any) -> Any:
-    """Return the result in UTC, where Python's arithmetic is not that of wall clocks.
+    """Return the result of moments. Python's arithmetic is that of wall clocks.
 
     A datetime is returned in the zone of its operand.
     """
-    zone = (left if _is_aware(left) else right).tzinfo
-    left, right = (
-        each.astimezone(UTC) if _is_aware(each) else each for each in (left, right)
-    )
-    found = operation(left, right)
-    return found.astimezone(zone) if _is_aware(found) else found
+    zone = (left if _has_zone(left) else right).tzinfo
+    found = operation(_to_utc(left), _to_utc(right))
+    return found.astimezone(zone) if isinstance(found, datetime) else found
+
+
+def _to_utc(value: Any) -> Any:
+    return value.astimezone(UTC) if _has_zone(value) else value
 
 
 def name_of(f: Any) -> str:

@@ -1,6 +1,6 @@
 """update(): values, expressions, indexes and counters."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
@@ -86,6 +86,24 @@ def test_datetimes_are_moments_when_the_clocks_change(ask, server, hours):
     assert found.earlier.astimezone(UTC) == start.astimezone(UTC)
     assert found.later.tzinfo == found.earlier.tzinfo == start.tzinfo
     assert (found.span, found.other) == (span, -span)
+
+
+def test_datetimes_with_a_fixed_offset_are_computed_to_the_last_year(ask, server):
+    zone = timezone(-timedelta(hours=12))
+    last = datetime.max.replace(tzinfo=zone)
+    one = ask(User.objects.create, at=last, text="at %s")
+    new = {"at": F("at") - timedelta(days=1), "text": F("text") % F("at")}
+    assert ask(User.objects.update, **new) == 1
+    found = ask(User.objects.get, one.id)
+    assert found.at == last - timedelta(days=1)
+    assert found.text == f"at {last}"
+
+
+def test_a_datetime_in_a_text_keeps_its_zone(ask, server):
+    at = datetime(2026, 10, 24, 12, tzinfo=ZoneInfo("Europe/Berlin"))
+    ask(User.objects.create, id="u", at=at, text="at %s")
+    assert ask(User.objects.update, text=F("text") % F("at")) == 1
+    assert ask(User.objects.get, "u").text == "at 2026-10-24 12:00:00+02:00"
 
 
 def test_expressions_read_the_state_before_the_update(ask, is_sound):
