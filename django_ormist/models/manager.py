@@ -126,7 +126,10 @@ class Manager(ReadMethods[M], WriteMethods[M]):
         return type(name, (cls,), {"collection_class": base})
 
     def __init_subclass__(cls) -> None:
-        """Add the methods that the Collection class adds or overrides."""
+        """Add the methods that the Collection class adds or overrides.
+
+        Those that this class, or a base other than Manager, defines itself are kept.
+        """
         super().__init_subclass__()
         own = cls.__dict__.get("collection_class")
         if own is None:
@@ -138,7 +141,8 @@ class Manager(ReadMethods[M], WriteMethods[M]):
             is_hidden = getattr(method, "queryset_only", None)
             if is_hidden is None:
                 is_hidden = name.startswith("_")
-            if is_own and not is_hidden and name not in cls.__dict__:
+            is_free = getattr(cls, name, None) is getattr(Manager, name, None)
+            if is_own and is_free and not is_hidden:
                 setattr(cls, name, _forward(name, method))
 
     def __eq__(self, other: object) -> bool:

@@ -419,6 +419,22 @@ def test_queryset_only_chooses_the_methods_of_a_manager_as_in_django(make):
     assert {getattr(ours.bind(Todo), name)() for name in found} == {"found"}
 
 
+def test_a_method_of_the_manager_hides_that_of_the_collection_as_in_django():
+    def named(text):
+        return lambda self: text
+
+    for manager, base in (
+        (ormist.Manager, ormist.Collection),
+        (models.Manager, models.QuerySet),
+    ):
+        own = type("Own", (manager,), {"public": named("manager")})
+        some = type("Some", (base,), {"public": named("many"), "more": named("more")})
+        make = getattr(own, "from_collection", None) or own.from_queryset
+        made = make(some)()
+        made = made.bind(Todo) if manager is ormist.Manager else made
+        assert (made.public(), made.more()) == ("manager", "more")
+
+
 @pytest.mark.parametrize("is_made", [True, False])
 def test_a_manager_forwards_to_its_collection(ask, alias, is_made):
     class Audited(ormist.Collection):
