@@ -11,6 +11,7 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 
 from .. import fields as declarations
+from ..validators import HIGHEST_COUNTER, LOWEST_COUNTER
 from .value_text import to_text
 
 if TYPE_CHECKING:
@@ -92,8 +93,8 @@ class CounterField(ProxyField):
     def formfield(self, **kwargs: Any) -> Any:
         low, high = self.bounds
         return IntegerField(
-            min_value=-(2**63) if low is None else low,
-            max_value=2**63 - 1 if high is None else high,
+            min_value=LOWEST_COUNTER if low is None else low,
+            max_value=HIGHEST_COUNTER if high is None else high,
             label=capfirst(self.verbose_name),
             help_text=self.help_text,
             required=False,

@@ -65,7 +65,7 @@ class ProxyForm(AnyForm):
             self._clean_changes,
             partial(call_clean, self.ormist),
             self.ormist.validate,
-            self.ormist.validate_constraints,
+            partial(self.ormist.validate_constraints, self._other_declared()),
         ):
             try:
                 validate()
@@ -74,6 +74,10 @@ class ProxyForm(AnyForm):
 
     def validate_constraints(self) -> None:
         """Skip it: _post_clean() calls that of the wrapped object."""
+
+    def _other_declared(self) -> set[str]:
+        """Return the names of the declared attributes that are not in the form."""
+        return {each.name for each in self.ormist._meta.fields} - self.fields.keys()
 
     def _clean_changes(self) -> None:
         names = changed_fields(self.ormist, self.ormist._alias(None))

@@ -20,8 +20,10 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from .. import exceptions
 from ..batching import batched
-from ..exceptions import OrmistError
+from ..forms.errors import explain_refusal
+from ..models import Model
 from .changelist import OrmistChangeList
 from .checks import OrmistAdminChecks
 from .errors import may_delete, may_open_form, may_view, show_store_errors
@@ -82,7 +84,7 @@ class OrmistAdmin(AnyAdmin):
         try:
             return super().get_changelist_instance(request)
         except IncorrectLookupParameters as error:
-            if error.args and isinstance(error.args[0], OrmistError):
+            if error.args and isinstance(error.args[0], exceptions.OrmistError):
                 self.message_user(request, str(error.args[0]), messages.ERROR)
             raise
 
@@ -372,8 +374,10 @@ def raise_refused(obj: Any) -> Iterator[None]:
         yield
     except ValidationError as error:
         raise Refused(f"{obj}: {' '.join(error.messages)}") from error
+    except exceptions.IntegrityError as error:
+        raise Refused(_explain_taken(obj.ormist, error)) from error
     except (
-        OrmistError,
+        exceptions.OrmistError,
         IntegrityError,
         ArithmeticError,
         RecursionError,
@@ -381,3 +385,10 @@ def raise_refused(obj: Any) -> Iterator[None]:
         ValueError,
     ) as error:
         raise Refused(str(error)) from error
+
+
+def _explain_taken(ormist: Model, error: exceptions.IntegrityError) -> str:
+    """Return the model's own message for taken values, or ours with the holder."""
+    if type(ormist).unique_error_message is Model.unique_error_message:
+        return str(error)
+    return " ".join(explain_refusal(error, ormist).messages)

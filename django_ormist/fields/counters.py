@@ -4,6 +4,7 @@ from typing import Any
 
 from django.core.validators import MaxValueValidator, MinValueValidator
 
+from ..validators import HIGHEST_COUNTER, LOWEST_COUNTER
 from .field import MISSING, Field
 from .types import Scalar, Validated
 
@@ -44,8 +45,8 @@ class CounterField(Field):
             "required": False,
             "initial": 0,
             "show_hidden_initial": True,  # others may increment it meanwhile
-            "min_value": -(2**63) if low is None else low,
-            "max_value": 2**63 - 1 if high is None else high,
+            "min_value": LOWEST_COUNTER if low is None else low,
+            "max_value": HIGHEST_COUNTER if high is None else high,
         }
         return super().formfield(form_class, **{**own, **options})
 

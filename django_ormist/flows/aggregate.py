@@ -220,8 +220,8 @@ def _compute(meta: BaseOptions, planned: _Planned, counted: ValueCounts) -> Any:
             return len(counted)
         return sum(entry.number for entry in counted)
     if not counted:
-        default = getattr(given, "default", None)
-        return getattr(default, "value", default)
+        default: Any = getattr(given, "default", None)
+        return default.value if is_expression(default) else default
     if planned.kind == "Min":
         return meta.to_python(name, _value(name, counted[0]))
     if planned.kind == "Max":

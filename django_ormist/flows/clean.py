@@ -2,23 +2,25 @@
 
 from collections.abc import Collection, Iterable, Mapping
 from functools import partial
-from inspect import isfunction
 from typing import Any
 
 from django.core.exceptions import NON_FIELD_ERRORS
+from django.core.validators import MaxValueValidator, MinValueValidator
 
 from ..codecs import pack_value
 from ..exceptions import ValidationError
-from ..fields.types import Scalar
+from ..fields.references import loaded_objects
+from ..fields.types import Scalar, run_validators
 from ..keys import object_key
 from ..queries.expressions import is_expression
 from ..storable import unwrap
-from ..validators import validate_counter
+from ..validators import HIGHEST_COUNTER, LOWEST_COUNTER, validate_counter
 from .pending import is_waiting
 from .record import Record
 from .types import Instance
 
 _INT = Scalar(int)
+_BOUNDS = (MinValueValidator(LOWEST_COUNTER), MaxValueValidator(HIGHEST_COUNTER))
 
 
 def clean_changes(instance: Instance, using: str | None) -> None:
@@ -41,16 +43,24 @@ def clean_given(
     for reference in instance._meta.references.values():
         if reference.attname not in names:
             continue
-        related = reference.loaded(instance)
-        is_current = related is not None and (
-            instance.attrs.get(reference.attname) == related.pk
-        )
-        if is_current and _is_unsaved(reference, related):
+        if _refers_to_unsaved(instance, reference):
             raise ValueError(
                 f"{verb} prohibited to prevent data loss due to unsaved related object "
                 f"{reference.name!r} of {instance._meta.object_name}. Save it first."
             )
     clean_fields(instance, names)
+
+
+def _refers_to_unsaved(instance: Instance, reference: Any) -> bool:
+    """Return whether a reference is to an object that was never saved.
+
+    The object was assigned to the reference, or in place of the key.
+    """
+    key = unwrap(instance.attrs.get(reference.attname))
+    if reference.is_object(key):
+        return _is_unsaved(reference, key)
+    known_key, related = loaded_objects(instance).get(reference.attname, (None, None))
+    return related is not None and known_key == key and _is_unsaved(reference, related)
 
 
 def _is_unsaved(reference: Any, related: Any) -> bool:
@@ -59,7 +69,7 @@ def _is_unsaved(reference: Any, related: Any) -> bool:
     A save that waits for the end of an atomic() block counts.
     """
     if reference.is_to_django:
-        return False
+        return related.pk is None
     state = related._state
     is_stored = state.packed is not None or not state.is_id_random
     return not is_stored and not is_waiting(related)
@@ -91,16 +101,16 @@ def full_clean(
             check()
         except ValidationError as error:
             errors = error.update_error_dict(errors)
+        except AttributeError as error:  # of what is missing, which is told already
+            if error.obj is not instance or error.name not in errors:
+                raise
     if errors:
         raise ValidationError(errors)
 
 
 def call_clean(instance: Any) -> None:
-    """Call the clean() of the model if it has one, which Django's models may define.
-
-    Otherwise the name is free for an attribute.
-    """
-    if isfunction(getattr(type(instance), "clean", None)):
+    """Call the clean() of the model if it has one, as Django's full_clean() does."""
+    if callable(getattr(type(instance), "clean", None)):
         instance.clean()
 
 
@@ -164,15 +174,16 @@ def clean_fields(instance: Instance, names: Iterable[str]) -> None:
 
 
 def clean_counter(meta: Any, name: str, value: Any) -> int:
-    """Return the value of a counter. Raises TypeError, OverflowError.
+    """Return the value of a counter, a plain int. Raises TypeError, OverflowError.
 
-    A declared counter is converted if nothing is lost: "5" to 5. Raises ValidationError
-    by attribute if it cannot be.
+    That of a declared counter is converted if nothing is lost: "5" to 5. Otherwise
+    raises ValidationError by attribute.
     """
     field = meta.fields_by_name.get(name)
     if field is not None and not is_expression(value):
         try:
             value = _INT.clean(value)
+            run_validators(_BOUNDS, value)
         except ValidationError as error:
             raise ValidationError({field.name: error}) from error
     return validate_counter(meta.object_name, name, value)

@@ -27,17 +27,19 @@ class Transaction:
     outer: "Transaction | None" = None
     entries: "list[Entry]" = field(default_factory=list)
     is_open: bool = True
-    _instances: set[int] = field(default_factory=set)
+    _latest: "dict[int, Entry]" = field(default_factory=dict)
 
     def add(self, entry: "Entry") -> None:
         """Collect a save or a deletion."""
         self.entries.append(entry)
-        self._instances.add(id(entry.instance))  # which the entry keeps alive
+        self._latest[id(entry.instance)] = entry  # which keeps the instance alive
 
-    def has(self, instance: Instance) -> bool:
-        """Return whether this block or one around it has collected this instance."""
-        is_outside = self.outer is not None and self.outer.has(instance)
-        return id(instance) in self._instances or is_outside
+    def latest(self, instance: Instance) -> "Entry | None":
+        """Return what this block, or one around it, has collected last of it."""
+        found = self._latest.get(id(instance))
+        if found is None and self.outer is not None:
+            return self.outer.latest(instance)
+        return found
 
     def open_block(self) -> "Transaction | None":
         """Return this block, or the nearest one around it, that is open."""
@@ -57,13 +59,13 @@ class Transaction:
         if self.outer is None or not self.outer.is_open:
             return True
         self.outer.entries += self.entries
-        self.outer._instances |= self._instances
+        self.outer._latest |= self._latest
         return False
 
     def discard(self) -> None:
         """Leave the block and discard its writes."""
         self.entries = []
-        self._instances = set()
+        self._latest = {}
         self.end()
 
 
@@ -84,9 +86,12 @@ def current(using: str) -> Transaction | None:
 
 
 def is_waiting(instance: Instance) -> bool:
-    """Return whether an open block of any alias has collected this instance."""
-    around = [current(alias) for alias in blocks.get({})]
-    return any(block is not None and block.has(instance) for block in around)
+    """Return whether an open block of any alias will save this instance at its end."""
+    for block in map(current, blocks.get({})):
+        entry = None if block is None else block.latest(instance)
+        if isinstance(entry, PendingSave) and entry.pk == instance.id:
+            return True
+    return False
 
 
 def innermost(using: str) -> Transaction:

@@ -173,7 +173,8 @@ class ModelForm(_DjangoForm, Generic[M], metaclass=ModelFormMetaclass):
             self.instance.clean_fields(self._get_validation_exclusions())
         except ValidationError as error:
             self._update_errors(error)
-        if not self._errors:  # they may read what is missing
+        is_complete = not self._errors  # these may read what is missing
+        if is_complete:
             for check in (partial(call_clean, self.instance), self.instance.validate):
                 try:
                     check()
@@ -181,7 +182,7 @@ class ModelForm(_DjangoForm, Generic[M], metaclass=ModelFormMetaclass):
                     self._update_errors(error)
         if self._validate_unique:
             self.validate_unique()
-        if self._validate_constraints:
+        if self._validate_constraints and is_complete:
             self.validate_constraints()
 
     def _check_version(self) -> None:
@@ -202,7 +203,9 @@ class ModelForm(_DjangoForm, Generic[M], metaclass=ModelFormMetaclass):
                 value = 0
             try:
                 setattr(self.instance, name, value)
-            except ValueError as error:  # of tags, the id and the expiration time
+            except ValidationError as error:  # of a counter
+                self._update_errors(error)
+            except (ValueError, OverflowError) as error:  # of tags, the id, expire
                 self.add_error(name, str(error))
             else:
                 if name == "expire" and self.instance.ttl() == 0:

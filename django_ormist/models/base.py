@@ -1,7 +1,8 @@
 """Model, TaggedModel, TaggedAttrsModel and the mix-in Verbose."""
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from inspect import getattr_static
 from itertools import chain, repeat, starmap
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -43,6 +44,25 @@ from .state import (
 from .writing import AltersData, alters_data
 
 _RESERVED = frozenset(RESERVED)
+
+
+class SuperMethod:
+    """A method that only ``super()`` finds, and that does nothing.
+
+    A class may override it. In a class that does not, the name is free for an
+    attribute.
+    """
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, instance: object, owner: type) -> "Callable[[], None]":
+        if getattr_static(owner, self._name) is self:
+            raise AttributeError(
+                f"{owner.__name__!r} has no {self._name!r}.", name=self._name
+            )
+        return lambda: None
+
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -166,6 +186,11 @@ class Model(AttributeAccess, AltersData, metaclass=ModelBase):
         Called before each save, after the declared attributes were converted and
         validated; override it.
         """
+
+    if TYPE_CHECKING:
+        clean: Any
+    else:
+        clean = SuperMethod()
 
     def clean_fields(self, exclude: Iterable[str] | None = None) -> None:
         """Convert and validate the declared attributes, without those of *exclude*.

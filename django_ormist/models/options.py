@@ -120,7 +120,10 @@ class Options(MetaOptions):
     @cached_property
     def own_names(self) -> frozenset[str]:
         """The names that the class defines. Attributes cannot have them."""
-        return frozenset({*dir(self.model), *STATE}) - self.fields_by_name.keys()
+        names = {*dir(self.model), *STATE}
+        if not hasattr(self.model, "clean"):  # see SuperMethod
+            names.remove("clean")
+        return frozenset(names) - self.fields_by_name.keys()
 
     @cached_property
     def own_setters(self) -> frozenset[str]:

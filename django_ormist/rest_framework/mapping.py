@@ -11,9 +11,10 @@ from django.utils.text import capfirst
 from rest_framework import serializers
 from rest_framework.utils.field_mapping import needs_label
 
-from ..fields import Field
+from ..fields import CounterField, Field
 from ..fields.containers import DictType, ListType, RecordType, TupleType
 from ..fields.types import AnyType, Scalar, UnionType, Validated, ValueType
+from ..validators import HIGHEST_COUNTER, LOWEST_COUNTER
 from .fields import (
     BooleanField,
     BytesField,
@@ -53,6 +54,9 @@ _BY_VALIDATOR = {
     checks.URLValidator: serializers.URLField,
 }
 
+COUNTER_BOUNDS = {"min_value": LOWEST_COUNTER, "max_value": HIGHEST_COUNTER}
+"""Arguments of the serializer field of a counter."""
+
 Built = tuple[type[Any], dict[str, Any]]
 """The class of a serializer field, and its arguments."""
 
@@ -71,6 +75,8 @@ def build_attribute(
     if field.help_text:
         kwargs["help_text"] = field.help_text
     kwargs["required"] = not field.has_default()
+    if isinstance(field, CounterField):
+        kwargs = {**COUNTER_BOUNDS, **kwargs}
     if field.blank and issubclass(
         kind, serializers.CharField | serializers.ChoiceField
     ):

@@ -23,7 +23,7 @@ from ..models.relations import ReverseRelation
 from ..queries.query import EXPIRE
 from .bound_fields import accept_misfit
 from .json_values import make_encodable, to_json
-from .mapping import FIELDS, build_attribute
+from .mapping import COUNTER_BOUNDS, FIELDS, build_attribute
 from .relations import build_relation, forward_relation, reverse_relation
 from .validators import (
     UniqueTogetherValidator,
@@ -152,7 +152,7 @@ class ModelSerializer(serializers.ModelSerializer):
         if relation is not None:
             return self.build_relational_field(field_name, relation)
         if field_name in meta.counters:
-            return serializers.IntegerField, {"required": False}
+            return serializers.IntegerField, {"required": False, **COUNTER_BOUNDS}
         if field_name == "expire":
             return serializers.DateTimeField, {"allow_null": True, "required": False}
         if field_name == "tags" and model_class.is_tagged:
@@ -321,10 +321,10 @@ class ModelSerializer(serializers.ModelSerializer):
             if validated_data.pop(name, instance.pk) != instance.pk:
                 message = ErrorDetail("An id cannot be changed.", code="invalid")
                 raise serializers.ValidationError({name: [message]})
-        # Tags last: which of them are explicit depends on the attributes.
-        for name in sorted(validated_data, key=lambda name: name == "own_tags"):
-            setattr(instance, name, validated_data[name])
         try:
+            # Tags last: which of them are explicit depends on the attributes.
+            for name in sorted(validated_data, key=lambda name: name == "own_tags"):
+                setattr(instance, name, validated_data[name])
             instance.save(force_update=True)
         except instance.NotUpdated as error:
             raise NotFound from error

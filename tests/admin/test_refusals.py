@@ -73,6 +73,17 @@ def test_a_unique_value_that_is_taken_is_an_error(root, server):
     assert City.objects.get(lyon.pk).code == "L"
 
 
+def test_a_model_may_word_the_error_of_a_unique_value(root, server, monkeypatch):
+    def word(city, model, names):
+        return ValidationError(f"{model.__name__} has {names}: {city.code}")
+
+    City.objects.create(id="rome", code="R")
+    monkeypatch.setattr(City, "unique_error_message", word)
+    data = with_row(rendered(root, "tests_city_add"), "code", "text", "R")
+    response = root.post(url("tests_city_add"), data)
+    assert "City has ('code',): R" in errors(response)
+
+
 def test_a_name_that_cannot_be_indexed_is_an_error(root, server):
     data = with_row(rendered(root, "tests_user_add"), "a:b", "text", "x")
     assert "Cannot index the attribute 'a:b'" in errors(
@@ -98,7 +109,7 @@ def test_an_error_of_validate_is_an_error_of_the_form(root, server, monkeypatch)
 def test_errors_of_djangos_methods_are_errors_of_the_form(
     root, server, monkeypatch, name
 ):
-    def refuse(instance):
+    def refuse(instance, exclude=None):
         raise ValidationError("No.")
 
     monkeypatch.setattr(User, name, refuse, raising=False)

@@ -1,6 +1,7 @@
 """The attributes of one object, and how it is stored."""
 
 import asyncio
+import functools
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -192,6 +193,42 @@ def test_an_attribute_may_have_the_name_of_djangos_clean(ask, alias):
     user.full_clean()
     ask(user.save)
     assert ask(User.objects.get, clean=True).clean is True
+    plain = User(name="y")
+    assert not hasattr(plain, "clean")
+    assert not hasattr(User, "clean")
+    plain.clean = False
+    assert (plain.clean, plain.attrs["clean"]) == (False, False)
+    del plain.clean
+    assert "clean" not in plain.attrs
+
+
+def test_clean_may_call_that_of_its_bases():
+    calls = []
+
+    class Mixed:
+        def clean(self):
+            super().clean()
+            calls.append("mixed")
+
+    class Cleaned(Mixed, ormist.Model):
+        def clean(self):
+            super().clean()
+            calls.append("own")
+
+    class Cached(ormist.Model):
+        clean = functools.cache(lambda self: calls.append("cached"))
+
+    class Annotated(ormist.Model):
+        clean: bool = True
+
+    Cleaned().full_clean()
+    Cached().full_clean()
+    made = Annotated()
+    made.full_clean()
+    assert made.clean is True
+    assert calls == ["mixed", "own", "cached"]
+    with pytest.raises(AttributeError, match="defines 'clean' itself"):
+        Cleaned(clean=1)
 
 
 def test_validate_is_called_before_a_save(ask, alias):

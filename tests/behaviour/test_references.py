@@ -262,6 +262,63 @@ def test_no_method_stores_a_reference_to_an_unsaved_object(ask, publisher, verb,
     assert ask(Volume.objects.get, volume.id).publisher_id == new.id
 
 
+def test_an_unsaved_object_in_place_of_a_key_is_refused(ask, publisher):
+    new, stored = Publisher(), ask(Volume.objects.create, publisher=publisher)
+    for value in (new, SimpleLazyObject(lambda: new)):
+        for write in (
+            lambda value=value: ask(Volume.objects.create, publisher_id=value),
+            lambda value=value: ask(
+                Volume.objects.bulk_create, [Volume(publisher_id=value)]
+            ),
+            lambda value=value: ask(Volume.objects.update, publisher_id=value),
+            lambda: ask(stored.save),
+            lambda: ask(stored.save, update_fields=["publisher_id"]),
+            lambda: ask(Volume.objects.bulk_update, [stored], ["publisher"]),
+        ):
+            stored.publisher_id = value
+            with pytest.raises(ValueError, match=r"nsaved (model|related)"):
+                write()
+    assert [each.publisher_id for each in ask(list, Volume.objects.all())] == [
+        publisher.id
+    ]
+    ask(new.save)
+    stored.publisher_id = new
+    ask(stored.save)
+    assert ask(Volume.objects.get).publisher_id == new.id
+
+
+@pytest.mark.django_db
+@pytest.mark.servers("valkey91", "fakeredis")
+def test_an_object_of_django_that_was_deleted_meanwhile_is_refused(server):
+    user = User.objects.create(username="gone")
+    badge = Badge(user=user)
+    user.delete()
+    with pytest.raises(ValueError, match="unsaved related object 'user' of Badge"):
+        badge.save()
+    badge.user_id = 5
+    badge.save()
+    assert Badge.objects.get().user_id == 5
+
+
+@pytest.mark.servers("valkey91", "fakeredis")
+@pytest.mark.parametrize("is_saved", [True, False])
+def test_a_block_refuses_a_reference_to_what_it_deletes(server, is_saved):
+    for take_back in ("delete", "new id"):
+        publisher = Publisher()
+        with ormist.atomic():
+            if is_saved:
+                publisher.save()
+            volume = Volume(publisher=publisher)
+            if take_back == "delete":
+                publisher.delete()
+            else:
+                publisher.id = None
+                volume.publisher = publisher
+            with pytest.raises(ValueError, match="unsaved related object"):
+                volume.save()
+    assert not Volume.objects.exists()
+
+
 def test_an_update_refuses_an_unsaved_object(ask, publisher):
     volume = ask(Volume.objects.create, publisher=publisher)
     new = Publisher(name="new")

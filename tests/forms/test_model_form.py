@@ -424,6 +424,35 @@ def test_a_value_that_cannot_be_set_is_an_error_of_its_field(alias):
     assert list(form.errors) == ["expire"]
 
 
+@pytest.mark.parametrize(
+    ("field", "text", "error"),
+    [
+        (django_forms.CharField(), "x", "“x” value must be an integer."),
+        (django_forms.FloatField(), "1.5", "Enter a number."),  # as Django's
+        (
+            django_forms.IntegerField(),
+            str(2**70),
+            f"Ensure this value is less than or equal to {2**63 - 1}.",
+        ),
+    ],
+)
+def test_a_value_that_a_counter_cannot_have_is_an_error_of_its_field(
+    alias, field, text, error
+):
+    form = type("Counted", (DrawingForm,), {"views": field})(DRAWN | {"views": text})
+    assert form.errors == {"views": [error]}
+
+
+def test_a_form_that_lacks_values_does_not_call_what_may_read_them(alias, monkeypatch):
+    def compare(self, exclude=None):
+        assert self.size > 0
+
+    for name in ("clean", "validate", "validate_constraints"):
+        monkeypatch.setattr(Wagon, name, compare, raising=False)
+    assert WagonForm(VALID | {"size": "x"}).errors.keys() == {"size"}
+    assert WagonForm(VALID).is_valid()
+
+
 @pytest.mark.parametrize("has_zones", [True, False])
 def test_an_expiration_time_that_was_not_changed_stays(alias, settings, has_zones):
     settings.USE_TZ = has_zones

@@ -395,7 +395,23 @@ def test_counters_are_read_only_unless_asked(alias):
     )
     found = store(own, {"views": 5, "votes": 6}, parcel, partial=True)
     assert (found.views, Parcel.objects.get(parcel.pk).votes) == (5, 6)
-    assert list(errors_of(own, {"views": -1}, parcel, partial=True)) == ["views"]
+    for wrong in ({"views": -1}, {"views": 2**63}, {"votes": 2**63}):
+        assert errors_of(own, wrong, parcel, partial=True).keys() == wrong.keys()
+
+
+def test_a_value_that_a_counter_cannot_have_is_an_error_of_its_field(alias):
+    class Rated(serializer_of(Parcel, fields=["address", "views"])):
+        views = serializers.FloatField()
+
+    data = {"address": {"street": "s"}, "views": 5.5}
+    parcel = Parcel.objects.create(address={"street": "s"})
+    for instance in (None, parcel):
+        serializer = Rated(instance, data=data)
+        assert serializer.is_valid()
+        with pytest.raises(serializers.ValidationError) as raised:
+            serializer.save()
+        assert raised.value.detail == {"views": ["“5.5” value must be an integer."]}
+    assert Parcel.objects.get(parcel.pk).views == 0
 
 
 # Saving
