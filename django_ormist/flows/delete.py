@@ -18,7 +18,7 @@ from ..operations.steps import MOST_LEAVES
 from ..queries.lookups import filter_query
 from ..queries.query import Query
 from . import fetch, update
-from .pending import PendingDelete, PendingSave, current, refuse
+from .pending import Entry, PendingDelete, PendingSave, current, refuse
 from .types import Results
 
 KEYS_PER_QUERY = MOST_LEAVES
@@ -26,6 +26,9 @@ KEYS_PER_QUERY = MOST_LEAVES
 
 Place = tuple[Any, str]
 """A model and an alias."""
+
+Found = tuple[Reference, str, list[str]]
+"""A reference, an alias, and the ids of the objects that refer by it."""
 
 
 def delete(collection: Results[Any]) -> Flow[tuple[int, dict[str, int]]]:
@@ -54,11 +57,10 @@ class Effects:
     """The objects to delete, and those whose reference is set to None.
 
     deletions: ids by model and alias, found before those they refer to are deleted.
-    cleared: a reference, an alias, and ids.
     """
 
     deletions: dict[Place, dict[str, None]] = field(default_factory=dict)
-    cleared: list[tuple[Reference, str, list[str]]] = field(default_factory=list)
+    cleared: list[Found] = field(default_factory=list)
 
 
 def find_effects(
@@ -69,7 +71,8 @@ def find_effects(
     model: of this package or of Django. Raises ProtectedError before anything changes,
     unless they are deleted already.
     """
-    effects = Effects()
+    effects, protected = Effects(), list[Found]()
+    model_of_keys = model
     waiting: list[tuple[Any, Sequence[Any], str]] = [(model, keys, using)]
     seen: dict[Place, set[Any]] = {(model, using): set(keys)}
     while waiting:
@@ -79,14 +82,16 @@ def find_effects(
             pks = yield RunOn(alias, _find(reference, keys, alias))
             place = (reference.model, alias)
             new = [pk for pk in pks if pk not in seen.setdefault(place, set())]
-            if reference.on_delete is PROTECT and new and not is_done:
-                yield from _raise_protected(reference, alias, new)
+            if reference.on_delete is PROTECT and pks:
+                protected.append((reference, alias, pks))
             elif reference.on_delete is SET_NULL and new:
                 effects.cleared.append((reference, alias, new))
             elif reference.on_delete is CASCADE and new:
                 seen[place].update(new)
                 effects.deletions.setdefault(place, {}).update(dict.fromkeys(new))
                 waiting.append((reference.model, new, alias))
+    if protected and not is_done:
+        yield from _raise_protected(model_of_keys, protected)
     return effects
 
 
@@ -142,41 +147,71 @@ def _results(model: Any, alias: str, lookups: dict[str, Any]) -> Any:
 def _find(reference: Reference, keys: Sequence[Any], alias: str) -> Flow[list[str]]:
     """Flow that returns the ids of the objects that refer to these keys.
 
-    One round trip per 250 keys.
+    Saves and deletions that wait in an open block count. One round trip per 250 keys.
     """
     pks: dict[str, None] = {}
     for some in batched(keys, KEYS_PER_QUERY):
         found = _results(reference.model, alias, {f"{reference.attname}__in": some})
         stored = yield from search.ids(found.space, found.query)
         pks.update(dict.fromkeys(pk_of(pk, found.space) for pk in stored))
+    wanted = set(keys)
+    for pk, entry in _waiting_entries(reference, alias).items():
+        if isinstance(entry, PendingDelete):
+            pks.pop(pk, None)
+        elif entry.mine.attrs.get(reference.attname) in wanted:
+            pks[pk] = None
+        else:
+            pks.pop(pk, None)
     return list(pks)
 
 
-def _raise_protected(
-    reference: Reference, alias: str, pks: Sequence[str]
-) -> Flow[None]:
+def _waiting_entries(reference: Reference, alias: str) -> dict[str, Entry]:
+    """Return by id what an open block will do to the reference of objects.
+
+    That is a save that changes it, or a deletion.
+    """
+    block, found = current(alias), dict[str, Entry]()
+    if block is None:
+        return found
+    for entry in block.entries_of(reference.model):
+        was_deleted = isinstance(found.get(entry.pk), PendingDelete)
+        if was_deleted or entry.changes(reference.attname):
+            found[entry.pk] = entry
+    return found
+
+
+def _raise_protected(model: Any, protected: Sequence[Found]) -> Flow[None]:
     from django.db.models import ProtectedError  # slow to import
 
-    found = _results(reference.model, alias, {"pk__in": list(pks)})
-    objects = yield RunOn(alias, fetch.fetch(found, found.query))
-    name = reference.related_model._meta.object_name
+    objects: set[Any] = set()
+    for reference, alias, pks in protected:
+        results = _results(reference.model, alias, {"pk__in": pks})
+        found = yield RunOn(alias, fetch.fetch(results, results.query))
+        waiting = _waiting_entries(reference, alias)
+        objects.update(waiting[pk].instance for pk in pks if pk in waiting)
+        objects.update(found)
+    names = [f"'{each.model.__name__}.{each.name}'" for each, _, _ in protected]
     raise ProtectedError(
-        f"Cannot delete some instances of model {name!r} because they are referenced "
-        f"through protected references: '{reference.model.__name__}."
-        f"{reference.name}'.",
-        set(objects),
+        f"Cannot delete some instances of model {model._meta.object_name!r} because "
+        f"they are referenced through protected references: {', '.join(names)}.",
+        objects,
     )
 
 
 def _clear(reference: Reference, alias: str, pks: Sequence[str]) -> Flow[int]:
     """Flow that sets the reference of these objects to None."""
-    found = _results(reference.model, alias, {"pk__in": list(pks)})
-    block = current(alias)
+    block, waiting = current(alias), _waiting_entries(reference, alias)
+    stored = [pk for pk in pks if pk not in waiting]
+    found = _results(reference.model, alias, {"pk__in": stored})
     if block is None:
         return (yield from update.update(found, {reference.attname: None}))
     for instance in (yield from fetch.fetch(found, found.query)):
         instance.attrs[reference.attname] = None
         block.add(PendingSave(instance, alias, is_silent=True))
+    for pk in pks:
+        entry = waiting.get(pk)
+        if isinstance(entry, PendingSave):
+            block.add(entry.cleared(reference.attname))
     return len(pks)
 
 
@@ -186,8 +221,10 @@ def _delete(model: Any, alias: str, pks: Sequence[str]) -> Flow[int]:
     block = current(alias)
     if block is None:
         return (yield from update.delete_matches(found))
-    instances = yield from fetch.fetch(found, found.query)
-    for instance in instances:
+    instances = {each.id: each for each in (yield from fetch.fetch(found, found.query))}
+    saved = {entry.pk: entry.instance for entry in block.entries_of(model)}
+    instances.update((pk, saved[pk]) for pk in pks if pk in saved)
+    for instance in instances.values():
         block.add(PendingDelete.of(instance, alias))
     return len(instances)
 

@@ -4,6 +4,8 @@ A block belongs to a context of contextvars: threads and tasks do not share one,
 task started within a block adds to it. A task that outlives its block writes at once.
 """
 
+from collections.abc import Iterator
+from copy import copy
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Union, cast
 
@@ -33,6 +35,12 @@ class Transaction:
         """Collect a save or a deletion."""
         self.entries.append(entry)
         self._latest[id(entry.instance)] = entry  # which keeps the instance alive
+
+    def entries_of(self, model: type[Any]) -> "Iterator[Entry]":
+        """Yield what this block, and those around it, have collected of a model."""
+        if self.outer is not None:
+            yield from self.outer.entries_of(model)
+        yield from (e for e in self.entries if type(e.instance) is model)
 
     def latest(self, instance: Instance) -> "Entry | None":
         """Return what this block, or one around it, has collected last of it."""
@@ -147,6 +155,22 @@ class PendingSave(SaveAttempt):
         self.values = dict(state.counters)
         self.known = self.assigned = set(state.assigned)
 
+    def changes(self, name: str) -> bool:
+        """Return whether it sets or removes this attribute."""
+        base = self.base()
+        if base is None or (name in base.attrs) is not (name in self.mine.attrs):
+            return True
+        return bool(base.attrs.get(name) != self.mine.attrs.get(name))
+
+    def cleared(self, name: str) -> "PendingSave":
+        """Return a later save of the same object that sets this attribute to None."""
+        after = PendingSave(copy(self.instance), self.using, is_silent=True)
+        attrs = {**self.mine.attrs, name: None}
+        after.mine = after.contents = replace(self.mine, attrs=attrs)
+        after.pk, after.before = self.pk, self
+        after.known = after.assigned = set()
+        return after
+
     def follow(self, before: "Entry") -> None:
         """Follow another entry of the same instance.
 
@@ -233,6 +257,10 @@ class PendingDelete:
         loaded = instance._packed_on(using)
         schema = instance._meta.schema(using)
         return cls(instance, using, instance.id, schema, loaded)
+
+    def changes(self, name: str) -> bool:
+        """Return True: it removes every attribute."""
+        return True
 
     def apply(self, now_ms: bytes) -> None:
         """Mark the instance as not stored."""

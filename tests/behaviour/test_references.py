@@ -848,6 +848,124 @@ def test_a_deletion_cascades(ask, server):
     assert raw_faults(server.client, server.key_prefix) == []
 
 
+class Hook(ormist.TaggedModel):
+    """A reference of each kind."""
+
+    cascade = ormist.ref(Publisher, null=True, on_delete=ormist.CASCADE)
+    clear = ormist.ref(Publisher, null=True, on_delete=ormist.SET_NULL)
+    protect = ormist.ref(Publisher, null=True, on_delete=ormist.PROTECT)
+    note: str = ""
+
+    class Meta:
+        app_label = "tests"
+        index_attrs = ("cascade", "clear", "protect")
+        counters = ("views",)
+
+
+def hooks():
+    """Return the stored hooks, by id, with the ids that they refer to."""
+    return {
+        each.id: (each.cascade_id, each.clear_id, each.protect_id, each.note)
+        for each in Hook.objects.all()
+    }
+
+
+@pytest.mark.servers("valkey91", "fakeredis", "valkey91-cluster")
+class TestADeletionInABlock:
+    """What the same block has written before it counts."""
+
+    @pytest.fixture(autouse=True)
+    def stored(self, server):
+        self.old, self.new = (Publisher.objects.create(id=pk) for pk in ("old", "new"))
+        old = self.old
+        self.hook = Hook.objects.create(id="h", cascade=old, clear=old)
+
+    def test_objects_that_refer_elsewhere_by_now_are_left(self):
+        self.hook.cascade = self.hook.clear = self.new
+        with ormist.atomic():
+            self.hook.save()
+            self.old.delete()
+        assert hooks() == {"h": ("new", "new", None, "")}
+
+    def test_objects_that_refer_to_it_since_then_are_changed(self):
+        with ormist.atomic():
+            Hook.objects.create(id="made", cascade=self.old)
+            cleared = Hook.objects.create(id="cleared", clear=self.old, views=3)
+            Hook.objects.filter(id="h").get().delete()
+            assert self.old.delete() == (2, {"tests.Hook": 1, "tests.Publisher": 1})
+        assert hooks() == {"cleared": (None, None, None, "")}
+        cleared.note = "x"
+        cleared.save()
+        found = Hook.objects.get("cleared")
+        assert (found.clear_id, found.note, found.views) == (None, "x", 3)
+
+    def test_a_changed_reference_is_cleared(self):
+        other = Hook.objects.create(id="other", clear=self.new)
+        self.hook.delete()
+        with ormist.atomic():
+            other.clear, other.note = self.old, "kept"
+            other.save()
+            again = Hook.objects.get("other")
+            again.protect = self.new
+            again.save()
+            self.old.delete()
+        assert hooks() == {"other": (None, None, "new", "kept")}
+
+    def test_an_object_that_protects_it_since_then_protects(self):
+        with ormist.atomic():
+            made = Hook.objects.create(protect=self.old)
+            with pytest.raises(ProtectedError, match=r"'Hook\.protect'") as raised:
+                self.old.delete()
+            assert raised.value.protected_objects == {made}
+            made.delete()
+            self.old.delete()
+        assert hooks() == {}
+
+    def test_an_object_that_is_deleted_and_saved_again_counts(self):
+        with ormist.atomic():
+            self.hook.delete()
+            self.hook.save()
+            self.old.delete()
+        assert hooks() == {}
+        self.hook.cascade, self.hook.clear = self.new, None
+        with ormist.atomic():
+            self.new.delete()
+            self.hook.save()
+        assert not Publisher.objects.exists()
+        assert hooks() == {"h": ("new", None, None, "")}
+
+    def test_a_discarded_inner_block_does_not_count(self):
+        with ormist.atomic():
+            self.hook.cascade = None
+            with pytest.raises(ValueError, match="without a name"):
+                discard_save(self.hook)
+            self.old.delete()
+        assert hooks() == {}
+
+    def test_an_inner_block_counts(self):
+        self.hook.cascade = self.hook.clear = self.new
+        with ormist.atomic():
+            self.hook.save()
+            with ormist.atomic():
+                self.old.delete()
+        assert hooks() == {"h": ("new", "new", None, "")}
+
+
+@ormist_only
+def test_protect_wins_as_in_django(ask, server):
+    """Not only against other references, but also among objects that are deleted."""
+    old, other = ask(Publisher.objects.create), ask(Publisher.objects.create)
+    both = ask(Hook.objects.create, cascade=old, protect=old)
+    second = ask(Hook.objects.create, cascade=old, protect=other)
+    third = ask(Hook.objects.create, protect=old)
+    for delete in (old.delete, Publisher.objects.all().delete):
+        with pytest.raises(ProtectedError) as raised:
+            ask(delete)
+        wanted = {both, third} if delete == old.delete else {both, second, third}
+        assert raised.value.protected_objects == wanted
+    assert ask(Publisher.objects.count) == 2
+
+
 @ormist_only
 def test_a_deletion_of_many_cascades(ask, server):
     for _ in range(2):
