@@ -96,6 +96,13 @@ class Subquery:
     build: "Callable[[list[Any]], Condition]"
     loaded: "Condition | None" = None
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the inner query without its rows, which are read anew each time."""
+        results = self.results.all()
+        name = "_cache" if hasattr(results, "_cache") else "_result_cache"
+        setattr(results, name, [])  # otherwise, pickling evaluates it
+        return Subquery, (results, self.build)
+
     @property
     def condition(self) -> "Condition":
         """The loaded condition."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from ..exceptions import FieldError
@@ -210,12 +211,20 @@ def _subquery(meta: BaseOptions, name: str, value: Any) -> Condition:
     """Return the condition of a value that another query finds."""
     field = meta.fields_by_name.get(name)
     model = None if field is None else field.related_model
-    return Subquery(
-        single_values(name, value, model),
-        lambda found: any_of(
-            _lookup_condition(meta, name, each, "") for each in dict.fromkeys(found)
-        ),
+    build = partial(_any_value, meta.model, name)
+    return Subquery(single_values(name, value, model), build)
+
+
+def _any_value(model: Any, name: str, found: Iterable[Any]) -> Condition:
+    """Return the condition of any of these values."""
+    return any_of(
+        _lookup_condition(model._meta, name, each, "") for each in dict.fromkeys(found)
     )
+
+
+def _any_pk(model: Any, name: str, found: Iterable[Any]) -> Condition:
+    """Return the condition of any of these ids."""
+    return Ids(_pks(model._meta, name, found))
 
 
 def single_values(name: str, results: Any, model: Any) -> Any:
@@ -343,7 +352,7 @@ def _id_lookup(meta: BaseOptions, name: str, value: Any, alias: str) -> Conditio
     if not is_own or query.is_sliced:
         return Subquery(
             single_values(name.removesuffix("__in"), value, meta.model),
-            lambda found: Ids(_pks(meta, name, found)),
+            partial(_any_pk, meta.model, name),
         )
     if value.db != alias:
         raise ValueError(

@@ -24,6 +24,7 @@ from django.utils.functional import SimpleLazyObject
 import django_ormist as ormist
 from django_ormist import ValidationError
 from django_ormist.connections.instrumentation import listening
+from django_ormist.testing import assert_round_trips
 from tests.checker import raw_faults
 
 
@@ -609,6 +610,36 @@ def test_another_query_is_evaluated_each_time(ask, server):
         {"title": "y"},
         publisher__in=Publisher.objects.find(name="new"),
     )[1]
+
+
+@pytest.mark.django_db
+@pytest.mark.servers("valkey91", "fakeredis")
+@pytest.mark.parametrize(
+    "narrow",
+    [
+        lambda: Volume.objects.filter(publisher__in=Publisher.objects.find(name="P")),
+        lambda: Volume.objects.filter(owner__in=User.objects.filter(username="u")),
+        lambda: Volume.objects.filter(pk__in=Volume.objects.find(title="a")[:1]),
+        lambda: Volume.objects.filter(pk__in=Volume.objects.find(title="a")),
+        lambda: Publisher.objects.filter(pk__in=Volume.objects.values("publisher")),
+    ],
+)
+def test_a_collection_with_another_query_is_pickled(
+    alias, django_assert_num_queries, narrow
+):
+    publisher = Publisher.objects.create(name="P")
+    user = User.objects.create(username="u")
+    publisher.volumes.create(title="a", owner=user)
+    collection = narrow()
+    stored = collection.list()
+    with assert_round_trips(0), django_assert_num_queries(0):
+        restored = pickle.loads(pickle.dumps(collection))
+        assert restored.list() == stored
+    assert len(stored) == 1
+    assert copy.deepcopy(collection).list() == stored
+    publisher.volumes.create(title="a", owner=user)
+    again = restored.all()
+    assert again.count() == narrow().count()
 
 
 def test_the_wrong_kind_of_object_is_refused(publisher):
