@@ -170,12 +170,15 @@ def save_fields(
             "update_fields goes with neither force_insert nor strict: it stores "
             "fields of an object that is there, whatever others changed of it."
         )
+    if not isinstance(update_fields, str):
+        update_fields = frozenset(update_fields)
     names = validate_fields(type(instance), update_fields)
     if not names:
         return
     guard = guard_of(instance, using)
     if guard is None or current(using) is None:
-        yield from _store_fields(instance, using, names, guard)
+        given = frozenset(update_fields)
+        yield from _store_fields(instance, using, names, given, guard)
     else:
         # Of update_or_create(), in a block of the model's own save(): a save that
         # merges stores these fields too, and can wait for the end of the block.
@@ -183,18 +186,24 @@ def save_fields(
 
 
 def _store_fields(
-    instance: Instance, using: str, names: set[str], guard: Guard | None
+    instance: Instance,
+    using: str,
+    names: set[str],
+    given: frozenset[str],
+    guard: Guard | None,
 ) -> Flow[None]:
-    """Flow that stores the fields *names* of one object. See save_fields()."""
+    """Flow that stores the fields *names* of one object. See save_fields().
+
+    given: the names that were passed, for signals.
+    """
     model: Any = type(instance)
     refuse(using, "save(update_fields=...)")
     declared = instance._meta.fields_by_name.keys() & names
     clean_given(instance, declared)
     instance.validate()
     if signals.are_heard(signals.pre_save, model):
-        yield SignalEvent(
-            signals.pre_save, model, {"instance": instance, "using": using}
-        )
+        facts = save_flows.save_facts(instance, using, given)
+        yield SignalEvent(signals.pre_save, model, facts)
         clean_given(instance, declared)
     collection, pk = model._base_manager.using(using), instance.id.encode()
     kind = RepeatableSave if guard is None else RepeatableWrite
@@ -214,8 +223,8 @@ def _store_fields(
             "Save without update_fields to insert it."
         )
     if signals.are_heard(signals.post_save, model):
-        arguments = {"instance": instance, "using": using, "created": False}
-        yield SignalEvent(signals.post_save, model, arguments)
+        facts = save_flows.save_facts(instance, using, given, created=False)
+        yield SignalEvent(signals.post_save, model, facts)
 
 
 def validate_fields(model: type[Any], fields: Iterable[str]) -> set[str]:

@@ -44,9 +44,7 @@ def save(
         clean_changes(instance, loaded_from)
     instance.validate()
     if signals.are_heard(signals.pre_save, model):
-        yield SignalEvent(
-            signals.pre_save, model, {"instance": instance, "using": using}
-        )
+        yield SignalEvent(signals.pre_save, model, save_facts(instance, using))
         if is_declared:
             clean_changes(instance, loaded_from)
     block = current(using)
@@ -68,14 +66,30 @@ def save(
         is_stored = yield from attempt.resolve(reply)
     if is_stored and signals.are_heard(signals.post_save, model):
         is_new = attempt.stored is None
-        arguments = {"instance": instance, "using": using, "created": is_new}
+        arguments = save_facts(instance, using, created=is_new)
         yield SignalEvent(signals.post_save, model, arguments)
+
+
+def save_facts(
+    instance: Instance,
+    using: str,
+    update_fields: frozenset[str] | None = None,
+    **more: Any,
+) -> dict[str, Any]:
+    """Return the arguments of pre_save and post_save: those of Django."""
+    facts = {"instance": instance, "using": using, "update_fields": update_fields}
+    return {**facts, "raw": False, **more}
+
+
+def delete_facts(instance: Instance, using: str) -> dict[str, Any]:
+    """Return the arguments of pre_delete and post_delete: those of Django."""
+    return {"instance": instance, "using": using, "origin": instance}
 
 
 def delete(instance: Instance, using: str) -> Flow[tuple[int, dict[str, int]]]:
     """Flow that deletes the instance. Returns the number and labels. One round trip."""
     model = type(instance)
-    arguments = {"instance": instance, "using": using}
+    arguments = delete_facts(instance, using)
     if signals.are_heard(signals.pre_delete, model):
         yield SignalEvent(signals.pre_delete, model, arguments)
     numbers: dict[str, int] = {}

@@ -30,6 +30,7 @@ from .pending import (
     innermost,
 )
 from .record import Record
+from .save import delete_facts, save_facts
 
 MOST_OBJECTS = 10_000
 """Objects that a block may write. They hold the server for 0.5 s."""
@@ -168,12 +169,13 @@ def commit(block: Transaction) -> Flow[None]:
 
 def _post_signal(entry: PendingSave | PendingDelete) -> SignalEvent | None:
     model = type(entry.instance)
-    arguments: dict[str, Any] = {"instance": entry.instance, "using": entry.using}
     if isinstance(entry, PendingDelete):
+        arguments = delete_facts(entry.instance, entry.using)
         if signals.are_heard(signals.post_delete, model):
             return SignalEvent(signals.post_delete, model, arguments)
     elif entry.is_stored and not entry.is_silent:
-        arguments["created"] = entry.stored is None
+        is_new = entry.stored is None
+        arguments = save_facts(entry.instance, entry.using, created=is_new)
         if signals.are_heard(signals.post_save, model):
             return SignalEvent(signals.post_save, model, arguments)
     return None

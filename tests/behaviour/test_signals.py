@@ -42,6 +42,48 @@ def test_saving_and_deleting_send_signals(ask, alias, seen):
     ]
 
 
+def test_a_receiver_for_django_gets_its_arguments(ask, alias):
+    seen = []
+
+    def saved(sender, instance, raw, using, update_fields, signal, created=None):
+        seen.append((raw, using, update_fields, created))
+
+    def deleted(sender, instance, using, origin, signal):
+        seen.append((using, origin is instance))
+
+    connected = [
+        (signals.pre_save, saved),
+        (signals.post_save, saved),
+        (signals.pre_delete, deleted),
+        (signals.post_delete, deleted),
+    ]
+    for signal, receiver in connected:
+        signal.connect(receiver, sender=Plain)
+    try:
+        plain = ask(Plain.objects.create, id="one")
+        ask(plain.save, update_fields=iter(["a", "b"]))
+        ask(plain.delete)
+        with ormist.atomic():
+            plain.save()
+            plain.delete()
+    finally:
+        for signal, receiver in connected:
+            signal.disconnect(receiver, sender=Plain)
+    names = frozenset({"a", "b"})
+    assert seen == [
+        (False, "default", None, None),
+        (False, "default", None, True),
+        (False, "default", names, None),
+        (False, "default", names, False),
+        ("default", True),
+        ("default", True),
+        (False, "default", None, None),
+        ("default", True),
+        (False, "default", None, True),
+        ("default", True),
+    ]
+
+
 def test_bulk_methods_and_other_models_do_not_send_signals(ask, alias, seen):
     ask(Todo.objects.create)
     ask(Plain.objects.bulk_create, [Plain(), Plain()])
