@@ -84,15 +84,15 @@ class AttributeAccess(ReadRow):
     def __dir__(self) -> Iterable[str]:
         return sorted({*super().__dir__(), *self.attrs, *self._meta.counters})
 
-    def _set_attributes(self, attrs: dict[str, Any]) -> None:
-        """Set attributes and properties, all or nothing. Counters are not among them.
+    def _set_attributes(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Set attributes, all or nothing, and return the values of properties.
 
-        Raises AttributeError for other names.
+        Counters are not among them. Raises AttributeError for other names.
         """
         meta = self._meta
         if meta.are_plain(tuple(attrs)):
             self.attrs.update(attrs)
-            return
+            return {}
         own = {n: attrs[n] for n in attrs if n in meta.own_setters and n[:1] != "_"}
         plain = {name: attrs[name] for name in attrs if name not in own}
         for name in plain:
@@ -100,8 +100,9 @@ class AttributeAccess(ReadRow):
             if why is not None:
                 raise AttributeError(why)
         self.attrs.update(plain)
-        for name, value in own.items():
-            object.__setattr__(self, name, value)
+        for name in filter(meta.declares, own):
+            object.__setattr__(self, name, own[name])
+        return {name: own[name] for name in own if not meta.declares(name)}
 
     def _set_counter(self, name: str, value: Any) -> None:
         state = self._state
@@ -158,11 +159,13 @@ class AttributeAccess(ReadRow):
         given, meta = validate_set(attrs), self._meta
         counters = meta.counters & given.keys()
         counted = {name: clean_counter(meta, name, given[name]) for name in counters}
-        self._set_attributes(
+        properties = self._set_attributes(
             {name: given[name] for name in given if name not in counters}
         )
         for name, value in counted.items():
             self._set_counter(name, value)
+        for name, value in properties.items():
+            object.__setattr__(self, name, value)
 
     @alters_data
     def unset(self, /, *names: str) -> None:

@@ -130,16 +130,19 @@ class Model(AttributeAccess, AltersData, metaclass=ModelBase):
         own["id"] = pk or meta.new_pk()
         state.is_id_random = pk is None
         own["_state"] = state
+        properties: dict[str, Any] = {}
         if is_plain:
             own["attrs"] = attrs
         else:
             own["attrs"] = {}
             for name in meta.counters & attrs.keys():
                 self._set_counter(name, attrs.pop(name))
-            self._set_attributes(attrs)
+            properties = self._set_attributes(attrs)
         for field in meta.defaults:
             if field.attname not in own["attrs"]:
                 own["attrs"][field.attname] = field.get_default()
+        for name in properties:  # last, as in Django: they may read the others
+            object.__setattr__(self, name, properties[name])
 
     @classmethod
     def _from_row(cls, row: Row, space: "Space", using: str) -> Self:

@@ -45,16 +45,12 @@ class ModelBase(type):
             relations.check_references(model)
             _bind_managers(model)
         for error in ("DoesNotExist", "MultipleObjectsReturned", "NotUpdated"):
-            parents = tuple(
-                base.__dict__[error]
-                for base in cls.__mro__[1:]
-                if error in base.__dict__
-            )
+            parents = [getattr(b, error) for b in bases if hasattr(b, error)]
             body = {
                 "__module__": cls.__module__,
                 "__qualname__": f"{cls.__qualname__}.{error}",
             }
-            setattr(cls, error, type(error, parents[:1], body))
+            setattr(cls, error, type(error, (*dict.fromkeys(parents),), body))
         if model._meta.abstract:
             meta.abstract = False  # as Django's: a child may inherit Parent.Meta
             model.Meta = meta

@@ -188,6 +188,47 @@ def test_an_object_never_loaded_is_incremented_below_its_own_changes(ask, alias)
     assert (found.attrs, found.tags, found.views) == (unloaded.attrs, unloaded.tags, 2)
 
 
+def test_properties_are_set_after_attributes_and_defaults_as_in_django():
+    class Priced(ormist.Model):
+        price: int
+        total: int = 0
+        lines: list[int] = ormist.field(default_factory=list)
+
+        @property
+        def discount(self):
+            return self.price - self.total
+
+        @discount.setter
+        def discount(self, value):
+            self.total = self.price - value
+            self.lines.append(value)
+
+        class Meta:
+            counters = ["views"]
+
+    made = Priced(discount=3, total=1, price=10, colour="red", views=2)
+    assert (made.total, made.lines, made.colour, made.views) == (7, [3], "red", 2)
+    made.set(discount=4, price=20, views=5)
+    assert (made.total, made.lines, made.views) == (16, [3, 4], 5)
+
+
+def test_errors_of_a_model_are_those_of_all_its_bases():
+    class One(ormist.Model):
+        pass
+
+    class Two(ormist.TaggedModel):
+        pass
+
+    class Both(One, Two):
+        pass
+
+    for name in ("DoesNotExist", "MultipleObjectsReturned", "NotUpdated"):
+        error = getattr(Both, name)
+        assert issubclass(error, getattr(One, name))
+        assert issubclass(error, getattr(Two, name))
+        assert not issubclass(One.DoesNotExist, Two.DoesNotExist)
+
+
 def test_an_attribute_may_have_the_name_of_djangos_clean(ask, alias):
     user = User(name="x", clean=True)
     user.full_clean()
