@@ -11,6 +11,7 @@ from django.core.exceptions import NON_FIELD_ERRORS, FieldError, ValidationError
 from django.forms import models as django_forms
 from django.forms.forms import DeclarativeFieldsMetaclass
 
+from ..fields import Field
 from ..fields.formfields import ValueField
 from ..flows.clean import call_clean
 from ..flows.unique import field_names
@@ -233,7 +234,8 @@ class ModelForm(_DjangoForm, Generic[M], metaclass=ModelFormMetaclass):
         meta = self.instance._meta
         declared = meta.fields_by_name.get(meta.stored_name(name))
         widget: Any = self.fields[name].widget
-        has_default = declared is not None and declared.has_default()
+        # As in Django, None is no default of a reference.
+        has_default = declared is not None and Field.has_default(declared)
         return (
             has_default or name in meta.counters
         ) and widget.value_omitted_from_data(

@@ -73,6 +73,8 @@ class Collection(ReadMethods[M], WriteMethods[M], LazyResults[M]):
         )
         if self._related:
             chained._related = self._related
+        if self._known is not None:
+            chained._known = self._known
         return chained
 
     def all(self) -> Self:
@@ -145,7 +147,7 @@ class Collection(ReadMethods[M], WriteMethods[M], LazyResults[M]):
     def using(self, alias: str) -> Self:
         """Return the same query on the connection *alias*."""
         other = type(self)(self.model, self.query, alias)
-        other._related = self._related
+        other._related, other._known = self._related, self._known
         return other
 
     def select_related(self, *names: "str | None") -> Self:
@@ -239,11 +241,20 @@ class Collection(ReadMethods[M], WriteMethods[M], LazyResults[M]):
     def _build(self, rows: Rows, created: Times | None = None) -> builtins.list[M]:
         using = self.db
         space = self.model._meta.space(using)
+        found: builtins.list[M]
         if len(rows) < 2:
-            return [self.model._from_row(row, space, using) for row in rows]
-        peers = Peers()
-        found = self.model._from_rows(rows, space, using, peers)
-        return ResultList(found, peers)
+            found = [self.model._from_row(row, space, using) for row in rows]
+        else:
+            peers = Peers()
+            made = self.model._from_rows(rows, space, using, peers)
+            found = ResultList(made, peers)
+        if self._known is not None:
+            name, known = self._known
+            reference = self.model._meta.references[name]
+            for each in found:
+                if reference.stored_value(each.attrs) == known.pk:
+                    reference.keep(each, known.pk, known)
+        return found
 
     def _fetch(self, query: Query) -> Flow[list[M]]:
         return fetch.fetch(self, query)

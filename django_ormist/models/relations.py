@@ -53,7 +53,9 @@ class RelatedManager(Manager[Any]):
         own, other = reference.model._meta, reference.related_model._meta
         if using is not None and getattr(other, "using", None) == own.using:
             found = found.using(using)
-        return found.find(**{self._reference.name: self._instance})
+        found = found.find(**{self._reference.name: self._instance})
+        found._known = reference.name, self._instance
+        return found
 
     def _values(self, attrs: dict[str, Any]) -> dict[str, Any]:
         return {**attrs, self._reference.name: self._instance}
@@ -306,10 +308,14 @@ def _add_reverse(reference: Reference, target: Any) -> None:
         "app_label": meta.app_label or "",
     }
     known = getattr(target, name, None)
-    is_ours = isinstance(known, ReverseRelation) and (
-        known.reference.model._meta.label == meta.label
-    )
-    if known is not None and not is_ours:
+    if isinstance(known, ReverseRelation):
+        owner = known.reference.model
+        if name in vars(target) and _is_derived(reference.model, owner):
+            return  # it gives the objects of the base
+        is_ours = owner._meta.label == meta.label or name not in vars(target)
+    else:
+        is_ours = known is None
+    if not is_ours:
         raise ImproperlyConfigured(
             f"{meta.object_name}.{reference.name} has the related_name {name!r}, "
             f"which {target.__name__} defines itself. Choose another one."
@@ -317,6 +323,11 @@ def _add_reverse(reference: Reference, target: Any) -> None:
     setattr(target, name, ReverseRelation(reference))
     target._meta.__dict__.pop("own_names", None)
     target._meta.__dict__.pop("own_setters", None)
+
+
+def _is_derived(model: Any, base: Any) -> bool:
+    """Return whether a model is derived from another one."""
+    return issubclass(model, base) and model._meta.label != base._meta.label
 
 
 def _follow_deletions(target: Any) -> None:

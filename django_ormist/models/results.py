@@ -26,6 +26,9 @@ class LazyResults(Generic[T]):
     query: Query
     _cache: builtins.list[T] | None
     _related: tuple[str, ...] = ()
+    _known: tuple[str, Any] | None = None
+    """A reference's name, and the object that results refer to by it, as in Django."""
+
     _prefetch_related_lookups: tuple[str, ...] = ()  # read by Django's form fields
 
     def __get__(self, instance: object, owner: type | None = None) -> Self:

@@ -156,6 +156,9 @@ def _lookup_condition(
             f"Cannot filter {meta.object_name} by {name}: ids have no order. "
             "Look one up by id=..., several by id__in=[...]."
         )
+    first = attribute.partition("__")[0]
+    if first != attribute and first in meta.references:
+        raise _lookup_error(meta, name, attribute, lookup)
     attribute = meta.stored_name(attribute)
     value = unwrap(value)
     if lookup == "in" and is_results(value):
@@ -216,9 +219,11 @@ def _subquery(meta: BaseOptions, name: str, value: Any) -> Condition:
 
 
 def _any_value(model: Any, name: str, found: Iterable[Any]) -> Condition:
-    """Return the condition of any of these values."""
+    """Return the condition of any of these values, but for None, as in SQL."""
     return any_of(
-        _lookup_condition(model._meta, name, each, "") for each in dict.fromkeys(found)
+        _lookup_condition(model._meta, name, each, "")
+        for each in dict.fromkeys(found)
+        if each is not None
     )
 
 

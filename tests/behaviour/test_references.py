@@ -588,6 +588,25 @@ def test_lookups_take_objects_keys_and_other_queries(ask, server):
 
 
 @ormist_only
+@ormist_only
+def test_none_of_another_query_matches_nothing_as_in_django(ask, publisher):
+    ask(publisher.stickers.create)
+    ask(Sticker.objects.create, id="bare")
+    keys = Sticker.objects.values("publisher")
+    found = ask(list, Sticker.objects.filter(publisher__in=keys))
+    assert [each.publisher_id for each in found] == [publisher.id]
+    only_none = Sticker.objects.filter(pk="bare").values("publisher")
+    assert ask(list, Sticker.objects.filter(publisher__in=only_none)) == []
+
+
+@pytest.mark.parametrize(
+    "name", ["publisher__pk__in", "publisher__name", "publisher__name__in"]
+)
+def test_a_lookup_over_a_reference_says_what_to_write(server, name):
+    with pytest.raises(FieldError, match=r"Write find.publisher__in=\.\.\.find"):
+        Volume.objects.filter(**{name: ["x"]})
+
+
 def test_another_query_is_evaluated_each_time(ask, server):
     store_volumes(ask)
     found = Volume.objects.find(publisher__in=Publisher.objects.find(name="new"))
@@ -780,6 +799,30 @@ def test_bulk_methods_of_the_referring_objects_let_objects_refer(ask, publisher,
     assert {each.title for each in ask(list, publisher.volumes.all())} == {"a", "b"}
     assert some[0].publisher is some[1].publisher is publisher
     assert ask(other.volumes.count) == 0
+
+
+@ormist_only
+def test_the_referring_objects_know_what_they_refer_to(ask, publisher):
+    other = ask(Publisher.objects.create)
+    for _ in range(2):
+        ask(publisher.volumes.create, title="a")
+    ask(other.volumes.create, title="a")
+    volumes = publisher.volumes
+    found = [
+        *ask(list, volumes.all()),
+        *ask(list, volumes.find(title="a").using("default")),
+        ask(volumes.first),
+        ask(volumes.last),
+        *ask(volumes.in_bulk).values(),
+    ]
+    with assert_round_trips(0):
+        assert all(each.publisher is publisher for each in found)
+    assert len(found) == 8
+    both = volumes.all() | other.volumes.all()
+    assert {each.publisher_id for each in ask(list, both)} == {publisher.id, other.id}
+    restored = pickle.loads(pickle.dumps(volumes.all()))
+    with assert_round_trips(0):
+        assert [each.publisher for each in restored] == [publisher] * 2
 
 
 @ormist_only
@@ -1153,6 +1196,39 @@ def test_a_wrong_declaration_is_refused():
 
     with pytest.raises(TypeError, match=r"by its label, write ormist\.ref\('shop"):
         Labelled(user=1)
+
+
+def test_a_derived_model_leaves_the_related_name_to_its_base(server):
+    class Owner(ormist.Model):
+        pass
+
+    class Thing(ormist.Model):
+        owner = ormist.ref(Owner, related_name="things")
+        part_of = ormist.ref("self", null=True, related_name="parts")
+
+        class Meta:
+            index_attrs = ("owner", "part_of")
+
+    class Leaf(Thing):
+        pass
+
+    owner = Owner.objects.create()
+    thing = owner.things.create()
+    leaf = Leaf.objects.create(owner=owner)
+    below = Leaf.objects.create(owner=owner, part_of=leaf)
+    assert owner.things.get() == thing
+    assert leaf.parts.get() == below
+    assert not thing.parts.exists()
+
+    with pytest.raises(ImproperlyConfigured, match="Owner defines itself"):
+        type(
+            "Clash",
+            (ormist.Model,),
+            {
+                "owner": ormist.ref(Owner, related_name="things"),
+                "Meta": type("Meta", (), {"index_attrs": ("owner",)}),
+            },
+        )
 
 
 def test_a_reference_by_name_waits_for_its_model():

@@ -36,6 +36,17 @@ def test_a_reference_is_a_choice_of_an_object(wagon, ann):
     assert wheel.maker == ann
 
 
+def test_a_reference_that_the_data_leave_out_is_emptied_as_in_django(alias, db):
+    user = User.objects.create(username="u")
+    wheel = Wheel.objects.create(wagon="w1", maker=user, position=4)
+    form_class = forms.modelform_factory(Wheel, fields=["maker", "position"])
+    form = form_class({"position": "4"}, instance=wheel)
+    assert form.is_valid(), form.errors
+    assert (form.changed_data, form.cleaned_data["maker"]) == (["maker"], None)
+    assert form.save().maker_id is None
+    assert Wheel.objects.get(wheel.pk).maker_id is None
+
+
 def test_the_fields_are_those_of_a_foreign_key(wagon, ann):
     form = WheelForm()
     for name, is_required in (("wagon", True), ("maker", False)):
