@@ -224,8 +224,10 @@ def _delete(model: Any, alias: str, pks: Sequence[str]) -> Flow[int]:
     instances = {each.id: each for each in (yield from fetch.fetch(found, found.query))}
     saved = {entry.pk: entry.instance for entry in block.entries_of(model)}
     instances.update((pk, saved[pk]) for pk in pks if pk in saved)
-    for instance in instances.values():
-        block.add(PendingDelete.of(instance, alias))
+    for pk, instance in instances.items():
+        deletion = PendingDelete.of(instance, alias)
+        deletion.pk = pk  # the instance may have got another id since it was saved
+        block.add(deletion)
     return len(instances)
 
 

@@ -7,6 +7,7 @@ task started within a block adds to it. A task that outlives its block writes at
 from collections.abc import Iterator
 from copy import copy
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, ClassVar, Union, cast
 
 from ..connections.replica_reads import blocks
@@ -38,16 +39,20 @@ class Transaction:
 
     def entries_of(self, model: type[Any]) -> "Iterator[Entry]":
         """Yield what this block, and those around it, have collected of a model."""
-        if self.outer is not None:
-            yield from self.outer.entries_of(model)
+        around = self._around()
+        if around is not None:
+            yield from around.entries_of(model)
         yield from (e for e in self.entries if type(e.instance) is model)
 
     def latest(self, instance: Instance) -> "Entry | None":
         """Return what this block, or one around it, has collected last of it."""
-        found = self._latest.get(id(instance))
-        if found is None and self.outer is not None:
-            return self.outer.latest(instance)
+        found, around = self._latest.get(id(instance)), self._around()
+        if found is None and around is not None:
+            return around.latest(instance)
         return found
+
+    def _around(self) -> "Transaction | None":
+        return None if self.outer is None else self.outer.open_block()
 
     def open_block(self) -> "Transaction | None":
         """Return this block, or the nearest one around it, that is open."""
@@ -156,11 +161,16 @@ class PendingSave(SaveAttempt):
         self.known = self.assigned = set(state.assigned)
 
     def changes(self, name: str) -> bool:
-        """Return whether it sets or removes this attribute."""
-        base = self.base()
-        if base is None or (name in base.attrs) is not (name in self.mine.attrs):
+        """Return whether it sets or removes this attribute. For an open block."""
+        old, new = self._old_attrs, self.mine.attrs
+        if old is None or (name in old) is not (name in new):
             return True
-        return bool(base.attrs.get(name) != self.mine.attrs.get(name))
+        return bool(old.get(name) != new.get(name))
+
+    @cached_property
+    def _old_attrs(self) -> "dict[str, Any] | None":
+        base = self.base()
+        return None if base is None else base.attrs
 
     def cleared(self, name: str) -> "PendingSave":
         """Return a later save of the same object that sets this attribute to None."""

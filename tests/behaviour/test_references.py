@@ -985,6 +985,15 @@ class TestADeletionInABlock:
             self.old.delete()
         assert hooks() == {"other": (None, None, "new", "kept")}
 
+    def test_an_object_that_got_another_id_is_deleted_under_the_one_it_was_saved(self):
+        with ormist.atomic():
+            made = Hook.objects.create(id="made", cascade=self.old)
+            made.id = "other"
+            self.old.delete()
+            made.cascade = None
+            made.save()
+        assert hooks() == {"other": (None, None, None, "")}
+
     def test_an_object_that_protects_it_since_then_protects(self):
         with ormist.atomic():
             made = Hook.objects.create(protect=self.old)
