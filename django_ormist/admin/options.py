@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.contrib import admin, messages
 from django.contrib.admin.options import IncorrectLookupParameters
@@ -64,7 +64,7 @@ class OrmistAdmin(AnyAdmin):
 
     form = OrmistForm
     checks_class = OrmistAdminChecks
-    search_fields = ("id", "tags")
+    search_fields: ClassVar[list[str] | tuple[str, ...]] = ("id", "tags")
     show_full_result_count = False
     list_max_show_all = 1000
 

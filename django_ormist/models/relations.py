@@ -308,8 +308,10 @@ def _add_reverse(reference: Reference, target: Any) -> None:
         "app_label": meta.app_label or "",
     }
     known = getattr(target, name, None)
+    owner_text = f"which {target.__name__} defines itself"
     if isinstance(known, ReverseRelation):
         owner = known.reference.model
+        owner_text = f"which {owner.__name__}.{known.reference.name} has already"
         if name in vars(target) and _is_derived(reference.model, owner):
             return  # it gives the objects of the base
         is_ours = owner._meta.label == meta.label or name not in vars(target)
@@ -318,7 +320,15 @@ def _add_reverse(reference: Reference, target: Any) -> None:
     if not is_ours:
         raise ImproperlyConfigured(
             f"{meta.object_name}.{reference.name} has the related_name {name!r}, "
-            f"which {target.__name__} defines itself. Choose another one."
+            f"{owner_text}. Choose another one."
+        )
+    options = ("index_attrs", "ordered", "counters")
+    given = [o for o in options if name in (getattr(target._meta, o, None) or ())]
+    if given:
+        raise ImproperlyConfigured(
+            f"{meta.object_name}.{reference.name} has the related_name {name!r}, "
+            f"which is in {target.__name__}.Meta.{given[0]}. Choose another one, or "
+            "remove it there."
         )
     setattr(target, name, ReverseRelation(reference))
     target._meta.__dict__.pop("own_names", None)

@@ -159,6 +159,8 @@ def _lookup_condition(
     first = attribute.partition("__")[0]
     if first != attribute and first in meta.references:
         raise _lookup_error(meta, name, attribute, lookup)
+    if first in meta.own_names and hasattr(getattr(meta.model, first), "reference"):
+        raise _reverse_error(meta, name, getattr(meta.model, first).reference)
     attribute = meta.stored_name(attribute)
     value = unwrap(value)
     if lookup == "in" and is_results(value):
@@ -202,6 +204,15 @@ def _lookup_error(
         f"{refusal}: no index answers the lookup {lookup!r}. Look {attribute!r} up by "
         f"an equal value, find({attribute}=...), or if it is in "
         f"{meta.object_name}.Meta.ordered by {', '.join(ranges.LOOKUPS)}."
+    )
+
+
+def _reverse_error(meta: BaseOptions, name: str, reference: Any) -> FieldError:
+    """Return the error for a lookup by the related_name of a reference."""
+    return FieldError(
+        f"Cannot filter {meta.object_name} by {name!r}: the objects that refer to it "
+        f"are found first. Write find(pk__in={reference.model.__name__}.objects.find("
+        f"...).values_list({reference.name!r}))."
     )
 
 

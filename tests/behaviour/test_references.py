@@ -26,6 +26,7 @@ from django_ormist import ValidationError
 from django_ormist.connections.instrumentation import listening
 from django_ormist.testing import assert_round_trips
 from tests.checker import raw_faults
+from tests.models import Page
 
 
 class Publisher(ormist.TaggedModel):
@@ -605,6 +606,14 @@ def test_none_of_another_query_matches_nothing_as_in_django(ask, publisher):
 def test_a_lookup_over_a_reference_says_what_to_write(server, name):
     with pytest.raises(FieldError, match=r"Write find.publisher__in=\.\.\.find"):
         Volume.objects.filter(**{name: ["x"]})
+
+
+@pytest.mark.parametrize("name", ["volumes", "volumes__title", "volumes__isnull"])
+def test_a_lookup_by_what_refers_to_it_says_what_to_write(server, name):
+    wanted = r"Write find.pk__in=Volume.objects.find.\.\.\..\.values_list.'publisher'.."
+    for value in (True, Volume(), "x"):
+        with pytest.raises(FieldError, match=wanted):
+            Publisher.objects.filter(**{name: value})
 
 
 def test_another_query_is_evaluated_each_time(ask, server):
@@ -1192,6 +1201,19 @@ def test_a_wrong_declaration_is_refused():
             user=ormist.ref(User, related_name="groups"),
             meta={"index_attrs": ["user"]},
         )
+    with pytest.raises(ImproperlyConfigured, match="which Volume.publisher has alre"):
+        declare(
+            publisher=ormist.ref(Publisher, related_name="volumes"),
+            meta={"index_attrs": ["publisher"]},
+        )
+    with pytest.raises(ImproperlyConfigured, match=r"is in Page.Meta.index_attrs\."):
+        declare(
+            page=ormist.ref(Page, related_name="site"), meta={"index_attrs": ["page"]}
+        )
+    with pytest.raises(TypeError, match=r"Declare a reference, ormist.Ref.Publisher"):
+        type(ormist.Model)(
+            "Declared", (ormist.Model,), {"__annotations__": {"by": Publisher}}
+        )
     with pytest.raises(ValueError, match="DO_NOTHING, not 'RESTRICT'"):
         ormist.ref(User, on_delete="RESTRICT")
     with pytest.raises(TypeError, match="is no model to refer to"):
@@ -1229,7 +1251,7 @@ def test_a_derived_model_leaves_the_related_name_to_its_base(server):
     assert leaf.parts.get() == below
     assert not thing.parts.exists()
 
-    with pytest.raises(ImproperlyConfigured, match="Owner defines itself"):
+    with pytest.raises(ImproperlyConfigured, match="Thing.owner has already"):
         type(
             "Clash",
             (ormist.Model,),

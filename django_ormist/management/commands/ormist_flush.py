@@ -10,6 +10,7 @@ from redis.exceptions import ResponseError
 from ...connections import connections
 from ...connections.executor import repeat_scan, run
 from ...exceptions import OrmistError
+from ...flows import update
 from ...keys import Space
 from ...models import Collection, Model, registry
 from ...operations.expiry import sweep
@@ -297,11 +298,13 @@ def delete_in_batches(
 ) -> Iterator[int]:
     """Delete the objects of *ids* that still match, and yield the number by 500.
 
-    Each object is deleted with its index entries in one step.
+    Each object is deleted with its index entries in one step. As with Django's flush,
+    no on_delete applies: other models than those that were shown stay as they are.
     """
     label = printable(chosen.model._meta.label)
     for start in range(0, len(ids), IDS_A_STEP):
-        yield chosen.find(pk__in=ids[start : start + IDS_A_STEP]).delete()[0]
+        some = chosen.find(pk__in=ids[start : start + IDS_A_STEP])
+        yield run(update.delete_matches(some), some.db)
         progress.show(
             f"{label}: {min(start + IDS_A_STEP, len(ids))} of {len(ids)} deleted"
         )
