@@ -15,7 +15,7 @@ from ..keys import object_key
 from ..queries.expressions import is_expression
 from ..storable import unwrap
 from ..validators import HIGHEST_COUNTER, LOWEST_COUNTER, validate_counter
-from .pending import is_waiting
+from .pending import PendingDelete, waiting_entry
 from .record import Record
 from .types import Instance
 
@@ -66,13 +66,15 @@ def _refers_to_unsaved(instance: Instance, reference: Any) -> bool:
 def _is_unsaved(reference: Any, related: Any) -> bool:
     """Return whether an object was never saved, so that nothing has its id.
 
-    A save that waits for the end of an atomic() block counts.
+    A save that waits for the end of an atomic() block counts, and a deletion too.
     """
     if reference.is_to_django:
         return related.pk is None
+    entry = waiting_entry(related)
+    if entry is not None:
+        return isinstance(entry, PendingDelete)
     state = related._state
-    is_stored = state.packed is not None or not state.is_id_random
-    return not is_stored and not is_waiting(related)
+    return state.packed is None and state.is_id_random
 
 
 def full_clean(

@@ -4,7 +4,7 @@ As in Django, the referring objects are found first, by queries, and then change
 object that another client stores in between keeps its reference, which dangles.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,8 +18,9 @@ from ..operations.steps import MOST_LEAVES
 from ..queries.lookups import filter_query
 from ..queries.query import Query
 from . import fetch, update
-from .pending import Entry, PendingDelete, PendingSave, current, refuse
+from .pending import PendingDelete, PendingSave, current, refuse
 from .types import Results
+from .waiting import Effect, Waiting, saved_instance, waiting_references
 
 KEYS_PER_QUERY = MOST_LEAVES
 """Deleted objects whose references are found in one query."""
@@ -154,30 +155,34 @@ def _find(reference: Reference, keys: Sequence[Any], alias: str) -> Flow[list[st
         found = _results(reference.model, alias, {f"{reference.attname}__in": some})
         stored = yield from search.ids(found.space, found.query)
         pks.update(dict.fromkeys(pk_of(pk, found.space) for pk in stored))
-    wanted = set(keys)
-    for pk, entry in _waiting_entries(reference, alias).items():
-        if isinstance(entry, PendingDelete):
-            pks.pop(pk, None)
-        elif entry.mine.attrs.get(reference.attname) in wanted:
-            pks[pk] = None
-        else:
-            pks.pop(pk, None)
-    return list(pks)
-
-
-def _waiting_entries(reference: Reference, alias: str) -> dict[str, Entry]:
-    """Return by id what an open block will do to the reference of objects.
-
-    That is a save that changes it, or a deletion.
-    """
-    block, found = current(alias), dict[str, Entry]()
+    block = current(alias)
     if block is None:
-        return found
-    for entry in block.entries_of(reference.model):
-        was_deleted = isinstance(found.get(entry.pk), PendingDelete)
-        if was_deleted or entry.changes(reference.attname):
-            found[entry.pk] = entry
-    return found
+        return list(pks)
+    waiting, wanted = (
+        waiting_references(block, reference.model, reference.attname),
+        set(keys),
+    )
+    found = dict.fromkeys(pk for pk in pks if _still_refers(waiting.get(pk), wanted))
+    unseen: list[str] = []
+    for key in keys:
+        for pk, each in waiting.of_key(key):
+            if each.effect is Effect.SET:
+                found[pk] = None
+            elif pk not in found:
+                unseen.append(pk)
+    if unseen:  # saved with the key, and not found by it: new, if they are not stored
+        results = _results(reference.model, alias, {"pk__in": unseen})
+        stored = yield from search.ids(results.space, results.query)
+        known = {pk_of(pk, results.space) for pk in stored}
+        found.update(dict.fromkeys(pk for pk in unseen if pk not in known))
+    return list(found)
+
+
+def _still_refers(waiting: Waiting | None, keys: Container[Any]) -> bool:
+    """Return whether a stored reference to these keys stays one at the block's end."""
+    if waiting is None or waiting.effect is Effect.KEPT:
+        return True
+    return waiting.effect is Effect.SET and waiting.key in keys
 
 
 def _raise_protected(model: Any, protected: Sequence[Found]) -> Flow[None]:
@@ -187,29 +192,34 @@ def _raise_protected(model: Any, protected: Sequence[Found]) -> Flow[None]:
     for reference, alias, pks in protected:
         results = _results(reference.model, alias, {"pk__in": pks})
         found = yield RunOn(alias, fetch.fetch(results, results.query))
-        waiting = _waiting_entries(reference, alias)
-        objects.update(waiting[pk].instance for pk in pks if pk in waiting)
+        waiting = waiting_references(current(alias), reference.model, reference.attname)
+        for entry in (each.entry for each in map(waiting.get, pks) if each is not None):
+            if isinstance(entry, PendingSave):
+                objects.add(saved_instance(entry))
         objects.update(found)
     names = [f"'{each.model.__name__}.{each.name}'" for each, _, _ in protected]
     raise ProtectedError(
         f"Cannot delete some instances of model {model._meta.object_name!r} because "
-        f"they are referenced through protected references: {', '.join(names)}.",
+        "they are referenced through protected references: "
+        f"{', '.join(dict.fromkeys(names))}.",
         objects,
     )
 
 
 def _clear(reference: Reference, alias: str, pks: Sequence[str]) -> Flow[int]:
     """Flow that sets the reference of these objects to None."""
-    block, waiting = current(alias), _waiting_entries(reference, alias)
-    stored = [pk for pk in pks if pk not in waiting]
-    found = _results(reference.model, alias, {"pk__in": stored})
+    block = current(alias)
     if block is None:
+        found = _results(reference.model, alias, {"pk__in": list(pks)})
         return (yield from update.update(found, {reference.attname: None}))
+    waiting = waiting_references(block, reference.model, reference.attname)
+    saved = {pk: each.entry for pk in pks if (each := waiting.get(pk)) is not None}
+    rest = [pk for pk in pks if pk not in saved]
+    found = _results(reference.model, alias, {"pk__in": rest})
     for instance in (yield from fetch.fetch(found, found.query)):
         instance.attrs[reference.attname] = None
         block.add(PendingSave(instance, alias, is_silent=True))
-    for pk in pks:
-        entry = waiting.get(pk)
+    for entry in saved.values():
         if isinstance(entry, PendingSave):
             block.add(entry.cleared(reference.attname))
     return len(pks)
@@ -222,8 +232,8 @@ def _delete(model: Any, alias: str, pks: Sequence[str]) -> Flow[int]:
     if block is None:
         return (yield from update.delete_matches(found))
     instances = {each.id: each for each in (yield from fetch.fetch(found, found.query))}
-    saved = {entry.pk: entry.instance for entry in block.entries_of(model)}
-    instances.update((pk, saved[pk]) for pk in pks if pk in saved)
+    saved = {pk: block.latest_of(model, pk) for pk in pks}
+    instances |= {pk: e.instance for pk, e in saved.items() if e is not None}
     for pk, instance in instances.items():
         deletion = PendingDelete.of(instance, alias)
         deletion.pk = pk  # the instance may have got another id since it was saved

@@ -4,10 +4,8 @@ A block belongs to a context of contextvars: threads and tasks do not share one,
 task started within a block adds to it. A task that outlives its block writes at once.
 """
 
-from collections.abc import Iterator
 from copy import copy
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from typing import Any, ClassVar, Union, cast
 
 from ..connections.replica_reads import blocks
@@ -30,28 +28,41 @@ class Transaction:
     outer: "Transaction | None" = None
     entries: "list[Entry]" = field(default_factory=list)
     is_open: bool = True
+    views: dict[tuple[type[Any], str], Any] = field(default_factory=dict)
+    """Of references, by model and attribute: see waiting.py."""
+
     _latest: "dict[int, Entry]" = field(default_factory=dict)
+    _by_object: "dict[tuple[type[Any], str], Entry]" = field(default_factory=dict)
 
     def add(self, entry: "Entry") -> None:
         """Collect a save or a deletion."""
+        instance = entry.instance
+        if isinstance(entry, PendingSave) and entry.before is None:
+            entry.preceding = self.latest(instance)
         self.entries.append(entry)
-        self._latest[id(entry.instance)] = entry  # which keeps the instance alive
-
-    def entries_of(self, model: type[Any]) -> "Iterator[Entry]":
-        """Yield what this block, and those around it, have collected of a model."""
-        around = self._around()
-        if around is not None:
-            yield from around.entries_of(model)
-        yield from (e for e in self.entries if type(e.instance) is model)
+        self._by_object[type(instance), entry.pk] = entry
+        if entry.pk == instance.id:
+            self._latest[id(instance)] = entry  # which keeps the instance alive
 
     def latest(self, instance: Instance) -> "Entry | None":
-        """Return what this block, or one around it, has collected last of it."""
-        found, around = self._latest.get(id(instance)), self._around()
+        """Return what this block, or one around it, has collected last of it.
+
+        Under its present id.
+        """
+        found, around = self._latest.get(id(instance)), self.around()
         if found is None and around is not None:
-            return around.latest(instance)
+            found = around.latest(instance)
+        return None if found is None or found.pk != instance.id else found
+
+    def latest_of(self, model: type[Any], pk: str) -> "Entry | None":
+        """Return what was collected last of the object of this id."""
+        found, around = self._by_object.get((model, pk)), self.around()
+        if found is None and around is not None:
+            return around.latest_of(model, pk)
         return found
 
-    def _around(self) -> "Transaction | None":
+    def around(self) -> "Transaction | None":
+        """Return the nearest open block around this one."""
         return None if self.outer is None else self.outer.open_block()
 
     def open_block(self) -> "Transaction | None":
@@ -73,12 +84,13 @@ class Transaction:
             return True
         self.outer.entries += self.entries
         self.outer._latest |= self._latest
+        self.outer._by_object |= self._by_object
         return False
 
     def discard(self) -> None:
         """Leave the block and discard its writes."""
-        self.entries = []
-        self._latest = {}
+        self.entries, self.views = [], {}
+        self._latest, self._by_object = {}, {}
         self.end()
 
 
@@ -98,13 +110,11 @@ def current(using: str) -> Transaction | None:
     return None if block is None else block.open_block()
 
 
-def is_waiting(instance: Instance) -> bool:
-    """Return whether an open block of any alias will save this instance at its end."""
-    for block in map(current, blocks.get({})):
-        entry = None if block is None else block.latest(instance)
-        if isinstance(entry, PendingSave) and entry.pk == instance.id:
-            return True
-    return False
+def waiting_entry(instance: Instance) -> "Entry | None":
+    """Return what an open block of any alias will do to this instance at its end."""
+    open_blocks = [block for block in map(current, blocks.get({})) if block is not None]
+    found = (block.latest(instance) for block in open_blocks)
+    return next((entry for entry in found if entry is not None), None)
 
 
 def innermost(using: str) -> Transaction:
@@ -141,13 +151,15 @@ def refuse_refresh(instance: Instance, using: str) -> None:
 class PendingSave(SaveAttempt):
     """A save that waits for the end of its block, with the contents at its call.
 
-    before: the preceding save of the same instance in the block, if any. known: the
-    counters assigned then, whichever save sets them. is_silent: sends no signals.
+    preceding: the entry before it of the same instance in the block, if any. before:
+    the same, if it is a save, once the block ends. known: the counters assigned then,
+    whichever save sets them. is_silent: sends no signals.
     is_stored: False if its expiration time is past.
     """
 
     may_leave_index = False  # another entry of the block may change it
     before: "PendingSave | None" = None
+    preceding: "Entry | None" = None
 
     def __init__(self, *args: Any, is_silent: bool = False, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -161,25 +173,37 @@ class PendingSave(SaveAttempt):
         self.known = self.assigned = set(state.assigned)
 
     def changes(self, name: str) -> bool:
-        """Return whether it sets or removes this attribute. For an open block."""
-        old, new = self._old_attrs, self.mine.attrs
+        """Return whether it sets or removes this attribute, in an open block."""
+        old, new = self._old_attrs(), self.mine.attrs
         if old is None or (name in old) is not (name in new):
             return True
         return bool(old.get(name) != new.get(name))
 
-    @cached_property
     def _old_attrs(self) -> "dict[str, Any] | None":
-        base = self.base()
+        before = self.before or self.preceding
+        if isinstance(before, PendingDelete):
+            return None
+        base = self.base() if before is None else before.mine
         return None if base is None else base.attrs
 
     def cleared(self, name: str) -> "PendingSave":
         """Return a later save of the same object that sets this attribute to None."""
-        after = PendingSave(copy(self.instance), self.using, is_silent=True)
-        attrs = {**self.mine.attrs, name: None}
-        after.mine = after.contents = replace(self.mine, attrs=attrs)
-        after.pk, after.before = self.pk, self
+        contents = replace(self.mine, attrs={**self.mine.attrs, name: None})
+        after = PendingSave(self.copy_instance(contents), self.using, is_silent=True)
+        after.mine, after.before = contents, self
         after.known = after.assigned = set()
         return after
+
+    def copy_instance(self, contents: Record) -> Any:
+        """Return a copy of the instance with the id of this save, and these contents.
+
+        The instance itself may have got others since.
+        """
+        other: Any = copy(self.instance)
+        other.__dict__.update(id=self.pk, attrs=dict(contents.attrs))
+        other._state.tags = list(contents.tags)
+        other._state.expire_at_ms = contents.expire_at_ms
+        return other
 
     def follow(self, before: "Entry") -> None:
         """Follow another entry of the same instance.

@@ -945,6 +945,13 @@ class Hook(ormist.TaggedModel):
         counters = ("views",)
 
 
+class Hanger(ormist.Model):
+    hook: ormist.Ref[Hook]
+
+    class Meta:
+        app_label = "tests"
+
+
 def hooks():
     """Return the stored hooks, by id, with the ids that they refer to."""
     return {
@@ -1022,9 +1029,87 @@ class TestADeletionInABlock:
         self.hook.cascade, self.hook.clear = self.new, None
         with ormist.atomic():
             self.new.delete()
-            self.hook.save()
+            with pytest.raises(ValueError, match="unsaved related object 'cascade'"):
+                self.hook.save()
         assert not Publisher.objects.exists()
-        assert hooks() == {"h": ("new", None, None, "")}
+
+    @pytest.mark.parametrize("is_other", [False, True])
+    def test_a_reference_that_is_saved_there_and_back_counts(self, is_other):
+        with ormist.atomic():
+            for target in (self.new, self.old):
+                self.hook.cascade = target
+                self.hook.clear = self.new if target is self.old else self.old
+                self.hook.save()
+                if is_other:
+                    Hook(id="h2", cascade=target).save()
+            self.new.delete()
+        wanted = {"h": ("old", None, None, "")}
+        assert hooks() == {
+            **wanted,
+            **({"h2": ("old", None, None, "")} if is_other else {}),
+        }
+        with ormist.atomic():
+            for target in (None, self.old):
+                self.hook.cascade = target
+                self.hook.save()
+            self.old.delete()
+        assert hooks() == {}
+
+    def test_an_object_that_a_save_creates_again_counts(self):
+        """Another process has deleted it."""
+        protecting = Hook.objects.create(id="p", protect=self.old)
+        clearing = Hook.objects.create(id="c", clear=self.old)
+        Hook.objects.all().delete()
+        with ormist.atomic():
+            protecting.save()
+            with pytest.raises(ProtectedError) as raised:
+                self.old.delete()
+            assert raised.value.protected_objects == {protecting}
+            protecting.delete()
+            self.hook.save()
+            clearing.save()
+            assert self.old.delete()[0] == 2
+        assert hooks() == {"c": (None, None, None, "")}
+
+    def test_contents_that_were_not_saved_are_not_read(self):
+        with ormist.atomic():
+            made = Hook.objects.create(id="made", clear=self.old)
+            made.note, made.other = "unsaved", object()
+            self.old.delete()
+        assert hooks() == {"made": (None, None, None, "")}
+        assert made.note == "unsaved"
+
+    def test_a_save_that_has_expired_does_not_protect(self):
+        made = Hook.objects.create(protect=self.old)
+        with ormist.atomic():
+            made.expire = -5
+            made.save()
+            self.old.delete()
+        assert hooks() == {}
+
+    def test_an_instance_of_two_ids_is_protected_under_both(self):
+        with ormist.atomic():
+            made = Hook.objects.create(id="one", protect=self.old)
+            made.id = "two"
+            made.save()
+            with pytest.raises(ProtectedError) as raised:
+                self.old.delete()
+            protected = {each.id for each in raised.value.protected_objects}
+            assert protected == {"one", "two"}
+            Hook.objects.create(id="three", cascade=self.new)
+            made.id = "three"
+            made.protect = None
+            made.save()
+
+    def test_a_cascade_under_a_former_id_leaves_the_new_one(self):
+        with ormist.atomic():
+            made = Hook.objects.create(id="made", cascade=self.old)
+            made.id, made.cascade = "kept", None
+            made.save()
+            self.old.delete()
+            Hanger.objects.create(hook=made)
+        assert hooks() == {"kept": (None, None, None, "")}
+        assert Hanger.objects.get().hook == made
 
     def test_a_discarded_inner_block_does_not_count(self):
         with ormist.atomic():
