@@ -181,10 +181,20 @@ class ModelForm(_DjangoForm, Generic[M], metaclass=ModelFormMetaclass):
                     check()
                 except ValidationError as error:
                     self._update_errors(error)
+        is_first = not hasattr(self, "_validate_constraints")  # in Django 5.2
+        if is_first and is_complete:
+            self.validate_constraints()
         if self._validate_unique:
             self.validate_unique()
-        if self._validate_constraints and is_complete:
+        if not is_first and self._validate_constraints and is_complete:
             self.validate_constraints()
+
+    def validate_constraints(self) -> None:
+        """Add the errors that the model finds by its method of this name."""
+        try:
+            self.instance.validate_constraints(self._get_validation_exclusions())
+        except ValidationError as error:
+            self._update_errors(error)
 
     def _check_version(self) -> None:
         version = compute_version(self.instance)
