@@ -931,17 +931,24 @@ def test_a_deletion_cascades(ask, server):
     assert raw_faults(server.client, server.key_prefix) == []
 
 
+class Rail(ormist.TaggedModel):
+    class Meta:
+        app_label = "tests"
+        slot = "hooks"
+
+
 class Hook(ormist.TaggedModel):
     """A reference of each kind."""
 
-    cascade = ormist.ref(Publisher, null=True, on_delete=ormist.CASCADE)
-    clear = ormist.ref(Publisher, null=True, on_delete=ormist.SET_NULL)
-    protect = ormist.ref(Publisher, null=True, on_delete=ormist.PROTECT)
+    cascade = ormist.ref(Rail, null=True, on_delete=ormist.CASCADE)
+    clear = ormist.ref(Rail, null=True, on_delete=ormist.SET_NULL)
+    protect = ormist.ref(Rail, null=True, on_delete=ormist.PROTECT)
     note: str = ""
 
     class Meta:
         app_label = "tests"
         index_attrs = ("cascade", "clear", "protect")
+        slot = "hooks"
         counters = ("views",)
 
 
@@ -950,6 +957,7 @@ class Hanger(ormist.Model):
 
     class Meta:
         app_label = "tests"
+        slot = "hooks"
 
 
 def hooks():
@@ -966,7 +974,7 @@ class TestADeletionInABlock:
 
     @pytest.fixture(autouse=True)
     def stored(self, server):
-        self.old, self.new = (Publisher.objects.create(id=pk) for pk in ("old", "new"))
+        self.old, self.new = (Rail.objects.create(id=pk) for pk in ("old", "new"))
         old = self.old
         self.hook = Hook.objects.create(id="h", cascade=old, clear=old)
 
@@ -982,7 +990,7 @@ class TestADeletionInABlock:
             Hook.objects.create(id="made", cascade=self.old)
             cleared = Hook.objects.create(id="cleared", clear=self.old, views=3)
             Hook.objects.filter(id="h").get().delete()
-            assert self.old.delete() == (2, {"tests.Hook": 1, "tests.Publisher": 1})
+            assert self.old.delete() == (2, {"tests.Hook": 1, "tests.Rail": 1})
         assert hooks() == {"cleared": (None, None, None, "")}
         cleared.note = "x"
         cleared.save()
@@ -1031,7 +1039,7 @@ class TestADeletionInABlock:
             self.new.delete()
             with pytest.raises(ValueError, match="unsaved related object 'cascade'"):
                 self.hook.save()
-        assert not Publisher.objects.exists()
+        assert not Rail.objects.exists()
 
     @pytest.mark.parametrize("is_other", [False, True])
     def test_a_reference_that_is_saved_there_and_back_counts(self, is_other):
@@ -1131,16 +1139,16 @@ class TestADeletionInABlock:
 @ormist_only
 def test_protect_wins_as_in_django(ask, server):
     """Not only against other references, but also among objects that are deleted."""
-    old, other = ask(Publisher.objects.create), ask(Publisher.objects.create)
+    old, other = ask(Rail.objects.create), ask(Rail.objects.create)
     both = ask(Hook.objects.create, cascade=old, protect=old)
     second = ask(Hook.objects.create, cascade=old, protect=other)
     third = ask(Hook.objects.create, protect=old)
-    for delete in (old.delete, Publisher.objects.all().delete):
+    for delete in (old.delete, Rail.objects.all().delete):
         with pytest.raises(ProtectedError) as raised:
             ask(delete)
         wanted = {both, third} if delete == old.delete else {both, second, third}
         assert raised.value.protected_objects == wanted
-    assert ask(Publisher.objects.count) == 2
+    assert ask(Rail.objects.count) == 2
 
 
 @ormist_only
