@@ -37,8 +37,8 @@ def clean_given(
 ) -> None:
     """Convert and validate these declared attributes, which *verb* writes.
 
-    Raises ValidationError by attribute, and ValueError, as Django, for a reference to
-    an object that was never saved.
+    Raises ValidationError by attribute, and ValueError for a reference to an unsaved
+    object, as Django does.
     """
     for reference in instance._meta.references.values():
         if reference.attname not in names:
@@ -52,9 +52,9 @@ def clean_given(
 
 
 def _refers_to_unsaved(instance: Instance, reference: Any) -> bool:
-    """Return whether a reference is to an object that was never saved.
+    """Return whether a reference has an unsaved object as its value.
 
-    The object was assigned to the reference, or in place of the key.
+    The object was assigned to the reference or to the attribute of its key.
     """
     key = unwrap(instance.attrs.get(reference.attname))
     if reference.is_object(key):
@@ -64,9 +64,9 @@ def _refers_to_unsaved(instance: Instance, reference: Any) -> bool:
 
 
 def _is_unsaved(reference: Any, related: Any) -> bool:
-    """Return whether an object was never saved, so that nothing has its id.
+    """Return whether an object is not stored.
 
-    A save that waits for the end of an atomic() block counts, and a deletion too.
+    Saves and deletions of an open atomic() block count as done.
     """
     if reference.is_to_django:
         return related.pk is None
@@ -192,7 +192,7 @@ def clean_counter(meta: Any, name: str, value: Any) -> int:
 
 
 def _refuse_unsaved(reference: Any, value: Any) -> None:
-    """Raise ValueError for an object in place of its key that was never saved."""
+    """Raise ValueError if a value is an unsaved object of the related model."""
     if reference.is_object(value) and _is_unsaved(reference, value):
         raise ValueError(
             f"Unsaved model instance {value!r} cannot be used as "
@@ -201,10 +201,10 @@ def _refuse_unsaved(reference: Any, value: Any) -> None:
 
 
 def clean_value(meta: Any, name: str, value: Any) -> Any:
-    """Return the stored form of a value for this attribute of any object.
+    """Return the stored form of a value of the attribute *name*.
 
-    Raises ValidationError by attribute if it is declared otherwise, and ValueError for
-    an object that was never saved, in place of its key.
+    Raises ValidationError by attribute if it does not fit the declared type, and
+    ValueError for an unsaved object.
     """
     field = meta.fields_by_name.get(name)
     if field is None:

@@ -158,10 +158,8 @@ def _find(reference: Reference, keys: Sequence[Any], alias: str) -> Flow[list[st
     block = current(alias)
     if block is None:
         return list(pks)
-    waiting, wanted = (
-        waiting_references(block, reference.model, reference.attname),
-        set(keys),
-    )
+    waiting = waiting_references(block, reference.model, reference.attname)
+    wanted = set(keys)
     found = dict.fromkeys(pk for pk in pks if _still_refers(waiting.get(pk), wanted))
     unseen: list[str] = []
     for key in keys:

@@ -159,8 +159,10 @@ def _lookup_condition(
     first = attribute.partition("__")[0]
     if first != attribute and first in meta.references:
         raise _lookup_error(meta, name, attribute, lookup)
-    if first in meta.own_names and hasattr(getattr(meta.model, first), "reference"):
-        raise _reverse_error(meta, name, getattr(meta.model, first).reference)
+    if first in meta.own_names:
+        reverse = getattr(getattr(meta.model, first, None), "reference", None)
+        if reverse is not None:
+            raise _reverse_error(meta, name, reverse)
     attribute = meta.stored_name(attribute)
     value = unwrap(value)
     if lookup == "in" and is_results(value):

@@ -608,6 +608,12 @@ def test_a_lookup_over_a_reference_says_what_to_write(server, name):
         Volume.objects.filter(**{name: ["x"]})
 
 
+@pytest.mark.parametrize("name", ["attrs", "_state", "objects", "save", "pages__x"])
+def test_a_lookup_by_another_name_of_the_class_is_a_field_error(server, name):
+    with pytest.raises(FieldError, match="Cannot filter Publisher by"):
+        Publisher.objects.filter(**{name: "x"})
+
+
 @pytest.mark.parametrize("name", ["volumes", "volumes__title", "volumes__isnull"])
 def test_a_lookup_by_what_refers_to_it_says_what_to_write(server, name):
     wanted = r"Write find.pk__in=Volume.objects.find.\.\.\..\.values_list.'publisher'.."
